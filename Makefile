@@ -1,0 +1,63 @@
+# Everything happens in .venv. Each target does its own set-up; a stamp file remembers what is installed.
+# PIP_ARGS may carry extra arguments for pip.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt $(PIP_ARGS)
+SOURCES := pyproject.toml constraints.txt Makefile
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test lint docs bench wheel clean
+
+help:  ## show this list
+	@sed -n 's/^\([a-z]*\):.*##/\1\t/p' Makefile
+
+$(BIN)/python:
+	@command -v $(PYTHON) >/dev/null || { echo "SeeWhy needs Python 3.11 or later; $(PYTHON) is not installed."; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "SeeWhy needs Python 3.11 or later; $(PYTHON) is $$($(PYTHON) --version). Try: make PYTHON=python3.12"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+		echo "Python cannot make environments here. On Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+
+$(VENV)/.runtime: $(SOURCES) | $(BIN)/python
+	@echo "Installing SeeWhy with TensorFlow into $(VENV); the first time takes a minute or two."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) 'pip>=25.1'
+	@$(PIP) --editable '.[tensorflow,demo]'
+	@touch $@
+
+$(VENV)/.development: $(VENV)/.runtime
+	@$(PIP) --group test --group lint
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.runtime
+	@$(PIP) --group docs
+	@touch $@
+
+setup: $(VENV)/.development  ## make .venv with everything development needs
+
+demo: $(VENV)/.runtime  ## explain the example photos, and a mosaic of them, with EfficientNet-Lite0
+	@$(BIN)/python examples/demo.py
+
+test: lint  ## lint, types, import rules, every test
+	$(BIN)/pytest
+
+lint: $(VENV)/.development  ## style, types and import rules
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+docs: $(VENV)/.docs  ## build the documentation into site/
+	$(BIN)/mkdocs build --strict --quiet
+
+bench: $(VENV)/.runtime  ## print what an explanation costs, against the bare forward pass
+	$(BIN)/python benchmarks/cost.py
+
+wheel: | $(BIN)/python  ## build dist/*.whl
+	@rm -rf dist
+	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps $(PIP_ARGS) --wheel-dir dist .
+
+clean:  ## remove everything that was made
+	rm -rf $(VENV) dist site demo explanations .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	find src tests examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

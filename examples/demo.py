@@ -1,0 +1,63 @@
+"""Explain the example photos, and a 2 x 2 mosaic of them, with the embedded default network.
+
+Run it with `make demo`. It uses the `seewhy` command, so that what it prints is what a user of it sees.
+"""
+
+import sys
+from pathlib import Path
+
+from PIL import Image
+
+from seewhy.cli import main as seewhy
+
+HERE = Path(__file__).parent
+OUT = Path("demo")
+TILE = (400, 400)
+
+QUADRANTS = ("cat.png", "coffee.png", "rocket.jpg", "flower.jpg")
+"""The mosaic's pictures: top left, top right, bottom left, bottom right."""
+
+ASKED = "tiger cat,espresso,missile,daisy"
+"""One class for each quadrant, in the same order."""
+
+
+def make_mosaic() -> Image.Image:
+    """Put the middles of the four example photos into the quadrants of one picture."""
+    mosaic = Image.new("RGB", (2 * TILE[0], 2 * TILE[1]))
+    for position, name in enumerate(QUADRANTS):
+        row, column = divmod(position, 2)
+        with Image.open(HERE / name) as picture:
+            side = min(picture.size)
+            left, top = (picture.width - side) / 2, (picture.height - side) / 2
+            tile = picture.convert("RGB").resize(TILE, box=(left, top, left + side, top + side))
+        mosaic.paste(tile, (column * TILE[0], row * TILE[1]))
+    return mosaic
+
+
+def run(*arguments: str) -> int:
+    """Run `seewhy` with these arguments, and return its exit code."""
+    print("\n$ seewhy", " ".join(arguments), flush=True)
+    sys.argv = ["seewhy", *arguments]
+    try:
+        seewhy()
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
+
+
+def main() -> int:
+    """Run the demonstration, and return an exit code."""
+    OUT.mkdir(exist_ok=True)
+    make_mosaic().save(OUT / "mosaic.png")
+    photos = [str((HERE / name).relative_to(Path.cwd())) for name in ("cat.png", "coffee.png", "rocket.jpg")]
+    failed = run("explain", *photos, "--targets", "top-3", "--out", str(OUT))
+    failed |= run("explain", photos[0], "--figure", "panels", "--method", "hirescam", "--out", str(OUT))
+    failed |= run("explain", str(OUT / "mosaic.png"), "--targets", ASKED, "--figure", "grid", "--out", str(OUT))
+    if not failed:
+        print(f"\nThe pictures are in {OUT.resolve()}:")
+        print("\n".join(f"  {path.name}" for path in sorted(OUT.glob("*.png"))))
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,5 @@
+"""`python -m seewhy` is `seewhy`."""
+
+from seewhy.cli import main
+
+main()

@@ -1,0 +1,126 @@
+"""`seewhy explain`."""
+
+import gc
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+from rich.text import Text
+
+from seewhy import methods
+from seewhy.cli.files import Files
+from seewhy.cli.terminal import print_error, quiet_start
+from seewhy.errors import ImageError, NetworkError, OptionError, OutputError, SeewhyError, UsageError
+from seewhy.explainer import Explainer
+from seewhy.explanation import SHOWN_PREDICTIONS, Explanation, FigureKind
+from seewhy.images import reading
+from seewhy.images.overlay import color_table
+from seewhy.models import load
+from seewhy.types import Score
+
+A_FEW = 3
+"""Above so many pictures a progress bar is shown."""
+
+PICTURE_ERRORS = (ImageError, NetworkError, OutputError)
+"""What concerns one picture: it is noted, and the others go on."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked for on the command line."""
+
+    images: tuple[str, ...]
+    model: str
+    targets: list[str]
+    method: str
+    layer: str
+    score: Score
+    alpha: float
+    colormap: str
+    figure: FigureKind | None
+    out: Path
+    suffixes: tuple[str, ...]
+
+    def check(self) -> None:
+        """Raise UsageError for what can be told before a framework is imported, which takes seconds."""
+        methods.get(self.method)
+        color_table(self.colormap)
+        if not 0 <= self.alpha <= 1:
+            raise OptionError(f"--alpha is {self.alpha}; expected a number from 0 to 1.")
+
+
+@dataclass
+class Report:
+    """What came of the pictures so far."""
+
+    explanations: list[dict[str, Any]] = field(default_factory=list)
+    errors: list[dict[str, str]] = field(default_factory=list)
+    exit_code: int = 0
+
+    def add_error(self, image: Path, error: SeewhyError) -> None:
+        """Note what went wrong with one picture."""
+        self.errors.append({"image": str(image), "error": str(error)})
+        # 2 only while nothing but the call was wrong.
+        is_usage = isinstance(error, UsageError) and self.exit_code in (0, UsageError.exit_code)
+        self.exit_code = UsageError.exit_code if is_usage else SeewhyError.exit_code
+
+
+def run(request: Request, *, as_json: bool) -> None:
+    """Explain the pictures, write the files, print what came of it.
+
+    Raises:
+        SeewhyError: The call was wrong as a whole: no picture was begun, or every one would fail alike.
+        typer.Exit: With the exit code, after the last picture.
+    """
+    request.check()
+    paths = list(reading.find(request.images))
+    files = Files(request.out, request.suffixes, inputs=paths)
+    with quiet_start():
+        explainer = Explainer(load(request.model), request.method, request.layer, request.score)
+    gc.freeze()  # a framework is a million objects that stay: sweeping them over and over slows the first trace
+    report = Report()
+    for path in _tracked(paths):
+        try:
+            (explanation,) = explainer.explain([path], request.targets)
+            written = files.write(explanation, path, request.figure, request.alpha, request.colormap)
+        except PICTURE_ERRORS as error:
+            report.add_error(path, error)
+            print_error(error)
+            continue
+        report.explanations.append({**explanation.as_dict(), "files": written})
+        if not as_json:
+            _print_explanation(explanation, written)
+    if as_json:
+        found = {"explanations": report.explanations, "errors": report.errors}
+        typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
+    raise typer.Exit(report.exit_code)
+
+
+def _tracked(paths: Sequence[Path]) -> Iterable[Path]:
+    """Go through the paths; with a progress bar, on standard error, if they are more than a few."""
+    if len(paths) <= A_FEW:
+        return paths
+    return track(paths, description="Explaining", console=Console(stderr=True))
+
+
+def _print_explanation(explanation: Explanation, files: Sequence[str]) -> None:
+    console = Console()
+    table = Table(title=Text(str(explanation.source)), title_justify="left")
+    for heading, justify in (("id", "right"), ("name", "left"), ("probability", "right")):
+        table.add_column(heading, justify=justify)  # type: ignore[arg-type]
+    for prediction in explanation.predictions[:SHOWN_PREDICTIONS]:
+        table.add_row(str(prediction.index), Text(prediction.name), f"{prediction.probability:.4f}")
+    console.print(table)
+    for target in explanation.targets:
+        if not target.has_evidence:
+            console.print(f"Nothing in the picture speaks for {target.name}: its heatmap is empty.", markup=False)
+    console.print(f"layer {explanation.layer}, method {explanation.method}", markup=False)
+    for file in files:
+        # Not through the console, which would break a long path in two.
+        typer.echo(f"wrote {file}")

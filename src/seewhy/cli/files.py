@@ -1,0 +1,64 @@
+"""Which files an explanation is written to."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from seewhy.errors import OutputError
+from seewhy.explanation import PICTURE_SUFFIXES, Explanation, FigureKind
+
+
+class Files:
+    """Writes explanations into one folder, two pictures of one name beside each other, and never over a picture read.
+
+    Args:
+        folder: Where to write; it is made if need be.
+        suffixes: What to write of each explanation.
+        inputs: The pictures that are explained.
+
+    Raises:
+        OutputError: The folder cannot be made or written to.
+    """
+
+    def __init__(self, folder: Path, suffixes: Sequence[str], inputs: Sequence[Path]) -> None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"Cannot make the folder {folder}: {error.strerror or error}.") from error
+        self._folder = folder
+        self._suffixes = suffixes
+        self._inputs = {path.resolve() for path in inputs}
+        self._stems: set[str] = set()
+
+    def write(
+        self, explanation: Explanation, image: Path, kind: FigureKind | None, alpha: float, colormap: str
+    ) -> list[str]:
+        """Write one explanation in every format, and return the paths."""
+        stem = self._new_stem(f"{image.stem}_{explanation.method}")
+        written = []
+        for suffix in self._suffixes:
+            for name, target in _parts(stem, suffix, explanation, kind):
+                path = self._folder / name
+                if path.resolve() in self._inputs:
+                    raise OutputError(
+                        f"{path} is one of the pictures explained, and is not written over. Change --out."
+                    )
+                explanation.save(path, kind, target=target, alpha=alpha, colormap=colormap)
+                written.append(str(path))
+        return written
+
+    def _new_stem(self, wanted: str) -> str:
+        stem, number = wanted, 1
+        while stem in self._stems:
+            number += 1
+            stem = f"{wanted}-{number}"
+        self._stems.add(stem)
+        return stem
+
+
+def _parts(stem: str, suffix: str, explanation: Explanation, kind: FigureKind | None) -> Iterator[tuple[str, int]]:
+    """Yield each file's name and the target it shows: overlays and panels show one target each, all else shows all."""
+    if suffix not in PICTURE_SUFFIXES or kind in (None, "grid") or len(explanation.targets) == 1:
+        yield stem + suffix, 0
+        return
+    for position, target in enumerate(explanation.targets):
+        yield f"{stem}_{target.index}{suffix}", position

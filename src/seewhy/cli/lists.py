@@ -1,0 +1,69 @@
+"""`seewhy layers`, `seewhy models`, `seewhy methods`."""
+
+from collections.abc import Iterable
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from seewhy.cli.terminal import quiet_start
+from seewhy.frameworks import LayerCall
+from seewhy.methods import Method
+from seewhy.models import NamedModel, load
+
+
+def print_layers(model: str) -> None:
+    """Print every layer of a model that has space, in the order in which they return."""
+    with quiet_start():
+        classifier = load(model)
+        calls = classifier.framework.calls(np.zeros((1, *classifier.input_size, 3), dtype=np.float32))
+    explained = [call for call in calls if call.has_space]
+    chosen = max((position for position, call in enumerate(explained) if call.is_candidate), default=None)
+    table = _table("layer", "kind", "output", "")
+    for position, call in enumerate(explained):
+        is_chosen = position == chosen
+        table.add_row(
+            Text(call.path, style="bold green" if is_chosen else ""),
+            Text(call.kind),
+            " x ".join("any" if size is None else str(size) for size in call.shape or ()),
+            Text("<- auto" if is_chosen else _why_not(call)),
+        )
+    console = Console()
+    console.print(table)
+    if chosen is not None:
+        console.print(
+            f"auto takes {explained[chosen].path}: the last layer in call order whose output still has space (more "
+            f"than 1 x 1) and that is not a pooling layer. {len(calls) - len(explained)} others have no space.",
+            markup=False,
+        )
+
+
+def print_models(models: Iterable[NamedModel]) -> None:
+    """Print the table of models."""
+    table = _table("model", "input", "parameters", "weights")
+    for model in models:
+        height, width = model.input_size
+        table.add_row(model.name, f"{height} x {width}", f"{model.parameters:,}", model.weights)
+    Console().print(table)
+
+
+def print_methods(methods: Iterable[Method]) -> None:
+    """Print the table of methods."""
+    table = _table("method", "name", "paper", "what it shows")
+    for method in methods:
+        table.add_row(method.name, method.title, method.paper, method.summary)
+    Console().print(table)
+
+
+def _why_not(call: LayerCall) -> str:
+    if call.is_pooling:
+        return "pooling"
+    return "hands on another layer's output" if call.is_handed_on else ""
+
+
+def _table(*headings: str) -> Table:
+    table = Table()
+    for heading in headings:
+        table.add_column(heading, overflow="fold")
+    return table

@@ -1,0 +1,180 @@
+"""The pipeline: read -> preprocess -> capture -> method -> place -> draw.
+
+`Explainer.heatmaps` is the middle of it, arrays in and arrays out. `Explainer.explain` goes from pictures to
+explanations. Placing a heatmap on its picture and drawing it are the explanation's, when someone asks for pixels.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from seewhy import methods, targets
+from seewhy.errors import InputError, NetworkError, OptionError
+from seewhy.explanation import Explanation, Heatmaps, TargetResult
+from seewhy.images.reading import ImageLike, read
+from seewhy.models import Classifier, load
+from seewhy.targets import Target
+from seewhy.types import Capture, Score, Tensor
+
+BATCH_SIZE = 16
+
+
+class Explainer:
+    """Explains one network; threads may share it.
+
+    Args:
+        network: A `Classifier`, or a bare `keras.Model`, which is enough for `heatmaps`. It is never changed.
+        method: A method's name; `seewhy methods` lists them.
+        layer: The layer to explain: a path ("resnet50/conv5_block3_out"), a name that only one layer has, or the layer
+            itself. "auto" takes the last that still has space and does not pool.
+        score: "logit" explains what stands before a final softmax or sigmoid; "probability" what stands after it, as
+            many tutorials do.
+
+    Raises:
+        ModelError, LayerError, MethodError, OptionError: An argument cannot be meant; the message says why.
+    """
+
+    def __init__(self, network: Any, method: str = "gradcam", layer: Any = "auto", score: Score = "logit") -> None:
+        self.classifier = network if isinstance(network, Classifier) else Classifier(network)
+        self.method = methods.get(method)
+        self.framework = self.classifier.framework
+        self.layer = self.framework.find_layer(layer)
+        if score not in ("logit", "probability"):
+            raise OptionError(f"Unknown score {score!r}; expected 'logit' or 'probability'.")
+        self.score: Score = score
+
+    def explain(
+        self, images: Sequence[ImageLike], targets: Any = "top-1", *, batch_size: int = BATCH_SIZE
+    ) -> list[Explanation]:
+        """Explain pictures.
+
+        Args:
+            images: Paths, PIL images or uint8 arrays (H, W, 3), of any sizes.
+            targets: What is asked of each: "top-3"; a class index, name or wnid; a list of those; a list of such lists,
+                one for each picture; a `seewhy.targets` object; a function of the outputs giving (N,) or (N, T).
+            batch_size: How many pictures go through the network at once.
+
+        Returns:
+            One explanation for each picture.
+
+        Raises:
+            ImageError: A picture cannot be read.
+            TargetError, LayerError, NetworkError: What was asked cannot be answered; the message says why.
+        """
+        if isinstance(images, (str, os.PathLike)):
+            raise InputError(f"Explainer.explain takes a list of pictures; given {images!r}. Give [{images!r}].")
+        target = self._resolve(targets, len(images))
+        return [
+            explanation
+            for start in range(0, len(images), batch_size)
+            for explanation in self._explain_batch(
+                images[start : start + batch_size], target.rows(start, start + batch_size)
+            )
+        ]
+
+    def heatmaps(self, inputs: Any, targets: Any = "top-1") -> Heatmaps:
+        """Explain a batch that is already the network's input.
+
+        Args:
+            inputs: (N, ...), preprocessed.
+            targets: As for `explain`.
+
+        Returns:
+            `Heatmaps`, (N, T, *space).
+
+        Raises:
+            InputError: The input has the wrong shape or type, or is not finite.
+            TargetError, LayerError, NetworkError: What was asked cannot be answered; the message says why.
+        """
+        inputs = self.framework.check_inputs(inputs)
+        target = self._resolve(targets, len(inputs))
+        capture = self.framework.capture(inputs, self.layer, target, self.score)
+        heatmaps = self.method(capture)
+        return self._to_numpy(capture, heatmaps)
+
+    def _explain_batch(self, images: Sequence[ImageLike], target: Target) -> Iterator[Explanation]:
+        pixels = [read(image) for image in images]
+        inputs = self.classifier.preprocess(pixels)
+        heatmaps = self.heatmaps(inputs, target)
+        for row, image in enumerate(images):
+            yield Explanation(
+                image=pixels[row],
+                heatmaps=heatmaps.values[row],
+                targets=self._target_results(heatmaps, row),
+                predictions=() if heatmaps.probabilities is None else self.classifier.rank(heatmaps.probabilities[row]),
+                layer=heatmaps.layer,
+                method=heatmaps.method,
+                title=self.method.title,
+                placement=inputs.placements[row],
+                ids=self.classifier.class_names.ids if self.classifier.class_names is not None else None,
+                source=os.fspath(image) if isinstance(image, (str, os.PathLike)) else None,
+            )
+
+    def _resolve(self, spec: Any, images: int) -> Target:
+        target = targets.resolve(spec, self.classifier.find_class)
+        target.check_images(images)
+        return target
+
+    def _to_numpy(self, capture: Capture, heatmaps: Tensor) -> Heatmaps:
+        """Bring what is wanted off the device; refuse what is not a number, which no map could be honest about."""
+        to_numpy = self.framework.to_numpy
+        values, scores = to_numpy(heatmaps), to_numpy(capture.scores)
+        finite = np.isfinite(values).reshape(len(values), -1).all(axis=1) & np.isfinite(scores).all(axis=1)
+        if not finite.all():
+            raise NetworkError(
+                f"The network gave NaN or infinite values for image {int(np.argmin(finite))} of the batch: its weights "
+                "may be damaged, or its arithmetic too narrow (float16)."
+            )
+        return Heatmaps(
+            values=values,
+            indices=to_numpy(capture.indices),
+            scores=scores,
+            outputs=to_numpy(capture.outputs),
+            probabilities=None if capture.probabilities is None else to_numpy(capture.probabilities),
+            layer=capture.layer,
+            method=self.method.name,
+        )
+
+    def _target_results(self, heatmaps: Heatmaps, row: int) -> tuple[TargetResult, ...]:
+        return tuple(
+            TargetResult(
+                index=int(index),
+                name=self.classifier.class_name(int(index)) or f"target {position}",
+                score=float(heatmaps.scores[row, position]),
+                probability=(
+                    float(heatmaps.probabilities[row, index])
+                    if index >= 0 and heatmaps.probabilities is not None
+                    else None
+                ),
+                has_evidence=bool(heatmaps.has_evidence[row, position]),
+            )
+            for position, index in enumerate(heatmaps.indices[row])
+        )
+
+
+def explain(
+    network: Any,
+    image: ImageLike,
+    targets: Any = "top-1",
+    method: str = "gradcam",
+    layer: Any = "auto",
+    score: Score = "logit",
+) -> Explanation:
+    """Explain one picture.
+
+    Args:
+        network: A `Classifier`, or the name of a model.
+        image: A path, a PIL image or a uint8 array (H, W, 3).
+        targets: As for `Explainer.explain`; the other arguments as for `Explainer`.
+
+    Returns:
+        The explanation: its heatmaps, its saliency on the picture, its targets and predictions.
+
+    Raises:
+        SeewhyError: What was asked cannot be done; the message says why.
+    """
+    classifier = load(network) if isinstance(network, str) else network
+    (explanation,) = Explainer(classifier, method, layer, score).explain([image], targets)
+    return explanation

@@ -1,0 +1,283 @@
+"""What comes out: heatmaps of a batch, and the explanation of one picture."""
+
+import io
+import json
+import os
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from PIL import Image
+
+from seewhy.errors import OptionError
+from seewhy.images.figure import Panel, draw_panels, render
+from seewhy.images.geometry import Placement
+from seewhy.images.overlay import overlay
+from seewhy.images.writing import picture_writer, write_atomically
+from seewhy.models import Prediction
+from seewhy.types import BoolArray, FloatArray, ImageArray, IndexArray
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+FigureKind = Literal["overlay", "panels", "grid"]
+FIGURE_KINDS: tuple[FigureKind, ...] = ("overlay", "panels", "grid")
+PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
+SUFFIXES = (*PICTURE_SUFFIXES, ".npz", ".json")
+GRID_COLUMNS = 3
+SHOWN_PREDICTIONS = 5
+
+
+@dataclass(frozen=True)
+class Heatmaps:
+    """The heatmaps of a batch: N images, T targets each, at the layer's resolution.
+
+    Attributes:
+        values: float32 (N, T, *space), in units of the score; 0 where nothing speaks for the target. Not normalised,
+            so they compare across images, targets and networks' runs.
+        indices: (N, T), the class of each target; -1 for a target that is no class.
+        scores: float32 (N, T), what was explained: logits, or probabilities where asked for.
+        outputs: (N, ...), what the network returned.
+        probabilities: float32 (N, C), or None where the outputs are not class scores. A single sigmoid unit is two
+            classes; plain logits are taken for a softmax's.
+        layer: The path of the layer in the network.
+        method: The method's name.
+    """
+
+    values: FloatArray
+    indices: IndexArray
+    scores: FloatArray
+    outputs: Any
+    probabilities: FloatArray | None
+    layer: str
+    method: str
+
+    @property
+    def has_evidence(self) -> BoolArray:
+        """(N, T): whether anything at all speaks for the target."""
+        return np.asarray(self.values.reshape(*self.values.shape[:2], -1).max(axis=2) > 0)
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+@dataclass(frozen=True)
+class TargetResult:
+    """One target of one picture.
+
+    Attributes:
+        index: The class; -1 for a target that is no class.
+        name: The class's name; "target 1" for a target that is no class.
+        score: What was explained, in the network's units: a logit, unless probabilities were asked for.
+        probability: In 0..1; None for a target that is no class.
+        has_evidence: False if nothing in the picture speaks for the target; its heatmap is all zeros.
+    """
+
+    index: int
+    name: str
+    score: float
+    probability: float | None
+    has_evidence: bool
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Which parts of one picture speak for each target.
+
+    Attributes:
+        image: The picture, uint8 (H, W, 3).
+        heatmaps: float32 (T, u, v), raw, in units of the score.
+        targets: One `TargetResult` for each heatmap.
+        predictions: Every class, the most probable first; empty where the outputs are not class scores.
+        layer: The path of the layer in the network.
+        method: The method's name.
+        title: The method's name as figures write it.
+        placement: Where on the picture the network's input lies.
+        ids: The wnid of each class by its index, where known.
+        source: The path the picture was read from, where it was.
+    """
+
+    image: ImageArray
+    heatmaps: FloatArray
+    targets: tuple[TargetResult, ...]
+    predictions: tuple[Prediction, ...]
+    layer: str
+    method: str
+    title: str
+    placement: Placement
+    ids: tuple[str, ...] | None = field(default=None, repr=False)
+    source: str | None = None
+
+    @property
+    def saliency(self) -> FloatArray:
+        """float32 (T, H, W): the heatmaps on the picture, each scaled to 0..1; 0 outside what the network saw."""
+        return self.placement.place(_scaled(self.heatmaps))
+
+    def overlay(self, target: int = 0, *, alpha: float = 0.4, colormap: str = "jet") -> ImageArray:
+        """Blend the saliency of one target into the picture.
+
+        Args:
+            target: Which of `targets`, counted from 0.
+            alpha: From 0, the picture alone, to 1, the colours alone.
+            colormap: A matplotlib colour map's name.
+
+        Returns:
+            uint8 (H, W, 3). Where the network saw nothing of the picture, the picture is as it was.
+
+        Raises:
+            OptionError: An argument is out of range, or the colour map is unknown.
+        """
+        self._check_target(target)
+        (saliency,) = self.placement.place(_scaled(self.heatmaps[target : target + 1]))
+        return overlay(self.image, saliency, self.placement.covered, alpha=alpha, colormap=colormap)
+
+    def figure(
+        self, kind: FigureKind | None = None, *, target: int = 0, alpha: float = 0.4, colormap: str = "jet"
+    ) -> "Figure":
+        """Draw a matplotlib figure.
+
+        Args:
+            kind: "panels": the picture, the raw map, the map on the picture's size and the overlay of one target, side
+                by side. "grid": the overlays of all targets. None: panels for one target, a grid for several.
+            target: Which of `targets` the panels show, counted from 0.
+            alpha: As for `overlay`.
+            colormap: As for `overlay`.
+
+        Raises:
+            OptionError: An argument is out of range, or the colour map is unknown.
+        """
+        kind = kind or ("panels" if len(self.targets) == 1 else "grid")
+        if kind == "panels":
+            return self._panels(target, alpha, colormap)
+        if kind == "grid":
+            overlays = [self.overlay(i, alpha=alpha, colormap=colormap) for i in range(len(self.targets))]
+            panels = [Panel(_caption(each), picture) for each, picture in zip(self.targets, overlays, strict=True)]
+            return draw_panels(panels, columns=min(GRID_COLUMNS, len(panels)), colormap=colormap)
+        raise OptionError(f"Unknown figure {kind!r}; expected 'panels' or 'grid'.")
+
+    def pixels(
+        self, kind: FigureKind | None = None, *, target: int = 0, alpha: float = 0.4, colormap: str = "jet"
+    ) -> ImageArray:
+        """Draw a figure, or the overlay alone at the picture's own size, into pixels, uint8 (H, W, 3).
+
+        `kind` None is the overlay for one target and the grid for several; the other arguments are those of `figure`.
+        """
+        kind = kind or ("overlay" if len(self.targets) == 1 else "grid")
+        if kind == "overlay":
+            return self.overlay(target, alpha=alpha, colormap=colormap)
+        return render(self.figure(kind, target=target, alpha=alpha, colormap=colormap))
+
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        kind: FigureKind | None = None,
+        *,
+        target: int = 0,
+        alpha: float = 0.4,
+        colormap: str = "jet",
+    ) -> Path:
+        """Write the explanation as its suffix says, whole or not at all.
+
+        Args:
+            path: `.png`, `.jpg`: what `pixels` draws. `.npz`: the arrays. `.json`: everything but the arrays.
+            kind: As for `pixels`; the other arguments likewise.
+
+        Returns:
+            The path.
+
+        Raises:
+            OptionError: The suffix is another, or an argument is out of range.
+            OutputError: The file cannot be written.
+        """
+        path = Path(path)
+        suffix = path.suffix.lower()
+        if suffix in PICTURE_SUFFIXES:
+            pixels = self.pixels(kind, target=target, alpha=alpha, colormap=colormap)
+            write_atomically(path, picture_writer(pixels, suffix))
+        elif suffix == ".npz":
+            write_atomically(path, lambda file: np.savez_compressed(file, **self._arrays()))
+        elif suffix == ".json":
+            content = json.dumps(self.as_dict(), indent=2, ensure_ascii=False)
+            write_atomically(path, lambda file: file.write((content + "\n").encode()))
+        else:
+            raise OptionError(f"Cannot save as {suffix or 'a file without suffix'!r}; expected {', '.join(SUFFIXES)}.")
+        return path
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return everything but the arrays, ready for JSON; of the predictions the most probable."""
+        return {
+            "image": self.source,
+            "predictions": [
+                {"index": each.index, "wnid": self._wnid(each.index), **each._asdict()}
+                for each in self.predictions[:SHOWN_PREDICTIONS]
+            ],
+            "targets": [vars(each) for each in self.targets],
+            "layer": self.layer,
+            "method": self.method,
+        }
+
+    def show(self) -> None:
+        """Show the picture: in the notebook, or else in the system's viewer."""
+        if _in_notebook():
+            from IPython.display import display
+
+            display(self)
+        else:
+            Image.fromarray(self.pixels()).show(title=self.source)
+
+    def _repr_png_(self) -> bytes:
+        file = io.BytesIO()
+        picture_writer(self.pixels(), ".png")(file)
+        return file.getvalue()
+
+    def _panels(self, target: int, alpha: float, colormap: str) -> "Figure":
+        self._check_target(target)
+        scaled = _scaled(self.heatmaps[target : target + 1])
+        panels = [
+            Panel("Original", self.image),
+            Panel(f"Raw {self.title}", scaled[0]),
+            Panel(f"Normalized {self.title}", self.placement.place(scaled)[0]),
+            Panel(f"Applied {self.title}", self.overlay(target, alpha=alpha, colormap=colormap)),
+        ]
+        return draw_panels(panels, columns=4, colormap=colormap, title=_caption(self.targets[target]))
+
+    def _arrays(self) -> dict[str, Any]:
+        return {
+            "heatmaps": self.heatmaps,
+            "indices": np.array([each.index for each in self.targets]),
+            "names": np.array([each.name for each in self.targets]),
+            "scores": np.array([each.score for each in self.targets], dtype=np.float32),
+            "image_size": np.array(self.placement.image_size),
+            "box": np.array(self.placement.box),
+        }
+
+    def _wnid(self, index: int) -> str | None:
+        return self.ids[index] if self.ids is not None else None
+
+    def _check_target(self, target: int) -> None:
+        if not 0 <= target < len(self.targets):
+            raise OptionError(f"There is no target {target}: the explanation has targets 0 to {len(self.targets) - 1}.")
+
+
+def _in_notebook() -> bool:
+    """Whether a notebook's kernel is running this: IPython in a terminal cannot show a picture."""
+    ipython = sys.modules.get("IPython")
+    return ipython is not None and getattr(ipython.get_ipython(), "kernel", None) is not None
+
+
+def _scaled(heatmaps: FloatArray) -> FloatArray:
+    """Scale each map (T, u, v) to 0..1 by its own maximum; maps without evidence stay zeros."""
+    highest = heatmaps.max(axis=(1, 2), keepdims=True)
+    scaled = np.zeros_like(heatmaps)
+    np.divide(heatmaps, highest, out=scaled, where=highest > 0)
+    return scaled
+
+
+def _caption(target: TargetResult) -> str:
+    """Return what stands above a target's picture."""
+    probability = "" if target.probability is None else f" {target.probability:.1%}"
+    index = "" if target.index < 0 else f"{target.index}, "
+    evidence = "" if target.has_evidence else "\n(nothing speaks for it)"
+    return f"{index}{target.name}{probability}{evidence}"

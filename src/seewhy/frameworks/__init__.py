@@ -1,0 +1,34 @@
+"""The only code that touches a network."""
+
+import sys
+from typing import Any
+
+from seewhy.errors import ModelError
+from seewhy.frameworks.base import AUTO, Framework, LayerCall
+
+__all__ = ["AUTO", "Framework", "LayerCall", "detect"]
+
+
+def detect(network: Any) -> Framework:
+    """Wrap a network for the framework it belongs to, importing nothing its owner has not imported.
+
+    Raises:
+        ModelError: The object is no network SeeWhy can run, or has not been built.
+    """
+    keras = sys.modules.get("keras")
+    if keras is not None and isinstance(network, keras.Model):
+        if not network.built:
+            raise ModelError(f"The network {network.name!r} has no weights yet: build it, or call it on an input.")
+        if keras.backend.backend() == "tensorflow":
+            from seewhy.frameworks.keras_tensorflow import KerasTensorflow
+
+            return KerasTensorflow(network)
+        raise ModelError(f"Keras runs on {keras.backend.backend()} here; SeeWhy explains Keras networks on TensorFlow.")
+    raise ModelError(
+        f"Cannot explain {_kind(network)}: expected a keras.Model (Keras 3). A model of tf_keras or of Keras 2 has to "
+        "be saved as .keras and loaded with Keras 3."
+    )
+
+
+def _kind(thing: Any) -> str:
+    return f"an object of type {type(thing).__module__}.{type(thing).__qualname__}"

@@ -1,0 +1,1 @@
+"""Pixels: reading them, knowing where they lie, and drawing on them."""

@@ -1,0 +1,121 @@
+"""From whatever a user calls a picture to uint8 (H, W, 3): upright, opaque, RGB."""
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from seewhy.errors import ImageError, ImageNotFoundError
+from seewhy.types import ImageArray
+
+ImageLike = str | os.PathLike[str] | Image.Image | ImageArray
+
+MAX_PIXELS = 80_000_000
+"""The most pixels a picture may have: decoded they take a quarter of a gigabyte."""
+
+FORMATS = ("PNG", "JPEG", "MPO", "GIF", "WEBP", "BMP", "TIFF", "PPM", "AVIF")
+"""What is decoded: Pillow knows more, some of which starts other programs (EPS) or is seldom tested."""
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".avif")
+"""What is taken for a picture when a folder is searched."""
+
+GREY_16_BIT = ("I;16", "I;16L", "I;16B", "I;16N")
+
+
+def read(source: ImageLike) -> ImageArray:
+    """Read a picture.
+
+    Args:
+        source: A path, a PIL image, or an array: uint8 (H, W, 3), or (H, W) for grey. Pictures are turned upright
+            as their EXIF data say, put on white where they are transparent, and cut to the first of several frames.
+            16-bit grey is scaled to 8 bits.
+
+    Returns:
+        uint8 (H, W, 3).
+
+    Raises:
+        ImageNotFoundError: There is no file at the path.
+        ImageError: The file is not a picture, is damaged, or has more than `MAX_PIXELS` pixels; or the array has
+            another shape or type.
+    """
+    if isinstance(source, Image.Image):
+        return _pixels(source, "the PIL image")
+    if isinstance(source, (str, os.PathLike)):
+        return _read_file(Path(source))
+    return _read_array(source)
+
+
+def find(paths: Iterable[str]) -> Iterator[Path]:
+    """Turn paths, folders and globs into the paths of pictures, in the order given, each folder's sorted.
+
+    A path that names a single file is passed on as it is, also where nothing is there: reading it will tell.
+
+    Raises:
+        ImageNotFoundError: A folder or a glob holds no picture.
+    """
+    for path in paths:
+        if Path(path).is_dir():
+            found = sorted(each for each in Path(path).iterdir() if each.suffix.lower() in SUFFIXES and each.is_file())
+            what = "folder"
+        elif any(sign in path for sign in "*?[") and not Path(path).exists():
+            anchor = Path(Path(path).anchor)
+            pattern = str(Path(path).relative_to(anchor)) if Path(path).is_absolute() else path
+            found = sorted(each for each in anchor.glob(pattern) if each.is_file())
+            what = "pattern"
+        else:
+            found, what = [Path(path)], "path"
+        if not found:
+            raise ImageNotFoundError(f"The {what} {path} holds no pictures ({', '.join(SUFFIXES)}).")
+        yield from found
+
+
+def _read_file(path: Path) -> ImageArray:
+    try:
+        if path.stat().st_size == 0:
+            raise ImageError(f"{path} is empty (0 bytes).")
+        with Image.open(path, formats=FORMATS) as image:
+            return _pixels(image, str(path))
+    except FileNotFoundError as error:
+        raise ImageNotFoundError(f"There is no picture at {path}.") from error
+    except UnidentifiedImageError as error:
+        raise ImageError(f"{path} is not a picture in a format SeeWhy reads ({', '.join(FORMATS)}).") from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise _too_large(str(path), str(error)) from error
+    except OSError as error:
+        raise ImageError(f"{path} cannot be read: {error.strerror or error}.") from error
+
+
+def _read_array(source: Any) -> ImageArray:
+    array = np.asarray(source)
+    is_picture = array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 3)
+    if array.dtype != np.uint8 or not is_picture or array.size == 0:
+        raise ImageError(
+            f"An array of shape {array.shape} and type {array.dtype} is not a picture; expected uint8 (H, W, 3) with "
+            "values 0 to 255. For arrays that are already a network's input use Explainer.heatmaps."
+        )
+    return np.ascontiguousarray(array if array.ndim == 3 else np.stack([array] * 3, axis=-1))
+
+
+def _pixels(image: Image.Image, name: str) -> ImageArray:
+    """Decode an opened picture."""
+    if image.width * image.height > MAX_PIXELS:
+        raise _too_large(name, f"{image.width} x {image.height}")
+    try:
+        image = ImageOps.exif_transpose(image)
+        if image.mode in GREY_16_BIT:
+            # Pillow's own conversion would cut every value above 255 to white.
+            return _read_array((np.asarray(image, dtype=np.uint32) >> 8).astype(np.uint8))
+        if image.mode in ("I", "F"):
+            raise ImageError(f"{name} holds 32-bit values (mode {image.mode}), whose black and white are not known.")
+        if image.has_transparency_data:
+            image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
+        return np.asarray(image.convert("RGB"))
+    except (OSError, SyntaxError, ValueError) as error:  # SyntaxError: what Pillow raises on a broken PNG
+        raise ImageError(f"{name} is damaged: {error}.") from error
+
+
+def _too_large(name: str, size: str) -> ImageError:
+    return ImageError(f"{name} has too many pixels ({size}); the limit is {MAX_PIXELS:,}. Shrink it first.")

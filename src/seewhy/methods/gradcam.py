@@ -1,0 +1,21 @@
+"""Grad-CAM (Selvaraju et al., ICCV 2017, arXiv 1610.02391)."""
+
+from seewhy.types import Capture, Tensor
+
+
+def gradcam(capture: Capture) -> Tensor:
+    """Weight each channel by its mean gradient, add the channels up, keep what speaks for the target.
+
+    Equations 1 and 2 of the paper, with Z the number of positions in `*space`:
+
+        alpha_k^c = 1/Z sum_ij dy^c/dA^k_ij
+        L^c = ReLU(sum_k alpha_k^c A^k)
+
+    Returns:
+        (N, T, *space), in units of the score.
+    """
+    xp = capture.xp
+    space = tuple(range(2, len(capture.gradients.shape) - 1))
+    weights = xp.mean(capture.gradients, axis=space)
+    evidence = xp.einsum("ntk,n...k->nt...", weights, capture.activations)
+    return xp.where(evidence > 0, evidence, xp.zeros_like(evidence))

@@ -1,0 +1,138 @@
+"""A network with what is needed to show it pictures and to read its answer."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from seewhy.errors import ModelError, TargetError
+from seewhy.frameworks import Framework, detect
+from seewhy.images.reading import ImageLike, read
+from seewhy.models.class_names import ClassNames
+from seewhy.models.preprocessing import Inputs, Preprocessing
+from seewhy.types import FloatArray
+
+
+class Prediction(NamedTuple):
+    """One class of a ranked answer; `probability` is in 0..1."""
+
+    index: int  # type: ignore[assignment]  # hides tuple.index, which nobody misses
+    name: str
+    probability: float
+
+
+class Classifier:
+    """A network, its preprocessing, and its class names.
+
+    Args:
+        network: A `keras.Model`. It is never changed.
+        preprocess: A `Preprocessing`; or a function from float32 (N, h, w, 3) in 0..255 to the network's input, such
+            as `preprocess_input` of `keras.applications.vgg16`; or None for a network that takes 0..255. For the
+            last two, pictures are squeezed into `input_size`.
+        class_names: Names in the order of the outputs, or a `ClassNames`; None if they are not known.
+        input_size: (h, w) in pixels; None takes it from the network.
+        name: What the model is called in messages.
+
+    Raises:
+        ModelError: `network` cannot be run, or the class names are not as many as its classes.
+    """
+
+    def __init__(
+        self,
+        network: Any,
+        *,
+        preprocess: Preprocessing | Callable[[FloatArray], Any] | None = None,
+        class_names: Sequence[str] | None = None,
+        input_size: tuple[int, int] | None = None,
+        name: str | None = None,
+    ) -> None:
+        self.network = network
+        self.framework: Framework = detect(network)
+        self.name = name or getattr(network, "name", type(network).__name__)
+        self.class_names = _class_names(class_names)
+        self.preprocessing = preprocess if isinstance(preprocess, Preprocessing) else None
+        self._finish = None if isinstance(preprocess, Preprocessing) else preprocess
+        self._input_size = input_size
+
+    @property
+    def input_size(self) -> tuple[int, int]:
+        """(h, w) of the pictures the network takes, in pixels.
+
+        Raises:
+            ModelError: It was not given and the network leaves it open.
+        """
+        if self.preprocessing is not None:
+            return self.preprocessing.size
+        if self._input_size is not None:
+            return self._input_size
+        shape = self.framework.input_shape()
+        if shape is None or len(shape) != 4 or shape[1] is None or shape[2] is None:
+            raise ModelError(
+                f"The network {self.name!r} does not say what size of picture it takes (its input shape is {shape}). "
+                "Give it: seewhy.Classifier(network, preprocess=..., input_size=(224, 224))."
+            )
+        return (shape[1], shape[2])
+
+    def preprocess(self, images: Sequence[ImageLike]) -> Inputs:
+        """Turn pictures into the network's input, and remember where on each picture it lies.
+
+        Args:
+            images: Paths, PIL images or uint8 arrays (H, W, 3), of any sizes.
+
+        Returns:
+            `Inputs`: float32 (N, h, w, 3), and a placement for each picture.
+
+        Raises:
+            ImageError: A picture cannot be read.
+            ModelError: The size of the input is not known.
+        """
+        preprocessing = self.preprocessing or Preprocessing(size=self.input_size, finish=self._finish)
+        return preprocessing([read(image) for image in images])
+
+    def predict(self, images: Sequence[ImageLike]) -> list[tuple[Prediction, ...]]:
+        """Classify pictures.
+
+        Returns:
+            For each picture all classes, the most probable first.
+
+        Raises:
+            ModelError: The network's outputs are not class scores.
+        """
+        inputs = self.framework.check_inputs(self.preprocess(images))
+        probabilities = self.framework.predict(inputs)
+        if probabilities is None:
+            raise ModelError(
+                f"The network {self.name!r} gives no class scores, (N, classes), so nothing can be ranked."
+            )
+        return [self.rank(each) for each in self.framework.to_numpy(probabilities)]
+
+    def rank(self, probabilities: FloatArray) -> tuple[Prediction, ...]:
+        """Name and rank the probabilities (C,) of one picture."""
+        order = np.argsort(-probabilities, kind="stable")
+        return tuple(Prediction(int(i), self.class_name(int(i)), float(probabilities[i])) for i in order)
+
+    def class_name(self, index: int) -> str:
+        """Return a class's name; "class 3" where names are not known, "" for -1, which is no class."""
+        if index < 0:
+            return ""
+        return f"class {index}" if self.class_names is None else self.class_names[index]
+
+    def class_id(self, index: int) -> str | None:
+        """Return a class's id (ImageNet's wnid), if it has one."""
+        known = self.class_names.ids if self.class_names is not None and index >= 0 else None
+        return None if known is None else known[index]
+
+    def find_class(self, query: int | str) -> int:
+        """Return the index of a class given by index, name or id, or raise TargetError."""
+        if self.class_names is not None:
+            return self.class_names.find(query)
+        if isinstance(query, str) and not query.strip().isdecimal():
+            raise TargetError(
+                f"The class {query!r} was given by name, and the network's class names are not known. Give its index, "
+                "or the names: seewhy.Classifier(network, class_names=[...])."
+            )
+        return int(query)
+
+
+def _class_names(names: Sequence[str] | None) -> ClassNames | None:
+    return names if names is None or isinstance(names, ClassNames) else ClassNames(names)

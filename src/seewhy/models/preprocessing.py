@@ -1,0 +1,87 @@
+"""From pictures to a network's input, remembering where on each picture the input lies."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from seewhy.images.geometry import Placement
+from seewhy.types import FloatArray, ImageArray
+
+Resample = Literal["nearest", "bilinear", "bicubic", "lanczos"]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """A batch ready for the network, and where each member lies on its picture.
+
+    Attributes:
+        values: float32 (N, h, w, 3).
+        placements: One for each picture.
+    """
+
+    values: FloatArray
+    placements: tuple[Placement, ...]
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
+        return np.array(self.values, dtype=dtype, copy=copy)
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.values.shape
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """Cut, resize and scale pictures: `(resized - mean) / std`, then `finish`.
+
+    Attributes:
+        size: (h, w) of the network's input, in pixels.
+        crop: The centred part that is kept, as a fraction of the largest part of the input's shape that fits into
+            the picture; None squeezes the whole picture into `size`.
+        resample: How pixels are resized; all of them smooth when shrinking.
+        mean: Subtracted from values in 0..255; one number, or one for each of R, G, B.
+        std: What the difference is divided by; likewise.
+        finish: A last step of your own, float32 (N, h, w, 3) to (N, h, w, 3), such as `preprocess_input` of
+            `keras.applications.vgg16`. It may work in place. It must not move pixels.
+    """
+
+    size: tuple[int, int]
+    crop: float | None = None
+    resample: Resample = "bilinear"
+    mean: float | tuple[float, float, float] = 0.0
+    std: float | tuple[float, float, float] = 1.0
+    finish: Callable[[FloatArray], Any] | None = None
+
+    def __call__(self, images: Sequence[ImageArray]) -> Inputs:
+        """Preprocess pictures, uint8 (H, W, 3) each, of any sizes."""
+        placements = tuple(Placement((image.shape[0], image.shape[1]), self._box(image)) for image in images)
+        resized = [self._resize(image, placement) for image, placement in zip(images, placements, strict=True)]
+        mean, std = np.asarray(self.mean, np.float32), np.asarray(self.std, np.float32)
+        values: FloatArray = (np.stack(resized) - mean) / std
+        if self.finish is not None:
+            values = np.asarray(self.finish(values), dtype=np.float32)
+        return Inputs(values, placements)
+
+    def _box(self, image: ImageArray) -> tuple[float, float, float, float]:
+        height, width = image.shape[:2]
+        if self.crop is None:
+            return (0.0, 0.0, float(height), float(width))
+        # Whole pixels, as the networks were trained: half a pixel of shift moves a probability by some percent.
+        scale = self.crop * min(height / self.size[0], width / self.size[1])
+        kept_height, kept_width = max(1, int(self.size[0] * scale)), max(1, int(self.size[1] * scale))
+        top, left = (height - kept_height) // 2, (width - kept_width) // 2
+        return (float(top), float(left), float(top + kept_height), float(left + kept_width))
+
+    def _resize(self, image: ImageArray, placement: Placement) -> FloatArray:
+        top, left, bottom, right = placement.box
+        resized = Image.fromarray(image).resize(
+            (self.size[1], self.size[0]), Image.Resampling[self.resample.upper()], box=(left, top, right, bottom)
+        )
+        return np.asarray(resized, dtype=np.float32)

@@ -1,0 +1,45 @@
+"""What passes between the rooms. N images, T targets, K channels, C classes; `*space` is u, or u x v, ..."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float32]
+IndexArray = NDArray[np.int32]
+ImageArray = NDArray[np.uint8]
+BoolArray = NDArray[np.bool_]
+
+Tensor = Any
+"""An array of whichever framework the network runs on."""
+
+Namespace = Any
+"""The functions of that framework's arrays, named as in the array API: `keras.ops`, or `numpy` in tests."""
+
+Score = Literal["logit", "probability"]
+
+
+@dataclass(frozen=True)
+class Capture:
+    """What one run of the network left at the tap: all that a method needs, still on the network's device.
+
+    Attributes:
+        activations: (N, *space, K), the layer's output A^k.
+        gradients: (N, T, *space, K), dy^c/dA^k.
+        scores: (N, T), y^c.
+        indices: (N, T), the class of each target; -1 for a target that is no class.
+        outputs: (N, ...), what the network returned.
+        probabilities: (N, C), or None where the outputs are not class scores.
+        layer: The path of the layer that was tapped.
+        xp: The namespace whose functions these tensors take.
+    """
+
+    activations: Tensor
+    gradients: Tensor
+    scores: Tensor
+    indices: Tensor
+    outputs: Tensor
+    probabilities: Tensor | None
+    layer: str
+    xp: Namespace
