@@ -3,6 +3,7 @@
 Run it with `make demo`. It uses the `seewhy` command, so that what it prints is what a user of it sees.
 """
 
+import shlex
 import sys
 from pathlib import Path
 
@@ -36,7 +37,7 @@ def make_mosaic() -> Image.Image:
 
 def run(*arguments: str) -> int:
     """Run `seewhy` with these arguments, and return its exit code."""
-    print("\n$ seewhy", " ".join(arguments), flush=True)
+    print("\n$", shlex.join(["seewhy", *arguments]), flush=True)
     sys.argv = ["seewhy", *arguments]
     try:
         seewhy()

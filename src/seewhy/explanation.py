@@ -14,7 +14,7 @@ from PIL import Image
 from seewhy.errors import OptionError
 from seewhy.images.figure import Panel, draw_panels, render
 from seewhy.images.geometry import Placement
-from seewhy.images.overlay import overlay
+from seewhy.images.overlay import overlay, saliency_picture
 from seewhy.images.writing import picture_writer, write_atomically
 from seewhy.models import Prediction
 from seewhy.types import BoolArray, FloatArray, ImageArray, IndexArray
@@ -154,7 +154,8 @@ class Explanation:
         if kind == "grid":
             overlays = [self.overlay(i, alpha=alpha, colormap=colormap) for i in range(len(self.targets))]
             panels = [Panel(_caption(each), picture) for each, picture in zip(self.targets, overlays, strict=True)]
-            return draw_panels(panels, columns=min(GRID_COLUMNS, len(panels)), colormap=colormap)
+            columns = 2 if len(panels) == 4 else min(GRID_COLUMNS, len(panels))
+            return draw_panels(panels, columns=columns, colormap=colormap)
         raise OptionError(f"Unknown figure {kind!r}; expected 'panels' or 'grid'.")
 
     def pixels(
@@ -235,10 +236,11 @@ class Explanation:
     def _panels(self, target: int, alpha: float, colormap: str) -> "Figure":
         self._check_target(target)
         scaled = _scaled(self.heatmaps[target : target + 1])
+        placed = self.placement.place(scaled)
         panels = [
             Panel("Original", self.image),
             Panel(f"Raw {self.title}", scaled[0]),
-            Panel(f"Normalized {self.title}", self.placement.place(scaled)[0]),
+            Panel(f"Normalized {self.title}", saliency_picture(placed[0], self.placement.covered, colormap)),
             Panel(f"Applied {self.title}", self.overlay(target, alpha=alpha, colormap=colormap)),
         ]
         return draw_panels(panels, columns=4, colormap=colormap, title=_caption(self.targets[target]))
@@ -277,7 +279,10 @@ def _scaled(heatmaps: FloatArray) -> FloatArray:
 
 def _caption(target: TargetResult) -> str:
     """Return what stands above a target's picture."""
-    probability = "" if target.probability is None else f" {target.probability:.1%}"
+    if target.probability is None:
+        probability = ""
+    else:
+        probability = " <0.1%" if target.probability < 0.001 else f" {target.probability:.1%}"
     index = "" if target.index < 0 else f"{target.index}, "
     evidence = "" if target.has_evidence else "\n(nothing speaks for it)"
     return f"{index}{target.name}{probability}{evidence}"

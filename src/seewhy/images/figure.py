@@ -9,7 +9,11 @@ from seewhy.types import FloatArray, ImageArray
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-PANEL_INCHES = 3.2
+PANEL_INCHES = 3.0
+"""A panel's height."""
+TITLE_INCHES = 0.35
+NARROWEST, WIDEST = 0.5, 2.5
+"""Width to height of a panel, at the extremes: beyond them a picture is drawn smaller."""
 
 
 class Panel(NamedTuple):
@@ -20,20 +24,22 @@ class Panel(NamedTuple):
 
 
 def draw_panels(panels: Sequence[Panel], *, columns: int, colormap: str, title: str | None = None) -> "Figure":
-    """Lay panels out in rows of `columns`; maps are drawn as cells, uninterpolated."""
+    """Lay panels out in rows of `columns`, all of one height; maps are drawn as cells, uninterpolated."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     color_table(colormap)  # an unknown name is our error, not matplotlib's
     rows = -(-len(panels) // columns)
-    height, width = panels[0].content.shape[:2]
-    panel_height = PANEL_INCHES * min(max(height / width, 0.4), 2.5) + 0.4  # room for the title
-    figure = Figure(figsize=(PANEL_INCHES * columns, panel_height * rows + (0.4 if title else 0)), layout="constrained")
+    aspects = [panel.content.shape[1] / panel.content.shape[0] for panel in panels]
+    widths = [min(max(max(aspects[column::columns]), NARROWEST), WIDEST) for column in range(columns)]
+    size = (PANEL_INCHES * sum(widths), (PANEL_INCHES + TITLE_INCHES) * rows + (TITLE_INCHES if title else 0))
+    figure = Figure(figsize=size, layout="constrained")
     FigureCanvasAgg(figure)
     if title:
         figure.suptitle(title)
-    for position, panel in enumerate(panels, start=1):
-        axes = figure.add_subplot(rows, columns, position)
+    grid = figure.add_gridspec(rows, columns, width_ratios=widths)
+    for position, panel in enumerate(panels):
+        axes = figure.add_subplot(grid[position])
         axes.set_title(panel.title, fontsize="medium", wrap=True)
         axes.set_axis_off()
         if panel.content.ndim == 3:

@@ -27,6 +27,11 @@ def colorize(saliency: FloatArray, colormap: str = "jet") -> ImageArray:
     return color_table(colormap)[np.round(saliency * 255).astype(np.uint8)]
 
 
+def saliency_picture(saliency: FloatArray, covered: BoolArray, colormap: str = "jet") -> ImageArray:
+    """Turn a saliency (H, W) in 0..1 into colours, uint8 (H, W, 3); white where the network saw nothing."""
+    return np.where(covered[..., None], colorize(saliency, colormap), np.uint8(255))
+
+
 def overlay(
     image: ImageArray, saliency: FloatArray, covered: BoolArray, *, alpha: float = 0.4, colormap: str = "jet"
 ) -> ImageArray:
