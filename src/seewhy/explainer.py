@@ -91,6 +91,8 @@ class Explainer:
         inputs = self.framework.check_inputs(inputs)
         target = self._resolve(targets, len(inputs))
         capture = self.framework.capture(inputs, self.layer, target, self.score)
+        if capture.probabilities is not None:
+            self.classifier.check_class_count(capture.probabilities.shape[1])
         heatmaps = self.method(capture)
         return self._to_numpy(capture, heatmaps)
 

@@ -5,6 +5,7 @@ layer, kind of target and kind of score. In the trace, a gradient tape starts at
 the network up to the layer runs as in any prediction, and only what follows is differentiated, once for each target.
 """
 
+import re
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
@@ -15,7 +16,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from seewhy.errors import LayerError, NetworkError, NoGradientError, OptionError
+from seewhy.errors import LayerError, ModelError, NetworkError, NoGradientError, OptionError
 from seewhy.frameworks.base import AUTO, Framework, Head, LayerCall, no_candidate
 from seewhy.frameworks.keras import POOLING, layers_by_path, listening
 from seewhy.targets import Target
@@ -98,7 +99,9 @@ class KerasTensorflow(Framework):
         try:
             return self._network(inputs, training=False)
         except FAILURES as error:
-            raise NetworkError(f"The network cannot run on an input of shape {inputs.shape}: {error}") from error
+            raise NetworkError(
+                f"The network cannot run on an input of shape {inputs.shape}: {_plain(error)}"
+            ) from error
 
     def _trace_calls(self, shape: tuple[int, ...]) -> tuple[LayerCall, ...]:
         ear = _Ear()
@@ -127,14 +130,11 @@ class KerasTensorflow(Framework):
                 answer = target(outputs.asked(score), arrays, self.xp)
                 # The images of a batch do not meet, so the sum's gradient is each image's own.
                 totals = tf.reduce_sum(tf.cast(answer.scores, tf.float32), axis=0)
-            # One pass backwards for each target, in a loop inside the graph: T is free, and memory is one pass's.
-            gradients = tape.jacobian(totals, tap.output, experimental_use_pfor=False)
-            if gradients is None:
-                raise _no_gradient(tap.path)
+            gradients = _gradients(tape, totals, tap)
             facts.update(layer=tap.path, classes=outputs.classes)
             return {
                 "activations": tf.cast(tap.output, tf.float32),
-                "gradients": tf.cast(keras.ops.swapaxes(gradients, 0, 1), tf.float32),
+                "gradients": tf.cast(keras.ops.swapaxes(gradients, 0, 1), tf.float32),  # (T, N, ...) to (N, T, ...)
                 "scores": answer.scores,
                 "indices": answer.indices,
                 "outputs": outputs.raw,
@@ -143,6 +143,11 @@ class KerasTensorflow(Framework):
 
         function = self._compile(step, inputs.shape, target.arrays(len(inputs)))
         return _Step(function, **facts)
+
+
+def _plain(error: Exception) -> str:
+    """Return a message without the terminal colours that Keras puts into it."""
+    return re.sub(r"\x1b\[[0-9;]*m", "", str(error))
 
 
 class _Step(NamedTuple):
@@ -239,7 +244,10 @@ class _Outputs(NamedTuple):
 def _read(raw: Any) -> _Outputs:
     """See through a final softmax or sigmoid."""
     if not tf.is_tensor(raw):
-        raise NetworkError(f"The network returned {type(raw).__name__}; expected one tensor of outputs.")
+        raise ModelError(
+            f"The network returned a {type(raw).__name__}; expected one tensor of outputs. Wrap it in a keras.Model "
+            "that returns the one to explain."
+        )
     head, logits = _see_through(raw)
     logits = tf.cast(logits, tf.float32)
     if logits.shape.rank != 2:
@@ -271,8 +279,21 @@ def _see_through(raw: Tensor) -> tuple[Head, Tensor]:
     return heads[operation.type], tf.reshape(operation.inputs[0], tf.shape(raw))
 
 
-def _no_gradient(layer: str) -> NoGradientError:
-    return NoGradientError(
-        f"No gradient reaches the layer {layer!r}: the scores do not depend on its output, or something after it (a "
-        "rounding, an argmax, stop_gradient) cannot be differentiated. Give a layer that the outputs are computed from."
-    )
+def _gradients(tape: tf.GradientTape, totals: Tensor, tap: _Tap) -> Tensor:
+    """Differentiate every total (T,) by the tapped output, giving (T, N, *space, K).
+
+    One pass backwards for each target, in a loop inside the graph, so that T is free and memory is that of one pass.
+    """
+    output: Any = tap.output
+
+    def backward(seed: Tensor) -> Tensor:
+        gradient = tape.gradient(totals, output, output_gradients=seed)
+        if gradient is None:
+            raise NoGradientError(
+                f"No gradient reaches the layer {tap.path!r}: the scores do not depend on it, or something "
+                "after it (a rounding, an argmax, stop_gradient) cannot be differentiated. Give a layer that the "
+                "outputs are computed from."
+            )
+        return gradient
+
+    return tf.map_fn(backward, tf.eye(tf.size(totals)), fn_output_signature=output.dtype)

@@ -1,5 +1,6 @@
 """From whatever a user calls a picture to uint8 (H, W, 3): upright, opaque, RGB."""
 
+import functools
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -16,7 +17,7 @@ ImageLike = str | os.PathLike[str] | Image.Image | ImageArray
 MAX_PIXELS = 80_000_000
 """The most pixels a picture may have: decoded they take a quarter of a gigabyte."""
 
-FORMATS = ("PNG", "JPEG", "MPO", "GIF", "WEBP", "BMP", "TIFF", "PPM", "AVIF")
+FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF", "PPM", "AVIF")
 """What is decoded: Pillow knows more, some of which starts other programs (EPS) or is seldom tested."""
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".avif")
@@ -76,7 +77,7 @@ def _read_file(path: Path) -> ImageArray:
     try:
         if path.stat().st_size == 0:
             raise ImageError(f"{path} is empty (0 bytes).")
-        with Image.open(path, formats=FORMATS) as image:
+        with Image.open(path, formats=_formats()) as image:
             return _pixels(image, str(path))
     except FileNotFoundError as error:
         raise ImageNotFoundError(f"There is no picture at {path}.") from error
@@ -86,6 +87,13 @@ def _read_file(path: Path) -> ImageArray:
         raise _too_large(str(path), str(error)) from error
     except OSError as error:
         raise ImageError(f"{path} cannot be read: {error.strerror or error}.") from error
+
+
+@functools.cache
+def _formats() -> tuple[str, ...]:
+    """Return the formats that this build of Pillow has; some are built without WEBP or AVIF."""
+    Image.init()
+    return tuple(name for name in FORMATS if name in Image.OPEN)
 
 
 def _read_array(source: Any) -> ImageArray:

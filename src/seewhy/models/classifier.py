@@ -34,7 +34,7 @@ class Classifier:
         name: What the model is called in messages.
 
     Raises:
-        ModelError: `network` cannot be run, or the class names are not as many as its classes.
+        ModelError: `network` cannot be run.
     """
 
     def __init__(
@@ -104,7 +104,15 @@ class Classifier:
             raise ModelError(
                 f"The network {self.name!r} gives no class scores, (N, classes), so nothing can be ranked."
             )
+        self.check_class_count(probabilities.shape[1])
         return [self.rank(each) for each in self.framework.to_numpy(probabilities)]
+
+    def check_class_count(self, count: int) -> None:
+        """Raise ModelError if the class names are not as many as the network's classes."""
+        if self.class_names is not None and len(self.class_names) != count:
+            raise ModelError(
+                f"{len(self.class_names)} class names were given, and the network {self.name!r} has {count} classes."
+            )
 
     def rank(self, probabilities: FloatArray) -> tuple[Prediction, ...]:
         """Name and rank the probabilities (C,) of one picture."""

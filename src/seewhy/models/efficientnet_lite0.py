@@ -121,15 +121,18 @@ class _Builder:
         """Convolve (depthwise where `filters` is None), normalise, and cut at 0 and 6 where `activation`."""
         options: dict[str, Any] = {"strides": stride, "padding": "same", "use_bias": False, "name": f"{name}_conv"}
         if filters is None:
-            x = self.layers.DepthwiseConv2D(kernel, depthwise_initializer=self.initializer(), **options)(x)
+            x = self.layers.DepthwiseConv2D(kernel, depthwise_initializer=self.initializer(x.shape[-1]), **options)(x)
         else:
             x = self.layers.Conv2D(filters, kernel, kernel_initializer=self.initializer(), **options)(x)
         x = self.layers.BatchNormalization(epsilon=1e-3, name=f"{name}_bn")(x)
         return self.layers.ReLU(6, name=f"{name}_relu6")(x) if activation else x
 
-    def initializer(self) -> Any:
+    def initializer(self, groups: int = 1) -> Any:
+        """Return He's initializer; Keras counts a depthwise kernel's channels as inputs; `groups` undoes it."""
         self.seed += 1
-        return self.initializers.HeNormal(seed=self.seed) if self.random else self.initializers.Zeros()
+        if not self.random:
+            return self.initializers.Zeros()
+        return self.initializers.VarianceScaling(scale=2.0 * groups, seed=self.seed)
 
 
 def _blocks() -> Iterator[tuple[str, int, Stage, int]]:

@@ -1,0 +1,245 @@
+"""The command line, through its installed entry point and, which is faster, through the same function in this process."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import seewhy
+from seewhy.cli import main
+
+ENTRY_POINT = Path(sys.executable).parent / "seewhy"
+
+
+@pytest.fixture
+def run(monkeypatch, capfd):
+    """Run the command line in this process; return (exit code, standard output, standard error)."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["seewhy", *map(str, arguments)])
+        monkeypatch.setenv("COLUMNS", "200")
+        code = 0
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code or 0
+        captured = capfd.readouterr()
+        assert "Traceback" not in captured.err + captured.out
+        return code, captured.out, captured.err
+
+    return run
+
+
+def run_installed(*arguments, cwd, **environment):
+    command = [ENTRY_POINT, *map(str, arguments)]
+    return subprocess.run(
+        command,
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=cwd,
+        env={**os.environ, "COLUMNS": "200", **environment},
+    )
+
+
+def test_a_photo_from_a_cold_start(tmp_path, examples):
+    finished = run_installed("explain", examples / "cat.png", cwd=tmp_path)
+    assert finished.returncode == 0
+    assert finished.stderr == ""
+    rows = [line for line in finished.stdout.splitlines() if line.startswith("│")]
+    assert [row.split("│")[1].strip() for row in rows[:3]] == ["282", "285", "281"]
+    assert [row.split("│")[2].strip() for row in rows[:3]] == ["tiger cat", "Egyptian cat", "tabby"]
+    assert float(rows[0].split("│")[3]) == pytest.approx(0.385, abs=0.01)
+    assert "layer top_relu6, method gradcam" in finished.stdout
+    assert "wrote explanations/cat_gradcam.png" in finished.stdout
+    with Image.open(tmp_path / "explanations" / "cat_gradcam.png") as image:
+        assert image.size == (451, 300)
+
+
+def test_json_and_nothing_else_on_standard_output(tmp_path, examples):
+    (tmp_path / "broken.jpg").write_text("no picture")
+    finished = run_installed(
+        "explain", examples / "cat.png", "broken.jpg", "--targets", "tabby,285,n02123159", "--format", "png,npz,json",
+        "--figure", "overlay", "--json", cwd=tmp_path,
+    )  # fmt: skip
+    assert finished.returncode == 1
+    found = json.loads(finished.stdout)
+    (explanation,) = found["explanations"]
+    assert explanation["image"] == str(examples / "cat.png")
+    assert list(explanation) == ["image", "predictions", "targets", "layer", "method", "files"]
+    assert explanation["predictions"][0] == {
+        "index": 282, "wnid": "n02123159", "name": "tiger cat", "probability": pytest.approx(0.385, abs=0.01)
+    }  # fmt: skip
+    assert [target["index"] for target in explanation["targets"]] == [281, 285, 282]
+    assert list(explanation["targets"][0]) == ["index", "name", "score", "probability", "has_evidence"]
+    assert explanation["files"] == [
+        f"explanations/cat_gradcam{part}" for part in ("_281.png", "_285.png", "_282.png", ".npz", ".json")
+    ]
+    assert all((tmp_path / file).stat().st_size > 0 for file in explanation["files"])
+    (error,) = found["errors"]
+    assert error["image"] == "broken.jpg"
+    assert "broken.jpg is not a picture in a format SeeWhy reads" in error["error"]
+    assert sorted(os.listdir(tmp_path / "explanations")) == sorted(Path(file).name for file in explanation["files"])
+
+
+def test_one_bad_picture_does_not_stop_the_others(run, tmp_path, examples):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    (folder / "a_empty.png").touch()
+    (folder / "b_text.jpg").write_text("text")
+    Image.open(examples / "cat.png").convert("L").save(folder / "c_grey.png")
+    Image.open(examples / "cat.png").convert("CMYK").save(folder / "d_print.jpg")
+    Image.new("RGB", (1, 1)).save(folder / "e_dot.png")
+    code, out, err = run("explain", folder, tmp_path / "missing.png", "--out", tmp_path / "out", "--json")
+    found = json.loads(out)
+    assert code == 1
+    assert [Path(each["image"]).name for each in found["explanations"]] == ["c_grey.png", "d_print.jpg", "e_dot.png"]
+    assert [Path(each["image"]).name for each in found["errors"]] == ["a_empty.png", "b_text.jpg", "missing.png"]
+    assert all(each["error"] in err for each in found["errors"])
+    assert "Explaining" in err  # more than a few pictures: a progress bar
+
+
+def test_only_missing_pictures_are_the_caller_s_mistake(run, tmp_path):
+    code, out, err = run("explain", tmp_path / "missing.png", "--out", tmp_path / "out")
+    assert code == 2
+    assert f"Error: There is no picture at {tmp_path}/missing.png." in err
+    assert out == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--method", "gradcm"], "Unknown method 'gradcm'. Did you mean 'gradcam'?"),
+        (["--colormap", "jett"], "Unknown colour map 'jett'. Did you mean 'jet'"),
+        (["--alpha", "1.5"], "--alpha is 1.5; expected a number from 0 to 1."),
+        (["--format", "png,bmp"], "Cannot write the format 'bmp'; known: png, jpg, jpeg, npz, json."),
+        (["--format", ""], "Cannot write the format ''; known: png"),
+        (["--model", "efficientnet"], "Unknown model 'efficientnet'. Did you mean 'efficientnet-lite0'?"),
+        (["--layer", "top_relu"], "There is no layer 'top_relu' in the network. Did you mean 'top_relu6'"),
+        (["--layer", "predictions"], "The layer 'predictions' cannot be explained"),
+        (["--targets", "tabbby"], "There is no class 'tabbby'. Did you mean 'tabby'"),
+        (["--targets", "crane"], "2 classes could be meant by 'crane': 134 (crane, n02012849), 517 (crane, n03126707)"),
+        (["--targets", "1000"], "There is no class '1000'."),
+        (["--targets", "top-1001"], "'top-1001' asks for more than the network's 1000 classes."),
+        (["--targets", ""], "Cannot ask for []"),
+        (["--score", "logits"], "Invalid value for '--score'"),
+        (["--figure", "mosaic"], "Invalid value for '--figure'"),
+    ],
+)
+def test_the_caller_s_mistakes(run, tmp_path, examples, arguments, message):
+    code, out, err = run("explain", examples / "cat.png", "--out", tmp_path / "out", *arguments)
+    assert code == 2
+    assert message in " ".join(err.split())
+    assert out == ""
+    assert not list(tmp_path.glob("out/*"))
+
+
+def test_a_folder_without_pictures(run, tmp_path):
+    (tmp_path / "empty").mkdir()
+    code, _, err = run("explain", tmp_path / "empty")
+    assert code == 2
+    assert f"The folder {tmp_path}/empty holds no pictures" in err
+
+
+def test_an_output_folder_that_cannot_be(run, tmp_path, examples):
+    (tmp_path / "file").touch()
+    code, _, err = run("explain", examples / "cat.png", "--out", tmp_path / "file" / "deeper")
+    assert code == 1
+    assert "Cannot make the folder" in err
+
+
+def test_an_output_that_cannot_be_written_is_noted_and_the_rest_goes_on(run, tmp_path, examples):
+    (tmp_path / "out" / "cat_gradcam.png").mkdir(parents=True)
+    code, out, err = run("explain", examples / "cat.png", examples / "coffee.png", "--out", tmp_path / "out")
+    assert code == 1
+    assert "Cannot write" in err
+    assert "coffee_gradcam.png" in out
+    assert sorted(os.listdir(tmp_path / "out")) == ["cat_gradcam.png", "coffee_gradcam.png"]
+
+
+def test_pictures_of_one_name_do_not_overwrite_each_other(run, tmp_path, examples):
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        Image.open(examples / "coffee.png").resize((60, 40)).save(tmp_path / folder / "x.png")
+    code, out, _ = run(
+        "explain", tmp_path / "a" / "x.png", tmp_path / "b" / "x.png", "--out", tmp_path / "out", "--json"
+    )
+    assert code == 0
+    files = [file for each in json.loads(out)["explanations"] for file in each["files"]]
+    assert [Path(file).name for file in files] == ["x_gradcam.png", "x_gradcam-2.png"]
+
+
+def test_a_picture_that_is_explained_is_never_written_over(run, tmp_path, examples):
+    for name in ("x.png", "x_gradcam.png"):
+        Image.open(examples / "coffee.png").resize((60, 40)).save(tmp_path / name)
+    before = (tmp_path / "x_gradcam.png").read_bytes()
+    code, _, err = run("explain", tmp_path, "--out", tmp_path)
+    assert code == 1
+    assert "is one of the pictures explained, and is not written over. Change --out." in " ".join(err.split())
+    assert (tmp_path / "x_gradcam.png").read_bytes() == before
+    assert (tmp_path / "x_gradcam_gradcam.png").exists()
+
+
+@pytest.mark.parametrize("figure", ["panels", "grid"])
+def test_figures(run, tmp_path, examples, figure):
+    code, out, _ = run(
+        "explain", examples / "cat.png", "--targets", "top-2", "--figure", figure, "--out", tmp_path, "--json",
+        "--method", "hirescam", "--colormap", "viridis", "--format", "jpg", "--score", "probability",
+    )  # fmt: skip
+    assert code == 0
+    (explanation,) = json.loads(out)["explanations"]
+    names = {"panels": ["cat_hirescam_282.jpg", "cat_hirescam_285.jpg"], "grid": ["cat_hirescam.jpg"]}[figure]
+    assert [Path(file).name for file in explanation["files"]] == names
+    assert explanation["targets"][0]["score"] == pytest.approx(explanation["targets"][0]["probability"], rel=1e-5)
+    for file in explanation["files"]:
+        with Image.open(file) as image:
+            assert image.width > 700
+            assert np.asarray(image).std() > 20
+
+
+def test_layers(run):
+    code, out, _ = run("layers", "efficientnet-lite0")
+    assert code == 0
+    chosen = [line for line in out.splitlines() if "<- auto" in line]
+    assert len(chosen) == 1
+    assert chosen[0].split("│")[1:4] == [" top_relu6               ", " ReLU               ", " 7 x 7 x 1280   "]
+    assert "block1a_depthwise_conv" in out
+    assert "predictions" not in out
+    assert "auto takes top_relu6: the last layer in call order whose output still has space" in out
+    code, _, err = run("layers", "vgg")
+    assert (code, "Unknown model 'vgg'" in err) == (2, True)
+
+
+def test_models_and_methods(run):
+    code, out, _ = run("models")
+    assert (code, "efficientnet-lite0" in out, "4,652,008" in out, "224 x 224" in out) == (0, True, True, True)
+    code, out, _ = run("methods")
+    assert (code, "1610.02391" in out, "2011.08891" in out) == (0, True, True)
+
+
+def test_help_and_version(tmp_path):
+    finished = run_installed("--help", cwd=tmp_path)
+    assert finished.returncode == 0
+    assert all(command in finished.stdout for command in ("explain", "layers", "models", "methods"))
+    assert run_installed("--version", cwd=tmp_path).stdout == f"seewhy {seewhy.__version__}\n"
+    as_module = subprocess.run(
+        [sys.executable, "-m", "seewhy", "--version"], capture_output=True, text=True, check=True
+    )
+    assert as_module.stdout == f"seewhy {seewhy.__version__}\n"
+
+
+def test_without_tensorflow_the_install_line_is_said(tmp_path, examples):
+    """A Python in which TensorFlow cannot be found."""
+    (tmp_path / "tensorflow").mkdir()
+    (tmp_path / "tensorflow" / "__init__.py").write_text(
+        "raise ModuleNotFoundError(\"No module named 'tensorflow'\", name='tensorflow')\n"
+    )
+    finished = run_installed("explain", examples / "cat.png", cwd=tmp_path, PYTHONPATH=str(tmp_path))
+    assert finished.returncode == 2
+    assert "pip install 'seewhy[tensorflow]'" in finished.stderr
+    assert "Traceback" not in finished.stderr

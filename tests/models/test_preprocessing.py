@@ -1,0 +1,66 @@
+import numpy as np
+import pytest
+
+from seewhy import Preprocessing
+
+BLACK_WITH_WHITE_MIDDLE = np.zeros((4, 8, 3), np.uint8)
+BLACK_WITH_WHITE_MIDDLE[:, 2:6] = 255
+
+
+def test_scaling_by_hand():
+    image = np.full((2, 2, 3), [127, 255, 0], dtype=np.uint8)
+    values = Preprocessing(size=(2, 2), mean=(127, 127, 0), std=(1, 128, 5))([image]).values
+    np.testing.assert_array_equal(values[0, 0, 0], np.array([0, 1, 0], np.float32))
+    assert values.dtype == np.float32
+
+
+def test_without_a_crop_the_whole_picture_is_squeezed():
+    """Every pixel of the result sees black and white: Pillow's triangle filter over 8 columns gives 4/7 of white."""
+    inputs = Preprocessing(size=(2, 2))([BLACK_WITH_WHITE_MIDDLE])
+    assert inputs.placements[0].box == (0, 0, 4, 8)
+    np.testing.assert_allclose(inputs.values[0, :, :, 0], 146, atol=1)
+
+
+def test_a_centre_crop_and_where_it_lies():
+    inputs = Preprocessing(size=(4, 4), crop=1.0)([BLACK_WITH_WHITE_MIDDLE])
+    assert inputs.placements[0].box == (0, 2, 4, 6)
+    assert inputs.placements[0].image_size == (4, 8)
+    np.testing.assert_allclose(inputs.values, 255)
+
+
+@pytest.mark.parametrize(
+    ("image_size", "size", "crop", "box"),
+    [
+        ((300, 451), (224, 224), 0.875, (19, 94, 281, 356)),
+        ((451, 300), (224, 224), 0.875, (94, 19, 356, 281)),
+        ((1, 1), (224, 224), 0.875, (0, 0, 1, 1)),
+        ((100, 100), (50, 100), 1.0, (25, 0, 75, 100)),  # the largest part of the input's shape, not of a square
+        ((100, 400), (100, 50), 0.5, (25, 187, 75, 212)),
+    ],
+)
+def test_boxes(image_size, size, crop, box):
+    inputs = Preprocessing(size=size, crop=crop)([np.zeros((*image_size, 3), np.uint8)])
+    assert inputs.placements[0].box == box
+    assert inputs.shape == (1, *size, 3)
+
+
+def test_pictures_of_any_sizes_become_one_batch():
+    inputs = Preprocessing(size=(3, 5))([np.zeros((9, 2, 3), np.uint8), np.full((1, 1, 3), 9, np.uint8)])
+    assert len(inputs) == 2
+    np.testing.assert_array_equal(np.asarray(inputs)[1], np.full((3, 5, 3), 9))
+
+
+def test_a_last_step_that_works_in_place_spoils_nothing():
+    """`preprocess_input` of keras.applications changes float32 input where it stands."""
+    image = np.full((2, 2, 3), 100, np.uint8)
+    pristine = image.copy()
+
+    def finish(values):
+        values -= 100
+        values /= 2
+        return values
+
+    preprocessing = Preprocessing(size=(2, 2), finish=finish)
+    for _ in range(2):
+        np.testing.assert_array_equal(preprocessing([image]).values, 0)
+    np.testing.assert_array_equal(image, pristine)

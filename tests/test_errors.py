@@ -1,0 +1,38 @@
+import inspect
+
+import pytest
+
+from seewhy import errors
+from seewhy.errors import SeewhyError, UsageError, did_you_mean
+
+TREE = [each for _, each in inspect.getmembers(errors, inspect.isclass) if each.__module__ == "seewhy.errors"]
+
+
+def test_the_tree_is_drawn_at_the_top():
+    assert len(TREE) > 10
+    for error in TREE:
+        assert error.__name__ in errors.__doc__
+        assert issubclass(error, SeewhyError)
+
+
+@pytest.mark.parametrize("error", TREE)
+def test_exit_codes(error):
+    assert error.exit_code == (2 if issubclass(error, UsageError) else 1)
+
+
+def test_a_missing_extra_says_what_to_type_and_is_an_import_error():
+    error = errors.MissingExtraError("tensorflow", "tensorflow")
+    assert str(error) == "tensorflow is not installed. Install it with: pip install 'seewhy[tensorflow]'"
+    assert isinstance(error, ImportError)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("conv5_blok3_out", " Did you mean 'conv5_block3_out'?"),
+        ("CONV1", " Did you mean 'conv1'?"),
+        ("zzz", ""),
+    ],
+)
+def test_near_misses(given, said):
+    assert did_you_mean(given, ["conv1", "conv5_block3_out", "predictions"]) == said

@@ -1,0 +1,259 @@
+import gc
+import resource
+
+import numpy as np
+import pytest
+from PIL import Image
+from tests.conftest import PAPER_GRADCAM, PAPER_HIRESCAM, PAPER_INPUT, PAPER_LOGITS
+
+import seewhy
+from seewhy import Classifier, Explainer, Preprocessing
+from seewhy.errors import InputError, MethodError, ModelError, OptionError, TargetError
+
+
+def test_the_paper_network_from_input_to_heatmap(paper_network):
+    heatmaps = Explainer(paper_network, layer="conv").heatmaps(PAPER_INPUT, [0, 1])
+    np.testing.assert_allclose(heatmaps.values, PAPER_GRADCAM[None], atol=1e-6)
+    np.testing.assert_allclose(heatmaps.scores, PAPER_LOGITS[None])
+    np.testing.assert_array_equal(heatmaps.indices, [[0, 1]])
+    np.testing.assert_array_equal(heatmaps.has_evidence, [[True, False]])
+    np.testing.assert_allclose(heatmaps.outputs, paper_network(PAPER_INPUT).numpy(), rtol=1e-6)
+    assert (heatmaps.layer, heatmaps.method, len(heatmaps)) == ("conv", "gradcam", 1)
+    assert heatmaps.values.dtype == heatmaps.scores.dtype == np.float32
+    hirescam = Explainer(paper_network, method="hirescam", layer="conv").heatmaps(PAPER_INPUT, [0, 1])
+    np.testing.assert_allclose(hirescam.values, PAPER_HIRESCAM[None], atol=1e-6)
+
+
+@pytest.mark.parametrize("method", ["gradcam", "hirescam"])
+def test_a_batch_is_each_alone(lite0, examples, method):
+    """Four photos in one batch, each asked about classes of its own, then one by one."""
+    photos = [examples / name for name in ("cat.png", "coffee.png", "rocket.jpg", "flower.jpg")]
+    targets = [[282, 967], [967, 282], [657, 1], [985, 657]]
+    explainer = Explainer(lite0, method=method)
+    inputs = lite0.preprocess(photos)
+    together = explainer.heatmaps(inputs, targets)
+    for n, target in enumerate(targets):
+        alone = explainer.heatmaps(np.asarray(inputs)[n : n + 1], target)
+        np.testing.assert_allclose(together.values[n], alone.values[0], atol=1e-5 * alone.values.max())
+        np.testing.assert_allclose(together.scores[n], alone.scores[0], rtol=1e-4)
+    assert not np.allclose(together.values[0, 0], together.values[1, 1])  # one class, two photos: two heatmaps
+
+
+def test_batches_of_any_size_and_targets_for_each_picture(lite0, examples):
+    photos = [examples / name for name in ("cat.png", "coffee.png", "rocket.jpg")]
+    explainer, targets = Explainer(lite0), [["tiger cat"], ["espresso"], [1]]
+    whole = explainer.explain(photos, targets)
+    parts = explainer.explain(photos, targets, batch_size=2)
+    for one, other in zip(whole, parts, strict=True):
+        assert [each.index for each in one.targets] == [each.index for each in other.targets]
+        np.testing.assert_allclose(one.heatmaps, other.heatmaps, atol=1e-5 * one.heatmaps.max())
+    with pytest.raises(TargetError, match="Targets were given for 2 images, and there are 3"):
+        explainer.explain(photos, targets[:2], batch_size=1)
+
+
+def test_the_explanation_of_a_photo(lite0, examples):
+    explanation = seewhy.explain(lite0, examples / "cat.png", targets="top-3")
+    assert [each.index for each in explanation.targets] == [282, 285, 281]
+    assert [each.name for each in explanation.targets] == ["tiger cat", "Egyptian cat", "tabby"]
+    for target, probability in zip(explanation.targets, (0.385, 0.363, 0.167), strict=True):
+        assert target.probability == pytest.approx(probability, abs=0.01)
+        assert target.has_evidence
+        assert target.score > 5  # a logit, not a probability
+    assert [each.index for each in explanation.predictions[:3]] == [282, 285, 281]
+    assert explanation.heatmaps.shape == (3, 7, 7)
+    assert explanation.saliency.shape == (3, 300, 451)
+    assert explanation.image.shape == (300, 451, 3)
+    assert (explanation.layer, explanation.method) == ("top_relu6", "gradcam")
+    assert explanation.source == str(examples / "cat.png")
+
+
+def test_a_model_s_name_is_enough(examples):
+    explanation = seewhy.explain("efficientnet-lite0", examples / "coffee.png")
+    assert explanation.targets[0].name == "espresso"
+
+
+def test_arrays_and_pil_images_are_pictures_too(lite0_explainer, examples):
+    path = examples / "coffee.png"
+    with Image.open(path) as image:
+        from_path, from_pil, from_array = lite0_explainer.explain([path, image, np.asarray(image)], "espresso")
+    np.testing.assert_allclose(from_path.heatmaps, from_pil.heatmaps, rtol=1e-5)
+    np.testing.assert_allclose(from_path.heatmaps, from_array.heatmaps, rtol=1e-5)
+    assert from_array.source is None
+
+
+@pytest.mark.parametrize("picture", ["black", "white", "one pixel", "very wide"])
+def test_no_picture_gives_nan(lite0_explainer, picture):
+    pixels = {
+        "black": np.zeros((50, 60, 3), np.uint8),
+        "white": np.full((50, 60, 3), 255, np.uint8),
+        "one pixel": np.zeros((1, 1, 3), np.uint8),
+        "very wide": np.random.default_rng(0).integers(0, 256, (2, 2000, 3), dtype=np.uint8),
+    }[picture]
+    (explanation,) = lite0_explainer.explain([pixels], ["top-1", 0, 999])
+    assert np.isfinite(explanation.heatmaps).all()
+    assert explanation.saliency.shape == (3, *pixels.shape[:2])
+    assert np.isfinite(explanation.saliency).all()
+    assert explanation.overlay(2).shape == pixels.shape
+
+
+def test_a_target_nothing_speaks_for_is_zeros_and_says_so(paper_network):
+    (explanation,) = Explainer(Classifier(paper_network, preprocess=first_channel), layer="conv").explain(
+        [np.full((2, 2, 3), 9, np.uint8)], [0, 1]
+    )
+    assert not explanation.targets[1].has_evidence
+    np.testing.assert_array_equal(explanation.heatmaps[1], 0)
+    np.testing.assert_array_equal(explanation.saliency[1], 0)
+
+
+def first_channel(pixels):
+    return pixels[..., :1]
+
+
+# Where a heatmap lies
+
+
+def brightness_network(size):
+    """A network that says how bright a picture is; its heatmap is the picture's own brightness, cell by cell."""
+    import keras
+
+    network = keras.Sequential(
+        [
+            keras.Input((size, size, 3)),
+            keras.layers.AveragePooling2D(2, name="cells"),
+            keras.layers.Conv2D(1, 1, use_bias=False, name="brightness"),
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Dense(1, use_bias=False),
+        ]
+    )
+    network.set_weights([np.full((1, 1, 3, 1), 1 / 3, np.float32), np.ones((1, 1), np.float32)])
+    return network
+
+
+def lit(height, width, row, column, side=24):
+    """Return a black picture with a white square, its centre at (row, column)."""
+    picture = np.zeros((height, width, 3), np.uint8)
+    picture[row - side // 2 : row + side // 2, column - side // 2 : column + side // 2] = 255
+    return picture
+
+
+@pytest.mark.parametrize("crop", [None, 1.0, 0.875])
+@pytest.mark.parametrize(("height", "width"), [(160, 160), (160, 320), (320, 160), (161, 333)])
+@pytest.mark.parametrize(("down", "right"), [(-40, -30), (30, 45), (0, 0)])
+def test_a_heatmap_lies_where_the_light_is(crop, height, width, down, right):
+    picture = lit(height, width, height // 2 + down, width // 2 + right)
+    classifier = Classifier(brightness_network(64), preprocess=Preprocessing(size=(64, 64), crop=crop))
+    (explanation,) = Explainer(classifier).explain([picture], 0)
+    (saliency,) = explanation.saliency
+    total = saliency.sum()
+    row = (saliency.sum(axis=1) @ np.arange(height)) / total
+    column = (saliency.sum(axis=0) @ np.arange(width)) / total
+    assert row == pytest.approx(height // 2 + down, abs=0.02 * height)
+    assert column == pytest.approx(width // 2 + right, abs=0.02 * width)
+    assert saliency.max() == pytest.approx(1, abs=0.15)
+
+
+def test_a_phone_photo_is_explained_upright(tmp_path):
+    """The sensor's picture lies on its side; light at the top left of the upright one is found there."""
+    upright = lit(200, 100, 40, 30)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    path = tmp_path / "phone.jpg"
+    Image.fromarray(np.rot90(upright, 1).copy()).save(path, exif=exif, quality=100)
+    (explanation,) = Explainer(Classifier(brightness_network(64), preprocess=None)).explain([path], 0)
+    (saliency,) = explanation.saliency
+    assert saliency.shape == (200, 100)
+    rows, columns = np.nonzero(saliency > 0.5)
+    assert rows.mean() == pytest.approx(40, abs=4)
+    assert columns.mean() == pytest.approx(30, abs=4)
+
+
+def test_outside_the_crop_nothing_is_claimed(lite0_explainer, examples):
+    explanation = lite0_explainer.explain([examples / "cat.png"], "top-3")[0]
+    top, left, bottom, right = (int(edge) for edge in explanation.placement.box)
+    assert (top, left, bottom, right) == (19, 94, 281, 356)
+    outside = np.ones((300, 451), bool)
+    outside[top:bottom, left:right] = False
+    assert (explanation.saliency[:, outside] == 0).all()
+    np.testing.assert_array_equal(explanation.overlay(0, alpha=1)[outside], explanation.image[outside])
+    assert (explanation.saliency[:, ~outside] > 0).mean() > 0.5
+
+
+def test_in_a_mosaic_each_class_is_found_in_its_own_quadrant(lite0_explainer, examples):
+    """Chance would put a quarter of a map's energy into each quadrant; see examples/demo.py for the mosaic."""
+    import runpy
+
+    mosaic = np.asarray(runpy.run_path(str(examples / "demo.py"))["make_mosaic"]())
+    (explanation,) = lite0_explainer.explain([mosaic], ["tiger cat", "espresso", "missile", "daisy"])
+    middle = mosaic.shape[0] // 2
+    energies = []
+    for position, saliency in enumerate(explanation.saliency):
+        row, column = divmod(position, 2)
+        quadrant = saliency[row * middle : (row + 1) * middle, column * middle : (column + 1) * middle]
+        energies.append(quadrant.sum() / saliency.sum())
+    assert min(energies) > 0.6, energies
+
+
+# What is refused
+
+
+def test_what_an_explainer_refuses(paper_network, lite0_explainer):
+    with pytest.raises(MethodError, match="Unknown method 'scorecam'"):
+        Explainer(paper_network, method="scorecam")
+    with pytest.raises(OptionError, match="Unknown score 'logits'; expected 'logit' or 'probability'"):
+        Explainer(paper_network, score="logits")
+    with pytest.raises(InputError, match=r"takes a list of pictures; given 'cat.png'. Give \['cat.png'\]"):
+        lite0_explainer.explain("cat.png")
+    with pytest.raises(TargetError, match="'tabby' was given by name, and the network's class names are not known"):
+        Explainer(paper_network).heatmaps(PAPER_INPUT, "tabby")
+    with pytest.raises(TargetError, match="There is no class 2: the network has classes 0 to 1"):
+        Explainer(paper_network).heatmaps(PAPER_INPUT, 2)
+    with pytest.raises(TargetError, match="'top-3' asks for more than the network's 2 classes"):
+        Explainer(paper_network).heatmaps(PAPER_INPUT, "top-3")
+
+
+def test_an_unknown_input_size_is_asked_for():
+    import keras
+
+    network = keras.Sequential(
+        [keras.Input((None, None, 3)), keras.layers.Conv2D(2, 3), keras.layers.GlobalMaxPool2D()]
+    )
+    with pytest.raises(ModelError, match=r"does not say what size of picture.*input_size=\(224, 224\)"):
+        Explainer(network).explain([np.zeros((9, 9, 3), np.uint8)])
+    classifier = Classifier(network, input_size=(12, 20))
+    assert Explainer(classifier).explain([np.zeros((9, 9, 3), np.uint8)])[0].heatmaps.shape == (1, 10, 18)
+
+
+def test_class_names_must_be_as_many_as_the_outputs(paper_network):
+    classifier = Classifier(paper_network, preprocess=first_channel, class_names=["a", "b", "c"])
+    with pytest.raises(ModelError, match="3 class names were given, and the network 'paper' has 2 classes"):
+        Explainer(classifier).heatmaps(PAPER_INPUT)
+
+
+def test_memory_does_not_grow(paper_network):
+    """A thousand calls, and callers that give a new function each time; a leak of one 4 KB page a call would show."""
+    explainer = Explainer(paper_network, layer="conv")
+
+    def call(times):
+        for number in range(times):
+            explainer.heatmaps(PAPER_INPUT, [number % 2])
+        gc.collect()
+        return resident_bytes()
+
+    call(200)  # let allocators and caches settle
+    before = call(100)
+    assert call(1000) - before < 4 * 1024 * 1000
+
+
+def test_compiled_steps_of_one_time_functions_are_dropped(paper_network, monkeypatch):
+    from seewhy.frameworks import keras_tensorflow
+
+    monkeypatch.setattr(keras_tensorflow, "MAX_STEPS", 4)
+    explainer = Explainer(paper_network, layer="conv")
+    for _ in range(7):
+        explainer.heatmaps(PAPER_INPUT, lambda logits: logits[:, 0])
+    assert len(explainer.framework._steps) == 4
+
+
+def resident_bytes():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * resource.getpagesize()

@@ -1,0 +1,167 @@
+import json
+import sys
+import types
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from seewhy import Explanation, Placement, Prediction, TargetResult
+from seewhy.errors import OptionError, OutputError
+
+IMAGE = np.full((4, 6, 3), 100, np.uint8)
+
+
+def explanation(**changes):
+    """Return an explanation of two targets; nothing speaks for the second. The network saw the middle 4 x 4."""
+    values = {
+        "image": IMAGE,
+        "heatmaps": np.array([[[0, 1], [2, 4]], [[0, 0], [0, 0]]], np.float32),
+        "targets": (TargetResult(3, "cat", 2.5, 0.75, True), TargetResult(-1, "target 1", -1.0, None, False)),
+        "predictions": tuple(Prediction(index, f"name {index}", 0.5 / (index + 1)) for index in range(8)),
+        "layer": "conv",
+        "method": "gradcam",
+        "title": "Grad-CAM",
+        "placement": Placement((4, 6), (0, 1, 4, 5)),
+        "ids": tuple(f"n{index}" for index in range(8)),
+        "source": "cat.png",
+    }
+    return Explanation(**{**values, **changes})
+
+
+def one_target(**changes):
+    whole = explanation()
+    return explanation(heatmaps=whole.heatmaps[:1], targets=whole.targets[:1], **changes)
+
+
+def test_saliency_is_each_map_by_its_own_maximum_on_the_picture():
+    saliency = explanation().saliency
+    assert saliency.shape == (2, 4, 6)
+    np.testing.assert_allclose(saliency[0, [0, 0, 3, 3], [1, 4, 1, 4]], [0, 0.25, 0.5, 1])
+    np.testing.assert_array_equal(saliency[0, :, [0, 5]], 0)
+    np.testing.assert_array_equal(saliency[1], 0)
+
+
+def test_even_the_faintest_map_is_scaled_without_overflow():
+    faint = one_target(image=IMAGE)
+    faint = explanation(heatmaps=faint.heatmaps * np.float32(1e-41), targets=faint.targets)
+    assert faint.saliency.max() == pytest.approx(1, rel=0.01)
+
+
+def test_the_overlay_is_the_picture_s_size():
+    found = explanation().overlay(0, alpha=0.5, colormap="gray")
+    assert found.shape == IMAGE.shape
+    assert found[3, 4].tolist() == [178, 178, 178]  # half of 100, half of 255, rounded to even
+    assert found[0, 0].tolist() == [100, 100, 100]
+
+
+@pytest.mark.parametrize("suffix", [".png", ".jpg", ".JPEG"])
+def test_pictures_are_what_pixels_draws(tmp_path, suffix):
+    path = one_target().save(tmp_path / f"overlay{suffix}", alpha=0.5)
+    with Image.open(path) as image:
+        assert image.format == ("PNG" if suffix == ".png" else "JPEG")
+        np.testing.assert_allclose(
+            np.asarray(image), one_target().overlay(0, alpha=0.5), atol=0 if suffix == ".png" else 40
+        )
+
+
+def test_the_grid_is_drawn_for_several_targets(tmp_path):
+    path = explanation().save(tmp_path / "grid.png")
+    with Image.open(path) as image:
+        assert image.width > image.height > 300
+
+
+def test_npz_holds_the_raw_arrays_and_where_they_lie(tmp_path):
+    path = explanation().save(tmp_path / "maps.npz")
+    with np.load(path) as arrays:
+        np.testing.assert_array_equal(arrays["heatmaps"], explanation().heatmaps)
+        assert arrays["indices"].tolist() == [3, -1]
+        assert arrays["names"].tolist() == ["cat", "target 1"]
+        assert arrays["scores"].tolist() == [2.5, -1]
+        placement = Placement(tuple(arrays["image_size"].tolist()), tuple(arrays["box"].tolist()))
+    assert placement == explanation().placement
+
+
+def test_json_holds_everything_else(tmp_path):
+    path = explanation(source="Ünïcode.png").save(tmp_path / "facts.json")
+    assert json.loads(path.read_text(encoding="utf-8")) == {
+        "image": "Ünïcode.png",
+        "predictions": [
+            {"index": index, "wnid": f"n{index}", "name": f"name {index}", "probability": 0.5 / (index + 1)}
+            for index in range(5)
+        ],
+        "targets": [
+            {"index": 3, "name": "cat", "score": 2.5, "probability": 0.75, "has_evidence": True},
+            {"index": -1, "name": "target 1", "score": -1.0, "probability": None, "has_evidence": False},
+        ],
+        "layer": "conv",
+        "method": "gradcam",
+    }
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda e, path: e.save(path / "a.tiff"), r"Cannot save as '.tiff'; expected .png, .jpg, .jpeg, .npz, .json"),
+        (lambda e, path: e.save(path / "a"), "Cannot save as 'a file without suffix'"),
+        (lambda e, _: e.overlay(2), "There is no target 2: the explanation has targets 0 to 1"),
+        (lambda e, _: e.figure("panels", target=-1), "There is no target -1"),
+        (lambda e, _: e.figure("mosaic"), "Unknown figure 'mosaic'; expected 'panels' or 'grid'"),
+        (lambda e, _: e.overlay(alpha=2), "alpha is 2; expected a number from 0"),
+        (lambda e, _: e.figure(colormap="jett"), "Unknown colour map 'jett'. Did you mean 'jet'"),
+    ],
+)
+def test_what_is_refused(tmp_path, call, message):
+    with pytest.raises(OptionError, match=message):
+        call(explanation(), tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_unwritable_place_is_said(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="Cannot write"):
+        explanation().save(tmp_path / "file" / "a.png")
+
+
+def test_the_four_panels():
+    figure = one_target().figure()
+    titles = [axes.get_title() for axes in figure.axes]
+    assert titles == ["Original", "Raw Grad-CAM", "Normalized Grad-CAM", "Applied Grad-CAM"]
+    assert figure.get_suptitle() == "3, cat 75.0%"
+    shown = [axes.images[0].get_array() for axes in figure.axes]
+    np.testing.assert_array_equal(shown[0], IMAGE)
+    np.testing.assert_allclose(shown[1], [[0, 0.25], [0.5, 1]])
+    assert shown[2].shape == IMAGE.shape
+    np.testing.assert_array_equal(shown[3], one_target().overlay(0))
+
+
+def test_the_grid_names_every_target_and_says_where_there_is_nothing():
+    titles = [axes.get_title() for axes in explanation().figure("grid").axes]
+    assert titles == ["3, cat 75.0%", "target 1\n(nothing speaks for it)"]
+
+
+def test_figures_leave_pyplot_alone():
+    one_target().pixels("panels")
+    assert "matplotlib.pyplot" not in sys.modules or not sys.modules["matplotlib.pyplot"].get_fignums()
+
+
+def test_a_notebook_shows_the_picture(monkeypatch):
+    content = one_target()._repr_png_()
+    assert content[:8] == b"\x89PNG\r\n\x1a\n"
+    shown = []
+    ipython = types.ModuleType("IPython")
+    ipython.get_ipython = lambda: types.SimpleNamespace(kernel=object())
+    ipython.display = types.ModuleType("IPython.display")
+    ipython.display.display = shown.append
+    monkeypatch.setitem(sys.modules, "IPython", ipython)
+    monkeypatch.setitem(sys.modules, "IPython.display", ipython.display)
+    this = one_target()
+    this.show()
+    assert shown == [this]
+
+
+def test_outside_a_notebook_the_system_s_viewer_does(monkeypatch):
+    shown = []
+    monkeypatch.setattr(Image.Image, "show", lambda image, title: shown.append((image.size, title)))
+    one_target().show()
+    assert shown == [((6, 4), "cat.png")]

@@ -1,0 +1,75 @@
+"""What importing costs, and who may import whom."""
+
+import ast
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parent.parent / "src" / "seewhy"
+FRAMEWORKS = {"tensorflow", "keras", "torch", "jax"}
+
+
+def imported_by(statement):
+    """Return the top-level names of all modules a fresh Python has after a statement."""
+    code = f"{statement}\nimport sys; print(*{{name.split('.')[0] for name in sys.modules}})"
+    finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(finished.stdout.split())
+
+
+@pytest.mark.parametrize("statement", ["import seewhy", "import seewhy.cli", "import seewhy; seewhy.Placement"])
+def test_importing_seewhy_imports_no_framework_and_draws_nothing(statement):
+    assert imported_by(statement) & (FRAMEWORKS | {"matplotlib", "IPython"}) == set()
+
+
+def test_that_test_can_fail():
+    assert "keras" in imported_by("import seewhy, keras")
+
+
+def lint_imports(folder):
+    environment = {**os.environ, "PYTHONPATH": str(folder / "src")}
+    command = [Path(sys.executable).parent / "lint-imports", "--no-cache", "--config", folder / "pyproject.toml"]
+    return subprocess.run(command, capture_output=True, text=True, env=environment, cwd=folder, check=False)
+
+
+@pytest.mark.parametrize(
+    ("file", "line", "broken"),
+    [
+        ("methods/gradcam.py", "import seewhy.explainer", "Rooms import only from below"),
+        ("images/geometry.py", "import seewhy.targets", "Rooms import only from below"),
+        ("explainer.py", "import tensorflow", "Only frameworks touch a framework"),
+        ("models/classifier.py", "import seewhy.images.figure", "Explaining does not draw"),
+    ],
+)
+def test_the_import_rules_can_be_broken(tmp_path, file, line, broken):
+    """A copy of the package with one forbidden import more is refused, by the contract's name."""
+    import shutil
+
+    shutil.copytree(SOURCE, tmp_path / "src" / "seewhy")
+    shutil.copy(SOURCE.parent.parent / "pyproject.toml", tmp_path)
+    assert lint_imports(tmp_path).returncode == 0
+    with (tmp_path / "src" / "seewhy" / file).open("a") as source:
+        source.write(f"\n{line}\n")
+    finished = lint_imports(tmp_path)
+    assert finished.returncode != 0
+    assert broken in " ".join(finished.stdout.split())
+
+
+def test_nothing_is_swallowed():
+    """No `except:`, `except Exception` or `except BaseException` that does not raise again."""
+    for path in SOURCE.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ExceptHandler):
+                caught = "everything" if node.type is None else ast.unparse(node.type)
+                if caught in ("everything", "Exception", "BaseException"):
+                    assert isinstance(node.body[-1], ast.Raise), f"{path}:{node.lineno} catches {caught}"
+
+
+def test_every_public_name_is_there():
+    import seewhy
+
+    for name in seewhy.__all__:
+        assert getattr(seewhy, name) is not None
+    assert (SOURCE / "py.typed").exists()
