@@ -4,14 +4,20 @@
 >>> classifier = seewhy.load("efficientnet-lite0")
 >>> explanation = seewhy.explain(classifier, "cat.jpg", targets="top-3")
 >>> explanation.save("cat.png")
+
+Every public name is imported when it is first asked for, so that `import seewhy` and `seewhy --help` cost nothing.
 """
 
-from seewhy import errors, targets
-from seewhy.errors import SeewhyError
-from seewhy.explainer import Explainer, explain
-from seewhy.explanation import Explanation, Heatmaps, TargetResult
-from seewhy.images.geometry import Placement
-from seewhy.models import Classifier, ClassNames, Inputs, Prediction, Preprocessing, load
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from seewhy import errors, targets
+    from seewhy.errors import SeewhyError
+    from seewhy.explainer import Explainer, explain
+    from seewhy.explanation import Explanation, Heatmaps, TargetResult
+    from seewhy.images.geometry import Placement
+    from seewhy.models import Classifier, ClassNames, Inputs, Prediction, Preprocessing, load
 
 __version__ = "0.1.0"
 
@@ -32,3 +38,24 @@ __all__ = [
     "load",
     "targets",
 ]
+
+_ROOMS = {
+    "seewhy.errors": ("SeewhyError",),
+    "seewhy.explainer": ("Explainer", "explain"),
+    "seewhy.explanation": ("Explanation", "Heatmaps", "TargetResult"),
+    "seewhy.images.geometry": ("Placement",),
+    "seewhy.models": ("ClassNames", "Classifier", "Inputs", "Prediction", "Preprocessing", "load"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in ("errors", "targets"):
+        return importlib.import_module(f"seewhy.{name}")
+    for room, names in _ROOMS.items():
+        if name in names:
+            return getattr(importlib.import_module(room), name)
+    raise AttributeError(f"module 'seewhy' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]

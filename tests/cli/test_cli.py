@@ -1,4 +1,4 @@
-"""The command line, through its installed entry point and, which is faster, through the same function in this process."""
+"""The command line, through its installed entry point and, faster, through the same function in this process."""
 
 import json
 import os

@@ -1,4 +1,7 @@
-"""The commands and their options."""
+"""The commands and their options.
+
+What carries a command out is imported by the command: `seewhy --help` shall not wait for NumPy.
+"""
 
 from enum import StrEnum
 from pathlib import Path
@@ -7,12 +10,6 @@ from typing import Annotated
 import typer
 
 import seewhy
-from seewhy.cli import explain as explain_command
-from seewhy.cli import lists
-from seewhy.errors import OptionError
-from seewhy.explanation import SUFFIXES
-from seewhy.methods import METHODS
-from seewhy.models import MODELS
 
 DEFAULT_MODEL = "efficientnet-lite0"
 
@@ -94,8 +91,10 @@ def explain(
     Exits with 0 if every picture was explained, 2 if the call was wrong or a picture is not there, 1 if a picture
     could not be read, explained or written; the other pictures are done all the same.
     """
-    explain_command.run(
-        explain_command.Request(
+    from seewhy.cli.explain import Request, run
+
+    run(
+        Request(
             images=tuple(images),
             model=model,
             targets=[part.strip() for part in targets.split(",") if part.strip()],
@@ -106,7 +105,7 @@ def explain(
             colormap=colormap,
             figure=None if figure is None else figure.value,
             out=out,
-            suffixes=_suffixes(format),
+            formats=tuple(name.strip().lower() for name in format.split(",")),
         ),
         as_json=as_json,
     )
@@ -115,25 +114,22 @@ def explain(
 @app.command()
 def layers(model: Annotated[str, typer.Argument(metavar="MODEL", help="A name that 'seewhy models' lists.")]) -> None:
     """List the layers of a model that can be explained, and which one 'auto' takes."""
-    lists.print_layers(model)
+    from seewhy.cli.lists import print_layers
+
+    print_layers(model)
 
 
 @app.command()
 def models() -> None:
     """List the models known by name."""
-    lists.print_models(MODELS.values())
+    from seewhy.cli.lists import print_models
+
+    print_models()
 
 
 @app.command()
 def methods() -> None:
     """List the methods."""
-    lists.print_methods(METHODS.values())
+    from seewhy.cli.lists import print_methods
 
-
-def _suffixes(formats: str) -> tuple[str, ...]:
-    suffixes = tuple("." + name.strip().lower().lstrip(".") for name in formats.split(","))
-    unknown = [suffix for suffix in suffixes if suffix not in SUFFIXES]
-    if unknown:
-        known = ", ".join(suffix[1:] for suffix in SUFFIXES)
-        raise OptionError(f"Cannot write the format {unknown[0][1:]!r}; known: {known}.")
-    return suffixes
+    print_methods()

@@ -18,7 +18,7 @@ from seewhy.cli.files import Files
 from seewhy.cli.terminal import print_error, quiet_start
 from seewhy.errors import ImageError, NetworkError, OptionError, OutputError, SeewhyError, UsageError
 from seewhy.explainer import Explainer
-from seewhy.explanation import SHOWN_PREDICTIONS, Explanation, FigureKind
+from seewhy.explanation import SHOWN_PREDICTIONS, SUFFIXES, Explanation, FigureKind
 from seewhy.images import reading
 from seewhy.images.overlay import color_table
 from seewhy.models import load
@@ -45,7 +45,7 @@ class Request:
     colormap: str
     figure: FigureKind | None
     out: Path
-    suffixes: tuple[str, ...]
+    formats: tuple[str, ...]
 
     def check(self) -> None:
         """Raise UsageError for what can be told before a framework is imported, which takes seconds."""
@@ -53,6 +53,10 @@ class Request:
         color_table(self.colormap)
         if not 0 <= self.alpha <= 1:
             raise OptionError(f"--alpha is {self.alpha}; expected a number from 0 to 1.")
+        for name in self.formats:
+            if "." + name not in SUFFIXES:
+                known = ", ".join(suffix[1:] for suffix in SUFFIXES)
+                raise OptionError(f"Cannot write the format {name!r}; known: {known}.")
 
 
 @dataclass
@@ -80,7 +84,7 @@ def run(request: Request, *, as_json: bool) -> None:
     """
     request.check()
     paths = list(reading.find(request.images))
-    files = Files(request.out, request.suffixes, inputs=paths)
+    files = Files(request.out, [f".{name}" for name in request.formats], inputs=paths)
     with quiet_start():
         explainer = Explainer(load(request.model), request.method, request.layer, request.score)
     gc.freeze()  # a framework is a million objects that stay: sweeping them over and over slows the first trace

@@ -1,7 +1,5 @@
 """`seewhy layers`, `seewhy models`, `seewhy methods`."""
 
-from collections.abc import Iterable
-
 import numpy as np
 from rich.console import Console
 from rich.table import Table
@@ -9,8 +7,8 @@ from rich.text import Text
 
 from seewhy.cli.terminal import quiet_start
 from seewhy.frameworks import LayerCall
-from seewhy.methods import Method
-from seewhy.models import NamedModel, load
+from seewhy.methods import METHODS
+from seewhy.models import MODELS, load
 
 
 def print_layers(model: str) -> None:
@@ -39,19 +37,19 @@ def print_layers(model: str) -> None:
         )
 
 
-def print_models(models: Iterable[NamedModel]) -> None:
+def print_models() -> None:
     """Print the table of models."""
     table = _table("model", "input", "parameters", "weights")
-    for model in models:
+    for model in MODELS.values():
         height, width = model.input_size
         table.add_row(model.name, f"{height} x {width}", f"{model.parameters:,}", model.weights)
     Console().print(table)
 
 
-def print_methods(methods: Iterable[Method]) -> None:
+def print_methods() -> None:
     """Print the table of methods."""
     table = _table("method", "name", "paper", "what it shows")
-    for method in methods:
+    for method in METHODS.values():
         table.add_row(method.name, method.title, method.paper, method.summary)
     Console().print(table)
 
