@@ -67,11 +67,6 @@ def test_the_explanation_of_a_photo(lite0, examples):
     assert explanation.source == str(examples / "cat.png")
 
 
-def test_a_model_s_name_is_enough(examples):
-    explanation = seewhy.explain("efficientnet-lite0", examples / "coffee.png")
-    assert explanation.targets[0].name == "espresso"
-
-
 def test_arrays_and_pil_images_are_pictures_too(lite0_explainer, examples):
     path = examples / "coffee.png"
     with Image.open(path) as image:

@@ -9,12 +9,13 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from seewhy import methods, targets
 from seewhy.errors import InputError, NetworkError, OptionError
 from seewhy.explanation import Explanation, Heatmaps, TargetResult
 from seewhy.images.reading import ImageLike, read
-from seewhy.models import Classifier, load
+from seewhy.models import Classifier
 from seewhy.targets import Target
 from seewhy.types import Capture, Score, Tensor
 
@@ -63,7 +64,7 @@ class Explainer:
             ImageError: A picture cannot be read.
             TargetError, LayerError, NetworkError: What was asked cannot be answered; the message says why.
         """
-        if isinstance(images, (str, os.PathLike)):
+        if isinstance(images, (str, os.PathLike, Image.Image)):
             raise InputError(f"Explainer.explain takes a list of pictures; given {images!r}. Give [{images!r}].")
         target = self._resolve(targets, len(images))
         return [
@@ -167,7 +168,7 @@ def explain(
     """Explain one picture.
 
     Args:
-        network: A `Classifier`, or the name of a model.
+        network: A `Classifier`; `seewhy.load` makes one of a model's name.
         image: A path, a PIL image or a uint8 array (H, W, 3).
         targets: As for `Explainer.explain`; the other arguments as for `Explainer`.
 
@@ -177,6 +178,5 @@ def explain(
     Raises:
         SeewhyError: What was asked cannot be done; the message says why.
     """
-    classifier = load(network) if isinstance(network, str) else network
-    (explanation,) = Explainer(classifier, method, layer, score).explain([image], targets)
+    (explanation,) = Explainer(network, method, layer, score).explain([image], targets)
     return explanation

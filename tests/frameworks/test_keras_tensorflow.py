@@ -596,8 +596,10 @@ def test_another_thread_may_use_the_network_meanwhile():
 
 
 def test_objects_that_are_no_network():
-    with pytest.raises(ModelError, match=r"Cannot explain an object of type builtins.str: expected a keras.Model"):
-        seewhy.Explainer("resnet50")
+    with pytest.raises(ModelError, match=r"Cannot explain an object of type builtins.dict: expected a keras.Model"):
+        seewhy.Explainer({})
+    with pytest.raises(ModelError, match=r"given by name, 'vgg16': load it first, with seewhy.load\('vgg16'\)"):
+        seewhy.Explainer("vgg16")
     with pytest.raises(ModelError, match="has no weights yet: build it, or call it on an input"):
         seewhy.Explainer(keras.Sequential([layers.Dense(2)]))
 

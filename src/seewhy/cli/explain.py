@@ -89,7 +89,8 @@ def run(request: Request, *, as_json: bool) -> None:
         explainer = Explainer(load(request.model), request.method, request.layer, request.score)
     gc.freeze()  # a framework is a million objects that stay: sweeping them over and over slows the first trace
     report = Report()
-    for path in _tracked(paths):
+    console = Console(stderr=as_json, highlight=False)
+    for path in _tracked(paths, console):
         try:
             (explanation,) = explainer.explain([path], request.targets)
             written = files.write(explanation, path, request.figure, request.alpha, request.colormap)
@@ -99,22 +100,24 @@ def run(request: Request, *, as_json: bool) -> None:
             continue
         report.explanations.append({**explanation.as_dict(), "files": written})
         if not as_json:
-            _print_explanation(explanation, written)
+            _print_explanation(explanation, written, console)
     if as_json:
         found = {"explanations": report.explanations, "errors": report.errors}
         typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
     raise typer.Exit(report.exit_code)
 
 
-def _tracked(paths: Sequence[Path]) -> Iterable[Path]:
-    """Go through the paths; with a progress bar, on standard error, if they are more than a few."""
+def _tracked(paths: Sequence[Path], console: Console) -> Iterable[Path]:
+    """Go through the paths; with a progress bar if they are more than a few.
+
+    The bar is the last line of the terminal, below the results; where these go to a file, it is on standard error.
+    """
     if len(paths) <= A_FEW:
         return paths
-    return track(paths, description="Explaining", console=Console(stderr=True))
+    return track(paths, description="Explaining", console=console if console.is_terminal else Console(stderr=True))
 
 
-def _print_explanation(explanation: Explanation, files: Sequence[str]) -> None:
-    console = Console()
+def _print_explanation(explanation: Explanation, files: Sequence[str], console: Console) -> None:
     table = Table(title=Text(str(explanation.source)), title_justify="left")
     for heading, justify in (("id", "right"), ("name", "left"), ("probability", "right")):
         table.add_column(heading, justify=justify)  # type: ignore[arg-type]
@@ -126,5 +129,4 @@ def _print_explanation(explanation: Explanation, files: Sequence[str]) -> None:
             console.print(f"Nothing in the picture speaks for {target.name}: its heatmap is empty.", markup=False)
     console.print(f"layer {explanation.layer}, method {explanation.method}", markup=False)
     for file in files:
-        # Not through the console, which would break a long path in two.
-        typer.echo(f"wrote {file}")
+        console.print(f"wrote {file}", markup=False, soft_wrap=True)

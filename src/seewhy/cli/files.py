@@ -60,5 +60,5 @@ def _parts(stem: str, suffix: str, explanation: Explanation, kind: FigureKind | 
     if suffix not in PICTURE_SUFFIXES or kind in (None, "grid") or len(explanation.targets) == 1:
         yield stem + suffix, 0
         return
-    for position, target in enumerate(explanation.targets):
-        yield f"{stem}_{target.index}{suffix}", position
+    names = {f"{stem}_{target.index}{suffix}": position for position, target in enumerate(explanation.targets)}
+    yield from names.items()  # a class asked for twice has one picture

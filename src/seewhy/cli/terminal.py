@@ -2,13 +2,13 @@
 
 import contextlib
 import os
-import shutil
-import sys
 import tempfile
 from collections.abc import Iterator
 
 from rich.console import Console
 from rich.text import Text
+
+from seewhy.errors import SeewhyError
 
 
 def print_error(error: Exception) -> None:
@@ -20,20 +20,22 @@ def print_error(error: Exception) -> None:
 def quiet_start() -> Iterator[None]:
     """Hold back what a framework's C++ code prints on standard error while it is imported.
 
-    TensorFlow remarks on missing GPUs there before any setting can stop it. If the start fails, all of it is shown.
+    TensorFlow remarks on missing GPUs there before any setting can stop it. If the start fails in a way that SeeWhy has
+    no message for, all of it is shown.
     """
-    sys.stderr.flush()
-    visible = os.dup(2)
-    with tempfile.TemporaryFile() as held:
+    with (
+        tempfile.TemporaryFile() as held,
+        os.fdopen(os.dup(2), "w", encoding="utf-8") as visible,
+        contextlib.redirect_stderr(visible),  # what Python writes there is shown as ever
+    ):
         os.dup2(held.fileno(), 2)
         try:
             yield
+        except SeewhyError:
+            raise
         except BaseException:
-            os.dup2(visible, 2)
             held.seek(0)
-            with os.fdopen(os.dup(visible), "wb") as stderr:
-                shutil.copyfileobj(held, stderr)
+            visible.write(held.read().decode("utf-8", "replace"))
             raise
         finally:
-            os.dup2(visible, 2)
-            os.close(visible)
+            os.dup2(visible.fileno(), 2)

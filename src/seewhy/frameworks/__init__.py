@@ -24,6 +24,8 @@ def detect(network: Any) -> Framework:
 
             return KerasTensorflow(network)
         raise ModelError(f"Keras runs on {keras.backend.backend()} here; SeeWhy explains Keras networks on TensorFlow.")
+    if isinstance(network, str):
+        raise ModelError(f"A network was given by name, {network!r}: load it first, with seewhy.load({network!r}).")
     raise ModelError(
         f"Cannot explain {_kind(network)}: expected a keras.Model (Keras 3). A model of tf_keras or of Keras 2 has to "
         "be saved as .keras and loaded with Keras 3."
