@@ -417,8 +417,21 @@ class Hides(Subclassed):
 def test_a_layer_inside_a_function_of_the_network_s_own():
     network = Hides()
     network(np.zeros((1, 8, 8, 3), np.float32))
-    with pytest.raises(LayerError, match=r"'block_1' runs inside a loop, a branch or a tf.function"):
-        seewhy.Explainer(network, layer="block_1").heatmaps(np.ones((1, 8, 8, 3), np.float32))
+    inputs = np.random.default_rng(0).random((1, 8, 8, 3)).astype(np.float32)
+    explainer = seewhy.Explainer(network, layer="block_1")
+    with pytest.raises(LayerError, match=r"'block_1' runs inside .* Under tf.config.run_functions_eagerly\(True\)"):
+        explainer.heatmaps(inputs)
+    with pytest.raises(LayerError, match=r"not called when it runs, or only inside a tf.function that TensorFlow has"):
+        explainer.heatmaps(inputs)
+    tf.config.run_functions_eagerly(True)
+    try:
+        advised = explainer.heatmaps(inputs, [0, 1, 2])
+    finally:
+        tf.config.run_functions_eagerly(False)
+    network.run = network.blocks[0]
+    np.testing.assert_array_equal(
+        advised.values, seewhy.Explainer(network, layer="block_1").heatmaps(inputs, [0, 1, 2]).values
+    )
 
 
 @pytest.mark.parametrize(

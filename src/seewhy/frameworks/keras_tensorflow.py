@@ -25,6 +25,9 @@ from seewhy.types import Capture, FloatArray, Score, Tensor
 MAX_STEPS = 64
 """How many compiled steps one network keeps; beyond that the one unused for longest is dropped."""
 
+INLINE = "Under tf.config.run_functions_eagerly(True) the network's own functions are run in the open."
+"""What to do about layers that a tf.function hides."""
+
 FAILURES = (ValueError, TypeError, RuntimeError, tf.errors.OpError)
 """What Keras and TensorFlow raise when a network cannot run on its input."""
 
@@ -211,7 +214,10 @@ class _Tap(_Ear):
         if self.output is None and self.layer == AUTO:
             raise no_candidate(self.calls)
         if self.output is None and not self.calls:
-            raise LayerError(f"The layer {self.layer!r} is part of the network, but is not called when it runs.")
+            raise LayerError(
+                f"The layer {self.layer!r} is part of the network, but is not called when it runs, or only inside a "
+                f"tf.function that TensorFlow has compiled before. {INLINE}"
+            )
         if self.output is None:
             raise LayerError(
                 f"The layer {self.layer!r} cannot be explained: its output {self.calls[-1].shape or ''} is not one "
@@ -220,7 +226,7 @@ class _Tap(_Ear):
         if self.output.graph is not tf.compat.v1.get_default_graph():
             raise LayerError(
                 f"The layer {self.path!r} runs inside a loop, a branch or a tf.function of the network's own, where "
-                "its output cannot be reached. Give a layer outside of it."
+                f"its output cannot be reached. Give a layer outside of it. {INLINE}"
             )
 
 
