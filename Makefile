@@ -49,7 +49,7 @@ lint: $(VENV)/.development  ## style, types and import rules
 	$(BIN)/lint-imports
 
 docs: $(VENV)/.docs  ## build the documentation into site/
-	$(BIN)/mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
 bench: $(VENV)/.runtime  ## print what an explanation costs, against the bare forward pass
 	$(BIN)/python benchmarks/cost.py

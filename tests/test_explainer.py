@@ -42,7 +42,7 @@ def test_a_batch_is_each_alone(lite0, examples, method):
 def test_batches_of_any_size_and_targets_for_each_picture(lite0, examples):
     photos = [examples / name for name in ("cat.png", "coffee.png", "rocket.jpg")]
     explainer, targets = Explainer(lite0), [["tiger cat"], ["espresso"], [1]]
-    whole = explainer.explain(photos, targets)
+    whole = explainer.explain(iter(photos), targets)
     parts = explainer.explain(photos, targets, batch_size=2)
     for one, other in zip(whole, parts, strict=True):
         assert [each.index for each in one.targets] == [each.index for each in other.targets]
@@ -206,6 +206,21 @@ def test_what_an_explainer_refuses(paper_network, lite0_explainer):
         Explainer(paper_network).heatmaps(PAPER_INPUT, "top-3")
 
 
+@pytest.mark.parametrize(("function", "shape"), [(lambda o: o[0], r"\(2, 1\)"), (lambda o: o[:2], r"\(2, 2\)")])
+def test_a_target_function_that_loses_images(paper_network, function, shape):
+    with pytest.raises(TargetError, match=f"gave scores of shape {shape} for 3 images"):
+        Explainer(paper_network).heatmaps(PAPER_INPUT.repeat(3, axis=0), function)
+
+
+def test_the_layers_of_ones_own_network(paper_network):
+    calls = Explainer(paper_network).layers(PAPER_INPUT)
+    assert [(call.path, call.shape, call.is_candidate) for call in calls] == [
+        ("conv", (2, 2, 2), True),
+        ("flatten", (8,), False),
+        ("dense", (2,), False),
+    ]
+
+
 def test_an_unknown_input_size_is_asked_for():
     import keras
 
@@ -240,9 +255,9 @@ def test_memory_does_not_grow(paper_network):
 
 
 def test_compiled_steps_of_one_time_functions_are_dropped(paper_network, monkeypatch):
-    from seewhy.frameworks import keras_tensorflow
+    from seewhy.frameworks import steps
 
-    monkeypatch.setattr(keras_tensorflow, "MAX_STEPS", 4)
+    monkeypatch.setattr(steps, "MAX_STEPS", 4)
     explainer = Explainer(paper_network, layer="conv")
     for _ in range(7):
         explainer.heatmaps(PAPER_INPUT, lambda logits: logits[:, 0])

@@ -66,6 +66,7 @@ def test_what_may_be_asked(spec, scores, indices):
         ([[0.5], [1]], "A class is an index, a name or a wnid; given 0.5"),
         (lambda outputs: outputs[0, 0], r"expected scores of shape \(N,\) or \(N, T\)"),
         (lambda _: "cat", "The target function gave 'cat'"),
+        (lambda outputs: outputs[:, :0], r"expected scores of shape \(N,\) or \(N, T\)"),
         (lambda outputs: outputs[:, None, :], r"expected scores of shape \(N,\) or \(N, T\)"),
     ],
 )

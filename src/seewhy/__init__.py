@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from seewhy.errors import SeewhyError
     from seewhy.explainer import Explainer, explain
     from seewhy.explanation import Explanation, Heatmaps, TargetResult
+    from seewhy.frameworks import LayerCall
     from seewhy.images.geometry import Placement
     from seewhy.models import Classifier, ClassNames, Inputs, Prediction, Preprocessing, load
 
@@ -28,6 +29,7 @@ __all__ = [
     "Explanation",
     "Heatmaps",
     "Inputs",
+    "LayerCall",
     "Placement",
     "Prediction",
     "Preprocessing",
@@ -43,6 +45,7 @@ _ROOMS = {
     "seewhy.errors": ("SeewhyError",),
     "seewhy.explainer": ("Explainer", "explain"),
     "seewhy.explanation": ("Explanation", "Heatmaps", "TargetResult"),
+    "seewhy.frameworks": ("LayerCall",),
     "seewhy.images.geometry": ("Placement",),
     "seewhy.models": ("ClassNames", "Classifier", "Inputs", "Prediction", "Preprocessing", "load"),
 }

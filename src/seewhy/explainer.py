@@ -5,15 +5,17 @@ explanations. Placing a heatmap on its picture and drawing it are the explanatio
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from seewhy import methods, targets
-from seewhy.errors import InputError, NetworkError, OptionError
+from seewhy.errors import InputError, NetworkError, OptionError, TargetError
 from seewhy.explanation import Explanation, Heatmaps, TargetResult
+from seewhy.frameworks import LayerCall
+from seewhy.frameworks.structures import image_count
 from seewhy.images.reading import ImageLike, read
 from seewhy.models import Classifier
 from seewhy.targets import Target
@@ -29,15 +31,24 @@ class Explainer:
         network: A `Classifier`, or a bare `keras.Model`, which is enough for `heatmaps`. It is never changed.
         method: A method's name; `seewhy methods` lists them.
         layer: The layer to explain: a path ("resnet50/conv5_block3_out"), a name that only one layer has, or the layer
-            itself. "auto" takes the last that still has space and does not pool.
+            itself. "auto" takes the last that still has space and does not pool. Of a layer that is called more than
+            once the last call is explained; "name#1" is the first.
         score: "logit" explains what stands before a final softmax or sigmoid; "probability" what stands after it, as
             many tutorials do.
+        output: Which output of a network with several: its position or its key.
 
     Raises:
         ModelError, LayerError, MethodError, OptionError: An argument cannot be meant; the message says why.
     """
 
-    def __init__(self, network: Any, method: str = "gradcam", layer: Any = "auto", score: Score = "logit") -> None:
+    def __init__(
+        self,
+        network: Any,
+        method: str = "gradcam",
+        layer: Any = "auto",
+        score: Score = "logit",
+        output: int | str | None = None,
+    ) -> None:
         self.classifier = network if isinstance(network, Classifier) else Classifier(network)
         self.method = methods.get(method)
         self.framework = self.classifier.framework
@@ -45,9 +56,10 @@ class Explainer:
         if score not in ("logit", "probability"):
             raise OptionError(f"Unknown score {score!r}; expected 'logit' or 'probability'.")
         self.score: Score = score
+        self.output = output
 
     def explain(
-        self, images: Sequence[ImageLike], targets: Any = "top-1", *, batch_size: int = BATCH_SIZE
+        self, images: Iterable[ImageLike], targets: Any = "top-1", *, batch_size: int = BATCH_SIZE
     ) -> list[Explanation]:
         """Explain pictures.
 
@@ -66,6 +78,7 @@ class Explainer:
         """
         if isinstance(images, (str, os.PathLike, Image.Image)):
             raise InputError(f"Explainer.explain takes a list of pictures; given {images!r}. Give [{images!r}].")
+        images = list(images)
         target = self._resolve(targets, len(images))
         return [
             explanation
@@ -79,7 +92,7 @@ class Explainer:
         """Explain a batch that is already the network's input.
 
         Args:
-            inputs: (N, ...), preprocessed.
+            inputs: (N, ...), preprocessed; a list or dict of such arrays for a network with several inputs.
             targets: As for `explain`.
 
         Returns:
@@ -90,12 +103,24 @@ class Explainer:
             TargetError, LayerError, NetworkError: What was asked cannot be answered; the message says why.
         """
         inputs = self.framework.check_inputs(inputs)
-        target = self._resolve(targets, len(inputs))
-        capture = self.framework.capture(inputs, self.layer, target, self.score)
+        target = self._resolve(targets, image_count(inputs))
+        capture = self.framework.capture(inputs, self.layer, target, self.score, self.output)
+        if capture.scores.shape[0] != image_count(inputs):
+            raise TargetError(
+                f"The target function gave scores of shape {tuple(capture.scores.shape)} for {image_count(inputs)} "
+                "images; expected (N,) or (N, T)."
+            )
         if capture.probabilities is not None:
             self.classifier.check_class_count(capture.probabilities.shape[1])
         heatmaps = self.method(capture)
         return self._to_numpy(capture, heatmaps)
+
+    def layers(self, inputs: Any) -> tuple[LayerCall, ...]:
+        """Return every call of every layer, in the order in which they return, for inputs of this shape.
+
+        `layer="auto"` takes the last of which `is_candidate` is true; those whose `has_space` is true can be named.
+        """
+        return self.framework.calls(self.framework.check_inputs(inputs))
 
     def _explain_batch(self, images: Sequence[ImageLike], target: Target) -> Iterator[Explanation]:
         pixels = [read(image) for image in images]

@@ -161,7 +161,7 @@ class Function(Target):
     def __call__(self, outputs: Tensor, arrays: Sequence[Tensor], xp: Namespace) -> Answer:
         scores = self.function(outputs)
         rank = len(getattr(scores, "shape", ()))
-        if rank not in (1, 2):
+        if rank not in (1, 2) or 0 in scores.shape:
             raise TargetError(f"The target function gave {scores!r}; expected scores of shape (N,) or (N, T).")
         if rank == 1:
             scores = scores[:, None]

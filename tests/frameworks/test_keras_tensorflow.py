@@ -10,6 +10,7 @@ import tensorflow as tf
 from keras import layers, ops
 from tests.conftest import (
     PAPER_ACTIVATIONS,
+    PAPER_GRADCAM,
     PAPER_GRADIENTS,
     PAPER_INPUT,
     PAPER_LOGITS,
@@ -318,6 +319,13 @@ def test_of_a_shared_layer_the_last_call_is_explained():
     captured = capture(network, "shared", Class((0,)))
     np.testing.assert_array_equal(captured.activations, 4 * PAPER_INPUT)
     np.testing.assert_array_equal(captured.gradients[0, 0, ..., 0], [[0, 1], [2, 3]])
+    last = capture(network, "shared#2", Class((0,)))
+    np.testing.assert_array_equal(last.activations, captured.activations)
+    first = capture(network, "shared#1", Class((0,)))
+    np.testing.assert_array_equal(first.activations, 2 * PAPER_INPUT)
+    np.testing.assert_array_equal(first.gradients[0, 0, ..., 0], [[0, 2], [4, 6]])
+    with pytest.raises(LayerError, match="There is no call shared#3: the layer 'shared' is called 2 times"):
+        capture(network, "shared#3", Class((0,)))
 
 
 def test_a_frozen_base_is_explained_like_any_other():
@@ -419,10 +427,14 @@ def test_a_layer_inside_a_function_of_the_network_s_own():
     network(np.zeros((1, 8, 8, 3), np.float32))
     inputs = np.random.default_rng(0).random((1, 8, 8, 3)).astype(np.float32)
     explainer = seewhy.Explainer(network, layer="block_1")
-    with pytest.raises(LayerError, match=r"'block_1' runs inside .* Under tf.config.run_functions_eagerly\(True\)"):
+    with pytest.raises(LayerError, match=r"'block_1' runs inside .* under tf.config.run_functions_eagerly\(True\)"):
         explainer.heatmaps(inputs)
-    with pytest.raises(LayerError, match=r"not called when it runs, or only inside a tf.function that TensorFlow has"):
+    with pytest.raises(LayerError, match=r"is not called when it runs. Layers inside a tf.function"):
         explainer.heatmaps(inputs)
+    with pytest.raises(LayerError, match=r"layer='auto' (found no layer to explain|cannot tell)"):
+        seewhy.Explainer(network).heatmaps(
+            inputs
+        )  # TensorFlow has compiled the function by now: its layer is not heard
     tf.config.run_functions_eagerly(True)
     try:
         advised = explainer.heatmaps(inputs, [0, 1, 2])
@@ -468,6 +480,39 @@ def failing(_):
     raise RuntimeError("the caller's own mistake")
 
 
+class HidesTheLast(Subclassed):
+    """Its first block stands in the open, its last in a tf.function."""
+
+    @tf.function
+    def run(self, inputs):
+        return self.blocks[1](inputs)
+
+    def call(self, inputs):
+        return self.head(self.gap(self.run(self.blocks[0](inputs))))
+
+
+@pytest.mark.filterwarnings("ignore:.build..:UserWarning")
+def test_auto_does_not_fall_back_on_a_layer_before_a_hidden_one():
+    network, inputs = HidesTheLast(), np.ones((1, 8, 8, 3), np.float32)
+    network(inputs)
+    with pytest.raises(LayerError, match=r"'block_2' runs inside a loop, a branch or a tf.function"):
+        seewhy.Explainer(network).heatmaps(inputs)
+    with pytest.raises(LayerError, match="layer='auto' cannot tell which layer is the last: after 'block_1'"):
+        seewhy.Explainer(network).heatmaps(inputs)
+    assert seewhy.Explainer(network, layer="block_1").heatmaps(inputs).layer == "block_1"
+
+
+def test_losses_are_not_noted():
+    image = keras.Input((4, 4, 1))
+    x = layers.Conv2D(2, 1, activity_regularizer="l2")(image)
+    network = keras.Model(image, layers.Dense(2)(layers.Flatten()(x)))
+    inputs = np.ones((1, 4, 4, 1), np.float32)
+    network(inputs)
+    before = [float(loss) for loss in network.losses]
+    seewhy.Explainer(network).heatmaps(inputs)
+    assert [float(loss) for loss in network.losses] == before != []
+
+
 @pytest.mark.parametrize("layer", ["auto", "base/first"])
 def test_the_network_is_afterwards_what_it_was(layer):
     network = nested(block("base"))
@@ -498,7 +543,7 @@ def test_a_network_that_fails_is_said_and_left_as_it_was():
     network.is_broken = True
     before = state(network)
     with pytest.raises(
-        NetworkError, match=r"cannot run on an input of shape \(None, 8, 8, 3\): [\s\S]*\nbroken on purpose"
+        NetworkError, match=r"cannot run on an input of shape \(any, 8, 8, 3\): [\s\S]*\nbroken on purpose"
     ):
         seewhy.Explainer(network).heatmaps(np.ones((1, 8, 8, 3), np.float32))
     assert state(network) == before
@@ -626,7 +671,7 @@ def test_objects_that_are_no_network():
         ),
         (np.ones((1, 3, 2, 1)), r"The input has shape \(1, 3, 2, 1\); the network expects \(any, 2, 2, 1\)\.$"),
         (np.zeros((0, 2, 2, 1)), "an empty batch"),
-        (np.array([["a"]]), "values of type <U1; expected numbers"),
+        (np.array([["a"]]), r"The input is of type <U1; expected an array of numbers, \(N, ...\)"),
         (np.stack([PAPER_INPUT[0], PAPER_INPUT[0] * np.nan]), "NaN or infinite values, in image 1 of the batch"),
         (PAPER_INPUT * np.inf, "NaN or infinite values, in image 0 of the batch"),
     ],
@@ -650,11 +695,75 @@ def test_damaged_weights_are_said_and_no_map_is_made_up(paper_network):
         seewhy.Explainer(paper_network).heatmaps(PAPER_INPUT)
 
 
-def test_two_outputs_are_refused_for_now():
-    image = keras.Input((2, 2, 1))
-    network = keras.Model(image, [layers.Flatten()(image), layers.Flatten()(layers.Conv2D(1, 1)(image))])
-    with pytest.raises(ModelError, match="The network returned a list; expected one tensor of outputs"):
-        seewhy.Explainer(network).heatmaps(PAPER_INPUT)
+def two_of_each(structure):
+    """Two inputs and two outputs, in lists or dicts: outputs are the paper network's, and its input's pixels."""
+    one, two = keras.Input((2, 2, 1), name="one"), keras.Input((2, 2, 1), name="two")
+    convolution, flatten, dense = paper_layers("softmax")
+    answer = dense(flatten(convolution(layers.Add()([one, two]))))
+    pixels = layers.Flatten()(layers.Subtract()([one, two]))
+    if structure is dict:
+        network = keras.Model({"one": one, "two": two}, {"answer": answer, "pixels": pixels})
+        inputs = {"two": PAPER_INPUT * 0.25, "one": PAPER_INPUT * 0.75}
+        names = ("answer", "pixels")
+    else:
+        network, inputs, names = (
+            keras.Model([one, two], [answer, pixels]),
+            [PAPER_INPUT * 0.75, PAPER_INPUT * 0.25],
+            (0, 1),
+        )
+    set_paper_weights(convolution, dense)
+    return network, inputs, names
+
+
+@pytest.mark.parametrize("structure", [list, dict])
+def test_several_inputs_and_outputs(structure):
+    network, inputs, (answer, pixels) = two_of_each(structure)
+    heatmaps = seewhy.Explainer(network, layer="conv", output=answer).heatmaps(inputs, [0, 1])
+    np.testing.assert_allclose(heatmaps.scores, PAPER_LOGITS[None])
+    np.testing.assert_allclose(heatmaps.values, PAPER_GRADCAM[None], atol=1e-6)
+    with pytest.raises(
+        ModelError, match=rf"has 2 outputs, and none was named. .* output=...: {answer!r}, {pixels!r}\."
+    ):
+        seewhy.Explainer(network, layer="conv").heatmaps(inputs)
+    with pytest.raises(ModelError, match="has 2 outputs, and 'nose' is not among them"):
+        seewhy.Explainer(network, layer="conv", output="nose").heatmaps(inputs)
+    with pytest.raises(NoGradientError, match="'conv'"):
+        seewhy.Explainer(network, layer="conv", output=pixels).heatmaps(inputs)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda inputs: inputs[:1], "The network has 2 inputs; given 1"),
+        (lambda inputs: [inputs[0], inputs[1].repeat(2, axis=0)], r"different numbers of images: \[1, 2\]"),
+        (lambda inputs: [inputs[0], inputs[1][:, :1]], r"shape \(1, 1, 2, 1\); the network expects \(any, 2, 2, 1\)"),
+        (
+            lambda inputs: {"three": inputs[0], "one": inputs[1]},
+            "The network has no input 'three'; its inputs are 'one', 'two'",
+        ),
+        (lambda _: None, "The input is NoneType; expected an array of numbers"),
+    ],
+)
+def test_several_inputs_that_do_not_fit(change, message):
+    network, inputs, _ = two_of_each(list)
+    changed = change(inputs)
+    if isinstance(changed, dict):
+        network = two_of_each(dict)[0]
+    with pytest.raises(InputError, match=message):
+        seewhy.Explainer(network, layer="conv", output=0).heatmaps(changed)
+
+
+def test_one_input_in_a_list_takes_a_bare_array():
+    whole = with_argument()
+    network = keras.Model(whole.inputs, whole.outputs)
+    for inputs in (PAPER_INPUT, [PAPER_INPUT]):
+        heatmaps = seewhy.Explainer(network, layer="conv").heatmaps(inputs, [0, 1])
+        np.testing.assert_allclose(heatmaps.values, PAPER_GRADCAM[None], atol=1e-6)
+
+
+def test_an_output_that_is_not_there():
+    with pytest.raises(ModelError, match=r"The network has one output, and output=1 was asked for. Leave it out"):
+        seewhy.Explainer(with_argument(), output=1).heatmaps(PAPER_INPUT)
 
 
 def test_outputs_with_space_take_functions_and_no_classes():

@@ -125,8 +125,11 @@ def _print_explanation(explanation: Explanation, files: Sequence[str], console: 
         table.add_row(str(prediction.index), Text(prediction.name), f"{prediction.probability:.4f}")
     console.print(table)
     for target in explanation.targets:
-        if not target.has_evidence:
-            console.print(f"Nothing in the picture speaks for {target.name}: its heatmap is empty.", markup=False)
+        empty = "" if target.has_evidence else "; nothing in the picture speaks for it"
+        probability = "" if target.probability is None else f", probability {target.probability:.4f}"
+        console.print(
+            f"explained {target.index} {target.name}: score {target.score:.3f}{probability}{empty}", markup=False
+        )
     console.print(f"layer {explanation.layer}, method {explanation.method}", markup=False)
     for file in files:
         console.print(f"wrote {file}", markup=False, soft_wrap=True)

@@ -4,9 +4,10 @@ import sys
 from typing import Any
 
 from seewhy.errors import ModelError
-from seewhy.frameworks.base import AUTO, Framework, LayerCall
+from seewhy.frameworks.base import Framework
+from seewhy.frameworks.layers import LayerCall
 
-__all__ = ["AUTO", "Framework", "LayerCall", "detect"]
+__all__ = ["Framework", "LayerCall", "detect"]
 
 
 def detect(network: Any) -> Framework:

@@ -1,0 +1,34 @@
+"""Compiled steps, kept for the next call."""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from typing import Any
+
+MAX_STEPS = 16
+"""How many steps one network keeps, of some 10 MB each; beyond that the one unused for longest is dropped."""
+
+
+class Steps:
+    """Keeps what is costly to make, by key. Different threads may ask at once."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[Hashable, Any] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._kept)
+
+    def get(self, key: Hashable, make: Callable[[], Any]) -> Any:
+        """Return what was kept under `key`, made if it is new."""
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key]
+        # Not under the lock: a trace takes a second, and other shapes need not wait. Two threads may both make it.
+        step = make()
+        with self._lock:
+            step = self._kept.setdefault(key, step)
+            while len(self._kept) > MAX_STEPS:
+                self._kept.popitem(last=False)
+        return step

@@ -1,0 +1,128 @@
+"""What goes into a network and comes out of it, where that may be several arrays."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from seewhy.errors import InputError, ModelError, NetworkError
+from seewhy.types import FloatArray
+
+Inputs = Any
+"""What a network takes: a float32 array (N, ...), or a list or dict of them where it has several inputs."""
+
+
+def leaves(structure: Any) -> list[Any]:
+    """Return the arrays of a structure, in order."""
+    if isinstance(structure, dict):
+        return list(structure.values())
+    return list(structure) if isinstance(structure, (list, tuple)) else [structure]
+
+
+def map_leaves(function: Callable[[Any], Any], structure: Any) -> Any:
+    """Return the structure with `function` of every array."""
+    if isinstance(structure, dict):
+        return {name: function(each) for name, each in structure.items()}
+    return [function(each) for each in structure] if isinstance(structure, (list, tuple)) else function(structure)
+
+
+def image_count(inputs: Inputs) -> int:
+    """Return N."""
+    return len(leaves(inputs)[0])
+
+
+def pick_output(raw: Any, output: int | str | None) -> Any:
+    """Return the one output that is asked about.
+
+    Raises:
+        ModelError: There are several and none was named, or the named one is not there.
+    """
+    if isinstance(raw, dict):
+        names: list[int | str] = list(raw)
+    elif isinstance(raw, (list, tuple)):
+        names = list(range(len(raw)))
+    elif output is None:
+        return raw
+    else:
+        raise ModelError(f"The network has one output, and output={output!r} was asked for. Leave it out.")
+    if output is None and len(names) == 1:
+        output = names[0]
+    if output not in names:
+        asked = "none was named" if output is None else f"{output!r} is not among them"
+        raise ModelError(
+            f"The network has {len(names)} outputs, and {asked}. Name one with output=...: "
+            f"{', '.join(map(repr, names))}."
+        )
+    return raw[output]
+
+
+def check_arrays(inputs: Any, expected: Any) -> Inputs:
+    """Return `inputs` as float32 (N, ...), in the structure given.
+
+    Args:
+        inputs: An array, or a list or dict of them.
+        expected: The shape the network was built for, or a list or dict of shapes; None where it is not known.
+
+    Raises:
+        InputError: They do not fit, or are not finite numbers.
+    """
+    if isinstance(expected, (list, dict)) and len(expected) == 1 and not isinstance(inputs, (list, tuple, dict)):
+        inputs = map_leaves(lambda _: inputs, expected)  # one array for a network of one input in a list
+    if isinstance(inputs, dict):
+        values: Inputs = {name: _check_array(each, _part(expected, name)) for name, each in inputs.items()}
+    elif isinstance(inputs, (list, tuple)) and isinstance(expected, list):
+        values = [_check_array(each, _part(expected, position)) for position, each in enumerate(inputs)]
+    else:
+        values = _check_array(inputs, expected if isinstance(expected, tuple) else None)
+    counts = {len(each) for each in leaves(values)}
+    if isinstance(expected, (list, dict)) and len(leaves(values)) != len(expected):
+        raise InputError(f"The network has {len(expected)} inputs; given {len(leaves(values))}.")
+    if len(counts) != 1:
+        raise InputError(f"The inputs hold different numbers of images: {sorted(counts)}.")
+    if counts == {0}:
+        raise InputError("The input is an empty batch; expected at least one image.")
+    return values
+
+
+def network_failed(inputs: Inputs, message: object) -> NetworkError:
+    """Say that the network cannot run on these inputs."""
+    shapes = ", ".join(_shape(tuple(each.shape)) for each in leaves(inputs))
+    return NetworkError(f"The network cannot run on an input of shape {shapes}: {message}")
+
+
+def _check_array(inputs: Any, expected: tuple[int | None, ...] | None) -> FloatArray:
+    values = np.asarray(inputs)
+    if values.dtype.kind not in "fiub" or values.ndim == 0:
+        raise InputError(f"The input is {_kind(inputs, values)}; expected an array of numbers, (N, ...).")
+    values = np.ascontiguousarray(values, dtype=np.float32)
+    if expected is not None and not _fits(values.shape, expected):
+        given, wanted = _shape(values.shape), _shape(expected)
+        hint = " Add the batch axis: inputs[None]." if _fits((1, *values.shape), expected) else ""
+        raise InputError(f"The input has shape {given}; the network expects {wanted}.{hint}")
+    finite = np.isfinite(values).all(axis=tuple(range(1, values.ndim)))
+    if not finite.all():
+        raise InputError(f"The input holds NaN or infinite values, in image {int(np.argmin(finite))} of the batch.")
+    return values
+
+
+def _kind(inputs: Any, values: Any) -> str:
+    return type(inputs).__name__ if values.dtype == object or values.ndim == 0 else f"of type {values.dtype}"
+
+
+def _part(expected: Any, key: Any) -> tuple[int | None, ...] | None:
+    """Return the shape expected for one of several inputs; None where it is not known."""
+    if isinstance(expected, dict) and key not in expected:
+        raise InputError(f"The network has no input {key!r}; its inputs are {', '.join(map(repr, expected))}.")
+    if isinstance(expected, list) and isinstance(key, int) and key < len(expected):
+        return tuple(expected[key])
+    return tuple(expected[key]) if isinstance(expected, dict) else None
+
+
+def _fits(shape: tuple[int, ...], expected: tuple[int | None, ...]) -> bool:
+    return len(shape) == len(expected) and all(
+        wanted is None or size == wanted for size, wanted in zip(shape, expected, strict=True)
+    )
+
+
+def _shape(shape: tuple[int | None, ...]) -> str:
+    return "(" + ", ".join("any" if size is None else str(size) for size in shape) + ")"
