@@ -4,7 +4,7 @@ import resource
 import numpy as np
 import pytest
 from PIL import Image
-from tests.conftest import PAPER_GRADCAM, PAPER_HIRESCAM, PAPER_INPUT, PAPER_LOGITS
+from tests.networks import PAPER_GRADCAM, PAPER_HIRESCAM, PAPER_INPUT, PAPER_LOGITS
 
 import seewhy
 from seewhy import Classifier, Explainer, Preprocessing

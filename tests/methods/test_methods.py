@@ -2,7 +2,7 @@ import array_api_compat.numpy as xnp
 import keras
 import numpy as np
 import pytest
-from tests.conftest import PAPER_ACTIVATIONS, PAPER_GRADCAM, PAPER_GRADIENTS, PAPER_HIRESCAM
+from tests.networks import PAPER_ACTIVATIONS, PAPER_GRADCAM, PAPER_GRADIENTS, PAPER_HIRESCAM
 
 from seewhy import methods
 from seewhy.errors import MethodError

@@ -1,0 +1,21 @@
+"""How the contracts look at what a tap leaves behind."""
+
+from types import SimpleNamespace
+
+from tests.networks import PAPER_INPUT
+
+from seewhy.frameworks import detect
+from seewhy.targets import Class
+
+BOTH = Class((0, 1))
+
+
+def capture(network, layer="conv", target=BOTH, inputs=PAPER_INPUT, score="logit"):
+    """Capture with the framework the network belongs to, and bring everything into NumPy."""
+    framework = detect(network)
+    captured = framework.capture(framework.check_inputs(inputs), framework.find_layer(layer), target, score)
+    arrays = {name: value for name, value in vars(captured).items() if name not in ("layer", "xp")}
+    return SimpleNamespace(
+        layer=captured.layer,
+        **{name: value if value is None else framework.to_numpy(value) for name, value in arrays.items()},
+    )

@@ -1,0 +1,193 @@
+"""Which layer is explained, in networks of every build, and what a caller may say of it, on every Keras backend."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+from tests.contracts.capturing import capture
+from tests.networks import (
+    PAPER_INPUT,
+    Unused,
+    block,
+    built_subclassed,
+    nested,
+    squeeze_and_excite,
+    twice_nested,
+)
+
+import seewhy
+from seewhy.errors import LayerError, NoGradientError
+from seewhy.frameworks import detect
+from seewhy.targets import Class
+
+AUTO = {
+    "vgg's shape: pooled at the end": (lambda: nested(block("base", pool=True)), "base/last_relu", (4, 4, 5)),
+    "nested, handed on by dropout": (lambda: nested(block("base")), "base/last_relu", (4, 4, 5)),
+    "nested twice": (twice_nested, "outer/inner/last_relu", (4, 4, 5)),
+    "subclassed, adding in its own call": (built_subclassed, "block_2", (8, 8, 3)),
+    "squeeze and excite": (squeeze_and_excite, "scale", (3, 3, 4)),
+}
+
+
+@pytest.mark.parametrize("case", AUTO)
+def test_auto_takes_the_last_layer_with_space(case):
+    build, path, shape = AUTO[case]
+    inputs = np.random.default_rng(0).random((2, 8, 8, 3)).astype(np.float32)
+    heatmaps = seewhy.Explainer(build()).heatmaps(inputs, "top-1")
+    assert heatmaps.layer == path
+    assert heatmaps.values.shape == (2, 1, *shape[:-1])
+    calls = detect(build()).calls(inputs)
+    chosen = [call for call in calls if call.is_candidate][-1]
+    assert (chosen.path, chosen.shape) == (path, shape)
+
+
+def test_the_real_architectures():
+    """What DESIGN promises of `auto`, on the networks people have; weights do not matter here."""
+    for build, path, shape in (
+        (keras.applications.VGG16, "block5_conv3", (14, 14, 512)),
+        (keras.applications.ResNet50, "conv5_block3_out", (7, 7, 2048)),
+        (keras.applications.Xception, "block14_sepconv2_act", (10, 10, 2048)),
+        (keras.applications.MobileNetV3Small, "activation_17", (7, 7, 576)),
+    ):
+        network = build(weights=None, input_shape=(299, 299, 3) if path.startswith("block14") else (224, 224, 3))
+        calls = detect(network).calls(np.zeros((1, *network.input_shape[1:]), np.float32))
+        chosen = [call for call in calls if call.is_candidate][-1]
+        assert chosen.shape == shape
+        assert chosen.path == path or path.startswith("activation")
+
+
+def test_a_nested_layer_is_the_same_as_in_the_open():
+    """A convolution inside a nested base gives what it gives when the same layers stand in one flat model."""
+    base = block("base", pool=True)
+    whole = nested(base)
+    inputs = np.random.default_rng(0).random((2, 8, 8, 3)).astype(np.float32) * 255
+    image = keras.Input((8, 8, 3))
+    x = whole.get_layer("rescale")(image)
+    for layer in [*base.layers[1:], *whole.layers[-3:]]:
+        x = layer(x)
+    flat = keras.Model(image, x)
+    for layer in ("first", "last", "last_relu"):
+        ours = seewhy.Explainer(whole, layer=layer).heatmaps(inputs, [0, 1, 2])
+        theirs = seewhy.Explainer(flat, layer=layer).heatmaps(inputs, [0, 1, 2])
+        assert (ours.layer, theirs.layer) == (f"base/{layer}", layer)
+        np.testing.assert_allclose(ours.values, theirs.values, rtol=1e-5, atol=1e-9)
+
+
+def test_a_skip_round_the_layer_goes_on_being_used_but_is_not_differentiated():
+    image = keras.Input((4, 4, 1))
+    tapped = layers.Conv2D(1, 1, use_bias=False, name="tapped")(image)
+    joined = layers.Add()([tapped, image])
+    network = keras.Model(image, layers.Dense(1, use_bias=False)(layers.Flatten()(joined)))
+    network.set_weights([np.full((1, 1, 1, 1), 2, np.float32), np.arange(16, dtype=np.float32)[:, None]])
+    inputs = np.ones((1, 4, 4, 1), np.float32)
+    captured = capture(network, "tapped", Class((0,)), inputs)
+    assert captured.scores[0, 0] == 3 * sum(range(16))
+    np.testing.assert_allclose(captured.gradients[0, 0, ..., 0], np.arange(16).reshape(4, 4))
+
+
+def test_of_a_shared_layer_the_last_call_is_explained():
+    """y = sum(w * A), A = conv(conv(x)): with a doubling convolution the last call's output is 4 x."""
+    image = keras.Input((2, 2, 1))
+    shared = layers.Conv2D(1, 1, use_bias=False, name="shared")
+    network = keras.Model(image, layers.Dense(1, use_bias=False)(layers.Flatten()(shared(shared(image)))))
+    network.set_weights([np.full((1, 1, 1, 1), 2, np.float32), np.arange(4, dtype=np.float32)[:, None]])
+    captured = capture(network, "shared", Class((0,)))
+    np.testing.assert_array_equal(captured.activations, 4 * PAPER_INPUT)
+    np.testing.assert_array_equal(captured.gradients[0, 0, ..., 0], [[0, 1], [2, 3]])
+    last = capture(network, "shared#2", Class((0,)))
+    np.testing.assert_array_equal(last.activations, captured.activations)
+    first = capture(network, "shared#1", Class((0,)))
+    np.testing.assert_array_equal(first.activations, 2 * PAPER_INPUT)
+    np.testing.assert_array_equal(first.gradients[0, 0, ..., 0], [[0, 2], [4, 6]])
+    with pytest.raises(LayerError, match="There is no call shared#3: the layer 'shared' is called 2 times"):
+        capture(network, "shared#3", Class((0,)))
+
+
+def test_a_frozen_base_is_explained_like_any_other():
+    base = block("base")
+    network = nested(base)
+    inputs = np.random.default_rng(0).random((1, 8, 8, 3)).astype(np.float32) * 255
+    free = seewhy.Explainer(network).heatmaps(inputs, [0, 1, 2]).values
+    base.trainable = False
+    np.testing.assert_array_equal(seewhy.Explainer(network).heatmaps(inputs, [0, 1, 2]).values, free)
+    assert free.max() > 0
+
+
+def test_mixed_precision_gives_float32_heatmaps_near_the_full_ones():
+    inputs = np.random.default_rng(0).random((1, 8, 8, 3)).astype(np.float32)
+
+    def build(dtype):
+        keras.utils.set_random_seed(0)
+        policy = {"dtype": dtype}
+        image = keras.Input((8, 8, 3))
+        x = layers.Conv2D(4, 3, activation="relu", name="conv", **policy)(image)
+        x = layers.GlobalAveragePooling2D(**policy)(x)
+        return keras.Model(image, layers.Activation("softmax", dtype="float32")(layers.Dense(3, **policy)(x)))
+
+    full, mixed = (seewhy.Explainer(build(dtype)).heatmaps(inputs, [0, 1, 2]) for dtype in ("float32", "mixed_float16"))
+    assert mixed.values.dtype == np.float32
+    np.testing.assert_allclose(mixed.values, full.values, atol=0.01 * full.values.max())
+
+
+# What the caller may say of the layer
+
+
+def test_a_layer_by_path_by_name_and_by_itself():
+    network = nested(block("base"))
+    inputs = np.random.default_rng(0).random((1, 8, 8, 3)).astype(np.float32)
+    said = ["base/last", "last", network.get_layer("base").get_layer("last")]
+    found = [seewhy.Explainer(network, layer=layer).heatmaps(inputs) for layer in said]
+    assert [each.layer for each in found] == ["base/last"] * 3
+    np.testing.assert_array_equal(found[0].values, found[2].values)
+
+
+def test_a_nested_model_is_a_layer_too():
+    network = nested(block("base", pool=True))
+    heatmaps = seewhy.Explainer(network, layer="base").heatmaps(np.ones((1, 8, 8, 3), np.float32))
+    assert heatmaps.values.shape == (1, 1, 2, 2)
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        ("lastt", r"There is no layer 'lastt' in the network. Did you mean 'last'"),
+        ("conv", r"2 layers are called 'conv'; give one of their paths: block_1/conv, block_2/conv\."),
+        (layers.Conv2D(1, 1, name="stranger"), "<Conv2D name=stranger, built=False> is not part of the network"),
+        ("dense", r"The layer 'dense' cannot be explained: its output \(3,\) is not one tensor with more than one"),
+    ],
+)
+def test_layers_that_cannot_be_meant(layer, message):
+    network = built_subclassed() if layer in ("conv", "dense") else nested(block("base"))
+    if layer == "dense":
+        layer = network.head.name
+        message = message.replace("dense", layer)
+    with pytest.raises(LayerError, match=message):
+        seewhy.Explainer(network, layer=layer).heatmaps(np.ones((1, 8, 8, 3), np.float32))
+
+
+def test_auto_without_any_layer_with_space():
+    network = keras.Sequential([keras.Input((4,)), layers.Dense(3, name="only")])
+    with pytest.raises(LayerError, match=r"layer='auto' found no layer to explain.*Outputs: only \(3,\)\."):
+        seewhy.Explainer(network).heatmaps(np.ones((1, 4), np.float32))
+
+
+@pytest.mark.filterwarnings("ignore:.build..:UserWarning")  # Keras sees that one layer was never built: the point
+def test_a_layer_that_is_not_called():
+    network = Unused()
+    network(np.zeros((1, 8, 8, 3), np.float32))
+    with pytest.raises(LayerError, match="'spare' is part of the network, but is not called when it runs"):
+        seewhy.Explainer(network, layer="spare").heatmaps(np.ones((1, 8, 8, 3), np.float32))
+
+
+@pytest.mark.parametrize(
+    "cut",
+    [ops.stop_gradient, lambda x: ops.cast(ops.argmax(x, axis=-1), "float32")[..., None], ops.zeros_like],
+    ids=["stop_gradient", "argmax", "not used"],
+)
+def test_a_layer_no_gradient_reaches_is_an_error_and_not_a_blank_map(cut):
+    image = keras.Input((4, 4, 2))
+    x = cut(layers.Conv2D(2, 1, name="cut_off")(image))
+    network = keras.Model(image, layers.Dense(2, "softmax")(layers.Flatten()(x)))
+    explainer = seewhy.Explainer(network, layer="cut_off")
+    with pytest.raises(NoGradientError, match="No gradient reaches the layer 'cut_off': the scores do not depend on"):
+        explainer.heatmaps(np.ones((1, 4, 4, 2), np.float32))
