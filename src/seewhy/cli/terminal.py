@@ -2,18 +2,16 @@
 
 import contextlib
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
-
-from rich.console import Console
-from rich.text import Text
 
 from seewhy.errors import SeewhyError
 
 
 def print_error(error: Exception) -> None:
-    """Print an error's message on standard error."""
-    Console(stderr=True).print(Text.assemble(("Error: ", "bold red"), str(error)), soft_wrap=True)
+    """Print an error's message on standard error; above a progress bar, if one is shown."""
+    sys.stderr.write(f"Error: {error}\n")  # not through a Console, which looks through the bar's stand-in for stderr
 
 
 @contextlib.contextmanager
