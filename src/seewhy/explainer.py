@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from seewhy import methods, targets
+from seewhy import methods
 from seewhy.errors import InputError, NetworkError, OptionError, TargetError
 from seewhy.explanation import Explanation, Heatmaps, TargetResult
 from seewhy.frameworks import LayerCall
 from seewhy.frameworks.structures import image_count
 from seewhy.images.reading import ImageLike, read
 from seewhy.models import Classifier
-from seewhy.targets import Target
+from seewhy.targets import Target, resolve
 from seewhy.types import Capture, Score, Tensor
 
 BATCH_SIZE = 16
@@ -105,13 +105,7 @@ class Explainer:
         inputs = self.framework.check_inputs(inputs)
         target = self._resolve(targets, image_count(inputs))
         capture = self.framework.capture(inputs, self.layer, target, self.score, self.output)
-        if capture.scores.shape[0] != image_count(inputs):
-            raise TargetError(
-                f"The target function gave scores of shape {tuple(capture.scores.shape)} for {image_count(inputs)} "
-                "images; expected (N,) or (N, T)."
-            )
-        if capture.probabilities is not None:
-            self.classifier.check_class_count(capture.probabilities.shape[1])
+        self._check(capture, image_count(inputs))
         heatmaps = self.method(capture)
         return self._to_numpy(capture, heatmaps)
 
@@ -141,9 +135,19 @@ class Explainer:
             )
 
     def _resolve(self, spec: Any, images: int) -> Target:
-        target = targets.resolve(spec, self.classifier.find_class)
+        target = resolve(spec, self.classifier.find_class)
         target.check_images(images)
         return target
+
+    def _check(self, capture: Capture, images: int) -> None:
+        """Refuse what a target function or a list of class names has wrong."""
+        if capture.scores.shape[0] != images:
+            raise TargetError(
+                f"The target function gave scores of shape {tuple(capture.scores.shape)} for {images} images; expected "
+                "(N,) or (N, T)."
+            )
+        if capture.probabilities is not None:
+            self.classifier.check_class_count(capture.probabilities.shape[1])
 
     def _to_numpy(self, capture: Capture, heatmaps: Tensor) -> Heatmaps:
         """Bring what is wanted off the device; refuse what is not a number, which no map could be honest about."""

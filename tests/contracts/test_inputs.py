@@ -63,6 +63,16 @@ def test_damaged_weights_are_said_and_no_map_is_made_up(paper_network):
         seewhy.Explainer(paper_network).heatmaps(PAPER_INPUT)
 
 
+def test_gradients_that_are_no_numbers_are_said_too():
+    """The square root's slope at 0 is infinite; behind a ReLU at rest that makes 0 times infinity."""
+    image = keras.Input((2, 2, 1))
+    root = ops.sqrt(ops.relu(layers.Conv2D(1, 1, name="conv")(image)))
+    network = keras.Model(image, layers.Dense(2)(layers.Flatten()(root)))
+    network.get_layer("conv").set_weights([-np.ones((1, 1, 1, 1), np.float32), np.zeros(1, np.float32)])
+    with pytest.raises(NetworkError, match="The network gave NaN or infinite values for image 0"):
+        seewhy.Explainer(network, layer="conv").heatmaps(PAPER_INPUT, [0, 1])
+
+
 def two_of_each(structure):
     """Two inputs and two outputs, in lists or dicts: outputs are the paper network's, and its input's pixels."""
     one, two = keras.Input((2, 2, 1), name="one"), keras.Input((2, 2, 1), name="two")

@@ -18,4 +18,4 @@ def gradcam(capture: Capture) -> Tensor:
     space = tuple(range(2, len(capture.gradients.shape) - 1))
     weights = xp.mean(capture.gradients, axis=space)
     evidence = xp.einsum("ntk,n...k->nt...", weights, capture.activations)
-    return xp.where(evidence > 0, evidence, xp.zeros_like(evidence))
+    return xp.where(evidence < 0, xp.zeros_like(evidence), evidence)  # this way round, NaN stays to be seen

@@ -16,4 +16,4 @@ def hirescam(capture: Capture) -> Tensor:
     """
     xp = capture.xp
     evidence = xp.einsum("nt...k,n...k->nt...", capture.gradients, capture.activations)
-    return xp.where(evidence > 0, evidence, xp.zeros_like(evidence))
+    return xp.where(evidence < 0, xp.zeros_like(evidence), evidence)  # this way round, NaN stays to be seen
