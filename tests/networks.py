@@ -45,7 +45,7 @@ def paper(ending):
 
 def paper_sequential():
     convolution, flatten, dense = paper_layers("softmax")
-    network = keras.Sequential([keras.Input((2, 2, 1)), convolution, flatten, dense])
+    network = keras.Sequential([keras.Input((2, 2, 1)), convolution, flatten, dense], name="paper")
     set_paper_weights(convolution, dense)
     return network
 
