@@ -7,6 +7,7 @@ the network's outputs of it.
 
 import itertools
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
@@ -88,10 +89,7 @@ def held(equation: JaxprEqn) -> ClosedJaxpr:
 def depends(function: Callable[[Tensor], Tensor], array: Any) -> bool:
     """Whether `function` has a derivative by `array`, be it 0 in value: the equations say so, not the numbers."""
     found: list[bool] = []
-
-    @jax.custom_jvp
-    def probe(value: Tensor) -> Tensor:
-        return value
+    probe = jax.custom_jvp(lambda value: value)
 
     def derive(values: tuple[Tensor], tangents: tuple[Any]) -> tuple[Tensor, Any]:
         found.append(not isinstance(tangents[0], SymbolicZero))
@@ -102,7 +100,8 @@ def depends(function: Callable[[Tensor], Tensor], array: Any) -> bool:
     return any(found)
 
 
-class _Part(NamedTuple):
+@dataclass(frozen=True)
+class _Part:
     """Some of a jaxpr's equations, as a function."""
 
     inputs: Sequence[Var]

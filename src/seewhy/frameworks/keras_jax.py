@@ -84,8 +84,11 @@ class KerasJax(KerasFramework):
 
         try:
             jaxpr = trace(forward, [variable.value for variable in variables], inputs)
-        except FAILURES as error:
-            raise network_failed(inputs, plain(error)) from error
+        except (*FAILURES, AttributeError) as error:
+            untraceable = _untraceable(error)
+            if untraceable is None and isinstance(error, AttributeError):
+                raise
+            raise network_failed(inputs, untraceable or plain(error)) from error
         return _Traced(jaxpr, variables, tuple(ear.calls), ear.shapes, returned.structure)
 
     def _make_predict(self, traced: "_Traced", output: int | str | None) -> Any:
@@ -115,6 +118,7 @@ class KerasJax(KerasFramework):
 
             if not depends(lambda activations: totals(activations)[0], tapped):
                 raise no_gradient(call.path)
+            facts: dict[str, Tensor]
             asked, backward, facts = jax.vjp(totals, tapped, has_aux=True)
             (gradients,) = jax.vmap(backward)(jnp.eye(asked.size, dtype=asked.dtype))
             tapped_layer = self._layers[call.path]
@@ -209,6 +213,18 @@ class _Returned:
 
         self.structure = map_leaves(position, raw)
         return arrays
+
+
+def _untraceable(error: BaseException | None) -> str | None:
+    """Return what to say if the network's Python asks for values that a trace does not have; None for other errors.
+
+    Keras rewrites the errors of a layer, and fails with an AttributeError at those that JAX builds from a tracer.
+    """
+    while error is not None:
+        if isinstance(error, (jax.errors.JAXTypeError, jax.errors.JAXIndexError)):
+            return f"its Python looks at the values of a tensor, which JAX cannot trace: {error}"
+        error = error.__cause__ or error.__context__
+    return None
 
 
 def _name(call: LayerCall) -> str:
