@@ -4,7 +4,7 @@ JAX has an equation for the sigmoid and none for the softmax, which is exp(x - m
 its logarithm, (x - max x) - log(sum(exp(x - max x))). Whoever wrote it, these are its equations.
 """
 
-from collections.abc import Set
+import math
 from typing import Any
 
 from jax.extend.core import Jaxpr, JaxprEqn, Literal
@@ -15,8 +15,8 @@ from seewhy.frameworks.jaxprs import held
 ORDER_KEEPING = {"convert_element_type", "reshape", "squeeze", "expand_dims", "copy", "stop_gradient", "name"}
 """Equations that leave every value where it was in the order of values."""
 
-REPEATING = ORDER_KEEPING | {"broadcast_in_dim"}
-"""Equations that may also repeat values: a sum over the classes is brought back to their shape."""
+BROADCAST = "broadcast_in_dim"
+"""An equation that keeps the order too, and may repeat values; where it repeats none, it only adds axes."""
 
 CUSTOM = {"custom_jvp_call", "custom_vjp_call"}
 """Equations that hold others because their derivative is said apart."""
@@ -39,7 +39,7 @@ class _Reader:
         self._makers = {variable: equation for equation in jaxpr.eqns for variable in equation.outvars}
 
     def head_of(self, output: Any) -> Found | None:
-        output = self.behind(output, ORDER_KEEPING)
+        output = self.behind(output)
         last = self.maker(output)
         if last is None:
             return None
@@ -53,50 +53,57 @@ class _Reader:
 
     def softmax(self, numerator: Any, denominator: Any) -> Found | None:
         """Read `exp(x) / sum(exp(x))`."""
-        exponential = self.maker(self.behind(numerator, ORDER_KEEPING))
+        exponential = self.maker(self.behind(numerator))
         if not _is(exponential, "exp") or not self.is_sum_of(denominator, exponential.invars[0]):
             return None
         return "softmax", self.unshifted(exponential.invars[0])
 
     def log_softmax(self, shifted: Any, normaliser: Any) -> Found | None:
         """Read `x - log(sum(exp(x)))`."""
-        logarithm = self.maker(self.behind(normaliser, REPEATING))
+        logarithm = self.maker(self.behind(normaliser, repeated=True))
         if not _is(logarithm, "log") or not self.is_sum_of(logarithm.invars[0], shifted):
             return None
         return "softmax", self.unshifted(shifted)
 
     def is_sum_of(self, total: Any, exponent: Any) -> bool:
         """Whether this is the sum of exp(exponent) over its last axis."""
-        added = self.maker(self.behind(total, REPEATING))
+        added = self.maker(self.behind(total, repeated=True))
         if not _is(added, "reduce_sum") or tuple(added.params["axes"]) != (len(added.invars[0].aval.shape) - 1,):
             return False
-        exponential = self.maker(self.behind(added.invars[0], ORDER_KEEPING))
+        exponential = self.maker(self.behind(added.invars[0]))
         return _is(exponential, "exp") and exponential.invars[0] is exponent
 
     def unshifted(self, exponent: Any) -> Any:
         """Return x where this is `x - max x`, else what was given."""
-        difference = self.maker(self.behind(exponent, ORDER_KEEPING))
+        difference = self.maker(self.behind(exponent))
         if not _is(difference, "sub"):
             return exponent
         values, shift = difference.invars
-        highest = self.maker(self.behind(shift, REPEATING))
+        highest = self.maker(self.behind(shift, repeated=True))
         if _is(highest, "max"):  # of the values' maximum and a lowest value, which an empty maximum would have
             highest = self.maker(next(atom for atom in highest.invars if not isinstance(atom, Literal)))
         is_shifted = _is(highest, "reduce_max") and self.same(highest.invars[0], values)
         return values if is_shifted else exponent
 
     def same(self, one: Any, other: Any) -> bool:
-        return self.behind(one, ORDER_KEEPING) is self.behind(other, ORDER_KEEPING)
+        return self.behind(one) is self.behind(other)
 
-    def behind(self, atom: Any, passed: Set[str]) -> Any:
-        """Return what stands behind equations of these kinds."""
-        while (equation := self.maker(atom)) is not None and equation.primitive.name in passed:
+    def behind(self, atom: Any, *, repeated: bool = False) -> Any:
+        """Return what stands behind equations that keep the order of values; `repeated`: and may repeat them."""
+        while (equation := self.maker(atom)) is not None and _keeps_order(equation, repeated):
             atom = equation.invars[0]
         return atom
 
     def maker(self, atom: Any) -> Any:
         """Return the equation that makes this; None for inputs and numbers."""
         return None if isinstance(atom, Literal) else self._makers.get(atom)
+
+
+def _keeps_order(equation: JaxprEqn, repeated: bool) -> bool:
+    if equation.primitive.name != BROADCAST:
+        return equation.primitive.name in ORDER_KEEPING
+    given, made = equation.invars[0].aval.shape, equation.outvars[0].aval.shape
+    return repeated or math.prod(given) == math.prod(made)
 
 
 def _is(equation: JaxprEqn | None, name: str) -> bool:
