@@ -24,7 +24,13 @@ def detect(network: Any) -> Framework:
             from seewhy.frameworks.keras_tensorflow import KerasTensorflow
 
             return KerasTensorflow(network)
-        raise ModelError(f"Keras runs on {keras.backend.backend()} here; SeeWhy explains Keras networks on TensorFlow.")
+        if keras.backend.backend() == "jax":
+            from seewhy.frameworks.keras_jax import KerasJax
+
+            return KerasJax(network)
+        raise ModelError(
+            f"Keras runs on {keras.backend.backend()} here; SeeWhy explains Keras networks on TensorFlow and JAX."
+        )
     if isinstance(network, str):
         raise ModelError(f"A network was given by name, {network!r}: load it first, with seewhy.load({network!r}).")
     raise ModelError(

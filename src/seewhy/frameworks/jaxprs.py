@@ -1,0 +1,141 @@
+"""A network's forward pass as a jaxpr, JAX's list of equations: written down once, cut in two at a layer, and run.
+
+Where a layer's output is to be found again, a mark is left in the list. A mark computes nothing, so it may stay in
+whatever else JAX keeps of the trace. A cut list has a trunk, which makes the layer's output, and a head, which makes
+the network's outputs of it.
+"""
+
+import itertools
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import jax
+from jax.ad_checkpoint import checkpoint_name
+from jax.custom_derivatives import SymbolicZero
+from jax.experimental.xla_metadata import set_xla_metadata
+from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, Var
+
+from seewhy.types import Tensor
+
+Run = Callable[..., list[Tensor]]
+"""Takes flat arrays, gives flat arrays."""
+
+INLINED = {"jit", "pjit", "closed_call", "core_call", "checkpoint", "remat", "remat2"}
+"""Equations that only hold other equations: what they hold may as well stand in the open."""
+
+MARK = "name"
+"""What JAX calls the equation that `mark` leaves."""
+
+_numbers = itertools.count()
+
+
+class Cut(NamedTuple):
+    """A jaxpr in two: `trunk(*inputs)` gives the marked array and what else the head needs, `head(*those)` the rest."""
+
+    trunk: Run
+    head: Run
+
+
+def mark(array: Tensor, name: str) -> Tensor:
+    """Return the array, which `position_of(jaxpr, name)` finds again."""
+    return checkpoint_name(array, name)
+
+
+def trace(function: Callable[..., Any], *arrays: Any) -> ClosedJaxpr:
+    """Write down what `function` does with arrays of these shapes, with every inner `jax.jit` in the open.
+
+    JAX does not run a jitted Python function that it has run before, and then no layer in it would be heard. Metadata
+    that differs from trace to trace makes it run them all.
+    """
+    with set_xla_metadata(seewhy=str(next(_numbers))):
+        closed = jax.make_jaxpr(function)(*arrays)
+    flat = jax.make_jaxpr(lambda *values: _evaluate(closed.jaxpr, closed.consts, values))
+    return flat(*closed.in_avals)
+
+
+def position_of(jaxpr: Jaxpr, name: str, shape: tuple[int, ...]) -> int | None:
+    """Return which equation is the mark `name`; None if it stands inside a loop, a branch or a vmap, or nowhere."""
+    for position, equation in enumerate(jaxpr.eqns):
+        if equation.primitive.name == MARK and equation.params["name"] == name:
+            # Under a vmap there is an axis more than the layer knows of.
+            return position if equation.outvars[0].aval.shape == shape else None
+    return None
+
+
+def run(closed: ClosedJaxpr, outputs: Sequence[Any]) -> Run:
+    """Return a function of the jaxpr's inputs that gives these of its variables."""
+    return _Part(closed.jaxpr.invars, closed.jaxpr.eqns, outputs, dict(_constants(closed)))
+
+
+def cut(closed: ClosedJaxpr, position: int, outputs: Sequence[Any]) -> Cut:
+    """Cut a jaxpr behind the equation at `position`, for a head that gives `outputs`."""
+    before, after = closed.jaxpr.eqns[: position + 1], closed.jaxpr.eqns[position + 1 :]
+    tapped = before[-1].outvars[0]
+    made = {tapped, *(variable for equation in after for variable in equation.outvars)}
+    read = [*(atom for equation in after for atom in equation.invars), *outputs]
+    # What passes by the layer: a skip connection, the weights of what follows.
+    passing = list(dict.fromkeys(atom for atom in read if not isinstance(atom, Literal) and atom not in made))
+    trunk = _Part(closed.jaxpr.invars, before, [tapped, *passing], dict(_constants(closed)))
+    return Cut(trunk, _Part([tapped, *passing], after, outputs, {}))
+
+
+def held(equation: JaxprEqn) -> ClosedJaxpr:
+    """Return the equations that an equation holds; it is one of those that hold some."""
+    inner: Any = equation.params["jaxpr" if "jaxpr" in equation.params else "call_jaxpr"]
+    return inner if isinstance(inner, ClosedJaxpr) else ClosedJaxpr(inner, ())
+
+
+def depends(function: Callable[[Tensor], Tensor], array: Any) -> bool:
+    """Whether `function` has a derivative by `array`, be it 0 in value: the equations say so, not the numbers."""
+    found: list[bool] = []
+    probe = jax.custom_jvp(lambda value: value)
+
+    def derive(values: tuple[Tensor], tangents: tuple[Any]) -> tuple[Tensor, Any]:
+        found.append(not isinstance(tangents[0], SymbolicZero))
+        return values[0], tangents[0]
+
+    probe.defjvp(derive, symbolic_zeros=True)
+    jax.eval_shape(lambda at: jax.jvp(lambda value: probe(function(value)), (at,), (at,)), array)
+    return any(found)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """Some of a jaxpr's equations, as a function."""
+
+    inputs: Sequence[Var]
+    equations: Sequence[JaxprEqn]
+    outputs: Sequence[Any]
+    constants: dict[Var, Tensor]
+
+    def __call__(self, *arrays: Tensor) -> list[Tensor]:
+        values = {**self.constants, **dict(zip(self.inputs, arrays, strict=True))}
+
+        def read(atoms: Iterable[Any]) -> list[Tensor]:
+            return [atom.val if isinstance(atom, Literal) else values[atom] for atom in atoms]
+
+        for equation in self.equations:
+            values.update(zip(equation.outvars, _perform(equation, read(equation.invars)), strict=True))
+        return read(self.outputs)
+
+
+def _constants(closed: ClosedJaxpr) -> Iterable[tuple[Var, Tensor]]:
+    return zip(closed.jaxpr.constvars, closed.consts, strict=True)
+
+
+def _evaluate(jaxpr: Jaxpr, constants: Sequence[Tensor], arrays: Sequence[Tensor]) -> list[Tensor]:
+    known = dict(zip(jaxpr.constvars, constants, strict=True))
+    return _Part(jaxpr.invars, jaxpr.eqns, jaxpr.outvars, known)(*arrays)
+
+
+def _perform(equation: JaxprEqn, arrays: Sequence[Tensor]) -> Sequence[Tensor]:
+    primitive = equation.primitive
+    if primitive.name in INLINED:
+        inner = held(equation)
+        return _evaluate(inner.jaxpr, inner.consts, arrays)
+    # Functions that the equation holds, such as a derivative of its own, come apart from the rest in older JAX.
+    bound = primitive.get_bind_params(equation.params)
+    functions, parameters = bound if isinstance(bound, tuple) else ((), bound)
+    made = primitive.bind(*functions, *arrays, **parameters)
+    return made if primitive.multiple_results else [made]

@@ -1,0 +1,250 @@
+"""Keras networks on JAX.
+
+The network is traced once for each shape of input, with a mark at every layer's output. What is asked of it later is
+asked of the trace: which layers there are, and, cut in two at the layer that is explained, its activations and the
+gradients of what follows. XLA compiles both parts as one step, which is kept: the part up to the layer runs as in any
+prediction, and only what follows is differentiated, once for each target.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, final
+
+import jax
+import jax.numpy as jnp
+import keras
+import numpy as np
+from jax.extend.core import ClosedJaxpr
+from numpy.typing import NDArray
+
+from seewhy.errors import LayerError, ModelError
+from seewhy.frameworks.base import Head, Outputs
+from seewhy.frameworks.jax_heads import see_through
+from seewhy.frameworks.jaxprs import cut, depends, mark, position_of, run, trace
+from seewhy.frameworks.keras import Ear, KerasFramework, listening, plain, undisturbed
+from seewhy.frameworks.layers import LayerCall, LayerChoice, check_tapped, no_gradient
+from seewhy.frameworks.steps import Steps
+from seewhy.frameworks.structures import Inputs, image_count, leaves, map_leaves, network_failed, pick_output
+from seewhy.targets import Target
+from seewhy.types import Capture, Score, Tensor
+
+FAILURES = (ValueError, TypeError, RuntimeError)
+"""What Keras and JAX raise when a network cannot run on its input."""
+
+
+@final
+class KerasJax(KerasFramework):
+    """A Keras network on JAX."""
+
+    name = "keras-jax"
+
+    def __init__(self, network: keras.Model) -> None:
+        super().__init__(network)
+        self._steps = Steps()
+
+    def to_numpy(self, tensor: Tensor) -> NDArray[Any]:
+        return np.asarray(tensor)
+
+    def calls(self, inputs: Inputs) -> tuple[LayerCall, ...]:
+        return self._traced(inputs).calls
+
+    def predict(self, inputs: Inputs, output: int | str | None = None) -> Tensor | None:
+        traced = self._traced(inputs)
+        key = ("predict", _shapes(inputs), output)
+        step = self._steps.get(key, lambda: self._make_predict(traced, output))
+        return self._run(step, traced, inputs)
+
+    def capture(
+        self, inputs: Inputs, layer: LayerChoice, target: Target, score: Score, output: int | str | None = None
+    ) -> Capture:
+        traced, arrays = self._traced(inputs), target.arrays(image_count(inputs))
+        key = (_shapes(inputs), _shapes(list(arrays)), layer, target.key, score, output)
+        step = self._steps.get(key, lambda: self._make_capture(traced, layer, target, score, output))
+        target.check_classes(step.classes)
+        captured = self._run(step.function, traced, inputs, *arrays)
+        return Capture(**captured, layer=step.layer, xp=self.xp)
+
+    def _run(self, function: Any, traced: "_Traced", inputs: Inputs, *arrays: Any) -> Any:
+        try:
+            return function(traced.flat(inputs), *arrays)
+        except jax.errors.JaxRuntimeError as error:
+            raise network_failed(inputs, error) from error
+
+    def _traced(self, inputs: Inputs) -> "_Traced":
+        traced: _Traced = self._steps.get(("trace", _shapes(inputs)), lambda: self._trace(inputs))
+        return traced
+
+    def _trace(self, inputs: Inputs) -> "_Traced":
+        variables, ear, returned = self._network.variables, _Marker(), _Returned()
+
+        def forward(values: list[Tensor], batch: Inputs) -> list[Tensor]:
+            # Values that are arguments are not written into the trace: what is trained later is seen.
+            state = keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True)))
+            with listening(self._layers, ear.hear), undisturbed(self._network), state:
+                return returned.note(self._network(batch, training=False))
+
+        try:
+            jaxpr = trace(forward, [variable.value for variable in variables], inputs)
+        except (*FAILURES, AttributeError) as error:
+            untraceable = _untraceable(error)
+            if untraceable is None and isinstance(error, AttributeError):
+                raise
+            raise network_failed(inputs, untraceable or plain(error)) from error
+        return _Traced(jaxpr, variables, tuple(ear.calls), ear.shapes, returned.structure)
+
+    def _make_predict(self, traced: "_Traced", output: int | str | None) -> Any:
+        raw, head, logits = traced.output(output)
+        function = run(traced.jaxpr, [raw, logits])
+        return jax.jit(lambda flat: _read(function(*flat), head).probabilities)
+
+    def _make_capture(
+        self, traced: "_Traced", layer: LayerChoice, target: Target, score: Score, output: int | str | None
+    ) -> "_Step":
+        call = check_tapped(layer, traced.calls)
+        raw, head, logits = traced.output(output)
+        trunk, follow = cut(traced.jaxpr, traced.position(call), [raw, logits])
+        classes = _classes(raw, logits, head)
+        target.check_classes(classes)
+
+        def step(flat: list[Tensor], *arrays: Tensor) -> dict[str, Tensor]:
+            tapped, *passing = trunk(*flat)
+
+            def totals(activations: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+                outputs = _read(follow(activations, *passing), head)
+                answer = target(outputs.asked(score), arrays, self.xp)
+                scores = jnp.asarray(answer.scores, jnp.float32)
+                facts = {"outputs": outputs.raw, "probabilities": outputs.probabilities}
+                # The images of a batch do not meet, so the sum's gradient is each image's own.
+                return jnp.sum(scores, axis=0), {"scores": scores, "indices": answer.indices, **facts}
+
+            if not depends(lambda activations: totals(activations)[0], tapped):
+                raise no_gradient(call.path)
+            facts: dict[str, Tensor]
+            asked, backward, facts = jax.vjp(totals, tapped, has_aux=True)
+            (gradients,) = jax.vmap(backward)(jnp.eye(asked.size, dtype=asked.dtype))
+            tapped_layer = self._layers[call.path]
+            return facts | {
+                "activations": self._channels_last(tapped_layer, tapped.astype(jnp.float32)),
+                "gradients": self._targets_second(tapped_layer, gradients.astype(jnp.float32)),
+            }
+
+        return _Step(jax.jit(step), call.path, classes)
+
+
+class _Step(NamedTuple):
+    """A compiled step, and what was learned while it was made."""
+
+    function: Any
+    layer: str
+    classes: int | None
+
+
+class _Traced(NamedTuple):
+    """A network's forward pass for one shape of input.
+
+    Attributes:
+        jaxpr: What is computed, of the variables' values and the inputs.
+        variables: The network's.
+        calls: Every call of every layer.
+        shapes: The shapes of the outputs that were marked, by mark.
+        returned: The network's outputs, in their structure: the position among the jaxpr's, or the type of what is no
+            tensor.
+    """
+
+    jaxpr: ClosedJaxpr
+    variables: list[Any]
+    calls: tuple[LayerCall, ...]
+    shapes: dict[str, tuple[int, ...]]
+    returned: Any
+
+    def flat(self, inputs: Inputs) -> list[Tensor]:
+        """Return the arguments of the trace, with the values the variables have now."""
+        return [*(variable.value for variable in self.variables), *jax.tree.leaves(inputs)]
+
+    def output(self, output: int | str | None) -> tuple[Any, Head, Any]:
+        """Return the variable of the output that is asked about, and what was seen through: its head and logits."""
+        position = pick_output(self.returned, output)
+        if not isinstance(position, int):
+            raise ModelError(f"The network returned a {position}; expected a tensor, or a list or dict of them.")
+        raw = self.jaxpr.jaxpr.outvars[position]
+        return raw, *see_through(self.jaxpr.jaxpr, raw)
+
+    def position(self, call: LayerCall) -> int:
+        """Return the equation behind which the call's output can be had."""
+        name = _name(call)
+        position = position_of(self.jaxpr.jaxpr, name, self.shapes[name])
+        if position is None:
+            raise LayerError(
+                f"The layer {call.path!r} runs inside a loop, a branch, a vmap or a custom derivative of the network's "
+                "own, where its output cannot be reached. Give a layer outside of it."
+            )
+        return position
+
+
+class _Marker(Ear):
+    """Marks every output that could be explained."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shapes: dict[str, tuple[int, ...]] = {}
+
+    def hear(self, path: str, layer: Any, output: Any) -> Any:
+        call = self.note(path, layer, output)
+        if not call.has_space:
+            return output
+        marked = mark(output, _name(call))
+        self.shapes[_name(call)] = tuple(marked.shape)
+        self._outputs[id(marked)] = marked  # a layer that hands it on is given the marked one
+        return marked
+
+
+class _Returned:
+    """Notes the structure of what the network returned, and lays its tensors flat."""
+
+    structure: Any = None
+
+    def note(self, raw: Any) -> list[Tensor]:
+        arrays: list[Tensor] = []
+
+        def position(each: Any) -> int | str:
+            if not keras.ops.is_tensor(each):
+                return type(each).__name__
+            arrays.append(each)
+            return len(arrays) - 1
+
+        self.structure = map_leaves(position, raw)
+        return arrays
+
+
+def _untraceable(error: BaseException | None) -> str | None:
+    """Return what to say if the network's Python asks for values that a trace does not have; None for other errors.
+
+    Keras rewrites the errors of a layer, and fails with an AttributeError at those that JAX builds from a tracer.
+    """
+    while error is not None:
+        if isinstance(error, (jax.errors.JAXTypeError, jax.errors.JAXIndexError)):
+            return f"its Python looks at the values of a tensor, which JAX cannot trace: {error}"
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def _name(call: LayerCall) -> str:
+    return f"{call.path}#{call.number}"
+
+
+def _shapes(inputs: Inputs) -> Any:
+    """Return the inputs' shapes, which JAX compiles for, in a form that can be a key."""
+    shapes = [tuple(each.shape) for each in leaves(inputs)]
+    return (*inputs, *shapes) if isinstance(inputs, dict) else tuple(shapes)
+
+
+def _read(both: Sequence[Tensor], head: Head) -> Outputs:
+    """Read the network's output and what stands behind its head."""
+    raw, logits = both
+    return Outputs.read(raw, logits.reshape(raw.shape).astype(jnp.float32), head, keras.ops)
+
+
+def _classes(raw: Any, logits: Any, head: Head) -> int | None:
+    """Return the number of classes of outputs of this shape."""
+    found: list[int | None] = []
+    jax.eval_shape(lambda *both: found.append(_read(both, head).classes), raw.aval, logits.aval)
+    return found[0]

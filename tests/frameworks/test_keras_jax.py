@@ -1,0 +1,317 @@
+"""What is JAX's own about the tap on Keras networks: reading jaxprs, and running Python as seldom as can be.
+
+Run it with KERAS_BACKEND=jax. What every framework promises is tested elsewhere.
+"""
+
+import jax
+import jax.numpy as jnp
+import keras
+import numpy as np
+import pytest
+from jax import lax
+from keras import layers, ops
+from tests.conftest import (
+    PAPER_ACTIVATIONS,
+    PAPER_GRADCAM,
+    PAPER_GRADIENTS,
+    PAPER_INPUT,
+    PAPER_LOGITS,
+    paper_layers,
+    set_paper_weights,
+)
+
+import seewhy
+from seewhy.errors import LayerError, ModelError, NetworkError, NoGradientError
+from seewhy.frameworks import detect
+from seewhy.frameworks.jax_heads import see_through
+from seewhy.frameworks.jaxprs import cut, depends, mark, position_of, run, trace
+from seewhy.targets import Class
+
+BOTH = Class((0, 1))
+INPUTS = np.random.default_rng(0).random((2, 8, 8, 3)).astype(np.float32)
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    keras.utils.set_random_seed(0)
+
+
+class Paper(keras.Model):
+    """The paper network; `ending` makes the outputs of the logits."""
+
+    def __init__(self, ending):
+        super().__init__()
+        self.convolution, self.flatten, self.dense = paper_layers()
+        self.ending = ending
+        self.runs = 0
+        self(PAPER_INPUT)
+        set_paper_weights(self.convolution, self.dense)
+        self.runs = 0
+
+    def call(self, inputs):
+        self.runs += 1
+        return self.ending(self.dense(self.flatten(self.convolution(inputs))))
+
+
+def capture(network, layer="conv", target=BOTH, inputs=PAPER_INPUT):
+    framework = detect(network)
+    return framework.capture(framework.check_inputs(inputs), framework.find_layer(layer), target, "logit")
+
+
+def by_hand(logits):
+    exponentials = jnp.exp(logits)
+    return exponentials / exponentials.sum(axis=-1, keepdims=True)
+
+
+def exponentiated_twice(logits):
+    return jnp.exp(logits) / jnp.sum(jnp.exp(logits), axis=-1, keepdims=True)
+
+
+# What stands before the final activation
+
+SOFTMAX = {
+    "jax.nn": jax.nn.softmax,
+    "jax.nn, over a named axis": lambda logits: jax.nn.softmax(logits, axis=1),
+    "jitted": jax.jit(jax.nn.softmax),
+    "jitted twice": jax.jit(lambda logits: jax.jit(jax.nn.softmax)(logits)),
+    "under jax.checkpoint": jax.checkpoint(jax.nn.softmax),
+    "with a derivative of its own": jax.custom_jvp(lambda logits: jax.nn.softmax(logits)),
+    "by hand": by_hand,
+    "by hand, exponentiated twice": exponentiated_twice,
+    "squeezed and reshaped": lambda logits: jax.nn.softmax(logits[:, None, :]).squeeze(1).reshape(-1, 1, 2)[:, 0],
+    "wide and narrow": lambda logits: jax.nn.softmax(logits.astype("bfloat16")).astype("float32"),
+    "logarithm": jax.nn.log_softmax,
+    "logarithm, jitted": jax.jit(jax.nn.log_softmax),
+}
+SOFTMAX["with a derivative of its own"].defjvp(lambda values, tangents: jax.jvp(jax.nn.softmax, values, tangents))
+
+
+@pytest.mark.parametrize("form", SOFTMAX)
+def test_a_softmax_is_seen_through_however_it_is_written(form):
+    captured = capture(Paper(SOFTMAX[form]))
+    np.testing.assert_array_equal(captured.activations, PAPER_ACTIVATIONS[None])
+    np.testing.assert_allclose(captured.scores, PAPER_LOGITS[None])
+    np.testing.assert_allclose(captured.gradients, PAPER_GRADIENTS[None], atol=1e-6)
+    expected = np.exp(PAPER_LOGITS) / np.exp(PAPER_LOGITS).sum()
+    np.testing.assert_allclose(captured.probabilities, expected[None], rtol=1e-5)
+
+
+def test_axes_that_are_added_and_taken_away_change_nothing():
+    captured = capture(Paper(lambda logits: jax.nn.softmax(logits)[..., None][..., 0][:, None, :].squeeze(1)))
+    np.testing.assert_allclose(captured.scores, PAPER_LOGITS[None])
+
+
+@pytest.mark.parametrize("form", [jax.nn.sigmoid, jax.jit(jax.nn.sigmoid), lax.logistic, ops.sigmoid])
+def test_a_sigmoid_is_seen_through_however_it_is_written(form):
+    captured = capture(Paper(form))
+    np.testing.assert_allclose(captured.scores, PAPER_LOGITS[None])
+    np.testing.assert_allclose(captured.gradients, PAPER_GRADIENTS[None], atol=1e-6)
+    np.testing.assert_allclose(captured.probabilities, 1 / (1 + np.exp(-PAPER_LOGITS))[None], rtol=1e-5)
+
+
+def test_a_softmax_at_a_temperature_is_seen_through_to_what_it_is_taken_of():
+    captured = capture(Paper(lambda logits: jax.nn.softmax(logits / 2)))
+    np.testing.assert_allclose(captured.scores, PAPER_LOGITS[None] / 2)
+    np.testing.assert_allclose(captured.gradients, PAPER_GRADIENTS[None] / 2, atol=1e-6)
+
+
+NO_HEADS = {
+    "a share that is no exponential's": lambda x: jnp.abs(x) / jnp.sum(jnp.abs(x), axis=-1, keepdims=True),
+    "over the sum of others' exponentials": lambda x: jnp.exp(x) / jnp.sum(jnp.exp(2 * x), axis=-1, keepdims=True),
+    "a softmax over the images": lambda x: jax.nn.softmax(x, axis=0),
+    "less another logarithm": lambda x: x - jnp.log(jnp.sum(jnp.exp(2 * x), axis=-1, keepdims=True)),
+    "a sigmoid, doubled": lambda x: 2 * jax.nn.sigmoid(x),
+    "a softmax, turned round": lambda x: jax.nn.softmax(x)[:, ::-1],
+    "half of a softmax": lambda x: jnp.repeat(jax.nn.softmax(x)[:, :1], 2, axis=1),
+    "nothing": lambda x: x,
+}
+
+
+@pytest.mark.parametrize("form", NO_HEADS)
+def test_what_only_looks_like_a_final_activation_is_left_alone(form):
+    jaxpr = trace(NO_HEADS[form], jnp.ones((3, 2))).jaxpr
+    assert see_through(jaxpr, jaxpr.outvars[0]) == ("linear", jaxpr.outvars[0])
+
+
+def test_only_the_maximum_of_the_same_values_is_a_shift():
+    """exp(x - c) / sum(exp(x - c)) is the softmax of x - c: with a c of its own, that is what the logits are."""
+    shifted = capture(Paper(lambda logits: exponentiated_twice(logits - jnp.array([[1.0, 2.0]]))))
+    np.testing.assert_allclose(shifted.scores, PAPER_LOGITS[None] - [[1, 2]])
+
+
+# One trace, cut in two
+
+
+def test_a_cut_gives_the_layer_s_output_and_what_passes_by_it():
+    """y = tanh(2 x) + x with the mark at 2 x: the head is given both, and the trunk stops there."""
+    traced = trace(lambda x: jnp.tanh(mark(2 * x, "a")) + x, jnp.ones(3))
+    position = position_of(traced.jaxpr, "a", (3,))
+    trunk, head = cut(traced, position, traced.jaxpr.outvars)
+    x = jnp.array([0.0, 1.0, 2.0])
+    tapped, *passing = trunk(x)
+    np.testing.assert_array_equal(tapped, [0, 2, 4])
+    assert [each.tolist() for each in passing] == [[0, 1, 2]]
+    np.testing.assert_allclose(head(jnp.zeros(3), *passing)[0], x)
+    np.testing.assert_allclose(head(tapped, *passing)[0], np.tanh([0, 2, 4]) + x, rtol=1e-6)
+    np.testing.assert_allclose(run(traced, traced.jaxpr.outvars)(x)[0], np.tanh([0, 2, 4]) + x, rtol=1e-6)
+    assert position_of(traced.jaxpr, "b", (3,)) is None
+    assert position_of(traced.jaxpr, "a", (4, 3)) is None
+
+
+def test_constants_and_derivatives_of_its_own_survive_the_trace():
+    """relu's derivative at 0 is 0 as jax.nn says it, and 1/2 if it were taken for a maximum."""
+    table = jnp.array([1.0, 10.0, 100.0])
+    traced = trace(jax.jit(lambda x: table * jax.nn.relu(x)), jnp.ones(3))
+    again = run(traced, traced.jaxpr.outvars)
+    np.testing.assert_array_equal(again(jnp.array([-1.0, 0.0, 2.0]))[0], [0, 0, 200])
+    np.testing.assert_array_equal(jax.grad(lambda x: again(x)[0].sum())(jnp.array([-1.0, 0.0, 2.0])), [0, 0, 100])
+
+
+@pytest.mark.parametrize(
+    ("function", "expected"),
+    [
+        (jnp.sum, True),
+        (lambda x: jnp.sum(x * 0), True),  # a derivative that is 0, and not none
+        (lambda x: jnp.sum(jax.jit(jax.nn.relu)(x)), True),
+        (lambda x: lax.cond(x[0] > 0, jnp.sum, lambda _: 0.0, x), True),
+        (lambda x: lax.scan(lambda sum_, each: (sum_ + each, None), 0.0, x)[0], True),
+        (lambda x: jnp.sum(lax.stop_gradient(x)), False),
+        (lambda x: jnp.sum(jax.jit(jnp.round)(x)), False),
+        (lambda x: jnp.argmax(x).astype("float32"), False),
+        (lambda x: jnp.sum(jnp.zeros_like(x)), False),
+        (lambda x: lax.scan(lambda sum_, each: (sum_ + 1, each), 0.0, x)[0], False),
+    ],
+)
+def test_whether_there_is_a_derivative(function, expected):
+    assert depends(function, jnp.ones(3)) is expected
+
+
+def test_a_derivative_of_0_is_an_empty_map_and_none_is_an_error():
+    network = Paper(lambda logits: 0 * logits)
+    heatmaps = seewhy.Explainer(network, layer="conv").heatmaps(PAPER_INPUT, [0, 1])
+    assert heatmaps.values.max() == 0
+    assert not heatmaps.has_evidence.any()
+    with pytest.raises(NoGradientError, match="No gradient reaches the layer 'conv': the scores do not depend on it"):
+        seewhy.Explainer(Paper(jnp.round), layer="conv").heatmaps(PAPER_INPUT)
+
+
+# Python runs once
+
+
+def test_python_runs_once_for_each_shape_of_input_whatever_is_asked():
+    network = Paper(jax.nn.softmax)
+    explainer = seewhy.Explainer(network, layer="conv")
+    asked = (0, 1, [1, 0], "top-1", "top-2", lambda logits: logits[:, 0])
+    for targets in asked:
+        explainer.heatmaps(PAPER_INPUT, targets)
+    explainer.layers(PAPER_INPUT)
+    explainer.framework.predict(PAPER_INPUT)
+    assert network.runs == 1
+    explainer.heatmaps(np.repeat(PAPER_INPUT, 3, axis=0), 0)
+    assert network.runs == 2  # JAX compiles for a shape, and the batch is part of it
+    assert [seewhy.Explainer(network, layer="conv").heatmaps(PAPER_INPUT).layer, network.runs] == ["conv", 3]
+
+
+def test_a_new_class_does_not_compile_anew(caplog):
+    explainer = seewhy.Explainer(Paper(jax.nn.softmax), layer="conv")
+    explainer.heatmaps(PAPER_INPUT, [0, 1])
+    with jax.log_compiles(), caplog.at_level("WARNING", logger="jax"):
+        swapped = explainer.heatmaps(PAPER_INPUT, [1, 0])
+        assert "Compiling" not in caplog.text
+        explainer.heatmaps(PAPER_INPUT, [0])
+        assert "Compiling jit(step)" in caplog.text  # the log would have said so
+    np.testing.assert_allclose(swapped.values, PAPER_GRADCAM[None, ::-1], atol=1e-6)
+
+
+def test_weights_changed_between_calls_are_seen():
+    network = Paper(jax.nn.softmax)
+    explainer = seewhy.Explainer(network, layer="conv")
+    first = explainer.heatmaps(PAPER_INPUT, 0)
+    network.dense.set_weights([2 * PAPER_GRADIENTS.reshape(2, 8).T, np.zeros(2, np.float32)])
+    np.testing.assert_allclose(explainer.heatmaps(PAPER_INPUT, 0).values, 2 * first.values, rtol=1e-6)
+    network.compile("sgd", "sparse_categorical_crossentropy")
+    network.fit(PAPER_INPUT, np.array([1]), verbose=0)  # JAX gives the old weights' memory away
+    trained = explainer.heatmaps(PAPER_INPUT, 0)
+    assert abs(trained.values - 2 * first.values).max() > 0.1
+    fresh = seewhy.Explainer(network, layer="conv").heatmaps(PAPER_INPUT, 0)
+    np.testing.assert_array_equal(trained.values, fresh.values)
+
+
+# What networks do with JAX of their own
+
+
+class Own(keras.Model):
+    """Runs its second convolution in a way of its own."""
+
+    def __init__(self, way):
+        super().__init__()
+        self.first, self.second = (layers.Conv2D(3, 3, padding="same", name=name) for name in ("first", "second"))
+        self.head = layers.Dense(2, name="head")
+        self.first.build((None, 8, 8, 3))
+        self.second.build((None, 8, 8, 3))
+        self.head.build((None, 192))
+        self.built = True
+        self.run = way(self.second)
+
+    def call(self, inputs):
+        return self.head(self.run(self.first(inputs)).reshape(len(inputs), -1))
+
+
+IN_THE_OPEN = {
+    "jax.jit": jax.jit,
+    "jax.jit, twice": lambda layer: jax.jit(jax.jit(layer.__call__)),
+    "jax.checkpoint": lambda layer: jax.checkpoint(lambda x: layer(x)),
+}
+
+
+@pytest.mark.parametrize("way", IN_THE_OPEN)
+def test_a_layer_in_a_jitted_function_of_the_network_s_own_is_reached(way):
+    """Also where JAX has run the function before, and would not run its Python again."""
+    network = Own(lambda layer: layer)
+    expected = {name: seewhy.Explainer(network, layer=name).heatmaps(INPUTS, [0, 1]) for name in ("first", "second")}
+    network.run = IN_THE_OPEN[way](network.second)
+    said = np.asarray(network(INPUTS))
+    for name in ("first", "second", "auto", "first"):
+        heatmaps = seewhy.Explainer(network, layer=name).heatmaps(INPUTS, [0, 1])
+        assert heatmaps.layer == ("second" if name == "auto" else name)
+        np.testing.assert_allclose(heatmaps.values, expected[heatmaps.layer].values, rtol=1e-4, atol=1e-6)
+    np.testing.assert_array_equal(network(INPUTS), said)
+
+
+OUT_OF_REACH = {
+    "a loop": lambda layer: lambda x: lax.fori_loop(0, 2, lambda _, x: layer(x), x),
+    "a branch": lambda layer: lambda x: lax.cond(x.sum() > 0, layer.__call__, lambda x: x, x),
+    "a vmap": lambda layer: jax.vmap(lambda x: layer(x[None])[0]),
+}
+
+
+@pytest.mark.parametrize("way", OUT_OF_REACH)
+def test_a_layer_that_cannot_be_reached_is_said_and_auto_takes_no_other(way):
+    network = Own(OUT_OF_REACH[way])
+    for layer in ("second", "auto"):
+        with pytest.raises(LayerError, match="'second' runs inside a loop, a branch, a vmap or a custom derivative"):
+            seewhy.Explainer(network, layer=layer).heatmaps(INPUTS)
+    assert seewhy.Explainer(network, layer="first").heatmaps(INPUTS, [0, 1]).values.max() > 0
+
+
+def test_a_network_that_looks_at_values_is_said_to():
+    network = Own(lambda layer: lambda x: layer(x) if x.sum() > 0 else x)
+    network(INPUTS)
+    with pytest.raises(NetworkError, match=r"looks at the values of a tensor, which JAX cannot trace: Attempted bool"):
+        seewhy.Explainer(network).heatmaps(INPUTS)
+
+
+def test_a_mistake_in_the_network_s_python_stays_what_it_is():
+    network = Own(lambda layer: lambda _: layer.no_such_thing)
+    with pytest.raises(AttributeError, match="no_such_thing"):
+        seewhy.Explainer(network).heatmaps(INPUTS)
+
+
+def test_outputs_that_are_no_tensors():
+    network = Paper(lambda logits: {"logits": logits, "unit": "metre", "nothing": None})
+    with pytest.raises(ModelError, match=r"has 3 outputs, and none was named.* 'logits', 'unit', 'nothing'"):
+        seewhy.Explainer(network).heatmaps(PAPER_INPUT)
+    with pytest.raises(ModelError, match="The network returned a str; expected a tensor"):
+        seewhy.Explainer(network, output="unit").heatmaps(PAPER_INPUT)
+    heatmaps = seewhy.Explainer(network, output="logits", layer="conv").heatmaps(PAPER_INPUT, [0, 1])
+    np.testing.assert_allclose(heatmaps.values, PAPER_GRADCAM[None], atol=1e-6)
