@@ -27,7 +27,7 @@ $(VENV)/.runtime: $(SOURCES) | $(BIN)/python
 	@touch $@
 
 $(VENV)/.development: $(VENV)/.runtime
-	@$(PIP) --group test --group lint
+	@$(PIP) --editable '.[tensorflow,jax,torch,demo]' --group test --group lint
 	@touch $@
 
 $(VENV)/.docs: $(VENV)/.runtime
@@ -39,8 +39,10 @@ setup: $(VENV)/.development  ## make .venv with everything development needs
 demo: $(VENV)/.runtime  ## explain the example photos, and a mosaic of them, with EfficientNet-Lite0
 	@$(BIN)/python examples/demo.py
 
-test: lint  ## lint, types, import rules, every test
+test: lint  ## lint, types, import rules, every test; Keras runs on one backend in a process, so three times
 	$(BIN)/pytest
+	KERAS_BACKEND=jax $(BIN)/pytest tests/contracts tests/frameworks/test_keras_jax.py
+	KERAS_BACKEND=torch $(BIN)/pytest tests/contracts tests/frameworks/test_keras_torch.py
 
 lint: $(VENV)/.development  ## style, types and import rules
 	$(BIN)/ruff check

@@ -1,4 +1,4 @@
-"""Keras runs on one backend in a process: what is another backend's own is tested in a run of its own (see Makefile)."""
+"""Keras runs on one backend in a process: what is another one's own is tested in a run of its own (see Makefile)."""
 
 import os
 
