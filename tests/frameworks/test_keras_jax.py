@@ -237,6 +237,25 @@ def test_weights_changed_between_calls_are_seen():
     np.testing.assert_array_equal(trained.values, fresh.values)
 
 
+def test_channels_first_gives_the_same_maps():
+    """TensorFlow cannot run it on a CPU, and JAX can: the same kernels, with the axes the other way round."""
+
+    def build(data_format):
+        keras.utils.set_random_seed(0)
+        options = {"data_format": data_format}
+        image = keras.Input((8, 8, 3))
+        x = image if data_format == "channels_last" else layers.Permute((3, 1, 2))(image)
+        x = layers.Conv2D(4, 3, activation="relu", name="conv", **options)(x)
+        x = layers.Conv2D(5, 3, strides=2, name="last", **options)(x)
+        return keras.Model(image, layers.Dense(3, "softmax")(layers.GlobalAveragePooling2D(**options)(x)))
+
+    last, first = build("channels_last"), build("channels_first")
+    for layer in ("conv", "auto"):
+        expected, found = (seewhy.Explainer(each, layer=layer).heatmaps(INPUTS, [0, 1, 2]) for each in (last, first))
+        assert found.layer == expected.layer
+        np.testing.assert_allclose(found.values, expected.values, rtol=1e-4, atol=1e-6)
+
+
 # What networks do with JAX of their own
 
 

@@ -50,8 +50,7 @@ def trace(function: Callable[..., Any], *arrays: Any) -> ClosedJaxpr:
     """
     with set_xla_metadata(seewhy=str(next(_numbers))):
         closed = jax.make_jaxpr(function)(*arrays)
-    flat = jax.make_jaxpr(lambda *values: _evaluate(closed.jaxpr, closed.consts, values))
-    return flat(*closed.in_avals)
+    return jax.make_jaxpr(run(closed, closed.jaxpr.outvars))(*closed.in_avals)
 
 
 def position_of(jaxpr: Jaxpr, name: str, shape: tuple[int, ...]) -> int | None:
@@ -65,7 +64,7 @@ def position_of(jaxpr: Jaxpr, name: str, shape: tuple[int, ...]) -> int | None:
 
 def run(closed: ClosedJaxpr, outputs: Sequence[Any]) -> Run:
     """Return a function of the jaxpr's inputs that gives these of its variables."""
-    return _Part(closed.jaxpr.invars, closed.jaxpr.eqns, outputs, dict(_constants(closed)))
+    return _Part(closed.jaxpr.invars, closed.jaxpr.eqns, outputs, _constants(closed))
 
 
 def cut(closed: ClosedJaxpr, position: int, outputs: Sequence[Any]) -> Cut:
@@ -76,7 +75,7 @@ def cut(closed: ClosedJaxpr, position: int, outputs: Sequence[Any]) -> Cut:
     read = [*(atom for equation in after for atom in equation.invars), *outputs]
     # What passes by the layer: a skip connection, the weights of what follows.
     passing = list(dict.fromkeys(atom for atom in read if not isinstance(atom, Literal) and atom not in made))
-    trunk = _Part(closed.jaxpr.invars, before, [tapped, *passing], dict(_constants(closed)))
+    trunk = _Part(closed.jaxpr.invars, before, [tapped, *passing], _constants(closed))
     return Cut(trunk, _Part([tapped, *passing], after, outputs, {}))
 
 
@@ -120,20 +119,15 @@ class _Part:
         return read(self.outputs)
 
 
-def _constants(closed: ClosedJaxpr) -> Iterable[tuple[Var, Tensor]]:
-    return zip(closed.jaxpr.constvars, closed.consts, strict=True)
-
-
-def _evaluate(jaxpr: Jaxpr, constants: Sequence[Tensor], arrays: Sequence[Tensor]) -> list[Tensor]:
-    known = dict(zip(jaxpr.constvars, constants, strict=True))
-    return _Part(jaxpr.invars, jaxpr.eqns, jaxpr.outvars, known)(*arrays)
+def _constants(closed: ClosedJaxpr) -> dict[Var, Tensor]:
+    return dict(zip(closed.jaxpr.constvars, closed.consts, strict=True))
 
 
 def _perform(equation: JaxprEqn, arrays: Sequence[Tensor]) -> Sequence[Tensor]:
     primitive = equation.primitive
     if primitive.name in INLINED:
         inner = held(equation)
-        return _evaluate(inner.jaxpr, inner.consts, arrays)
+        return run(inner, inner.jaxpr.outvars)(*arrays)
     # Functions that the equation holds, such as a derivative of its own, come apart from the rest in older JAX.
     bound = primitive.get_bind_params(equation.params)
     functions, parameters = bound if isinstance(bound, tuple) else ((), bound)
