@@ -13,10 +13,10 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from seewhy.errors import LayerError, ModelError, NoGradientError
+from seewhy.errors import LayerError, ModelError
 from seewhy.frameworks.base import Head, Outputs
 from seewhy.frameworks.keras import Ear, KerasFramework, listening, plain, undisturbed
-from seewhy.frameworks.layers import LayerCall, LayerChoice, check_tapped
+from seewhy.frameworks.layers import LayerCall, LayerChoice, check_tapped, no_gradient
 from seewhy.frameworks.steps import Steps
 from seewhy.frameworks.structures import Inputs, image_count, map_leaves, network_failed, pick_output
 from seewhy.targets import Target
@@ -217,11 +217,7 @@ def _gradients(tape: tf.GradientTape, totals: Tensor, tap: _Tap) -> Tensor:
     def backward(seed: Tensor) -> Tensor:
         gradient = tape.gradient(totals, tap.output, output_gradients=seed)
         if gradient is None:
-            raise NoGradientError(
-                f"No gradient reaches the layer {tap.path!r}: the scores do not depend on it, or something after it (a "
-                "rounding, an argmax, stop_gradient) cannot be differentiated. Give a layer that the outputs are "
-                "computed from."
-            )
+            raise no_gradient(tap.path)
         return gradient
 
     return tf.map_fn(backward, tf.eye(tf.size(totals)), fn_output_signature=tap.output.dtype)

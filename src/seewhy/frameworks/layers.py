@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from seewhy.errors import LayerError, did_you_mean
+from seewhy.errors import LayerError, NoGradientError, did_you_mean
 
 AUTO = "auto"
 
@@ -90,6 +90,14 @@ def check_tapped(layer: LayerChoice, calls: Iterable[LayerCall], hint: str = "")
     raise LayerError(
         f"The layer {layer.path!r} cannot be explained: its output {own[-1].shape or ''} is not one tensor with more "
         "than one position. Explainer.layers lists those that can."
+    )
+
+
+def no_gradient(path: str) -> NoGradientError:
+    """Say that the scores do not depend on the layer."""
+    return NoGradientError(
+        f"No gradient reaches the layer {path!r}: the scores do not depend on it, or something after it (a rounding, an "
+        "argmax, stop_gradient) cannot be differentiated. Give a layer that the outputs are computed from."
     )
 
 
