@@ -112,7 +112,7 @@ class Explainer:
             )
         if capture.probabilities is not None:
             self.classifier.check_class_count(capture.probabilities.shape[1])
-        heatmaps = self.method(capture)
+        heatmaps = self.framework.apply(self.method, capture)
         return self._to_numpy(capture, heatmaps)
 
     def layers(self, inputs: Any) -> tuple[LayerCall, ...]:

@@ -96,8 +96,8 @@ def check_tapped(layer: LayerChoice, calls: Iterable[LayerCall], hint: str = "")
 def no_gradient(path: str) -> NoGradientError:
     """Say that the scores do not depend on the layer."""
     return NoGradientError(
-        f"No gradient reaches the layer {path!r}: the scores do not depend on it, or something after it (a rounding, an "
-        "argmax, stop_gradient) cannot be differentiated. Give a layer that the outputs are computed from."
+        f"No gradient reaches the layer {path!r}: the scores do not depend on it, or something after it (a rounding, "
+        "an argmax, stop_gradient) cannot be differentiated. Give a layer that the outputs are computed from."
     )
 
 
