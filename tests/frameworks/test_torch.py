@@ -194,7 +194,7 @@ IN_PLACE = {
     "functional": Call(functional.relu),
     "functional, in place": Call(functional.relu_),
     "added to": Call(lambda x: functional.relu(x.__iadd__(0.0))),
-    "on a view": Call(lambda x: x.view(-1).relu_().view(1, 2, 2, 2)),
+    "on a view": Call(lambda x: x.transpose(0, 1).relu_().transpose(0, 1)),
 }
 
 
@@ -424,7 +424,7 @@ def test_frozen_parts_are_explained_like_any_other():
 def test_what_comes_before_the_layer_is_not_recorded():
     recorded = []
     network = Paper()
-    network.conv.register_forward_hook(lambda module, given, output: recorded.append(output.requires_grad))
+    network.conv.register_forward_hook(lambda _module, _given, output: recorded.append(output.requires_grad))
     capture(network)
     assert recorded == [False, False]  # once to hear the calls, once to capture
 
@@ -492,13 +492,10 @@ def test_wrapped_networks_have_the_paths_and_maps_of_what_is_in_them(wrapping):
     bare = resnet()
     expected = seewhy.Explainer(bare).heatmaps(inputs, [0, 1, 2])
     network = WRAPPED[wrapping]()
-    detect(network)._network.load_state_dict(
-        {
-            name: value
-            for name, value in zip(detect(network)._network.state_dict(), bare.state_dict().values(), strict=True)
-        }
-    )
-    network(torch.tensor(inputs))  # compiled code that knows of no hook
+    within = detect(network)._network
+    within.load_state_dict(dict(zip(within.state_dict(), bare.state_dict().values(), strict=True)))
+    with torch.no_grad():
+        network(torch.tensor(inputs))  # now there is compiled code that knows of no hook
     found = seewhy.Explainer(network, layer="layer4.1").heatmaps(inputs, [0, 1, 2])
     assert seewhy.Explainer(network).heatmaps(inputs).layer == found.layer == "layer4.1"
     np.testing.assert_allclose(found.values, expected.values, atol=1e-6)
@@ -548,7 +545,7 @@ def test_the_network_is_afterwards_what_it_was(layer):
     network.layer3.eval()
     network.layer3[1].bn1.train()
     network.fc.bias.requires_grad_(False)
-    network.layer4[1].register_forward_hook(lambda module, given, output: None)
+    network.layer4[1].register_forward_hook(lambda *_: None)
     network(torch.tensor(inputs)).sum().backward()
     explainer, before = seewhy.Explainer(network, layer=layer), state(network)
     first = explainer.heatmaps(inputs, "top-2")
@@ -567,7 +564,7 @@ def test_the_network_is_afterwards_what_it_was(layer):
 
 def test_the_output_of_the_user_s_own_hook_is_what_is_explained():
     network = Paper()
-    network.conv.register_forward_hook(lambda module, given, output: output * 2)
+    network.conv.register_forward_hook(lambda _module, _given, output: output * 2)
     captured = capture(network)
     np.testing.assert_array_equal(captured.activations, 2 * PAPER_ACTIVATIONS[None])
     np.testing.assert_allclose(captured.scores, 2 * PAPER_LOGITS[None])
@@ -610,7 +607,7 @@ def test_another_thread_may_use_the_network_meanwhile():
     """The tap hears its own thread alone: a prediction that runs while it is open does not disturb it."""
     is_open, predicted = threading.Event(), threading.Event()
 
-    def hold(module, given):
+    def hold(*_):
         if threading.current_thread() is threading.main_thread():
             is_open.set()
             assert predicted.wait(timeout=60)
