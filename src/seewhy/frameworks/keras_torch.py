@@ -4,6 +4,7 @@ The network runs once, at rest. The layer's `call` is intercepted, and the netwo
 what comes before is not recorded, what comes after is, whether or not its layers are trainable.
 """
 
+from contextlib import AbstractContextManager
 from typing import Any, final
 
 import keras
@@ -44,7 +45,7 @@ class KerasTorch(KerasFramework):
 
     def predict(self, inputs: Inputs, output: int | str | None = None) -> Tensor | None:
         functions = TorchFunctions()
-        with at_rest(self._network), torch.no_grad(), without_autocast():
+        with self._at_rest(), torch.no_grad(), without_autocast():
             return read_outputs(self._forward(inputs, functions), output, functions, self.xp).probabilities
 
     def capture(
@@ -53,7 +54,7 @@ class KerasTorch(KerasFramework):
         call = check_tapped(layer, self.calls(inputs))
         functions = TorchFunctions(is_recording=False)
         tap, tapped = Tap(call, functions), self._layers[call.path]
-        with at_rest(self._network), torch.enable_grad():
+        with self._at_rest(), torch.enable_grad():
             with listening({call.path: tapped}, tap.hear):
                 raw = self._forward(inputs, functions)
             tap.check()
@@ -79,9 +80,13 @@ class KerasTorch(KerasFramework):
         with torch.no_grad(), without_autocast():
             return method(capture)
 
+    def _at_rest(self) -> AbstractContextManager[None]:
+        # A model's `modules()` does not list the layers inside of its layers, nor what a TorchModuleWrapper wraps.
+        return at_rest(self._network, *self._layers.values())
+
     def _hear_calls(self, inputs: Inputs) -> tuple[LayerCall, ...]:
         ear = Ear()
-        with at_rest(self._network), torch.no_grad(), listening(self._layers, ear.hear):
+        with self._at_rest(), torch.no_grad(), listening(self._layers, ear.hear):
             self._forward(inputs, TorchFunctions())
         return tuple(ear.calls)
 

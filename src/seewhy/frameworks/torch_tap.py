@@ -89,13 +89,14 @@ def read_outputs(raw: Any, output: int | str | None, functions: TorchFunctions, 
 
 
 @contextmanager
-def at_rest(network: torch.nn.Module) -> Iterator[None]:
+def at_rest(*networks: torch.nn.Module) -> Iterator[None]:
     """Let a network run as in a prediction, whatever goes on around it, and be afterwards what it was before.
 
+    It is given with those of its parts that its `modules()` does not list.
     Every module is in evaluation mode, nothing is compiled, and no inference mode is on. Autocast stays as it is.
     Afterwards each module has its own mode again, and every buffer its values, also when the network failed.
     """
-    modules = tuple(network.modules())
+    modules = {id(module): module for network in networks for module in network.modules()}.values()
     with ONE_RUN, torch.inference_mode(False), _uncompiled(), ExitStack() as restore:
         for module in modules:
             for name, buffer in module._buffers.items():
