@@ -186,6 +186,13 @@ def test_a_function_of_the_network_s_own_goes_backwards_one_target_at_a_time():
     np.testing.assert_allclose(captured.gradients, PAPER_GRADIENTS[None] * (PAPER_ACTIVATIONS > 0), atol=1e-6)
 
 
+def test_a_backward_hook_of_the_user_s_sees_one_target_at_a_time():
+    network, seen = Paper(), []
+    network.dense.register_full_backward_hook(lambda _module, _given, gradients: seen.append(gradients[0].tolist()))
+    capture(network)
+    assert seen == [[[1, 0]], [[0, 1]]]
+
+
 # In place
 
 
