@@ -106,7 +106,7 @@ class Explainer:
         target = self._resolve(targets, image_count(inputs))
         capture = self.framework.capture(inputs, self.layer, target, self.score, self.output)
         self._check(capture, image_count(inputs))
-        heatmaps = self.method(capture)
+        heatmaps = self.framework.apply(self.method, capture)
         return self._to_numpy(capture, heatmaps)
 
     def layers(self, inputs: Any) -> tuple[LayerCall, ...]:

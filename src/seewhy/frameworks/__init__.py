@@ -28,15 +28,41 @@ def detect(network: Any) -> Framework:
             from seewhy.frameworks.keras_jax import KerasJax
 
             return KerasJax(network)
+        if keras.backend.backend() == "torch":
+            from seewhy.frameworks.keras_torch import KerasTorch
+
+            return KerasTorch(network)
         raise ModelError(
-            f"Keras runs on {keras.backend.backend()} here; SeeWhy explains Keras networks on TensorFlow and JAX."
+            f"Keras runs on {keras.backend.backend()} here; SeeWhy explains Keras networks on TensorFlow, JAX and PyTorch."
         )
+    torch = sys.modules.get("torch")
+    # A Keras layer on PyTorch is a torch module too, but its inputs are Keras'.
+    if torch is not None and isinstance(network, torch.nn.Module) and not _is_keras(network):
+        return _detect_torch(network, torch)
     if isinstance(network, str):
         raise ModelError(f"A network was given by name, {network!r}: load it first, with seewhy.load({network!r}).")
     raise ModelError(
-        f"Cannot explain {_kind(network)}: expected a keras.Model (Keras 3). A model of tf_keras or of Keras 2 has to "
-        "be saved as .keras and loaded with Keras 3."
+        f"Cannot explain {_kind(network)}: expected a keras.Model (Keras 3) or a torch.nn.Module. A model of tf_keras "
+        "or of Keras 2 has to be saved as .keras and loaded with Keras 3."
     )
+
+
+def _detect_torch(network: Any, torch: Any) -> Framework:
+    if isinstance(network, torch.jit.ScriptModule):
+        raise ModelError(
+            f"The network {network.original_name} is a TorchScript module: it is compiled whole, and its layers cannot "
+            "be reached. Give the torch.nn.Module it was made of."
+        )
+    if any(torch.nn.parameter.is_lazy(each) for each in network.parameters()):
+        raise ModelError(f"The network {type(network).__name__} has no weights yet: call it on an input.")
+    from seewhy.frameworks.torch import Torch
+
+    return Torch(network)
+
+
+def _is_keras(network: Any) -> bool:
+    keras = sys.modules.get("keras")
+    return keras is not None and isinstance(network, keras.Layer)
 
 
 def _kind(thing: Any) -> str:

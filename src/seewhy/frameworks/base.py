@@ -1,6 +1,7 @@
 """What every framework does, in the same words."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -88,6 +89,10 @@ class Framework(ABC):
             NetworkError: The network failed.
             TargetError: The network's outputs do not allow the target.
         """
+
+    def apply(self, method: Callable[[Capture], Tensor], capture: Capture) -> Tensor:
+        """Make heatmaps (N, T, *space) of a capture, in the types its tensors have."""
+        return method(capture)
 
     @abstractmethod
     def to_numpy(self, tensor: Tensor) -> NDArray[Any]:

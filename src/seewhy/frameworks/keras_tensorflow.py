@@ -18,7 +18,7 @@ from seewhy.frameworks.base import Head, Outputs
 from seewhy.frameworks.keras import Ear, KerasFramework, listening, plain, undisturbed
 from seewhy.frameworks.layers import LayerCall, LayerChoice, check_tapped, no_gradient
 from seewhy.frameworks.steps import Steps
-from seewhy.frameworks.structures import Inputs, image_count, map_leaves, network_failed, pick_output
+from seewhy.frameworks.structures import Inputs, image_count, map_leaves, network_failed, pick_output, shape_key
 from seewhy.targets import Target
 from seewhy.types import Capture, Score, Tensor
 
@@ -49,17 +49,17 @@ class KerasTensorflow(KerasFramework):
         return np.asarray(tensor)
 
     def calls(self, inputs: Inputs) -> tuple[LayerCall, ...]:
-        found: tuple[LayerCall, ...] = self._steps.get(("calls", _shapes(inputs)), lambda: self._trace_calls(inputs))
+        found: tuple[LayerCall, ...] = self._steps.get(("calls", shape_key(inputs)), lambda: self._trace_calls(inputs))
         return found
 
     def predict(self, inputs: Inputs, output: int | str | None = None) -> Tensor | None:
-        key = ("predict", _shapes(inputs), output)
+        key = ("predict", shape_key(inputs), output)
         return self._run(self._steps.get(key, lambda: self._trace_predict(inputs, output)), inputs)
 
     def capture(
         self, inputs: Inputs, layer: LayerChoice, target: Target, score: Score, output: int | str | None = None
     ) -> Capture:
-        key = (_shapes(inputs), layer, target.key, score, output)
+        key = (shape_key(inputs), layer, target.key, score, output)
         step = self._steps.get(key, lambda: self._trace_capture(inputs, layer, target, score, output))
         target.check_classes(step.classes)
         captured = self._run(step.function, inputs, *target.arrays(image_count(inputs)))
@@ -173,12 +173,6 @@ class _Tap(Ear):
                 f"The layer {self.path!r} runs inside a loop, a branch or a tf.function of the network's own, where "
                 f"its output cannot be reached. Give a layer outside of it.{INLINE}"
             )
-
-
-def _shapes(inputs: Inputs) -> Any:
-    """Return the inputs' shapes without the batch, in a form that can be a key."""
-    shapes = map_leaves(lambda each: each.shape[1:], inputs)
-    return tuple(shapes.items()) if isinstance(shapes, dict) else tuple(shapes)
 
 
 def _read(raw: Any, output: int | str | None) -> Outputs:

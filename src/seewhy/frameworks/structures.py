@@ -1,6 +1,6 @@
 """What goes into a network and comes out of it, where that may be several arrays."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -31,13 +31,19 @@ def image_count(inputs: Inputs) -> int:
     return len(leaves(inputs)[0])
 
 
+def shape_key(inputs: Inputs) -> Any:
+    """Return the inputs' shapes without the batch, in a form that can be a key."""
+    shapes = map_leaves(lambda each: each.shape[1:], inputs)
+    return tuple(shapes.items()) if isinstance(shapes, dict) else tuple(shapes)
+
+
 def pick_output(raw: Any, output: int | str | None) -> Any:
     """Return the one output that is asked about.
 
     Raises:
         ModelError: There are several and none was named, or the named one is not there.
     """
-    if isinstance(raw, dict):
+    if isinstance(raw, Mapping):
         names: list[int | str] = list(raw)
     elif isinstance(raw, (list, tuple)):
         names = list(range(len(raw)))
@@ -114,7 +120,7 @@ def _part(expected: Any, key: Any) -> tuple[int | None, ...] | None:
     if isinstance(expected, dict) and key not in expected:
         raise InputError(f"The network has no input {key!r}; its inputs are {', '.join(map(repr, expected))}.")
     if isinstance(expected, list) and isinstance(key, int) and key < len(expected):
-        return tuple(expected[key])
+        return None if expected[key] is None else tuple(expected[key])
     return tuple(expected[key]) if isinstance(expected, dict) else None
 
 

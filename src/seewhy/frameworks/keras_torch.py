@@ -1,0 +1,100 @@
+"""Keras networks on PyTorch.
+
+The network runs once, at rest. The layer's `call` is intercepted, and the network is cut there as a native one is:
+what comes before is not recorded, what comes after is, whether or not its layers are trainable.
+"""
+
+from contextlib import AbstractContextManager
+from typing import Any, final
+
+import keras
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from seewhy.frameworks.keras import Ear, KerasFramework, listening, plain, undisturbed
+from seewhy.frameworks.layers import LayerCall, LayerChoice, check_tapped
+from seewhy.frameworks.steps import Steps
+from seewhy.frameworks.structures import Inputs, image_count, map_leaves, network_failed, shape_key
+from seewhy.frameworks.torch_functions import TorchFunctions
+from seewhy.frameworks.torch_tap import FAILURES, Tap, at_rest, off_device, read_outputs, without_autocast
+from seewhy.targets import Target
+from seewhy.types import Capture, Score, Tensor
+
+
+@final
+class KerasTorch(KerasFramework):
+    """A Keras network on PyTorch."""
+
+    name = "keras-torch"
+
+    def __init__(self, network: keras.Model) -> None:
+        super().__init__(network)
+        self._steps = Steps()
+
+    def check_inputs(self, inputs: Any) -> Inputs:
+        return super().check_inputs(map_leaves(off_device, inputs))
+
+    def to_numpy(self, tensor: Tensor) -> NDArray[Any]:
+        array: NDArray[Any] = off_device(tensor)
+        return array
+
+    def calls(self, inputs: Inputs) -> tuple[LayerCall, ...]:
+        found: tuple[LayerCall, ...] = self._steps.get(shape_key(inputs), lambda: self._hear_calls(inputs))
+        return found
+
+    def predict(self, inputs: Inputs, output: int | str | None = None) -> Tensor | None:
+        functions = TorchFunctions()
+        with self._at_rest(), torch.no_grad(), without_autocast():
+            return read_outputs(self._forward(inputs, functions), output, functions, self.xp).probabilities
+
+    def capture(
+        self, inputs: Inputs, layer: LayerChoice, target: Target, score: Score, output: int | str | None = None
+    ) -> Capture:
+        call = check_tapped(layer, self.calls(inputs))
+        functions = TorchFunctions(is_recording=False)
+        tap, tapped = Tap(call, functions), self._layers[call.path]
+        with self._at_rest(), torch.enable_grad():
+            with listening({call.path: tapped}, tap.hear):
+                raw = self._forward(inputs, functions)
+            tap.check()
+            with without_autocast():
+                outputs = read_outputs(raw, output, functions, self.xp)
+                target.check_classes(outputs.classes)
+                arrays = [keras.ops.convert_to_tensor(each) for each in target.arrays(image_count(inputs))]
+                answer = target(outputs.asked(score), arrays, self.xp)
+                # The images of a batch do not meet, so the sum's gradient is each image's own.
+                gradients = tap.gradients(answer.scores.float().sum(dim=0)).float()
+        return Capture(
+            activations=self._channels_last(tapped, tap.output.detach().float()),
+            gradients=self._targets_second(tapped, gradients),
+            scores=answer.scores.detach().float(),
+            indices=answer.indices.to(torch.int32),
+            outputs=outputs.raw,
+            probabilities=None if outputs.probabilities is None else outputs.probabilities.detach(),
+            layer=call.path,
+            xp=self.xp,
+        )
+
+    def apply(self, method: Any, capture: Capture) -> Tensor:
+        with torch.no_grad(), without_autocast():
+            return method(capture)
+
+    def _at_rest(self) -> AbstractContextManager[None]:
+        # A model's `modules()` does not list the layers inside of its layers, nor what a TorchModuleWrapper wraps.
+        return at_rest(self._network, *self._layers.values())
+
+    def _hear_calls(self, inputs: Inputs) -> tuple[LayerCall, ...]:
+        ear = Ear()
+        with self._at_rest(), torch.no_grad(), listening(self._layers, ear.hear):
+            self._forward(inputs, TorchFunctions())
+        return tuple(ear.calls)
+
+    def _forward(self, inputs: Inputs, functions: TorchFunctions) -> Any:
+        # Copied: a network may work on its input in place, and the array is the caller's.
+        batch = map_leaves(lambda each: keras.ops.convert_to_tensor(np.array(each)), inputs)
+        try:
+            with functions, undisturbed(self._network):
+                return self._network(batch, training=False)
+        except FAILURES as error:
+            raise network_failed(inputs, plain(error)) from error

@@ -1,0 +1,247 @@
+"""Native PyTorch networks.
+
+The network runs once, at rest. A forward hook on the layer, in this thread only, cuts the network there: what comes
+before is not recorded, what comes after is, and is differentiated once for each target.
+
+PyTorch lays images and maps out as (N, K, *space). What leaves this file is (N, *space, K), as everywhere else.
+"""
+
+import sys
+import threading
+import weakref
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from itertools import chain
+from typing import Any, final
+
+import array_api_compat.torch as xp
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from seewhy.frameworks.base import Framework
+from seewhy.frameworks.layers import LayerCall, LayerChoice, check_tapped
+from seewhy.frameworks.steps import Steps
+from seewhy.frameworks.structures import Inputs, check_arrays, image_count, map_leaves, network_failed, shape_key
+from seewhy.frameworks.torch_functions import TorchFunctions
+from seewhy.frameworks.torch_tap import FAILURES, Tap, at_rest, first_tensor, off_device, read_outputs, without_autocast
+from seewhy.targets import Target
+from seewhy.types import Capture, Score, Tensor
+
+Hear = Callable[[str, Any, Any], Any]
+"""What is told of a call, by path, module and output; what it returns goes on in the output's place."""
+
+POOLING = tuple(kind for name, kind in vars(torch.nn).items() if "Pool" in name and isinstance(kind, type))
+
+WRAPPERS = (torch.nn.DataParallel, torch.nn.parallel.DistributedDataParallel)
+"""Modules that only run another, their `module`."""
+
+
+@final
+class Torch(Framework):
+    """A native PyTorch network."""
+
+    name = "torch"
+    channels_first = True
+    xp = xp
+
+    def __init__(self, network: torch.nn.Module) -> None:
+        self._network = unwrapped(network)
+        self._layers = modules_by_path(self._network)
+        self._steps = Steps()
+
+    def layer_paths(self) -> tuple[str, ...]:
+        return tuple(self._layers)
+
+    def path_of(self, layer: Any) -> str | None:
+        return next((path for path, known in self._layers.items() if known is unwrapped(layer)), None)
+
+    def input_shape(self) -> None:
+        """Return None: a module does not say what it takes."""
+
+    def check_inputs(self, inputs: Any) -> Inputs:
+        """Return `inputs` as float32 (N, ...).
+
+        A list or tuple of arrays is handed to the network as positional arguments, a dict as keyword arguments.
+        """
+        inputs = map_leaves(off_device, inputs)
+        several = isinstance(inputs, (list, tuple)) and all(isinstance(each, np.ndarray) for each in inputs)
+        return check_arrays(inputs, [None for _ in inputs] if several else None)
+
+    def to_numpy(self, tensor: Tensor) -> NDArray[Any]:
+        array: NDArray[Any] = off_device(tensor)
+        return array
+
+    def calls(self, inputs: Inputs) -> tuple[LayerCall, ...]:
+        found: tuple[LayerCall, ...] = self._steps.get(shape_key(inputs), lambda: self._hear_calls(inputs))
+        return found
+
+    def predict(self, inputs: Inputs, output: int | str | None = None) -> Tensor | None:
+        functions = TorchFunctions()
+        with at_rest(self._network), torch.no_grad():
+            raw = self._forward(inputs, functions)
+            with without_autocast():
+                return read_outputs(raw, output, functions, self.xp).probabilities
+
+    def capture(
+        self, inputs: Inputs, layer: LayerChoice, target: Target, score: Score, output: int | str | None = None
+    ) -> Capture:
+        call = check_tapped(layer, self.calls(inputs))
+        functions = TorchFunctions(is_recording=False)
+        tap = Tap(call, functions)
+        with at_rest(self._network), torch.enable_grad():
+            with hearing({call.path: self._layers[call.path]}, tap.hear):
+                raw = self._forward(inputs, functions)
+            tap.check()
+            with without_autocast():
+                outputs = read_outputs(raw, output, functions, self.xp)
+                target.check_classes(outputs.classes)
+                answer = target(outputs.asked(score), self._arrays(target, inputs, outputs.raw.device), self.xp)
+                # The images of a batch do not meet, so the sum's gradient is each image's own.
+                gradients = tap.gradients(answer.scores.float().sum(dim=0))
+        return Capture(
+            activations=tap.output.detach().float().movedim(1, -1),
+            gradients=gradients.float().swapaxes(0, 1).movedim(2, -1),
+            scores=answer.scores.detach().float(),
+            indices=answer.indices.to(torch.int32),
+            outputs=outputs.raw,
+            probabilities=None if outputs.probabilities is None else outputs.probabilities.detach(),
+            layer=call.path,
+            xp=self.xp,
+        )
+
+    def apply(self, method: Callable[[Capture], Tensor], capture: Capture) -> Tensor:
+        with torch.no_grad(), without_autocast():
+            return method(capture)
+
+    def _hear_calls(self, inputs: Inputs) -> tuple[LayerCall, ...]:
+        ear = _Ear()
+        with at_rest(self._network), torch.no_grad(), hearing(self._layers, ear.hear):
+            self._forward(inputs, TorchFunctions())
+        return tuple(ear.calls)
+
+    def _forward(self, inputs: Inputs, functions: TorchFunctions) -> Any:
+        batch = map_leaves(self._to_tensor, inputs)
+        try:
+            with functions:
+                if isinstance(batch, dict):
+                    return self._network(**batch)
+                return self._network(*batch) if isinstance(batch, list) else self._network(batch)
+        except FAILURES as error:
+            raise network_failed(inputs, error) from error
+
+    def _to_tensor(self, array: NDArray[Any]) -> Tensor:
+        """Copy an array to the network's device, in its type and memory format."""
+        like = first_tensor(chain(self._network.parameters(), self._network.buffers()))
+        if like is None:
+            return torch.tensor(array, dtype=torch.float32, device="cpu")
+        tensor = torch.tensor(array, dtype=like.dtype, device=like.device)
+        kernel = next((each for each in self._network.parameters() if each.ndim == 4), None)
+        if kernel is None or tensor.ndim != 4 or kernel.is_contiguous():
+            return tensor
+        is_last = kernel.is_contiguous(memory_format=torch.channels_last)
+        return tensor.contiguous(memory_format=torch.channels_last) if is_last else tensor
+
+    def _arrays(self, target: Target, inputs: Inputs, device: Any) -> list[Tensor]:
+        return [torch.tensor(each, dtype=torch.int64, device=device) for each in target.arrays(image_count(inputs))]
+
+
+class _Ear:
+    """Notes every call of every module."""
+
+    def __init__(self) -> None:
+        self.calls: list[LayerCall] = []
+        self._numbers: Counter[str] = Counter()
+        self._givers: dict[Any, tuple[Any, LayerCall]] = {}
+
+    def hear(self, path: str, layer: Any, output: Any) -> Any:
+        """Note a call, and let its output go on as it is."""
+        self._numbers[path] += 1
+        shape = _shape(output)
+        call = LayerCall(
+            path=path,
+            kind=type(layer).__name__,
+            shape=shape,
+            is_pooling=isinstance(layer, POOLING),
+            is_handed_on=shape is not None and self._is_handed_on(path, layer, output),
+            number=self._numbers[path],
+        )
+        if shape is not None:  # weakly: a network's outputs together may be more than memory holds
+            self._givers[_place(output)] = (weakref.ref(output), call)
+        self.calls.append(call)
+        return output
+
+    def _is_handed_on(self, path: str, layer: Any, output: Tensor) -> bool:
+        """Whether the values are another module's, where they were: dropout at rest, a Sequential round its last.
+
+        What was worked on in place since is new: of a convolution and an in-place ReLU after it, the ReLU gave the
+        values that the network goes on with. And of a block that ends in a module it calls several times, such as the
+        one ReLU of a residual block, the block is meant: its path says which of the calls it was.
+        """
+        known, giver = self._givers.get(_place(output), (None, None))
+        if known is None or known() is None or giver is None:
+            return isinstance(layer, torch.nn.Flatten)  # its output is its input's, even where it had to copy
+        is_shared_inside = giver.number > 1 and giver.path.startswith(path + ".")
+        return giver.is_pooling or giver.is_handed_on or not is_shared_inside
+
+
+@contextmanager
+def hearing(layers: dict[str, Any], hear: Hear) -> Iterator[None]:
+    """Tell `hear` of every call of `layers`, by path, for as long as this is open and in this thread only.
+
+    The hook comes after those that the modules have, so that it hears what really goes on to the next.
+    """
+    listener = threading.get_ident()
+
+    def hook_for(path: str) -> Callable[[Any, Any, Any], Any]:
+        def hook(layer: Any, _: Any, output: Any) -> Any:
+            return hear(path, layer, output) if threading.get_ident() == listener else None
+
+        return hook
+
+    with ExitStack() as restore:
+        for path, layer in layers.items():
+            restore.callback(layer.register_forward_hook(hook_for(path)).remove)
+        yield
+
+
+def unwrapped(network: Any) -> Any:
+    """Return the module itself, out of what torch.compile or data parallelism put round it."""
+    dynamo = sys.modules.get("torch._dynamo")
+    while True:
+        if isinstance(network, WRAPPERS):
+            network = network.module
+        elif dynamo is not None and isinstance(network, dynamo.OptimizedModule):
+            network = network._orig_mod
+        else:
+            return network
+
+
+def modules_by_path(network: torch.nn.Module) -> dict[str, Any]:
+    """Return every module at every depth by its dotted path, outer before inner; of one held twice, the first path."""
+    found: dict[str, Any] = {}
+    seen = {id(network)}
+
+    def walk(parent: Any, prefix: str) -> None:
+        for name, child in parent.named_children():
+            module = unwrapped(child)
+            if id(module) not in seen:
+                seen.add(id(module))
+                found[prefix + name] = module
+                walk(module, f"{prefix}{name}.")
+
+    walk(network, "")
+    return found
+
+
+def _shape(output: Any) -> tuple[int | None, ...] | None:
+    """Return (*space, K) of an output that is one tensor of real numbers; else None."""
+    if not isinstance(output, torch.Tensor) or not output.is_floating_point() or output.layout != torch.strided:
+        return None
+    return (*output.shape[2:], *output.shape[1:2])
+
+
+def _place(tensor: Tensor) -> Any:
+    """Return where a tensor's values lie, how they are laid out, and how often they were written to."""
+    return tensor.data_ptr(), tuple(tensor.shape), tensor.stride(), tensor._version

@@ -1,0 +1,182 @@
+"""The tap on PyTorch, for native networks and for Keras ones: one layer's output, and all that is differentiated."""
+
+import sys
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+
+from seewhy.errors import LayerError, ModelError
+from seewhy.frameworks.base import Outputs
+from seewhy.frameworks.layers import LayerCall, no_gradient
+from seewhy.frameworks.structures import pick_output
+from seewhy.frameworks.torch_functions import TorchFunctions
+from seewhy.types import Namespace, Tensor
+
+ONE_RUN = threading.RLock()
+"""Held while a network is at rest: two threads must not put on and take off each other's hooks and modes."""
+
+TARGETS_AT_ONCE = 32
+"""How many targets go backwards together: more are hardly faster, and memory is that of all of them."""
+
+FAILURES = (RuntimeError, ValueError, TypeError, IndexError, AssertionError)
+"""What PyTorch, Keras and the libraries of networks raise when a network cannot run on its input."""
+
+
+class Tap:
+    """Makes the output of one call of one layer the only thing that is differentiated."""
+
+    def __init__(self, call: LayerCall, functions: TorchFunctions) -> None:
+        self.path = call.path
+        self.output: Any = None
+        self._left = call.number
+        self._functions = functions
+
+    def hear(self, path: str, layer: Any, output: Any) -> Any:
+        """Cut the network at the call that is meant, and have everything after it recorded."""
+        self._left -= 1
+        if self._left:
+            return output
+        # Two copies: one the network cannot reach, for it may hold the layer's output in other places and write over
+        # it; and one to go on in the output's place, on which even the next layer may work in place.
+        self.output = output.detach().clone().requires_grad_()
+        self._functions.is_recording = True
+        torch.set_grad_enabled(True)
+        return self.output.clone()
+
+    def check(self) -> None:
+        """Raise LayerError unless the layer was called as it was before."""
+        if self.output is None:
+            raise LayerError(
+                f"The layer {self.path!r} was called in an earlier run and is not now: which layers the network calls "
+                "depends on its input. Give a layer that is always called."
+            )
+
+    def gradients(self, totals: Tensor) -> Tensor:
+        """Differentiate every total (T,) by the tapped output, giving (T, N, ...) in the layer's own layout."""
+        if not totals.requires_grad:
+            raise no_gradient(self.path)
+        count = len(totals)
+        at_once = 1 if count == 1 or _has_functions_of_its_own(totals) else min(count, TARGETS_AT_ONCE)
+        seeds = torch.split(torch.eye(count, dtype=totals.dtype, device=totals.device), at_once)
+        return torch.cat([self._backward(totals, each, is_last=each is seeds[-1]) for each in seeds])
+
+    def _backward(self, totals: Tensor, seeds: Tensor, *, is_last: bool) -> Tensor:
+        """Go backwards once for these seeds, (t, T)."""
+        batched = len(seeds) > 1
+        (gradients,) = torch.autograd.grad(
+            totals,
+            self.output,
+            seeds if batched else seeds[0],
+            retain_graph=not is_last,
+            allow_unused=True,
+            is_grads_batched=batched,
+        )
+        if gradients is None:
+            raise no_gradient(self.path)
+        return gradients if batched else gradients[None]
+
+
+def read_outputs(raw: Any, output: int | str | None, functions: TorchFunctions, xp: Namespace) -> Outputs:
+    """Read the output that is asked about, seeing through a final softmax or sigmoid."""
+    raw = pick_output(raw, output)
+    if not isinstance(raw, torch.Tensor):
+        raise ModelError(f"The network returned a {type(raw).__name__}; expected a tensor, or a list or dict of them.")
+    head, logits = functions.see_through(raw)
+    return Outputs.read(raw.detach(), logits.float(), head, xp)
+
+
+@contextmanager
+def at_rest(*networks: torch.nn.Module) -> Iterator[None]:
+    """Let a network run as in a prediction, whatever goes on around it, and be afterwards what it was before.
+
+    It is given with those of its parts that its `modules()` does not list.
+    Every module is in evaluation mode, nothing is compiled, and no inference mode is on. Autocast stays as it is.
+    Afterwards each module has its own mode again, and every buffer its values, also when the network failed.
+    """
+    modules = {id(module): module for network in networks for module in network.modules()}.values()
+    with ONE_RUN, torch.inference_mode(False), _uncompiled(), ExitStack() as restore:
+        for module in modules:
+            for name, buffer in module._buffers.items():
+                if buffer is not None:
+                    restore.callback(_restore_buffer, module, name, buffer, buffer.detach().clone(), _version(buffer))
+        for module in modules:
+            if module.training:
+                # Not `network.eval()`: some modules merge or fuse their weights when it is called.
+                restore.callback(_set_training, module, module.training)
+                _set_training(module, False)
+        yield
+
+
+@contextmanager
+def without_autocast() -> Iterator[None]:
+    """Compute in the types that the tensors have: what is left of gradients in float16 may be nothing."""
+    with ExitStack() as stack:
+        for kind in ("cpu", "cuda", "mps", "xpu"):
+            if torch.is_autocast_enabled(kind):
+                stack.enter_context(torch.autocast(kind, enabled=False))
+        yield
+
+
+@contextmanager
+def _uncompiled() -> Iterator[None]:
+    """Run what torch.compile made as it was written: compiled code does not see that there is a hook."""
+    if "torch._dynamo" not in sys.modules:  # nothing has been compiled, and importing it takes seconds
+        yield
+        return
+    with torch.compiler.set_stance("force_eager"):
+        yield
+
+
+def _set_training(module: Any, training: bool) -> None:
+    """Set a module's mode past its own `__setattr__`: Keras' does more than set; TorchScript's knows no other way."""
+    if "training" in vars(module):
+        vars(module)["training"] = training
+    else:
+        module.training = training
+
+
+def _restore_buffer(module: Any, name: str, buffer: Tensor, kept: Tensor, version: int | None) -> None:
+    module._buffers[name] = buffer
+    if _version(buffer) != version:
+        with torch.no_grad():
+            buffer.copy_(kept)
+
+
+def _version(tensor: Tensor) -> int | None:
+    """Return what changes when a tensor is written to; an inference tensor cannot be, and has none."""
+    return None if tensor.is_inference() else int(tensor._version)
+
+
+def _has_functions_of_its_own(totals: Tensor) -> bool:
+    """Whether the way back runs through Python: an autograd.Function of the network's own, or a backward hook.
+
+    Such code was written for one gradient, not for a batch of them: it may look at values, or keep what it is given.
+    Everything of PyTorch's own can be batched. So this alone decides whether targets go backwards one by one.
+    """
+    waiting: list[Any] = [totals.grad_fn]
+    seen: set[Any] = set()
+    while waiting:
+        node = waiting.pop()
+        if node is None or node in seen:
+            continue
+        if isinstance(node, torch.autograd.function.BackwardCFunction):
+            return True
+        seen.add(node)
+        waiting.extend(following for following, _ in node.next_functions)
+    return False
+
+
+def first_tensor(tensors: Iterable[Tensor]) -> Tensor | None:
+    """Return the first tensor of real numbers."""
+    return next((each for each in tensors if each.is_floating_point()), None)
+
+
+def off_device(value: Any) -> Any:
+    """Copy a tensor to a NumPy array, real numbers as float32; anything else is given back."""
+    if not isinstance(value, torch.Tensor):
+        return value
+    value = value.detach().cpu()
+    return (value.float() if value.is_floating_point() else value).numpy()
