@@ -55,6 +55,21 @@ def _efficientnet_lite0(pretrained: bool) -> Classifier:
     )
 
 
+def _efficientnet_lite0_torch(pretrained: bool) -> Classifier:
+    try:
+        from seewhy.models.efficientnet_lite0_torch import build_torch
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise MissingExtraError("For efficientnet-lite0-torch, torch", "torch") from error
+    return Classifier(
+        build_torch(pretrained=pretrained),
+        preprocess=efficientnet_lite0.PREPROCESSING,
+        class_names=imagenet(),
+        name="efficientnet-lite0-torch",
+    )
+
+
 MODELS = {
     model.name: model
     for model in (
@@ -64,6 +79,13 @@ MODELS = {
             parameters=4_652_008,
             weights="ImageNet-1k, embedded: the extra 'demo'",
             build=_efficientnet_lite0,
+        ),
+        NamedModel(
+            name="efficientnet-lite0-torch",
+            input_size=efficientnet_lite0.PREPROCESSING.size,
+            parameters=4_652_008,
+            weights="the same, for the same network in native torch",
+            build=_efficientnet_lite0_torch,
         ),
     )
 }

@@ -1,5 +1,6 @@
 """A path to a network's file, or to a folder that holds one."""
 
+import os
 from pathlib import Path
 
 from seewhy.errors import LayerError, ModelError
@@ -10,7 +11,8 @@ from seewhy.models.sidecar import Sidecar
 
 def looks_like_path(source: str) -> bool:
     """Whether a source can only be meant as a path: it says so by its spelling, or something is there."""
-    return "/" in source or Path(source).suffix.lower() in keras_file.SUFFIXES or Path(source).exists()
+    is_spelt_so = "/" in source or Path(source).suffix.lower() in keras_file.SUFFIXES
+    return is_spelt_so or (source != "" and os.path.exists(source))
 
 
 def load(source: str, *, trust: bool) -> Classifier:
@@ -37,6 +39,8 @@ def load(source: str, *, trust: bool) -> Classifier:
 
 def _find(path: Path) -> Path:
     """Return the one network's file that is meant."""
+    if not os.path.exists(path):  # where a name is too long, Path.exists raises
+        raise ModelError(f"There is no file {path}.")
     if path.is_dir():
         found = sorted(each for each in path.iterdir() if each.suffix.lower() in keras_file.SUFFIXES)
         if len(found) != 1:
@@ -45,8 +49,6 @@ def _find(path: Path) -> Path:
                 f"The folder {path} holds {len(found)} networks ({names}); expected one, or give its path."
             )
         return found[0]
-    if not path.exists():
-        raise ModelError(f"There is no file {path}.")
     if path.suffix.lower() not in keras_file.SUFFIXES:
         raise ModelError(
             f"Cannot load {path}: expected a network saved by Keras, {' or '.join(keras_file.SUFFIXES[:2])}. Whatever "

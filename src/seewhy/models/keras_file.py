@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 from seewhy.errors import MissingExtraError, ModelError, WeightsError
 
 SUFFIXES = (".keras", ".h5", ".hdf5")
-HDF5_MAGIC = b"\x89HDF\r\n\x1a\n"
+HDF5_START, ZIP_START = b"\x89HDF\r\n\x1a\n", b"PK"
 DESCRIPTION = "config.json"
 WEIGHTS = ("model.weights.h5", "model.weights.npz")
 MAX_DESCRIPTION = 64 * 2**20
@@ -101,11 +101,11 @@ def _describe(path: Path) -> Any:
     """Return what the file says of its network, without building any of it."""
     try:
         with path.open("rb") as file:
-            start = file.read(len(HDF5_MAGIC))
+            start = file.read(len(HDF5_START))
         if not start:
             raise WeightsError(f"{path} is empty; expected a network saved by Keras.")
         is_legacy = path.suffix.lower() != ".keras"
-        if is_legacy != (start == HDF5_MAGIC):
+        if not start.startswith(HDF5_START if is_legacy else ZIP_START):
             raise WeightsError(_wrong_kind(path, is_legacy, start))
         content = _hdf5_description(path) if is_legacy else _zip_description(path)
         return json.loads(content)
@@ -116,11 +116,11 @@ def _describe(path: Path) -> Any:
 
 
 def _wrong_kind(path: Path, is_legacy: bool, start: bytes) -> str:
-    if start == HDF5_MAGIC:
+    if start == HDF5_START:
         return f"{path} is in Keras's older format, HDF5. Rename it to {path.with_suffix('.h5').name}."
-    if is_legacy and start.startswith(b"PK"):
+    if is_legacy and start.startswith(ZIP_START):
         return f"{path} is a zip, not HDF5. If it is a Keras 3 file, rename it to {path.with_suffix('.keras').name}."
-    return f"{path} is no network saved by Keras; expected a {'n HDF5' if is_legacy else ' zip'} file."
+    return f"{path} is no network saved by Keras; expected {'HDF5' if is_legacy else 'a zip'}."
 
 
 def _zip_description(path: Path) -> bytes:
