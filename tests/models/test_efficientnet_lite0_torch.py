@@ -17,7 +17,7 @@ def keras_logits(lite0, values):
     """Return what stands before the softmax, from the layer below it and the last layer's own weights."""
     import keras
 
-    below = keras.Model(lite0.network.inputs, lite0.network.get_layer("top_dropout").output)
+    below = keras.Model(lite0.network.inputs[0], lite0.network.get_layer("top_dropout").output)
     kernel, bias = lite0.network.get_layer("predictions").get_weights()
     return np.asarray(below(values)) @ kernel + bias
 
@@ -44,7 +44,7 @@ def test_on_inputs_of_other_sizes_it_pads_alike(network, lite0, size):
     values = Preprocessing(size=size, mean=127.0, std=128.0)([image]).values
     other = keras.models.clone_model(lite0.network, input_tensors=keras.Input((*size, 3)))
     other.set_weights(lite0.network.get_weights())
-    expected = np.asarray(keras.Model(other.inputs, other.get_layer("top_relu6").output)(values))
+    expected = np.asarray(keras.Model(other.inputs[0], other.get_layer("top_relu6").output)(values))
     with torch.no_grad():
         maps = network[: list(dict(network.named_children())).index("top") + 1](
             torch.tensor(values).permute(0, 3, 1, 2)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from seewhy.models.efficientnet_lite0 import (
     CLASSES,
     HEAD_FILTERS,
+    STAGES,
     STEM_FILTERS,
     WEIGHTS_SHA256,
     Stage,
@@ -36,26 +37,25 @@ def build_torch(*, pretrained: bool) -> nn.Module:
     """
     with torch.random.fork_rng(devices=[]):  # torch's own seed stays what it was
         torch.manual_seed(SEED)
-        network = EfficientNetLite0()
+        network = _network()
     if pretrained:
         weights = dict(_torch_weights(read_state_dict(weights_path(), WEIGHTS_SHA256)))
         network.load_state_dict({name: torch.tensor(values) for name, values in weights.items()})
     return network.eval()
 
 
-class EfficientNetLite0(nn.Sequential):
-    """Stem, blocks, top, and a linear layer that gives logits. Random weights."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.add_module("stem", _convolution(3, STEM_FILTERS, kernel=3, stride=2))
-        for name, stride, stage, filters_in in blocks():
-            self.add_module(name, Block(stage, stride, filters_in))
-        self.add_module("top", _convolution(stage.filters, HEAD_FILTERS))
-        self.add_module("avg_pool", nn.AdaptiveAvgPool2d(1))
-        self.add_module("flatten", nn.Flatten())
-        self.add_module("top_dropout", nn.Dropout(0.2))
-        self.add_module("predictions", nn.Linear(HEAD_FILTERS, CLASSES))
+def _network() -> nn.Sequential:
+    """Lay down stem, blocks, top, and a linear layer that gives logits, with random weights."""
+    network = nn.Sequential()
+    network.add_module("stem", _convolution(3, STEM_FILTERS, kernel=3, stride=2))
+    for name, stride, stage, filters_in in blocks():
+        network.add_module(name, Block(stage, stride, filters_in))
+    network.add_module("top", _convolution(STAGES[-1].filters, HEAD_FILTERS))
+    network.add_module("avg_pool", nn.AdaptiveAvgPool2d(1))
+    network.add_module("flatten", nn.Flatten())
+    network.add_module("top_dropout", nn.Dropout(0.2))
+    network.add_module("predictions", nn.Linear(HEAD_FILTERS, CLASSES))
+    return network
 
 
 class Block(nn.Module):
@@ -71,7 +71,7 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (N, filters, h, w)."""
-        inner = x if self.expand is None else self.expand(x)
+        inner: Tensor = x if self.expand is None else self.expand(x)
         inner = self.project(self.depthwise(inner))
         return x + inner if self.is_residual else inner
 
@@ -82,7 +82,8 @@ class SameConv2d(nn.Conv2d):
     def forward(self, x: Tensor) -> Tensor:
         """Return (N, filters, ceil(h / stride), ceil(w / stride))."""
         (top, bottom), (left, right) = (self._padding(axis, x.shape[2 + axis]) for axis in (0, 1))
-        return super().forward(nn.functional.pad(x, (left, right, top, bottom)))
+        convolved: Tensor = super().forward(nn.functional.pad(x, (left, right, top, bottom)))
+        return convolved
 
     def _padding(self, axis: int, size: int) -> tuple[int, int]:
         steps = -(-size // self.stride[axis])
