@@ -42,7 +42,10 @@ def _find(path: Path) -> Path:
     if not os.path.exists(path):  # where a name is too long, Path.exists raises
         raise ModelError(f"There is no file {path}.")
     if path.is_dir():
-        found = sorted(each for each in path.iterdir() if each.suffix.lower() in keras_file.SUFFIXES)
+        try:
+            found = sorted(each for each in path.iterdir() if each.suffix.lower() in keras_file.SUFFIXES)
+        except OSError as error:
+            raise ModelError(f"Cannot look into the folder {path}: {error.strerror or error}.") from error
         if len(found) != 1:
             names = ", ".join(each.name for each in found) or "none"
             raise ModelError(

@@ -29,7 +29,9 @@ def load_torchvision(name: str, *, pretrained: bool) -> Classifier:
         raise _missing("torchvision", error) from error
     if name not in models.list_models():
         raise _unknown("torchvision", name, models.list_models())
-    weights = models.get_model_weights(name).DEFAULT
+    weights = getattr(models.get_model_weights(name), "DEFAULT", None)
+    if weights is None:
+        raise ModelError(f"torchvision has no weights for {name!r}, and so no transform. {_GIVE_YOUR_OWN}")
     preprocessing = torchvision_preprocessing(name, weights.transforms())
     network = _build(name, lambda: models.get_model(name, weights=weights if pretrained else None), pretrained)
     return Classifier(
