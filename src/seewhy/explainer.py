@@ -15,6 +15,7 @@ from seewhy import methods
 from seewhy.errors import InputError, NetworkError, OptionError, TargetError
 from seewhy.explanation import Explanation, Heatmaps, TargetResult
 from seewhy.frameworks import LayerCall
+from seewhy.frameworks.layers import AUTO
 from seewhy.frameworks.structures import image_count
 from seewhy.images.reading import ImageLike, read
 from seewhy.models import Classifier
@@ -31,7 +32,8 @@ class Explainer:
         network: A `Classifier`, or a bare `keras.Model`, which is enough for `heatmaps`. It is never changed.
         method: A method's name; `seewhy methods` lists them.
         layer: The layer to explain: a path ("resnet50/conv5_block3_out"), a name that only one layer has, or the layer
-            itself. "auto" takes the last that still has space and does not pool. Of a layer that is called more than
+            itself. "auto" takes the classifier's own default layer where it has one, and else the last that still has
+            space and does not pool. Of a layer that is called more than
             once the last call is explained; "name#1" is the first.
         score: "logit" explains what stands before a final softmax or sigmoid; "probability" what stands after it, as
             many tutorials do.
@@ -52,7 +54,7 @@ class Explainer:
         self.classifier = network if isinstance(network, Classifier) else Classifier(network)
         self.method = methods.get(method)
         self.framework = self.classifier.framework
-        self.layer = self.framework.find_layer(layer)
+        self.layer = self.framework.find_layer(self.classifier.layer or AUTO if _is_auto(layer) else layer)
         if score not in ("logit", "probability"):
             raise OptionError(f"Unknown score {score!r}; expected 'logit' or 'probability'.")
         self.score: Score = score
@@ -184,6 +186,10 @@ class Explainer:
             )
             for position, index in enumerate(heatmaps.indices[row])
         )
+
+
+def _is_auto(layer: Any) -> bool:
+    return isinstance(layer, str) and layer == AUTO
 
 
 def explain(

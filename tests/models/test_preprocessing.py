@@ -64,3 +64,19 @@ def test_a_last_step_that_works_in_place_spoils_nothing():
     for _ in range(2):
         np.testing.assert_array_equal(preprocessing([image]).values, 0)
     np.testing.assert_array_equal(image, pristine)
+
+
+def test_channels_first_comes_after_everything_else():
+    """The last step still sees (N, h, w, 3), and every value stays with its place and channel."""
+    image = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
+    seen = []
+    preprocessing = Preprocessing(
+        size=(2, 3), mean=(0, 1, 2), finish=lambda x: seen.append(x.shape) or x + 1, channels_first=True
+    )
+    inputs = preprocessing([image, image])
+    assert seen == [(2, 2, 3, 3)]
+    assert inputs.shape == (2, 3, 2, 3)
+    for channel in range(3):
+        np.testing.assert_array_equal(inputs.values[1, channel], image[:, :, channel].astype(float) - channel + 1)
+    assert inputs.placements[0].image_size == (2, 3)
+    assert inputs.values.flags.c_contiguous

@@ -13,6 +13,12 @@ import seewhy
 
 DEFAULT_MODEL = "efficientnet-lite0"
 
+MODEL_HELP = (
+    "A name that 'seewhy models' lists; a .keras or .h5 file, or a folder with one; torchvision:NAME; timm:NAME; or "
+    "package.module:callable, which runs your code: the module is imported, also from the current folder, and the "
+    "callable called."
+)
+
 app = typer.Typer(
     name="seewhy",
     help="Show which part of a picture made a neural network say that.",
@@ -29,6 +35,24 @@ class Figure(StrEnum):
     overlay = "overlay"
     panels = "panels"
     grid = "grid"
+
+
+class Weights(StrEnum):
+    """Which weights a model known by name has."""
+
+    imagenet = "imagenet"
+    none = "none"
+
+
+WeightsOption = Annotated[
+    Weights, typer.Option(help="imagenet: trained. none: random, from a fixed seed. Files bring their own.")
+]
+TrustOption = Annotated[
+    bool,
+    typer.Option(
+        "--trust", help="Let Python code in the model's file (a Lambda layer) run. Only for files of your own."
+    ),
+]
 
 
 class Score(StrEnum):
@@ -59,13 +83,18 @@ def explain(
         list[str],
         typer.Argument(metavar="IMAGE...", help="Pictures, folders of pictures, or patterns like 'photos/*.jpg'."),
     ],
-    model: Annotated[str, typer.Option(help="A name that 'seewhy models' lists.")] = DEFAULT_MODEL,
+    model: Annotated[str, typer.Option(help=MODEL_HELP)] = DEFAULT_MODEL,
+    weights: WeightsOption = Weights.imagenet,
+    trust: TrustOption = False,
     targets: Annotated[
         str, typer.Option(help="What to ask: top-3; or classes by name, index or wnid, with commas between: tabby,285.")
     ] = "top-1",
     method: Annotated[str, typer.Option(help="A name that 'seewhy methods' lists.")] = "gradcam",
     layer: Annotated[
-        str, typer.Option(help="A name or path that 'seewhy layers' lists; auto takes the last with space.")
+        str,
+        typer.Option(
+            help="A name or path that 'seewhy layers' lists; auto takes the model's own, or the last with space."
+        ),
     ] = "auto",
     score: Annotated[
         Score, typer.Option(help="Explain what stands before a final softmax, or after it.")
@@ -92,11 +121,12 @@ def explain(
     could not be read, explained or written; the other pictures are done all the same.
     """
     from seewhy.cli.explain import Request, run
+    from seewhy.cli.sources import ModelRequest
 
     run(
         Request(
             images=tuple(images),
-            model=model,
+            model=ModelRequest(model, weights.value, trust),
             targets=[part.strip() for part in targets.split(",") if part.strip()],
             method=method,
             layer=layer,
@@ -112,11 +142,16 @@ def explain(
 
 
 @app.command()
-def layers(model: Annotated[str, typer.Argument(metavar="MODEL", help="A name that 'seewhy models' lists.")]) -> None:
+def layers(
+    model: Annotated[str, typer.Argument(metavar="MODEL", help=MODEL_HELP)],
+    weights: WeightsOption = Weights.imagenet,
+    trust: TrustOption = False,
+) -> None:
     """List the layers of a model that can be explained, and which one 'auto' takes."""
     from seewhy.cli.lists import print_layers
+    from seewhy.cli.sources import ModelRequest
 
-    print_layers(model)
+    print_layers(ModelRequest(model, weights.value, trust))
 
 
 @app.command()

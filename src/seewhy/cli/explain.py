@@ -15,13 +15,13 @@ from rich.text import Text
 
 from seewhy import methods
 from seewhy.cli.files import Files
+from seewhy.cli.sources import ModelRequest
 from seewhy.cli.terminal import print_error, quiet_start
 from seewhy.errors import ImageError, NetworkError, OptionError, OutputError, SeewhyError, UsageError
 from seewhy.explainer import Explainer
 from seewhy.explanation import SHOWN_PREDICTIONS, SUFFIXES, Explanation, FigureKind
 from seewhy.images import reading
 from seewhy.images.overlay import color_table
-from seewhy.models import load
 from seewhy.types import Score
 
 A_FEW = 3
@@ -36,7 +36,7 @@ class Request:
     """What was asked for on the command line."""
 
     images: tuple[str, ...]
-    model: str
+    model: ModelRequest
     targets: list[str]
     method: str
     layer: str
@@ -86,7 +86,7 @@ def run(request: Request, *, as_json: bool) -> None:
     paths = list(reading.find(request.images))
     files = Files(request.out, [f".{name}" for name in request.formats], inputs=paths)
     with quiet_start():
-        explainer = Explainer(load(request.model), request.method, request.layer, request.score)
+        explainer = Explainer(request.model.load(), request.method, request.layer, request.score)
     gc.freeze()  # a framework is a million objects that stay: sweeping them over and over slows the first trace
     report = Report()
     console = Console(stderr=as_json, highlight=False)

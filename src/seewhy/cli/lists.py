@@ -5,17 +5,19 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from seewhy.cli.sources import ModelRequest
 from seewhy.cli.terminal import quiet_start
 from seewhy.frameworks import LayerCall
 from seewhy.methods import METHODS
-from seewhy.models import MODELS, load
+from seewhy.models import MODELS
 
 
-def print_layers(model: str) -> None:
+def print_layers(model: ModelRequest) -> None:
     """Print every layer of a model that has space, in the order in which they return."""
     with quiet_start():
-        classifier = load(model)
-        calls = classifier.framework.calls(np.zeros((1, *classifier.input_size, 3), dtype=np.float32))
+        classifier = model.load()
+        inputs = classifier.preprocess([np.zeros((*classifier.input_size, 3), dtype=np.uint8)])
+        calls = classifier.framework.calls(classifier.framework.check_inputs(inputs))
     explained = [call for call in calls if call.has_space]
     chosen = max((position for position, call in enumerate(explained) if call.is_candidate), default=None)
     table = _table("layer", "kind", "output", "")
@@ -34,6 +36,10 @@ def print_layers(model: str) -> None:
             f"auto takes {explained[chosen].path}: the last layer in call order whose output still has space (more "
             f"than 1 x 1) and that is not a pooling layer. {len(calls) - len(explained)} others have no space.",
             markup=False,
+        )
+    if classifier.layer is not None:
+        console.print(
+            f"This model has a layer of its own, which is explained instead: {classifier.layer}.", markup=False
         )
 
 

@@ -53,6 +53,8 @@ class Framework(ABC):
 
     name: str
     xp: Namespace
+    channels_first: bool = False
+    """Whether pictures go in as (N, 3, h, w), for every network of this framework."""
 
     @abstractmethod
     def layer_paths(self) -> tuple[str, ...]:

@@ -1,15 +1,27 @@
-"""Models by name: a network, its preprocessing and its class names in one word."""
+"""Models: a network, its preprocessing and its class names in one word, wherever they come from."""
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from seewhy.errors import MissingExtraError, ModelError, did_you_mean
-from seewhy.models import efficientnet_lite0
+from seewhy.models import callables, efficientnet_lite0, files, torch_hubs
 from seewhy.models.class_names import ClassNames, imagenet
 from seewhy.models.classifier import Classifier, Prediction
 from seewhy.models.preprocessing import Inputs, Preprocessing
 
-__all__ = ["MODELS", "ClassNames", "Classifier", "Inputs", "NamedModel", "Prediction", "Preprocessing", "load"]
+__all__ = [
+    "MODELS",
+    "SOURCES",
+    "ClassNames",
+    "Classifier",
+    "Inputs",
+    "NamedModel",
+    "Prediction",
+    "Preprocessing",
+    "Source",
+    "load",
+]
 
 
 @dataclass(frozen=True)
@@ -43,6 +55,21 @@ def _efficientnet_lite0(pretrained: bool) -> Classifier:
     )
 
 
+def _efficientnet_lite0_torch(pretrained: bool) -> Classifier:
+    try:
+        from seewhy.models.efficientnet_lite0_torch import build_torch
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise MissingExtraError("For efficientnet-lite0-torch, torch", "torch") from error
+    return Classifier(
+        build_torch(pretrained=pretrained),
+        preprocess=efficientnet_lite0.PREPROCESSING,
+        class_names=imagenet(),
+        name="efficientnet-lite0-torch",
+    )
+
+
 MODELS = {
     model.name: model
     for model in (
@@ -53,24 +80,94 @@ MODELS = {
             weights="ImageNet-1k, embedded: the extra 'demo'",
             build=_efficientnet_lite0,
         ),
+        NamedModel(
+            name="efficientnet-lite0-torch",
+            input_size=efficientnet_lite0.PREPROCESSING.size,
+            parameters=4_652_008,
+            weights="the same, for the same network in native torch",
+            build=_efficientnet_lite0_torch,
+        ),
     )
 }
 
 
-def load(name: str, weights: str | None = "imagenet") -> Classifier:
-    """Load a model by name.
+@dataclass(frozen=True)
+class Source:
+    """A row of the table of sources.
+
+    Attributes:
+        spelling: How a caller says it.
+        fits: Whether a source is spelt so.
+        load: Loads it, given the source, whether its trained weights are wanted, and whether it is trusted.
+        has_random_weights: Whether it can be had without its weights.
+    """
+
+    spelling: str
+    fits: Callable[[str], bool]
+    load: Callable[[str, bool, bool], Classifier]
+    has_random_weights: bool
+
+
+def _hub(prefix: str, load: Callable[..., Classifier]) -> Source:
+    return Source(
+        spelling=f"{prefix}NAME",
+        fits=lambda source: source.startswith(prefix),
+        load=lambda source, pretrained, _: load(source.removeprefix(prefix), pretrained=pretrained),
+        has_random_weights=True,
+    )
+
+
+_FILE = Source(
+    spelling="a path to a .keras or .h5 file",
+    fits=files.looks_like_path,
+    load=lambda source, _, trust: files.load(source, trust=trust),
+    has_random_weights=False,
+)
+
+SOURCES = (
+    Source(
+        spelling=", ".join(MODELS),
+        fits=lambda source: source in MODELS,
+        load=lambda source, pretrained, _: MODELS[source].build(pretrained),
+        has_random_weights=True,
+    ),
+    _hub("torchvision:", torch_hubs.load_torchvision),
+    _hub("timm:", torch_hubs.load_timm),
+    _FILE,
+    Source(
+        spelling="package.module:callable",
+        fits=callables.is_callable,
+        load=lambda source, *_: callables.load(source),
+        has_random_weights=False,
+    ),
+)
+"""What `load` takes; the first that fits is taken."""
+
+
+def load(source: str | os.PathLike[str], weights: str | None = "imagenet", *, trust: bool = False) -> Classifier:
+    """Load a model: by name, from a file, from torchvision or timm, or from a function of your own.
 
     Args:
-        name: A name that `seewhy models` lists.
-        weights: "imagenet"; or None for random weights from a fixed seed.
+        source: A name that `seewhy models` lists; a path to a `.keras` or legacy `.h5` file, or to a folder that holds
+            one; "torchvision:resnet50"; "timm:resnet50"; or "package.module:callable", which imports the module and
+            calls the function, and so runs your code. A file's sidecar, `model.json` beside `model.keras`, says how
+            pictures become the network's input; `Classifier.save` writes both.
+        weights: "imagenet", or whatever the hubs trained on; None for random weights from a fixed seed. A file and a
+            function bring their own.
+        trust: True lets Python code that is in a file (a Lambda layer) run: only for files of your own.
 
     Raises:
-        ModelError: The name or the weights are unknown.
+        ModelError: The source or the weights are unknown, or the file holds code and is not trusted.
         MissingExtraError: The framework, or the package with the weights, is not installed.
-        WeightsError: The weights file is not the one it should be.
+        WeightsError: A weights file is damaged, or is not the one it should be.
     """
-    if name not in MODELS:
-        raise ModelError(f"Unknown model {name!r}.{did_you_mean(name, MODELS)} Known: {', '.join(MODELS)}.")
+    name = os.fspath(source)
     if weights not in ("imagenet", None):
         raise ModelError(f"Unknown weights {weights!r}; expected 'imagenet', or None for random ones.")
-    return MODELS[name].build(weights is not None)
+    found = _FILE if isinstance(source, os.PathLike) else next((each for each in SOURCES if each.fits(name)), None)
+    if found is None:
+        known = "; ".join(each.spelling for each in SOURCES)
+        raise ModelError(f"Unknown model {name!r}.{did_you_mean(name, MODELS)} Known: {known}.")
+    if weights is None and not found.has_random_weights:
+        raise ModelError(f"weights=None asks for random weights, and {name!r} brings its own. Leave it out.")
+    return found.load(name, weights is not None, trust)

@@ -29,6 +29,7 @@ class ClassNames(Sequence[str]):
     ) -> None:
         self._names = tuple(str(name) for name in names)
         self.ids = tuple(ids) if ids is not None else None
+        self.synonyms = tuple(map(tuple, synonyms)) if synonyms is not None else None
         for what, given in (("ids", ids), ("synonyms", synonyms)):
             if given is not None and len(given) != len(self._names):
                 raise TargetError(f"There are {len(self._names)} class names and {len(given)} {what}.")

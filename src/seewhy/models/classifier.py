@@ -1,6 +1,9 @@
 """A network with what is needed to show it pictures and to read its answer."""
 
+import dataclasses
+import os
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,8 +11,11 @@ import numpy as np
 from seewhy.errors import ModelError, TargetError
 from seewhy.frameworks import Framework, detect
 from seewhy.images.reading import ImageLike, read
+from seewhy.images.writing import write_atomically
+from seewhy.models import keras_file, sidecar
 from seewhy.models.class_names import ClassNames
 from seewhy.models.preprocessing import Inputs, Preprocessing
+from seewhy.models.sidecar import Recipe, Sidecar
 from seewhy.types import FloatArray
 
 
@@ -25,16 +31,18 @@ class Classifier:
     """A network, its preprocessing, and its class names.
 
     Args:
-        network: A `keras.Model`. It is never changed.
+        network: A `keras.Model`, or a network of another framework that SeeWhy runs. It is never changed.
         preprocess: A `Preprocessing`; or a function from float32 (N, h, w, 3) in 0..255 to the network's input, such
             as `preprocess_input` of `keras.applications.vgg16`; or None for a network that takes 0..255. For the
             last two, pictures are squeezed into `input_size`.
         class_names: Names in the order of the outputs, or a `ClassNames`; None if they are not known.
         input_size: (h, w) in pixels; None takes it from the network.
         name: What the model is called in messages.
+        layer: The layer that an `Explainer` explains where it is told of none: a path, or a name only one layer has.
 
     Raises:
         ModelError: `network` cannot be run.
+        LayerError: There is no such layer, or several of that name.
     """
 
     def __init__(
@@ -45,6 +53,7 @@ class Classifier:
         class_names: Sequence[str] | None = None,
         input_size: tuple[int, int] | None = None,
         name: str | None = None,
+        layer: str | None = None,
     ) -> None:
         self.network = network
         self.framework: Framework = detect(network)
@@ -53,6 +62,9 @@ class Classifier:
         self.preprocessing = preprocess if isinstance(preprocess, Preprocessing) else None
         self._finish = None if isinstance(preprocess, Preprocessing) else preprocess
         self._input_size = input_size
+        self.layer = layer
+        if layer is not None:
+            self.framework.find_layer(layer)
 
     @property
     def input_size(self) -> tuple[int, int]:
@@ -66,12 +78,15 @@ class Classifier:
         if self._input_size is not None:
             return self._input_size
         shape = self.framework.input_shape()
-        if shape is None or len(shape) != 4 or shape[1] is None or shape[2] is None:
+        size: tuple[int | None, ...] = ()
+        if _is_picture(shape):
+            size = shape[2:] if self._channels_first else shape[1:3]
+        if not size or size[0] is None or size[1] is None:
             raise ModelError(
                 f"The network {self.name!r} does not say what size of picture it takes (its input shape is {shape}). "
                 "Give it: seewhy.Classifier(network, preprocess=..., input_size=(224, 224))."
             )
-        return (shape[1], shape[2])
+        return (size[0], size[1])
 
     def preprocess(self, images: Sequence[ImageLike]) -> Inputs:
         """Turn pictures into the network's input, and remember where on each picture it lies.
@@ -80,13 +95,16 @@ class Classifier:
             images: Paths, PIL images or uint8 arrays (H, W, 3), of any sizes.
 
         Returns:
-            `Inputs`: float32 (N, h, w, 3), and a placement for each picture.
+            `Inputs`: float32 (N, h, w, 3), or (N, 3, h, w) where the network takes channels first; and a placement
+            for each picture.
 
         Raises:
             ImageError: A picture cannot be read.
             ModelError: The size of the input is not known.
         """
         preprocessing = self.preprocessing or Preprocessing(size=self.input_size, finish=self._finish)
+        if self._channels_first:
+            preprocessing = dataclasses.replace(preprocessing, channels_first=True)
         return preprocessing([read(image) for image in images])
 
     def predict(self, images: Sequence[ImageLike]) -> list[tuple[Prediction, ...]]:
@@ -140,6 +158,55 @@ class Classifier:
                 "or the names: seewhy.Classifier(network, class_names=[...])."
             )
         return int(query)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the network, and beside it how it is to be shown pictures: `model.keras` and `model.json`.
+
+        Each file is written whole or not at all. `seewhy.load` reads both.
+
+        Args:
+            path: Where to write the network; the suffix is `.keras`.
+
+        Returns:
+            The path.
+
+        Raises:
+            ModelError: The suffix is another, the network is not of Keras, or the preprocessing is a Python function
+                that is not one of `keras.applications`.
+            OutputError: A file cannot be written.
+        """
+        path = Path(path)
+        if path.suffix != ".keras":
+            raise ModelError(f"Cannot save a classifier as {path.name!r}; expected a name that ends in .keras.")
+        if not keras_file.is_keras(self.network):
+            raise ModelError(
+                f"The network {self.name!r} is not of Keras, and only Keras networks can be written. Save its weights "
+                "with its own framework, and give a function that loads them: package.module:callable."
+            )
+        beside = self._sidecar().as_json()  # before anything is written: it may be refused
+        write_atomically(path, lambda file: keras_file.save_network(self.network, file))
+        write_atomically(sidecar.path_beside(path), lambda file: file.write(beside))
+        return path
+
+    @property
+    def _channels_first(self) -> bool:
+        """Whether the network takes (N, 3, h, w): as its framework says, or the one axis of size 3 of its input."""
+        shape = self.framework.input_shape()
+        return self.framework.channels_first or (_is_picture(shape) and shape[1] == 3 and shape[3] != 3)
+
+    def _sidecar(self) -> Sidecar:
+        given = self.preprocessing
+        if given is None:
+            recipe = None if self._finish is None else Recipe(sidecar.name_of(self._finish))
+        else:
+            numbers = {name: getattr(given, name) for name in ("crop", "resample", "mean", "std", "channels_first")}
+            recipe = Recipe(sidecar.name_of(given.finish), **numbers)
+        size = self._input_size if given is None else given.size
+        return Sidecar(self.class_names, size, recipe, self.layer)
+
+
+def _is_picture(shape: Any) -> bool:
+    return isinstance(shape, tuple) and len(shape) == 4
 
 
 def _class_names(names: Sequence[str] | None) -> ClassNames | None:

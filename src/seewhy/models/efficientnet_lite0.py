@@ -97,7 +97,7 @@ class _Builder:
     def network(self) -> Any:
         image = self.layers.Input((*PREPROCESSING.size, 3), name="image")
         x = self.convolution(image, STEM_FILTERS, "stem", kernel=3, stride=2)
-        for name, stride, stage, filters_in in _blocks():
+        for name, stride, stage, filters_in in blocks():
             x = self.block(x, name, stage, stride, filters_in)
         x = self.convolution(x, HEAD_FILTERS, "top")
         x = self.layers.GlobalAveragePooling2D(name="avg_pool")(x)
@@ -135,7 +135,7 @@ class _Builder:
         return self.initializers.VarianceScaling(scale=2.0 * groups, seed=self.seed)
 
 
-def _blocks() -> Iterator[tuple[str, int, Stage, int]]:
+def blocks() -> Iterator[tuple[str, int, Stage, int]]:
     """Yield each block's name ("block1a", ...), stride, stage, and how many channels enter it."""
     filters_in = STEM_FILTERS
     for number, stage in enumerate(STAGES, start=1):
@@ -147,7 +147,7 @@ def _blocks() -> Iterator[tuple[str, int, Stage, int]]:
 def _keras_weights(state: StateDict) -> Iterator[tuple[str, list[NDArray[np.float32]]]]:
     """Yield each Keras layer's name and its weights, from the names and layouts of the file."""
     yield from _convolution_weights(state, "stem", "_conv_stem", "_bn0")
-    for number, (name, _, stage, _) in enumerate(_blocks()):
+    for number, (name, _, stage, _) in enumerate(blocks()):
         block = f"_blocks.{number}"
         if stage.expansion != 1:
             yield from _convolution_weights(state, f"{name}_expand", f"{block}._expand_conv", f"{block}._bn0")

@@ -19,7 +19,7 @@ class Inputs:
     """A batch ready for the network, and where each member lies on its picture.
 
     Attributes:
-        values: float32 (N, h, w, 3).
+        values: float32 (N, h, w, 3); (N, 3, h, w) for a network that takes channels first.
         placements: One for each picture.
     """
 
@@ -50,6 +50,8 @@ class Preprocessing:
         std: What the difference is divided by; likewise.
         finish: A last step of your own, float32 (N, h, w, 3) to (N, h, w, 3), such as `preprocess_input` of
             `keras.applications.vgg16`. It may work in place. It must not move pixels.
+        channels_first: True gives (N, 3, h, w), after everything else. A `Classifier` sees to it where its network's
+            framework or input shape says so.
     """
 
     size: tuple[int, int]
@@ -58,6 +60,7 @@ class Preprocessing:
     mean: float | tuple[float, float, float] = 0.0
     std: float | tuple[float, float, float] = 1.0
     finish: Callable[[FloatArray], Any] | None = None
+    channels_first: bool = False
 
     def __call__(self, images: Sequence[ImageArray]) -> Inputs:
         """Preprocess pictures, uint8 (H, W, 3) each, of any sizes."""
@@ -67,6 +70,8 @@ class Preprocessing:
         values: FloatArray = (np.stack(resized) - mean) / std
         if self.finish is not None:
             values = np.asarray(self.finish(values), dtype=np.float32)
+        if self.channels_first:
+            values = np.ascontiguousarray(values.transpose(0, 3, 1, 2))
         return Inputs(values, placements)
 
     def _box(self, image: ImageArray) -> tuple[float, float, float, float]:

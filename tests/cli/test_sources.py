@@ -1,0 +1,157 @@
+"""`--model` and `seewhy layers` with files and functions."""
+
+import json
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+
+import seewhy
+from seewhy.cli import main
+
+# Keras itself, saving on TensorFlow with NumPy 2.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword")
+
+
+@pytest.fixture
+def run(monkeypatch, capfd, tmp_path):
+    """Run the command line in this process and an empty folder; return (exit code, standard output and error)."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["seewhy", *map(str, arguments)])
+        monkeypatch.setattr(sys, "path", list(sys.path))
+        monkeypatch.setenv("COLUMNS", "200")
+        monkeypatch.chdir(tmp_path)
+        code = 0
+        try:
+            main()
+        except SystemExit as end:
+            code = end.code or 0
+        captured = capfd.readouterr()
+        assert "Traceback" not in captured.err + captured.out
+        return code, captured.out, " ".join(captured.err.split())
+
+    return run
+
+
+@pytest.fixture
+def model(tmp_path):
+    """A classifier of two classes in a file, with a default layer that is not its last."""
+    layers = keras.layers
+    network = keras.Sequential(
+        [
+            keras.Input((16, 16, 3)),
+            layers.Conv2D(4, 3, activation="relu", name="first"),
+            layers.Conv2D(4, 3, activation="relu", name="second"),
+            layers.GlobalAveragePooling2D(name="mean"),
+            layers.Dense(2, activation="softmax", name="head"),
+        ]
+    )
+    classifier = seewhy.Classifier(network, class_names=["cat", "dog"], layer="first")
+    return classifier.save(tmp_path / "nets" / "model.keras")
+
+
+def explained(code, out):
+    assert code == 0
+    (explanation,) = json.loads(out)["explanations"]
+    return explanation
+
+
+@pytest.mark.parametrize("given", ["nets/model.keras", "nets"])
+def test_a_file_or_its_folder(run, model, examples, given):
+    code, out, _ = run("explain", examples / "cat.png", "--model", given, "--targets", "dog", "--json")
+    explanation = explained(code, out)
+    assert [each["name"] for each in explanation["targets"]] == ["dog"]
+    assert explanation["layer"] == "first"
+    expected = seewhy.explain(seewhy.load(model), examples / "cat.png", targets=["dog"])
+    assert explanation["targets"][0]["score"] == pytest.approx(expected.targets[0].score, rel=1e-5)
+
+
+def test_its_layers_and_the_one_of_its_own(run, model):
+    code, out, _ = run("layers", model)
+    assert code == 0
+    (chosen,) = [line for line in out.splitlines() if "<- auto" in line]
+    assert chosen.split("│")[1].strip() == "second"
+    assert "This model has a layer of its own, which is explained instead: first." in out
+
+
+def test_the_layers_of_a_network_with_channels_first(run, tmp_path):
+    network = keras.Sequential(
+        [keras.Input((3, 8, 9)), keras.layers.Permute((2, 3, 1)), keras.layers.Conv2D(4, 3, name="conv")]
+    )
+    network.save(tmp_path / "first.keras")
+    code, out, _ = run("layers", "first.keras")
+    assert (code, "6 x 7 x 4" in out) == (0, True)
+
+
+def test_code_in_a_file_needs_trust(run, tmp_path, examples):
+    layers = keras.layers
+    network = keras.Sequential(
+        [keras.Input((8, 8, 3)), layers.Lambda(lambda x: x / 255), layers.Conv2D(2, 3), layers.GlobalMaxPooling2D()]
+    )
+    network.save(tmp_path / "code.keras")
+    for command in (["layers", "code.keras"], ["explain", examples / "cat.png", "--model", "code.keras"]):
+        code, out, err = run(*command)
+        assert (code, out) == (2, "")
+        assert "code.keras holds a Lambda layer" in err
+        assert "--trust on the command line" in err
+        assert run(*command, "--trust")[0] == 0
+
+
+BUILD = """
+import keras
+import numpy as np
+
+def build():
+    keras.utils.set_random_seed(3)
+    return keras.Sequential([keras.Input((8, 8, 3)), keras.layers.Conv2D(2, 3), keras.layers.GlobalMaxPooling2D()])
+"""
+
+
+def test_a_function_in_the_current_folder(tmp_path, examples):
+    (tmp_path / "nets.py").write_text(BUILD)
+    command = [sys.executable, "-m", "seewhy", "explain", examples / "cat.png", "--model", "nets:build", "--json"]
+    finished = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
+    explanation = explained(finished.returncode, finished.stdout)
+    assert finished.stderr == ""
+    assert explanation["layer"] == "conv2d"
+    assert np.sum([each["probability"] for each in explanation["predictions"]]) == pytest.approx(1)
+
+
+@pytest.mark.usefixtures("model")
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--model", "none.keras"], 2, "There is no file none.keras."),
+        (["--model", "no_such_module:build"], 2, "there is no module 'no_such_module'"),
+        (["--model", "torchvision:resnet50"], 2, "pip install 'seewhy[torch]'"),
+        (["--model", "bad.keras"], 1, "bad.keras is no network saved by Keras; expected a zip."),
+        (["--model", "nets/model.keras", "--weights", "none"], 2, "'nets/model.keras' brings its own"),
+        (["--weights", "some"], 2, "Invalid value for '--weights'"),
+    ],
+)
+def test_mistakes(run, tmp_path, examples, arguments, code, message):
+    (tmp_path / "bad.keras").write_text("no network")
+    found, out, err = run("explain", examples / "cat.png", *arguments)
+    assert (found, out) == (code, "")
+    assert message in err
+
+
+def test_random_weights(run, examples):
+    code, out, _ = run("explain", examples / "cat.png", "--weights", "none", "--targets", "0,1", "--json")
+    again = run("explain", examples / "cat.png", "--weights", "none", "--targets", "0,1", "--json")[1]
+    scores = [each["score"] for each in explained(code, out)["targets"]]
+    assert scores == [each["score"] for each in explained(0, again)["targets"]]
+    assert scores[0] != scores[1]
+
+
+def test_help_says_that_code_runs(run):
+    for command in ("explain", "layers"):
+        code, out, _ = run(command, "--help")
+        said = " ".join(out.replace("│", " ").split())
+        assert code == 0
+        assert "package.module:callable, which runs your code" in said
+        assert "--trust" in said
+        assert "Only for files of your own." in said

@@ -1,0 +1,92 @@
+"""A function of the user's own, in a module that is written for each test."""
+
+import sys
+
+import keras
+import pytest
+
+import seewhy
+from seewhy.errors import ModelError, TargetError
+
+NETWORK = (
+    "import keras\ndef build():\n    return keras.Sequential([keras.Input((4, 4, 3)), keras.layers.Conv2D(2, 3)])\n"
+)
+
+
+@pytest.fixture
+def module(tmp_path, monkeypatch):
+    """Write a module that can be imported until the test is over, and return its name."""
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def write(content, name="users_own"):
+        path = tmp_path.joinpath(*name.split(".")).with_suffix(".py")
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(content)
+        monkeypatch.delitem(sys.modules, name, raising=False)
+        return name
+
+    yield write
+    for name in [each for each in sys.modules if each.split(".")[0] in ("users_own", "users_package")]:
+        del sys.modules[name]
+
+
+def test_a_function_that_returns_a_network(module):
+    classifier = seewhy.load(module(NETWORK) + ":build")
+    assert isinstance(classifier.network, keras.Sequential)
+    assert classifier.input_size == (4, 4)
+
+
+def test_one_in_a_package_that_returns_a_classifier(module):
+    content = NETWORK + "import seewhy\nclass Nets:\n    @staticmethod\n    def cats():\n"
+    content += "        return seewhy.Classifier(build(), class_names=['cat', 'dog'], name='cats')\n"
+    classifier = seewhy.load(module(content, "users_package.nets") + ":Nets.cats")
+    assert (classifier.name, list(classifier.class_names)) == ("cats", ["cat", "dog"])
+
+
+@pytest.mark.parametrize("made", ["build()", "seewhy.Classifier(build())"])
+def test_a_network_that_is_there_already_is_not_called(module, made):
+    classifier = seewhy.load(module(NETWORK + f"import seewhy\nready = {made}\n") + ":ready")
+    assert classifier.input_size == (4, 4)
+
+
+@pytest.mark.parametrize(
+    ("source", "missing"),
+    [("no_such_module:build", "no_such_module"), ("no_such.deep.module:build", "no_such"), ("os.none:x", "os.none")],
+)
+def test_a_module_that_is_not_there(source, missing):
+    with pytest.raises(ModelError, match=rf"Cannot load '{source}': there is no module '{missing}'\."):
+        seewhy.load(source)
+
+
+def test_a_module_that_imports_what_is_not_there_is_not_unknown_itself(module):
+    name = module("import os\n\nimport not_installed_here\n")
+    with pytest.raises(ModelError) as raised:
+        seewhy.load(name + ":build")
+    said = str(raised.value)
+    assert "there is no module" not in said
+    assert "importing 'users_own' failed" in said
+    assert "users_own.py, line 3): ModuleNotFoundError: No module named 'not_installed_here'" in said
+    assert isinstance(raised.value.__cause__, ModuleNotFoundError)
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("x = 1\nx / 0\n", r"importing 'users_own' failed \(.*users_own.py, line 2\): ZeroDivisionError: division"),
+        ("from os import nothing\n", r"importing 'users_own' failed \(.*users_own.py, line 1\): ImportError: cannot"),
+        ("def build(:\n", r"importing 'users_own' failed .*: SyntaxError: invalid syntax"),
+        ("def build():\n    return [][1]\n", r"calling it failed \(.*users_own.py, line 2\): IndexError: list index"),
+        ("def build(size): ...\n", r"calling it failed .*: TypeError: build\(\) missing 1 required positional"),
+        ("def build(): ...\n", r"'users_own:build' gave no network that SeeWhy can run. .* builtins.NoneType"),
+        ("def biuld(): ...\n", r"the module 'users_own' has no 'build'. Did you mean 'biuld'\?"),
+    ],
+)
+def test_what_is_wrong_in_the_user_s_code_is_said_with_its_place(module, content, said):
+    with pytest.raises(ModelError, match=said):
+        seewhy.load(module(content) + ":build")
+
+
+def test_what_seewhy_says_inside_the_function_stays_as_it_is(module):
+    content = "import seewhy\ndef build():\n    seewhy.ClassNames(['a'], ids=['x', 'y'])\n"
+    with pytest.raises(TargetError, match="There are 1 class names and 2 ids"):
+        seewhy.load(module(content) + ":build")

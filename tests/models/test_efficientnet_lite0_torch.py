@@ -1,0 +1,80 @@
+"""The torch network against the Keras one: two ways to compute the same numbers from one file."""
+
+import numpy as np
+import pytest
+import torch
+
+from seewhy import Preprocessing
+from seewhy.models.efficientnet_lite0_torch import SameConv2d, build_torch
+
+
+@pytest.fixture(scope="module")
+def network():
+    return build_torch(pretrained=True)
+
+
+def keras_logits(lite0, values):
+    """Return what stands before the softmax, from the layer below it and the last layer's own weights."""
+    import keras
+
+    below = keras.Model(lite0.network.inputs[0], lite0.network.get_layer("top_dropout").output)
+    kernel, bias = lite0.network.get_layer("predictions").get_weights()
+    return np.asarray(below(values)) @ kernel + bias
+
+
+def torch_logits(network, values):
+    with torch.no_grad():
+        return network(torch.tensor(values).permute(0, 3, 1, 2)).numpy()
+
+
+def test_its_logits_are_those_of_the_keras_network(lite0, network, examples):
+    photos = [examples / name for name in ("cat.png", "coffee.png", "rocket.jpg", "flower.jpg")]
+    values = lite0.preprocess(photos).values
+    found = torch_logits(network, values)
+    np.testing.assert_allclose(found, keras_logits(lite0, values), atol=1e-4)
+    assert [int(each) for each in found.argmax(axis=1)] == [282, 967, 657, 985]
+
+
+@pytest.mark.parametrize("size", [(96, 97), (65, 130)])
+def test_on_inputs_of_other_sizes_it_pads_alike(network, lite0, size):
+    """The Keras network takes one size; its last feature map at another comes from the same layers, called again."""
+    import keras
+
+    image = np.random.default_rng(0).integers(0, 256, (200, 200, 3), dtype=np.uint8)
+    values = Preprocessing(size=size, mean=127.0, std=128.0)([image]).values
+    other = keras.models.clone_model(lite0.network, input_tensors=keras.Input((*size, 3)))
+    other.set_weights(lite0.network.get_weights())
+    expected = np.asarray(keras.Model(other.inputs[0], other.get_layer("top_relu6").output)(values))
+    with torch.no_grad():
+        maps = network[: list(dict(network.named_children())).index("top") + 1](
+            torch.tensor(values).permute(0, 3, 1, 2)
+        )
+    np.testing.assert_allclose(maps.permute(0, 2, 3, 1).numpy(), expected, atol=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("size", "kernel", "stride", "padding"),
+    [(224, 3, 2, (0, 1)), (225, 3, 2, (1, 1)), (112, 5, 2, (1, 2)), (14, 5, 1, (2, 2)), (7, 1, 1, (0, 0))],
+)
+def test_padding_by_hand(size, kernel, stride, padding):
+    """TensorFlow: ceil(size / stride) steps need (steps - 1) * stride + kernel; what is odd goes behind."""
+    assert SameConv2d(1, 1, kernel, stride)._padding(0, size) == padding
+
+
+def test_its_parts(network):
+    assert sum(each.numel() for each in network.parameters()) == 4_652_008
+    assert not network.training
+    names = dict(network.named_modules())
+    assert names["block1a.depthwise.conv"].weight.shape == (32, 1, 3, 3)
+    assert names["top.relu6"] is network.top[2]
+
+
+def test_without_weights_it_is_random_and_always_the_same_and_torch_s_seed_stays():
+    torch.manual_seed(5)
+    first = build_torch(pretrained=False).state_dict()
+    drawn = torch.rand(3)
+    torch.manual_seed(5)
+    assert torch.equal(torch.rand(3), drawn)
+    second = build_torch(pretrained=False).state_dict()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert first["top.conv.weight"].std().item() == pytest.approx((2 / 320) ** 0.5, rel=0.02)

@@ -1,0 +1,180 @@
+import json
+
+import keras
+import numpy as np
+import pytest
+
+import seewhy
+from seewhy import Classifier, ClassNames, Preprocessing
+from seewhy.errors import ModelError, OutputError, WeightsError
+from seewhy.models import sidecar
+from seewhy.models.class_names import imagenet
+
+# Keras itself, saving on TensorFlow with NumPy 2.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword")
+
+
+@pytest.fixture(scope="module")
+def network():
+    return keras.Sequential(
+        [
+            keras.Input((8, 8, 3)),
+            keras.layers.Conv2D(4, 3, name="conv"),
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Dense(2),
+        ]
+    )
+
+
+def written(tmp_path, **content):
+    path = tmp_path / "model.json"
+    path.write_text(json.dumps({"version": 1, **content}))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "shown", "expected"),
+    [
+        ("version", 2, "2", "1, the version of the format"),
+        ("version", None, "null", "1, the version of the format"),
+        ("version", True, "true", "1, the version of the format"),
+        ("version", "1", '"1"', "1, the version of the format"),
+        ("class_names", "cats", '"cats"', "a list of names, or 'imagenet'"),
+        ("class_names", [], "[]", "a list of names, or 'imagenet'"),
+        ("class_names", ["a", 1], '["a", 1]', "a list of names, or 'imagenet'"),
+        ("class_ids", ["x"], '["x"]', "nothing, where class_names is not a list"),
+        ("class_ids", "x", '"x"', "a list of words, one for each class"),
+        ("class_synonyms", [["x"]], '[["x"]]', "nothing, where class_names is not a list"),
+        ("class_synonyms", ["x"], '["x"]', "a list of lists of names"),
+        ("input_size", 224, "224", "[height, width], in pixels"),
+        ("input_size", [224], "[224]", "[height, width], in pixels"),
+        ("input_size", [0, 224], "[0, 224]", "[height, width], in pixels"),
+        ("input_size", [224.5, 224], "[224.5, 224]", "[height, width], in pixels"),
+        ("input_size", [True, 224], "[true, 224]", "[height, width], in pixels"),
+        ("layer", "", '""', "a layer's path or name"),
+        ("layer", 3, "3", "a layer's path or name"),
+        ("preprocessing", 3, "3", "the name of a module of keras.applications, or an object"),
+        ("preprocessing", "resnet5", '"resnet5"', "a module of keras.applications (convnext, densenet,"),
+        ("preprocessing.name", "vgg", '"vgg"', "a module of keras.applications (convnext, densenet,"),
+        ("preprocessing.name", 1, "1", "the name of a module of keras.applications"),
+        ("preprocessing.crop", 0, "0", "a number above 0 and at most 1, or null"),
+        ("preprocessing.crop", 1.5, "1.5", "a number above 0 and at most 1, or null"),
+        ("preprocessing.crop", float("nan"), "NaN", "a number above 0 and at most 1, or null"),
+        ("preprocessing.resample", "area", '"area"', "one of nearest, bilinear, bicubic, lanczos"),
+        ("preprocessing.mean", [1, 2], "[1, 2]", "a number, or three"),
+        ("preprocessing.mean", "127", '"127"', "a number, or three"),
+        ("preprocessing.mean", float("inf"), "Infinity", "a number, or three"),
+        ("preprocessing.std", 0, "0", "a number above 0, or three"),
+        ("preprocessing.std", [1, 0, 1], "[1, 0, 1]", "a number above 0, or three"),
+        ("preprocessing.channels_first", 1, "1", "true or false"),
+    ],
+)
+def test_a_bad_field_is_named_with_what_was_found_and_what_was_expected(tmp_path, field, value, shown, expected):
+    outer, _, inner = field.partition(".")
+    path = written(tmp_path, **{outer: {inner: value} if inner else value})
+    with pytest.raises(ModelError) as raised:
+        sidecar.read(path)
+    assert str(raised.value).startswith(f"{path}: the field {field!r} is {shown}; expected {expected}")
+
+
+def test_a_near_miss_is_suggested(tmp_path):
+    with pytest.raises(ModelError, match=r"has an unknown field 'class_name'. Did you mean 'class_names'"):
+        sidecar.read(written(tmp_path, class_name=["a"]))
+    with pytest.raises(ModelError, match=r"has an unknown field 'preprocessing.croop'. Did you mean 'crop'\?"):
+        sidecar.read(written(tmp_path, preprocessing={"croop": 1}))
+    with pytest.raises(ModelError, match=r"Did you mean .*'resnet50'"):
+        sidecar.read(written(tmp_path, preprocessing="resnet5"))
+
+
+def test_ids_as_many_as_names(tmp_path):
+    with pytest.raises(ModelError, match=r"model.json .*There are 2 class names and 1 ids"):
+        sidecar.read(written(tmp_path, class_names=["a", "b"], class_ids=["x"]))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(b"", "is not JSON"), (b"{", "is not JSON"), (b"\xff", "is not JSON"), (b"[1]", r"holds \[1\]; expected an obj")],
+)
+def test_what_is_no_sidecar(tmp_path, content, said):
+    (tmp_path / "model.json").write_bytes(content)
+    with pytest.raises(ModelError, match=f"model.json {said}"):
+        sidecar.read(tmp_path / "model.json")
+
+
+def test_one_that_cannot_be_read(tmp_path):
+    (tmp_path / "model.json").mkdir()
+    with pytest.raises(WeightsError, match=r"Cannot read .*model.json: Is a directory"):
+        sidecar.read(tmp_path / "model.json")
+
+
+def test_one_as_a_hand_writes_it(tmp_path):
+    path = written(
+        tmp_path,
+        class_names=["cat", "dog"],
+        class_ids=["c", "d"],
+        input_size=[160, 120],
+        preprocessing={"name": "vgg16", "crop": 0.5, "mean": [1, 2.5, 3], "resample": None},
+        layer="a/b",
+    )
+    found = sidecar.read(path)
+    assert (list(found.class_names), found.class_names.ids) == (["cat", "dog"], ("c", "d"))
+    assert (found.input_size, found.layer) == ((160, 120), "a/b")
+    assert found.preprocessing.preprocessing((160, 120)) == Preprocessing(
+        size=(160, 120), crop=0.5, mean=(1, 2.5, 3), finish=keras.applications.vgg16.preprocess_input
+    )
+
+
+def test_every_part_comes_back(tmp_path, network):
+    names = ClassNames(["cat", "dog"], ids=["c1", "d1"], synonyms=[["cat", "pussy"], ["dog", "hound"]])
+    preprocessing = Preprocessing((8, 8), 0.875, "lanczos", (1.5, 2.0, 3.0), (0.1, 0.2, 0.3))
+    given = Classifier(network, preprocess=preprocessing, class_names=names, layer="conv")
+    found = seewhy.load(given.save(tmp_path / "deep" / "model.keras"))
+    assert found.preprocessing == preprocessing
+    assert (list(found.class_names), found.class_names.ids) == (["cat", "dog"], ("c1", "d1"))
+    assert found.find_class("hound") == found.find_class("d1") == 1
+    assert found.layer == "conv"
+    assert sorted(each.name for each in (tmp_path / "deep").iterdir()) == ["model.json", "model.keras"]
+
+
+def test_the_names_of_imagenet_are_written_as_one_word(tmp_path, network):
+    path = Classifier(network, class_names=imagenet()).save(tmp_path / "m.keras")
+    assert json.loads(path.with_suffix(".json").read_text()) == {"version": 1, "class_names": "imagenet"}
+    assert seewhy.load(path).class_names is imagenet()
+
+
+@pytest.mark.parametrize("module", ["vgg16", "mobilenet_v2", "densenet", "efficientnet"])
+def test_a_function_of_keras_applications_is_written_by_its_name(tmp_path, network, module):
+    function = getattr(keras.applications, module).preprocess_input
+    given = Classifier(network, preprocess=function, input_size=(8, 8))
+    found = seewhy.load(given.save(tmp_path / "m.keras"))
+    assert json.loads((tmp_path / "m.json").read_text())["preprocessing"] == module
+    picture = np.random.default_rng(0).integers(0, 256, (9, 11, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(found.preprocess([picture]).values, given.preprocess([picture]).values)
+
+
+@pytest.mark.parametrize("as_last_step", [False, True])
+def test_any_other_function_is_refused_and_nothing_is_written(tmp_path, network, as_last_step):
+    def halved(values):
+        return values / 2
+
+    preprocess = Preprocessing(size=(8, 8), finish=halved) if as_last_step else halved
+    with pytest.raises(ModelError, match=r"halved.* is a Python function and cannot be written into a file"):
+        Classifier(network, preprocess=preprocess).save(tmp_path / "m.keras")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_suffix_is_keras(tmp_path, network):
+    with pytest.raises(ModelError, match=r"Cannot save a classifier as 'm.h5'; expected a name that ends in .keras"):
+        Classifier(network).save(tmp_path / "m.h5")
+
+
+def test_a_place_that_cannot_be_written(tmp_path, network):
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="Cannot write"):
+        Classifier(network).save(tmp_path / "file" / "m.keras")
+
+
+def test_an_old_sidecar_does_not_stay(tmp_path, network):
+    Classifier(network, class_names=["a", "b"]).save(tmp_path / "m.keras")
+    Classifier(network).save(tmp_path / "m.keras")
+    assert seewhy.load(tmp_path / "m.keras").class_names is None
