@@ -142,7 +142,7 @@ def state(network):
     """Everything about a network that a call could have changed, but for Keras's own note that it was called."""
     every = [network, *network._flatten_layers(include_self=False)]
     return {
-        "weights": [np.asarray(weight).tobytes() for weight in network.weights],
+        "weights": [keras.ops.convert_to_numpy(weight).tobytes() for weight in network.weights],
         "trainable": [layer.trainable for layer in every],
         "attributes": [
             {name: id(value) for name, value in vars(layer).items() if name != "_called"} for layer in every

@@ -33,7 +33,8 @@ def detect(network: Any) -> Framework:
 
             return KerasTorch(network)
         raise ModelError(
-            f"Keras runs on {keras.backend.backend()} here; SeeWhy explains Keras networks on TensorFlow, JAX and PyTorch."
+            f"Keras runs on {keras.backend.backend()} here; SeeWhy explains Keras networks on TensorFlow, JAX and "
+            "PyTorch."
         )
     torch = sys.modules.get("torch")
     # A Keras layer on PyTorch is a torch module too, but its inputs are Keras'.
