@@ -142,13 +142,18 @@ def state(network):
     """Everything about a network that a call could have changed, but for Keras's own note that it was called."""
     every = [network, *network._flatten_layers(include_self=False)]
     return {
-        "weights": [keras.ops.convert_to_numpy(weight).tobytes() for weight in network.weights],
+        "weights": [weight_array(weight).tobytes() for weight in network.weights],
         "trainable": [layer.trainable for layer in every],
         "attributes": [
             {name: id(value) for name, value in vars(layer).items() if name != "_called"} for layer in every
         ],
         "losses": len(network.losses),
     }
+
+
+def weight_array(weight):
+    """Return a weight's values; the shorter ways warn on one backend or the other."""
+    return keras.ops.convert_to_numpy(keras.ops.convert_to_tensor(weight))
 
 
 def predict(network, inputs):

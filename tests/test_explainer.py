@@ -51,6 +51,19 @@ def test_batches_of_any_size_and_targets_for_each_picture(lite0, examples):
         explainer.explain(photos, targets[:2], batch_size=1)
 
 
+def test_every_explanation_of_a_batch_is_its_own_picture_s(lite0_explainer, examples):
+    """Pictures of different sizes and classes in one batch: placement, predictions and probabilities are each one's."""
+    photos = [examples / "cat.png", examples / "coffee.png"]
+    for together, photo in zip(lite0_explainer.explain(photos, ["espresso", "top-1"]), photos, strict=True):
+        (alone,) = lite0_explainer.explain([photo], ["espresso", "top-1"])
+        assert together.placement == alone.placement
+        assert together.image.shape == alone.image.shape
+        assert [each.index for each in together.predictions[:3]] == [each.index for each in alone.predictions[:3]]
+        for one, other in zip(together.targets, alone.targets, strict=True):
+            assert (one.index, one.name) == (other.index, other.name)
+            assert one.probability == pytest.approx(other.probability, rel=1e-3)
+
+
 def test_the_explanation_of_a_photo(lite0, examples):
     explanation = seewhy.explain(lite0, examples / "cat.png", targets="top-3")
     assert [each.index for each in explanation.targets] == [282, 285, 281]
@@ -198,6 +211,10 @@ def test_what_an_explainer_refuses(paper_network, lite0_explainer):
         Explainer(paper_network, score="logits")
     with pytest.raises(InputError, match=r"takes a list of pictures; given 'cat.png'. Give \['cat.png'\]"):
         lite0_explainer.explain("cat.png")
+    with pytest.raises(InputError, match=r"given an array \(20, 30, 3\). Give \[it\]"):
+        lite0_explainer.explain(np.zeros((20, 30, 3), np.uint8))
+    with pytest.raises(OptionError, match="batch_size is -1; expected 1 or more"):
+        lite0_explainer.explain([np.zeros((20, 30, 3), np.uint8)], batch_size=-1)
     with pytest.raises(TargetError, match="'tabby' was given by name, and the network's class names are not known"):
         Explainer(paper_network).heatmaps(PAPER_INPUT, "tabby")
     with pytest.raises(TargetError, match="There is no class 2: the network has classes 0 to 1"):

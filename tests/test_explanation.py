@@ -42,6 +42,20 @@ def test_saliency_is_each_map_by_its_own_maximum_on_the_picture():
     np.testing.assert_array_equal(saliency[1], 0)
 
 
+def test_each_map_is_scaled_by_its_own_maximum():
+    both = explanation(heatmaps=np.array([[[0, 1], [2, 4]], [[0, 0], [0.5, 0.25]]], np.float32))
+    assert both.saliency.max(axis=(1, 2)).tolist() == [1, 1]
+
+
+def test_names_may_hold_anything(tmp_path):
+    """A dollar sign is no formula; a file name that is no UTF-8 is still written as JSON."""
+    maps, target = explanation().heatmaps[:1], TargetResult(3, "$a_{ $", 2.5, 0.75, True)
+    odd = explanation(heatmaps=maps, targets=(target,), source="photo\udcff.png")
+    odd.save(tmp_path / "odd.json")
+    assert json.loads((tmp_path / "odd.json").read_text("utf-8"))["image"] == "photo\udcff.png"
+    assert odd.save(tmp_path / "odd.png", "panels").stat().st_size > 1000
+
+
 def test_even_the_faintest_map_is_scaled_without_overflow():
     faint = one_target(image=IMAGE)
     faint = explanation(heatmaps=faint.heatmaps * np.float32(1e-41), targets=faint.targets)

@@ -88,6 +88,15 @@ def test_rows_of_a_batch():
     assert resolve([0, 1], FIND).rows(1, 3).arrays(2)[0].tolist() == [[0, 1], [0, 1]]
 
 
+def test_classes_of_each_image_beside_other_targets():
+    mixed = resolve([Class(((0,), (2,))), "top-1"], FIND)
+    mixed.check_images(2)
+    assert np.asarray(mixed(OUTPUTS, mixed.arrays(2), xnp).indices).tolist() == [[0, 1], [2, 0]]
+    assert mixed.rows(1, 2).arrays(1)[0].tolist() == [[2]]
+    with pytest.raises(TargetError, match="Targets were given for 2 images, and there are 3"):
+        mixed.check_images(3)
+
+
 def test_equal_keys_are_what_lets_a_compiled_step_be_used_again():
     assert resolve(0, FIND).key == resolve([[1, 2], [2, 0]], FIND).key
     assert resolve("top-2", FIND).key == Top(2).key != Top(3).key

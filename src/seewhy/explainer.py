@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from seewhy import methods
-from seewhy.errors import InputError, NetworkError, OptionError, TargetError
+from seewhy.errors import InputError, LayerError, NetworkError, OptionError, TargetError
 from seewhy.explanation import Explanation, Heatmaps, TargetResult
 from seewhy.frameworks import LayerCall
 from seewhy.frameworks.layers import AUTO
@@ -20,7 +20,7 @@ from seewhy.frameworks.structures import image_count
 from seewhy.images.reading import ImageLike, read
 from seewhy.models import Classifier
 from seewhy.targets import Target, resolve
-from seewhy.types import Capture, Score, Tensor
+from seewhy.types import BoolArray, Capture, Score, Tensor
 
 BATCH_SIZE = 16
 
@@ -80,6 +80,10 @@ class Explainer:
         """
         if isinstance(images, (str, os.PathLike, Image.Image)):
             raise InputError(f"Explainer.explain takes a list of pictures; given {images!r}. Give [{images!r}].")
+        if isinstance(images, np.ndarray) and images.ndim < 4:
+            raise InputError(f"Explainer.explain takes a list of pictures; given an array {images.shape}. Give [it].")
+        if batch_size < 1:
+            raise OptionError(f"batch_size is {batch_size}; expected 1 or more.")
         images = list(images)
         target = self._resolve(targets, len(images))
         return [
@@ -122,11 +126,17 @@ class Explainer:
         pixels = [read(image) for image in images]
         inputs = self.classifier.preprocess(pixels)
         heatmaps = self.heatmaps(inputs, target)
+        if heatmaps.values.ndim != 4:
+            raise LayerError(
+                f"The output of the layer {heatmaps.layer!r} has {heatmaps.values.ndim - 2} axes of space, and a "
+                "picture has two. Give another layer; for signals, volumes and tokens use Explainer.heatmaps."
+            )
+        has_evidence = heatmaps.has_evidence
         for row, image in enumerate(images):
             yield Explanation(
                 image=pixels[row],
                 heatmaps=heatmaps.values[row],
-                targets=self._target_results(heatmaps, row),
+                targets=self._target_results(heatmaps, has_evidence[row], row),
                 predictions=() if heatmaps.probabilities is None else self.classifier.rank(heatmaps.probabilities[row]),
                 layer=heatmaps.layer,
                 method=heatmaps.method,
@@ -142,7 +152,12 @@ class Explainer:
         return target
 
     def _check(self, capture: Capture, images: int) -> None:
-        """Refuse what a target function or a list of class names has wrong."""
+        """Refuse what a target function, a list of class names or the choice of layer has wrong."""
+        if capture.activations.shape[0] != images:
+            raise LayerError(
+                f"The output of the layer {capture.layer!r} has {capture.activations.shape[0]} rows for {images} "
+                "images: the network folds other axes into the batch there. Give a layer before or after that."
+            )
         if capture.scores.shape[0] != images:
             raise TargetError(
                 f"The target function gave scores of shape {tuple(capture.scores.shape)} for {images} images; expected "
@@ -171,7 +186,7 @@ class Explainer:
             method=self.method.name,
         )
 
-    def _target_results(self, heatmaps: Heatmaps, row: int) -> tuple[TargetResult, ...]:
+    def _target_results(self, heatmaps: Heatmaps, has_evidence: BoolArray, row: int) -> tuple[TargetResult, ...]:
         return tuple(
             TargetResult(
                 index=int(index),
@@ -182,7 +197,7 @@ class Explainer:
                     if index >= 0 and heatmaps.probabilities is not None
                     else None
                 ),
-                has_evidence=bool(heatmaps.has_evidence[row, position]),
+                has_evidence=bool(has_evidence[position]),
             )
             for position, index in enumerate(heatmaps.indices[row])
         )

@@ -30,7 +30,7 @@ GRID_COLUMNS = 3
 SHOWN_PREDICTIONS = 5
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Heatmaps:
     """The heatmaps of a batch: N images, T targets each, at the layer's resolution.
 
@@ -82,7 +82,7 @@ class TargetResult:
     has_evidence: bool
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Explanation:
     """Which parts of one picture speak for each target.
 
@@ -200,7 +200,7 @@ class Explanation:
         elif suffix == ".npz":
             write_atomically(path, lambda file: np.savez_compressed(file, **self._arrays()))
         elif suffix == ".json":
-            content = json.dumps(self.as_dict(), indent=2, ensure_ascii=False)
+            content = json.dumps(self.as_dict(), indent=2)
             write_atomically(path, lambda file: file.write((content + "\n").encode()))
         else:
             raise OptionError(f"Cannot save as {suffix or 'a file without suffix'!r}; expected {', '.join(SUFFIXES)}.")

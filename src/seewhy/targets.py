@@ -39,6 +39,11 @@ class Target(ABC):
         """Return the arrays that are handed over at run time, for a batch of `count` images."""
         return ()
 
+    @property
+    def array_count(self) -> int:
+        """How many arrays that is."""
+        return 0
+
     def rows(self, start: int, stop: int) -> "Target":
         """Return the target of some of the images: itself, unless it asks each image something else."""
         return self
@@ -102,10 +107,11 @@ class Class(Target):
     @property
     def _each_image(self) -> tuple[tuple[int | str, ...], ...]:
         """The classes of each image; of one image, standing for all, where all are asked the same."""
-        return tuple(self.classes if self._per_image else (self.classes,))  # type: ignore[arg-type]
+        return tuple(self.classes if self.is_per_image else (self.classes,))  # type: ignore[arg-type]
 
     @property
-    def _per_image(self) -> bool:
+    def is_per_image(self) -> bool:
+        """Whether each image is asked something else."""
         return bool(self.classes) and isinstance(self.classes[0], tuple)
 
     @property
@@ -116,15 +122,19 @@ class Class(Target):
         indices = np.array(self._each_image, dtype=np.int32)
         return (np.ascontiguousarray(np.broadcast_to(indices, (count, indices.shape[1]))),)
 
+    @property
+    def array_count(self) -> int:
+        return 1
+
     def rows(self, start: int, stop: int) -> "Class":
-        return Class(self._each_image[start:stop]) if self._per_image else self
+        return Class(self._each_image[start:stop]) if self.is_per_image else self
 
     def resolved(self, find: ClassFinder) -> "Class":
         indices = tuple(tuple(find(name) for name in each) for each in self._each_image)
-        return Class(indices if self._per_image else indices[0])
+        return Class(indices if self.is_per_image else indices[0])
 
     def check_images(self, count: int) -> None:
-        if self._per_image and len(self.classes) != count:
+        if self.is_per_image and len(self.classes) != count:
             raise TargetError(
                 f"Targets were given for {len(self.classes)} images, and there are {count}. Give one list of targets "
                 "for each image, or a single flat list for all."
@@ -182,6 +192,10 @@ class Several(Target):
     def arrays(self, count: int) -> tuple[IndexArray, ...]:
         return tuple(array for part in self.parts for array in part.arrays(count))
 
+    @property
+    def array_count(self) -> int:
+        return sum(part.array_count for part in self.parts)
+
     def rows(self, start: int, stop: int) -> "Several":
         return Several(tuple(part.rows(start, stop) for part in self.parts))
 
@@ -199,9 +213,8 @@ class Several(Target):
     def __call__(self, outputs: Tensor, arrays: Sequence[Tensor], xp: Namespace) -> Answer:
         left, answers = list(arrays), []
         for part in self.parts:
-            taken = len(part.arrays(1))
-            answers.append(part(outputs, left[:taken], xp))
-            del left[:taken]
+            answers.append(part(outputs, left[: part.array_count], xp))
+            del left[: part.array_count]
         return Answer(
             xp.concatenate([answer.scores for answer in answers], axis=-1),
             xp.concatenate([answer.indices for answer in answers], axis=-1),
@@ -246,7 +259,7 @@ def _parse_list(specs: list[Any]) -> Target:
     if any(nested):
         raise TargetError("Targets are a list for all images, or a list of lists, one for each image; not both.")
     parts = tuple(_parse(spec) for spec in specs)
-    if all(isinstance(part, Class) for part in parts):
+    if all(isinstance(part, Class) and not part.is_per_image for part in parts):
         return Class(tuple(name for part in parts if isinstance(part, Class) for name in part.classes))  # type: ignore[arg-type]
     return Several(parts) if len(parts) > 1 else parts[0]
 

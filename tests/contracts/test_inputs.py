@@ -12,6 +12,7 @@ from tests.networks import (
     paper_layers,
     paper_sequential,
     set_paper_weights,
+    weight_array,
 )
 
 import seewhy
@@ -153,7 +154,7 @@ def test_outputs_with_space_take_functions_and_no_classes():
     with pytest.raises(TargetError, match="not one score for each class"):
         explainer.heatmaps(inputs, 1)
     region = explainer.heatmaps(inputs, lambda logits: ops.mean(logits[:, :2, :2, 1], axis=(1, 2)))
-    kernel = ops.convert_to_numpy(network.layers[-1].kernel)[0, 0, :, 1]
+    kernel = weight_array(network.layers[-1].kernel)[0, 0, :, 1]
     activations = capture(network, "c", resolve(lambda logits: logits[:, 0, 0, 1], int), inputs).activations
     expected = np.maximum(np.einsum("nuvk,k->nuv", activations, kernel / 16), 0)
     np.testing.assert_allclose(region.values[:, 0], expected, rtol=1e-4, atol=1e-7)

@@ -165,6 +165,14 @@ def test_layers_that_cannot_be_meant(layer, message):
         seewhy.Explainer(network, layer=layer).heatmaps(np.ones((1, 8, 8, 3), np.float32))
 
 
+def test_a_layer_whose_batch_is_not_the_images():
+    image = keras.Input((2, 4, 4, 1))
+    folded = layers.Conv2D(1, 1, name="folded")(ops.reshape(image, (-1, 4, 4, 1)))
+    network = keras.Model(image, layers.Dense(2)(ops.reshape(folded, (-1, 32))))
+    with pytest.raises(LayerError, match="'folded' has 6 rows for 3 images: the network folds other axes"):
+        seewhy.Explainer(network, layer="folded").heatmaps(np.ones((3, 2, 4, 4, 1), np.float32), 0)
+
+
 def test_auto_without_any_layer_with_space():
     network = keras.Sequential([keras.Input((4,)), layers.Dense(3, name="only")])
     with pytest.raises(LayerError, match=r"layer='auto' found no layer to explain.*Outputs: only \(3,\)\."):

@@ -105,6 +105,13 @@ def test_a_saturated_softmax_still_has_gradients():
     assert captured.probabilities[0, 0] == 1
 
 
+def test_outputs_that_are_probabilities_already_are_reported_as_they_are():
+    """A mean of two softmaxes has no logits."""
+    captured = capture(paper(lambda x: (ops.softmax(x) + ops.softmax(2 * x)) / 2))
+    np.testing.assert_allclose(captured.probabilities, captured.outputs, rtol=1e-5)
+    np.testing.assert_allclose(captured.scores, captured.outputs, rtol=1e-5)
+
+
 def test_targets_of_every_kind_have_the_same_gradients():
     by_top = capture(paper_sequential(), target=Top(2))  # the logits are -7 and -10: in order
     by_function = capture(paper_sequential(), target=resolve(lambda logits: logits, int))

@@ -178,23 +178,57 @@ def test_folders_and_patterns_are_searched(tmp_path):
     for name in ("b.JPG", "a.png", "notes.txt", "c.webp"):
         (tmp_path / name).touch()
     (tmp_path / "sub.png").mkdir()
-    assert [path.name for path in reading.find([str(tmp_path)])] == ["a.png", "b.JPG", "c.webp"]
-    assert [path.name for path in reading.find([f"{tmp_path}/[ab].*"])] == ["a.png", "b.JPG"]
-    assert [path.name for path in reading.find([f"{tmp_path}/none.png", f"{tmp_path}/a.png"])] == ["none.png", "a.png"]
+    assert [path.name for path in reading.find(str(tmp_path))] == ["a.png", "b.JPG", "c.webp"]
+    assert [path.name for path in reading.find(f"{tmp_path}/[ab].*")] == ["a.png", "b.JPG"]
+    assert [path.name for path in reading.find(f"{tmp_path}/none.png")] == ["none.png"]
 
 
 def test_a_file_whose_name_looks_like_a_pattern(tmp_path):
     (tmp_path / "cat[1].png").touch()
-    assert [path.name for path in reading.find([f"{tmp_path}/cat[1].png"])] == ["cat[1].png"]
+    assert [path.name for path in reading.find(f"{tmp_path}/cat[1].png")] == ["cat[1].png"]
 
 
 @pytest.mark.parametrize("where", ["{}", "{}/*.png"])
 def test_nothing_found_is_said(tmp_path, where):
     with pytest.raises(ImageNotFoundError, match="holds no pictures"):
-        list(reading.find([where.format(tmp_path)]))
+        reading.find(where.format(tmp_path))
 
 
 def test_a_picture_read_from_memory():
     file = io.BytesIO()
     Image.new("RGB", (2, 2), "red").save(file, "PNG")
     assert read(Image.open(file)).shape == (2, 2, 3)
+
+
+@pytest.mark.parametrize("where", ["{}/a**b/*.png", "{}/" + "x" * 300 + "*"])
+def test_what_cannot_be_searched_is_said(tmp_path, where):
+    with pytest.raises(ImageError, match=r"cannot be searched|holds no pictures"):
+        reading.find(where.format(tmp_path))
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow remarks on some of the damage
+@pytest.mark.parametrize("suffix", ["png", "jpg", "gif", "webp", "bmp", "tiff", "ppm", "avif"])
+def test_damaged_in_any_way_a_picture_is_read_or_refused(tmp_path, suffix):
+    """Bytes flipped at random: whatever Pillow's decoders make of it, nothing but an ImageError comes out."""
+    random, path = np.random.default_rng(0), tmp_path / f"damaged.{suffix}"
+    pixels = random.integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(pixels).save(path, **({"exif": exif} if suffix in ("jpg", "png", "webp", "tiff", "avif") else {}))
+    content, refused = path.read_bytes(), 0
+    for _ in range(300):
+        damaged = bytearray(content)
+        for position in random.integers(0, min(len(damaged), random.choice([40, 200, len(damaged)])), 3):
+            damaged[position] = random.integers(0, 256)
+        path.write_bytes(damaged)
+        try:
+            assert read(path).dtype == np.uint8
+        except ImageError:
+            refused += 1
+    assert refused > 20
+
+
+def test_16_bit_grey_in_a_pgm(tmp_path):
+    path = tmp_path / "deep.pgm"
+    path.write_bytes(b"P5 4 1 65535\n" + np.array([0, 256, 32768, 65535], ">u2").tobytes())
+    np.testing.assert_array_equal(read(path)[..., 0], [[0, 1, 128, 255]])

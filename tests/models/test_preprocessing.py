@@ -44,6 +44,16 @@ def test_boxes(image_size, size, crop, box):
     assert inputs.shape == (1, *size, 3)
 
 
+def test_a_crop_keeps_every_whole_pixel_there_is():
+    """In whole numbers: 224/256 of the short side, and all of it where nothing is cropped."""
+    crops = {224 / 256: lambda side: side * 224 // 256, 1.0: lambda side: side}
+    for crop, kept in crops.items():
+        preprocessing = Preprocessing(size=(224, 224), crop=crop)
+        for side in range(2, 3000):
+            top, left, bottom, right = preprocessing._box(np.empty((side, side + 7, 0), np.uint8))
+            assert (bottom - top, right - left) == (kept(side), kept(side)), side
+
+
 def test_pictures_of_any_sizes_become_one_batch():
     inputs = Preprocessing(size=(3, 5))([np.zeros((9, 2, 3), np.uint8), np.full((1, 1, 3), 9, np.uint8)])
     assert len(inputs) == 2

@@ -2,10 +2,10 @@
 
 import gc
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -83,12 +83,14 @@ def run(request: Request, *, as_json: bool) -> None:
         typer.Exit: With the exit code, after the last picture.
     """
     request.check()
-    paths = list(reading.find(request.images))
+    report = Report()
+    paths = list(_found(request.images, report))
+    if not paths:
+        _finish(report, as_json)
     files = Files(request.out, [f".{name}" for name in request.formats], inputs=paths)
     with quiet_start():
         explainer = Explainer(request.model.load(), request.method, request.layer, request.score)
     gc.freeze()  # a framework is a million objects that stay: sweeping them over and over slows the first trace
-    report = Report()
     console = Console(stderr=as_json, highlight=False)
     for path in _tracked(paths, console):
         try:
@@ -101,10 +103,24 @@ def run(request: Request, *, as_json: bool) -> None:
         report.explanations.append({**explanation.as_dict(), "files": written})
         if not as_json:
             _print_explanation(explanation, written, console)
+    _finish(report, as_json)
+
+
+def _finish(report: Report, as_json: bool) -> NoReturn:
+    """Print the JSON, if it is asked for, and end with the exit code."""
     if as_json:
-        found = {"explanations": report.explanations, "errors": report.errors}
-        typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        typer.echo(json.dumps({"explanations": report.explanations, "errors": report.errors}, indent=2))
     raise typer.Exit(report.exit_code)
+
+
+def _found(images: Sequence[str], report: Report) -> Iterator[Path]:
+    """Find the pictures; what holds none, or cannot be searched, is noted."""
+    for image in images:
+        try:
+            yield from reading.find(image)
+        except ImageError as error:
+            report.add_error(Path(image), error)
+            print_error(error)
 
 
 def _tracked(paths: Sequence[Path], console: Console) -> Iterable[Path]:

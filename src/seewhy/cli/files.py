@@ -1,5 +1,6 @@
 """Which files an explanation is written to."""
 
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -23,10 +24,12 @@ class Files:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise OutputError(f"Cannot make the folder {folder}: {error.strerror or error}.") from error
+            raise OutputError(
+                f"Cannot make the folder {folder}: {error.strerror or error}. Give another with --out."
+            ) from error
         self._folder = folder
         self._suffixes = suffixes
-        self._inputs = {path.resolve() for path in inputs}
+        self._inputs = {os.path.realpath(path) for path in inputs}
         self._stems: set[str] = set()
 
     def write(
@@ -38,7 +41,7 @@ class Files:
         for suffix in self._suffixes:
             for name, target in _parts(stem, suffix, explanation, kind):
                 path = self._folder / name
-                if path.resolve() in self._inputs:
+                if os.path.realpath(path) in self._inputs:
                     raise OutputError(
                         f"{path} is one of the pictures explained, and is not written over. Change --out."
                     )

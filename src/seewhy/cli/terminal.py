@@ -29,7 +29,7 @@ def quiet_start() -> Iterator[None]:
         os.dup2(held.fileno(), 2)
         try:
             yield
-        except SeewhyError:
+        except (SeewhyError, KeyboardInterrupt):
             raise
         except BaseException:
             held.seek(0)

@@ -35,8 +35,10 @@ class Outputs:
             logits = xp.concatenate([-logits, logits], axis=1)  # one unit, two classes
         if head == "sigmoid":
             probabilities = xp.sigmoid(logits)
+        elif head == "softmax":
+            probabilities = _softmax(logits, xp)
         else:
-            probabilities = _softmax(logits, xp) if head == "softmax" or logits.shape[1] > 1 else None
+            probabilities = _probabilities(logits, xp) if logits.shape[1] > 1 else None
         return cls(raw, logits, probabilities, logits.shape[1])
 
     def asked(self, score: Score) -> Tensor:
@@ -131,6 +133,12 @@ class Framework(ABC):
         if name and number.isdecimal():
             return LayerChoice(only_path(name, paths), int(number))
         return LayerChoice(only_path(layer, paths))
+
+
+def _probabilities(outputs: Tensor, xp: Namespace) -> Tensor:
+    """Return the softmax of plain logits; or the outputs where they are probabilities already, as a mean is."""
+    total, least = xp.sum(outputs, axis=-1, keepdims=True), xp.min(outputs, axis=-1, keepdims=True)
+    return xp.where((least >= 0) & (xp.abs(total - 1) < 1e-3), outputs, _softmax(outputs, xp))
 
 
 def _softmax(logits: Tensor, xp: Namespace) -> Tensor:

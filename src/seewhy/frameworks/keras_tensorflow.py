@@ -197,7 +197,13 @@ def _see_through(raw: Tensor) -> tuple[Head, Tensor]:
     while operation.type in ORDER_KEEPING:
         operation = operation.inputs[0].op
     heads: dict[str, Head] = {"Softmax": "softmax", "LogSoftmax": "softmax", "Sigmoid": "sigmoid"}
-    if operation.type not in heads:
+    if operation.type in FUNCTION_CALLS:
+        raise ModelError(
+            "The network's outputs come out of a tf.function of its own, so whether a softmax stands at the end "
+            f"cannot be seen.{INLINE}"
+        )
+    # A softmax over another axis than the classes' has no logits for the classes.
+    if operation.type not in heads or operation.inputs[0].shape[-1] != raw.shape[-1]:
         return "linear", raw
     return heads[operation.type], tf.reshape(operation.inputs[0], tf.shape(raw))
 

@@ -36,11 +36,11 @@ def draw_panels(panels: Sequence[Panel], *, columns: int, colormap: str, title: 
     figure = Figure(figsize=size, layout="constrained")
     FigureCanvasAgg(figure)
     if title:
-        figure.suptitle(title)
+        figure.suptitle(title, parse_math=False)
     grid = figure.add_gridspec(rows, columns, width_ratios=widths)
     for position, panel in enumerate(panels):
         axes = figure.add_subplot(grid[position])
-        axes.set_title(panel.title, fontsize="medium", wrap=True)
+        axes.set_title(panel.title, fontsize="medium", wrap=True, parse_math=False)  # a name may hold a $
         axes.set_axis_off()
         if panel.content.ndim == 3:
             axes.imshow(panel.content)

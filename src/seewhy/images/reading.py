@@ -2,7 +2,7 @@
 
 import functools
 import os
-from collections.abc import Iterable, Iterator
+import struct
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,9 @@ FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF", "PPM", "AVIF")
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".avif")
 """What is taken for a picture when a folder is searched."""
+
+DAMAGE = (SyntaxError, ValueError, TypeError, RuntimeError, KeyError, IndexError, OverflowError, struct.error, EOFError)
+"""What Pillow's decoders raise on damaged files, besides OSError."""
 
 GREY_16_BIT = ("I;16", "I;16L", "I;16B", "I;16N")
 
@@ -49,28 +52,28 @@ def read(source: ImageLike) -> ImageArray:
     return _read_array(source)
 
 
-def find(paths: Iterable[str]) -> Iterator[Path]:
-    """Turn paths, folders and globs into the paths of pictures, in the order given, each folder's sorted.
+def find(path: str) -> list[Path]:
+    """Turn a path, a folder or a glob into the paths of pictures, sorted.
 
     A path that names a single file is passed on as it is, also where nothing is there: reading it will tell.
 
     Raises:
         ImageNotFoundError: A folder or a glob holds no picture.
+        ImageError: A folder cannot be searched, or a glob is not well formed.
     """
-    for path in paths:
+    try:
         if Path(path).is_dir():
-            found = sorted(each for each in Path(path).iterdir() if each.suffix.lower() in SUFFIXES and each.is_file())
-            what = "folder"
+            found = [each for each in Path(path).iterdir() if each.suffix.lower() in SUFFIXES and each.is_file()]
         elif any(sign in path for sign in "*?[") and not Path(path).exists():
-            anchor = Path(Path(path).anchor)
-            pattern = str(Path(path).relative_to(anchor)) if Path(path).is_absolute() else path
-            found = sorted(each for each in anchor.glob(pattern) if each.is_file())
-            what = "pattern"
+            root = Path(Path(path).anchor)
+            found = [each for each in root.glob(str(Path(path).relative_to(root))) if each.is_file()]
         else:
-            found, what = [Path(path)], "path"
-        if not found:
-            raise ImageNotFoundError(f"The {what} {path} holds no pictures ({', '.join(SUFFIXES)}).")
-        yield from found
+            return [Path(path)]
+    except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: links that lead in a circle
+        raise ImageError(f"{path} cannot be searched: {getattr(error, 'strerror', None) or error}.") from error
+    if not found:
+        raise ImageNotFoundError(f"{path} holds no pictures ({', '.join(SUFFIXES)}).")
+    return sorted(found)
 
 
 def _read_file(path: Path) -> ImageArray:
@@ -87,6 +90,8 @@ def _read_file(path: Path) -> ImageArray:
         raise _too_large(str(path), str(error)) from error
     except OSError as error:
         raise ImageError(f"{path} cannot be read: {error.strerror or error}.") from error
+    except DAMAGE as error:
+        raise ImageError(f"{path} is damaged: {error}.") from error
 
 
 @functools.cache
@@ -112,7 +117,11 @@ def _pixels(image: Image.Image, name: str) -> ImageArray:
     if image.width * image.height > MAX_PIXELS:
         raise _too_large(name, f"{image.width} x {image.height}")
     try:
-        image = ImageOps.exif_transpose(image)
+        image.load()
+        is_ppm = image.format == "PPM"
+        image = _upright(image)
+        if image.mode == "I" and is_ppm:
+            return _read_array((np.asarray(image) >> 8).astype(np.uint8))  # 16-bit grey, which Pillow reads as 32-bit
         if image.mode in GREY_16_BIT:
             # Pillow's own conversion would cut every value above 255 to white.
             return _read_array((np.asarray(image, dtype=np.uint32) >> 8).astype(np.uint8))
@@ -121,8 +130,16 @@ def _pixels(image: Image.Image, name: str) -> ImageArray:
         if image.has_transparency_data:
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
         return np.asarray(image.convert("RGB"))
-    except (OSError, SyntaxError, ValueError) as error:  # SyntaxError: what Pillow raises on a broken PNG
+    except (OSError, *DAMAGE) as error:
         raise ImageError(f"{name} is damaged: {error}.") from error
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Turn a picture as its EXIF data say; where these are damaged, it is shown as it was stored."""
+    try:
+        return ImageOps.exif_transpose(image)
+    except (OSError, *DAMAGE):
+        return image
 
 
 def _too_large(name: str, size: str) -> ImageError:

@@ -80,7 +80,7 @@ class Preprocessing:
             return (0.0, 0.0, float(height), float(width))
         # Whole pixels, as the networks were trained: half a pixel of shift moves a probability by some percent.
         scale = self.crop * min(height / self.size[0], width / self.size[1])
-        kept_height, kept_width = max(1, int(self.size[0] * scale)), max(1, int(self.size[1] * scale))
+        kept_height, kept_width = (max(1, int(side * scale + 1e-6)) for side in self.size)  # 426.999... is 427
         top, left = (height - kept_height) // 2, (width - kept_width) // 2
         return (float(top), float(left), float(top + kept_height), float(left + kept_width))
 
