@@ -126,7 +126,7 @@ def test_a_function_in_the_current_folder(tmp_path, examples):
     [
         (["--model", "none.keras"], 2, "There is no file none.keras."),
         (["--model", "no_such_module:build"], 2, "there is no module 'no_such_module'"),
-        (["--model", "torchvision:resnet50"], 2, "pip install 'seewhy[torch]'"),
+        (["--model", "torchvision:resnet50"], 2, "pip install 'seewhy[hubs]'"),
         (["--model", "bad.keras"], 1, "bad.keras is no network saved by Keras; expected a zip."),
         (["--model", "nets/model.keras", "--weights", "none"], 2, "'nets/model.keras' brings its own"),
         (["--weights", "some"], 2, "Invalid value for '--weights'"),

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from jax import lax
 from keras import layers, ops
-from tests.conftest import (
+from tests.networks import (
     PAPER_ACTIVATIONS,
     PAPER_GRADCAM,
     PAPER_GRADIENTS,

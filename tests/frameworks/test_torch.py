@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 import torch
-from tests.conftest import (
+from tests.networks import (
     PAPER_ACTIVATIONS,
     PAPER_GRADCAM,
     PAPER_GRADIENTS,

@@ -189,7 +189,7 @@ def _pair(value: Any) -> tuple[int, int]:
 
 def _missing(package: str, error: ModuleNotFoundError) -> Exception:
     """Say what is not installed; where something else than the hub or torch is missing, that is another fault."""
-    return MissingExtraError(str(error.name), "torch") if error.name in (package, "torch") else error
+    return MissingExtraError(str(error.name), "hubs") if error.name in (package, "torch") else error
 
 
 def _unknown(hub: str, name: str, known: Sequence[str]) -> ModelError:
