@@ -32,7 +32,7 @@ class Explainer:
         network: A `Classifier`; or a bare `keras.Model` or `torch.nn.Module`, which is enough for `heatmaps`. It is
             never changed.
         method: A method's name; `seewhy methods` lists them.
-        layer: The layer to explain: a path ("resnet50/conv5_block3_out", "layer4.2"), a name that only one layer has, or
+        layer: The layer to explain: a path ("resnet50/conv5_block3_out", "layer4.2"), a name that only one has, or
             the layer itself. "auto" takes the classifier's own default layer where it has one, and else the last that
             still has space and does not pool. Of a layer that is called more than once the last call is explained;
             "name#1" is the first.
