@@ -637,20 +637,26 @@ def test_another_thread_may_use_the_network_meanwhile():
 
 
 def test_memory_does_not_grow():
-    """A thousand calls, with a new function each time; a leak of one 4 KB page a call would show."""
+    """A thousand calls, with a new function each time; a leak of one 4 KB page a call would show, each time.
+
+    Allocators keep what they were once given, so that a single measurement may grow without a leak; three do not.
+    """
     explainer = seewhy.Explainer(resnet())
     inputs = random(1, 3, 16, 16)
 
-    def call(times):
-        for _ in range(times):
-            explainer.heatmaps(inputs, lambda logits: logits[:, :2])
+    def resident_bytes():
         gc.collect()
         with open("/proc/self/statm") as file:
             return int(file.read().split()[1]) * resource.getpagesize()
 
-    call(200)  # let allocators and caches settle
-    before = call(100)
-    assert call(1000) - before < 4 * 1024 * 1000
+    def growth(times):
+        before = resident_bytes()
+        for _ in range(times):
+            explainer.heatmaps(inputs, lambda logits: logits[:, :2])
+        return resident_bytes() - before
+
+    growth(300)  # let caches settle
+    assert min(growth(1000) for _ in range(3)) < 4096 * 1000
 
 
 # What goes in and comes out
