@@ -143,7 +143,7 @@ def test_a_folder_without_pictures(run, tmp_path):
     (tmp_path / "empty").mkdir()
     code, _, err = run("explain", tmp_path / "empty")
     assert code == 2
-    assert f"The folder {tmp_path}/empty holds no pictures" in err
+    assert f"{tmp_path}/empty holds no pictures" in err
 
 
 def test_an_output_folder_that_cannot_be(run, tmp_path, examples):

@@ -1,0 +1,47 @@
+"""What is PyTorch's own about Keras networks on it; what holds on every backend is in tests/contracts."""
+
+import keras
+import numpy as np
+import torch
+from tests.contracts.capturing import capture
+from tests.networks import PAPER_GRADIENTS, PAPER_INPUT, PAPER_LOGITS, block, nested, paper_layers, set_paper_weights
+
+import seewhy
+
+
+class EndsInTorch(keras.Model):
+    """A subclassed network that calls PyTorch's own softmax."""
+
+    def __init__(self):
+        super().__init__()
+        self.convolution, self.flatten, self.dense = paper_layers()
+
+    def call(self, inputs):
+        return torch.nn.functional.softmax(self.dense(self.flatten(self.convolution(inputs))), dim=-1)
+
+
+def test_torch_s_own_softmax_is_seen_through_too():
+    network = EndsInTorch()
+    network(PAPER_INPUT)
+    set_paper_weights(network.convolution, network.dense)
+    captured = capture(network)
+    np.testing.assert_allclose(captured.scores, PAPER_LOGITS[None])
+    np.testing.assert_allclose(captured.gradients, PAPER_GRADIENTS[None], atol=1e-6)
+
+
+def test_parameters_keep_their_gradients_and_whether_they_want_any():
+    base = block("base")
+    network = nested(base)
+    base.trainable = False
+    inputs = np.random.default_rng(0).random((1, 8, 8, 3)).astype(np.float32)
+    network(inputs, training=False).sum().backward()
+    parameters = list(network.parameters())
+    before = [(each.requires_grad, None if each.grad is None else each.grad.clone()) for each in parameters]
+    assert {wants for wants, _ in before} == {True, False}
+    with torch.inference_mode():
+        heatmaps = seewhy.Explainer(network).heatmaps(inputs, [0, 1, 2])
+    assert heatmaps.layer == "base/last_relu"
+    assert heatmaps.values.max() > 0
+    for parameter, (wants, gradient) in zip(parameters, before, strict=True):
+        assert parameter.requires_grad == wants
+        assert parameter.grad is None if gradient is None else torch.equal(parameter.grad, gradient)
