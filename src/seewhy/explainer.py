@@ -14,13 +14,15 @@ from PIL import Image
 from seewhy import methods
 from seewhy.errors import InputError, LayerError, NetworkError, OptionError, TargetError
 from seewhy.explanation import Explanation, Heatmaps, TargetResult
-from seewhy.frameworks import LayerCall
-from seewhy.frameworks.layers import AUTO
+from seewhy.frameworks import LayerCall, LayerChoice
+from seewhy.frameworks.layers import AUTO, INPUT
 from seewhy.frameworks.structures import image_count
 from seewhy.images.reading import ImageLike, read
+from seewhy.methods import Method
 from seewhy.models import Classifier
-from seewhy.targets import Target, resolve
-from seewhy.types import BoolArray, Capture, Score, Tensor
+from seewhy.reruns import Runs, rerun
+from seewhy.targets import Question, Target, resolve
+from seewhy.types import BoolArray, Capture, FloatArray, Score
 
 BATCH_SIZE = 16
 
@@ -31,7 +33,8 @@ class Explainer:
     Args:
         network: A `Classifier`; or a bare `keras.Model` or `torch.nn.Module`, which is enough for `heatmaps`. It is
             never changed.
-        method: A method's name; `seewhy methods` lists them.
+        method: A method's name; `seewhy methods` lists them. Or one with options of your own, such as
+            `seewhy.methods.get("rise", masks=8000)`.
         layer: The layer to explain: a path ("resnet50/conv5_block3_out", "layer4.2"), a name that only one has, or
             the layer itself. "auto" takes the classifier's own default layer where it has one, and else the last that
             still has space and does not pool. Of a layer that is called more than once the last call is explained;
@@ -39,6 +42,8 @@ class Explainer:
         score: "logit" explains what stands before a final softmax or sigmoid; "probability" what stands after it, as
             many tutorials do.
         output: Which output of a network with several: its position or its key.
+        signed: True keeps what speaks against a target, as negative values; False makes it 0, as the papers do.
+        progress: Show on standard error how far a method has come that runs the network many times.
 
     Raises:
         ModelError, LayerError, MethodError, OptionError: An argument cannot be meant; the message says why.
@@ -47,10 +52,13 @@ class Explainer:
     def __init__(
         self,
         network: Any,
-        method: str = "gradcam",
+        method: str | Method = "gradcam",
         layer: Any = "auto",
         score: Score = "logit",
         output: int | str | None = None,
+        *,
+        signed: bool = False,
+        progress: bool = False,
     ) -> None:
         self.classifier = network if isinstance(network, Classifier) else Classifier(network)
         self.method = methods.get(method)
@@ -60,6 +68,8 @@ class Explainer:
             raise OptionError(f"Unknown score {score!r}; expected 'logit' or 'probability'.")
         self.score: Score = score
         self.output = output
+        self.signed = signed
+        self.progress = progress
 
     def explain(
         self, images: Iterable[ImageLike], targets: Any = "top-1", *, batch_size: int = BATCH_SIZE
@@ -70,7 +80,7 @@ class Explainer:
             images: Paths, PIL images or uint8 arrays (H, W, 3), of any sizes.
             targets: What is asked of each: "top-3"; a class index, name or wnid; a list of those; a list of such lists,
                 one for each picture; a `seewhy.targets` object; a function of the outputs giving (N,) or (N, T).
-            batch_size: How many pictures go through the network at once.
+            batch_size: How many pictures, or variations of a picture, go through the network at once.
 
         Returns:
             One explanation for each picture.
@@ -83,24 +93,25 @@ class Explainer:
             raise InputError(f"Explainer.explain takes a list of pictures; given {images!r}. Give [{images!r}].")
         if isinstance(images, np.ndarray) and images.ndim < 4:
             raise InputError(f"Explainer.explain takes a list of pictures; given an array {images.shape}. Give [it].")
-        if batch_size < 1:
-            raise OptionError(f"batch_size is {batch_size}; expected 1 or more.")
+        _check_batch_size(batch_size)
         images = list(images)
         target = self._resolve(targets, len(images))
         return [
             explanation
             for start in range(0, len(images), batch_size)
             for explanation in self._explain_batch(
-                images[start : start + batch_size], target.rows(start, start + batch_size)
+                images[start : start + batch_size], target.rows(start, start + batch_size), batch_size
             )
         ]
 
-    def heatmaps(self, inputs: Any, targets: Any = "top-1") -> Heatmaps:
+    def heatmaps(self, inputs: Any, targets: Any = "top-1", *, batch_size: int = BATCH_SIZE) -> Heatmaps:
         """Explain a batch that is already the network's input.
 
         Args:
             inputs: (N, ...), preprocessed; a list or dict of such arrays for a network with several inputs.
             targets: As for `explain`.
+            batch_size: How many variations of an image go through the network at once, for a method that runs it
+                again.
 
         Returns:
             `Heatmaps`, (N, T, *space).
@@ -109,12 +120,19 @@ class Explainer:
             InputError: The input has the wrong shape or type, or is not finite.
             TargetError, LayerError, NetworkError: What was asked cannot be answered; the message says why.
         """
-        inputs = self.framework.check_inputs(inputs)
-        target = self._resolve(targets, image_count(inputs))
-        capture = self.framework.capture(inputs, self.layer, target, self.score, self.output)
+        _check_batch_size(batch_size)
+        inputs = self._check_inputs(inputs)
+        question = Question(self._resolve(targets, image_count(inputs)), self.score, self.output)
+        layer = self.layer if self.method.at == "layer" else LayerChoice(INPUT)
+        capture = self.framework.capture(inputs, layer, question, self.method.backward)
         self._check(capture, image_count(inputs))
-        heatmaps = self.framework.apply(self.method, capture)
-        return self._to_numpy(capture, heatmaps)
+        if self.method.reruns:
+            title = self.method.title if self.progress else None
+            runs = Runs(self.framework, inputs, self.layer, question, batch_size, title)
+            evidence = rerun(self.method, runs, capture)
+        else:
+            evidence = self.framework.to_numpy(self.framework.apply(self.method, capture))
+        return self._to_numpy(capture, evidence)
 
     def layers(self, inputs: Any) -> tuple[LayerCall, ...]:
         """Return every call of every layer, in the order in which they return, for inputs of this shape.
@@ -123,10 +141,10 @@ class Explainer:
         """
         return self.framework.calls(self.framework.check_inputs(inputs))
 
-    def _explain_batch(self, images: Sequence[ImageLike], target: Target) -> Iterator[Explanation]:
+    def _explain_batch(self, images: Sequence[ImageLike], target: Target, batch_size: int) -> Iterator[Explanation]:
         pixels = [read(image) for image in images]
         inputs = self.classifier.preprocess(pixels)
-        heatmaps = self.heatmaps(inputs, target)
+        heatmaps = self.heatmaps(inputs, target, batch_size=batch_size)
         if heatmaps.values.ndim != 4:
             raise LayerError(
                 f"The output of the layer {heatmaps.layer!r} has {heatmaps.values.ndim - 2} axes of space, and a "
@@ -146,6 +164,15 @@ class Explainer:
                 ids=self.classifier.class_names.ids if self.classifier.class_names is not None else None,
                 source=os.fspath(image) if isinstance(image, (str, os.PathLike)) else None,
             )
+
+    def _check_inputs(self, inputs: Any) -> Any:
+        inputs = self.framework.check_inputs(inputs)
+        if not isinstance(inputs, np.ndarray) and (self.method.reruns or self.method.at == "input"):
+            raise InputError(
+                f"The network has {len(inputs)} inputs, and {self.method.title} varies the one input of a network. "
+                "Use a method that explains a layer, such as gradcam."
+            )
+        return inputs
 
     def _resolve(self, spec: Any, images: int) -> Target:
         target = resolve(spec, self.classifier.find_class)
@@ -167,23 +194,23 @@ class Explainer:
         if capture.probabilities is not None:
             self.classifier.check_class_count(capture.probabilities.shape[1])
 
-    def _to_numpy(self, capture: Capture, heatmaps: Tensor) -> Heatmaps:
+    def _to_numpy(self, capture: Capture, evidence: FloatArray) -> Heatmaps:
         """Bring what is wanted off the device; refuse what is not a number, which no map could be honest about."""
         to_numpy = self.framework.to_numpy
-        values, scores = to_numpy(heatmaps), to_numpy(capture.scores)
-        finite = np.isfinite(values).reshape(len(values), -1).all(axis=1) & np.isfinite(scores).all(axis=1)
+        scores = to_numpy(capture.scores)
+        finite = np.isfinite(evidence).reshape(len(evidence), -1).all(axis=1) & np.isfinite(scores).all(axis=1)
         if not finite.all():
             raise NetworkError(
                 f"The network gave NaN or infinite values for image {int(np.argmin(finite))} of the batch: its weights "
                 "may be damaged, or its arithmetic too narrow (float16)."
             )
         return Heatmaps(
-            values=values,
+            values=np.asarray(evidence if self.signed else np.maximum(evidence, 0), dtype=np.float32),
             indices=to_numpy(capture.indices),
             scores=scores,
             outputs=to_numpy(capture.outputs),
             probabilities=None if capture.probabilities is None else to_numpy(capture.probabilities),
-            layer=capture.layer,
+            layer=capture.layer or "input",
             method=self.method.name,
         )
 
@@ -202,6 +229,11 @@ class Explainer:
             )
             for position, index in enumerate(heatmaps.indices[row])
         )
+
+
+def _check_batch_size(batch_size: int) -> None:
+    if batch_size < 1:
+        raise OptionError(f"batch_size is {batch_size}; expected 1 or more.")
 
 
 def _is_auto(layer: Any) -> bool:

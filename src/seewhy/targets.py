@@ -8,13 +8,13 @@ accepted wherever a target is.
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from seewhy.errors import TargetError
-from seewhy.types import IndexArray, Namespace, Tensor
+from seewhy.types import IndexArray, Namespace, Score, Tensor
 
 ClassFinder = Callable[[int | str], int]
 """Turns an index, a class name or a wnid into an index, or raises TargetError."""
@@ -52,6 +52,14 @@ class Target(ABC):
         """Return the target with every class as an index."""
         return self
 
+    def settled(self, indices: IndexArray) -> "Target":
+        """Return the target that asks for the classes that were found, (N, T), whatever the outputs come to be."""
+        return self
+
+    def of_image(self, image: int) -> "Target":
+        """Return what one image is asked, as a question that any number of variations of it can be asked."""
+        return self.rows(image, image + 1)
+
     def check_images(self, count: int) -> None:
         """Raise TargetError if the target does not fit a batch of `count` images."""
 
@@ -81,6 +89,9 @@ class Top(Target):
     def check_classes(self, classes: int | None) -> None:
         if _class_count(classes) < self.k:
             raise TargetError(f"'top-{self.k}' asks for more than the network's {classes} classes.")
+
+    def settled(self, indices: IndexArray) -> "Class":
+        return Class(tuple(tuple(int(index) for index in each) for each in indices))
 
     def __call__(self, outputs: Tensor, arrays: Sequence[Tensor], xp: Namespace) -> Answer:
         indices = xp.argsort(-outputs, axis=-1)[:, : self.k]
@@ -128,6 +139,9 @@ class Class(Target):
 
     def rows(self, start: int, stop: int) -> "Class":
         return Class(self._each_image[start:stop]) if self.is_per_image else self
+
+    def of_image(self, image: int) -> "Class":
+        return Class(self._each_image[image if self.is_per_image else 0])
 
     def resolved(self, find: ClassFinder) -> "Class":
         indices = tuple(tuple(find(name) for name in each) for each in self._each_image)
@@ -199,6 +213,21 @@ class Several(Target):
     def rows(self, start: int, stop: int) -> "Several":
         return Several(tuple(part.rows(start, stop) for part in self.parts))
 
+    def of_image(self, image: int) -> "Several":
+        return Several(tuple(part.of_image(image) for part in self.parts))
+
+    def settled(self, indices: IndexArray) -> "Several":
+        parts, start = [], 0
+        for part in self.parts:
+            if isinstance(part, Top):  # its classes stand where the next ones do: what is no class has -1
+                while (indices[:, start] < 0).any():
+                    start += 1
+                part = part.settled(indices[:, start : start + part.k])
+            if isinstance(part, Class):
+                start += part.arrays(len(indices))[0].shape[1]
+            parts.append(part)
+        return Several(tuple(parts))
+
     def resolved(self, find: ClassFinder) -> "Several":
         return Several(tuple(part.resolved(find) for part in self.parts))
 
@@ -219,6 +248,30 @@ class Several(Target):
             xp.concatenate([answer.scores for answer in answers], axis=-1),
             xp.concatenate([answer.indices for answer in answers], axis=-1),
         )
+
+
+@dataclass(frozen=True)
+class Question:
+    """A target, and what of the network it is asked of.
+
+    Attributes:
+        target: What is asked, with every class as an index.
+        score: Whether the target is given logits or probabilities.
+        output: Which of several outputs is asked: its position or its key.
+    """
+
+    target: Target
+    score: Score = "logit"
+    output: int | str | None = None
+
+    @property
+    def key(self) -> Hashable:
+        """What a compiled step depends on."""
+        return (self.target.key, self.score, self.output)
+
+    def of_image(self, image: int) -> "Question":
+        """Return what one image is asked, as a question that any number of variations of it can be asked."""
+        return replace(self, target=self.target.of_image(image))
 
 
 def resolve(spec: Any, find: ClassFinder) -> Target:

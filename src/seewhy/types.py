@@ -19,6 +19,10 @@ Namespace = Any
 
 Score = Literal["logit", "probability"]
 
+Backward = Literal["none", "plain", "guided"]
+"""The way back from the scores: not gone at all; as the network is; or through ReLUs that let only what is positive
+pass (Springenberg et al., arXiv 1412.6806)."""
+
 
 @dataclass(frozen=True)
 class Capture:
@@ -26,12 +30,12 @@ class Capture:
 
     Attributes:
         activations: (N, *space, K), the layer's output A^k.
-        gradients: (N, T, *space, K), dy^c/dA^k.
+        gradients: (N, T, *space, K), dy^c/dA^k; None where they were not asked for.
         scores: (N, T), y^c.
         indices: (N, T), the class of each target; -1 for a target that is no class.
         outputs: (N, ...), what the network returned.
         probabilities: (N, C), or None where the outputs are not class scores.
-        layer: The path of the layer that was tapped.
+        layer: The path of the layer that was tapped; empty for the input.
         xp: The namespace whose functions these tensors take.
     """
 

@@ -4,16 +4,17 @@ from types import SimpleNamespace
 
 from tests.networks import PAPER_INPUT
 
-from seewhy.frameworks import detect
-from seewhy.targets import Class
+from seewhy.frameworks import LayerChoice, detect
+from seewhy.targets import Class, Question
 
 BOTH = Class((0, 1))
 
 
-def capture(network, layer="conv", target=BOTH, inputs=PAPER_INPUT, score="logit"):
+def capture(network, layer="conv", target=BOTH, inputs=PAPER_INPUT, score="logit", backward="plain"):
     """Capture with the framework the network belongs to, and bring everything into NumPy."""
     framework = detect(network)
-    captured = framework.capture(framework.check_inputs(inputs), framework.find_layer(layer), target, score)
+    layer = layer if isinstance(layer, LayerChoice) else framework.find_layer(layer)
+    captured = framework.capture(framework.check_inputs(inputs), layer, Question(target, score), backward)
     arrays = {name: value for name, value in vars(captured).items() if name not in ("layer", "xp")}
     return SimpleNamespace(
         layer=captured.layer,

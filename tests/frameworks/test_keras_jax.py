@@ -25,7 +25,7 @@ from seewhy.errors import LayerError, ModelError, NetworkError, NoGradientError
 from seewhy.frameworks import detect
 from seewhy.frameworks.jax_heads import see_through
 from seewhy.frameworks.jaxprs import cut, depends, mark, position_of, run, trace
-from seewhy.targets import Class
+from seewhy.targets import Class, Question
 
 BOTH = Class((0, 1))
 INPUTS = np.random.default_rng(0).random((2, 8, 8, 3)).astype(np.float32)
@@ -55,7 +55,7 @@ class Paper(keras.Model):
 
 def capture(network, layer="conv", target=BOTH, inputs=PAPER_INPUT):
     framework = detect(network)
-    return framework.capture(framework.check_inputs(inputs), framework.find_layer(layer), target, "logit")
+    return framework.capture(framework.check_inputs(inputs), framework.find_layer(layer), Question(target))
 
 
 def by_hand(logits):

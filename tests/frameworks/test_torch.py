@@ -23,7 +23,7 @@ from torch.nn import functional
 import seewhy
 from seewhy.errors import InputError, LayerError, ModelError, NetworkError, NoGradientError, TargetError
 from seewhy.frameworks import detect
-from seewhy.targets import Class, resolve
+from seewhy.targets import Class, Question, resolve
 
 BOTH = Class((0, 1))
 IMAGE = PAPER_INPUT.transpose(0, 3, 1, 2)  # (N, K, u, v)
@@ -40,7 +40,7 @@ def random(*shape):
 
 def capture(network, layer="conv", target=BOTH, inputs=IMAGE, score="logit"):
     framework = detect(network)
-    return framework.capture(framework.check_inputs(inputs), framework.find_layer(layer), target, score)
+    return framework.capture(framework.check_inputs(inputs), framework.find_layer(layer), Question(target, score))
 
 
 def softmax(logits):

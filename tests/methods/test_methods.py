@@ -23,7 +23,7 @@ def gradcam_by_hand(activations, gradients):
         for i in range(u):
             for j in range(v):
                 heatmap[i, j] += alpha * activations[i, j, k]
-    return np.maximum(heatmap, 0)
+    return heatmap
 
 
 def hirescam_by_hand(activations, gradients):
@@ -33,13 +33,13 @@ def hirescam_by_hand(activations, gradients):
     for i in range(u):
         for j in range(v):
             heatmap[i, j] = sum(gradients[i, j, k] * activations[i, j, k] for k in range(channels))
-    return np.maximum(heatmap, 0)
+    return heatmap
 
 
 @pytest.mark.parametrize(("name", "expected"), [("gradcam", PAPER_GRADCAM), ("hirescam", PAPER_HIRESCAM)])
 def test_the_paper_network_by_hand(name, expected):
     found = methods.get(name)(capture(PAPER_ACTIVATIONS[None], PAPER_GRADIENTS[None]))
-    np.testing.assert_array_equal(found, expected[None])
+    np.testing.assert_array_equal(np.maximum(found, 0), expected[None])
 
 
 @pytest.mark.parametrize("xp", [xnp, keras.ops], ids=["numpy", "keras"])

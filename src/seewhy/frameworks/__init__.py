@@ -5,9 +5,9 @@ from typing import Any
 
 from seewhy.errors import ModelError
 from seewhy.frameworks.base import Framework
-from seewhy.frameworks.layers import LayerCall
+from seewhy.frameworks.layers import LayerCall, LayerChoice
 
-__all__ = ["Framework", "LayerCall", "detect"]
+__all__ = ["Framework", "LayerCall", "LayerChoice", "detect"]
 
 
 def detect(network: Any) -> Framework:

@@ -10,11 +10,15 @@ from numpy.typing import NDArray
 from seewhy.errors import LayerError, OptionError
 from seewhy.frameworks.layers import AUTO, LayerCall, LayerChoice, only_path
 from seewhy.frameworks.structures import Inputs, check_arrays
-from seewhy.targets import Target
-from seewhy.types import Capture, Namespace, Score, Tensor
+from seewhy.targets import Question
+from seewhy.types import Backward, Capture, Namespace, Score, Tensor
 
 Head = Literal["softmax", "sigmoid", "linear"]
 """What the network does last to its logits."""
+
+
+Branch = Callable[[NDArray[Any]], Tensor]
+"""A network's head: variations of one image's activations, (M, *space, K), to scores (M, T)."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +59,11 @@ class Framework(ABC):
 
     name: str
     xp: Namespace
-    channels_first: bool = False
-    """Whether pictures go in as (N, 3, h, w), for every network of this framework."""
+
+    @property
+    @abstractmethod
+    def channels_first(self) -> bool:
+        """Whether pictures go in as (N, 3, h, w)."""
 
     @abstractmethod
     def layer_paths(self) -> tuple[str, ...]:
@@ -75,17 +82,14 @@ class Framework(ABC):
         """Return the probabilities (N, C); None where the outputs are not class scores."""
 
     @abstractmethod
-    def capture(
-        self, inputs: Inputs, layer: LayerChoice, target: Target, score: Score, output: int | str | None = None
-    ) -> Capture:
+    def capture(self, inputs: Inputs, layer: LayerChoice, question: Question, backward: Backward = "plain") -> Capture:
         """Run the network once with a tap on one layer. The network is afterwards what it was before.
 
         Args:
             inputs: Checked by `check_inputs`.
-            layer: Which layer, and which of its calls.
-            target: What is asked, with every class as an index.
-            score: Whether the target is given logits or probabilities.
-            output: Which of several outputs is asked: its position or its key.
+            layer: Which layer, and which of its calls; `LayerChoice(INPUT)` taps what goes into the network.
+            question: What is asked.
+            backward: How the gradients are taken; "none" leaves them out.
 
         Raises:
             LayerError: The layer is not called, or its output is not one tensor with space.
@@ -93,6 +97,23 @@ class Framework(ABC):
             NetworkError: The network failed.
             TargetError: The network's outputs do not allow the target.
         """
+
+    def branch(self, inputs: Inputs, layer: LayerChoice, question: Question) -> Branch:
+        """Cut the network at a layer, and run what comes before it once.
+
+        Args:
+            inputs: One image, checked by `check_inputs`, (1, ...).
+            layer: Which layer, and which of its calls.
+            question: What is asked.
+
+        Returns:
+            What follows the layer: a function of variations of its activations, (M, *space, K), to scores (M, T). What
+            passes by the layer is what it was for the image.
+
+        Raises:
+            LayerError, NetworkError, TargetError: As for `capture`.
+        """
+        raise NotImplementedError
 
     def apply(self, method: Callable[[Capture], Tensor], capture: Capture) -> Tensor:
         """Make heatmaps (N, T, *space) of a capture, in the types its tensors have."""

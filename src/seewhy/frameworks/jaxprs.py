@@ -27,6 +27,9 @@ INLINED = {"jit", "pjit", "closed_call", "core_call", "checkpoint", "remat", "re
 MARK = "name"
 """What JAX calls the equation that `mark` leaves."""
 
+INPUTS = -1
+"""Where to cut so that all of the network is the head: before the first equation."""
+
 _numbers = itertools.count()
 
 
@@ -68,9 +71,12 @@ def run(closed: ClosedJaxpr, outputs: Sequence[Any]) -> Run:
 
 
 def cut(closed: ClosedJaxpr, position: int, outputs: Sequence[Any]) -> Cut:
-    """Cut a jaxpr behind the equation at `position`, for a head that gives `outputs`."""
+    """Cut a jaxpr behind the equation at `position`, for a head that gives `outputs`.
+
+    At `INPUTS` the trunk gives the last of the jaxpr's inputs, which is the network's.
+    """
     before, after = closed.jaxpr.eqns[: position + 1], closed.jaxpr.eqns[position + 1 :]
-    tapped = before[-1].outvars[0]
+    tapped = before[-1].outvars[0] if before else closed.jaxpr.invars[-1]
     made = {tapped, *(variable for equation in after for variable in equation.outvars)}
     read = [*(atom for equation in after for atom in equation.invars), *outputs]
     # What passes by the layer: a skip connection, the weights of what follows.

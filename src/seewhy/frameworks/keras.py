@@ -10,7 +10,7 @@ from typing import Any
 import keras
 
 from seewhy.frameworks.base import Framework
-from seewhy.frameworks.layers import LayerCall
+from seewhy.frameworks.layers import INPUT, LayerCall, LayerChoice
 from seewhy.frameworks.structures import map_leaves
 from seewhy.types import Tensor
 
@@ -45,14 +45,30 @@ class KerasFramework(Framework):
         structure = getattr(self._network, "_inputs_struct", self._network.inputs[0])
         return map_leaves(lambda each: tuple(each.shape), structure)
 
-    def _channels_last(self, layer: Any, tensor: Tensor) -> Tensor:
-        """Return a layer's output (N, *space, K), however the layer lays it out."""
-        return keras.ops.moveaxis(tensor, 1, -1) if is_channels_first(layer) else tensor
+    @property
+    def channels_first(self) -> bool:
+        """Whether the one axis of size 3 of the input, which is a picture's, is the first."""
+        shape = self.input_shape()
+        return isinstance(shape, tuple) and len(shape) == 4 and shape[1] == 3 and shape[3] != 3
 
-    def _targets_second(self, layer: Any, gradients: Tensor) -> Tensor:
+    def _heard_for(self, layer: LayerChoice) -> dict[str, Any]:
+        """Return the layers whose calls have to be heard to find the one that is meant."""
+        if layer.is_input:
+            return {}
+        return self._layers if layer.is_auto else {layer.path: self._layers[layer.path]}
+
+    def _is_channels_first(self, path: str) -> bool:
+        """Whether the output of a layer, or the network's input, is (N, K, *space)."""
+        return self.channels_first if path == INPUT else is_channels_first(self._layers[path])
+
+    def _channels_last(self, path: str, tensor: Tensor) -> Tensor:
+        """Return a layer's output (N, *space, K), however the layer lays it out."""
+        return keras.ops.moveaxis(tensor, 1, -1) if self._is_channels_first(path) else tensor
+
+    def _targets_second(self, path: str, gradients: Tensor) -> Tensor:
         """Return gradients (T, N, ...), laid out as the layer's output, as (N, T, *space, K)."""
         gradients = keras.ops.swapaxes(gradients, 0, 1)
-        return keras.ops.moveaxis(gradients, 2, -1) if is_channels_first(layer) else gradients
+        return keras.ops.moveaxis(gradients, 2, -1) if self._is_channels_first(path) else gradients
 
 
 class Ear:

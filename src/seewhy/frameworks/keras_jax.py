@@ -19,13 +19,13 @@ from numpy.typing import NDArray
 from seewhy.errors import LayerError, ModelError
 from seewhy.frameworks.base import Head, Outputs
 from seewhy.frameworks.jax_heads import see_through
-from seewhy.frameworks.jaxprs import cut, depends, mark, position_of, run, trace
+from seewhy.frameworks.jaxprs import INPUTS, cut, depends, mark, position_of, run, trace
 from seewhy.frameworks.keras import Ear, KerasFramework, listening, plain, undisturbed
-from seewhy.frameworks.layers import LayerCall, LayerChoice, check_tapped, no_gradient
+from seewhy.frameworks.layers import INPUT, LayerCall, LayerChoice, check_tapped, no_gradient
 from seewhy.frameworks.steps import Steps
 from seewhy.frameworks.structures import Inputs, image_count, leaves, map_leaves, network_failed, pick_output
-from seewhy.targets import Target
-from seewhy.types import Capture, Score, Tensor
+from seewhy.targets import Question
+from seewhy.types import Backward, Capture, Tensor
 
 FAILURES = (ValueError, TypeError, RuntimeError)
 """What Keras and JAX raise when a network cannot run on its input."""
@@ -53,15 +53,13 @@ class KerasJax(KerasFramework):
         step = self._steps.get(key, lambda: self._make_predict(traced, output))
         return self._run(step, traced, inputs)
 
-    def capture(
-        self, inputs: Inputs, layer: LayerChoice, target: Target, score: Score, output: int | str | None = None
-    ) -> Capture:
-        traced, arrays = self._traced(inputs), target.arrays(image_count(inputs))
-        key = (_shapes(inputs), _shapes(list(arrays)), layer, target.key, score, output)
-        step = self._steps.get(key, lambda: self._make_capture(traced, layer, target, score, output))
-        target.check_classes(step.classes)
+    def capture(self, inputs: Inputs, layer: LayerChoice, question: Question, backward: Backward = "plain") -> Capture:
+        traced, arrays = self._traced(inputs), question.target.arrays(image_count(inputs))
+        key = (_shapes(inputs), _shapes(list(arrays)), layer, question.key, backward)
+        step = self._steps.get(key, lambda: self._make_capture(traced, layer, question, backward))
+        question.target.check_classes(step.classes)
         captured = self._run(step.function, traced, inputs, *arrays)
-        return Capture(**captured, layer=step.layer, xp=self.xp)
+        return Capture(**{"gradients": None} | captured, layer=step.layer, xp=self.xp)
 
     def _run(self, function: Any, traced: "_Traced", inputs: Inputs, *arrays: Any) -> Any:
         try:
@@ -96,38 +94,35 @@ class KerasJax(KerasFramework):
         function = run(traced.jaxpr, [raw, logits])
         return jax.jit(lambda flat: _read(function(*flat), head).probabilities)
 
-    def _make_capture(
-        self, traced: "_Traced", layer: LayerChoice, target: Target, score: Score, output: int | str | None
-    ) -> "_Step":
-        call = check_tapped(layer, traced.calls)
-        raw, head, logits = traced.output(output)
-        trunk, follow = cut(traced.jaxpr, traced.position(call), [raw, logits])
+    def _make_capture(self, traced: "_Traced", layer: LayerChoice, question: Question, backward: Backward) -> "_Step":
+        path, position = (INPUT, INPUTS) if layer.is_input else traced.place(check_tapped(layer, traced.calls))
+        raw, head, logits = traced.output(question.output)
+        trunk, follow = cut(traced.jaxpr, position, [raw, logits])
         classes = _classes(raw, logits, head)
-        target.check_classes(classes)
+        question.target.check_classes(classes)
 
         def step(flat: list[Tensor], *arrays: Tensor) -> dict[str, Tensor]:
             tapped, *passing = trunk(*flat)
 
             def totals(activations: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
                 outputs = _read(follow(activations, *passing), head)
-                answer = target(outputs.asked(score), arrays, self.xp)
+                answer = question.target(outputs.asked(question.score), arrays, self.xp)
                 scores = jnp.asarray(answer.scores, jnp.float32)
                 facts = {"outputs": outputs.raw, "probabilities": outputs.probabilities}
                 # The images of a batch do not meet, so the sum's gradient is each image's own.
                 return jnp.sum(scores, axis=0), {"scores": scores, "indices": answer.indices, **facts}
 
+            captured = {"activations": self._channels_last(path, tapped.astype(jnp.float32))}
+            if backward == "none":
+                return captured | totals(tapped)[1]
             if not depends(lambda activations: totals(activations)[0], tapped):
-                raise no_gradient(call.path)
+                raise no_gradient(path)
             facts: dict[str, Tensor]
-            asked, backward, facts = jax.vjp(totals, tapped, has_aux=True)
-            (gradients,) = jax.vmap(backward)(jnp.eye(asked.size, dtype=asked.dtype))
-            tapped_layer = self._layers[call.path]
-            return facts | {
-                "activations": self._channels_last(tapped_layer, tapped.astype(jnp.float32)),
-                "gradients": self._targets_second(tapped_layer, gradients.astype(jnp.float32)),
-            }
+            asked, pull_back, facts = jax.vjp(totals, tapped, has_aux=True)
+            (gradients,) = jax.vmap(pull_back)(jnp.eye(asked.size, dtype=asked.dtype))
+            return captured | facts | {"gradients": self._targets_second(path, gradients.astype(jnp.float32))}
 
-        return _Step(jax.jit(step), call.path, classes)
+        return _Step(jax.jit(step), path, classes)
 
 
 class _Step(NamedTuple):
@@ -168,8 +163,8 @@ class _Traced(NamedTuple):
         raw = self.jaxpr.jaxpr.outvars[position]
         return raw, *see_through(self.jaxpr.jaxpr, raw)
 
-    def position(self, call: LayerCall) -> int:
-        """Return the equation behind which the call's output can be had."""
+    def place(self, call: LayerCall) -> tuple[str, int]:
+        """Return the layer's path, and the equation behind which the call's output can be had."""
         name = _name(call)
         position = position_of(self.jaxpr.jaxpr, name, self.shapes[name])
         if position is None:
@@ -177,7 +172,7 @@ class _Traced(NamedTuple):
                 f"The layer {call.path!r} runs inside a loop, a branch, a vmap or a custom derivative of the network's "
                 "own, where its output cannot be reached. Give a layer outside of it."
             )
-        return position
+        return call.path, position
 
 
 class _Marker(Ear):

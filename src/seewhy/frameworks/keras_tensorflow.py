@@ -16,11 +16,11 @@ from numpy.typing import NDArray
 from seewhy.errors import LayerError, ModelError
 from seewhy.frameworks.base import Head, Outputs
 from seewhy.frameworks.keras import Ear, KerasFramework, listening, plain, undisturbed
-from seewhy.frameworks.layers import LayerCall, LayerChoice, check_tapped, no_gradient
+from seewhy.frameworks.layers import INPUT, LayerCall, LayerChoice, check_tapped, no_gradient
 from seewhy.frameworks.steps import Steps
 from seewhy.frameworks.structures import Inputs, image_count, map_leaves, network_failed, pick_output, shape_key
-from seewhy.targets import Target
-from seewhy.types import Capture, Score, Tensor
+from seewhy.targets import Question
+from seewhy.types import Backward, Capture, Tensor
 
 INLINE = (
     " Layers inside a tf.function of the network's own cannot be reached; under "
@@ -56,14 +56,12 @@ class KerasTensorflow(KerasFramework):
         key = ("predict", shape_key(inputs), output)
         return self._run(self._steps.get(key, lambda: self._trace_predict(inputs, output)), inputs)
 
-    def capture(
-        self, inputs: Inputs, layer: LayerChoice, target: Target, score: Score, output: int | str | None = None
-    ) -> Capture:
-        key = (shape_key(inputs), layer, target.key, score, output)
-        step = self._steps.get(key, lambda: self._trace_capture(inputs, layer, target, score, output))
-        target.check_classes(step.classes)
-        captured = self._run(step.function, inputs, *target.arrays(image_count(inputs)))
-        return Capture(**captured, layer=step.layer, xp=self.xp)
+    def capture(self, inputs: Inputs, layer: LayerChoice, question: Question, backward: Backward = "plain") -> Capture:
+        key = (shape_key(inputs), layer, question.key, backward)
+        step = self._steps.get(key, lambda: self._trace_capture(inputs, layer, question, backward))
+        question.target.check_classes(step.classes)
+        captured = self._run(step.function, inputs, *question.target.arrays(image_count(inputs)))
+        return Capture(**{"gradients": None} | captured, layer=step.layer, xp=self.xp)
 
     def _run(self, function: Any, inputs: Inputs, *arrays: Any) -> Any:
         try:
@@ -97,35 +95,36 @@ class KerasTensorflow(KerasFramework):
     def _trace_predict(self, inputs: Inputs, output: int | str | None) -> Any:
         return self._compile(lambda batch: _read(self._forward(batch), output).probabilities, inputs)
 
-    def _trace_capture(
-        self, inputs: Inputs, layer: LayerChoice, target: Target, score: Score, output: int | str | None
-    ) -> "_Step":
+    def _trace_capture(self, inputs: Inputs, layer: LayerChoice, question: Question, backward: Backward) -> "_Step":
         tape = tf.GradientTape(persistent=True, watch_accessed_variables=False)
         tap = _Tap(layer, tape)
-        layers = self._layers if layer.is_auto else {layer.path: self._layers[layer.path]}
         facts: dict[str, Any] = {}
 
         def step(batch: Inputs, *arrays: Tensor) -> dict[str, Tensor]:
-            with tape, listening(layers, tap.hear):
+            with tape, listening(self._heard_for(layer), tap.hear):
+                if layer.is_input:
+                    tap.take(INPUT, batch)
                 raw = self._forward(batch)
                 tap.check()
-                outputs = _read(raw, output)
-                target.check_classes(outputs.classes)
-                answer = target(outputs.asked(score), arrays, self.xp)
+                outputs = _read(raw, question.output)
+                question.target.check_classes(outputs.classes)
+                answer = question.target(outputs.asked(question.score), arrays, self.xp)
                 # The images of a batch do not meet, so the sum's gradient is each image's own.
                 totals = tf.reduce_sum(tf.cast(answer.scores, tf.float32), axis=0)
-            gradients = _gradients(tape, totals, tap)
             facts.update(layer=tap.path, classes=outputs.classes)
-            return {
-                "activations": self._channels_last(self._layers[tap.path], tf.cast(tap.output, tf.float32)),
-                "gradients": self._targets_second(self._layers[tap.path], tf.cast(gradients, tf.float32)),
+            captured = {
+                "activations": self._channels_last(tap.path, tf.cast(tap.output, tf.float32)),
                 "scores": tf.cast(answer.scores, tf.float32),
                 "indices": answer.indices,
                 "outputs": outputs.raw,
                 "probabilities": outputs.probabilities,
             }
+            if backward != "none":
+                gradients = tf.cast(_gradients(tape, totals, tap), tf.float32)
+                captured["gradients"] = self._targets_second(tap.path, gradients)
+            return captured
 
-        function = self._compile(step, inputs, target.arrays(image_count(inputs)))
+        function = self._compile(step, inputs, question.target.arrays(image_count(inputs)))
         return _Step(function, **facts)
 
 
@@ -153,13 +152,19 @@ class _Tap(Ear):
 
     def hear(self, path: str, layer: Any, output: Any) -> Any:
         if self.layer.admits(self.note(path, layer, output)):
-            self.path, self.output = path, output
-            self._tape.reset()
-            self._tape.watch(output)
+            self.take(path, output)
         return output
+
+    def take(self, path: str, output: Any) -> None:
+        """Start the tape anew at this output."""
+        self.path, self.output = path, output
+        self._tape.reset()
+        self._tape.watch(output)
 
     def check(self) -> None:
         """Raise LayerError unless there is an output to explain."""
+        if self.layer.is_input:
+            return
         check_tapped(self.layer, self.calls, INLINE)
         operations = self.output.graph.get_operations()
         later = operations[operations.index(self.output.op) :]

@@ -18,8 +18,8 @@ from seewhy.frameworks.steps import Steps
 from seewhy.frameworks.structures import Inputs, image_count, map_leaves, network_failed, shape_key
 from seewhy.frameworks.torch_functions import TorchFunctions
 from seewhy.frameworks.torch_tap import FAILURES, Tap, at_rest, off_device, read_outputs, without_autocast
-from seewhy.targets import Target
-from seewhy.types import Capture, Score, Tensor
+from seewhy.targets import Question
+from seewhy.types import Backward, Capture, Tensor
 
 
 @final
@@ -48,31 +48,28 @@ class KerasTorch(KerasFramework):
         with self._at_rest(), torch.no_grad(), without_autocast():
             return read_outputs(self._forward(inputs, functions), output, functions, self.xp).probabilities
 
-    def capture(
-        self, inputs: Inputs, layer: LayerChoice, target: Target, score: Score, output: int | str | None = None
-    ) -> Capture:
-        call = check_tapped(layer, self.calls(inputs))
+    def capture(self, inputs: Inputs, layer: LayerChoice, question: Question, backward: Backward = "plain") -> Capture:
         functions = TorchFunctions(is_recording=False)
-        tap, tapped = Tap(call, functions), self._layers[call.path]
+        tap = Tap(None if layer.is_input else check_tapped(layer, self.calls(inputs)), functions, backward)
         with self._at_rest(), torch.enable_grad():
-            with listening({call.path: tapped}, tap.hear):
-                raw = self._forward(inputs, functions)
+            with listening(tap.heard_of(self._layers), tap.hear):
+                raw = self._forward(inputs, functions, tap)
             tap.check()
             with without_autocast():
-                outputs = read_outputs(raw, output, functions, self.xp)
-                target.check_classes(outputs.classes)
-                arrays = [keras.ops.convert_to_tensor(each) for each in target.arrays(image_count(inputs))]
-                answer = target(outputs.asked(score), arrays, self.xp)
+                outputs = read_outputs(raw, question.output, functions, self.xp)
+                question.target.check_classes(outputs.classes)
+                arrays = [keras.ops.convert_to_tensor(each) for each in question.target.arrays(image_count(inputs))]
+                answer = question.target(outputs.asked(question.score), arrays, self.xp)
                 # The images of a batch do not meet, so the sum's gradient is each image's own.
-                gradients = tap.gradients(answer.scores.float().sum(dim=0)).float()
+                gradients = tap.gradients(answer.scores.float().sum(dim=0))
         return Capture(
-            activations=self._channels_last(tapped, tap.output.detach().float()),
-            gradients=self._targets_second(tapped, gradients),
+            activations=self._channels_last(tap.path, tap.output.detach().float()),
+            gradients=None if gradients is None else self._targets_second(tap.path, gradients.float()),
             scores=answer.scores.detach().float(),
             indices=answer.indices.to(torch.int32),
             outputs=outputs.raw,
             probabilities=None if outputs.probabilities is None else outputs.probabilities.detach(),
-            layer=call.path,
+            layer=tap.path,
             xp=self.xp,
         )
 
@@ -90,11 +87,11 @@ class KerasTorch(KerasFramework):
             self._forward(inputs, TorchFunctions())
         return tuple(ear.calls)
 
-    def _forward(self, inputs: Inputs, functions: TorchFunctions) -> Any:
+    def _forward(self, inputs: Inputs, functions: TorchFunctions, tap: Tap | None = None) -> Any:
         # Copied: a network may work on its input in place, and the array is the caller's.
         batch = map_leaves(lambda each: keras.ops.convert_to_tensor(np.array(each)), inputs)
         try:
             with functions, undisturbed(self._network):
-                return self._network(batch, training=False)
+                return self._network(batch if tap is None else tap.enter(batch), training=False)
         except FAILURES as error:
             raise network_failed(inputs, plain(error)) from error

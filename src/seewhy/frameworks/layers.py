@@ -7,6 +7,9 @@ from seewhy.errors import LayerError, NoGradientError, did_you_mean
 
 AUTO = "auto"
 
+INPUT = ""
+"""The path of what goes into the network, as if it were the first layer's output: no layer's is empty."""
+
 
 @dataclass(frozen=True)
 class LayerCall:
@@ -52,6 +55,11 @@ class LayerChoice:
     number: int | None = None
 
     @property
+    def is_input(self) -> bool:
+        """Whether no layer is meant, but what goes into the network."""
+        return self.path == INPUT
+
+    @property
     def is_auto(self) -> bool:
         """Whether the layer is still to be chosen, when the network runs."""
         return self.path == AUTO
@@ -95,6 +103,11 @@ def check_tapped(layer: LayerChoice, calls: Iterable[LayerCall], hint: str = "")
 
 def no_gradient(path: str) -> NoGradientError:
     """Say that the scores do not depend on the layer."""
+    if path == INPUT:
+        return NoGradientError(
+            "No gradient reaches the network's input: something in the network (a rounding, an argmax, stop_gradient) "
+            "cannot be differentiated. Use a method that needs no gradients, such as occlusion or rise."
+        )
     return NoGradientError(
         f"No gradient reaches the layer {path!r}: the scores do not depend on it, or something after it (a rounding, "
         "an argmax, stop_gradient) cannot be differentiated. Give a layer that the outputs are computed from."

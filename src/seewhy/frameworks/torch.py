@@ -26,8 +26,8 @@ from seewhy.frameworks.steps import Steps
 from seewhy.frameworks.structures import Inputs, check_arrays, image_count, map_leaves, network_failed, shape_key
 from seewhy.frameworks.torch_functions import TorchFunctions
 from seewhy.frameworks.torch_tap import FAILURES, Tap, at_rest, first_tensor, off_device, read_outputs, without_autocast
-from seewhy.targets import Target
-from seewhy.types import Capture, Score, Tensor
+from seewhy.targets import Question, Target
+from seewhy.types import Backward, Capture, Tensor
 
 Hear = Callable[[str, Any, Any], Any]
 """What is told of a call, by path, module and output; what it returns goes on in the output's place."""
@@ -84,30 +84,28 @@ class Torch(Framework):
             with without_autocast():
                 return read_outputs(raw, output, functions, self.xp).probabilities
 
-    def capture(
-        self, inputs: Inputs, layer: LayerChoice, target: Target, score: Score, output: int | str | None = None
-    ) -> Capture:
-        call = check_tapped(layer, self.calls(inputs))
+    def capture(self, inputs: Inputs, layer: LayerChoice, question: Question, backward: Backward = "plain") -> Capture:
         functions = TorchFunctions(is_recording=False)
-        tap = Tap(call, functions)
+        tap = Tap(None if layer.is_input else check_tapped(layer, self.calls(inputs)), functions, backward)
         with at_rest(self._network), torch.enable_grad():
-            with hearing({call.path: self._layers[call.path]}, tap.hear):
-                raw = self._forward(inputs, functions)
+            with hearing(tap.heard_of(self._layers), tap.hear):
+                raw = self._forward(inputs, functions, tap)
             tap.check()
             with without_autocast():
-                outputs = read_outputs(raw, output, functions, self.xp)
-                target.check_classes(outputs.classes)
-                answer = target(outputs.asked(score), self._arrays(target, inputs, outputs.raw.device), self.xp)
+                outputs = read_outputs(raw, question.output, functions, self.xp)
+                question.target.check_classes(outputs.classes)
+                arrays = self._arrays(question.target, inputs, outputs.raw.device)
+                answer = question.target(outputs.asked(question.score), arrays, self.xp)
                 # The images of a batch do not meet, so the sum's gradient is each image's own.
                 gradients = tap.gradients(answer.scores.float().sum(dim=0))
         return Capture(
             activations=tap.output.detach().float().movedim(1, -1),
-            gradients=gradients.float().swapaxes(0, 1).movedim(2, -1),
+            gradients=None if gradients is None else gradients.float().swapaxes(0, 1).movedim(2, -1),
             scores=answer.scores.detach().float(),
             indices=answer.indices.to(torch.int32),
             outputs=outputs.raw,
             probabilities=None if outputs.probabilities is None else outputs.probabilities.detach(),
-            layer=call.path,
+            layer=tap.path,
             xp=self.xp,
         )
 
@@ -121,10 +119,11 @@ class Torch(Framework):
             self._forward(inputs, TorchFunctions())
         return tuple(ear.calls)
 
-    def _forward(self, inputs: Inputs, functions: TorchFunctions) -> Any:
+    def _forward(self, inputs: Inputs, functions: TorchFunctions, tap: Tap | None = None) -> Any:
         batch = map_leaves(self._to_tensor, inputs)
         try:
             with functions:
+                batch = batch if tap is None else tap.enter(batch)
                 if isinstance(batch, dict):
                     return self._network(**batch)
                 return self._network(*batch) if isinstance(batch, list) else self._network(batch)

@@ -10,10 +10,10 @@ import torch
 
 from seewhy.errors import LayerError, ModelError
 from seewhy.frameworks.base import Outputs
-from seewhy.frameworks.layers import LayerCall, no_gradient
+from seewhy.frameworks.layers import INPUT, LayerCall, no_gradient
 from seewhy.frameworks.structures import pick_output
 from seewhy.frameworks.torch_functions import TorchFunctions
-from seewhy.types import Namespace, Tensor
+from seewhy.types import Backward, Namespace, Tensor
 
 ONE_RUN = threading.RLock()
 """Held while a network is at rest: two threads must not put on and take off each other's hooks and modes."""
@@ -26,13 +26,28 @@ FAILURES = (RuntimeError, ValueError, TypeError, IndexError, AssertionError)
 
 
 class Tap:
-    """Makes the output of one call of one layer the only thing that is differentiated."""
+    """Makes the output of one call of one layer the only thing that is differentiated; or the network's input.
 
-    def __init__(self, call: LayerCall, functions: TorchFunctions) -> None:
-        self.path = call.path
+    Args:
+        call: The call; None taps the input.
+        functions: Begins to record there.
+        backward: How the gradients are taken; with "none" nothing is recorded.
+    """
+
+    def __init__(self, call: LayerCall | None, functions: TorchFunctions, backward: Backward) -> None:
+        self.path = INPUT if call is None else call.path
         self.output: Any = None
-        self._left = call.number
+        self._left = 1 if call is None else call.number
         self._functions = functions
+        self._backward_kind = backward
+
+    def heard_of(self, layers: dict[str, Any]) -> dict[str, Any]:
+        """Return the one of all layers whose calls have to be heard; none for the input."""
+        return {} if self.path == INPUT else {self.path: layers[self.path]}
+
+    def enter(self, batch: Any) -> Any:
+        """Return the batch that goes into the network: what was tapped, if that is the input."""
+        return self.hear(INPUT, None, batch) if self.path == INPUT else batch
 
     def hear(self, path: str, layer: Any, output: Any) -> Any:
         """Cut the network at the call that is meant, and have everything after it recorded."""
@@ -41,7 +56,10 @@ class Tap:
             return output
         # Two copies: one the network cannot reach, for it may hold the layer's output in other places and write over
         # it; and one to go on in the output's place, on which even the next layer may work in place.
-        self.output = output.detach().clone().requires_grad_()
+        self.output = output.detach().clone()
+        if self._backward_kind == "none":
+            return output
+        self.output.requires_grad_()
         self._functions.is_recording = True
         torch.set_grad_enabled(True)
         return self.output.clone()
@@ -54,8 +72,13 @@ class Tap:
                 "depends on its input. Give a layer that is always called."
             )
 
-    def gradients(self, totals: Tensor) -> Tensor:
-        """Differentiate every total (T,) by the tapped output, giving (T, N, ...) in the layer's own layout."""
+    def gradients(self, totals: Tensor) -> Tensor | None:
+        """Differentiate every total (T,) by the tapped output, giving (T, N, ...) in the layer's own layout.
+
+        None where nothing was to be recorded.
+        """
+        if self._backward_kind == "none":
+            return None
         if not totals.requires_grad:
             raise no_gradient(self.path)
         count = len(totals)

@@ -4,9 +4,9 @@ from seewhy.types import Capture, Tensor
 
 
 def gradcam(capture: Capture) -> Tensor:
-    """Weight each channel by its mean gradient, add the channels up, keep what speaks for the target.
+    """Weight each channel by its mean gradient, and add the channels up.
 
-    Equations 1 and 2 of the paper, with Z the number of positions in `*space`:
+    Equations 1 and 2 of the paper, with Z the number of positions in `*space`; what is negative is cut off later:
 
         alpha_k^c = 1/Z sum_ij dy^c/dA^k_ij
         L^c = ReLU(sum_k alpha_k^c A^k)
@@ -17,5 +17,4 @@ def gradcam(capture: Capture) -> Tensor:
     xp = capture.xp
     space = tuple(range(2, len(capture.gradients.shape) - 1))
     weights = xp.mean(capture.gradients, axis=space)
-    evidence = xp.einsum("ntk,n...k->nt...", weights, capture.activations)
-    return xp.where(evidence < 0, xp.zeros_like(evidence), evidence)  # this way round, NaN stays to be seen
+    return xp.einsum("ntk,n...k->nt...", weights, capture.activations)

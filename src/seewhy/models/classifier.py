@@ -80,7 +80,7 @@ class Classifier:
         shape = self.framework.input_shape()
         size: tuple[int | None, ...] = ()
         if _is_picture(shape):
-            size = shape[2:] if self._channels_first else shape[1:3]
+            size = shape[2:] if self.framework.channels_first else shape[1:3]
         if not size or size[0] is None or size[1] is None:
             raise ModelError(
                 f"The network {self.name!r} does not say what size of picture it takes (its input shape is {shape}). "
@@ -103,7 +103,7 @@ class Classifier:
             ModelError: The size of the input is not known.
         """
         preprocessing = self.preprocessing or Preprocessing(size=self.input_size, finish=self._finish)
-        if self._channels_first:
+        if self.framework.channels_first:
             preprocessing = dataclasses.replace(preprocessing, channels_first=True)
         return preprocessing([read(image) for image in images])
 
@@ -187,12 +187,6 @@ class Classifier:
         write_atomically(path, lambda file: keras_file.save_network(self.network, file))
         write_atomically(sidecar.path_beside(path), lambda file: file.write(beside))
         return path
-
-    @property
-    def _channels_first(self) -> bool:
-        """Whether the network takes (N, 3, h, w): as its framework says, or the one axis of size 3 of its input."""
-        shape = self.framework.input_shape()
-        return self.framework.channels_first or (_is_picture(shape) and shape[1] == 3 and shape[3] != 3)
 
     def _sidecar(self) -> Sidecar:
         given = self.preprocessing

@@ -1,0 +1,79 @@
+"""What a method is: a function from what was captured to heatmaps, and what that function needs."""
+
+import inspect
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Literal, Protocol
+
+from seewhy.types import Backward, Capture, FloatArray, Tensor
+
+Place = Literal["layer", "input"]
+"""Where the network is tapped: at the layer that is explained, or at its own input."""
+
+
+class Again(Protocol):
+    """The network, and the question of one image, to be asked of variations of that image. All arrays are NumPy's.
+
+    Variations are taken a few at a time, as they come, so a generator of thousands needs no more memory than those few.
+    """
+
+    @property
+    def inputs(self) -> FloatArray:
+        """float32 (*space, C), the image as the network is given it, channels last."""
+
+    def scores(self, variations: Iterable[FloatArray], count: int) -> FloatArray:
+        """Score `count` variations of the input, each (*space, C), giving (count, T)."""
+
+    def head_scores(self, variations: Iterable[FloatArray], count: int) -> FloatArray:
+        """Score `count` variations of the layer's activations, each (*space, K), giving (count, T).
+
+        Only what follows the layer is run; what passes by it stays what it was.
+        """
+
+    def captures(
+        self, variations: Iterable[FloatArray], count: int, *, at: Place = "layer", backward: Backward = "plain"
+    ) -> Iterable[Capture]:
+        """Run `count` variations of the input, each (*space, C), and yield what each left, as captures of N = 1."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """A row of the table.
+
+    Attributes:
+        name: What a caller says.
+        title: What a figure says.
+        paper: Where it comes from.
+        summary: What it does, in a line.
+        cost: What it runs, beyond the one forward pass, in a few words.
+        function: A capture to evidence (N, T, *space): what speaks for the target is positive, what speaks against it
+            negative. Of a method that runs the network again: a capture of one image, of NumPy arrays, and `Again`.
+        at: Where the network is tapped.
+        backward: How the gradients are taken.
+        reruns: Whether the function runs the network again.
+    """
+
+    name: str
+    title: str
+    paper: str
+    summary: str
+    cost: str
+    function: Callable[..., Tensor]
+    at: Place = "layer"
+    backward: Backward = "plain"
+    reruns: bool = False
+
+    @property
+    def resolution(self) -> str:
+        """Whose resolution the heatmaps have."""
+        return self.at
+
+    def __call__(self, capture: Capture, *again: Again) -> Tensor:
+        """Make evidence (N, T, *space) of a capture."""
+        return self.function(capture, *again)
+
+
+def options(function: Callable[..., Any]) -> dict[str, Any]:
+    """Return the options of a method's function, which are its keyword-only parameters, and their defaults."""
+    parameters = inspect.signature(function).parameters.values()
+    return {each.name: each.default for each in parameters if each.kind is inspect.Parameter.KEYWORD_ONLY}

@@ -1,0 +1,129 @@
+"""Running a network again on variations of one image, for the methods that ask for it."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any, NamedTuple, final
+
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+
+from seewhy.frameworks import Framework, LayerChoice
+from seewhy.frameworks.layers import INPUT
+from seewhy.methods import Method
+from seewhy.methods.method import Place
+from seewhy.targets import Question
+from seewhy.types import Backward, Capture, FloatArray
+
+
+def rerun(method: Method, runs: "Runs", capture: Capture) -> FloatArray:
+    """Apply a method that runs the network again, image by image.
+
+    Args:
+        method: One whose `reruns` is true.
+        runs: How the network is run.
+        capture: What the first run of the batch left.
+
+    Returns:
+        Evidence, float32 (N, T, *space).
+    """
+    capture = _in_numpy(runs.framework, capture)
+    settled = replace(runs.question, target=runs.question.target.settled(capture.indices))
+    return np.concatenate(
+        [
+            method(_row(capture, row), replace(runs, batch=runs.batch[row : row + 1], question=settled.of_image(row)))
+            for row in range(len(runs.batch))
+        ]
+    )
+
+
+@final
+@dataclass(frozen=True)
+class Runs:
+    """What `methods.Again` asks for, of a batch of one image.
+
+    Attributes:
+        framework: Runs the network.
+        batch: float32 (1, ...), as the network takes it.
+        layer: The layer that is explained.
+        question: What the image is asked.
+        batch_size: How many variations go through the network at once.
+        title: What is shown beside the progress; None shows none.
+    """
+
+    framework: Framework
+    batch: FloatArray
+    layer: LayerChoice
+    question: Question
+    batch_size: int
+    title: str | None = None
+
+    @property
+    def inputs(self) -> FloatArray:
+        """The image, (*space, C)."""
+        return np.moveaxis(self.batch[0], 0, -1) if self.framework.channels_first else self.batch[0]
+
+    def scores(self, variations: Iterable[FloatArray], count: int) -> FloatArray:
+        """Score `count` variations of the input, giving (count, T)."""
+        runs = self._captures(variations, count, LayerChoice(INPUT), "none")
+        return np.concatenate([self.framework.to_numpy(capture.scores)[:real] for capture, real in runs])
+
+    def head_scores(self, variations: Iterable[FloatArray], count: int) -> FloatArray:
+        """Score `count` variations of the layer's activations, giving (count, T)."""
+        head = self.framework.branch(self.batch, self.layer, self.question)
+        batches = self._batches(variations, count)
+        return np.concatenate([self.framework.to_numpy(head(batch.values))[: batch.real] for batch in batches])
+
+    def captures(
+        self, variations: Iterable[FloatArray], count: int, *, at: Place = "layer", backward: Backward = "plain"
+    ) -> Iterator[Capture]:
+        """Run `count` variations of the input, and yield what each left."""
+        layer = self.layer if at == "layer" else LayerChoice(INPUT)
+        for capture, real in self._captures(variations, count, layer, backward):
+            rows = _in_numpy(self.framework, capture)
+            yield from (_row(rows, row) for row in range(real))
+
+    def _captures(
+        self, variations: Iterable[FloatArray], count: int, layer: LayerChoice, backward: Backward
+    ) -> Iterator[tuple[Capture, int]]:
+        for values, real in self._batches(variations, count):
+            inputs = np.moveaxis(values, -1, 1) if self.framework.channels_first else values
+            inputs = self.framework.check_inputs(inputs)
+            yield self.framework.capture(inputs, layer, self.question, backward), real
+
+    def _batches(self, variations: Iterable[FloatArray], count: int) -> Iterator["_Batch"]:
+        """Yield batches that are all of one size, for which alone a network need be compiled."""
+        if self.title is not None:
+            variations = track(variations, self.title, count, console=Console(stderr=True), transient=True)
+        variations = iter(variations)
+        size = min(self.batch_size, count)
+        while some := list(islice(variations, size)):
+            padding = [some[-1]] * (size - len(some))
+            yield _Batch(np.stack([*some, *padding]).astype(np.float32), len(some))
+
+
+class _Batch(NamedTuple):
+    """Variations (batch_size, ...), of which the first `real` count."""
+
+    values: FloatArray
+    real: int
+
+
+PARTS = ("activations", "gradients", "scores", "indices", "outputs", "probabilities")
+"""What of a capture is of tensors."""
+
+
+def _in_numpy(framework: Framework, capture: Capture) -> Capture:
+    return _each(capture, framework.to_numpy, xp=np)
+
+
+def _row(capture: Capture, row: int) -> Capture:
+    """Return one image's part of a capture, as a batch of one."""
+    return _each(capture, lambda array: array[row : row + 1])
+
+
+def _each(capture: Capture, function: Callable[[Any], Any], **changes: Any) -> Capture:
+    parts: dict[str, Any] = {name: getattr(capture, name) for name in PARTS}
+    changes |= {name: None if part is None else function(part) for name, part in parts.items()}
+    return replace(capture, **changes)
