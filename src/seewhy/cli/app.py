@@ -89,7 +89,19 @@ def explain(
     targets: Annotated[
         str, typer.Option(help="What to ask: top-3; or classes by name, index or wnid, with commas between: tabby,285.")
     ] = "top-1",
-    method: Annotated[str, typer.Option(help="A name that 'seewhy methods' lists.")] = "gradcam",
+    method: Annotated[
+        str,
+        typer.Option(
+            help="A name that 'seewhy methods' lists. Several, with commas between, are drawn in one grid: methods x "
+            "targets."
+        ),
+    ] = "gradcam",
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="NAME=VALUE", help="An option of the method, such as masks=8000; may be repeated."
+        ),
+    ] = None,
     layer: Annotated[
         str,
         typer.Option(
@@ -121,6 +133,7 @@ def explain(
     could not be read, explained or written; the other pictures are done all the same.
     """
     from seewhy.cli.explain import Request, run
+    from seewhy.cli.method_options import chosen
     from seewhy.cli.sources import ModelRequest
 
     run(
@@ -128,7 +141,7 @@ def explain(
             images=tuple(images),
             model=ModelRequest(model, weights.value, trust),
             targets=[part.strip() for part in targets.split(",") if part.strip()],
-            method=method,
+            methods=chosen(method, settings or []),
             layer=layer,
             score=score.value,
             alpha=alpha,
@@ -164,7 +177,7 @@ def models() -> None:
 
 @app.command()
 def methods() -> None:
-    """List the methods."""
+    """List the methods: what each needs and costs, and whose resolution its maps have."""
     from seewhy.cli.lists import print_methods
 
     print_methods()

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from seewhy.comparison import Comparison
 from seewhy.errors import OutputError
 from seewhy.explanation import PICTURE_SUFFIXES, Explanation, FigureKind
 
@@ -33,21 +34,51 @@ class Files:
         self._stems: set[str] = set()
 
     def write(
-        self, explanation: Explanation, image: Path, kind: FigureKind | None, alpha: float, colormap: str
+        self, explanations: Sequence[Explanation], image: Path, kind: FigureKind | None, alpha: float, colormap: str
+    ) -> list[list[str]]:
+        """Write one picture's explanations, one for each method, in every format.
+
+        Several methods share one picture, their comparison.
+
+        Returns:
+            The paths of each explanation's files.
+        """
+        if len(explanations) == 1:
+            return [self._write_one(explanations[0], image, self._suffixes, kind, alpha, colormap)]
+        pictures = [suffix for suffix in self._suffixes if suffix in PICTURE_SUFFIXES]
+        others = [suffix for suffix in self._suffixes if suffix not in PICTURE_SUFFIXES]
+        written = [self._write_one(each, image, others, kind, alpha, colormap) for each in explanations]
+        stem = self._new_stem("_".join([image.stem, *(each.method for each in explanations)]))
+        for suffix in pictures:
+            path = self._free(stem + suffix)
+            Comparison(tuple(explanations)).save(path, alpha=alpha, colormap=colormap)
+            written = [[str(path), *each] for each in written]
+        return written
+
+    def _write_one(
+        self,
+        explanation: Explanation,
+        image: Path,
+        suffixes: Sequence[str],
+        kind: FigureKind | None,
+        alpha: float,
+        colormap: str,
     ) -> list[str]:
-        """Write one explanation in every format, and return the paths."""
         stem = self._new_stem(f"{image.stem}_{explanation.method}")
         written = []
-        for suffix in self._suffixes:
+        for suffix in suffixes:
             for name, target in _parts(stem, suffix, explanation, kind):
-                path = self._folder / name
-                if os.path.realpath(path) in self._inputs:
-                    raise OutputError(
-                        f"{path} is one of the pictures explained, and is not written over. Change --out."
-                    )
+                path = self._free(name)
                 explanation.save(path, kind, target=target, alpha=alpha, colormap=colormap)
                 written.append(str(path))
         return written
+
+    def _free(self, name: str) -> Path:
+        """Return the path of a file to write, unless it is one of the pictures explained."""
+        path = self._folder / name
+        if os.path.realpath(path) in self._inputs:
+            raise OutputError(f"{path} is one of the pictures explained, and is not written over. Change --out.")
+        return path
 
     def _new_stem(self, wanted: str) -> str:
         stem, number = wanted, 1

@@ -53,11 +53,22 @@ def print_models() -> None:
 
 
 def print_methods() -> None:
-    """Print the table of methods."""
-    table = _table("method", "name", "paper", "what it shows")
-    for method in METHODS.values():
-        table.add_row(method.name, method.title, method.paper, method.summary)
-    Console().print(table)
+    """Print the tables of methods, by what their evidence comes from."""
+    console = Console()
+    for family in dict.fromkeys(method.family for method in METHODS.values()):
+        table = _table("method", "what it shows", "runs", "maps", "paper")
+        table.title, table.title_justify = family.capitalize(), "left"
+        table.columns[0].no_wrap = True
+        for method in METHODS.values():
+            if method.family == family:
+                table.add_row(method.name, method.summary, method.cost, method.resolution, method.paper)
+        console.print(table)
+    console.print(
+        "runs: beside the one forward pass that every method begins with; T: the targets asked for, K: the layer's "
+        "channels, head: what follows the layer. maps: whether they have the resolution of the layer or of the "
+        "network's input. paper: on arXiv, but for those with a name.",
+        markup=False,
+    )
 
 
 def _why_not(call: LayerCall) -> str:

@@ -15,17 +15,17 @@ METHODS = {
         Method(
             name="gradcam",
             title="Grad-CAM",
-            paper="arXiv 1610.02391",
+            paper="1610.02391",
             summary="channels weighted by their mean gradient; the usual choice",
-            cost="T backward through the head",
+            cost="T head backwards",
             function=gradcam,
         ),
         Method(
             name="hirescam",
             title="HiResCAM",
-            paper="arXiv 2011.08891",
+            paper="2011.08891",
             summary="each activation times its own gradient; shows only places the score rises with",
-            cost="T backward through the head",
+            cost="T head backwards",
             function=hirescam,
         ),
     )
