@@ -121,10 +121,9 @@ class KerasJax(KerasFramework):
             facts: dict[str, Tensor]
             asked, backward, facts = jax.vjp(totals, tapped, has_aux=True)
             (gradients,) = jax.vmap(backward)(jnp.eye(asked.size, dtype=asked.dtype))
-            tapped_layer = self._layers[call.path]
             return facts | {
-                "activations": self._channels_last(tapped_layer, tapped.astype(jnp.float32)),
-                "gradients": self._targets_second(tapped_layer, gradients.astype(jnp.float32)),
+                "activations": self._channels_last(call, tapped.astype(jnp.float32)),
+                "gradients": self._targets_second(call, gradients.astype(jnp.float32)),
             }
 
         return _Step(jax.jit(step), call.path, classes)
@@ -187,13 +186,13 @@ class _Marker(Ear):
         super().__init__()
         self.shapes: dict[str, tuple[int, ...]] = {}
 
-    def hear(self, path: str, layer: Any, output: Any) -> Any:
-        call = self.note(path, layer, output)
+    def hear(self, path: str, layer: Any, output: Any, given: Any) -> Any:
+        call = self.note(path, layer, output, given)
         if not call.has_space:
             return output
         marked = mark(output, _name(call))
         self.shapes[_name(call)] = tuple(marked.shape)
-        self._outputs[id(marked)] = marked  # a layer that hands it on is given the marked one
+        self.remember(marked, call)  # a layer that hands it on is given the marked one
         return marked
 
 

@@ -102,11 +102,11 @@ class KerasTensorflow(KerasFramework):
     ) -> "_Step":
         tape = tf.GradientTape(persistent=True, watch_accessed_variables=False)
         tap = _Tap(layer, tape)
-        layers = self._layers if layer.is_auto else {layer.path: self._layers[layer.path]}
         facts: dict[str, Any] = {}
 
         def step(batch: Inputs, *arrays: Tensor) -> dict[str, Tensor]:
-            with tape, listening(layers, tap.hear):
+            # To all layers, whichever is meant: how it lays its output out may have been said by one before it.
+            with tape, listening(self._layers, tap.hear):
                 raw = self._forward(batch)
                 tap.check()
                 outputs = _read(raw, output)
@@ -117,8 +117,8 @@ class KerasTensorflow(KerasFramework):
             gradients = _gradients(tape, totals, tap)
             facts.update(layer=tap.path, classes=outputs.classes)
             return {
-                "activations": self._channels_last(self._layers[tap.path], tf.cast(tap.output, tf.float32)),
-                "gradients": self._targets_second(self._layers[tap.path], tf.cast(gradients, tf.float32)),
+                "activations": self._channels_last(tap.call, tf.cast(tap.output, tf.float32)),
+                "gradients": self._targets_second(tap.call, tf.cast(gradients, tf.float32)),
                 "scores": tf.cast(answer.scores, tf.float32),
                 "indices": answer.indices,
                 "outputs": outputs.raw,
@@ -148,12 +148,14 @@ class _Tap(Ear):
         super().__init__()
         self.layer = layer
         self.path = layer.path
+        self.call: Any = None
         self.output: Any = None
         self._tape = tape
 
-    def hear(self, path: str, layer: Any, output: Any) -> Any:
-        if self.layer.admits(self.note(path, layer, output)):
-            self.path, self.output = path, output
+    def hear(self, path: str, layer: Any, output: Any, given: Any) -> Any:
+        call = self.note(path, layer, output, given)
+        if self.layer.admits(call):
+            self.path, self.call, self.output = path, call, output
             self._tape.reset()
             self._tape.watch(output)
         return output

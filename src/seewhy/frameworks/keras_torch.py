@@ -53,9 +53,9 @@ class KerasTorch(KerasFramework):
     ) -> Capture:
         call = check_tapped(layer, self.calls(inputs))
         functions = TorchFunctions(is_recording=False)
-        tap, tapped = Tap(call, functions), self._layers[call.path]
+        tap = Tap(call, functions)
         with self._at_rest(), torch.enable_grad():
-            with listening({call.path: tapped}, tap.hear):
+            with listening({call.path: self._layers[call.path]}, tap.hear):
                 raw = self._forward(inputs, functions)
             tap.check()
             with without_autocast():
@@ -66,8 +66,8 @@ class KerasTorch(KerasFramework):
                 # The images of a batch do not meet, so the sum's gradient is each image's own.
                 gradients = tap.gradients(answer.scores.float().sum(dim=0)).float()
         return Capture(
-            activations=self._channels_last(tapped, tap.output.detach().float()),
-            gradients=self._targets_second(tapped, gradients),
+            activations=self._channels_last(call, tap.output.detach().float()),
+            gradients=self._targets_second(call, gradients),
             scores=answer.scores.detach().float(),
             indices=answer.indices.to(torch.int32),
             outputs=outputs.raw,

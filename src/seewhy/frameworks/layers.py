@@ -19,6 +19,7 @@ class LayerCall:
         is_pooling: The layer only pools.
         is_handed_on: The output is another layer's, handed on: a model around its last layer, dropout at rest.
         number: Which call of the layer, counted from 1.
+        channels_first: The layer itself lays its output out as (N, K, *space).
     """
 
     path: str
@@ -27,6 +28,7 @@ class LayerCall:
     is_pooling: bool
     is_handed_on: bool
     number: int
+    channels_first: bool = False
 
     @property
     def has_space(self) -> bool:

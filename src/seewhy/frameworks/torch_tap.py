@@ -34,7 +34,7 @@ class Tap:
         self._left = call.number
         self._functions = functions
 
-    def hear(self, path: str, layer: Any, output: Any) -> Any:
+    def hear(self, path: str, layer: Any, output: Any, *_: Any) -> Any:
         """Cut the network at the call that is meant, and have everything after it recorded."""
         self._left -= 1
         if self._left:
