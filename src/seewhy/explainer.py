@@ -5,6 +5,7 @@ explanations. Placing a heatmap on its picture and drawing it are the explanatio
 """
 
 import os
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from seewhy import methods
-from seewhy.errors import InputError, LayerError, NetworkError, OptionError, TargetError
+from seewhy.errors import InputError, LayerError, NetworkError, OptionError, SeewhyWarning, TargetError
 from seewhy.explanation import Explanation, Heatmaps, TargetResult
 from seewhy.frameworks import LayerCall
 from seewhy.frameworks.layers import AUTO
@@ -60,6 +61,7 @@ class Explainer:
             raise OptionError(f"Unknown score {score!r}; expected 'logit' or 'probability'.")
         self.score: Score = score
         self.output = output
+        self._is_hint_due = True
 
     def explain(
         self, images: Iterable[ImageLike], targets: Any = "top-1", *, batch_size: int = BATCH_SIZE
@@ -110,6 +112,7 @@ class Explainer:
             TargetError, LayerError, NetworkError: What was asked cannot be answered; the message says why.
         """
         inputs = self.framework.check_inputs(inputs)
+        self._hint(inputs)
         target = self._resolve(targets, image_count(inputs))
         capture = self.framework.capture(inputs, self.layer, target, self.score, self.output)
         self._check(capture, image_count(inputs))
@@ -146,6 +149,12 @@ class Explainer:
                 ids=self.classifier.class_names.ids if self.classifier.class_names is not None else None,
                 source=os.fspath(image) if isinstance(image, (str, os.PathLike)) else None,
             )
+
+    def _hint(self, inputs: Any) -> None:
+        """Warn, once, of pixels that nobody said how the network takes."""
+        if self._is_hint_due and (hint := self.classifier.preprocessing_hint(inputs)) is not None:
+            self._is_hint_due = False
+            warnings.warn(hint, SeewhyWarning, stacklevel=3)
 
     def _resolve(self, spec: Any, images: int) -> Target:
         target = resolve(spec, self.classifier.find_class)

@@ -4,7 +4,7 @@ import os
 import sys
 
 from seewhy.cli.app import app
-from seewhy.cli.terminal import print_error
+from seewhy.cli.terminal import print_error, showing_hints
 from seewhy.errors import SeewhyError
 
 
@@ -12,7 +12,8 @@ def main() -> None:
     """Run the command line. What SeeWhy raises becomes a message and an exit code, never a traceback."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
-        app()
+        with showing_hints():
+            app()
     except SeewhyError as error:
         print_error(error)
         sys.exit(error.exit_code)

@@ -13,13 +13,18 @@ import keras
 from seewhy.frameworks.base import Framework
 from seewhy.frameworks.keras_layouts import said_channels_first, taken_channels_first, tensors
 from seewhy.frameworks.layers import LayerCall
-from seewhy.frameworks.structures import map_leaves
+from seewhy.frameworks.structures import Inputs, map_leaves
 from seewhy.types import Tensor
 
 Hear = Callable[[str, Any, Any, Any], Any]
 """What is told of a call, by path, layer, output and arguments; what it returns goes on in the output's place."""
 
 POOLING = tuple(kind for name, kind in vars(keras.layers).items() if "Pooling" in name and isinstance(kind, type))
+
+CONVOLUTIONS = tuple(kind for name, kind in vars(keras.layers).items() if "Conv" in name and isinstance(kind, type))
+
+UNSCALING = (keras.layers.InputLayer, keras.layers.ZeroPadding2D, keras.layers.RandomFlip, keras.layers.RandomRotation)
+"""Layers that leave the values of a picture what they are."""
 
 ONE_LISTENER = threading.RLock()
 """Held while any network is listened to: two threads must not put on and take off each other's interception."""
@@ -46,6 +51,9 @@ class KerasFramework(Framework):
             return None
         structure = getattr(self._network, "_inputs_struct", self._network.inputs[0])
         return map_leaves(lambda each: tuple(each.shape), structure)
+
+    def is_unscaled(self, inputs: Inputs) -> bool:
+        return isinstance(self.input_shape(), tuple) and _begins_with_convolution(self._network)
 
     def _channels_last(self, call: LayerCall, tensor: Tensor) -> Tensor:
         """Return a call's output (N, *space, K), however the layer lays it out."""
@@ -191,6 +199,19 @@ def undisturbed(network: Any) -> Iterator[None]:
         for layer, kept, ids in losses:  # a call clears them, even where it notes none of its own
             layer._losses[:] = kept
             layer._loss_ids.update(ids)
+
+
+def _begins_with_convolution(network: Any) -> bool:
+    """Whether only layers that leave values as they are come before the first convolution.
+
+    False for a subclassed network too: what its own `call` does cannot be told.
+    """
+    if not type(network).__module__.startswith("keras."):
+        return False
+    # A functional network lists also operations that are no layers, such as a division by 255.
+    operations = network.layers if isinstance(network, keras.Sequential) else getattr(network, "operations", [])
+    first = next((each for each in operations if not isinstance(each, UNSCALING)), None)
+    return isinstance(first, CONVOLUTIONS) or (isinstance(first, keras.Model) and _begins_with_convolution(first))
 
 
 def plain(error: Exception) -> str:

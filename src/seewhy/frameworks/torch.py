@@ -34,6 +34,8 @@ Hear = Callable[[str, Any, Any], Any]
 
 POOLING = tuple(kind for name, kind in vars(torch.nn).items() if "Pool" in name and isinstance(kind, type))
 
+CONVOLUTIONS = (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)
+
 WRAPPERS = (torch.nn.DataParallel, torch.nn.parallel.DistributedDataParallel)
 """Modules that only run another, their `module`."""
 
@@ -110,6 +112,18 @@ class Torch(Framework):
             layer=call.path,
             xp=self.xp,
         )
+
+    def is_unscaled(self, inputs: Inputs) -> bool:
+        """Run the network, and see what its first convolution is given."""
+        if isinstance(inputs, (list, dict)):
+            return False
+        given: list[Any] = []
+        with at_rest(self._network), torch.no_grad(), ExitStack() as restore:
+            for layer in self._layers.values():
+                if isinstance(layer, CONVOLUTIONS):
+                    restore.callback(layer.register_forward_pre_hook(lambda _, args: given.append(args[0])).remove)
+            self._forward(inputs, TorchFunctions())
+            return bool(given) and torch.equal(given[0], self._to_tensor(inputs))
 
     def apply(self, method: Callable[[Capture], Tensor], capture: Capture) -> Tensor:
         with torch.no_grad(), without_autocast():
