@@ -85,8 +85,8 @@ class Explainer:
             raise InputError(f"Explainer.explain takes a list of pictures; given {images!r}. Give [{images!r}].")
         if isinstance(images, np.ndarray) and images.ndim < 4:
             raise InputError(f"Explainer.explain takes a list of pictures; given an array {images.shape}. Give [it].")
-        if batch_size < 1:
-            raise OptionError(f"batch_size is {batch_size}; expected 1 or more.")
+        if not isinstance(batch_size, int) or batch_size < 1:
+            raise OptionError(f"batch_size is {batch_size!r}; expected 1 or more.")
         images = list(images)
         target = self._resolve(targets, len(images))
         return [

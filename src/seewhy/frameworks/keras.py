@@ -13,7 +13,7 @@ import keras
 from seewhy.frameworks.base import Framework
 from seewhy.frameworks.keras_layouts import said_channels_first, taken_channels_first, tensors
 from seewhy.frameworks.layers import LayerCall
-from seewhy.frameworks.structures import Inputs, map_leaves
+from seewhy.frameworks.structures import Inputs, map_leaves, said
 from seewhy.types import Tensor
 
 Hear = Callable[[str, Any, Any, Any], Any]
@@ -216,7 +216,7 @@ def _begins_with_convolution(network: Any) -> bool:
 
 def plain(error: Exception) -> str:
     """Return a message without the terminal colours that Keras puts into it."""
-    return re.sub(r"\x1b\[[0-9;]*m", "", str(error))
+    return re.sub(r"\x1b\[[0-9;]*m", "", said(error))
 
 
 def _has_axes(output: Any) -> bool:

@@ -23,11 +23,19 @@ from seewhy.frameworks.jaxprs import cut, depends, mark, position_of, run, trace
 from seewhy.frameworks.keras import Ear, KerasFramework, listening, plain, undisturbed
 from seewhy.frameworks.layers import LayerCall, LayerChoice, check_tapped, no_gradient
 from seewhy.frameworks.steps import Steps
-from seewhy.frameworks.structures import Inputs, image_count, leaves, map_leaves, network_failed, pick_output
+from seewhy.frameworks.structures import (
+    Inputs,
+    image_count,
+    is_our_own,
+    leaves,
+    map_leaves,
+    network_failed,
+    pick_output,
+)
 from seewhy.targets import Target
 from seewhy.types import Capture, Score, Tensor
 
-FAILURES = (ValueError, TypeError, RuntimeError)
+FAILURES = (ValueError, TypeError, RuntimeError, LookupError, AttributeError, ArithmeticError)
 """What Keras and JAX raise when a network cannot run on its input."""
 
 
@@ -84,9 +92,9 @@ class KerasJax(KerasFramework):
 
         try:
             jaxpr = trace(forward, [variable.value for variable in variables], inputs)
-        except (*FAILURES, AttributeError) as error:
+        except FAILURES as error:
             untraceable = _untraceable(error)
-            if untraceable is None and isinstance(error, AttributeError):
+            if untraceable is None and is_our_own(error):
                 raise
             raise network_failed(inputs, untraceable or plain(error)) from error
         return _Traced(jaxpr, variables, tuple(ear.calls), ear.shapes, returned.structure)
@@ -126,7 +134,7 @@ class KerasJax(KerasFramework):
                 "gradients": self._targets_second(call, gradients.astype(jnp.float32)),
             }
 
-        return _Step(jax.jit(step), call.path, classes)
+        return _Step(jax.jit(step), layer.named(call), classes)
 
 
 class _Step(NamedTuple):

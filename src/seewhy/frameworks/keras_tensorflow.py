@@ -18,7 +18,15 @@ from seewhy.frameworks.base import Head, Outputs
 from seewhy.frameworks.keras import Ear, KerasFramework, listening, plain, undisturbed
 from seewhy.frameworks.layers import LayerCall, LayerChoice, check_tapped, no_gradient
 from seewhy.frameworks.steps import Steps
-from seewhy.frameworks.structures import Inputs, image_count, map_leaves, network_failed, pick_output, shape_key
+from seewhy.frameworks.structures import (
+    Inputs,
+    image_count,
+    is_our_own,
+    map_leaves,
+    network_failed,
+    pick_output,
+    shape_key,
+)
 from seewhy.targets import Target
 from seewhy.types import Capture, Score, Tensor
 
@@ -31,7 +39,7 @@ INLINE = (
 FUNCTION_CALLS = ("PartitionedCall", "StatefulPartitionedCall")
 """Operations that run a tf.function."""
 
-FAILURES = (ValueError, TypeError, RuntimeError, tf.errors.OpError)
+FAILURES = (ValueError, TypeError, RuntimeError, LookupError, AttributeError, ArithmeticError, tf.errors.OpError)
 """What Keras and TensorFlow raise when a network cannot run on its input."""
 
 
@@ -82,6 +90,8 @@ class KerasTensorflow(KerasFramework):
             with undisturbed(self._network):
                 return self._network(inputs, training=False)
         except FAILURES as error:
+            if is_our_own(error):
+                raise
             raise network_failed(inputs, plain(error)) from error
 
     def _trace_calls(self, inputs: Inputs) -> tuple[LayerCall, ...]:
@@ -115,7 +125,7 @@ class KerasTensorflow(KerasFramework):
                 # The images of a batch do not meet, so the sum's gradient is each image's own.
                 totals = tf.reduce_sum(tf.cast(answer.scores, tf.float32), axis=0)
             gradients = _gradients(tape, totals, tap)
-            facts.update(layer=tap.path, classes=outputs.classes)
+            facts.update(layer=layer.named(tap.call), classes=outputs.classes)
             return {
                 "activations": self._channels_last(tap.call, tf.cast(tap.output, tf.float32)),
                 "gradients": self._targets_second(tap.call, tf.cast(gradients, tf.float32)),

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from seewhy.frameworks.keras import Ear, KerasFramework, listening, plain, undisturbed
 from seewhy.frameworks.layers import LayerCall, LayerChoice, check_tapped
 from seewhy.frameworks.steps import Steps
-from seewhy.frameworks.structures import Inputs, image_count, map_leaves, network_failed, shape_key
+from seewhy.frameworks.structures import Inputs, image_count, is_our_own, map_leaves, network_failed, shape_key
 from seewhy.frameworks.torch_functions import TorchFunctions
 from seewhy.frameworks.torch_tap import FAILURES, Tap, at_rest, off_device, read_outputs, without_autocast
 from seewhy.targets import Target
@@ -72,7 +72,7 @@ class KerasTorch(KerasFramework):
             indices=answer.indices.to(torch.int32),
             outputs=outputs.raw,
             probabilities=None if outputs.probabilities is None else outputs.probabilities.detach(),
-            layer=call.path,
+            layer=layer.named(call),
             xp=self.xp,
         )
 
@@ -97,4 +97,6 @@ class KerasTorch(KerasFramework):
             with functions, undisturbed(self._network):
                 return self._network(batch, training=False)
         except FAILURES as error:
+            if is_our_own(error):
+                raise
             raise network_failed(inputs, plain(error)) from error

@@ -64,6 +64,10 @@ class LayerChoice:
             return call.is_candidate
         return call.path == self.path and call.has_space and self.number in (None, call.number)
 
+    def named(self, call: LayerCall) -> str:
+        """Return what the tapped call is called: with its number where one was asked for."""
+        return call.path if self.is_auto else str(self)
+
     def __str__(self) -> str:
         return self.path if self.number is None else f"{self.path}#{self.number}"
 

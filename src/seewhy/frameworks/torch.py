@@ -23,7 +23,15 @@ from numpy.typing import NDArray
 from seewhy.frameworks.base import Framework
 from seewhy.frameworks.layers import LayerCall, LayerChoice, check_tapped
 from seewhy.frameworks.steps import Steps
-from seewhy.frameworks.structures import Inputs, check_arrays, image_count, map_leaves, network_failed, shape_key
+from seewhy.frameworks.structures import (
+    Inputs,
+    check_arrays,
+    image_count,
+    is_our_own,
+    map_leaves,
+    network_failed,
+    shape_key,
+)
 from seewhy.frameworks.torch_functions import TorchFunctions
 from seewhy.frameworks.torch_tap import FAILURES, Tap, at_rest, first_tensor, off_device, read_outputs, without_autocast
 from seewhy.targets import Target
@@ -109,7 +117,7 @@ class Torch(Framework):
             indices=answer.indices.to(torch.int32),
             outputs=outputs.raw,
             probabilities=None if outputs.probabilities is None else outputs.probabilities.detach(),
-            layer=call.path,
+            layer=layer.named(call),
             xp=self.xp,
         )
 
@@ -143,6 +151,8 @@ class Torch(Framework):
                     return self._network(**batch)
                 return self._network(*batch) if isinstance(batch, list) else self._network(batch)
         except FAILURES as error:
+            if is_our_own(error):
+                raise
             raise network_failed(inputs, error) from error
 
     def _to_tensor(self, array: NDArray[Any]) -> Tensor:

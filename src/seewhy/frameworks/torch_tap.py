@@ -21,7 +21,7 @@ ONE_RUN = threading.RLock()
 TARGETS_AT_ONCE = 32
 """How many targets go backwards together: more are hardly faster, and memory is that of all of them."""
 
-FAILURES = (RuntimeError, ValueError, TypeError, IndexError, AssertionError)
+FAILURES = (RuntimeError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, AssertionError)
 """What PyTorch, Keras and the libraries of networks raise when a network cannot run on its input."""
 
 

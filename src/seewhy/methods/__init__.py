@@ -55,6 +55,8 @@ METHODS = {
 
 def get(name: str) -> Method:
     """Find a method by its name, or raise MethodError."""
+    if not isinstance(name, str):
+        raise MethodError(f"A method is given by its name, not as {name!r}. Known: {', '.join(METHODS)}.")
     if name not in METHODS:
         raise MethodError(f"Unknown method {name!r}.{did_you_mean(name, METHODS)} Known: {', '.join(METHODS)}.")
     return METHODS[name]
