@@ -259,8 +259,10 @@ class Explanation:
         return self.ids[index] if self.ids is not None else None
 
     def _check_target(self, target: int) -> None:
-        if not 0 <= target < len(self.targets):
-            raise OptionError(f"There is no target {target}: the explanation has targets 0 to {len(self.targets) - 1}.")
+        if not isinstance(target, int) or not 0 <= target < len(self.targets):
+            raise OptionError(
+                f"There is no target {target!r}: the explanation has targets 0 to {len(self.targets) - 1}."
+            )
 
 
 def _in_notebook() -> bool:

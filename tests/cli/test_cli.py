@@ -267,3 +267,20 @@ def test_methods_are_listed_by_what_they_need(run):
     assert code == 0
     assert "From activations and gradients" in out
     assert "T head backwards" in out
+
+
+def test_a_call_that_is_wrong_leaves_no_folder(run, tmp_path, examples):
+    code, _, err = run("explain", examples / "cat.png", "--targets", "no such class", "--out", tmp_path / "out")
+    assert code == 2
+    assert "no such class" in err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device that is always full")
+def test_a_full_disk_under_standard_output():
+    with open("/dev/full", "w") as full:
+        finished = subprocess.run(
+            [ENTRY_POINT, "methods"], stdout=full, stderr=subprocess.PIPE, text=True, check=False, env=dict(os.environ)
+        )
+    assert finished.returncode == 1
+    assert finished.stderr == "Error: Cannot print what was found: No space left on device.\n"

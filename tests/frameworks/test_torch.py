@@ -732,3 +732,25 @@ def test_a_layer_that_is_called_only_for_some_inputs():
     explainer.heatmaps(IMAGE)
     with pytest.raises(LayerError, match="'conv' was called in an earlier run and is not now"):
         explainer.heatmaps(-IMAGE)
+
+
+@pytest.mark.parametrize("failure", [KeyError("mask"), AttributeError("mask"), ZeroDivisionError("mask")])
+def test_errors_of_the_network_in_python(failure):
+    class Failing(torch.nn.Conv2d):
+        def forward(self, x):
+            raise failure
+
+    network = torch.nn.Sequential(Failing(1, 1, 1))
+    with pytest.raises(NetworkError, match=r"cannot run on an input of shape \(1, 1, 2, 2\): .*mask") as caught:
+        seewhy.Explainer(network).heatmaps(np.ones((1, 1, 2, 2), np.float32), 0)
+    assert caught.value.__cause__ is failure
+
+
+def test_of_a_shared_module_the_call_that_was_asked_for_is_named():
+    relu = torch.nn.ReLU()
+    network = torch.nn.Sequential(relu, torch.nn.Conv2d(1, 1, 1), relu, torch.nn.Flatten(), torch.nn.Linear(4, 2))
+    named = [
+        seewhy.Explainer(network, layer=layer).heatmaps(np.ones((1, 1, 2, 2), np.float32), 0).layer
+        for layer in ("0", "0#2")
+    ]
+    assert named == ["0", "0#2"]

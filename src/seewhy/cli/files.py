@@ -13,7 +13,7 @@ class Files:
     """Writes explanations into one folder, two pictures of one name beside each other, and never over a picture read.
 
     Args:
-        folder: Where to write; it is made if need be.
+        folder: Where to write; it is made if need be, when there is something to write.
         suffixes: What to write of each explanation.
         inputs: The pictures that are explained.
 
@@ -22,12 +22,12 @@ class Files:
     """
 
     def __init__(self, folder: Path, suffixes: Sequence[str], inputs: Sequence[Path]) -> None:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
+        try:  # that can be told before the pictures are worked on
+            there = next(each for each in (folder, *folder.absolute().parents) if each.exists())
         except OSError as error:
-            raise OutputError(
-                f"Cannot make the folder {folder}: {error.strerror or error}. Give another with --out."
-            ) from error
+            raise _no_folder(folder, error.strerror or error) from error
+        if not there.is_dir():
+            raise _no_folder(folder, f"{there} is a file")
         self._folder = folder
         self._suffixes = suffixes
         self._inputs = {os.path.realpath(path) for path in inputs}
@@ -43,6 +43,10 @@ class Files:
         Returns:
             The paths of each explanation's files.
         """
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise _no_folder(self._folder, error.strerror or error) from error
         if len(explanations) == 1:
             return [self._write_one(explanations[0], image, self._suffixes, kind, alpha, colormap)]
         pictures = [suffix for suffix in self._suffixes if suffix in PICTURE_SUFFIXES]
@@ -64,6 +68,7 @@ class Files:
         alpha: float,
         colormap: str,
     ) -> list[str]:
+        """Write one explanation in every format, and return the paths."""
         stem = self._new_stem(f"{image.stem}_{explanation.method}")
         written = []
         for suffix in suffixes:
@@ -87,6 +92,10 @@ class Files:
             stem = f"{wanted}-{number}"
         self._stems.add(stem)
         return stem
+
+
+def _no_folder(folder: Path, why: object) -> OutputError:
+    return OutputError(f"Cannot make the folder {folder}: {why}. Give another with --out.")
 
 
 def _parts(stem: str, suffix: str, explanation: Explanation, kind: FigureKind | None) -> Iterator[tuple[str, int]]:

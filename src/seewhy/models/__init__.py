@@ -161,6 +161,10 @@ def load(source: str | os.PathLike[str], weights: str | None = "imagenet", *, tr
         MissingExtraError: The framework, or the package with the weights, is not installed.
         WeightsError: A weights file is damaged, or is not the one it should be.
     """
+    if not isinstance(source, (str, os.PathLike)):
+        raise ModelError(
+            f"Cannot load {source!r}: expected a name or a path. Give a network itself to seewhy.Classifier."
+        )
     name = os.fspath(source)
     if weights not in ("imagenet", None):
         raise ModelError(f"Unknown weights {weights!r}; expected 'imagenet', or None for random ones.")
