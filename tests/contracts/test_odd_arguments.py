@@ -34,7 +34,7 @@ def test_targets(targets, message):
 
 
 def test_options():
-    with pytest.raises(MethodError, match=r"A method is given by its name, not as None\. Known: gradcam"):
+    with pytest.raises(MethodError, match=r"Unknown method None\. Known: gradcam"):
         seewhy.Explainer(paper_sequential(), method=None)
     with pytest.raises(ModelError, match="Cannot load None: expected a name or a path"):
         seewhy.load(None)
