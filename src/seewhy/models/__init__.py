@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from seewhy.errors import MissingExtraError, ModelError, did_you_mean
-from seewhy.models import callables, efficientnet_lite0, files, torch_hubs
+from seewhy.models import callables, efficientnet_lite0, files, keras_file, torch_hubs
 from seewhy.models.class_names import ClassNames, imagenet
 from seewhy.models.classifier import Classifier, Prediction
 from seewhy.models.preprocessing import Inputs, Preprocessing
@@ -47,9 +47,7 @@ def _efficientnet_lite0(pretrained: bool) -> Classifier:
     try:
         network = efficientnet_lite0.build_keras(pretrained=pretrained)
     except ModuleNotFoundError as error:
-        if error.name not in ("keras", "tensorflow"):
-            raise
-        raise MissingExtraError(f"For efficientnet-lite0, {error.name}", "tensorflow") from error
+        raise keras_file.missing("For efficientnet-lite0, ", error) from error
     return Classifier(
         network, preprocess=efficientnet_lite0.PREPROCESSING, class_names=imagenet(), name="efficientnet-lite0"
     )

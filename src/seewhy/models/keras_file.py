@@ -6,6 +6,7 @@ and names, so all of that is looked at first.
 """
 
 import json
+import os
 import re
 import shutil
 import sys
@@ -17,6 +18,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from seewhy.errors import MissingExtraError, ModelError, WeightsError
+
+BACKENDS = ("tensorflow", "jax", "torch")
+"""What Keras can run on, each also the name of the extra that brings it."""
 
 SUFFIXES = (".keras", ".h5", ".hdf5")
 HDF5_START, ZIP_START = b"\x89HDF\r\n\x1a\n", b"PK"
@@ -87,13 +91,20 @@ def application_functions() -> dict[str, Callable[..., Any]]:
     return {name: each.preprocess_input for name, each in modules.items() if hasattr(each, "preprocess_input")}
 
 
+def missing(need: str, error: ModuleNotFoundError) -> Exception:
+    """Say which extra brings Keras, or the backend it is set to; where something else is missing, that is the fault."""
+    if error.name in BACKENDS:
+        return MissingExtraError(need + error.name, error.name)
+    if error.name == "keras":
+        return MissingExtraError(f"{need}keras", "jax" if os.environ.get("KERAS_BACKEND") == "jax" else "tensorflow")
+    return error
+
+
 def _keras(need: str) -> Any:
     try:
         import keras
     except ModuleNotFoundError as error:
-        if error.name not in ("keras", "tensorflow"):
-            raise
-        raise MissingExtraError(f"{need}{error.name}", "tensorflow") from error
+        raise missing(need, error) from error
     return keras
 
 
