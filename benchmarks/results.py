@@ -30,7 +30,7 @@ def publish(name: str, title: str, rows: list[Row], measured: Any, where: str) -
     for row in rows:
         table.add_row(*row.values())
         lines.append(_line(list(row.values())))
-    Console(width=140).print(table)
+    Console(width=170).print(table)
     FOLDER.mkdir(exist_ok=True)
     (FOLDER / f"{name}.md").write_text("\n".join(lines) + "\n")
     (FOLDER / f"{name}.json").write_text(json.dumps({"where": where, "measured": measured}, indent=1) + "\n")
