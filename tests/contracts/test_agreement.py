@@ -70,7 +70,7 @@ def test_a_shared_layer_is_explained_at_the_call_that_is_meant(framework):
     inputs = {"one": framework.given(one), "two": framework.given(two)}
     for layer, each in wanted.items():
         each.scores = wanted["features#1"].logits[:, INDICES] + wanted["features#2"].logits[:, INDICES]
-        agrees(framework.siamese(), inputs, each, "features", layer=layer)
+        agrees(framework.siamese(), inputs, each, path=layer, layer=layer)
     with pytest.raises(LayerError, match="There is no call features#3: the layer 'features' is called 2 times"):
         seewhy.Explainer(framework.siamese(), layer="features#3").heatmaps(inputs)
 
