@@ -15,7 +15,7 @@ def explain(network, targets, batch_size=4):
 
 
 def papers_map(network, target):
-    """Equations 4 and 5, with the paper's division by y; also y itself."""
+    """The paper's weights, divided by y, and their map; also y itself."""
     maps = network.trunk(network.image()[None])[0]
     y = network.head(maps[None])[0, target]
     heatmap = np.zeros(maps.shape[:-1])

@@ -11,7 +11,7 @@ from seewhy.types import Capture, FloatArray
 def ablationcam(capture: Capture, again: Again) -> FloatArray:
     """Weight each channel by how much the score drops without it.
 
-    Equations 4 and 5 of the paper, with y_k the score when the channel's map is set to 0, but without their division:
+    The paper's weights, with y_k the score when the channel's map is set to 0, but without their division by y:
 
         w_k = y - y_k            (the paper: (y - y_k) / y)
         L = ReLU(sum_k w_k A^k)

@@ -22,8 +22,8 @@ ROUNDING = 1e-6
 def scorecam(capture: Capture, again: Again) -> FloatArray:
     """Weight each channel by how much the image, seen through the channel's map, raises the score.
 
-    Equations 5 and 6 and algorithm 1 of the paper, with H^k the map brought to the input's size and scaled to 0..1, and
-    the baseline X_b = 0, which is what an image is where a mask is 0:
+    Algorithm 1 of the paper, with H^k the map brought to the input's size and then scaled to 0..1, and the baseline
+    X_b = 0, which is what an image is where a mask is 0:
 
         C(A^k) = f(X * H^k) - f(X_b)
         alpha_k = exp(C(A^k)) / sum_k' exp(C(A^k'))
