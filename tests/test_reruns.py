@@ -130,6 +130,27 @@ def test_volumes_and_signals():
             assert values.max() > 0
 
 
+@pytest.mark.parametrize("name", RERUNS)
+def test_channels_first_or_last_is_all_one(name):
+    """The same weights in PyTorch, whose pictures are (N, C, h, w)."""
+    import torch
+
+    convolution, dense = torch.nn.Conv2d(2, 3, 3, padding=1), torch.nn.Linear(3 * 36, 2)
+    first = torch.nn.Sequential(convolution, torch.nn.ReLU(), torch.nn.Flatten(), dense)
+    image = keras.Input((6, 6, 2))
+    maps = layers.Conv2D(3, 3, padding="same", activation="relu", name="conv")(image)
+    last = keras.Model(image, layers.Dense(2, name="dense")(layers.Flatten()(maps)))
+    kernel, weights = convolution.weight.detach().numpy(), dense.weight.detach().numpy().reshape(2, 3, 6, 6)
+    last.get_layer("conv").set_weights([kernel.transpose(2, 3, 1, 0), convolution.bias.detach().numpy()])
+    last.get_layer("dense").set_weights([weights.transpose(2, 3, 1, 0).reshape(-1, 2), dense.bias.detach().numpy()])
+    inputs = np.random.default_rng(4).normal(size=(2, 6, 6, 2)).astype(np.float32)
+    expected = explain(name, last, inputs)
+    found = Explainer(first, methods.get(name, **RERUNS[name]), layer="1").heatmaps(
+        inputs.transpose(0, 3, 1, 2), [0, 1]
+    )
+    np.testing.assert_allclose(found.values, expected.values, atol=1e-4 * expected.values.max())
+
+
 @pytest.mark.parametrize("terminal", [True, False])
 def test_progress_goes_to_stderr_and_leaves_nothing_behind(capsys, monkeypatch, terminal):
     monkeypatch.setenv("FORCE_COLOR" if terminal else "NO_COLOR", "1")
