@@ -62,6 +62,28 @@ def load_network(path: Path, *, trust: bool) -> Any:
         raise _load_error(path, error) from error
 
 
+def load_weights(network: Any, path: Path) -> None:
+    """Load weights into a network of the same architecture: what `save_weights` wrote, `.weights.h5` or legacy `.h5`.
+
+    Raises:
+        ModelError: The network is not of Keras.
+        WeightsError: The file holds no weights, or those of another architecture.
+    """
+    if not is_keras(network):
+        raise ModelError(
+            f"{path} cannot be loaded into a {type(network).__name__}: weights from files are loaded into Keras "
+            "networks only. Give a function that loads them: package.module:callable."
+        )
+    try:
+        network.load_weights(path)
+    except Exception as error:
+        # Whatever a file makes Keras stumble over comes out as one of a dozen types.
+        raise WeightsError(
+            f"{path} does not hold weights for {network.name}: {_first_line(error)} Expected a file that save_weights "
+            "of a network of the same architecture wrote, .weights.h5 or .h5."
+        ) from error
+
+
 def save_network(network: Any, file: BinaryIO) -> None:
     """Write a Keras network into an open file, in the format `.keras`.
 
