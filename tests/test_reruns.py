@@ -11,7 +11,7 @@ RERUNS = {
     "scorecam": {},
     "sscam": {"samples": 4, "sigma": 0.5},
     "iscam": {"steps": 3},
-    "occlusion": {"window": 4},
+    "occlusion": {"window": 4, "stride": 2},
     "rise": {"masks": 500, "grid": 4},
 }
 FORWARDS = {"scorecam": 3, "sscam": 12, "iscam": 9, "occlusion": 50, "rise": 500}  # two of three channels are live

@@ -10,8 +10,8 @@ from seewhy.methods.checks import PerAxis, per_axis, per_channel
 from seewhy.methods.method import Again
 from seewhy.types import Capture, FloatArray
 
-WINDOWS = 8
-"""A window is, if nothing else is asked for, this part of the input along every axis."""
+PART = 4
+"""If nothing else is asked for, a window is this part of the input along every axis, and a stride this part of it."""
 
 Box = tuple[slice, ...]
 """Where a window lies, along every axis of space."""
@@ -36,9 +36,9 @@ def occlusion(
 
     Args:
         again: The network.
-        window: Pixels of the input, for every axis of space or one for each; an eighth of the input by default.
-        stride: Pixels from a window to the next, as `window`; half a window by default. The last window of an axis lies
-            at the input's edge, so that every pixel is covered.
+        window: Pixels of the input, for every axis of space or one for each; a quarter of the input by default.
+        stride: Pixels from a window to the next, as `window`; a quarter of a window by default. The last window of an
+            axis lies at the input's edge, so that every pixel is covered.
         baseline: What covers, in units of the network's input: a number; one for each channel; or "mean", the mean of
             the image, channel by channel.
 
@@ -71,9 +71,9 @@ def occlusion(
 
 def _boxes(size: tuple[int, ...], window: PerAxis | None, stride: PerAxis | None) -> list[Box]:
     """Lay windows over an input."""
-    default = tuple(max(1, round(pixels / WINDOWS)) for pixels in size)
+    default = tuple(max(1, round(pixels / PART)) for pixels in size)
     windows = default if window is None else per_axis("window", window, len(size))
-    default = tuple(max(1, pixels // 2) for pixels in windows)
+    default = tuple(max(1, pixels // PART) for pixels in windows)
     strides = default if stride is None else per_axis("stride", stride, len(size))
     for pixels, covered, step in zip(size, windows, strides, strict=True):
         if covered > pixels:
