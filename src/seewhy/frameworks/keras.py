@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import keras
+import numpy as np
 
 from seewhy.frameworks.base import Framework
 from seewhy.frameworks.layers import INPUT, LayerCall, LayerChoice
@@ -64,6 +65,10 @@ class KerasFramework(Framework):
     def _channels_last(self, path: str, tensor: Tensor) -> Tensor:
         """Return a layer's output (N, *space, K), however the layer lays it out."""
         return keras.ops.moveaxis(tensor, 1, -1) if self._is_channels_first(path) else tensor
+
+    def _laid_out(self, path: str, variations: Tensor) -> Tensor:
+        """Return variations (M, *space, K) as the layer itself lays out its output."""
+        return np.moveaxis(variations, -1, 1) if self._is_channels_first(path) else variations
 
     def _targets_second(self, path: str, gradients: Tensor) -> Tensor:
         """Return gradients (T, N, ...), laid out as the layer's output, as (N, T, *space, K)."""

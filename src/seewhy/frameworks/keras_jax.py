@@ -17,7 +17,7 @@ from jax.extend.core import ClosedJaxpr
 from numpy.typing import NDArray
 
 from seewhy.errors import LayerError, ModelError
-from seewhy.frameworks.base import Head, Outputs
+from seewhy.frameworks.base import Branch, Head, Outputs
 from seewhy.frameworks.jax_heads import see_through
 from seewhy.frameworks.jaxprs import INPUTS, cut, depends, mark, position_of, run, trace
 from seewhy.frameworks.keras import Ear, KerasFramework, listening, plain, undisturbed
@@ -61,6 +61,22 @@ class KerasJax(KerasFramework):
         captured = self._run(step.function, traced, inputs, *arrays)
         return Capture(**{"gradients": None} | captured, layer=step.layer, xp=self.xp)
 
+    def branch(self, inputs: Inputs, layer: LayerChoice, question: Question) -> Branch:
+        traced, question = self._traced(inputs), question.of_image(0)
+        key = ("branch", _shapes(inputs), layer, question.key)
+        step = self._steps.get(key, lambda: self._make_branch(traced, layer, question))
+        question.target.check_classes(step.classes)
+        passing = self._run(step.trunk, traced, inputs)
+
+        def scores(variations: NDArray[Any]) -> Tensor:
+            variations = self._laid_out(step.layer, variations)
+            try:
+                return step.head(variations, passing, question.target.arrays(len(variations)))
+            except jax.errors.JaxRuntimeError as error:
+                raise network_failed(inputs, error) from error
+
+        return scores
+
     def _run(self, function: Any, traced: "_Traced", inputs: Inputs, *arrays: Any) -> Any:
         try:
             return function(traced.flat(inputs), *arrays)
@@ -95,9 +111,9 @@ class KerasJax(KerasFramework):
         return jax.jit(lambda flat: _read(function(*flat), head).probabilities)
 
     def _make_capture(self, traced: "_Traced", layer: LayerChoice, question: Question, backward: Backward) -> "_Step":
-        path, position = (INPUT, INPUTS) if layer.is_input else traced.place(check_tapped(layer, traced.calls))
+        path, position = traced.place_of(layer)
         raw, head, logits = traced.output(question.output)
-        trunk, follow = cut(traced.jaxpr, position, [raw, logits])
+        _, trunk, follow = cut(traced.jaxpr, position, [raw, logits])
         classes = _classes(raw, logits, head)
         question.target.check_classes(classes)
 
@@ -124,11 +140,38 @@ class KerasJax(KerasFramework):
 
         return _Step(jax.jit(step), path, classes)
 
+    def _make_branch(self, traced: "_Traced", layer: LayerChoice, question: Question) -> "_Branched":
+        path, position = traced.place_of(layer)
+        raw, head, logits = traced.output(question.output)
+        tapped, trunk, follow = cut(traced.jaxpr, position, [raw, logits])
+        classes = _classes(raw, logits, head)
+        question.target.check_classes(classes)
+
+        def scores(variations: Tensor, passing: list[Tensor], arrays: Sequence[Tensor]) -> Tensor:
+            def one(activations: Tensor) -> list[Tensor]:
+                return follow(activations[None], *passing)
+
+            # Every variation is an image of its own, (M, 1, ...), as what passes by is one image's.
+            both = jax.vmap(one)(variations.astype(tapped.aval.dtype))
+            outputs = _read([each.reshape(-1, *each.shape[2:]) for each in both], head)
+            return jnp.asarray(question.target(outputs.asked(question.score), arrays, self.xp).scores, jnp.float32)
+
+        return _Branched(jax.jit(lambda flat: trunk(*flat)[1:]), jax.jit(scores), path, classes)
+
 
 class _Step(NamedTuple):
     """A compiled step, and what was learned while it was made."""
 
     function: Any
+    layer: str
+    classes: int | None
+
+
+class _Branched(NamedTuple):
+    """A compiled trunk, which gives what passes by the layer, and a compiled head; and what was learned meanwhile."""
+
+    trunk: Any
+    head: Any
     layer: str
     classes: int | None
 
@@ -163,8 +206,11 @@ class _Traced(NamedTuple):
         raw = self.jaxpr.jaxpr.outvars[position]
         return raw, *see_through(self.jaxpr.jaxpr, raw)
 
-    def place(self, call: LayerCall) -> tuple[str, int]:
-        """Return the layer's path, and the equation behind which the call's output can be had."""
+    def place_of(self, layer: LayerChoice) -> tuple[str, int]:
+        """Return the layer's path, and the equation behind which its output can be had."""
+        if layer.is_input:
+            return INPUT, INPUTS
+        call = check_tapped(layer, self.calls)
         name = _name(call)
         position = position_of(self.jaxpr.jaxpr, name, self.shapes[name])
         if position is None:
