@@ -36,10 +36,9 @@ _numbers = itertools.count()
 class Cut(NamedTuple):
     """A jaxpr in two: `trunk(*inputs)` gives the marked array and what else the head needs, `head(*those)` the rest.
 
-    The head is what depends on the marked array, of which `tapped` is the variable, and nothing else.
+    The head is what depends on the marked array, and nothing else.
     """
 
-    tapped: Var
     trunk: Run
     head: Run
 
@@ -92,7 +91,7 @@ def cut(closed: ClosedJaxpr, position: int, outputs: Sequence[Any]) -> Cut:
     # What passes by the layer: a skip connection, the weights of what follows.
     passing = list(dict.fromkeys(atom for atom in read if not isinstance(atom, Literal) and atom not in made))
     trunk = _Part(closed.jaxpr.invars, before, [tapped, *passing], _constants(closed))
-    return Cut(tapped, trunk, _Part([tapped, *passing], after, outputs, {}))
+    return Cut(trunk, _Part([tapped, *passing], after, outputs, {}))
 
 
 def held(equation: JaxprEqn) -> ClosedJaxpr:

@@ -113,7 +113,7 @@ class KerasJax(KerasFramework):
     def _make_capture(self, traced: "_Traced", layer: LayerChoice, question: Question, backward: Backward) -> "_Step":
         path, position = traced.place_of(layer)
         raw, head, logits = traced.output(question.output)
-        _, trunk, follow = cut(traced.jaxpr, position, [raw, logits])
+        trunk, follow = cut(traced.jaxpr, position, [raw, logits])
         classes = _classes(raw, logits, head)
         question.target.check_classes(classes)
 
@@ -143,7 +143,8 @@ class KerasJax(KerasFramework):
     def _make_branch(self, traced: "_Traced", layer: LayerChoice, question: Question) -> "_Branched":
         path, position = traced.place_of(layer)
         raw, head, logits = traced.output(question.output)
-        tapped, trunk, follow = cut(traced.jaxpr, position, [raw, logits])
+        trunk, follow = cut(traced.jaxpr, position, [raw, logits])
+        tapped, *_ = jax.eval_shape(trunk, *traced.jaxpr.in_avals)
         classes = _classes(raw, logits, head)
         question.target.check_classes(classes)
 
@@ -152,7 +153,7 @@ class KerasJax(KerasFramework):
                 return follow(activations[None], *passing)
 
             # Every variation is an image of its own, (M, 1, ...), as what passes by is one image's.
-            both = jax.vmap(one)(variations.astype(tapped.aval.dtype))
+            both = jax.vmap(one)(variations.astype(tapped.dtype))
             outputs = _read([each.reshape(-1, *each.shape[2:]) for each in both], head)
             return jnp.asarray(question.target(outputs.asked(question.score), arrays, self.xp).scores, jnp.float32)
 
