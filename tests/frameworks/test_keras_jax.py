@@ -158,6 +158,17 @@ def test_a_cut_gives_the_layer_s_output_and_what_passes_by_it():
     assert position_of(traced.jaxpr, "a", (4, 3)) is None
 
 
+def test_what_stands_behind_the_mark_and_does_not_depend_on_it_is_the_trunk_s():
+    """y = tanh(2 x) + exp(x): the exponential is written down after the mark, and passes by it."""
+    traced = trace(lambda x: jnp.tanh(mark(2 * x, "a")) + jnp.exp(x), jnp.ones(3))
+    trunk, head = cut(traced, position_of(traced.jaxpr, "a", (3,)), traced.jaxpr.outvars)
+    x = jnp.array([0.0, 1.0, 2.0])
+    _, *passing = trunk(x)
+    assert [equation.primitive.name for equation in head.equations] == ["tanh", "add"]
+    np.testing.assert_allclose(passing[0], np.exp(x), rtol=1e-6)
+    np.testing.assert_allclose(head(jnp.zeros(3), *passing)[0], np.exp(x), rtol=1e-6)
+
+
 def test_constants_and_derivatives_of_its_own_survive_the_trace():
     """relu's derivative at 0 is 0 as jax.nn says it, and 1/2 if it were taken for a maximum."""
     table = jnp.array([1.0, 10.0, 100.0])

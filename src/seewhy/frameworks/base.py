@@ -98,6 +98,7 @@ class Framework(ABC):
             TargetError: The network's outputs do not allow the target.
         """
 
+    @abstractmethod
     def branch(self, inputs: Inputs, layer: LayerChoice, question: Question) -> Branch:
         """Cut the network at a layer, and run what comes before it once.
 
@@ -111,9 +112,9 @@ class Framework(ABC):
             passes by the layer is what it was for the image.
 
         Raises:
-            LayerError, NetworkError, TargetError: As for `capture`.
+            LayerError: As for `capture`; or what follows the layer cannot be run apart from the rest.
+            NetworkError, TargetError: As for `capture`.
         """
-        raise NotImplementedError
 
     def apply(self, method: Callable[[Capture], Tensor], capture: Capture) -> Tensor:
         """Make heatmaps (N, T, *space) of a capture, in the types its tensors have."""

@@ -34,7 +34,10 @@ _numbers = itertools.count()
 
 
 class Cut(NamedTuple):
-    """A jaxpr in two: `trunk(*inputs)` gives the marked array and what else the head needs, `head(*those)` the rest."""
+    """A jaxpr in two: `trunk(*inputs)` gives the marked array and what else the head needs, `head(*those)` the rest.
+
+    The head is what depends on the marked array, and nothing else.
+    """
 
     trunk: Run
     head: Run
@@ -75,9 +78,15 @@ def cut(closed: ClosedJaxpr, position: int, outputs: Sequence[Any]) -> Cut:
 
     At `INPUTS` the trunk gives the last of the jaxpr's inputs, which is the network's.
     """
-    before, after = closed.jaxpr.eqns[: position + 1], closed.jaxpr.eqns[position + 1 :]
+    before, later = list(closed.jaxpr.eqns[: position + 1]), closed.jaxpr.eqns[position + 1 :]
     tapped = before[-1].outvars[0] if before else closed.jaxpr.invars[-1]
-    made = {tapped, *(variable for equation in after for variable in equation.outvars)}
+    made, after = {tapped}, []
+    for equation in later:  # what only stands behind the layer, such as a branch beside it, is still the trunk's
+        if made.isdisjoint(atom for atom in equation.invars if not isinstance(atom, Literal)):
+            before.append(equation)
+        else:
+            after.append(equation)
+            made.update(equation.outvars)
     read = [*(atom for equation in after for atom in equation.invars), *outputs]
     # What passes by the layer: a skip connection, the weights of what follows.
     passing = list(dict.fromkeys(atom for atom in read if not isinstance(atom, Literal) and atom not in made))

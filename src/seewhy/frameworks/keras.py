@@ -10,6 +10,8 @@ from dataclasses import replace
 from typing import Any
 
 import keras
+import numpy as np
+from numpy.typing import NDArray
 
 from seewhy.frameworks.base import Framework
 from seewhy.frameworks.keras_layouts import said_channels_first, taken_channels_first, tensors
@@ -70,6 +72,10 @@ class KerasFramework(Framework):
     def _channels_last(self, call: LayerCall, tensor: Tensor) -> Tensor:
         """Return a call's output (N, *space, K), however the layer lays it out."""
         return keras.ops.moveaxis(tensor, 1, -1) if call.channels_first else tensor
+
+    def _laid_out(self, call: LayerCall, variations: NDArray[Any]) -> NDArray[Any]:
+        """Return variations (M, *space, K) as the layer itself lays out its output."""
+        return np.moveaxis(variations, -1, 1) if call.channels_first else variations
 
     def _targets_second(self, call: LayerCall, gradients: Tensor) -> Tensor:
         """Return gradients (T, N, ...), laid out as the call's output, as (N, T, *space, K)."""

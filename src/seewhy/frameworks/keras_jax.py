@@ -17,11 +17,11 @@ from jax.extend.core import ClosedJaxpr
 from numpy.typing import NDArray
 
 from seewhy.errors import LayerError, ModelError
-from seewhy.frameworks.base import Head, Outputs
+from seewhy.frameworks.base import Branch, Head, Outputs
 from seewhy.frameworks.jax_heads import see_through
 from seewhy.frameworks.jaxprs import INPUTS, cut, depends, mark, position_of, run, trace
 from seewhy.frameworks.keras import Ear, KerasFramework, listening, plain, undisturbed
-from seewhy.frameworks.layers import LayerCall, LayerChoice, check_tapped, no_gradient
+from seewhy.frameworks.layers import INPUT, LayerCall, LayerChoice, check_tapped, no_gradient
 from seewhy.frameworks.steps import Steps
 from seewhy.frameworks.structures import (
     Inputs,
@@ -69,6 +69,22 @@ class KerasJax(KerasFramework):
         captured = self._run(step.function, traced, inputs, *arrays)
         return Capture(**{"gradients": None} | captured, layer=step.layer, xp=self.xp)
 
+    def branch(self, inputs: Inputs, layer: LayerChoice, question: Question) -> Branch:
+        traced, question = self._traced(inputs), question.of_image(0)
+        key = ("branch", _shapes(inputs), layer, question.key)
+        step = self._steps.get(key, lambda: self._make_branch(traced, layer, question))
+        question.target.check_classes(step.classes)
+        passing = self._run(step.trunk, traced, inputs)
+
+        def scores(variations: NDArray[Any]) -> Tensor:
+            variations = self._laid_out(step.call, variations)
+            try:
+                return step.head(variations, passing, question.target.arrays(len(variations)))
+            except jax.errors.JaxRuntimeError as error:
+                raise network_failed(inputs, error) from error
+
+        return scores
+
     def _run(self, function: Any, traced: "_Traced", inputs: Inputs, *arrays: Any) -> Any:
         try:
             return function(traced.flat(inputs), *arrays)
@@ -104,7 +120,7 @@ class KerasJax(KerasFramework):
 
     def _make_capture(self, traced: "_Traced", layer: LayerChoice, question: Question, backward: Backward) -> "_Step":
         call = self._input_call if layer.is_input else check_tapped(layer, traced.calls)
-        position = INPUTS if layer.is_input else traced.position(call)
+        position = traced.position(call)
         raw, head, logits = traced.output(question.output)
         trunk, follow = cut(traced.jaxpr, position, [raw, logits])
         classes = _classes(raw, logits, head)
@@ -133,12 +149,40 @@ class KerasJax(KerasFramework):
 
         return _Step(jax.jit(step), layer.named(call), classes)
 
+    def _make_branch(self, traced: "_Traced", layer: LayerChoice, question: Question) -> "_Branched":
+        call = self._input_call if layer.is_input else check_tapped(layer, traced.calls)
+        raw, head, logits = traced.output(question.output)
+        trunk, follow = cut(traced.jaxpr, traced.position(call), [raw, logits])
+        tapped, *_ = jax.eval_shape(trunk, *traced.jaxpr.in_avals)
+        classes = _classes(raw, logits, head)
+        question.target.check_classes(classes)
+
+        def scores(variations: Tensor, passing: list[Tensor], arrays: Sequence[Tensor]) -> Tensor:
+            def one(activations: Tensor) -> list[Tensor]:
+                return follow(activations[None], *passing)
+
+            # Every variation is an image of its own, (M, 1, ...), as what passes by is one image's.
+            both = jax.vmap(one)(variations.astype(tapped.dtype))
+            outputs = _read([each.reshape(-1, *each.shape[2:]) for each in both], head)
+            return jnp.asarray(question.target(outputs.asked(question.score), arrays, self.xp).scores, jnp.float32)
+
+        return _Branched(jax.jit(lambda flat: trunk(*flat)[1:]), jax.jit(scores), call, classes)
+
 
 class _Step(NamedTuple):
     """A compiled step, and what was learned while it was made."""
 
     function: Any
     layer: str
+    classes: int | None
+
+
+class _Branched(NamedTuple):
+    """A compiled trunk, which gives what passes by the layer, and a compiled head; and what was learned meanwhile."""
+
+    trunk: Any
+    head: Any
+    call: LayerCall
     classes: int | None
 
 
@@ -174,6 +218,8 @@ class _Traced(NamedTuple):
 
     def position(self, call: LayerCall) -> int:
         """Return the equation behind which the call's output can be had."""
+        if call.path == INPUT:
+            return INPUTS
         name = _name(call)
         position = position_of(self.jaxpr.jaxpr, name, self.shapes[name])
         if position is None:

@@ -14,7 +14,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from seewhy.errors import LayerError, ModelError
-from seewhy.frameworks.base import Head, Outputs
+from seewhy.frameworks.base import Branch, Head, Outputs
 from seewhy.frameworks.keras import Ear, KerasFramework, listening, plain, undisturbed
 from seewhy.frameworks.layers import LayerCall, LayerChoice, check_tapped, no_gradient
 from seewhy.frameworks.steps import Steps
@@ -22,11 +22,13 @@ from seewhy.frameworks.structures import (
     Inputs,
     image_count,
     is_our_own,
+    leaves,
     map_leaves,
     network_failed,
     pick_output,
     shape_key,
 )
+from seewhy.frameworks.tensorflow_graphs import cut
 from seewhy.targets import Question
 from seewhy.types import Backward, Capture, Tensor
 
@@ -71,6 +73,22 @@ class KerasTensorflow(KerasFramework):
         captured = self._run(step.function, inputs, *question.target.arrays(image_count(inputs)))
         return Capture(**{"gradients": None} | captured, layer=step.layer, xp=self.xp)
 
+    def branch(self, inputs: Inputs, layer: LayerChoice, question: Question) -> Branch:
+        question = question.of_image(0)
+        key = ("branch", shape_key(inputs), layer, question.key)
+        step = self._steps.get(key, lambda: self._trace_branch(inputs, layer, question))
+        question.target.check_classes(step.classes)
+        passing = self._run(step.trunk, inputs)
+
+        def scores(variations: NDArray[Any]) -> Tensor:
+            arrays = question.target.arrays(len(variations))
+            try:
+                return step.head(tf.constant(self._laid_out(step.call, variations)), passing, *map(tf.constant, arrays))
+            except tf.errors.OpError as error:
+                raise network_failed(inputs, error.message) from error
+
+        return scores
+
     def _run(self, function: Any, inputs: Inputs, *arrays: Any) -> Any:
         try:
             return function(map_leaves(tf.constant, inputs), *map(tf.constant, arrays))
@@ -103,7 +121,7 @@ class KerasTensorflow(KerasFramework):
         return tuple(ear.calls)
 
     def _trace_predict(self, inputs: Inputs, output: int | str | None) -> Any:
-        return self._compile(lambda batch: _read(self._forward(batch), output).probabilities, inputs)
+        return self._compile(lambda batch: _read(*_see_through(self._forward(batch), output)).probabilities, inputs)
 
     def _trace_capture(self, inputs: Inputs, layer: LayerChoice, question: Question, backward: Backward) -> "_Step":
         tape = tf.GradientTape(persistent=True, watch_accessed_variables=False)
@@ -117,7 +135,7 @@ class KerasTensorflow(KerasFramework):
                     tap.take(self._input_call, batch)
                 raw = self._forward(batch)
                 tap.check()
-                outputs = _read(raw, question.output)
+                outputs = _read(*_see_through(raw, question.output))
                 question.target.check_classes(outputs.classes)
                 answer = question.target(outputs.asked(question.score), arrays, self.xp)
                 # The images of a batch do not meet, so the sum's gradient is each image's own.
@@ -138,6 +156,38 @@ class KerasTensorflow(KerasFramework):
         function = self._compile(step, inputs, question.target.arrays(image_count(inputs)))
         return _Step(function, **facts)
 
+    def _trace_branch(self, inputs: Inputs, layer: LayerChoice, question: Question) -> "_Branched":
+        tap = _Tap(layer)
+        facts: dict[str, Any] = {}
+
+        def forward(batch: Inputs) -> None:
+            with listening(self._layers, tap.hear):
+                if layer.is_input:
+                    tap.take(self._input_call, batch)
+                raw = self._forward(batch)
+            tap.check()
+            seen = _see_through(raw, question.output)
+            classes = _read(*seen).classes
+            question.target.check_classes(classes)
+            facts.update(batch=leaves(batch), seen=seen, classes=classes)
+
+        image = map_leaves(lambda each: tf.TensorSpec(each.shape, tf.float32), inputs)
+        graph = tf.compat.v1.wrap_function(forward, [image])
+        raw, head, logits = facts["seen"]
+        trunk, follow, passing = cut(graph, facts["batch"], tap.output, [raw, logits])
+
+        def scores(variations: Tensor, passing: list[Tensor], *arrays: Tensor) -> Tensor:
+            # Every variation is an image of its own, (M, 1, ...), as what passes by is one image's.
+            variations = tf.cast(variations, tap.output.dtype)
+            raw, logits = tf.vectorized_map(lambda each: follow(each[None], *passing), variations)
+            outputs = _read(tf.squeeze(raw, 1), head, tf.squeeze(logits, 1))
+            return tf.cast(question.target(outputs.asked(question.score), arrays, self.xp).scores, tf.float32)
+
+        arrays = [tf.TensorSpec((None, *each.shape[1:]), each.dtype) for each in question.target.arrays(1)]
+        varied = tf.TensorSpec((None, *tap.output.shape[1:]), tf.float32)
+        compiled = tf.function(scores, autograph=False).get_concrete_function(varied, passing, *arrays)
+        return _Branched(trunk, compiled, tap.call, facts["classes"])
+
 
 class _Step(NamedTuple):
     """A compiled step, and what was learned while it was traced."""
@@ -147,14 +197,23 @@ class _Step(NamedTuple):
     classes: int | None
 
 
+class _Branched(NamedTuple):
+    """What makes what passes by the layer, and what follows it, compiled; and what was learned while it was traced."""
+
+    trunk: Any
+    head: Any
+    call: LayerCall
+    classes: int | None
+
+
 class _Tap(Ear):
-    """Makes one layer's output the only thing that is differentiated.
+    """Finds one layer's output, and makes it the only thing that is differentiated, if there is a tape.
 
     The tape starts anew at every output that could be the one. When the network has run, it holds what followed the
     last of them, and nothing from before.
     """
 
-    def __init__(self, layer: LayerChoice, tape: tf.GradientTape) -> None:
+    def __init__(self, layer: LayerChoice, tape: tf.GradientTape | None = None) -> None:
         super().__init__()
         self.layer = layer
         self.path = layer.path
@@ -171,8 +230,9 @@ class _Tap(Ear):
     def take(self, call: LayerCall, output: Any) -> None:
         """Start the tape anew at this output."""
         self.path, self.call, self.output = call.path, call, output
-        self._tape.reset()
-        self._tape.watch(output)
+        if self._tape is not None:
+            self._tape.reset()
+            self._tape.watch(output)
 
     def check(self) -> None:
         """Raise LayerError unless there is an output to explain."""
@@ -193,12 +253,16 @@ class _Tap(Ear):
             )
 
 
-def _read(raw: Any, output: int | str | None) -> Outputs:
-    """Read the output that is asked about, seeing through a final softmax or sigmoid."""
+def _see_through(raw: Any, output: int | str | None) -> tuple[Tensor, Head, Tensor]:
+    """Return the output that is asked about, its final activation, and the logits behind it."""
     raw = pick_output(raw, output)
     if not tf.is_tensor(raw):
         raise ModelError(f"The network returned a {type(raw).__name__}; expected a tensor, or a list or dict of them.")
-    head, logits = _see_through(raw)
+    return raw, *_logits(raw)
+
+
+def _read(raw: Tensor, head: Head, logits: Tensor) -> Outputs:
+    """Read an output and what stands behind it."""
     return Outputs.read(raw, tf.cast(logits, tf.float32), head, keras.ops)
 
 
@@ -206,7 +270,7 @@ ORDER_KEEPING = {"Identity", "Cast", "Reshape", "Squeeze", "ExpandDims", "StopGr
 """Operations that leave every value where it was in the order of values."""
 
 
-def _see_through(raw: Tensor) -> tuple[Head, Tensor]:
+def _logits(raw: Tensor) -> tuple[Head, Tensor]:
     """Find the logits behind the outputs, wherever the final activation was written: an argument, a layer, a function.
 
     The graph tells: it is the last operation but for those that only relabel values.

@@ -12,12 +12,22 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from seewhy.frameworks.base import Branch
 from seewhy.frameworks.keras import Ear, KerasFramework, listening, plain, undisturbed
 from seewhy.frameworks.layers import LayerCall, LayerChoice, check_tapped
 from seewhy.frameworks.steps import Steps
 from seewhy.frameworks.structures import Inputs, image_count, is_our_own, map_leaves, network_failed, shape_key
 from seewhy.frameworks.torch_functions import TorchFunctions
-from seewhy.frameworks.torch_tap import FAILURES, Tap, at_rest, off_device, read_outputs, without_autocast
+from seewhy.frameworks.torch_tap import (
+    FAILURES,
+    Tap,
+    at_rest,
+    off_device,
+    read_outputs,
+    see_through,
+    without_autocast,
+)
+from seewhy.frameworks.torch_tape import Tape, TapeTap
 from seewhy.targets import Question
 from seewhy.types import Backward, Capture, Tensor
 
@@ -73,6 +83,15 @@ class KerasTorch(KerasFramework):
             layer=layer.named(call),
             xp=self.xp,
         )
+
+    def branch(self, inputs: Inputs, layer: LayerChoice, question: Question) -> Branch:
+        functions, tape, question = TorchFunctions(), Tape(), question.of_image(0)
+        call = self._input_call if layer.is_input else check_tapped(layer, self.calls(inputs))
+        tap = TapeTap(call, functions, tape)
+        with self._at_rest(), torch.no_grad(), tape.running(), listening(tap.heard_of(self._layers), tap.hear):
+            seen = see_through(self._forward(inputs, functions, tap), question.output, functions)
+        scores = tape.branch(tap, seen, question, self.xp)
+        return lambda variations: scores(self._laid_out(call, variations))
 
     def apply(self, method: Any, capture: Capture) -> Tensor:
         with torch.no_grad(), without_autocast():

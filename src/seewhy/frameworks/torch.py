@@ -20,7 +20,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from seewhy.frameworks.base import Framework
+from seewhy.frameworks.base import Branch, Framework
 from seewhy.frameworks.layers import INPUT_CALL, LayerCall, LayerChoice, check_tapped
 from seewhy.frameworks.steps import Steps
 from seewhy.frameworks.structures import (
@@ -33,7 +33,17 @@ from seewhy.frameworks.structures import (
     shape_key,
 )
 from seewhy.frameworks.torch_functions import TorchFunctions
-from seewhy.frameworks.torch_tap import FAILURES, Tap, at_rest, first_tensor, off_device, read_outputs, without_autocast
+from seewhy.frameworks.torch_tap import (
+    FAILURES,
+    Tap,
+    at_rest,
+    first_tensor,
+    off_device,
+    read_outputs,
+    see_through,
+    without_autocast,
+)
+from seewhy.frameworks.torch_tape import Tape, TapeTap
 from seewhy.targets import Question, Target
 from seewhy.types import Backward, Capture, Tensor
 
@@ -119,6 +129,15 @@ class Torch(Framework):
             layer=layer.named(call),
             xp=self.xp,
         )
+
+    def branch(self, inputs: Inputs, layer: LayerChoice, question: Question) -> Branch:
+        functions, tape, question = TorchFunctions(), Tape(), question.of_image(0)
+        call = INPUT_CALL if layer.is_input else check_tapped(layer, self.calls(inputs))
+        tap = TapeTap(call, functions, tape)
+        with at_rest(self._network), torch.no_grad(), tape.running(), hearing(tap.heard_of(self._layers), tap.hear):
+            seen = see_through(self._forward(inputs, functions, tap), question.output, functions)
+        scores = tape.branch(tap, seen, question, self.xp)
+        return lambda variations: scores(np.moveaxis(variations, -1, 1))
 
     def is_unscaled(self, inputs: Inputs) -> bool:
         """Run the network, and see what its first convolution is given."""

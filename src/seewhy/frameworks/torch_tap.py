@@ -4,12 +4,12 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
 from seewhy.errors import LayerError, ModelError
-from seewhy.frameworks.base import Outputs
+from seewhy.frameworks.base import Head, Outputs
 from seewhy.frameworks.layers import INPUT, LayerCall, no_gradient
 from seewhy.frameworks.structures import pick_output
 from seewhy.frameworks.torch_functions import TorchFunctions
@@ -102,13 +102,29 @@ class Tap:
         return gradients if batched else gradients[None]
 
 
-def read_outputs(raw: Any, output: int | str | None, functions: TorchFunctions, xp: Namespace) -> Outputs:
-    """Read the output that is asked about, seeing through a final softmax or sigmoid."""
+class SeenThrough(NamedTuple):
+    """A network's output (N, ...), its final activation, and the logits behind it in the same shape."""
+
+    raw: Tensor
+    head: Head
+    logits: Tensor
+
+    def outputs(self, xp: Namespace) -> Outputs:
+        """Read them."""
+        return Outputs.read(self.raw.detach(), self.logits.float(), self.head, xp)
+
+
+def see_through(raw: Any, output: int | str | None, functions: TorchFunctions) -> SeenThrough:
+    """Pick the output that is asked about, and see through a final softmax or sigmoid."""
     raw = pick_output(raw, output)
     if not isinstance(raw, torch.Tensor):
         raise ModelError(f"The network returned a {type(raw).__name__}; expected a tensor, or a list or dict of them.")
-    head, logits = functions.see_through(raw)
-    return Outputs.read(raw.detach(), logits.float(), head, xp)
+    return SeenThrough(raw, *functions.see_through(raw))
+
+
+def read_outputs(raw: Any, output: int | str | None, functions: TorchFunctions, xp: Namespace) -> Outputs:
+    """Read the output that is asked about, and what stands behind it."""
+    return see_through(raw, output, functions).outputs(xp)
 
 
 @contextmanager
@@ -124,7 +140,7 @@ def at_rest(*networks: torch.nn.Module) -> Iterator[None]:
         for module in modules:
             for name, buffer in module._buffers.items():
                 if buffer is not None:
-                    restore.callback(_restore_buffer, module, name, buffer, buffer.detach().clone(), _version(buffer))
+                    restore.callback(_restore_buffer, module, name, buffer, buffer.detach().clone(), version_of(buffer))
         for module in modules:
             if module.training:
                 # Not `network.eval()`: some modules merge or fuse their weights when it is called.
@@ -163,12 +179,12 @@ def _set_training(module: Any, training: bool) -> None:
 
 def _restore_buffer(module: Any, name: str, buffer: Tensor, kept: Tensor, version: int | None) -> None:
     module._buffers[name] = buffer
-    if _version(buffer) != version:
+    if version_of(buffer) != version:
         with torch.no_grad():
             buffer.copy_(kept)
 
 
-def _version(tensor: Tensor) -> int | None:
+def version_of(tensor: Tensor) -> int | None:
     """Return what changes when a tensor is written to; an inference tensor cannot be, and has none."""
     return None if tensor.is_inference() else int(tensor._version)
 

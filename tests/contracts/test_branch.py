@@ -1,0 +1,317 @@
+"""What follows a layer, run alone for variations of its activations, on every Keras backend."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+from tests.contracts import reference
+from tests.networks import (
+    PAPER_ACTIVATIONS,
+    PAPER_GRADIENTS,
+    PAPER_INPUT,
+    PAPER_LOGITS,
+    Counting,
+    Unused,
+    block,
+    nested,
+    paper_sequential,
+    predict,
+    squeeze_and_excite,
+    state,
+    twice_nested,
+)
+
+from seewhy.errors import LayerError, ModelError, TargetError
+from seewhy.frameworks import LayerChoice, detect
+from seewhy.frameworks.layers import INPUT
+from seewhy.targets import Class, Function, Question, Several, Top
+
+BOTH = Class((0, 1))
+
+RANDOM = np.random.default_rng(3)
+
+
+class Branched:
+    """A network cut at a layer, in NumPy."""
+
+    def __init__(self, network, layer, inputs, target=BOTH, score="logit", output=None):
+        self.framework = detect(network)
+        choice = layer if isinstance(layer, LayerChoice) else self.framework.find_layer(layer)
+        inputs, question = self.framework.check_inputs(inputs), Question(target, score, output)
+        self._head = self.framework.branch(inputs, choice, question)
+        self.capture = self.framework.capture(inputs, choice, question, "none")
+
+    @property
+    def captured(self):
+        """The activations and the scores of the image itself."""
+        return self.framework.to_numpy(self.capture.activations), self.framework.to_numpy(self.capture.scores)
+
+    def __call__(self, variations):
+        return self.framework.to_numpy(self._head(np.asarray(variations, np.float32)))
+
+
+def images(*shape):
+    return np.random.default_rng(0).random((1, *shape)).astype(np.float32)
+
+
+NETWORKS = {
+    "softmax": (paper_sequential, "conv", PAPER_INPUT),
+    "nested": (lambda: nested(block("base")), "base/first", images(8, 8, 3)),
+    "nested, a whole base": (lambda: nested(block("base")), "base", images(8, 8, 3)),
+    "nested twice": (twice_nested, "outer/inner/last_relu", images(8, 8, 3)),
+    "squeeze and excite": (squeeze_and_excite, "conv", images(8, 8, 3)),
+    "the reference": (reference.keras_network, "features", reference.images(1)),
+    "auto": (reference.keras_network, "auto", reference.images(1)),
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_unchanged_activations_give_the_captured_scores(name):
+    make, layer, inputs = NETWORKS[name]
+    branched = Branched(make(), layer, inputs)
+    activations, scores = branched.captured
+    np.testing.assert_allclose(branched(np.repeat(activations, 3, 0)), np.repeat(scores, 3, 0), rtol=1e-5, atol=1e-6)
+
+
+def test_changed_activations_on_paper():
+    """The logits are linear in the maps: the dense layer's own weights."""
+    branched = Branched(paper_sequential(), "conv", PAPER_INPUT)
+    doubled, silent = 2 * PAPER_ACTIVATIONS, PAPER_ACTIVATIONS * [1, 0]
+    alone = (PAPER_GRADIENTS * silent).sum(axis=(1, 2, 3))
+    np.testing.assert_allclose(branched([doubled, silent]), [2 * PAPER_LOGITS, alone], rtol=1e-6)
+
+
+def test_changed_activations_of_the_reference():
+    """For each of 5 variations of the first layer, what the same layers give in NumPy."""
+    kernels, biases = reference.weights()
+    hidden = RANDOM.normal(size=(5, *reference.SIZE, 8)).astype(np.float32)
+    maps = np.maximum(reference.convolve(hidden, kernels["features"], biases["features"], padding=0), 0)
+    logits = maps.reshape(5, -1) @ kernels["dense"] + biases["dense"]
+    network, inputs = reference.keras_network(), reference.images(1)
+    asked = {"logit": logits, "probability": np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)}
+    for score, expected in asked.items():
+        found = Branched(network, "first", inputs, Class((3, 1)), score)(hidden)
+        np.testing.assert_allclose(found, expected[:, [3, 1]], rtol=1e-4, atol=1e-5)
+
+
+def skipping():
+    """y = dense(mean(conv(x) * 2 + shortcut(x))), the shortcut being called after the layer that it goes round."""
+    image = keras.Input((4, 4, 3))
+    x = layers.Conv2D(2, 1, name="before")(image)
+    tapped = layers.Conv2D(2, 1, name="conv")(x)
+    round_it = layers.Conv2D(2, 1, name="shortcut")(x)
+    total = layers.Add()([layers.Rescaling(2.0)(tapped), round_it])
+    return keras.Model(image, layers.Dense(2, name="head")(layers.GlobalAveragePooling2D()(total)))
+
+
+def test_what_passes_by_the_layer_stays_what_it_was():
+    network, inputs = skipping(), images(4, 4, 3)
+    passing = predict(keras.Model(network.input, network.get_layer("shortcut").output), inputs)
+    kernel, bias = network.get_layer("head").get_weights()
+    variations = RANDOM.normal(size=(4, 4, 4, 2)).astype(np.float32)
+    expected = (2 * variations + passing).mean(axis=(1, 2)) @ kernel + bias
+    np.testing.assert_allclose(Branched(network, "conv", inputs)(variations), expected, rtol=1e-4, atol=1e-6)
+
+
+def shared():
+    image = keras.Input((4, 4, 2))
+    conv = layers.Conv2D(2, 1, name="conv")
+    return keras.Model(image, layers.Dense(2, name="head")(layers.GlobalAveragePooling2D()(conv(conv(image) * 3))))
+
+
+def test_each_call_of_a_shared_layer_has_a_head_of_its_own():
+    network, inputs = shared(), images(4, 4, 2)
+    last = keras.Sequential([network.layers[-2], network.get_layer("head")])
+    variations = RANDOM.normal(size=(3, 4, 4, 2)).astype(np.float32)
+    again = predict(network.get_layer("conv"), 3 * variations)
+    for layer, into_last in (("conv#1", again), ("conv#2", variations), ("conv", variations)):
+        expected = predict(last, into_last)
+        np.testing.assert_allclose(Branched(network, layer, inputs)(variations), expected, rtol=1e-4, atol=1e-6)
+
+
+def test_the_input_can_be_varied():
+    network, variations = reference.keras_network(), reference.images(4)
+    found = Branched(network, LayerChoice(INPUT), variations[:1])(variations)
+    np.testing.assert_allclose(found, reference.expected(variations, (0, 1)).scores, rtol=1e-4, atol=1e-5)
+
+
+def first_less_last(outputs):
+    return outputs[:, 0] - outputs[:, -1]
+
+
+def test_every_kind_of_target():
+    network, inputs = reference.keras_network(), reference.images(1)
+    everything = Branched(network, "features", inputs, Class((0, 1, 2, 3)))
+    variations = np.concatenate([everything.captured[0], RANDOM.random((4, 10, 8, 6))]).astype(np.float32)
+    logits = everything(variations)
+    best = np.argsort(-logits[:1], axis=1)[:, :2]
+    targets = {
+        Top(2).settled(best): logits[:, best[0]],
+        Class(((2,),)): logits[:, [2]],
+        Function(first_less_last): (logits[:, 0] - logits[:, 3])[:, None],
+        Several((Class((1,)), Function(first_less_last))): np.stack([logits[:, 1], logits[:, 0] - logits[:, 3]], 1),
+    }
+    for target, expected in targets.items():
+        found = Branched(network, "features", inputs, target)(variations)
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_single_sigmoid_is_two_classes():
+    network = keras.Sequential(
+        [keras.Input((4, 4, 2)), layers.Conv2D(2, 1, name="conv"), layers.Flatten(), layers.Dense(1, "sigmoid")]
+    )
+    kernel, bias = network.layers[-1].get_weights()
+    variations = RANDOM.normal(size=(3, 4, 4, 2)).astype(np.float32)
+    logit = variations.reshape(3, -1) @ kernel + bias
+    found = Branched(network, "conv", images(4, 4, 2))(variations)
+    np.testing.assert_allclose(found, np.concatenate([-logit, logit], axis=1), rtol=1e-4, atol=1e-6)
+
+
+def test_one_of_several_outputs():
+    image = keras.Input((4, 4, 3))
+    maps = layers.Conv2D(2, 1, name="conv")(image)
+    pooled = layers.GlobalAveragePooling2D()(maps)
+    outputs = {"a": layers.Dense(2, name="a")(pooled), "b": layers.Dense(3, "softmax", name="b")(pooled)}
+    network = keras.Model(image, outputs)
+    kernel, bias = network.get_layer("b").get_weights()
+    variations = RANDOM.normal(size=(2, 4, 4, 2)).astype(np.float32)
+    found = Branched(network, "conv", images(4, 4, 3), Class((0, 1, 2)), output="b")(variations)
+    np.testing.assert_allclose(found, variations.mean(axis=(1, 2)) @ kernel + bias, rtol=1e-4, atol=1e-6)
+
+
+def test_channels_first_layers_are_varied_channels_last():
+    if keras.backend.backend() == "tensorflow":
+        pytest.skip("TensorFlow has no convolutions with channels first on a CPU")
+    image = keras.Input((3, 4, 5))
+    maps = layers.Conv2D(2, 1, data_format="channels_first", name="conv")(image)
+    network = keras.Model(image, layers.Dense(2, name="head")(layers.Flatten(data_format="channels_last")(maps)))
+    kernel, bias = network.get_layer("head").get_weights()
+    variations = RANDOM.normal(size=(3, 4, 5, 2)).astype(np.float32)
+    branched = Branched(network, "conv", images(3, 4, 5))
+    expected = variations.transpose(0, 3, 1, 2).reshape(3, -1) @ kernel + bias
+    np.testing.assert_allclose(branched(variations), expected, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(branched(branched.captured[0]), branched.captured[1], rtol=1e-5)
+
+
+def test_half_precision():
+    network = keras.Sequential(
+        [
+            keras.Input((4, 4, 3)),
+            layers.Conv2D(2, 1, name="conv", dtype="mixed_float16"),
+            layers.Flatten(),
+            layers.Dense(2, "softmax"),
+        ]
+    )
+    branched = Branched(network, "conv", images(4, 4, 3))
+    activations, scores = branched.captured
+    found = branched(np.concatenate([activations, 0 * activations]))
+    np.testing.assert_allclose(found[:1], scores, rtol=1e-3)
+    np.testing.assert_allclose(found[1:], [network.layers[-1].bias], atol=1e-6)
+    assert found.dtype == np.float32
+
+
+def test_python_runs_no_more_than_once_however_much_is_varied():
+    """On TensorFlow and JAX it is traced, and what is traced is kept; on PyTorch it runs once for each cut."""
+    network = Counting()
+    network(np.zeros((1, 8, 8, 3), np.float32))
+    framework, inputs = detect(network), images(8, 8, 3)
+    question, layer = Question(BOTH), framework.find_layer("block_1")
+    framework.branch(inputs, layer, question)
+    before = network.runs
+    head = framework.branch(inputs, layer, question)
+    for _ in range(3):
+        head(np.zeros((2, 8, 8, 3), np.float32))
+    assert network.runs - before == (1 if keras.backend.backend() == "torch" else 0)
+
+
+def test_trained_weights_are_seen_and_the_same_function_serves_other_images():
+    network, inputs = paper_sequential(), PAPER_INPUT
+    framework = detect(network)
+    layer, question = framework.find_layer("conv"), Question(BOTH)
+    first = framework.to_numpy(framework.branch(inputs, layer, question)(PAPER_ACTIVATIONS[None]))
+    network.layers[-1].set_weights([2 * PAPER_GRADIENTS.reshape(2, 8).T, np.ones(2, np.float32)])
+    then = framework.to_numpy(framework.branch(2 * inputs, layer, question)(PAPER_ACTIVATIONS[None]))
+    np.testing.assert_allclose(first, PAPER_LOGITS[None], rtol=1e-6)
+    np.testing.assert_allclose(then, 2 * PAPER_LOGITS[None] + 1, rtol=1e-6)
+
+
+def test_one_cut_does_not_change_another():
+    """The same compiled parts serve two images, each with its own skip connection."""
+    framework = detect(skipping())
+    inputs = np.concatenate([images(4, 4, 3), 5 * images(4, 4, 3)])
+    layer, question = framework.find_layer("conv"), Question(BOTH)
+    heads = [framework.branch(inputs[row : row + 1], layer, question) for row in range(2)]
+    captured = framework.capture(inputs, layer, question, "none")
+    activations, scores = framework.to_numpy(captured.activations), framework.to_numpy(captured.scores)
+    for row in range(2):
+        found = framework.to_numpy(heads[row](activations[row : row + 1]))
+        np.testing.assert_allclose(found, scores[row : row + 1], rtol=1e-4, atol=1e-6)
+    assert not np.allclose(framework.to_numpy(heads[0](activations[1:])), scores[1:], atol=1e-3)
+
+
+def test_the_network_is_afterwards_what_it_was():
+    network, inputs = nested(block("base")), images(8, 8, 3)
+    network.predict(inputs, verbose=0)
+    detect(network).calls(inputs)
+    before, said = state(network), predict(network, inputs)
+    Branched(network, "base/first", inputs)(np.ones((2, 8, 8, 4)))
+    with pytest.raises(TargetError, match="There is no class 9"):
+        Branched(network, "base/first", inputs, Class((9,)))
+    assert state(network) == before
+    np.testing.assert_array_equal(predict(network, inputs), said)
+
+
+def test_threads_branch_at_once():
+    network, inputs = nested(block("base")), images(8, 8, 3)
+    framework, cases = detect(network), [("base/first", 4), ("base/last_relu", 5)] * 4
+
+    def score(case):
+        layer, channels = case
+        head = framework.branch(inputs, framework.find_layer(layer), Question(BOTH))
+        size = 8 if channels == 4 else 4
+        return framework.to_numpy(head(np.full((2, size, size, channels), 0.5, np.float32)))
+
+    alone = [score(case) for case in cases[:2]] * 4
+    with ThreadPoolExecutor(4) as threads:
+        for one, other in zip(threads.map(score, cases), alone, strict=True):
+            np.testing.assert_allclose(one, other, rtol=1e-5)
+
+
+@pytest.mark.filterwarnings("ignore:.build..:UserWarning")  # Keras sees that one layer was never built: the point
+def test_what_cannot_be_branched_is_said():
+    unused = Unused()
+    unused(np.zeros((1, 8, 8, 3), np.float32))
+    with pytest.raises(LayerError, match="'spare' is part of the network, but is not called"):
+        Branched(unused, "spare", images(8, 8, 3))
+    with pytest.raises(LayerError, match="not one tensor with more than one position"):
+        Branched(paper_sequential(), "dense", PAPER_INPUT)
+    with pytest.raises(ModelError, match="The network has one output"):
+        Branched(paper_sequential(), "conv", PAPER_INPUT, output="b")
+
+
+def test_a_layer_that_the_scores_do_not_depend_on_changes_none():
+    image = keras.Input((4, 4, 3))
+    maps = layers.Conv2D(2, 1, name="conv")(image)
+    aside = layers.Dense(2, name="aside")(layers.GlobalAveragePooling2D()(maps))
+    network = keras.Model(image, {"aside": aside, "mean": layers.GlobalAveragePooling2D()(image)})
+    inputs = images(4, 4, 3)
+    found = Branched(network, "conv", inputs, output="mean")(np.ones((3, 4, 4, 2)))
+    np.testing.assert_allclose(found, np.repeat(inputs.mean(axis=(1, 2))[:, :2], 3, 0), rtol=1e-5)
+
+
+class FirstRow(layers.Layer):
+    """Writes the first row of maps into maps of zeros."""
+
+    def call(self, inputs):
+        return ops.slice_update(ops.zeros_like(inputs), (0, 0, 0, 0), inputs[:, :1])
+
+
+def test_a_slice_is_written():
+    network = keras.Sequential(
+        [keras.Input((4, 4, 3)), layers.Conv2D(2, 1, name="conv"), FirstRow(), layers.GlobalAveragePooling2D()]
+    )
+    variations = RANDOM.normal(size=(3, 4, 4, 2)).astype(np.float32)
+    found = Branched(network, "conv", images(4, 4, 3))(variations)
+    np.testing.assert_allclose(found, variations[:, :1].mean(axis=(1, 2)) / 4, rtol=1e-4, atol=1e-6)

@@ -1,0 +1,394 @@
+"""What follows a layer of a native PyTorch network, run alone for variations of its activations."""
+
+import gc
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+import torch
+from tests.contracts import reference
+from torch import nn
+from torch.nn import functional
+
+from seewhy.errors import LayerError, TargetError
+from seewhy.frameworks import detect
+from seewhy.targets import Class, Function, Question, Top
+
+ALL = Class((0, 1, 2))
+IMAGE = np.random.default_rng(0).standard_normal((1, 3, 8, 6)).astype(np.float32)
+VARIATIONS = np.random.default_rng(1).standard_normal((5, 8, 6, 4)).astype(np.float32)
+
+
+@pytest.fixture(autouse=True)
+def seeded():
+    torch.manual_seed(0)
+
+
+def branch(network, layer="conv", target=ALL, inputs=IMAGE, score="logit"):
+    framework = detect(network)
+    return framework.branch(framework.check_inputs(inputs), framework.find_layer(layer), Question(target, score))
+
+
+def capture(network, layer="conv", target=ALL, inputs=IMAGE, score="logit"):
+    framework = detect(network)
+    layer = framework.find_layer(layer)
+    return framework.capture(framework.check_inputs(inputs), layer, Question(target, score), "none")
+
+
+def check_unchanged(network, layer="conv", tolerance=1e-5):
+    captured = capture(network, layer)
+    found = branch(network, layer)(np.repeat(captured.activations.numpy(), 3, 0))
+    np.testing.assert_allclose(found, captured.scores.expand(3, -1), rtol=tolerance, atol=tolerance)
+
+
+class Between(nn.Module):
+    """A convolution, a function of its maps and of the image, and the mean of each channel as 3 logits."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3, padding=1)
+        self.beside = nn.Conv2d(3, 4, 1)
+        self.head = nn.Linear(4, 3)
+        self.function = function
+
+    def forward(self, image):
+        beside = self.beside(image)
+        return self.head(self.function(self.conv(image), beside).mean(dim=(2, 3)))
+
+
+def by_hand(network, variations=VARIATIONS):
+    """Run the function of each variation on its own, as the network would."""
+    with torch.no_grad():
+        beside = network.beside(torch.tensor(IMAGE))
+        maps = [torch.tensor(each.transpose(2, 0, 1)[None]).contiguous() for each in variations]
+        return torch.cat([network.head(network.function(each, beside.clone()).mean(dim=(2, 3))) for each in maps])
+
+
+def in_place(maps, beside):
+    return functional.relu_(maps).add_(beside).clamp_(max=2)
+
+
+def into_views(maps, beside):
+    maps[:, :2] = beside[:, 2:]
+    maps[:, 3, 0].mul_(3)
+    maps.view(-1)[7] = 5
+    maps.transpose(1, 2)[:, 3] += 1
+    return maps
+
+
+def into_zeros_alike(maps, beside):
+    found = torch.zeros_like(maps)
+    found[..., 1:, :] = maps[..., :-1, :]
+    return torch.add(found, beside, alpha=2)
+
+
+def in_parts(maps, beside):
+    first, second = maps.chunk(2, dim=1)
+    best, where = torch.max(torch.stack([first, second]), dim=0)
+    return torch.cat([best * where, functional.max_pool2d(beside[:, :2], 3, stride=1, padding=1)], dim=1)
+
+
+def attention(maps, beside):
+    queries = maps.flatten(2).transpose(1, 2)
+    keys = beside.flatten(2).transpose(1, 2)
+    attended = (queries @ keys.transpose(1, 2) / 2).softmax(dim=-1) @ queries
+    return attended.transpose(1, 2).reshape(maps.shape)
+
+
+def recorded_by_itself(maps, beside):
+    """With gradients recorded, PyTorch hands views on as other tensors than those that its operations gave."""
+    with torch.enable_grad():
+        weight = torch.ones(4, requires_grad=True)
+        view = (maps * weight[:, None, None]).view(4, -1)
+        return (view.t() * 2).t().reshape(maps.shape).detach() + beside
+
+
+def past_autograd(maps, beside):
+    maps.data.mul_(2)
+    return maps.data + beside
+
+
+def shapes_baked_in(maps, beside):
+    return maps.reshape(maps.shape[0] * 2, 2, -1).sum(1, keepdim=True).reshape(1, 2, 8, 6).repeat(1, 2, 1, 1) * beside
+
+
+def squeezed(maps, beside):
+    """Drops the axis of the one image, and takes it up again."""
+    return maps.squeeze()[None] + beside
+
+
+def normed(maps, beside):
+    maps = functional.layer_norm(maps, maps.shape[1:])
+    return functional.group_norm(functional.instance_norm(maps), 2) * beside
+
+
+def resized(maps, beside):
+    small = functional.adaptive_avg_pool2d(functional.pad(maps, (1, 1, 1, 1)), 3)
+    return functional.interpolate(small, scale_factor=2, mode="bilinear")[:, :, :1, :1] + beside
+
+
+FUNCTIONS = [
+    in_place,
+    into_views,
+    into_zeros_alike,
+    in_parts,
+    attention,
+    recorded_by_itself,
+    past_autograd,
+    shapes_baked_in,
+    squeezed,
+    normed,
+    resized,
+]
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_every_variation_as_if_it_were_alone(function):
+    network = Between(function)
+    check_unchanged(network)
+    np.testing.assert_allclose(branch(network)(VARIATIONS), by_hand(network), rtol=1e-4, atol=1e-5)
+
+
+class Bottleneck(nn.Module):
+    def __init__(self, channels, inner):
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, inner, 1)
+        self.bn1 = nn.BatchNorm2d(inner)
+        self.conv2 = nn.Conv2d(inner, channels, 3, padding=1)
+        self.bn2 = nn.BatchNorm2d(channels)
+        self.relu = nn.ReLU(inplace=True)
+
+    def forward(self, x):
+        out = self.relu(self.bn1(self.conv1(x)))
+        out = self.bn2(self.conv2(out))
+        out += x
+        return self.relu(out)
+
+
+def residual(*ending):
+    stem = (nn.Conv2d(3, 6, 3, padding=1), nn.MaxPool2d(2), Bottleneck(6, 4), Bottleneck(6, 4))
+    network = nn.Sequential(*stem, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(), nn.Linear(6, 3), *ending)
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.running_mean.normal_()
+            module.running_var.uniform_(0.5, 2)
+            module.weight.data.normal_()
+    return network
+
+
+@pytest.mark.parametrize("layer", ["0", "1", "2", "2.conv1", "2.bn2", "2.relu#1", "3.bn1", "3.relu", "auto"])
+@pytest.mark.parametrize("order", [torch.contiguous_format, torch.channels_last])
+def test_the_unchanged_activations_give_the_captured_scores(layer, order):
+    check_unchanged(residual(nn.Softmax(1)).to(memory_format=order), layer)
+
+
+def test_changed_activations_inside_a_block_with_its_skip_connection_as_it_was():
+    network = residual(nn.Softmax(1)).eval()
+    variations = np.random.default_rng(2).standard_normal((4, 4, 3, 6)).astype(np.float32)
+    block = network[3]
+    with torch.no_grad():
+        skipped = network[:3](torch.tensor(IMAGE))
+        maps = functional.relu(block.bn2(torch.tensor(variations.transpose(0, 3, 1, 2))) + skipped)
+        logits = network[7](maps.mean(dim=(2, 3)))
+    np.testing.assert_allclose(branch(network, "3.conv2")(variations), logits, rtol=1e-4, atol=1e-5)
+    probabilities = branch(network, "3.conv2", score="probability")(variations)
+    np.testing.assert_allclose(probabilities, logits.softmax(1), rtol=1e-4, atol=1e-6)
+
+
+def test_the_reference():
+    """Variations of the first layer, against the same layers in NumPy."""
+    kernels, biases = reference.weights()
+    features, dense = nn.Conv2d(8, 6, 3), nn.Linear(480, 4)
+    network = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), features, nn.ReLU(inplace=True), nn.Flatten(), dense)
+    by_class = kernels["dense"].reshape(10, 8, 6, 4).transpose(3, 2, 0, 1).reshape(4, -1)
+    weights = ((features, kernels["features"].transpose(3, 2, 0, 1), "features"), (dense, by_class, "dense"))
+    for module, weight, name in weights:
+        module.weight.data, module.bias.data = torch.tensor(weight.copy()), torch.tensor(biases[name])
+    hidden = np.random.default_rng(2).standard_normal((5, *reference.SIZE, 8)).astype(np.float32)
+    maps = np.maximum(reference.convolve(hidden, kernels["features"], biases["features"], padding=0), 0)
+    logits = maps.reshape(5, -1) @ kernels["dense"] + biases["dense"]
+    found = branch(network, "0", Class((3, 0)), reference.images(1).transpose(0, 3, 1, 2))(hidden)
+    np.testing.assert_allclose(found, logits[:, [3, 0]], rtol=1e-4, atol=1e-5)
+
+
+def test_targets_are_asked_of_the_outputs_of_all_variations_at_once():
+    network = Between(in_place)
+    logits = by_hand(network).numpy()
+
+    def least(outputs):
+        assert outputs.shape == (5, 3)
+        return outputs.min(dim=1).values if float(outputs.sum()) < 1e9 else outputs[:, 0]
+
+    best = np.argsort(-logits[:1])[:, :2]
+    cases = ((Top(2).settled(best), logits[:, best[0]]), (Function(least), logits.min(axis=1, keepdims=True)))
+    for target, expected in cases:
+        np.testing.assert_allclose(branch(network, target=target)(VARIATIONS), expected, rtol=1e-4, atol=1e-5)
+    with pytest.raises(TargetError, match="There is no class 3"):
+        branch(network, target=Class((3,)))
+
+
+def test_a_final_sigmoid_in_place_is_seen_through():
+    class Sigmoids(Between):
+        def forward(self, image):
+            return super().forward(image).sigmoid_()
+
+    network = Sigmoids(in_place)
+    np.testing.assert_allclose(branch(network)(VARIATIONS), by_hand(network), rtol=1e-4, atol=1e-5)
+
+
+# What cannot be played again
+
+
+def reads_item(maps, _):
+    return maps * (2 if maps.sum() > 0 else 3)
+
+
+def reads_numpy(maps, _):
+    return maps + torch.tensor(maps.detach().numpy().mean())
+
+
+def reads_list(maps, _):
+    return maps + sum(maps.flatten().tolist())
+
+
+def writes_into_zeros(maps, _):
+    found = torch.zeros(1, 4, 8, 6)
+    found[:, :, 1:] = maps[:, :, :-1]
+    return found
+
+
+def writes_by_name(maps, beside):
+    found = torch.empty(1, 4, 8, 6)
+    torch.add(maps, beside, out=found)
+    return found
+
+
+def rewrites(maps, beside):
+    maps = maps + beside
+    beside.mul_(2)
+    return maps + beside
+
+
+def shapes_by_values(maps, beside):
+    return maps[maps > 0].sum() + beside
+
+
+@pytest.mark.parametrize(
+    ("function", "reason"),
+    [
+        (reads_item, "takes values out of PyTorch"),
+        (reads_numpy, "takes values out of PyTorch"),
+        (reads_list, "takes values out of PyTorch"),
+        (writes_into_zeros, "writes what comes from the layer into a tensor that does not"),
+        (writes_by_name, "writes what comes from the layer into a tensor that does not"),
+        (rewrites, "works in place on a tensor that does not come from the layer"),
+        (shapes_by_values, "does what PyTorch cannot do for many at once"),
+    ],
+)
+def test_what_cannot_be_played_again_is_said(function, reason):
+    with pytest.raises(LayerError, match=f"cannot be run from the layer 'conv' on.* what follows {reason}"):
+        branch(Between(function))(VARIATIONS)
+
+
+def test_what_happens_beside_the_layer_may_do_as_it_likes():
+    def beside_only(maps, beside):
+        beside = beside * (2 if beside.sum() > 0 else 3)
+        beside[:, 0] = 0
+        return maps + beside.clone().add_(float(beside.mean()))
+
+    network = Between(beside_only)
+    np.testing.assert_allclose(branch(network)(VARIATIONS), by_hand(network), rtol=1e-4, atol=1e-5)
+
+
+# What is left behind
+
+
+class Counted(Between):
+    runs = 0
+
+    def forward(self, image):
+        self.runs += 1
+        return super().forward(image)
+
+
+def test_the_network_runs_once_however_much_is_varied():
+    network = Counted(in_place)
+    framework = detect(network)
+    layer = framework.find_layer("conv")
+    framework.calls(IMAGE)
+    before = network.runs
+    head = framework.branch(IMAGE, layer, Question(ALL))
+    for _ in range(3):
+        head(VARIATIONS)
+    assert network.runs == before + 1
+
+
+def test_trained_weights_are_seen():
+    network = Between(in_place)
+    framework = detect(network)
+    layer = framework.find_layer("conv")
+    framework.branch(IMAGE, layer, Question(ALL))(VARIATIONS)
+    with torch.no_grad():
+        network.head.weight.mul_(-2)
+        network.beside.bias.add_(1)
+    found = framework.branch(IMAGE, layer, Question(ALL))(VARIATIONS)
+    np.testing.assert_allclose(found, by_hand(network), rtol=1e-4, atol=1e-5)
+
+
+def test_the_network_is_afterwards_what_it_was():
+    network = residual().train()
+    network[3].eval()
+    values = {name: value.clone() for name, value in network.state_dict().items()}
+    modes = [module.training for module in network.modules()]
+    branch(network, "2")(np.ones((2, 4, 3, 6), np.float32))
+    with pytest.raises(TargetError):
+        branch(network, "2", Class((7,)))
+    assert [module.training for module in network.modules()] == modes
+    assert all(torch.equal(value, values[name]) for name, value in network.state_dict().items())
+    assert not any(module._forward_hooks for module in network.modules())
+    assert all(each.requires_grad and each.grad is None for each in network.parameters())
+
+
+def test_modes_of_the_caller_change_nothing():
+    network = residual(nn.Softmax(1)).train()
+    variations = np.random.default_rng(2).standard_normal((4, 4, 3, 6)).astype(np.float32)
+    expected = branch(network, "2")(variations)
+    with torch.inference_mode():
+        found = branch(network, "2")(variations)
+        assert not found.is_inference()
+    assert torch.equal(found, expected)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        captured = capture(network, "2.conv1")
+        found = branch(network, "2.conv1")(captured.activations.numpy())
+    np.testing.assert_allclose(found, captured.scores, rtol=1e-2)
+
+
+def test_threads_branch_at_once():
+    network = residual(nn.Softmax(1))
+    framework = detect(network)
+
+    def score(layer):
+        activations = capture(network, layer).activations.numpy()
+        return framework.branch(IMAGE, framework.find_layer(layer), Question(ALL))(2 * activations)
+
+    layers = ["0", "2", "3.bn1", "3"] * 4
+    alone = {layer: score(layer) for layer in layers[:4]}
+    with ThreadPoolExecutor(4) as threads:
+        for layer, found in zip(layers, threads.map(score, layers), strict=True):
+            np.testing.assert_allclose(found, alone[layer], rtol=1e-5)
+
+
+def test_nothing_is_kept():
+    network = Between(attention)
+    head = branch(network)
+    head(VARIATIONS)
+    gc.collect()
+    count = sum(type(each) is torch.Tensor for each in gc.get_objects())
+    gc.disable()  # what waits for the garbage collector waits with the network's tensors
+    try:
+        for _ in range(3):
+            branch(network)(VARIATIONS)
+        found = sum(type(each) is torch.Tensor for each in gc.get_objects())
+    finally:
+        gc.enable()
+    assert found <= count
