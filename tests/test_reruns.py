@@ -13,8 +13,16 @@ RERUNS = {
     "iscam": {"steps": 3},
     "occlusion": {"window": 4, "stride": 2},
     "rise": {"masks": 500, "grid": 4},
+    "ablationcam": {},
 }
-FORWARDS = {"scorecam": 3, "sscam": 12, "iscam": 9, "occlusion": 50, "rise": 500}  # two of three channels are live
+FORWARDS = {
+    "scorecam": 3,
+    "sscam": 12,
+    "iscam": 9,
+    "occlusion": 50,
+    "rise": 500,
+    "ablationcam": 0,
+}  # two of three channels are live
 QUADRANTS = {"red": np.s_[:8, :8], "green": np.s_[8:, 8:]}
 
 

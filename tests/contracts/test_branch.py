@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers, ops
-from tests.contracts import reference
+from tests.contracts import in_keras, reference
 from tests.networks import (
     PAPER_ACTIVATIONS,
     PAPER_GRADIENTS,
@@ -62,8 +62,8 @@ NETWORKS = {
     "nested, a whole base": (lambda: nested(block("base")), "base", images(8, 8, 3)),
     "nested twice": (twice_nested, "outer/inner/last_relu", images(8, 8, 3)),
     "squeeze and excite": (squeeze_and_excite, "conv", images(8, 8, 3)),
-    "the reference": (reference.keras_network, "features", reference.images(1)),
-    "auto": (reference.keras_network, "auto", reference.images(1)),
+    "the reference": (in_keras.plain, "features", reference.images(1)),
+    "auto": (in_keras.plain, "auto", reference.images(1)),
 }
 
 
@@ -89,7 +89,7 @@ def test_changed_activations_of_the_reference():
     hidden = RANDOM.normal(size=(5, *reference.SIZE, 8)).astype(np.float32)
     maps = np.maximum(reference.convolve(hidden, kernels["features"], biases["features"], padding=0), 0)
     logits = maps.reshape(5, -1) @ kernels["dense"] + biases["dense"]
-    network, inputs = reference.keras_network(), reference.images(1)
+    network, inputs = in_keras.plain(), reference.images(1)
     asked = {"logit": logits, "probability": np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)}
     for score, expected in asked.items():
         found = Branched(network, "first", inputs, Class((3, 1)), score)(hidden)
@@ -132,7 +132,7 @@ def test_each_call_of_a_shared_layer_has_a_head_of_its_own():
 
 
 def test_the_input_can_be_varied():
-    network, variations = reference.keras_network(), reference.images(4)
+    network, variations = in_keras.plain(), reference.images(4)
     found = Branched(network, LayerChoice(INPUT), variations[:1])(variations)
     np.testing.assert_allclose(found, reference.expected(variations, (0, 1)).scores, rtol=1e-4, atol=1e-5)
 
@@ -142,7 +142,7 @@ def first_less_last(outputs):
 
 
 def test_every_kind_of_target():
-    network, inputs = reference.keras_network(), reference.images(1)
+    network, inputs = in_keras.plain(), reference.images(1)
     everything = Branched(network, "features", inputs, Class((0, 1, 2, 3)))
     variations = np.concatenate([everything.captured[0], RANDOM.random((4, 10, 8, 6))]).astype(np.float32)
     logits = everything(variations)

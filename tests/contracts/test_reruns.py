@@ -59,3 +59,9 @@ def test_a_batch_is_each_alone(name):
     together = explain(name, inputs, batch_size=3, **options)
     for n in (0, 1):
         np.testing.assert_allclose(together[n], explain(name, inputs[n : n + 1], **options)[0], atol=1e-4)
+
+
+def test_ablation_cam_by_hand():
+    """Without A^1 class 0 loses 9, without A^2 it gains 16; class 1 loses -10 and 0."""
+    x = PAPER_INPUT[0, ..., 0]
+    np.testing.assert_allclose(explain("ablationcam")[0], [25 * x - 48, -10 * x], atol=1e-5)
