@@ -6,7 +6,7 @@ gradients of what follows. XLA compiles both parts as one step, which is kept: t
 prediction, and only what follows is differentiated, once for each target.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, final
 
 import jax
@@ -23,8 +23,9 @@ from seewhy.frameworks.jaxprs import INPUTS, cut, depends, mark, position_of, ru
 from seewhy.frameworks.keras import Ear, KerasFramework, listening, plain, undisturbed
 from seewhy.frameworks.layers import INPUT, LayerCall, LayerChoice, check_tapped, no_gradient
 from seewhy.frameworks.steps import Steps
-from seewhy.frameworks.structures import Inputs, image_count, leaves, map_leaves, network_failed, pick_output
+from seewhy.frameworks.structures import Inputs, image_count, leaves, map_tree, network_failed, pick_output
 from seewhy.targets import Question
+from seewhy.targets.target import Shape
 from seewhy.types import Backward, Capture, Tensor
 
 FAILURES = (ValueError, TypeError, RuntimeError)
@@ -57,7 +58,7 @@ class KerasJax(KerasFramework):
         traced, arrays = self._traced(inputs), question.target.arrays(image_count(inputs))
         key = (_shapes(inputs), _shapes(list(arrays)), layer, question.key, backward)
         step = self._steps.get(key, lambda: self._make_capture(traced, layer, question, backward))
-        question.target.check_classes(step.classes)
+        question.target.check_outputs(step.shape)
         captured = self._run(step.function, traced, inputs, *arrays)
         return Capture(**{"gradients": None} | captured, layer=step.layer, xp=self.xp)
 
@@ -96,17 +97,17 @@ class KerasJax(KerasFramework):
 
     def _make_capture(self, traced: "_Traced", layer: LayerChoice, question: Question, backward: Backward) -> "_Step":
         path, position = (INPUT, INPUTS) if layer.is_input else traced.place(check_tapped(layer, traced.calls))
-        raw, head, logits = traced.output(question.output)
-        trunk, follow = cut(traced.jaxpr, position, [raw, logits])
-        classes = _classes(raw, logits, head)
-        question.target.check_classes(classes)
+        asked = traced.asked(question)
+        trunk, follow = cut(traced.jaxpr, position, asked.variables)
+        shape = _shape(asked)
+        question.target.check_outputs(shape)
 
         def step(flat: list[Tensor], *arrays: Tensor) -> dict[str, Tensor]:
             tapped, *passing = trunk(*flat)
 
             def totals(activations: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-                outputs = _read(follow(activations, *passing), head)
-                answer = question.target(outputs.asked(question.score), arrays, self.xp)
+                outputs = asked.read(follow(activations, *passing))
+                answer = outputs.answer(question, arrays, self.xp)
                 scores = jnp.asarray(answer.scores, jnp.float32)
                 facts = {"outputs": outputs.raw, "probabilities": outputs.probabilities}
                 # The images of a batch do not meet, so the sum's gradient is each image's own.
@@ -118,11 +119,11 @@ class KerasJax(KerasFramework):
             if not depends(lambda activations: totals(activations)[0], tapped):
                 raise no_gradient(path)
             facts: dict[str, Tensor]
-            asked, pull_back, facts = jax.vjp(totals, tapped, has_aux=True)
-            (gradients,) = jax.vmap(pull_back)(jnp.eye(asked.size, dtype=asked.dtype))
+            values, pull_back, facts = jax.vjp(totals, tapped, has_aux=True)
+            (gradients,) = jax.vmap(pull_back)(jnp.eye(values.size, dtype=values.dtype))
             return captured | facts | {"gradients": self._targets_second(path, gradients.astype(jnp.float32))}
 
-        return _Step(jax.jit(step), path, classes)
+        return _Step(jax.jit(step), path, shape)
 
 
 class _Step(NamedTuple):
@@ -130,7 +131,14 @@ class _Step(NamedTuple):
 
     function: Any
     layer: str
-    classes: int | None
+    shape: Shape | None
+
+
+class _Asked(NamedTuple):
+    """What of a trace is asked: its variables, and how the outputs are read from their values."""
+
+    variables: list[Any]
+    read: Callable[[Sequence[Tensor]], Outputs]
 
 
 class _Traced(NamedTuple):
@@ -155,11 +163,26 @@ class _Traced(NamedTuple):
         """Return the arguments of the trace, with the values the variables have now."""
         return [*(variable.value for variable in self.variables), *jax.tree.leaves(inputs)]
 
+    def asked(self, question: Question) -> _Asked:
+        """Return what a question asks: one output with what stands behind it, all of them, or both."""
+        every = list(self.jaxpr.jaxpr.outvars) if question.target.reads_whole else []
+
+        def whole(arrays: Sequence[Tensor]) -> Any:
+            return map_tree(lambda each: arrays[each] if isinstance(each, int) else None, self.returned)
+
+        if not question.reads_output and not isinstance(self.returned, int):
+            return _Asked(every, lambda arrays: Outputs(whole(arrays), None, None, whole(arrays)))
+        raw, head, logits = self.output(question.output)
+        return _Asked(
+            [raw, logits, *every], lambda arrays: _read(arrays[:2], head, whole(arrays[2:]) if every else None)
+        )
+
     def output(self, output: int | str | None) -> tuple[Any, Head, Any]:
         """Return the variable of the output that is asked about, and what was seen through: its head and logits."""
         position = pick_output(self.returned, output)
         if not isinstance(position, int):
-            raise ModelError(f"The network returned a {position}; expected a tensor, or a list or dict of them.")
+            kind = position if isinstance(position, str) else type(position).__name__
+            raise ModelError(f"The network returned a {kind}; expected a tensor, or a list or dict of them.")
         raw = self.jaxpr.jaxpr.outvars[position]
         return raw, *see_through(self.jaxpr.jaxpr, raw)
 
@@ -206,7 +229,7 @@ class _Returned:
             arrays.append(each)
             return len(arrays) - 1
 
-        self.structure = map_leaves(position, raw)
+        self.structure = map_tree(position, raw)
         return arrays
 
 
@@ -232,14 +255,15 @@ def _shapes(inputs: Inputs) -> Any:
     return (*inputs, *shapes) if isinstance(inputs, dict) else tuple(shapes)
 
 
-def _read(both: Sequence[Tensor], head: Head) -> Outputs:
+def _read(both: Sequence[Tensor], head: Head, whole: Any = None) -> Outputs:
     """Read the network's output and what stands behind its head."""
     raw, logits = both
-    return Outputs.read(raw, logits.reshape(raw.shape).astype(jnp.float32), head, keras.ops)
+    return Outputs.read(raw, logits.reshape(raw.shape).astype(jnp.float32), head, keras.ops, whole)
 
 
-def _classes(raw: Any, logits: Any, head: Head) -> int | None:
-    """Return the number of classes of outputs of this shape."""
-    found: list[int | None] = []
-    jax.eval_shape(lambda *both: found.append(_read(both, head).classes), raw.aval, logits.aval)
+def _shape(asked: _Asked) -> Shape | None:
+    """Return the shape of the output that is asked."""
+    found: list[Shape | None] = []
+    variables = [variable.aval for variable in asked.variables]
+    jax.eval_shape(lambda *arrays: found.append(asked.read(arrays).shape), *variables)
     return found[0]

@@ -18,8 +18,17 @@ from seewhy.frameworks.base import Head, Outputs
 from seewhy.frameworks.keras import Ear, KerasFramework, listening, plain, undisturbed
 from seewhy.frameworks.layers import INPUT, LayerCall, LayerChoice, check_tapped, no_gradient
 from seewhy.frameworks.steps import Steps
-from seewhy.frameworks.structures import Inputs, image_count, map_leaves, network_failed, pick_output, shape_key
+from seewhy.frameworks.structures import (
+    Inputs,
+    image_count,
+    map_leaves,
+    map_tree,
+    network_failed,
+    pick_output,
+    shape_key,
+)
 from seewhy.targets import Question
+from seewhy.targets.target import Shape
 from seewhy.types import Backward, Capture, Tensor
 
 INLINE = (
@@ -59,7 +68,7 @@ class KerasTensorflow(KerasFramework):
     def capture(self, inputs: Inputs, layer: LayerChoice, question: Question, backward: Backward = "plain") -> Capture:
         key = (shape_key(inputs), layer, question.key, backward)
         step = self._steps.get(key, lambda: self._trace_capture(inputs, layer, question, backward))
-        question.target.check_classes(step.classes)
+        question.target.check_outputs(step.shape)
         captured = self._run(step.function, inputs, *question.target.arrays(image_count(inputs)))
         return Capture(**{"gradients": None} | captured, layer=step.layer, xp=self.xp)
 
@@ -106,12 +115,11 @@ class KerasTensorflow(KerasFramework):
                     tap.take(INPUT, batch)
                 raw = self._forward(batch)
                 tap.check()
-                outputs = _read(raw, question.output)
-                question.target.check_classes(outputs.classes)
-                answer = question.target(outputs.asked(question.score), arrays, self.xp)
+                outputs = _read(raw, question.output, reads_output=question.reads_output)
+                answer = outputs.answer(question, arrays, self.xp)
                 # The images of a batch do not meet, so the sum's gradient is each image's own.
                 totals = tf.reduce_sum(tf.cast(answer.scores, tf.float32), axis=0)
-            facts.update(layer=tap.path, classes=outputs.classes)
+            facts.update(layer=tap.path, shape=outputs.shape)
             captured = {
                 "activations": self._channels_last(tap.path, tf.cast(tap.output, tf.float32)),
                 "scores": tf.cast(answer.scores, tf.float32),
@@ -133,7 +141,7 @@ class _Step(NamedTuple):
 
     function: Any
     layer: str
-    classes: int | None
+    shape: Shape | None
 
 
 class _Tap(Ear):
@@ -180,13 +188,15 @@ class _Tap(Ear):
             )
 
 
-def _read(raw: Any, output: int | str | None) -> Outputs:
-    """Read the output that is asked about, seeing through a final softmax or sigmoid."""
-    raw = pick_output(raw, output)
+def _read(whole: Any, output: int | str | None, *, reads_output: bool = True) -> Outputs:
+    """Read the output that is asked about, seeing through a final softmax or sigmoid; or all, where none is."""
+    if not reads_output and not tf.is_tensor(whole):
+        return Outputs(map_tree(lambda each: each, whole), None, None, whole)
+    raw = pick_output(whole, output)
     if not tf.is_tensor(raw):
         raise ModelError(f"The network returned a {type(raw).__name__}; expected a tensor, or a list or dict of them.")
     head, logits = _see_through(raw)
-    return Outputs.read(raw, tf.cast(logits, tf.float32), head, keras.ops)
+    return Outputs.read(raw, tf.cast(logits, tf.float32), head, keras.ops, whole)
 
 
 ORDER_KEEPING = {"Identity", "Cast", "Reshape", "Squeeze", "ExpandDims", "StopGradient"}

@@ -56,10 +56,10 @@ class KerasTorch(KerasFramework):
                 raw = self._forward(inputs, functions, tap)
             tap.check()
             with without_autocast():
-                outputs = read_outputs(raw, question.output, functions, self.xp)
-                question.target.check_classes(outputs.classes)
+                asks_one = question.reads_output
+                outputs = read_outputs(raw, question.output, functions, self.xp, reads_output=asks_one)
                 arrays = [keras.ops.convert_to_tensor(each) for each in question.target.arrays(image_count(inputs))]
-                answer = question.target(outputs.asked(question.score), arrays, self.xp)
+                answer = outputs.answer(question, arrays, self.xp)
                 # The images of a batch do not meet, so the sum's gradient is each image's own.
                 gradients = tap.gradients(answer.scores.float().sum(dim=0))
         return Capture(

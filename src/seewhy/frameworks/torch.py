@@ -92,10 +92,10 @@ class Torch(Framework):
                 raw = self._forward(inputs, functions, tap)
             tap.check()
             with without_autocast():
-                outputs = read_outputs(raw, question.output, functions, self.xp)
-                question.target.check_classes(outputs.classes)
-                arrays = self._arrays(question.target, inputs, outputs.raw.device)
-                answer = question.target(outputs.asked(question.score), arrays, self.xp)
+                asks_one = question.reads_output
+                outputs = read_outputs(raw, question.output, functions, self.xp, reads_output=asks_one)
+                arrays = self._arrays(question.target, inputs, tap.output.device)
+                answer = outputs.answer(question, arrays, self.xp)
                 # The images of a batch do not meet, so the sum's gradient is each image's own.
                 gradients = tap.gradients(answer.scores.float().sum(dim=0))
         return Capture(
@@ -143,7 +143,8 @@ class Torch(Framework):
         return tensor.contiguous(memory_format=torch.channels_last) if is_last else tensor
 
     def _arrays(self, target: Target, inputs: Inputs, device: Any) -> list[Tensor]:
-        return [torch.tensor(each, dtype=torch.int64, device=device) for each in target.arrays(image_count(inputs))]
+        tensors = [torch.tensor(each, device=device) for each in target.arrays(image_count(inputs))]
+        return [each if each.is_floating_point() else each.to(torch.int64) for each in tensors]  # what indexing takes
 
 
 class _Ear:

@@ -11,7 +11,7 @@ import torch
 from seewhy.errors import LayerError, ModelError
 from seewhy.frameworks.base import Outputs
 from seewhy.frameworks.layers import INPUT, LayerCall, no_gradient
-from seewhy.frameworks.structures import pick_output
+from seewhy.frameworks.structures import map_tree, pick_output
 from seewhy.frameworks.torch_functions import TorchFunctions
 from seewhy.types import Backward, Namespace, Tensor
 
@@ -102,13 +102,17 @@ class Tap:
         return gradients if batched else gradients[None]
 
 
-def read_outputs(raw: Any, output: int | str | None, functions: TorchFunctions, xp: Namespace) -> Outputs:
-    """Read the output that is asked about, seeing through a final softmax or sigmoid."""
-    raw = pick_output(raw, output)
+def read_outputs(
+    whole: Any, output: int | str | None, functions: TorchFunctions, xp: Namespace, *, reads_output: bool = True
+) -> Outputs:
+    """Read the output that is asked about, seeing through a final softmax or sigmoid; or all, where none is."""
+    if not reads_output and not isinstance(whole, torch.Tensor):
+        return Outputs(map_tree(_detached, whole), None, None, whole)
+    raw = pick_output(whole, output)
     if not isinstance(raw, torch.Tensor):
         raise ModelError(f"The network returned a {type(raw).__name__}; expected a tensor, or a list or dict of them.")
     head, logits = functions.see_through(raw)
-    return Outputs.read(raw.detach(), logits.float(), head, xp)
+    return Outputs.read(raw.detach(), logits.float(), head, xp, whole)
 
 
 @contextmanager
@@ -190,6 +194,10 @@ def _has_functions_of_its_own(totals: Tensor) -> bool:
         seen.add(node)
         waiting.extend(following for following, _ in node.next_functions)
     return False
+
+
+def _detached(value: Any) -> Any:
+    return value.detach() if isinstance(value, torch.Tensor) else value
 
 
 def first_tensor(tensors: Iterable[Tensor]) -> Tensor | None:
