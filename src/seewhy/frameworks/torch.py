@@ -94,7 +94,8 @@ class Torch(Framework):
             with without_autocast():
                 asks_one = question.reads_output
                 outputs = read_outputs(raw, question.output, functions, self.xp, reads_output=asks_one)
-                arrays = self._arrays(question.target, inputs, tap.output.device)
+                beside = tap.output if outputs.logits is None else outputs.logits
+                arrays = self._arrays(question.target, inputs, beside.device)
                 answer = outputs.answer(question, arrays, self.xp)
                 # The images of a batch do not meet, so the sum's gradient is each image's own.
                 gradients = tap.gradients(answer.scores.float().sum(dim=0))

@@ -15,14 +15,16 @@ def boxes_of(mask: BoolArray) -> list[Box]:
     Pixels that touch at an edge or at a corner are connected (8-connectivity).
     """
     starts, stops, rows = _runs(mask)
-    parts = _connected(starts, stops, rows)
-    found = []
-    for part in np.unique(parts):
-        own = parts == part
-        top, bottom = int(rows[own][0]), int(rows[own][-1]) + 1
-        box = (top, int(starts[own].min()), bottom, int(stops[own].max()))
-        found.append((int((stops[own] - starts[own]).sum()), box))
-    return [box for _, box in sorted(found, key=lambda sized: -sized[0])]
+    parts, part = np.unique(_connected(starts, stops, rows), return_inverse=True)
+    boxes = np.zeros((len(parts), 4), dtype=np.intp)
+    boxes[:, :2] = max(mask.shape)
+    for edge, (reach, values) in enumerate(
+        ((np.minimum, rows), (np.minimum, starts), (np.maximum, rows + 1), (np.maximum, stops))
+    ):
+        reach.at(boxes[:, edge], part, values)
+    pixels = np.bincount(part, weights=stops - starts, minlength=len(parts))
+    ordered = boxes[np.argsort(-pixels, kind="stable")].tolist()
+    return [(top, left, bottom, right) for top, left, bottom, right in ordered]
 
 
 def _runs(mask: BoolArray) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
