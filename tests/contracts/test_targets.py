@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
-from tests.contracts import reference
+from tests.contracts import in_keras, reference
 from tests.contracts.capturing import capture
 from tests.networks import (
     PAPER_ACTIVATIONS,
@@ -34,7 +34,7 @@ def test_a_difference_and_a_class_negated_on_paper():
 
 @pytest.mark.parametrize("method", ["gradcam", "hirescam"])
 def test_evidence_is_linear_in_the_target(method):
-    explainer = Explainer(reference.keras_network(), method, layer="features", signed=True)
+    explainer = Explainer(in_keras.plain(), method, layer="features", signed=True)
     inputs = reference.images(2)
     single = explainer.heatmaps(inputs, [3, 1]).values
     difference, against = np.moveaxis(explainer.heatmaps(inputs, [Difference(3, 1), Against(1)]).values, 1, 0)

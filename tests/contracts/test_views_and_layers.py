@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
-from tests.contracts import reference
+from tests.contracts import in_keras, reference
 from tests.contracts.test_targets import MASK, segmentation
 from tests.networks import PAPER_INPUT, paper_layers, paper_sequential, set_paper_weights
 
@@ -43,7 +43,7 @@ def test_what_speaks_against_a_target_is_averaged_before_it_is_cut_off():
 
 
 def test_zoomed_views_one_by_one():
-    network, inputs = reference.keras_network(), reference.images(2)
+    network, inputs = in_keras.plain(), reference.images(2)
     asked = [[Difference(1, 0)], [2]]
     plain = Explainer(network, "hirescam", layer="features", signed=True)
     total, count = plain.heatmaps(inputs, asked).values.astype(float), np.ones((10, 8))
@@ -86,7 +86,7 @@ def by_hand(inputs, index):
 
 
 def test_two_layers_in_one_map():
-    network, inputs = reference.keras_network(), reference.images(2)
+    network, inputs = in_keras.plain(), reference.images(2)
     first = Explainer(network, layer="first").heatmaps(inputs, 1).values
     highest = first.max(axis=(2, 3), keepdims=True)
     features = by_hand(inputs, 1)

@@ -5,9 +5,13 @@ from functools import partial
 from typing import Any
 
 from seewhy.errors import MethodError, OptionError, did_you_mean
+from seewhy.methods.ablationcam import ablationcam
 from seewhy.methods.gradcam import gradcam
 from seewhy.methods.hirescam import hirescam
 from seewhy.methods.method import Method, options
+from seewhy.methods.occlusion import occlusion
+from seewhy.methods.rise import rise
+from seewhy.methods.scorecam import iscam, scorecam, sscam
 
 METHODS = {
     method.name: method
@@ -15,18 +19,80 @@ METHODS = {
         Method(
             name="gradcam",
             title="Grad-CAM",
-            paper="arXiv 1610.02391",
+            paper="1610.02391",
             summary="channels weighted by their mean gradient; the usual choice",
-            cost="T backward through the head",
+            cost="T head backwards",
             function=gradcam,
         ),
         Method(
             name="hirescam",
             title="HiResCAM",
-            paper="arXiv 2011.08891",
+            paper="2011.08891",
             summary="each activation times its own gradient; shows only places the score rises with",
-            cost="T backward through the head",
+            cost="T head backwards",
             function=hirescam,
+        ),
+        Method(
+            name="scorecam",
+            title="Score-CAM",
+            paper="1910.01279",
+            summary="channels weighted by the score of the image seen through each channel's map",
+            cost="K + 1 forward",
+            function=scorecam,
+            backward="none",
+            reruns=True,
+        ),
+        Method(
+            name="sscam",
+            title="SS-CAM",
+            paper="2006.14255",
+            summary="Score-CAM, averaged over masks with noise",
+            cost="samples (K + 1) forward",
+            function=sscam,
+            backward="none",
+            reruns=True,
+        ),
+        Method(
+            name="iscam",
+            title="IS-CAM",
+            paper="2010.03023",
+            summary="Score-CAM, averaged over masks from faint to full",
+            cost="steps (K + 1) forward",
+            function=iscam,
+            backward="none",
+            reruns=True,
+        ),
+        Method(
+            name="ablationcam",
+            title="Ablation-CAM",
+            paper="WACV 2020",
+            summary="channels weighted by how much the score drops without each",
+            cost="K + 1 head forward",
+            function=ablationcam,
+            backward="none",
+            reruns=True,
+        ),
+        Method(
+            name="occlusion",
+            title="Occlusion",
+            paper="1311.2901",
+            summary="how much the score drops with each window of the image covered",
+            cost="windows + 1 forward",
+            function=occlusion,
+            at="input",
+            backward="none",
+            reruns=True,
+        ),
+        Method(
+            name="rise",
+            title="RISE",
+            paper="1806.07421",
+            summary="random masks, averaged by the scores of the image seen through them",
+            cost="masks forward",
+            function=rise,
+            at="input",
+            backward="none",
+            reruns=True,
         ),
     )
 }

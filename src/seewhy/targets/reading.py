@@ -9,10 +9,7 @@ from seewhy.errors import TargetError
 from seewhy.targets.classes import Class, Top
 from seewhy.targets.functions import Function
 from seewhy.targets.several import EachImage, Several
-from seewhy.targets.target import ClassFinder, Target, is_index, plain
-
-TOP = r"top-(\d+)"
-"""How "the best so many classes" is spelt."""
+from seewhy.targets.target import TOP, ClassFinder, Target, is_index, plain
 
 LISTS = (list, tuple, np.ndarray)
 

@@ -1,5 +1,6 @@
 """What a target is: a function of the outputs, and what of it changes from image to image and from call to call."""
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any, NamedTuple
@@ -21,6 +22,10 @@ Shape = tuple[int | None, ...]
 
 Move = Callable[[NDArray[Any]], NDArray[Any]]
 """Moves pictures (N, h, w, C) as the input was moved, for another view of it."""
+
+
+TOP = r"top-(\d+)"
+"""How "the best so many classes" is spelt."""
 
 
 class Answer(NamedTuple):
@@ -152,6 +157,8 @@ def plain(value: Any) -> int | str:
     """Return a class as Python writes it, an index or a name, or raise TargetError."""
     if is_index(value):
         return int(value)
+    if isinstance(value, str) and re.fullmatch(TOP, value.strip()):
+        raise TargetError(f"{value!r} is no class, and cannot be in a Class: give it beside, as in [0, {value!r}].")
     if isinstance(value, str):
         return value
     raise TargetError(f"A class is an index, a name or a wnid; given {value!r}.")
