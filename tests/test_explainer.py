@@ -6,6 +6,7 @@ from tests.networks import PAPER_GRADCAM, PAPER_HIRESCAM, PAPER_INPUT, PAPER_LOG
 import seewhy
 from seewhy import Classifier, Explainer, Preprocessing
 from seewhy.errors import InputError, MethodError, ModelError, OptionError, TargetError
+from seewhy.targets import Against, Difference
 
 
 def test_the_paper_network_from_input_to_heatmap(paper_network):
@@ -110,6 +111,23 @@ def test_a_target_nothing_speaks_for_is_zeros_and_says_so(paper_network):
     np.testing.assert_array_equal(explanation.saliency[1], 0)
 
 
+def test_every_picture_s_targets_have_their_names_and_scores(paper_network):
+    """By hand: of a picture that is 9 everywhere A^1 is 9 and A^2 -6, of 2 everywhere 2 and 1."""
+    classifier = Classifier(paper_network, preprocess=first_channel, class_names=["cat", "dog"])
+    pictures = [np.full((2, 2, 3), value, np.uint8) for value in (9, 2)]
+    asked = [[Difference("cat", "dog"), "dog"], ["top-1", Against("dog")]]
+    for batch_size in (1, 2):
+        explanations = Explainer(classifier, layer="conv").explain(pictures, asked, batch_size=batch_size)
+        found = [[(each.index, each.name, each.score) for each in one.targets] for one in explanations]
+        assert found == [
+            [(-1, "cat rather than dog", 96), (1, "dog", -36)],
+            [(0, "cat", 4), (-1, "against dog", 8)],
+        ]
+        assert explanations[0].targets[0].probability is None
+    with pytest.raises(TargetError, match="Did you mean 'dog'"):
+        Explainer(classifier).explain(pictures, Difference("cat", "dogg"))
+
+
 def first_channel(pixels):
     return pixels[..., :1]
 
@@ -195,6 +213,9 @@ def test_in_a_mosaic_each_class_is_found_in_its_own_quadrant(lite0_explainer, ex
         row, column = divmod(position, 2)
         quadrant = saliency[row * middle : (row + 1) * middle, column * middle : (column + 1) * middle]
         energies.append(quadrant.sum() / saliency.sum())
+        top, left, bottom, right = explanation.boxes(0.5, target=position)[0]
+        assert (top + bottom) // 2 // middle == row
+        assert (left + right) // 2 // middle == column
     assert min(energies) > 0.6, energies
 
 

@@ -47,6 +47,34 @@ def test_each_map_is_scaled_by_its_own_maximum():
     assert both.saliency.max(axis=(1, 2)).tolist() == [1, 1]
 
 
+def test_where_a_target_is():
+    """On the picture the map's cells are two pixels wide, in columns 1 to 4; between their centres it is linear."""
+    rows = [[0, 0, 0.0625, 0.1875, 0.25, 0], [0, 0.125, 0.203125, 0.359375, 0.4375, 0]]
+    rows += [[0, 0.375, 0.484375, 0.703125, 0.8125, 0], [0, 0.5, 0.625, 0.875, 1, 0]]
+    np.testing.assert_allclose(explanation().saliency[0], rows)
+    for threshold in (0, 0.15, 0.5, 0.9, 1):
+        expected = (np.array(rows) > 0) & (np.array(rows) >= threshold)
+        np.testing.assert_array_equal(explanation().mask(threshold), expected)
+    assert explanation().mask(0.15).sum() == 13
+    assert explanation().boxes() == [(0, 1, 4, 5)]
+    assert explanation().boxes(0.5) == [(2, 1, 4, 5)]
+    assert explanation().boxes(1) == [(3, 4, 4, 5)]
+
+
+def test_where_nothing_speaks_for_a_target_it_is_nowhere():
+    for threshold in (0, 0.15, 1):
+        assert not explanation().mask(threshold, target=1).any()
+        assert explanation().boxes(threshold, target=1) == []
+
+
+def test_the_largest_part_is_the_first_box():
+    apart = np.array([[[8, 0, 0, 3], [0, 0, 0, 0], [0, 0, 5, 5], [0, 0, 0, 0]]], np.float32)
+    found = one_target(placement=Placement((4, 6), (0, 1, 4, 5)))
+    found = explanation(heatmaps=apart, targets=found.targets)
+    assert found.boxes() == [(2, 3, 3, 5), (0, 1, 1, 2), (0, 4, 1, 5)]
+    assert found.boxes(0.6) == [(2, 3, 3, 5), (0, 1, 1, 2)]
+
+
 def test_names_may_hold_anything(tmp_path):
     """A dollar sign is no formula; a file name that is no UTF-8 is still written as JSON."""
     maps, target = explanation().heatmaps[:1], TargetResult(3, "$a_{ $", 2.5, 0.75, True)
@@ -123,6 +151,12 @@ def test_json_holds_everything_else(tmp_path):
         (lambda e, _: e.figure("mosaic"), "Unknown figure 'mosaic'; expected 'panels' or 'grid'"),
         (lambda e, _: e.overlay(alpha=2), "alpha is 2; expected a number from 0"),
         (lambda e, _: e.figure(colormap="jett"), "Unknown colour map 'jett'. Did you mean 'jet'"),
+        (lambda e, _: e.mask(1.5), "threshold is 1.5; expected a number from 0 to 1"),
+        (lambda e, _: e.boxes(-0.1), "threshold is -0.1; expected a number from 0 to 1"),
+        (lambda e, _: e.boxes(float("nan")), "threshold is nan; expected a number from 0 to 1"),
+        (lambda e, _: e.mask("15%"), "threshold is '15%'; expected a number from 0 to 1"),
+        (lambda e, _: e.mask(True), "threshold is True; expected a number"),
+        (lambda e, _: e.boxes(target=2), "There is no target 2: the explanation has targets 0 to 1"),
     ],
 )
 def test_what_is_refused(tmp_path, call, message):

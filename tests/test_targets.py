@@ -4,18 +4,32 @@ import pytest
 
 from seewhy.errors import TargetError
 from seewhy.models.class_names import ClassNames
-from seewhy.targets import Class, Function, Several, Top, resolve
+from seewhy.targets import (
+    Against,
+    Box,
+    Class,
+    Difference,
+    EachImage,
+    Embedding,
+    Function,
+    Question,
+    Region,
+    Several,
+    Top,
+    resolve,
+)
 
 OUTPUTS = np.array([[1.0, 5.0, 3.0], [4.0, -2.0, 0.0]])
-FIND = ClassNames(["cat", "dog", "bird"]).find
+NAMES = ClassNames(["cat", "dog", "bird"])
+FIND = NAMES.find
 
 
-def ask(spec):
-    target = resolve(spec, FIND)
+def ask(spec, outputs=OUTPUTS, find=FIND, whole=None):
+    target = resolve(spec, find)
     target.check_images(len(OUTPUTS))
-    target.check_classes(OUTPUTS.shape[1])
-    scores, indices = target(OUTPUTS, target.arrays(len(OUTPUTS)), xnp)
-    return np.asarray(scores).tolist(), np.asarray(indices).tolist()
+    target.check_outputs(outputs.shape)
+    scores, indices = target(outputs, target.arrays(len(outputs)), xnp, whole)
+    return np.asarray(scores).tolist(), np.maximum(indices, -1).tolist()
 
 
 @pytest.mark.parametrize(
@@ -40,6 +54,14 @@ def ask(spec):
         (lambda outputs: outputs[:, 0] - outputs[:, 1], [[-4], [6]], [[-1], [-1]]),
         (lambda outputs: outputs[:, :2], [[1, 5], [4, -2]], [[-1, -1], [-1, -1]]),
         ([0, lambda outputs: outputs[:, 2]], [[1, 3], [4, 0]], [[0, -1], [0, -1]]),
+        (Difference("dog", "cat"), [[4], [-6]], [[-1], [-1]]),
+        (Against("bird"), [[-3], [0]], [[-1], [-1]]),
+        ([Against(0), "top-1", Difference(2, 1)], [[-1, 5, -2], [-4, 4, 2]], [[-1, 1, -1], [-1, 0, -1]]),
+        ([[Difference("cat", "dog")], [Class(("dog",))]], [[-4], [-2]], [[-1], [1]]),
+        ([["dog"], ["top-1"]], [[5], [4]], [[1], [0]]),
+        ([[Against(0), 2], ["top-2"]], [[-1, 3], [4, 0]], [[-1, 2], [0, 2]]),
+        ([[lambda outputs: outputs[:, :2]], [1, Against(1)]], [[1, 5], [-2, 2]], [[-1, -1], [1, -1]]),
+        ([[Difference(1, 0)], [Difference(0, 2)]], [[4], [4]], [[-1], [-1]]),
     ],
 )
 def test_what_may_be_asked(spec, scores, indices):
@@ -63,7 +85,26 @@ def test_what_may_be_asked(spec, scores, indices):
         ([[0], [1, 2]], r"Every image needs the same number of targets, at least one; given \[1, 2\]"),
         ([[], []], "Every image needs the same number of targets, at least one"),
         ([[0], 1], "list for all images, or a list of lists"),
-        ([[0.5], [1]], "A class is an index, a name or a wnid; given 0.5"),
+        ([[0.5], [1]], "Cannot ask for 0.5"),
+        ([[[0]], [[1]]], "one for each image, and no deeper"),
+        (Class(((0,), (1,), (2,))), "Targets were given for 3 images, and there are 2"),
+        ([[Against(0)]], "Targets were given for 1 images, and there are 2"),
+        ([[Against(0)], [1, 2]], r"Every image needs the same number of targets, at least one; given \[1, 2\]"),
+        ([[lambda outputs: outputs], [Against(1)]], r"Every image needs the same number of.*given \[1, 3\]"),
+        ([[Against(0)], []], r"Every image needs the same number of targets, at least one; given \[0, 1\]"),
+        (Difference("cat", "dgo"), "There is no class 'dgo'. Did you mean 'dog'"),
+        (Difference(0, 3), "There is no class 3: the network has classes 0 to 2"),
+        (Difference("cat", 0), r"Difference\('cat', 0\) is always 0: both are class 0"),
+        (Against("brid"), "There is no class 'brid'. Did you mean 'bird'"),
+        (
+            Region(np.ones((4, 5), bool), 0),
+            r"A Region asks a segm.*outputs have shape \(N, 3\). Ask a classifier for a cl",
+        ),
+        (
+            Embedding([1, 2]),
+            r"an Embedding has 2 values, and the network's outputs have shape \(N, 3\)",
+        ),
+        (Embedding(np.ones((3, 3))), "Targets were given for 3 images, and there are 2"),
         (lambda outputs: outputs[0, 0], r"expected scores of shape \(N,\) or \(N, T\)"),
         (lambda _: "cat", "The target function gave 'cat'"),
         (lambda outputs: outputs[:, :0], r"expected scores of shape \(N,\) or \(N, T\)"),
@@ -78,8 +119,10 @@ def test_what_may_not_be_asked(spec, message):
 @pytest.mark.parametrize("spec", ["top-1", 0, [0, "top-1"]])
 def test_outputs_that_are_no_class_scores_have_no_classes(spec):
     with pytest.raises(TargetError, match="not one score for each class"):
-        resolve(spec, FIND).check_classes(None)
-    resolve(len, FIND).check_classes(None)
+        resolve(spec, FIND).check_outputs((None, 4, 4, 3))
+    with pytest.raises(TargetError, match="not one score for each class"):
+        resolve(spec, FIND).check_outputs(None)
+    resolve(len, FIND).check_outputs(None)
 
 
 def test_rows_of_a_batch():
@@ -102,3 +145,179 @@ def test_equal_keys_are_what_lets_a_compiled_step_be_used_again():
     assert resolve("top-2", FIND).key == Top(2).key != Top(3).key
     assert Several((Top(1), Class((0,)))).key == Several((Top(1), Class((2,)))).key
     assert Function(len).key != Function(abs).key
+    assert Difference(0, 1).key == Difference(2, 1).key != Against(0).key == Against(1).key
+    mask = np.ones((3, 4), bool)
+    assert Region(mask, 0).key == Region(~mask, 2).key != Region(mask.T, 0).key
+    assert Embedding([1, 0]).key == Embedding([[2, 3], [4, 5]]).key
+    one, other = Difference(0, 1), Against(2)
+    assert EachImage((one, other)).key == EachImage((other, Difference(2, 0), one)).key != EachImage((one,)).key
+    assert Box(len).key == Box(len).key != Function(len).key
+
+
+# Objects that cannot be meant
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Top("3"), r"Top takes a number of classes, such as Top\(3\); given '3'"),
+        (lambda: Class(5), r"Class takes a tuple of classes; given 5. Give Class\(\(5,\)\)"),
+        (lambda: Class(((0,), 1)), "Class takes classes for all images, or a tuple for each"),
+        (lambda: Difference(0, 1.5), "A class is an index, a name or a wnid; given 1.5"),
+        (lambda: Against(True), "A class is an index, a name or a wnid; given True"),
+        (lambda: Function(3), "Function takes a function of the outputs; given 3"),
+        (lambda: Box("boxes"), "Box takes a function of the outputs; given 'boxes'"),
+        (lambda: Several(()), r"Several takes a tuple of targets; given \(\)"),
+        (lambda: Several((0, 1)), "Several takes targets that are asked of every image; given 0"),
+        (lambda: EachImage((EachImage((Top(),)),)), "EachImage takes one target for each image; given EachImage"),
+        (lambda: Region(np.ones((2, 2)), 0), r"type float64 and shape \(2, 2\); expected bool \(H, W\)"),
+        (lambda: Region(np.ones(4, bool), 0), r"type bool and shape \(4,\); expected bool \(H, W\)"),
+        (lambda: Region(np.ones((2, 2), bool), None), "A class is an index, a name or a wnid; given None"),
+        (lambda: Embedding(["a"]), r"of type <U1 and shape \(1,\); expected numbers \(D,\)"),
+        (lambda: Embedding(np.ones((1, 1, 1))), r"shape \(1, 1, 1\); expected numbers"),
+        (lambda: Embedding([1, np.nan]), "The reference of an Embedding holds NaN or infinite values"),
+        (lambda: Embedding([[1, 0], [0, 0]]), "all zeros, which points nowhere"),
+    ],
+)
+def test_objects_that_cannot_be_meant(make, message):
+    with pytest.raises(TargetError, match=message):
+        make()
+
+
+# Maps and vectors
+
+MAPS = np.arange(2 * 3 * 4 * 2, dtype=np.float64).reshape(2, 3, 4, 2)  # (N, H, W, C)
+LEFT = np.zeros((3, 4), bool)
+LEFT[:, 0] = True
+
+
+def by_hand(mask, cls, image):
+    """Sum the class's value at each pixel of the mask, one by one."""
+    return sum(MAPS[image, row, column, cls] for row in range(3) for column in range(4) if mask[row, column])
+
+
+@pytest.mark.parametrize("outputs", [MAPS, np.moveaxis(MAPS, -1, 1)], ids=["channels last", "channels first"])
+def test_a_region_sums_a_class_over_its_pixels(outputs):
+    assert ask(Region(LEFT, "dog"), outputs)[0] == [[by_hand(LEFT, 1, 0)], [by_hand(LEFT, 1, 1)]]
+    each = np.stack([LEFT, ~LEFT])
+    assert ask(Region(each, 0), outputs)[0] == [[by_hand(LEFT, 0, 0)], [by_hand(~LEFT, 0, 1)]]
+    both = [[Region(LEFT, 0)], [Region(~LEFT, 1)]]
+    assert ask(both, outputs)[0] == [[by_hand(LEFT, 0, 0)], [by_hand(~LEFT, 1, 1)]]
+    assert ask([Region(LEFT, 0), Region(LEFT, 1)], outputs)[0][1] == [by_hand(LEFT, 0, 1), by_hand(LEFT, 1, 1)]
+
+
+def test_a_value_outside_of_a_region_does_not_matter_even_if_it_is_infinite():
+    outputs = np.where(LEFT[None, :, :, None], MAPS, -np.inf)
+    assert ask(Region(LEFT, 1), outputs)[0] == [[by_hand(LEFT, 1, 0)], [by_hand(LEFT, 1, 1)]]
+
+
+@pytest.mark.parametrize(
+    ("region", "shape", "message"),
+    [
+        (Region(LEFT.T, 0), (2, 3, 4, 2), r"has shape \(4, 3\), and the network's outputs \(N, 3, 4, 2\)"),
+        (Region(LEFT, 0, channels_first=True), (2, 3, 4, 2), r"shape \(3, 4\), and the network's outputs"),
+        (Region(LEFT, 2), (2, 3, 4, 2), "There is no class 2: the network has classes 0 to 1"),
+        (Region(LEFT, 2), (2, 2, 3, 4), "There is no class 2: the network has classes 0 to 1"),
+        (Region(np.ones((3, 3), bool), 0), (2, 3, 3, 3), r"fits outputs of shape \(N, 3, 3, 3\) both ways"),
+        (Region(LEFT, 0), None, "the network's outputs are several"),
+    ],
+)
+def test_regions_that_do_not_fit(region, shape, message):
+    with pytest.raises(TargetError, match=message):
+        region.check_outputs(shape)
+
+
+def test_which_axis_is_the_classes_can_be_said():
+    cube, ones = np.arange(54.0).reshape(2, 3, 3, 3), np.ones((3, 3), bool)
+    assert ask(Region(ones, 1, channels_first=True), cube)[0] == [[cube[0, 1].sum()], [cube[1, 1].sum()]]
+    assert ask(Region(ones, 1, channels_first=False), cube)[0] == [[cube[0, :, :, 1].sum()], [cube[1, :, :, 1].sum()]]
+    Region(LEFT, 1).check_outputs((None, None, 4, 2))  # a height that is not known yet
+
+
+@pytest.mark.parametrize("mask", [~np.ones((3, 4), bool), np.stack([LEFT, LEFT & ~LEFT])])
+def test_a_region_of_nothing(mask):
+    with pytest.raises(TargetError, match="The mask of a Region is all False"):
+        resolve(Region(mask, 0), FIND)
+
+
+def test_an_embedding_is_asked_for_the_cosine():
+    cosines = [[(1 * 3 + 3 * 4) / np.sqrt(35) / 5], [(4 * 3) / np.sqrt(20) / 5]]
+    np.testing.assert_allclose(ask(Embedding([3, 0, 4]))[0], cosines, rtol=1e-6)
+    np.testing.assert_allclose(ask(Embedding([[30, 0, 40], [0, -1e-5, 0]]))[0], [cosines[0], [2 / np.sqrt(20)]], 1e-6)
+    np.testing.assert_allclose(ask([[Embedding([3, 0, 4])], ["cat"]])[0], [cosines[0], [4]], rtol=1e-6)
+    assert ask(Embedding([3, 0, 4]), np.zeros((2, 3)))[0] == [[0], [0]]
+
+
+def test_a_box_is_given_all_that_the_network_returned():
+    whole = {"scores": OUTPUTS, "boxes": MAPS}
+    box = Box(lambda every: every["boxes"][:, 0, 0, 0] + every["scores"][:, 0])
+    assert ask(box, whole=whole)[0] == [[1], [28]]
+    assert ask([box, 1], whole=whole) == ([[1, 5], [28, -2]], [[-1, 1], [-1, 1]])
+    assert not Question(box).reads_output
+    assert Question(box, output="scores").reads_output
+    assert Question(resolve([box, 1], FIND)).reads_output
+    assert Question(resolve([[box], [1]], FIND)).reads_output
+    with pytest.raises(TargetError, match="The target function gave 3; expected scores"):
+        ask(Box(lambda _: 3))
+
+
+# Names, and what is settled
+
+
+def both_scores(outputs):
+    return outputs[:, :2]
+
+
+@pytest.mark.parametrize(
+    ("spec", "names"),
+    [
+        ("top-2", [("dog", "bird"), ("cat", "bird")]),
+        (["bird", Difference("cat", "dog")], [("bird", "cat rather than dog")] * 2),
+        (
+            [both_scores, Against(0), both_scores, "top-1"],
+            [("", "", "against cat", "", "", name) for name in ("dog", "cat")],
+        ),
+        ([[Difference(0, 1)], ["top-1"]], [("cat rather than dog",), ("cat",)]),
+        (Embedding([1, 0, 0]), [("likeness to the reference",)] * 2),
+    ],
+)
+def test_every_target_has_its_name_and_can_be_settled(spec, names):
+    target = resolve(spec, FIND)
+    answer = target(OUTPUTS, target.arrays(2), xnp)
+    for image in range(2):
+        found = target.of_image(image).names(answer.indices[image], NAMES.__getitem__)
+        assert found == names[image]
+    # Settled, it gives for other outputs what the classes found above give there, whichever are now the best.
+    settled = target.settled(np.asarray(answer.indices))
+    other = -OUTPUTS
+    scores = settled(other, settled.arrays(2), xnp).scores
+    for image in range(2):
+        alone = settled.of_image(image)
+        np.testing.assert_array_equal(alone(other[image : image + 1], alone.arrays(1), xnp).scores[0], scores[image])
+        for column, index in enumerate(answer.indices[image]):
+            if index >= 0:
+                assert scores[image, column] == other[image, index]
+
+
+def test_a_region_goes_where_its_picture_goes():
+    mirrored = resolve([[Region(LEFT, 0)]], FIND).moved(lambda maps: maps[:, :, ::-1])
+    assert mirrored.targets[0].mask[:, 3].all()
+    assert not mirrored.targets[0].mask[:, :3].any()
+    several = Several((Top(), Region(np.stack([LEFT, ~LEFT]), 1))).moved(lambda maps: maps[:, ::-1, ::-1])
+    np.testing.assert_array_equal(several.parts[1].mask, np.stack([LEFT, ~LEFT])[:, ::-1, ::-1])
+
+
+def test_targets_in_targets_are_laid_flat():
+    nested = Several((Several((Function(both_scores), Against(1))), Function(both_scores)))
+    assert [type(part) for part in nested.parts] == [Function, Against, Function]
+    assert resolve([["cat"], ["dog"]], FIND) == Class(((0,), (1,)))  # no kinds to tell apart: one step does it
+
+
+def test_a_function_without_a_hash_is_itself():
+    class Score(list):
+        def __call__(self, outputs):
+            return outputs[:, 0]
+
+    one, other = Score(), Score()
+    assert Function(one).key == Function(one).key != Function(other).key
+    assert ask(one)[0] == [[1], [4]]

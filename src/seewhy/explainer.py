@@ -7,6 +7,7 @@ explanations. Placing a heatmap on its picture and drawing it are the explanatio
 import os
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,13 +18,15 @@ from seewhy.errors import InputError, LayerError, NetworkError, OptionError, See
 from seewhy.explanation import Explanation, Heatmaps, TargetResult
 from seewhy.frameworks import LayerCall, LayerChoice
 from seewhy.frameworks.layers import AUTO, INPUT
-from seewhy.frameworks.structures import image_count
+from seewhy.frameworks.structures import image_count, map_tree
+from seewhy.fusion import Fuse, check_fuse, fused
 from seewhy.images.reading import ImageLike, read
 from seewhy.methods import Method
 from seewhy.models import Classifier
 from seewhy.reruns import Runs, rerun
 from seewhy.targets import Question, Target, resolve
 from seewhy.types import BoolArray, Capture, FloatArray, Score
+from seewhy.views import View, average, views
 
 BATCH_SIZE = 16
 
@@ -39,10 +42,15 @@ class Explainer:
         layer: The layer to explain: a path ("resnet50/conv5_block3_out", "layer4.2"), a name that only one has, or
             the layer itself. "auto" takes the classifier's own default layer where it has one, and else the last that
             still has space and does not pool. Of a layer that is called more than once the last call is explained;
-            "name#1" is the first.
+            "name#1" is the first. A list of layers is explained layer by layer, and the maps fused.
         score: "logit" explains what stands before a final softmax or sigmoid; "probability" what stands after it, as
             many tutorials do.
         output: Which output of a network with several: its position or its key.
+        fuse: What is made of the maps of several layers, each of which is brought to the largest resolution and scaled
+            to 0..1 first: their "mean", "max" or "product"; or "layercam", the maximum after that paper's
+            tanh(2 M / max(M)). The network runs once for each layer.
+        smooth: Explain other views of each input too, and average the maps, brought back into place: "flips", the
+            mirror image; "scales", zoomed to 0.9 and to 1.1; or both in a tuple. Everything is run 2, 3 or 6 times.
         signed: True keeps what speaks against a target, as negative values; False makes it 0, as the papers do.
         progress: Show on standard error how far a method has come that runs the network many times.
 
@@ -58,13 +66,19 @@ class Explainer:
         score: Score = "logit",
         output: int | str | None = None,
         *,
+        fuse: Fuse = "mean",
+        smooth: Any = None,
         signed: bool = False,
         progress: bool = False,
     ) -> None:
         self.classifier = network if isinstance(network, Classifier) else Classifier(network)
         self.method = methods.get(method)
         self.framework = self.classifier.framework
-        self.layer = self.framework.find_layer(self.classifier.layer or AUTO if _is_auto(layer) else layer)
+        self.taps = self._find_layers(layer)
+        self.fuse = check_fuse(fuse)
+        self.views = views(smooth)
+        if signed and len(self.taps) > 1:
+            raise OptionError("signed=True and several layers: only what speaks for a target is fused. Give one layer.")
         if score not in ("logit", "probability"):
             raise OptionError(f"Unknown score {score!r}; expected 'logit' or 'probability'.")
         self.score: Score = score
@@ -126,16 +140,12 @@ class Explainer:
         inputs = self._check_inputs(inputs)
         self._hint(inputs)
         question = Question(self._resolve(targets, image_count(inputs)), self.score, self.output)
-        layer = self.layer if self.method.at == "layer" else LayerChoice(INPUT)
-        capture = self.framework.capture(inputs, layer, question, self.method.backward)
-        self._check(capture, image_count(inputs))
-        if self.method.reruns:
-            title = self.method.title if self.progress else None
-            runs = Runs(self.framework, inputs, self.layer, question, batch_size, title)
-            evidence = rerun(self.method, runs, capture)
-        else:
-            evidence = self.framework.to_numpy(self.framework.apply(self.method, capture))
-        return self._to_numpy(capture, evidence)
+        capture, evidence = self._evidence(inputs, question, batch_size)
+        if self.views:
+            question = question.settled(self.framework.to_numpy(capture.indices))
+            seen = ((view, self._evidence_of(view, inputs, question, batch_size)) for view in self.views)
+            evidence = average(evidence, seen)
+        return self._to_numpy(capture, evidence, question.target)
 
     def layers(self, inputs: Any) -> tuple[LayerCall, ...]:
         """Return every call of every layer, in the order in which they return, for inputs of this shape.
@@ -168,8 +178,60 @@ class Explainer:
                 source=os.fspath(image) if isinstance(image, (str, os.PathLike)) else None,
             )
 
+    def _evidence(self, inputs: Any, question: Question, batch_size: int) -> tuple[Capture, FloatArray]:
+        """Return evidence (N, T, *space), of all layers in one, and what was captured at the first of them."""
+        first, *others = [self._evidence_at(layer, inputs, question, batch_size) for layer in self.taps]
+        if not others:
+            return first
+        layers, maps = zip(*((capture.layer, evidence) for capture, evidence in (first, *others)), strict=True)
+        return replace(first[0], layer=", ".join(layers)), fused(maps, self.fuse)
+
+    def _evidence_at(
+        self, layer: LayerChoice, inputs: Any, question: Question, batch_size: int
+    ) -> tuple[Capture, FloatArray]:
+        tapped = layer if self.method.at == "layer" else LayerChoice(INPUT)
+        capture = self.framework.capture(inputs, tapped, question, self.method.backward)
+        self._check(capture, image_count(inputs))
+        if self.method.reruns:
+            title = self.method.title if self.progress else None
+            runs = Runs(self.framework, inputs, layer, question, batch_size, title)
+            evidence = rerun(self.method, runs, capture)
+        else:
+            evidence = self.framework.to_numpy(self.framework.apply(self.method, capture))
+        _check_finite(evidence, self.framework.to_numpy(capture.scores))
+        return capture, evidence
+
+    def _evidence_of(self, view: View, inputs: FloatArray, question: Question, batch_size: int) -> FloatArray:
+        """Return the evidence of another view of the inputs, not yet brought back into place."""
+        if self.framework.channels_first:
+            seen = np.moveaxis(view.of(np.moveaxis(inputs, 1, -1)), -1, 1)
+        else:
+            seen = view.of(inputs)
+        capture, evidence = self._evidence(np.ascontiguousarray(seen), question.moved(view.of), batch_size)
+        if evidence.ndim != 4:
+            raise LayerError(
+                f"smooth= needs maps with two axes of space, and the layer {capture.layer!r} has {evidence.ndim - 2}. "
+                "Leave it out, or give another layer."
+            )
+        return evidence
+
+    def _find_layers(self, layer: Any) -> tuple[LayerChoice, ...]:
+        layers = list(layer) if isinstance(layer, (list, tuple)) else [layer]
+        if not layers:
+            raise LayerError("layer=[] names no layer; expected one or more, or 'auto'.")
+        if len(layers) > 1 and self.method.at == "input":
+            raise LayerError(
+                f"{self.method.title} explains the network's input and looks at no layer; given {len(layers)}. Leave "
+                "layer= out, or use a method that explains layers, such as gradcam."
+            )
+        own = self.classifier.layer or AUTO
+        return tuple(self.framework.find_layer(own if _is_auto(each) else each) for each in layers)
+
     def _check_inputs(self, inputs: Any) -> Any:
         inputs = self.framework.check_inputs(inputs)
+        if self.views and (not isinstance(inputs, np.ndarray) or inputs.ndim != 4):
+            given = f"{len(inputs)} inputs" if not isinstance(inputs, np.ndarray) else f"shape {inputs.shape}"
+            raise InputError(f"smooth= mirrors and zooms pictures, one batch of (N, h, w, C); given {given}.")
         if not isinstance(inputs, np.ndarray) and (self.method.reruns or self.method.at == "input"):
             raise InputError(
                 f"The network has {len(inputs)} inputs, and {self.method.title} varies the one input of a network. "
@@ -203,31 +265,27 @@ class Explainer:
         if capture.probabilities is not None:
             self.classifier.check_class_count(capture.probabilities.shape[1])
 
-    def _to_numpy(self, capture: Capture, evidence: FloatArray) -> Heatmaps:
-        """Bring what is wanted off the device; refuse what is not a number, which no map could be honest about."""
+    def _to_numpy(self, capture: Capture, evidence: FloatArray, target: Target) -> Heatmaps:
+        """Bring what is wanted off the device, and name what was asked."""
         to_numpy = self.framework.to_numpy
-        scores = to_numpy(capture.scores)
-        finite = np.isfinite(evidence).reshape(len(evidence), -1).all(axis=1) & np.isfinite(scores).all(axis=1)
-        if not finite.all():
-            raise NetworkError(
-                f"The network gave NaN or infinite values for image {int(np.argmin(finite))} of the batch: its weights "
-                "may be damaged, or its arithmetic too narrow (float16)."
-            )
+        indices = to_numpy(capture.indices)
+        names = [target.of_image(row).names(each, self.classifier.class_name) for row, each in enumerate(indices)]
         return Heatmaps(
             values=np.asarray(evidence if self.signed else np.maximum(evidence, 0), dtype=np.float32),
-            indices=to_numpy(capture.indices),
-            scores=scores,
-            outputs=to_numpy(capture.outputs),
+            indices=np.maximum(indices, -1),
+            scores=to_numpy(capture.scores),
+            outputs=map_tree(lambda each: None if each is None else to_numpy(each), capture.outputs),
             probabilities=None if capture.probabilities is None else to_numpy(capture.probabilities),
             layer=capture.layer or "input",
             method=self.method.name,
+            names=tuple(tuple(name or f"target {t}" for t, name in enumerate(each)) for each in names),
         )
 
     def _target_results(self, heatmaps: Heatmaps, has_evidence: BoolArray, row: int) -> tuple[TargetResult, ...]:
         return tuple(
             TargetResult(
                 index=int(index),
-                name=self.classifier.class_name(int(index)) or f"target {position}",
+                name=heatmaps.names[row][position],
                 score=float(heatmaps.scores[row, position]),
                 probability=(
                     float(heatmaps.probabilities[row, index])
@@ -237,6 +295,16 @@ class Explainer:
                 has_evidence=bool(has_evidence[position]),
             )
             for position, index in enumerate(heatmaps.indices[row])
+        )
+
+
+def _check_finite(evidence: FloatArray, scores: FloatArray) -> None:
+    """Refuse what is not a number, which no map could be honest about."""
+    finite = np.isfinite(evidence).reshape(len(evidence), -1).all(axis=1) & np.isfinite(scores).all(axis=1)
+    if not finite.all():
+        raise NetworkError(
+            f"The network gave NaN or infinite values for image {int(np.argmin(finite))} of the batch: its weights "
+            "may be damaged, or its arithmetic too narrow (float16)."
         )
 
 

@@ -2,6 +2,7 @@
 
 import io
 import json
+import numbers
 import os
 import sys
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from seewhy.errors import OptionError
 from seewhy.images.figure import Panel, draw_panels, render
 from seewhy.images.geometry import Placement
 from seewhy.images.overlay import overlay, saliency_picture
+from seewhy.images.regions import Box, boxes_of
 from seewhy.images.writing import picture_writer, write_atomically
 from seewhy.models import Prediction
 from seewhy.types import BoolArray, FloatArray, ImageArray, IndexArray
@@ -36,14 +38,15 @@ class Heatmaps:
 
     Attributes:
         values: float32 (N, T, *space), in units of the score; 0 where nothing speaks for the target. Not normalised,
-            so they compare across images, targets and networks' runs.
+            so they compare across images, targets and networks' runs; but of several layers fused, 0..1.
         indices: (N, T), the class of each target; -1 for a target that is no class.
         scores: float32 (N, T), what was explained: logits, or probabilities where asked for.
-        outputs: (N, ...), what the network returned.
+        outputs: (N, ...), the output that was asked; all that the network returned where no one output was.
         probabilities: float32 (N, C), or None where the outputs are not class scores. A single sigmoid unit is two
             classes; plain logits are taken for a softmax's.
-        layer: The path of the layer in the network.
+        layer: The path of the layer in the network; of several, their paths, with commas.
         method: The method's name.
+        names: What each target of each image is called, N times T.
     """
 
     values: FloatArray
@@ -53,6 +56,7 @@ class Heatmaps:
     probabilities: FloatArray | None
     layer: str
     method: str
+    names: tuple[tuple[str, ...], ...] = ()
 
     @property
     def has_evidence(self) -> BoolArray:
@@ -69,7 +73,7 @@ class TargetResult:
 
     Attributes:
         index: The class; -1 for a target that is no class.
-        name: The class's name; "target 1" for a target that is no class.
+        name: The class's name; of a target that is no class what it asks, such as "cat rather than dog", or "target 1".
         score: What was explained, in the network's units: a logit, unless probabilities were asked for.
         probability: In 0..1; None for a target that is no class.
         has_evidence: False if nothing in the picture speaks for the target; its heatmap is all zeros.
@@ -132,6 +136,43 @@ class Explanation:
         self._check_target(target)
         (saliency,) = self.placement.place(_scaled(self.heatmaps[target : target + 1]))
         return overlay(self.image, saliency, self.placement.covered, alpha=alpha, colormap=colormap)
+
+    def mask(self, threshold: float = 0.15, target: int = 0) -> BoolArray:
+        """Return where a target is: the pixels with at least a share of the highest saliency.
+
+        Args:
+            threshold: That share, in 0..1. Section 3.2 of the Grad-CAM paper, on localization, takes 15%.
+            target: Which of `targets`, counted from 0.
+
+        Returns:
+            bool (H, W). Pixels that nothing speaks for are never part of it, so without evidence it is all False.
+
+        Raises:
+            OptionError: An argument is out of range.
+        """
+        self._check_target(target)
+        _check_threshold(threshold)
+        (saliency,) = self.placement.place(_scaled(self.heatmaps[target : target + 1]))
+        return np.asarray((saliency > 0) & (saliency >= threshold * saliency.max()))
+
+    def boxes(self, threshold: float = 0.15, target: int = 0) -> list[Box]:
+        """Return boxes round the connected parts of `mask`, that of the largest part first.
+
+        The first is the one by which the Grad-CAM paper localizes a class (section 3.2). Pixels that touch at an edge
+        or a corner are connected.
+
+        Args:
+            threshold: As for `mask`.
+            target: As for `mask`.
+
+        Returns:
+            (top, left, bottom, right) each, in pixels of the picture, so that `image[top:bottom, left:right]` is what
+            the box holds; an empty list without evidence.
+
+        Raises:
+            OptionError: An argument is out of range.
+        """
+        return boxes_of(self.mask(threshold, target))
 
     def figure(
         self, kind: FigureKind | None = None, *, target: int = 0, alpha: float = 0.4, colormap: str = "jet"
@@ -263,6 +304,11 @@ class Explanation:
             raise OptionError(
                 f"There is no target {target!r}: the explanation has targets 0 to {len(self.targets) - 1}."
             )
+
+
+def _check_threshold(threshold: Any) -> None:
+    if isinstance(threshold, bool) or not isinstance(threshold, numbers.Real) or not 0 <= float(threshold) <= 1:
+        raise OptionError(f"threshold is {threshold!r}; expected a number from 0 to 1.")
 
 
 def _in_notebook() -> bool:

@@ -11,6 +11,7 @@ from rich.progress import track
 
 from seewhy.frameworks import Framework, LayerChoice
 from seewhy.frameworks.layers import INPUT
+from seewhy.frameworks.structures import map_tree
 from seewhy.methods import Method
 from seewhy.methods.method import Place
 from seewhy.targets import Question
@@ -29,7 +30,7 @@ def rerun(method: Method, runs: "Runs", capture: Capture) -> FloatArray:
         Evidence, float32 (N, T, *space).
     """
     capture = _in_numpy(runs.framework, capture)
-    settled = replace(runs.question, target=runs.question.target.settled(capture.indices))
+    settled = runs.question.settled(capture.indices)
     return np.concatenate(
         [
             method(_row(capture, row), replace(runs, batch=runs.batch[row : row + 1], question=settled.of_image(row)))
@@ -121,12 +122,12 @@ PARTS = ("activations", "gradients", "scores", "indices", "outputs", "probabilit
 
 
 def _in_numpy(framework: Framework, capture: Capture) -> Capture:
-    return _each(capture, framework.to_numpy, xp=np)
+    return _each(capture, lambda part: map_tree(framework.to_numpy, part), xp=np)
 
 
 def _row(capture: Capture, row: int) -> Capture:
-    """Return one image's part of a capture, as a batch of one."""
-    return _each(capture, lambda array: array[row : row + 1])
+    """Return one image's part of a capture, as a batch of one; of several outputs, which have no rows, all."""
+    return _each(capture, lambda part: part[row : row + 1] if isinstance(part, np.ndarray) else part)
 
 
 def _each(capture: Capture, function: Callable[[Any], Any], **changes: Any) -> Capture:

@@ -32,8 +32,8 @@ class Capture:
         activations: (N, *space, K), the layer's output A^k.
         gradients: (N, T, *space, K), dy^c/dA^k; None where they were not asked for.
         scores: (N, T), y^c.
-        indices: (N, T), the class of each target; -1 for a target that is no class.
-        outputs: (N, ...), what the network returned.
+        indices: (N, T), the class of each target; negative for a target that is no class.
+        outputs: (N, ...), the output that was asked; all that the network returned where no one output was.
         probabilities: (N, C), or None where the outputs are not class scores.
         layer: The path of the layer that was tapped; empty for the input.
         xp: The namespace whose functions these tensors take.

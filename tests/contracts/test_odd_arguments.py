@@ -25,7 +25,10 @@ from seewhy.targets import Class, Top
         (lambda: Class(((1,), 2)), "Class takes classes for all images, or a tuple for each"),
         (lambda: 2**40, f"There is no class {2**40}: no network has so many"),
         (lambda: -(2**40), f"There is no class {-(2**40)}: no network has so many"),
-        (lambda: [["top-1"], [0]], "'top-1' is asked of every image alike: give it alone"),
+        (
+            lambda: Class((("top-1",), (0,))),
+            r"'top-1' is no class, and cannot be in a Class\[0",
+        ),
     ],
 )
 def test_targets(targets, message):

@@ -1,7 +1,7 @@
 """What every framework does, in the same words."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from seewhy.errors import LayerError, OptionError
 from seewhy.frameworks.layers import AUTO, LayerCall, LayerChoice, only_path
 from seewhy.frameworks.structures import Inputs, check_arrays
-from seewhy.targets import Question
+from seewhy.targets import Answer, Question
+from seewhy.targets.target import Shape
 from seewhy.types import Backward, Capture, Namespace, Score, Tensor
 
 Head = Literal["softmax", "sigmoid", "linear"]
@@ -23,18 +24,25 @@ Branch = Callable[[NDArray[Any]], Tensor]
 
 @dataclass(frozen=True)
 class Outputs:
-    """The network's outputs and what stands behind them; `classes` is None where they are not (N, C)."""
+    """The network's outputs and what stands behind them.
+
+    Attributes:
+        raw: The output that is asked, or all of them where none is.
+        logits: What stands before its final activation; None where no one output is asked.
+        probabilities: (N, C), or None where it is not class scores.
+        whole: All that the network returned, as it returned it; None where nothing asks for it.
+    """
 
     raw: Tensor
-    logits: Tensor
+    logits: Tensor | None
     probabilities: Tensor | None
-    classes: int | None
+    whole: Any = None
 
     @classmethod
-    def read(cls, raw: Tensor, logits: Tensor, head: Head, xp: Namespace) -> "Outputs":
+    def read(cls, raw: Tensor, logits: Tensor, head: Head, xp: Namespace, whole: Any = None) -> "Outputs":
         """Read outputs (N, ...) whose final activation `head` was seen through, leaving float32 `logits`."""
         if len(logits.shape) != 2:
-            return cls(raw, logits, None, None)
+            return cls(raw, logits, None, whole)
         if head == "sigmoid" and logits.shape[1] == 1:
             logits = xp.concatenate([-logits, logits], axis=1)  # one unit, two classes
         if head == "sigmoid":
@@ -43,11 +51,21 @@ class Outputs:
             probabilities = _softmax(logits, xp)
         else:
             probabilities = _probabilities(logits, xp) if logits.shape[1] > 1 else None
-        return cls(raw, logits, probabilities, logits.shape[1])
+        return cls(raw, logits, probabilities, whole)
 
-    def asked(self, score: Score) -> Tensor:
-        """Return what the target is given."""
-        if score == "logit":
+    @property
+    def shape(self) -> Shape | None:
+        """The shape of what is asked, with None for sizes that are not known yet; None where no one output is."""
+        return None if self.logits is None else tuple(self.logits.shape)
+
+    def answer(self, question: Question, arrays: Sequence[Tensor], xp: Namespace) -> Answer:
+        """Ask the question, or raise TargetError where these outputs do not allow it."""
+        question.target.check_outputs(self.shape)
+        return question.target(self.asked(question.score), arrays, xp, self.whole)
+
+    def asked(self, score: Score) -> Tensor | None:
+        """Return the one output that a target is given."""
+        if score == "logit" or self.logits is None:
             return self.logits
         if self.probabilities is None:
             raise OptionError("score='probability' was asked for, and the outputs are not class scores; use 'logit'.")

@@ -16,7 +16,8 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr
 from numpy.typing import NDArray
 
-from seewhy.errors import LayerError, ModelError
+from seewhy.errors import LayerError
+from seewhy.frameworks.asking import Asked, ask
 from seewhy.frameworks.base import Branch, Head, Outputs
 from seewhy.frameworks.jax_heads import see_through
 from seewhy.frameworks.jaxprs import INPUTS, cut, depends, mark, position_of, run, trace
@@ -28,11 +29,11 @@ from seewhy.frameworks.structures import (
     image_count,
     is_our_own,
     leaves,
-    map_leaves,
+    map_tree,
     network_failed,
-    pick_output,
 )
-from seewhy.targets import Question
+from seewhy.targets import Question, Top
+from seewhy.targets.target import Shape
 from seewhy.types import Backward, Capture, Tensor
 
 FAILURES = (ValueError, TypeError, RuntimeError, LookupError, AttributeError, ArithmeticError)
@@ -65,7 +66,7 @@ class KerasJax(KerasFramework):
         traced, arrays = self._traced(inputs), question.target.arrays(image_count(inputs))
         key = (_shapes(inputs), _shapes(list(arrays)), layer, question.key, backward)
         step = self._steps.get(key, lambda: self._make_capture(traced, layer, question, backward))
-        question.target.check_classes(step.classes)
+        question.target.check_outputs(step.shape)
         captured = self._run(step.function, traced, inputs, *arrays)
         return Capture(**{"gradients": None} | captured, layer=step.layer, xp=self.xp)
 
@@ -73,7 +74,7 @@ class KerasJax(KerasFramework):
         traced, question = self._traced(inputs), question.of_image(0)
         key = ("branch", _shapes(inputs), layer, question.key)
         step = self._steps.get(key, lambda: self._make_branch(traced, layer, question))
-        question.target.check_classes(step.classes)
+        question.target.check_outputs(step.shape)
         passing = self._run(step.trunk, traced, inputs)
 
         def scores(variations: NDArray[Any]) -> Tensor:
@@ -114,24 +115,23 @@ class KerasJax(KerasFramework):
         return _Traced(jaxpr, variables, tuple(ear.calls), ear.shapes, returned.structure)
 
     def _make_predict(self, traced: "_Traced", output: int | str | None) -> Any:
-        raw, head, logits = traced.output(output)
-        function = run(traced.jaxpr, [raw, logits])
-        return jax.jit(lambda flat: _read(function(*flat), head).probabilities)
+        asked = traced.asked(Question(Top(), output=output))
+        function = run(traced.jaxpr, asked.tensors)
+        return jax.jit(lambda flat: asked.read(function(*flat)).probabilities)
 
     def _make_capture(self, traced: "_Traced", layer: LayerChoice, question: Question, backward: Backward) -> "_Step":
         call = self._input_call if layer.is_input else check_tapped(layer, traced.calls)
-        position = traced.position(call)
-        raw, head, logits = traced.output(question.output)
-        trunk, follow = cut(traced.jaxpr, position, [raw, logits])
-        classes = _classes(raw, logits, head)
-        question.target.check_classes(classes)
+        asked = traced.asked(question)
+        trunk, follow = cut(traced.jaxpr, traced.position(call), asked.tensors)
+        shape = _shape(asked)
+        question.target.check_outputs(shape)
 
         def step(flat: list[Tensor], *arrays: Tensor) -> dict[str, Tensor]:
             tapped, *passing = trunk(*flat)
 
             def totals(activations: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-                outputs = _read(follow(activations, *passing), head)
-                answer = question.target(outputs.asked(question.score), arrays, self.xp)
+                outputs = asked.read(follow(activations, *passing))
+                answer = outputs.answer(question, arrays, self.xp)
                 scores = jnp.asarray(answer.scores, jnp.float32)
                 facts = {"outputs": outputs.raw, "probabilities": outputs.probabilities}
                 # The images of a batch do not meet, so the sum's gradient is each image's own.
@@ -143,30 +143,30 @@ class KerasJax(KerasFramework):
             if not depends(lambda activations: totals(activations)[0], tapped):
                 raise no_gradient(call.path)
             facts: dict[str, Tensor]
-            asked, pull_back, facts = jax.vjp(totals, tapped, has_aux=True)
-            (gradients,) = jax.vmap(pull_back)(jnp.eye(asked.size, dtype=asked.dtype))
+            values, pull_back, facts = jax.vjp(totals, tapped, has_aux=True)
+            (gradients,) = jax.vmap(pull_back)(jnp.eye(values.size, dtype=values.dtype))
             return captured | facts | {"gradients": self._targets_second(call, gradients.astype(jnp.float32))}
 
-        return _Step(jax.jit(step), layer.named(call), classes)
+        return _Step(jax.jit(step), layer.named(call), shape)
 
     def _make_branch(self, traced: "_Traced", layer: LayerChoice, question: Question) -> "_Branched":
         call = self._input_call if layer.is_input else check_tapped(layer, traced.calls)
-        raw, head, logits = traced.output(question.output)
-        trunk, follow = cut(traced.jaxpr, traced.position(call), [raw, logits])
+        asked = traced.asked(question)
+        trunk, follow = cut(traced.jaxpr, traced.position(call), asked.tensors)
         tapped, *_ = jax.eval_shape(trunk, *traced.jaxpr.in_avals)
-        classes = _classes(raw, logits, head)
-        question.target.check_classes(classes)
+        shape = _shape(asked)
+        question.target.check_outputs(shape)
 
         def scores(variations: Tensor, passing: list[Tensor], arrays: Sequence[Tensor]) -> Tensor:
             def one(activations: Tensor) -> list[Tensor]:
                 return follow(activations[None], *passing)
 
             # Every variation is an image of its own, (M, 1, ...), as what passes by is one image's.
-            both = jax.vmap(one)(variations.astype(tapped.dtype))
-            outputs = _read([each.reshape(-1, *each.shape[2:]) for each in both], head)
-            return jnp.asarray(question.target(outputs.asked(question.score), arrays, self.xp).scores, jnp.float32)
+            many = jax.vmap(one)(variations.astype(tapped.dtype))
+            outputs = asked.read([each.reshape(-1, *each.shape[2:]) for each in many])
+            return jnp.asarray(outputs.answer(question, arrays, self.xp).scores, jnp.float32)
 
-        return _Branched(jax.jit(lambda flat: trunk(*flat)[1:]), jax.jit(scores), call, classes)
+        return _Branched(jax.jit(lambda flat: trunk(*flat)[1:]), jax.jit(scores), call, shape)
 
 
 class _Step(NamedTuple):
@@ -174,7 +174,7 @@ class _Step(NamedTuple):
 
     function: Any
     layer: str
-    classes: int | None
+    shape: Shape | None
 
 
 class _Branched(NamedTuple):
@@ -183,7 +183,7 @@ class _Branched(NamedTuple):
     trunk: Any
     head: Any
     call: LayerCall
-    classes: int | None
+    shape: Shape | None
 
 
 class _Traced(NamedTuple):
@@ -208,13 +208,17 @@ class _Traced(NamedTuple):
         """Return the arguments of the trace, with the values the variables have now."""
         return [*(variable.value for variable in self.variables), *jax.tree.leaves(inputs)]
 
-    def output(self, output: int | str | None) -> tuple[Any, Head, Any]:
-        """Return the variable of the output that is asked about, and what was seen through: its head and logits."""
-        position = pick_output(self.returned, output)
-        if not isinstance(position, int):
-            raise ModelError(f"The network returned a {position}; expected a tensor, or a list or dict of them.")
-        raw = self.jaxpr.jaxpr.outvars[position]
-        return raw, *see_through(self.jaxpr.jaxpr, raw)
+    def asked(self, question: Question) -> Asked:
+        """Return which of the trace's variables a question asks."""
+        variables = self.jaxpr.jaxpr.outvars
+        whole = map_tree(lambda each: variables[each] if isinstance(each, int) else each, self.returned)
+        return ask(
+            whole,
+            question,
+            is_tensor=lambda each: not isinstance(each, str),
+            see_through=lambda raw: see_through(self.jaxpr.jaxpr, raw),
+            read=_read,
+        )
 
     def position(self, call: LayerCall) -> int:
         """Return the equation behind which the call's output can be had."""
@@ -261,7 +265,7 @@ class _Returned:
             arrays.append(each)
             return len(arrays) - 1
 
-        self.structure = map_leaves(position, raw)
+        self.structure = map_tree(position, raw)
         return arrays
 
 
@@ -287,14 +291,13 @@ def _shapes(inputs: Inputs) -> Any:
     return (*inputs, *shapes) if isinstance(inputs, dict) else tuple(shapes)
 
 
-def _read(both: Sequence[Tensor], head: Head) -> Outputs:
-    """Read the network's output and what stands behind its head."""
-    raw, logits = both
-    return Outputs.read(raw, logits.reshape(raw.shape).astype(jnp.float32), head, keras.ops)
+def _read(raw: Tensor, logits: Tensor, head: Head, whole: Any) -> Outputs:
+    """Read an output and what stands behind it."""
+    return Outputs.read(raw, logits.reshape(raw.shape).astype(jnp.float32), head, keras.ops, whole)
 
 
-def _classes(raw: Any, logits: Any, head: Head) -> int | None:
-    """Return the number of classes of outputs of this shape."""
-    found: list[int | None] = []
-    jax.eval_shape(lambda *both: found.append(_read(both, head).classes), raw.aval, logits.aval)
+def _shape(asked: Asked) -> Shape | None:
+    """Return the shape of the output that is asked."""
+    found: list[Shape | None] = []
+    jax.eval_shape(lambda *arrays: found.append(asked.read(arrays).shape), *(each.aval for each in asked.tensors))
     return found[0]

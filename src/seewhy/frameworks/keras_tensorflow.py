@@ -14,6 +14,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from seewhy.errors import LayerError, ModelError
+from seewhy.frameworks.asking import Asked, ask
 from seewhy.frameworks.base import Branch, Head, Outputs
 from seewhy.frameworks.keras import Ear, KerasFramework, listening, plain, undisturbed
 from seewhy.frameworks.layers import LayerCall, LayerChoice, check_tapped, no_gradient
@@ -25,11 +26,11 @@ from seewhy.frameworks.structures import (
     leaves,
     map_leaves,
     network_failed,
-    pick_output,
     shape_key,
 )
 from seewhy.frameworks.tensorflow_graphs import cut
-from seewhy.targets import Question
+from seewhy.targets import Question, Top
+from seewhy.targets.target import Shape
 from seewhy.types import Backward, Capture, Tensor
 
 INLINE = (
@@ -69,7 +70,7 @@ class KerasTensorflow(KerasFramework):
     def capture(self, inputs: Inputs, layer: LayerChoice, question: Question, backward: Backward = "plain") -> Capture:
         key = (shape_key(inputs), layer, question.key, backward)
         step = self._steps.get(key, lambda: self._trace_capture(inputs, layer, question, backward))
-        question.target.check_classes(step.classes)
+        question.target.check_outputs(step.shape)
         captured = self._run(step.function, inputs, *question.target.arrays(image_count(inputs)))
         return Capture(**{"gradients": None} | captured, layer=step.layer, xp=self.xp)
 
@@ -77,7 +78,7 @@ class KerasTensorflow(KerasFramework):
         question = question.of_image(0)
         key = ("branch", shape_key(inputs), layer, question.key)
         step = self._steps.get(key, lambda: self._trace_branch(inputs, layer, question))
-        question.target.check_classes(step.classes)
+        question.target.check_outputs(step.shape)
         passing = self._run(step.trunk, inputs)
 
         def scores(variations: NDArray[Any]) -> Tensor:
@@ -121,7 +122,11 @@ class KerasTensorflow(KerasFramework):
         return tuple(ear.calls)
 
     def _trace_predict(self, inputs: Inputs, output: int | str | None) -> Any:
-        return self._compile(lambda batch: _read(*_see_through(self._forward(batch), output)).probabilities, inputs)
+        def probabilities(batch: Inputs) -> Tensor | None:
+            asked = _ask(self._forward(batch), Question(Top(), output=output))
+            return asked.read(asked.tensors).probabilities
+
+        return self._compile(probabilities, inputs)
 
     def _trace_capture(self, inputs: Inputs, layer: LayerChoice, question: Question, backward: Backward) -> "_Step":
         tape = tf.GradientTape(persistent=True, watch_accessed_variables=False)
@@ -135,12 +140,12 @@ class KerasTensorflow(KerasFramework):
                     tap.take(self._input_call, batch)
                 raw = self._forward(batch)
                 tap.check()
-                outputs = _read(*_see_through(raw, question.output))
-                question.target.check_classes(outputs.classes)
-                answer = question.target(outputs.asked(question.score), arrays, self.xp)
+                asked = _ask(raw, question)
+                outputs = asked.read(asked.tensors)
+                answer = outputs.answer(question, arrays, self.xp)
                 # The images of a batch do not meet, so the sum's gradient is each image's own.
                 totals = tf.reduce_sum(tf.cast(answer.scores, tf.float32), axis=0)
-            facts.update(layer=layer.named(tap.call), classes=outputs.classes)
+            facts.update(layer=layer.named(tap.call), shape=outputs.shape)
             captured = {
                 "activations": self._channels_last(tap.call, tf.cast(tap.output, tf.float32)),
                 "scores": tf.cast(answer.scores, tf.float32),
@@ -166,27 +171,27 @@ class KerasTensorflow(KerasFramework):
                     tap.take(self._input_call, batch)
                 raw = self._forward(batch)
             tap.check()
-            seen = _see_through(raw, question.output)
-            classes = _read(*seen).classes
-            question.target.check_classes(classes)
-            facts.update(batch=leaves(batch), seen=seen, classes=classes)
+            asked = _ask(raw, question)
+            shape = asked.read(asked.tensors).shape
+            question.target.check_outputs(shape)
+            facts.update(batch=leaves(batch), asked=asked, shape=shape)
 
         image = map_leaves(lambda each: tf.TensorSpec(each.shape, tf.float32), inputs)
         graph = tf.compat.v1.wrap_function(forward, [image])
-        raw, head, logits = facts["seen"]
-        trunk, follow, passing = cut(graph, facts["batch"], tap.output, [raw, logits])
+        asked = facts["asked"]
+        trunk, follow, passing = cut(graph, facts["batch"], tap.output, asked.tensors)
 
         def scores(variations: Tensor, passing: list[Tensor], *arrays: Tensor) -> Tensor:
             # Every variation is an image of its own, (M, 1, ...), as what passes by is one image's.
             variations = tf.cast(variations, tap.output.dtype)
-            raw, logits = tf.vectorized_map(lambda each: follow(each[None], *passing), variations)
-            outputs = _read(tf.squeeze(raw, 1), head, tf.squeeze(logits, 1))
-            return tf.cast(question.target(outputs.asked(question.score), arrays, self.xp).scores, tf.float32)
+            many = tf.vectorized_map(lambda each: follow(each[None], *passing), variations)
+            outputs = asked.read([tf.squeeze(each, 1) for each in many])
+            return tf.cast(outputs.answer(question, arrays, self.xp).scores, tf.float32)
 
         arrays = [tf.TensorSpec((None, *each.shape[1:]), each.dtype) for each in question.target.arrays(1)]
         varied = tf.TensorSpec((None, *tap.output.shape[1:]), tf.float32)
         compiled = tf.function(scores, autograph=False).get_concrete_function(varied, passing, *arrays)
-        return _Branched(trunk, compiled, tap.call, facts["classes"])
+        return _Branched(trunk, compiled, tap.call, facts["shape"])
 
 
 class _Step(NamedTuple):
@@ -194,7 +199,7 @@ class _Step(NamedTuple):
 
     function: Any
     layer: str
-    classes: int | None
+    shape: Shape | None
 
 
 class _Branched(NamedTuple):
@@ -203,7 +208,7 @@ class _Branched(NamedTuple):
     trunk: Any
     head: Any
     call: LayerCall
-    classes: int | None
+    shape: Shape | None
 
 
 class _Tap(Ear):
@@ -253,17 +258,13 @@ class _Tap(Ear):
             )
 
 
-def _see_through(raw: Any, output: int | str | None) -> tuple[Tensor, Head, Tensor]:
-    """Return the output that is asked about, its final activation, and the logits behind it."""
-    raw = pick_output(raw, output)
-    if not tf.is_tensor(raw):
-        raise ModelError(f"The network returned a {type(raw).__name__}; expected a tensor, or a list or dict of them.")
-    return raw, *_logits(raw)
+def _ask(whole: Any, question: Question) -> Asked:
+    return ask(whole, question, tf.is_tensor, _logits, _read)
 
 
-def _read(raw: Tensor, head: Head, logits: Tensor) -> Outputs:
+def _read(raw: Tensor, logits: Tensor, head: Head, whole: Any) -> Outputs:
     """Read an output and what stands behind it."""
-    return Outputs.read(raw, tf.cast(logits, tf.float32), head, keras.ops)
+    return Outputs.read(raw, tf.cast(logits, tf.float32), head, keras.ops, whole)
 
 
 ORDER_KEEPING = {"Identity", "Cast", "Reshape", "Squeeze", "ExpandDims", "StopGradient"}

@@ -16,19 +16,27 @@ from seewhy.frameworks.base import Branch
 from seewhy.frameworks.keras import Ear, KerasFramework, listening, plain, undisturbed
 from seewhy.frameworks.layers import LayerCall, LayerChoice, check_tapped
 from seewhy.frameworks.steps import Steps
-from seewhy.frameworks.structures import Inputs, image_count, is_our_own, map_leaves, network_failed, shape_key
+from seewhy.frameworks.structures import (
+    Inputs,
+    image_count,
+    is_our_own,
+    map_leaves,
+    map_tree,
+    network_failed,
+    shape_key,
+)
 from seewhy.frameworks.torch_functions import TorchFunctions
 from seewhy.frameworks.torch_tap import (
     FAILURES,
     Tap,
+    ask_outputs,
     at_rest,
+    detached,
     off_device,
-    read_outputs,
-    see_through,
     without_autocast,
 )
 from seewhy.frameworks.torch_tape import Tape, TapeTap
-from seewhy.targets import Question
+from seewhy.targets import Question, Top
 from seewhy.types import Backward, Capture, Tensor
 
 
@@ -56,7 +64,9 @@ class KerasTorch(KerasFramework):
     def predict(self, inputs: Inputs, output: int | str | None = None) -> Tensor | None:
         functions = TorchFunctions()
         with self._at_rest(), torch.no_grad(), without_autocast():
-            return read_outputs(self._forward(inputs, functions), output, functions, self.xp).probabilities
+            raw = self._forward(inputs, functions)
+            asked = ask_outputs(raw, Question(Top(), output=output), functions, self.xp)
+            return asked.read(asked.tensors).probabilities
 
     def capture(self, inputs: Inputs, layer: LayerChoice, question: Question, backward: Backward = "plain") -> Capture:
         functions = TorchFunctions(is_recording=False)
@@ -67,10 +77,10 @@ class KerasTorch(KerasFramework):
                 raw = self._forward(inputs, functions, tap)
             tap.check()
             with without_autocast():
-                outputs = read_outputs(raw, question.output, functions, self.xp)
-                question.target.check_classes(outputs.classes)
+                asked = ask_outputs(raw, question, functions, self.xp)
+                outputs = asked.read(asked.tensors)
                 arrays = [keras.ops.convert_to_tensor(each) for each in question.target.arrays(image_count(inputs))]
-                answer = question.target(outputs.asked(question.score), arrays, self.xp)
+                answer = outputs.answer(question, arrays, self.xp)
                 # The images of a batch do not meet, so the sum's gradient is each image's own.
                 gradients = tap.gradients(answer.scores.float().sum(dim=0))
         return Capture(
@@ -78,7 +88,7 @@ class KerasTorch(KerasFramework):
             gradients=None if gradients is None else self._targets_second(call, gradients.float()),
             scores=answer.scores.detach().float(),
             indices=answer.indices.to(torch.int32),
-            outputs=outputs.raw,
+            outputs=map_tree(detached, outputs.raw),
             probabilities=None if outputs.probabilities is None else outputs.probabilities.detach(),
             layer=layer.named(call),
             xp=self.xp,
@@ -89,8 +99,8 @@ class KerasTorch(KerasFramework):
         call = self._input_call if layer.is_input else check_tapped(layer, self.calls(inputs))
         tap = TapeTap(call, functions, tape)
         with self._at_rest(), torch.no_grad(), tape.running(), listening(tap.heard_of(self._layers), tap.hear):
-            seen = see_through(self._forward(inputs, functions, tap), question.output, functions)
-        scores = tape.branch(tap, seen, question, self.xp)
+            asked = ask_outputs(self._forward(inputs, functions, tap), question, functions, self.xp)
+        scores = tape.branch(tap, asked, question, self.xp)
         return lambda variations: scores(self._laid_out(call, variations))
 
     def apply(self, method: Any, capture: Capture) -> Tensor:

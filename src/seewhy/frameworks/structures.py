@@ -26,6 +26,18 @@ def map_leaves(function: Callable[[Any], Any], structure: Any) -> Any:
     return [function(each) for each in structure] if isinstance(structure, (list, tuple)) else function(structure)
 
 
+def map_tree(function: Callable[[Any], Any], structure: Any) -> Any:
+    """Return what a network returned with `function` of everything in it, however deep: detectors nest lists of dicts.
+
+    Tuples of all kinds become lists, and mappings dicts.
+    """
+    if isinstance(structure, Mapping):
+        return {name: map_tree(function, each) for name, each in structure.items()}
+    if isinstance(structure, (list, tuple)):
+        return [map_tree(function, each) for each in structure]
+    return function(structure)
+
+
 def image_count(inputs: Inputs) -> int:
     """Return N."""
     return len(leaves(inputs)[0])

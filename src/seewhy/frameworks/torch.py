@@ -29,6 +29,7 @@ from seewhy.frameworks.structures import (
     image_count,
     is_our_own,
     map_leaves,
+    map_tree,
     network_failed,
     shape_key,
 )
@@ -36,15 +37,16 @@ from seewhy.frameworks.torch_functions import TorchFunctions
 from seewhy.frameworks.torch_tap import (
     FAILURES,
     Tap,
+    arrays_beside,
+    ask_outputs,
     at_rest,
+    detached,
     first_tensor,
     off_device,
-    read_outputs,
-    see_through,
     without_autocast,
 )
 from seewhy.frameworks.torch_tape import Tape, TapeTap
-from seewhy.targets import Question, Target
+from seewhy.targets import Question, Top
 from seewhy.types import Backward, Capture, Tensor
 
 Hear = Callable[[str, Any, Any], Any]
@@ -102,7 +104,8 @@ class Torch(Framework):
         with at_rest(self._network), torch.no_grad():
             raw = self._forward(inputs, functions)
             with without_autocast():
-                return read_outputs(raw, output, functions, self.xp).probabilities
+                asked = ask_outputs(raw, Question(Top(), output=output), functions, self.xp)
+                return asked.read(asked.tensors).probabilities
 
     def capture(self, inputs: Inputs, layer: LayerChoice, question: Question, backward: Backward = "plain") -> Capture:
         functions = TorchFunctions(is_recording=False)
@@ -113,10 +116,11 @@ class Torch(Framework):
                 raw = self._forward(inputs, functions, tap)
             tap.check()
             with without_autocast():
-                outputs = read_outputs(raw, question.output, functions, self.xp)
-                question.target.check_classes(outputs.classes)
-                arrays = self._arrays(question.target, inputs, outputs.raw.device)
-                answer = question.target(outputs.asked(question.score), arrays, self.xp)
+                asked = ask_outputs(raw, question, functions, self.xp)
+                outputs = asked.read(asked.tensors)
+                beside = tap.output if outputs.logits is None else outputs.logits
+                arrays = arrays_beside(beside, question, image_count(inputs))
+                answer = outputs.answer(question, arrays, self.xp)
                 # The images of a batch do not meet, so the sum's gradient is each image's own.
                 gradients = tap.gradients(answer.scores.float().sum(dim=0))
         return Capture(
@@ -124,7 +128,7 @@ class Torch(Framework):
             gradients=None if gradients is None else gradients.float().swapaxes(0, 1).movedim(2, -1),
             scores=answer.scores.detach().float(),
             indices=answer.indices.to(torch.int32),
-            outputs=outputs.raw,
+            outputs=map_tree(detached, outputs.raw),
             probabilities=None if outputs.probabilities is None else outputs.probabilities.detach(),
             layer=layer.named(call),
             xp=self.xp,
@@ -135,8 +139,8 @@ class Torch(Framework):
         call = INPUT_CALL if layer.is_input else check_tapped(layer, self.calls(inputs))
         tap = TapeTap(call, functions, tape)
         with at_rest(self._network), torch.no_grad(), tape.running(), hearing(tap.heard_of(self._layers), tap.hear):
-            seen = see_through(self._forward(inputs, functions, tap), question.output, functions)
-        scores = tape.branch(tap, seen, question, self.xp)
+            asked = ask_outputs(self._forward(inputs, functions, tap), question, functions, self.xp)
+        scores = tape.branch(tap, asked, question, self.xp)
         return lambda variations: scores(np.moveaxis(variations, -1, 1))
 
     def is_unscaled(self, inputs: Inputs) -> bool:
@@ -185,9 +189,6 @@ class Torch(Framework):
             return tensor
         is_last = kernel.is_contiguous(memory_format=torch.channels_last)
         return tensor.contiguous(memory_format=torch.channels_last) if is_last else tensor
-
-    def _arrays(self, target: Target, inputs: Inputs, device: Any) -> list[Tensor]:
-        return [torch.tensor(each, dtype=torch.int64, device=device) for each in target.arrays(image_count(inputs))]
 
 
 class _Ear:

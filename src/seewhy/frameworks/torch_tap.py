@@ -4,15 +4,16 @@ import sys
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 
-from seewhy.errors import LayerError, ModelError
+from seewhy.errors import LayerError
+from seewhy.frameworks.asking import Asked, ask
 from seewhy.frameworks.base import Head, Outputs
 from seewhy.frameworks.layers import INPUT, LayerCall, no_gradient
-from seewhy.frameworks.structures import pick_output
 from seewhy.frameworks.torch_functions import TorchFunctions
+from seewhy.targets import Question
 from seewhy.types import Backward, Namespace, Tensor
 
 ONE_RUN = threading.RLock()
@@ -102,29 +103,13 @@ class Tap:
         return gradients if batched else gradients[None]
 
 
-class SeenThrough(NamedTuple):
-    """A network's output (N, ...), its final activation, and the logits behind it in the same shape."""
+def ask_outputs(whole: Any, question: Question, functions: TorchFunctions, xp: Namespace) -> Asked:
+    """Find what a question asks of all that a network returned, seeing through a final softmax or sigmoid."""
 
-    raw: Tensor
-    head: Head
-    logits: Tensor
+    def read(raw: Tensor, logits: Tensor, head: Head, whole: Any) -> Outputs:
+        return Outputs.read(raw, logits.float(), head, xp, whole)
 
-    def outputs(self, xp: Namespace) -> Outputs:
-        """Read them."""
-        return Outputs.read(self.raw.detach(), self.logits.float(), self.head, xp)
-
-
-def see_through(raw: Any, output: int | str | None, functions: TorchFunctions) -> SeenThrough:
-    """Pick the output that is asked about, and see through a final softmax or sigmoid."""
-    raw = pick_output(raw, output)
-    if not isinstance(raw, torch.Tensor):
-        raise ModelError(f"The network returned a {type(raw).__name__}; expected a tensor, or a list or dict of them.")
-    return SeenThrough(raw, *functions.see_through(raw))
-
-
-def read_outputs(raw: Any, output: int | str | None, functions: TorchFunctions, xp: Namespace) -> Outputs:
-    """Read the output that is asked about, and what stands behind it."""
-    return see_through(raw, output, functions).outputs(xp)
+    return ask(whole, question, lambda each: isinstance(each, torch.Tensor), functions.see_through, read)
 
 
 @contextmanager
@@ -206,6 +191,17 @@ def _has_functions_of_its_own(totals: Tensor) -> bool:
         seen.add(node)
         waiting.extend(following for following, _ in node.next_functions)
     return False
+
+
+def arrays_beside(tensor: Tensor, question: Question, count: int) -> list[Tensor]:
+    """Return the arrays of a target for `count` images, on the device of a tensor."""
+    arrays = [torch.tensor(each, device=tensor.device) for each in question.target.arrays(count)]
+    return [each if each.is_floating_point() else each.to(torch.int64) for each in arrays]  # what indexing takes
+
+
+def detached(value: Any) -> Any:
+    """Return a tensor apart from what was recorded; anything else as it is."""
+    return value.detach() if isinstance(value, torch.Tensor) else value
 
 
 def first_tensor(tensors: Iterable[Tensor]) -> Tensor | None:

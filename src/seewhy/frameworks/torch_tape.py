@@ -18,10 +18,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
 from seewhy.errors import LayerError
+from seewhy.frameworks.asking import Asked
 from seewhy.frameworks.base import Branch
 from seewhy.frameworks.layers import INPUT, LayerCall
 from seewhy.frameworks.torch_functions import TorchFunctions
-from seewhy.frameworks.torch_tap import SeenThrough, Tap, version_of, without_autocast
+from seewhy.frameworks.torch_tap import Tap, arrays_beside, version_of, without_autocast
 from seewhy.targets import Question
 from seewhy.types import Namespace, Tensor
 
@@ -96,12 +97,12 @@ class Tape:
         if _place(tensor) in self._slots:
             self._trouble.append(LOOKS)
 
-    def branch(self, tap: "TapeTap", seen: SeenThrough, question: Question, xp: Namespace) -> Branch:
+    def branch(self, tap: "TapeTap", asked: Asked, question: Question, xp: Namespace) -> Branch:
         """Return what was written down as a function of variations (M, ...), in the layer's own layout, to scores.
 
         Args:
             tap: What started the tape.
-            seen: What the network gave.
+            asked: What the network gave that is asked.
             question: What each variation is asked.
             xp: The namespace for the target.
 
@@ -112,20 +113,18 @@ class Tape:
         tap.check()
         if any(version_of(tensor) != version for tensor, version in self._constants.values()):
             self._trouble.append(REWRITES)
-        results = [self._note(seen.raw), self._note(seen.logits)]
+        results = [self._note(each) for each in asked.tensors]
         if self._trouble:
             raise _cannot_branch(tap.path, self._trouble[0])
         with torch.no_grad(), without_autocast():
-            question.target.check_classes(seen.outputs(xp).classes)
+            question.target.check_outputs(asked.read(asked.tensors).shape)
         head = _Head(tap.path, tap.output, _with_last_uses(self._steps, results), results)
 
         def scores(variations: NDArray[Any]) -> Tensor:
             with torch.inference_mode(False), torch.no_grad(), without_autocast():
-                raw, logits = head(torch.tensor(variations[:, None]))
-                outputs = SeenThrough(raw.flatten(0, 1), seen.head, logits.flatten(0, 1)).outputs(xp)
-                arrays = question.target.arrays(len(variations))
-                tensors = [torch.tensor(each, dtype=torch.int64, device=raw.device) for each in arrays]
-                return question.target(outputs.asked(question.score), tensors, xp).scores.float()
+                many = [each.flatten(0, 1) for each in head(torch.tensor(variations[:, None]))]
+                arrays = arrays_beside(many[0], question, len(variations))
+                return asked.read(many).answer(question, arrays, xp).scores.float()
 
         return scores
 

@@ -28,15 +28,15 @@ class Placement:
         """Bring maps onto the picture, bilinearly.
 
         Args:
-            maps: (T, u, v), covering the input.
+            maps: (T, u, v), or with more axes before, covering the input.
 
         Returns:
             (T, H, W). Every value is a convex combination of the map's, so nothing overshoots. Pixels whose centre
             lies outside `box` are 0: about them nothing is claimed.
         """
         (height, width), (top, left, bottom, right) = self.image_size, self.box
-        rows = _bilinear_weights(maps.shape[1], top, bottom, height)
-        columns = _bilinear_weights(maps.shape[2], left, right, width)
+        rows = bilinear_weights(maps.shape[-2], top, bottom, height) * _inside(top, bottom, height)[:, None]
+        columns = bilinear_weights(maps.shape[-1], left, right, width) * _inside(left, right, width)[:, None]
         return np.asarray(rows @ maps @ columns.T, dtype=np.float32)
 
     @property
@@ -46,15 +46,25 @@ class Placement:
         return _inside(top, bottom, height)[:, None] & _inside(left, right, width)[None, :]
 
 
+def resize(maps: FloatArray, size: tuple[int, ...]) -> FloatArray:
+    """Bring maps (N, T, *space) to another number of cells on the same extent, bilinearly in every axis of space."""
+    for axis, cells in enumerate(size, start=2):
+        weights = bilinear_weights(maps.shape[axis], 0, cells, cells)
+        maps = np.moveaxis(np.tensordot(weights, maps, axes=(1, axis)), 0, axis)
+    return maps
+
+
+def bilinear_weights(cells: int, start: float, stop: float, pixels: int) -> FloatArray:
+    """Return (pixels, cells): how much each of the cells that fill start..stop counts at each pixel's centre.
+
+    Beyond the outermost centres the outermost values hold.
+    """
+    centres = np.arange(pixels) + 0.5
+    position = (centres - start) / (stop - start) * cells - 0.5  # in cells: cell i has its centre at i
+    position = np.clip(position, 0, cells - 1)
+    return np.asarray(np.maximum(0, 1 - np.abs(position[:, None] - np.arange(cells))), dtype=np.float32)
+
+
 def _inside(start: float, stop: float, pixels: int) -> BoolArray:
     centres = np.arange(pixels) + 0.5
     return (start <= centres) & (centres < stop)
-
-
-def _bilinear_weights(cells: int, start: float, stop: float, pixels: int) -> FloatArray:
-    """Return (pixels, cells): how much each cell counts at each pixel's centre; all 0 outside start..stop."""
-    centres = np.arange(pixels) + 0.5
-    position = (centres - start) / (stop - start) * cells - 0.5  # in cells: cell i has its centre at i
-    position = np.clip(position, 0, cells - 1)  # beyond the outermost centres the outermost values hold
-    weights = np.maximum(0, 1 - np.abs(position[:, None] - np.arange(cells)))
-    return np.asarray(weights * _inside(start, stop, pixels)[:, None], dtype=np.float32)

@@ -1,0 +1,67 @@
+"""What of a network's outputs a question asks, and how the answer is read from it."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from seewhy.errors import ModelError
+from seewhy.frameworks.base import Head, Outputs
+from seewhy.frameworks.structures import map_tree, pick_output
+from seewhy.targets import Question
+from seewhy.types import Tensor
+
+SeeThrough = Callable[[Tensor], tuple[Head, Tensor]]
+"""Finds a tensor's final activation, and the logits behind it."""
+
+Read = Callable[[Tensor, Tensor, Head, Any], Outputs]
+"""Reads an output, its logits, its final activation, and all that the network returned or None."""
+
+
+class Asked(NamedTuple):
+    """What a question asks.
+
+    Attributes:
+        tensors: Those of the network that are asked.
+        read: Reads them; or, in their order, other values of theirs.
+    """
+
+    tensors: list[Tensor]
+    read: Callable[[Sequence[Tensor]], Outputs]
+
+
+def ask(whole: Any, question: Question, is_tensor: Callable[[Any], bool], see_through: SeeThrough, read: Read) -> Asked:
+    """Find what a question asks of all that a network returned: one output, all of them, or both.
+
+    Args:
+        whole: The tensors, in whatever structure; what is no tensor may stand there as its type's name.
+        question: Who asks.
+        is_tensor: Tells a tensor from anything else.
+        see_through: How the framework does.
+        read: How the framework reads one output.
+
+    Raises:
+        ModelError: The output that is asked is not there, or is no tensor.
+    """
+    every: list[Tensor] = []
+    structure = map_tree(lambda each: _numbered(each, every, is_tensor), whole)
+
+    def rebuilt(tensors: Sequence[Tensor]) -> Any:
+        return map_tree(lambda each: tensors[each] if isinstance(each, int) else None, structure)
+
+    if not question.reads_output and not is_tensor(whole):
+        return Asked(every, lambda tensors: Outputs(rebuilt(tensors), None, None, rebuilt(tensors)))
+    raw = pick_output(whole, question.output)
+    if not is_tensor(raw):
+        kind = raw if isinstance(raw, str) else type(raw).__name__
+        raise ModelError(f"The network returned a {kind}; expected a tensor, or a list or dict of them.")
+    head, logits = see_through(raw)
+    if not question.target.reads_whole:
+        return Asked([raw, logits], lambda tensors: read(tensors[0], tensors[1], head, None))
+    return Asked([raw, logits, *every], lambda tensors: read(tensors[0], tensors[1], head, rebuilt(tensors[2:])))
+
+
+def _numbered(value: Any, every: list[Tensor], is_tensor: Callable[[Any], bool]) -> int | None:
+    """Return a tensor's place among all of them."""
+    if not is_tensor(value):
+        return None
+    every.append(value)
+    return len(every) - 1
