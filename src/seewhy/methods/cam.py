@@ -9,7 +9,7 @@ from seewhy.errors import LayerError
 from seewhy.methods.method import Again
 from seewhy.types import Capture, FloatArray
 
-PROBES = ((1, False), (-1, False), (100, False), (-100, False), (100, True), (-100, True))
+PROBES = ((1, False), (-1, False), (100, True), (-100, True))
 """What the head is tried with: how far from the activations, in their own size, and whether every position has its own
 direction. What bends only further away than that is linear for any image."""
 

@@ -14,5 +14,4 @@ def elementwise(capture: Capture) -> Tensor:
         (N, T, *space), in units of the score; nowhere negative.
     """
     xp = capture.xp
-    products = capture.gradients * capture.activations[:, None]
-    return xp.sum(xp.where(products < 0, 0.0, products), axis=-1)
+    return xp.sum(xp.maximum(capture.gradients * capture.activations[:, None], 0.0), axis=-1)

@@ -27,7 +27,7 @@ def gradcampp(capture: Capture) -> Tensor:
     gradients = capture.gradients
     space = tuple(range(2, len(gradients.shape) - 1))
     totals = xp.sum(capture.activations, axis=tuple(axis - 1 for axis in space), keepdims=True)[:, None]
-    denominators = 2 + totals * gradients
-    left_out = (gradients <= 0) | (denominators <= 0)
-    terms = xp.where(left_out, 0.0, gradients) / xp.where(left_out, 1.0, denominators)
+    positive = xp.maximum(gradients, 0.0)
+    denominators = 2 + totals * positive
+    terms = xp.maximum(positive / xp.where(denominators == 0, -1.0, denominators), 0.0)
     return xp.einsum("ntk,n...k->nt...", xp.sum(terms, axis=space), capture.activations)

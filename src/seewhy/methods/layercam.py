@@ -15,5 +15,4 @@ def layercam(capture: Capture) -> Tensor:
         (N, T, *space), in units of the score.
     """
     xp = capture.xp
-    gradients = capture.gradients
-    return xp.einsum("nt...k,n...k->nt...", xp.where(gradients < 0, 0.0, gradients), capture.activations)
+    return xp.einsum("nt...k,n...k->nt...", xp.maximum(capture.gradients, 0.0), capture.activations)

@@ -90,7 +90,7 @@ METHODS = {
             title="CAM",
             paper="1512.04150",
             summary="the original, for networks that end in global average pooling and one linear layer",
-            cost="T head backwards, 6 head forwards",
+            cost="T head backwards, 4 head forwards",
             function=cam,
             reruns=True,
         ),

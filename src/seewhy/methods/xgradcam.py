@@ -18,10 +18,9 @@ def xgradcam(capture: Capture) -> Tensor:
         (N, T, *space), in units of the score.
     """
     xp = capture.xp
-    images, targets, *_, channels = capture.gradients.shape
-    activations = xp.reshape(capture.activations, (images, -1, channels))
-    gradients = xp.reshape(capture.gradients, (images, targets, -1, channels))
-    totals = xp.sum(activations, axis=1)[:, None]
-    sums = xp.einsum("ntpk,npk->ntk", gradients, activations)
+    activations = capture.activations
+    space = tuple(range(1, len(activations.shape) - 1))
+    totals = xp.sum(activations, axis=space)[:, None]
+    sums = xp.sum(capture.gradients * activations[:, None], axis=tuple(axis + 1 for axis in space))
     weights = xp.where(totals == 0, 0.0, sums) / xp.where(totals == 0, 1.0, totals)
-    return xp.einsum("ntk,n...k->nt...", weights, capture.activations)
+    return xp.einsum("ntk,n...k->nt...", weights, activations)
