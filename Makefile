@@ -75,5 +75,5 @@ wheel: | $(BIN)/python  ## build dist/*.whl
 
 clean:  ## remove everything that was made
 	rm -rf $(VENV) $(PEERS) benchmarks/results dist site docs/pictures demo explanations
-	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf .hypothesis .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 	find src tests examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

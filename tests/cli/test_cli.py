@@ -114,7 +114,7 @@ def test_only_missing_pictures_are_the_caller_s_mistake(run, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--method", "gradcm"], "Unknown method 'gradcm'. Did you mean 'gradcam'?"),
+        (["--method", "gradcm"], "Unknown method 'gradcm'. Did you mean 'gradcam'"),
         (["--colormap", "jett"], "Unknown colour map 'jett'. Did you mean 'jet'"),
         (["--alpha", "1.5"], "--alpha is 1.5; expected a number from 0 to 1."),
         (["--format", "png,bmp"], "Cannot write the format 'bmp'; known: png, jpg, jpeg, npz, json."),

@@ -6,12 +6,20 @@ from typing import Any
 
 from seewhy.errors import MethodError, OptionError, did_you_mean
 from seewhy.methods.ablationcam import ablationcam
+from seewhy.methods.cam import cam
+from seewhy.methods.eigencam import eigencam, eigengradcam
+from seewhy.methods.elementwise import elementwise
 from seewhy.methods.gradcam import gradcam
+from seewhy.methods.gradcampp import gradcampp
 from seewhy.methods.hirescam import hirescam
+from seewhy.methods.kpcacam import kpcacam
+from seewhy.methods.layercam import layercam
 from seewhy.methods.method import Method, options
 from seewhy.methods.occlusion import occlusion
 from seewhy.methods.rise import rise
 from seewhy.methods.scorecam import iscam, scorecam, sscam
+from seewhy.methods.smoothgradcampp import smoothgradcampp
+from seewhy.methods.xgradcam import xgradcam
 
 METHODS = {
     method.name: method
@@ -31,6 +39,82 @@ METHODS = {
             summary="each activation times its own gradient; shows only places the score rises with",
             cost="T head backwards",
             function=hirescam,
+        ),
+        Method(
+            name="gradcam++",
+            title="Grad-CAM++",
+            paper="1710.11063",
+            summary="channels weighted by their positive gradients; finds several objects of a class",
+            cost="T head backwards",
+            function=gradcampp,
+        ),
+        Method(
+            name="xgradcam",
+            title="XGrad-CAM",
+            paper="2008.02312",
+            summary="channels weighted by their gradients where they are active",
+            cost="T head backwards",
+            function=xgradcam,
+        ),
+        Method(
+            name="layercam",
+            title="LayerCAM",
+            paper="IEEE TIP 2021",
+            summary="each activation times its own positive gradient; fine maps from early layers too",
+            cost="T head backwards",
+            function=layercam,
+        ),
+        Method(
+            name="elementwise",
+            title="Element-wise Grad-CAM",
+            paper="the library pytorch-grad-cam",
+            summary="HiResCAM in which no channel speaks against another",
+            cost="T head backwards",
+            function=elementwise,
+        ),
+        Method(
+            name="eigengradcam",
+            title="Eigen-Grad-CAM",
+            paper="the library pytorch-grad-cam",
+            summary="what the channels of HiResCAM have most in common",
+            cost="T head backwards, T eigenvectors",
+            function=eigengradcam,
+        ),
+        Method(
+            name="smoothgradcam++",
+            title="Smooth Grad-CAM++",
+            paper="1908.01224",
+            summary="Grad-CAM++ of gradients averaged over noisy copies of the input",
+            cost="25 forwards, 25 T head backwards",
+            function=smoothgradcampp,
+            reruns=True,
+        ),
+        Method(
+            name="cam",
+            title="CAM",
+            paper="1512.04150",
+            summary="the original, for networks that end in global average pooling and one linear layer",
+            cost="T head backwards, 4 head forwards",
+            function=cam,
+            reruns=True,
+        ),
+        Method(
+            name="eigencam",
+            title="Eigen-CAM",
+            paper="2008.00299",
+            summary="what the layer's channels have most in common, whatever the target",
+            cost="1 eigenvector",
+            function=eigencam,
+            backward="none",
+        ),
+        Method(
+            name="kpcacam",
+            title="KPCA-CAM",
+            paper="2410.00267",
+            summary="Eigen-CAM with a kernel; where the layer stands out, whatever the target",
+            cost="1 eigenvector",
+            function=kpcacam,
+            backward="none",
         ),
         Method(
             name="scorecam",

@@ -1,0 +1,63 @@
+"""A network in plain NumPy whose head pools, and the way to run it again."""
+
+import numpy as np
+
+from seewhy.types import Capture
+
+CHANNELS, CLASSES = 6, 3
+
+
+class PooledNetwork:
+    """A 1x1 convolution, by default with ReLU; the mean over positions; then what a subclass puts there.
+
+    Gradients are quotients of central differences in float64, which know nothing of what the head is made of.
+    """
+
+    def __init__(self, seed=3, rectified=True):
+        random = np.random.default_rng(seed)
+        self.rectified = rectified
+        self.mix, self.bias = random.normal(size=(2, CHANNELS)), random.normal(size=CHANNELS) / 2
+        self.dense, self.logit_bias = random.normal(size=(CHANNELS, CLASSES)), random.normal(size=CLASSES)
+        self.hidden = random.normal(size=(CHANNELS, CHANNELS))
+
+    def trunk(self, inputs):
+        activations = inputs @ self.mix + self.bias
+        return np.maximum(activations, 0) if self.rectified else activations
+
+    def head(self, activations):
+        return self.pooled(activations) @ self.dense + self.logit_bias
+
+    def pooled(self, activations):
+        return activations.reshape(-1, CHANNELS).mean(axis=0)
+
+    def capture(self, image, targets):
+        activations = self.trunk(image.astype(np.float64))
+        gradients = np.zeros((CLASSES, *activations.shape))
+        for place in np.ndindex(activations.shape):
+            step = np.zeros(activations.shape)
+            step[place] = 1e-4
+            gradients[(slice(None), *place)] = (self.head(activations + step) - self.head(activations - step)) / 2e-4
+        scores = self.head(activations)[None, targets]
+        rows = (activations[None], gradients[None, targets], scores)
+        return Capture(*(row.astype(np.float32) for row in rows), None, scores, None, "conv", np)
+
+
+class Again:
+    """Runs a network again, one variation at a time."""
+
+    def __init__(self, network, image, targets):
+        self.network, self.inputs, self.targets = network, image, targets
+
+    def head_scores(self, variations, count):
+        found = np.array([self.network.head(each.astype(np.float64))[self.targets] for each in variations], np.float32)
+        assert len(found) == count
+        return found
+
+    def captures(self, variations, count, *, at="layer", backward="plain"):
+        assert (at, backward) == ("layer", "plain")
+        for _, each in zip(range(count), variations, strict=True):
+            yield self.network.capture(each, self.targets)
+
+
+def picture(seed=5, space=(3, 4)):
+    return np.random.default_rng(seed).normal(size=(*space, 2)).astype(np.float32)
