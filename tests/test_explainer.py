@@ -223,8 +223,8 @@ def test_in_a_mosaic_each_class_is_found_in_its_own_quadrant(lite0_explainer, ex
 
 
 def test_what_an_explainer_refuses(paper_network, lite0_explainer):
-    with pytest.raises(MethodError, match="Unknown method 'scorecam'"):
-        Explainer(paper_network, method="scorecam")
+    with pytest.raises(MethodError, match="Unknown method 'shapley'"):
+        Explainer(paper_network, method="shapley")
     with pytest.raises(OptionError, match="Unknown score 'logits'; expected 'logit' or 'probability'"):
         Explainer(paper_network, score="logits")
     with pytest.raises(InputError, match=r"takes a list of pictures; given 'cat.png'. Give \['cat.png'\]"):
