@@ -27,7 +27,7 @@ from seewhy.targets import Class, Top
         (lambda: -(2**40), f"There is no class {-(2**40)}: no network has so many"),
         (
             lambda: Class((("top-1",), (0,))),
-            r"'top-1' is no class, and cannot be in a Class\[0",
+            "'top-1' is no class, and cannot be in a Class",
         ),
     ],
 )
