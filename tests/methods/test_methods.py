@@ -8,6 +8,9 @@ from seewhy import methods
 from seewhy.errors import MethodError
 from seewhy.types import Capture
 
+ONCE = [name for name, method in methods.METHODS.items() if not method.reruns]
+"""The methods that need no more than a capture."""
+
 
 def capture(activations, gradients, xp=xnp):
     """Make a capture of arrays; the methods read no more than these two."""
@@ -63,7 +66,7 @@ def test_every_image_and_target_as_in_loops(name, by_hand, xp):
             np.testing.assert_allclose(found[n, t], by_hand(activations[n], gradients[n, t]), atol=1e-6)
 
 
-@pytest.mark.parametrize("name", methods.METHODS)
+@pytest.mark.parametrize("name", ONCE)
 @pytest.mark.parametrize("space", [(7,), (2, 3, 4)], ids=["signal", "volume"])
 def test_any_number_of_dimensions(name, space):
     random = np.random.default_rng(1)
@@ -73,7 +76,7 @@ def test_any_number_of_dimensions(name, space):
     np.testing.assert_allclose(found.reshape(2, 4, -1), flat[..., 0], atol=1e-12)
 
 
-@pytest.mark.parametrize("name", methods.METHODS)
+@pytest.mark.parametrize("name", ONCE)
 def test_the_order_of_channels_means_nothing(name):
     random = np.random.default_rng(2)
     activations, gradients = random.normal(size=(1, 3, 3, 8)), random.normal(size=(1, 2, 3, 3, 8))
@@ -92,5 +95,5 @@ def test_gradients_alike_everywhere_make_both_methods_one():
 
 
 def test_an_unknown_method_is_refused_with_the_nearest():
-    with pytest.raises(MethodError, match=r"Unknown method 'grad-cam'. Did you mean 'gradcam'\? Known: gradcam, hires"):
+    with pytest.raises(MethodError, match=r"'grad-cam'. Did you mean 'gradcam'.*\? Known: gradcam, hires"):
         methods.get("grad-cam")

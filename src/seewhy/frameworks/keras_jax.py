@@ -7,6 +7,7 @@ prediction, and only what follows is differentiated, once for each target.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple, final
 
 import jax
@@ -17,9 +18,11 @@ from jax.extend.core import ClosedJaxpr
 from numpy.typing import NDArray
 
 from seewhy.errors import LayerError, ModelError
+from seewhy.frameworks.activations import GUIDED
 from seewhy.frameworks.base import Head, Outputs
+from seewhy.frameworks.jax_guided import guided
 from seewhy.frameworks.jax_heads import see_through
-from seewhy.frameworks.jaxprs import INPUTS, cut, depends, mark, position_of, run, trace
+from seewhy.frameworks.jaxprs import INPUTS, Run, cut, depends, mark, position_of, run, trace
 from seewhy.frameworks.keras import Ear, KerasFramework, listening, plain, undisturbed
 from seewhy.frameworks.layers import INPUT, LayerCall, LayerChoice, check_tapped, no_gradient
 from seewhy.frameworks.steps import Steps
@@ -98,13 +101,17 @@ class KerasJax(KerasFramework):
         path, position = (INPUT, INPUTS) if layer.is_input else traced.place(check_tapped(layer, traced.calls))
         raw, head, logits = traced.output(question.output)
         trunk, follow = cut(traced.jaxpr, position, [raw, logits])
+        differentiated = follow
+        if backward in GUIDED:
+            rule = guided(traced.jaxpr, position, logits, backward)
+            differentiated = cut(traced.jaxpr, position, [raw, logits], rule).head
         classes = _classes(raw, logits, head)
         question.target.check_classes(classes)
 
         def step(flat: list[Tensor], *arrays: Tensor) -> dict[str, Tensor]:
             tapped, *passing = trunk(*flat)
 
-            def totals(activations: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+            def totals(activations: Tensor, follow: Run = follow) -> tuple[Tensor, dict[str, Tensor]]:
                 outputs = _read(follow(activations, *passing), head)
                 answer = question.target(outputs.asked(question.score), arrays, self.xp)
                 scores = jnp.asarray(answer.scores, jnp.float32)
@@ -118,7 +125,7 @@ class KerasJax(KerasFramework):
             if not depends(lambda activations: totals(activations)[0], tapped):
                 raise no_gradient(path)
             facts: dict[str, Tensor]
-            asked, pull_back, facts = jax.vjp(totals, tapped, has_aux=True)
+            asked, pull_back, facts = jax.vjp(partial(totals, follow=differentiated), tapped, has_aux=True)
             (gradients,) = jax.vmap(pull_back)(jnp.eye(asked.size, dtype=asked.dtype))
             return captured | facts | {"gradients": self._targets_second(path, gradients.astype(jnp.float32))}
 

@@ -14,11 +14,13 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from seewhy.errors import LayerError, ModelError
+from seewhy.frameworks.activations import GUIDED
 from seewhy.frameworks.base import Head, Outputs
 from seewhy.frameworks.keras import Ear, KerasFramework, listening, plain, undisturbed
 from seewhy.frameworks.layers import INPUT, LayerCall, LayerChoice, check_tapped, no_gradient
 from seewhy.frameworks.steps import Steps
 from seewhy.frameworks.structures import Inputs, image_count, map_leaves, network_failed, pick_output, shape_key
+from seewhy.frameworks.tensorflow_guided import check_activations, guided_relus
 from seewhy.targets import Question
 from seewhy.types import Backward, Capture, Tensor
 
@@ -104,9 +106,11 @@ class KerasTensorflow(KerasFramework):
             with tape, listening(self._heard_for(layer), tap.hear):
                 if layer.is_input:
                     tap.take(INPUT, batch)
-                raw = self._forward(batch)
+                with guided_relus(backward):
+                    raw = self._forward(batch)
                 tap.check()
                 outputs = _read(raw, question.output)
+                check_activations(tap.output, outputs.logits, self._layers, backward)
                 question.target.check_classes(outputs.classes)
                 answer = question.target(outputs.asked(question.score), arrays, self.xp)
                 # The images of a batch do not meet, so the sum's gradient is each image's own.
@@ -120,7 +124,7 @@ class KerasTensorflow(KerasFramework):
                 "probabilities": outputs.probabilities,
             }
             if backward != "none":
-                gradients = tf.cast(_gradients(tape, totals, tap), tf.float32)
+                gradients = tf.cast(_gradients(tape, totals, tap, backward), tf.float32)
                 captured["gradients"] = self._targets_second(tap.path, gradients)
             return captured
 
@@ -213,14 +217,17 @@ def _see_through(raw: Tensor) -> tuple[Head, Tensor]:
     return heads[operation.type], tf.reshape(operation.inputs[0], tf.shape(raw))
 
 
-def _gradients(tape: tf.GradientTape, totals: Tensor, tap: _Tap) -> Tensor:
+def _gradients(tape: tf.GradientTape, totals: Tensor, tap: _Tap, way: Backward) -> Tensor:
     """Differentiate every total (T,) by the tapped output, giving (T, N, ...).
 
     One pass backwards for each target, in a loop inside the graph, so that T is free and memory is that of one pass.
     """
 
     def backward(seed: Tensor) -> Tensor:
-        gradient = tape.gradient(totals, tap.output, output_gradients=seed)
+        if way in GUIDED:  # a tape does not ask the operations for the gradients they were given in place of their own
+            (gradient,) = tf.gradients(totals, tap.output, grad_ys=seed)
+        else:
+            gradient = tape.gradient(totals, tap.output, output_gradients=seed)
         if gradient is None:
             raise no_gradient(tap.path)
         return gradient

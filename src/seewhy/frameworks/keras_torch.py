@@ -58,6 +58,7 @@ class KerasTorch(KerasFramework):
             with without_autocast():
                 outputs = read_outputs(raw, question.output, functions, self.xp)
                 question.target.check_classes(outputs.classes)
+                tap.guide(outputs.logits)
                 arrays = [keras.ops.convert_to_tensor(each) for each in question.target.arrays(image_count(inputs))]
                 answer = question.target(outputs.asked(question.score), arrays, self.xp)
                 # The images of a batch do not meet, so the sum's gradient is each image's own.

@@ -94,6 +94,7 @@ class Torch(Framework):
             with without_autocast():
                 outputs = read_outputs(raw, question.output, functions, self.xp)
                 question.target.check_classes(outputs.classes)
+                tap.guide(outputs.logits)
                 arrays = self._arrays(question.target, inputs, outputs.raw.device)
                 answer = question.target(outputs.asked(question.score), arrays, self.xp)
                 # The images of a batch do not meet, so the sum's gradient is each image's own.

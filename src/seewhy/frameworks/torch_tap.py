@@ -9,10 +9,12 @@ from typing import Any
 import torch
 
 from seewhy.errors import LayerError, ModelError
+from seewhy.frameworks.activations import GUIDED
 from seewhy.frameworks.base import Outputs
 from seewhy.frameworks.layers import INPUT, LayerCall, no_gradient
 from seewhy.frameworks.structures import pick_output
 from seewhy.frameworks.torch_functions import TorchFunctions
+from seewhy.frameworks.torch_guided import guide
 from seewhy.types import Backward, Namespace, Tensor
 
 ONE_RUN = threading.RLock()
@@ -40,9 +42,12 @@ class Tap:
         self._left = 1 if call is None else call.number
         self._functions = functions
         self._backward_kind = backward
+        self._makers: dict[Any, str] = {}  # what was recorded of a layer's output, and the layer
 
     def heard_of(self, layers: dict[str, Any]) -> dict[str, Any]:
-        """Return the one of all layers whose calls have to be heard; none for the input."""
+        """Return those of all layers whose calls have to be heard: the one that is tapped; none for the input."""
+        if self._backward_kind in GUIDED:  # to name the layer of an activation
+            return layers
         return {} if self.path == INPUT else {self.path: layers[self.path]}
 
     def enter(self, batch: Any) -> Any:
@@ -51,8 +56,10 @@ class Tap:
 
     def hear(self, path: str, layer: Any, output: Any) -> Any:
         """Cut the network at the call that is meant, and have everything after it recorded."""
-        self._left -= 1
-        if self._left:
+        if path != self.path and isinstance(output, torch.Tensor):
+            self._makers.setdefault(output.grad_fn, path)
+        self._left -= path == self.path
+        if self._left or path != self.path:
             return output
         # Two copies: one the network cannot reach, for it may hold the layer's output in other places and write over
         # it; and one to go on in the output's place, on which even the next layer may work in place.
@@ -71,6 +78,11 @@ class Tap:
                 f"The layer {self.path!r} was called in an earlier run and is not now: which layers the network calls "
                 "depends on its input. Give a layer that is always called."
             )
+
+    def guide(self, logits: Tensor) -> None:
+        """Have the ReLUs between the tapped output and the logits let back only what is positive, if that is asked."""
+        if self._backward_kind in GUIDED and logits.requires_grad:
+            guide(logits, self.output, self._makers, self._backward_kind)
 
     def gradients(self, totals: Tensor) -> Tensor | None:
         """Differentiate every total (T,) by the tapped output, giving (T, N, ...) in the layer's own layout.
