@@ -11,7 +11,7 @@ from seewhy.types import Capture, FloatArray
 
 
 def integrated_gradients(
-    capture: Capture, again: Again, *, steps: int = 64, baseline: float | str | FloatArray = 0.0
+    capture: Capture, again: Again, *, steps: int = 128, baseline: float | str | FloatArray = 0.0
 ) -> FloatArray:
     """Add up the gradients on the straight way from a baseline x' to the input x, times how far each value goes.
 
@@ -20,7 +20,7 @@ def integrated_gradients(
         IG_i = (x_i - x'_i) * integral over a from 0 to 1 of dF(x' + a (x - x')) / dx_i
 
     The integral is a sum over the midpoints of `steps` equal parts. In a network of ReLUs the gradient changes in
-    jumps on the way, and of such a function nothing of higher order makes a better sum.
+    jumps on the way, and of such a function rules of higher order (Gauss and Legendre's) make no better a sum.
     By the paper's completeness axiom the map adds up to F(x) - F(x'), as nearly as `steps` are many.
 
     Args:
