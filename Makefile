@@ -1,23 +1,26 @@
-# Everything happens in .venv. Each target does its own set-up; a stamp file remembers what is installed.
+# Everything happens in .venv, and what needs the peers (other tools that explain networks) in .venv-peers.
+# Each target does its own set-up; a stamp file remembers what is installed.
 # PIP_ARGS may carry extra arguments for pip.
 
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt $(PIP_ARGS)
+INSTALL := -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+PIP := $(BIN)/python $(INSTALL) $(PIP_ARGS)
 SOURCES := pyproject.toml constraints.txt Makefile
+PEERS := .venv-peers
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint docs bench wheel clean
+.PHONY: help setup demo test oracle lint docs bench wheel clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z]*\):.*##/\1\t/p' Makefile
 
-$(BIN)/python:
+$(BIN)/python $(PEERS)/bin/python:
 	@command -v $(PYTHON) >/dev/null || { echo "SeeWhy needs Python 3.11 or later; $(PYTHON) is not installed."; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "SeeWhy needs Python 3.11 or later; $(PYTHON) is $$($(PYTHON) --version). Try: make PYTHON=python3.12"; exit 1; }
-	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); \
+	@$(PYTHON) -m venv $(@D:/bin=) || { rm -rf $(@D:/bin=); \
 		echo "Python cannot make environments here. On Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
 
 $(VENV)/.runtime: $(SOURCES) | $(BIN)/python
@@ -34,6 +37,13 @@ $(VENV)/.docs: $(VENV)/.runtime
 	@$(PIP) --group docs
 	@touch $@
 
+$(PEERS)/.peers: $(SOURCES) constraints-peers.txt | $(PEERS)/bin/python
+	@echo "Installing SeeWhy beside its peers into $(PEERS); the first time takes a few minutes."
+	@$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) 'pip>=25.1'
+	@$(PEERS)/bin/python $(INSTALL) --constraint constraints-peers.txt $(PIP_ARGS) \
+		--editable '.[tensorflow,jax,torch,hubs,demo]' --group test --group peers
+	@touch $@
+
 setup: $(VENV)/.development  ## make .venv with everything development needs
 
 demo: $(VENV)/.runtime  ## explain the example photos, and a mosaic of them, with EfficientNet-Lite0
@@ -44,6 +54,9 @@ test: lint  ## lint, types, import rules, every test; Keras runs on one backend 
 	KERAS_BACKEND=jax $(BIN)/pytest tests/contracts tests/frameworks/test_keras_jax.py
 	KERAS_BACKEND=torch $(BIN)/pytest tests/contracts tests/frameworks/test_keras_torch.py
 
+oracle: $(PEERS)/.peers  ## compare with Captum, pytorch-grad-cam, and the real torchvision and timm
+	$(PEERS)/bin/pytest tests/oracles/peers
+
 lint: $(VENV)/.development  ## style, types and import rules
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
@@ -53,13 +66,14 @@ lint: $(VENV)/.development  ## style, types and import rules
 docs: $(VENV)/.docs  ## build the documentation into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
-bench: $(VENV)/.runtime  ## print what an explanation costs, against the bare forward pass
-	$(BIN)/python benchmarks/cost.py
+bench: $(PEERS)/.peers  ## measure what an explanation costs, against the bare forward pass and the peers
+	$(PEERS)/bin/python -m benchmarks
 
 wheel: | $(BIN)/python  ## build dist/*.whl
 	@rm -rf dist
 	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps $(PIP_ARGS) --wheel-dir dist .
 
 clean:  ## remove everything that was made
-	rm -rf $(VENV) dist site demo explanations .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) $(PEERS) benchmarks/results dist site docs/pictures demo explanations
+	rm -rf .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 	find src tests examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -3,6 +3,7 @@
 Run it with `make demo`. It uses the `seewhy` command, so that what it prints is what a user of it sees.
 """
 
+import os
 import shlex
 import sys
 from pathlib import Path
@@ -50,7 +51,7 @@ def main() -> int:
     """Run the demonstration, and return an exit code."""
     OUT.mkdir(exist_ok=True)
     make_mosaic().save(OUT / "mosaic.png")
-    photos = [str((HERE / name).relative_to(Path.cwd())) for name in ("cat.png", "coffee.png", "rocket.jpg")]
+    photos = [os.path.relpath(HERE / name) for name in ("cat.png", "coffee.png", "rocket.jpg")]
     failed = run("explain", *photos, "--targets", "top-3", "--out", str(OUT))
     failed |= run("explain", photos[0], "--figure", "panels", "--method", "hirescam", "--out", str(OUT))
     failed |= run("explain", str(OUT / "mosaic.png"), "--targets", ASKED, "--figure", "grid", "--out", str(OUT))

@@ -132,12 +132,6 @@ class Counting(Subclassed):
         return super().call(inputs)
 
 
-class Unused(Subclassed):
-    def __init__(self):
-        super().__init__()
-        self.spare = layers.Conv2D(1, 1, name="spare")
-
-
 def state(network):
     """Everything about a network that a call could have changed, but for Keras's own note that it was called."""
     every = [network, *network._flatten_layers(include_self=False)]

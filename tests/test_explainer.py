@@ -1,6 +1,3 @@
-import gc
-import resource
-
 import numpy as np
 import pytest
 from PIL import Image
@@ -256,25 +253,6 @@ def test_class_names_must_be_as_many_as_the_outputs(paper_network):
         Explainer(classifier).heatmaps(PAPER_INPUT)
 
 
-def test_memory_does_not_grow(paper_network):
-    """A thousand calls: a leak of one 4 KB page a call would show, each time.
-
-    Allocators keep what they were once given, so that a single measurement may grow without a leak; three do not.
-    """
-    explainer = Explainer(paper_network, layer="conv")
-
-    def growth(times):
-        gc.collect()
-        before = resident_bytes()
-        for number in range(times):
-            explainer.heatmaps(PAPER_INPUT, [number % 2])
-        gc.collect()
-        return resident_bytes() - before
-
-    growth(300)  # let caches settle
-    assert min(growth(1000) for _ in range(3)) < 4096 * 1000
-
-
 def test_compiled_steps_of_one_time_functions_are_dropped(paper_network, monkeypatch):
     from seewhy.frameworks import steps
 
@@ -283,8 +261,3 @@ def test_compiled_steps_of_one_time_functions_are_dropped(paper_network, monkeyp
     for _ in range(7):
         explainer.heatmaps(PAPER_INPUT, lambda logits: logits[:, 0])
     assert len(explainer.framework._steps) == 4
-
-
-def resident_bytes():
-    with open("/proc/self/statm") as file:
-        return int(file.read().split()[1]) * resource.getpagesize()

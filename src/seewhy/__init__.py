@@ -12,7 +12,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from seewhy import errors, targets
+    from seewhy import errors, methods, targets
+    from seewhy.comparison import Comparison, compare
     from seewhy.errors import SeewhyError
     from seewhy.explainer import Explainer, explain
     from seewhy.explanation import Explanation, Heatmaps, TargetResult
@@ -25,6 +26,7 @@ __version__ = "0.1.0"
 __all__ = [
     "ClassNames",
     "Classifier",
+    "Comparison",
     "Explainer",
     "Explanation",
     "Heatmaps",
@@ -35,13 +37,16 @@ __all__ = [
     "Preprocessing",
     "SeewhyError",
     "TargetResult",
+    "compare",
     "errors",
     "explain",
     "load",
+    "methods",
     "targets",
 ]
 
 _ROOMS = {
+    "seewhy.comparison": ("Comparison", "compare"),
     "seewhy.errors": ("SeewhyError",),
     "seewhy.explainer": ("Explainer", "explain"),
     "seewhy.explanation": ("Explanation", "Heatmaps", "TargetResult"),
@@ -52,7 +57,7 @@ _ROOMS = {
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("errors", "targets"):
+    if name in ("errors", "methods", "targets"):
         return importlib.import_module(f"seewhy.{name}")
     for room, names in _ROOMS.items():
         if name in names:

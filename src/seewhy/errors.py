@@ -16,6 +16,10 @@
   x WeightsError               a weights file that is damaged or not what it should be
   x OutputError                a result that cannot be written
 
+Beside it stands what is only said, as a Python warning:
+
+* SeewhyWarning                what was asked is done, and may not be what was meant
+
 Every message says what was given, what was expected, and what to do.
 """
 
@@ -88,6 +92,10 @@ class WeightsError(SeewhyError):
 
 class OutputError(SeewhyError):
     """A result cannot be written."""
+
+
+class SeewhyWarning(UserWarning):
+    """What was asked is done, and may not be what was meant."""
 
 
 def did_you_mean(given: str, known: Iterable[str], *, most: int = 3) -> str:

@@ -5,6 +5,7 @@ explanations. Placing a heatmap on its picture and drawing it are the explanatio
 """
 
 import os
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from seewhy import methods
-from seewhy.errors import InputError, LayerError, NetworkError, OptionError, TargetError
+from seewhy.errors import InputError, LayerError, NetworkError, OptionError, SeewhyWarning, TargetError
 from seewhy.explanation import Explanation, Heatmaps, TargetResult
 from seewhy.frameworks import LayerCall, LayerChoice
 from seewhy.frameworks.layers import AUTO, INPUT
@@ -70,6 +71,7 @@ class Explainer:
         self.output = output
         self.signed = signed
         self.progress = progress
+        self._is_hint_due = True
 
     def explain(
         self, images: Iterable[ImageLike], targets: Any = "top-1", *, batch_size: int = BATCH_SIZE
@@ -122,6 +124,7 @@ class Explainer:
         """
         _check_batch_size(batch_size)
         inputs = self._check_inputs(inputs)
+        self._hint(inputs)
         question = Question(self._resolve(targets, image_count(inputs)), self.score, self.output)
         layer = self.layer if self.method.at == "layer" else LayerChoice(INPUT)
         capture = self.framework.capture(inputs, layer, question, self.method.backward)
@@ -173,6 +176,12 @@ class Explainer:
                 "Use a method that explains a layer, such as gradcam."
             )
         return inputs
+
+    def _hint(self, inputs: Any) -> None:
+        """Warn, once, of pixels that nobody said how the network takes."""
+        if self._is_hint_due and (hint := self.classifier.preprocessing_hint(inputs)) is not None:
+            self._is_hint_due = False
+            warnings.warn(hint, SeewhyWarning, stacklevel=3)
 
     def _resolve(self, spec: Any, images: int) -> Target:
         target = resolve(spec, self.classifier.find_class)
@@ -232,8 +241,8 @@ class Explainer:
 
 
 def _check_batch_size(batch_size: int) -> None:
-    if batch_size < 1:
-        raise OptionError(f"batch_size is {batch_size}; expected 1 or more.")
+    if not isinstance(batch_size, int) or batch_size < 1:
+        raise OptionError(f"batch_size is {batch_size!r}; expected 1 or more.")
 
 
 def _is_auto(layer: Any) -> bool:

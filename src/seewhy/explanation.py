@@ -153,7 +153,7 @@ class Explanation:
             return self._panels(target, alpha, colormap)
         if kind == "grid":
             overlays = [self.overlay(i, alpha=alpha, colormap=colormap) for i in range(len(self.targets))]
-            panels = [Panel(_caption(each), picture) for each, picture in zip(self.targets, overlays, strict=True)]
+            panels = [Panel(caption(each), picture) for each, picture in zip(self.targets, overlays, strict=True)]
             columns = 2 if len(panels) == 4 else min(GRID_COLUMNS, len(panels))
             return draw_panels(panels, columns=columns, colormap=colormap)
         raise OptionError(f"Unknown figure {kind!r}; expected 'panels' or 'grid'.")
@@ -243,7 +243,7 @@ class Explanation:
             Panel(f"Normalized {self.title}", saliency_picture(placed[0], self.placement.covered, colormap)),
             Panel(f"Applied {self.title}", self.overlay(target, alpha=alpha, colormap=colormap)),
         ]
-        return draw_panels(panels, columns=4, colormap=colormap, title=_caption(self.targets[target]))
+        return draw_panels(panels, columns=4, colormap=colormap, title=caption(self.targets[target]))
 
     def _arrays(self) -> dict[str, Any]:
         return {
@@ -259,8 +259,10 @@ class Explanation:
         return self.ids[index] if self.ids is not None else None
 
     def _check_target(self, target: int) -> None:
-        if not 0 <= target < len(self.targets):
-            raise OptionError(f"There is no target {target}: the explanation has targets 0 to {len(self.targets) - 1}.")
+        if not isinstance(target, int) or not 0 <= target < len(self.targets):
+            raise OptionError(
+                f"There is no target {target!r}: the explanation has targets 0 to {len(self.targets) - 1}."
+            )
 
 
 def _in_notebook() -> bool:
@@ -277,7 +279,7 @@ def _scaled(heatmaps: FloatArray) -> FloatArray:
     return scaled
 
 
-def _caption(target: TargetResult) -> str:
+def caption(target: TargetResult) -> str:
     """Return what stands above a target's picture."""
     if target.probability is None:
         probability = ""

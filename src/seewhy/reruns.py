@@ -72,8 +72,12 @@ class Runs:
     def head_scores(self, variations: Iterable[FloatArray], count: int) -> FloatArray:
         """Score `count` variations of the layer's activations, giving (count, T)."""
         head = self.framework.branch(self.batch, self.layer, self.question)
-        batches = self._batches(variations, count)
-        return np.concatenate([self.framework.to_numpy(head(batch.values))[: batch.real] for batch in batches])
+        return np.concatenate(
+            [
+                self.framework.to_numpy(head(batch.values))[: batch.real]
+                for batch in self._batches(variations, count)  # held by no name, so that a failure ends the progress
+            ]
+        )
 
     def captures(
         self, variations: Iterable[FloatArray], count: int, *, at: Place = "layer", backward: Backward = "plain"
@@ -95,7 +99,9 @@ class Runs:
     def _batches(self, variations: Iterable[FloatArray], count: int) -> Iterator["_Batch"]:
         """Yield batches that are all of one size, for which alone a network need be compiled."""
         if self.title is not None:
-            variations = track(variations, self.title, count, console=Console(stderr=True), transient=True)
+            console = Console(stderr=True)  # of no terminal, rich would leave an empty line for every image
+            hidden = not console.is_terminal
+            variations = track(variations, self.title, count, console=console, transient=True, disable=hidden)
         variations = iter(variations)
         size = min(self.batch_size, count)
         while some := list(islice(variations, size)):

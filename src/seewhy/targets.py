@@ -20,6 +20,10 @@ ClassFinder = Callable[[int | str], int]
 """Turns an index, a class name or a wnid into an index, or raises TargetError."""
 
 
+TOP = r"top-(\d+)"
+"""How "the best so many classes" is spelt."""
+
+
 class Answer(NamedTuple):
     """What a target says of the outputs: `scores` (N, T), and the class `indices` (N, T) they belong to, or -1."""
 
@@ -79,6 +83,8 @@ class Top(Target):
     k: int = 1
 
     def __post_init__(self) -> None:
+        if not _is_index(self.k):
+            raise TargetError(f"Top takes a number of classes, such as Top(3); given {self.k!r}.")
         if self.k < 1:
             raise TargetError(f"'top-{self.k}' asks for no class. Ask for 'top-1' or more.")
 
@@ -109,6 +115,15 @@ class Class(Target):
     classes: tuple[int | str, ...] | tuple[tuple[int | str, ...], ...]
 
     def __post_init__(self) -> None:
+        if not isinstance(self.classes, (list, tuple)):
+            raise TargetError(
+                f"Class takes a tuple of classes; given {self.classes!r}. Give Class(({self.classes!r},))."
+            )
+        if self.is_per_image and not all(isinstance(each, (list, tuple)) for each in self.classes):
+            raise TargetError(f"Class takes classes for all images, or a tuple for each; given {self.classes!r}.")
+        for each in self._each_image:
+            for name in each:
+                _plain(name)
         lengths = {len(each) for each in self._each_image}
         if len(lengths) != 1 or 0 in lengths:
             raise TargetError(
@@ -123,7 +138,7 @@ class Class(Target):
     @property
     def is_per_image(self) -> bool:
         """Whether each image is asked something else."""
-        return bool(self.classes) and isinstance(self.classes[0], tuple)
+        return bool(self.classes) and isinstance(self.classes[0], (list, tuple))
 
     @property
     def key(self) -> Hashable:
@@ -144,7 +159,7 @@ class Class(Target):
         return Class(self._each_image[image if self.is_per_image else 0])
 
     def resolved(self, find: ClassFinder) -> "Class":
-        indices = tuple(tuple(find(name) for name in each) for each in self._each_image)
+        indices = tuple(tuple(_int32(find(name)) for name in each) for each in self._each_image)
         return Class(indices if self.is_per_image else indices[0])
 
     def check_images(self, count: int) -> None:
@@ -177,6 +192,10 @@ class Function(Target):
 
     @property
     def key(self) -> Hashable:
+        try:
+            hash(self.function)
+        except TypeError:
+            return (Function, _Itself(self.function))
         return (Function, self.function)
 
     def check_classes(self, classes: int | None) -> None:
@@ -191,6 +210,19 @@ class Function(Target):
             scores = scores[:, None]
         # Of argsort only its integer type is wanted: dtypes are spelt differently in every namespace.
         return Answer(scores, xp.zeros_like(xp.argsort(scores, axis=-1)) - 1)
+
+
+class _Itself:
+    """Stands for something that has no hash, such as an instance of a dataclass; it keeps it alive."""
+
+    def __init__(self, thing: Any) -> None:
+        self._thing = thing
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Itself) and other._thing is self._thing
+
+    def __hash__(self) -> int:
+        return id(self._thing)
 
 
 @dataclass(frozen=True)
@@ -291,7 +323,7 @@ def resolve(spec: Any, find: ClassFinder) -> Target:
 def _parse(spec: Any) -> Target:
     if isinstance(spec, Target):
         return spec
-    if isinstance(spec, str) and (top := re.fullmatch(r"top-(\d+)", spec.strip())):
+    if isinstance(spec, str) and (top := re.fullmatch(TOP, spec.strip())):
         return Top(int(top[1]))
     if isinstance(spec, str) or _is_index(spec):
         return Class((_plain(spec),))
@@ -325,8 +357,19 @@ def _plain(value: Any) -> int | str:
     if _is_index(value):
         return int(value)
     if isinstance(value, str):
+        if re.fullmatch(TOP, value.strip()):
+            raise TargetError(
+                f"{value!r} is asked of every image alike: give it alone, outside of a list for one image."
+            )
         return value
     raise TargetError(f"A class is an index, a name or a wnid; given {value!r}.")
+
+
+def _int32(index: int) -> int:
+    """Return the index if frameworks can hold it; a network of so many classes there is none."""
+    if abs(index) > np.iinfo(np.int32).max:
+        raise TargetError(f"There is no class {index}: no network has so many.")
+    return index
 
 
 def _class_count(classes: int | None) -> int:

@@ -243,3 +243,44 @@ def test_without_tensorflow_the_install_line_is_said(tmp_path, examples):
     assert finished.returncode == 2
     assert "pip install 'seewhy[tensorflow]'" in finished.stderr
     assert "Traceback" not in finished.stderr
+
+
+def test_several_methods_share_a_picture_and_have_files_of_their_own(run, tmp_path, examples):
+    code, out, _ = run(
+        "explain", examples / "cat.png", "--method", "gradcam,hirescam", "--targets", "tabby,285", "--out", tmp_path,
+        "--format", "png,npz", "--json",
+    )  # fmt: skip
+    assert code == 0
+    found = json.loads(out)["explanations"]
+    assert [each["method"] for each in found] == ["gradcam", "hirescam"]
+    both = str(tmp_path / "cat_gradcam_hirescam.png")
+    assert [each["files"] for each in found] == [
+        [both, str(tmp_path / "cat_gradcam.npz")],
+        [both, str(tmp_path / "cat_hirescam.npz")],
+    ]
+    with Image.open(both) as picture:
+        assert picture.width > 600
+
+
+def test_methods_are_listed_by_what_they_need(run):
+    code, out, _ = run("methods")
+    assert code == 0
+    assert "From activations and gradients" in out
+    assert "T head backwards" in out
+
+
+def test_a_call_that_is_wrong_leaves_no_folder(run, tmp_path, examples):
+    code, _, err = run("explain", examples / "cat.png", "--targets", "no such class", "--out", tmp_path / "out")
+    assert code == 2
+    assert "no such class" in err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device that is always full")
+def test_a_full_disk_under_standard_output():
+    with open("/dev/full", "w") as full:
+        finished = subprocess.run(
+            [ENTRY_POINT, "methods"], stdout=full, stderr=subprocess.PIPE, text=True, check=False, env=dict(os.environ)
+        )
+    assert finished.returncode == 1
+    assert finished.stderr == "Error: Cannot print what was found: No space left on device.\n"

@@ -10,6 +10,7 @@ import pytest
 
 import seewhy
 from seewhy.cli import main
+from seewhy.errors import SeewhyWarning
 
 # Keras itself, saving on TensorFlow with NumPy 2.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword")
@@ -61,11 +62,13 @@ def explained(code, out):
 
 @pytest.mark.parametrize("given", ["nets/model.keras", "nets"])
 def test_a_file_or_its_folder(run, model, examples, given):
-    code, out, _ = run("explain", examples / "cat.png", "--model", given, "--targets", "dog", "--json")
+    code, out, err = run("explain", examples / "cat.png", "--model", given, "--targets", "dog", "--json")
     explanation = explained(code, out)
+    assert err.startswith("Note: ")  # of pixels that go in as they are
     assert [each["name"] for each in explanation["targets"]] == ["dog"]
     assert explanation["layer"] == "first"
-    expected = seewhy.explain(seewhy.load(model), examples / "cat.png", targets=["dog"])
+    with pytest.warns(SeewhyWarning):
+        expected = seewhy.explain(seewhy.load(model), examples / "cat.png", targets=["dog"])
     assert explanation["targets"][0]["score"] == pytest.approx(expected.targets[0].score, rel=1e-5)
 
 
@@ -115,7 +118,7 @@ def test_a_function_in_the_current_folder(tmp_path, examples):
     command = [sys.executable, "-m", "seewhy", "explain", examples / "cat.png", "--model", "nets:build", "--json"]
     finished = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     explanation = explained(finished.returncode, finished.stdout)
-    assert finished.stderr == ""
+    assert finished.stderr.startswith("Note: The network")
     assert explanation["layer"] == "conv2d"
     assert np.sum([each["probability"] for each in explanation["predictions"]]) == pytest.approx(1)
 

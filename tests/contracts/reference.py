@@ -1,17 +1,25 @@
-"""A small convolutional network in plain NumPy, with its gradients by hand: the same for every framework."""
+"""A small convolutional network in plain NumPy, with its gradients by hand: the same for every framework.
+
+`in_keras` and `in_torch` build it, in many ways; whichever way, it has to give what `expected` says.
+"""
 
 from types import SimpleNamespace
 
 import numpy as np
 
 SIZE = (12, 10)
+SIZES = {"signal": (12,), "image": SIZE, "volume": (7, 6, 5)}
 CLASSES = 4
 
 
-def weights():
-    """Return seeded weights: two 3x3 convolutions (h, w, in, out), and a dense layer over the flattened maps."""
+def weights(size=SIZE, classes=CLASSES):
+    """Return seeded weights: two convolutions over 3, 3x3 or 3x3x3, (*window, in, out), and a dense layer.
+
+    The dense layer follows the flattened maps, channels last.
+    """
     random = np.random.default_rng(0)
-    shapes = {"first": (3, 3, 3, 8), "features": (3, 3, 8, 6), "dense": ((SIZE[0] - 2) * (SIZE[1] - 2) * 6, CLASSES)}
+    window, maps = (3,) * len(size), [each - 2 for each in size]
+    shapes = {"first": (*window, 3, 8), "features": (*window, 8, 6), "dense": (np.prod(maps) * 6, classes)}
     kernels = {
         name: (random.normal(size=shape) / np.sqrt(np.prod(shape[:-1]))).astype(np.float32)
         for name, shape in shapes.items()
@@ -20,52 +28,59 @@ def weights():
     return kernels, biases
 
 
-def images(count=3):
-    return np.random.default_rng(1).normal(size=(count, *SIZE, 3)).astype(np.float32)
+def images(count=3, size=SIZE, seed=1):
+    """Return a seeded batch, (N, *size, 3)."""
+    return np.random.default_rng(seed).normal(size=(count, *size, 3)).astype(np.float32)
 
 
 def convolve(x, kernel, bias, padding):
-    """Slide the kernel over (N, h, w, channels), in double precision."""
-    x = np.pad(x.astype(np.float64), ((0, 0), (padding, padding), (padding, padding), (0, 0)))
-    windows = np.lib.stride_tricks.sliding_window_view(x, kernel.shape[:2], axis=(1, 2))  # (N, u, v, in, h, w)
-    return np.einsum("nuvihw,hwio->nuvo", windows, kernel) + bias
+    """Slide the kernel over (N, *space, channels), in double precision."""
+    window = kernel.shape[:-2]
+    space = tuple(range(1, 1 + len(window)))
+    pad = [(padding if axis in space else 0,) * 2 for axis in range(x.ndim)]
+    windows = np.lib.stride_tricks.sliding_window_view(np.pad(x.astype(np.float64), pad), window, axis=space)
+    windows = np.moveaxis(windows, len(space) + 1, -1)  # (N, *space, *window, in)
+    return np.tensordot(windows, kernel, axes=len(window) + 1) + bias
 
 
-def expected(inputs, indices):
+def expected(inputs, indices, classes=CLASSES):
     """Return what a capture at "features" and both methods must give, for the same classes of every image.
 
     The dense layer follows the maps directly, so that dy^c/dA is its own weights, laid out as the maps.
     """
-    kernels, biases = weights()
+    kernels, biases = weights(inputs.shape[1:-1], classes)
     hidden = np.maximum(convolve(inputs, kernels["first"], biases["first"], padding=1), 0)
     maps = np.maximum(convolve(hidden, kernels["features"], biases["features"], padding=0), 0)
     logits = maps.reshape(len(maps), -1) @ kernels["dense"] + biases["dense"]
-    by_class = kernels["dense"].T.reshape(CLASSES, *maps.shape[1:])[list(indices)]
-    gradients = np.broadcast_to(by_class, (len(maps), *by_class.shape))
-    alpha = gradients.mean(axis=(2, 3))
+    by_class = kernels["dense"].T.reshape(classes, *maps.shape[1:])
+    gradients = np.broadcast_to(by_class[list(indices)], (len(maps), len(indices), *maps.shape[1:]))
     return SimpleNamespace(
         activations=maps,
-        gradients=gradients,
+        logits=logits,
         scores=logits[:, list(indices)],
-        probabilities=np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True),
-        gradcam=np.maximum(np.einsum("ntk,nuvk->ntuv", alpha, maps), 0),
-        hirescam=np.maximum(np.einsum("ntuvk,nuvk->ntuv", gradients, maps), 0),
+        probabilities=softmax(logits),
+        by_class=by_class,
+        **in_full(maps, gradients),
     )
 
 
-def keras_network():
-    import keras
+def in_full(maps, gradients):
+    """Return the gradients (N, T, *space, K), and the heatmaps of both methods by their papers' equations."""
+    space = tuple(range(2, gradients.ndim - 1))
+    alpha = gradients.mean(axis=space)
+    return {
+        "gradients": gradients,
+        "gradcam": np.maximum(np.einsum("ntk,n...k->nt...", alpha, maps), 0),
+        "hirescam": np.maximum((gradients * maps[:, None]).sum(axis=-1), 0),
+    }
 
-    network = keras.Sequential(
-        [
-            keras.Input((*SIZE, 3)),
-            keras.layers.Conv2D(8, 3, padding="same", activation="relu", name="first"),
-            keras.layers.Conv2D(6, 3, activation="relu", name="features"),
-            keras.layers.Flatten(),
-            keras.layers.Dense(CLASSES, activation="softmax", name="dense"),
-        ]
-    )
-    kernels, biases = weights()
-    for name in kernels:
-        network.get_layer(name).set_weights([kernels[name], biases[name]])
-    return network
+
+def softmax(logits):
+    exponentials = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return exponentials / exponentials.sum(axis=-1, keepdims=True)
+
+
+def close(found, wanted):
+    """Assert what DESIGN promises: within 1e-4 of the maximum."""
+    assert np.shape(found) == np.shape(wanted)
+    np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-4 * np.abs(wanted).max())

@@ -1,4 +1,4 @@
-"""The network's input tapped as if it were a layer, and taps that leave the gradients out, on every Keras backend."""
+"""The network's input tapped as if it were a layer, and taps that leave the gradients out, on every framework."""
 
 import numpy as np
 from tests.contracts import reference
@@ -18,13 +18,14 @@ def test_the_input_is_what_is_differentiated_by():
     assert found.layer == ""
 
 
-def test_the_gradient_by_the_input_is_the_quotient_of_differences():
-    network, inputs = reference.keras_network(), reference.images(2)
-    found = capture(network, LayerChoice(INPUT), Class((2, 0)), inputs)
+def test_the_gradient_by_the_input_is_the_quotient_of_differences(framework):
+    inputs = reference.images(2)
+    found = capture(framework.plain(), LayerChoice(INPUT), Class((2, 0)), framework.given(inputs))
     shifted = inputs.copy()
     shifted[1, 5, 6, 2] += 0.05
     difference = reference.expected(shifted, (2, 0)).scores - reference.expected(inputs, (2, 0)).scores
     np.testing.assert_allclose(found.gradients[1, :, 5, 6, 2], difference[1] / 0.05, rtol=0.02)
+    np.testing.assert_array_equal(found.activations, inputs)
 
 
 def test_gradients_are_left_out_where_they_are_not_asked_for():

@@ -7,7 +7,6 @@ from keras import layers, ops
 from tests.contracts.capturing import capture
 from tests.networks import (
     PAPER_INPUT,
-    Unused,
     block,
     built_subclassed,
     nested,
@@ -147,24 +146,6 @@ def test_a_nested_model_is_a_layer_too():
     assert heatmaps.values.shape == (1, 1, 2, 2)
 
 
-@pytest.mark.parametrize(
-    ("layer", "message"),
-    [
-        ("lastt", r"There is no layer 'lastt' in the network. Did you mean 'last'"),
-        ("conv", r"2 layers are called 'conv'; give one of their paths: block_1/conv, block_2/conv\."),
-        (layers.Conv2D(1, 1, name="stranger"), "<Conv2D name=stranger, built=False> is not part of the network"),
-        ("dense", r"The layer 'dense' cannot be explained: its output \(3,\) is not one tensor with more than one"),
-    ],
-)
-def test_layers_that_cannot_be_meant(layer, message):
-    network = built_subclassed() if layer in ("conv", "dense") else nested(block("base"))
-    if layer == "dense":
-        layer = network.head.name
-        message = message.replace("dense", layer)
-    with pytest.raises(LayerError, match=message):
-        seewhy.Explainer(network, layer=layer).heatmaps(np.ones((1, 8, 8, 3), np.float32))
-
-
 def test_a_layer_whose_batch_is_not_the_images():
     image = keras.Input((2, 4, 4, 1))
     folded = layers.Conv2D(1, 1, name="folded")(ops.reshape(image, (-1, 4, 4, 1)))
@@ -177,14 +158,6 @@ def test_auto_without_any_layer_with_space():
     network = keras.Sequential([keras.Input((4,)), layers.Dense(3, name="only")])
     with pytest.raises(LayerError, match=r"layer='auto' found no layer to explain.*Outputs: only \(3,\)\."):
         seewhy.Explainer(network).heatmaps(np.ones((1, 4), np.float32))
-
-
-@pytest.mark.filterwarnings("ignore:.build..:UserWarning")  # Keras sees that one layer was never built: the point
-def test_a_layer_that_is_not_called():
-    network = Unused()
-    network(np.zeros((1, 8, 8, 3), np.float32))
-    with pytest.raises(LayerError, match="'spare' is part of the network, but is not called when it runs"):
-        seewhy.Explainer(network, layer="spare").heatmaps(np.ones((1, 8, 8, 3), np.float32))
 
 
 @pytest.mark.parametrize(

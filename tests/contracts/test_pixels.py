@@ -6,7 +6,8 @@ import pytest
 from keras import layers, ops
 from tests.contracts import reference, reference_pixels
 from tests.contracts.capturing import capture
-from tests.contracts.test_agreement import close
+from tests.contracts.in_keras import plain
+from tests.contracts.reference import close
 from tests.networks import predict, squeeze_and_excite, state
 
 import seewhy
@@ -72,7 +73,7 @@ def backend_relu(x):
 
 
 RELUS = {
-    "argument": reference.keras_network,
+    "argument": plain,
     "layer": lambda: network(layers.ReLU),
     "activation": lambda: network(lambda: layers.Activation("relu")),
     "function": lambda: call(ops.relu),
@@ -87,11 +88,11 @@ RELUS = {
 @pytest.mark.parametrize("relu", RELUS)
 def test_every_kind_of_relu_is_guided(relu):
     inputs = reference.images()
-    plain = reference_pixels.gradients(inputs, INDICES)
+    unguided = reference_pixels.gradients(inputs, INDICES)
     wanted = reference_pixels.gradients(inputs, INDICES, guided=True)
-    assert np.abs(plain - wanted).max() > np.abs(wanted).max() / 4
+    assert np.abs(unguided - wanted).max() > np.abs(wanted).max() / 4
     close(guided(RELUS[relu](), inputs), wanted)
-    close(guided(RELUS[relu](), inputs, "plain"), plain)
+    close(guided(RELUS[relu](), inputs, "plain"), unguided)
 
 
 CAPPED = {
@@ -119,7 +120,7 @@ def test_a_zero_is_not_positive_however_the_relu_is_written():
 @pytest.mark.parametrize("name", PIXELS)
 def test_maps_are_what_numpy_gives(name):
     inputs = reference.images()
-    heatmaps = explainer(reference.keras_network(), name).heatmaps(inputs, list(INDICES), batch_size=4)
+    heatmaps = explainer(plain(), name).heatmaps(inputs, list(INDICES), batch_size=4)
     wanted = getattr(reference_pixels.maps(inputs, INDICES), name)
     assert (heatmaps.layer, heatmaps.method) == ("input", name)
     np.testing.assert_allclose(heatmaps.values, wanted, atol=2e-6 * np.abs(wanted).max())
@@ -127,7 +128,7 @@ def test_maps_are_what_numpy_gives(name):
 
 @pytest.mark.parametrize("name", PIXELS)
 def test_a_batch_is_its_images_and_the_network_is_unharmed(name):
-    network, inputs = reference.keras_network(), reference.images()
+    network, inputs = plain(), reference.images()
     before = state(network)
     found = explainer(network, name).heatmaps(inputs, [[2, 0], [1, 1], [3, 2]]).values
     for row, classes in enumerate([[2, 0], [1, 1], [3, 2]]):
@@ -138,7 +139,7 @@ def test_a_batch_is_its_images_and_the_network_is_unharmed(name):
 
 @pytest.mark.parametrize("score", ["logit", "probability"])
 def test_integrated_gradients_add_up_to_the_score_s_difference(score):
-    network, inputs = reference.keras_network(), reference.images()
+    network, inputs = plain(), reference.images()
     for baseline, start in ((0.0, 0 * inputs), ("mean", inputs.mean(axis=(1, 2), keepdims=True) + 0 * inputs)):
         explain = seewhy.Explainer(
             network, methods.get("integrated_gradients", baseline=baseline, steps=256), score=score, signed=True
@@ -150,13 +151,13 @@ def test_integrated_gradients_add_up_to_the_score_s_difference(score):
 
 
 def test_smoothgrad_without_noise_is_saliency():
-    network, inputs = reference.keras_network(), reference.images()
+    network, inputs = plain(), reference.images()
     found = explainer(network, "smoothgrad", sigma=0.0).heatmaps(inputs).values
     close(found, explainer(network, "saliency").heatmaps(inputs).values)
 
 
 def test_a_baseline_may_be_an_image():
-    network, inputs = reference.keras_network(), reference.images(2)
+    network, inputs = plain(), reference.images(2)
     image = explainer(network, "integrated_gradients", baseline=inputs[1]).heatmaps(inputs, [1]).values
     np.testing.assert_array_equal(image[1], 0)
     wanted = reference_pixels.integrated(inputs[:1], [1], 5, inputs[1])
@@ -176,7 +177,7 @@ def test_a_baseline_may_be_an_image():
 )
 def test_options_out_of_range_are_refused(name, options, message):
     with pytest.raises(OptionError, match=message):
-        explainer(reference.keras_network(), name, **options).heatmaps(reference.images(1))
+        explainer(plain(), name, **options).heatmaps(reference.images(1))
 
 
 OTHERS = {
@@ -204,8 +205,8 @@ def test_other_activations_are_refused_by_name(kind, function):
 
 def test_other_activations_are_passed_as_they_are_on_request():
     inputs = reference.images(1)
-    plain = guided(call(ops.tanh), inputs, "plain")
-    close(guided(call(ops.tanh), inputs, "guided-where-relu"), plain)
+    unguided = guided(call(ops.tanh), inputs, "plain")
+    close(guided(call(ops.tanh), inputs, "guided-where-relu"), unguided)
     names = [methods.get(name, others="pass") for name in ("guided_backprop", "guided_gradcam")]
     network = squeeze_and_excite()
     image = np.random.default_rng(0).normal(size=(1, 8, 8, 3)).astype(np.float32)

@@ -37,15 +37,13 @@ class Figure(StrEnum):
     grid = "grid"
 
 
-class Weights(StrEnum):
-    """Which weights a model known by name has."""
-
-    imagenet = "imagenet"
-    none = "none"
-
-
 WeightsOption = Annotated[
-    Weights, typer.Option(help="imagenet: trained. none: random, from a fixed seed. Files bring their own.")
+    str,
+    typer.Option(
+        metavar="imagenet|none|PATH",
+        help="For a model known by name. imagenet: trained. none: random, from a fixed seed. A path: what Keras's "
+        "save_weights wrote.",
+    ),
 ]
 TrustOption = Annotated[
     bool,
@@ -84,12 +82,24 @@ def explain(
         typer.Argument(metavar="IMAGE...", help="Pictures, folders of pictures, or patterns like 'photos/*.jpg'."),
     ],
     model: Annotated[str, typer.Option(help=MODEL_HELP)] = DEFAULT_MODEL,
-    weights: WeightsOption = Weights.imagenet,
+    weights: WeightsOption = "imagenet",
     trust: TrustOption = False,
     targets: Annotated[
         str, typer.Option(help="What to ask: top-3; or classes by name, index or wnid, with commas between: tabby,285.")
     ] = "top-1",
-    method: Annotated[str, typer.Option(help="A name that 'seewhy methods' lists.")] = "gradcam",
+    method: Annotated[
+        str,
+        typer.Option(
+            help="A name that 'seewhy methods' lists. Several, with commas between, are drawn in one grid: methods x "
+            "targets."
+        ),
+    ] = "gradcam",
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="NAME=VALUE", help="An option of the method, such as masks=8000; may be repeated."
+        ),
+    ] = None,
     layer: Annotated[
         str,
         typer.Option(
@@ -121,14 +131,15 @@ def explain(
     could not be read, explained or written; the other pictures are done all the same.
     """
     from seewhy.cli.explain import Request, run
+    from seewhy.cli.method_options import chosen
     from seewhy.cli.sources import ModelRequest
 
     run(
         Request(
             images=tuple(images),
-            model=ModelRequest(model, weights.value, trust),
+            model=ModelRequest(model, weights, trust),
             targets=[part.strip() for part in targets.split(",") if part.strip()],
-            method=method,
+            methods=chosen(method, settings or []),
             layer=layer,
             score=score.value,
             alpha=alpha,
@@ -144,27 +155,32 @@ def explain(
 @app.command()
 def layers(
     model: Annotated[str, typer.Argument(metavar="MODEL", help=MODEL_HELP)],
-    weights: WeightsOption = Weights.imagenet,
+    weights: WeightsOption = "imagenet",
     trust: TrustOption = False,
 ) -> None:
     """List the layers of a model that can be explained, and which one 'auto' takes."""
     from seewhy.cli.lists import print_layers
     from seewhy.cli.sources import ModelRequest
 
-    print_layers(ModelRequest(model, weights.value, trust))
+    print_layers(ModelRequest(model, weights, trust))
 
 
 @app.command()
-def models() -> None:
-    """List the models known by name."""
+def models(
+    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME...]", help="Only these.")] = None,
+) -> None:
+    """List the models known by name: their input, their size, and whether their weights are here.
+
+    What a network alone can tell is asked of it once, which takes a minute or two for all of them, and then remembered.
+    """
     from seewhy.cli.lists import print_models
 
-    print_models()
+    print_models(names or ())
 
 
 @app.command()
 def methods() -> None:
-    """List the methods."""
+    """List the methods: what each needs and costs, and whose resolution its maps have."""
     from seewhy.cli.lists import print_methods
 
     print_methods()

@@ -4,6 +4,7 @@ import gc
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -13,7 +14,6 @@ from rich.progress import track
 from rich.table import Table
 from rich.text import Text
 
-from seewhy import methods
 from seewhy.cli.files import Files
 from seewhy.cli.sources import ModelRequest
 from seewhy.cli.terminal import print_error, quiet_start
@@ -22,6 +22,7 @@ from seewhy.explainer import Explainer
 from seewhy.explanation import SHOWN_PREDICTIONS, SUFFIXES, Explanation, FigureKind
 from seewhy.images import reading
 from seewhy.images.overlay import color_table
+from seewhy.methods import Method
 from seewhy.types import Score
 
 A_FEW = 3
@@ -38,7 +39,7 @@ class Request:
     images: tuple[str, ...]
     model: ModelRequest
     targets: list[str]
-    method: str
+    methods: tuple[Method, ...]
     layer: str
     score: Score
     alpha: float
@@ -49,7 +50,6 @@ class Request:
 
     def check(self) -> None:
         """Raise UsageError for what can be told before a framework is imported, which takes seconds."""
-        methods.get(self.method)
         color_table(self.colormap)
         if not 0 <= self.alpha <= 1:
             raise OptionError(f"--alpha is {self.alpha}; expected a number from 0 to 1.")
@@ -89,20 +89,26 @@ def run(request: Request, *, as_json: bool) -> None:
         _finish(report, as_json)
     files = Files(request.out, [f".{name}" for name in request.formats], inputs=paths)
     with quiet_start():
-        explainer = Explainer(request.model.load(), request.method, request.layer, request.score)
+        classifier = request.model.load()
+        explainers = [
+            Explainer(classifier, method, request.layer, request.score, progress=len(paths) <= A_FEW)
+            for method in request.methods
+        ]
     gc.freeze()  # a framework is a million objects that stay: sweeping them over and over slows the first trace
     console = Console(stderr=as_json, highlight=False)
     for path in _tracked(paths, console):
         try:
-            (explanation,) = explainer.explain([path], request.targets)
-            written = files.write(explanation, path, request.figure, request.alpha, request.colormap)
+            explanations = [explainer.explain([path], request.targets)[0] for explainer in explainers]
+            written = files.write(explanations, path, request.figure, request.alpha, request.colormap)
         except PICTURE_ERRORS as error:
             report.add_error(path, error)
             print_error(error)
             continue
-        report.explanations.append({**explanation.as_dict(), "files": written})
+        report.explanations += [
+            {**each.as_dict(), "files": names} for each, names in zip(explanations, written, strict=True)
+        ]
         if not as_json:
-            _print_explanation(explanation, written, console)
+            _print_explanations(explanations, written, console)
     _finish(report, as_json)
 
 
@@ -133,19 +139,21 @@ def _tracked(paths: Sequence[Path], console: Console) -> Iterable[Path]:
     return track(paths, description="Explaining", console=console if console.is_terminal else Console(stderr=True))
 
 
-def _print_explanation(explanation: Explanation, files: Sequence[str], console: Console) -> None:
-    table = Table(title=Text(str(explanation.source)), title_justify="left")
+def _print_explanations(explanations: Sequence[Explanation], files: Sequence[Sequence[str]], console: Console) -> None:
+    """Print the predictions, which every method shares; what was explained; and where the pictures are."""
+    first = explanations[0]
+    table = Table(title=Text(str(first.source)), title_justify="left")
     for heading, justify in (("id", "right"), ("name", "left"), ("probability", "right")):
         table.add_column(heading, justify=justify)  # type: ignore[arg-type]
-    for prediction in explanation.predictions[:SHOWN_PREDICTIONS]:
+    for prediction in first.predictions[:SHOWN_PREDICTIONS]:
         table.add_row(str(prediction.index), Text(prediction.name), f"{prediction.probability:.4f}")
     console.print(table)
-    for target in explanation.targets:
-        empty = "" if target.has_evidence else "; nothing in the picture speaks for it"
+    for target in first.targets:
         probability = "" if target.probability is None else f", probability {target.probability:.4f}"
-        console.print(
-            f"explained {target.index} {target.name}: score {target.score:.3f}{probability}{empty}", markup=False
-        )
-    console.print(f"layer {explanation.layer}, method {explanation.method}", markup=False)
-    for file in files:
+        console.print(f"explained {target.index} {target.name}: score {target.score:.3f}{probability}", markup=False)
+    for each in explanations:
+        empty = ", ".join(target.name for target in each.targets if not target.has_evidence)
+        nothing = f"; nothing in the picture speaks for {empty}" if empty else ""
+        console.print(f"layer {each.layer}, method {each.method}{nothing}", markup=False)
+    for file in dict.fromkeys(chain.from_iterable(files)):
         console.print(f"wrote {file}", markup=False, soft_wrap=True)

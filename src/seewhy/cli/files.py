@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from seewhy.comparison import Comparison
 from seewhy.errors import OutputError
 from seewhy.explanation import PICTURE_SUFFIXES, Explanation, FigureKind
 
@@ -12,7 +13,7 @@ class Files:
     """Writes explanations into one folder, two pictures of one name beside each other, and never over a picture read.
 
     Args:
-        folder: Where to write; it is made if need be.
+        folder: Where to write; it is made if need be, when there is something to write.
         suffixes: What to write of each explanation.
         inputs: The pictures that are explained.
 
@@ -21,33 +22,68 @@ class Files:
     """
 
     def __init__(self, folder: Path, suffixes: Sequence[str], inputs: Sequence[Path]) -> None:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
+        try:  # that can be told before the pictures are worked on
+            there = next(each for each in (folder, *folder.absolute().parents) if each.exists())
         except OSError as error:
-            raise OutputError(
-                f"Cannot make the folder {folder}: {error.strerror or error}. Give another with --out."
-            ) from error
+            raise _no_folder(folder, error.strerror or error) from error
+        if not there.is_dir():
+            raise _no_folder(folder, f"{there} is a file")
         self._folder = folder
         self._suffixes = suffixes
         self._inputs = {os.path.realpath(path) for path in inputs}
         self._stems: set[str] = set()
 
     def write(
-        self, explanation: Explanation, image: Path, kind: FigureKind | None, alpha: float, colormap: str
+        self, explanations: Sequence[Explanation], image: Path, kind: FigureKind | None, alpha: float, colormap: str
+    ) -> list[list[str]]:
+        """Write one picture's explanations, one for each method, in every format.
+
+        Several methods share one picture, their comparison.
+
+        Returns:
+            The paths of each explanation's files.
+        """
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise _no_folder(self._folder, error.strerror or error) from error
+        if len(explanations) == 1:
+            return [self._write_one(explanations[0], image, self._suffixes, kind, alpha, colormap)]
+        pictures = [suffix for suffix in self._suffixes if suffix in PICTURE_SUFFIXES]
+        others = [suffix for suffix in self._suffixes if suffix not in PICTURE_SUFFIXES]
+        written = [self._write_one(each, image, others, kind, alpha, colormap) for each in explanations]
+        stem = self._new_stem("_".join([image.stem, *(each.method for each in explanations)]))
+        for suffix in pictures:
+            path = self._free(stem + suffix)
+            Comparison(tuple(explanations)).save(path, alpha=alpha, colormap=colormap)
+            written = [[str(path), *each] for each in written]
+        return written
+
+    def _write_one(
+        self,
+        explanation: Explanation,
+        image: Path,
+        suffixes: Sequence[str],
+        kind: FigureKind | None,
+        alpha: float,
+        colormap: str,
     ) -> list[str]:
         """Write one explanation in every format, and return the paths."""
         stem = self._new_stem(f"{image.stem}_{explanation.method}")
         written = []
-        for suffix in self._suffixes:
+        for suffix in suffixes:
             for name, target in _parts(stem, suffix, explanation, kind):
-                path = self._folder / name
-                if os.path.realpath(path) in self._inputs:
-                    raise OutputError(
-                        f"{path} is one of the pictures explained, and is not written over. Change --out."
-                    )
+                path = self._free(name)
                 explanation.save(path, kind, target=target, alpha=alpha, colormap=colormap)
                 written.append(str(path))
         return written
+
+    def _free(self, name: str) -> Path:
+        """Return the path of a file to write, unless it is one of the pictures explained."""
+        path = self._folder / name
+        if os.path.realpath(path) in self._inputs:
+            raise OutputError(f"{path} is one of the pictures explained, and is not written over. Change --out.")
+        return path
 
     def _new_stem(self, wanted: str) -> str:
         stem, number = wanted, 1
@@ -56,6 +92,10 @@ class Files:
             stem = f"{wanted}-{number}"
         self._stems.add(stem)
         return stem
+
+
+def _no_folder(folder: Path, why: object) -> OutputError:
+    return OutputError(f"Cannot make the folder {folder}: {why}. Give another with --out.")
 
 
 def _parts(stem: str, suffix: str, explanation: Explanation, kind: FigureKind | None) -> Iterator[tuple[str, int]]:

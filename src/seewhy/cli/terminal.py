@@ -4,14 +4,33 @@ import contextlib
 import os
 import sys
 import tempfile
+import warnings
 from collections.abc import Iterator
+from typing import Any
 
-from seewhy.errors import SeewhyError
+from seewhy.errors import SeewhyError, SeewhyWarning
 
 
 def print_error(error: Exception) -> None:
     """Print an error's message on standard error; above a progress bar, if one is shown."""
     sys.stderr.write(f"Error: {error}\n")  # not through a Console, which looks through the bar's stand-in for stderr
+
+
+@contextlib.contextmanager
+def showing_hints() -> Iterator[None]:
+    """Show what SeeWhy warns of as a line of its own, and no line of code with it."""
+    with warnings.catch_warnings():
+        show = warnings.showwarning
+
+        def show_hint(message: Any, category: type[Warning], *where: Any, **more: Any) -> None:
+            if issubclass(category, SeewhyWarning):
+                sys.stderr.write(f"Note: {message}\n")
+            else:
+                show(message, category, *where, **more)
+
+        warnings.showwarning = show_hint
+        warnings.simplefilter("always", SeewhyWarning)
+        yield
 
 
 @contextlib.contextmanager

@@ -131,6 +131,10 @@ class Framework(ABC):
         A list or dict of shapes where the network has several inputs.
         """
 
+    def is_unscaled(self, inputs: Inputs) -> bool:
+        """Whether a convolution is surely given `inputs` as they are; False where the network may scale them first."""
+        return False
+
     def check_inputs(self, inputs: Any) -> Inputs:
         """Return `inputs` as float32 (N, ...), in the structure the network takes, or raise InputError."""
         return check_arrays(inputs, self.input_shape())

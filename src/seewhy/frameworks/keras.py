@@ -2,22 +2,30 @@
 
 import re
 import threading
+import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from typing import Any
 
 import keras
 
 from seewhy.frameworks.base import Framework
-from seewhy.frameworks.layers import INPUT, LayerCall, LayerChoice
-from seewhy.frameworks.structures import map_leaves
+from seewhy.frameworks.keras_layouts import said_channels_first, taken_channels_first, tensors
+from seewhy.frameworks.layers import INPUT_CALL, LayerCall
+from seewhy.frameworks.structures import Inputs, map_leaves, said
 from seewhy.types import Tensor
 
-Hear = Callable[[str, Any, Any], Any]
-"""What is told of a call, by path, layer and output; what it returns goes on in the output's place."""
+Hear = Callable[[str, Any, Any, Any], Any]
+"""What is told of a call, by path, layer, output and arguments; what it returns goes on in the output's place."""
 
 POOLING = tuple(kind for name, kind in vars(keras.layers).items() if "Pooling" in name and isinstance(kind, type))
+
+CONVOLUTIONS = tuple(kind for name, kind in vars(keras.layers).items() if "Conv" in name and isinstance(kind, type))
+
+UNSCALING = (keras.layers.InputLayer, keras.layers.ZeroPadding2D, keras.layers.RandomFlip, keras.layers.RandomRotation)
+"""Layers that leave the values of a picture what they are."""
 
 ONE_LISTENER = threading.RLock()
 """Held while any network is listened to: two threads must not put on and take off each other's interception."""
@@ -51,24 +59,22 @@ class KerasFramework(Framework):
         shape = self.input_shape()
         return isinstance(shape, tuple) and len(shape) == 4 and shape[1] == 3 and shape[3] != 3
 
-    def _heard_for(self, layer: LayerChoice) -> dict[str, Any]:
-        """Return the layers whose calls have to be heard to find the one that is meant."""
-        if layer.is_input:
-            return {}
-        return self._layers if layer.is_auto else {layer.path: self._layers[layer.path]}
+    @property
+    def _input_call(self) -> LayerCall:
+        """What goes into the network, as if it were the output of a first layer."""
+        return replace(INPUT_CALL, channels_first=self.channels_first)
 
-    def _is_channels_first(self, path: str) -> bool:
-        """Whether the output of a layer, or the network's input, is (N, K, *space)."""
-        return self.channels_first if path == INPUT else is_channels_first(self._layers[path])
+    def is_unscaled(self, inputs: Inputs) -> bool:
+        return isinstance(self.input_shape(), tuple) and _begins_with_convolution(self._network)
 
-    def _channels_last(self, path: str, tensor: Tensor) -> Tensor:
-        """Return a layer's output (N, *space, K), however the layer lays it out."""
-        return keras.ops.moveaxis(tensor, 1, -1) if self._is_channels_first(path) else tensor
+    def _channels_last(self, call: LayerCall, tensor: Tensor) -> Tensor:
+        """Return a call's output (N, *space, K), however the layer lays it out."""
+        return keras.ops.moveaxis(tensor, 1, -1) if call.channels_first else tensor
 
-    def _targets_second(self, path: str, gradients: Tensor) -> Tensor:
-        """Return gradients (T, N, ...), laid out as the layer's output, as (N, T, *space, K)."""
+    def _targets_second(self, call: LayerCall, gradients: Tensor) -> Tensor:
+        """Return gradients (T, N, ...), laid out as the call's output, as (N, T, *space, K)."""
         gradients = keras.ops.swapaxes(gradients, 0, 1)
-        return keras.ops.moveaxis(gradients, 2, -1) if self._is_channels_first(path) else gradients
+        return keras.ops.moveaxis(gradients, 2, -1) if call.channels_first else gradients
 
 
 class Ear:
@@ -77,27 +83,55 @@ class Ear:
     def __init__(self) -> None:
         self.calls: list[LayerCall] = []
         self._numbers: Counter[str] = Counter()
-        self._outputs: dict[int, Any] = {}  # by id, and kept alive so that no two share one
+        self._givers: dict[int, tuple[Any, LayerCall]] = {}
 
-    def hear(self, path: str, layer: Any, output: Any) -> Any:
+    def hear(self, path: str, layer: Any, output: Any, given: Any) -> Any:
         """Note a call, and let its output go on as it is."""
-        self.note(path, layer, output)
+        self.note(path, layer, output, given)
         return output
 
-    def note(self, path: str, layer: Any, output: Any) -> LayerCall:
+    def note(self, path: str, layer: Any, output: Any, given: Any) -> LayerCall:
         """Note a call, and return the note."""
         self._numbers[path] += 1
+        channels_first = _has_axes(output) and self._is_channels_first(path, layer, output, given)
         call = LayerCall(
             path=path,
             kind=type(layer).__name__,
-            shape=_shape(layer, output),
+            shape=_shape(output, channels_first),
             is_pooling=isinstance(layer, POOLING),
-            is_handed_on=id(output) in self._outputs,
+            is_handed_on=self._giver(output) is not None,
             number=self._numbers[path],
+            channels_first=channels_first,
         )
-        self._outputs[id(output)] = output
+        self.remember(output, call)
         self.calls.append(call)
         return call
+
+    def remember(self, output: Any, call: LayerCall) -> None:
+        """Remember whose output a tensor is; weakly, for a network's outputs together may be more than memory holds."""
+        if keras.ops.is_tensor(output):
+            self._givers[id(output)] = (weakref.ref(output), call)
+
+    def _giver(self, tensor: Any) -> LayerCall | None:
+        known, call = self._givers.get(id(tensor), (None, None))
+        return call if known is not None and known() is tensor else None  # an id is given again after a death
+
+    def _is_channels_first(self, path: str, layer: Any, output: Tensor, given: Any) -> bool:
+        """Whether a call's output is (N, K, *space): as the layer says, or as what it was made of.
+
+        That is the output it hands on; the last call inside of it; what it was given; and where none of them is a
+        layer's output, as after an operation that is no layer, the last call of all.
+        """
+        said = said_channels_first(layer, len(output.shape))
+        if said is not None:
+            return said
+        last = next((call for call in reversed(self.calls) if call.shape is not None and len(call.shape) > 1), None)
+        inside = last if last is not None and last.path.startswith(path + "/") else None
+        givers = [self._giver(each) for each in tensors(given) if _has_axes(each)]
+        known = next((call for call in (self._giver(output), inside, *givers, last) if call is not None), None)
+        if known is None:
+            return taken_channels_first(layer, keras.config.image_data_format() == "channels_first")
+        return taken_channels_first(layer, known.channels_first)
 
 
 def layers_by_path(network: Any) -> dict[str, Any]:
@@ -153,7 +187,7 @@ def _intercepted(layer: Any, path: str, hear: Hear, listener: int) -> Iterator[N
 
     def heard(*args: Any, **kwargs: Any) -> Any:
         output = call(*args, **kwargs)
-        return hear(path, layer, output) if threading.get_ident() == listener else output
+        return hear(path, layer, output, (args, kwargs)) if threading.get_ident() == listener else output
 
     vars(layer)[verb] = heard
     try:
@@ -179,19 +213,32 @@ def undisturbed(network: Any) -> Iterator[None]:
             layer._loss_ids.update(ids)
 
 
-def is_channels_first(layer: Any) -> bool:
-    """Whether a layer's output is (N, K, *space): as it says itself, or as Keras is set to."""
-    return bool((getattr(layer, "data_format", None) or keras.config.image_data_format()) == "channels_first")
+def _begins_with_convolution(network: Any) -> bool:
+    """Whether only layers that leave values as they are come before the first convolution.
+
+    False for a subclassed network too: what its own `call` does cannot be told.
+    """
+    if not type(network).__module__.startswith("keras."):
+        return False
+    # A functional network lists also operations that are no layers, such as a division by 255.
+    operations = network.layers if isinstance(network, keras.Sequential) else getattr(network, "operations", [])
+    first = next((each for each in operations if not isinstance(each, UNSCALING)), None)
+    return isinstance(first, CONVOLUTIONS) or (isinstance(first, keras.Model) and _begins_with_convolution(first))
 
 
 def plain(error: Exception) -> str:
     """Return a message without the terminal colours that Keras puts into it."""
-    return re.sub(r"\x1b\[[0-9;]*m", "", str(error))
+    return re.sub(r"\x1b\[[0-9;]*m", "", said(error))
 
 
-def _shape(layer: Any, output: Any) -> tuple[int | None, ...] | None:
+def _has_axes(output: Any) -> bool:
+    """Whether this is one tensor with an axis besides the batch and the channels."""
+    return bool(keras.ops.is_tensor(output)) and len(output.shape) > 2
+
+
+def _shape(output: Any, channels_first: bool) -> tuple[int | None, ...] | None:
     """Return (*space, K) of an output that is one tensor of real numbers; else None."""
     if not keras.ops.is_tensor(output) or "float" not in keras.backend.standardize_dtype(output.dtype):
         return None
     shape = tuple(None if size is None else int(size) for size in output.shape[1:])
-    return (*shape[1:], shape[0]) if len(shape) > 1 and is_channels_first(layer) else shape
+    return (*shape[1:], shape[0]) if channels_first else shape

@@ -24,13 +24,21 @@ from seewhy.frameworks.jax_guided import guided
 from seewhy.frameworks.jax_heads import see_through
 from seewhy.frameworks.jaxprs import INPUTS, Run, cut, depends, mark, position_of, run, trace
 from seewhy.frameworks.keras import Ear, KerasFramework, listening, plain, undisturbed
-from seewhy.frameworks.layers import INPUT, LayerCall, LayerChoice, check_tapped, no_gradient
+from seewhy.frameworks.layers import LayerCall, LayerChoice, check_tapped, no_gradient
 from seewhy.frameworks.steps import Steps
-from seewhy.frameworks.structures import Inputs, image_count, leaves, map_leaves, network_failed, pick_output
+from seewhy.frameworks.structures import (
+    Inputs,
+    image_count,
+    is_our_own,
+    leaves,
+    map_leaves,
+    network_failed,
+    pick_output,
+)
 from seewhy.targets import Question
 from seewhy.types import Backward, Capture, Tensor
 
-FAILURES = (ValueError, TypeError, RuntimeError)
+FAILURES = (ValueError, TypeError, RuntimeError, LookupError, AttributeError, ArithmeticError)
 """What Keras and JAX raise when a network cannot run on its input."""
 
 
@@ -85,9 +93,9 @@ class KerasJax(KerasFramework):
 
         try:
             jaxpr = trace(forward, [variable.value for variable in variables], inputs)
-        except (*FAILURES, AttributeError) as error:
+        except FAILURES as error:
             untraceable = _untraceable(error)
-            if untraceable is None and isinstance(error, AttributeError):
+            if untraceable is None and is_our_own(error):
                 raise
             raise network_failed(inputs, untraceable or plain(error)) from error
         return _Traced(jaxpr, variables, tuple(ear.calls), ear.shapes, returned.structure)
@@ -98,7 +106,8 @@ class KerasJax(KerasFramework):
         return jax.jit(lambda flat: _read(function(*flat), head).probabilities)
 
     def _make_capture(self, traced: "_Traced", layer: LayerChoice, question: Question, backward: Backward) -> "_Step":
-        path, position = (INPUT, INPUTS) if layer.is_input else traced.place(check_tapped(layer, traced.calls))
+        call = self._input_call if layer.is_input else check_tapped(layer, traced.calls)
+        position = INPUTS if layer.is_input else traced.position(call)
         raw, head, logits = traced.output(question.output)
         trunk, follow = cut(traced.jaxpr, position, [raw, logits])
         differentiated = follow
@@ -119,17 +128,17 @@ class KerasJax(KerasFramework):
                 # The images of a batch do not meet, so the sum's gradient is each image's own.
                 return jnp.sum(scores, axis=0), {"scores": scores, "indices": answer.indices, **facts}
 
-            captured = {"activations": self._channels_last(path, tapped.astype(jnp.float32))}
+            captured = {"activations": self._channels_last(call, tapped.astype(jnp.float32))}
             if backward == "none":
                 return captured | totals(tapped)[1]
             if not depends(lambda activations: totals(activations)[0], tapped):
-                raise no_gradient(path)
+                raise no_gradient(call.path)
             facts: dict[str, Tensor]
             asked, pull_back, facts = jax.vjp(partial(totals, follow=differentiated), tapped, has_aux=True)
             (gradients,) = jax.vmap(pull_back)(jnp.eye(asked.size, dtype=asked.dtype))
-            return captured | facts | {"gradients": self._targets_second(path, gradients.astype(jnp.float32))}
+            return captured | facts | {"gradients": self._targets_second(call, gradients.astype(jnp.float32))}
 
-        return _Step(jax.jit(step), path, classes)
+        return _Step(jax.jit(step), layer.named(call), classes)
 
 
 class _Step(NamedTuple):
@@ -170,8 +179,8 @@ class _Traced(NamedTuple):
         raw = self.jaxpr.jaxpr.outvars[position]
         return raw, *see_through(self.jaxpr.jaxpr, raw)
 
-    def place(self, call: LayerCall) -> tuple[str, int]:
-        """Return the layer's path, and the equation behind which the call's output can be had."""
+    def position(self, call: LayerCall) -> int:
+        """Return the equation behind which the call's output can be had."""
         name = _name(call)
         position = position_of(self.jaxpr.jaxpr, name, self.shapes[name])
         if position is None:
@@ -179,7 +188,7 @@ class _Traced(NamedTuple):
                 f"The layer {call.path!r} runs inside a loop, a branch, a vmap or a custom derivative of the network's "
                 "own, where its output cannot be reached. Give a layer outside of it."
             )
-        return call.path, position
+        return position
 
 
 class _Marker(Ear):
@@ -189,13 +198,13 @@ class _Marker(Ear):
         super().__init__()
         self.shapes: dict[str, tuple[int, ...]] = {}
 
-    def hear(self, path: str, layer: Any, output: Any) -> Any:
-        call = self.note(path, layer, output)
+    def hear(self, path: str, layer: Any, output: Any, given: Any) -> Any:
+        call = self.note(path, layer, output, given)
         if not call.has_space:
             return output
         marked = mark(output, _name(call))
         self.shapes[_name(call)] = tuple(marked.shape)
-        self._outputs[id(marked)] = marked  # a layer that hands it on is given the marked one
+        self.remember(marked, call)  # a layer that hands it on is given the marked one
         return marked
 
 

@@ -17,9 +17,17 @@ from seewhy.errors import LayerError, ModelError
 from seewhy.frameworks.activations import GUIDED
 from seewhy.frameworks.base import Head, Outputs
 from seewhy.frameworks.keras import Ear, KerasFramework, listening, plain, undisturbed
-from seewhy.frameworks.layers import INPUT, LayerCall, LayerChoice, check_tapped, no_gradient
+from seewhy.frameworks.layers import LayerCall, LayerChoice, check_tapped, no_gradient
 from seewhy.frameworks.steps import Steps
-from seewhy.frameworks.structures import Inputs, image_count, map_leaves, network_failed, pick_output, shape_key
+from seewhy.frameworks.structures import (
+    Inputs,
+    image_count,
+    is_our_own,
+    map_leaves,
+    network_failed,
+    pick_output,
+    shape_key,
+)
 from seewhy.frameworks.tensorflow_guided import check_activations, guided_relus
 from seewhy.targets import Question
 from seewhy.types import Backward, Capture, Tensor
@@ -33,7 +41,7 @@ INLINE = (
 FUNCTION_CALLS = ("PartitionedCall", "StatefulPartitionedCall")
 """Operations that run a tf.function."""
 
-FAILURES = (ValueError, TypeError, RuntimeError, tf.errors.OpError)
+FAILURES = (ValueError, TypeError, RuntimeError, LookupError, AttributeError, ArithmeticError, tf.errors.OpError)
 """What Keras and TensorFlow raise when a network cannot run on its input."""
 
 
@@ -82,6 +90,8 @@ class KerasTensorflow(KerasFramework):
             with undisturbed(self._network):
                 return self._network(inputs, training=False)
         except FAILURES as error:
+            if is_our_own(error):
+                raise
             raise network_failed(inputs, plain(error)) from error
 
     def _trace_calls(self, inputs: Inputs) -> tuple[LayerCall, ...]:
@@ -103,9 +113,10 @@ class KerasTensorflow(KerasFramework):
         facts: dict[str, Any] = {}
 
         def step(batch: Inputs, *arrays: Tensor) -> dict[str, Tensor]:
-            with tape, listening(self._heard_for(layer), tap.hear):
+            # To all layers, whichever is meant: how it lays its output out may have been said by one before it.
+            with tape, listening(self._layers, tap.hear):
                 if layer.is_input:
-                    tap.take(INPUT, batch)
+                    tap.take(self._input_call, batch)
                 with guided_relus(backward):
                     raw = self._forward(batch)
                 tap.check()
@@ -115,9 +126,9 @@ class KerasTensorflow(KerasFramework):
                 answer = question.target(outputs.asked(question.score), arrays, self.xp)
                 # The images of a batch do not meet, so the sum's gradient is each image's own.
                 totals = tf.reduce_sum(tf.cast(answer.scores, tf.float32), axis=0)
-            facts.update(layer=tap.path, classes=outputs.classes)
+            facts.update(layer=layer.named(tap.call), classes=outputs.classes)
             captured = {
-                "activations": self._channels_last(tap.path, tf.cast(tap.output, tf.float32)),
+                "activations": self._channels_last(tap.call, tf.cast(tap.output, tf.float32)),
                 "scores": tf.cast(answer.scores, tf.float32),
                 "indices": answer.indices,
                 "outputs": outputs.raw,
@@ -125,7 +136,7 @@ class KerasTensorflow(KerasFramework):
             }
             if backward != "none":
                 gradients = tf.cast(_gradients(tape, totals, tap, backward), tf.float32)
-                captured["gradients"] = self._targets_second(tap.path, gradients)
+                captured["gradients"] = self._targets_second(tap.call, gradients)
             return captured
 
         function = self._compile(step, inputs, question.target.arrays(image_count(inputs)))
@@ -151,17 +162,19 @@ class _Tap(Ear):
         super().__init__()
         self.layer = layer
         self.path = layer.path
+        self.call: Any = None
         self.output: Any = None
         self._tape = tape
 
-    def hear(self, path: str, layer: Any, output: Any) -> Any:
-        if self.layer.admits(self.note(path, layer, output)):
-            self.take(path, output)
+    def hear(self, path: str, layer: Any, output: Any, given: Any) -> Any:
+        call = self.note(path, layer, output, given)
+        if self.layer.admits(call):
+            self.take(call, output)
         return output
 
-    def take(self, path: str, output: Any) -> None:
+    def take(self, call: LayerCall, output: Any) -> None:
         """Start the tape anew at this output."""
-        self.path, self.output = path, output
+        self.path, self.call, self.output = call.path, call, output
         self._tape.reset()
         self._tape.watch(output)
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from seewhy.frameworks.keras import Ear, KerasFramework, listening, plain, undisturbed
 from seewhy.frameworks.layers import LayerCall, LayerChoice, check_tapped
 from seewhy.frameworks.steps import Steps
-from seewhy.frameworks.structures import Inputs, image_count, map_leaves, network_failed, shape_key
+from seewhy.frameworks.structures import Inputs, image_count, is_our_own, map_leaves, network_failed, shape_key
 from seewhy.frameworks.torch_functions import TorchFunctions
 from seewhy.frameworks.torch_tap import FAILURES, Tap, at_rest, off_device, read_outputs, without_autocast
 from seewhy.targets import Question
@@ -50,7 +50,8 @@ class KerasTorch(KerasFramework):
 
     def capture(self, inputs: Inputs, layer: LayerChoice, question: Question, backward: Backward = "plain") -> Capture:
         functions = TorchFunctions(is_recording=False)
-        tap = Tap(None if layer.is_input else check_tapped(layer, self.calls(inputs)), functions, backward)
+        call = self._input_call if layer.is_input else check_tapped(layer, self.calls(inputs))
+        tap = Tap(call, functions, backward)
         with self._at_rest(), torch.enable_grad():
             with listening(tap.heard_of(self._layers), tap.hear):
                 raw = self._forward(inputs, functions, tap)
@@ -64,13 +65,13 @@ class KerasTorch(KerasFramework):
                 # The images of a batch do not meet, so the sum's gradient is each image's own.
                 gradients = tap.gradients(answer.scores.float().sum(dim=0))
         return Capture(
-            activations=self._channels_last(tap.path, tap.output.detach().float()),
-            gradients=None if gradients is None else self._targets_second(tap.path, gradients.float()),
+            activations=self._channels_last(call, tap.output.detach().float()),
+            gradients=None if gradients is None else self._targets_second(call, gradients.float()),
             scores=answer.scores.detach().float(),
             indices=answer.indices.to(torch.int32),
             outputs=outputs.raw,
             probabilities=None if outputs.probabilities is None else outputs.probabilities.detach(),
-            layer=tap.path,
+            layer=layer.named(call),
             xp=self.xp,
         )
 
@@ -95,4 +96,6 @@ class KerasTorch(KerasFramework):
             with functions, undisturbed(self._network):
                 return self._network(batch if tap is None else tap.enter(batch), training=False)
         except FAILURES as error:
+            if is_our_own(error):
+                raise
             raise network_failed(inputs, plain(error)) from error

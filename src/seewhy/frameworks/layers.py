@@ -22,6 +22,7 @@ class LayerCall:
         is_pooling: The layer only pools.
         is_handed_on: The output is another layer's, handed on: a model around its last layer, dropout at rest.
         number: Which call of the layer, counted from 1.
+        channels_first: The layer itself lays its output out as (N, K, *space).
     """
 
     path: str
@@ -30,6 +31,7 @@ class LayerCall:
     is_pooling: bool
     is_handed_on: bool
     number: int
+    channels_first: bool = False
 
     @property
     def has_space(self) -> bool:
@@ -40,6 +42,10 @@ class LayerCall:
     def is_candidate(self) -> bool:
         """Whether `layer="auto"` may take this layer; it takes the last call of which this is true."""
         return self.has_space and not self.is_pooling and not self.is_handed_on
+
+
+INPUT_CALL = LayerCall(INPUT, "input", None, is_pooling=False, is_handed_on=False, number=1)
+"""What goes into the network, as if it were the output of a first layer."""
 
 
 @dataclass(frozen=True)
@@ -69,6 +75,10 @@ class LayerChoice:
         if self.is_auto:
             return call.is_candidate
         return call.path == self.path and call.has_space and self.number in (None, call.number)
+
+    def named(self, call: LayerCall) -> str:
+        """Return what the tapped call is called: with its number where one was asked for."""
+        return call.path if self.is_auto else str(self)
 
     def __str__(self) -> str:
         return self.path if self.number is None else f"{self.path}#{self.number}"

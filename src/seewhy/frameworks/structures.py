@@ -93,11 +93,31 @@ def check_arrays(inputs: Any, expected: Any) -> Inputs:
 def network_failed(inputs: Inputs, message: object) -> NetworkError:
     """Say that the network cannot run on these inputs."""
     shapes = ", ".join(_shape(tuple(each.shape)) for each in leaves(inputs))
+    message = said(message) if isinstance(message, KeyError) else message
     return NetworkError(f"The network cannot run on an input of shape {shapes}: {message}")
 
 
+def said(error: Exception) -> str:
+    """Return an error's message; a KeyError's is its key alone, in quotes."""
+    return f"KeyError: {' '.join(map(str, error.args))}" if isinstance(error, KeyError) else str(error)
+
+
+def is_our_own(error: BaseException) -> bool:
+    """Whether an error came out of what listens to the layers, and not out of the network: then it is a bug of ours."""
+    trace = error.__traceback__
+    while trace is not None:
+        module = str(trace.tb_frame.f_globals.get("__name__"))
+        if trace.tb_frame.f_code.co_name == "hear" and module.startswith("seewhy."):
+            return True
+        trace = trace.tb_next
+    return False
+
+
 def _check_array(inputs: Any, expected: tuple[int | None, ...] | None) -> FloatArray:
-    values = np.asarray(inputs)
+    try:
+        values = np.asarray(inputs)
+    except ValueError as error:
+        raise InputError(f"The input is no array: {error}. Every image of a batch has the same shape.") from error
     if values.dtype.kind not in "fiub" or values.ndim == 0:
         raise InputError(f"The input is {_kind(inputs, values)}; expected an array of numbers, (N, ...).")
     values = np.ascontiguousarray(values, dtype=np.float32)

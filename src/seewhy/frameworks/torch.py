@@ -21,9 +21,17 @@ import torch
 from numpy.typing import NDArray
 
 from seewhy.frameworks.base import Framework
-from seewhy.frameworks.layers import LayerCall, LayerChoice, check_tapped
+from seewhy.frameworks.layers import INPUT_CALL, LayerCall, LayerChoice, check_tapped
 from seewhy.frameworks.steps import Steps
-from seewhy.frameworks.structures import Inputs, check_arrays, image_count, map_leaves, network_failed, shape_key
+from seewhy.frameworks.structures import (
+    Inputs,
+    check_arrays,
+    image_count,
+    is_our_own,
+    map_leaves,
+    network_failed,
+    shape_key,
+)
 from seewhy.frameworks.torch_functions import TorchFunctions
 from seewhy.frameworks.torch_tap import FAILURES, Tap, at_rest, first_tensor, off_device, read_outputs, without_autocast
 from seewhy.targets import Question, Target
@@ -33,6 +41,8 @@ Hear = Callable[[str, Any, Any], Any]
 """What is told of a call, by path, module and output; what it returns goes on in the output's place."""
 
 POOLING = tuple(kind for name, kind in vars(torch.nn).items() if "Pool" in name and isinstance(kind, type))
+
+CONVOLUTIONS = (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)
 
 WRAPPERS = (torch.nn.DataParallel, torch.nn.parallel.DistributedDataParallel)
 """Modules that only run another, their `module`."""
@@ -86,7 +96,8 @@ class Torch(Framework):
 
     def capture(self, inputs: Inputs, layer: LayerChoice, question: Question, backward: Backward = "plain") -> Capture:
         functions = TorchFunctions(is_recording=False)
-        tap = Tap(None if layer.is_input else check_tapped(layer, self.calls(inputs)), functions, backward)
+        call = INPUT_CALL if layer.is_input else check_tapped(layer, self.calls(inputs))
+        tap = Tap(call, functions, backward)
         with at_rest(self._network), torch.enable_grad():
             with hearing(tap.heard_of(self._layers), tap.hear):
                 raw = self._forward(inputs, functions, tap)
@@ -106,9 +117,21 @@ class Torch(Framework):
             indices=answer.indices.to(torch.int32),
             outputs=outputs.raw,
             probabilities=None if outputs.probabilities is None else outputs.probabilities.detach(),
-            layer=tap.path,
+            layer=layer.named(call),
             xp=self.xp,
         )
+
+    def is_unscaled(self, inputs: Inputs) -> bool:
+        """Run the network, and see what its first convolution is given."""
+        if isinstance(inputs, (list, dict)):
+            return False
+        given: list[Any] = []
+        with at_rest(self._network), torch.no_grad(), ExitStack() as restore:
+            for layer in self._layers.values():
+                if isinstance(layer, CONVOLUTIONS):
+                    restore.callback(layer.register_forward_pre_hook(lambda _, args: given.append(args[0])).remove)
+            self._forward(inputs, TorchFunctions())
+            return bool(given) and torch.equal(given[0], self._to_tensor(inputs))
 
     def apply(self, method: Callable[[Capture], Tensor], capture: Capture) -> Tensor:
         with torch.no_grad(), without_autocast():
@@ -129,6 +152,8 @@ class Torch(Framework):
                     return self._network(**batch)
                 return self._network(*batch) if isinstance(batch, list) else self._network(batch)
         except FAILURES as error:
+            if is_our_own(error):
+                raise
             raise network_failed(inputs, error) from error
 
     def _to_tensor(self, array: NDArray[Any]) -> Tensor:

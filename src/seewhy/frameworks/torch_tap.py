@@ -23,7 +23,7 @@ ONE_RUN = threading.RLock()
 TARGETS_AT_ONCE = 32
 """How many targets go backwards together: more are hardly faster, and memory is that of all of them."""
 
-FAILURES = (RuntimeError, ValueError, TypeError, IndexError, AssertionError)
+FAILURES = (RuntimeError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, AssertionError)
 """What PyTorch, Keras and the libraries of networks raise when a network cannot run on its input."""
 
 
@@ -31,15 +31,15 @@ class Tap:
     """Makes the output of one call of one layer the only thing that is differentiated; or the network's input.
 
     Args:
-        call: The call; None taps the input.
+        call: The call; `INPUT_CALL` taps the input.
         functions: Begins to record there.
         backward: How the gradients are taken; with "none" nothing is recorded.
     """
 
-    def __init__(self, call: LayerCall | None, functions: TorchFunctions, backward: Backward) -> None:
-        self.path = INPUT if call is None else call.path
+    def __init__(self, call: LayerCall, functions: TorchFunctions, backward: Backward) -> None:
+        self.path = call.path
         self.output: Any = None
-        self._left = 1 if call is None else call.number
+        self._left = call.number
         self._functions = functions
         self._backward_kind = backward
         self._makers: dict[Any, str] = {}  # what was recorded of a layer's output, and the layer
@@ -54,7 +54,7 @@ class Tap:
         """Return the batch that goes into the network: what was tapped, if that is the input."""
         return self.hear(INPUT, None, batch) if self.path == INPUT else batch
 
-    def hear(self, path: str, layer: Any, output: Any) -> Any:
+    def hear(self, path: str, layer: Any, output: Any, *_: Any) -> Any:
         """Cut the network at the call that is meant, and have everything after it recorded."""
         if path != self.path and isinstance(output, torch.Tensor):
             self._makers.setdefault(output.grad_fn, path)

@@ -1,6 +1,8 @@
 """Colours: a saliency as a picture, and a picture under its saliency."""
 
 import functools
+from numbers import Real
+from typing import Any
 
 import numpy as np
 
@@ -50,8 +52,12 @@ def overlay(
     Raises:
         OptionError: `alpha` is outside 0..1 or the colour map is unknown.
     """
-    if not 0 <= alpha <= 1:
-        raise OptionError(f"alpha is {alpha}; expected a number from 0 (the picture alone) to 1 (the colours alone).")
+    if not _is_number(alpha) or not 0 <= alpha <= 1:
+        raise OptionError(f"alpha is {alpha!r}; expected a number from 0 (the picture alone) to 1 (the colours alone).")
     colors = colorize(saliency, colormap)
     blended = np.round((1 - alpha) * image.astype(np.float32) + alpha * colors.astype(np.float32)).astype(np.uint8)
     return np.where(covered[..., None], blended, image)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Real)

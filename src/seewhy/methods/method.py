@@ -43,7 +43,7 @@ class Method:
     Attributes:
         name: What a caller says.
         title: What a figure says.
-        paper: Where it comes from.
+        paper: Where it comes from: its number on arXiv, or where and when it appeared.
         summary: What it does, in a line.
         cost: What it runs, beyond the one forward pass, in a few words.
         function: A capture to evidence (N, T, *space): what speaks for the target is positive, what speaks against it
@@ -64,6 +64,13 @@ class Method:
     backward: Backward = "plain"
     reruns: bool = False
     choose_backward: Callable[..., Backward] | None = None
+
+    @property
+    def family(self) -> str:
+        """What its evidence comes from."""
+        if self.backward == "none":
+            return "by running the network again" if self.reruns else "from activations"
+        return "from gradients of the input" if self.at == "input" else "from activations and gradients"
 
     @property
     def resolution(self) -> str:

@@ -5,13 +5,17 @@ from functools import partial
 from typing import Any
 
 from seewhy.errors import MethodError, OptionError, did_you_mean
+from seewhy.methods.ablationcam import ablationcam
 from seewhy.methods.gradcam import gradcam
 from seewhy.methods.gradient_x_input import gradient_x_input
 from seewhy.methods.guided_backprop import guided_backprop, guided_gradcam, guided_way
 from seewhy.methods.hirescam import hirescam
 from seewhy.methods.integrated_gradients import integrated_gradients
 from seewhy.methods.method import Method, options
+from seewhy.methods.occlusion import occlusion
+from seewhy.methods.rise import rise
 from seewhy.methods.saliency import saliency
+from seewhy.methods.scorecam import iscam, scorecam, sscam
 from seewhy.methods.smoothgrad import smoothgrad
 
 METHODS = {
@@ -20,43 +24,105 @@ METHODS = {
         Method(
             name="gradcam",
             title="Grad-CAM",
-            paper="arXiv 1610.02391",
+            paper="1610.02391",
             summary="channels weighted by their mean gradient; the usual choice",
-            cost="T backward through the head",
+            cost="T head backwards",
             function=gradcam,
         ),
         Method(
             name="hirescam",
             title="HiResCAM",
-            paper="arXiv 2011.08891",
+            paper="2011.08891",
             summary="each activation times its own gradient; shows only places the score rises with",
-            cost="T backward through the head",
+            cost="T head backwards",
             function=hirescam,
+        ),
+        Method(
+            name="scorecam",
+            title="Score-CAM",
+            paper="1910.01279",
+            summary="channels weighted by the score of the image seen through each channel's map",
+            cost="K + 1 forward",
+            function=scorecam,
+            backward="none",
+            reruns=True,
+        ),
+        Method(
+            name="sscam",
+            title="SS-CAM",
+            paper="2006.14255",
+            summary="Score-CAM, averaged over masks with noise",
+            cost="samples (K + 1) forward",
+            function=sscam,
+            backward="none",
+            reruns=True,
+        ),
+        Method(
+            name="iscam",
+            title="IS-CAM",
+            paper="2010.03023",
+            summary="Score-CAM, averaged over masks from faint to full",
+            cost="steps (K + 1) forward",
+            function=iscam,
+            backward="none",
+            reruns=True,
+        ),
+        Method(
+            name="ablationcam",
+            title="Ablation-CAM",
+            paper="WACV 2020",
+            summary="channels weighted by how much the score drops without each",
+            cost="K + 1 head forward",
+            function=ablationcam,
+            backward="none",
+            reruns=True,
+        ),
+        Method(
+            name="occlusion",
+            title="Occlusion",
+            paper="1311.2901",
+            summary="how much the score drops with each window of the image covered",
+            cost="windows + 1 forward",
+            function=occlusion,
+            at="input",
+            backward="none",
+            reruns=True,
+        ),
+        Method(
+            name="rise",
+            title="RISE",
+            paper="1806.07421",
+            summary="random masks, averaged by the scores of the image seen through them",
+            cost="masks forward",
+            function=rise,
+            at="input",
+            backward="none",
+            reruns=True,
         ),
         Method(
             name="saliency",
             title="Saliency",
-            paper="arXiv 1312.6034",
+            paper="1312.6034",
             summary="how much the score hangs on each pixel; without sign",
-            cost="T backward through the network",
+            cost="T backwards",
             function=saliency,
             at="input",
         ),
         Method(
             name="gradient_x_input",
             title="Gradient x input",
-            paper="arXiv 1605.01713",
+            paper="1605.01713",
             summary="each pixel times its own gradient",
-            cost="T backward through the network",
+            cost="T backwards",
             function=gradient_x_input,
             at="input",
         ),
         Method(
             name="integrated_gradients",
             title="Integrated gradients",
-            paper="arXiv 1703.01365",
+            paper="1703.01365",
             summary="gradients on the way from a baseline; adds up to the score's difference from there",
-            cost="128 forward, 128 T backward through the network",
+            cost="steps forward, steps T backwards",
             function=integrated_gradients,
             at="input",
             backward="none",
@@ -65,9 +131,9 @@ METHODS = {
         Method(
             name="smoothgrad",
             title="SmoothGrad",
-            paper="arXiv 1706.03825",
+            paper="1706.03825",
             summary="saliency of the mean gradient over noisy copies",
-            cost="50 forward, 50 T backward through the network",
+            cost="samples forward, samples T backwards",
             function=smoothgrad,
             at="input",
             backward="none",
@@ -76,9 +142,9 @@ METHODS = {
         Method(
             name="guided_backprop",
             title="Guided backpropagation",
-            paper="arXiv 1412.6806",
+            paper="1412.6806",
             summary="the gradient through ReLUs that let back only what is positive; hardly tells classes apart",
-            cost="T backward through the network",
+            cost="T backwards",
             function=guided_backprop,
             at="input",
             backward="guided",
@@ -87,9 +153,9 @@ METHODS = {
         Method(
             name="guided_gradcam",
             title="Guided Grad-CAM",
-            paper="arXiv 1610.02391",
+            paper="1610.02391",
             summary="guided backpropagation where Grad-CAM sees the target",
-            cost="2 forward, T backward through the network and T through the head",
+            cost="1 forward, T backwards, T head backwards",
             function=guided_gradcam,
             at="input",
             backward="guided",

@@ -3,9 +3,11 @@
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 from seewhy.errors import MissingExtraError, ModelError, did_you_mean
-from seewhy.models import callables, efficientnet_lite0, files, torch_hubs
+from seewhy.models import callables, efficientnet_lite0, files, keras_applications, keras_file, torch_hubs
 from seewhy.models.class_names import ClassNames, imagenet
 from seewhy.models.classifier import Classifier, Prediction
 from seewhy.models.preprocessing import Inputs, Preprocessing
@@ -47,9 +49,7 @@ def _efficientnet_lite0(pretrained: bool) -> Classifier:
     try:
         network = efficientnet_lite0.build_keras(pretrained=pretrained)
     except ModuleNotFoundError as error:
-        if error.name not in ("keras", "tensorflow"):
-            raise
-        raise MissingExtraError(f"For efficientnet-lite0, {error.name}", "tensorflow") from error
+        raise keras_file.missing("For efficientnet-lite0, ", error) from error
     return Classifier(
         network, preprocess=efficientnet_lite0.PREPROCESSING, class_names=imagenet(), name="efficientnet-lite0"
     )
@@ -131,6 +131,12 @@ SOURCES = (
         load=lambda source, pretrained, _: MODELS[source].build(pretrained),
         has_random_weights=True,
     ),
+    Source(
+        spelling="a name that 'seewhy models' lists",
+        fits=keras_applications.is_name,
+        load=lambda source, pretrained, _: keras_applications.load(source, pretrained=pretrained, others=MODELS),
+        has_random_weights=True,
+    ),
     _hub("torchvision:", torch_hubs.load_torchvision),
     _hub("timm:", torch_hubs.load_timm),
     _FILE,
@@ -144,7 +150,9 @@ SOURCES = (
 """What `load` takes; the first that fits is taken."""
 
 
-def load(source: str | os.PathLike[str], weights: str | None = "imagenet", *, trust: bool = False) -> Classifier:
+def load(
+    source: str | os.PathLike[str], weights: str | os.PathLike[str] | None = "imagenet", *, trust: bool = False
+) -> Classifier:
     """Load a model: by name, from a file, from torchvision or timm, or from a function of your own.
 
     Args:
@@ -152,8 +160,9 @@ def load(source: str | os.PathLike[str], weights: str | None = "imagenet", *, tr
             one; "torchvision:resnet50"; "timm:resnet50"; or "package.module:callable", which imports the module and
             calls the function, and so runs your code. A file's sidecar, `model.json` beside `model.keras`, says how
             pictures become the network's input; `Classifier.save` writes both.
-        weights: "imagenet", or whatever the hubs trained on; None for random weights from a fixed seed. A file and a
-            function bring their own.
+        weights: "imagenet", or whatever the hubs trained on; None for random weights from a fixed seed; or the path
+            of a file that `save_weights` of a Keras network of this architecture wrote. A file of a network, and a
+            function, bring their own.
         trust: True lets Python code that is in a file (a Lambda layer) run: only for files of your own.
 
     Raises:
@@ -161,13 +170,30 @@ def load(source: str | os.PathLike[str], weights: str | None = "imagenet", *, tr
         MissingExtraError: The framework, or the package with the weights, is not installed.
         WeightsError: A weights file is damaged, or is not the one it should be.
     """
+    if not isinstance(source, (str, os.PathLike)):
+        raise ModelError(
+            f"Cannot load {source!r}: expected a name or a path. Give a network itself to seewhy.Classifier."
+        )
     name = os.fspath(source)
-    if weights not in ("imagenet", None):
-        raise ModelError(f"Unknown weights {weights!r}; expected 'imagenet', or None for random ones.")
     found = _FILE if isinstance(source, os.PathLike) else next((each for each in SOURCES if each.fits(name)), None)
     if found is None:
         known = "; ".join(each.spelling for each in SOURCES)
         raise ModelError(f"Unknown model {name!r}.{did_you_mean(name, MODELS)} Known: {known}.")
-    if weights is None and not found.has_random_weights:
-        raise ModelError(f"weights=None asks for random weights, and {name!r} brings its own. Leave it out.")
-    return found.load(name, weights is not None, trust)
+    if weights != "imagenet" and not found.has_random_weights:
+        asked = "random weights" if weights is None else "other weights"
+        raise ModelError(f"weights={weights!r} asks for {asked}, and {name!r} brings its own. Leave it out.")
+    if weights is None or weights == "imagenet":
+        return found.load(name, weights is not None, trust)
+    path = _weights_path(weights)
+    classifier = found.load(name, False, trust)
+    keras_file.load_weights(classifier.network, path)
+    return classifier
+
+
+def _weights_path(weights: Any) -> Path:
+    if not isinstance(weights, (str, os.PathLike)) or not Path(weights).is_file():
+        raise ModelError(
+            f"Unknown weights {weights!r}; expected 'imagenet', None (on the command line: none) for random ones, or "
+            "the path of a file."
+        )
+    return Path(weights)

@@ -125,6 +125,17 @@ class Classifier:
         self.check_class_count(probabilities.shape[1])
         return [self.rank(each) for each in self.framework.to_numpy(probabilities)]
 
+    def preprocessing_hint(self, inputs: Any) -> str | None:
+        """Return what to say if these checked inputs are pixels, and nobody said how the network takes pixels."""
+        is_said = self.preprocessing is not None or self._finish is not None
+        if is_said or not _are_pixels(inputs) or not self.framework.is_unscaled(inputs):
+            return None
+        return (
+            f"The network {self.name!r} was given pixels in 0..255, and begins with a convolution: if it was trained "
+            "on scaled pictures, its answers mean nothing. Say how it takes them: seewhy.Classifier(network, "
+            "preprocess=...); for one that takes 0..255, seewhy.Preprocessing(size=(height, width))."
+        )
+
     def check_class_count(self, count: int) -> None:
         """Raise ModelError if the class names are not as many as the network's classes."""
         if self.class_names is not None and len(self.class_names) != count:
@@ -197,6 +208,11 @@ class Classifier:
             recipe = Recipe(sidecar.name_of(given.finish), **numbers)
         size = self._input_size if given is None else given.size
         return Sidecar(self.class_names, size, recipe, self.layer)
+
+
+def _are_pixels(inputs: Any) -> bool:
+    """Whether these are pictures in 0..255: what is scaled for a network is below 0 or far below 255."""
+    return isinstance(inputs, np.ndarray) and inputs.ndim == 4 and inputs.min() >= 0 and 100 < inputs.max() <= 255
 
 
 def _is_picture(shape: Any) -> bool:

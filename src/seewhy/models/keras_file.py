@@ -6,6 +6,7 @@ and names, so all of that is looked at first.
 """
 
 import json
+import os
 import re
 import shutil
 import sys
@@ -17,6 +18,9 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from seewhy.errors import MissingExtraError, ModelError, WeightsError
+
+BACKENDS = ("tensorflow", "jax", "torch")
+"""What Keras can run on, each also the name of the extra that brings it."""
 
 SUFFIXES = (".keras", ".h5", ".hdf5")
 HDF5_START, ZIP_START = b"\x89HDF\r\n\x1a\n", b"PK"
@@ -58,6 +62,28 @@ def load_network(path: Path, *, trust: bool) -> Any:
         raise _load_error(path, error) from error
 
 
+def load_weights(network: Any, path: Path) -> None:
+    """Load weights into a network of the same architecture: what `save_weights` wrote, `.weights.h5` or legacy `.h5`.
+
+    Raises:
+        ModelError: The network is not of Keras.
+        WeightsError: The file holds no weights, or those of another architecture.
+    """
+    if not is_keras(network):
+        raise ModelError(
+            f"{path} cannot be loaded into a {type(network).__name__}: weights from files are loaded into Keras "
+            "networks only. Give a function that loads them: package.module:callable."
+        )
+    try:
+        network.load_weights(path)
+    except Exception as error:
+        # Whatever a file makes Keras stumble over comes out as one of a dozen types.
+        raise WeightsError(
+            f"{path} does not hold weights for {network.name}: {_first_line(error)} Expected a file that save_weights "
+            "of a network of the same architecture wrote, .weights.h5 or .h5."
+        ) from error
+
+
 def save_network(network: Any, file: BinaryIO) -> None:
     """Write a Keras network into an open file, in the format `.keras`.
 
@@ -87,13 +113,20 @@ def application_functions() -> dict[str, Callable[..., Any]]:
     return {name: each.preprocess_input for name, each in modules.items() if hasattr(each, "preprocess_input")}
 
 
+def missing(need: str, error: ModuleNotFoundError) -> Exception:
+    """Say which extra brings Keras, or the backend it is set to; where something else is missing, that is the fault."""
+    if error.name in BACKENDS:
+        return MissingExtraError(need + error.name, error.name)
+    if error.name == "keras":
+        return MissingExtraError(f"{need}keras", "jax" if os.environ.get("KERAS_BACKEND") == "jax" else "tensorflow")
+    return error
+
+
 def _keras(need: str) -> Any:
     try:
         import keras
     except ModuleNotFoundError as error:
-        if error.name not in ("keras", "tensorflow"):
-            raise
-        raise MissingExtraError(f"{need}{error.name}", "tensorflow") from error
+        raise missing(need, error) from error
     return keras
 
 

@@ -19,7 +19,8 @@ def load_torchvision(name: str, *, pretrained: bool) -> Classifier:
     """Load a network of torchvision, with the best of its weights.
 
     Raises:
-        ModelError: torchvision has no such network, or none with weights, or its transform cannot be said.
+        ModelError: torchvision has no such network, or none with weights, or its transform cannot be said; or it does
+            not fit the torch that is installed.
         MissingExtraError: torchvision is not installed.
         WeightsError: The weights cannot be had.
     """
@@ -27,6 +28,8 @@ def load_torchvision(name: str, *, pretrained: bool) -> Classifier:
         import torchvision.models as models
     except ModuleNotFoundError as error:
         raise _missing("torchvision", error) from error
+    except RuntimeError as error:
+        raise _unfit(error) from error
     if name not in models.list_models():
         raise _unknown("torchvision", name, models.list_models())
     weights = getattr(models.get_model_weights(name), "DEFAULT", None)
@@ -46,7 +49,8 @@ def load_timm(name: str, *, pretrained: bool) -> Classifier:
     """Load a network of timm; a tag names one of its weights: "resnet50.a1_in1k".
 
     Raises:
-        ModelError: timm has no such network, or its transform cannot be said.
+        ModelError: timm has no such network, or its transform cannot be said, or it lays maps out channels last; or
+            the torchvision that it imports does not fit the torch that is installed.
         MissingExtraError: timm is not installed.
         WeightsError: The weights cannot be had.
     """
@@ -55,9 +59,14 @@ def load_timm(name: str, *, pretrained: bool) -> Classifier:
         import timm.data
     except ModuleNotFoundError as error:
         raise _missing("timm", error) from error
+    except RuntimeError as error:  # timm imports torchvision
+        raise _unfit(error) from error
     if not timm.is_model(name):
         raise _unknown("timm", name, timm.list_models())
     network = _build(name, lambda: timm.create_model(name, pretrained=pretrained), pretrained)
+    layout = getattr(network, "output_fmt", "NCHW")
+    if layout == "NHWC":  # read as (N, K, h, w), these maps would give pictures of nothing
+        raise ModelError(f"timm:{name} lays its feature maps out as {layout}, which SeeWhy cannot read; it reads NCHW.")
     return Classifier(
         network,
         preprocess=timm_preprocessing(name, timm.data.resolve_model_data_config(network)),
@@ -190,6 +199,14 @@ def _pair(value: Any) -> tuple[int, int]:
 def _missing(package: str, error: ModuleNotFoundError) -> Exception:
     """Say what is not installed; where something else than the hub or torch is missing, that is another fault."""
     return MissingExtraError(str(error.name), "hubs") if error.name in (package, "torch") else error
+
+
+def _unfit(error: RuntimeError) -> ModelError:
+    """Say what torchvision's complaint of operators that do not exist means."""
+    return ModelError(
+        f"torchvision cannot be imported: {error}. It was built for another torch than the one that is installed. "
+        "Install both anew from one place: pip install --force-reinstall torch torchvision"
+    )
 
 
 def _unknown(hub: str, name: str, known: Sequence[str]) -> ModelError:

@@ -1,0 +1,15 @@
+"""Every benchmark in turn: `make bench`. Each can be run by itself, and then has options.
+
+    python -m benchmarks.cost    an explanation against the bare forward pass, on every framework
+    python -m benchmarks.peers   SeeWhy, Captum and pytorch-grad-cam, in one process
+    python -m benchmarks.start   cold starts
+
+They print tables, and write them into benchmarks/results as Markdown and, with every single time, as JSON.
+"""
+
+import subprocess
+import sys
+
+if __name__ == "__main__":
+    for benchmark in ("cost", "peers", "start"):
+        subprocess.run([sys.executable, "-m", f"benchmarks.{benchmark}"], check=True)

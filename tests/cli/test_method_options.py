@@ -1,0 +1,25 @@
+import pytest
+
+from seewhy.cli.method_options import chosen
+from seewhy.errors import MethodError, OptionError
+from seewhy.methods import METHODS
+
+
+def test_several_methods_with_commas_between():
+    assert [method.name for method in chosen("hirescam, gradcam", [])] == ["hirescam", "gradcam"]
+    assert chosen("gradcam", []) == (METHODS["gradcam"],)
+
+
+@pytest.mark.parametrize(
+    ("names", "settings", "error", "message"),
+    [
+        ("gradcam,gradcan", [], MethodError, "Unknown method 'gradcan'. Did you mean 'gradcam'"),
+        (" , ", [], MethodError, "Unknown method ' , '"),
+        ("gradcam", ["masks=3"], OptionError, "no option 'masks' to set: gradcam has no options"),
+        ("gradcam", ["masks"], OptionError, "Cannot set 'masks'; expected NAME=VALUE"),
+        ("gradcam", ["=3"], OptionError, "Cannot set '=3'; expected NAME=VALUE"),
+    ],
+)
+def test_what_cannot_be_meant(names, settings, error, message):
+    with pytest.raises(error, match=message):
+        chosen(names, settings)

@@ -1,0 +1,196 @@
+"""The reference network in Keras, on the backend of this process; `in_torch` has the same functions."""
+
+import keras
+import numpy as np
+from keras import layers, ops
+from tests.contracts import reference
+from tests.networks import predict, state, weight_array
+
+__all__ = ["predict", "state"]
+
+NAME = f"keras-{keras.backend.backend()}"
+
+ENDINGS = {
+    "argument": "softmax",
+    "layer": lambda x: layers.Softmax()(x),
+    "function": ops.softmax,
+    "log-softmax": ops.log_softmax,
+    "none": lambda x: x,
+}
+"""Ways to make class probabilities, or not, of logits."""
+
+
+def given(inputs):
+    """Return inputs (N, *space, K) as this framework's networks take them."""
+    return inputs
+
+
+def path(*names):
+    """Return the path of a layer in a layer in a layer."""
+    return "/".join(names)
+
+
+def parts(size=reference.SIZE, activation=None, classes=reference.CLASSES):
+    """Return the layers, not built yet."""
+    convolution = {1: layers.Conv1D, 2: layers.Conv2D, 3: layers.Conv3D}[len(size)]
+    return (
+        convolution(8, 3, padding="same", activation="relu", name="first"),
+        convolution(6, 3, activation="relu", name="features"),
+        layers.Flatten(name="flatten"),
+        layers.Dense(classes, activation=activation, name="dense"),
+    )
+
+
+def weighted(network, size=reference.SIZE, classes=reference.CLASSES, scale=1.0):
+    """Give a built network the reference's weights, by the names of its layers; the dense layer's times `scale`."""
+    kernels, biases = reference.weights(size, classes)
+    for layer in network._flatten_layers(include_self=False):
+        if layer.name in kernels:
+            factor = scale if layer.name == "dense" else 1.0
+            layer.set_weights([factor * kernels[layer.name], factor * biases[layer.name]])
+    return network
+
+
+def plain(size=reference.SIZE, ending="argument", classes=reference.CLASSES, scale=1.0):
+    """Build it as a Sequential, or with another ending as a Functional."""
+    if isinstance(ENDINGS[ending], str):
+        network = keras.Sequential([keras.Input((*size, 3)), *parts(size, ENDINGS[ending], classes)])
+    else:
+        network = ended(ENDINGS[ending], size, classes)
+    return weighted(network, size, classes, scale)
+
+
+def ended(ending, size=reference.SIZE, classes=reference.CLASSES):
+    image = keras.Input((*size, 3))
+    first, features, flatten, dense = parts(size, None, classes)
+    return keras.Model(image, ending(dense(flatten(features(first(image))))))
+
+
+def sigmoids(classes):
+    """Build it with a sigmoid for each class; of one class, with a single unit."""
+    return weighted(ended(layers.Activation("sigmoid"), classes=classes), classes=classes)
+
+
+def negative():
+    """Build it so that every gradient is negative: nothing speaks for any class."""
+    network = plain()
+    kernel, bias = network.get_layer("dense").get_weights()
+    network.get_layer("dense").set_weights([-np.abs(kernel), bias])
+    return network
+
+
+def damaged():
+    """Build it with weights that are no numbers."""
+    network = plain()
+    kernel, bias = network.get_layer("dense").get_weights()
+    network.get_layer("dense").set_weights([kernel * np.nan, bias])
+    return network
+
+
+def cut_off():
+    """Build it so that no gradient reaches the maps."""
+    image = keras.Input((*reference.SIZE, 3))
+    first, features, flatten, dense = parts()
+    return weighted(keras.Model(image, dense(flatten(ops.stop_gradient(features(first(image)))))))
+
+
+class Subclassed(keras.Model):
+    """It in its own `call`, which fails where it is told to; with a layer that is never called."""
+
+    is_broken = False
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.features, self.flatten, self.dense = parts()
+        self.spare = layers.Conv2D(2, 1, name="spare")
+        self.spare.build((None, *reference.SIZE, 3))
+
+    def call(self, image):
+        logits = self.dense(self.flatten(self.features(self.first(image))))
+        if self.is_broken:
+            raise ValueError("broken on purpose")
+        return self.finished(logits)
+
+    def finished(self, logits):
+        return logits
+
+
+def subclassed():
+    network = Subclassed()
+    network(np.zeros((1, *reference.SIZE, 3), np.float32))
+    return weighted(network)
+
+
+class SaysWhat(Subclassed):
+    """Returns words beside its logits."""
+
+    def finished(self, logits):
+        return {"logits": logits, "unit": "metre"}
+
+
+def says_what():
+    network = SaysWhat()
+    network(np.zeros((1, *reference.SIZE, 3), np.float32))
+    return weighted(network)
+
+
+def unbuilt():
+    """Return a network that has no weights yet, and its name."""
+    return keras.Sequential([layers.Dense(2)], name="blank"), "blank"
+
+
+def nested(depth=1):
+    """Build it with its convolutions in a base; with a depth of 2, in a base in a base."""
+    image = keras.Input((*reference.SIZE, 3))
+    first, features, flatten, dense = parts()
+    base = keras.Model(image, features(first(image)), name="base")
+    for level in range(depth - 1):
+        outer = keras.Input((*reference.SIZE, 3))
+        base = keras.Model(outer, base(outer), name=f"outer{level or ''}")
+    return weighted(keras.Sequential([keras.Input((*reference.SIZE, 3)), base, flatten, dense]))
+
+
+def of_the_same_name():
+    """Build it with two layers called "features"."""
+    image = keras.Input((*reference.SIZE, 3))
+    _, features, flatten, dense = parts()
+    inner = keras.Input((*reference.SIZE, 3))
+    left = keras.Model(inner, layers.Conv2D(3, 1, name="features")(inner), name="left")
+    right = keras.Input((*reference.SIZE, 3))
+    right = keras.Model(right, features(right), name="right")
+    return keras.Model(image, dense(flatten(right(left(image)))))
+
+
+class Siamese(Subclassed):
+    """Subclassed, for Keras itself decides in which order a Functional model runs two branches."""
+
+    def call(self, images):
+        one, two = (self.dense(self.flatten(self.features(self.first(images[name])))) for name in ("one", "two"))
+        return one + two
+
+
+def siamese():
+    """Build it to run twice, on images "one" and "two": its logits are the sum of both."""
+    network = Siamese()
+    network({name: np.zeros((1, *reference.SIZE, 3), np.float32) for name in ("one", "two")})
+    return weighted(network)
+
+
+def several(structure):
+    """Build it to take the sum of two inputs, "one" and "two", and to give the logits and the inputs' difference.
+
+    Inputs and outputs are in a list, a tuple or a dict, the outputs of which are "answer" and "pixels".
+    """
+    one, two = (keras.Input((*reference.SIZE, 3), name=name) for name in ("one", "two"))
+    first, features, flatten, dense = parts()
+    answer = dense(flatten(features(first(layers.Add()([one, two])))))
+    pixels = layers.Flatten(name="pixels")(layers.Subtract()([one, two]))
+    if structure is dict:
+        return weighted(keras.Model({"one": one, "two": two}, {"answer": answer, "pixels": pixels}))
+    return weighted(keras.Model(structure([one, two]), structure([answer, pixels])))
+
+
+def trained_further(network, scale):
+    """Change the weights of a network's last layer."""
+    layer = network.get_layer("dense")
+    layer.set_weights([scale * weight_array(weight) for weight in layer.weights])

@@ -1,0 +1,222 @@
+"""The reference network in native PyTorch, channels first; `in_keras` has the same functions."""
+
+import numpy as np
+import torch
+from tests.contracts import reference
+from torch import nn
+from torch.nn import functional
+
+NAME = "torch"
+
+CONVOLUTIONS = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
+
+
+class Call(nn.Module):
+    """A function as a module."""
+
+    def __init__(self, function):
+        super().__init__()
+        self.function = function
+
+    def forward(self, x):
+        return self.function(x)
+
+
+class Features(nn.Module):
+    """A convolution and its ReLU in one, as Keras has them."""
+
+    def __init__(self, given, planes, padding, rank):
+        super().__init__()
+        self.convolution = CONVOLUTIONS[rank](given, planes, 3, padding=padding)
+
+    def forward(self, x):
+        return functional.relu(self.convolution(x))
+
+
+ENDINGS = {
+    "argument": nn.Softmax(-1),
+    "layer": nn.Sequential(nn.Softmax(-1)),
+    "function": Call(lambda x: torch.softmax(x, dim=1)),
+    "log-softmax": nn.LogSoftmax(-1),
+    "none": nn.Identity(),
+}
+"""Ways to make class probabilities, or not, of logits."""
+
+
+def given(inputs):
+    """Return inputs (N, *space, K) as this framework's networks take them."""
+    return np.ascontiguousarray(np.moveaxis(inputs, -1, 1))
+
+
+def path(*names):
+    """Return the path of a layer in a layer in a layer."""
+    return ".".join(names)
+
+
+class Network(nn.Module):
+    """The reference network; `between` follows the maps and `ending` the logits. One layer of it is never called."""
+
+    is_broken = False
+
+    def __init__(self, size=reference.SIZE, classes=reference.CLASSES, ending=None, between=None):
+        super().__init__()
+        rank = len(size)
+        self.first = Features(3, 8, 1, rank)
+        self.features = Features(8, 6, 0, rank)
+        self.between = between or nn.Identity()
+        self.dense = nn.Linear(int(np.prod([each - 2 for each in size])) * 6, classes)
+        self.ending = ending or nn.Identity()
+        self.spare = nn.Conv2d(3, 2, 1)
+
+    def logits(self, image):
+        return self.dense(torch.flatten(self.between(self.features(self.first(image))), 1))
+
+    def forward(self, image):
+        logits = self.logits(image)
+        if self.is_broken:
+            raise ValueError("broken on purpose")
+        return self.ending(logits)
+
+
+def weighted(network, size=reference.SIZE, classes=reference.CLASSES, scale=1.0):
+    """Give a network the reference's weights, channels first; the dense layer's times `scale`."""
+    kernels, biases = reference.weights(size, classes)
+    maps = [each - 2 for each in size]
+    dense = np.moveaxis(kernels["dense"].reshape(*maps, 6, classes), -2, 0).reshape(-1, classes)
+    modules = {name.rsplit(".", 1)[-1]: module for name, module in network.named_modules()}
+    with torch.no_grad():
+        for name in ("first", "features"):
+            modules[name].convolution.weight.copy_(torch.tensor(np.moveaxis(kernels[name], (-1, -2), (0, 1))))
+            modules[name].convolution.bias.copy_(torch.tensor(biases[name]))
+        modules["dense"].weight.copy_(torch.tensor(scale * dense.T))
+        modules["dense"].bias.copy_(torch.tensor(scale * biases["dense"]))
+    return network
+
+
+def plain(size=reference.SIZE, ending="argument", classes=reference.CLASSES, scale=1.0):
+    return weighted(Network(size, classes, ENDINGS[ending]), size, classes, scale)
+
+
+def sigmoids(classes):
+    """Build it with a sigmoid for each class; of one class, with a single unit."""
+    return weighted(Network(classes=classes, ending=nn.Sigmoid()), classes=classes)
+
+
+def negative():
+    """Build it so that every gradient is negative: nothing speaks for any class."""
+    network = plain()
+    with torch.no_grad():
+        network.dense.weight.copy_(-network.dense.weight.abs())
+    return network
+
+
+def damaged():
+    """Build it with weights that are no numbers."""
+    network = plain()
+    nn.init.constant_(network.dense.weight, float("nan"))
+    return network
+
+
+def cut_off():
+    """Build it so that no gradient reaches the maps."""
+    return weighted(Network(between=Call(torch.detach)))
+
+
+def subclassed():
+    return weighted(Network())
+
+
+def says_what():
+    """Build it to return words beside its logits."""
+    return weighted(Network(ending=Call(lambda logits: {"logits": logits, "unit": "metre"})))
+
+
+def unbuilt():
+    """Return a network that has no weights yet, and its name."""
+    return nn.Sequential(nn.LazyLinear(3)), "Sequential"
+
+
+def nested(depth=1):
+    """Build it with its convolutions in a base; with a depth of 2, in a base in a base."""
+    whole = Network()
+    base = nn.Sequential()
+    base.add_module("first", whole.first)
+    base.add_module("features", whole.features)
+    name = "base"
+    for level in range(depth - 1):
+        outer = nn.Sequential()
+        outer.add_module(name, base)
+        base, name = outer, f"outer{level or ''}"
+    network = nn.Sequential()
+    network.add_module(name, base)
+    network.add_module("flatten", nn.Flatten())
+    network.add_module("dense", whole.dense)
+    return weighted(network)
+
+
+def of_the_same_name():
+    """Build it with two layers called "features"."""
+    network = nn.Sequential()
+    for side, layer in (("left", nn.Conv2d(3, 3, 1)), ("right", nn.Conv2d(3, 6, 3))):
+        part = nn.Sequential()
+        part.add_module("features", layer)
+        network.add_module(side, part)
+    return network.append(nn.Flatten())
+
+
+class Siamese(Network):
+    def forward(self, one, two):
+        return self.logits(one) + self.logits(two)
+
+
+def siamese():
+    """Build it to run twice, on images "one" and "two": its logits are the sum of both."""
+    return weighted(Siamese())
+
+
+class Several(Network):
+    def __init__(self, structure):
+        super().__init__()
+        self.structure = structure
+
+    def forward(self, one, two):
+        answer, pixels = self.logits(one + two), torch.flatten(one - two, 1)
+        if self.structure is dict:
+            return {"answer": answer, "pixels": pixels}
+        return self.structure([answer, pixels])
+
+
+def several(structure):
+    """Build it to take the sum of two inputs, "one" and "two", and to give the logits and the inputs' difference.
+
+    Inputs and outputs are in a list, a tuple or a dict, the outputs of which are "answer" and "pixels".
+    """
+    return weighted(Several(structure))
+
+
+def trained_further(network, scale):
+    """Change the weights of a network's last layer."""
+    with torch.no_grad():
+        network.dense.weight.mul_(scale)
+        network.dense.bias.mul_(scale)
+
+
+def predict(network, inputs):
+    """Run a network into NumPy."""
+    with torch.no_grad():
+        return network(torch.tensor(inputs)).numpy()
+
+
+def state(network):
+    """Everything about a network that a call could have changed."""
+    return {
+        "parameters": [(id(each), each.detach().numpy().tobytes()) for each in network.parameters()],
+        "requires_grad": [each.requires_grad for each in network.parameters()],
+        "grad": [
+            None if each.grad is None else (id(each.grad), each.grad.numpy().tobytes()) for each in network.parameters()
+        ],
+        "buffers": [(id(each), each.numpy().tobytes()) for each in network.buffers()],
+        "modes": [each.training for each in network.modules()],
+        "hooks": [{n: list(v) for n, v in vars(each).items() if "hooks" in n and v} for each in network.modules()],
+        "attributes": [{n: id(v) for n, v in vars(each).items()} for each in network.modules()],
+    }

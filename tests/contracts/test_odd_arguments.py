@@ -1,0 +1,129 @@
+"""Arguments nobody should give, and networks that fail in their own ways: a message of ours, on every Keras backend."""
+
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+from tests.networks import PAPER_GRADCAM, PAPER_INPUT, Subclassed, paper_sequential
+
+import seewhy
+from seewhy.errors import InputError, MethodError, ModelError, NetworkError, OptionError, TargetError
+from seewhy.frameworks import detect
+from seewhy.images.overlay import overlay
+from seewhy.targets import Class, Top
+
+
+@pytest.mark.parametrize(
+    ("targets", "message"),
+    [
+        (lambda: Top("3"), r"Top takes a number of classes, such as Top\(3\); given '3'"),
+        (lambda: Class(5), r"Class takes a tuple of classes; given 5\. Give Class\(\(5,\)\)"),
+        (lambda: Class("cat"), r"Class takes a tuple of classes; given 'cat'"),
+        (lambda: Class((1.5,)), "A class is an index, a name or a wnid; given 1.5"),
+        (lambda: Class(((1,), 2)), "Class takes classes for all images, or a tuple for each"),
+        (lambda: 2**40, f"There is no class {2**40}: no network has so many"),
+        (lambda: -(2**40), f"There is no class {-(2**40)}: no network has so many"),
+        (lambda: [["top-1"], [0]], "'top-1' is asked of every image alike: give it alone"),
+    ],
+)
+def test_targets(targets, message):
+    with pytest.raises(TargetError, match=message):
+        seewhy.Explainer(paper_sequential()).heatmaps(np.repeat(PAPER_INPUT, 2, axis=0), targets())
+
+
+def test_options():
+    with pytest.raises(MethodError, match=r"Unknown method None\. Known: gradcam"):
+        seewhy.Explainer(paper_sequential(), method=None)
+    with pytest.raises(ModelError, match="Cannot load None: expected a name or a path"):
+        seewhy.load(None)
+    with pytest.raises(OptionError, match="alpha is 'x'; expected a number from 0"):
+        overlay(np.zeros((1, 1, 3), np.uint8), np.zeros((1, 1), np.float32), np.ones((1, 1), bool), alpha="x")
+    with pytest.raises(OptionError, match="batch_size is '2'; expected 1 or more"):
+        seewhy.Explainer(paper_sequential()).explain([], batch_size="2")
+
+
+def test_inputs_of_different_shapes():
+    with pytest.raises(InputError, match=r"The input is no array: .*Every image of a batch has the same shape"):
+        seewhy.Explainer(paper_sequential()).heatmaps([[[[1], [2]], [[3]]]])
+
+
+@dataclass
+class Weighted:
+    """A function of the outputs that has no hash, as no dataclass has."""
+
+    weight: float
+
+    def __call__(self, outputs):
+        return self.weight * outputs[:, 0]
+
+
+def test_functions_without_a_hash():
+    explainer = seewhy.Explainer(paper_sequential())
+    for weight in (1.0, 3.0):
+        found = explainer.heatmaps(PAPER_INPUT, Weighted(weight)).values
+        np.testing.assert_allclose(found, weight * PAPER_GRADCAM[None, :1], rtol=1e-5)
+    asked = Weighted(1.0)
+    keys = [seewhy.targets.Function(each).key for each in (asked, asked, Weighted(1.0))]
+    assert keys[0] == keys[1] != keys[2]
+    assert hash(keys[0]) == hash(keys[1])
+
+
+def test_the_call_that_was_asked_for_is_named():
+    image = keras.Input((2, 2, 1))
+    shared = layers.Conv2D(1, 1, name="shared")
+    network = keras.Model(image, layers.Dense(1)(layers.Flatten()(shared(shared(image)))))
+    named = [seewhy.Explainer(network, layer=layer).heatmaps(PAPER_INPUT, 0).layer for layer in ("shared", "shared#1")]
+    assert named == ["shared", "shared#1"]
+
+
+class Failing(Subclassed):
+    failure: Exception | None = None
+
+    def call(self, inputs):
+        if self.failure is not None:
+            raise self.failure
+        return super().call(inputs)
+
+
+@pytest.mark.parametrize(
+    ("failure", "message"),
+    [
+        (KeyError("mask"), r"KeyError: [\s\S]*mask"),
+        (AttributeError("no such thing"), "no such thing"),
+        (IndexError("out of range"), "out of range"),
+        (ZeroDivisionError("by nothing"), "by nothing"),
+    ],
+)
+def test_errors_of_the_network(failure, message):
+    network, inputs = Failing(), np.ones((1, 8, 8, 3), np.float32)
+    network(inputs)
+    network.failure = failure
+    with pytest.raises(NetworkError, match=rf"cannot run on an input of shape .*: [\s\S]*{message}") as caught:
+        detect(network).calls(inputs)
+    assert isinstance(caught.value.__cause__, type(failure))
+
+
+def test_a_bug_of_our_own_is_not_said_to_be_the_networks(monkeypatch):
+    def buggy(*_):
+        raise AttributeError("a bug")
+
+    monkeypatch.setattr("seewhy.frameworks.keras.Ear.note", buggy)
+    with pytest.raises(AttributeError, match="a bug"):
+        detect(paper_sequential()).calls(PAPER_INPUT)
+
+
+def test_errors_of_an_operation_inside():
+    class Reshapes(Subclassed):
+        sizes = (-1,)
+
+        def call(self, inputs):
+            ops.reshape(inputs, self.sizes)
+            return super().call(inputs)
+
+    network, inputs = Reshapes(), np.ones((1, 8, 8, 3), np.float32)
+    network(inputs)
+    network.sizes = (7, 7)
+    with pytest.raises(NetworkError, match="cannot run on an input of shape"):
+        detect(network).calls(inputs)

@@ -1,0 +1,74 @@
+"""A small network in plain NumPy, for signals, pictures and volumes, and the way to run it again: an oracle's."""
+
+from itertools import islice
+
+import numpy as np
+
+from seewhy.types import Capture
+
+CHANNELS, CLASSES = 5, 3
+
+
+class Network:
+    """Means over blocks of 2, a 1x1 convolution with ReLU; then a dense layer with tanh, and one of logits."""
+
+    def __init__(self, size, input_channels=2, channels=CHANNELS, gain=1.0):
+        random = np.random.default_rng(3)
+        self.size, self.space = size, tuple(pixels // 2 for pixels in size)
+        self.mix = random.normal(size=(input_channels, channels))
+        self.bias = random.normal(size=channels) / 2
+        self.hidden = random.normal(size=(int(np.prod(self.space)) * channels, 7)) / 2
+        self.dense = gain * random.normal(size=(7, CLASSES))
+        self.logit_bias = random.normal(size=CLASSES)
+
+    def trunk(self, inputs):
+        """Give the activations (N, *space, K) of inputs (N, *size, C)."""
+        for axis in range(1, inputs.ndim - 1):
+            halves = [np.take(inputs, range(start, inputs.shape[axis] - 1 + start, 2), axis) for start in (0, 1)]
+            inputs = (halves[0] + halves[1]) / 2
+        return np.maximum(inputs @ self.mix + self.bias, 0)
+
+    def head(self, activations):
+        """Give the logits (N, classes)."""
+        return np.tanh(activations.reshape(len(activations), -1) @ self.hidden) @ self.dense + self.logit_bias
+
+    def score(self, image, target):
+        """Give one image's logit."""
+        return self.head(self.trunk(image[None]))[0, target]
+
+    def image(self, seed=5):
+        """Draw an image (*size, C) of values about 1."""
+        random = np.random.default_rng(seed)
+        return (1 + random.normal(size=(*self.size, len(self.mix)))).astype(np.float32)
+
+    def capture(self, image, targets):
+        """Capture what a tap after the trunk does."""
+        activations = self.trunk(image[None])
+        scores = self.head(activations)[:, targets]
+        return Capture(activations, None, scores, np.array([targets]), scores, None, "trunk", np)
+
+
+class CountingAgain:
+    """Runs a Network again, and counts how often."""
+
+    def __init__(self, network, image, targets, batch_size=4):
+        self.network, self.inputs, self.targets, self.batch_size = network, image, targets, batch_size
+        self.forwards = self.head_forwards = 0
+
+    def scores(self, variations, count):
+        found = self._run(variations, lambda batch: self.network.head(self.network.trunk(batch)))
+        self.forwards += len(found)
+        assert len(found) == count
+        return found
+
+    def head_scores(self, variations, count):
+        found = self._run(variations, self.network.head)
+        self.head_forwards += len(found)
+        assert len(found) == count
+        return found
+
+    def _run(self, variations, function):
+        variations, found = iter(variations), []
+        while batch := list(islice(variations, self.batch_size)):
+            found.append(function(np.stack(batch))[:, self.targets])
+        return np.concatenate(found).astype(np.float32)

@@ -1,0 +1,72 @@
+"""Ablation-CAM, against the paper's equations in loops over a network in NumPy."""
+
+import numpy as np
+import pytest
+from tests.methods.numpy_network import CLASSES, CountingAgain, Network
+
+from seewhy import methods
+
+SIZES = {"signal": (12,), "picture": (8, 6), "volume": (4, 6, 4)}
+
+
+def explain(network, targets, batch_size=4):
+    again = CountingAgain(network, network.image(), targets, batch_size)
+    return methods.get("ablationcam")(network.capture(network.image(), targets), again), again
+
+
+def papers_map(network, target):
+    """The paper's weights, divided by y, and their map; also y itself."""
+    maps = network.trunk(network.image()[None])[0]
+    y = network.head(maps[None])[0, target]
+    heatmap = np.zeros(maps.shape[:-1])
+    for k in range(maps.shape[-1]):
+        without = np.array(maps)
+        for position in np.ndindex(maps.shape[:-1]):
+            without[(*position, k)] = 0
+        y_k = network.head(without[None])[0, target]
+        for position in np.ndindex(maps.shape[:-1]):
+            heatmap[position] += (y - y_k) / y * maps[(*position, k)]
+    return heatmap, y
+
+
+@pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
+def test_it_is_y_times_the_papers_map(size):
+    network = Network(size)
+    network.mix[:, 3], network.bias[3] = 0, -1  # a dead channel, that needs no run
+    network.logit_bias[:] = [-6, 0, 6]  # of which the first y is negative
+    found, again = explain(network, [2, 0])
+    for t, target in enumerate([2, 0]):
+        heatmap, y = papers_map(network, target)
+        assert (y < 0) == (target == 0)
+        np.testing.assert_allclose(found[0, t], y * heatmap, rtol=1e-6, atol=2e-6)
+    live = network.trunk(network.image()[None]).reshape(-1, 5).any(axis=0).sum()
+    assert (again.head_forwards, again.forwards) == (live + 1, 0)
+    assert live < 5
+
+
+def test_the_scores_zero_does_not_matter():
+    """A bias that makes y 0, where the paper's map is not defined, changes nothing."""
+    network = Network((8, 6))
+    expected, _ = explain(network, [1])
+    network.logit_bias[1] -= network.score(network.image(), 1)
+    assert abs(network.score(network.image(), 1)) < 1e-12
+    np.testing.assert_allclose(explain(network, [1])[0], expected, atol=1e-6)
+
+
+def test_of_a_linear_head_weights_are_gradients_times_activations():
+    """y - y_k is then sum_ij dy/dA^k_ij A^k_ij."""
+    network = Network((8, 6))
+    network.head = lambda activations: activations.reshape(len(activations), -1) @ network.hidden[:, :CLASSES]
+    maps = network.trunk(network.image()[None])[0]
+    gradients = network.hidden[:, :CLASSES].T.reshape(CLASSES, *maps.shape)
+    expected = np.einsum("tuvk,uvk,xyk->txy", gradients, maps, maps)
+    np.testing.assert_allclose(explain(network, [0, 1, 2])[0][0], expected, atol=1e-5)
+
+
+def test_a_constant_network_is_no_evidence():
+    np.testing.assert_array_equal(explain(Network((8, 6), gain=0.0), [0, 1])[0], 0)
+
+
+def test_the_size_of_batches_changes_nothing():
+    network = Network((8, 6))
+    np.testing.assert_allclose(explain(network, [0], 1)[0], explain(network, [0], 50)[0], atol=1e-6)

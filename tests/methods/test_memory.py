@@ -1,0 +1,45 @@
+"""Variations are made one at a time: what a method holds does not grow with how many there are."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+
+from seewhy import methods
+from seewhy.types import Capture
+
+
+class Sums:
+    """Scores a variation by its sum, as it comes."""
+
+    inputs = np.random.default_rng(0).uniform(size=(64, 64, 1)).astype(np.float32)
+
+    def scores(self, variations, count):
+        found = np.array([[each.sum() / 1000] for each in variations], dtype=np.float32)
+        assert len(found) == count
+        return found
+
+    head_scores = scores
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("scorecam", {}),
+        ("sscam", {"samples": 2}),
+        ("iscam", {"steps": 2}),
+        ("ablationcam", {}),
+        ("occlusion", {"window": 8, "stride": 2}),
+        ("rise", {"masks": 800}),
+    ],
+)
+def test_memory_is_for_a_few_variations(name, options):
+    activations = np.random.default_rng(1).uniform(size=(1, 8, 8, 800)).astype(np.float32)
+    capture = Capture(activations, None, None, None, None, None, "layer", np)
+    method = methods.get(name, **options)
+    tracemalloc.start()
+    method(capture, Sums())
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    variation = activations.nbytes if name == "ablationcam" else Sums.inputs.nbytes
+    assert peak < 5 * variation + 800_000  # all of them: 800 variations

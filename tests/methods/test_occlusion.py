@@ -1,0 +1,124 @@
+"""Occlusion, against windows moved by hand over a network in NumPy."""
+
+import numpy as np
+import pytest
+from tests.methods.numpy_network import CountingAgain, Network
+
+from seewhy import methods
+from seewhy.errors import OptionError
+
+TARGETS = [2, 0]
+
+
+def explain(network, targets=TARGETS, batch_size=4, **options):
+    again = CountingAgain(network, network.image(), targets, batch_size)
+    return methods.get("occlusion", **options)(network.capture(network.image(), targets), again), again
+
+
+def starts_by_hand(pixels, window, stride):
+    starts, start = [], 0
+    while start + window < pixels:
+        starts.append(start)
+        start += stride
+    return [*starts, pixels - window]
+
+
+def evidence_by_hand(network, target, windows, strides, cover):
+    """The mean drop of the score over the windows that cover a pixel, pixel by pixel."""
+    image = network.image()
+    whole = network.score(image, target)
+    every = [starts_by_hand(*each) for each in zip(network.size, windows, strides, strict=True)]
+    drops = {}
+    for choice in np.ndindex(*map(len, every)):
+        corner = tuple(starts[i] for starts, i in zip(every, choice, strict=True))
+        covered = image.copy()
+        for offset in np.ndindex(*windows):
+            covered[tuple(np.add(corner, offset))] = cover
+        drops[corner] = whole - network.score(covered, target)
+    evidence = np.empty(network.size)
+    for pixel in np.ndindex(*network.size):
+        own = [
+            drop
+            for corner, drop in drops.items()
+            if all(c <= p < c + w for p, c, w in zip(pixel, corner, windows, strict=True))
+        ]
+        evidence[pixel] = sum(own) / len(own)
+    return evidence, len(drops)
+
+
+@pytest.mark.parametrize(
+    ("size", "options", "windows", "strides"),
+    [
+        ((12,), {"window": 5, "stride": 3}, (5,), (3,)),
+        ((8, 6), {"window": 3}, (3, 3), (1, 1)),
+        ((8, 6), {"window": (4, 2), "stride": [3, 2]}, (4, 2), (3, 2)),
+        ((8, 6), {"window": (8, 6)}, (8, 6), (4, 3)),
+        ((4, 6, 4), {"window": 2, "stride": 2}, (2, 2, 2), (2, 2, 2)),
+    ],
+)
+def test_every_target_as_in_loops(size, options, windows, strides):
+    network = Network(size)
+    found, again = explain(network, **options)
+    assert found.shape == (1, 2, *size)
+    for t, target in enumerate(TARGETS):
+        expected, count = evidence_by_hand(network, target, windows, strides, 0)
+        np.testing.assert_allclose(found[0, t], expected, atol=1e-6)
+    assert again.forwards == count + 1
+
+
+def test_what_is_not_asked_for_is_an_eighth_of_the_input_and_half_of_that():
+    network = Network((32, 16))
+    found, again = explain(network)
+    expected, count = evidence_by_hand(network, TARGETS[0], (4, 2), (2, 1), 0)
+    np.testing.assert_allclose(found[0, 0], expected, atol=1e-6)
+    assert (again.forwards, count) == (15 * 15 + 1, 15 * 15)
+
+
+@pytest.mark.parametrize("baseline", [0.5, (0.25, -1.0), "mean"])
+def test_what_covers(baseline):
+    network = Network((8, 6))
+    cover = [each.mean() for each in np.moveaxis(network.image(), -1, 0)] if baseline == "mean" else baseline
+    found, _ = explain(network, window=2, stride=2, baseline=baseline)
+    np.testing.assert_allclose(found[0, 0], evidence_by_hand(network, 2, (2, 2), (2, 2), cover)[0], atol=1e-6)
+
+
+def test_where_the_network_does_not_look_there_is_nothing():
+    """The head is blind to the left half; a window of one block at a time covers nothing else."""
+    network = Network((8, 8))
+    seen = network.hidden.reshape(4, 4, -1, 7)
+    seen[:, :2] = 0
+    found, _ = explain(network, window=2, stride=2)
+    np.testing.assert_array_equal(found[..., :4], 0)
+    assert np.abs(found[..., 4:]).min() > 0
+
+
+def test_a_constant_network_is_no_evidence():
+    np.testing.assert_array_equal(explain(Network((8, 6), gain=0.0))[0], 0)
+
+
+def test_the_size_of_batches_changes_nothing():
+    network = Network((8, 6))
+    np.testing.assert_allclose(explain(network, batch_size=1)[0], explain(network, batch_size=50)[0], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"window": 0}, "window is 0; expected a whole number, 1 or more"),
+        ({"window": 7}, "window is 7 pixels, and the input has 6; expected no more than that"),
+        (
+            {"window": (2, 2, 2)},
+            r"window is \(2, 2, 2\); expected .* or one for each of the input's 2 axes",
+        ),
+        ({"window": "ab"}, "window is 'ab'; expected a whole number, or one for each"),
+        ({"stride": 0}, "stride is 0; expected a whole number, 1 or more"),
+        ({"window": 2, "stride": 3}, "stride is 3 pixels, and the window 2.*no larger than the window"),
+        ({"baseline": "grey"}, "baseline is 'grey'; expected 'mean', a number, or 2,"),
+        ({"baseline": (0, 0, 0)}, "expected 'mean', a number, or 2, one for each channel"),
+        ({"baseline": ("a", "b")}, "expected 'mean', a number, or 2,"),
+        ({"baseline": float("nan")}, "baseline is nan; expected"),
+    ],
+)
+def test_options_out_of_range_are_refused(options, message):
+    with pytest.raises(OptionError, match=message):
+        explain(Network((8, 6)), **options)

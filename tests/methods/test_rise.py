@@ -1,0 +1,113 @@
+"""RISE, against masks made in loops, and against the exact expectation, over a network in NumPy."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+from tests.methods.numpy_network import CountingAgain, Network
+from tests.methods.test_resizing import value_at
+
+from seewhy import methods
+from seewhy.errors import OptionError
+
+TARGETS = [2, 0]
+
+
+def explain(network, targets=TARGETS, batch_size=4, **options):
+    again = CountingAgain(network, network.image(), targets, batch_size)
+    return methods.get("rise", **options)(network.capture(network.image(), targets), again), again
+
+
+def masks_by_hand(size, count, grid, p, seed):
+    """Section 3.2 of the paper, pixel by pixel: draw cells, enlarge them to one cell more, cut at a random place."""
+    random = np.random.default_rng(seed)
+    cell = [int(np.ceil(pixels / cells)) for pixels, cells in zip(size, grid, strict=True)]
+    cells_on = random.random((count, *grid)) < p
+    shifts = random.integers(0, cell, (count, len(size)))
+    for on, shift in zip(cells_on.astype(float), shifts, strict=True):
+        mask = np.empty(size)
+        for pixel in np.ndindex(size):
+            at = on
+            for x, s, cells, pixels in zip(pixel, shift, grid, cell, strict=True):
+                at = value_at(at, (x + s + 0.5) * cells / ((cells + 1) * pixels) - 0.5, cells)
+            mask[pixel] = at
+        yield mask
+
+
+def equation_6(network, masks, target, p, centred):
+    scores = [network.score(network.image() * mask[..., None], target) for mask in masks]
+    offset = sum(scores) / len(scores) if centred else 0
+    return sum((score - offset) * mask for score, mask in zip(scores, masks, strict=True)) / (p * len(masks))
+
+
+@pytest.mark.parametrize("centred", [True, False])
+@pytest.mark.parametrize(
+    ("size", "given", "grid"),
+    [((12,), 3, (3,)), ((8, 6), (3, 2), (3, 2)), ((8, 6), 7, (7, 7)), ((4, 6, 4), 2, (2, 2, 2))],
+)
+def test_every_target_as_in_loops(size, given, grid, centred):
+    network = Network(size)
+    found, again = explain(network, masks=10, grid=given, p=0.4, seed=6, centred=centred)
+    masks = list(masks_by_hand(size, 10, grid, 0.4, 6))
+    assert found.shape == (1, 2, *size)
+    for t, target in enumerate(TARGETS):
+        np.testing.assert_allclose(found[0, t], equation_6(network, masks, target, 0.4, centred), atol=2e-6)
+    assert again.forwards == 10
+
+
+def test_many_masks_come_to_the_expectation():
+    """Equation 4, exactly: the mean score of all masks that let a pixel through, weighted as likely as they are.
+
+    One cell for a pixel leaves no room to shift, so that there are no masks but these sixteen.
+    """
+    network, p = Network((4,), gain=3), 0.3
+    weights = [[1, 0, 0, 0], [0.3, 0.7, 0, 0], [0, 0.5, 0.5, 0], [0, 0, 0.7, 0.3]]  # of four cells on five pixels
+    expected = np.zeros(4)
+    for on in product((0, 1), repeat=4):
+        mask = np.array(weights) @ on
+        likely = p ** sum(on) * (1 - p) ** (4 - sum(on))
+        expected += network.score(network.image() * mask[..., None], 2) * mask * likely / p
+    found, _ = explain(network, masks=20_000, grid=4, p=p, batch_size=500, centred=False)
+    np.testing.assert_allclose(found[0, 0], expected, atol=0.05)
+    assert np.ptp(expected) > 0.2
+
+
+def test_a_constant_network_is_no_evidence():
+    """Exactly: taken off is the mean of equal scores."""
+    np.testing.assert_array_equal(explain(Network((8, 6), gain=0.0), masks=37)[0], 0)
+
+
+def test_a_constant_added_to_the_scores_changes_nothing():
+    network = Network((8, 6))
+    before, _ = explain(network, masks=20)
+    network.logit_bias += 8
+    np.testing.assert_allclose(explain(network, masks=20)[0], before, atol=5e-6)
+
+
+def test_the_seed_is_the_masks():
+    first, again, other = (explain(Network((8, 6)), masks=20, seed=seed)[0] for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first, again)
+    assert np.abs(first - other).max() > 1e-3
+
+
+def test_the_size_of_batches_changes_nothing():
+    found = [explain(Network((8, 6)), masks=20, batch_size=size)[0] for size in (1, 7, 50)]
+    np.testing.assert_allclose(found[0], found[1], atol=1e-6)
+    np.testing.assert_allclose(found[0], found[2], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"masks": 0}, "masks is 0; expected a whole number, 1 or more"),
+        ({"masks": 1e3}, "masks is 1000.0; expected a whole number"),
+        ({"grid": 0}, "grid is 0; expected a whole number, 1 or more"),
+        ({"p": 0}, "p is 0; expected a number between 0 and 1"),
+        ({"p": 1.0}, "p is 1.0; expected a number between 0 and 1"),
+        ({"p": 1.5}, "p is 1.5; expected a number between 0 and 1"),
+        ({"seed": 0.5}, "seed is 0.5; expected a whole number, 0 or more"),
+    ],
+)
+def test_options_out_of_range_are_refused(options, message):
+    with pytest.raises(OptionError, match=message):
+        explain(Network((8, 6)), **options)

@@ -1,0 +1,134 @@
+"""Networks of keras.applications by name. The smallest stands for all: they are built in the same way."""
+
+import random
+
+import keras
+import numpy as np
+import pytest
+
+import seewhy
+from seewhy.errors import ModelError, WeightsError
+from seewhy.models.application_facts import Facts, FactsFile, look_up
+from seewhy.models.keras_applications import Application, applications, downloaded
+
+# Keras itself, saving on TensorFlow with NumPy 2.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword")
+
+
+@pytest.fixture(scope="module")
+def mobilenet():
+    return seewhy.load("mobilenet", weights=None)
+
+
+def test_every_builder_has_a_name_and_its_own_preprocessing():
+    found = applications()
+    builders = [name for name in dir(keras.applications) if name[0].isupper()]
+    assert sorted(found) == sorted(name.lower() for name in builders)
+    assert len(found) >= 38
+    assert found["resnet50v2"].preprocess is keras.applications.resnet_v2.preprocess_input
+    assert found["resnet50"].preprocess is keras.applications.resnet.preprocess_input
+
+
+def test_a_classifier_has_the_size_the_names_and_the_preprocessing(mobilenet, examples):
+    assert mobilenet.input_size == (224, 224)
+    assert mobilenet.class_names[282] == "tiger cat"
+    values = mobilenet.preprocess([np.full((9, 7, 3), 255, np.uint8)]).values
+    np.testing.assert_array_equal(values, np.ones((1, 224, 224, 3)))  # 0..255 becomes -1..1
+    explanation = seewhy.explain(mobilenet, examples / "cat.png", ["tabby"])
+    assert (explanation.layer, explanation.heatmaps.shape) == ("conv_pw_13_relu", (1, 7, 7))
+
+
+def test_random_weights_are_the_same_each_time_and_python_s_own_generator_goes_on(mobilenet):
+    random.seed(7)
+    expected = random.getrandbits(64)
+    random.seed(7)
+    again = seewhy.load("MobileNet", weights=None)
+    assert random.getrandbits(64) == expected
+    for one, other in zip(mobilenet.network.get_weights(), again.network.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert np.std(again.network.get_weights()[0]) > 0
+
+
+def test_weights_from_a_file(mobilenet, tmp_path):
+    keras.utils.set_random_seed(5)
+    changed = keras.applications.MobileNet(weights=None)
+    changed.save_weights(tmp_path / "my.weights.h5")
+    loaded = seewhy.load("mobilenet", weights=tmp_path / "my.weights.h5")
+    np.testing.assert_array_equal(loaded.network.get_weights()[0], changed.get_weights()[0])
+    assert not np.array_equal(loaded.network.get_weights()[0], mobilenet.network.get_weights()[0])
+
+
+def test_weights_of_another_architecture(tmp_path):
+    keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]).save_weights(tmp_path / "other.weights.h5")
+    with pytest.raises(
+        WeightsError, match=r"other\.weights\.h5 does not hold weights for mobilenet.*: .*Expected a file"
+    ):
+        seewhy.load("mobilenet", weights=tmp_path / "other.weights.h5")
+
+
+@pytest.mark.parametrize(
+    ("source", "weights", "message"),
+    [
+        ("mobilnet", None, r"Unknown model 'mobilnet'\. Did you mean 'mobilenet'"),
+        ("efficientnet-lite", None, "Did you mean 'efficientnet-lite0'"),
+        (
+            "mobilenet",
+            "nowhere.h5",
+            r"Unknown weights 'nowhere\.h5'; expected 'imagenet', None .* or the path of a file",
+        ),
+        ("mobilenet", 3, "Unknown weights 3"),
+    ],
+)
+def test_what_is_not_there(source, weights, message):
+    with pytest.raises(ModelError, match=message):
+        seewhy.load(source, weights=weights)
+
+
+def test_weights_are_not_loaded_into_native_networks(tmp_path):
+    (tmp_path / "w.h5").write_bytes(b"")
+    with pytest.raises(ModelError, match="weights from files are loaded into Keras networks only"):
+        seewhy.load("efficientnet-lite0-torch", weights=tmp_path / "w.h5")
+
+
+def test_a_download_that_fails_says_what_to_do_instead():
+    def builder(**_):
+        raise Exception("URL fetch failure on https://example.org/w.h5: no route.")  # as Keras does
+
+    with pytest.raises(
+        WeightsError, match=r"weights of x cannot be downloaded: URL fetch .*'efficientnet-lite0' needs no"
+    ):
+        Application("x", builder, lambda values: values).build(pretrained=True)
+
+    def broken(**_):
+        raise ValueError("not a download")
+
+    with pytest.raises(ValueError, match="not a download"):
+        Application("x", broken, lambda values: values).build(pretrained=True)
+
+
+def test_which_weights_are_here(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    assert downloaded(applications()) == set()
+    (tmp_path / "models").mkdir()
+    for name in (
+        "resnet50v2_weights_tf_dim_ordering_tf_kernels.h5",
+        "vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",
+        "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5",
+        "weights_mobilenet_v3_small_224_1.0_float.h5",
+        "efficientnetv2-b0.h5",
+        "nasnet_large.h5",
+        "my_own.h5",
+    ):
+        (tmp_path / "models" / name).write_bytes(b"")
+    assert downloaded(applications()) == {"resnet50v2", "mobilenetv3small", "efficientnetv2b0", "nasnetlarge"}
+
+
+def test_facts_are_asked_of_the_network_and_kept(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    facts = look_up(applications()["mobilenet"])
+    assert facts == Facts((224, 224), 4_253_864)
+    assert FactsFile().read() == {}
+    FactsFile().write({"mobilenet": facts})
+    assert FactsFile().read() == {"mobilenet": facts}
+    FactsFile().path.write_text("[1]")
+    assert FactsFile().read() == {}

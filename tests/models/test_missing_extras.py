@@ -1,0 +1,76 @@
+"""What is said where an optional part is not installed: each in a new Python that cannot import it."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+WITHOUT = """
+import sys
+
+class Without:
+    '''Finds what a finder does, but for some modules.'''
+    def __init__(self, finder):
+        self.finder = finder
+    def find_spec(self, name, path=None, target=None):
+        return None if name.split(".")[0] in MISSING else self.finder.find_spec(name, path, target)
+
+MISSING = set(sys.argv[1].split(","))
+sys.meta_path[:] = [Without(finder) for finder in sys.meta_path]
+import seewhy
+try:
+    seewhy.load(sys.argv[2])
+except seewhy.errors.MissingExtraError as error:
+    print(isinstance(error, ImportError), error)
+"""
+
+
+def said(missing, source, backend=None):
+    """Load a source in a Python that misses some modules, and return what it says."""
+    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
+    environment.pop("KERAS_BACKEND", None)
+    if backend:
+        environment["KERAS_BACKEND"] = backend
+    command = [sys.executable, "-c", WITHOUT, missing, source]
+    finished = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert finished.returncode == 0, finished.stderr
+    return finished.stdout.strip()
+
+
+CASES = [
+    ("tensorflow", None, "tensorflow", "tensorflow"),
+    ("jax", "jax", "jax", "jax"),
+    ("torch", "torch", "torch", "torch"),
+    ("keras", None, "keras", "tensorflow"),
+    ("keras,jax", "jax", "keras", "jax"),
+    ("keras", "torch", "keras", "tensorflow"),  # the extra "torch" is for native networks, and has no Keras
+]
+"""What is missing, Keras's backend, what is named, and the extra that brings it."""
+
+
+@pytest.mark.parametrize(("missing", "backend", "named", "extra"), CASES)
+def test_the_default_network_without_its_framework(missing, backend, named, extra):
+    assert said(missing, "efficientnet-lite0", backend) == (
+        f"True For efficientnet-lite0, {named} is not installed. Install it with: pip install 'seewhy[{extra}]'"
+    )
+
+
+@pytest.mark.parametrize(("missing", "backend", "named", "extra"), CASES[:4])
+def test_a_file_without_its_framework(tmp_path, missing, backend, named, extra):
+    (tmp_path / "x.keras").touch()
+    assert said(missing, str(tmp_path / "x.keras"), backend) == (
+        f"True For x.keras, {named} is not installed. Install it with: pip install 'seewhy[{extra}]'"
+    )
+
+
+@pytest.mark.parametrize(
+    ("missing", "source", "words", "extra"),
+    [
+        ("torch", "efficientnet-lite0-torch", "For efficientnet-lite0-torch, torch", "torch"),
+        ("timm", "timm:resnet50", "timm", "hubs"),
+        ("torchvision", "torchvision:resnet50", "torchvision", "hubs"),
+    ],
+)
+def test_native_networks_without_what_they_need(missing, source, words, extra):
+    assert said(missing, source) == f"True {words} is not installed. Install it with: pip install 'seewhy[{extra}]'"
