@@ -6,7 +6,7 @@
     + LayerError               an unknown or ambiguous layer, or one without space
       - NoGradientError        the score does not depend on the layer
     + TargetError              an unknown, ambiguous or impossible target
-    + MethodError              an unknown method
+    + MethodError              an unknown method, or one that the network is not made for
     + OptionError              an unknown colour map, figure or score; a number out of range
     + InputError               arrays of the wrong shape or type, or not finite
     + MissingExtraError        an optional part is not installed (also an ImportError)
@@ -56,7 +56,7 @@ class TargetError(UsageError):
 
 
 class MethodError(UsageError):
-    """The method is unknown."""
+    """The method is unknown, or says nothing about a network of this kind."""
 
 
 class OptionError(UsageError):

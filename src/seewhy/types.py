@@ -19,9 +19,9 @@ Namespace = Any
 
 Score = Literal["logit", "probability"]
 
-Backward = Literal["none", "plain", "guided"]
+Backward = Literal["none", "plain", "guided", "guided-where-relu"]
 """The way back from the scores: not gone at all; as the network is; or through ReLUs that let only what is positive
-pass (Springenberg et al., arXiv 1412.6806)."""
+pass (Springenberg et al., arXiv 1412.6806), in a network of no other activations, or past others as they are."""
 
 
 @dataclass(frozen=True)

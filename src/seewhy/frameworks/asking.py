@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-from seewhy.errors import ModelError
+from seewhy.errors import ModelError, TargetError
 from seewhy.frameworks.base import Head, Outputs
 from seewhy.frameworks.structures import map_tree, pick_output
 from seewhy.targets import Question
@@ -22,10 +22,22 @@ class Asked(NamedTuple):
     Attributes:
         tensors: Those of the network that are asked.
         read: Reads them; or, in their order, other values of theirs.
+        logits: What stands before the final activation of the one output that is asked; None where all are.
     """
 
     tensors: list[Tensor]
     read: Callable[[Sequence[Tensor]], Outputs]
+    logits: Tensor | None = None
+
+    @property
+    def one_logits(self) -> Tensor:
+        """The logits, for what is asked of one output alone, or TargetError."""
+        if self.logits is None:
+            raise TargetError(
+                "Guided backpropagation follows the way back from one output, and the target reads all that the "
+                "network returns. Name one with output=..., or use saliency, smoothgrad or integrated_gradients."
+            )
+        return self.logits
 
 
 def ask(whole: Any, question: Question, is_tensor: Callable[[Any], bool], see_through: SeeThrough, read: Read) -> Asked:
@@ -55,8 +67,10 @@ def ask(whole: Any, question: Question, is_tensor: Callable[[Any], bool], see_th
         raise ModelError(f"The network returned a {kind}; expected a tensor, or a list or dict of them.")
     head, logits = see_through(raw)
     if not question.target.reads_whole:
-        return Asked([raw, logits], lambda tensors: read(tensors[0], tensors[1], head, None))
-    return Asked([raw, logits, *every], lambda tensors: read(tensors[0], tensors[1], head, rebuilt(tensors[2:])))
+        return Asked([raw, logits], lambda tensors: read(tensors[0], tensors[1], head, None), logits)
+    return Asked(
+        [raw, logits, *every], lambda tensors: read(tensors[0], tensors[1], head, rebuilt(tensors[2:])), logits
+    )
 
 
 def _numbered(value: Any, every: list[Tensor], is_tensor: Callable[[Any], bool]) -> int | None:

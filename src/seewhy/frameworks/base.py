@@ -110,6 +110,7 @@ class Framework(ABC):
             backward: How the gradients are taken; "none" leaves them out.
 
         Raises:
+            MethodError: The gradients are to be "guided", and the network has activations other than ReLUs.
             LayerError: The layer is not called, or its output is not one tensor with space.
             NoGradientError: The scores do not depend on the layer.
             NetworkError: The network failed.

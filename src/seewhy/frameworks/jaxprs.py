@@ -21,8 +21,30 @@ from seewhy.types import Tensor
 Run = Callable[..., list[Tensor]]
 """Takes flat arrays, gives flat arrays."""
 
+Perform = Callable[[JaxprEqn, Sequence[Tensor]], Sequence[Tensor]]
+"""What an equation makes of its inputs."""
+
 INLINED = {"jit", "pjit", "closed_call", "core_call", "checkpoint", "remat", "remat2"}
 """Equations that only hold other equations: what they hold may as well stand in the open."""
+
+ACTIVATIONS = {
+    "celu": "CELU",
+    "elu": "ELU",
+    "gelu": "GELU",
+    "glu": "GLU",
+    "hard_sigmoid": "hard sigmoid",
+    "hard_silu": "hard SiLU (hard swish)",
+    "hard_tanh": "hard tanh",
+    "leaky_relu": "leaky ReLU",
+    "log_sigmoid": "log sigmoid",
+    "mish": "Mish",
+    "selu": "SELU",
+    "silu": "SiLU (swish)",
+    "soft_sign": "softsign",
+    "softplus": "softplus",
+    "squareplus": "squareplus",
+}
+"""The activations that JAX gives as jitted functions, by their names. They are held together, to be told later."""
 
 MARK = "name"
 """What JAX calls the equation that `mark` leaves."""
@@ -73,13 +95,14 @@ def run(closed: ClosedJaxpr, outputs: Sequence[Any]) -> Run:
     return _Part(closed.jaxpr.invars, closed.jaxpr.eqns, outputs, _constants(closed))
 
 
-def cut(closed: ClosedJaxpr, position: int, outputs: Sequence[Any]) -> Cut:
+def cut(closed: ClosedJaxpr, position: int, outputs: Sequence[Any], perform: Perform | None = None) -> Cut:
     """Cut a jaxpr behind the equation at `position`, for a head that gives `outputs`.
 
-    At `INPUTS` the trunk gives the last of the jaxpr's inputs, which is the network's.
+    At `INPUTS` the trunk gives the last of the jaxpr's inputs, which is the network's. `perform` runs the head's
+    equations where they are not to be run as they are.
     """
     before, later = list(closed.jaxpr.eqns[: position + 1]), closed.jaxpr.eqns[position + 1 :]
-    tapped = before[-1].outvars[0] if before else closed.jaxpr.invars[-1]
+    tapped = tapped_at(closed.jaxpr, position)
     made, after = {tapped}, []
     for equation in later:  # what only stands behind the layer, such as a branch beside it, is still the trunk's
         if made.isdisjoint(atom for atom in equation.invars if not isinstance(atom, Literal)):
@@ -91,7 +114,25 @@ def cut(closed: ClosedJaxpr, position: int, outputs: Sequence[Any]) -> Cut:
     # What passes by the layer: a skip connection, the weights of what follows.
     passing = list(dict.fromkeys(atom for atom in read if not isinstance(atom, Literal) and atom not in made))
     trunk = _Part(closed.jaxpr.invars, before, [tapped, *passing], _constants(closed))
-    return Cut(trunk, _Part([tapped, *passing], after, outputs, {}))
+    return Cut(trunk, _Part([tapped, *passing], after, outputs, {}, perform or perform_as_is))
+
+
+def tapped_at(jaxpr: Jaxpr, position: int) -> Var:
+    """Return the variable at which a jaxpr is cut."""
+    return jaxpr.invars[-1] if position == INPUTS else jaxpr.eqns[position].outvars[0]
+
+
+def perform_as_is(equation: JaxprEqn, arrays: Sequence[Tensor]) -> Sequence[Tensor]:
+    """Run an equation."""
+    primitive = equation.primitive
+    if primitive.name in INLINED and equation.params.get("name") not in ACTIVATIONS:
+        inner = held(equation)
+        return run(inner, inner.jaxpr.outvars)(*arrays)
+    # Functions that the equation holds, such as a derivative of its own, come apart from the rest in older JAX.
+    bound = primitive.get_bind_params(equation.params)
+    functions, parameters = bound if isinstance(bound, tuple) else ((), bound)
+    made = primitive.bind(*functions, *arrays, **parameters)
+    return made if primitive.multiple_results else [made]
 
 
 def held(equation: JaxprEqn) -> ClosedJaxpr:
@@ -122,6 +163,7 @@ class _Part:
     equations: Sequence[JaxprEqn]
     outputs: Sequence[Any]
     constants: dict[Var, Tensor]
+    perform: Perform = perform_as_is
 
     def __call__(self, *arrays: Tensor) -> list[Tensor]:
         values = {**self.constants, **dict(zip(self.inputs, arrays, strict=True))}
@@ -130,21 +172,9 @@ class _Part:
             return [atom.val if isinstance(atom, Literal) else values[atom] for atom in atoms]
 
         for equation in self.equations:
-            values.update(zip(equation.outvars, _perform(equation, read(equation.invars)), strict=True))
+            values.update(zip(equation.outvars, self.perform(equation, read(equation.invars)), strict=True))
         return read(self.outputs)
 
 
 def _constants(closed: ClosedJaxpr) -> dict[Var, Tensor]:
     return dict(zip(closed.jaxpr.constvars, closed.consts, strict=True))
-
-
-def _perform(equation: JaxprEqn, arrays: Sequence[Tensor]) -> Sequence[Tensor]:
-    primitive = equation.primitive
-    if primitive.name in INLINED:
-        inner = held(equation)
-        return run(inner, inner.jaxpr.outvars)(*arrays)
-    # Functions that the equation holds, such as a derivative of its own, come apart from the rest in older JAX.
-    bound = primitive.get_bind_params(equation.params)
-    functions, parameters = bound if isinstance(bound, tuple) else ((), bound)
-    made = primitive.bind(*functions, *arrays, **parameters)
-    return made if primitive.multiple_results else [made]

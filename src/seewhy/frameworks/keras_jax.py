@@ -7,6 +7,7 @@ prediction, and only what follows is differentiated, once for each target.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, NamedTuple, final
 
 import jax
@@ -17,10 +18,12 @@ from jax.extend.core import ClosedJaxpr
 from numpy.typing import NDArray
 
 from seewhy.errors import LayerError
+from seewhy.frameworks.activations import GUIDED
 from seewhy.frameworks.asking import Asked, ask
 from seewhy.frameworks.base import Branch, Head, Outputs
+from seewhy.frameworks.jax_guided import guided
 from seewhy.frameworks.jax_heads import see_through
-from seewhy.frameworks.jaxprs import INPUTS, cut, depends, mark, position_of, run, trace
+from seewhy.frameworks.jaxprs import INPUTS, Run, cut, depends, mark, position_of, run, trace
 from seewhy.frameworks.keras import Ear, KerasFramework, listening, plain, undisturbed
 from seewhy.frameworks.layers import INPUT, LayerCall, LayerChoice, check_tapped, no_gradient
 from seewhy.frameworks.steps import Steps
@@ -121,15 +124,19 @@ class KerasJax(KerasFramework):
 
     def _make_capture(self, traced: "_Traced", layer: LayerChoice, question: Question, backward: Backward) -> "_Step":
         call = self._input_call if layer.is_input else check_tapped(layer, traced.calls)
-        asked = traced.asked(question)
-        trunk, follow = cut(traced.jaxpr, traced.position(call), asked.tensors)
+        position, asked = traced.position(call), traced.asked(question)
+        trunk, follow = cut(traced.jaxpr, position, asked.tensors)
+        differentiated = follow
+        if backward in GUIDED:
+            rule = guided(traced.jaxpr, position, asked.one_logits, backward)
+            differentiated = cut(traced.jaxpr, position, asked.tensors, rule).head
         shape = _shape(asked)
         question.target.check_outputs(shape)
 
         def step(flat: list[Tensor], *arrays: Tensor) -> dict[str, Tensor]:
             tapped, *passing = trunk(*flat)
 
-            def totals(activations: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+            def totals(activations: Tensor, follow: Run = follow) -> tuple[Tensor, dict[str, Tensor]]:
                 outputs = asked.read(follow(activations, *passing))
                 answer = outputs.answer(question, arrays, self.xp)
                 scores = jnp.asarray(answer.scores, jnp.float32)
@@ -143,7 +150,7 @@ class KerasJax(KerasFramework):
             if not depends(lambda activations: totals(activations)[0], tapped):
                 raise no_gradient(call.path)
             facts: dict[str, Tensor]
-            values, pull_back, facts = jax.vjp(totals, tapped, has_aux=True)
+            values, pull_back, facts = jax.vjp(partial(totals, follow=differentiated), tapped, has_aux=True)
             (gradients,) = jax.vmap(pull_back)(jnp.eye(values.size, dtype=values.dtype))
             return captured | facts | {"gradients": self._targets_second(call, gradients.astype(jnp.float32))}
 

@@ -14,6 +14,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from seewhy.errors import LayerError, ModelError
+from seewhy.frameworks.activations import GUIDED
 from seewhy.frameworks.asking import Asked, ask
 from seewhy.frameworks.base import Branch, Head, Outputs
 from seewhy.frameworks.keras import Ear, KerasFramework, listening, plain, undisturbed
@@ -29,6 +30,7 @@ from seewhy.frameworks.structures import (
     shape_key,
 )
 from seewhy.frameworks.tensorflow_graphs import cut
+from seewhy.frameworks.tensorflow_guided import check_activations, guided_relus
 from seewhy.targets import Question, Top
 from seewhy.targets.target import Shape
 from seewhy.types import Backward, Capture, Tensor
@@ -138,9 +140,12 @@ class KerasTensorflow(KerasFramework):
             with tape, listening(self._layers, tap.hear):
                 if layer.is_input:
                     tap.take(self._input_call, batch)
-                raw = self._forward(batch)
+                with guided_relus(backward):
+                    raw = self._forward(batch)
                 tap.check()
                 asked = _ask(raw, question)
+                if backward in GUIDED:
+                    check_activations(tap.output, asked.one_logits, self._layers, backward)
                 outputs = asked.read(asked.tensors)
                 answer = outputs.answer(question, arrays, self.xp)
                 # The images of a batch do not meet, so the sum's gradient is each image's own.
@@ -154,7 +159,7 @@ class KerasTensorflow(KerasFramework):
                 "probabilities": outputs.probabilities,
             }
             if backward != "none":
-                gradients = tf.cast(_gradients(tape, totals, tap), tf.float32)
+                gradients = tf.cast(_gradients(tape, totals, tap, backward), tf.float32)
                 captured["gradients"] = self._targets_second(tap.call, gradients)
             return captured
 
@@ -291,14 +296,17 @@ def _logits(raw: Tensor) -> tuple[Head, Tensor]:
     return heads[operation.type], tf.reshape(operation.inputs[0], tf.shape(raw))
 
 
-def _gradients(tape: tf.GradientTape, totals: Tensor, tap: _Tap) -> Tensor:
+def _gradients(tape: tf.GradientTape, totals: Tensor, tap: _Tap, way: Backward) -> Tensor:
     """Differentiate every total (T,) by the tapped output, giving (T, N, ...).
 
     One pass backwards for each target, in a loop inside the graph, so that T is free and memory is that of one pass.
     """
 
     def backward(seed: Tensor) -> Tensor:
-        gradient = tape.gradient(totals, tap.output, output_gradients=seed)
+        if way in GUIDED:  # a tape does not ask the operations for the gradients they were given in place of their own
+            (gradient,) = tf.gradients(totals, tap.output, grad_ys=seed)
+        else:
+            gradient = tape.gradient(totals, tap.output, output_gradients=seed)
         if gradient is None:
             raise no_gradient(tap.path)
         return gradient

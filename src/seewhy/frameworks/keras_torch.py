@@ -78,6 +78,7 @@ class KerasTorch(KerasFramework):
             tap.check()
             with without_autocast():
                 asked = ask_outputs(raw, question, functions, self.xp)
+                tap.guide(asked)
                 outputs = asked.read(asked.tensors)
                 arrays = [keras.ops.convert_to_tensor(each) for each in question.target.arrays(image_count(inputs))]
                 answer = outputs.answer(question, arrays, self.xp)

@@ -117,6 +117,7 @@ class Torch(Framework):
             tap.check()
             with without_autocast():
                 asked = ask_outputs(raw, question, functions, self.xp)
+                tap.guide(asked)
                 outputs = asked.read(asked.tensors)
                 beside = tap.output if outputs.logits is None else outputs.logits
                 arrays = arrays_beside(beside, question, image_count(inputs))

@@ -9,10 +9,12 @@ from typing import Any
 import torch
 
 from seewhy.errors import LayerError
+from seewhy.frameworks.activations import GUIDED
 from seewhy.frameworks.asking import Asked, ask
 from seewhy.frameworks.base import Head, Outputs
 from seewhy.frameworks.layers import INPUT, LayerCall, no_gradient
 from seewhy.frameworks.torch_functions import TorchFunctions
+from seewhy.frameworks.torch_guided import guide
 from seewhy.targets import Question
 from seewhy.types import Backward, Namespace, Tensor
 
@@ -41,9 +43,12 @@ class Tap:
         self._left = call.number
         self._functions = functions
         self._backward_kind = backward
+        self._makers: dict[Any, str] = {}  # what was recorded of a layer's output, and the layer
 
     def heard_of(self, layers: dict[str, Any]) -> dict[str, Any]:
-        """Return the one of all layers whose calls have to be heard; none for the input."""
+        """Return those of all layers whose calls have to be heard: the one that is tapped; none for the input."""
+        if self._backward_kind in GUIDED:  # to name the layer of an activation
+            return layers
         return {} if self.path == INPUT else {self.path: layers[self.path]}
 
     def enter(self, batch: Any) -> Any:
@@ -52,8 +57,10 @@ class Tap:
 
     def hear(self, path: str, layer: Any, output: Any, *_: Any) -> Any:
         """Cut the network at the call that is meant, and have everything after it recorded."""
-        self._left -= 1
-        if self._left:
+        if path != self.path and isinstance(output, torch.Tensor):
+            self._makers.setdefault(output.grad_fn, path)
+        self._left -= path == self.path
+        if self._left or path != self.path:
             return output
         # Two copies: one the network cannot reach, for it may hold the layer's output in other places and write over
         # it; and one to go on in the output's place, on which even the next layer may work in place.
@@ -72,6 +79,11 @@ class Tap:
                 f"The layer {self.path!r} was called in an earlier run and is not now: which layers the network calls "
                 "depends on its input. Give a layer that is always called."
             )
+
+    def guide(self, asked: Asked) -> None:
+        """Have the ReLUs between the tapped output and the logits let back only what is positive, if that is asked."""
+        if self._backward_kind in GUIDED and asked.one_logits.requires_grad:
+            guide(asked.one_logits, self.output, self._makers, self._backward_kind)
 
     def gradients(self, totals: Tensor) -> Tensor | None:
         """Differentiate every total (T,) by the tapped output, giving (T, N, ...) in the layer's own layout.

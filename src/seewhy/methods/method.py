@@ -51,6 +51,7 @@ class Method:
         at: Where the network is tapped.
         backward: How the gradients are taken.
         reruns: Whether the function runs the network again.
+        choose_backward: Chooses how the gradients are taken, where that is an option; its options are the method's too.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Method:
     at: Place = "layer"
     backward: Backward = "plain"
     reruns: bool = False
+    choose_backward: Callable[..., Backward] | None = None
 
     @property
     def family(self) -> str:

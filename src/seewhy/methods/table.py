@@ -11,13 +11,18 @@ from seewhy.methods.eigencam import eigencam, eigengradcam
 from seewhy.methods.elementwise import elementwise
 from seewhy.methods.gradcam import gradcam
 from seewhy.methods.gradcampp import gradcampp
+from seewhy.methods.gradient_x_input import gradient_x_input
+from seewhy.methods.guided_backprop import guided_backprop, guided_gradcam, guided_way
 from seewhy.methods.hirescam import hirescam
+from seewhy.methods.integrated_gradients import integrated_gradients
 from seewhy.methods.kpcacam import kpcacam
 from seewhy.methods.layercam import layercam
 from seewhy.methods.method import Method, options
 from seewhy.methods.occlusion import occlusion
 from seewhy.methods.rise import rise
+from seewhy.methods.saliency import saliency
 from seewhy.methods.scorecam import iscam, scorecam, sscam
+from seewhy.methods.smoothgrad import smoothgrad
 from seewhy.methods.smoothgradcampp import smoothgradcampp
 from seewhy.methods.xgradcam import xgradcam
 
@@ -178,6 +183,69 @@ METHODS = {
             backward="none",
             reruns=True,
         ),
+        Method(
+            name="saliency",
+            title="Saliency",
+            paper="1312.6034",
+            summary="how much the score hangs on each pixel; without sign",
+            cost="T backwards",
+            function=saliency,
+            at="input",
+        ),
+        Method(
+            name="gradient_x_input",
+            title="Gradient x input",
+            paper="1605.01713",
+            summary="each pixel times its own gradient",
+            cost="T backwards",
+            function=gradient_x_input,
+            at="input",
+        ),
+        Method(
+            name="integrated_gradients",
+            title="Integrated gradients",
+            paper="1703.01365",
+            summary="gradients on the way from a baseline; adds up to the score's difference from there",
+            cost="steps forward, steps T backwards",
+            function=integrated_gradients,
+            at="input",
+            backward="none",
+            reruns=True,
+        ),
+        Method(
+            name="smoothgrad",
+            title="SmoothGrad",
+            paper="1706.03825",
+            summary="saliency of the mean gradient over noisy copies",
+            cost="samples forward, samples T backwards",
+            function=smoothgrad,
+            at="input",
+            backward="none",
+            reruns=True,
+        ),
+        Method(
+            name="guided_backprop",
+            title="Guided backpropagation",
+            paper="1412.6806",
+            summary="the gradient through ReLUs that let back only what is positive; hardly tells classes apart",
+            cost="T backwards",
+            function=guided_backprop,
+            at="input",
+            backward="guided",
+            choose_backward=guided_way,
+        ),
+        Method(
+            name="guided_gradcam",
+            title="Guided Grad-CAM",
+            paper="1610.02391",
+            summary="guided backpropagation where Grad-CAM sees the target",
+            cost="1 forward, T backwards, T head backwards",
+            function=guided_gradcam,
+            at="input",
+            backward="guided",
+            reruns=True,
+            choose_backward=guided_way,
+        ),
     )
 }
 
@@ -202,9 +270,18 @@ def get(method: str | Method, **given: Any) -> Method:
         raise MethodError(f"Unknown method {method!r}.{near} Known: {', '.join(METHODS)}.")
     if not given:
         return found
-    known = options(found.function)
+    known = [options(function) for function in (found.function, found.choose_backward) if function is not None]
     for name in given:
-        if name not in known:
-            listed = ", ".join(f"{each}={default!r}" for each, default in known.items()) or "none"
+        if not any(name in each for each in known):
+            listed = ", ".join(f"{name}={default!r}" for each in known for name, default in each.items()) or "none"
             raise OptionError(f"The method {found.name!r} has no option {name!r}. Its options: {listed}.")
-    return replace(found, function=partial(found.function, **given))
+    chosen = replace(found, function=partial(found.function, **_of(given, known[0])))
+    if chosen.choose_backward is None:
+        return chosen
+    choose = partial(chosen.choose_backward, **_of(given, known[1]))
+    return replace(chosen, choose_backward=choose, backward=choose())
+
+
+def _of(given: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
+    """Return those options that one function knows."""
+    return {name: value for name, value in given.items() if name in known}
