@@ -69,6 +69,41 @@ def test_one_input_in_a_list_takes_a_bare_array():
         np.testing.assert_allclose(heatmaps.values, PAPER_GRADCAM[None], atol=1e-6)
 
 
+class Subclassed(keras.Model):
+    """The paper network of the sum of what it is given; Keras does not know what a subclassed network takes."""
+
+    def __init__(self):
+        super().__init__()
+        self.whole = paper_sequential()
+
+    def call(self, inputs):
+        return self.whole(sum(inputs) if isinstance(inputs, (list, tuple)) else inputs)
+
+
+def subclassed(inputs):
+    network = Subclassed()
+    network(inputs)
+    return network
+
+
+@pytest.mark.parametrize("structure", [list, tuple])
+@pytest.mark.parametrize("as_array", [np.asarray, ops.convert_to_tensor])
+def test_a_list_of_arrays_is_several_inputs_of_a_subclassed_network(structure, as_array):
+    images = np.concatenate([PAPER_INPUT, 3 * PAPER_INPUT, -PAPER_INPUT])
+    explainer = seewhy.Explainer(subclassed([images, images]), layer="conv")
+    heatmaps = explainer.heatmaps(structure(map(as_array, [images, 0.5 * images])), [0, 1])
+    expected = seewhy.Explainer(paper_sequential(), layer="conv").heatmaps(1.5 * images, [0, 1])
+    np.testing.assert_allclose(heatmaps.values, expected.values, atol=1e-5)
+    with pytest.raises(InputError, match=r"different numbers of images: \[1, 3\]"):
+        explainer.heatmaps([images, PAPER_INPUT])
+
+
+@pytest.mark.parametrize("build", [lambda: subclassed(PAPER_INPUT), paper_sequential])
+def test_nested_lists_of_numbers_are_one_array(build):
+    heatmaps = seewhy.Explainer(build(), layer="conv").heatmaps(PAPER_INPUT.tolist(), [0, 1])
+    np.testing.assert_allclose(heatmaps.values, PAPER_GRADCAM[None], atol=1e-6)
+
+
 def test_outputs_with_space_take_functions_and_no_classes():
     image = keras.Input((4, 4, 1))
     network = keras.Model(

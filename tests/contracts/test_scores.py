@@ -52,6 +52,21 @@ def test_the_paper_network_however_it_ends(ending):
     np.testing.assert_array_equal(captured.indices, [[0, 1]])
 
 
+@pytest.mark.parametrize("axis", [-1, 1])
+def test_a_softmax_over_another_axis_than_the_classes_is_not_seen_through(axis):
+    """Two softmaxes of two values each, side by side, are no softmax of four classes: there are no logits for them."""
+
+    def ending(logits):
+        two = layers.Reshape((2, 2))(layers.Concatenate()([logits, 2 * logits]))  # in rows, or in columns
+        return layers.Reshape((4,))(layers.Softmax(axis)(two))
+
+    captured = capture(paper(ending), layer="conv")
+    rows = np.stack([PAPER_LOGITS, 2 * PAPER_LOGITS])
+    expected = softmax(rows) if axis == -1 else softmax(rows.T).T
+    np.testing.assert_allclose(captured.outputs, expected.reshape(1, 4), rtol=1e-4)
+    np.testing.assert_allclose(captured.scores, expected.reshape(1, 4)[:, :2], rtol=1e-4)
+
+
 def test_probabilities_on_request():
     """The softmax's own derivative, by hand: dp_0/dA = p_0 (1 - p_0) (dy_0/dA - dy_1/dA)."""
     captured = capture(paper_sequential(), score="probability")

@@ -118,6 +118,9 @@ def test_a_softmax_at_a_temperature_is_seen_through_to_what_it_is_taken_of():
 NO_HEADS = {
     "a share that is no exponential's": lambda x: jnp.abs(x) / jnp.sum(jnp.abs(x), axis=-1, keepdims=True),
     "over the sum of others' exponentials": lambda x: jnp.exp(x) / jnp.sum(jnp.exp(2 * x), axis=-1, keepdims=True),
+    "a softmax over other axes than the classes'": lambda x: jax.nn.softmax(x.reshape(3, 2, 1)).reshape(3, 2),
+    "two softmaxes, side by side": lambda x: jax.nn.softmax(x.repeat(2, axis=1).reshape(3, 2, 2)).reshape(3, 4),
+    "their logarithms": lambda x: jax.nn.log_softmax(x.repeat(2, axis=1).reshape(3, 2, 2)).reshape(3, 4),
     "a softmax over the images": lambda x: jax.nn.softmax(x, axis=0),
     "less another logarithm": lambda x: x - jnp.log(jnp.sum(jnp.exp(2 * x), axis=-1, keepdims=True)),
     "a sigmoid, doubled": lambda x: 2 * jax.nn.sigmoid(x),

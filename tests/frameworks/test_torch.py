@@ -23,6 +23,7 @@ from torch.nn import functional
 import seewhy
 from seewhy.errors import InputError, LayerError, ModelError, NetworkError, NoGradientError, TargetError
 from seewhy.frameworks import detect
+from seewhy.frameworks.torch_functions import TorchFunctions
 from seewhy.targets import Class, Question, resolve
 
 BOTH = Class((0, 1))
@@ -94,6 +95,43 @@ def test_the_paper_network_however_it_ends(ending):
     np.testing.assert_allclose(captured.scores, PAPER_LOGITS[None])
     np.testing.assert_allclose(captured.probabilities, softmax(PAPER_LOGITS)[None], rtol=1e-5)
     np.testing.assert_array_equal(captured.indices, [[0, 1]])
+
+
+OTHER_AXES = {
+    "over the images": lambda x: x.softmax(0),
+    "over the images, not told": lambda x: functional.softmax(x[..., None], _stacklevel=1).flatten(1),
+    "in rows": lambda x: x.repeat(1, 2).reshape(-1, 2, 2).softmax(-1).flatten(1),
+    "in columns": lambda x: x.repeat(1, 2).reshape(-1, 2, 2).softmax(dim=1).flatten(1),
+    "logarithms": lambda x: torch.log_softmax(input=x.repeat(1, 2).reshape(-1, 2, 2), dim=2).flatten(1),
+}
+
+
+@pytest.mark.filterwarnings("ignore:Implicit dimension choice")
+@pytest.mark.parametrize("ending", OTHER_AXES)
+def test_a_softmax_over_another_axis_than_the_classes_is_not_seen_through(ending):
+    functions, logits = TorchFunctions(), torch.tensor([[1.0, 3.0], [2.0, 5.0]])
+    with functions:
+        outputs = OTHER_AXES[ending](logits)
+    head, seen = functions.see_through(outputs)
+    assert head == "linear"
+    assert seen is outputs
+
+
+@pytest.mark.parametrize(
+    "ending",
+    [
+        lambda x: x[..., None, None].softmax(1).flatten(1),
+        lambda x: nn.Softmax2d()(x[..., None, None]).squeeze(-1).flatten(1),
+        lambda x: torch.softmax(x[:, None], -1).squeeze(1),
+    ],
+)
+def test_a_softmax_over_the_classes_is_seen_through_where_axes_of_one_follow(ending):
+    functions, logits = TorchFunctions(), torch.tensor([[1.0, 3.0], [2.0, 5.0]])
+    with functions:
+        outputs = ending(logits)
+    head, seen = functions.see_through(outputs)
+    assert head == "softmax"
+    torch.testing.assert_close(seen, logits)
 
 
 def test_both_methods_and_the_predictions():

@@ -44,7 +44,7 @@ CASES = [
     ("torch", "torch", "torch", "torch"),
     ("keras", None, "keras", "tensorflow"),
     ("keras,jax", "jax", "keras", "jax"),
-    ("keras", "torch", "keras", "tensorflow"),  # the extra "torch" is for native networks, and has no Keras
+    ("keras", "torch", "keras", "keras-torch"),  # the extra "torch" is for native networks, and has no Keras
 ]
 """What is missing, Keras's backend, what is named, and the extra that brings it."""
 

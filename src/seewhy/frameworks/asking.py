@@ -66,11 +66,12 @@ def ask(whole: Any, question: Question, is_tensor: Callable[[Any], bool], see_th
         kind = raw if isinstance(raw, str) else type(raw).__name__
         raise ModelError(f"The network returned a {kind}; expected a tensor, or a list or dict of them.")
     head, logits = see_through(raw)
-    if not question.target.reads_whole:
-        return Asked([raw, logits], lambda tensors: read(tensors[0], tensors[1], head, None), logits)
-    return Asked(
-        [raw, logits, *every], lambda tensors: read(tensors[0], tensors[1], head, rebuilt(tensors[2:])), logits
-    )
+    more = every if question.target.reads_whole else []
+
+    def read_with_rest(tensors: Sequence[Tensor]) -> Outputs:
+        return read(tensors[0], tensors[1], head, rebuilt(tensors[2:]) if more else None)
+
+    return Asked([raw, logits, *more], read_with_rest, logits)
 
 
 def _numbered(value: Any, every: list[Tensor], is_tensor: Callable[[Any], bool]) -> int | None:

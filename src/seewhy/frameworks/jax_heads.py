@@ -29,13 +29,15 @@ def see_through(jaxpr: Jaxpr, output: Any) -> Found:
 
     The logits have the output's size, in the same order; their shape and type may be others.
     """
-    return _Reader(jaxpr).head_of(output) or ("linear", output)
+    shape = output.aval.shape
+    return _Reader(jaxpr, shape[1] if len(shape) == 2 else None).head_of(output) or ("linear", output)
 
 
 class _Reader:
-    """Reads a jaxpr backwards."""
+    """Reads a jaxpr backwards; `classes` is None for outputs that are not (N, C)."""
 
-    def __init__(self, jaxpr: Jaxpr) -> None:
+    def __init__(self, jaxpr: Jaxpr, classes: int | None) -> None:
+        self._classes = classes
         self._makers = {variable: equation for equation in jaxpr.eqns for variable in equation.outvars}
 
     def head_of(self, output: Any) -> Found | None:
@@ -49,7 +51,7 @@ class _Reader:
             return self.softmax(*last.invars)
         if last.primitive.name == "sub":
             return self.log_softmax(*last.invars)
-        return _inside(last, output) if last.primitive.name in CUSTOM else None
+        return self.inside(last, output) if last.primitive.name in CUSTOM else None
 
     def softmax(self, numerator: Any, denominator: Any) -> Found | None:
         """Read `exp(x) / sum(exp(x))`."""
@@ -66,9 +68,12 @@ class _Reader:
         return "softmax", self.unshifted(shifted)
 
     def is_sum_of(self, total: Any, exponent: Any) -> bool:
-        """Whether this is the sum of exp(exponent) over its last axis."""
+        """Whether this is the sum of exp(exponent) over its last axis, and that is the classes'."""
         added = self.maker(self.behind(total, repeated=True))
-        if not _is(added, "reduce_sum") or tuple(added.params["axes"]) != (len(added.invars[0].aval.shape) - 1,):
+        if not _is(added, "reduce_sum"):
+            return False
+        shape = added.invars[0].aval.shape
+        if tuple(added.params["axes"]) != (len(shape) - 1,) or self._classes not in (None, shape[-1]):
             return False
         exponential = self.maker(self.behind(added.invars[0]))
         return _is(exponential, "exp") and exponential.invars[0] is exponent
@@ -84,6 +89,14 @@ class _Reader:
             highest = self.maker(next(atom for atom in highest.invars if not isinstance(atom, Literal)))
         is_shifted = _is(highest, "reduce_max") and self.same(highest.invars[0], values)
         return values if is_shifted else exponent
+
+    def inside(self, equation: JaxprEqn, output: Any) -> Found | None:
+        """Look into an equation that holds others, for a head that reads one of its inputs as it is."""
+        jaxpr = held(equation).jaxpr
+        found = _Reader(jaxpr, self._classes).head_of(jaxpr.outvars[list(equation.outvars).index(output)])
+        if found is None or found[1] not in jaxpr.invars:
+            return None
+        return found[0], equation.invars[list(jaxpr.invars).index(found[1])]
 
     def same(self, one: Any, other: Any) -> bool:
         return self.behind(one) is self.behind(other)
@@ -108,12 +121,3 @@ def _keeps_order(equation: JaxprEqn, repeated: bool) -> bool:
 
 def _is(equation: JaxprEqn | None, name: str) -> bool:
     return equation is not None and equation.primitive.name == name
-
-
-def _inside(equation: JaxprEqn, output: Any) -> Found | None:
-    """Look into an equation that holds others, for a head that reads one of its inputs as it is."""
-    jaxpr = held(equation).jaxpr
-    found = _Reader(jaxpr).head_of(jaxpr.outvars[list(equation.outvars).index(output)])
-    if found is None or found[1] not in jaxpr.invars:
-        return None
-    return found[0], equation.invars[list(jaxpr.invars).index(found[1])]

@@ -79,11 +79,14 @@ def check_arrays(inputs: Any, expected: Any) -> Inputs:
 
     Args:
         inputs: An array, or a list or dict of them.
-        expected: The shape the network was built for, or a list or dict of shapes; None where it is not known.
+        expected: The shape the network was built for, or a list or dict of shapes; None where it is not known. Then
+            a list of arrays is for several inputs, and a list of numbers is one array.
 
     Raises:
         InputError: They do not fit, or are not finite numbers.
     """
+    if expected is None and _are_arrays(inputs):
+        expected = [None for _ in inputs]
     if isinstance(expected, (list, dict)) and len(expected) == 1 and not isinstance(inputs, (list, tuple, dict)):
         inputs = map_leaves(lambda _: inputs, expected)  # one array for a network of one input in a list
     if isinstance(inputs, dict):
@@ -141,6 +144,11 @@ def _check_array(inputs: Any, expected: tuple[int | None, ...] | None) -> FloatA
     if not finite.all():
         raise InputError(f"The input holds NaN or infinite values, in image {int(np.argmin(finite))} of the batch.")
     return values
+
+
+def _are_arrays(inputs: Any) -> bool:
+    """Whether this is a list or tuple of arrays or tensors, of any framework."""
+    return isinstance(inputs, (list, tuple)) and len(inputs) > 0 and all(getattr(each, "ndim", 0) for each in inputs)
 
 
 def _kind(inputs: Any, values: Any) -> str:

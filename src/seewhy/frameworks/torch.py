@@ -3,7 +3,8 @@
 The network runs once, at rest. A forward hook on the layer, in this thread only, cuts the network there: what comes
 before is not recorded, what comes after is, and is differentiated once for each target.
 
-PyTorch lays images and maps out as (N, K, *space). What leaves this file is (N, *space, K), as everywhere else.
+Images go in as (N, K, *space), and most modules lay their maps out so, but not all: `torch_layouts` tells. What leaves
+this file is (N, *space, K), as everywhere else.
 """
 
 import sys
@@ -12,6 +13,7 @@ import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from itertools import chain
 from typing import Any, final
 
@@ -28,12 +30,14 @@ from seewhy.frameworks.structures import (
     check_arrays,
     image_count,
     is_our_own,
+    leaves,
     map_leaves,
     map_tree,
     network_failed,
     shape_key,
 )
 from seewhy.frameworks.torch_functions import TorchFunctions
+from seewhy.frameworks.torch_layouts import TorchLayouts
 from seewhy.frameworks.torch_tap import (
     FAILURES,
     Tap,
@@ -55,6 +59,8 @@ Hear = Callable[[str, Any, Any], Any]
 POOLING = tuple(kind for name, kind in vars(torch.nn).items() if "Pool" in name and isinstance(kind, type))
 
 CONVOLUTIONS = (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)
+
+THE_INPUT = replace(INPUT_CALL, channels_first=True)
 
 WRAPPERS = (torch.nn.DataParallel, torch.nn.parallel.DistributedDataParallel)
 """Modules that only run another, their `module`."""
@@ -87,9 +93,7 @@ class Torch(Framework):
 
         A list or tuple of arrays is handed to the network as positional arguments, a dict as keyword arguments.
         """
-        inputs = map_leaves(off_device, inputs)
-        several = isinstance(inputs, (list, tuple)) and all(isinstance(each, np.ndarray) for each in inputs)
-        return check_arrays(inputs, [None for _ in inputs] if several else None)
+        return check_arrays(map_leaves(off_device, inputs), None)
 
     def to_numpy(self, tensor: Tensor) -> NDArray[Any]:
         array: NDArray[Any] = off_device(tensor)
@@ -109,7 +113,7 @@ class Torch(Framework):
 
     def capture(self, inputs: Inputs, layer: LayerChoice, question: Question, backward: Backward = "plain") -> Capture:
         functions = TorchFunctions(is_recording=False)
-        call = INPUT_CALL if layer.is_input else check_tapped(layer, self.calls(inputs))
+        call = THE_INPUT if layer.is_input else check_tapped(layer, self.calls(inputs))
         tap = Tap(call, functions, backward)
         with at_rest(self._network), torch.enable_grad():
             with hearing(tap.heard_of(self._layers), tap.hear):
@@ -125,8 +129,8 @@ class Torch(Framework):
                 # The images of a batch do not meet, so the sum's gradient is each image's own.
                 gradients = tap.gradients(answer.scores.float().sum(dim=0))
         return Capture(
-            activations=tap.output.detach().float().movedim(1, -1),
-            gradients=None if gradients is None else gradients.float().swapaxes(0, 1).movedim(2, -1),
+            activations=_channels_last(call, tap.output.detach().float()),
+            gradients=None if gradients is None else _targets_second(call, gradients.float()),
             scores=answer.scores.detach().float(),
             indices=answer.indices.to(torch.int32),
             outputs=map_tree(detached, outputs.raw),
@@ -137,12 +141,12 @@ class Torch(Framework):
 
     def branch(self, inputs: Inputs, layer: LayerChoice, question: Question) -> Branch:
         functions, tape, question = TorchFunctions(), Tape(), question.of_image(0)
-        call = INPUT_CALL if layer.is_input else check_tapped(layer, self.calls(inputs))
+        call = THE_INPUT if layer.is_input else check_tapped(layer, self.calls(inputs))
         tap = TapeTap(call, functions, tape)
         with at_rest(self._network), torch.no_grad(), tape.running(), hearing(tap.heard_of(self._layers), tap.hear):
             asked = ask_outputs(self._forward(inputs, functions, tap), question, functions, self.xp)
         scores = tape.branch(tap, asked, question, self.xp)
-        return lambda variations: scores(np.moveaxis(variations, -1, 1))
+        return lambda variations: scores(_as_module(call, variations))
 
     def is_unscaled(self, inputs: Inputs) -> bool:
         """Run the network, and see what its first convolution is given."""
@@ -161,12 +165,13 @@ class Torch(Framework):
             return method(capture)
 
     def _hear_calls(self, inputs: Inputs) -> tuple[LayerCall, ...]:
-        ear = _Ear()
-        with at_rest(self._network), torch.no_grad(), hearing(self._layers, ear.hear):
-            self._forward(inputs, TorchFunctions())
+        layouts = TorchLayouts()
+        ear = _Ear(layouts)
+        with at_rest(self._network), torch.no_grad(), layouts, hearing(self._layers, ear.hear):
+            self._forward(inputs, TorchFunctions(), ear)
         return tuple(ear.calls)
 
-    def _forward(self, inputs: Inputs, functions: TorchFunctions, tap: Tap | None = None) -> Any:
+    def _forward(self, inputs: Inputs, functions: TorchFunctions, tap: "Tap | _Ear | None" = None) -> Any:
         batch = map_leaves(self._to_tensor, inputs)
         try:
             with functions:
@@ -193,17 +198,25 @@ class Torch(Framework):
 
 
 class _Ear:
-    """Notes every call of every module."""
+    """Notes every call of every module; `layouts` knows where the channels of what they give are."""
 
-    def __init__(self) -> None:
+    def __init__(self, layouts: TorchLayouts) -> None:
         self.calls: list[LayerCall] = []
+        self._layouts = layouts
         self._numbers: Counter[str] = Counter()
         self._givers: dict[Any, tuple[Any, LayerCall]] = {}
+
+    def enter(self, batch: Any) -> Any:
+        """Note how the network's inputs are laid out, and let them go in as they are."""
+        for each in leaves(batch):
+            self._layouts.note(each, channels_first=True)
+        return batch
 
     def hear(self, path: str, layer: Any, output: Any) -> Any:
         """Note a call, and let its output go on as it is."""
         self._numbers[path] += 1
-        shape = _shape(output)
+        channels_first = _has_space(output) and self._is_channels_first(output)
+        shape = _shape(output, channels_first)
         call = LayerCall(
             path=path,
             kind=type(layer).__name__,
@@ -211,11 +224,24 @@ class _Ear:
             is_pooling=isinstance(layer, POOLING),
             is_handed_on=shape is not None and self._is_handed_on(path, layer, output),
             number=self._numbers[path],
+            channels_first=channels_first,
         )
         if shape is not None:  # weakly: a network's outputs together may be more than memory holds
             self._givers[_place(output)] = (weakref.ref(output), call)
         self.calls.append(call)
         return output
+
+    def _is_channels_first(self, output: Tensor) -> bool:
+        """Whether an output is (N, K, *space).
+
+        Where that is not known, as of what a compiled function gave, it is as it was of the last call: for a block,
+        the last inside of it.
+        """
+        known = self._layouts.is_channels_first(output)
+        if known is None:
+            known = next((call.channels_first for call in reversed(self.calls) if _is_map(call)), True)
+            self._layouts.note(output, channels_first=known)
+        return known
 
     def _is_handed_on(self, path: str, layer: Any, output: Tensor) -> bool:
         """Whether the values are another module's, where they were: dropout at rest, a Sequential round its last.
@@ -280,11 +306,36 @@ def modules_by_path(network: torch.nn.Module) -> dict[str, Any]:
     return found
 
 
-def _shape(output: Any) -> tuple[int | None, ...] | None:
+def _channels_last(call: LayerCall, tensor: Tensor) -> Tensor:
+    """Return a call's output as (N, *space, K), however the module lays it out."""
+    return tensor.movedim(1, -1) if call.channels_first else tensor
+
+
+def _as_module(call: LayerCall, variations: NDArray[Any]) -> NDArray[Any]:
+    """Return variations (M, *space, K) as the module itself lays out its output."""
+    return np.moveaxis(variations, -1, 1) if call.channels_first else variations
+
+
+def _targets_second(call: LayerCall, gradients: Tensor) -> Tensor:
+    """Return gradients (T, N, ...), laid out as the call's output, as (N, T, *space, K)."""
+    gradients = gradients.swapaxes(0, 1)
+    return gradients.movedim(2, -1) if call.channels_first else gradients
+
+
+def _has_space(output: Any) -> bool:
+    """Whether this is one tensor with an axis besides the batch and the channels."""
+    return isinstance(output, torch.Tensor) and output.ndim > 2
+
+
+def _is_map(call: LayerCall) -> bool:
+    return call.shape is not None and len(call.shape) > 1
+
+
+def _shape(output: Any, channels_first: bool) -> tuple[int | None, ...] | None:
     """Return (*space, K) of an output that is one tensor of real numbers; else None."""
     if not isinstance(output, torch.Tensor) or not output.is_floating_point() or output.layout != torch.strided:
         return None
-    return (*output.shape[2:], *output.shape[1:2])
+    return (*output.shape[2:], output.shape[1]) if channels_first else tuple(output.shape[1:])
 
 
 def _place(tensor: Tensor) -> Any:

@@ -1,5 +1,6 @@
 """The torch functions that a network calls: whether they record gradients, and which was the final activation."""
 
+import math
 from collections.abc import Callable, Iterable
 from typing import Any, final
 
@@ -59,7 +60,10 @@ class TorchFunctions(TorchFunctionMode):
 
     def see_through(self, raw: Tensor) -> tuple[Head, Tensor]:
         """Return the network's final activation, and the logits behind its outputs in the outputs' shape."""
-        head, logits = self._logits.get(raw, ("linear", raw))
+        head, logits, classes = self._logits.get(raw, ("linear", raw, None))
+        # A softmax over another axis than the classes' has no logits for the classes.
+        if head == "softmax" and raw.ndim == 2 and classes != raw.shape[1]:
+            return "linear", raw
         return head, logits.reshape(raw.shape)
 
     def _noted(self, name: str, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -70,7 +74,16 @@ class TorchFunctions(TorchFunctionMode):
             given = given.clone()  # in place: what is there now is about to be written over
         result = func(*args, **kwargs)
         if name in HEADS:
-            self._logits[result] = (HEADS[name], given)
+            self._logits[result] = (HEADS[name], given, _classes(given, args, kwargs) if "softmax" in name else None)
         elif isinstance(given, torch.Tensor) and given is not result and given in self._logits:
             self._logits[result] = self._logits[given]
         return result
+
+
+def _classes(given: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]) -> int | None:
+    """Return how many values each softmax is over; None where they are not side by side, in the order of values."""
+    axis = args[1] if len(args) > 1 else kwargs.get("dim", kwargs.get("axis"))
+    if axis is None:
+        axis = 0 if given.ndim in (0, 1, 3) else 1  # what PyTorch takes where it is not told
+    here = given.shape[axis:]
+    return here[0] if here and math.prod(here[1:]) == 1 else None

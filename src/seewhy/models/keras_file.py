@@ -22,6 +22,9 @@ from seewhy.errors import MissingExtraError, ModelError, WeightsError
 BACKENDS = ("tensorflow", "jax", "torch")
 """What Keras can run on, each also the name of the extra that brings it."""
 
+KERAS_EXTRAS = {"jax": "jax", "torch": "keras-torch"}
+"""The extra that brings Keras with a backend; "torch" is for native networks, and has no Keras."""
+
 SUFFIXES = (".keras", ".h5", ".hdf5")
 HDF5_START, ZIP_START = b"\x89HDF\r\n\x1a\n", b"PK"
 DESCRIPTION = "config.json"
@@ -118,7 +121,7 @@ def missing(need: str, error: ModuleNotFoundError) -> Exception:
     if error.name in BACKENDS:
         return MissingExtraError(need + error.name, error.name)
     if error.name == "keras":
-        return MissingExtraError(f"{need}keras", "jax" if os.environ.get("KERAS_BACKEND") == "jax" else "tensorflow")
+        return MissingExtraError(f"{need}keras", KERAS_EXTRAS.get(os.environ.get("KERAS_BACKEND", ""), "tensorflow"))
     return error
 
 

@@ -49,8 +49,8 @@ def load_timm(name: str, *, pretrained: bool) -> Classifier:
     """Load a network of timm; a tag names one of its weights: "resnet50.a1_in1k".
 
     Raises:
-        ModelError: timm has no such network, or its transform cannot be said, or it lays maps out channels last; or
-            the torchvision that it imports does not fit the torch that is installed.
+        ModelError: timm has no such network, or its transform cannot be said; or the torchvision that it imports does
+            not fit the torch that is installed.
         MissingExtraError: timm is not installed.
         WeightsError: The weights cannot be had.
     """
@@ -64,9 +64,6 @@ def load_timm(name: str, *, pretrained: bool) -> Classifier:
     if not timm.is_model(name):
         raise _unknown("timm", name, timm.list_models())
     network = _build(name, lambda: timm.create_model(name, pretrained=pretrained), pretrained)
-    layout = getattr(network, "output_fmt", "NCHW")
-    if layout == "NHWC":  # read as (N, K, h, w), these maps would give pictures of nothing
-        raise ModelError(f"timm:{name} lays its feature maps out as {layout}, which SeeWhy cannot read; it reads NCHW.")
     return Classifier(
         network,
         preprocess=timm_preprocessing(name, timm.data.resolve_model_data_config(network)),

@@ -32,6 +32,7 @@ TIMM = {
     "efficientnet_lite0": ("bn2.act", 7),
     "convnext_tiny": ("stages.3.blocks.2", 7),
     "inception_v3": ("Mixed_7c", 8),
+    "swin_tiny_patch4_window7_224": ("norm", 7),
 }
 
 
@@ -105,12 +106,39 @@ def test_random_weights_are_the_same_in_every_run_and_torch_s_seed_stays(source)
         ("timm:resnet51", r"Unknown model 'resnet51' of timm\. Did you mean 'resnet5"),
         ("torchvision:fcn_resnet50", "is prepared by SemanticSegmentation"),
         ("torchvision:r3d_18", r"it squeezes pictures to \(128, 171\) and cuts \(112, 112\) from that"),
-        ("timm:swin_tiny_patch4_window7_224", "lays its feature maps out as NHWC"),
     ],
 )
 def test_what_is_refused(source, why):
     with pytest.raises(ModelError, match=why):
         seewhy.load(source, weights=None)
+
+
+@pytest.mark.parametrize(
+    ("source", "layer", "axes", "head"),
+    [
+        ("timm:swin_tiny_patch4_window7_224", "norm", "nuvk", "head.fc"),
+        ("torchvision:swin_t", "norm", "nuvk", "head"),
+        ("torchvision:swin_t", "permute", "nkuv", "head"),
+        ("timm:convnext_tiny", "stages.3.blocks.2.mlp", "nuvk", None),
+        ("timm:convnext_tiny", "stages.3.blocks.2", "nkuv", None),
+    ],
+)
+def test_maps_are_read_in_the_layout_that_the_module_gives_them(source, layer, axes, head):
+    """Where the mean over space and a linear layer follow, a map is by hand the activations times the layer's row."""
+    network = seewhy.load(source, weights=None).network
+    inputs = np.random.default_rng(0).normal(size=(1, 3, 224, 224)).astype(np.float32)
+    given = []
+    with network.get_submodule(layer).register_forward_hook(lambda *call: given.append(call[-1])), torch.no_grad():
+        network(torch.tensor(inputs))
+    explainer = seewhy.Explainer(network, "hirescam", layer)
+    (call,) = [each for each in explainer.framework.calls(inputs) if each.path == layer]
+    assert call.shape == (7, 7, 768)
+    assert call.channels_first == (axes == "nkuv")
+    if head is not None:
+        row = network.get_submodule(head).weight.detach()[5] / 49
+        expected = torch.einsum(f"{axes},k->nuv", given[0], row).clamp(min=0)
+        values = explainer.heatmaps(inputs, 5).values[:, 0]
+        np.testing.assert_allclose(values, expected, atol=1e-4 * float(expected.max()))
 
 
 def test_tokens_are_not_drawn_on_a_picture(examples):
