@@ -1,6 +1,7 @@
 """What of a network's outputs a question asks, and how the answer is read from it."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from seewhy.errors import ModelError, TargetError
@@ -44,7 +45,7 @@ def ask(whole: Any, question: Question, is_tensor: Callable[[Any], bool], see_th
     """Find what a question asks of all that a network returned: one output, all of them, or both.
 
     Args:
-        whole: The tensors, in whatever structure; what is no tensor may stand there as its type's name.
+        whole: The tensors, in whatever structure; what is no tensor may stand there as its type.
         question: Who asks.
         is_tensor: Tells a tensor from anything else.
         see_through: How the framework does.
@@ -54,16 +55,16 @@ def ask(whole: Any, question: Question, is_tensor: Callable[[Any], bool], see_th
         ModelError: The output that is asked is not there, or is no tensor.
     """
     every: list[Tensor] = []
-    structure = map_tree(lambda each: _numbered(each, every, is_tensor), whole)
+    structure = map_tree(lambda each: _placed(each, every, is_tensor), whole)
 
     def rebuilt(tensors: Sequence[Tensor]) -> Any:
-        return map_tree(lambda each: tensors[each] if isinstance(each, int) else None, structure)
+        return map_tree(lambda each: _restored(each, tensors), structure)
 
     if not question.reads_output and not is_tensor(whole):
         return Asked(every, lambda tensors: Outputs(rebuilt(tensors), None, None, rebuilt(tensors)))
     raw = pick_output(whole, question.output)
     if not is_tensor(raw):
-        kind = raw if isinstance(raw, str) else type(raw).__name__
+        kind = raw.__name__ if isinstance(raw, type) else type(raw).__name__
         raise ModelError(f"The network returned a {kind}; expected a tensor, or a list or dict of them.")
     head, logits = see_through(raw)
     more = every if question.target.reads_whole else []
@@ -74,9 +75,23 @@ def ask(whole: Any, question: Question, is_tensor: Callable[[Any], bool], see_th
     return Asked([raw, logits, *more], read_with_rest, logits)
 
 
-def _numbered(value: Any, every: list[Tensor], is_tensor: Callable[[Any], bool]) -> int | None:
-    """Return a tensor's place among all of them."""
+@dataclass(frozen=True)
+class _Place:
+    """Where a tensor stood, by its place among all of them."""
+
+    number: int
+
+
+def _placed(value: Any, every: list[Tensor], is_tensor: Callable[[Any], bool]) -> Any:
+    """Return the place of a tensor; what is none as it is."""
     if not is_tensor(value):
-        return None
+        return value
     every.append(value)
-    return len(every) - 1
+    return _Place(len(every) - 1)
+
+
+def _restored(value: Any, tensors: Sequence[Tensor]) -> Any:
+    """Return the tensor of a place; None for what is known by its type alone."""
+    if isinstance(value, _Place):
+        return tensors[value.number]
+    return None if isinstance(value, type) else value

@@ -222,7 +222,7 @@ class _Traced(NamedTuple):
         return ask(
             whole,
             question,
-            is_tensor=lambda each: not isinstance(each, str),
+            is_tensor=lambda each: not isinstance(each, type),
             see_through=lambda raw: see_through(self.jaxpr.jaxpr, raw),
             read=_read,
         )
@@ -266,9 +266,9 @@ class _Returned:
     def note(self, raw: Any) -> list[Tensor]:
         arrays: list[Tensor] = []
 
-        def position(each: Any) -> int | str:
+        def position(each: Any) -> int | type:
             if not keras.ops.is_tensor(each):
-                return type(each).__name__
+                return type(each)
             arrays.append(each)
             return len(arrays) - 1
 
