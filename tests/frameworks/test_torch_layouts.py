@@ -13,6 +13,7 @@ from torch.nn import functional
 import seewhy
 from seewhy.frameworks import detect
 from seewhy.frameworks.torch_layouts import TorchLayouts
+from seewhy.targets import Class, Question
 
 SIZE = (4, 6)
 PLANES = 6  # as many as the maps are wide: which axis is meant cannot be told from the sizes
@@ -102,6 +103,21 @@ def test_a_map_of_channels_last_is_what_it_is_by_hand():
     weights = network.head.weight.detach().numpy() / (SIZE[0] * SIZE[1])
     expected = np.maximum(np.einsum("nuvk,ck->ncuv", activations, weights), 0)
     np.testing.assert_allclose(found.values, expected, atol=1e-5 * expected.max())
+
+
+@pytest.mark.parametrize(
+    ("build", "layer"), [(channels_last, "blocks.0"), (channels_last, "stem"), (tokens, "blocks.0")]
+)
+def test_what_follows_a_layer_takes_its_maps_channels_last_however_it_lays_them_out(build, layer):
+    """What is varied is half of the map; by hand, what follows the layer runs on that."""
+    network = build().eval()
+    framework = detect(network)
+    asked = (IMAGES[:1], framework.find_layer(layer), Question(Class((0, 1, 2)), "logit"))
+    maps = 0.5 * framework.capture(*asked, "none").activations.numpy()
+    with torch.no_grad():
+        following = network.blocks if layer == "stem" else network.blocks[1]
+        expected = network.head(following(torch.tensor(maps)).mean(network.axes)).numpy()
+    np.testing.assert_allclose(framework.branch(*asked)(maps), expected, rtol=1e-4)
 
 
 def test_the_layers_are_listed_as_those_of_the_twin():
