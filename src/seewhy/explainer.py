@@ -173,6 +173,7 @@ class Explainer:
                 layer=heatmaps.layer,
                 method=heatmaps.method,
                 title=self.method.title,
+                peak=self.method.peak,
                 placement=inputs.placements[row],
                 ids=self.classifier.class_names.ids if self.classifier.class_names is not None else None,
                 source=os.fspath(image) if isinstance(image, (str, os.PathLike)) else None,

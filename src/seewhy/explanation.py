@@ -37,8 +37,9 @@ class Heatmaps:
     """The heatmaps of a batch: N images, T targets each, at the layer's resolution.
 
     Attributes:
-        values: float32 (N, T, *space), in units of the score; 0 where nothing speaks for the target. Not normalised,
-            so they compare across images, targets and networks' runs; but of several layers fused, 0..1.
+        values: float32 (N, T, *space), in the method's units, which for most are the score's; 0 where nothing speaks
+            for the target, or negative where that was asked for. Not normalised, so they compare across images,
+            targets and networks' runs; but of several layers fused, 0..1.
         indices: (N, T), the class of each target; -1 for a target that is no class.
         scores: float32 (N, T), what was explained: logits, or probabilities where asked for.
         outputs: (N, ...), the output that was asked; all that the network returned where no one output was.
@@ -92,7 +93,7 @@ class Explanation:
 
     Attributes:
         image: The picture, uint8 (H, W, 3).
-        heatmaps: float32 (T, u, v), raw, in units of the score.
+        heatmaps: float32 (T, u, v), raw, in the method's units, which for most are the score's.
         targets: One `TargetResult` for each heatmap.
         predictions: Every class, the most probable first; empty where the outputs are not class scores.
         layer: The path of the layer in the network.
@@ -101,6 +102,7 @@ class Explanation:
         placement: Where on the picture the network's input lies.
         ids: The wnid of each class by its index, where known.
         source: The path the picture was read from, where it was.
+        peak: Which quantile of a heatmap becomes 1 in its saliency; 1.0 for its maximum.
     """
 
     image: ImageArray
@@ -113,11 +115,15 @@ class Explanation:
     placement: Placement
     ids: tuple[str, ...] | None = field(default=None, repr=False)
     source: str | None = None
+    peak: float = 1.0
 
     @property
     def saliency(self) -> FloatArray:
-        """float32 (T, H, W): the heatmaps on the picture, each scaled to 0..1; 0 outside what the network saw."""
-        return self.placement.place(_scaled(self.heatmaps))
+        """float32 (T, H, W): the heatmaps on the picture, each scaled to 0..1; 0 outside what the network saw.
+
+        What speaks against a target, in signed heatmaps, is not shown.
+        """
+        return self.placement.place(self._scaled(slice(None)))
 
     def overlay(self, target: int = 0, *, alpha: float = 0.4, colormap: str = "jet") -> ImageArray:
         """Blend the saliency of one target into the picture.
@@ -134,7 +140,7 @@ class Explanation:
             OptionError: An argument is out of range, or the colour map is unknown.
         """
         self._check_target(target)
-        (saliency,) = self.placement.place(_scaled(self.heatmaps[target : target + 1]))
+        (saliency,) = self.placement.place(self._scaled(slice(target, target + 1)))
         return overlay(self.image, saliency, self.placement.covered, alpha=alpha, colormap=colormap)
 
     def mask(self, threshold: float = 0.15, target: int = 0) -> BoolArray:
@@ -152,7 +158,7 @@ class Explanation:
         """
         self._check_target(target)
         _check_threshold(threshold)
-        (saliency,) = self.placement.place(_scaled(self.heatmaps[target : target + 1]))
+        (saliency,) = self.placement.place(self._scaled(slice(target, target + 1)))
         return np.asarray((saliency > 0) & (saliency >= threshold * saliency.max()))
 
     def boxes(self, threshold: float = 0.15, target: int = 0) -> list[Box]:
@@ -276,7 +282,7 @@ class Explanation:
 
     def _panels(self, target: int, alpha: float, colormap: str) -> "Figure":
         self._check_target(target)
-        scaled = _scaled(self.heatmaps[target : target + 1])
+        scaled = self._scaled(slice(target, target + 1))
         placed = self.placement.place(scaled)
         panels = [
             Panel("Original", self.image),
@@ -299,6 +305,15 @@ class Explanation:
     def _wnid(self, index: int) -> str | None:
         return self.ids[index] if self.ids is not None else None
 
+    def _scaled(self, targets: slice) -> FloatArray:
+        """Scale maps (T, u, v) to 0..1, each by its own peak; what speaks against a target is 0."""
+        heatmaps = np.maximum(self.heatmaps[targets], 0)
+        peaks = np.quantile(heatmaps, self.peak, axis=(1, 2), keepdims=True).astype(np.float32)
+        peaks = np.where(peaks > 0, peaks, heatmaps.max(axis=(1, 2), keepdims=True))
+        scaled = np.zeros_like(heatmaps)
+        np.divide(heatmaps, peaks, out=scaled, where=peaks > 0)
+        return np.minimum(scaled, 1)
+
     def _check_target(self, target: int) -> None:
         if not isinstance(target, int) or not 0 <= target < len(self.targets):
             raise OptionError(
@@ -315,14 +330,6 @@ def _in_notebook() -> bool:
     """Whether a notebook's kernel is running this: IPython in a terminal cannot show a picture."""
     ipython = sys.modules.get("IPython")
     return ipython is not None and getattr(ipython.get_ipython(), "kernel", None) is not None
-
-
-def _scaled(heatmaps: FloatArray) -> FloatArray:
-    """Scale each map (T, u, v) to 0..1 by its own maximum; maps without evidence stay zeros."""
-    highest = heatmaps.max(axis=(1, 2), keepdims=True)
-    scaled = np.zeros_like(heatmaps)
-    np.divide(heatmaps, highest, out=scaled, where=highest > 0)
-    return scaled
 
 
 def caption(target: TargetResult) -> str:

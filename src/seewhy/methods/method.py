@@ -51,6 +51,7 @@ class Method:
         at: Where the network is tapped.
         backward: How the gradients are taken.
         reruns: Whether the function runs the network again.
+        pixels: Whether it shows the gradients of single pixels, which vary wildly from each to the next.
         choose_backward: Chooses how the gradients are taken, where that is an option; its options are the method's too.
     """
 
@@ -63,14 +64,22 @@ class Method:
     at: Place = "layer"
     backward: Backward = "plain"
     reruns: bool = False
+    pixels: bool = False
     choose_backward: Callable[..., Backward] | None = None
 
     @property
     def family(self) -> str:
         """What its evidence comes from."""
+        if self.pixels:
+            return "from gradients of the input"
         if self.backward == "none":
             return "by running the network again" if self.reruns else "from activations"
-        return "from gradients of the input" if self.at == "input" else "from activations and gradients"
+        return "from activations and gradients"
+
+    @property
+    def peak(self) -> float:
+        """Which quantile of a map is drawn as its full value: by the highest pixel, the others would not be seen."""
+        return 0.995 if self.pixels else 1.0
 
     @property
     def resolution(self) -> str:
