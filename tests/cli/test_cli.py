@@ -119,7 +119,7 @@ def test_only_missing_pictures_are_the_caller_s_mistake(run, tmp_path):
         (["--alpha", "1.5"], "--alpha is 1.5; expected a number from 0 to 1."),
         (["--format", "png,bmp"], "Cannot write the format 'bmp'; known: png, jpg, jpeg, npz, json."),
         (["--format", ""], "Cannot write the format ''; known: png"),
-        (["--model", "efficientnet"], "Unknown model 'efficientnet'. Did you mean 'efficientnet-lite0'"),
+        (["--model", "efficientnet-lit"], "Unknown model 'efficientnet-lit'. Did you mean 'efficientnet-lite0'"),
         (["--layer", "top_relu"], "There is no layer 'top_relu' in the network. Did you mean 'top_relu6'"),
         (["--layer", "predictions"], "The layer 'predictions' cannot be explained"),
         (["--targets", "tabbby"], "There is no class 'tabbby'. Did you mean 'tabby'"),

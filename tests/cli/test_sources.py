@@ -132,7 +132,7 @@ def test_a_function_in_the_current_folder(tmp_path, examples):
         (["--model", "torchvision:resnet50"], 2, "pip install 'seewhy[hubs]'"),
         (["--model", "bad.keras"], 1, "bad.keras is no network saved by Keras; expected a zip."),
         (["--model", "nets/model.keras", "--weights", "none"], 2, "'nets/model.keras' brings its own"),
-        (["--weights", "some"], 2, "Invalid value for '--weights'"),
+        (["--weights", "some"], 2, "Unknown weights 'some'; expected 'imagenet', None (on the command line: none)"),
     ],
 )
 def test_mistakes(run, tmp_path, examples, arguments, code, message):

@@ -37,7 +37,7 @@ def test_on_efficientnet_lite0(lite0, examples, layer, tolerance):
         heatmap, logit = tutorial(lite0.network, layer, inputs, index)
         assert heatmap.max() > 0
         np.testing.assert_allclose(ours.values[0, position], heatmap, atol=tolerance * heatmap.max())
-        assert ours.scores[0, position] == pytest.approx(logit, rel=1e-5)
+        assert ours.scores[0, position] == pytest.approx(logit, rel=1e-5, abs=1e-5)
 
 
 @pytest.mark.parametrize(
