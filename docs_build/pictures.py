@@ -4,6 +4,8 @@ A command counts if it writes into `docs/pictures`, which is not kept under vers
 than the program is not made again.
 """
 
+import contextlib
+import io
 import re
 import shlex
 import sys
@@ -30,7 +32,8 @@ def run(arguments: str, page: Path) -> None:
     given = sys.argv
     sys.argv = ["seewhy", *shlex.split(arguments)]
     try:
-        seewhy()
+        with contextlib.redirect_stdout(io.StringIO()):
+            seewhy()
     except SystemExit as end:
         if end.code:
             raise RuntimeError(f"{page.relative_to(ROOT)}: the command 'seewhy {arguments}' failed.") from None

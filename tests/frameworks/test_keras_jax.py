@@ -334,10 +334,11 @@ def test_a_network_that_looks_at_values_is_said_to():
         seewhy.Explainer(network).heatmaps(INPUTS)
 
 
-def test_a_mistake_in_the_network_s_python_stays_what_it_is():
+def test_a_mistake_in_the_network_s_python_is_said_to_be_the_network_s():
     network = Own(lambda layer: lambda _: layer.no_such_thing)
-    with pytest.raises(AttributeError, match="no_such_thing"):
+    with pytest.raises(NetworkError, match="no_such_thing") as raised:
         seewhy.Explainer(network).heatmaps(INPUTS)
+    assert isinstance(raised.value.__cause__, AttributeError)
 
 
 def test_outputs_that_are_no_tensors():

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 import keras
 import numpy as np
-from jax.extend.core import ClosedJaxpr
+from jax.extend.core import ClosedJaxpr, Literal, Var
 from numpy.typing import NDArray
 
 from seewhy.errors import LayerError
@@ -222,7 +222,7 @@ class _Traced(NamedTuple):
         return ask(
             whole,
             question,
-            is_tensor=lambda each: not isinstance(each, type),
+            is_tensor=lambda each: isinstance(each, (Var, Literal)),
             see_through=lambda raw: see_through(self.jaxpr.jaxpr, raw),
             read=_read,
         )
