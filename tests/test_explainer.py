@@ -201,12 +201,14 @@ def test_outside_the_crop_nothing_is_claimed(lite0_explainer, examples):
     assert (explanation.saliency[:, ~outside] > 0).mean() > 0.5
 
 
-def test_in_a_mosaic_each_class_is_found_in_its_own_quadrant(lite0_explainer, examples):
+@pytest.mark.parametrize("method", ["gradcam", "xgradcam", "hirescam", "ablationcam", "guided_gradcam"])
+def test_in_a_mosaic_each_class_is_found_in_its_own_quadrant(lite0, examples, method):
     """Chance would put a quarter of a map's energy into each quadrant; see examples/demo.py for the mosaic."""
     import runpy
 
     mosaic = np.asarray(runpy.run_path(str(examples / "demo.py"))["make_mosaic"]())
-    (explanation,) = lite0_explainer.explain([mosaic], ["tiger cat", "espresso", "missile", "daisy"])
+    explainer = seewhy.Explainer(lite0, method)
+    (explanation,) = explainer.explain([mosaic], ["tiger cat", "espresso", "missile", "daisy"])
     middle = mosaic.shape[0] // 2
     energies = []
     for position, saliency in enumerate(explanation.saliency):
