@@ -1,0 +1,34 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+
+@pytest.fixture(scope="session")
+def digits(examples):
+    """The digits of examples/data."""
+    with np.load(examples / "data" / "digits_4000.npz") as file:
+        return dict(file)
+
+
+@pytest.fixture(scope="session")
+def few_digits(digits, tmp_path_factory):
+    """A file of 200 digits to train on and 60 to test on."""
+    path = tmp_path_factory.mktemp("digits") / "few.npz"
+    counts = {"train": 200, "test": 60}
+    np.savez(path, **{name: array[: counts[name[2:]]] for name, array in digits.items()})
+    return path
+
+
+@pytest.fixture
+def bars(tmp_path):
+    """A folder of 24 pictures of two classes: a bright bar that lies, or that stands."""
+    generator = np.random.default_rng(0)
+    for name in ("lying", "standing"):
+        (tmp_path / "bars" / name).mkdir(parents=True)
+        for number in range(12):
+            pixels = np.full((40, 40, 3), generator.integers(0, 100), dtype=np.uint8)
+            start = generator.integers(4, 28)
+            pixels[start : start + 8, 2:-2] = generator.integers(160, 256, 3)
+            picture = pixels if name == "lying" else pixels.transpose(1, 0, 2)
+            Image.fromarray(np.ascontiguousarray(picture)).save(tmp_path / "bars" / name / f"{number:02d}.png")
+    return tmp_path / "bars"
