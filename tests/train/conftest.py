@@ -19,16 +19,27 @@ def few_digits(digits, tmp_path_factory):
     return path
 
 
-@pytest.fixture
-def bars(tmp_path):
-    """A folder of 24 pictures of two classes: a bright bar that lies, or that stands."""
+def draw_bars(folder):
+    """Make a folder of 24 pictures of two classes: a bright bar that lies, or that stands."""
     generator = np.random.default_rng(0)
     for name in ("lying", "standing"):
-        (tmp_path / "bars" / name).mkdir(parents=True)
+        (folder / name).mkdir(parents=True)
         for number in range(12):
             pixels = np.full((40, 40, 3), generator.integers(0, 100), dtype=np.uint8)
             start = generator.integers(4, 28)
             pixels[start : start + 8, 2:-2] = generator.integers(160, 256, 3)
             picture = pixels if name == "lying" else pixels.transpose(1, 0, 2)
-            Image.fromarray(np.ascontiguousarray(picture)).save(tmp_path / "bars" / name / f"{number:02d}.png")
-    return tmp_path / "bars"
+            Image.fromarray(np.ascontiguousarray(picture)).save(folder / name / f"{number:02d}.png")
+    return folder
+
+
+@pytest.fixture
+def bars(tmp_path):
+    return draw_bars(tmp_path / "bars")
+
+
+@pytest.fixture(scope="session")
+def bars_with_a_broken_one(tmp_path_factory):
+    folder = draw_bars(tmp_path_factory.mktemp("data") / "bars")
+    (folder / "lying" / "broken.png").write_text("no picture")
+    return folder

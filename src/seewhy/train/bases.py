@@ -62,4 +62,4 @@ def _lite0(pretrained: bool, size: int | None) -> Base:
         raise OptionError(f"{LITE0} takes pictures of {height} x {width}; given --size {size}. Leave it out.")
     whole = efficientnet_lite0.build_keras(pretrained=pretrained)
     features = whole.get_layer("top_relu6").output
-    return Base(keras.Model(whole.inputs, features, name=whole.name), efficientnet_lite0.PREPROCESSING)
+    return Base(keras.Model(whole.input, features, name=whole.name), efficientnet_lite0.PREPROCESSING)

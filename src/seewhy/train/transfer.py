@@ -22,7 +22,7 @@ from seewhy.train.runs import Recipe, Row, Run
 from seewhy.types import FloatArray, IndexArray
 
 KIND = "transfer"
-HEAD_RATE, FINE_TUNING_RATE = 1e-3, 1e-5
+HEAD_RATE, FINE_TUNING_RATE = 4e-3, 1e-5
 TURN = 0.05
 """How far a picture is turned, at most, either way, as part of a full turn: 18 degrees."""
 DROPOUT = 0.2
@@ -36,7 +36,7 @@ class TransferRecipe:
         base: "efficientnet-lite0", or a network of `keras.applications`.
         pretrained: False begins with random weights, for trials without any to download.
         size: The side of the pictures, in pixels; None is the base's own, or 224.
-        epochs: With the base as it is; only the new last layer is trained, at 0.001.
+        epochs: With the base as it is; only the new last layer is trained, at 0.004.
         fine_tune: Epochs after those in which the base is trained too, at 0.00001.
         batch_size: Pictures in each step.
         validation: Of each class's pictures, how many are for validation, where the folder does not say.
@@ -127,13 +127,24 @@ def build_network(recipe: TransferRecipe, base: Any, classes: int) -> Any:
     if recipe.augment:
         flip, turn = layers.RandomFlip("horizontal", seed=0), layers.RandomRotation(TURN, "nearest", seed=0)
         x = keras.Sequential([flip, turn], name="augmentation")(x)
-    # Also while the base is trained, its normalisation goes by what it has seen of ImageNet: batches are too small.
-    x = base(x, training=False)
+    x = base(x)
     x = layers.GlobalAveragePooling2D(name="average")(x)
     x = layers.Dropout(DROPOUT, seed=0, name="dropout")(x)
     kernel = keras.initializers.GlorotUniform(seed=int(np.random.default_rng(recipe.seed).integers(2**31)))
     outputs = layers.Dense(classes, activation="softmax", kernel_initializer=kernel, name="classes")(x)
     return keras.Model(image, outputs, name="transfer")
+
+
+def set_trained(base: Any, is_trained: bool) -> None:
+    """Let a base be trained or not; its normalisation goes by what it has seen before in either case.
+
+    Batches are too small, and epochs too few, to learn anew what is normal. That only `trainable` can say: where a
+    network trains, Keras calls all layers in it for training, whatever they were called with when it was built.
+    """
+    base.trainable = is_trained
+    for layer in base.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.trainable = False
 
 
 def held_out(pictures: Pictures) -> HeldOut:
@@ -156,16 +167,13 @@ def _train(run: Run, pictures: Pictures, recipe: TransferRecipe, console: Consol
     network = build_network(recipe, base.network, len(pictures.class_names))
     classifier = Classifier(network, preprocess=base.preprocess, class_names=pictures.class_names)
 
-    def set_trained(is_trained: bool) -> None:
-        base.network.trainable = is_trained
-
     def keep_best(rows: list[Row]) -> None:
         if max(rows, key=_goodness) is rows[-1]:
             classifier.save(run.model)
 
     phases = [
-        Phase(recipe.epochs, lambda _: HEAD_RATE, partial(set_trained, False)),
-        Phase(recipe.fine_tune, lambda _: FINE_TUNING_RATE, partial(set_trained, True)),
+        Phase(recipe.epochs, lambda _: HEAD_RATE, partial(set_trained, base.network, False)),
+        Phase(recipe.fine_tune, lambda _: FINE_TUNING_RATE, partial(set_trained, base.network, True)),
     ]
     data = Data(
         lambda epoch: {"x": _batches(classifier, pictures, "train", recipe.batch_size, (recipe.seed, epoch))},
