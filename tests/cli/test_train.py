@@ -54,7 +54,8 @@ def test_digits_from_training_to_mistakes(run, examples, tmp_path):
     for row in rows:
         position = int(row["picture"].removeprefix("x_test[").removesuffix("]"))
         assert row["class"] == str(few["y_test"][position]) != row["taken_for"]
-    assert Image.open(out / "errors.png").size[1] > 700
+    with Image.open(out / "errors.png") as image:
+        assert image.size[1] > 700
     code, _, err = run("train", "digits", "--data", tmp_path / "few.npz", "--out", out)
     assert code == 2
     assert "already holds a run of 'digits'" in err
