@@ -67,6 +67,7 @@ def written(tmp_path, **content):
         ("preprocessing.std", 0, "0", "a number above 0, or three"),
         ("preprocessing.std", [1, 0, 1], "[1, 0, 1]", "a number above 0, or three"),
         ("preprocessing.channels_first", 1, "1", "true or false"),
+        ("preprocessing.grey", "yes", '"yes"', "true or false"),
     ],
 )
 def test_a_bad_field_is_named_with_what_was_found_and_what_was_expected(tmp_path, field, value, shown, expected):
@@ -178,3 +179,18 @@ def test_an_old_sidecar_does_not_stay(tmp_path, network):
     Classifier(network, class_names=["a", "b"]).save(tmp_path / "m.keras")
     Classifier(network).save(tmp_path / "m.keras")
     assert seewhy.load(tmp_path / "m.keras").class_names is None
+
+
+def test_grey_pictures_come_back_grey(tmp_path):
+    network = keras.Sequential([keras.Input((4, 4, 1)), keras.layers.Flatten(), keras.layers.Dense(2)])
+    given = Classifier(network, preprocess=Preprocessing((4, 4), std=255.0, grey=True))
+    found = seewhy.load(given.save(tmp_path / "m.keras"))
+    assert found.preprocessing == given.preprocessing
+    picture = np.random.default_rng(0).integers(0, 256, (4, 4, 3), dtype=np.uint8)
+    brightness = picture @ np.array([0.299, 0.587, 0.114]) / 255
+    np.testing.assert_allclose(found.preprocess([picture]).values[0, ..., 0], brightness, atol=0.6 / 255)
+
+
+def test_grey_pictures_have_one_mean():
+    with pytest.raises(ModelError, match=r"grey pictures have one channel, and mean is \(1, 2, 3\)"):
+        Preprocessing((4, 4), mean=(1, 2, 3), grey=True)

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 import seewhy
+from seewhy.cli import mistakes, train
 
 DEFAULT_MODEL = "efficientnet-lite0"
 
@@ -184,3 +185,7 @@ def methods() -> None:
     from seewhy.cli.lists import print_methods
 
     print_methods()
+
+
+app.add_typer(train.app)
+app.command()(mistakes.errors)

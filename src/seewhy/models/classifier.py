@@ -204,7 +204,8 @@ class Classifier:
         if given is None:
             recipe = None if self._finish is None else Recipe(sidecar.name_of(self._finish))
         else:
-            numbers = {name: getattr(given, name) for name in ("crop", "resample", "mean", "std", "channels_first")}
+            names = ("crop", "resample", "mean", "std", "channels_first", "grey")
+            numbers = {name: getattr(given, name) for name in names}
             recipe = Recipe(sidecar.name_of(given.finish), **numbers)
         size = self._input_size if given is None else given.size
         return Sidecar(self.class_names, size, recipe, self.layer)

@@ -36,17 +36,21 @@ class Application:
     builder: Callable[..., Any]
     preprocess: Callable[[Any], Any]
 
-    def build(self, *, pretrained: bool) -> Any:
+    def build(self, *, pretrained: bool, **options: Any) -> Any:
         """Build the network, with its ImageNet weights or with random ones from a fixed seed.
+
+        Args:
+            pretrained: True for the ImageNet weights.
+            options: More for the builder, such as `include_top=False`.
 
         Raises:
             WeightsError: The weights are neither here nor to be had.
         """
         if not pretrained:
             with _seeded():
-                return self.builder(weights=None)
+                return self.builder(weights=None, **options)
         try:
-            return self.builder(weights="imagenet")
+            return self.builder(weights="imagenet", **options)
         except Exception as error:  # Keras raises nothing narrower where a download fails
             if type(error) is not Exception:
                 raise

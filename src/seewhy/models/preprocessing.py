@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from seewhy.errors import ModelError
 from seewhy.images.geometry import Placement
 from seewhy.types import FloatArray, ImageArray
 
@@ -19,7 +20,7 @@ class Inputs:
     """A batch ready for the network, and where each member lies on its picture.
 
     Attributes:
-        values: float32 (N, h, w, 3); (N, 3, h, w) for a network that takes channels first.
+        values: float32 (N, h, w, 3), or (N, h, w, 1) in grey; (N, 3, h, w) for a network that takes channels first.
         placements: One for each picture.
     """
 
@@ -52,6 +53,11 @@ class Preprocessing:
             `keras.applications.vgg16`. It may work in place. It must not move pixels.
         channels_first: True gives (N, 3, h, w), after everything else. A `Classifier` sees to it where its network's
             framework or input shape says so.
+        grey: True gives one channel for three, the brightness (ITU-R 601-2) of each pixel; `mean` and `std` are then
+            one number each.
+
+    Raises:
+        ModelError: `grey` is asked for with a mean or std for each of R, G, B.
     """
 
     size: tuple[int, int]
@@ -61,6 +67,13 @@ class Preprocessing:
     std: float | tuple[float, float, float] = 1.0
     finish: Callable[[FloatArray], Any] | None = None
     channels_first: bool = False
+    grey: bool = False
+
+    def __post_init__(self) -> None:
+        if self.grey and not (np.ndim(self.mean) == np.ndim(self.std) == 0):
+            raise ModelError(
+                f"grey pictures have one channel, and mean is {self.mean}, std {self.std}; expected one number each."
+            )
 
     def __call__(self, images: Sequence[ImageArray]) -> Inputs:
         """Preprocess pictures, uint8 (H, W, 3) each, of any sizes."""
@@ -86,7 +99,9 @@ class Preprocessing:
 
     def _resize(self, image: ImageArray, placement: Placement) -> FloatArray:
         top, left, bottom, right = placement.box
-        resized = Image.fromarray(image).resize(
+        picture = Image.fromarray(image)
+        resized = (picture.convert("L") if self.grey else picture).resize(
             (self.size[1], self.size[0]), Image.Resampling[self.resample.upper()], box=(left, top, right, bottom)
         )
-        return np.asarray(resized, dtype=np.float32)
+        values = np.asarray(resized, dtype=np.float32)
+        return values[..., None] if self.grey else values

@@ -12,7 +12,7 @@ A network's file says nothing about how pictures become its input or what its cl
 
 Only `version` has to be there. `class_names` may be "imagenet"; `class_ids` and `class_synonyms` go with a list of
 names. `preprocessing` is the name of a module of `keras.applications`, or numbers: {"crop": 0.875, "resample":
-"bicubic", "mean": 127, "std": 128}, to which "name" and "channels_first" may be added.
+"bicubic", "mean": 127, "std": 128}, to which "name", "channels_first" and "grey" may be added.
 """
 
 import dataclasses
@@ -45,6 +45,7 @@ class Recipe:
     mean: float | tuple[float, float, float] = 0.0
     std: float | tuple[float, float, float] = 1.0
     channels_first: bool = False
+    grey: bool = False
 
     @property
     def is_only_a_name(self) -> bool:
@@ -179,6 +180,7 @@ RECIPE_FIELDS = {
     "mean": _Field(_is_color, "a number, or three"),
     "std": _Field(_is_divisor, "a number above 0, or three"),
     "channels_first": _Field(lambda value: isinstance(value, bool), "true or false"),
+    "grey": _Field(lambda value: isinstance(value, bool), "true or false"),
 }
 
 

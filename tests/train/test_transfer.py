@@ -1,0 +1,187 @@
+import csv
+import json
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import seewhy
+from seewhy.errors import InputError, ModelError, OptionError
+from seewhy.train import fitting, transfer
+from seewhy.train.bases import build_base
+from seewhy.train.mistakes import explain_mistakes
+from seewhy.train.runs import Run
+from seewhy.train.transfer import TransferRecipe, train_transfer
+
+RECIPE = TransferRecipe(pretrained=False, epochs=1, fine_tune=2, batch_size=8, validation=0.25)
+
+
+@pytest.fixture(scope="module")
+def bars(bars_with_a_broken_one):
+    return bars_with_a_broken_one
+
+
+def base_of(network):
+    return next(each for each in network.layers if each.name == "efficientnet_lite0")
+
+
+@pytest.fixture(scope="module")
+def trained(bars, tmp_path_factory):
+    """A run of one epoch and two of fine tuning, on a base with random weights; and the base after each epoch."""
+    out, bases, one_epoch = tmp_path_factory.mktemp("runs") / "bars", [], fitting._one_epoch
+
+    def keep_base(network, *others):
+        row = one_epoch(network, *others)
+        bases.append({each.path: np.asarray(each) for each in base_of(network).weights})
+        return row
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(fitting, "_one_epoch", keep_base)
+        return out, train_transfer(bars, out, RECIPE), bases
+
+
+def table(path):
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_a_run_leaves_what_explains_a_picture_inside_the_base(trained, bars):
+    out, _, _ = trained
+    assert sorted(each.name for each in out.iterdir()) == [
+        "confusion.csv", "confusion.png", "history.csv", "history.png", "model.json", "model.keras", "pictures.csv",
+        "recipe.json",
+    ]  # fmt: skip
+    classifier = seewhy.load(out)
+    assert list(classifier.class_names) == ["lying", "standing"]
+    assert json.loads((out / "model.json").read_text())["preprocessing"]["crop"] == 0.875
+    explanation = seewhy.explain(classifier, bars / "lying" / "00.png", targets=["lying", "standing"])
+    base = base_of(classifier.network)
+    assert explanation.layer == "efficientnet_lite0/top_relu6"
+    assert explanation.heatmaps.shape == (2, 7, 7)
+    inputs = np.asarray(classifier.preprocess([bars / "lying" / "00.png"]))
+    outputs = classifier.network(inputs, training=False)  # Keras's augmentation is on unless it is told so
+    assert explanation.targets[1].probability == pytest.approx(float(outputs[0, 1]), abs=1e-5)
+    # The tutorial's formula, computed on the two halves: head weights w, pooled mean over the map.
+    maps = np.asarray(base(inputs, training=False))[0]
+    w = np.asarray(classifier.network.get_layer("classes").kernel)[:, 0] / (maps.shape[0] * maps.shape[1])
+    np.testing.assert_allclose(explanation.heatmaps[0], np.maximum(maps @ w, 0), atol=1e-6)
+
+
+def test_every_picture_is_written_down_with_its_part(trained):
+    out, result, _ = trained
+    rows = table(out / "pictures.csv")
+    assert [row["part"] for row in rows].count("train") == 18
+    assert [row["part"] for row in rows].count("validation") == 6
+    (skipped,) = [row for row in rows if row["part"] == "skipped"]
+    assert (skipped["path"], skipped["class"]) == ("lying/broken.png", "lying")
+    assert "is not a picture in a format" in skipped["reason"]
+    assert [each.path.as_posix() for each in result.pictures.part("skipped")] == ["lying/broken.png"]
+
+
+def test_the_best_epoch_is_kept_and_its_confusion_counted(trained):
+    out, result, _ = trained
+    assert result.best["validation_accuracy"] == max(row["validation_accuracy"] for row in result.history)
+    assert [row["learning_rate"] for row in result.history] == [4e-3, 1e-5, 1e-5]
+    found, classifier = np.zeros((2, 2), dtype=int), seewhy.load(out)
+    for path, label in zip(result.pictures.paths("validation"), result.pictures.labels("validation"), strict=True):
+        found[label, classifier.predict([path])[0][0].index] += 1
+    np.testing.assert_array_equal(result.confusion, found)
+    assert np.trace(found) / 6 == pytest.approx(result.best["validation_accuracy"], abs=1e-6)
+    assert [[int(row["lying"]), int(row["standing"])] for row in table(out / "confusion.csv")] == found.tolist()
+
+
+def test_the_base_is_left_as_it_is_until_it_is_fine_tuned_and_its_normalisation_always(trained):
+    fresh = {each.path: np.asarray(each) for each in build_base("efficientnet-lite0", pretrained=False).network.weights}
+    _, _, (first, second, third) = trained
+    assert {name for name in fresh if not np.array_equal(first[name], fresh[name])} == set()
+    changed = {name for name in fresh if not np.array_equal(third[name], fresh[name])}
+    assert changed == {name for name in fresh if name.endswith("kernel")}
+    assert any(not np.array_equal(third[name], second[name]) for name in fresh)
+
+
+def test_of_equal_accuracies_the_lower_loss_is_better():
+    rows = [
+        {"validation_accuracy": accuracy, "validation_loss": loss}
+        for accuracy, loss in [(0.5, 0.1), (0.9, 0.4), (0.9, 0.3), (0.9, 0.3)]
+    ]
+    assert max(rows, key=transfer._goodness) is rows[2]
+
+
+def test_an_interrupted_run_ends_as_an_uninterrupted_one(trained, bars, tmp_path, monkeypatch):
+    """In the middle of the second phase, whose optimizer is not the first's; with augmentation and dropout."""
+    whole, result, _ = trained
+    one_epoch, stops = fitting._one_epoch, [2]
+
+    def interrupted(network, learning_rate, epoch, *others):
+        if stops and epoch == stops[0]:
+            stops.pop(0)
+            raise KeyboardInterrupt
+        return one_epoch(network, learning_rate, epoch, *others)
+
+    monkeypatch.setattr(fitting, "_one_epoch", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        train_transfer(bars, tmp_path / "parts", RECIPE)
+    parts = train_transfer(bars, tmp_path / "parts", RECIPE, resume=True)
+    assert stops == []
+    assert parts.history == result.history
+    found, expected = (seewhy.load(folder).network.get_weights() for folder in (tmp_path / "parts", whole))
+    assert all(np.array_equal(a, b) for a, b in zip(found, expected, strict=True))
+
+
+def test_another_picture_is_another_run(trained, bars, tmp_path):
+    out, _, _ = trained
+    shutil.copytree(bars, tmp_path / "bars")
+    Image.new("RGB", (40, 40)).save(tmp_path / "bars" / "lying" / "new.png")
+    with pytest.raises(OptionError, match=r"of another recipe or of other data \(data_sha256"):
+        train_transfer(tmp_path / "bars", out, RECIPE, resume=True)
+
+
+def test_the_mistakes_are_those_of_the_validation_pictures(trained, bars, tmp_path):
+    out, result, _ = trained
+    wrong = result.confusion.sum() - np.trace(result.confusion)
+    found = explain_mistakes(Run(out), limit=2)
+    assert (found.count, found.pictures) == (wrong, 6)
+    assert wrong > 0
+    assert len(found.shown) == min(2, wrong)
+    surest = [each.answer.probability for each in found.shown]
+    assert surest == sorted(surest, reverse=True)
+    classifier = seewhy.load(out)
+    validation = {each.path.as_posix() for each in result.pictures.part("validation")}
+    for each in found.shown:
+        is_, taken_for = each.explanation.targets
+        assert each.name in validation
+        assert each.name.startswith(is_.name)
+        assert taken_for.name == classifier.predict([bars / each.name])[0][0].name != is_.name
+        assert taken_for.probability >= is_.probability
+    assert len(found.figure().axes) == 3 * len(found.shown)
+    with pytest.raises(InputError, match=r"are not in .*elsewhere any more. Say where they are with --data"):
+        explain_mistakes(Run(out), limit=2, data=tmp_path / "elsewhere")
+    shutil.copytree(bars, tmp_path / "moved")
+    assert explain_mistakes(Run(out), limit=1, data=tmp_path / "moved").count == wrong
+
+
+def test_bases():
+    with pytest.raises(ModelError, match=r"Unknown base 'resnet5'. Did you mean .*resnet50"):
+        build_base("resnet5", pretrained=False)
+    with pytest.raises(OptionError, match="efficientnet-lite0 takes pictures of 224 x 224; given --size 64"):
+        build_base("efficientnet-lite0", pretrained=False, size=64)
+    with pytest.raises(OptionError, match="xception cannot be built for pictures of 16 x 16"):
+        build_base("xception", pretrained=False, size=16)
+
+
+def test_a_base_of_efficientnet_lite0_gives_its_feature_maps(lite0):
+    base = build_base("efficientnet-lite0", pretrained=True)
+    assert base.network.output_shape == (None, 7, 7, 1280)
+    assert base.network.count_params() == 4_652_008 + 42_016 - 1_281_000
+    image = np.random.default_rng(0).normal(size=(1, 224, 224, 3)).astype(np.float32)
+    pooled = np.asarray(base.network(image)).mean(axis=(1, 2))
+    kernel, bias = lite0.network.get_layer("predictions").get_weights()
+    exponentials = np.exp(pooled @ kernel + bias)
+    np.testing.assert_allclose(np.asarray(lite0.network(image)), exponentials / exponentials.sum(), atol=1e-5)
+
+
+@pytest.mark.parametrize(("name", "value"), [("epochs", 0), ("fine_tune", -1), ("batch_size", 0), ("size", 0)])
+def test_numbers_out_of_range(name, value):
+    with pytest.raises(OptionError, match=f"{name} is {value}; expected"):
+        TransferRecipe(**{name: value})
