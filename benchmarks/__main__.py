@@ -2,6 +2,7 @@
 
     python -m benchmarks.cost    an explanation against the bare forward pass, on every framework
     python -m benchmarks.peers   SeeWhy, Captum and pytorch-grad-cam, in one process
+    python -m benchmarks.methods every method of one capture against Grad-CAM; three against pytorch-grad-cam
     python -m benchmarks.start   cold starts
 
 They print tables, and write them into benchmarks/results as Markdown and, with every single time, as JSON.
@@ -11,5 +12,5 @@ import subprocess
 import sys
 
 if __name__ == "__main__":
-    for benchmark in ("cost", "peers", "start"):
+    for benchmark in ("cost", "peers", "methods", "start"):
         subprocess.run([sys.executable, "-m", f"benchmarks.{benchmark}"], check=True)

@@ -1,0 +1,105 @@
+"""What each method costs: native PyTorch, ResNet-50, one class, all in one process.
+
+The methods of one capture take turns with Grad-CAM; those that run the network thousands of times are timed once, at
+one batch size, beside pytorch-grad-cam's.
+"""
+
+import argparse
+import os
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from benchmarks.forwards import subject
+from benchmarks.interleaved import Variants, interleave, machine, ratios
+from benchmarks.results import publish
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+LAYER = "layer4.2"
+CLASS = 3
+BATCH_SIZE = 16
+GOALS = {"eigencam": "5.0", "ablationcam": "3.0", "scorecam": "3.0"}
+"""How many times as long pytorch-grad-cam should take."""
+
+
+def one_capture() -> list[str]:
+    """Return the methods that need no more than one run of the network, at a layer."""
+    from seewhy.methods import METHODS
+
+    return [name for name, method in METHODS.items() if method.at == "layer" and not method.reruns]
+
+
+def seewhy_variants(network: Any, batch: Any, names: list[str]) -> Variants:
+    """Return one call of each method."""
+    import seewhy
+
+    explainers = {name: seewhy.Explainer(network, name, LAYER) for name in names}
+    return {
+        name: partial(explainer.heatmaps, batch, [CLASS], batch_size=BATCH_SIZE)
+        for name, explainer in explainers.items()
+    }
+
+
+def peer(network: Any, inputs: Any, name: str) -> Callable[[], object]:
+    """Return one call of pytorch-grad-cam's method of that name."""
+    import pytorch_grad_cam
+    from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+
+    kind = {"eigencam": "EigenCAM", "ablationcam": "AblationCAM", "scorecam": "ScoreCAM"}[name]
+
+    def explain() -> object:
+        with getattr(pytorch_grad_cam, kind)(network, [network.get_submodule(LAYER)]) as cam:
+            cam.batch_size = BATCH_SIZE
+            return cam(inputs, [ClassifierOutputTarget(CLASS)])
+
+    return explain
+
+
+def seconds(call: Callable[[], object]) -> float:
+    """Time one call."""
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def print_against_gradcam(network: Any, batch: Any, rounds: int) -> None:
+    """Publish the methods of one capture, as ratios to Grad-CAM."""
+    times = interleave(seewhy_variants(network, batch, one_capture()), rounds)
+    rows = [{"": name, "/ gradcam": ratios(times, name, "gradcam").shown(2)} for name in times]
+    title = f"Methods of one capture against Grad-CAM: native PyTorch, ResNet-50, {rounds} rounds. Goal: 1.2"
+    publish("methods", title, rows, times, machine("torch", "torchvision"))
+
+
+def print_against_peer(network: Any, batch: Any, names: list[str], repeats: int) -> None:
+    """Publish the methods that pytorch-grad-cam has too, as the least of a few runs of each in turns."""
+    import torch
+
+    ours, rows, measured = seewhy_variants(network, batch, names), [], {}
+    for name in names:
+        theirs = peer(network, torch.tensor(batch), name)
+        both = [(seconds(ours[name]), seconds(theirs)) for _ in range(repeats)]
+        mine, other = (min(each) for each in zip(*both, strict=True))
+        cells = {"seewhy, s": f"{mine:.2f}", "pytorch-grad-cam, s": f"{other:.2f}"}
+        rows.append({"": name, **cells, "times as long": f"{other / mine:.1f}", "goal": GOALS[name]})
+        measured[name] = both
+    title = f"Methods that run again, and Eigen-CAM: native PyTorch, ResNet-50, batches of {BATCH_SIZE}"
+    publish("methods-peers", title, rows, measured, machine("torch", "torchvision", "grad-cam"))
+
+
+def main() -> None:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=15, help="rounds of the methods of one capture (default 15)")
+    parser.add_argument("--repeats", type=int, default=1, help="runs of the others (default 1; a minute and more each)")
+    parser.add_argument("--peers", nargs="*", default=list(GOALS), choices=list(GOALS), metavar="NAME")
+    arguments = parser.parse_args()
+    network, batch, _ = subject("torch", "ResNet50")
+    print_against_gradcam(network, batch, arguments.rounds)
+    if arguments.peers:
+        print_against_peer(network, batch, arguments.peers, arguments.repeats)
+
+
+if __name__ == "__main__":
+    main()
