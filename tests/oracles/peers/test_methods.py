@@ -1,0 +1,104 @@
+"""Oracles: other methods of Captum and pytorch-grad-cam, where they do as the papers say.
+
+Left out: their Grad-CAM++ (a constant in the denominator) and Eigen-CAM (centred, without a sign); see docs/methods.
+"""
+
+import captum.attr
+import numpy as np
+import pytest
+import pytorch_grad_cam
+import torch
+from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+from tests.oracles.peers.test_gradcam import CLASSES, pictures, plain, seeded
+
+import seewhy
+
+SIDE = 32
+
+
+def evidence(network, method, inputs, layer="auto"):
+    explainer = seewhy.Explainer(network, method, layer, signed=True)
+    return explainer.heatmaps(inputs, list(CLASSES)).values
+
+
+def assert_close(ours, expected):
+    """Compare every image and class to 1e-5 of its own greatest size."""
+    assert ours.shape == expected.shape
+    peaks = np.abs(expected).max(axis=(2, 3), keepdims=True)
+    assert (peaks > 0).all()
+    assert (np.abs(ours - expected) <= 1e-5 * peaks).all()
+
+
+def reduced(attributions, method):
+    """Bring Captum's attributions (N, 3, h, w) to one value for each pixel, as the method does."""
+    values = attributions.detach().numpy()
+    return np.abs(values).max(axis=1) if method == "saliency" else values.sum(axis=1)
+
+
+@pytest.mark.parametrize(
+    ("method", "peer", "options"),
+    [
+        ("saliency", captum.attr.Saliency, {"abs": False}),
+        ("gradient_x_input", captum.attr.InputXGradient, {}),
+        ("guided_backprop", captum.attr.GuidedBackprop, {}),
+        ("integrated_gradients", captum.attr.IntegratedGradients, {"n_steps": 128, "method": "riemann_middle"}),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:Setting backward hooks on ReLU activations")
+@pytest.mark.filterwarnings("ignore:Input Tensor 0 did not already require gradients")
+def test_methods_to_the_pixels(method, peer, options):
+    network, inputs = seeded(plain), pictures(2, SIDE)
+    theirs = [reduced(peer(network).attribute(inputs.clone(), target=each, **options), method) for each in CLASSES]
+    assert_close(evidence(network, method, inputs), np.stack(theirs, axis=1))
+
+
+def test_occlusion():
+    network, inputs = seeded(plain), pictures(1, SIDE)
+    window = {"sliding_window_shapes": (3, 8, 8), "strides": (3, 4, 4), "baselines": 0}
+    attribute = captum.attr.Occlusion(network).attribute
+    theirs = [attribute(inputs, target=each, **window)[:, 0].numpy() for each in CLASSES]  # alike in every channel
+    ours = evidence(network, seewhy.methods.get("occlusion", window=8, stride=4), inputs)
+    assert_close(ours, np.stack(theirs, axis=1))
+
+
+@pytest.mark.parametrize(
+    ("method", "peer"),
+    [
+        ("hirescam", pytorch_grad_cam.HiResCAM),
+        ("elementwise", pytorch_grad_cam.GradCAMElementWise),
+        ("layercam", pytorch_grad_cam.LayerCAM),
+    ],
+)
+def test_methods_of_one_capture(method, peer):
+    network, inputs = seeded(plain), pictures(2, SIDE)
+    layer = network[4]  # a ReLU of the second stage
+    theirs = []
+    for index in CLASSES:
+        targets = [ClassifierOutputTarget(index)] * len(inputs)
+        with peer(network, [layer]) as cam:
+            cam(inputs, targets)
+            (activations,), (gradients,) = cam.activations_and_grads.activations, cam.activations_and_grads.gradients
+            theirs.append(cam.get_cam_image(inputs, layer, targets, activations.numpy(), gradients.numpy(), False))
+    assert_close(evidence(network, method, inputs, layer), np.stack(theirs, axis=1))
+
+
+def test_ablation_cam_but_for_its_division_by_the_score():
+    network, inputs = seeded(plain), pictures(1, SIDE)
+    layer = network[4]
+    ours = evidence(network, "ablationcam", inputs, layer)
+    for position, index in enumerate(CLASSES):
+        weights = ablation_weights(network, layer, inputs, index)
+        with torch.no_grad():
+            activations = network[:5](inputs)[0].numpy()
+        expected = np.einsum("k,kuv->uv", weights, activations)
+        np.testing.assert_allclose(ours[0, position], expected, atol=1e-4 * np.abs(expected).max())
+
+
+def ablation_weights(network, layer, inputs, index):
+    """Return y - y_k of pytorch-grad-cam's own weights, (y - y_k) / y."""
+    targets = [ClassifierOutputTarget(index)]
+    with pytorch_grad_cam.AblationCAM(network, [layer]) as cam:
+        with torch.no_grad():
+            activations = network[:5](inputs).numpy()
+            score = network(inputs)[0, index].item()
+        return cam.get_cam_weights(inputs, layer, targets, activations, None)[0] * score
