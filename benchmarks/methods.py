@@ -12,6 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+import numpy as np
 from benchmarks.forwards import subject
 from benchmarks.interleaved import Variants, interleave, machine, ratios
 from benchmarks.results import publish
@@ -99,8 +100,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=15, help="rounds of what takes no minutes (default 15)")
     parser.add_argument("--peers", nargs="*", default=list(GOALS), choices=list(GOALS), metavar="NAME")
+    parser.add_argument("--side", type=int, default=224, help="pixels of the picture's side (default 224)")
     arguments = parser.parse_args()
     network, batch, _ = subject("torch", "ResNet50")
+    batch = np.ascontiguousarray(batch[..., : arguments.side, : arguments.side])
     print_against_gradcam(network, batch, arguments.rounds)
     if arguments.peers:
         print_against_peer(network, batch, arguments.peers, arguments.rounds)
