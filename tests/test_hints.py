@@ -113,6 +113,18 @@ def test_a_classifier_is_asked_for_its_preprocessing_and_believed():
         seewhy.Explainer(seewhy.Classifier(bare(), preprocess=preprocess)).explain(pictures)
 
 
+def test_a_native_network_is_looked_into_only_once():
+    network = Native(1 / 255)
+    runs = []
+    network.register_forward_hook(lambda *_: runs.append(1))
+    explainer = seewhy.Explainer(network)
+    counts = []
+    for _ in range(3):
+        explainer.heatmaps(PIXELS.transpose(0, 3, 1, 2))
+        counts.append(len(runs))
+    assert np.diff(counts).tolist() == [1, 1]
+
+
 def test_of_a_native_network_what_its_first_convolution_is_given_tells():
     inputs = PIXELS.transpose(0, 3, 1, 2)
     with pytest.warns(SeewhyWarning, match="The network 'Native' was given pixels"):

@@ -242,9 +242,10 @@ class Explainer:
 
     def _hint(self, inputs: Any) -> None:
         """Warn, once, of pixels that nobody said how the network takes."""
-        if self._is_hint_due and (hint := self.classifier.preprocessing_hint(inputs)) is not None:
+        if self._is_hint_due and self.classifier.may_need_preprocessing(inputs):
             self._is_hint_due = False
-            warnings.warn(hint, SeewhyWarning, stacklevel=3)
+            if hint := self.classifier.preprocessing_hint(inputs):
+                warnings.warn(hint, SeewhyWarning, stacklevel=3)
 
     def _resolve(self, spec: Any, images: int) -> Target:
         target = resolve(spec, self.classifier.find_class)

@@ -11,28 +11,8 @@ import pytest
 from PIL import Image
 
 import seewhy
-from seewhy.cli import main
 
 ENTRY_POINT = Path(sys.executable).parent / "seewhy"
-
-
-@pytest.fixture
-def run(monkeypatch, capfd):
-    """Run the command line in this process; return (exit code, standard output, standard error)."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["seewhy", *map(str, arguments)])
-        monkeypatch.setenv("COLUMNS", "200")
-        code = 0
-        try:
-            main()
-        except SystemExit as end:
-            code = end.code or 0
-        captured = capfd.readouterr()
-        assert "Traceback" not in captured.err + captured.out
-        return code, captured.out, captured.err
-
-    return run
 
 
 def run_installed(*arguments, cwd, **environment):

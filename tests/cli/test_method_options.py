@@ -10,12 +10,20 @@ def test_several_methods_with_commas_between():
     assert chosen("gradcam", []) == (METHODS["gradcam"],)
 
 
+def test_each_method_is_given_the_settings_that_it_knows():
+    rise, guided = chosen("rise,guided_backprop", ["masks=50", "others=pass"])
+    assert rise.options["masks"] == 50
+    assert guided.backward == "guided-where-relu"
+    assert METHODS["rise"].options["masks"] == 4000
+
+
 @pytest.mark.parametrize(
     ("names", "settings", "error", "message"),
     [
         ("gradcam,gradcan", [], MethodError, "Unknown method 'gradcan'. Did you mean 'gradcam'"),
         (" , ", [], MethodError, "Unknown method ' , '"),
         ("gradcam", ["masks=3"], OptionError, "no option 'masks' to set: gradcam has no options"),
+        ("guided_backprop", ["others=maybe"], OptionError, "others is 'maybe'; expected 'refuse' or 'pass'"),
         ("gradcam", ["masks"], OptionError, "Cannot set 'masks'; expected NAME=VALUE"),
         ("gradcam", ["=3"], OptionError, "Cannot set '=3'; expected NAME=VALUE"),
     ],

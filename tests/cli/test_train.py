@@ -1,32 +1,9 @@
 """`seewhy train` and `seewhy errors`, as a user meets them."""
 
 import csv
-import sys
 
 import numpy as np
-import pytest
 from PIL import Image
-
-from seewhy.cli import main
-
-
-@pytest.fixture
-def run(monkeypatch, capfd):
-    """Run the command line in this process; return (exit code, standard output, standard error)."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["seewhy", *map(str, arguments)])
-        monkeypatch.setenv("COLUMNS", "200")
-        code = 0
-        try:
-            main()
-        except SystemExit as end:
-            code = end.code or 0
-        captured = capfd.readouterr()
-        assert "Traceback" not in captured.err + captured.out
-        return code, captured.out, captured.err
-
-    return run
 
 
 def test_digits_from_training_to_mistakes(run, examples, tmp_path):

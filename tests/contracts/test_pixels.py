@@ -168,10 +168,15 @@ def test_a_baseline_may_be_an_image():
     ("name", "options", "message"),
     [
         ("integrated_gradients", {"steps": 0}, "steps is 0"),
+        ("integrated_gradients", {"steps": 2.5}, "steps is 2.5; expected a whole number"),
+        ("integrated_gradients", {"baseline": ["a"]}, r"baseline is \['a'\]; expected a number, an array, or 'mean'"),
         ("integrated_gradients", {"baseline": "black"}, "baseline is 'black'; expected a number, an array, or 'mean'"),
         ("integrated_gradients", {"baseline": np.zeros((4, 4, 3))}, r"shape \(4, 4, 3\); expected \(12, 10, 3\)"),
         ("integrated_gradients", {"baseline": np.nan}, "NaN"),
         ("smoothgrad", {"samples": 0}, "samples is 0"),
+        ("smoothgrad", {"samples": "many"}, "samples is 'many'; expected a whole number"),
+        ("smoothgrad", {"sigma": "much"}, "sigma is 'much'"),
+        ("smoothgrad", {"seed": -1}, "seed is -1"),
         ("smoothgrad", {"sigma": -0.1}, "sigma is -0.1"),
     ],
 )

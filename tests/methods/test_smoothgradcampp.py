@@ -79,7 +79,7 @@ def test_gradients_of_zero_give_zeros():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"samples": 0}, "samples is 0; Smooth Grad-CAM.. needs 1 or more"),
+        ({"samples": 0}, "samples is 0; expected a whole number, 1 or more"),
         ({"sigma": -0.1}, "sigma is -0.1; expected a part of the input's range"),
         ({"sigma": np.nan}, "sigma is nan"),
     ],

@@ -7,7 +7,6 @@ from typing import Any
 from seewhy import methods
 from seewhy.errors import OptionError
 from seewhy.methods import Method
-from seewhy.methods.method import options
 
 
 def chosen(names: str, settings: Sequence[str]) -> tuple[Method, ...]:
@@ -25,14 +24,14 @@ def chosen(names: str, settings: Sequence[str]) -> tuple[Method, ...]:
     if not found:
         methods.get(names)
     given = dict(map(_parse, settings))
-    known = {name for method in found for name in options(method.function)}
+    known = {name for method in found for name in method.options}
     for name in given:
         if name not in known:
             listed = f"options: {', '.join(sorted(known))}" if known else "no options"
             titles = ", ".join(method.name for method in found)
             raise OptionError(f"There is no option {name!r} to set: {titles} has {listed}.")
     return tuple(
-        methods.get(method, **{name: value for name, value in given.items() if name in options(method.function)})
+        methods.get(method, **{name: value for name, value in given.items() if name in method.options})
         for method in found
     )
 

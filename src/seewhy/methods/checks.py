@@ -20,7 +20,7 @@ def whole(name: str, value: Any, least: int = 1) -> int:
 
 def positive(name: str, value: Any) -> float:
     """Return a finite number above 0, or raise OptionError."""
-    if not _is_finite(value) or value <= 0:
+    if not is_finite(value) or value <= 0:
         raise OptionError(f"{name} is {value!r}; expected a number above 0.")
     return float(value)
 
@@ -44,7 +44,7 @@ def per_axis(name: str, value: Any, axes: int) -> tuple[int, ...]:
 def per_channel(name: str, value: Any, channels: int, besides: str = "") -> tuple[float, ...]:
     """Return one finite number for each channel, or raise OptionError, which names what may be given `besides`."""
     values = (value,) * channels if _is_number(value) else value
-    if not isinstance(values, Sequence) or len(values) != channels or not all(map(_is_finite, values)):
+    if not isinstance(values, Sequence) or len(values) != channels or not all(map(is_finite, values)):
         raise OptionError(f"{name} is {value!r}; expected {besides}a number, or {channels}, one for each channel.")
     return tuple(map(float, values))
 
@@ -53,7 +53,8 @@ def _is_whole(value: Any) -> bool:
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
-def _is_finite(value: Any) -> bool:
+def is_finite(value: Any) -> bool:
+    """Whether this is a finite number."""
     return _is_number(value) and bool(np.isfinite(value))
 
 

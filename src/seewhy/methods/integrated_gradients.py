@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from seewhy.errors import OptionError
+from seewhy.methods.checks import whole
 from seewhy.methods.method import Again
 from seewhy.types import Capture, FloatArray
 
@@ -37,8 +38,7 @@ def integrated_gradients(
     Raises:
         OptionError: An option is out of range.
     """
-    if steps < 1:
-        raise OptionError(f"steps is {steps}; integrated gradients need 1 or more.")
+    steps = whole("steps", steps)
     start = _baseline(baseline, again.inputs)
     way = again.inputs - start
 
@@ -59,7 +59,10 @@ def _baseline(given: Any, inputs: FloatArray) -> FloatArray:
         if given != "mean":
             raise OptionError(f"baseline is {given!r}; expected a number, an array, or 'mean'.")
         given = inputs.mean(axis=tuple(range(inputs.ndim - 1)))
-    array = np.asarray(given, dtype=np.float32)
+    try:
+        array = np.asarray(given, dtype=np.float32)
+    except (TypeError, ValueError) as error:
+        raise OptionError(f"baseline is {given!r}; expected a number, an array, or 'mean'.") from error
     if not np.isfinite(array).all():
         raise OptionError("baseline holds NaN or infinite values; expected numbers.")
     try:

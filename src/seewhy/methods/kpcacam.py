@@ -4,6 +4,7 @@ import math
 from typing import Literal
 
 from seewhy.errors import LayerError, OptionError
+from seewhy.methods.checks import positive
 from seewhy.types import Capture, Namespace, Tensor
 
 Kernel = Literal["rbf", "sigmoid"]
@@ -76,8 +77,8 @@ def _lengths(rows: Tensor, xp: Namespace) -> Tensor:
 def _check(capture: Capture, kernel: str, gamma: float | None) -> None:
     if kernel not in ("rbf", "sigmoid"):
         raise OptionError(f"Unknown kernel {kernel!r}; expected 'rbf' or 'sigmoid'.")
-    if gamma is not None and not 0 < gamma < math.inf:
-        raise OptionError(f"gamma is {gamma}; expected a number above 0, or None for 1 / channels.")
+    if gamma is not None:
+        positive("gamma", gamma)
     positions = math.prod(capture.activations.shape[1:-1])
     if positions > MOST_POSITIONS:
         raise LayerError(

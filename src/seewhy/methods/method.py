@@ -1,8 +1,9 @@
 """What a method is: a function from what was captured to heatmaps, and what that function needs."""
 
 import inspect
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal, Protocol
 
 from seewhy.types import Backward, Capture, FloatArray, Tensor
@@ -86,12 +87,34 @@ class Method:
         """Whose resolution the heatmaps have."""
         return self.at
 
+    @property
+    def options(self) -> dict[str, Any]:
+        """What a caller may set, and the values it has now."""
+        return _options(self.function) | _options(self.choose_backward)
+
+    def with_options(self, given: Mapping[str, Any]) -> "Method":
+        """Return the method with some of its options set, which are taken to be right in name.
+
+        Raises:
+            OptionError: A way back is not among those that can be chosen.
+        """
+        method = replace(self, function=_with(self.function, given))
+        if self.choose_backward is None:
+            return method
+        choose = _with(self.choose_backward, given)
+        return replace(method, choose_backward=choose, backward=choose())
+
     def __call__(self, capture: Capture, *again: Again) -> Tensor:
         """Make evidence (N, T, *space) of a capture."""
         return self.function(capture, *again)
 
 
-def options(function: Callable[..., Any]) -> dict[str, Any]:
-    """Return the options of a method's function, which are its keyword-only parameters, and their defaults."""
-    parameters = inspect.signature(function).parameters.values()
+def _options(function: Callable[..., Any] | None) -> dict[str, Any]:
+    """Return a function's keyword-only parameters and their defaults; none of no function."""
+    parameters = () if function is None else inspect.signature(function).parameters.values()
     return {each.name: each.default for each in parameters if each.kind is inspect.Parameter.KEYWORD_ONLY}
+
+
+def _with(function: Callable[..., Any], given: Mapping[str, Any]) -> Callable[..., Any]:
+    """Return a function with those of the options set that it has."""
+    return partial(function, **{name: value for name, value in given.items() if name in _options(function)})

@@ -1,11 +1,9 @@
 """SmoothGrad (Smilkov et al., 2017, arXiv 1706.03825)."""
 
-from collections.abc import Iterator
-
 import numpy as np
 
-from seewhy.errors import OptionError
 from seewhy.methods.method import Again
+from seewhy.methods.noise import noisy
 from seewhy.types import Capture, FloatArray
 
 
@@ -30,19 +28,9 @@ def smoothgrad(capture: Capture, again: Again, *, samples: int = 50, sigma: floa
     Raises:
         OptionError: An option is out of range.
     """
-    if samples < 1:
-        raise OptionError(f"samples is {samples}; SmoothGrad needs 1 or more.")
-    if not 0 <= sigma < np.inf:
-        raise OptionError(f"sigma is {sigma}; expected a part of the input's range, 0 or more, such as 0.15.")
-    scale = np.float32(sigma) * np.ptp(again.inputs)
-
-    def copies() -> Iterator[FloatArray]:
-        random = np.random.default_rng(seed)
-        for _ in range(samples):
-            yield again.inputs + scale * random.standard_normal(again.inputs.shape, dtype=np.float32)
-
+    copies = noisy(again.inputs, samples, sigma, seed)
     total = np.zeros((capture.scores.shape[1], *again.inputs.shape))
-    for copy in again.captures(copies(), samples, at="input"):
+    for copy in again.captures(copies, samples, at="input"):
         total += copy.gradients[0]
     evidence: FloatArray = np.abs(total / samples).max(axis=-1)[None].astype(np.float32)
     return evidence

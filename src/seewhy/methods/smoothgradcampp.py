@@ -1,11 +1,9 @@
 """Smooth Grad-CAM++ (Omeiza et al., 2019, arXiv 1908.01224)."""
 
-from collections.abc import Iterator
-
 import numpy as np
 
-from seewhy.errors import OptionError
 from seewhy.methods.method import Again
+from seewhy.methods.noise import noisy
 from seewhy.types import Capture, FloatArray
 
 
@@ -37,11 +35,7 @@ def smoothgradcampp(
     Raises:
         OptionError: An option is out of range.
     """
-    if samples < 1:
-        raise OptionError(f"samples is {samples}; Smooth Grad-CAM++ needs 1 or more.")
-    if not 0 <= sigma < np.inf:
-        raise OptionError(f"sigma is {sigma}; expected a part of the input's range, 0 or more, such as 0.15.")
-    copies = _noisy(again.inputs, samples, sigma, seed)
+    copies = noisy(again.inputs, samples, sigma, seed)
     powers = np.zeros((3, *capture.gradients.shape[1:]))  # in float64, where the cube of a small gradient has room
     for copy in again.captures(copies, samples):
         gradients = copy.gradients[0].astype(np.float64)
@@ -54,10 +48,3 @@ def smoothgradcampp(
     weights = (alphas * powers[0]).sum(axis=tuple(axis + 1 for axis in space))
     evidence: FloatArray = np.einsum("tk,...k->t...", weights, activations)[None].astype(np.float32)
     return evidence
-
-
-def _noisy(inputs: FloatArray, samples: int, sigma: float, seed: int) -> Iterator[FloatArray]:
-    scale = np.float32(sigma) * np.ptp(inputs)
-    random = np.random.default_rng(seed)
-    for _ in range(samples):
-        yield inputs + scale * random.standard_normal(inputs.shape, dtype=np.float32)

@@ -1,7 +1,5 @@
 """Every method by its name."""
 
-from dataclasses import replace
-from functools import partial
 from typing import Any
 
 from seewhy.errors import MethodError, OptionError, did_you_mean
@@ -17,7 +15,7 @@ from seewhy.methods.hirescam import hirescam
 from seewhy.methods.integrated_gradients import integrated_gradients
 from seewhy.methods.kpcacam import kpcacam
 from seewhy.methods.layercam import layercam
-from seewhy.methods.method import Method, options
+from seewhy.methods.method import Method
 from seewhy.methods.occlusion import occlusion
 from seewhy.methods.rise import rise
 from seewhy.methods.saliency import saliency
@@ -90,7 +88,7 @@ METHODS = {
             title="Smooth Grad-CAM++",
             paper="1908.01224",
             summary="Grad-CAM++ of gradients averaged over noisy copies of the input",
-            cost="25 forwards, 25 T head backwards",
+            cost="samples forwards, samples T head backwards",
             function=smoothgradcampp,
             reruns=True,
         ),
@@ -126,7 +124,7 @@ METHODS = {
             title="Score-CAM",
             paper="1910.01279",
             summary="channels weighted by the score of the image seen through each channel's map",
-            cost="K + 1 forward",
+            cost="K + 1 forwards",
             function=scorecam,
             backward="none",
             reruns=True,
@@ -136,7 +134,7 @@ METHODS = {
             title="SS-CAM",
             paper="2006.14255",
             summary="Score-CAM, averaged over masks with noise",
-            cost="samples (K + 1) forward",
+            cost="samples (K + 1) forwards",
             function=sscam,
             backward="none",
             reruns=True,
@@ -146,7 +144,7 @@ METHODS = {
             title="IS-CAM",
             paper="2010.03023",
             summary="Score-CAM, averaged over masks from faint to full",
-            cost="steps (K + 1) forward",
+            cost="steps (K + 1) forwards",
             function=iscam,
             backward="none",
             reruns=True,
@@ -156,7 +154,7 @@ METHODS = {
             title="Ablation-CAM",
             paper="WACV 2020",
             summary="channels weighted by how much the score drops without each",
-            cost="K + 1 head forward",
+            cost="K + 1 head forwards",
             function=ablationcam,
             backward="none",
             reruns=True,
@@ -166,7 +164,7 @@ METHODS = {
             title="Occlusion",
             paper="1311.2901",
             summary="how much the score drops with each window of the image covered",
-            cost="windows + 1 forward",
+            cost="windows + 1 forwards",
             function=occlusion,
             at="input",
             backward="none",
@@ -177,7 +175,7 @@ METHODS = {
             title="RISE",
             paper="1806.07421",
             summary="random masks, averaged by the scores of the image seen through them",
-            cost="masks forward",
+            cost="masks forwards",
             function=rise,
             at="input",
             backward="none",
@@ -208,7 +206,7 @@ METHODS = {
             title="Integrated gradients",
             paper="1703.01365",
             summary="gradients on the way from a baseline; adds up to the score's difference from there",
-            cost="steps forward, steps T backwards",
+            cost="steps forwards, steps T backwards",
             function=integrated_gradients,
             at="input",
             pixels=True,
@@ -220,7 +218,7 @@ METHODS = {
             title="SmoothGrad",
             paper="1706.03825",
             summary="saliency of the mean gradient over noisy copies",
-            cost="samples forward, samples T backwards",
+            cost="samples forwards, samples T backwards",
             function=smoothgrad,
             at="input",
             pixels=True,
@@ -274,20 +272,8 @@ def get(method: str | Method, **given: Any) -> Method:
     else:
         near = did_you_mean(method, METHODS) if isinstance(method, str) else ""
         raise MethodError(f"Unknown method {method!r}.{near} Known: {', '.join(METHODS)}.")
-    if not given:
-        return found
-    known = [options(function) for function in (found.function, found.choose_backward) if function is not None]
     for name in given:
-        if not any(name in each for each in known):
-            listed = ", ".join(f"{name}={default!r}" for each in known for name, default in each.items()) or "none"
+        if name not in found.options:
+            listed = ", ".join(f"{each}={default!r}" for each, default in found.options.items()) or "none"
             raise OptionError(f"The method {found.name!r} has no option {name!r}. Its options: {listed}.")
-    chosen = replace(found, function=partial(found.function, **_of(given, known[0])))
-    if chosen.choose_backward is None:
-        return chosen
-    choose = partial(chosen.choose_backward, **_of(given, known[1]))
-    return replace(chosen, choose_backward=choose, backward=choose())
-
-
-def _of(given: dict[str, Any], known: dict[str, Any]) -> dict[str, Any]:
-    """Return those options that one function knows."""
-    return {name: value for name, value in given.items() if name in known}
+    return found.with_options(given) if given else found

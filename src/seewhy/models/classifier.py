@@ -125,10 +125,16 @@ class Classifier:
         self.check_class_count(probabilities.shape[1])
         return [self.rank(each) for each in self.framework.to_numpy(probabilities)]
 
+    def may_need_preprocessing(self, inputs: Any) -> bool:
+        """Whether these checked inputs are pixels, and nobody said how the network takes pixels."""
+        return self.preprocessing is None and self._finish is None and _are_pixels(inputs)
+
     def preprocessing_hint(self, inputs: Any) -> str | None:
-        """Return what to say if these checked inputs are pixels, and nobody said how the network takes pixels."""
-        is_said = self.preprocessing is not None or self._finish is not None
-        if is_said or not _are_pixels(inputs) or not self.framework.is_unscaled(inputs):
+        """Return what to say of these checked inputs, which are pixels, if nobody said how the network takes pixels.
+
+        This may run the network; once is enough.
+        """
+        if not self.framework.is_unscaled(inputs):
             return None
         return (
             f"The network {self.name!r} was given pixels in 0..255, and begins with a convolution: if it was trained "
