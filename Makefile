@@ -30,7 +30,7 @@ $(VENV)/.runtime: $(SOURCES) | $(BIN)/python
 	@touch $@
 
 $(VENV)/.development: $(VENV)/.runtime
-	@$(PIP) --editable '.[tensorflow,jax,torch,demo]' --group test --group lint
+	@$(PIP) --editable '.[tensorflow,jax,torch,demo,web,notebook]' --group test --group lint
 	@touch $@
 
 $(VENV)/.docs: $(VENV)/.runtime
