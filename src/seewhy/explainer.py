@@ -23,7 +23,7 @@ from seewhy.fusion import Fuse, check_fuse, fused
 from seewhy.images.reading import ImageLike, read
 from seewhy.methods import Method
 from seewhy.models import Classifier
-from seewhy.reruns import Runs, rerun
+from seewhy.reruns import Progress, Runs, rerun
 from seewhy.targets import Question, Target, resolve
 from seewhy.types import BoolArray, Capture, FloatArray, Score
 from seewhy.views import View, average, views
@@ -52,7 +52,8 @@ class Explainer:
         smooth: Explain other views of each input too, and average the maps, brought back into place: "flips", the
             mirror image; "scales", zoomed to 0.9 and to 1.1; or both in a tuple. Everything is run 2, 3 or 6 times.
         signed: True keeps what speaks against a target, as negative values; False makes it 0, as the papers do.
-        progress: Show on standard error how far a method has come that runs the network many times.
+        progress: Show on standard error how far a method has come that runs the network many times; or a function
+            that is told: the method's title, how many runs are done, and of how many. What it raises ends the call.
 
     Raises:
         ModelError, LayerError, MethodError, OptionError: An argument cannot be meant; the message says why.
@@ -69,7 +70,7 @@ class Explainer:
         fuse: Fuse = "mean",
         smooth: Any = None,
         signed: bool = False,
-        progress: bool = False,
+        progress: bool | Progress = False,
     ) -> None:
         self.classifier = network if isinstance(network, Classifier) else Classifier(network)
         self.method = methods.get(method)
@@ -194,8 +195,8 @@ class Explainer:
         capture = self.framework.capture(inputs, tapped, question, self.method.backward)
         self._check(capture, image_count(inputs))
         if self.method.reruns:
-            title = self.method.title if self.progress else None
-            runs = Runs(self.framework, inputs, layer, question, batch_size, title)
+            title = self.method.title
+            runs = Runs(self.framework, inputs, layer, question, batch_size, title, self.progress)
             evidence = rerun(self.method, runs, capture)
         else:
             evidence = self.framework.to_numpy(self.framework.apply(self.method, capture))
