@@ -12,9 +12,9 @@ _EXPORT = re.compile(r"^export (?=(?:async )?(?:function|class|const|let) )", re
 
 
 @functools.cache
-def style() -> str:
-    """Return the style sheet."""
-    return (ASSETS / "viewer.css").read_text("utf-8")
+def style(name: str) -> str:
+    """Return a style sheet: "viewer.css", or "report.css" for the page round it."""
+    return (ASSETS / name).read_text("utf-8")
 
 
 @functools.cache

@@ -109,17 +109,14 @@ def document_of(
         OptionError: There is not one label, or URL, for each explanation.
     """
     explanations = list(explanations)
-    if not explanations:
-        raise InputError("There is nothing to show: no explanation was given.")
-    labels = _one_each("labels", labels, len(explanations))
     urls = _one_each("photo_urls", photo_urls, len(explanations))
-    groups = grouped(explanations)
-    limits = limits or limits_for(len(groups))
+    by_explanation = dict(zip(map(id, explanations), urls, strict=True))
+    entries = entries_of(explanations, labels)
+    limits = limits or limits_for(len(entries))
     pictures = []
-    for number, members in enumerate(groups, 1):
-        first = members[0]
-        url = urls[first] or photo_url(explanations[first].image, limits)
-        pictures.append(picture_of([explanations[i] for i in members], labels[first], url, f"picture {number}"))
+    for number, (members, label) in enumerate(entries, 1):
+        url = by_explanation[id(members[0])] or photo_url(members[0].image, limits)
+        pictures.append(picture_of(members, label, url, f"picture {number}"))
     return {**frame(), "pictures": pictures}
 
 
@@ -129,13 +126,22 @@ def frame() -> dict[str, Any]:
     return {"format": "seewhy-viewer", "version": 1, "colormaps": tables}
 
 
-def grouped(explanations: Sequence[Explained]) -> list[list[int]]:
-    """Return the positions of the explanations of each picture, in the order of the first of each."""
-    groups: dict[object, list[int]] = {}
-    for position, each in enumerate(explanations):
-        key = (each.source, id(each.image)) if each.source is None else (each.source, each.image.shape)
-        groups.setdefault(key, []).append(position)
-    return list(groups.values())
+def entries_of(
+    explanations: Sequence[Explained], labels: Sequence[Label] | None = None
+) -> list[tuple[list[Explained], Label]]:
+    """Return the explanations of each picture with its label, in the order of the first of each.
+
+    Raises:
+        InputError: There is no explanation.
+        OptionError: There is not one label for each explanation.
+    """
+    if not explanations:
+        raise InputError("There is nothing to show: no explanation was given.")
+    entries: dict[object, tuple[list[Explained], Label]] = {}
+    for each, label in zip(explanations, _one_each("labels", labels, len(explanations)), strict=True):
+        key = id(each.image) if each.source is None else (each.source, each.image.shape)
+        entries.setdefault(key, ([], label))[0].append(each)
+    return list(entries.values())
 
 
 def picture_of(explanations: Sequence[Explained], label: Label, photo: str, name: str) -> dict[str, Any]:

@@ -1,0 +1,93 @@
+/** Many pictures: small ones to look through, each of which can be opened. */
+
+import { lookOf } from "./controls.js";
+import { make, makeSelect } from "./dom.js";
+import { draw } from "./painting.js";
+import { loadPhoto, pixelsOf, withCells } from "./photos.js";
+import { captionOf, classesOf, CONFIDENCES, firstCriteria, ORDERS, selected, VERDICTS } from "./selection.js";
+import { keyOf, subjectsOf } from "./subjects.js";
+
+const SMALL_PIXELS = 40_000;
+const AHEAD = "300px";
+
+/**
+ * Makes a gallery. `whole(position)` promises a picture's whole entry, `open(position, order)` is told which picture was
+ * chosen among which. Small pictures are drawn when they are about to be seen. `destroy` stops that.
+ */
+export function makeGallery(pictures, tables, settings, whole, open) {
+  const criteria = firstCriteria();
+  const count = make("p", { class: "note", role: "status" });
+  const cards = pictures.map((picture, position) => makeCard(picture, () => open(position, selected(pictures, criteria))));
+  const list = make("ul", { class: "cards" });
+  const element = make("section", { class: "gallery", "aria-label": "Pictures" }, makeFilters(pictures, filter), count, list);
+  const observer = new IntersectionObserver(
+    (entries) => entries.filter((entry) => entry.isIntersecting).forEach((entry) => drawSmall(entry.target)),
+    { rootMargin: AHEAD },
+  );
+  cards.forEach((card) => observer.observe(card));
+
+  function filter(changed) {
+    Object.assign(criteria, changed);
+    const found = selected(pictures, criteria);
+    list.replaceChildren(...found.map((position) => cards[position]));
+    count.textContent = `${found.length} of ${pictures.length} pictures`;
+  }
+
+  async function drawSmall(card) {
+    observer.unobserve(card);
+    const position = cards.indexOf(card);
+    try {
+      const picture = withCells(await whole(position));
+      const photo = pixelsOf(await loadPhoto(picture), SMALL_PIXELS);
+      const canvas = card.querySelector("canvas");
+      canvas.width = photo.width;
+      canvas.height = photo.height;
+      const first = keyOf(picture.maps[0].targets[0]);
+      const [subject] = subjectsOf(picture, { current: first, pinned: [], maps: 0 });
+      draw(canvas.getContext("2d"), photo, subject.map, lookOf({ ...settings, mode: "overlay" }, false, tables));
+      card.dataset.drawn = "true";
+    } catch (error) {
+      card.querySelector("canvas").replaceWith(make("span", { class: "warning" }, error.message));
+    }
+  }
+
+  filter({});
+  return {
+    element,
+    focus: (position) => cards[position].querySelector("button").focus(),
+    destroy: () => observer.disconnect(),
+  };
+}
+
+function makeCard(picture, onopen) {
+  const verdict = { true: "right", false: "wrong" }[picture.correct];
+  const canvas = make("canvas", { "aria-hidden": true });
+  canvas.width = picture.width; // of the right shape before it is drawn, so that nothing moves
+  canvas.height = picture.height;
+  const button = make(
+    "button",
+    { type: "button", onclick: onopen },
+    make("span", { class: "thumb" }, canvas),
+    make("span", { class: "name" }, picture.name),
+    make("span", { class: "taken" }, captionOf(picture)),
+    picture.label === null ? null : make("span", { class: `label ${verdict ?? ""}` }, `is: ${picture.label}`),
+    verdict === undefined ? null : make("span", { class: `verdict ${verdict}` }, verdict),
+  );
+  return make("li", { class: "card" }, button);
+}
+
+function makeFilters(pictures, filter) {
+  const classes = [["", "All"], ...classesOf(pictures).map((name) => [name, name])];
+  const search = make("input", { type: "search", oninput: (event) => filter({ search: event.target.value }) });
+  const isJudged = pictures.some((picture) => picture.correct !== null);
+  const orders = ORDERS.filter(([order]) => isJudged || order !== "wrong");
+  return make(
+    "div",
+    { class: "filters", role: "search" },
+    make("label", { class: "field" }, make("span", {}, "Search names and classes"), search),
+    makeSelect("Order", orders, "given", (order) => filter({ order })),
+    makeSelect("Taken for", classes, "", (name) => filter({ name })),
+    makeSelect("Confidence", CONFIDENCES, "any", (confidence) => filter({ confidence })),
+    isJudged ? makeSelect("Right or wrong", VERDICTS, "any", (verdict) => filter({ verdict })) : null,
+  );
+}

@@ -1,0 +1,83 @@
+/** One picture: its panes, its list of classes, and the controls. */
+
+import { lookOf, makeControls } from "./controls.js";
+import { make } from "./dom.js";
+import { makePane } from "./pane.js";
+import { loadPhoto, pixelsOf, SHOWN_PIXELS, withCells } from "./photos.js";
+import { makeList } from "./predictions.js";
+import { keyOf, subjectsOf, targetsOf } from "./subjects.js";
+
+/**
+ * Makes the view of a picture.
+ *
+ * Args: the picture's entry in the document, the colour tables by name, and the settings (controls.js), which stay the
+ * reader's own from picture to picture. Returns a promise of the element, once it is drawn.
+ */
+export async function makePictureView(entry, tables, settings) {
+  const picture = withCells(entry);
+  const image = await loadPhoto(picture);
+  const photo = pixelsOf(image, SHOWN_PIXELS);
+  const choice = { current: keyOf(targetsOf(picture)[0]), pinned: [], maps: 0 };
+  const panes = [];
+  const stages = make("div", { class: "panes" });
+  const list = makeList(picture, { point, leave, pin });
+  const controls = makeControls(picture, settings, render, (maps) => {
+    choice.maps = maps;
+    render();
+  });
+  const side = make(
+    "div",
+    { class: "side" },
+    make("h3", {}, "Predictions"),
+    make("p", { class: "note" }, "Hover, or use ↑ and ↓, to see the evidence. Click or Enter pins; pin two to compare."),
+    list.element,
+    controls.element,
+  );
+  const element = make("section", { class: "picture", "aria-label": picture.name }, heading(picture), stages, side);
+
+  function point(key) {
+    choice.current = key;
+    render();
+  }
+
+  function leave() {
+    if (choice.pinned.length > 0) {
+      choice.current = null;
+      render();
+    }
+  }
+
+  function pin(key) {
+    const isPinned = choice.pinned.includes(key);
+    choice.pinned = isPinned ? choice.pinned.filter((each) => each !== key) : [...choice.pinned, key].slice(-2);
+    choice.current = key;
+    render();
+  }
+
+  function render() {
+    const subjects = subjectsOf(picture, { ...choice, ...settings });
+    while (panes.length < subjects.length) {
+      panes.push(makePane(picture, photo, image));
+    }
+    panes.length = subjects.length;
+    if (stages.childElementCount !== panes.length) {
+      stages.replaceChildren(...panes.map((pane) => pane.element));
+      stages.dataset.count = String(Math.min(panes.length, 3));
+    }
+    subjects.forEach((subject, position) => panes[position].show(subject, lookOf(settings, subject.map?.signed, tables)));
+    list.show(choice.pinned.length === 2 ? choice.pinned : [choice.current ?? choice.pinned[0]], choice.pinned);
+    controls.show(choice.pinned);
+  }
+
+  render();
+  return element;
+}
+
+function heading(picture) {
+  const header = make("header", {}, make("h2", {}, picture.name));
+  if (picture.label !== null) {
+    const verdict = { true: ": recognized", false: ": taken for something else" }[picture.correct] ?? "";
+    header.append(make("p", { class: `label ${picture.correct === false ? "wrong" : ""}` }, `Is: ${picture.label}${verdict}`));
+  }
+  return header;
+}
