@@ -191,9 +191,7 @@ def methods() -> None:
 def serve(
     model: Annotated[
         list[str] | None,
-        typer.Option(
-            help=MODEL_HELP + " May be repeated: the first is the default.", show_default=DEFAULT_MODEL
-        ),
+        typer.Option(help=MODEL_HELP + " May be repeated: the first is the default.", show_default=DEFAULT_MODEL),
     ] = None,
     weights: WeightsOption = "imagenet",
     trust: TrustOption = False,
@@ -211,9 +209,7 @@ def serve(
     ] = None,
     max_mb: Annotated[float, typer.Option(help="The most megabytes of one request.")] = 20.0,
     max_pixels: Annotated[int, typer.Option(help="The most pixels of a picture.")] = 50_000_000,
-    places: Annotated[
-        int, typer.Option(help="How many requests may run or wait; others are told to come again.")
-    ] = 16,
+    places: Annotated[int, typer.Option(help="How many requests may run or wait; others are told to come again.")] = 16,
     time_limit: Annotated[float, typer.Option(help="Seconds after which a request is given up.")] = 120.0,
 ) -> None:
     """Show a web page, and a JSON API, that explain pictures with the models named here and no others.

@@ -48,4 +48,3 @@ def run(models: Sequence[ModelRequest], host: str, port: int, names: Sequence[st
         gc.freeze()  # a framework is a million objects that stay: sweeping them over and over slows every answer
         address = address_of(taken)
         serve(app, taken, settings, lambda: console.print(f"SeeWhy is at {address}  (Ctrl+C ends it)", markup=False))
-

@@ -10,9 +10,10 @@ from starlette.staticfiles import StaticFiles
 
 import seewhy
 from seewhy.reruns import Progress
-from seewhy.serve.api import api
+from seewhy.serve.api import explaining
 from seewhy.serve.failures import answer_failures
 from seewhy.serve.guards import Guards
+from seewhy.serve.lists import lists
 from seewhy.serve.settings import Settings
 from seewhy.serve.shelf import Served
 from seewhy.serve.worker import Worker
@@ -48,7 +49,8 @@ def make_app(stock: Callable[[Progress], Mapping[str, Served]], settings: Settin
         lifespan=lifespan,
     )
     answer_failures(app)
-    app.include_router(api(models, worker, settings))
+    app.include_router(explaining(models, worker, settings))
+    app.include_router(lists(models, worker))
 
     @app.get("/", include_in_schema=False)
     async def page() -> FileResponse:

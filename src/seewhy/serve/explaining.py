@@ -26,6 +26,7 @@ from seewhy.serve.worker import Job, Progress
 from seewhy.targets import resolve
 from seewhy.viewer.document import document_of
 from seewhy.viewer.photos import PhotoLimits
+from seewhy.viewer.report import page_of
 
 MEDIA_TYPES = {
     "json": "application/json",
@@ -88,6 +89,8 @@ class Question:
         job.tell(Progress(len(self.explainers), len(self.explainers), "writing the answer"))
         if self.format == "png":
             return _png(explanations)
+        if self.format == "html":
+            return page_of(explanations, SHOWN_PHOTO).encode()
         facts = {"model": self.model.name, "seconds": round(time.monotonic() - start, 3)}
         if self.format == "document":
             return _json({**facts, "document": document_of(explanations, limits=SHOWN_PHOTO)})
@@ -109,7 +112,9 @@ def _check_targets(targets: Sequence[str], model: Served) -> None:
     resolved = resolve(list(targets), model.classifier.find_class)
     resolved.check_outputs((1, model.class_count))
     if resolved.width is not None and resolved.width > MAX_TARGETS:
-        raise TargetError(f"{resolved.width} classes were asked for; the limit is {MAX_TARGETS}. Ask for fewer at once.")
+        raise TargetError(
+            f"{resolved.width} classes were asked for; the limit is {MAX_TARGETS}. Ask for fewer at once."
+        )
 
 
 def _split(given: str) -> list[str]:

@@ -46,9 +46,7 @@ async def read_form(request: Request, settings: Settings) -> Upload:
             415, "not_a_form", f"The body is {kind or 'of no type'}; expected multipart/form-data with a file 'image'."
         )
     body = _limited(request, settings.max_bytes)
-    parser = MultiPartParser(
-        request.headers, body, max_files=1, max_fields=MAX_FIELDS, max_part_size=MAX_FIELD_BYTES
-    )
+    parser = MultiPartParser(request.headers, body, max_files=1, max_fields=MAX_FIELDS, max_part_size=MAX_FIELD_BYTES)
     parser.spool_max_size = settings.max_bytes + 1  # beyond this a file would go to the disk, and none gets there
     try:
         async with asyncio.timeout(settings.upload_time):

@@ -153,7 +153,9 @@ class Map(BaseModel):
     method: str
     title: str
     layer: str
-    box: list[float] = Field(description="(top, left, bottom, right) of what the network saw, in pixels of the picture.")
+    box: list[float] = Field(
+        description="(top, left, bottom, right) of what the network saw, in pixels of the picture."
+    )
     targets: list[TargetResult]
     heatmaps: Numbers = Field(description="(targets, rows, columns), in the method's units.")
 
