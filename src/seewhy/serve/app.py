@@ -5,8 +5,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from fastapi import FastAPI
-from fastapi.responses import FileResponse
+from fastapi.responses import FileResponse, HTMLResponse
 from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
 
 import seewhy
 from seewhy.reruns import Progress
@@ -18,11 +19,12 @@ from seewhy.serve.settings import Settings
 from seewhy.serve.shelf import Served
 from seewhy.serve.worker import Worker
 from seewhy.viewer.assets import ASSETS
+from seewhy.viewer.report import empty_page
 
 PAGE = Path(__file__).parent / "page"
 
 
-def make_app(stock: Callable[[Progress], Mapping[str, Served]], settings: Settings) -> FastAPI:
+def make_app(stock: Callable[[Progress], Mapping[str, Served]], settings: Settings) -> ASGIApp:
     """Make the application.
 
     Args:
@@ -50,13 +52,16 @@ def make_app(stock: Callable[[Progress], Mapping[str, Served]], settings: Settin
     )
     answer_failures(app)
     app.include_router(explaining(models, worker, settings))
-    app.include_router(lists(models, worker))
+    app.include_router(lists(models, worker, settings))
 
     @app.get("/", include_in_schema=False)
     async def page() -> FileResponse:
         return FileResponse(PAGE / "index.html", headers={"Cache-Control": "no-cache"})
 
+    @app.get("/report.html", include_in_schema=False)
+    async def report() -> HTMLResponse:
+        return HTMLResponse(empty_page())
+
     app.mount("/page", StaticFiles(directory=PAGE))
     app.mount("/viewer", StaticFiles(directory=ASSETS))
-    app.add_middleware(Guards, hosts=settings.hosts)
-    return app
+    return Guards(app, settings.hosts)  # round everything: the answer to a failure has the headers too

@@ -27,6 +27,9 @@ STATUS: dict[type[SeewhyError], tuple[int, str]] = {
 }
 """What each error is in HTTP, and what it is called; of one that is not here, its nearest ancestor says."""
 
+SAID = {"extra_forbidden": "There is no such field; openapi.json lists them"}
+"""What is said better than Pydantic does."""
+
 
 class RefusedError(Exception):
     """A request that is not carried out.
@@ -93,8 +96,4 @@ def answer_failures(app: FastAPI) -> None:
 
 def _fields(found: Any) -> str:
     """Say what is wrong with each field."""
-    return " ".join(f"{_name(each['loc'])}: {each['msg']}." for each in found)
-
-
-def _name(place: tuple[Any, ...]) -> str:
-    return str(place[-1]) if place else "request"
+    return " ".join(f"{each['loc'][-1]}: {SAID.get(each['type'], each['msg'])}." for each in found)

@@ -56,7 +56,10 @@ async def read_form(request: Request, settings: Settings) -> Upload:
     except TimeoutError as error:
         seconds = f"{settings.upload_time:g}"
         raise RefusedError(408, "slow_upload", f"The request did not arrive within {seconds} seconds.") from error
-    return await _upload(form)
+    try:
+        return await _upload(form)
+    finally:
+        await form.close()
 
 
 async def _limited(request: Request, limit: int) -> AsyncGenerator[bytes, None]:

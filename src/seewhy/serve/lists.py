@@ -7,11 +7,12 @@ from fastapi import APIRouter, Query
 
 from seewhy.serve import schemas, shelf
 from seewhy.serve.answers import failures
+from seewhy.serve.settings import Settings
 from seewhy.serve.shelf import Served
 from seewhy.serve.worker import Worker
 
 
-def lists(models: Mapping[str, Served], worker: Worker) -> APIRouter:
+def lists(models: Mapping[str, Served], worker: Worker, settings: Settings) -> APIRouter:
     """Return the routes that list what there is."""
     router = APIRouter()
 
@@ -28,7 +29,10 @@ def lists(models: Mapping[str, Served], worker: Worker) -> APIRouter:
                     layer=each.layer,
                 )
                 for each in models.values()
-            ]
+            ],
+            limits=schemas.Limits(
+                max_bytes=settings.max_bytes, max_pixels=settings.max_pixels, time_limit=settings.time_limit
+            ),
         )
 
     @router.get("/api/models/{name}/layers", responses=failures(404, 422))

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from types import FrameType
 
 import uvicorn
-from fastapi import FastAPI
+from starlette.types import ASGIApp
 
 from seewhy.errors import OptionError
 from seewhy.serve.settings import Settings
@@ -38,7 +38,18 @@ def address_of(taken: socket.socket) -> str:
     return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
 
-def serve(app: FastAPI, taken: socket.socket, settings: Settings, ready: Callable[[], None]) -> None:
+def config_of(app: ASGIApp, settings: Settings) -> uvicorn.Config:
+    """Return how the application is run."""
+    return uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=int(settings.time_limit + GRACE),
+    )
+
+
+def serve(app: ASGIApp, taken: socket.socket, settings: Settings, ready: Callable[[], None]) -> None:
     """Serve until SIGTERM or Ctrl+C; what runs then is answered first.
 
     Args:
@@ -47,14 +58,6 @@ def serve(app: FastAPI, taken: socket.socket, settings: Settings, ready: Callabl
         settings: What is allowed.
         ready: Called once the server listens.
     """
-    config = uvicorn.Config(
-        app,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=int(settings.time_limit + GRACE),
-    )
-
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
@@ -65,7 +68,7 @@ def serve(app: FastAPI, taken: socket.socket, settings: Settings, ready: Callabl
 
     before = {each: signal.signal(each, end) for each in (signal.SIGTERM, signal.SIGINT)}
     try:
-        Server(config).run(sockets=[taken])
+        Server(config_of(app, settings)).run(sockets=[taken])
     finally:
         for each, handler in before.items():
             signal.signal(each, handler)

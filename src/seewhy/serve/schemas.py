@@ -68,10 +68,19 @@ class Model(BaseModel):
     layer: str = Field(description="The layer that 'auto' explains.")
 
 
+class Limits(BaseModel):
+    """What is refused beyond."""
+
+    max_bytes: int = Field(description="Of one request.")
+    max_pixels: int = Field(description="Of a picture.")
+    time_limit: float = Field(description="Seconds.")
+
+
 class Models(BaseModel):
     """All of them; the first is the default."""
 
     models: list[Model]
+    limits: Limits
 
 
 class Layer(BaseModel):

@@ -124,6 +124,15 @@ def page_of(explanations: Sequence[Explained], limits: PhotoLimits) -> str:
     return _page([summary_of(picture)], [_in_script(picture)])
 
 
+def empty_page() -> str:
+    """Return a report of one picture that is still to be put in.
+
+    A host writes the document's frame and the picture's summary, as JSON, into the element `document`, and the whole
+    picture into `picture-0`; for `<` it writes the escape `\\u003c`.
+    """
+    return _page([{"name": ""}], ["null"])
+
+
 def _page(summaries: Sequence[dict[str, Any]], pictures: Sequence[str]) -> str:
     if not pictures:
         raise InputError("There is nothing to report: no picture was added.")

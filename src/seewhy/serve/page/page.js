@@ -1,0 +1,95 @@
+/** The page: a picture and a question go to the server, and what it answers goes into the viewer. */
+
+import { mount } from "../viewer/viewer.js";
+import { ask, listOf } from "./asking.js";
+import { takePictures } from "./intake.js";
+import { makeQuestion } from "./question.js";
+import { downloadReport } from "./report.js";
+
+const element = (id) => document.getElementById(id);
+const viewer = { shown: null, answer: null };
+let question = null;
+let picture = null;
+let running = null;
+
+/** Asks the server what there is, and makes the page ready. */
+async function start() {
+  const [{ models, limits }, { methods }] = await Promise.all([listOf("models"), listOf("methods")]);
+  question = makeQuestion(element("fields"), models, methods, run);
+  takePictures(limits, take, warn);
+  element("stop").addEventListener("click", () => running?.abort());
+  element("download").addEventListener("click", () => {
+    downloadReport(viewer.answer.document).catch((error) => warn(error.message));
+  });
+  element("question").open = matchMedia("(min-width: 60rem)").matches;
+  document.documentElement.dataset.ready = "true";
+}
+
+function take(file) {
+  picture = file;
+  run();
+}
+
+/** Asks about the picture; what was asked before and is not answered yet is dropped. */
+async function run() {
+  if (picture === null) {
+    return;
+  }
+  running?.abort();
+  const own = (running = new AbortController());
+  begin();
+  try {
+    const answer = await ask(picture, question.fields(), own.signal, (said) => own === running && tell(said));
+    show(answer);
+  } catch (error) {
+    if (own === running) {
+      finish();
+      warn(own.signal.aborted ? "Stopped. Change the question, or choose a picture, to begin again." : error.message);
+    }
+  }
+}
+
+function begin() {
+  element("layout").dataset.state = "result";
+  element("alarm").hidden = true;
+  element("result").setAttribute("aria-busy", "true");
+  element("progress").hidden = false;
+  tell({ text: "Sending the picture…", share: null });
+}
+
+/** Shows how far it has come; a bar that says how far only where that is known. */
+function tell({ text, share }) {
+  element("said").textContent = text;
+  if (share === null) {
+    element("meter").removeAttribute("value");
+  } else {
+    element("meter").value = share;
+  }
+}
+
+function finish() {
+  running = null;
+  element("result").removeAttribute("aria-busy");
+  element("progress").hidden = true;
+}
+
+function show(answer) {
+  finish();
+  viewer.answer = answer;
+  if (viewer.shown === null) {
+    viewer.shown = mount(element("viewer"), answer.document, { settings: { all: true } });
+  } else {
+    viewer.shown.update(answer.document);
+  }
+  const best = answer.document.pictures[0].predictions[0];
+  const share = `${(100 * best.probability).toFixed(1)} %`;
+  element("facts").textContent = `${answer.model} says ${best.name} (${share}). Explained in ${answer.seconds.toFixed(2)} s.`;
+  element("bar").hidden = false;
+}
+
+function warn(message) {
+  element("alarm").textContent = message;
+  element("alarm").hidden = false;
+}
+
+start().catch((error) => warn(error.message));

@@ -1,0 +1,87 @@
+/** The question: which network, by which methods, at which layers, about which classes. */
+
+import { makeSelect } from "../viewer/dom.js";
+import { listOf } from "./asking.js";
+import { makePicker } from "./picker.js";
+
+const BEST = { value: "top-5", text: "The 5 most probable" };
+const DEFAULT_LAYER = { value: "auto", text: "The network’s default" };
+
+/**
+ * Makes the fields of the question, and tells `onchange` when it is another.
+ *
+ * `fields()` returns it as the API's fields.
+ */
+export function makeQuestion(element, models, methods, onchange) {
+  let model = models[0];
+  const method = makePicker({
+    label: "Methods",
+    hint: "Several are shown side by side.",
+    chosen: [optionOf(methods.find((each) => each.name === "gradcam"))],
+    find: async (text) => methods.filter((each) => fits(text, each.name, each.title, each.summary)).map(optionOf),
+    onchange,
+  });
+  const layer = makePicker({
+    label: "Layers",
+    hint: "Late layers know what, early ones know where.",
+    chosen: [DEFAULT_LAYER],
+    find: findLayers,
+    onchange,
+  });
+  const classes = makePicker({
+    label: "Classes",
+    hint: "By name, by index, or by id.",
+    chosen: [BEST],
+    find: findClasses,
+    onchange,
+  });
+  const choices = models.map((each) => [each.name, each.name]);
+  const network = makeSelect("Network", choices, model.name, (name) => {
+    model = models.find((each) => each.name === name);
+    layer.set([DEFAULT_LAYER]);
+    classes.set([BEST]);
+    onchange();
+  });
+  element.replaceChildren(network, method.element, layer.element, classes.element);
+
+  async function findLayers(text) {
+    const { layers } = await listOf(`models/${encodeURIComponent(model.name)}/layers`);
+    const found = layers.filter((each) => fits(text, each.path, each.kind)).reverse();
+    const known = found.map((each) => ({
+      value: each.path,
+      text: each.path,
+      detail: `${each.kind}, ${each.shape.map((size) => size ?? "any").join(" × ")}`,
+    }));
+    return fits(text, DEFAULT_LAYER.text) ? [DEFAULT_LAYER, ...known] : known;
+  }
+
+  async function findClasses(text) {
+    const query = new URLSearchParams({ search: text, limit: 50 });
+    const found = await listOf(`models/${encodeURIComponent(model.name)}/classes?${query}`);
+    const known = found.classes.map((each) => ({
+      value: String(each.index),
+      text: each.name,
+      detail: each.id === null ? `class ${each.index}` : `class ${each.index}, ${each.id}`,
+    }));
+    return fits(text, BEST.text) ? [BEST, ...known] : known;
+  }
+
+  const fields = () => ({
+    model: model.name,
+    methods: method.values().join(","),
+    layers: layer.values().join(","),
+    targets: classes.values().join(","),
+  });
+  return { fields };
+}
+
+function optionOf(method) {
+  const slow = method.is_slow ? "Slow: runs the network again and again. " : "";
+  return { value: method.name, text: method.title, detail: `${slow}${method.summary}` };
+}
+
+/** Whether one of the texts holds what was typed. */
+function fits(typed, ...texts) {
+  const wanted = typed.trim().toLowerCase();
+  return texts.some((each) => each.toLowerCase().includes(wanted));
+}
