@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from seewhy.frameworks import LayerCall
     from seewhy.images.geometry import Placement
     from seewhy.models import Classifier, ClassNames, Inputs, Prediction, Preprocessing, load
+    from seewhy.viewer.notebook import view
 
 __version__ = "0.1.0"
 
@@ -43,6 +44,7 @@ __all__ = [
     "load",
     "methods",
     "targets",
+    "view",
 ]
 
 _ROOMS = {
@@ -53,6 +55,7 @@ _ROOMS = {
     "seewhy.frameworks": ("LayerCall",),
     "seewhy.images.geometry": ("Placement",),
     "seewhy.models": ("ClassNames", "Classifier", "Inputs", "Prediction", "Preprocessing", "load"),
+    "seewhy.viewer.notebook": ("view",),
 }
 
 

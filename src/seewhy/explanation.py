@@ -17,9 +17,12 @@ from seewhy.images.figure import Panel, draw_panels, render
 from seewhy.images.geometry import Placement
 from seewhy.images.overlay import overlay, saliency_picture
 from seewhy.images.regions import Box, boxes_of
+from seewhy.images.scaling import scaled
 from seewhy.images.writing import picture_writer, write_atomically
 from seewhy.models import Prediction
 from seewhy.types import BoolArray, FloatArray, ImageArray, IndexArray
+from seewhy.viewer.notebook import inline_html
+from seewhy.viewer.report import write_report
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,7 +30,7 @@ if TYPE_CHECKING:
 FigureKind = Literal["overlay", "panels", "grid"]
 FIGURE_KINDS: tuple[FigureKind, ...] = ("overlay", "panels", "grid")
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
-SUFFIXES = (*PICTURE_SUFFIXES, ".npz", ".json")
+SUFFIXES = (*PICTURE_SUFFIXES, ".npz", ".json", ".html")
 GRID_COLUMNS = 3
 SHOWN_PREDICTIONS = 5
 
@@ -229,7 +232,8 @@ class Explanation:
         """Write the explanation as its suffix says, whole or not at all.
 
         Args:
-            path: `.png`, `.jpg`: what `pixels` draws. `.npz`: the arrays. `.json`: everything but the arrays.
+            path: `.png`, `.jpg`: what `pixels` draws. `.npz`: the arrays. `.json`: everything but the arrays. `.html`: a
+                report, in which all of this can be set by whoever reads it.
             kind: As for `pixels`; the other arguments likewise.
 
         Returns:
@@ -249,9 +253,28 @@ class Explanation:
         elif suffix == ".json":
             content = json.dumps(self.as_dict(), indent=2)
             write_atomically(path, lambda file: file.write((content + "\n").encode()))
+        elif suffix == ".html":
+            self.report(path)
         else:
             raise OptionError(f"Cannot save as {suffix or 'a file without suffix'!r}; expected {', '.join(SUFFIXES)}.")
         return path
+
+    def report(self, path: str | os.PathLike[str]) -> Path:
+        """Write a report: one HTML file with the viewer in it, which a browser opens from the disk.
+
+        `seewhy.viewer.report.write_report` makes one of several explanations.
+
+        Args:
+            path: `.html` or `.htm`.
+
+        Returns:
+            The path.
+
+        Raises:
+            OptionError: The suffix is another.
+            OutputError: The file cannot be written.
+        """
+        return write_report([self], path)
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything but the arrays, ready for JSON; of the predictions the most probable."""
@@ -274,6 +297,9 @@ class Explanation:
             display(self)
         else:
             Image.fromarray(self.pixels()).show(title=self.source)
+
+    def _repr_html_(self) -> str:
+        return inline_html(self)
 
     def _repr_png_(self) -> bytes:
         file = io.BytesIO()
@@ -307,12 +333,7 @@ class Explanation:
 
     def _scaled(self, targets: slice) -> FloatArray:
         """Scale maps (T, u, v) to 0..1, each by its own peak; what speaks against a target is 0."""
-        heatmaps = np.maximum(self.heatmaps[targets], 0)
-        peaks = np.quantile(heatmaps, self.peak, axis=(1, 2), keepdims=True).astype(np.float32)
-        peaks = np.where(peaks > 0, peaks, heatmaps.max(axis=(1, 2), keepdims=True))
-        scaled = np.zeros_like(heatmaps)
-        np.divide(heatmaps, peaks, out=scaled, where=peaks > 0)
-        return np.minimum(scaled, 1)
+        return scaled(self.heatmaps[targets], self.peak)
 
     def _check_target(self, target: int) -> None:
         if not isinstance(target, int) or not 0 <= target < len(self.targets):

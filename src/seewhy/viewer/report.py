@@ -28,7 +28,7 @@ PAGE = """<!doctype html>
 </head>
 <body>
 <main>
-<h1>{title}</h1>
+<h1>SeeWhy report</h1>
 <p class="intro">Which part of a picture made the network say what it said.</p>
 <noscript><p class="intro">This page draws its pictures with JavaScript, which is switched off here.</p></noscript>
 <div id="viewer"></div>

@@ -66,7 +66,7 @@ export async function makePictureView(entry, tables, settings) {
     }
     subjects.forEach((subject, position) => panes[position].show(subject, lookOf(settings, subject.map?.signed, tables)));
     list.show(choice.pinned.length === 2 ? choice.pinned : [choice.current ?? choice.pinned[0]], choice.pinned);
-    controls.show(choice.pinned);
+    controls.show(choice.pinned, subjects.every((subject) => subject.map?.signed));
   }
 
   render();

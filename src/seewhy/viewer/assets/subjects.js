@@ -42,8 +42,17 @@ export function subjectsOf(picture, choice) {
   });
 }
 
+const known = new WeakMap();
+
+/** Returns a target as it is shown, the same object each time, by which drawing knows that it has placed its map. */
 function targetOf(picture, maps, target, against) {
   const signed = against && maps.signed;
+  const found = known.get(target) ?? known.set(target, {}).get(target);
+  found[signed] ??= describeTarget(picture, maps, target, signed);
+  return found[signed];
+}
+
+function describeTarget(picture, maps, target, signed) {
   const peak = signed ? target.signed_peak : target.peak;
   const raw = signed ? target.cells : target.cells.map((value) => Math.max(value, 0));
   const aspect = `scaled to the map’s own peak, so a bright map does not mean a probable class`;
