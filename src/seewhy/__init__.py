@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from seewhy.explanation import Explanation, Heatmaps, TargetResult
     from seewhy.frameworks import LayerCall
     from seewhy.images.geometry import Placement
+    from seewhy.images.look import Look
     from seewhy.models import Classifier, ClassNames, Inputs, Prediction, Preprocessing, load
 
 __version__ = "0.1.0"
@@ -32,6 +33,7 @@ __all__ = [
     "Heatmaps",
     "Inputs",
     "LayerCall",
+    "Look",
     "Placement",
     "Prediction",
     "Preprocessing",
@@ -52,6 +54,7 @@ _ROOMS = {
     "seewhy.explanation": ("Explanation", "Heatmaps", "TargetResult"),
     "seewhy.frameworks": ("LayerCall",),
     "seewhy.images.geometry": ("Placement",),
+    "seewhy.images.look": ("Look",),
     "seewhy.models": ("ClassNames", "Classifier", "Inputs", "Prediction", "Preprocessing", "load"),
 }
 

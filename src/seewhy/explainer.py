@@ -176,6 +176,7 @@ class Explainer:
                 peak=self.method.peak,
                 placement=inputs.placements[row],
                 ids=self.classifier.class_names.ids if self.classifier.class_names is not None else None,
+                network=self.classifier.name,
                 source=os.fspath(image) if isinstance(image, (str, os.PathLike)) else None,
             )
 
