@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from seewhy.frameworks import LayerCall
     from seewhy.images.geometry import Placement
     from seewhy.images.look import Look
+    from seewhy.inspection import Inspection
     from seewhy.models import Classifier, ClassNames, Inputs, Prediction, Preprocessing, load
 
 __version__ = "0.1.0"
@@ -32,6 +33,7 @@ __all__ = [
     "Explanation",
     "Heatmaps",
     "Inputs",
+    "Inspection",
     "LayerCall",
     "Look",
     "Placement",
@@ -55,6 +57,7 @@ _ROOMS = {
     "seewhy.frameworks": ("LayerCall",),
     "seewhy.images.geometry": ("Placement",),
     "seewhy.images.look": ("Look",),
+    "seewhy.inspection": ("Inspection",),
     "seewhy.models": ("ClassNames", "Classifier", "Inputs", "Prediction", "Preprocessing", "load"),
 }
 

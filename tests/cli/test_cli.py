@@ -289,3 +289,41 @@ def test_together_needs_a_picture(run, tmp_path, examples):
     code, _, err = run("explain", examples / "cat.png", "--together", "--format", "json", "--out", tmp_path)
     assert code == 2
     assert "--together writes one picture of all; add png or jpg to --format." in err
+
+
+def test_inspect(run, tmp_path, examples):
+    arguments = ["--channels", "10,112", "--targets", "282,espresso", "--format", "png,npz", "--out", tmp_path]
+    code, out, err = run("inspect", examples / "cat.png", *arguments)
+    assert (code, "layer top_relu6, 1280 channels" in out) == (0, True), err
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "cat_inspect_282.png", "cat_inspect_967.png", "cat_inspect.npz",
+    }  # fmt: skip
+    row = next(line for line in out.splitlines() if "112" in line and "│" in line)
+    shown = [float(part) for part in row.strip("│").split("│")]
+    with np.load(tmp_path / "cat_inspect.npz") as arrays:
+        assert shown[1] == pytest.approx(arrays["weights"][0, 112], rel=1e-3)
+        assert shown[3] == pytest.approx(arrays["weights"][0, 112] * arrays["activations"][..., 112].mean(), rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--channels", "1280"], "There are no channels '1280': top_relu6 has channels 0 to 1279."),
+        (["--format", "gif"], "Cannot write the format 'gif'; known: png, jpg, jpeg, npz."),
+        (["--format", ","], "Cannot write the format ''; known"),
+        (["--colormap", "jett"], "Unknown colour map 'jett'"),
+    ],
+)
+def test_what_inspect_refuses(run, tmp_path, examples, arguments, message):
+    code, _, err = run("inspect", examples / "cat.png", *arguments, "--out", tmp_path / "out")
+    assert code == 2
+    assert message in err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_picture_that_is_inspected_is_never_written_over(run, tmp_path, examples):
+    picture = tmp_path / "cat_inspect_282.png"
+    picture.write_bytes((examples / "cat.png").read_bytes())
+    (tmp_path / "cat.png").symlink_to(picture)
+    code, _, err = run("inspect", tmp_path / "cat.png", "--out", tmp_path)
+    assert (code, "is not written over" in err) == (1, True)

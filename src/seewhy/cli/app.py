@@ -193,7 +193,7 @@ def explain(
         Request(
             images=tuple(images),
             models=tuple(ModelRequest(each, weights, trust) for each in model or [DEFAULT_MODEL]),
-            targets=[part.strip() for part in targets.split(",") if part.strip()],
+            targets=_parts(targets),
             methods=chosen(method, settings or []),
             layer=layer,
             score=score.value,
@@ -211,6 +211,52 @@ def explain(
             together=together,
         ),
         as_json=as_json,
+    )
+
+
+@app.command()
+def inspect(
+    image: Annotated[Path, typer.Argument(metavar="IMAGE", help="A picture.")],
+    channels: Annotated[
+        str, typer.Option(help="Their numbers, with commas between: 10,42. Or top-9, those that add most to the map.")
+    ] = "top-9",
+    model: Annotated[str, typer.Option(help=MODEL_HELP)] = DEFAULT_MODEL,
+    weights: WeightsOption = "imagenet",
+    trust: TrustOption = False,
+    targets: Annotated[
+        str, typer.Option(help="What to ask: top-3; or classes by name, index or wnid, with commas between: tabby,285.")
+    ] = "top-1",
+    layer: Annotated[
+        str,
+        typer.Option(
+            help="A name or path that 'seewhy layers' lists; auto takes the model's own, or the last with space."
+        ),
+    ] = "auto",
+    score: Annotated[
+        Score, typer.Option(help="Explain what stands before a final softmax, or after it.")
+    ] = Score.logit,
+    colormap: Annotated[str, typer.Option(help="Any of matplotlib's colour maps.")] = "jet",
+    out: Annotated[Path, typer.Option(help="The folder to write to; it is made if need be.")] = Path("explanations"),
+    format: Annotated[str, typer.Option(help="What to write, with commas between: png, jpg, npz.")] = "png",
+) -> None:
+    """Show what Grad-CAM is made of: channels of the layer, and their weights, for each target.
+
+    Writes a picture for each target: the weights as bars, and channels before and after they are weighted. An .npz file
+    holds the activations, gradients and weights of all channels.
+    """
+    from seewhy.cli.inspect import run
+    from seewhy.cli.sources import ModelRequest
+
+    run(
+        image,
+        ModelRequest(model, weights, trust),
+        _parts(targets),
+        channels,
+        layer,
+        score.value,
+        colormap,
+        out,
+        [name.lower() for name in _parts(format)],
     )
 
 
@@ -246,6 +292,11 @@ def methods() -> None:
     from seewhy.cli.lists import print_methods
 
     print_methods()
+
+
+def _parts(text: str) -> list[str]:
+    """Split what has commas between."""
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 app.add_typer(train.app)

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from seewhy.comparison import Comparison
@@ -89,10 +89,7 @@ class Files:
 
     def _free(self, name: str) -> Path:
         """Return the path of a file to write, unless it is one of the pictures explained."""
-        path = self._folder / name
-        if os.path.realpath(path) in self._inputs:
-            raise OutputError(f"{path} is one of the pictures explained, and is not written over. Change --out.")
-        return path
+        return free_path(self._folder / name, self._inputs)
 
     def _new_stem(self, wanted: str) -> str:
         stem, number = wanted, 1
@@ -101,6 +98,13 @@ class Files:
             stem = f"{wanted}-{number}"
         self._stems.add(stem)
         return stem
+
+
+def free_path(path: Path, inputs: Iterable[str | Path]) -> Path:
+    """Return the path of a file to write, or raise OutputError where it is one of the pictures that are read."""
+    if os.path.realpath(path) in map(os.path.realpath, inputs):
+        raise OutputError(f"{path} is one of the pictures explained, and is not written over. Change --out.")
+    return path
 
 
 def _in_name(explanations: Sequence[Explanation]) -> list[str]:
