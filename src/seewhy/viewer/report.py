@@ -7,13 +7,16 @@ import json
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from seewhy.errors import InputError, OptionError
 from seewhy.images.writing import write_atomically
 from seewhy.viewer.assets import bundle, style
-from seewhy.viewer.document import Explained, Label, entries_of, frame, picture_of, summary_of
+from seewhy.viewer.document import Label, entries_of, frame, picture_of, summary_of
 from seewhy.viewer.photos import PhotoLimits, limits_for, photo_url
+
+if TYPE_CHECKING:
+    from seewhy.explanation import Explanation
 
 SUFFIXES = (".html", ".htm")
 
@@ -60,7 +63,7 @@ class ReportWriter:
         self._summaries: list[dict[str, Any]] = []
         self._pictures: list[str] = []
 
-    def add(self, explanations: Sequence[Explained], label: Label = None) -> None:
+    def add(self, explanations: Sequence["Explanation"], label: Label = None) -> None:
         """Add one picture.
 
         Args:
@@ -87,7 +90,7 @@ class ReportWriter:
 
 
 def write_report(
-    explanations: Iterable[Explained],
+    explanations: Iterable["Explanation"],
     path: str | os.PathLike[str],
     labels: Sequence[Label] | None = None,
 ) -> Path:
@@ -118,7 +121,7 @@ def write_report(
     return writer.write()
 
 
-def page_of(explanations: Sequence[Explained], limits: PhotoLimits) -> str:
+def page_of(explanations: Sequence["Explanation"], limits: PhotoLimits) -> str:
     """Return a report of one picture as a page, with a photo of that size."""
     picture = picture_of(explanations, None, photo_url(explanations[0].image, limits), "picture 1")
     return _page([summary_of(picture)], [_in_script(picture)])

@@ -7,17 +7,22 @@ export function keyOf(target) {
   return `${target.index} ${target.name}`;
 }
 
-/** Returns every target of a picture's maps, the most probable first and those that are no class last, each once. */
-export function targetsOf(picture) {
-  const found = new Map();
+/**
+ * Returns every target of a picture's maps, each once: those of the maps at `position` as these have them, and those
+ * that only others have, with a probability only where it is the same network's.
+ */
+export function targetsOf(picture, position) {
+  const chosen = picture.maps[position];
+  const found = new Map(chosen.targets.map((target) => [keyOf(target), target]).reverse());
   for (const maps of picture.maps) {
     for (const target of maps.targets) {
       if (!found.has(keyOf(target))) {
-        found.set(keyOf(target), target);
+        const probability = maps.network === chosen.network ? target.probability : null;
+        found.set(keyOf(target), { ...target, probability });
       }
     }
   }
-  return [...found.values()].sort((a, b) => (b.probability ?? -1) - (a.probability ?? -1));
+  return [...found.values()];
 }
 
 /**
@@ -101,9 +106,10 @@ function absent(maps, key) {
   return { title: name, name, detail: detailOf(maps), nothing: `${maps.title} was not asked about “${name}”.`, map: null };
 }
 
-/** Returns a map's method and layer in words. */
+/** Returns in words what a map is of: the network, if it is known, the method, the layer, and the layer's cells. */
 export function detailOf(maps) {
-  return `${maps.title} · layer ${maps.layer} · ${maps.rows} × ${maps.columns}`;
+  const parts = [maps.network, maps.title, `layer ${maps.layer}`, `${maps.rows} × ${maps.columns}`];
+  return parts.filter((part) => part !== null).join(" · ");
 }
 
 /** Says whether there is a part of the picture that the network did not see. */
