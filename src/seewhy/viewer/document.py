@@ -99,7 +99,7 @@ def entries_of(
     """
     if not explanations:
         raise InputError("There is nothing to show: no explanation was given.")
-    entries: dict[object, tuple[list["Explanation"], Label]] = {}
+    entries: dict[object, tuple[list[Explanation], Label]] = {}
     for each, label in zip(explanations, _one_each("labels", labels, len(explanations)), strict=True):
         key = id(each.image) if each.source is None else (each.source, each.image.shape)
         entries.setdefault(key, ([], label))[0].append(each)

@@ -62,12 +62,12 @@ def view(explanations: Any, labels: Sequence[Label] | None = None) -> Any:
         InputError: There is no explanation.
         OptionError: There is not one label for each explanation.
     """
-    several: Iterable["Explanation"] = explanations if isinstance(explanations, Iterable) else [explanations]
+    several: Iterable[Explanation] = explanations if isinstance(explanations, Iterable) else [explanations]
     return _widget()(document=document_of(several, labels=labels))
 
 
 def inline_html(explanation: "Explanation") -> str:
-    """Return what a notebook shows of an explanation: the viewer in a frame, or a small picture where scripts are off."""
+    """Return what a notebook shows: the viewer in a frame, or where scripts are off a small picture."""
     target = explanation.targets[0]
     name = explanation.source or "the picture"
     caption = f"{explanation.title}, layer {explanation.layer}: what speaks for {target.name}"

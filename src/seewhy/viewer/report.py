@@ -63,6 +63,11 @@ class ReportWriter:
         self._summaries: list[dict[str, Any]] = []
         self._pictures: list[str] = []
 
+    @property
+    def pictures(self) -> int:
+        """How many pictures there are so far."""
+        return len(self._pictures)
+
     def add(self, explanations: Sequence["Explanation"], label: Label = None) -> None:
         """Add one picture.
 
@@ -97,7 +102,7 @@ def write_report(
     """Write a report of explanations: one file that needs no network and nothing beside it.
 
     One picture is shown by itself, several as a gallery to search, sort and filter. Photos are made smaller where there
-    are many: their longer side is at most 4,096 pixels for one, 2,048 for up to 20, 1,024 for up to 200, and 640 beyond.
+    are many: the longer side is at most 4,096 pixels for one, 2,048 for up to 20, 1,024 for up to 200, and 640 beyond.
 
     Args:
         explanations: Of one picture or of several. Those of the same picture become one entry.

@@ -13,7 +13,7 @@ export function keyOf(target) {
  */
 export function targetsOf(picture, position) {
   const chosen = picture.maps[position];
-  const found = new Map(chosen.targets.map((target) => [keyOf(target), target]).reverse());
+  const found = new Map(chosen.targets.map((target) => [keyOf(target), target]));
   for (const maps of picture.maps) {
     for (const target of maps.targets) {
       if (!found.has(keyOf(target))) {
