@@ -14,18 +14,20 @@ import numpy as np
 from PIL import Image
 
 from seewhy import methods
-from seewhy.errors import InputError, LayerError, NetworkError, OptionError, SeewhyWarning, TargetError
+from seewhy.errors import InputError, LayerError, MethodError, NetworkError, OptionError, SeewhyWarning, TargetError
 from seewhy.explanation import Explanation, Heatmaps, TargetResult
 from seewhy.frameworks import LayerCall, LayerChoice
 from seewhy.frameworks.layers import AUTO, INPUT
 from seewhy.frameworks.structures import image_count, map_tree
 from seewhy.fusion import Fuse, check_fuse, fused
+from seewhy.images.geometry import Placement
 from seewhy.images.reading import ImageLike, read
+from seewhy.inspection import Inspection
 from seewhy.methods import Method
 from seewhy.models import Classifier
 from seewhy.reruns import Progress, Runs, rerun
 from seewhy.targets import Question, Target, resolve
-from seewhy.types import BoolArray, Capture, FloatArray, Score
+from seewhy.types import Capture, FloatArray, ImageArray, Score
 from seewhy.views import View, average, views
 
 BATCH_SIZE = 16
@@ -148,6 +150,37 @@ class Explainer:
             evidence = average(evidence, seen)
         return self._to_numpy(capture, evidence, question.target)
 
+    def inspect(self, image: ImageLike, targets: Any = "top-1") -> Inspection:
+        """Look inside: the layer's activations and gradients for one picture, and the weights Grad-CAM makes of them.
+
+        Args:
+            image: A path, a PIL image or a uint8 array (H, W, 3).
+            targets: As for `explain`.
+
+        Raises:
+            MethodError: The method is another than gradcam, whose inside this is.
+            SeewhyError: As for `explain`.
+        """
+        if self.method.name != "gradcam" or len(self.taps) > 1 or self.views:
+            raise MethodError(
+                f"inspect shows the inside of Grad-CAM at one layer; this Explainer does {self.method.title} at "
+                f"{len(self.taps)}{', smoothed' if self.views else ''}. Make one for it: seewhy.Explainer(network)."
+            )
+        pixels = read(image)
+        preprocessed = self.classifier.preprocess([pixels])
+        inputs = self._check_inputs(preprocessed)
+        self._hint(inputs)
+        question = Question(self._resolve(targets, 1), self.score, self.output)
+        capture, evidence = self._evidence(inputs, question, batch_size=1)
+        heatmaps = self._to_numpy(capture, evidence, question.target)
+        _check_is_picture(heatmaps)
+        activations, gradients = (self.framework.to_numpy(each)[0] for each in (capture.activations, capture.gradients))
+        return Inspection(
+            activations.astype(np.float32),
+            np.broadcast_to(gradients, (len(gradients), *activations.shape)).astype(np.float32),
+            self._explanation(0, image, pixels, preprocessed.placements[0], heatmaps),
+        )
+
     def layers(self, inputs: Any) -> tuple[LayerCall, ...]:
         """Return every call of every layer, in the order in which they return, for inputs of this shape.
 
@@ -159,26 +192,28 @@ class Explainer:
         pixels = [read(image) for image in images]
         inputs = self.classifier.preprocess(pixels)
         heatmaps = self.heatmaps(inputs, target, batch_size=batch_size)
-        if heatmaps.values.ndim != 4:
-            raise LayerError(
-                f"The output of the layer {heatmaps.layer!r} has {heatmaps.values.ndim - 2} axes of space, and a "
-                "picture has two. Give another layer; for signals, volumes and tokens use Explainer.heatmaps."
-            )
-        has_evidence = heatmaps.has_evidence
+        _check_is_picture(heatmaps)
         for row, image in enumerate(images):
-            yield Explanation(
-                image=pixels[row],
-                heatmaps=heatmaps.values[row],
-                targets=self._target_results(heatmaps, has_evidence[row], row),
-                predictions=() if heatmaps.probabilities is None else self.classifier.rank(heatmaps.probabilities[row]),
-                layer=heatmaps.layer,
-                method=heatmaps.method,
-                title=self.method.title,
-                peak=self.method.peak,
-                placement=inputs.placements[row],
-                ids=self.classifier.class_names.ids if self.classifier.class_names is not None else None,
-                source=os.fspath(image) if isinstance(image, (str, os.PathLike)) else None,
-            )
+            yield self._explanation(row, image, pixels[row], inputs.placements[row], heatmaps)
+
+    def _explanation(
+        self, row: int, image: ImageLike, pixels: ImageArray, placement: Placement, heatmaps: Heatmaps
+    ) -> Explanation:
+        """Return the explanation of one image of a batch."""
+        return Explanation(
+            image=pixels,
+            heatmaps=heatmaps.values[row],
+            targets=self._target_results(heatmaps, row),
+            predictions=() if heatmaps.probabilities is None else self.classifier.rank(heatmaps.probabilities[row]),
+            layer=heatmaps.layer,
+            method=heatmaps.method,
+            title=self.method.title,
+            peak=self.method.peak,
+            placement=placement,
+            ids=self.classifier.class_names.ids if self.classifier.class_names is not None else None,
+            network=self.classifier.name,
+            source=os.fspath(image) if isinstance(image, (str, os.PathLike)) else None,
+        )
 
     def _evidence(self, inputs: Any, question: Question, batch_size: int) -> tuple[Capture, FloatArray]:
         """Return evidence (N, T, *space), of all layers in one, and what was captured at the first of them."""
@@ -284,7 +319,8 @@ class Explainer:
             names=tuple(tuple(name or f"target {t}" for t, name in enumerate(each)) for each in names),
         )
 
-    def _target_results(self, heatmaps: Heatmaps, has_evidence: BoolArray, row: int) -> tuple[TargetResult, ...]:
+    def _target_results(self, heatmaps: Heatmaps, row: int) -> tuple[TargetResult, ...]:
+        has_evidence = heatmaps.has_evidence[row]
         return tuple(
             TargetResult(
                 index=int(index),
@@ -298,6 +334,14 @@ class Explainer:
                 has_evidence=bool(has_evidence[position]),
             )
             for position, index in enumerate(heatmaps.indices[row])
+        )
+
+
+def _check_is_picture(heatmaps: Heatmaps) -> None:
+    if heatmaps.values.ndim != 4:
+        raise LayerError(
+            f"The output of the layer {heatmaps.layer!r} has {heatmaps.values.ndim - 2} axes of space, and a "
+            "picture has two. Give another layer; for signals, volumes and tokens use Explainer.heatmaps."
         )
 
 

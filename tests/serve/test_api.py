@@ -45,7 +45,9 @@ def test_layers_side_by_side_and_one_map_of_a_method_that_looks_at_none(ask, cli
 
 
 def test_signed_keeps_what_speaks_against(ask):
-    plain, signed = (array_of(ask(signed=each, targets="tench").json()["maps"][0]["heatmaps"]) for each in ("false", "true"))
+    plain, signed = (
+        array_of(ask(signed=each, targets="tench").json()["maps"][0]["heatmaps"]) for each in ("false", "true")
+    )
     assert plain.min() == 0 > signed.min()
     np.testing.assert_array_equal(np.maximum(signed, 0), plain)
 

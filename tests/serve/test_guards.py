@@ -15,7 +15,9 @@ def named(lite0):
         yield address
 
 
-@pytest.mark.parametrize("host", ["127.0.0.1", "127.0.0.1:8000", "localhost:8000", "[::1]:8000", "10.0.0.7", "LOCALHOST"])
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "127.0.0.1:8000", "localhost:8000", "[::1]:8000", "10.0.0.7", "LOCALHOST"]
+)
 def test_localhost_and_addresses_in_digits_are_always_right(client, host):
     assert client.get("healthz", headers={"Host": host}).status_code == 200
 
@@ -30,7 +32,9 @@ def test_foreign_names_are_refused(client, host):
     assert "--allow-host" in message
 
 
-@pytest.mark.parametrize(("host", "status"), [("photos.example", 200), ("Photos.Example:443", 200), ("other.example", 421)])
+@pytest.mark.parametrize(
+    ("host", "status"), [("photos.example", 200), ("Photos.Example:443", 200), ("other.example", 421)]
+)
 def test_a_name_can_be_allowed(named, host, status):
     assert httpx.get(f"{named}healthz", headers={"Host": host}).status_code == status
 

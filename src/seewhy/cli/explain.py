@@ -14,13 +14,15 @@ from rich.progress import track
 from rich.table import Table
 from rich.text import Text
 
-from seewhy.cli.files import Files
+from seewhy.cli.files import REPORT, Files
 from seewhy.cli.sources import ModelRequest
 from seewhy.cli.terminal import print_error, quiet_start
 from seewhy.errors import ImageError, NetworkError, OptionError, OutputError, SeewhyError, UsageError
 from seewhy.explainer import Explainer
-from seewhy.explanation import SHOWN_PREDICTIONS, SUFFIXES, Explanation, FigureKind
+from seewhy.explanation import PICTURE_SUFFIXES, SHOWN_PREDICTIONS, SUFFIXES, Explanation
+from seewhy.figures import FigureKind
 from seewhy.images import reading
+from seewhy.images.look import Look, LookOptions
 from seewhy.images.overlay import color_table
 from seewhy.methods import Method
 from seewhy.types import Score
@@ -37,26 +39,29 @@ class Request:
     """What was asked for on the command line."""
 
     images: tuple[str, ...]
-    model: ModelRequest
+    models: tuple[ModelRequest, ...]
     targets: list[str]
     methods: tuple[Method, ...]
     layer: str
     score: Score
-    alpha: float
-    colormap: str
+    look: LookOptions
     figure: FigureKind | None
     out: Path
     formats: tuple[str, ...]
+    together: bool = False
+    label_by_folder: bool = False
 
     def check(self) -> None:
         """Raise UsageError for what can be told before a framework is imported, which takes seconds."""
-        color_table(self.colormap)
-        if not 0 <= self.alpha <= 1:
-            raise OptionError(f"--alpha is {self.alpha}; expected a number from 0 to 1.")
+        color_table(Look(**self.look).colormap)
         for name in self.formats:
             if "." + name not in SUFFIXES:
                 known = ", ".join(suffix[1:] for suffix in SUFFIXES)
                 raise OptionError(f"Cannot write the format {name!r}; known: {known}.")
+        if self.together and not any(f".{name}" in PICTURE_SUFFIXES for name in self.formats):
+            raise OptionError("--together writes one picture of all; add png or jpg to --format.")
+        if self.label_by_folder and "html" not in self.formats:
+            raise OptionError("--label-by-folder is for the report; add html to --format.")
 
 
 @dataclass
@@ -66,6 +71,11 @@ class Report:
     explanations: list[dict[str, Any]] = field(default_factory=list)
     errors: list[dict[str, str]] = field(default_factory=list)
     exit_code: int = 0
+
+    def add_file(self, name: str) -> None:
+        """Note a file that all explanations share."""
+        for each in self.explanations:
+            each["files"].append(name)
 
     def add_error(self, image: Path, error: SeewhyError) -> None:
         """Note what went wrong with one picture."""
@@ -87,19 +97,21 @@ def run(request: Request, *, as_json: bool) -> None:
     paths = list(_found(request.images, report))
     if not paths:
         _finish(report, as_json)
-    files = Files(request.out, [f".{name}" for name in request.formats], inputs=paths)
+    suffixes = [f".{name}" for name in request.formats]
+    files = Files(request.out, suffixes, inputs=paths, label_by_folder=request.label_by_folder)
     with quiet_start():
-        classifier = request.model.load()
         explainers = [
             Explainer(classifier, method, request.layer, request.score, progress=len(paths) <= A_FEW)
+            for classifier in [model.load() for model in request.models]
             for method in request.methods
         ]
     gc.freeze()  # a framework is a million objects that stay: sweeping them over and over slows the first trace
     console = Console(stderr=as_json, highlight=False)
+    together: list[Explanation] = []
     for path in _tracked(paths, console):
         try:
             explanations = [explainer.explain([path], request.targets)[0] for explainer in explainers]
-            written = files.write(explanations, path, request.figure, request.alpha, request.colormap)
+            written = files.write(explanations, path, request.figure, request.look)
         except PICTURE_ERRORS as error:
             report.add_error(path, error)
             print_error(error)
@@ -107,9 +119,28 @@ def run(request: Request, *, as_json: bool) -> None:
         report.explanations += [
             {**each.as_dict(), "files": names} for each, names in zip(explanations, written, strict=True)
         ]
+        if request.together:
+            together += explanations
         if not as_json:
             _print_explanations(explanations, written, console)
+    if together:
+        for file in files.write_together(together, request.look):
+            console.print(f"wrote {file}", markup=False, soft_wrap=True)
+    _write_report(files, report, console)
     _finish(report, as_json)
+
+
+def _write_report(files: Files, report: Report, console: Console) -> None:
+    """Write the report, if it is asked for; that it cannot be written takes nothing from what was."""
+    try:
+        written = files.write_report()
+    except OutputError as error:
+        report.add_error(Path(REPORT), error)
+        print_error(error)
+        return
+    if written is not None:
+        report.add_file(written)
+        console.print(f"wrote {written}", markup=False, soft_wrap=True)
 
 
 def _finish(report: Report, as_json: bool) -> NoReturn:
@@ -140,9 +171,19 @@ def _tracked(paths: Sequence[Path], console: Console) -> Iterable[Path]:
 
 
 def _print_explanations(explanations: Sequence[Explanation], files: Sequence[Sequence[str]], console: Console) -> None:
-    """Print the predictions, which every method shares; what was explained; and where the pictures are."""
+    """Print what each network predicts, which its methods share; what was explained; and where the pictures are."""
+    for network in dict.fromkeys(each.network for each in explanations):
+        of_network = [each for each in explanations if each.network == network]
+        is_alone = len(of_network) == len(explanations)
+        _print_network(of_network, str(of_network[0].source) + ("" if is_alone else f", {network}"), console)
+    for file in dict.fromkeys(chain.from_iterable(files)):
+        console.print(f"wrote {file}", markup=False, soft_wrap=True)
+
+
+def _print_network(explanations: Sequence[Explanation], title: str, console: Console) -> None:
     first = explanations[0]
-    table = Table(title=Text(str(first.source)), title_justify="left")
+    console.print(Text(title), soft_wrap=True)
+    table = Table()
     for heading, justify in (("id", "right"), ("name", "left"), ("probability", "right")):
         table.add_column(heading, justify=justify)  # type: ignore[arg-type]
     for prediction in first.predictions[:SHOWN_PREDICTIONS]:
@@ -155,5 +196,3 @@ def _print_explanations(explanations: Sequence[Explanation], files: Sequence[Seq
         empty = ", ".join(target.name for target in each.targets if not target.has_evidence)
         nothing = f"; nothing in the picture speaks for {empty}" if empty else ""
         console.print(f"layer {each.layer}, method {each.method}{nothing}", markup=False)
-    for file in dict.fromkeys(chain.from_iterable(files)):
-        console.print(f"wrote {file}", markup=False, soft_wrap=True)

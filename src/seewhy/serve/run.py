@@ -58,6 +58,7 @@ def serve(app: ASGIApp, taken: socket.socket, settings: Settings, ready: Callabl
         settings: What is allowed.
         ready: Called once the server listens.
     """
+
     class Server(uvicorn.Server):
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)

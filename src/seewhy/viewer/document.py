@@ -13,8 +13,9 @@ left corner; probabilities are in 0..1; null stands for what is not known.
       width, height of the picture
       photo         a URL: data:, or any that the host serves. The photo may be smaller than width x height
       predictions   the most probable classes, best first: [{index, name, probability}]
-      maps          one for each method and layer that the picture was explained by:
-        method, title, layer
+      maps          one for each network, method and layer that the picture was explained by:
+        network, method, title, layer
+        predictions      as above, this network's own
         rows, columns    of each of its heatmaps
         box              [top, left, bottom, right] of what the network saw
         signed           whether a value is negative somewhere: evidence against a target was kept
@@ -29,17 +30,18 @@ A picture may also come without `photo` and `maps`: then the viewer asks the hos
 import base64
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from seewhy.errors import InputError, OptionError
-from seewhy.images.geometry import Placement
 from seewhy.images.overlay import color_table
 from seewhy.images.scaling import peaks_of
 from seewhy.models import Prediction
-from seewhy.types import FloatArray, ImageArray
 from seewhy.viewer.photos import PhotoLimits, limits_for, photo_url
+
+if TYPE_CHECKING:
+    from seewhy.explanation import Explanation
 
 COLORMAPS = ("viridis", "inferno", "jet", "coolwarm")
 SHOWN_PREDICTIONS = 5
@@ -48,48 +50,8 @@ Label = str | int | None
 """The class a picture is known to be: its name, or its index; None where that is not known."""
 
 
-class ExplainedTarget(Protocol):
-    """What a document says of a target; a `seewhy.TargetResult` is one."""
-
-    @property
-    def index(self) -> int: ...
-    @property
-    def name(self) -> str: ...
-    @property
-    def score(self) -> float: ...
-    @property
-    def probability(self) -> float | None: ...
-    @property
-    def has_evidence(self) -> bool: ...
-
-
-class Explained(Protocol):
-    """What a document is made of; a `seewhy.Explanation` is one."""
-
-    @property
-    def image(self) -> ImageArray: ...
-    @property
-    def heatmaps(self) -> FloatArray: ...
-    @property
-    def targets(self) -> Sequence[ExplainedTarget]: ...
-    @property
-    def predictions(self) -> Sequence[Prediction]: ...
-    @property
-    def layer(self) -> str: ...
-    @property
-    def method(self) -> str: ...
-    @property
-    def title(self) -> str: ...
-    @property
-    def placement(self) -> Placement: ...
-    @property
-    def source(self) -> str | None: ...
-    @property
-    def peak(self) -> float: ...
-
-
 def document_of(
-    explanations: Iterable[Explained],
+    explanations: Iterable["Explanation"],
     *,
     labels: Sequence[Label] | None = None,
     limits: PhotoLimits | None = None,
@@ -127,8 +89,8 @@ def frame() -> dict[str, Any]:
 
 
 def entries_of(
-    explanations: Sequence[Explained], labels: Sequence[Label] | None = None
-) -> list[tuple[list[Explained], Label]]:
+    explanations: Sequence["Explanation"], labels: Sequence[Label] | None = None
+) -> list[tuple[list["Explanation"], Label]]:
     """Return the explanations of each picture with its label, in the order of the first of each.
 
     Raises:
@@ -137,14 +99,14 @@ def entries_of(
     """
     if not explanations:
         raise InputError("There is nothing to show: no explanation was given.")
-    entries: dict[object, tuple[list[Explained], Label]] = {}
+    entries: dict[object, tuple[list[Explanation], Label]] = {}
     for each, label in zip(explanations, _one_each("labels", labels, len(explanations)), strict=True):
         key = id(each.image) if each.source is None else (each.source, each.image.shape)
         entries.setdefault(key, ([], label))[0].append(each)
     return list(entries.values())
 
 
-def picture_of(explanations: Sequence[Explained], label: Label, photo: str, name: str) -> dict[str, Any]:
+def picture_of(explanations: Sequence["Explanation"], label: Label, photo: str, name: str) -> dict[str, Any]:
     """Return a document's entry for one picture.
 
     Args:
@@ -161,7 +123,7 @@ def picture_of(explanations: Sequence[Explained], label: Label, photo: str, name
         "width": width,
         "height": height,
         "photo": photo,
-        "predictions": [each._asdict() for each in first.predictions[:SHOWN_PREDICTIONS]],
+        "predictions": _shown(first),
         "maps": [_maps(each) for each in explanations],
     }
 
@@ -171,15 +133,17 @@ def summary_of(picture: dict[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in picture.items() if name not in ("photo", "maps")}
 
 
-def _maps(explanation: Explained) -> dict[str, Any]:
+def _maps(explanation: "Explanation") -> dict[str, Any]:
     heatmaps = np.asarray(explanation.heatmaps, dtype=np.float32)
     peaks = peaks_of(np.maximum(heatmaps, 0), explanation.peak).ravel().tolist()
     signed_peaks = peaks_of(np.abs(heatmaps), explanation.peak).ravel().tolist()
     rows, columns = heatmaps.shape[1:]
     return {
+        "network": explanation.network,
         "method": explanation.method,
         "title": explanation.title,
         "layer": explanation.layer,
+        "predictions": _shown(explanation),
         "rows": rows,
         "columns": columns,
         "box": [float(edge) for edge in explanation.placement.box],
@@ -200,6 +164,10 @@ def _maps(explanation: Explained) -> dict[str, Any]:
             )
         ],
     }
+
+
+def _shown(explanation: "Explanation") -> list[dict[str, Any]]:
+    return [each._asdict() for each in explanation.predictions[:SHOWN_PREDICTIONS]]
 
 
 def _judged(predictions: Sequence[Prediction], label: Label) -> dict[str, Any]:

@@ -5,20 +5,24 @@ import html
 import json
 import secrets
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
 
 from seewhy.errors import MissingExtraError
 from seewhy.images.geometry import Placement
+from seewhy.images.look import Look
 from seewhy.images.overlay import overlay
 from seewhy.images.scaling import scaled
 from seewhy.types import ImageArray
 from seewhy.viewer.assets import bundle, style
-from seewhy.viewer.document import Explained, Label, document_of
+from seewhy.viewer.document import Label, document_of
 from seewhy.viewer.photos import PhotoLimits, photo_url
 from seewhy.viewer.report import page_of
+
+if TYPE_CHECKING:
+    from seewhy.explanation import Explanation
 
 INLINE = PhotoLimits(800, 60_000)
 STATIC = PhotoLimits(360, 20_000)
@@ -58,12 +62,12 @@ def view(explanations: Any, labels: Sequence[Label] | None = None) -> Any:
         InputError: There is no explanation.
         OptionError: There is not one label for each explanation.
     """
-    several: Iterable[Explained] = explanations if isinstance(explanations, Iterable) else [explanations]
+    several: Iterable[Explanation] = explanations if isinstance(explanations, Iterable) else [explanations]
     return _widget()(document=document_of(several, labels=labels))
 
 
-def inline_html(explanation: Explained) -> str:
-    """Return what a notebook shows of an explanation: the viewer in a frame, or a small picture where scripts are off."""
+def inline_html(explanation: "Explanation") -> str:
+    """Return what a notebook shows: the viewer in a frame, or where scripts are off a small picture."""
     target = explanation.targets[0]
     name = explanation.source or "the picture"
     caption = f"{explanation.title}, layer {explanation.layer}: what speaks for {target.name}"
@@ -78,7 +82,7 @@ def inline_html(explanation: Explained) -> str:
     )
 
 
-def _small_overlay(explanation: Explained) -> ImageArray:
+def _small_overlay(explanation: "Explanation") -> ImageArray:
     """Draw the first target's overlay on the photo made small, which no 12 megapixels are blended for."""
     photo = Image.fromarray(explanation.image)
     photo.thumbnail((STATIC.side, STATIC.side), Image.Resampling.LANCZOS)
@@ -87,7 +91,7 @@ def _small_overlay(explanation: Explained) -> ImageArray:
     top, left, bottom, right = (edge * share for edge, share in zip(box, shrunk, strict=True))
     placement = Placement((photo.height, photo.width), (top, left, bottom, right))
     (saliency,) = placement.place(scaled(explanation.heatmaps[:1], explanation.peak))
-    return overlay(np.asarray(photo), saliency, placement.covered, colormap="viridis")
+    return overlay(np.asarray(photo), saliency, placement.covered, Look(colormap="viridis"))
 
 
 def _in_script(text: str) -> str:

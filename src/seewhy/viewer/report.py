@@ -7,13 +7,16 @@ import json
 import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from seewhy.errors import InputError, OptionError
 from seewhy.images.writing import write_atomically
 from seewhy.viewer.assets import bundle, style
-from seewhy.viewer.document import Explained, Label, entries_of, frame, picture_of, summary_of
+from seewhy.viewer.document import Label, entries_of, frame, picture_of, summary_of
 from seewhy.viewer.photos import PhotoLimits, limits_for, photo_url
+
+if TYPE_CHECKING:
+    from seewhy.explanation import Explanation
 
 SUFFIXES = (".html", ".htm")
 
@@ -28,7 +31,7 @@ PAGE = """<!doctype html>
 </head>
 <body>
 <main>
-<h1>{title}</h1>
+<h1>SeeWhy report</h1>
 <p class="intro">Which part of a picture made the network say what it said.</p>
 <noscript><p class="intro">This page draws its pictures with JavaScript, which is switched off here.</p></noscript>
 <div id="viewer"></div>
@@ -60,7 +63,12 @@ class ReportWriter:
         self._summaries: list[dict[str, Any]] = []
         self._pictures: list[str] = []
 
-    def add(self, explanations: Sequence[Explained], label: Label = None) -> None:
+    @property
+    def pictures(self) -> int:
+        """How many pictures there are so far."""
+        return len(self._pictures)
+
+    def add(self, explanations: Sequence["Explanation"], label: Label = None) -> None:
         """Add one picture.
 
         Args:
@@ -87,14 +95,14 @@ class ReportWriter:
 
 
 def write_report(
-    explanations: Iterable[Explained],
+    explanations: Iterable["Explanation"],
     path: str | os.PathLike[str],
     labels: Sequence[Label] | None = None,
 ) -> Path:
     """Write a report of explanations: one file that needs no network and nothing beside it.
 
     One picture is shown by itself, several as a gallery to search, sort and filter. Photos are made smaller where there
-    are many: their longer side is at most 4,096 pixels for one, 2,048 for up to 20, 1,024 for up to 200, and 640 beyond.
+    are many: the longer side is at most 4,096 pixels for one, 2,048 for up to 20, 1,024 for up to 200, and 640 beyond.
 
     Args:
         explanations: Of one picture or of several. Those of the same picture become one entry.
@@ -118,7 +126,7 @@ def write_report(
     return writer.write()
 
 
-def page_of(explanations: Sequence[Explained], limits: PhotoLimits) -> str:
+def page_of(explanations: Sequence["Explanation"], limits: PhotoLimits) -> str:
     """Return a report of one picture as a page, with a photo of that size."""
     picture = picture_of(explanations, None, photo_url(explanations[0].image, limits), "picture 1")
     return _page([summary_of(picture)], [_in_script(picture)])

@@ -21,7 +21,7 @@ export const WITH_SIGN = "coolwarm";
 export function firstSettings() {
   return {
     mode: "overlay",
-    alpha: 0.4,
+    alpha: 0.5,
     thresholds: { overlay: 0, heatmap: 0, contour: 0.15, box: 0.15 },
     colormap: "viridis",
     against: false,
@@ -38,7 +38,8 @@ export function lookOf(settings, signed, tables) {
 
 /**
  * Makes the controls for a picture. Whatever is set goes into `settings`, and `onchange` is told; `onmaps` is told which
- * of the picture's maps were chosen. `show(pinned)` brings the controls up to date.
+ * of the picture's maps were chosen. `show(pinned, isSigned)` brings the controls up to date: which
+ * targets are pinned, and whether what is shown has a sign.
  */
 export function makeControls(picture, settings, onchange, onmaps) {
   const set = (changed) => {
@@ -55,6 +56,7 @@ export function makeControls(picture, settings, onchange, onmaps) {
     settings.difference ? "difference" : "beside",
     (chosen) => set({ difference: chosen === "difference" }),
   );
+  const colors = makeSelect("Colours", COLORMAPS, settings.colormap, (colormap) => set({ colormap }));
   const jet = make("p", { class: "note" }, JET);
   const element = make(
     "div",
@@ -64,18 +66,19 @@ export function makeControls(picture, settings, onchange, onmaps) {
     makeChoice("Show", MODES, settings.mode, (mode) => set({ mode })),
     alpha.element,
     threshold.element,
-    makeSelect("Colours", COLORMAPS, settings.colormap, (colormap) => set({ colormap })),
+    colors,
     jet,
     picture.maps.some((maps) => maps.signed)
       ? makeCheck("Show evidence against, too", settings.against, (against) => set({ against }))
       : null,
   );
 
-  function show(pinned) {
+  function show(pinned, isSigned) {
     alpha.set(settings.alpha, settings.mode === "overlay");
     threshold.set(settings.thresholds[settings.mode]);
     pair.hidden = pinned.length < 2;
-    jet.hidden = settings.colormap !== "jet";
+    colors.hidden = isSigned; // what has a sign is always drawn in the colours that have a middle
+    jet.hidden = isSigned || settings.colormap !== "jet";
   }
 
   return { element, show };

@@ -22,5 +22,7 @@ export function percent(probability) {
 /** Returns a value with three digits that count. */
 export function short(value) {
   const size = Math.abs(value);
-  return value === 0 || (size >= 0.01 && size < 10000) ? Number(value.toPrecision(3)).toString() : value.toExponential(2);
+  const isPlain = value === 0 || (size >= 0.01 && size < 10000);
+  const digits = isPlain ? Number(size.toPrecision(3)).toString() : size.toExponential(2);
+  return value < 0 ? `−${digits}` : digits;
 }

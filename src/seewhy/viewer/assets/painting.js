@@ -20,21 +20,50 @@ const LEVELS = 4;
  * two numbers in 0..1, and 256 colours of three bytes.
  */
 export function draw(context, photo, map, look) {
-  const image = context.createImageData(photo.width, photo.height);
-  image.data.set(photo.pixels);
-  const ys = centresOf(photo.height, map.extent.height);
-  const xs = centresOf(photo.width, map.extent.width);
-  const onPhoto = look.mode === "contour" ? null : placed(map, ys, xs);
-  if (look.mode === "overlay" || look.mode === "heatmap") {
-    (look.mode === "overlay" ? blend : replace)(image.data, photo.width, onPhoto, map.signed, look);
+  const image = imageFor(context.canvas, photo);
+  if (look.mode === "overlay") {
+    blend(wordsOf(image.data), wordsOf(photo.pixels), photo.width, placeOn(photo, map), shadesOf(map.signed, look));
+  } else if (look.mode === "heatmap") {
+    const white = new Uint32Array(photo.width * photo.height).fill(0xffffffff);
+    blend(wordsOf(image.data), white, photo.width, placeOn(photo, map), shadesOf(map.signed, look));
+  } else {
+    image.data.set(photo.pixels);
   }
   context.putImageData(image, 0, 0);
   if (look.mode === "contour") {
     drawContours(context, photo, map, look);
   } else if (look.mode === "box") {
-    drawBoxes(context, photo, onPhoto, map.signed, look);
+    drawBoxes(context, photo, placeOn(photo, map).values, map.signed, look);
   }
 }
+
+const images = new WeakMap();
+
+/** Returns the pixels that a canvas is drawn from, the same each time: new ones would cost more than to fill them. */
+function imageFor(canvas, photo) {
+  const known = images.get(canvas);
+  if (known?.width === photo.width && known.height === photo.height) {
+    return known;
+  }
+  const image = new ImageData(photo.width, photo.height);
+  images.set(canvas, image);
+  return image;
+}
+
+let last = { map: null, photo: null, onPhoto: { values: null } };
+
+/** Brings a map onto a photo's pixels. The last one is kept, as sliders draw the same map over and over. */
+function placeOn(photo, map) {
+  if (last.map !== map || last.photo !== photo) {
+    const ys = centresOf(photo.height, map.extent.height);
+    const xs = centresOf(photo.width, map.extent.width);
+    last = { map, photo, onPhoto: placed(map, ys, xs, last.onPhoto.values) };
+  }
+  return last.onPhoto;
+}
+
+/** Returns pixels as one number each: red in the lowest byte, then green, blue, and 255. */
+const wordsOf = (pixels) => new Uint32Array(pixels.buffer);
 
 /** Returns the least size of a value that is shown: a share of the largest. */
 function least(values, threshold) {
@@ -43,41 +72,49 @@ function least(values, threshold) {
   }
   let largest = 0;
   for (let i = 0; i < values.length; i += 1) {
-    largest = Math.max(largest, Math.abs(values[i]));
+    const size = values[i] < 0 ? -values[i] : values[i];
+    largest = size > largest ? size : largest;
   }
   return Math.max(threshold * largest, Number.MIN_VALUE);
 }
 
-/** Blends colours into the photo: (1 - alpha) photo + alpha colours; with a sign, the more the larger a value is. */
-function blend(data, width, { values, top, bottom, left, right }, signed, { alpha, threshold, table }) {
-  const lowest = least(values, threshold);
-  for (let y = top; y < bottom; y += 1) {
-    for (let i = y * width + left, end = y * width + right; i < end; i += 1) {
-      const value = values[i];
-      const size = value < 0 ? -value : value;
-      if (size < lowest) {
-        continue;
-      }
-      const color = 3 * ((signed ? 127.5 * (value + 1) + 0.5 : 255 * value + 0.5) | 0);
-      const share = signed ? alpha * size : alpha;
-      const at = 4 * i;
-      data[at] += share * (table[color] - data[at]);
-      data[at + 1] += share * (table[color + 1] - data[at + 1]);
-      data[at + 2] += share * (table[color + 2] - data[at + 2]);
+/**
+ * Returns what is mixed for each of the 256 steps of a map: `rest`, how much of the photo stays, and `color`, what is
+ * added to red, green and blue, both in 65,536ths; and which step a value is: `scale` times it, plus `middle`.
+ *
+ * An overlay is (1 - alpha) photo + alpha colour; with a sign, alpha is the smaller the nearer a value is to 0.
+ */
+function shadesOf(signed, { mode, alpha, threshold, table }) {
+  const most = mode === "heatmap" ? 1 : alpha;
+  const isFading = signed && mode === "overlay";
+  const rest = new Int32Array(256);
+  const color = new Int32Array(768);
+  for (let step = 0; step < 256; step += 1) {
+    const share = Math.round(65536 * most * (isFading ? Math.abs(step / 127.5 - 1) : 1));
+    rest[step] = 65536 - share;
+    for (let channel = 3 * step; channel < 3 * step + 3; channel += 1) {
+      color[channel] = share * table[channel] + 32768;
     }
   }
+  const [scale, middle] = signed ? [127.5, 128] : [255, 0.5];
+  return { rest, color, scale, middle, threshold };
 }
 
-/** Puts the colours alone in place of the photo; white where nothing is claimed, or less than the threshold. */
-function replace(data, width, { values, top, bottom, left, right }, signed, { threshold, table }) {
-  data.fill(255);
+/** Mixes colours into the words of a photo, where a value is shown; this runs for every pixel at every change. */
+function blend(words, photo, width, { values, top, bottom, left, right }, { rest, color, scale, middle, threshold }) {
   const lowest = least(values, threshold);
+  words.set(photo);
   for (let y = top; y < bottom; y += 1) {
     for (let i = y * width + left, end = y * width + right; i < end; i += 1) {
       const value = values[i];
-      if (Math.abs(value) >= lowest) {
-        const color = 3 * ((signed ? 127.5 * (value + 1) + 0.5 : 255 * value + 0.5) | 0);
-        data.set(table.subarray(color, color + 3), 4 * i);
+      if ((value < 0 ? -value : value) >= lowest) {
+        const step = (scale * value + middle) | 0;
+        const stays = rest[step];
+        const pixel = photo[i];
+        const red = (stays * (pixel & 255) + color[3 * step]) >>> 16;
+        const green = (stays * ((pixel >>> 8) & 255) + color[3 * step + 1]) >>> 16;
+        const blue = (stays * ((pixel >>> 16) & 255) + color[3 * step + 2]) >>> 16;
+        words[i] = 0xff000000 | (blue << 16) | (green << 8) | red;
       }
     }
   }
@@ -109,10 +146,10 @@ function drawContours(context, photo, map, { threshold, table }) {
 }
 
 /** Draws boxes round the parts above the threshold; that of the largest part is the thick one. */
-function drawBoxes(context, photo, { values }, signed, { threshold, table }) {
+function drawBoxes(context, photo, values, signed, { threshold, table }) {
   const lowest = Math.max(least(values, threshold), Number.MIN_VALUE);
   for (const sign of signed ? [-1, 1] : [1]) {
-    const boxes = boxesOf(values.map((value) => (sign * value >= lowest ? 1 : 0)), photo.width, photo.height);
+    const boxes = boxesOf(sign === 1 ? values : values.map((value) => -value), lowest, photo.width);
     boxes.reverse().forEach((box, position) => {
       const path = new Path2D();
       path.rect(box.left, box.top, box.right - box.left, box.bottom - box.top);
@@ -122,13 +159,15 @@ function drawBoxes(context, photo, { values }, signed, { threshold, table }) {
   }
 }
 
-/** Strokes a line on a wider dark one, so that it is seen on any photo. */
+/** Strokes a line on a wider one, dark under a light line and light under a dark one, so that any photo shows it. */
 function strokeTwice(context, path, color, width) {
+  const [red, green, blue] = color;
+  const isLight = 0.299 * red + 0.587 * green + 0.114 * blue > 110;
   context.lineJoin = context.lineCap = "round";
-  context.strokeStyle = "rgb(0 0 0 / 65%)";
+  context.strokeStyle = isLight ? "rgb(0 0 0 / 70%)" : "rgb(255 255 255 / 80%)";
   context.lineWidth = 2 * width;
   context.stroke(path);
-  context.strokeStyle = color;
+  context.strokeStyle = cssOf(color);
   context.lineWidth = width;
   context.stroke(path);
 }
@@ -137,8 +176,16 @@ function lineWidth(photo) {
   return Math.max(1.5, Math.max(photo.width, photo.height) / 300);
 }
 
-/** Returns the colour of a scaled value, for style sheets and strokes. */
-export function colorOf(value, signed, table) {
+/** Returns the colour of a scaled value, three bytes. */
+function colorOf(value, signed, table) {
   const color = 3 * Math.round(signed ? 127.5 * (value + 1) : 255 * value);
-  return `rgb(${table[color]} ${table[color + 1]} ${table[color + 2]})`;
+  return table.subarray(color, color + 3);
 }
+
+/** Returns a colour map as a gradient, for style sheets. */
+export function gradientOf(table) {
+  const colors = Array.from({ length: 17 }, (_, step) => cssOf(colorOf(step / 16, false, table)));
+  return `linear-gradient(to right, ${colors.join(", ")})`;
+}
+
+const cssOf = ([red, green, blue]) => `rgb(${red} ${green} ${blue})`;

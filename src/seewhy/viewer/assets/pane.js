@@ -2,7 +2,7 @@
 
 import { make } from "./dom.js";
 import { short } from "./numbers.js";
-import { colorOf, draw } from "./painting.js";
+import { draw, gradientOf } from "./painting.js";
 import { pixelsOf } from "./photos.js";
 import { valueAt } from "./placing.js";
 import { isCropped, whereStrongest } from "./subjects.js";
@@ -26,6 +26,7 @@ export function makePane(picture, photo, image) {
   const stage = make("div", { class: "stage" }, canvas, mark);
   const foot = make("div", { class: "foot" }, legend.element, save);
   const element = make("figure", { class: "pane" }, make("figcaption", {}, title, detail), stage, foot, value, reading);
+  element.style.setProperty("--aspect", String(photo.width / photo.height));
   let shown = null;
   let place = { x: 0.5, y: 0.5 };
 
@@ -89,7 +90,7 @@ export function makePane(picture, photo, image) {
   }
 
   function describe(subject) {
-    const found = subject.nothing ?? `strongest ${whereStrongest({ ...subject.map })}`;
+    const found = subject.nothing ?? `strongest ${whereStrongest(subject.map)}`;
     return `${picture.name}: ${subject.title}; ${subject.detail}; ${found}`;
   }
 
@@ -140,9 +141,7 @@ function makeLegend() {
   function show(subject, look) {
     element.hidden = subject.map === null;
     if (subject.map !== null) {
-      const steps = Array.from({ length: 17 }, (_, step) => step / 16);
-      const colors = steps.map((share) => colorOf(share, false, look.table));
-      bar.style.background = `linear-gradient(to right, ${colors.join(", ")})`;
+      bar.style.background = gradientOf(look.table);
       low.textContent = subject.low;
       high.textContent = subject.high;
     }

@@ -5,7 +5,7 @@ import { make } from "./dom.js";
 import { makePane } from "./pane.js";
 import { loadPhoto, pixelsOf, SHOWN_PIXELS, withCells } from "./photos.js";
 import { makeList } from "./predictions.js";
-import { keyOf, subjectsOf, targetsOf } from "./subjects.js";
+import { keyOf, subjectsOf } from "./subjects.js";
 
 /**
  * Makes the view of a picture.
@@ -17,10 +17,10 @@ export async function makePictureView(entry, tables, settings) {
   const picture = withCells(entry);
   const image = await loadPhoto(picture);
   const photo = pixelsOf(image, SHOWN_PIXELS);
-  const choice = { current: keyOf(targetsOf(picture)[0]), pinned: [], maps: 0 };
+  const choice = { current: keyOf(picture.maps[0].targets[0]), pinned: [], maps: 0 };
   const panes = [];
   const stages = make("div", { class: "panes" });
-  const list = makeList(picture, { point, leave, pin });
+  const lists = picture.maps.map((_, position) => makeList(picture, position, { point, leave, pin }));
   const controls = makeControls(picture, settings, render, (maps) => {
     choice.maps = maps;
     render();
@@ -30,7 +30,7 @@ export async function makePictureView(entry, tables, settings) {
     { class: "side" },
     make("h3", {}, "Predictions"),
     make("p", { class: "note" }, "Hover, or use ↑ and ↓, to see the evidence. Click or Enter pins; pin two to compare."),
-    list.element,
+    ...lists.map((list) => list.element),
     controls.element,
   );
   const element = make("section", { class: "picture", "aria-label": picture.name }, heading(picture), stages, side);
@@ -65,8 +65,12 @@ export async function makePictureView(entry, tables, settings) {
       stages.dataset.count = String(Math.min(panes.length, 3));
     }
     subjects.forEach((subject, position) => panes[position].show(subject, lookOf(settings, subject.map?.signed, tables)));
-    list.show(choice.pinned.length === 2 ? choice.pinned : [choice.current ?? choice.pinned[0]], choice.pinned);
-    controls.show(choice.pinned);
+    const shown = choice.pinned.length === 2 ? choice.pinned : [choice.current ?? choice.pinned[0]];
+    lists.forEach((list, position) => {
+      list.element.hidden = position !== choice.maps;
+      list.show(shown, choice.pinned);
+    });
+    controls.show(choice.pinned, subjects.every((subject) => subject.map?.signed));
   }
 
   render();

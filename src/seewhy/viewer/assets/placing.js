@@ -38,21 +38,23 @@ function cellsAt(points, cells, start, stop) {
  * Brings a map onto points of the picture.
  *
  * `map` is {rows, columns, cells, box}: cells are Float32Array (rows x columns), box is [top, left, bottom, right].
- * Returns `values`, Float32Array (ys x xs), 0 outside the box; and `top`, `bottom`, `left`, `right`: which of the rows
+ * `used` is an array that is no longer needed, to write into. Returns `values`, Float32Array (ys x xs), 0 outside the box; and `top`, `bottom`, `left`, `right`: which of the rows
  * and columns of points are inside.
  */
-export function placed(map, ys, xs) {
+export function placed(map, ys, xs, used = null) {
   const [top, left, bottom, right] = map.box;
   const y = cellsAt(ys, map.rows, top, bottom);
   const x = cellsAt(xs, map.columns, left, right);
-  const values = new Float32Array(ys.length * xs.length);
+  const isFit = used?.length === ys.length * xs.length;
+  const values = isFit ? used.fill(0) : new Float32Array(ys.length * xs.length);
   const row = new Float32Array(map.columns);
+  const { before, next, share } = x;
   for (let i = y.from; i < y.to; i += 1) {
     blendRows(row, map, y.before[i], y.next[i], y.share[i]);
     const start = i * xs.length;
     for (let j = x.from; j < x.to; j += 1) {
-      const value = row[x.before[j]];
-      values[start + j] = value + x.share[j] * (row[x.next[j]] - value);
+      const value = row[before[j]];
+      values[start + j] = value + share[j] * (row[next[j]] - value);
     }
   }
   return { values, top: y.from, bottom: y.to, left: x.from, right: x.to };

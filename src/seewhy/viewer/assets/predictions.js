@@ -7,14 +7,15 @@ import { keyOf, targetsOf } from "./subjects.js";
 const MOVES = { ArrowDown: 1, ArrowUp: -1 };
 
 /**
- * Makes the list of a picture's targets, and of those of its first predictions that were not explained.
+ * Makes the list of a picture's targets, and of those of the first predictions that were not explained; both as the
+ * network says of the maps at `position`.
  *
  * `on` has `point(key)`, for hovering and for the arrow keys; `leave()`, when the pointer leaves the list; and
  * `pin(key)`, for a click, Enter or Space.
  */
-export function makeList(picture, on) {
+export function makeList(picture, position, on) {
   const buttons = new Map();
-  const rows = rowsOf(picture).map(([row, isExplained]) => {
+  const rows = rowsOf(picture, position).map(([row, isExplained]) => {
     if (!isExplained) {
       return make("li", {}, ...contents(row, "not explained", "plain"));
     }
@@ -60,10 +61,10 @@ export function makeList(picture, on) {
 }
 
 /** Returns what is listed, as [target or prediction, whether it was explained]. */
-function rowsOf(picture) {
-  const targets = targetsOf(picture);
+function rowsOf(picture, position) {
+  const targets = targetsOf(picture, position);
   const known = new Set(targets.map(keyOf));
-  const others = picture.predictions.filter((prediction) => !known.has(keyOf(prediction)));
+  const others = picture.maps[position].predictions.filter((prediction) => !known.has(keyOf(prediction)));
   const rows = [...targets.map((target) => [target, true]), ...others.map((prediction) => [prediction, false])];
   return rows.sort(([a], [b]) => (b.probability ?? -1) - (a.probability ?? -1));
 }

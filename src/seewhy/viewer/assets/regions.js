@@ -1,45 +1,65 @@
 /** Connected parts of a map, and the boxes round them; the same as `seewhy.images.regions`. */
 
 /**
- * Returns the box round each connected part of the pixels of which `mask` (height x width) is not 0, that of the largest
- * part first: {top, left, bottom, right, pixels}. Pixels that touch at an edge or a corner are connected.
+ * Returns the box round each connected part of the pixels whose value is at least `lowest`, that of the largest part
+ * first: {top, left, bottom, right, pixels}. Pixels that touch at an edge or a corner are connected.
  */
-export function boxesOf(mask, width, height) {
-  const left = Uint8Array.from(mask);
+export function boxesOf(values, lowest, width) {
   const boxes = [];
-  for (let pixel = left.indexOf(1); pixel !== -1; pixel = left.indexOf(1, pixel + 1)) {
-    boxes.push(takePart(left, pixel, width, height));
+  let above = [];
+  for (let top = 0; top * width < values.length; top += 1) {
+    const runs = runsIn(values, lowest, top, width);
+    let first = 0;
+    for (const run of runs) {
+      while (first < above.length && above[first].right < run.left) {
+        first += 1;
+      }
+      for (let i = first; i < above.length && above[i].left <= run.right; i += 1) {
+        run.box = joined(run.box, partOf(above[i].box));
+      }
+      boxes.push(run.box);
+    }
+    above = runs;
   }
-  return boxes.sort((a, b) => b.pixels - a.pixels);
+  return [...new Set(boxes.map(partOf))].sort((a, b) => b.pixels - a.pixels);
 }
 
-/** Takes the part that a pixel belongs to out of `left`, and returns its box. */
-function takePart(left, pixel, width, height) {
-  const waiting = [pixel];
-  left[pixel] = 0;
-  const box = { top: height, left: width, bottom: 0, right: 0, pixels: 0 };
-  while (waiting.length > 0) {
-    const here = waiting.pop();
-    const y = Math.floor(here / width);
-    const x = here - y * width;
-    widen(box, y, x);
-    for (let row = Math.max(y - 1, 0); row <= Math.min(y + 1, height - 1); row += 1) {
-      for (let column = Math.max(x - 1, 0); column <= Math.min(x + 1, width - 1); column += 1) {
-        const near = row * width + column;
-        if (left[near]) {
-          left[near] = 0;
-          waiting.push(near);
-        }
+/** Returns the runs of pixels of one row, each in a box of its own at first; `right` is the pixel after the last. */
+function runsIn(values, lowest, top, width) {
+  const runs = [];
+  const end = (top + 1) * width;
+  for (let i = top * width; i < end; i += 1) {
+    if (values[i] >= lowest) {
+      const left = i - top * width;
+      while (i < end && values[i] >= lowest) {
+        i += 1;
       }
+      const right = i - top * width;
+      runs.push({ left, right, box: { top, left, bottom: top + 1, right, pixels: right - left, within: null } });
     }
   }
-  return box;
+  return runs;
 }
 
-function widen(box, y, x) {
-  box.top = Math.min(box.top, y);
-  box.left = Math.min(box.left, x);
-  box.bottom = Math.max(box.bottom, y + 1);
-  box.right = Math.max(box.right, x + 1);
-  box.pixels += 1;
+/** Returns the box of the part that a box has become part of. */
+function partOf(box) {
+  let part = box;
+  while (part.within !== null) {
+    part = part.within;
+  }
+  return part;
+}
+
+/** Makes one part of two, and returns its box. */
+function joined(one, other) {
+  const [into, from] = [partOf(one), partOf(other)];
+  if (into !== from) {
+    into.top = Math.min(into.top, from.top);
+    into.left = Math.min(into.left, from.left);
+    into.bottom = Math.max(into.bottom, from.bottom);
+    into.right = Math.max(into.right, from.right);
+    into.pixels += from.pixels;
+    from.within = into;
+  }
+  return into;
 }

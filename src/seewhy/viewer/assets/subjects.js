@@ -7,17 +7,22 @@ export function keyOf(target) {
   return `${target.index} ${target.name}`;
 }
 
-/** Returns every target of a picture's maps, the most probable first and those that are no class last, each once. */
-export function targetsOf(picture) {
-  const found = new Map();
+/**
+ * Returns every target of a picture's maps, each once: those of the maps at `position` as these have them, and those
+ * that only others have, with a probability only where it is the same network's.
+ */
+export function targetsOf(picture, position) {
+  const chosen = picture.maps[position];
+  const found = new Map(chosen.targets.map((target) => [keyOf(target), target]));
   for (const maps of picture.maps) {
     for (const target of maps.targets) {
       if (!found.has(keyOf(target))) {
-        found.set(keyOf(target), target);
+        const probability = maps.network === chosen.network ? target.probability : null;
+        found.set(keyOf(target), { ...target, probability });
       }
     }
   }
-  return [...found.values()].sort((a, b) => (b.probability ?? -1) - (a.probability ?? -1));
+  return [...found.values()];
 }
 
 /**
@@ -42,8 +47,17 @@ export function subjectsOf(picture, choice) {
   });
 }
 
+const known = new WeakMap();
+
+/** Returns a target as it is shown, the same object each time, by which drawing knows that it has placed its map. */
 function targetOf(picture, maps, target, against) {
   const signed = against && maps.signed;
+  const found = known.get(target) ?? known.set(target, {}).get(target);
+  found[signed] ??= describeTarget(picture, maps, target, signed);
+  return found[signed];
+}
+
+function describeTarget(picture, maps, target, signed) {
   const peak = signed ? target.signed_peak : target.peak;
   const raw = signed ? target.cells : target.cells.map((value) => Math.max(value, 0));
   const aspect = `scaled to the map’s own peak, so a bright map does not mean a probable class`;
@@ -92,9 +106,10 @@ function absent(maps, key) {
   return { title: name, name, detail: detailOf(maps), nothing: `${maps.title} was not asked about “${name}”.`, map: null };
 }
 
-/** Returns a map's method and layer in words. */
+/** Returns in words what a map is of: the network, if it is known, the method, the layer, and the layer's cells. */
 export function detailOf(maps) {
-  return `${maps.title} · layer ${maps.layer} · ${maps.rows} × ${maps.columns}`;
+  const parts = [maps.network, maps.title, `layer ${maps.layer}`, `${maps.rows} × ${maps.columns}`];
+  return parts.filter((part) => part !== null).join(" · ");
 }
 
 /** Says whether there is a part of the picture that the network did not see. */
