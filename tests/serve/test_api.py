@@ -8,9 +8,9 @@ import re
 import numpy as np
 import pytest
 from PIL import Image
+from tests.serve.conftest import refused
 
 import seewhy
-from tests.serve.conftest import refused
 
 MODEL = "api/models/efficientnet-lite0"
 

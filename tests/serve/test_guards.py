@@ -2,10 +2,10 @@
 
 import httpx
 import pytest
+from tests.serve.conftest import refused, running
 
 from seewhy.serve.guards import SECURITY_HEADERS
 from seewhy.serve.settings import Settings
-from tests.serve.conftest import refused, running
 
 
 @pytest.fixture(scope="module")

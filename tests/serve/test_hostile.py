@@ -13,11 +13,11 @@ import httpx
 import numpy as np
 import pytest
 from PIL import Image
+from tests.serve.conftest import refused, running
 
 from seewhy import Classifier
 from seewhy.serve.forms import shown_name
 from seewhy.serve.settings import Settings
-from tests.serve.conftest import refused, running
 
 SVG = b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>"
 
@@ -197,7 +197,7 @@ def test_whoever_hangs_up_leaves_no_place_taken(address, client):
 def test_nothing_is_written_to_the_disk(ask, monkeypatch):
     """Neither by the form, whose reader would put what is over a megabyte into a file, nor by anything after it."""
 
-    def refuse(*given, **options):
+    def refuse(*_, **__):
         raise AssertionError("a file was made")
 
     large = picture(size=(1200, 1000), compress_level=0)

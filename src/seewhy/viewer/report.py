@@ -133,10 +133,10 @@ def page_of(explanations: Sequence["Explanation"], limits: PhotoLimits) -> str:
 
 
 def empty_page() -> str:
-    """Return a report of one picture that is still to be put in.
+    r"""Return a report of one picture that is still to be put in.
 
     A host writes the document's frame and the picture's summary, as JSON, into the element `document`, and the whole
-    picture into `picture-0`; for `<` it writes the escape `\\u003c`.
+    picture into `picture-0`; for `<` it writes the escape `\u003c`.
     """
     return _page([{"name": ""}], ["null"])
 

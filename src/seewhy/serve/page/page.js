@@ -1,5 +1,6 @@
 /** The page: a picture and a question go to the server, and what it answers goes into the viewer. */
 
+import { make } from "../viewer/dom.js";
 import { mount } from "../viewer/viewer.js";
 import { ask, listOf } from "./asking.js";
 import { takePictures } from "./intake.js";
@@ -82,8 +83,8 @@ function show(answer) {
     viewer.shown.update(answer.document);
   }
   const best = answer.document.pictures[0].predictions[0];
-  const share = `${(100 * best.probability).toFixed(1)} %`;
-  element("facts").textContent = `${answer.model} says ${best.name} (${share}). Explained in ${answer.seconds.toFixed(2)} s.`;
+  const said = make("strong", {}, `${best.name}, ${(100 * best.probability).toFixed(1)} %`);
+  element("facts").replaceChildren(`${answer.model} says `, said, `. Explained in ${answer.seconds.toFixed(2)} s.`);
   element("bar").hidden = false;
 }
 
