@@ -154,7 +154,7 @@ def test_classes_are_found_by_other_names_too_and_not_more_than_asked_for(client
 def test_methods(client):
     methods = {each["name"]: each for each in client.get("api/methods").json()["methods"]}
     assert set(methods) == set(seewhy.methods.METHODS)
-    assert methods["rise"]["is_slow"] is not methods["gradcam"]["is_slow"]
+    assert (methods["rise"]["reruns"], methods["gradcam"]["reruns"]) == (True, False)
     assert methods["gradcam"]["paper"] == "1610.02391"
 
 

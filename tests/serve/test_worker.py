@@ -7,10 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
+from tests.serve.conftest import refused, running
 
 from seewhy.errors import OptionError
 from seewhy.serve.settings import Settings
-from tests.serve.conftest import refused, running
 
 
 def post(address, cat, **fields):

@@ -122,7 +122,7 @@ class Method(BaseModel):
     cost: str = Field(description="What it runs, beside one forward pass.")
     resolution: str = Field(description="Whose resolution its maps have: layer or input.")
     paper: str
-    is_slow: bool = Field(description="Whether it runs the network again and again, and tells how far it has come.")
+    reruns: bool = Field(description="Whether it runs the network again and again, and tells how far it has come.")
 
 
 class Methods(BaseModel):

@@ -128,7 +128,7 @@ def short_name(source: str) -> str:
 def methods() -> list[dict[str, Any]]:
     """Return what is to be known of every method."""
     facts = ("name", "title", "family", "summary", "cost", "resolution", "paper")
-    return [{**{fact: getattr(each, fact) for fact in facts}, "is_slow": each.reruns} for each in METHODS.values()]
+    return [{**{fact: getattr(each, fact) for fact in facts}, "reruns": each.reruns} for each in METHODS.values()]
 
 
 def _explainable(calls: Iterable[LayerCall]) -> list[LayerCall]:

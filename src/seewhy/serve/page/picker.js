@@ -7,11 +7,11 @@ let count = 0;
 /**
  * Makes a picker.
  *
- * Args: `label` and `hint` are texts; `chosen` are the choices at first, {value, text, detail}; `find(text)` promises
+ * Args: `label`, `add` (in the empty field) and `hint` are texts; `chosen` are the choices at first, {value, text, detail}; `find(text)` promises
  * the choices that fit what was typed; `onchange` is told when something else is chosen. At least one stays chosen.
  * Returns the element, `values()`, and `set(chosen)`, which tells nobody.
  */
-export function makePicker({ label, hint, chosen, find, onchange }) {
+export function makePicker({ label, add, hint, chosen, find, onchange }) {
   const id = `picker-${(count += 1)}`;
   const tags = make("ul", { class: "tags" });
   const list = make("ul", { class: "choices", role: "listbox", id: `${id}-list`, "aria-label": label, hidden: true });
@@ -22,7 +22,7 @@ export function makePicker({ label, hint, chosen, find, onchange }) {
     role: "combobox",
     autocomplete: "off",
     spellcheck: "false",
-    placeholder: "Add: type to search",
+    placeholder: add,
     "aria-autocomplete": "list",
     "aria-controls": `${id}-list`,
     "aria-expanded": "false",

@@ -16,6 +16,7 @@ export function makeQuestion(element, models, methods, onchange) {
   let model = models[0];
   const method = makePicker({
     label: "Methods",
+    add: "Add a method",
     hint: "Several are shown side by side.",
     chosen: [optionOf(methods.find((each) => each.name === "gradcam"))],
     find: async (text) => methods.filter((each) => fits(text, each.name, each.title, each.summary)).map(optionOf),
@@ -23,6 +24,7 @@ export function makeQuestion(element, models, methods, onchange) {
   });
   const layer = makePicker({
     label: "Layers",
+    add: "Add a layer",
     hint: "Late layers know what, early ones know where.",
     chosen: [DEFAULT_LAYER],
     find: findLayers,
@@ -30,7 +32,8 @@ export function makeQuestion(element, models, methods, onchange) {
   });
   const classes = makePicker({
     label: "Classes",
-    hint: "By name, by index, or by id.",
+    add: "Add a class",
+    hint: "By name, by index, or by id. What speaks for each is in the list of the result.",
     chosen: [BEST],
     find: findClasses,
     onchange,
@@ -76,8 +79,8 @@ export function makeQuestion(element, models, methods, onchange) {
 }
 
 function optionOf(method) {
-  const slow = method.is_slow ? "Slow: runs the network again and again. " : "";
-  return { value: method.name, text: method.title, detail: `${slow}${method.summary}` };
+  const detail = method.reruns ? `${method.summary} · takes longer` : method.summary;
+  return { value: method.name, text: method.title, detail };
 }
 
 /** Whether one of the texts holds what was typed. */

@@ -8,17 +8,23 @@ export async function downloadReport(content) {
   }
   const [picture] = content.pictures;
   const { photo, maps, ...summary } = picture;
-  const page = new DOMParser().parseFromString(await response.text(), "text/html");
-  page.getElementById("document").textContent = inScript({ ...content, pictures: [summary] });
-  page.getElementById("picture-0").textContent = inScript(picture);
-  page.title = `SeeWhy: ${picture.name}`;
-  page.querySelector("h1").textContent = page.title;
-  save(`<!doctype html>\n${page.documentElement.outerHTML}\n`, `${picture.name.replace(/\.[^.]*$/, "")}_report.html`);
+  const filled = [
+    ["document", { ...content, pictures: [summary] }],
+    ["picture-0", picture],
+  ].reduce(filledIn, await response.text());
+  const page = filled.replaceAll("SeeWhy: </", () => `SeeWhy: ${escaped(picture.name)}</`);
+  save(page, `${picture.name.replace(/\.[^.]*$/, "")}_report.html`);
 }
 
-/** Writes JSON that can stand in a script element: without a `<`, nothing can end it. */
-function inScript(value) {
-  return JSON.stringify(value).replaceAll("<", "\\u003c");
+/** Puts JSON into the script element of that id. Without a `<` in it, nothing can end the element. */
+function filledIn(page, [id, value]) {
+  const start = page.indexOf(`id="${id}">`) + `id="${id}">`.length;
+  const json = JSON.stringify(value).replaceAll("<", "\\u003c");
+  return page.slice(0, start) + json + page.slice(page.indexOf("</script>", start));
+}
+
+function escaped(text) {
+  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 }
 
 function save(text, name) {
