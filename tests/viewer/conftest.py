@@ -32,7 +32,7 @@ def open_page(chromium):
     """Open a page from the disk, without a network; it fails the test if it asks for anything, or complains."""
     contexts, troubles = [], []
 
-    def open_page(path, *, width=1000, height=800, scheme="light", scripts=True, ready=".pane, .card"):
+    def open_page(path, *, width=1000, height=800, scheme="light", scripts=True, ready=".pane, .card", expected=None):
         context = chromium.new_context(
             viewport={"width": width, "height": height}, color_scheme=scheme, java_script_enabled=scripts
         )
@@ -41,9 +41,14 @@ def open_page(chromium):
         page = context.new_page()
         page.set_default_timeout(PATIENCE)
         url = path if isinstance(path, str) else Path(path).as_uri()
-        page.on("console", lambda message: troubles.append(message.text) if message.type != "log" else None)
-        page.on("pageerror", lambda error: troubles.append(str(error)))
-        page.on("request", lambda request: troubles.append(request.url) if is_load(request.url, url) else None)
+        page.on("console", lambda message: note(message.text))
+        page.on("pageerror", lambda error: note(str(error)))
+        page.on("request", lambda request: note(request.url) if is_load(request.url, url) else None)
+
+        def note(trouble):
+            if expected is None or expected not in trouble:
+                troubles.append(trouble)
+
         page.goto(url)
         if ready is not None:
             page.wait_for_selector(ready)

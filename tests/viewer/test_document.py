@@ -93,8 +93,15 @@ def test_pictures_that_were_no_files_are_told_apart_by_what_they_are():
 
 @pytest.mark.parametrize(
     ("label", "name", "correct"),
-    [("cat", "cat", True), ("Cat", "Cat", True), ("dog", "dog", False), (0, "cat", True), (3, "bird", False)]
-    + [(99, "class 99", False), (None, None, None)],
+    [
+        ("cat", "cat", True),
+        ("Cat", "Cat", True),
+        ("dog", "dog", False),
+        (0, "cat", True),
+        (3, "bird", False),
+        (99, "class 99", False),
+        (None, None, None),
+    ],
 )
 def test_right_and_wrong(label, name, correct):
     (picture,) = document_of([made()], labels=[label])["pictures"]
