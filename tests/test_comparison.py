@@ -75,6 +75,8 @@ def test_arrays_are_pictures_too():
     for pictures in ([black, white], np.stack([black, white])):
         compared = seewhy.compare(small("one"), pictures, targets=[0])
         assert [each.image[0, 0, 0] for each in compared.explanations] == [0, 255]
+        assert compared.labels == ("", "")  # nothing has a name that tells one from the other
+        assert compared.figure().axes[0].get_title().startswith("0, cat")
 
 
 def test_what_is_compared_has_as_many_targets(lite0, examples):

@@ -144,9 +144,9 @@ def _classifier(network: Any) -> Classifier:
 
 def _distinct(labels: Sequence[tuple[str, ...]]) -> tuple[str, ...]:
     """Keep of each label the parts in which the labels differ; of a single one, the last."""
+    if len(labels) == 1:
+        return (labels[0][-1],)
     differ = [len(set(parts)) > 1 for parts in zip(*labels, strict=True)]
-    if not any(differ):
-        differ[-1] = True
     return tuple(
         ", ".join(part for part, is_kept in zip(label, differ, strict=True) if is_kept and part) for label in labels
     )

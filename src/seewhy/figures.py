@@ -78,6 +78,6 @@ def caption(target: "TargetResult") -> str:
         probability = ""
     else:
         probability = " <0.1%" if target.probability < 0.001 else f" {target.probability:.1%}"
-    index = "" if target.index < 0 else f"{target.index}, "
+    index = "" if target.index < 0 or target.name == str(target.index) else f"{target.index}, "
     evidence = "" if target.has_evidence else "\n(nothing speaks for it)"
     return f"{index}{target.name}{probability}{evidence}"

@@ -118,7 +118,7 @@ def explain(
         str | None,
         typer.Option(
             help="What to ask: top-3; or classes by name, index or wnid, with commas between: tabby,285.",
-            show_default="top-1; top-5 where only a report is written",
+            show_default="top-1; top-5 for a report alone",
         ),
     ] = None,
     method: Annotated[
@@ -206,7 +206,7 @@ def explain(
         Request(
             images=tuple(images),
             models=tuple(ModelRequest(each, weights, trust) for each in model or [DEFAULT_MODEL]),
-            targets=_parts(targets if targets is not None else "top-5" if formats == ("html",) else "top-1"),
+            targets=None if targets is None else _parts(targets),
             methods=chosen(method, settings or []),
             layer=layer,
             score=score.value,

@@ -25,6 +25,7 @@ from seewhy.images import reading
 from seewhy.images.look import Look, LookOptions
 from seewhy.images.overlay import color_table
 from seewhy.methods import Method
+from seewhy.models import Classifier
 from seewhy.types import Score
 
 A_FEW = 3
@@ -40,7 +41,7 @@ class Request:
 
     images: tuple[str, ...]
     models: tuple[ModelRequest, ...]
-    targets: list[str]
+    targets: list[str] | None
     methods: tuple[Method, ...]
     layer: str
     score: Score
@@ -50,6 +51,16 @@ class Request:
     formats: tuple[str, ...]
     together: bool = False
     label_by_folder: bool = False
+
+    def targets_of(self, classifier: Classifier) -> list[str]:
+        """Return what is asked: in a report that stands alone, where nothing else is said, about the first few classes.
+
+        A reader of the report can then go from one to the other.
+        """
+        if self.targets is not None:
+            return self.targets
+        classes = 1 if classifier.class_names is None else max(len(classifier.class_names), 1)
+        return [f"top-{min(SHOWN_PREDICTIONS, classes)}" if set(self.formats) == {"html"} else "top-1"]
 
     def check(self) -> None:
         """Raise UsageError for what can be told before a framework is imported, which takes seconds."""
@@ -110,7 +121,7 @@ def run(request: Request, *, as_json: bool) -> None:
     together: list[Explanation] = []
     for path in _tracked(paths, console):
         try:
-            explanations = [explainer.explain([path], request.targets)[0] for explainer in explainers]
+            explanations = [each.explain([path], request.targets_of(each.classifier))[0] for each in explainers]
             written = files.write(explanations, path, request.figure, request.look)
         except PICTURE_ERRORS as error:
             report.add_error(path, error)
