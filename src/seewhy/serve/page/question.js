@@ -19,7 +19,7 @@ export function makeQuestion(element, models, methods, onchange) {
     add: "Add a method",
     hint: "Several are shown side by side.",
     chosen: [optionOf(methods.find((each) => each.name === "gradcam"))],
-    find: async (text) => methods.filter((each) => fits(text, each.name, each.title, each.summary)).map(optionOf),
+    find: async (text) => found(text, methods, (each) => [each.name, each.title, each.summary]).map(optionOf),
     onchange,
   });
   const layer = makePicker({
@@ -49,8 +49,7 @@ export function makeQuestion(element, models, methods, onchange) {
 
   async function findLayers(text) {
     const { layers } = await listOf(`models/${encodeURIComponent(model.name)}/layers`);
-    const found = layers.filter((each) => fits(text, each.path, each.kind)).reverse();
-    const known = found.map((each) => ({
+    const known = found(text, layers.reverse(), (each) => [each.path, each.kind]).map((each) => ({
       value: each.path,
       text: each.path,
       detail: `${each.kind}, ${each.shape.map((size) => size ?? "any").join(" × ")}`,
@@ -60,8 +59,8 @@ export function makeQuestion(element, models, methods, onchange) {
 
   async function findClasses(text) {
     const query = new URLSearchParams({ search: text, limit: 50 });
-    const found = await listOf(`models/${encodeURIComponent(model.name)}/classes?${query}`);
-    const known = found.classes.map((each) => ({
+    const { classes: fitting } = await listOf(`models/${encodeURIComponent(model.name)}/classes?${query}`);
+    const known = fitting.map((each) => ({
       value: String(each.index),
       text: each.name,
       detail: each.id === null ? `class ${each.index}` : `class ${each.index}, ${each.id}`,
@@ -87,4 +86,10 @@ function optionOf(method) {
 function fits(typed, ...texts) {
   const wanted = typed.trim().toLowerCase();
   return texts.some((each) => each.toLowerCase().includes(wanted));
+}
+
+/** Returns the items of which one of the texts holds what was typed; those first of which an earlier text does. */
+function found(typed, items, textsOf) {
+  const rank = (item) => textsOf(item).findIndex((text) => fits(typed, text));
+  return items.filter((item) => rank(item) >= 0).sort((a, b) => rank(a) - rank(b));
 }
