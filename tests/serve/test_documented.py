@@ -22,7 +22,7 @@ def test_every_curl_command_works(command, address, examples, tmp_path):
     assert shutil.which("curl") is not None, "curl is needed. On Debian and Ubuntu: apt-get install curl"
     assert OURS in command
     command = command.replace(OURS, address).replace("@examples", f"@{examples}")
-    finished = subprocess.run(["sh", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=True)
+    finished = subprocess.run(["/bin/sh", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=True)
     if "tabbi" in command:
         (said,) = re.findall(r'^\{"error".*$', PAGE, re.MULTILINE)
         assert finished.stdout == said

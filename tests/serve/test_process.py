@@ -59,6 +59,8 @@ def test_it_starts_answers_and_ends_in_good_order(started, cat, number):
     assert server.address.startswith("http://127.0.0.1:")
     answer = httpx.post(f"{server.address}api/explain", files={"image": cat}, timeout=60).json()
     assert answer["predictions"][0]["name"] == "tiger cat"
+    with pytest.raises(httpx.ReadTimeout):  # whoever goes away is no failure
+        httpx.post(f"{server.address}api/explain", files={"image": cat}, data={"methods": "rise"}, timeout=1)
     assert server.end(number) == 0
     log = server.log.read_text()
     assert "Traceback" not in log

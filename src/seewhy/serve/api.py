@@ -23,7 +23,8 @@ def _explain_answers() -> dict[int | str, dict[str, Any]]:
     text = {"schema": {"type": "string"}}
     content = {LINES: text, "text/html": text, "image/png": {"schema": {"type": "string", "format": "binary"}}}
     answers = failures(400, 404, 408, 413, 415, 422, 503, 504)
-    return {200: {"model": schemas.Explained, "description": "As `format` asks.", "content": content}, **answers}
+    description = "The explanation, in the format that was asked for."
+    return {200: {"model": schemas.Explained, "description": description, "content": content}, **answers}
 
 
 def explaining(models: Mapping[str, Served], worker: Worker, settings: Settings) -> APIRouter:

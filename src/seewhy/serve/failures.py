@@ -4,11 +4,12 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from seewhy import errors
 from seewhy.errors import SeewhyError
@@ -87,6 +88,10 @@ def answer_failures(app: FastAPI) -> None:
         message = f"The server failed ({type(error).__name__}). What happened is in its log."
         return answer_of(RefusedError(500, "failed", message))
 
+    async def leave(_: Request, error: Exception) -> Response:
+        return Response(status_code=400)  # which nobody reads
+
+    app.add_exception_handler(ClientDisconnect, leave)
     for kind in (SeewhyError, ValidationError, RefusedError):
         app.add_exception_handler(kind, refuse)
     app.add_exception_handler(RequestValidationError, refuse_query)

@@ -29,7 +29,7 @@ class Fields(BaseModel):
     )
     progress: bool = Field(
         False,
-        description="Answer at once, line by line (application/x-ndjson): {progress: ...} while it runs, and at last "
+        description="Answer line by line (application/x-ndjson): {progress: ...} while it runs, and at last "
         "{result: ...} or {error: ...}. For json and document.",
     )
 

@@ -14,7 +14,7 @@ export async function listOf(path) {
 /**
  * Asks about a picture, and returns the answer.
  *
- * Args: the file; the form's other fields; a signal that ends it; and what is told {text, share} of how far it has come.
+ * Args: the file; the form's other fields; a signal that ends it; and what is told how far it has come (`inWords`).
  * Where the server is busy it asks again, as often as PATIENCE, when the server says.
  */
 export async function ask(picture, fields, signal, ontell) {
@@ -27,7 +27,7 @@ export async function ask(picture, fields, signal, ontell) {
       throw new Error(await reasonOf(response));
     }
     const seconds = Number(response.headers.get("Retry-After") ?? 1);
-    ontell({ text: `The server is busy. Asking again in ${seconds} s…`, share: null });
+    ontell({ text: `The server is busy. Asking again in ${seconds} s…`, share: null, spoken: "The server is busy" });
     await pause(seconds, signal);
   }
 }
@@ -70,19 +70,19 @@ async function* linesOf(body) {
   }
 }
 
-/** Says how far it has come: {text, share}, the share null where it is not known. */
+/** Says how far it has come: {text, share, spoken}; the share null where it is not known; and what is to be heard. */
 function inWords(progress) {
   if (progress === null) {
-    return { text: "Waiting for its turn…", share: null };
+    return { text: "Waiting for its turn…", share: null, spoken: "Waiting" };
   }
   const { part, parts, title, done, total } = progress;
   if (part === 0) {
-    return { text: "Reading the picture…", share: null };
+    return { text: "Reading the picture…", share: null, spoken: "Explaining" };
   }
   const which = parts > 1 ? `Map ${part} of ${parts}: ` : "";
   const runs = total > 0 ? `, ${done.toLocaleString("en")} of ${total.toLocaleString("en")} runs` : "…";
   const share = total > 0 || parts > 1 ? (part - 1 + (total > 0 ? done / total : 0)) / parts : null;
-  return { text: `${which}${title}${runs}`, share };
+  return { text: `${which}${title}${runs}`, share, spoken: `${which}${title}` };
 }
 
 async function reasonOf(response) {

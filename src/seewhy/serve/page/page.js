@@ -8,7 +8,7 @@ import { makeQuestion } from "./question.js";
 import { downloadReport } from "./report.js";
 
 const element = (id) => document.getElementById(id);
-const viewer = { shown: null, answer: null };
+const viewer = { shown: null, answer: null, picture: null };
 let question = null;
 let picture = null;
 let running = null;
@@ -40,8 +40,11 @@ async function run() {
   const own = (running = new AbortController());
   begin();
   try {
-    const answer = await ask(picture, question.fields(), own.signal, (said) => own === running && tell(said));
-    show(answer);
+    const asked = picture;
+    const answer = await ask(asked, question.fields(), own.signal, (said) => own === running && tell(said));
+    if (own === running) {
+      show(answer, asked);
+    }
   } catch (error) {
     if (own === running) {
       finish();
@@ -54,13 +57,17 @@ function begin() {
   element("layout").dataset.state = "result";
   element("alarm").hidden = true;
   element("result").setAttribute("aria-busy", "true");
+  element("result").toggleAttribute("data-stale", viewer.picture !== null && viewer.picture !== picture);
   element("progress").hidden = false;
-  tell({ text: "Sending the picture…", share: null });
+  tell({ text: "Sending the picture…", share: null, spoken: "Explaining" });
 }
 
-/** Shows how far it has come; a bar that says how far only where that is known. */
-function tell({ text, share }) {
+/** Shows how far it has come; a bar that says how far only where that is known. Screen readers hear no counting. */
+function tell({ text, share, spoken }) {
   element("said").textContent = text;
+  if (element("spoken").textContent !== spoken) {
+    element("spoken").textContent = spoken;
+  }
   if (share === null) {
     element("meter").removeAttribute("value");
   } else {
@@ -74,9 +81,10 @@ function finish() {
   element("progress").hidden = true;
 }
 
-function show(answer) {
+function show(answer, asked) {
   finish();
-  viewer.answer = answer;
+  element("result").removeAttribute("data-stale");
+  [viewer.answer, viewer.picture] = [answer, asked];
   if (viewer.shown === null) {
     viewer.shown = mount(element("viewer"), answer.document, { settings: { all: true } });
   } else {
