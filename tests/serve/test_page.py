@@ -3,6 +3,7 @@
 import re
 import shutil
 
+import keras
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect, sync_playwright
@@ -225,6 +226,25 @@ def test_names_with_tags_are_shown_as_they_are(open_page, lite0, examples):
         assert page.evaluate("window.hacked") is None
         assert page.locator("img[src=x]").count() == 0
         page.context.close()
+
+
+def test_a_network_of_two_classes_without_names(open_page, examples):
+    keras.utils.set_random_seed(0)
+    network = keras.Sequential(
+        [
+            keras.Input((32, 32, 3)),
+            keras.layers.Rescaling(1 / 255),
+            keras.layers.Conv2D(4, 3, activation="relu"),
+            keras.layers.GlobalAveragePooling2D(),
+            keras.layers.Dense(2, activation="softmax"),
+        ]
+    )
+    with running([("two", Classifier(network))], Settings()) as other:
+        page = open_page(at=other)
+        choose(page, examples / "cat.png")
+        assert sorted(line.split()[1] for line in predictions(page)) == ["0", "1"]
+        page.get_by_role("combobox", name="Classes").fill("class")
+        expect(options(page)).to_have_text([re.compile("class 0"), re.compile("class 1")])
 
 
 def test_the_report_that_is_downloaded_shows_the_same_without_a_network(open_page, chromium, examples, tmp_path):

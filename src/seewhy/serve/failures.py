@@ -88,7 +88,7 @@ def answer_failures(app: FastAPI) -> None:
         message = f"The server failed ({type(error).__name__}). What happened is in its log."
         return answer_of(RefusedError(500, "failed", message))
 
-    async def leave(_: Request, error: Exception) -> Response:
+    async def leave(_: Request, __: Exception) -> Response:
         return Response(status_code=400)  # which nobody reads
 
     app.add_exception_handler(ClientDisconnect, leave)

@@ -122,7 +122,7 @@ def short_name(source: str) -> str:
     """Return a name that fits into an address and says nothing of the disk: a file's name without its suffix."""
     is_file = source.endswith((".keras", ".h5")) or "/" in source or "\\" in source
     last = PurePath(source.replace("\\", "/")).stem if is_file and not source.startswith("timm:") else source
-    return re.sub(r"[^\w.:+-]+", "-", last).strip("-") or "model"
+    return re.sub(r"[^\w.:+-]+", "-", last).strip("-.") or "model"
 
 
 def methods() -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ import { makeSelect } from "../viewer/dom.js";
 import { listOf } from "./asking.js";
 import { makePicker } from "./picker.js";
 
-const BEST = { value: "top-5", text: "The 5 most probable" };
+const FIRST = 5;
 const DEFAULT_LAYER = { value: "auto", text: "The network’s default" };
 
 /**
@@ -14,6 +14,7 @@ const DEFAULT_LAYER = { value: "auto", text: "The network’s default" };
  */
 export function makeQuestion(element, models, methods, onchange) {
   let model = models[0];
+  let best = bestOf(model);
   const method = makePicker({
     label: "Methods",
     add: "Add a method",
@@ -34,15 +35,16 @@ export function makeQuestion(element, models, methods, onchange) {
     label: "Classes",
     add: "Add a class",
     hint: "By name, by index, or by id. What speaks for each is in the list of the result.",
-    chosen: [BEST],
+    chosen: [best],
     find: findClasses,
     onchange,
   });
   const choices = models.map((each) => [each.name, each.name]);
   const network = makeSelect("Network", choices, model.name, (name) => {
     model = models.find((each) => each.name === name);
+    best = bestOf(model);
     layer.set([DEFAULT_LAYER]);
-    classes.set([BEST]);
+    classes.set([best]);
     onchange();
   });
   element.replaceChildren(network, method.element, layer.element, classes.element);
@@ -65,7 +67,7 @@ export function makeQuestion(element, models, methods, onchange) {
       text: each.name,
       detail: each.id === null ? `class ${each.index}` : `class ${each.index}, ${each.id}`,
     }));
-    return fits(text, BEST.text) ? [BEST, ...known] : known;
+    return fits(text, best.text) ? [best, ...known] : known;
   }
 
   const fields = () => ({
@@ -75,6 +77,12 @@ export function makeQuestion(element, models, methods, onchange) {
     targets: classes.values().join(","),
   });
   return { fields };
+}
+
+/** Returns the choice of a model's most probable classes; of few classes, all. */
+function bestOf(model) {
+  const count = Math.min(FIRST, model.classes);
+  return { value: `top-${count}`, text: count === model.classes ? `All ${count}` : `The ${count} most probable` };
 }
 
 function optionOf(method) {
