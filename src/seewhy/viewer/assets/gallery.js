@@ -20,10 +20,9 @@ export function makeGallery(pictures, tables, settings, whole, open) {
   const cards = pictures.map((picture, position) => makeCard(picture, () => open(position, selected(pictures, criteria))));
   const list = make("ul", { class: "cards" });
   const element = make("section", { class: "gallery", "aria-label": "Pictures" }, makeFilters(pictures, filter), count, list);
-  const observer = new IntersectionObserver(
-    (entries) => entries.filter((entry) => entry.isIntersecting).forEach((entry) => drawSmall(entry.target)),
-    { rootMargin: AHEAD },
-  );
+  const wanted = new Set();
+  let isDrawing = false;
+  const observer = new IntersectionObserver(want, { rootMargin: AHEAD });
   cards.forEach((card) => observer.observe(card));
 
   function filter(changed) {
@@ -33,8 +32,28 @@ export function makeGallery(pictures, tables, settings, whole, open) {
     count.textContent = `${found.length} of ${pictures.length} pictures`;
   }
 
+  function want(entries) {
+    entries.forEach((entry) => (entry.isIntersecting ? wanted.add(entry.target) : wanted.delete(entry.target)));
+    drawWanted();
+  }
+
+  /** Draws what is to be seen, one in each frame, so that scrolling goes on; what was scrolled past is not waited for. */
+  async function drawWanted() {
+    if (isDrawing) {
+      return;
+    }
+    isDrawing = true;
+    while (wanted.size > 0) {
+      const [card] = wanted;
+      wanted.delete(card);
+      observer.unobserve(card);
+      await drawSmall(card);
+      await new Promise(requestAnimationFrame);
+    }
+    isDrawing = false;
+  }
+
   async function drawSmall(card) {
-    observer.unobserve(card);
     const position = cards.indexOf(card);
     try {
       const picture = withCells(await whole(position));
@@ -55,7 +74,10 @@ export function makeGallery(pictures, tables, settings, whole, open) {
   return {
     element,
     focus: (position) => cards[position].querySelector("button").focus(),
-    destroy: () => observer.disconnect(),
+    destroy: () => {
+      observer.disconnect();
+      wanted.clear();
+    },
   };
 }
 
