@@ -31,9 +31,7 @@ PAGE = """<!doctype html>
 </head>
 <body>
 <main>
-<h1>SeeWhy report</h1>
-<p class="intro">Which part of a picture made the network say what it said.</p>
-<noscript><p class="intro">This page draws its pictures with JavaScript, which is switched off here.</p></noscript>
+{heading}<noscript><p class="intro">This page draws its pictures with JavaScript, which is switched off here.</p></noscript>
 <div id="viewer"></div>
 </main>
 <script type="application/json" id="document">{document}</script>
@@ -41,6 +39,10 @@ PAGE = """<!doctype html>
 <script type="module">{script}</script>
 </body>
 </html>
+"""
+
+HEADING = """<h1>SeeWhy report</h1>
+<p class="intro">Which part of a picture made the network say what it said.</p>
 """
 
 
@@ -127,12 +129,12 @@ def write_report(
 
 
 def page_of(explanations: Sequence["Explanation"], limits: PhotoLimits) -> str:
-    """Return a report of one picture as a page, with a photo of that size."""
+    """Return a report of one picture as a page without a heading, with a photo of that size."""
     picture = picture_of(explanations, None, photo_url(explanations[0].image, limits), "picture 1")
-    return _page([summary_of(picture)], [_in_script(picture)])
+    return _page([summary_of(picture)], [_in_script(picture)], heading="")
 
 
-def _page(summaries: Sequence[dict[str, Any]], pictures: Sequence[str]) -> str:
+def _page(summaries: Sequence[dict[str, Any]], pictures: Sequence[str], heading: str = HEADING) -> str:
     if not pictures:
         raise InputError("There is nothing to report: no picture was added.")
     title = f"SeeWhy: {summaries[0]['name'] if len(summaries) == 1 else f'{len(summaries):,} pictures'}"
@@ -140,6 +142,7 @@ def _page(summaries: Sequence[dict[str, Any]], pictures: Sequence[str]) -> str:
     return PAGE.format(
         policy=html.escape(_policy(script, css)),
         title=html.escape(title),
+        heading=heading,
         style=css,
         script=script,
         document=_in_script({**frame(), "pictures": list(summaries)}),

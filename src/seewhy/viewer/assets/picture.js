@@ -80,8 +80,9 @@ export async function makePictureView(entry, tables, settings) {
 function heading(picture) {
   const header = make("header", {}, make("h2", {}, picture.name));
   if (picture.label !== null) {
-    const verdict = { true: ": recognized", false: ": taken for something else" }[picture.correct] ?? "";
-    header.append(make("p", { class: `label ${picture.correct === false ? "wrong" : ""}` }, `Is: ${picture.label}${verdict}`));
+    const taken = picture.correct === false ? `, and taken for ${picture.predictions[0].name}` : "";
+    const text = `Known to be ${picture.label}${taken}`;
+    header.append(make("p", { class: picture.correct === false ? "label wrong" : "label" }, text));
   }
   return header;
 }
