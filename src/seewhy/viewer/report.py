@@ -31,7 +31,9 @@ PAGE = """<!doctype html>
 </head>
 <body>
 <main>
-{heading}<noscript><p class="intro">This page draws its pictures with JavaScript, which is switched off here.</p></noscript>
+{heading}<noscript>
+<p class="intro">This page draws its pictures with JavaScript, which is switched off here.</p>
+</noscript>
 <div id="viewer"></div>
 </main>
 <script type="application/json" id="document">{document}</script>
