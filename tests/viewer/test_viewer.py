@@ -57,7 +57,7 @@ def test_the_arrow_keys_go_through_the_classes(open_page, canvas_pixels, cat_rep
     assert len({pixels for _, pixels in seen}) == len(set(names)) == 4
 
 
-def test_there_is_one_way_into_the_list_with_the_tabulator(open_page, cat_report):
+def test_tab_goes_into_the_list_once(open_page, cat_report):
     page = open_page(cat_report)
     page.locator("ol button").nth(1).hover()
     assert page.locator("ol button[tabindex='0']").all_inner_texts()[0].startswith("Egyptian cat")

@@ -11,15 +11,17 @@ const SMALL_PIXELS = 40_000;
 const AHEAD = "300px";
 
 /**
- * Makes a gallery. `whole(position)` promises a picture's whole entry, `open(position, order)` is told which picture was
- * chosen among which. Small pictures are drawn when they are about to be seen. `destroy` stops that.
+ * Makes a gallery. `whole(position)` promises a picture's whole entry, `open(position, order)` is told which picture
+ * was chosen among which. Small pictures are drawn when they are about to be seen. `destroy` stops that.
  */
 export function makeGallery(pictures, tables, settings, whole, open) {
   const criteria = firstCriteria();
   const count = make("p", { class: "note", role: "status" });
-  const cards = pictures.map((picture, position) => makeCard(picture, () => open(position, selected(pictures, criteria))));
+  const openAmong = (position) => open(position, selected(pictures, criteria));
+  const cards = pictures.map((picture, position) => makeCard(picture, () => openAmong(position)));
   const list = make("ul", { class: "cards" });
-  const element = make("section", { class: "gallery", "aria-label": "Pictures" }, makeFilters(pictures, filter), count, list);
+  const filters = makeFilters(pictures, filter);
+  const element = make("section", { class: "gallery", "aria-label": "Pictures" }, filters, count, list);
   const wanted = new Set();
   let isDrawing = false;
   const observer = new IntersectionObserver(want, { rootMargin: AHEAD });
@@ -37,7 +39,7 @@ export function makeGallery(pictures, tables, settings, whole, open) {
     drawWanted();
   }
 
-  /** Draws what is to be seen, one in each frame, so that scrolling goes on; what was scrolled past is not waited for. */
+  /** Draws what is to be seen, one in each frame, so that scrolling goes on; what was scrolled past does not wait. */
   async function drawWanted() {
     if (isDrawing) {
       return;

@@ -64,7 +64,9 @@ export async function makePictureView(entry, tables, settings) {
       stages.replaceChildren(...panes.map((pane) => pane.element));
       stages.dataset.count = String(Math.min(panes.length, 3));
     }
-    subjects.forEach((subject, position) => panes[position].show(subject, lookOf(settings, subject.map?.signed, tables)));
+    subjects.forEach((subject, position) => {
+      panes[position].show(subject, lookOf(settings, subject.map?.signed, tables));
+    });
     const shown = choice.pinned.length === 2 ? choice.pinned : [choice.current ?? choice.pinned[0]];
     lists.forEach((list, position) => {
       list.element.hidden = position !== choice.maps;
