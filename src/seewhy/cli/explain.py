@@ -14,7 +14,7 @@ from rich.progress import track
 from rich.table import Table
 from rich.text import Text
 
-from seewhy.cli.files import Files
+from seewhy.cli.files import REPORT, Files
 from seewhy.cli.sources import ModelRequest
 from seewhy.cli.terminal import print_error, quiet_start
 from seewhy.errors import ImageError, NetworkError, OptionError, OutputError, SeewhyError, UsageError
@@ -25,6 +25,7 @@ from seewhy.images import reading
 from seewhy.images.look import Look, LookOptions
 from seewhy.images.overlay import color_table
 from seewhy.methods import Method
+from seewhy.models import Classifier
 from seewhy.types import Score
 
 A_FEW = 3
@@ -40,7 +41,7 @@ class Request:
 
     images: tuple[str, ...]
     models: tuple[ModelRequest, ...]
-    targets: list[str]
+    targets: list[str] | None
     methods: tuple[Method, ...]
     layer: str
     score: Score
@@ -49,6 +50,17 @@ class Request:
     out: Path
     formats: tuple[str, ...]
     together: bool = False
+    label_by_folder: bool = False
+
+    def targets_of(self, classifier: Classifier) -> list[str]:
+        """Return what is asked: in a report that stands alone, where nothing else is said, about the first few classes.
+
+        A reader of the report can then go from one to the other.
+        """
+        if self.targets is not None:
+            return self.targets
+        classes = 1 if classifier.class_names is None else max(len(classifier.class_names), 1)
+        return [f"top-{min(SHOWN_PREDICTIONS, classes)}" if set(self.formats) == {"html"} else "top-1"]
 
     def check(self) -> None:
         """Raise UsageError for what can be told before a framework is imported, which takes seconds."""
@@ -59,6 +71,8 @@ class Request:
                 raise OptionError(f"Cannot write the format {name!r}; known: {known}.")
         if self.together and not any(f".{name}" in PICTURE_SUFFIXES for name in self.formats):
             raise OptionError("--together writes one picture of all; add png or jpg to --format.")
+        if self.label_by_folder and "html" not in self.formats:
+            raise OptionError("--label-by-folder is for the report; add html to --format.")
 
 
 @dataclass
@@ -68,6 +82,11 @@ class Report:
     explanations: list[dict[str, Any]] = field(default_factory=list)
     errors: list[dict[str, str]] = field(default_factory=list)
     exit_code: int = 0
+
+    def add_file(self, name: str) -> None:
+        """Note a file that all explanations share."""
+        for each in self.explanations:
+            each["files"].append(name)
 
     def add_error(self, image: Path, error: SeewhyError) -> None:
         """Note what went wrong with one picture."""
@@ -89,7 +108,8 @@ def run(request: Request, *, as_json: bool) -> None:
     paths = list(_found(request.images, report))
     if not paths:
         _finish(report, as_json)
-    files = Files(request.out, [f".{name}" for name in request.formats], inputs=paths)
+    suffixes = [f".{name}" for name in request.formats]
+    files = Files(request.out, suffixes, inputs=paths, label_by_folder=request.label_by_folder)
     with quiet_start():
         explainers = [
             Explainer(classifier, method, request.layer, request.score, progress=len(paths) <= A_FEW)
@@ -101,7 +121,7 @@ def run(request: Request, *, as_json: bool) -> None:
     together: list[Explanation] = []
     for path in _tracked(paths, console):
         try:
-            explanations = [explainer.explain([path], request.targets)[0] for explainer in explainers]
+            explanations = [each.explain([path], request.targets_of(each.classifier))[0] for each in explainers]
             written = files.write(explanations, path, request.figure, request.look)
         except PICTURE_ERRORS as error:
             report.add_error(path, error)
@@ -117,7 +137,21 @@ def run(request: Request, *, as_json: bool) -> None:
     if together:
         for file in files.write_together(together, request.look):
             console.print(f"wrote {file}", markup=False, soft_wrap=True)
+    _write_report(files, report, console)
     _finish(report, as_json)
+
+
+def _write_report(files: Files, report: Report, console: Console) -> None:
+    """Write the report, if it is asked for; that it cannot be written takes nothing from what was."""
+    try:
+        written = files.write_report()
+    except OutputError as error:
+        report.add_error(Path(REPORT), error)
+        print_error(error)
+        return
+    if written is not None:
+        report.add_file(written)
+        console.print(f"wrote {written}", markup=False, soft_wrap=True)
 
 
 def _finish(report: Report, as_json: bool) -> NoReturn:
