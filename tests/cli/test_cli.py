@@ -53,7 +53,7 @@ def test_json_and_nothing_else_on_standard_output(tmp_path, examples):
     found = json.loads(finished.stdout)
     (explanation,) = found["explanations"]
     assert explanation["image"] == str(examples / "cat.png")
-    assert list(explanation) == ["image", "predictions", "targets", "layer", "method", "files"]
+    assert list(explanation) == ["image", "predictions", "targets", "network", "layer", "method", "files"]
     assert explanation["predictions"][0] == {
         "index": 282, "wnid": "n02123159", "name": "tiger cat", "probability": pytest.approx(0.385, abs=0.01)
     }  # fmt: skip

@@ -95,7 +95,7 @@ def test_a_widget_has_the_viewer_and_the_document():
     assert len(seewhy.view(made()).document["pictures"]) == 1
 
 
-def test_the_widget_s_script_shows_its_document_and_the_next(open_page, tmp_path):
+def test_the_widget_s_script_shows_its_document_and_the_next(open_page, slide, tmp_path):
     """As anywidget calls it: `render` is given the model, and gives what ends it."""
     documents = [json.dumps(document_of([made(number)])) for number in (0, 1)]
     script = bundle("widget.js").replace("export default { render };", "window.widget = { render };")
@@ -116,8 +116,10 @@ def test_the_widget_s_script_shows_its_document_and_the_next(open_page, tmp_path
     )
     page = open_page(path)
     assert page.locator("h2").inner_text() == "000.png"
+    slide(page, "Opacity", 70)
     page.evaluate("() => { window.shown = 1; listeners.get('change:document')(); }")
     page.get_by_role("heading", name="001.png").wait_for()
+    assert page.get_by_label("Opacity").input_value() == "70"  # as it was set
     page.evaluate("end()")
     assert page.locator(".pane").count() == 0
     assert page.evaluate("listeners.size") == 0

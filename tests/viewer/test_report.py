@@ -96,7 +96,7 @@ def test_a_report_says_which_were_right(open_page, tmp_path):
     page = open_page(write_report(explanations, tmp_path / "a.html", labels=["cat", "dog", None]))
     assert page.locator(".card .verdict").all_inner_texts() == ["right", "wrong"]
     page.locator(".card button").nth(1).click()
-    assert page.locator("header .label").inner_text() == "Is: dog: taken for something else"
+    assert page.locator("header .label").inner_text() == "Known to be dog, and taken for cat"
 
 
 def test_without_scripts_that_is_said(open_page, tmp_path):

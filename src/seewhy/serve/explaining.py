@@ -26,7 +26,7 @@ from seewhy.serve.worker import Job, Progress
 from seewhy.targets import resolve
 from seewhy.viewer.document import document_of
 from seewhy.viewer.photos import PhotoLimits
-from seewhy.viewer.report import page_of
+from seewhy.viewer.report import HEADING, page_of
 
 MEDIA_TYPES = {
     "json": "application/json",
@@ -90,7 +90,7 @@ class Question:
         if self.format == "png":
             return _png(explanations)
         if self.format == "html":
-            return page_of(explanations, SHOWN_PHOTO).encode()
+            return page_of(explanations, SHOWN_PHOTO, HEADING).encode()
         facts = {"model": self.model.name, "seconds": round(time.monotonic() - start, 3)}
         if self.format == "document":
             return _json({**facts, "document": document_of(explanations, limits=SHOWN_PHOTO)})

@@ -4,6 +4,7 @@ import base64
 import io
 from typing import NamedTuple
 
+import numpy as np
 from PIL import Image
 
 from seewhy.images.writing import picture_writer
@@ -29,7 +30,7 @@ HUNDREDS = PhotoLimits(640, 40_000)
 
 
 def limits_for(pictures: int) -> PhotoLimits:
-    """Return the limits by which a document of so many photos stays one that a browser opens (about 100 MB)."""
+    """Return the limits by which a document of so many photos stays one that a browser opens (a thousand: 120 MB)."""
     if pictures == 1:
         return ONE
     if pictures <= 20:
@@ -41,7 +42,7 @@ def photo_url(image: ImageArray, limits: PhotoLimits) -> str:
     """Turn a picture, uint8 (H, W, 3), into a data: URL with a PNG or a JPEG."""
     photo = Image.fromarray(image)
     photo.thumbnail((limits.side, limits.side), Image.Resampling.LANCZOS)
-    if 0 < photo.width * photo.height <= limits.png_bytes:  # else the PNG would be the larger: no need to make it
+    if photo.width * photo.height <= limits.png_bytes:  # of more pixels than bytes, it seldom is: no need to try
         png = _encoded(photo, ".png")
         if len(png) <= limits.png_bytes:
             return _data_url(png, "image/png")
@@ -49,8 +50,6 @@ def photo_url(image: ImageArray, limits: PhotoLimits) -> str:
 
 
 def _encoded(photo: Image.Image, suffix: str) -> bytes:
-    import numpy as np
-
     file = io.BytesIO()
     picture_writer(np.asarray(photo), suffix)(file)
     return file.getvalue()

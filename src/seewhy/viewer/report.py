@@ -31,9 +31,9 @@ PAGE = """<!doctype html>
 </head>
 <body>
 <main>
-<h1>SeeWhy report</h1>
-<p class="intro">Which part of a picture made the network say what it said.</p>
-<noscript><p class="intro">This page draws its pictures with JavaScript, which is switched off here.</p></noscript>
+{heading}<noscript>
+<p class="intro">This page draws its pictures with JavaScript, which is switched off here.</p>
+</noscript>
 <div id="viewer"></div>
 </main>
 <script type="application/json" id="document">{document}</script>
@@ -41,6 +41,10 @@ PAGE = """<!doctype html>
 <script type="module">{script}</script>
 </body>
 </html>
+"""
+
+HEADING = """<h1>SeeWhy report</h1>
+<p class="intro">Which part of a picture made the network say what it said.</p>
 """
 
 
@@ -126,10 +130,10 @@ def write_report(
     return writer.write()
 
 
-def page_of(explanations: Sequence["Explanation"], limits: PhotoLimits) -> str:
-    """Return a report of one picture as a page, with a photo of that size."""
+def page_of(explanations: Sequence["Explanation"], limits: PhotoLimits, heading: str = "") -> str:
+    """Return a report of one picture as a page, with a photo of that size; `HEADING` is that of the reports in files."""
     picture = picture_of(explanations, None, photo_url(explanations[0].image, limits), "picture 1")
-    return _page([summary_of(picture)], [_in_script(picture)])
+    return _page([summary_of(picture)], [_in_script(picture)], heading)
 
 
 def empty_page() -> str:
@@ -141,7 +145,7 @@ def empty_page() -> str:
     return _page([{"name": ""}], ["null"])
 
 
-def _page(summaries: Sequence[dict[str, Any]], pictures: Sequence[str]) -> str:
+def _page(summaries: Sequence[dict[str, Any]], pictures: Sequence[str], heading: str = HEADING) -> str:
     if not pictures:
         raise InputError("There is nothing to report: no picture was added.")
     title = f"SeeWhy: {summaries[0]['name'] if len(summaries) == 1 else f'{len(summaries):,} pictures'}"
@@ -149,6 +153,7 @@ def _page(summaries: Sequence[dict[str, Any]], pictures: Sequence[str]) -> str:
     return PAGE.format(
         policy=html.escape(_policy(script, css)),
         title=html.escape(title),
+        heading=heading,
         style=css,
         script=script,
         document=_in_script({**frame(), "pictures": list(summaries)}),

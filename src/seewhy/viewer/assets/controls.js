@@ -15,7 +15,7 @@ const COLORMAPS = [
   ["jet", "Jet (misleads)"],
 ];
 const JET = "Jet misleads: its bright bands look like edges where the map has none, and they are lost in print.";
-export const WITH_SIGN = "coolwarm";
+const WITH_SIGN = "coolwarm";
 
 /** Returns what is set at first. The share of the peak above which a map is shown is remembered for each mode. */
 export function firstSettings() {
@@ -37,8 +37,8 @@ export function lookOf(settings, signed, tables) {
 }
 
 /**
- * Makes the controls for a picture. Whatever is set goes into `settings`, and `onchange` is told; `onmaps` is told which
- * of the picture's maps were chosen. `show(pinned, isSigned)` brings the controls up to date: which
+ * Makes the controls for a picture. Whatever is set goes into `settings`, and `onchange` is told; `onmaps` is told
+ * which of the picture's maps were chosen. `show(pinned, isSigned)` brings the controls up to date: which
  * targets are pinned, and whether what is shown has a sign.
  */
 export function makeControls(picture, settings, onchange, onmaps) {

@@ -1,6 +1,6 @@
 /** Elements of the page. Text is only ever set as text, so no name of a file or a class can become markup. */
 
-/** Makes an element. An attribute `onclick` is a listener; `true` sets an attribute, `false` and `null` leave it out. */
+/** Makes an element. An attribute `onclick` is a listener; `true` sets an attribute, `false` and `null` do not. */
 export function make(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {

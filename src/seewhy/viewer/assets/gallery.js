@@ -11,19 +11,20 @@ const SMALL_PIXELS = 40_000;
 const AHEAD = "300px";
 
 /**
- * Makes a gallery. `whole(position)` promises a picture's whole entry, `open(position, order)` is told which picture was
- * chosen among which. Small pictures are drawn when they are about to be seen. `destroy` stops that.
+ * Makes a gallery. `whole(position)` promises a picture's whole entry, `open(position, order)` is told which picture
+ * was chosen among which. Small pictures are drawn when they are about to be seen. `destroy` stops that.
  */
 export function makeGallery(pictures, tables, settings, whole, open) {
   const criteria = firstCriteria();
   const count = make("p", { class: "note", role: "status" });
-  const cards = pictures.map((picture, position) => makeCard(picture, () => open(position, selected(pictures, criteria))));
+  const openAmong = (position) => open(position, selected(pictures, criteria));
+  const cards = pictures.map((picture, position) => makeCard(picture, () => openAmong(position)));
   const list = make("ul", { class: "cards" });
-  const element = make("section", { class: "gallery", "aria-label": "Pictures" }, makeFilters(pictures, filter), count, list);
-  const observer = new IntersectionObserver(
-    (entries) => entries.filter((entry) => entry.isIntersecting).forEach((entry) => drawSmall(entry.target)),
-    { rootMargin: AHEAD },
-  );
+  const filters = makeFilters(pictures, filter);
+  const element = make("section", { class: "gallery", "aria-label": "Pictures" }, filters, count, list);
+  const wanted = new Set();
+  let isDrawing = false;
+  const observer = new IntersectionObserver(want, { rootMargin: AHEAD });
   cards.forEach((card) => observer.observe(card));
 
   function filter(changed) {
@@ -33,8 +34,28 @@ export function makeGallery(pictures, tables, settings, whole, open) {
     count.textContent = `${found.length} of ${pictures.length} pictures`;
   }
 
+  function want(entries) {
+    entries.forEach((entry) => (entry.isIntersecting ? wanted.add(entry.target) : wanted.delete(entry.target)));
+    drawWanted();
+  }
+
+  /** Draws what is to be seen, one in each frame, so that scrolling goes on; what was scrolled past does not wait. */
+  async function drawWanted() {
+    if (isDrawing) {
+      return;
+    }
+    isDrawing = true;
+    while (wanted.size > 0) {
+      const [card] = wanted;
+      wanted.delete(card);
+      observer.unobserve(card);
+      await drawSmall(card);
+      await new Promise(requestAnimationFrame);
+    }
+    isDrawing = false;
+  }
+
   async function drawSmall(card) {
-    observer.unobserve(card);
     const position = cards.indexOf(card);
     try {
       const picture = withCells(await whole(position));
@@ -55,7 +76,10 @@ export function makeGallery(pictures, tables, settings, whole, open) {
   return {
     element,
     focus: (position) => cards[position].querySelector("button").focus(),
-    destroy: () => observer.disconnect(),
+    destroy: () => {
+      observer.disconnect();
+      wanted.clear();
+    },
   };
 }
 

@@ -1,8 +1,8 @@
 /**
  * Pixels: a map in colours, blended into its photo, or as lines and boxes on it.
  *
- * The colours are those of `seewhy.images.overlay`, and the boxes those of `Explanation.boxes`. A map's cells are scaled
- * already: to 0..1, or to -1..1 for one that has a sign, whose middle is drawn as nothing at all.
+ * The colours are those of `seewhy.images.overlay`, and the boxes those of `Explanation.boxes`. A map's cells are
+ * scaled already: to 0..1, or to -1..1 for one that has a sign, whose middle is drawn as nothing at all.
  */
 
 import { linesAt } from "./contours.js";
@@ -16,8 +16,8 @@ const LEVELS = 4;
  * Draws a map on its photo.
  *
  * `photo` is {width, height, pixels}; `map` as in placing.js, with `extent` {width, height}, the size of the picture
- * that its box is in, and `signed`; `look` is {mode, alpha, threshold, table}: "overlay", "heatmap", "contour" or "box",
- * two numbers in 0..1, and 256 colours of three bytes.
+ * that its box is in, and `signed`; `look` is {mode, alpha, threshold, table}: "overlay", "heatmap", "contour" or
+ * "box", two numbers in 0..1, and 256 colours of three bytes.
  */
 export function draw(context, photo, map, look) {
   const image = imageFor(context.canvas, photo);
@@ -123,9 +123,9 @@ function blend(words, photo, width, { values, top, bottom, left, right }, { rest
 /** Draws lines at the threshold and at steps above it, in the colour of their value. */
 function drawContours(context, photo, map, { threshold, table }) {
   const [top, left, bottom, right] = map.box;
-  const within = (from, to, extent) => centresOf(GRID, to - from).map((point) => Math.min(Math.max(point + from, 0), extent));
-  const ys = within(Math.max(top, 0), Math.min(bottom, map.extent.height), map.extent.height);
-  const xs = within(Math.max(left, 0), Math.min(right, map.extent.width), map.extent.width);
+  const between = (from, to) => centresOf(GRID, to - from).map((point) => from + point);
+  const ys = between(Math.max(top, 0), Math.min(bottom, map.extent.height));
+  const xs = between(Math.max(left, 0), Math.min(right, map.extent.width));
   const { values } = placed(map, ys, xs);
   const largest = values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
   if (largest === 0) {

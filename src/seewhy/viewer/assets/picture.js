@@ -64,7 +64,9 @@ export async function makePictureView(entry, tables, settings) {
       stages.replaceChildren(...panes.map((pane) => pane.element));
       stages.dataset.count = String(Math.min(panes.length, 3));
     }
-    subjects.forEach((subject, position) => panes[position].show(subject, lookOf(settings, subject.map?.signed, tables)));
+    subjects.forEach((subject, position) => {
+      panes[position].show(subject, lookOf(settings, subject.map?.signed, tables));
+    });
     const shown = choice.pinned.length === 2 ? choice.pinned : [choice.current ?? choice.pinned[0]];
     lists.forEach((list, position) => {
       list.element.hidden = position !== choice.maps;
@@ -80,8 +82,9 @@ export async function makePictureView(entry, tables, settings) {
 function heading(picture) {
   const header = make("header", {}, make("h2", {}, picture.name));
   if (picture.label !== null) {
-    const verdict = { true: ": recognized", false: ": taken for something else" }[picture.correct] ?? "";
-    header.append(make("p", { class: `label ${picture.correct === false ? "wrong" : ""}` }, `Is: ${picture.label}${verdict}`));
+    const taken = picture.correct === false ? `, and taken for ${picture.predictions[0].name}` : "";
+    const text = `Known to be ${picture.label}${taken}`;
+    header.append(make("p", { class: picture.correct === false ? "label wrong" : "label" }, text));
   }
   return header;
 }

@@ -38,8 +38,8 @@ function cellsAt(points, cells, start, stop) {
  * Brings a map onto points of the picture.
  *
  * `map` is {rows, columns, cells, box}: cells are Float32Array (rows x columns), box is [top, left, bottom, right].
- * `used` is an array that is no longer needed, to write into. Returns `values`, Float32Array (ys x xs), 0 outside the box; and `top`, `bottom`, `left`, `right`: which of the rows
- * and columns of points are inside.
+ * `used` is an array that is no longer needed, to write into. Returns `values`, Float32Array (ys x xs), 0 outside the
+ * box; and `top`, `bottom`, `left`, `right`: which of the rows and columns of points are inside.
  */
 export function placed(map, ys, xs, used = null) {
   const [top, left, bottom, right] = map.box;

@@ -103,7 +103,8 @@ function common(picture, maps, raw, peak, signed) {
 
 function absent(maps, key) {
   const name = key.slice(key.indexOf(" ") + 1);
-  return { title: name, name, detail: detailOf(maps), nothing: `${maps.title} was not asked about “${name}”.`, map: null };
+  const nothing = `${maps.title} was not asked about “${name}”.`;
+  return { title: name, name, detail: detailOf(maps), nothing, map: null };
 }
 
 /** Returns in words what a map is of: the network, if it is known, the method, the layer, and the layer's cells. */

@@ -32,7 +32,8 @@ export function mount(element, content, options = {}) {
   function update(given) {
     check(given);
     shown.destroy();
-    shown = given.pictures.length === 1 ? showOne(element, given, settings, options) : showMany(element, given, settings, options);
+    const showIt = given.pictures.length === 1 ? showOne : showMany;
+    shown = showIt(element, given, settings, options);
   }
 
   function destroy() {
