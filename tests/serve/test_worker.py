@@ -22,7 +22,8 @@ def jobs(address):
 
 
 def wait_until(condition, seconds=10):
-    for _ in range(int(seconds / 0.02)):
+    ends = time.monotonic() + seconds
+    while time.monotonic() < ends:
         if condition():
             return
         time.sleep(0.02)

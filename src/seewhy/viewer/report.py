@@ -131,7 +131,7 @@ def write_report(
 
 
 def page_of(explanations: Sequence["Explanation"], limits: PhotoLimits, heading: str = "") -> str:
-    """Return a report of one picture as a page, with a photo of that size; `HEADING` is that of the reports in files."""
+    """Return a report of one picture as a page, with a photo of that size; `HEADING` is that of reports in files."""
     picture = picture_of(explanations, None, photo_url(explanations[0].image, limits), "picture 1")
     return _page([summary_of(picture)], [_in_script(picture)], heading)
 
