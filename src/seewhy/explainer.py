@@ -21,6 +21,7 @@ from seewhy.frameworks.layers import AUTO, INPUT
 from seewhy.frameworks.structures import image_count, map_tree
 from seewhy.fusion import Fuse, check_fuse, fused
 from seewhy.images.reading import ImageLike, read
+from seewhy.many import are_many, evidence_of_many, first_way
 from seewhy.methods import Method
 from seewhy.models import Classifier
 from seewhy.reruns import Runs, rerun
@@ -191,9 +192,13 @@ class Explainer:
         self, layer: LayerChoice, inputs: Any, question: Question, batch_size: int
     ) -> tuple[Capture, FloatArray]:
         tapped = layer if self.method.at == "layer" else LayerChoice(INPUT)
-        capture = self.framework.capture(inputs, tapped, question, self.method.backward)
+        many = are_many(question, self.method)
+        backward = first_way(self.method) if many else self.method.backward
+        capture = self.framework.capture(inputs, tapped, question, backward)
         self._check(capture, image_count(inputs))
-        if self.method.reruns:
+        if many:
+            evidence = evidence_of_many(self.framework, self.method, inputs, tapped, question, capture)
+        elif self.method.reruns:
             title = self.method.title if self.progress else None
             runs = Runs(self.framework, inputs, layer, question, batch_size, title)
             evidence = rerun(self.method, runs, capture)

@@ -16,6 +16,7 @@ from seewhy.frameworks.base import Head, Outputs
 from seewhy.frameworks.layers import INPUT, LayerCall, no_gradient
 from seewhy.frameworks.torch_functions import TorchFunctions
 from seewhy.frameworks.torch_guided import guide
+from seewhy.frameworks.torch_pooling import only_mean, products
 from seewhy.targets import Question
 from seewhy.types import Backward, Namespace, Tensor
 
@@ -41,6 +42,7 @@ class Tap:
     def __init__(self, call: LayerCall, functions: TorchFunctions, backward: Backward) -> None:
         self.path = call.path
         self.output: Any = None
+        self._call = call
         self._left = call.number
         self._functions = functions
         self._backward_kind = backward
@@ -89,9 +91,9 @@ class Tap:
     def gradients(self, totals: Tensor) -> Tensor | None:
         """Differentiate every total (T,) by the tapped output, giving (T, N, ...) in the layer's own layout.
 
-        None where nothing was to be recorded.
+        None where they are not wanted.
         """
-        if self._backward_kind == "none":
+        if self._backward_kind in ("none", "products"):
             return None
         if not totals.requires_grad:
             raise no_gradient(self.path)
@@ -99,6 +101,17 @@ class Tap:
         at_once = 1 if count == 1 or _has_functions_of_its_own(totals) else min(count, TARGETS_AT_ONCE)
         seeds = torch.split(torch.eye(count, dtype=totals.dtype, device=totals.device), at_once)
         return torch.cat([self._backward(totals, each, is_last=each is seeds[-1]) for each in seeds])
+
+    def products(self, scores: Tensor, activations: Tensor) -> Tensor | None:
+        """Return the sums of activations times gradients over channels, of scores (N, T), giving (N, T, *space).
+
+        None where they are not wanted, or where the scores depend on more than the mean of the activations.
+        """
+        if self._backward_kind != "products" or not scores.requires_grad or _has_functions_of_its_own(scores):
+            return None
+        rank = self.output.ndim
+        mean = only_mean(scores, self.output, range(2, rank) if self._call.channels_first else range(1, rank - 1))
+        return None if mean is None else products(scores, mean, activations)
 
     def _backward(self, totals: Tensor, seeds: Tensor, *, is_last: bool) -> Tensor:
         """Go backwards once for these seeds, (t, T)."""

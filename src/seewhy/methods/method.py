@@ -53,6 +53,8 @@ class Method:
         backward: How the gradients are taken.
         reruns: Whether the function runs the network again.
         pixels: Whether it shows the gradients of single pixels, which vary wildly from each to the next.
+        sums_products: Whether the evidence is the sum over channels of activations times gradients, wherever a gradient
+            is the same at every position.
         choose_backward: Chooses how the gradients are taken, where that is an option; its options are the method's too.
     """
 
@@ -66,6 +68,7 @@ class Method:
     backward: Backward = "plain"
     reruns: bool = False
     pixels: bool = False
+    sums_products: bool = False
     choose_backward: Callable[..., Backward] | None = None
 
     @property
