@@ -51,8 +51,8 @@ demo: $(VENV)/.runtime  ## explain the example photos, and a mosaic of them, wit
 
 test: lint  ## lint, types, import rules, every test; Keras runs on one backend in a process, so three times
 	$(BIN)/pytest
-	KERAS_BACKEND=jax $(BIN)/pytest tests/contracts tests/frameworks/test_keras_jax.py
-	KERAS_BACKEND=torch $(BIN)/pytest tests/contracts tests/frameworks/test_keras_torch.py
+	KERAS_BACKEND=jax $(BIN)/pytest tests/contracts tests/frameworks/test_keras_jax.py tests/train/test_backends.py
+	KERAS_BACKEND=torch $(BIN)/pytest tests/contracts tests/frameworks/test_keras_torch.py tests/train/test_backends.py
 
 oracle: $(PEERS)/.peers  ## compare with Captum, pytorch-grad-cam, and the real torchvision and timm
 	$(PEERS)/bin/pytest tests/oracles/peers
@@ -74,6 +74,6 @@ wheel: | $(BIN)/python  ## build dist/*.whl
 	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps $(PIP_ARGS) --wheel-dir dist .
 
 clean:  ## remove everything that was made
-	rm -rf $(VENV) $(PEERS) benchmarks/results dist site docs/pictures demo explanations
+	rm -rf $(VENV) $(PEERS) benchmarks/results dist site docs/pictures .tutorials demo explanations
 	rm -rf .hypothesis .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 	find src tests examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,3 +1,4 @@
+import keras
 import numpy as np
 import pytest
 from PIL import Image
@@ -40,7 +41,45 @@ def test_it_is_written_as_a_picture_and_as_nothing_else(compared, tmp_path):
         compared.save(tmp_path / "both.npz")
 
 
-@pytest.mark.parametrize("given", ["gradcam", []])
-def test_one_name_is_no_list(lite0, examples, given):
-    with pytest.raises(MethodError, match="compare takes a list of methods; given"):
-        seewhy.compare(lite0, examples / "cat.png", given)
+def test_a_list_that_is_empty(lite0, examples):
+    with pytest.raises(MethodError, match=r"compare was given no methods: \[\]"):
+        seewhy.compare(lite0, examples / "cat.png", [])
+    with pytest.raises(OptionError, match="compare was given no images"):
+        seewhy.compare(lite0, [])
+
+
+def small(name):
+    keras.utils.set_random_seed(len(name))
+    layers = [keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 3, activation="relu"), keras.layers.Flatten()]
+    network = keras.Sequential([*layers, keras.layers.Dense(3, activation="softmax")])
+    return seewhy.Classifier(
+        network, preprocess=lambda pixels: pixels / 255, class_names=["cat", "dog", "owl"], name=name
+    )
+
+
+def test_networks_and_pictures_side_by_side(examples):
+    networks = [small("one"), small("other")]
+    pictures = [examples / "cat.png", examples / "coffee.png"]
+    compared = seewhy.compare(networks, pictures, targets=["owl"])
+    assert compared.labels == ("cat.png, one", "cat.png, other", "coffee.png, one", "coffee.png, other")
+    titles = [axes.get_title() for axes in compared.figure().axes]
+    assert titles[1].startswith("cat.png, other: 2, owl")
+    alone = seewhy.explain(networks[1], pictures[1], ["owl"])
+    np.testing.assert_array_equal(compared.explanations[3].heatmaps, alone.heatmaps)
+    assert seewhy.compare(networks[0], pictures, targets=["owl"]).labels == ("cat.png", "coffee.png")
+    assert seewhy.compare(networks, pictures[0], targets=["owl"]).labels == ("one", "other")
+
+
+def test_arrays_are_pictures_too():
+    black, white = np.zeros((9, 9, 3), np.uint8), np.full((9, 9, 3), 255, np.uint8)
+    for pictures in ([black, white], np.stack([black, white])):
+        compared = seewhy.compare(small("one"), pictures, targets=[0])
+        assert [each.image[0, 0, 0] for each in compared.explanations] == [0, 255]
+        assert compared.labels == ("", "")  # nothing has a name that tells one from the other
+        assert compared.figure().axes[0].get_title().startswith("0, cat")
+
+
+def test_what_is_compared_has_as_many_targets(lite0, examples):
+    one, two = (seewhy.explain(lite0, examples / "cat.png", targets) for targets in ([281], [281, 282]))
+    with pytest.raises(OptionError, match=r"have as many targets each; given \[1, 2\]"):
+        seewhy.Comparison((one, two))

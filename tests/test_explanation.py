@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from seewhy import Explanation, Placement, Prediction, TargetResult
+from seewhy import Explanation, Look, Placement, Prediction, TargetResult
 from seewhy.errors import OptionError, OutputError
 
 IMAGE = np.full((4, 6, 3), 100, np.uint8)
@@ -25,13 +25,14 @@ def explanation(**changes):
         "placement": Placement((4, 6), (0, 1, 4, 5)),
         "ids": tuple(f"n{index}" for index in range(8)),
         "source": "cat.png",
+        "network": "lite",
     }
     return Explanation(**{**values, **changes})
 
 
 def one_target(**changes):
     whole = explanation()
-    return explanation(heatmaps=whole.heatmaps[:1], targets=whole.targets[:1], **changes)
+    return explanation(**{"heatmaps": whole.heatmaps[:1], "targets": whole.targets[:1], **changes})
 
 
 def test_saliency_is_each_map_by_its_own_maximum_on_the_picture():
@@ -136,6 +137,7 @@ def test_json_holds_everything_else(tmp_path):
             {"index": 3, "name": "cat", "score": 2.5, "probability": 0.75, "has_evidence": True},
             {"index": -1, "name": "target 1", "score": -1.0, "probability": None, "has_evidence": False},
         ],
+        "network": "lite",
         "layer": "conv",
         "method": "gradcam",
     }
@@ -144,11 +146,14 @@ def test_json_holds_everything_else(tmp_path):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda e, path: e.save(path / "a.tiff"), r"Cannot save as '.tiff'; expected .png, .jpg, .jpeg, .npz, .json"),
+        (
+            lambda e, path: e.save(path / "a.tiff"),
+            r"Cannot save as '.tiff'; expected .png, .jpg, .jpeg, .gif, .webp, .npz, .json",
+        ),
         (lambda e, path: e.save(path / "a"), "Cannot save as 'a file without suffix'"),
         (lambda e, _: e.overlay(2), "There is no target 2: the explanation has targets 0 to 1"),
         (lambda e, _: e.figure("panels", target=-1), "There is no target -1"),
-        (lambda e, _: e.figure("mosaic"), "Unknown figure 'mosaic'; expected 'panels' or 'grid'"),
+        (lambda e, _: e.figure("mosaic"), "Unknown figure 'mosaic'; expected 'panels', 'grid' or 'probabilities'"),
         (lambda e, _: e.overlay(alpha=2), "alpha is 2; expected a number from 0"),
         (lambda e, _: e.figure(colormap="jett"), "Unknown colour map 'jett'. Did you mean 'jet'"),
         (lambda e, _: e.mask(1.5), "threshold is 1.5; expected a number from 0 to 1"),
@@ -213,3 +218,41 @@ def test_outside_a_notebook_the_system_s_viewer_does(monkeypatch):
     monkeypatch.setattr(Image.Image, "show", lambda image, title: shown.append((image.size, title)))
     one_target().show()
     assert shown == [((6, 4), "cat.png")]
+
+
+def test_normalised_by_the_range():
+    raised = one_target(heatmaps=np.array([[[1, 2], [3, 5]]], np.float32))
+    np.testing.assert_allclose(raised.normalized()[0], [[0.2, 0.4], [0.6, 1]])
+    np.testing.assert_allclose(raised.normalized("range")[0], [[0, 0.25], [0.5, 1]])
+    flat = one_target(heatmaps=np.full((1, 2, 2), 3, np.float32))
+    np.testing.assert_array_equal(flat.normalized("range"), 0)
+    np.testing.assert_array_equal(flat.normalized(), 1)
+
+
+def test_a_look_decides_how_a_map_is_placed():
+    found = explanation().place(0, Look(upsampling="nearest"))
+    np.testing.assert_array_equal(found[[0, 0, 3, 3], [1, 4, 1, 4]], [0, 0.25, 0.5, 1])
+    assert set(np.unique(found)) == {0, 0.25, 0.5, 1}
+
+
+def test_probabilities_as_bars():
+    axes = explanation().figure("probabilities").axes
+    assert [each.get_title() for each in axes] == ["Original", "3, cat 75.0%", "Probabilities"]
+    bars = axes[2].patches
+    assert [bar.get_width() for bar in bars] == [0.5 / (index + 1) for index in range(8)]
+    assert [label.get_text() for label in axes[2].get_yticklabels()] == [f"name {index}" for index in range(8)]
+    colors = [bar.get_facecolor() for bar in bars]
+    assert [color != colors[0] for color in colors] == [False, False, False, True, False, False, False, False]
+
+
+def test_no_probabilities_no_bars():
+    with pytest.raises(OptionError, match="There are no probabilities to draw"):
+        explanation(predictions=()).figure("probabilities")
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".webp"])
+def test_an_animation_goes_through_the_targets(tmp_path, suffix):
+    path = explanation().save(tmp_path / f"cat{suffix}", seconds=0.4)
+    with Image.open(path) as picture:
+        assert picture.n_frames == 2
+        assert picture.width > 100

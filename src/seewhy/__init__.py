@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from seewhy.explanation import Explanation, Heatmaps, TargetResult
     from seewhy.frameworks import LayerCall
     from seewhy.images.geometry import Placement
+    from seewhy.images.look import Look
+    from seewhy.inspection import Inspection
     from seewhy.models import Classifier, ClassNames, Inputs, Prediction, Preprocessing, load
 
 __version__ = "0.1.0"
@@ -31,7 +33,9 @@ __all__ = [
     "Explanation",
     "Heatmaps",
     "Inputs",
+    "Inspection",
     "LayerCall",
+    "Look",
     "Placement",
     "Prediction",
     "Preprocessing",
@@ -52,6 +56,8 @@ _ROOMS = {
     "seewhy.explanation": ("Explanation", "Heatmaps", "TargetResult"),
     "seewhy.frameworks": ("LayerCall",),
     "seewhy.images.geometry": ("Placement",),
+    "seewhy.images.look": ("Look",),
+    "seewhy.inspection": ("Inspection",),
     "seewhy.models": ("ClassNames", "Classifier", "Inputs", "Prediction", "Preprocessing", "load"),
 }
 

@@ -14,19 +14,21 @@ import numpy as np
 from PIL import Image
 
 from seewhy import methods
-from seewhy.errors import InputError, LayerError, NetworkError, OptionError, SeewhyWarning, TargetError
+from seewhy.errors import InputError, LayerError, MethodError, NetworkError, OptionError, SeewhyWarning, TargetError
 from seewhy.explanation import Explanation, Heatmaps, TargetResult
 from seewhy.frameworks import LayerCall, LayerChoice
 from seewhy.frameworks.layers import AUTO, INPUT
 from seewhy.frameworks.structures import image_count, map_tree
 from seewhy.fusion import Fuse, check_fuse, fused
+from seewhy.images.geometry import Placement
 from seewhy.images.reading import ImageLike, read
+from seewhy.inspection import Inspection
 from seewhy.many import are_many, evidence_of_many, first_way
 from seewhy.methods import Method
 from seewhy.models import Classifier
 from seewhy.reruns import Runs, rerun
 from seewhy.targets import Question, Target, resolve
-from seewhy.types import BoolArray, Capture, FloatArray, Score
+from seewhy.types import Backward, Capture, FloatArray, ImageArray, Score
 from seewhy.views import View, average, views
 
 BATCH_SIZE = 16
@@ -148,6 +150,38 @@ class Explainer:
             evidence = average(evidence, seen)
         return self._to_numpy(capture, evidence, question.target)
 
+    def inspect(self, image: ImageLike, targets: Any = "top-1") -> Inspection:
+        """Look inside: the layer's activations and gradients for one picture, and the weights Grad-CAM makes of them.
+
+        Args:
+            image: A path, a PIL image or a uint8 array (H, W, 3).
+            targets: As for `explain`.
+
+        Raises:
+            MethodError: The method is another than gradcam, whose inside this is.
+            SeewhyError: As for `explain`.
+        """
+        if self.method.name != "gradcam" or len(self.taps) > 1 or self.views:
+            raise MethodError(
+                f"inspect shows the inside of Grad-CAM at one layer; this Explainer does {self.method.title} at "
+                f"{len(self.taps)}{', smoothed' if self.views else ''}. Make one for it: seewhy.Explainer(network)."
+            )
+        pixels = read(image)
+        preprocessed = self.classifier.preprocess([pixels])
+        inputs = self._check_inputs(preprocessed)
+        self._hint(inputs)
+        question = Question(self._resolve(targets, 1), self.score, self.output)
+        capture, evidence = self._with_gradients(inputs, self.taps[0], question)
+        _check_finite(evidence, self.framework.to_numpy(capture.scores))
+        heatmaps = self._to_numpy(capture, evidence, question.target)
+        _check_is_picture(heatmaps)
+        activations, gradients = (self.framework.to_numpy(each)[0] for each in (capture.activations, capture.gradients))
+        return Inspection(
+            activations.astype(np.float32),
+            np.broadcast_to(gradients, (len(gradients), *activations.shape)).astype(np.float32),
+            self._explanation(0, image, pixels, preprocessed.placements[0], heatmaps),
+        )
+
     def layers(self, inputs: Any) -> tuple[LayerCall, ...]:
         """Return every call of every layer, in the order in which they return, for inputs of this shape.
 
@@ -159,26 +193,28 @@ class Explainer:
         pixels = [read(image) for image in images]
         inputs = self.classifier.preprocess(pixels)
         heatmaps = self.heatmaps(inputs, target, batch_size=batch_size)
-        if heatmaps.values.ndim != 4:
-            raise LayerError(
-                f"The output of the layer {heatmaps.layer!r} has {heatmaps.values.ndim - 2} axes of space, and a "
-                "picture has two. Give another layer; for signals, volumes and tokens use Explainer.heatmaps."
-            )
-        has_evidence = heatmaps.has_evidence
+        _check_is_picture(heatmaps)
         for row, image in enumerate(images):
-            yield Explanation(
-                image=pixels[row],
-                heatmaps=heatmaps.values[row],
-                targets=self._target_results(heatmaps, has_evidence[row], row),
-                predictions=() if heatmaps.probabilities is None else self.classifier.rank(heatmaps.probabilities[row]),
-                layer=heatmaps.layer,
-                method=heatmaps.method,
-                title=self.method.title,
-                peak=self.method.peak,
-                placement=inputs.placements[row],
-                ids=self.classifier.class_names.ids if self.classifier.class_names is not None else None,
-                source=os.fspath(image) if isinstance(image, (str, os.PathLike)) else None,
-            )
+            yield self._explanation(row, image, pixels[row], inputs.placements[row], heatmaps)
+
+    def _explanation(
+        self, row: int, image: ImageLike, pixels: ImageArray, placement: Placement, heatmaps: Heatmaps
+    ) -> Explanation:
+        """Return the explanation of one image of a batch."""
+        return Explanation(
+            image=pixels,
+            heatmaps=heatmaps.values[row],
+            targets=self._target_results(heatmaps, row),
+            predictions=() if heatmaps.probabilities is None else self.classifier.rank(heatmaps.probabilities[row]),
+            layer=heatmaps.layer,
+            method=heatmaps.method,
+            title=self.method.title,
+            peak=self.method.peak,
+            placement=placement,
+            ids=self.classifier.class_names.ids if self.classifier.class_names is not None else None,
+            network=self.classifier.name,
+            source=os.fspath(image) if isinstance(image, (str, os.PathLike)) else None,
+        )
 
     def _evidence(self, inputs: Any, question: Question, batch_size: int) -> tuple[Capture, FloatArray]:
         """Return evidence (N, T, *space), of all layers in one, and what was captured at the first of them."""
@@ -192,20 +228,28 @@ class Explainer:
         self, layer: LayerChoice, inputs: Any, question: Question, batch_size: int
     ) -> tuple[Capture, FloatArray]:
         tapped = layer if self.method.at == "layer" else LayerChoice(INPUT)
-        many = are_many(question, self.method)
-        backward = first_way(self.method) if many else self.method.backward
-        capture = self.framework.capture(inputs, tapped, question, backward)
-        self._check(capture, image_count(inputs))
-        if many:
+        if are_many(question, self.method):
+            capture = self._capture(inputs, tapped, question, first_way(self.method))
             evidence = evidence_of_many(self.framework, self.method, inputs, tapped, question, capture)
         elif self.method.reruns:
+            capture = self._capture(inputs, tapped, question, self.method.backward)
             title = self.method.title if self.progress else None
             runs = Runs(self.framework, inputs, layer, question, batch_size, title)
             evidence = rerun(self.method, runs, capture)
         else:
-            evidence = self.framework.to_numpy(self.framework.apply(self.method, capture))
+            capture, evidence = self._with_gradients(inputs, tapped, question)
         _check_finite(evidence, self.framework.to_numpy(capture.scores))
         return capture, evidence
+
+    def _with_gradients(self, inputs: Any, layer: LayerChoice, question: Question) -> tuple[Capture, FloatArray]:
+        """Return all that a method of one run is given, and what it makes of it."""
+        capture = self._capture(inputs, layer, question, self.method.backward)
+        return capture, self.framework.to_numpy(self.framework.apply(self.method, capture))
+
+    def _capture(self, inputs: Any, layer: LayerChoice, question: Question, backward: Backward) -> Capture:
+        capture = self.framework.capture(inputs, layer, question, backward)
+        self._check(capture, image_count(inputs))
+        return capture
 
     def _evidence_of(self, view: View, inputs: FloatArray, question: Question, batch_size: int) -> FloatArray:
         """Return the evidence of another view of the inputs, not yet brought back into place."""
@@ -288,7 +332,8 @@ class Explainer:
             names=tuple(tuple(name or f"target {t}" for t, name in enumerate(each)) for each in names),
         )
 
-    def _target_results(self, heatmaps: Heatmaps, has_evidence: BoolArray, row: int) -> tuple[TargetResult, ...]:
+    def _target_results(self, heatmaps: Heatmaps, row: int) -> tuple[TargetResult, ...]:
+        has_evidence = heatmaps.has_evidence[row]
         return tuple(
             TargetResult(
                 index=int(index),
@@ -302,6 +347,14 @@ class Explainer:
                 has_evidence=bool(has_evidence[position]),
             )
             for position, index in enumerate(heatmaps.indices[row])
+        )
+
+
+def _check_is_picture(heatmaps: Heatmaps) -> None:
+    if heatmaps.values.ndim != 4:
+        raise LayerError(
+            f"The output of the layer {heatmaps.layer!r} has {heatmaps.values.ndim - 2} axes of space, and a "
+            "picture has two. Give another layer; for signals, volumes and tokens use Explainer.heatmaps."
         )
 
 

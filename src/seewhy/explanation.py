@@ -6,16 +6,21 @@ import numbers
 import os
 import sys
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, BinaryIO, Unpack
 
 import numpy as np
 from PIL import Image
 
+from seewhy import figures
 from seewhy.errors import OptionError
-from seewhy.images.figure import Panel, draw_panels, render
+from seewhy.figures import FigureKind
+from seewhy.images.animation import ANIMATION_SUFFIXES, animation_writer
+from seewhy.images.figure import render
 from seewhy.images.geometry import Placement
-from seewhy.images.overlay import overlay, saliency_picture
+from seewhy.images.look import Look, LookOptions, Normalization
+from seewhy.images.overlay import overlay
 from seewhy.images.regions import Box, boxes_of
 from seewhy.images.writing import picture_writer, write_atomically
 from seewhy.models import Prediction
@@ -24,12 +29,10 @@ from seewhy.types import BoolArray, FloatArray, ImageArray, IndexArray
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-FigureKind = Literal["overlay", "panels", "grid"]
-FIGURE_KINDS: tuple[FigureKind, ...] = ("overlay", "panels", "grid")
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
-SUFFIXES = (*PICTURE_SUFFIXES, ".npz", ".json")
-GRID_COLUMNS = 3
+SUFFIXES = (*PICTURE_SUFFIXES, *ANIMATION_SUFFIXES, ".npz", ".json")
 SHOWN_PREDICTIONS = 5
+DEFAULT_LOOK = Look()
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,6 +104,7 @@ class Explanation:
         title: The method's name as figures write it.
         placement: Where on the picture the network's input lies.
         ids: The wnid of each class by its index, where known.
+        network: What the classifier is called.
         source: The path the picture was read from, where it was.
         peak: Which quantile of a heatmap becomes 1 in its saliency; 1.0 for its maximum.
     """
@@ -114,6 +118,7 @@ class Explanation:
     title: str
     placement: Placement
     ids: tuple[str, ...] | None = field(default=None, repr=False)
+    network: str | None = None
     source: str | None = None
     peak: float = 1.0
 
@@ -123,15 +128,37 @@ class Explanation:
 
         What speaks against a target, in signed heatmaps, is not shown.
         """
-        return self.placement.place(self._scaled(slice(None)))
+        return self.placement.place(self.normalized())
 
-    def overlay(self, target: int = 0, *, alpha: float = 0.4, colormap: str = "jet") -> ImageArray:
+    def normalized(self, normalization: Normalization = "max") -> FloatArray:
+        """Return the heatmaps scaled to 0..1, each by itself, float32 (T, u, v); what speaks against a target is 0.
+
+        Args:
+            normalization: As `Look` has it.
+        """
+        heatmaps = np.maximum(self.heatmaps, 0)
+        lowest = heatmaps.min(axis=(1, 2), keepdims=True) if normalization == "range" else np.float32(0)
+        peaks = np.quantile(heatmaps, self.peak, axis=(1, 2), keepdims=True).astype(np.float32)
+        spans = np.where(peaks > lowest, peaks, heatmaps.max(axis=(1, 2), keepdims=True)) - lowest
+        scaled = np.zeros_like(heatmaps)
+        np.divide(heatmaps - lowest, spans, out=scaled, where=spans > 0)
+        return np.minimum(scaled, 1)
+
+    def place(self, target: int = 0, look: Look = DEFAULT_LOOK) -> FloatArray:
+        """Return the saliency of one target, float32 (H, W) in 0..1, normalised and enlarged as `look` says."""
+        self._check_target(target)
+        return self.placement.place(self.normalized(look.normalization)[target], look.upsampling)
+
+    def draw(self, target: int, look: Look) -> ImageArray:
+        """Do as `overlay`, with a look that is made already."""
+        return overlay(self.image, self.place(target, look), self.placement.covered, look)
+
+    def overlay(self, target: int = 0, **look: Unpack[LookOptions]) -> ImageArray:
         """Blend the saliency of one target into the picture.
 
         Args:
             target: Which of `targets`, counted from 0.
-            alpha: From 0, the picture alone, to 1, the colours alone.
-            colormap: A matplotlib colour map's name.
+            **look: The attributes of `Look`, such as `alpha=0.6` or `colormap="viridis"`.
 
         Returns:
             uint8 (H, W, 3). Where the network saw nothing of the picture, the picture is as it was.
@@ -139,9 +166,7 @@ class Explanation:
         Raises:
             OptionError: An argument is out of range, or the colour map is unknown.
         """
-        self._check_target(target)
-        (saliency,) = self.placement.place(self._scaled(slice(target, target + 1)))
-        return overlay(self.image, saliency, self.placement.covered, alpha=alpha, colormap=colormap)
+        return self.draw(target, Look(**look))
 
     def mask(self, threshold: float = 0.15, target: int = 0) -> BoolArray:
         """Return where a target is: the pixels with at least a share of the highest saliency.
@@ -156,9 +181,8 @@ class Explanation:
         Raises:
             OptionError: An argument is out of range.
         """
-        self._check_target(target)
         _check_threshold(threshold)
-        (saliency,) = self.placement.place(self._scaled(slice(target, target + 1)))
+        saliency = self.place(target)
         return np.asarray((saliency > 0) & (saliency >= threshold * saliency.max()))
 
     def boxes(self, threshold: float = 0.15, target: int = 0) -> list[Box]:
@@ -180,42 +204,40 @@ class Explanation:
         """
         return boxes_of(self.mask(threshold, target))
 
-    def figure(
-        self, kind: FigureKind | None = None, *, target: int = 0, alpha: float = 0.4, colormap: str = "jet"
-    ) -> "Figure":
+    def figure(self, kind: FigureKind | None = None, *, target: int = 0, **look: Unpack[LookOptions]) -> "Figure":
         """Draw a matplotlib figure.
 
         Args:
             kind: "panels": the picture, the raw map, the map on the picture's size and the overlay of one target, side
-                by side. "grid": the overlays of all targets. None: panels for one target, a grid for several.
+                by side. "grid": the overlays of all targets. "probabilities": the picture, the overlay of one target,
+                and the most probable classes as bars. None: panels for one target, a grid for several.
             target: Which of `targets` the panels show, counted from 0.
-            alpha: As for `overlay`.
-            colormap: As for `overlay`.
+            **look: As for `overlay`.
 
         Raises:
             OptionError: An argument is out of range, or the colour map is unknown.
         """
+        self._check_target(target)
         kind = kind or ("panels" if len(self.targets) == 1 else "grid")
         if kind == "panels":
-            return self._panels(target, alpha, colormap)
+            return figures.panels(self, target, Look(**look))
         if kind == "grid":
-            overlays = [self.overlay(i, alpha=alpha, colormap=colormap) for i in range(len(self.targets))]
-            panels = [Panel(caption(each), picture) for each, picture in zip(self.targets, overlays, strict=True)]
-            columns = 2 if len(panels) == 4 else min(GRID_COLUMNS, len(panels))
-            return draw_panels(panels, columns=columns, colormap=colormap)
-        raise OptionError(f"Unknown figure {kind!r}; expected 'panels' or 'grid'.")
+            return figures.grid(self, Look(**look))
+        if kind == "probabilities":
+            if not self.predictions:
+                raise OptionError("There are no probabilities to draw: the network's outputs are not class scores.")
+            return figures.probabilities(self, target, Look(**look))
+        raise OptionError(f"Unknown figure {kind!r}; expected 'panels', 'grid' or 'probabilities'.")
 
-    def pixels(
-        self, kind: FigureKind | None = None, *, target: int = 0, alpha: float = 0.4, colormap: str = "jet"
-    ) -> ImageArray:
+    def pixels(self, kind: FigureKind | None = None, *, target: int = 0, **look: Unpack[LookOptions]) -> ImageArray:
         """Draw a figure, or the overlay alone at the picture's own size, into pixels, uint8 (H, W, 3).
 
         `kind` None is the overlay for one target and the grid for several; the other arguments are those of `figure`.
         """
         kind = kind or ("overlay" if len(self.targets) == 1 else "grid")
         if kind == "overlay":
-            return self.overlay(target, alpha=alpha, colormap=colormap)
-        return render(self.figure(kind, target=target, alpha=alpha, colormap=colormap))
+            return self.overlay(target, **look)
+        return render(self.figure(kind, target=target, **look))
 
     def save(
         self,
@@ -223,14 +245,18 @@ class Explanation:
         kind: FigureKind | None = None,
         *,
         target: int = 0,
-        alpha: float = 0.4,
-        colormap: str = "jet",
+        seconds: float = 1.0,
+        **look: Unpack[LookOptions],
     ) -> Path:
         """Write the explanation as its suffix says, whole or not at all.
 
         Args:
-            path: `.png`, `.jpg`: what `pixels` draws. `.npz`: the arrays. `.json`: everything but the arrays.
+            path: `.png`, `.jpg`: what `pixels` draws. `.gif`, `.webp`: the overlays of all targets, one after the
+                other. `.npz`: the arrays. `.json`: everything but the arrays.
             kind: As for `pixels`; the other arguments likewise.
+            target: As for `figure`.
+            seconds: How long an animation shows each target.
+            **look: As for `overlay`.
 
         Returns:
             The path.
@@ -242,15 +268,17 @@ class Explanation:
         path = Path(path)
         suffix = path.suffix.lower()
         if suffix in PICTURE_SUFFIXES:
-            pixels = self.pixels(kind, target=target, alpha=alpha, colormap=colormap)
-            write_atomically(path, picture_writer(pixels, suffix))
+            writer = picture_writer(self.pixels(kind, target=target, **look), suffix)
+        elif suffix in ANIMATION_SUFFIXES:
+            writer = animation_writer(figures.frames(self, Look(**look)), suffix, seconds)
         elif suffix == ".npz":
-            write_atomically(path, lambda file: np.savez_compressed(file, **self._arrays()))
+            writer = partial(np.savez_compressed, **self._arrays())
         elif suffix == ".json":
-            content = json.dumps(self.as_dict(), indent=2)
-            write_atomically(path, lambda file: file.write((content + "\n").encode()))
+            content = (json.dumps(self.as_dict(), indent=2) + "\n").encode()
+            writer = partial(_write_bytes, content)
         else:
             raise OptionError(f"Cannot save as {suffix or 'a file without suffix'!r}; expected {', '.join(SUFFIXES)}.")
+        write_atomically(path, writer)
         return path
 
     def as_dict(self) -> dict[str, Any]:
@@ -262,6 +290,7 @@ class Explanation:
                 for each in self.predictions[:SHOWN_PREDICTIONS]
             ],
             "targets": [vars(each) for each in self.targets],
+            "network": self.network,
             "layer": self.layer,
             "method": self.method,
         }
@@ -280,18 +309,6 @@ class Explanation:
         picture_writer(self.pixels(), ".png")(file)
         return file.getvalue()
 
-    def _panels(self, target: int, alpha: float, colormap: str) -> "Figure":
-        self._check_target(target)
-        scaled = self._scaled(slice(target, target + 1))
-        placed = self.placement.place(scaled)
-        panels = [
-            Panel("Original", self.image),
-            Panel(f"Raw {self.title}", scaled[0]),
-            Panel(f"Normalized {self.title}", saliency_picture(placed[0], self.placement.covered, colormap)),
-            Panel(f"Applied {self.title}", self.overlay(target, alpha=alpha, colormap=colormap)),
-        ]
-        return draw_panels(panels, columns=4, colormap=colormap, title=caption(self.targets[target]))
-
     def _arrays(self) -> dict[str, Any]:
         return {
             "heatmaps": self.heatmaps,
@@ -305,20 +322,15 @@ class Explanation:
     def _wnid(self, index: int) -> str | None:
         return self.ids[index] if self.ids is not None else None
 
-    def _scaled(self, targets: slice) -> FloatArray:
-        """Scale maps (T, u, v) to 0..1, each by its own peak; what speaks against a target is 0."""
-        heatmaps = np.maximum(self.heatmaps[targets], 0)
-        peaks = np.quantile(heatmaps, self.peak, axis=(1, 2), keepdims=True).astype(np.float32)
-        peaks = np.where(peaks > 0, peaks, heatmaps.max(axis=(1, 2), keepdims=True))
-        scaled = np.zeros_like(heatmaps)
-        np.divide(heatmaps, peaks, out=scaled, where=peaks > 0)
-        return np.minimum(scaled, 1)
-
     def _check_target(self, target: int) -> None:
         if not isinstance(target, int) or not 0 <= target < len(self.targets):
             raise OptionError(
                 f"There is no target {target!r}: the explanation has targets 0 to {len(self.targets) - 1}."
             )
+
+
+def _write_bytes(content: bytes, file: BinaryIO) -> None:
+    file.write(content)
 
 
 def _check_threshold(threshold: Any) -> None:
@@ -330,14 +342,3 @@ def _in_notebook() -> bool:
     """Whether a notebook's kernel is running this: IPython in a terminal cannot show a picture."""
     ipython = sys.modules.get("IPython")
     return ipython is not None and getattr(ipython.get_ipython(), "kernel", None) is not None
-
-
-def caption(target: TargetResult) -> str:
-    """Return what stands above a target's picture."""
-    if target.probability is None:
-        probability = ""
-    else:
-        probability = " <0.1%" if target.probability < 0.001 else f" {target.probability:.1%}"
-    index = "" if target.index < 0 else f"{target.index}, "
-    evidence = "" if target.has_evidence else "\n(nothing speaks for it)"
-    return f"{index}{target.name}{probability}{evidence}"

@@ -96,8 +96,8 @@ def test_only_missing_pictures_are_the_caller_s_mistake(run, tmp_path):
     [
         (["--method", "gradcm"], "Unknown method 'gradcm'. Did you mean 'gradcam'"),
         (["--colormap", "jett"], "Unknown colour map 'jett'. Did you mean 'jet'"),
-        (["--alpha", "1.5"], "--alpha is 1.5; expected a number from 0 to 1."),
-        (["--format", "png,bmp"], "Cannot write the format 'bmp'; known: png, jpg, jpeg, npz, json."),
+        (["--alpha", "1.5"], "alpha is 1.5; expected a number from 0 (the picture alone) to 1 (the colours alone)."),
+        (["--format", "png,bmp"], "Cannot write the format 'bmp'; known: png, jpg, jpeg, gif, webp, npz, json."),
         (["--format", ""], "Cannot write the format ''; known: png"),
         (["--model", "efficientnet-lit"], "Unknown model 'efficientnet-lit'. Did you mean 'efficientnet-lite0'"),
         (["--layer", "top_relu"], "There is no layer 'top_relu' in the network. Did you mean 'top_relu6'"),
@@ -264,3 +264,66 @@ def test_a_full_disk_under_standard_output():
         )
     assert finished.returncode == 1
     assert finished.stderr == "Error: Cannot print what was found: No space left on device.\n"
+
+
+def test_two_networks_share_a_picture_in_a_tutorial_s_look(run, tmp_path, examples):
+    look = ["--image-weight", "1", "--upsampling", "nearest", "--rescale", "range", "--normalization", "range"]
+    models = ["--model", "efficientnet-lite0", "--model", "mobilenetv3small", "--weights", "none"]
+    code, out, err = run(
+        "explain", examples / "cat.png", *models, *look, "--targets", "282,281", "--format", "png,gif",
+        "--together", "--out", tmp_path,
+    )  # fmt: skip
+    assert code == 0, err
+    assert "cat.png, efficientnet-lite0" in out
+    assert "cat.png, mobilenetv3small" in out
+    files = {"cat_efficientnet-lite0_mobilenetv3small_gradcam.png", "cat_gradcam.gif", "cat_gradcam-2.gif"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        *files,
+        "together_efficientnet-lite0_mobilenetv3small_gradcam.png",
+    }
+    with Image.open(tmp_path / "cat_gradcam.gif") as picture:
+        assert picture.n_frames == 2
+
+
+def test_together_needs_a_picture(run, tmp_path, examples):
+    code, _, err = run("explain", examples / "cat.png", "--together", "--format", "json", "--out", tmp_path)
+    assert code == 2
+    assert "--together writes one picture of all; add png or jpg to --format." in err
+
+
+def test_inspect(run, tmp_path, examples):
+    arguments = ["--channels", "10,112", "--targets", "282,espresso", "--format", "png,npz", "--out", tmp_path]
+    code, out, err = run("inspect", examples / "cat.png", *arguments)
+    assert (code, "layer top_relu6, 1280 channels" in out) == (0, True), err
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "cat_inspect_282.png", "cat_inspect_967.png", "cat_inspect.npz",
+    }  # fmt: skip
+    row = next(line for line in out.splitlines() if "112" in line and "│" in line)
+    shown = [float(part) for part in row.strip("│").split("│")]
+    with np.load(tmp_path / "cat_inspect.npz") as arrays:
+        assert shown[1] == pytest.approx(arrays["weights"][0, 112], rel=1e-3)
+        assert shown[3] == pytest.approx(arrays["weights"][0, 112] * arrays["activations"][..., 112].mean(), rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--channels", "1280"], "There are no channels '1280': top_relu6 has channels 0 to 1279."),
+        (["--format", "gif"], "Cannot write the format 'gif'; known: png, jpg, jpeg, npz."),
+        (["--format", ","], "Cannot write the format ''; known"),
+        (["--colormap", "jett"], "Unknown colour map 'jett'"),
+    ],
+)
+def test_what_inspect_refuses(run, tmp_path, examples, arguments, message):
+    code, _, err = run("inspect", examples / "cat.png", *arguments, "--out", tmp_path / "out")
+    assert code == 2
+    assert message in err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_picture_that_is_inspected_is_never_written_over(run, tmp_path, examples):
+    picture = tmp_path / "cat_inspect_282.png"
+    picture.write_bytes((examples / "cat.png").read_bytes())
+    (tmp_path / "cat.png").symlink_to(picture)
+    code, _, err = run("inspect", tmp_path / "cat.png", "--out", tmp_path)
+    assert (code, "is not written over" in err) == (1, True)

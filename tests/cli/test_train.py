@@ -64,3 +64,27 @@ def test_mistakes_of_the_caller(run, tmp_path):
         code, _, err = run(*arguments)
         assert code == 2
         assert said in err
+
+
+def test_ctrl_c_says_how_to_go_on_and_that_works(run, examples, tmp_path, monkeypatch):
+    from seewhy.train import fitting
+
+    with np.load(examples / "data" / "digits_4000.npz") as file:
+        np.savez(tmp_path / "few.npz", **{name: array[:200] for name, array in file.items()})
+    one_epoch = fitting._one_epoch
+
+    def interrupted(network, learning_rate, epoch, *others):
+        if epoch == 1:
+            raise KeyboardInterrupt
+        return one_epoch(network, learning_rate, epoch, *others)
+
+    command = ["train", "digits", "--data", tmp_path / "few.npz", "--out", tmp_path / "run", "--epochs", 2]
+    with monkeypatch.context() as patched:
+        patched.setattr(fitting, "_one_epoch", interrupted)
+        code, _, err = run(*command)
+    assert code == 130
+    assert f"The epochs that were finished are kept in {tmp_path / 'run'}; the same command with --resume" in err
+    code, shown, _ = run(*command, "--resume")
+    assert code == 0
+    assert "epoch 1/2" not in shown
+    assert "epoch 2/2" in shown

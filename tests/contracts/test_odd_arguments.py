@@ -11,7 +11,6 @@ from tests.networks import PAPER_GRADCAM, PAPER_INPUT, Subclassed, paper_sequent
 import seewhy
 from seewhy.errors import InputError, MethodError, ModelError, NetworkError, OptionError, TargetError
 from seewhy.frameworks import detect
-from seewhy.images.overlay import overlay
 from seewhy.targets import Class, Top
 
 
@@ -42,7 +41,7 @@ def test_options():
     with pytest.raises(ModelError, match="Cannot load None: expected a name or a path"):
         seewhy.load(None)
     with pytest.raises(OptionError, match="alpha is 'x'; expected a number from 0"):
-        overlay(np.zeros((1, 1, 3), np.uint8), np.zeros((1, 1), np.float32), np.ones((1, 1), bool), alpha="x")
+        seewhy.Look(alpha="x")
     with pytest.raises(OptionError, match="batch_size is '2'; expected 1 or more"):
         seewhy.Explainer(paper_sequential()).explain([], batch_size="2")
 

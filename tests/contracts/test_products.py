@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from tests.contracts.capturing import capture
 from tests.contracts.in_keras import ENDINGS
-from tests.contracts.reference import images
+from tests.contracts.reference import SIZE, images
 
 import seewhy
 from seewhy import many
@@ -125,6 +125,16 @@ def test_many_classes_of_pixels(framework, monkeypatch):
     assert runs == [(40, "none"), *[(1, "plain")] * 40]
 
 
+def test_an_option_of_the_method_counts(framework):
+    """Tutorials' mean over channels is a sixth of the paper's sum."""
+    inputs, network = framework.given(images()), framework.reading("mean", 40)
+    summed, mean = (
+        seewhy.Explainer(network, seewhy.methods.get("gradcam", channels=channels)).heatmaps(inputs, list(range(40)))
+        for channels in ("sum", "mean")
+    )
+    np.testing.assert_allclose(mean.values, summed.values / 6, rtol=0, atol=1e-6 * summed.values.max())
+
+
 @pytest.mark.parametrize("method", ["eigencam", "cam"])
 def test_methods_that_take_all_targets_at_once_go_on_doing_so(framework, method):
     inputs, explainer = framework.given(images()), seewhy.Explainer(framework.reading("mean", 40), method)
@@ -136,3 +146,14 @@ def test_many_classes_of_what_is_no_number_are_refused(framework):
     inputs = framework.given(images() * np.float32(5e37))
     with pytest.raises(NetworkError, match="The network gave NaN or infinite values"):
         seewhy.Explainer(framework.reading("mean", 40)).heatmaps(inputs, list(range(40)))
+
+
+def test_the_inside_of_grad_cam_has_the_gradients_of_many_classes_too(framework):
+    network = framework.reading("mean", 40)
+    picture = np.random.default_rng(0).integers(0, 256, (*SIZE, 3)).astype(np.uint8)
+    explainer = seewhy.Explainer(seewhy.Classifier(network, preprocess=lambda values: values / 255, input_size=SIZE))
+    inside = explainer.inspect(picture, list(range(40)))
+    (explanation,) = explainer.explain([picture], list(range(40)))
+    assert inside.gradients.shape == (40, 10, 8, 6)
+    found = np.einsum("tk,uvk->tuv", inside.gradients.mean(axis=(1, 2)), inside.activations)
+    np.testing.assert_allclose(explanation.heatmaps, np.maximum(found, 0), rtol=0, atol=1e-5 * found.max())

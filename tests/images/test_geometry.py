@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from PIL import Image
 
 from seewhy import Placement
 
@@ -56,3 +57,24 @@ def test_it_agrees_with_pillow_where_pillow_does_the_same():
     placed = Placement((140, 100), (0, 0, 140, 100)).place(heatmap[None])[0]
     theirs = Image.fromarray(heatmap).resize((100, 140), Image.Resampling.BILINEAR)
     np.testing.assert_allclose(placed, np.asarray(theirs), atol=1e-6)
+
+
+@pytest.mark.parametrize(("upsampling", "pillow"), [("bicubic", "BICUBIC"), ("bilinear", "BILINEAR")])
+def test_enlarging_is_pillow_s(upsampling, pillow):
+    maps = np.random.default_rng(0).uniform(0.3, 0.7, (5, 7)).astype(np.float32)  # so that nothing is cut off
+    expected = np.asarray(Image.fromarray(maps).resize((61, 40), Image.Resampling[pillow]))
+    placed = Placement((40, 61), (0, 0, 40, 61)).place(maps, upsampling)
+    np.testing.assert_allclose(placed, expected, atol=1e-5)
+
+
+def test_bicubic_is_cut_off_where_it_overshoots():
+    placement = Placement((1, 12), (0, 0, 1, 12))
+    placed = placement.place(np.array([[0, 0, 1, 1, 0, 0]], np.float32), "bicubic")
+    assert placed.min() == 0
+    assert placed.max() == 1
+
+
+def test_nearest_shows_the_cells():
+    placement = Placement((2, 6), (0, 1, 2, 5))
+    placed = placement.place(np.array([[0.25, 1]], np.float32), "nearest")
+    np.testing.assert_array_equal(placed, [[0, 0.25, 0.25, 1, 1, 0]] * 2)

@@ -2,6 +2,7 @@ import matplotlib
 import numpy as np
 import pytest
 
+from seewhy import Look
 from seewhy.errors import OptionError
 from seewhy.images.overlay import color_table, colorize, overlay, saliency_picture
 
@@ -17,28 +18,63 @@ def test_colours_are_matplotlib_s():
 
 def test_blending_by_hand():
     jet = color_table("jet").astype(int)
-    found = overlay(IMAGE, SALIENCY, ALL, alpha=0.25, colormap="jet")
+    found = overlay(IMAGE, SALIENCY, ALL, Look(alpha=0.25))
     np.testing.assert_array_equal(found[0, 0], np.round(75 + 0.25 * jet[0]))
     np.testing.assert_array_equal(found[0, 2], np.round(75 + 0.25 * jet[255]))
 
 
 def test_the_ends_of_alpha():
-    np.testing.assert_array_equal(overlay(IMAGE, SALIENCY, ALL, alpha=0), IMAGE)
-    np.testing.assert_array_equal(overlay(IMAGE, SALIENCY, ALL, alpha=1), colorize(SALIENCY))
+    np.testing.assert_array_equal(overlay(IMAGE, SALIENCY, ALL, Look(alpha=0)), IMAGE)
+    np.testing.assert_array_equal(overlay(IMAGE, SALIENCY, ALL, Look(alpha=1)), colorize(SALIENCY))
 
 
 def test_where_the_network_saw_nothing_the_picture_stays():
     covered = np.array([[True, False, True]])
-    found = overlay(IMAGE, SALIENCY, covered, alpha=1)
+    found = overlay(IMAGE, SALIENCY, covered, Look(alpha=1))
     np.testing.assert_array_equal(found[0, 1], IMAGE[0, 1])
     assert (found[0, 0] != IMAGE[0, 0]).any()
     np.testing.assert_array_equal(saliency_picture(SALIENCY, covered)[0, 1], [255, 255, 255])
 
 
-@pytest.mark.parametrize("alpha", [-0.1, 1.1, float("nan")])
-def test_alpha_out_of_range(alpha):
-    with pytest.raises(OptionError, match="expected a number from 0"):
-        overlay(IMAGE, SALIENCY, ALL, alpha=alpha)
+def test_a_picture_that_keeps_its_weight_is_cut_off_at_white():
+    jet = color_table("jet").astype(int)
+    light = np.full((1, 3, 3), 250, dtype=np.uint8)
+    found = overlay(light, SALIENCY, ALL, Look(alpha=0.4, image_weight=1))
+    np.testing.assert_array_equal(found[0, 2], np.minimum(np.round(250 + 0.4 * jet[255]), 255))
+    assert found.max() == 255
+
+
+@pytest.mark.parametrize("rescale", ["max", "range"])
+def test_the_sum_is_spread_by_what_the_network_saw(rescale):
+    image = np.array([[[10, 20, 30], [200, 200, 200], [255, 255, 255]]], dtype=np.uint8)
+    covered = np.array([[True, True, False]])
+    jet = color_table("jet").astype(np.float64)
+    total = image[0, :2] + 0.01 * jet[[0, 128]]
+    low = total.min() if rescale == "range" else 0
+    expected = np.round((total - low) / (total.max() - low) * 255)
+    found = overlay(image, SALIENCY, covered, Look(alpha=0.01, image_weight=1, rescale=rescale))
+    np.testing.assert_allclose(found[0, :2], expected, atol=1)  # float32 rounds halves its own way
+    np.testing.assert_array_equal(found[0, 2], image[0, 2])
+
+
+def test_a_flat_sum_is_spread_without_dividing_by_zero():
+    black = np.zeros((1, 3, 3), dtype=np.uint8)
+    for rescale in ("max", "range"):
+        assert overlay(black, SALIENCY, ALL, Look(alpha=0, rescale=rescale)).max() == 0
+
+
+@pytest.mark.parametrize("name", ["alpha", "image_weight"])
+@pytest.mark.parametrize("value", [-0.1, 1.1, float("nan"), "x", True, [0.5]])
+def test_a_weight_out_of_range(name, value):
+    with pytest.raises(OptionError, match=f"{name} is .*expected a number from 0"):
+        Look(**{name: value})
+
+
+@pytest.mark.parametrize("name", ["normalization", "upsampling", "rescale"])
+@pytest.mark.parametrize("value", ["maximum", None, 1, ["max"]])
+def test_a_word_that_is_not_known(name, value):
+    with pytest.raises(OptionError, match=f"{name} is .*expected '.*' or '.*'"):
+        Look(**{name: value})
 
 
 def test_an_unknown_colour_map_with_the_nearest():

@@ -35,3 +35,13 @@ def test_kpcacam_refuses_what_it_cannot_use():
     activations, gradients = drawn(images=1, targets=1, space=(65, 64), channels=1)
     with pytest.raises(LayerError, match=r"'layer' has 4160 positions, and KPCA-CAM can take 4096.*use eigencam"):
         evidence("kpcacam", activations, gradients)
+
+
+def test_channels_of_gradcam_are_added_up_or_averaged():
+    activations, gradients = drawn(channels=5)
+    added = evidence("gradcam", activations, gradients)
+    np.testing.assert_allclose(evidence("gradcam", activations, gradients, channels="mean"), added / 5, atol=1e-12)
+    np.testing.assert_array_equal(evidence("gradcam", activations, gradients, channels="sum"), added)
+    for channels in ("max", None, 5, ["sum"]):
+        with pytest.raises(OptionError, match=r"channels is .*; expected 'sum' or 'mean'"):
+            evidence("gradcam", activations, gradients, channels=channels)

@@ -38,6 +38,14 @@ def test_a_classifier_has_the_size_the_names_and_the_preprocessing(mobilenet, ex
     assert (explanation.layer, explanation.heatmaps.shape) == ("conv_pw_13_relu", (1, 7, 7))
 
 
+def test_a_network_that_takes_any_size_has_one_by_which_to_show_it_pictures(examples):
+    classifier = seewhy.load("mobilenetv3small", weights=None)
+    assert classifier.network.input_shape == (None, None, None, 3)
+    assert classifier.input_size == (224, 224)
+    assert look_up(applications()["mobilenetv3small"]) == Facts((224, 224), 2_554_968)
+    assert seewhy.explain(classifier, examples / "cat.png").heatmaps.shape == (1, 7, 7)
+
+
 def test_random_weights_are_the_same_each_time_and_python_s_own_generator_goes_on(mobilenet):
     random.seed(7)
     expected = random.getrandbits(64)

@@ -36,6 +36,30 @@ class Figure(StrEnum):
     overlay = "overlay"
     panels = "panels"
     grid = "grid"
+    probabilities = "probabilities"
+
+
+class Normalization(StrEnum):
+    """How a heatmap is brought to 0..1."""
+
+    max = "max"
+    range = "range"
+
+
+class Upsampling(StrEnum):
+    """How a heatmap comes to the picture's size."""
+
+    bilinear = "bilinear"
+    bicubic = "bicubic"
+    nearest = "nearest"
+
+
+class Rescale(StrEnum):
+    """How the blended picture is brought to 0..255."""
+
+    none = "none"
+    max = "max"
+    range = "range"
 
 
 WeightsOption = Annotated[
@@ -82,7 +106,12 @@ def explain(
         list[str],
         typer.Argument(metavar="IMAGE...", help="Pictures, folders of pictures, or patterns like 'photos/*.jpg'."),
     ],
-    model: Annotated[str, typer.Option(help=MODEL_HELP)] = DEFAULT_MODEL,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(
+            help=MODEL_HELP + " May be repeated: several networks are drawn in one grid.", show_default=DEFAULT_MODEL
+        ),
+    ] = None,
     weights: WeightsOption = "imagenet",
     trust: TrustOption = False,
     targets: Annotated[
@@ -111,17 +140,42 @@ def explain(
         Score, typer.Option(help="Explain what stands before a final softmax, or after it.")
     ] = Score.logit,
     alpha: Annotated[float, typer.Option(help="From 0, the picture alone, to 1, the colours alone.")] = 0.4,
+    image_weight: Annotated[
+        float | None,
+        typer.Option(help="How much the picture counts, from 0 to 1.", show_default="1 - alpha"),
+    ] = None,
     colormap: Annotated[str, typer.Option(help="Any of matplotlib's colour maps.")] = "jet",
+    normalization: Annotated[
+        Normalization,
+        typer.Option(help="max: a heatmap is divided by its maximum. range: its minimum becomes 0 too."),
+    ] = Normalization.max,
+    upsampling: Annotated[
+        Upsampling, typer.Option(help="How a heatmap comes to the picture's size.")
+    ] = Upsampling.bilinear,
+    rescale: Annotated[
+        Rescale,
+        typer.Option(
+            help="The blended picture is cut off at 0 and 255 (none), divided by its maximum, or spread over 0..255."
+        ),
+    ] = Rescale.none,
     figure: Annotated[
         Figure | None,
         typer.Option(
             help="overlay: a picture for each target. panels: four steps side by side, for each target. "
-            "grid: all targets in one picture.",
+            "grid: all targets in one picture. probabilities: picture, overlay and the most probable classes as bars.",
             show_default="overlay for one target, grid for several",
         ),
     ] = None,
     out: Annotated[Path, typer.Option(help="The folder to write to; it is made if need be.")] = Path("explanations"),
-    format: Annotated[str, typer.Option(help="What to write, with commas between: png, jpg, npz, json.")] = "png",
+    format: Annotated[
+        str,
+        typer.Option(
+            help="What to write, with commas between: png, jpg, npz, json; gif or webp, which go through the targets."
+        ),
+    ] = "png",
+    together: Annotated[
+        bool, typer.Option("--together", help="Write one picture of everything that was explained, too.")
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON on standard output, and nothing else there.")
     ] = False,
@@ -138,18 +192,71 @@ def explain(
     run(
         Request(
             images=tuple(images),
-            model=ModelRequest(model, weights, trust),
-            targets=[part.strip() for part in targets.split(",") if part.strip()],
+            models=tuple(ModelRequest(each, weights, trust) for each in model or [DEFAULT_MODEL]),
+            targets=_parts(targets),
             methods=chosen(method, settings or []),
             layer=layer,
             score=score.value,
-            alpha=alpha,
-            colormap=colormap,
+            look={
+                "alpha": alpha,
+                "image_weight": image_weight,
+                "colormap": colormap,
+                "normalization": normalization.value,
+                "upsampling": upsampling.value,
+                "rescale": rescale.value,
+            },
             figure=None if figure is None else figure.value,
             out=out,
             formats=tuple(name.strip().lower() for name in format.split(",")),
+            together=together,
         ),
         as_json=as_json,
+    )
+
+
+@app.command()
+def inspect(
+    image: Annotated[Path, typer.Argument(metavar="IMAGE", help="A picture.")],
+    channels: Annotated[
+        str, typer.Option(help="Their numbers, with commas between: 10,42. Or top-9, those that add most to the map.")
+    ] = "top-9",
+    model: Annotated[str, typer.Option(help=MODEL_HELP)] = DEFAULT_MODEL,
+    weights: WeightsOption = "imagenet",
+    trust: TrustOption = False,
+    targets: Annotated[
+        str, typer.Option(help="What to ask: top-3; or classes by name, index or wnid, with commas between: tabby,285.")
+    ] = "top-1",
+    layer: Annotated[
+        str,
+        typer.Option(
+            help="A name or path that 'seewhy layers' lists; auto takes the model's own, or the last with space."
+        ),
+    ] = "auto",
+    score: Annotated[
+        Score, typer.Option(help="Explain what stands before a final softmax, or after it.")
+    ] = Score.logit,
+    colormap: Annotated[str, typer.Option(help="Any of matplotlib's colour maps.")] = "jet",
+    out: Annotated[Path, typer.Option(help="The folder to write to; it is made if need be.")] = Path("explanations"),
+    format: Annotated[str, typer.Option(help="What to write, with commas between: png, jpg, npz.")] = "png",
+) -> None:
+    """Show what Grad-CAM is made of: channels of the layer, and their weights, for each target.
+
+    Writes a picture for each target: the weights as bars, and channels before and after they are weighted. An .npz file
+    holds the activations, gradients and weights of all channels.
+    """
+    from seewhy.cli.inspect import run
+    from seewhy.cli.sources import ModelRequest
+
+    run(
+        image,
+        ModelRequest(model, weights, trust),
+        _parts(targets),
+        channels,
+        layer,
+        score.value,
+        colormap,
+        out,
+        [name.lower() for name in _parts(format)],
     )
 
 
@@ -185,6 +292,11 @@ def methods() -> None:
     from seewhy.cli.lists import print_methods
 
     print_methods()
+
+
+def _parts(text: str) -> list[str]:
+    """Split what has commas between."""
+    return [part.strip() for part in text.split(",") if part.strip()]
 
 
 app.add_typer(train.app)

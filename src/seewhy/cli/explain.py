@@ -19,8 +19,10 @@ from seewhy.cli.sources import ModelRequest
 from seewhy.cli.terminal import print_error, quiet_start
 from seewhy.errors import ImageError, NetworkError, OptionError, OutputError, SeewhyError, UsageError
 from seewhy.explainer import Explainer
-from seewhy.explanation import SHOWN_PREDICTIONS, SUFFIXES, Explanation, FigureKind
+from seewhy.explanation import PICTURE_SUFFIXES, SHOWN_PREDICTIONS, SUFFIXES, Explanation
+from seewhy.figures import FigureKind
 from seewhy.images import reading
+from seewhy.images.look import Look, LookOptions
 from seewhy.images.overlay import color_table
 from seewhy.methods import Method
 from seewhy.types import Score
@@ -37,26 +39,26 @@ class Request:
     """What was asked for on the command line."""
 
     images: tuple[str, ...]
-    model: ModelRequest
+    models: tuple[ModelRequest, ...]
     targets: list[str]
     methods: tuple[Method, ...]
     layer: str
     score: Score
-    alpha: float
-    colormap: str
+    look: LookOptions
     figure: FigureKind | None
     out: Path
     formats: tuple[str, ...]
+    together: bool = False
 
     def check(self) -> None:
         """Raise UsageError for what can be told before a framework is imported, which takes seconds."""
-        color_table(self.colormap)
-        if not 0 <= self.alpha <= 1:
-            raise OptionError(f"--alpha is {self.alpha}; expected a number from 0 to 1.")
+        color_table(Look(**self.look).colormap)
         for name in self.formats:
             if "." + name not in SUFFIXES:
                 known = ", ".join(suffix[1:] for suffix in SUFFIXES)
                 raise OptionError(f"Cannot write the format {name!r}; known: {known}.")
+        if self.together and not any(f".{name}" in PICTURE_SUFFIXES for name in self.formats):
+            raise OptionError("--together writes one picture of all; add png or jpg to --format.")
 
 
 @dataclass
@@ -89,17 +91,18 @@ def run(request: Request, *, as_json: bool) -> None:
         _finish(report, as_json)
     files = Files(request.out, [f".{name}" for name in request.formats], inputs=paths)
     with quiet_start():
-        classifier = request.model.load()
         explainers = [
             Explainer(classifier, method, request.layer, request.score, progress=len(paths) <= A_FEW)
+            for classifier in [model.load() for model in request.models]
             for method in request.methods
         ]
     gc.freeze()  # a framework is a million objects that stay: sweeping them over and over slows the first trace
     console = Console(stderr=as_json, highlight=False)
+    together: list[Explanation] = []
     for path in _tracked(paths, console):
         try:
             explanations = [explainer.explain([path], request.targets)[0] for explainer in explainers]
-            written = files.write(explanations, path, request.figure, request.alpha, request.colormap)
+            written = files.write(explanations, path, request.figure, request.look)
         except PICTURE_ERRORS as error:
             report.add_error(path, error)
             print_error(error)
@@ -107,8 +110,13 @@ def run(request: Request, *, as_json: bool) -> None:
         report.explanations += [
             {**each.as_dict(), "files": names} for each, names in zip(explanations, written, strict=True)
         ]
+        if request.together:
+            together += explanations
         if not as_json:
             _print_explanations(explanations, written, console)
+    if together:
+        for file in files.write_together(together, request.look):
+            console.print(f"wrote {file}", markup=False, soft_wrap=True)
     _finish(report, as_json)
 
 
@@ -140,9 +148,19 @@ def _tracked(paths: Sequence[Path], console: Console) -> Iterable[Path]:
 
 
 def _print_explanations(explanations: Sequence[Explanation], files: Sequence[Sequence[str]], console: Console) -> None:
-    """Print the predictions, which every method shares; what was explained; and where the pictures are."""
+    """Print what each network predicts, which its methods share; what was explained; and where the pictures are."""
+    for network in dict.fromkeys(each.network for each in explanations):
+        of_network = [each for each in explanations if each.network == network]
+        is_alone = len(of_network) == len(explanations)
+        _print_network(of_network, str(of_network[0].source) + ("" if is_alone else f", {network}"), console)
+    for file in dict.fromkeys(chain.from_iterable(files)):
+        console.print(f"wrote {file}", markup=False, soft_wrap=True)
+
+
+def _print_network(explanations: Sequence[Explanation], title: str, console: Console) -> None:
     first = explanations[0]
-    table = Table(title=Text(str(first.source)), title_justify="left")
+    console.print(Text(title), soft_wrap=True)
+    table = Table()
     for heading, justify in (("id", "right"), ("name", "left"), ("probability", "right")):
         table.add_column(heading, justify=justify)  # type: ignore[arg-type]
     for prediction in first.predictions[:SHOWN_PREDICTIONS]:
@@ -155,5 +173,3 @@ def _print_explanations(explanations: Sequence[Explanation], files: Sequence[Seq
         empty = ", ".join(target.name for target in each.targets if not target.has_evidence)
         nothing = f"; nothing in the picture speaks for {empty}" if empty else ""
         console.print(f"layer {each.layer}, method {each.method}{nothing}", markup=False)
-    for file in dict.fromkeys(chain.from_iterable(files)):
-        console.print(f"wrote {file}", markup=False, soft_wrap=True)

@@ -1,12 +1,15 @@
 """Which files an explanation is written to."""
 
 import os
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from seewhy.comparison import Comparison
 from seewhy.errors import OutputError
-from seewhy.explanation import PICTURE_SUFFIXES, Explanation, FigureKind
+from seewhy.explanation import PICTURE_SUFFIXES, Explanation
+from seewhy.figures import FigureKind
+from seewhy.images.look import LookOptions
 
 
 class Files:
@@ -34,11 +37,11 @@ class Files:
         self._stems: set[str] = set()
 
     def write(
-        self, explanations: Sequence[Explanation], image: Path, kind: FigureKind | None, alpha: float, colormap: str
+        self, explanations: Sequence[Explanation], image: Path, kind: FigureKind | None, look: LookOptions
     ) -> list[list[str]]:
-        """Write one picture's explanations, one for each method, in every format.
+        """Write one picture's explanations, one for each network and method, in every format.
 
-        Several methods share one picture, their comparison.
+        They share one picture, their comparison.
 
         Returns:
             The paths of each explanation's files.
@@ -48,16 +51,23 @@ class Files:
         except OSError as error:
             raise _no_folder(self._folder, error.strerror or error) from error
         if len(explanations) == 1:
-            return [self._write_one(explanations[0], image, self._suffixes, kind, alpha, colormap)]
+            return [self._write_one(explanations[0], image, self._suffixes, kind, look)]
         pictures = [suffix for suffix in self._suffixes if suffix in PICTURE_SUFFIXES]
         others = [suffix for suffix in self._suffixes if suffix not in PICTURE_SUFFIXES]
-        written = [self._write_one(each, image, others, kind, alpha, colormap) for each in explanations]
-        stem = self._new_stem("_".join([image.stem, *(each.method for each in explanations)]))
+        written = [self._write_one(each, image, others, kind, look) for each in explanations]
+        stem = self._new_stem("_".join([image.stem, *_in_name(explanations)]))
         for suffix in pictures:
             path = self._free(stem + suffix)
-            Comparison(tuple(explanations)).save(path, alpha=alpha, colormap=colormap)
+            Comparison(tuple(explanations)).save(path, **look)
             written = [[str(path), *each] for each in written]
         return written
+
+    def write_together(self, explanations: Sequence[Explanation], look: LookOptions) -> list[str]:
+        """Write one picture of all explanations, in every format that pictures have, and return the paths."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        stem = self._new_stem("_".join(["together", *_in_name(explanations)]))
+        paths = [self._free(stem + suffix) for suffix in self._suffixes if suffix in PICTURE_SUFFIXES]
+        return [str(Comparison(tuple(explanations)).save(path, **look)) for path in paths]
 
     def _write_one(
         self,
@@ -65,8 +75,7 @@ class Files:
         image: Path,
         suffixes: Sequence[str],
         kind: FigureKind | None,
-        alpha: float,
-        colormap: str,
+        look: LookOptions,
     ) -> list[str]:
         """Write one explanation in every format, and return the paths."""
         stem = self._new_stem(f"{image.stem}_{explanation.method}")
@@ -74,16 +83,13 @@ class Files:
         for suffix in suffixes:
             for name, target in _parts(stem, suffix, explanation, kind):
                 path = self._free(name)
-                explanation.save(path, kind, target=target, alpha=alpha, colormap=colormap)
+                explanation.save(path, kind, target=target, **look)
                 written.append(str(path))
         return written
 
     def _free(self, name: str) -> Path:
         """Return the path of a file to write, unless it is one of the pictures explained."""
-        path = self._folder / name
-        if os.path.realpath(path) in self._inputs:
-            raise OutputError(f"{path} is one of the pictures explained, and is not written over. Change --out.")
-        return path
+        return free_path(self._folder / name, self._inputs)
 
     def _new_stem(self, wanted: str) -> str:
         stem, number = wanted, 1
@@ -92,6 +98,19 @@ class Files:
             stem = f"{wanted}-{number}"
         self._stems.add(stem)
         return stem
+
+
+def free_path(path: Path, inputs: Iterable[str | Path]) -> Path:
+    """Return the path of a file to write, or raise OutputError where it is one of the pictures that are read."""
+    if os.path.realpath(path) in map(os.path.realpath, inputs):
+        raise OutputError(f"{path} is one of the pictures explained, and is not written over. Change --out.")
+    return path
+
+
+def _in_name(explanations: Sequence[Explanation]) -> list[str]:
+    """Return what explanations of one picture have in the name of their file: their networks if several, methods."""
+    networks = dict.fromkeys(re.sub(r"[^\w.-]+", "-", each.network or "") for each in explanations)
+    return [*(networks if len(networks) > 1 else ()), *dict.fromkeys(each.method for each in explanations)]
 
 
 def _no_folder(folder: Path, why: object) -> OutputError:

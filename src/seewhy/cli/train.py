@@ -1,6 +1,8 @@
 """`seewhy train`: recipes that train a network which the other commands can then explain."""
 
-from collections.abc import Iterable, Sequence
+import contextlib
+import sys
+from collections.abc import Iterable, Iterator, Sequence
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
     from seewhy.train.folders import Pictures
 
 SHOWN_SKIPPED = 10
+INTERRUPTED = 130
+"""The exit code of what was ended by Ctrl-C, as shells have it."""
 
 app = typer.Typer(
     name="train",
@@ -58,7 +62,8 @@ def digits(
 
     console = Console()
     recipe = DigitsRecipe(epochs=epochs, batch_size=batch_size, seed=seed, augment=augment)
-    last = train_digits(data, out, recipe, resume=resume, console=console)[-1]
+    with _can_be_gone_on_with(out):
+        last = train_digits(data, out, recipe, resume=resume, console=console)[-1]
     console.print(f"test accuracy {last['validation_accuracy']:.4f} after epoch {last['epoch']}", highlight=False)
     _say_where(out, console)
 
@@ -109,7 +114,8 @@ def transfer(
         augment=augment,
     )
     console = Console()
-    result = train_transfer(data, out, recipe, resume=resume, console=console, track=_looking_through)
+    with _can_be_gone_on_with(out):
+        result = train_transfer(data, out, recipe, resume=resume, console=console, track=_looking_through)
     _say_skipped(result.pictures, console)
     best = result.best
     console.print(
@@ -118,6 +124,21 @@ def transfer(
     )
     _print_confusion(result.pictures.class_names, result.confusion.tolist(), console)
     _say_where(out, console)
+
+
+@contextlib.contextmanager
+def _can_be_gone_on_with(out: Path) -> Iterator[None]:
+    """Say of a run that is interrupted from the keyboard how to go on with it."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        if not (out / "recipe.json").exists():
+            raise
+        sys.stderr.write(
+            f"\nInterrupted. The epochs that were finished are kept in {out}; the same command with --resume goes on "
+            "after them.\n"
+        )
+        raise typer.Exit(INTERRUPTED) from None
 
 
 def _looking_through(paths: list[Path]) -> Iterable[Path]:

@@ -7,6 +7,7 @@ from seewhy.images.overlay import color_table
 from seewhy.types import FloatArray, ImageArray
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 PANEL_INCHES = 3.0
@@ -14,39 +15,85 @@ PANEL_INCHES = 3.0
 TITLE_INCHES = 0.35
 NARROWEST, WIDEST = 0.5, 2.5
 """Width to height of a panel, at the extremes: beyond them a picture is drawn smaller."""
+BARS_ASPECT = 1.6
+MARKED, UNMARKED = "#d1495b", "#5b7c99"
+"""The colours of bars: those that are pointed out, and the others."""
+
+
+class Bars(NamedTuple):
+    """A bar for each of some values.
+
+    Attributes:
+        values: One for each bar, of either sign.
+        labels: What stands beside each bar, which then lie below each other; None for a row of upright ones.
+        marked: The positions of the bars that are drawn in another colour.
+    """
+
+    values: Sequence[float]
+    labels: Sequence[str] | None = None
+    marked: Sequence[int] = ()
 
 
 class Panel(NamedTuple):
-    """A picture uint8 (H, W, 3), or a map (u, v) of values in 0..1, and what stands above it."""
+    """A picture uint8 (H, W, 3), a map (u, v) of values in 0..1, or bars; and what stands above it."""
 
     title: str
-    content: ImageArray | FloatArray
+    content: ImageArray | FloatArray | Bars
 
 
 def draw_panels(panels: Sequence[Panel], *, columns: int, colormap: str, title: str | None = None) -> "Figure":
     """Lay panels out in rows of `columns`, all of one height; maps are drawn as cells, uninterpolated."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     color_table(colormap)  # an unknown name is our error, not matplotlib's
     rows = -(-len(panels) // columns)
-    aspects = [panel.content.shape[1] / panel.content.shape[0] for panel in panels]
+    aspects = [_aspect(panel.content) for panel in panels]
     widths = [min(max(max(aspects[column::columns]), NARROWEST), WIDEST) for column in range(columns)]
     size = (PANEL_INCHES * sum(widths), (PANEL_INCHES + TITLE_INCHES) * rows + (TITLE_INCHES if title else 0))
-    figure = Figure(figsize=size, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(*size)
     if title:
         figure.suptitle(title, parse_math=False)
     grid = figure.add_gridspec(rows, columns, width_ratios=widths)
     for position, panel in enumerate(panels):
         axes = figure.add_subplot(grid[position])
         axes.set_title(panel.title, fontsize="medium", wrap=True, parse_math=False)  # a name may hold a $
-        axes.set_axis_off()
-        if panel.content.ndim == 3:
-            axes.imshow(panel.content)
-        else:
-            axes.imshow(panel.content, cmap=colormap, vmin=0, vmax=1, interpolation="nearest")
+        _draw(panel.content, axes, colormap)
     return figure
+
+
+def new_figure(width: float, height: float) -> "Figure":
+    """Return an empty figure, sized in inches, that no window knows of."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _aspect(content: ImageArray | FloatArray | Bars) -> float:
+    return BARS_ASPECT if isinstance(content, Bars) else content.shape[1] / content.shape[0]
+
+
+def _draw(content: ImageArray | FloatArray | Bars, axes: "Axes", colormap: str) -> None:
+    if isinstance(content, Bars):
+        _draw_bars(content, axes)
+        return
+    axes.set_axis_off()
+    if content.ndim == 3:
+        axes.imshow(content)
+    else:
+        axes.imshow(content, cmap=colormap, vmin=0, vmax=1, interpolation="nearest")
+
+
+def _draw_bars(bars: Bars, axes: "Axes") -> None:
+    positions = range(len(bars.values))
+    colors = [MARKED if position in bars.marked else UNMARKED for position in positions]
+    if bars.labels is None:
+        axes.bar(positions, bars.values, color=colors, width=1.0)
+    else:
+        axes.barh(positions, bars.values, color=colors)
+        axes.set_yticks(positions, bars.labels, parse_math=False)
+        axes.invert_yaxis()  # the first on top
+    axes.spines[["top", "right"]].set_visible(False)
 
 
 def render(figure: "Figure", dpi: int = 120) -> ImageArray:

@@ -4,11 +4,16 @@ Coordinates are pixel *edges*: a picture of height H spans 0..H, and the centre 
 of u rows divides the input's height into u equal cells, whose values hold at the cells' centres.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from seewhy.types import BoolArray, FloatArray
+
+Upsampling = Literal["bilinear", "bicubic", "nearest"]
 
 
 @dataclass(frozen=True)
@@ -24,20 +29,23 @@ class Placement:
     image_size: tuple[int, int]
     box: tuple[float, float, float, float]
 
-    def place(self, maps: FloatArray) -> FloatArray:
-        """Bring maps onto the picture, bilinearly.
+    def place(self, maps: FloatArray, upsampling: Upsampling = "bilinear") -> FloatArray:
+        """Bring maps onto the picture.
 
         Args:
-            maps: (T, u, v), or with more axes before, covering the input.
+            maps: (T, u, v) in 0..1, or with more axes before, covering the input.
+            upsampling: How the values between the cells' centres are found.
 
         Returns:
-            (T, H, W). Every value is a convex combination of the map's, so nothing overshoots. Pixels whose centre
-            lies outside `box` are 0: about them nothing is claimed.
+            (T, H, W) in 0..1. Bilinear and nearest values are convex combinations of the map's, so nothing overshoots;
+            bicubic ones are cut off. Pixels whose centre lies outside `box` are 0: about them nothing is claimed.
         """
         (height, width), (top, left, bottom, right) = self.image_size, self.box
-        rows = bilinear_weights(maps.shape[-2], top, bottom, height) * _inside(top, bottom, height)[:, None]
-        columns = bilinear_weights(maps.shape[-1], left, right, width) * _inside(left, right, width)[:, None]
-        return np.asarray(rows @ maps @ columns.T, dtype=np.float32)
+        weights = WEIGHTS[upsampling]
+        rows = weights(maps.shape[-2], top, bottom, height) * _inside(top, bottom, height)[:, None]
+        columns = weights(maps.shape[-1], left, right, width) * _inside(left, right, width)[:, None]
+        placed = np.asarray(rows @ maps @ columns.T, dtype=np.float32)
+        return np.clip(placed, 0, 1) if upsampling == "bicubic" else placed
 
     @property
     def covered(self) -> BoolArray:
@@ -59,10 +67,39 @@ def bilinear_weights(cells: int, start: float, stop: float, pixels: int) -> Floa
 
     Beyond the outermost centres the outermost values hold.
     """
-    centres = np.arange(pixels) + 0.5
-    position = (centres - start) / (stop - start) * cells - 0.5  # in cells: cell i has its centre at i
-    position = np.clip(position, 0, cells - 1)
+    position = np.clip(_positions(cells, start, stop, pixels), 0, cells - 1)
     return np.asarray(np.maximum(0, 1 - np.abs(position[:, None] - np.arange(cells))), dtype=np.float32)
+
+
+def bicubic_weights(cells: int, start: float, stop: float, pixels: int) -> FloatArray:
+    """Return (pixels, cells) as `bilinear_weights` does, of the cubic convolution of Keys (1981) with a = -1/2.
+
+    Of the four cells about a pixel, those beyond the border do not count, as in Pillow's BICUBIC.
+    """
+    distance = np.abs(_positions(cells, start, stop, pixels)[:, None] - np.arange(cells))
+    near = 1.5 * distance**3 - 2.5 * distance**2 + 1
+    far = -0.5 * distance**3 + 2.5 * distance**2 - 4 * distance + 2
+    weights = np.where(distance < 1, near, np.where(distance < 2, far, 0))
+    total = weights.sum(axis=1, keepdims=True)  # 0 only for pixels outside, about which nothing is claimed
+    return np.asarray(weights / np.where(total == 0, 1, total), dtype=np.float32)
+
+
+def nearest_weights(cells: int, start: float, stop: float, pixels: int) -> FloatArray:
+    """Return (pixels, cells) as `bilinear_weights` does, with 1 for the cell that each pixel's centre lies in."""
+    cell = np.clip(np.round(_positions(cells, start, stop, pixels)), 0, cells - 1)
+    return np.asarray(cell[:, None] == np.arange(cells), dtype=np.float32)
+
+
+WEIGHTS: dict[Upsampling, Callable[[int, float, float, int], FloatArray]] = {
+    "bilinear": bilinear_weights,
+    "bicubic": bicubic_weights,
+    "nearest": nearest_weights,
+}
+
+
+def _positions(cells: int, start: float, stop: float, pixels: int) -> NDArray[np.float64]:
+    """Return where each pixel's centre lies among the cells that fill start..stop: cell i has its centre at i."""
+    return np.asarray((np.arange(pixels) + 0.5 - start) / (stop - start) * cells - 0.5, dtype=np.float64)
 
 
 def _inside(start: float, stop: float, pixels: int) -> BoolArray:

@@ -1,13 +1,17 @@
 """Colours: a saliency as a picture, and a picture under its saliency."""
 
 import functools
-from numbers import Real
-from typing import Any
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from seewhy.errors import OptionError, did_you_mean
 from seewhy.types import BoolArray, FloatArray, ImageArray
+
+if TYPE_CHECKING:
+    from seewhy.images.look import Look
+
+Rescale = Literal["none", "max", "range"]
 
 
 @functools.cache
@@ -34,30 +38,29 @@ def saliency_picture(saliency: FloatArray, covered: BoolArray, colormap: str = "
     return np.where(covered[..., None], colorize(saliency, colormap), np.uint8(255))
 
 
-def overlay(
-    image: ImageArray, saliency: FloatArray, covered: BoolArray, *, alpha: float = 0.4, colormap: str = "jet"
-) -> ImageArray:
-    """Blend a saliency into the picture it belongs to: `(1 - alpha) * image + alpha * colours`.
+def overlay(image: ImageArray, saliency: FloatArray, covered: BoolArray, look: "Look") -> ImageArray:
+    """Blend a saliency into the picture it belongs to: `image_weight * image + alpha * colours`.
 
     Args:
         image: uint8 (H, W, 3).
         saliency: (H, W) in 0..1.
         covered: (H, W); where it is False the network saw nothing, and the picture stays as it is.
-        alpha: From 0, the picture alone, to 1, the colours alone.
-        colormap: A matplotlib colour map's name.
+        look: The weights, the colour map, and how the sum is brought to 0..255.
 
     Returns:
         uint8 (H, W, 3).
-
-    Raises:
-        OptionError: `alpha` is outside 0..1 or the colour map is unknown.
     """
-    if not _is_number(alpha) or not 0 <= alpha <= 1:
-        raise OptionError(f"alpha is {alpha!r}; expected a number from 0 (the picture alone) to 1 (the colours alone).")
-    colors = colorize(saliency, colormap)
-    blended = np.round((1 - alpha) * image.astype(np.float32) + alpha * colors.astype(np.float32)).astype(np.uint8)
-    return np.where(covered[..., None], blended, image)
+    image_weight = 1 - look.alpha if look.image_weight is None else look.image_weight
+    colors = colorize(saliency, look.colormap)
+    blended = image_weight * image.astype(np.float32) + look.alpha * colors.astype(np.float32)
+    pixels = np.round(_rescaled(blended, covered, look.rescale)).astype(np.uint8)
+    return np.where(covered[..., None], pixels, image)
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, Real)
+def _rescaled(blended: FloatArray, covered: BoolArray, rescale: Rescale) -> FloatArray:
+    """Bring a sum (H, W, 3), by what it is where the network saw the picture, to 0..255."""
+    if rescale != "none" and covered.any():
+        seen = blended[covered]
+        low = seen.min() if rescale == "range" else 0
+        blended = (blended - low) * (255 / max(seen.max() - low, 1e-6))
+    return np.clip(blended, 0, 255)

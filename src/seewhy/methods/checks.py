@@ -32,6 +32,13 @@ def fraction(name: str, value: Any) -> float:
     return float(value)
 
 
+def one_of(name: str, value: Any, known: Sequence[str]) -> str:
+    """Return one of the words that are known, or raise OptionError."""
+    if not isinstance(value, str) or value not in known:
+        raise OptionError(f"{name} is {value!r}; expected {' or '.join(map(repr, known))}.")
+    return value
+
+
 def per_axis(name: str, value: Any, axes: int) -> tuple[int, ...]:
     """Return one whole number, 1 or more, for each axis of space, or raise OptionError."""
     if _is_whole(value):

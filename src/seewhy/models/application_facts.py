@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from seewhy.errors import OutputError
 from seewhy.images.writing import write_atomically
-from seewhy.models.keras_applications import Application
+from seewhy.models.keras_applications import Application, input_size
 
 
 class Facts(NamedTuple):
@@ -52,8 +52,7 @@ class FactsFile:
 def look_up(application: Application) -> Facts:
     """Build the network, with random weights, and ask it."""
     network = application.build(pretrained=False)
-    _, height, width, _ = network.input_shape
-    facts = Facts((height, width), network.count_params())
+    facts = Facts(input_size(network), network.count_params())
     del network
     gc.collect()  # networks are full of cycles, and the largest holds 1.4 GB
     return facts

@@ -20,6 +20,8 @@ from seewhy.models.class_names import imagenet
 from seewhy.models.classifier import Classifier
 
 SEED = 0
+OPEN_SIDE = 224
+"""The side, in pixels, of the pictures for a network that takes any: what MobileNetV3, which does, was trained on."""
 
 
 @dataclass(frozen=True)
@@ -105,12 +107,20 @@ def load(name: str, *, pretrained: bool, others: Iterable[str] = ()) -> Classifi
         raise ModelError(
             f"Unknown model {name!r}.{did_you_mean(name, [*others, *known])} 'seewhy models' lists the names."
         )
+    network = application.build(pretrained=pretrained)
     return Classifier(
-        application.build(pretrained=pretrained),
+        network,
+        input_size=input_size(network),
         preprocess=application.preprocess,
         class_names=imagenet(),
         name=application.name,
     )
+
+
+def input_size(network: Any) -> tuple[int, int]:
+    """Return (h, w) of the pictures for an architecture that was built as it is by itself."""
+    _, height, width, _ = network.input_shape
+    return (height or OPEN_SIDE, width or OPEN_SIDE)
 
 
 def downloaded(names: Iterable[str]) -> set[str]:

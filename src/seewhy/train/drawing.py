@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from seewhy.images.figure import render
+from seewhy.images.figure import new_figure, render
 from seewhy.images.writing import picture_writer, write_atomically
 from seewhy.train.runs import Row
 from seewhy.types import IndexArray
@@ -26,7 +26,7 @@ def write_figure(figure: "Figure", path: Path) -> None:
 
 def draw_history(rows: Sequence[Row], held_out: str) -> "Figure":
     """Draw loss and accuracy by epoch, side by side, of the training pictures and of those held out."""
-    figure = _figure(9.0, 3.5)
+    figure = new_figure(9.0, 3.5)
     epochs = [row["epoch"] for row in rows]
     for position, name in enumerate(("loss", "accuracy"), start=1):
         axes = figure.add_subplot(1, 2, position)
@@ -42,7 +42,7 @@ def draw_history(rows: Sequence[Row], held_out: str) -> "Figure":
 def draw_confusion(matrix: IndexArray, names: Sequence[str]) -> "Figure":
     """Draw how many pictures of each class (rows) were taken for each class (columns)."""
     side = min(max(3.5, 0.55 * len(names) + 1.5), 14.0)
-    figure = _figure(side, side)
+    figure = new_figure(side, side)
     axes = figure.add_subplot()
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
@@ -54,13 +54,4 @@ def draw_confusion(matrix: IndexArray, names: Sequence[str]) -> "Figure":
         for row, column in np.ndindex(*matrix.shape):
             color = "white" if shares[row, column] > 0.5 else "black"
             axes.text(column, row, str(matrix[row, column]), ha="center", va="center", color=color)
-    return figure
-
-
-def _figure(width: float, height: float) -> "Figure":
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
     return figure

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from seewhy.errors import InputError
 from seewhy.explainer import Explainer
-from seewhy.explanation import Explanation, caption
+from seewhy.explanation import Explanation
+from seewhy.figures import caption
 from seewhy.images.figure import Panel, draw_panels
 from seewhy.images.reading import read
 from seewhy.models import Classifier, load

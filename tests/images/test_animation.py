@@ -1,0 +1,31 @@
+import io
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from seewhy.errors import OptionError
+from seewhy.images.animation import animation_writer
+
+COLORS = [(255, 0, 0), (0, 255, 0), (0, 0, 255)]
+FRAMES = [np.full((20, 30, 3), color, np.uint8) for color in COLORS]
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".webp"])
+def test_every_frame_is_there_and_it_begins_again(suffix):
+    file = io.BytesIO()
+    animation_writer(FRAMES, suffix, 0.5)(file)
+    with Image.open(file) as picture:
+        assert (picture.n_frames, picture.size, picture.info["loop"]) == (3, (30, 20), 0)
+        for position, color in enumerate(COLORS):
+            picture.seek(position)
+            picture.load()  # a WebP's frame says how long it is shown once it is read
+            assert picture.info["duration"] == 500
+            shown = np.asarray(picture.convert("RGB"), dtype=int)
+            assert np.abs(shown - color).max() <= 40  # both lose some
+
+
+@pytest.mark.parametrize("seconds", [0, -1, "1", True, float("nan"), 61])
+def test_a_time_that_cannot_be(seconds):
+    with pytest.raises(OptionError, match=r"seconds is .*expected a number from 0\.02 to 60"):
+        animation_writer(FRAMES, ".gif", seconds)

@@ -1,0 +1,127 @@
+"""The five tutorials' own formulas, each computed here as its author does, against SeeWhy told of the same conventions.
+
+What differs: the score (probability or logit), the layer, whether channels are added up or averaged, how a map is
+normalised, and how it is laid upon the picture. The weights are random, from a fixed seed: the formulas are the same.
+"""
+
+from dataclasses import dataclass, field
+
+import keras
+import matplotlib
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import seewhy
+from seewhy.images.reading import read
+
+LOOKS = {
+    "four panels": {"alpha": 0.4, "image_weight": 0.9},
+    "digits": {"alpha": 0.01, "image_weight": 1, "rescale": "range"},
+    "step by step": {"alpha": 0.4, "image_weight": 1},
+    "step by step, shown": {"alpha": 0.4, "image_weight": 1, "rescale": "max"},
+    "transfer": {"alpha": 0.4, "normalization": "range"},
+    "many classes": {"alpha": 0.4, "image_weight": 0.6},
+}
+
+
+@dataclass
+class Tutorial:
+    """One row of conventions."""
+
+    network: str
+    layer: str
+    score: str
+    channels: str
+    looks: list[str] = field(default_factory=list)
+
+
+TUTORIALS = {
+    "four panels": Tutorial("vgg16", "block5_conv3", "probability", "mean", ["four panels"]),
+    "digits": Tutorial("vgg16", "block5_conv3", "probability", "sum", ["digits"]),
+    "step by step": Tutorial("vgg16", "block5_conv3", "probability", "mean", ["step by step", "step by step, shown"]),
+    "transfer": Tutorial("resnet50", "conv5_block3_out", "logit", "sum", ["transfer"]),
+    "many classes, vgg16": Tutorial("vgg16", "block5_conv3", "probability", "mean", ["many classes"]),
+    "many classes, xception": Tutorial("xception", "block14_sepconv2_act", "probability", "mean", ["many classes"]),
+}
+
+
+@pytest.fixture(scope="module")
+def loaded():
+    networks = {}
+
+    def load(name):
+        if name not in networks:
+            networks.clear()  # one at a time: each holds hundreds of megabytes
+            networks[name] = seewhy.load(name, weights=None)
+        return networks[name]
+
+    return load
+
+
+def tutorial_heatmap(classifier, inputs, index, tutorial):
+    """Return the map of one class, not normalised: rebuilt model, tape, pooled gradients, loop over channels, ReLU."""
+    network = classifier.network
+    last = network.layers[-1]
+    features = last.input
+    rebuilt = keras.Model(network.input, [network.get_layer(tutorial.layer).output, features])
+    with tf.GradientTape() as tape:
+        activations, before = rebuilt(inputs, training=False)
+        outputs = tf.matmul(before, last.kernel) + last.bias
+        if tutorial.score == "probability":
+            outputs = tf.nn.softmax(outputs)
+        score = outputs[:, index]
+    pooled = tf.reduce_mean(tape.gradient(score, activations), axis=(0, 1, 2)).numpy()
+    weighted = activations[0].numpy()
+    for channel in range(len(pooled)):
+        weighted[..., channel] *= pooled[channel]
+    combined = weighted.mean(axis=-1) if tutorial.channels == "mean" else weighted.sum(axis=-1)
+    return np.maximum(combined, 0)
+
+
+def tutorial_overlay(image, heatmap, look):
+    """Return the picture the tutorial shows: the map on the picture's size, its colours, and the sum."""
+    low = heatmap.min() if look.get("normalization") == "range" else 0
+    normalized = ((heatmap - low) / (heatmap.max() - low)).astype(np.float32)
+    size = image.shape[1::-1]
+    large = np.asarray(tf.image.resize(normalized[..., None], size[::-1], "bilinear"))[..., 0]
+    heat = matplotlib.colormaps["jet"](np.round(large * 255).astype(int))[..., :3] * 255
+    total = image * look.get("image_weight", 1 - look["alpha"]) + heat * look["alpha"]
+    if look.get("rescale") == "max":
+        return total / total.max() * 255
+    if look.get("rescale") == "range":
+        return (total - total.min()) / (total.max() - total.min()) * 255
+    return np.clip(total, 0, 255)
+
+
+@pytest.mark.parametrize("name", TUTORIALS)
+def test_a_tutorial_s_own_formula(name, loaded, examples):
+    tutorial = TUTORIALS[name]
+    classifier = loaded(tutorial.network)
+    image = read(examples / "coffee.png")
+    inputs = classifier.preprocess([image]).values
+    method = seewhy.methods.get("gradcam", channels=tutorial.channels)
+    explainer = seewhy.Explainer(classifier, method, layer=tutorial.layer, score=tutorial.score)
+    classes = [int(index) for index in explainer.heatmaps(inputs, "top-4").indices[0]]
+    (explanation,) = explainer.explain([image], [classes])
+    shown = 0
+    for position, index in enumerate(classes):
+        expected = tutorial_heatmap(classifier, inputs, index, tutorial)
+        found = explanation.heatmaps[position]
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * expected.max())
+        if expected.max() == 0:
+            continue
+        shown += 1
+        np.testing.assert_allclose(explanation.normalized()[position], expected / expected.max(), atol=1e-5)
+        for look in tutorial.looks:
+            overlay = explanation.overlay(position, **LOOKS[look]).astype(float)
+            difference = np.abs(overlay - tutorial_overlay(image, expected, LOOKS[look]))
+            # A hundred-thousandth may make another of the 256 colours, whose neighbours differ by up to 4 of 255.
+            assert difference.mean() < 0.5
+            assert difference.max() <= 3
+    assert shown >= 1
+    assert classifier.input_size == ((299, 299) if tutorial.network == "xception" else (224, 224))
+    assert (
+        explanation.heatmaps.shape[1:]
+        == {"vgg16": (14, 14), "xception": (10, 10), "resnet50": (7, 7)}[tutorial.network]
+    )

@@ -1,0 +1,56 @@
+"""Eight classes of one picture, or six by name: one forward pass each, counted where it enters the network."""
+
+import keras
+import pytest
+import tensorflow as tf
+
+import seewhy
+from seewhy.models.class_names import imagenet
+from seewhy.models.keras_applications import applications
+
+ASKED = ["dock", "pier", "suspension bridge", "gondola", "breakwater", 525]
+
+
+class Counter(keras.layers.Layer):
+    """Hands its input on, and counts how many pictures really pass, in a compiled graph too."""
+
+    passed = 0
+
+    def call(self, inputs):
+        counted = tf.py_function(self.count, [inputs], tf.float32)
+        counted.set_shape(inputs.shape)
+        return counted
+
+    def count(self, inputs):
+        self.passed += len(inputs)
+        return inputs
+
+
+@pytest.mark.parametrize(
+    ("name", "side", "layer", "space", "parameters"),
+    [
+        ("vgg16", 224, "vgg16/block5_conv3", (14, 14), 138_357_544),
+        ("xception", 299, "xception/block14_sepconv2_act", (10, 10), 22_910_480),
+    ],
+)
+def test_all_classes_of_a_picture_share_one_forward_pass(name, side, layer, space, parameters, examples):
+    application = applications()[name]
+    network, counter = application.build(pretrained=False), Counter()
+    assert network.count_params() == parameters
+    classifier = seewhy.Classifier(
+        keras.Sequential([keras.Input((side, side, 3)), counter, network]),
+        preprocess=application.preprocess,
+        class_names=imagenet(),
+    )
+    explainer = seewhy.Explainer(classifier, score="probability")
+    for targets, count in (("top-8", 8), (ASKED, 6), ("top-8", 8)):
+        counter.passed = 0
+        (explanation,) = explainer.explain([examples / "rocket.jpg"], targets)
+        assert counter.passed == 1
+        assert (explanation.layer, explanation.heatmaps.shape) == (layer, (count, *space))
+    counter.passed = 0
+    explainer.explain([examples / "rocket.jpg", examples / "cat.png"], ASKED)
+    assert counter.passed == 2
+    assert [target.index for target in explainer.explain([examples / "cat.png"], ASKED)[0].targets] == [
+        536, 718, 839, 576, 460, 525,
+    ]  # fmt: skip
