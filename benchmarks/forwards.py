@@ -30,20 +30,20 @@ class Subject(NamedTuple):
     forward: Forward
 
 
-def subject(framework: str, network: str) -> Subject:
-    """Build a network with seeded random weights, and a random batch of one picture."""
+def subject(framework: str, network: str, pictures: int = 1) -> Subject:
+    """Build a network with seeded random weights, and a random batch of so many pictures."""
     if framework.startswith("keras-"):
         backend = framework.removeprefix("keras-")
         os.environ["KERAS_BACKEND"] = backend
         built = _keras(network)
-        batch = _batch(tuple(built.input_shape[1:]))
+        batch = _batch(pictures, tuple(built.input_shape[1:]))
         return Subject(built, batch, KERAS_FORWARDS[backend](built, batch))
-    built, batch = _torch(network), _batch((3, 224, 224))
+    built, batch = _torch(network), _batch(pictures, (3, 224, 224))
     return Subject(*_torch_layout(built, batch, framework == "torch-channels-last"))
 
 
-def _batch(shape: tuple[int, ...]) -> Batch:
-    return np.random.default_rng(0).normal(size=(1, *shape)).astype(np.float32)
+def _batch(pictures: int, shape: tuple[int, ...]) -> Batch:
+    return np.random.default_rng(0).normal(size=(pictures, *shape)).astype(np.float32)
 
 
 def _keras(name: str) -> Any:
