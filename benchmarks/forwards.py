@@ -5,7 +5,9 @@ its own function only: one process measures one.
 """
 
 import os
+import runpy
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,26 +34,27 @@ class Subject(NamedTuple):
     forward: Forward
 
 
-def subject(framework: str, network: str, *, logits: bool = False) -> Subject:
-    """Build a network with seeded random weights, and a random batch of one picture.
+def subject(framework: str, network: str, pictures: int = 1, *, logits: bool = False) -> Subject:
+    """Build a network with seeded random weights, and a random batch.
 
     Args:
         framework: One of `FRAMEWORKS`.
         network: As `keras.applications` spells it.
+        pictures: How many are in the batch.
         logits: Leave out a final softmax, which some tools cannot see through; those of torchvision have none.
     """
     if framework.startswith("keras-"):
         backend = framework.removeprefix("keras-")
         os.environ["KERAS_BACKEND"] = backend
         built = _keras(network, logits)
-        batch = _batch(tuple(built.input_shape[1:]))
+        batch = _batch(pictures, tuple(built.input_shape[1:]))
         return Subject(built, batch, KERAS_FORWARDS[backend](built, batch))
-    built, batch = _torch(network), _batch((3, 224, 224))
+    built, batch = _torch(network), _batch(pictures, (3, 224, 224))
     return Subject(*_torch_layout(built, batch, framework == "torch-channels-last"))
 
 
-def _batch(shape: tuple[int, ...]) -> Batch:
-    return np.random.default_rng(0).normal(size=(1, *shape)).astype(np.float32)
+def _batch(pictures: int, shape: tuple[int, ...]) -> Batch:
+    return np.random.default_rng(0).normal(size=(pictures, *shape)).astype(np.float32)
 
 
 def _keras(name: str, logits: bool) -> Any:
@@ -65,9 +68,8 @@ def _keras(name: str, logits: bool) -> Any:
 
 def _torch(name: str) -> Any:
     """Build torchvision's network of Keras's name."""
-    from tests.torchvision_operators import declare_missing
-
-    declare_missing()
+    # By its path: one of the peers brings a package `tests` of its own.
+    runpy.run_path(str(Path(__file__).parent.parent / "tests" / "torchvision_operators.py"))["declare_missing"]()
     if name == "EfficientNet-Lite0":
         return seewhy.load("efficientnet-lite0-torch", weights=None).network
     return seewhy.load(f"torchvision:{TORCHVISION_NAMES.get(name, name.lower())}", weights=None).network

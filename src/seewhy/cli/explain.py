@@ -14,11 +14,12 @@ from rich.progress import track
 from rich.table import Table
 from rich.text import Text
 
+from seewhy.cli.batches import Outcome, explain_each, write_each
 from seewhy.cli.files import REPORT, Files
 from seewhy.cli.sources import ModelRequest
 from seewhy.cli.terminal import print_error, quiet_start
-from seewhy.errors import ImageError, NetworkError, OptionError, OutputError, SeewhyError, UsageError
-from seewhy.explainer import Explainer
+from seewhy.errors import ImageError, OptionError, OutputError, SeewhyError, UsageError
+from seewhy.explainer import BATCH_SIZE, Explainer
 from seewhy.explanation import PICTURE_SUFFIXES, SHOWN_PREDICTIONS, SUFFIXES, Explanation
 from seewhy.figures import FigureKind
 from seewhy.images import reading
@@ -30,9 +31,6 @@ from seewhy.types import Score
 
 A_FEW = 3
 """Above so many pictures a progress bar is shown."""
-
-PICTURE_ERRORS = (ImageError, NetworkError, OutputError)
-"""What concerns one picture: it is noted, and the others go on."""
 
 
 @dataclass(frozen=True)
@@ -119,11 +117,13 @@ def run(request: Request, *, as_json: bool) -> None:
     gc.freeze()  # a framework is a million objects that stay: sweeping them over and over slows the first trace
     console = Console(stderr=as_json, highlight=False)
     together: list[Explanation] = []
-    for path in _tracked(paths, console):
-        try:
-            explanations = [each.explain([path], request.targets_of(each.classifier))[0] for each in explainers]
-            written = files.write(explanations, path, request.figure, request.look)
-        except PICTURE_ERRORS as error:
+    # Of few pictures, and of methods that take minutes for each, one shows what it has before the next is begun.
+    at_once = 1 if len(paths) <= A_FEW or any(method.reruns for method in request.methods) else BATCH_SIZE
+    asked = [(each, request.targets_of(each.classifier)) for each in explainers]
+    outcomes = explain_each(paths, asked, at_once)
+    outcomes = write_each(outcomes, lambda found, path: files.write(found, path, request.figure, request.look), at_once)
+    for path, explanations, written, error in _tracked(outcomes, len(paths), console):
+        if error is not None:
             report.add_error(path, error)
             print_error(error)
             continue
@@ -171,14 +171,15 @@ def _found(images: Sequence[str], report: Report) -> Iterator[Path]:
             print_error(error)
 
 
-def _tracked(paths: Sequence[Path], console: Console) -> Iterable[Path]:
-    """Go through the paths; with a progress bar if they are more than a few.
+def _tracked(outcomes: Iterable[Outcome], count: int, console: Console) -> Iterable[Outcome]:
+    """Go through what comes of `count` pictures; with a progress bar if they are more than a few.
 
     The bar is the last line of the terminal, below the results; where these go to a file, it is on standard error.
     """
-    if len(paths) <= A_FEW:
-        return paths
-    return track(paths, description="Explaining", console=console if console.is_terminal else Console(stderr=True))
+    if count <= A_FEW:
+        return outcomes
+    shown = console if console.is_terminal else Console(stderr=True)
+    return track(outcomes, description="Explaining", total=count, console=shown)
 
 
 def _print_explanations(explanations: Sequence[Explanation], files: Sequence[Sequence[str]], console: Console) -> None:

@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 
 from seewhy.comparison import Comparison
@@ -127,9 +127,9 @@ class Files:
         return stem
 
 
-def free_path(path: Path, inputs: Iterable[str | Path]) -> Path:
-    """Return the path of a file to write, or raise OutputError where it is one of the pictures that are read."""
-    if os.path.realpath(path) in map(os.path.realpath, inputs):
+def free_path(path: Path, inputs: Container[str]) -> Path:
+    """Return the path of a file to write, or raise OutputError where it is one of those that are read, by realpath."""
+    if os.path.realpath(path) in inputs:
         raise OutputError(f"{path} is one of the pictures explained, and is not written over. Change --out.")
     return path
 
