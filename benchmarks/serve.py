@@ -57,7 +57,7 @@ class Load:
 @contextmanager
 def server() -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     """Start a server in a process of its own, and end it."""
-    with TemporaryFile() as log:
+    with TemporaryFile("a+b") as log:  # appended to: whoever reads it moves where the next would write
         process = subprocess.Popen([sys.executable, "-m", "seewhy", "serve", "--port", "0"], stderr=log)
         try:
             while True:
@@ -120,6 +120,8 @@ def own_work() -> Callable[[float], float]:
 
 def memory(process: subprocess.Popen[bytes]) -> float:
     """Return the resident memory of a process, in megabytes."""
+    if process.poll() is not None:
+        sys.exit(f"The server has ended, with {process.returncode}.")
     status = Path(f"/proc/{process.pid}/status").read_text()
     return int(status.partition("VmRSS:")[2].split()[0]) / 1000
 
