@@ -4,6 +4,7 @@ import gc
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any, NoReturn
@@ -15,10 +16,10 @@ from rich.table import Table
 from rich.text import Text
 
 from seewhy.cli.batches import Outcome, explain_each, write_each
-from seewhy.cli.files import Files
+from seewhy.cli.files import REPORT, Files
 from seewhy.cli.sources import ModelRequest
 from seewhy.cli.terminal import print_error, quiet_start
-from seewhy.errors import ImageError, OptionError, SeewhyError, UsageError
+from seewhy.errors import ImageError, OptionError, OutputError, SeewhyError, UsageError
 from seewhy.explainer import BATCH_SIZE, Explainer
 from seewhy.explanation import PICTURE_SUFFIXES, SHOWN_PREDICTIONS, SUFFIXES, Explanation
 from seewhy.figures import FigureKind
@@ -26,6 +27,7 @@ from seewhy.images import reading
 from seewhy.images.look import Look, LookOptions
 from seewhy.images.overlay import color_table
 from seewhy.methods import Method
+from seewhy.models import Classifier
 from seewhy.types import Score
 
 A_FEW = 3
@@ -38,7 +40,7 @@ class Request:
 
     images: tuple[str, ...]
     models: tuple[ModelRequest, ...]
-    targets: list[str]
+    targets: list[str] | None
     methods: tuple[Method, ...]
     layer: str
     score: Score
@@ -47,6 +49,17 @@ class Request:
     out: Path
     formats: tuple[str, ...]
     together: bool = False
+    label_by_folder: bool = False
+
+    def targets_of(self, classifier: Classifier) -> list[str]:
+        """Return what is asked: in a report that stands alone, where nothing else is said, about the first few classes.
+
+        A reader of the report can then go from one to the other.
+        """
+        if self.targets is not None:
+            return self.targets
+        classes = 1 if classifier.class_names is None else max(len(classifier.class_names), 1)
+        return [f"top-{min(SHOWN_PREDICTIONS, classes)}" if set(self.formats) == {"html"} else "top-1"]
 
     def check(self) -> None:
         """Raise UsageError for what can be told before a framework is imported, which takes seconds."""
@@ -57,6 +70,8 @@ class Request:
                 raise OptionError(f"Cannot write the format {name!r}; known: {known}.")
         if self.together and not any(f".{name}" in PICTURE_SUFFIXES for name in self.formats):
             raise OptionError("--together writes one picture of all; add png or jpg to --format.")
+        if self.label_by_folder and "html" not in self.formats:
+            raise OptionError("--label-by-folder is for the report; add html to --format.")
 
 
 @dataclass
@@ -66,6 +81,11 @@ class Report:
     explanations: list[dict[str, Any]] = field(default_factory=list)
     errors: list[dict[str, str]] = field(default_factory=list)
     exit_code: int = 0
+
+    def add_file(self, name: str) -> None:
+        """Note a file that all explanations share."""
+        for each in self.explanations:
+            each["files"].append(name)
 
     def add_error(self, image: Path, error: SeewhyError) -> None:
         """Note what went wrong with one picture."""
@@ -87,7 +107,8 @@ def run(request: Request, *, as_json: bool) -> None:
     paths = list(_found(request.images, report))
     if not paths:
         _finish(report, as_json)
-    files = Files(request.out, [f".{name}" for name in request.formats], inputs=paths)
+    suffixes = [f".{name}" for name in request.formats]
+    files = Files(request.out, suffixes, inputs=paths, label_by_folder=request.label_by_folder)
     with quiet_start():
         explainers = [
             Explainer(classifier, method, request.layer, request.score, progress=len(paths) <= A_FEW)
@@ -99,7 +120,8 @@ def run(request: Request, *, as_json: bool) -> None:
     together: list[Explanation] = []
     # Of few pictures, and of methods that take minutes for each, one shows what it has before the next is begun.
     at_once = 1 if len(paths) <= A_FEW or any(method.reruns for method in request.methods) else BATCH_SIZE
-    outcomes = explain_each(paths, explainers, request.targets, at_once)
+    explains = [partial(each.explain, targets=request.targets_of(each.classifier)) for each in explainers]
+    outcomes = explain_each(paths, explains, at_once)
     outcomes = write_each(outcomes, lambda found, path: files.write(found, path, request.figure, request.look), at_once)
     for path, explanations, written, error in _tracked(outcomes, len(paths), console):
         if error is not None:
@@ -116,7 +138,21 @@ def run(request: Request, *, as_json: bool) -> None:
     if together:
         for file in files.write_together(together, request.look):
             console.print(f"wrote {file}", markup=False, soft_wrap=True)
+    _write_report(files, report, console)
     _finish(report, as_json)
+
+
+def _write_report(files: Files, report: Report, console: Console) -> None:
+    """Write the report, if it is asked for; that it cannot be written takes nothing from what was."""
+    try:
+        written = files.write_report()
+    except OutputError as error:
+        report.add_error(Path(REPORT), error)
+        print_error(error)
+        return
+    if written is not None:
+        report.add_file(written)
+        console.print(f"wrote {written}", markup=False, soft_wrap=True)
 
 
 def _finish(report: Report, as_json: bool) -> NoReturn:
