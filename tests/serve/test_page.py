@@ -1,7 +1,6 @@
 """The page in Debian's Chromium: what a reader does, and what is seen."""
 
 import re
-import shutil
 import time
 
 import keras
@@ -17,10 +16,9 @@ from seewhy.serve.settings import Settings
 @pytest.fixture(scope="module")
 def chromium():
     """The browser; of a module each, as an event loop runs for as long as it does, and other tests have theirs."""
-    path = shutil.which("chromium")
-    assert path is not None, "Chromium is needed. On Debian and Ubuntu: apt-get install chromium"
+    options = browser_options()
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])  # tests may run as root
+        browser = playwright.chromium.launch(**options)
         yield browser
         browser.close()
 
