@@ -7,6 +7,7 @@ import keras
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect, sync_playwright
+from tests.browser import browser_options
 from tests.serve.conftest import running
 
 from seewhy import Classifier
