@@ -4,6 +4,7 @@ import gc
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any, NoReturn
@@ -119,8 +120,8 @@ def run(request: Request, *, as_json: bool) -> None:
     together: list[Explanation] = []
     # Of few pictures, and of methods that take minutes for each, one shows what it has before the next is begun.
     at_once = 1 if len(paths) <= A_FEW or any(method.reruns for method in request.methods) else BATCH_SIZE
-    asked = [(each, request.targets_of(each.classifier)) for each in explainers]
-    outcomes = explain_each(paths, asked, at_once)
+    explains = [partial(each.explain, targets=request.targets_of(each.classifier)) for each in explainers]
+    outcomes = explain_each(paths, explains, at_once)
     outcomes = write_each(outcomes, lambda found, path: files.write(found, path, request.figure, request.look), at_once)
     for path, explanations, written, error in _tracked(outcomes, len(paths), console):
         if error is not None:
