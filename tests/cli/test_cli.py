@@ -327,3 +327,27 @@ def test_a_picture_that_is_inspected_is_never_written_over(run, tmp_path, exampl
     (tmp_path / "cat.png").symlink_to(picture)
     code, _, err = run("inspect", tmp_path / "cat.png", "--out", tmp_path)
     assert (code, "is not written over" in err) == (1, True)
+
+
+def test_more_classes_than_a_figure_can_show(run, tmp_path, examples):
+    code, _, err = run("explain", examples / "cat.png", "--targets", "top-301", "--out", tmp_path)
+    assert (code, "A figure would have 301 panels; it can have 300" in err) == (2, True)
+
+
+def test_more_pictures_than_fit_together(run, tmp_path):
+    (tmp_path / "pictures").mkdir()
+    for number in range(151):
+        Image.new("RGB", (2, 2)).save(tmp_path / "pictures" / f"{number}.png")
+    arguments = ["--together", "--method", "gradcam,eigencam", "--out", tmp_path / "out"]
+    code, _, err = run("explain", tmp_path / "pictures", *arguments)
+    assert (code, "--together would draw at least 302 overlays in one picture; it can have 300" in err) == (2, True)
+    assert not (tmp_path / "out").exists()
+
+
+def test_json_tells_of_the_pictures_though_all_together_cannot_be_written(run, tmp_path, examples):
+    (tmp_path / "together_gradcam.png").mkdir()
+    code, out, err = run("explain", examples / "cat.png", "--together", "--json", "--out", tmp_path)
+    found = json.loads(out)
+    assert (code, len(found["explanations"])) == (1, 1)
+    assert found["errors"][0]["error"] in err
+    assert "Cannot write" in err

@@ -22,6 +22,7 @@ from seewhy.explainer import Explainer
 from seewhy.explanation import PICTURE_SUFFIXES, SHOWN_PREDICTIONS, SUFFIXES, Explanation
 from seewhy.figures import FigureKind
 from seewhy.images import reading
+from seewhy.images.figure import MOST_PANELS
 from seewhy.images.look import Look, LookOptions
 from seewhy.images.overlay import color_table
 from seewhy.methods import Method
@@ -60,6 +61,15 @@ class Request:
         if self.together and not any(f".{name}" in PICTURE_SUFFIXES for name in self.formats):
             raise OptionError("--together writes one picture of all; add png or jpg to --format.")
 
+    def check_together(self, pictures: int) -> None:
+        """Raise UsageError where so many pictures would not fit into one, before they are explained."""
+        panels = pictures * len(self.models) * len(self.methods)
+        if self.together and panels > MOST_PANELS:
+            raise OptionError(
+                f"--together would draw at least {panels} overlays in one picture; it can have {MOST_PANELS}. Give fewer "
+                "pictures, or leave it out."
+            )
+
 
 @dataclass
 class Report:
@@ -89,6 +99,7 @@ def run(request: Request, *, as_json: bool) -> None:
     paths = list(_found(request.images, report))
     if not paths:
         _finish(report, as_json)
+    request.check_together(len(paths))
     files = Files(request.out, [f".{name}" for name in request.formats], inputs=paths)
     with quiet_start():
         explainers = [
@@ -115,9 +126,20 @@ def run(request: Request, *, as_json: bool) -> None:
         if not as_json:
             _print_explanations(explanations, written, console)
     if together:
-        for file in files.write_together(together, request.look):
-            console.print(f"wrote {file}", markup=False, soft_wrap=True)
+        _write_together(together, files, request, report, console)
     _finish(report, as_json)
+
+
+def _write_together(
+    explanations: Sequence[Explanation], files: Files, request: Request, report: Report, console: Console
+) -> None:
+    """Write the picture of all; if that fails, it is noted like a picture that does, and the others are reported."""
+    try:
+        for file in files.write_together(explanations, request.look):
+            console.print(f"wrote {file}", markup=False, soft_wrap=True)
+    except (OptionError, OutputError) as error:
+        report.add_error(request.out / "together", error)
+        print_error(error)
 
 
 def _finish(report: Report, as_json: bool) -> NoReturn:
