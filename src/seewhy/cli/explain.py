@@ -66,8 +66,8 @@ class Request:
         panels = pictures * len(self.models) * len(self.methods)
         if self.together and panels > MOST_PANELS:
             raise OptionError(
-                f"--together would draw at least {panels} overlays in one picture; it can have {MOST_PANELS}. Give fewer "
-                "pictures, or leave it out."
+                f"--together would draw at least {panels} overlays in one picture; it can have {MOST_PANELS}. Give "
+                "fewer pictures, or leave it out."
             )
 
 

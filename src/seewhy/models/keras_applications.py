@@ -57,8 +57,8 @@ class Application:
             if type(error) is not Exception:
                 raise
             raise WeightsError(
-                f"The ImageNet weights of {self.name} cannot be downloaded: {error} Once downloaded, Keras keeps them "
-                f"in {_weights_folder()}. Without a network: --weights none, or seewhy.load({self.name!r}, "
+                f"The ImageNet weights of {self.name} cannot be downloaded: {str(error).rstrip('.')}. Once downloaded, "
+                f"Keras keeps them in {_weights_folder()}. Without a network: --weights none, or seewhy.load({self.name!r}, "
                 "weights=None), has random weights; and 'efficientnet-lite0' needs no download."
             ) from error
 
