@@ -71,10 +71,16 @@ def test_a_weight_out_of_range(name, value):
 
 
 @pytest.mark.parametrize("name", ["normalization", "upsampling", "rescale"])
-@pytest.mark.parametrize("value", ["maximum", None, 1, ["max"]])
+@pytest.mark.parametrize("value", ["maximum", None, 1, ["max"], np.array(["max", "none"])])
 def test_a_word_that_is_not_known(name, value):
     with pytest.raises(OptionError, match=f"{name} is .*expected '.*' or '.*'"):
         Look(**{name: value})
+
+
+@pytest.mark.parametrize("colormap", [None, 1, ["jet"], np.array("jet")])
+def test_a_colour_map_that_is_no_name(colormap):
+    with pytest.raises(OptionError, match=r"colormap is .*; expected the name of one of matplotlib's"):
+        color_table(colormap)
 
 
 def test_an_unknown_colour_map_with_the_nearest():

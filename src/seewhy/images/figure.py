@@ -100,6 +100,8 @@ def _draw_bars(bars: Bars, axes: "Axes") -> None:
     colors = [MARKED if position in bars.marked else UNMARKED for position in positions]
     if bars.labels is None:
         axes.bar(positions, bars.values, color=colors, width=1.0)
+        # Of a thousand bars each is thinner than a pixel: a dot at its end shows where a marked one stands.
+        axes.plot(bars.marked, [bars.values[each] for each in bars.marked], "o", color=MARKED, markersize=4)
     else:
         axes.barh(positions, bars.values, color=colors)
         axes.set_yticks(positions, bars.labels, parse_math=False)
