@@ -276,12 +276,15 @@ def test_two_networks_share_a_picture_in_a_tutorial_s_look(run, tmp_path, exampl
     assert code == 0, err
     assert "cat.png, efficientnet-lite0" in out
     assert "cat.png, mobilenetv3small" in out
-    files = {"cat_efficientnet-lite0_mobilenetv3small_gradcam.png", "cat_gradcam.gif", "cat_gradcam-2.gif"}
+    files = {
+        "cat_efficientnet-lite0_mobilenetv3small_gradcam.png", "cat_efficientnet-lite0_gradcam.gif",
+        "cat_mobilenetv3small_gradcam.gif",
+    }  # fmt: skip
     assert {path.name for path in tmp_path.iterdir()} == {
         *files,
         "together_efficientnet-lite0_mobilenetv3small_gradcam.png",
     }
-    with Image.open(tmp_path / "cat_gradcam.gif") as picture:
+    with Image.open(tmp_path / "cat_mobilenetv3small_gradcam.gif") as picture:
         assert picture.n_frames == 2
 
 
@@ -351,3 +354,25 @@ def test_json_tells_of_the_pictures_though_all_together_cannot_be_written(run, t
     assert (code, len(found["explanations"])) == (1, 1)
     assert found["errors"][0]["error"] in err
     assert "Cannot write" in err
+
+
+def test_networks_of_one_name_are_told_apart_by_where_they_came_from(run, tmp_path, examples, monkeypatch):
+    (tmp_path / "twins.py").write_text(
+        "import keras\n"
+        "def first(classes=3):\n"
+        "    layers = [keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 3), keras.layers.Flatten()]\n"
+        "    return keras.Sequential([*layers, keras.layers.Dense(classes, 'softmax')], name='twin')\n"
+        "def second():\n"
+        "    return first(2)\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    models = ["--model", "twins:first", "--model", "twins:second", "--model", "twins:second"]
+    code, out, err = run("explain", examples / "cat.png", *models, "--targets", "1", "--format", "png,json")
+    assert code == 0, err
+    assert "cat.png, twins:first" in out
+    assert "cat.png, twins:second" in out
+    assert {path.name for path in (tmp_path / "explanations").iterdir()} == {
+        "cat_twins-first_twins-second_gradcam.png", "cat_twins-first_gradcam.json", "cat_twins-second_gradcam.json",
+    }  # fmt: skip
+    found = json.loads((tmp_path / "explanations" / "cat_twins-second_gradcam.json").read_text())
+    assert (found["network"], len(found["predictions"])) == ("twins:second", 2)

@@ -192,7 +192,7 @@ def explain(
     run(
         Request(
             images=tuple(images),
-            models=tuple(ModelRequest(each, weights, trust) for each in model or [DEFAULT_MODEL]),
+            models=tuple(ModelRequest(each, weights, trust) for each in dict.fromkeys(model or [DEFAULT_MODEL])),
             targets=_parts(targets),
             methods=chosen(method, settings or []),
             layer=layer,

@@ -2,6 +2,7 @@
 
 import gc
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -26,6 +27,7 @@ from seewhy.images.figure import MOST_PANELS
 from seewhy.images.look import Look, LookOptions
 from seewhy.images.overlay import color_table
 from seewhy.methods import Method
+from seewhy.models import Classifier
 from seewhy.types import Score
 
 A_FEW = 3
@@ -104,7 +106,7 @@ def run(request: Request, *, as_json: bool) -> None:
     with quiet_start():
         explainers = [
             Explainer(classifier, method, request.layer, request.score, progress=len(paths) <= A_FEW)
-            for classifier in [model.load() for model in request.models]
+            for classifier in _classifiers(request.models)
             for method in request.methods
         ]
     gc.freeze()  # a framework is a million objects that stay: sweeping them over and over slows the first trace
@@ -128,6 +130,16 @@ def run(request: Request, *, as_json: bool) -> None:
     if together:
         _write_together(together, files, request, report, console)
     _finish(report, as_json)
+
+
+def _classifiers(models: Sequence[ModelRequest]) -> list[Classifier]:
+    """Load the networks; those of one name are called what was given for them, which tells them apart."""
+    classifiers = [model.load() for model in models]
+    count = Counter(each.name for each in classifiers)
+    for model, classifier in zip(models, classifiers, strict=True):
+        if count[classifier.name] > 1:
+            classifier.name = model.source
+    return classifiers
 
 
 def _write_together(
