@@ -17,7 +17,8 @@ from seewhy.images.reading import read
 
 LOOKS = {
     "four panels": {"alpha": 0.4, "image_weight": 0.9},
-    "digits": {"alpha": 0.01, "image_weight": 1, "rescale": "range"},
+    "digits": {"alpha": 1, "image_weight": 1 / 2.55, "rescale": "range"},
+    "digits, a photo": {"alpha": 0.4, "image_weight": 1, "rescale": "range"},
     "step by step": {"alpha": 0.4, "image_weight": 1},
     "step by step, shown": {"alpha": 0.4, "image_weight": 1, "rescale": "max"},
     "transfer": {"alpha": 0.4, "normalization": "range"},
@@ -38,7 +39,7 @@ class Tutorial:
 
 TUTORIALS = {
     "four panels": Tutorial("vgg16", "block5_conv3", "probability", "mean", ["four panels"]),
-    "digits": Tutorial("vgg16", "block5_conv3", "probability", "sum", ["digits"]),
+    "digits": Tutorial("vgg16", "block5_conv3", "probability", "sum", ["digits", "digits, a photo"]),
     "step by step": Tutorial("vgg16", "block5_conv3", "probability", "mean", ["step by step", "step by step, shown"]),
     "transfer": Tutorial("resnet50", "conv5_block3_out", "logit", "sum", ["transfer"]),
     "many classes, vgg16": Tutorial("vgg16", "block5_conv3", "probability", "mean", ["many classes"]),
