@@ -376,3 +376,9 @@ def test_networks_of_one_name_are_told_apart_by_where_they_came_from(run, tmp_pa
     }  # fmt: skip
     found = json.loads((tmp_path / "explanations" / "cat_twins-second_gradcam.json").read_text())
     assert (found["network"], len(found["predictions"])) == ("twins:second", 2)
+
+
+@pytest.mark.parametrize("several", [["--method", "gradcam,eigencam"], ["--model", "vgg16", "--model", "xception"]])
+def test_a_figure_of_one_explanation_is_not_asked_of_several(run, tmp_path, examples, several):
+    code, _, err = run("explain", examples / "cat.png", *several, "--figure", "panels", "--out", tmp_path)
+    assert (code, "--figure panels draws one explanation" in err) == (2, True)

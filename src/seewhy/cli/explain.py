@@ -60,6 +60,11 @@ class Request:
             if "." + name not in SUFFIXES:
                 known = ", ".join(suffix[1:] for suffix in SUFFIXES)
                 raise OptionError(f"Cannot write the format {name!r}; known: {known}.")
+        if self.figure not in (None, "grid") and len(self.models) * len(self.methods) > 1:
+            raise OptionError(
+                f"--figure {self.figure} draws one explanation, and several networks or methods are drawn in one grid. "
+                "Leave it out, or give one --model and one --method."
+            )
         if self.together and not any(f".{name}" in PICTURE_SUFFIXES for name in self.formats):
             raise OptionError("--together writes one picture of all; add png or jpg to --format.")
 
