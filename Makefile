@@ -9,6 +9,7 @@ INSTALL := -m pip install --quiet --disable-pip-version-check --constraint const
 PIP := $(BIN)/python $(INSTALL) $(PIP_ARGS)
 SOURCES := pyproject.toml constraints.txt Makefile
 PEERS := .venv-peers
+XPLIQUE := xplique tensorflow-probability tf-keras
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test oracle lint docs bench wheel clean
@@ -42,6 +43,7 @@ $(PEERS)/.peers: $(SOURCES) constraints-peers.txt | $(PEERS)/bin/python
 	@$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) 'pip>=25.1'
 	@$(PEERS)/bin/python $(INSTALL) --constraint constraints-peers.txt $(PIP_ARGS) \
 		--editable '.[tensorflow,jax,torch,hubs,demo]' --group test --group peers
+	@$(PEERS)/bin/python $(INSTALL) --constraint constraints-peers.txt $(PIP_ARGS) --no-deps $(XPLIQUE)
 	@touch $@
 
 setup: $(VENV)/.development  ## make .venv with everything development needs

@@ -5,7 +5,9 @@ its own function only: one process measures one.
 """
 
 import os
+import runpy
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,6 +22,10 @@ FRAMEWORKS = ("keras-tensorflow", "keras-jax", "keras-torch", "torch", "torch-ch
 """What can be measured. The last is native PyTorch with weights and batch laid out as (N, h, w, K) in memory."""
 
 
+TORCHVISION_NAMES = {"MobileNetV2": "mobilenet_v2"}
+"""Where torchvision's name is not Keras's in small letters."""
+
+
 class Subject(NamedTuple):
     """What is measured: a network, a batch that it takes, and its bare forward pass on that batch."""
 
@@ -28,39 +34,45 @@ class Subject(NamedTuple):
     forward: Forward
 
 
-def subject(framework: str, network: str) -> Subject:
-    """Build a network with seeded random weights, and a random batch of one picture."""
+def subject(framework: str, network: str, pictures: int = 1, *, logits: bool = False) -> Subject:
+    """Build a network with seeded random weights, and a random batch.
+
+    Args:
+        framework: One of `FRAMEWORKS`.
+        network: As `keras.applications` spells it.
+        pictures: How many are in the batch.
+        logits: Leave out a final softmax, which some tools cannot see through; those of torchvision have none.
+    """
     if framework.startswith("keras-"):
         backend = framework.removeprefix("keras-")
         os.environ["KERAS_BACKEND"] = backend
-        built = _keras(network)
-        batch = _batch(tuple(built.input_shape[1:]))
+        built = _keras(network, logits)
+        batch = _batch(pictures, tuple(built.input_shape[1:]))
         return Subject(built, batch, KERAS_FORWARDS[backend](built, batch))
-    built, batch = _torch(network), _batch((3, 224, 224))
+    built, batch = _torch(network), _batch(pictures, (3, 224, 224))
     return Subject(*_torch_layout(built, batch, framework == "torch-channels-last"))
 
 
-def _batch(shape: tuple[int, ...]) -> Batch:
-    return np.random.default_rng(0).normal(size=(1, *shape)).astype(np.float32)
+def _batch(pictures: int, shape: tuple[int, ...]) -> Batch:
+    return np.random.default_rng(0).normal(size=(pictures, *shape)).astype(np.float32)
 
 
-def _keras(name: str) -> Any:
+def _keras(name: str, logits: bool) -> Any:
     import keras
 
     if name == "EfficientNet-Lite0":
         return seewhy.load("efficientnet-lite0", weights=None).network
     keras.utils.set_random_seed(0)
-    return getattr(keras.applications, name)(weights=None)
+    return getattr(keras.applications, name)(weights=None, classifier_activation=None if logits else "softmax")
 
 
 def _torch(name: str) -> Any:
     """Build torchvision's network of Keras's name."""
-    from tests.torchvision_operators import declare_missing
-
-    declare_missing()
+    # By its path: one of the peers brings a package `tests` of its own.
+    runpy.run_path(str(Path(__file__).parent.parent / "tests" / "torchvision_operators.py"))["declare_missing"]()
     if name == "EfficientNet-Lite0":
         return seewhy.load("efficientnet-lite0-torch", weights=None).network
-    return seewhy.load(f"torchvision:{name.lower()}", weights=None).network
+    return seewhy.load(f"torchvision:{TORCHVISION_NAMES.get(name, name.lower())}", weights=None).network
 
 
 def _torch_layout(network: Any, batch: Batch, channels_last: bool) -> Subject:

@@ -148,7 +148,7 @@ def test_json_holds_everything_else(tmp_path):
     [
         (
             lambda e, path: e.save(path / "a.tiff"),
-            r"Cannot save as '.tiff'; expected .png, .jpg, .jpeg, .gif, .webp, .npz, .json",
+            r"Cannot save as '.tiff'; expected .png, .jpg, .jpeg, .gif, .webp, .npz, .json, .html",
         ),
         (lambda e, path: e.save(path / "a"), "Cannot save as 'a file without suffix'"),
         (lambda e, _: e.overlay(2), "There is no target 2: the explanation has targets 0 to 1"),

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from seewhy.images.look import Look
     from seewhy.inspection import Inspection
     from seewhy.models import Classifier, ClassNames, Inputs, Prediction, Preprocessing, load
+    from seewhy.viewer.notebook import view
 
 __version__ = "0.1.0"
 
@@ -47,6 +48,7 @@ __all__ = [
     "load",
     "methods",
     "targets",
+    "view",
 ]
 
 _ROOMS = {
@@ -59,6 +61,7 @@ _ROOMS = {
     "seewhy.images.look": ("Look",),
     "seewhy.inspection": ("Inspection",),
     "seewhy.models": ("ClassNames", "Classifier", "Inputs", "Prediction", "Preprocessing", "load"),
+    "seewhy.viewer.notebook": ("view",),
 }
 
 

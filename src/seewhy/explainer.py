@@ -8,26 +8,37 @@ import os
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from itertools import islice
 from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from seewhy import methods
-from seewhy.errors import InputError, LayerError, MethodError, NetworkError, OptionError, SeewhyWarning, TargetError
+from seewhy.errors import (
+    ImageError,
+    InputError,
+    LayerError,
+    MethodError,
+    NetworkError,
+    OptionError,
+    SeewhyWarning,
+    TargetError,
+)
 from seewhy.explanation import Explanation, Heatmaps, TargetResult
 from seewhy.frameworks import LayerCall, LayerChoice
 from seewhy.frameworks.layers import AUTO, INPUT
 from seewhy.frameworks.structures import image_count, map_tree
 from seewhy.fusion import Fuse, check_fuse, fused
 from seewhy.images.geometry import Placement
-from seewhy.images.reading import ImageLike, read
+from seewhy.images.reading import ImageLike, read, read_each
 from seewhy.inspection import Inspection
+from seewhy.many import are_many, evidence_of_many, first_way
 from seewhy.methods import Method
 from seewhy.models import Classifier
 from seewhy.reruns import Runs, rerun
 from seewhy.targets import Question, Target, resolve
-from seewhy.types import Capture, FloatArray, ImageArray, Score
+from seewhy.types import Backward, Capture, FloatArray, ImageArray, Score
 from seewhy.views import View, average, views
 
 BATCH_SIZE = 16
@@ -114,11 +125,15 @@ class Explainer:
         _check_batch_size(batch_size)
         images = list(images)
         target = self._resolve(targets, len(images))
+        pictures = read_each(images)
         return [
             explanation
             for start in range(0, len(images), batch_size)
             for explanation in self._explain_batch(
-                images[start : start + batch_size], target.rows(start, start + batch_size), batch_size
+                images[start : start + batch_size],
+                [_readable(each) for each in islice(pictures, batch_size)],
+                target.rows(start, start + batch_size),
+                batch_size,
             )
         ]
 
@@ -170,7 +185,9 @@ class Explainer:
         inputs = self._check_inputs(preprocessed)
         self._hint(inputs)
         question = Question(self._resolve(targets, 1), self.score, self.output)
-        capture, evidence = self._evidence(inputs, question, batch_size=1)
+        capture = self._capture(inputs, self.taps[0], question, self.method.backward)
+        evidence = self.framework.to_numpy(self.framework.apply(self.method, capture))
+        _check_finite(evidence, self.framework.to_numpy(capture.scores))
         heatmaps = self._to_numpy(capture, evidence, question.target)
         _check_is_picture(heatmaps)
         activations, gradients = (self.framework.to_numpy(each)[0] for each in (capture.activations, capture.gradients))
@@ -187,8 +204,9 @@ class Explainer:
         """
         return self.framework.calls(self.framework.check_inputs(inputs))
 
-    def _explain_batch(self, images: Sequence[ImageLike], target: Target, batch_size: int) -> Iterator[Explanation]:
-        pixels = [read(image) for image in images]
+    def _explain_batch(
+        self, images: Sequence[ImageLike], pixels: Sequence[ImageArray], target: Target, batch_size: int
+    ) -> Iterator[Explanation]:
         inputs = self.classifier.preprocess(pixels)
         heatmaps = self.heatmaps(inputs, target, batch_size=batch_size)
         _check_is_picture(heatmaps)
@@ -226,16 +244,24 @@ class Explainer:
         self, layer: LayerChoice, inputs: Any, question: Question, batch_size: int
     ) -> tuple[Capture, FloatArray]:
         tapped = layer if self.method.at == "layer" else LayerChoice(INPUT)
-        capture = self.framework.capture(inputs, tapped, question, self.method.backward)
-        self._check(capture, image_count(inputs))
-        if self.method.reruns:
+        if are_many(question, self.method):
+            capture = self._capture(inputs, tapped, question, first_way(self.method))
+            evidence = evidence_of_many(self.framework, self.method, inputs, tapped, question, capture)
+        elif self.method.reruns:
+            capture = self._capture(inputs, tapped, question, self.method.backward)
             title = self.method.title if self.progress else None
             runs = Runs(self.framework, inputs, layer, question, batch_size, title)
             evidence = rerun(self.method, runs, capture)
         else:
+            capture = self._capture(inputs, tapped, question, self.method.backward)
             evidence = self.framework.to_numpy(self.framework.apply(self.method, capture))
         _check_finite(evidence, self.framework.to_numpy(capture.scores))
         return capture, evidence
+
+    def _capture(self, inputs: Any, layer: LayerChoice, question: Question, backward: Backward) -> Capture:
+        capture = self.framework.capture(inputs, layer, question, backward)
+        self._check(capture, image_count(inputs))
+        return capture
 
     def _evidence_of(self, view: View, inputs: FloatArray, question: Question, batch_size: int) -> FloatArray:
         """Return the evidence of another view of the inputs, not yet brought back into place."""
@@ -342,6 +368,13 @@ def _check_is_picture(heatmaps: Heatmaps) -> None:
             f"The output of the layer {heatmaps.layer!r} has {heatmaps.values.ndim - 2} axes of space, and a "
             "picture has two. Give another layer; for signals, volumes and tokens use Explainer.heatmaps."
         )
+
+
+def _readable(picture: ImageArray | ImageError) -> ImageArray:
+    """Return a picture that was read, or raise what was wrong with it."""
+    if isinstance(picture, ImageError):
+        raise picture
+    return picture
 
 
 def _check_finite(evidence: FloatArray, scores: FloatArray) -> None:

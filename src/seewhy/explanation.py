@@ -22,15 +22,18 @@ from seewhy.images.geometry import Placement
 from seewhy.images.look import Look, LookOptions, Normalization, check_name
 from seewhy.images.overlay import overlay
 from seewhy.images.regions import Box, boxes_of
+from seewhy.images.scaling import scaled
 from seewhy.images.writing import picture_writer, write_atomically
 from seewhy.models import Prediction
 from seewhy.types import BoolArray, FloatArray, ImageArray, IndexArray
+from seewhy.viewer.notebook import inline_html
+from seewhy.viewer.report import write_report
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
-SUFFIXES = (*PICTURE_SUFFIXES, *ANIMATION_SUFFIXES, ".npz", ".json")
+SUFFIXES = (*PICTURE_SUFFIXES, *ANIMATION_SUFFIXES, ".npz", ".json", ".html")
 SHOWN_PREDICTIONS = 5
 DEFAULT_LOOK = Look()
 
@@ -140,13 +143,7 @@ class Explanation:
             OptionError: It is none of those.
         """
         check_name("normalization", normalization, get_args(Normalization))
-        heatmaps = np.maximum(self.heatmaps, 0)
-        lowest = heatmaps.min(axis=(1, 2), keepdims=True) if normalization == "range" else np.float32(0)
-        peaks = np.quantile(heatmaps, self.peak, axis=(1, 2), keepdims=True).astype(np.float32)
-        spans = np.where(peaks > lowest, peaks, heatmaps.max(axis=(1, 2), keepdims=True)) - lowest
-        scaled = np.zeros_like(heatmaps)
-        np.divide(heatmaps - lowest, spans, out=scaled, where=spans > 0)
-        return np.minimum(scaled, 1)
+        return scaled(self.heatmaps, self.peak, normalization)
 
     def place(self, target: int = 0, look: Look = DEFAULT_LOOK) -> FloatArray:
         """Return the saliency of one target, float32 (H, W) in 0..1, normalised and enlarged as `look` says."""
@@ -256,7 +253,8 @@ class Explanation:
 
         Args:
             path: `.png`, `.jpg`: what `pixels` draws. `.gif`, `.webp`: the overlays of all targets, one after the
-                other. `.npz`: the arrays. `.json`: everything but the arrays.
+                other. `.npz`: the arrays. `.json`: everything but the arrays. `.html`: a report, in which whoever reads
+                it chooses the look.
             kind: As for `pixels`; the other arguments likewise.
             target: As for `figure`.
             seconds: How long an animation shows each target.
@@ -280,10 +278,29 @@ class Explanation:
         elif suffix == ".json":
             content = (json.dumps(self.as_dict(), indent=2) + "\n").encode()
             writer = partial(_write_bytes, content)
+        elif suffix == ".html":
+            return self.report(path)
         else:
             raise OptionError(f"Cannot save as {suffix or 'a file without suffix'!r}; expected {', '.join(SUFFIXES)}.")
         write_atomically(path, writer)
         return path
+
+    def report(self, path: str | os.PathLike[str]) -> Path:
+        """Write a report: one HTML file with the viewer in it, which a browser opens from the disk.
+
+        `seewhy.viewer.report.write_report` makes one of several explanations.
+
+        Args:
+            path: `.html` or `.htm`.
+
+        Returns:
+            The path.
+
+        Raises:
+            OptionError: The suffix is another.
+            OutputError: The file cannot be written.
+        """
+        return write_report([self], path)
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything but the arrays, ready for JSON; of the predictions the most probable."""
@@ -307,6 +324,9 @@ class Explanation:
             display(self)
         else:
             Image.fromarray(self.pixels()).show(title=self.source)
+
+    def _repr_html_(self) -> str:
+        return inline_html(self)
 
     def _repr_png_(self) -> bytes:
         file = io.BytesIO()

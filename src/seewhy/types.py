@@ -19,9 +19,10 @@ Namespace = Any
 
 Score = Literal["logit", "probability"]
 
-Backward = Literal["none", "plain", "guided", "guided-where-relu"]
+Backward = Literal["none", "plain", "guided", "guided-where-relu", "products"]
 """The way back from the scores: not gone at all; as the network is; or through ReLUs that let only what is positive
-pass (Springenberg et al., arXiv 1412.6806), in a network of no other activations, or past others as they are."""
+pass (Springenberg et al., arXiv 1412.6806), in a network of no other activations, or past others as they are. Or gone
+for all targets at once, for the products of activations and gradients alone, if what follows the layer allows it."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,8 @@ class Capture:
         probabilities: (N, C), or None where the outputs are not class scores.
         layer: The path of the layer that was tapped; empty for the input.
         xp: The namespace whose functions these tensors take.
+        products: (N, T, *space), sum_k A^k dy^c/dA^k; None where they were not asked for, or where what follows the
+            layer takes more of it than its mean over space.
     """
 
     activations: Tensor
@@ -47,3 +50,4 @@ class Capture:
     probabilities: Tensor | None
     layer: str
     xp: Namespace
+    products: Tensor | None = None

@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -51,7 +53,7 @@ def test_json_and_nothing_else_on_standard_output(tmp_path, examples):
     found = json.loads(finished.stdout)
     (explanation,) = found["explanations"]
     assert explanation["image"] == str(examples / "cat.png")
-    assert list(explanation) == ["image", "predictions", "targets", "layer", "method", "files"]
+    assert list(explanation) == ["image", "predictions", "targets", "network", "layer", "method", "files"]
     assert explanation["predictions"][0] == {
         "index": 282, "wnid": "n02123159", "name": "tiger cat", "probability": pytest.approx(0.385, abs=0.01)
     }  # fmt: skip
@@ -97,7 +99,7 @@ def test_only_missing_pictures_are_the_caller_s_mistake(run, tmp_path):
         (["--method", "gradcm"], "Unknown method 'gradcm'. Did you mean 'gradcam'"),
         (["--colormap", "jett"], "Unknown colour map 'jett'. Did you mean 'jet'"),
         (["--alpha", "1.5"], "alpha is 1.5; expected a number from 0 (the picture alone) to 1 (the colours alone)."),
-        (["--format", "png,bmp"], "Cannot write the format 'bmp'; known: png, jpg, jpeg, gif, webp, npz, json."),
+        (["--format", "png,bmp"], "Cannot write the format 'bmp'; known: png, jpg, jpeg, gif, webp, npz, json, html."),
         (["--format", ""], "Cannot write the format ''; known: png"),
         (["--model", "efficientnet-lit"], "Unknown model 'efficientnet-lit'. Did you mean 'efficientnet-lite0'"),
         (["--layer", "top_relu"], "There is no layer 'top_relu' in the network. Did you mean 'top_relu6'"),
@@ -382,3 +384,55 @@ def test_networks_of_one_name_are_told_apart_by_where_they_came_from(run, tmp_pa
 def test_a_figure_of_one_explanation_is_not_asked_of_several(run, tmp_path, examples, several):
     code, _, err = run("explain", examples / "cat.png", *several, "--figure", "panels", "--out", tmp_path)
     assert (code, "--figure panels draws one explanation" in err) == (2, True)
+
+
+def test_one_report_of_all_pictures(run, tmp_path, examples):
+    folder = tmp_path / "tiger_cat"
+    folder.mkdir()
+    for name in ("cat.png", "coffee.png"):
+        shutil.copy(examples / name, folder)
+    (folder / "text.jpg").write_text("text")
+    code, out, err = run(
+        "explain", folder, "--format", "html", "--label-by-folder", "--json", "--out", tmp_path / "out"
+    )
+    assert code == 1
+    assert "text.jpg is not a picture" in err
+    report = tmp_path / "out" / "report.html"
+    assert [each["files"] for each in json.loads(out)["explanations"]] == [[str(report)]] * 2
+    assert os.listdir(tmp_path / "out") == ["report.html"]
+    pictures = pictures_of(report)
+    assert [(each["name"], each["correct"]) for each in pictures] == [("cat.png", True), ("coffee.png", False)]
+    assert [len(each["maps"][0]["targets"]) for each in pictures] == [5, 5]  # to go from one class to the other
+
+
+def pictures_of(report):
+    blocks = re.findall(r'<script type="application/json" id="picture-\d+">(.*?)</script>', report.read_text("utf-8"))
+    return [json.loads(block) for block in blocks]
+
+
+def test_a_report_beside_pictures(run, tmp_path, examples):
+    methods = ("--method", "gradcam,layercam", "--format", "png,html")
+    code, out, _ = run("explain", examples / "cat.png", *methods, "--out", tmp_path)
+    assert code == 0
+    assert f"wrote {tmp_path}/report.html" in out
+    assert sorted(os.listdir(tmp_path)) == ["cat_gradcam_layercam.png", "report.html"]
+    (picture,) = pictures_of(tmp_path / "report.html")
+    assert [maps["method"] for maps in picture["maps"]] == ["gradcam", "layercam"]
+    assert [len(maps["targets"]) for maps in picture["maps"]] == [1, 1]
+
+
+def test_a_report_that_cannot_be_written(run, tmp_path, examples):
+    (tmp_path / "out" / "report.html").mkdir(parents=True)
+    code, out, err = run("explain", examples / "cat.png", "--format", "html,json", "--json", "--out", tmp_path / "out")
+    found = json.loads(out)
+    assert code == 1
+    assert "Cannot write" in err
+    assert [Path(file).name for file in found["explanations"][0]["files"]] == ["cat_gradcam.json"]
+    assert found["errors"][0]["image"] == "report.html"
+
+
+def test_labels_are_for_a_report(run, tmp_path, examples):
+    code, out, err = run("explain", examples / "cat.png", "--label-by-folder", "--out", tmp_path / "out")
+    assert code == 2
+    assert "--label-by-folder is for the report; add html to --format." in err
+    assert out == ""

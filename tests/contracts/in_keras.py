@@ -194,3 +194,35 @@ def trained_further(network, scale):
     """Change the weights of a network's last layer."""
     layer = network.get_layer("dense")
     layer.set_weights([scale * weight_array(weight) for weight in layer.weights])
+
+
+def with_flat(x, maps):
+    """Return the pooled maps beside the first position of the maps themselves."""
+    return layers.Concatenate()([x, layers.Flatten()(maps[:, :1, :1])])
+
+
+READINGS = {
+    "mean": lambda x: layers.GlobalAveragePooling2D()(x),
+    "mean, axes kept": lambda x: layers.Flatten()(layers.GlobalAveragePooling2D(keepdims=True)(x)),
+    "mean, as a function": lambda x: ops.mean(x, axis=(1, 2)),
+    "mean, dropped out": lambda x: layers.Dropout(0.5)(layers.GlobalAveragePooling2D()(layers.Dropout(0.5)(x))),
+    "mean, bent": lambda x: layers.Dense(16, "gelu", name="bent")(layers.GlobalAveragePooling2D()(x)),
+    "all": lambda x: layers.Flatten()(x),
+    "maximum": lambda x: layers.GlobalMaxPooling2D()(x),
+    "mean of squares": lambda x: layers.GlobalAveragePooling2D()(x * x),
+    "mean of rows": lambda x: layers.Flatten()(ops.mean(x, axis=1)),
+    "mean over the batch too": lambda x: ops.mean(x, axis=(1, 2)) + ops.mean(x, axis=(0, 1, 2)),
+    "mean and one more": lambda x: with_flat(layers.GlobalAveragePooling2D()(x), x),
+    "mean and maximum": lambda x: layers.GlobalAveragePooling2D()(x) + layers.GlobalMaxPooling2D()(x),
+}
+"""What may stand between the maps and the dense layer."""
+
+
+def reading(what, classes, ending="argument"):
+    """Build a network whose head reads the maps in one of these ways; its weights are random."""
+    keras.utils.set_random_seed(0)
+    image = keras.Input((*reference.SIZE, 3))
+    maps = layers.Conv2D(6, 3, activation="relu", name="features")(image)
+    logits = layers.Dense(classes, name="dense")(READINGS[what](maps))
+    end = ENDINGS[ending]
+    return keras.Model(image, ops.softmax(logits) if isinstance(end, str) else end(logits))

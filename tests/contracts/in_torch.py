@@ -220,3 +220,32 @@ def state(network):
         "hooks": [{n: list(v) for n, v in vars(each).items() if "hooks" in n and v} for each in network.modules()],
         "attributes": [{n: id(v) for n, v in vars(each).items()} for each in network.modules()],
     }
+
+
+READINGS = {
+    "mean": nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten()),
+    "mean, axes kept": Call(lambda x: x.mean((-1, -2), keepdim=True).flatten(1)),
+    "mean, as a function": Call(lambda x: x.mean((2, 3))),
+    "mean, dropped out": nn.Sequential(nn.Dropout2d(), nn.AdaptiveAvgPool2d((1, 1)), nn.Flatten(), nn.Dropout()),
+    "mean, bent": nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.LazyLinear(16), nn.GELU()),
+    "all": nn.Flatten(),
+    "maximum": nn.Sequential(nn.AdaptiveMaxPool2d(1), nn.Flatten()),
+    "mean of squares": Call(lambda x: (x * x).mean((2, 3))),
+    "mean of rows": Call(lambda x: x.mean(2).flatten(1)),
+    "mean over the batch too": Call(lambda x: x.mean((2, 3)) + x.mean((0, 2, 3))),
+    "mean and one more": Call(lambda x: torch.cat([x.mean((2, 3)), x[:, :, 0, 0]], 1)),
+    "mean and maximum": Call(lambda x: x.mean((2, 3)) + x.amax((2, 3))),
+}
+"""What may stand between the maps and the dense layer."""
+
+
+def reading(what, classes, ending="argument"):
+    """Build a network whose head reads the maps in one of these ways; its weights are random."""
+    torch.manual_seed(0)
+    network = nn.Sequential()
+    network.add_module("features", nn.Sequential(nn.Conv2d(3, 6, 3), nn.ReLU(inplace=True)))
+    network.add_module("reading", READINGS[what])
+    network.add_module("dense", nn.LazyLinear(classes))
+    network.add_module("ending", ENDINGS[ending])
+    network(torch.zeros(1, 3, *reference.SIZE))
+    return network

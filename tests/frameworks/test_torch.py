@@ -581,6 +581,37 @@ def test_the_network_is_afterwards_what_it_was(layer):
     )
 
 
+class Scribbles(nn.Module):
+    """Writes to buffers of every kind: several types and shapes, none, sparse, turned, a part of another."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("floats", torch.arange(6.0).reshape(2, 3))
+        self.register_buffer("turned", torch.arange(6.0).reshape(2, 3).T)
+        self.register_buffer("whole", torch.tensor(3))
+        self.register_buffer("short", torch.tensor([1.5, 2.5], dtype=torch.float16))
+        self.register_buffer("is_odd", torch.tensor([True, False]))
+        self.register_buffer("empty", torch.zeros(0, 4))
+        self.register_buffer("part", torch.arange(8.0)[::2])
+        self.register_buffer("sparse", torch.eye(3).to_sparse())
+        self.register_buffer("absent", None)
+
+    def forward(self, x):
+        for name, buffer in self.named_buffers():
+            (buffer.logical_not_ if name == "is_odd" else lambda each=buffer: each.mul_(-7))()
+        return x
+
+
+def test_buffers_of_every_kind_have_their_values_again():
+    network = nn.Sequential(nn.Conv2d(1, 2, 1), Scribbles(), nn.Flatten(), nn.Linear(8, 2))
+    before = {name: buffer.clone() for name, buffer in network.named_buffers()}
+    seewhy.Explainer(network, layer="0").heatmaps(IMAGE, 0)
+    for name, buffer in network.named_buffers():
+        assert torch.equal(buffer.to_dense(), before[name].to_dense()), name
+    network(torch.tensor(IMAGE))
+    assert not torch.equal(network[1].part, before["1.part"])
+
+
 def test_the_output_of_the_user_s_own_hook_is_what_is_explained():
     network = Paper()
     network.conv.register_forward_hook(lambda _module, _given, output: output * 2)

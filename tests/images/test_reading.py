@@ -232,3 +232,25 @@ def test_16_bit_grey_in_a_pgm(tmp_path):
     path = tmp_path / "deep.pgm"
     path.write_bytes(b"P5 4 1 65535\n" + np.array([0, 256, 32768, 65535], ">u2").tobytes())
     np.testing.assert_array_equal(read(path)[..., 0], [[0, 1, 128, 255]])
+
+
+def test_pictures_are_read_in_their_order_and_no_more_than_a_few_ahead(tmp_path):
+    """A path, an array and a PIL image at a time; of 30, those that nobody has asked for yet are not all asked for."""
+    taken = []
+
+    def sources():
+        for number in range(30):
+            taken.append(number)
+            pixels = np.full((4, 5, 3), number, dtype=np.uint8)
+            path = tmp_path / f"{number}.png"
+            if number % 3 == 0:
+                Image.fromarray(pixels).save(path)
+            yield (path, pixels, Image.fromarray(pixels))[number % 3] if number != 9 else tmp_path / "none.png"
+
+    pictures = reading.read_each(sources())
+    assert next(pictures).max() == 0
+    assert len(taken) == 1 + reading.READ_AHEAD
+    found = list(pictures)
+    assert [each if isinstance(each, ImageError) else each.max() for each in found[:8]] == list(range(1, 9))
+    assert isinstance(found[8], ImageNotFoundError)
+    assert [each.max() for each in found[9:]] == list(range(10, 30))

@@ -115,8 +115,12 @@ def explain(
     weights: WeightsOption = "imagenet",
     trust: TrustOption = False,
     targets: Annotated[
-        str, typer.Option(help="What to ask: top-3; or classes by name, index or wnid, with commas between: tabby,285.")
-    ] = "top-1",
+        str | None,
+        typer.Option(
+            help="What to ask: top-3; or classes by name, index or wnid, with commas between: tabby,285.",
+            show_default="top-1; top-5 for a report alone",
+        ),
+    ] = None,
     method: Annotated[
         str,
         typer.Option(
@@ -170,11 +174,19 @@ def explain(
     format: Annotated[
         str,
         typer.Option(
-            help="What to write, with commas between: png, jpg, npz, json; gif or webp, which go through the targets."
+            help="What to write, with commas between: png, jpg, npz, json; gif or webp, which go through the targets; "
+            "html, one report of all pictures, to look through in a browser."
         ),
     ] = "png",
     together: Annotated[
         bool, typer.Option("--together", help="Write one picture of everything that was explained, too.")
+    ] = False,
+    label_by_folder: Annotated[
+        bool,
+        typer.Option(
+            "--label-by-folder",
+            help="Each picture lies in a folder named after its class; the report tells right from wrong.",
+        ),
     ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON on standard output, and nothing else there.")
@@ -189,11 +201,12 @@ def explain(
     from seewhy.cli.method_options import chosen
     from seewhy.cli.sources import ModelRequest
 
+    formats = tuple(name.strip().lower() for name in format.split(","))
     run(
         Request(
             images=tuple(images),
             models=tuple(ModelRequest(each, weights, trust) for each in dict.fromkeys(model or [DEFAULT_MODEL])),
-            targets=_parts(targets),
+            targets=None if targets is None else _parts(targets),
             methods=chosen(method, settings or []),
             layer=layer,
             score=score.value,
@@ -207,8 +220,9 @@ def explain(
             },
             figure=None if figure is None else figure.value,
             out=out,
-            formats=tuple(name.strip().lower() for name in format.split(",")),
+            formats=formats,
             together=together,
+            label_by_folder=label_by_folder,
         ),
         as_json=as_json,
     )

@@ -15,11 +15,12 @@ from rich.progress import track
 from rich.table import Table
 from rich.text import Text
 
-from seewhy.cli.files import Files
+from seewhy.cli.batches import Outcome, explain_each, write_each
+from seewhy.cli.files import REPORT, Files
 from seewhy.cli.sources import ModelRequest
 from seewhy.cli.terminal import print_error, quiet_start
-from seewhy.errors import ImageError, NetworkError, OptionError, OutputError, SeewhyError, UsageError
-from seewhy.explainer import Explainer
+from seewhy.errors import ImageError, OptionError, OutputError, SeewhyError, UsageError
+from seewhy.explainer import BATCH_SIZE, Explainer
 from seewhy.explanation import PICTURE_SUFFIXES, SHOWN_PREDICTIONS, SUFFIXES, Explanation
 from seewhy.figures import FigureKind
 from seewhy.images import reading
@@ -33,9 +34,6 @@ from seewhy.types import Score
 A_FEW = 3
 """Above so many pictures a progress bar is shown."""
 
-PICTURE_ERRORS = (ImageError, NetworkError, OutputError)
-"""What concerns one picture: it is noted, and the others go on."""
-
 
 @dataclass(frozen=True)
 class Request:
@@ -43,7 +41,7 @@ class Request:
 
     images: tuple[str, ...]
     models: tuple[ModelRequest, ...]
-    targets: list[str]
+    targets: list[str] | None
     methods: tuple[Method, ...]
     layer: str
     score: Score
@@ -52,6 +50,17 @@ class Request:
     out: Path
     formats: tuple[str, ...]
     together: bool = False
+    label_by_folder: bool = False
+
+    def targets_of(self, classifier: Classifier) -> list[str]:
+        """Return what is asked: in a report that stands alone, where nothing else is said, about the first few classes.
+
+        A reader of the report can then go from one to the other.
+        """
+        if self.targets is not None:
+            return self.targets
+        classes = 1 if classifier.class_names is None else max(len(classifier.class_names), 1)
+        return [f"top-{min(SHOWN_PREDICTIONS, classes)}" if set(self.formats) == {"html"} else "top-1"]
 
     def check(self) -> None:
         """Raise UsageError for what can be told before a framework is imported, which takes seconds."""
@@ -67,6 +76,8 @@ class Request:
             )
         if self.together and not any(f".{name}" in PICTURE_SUFFIXES for name in self.formats):
             raise OptionError("--together writes one picture of all; add png or jpg to --format.")
+        if self.label_by_folder and "html" not in self.formats:
+            raise OptionError("--label-by-folder is for the report; add html to --format.")
 
     def check_together(self, pictures: int) -> None:
         """Raise UsageError where so many pictures would not fit into one, before they are explained."""
@@ -85,6 +96,11 @@ class Report:
     explanations: list[dict[str, Any]] = field(default_factory=list)
     errors: list[dict[str, str]] = field(default_factory=list)
     exit_code: int = 0
+
+    def add_file(self, name: str) -> None:
+        """Note a file that all explanations share."""
+        for each in self.explanations:
+            each["files"].append(name)
 
     def add_error(self, image: Path, error: SeewhyError) -> None:
         """Note what went wrong with one picture."""
@@ -107,7 +123,8 @@ def run(request: Request, *, as_json: bool) -> None:
     if not paths:
         _finish(report, as_json)
     request.check_together(len(paths))
-    files = Files(request.out, [f".{name}" for name in request.formats], inputs=paths)
+    suffixes = [f".{name}" for name in request.formats]
+    files = Files(request.out, suffixes, inputs=paths, label_by_folder=request.label_by_folder)
     with quiet_start():
         explainers = [
             Explainer(classifier, method, request.layer, request.score, progress=len(paths) <= A_FEW)
@@ -117,11 +134,13 @@ def run(request: Request, *, as_json: bool) -> None:
     gc.freeze()  # a framework is a million objects that stay: sweeping them over and over slows the first trace
     console = Console(stderr=as_json, highlight=False)
     together: list[Explanation] = []
-    for path in _tracked(paths, console):
-        try:
-            explanations = [explainer.explain([path], request.targets)[0] for explainer in explainers]
-            written = files.write(explanations, path, request.figure, request.look)
-        except PICTURE_ERRORS as error:
+    # Of few pictures, and of methods that take minutes for each, one shows what it has before the next is begun.
+    at_once = 1 if len(paths) <= A_FEW or any(method.reruns for method in request.methods) else BATCH_SIZE
+    asked = [(each, request.targets_of(each.classifier)) for each in explainers]
+    outcomes = explain_each(paths, asked, at_once)
+    outcomes = write_each(outcomes, lambda found, path: files.write(found, path, request.figure, request.look), at_once)
+    for path, explanations, written, error in _tracked(outcomes, len(paths), console):
+        if error is not None:
             report.add_error(path, error)
             print_error(error)
             continue
@@ -134,6 +153,7 @@ def run(request: Request, *, as_json: bool) -> None:
             _print_explanations(explanations, written, console)
     if together:
         _write_together(together, files, request, report, console)
+    _write_report(files, report, console)
     _finish(report, as_json)
 
 
@@ -159,6 +179,19 @@ def _write_together(
         print_error(error)
 
 
+def _write_report(files: Files, report: Report, console: Console) -> None:
+    """Write the report, if it is asked for; that it cannot be written takes nothing from what was."""
+    try:
+        written = files.write_report()
+    except OutputError as error:
+        report.add_error(Path(REPORT), error)
+        print_error(error)
+        return
+    if written is not None:
+        report.add_file(written)
+        console.print(f"wrote {written}", markup=False, soft_wrap=True)
+
+
 def _finish(report: Report, as_json: bool) -> NoReturn:
     """Print the JSON, if it is asked for, and end with the exit code."""
     if as_json:
@@ -176,14 +209,15 @@ def _found(images: Sequence[str], report: Report) -> Iterator[Path]:
             print_error(error)
 
 
-def _tracked(paths: Sequence[Path], console: Console) -> Iterable[Path]:
-    """Go through the paths; with a progress bar if they are more than a few.
+def _tracked(outcomes: Iterable[Outcome], count: int, console: Console) -> Iterable[Outcome]:
+    """Go through what comes of `count` pictures; with a progress bar if they are more than a few.
 
     The bar is the last line of the terminal, below the results; where these go to a file, it is on standard error.
     """
-    if len(paths) <= A_FEW:
-        return paths
-    return track(paths, description="Explaining", console=console if console.is_terminal else Console(stderr=True))
+    if count <= A_FEW:
+        return outcomes
+    shown = console if console.is_terminal else Console(stderr=True)
+    return track(outcomes, description="Explaining", total=count, console=shown)
 
 
 def _print_explanations(explanations: Sequence[Explanation], files: Sequence[Sequence[str]], console: Console) -> None:

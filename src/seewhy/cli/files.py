@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 
 from seewhy.comparison import Comparison
@@ -10,6 +10,9 @@ from seewhy.errors import OutputError
 from seewhy.explanation import PICTURE_SUFFIXES, Explanation
 from seewhy.figures import FigureKind
 from seewhy.images.look import LookOptions
+from seewhy.viewer.report import ReportWriter
+
+REPORT = "report.html"
 
 
 class Files:
@@ -17,14 +20,17 @@ class Files:
 
     Args:
         folder: Where to write; it is made if need be, when there is something to write.
-        suffixes: What to write of each explanation.
+        suffixes: What to write of each explanation; but all of them share one report, `.html`.
         inputs: The pictures that are explained.
+        label_by_folder: Whether each picture lies in a folder that has its class's name, which the report then tells.
 
     Raises:
         OutputError: The folder cannot be made or written to.
     """
 
-    def __init__(self, folder: Path, suffixes: Sequence[str], inputs: Sequence[Path]) -> None:
+    def __init__(
+        self, folder: Path, suffixes: Sequence[str], inputs: Sequence[Path], *, label_by_folder: bool = False
+    ) -> None:
         try:  # that can be told before the pictures are worked on
             there = next(each for each in (folder, *folder.absolute().parents) if each.exists())
         except OSError as error:
@@ -32,7 +38,9 @@ class Files:
         if not there.is_dir():
             raise _no_folder(folder, f"{there} is a file")
         self._folder = folder
-        self._suffixes = suffixes
+        self._suffixes = [suffix for suffix in suffixes if suffix != ".html"]
+        self._report = ReportWriter(folder / REPORT, len(inputs)) if ".html" in suffixes else None
+        self._label_by_folder = label_by_folder
         self._inputs = {os.path.realpath(path) for path in inputs}
         self._stems: set[str] = set()
 
@@ -41,11 +49,30 @@ class Files:
     ) -> list[list[str]]:
         """Write one picture's explanations, one for each network and method, in every format.
 
-        They share one picture, their comparison.
+        They share one picture, their comparison; and one entry of the report, which `write_report` writes.
 
         Returns:
             The paths of each explanation's files.
         """
+        written = self._write(explanations, image, kind, look)
+        if self._report is not None:
+            self._report.add(explanations, image.absolute().parent.name if self._label_by_folder else None)
+        return written
+
+    def write_report(self) -> str | None:
+        """Write the report of all that was written so far and return its path; None where there is nothing to report.
+
+        Raises:
+            OutputError: It cannot be written.
+        """
+        if self._report is None or not self._report.pictures:
+            return None
+        self._free(REPORT)
+        return str(self._report.write())
+
+    def _write(
+        self, explanations: Sequence[Explanation], image: Path, kind: FigureKind | None, look: LookOptions
+    ) -> list[list[str]]:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -104,9 +131,9 @@ class Files:
         return stem
 
 
-def free_path(path: Path, inputs: Iterable[str | Path]) -> Path:
-    """Return the path of a file to write, or raise OutputError where it is one of the pictures that are read."""
-    if os.path.realpath(path) in map(os.path.realpath, inputs):
+def free_path(path: Path, inputs: Container[str]) -> Path:
+    """Return the path of a file to write, or raise OutputError where it is one of those that are read, by realpath."""
+    if os.path.realpath(path) in inputs:
         raise OutputError(f"{path} is one of the pictures explained, and is not written over. Change --out.")
     return path
 

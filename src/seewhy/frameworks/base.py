@@ -107,7 +107,8 @@ class Framework(ABC):
             inputs: Checked by `check_inputs`.
             layer: Which layer, and which of its calls; `LayerChoice(INPUT)` taps what goes into the network.
             question: What is asked.
-            backward: How the gradients are taken; "none" leaves them out.
+            backward: How the gradients are taken; "none" leaves them out. "products" leaves them out too, and gives
+                `Capture.products` where the scores depend on nothing of the layer but its mean over space.
 
         Raises:
             MethodError: The gradients are to be "guided", and the network has activations other than ReLUs.

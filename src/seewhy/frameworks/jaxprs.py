@@ -49,6 +49,9 @@ ACTIVATIONS = {
 MARK = "name"
 """What JAX calls the equation that `mark` leaves."""
 
+PASSING = {MARK, "convert_element_type", "copy"}
+"""Equations that hand every value on."""
+
 INPUTS = -1
 """Where to cut so that all of the network is the head: before the first equation."""
 
@@ -87,6 +90,23 @@ def position_of(jaxpr: Jaxpr, name: str, shape: tuple[int, ...]) -> int | None:
         if equation.primitive.name == MARK and equation.params["name"] == name:
             # Under a vmap there is an axis more than the layer knows of.
             return position if equation.outvars[0].aval.shape == shape else None
+    return None
+
+
+def position_of_sum(jaxpr: Jaxpr, array: Any, axes: set[int], outputs: Sequence[Any]) -> int | None:
+    """Return which equation adds an array up over these axes; None if `outputs` depend on it in another way."""
+    while array not in outputs:
+        readers = [
+            position for position, equation in enumerate(jaxpr.eqns) if any(atom is array for atom in equation.invars)
+        ]
+        if len(readers) != 1:
+            return None
+        equation = jaxpr.eqns[readers[0]]
+        if equation.primitive.name == "reduce_sum":
+            return readers[0] if set(equation.params["axes"]) == axes else None
+        if equation.primitive.name not in PASSING:
+            return None
+        (array,) = equation.outvars
     return None
 
 

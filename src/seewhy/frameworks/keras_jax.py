@@ -23,7 +23,18 @@ from seewhy.frameworks.asking import Asked, ask
 from seewhy.frameworks.base import Branch, Head, Outputs
 from seewhy.frameworks.jax_guided import guided
 from seewhy.frameworks.jax_heads import see_through
-from seewhy.frameworks.jaxprs import INPUTS, Run, cut, depends, mark, position_of, run, trace
+from seewhy.frameworks.jaxprs import (
+    INPUTS,
+    Run,
+    cut,
+    depends,
+    mark,
+    position_of,
+    position_of_sum,
+    run,
+    tapped_at,
+    trace,
+)
 from seewhy.frameworks.keras import Ear, KerasFramework, listening, plain, undisturbed
 from seewhy.frameworks.layers import INPUT, LayerCall, LayerChoice, check_tapped, no_gradient
 from seewhy.frameworks.steps import Steps
@@ -125,6 +136,10 @@ class KerasJax(KerasFramework):
     def _make_capture(self, traced: "_Traced", layer: LayerChoice, question: Question, backward: Backward) -> "_Step":
         call = self._input_call if layer.is_input else check_tapped(layer, traced.calls)
         position, asked = traced.position(call), traced.asked(question)
+        if backward == "products":
+            products = self._make_products(traced, layer, question, call)
+            if products is not None:
+                return products
         trunk, follow = cut(traced.jaxpr, position, asked.tensors)
         differentiated = follow
         if backward in GUIDED:
@@ -145,7 +160,7 @@ class KerasJax(KerasFramework):
                 return jnp.sum(scores, axis=0), {"scores": scores, "indices": answer.indices, **facts}
 
             captured = {"activations": self._channels_last(call, tapped.astype(jnp.float32))}
-            if backward == "none":
+            if backward in ("none", "products"):
                 return captured | totals(tapped)[1]
             if not depends(lambda activations: totals(activations)[0], tapped):
                 raise no_gradient(call.path)
@@ -153,6 +168,47 @@ class KerasJax(KerasFramework):
             values, pull_back, facts = jax.vjp(partial(totals, follow=differentiated), tapped, has_aux=True)
             (gradients,) = jax.vmap(pull_back)(jnp.eye(values.size, dtype=values.dtype))
             return captured | facts | {"gradients": self._targets_second(call, gradients.astype(jnp.float32))}
+
+        return _Step(jax.jit(step), layer.named(call), shape)
+
+    def _make_products(
+        self, traced: "_Traced", layer: LayerChoice, question: Question, call: LayerCall
+    ) -> "_Step | None":
+        """Make the step that gives `Capture.products`; None where the scores depend on more than the layer's mean."""
+        position, asked = traced.position(call), traced.asked(question)
+        jaxpr, tapped = traced.jaxpr.jaxpr, tapped_at(traced.jaxpr.jaxpr, position)
+        rank = len(tapped.aval.shape)
+        space = set(range(2, rank) if call.channels_first else range(1, rank - 1))
+        position_of_total = position_of_sum(jaxpr, tapped, space, asked.tensors)
+        if position_of_total is None:
+            return None
+        trunk, follow = cut(traced.jaxpr, position_of_total, [*asked.tensors, tapped])
+        shape = _shape(asked)
+        question.target.check_outputs(shape)
+
+        def step(flat: list[Tensor], *arrays: Tensor) -> dict[str, Tensor]:
+            total, *passing = trunk(*flat)
+
+            def answered(total: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+                *tensors, output = follow(total, *passing)
+                outputs = asked.read(tensors)
+                answer = outputs.answer(question, arrays, self.xp)
+                scores = jnp.asarray(answer.scores, jnp.float32)
+                activations = self._channels_last(call, output.astype(jnp.float32))
+                facts = {"activations": activations, "outputs": outputs.raw, "probabilities": outputs.probabilities}
+                return scores, facts | {"scores": scores, "indices": answer.indices}
+
+            def derivative(direction: Tensor) -> Tensor:
+                return jax.jvp(lambda total: answered(total)[0], (total,), (direction,))[1]
+
+            if not depends(lambda total: answered(total)[0], total):
+                raise no_gradient(call.path)
+            _, facts = answered(total)
+            images, *space, channels = facts["activations"].shape
+            # Along the activations of one position after the other, as if they were all that is added up.
+            positions = jnp.moveaxis(facts["activations"].reshape(images, -1, channels), 1, 0)
+            found = jax.vmap(derivative)(positions.astype(total.dtype).reshape(-1, *total.shape))
+            return facts | {"products": jnp.moveaxis(found, 0, -1).reshape(images, -1, *space)}
 
         return _Step(jax.jit(step), layer.named(call), shape)
 

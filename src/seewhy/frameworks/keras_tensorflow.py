@@ -31,6 +31,7 @@ from seewhy.frameworks.structures import (
 )
 from seewhy.frameworks.tensorflow_graphs import cut
 from seewhy.frameworks.tensorflow_guided import check_activations, guided_relus
+from seewhy.frameworks.tensorflow_pooling import only_mean, products
 from seewhy.targets import Question, Top
 from seewhy.targets.target import Shape
 from seewhy.types import Backward, Capture, Tensor
@@ -144,6 +145,7 @@ class KerasTensorflow(KerasFramework):
                     raw = self._forward(batch)
                 tap.check()
                 asked = _ask(raw, question)
+                mean = only_mean(tap.output, tap.space, asked.tensors)
                 if backward in GUIDED:
                     check_activations(tap.output, asked.one_logits, self._layers, backward)
                 outputs = asked.read(asked.tensors)
@@ -158,7 +160,10 @@ class KerasTensorflow(KerasFramework):
                 "outputs": outputs.raw,
                 "probabilities": outputs.probabilities,
             }
-            if backward != "none":
+            if backward == "products":
+                if mean is not None:
+                    captured["products"] = products(captured["scores"], mean, captured["activations"])
+            elif backward != "none":
                 gradients = tf.cast(_gradients(tape, totals, tap, backward), tf.float32)
                 captured["gradients"] = self._targets_second(tap.call, gradients)
             return captured
@@ -193,7 +198,7 @@ class KerasTensorflow(KerasFramework):
             outputs = asked.read([tf.squeeze(each, 1) for each in many])
             return tf.cast(outputs.answer(question, arrays, self.xp).scores, tf.float32)
 
-        arrays = [tf.TensorSpec((None, *each.shape[1:]), each.dtype) for each in question.target.arrays(1)]
+        arrays = [tf.TensorSpec((None, None, *each.shape[2:]), each.dtype) for each in question.target.arrays(1)]
         varied = tf.TensorSpec((None, *tap.output.shape[1:]), tf.float32)
         compiled = tf.function(scores, autograph=False).get_concrete_function(varied, passing, *arrays)
         return _Branched(trunk, compiled, tap.call, facts["shape"])
@@ -236,6 +241,12 @@ class _Tap(Ear):
         if self.layer.admits(call):
             self.take(call, output)
         return output
+
+    @property
+    def space(self) -> range:
+        """The output's axes of space."""
+        rank = len(self.output.shape)
+        return range(2, rank) if self.call.channels_first else range(1, rank - 1)
 
     def take(self, call: LayerCall, output: Any) -> None:
         """Start the tape anew at this output."""

@@ -82,17 +82,20 @@ class KerasTorch(KerasFramework):
                 outputs = asked.read(asked.tensors)
                 arrays = [keras.ops.convert_to_tensor(each) for each in question.target.arrays(image_count(inputs))]
                 answer = outputs.answer(question, arrays, self.xp)
+                activations, scores = self._channels_last(call, tap.output.detach().float()), answer.scores.float()
+                products = tap.products(scores, activations)
                 # The images of a batch do not meet, so the sum's gradient is each image's own.
-                gradients = tap.gradients(answer.scores.float().sum(dim=0))
+                gradients = tap.gradients(scores.sum(dim=0))
         return Capture(
-            activations=self._channels_last(call, tap.output.detach().float()),
+            activations=activations,
             gradients=None if gradients is None else self._targets_second(call, gradients.float()),
-            scores=answer.scores.detach().float(),
+            scores=scores.detach(),
             indices=answer.indices.to(torch.int32),
             outputs=map_tree(detached, outputs.raw),
             probabilities=None if outputs.probabilities is None else outputs.probabilities.detach(),
             layer=layer.named(call),
             xp=self.xp,
+            products=products,
         )
 
     def branch(self, inputs: Inputs, layer: LayerChoice, question: Question) -> Branch:

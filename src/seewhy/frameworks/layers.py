@@ -91,9 +91,9 @@ def check_tapped(layer: LayerChoice, calls: Iterable[LayerCall], hint: str = "")
         LayerError: There is none; the message says why.
     """
     calls = tuple(calls)
-    admitted = [call for call in calls if layer.admits(call)]
-    if admitted:
-        return admitted[-1]
+    admitted = next((call for call in reversed(calls) if layer.admits(call)), None)
+    if admitted is not None:
+        return admitted
     if layer.is_auto:
         shapes = ", ".join(f"{call.path} {call.shape}" for call in calls if call.shape is not None)
         raise LayerError(

@@ -28,6 +28,11 @@ ORDER_KEEPING = {
 }
 """Functions that leave every value where it was in the order of values. At rest, dropout hands on the tensor itself."""
 
+NOTED = {*HEADS, *ORDER_KEEPING}
+
+set_grad_enabled = torch._C._set_grad_enabled
+"""What `torch.set_grad_enabled` calls, after as much work again as many a function of a network."""
+
 
 @final
 class TorchFunctions(TorchFunctionMode):
@@ -48,15 +53,16 @@ class TorchFunctions(TorchFunctionMode):
     def __torch_function__(
         self, func: Callable[..., Any], types: Iterable[type], args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        name, kwargs = getattr(func, "__name__", ""), kwargs or {}
+        # All functions of the network come by here, thousands of a Keras one: hearing them must cost next to nothing.
+        kwargs, name = kwargs or {}, getattr(func, "__name__", "")
         if self.is_recording or name == "_set_grad_enabled":
-            return self._noted(name, func, args, kwargs)
+            return self._noted(name, func, args, kwargs) if name in NOTED else func(*args, **kwargs)
         is_grad_enabled = torch.is_grad_enabled()
-        torch.set_grad_enabled(False)
+        set_grad_enabled(False)
         try:
-            return self._noted(name, func, args, kwargs)
+            return self._noted(name, func, args, kwargs) if name in NOTED else func(*args, **kwargs)
         finally:
-            torch.set_grad_enabled(is_grad_enabled)
+            set_grad_enabled(is_grad_enabled)
 
     def see_through(self, raw: Tensor) -> tuple[Head, Tensor]:
         """Return the network's final activation, and the logits behind its outputs in the outputs' shape."""
@@ -67,8 +73,6 @@ class TorchFunctions(TorchFunctionMode):
         return head, logits.reshape(raw.shape)
 
     def _noted(self, name: str, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        if name not in HEADS and name not in ORDER_KEEPING:
-            return func(*args, **kwargs)
         given: Any = args[0] if args else kwargs.get("input")
         if name.endswith("_"):
             given = given.clone()  # in place: what is there now is about to be written over

@@ -2,7 +2,8 @@
 
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -15,6 +16,7 @@ from seewhy.frameworks.base import Head, Outputs
 from seewhy.frameworks.layers import INPUT, LayerCall, no_gradient
 from seewhy.frameworks.torch_functions import TorchFunctions
 from seewhy.frameworks.torch_guided import guide
+from seewhy.frameworks.torch_pooling import only_mean, products
 from seewhy.targets import Question
 from seewhy.types import Backward, Namespace, Tensor
 
@@ -40,6 +42,7 @@ class Tap:
     def __init__(self, call: LayerCall, functions: TorchFunctions, backward: Backward) -> None:
         self.path = call.path
         self.output: Any = None
+        self._call = call
         self._left = call.number
         self._functions = functions
         self._backward_kind = backward
@@ -88,9 +91,9 @@ class Tap:
     def gradients(self, totals: Tensor) -> Tensor | None:
         """Differentiate every total (T,) by the tapped output, giving (T, N, ...) in the layer's own layout.
 
-        None where nothing was to be recorded.
+        None where they are not wanted.
         """
-        if self._backward_kind == "none":
+        if self._backward_kind in ("none", "products"):
             return None
         if not totals.requires_grad:
             raise no_gradient(self.path)
@@ -98,6 +101,17 @@ class Tap:
         at_once = 1 if count == 1 or _has_functions_of_its_own(totals) else min(count, TARGETS_AT_ONCE)
         seeds = torch.split(torch.eye(count, dtype=totals.dtype, device=totals.device), at_once)
         return torch.cat([self._backward(totals, each, is_last=each is seeds[-1]) for each in seeds])
+
+    def products(self, scores: Tensor, activations: Tensor) -> Tensor | None:
+        """Return the sums of activations times gradients over channels, of scores (N, T), giving (N, T, *space).
+
+        None where they are not wanted, or where the scores depend on more than the mean of the activations.
+        """
+        if self._backward_kind != "products" or not scores.requires_grad or _has_functions_of_its_own(scores):
+            return None
+        rank = self.output.ndim
+        mean = only_mean(scores, self.output, range(2, rank) if self._call.channels_first else range(1, rank - 1))
+        return None if mean is None else products(scores, mean, activations)
 
     def _backward(self, totals: Tensor, seeds: Tensor, *, is_last: bool) -> Tensor:
         """Go backwards once for these seeds, (t, T)."""
@@ -132,17 +146,8 @@ def at_rest(*networks: torch.nn.Module) -> Iterator[None]:
     Every module is in evaluation mode, nothing is compiled, and no inference mode is on. Autocast stays as it is.
     Afterwards each module has its own mode again, and every buffer its values, also when the network failed.
     """
-    modules = {id(module): module for network in networks for module in network.modules()}.values()
-    with ONE_RUN, torch.inference_mode(False), _uncompiled(), ExitStack() as restore:
-        for module in modules:
-            for name, buffer in module._buffers.items():
-                if buffer is not None:
-                    restore.callback(_restore_buffer, module, name, buffer, buffer.detach().clone(), version_of(buffer))
-        for module in modules:
-            if module.training:
-                # Not `network.eval()`: some modules merge or fuse their weights when it is called.
-                restore.callback(_set_training, module, module.training)
-                _set_training(module, False)
+    modules = list({id(module): module for network in networks for module in network.modules()}.values())
+    with ONE_RUN, torch.inference_mode(False), _uncompiled(), _kept(modules), _evaluating(modules):
         yield
 
 
@@ -166,6 +171,19 @@ def _uncompiled() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def _evaluating(modules: Iterable[Any]) -> Iterator[None]:
+    """Put modules into evaluation mode; past `eval()`, for some merge or fuse their weights when it is called."""
+    training = [(module, module.training) for module in modules if module.training]
+    try:
+        for module, _ in training:
+            _set_training(module, False)
+        yield
+    finally:
+        for module, mode in training:
+            _set_training(module, mode)
+
+
 def _set_training(module: Any, training: bool) -> None:
     """Set a module's mode past its own `__setattr__`: Keras' does more than set; TorchScript's knows no other way."""
     if "training" in vars(module):
@@ -174,11 +192,42 @@ def _set_training(module: Any, training: bool) -> None:
         module.training = training
 
 
-def _restore_buffer(module: Any, name: str, buffer: Tensor, kept: Tensor, version: int | None) -> None:
-    module._buffers[name] = buffer
-    if version_of(buffer) != version:
-        with torch.no_grad():
-            buffer.copy_(kept)
+@contextmanager
+def _kept(modules: Iterable[Any]) -> Iterator[None]:
+    """Give every buffer back the values it has now, when this is left."""
+    held = [
+        (module._buffers, name, buffer, version_of(buffer))
+        for module in modules
+        for name, buffer in module._buffers.items()
+        if buffer is not None
+    ]
+    copies = _copies([buffer for _, _, buffer, _ in held])
+    try:
+        yield
+    finally:
+        for (buffers, name, buffer, version), kept in zip(held, copies, strict=True):
+            buffers[name] = buffer
+            if version_of(buffer) != version:
+                with torch.no_grad():
+                    buffer.copy_(kept if kept.shape == buffer.shape else kept.view(buffer.shape))
+
+
+def _copies(tensors: Sequence[Tensor]) -> list[Tensor]:
+    """Copy tensors, those of one type in one go and flat: batch normalisation has three small ones in every layer."""
+    copies: list[Any] = [None] * len(tensors)
+    alike: dict[Any, list[int]] = defaultdict(list)
+    for position, tensor in enumerate(tensors):
+        if tensor.layout == torch.strided and not tensor.is_quantized:
+            alike[tensor.dtype, tensor.device].append(position)
+        else:
+            copies[position] = tensor.detach().clone()
+    with torch.no_grad():
+        for positions in alike.values():
+            flat = [tensors[each].reshape(-1) for each in positions]
+            parts = torch.split(torch.cat(flat), [len(each) for each in flat])
+            for position, part in zip(positions, parts, strict=True):
+                copies[position] = part
+    return copies
 
 
 def version_of(tensor: Tensor) -> int | None:

@@ -36,7 +36,7 @@ def _color_table(colormap: str) -> ImageArray:
 
 def colorize(saliency: FloatArray, colormap: str = "jet") -> ImageArray:
     """Turn a saliency (H, W) in 0..1 into colours, uint8 (H, W, 3)."""
-    return color_table(colormap)[np.round(saliency * 255).astype(np.uint8)]
+    return np.take(color_table(colormap), _levels(saliency), axis=0)
 
 
 def saliency_picture(saliency: FloatArray, covered: BoolArray, colormap: str = "jet") -> ImageArray:
@@ -57,10 +57,12 @@ def overlay(image: ImageArray, saliency: FloatArray, covered: BoolArray, look: "
         uint8 (H, W, 3).
     """
     image_weight = 1 - look.alpha if look.image_weight is None else look.image_weight
-    colors = colorize(saliency, look.colormap)
-    blended = image_weight * image.astype(np.float32) + look.alpha * colors.astype(np.float32)
-    pixels = np.round(_rescaled(blended, covered, look.rescale)).astype(np.uint8)
-    return np.where(covered[..., None], pixels, image)
+    colors = look.alpha * color_table(look.colormap).astype(np.float32)  # weighted once, not at every pixel
+    blended = np.multiply(image, image_weight, dtype=np.float32)
+    blended += np.take(colors, _levels(saliency), axis=0)
+    blended = _rescaled(blended, covered, look.rescale)
+    pixels = np.rint(blended, out=blended).astype(np.uint8)
+    return pixels if covered.all() else np.where(covered[..., None], pixels, image)
 
 
 def _rescaled(blended: FloatArray, covered: BoolArray, rescale: Rescale) -> FloatArray:
@@ -69,4 +71,10 @@ def _rescaled(blended: FloatArray, covered: BoolArray, rescale: Rescale) -> Floa
         seen = blended[covered]
         low = seen.min() if rescale == "range" else 0
         blended = (blended - low) * (255 / max(seen.max() - low, 1e-6))
-    return np.clip(blended, 0, 255)
+    return np.clip(blended, 0, 255, out=blended)
+
+
+def _levels(saliency: FloatArray) -> ImageArray:
+    """Return which of the 256 colours each pixel of a saliency in 0..1 has."""
+    levels = saliency * 255
+    return np.rint(levels, out=levels).astype(np.uint8)

@@ -3,6 +3,9 @@
 import functools
 import os
 import struct
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +16,12 @@ from seewhy.errors import ImageError, ImageNotFoundError
 from seewhy.types import ImageArray
 
 ImageLike = str | os.PathLike[str] | Image.Image | ImageArray
+
+READERS = 2
+"""How many threads decode pictures."""
+
+READ_AHEAD = 4
+"""How many pictures may be decoded before they are wanted."""
 
 MAX_PIXELS = 80_000_000
 """The most pixels a picture may have: decoded they take a quarter of a gigabyte."""
@@ -50,6 +59,39 @@ def read(source: ImageLike) -> ImageArray:
     if isinstance(source, (str, os.PathLike)):
         return _read_file(Path(source))
     return _read_array(source)
+
+
+def read_each(sources: Iterable[ImageLike]) -> Iterator[ImageArray | ImageError]:
+    """Read pictures in their order, those of files a few ahead of time and side by side.
+
+    So the next are decoded while the network is busy with these, and memory holds no more than a few.
+
+    Returns:
+        What `read` returns for each, or the error that it raises.
+    """
+    with ThreadPoolExecutor(READERS) as readers:
+        waiting: deque[Future[ImageArray | ImageError]] = deque()
+        for source in sources:
+            waiting.append(_reading(source, readers))
+            if len(waiting) > READ_AHEAD:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def _reading(source: ImageLike, readers: ThreadPoolExecutor) -> "Future[ImageArray | ImageError]":
+    if isinstance(source, (str, os.PathLike)):
+        return readers.submit(_read_or_error, source)
+    done: Future[ImageArray | ImageError] = Future()  # the caller's objects are left to the caller's thread
+    done.set_result(_read_or_error(source))
+    return done
+
+
+def _read_or_error(source: ImageLike) -> ImageArray | ImageError:
+    try:
+        return read(source)
+    except ImageError as error:
+        return error
 
 
 def find(path: str) -> list[Path]:

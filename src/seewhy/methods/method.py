@@ -53,6 +53,8 @@ class Method:
         backward: How the gradients are taken.
         reruns: Whether the function runs the network again.
         pixels: Whether it shows the gradients of single pixels, which vary wildly from each to the next.
+        sums_products: Whether the evidence is the sum over channels of activations times gradients, wherever a gradient
+            is the same at every position; options may change that.
         choose_backward: Chooses how the gradients are taken, where that is an option; its options are the method's too.
     """
 
@@ -66,6 +68,7 @@ class Method:
     backward: Backward = "plain"
     reruns: bool = False
     pixels: bool = False
+    sums_products: bool = False
     choose_backward: Callable[..., Backward] | None = None
 
     @property
@@ -98,7 +101,7 @@ class Method:
         Raises:
             OptionError: A way back is not among those that can be chosen.
         """
-        method = replace(self, function=_with(self.function, given))
+        method = replace(self, function=_with(self.function, given), sums_products=False)
         if self.choose_backward is None:
             return method
         choose = _with(self.choose_backward, given)

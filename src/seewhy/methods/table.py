@@ -34,6 +34,7 @@ METHODS = {
             summary="channels weighted by their mean gradient; the usual choice",
             cost="T head backwards",
             function=gradcam,
+            sums_products=True,
         ),
         Method(
             name="hirescam",
@@ -42,6 +43,7 @@ METHODS = {
             summary="each activation times its own gradient; shows only places the score rises with",
             cost="T head backwards",
             function=hirescam,
+            sums_products=True,
         ),
         Method(
             name="gradcam++",

@@ -152,7 +152,8 @@ class Classifier:
     def rank(self, probabilities: FloatArray) -> tuple[Prediction, ...]:
         """Name and rank the probabilities (C,) of one picture."""
         order = np.argsort(-probabilities, kind="stable")
-        return tuple(Prediction(int(i), self.class_name(int(i)), float(probabilities[i])) for i in order)
+        names, values = map(self.class_name, order.tolist()), probabilities[order].tolist()
+        return tuple(map(Prediction, order.tolist(), names, values))
 
     def class_name(self, index: int) -> str:
         """Return a class's name; "class 3" where names are not known, "" for -1, which is no class."""

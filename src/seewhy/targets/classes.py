@@ -114,6 +114,11 @@ class Class(Target):
     def array_count(self) -> int:
         return 1
 
+    def part(self, start: int, stop: int) -> "Class":
+        """Return the target that asks for some of the classes, of each image."""
+        parts = tuple(each[start:stop] for each in self._each_image)
+        return Class(parts if self.is_per_image else parts[0])
+
     def rows(self, start: int, stop: int) -> "Class":
         return Class(self._each_image[start:stop]) if self.is_per_image else self
 

@@ -1,0 +1,113 @@
+"""From JPEG files to overlays in files: 200 pictures, native PyTorch, ResNet-50, against the bare forward passes alone.
+
+The pictures are those of `examples/`, brought to 640 x 480. What is timed is what `seewhy explain FOLDER` does once the
+network is loaded: decode, preprocess, run, explain, place, draw, write.
+"""
+
+import argparse
+import os
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from benchmarks.forwards import subject
+from benchmarks.interleaved import Spread, Times, machine, ratios
+from benchmarks.results import publish
+from PIL import Image
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+NAMES = ("cat.png", "coffee.png", "flower.jpg", "rocket.jpg")
+SIZE = (640, 480)
+BATCH_SIZE = 16
+GOAL = "1.25"
+
+
+def make_pictures(folder: Path, count: int) -> list[Path]:
+    """Write so many JPEG files."""
+    pictures = [Image.open(EXAMPLES / name).convert("RGB").resize(SIZE) for name in NAMES]
+    paths = [folder / f"{number}.jpg" for number in range(count)]
+    for number, path in enumerate(paths):
+        pictures[number % len(pictures)].save(path, quality=90)
+    return paths
+
+
+def forwards(network: Any, inputs: Any) -> None:
+    """Run the network on inputs that are there already, and do nothing else."""
+    import torch
+
+    with torch.inference_mode():
+        for start in range(0, len(inputs), BATCH_SIZE):
+            network(inputs[start : start + BATCH_SIZE]).numpy()
+
+
+def pipeline(explainer: Any, paths: Sequence[Path], folder: Path, suffix: str) -> None:
+    """Do what the command line does with a folder."""
+    from seewhy.cli.batches import explain_each, write_each
+
+    def write(explanations: Sequence[Any], path: Path) -> list[list[str]]:
+        return [[str(each.save(folder / (path.stem + suffix)))] for each in explanations]
+
+    for outcome in write_each(explain_each(paths, [explainer], ["top-1"], BATCH_SIZE), write, BATCH_SIZE):
+        if outcome.error is not None:
+            raise outcome.error
+
+
+def measure(count: int, rounds: int, folder: Path) -> Times:
+    """Measure the three in turns, in milliseconds."""
+    import torch
+
+    import seewhy
+
+    network = subject("torch", "ResNet50").network
+    preprocessing = seewhy.Preprocessing(size=(224, 224), crop=0.875, mean=(124, 116, 104), std=(58, 57, 57))
+    classifier = seewhy.Classifier(network, preprocess=preprocessing)
+    paths, explainer = make_pictures(folder, count), seewhy.Explainer(classifier)
+    inputs = torch.tensor(np.concatenate([classifier.preprocess([path]).values for path in paths]))
+    calls = {
+        "forward": lambda: forwards(network, inputs),
+        "to JPEG": lambda: pipeline(explainer, paths, folder / "out", ".jpg"),
+        "to PNG": lambda: pipeline(explainer, paths, folder / "out", ".png"),
+    }
+    pipeline(explainer, paths[: 2 * BATCH_SIZE], folder / "out", ".jpg")
+    times: Times = {name: [] for name in calls}
+    for _ in range(rounds):
+        for name, call in calls.items():
+            start = time.perf_counter()
+            call()
+            times[name].append(1000 * (time.perf_counter() - start))
+    return times
+
+
+def run(count: int, rounds: int) -> None:
+    """Measure, and publish the table."""
+    with tempfile.TemporaryDirectory() as folder:
+        times = measure(count, rounds, Path(folder))
+    rows = [
+        {
+            "": name,
+            "ms for each picture": Spread.of([each / count for each in times[name]]).shown(1),
+            "/ forward": ratios(times, name, "forward").shown(2),
+            "goal": "" if name == "forward" else GOAL,
+        }
+        for name in times
+    ]
+    title = f"From {count} JPEG files of 640 x 480 to overlays: native PyTorch, ResNet-50, batches of {BATCH_SIZE}"
+    publish("pipeline", f"{title}, {rounds} rounds", rows, times, machine("torch", "torchvision", "pillow"))
+
+
+def main() -> None:
+    """Run the benchmark."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--pictures", type=int, default=200, help="how many pictures (default 200)")
+    parser.add_argument("--rounds", type=int, default=3, help="rounds (default 3)")
+    arguments = parser.parse_args()
+    run(arguments.pictures, arguments.rounds)
+
+
+if __name__ == "__main__":
+    main()

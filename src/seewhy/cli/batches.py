@@ -1,0 +1,103 @@
+"""Many pictures: read a few ahead, explained a batch at a time, and written while the next are explained."""
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+from seewhy.errors import ImageError, NetworkError, OutputError, SeewhyError
+from seewhy.explainer import Explainer
+from seewhy.explanation import Explanation
+from seewhy.images.reading import read_each
+from seewhy.types import ImageArray
+
+PICTURE_ERRORS = (ImageError, NetworkError, OutputError)
+"""What concerns one picture: it is noted, and the others go on."""
+
+BATCH_BYTES = 2**28
+"""How much memory the pixels of a batch may take, unless one picture takes more."""
+
+Asked = tuple[Explainer, list[str]]
+"""An explainer, and the targets that it is asked about."""
+
+Write = Callable[[Sequence[Explanation], Path], list[list[str]]]
+"""Writes one picture's explanations, and returns the paths of each one's files."""
+
+
+class Outcome(NamedTuple):
+    """What came of one picture: its explanations and the files of each, or what went wrong."""
+
+    path: Path
+    explanations: Sequence[Explanation] = ()
+    files: Sequence[Sequence[str]] = ()
+    error: SeewhyError | None = None
+
+
+def explain_each(paths: Sequence[Path], asked: Sequence[Asked], at_once: int) -> Iterator[Outcome]:
+    """Explain pictures in their order, `at_once` of them in a batch; nothing is written yet."""
+    for batch in _batches(zip(paths, read_each(paths), strict=True), at_once):
+        readable = [(path, picture) for path, picture in batch if not isinstance(picture, ImageError)]
+        explained = iter(_explain_batch(readable, asked) if readable else ())
+        for path, picture in batch:
+            yield Outcome(path, error=picture) if isinstance(picture, ImageError) else next(explained)
+
+
+def write_each(outcomes: Iterable[Outcome], write: Write, at_once: int) -> Iterator[Outcome]:
+    """Write what was explained in a thread of its own, and return it, in order, when its files are there.
+
+    It is one thread, for figures are drawn with matplotlib, which is not made for several.
+    """
+    with ThreadPoolExecutor(1) as writer:
+        waiting: deque[tuple[Outcome, Future[list[list[str]]] | None]] = deque()
+        try:
+            for each in outcomes:
+                waiting.append((each, None if each.error else writer.submit(write, each.explanations, each.path)))
+                while len(waiting) >= at_once:
+                    yield _written(*waiting.popleft())
+        except SeewhyError:  # what was done before is reported all the same
+            yield from (_written(*each) for each in waiting)
+            raise
+        yield from (_written(*each) for each in waiting)
+
+
+def _batches(
+    pictures: Iterable[tuple[Path, ImageArray | ImageError]], at_once: int
+) -> Iterator[list[tuple[Path, ImageArray | ImageError]]]:
+    batch: list[tuple[Path, ImageArray | ImageError]] = []
+    held = 0
+    for path, picture in pictures:
+        batch.append((path, picture))
+        held += 0 if isinstance(picture, ImageError) else picture.nbytes
+        if len(batch) == at_once or held > BATCH_BYTES:
+            yield batch
+            batch, held = [], 0
+    if batch:
+        yield batch
+
+
+def _explain_batch(pictures: Sequence[tuple[Path, ImageArray]], asked: Sequence[Asked]) -> list[Outcome]:
+    """Explain a batch; if that goes wrong, each picture by itself, to see with which of them."""
+    pixels = [picture for _, picture in pictures]
+    try:
+        found = list(zip(*(explainer.explain(pixels, targets) for explainer, targets in asked), strict=True))
+    except PICTURE_ERRORS as error:
+        if len(pictures) == 1:
+            return [Outcome(pictures[0][0], error=error)]
+        return [outcome for each in pictures for outcome in _explain_batch([each], asked)]
+    return [
+        Outcome(path, [replace(each, source=os.fspath(path)) for each in explanations])
+        for (path, _), explanations in zip(pictures, found, strict=True)
+    ]
+
+
+def _written(outcome: Outcome, writing: Future[list[list[str]]] | None) -> Outcome:
+    """Wait until an explanation is written."""
+    if writing is None:
+        return outcome
+    try:
+        return outcome._replace(files=writing.result())
+    except PICTURE_ERRORS as error:
+        return Outcome(outcome.path, error=error)

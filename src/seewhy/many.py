@@ -1,0 +1,58 @@
+"""Many targets of one batch: all at once where the network allows it, else a part of them at a time.
+
+The gradients of a thousand classes of one picture are 400 MB for ResNet-50, and of a batch gigabytes.
+"""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+
+from seewhy.frameworks import Framework, LayerChoice
+from seewhy.methods import Method
+from seewhy.targets import Class, Question, Top
+from seewhy.types import Backward, Capture, FloatArray
+
+MANY = 32
+"""From how many targets on they are many: below, one backward pass for each is as quick as anything else."""
+
+GRADIENT_BYTES = 2**27
+"""How much memory the gradients may take that are held at once."""
+
+
+def are_many(question: Question, method: Method) -> bool:
+    """Whether a question asks for many classes, and the method would take the gradients of all of them."""
+    target = question.target
+    is_of_classes = isinstance(target, (Class, Top)) and target.width >= MANY
+    return is_of_classes and method.backward != "none" and not method.reruns
+
+
+def first_way(method: Method) -> Backward:
+    """Return how the way back is taken in the run of the network that all targets share."""
+    return "products" if method.sums_products else "none"
+
+
+def evidence_of_many(
+    framework: Framework, method: Method, inputs: object, layer: LayerChoice, question: Question, capture: Capture
+) -> FloatArray:
+    """Return the evidence (N, T, *space) of many classes.
+
+    Args:
+        framework: Runs the network; once more for each part of the targets, if it has to.
+        method: What makes heatmaps of a capture.
+        inputs: The batch.
+        layer: The layer that is explained.
+        question: What is asked; `are_many` is true of it.
+        capture: What the run left that all targets share, its way back `first_way`.
+    """
+    if capture.products is not None:
+        return framework.to_numpy(capture.products)
+    indices = framework.to_numpy(capture.indices)
+    classes = Class(tuple(map(tuple, indices.tolist())))
+    at_once = max(1, GRADIENT_BYTES // (4 * math.prod(capture.activations.shape)))
+    evidence = []
+    for start in range(0, indices.shape[1], at_once):
+        part = replace(question, target=classes.part(start, start + at_once))
+        captured = framework.capture(inputs, layer, part, method.backward)
+        evidence.append(framework.to_numpy(framework.apply(method, captured)))
+    return np.concatenate(evidence, axis=1)

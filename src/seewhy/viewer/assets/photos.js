@@ -1,0 +1,43 @@
+/** Photos and maps out of a document, ready to be drawn. */
+
+import { bytesOf, floatsOf } from "./numbers.js";
+
+/** Above so many pixels a photo is drawn smaller on the page, so that it follows the hand; it is saved in full. */
+export const SHOWN_PIXELS = 1_200_000;
+
+/** Returns the colour maps of a document: names to 256 colours of three bytes. */
+export function tablesOf(content) {
+  return Object.fromEntries(Object.entries(content.colormaps).map(([name, base64]) => [name, bytesOf(base64)]));
+}
+
+/** Returns a picture's entry with its maps' values as numbers, `cells`. */
+export function withCells(picture) {
+  const decoded = (target) => ({ ...target, cells: floatsOf(target.values) });
+  return { ...picture, maps: picture.maps.map((maps) => ({ ...maps, targets: maps.targets.map(decoded) })) };
+}
+
+/** Loads a picture's photo, or throws an error that says which one cannot be shown. */
+export async function loadPhoto(picture) {
+  const image = new Image();
+  image.src = picture.photo;
+  try {
+    await image.decode();
+  } catch (error) {
+    throw new Error(`The photo ${picture.name} cannot be shown: ${error.message}`, { cause: error });
+  }
+  return image;
+}
+
+/** Returns a loaded photo's pixels, {width, height, pixels}, at its own size or shrunk to `most` pixels. */
+export function pixelsOf(image, most = Infinity) {
+  const shrink = Math.min(1, Math.sqrt(most / (image.naturalWidth * image.naturalHeight)));
+  const width = Math.max(1, Math.round(image.naturalWidth * shrink));
+  const height = Math.max(1, Math.round(image.naturalHeight * shrink));
+  const canvas = document.createElement("canvas");
+  canvas.width = width;
+  canvas.height = height;
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  context.imageSmoothingQuality = "high";
+  context.drawImage(image, 0, 0, width, height);
+  return { width, height, pixels: context.getImageData(0, 0, width, height).data };
+}

@@ -1,0 +1,90 @@
+/** One picture: its panes, its list of classes, and the controls. */
+
+import { lookOf, makeControls } from "./controls.js";
+import { make } from "./dom.js";
+import { makePane } from "./pane.js";
+import { loadPhoto, pixelsOf, SHOWN_PIXELS, withCells } from "./photos.js";
+import { makeList } from "./predictions.js";
+import { keyOf, subjectsOf } from "./subjects.js";
+
+/**
+ * Makes the view of a picture.
+ *
+ * Args: the picture's entry in the document, the colour tables by name, and the settings (controls.js), which stay the
+ * reader's own from picture to picture. Returns a promise of the element, once it is drawn.
+ */
+export async function makePictureView(entry, tables, settings) {
+  const picture = withCells(entry);
+  const image = await loadPhoto(picture);
+  const photo = pixelsOf(image, SHOWN_PIXELS);
+  const choice = { current: keyOf(picture.maps[0].targets[0]), pinned: [], maps: 0 };
+  const panes = [];
+  const stages = make("div", { class: "panes" });
+  const lists = picture.maps.map((_, position) => makeList(picture, position, { point, leave, pin }));
+  const controls = makeControls(picture, settings, render, (maps) => {
+    choice.maps = maps;
+    render();
+  });
+  const side = make(
+    "div",
+    { class: "side" },
+    make("h3", {}, "Predictions"),
+    make("p", { class: "note" }, "Hover, or use ↑ and ↓, to see the evidence. Click or Enter pins; pin two to compare."),
+    ...lists.map((list) => list.element),
+    controls.element,
+  );
+  const element = make("section", { class: "picture", "aria-label": picture.name }, heading(picture), stages, side);
+
+  function point(key) {
+    choice.current = key;
+    render();
+  }
+
+  function leave() {
+    if (choice.pinned.length > 0) {
+      choice.current = null;
+      render();
+    }
+  }
+
+  function pin(key) {
+    const isPinned = choice.pinned.includes(key);
+    choice.pinned = isPinned ? choice.pinned.filter((each) => each !== key) : [...choice.pinned, key].slice(-2);
+    choice.current = key;
+    render();
+  }
+
+  function render() {
+    const subjects = subjectsOf(picture, { ...choice, ...settings });
+    while (panes.length < subjects.length) {
+      panes.push(makePane(picture, photo, image));
+    }
+    panes.length = subjects.length;
+    if (stages.childElementCount !== panes.length) {
+      stages.replaceChildren(...panes.map((pane) => pane.element));
+      stages.dataset.count = String(Math.min(panes.length, 3));
+    }
+    subjects.forEach((subject, position) => {
+      panes[position].show(subject, lookOf(settings, subject.map?.signed, tables));
+    });
+    const shown = choice.pinned.length === 2 ? choice.pinned : [choice.current ?? choice.pinned[0]];
+    lists.forEach((list, position) => {
+      list.element.hidden = position !== choice.maps;
+      list.show(shown, choice.pinned);
+    });
+    controls.show(choice.pinned, subjects.every((subject) => subject.map?.signed));
+  }
+
+  render();
+  return element;
+}
+
+function heading(picture) {
+  const header = make("header", {}, make("h2", {}, picture.name));
+  if (picture.label !== null) {
+    const taken = picture.correct === false ? `, and taken for ${picture.predictions[0].name}` : "";
+    const text = `Known to be ${picture.label}${taken}`;
+    header.append(make("p", { class: picture.correct === false ? "label wrong" : "label" }, text));
+  }
+  return header;
+}

@@ -1,0 +1,59 @@
+"""Photos as they are put into a document: small enough to carry, and as data: URLs."""
+
+import base64
+import io
+from typing import NamedTuple
+
+import numpy as np
+from PIL import Image
+
+from seewhy.images.writing import picture_writer
+from seewhy.types import ImageArray
+
+
+class PhotoLimits(NamedTuple):
+    """How large a photo may be.
+
+    Attributes:
+        side: The longer side in pixels; a larger photo is made smaller.
+        png_bytes: A photo that is no larger than this as PNG is kept without loss; any other becomes a JPEG.
+    """
+
+    side: int
+    png_bytes: int
+
+
+ONE = PhotoLimits(4096, 1_000_000)
+FEW = PhotoLimits(2048, 300_000)
+MANY = PhotoLimits(1024, 100_000)
+HUNDREDS = PhotoLimits(640, 40_000)
+
+
+def limits_for(pictures: int) -> PhotoLimits:
+    """Return the limits by which a document of so many photos stays one that a browser opens (a thousand: 120 MB)."""
+    if pictures == 1:
+        return ONE
+    if pictures <= 20:
+        return FEW
+    return MANY if pictures <= 200 else HUNDREDS
+
+
+def photo_url(image: ImageArray, limits: PhotoLimits) -> str:
+    """Turn a picture, uint8 (H, W, 3), into a data: URL with a PNG or a JPEG."""
+    photo = Image.fromarray(image)
+    photo.thumbnail((limits.side, limits.side), Image.Resampling.LANCZOS)
+    if photo.width * photo.height <= limits.png_bytes:  # of more pixels than bytes, it seldom is: no need to try
+        png = _encoded(photo, ".png")
+        if len(png) <= limits.png_bytes:
+            return _data_url(png, "image/png")
+    return _data_url(_encoded(photo, ".jpg"), "image/jpeg")
+
+
+def _encoded(photo: Image.Image, suffix: str) -> bytes:
+    file = io.BytesIO()
+    picture_writer(np.asarray(photo), suffix)(file)
+    return file.getvalue()
+
+
+def _data_url(content: bytes, kind: str) -> str:
+    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"

@@ -1,0 +1,172 @@
+"""Reports: one HTML file with everything in it, which a browser opens from the disk and which loads nothing."""
+
+import base64
+import hashlib
+import html
+import json
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from seewhy.errors import InputError, OptionError
+from seewhy.images.writing import write_atomically
+from seewhy.viewer.assets import bundle, style
+from seewhy.viewer.document import Label, entries_of, frame, picture_of, summary_of
+from seewhy.viewer.photos import PhotoLimits, limits_for, photo_url
+
+if TYPE_CHECKING:
+    from seewhy.explanation import Explanation
+
+SUFFIXES = (".html", ".htm")
+
+PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>{title}</title>
+<style>{style}</style>
+</head>
+<body>
+<main>
+{heading}<noscript>
+<p class="intro">This page draws its pictures with JavaScript, which is switched off here.</p>
+</noscript>
+<div id="viewer"></div>
+</main>
+<script type="application/json" id="document">{document}</script>
+{pictures}
+<script type="module">{script}</script>
+</body>
+</html>
+"""
+
+HEADING = """<h1>SeeWhy report</h1>
+<p class="intro">Which part of a picture made the network say what it said.</p>
+"""
+
+
+class ReportWriter:
+    """Collects pictures for a report, keeping of each no more than its small photo and its heatmaps.
+
+    Args:
+        path: Where the report is to be written: `.html` or `.htm`.
+        pictures: About how many pictures there will be, which says how large their photos may be.
+
+    Raises:
+        OptionError: The suffix is another.
+    """
+
+    def __init__(self, path: str | os.PathLike[str], pictures: int) -> None:
+        self.path = Path(path)
+        if self.path.suffix.lower() not in SUFFIXES:
+            raise OptionError(f"A report is a page; given {self.path.name!r}, expected a name that ends in .html.")
+        self._limits = limits_for(pictures)
+        self._summaries: list[dict[str, Any]] = []
+        self._pictures: list[str] = []
+
+    @property
+    def pictures(self) -> int:
+        """How many pictures there are so far."""
+        return len(self._pictures)
+
+    def add(self, explanations: Sequence["Explanation"], label: Label = None) -> None:
+        """Add one picture.
+
+        Args:
+            explanations: All of that picture: one, or one for each method or layer.
+            label: The class that the picture is known to be, by name or index.
+        """
+        photo = photo_url(explanations[0].image, self._limits)
+        self._add(picture_of(explanations, label, photo, f"picture {len(self._pictures) + 1}"))
+
+    def write(self) -> Path:
+        """Write the report, whole or not at all, and return its path.
+
+        Raises:
+            InputError: No picture was added.
+            OutputError: The file cannot be written.
+        """
+        content = _page(self._summaries, self._pictures).encode()
+        write_atomically(self.path, lambda file: file.write(content))
+        return self.path
+
+    def _add(self, picture: dict[str, Any]) -> None:
+        self._summaries.append(summary_of(picture))
+        self._pictures.append(_in_script(picture))
+
+
+def write_report(
+    explanations: Iterable["Explanation"],
+    path: str | os.PathLike[str],
+    labels: Sequence[Label] | None = None,
+) -> Path:
+    """Write a report of explanations: one file that needs no network and nothing beside it.
+
+    One picture is shown by itself, several as a gallery to search, sort and filter. Photos are made smaller where there
+    are many: the longer side is at most 4,096 pixels for one, 2,048 for up to 20, 1,024 for up to 200, and 640 beyond.
+
+    Args:
+        explanations: Of one picture or of several. Those of the same picture become one entry.
+        path: `.html` or `.htm`.
+        labels: For each explanation the class that its picture is known to be: a name, which may be written as folders
+            are (`tiger_cat`), or an index; None where it is not known. With them, right and wrong can be told apart.
+
+    Returns:
+        The path.
+
+    Raises:
+        InputError: There is no explanation.
+        OptionError: The suffix is another, or there is not one label for each explanation.
+        OutputError: The file cannot be written.
+    """
+    explanations = list(explanations)
+    entries = entries_of(explanations, labels)
+    writer = ReportWriter(path, len(entries))
+    for members, label in entries:
+        writer.add(members, label)
+    return writer.write()
+
+
+def page_of(explanations: Sequence["Explanation"], limits: PhotoLimits) -> str:
+    """Return a report of one picture as a page without a heading, with a photo of that size."""
+    picture = picture_of(explanations, None, photo_url(explanations[0].image, limits), "picture 1")
+    return _page([summary_of(picture)], [_in_script(picture)], heading="")
+
+
+def _page(summaries: Sequence[dict[str, Any]], pictures: Sequence[str], heading: str = HEADING) -> str:
+    if not pictures:
+        raise InputError("There is nothing to report: no picture was added.")
+    title = f"SeeWhy: {summaries[0]['name'] if len(summaries) == 1 else f'{len(summaries):,} pictures'}"
+    css, script = style("report.css") + style("viewer.css"), bundle("report.js")
+    return PAGE.format(
+        policy=html.escape(_policy(script, css)),
+        title=html.escape(title),
+        heading=heading,
+        style=css,
+        script=script,
+        document=_in_script({**frame(), "pictures": list(summaries)}),
+        pictures="\n".join(
+            f'<script type="application/json" id="picture-{position}">{picture}</script>'
+            for position, picture in enumerate(pictures)
+        ),
+    )
+
+
+def _policy(script: str, css: str) -> str:
+    """Say that the page runs this script and no other, has this style, shows pictures of its own, and loads nothing."""
+    return (
+        f"default-src 'none'; script-src '{_digest(script)}'; style-src '{_digest(css)}'; img-src data: blob:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _digest(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode('ascii')}"
+
+
+def _in_script(value: Any) -> str:
+    """Write JSON that can stand in a script element: without a `<`, nothing can end it or begin a comment."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")

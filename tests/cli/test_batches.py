@@ -1,0 +1,115 @@
+"""Many pictures on the command line: in batches, each with its own fate."""
+
+import threading
+
+import keras
+import numpy as np
+import pytest
+from keras import layers, ops
+from PIL import Image
+
+import seewhy
+from seewhy.cli import batches
+from seewhy.cli.batches import explain_each, write_each
+from seewhy.errors import ImageError, NetworkError, OutputError, TargetError
+
+CLASSES = 3
+
+
+def fragile():
+    """Build a network that gives no numbers for a picture with a white pixel."""
+    keras.utils.set_random_seed(0)
+    image = keras.Input((8, 8, 3))
+    maps = layers.Conv2D(4, 3, name="maps")(image)
+    weak = maps / (255 - ops.max(image, axis=(1, 2, 3), keepdims=True))
+    return keras.Model(image, layers.Dense(CLASSES)(layers.Flatten()(weak)))
+
+
+@pytest.fixture(scope="module")
+def explainer():
+    return seewhy.Explainer(seewhy.Classifier(fragile(), preprocess=lambda values: values), layer="maps", signed=True)
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """Twenty pictures of several sizes: the 3rd is no picture, the 6th has a white pixel, the 18th is not there."""
+    random, paths = np.random.default_rng(0), []
+    for number in range(20):
+        pixels = random.integers(0, 250, (8 + number, 9, 3)).astype(np.uint8)
+        pixels[:] = 255 if number == 5 else pixels
+        paths.append(tmp_path / f"{number}.png")
+        Image.fromarray(pixels).save(paths[-1])
+    paths[2].write_bytes(b"not a picture")
+    paths[17].unlink()
+    return paths
+
+
+def batch_sizes(explainer, monkeypatch):
+    """Return a list that grows by the number of pictures of every run."""
+    sizes, explain = [], explainer.explain
+
+    def count(pixels, targets):
+        sizes.append(len(pixels))
+        return explain(pixels, targets)
+
+    monkeypatch.setattr(explainer, "explain", count)
+    return sizes
+
+
+def test_each_picture_has_its_own_fate(explainer, pictures, monkeypatch):
+    alone = {path: explainer.explain([path], [1, 2])[0] for path in pictures if path.stem not in ("2", "5", "17")}
+    sizes = batch_sizes(explainer, monkeypatch)
+    found = list(explain_each(pictures, [explainer], [1, 2], 8))
+    assert [each.path for each in found] == pictures
+    assert {each.path.stem: type(each.error) for each in found if each.error} == {
+        "2": ImageError,
+        "5": NetworkError,
+        "17": seewhy.errors.ImageNotFoundError,
+    }
+    for path, (explanation,) in ((each.path, each.explanations) for each in found if not each.error):
+        assert explanation.source == str(path)
+        np.testing.assert_array_equal(explanation.image, alone[path].image)
+        np.testing.assert_allclose(explanation.heatmaps, alone[path].heatmaps, rtol=1e-4, atol=1e-4)
+    assert sizes == [7, *[1] * 7, 8, 3]  # the batch with the white picture again, one by one
+
+
+def test_a_batch_holds_no_more_than_so_many_pixels(explainer, pictures, monkeypatch):
+    sizes = batch_sizes(explainer, monkeypatch)
+    monkeypatch.setattr(batches, "BATCH_BYTES", 2 * 9 * 9 * 3)
+    found = list(explain_each(pictures[6:12], [explainer], [0], 8))
+    assert not any(each.error for each in found)
+    assert sizes == [2, 2, 2]
+
+
+def test_a_call_that_is_wrong_is_no_picture_s_fault(explainer, pictures):
+    with pytest.raises(TargetError, match="There is no class 3"):
+        list(explain_each(pictures, [explainer], [3], 8))
+
+
+def test_files_are_written_in_one_other_thread_and_reported_in_order(explainer, pictures, tmp_path):
+    threads = set()
+
+    def write(explanations, path):
+        threads.add(threading.get_ident())
+        if path.stem == "4":
+            raise OutputError("no room")
+        return [[str(each.save(tmp_path / "out" / path.name))] for each in explanations]
+
+    found = list(write_each(explain_each(pictures[:5], [explainer], [0], 4), write, 4))
+    assert [each.path for each in found] == pictures[:5]
+    assert [type(each.error) for each in found] == [type(None), type(None), ImageError, type(None), OutputError]
+    assert found[3].files == [[str(tmp_path / "out" / "3.png")]]
+    assert np.asarray(Image.open(tmp_path / "out" / "3.png")).shape == (11, 9, 3)
+    assert len(threads) == 1
+    assert threading.get_ident() not in threads
+
+
+def test_what_was_done_before_a_mistake_is_reported(explainer, pictures):
+    def outcomes():
+        yield from explain_each(pictures[:1], [explainer], [0], 4)
+        raise TargetError("wrong from here on")
+
+    reported = write_each(outcomes(), lambda *_: [["written"]], 4)
+    assert next(reported).files == [["written"]]
+    with pytest.raises(TargetError, match="wrong from here on"):
+        next(reported)

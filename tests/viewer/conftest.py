@@ -1,0 +1,108 @@
+"""Pages in the system's Chromium, which may load nothing and may not complain."""
+
+import base64
+import io
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from playwright.sync_api import sync_playwright
+
+PATIENCE = 10_000
+"""Milliseconds until something that does not appear is a failure."""
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """The browser; of a module each, as an event loop runs for as long as it does, and other tests have theirs."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if path is None:
+        pytest.fail("These tests look at pages in Chromium, and there is none. Install it: apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"] if os.geteuid() == 0 else [])
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(chromium):
+    """Open a page from the disk, without a network; it fails the test if it asks for anything, or complains."""
+    contexts, troubles = [], []
+
+    def open_page(path, *, width=1000, height=800, scheme="light", scripts=True, ready=".pane, .card", expected=None):
+        context = chromium.new_context(
+            viewport={"width": width, "height": height}, color_scheme=scheme, java_script_enabled=scripts
+        )
+        context.set_offline(True)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE)
+        url = path if isinstance(path, str) else Path(path).as_uri()
+        page.on("console", lambda message: note(message.text))
+        page.on("pageerror", lambda error: note(str(error)))
+        page.on("request", lambda request: note(request.url) if is_load(request.url, url) else None)
+
+        def note(trouble):
+            if expected is None or expected not in trouble:
+                troubles.append(trouble)
+
+        page.goto(url)
+        if ready is not None:
+            page.wait_for_selector(ready)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert troubles == []
+
+
+def is_load(url, page):
+    return url != page and not url.startswith(("data:", "blob:"))
+
+
+@pytest.fixture
+def canvas_pixels():
+    """Read a canvas, uint8 (H, W, 3)."""
+
+    def canvas_pixels(canvas):
+        url = canvas.evaluate("canvas => canvas.toDataURL('image/png')")
+        return np.asarray(Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))).convert("RGB"))
+
+    return canvas_pixels
+
+
+@pytest.fixture
+def slide():
+    """Move a slider, as dragging does."""
+
+    def slide(page, name, percent):
+        page.get_by_label(name).evaluate(
+            "(slider, value) => { slider.value = value; slider.dispatchEvent(new Event('input')); }", str(percent)
+        )
+
+    return slide
+
+
+@pytest.fixture(scope="session")
+def cat(lite0_explainer, examples):
+    """The cat and its five first classes, of which the network saw the middle of the photo."""
+    return lite0_explainer.explain([examples / "cat.png"], "top-5")[0]
+
+
+@pytest.fixture(scope="session")
+def cat_by_two(lite0, cat, examples):
+    """The same by another method, which keeps what speaks against a class."""
+    import seewhy
+
+    explainer = seewhy.Explainer(lite0, "hirescam", signed=True)
+    targets = ["tiger cat", "stingray"]
+    return [cat, *explainer.explain([examples / "cat.png"], targets)]
+
+
+@pytest.fixture(scope="session")
+def cat_report(cat, tmp_path_factory):
+    return cat.report(tmp_path_factory.mktemp("reports") / "cat.html")
