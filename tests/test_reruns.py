@@ -172,3 +172,31 @@ def test_progress_goes_to_stderr_and_leaves_nothing_behind(capsys, monkeypatch, 
         assert err.count("\x1b[?25l") == err.count("\x1b[?25h")  # the cursor is hidden and shown again
     else:
         assert err == ""
+
+
+def test_a_function_is_told_of_progress_before_every_batch(capsys, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    told = []
+    method = methods.get("rise", masks=40)
+    explainer = Explainer(colours(), method, layer="conv", progress=lambda *each: told.append(each))
+    explainer.heatmaps(pictures()[:1], [0], batch_size=16)
+    assert told == [("RISE", 0, 40), ("RISE", 16, 40), ("RISE", 32, 40)]
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("name", RERUNS)
+def test_what_is_told_of_progress_may_end_it(name):
+    class EnoughError(Exception):
+        pass
+
+    def stop(*told):
+        if told[1]:
+            raise EnoughError
+
+    network = colours()
+    explainer = Explainer(network, methods.get(name, **RERUNS[name]), layer="conv", progress=stop)
+    with pytest.raises(EnoughError):
+        explainer.heatmaps(pictures()[:1], [0], batch_size=1)
+    explainer.progress = False
+    expected = explain(name, colours(), pictures()[:1], [0])
+    np.testing.assert_array_equal(explainer.heatmaps(pictures()[:1], [0]).values, expected.values)

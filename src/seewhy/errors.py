@@ -12,6 +12,8 @@
     + MissingExtraError        an optional part is not installed (also an ImportError)
   x ImageError                 a picture that cannot be decoded
     + ImageNotFoundError       a path with nothing there (also a UsageError)
+    + ImageFormatError         what is no picture, or one in a format that is not read
+    + ImageTooLargeError       more pixels than are decoded
   x NetworkError               the network itself failed, or gave something that is not a number
   x WeightsError               a weights file that is damaged or not what it should be
   x OutputError                a result that cannot be written
@@ -80,6 +82,14 @@ class ImageError(SeewhyError):
 
 class ImageNotFoundError(ImageError, UsageError):
     """There is no picture at the path."""
+
+
+class ImageFormatError(ImageError):
+    """It is no picture, or one in a format that SeeWhy does not read."""
+
+
+class ImageTooLargeError(ImageError):
+    """A picture has more pixels than SeeWhy decodes."""
 
 
 class NetworkError(SeewhyError):

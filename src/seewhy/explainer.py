@@ -36,7 +36,7 @@ from seewhy.inspection import Inspection
 from seewhy.many import are_many, evidence_of_many, first_way
 from seewhy.methods import Method
 from seewhy.models import Classifier
-from seewhy.reruns import Runs, rerun
+from seewhy.reruns import Progress, Runs, rerun
 from seewhy.targets import Question, Target, resolve
 from seewhy.types import Backward, Capture, FloatArray, ImageArray, Score
 from seewhy.views import View, average, views
@@ -65,7 +65,8 @@ class Explainer:
         smooth: Explain other views of each input too, and average the maps, brought back into place: "flips", the
             mirror image; "scales", zoomed to 0.9 and to 1.1; or both in a tuple. Everything is run 2, 3 or 6 times.
         signed: True keeps what speaks against a target, as negative values; False makes it 0, as the papers do.
-        progress: Show on standard error how far a method has come that runs the network many times.
+        progress: Show on standard error how far a method has come that runs the network many times; or a function
+            that is told: the method's title, how many runs are done, and of how many. What it raises ends the call.
 
     Raises:
         ModelError, LayerError, MethodError, OptionError: An argument cannot be meant; the message says why.
@@ -82,7 +83,7 @@ class Explainer:
         fuse: Fuse = "mean",
         smooth: Any = None,
         signed: bool = False,
-        progress: bool = False,
+        progress: bool | Progress = False,
     ) -> None:
         self.classifier = network if isinstance(network, Classifier) else Classifier(network)
         self.method = methods.get(method)
@@ -249,8 +250,8 @@ class Explainer:
             evidence = evidence_of_many(self.framework, self.method, inputs, tapped, question, capture)
         elif self.method.reruns:
             capture = self._capture(inputs, tapped, question, self.method.backward)
-            title = self.method.title if self.progress else None
-            runs = Runs(self.framework, inputs, layer, question, batch_size, title)
+            title = self.method.title
+            runs = Runs(self.framework, inputs, layer, question, batch_size, title, self.progress)
             evidence = rerun(self.method, runs, capture)
         else:
             capture = self._capture(inputs, tapped, question, self.method.backward)

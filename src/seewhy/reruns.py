@@ -17,6 +17,10 @@ from seewhy.methods.method import Place
 from seewhy.targets import Question
 from seewhy.types import Backward, Capture, FloatArray
 
+Progress = Callable[[str, int, int], None]
+"""Told how far a method has come, before every batch: the method's title, how many variations were run, and of how
+many. What it raises ends the method."""
+
 
 def rerun(method: Method, runs: "Runs", capture: Capture) -> FloatArray:
     """Apply a method that runs the network again, image by image.
@@ -50,7 +54,8 @@ class Runs:
         layer: The layer that is explained.
         question: What the image is asked.
         batch_size: How many variations go through the network at once.
-        title: What is shown beside the progress; None shows none.
+        title: What the method is called where progress is shown.
+        progress: Whether progress is shown on standard error; or what is told of it instead.
     """
 
     framework: Framework
@@ -58,7 +63,8 @@ class Runs:
     layer: LayerChoice
     question: Question
     batch_size: int
-    title: str | None = None
+    title: str = ""
+    progress: bool | Progress = False
 
     @property
     def inputs(self) -> FloatArray:
@@ -99,15 +105,21 @@ class Runs:
 
     def _batches(self, variations: Iterable[FloatArray], count: int) -> Iterator["_Batch"]:
         """Yield batches that are all of one size, for which alone a network need be compiled."""
-        if self.title is not None:
-            console = Console(stderr=True)  # of no terminal, rich would leave an empty line for every image
-            hidden = not console.is_terminal
-            variations = track(variations, self.title, count, console=console, transient=True, disable=hidden)
-        variations = iter(variations)
-        size = min(self.batch_size, count)
+        tell = self.progress if callable(self.progress) else None
+        variations = iter(self._shown(variations, count) if self.progress is True else variations)
+        size, done = min(self.batch_size, count), 0
         while some := list(islice(variations, size)):
+            if tell is not None:
+                tell(self.title, done, count)
             padding = [some[-1]] * (size - len(some))
             yield _Batch(np.stack([*some, *padding]).astype(np.float32), len(some))
+            done += len(some)
+
+    def _shown(self, variations: Iterable[FloatArray], count: int) -> Iterable[FloatArray]:
+        """Show on the terminal how far they have been gone through."""
+        console = Console(stderr=True)  # of no terminal, rich would leave an empty line for every image
+        hidden = not console.is_terminal
+        return track(variations, self.title, count, console=console, transient=True, disable=hidden)
 
 
 class _Batch(NamedTuple):

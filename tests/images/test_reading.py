@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from seewhy.errors import ImageError, ImageNotFoundError
+from seewhy.errors import ImageError, ImageFormatError, ImageNotFoundError, ImageTooLargeError
 from seewhy.images import reading
-from seewhy.images.reading import read
+from seewhy.images.reading import read, read_bytes
 
 RAMP = np.arange(6, dtype=np.uint8).reshape(2, 3) * 40
 
@@ -254,3 +254,41 @@ def test_pictures_are_read_in_their_order_and_no_more_than_a_few_ahead(tmp_path)
     assert [each if isinstance(each, ImageError) else each.max() for each in found[:8]] == list(range(1, 9))
     assert isinstance(found[8], ImageNotFoundError)
     assert [each.max() for each in found[9:]] == list(range(10, 30))
+
+
+def png_of(pixels):
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return file.getvalue()
+
+
+def test_bytes_are_read_as_a_file_is():
+    pixels = np.random.default_rng(0).integers(0, 256, (4, 5, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(read_bytes(png_of(pixels), "a.txt"), pixels)
+
+
+@pytest.mark.parametrize(
+    ("content", "error", "said"),
+    [
+        (b"", ImageError, r"^sent.png is empty \(0 bytes\)\.$"),
+        (b"<svg onload='alert(1)'/>", ImageFormatError, "^sent.png is not a picture in a format SeeWhy reads"),
+        (png_of(RAMP)[:45], ImageError, "^sent.png (is damaged|cannot be read)"),
+        (png_claiming(30_000, 30_000), ImageTooLargeError, "^sent.png has too many pixels .* limit is 80,000,000"),
+    ],
+    ids=["empty", "svg", "cut", "bomb"],
+)
+def test_bytes_that_are_no_picture_are_refused(content, error, said):
+    with pytest.raises(error, match=said):
+        read_bytes(content, "sent.png")
+
+
+def test_the_limit_of_pixels_can_be_lower():
+    content = png_of(np.zeros((10, 11), np.uint8))
+    assert read_bytes(content, "a.png", max_pixels=110).shape == (10, 11, 3)
+    with pytest.raises(ImageTooLargeError, match=r"too many pixels \(11 x 10\); the limit is 109"):
+        read_bytes(content, "a.png", max_pixels=109)
+
+
+def test_a_path_that_no_system_knows():
+    with pytest.raises(ImageError, match=r"cannot be read: .*null"):
+        read("a\0.png")

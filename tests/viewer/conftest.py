@@ -2,14 +2,13 @@
 
 import base64
 import io
-import os
-import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 from playwright.sync_api import sync_playwright
+from tests.browser import browser_options
 
 PATIENCE = 10_000
 """Milliseconds until something that does not appear is a failure."""
@@ -18,11 +17,9 @@ PATIENCE = 10_000
 @pytest.fixture(scope="module")
 def chromium():
     """The browser; of a module each, as an event loop runs for as long as it does, and other tests have theirs."""
-    path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if path is None:
-        pytest.fail("These tests look at pages in Chromium, and there is none. Install it: apt-get install chromium")
+    options = browser_options()
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"] if os.geteuid() == 0 else [])
+        browser = playwright.chromium.launch(**options)
         yield browser
         browser.close()
 

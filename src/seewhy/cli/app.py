@@ -205,7 +205,7 @@ def explain(
     run(
         Request(
             images=tuple(images),
-            models=tuple(ModelRequest(each, weights, trust) for each in model or [DEFAULT_MODEL]),
+            models=tuple(ModelRequest(each, weights, trust) for each in dict.fromkeys(model or [DEFAULT_MODEL])),
             targets=None if targets is None else _parts(targets),
             methods=chosen(method, settings or []),
             layer=layer,
@@ -306,6 +306,53 @@ def methods() -> None:
     from seewhy.cli.lists import print_methods
 
     print_methods()
+
+
+@app.command()
+def serve(
+    model: Annotated[
+        list[str] | None,
+        typer.Option(help=MODEL_HELP + " May be repeated: the first is the default.", show_default=DEFAULT_MODEL),
+    ] = None,
+    weights: WeightsOption = "imagenet",
+    trust: TrustOption = False,
+    host: Annotated[
+        str, typer.Option(help="The address to listen on; 0.0.0.0 lets everyone in who can reach this machine.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 takes one that is free.")] = 8000,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="A name under which the server may be called, such as a reverse proxy's; may be repeated. Localhost "
+            "and addresses in digits always may.",
+        ),
+    ] = None,
+    max_mb: Annotated[float, typer.Option(help="The most megabytes of one request.")] = 20.0,
+    max_pixels: Annotated[int, typer.Option(help="The most pixels of a picture.")] = 50_000_000,
+    places: Annotated[int, typer.Option(help="How many requests may run or wait; others are told to come again.")] = 16,
+    time_limit: Annotated[float, typer.Option(help="Seconds after which a request is given up.")] = 120.0,
+) -> None:
+    """Show a web page, and a JSON API, that explain pictures with the models named here and no others.
+
+    Pictures stay on this machine, in memory, and are forgotten once they are answered. Ends with Ctrl+C or SIGTERM,
+    after what runs is answered.
+    """
+    from seewhy.cli.serve import run
+    from seewhy.cli.sources import ModelRequest
+
+    run(
+        [ModelRequest(each, weights, trust) for each in model or [DEFAULT_MODEL]],
+        host,
+        port,
+        allow_host or (),
+        {
+            "max_bytes": int(max_mb * 1_000_000),
+            "max_pixels": max_pixels,
+            "places": places,
+            "time_limit": time_limit,
+        },
+    )
 
 
 def _parts(text: str) -> list[str]:

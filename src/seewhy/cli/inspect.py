@@ -1,5 +1,6 @@
 """`seewhy inspect`."""
 
+import os
 from pathlib import Path
 
 import typer
@@ -50,7 +51,7 @@ def run(
             if name == "npz" and position > 0:
                 continue  # it holds all targets
             stem = f"{image.stem}_inspect" if name == "npz" else f"{image.stem}_inspect_{target.index}"
-            path = free_path(out / f"{stem}.{name}", [image])
+            path = free_path(out / f"{stem}.{name}", {os.path.realpath(image)})
             inspection.save(path, shown, target=position, colormap=colormap)
             console.print(f"wrote {path}", markup=False, soft_wrap=True)
     typer.echo(f"layer {inspection.explanation.layer}, {inspection.activations.shape[-1]} channels")

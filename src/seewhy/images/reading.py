@@ -1,18 +1,19 @@
 """From whatever a user calls a picture to uint8 (H, W, 3): upright, opaque, RGB."""
 
 import functools
+import io
 import os
 import struct
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from seewhy.errors import ImageError, ImageNotFoundError
+from seewhy.errors import ImageError, ImageFormatError, ImageNotFoundError, ImageTooLargeError
 from seewhy.types import ImageArray
 
 ImageLike = str | os.PathLike[str] | Image.Image | ImageArray
@@ -51,11 +52,12 @@ def read(source: ImageLike) -> ImageArray:
 
     Raises:
         ImageNotFoundError: There is no file at the path.
-        ImageError: The file is not a picture, is damaged, or has more than `MAX_PIXELS` pixels; or the array has
-            another shape or type.
+        ImageFormatError: The file is not a picture in one of `FORMATS`.
+        ImageTooLargeError: The picture has more than `MAX_PIXELS` pixels.
+        ImageError: The file is damaged; or the array has another shape or type.
     """
     if isinstance(source, Image.Image):
-        return _pixels(source, "the PIL image")
+        return _pixels(source, "the PIL image", MAX_PIXELS)
     if isinstance(source, (str, os.PathLike)):
         return _read_file(Path(source))
     return _read_array(source)
@@ -94,6 +96,27 @@ def _read_or_error(source: ImageLike) -> ImageArray | ImageError:
         return error
 
 
+def read_bytes(content: bytes, name: str, *, max_pixels: int = MAX_PIXELS) -> ImageArray:
+    """Read a picture from the bytes of a file, such as one that was sent; nothing is written to the disk.
+
+    Args:
+        content: What the file holds; its format is told by this alone, whatever the name.
+        name: What the picture is called in messages.
+        max_pixels: The most pixels it may have.
+
+    Returns:
+        uint8 (H, W, 3), as `read` does.
+
+    Raises:
+        ImageFormatError: It is not a picture in one of `FORMATS`.
+        ImageTooLargeError: It has more than `max_pixels` pixels; they are not decoded.
+        ImageError: It is empty or damaged.
+    """
+    if not content:
+        raise _empty(name)
+    return _decode(io.BytesIO(content), name, max_pixels)
+
+
 def find(path: str) -> list[Path]:
     """Turn a path, a folder or a glob into the paths of pictures, sorted.
 
@@ -121,19 +144,27 @@ def find(path: str) -> list[Path]:
 def _read_file(path: Path) -> ImageArray:
     try:
         if path.stat().st_size == 0:
-            raise ImageError(f"{path} is empty (0 bytes).")
-        with Image.open(path, formats=_formats()) as image:
-            return _pixels(image, str(path))
+            raise _empty(str(path))
+        return _decode(path, str(path), MAX_PIXELS)
     except FileNotFoundError as error:
         raise ImageNotFoundError(f"There is no picture at {path}.") from error
+    except (OSError, ValueError) as error:  # ValueError: a path with a null character
+        raise _unreadable(str(path), error) from error
+
+
+def _decode(file: Path | BinaryIO, name: str, max_pixels: int) -> ImageArray:
+    """Decode a picture in one of the formats."""
+    try:
+        with Image.open(file, formats=_formats()) as image:
+            return _pixels(image, name, max_pixels)
     except UnidentifiedImageError as error:
-        raise ImageError(f"{path} is not a picture in a format SeeWhy reads ({', '.join(FORMATS)}).") from error
+        raise ImageFormatError(f"{name} is not a picture in a format SeeWhy reads ({', '.join(FORMATS)}).") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise _too_large(str(path), str(error)) from error
+        raise _too_large(name, str(error), max_pixels) from error
     except OSError as error:
-        raise ImageError(f"{path} cannot be read: {error.strerror or error}.") from error
+        raise _unreadable(name, error) from error
     except DAMAGE as error:
-        raise ImageError(f"{path} is damaged: {error}.") from error
+        raise ImageError(f"{name} is damaged: {error}.") from error
 
 
 @functools.cache
@@ -154,10 +185,10 @@ def _read_array(source: Any) -> ImageArray:
     return np.ascontiguousarray(array if array.ndim == 3 else np.stack([array] * 3, axis=-1))
 
 
-def _pixels(image: Image.Image, name: str) -> ImageArray:
+def _pixels(image: Image.Image, name: str, max_pixels: int) -> ImageArray:
     """Decode an opened picture."""
-    if image.width * image.height > MAX_PIXELS:
-        raise _too_large(name, f"{image.width} x {image.height}")
+    if image.width * image.height > max_pixels:
+        raise _too_large(name, f"{image.width} x {image.height}", max_pixels)
     try:
         image.load()
         is_ppm = image.format == "PPM"
@@ -184,5 +215,13 @@ def _upright(image: Image.Image) -> Image.Image:
         return image
 
 
-def _too_large(name: str, size: str) -> ImageError:
-    return ImageError(f"{name} has too many pixels ({size}); the limit is {MAX_PIXELS:,}. Shrink it first.")
+def _too_large(name: str, size: str, limit: int) -> ImageError:
+    return ImageTooLargeError(f"{name} has too many pixels ({size}); the limit is {limit:,}. Shrink it first.")
+
+
+def _empty(name: str) -> ImageError:
+    return ImageError(f"{name} is empty (0 bytes).")
+
+
+def _unreadable(name: str, error: OSError | ValueError) -> ImageError:
+    return ImageError(f"{name} cannot be read: {getattr(error, 'strerror', None) or error}.")

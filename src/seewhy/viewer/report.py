@@ -130,10 +130,19 @@ def write_report(
     return writer.write()
 
 
-def page_of(explanations: Sequence["Explanation"], limits: PhotoLimits) -> str:
-    """Return a report of one picture as a page without a heading, with a photo of that size."""
+def page_of(explanations: Sequence["Explanation"], limits: PhotoLimits, heading: str = "") -> str:
+    """Return a report of one picture as a page, with a photo of that size; `HEADING` is that of reports in files."""
     picture = picture_of(explanations, None, photo_url(explanations[0].image, limits), "picture 1")
-    return _page([summary_of(picture)], [_in_script(picture)], heading="")
+    return _page([summary_of(picture)], [_in_script(picture)], heading)
+
+
+def empty_page() -> str:
+    r"""Return a report of one picture that is still to be put in.
+
+    A host writes the document's frame and the picture's summary, as JSON, into the element `document`, and the whole
+    picture into `picture-0`; for `<` it writes the escape `\u003c`.
+    """
+    return _page([{"name": ""}], ["null"])
 
 
 def _page(summaries: Sequence[dict[str, Any]], pictures: Sequence[str], heading: str = HEADING) -> str:

@@ -24,7 +24,7 @@ export function draw(context, photo, map, look) {
   if (look.mode === "overlay") {
     blend(wordsOf(image.data), wordsOf(photo.pixels), photo.width, placeOn(photo, map), shadesOf(map.signed, look));
   } else if (look.mode === "heatmap") {
-    const white = new Uint32Array(photo.width * photo.height).fill(0xffffffff);
+    const white = new Int32Array(photo.width * photo.height).fill(-1);
     blend(wordsOf(image.data), white, photo.width, placeOn(photo, map), shadesOf(map.signed, look));
   } else {
     image.data.set(photo.pixels);
@@ -50,20 +50,35 @@ function imageFor(canvas, photo) {
   return image;
 }
 
-let last = { map: null, photo: null, onPhoto: { values: null } };
+let last = { map: null, photo: null, onPhoto: { values: null, steps: null } };
 
-/** Brings a map onto a photo's pixels. The last one is kept, as sliders draw the same map over and over. */
+/**
+ * Brings a map onto a photo's pixels, as `placed` returns it, and `steps`, which of its 256 colours each value has.
+ *
+ * The last one is kept, as sliders draw the same map over and over.
+ */
 function placeOn(photo, map) {
   if (last.map !== map || last.photo !== photo) {
     const ys = centresOf(photo.height, map.extent.height);
     const xs = centresOf(photo.width, map.extent.width);
-    last = { map, photo, onPhoto: placed(map, ys, xs, last.onPhoto.values) };
+    const onPhoto = placed(map, ys, xs, last.onPhoto.values);
+    last = { map, photo, onPhoto: { ...onPhoto, steps: stepsOf(onPhoto.values, map.signed, last.onPhoto.steps) } };
   }
   return last.onPhoto;
 }
 
+/** Returns which of 256 colours each value has, of 0..1, or of -1..1 with a sign; `used` is written into if it fits. */
+function stepsOf(values, signed, used) {
+  const steps = used?.length === values.length ? used : new Uint8Array(values.length);
+  const [scale, middle] = signed ? [127.5, 128] : [255, 0.5];
+  for (let i = 0; i < values.length; i += 1) {
+    steps[i] = scale * values[i] + middle;
+  }
+  return steps;
+}
+
 /** Returns pixels as one number each: red in the lowest byte, then green, blue, and 255. */
-const wordsOf = (pixels) => new Uint32Array(pixels.buffer);
+const wordsOf = (pixels) => new Int32Array(pixels.buffer);
 
 /** Returns the least size of a value that is shown: a share of the largest. */
 function least(values, threshold) {
@@ -79,8 +94,8 @@ function least(values, threshold) {
 }
 
 /**
- * Returns what is mixed for each of the 256 steps of a map: `rest`, how much of the photo stays, and `color`, what is
- * added to red, green and blue, both in 65,536ths; and which step a value is: `scale` times it, plus `middle`.
+ * Returns what is mixed for each of the 256 steps of a map, in 256ths: `rest`, how much of the photo stays, and what is
+ * added to it, `blueRed` and `green`, in the places that these have in a pixel.
  *
  * An overlay is (1 - alpha) photo + alpha colour; with a sign, alpha is the smaller the nearer a value is to 0.
  */
@@ -88,33 +103,40 @@ function shadesOf(signed, { mode, alpha, threshold, table }) {
   const most = mode === "heatmap" ? 1 : alpha;
   const isFading = signed && mode === "overlay";
   const rest = new Int32Array(256);
-  const color = new Int32Array(768);
+  const blueRed = new Int32Array(256);
+  const green = new Int32Array(256);
   for (let step = 0; step < 256; step += 1) {
-    const share = Math.round(65536 * most * (isFading ? Math.abs(step / 127.5 - 1) : 1));
-    rest[step] = 65536 - share;
-    for (let channel = 3 * step; channel < 3 * step + 3; channel += 1) {
-      color[channel] = share * table[channel] + 32768;
-    }
+    const share = Math.round(256 * most * (isFading ? Math.abs(step / 127.5 - 1) : 1));
+    const [red, middle, blue] = colorAt(table, step);
+    rest[step] = 256 - share;
+    blueRed[step] = share * ((blue << 16) | red) + HALVES;
+    green[step] = share * middle + HALF;
   }
-  const [scale, middle] = signed ? [127.5, 128] : [255, 0.5];
-  return { rest, color, scale, middle, threshold };
+  return { rest, blueRed, green, threshold };
 }
 
-/** Mixes colours into the words of a photo, where a value is shown; this runs for every pixel at every change. */
-function blend(words, photo, width, { values, top, bottom, left, right }, { rest, color, scale, middle, threshold }) {
+/** What rounds 256ths, in one place, and in those of blue and red. */
+const HALF = 0x80;
+const HALVES = 0x800080;
+
+/**
+ * Mixes colours into the words of a photo, where a value is shown.
+ *
+ * This runs for every pixel at every change, so blue and red, between which a byte is free, are multiplied at once.
+ */
+function blend(words, photo, width, { values, steps, top, bottom, left, right }, shades) {
+  const { rest, blueRed, green, threshold } = shades;
   const lowest = least(values, threshold);
   words.set(photo);
   for (let y = top; y < bottom; y += 1) {
     for (let i = y * width + left, end = y * width + right; i < end; i += 1) {
-      const value = values[i];
-      if ((value < 0 ? -value : value) >= lowest) {
-        const step = (scale * value + middle) | 0;
+      if (threshold === 0 || values[i] >= lowest || -values[i] >= lowest) {
+        const step = steps[i];
         const stays = rest[step];
         const pixel = photo[i];
-        const red = (stays * (pixel & 255) + color[3 * step]) >>> 16;
-        const green = (stays * ((pixel >>> 8) & 255) + color[3 * step + 1]) >>> 16;
-        const blue = (stays * ((pixel >>> 16) & 255) + color[3 * step + 2]) >>> 16;
-        words[i] = 0xff000000 | (blue << 16) | (green << 8) | red;
+        const mixed = (Math.imul(pixel & 0xff00ff, stays) + blueRed[step]) >>> 8;
+        const between = Math.imul((pixel >>> 8) & 0xff, stays) + green[step];
+        words[i] = 0xff000000 | (mixed & 0xff00ff) | (between & 0xff00);
       }
     }
   }
@@ -178,9 +200,10 @@ function lineWidth(photo) {
 
 /** Returns the colour of a scaled value, three bytes. */
 function colorOf(value, signed, table) {
-  const color = 3 * Math.round(signed ? 127.5 * (value + 1) : 255 * value);
-  return table.subarray(color, color + 3);
+  return colorAt(table, Math.round(signed ? 127.5 * (value + 1) : 255 * value));
 }
+
+const colorAt = (table, step) => table.subarray(3 * step, 3 * step + 3);
 
 /** Returns a colour map as a gradient, for style sheets. */
 export function gradientOf(table) {

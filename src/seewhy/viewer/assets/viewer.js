@@ -12,6 +12,7 @@
  *
  * Options:
  *   load(position)  Returns the whole of a picture that came without `photo` and `maps`, or a promise of it.
+ *   settings        What is set at first, where it is not as in `firstSettings` (controls.js): {all: true}.
  *
  * The element gets the class `seewhy`, and the events `seewhy-ready`, when all that is to be seen at first is drawn,
  * and `seewhy-error`, with the reason in `detail`, when a photo cannot be shown; it is told to the reader as well.
@@ -25,7 +26,7 @@ import { makePictureView } from "./picture.js";
 
 /** Shows a document in an element. */
 export function mount(element, content, options = {}) {
-  const settings = firstSettings();
+  const settings = { ...firstSettings(), ...options.settings };
   let shown = { destroy: () => {} };
 
   function update(given) {

@@ -1,0 +1,37 @@
+/** A report: one file that shows the result by itself, put together here of an empty one and of what was answered. */
+
+/** Has the browser save a document of the viewer, with one picture, as a report. */
+export async function downloadReport(content) {
+  const response = await fetch("report.html");
+  if (!response.ok) {
+    throw new Error(`The report cannot be made: the server answered ${response.status}.`);
+  }
+  const [picture] = content.pictures;
+  const { photo, maps, ...summary } = picture;
+  const filled = [
+    ["document", { ...content, pictures: [summary] }],
+    ["picture-0", picture],
+  ].reduce(filledIn, await response.text());
+  const page = filled.replaceAll("SeeWhy: </", () => `SeeWhy: ${escaped(picture.name)}</`);
+  save(page, `${picture.name.replace(/\.[^.]*$/, "")}_report.html`);
+}
+
+/** Puts JSON into the script element of that id. Without a `<` in it, nothing can end the element. */
+function filledIn(page, [id, value]) {
+  const start = page.indexOf(`id="${id}">`) + `id="${id}">`.length;
+  const json = JSON.stringify(value).replaceAll("<", "\\u003c");
+  return page.slice(0, start) + json + page.slice(page.indexOf("</script>", start));
+}
+
+function escaped(text) {
+  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+}
+
+function save(text, name) {
+  const address = URL.createObjectURL(new Blob([text], { type: "text/html" }));
+  const link = document.createElement("a");
+  link.href = address;
+  link.download = name;
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(address), 10_000);
+}

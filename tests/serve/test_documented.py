@@ -1,0 +1,52 @@
+"""What docs/howto/serve.md says of the API is so."""
+
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from seewhy.serve.answers import failures
+from seewhy.serve.failures import STATUS
+from seewhy.serve.schemas import Fields
+
+PAGE = (Path(__file__).parents[2] / "docs" / "howto" / "serve.md").read_text("utf-8")
+COMMANDS = re.findall(r"^curl .*$", PAGE, re.MULTILINE)
+OURS = "http://127.0.0.1:8000/"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_curl_command_works(command, address, examples, tmp_path):
+    assert shutil.which("curl") is not None, "curl is needed. On Debian and Ubuntu: apt-get install curl"
+    assert OURS in command
+    command = command.replace(OURS, address).replace("@examples", f"@{examples}")
+    finished = subprocess.run(["/bin/sh", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=True)
+    if "tabbi" in command:
+        (said,) = re.findall(r'^\{"error".*$', PAGE, re.MULTILINE)
+        assert finished.stdout == said
+    elif "-o overlay.png" in command:
+        assert (tmp_path / "overlay.png").read_bytes().startswith(b"\x89PNG")
+    elif "-o report.html" in command:
+        assert "tiger cat" in (tmp_path / "report.html").read_text()
+    else:
+        assert "tiger cat" in json.dumps(json.loads(finished.stdout))
+
+
+def test_the_python_code_works(address, capsys):
+    (code,) = re.findall(r"^```python\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    exec(compile(code.replace(OURS, address), "serve.md", "exec"), {})  # noqa: S102
+    assert capsys.readouterr().out == "(1, 7, 7)\n"
+
+
+def test_every_field_is_documented():
+    for field in Fields.model_fields:
+        assert f"| `{field}` |" in PAGE
+
+
+def test_every_status_and_code_is_documented():
+    for status in failures(400, 404, 408, 413, 415, 422, 503, 504):
+        assert f"| {status} |" in PAGE
+    for _, code in STATUS.values():
+        assert f"`{code}`" in PAGE

@@ -1,0 +1,83 @@
+"""Who may ask, and what browsers may do with the answers."""
+
+import httpx
+import pytest
+from tests.serve.conftest import refused, running
+
+from seewhy.serve.guards import SECURITY_HEADERS
+from seewhy.serve.settings import Settings
+
+
+@pytest.fixture(scope="module")
+def named(lite0):
+    """A server that may be called by a name."""
+    with running([("lite0", lite0)], Settings(hosts=("photos.example",))) as address:
+        yield address
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "127.0.0.1:8000", "localhost:8000", "[::1]:8000", "10.0.0.7", "LOCALHOST"]
+)
+def test_localhost_and_addresses_in_digits_are_always_right(client, host):
+    assert client.get("healthz", headers={"Host": host}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "photos.example", "[::1", "", "a b"]
+)
+def test_foreign_names_are_refused(client, host):
+    """A name that was made to lead to this machine, as in DNS rebinding."""
+    status, code, message = refused(client.get("api/models", headers={"Host": host}))
+    assert (status, code) == (421, "foreign_host")
+    assert "--allow-host" in message
+
+
+@pytest.mark.parametrize(
+    ("host", "status"), [("photos.example", 200), ("Photos.Example:443", 200), ("other.example", 421)]
+)
+def test_a_name_can_be_allowed(named, host, status):
+    assert httpx.get(f"{named}healthz", headers={"Host": host}).status_code == status
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://127.0.0.1:1"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+    ],
+)
+def test_pages_of_other_sites_cannot_have_anything_done(client, cat, headers):
+    answer = client.post("api/explain", files={"image": cat}, headers=headers)
+    assert refused(answer)[:2] == (403, "foreign_origin")
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_our_own_page_can_also_behind_a_proxy_with_tls(named, cat, scheme):
+    headers = {"Host": "photos.example", "Origin": f"{scheme}://photos.example", "Sec-Fetch-Site": "same-origin"}
+    answer = httpx.post(f"{named}api/explain", files={"image": cat}, headers=headers, timeout=60)
+    assert answer.json()["predictions"][0]["index"] == 282
+
+
+@pytest.mark.parametrize("path", ["", "api/models", "nothing", "viewer/viewer.js", "page/page.js", "openapi.json"])
+def test_every_answer_has_the_headers(client, path):
+    headers = client.get(path).headers
+    for name, value in SECURITY_HEADERS.items():
+        assert headers[name] == value
+    assert "server" not in headers
+    assert "access-control-allow-origin" not in headers
+
+
+def test_refusals_have_them_too(client):
+    headers = client.get("", headers={"Host": "evil.example"}).headers
+    assert headers["x-content-type-options"] == "nosniff"
+    assert headers["cache-control"] == "no-store"
+
+
+def test_the_policy_lets_no_inline_script_or_style_run(client):
+    policy = dict(each.split(" ", 1) for each in client.get("").headers["content-security-policy"].split("; "))
+    assert policy["default-src"] == policy["frame-ancestors"] == "'none'"
+    assert policy["script-src"] == policy["style-src"] == policy["connect-src"] == "'self'"
+    assert "unsafe" not in " ".join(policy.values())

@@ -1,0 +1,219 @@
+"""What is sent to do harm, or by mistake: each gets its answer, and the server goes on."""
+
+import http.client
+import io
+import re
+import socket
+import struct
+import tempfile
+import time
+import zlib
+
+import httpx
+import numpy as np
+import pytest
+from PIL import Image
+from tests.serve.conftest import refused, running
+
+from seewhy import Classifier
+from seewhy.serve.forms import shown_name
+from seewhy.serve.settings import Settings
+
+SVG = b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>"
+
+
+@pytest.fixture(autouse=True)
+def server_lives(client):
+    """After every test here the server still answers, and holds no place for anyone."""
+    yield
+    assert client.get("healthz").json()["jobs"] == 0
+
+
+def png_claiming(width, height):
+    def chunk(kind, data):
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    data = zlib.compress(b"\0" * 1000)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+
+
+def picture(kind="PNG", size=(8, 6), **options):
+    file = io.BytesIO()
+    Image.new("RGB", size, "teal").save(file, kind, **options)
+    return file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "status", "code", "said"),
+    [
+        (b"", 422, "unreadable_picture", r"is empty \(0 bytes\)"),
+        (b"plain text", 415, "not_a_picture", "not a picture in a format SeeWhy reads"),
+        (SVG, 415, "not_a_picture", "not a picture"),
+        (b"%PDF-1.7\n%%EOF", 415, "not_a_picture", "not a picture"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n", 415, "not_a_picture", "not a picture"),
+        (b"GIF89a=1;alert(1);//", 415, "not_a_picture", "not a picture|damaged|cannot be read"),
+        (picture(size=(64, 64))[:100], 422, "unreadable_picture", "damaged|cannot be read"),
+        (png_claiming(30_000, 30_000), 413, "too_many_pixels", "the limit is 50,000,000"),
+        (png_claiming(10_000, 5_001), 413, "too_many_pixels", r"\(10000 x 5001\); the limit is 50,000,000"),
+        (png_claiming(100, 100), 422, "unreadable_picture", "damaged|cannot be read"),
+    ],
+    ids=["0 bytes", "text", "svg", "pdf", "eps", "gif+js", "cut", "bomb", "large", "lying"],
+)
+def test_what_is_no_picture(ask, content, status, code, said):
+    found = refused(ask(content, "sent.png"))
+    assert found[:2] == (status, code)
+    assert found[2].startswith("sent.png ")
+    assert re.search(said, found[2])
+
+
+def test_a_picture_that_is_something_else_as_well_is_only_its_pixels(ask):
+    """A PNG with a page behind it: what comes back is made of the pixels, and holds nothing of the rest."""
+    answer = ask(picture() + b"<script>alert(1)</script>", "both.png", format="html")
+    assert answer.status_code == 200
+    assert "alert(1)" not in answer.text
+    assert ask(picture() + b"<script>alert(1)</script>", "both.html").json()["picture"]["width"] == 8
+
+
+def test_the_format_is_told_by_the_content_alone(client):
+    files = {"image": ("a.svg", picture("JPEG"), "image/svg+xml")}
+    assert client.post("api/explain", files=files).json()["picture"]["height"] == 6
+
+
+def test_25_megabytes(ask, cat):
+    found = refused(ask(cat + bytes(25_000_000)))
+    assert found == (413, "too_many_bytes", "The request has more than 20,000,000 bytes. Shrink the picture.")
+
+
+def test_25_megabytes_announced_by_who_waits_for_leave(address):
+    """As curl does: the answer comes before the body is sent."""
+    connection = http.client.HTTPConnection(httpx.URL(address).netloc.decode(), timeout=10)
+    connection.putrequest("POST", "/api/explain")
+    for name, value in {
+        "Content-Type": "multipart/form-data; boundary=b",
+        "Content-Length": "25000000",
+        "Expect": "100-continue",
+    }.items():
+        connection.putheader(name, value)
+    connection.endheaders()
+    assert connection.getresponse().status == 413
+    connection.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("../../etc/passwd", "passwd"),
+        ("C:\\Users\\me\\cat.png", "cat.png"),
+        ("/", "picture"),
+        ("", "picture"),
+        ("..", ".."),
+        ("<img src=x onerror=alert(1)>.png", "<img src=x onerror=alert(1)>.png"),
+        ("a\u202egnp.exe", "agnp.exe"),
+        ("new\nline\0.png", "newline.png"),
+        ("x" * 500, "x" * 120),
+        ("猫.png", "猫.png"),
+    ],
+)
+def test_names_are_only_shown(name, shown):
+    assert shown_name(name) == shown
+
+
+def test_a_name_like_a_path_or_a_tag_comes_back_as_text(ask):
+    assert ask(name="../../etc/passwd").json()["picture"]["name"] == "passwd"
+    name = "<img src=x onerror=alert(1)>.png"
+    answer = ask(name=name)
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.json()["picture"]["name"] == name
+    report = ask(name=name, format="html").text
+    assert "<img src=x" not in report
+    assert "&lt;img src=x onerror=alert(1)&gt;" in report
+
+
+def test_a_class_s_name_with_a_tag_comes_back_as_text(lite0, cat):
+    hostile = [f"</script><img src=x onerror=alert({index})>" for index in range(1000)]
+    renamed = Classifier(lite0.network, preprocess=lite0.preprocessing, class_names=hostile)
+    with running([("<b>model</b>", renamed)], Settings()) as address:
+        answer = httpx.post(f"{address}api/explain", files={"image": cat}, data={"format": "html"}, timeout=60)
+        (model,) = httpx.get(f"{address}api/models").json()["models"]
+    assert "<img src=x" not in answer.text
+    assert answer.text.count("</script>") == answer.text.count("<script")
+    assert model["name"] == "b"
+
+
+def form(client, content, kind="multipart/form-data; boundary=b"):
+    return client.post("api/explain", content=content, headers={"Content-Type": kind})
+
+
+PART = b'--b\r\nContent-Disposition: form-data; name="%s"; filename="a.png"\r\n\r\n%s\r\n'
+
+
+@pytest.mark.parametrize(
+    ("kind", "content", "status", "code"),
+    [
+        ("application/json", b"{}", 415, "not_a_form"),
+        ("application/x-www-form-urlencoded", b"image=1", 415, "not_a_form"),
+        ("", b"", 415, "not_a_form"),
+        ("multipart/form-data", b"", 400, "bad_form"),
+        ("multipart/form-data; boundary=b", b"nothing like it", 400, "bad_form"),
+        ("multipart/form-data; boundary=b", b"--b\r\nContent-Disposition: form-data\r\n\r\n\r\n--b--", 400, "bad_form"),
+        ("multipart/form-data; boundary=b", b"--b--\r\n", 422, "no_picture"),
+        ("multipart/form-data; boundary=b", PART % (b"photo", b"1") + b"--b--", 422, "field"),
+        ("multipart/form-data; boundary=b", PART % (b"image", b"1") * 2 + b"--b--", 400, "bad_form"),
+    ],
+)
+def test_forms_that_are_none(client, kind, content, status, code):
+    assert refused(form(client, content, kind))[:2] == (status, code)
+
+
+def test_a_picture_sent_as_text_is_no_file(client):
+    content = b'--b\r\nContent-Disposition: form-data; name="image"\r\n\r\ntext\r\n--b--\r\n'
+    assert refused(form(client, content))[:2] == (422, "no_picture")
+
+
+def test_whoever_sends_too_slowly_is_not_waited_for(address):
+    """The form begins and never ends: after the 2 seconds of this server the answer comes, and the place is free."""
+    host, port = httpx.URL(address).host, httpx.URL(address).port
+    start = time.monotonic()
+    with socket.create_connection((host, port), timeout=10) as connection:
+        head = f"POST /api/explain HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Length: 1000\r\n"
+        connection.sendall(head.encode() + b"Content-Type: multipart/form-data; boundary=b\r\n\r\n--b\r\n")
+        assert b"408" in connection.recv(1000).split(b"\r\n")[0]
+    assert 1.5 < time.monotonic() - start < 8
+
+
+def test_whoever_hangs_up_leaves_no_place_taken(address, client):
+    host, port = httpx.URL(address).host, httpx.URL(address).port
+    with socket.create_connection((host, port), timeout=10) as connection:
+        head = f"POST /api/explain HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Length: 1000\r\n"
+        connection.sendall(head.encode() + b"Content-Type: multipart/form-data; boundary=b\r\n\r\n--b\r\n")
+    for _ in range(50):
+        if client.get("healthz").json()["jobs"] == 0:
+            return
+        time.sleep(0.1)
+    pytest.fail("a place is still taken")
+
+
+def test_nothing_is_written_to_the_disk(ask, monkeypatch):
+    """Neither by the form, whose reader would put what is over a megabyte into a file, nor by anything after it."""
+
+    def refuse(*_, **__):
+        raise AssertionError("a file was made")
+
+    large = picture(size=(1200, 1000), compress_level=0)
+    assert len(large) > 3_000_000
+    monkeypatch.setattr(tempfile.SpooledTemporaryFile, "rollover", refuse)
+    monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
+    monkeypatch.setattr(tempfile, "NamedTemporaryFile", refuse)
+    assert ask(large).json()["picture"]["width"] == 1200
+
+
+def test_a_large_photo_is_shown_smaller_and_its_map_lies_the_same(ask):
+    pixels = np.random.default_rng(0).integers(0, 256, (300, 3000, 3), dtype=np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG")
+    (shown,) = ask(file.getvalue(), format="document").json()["document"]["pictures"]
+    assert (shown["width"], shown["height"]) == (3000, 300)
+    top, left, bottom, right = shown["maps"][0]["box"]
+    assert (bottom - top) == pytest.approx(right - left)
+    assert len(shown["photo"]) < 2_000_000
