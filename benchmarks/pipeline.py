@@ -52,7 +52,7 @@ def pipeline(explainer: Any, paths: Sequence[Path], folder: Path, suffix: str) -
     def write(explanations: Sequence[Any], path: Path) -> list[list[str]]:
         return [[str(each.save(folder / (path.stem + suffix)))] for each in explanations]
 
-    for outcome in write_each(explain_each(paths, [explainer], ["top-1"], BATCH_SIZE), write, BATCH_SIZE):
+    for outcome in write_each(explain_each(paths, [explainer.explain], BATCH_SIZE), write, BATCH_SIZE):
         if outcome.error is not None:
             raise outcome.error
 

@@ -28,7 +28,7 @@ WORKPLACE = ROOT / ".tutorials"
 OUTPUTS = "outputs.json"
 BLOCK = re.compile(r"^```(python|sh)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NOT_RUN = 'title="Not run here'
-PICTURE_SUFFIXES = (".png", ".gif", ".webp")
+SHOWN = re.compile(r"\(\.\./pictures/tutorials/[\w-]+/([^)]+)\)")
 COLUMNS = "100"
 
 
@@ -49,8 +49,9 @@ def on_pre_build(**_: object) -> None:
         if subprocess.run(command, check=False).returncode:  # noqa: S603  # our own pages
             raise RuntimeError(f"{page.relative_to(ROOT)}: its code failed; see above.")
         print(f"ran {page.relative_to(ROOT)} in {time.monotonic() - started:.0f} s", file=sys.stderr)  # noqa: T201
+        shown = set(SHOWN.findall(page.read_text("utf-8")))  # not the photos that a network was trained on
         for path in workplace.rglob("*"):
-            if path.suffix in PICTURE_SUFFIXES and "examples" not in path.relative_to(workplace).parts:
+            if path.name in shown and "examples" not in path.relative_to(workplace).parts:
                 shutil.copy(path, pictures / path.name)
 
 

@@ -79,6 +79,12 @@ def test_arrays_are_pictures_too():
         assert compared.figure().axes[0].get_title().startswith("0, cat")
 
 
+@pytest.mark.parametrize("given", [(), (1, 2)])
+def test_what_is_no_comparison(given):
+    with pytest.raises(OptionError, match=r"A comparison is of one or more explanations; given \("):
+        seewhy.Comparison(given)
+
+
 def test_what_is_compared_has_as_many_targets(lite0, examples):
     one, two = (seewhy.explain(lite0, examples / "cat.png", targets) for targets in ([281], [281, 282]))
     with pytest.raises(OptionError, match=r"have as many targets each; given \[1, 2\]"):

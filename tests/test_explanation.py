@@ -256,3 +256,14 @@ def test_an_animation_goes_through_the_targets(tmp_path, suffix):
     with Image.open(path) as picture:
         assert picture.n_frames == 2
         assert picture.width > 100
+
+
+def test_a_normalisation_that_is_not_known():
+    with pytest.raises(OptionError, match="normalization is 'rangee'; expected 'max' or 'range'"):
+        explanation().normalized("rangee")
+
+
+def test_a_target_by_a_number_of_numpy():
+    np.testing.assert_array_equal(explanation().overlay(np.int64(1)), explanation().overlay(1))
+    with pytest.raises(OptionError, match="There is no target True"):
+        explanation().overlay(True)

@@ -79,10 +79,23 @@ def test_files(inspection, tmp_path):
         inspection.save(tmp_path / "inside.gif")
 
 
-@pytest.mark.parametrize("channels", ["top-0", "top", "", "1,x", "-1", "1280", [1280], [], 5, None, [0.5, "x"]])
+@pytest.mark.parametrize(
+    "channels", ["top-0", "top", "", "1,x", "-1", "1280", [1280], [], 5, None, [0.5, "x"], [1.0], [True]]
+)
 def test_channels_that_cannot_be(inspection, channels):
     with pytest.raises(OptionError, match=r"There are no channels .*: top_relu6 has channels 0 to 1279"):
         inspection.figure(channels)
+
+
+def test_numbers_of_numpy_are_numbers_and_what_is_asked_twice_is_shown_once(inspection):
+    assert inspection.channels(np.array([10, 112, 10])) == inspection.channels("10, 112,10") == [10, 112]
+    assert inspection.strongest(np.int64(3), np.int64(1)) == inspection.strongest(3, 1)
+
+
+def test_marked_bars_are_seen_among_a_thousand(inspection):
+    dots = inspection.figure([10, 112]).axes[2].lines[0]
+    assert dots.get_xdata().tolist() == [10, 112]
+    assert dots.get_ydata().tolist() == inspection.weights[0, [10, 112]].tolist()
 
 
 def test_targets_that_cannot_be(inspection):

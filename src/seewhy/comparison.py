@@ -39,6 +39,8 @@ class Comparison:
     explanations: tuple[Explanation, ...]
 
     def __post_init__(self) -> None:
+        if not all(isinstance(each, Explanation) for each in self.explanations) or not self.explanations:
+            raise OptionError(f"A comparison is of one or more explanations; given {self.explanations!r}.")
         counts = [len(each.targets) for each in self.explanations]
         if len(set(counts)) != 1:
             raise OptionError(f"Explanations that are compared have as many targets each; given {counts}.")

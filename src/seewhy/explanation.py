@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Unpack
+from typing import TYPE_CHECKING, Any, BinaryIO, Unpack, get_args
 
 import numpy as np
 from PIL import Image
@@ -19,7 +19,7 @@ from seewhy.figures import FigureKind
 from seewhy.images.animation import ANIMATION_SUFFIXES, animation_writer
 from seewhy.images.figure import render
 from seewhy.images.geometry import Placement
-from seewhy.images.look import Look, LookOptions, Normalization
+from seewhy.images.look import Look, LookOptions, Normalization, check_name
 from seewhy.images.overlay import overlay
 from seewhy.images.regions import Box, boxes_of
 from seewhy.images.scaling import scaled
@@ -138,7 +138,11 @@ class Explanation:
 
         Args:
             normalization: As `Look` has it.
+
+        Raises:
+            OptionError: It is none of those.
         """
+        check_name("normalization", normalization, get_args(Normalization))
         return scaled(self.heatmaps, self.peak, normalization)
 
     def place(self, target: int = 0, look: Look = DEFAULT_LOOK) -> FloatArray:
@@ -342,8 +346,12 @@ class Explanation:
     def _wnid(self, index: int) -> str | None:
         return self.ids[index] if self.ids is not None else None
 
-    def _check_target(self, target: int) -> None:
-        if not isinstance(target, int) or not 0 <= target < len(self.targets):
+    def _check_target(self, target: Any) -> None:
+        if (
+            isinstance(target, bool)
+            or not isinstance(target, numbers.Integral)
+            or not 0 <= int(target) < len(self.targets)
+        ):
             raise OptionError(
                 f"There is no target {target!r}: the explanation has targets 0 to {len(self.targets) - 1}."
             )

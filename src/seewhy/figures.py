@@ -51,7 +51,7 @@ def probabilities(explanation: "Explanation", target: int, look: Look) -> "Figur
     )
     side_by_side = [
         Panel("Original", explanation.image),
-        overlay_panels(explanation, look)[target],
+        Panel(caption(explanation.targets[target]), explanation.draw(target, look)),
         Panel("Probabilities", bars),
     ]
     return draw_panels(side_by_side, columns=3, colormap=look.colormap)

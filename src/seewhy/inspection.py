@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from numbers import Integral
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -57,7 +58,7 @@ class Inspection:
         Raises:
             OptionError: `count` is no whole number above 0, or there is no such target.
         """
-        if isinstance(count, bool) or not isinstance(count, int) or count < 1:
+        if not _is_whole(count) or count < 1:
             raise OptionError(f"count is {count!r}; expected a whole number, 1 or more.")
         strength = self.weighted(target).mean(axis=(0, 1))
         return [int(channel) for channel in np.argsort(-strength, kind="stable")[:count]]
@@ -129,18 +130,14 @@ class Inspection:
         top = re.fullmatch(r"top-([1-9]\d*)", wanted.strip()) if isinstance(wanted, str) else None
         if top:
             return self.strongest(int(top[1]), target)
-        numbers = wanted.split(",") if isinstance(wanted, str) else wanted
-        try:
-            found = [int(number) for number in numbers]
-        except (TypeError, ValueError):
-            found = []
+        found = _whole_numbers(wanted)
         if not found or not all(0 <= number < count for number in found):
             raise OptionError(
                 f"There are no channels {wanted!r}: {self.explanation.layer} has channels 0 to {count - 1}. Give some "
                 "of them, such as 10,42, or the strongest, top-9."
             )
         self._check_target(target)
-        return found
+        return list(dict.fromkeys(found))  # one asked for twice has one pair of panels
 
     def _channel_panels(self, shown: Sequence[int], target: int) -> list[Panel]:
         weighted = self.weighted(target)[..., shown]
@@ -169,5 +166,18 @@ class Inspection:
         }
 
     def _check_target(self, target: int) -> None:
-        if isinstance(target, bool) or not isinstance(target, int) or not 0 <= target < len(self.gradients):
+        if not _is_whole(target) or not 0 <= target < len(self.gradients):
             raise OptionError(f"There is no target {target!r}: there are targets 0 to {len(self.gradients) - 1}.")
+
+
+def _whole_numbers(wanted: Any) -> list[int]:
+    """Return the numbers of a text with commas between, or of a sequence; none if any is no whole number."""
+    try:
+        each = [int(part) for part in wanted.split(",")] if isinstance(wanted, str) else list(wanted)
+    except (TypeError, ValueError):
+        return []
+    return [int(number) for number in each] if all(map(_is_whole, each)) else []
+
+
+def _is_whole(number: Any) -> bool:
+    return isinstance(number, Integral) and not isinstance(number, bool)

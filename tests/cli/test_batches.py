@@ -1,6 +1,7 @@
 """Many pictures on the command line: in batches, each with its own fate."""
 
 import threading
+from functools import partial
 
 import keras
 import numpy as np
@@ -11,7 +12,7 @@ from PIL import Image
 import seewhy
 from seewhy.cli import batches
 from seewhy.cli.batches import explain_each, write_each
-from seewhy.errors import ImageError, NetworkError, OutputError, TargetError
+from seewhy.errors import NetworkError, OutputError, TargetError
 
 CLASSES = 3
 
@@ -44,6 +45,10 @@ def pictures(tmp_path):
     return paths
 
 
+def asked(explainer, targets):
+    return partial(explainer.explain, targets=targets)
+
+
 def batch_sizes(explainer, monkeypatch):
     """Return a list that grows by the number of pictures of every run."""
     sizes, explain = [], explainer.explain
@@ -59,10 +64,10 @@ def batch_sizes(explainer, monkeypatch):
 def test_each_picture_has_its_own_fate(explainer, pictures, monkeypatch):
     alone = {path: explainer.explain([path], [1, 2])[0] for path in pictures if path.stem not in ("2", "5", "17")}
     sizes = batch_sizes(explainer, monkeypatch)
-    found = list(explain_each(pictures, [explainer], [1, 2], 8))
+    found = list(explain_each(pictures, [asked(explainer, [1, 2])], 8))
     assert [each.path for each in found] == pictures
     assert {each.path.stem: type(each.error) for each in found if each.error} == {
-        "2": ImageError,
+        "2": seewhy.errors.ImageFormatError,
         "5": NetworkError,
         "17": seewhy.errors.ImageNotFoundError,
     }
@@ -76,14 +81,14 @@ def test_each_picture_has_its_own_fate(explainer, pictures, monkeypatch):
 def test_a_batch_holds_no_more_than_so_many_pixels(explainer, pictures, monkeypatch):
     sizes = batch_sizes(explainer, monkeypatch)
     monkeypatch.setattr(batches, "BATCH_BYTES", 2 * 9 * 9 * 3)
-    found = list(explain_each(pictures[6:12], [explainer], [0], 8))
+    found = list(explain_each(pictures[6:12], [asked(explainer, [0])], 8))
     assert not any(each.error for each in found)
     assert sizes == [2, 2, 2]
 
 
 def test_a_call_that_is_wrong_is_no_picture_s_fault(explainer, pictures):
     with pytest.raises(TargetError, match="There is no class 3"):
-        list(explain_each(pictures, [explainer], [3], 8))
+        list(explain_each(pictures, [asked(explainer, [3])], 8))
 
 
 def test_files_are_written_in_one_other_thread_and_reported_in_order(explainer, pictures, tmp_path):
@@ -95,9 +100,14 @@ def test_files_are_written_in_one_other_thread_and_reported_in_order(explainer, 
             raise OutputError("no room")
         return [[str(each.save(tmp_path / "out" / path.name))] for each in explanations]
 
-    found = list(write_each(explain_each(pictures[:5], [explainer], [0], 4), write, 4))
+    found = list(write_each(explain_each(pictures[:5], [asked(explainer, [0])], 4), write, 4))
     assert [each.path for each in found] == pictures[:5]
-    assert [type(each.error) for each in found] == [type(None), type(None), ImageError, type(None), OutputError]
+    assert [type(each.error).__name__ for each in found] == [
+        *["NoneType"] * 2,
+        "ImageFormatError",
+        "NoneType",
+        "OutputError",
+    ]
     assert found[3].files == [[str(tmp_path / "out" / "3.png")]]
     assert np.asarray(Image.open(tmp_path / "out" / "3.png")).shape == (11, 9, 3)
     assert len(threads) == 1
@@ -106,7 +116,7 @@ def test_files_are_written_in_one_other_thread_and_reported_in_order(explainer, 
 
 def test_what_was_done_before_a_mistake_is_reported(explainer, pictures):
     def outcomes():
-        yield from explain_each(pictures[:1], [explainer], [0], 4)
+        yield from explain_each(pictures[:1], [asked(explainer, [0])], 4)
         raise TargetError("wrong from here on")
 
     reported = write_each(outcomes(), lambda *_: [["written"]], 4)

@@ -278,12 +278,15 @@ def test_two_networks_share_a_picture_in_a_tutorial_s_look(run, tmp_path, exampl
     assert code == 0, err
     assert "cat.png, efficientnet-lite0" in out
     assert "cat.png, mobilenetv3small" in out
-    files = {"cat_efficientnet-lite0_mobilenetv3small_gradcam.png", "cat_gradcam.gif", "cat_gradcam-2.gif"}
+    files = {
+        "cat_efficientnet-lite0_mobilenetv3small_gradcam.png", "cat_efficientnet-lite0_gradcam.gif",
+        "cat_mobilenetv3small_gradcam.gif",
+    }  # fmt: skip
     assert {path.name for path in tmp_path.iterdir()} == {
         *files,
         "together_efficientnet-lite0_mobilenetv3small_gradcam.png",
     }
-    with Image.open(tmp_path / "cat_gradcam.gif") as picture:
+    with Image.open(tmp_path / "cat_mobilenetv3small_gradcam.gif") as picture:
         assert picture.n_frames == 2
 
 
@@ -329,6 +332,58 @@ def test_a_picture_that_is_inspected_is_never_written_over(run, tmp_path, exampl
     (tmp_path / "cat.png").symlink_to(picture)
     code, _, err = run("inspect", tmp_path / "cat.png", "--out", tmp_path)
     assert (code, "is not written over" in err) == (1, True)
+
+
+def test_more_classes_than_a_figure_can_show(run, tmp_path, examples):
+    code, _, err = run("explain", examples / "cat.png", "--targets", "top-301", "--out", tmp_path)
+    assert (code, "A figure would have 301 panels; it can have 300" in err) == (2, True)
+
+
+def test_more_pictures_than_fit_together(run, tmp_path):
+    (tmp_path / "pictures").mkdir()
+    for number in range(151):
+        Image.new("RGB", (2, 2)).save(tmp_path / "pictures" / f"{number}.png")
+    arguments = ["--together", "--method", "gradcam,eigencam", "--out", tmp_path / "out"]
+    code, _, err = run("explain", tmp_path / "pictures", *arguments)
+    assert (code, "--together would draw at least 302 overlays in one picture; it can have 300" in err) == (2, True)
+    assert not (tmp_path / "out").exists()
+
+
+def test_json_tells_of_the_pictures_though_all_together_cannot_be_written(run, tmp_path, examples):
+    (tmp_path / "together_gradcam.png").mkdir()
+    code, out, err = run("explain", examples / "cat.png", "--together", "--json", "--out", tmp_path)
+    found = json.loads(out)
+    assert (code, len(found["explanations"])) == (1, 1)
+    assert found["errors"][0]["error"] in err
+    assert "Cannot write" in err
+
+
+def test_networks_of_one_name_are_told_apart_by_where_they_came_from(run, tmp_path, examples, monkeypatch):
+    (tmp_path / "twins.py").write_text(
+        "import keras\n"
+        "def first(classes=3):\n"
+        "    layers = [keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 3), keras.layers.Flatten()]\n"
+        "    return keras.Sequential([*layers, keras.layers.Dense(classes, 'softmax')], name='twin')\n"
+        "def second():\n"
+        "    return first(2)\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    models = ["--model", "twins:first", "--model", "twins:second", "--model", "twins:second"]
+    code, out, err = run("explain", examples / "cat.png", *models, "--targets", "1", "--format", "png,json")
+    assert code == 0, err
+    assert "cat.png, twins:first" in out
+    assert "cat.png, twins:second" in out
+    assert {path.name for path in (tmp_path / "explanations").iterdir()} == {
+        "cat_twins-first_twins-second_gradcam.png", "cat_twins-first_gradcam.json", "cat_twins-second_gradcam.json",
+    }  # fmt: skip
+    found = json.loads((tmp_path / "explanations" / "cat_twins-second_gradcam.json").read_text())
+    assert (found["network"], len(found["predictions"])) == ("twins:second", 2)
+
+
+@pytest.mark.parametrize("several", [["--method", "gradcam,eigencam"], ["--model", "vgg16", "--model", "xception"]])
+def test_a_figure_of_one_explanation_is_not_asked_of_several(run, tmp_path, examples, several):
+    code, _, err = run("explain", examples / "cat.png", *several, "--figure", "panels", "--out", tmp_path)
+    assert (code, "--figure panels draws one explanation" in err) == (2, True)
 
 
 def test_one_report_of_all_pictures(run, tmp_path, examples):

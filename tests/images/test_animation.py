@@ -29,3 +29,10 @@ def test_every_frame_is_there_and_it_begins_again(suffix):
 def test_a_time_that_cannot_be(seconds):
     with pytest.raises(OptionError, match=r"seconds is .*expected a number from 0\.02 to 60"):
         animation_writer(FRAMES, ".gif", seconds)
+
+
+def test_a_number_of_numpy_is_a_time():
+    file = io.BytesIO()
+    animation_writer(FRAMES, ".gif", np.float32(0.5))(file)
+    with Image.open(file) as picture:
+        assert picture.info["duration"] == 500

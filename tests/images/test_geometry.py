@@ -78,3 +78,9 @@ def test_nearest_shows_the_cells():
     placement = Placement((2, 6), (0, 1, 2, 5))
     placed = placement.place(np.array([[0.25, 1]], np.float32), "nearest")
     np.testing.assert_array_equal(placed, [[0, 0.25, 0.25, 1, 1, 0]] * 2)
+
+
+def test_nearest_leaves_out_no_cell_where_pixels_lie_between_cells():
+    maps = np.arange(6, dtype=np.float32)[None] / 5
+    placed = Placement((1, 6), (0, 0.5, 1, 6.5)).place(maps, "nearest")
+    np.testing.assert_allclose(placed[0, 1:] * 5, [1, 2, 3, 4, 5], atol=1e-6)

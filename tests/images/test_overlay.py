@@ -57,6 +57,15 @@ def test_the_sum_is_spread_by_what_the_network_saw(rescale):
     np.testing.assert_array_equal(found[0, 2], image[0, 2])
 
 
+def test_the_digits_notebook_blends_colours_up_to_255_with_a_picture_up_to_1():
+    jet = color_table("jet")[[0, 128, 255]].astype(np.float64)
+    image = np.array([[[0, 0, 0], [128, 128, 128], [255, 255, 255]]], dtype=np.uint8)
+    total = jet * 0.01 + image[0] / 255
+    expected = np.round((total - total.min()) / (total.max() - total.min()) * 255)
+    found = overlay(image, SALIENCY, ALL, Look(alpha=1, image_weight=1 / 2.55, rescale="range"))
+    np.testing.assert_allclose(found[0], expected, atol=1)
+
+
 def test_a_flat_sum_is_spread_without_dividing_by_zero():
     black = np.zeros((1, 3, 3), dtype=np.uint8)
     for rescale in ("max", "range"):
@@ -71,10 +80,16 @@ def test_a_weight_out_of_range(name, value):
 
 
 @pytest.mark.parametrize("name", ["normalization", "upsampling", "rescale"])
-@pytest.mark.parametrize("value", ["maximum", None, 1, ["max"]])
+@pytest.mark.parametrize("value", ["maximum", None, 1, ["max"], np.array(["max", "none"])])
 def test_a_word_that_is_not_known(name, value):
     with pytest.raises(OptionError, match=f"{name} is .*expected '.*' or '.*'"):
         Look(**{name: value})
+
+
+@pytest.mark.parametrize("colormap", [None, 1, ["jet"], np.array("jet")])
+def test_a_colour_map_that_is_no_name(colormap):
+    with pytest.raises(OptionError, match=r"colormap is .*; expected the name of one of matplotlib's"):
+        color_table(colormap)
 
 
 def test_an_unknown_colour_map_with_the_nearest():

@@ -1,13 +1,13 @@
 """The page in Debian's Chromium: what a reader does, and what is seen."""
 
 import re
-import shutil
 import time
 
 import keras
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect, sync_playwright
+from tests.browser import browser_options
 from tests.serve.conftest import running
 
 from seewhy import Classifier
@@ -17,10 +17,9 @@ from seewhy.serve.settings import Settings
 @pytest.fixture(scope="module")
 def chromium():
     """The browser; of a module each, as an event loop runs for as long as it does, and other tests have theirs."""
-    path = shutil.which("chromium")
-    assert path is not None, "Chromium is needed. On Debian and Ubuntu: apt-get install chromium"
+    options = browser_options()
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])  # tests may run as root
+        browser = playwright.chromium.launch(**options)
         yield browser
         browser.close()
 

@@ -1,4 +1,5 @@
 import csv
+import dataclasses
 import json
 import shutil
 
@@ -185,3 +186,10 @@ def test_a_base_of_efficientnet_lite0_gives_its_feature_maps(lite0):
 def test_numbers_out_of_range(name, value):
     with pytest.raises(OptionError, match=f"{name} is {value}; expected"):
         TransferRecipe(**{name: value})
+
+
+def test_a_base_that_cannot_be_had_leaves_no_run_in_the_way(bars, tmp_path):
+    for wrong in ({"base": "resnet51"}, {"size": 64}):
+        with pytest.raises((ModelError, OptionError), match=r"resnet51|takes pictures of 224 x 224"):
+            train_transfer(bars, tmp_path / "run", dataclasses.replace(RECIPE, **wrong))
+        assert not (tmp_path / "run").exists()

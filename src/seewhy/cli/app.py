@@ -205,7 +205,7 @@ def explain(
     run(
         Request(
             images=tuple(images),
-            models=tuple(ModelRequest(each, weights, trust) for each in model or [DEFAULT_MODEL]),
+            models=tuple(ModelRequest(each, weights, trust) for each in dict.fromkeys(model or [DEFAULT_MODEL])),
             targets=None if targets is None else _parts(targets),
             methods=chosen(method, settings or []),
             layer=layer,

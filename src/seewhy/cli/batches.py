@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from seewhy.errors import ImageError, NetworkError, OutputError, SeewhyError
-from seewhy.explainer import Explainer
 from seewhy.explanation import Explanation
 from seewhy.images.reading import read_each
 from seewhy.types import ImageArray
@@ -20,8 +19,8 @@ PICTURE_ERRORS = (ImageError, NetworkError, OutputError)
 BATCH_BYTES = 2**28
 """How much memory the pixels of a batch may take, unless one picture takes more."""
 
-Asked = tuple[Explainer, list[str]]
-"""An explainer, and the targets that it is asked about."""
+Explain = Callable[[Sequence[ImageArray]], list[Explanation]]
+"""Explains a batch of pictures, with one method."""
 
 Write = Callable[[Sequence[Explanation], Path], list[list[str]]]
 """Writes one picture's explanations, and returns the paths of each one's files."""
@@ -36,11 +35,11 @@ class Outcome(NamedTuple):
     error: SeewhyError | None = None
 
 
-def explain_each(paths: Sequence[Path], asked: Sequence[Asked], at_once: int) -> Iterator[Outcome]:
+def explain_each(paths: Sequence[Path], explains: Sequence[Explain], at_once: int) -> Iterator[Outcome]:
     """Explain pictures in their order, `at_once` of them in a batch; nothing is written yet."""
     for batch in _batches(zip(paths, read_each(paths), strict=True), at_once):
         readable = [(path, picture) for path, picture in batch if not isinstance(picture, ImageError)]
-        explained = iter(_explain_batch(readable, asked) if readable else ())
+        explained = iter(_explain_batch(readable, explains) if readable else ())
         for path, picture in batch:
             yield Outcome(path, error=picture) if isinstance(picture, ImageError) else next(explained)
 
@@ -78,15 +77,15 @@ def _batches(
         yield batch
 
 
-def _explain_batch(pictures: Sequence[tuple[Path, ImageArray]], asked: Sequence[Asked]) -> list[Outcome]:
+def _explain_batch(pictures: Sequence[tuple[Path, ImageArray]], explains: Sequence[Explain]) -> list[Outcome]:
     """Explain a batch; if that goes wrong, each picture by itself, to see with which of them."""
     pixels = [picture for _, picture in pictures]
     try:
-        found = list(zip(*(explainer.explain(pixels, targets) for explainer, targets in asked), strict=True))
+        found = list(zip(*(explain(pixels) for explain in explains), strict=True))
     except PICTURE_ERRORS as error:
         if len(pictures) == 1:
             return [Outcome(pictures[0][0], error=error)]
-        return [outcome for each in pictures for outcome in _explain_batch([each], asked)]
+        return [outcome for each in pictures for outcome in _explain_batch([each], explains)]
     return [
         Outcome(path, [replace(each, source=os.fspath(path)) for each in explanations])
         for (path, _), explanations in zip(pictures, found, strict=True)

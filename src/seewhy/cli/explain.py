@@ -2,8 +2,10 @@
 
 import gc
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Any, NoReturn
@@ -23,6 +25,7 @@ from seewhy.explainer import BATCH_SIZE, Explainer
 from seewhy.explanation import PICTURE_SUFFIXES, SHOWN_PREDICTIONS, SUFFIXES, Explanation
 from seewhy.figures import FigureKind
 from seewhy.images import reading
+from seewhy.images.figure import MOST_PANELS
 from seewhy.images.look import Look, LookOptions
 from seewhy.images.overlay import color_table
 from seewhy.methods import Method
@@ -67,10 +70,24 @@ class Request:
             if "." + name not in SUFFIXES:
                 known = ", ".join(suffix[1:] for suffix in SUFFIXES)
                 raise OptionError(f"Cannot write the format {name!r}; known: {known}.")
+        if self.figure not in (None, "grid") and len(self.models) * len(self.methods) > 1:
+            raise OptionError(
+                f"--figure {self.figure} draws one explanation, and several networks or methods are drawn in one grid. "
+                "Leave it out, or give one --model and one --method."
+            )
         if self.together and not any(f".{name}" in PICTURE_SUFFIXES for name in self.formats):
             raise OptionError("--together writes one picture of all; add png or jpg to --format.")
         if self.label_by_folder and "html" not in self.formats:
             raise OptionError("--label-by-folder is for the report; add html to --format.")
+
+    def check_together(self, pictures: int) -> None:
+        """Raise UsageError where so many pictures would not fit into one, before they are explained."""
+        panels = pictures * len(self.models) * len(self.methods)
+        if self.together and panels > MOST_PANELS:
+            raise OptionError(
+                f"--together would draw at least {panels} overlays in one picture; it can have {MOST_PANELS}. Give "
+                "fewer pictures, or leave it out."
+            )
 
 
 @dataclass
@@ -106,12 +123,13 @@ def run(request: Request, *, as_json: bool) -> None:
     paths = list(_found(request.images, report))
     if not paths:
         _finish(report, as_json)
+    request.check_together(len(paths))
     suffixes = [f".{name}" for name in request.formats]
     files = Files(request.out, suffixes, inputs=paths, label_by_folder=request.label_by_folder)
     with quiet_start():
         explainers = [
             Explainer(classifier, method, request.layer, request.score, progress=len(paths) <= A_FEW)
-            for classifier in [model.load() for model in request.models]
+            for classifier in _classifiers(request.models)
             for method in request.methods
         ]
     gc.freeze()  # a framework is a million objects that stay: sweeping them over and over slows the first trace
@@ -119,8 +137,8 @@ def run(request: Request, *, as_json: bool) -> None:
     together: list[Explanation] = []
     # Of few pictures, and of methods that take minutes for each, one shows what it has before the next is begun.
     at_once = 1 if len(paths) <= A_FEW or any(method.reruns for method in request.methods) else BATCH_SIZE
-    asked = [(each, request.targets_of(each.classifier)) for each in explainers]
-    outcomes = explain_each(paths, asked, at_once)
+    explains = [partial(each.explain, targets=request.targets_of(each.classifier)) for each in explainers]
+    outcomes = explain_each(paths, explains, at_once)
     outcomes = write_each(outcomes, lambda found, path: files.write(found, path, request.figure, request.look), at_once)
     for path, explanations, written, error in _tracked(outcomes, len(paths), console):
         if error is not None:
@@ -135,10 +153,31 @@ def run(request: Request, *, as_json: bool) -> None:
         if not as_json:
             _print_explanations(explanations, written, console)
     if together:
-        for file in files.write_together(together, request.look):
-            console.print(f"wrote {file}", markup=False, soft_wrap=True)
+        _write_together(together, files, request, report, console)
     _write_report(files, report, console)
     _finish(report, as_json)
+
+
+def _classifiers(models: Sequence[ModelRequest]) -> list[Classifier]:
+    """Load the networks; those of one name are called what was given for them, which tells them apart."""
+    classifiers = [model.load() for model in models]
+    count = Counter(each.name for each in classifiers)
+    for model, classifier in zip(models, classifiers, strict=True):
+        if count[classifier.name] > 1:
+            classifier.name = model.source
+    return classifiers
+
+
+def _write_together(
+    explanations: Sequence[Explanation], files: Files, request: Request, report: Report, console: Console
+) -> None:
+    """Write the picture of all; if that fails, it is noted like a picture that does, and the others are reported."""
+    try:
+        for file in files.write_together(explanations, request.look):
+            console.print(f"wrote {file}", markup=False, soft_wrap=True)
+    except (OptionError, OutputError) as error:
+        report.add_error(request.out / "together", error)
+        print_error(error)
 
 
 def _write_report(files: Files, report: Report, console: Console) -> None:

@@ -78,10 +78,14 @@ class Files:
         except OSError as error:
             raise _no_folder(self._folder, error.strerror or error) from error
         if len(explanations) == 1:
-            return [self._write_one(explanations[0], image, self._suffixes, kind, look)]
+            return [self._write_one(explanations[0], image.stem, self._suffixes, kind, look)]
         pictures = [suffix for suffix in self._suffixes if suffix in PICTURE_SUFFIXES]
         others = [suffix for suffix in self._suffixes if suffix not in PICTURE_SUFFIXES]
-        written = [self._write_one(each, image, others, kind, look) for each in explanations]
+        are_several = len({each.network for each in explanations}) > 1
+        stems = [f"{image.stem}_{_file_name(each.network)}" if are_several else image.stem for each in explanations]
+        written = [
+            self._write_one(each, stem, others, kind, look) for each, stem in zip(explanations, stems, strict=True)
+        ]
         stem = self._new_stem("_".join([image.stem, *_in_name(explanations)]))
         for suffix in pictures:
             path = self._free(stem + suffix)
@@ -99,17 +103,17 @@ class Files:
     def _write_one(
         self,
         explanation: Explanation,
-        image: Path,
+        name: str,
         suffixes: Sequence[str],
         kind: FigureKind | None,
         look: LookOptions,
     ) -> list[str]:
         """Write one explanation in every format, and return the paths."""
-        stem = self._new_stem(f"{image.stem}_{explanation.method}")
+        stem = self._new_stem(f"{name}_{explanation.method}")
         written = []
         for suffix in suffixes:
-            for name, target in _parts(stem, suffix, explanation, kind):
-                path = self._free(name)
+            for file, target in _parts(stem, suffix, explanation, kind):
+                path = self._free(file)
                 explanation.save(path, kind, target=target, **look)
                 written.append(str(path))
         return written
@@ -136,8 +140,13 @@ def free_path(path: Path, inputs: Container[str]) -> Path:
 
 def _in_name(explanations: Sequence[Explanation]) -> list[str]:
     """Return what explanations of one picture have in the name of their file: their networks if several, methods."""
-    networks = dict.fromkeys(re.sub(r"[^\w.-]+", "-", each.network or "") for each in explanations)
+    networks = dict.fromkeys(_file_name(each.network) for each in explanations)
     return [*(networks if len(networks) > 1 else ()), *dict.fromkeys(each.method for each in explanations)]
+
+
+def _file_name(network: str | None) -> str:
+    """Return what a network is called, as part of a file's name."""
+    return re.sub(r"[^\w.-]+", "-", network or "")
 
 
 def _no_folder(folder: Path, why: object) -> OutputError:

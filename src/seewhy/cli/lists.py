@@ -68,6 +68,12 @@ def print_models(names: Sequence[str] = ()) -> None:
     console.print(table)
     if not known:
         console.print("With Keras there are some forty more: pip install 'seewhy[tensorflow]'", markup=False)
+    if not names:
+        console.print(
+            "torchvision:NAME and timm:NAME are known as well, by the names those packages list "
+            "(pip install 'seewhy[hubs]').",
+            markup=False,
+        )
 
 
 def _add_model(table: Table, name: str, size: tuple[int, int], parameters: int, weights: str) -> None:

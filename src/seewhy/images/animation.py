@@ -1,6 +1,8 @@
 """Pictures that follow each other in one file."""
 
 from collections.abc import Sequence
+from numbers import Real
+from typing import Any
 
 from PIL import Image
 
@@ -22,8 +24,7 @@ def animation_writer(frames: Sequence[ImageArray], suffix: str, seconds: float) 
     Raises:
         OptionError: `seconds` is not a number from 0.02, below which browsers do not go, to 60.
     """
-    if isinstance(seconds, bool) or not isinstance(seconds, (int, float)) or not 0.02 <= seconds <= 60:
-        raise OptionError(f"seconds is {seconds!r}; expected a number from 0.02 to 60.")
+    _check_seconds(seconds)
     first, *others = [Image.fromarray(frame) for frame in frames]
     options = {"quality": 90} if suffix == ".webp" else {}
 
@@ -33,9 +34,14 @@ def animation_writer(frames: Sequence[ImageArray], suffix: str, seconds: float) 
             format=suffix[1:].upper(),
             save_all=True,
             append_images=others,
-            duration=round(1000 * seconds),
+            duration=round(1000 * float(seconds)),
             loop=0,
             **options,
         )
 
     return write
+
+
+def _check_seconds(seconds: Any) -> None:
+    if isinstance(seconds, bool) or not isinstance(seconds, Real) or not 0.02 <= float(seconds) <= 60:
+        raise OptionError(f"seconds is {seconds!r}; expected a number from 0.02 to 60.")

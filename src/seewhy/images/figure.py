@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from seewhy.errors import OptionError
 from seewhy.images.overlay import color_table
 from seewhy.types import FloatArray, ImageArray
 
@@ -16,6 +17,8 @@ TITLE_INCHES = 0.35
 NARROWEST, WIDEST = 0.5, 2.5
 """Width to height of a panel, at the extremes: beyond them a picture is drawn smaller."""
 BARS_ASPECT = 1.6
+MOST_PANELS = 300
+"""In one figure. Laying out so many takes most of a minute, and in two columns they are as high as a JPEG can be."""
 MARKED, UNMARKED = "#d1495b", "#5b7c99"
 """The colours of bars: those that are pointed out, and the others."""
 
@@ -42,7 +45,15 @@ class Panel(NamedTuple):
 
 
 def draw_panels(panels: Sequence[Panel], *, columns: int, colormap: str, title: str | None = None) -> "Figure":
-    """Lay panels out in rows of `columns`, all of one height; maps are drawn as cells, uninterpolated."""
+    """Lay panels out in rows of `columns`, all of one height; maps are drawn as cells, uninterpolated.
+
+    Raises:
+        OptionError: There are more than `MOST_PANELS`, or the colour map is unknown.
+    """
+    if len(panels) > MOST_PANELS:
+        raise OptionError(
+            f"A figure would have {len(panels)} panels; it can have {MOST_PANELS}. Ask for fewer at once."
+        )
     color_table(colormap)  # an unknown name is our error, not matplotlib's
     rows = -(-len(panels) // columns)
     aspects = [_aspect(panel.content) for panel in panels]
@@ -89,6 +100,8 @@ def _draw_bars(bars: Bars, axes: "Axes") -> None:
     colors = [MARKED if position in bars.marked else UNMARKED for position in positions]
     if bars.labels is None:
         axes.bar(positions, bars.values, color=colors, width=1.0)
+        # Of a thousand bars each is thinner than a pixel: a dot at its end shows where a marked one stands.
+        axes.plot(bars.marked, [bars.values[each] for each in bars.marked], "o", color=MARKED, markersize=4)
     else:
         axes.barh(positions, bars.values, color=colors)
         axes.set_yticks(positions, bars.labels, parse_math=False)

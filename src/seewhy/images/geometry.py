@@ -86,7 +86,8 @@ def bicubic_weights(cells: int, start: float, stop: float, pixels: int) -> Float
 
 def nearest_weights(cells: int, start: float, stop: float, pixels: int) -> FloatArray:
     """Return (pixels, cells) as `bilinear_weights` does, with 1 for the cell that each pixel's centre lies in."""
-    cell = np.clip(np.round(_positions(cells, start, stop, pixels)), 0, cells - 1)
+    # Not np.round, which takes halves to even cells: of pixels that lie between cells, it leaves out every other cell.
+    cell = np.clip(np.floor(_positions(cells, start, stop, pixels) + 0.5), 0, cells - 1)
     return np.asarray(cell[:, None] == np.arange(cells), dtype=np.float32)
 
 

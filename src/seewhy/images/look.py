@@ -53,7 +53,7 @@ class Look:
         if self.image_weight is not None:
             _check_share("image_weight", self.image_weight, "no picture", "the picture as it is")
         for name, known in (("normalization", Normalization), ("upsampling", Upsampling), ("rescale", Rescale)):
-            _check_name(name, getattr(self, name), get_args(known))
+            check_name(name, getattr(self, name), get_args(known))
 
 
 def _check_share(name: str, value: Any, none: str, all_: str) -> None:
@@ -61,6 +61,7 @@ def _check_share(name: str, value: Any, none: str, all_: str) -> None:
         raise OptionError(f"{name} is {value!r}; expected a number from 0 ({none}) to 1 ({all_}).")
 
 
-def _check_name(name: str, value: Any, known: tuple[str, ...]) -> None:
-    if value not in known:
+def check_name(name: str, value: Any, known: tuple[str, ...]) -> None:
+    """Raise OptionError for a word that is not known."""
+    if not isinstance(value, str) or value not in known:
         raise OptionError(f"{name} is {value!r}; expected {', '.join(map(repr, known[:-1]))} or {known[-1]!r}.")

@@ -14,9 +14,15 @@ if TYPE_CHECKING:
 Rescale = Literal["none", "max", "range"]
 
 
-@functools.cache
 def color_table(colormap: str) -> ImageArray:
     """Return the 256 colours of a matplotlib colour map, uint8 (256, 3), or raise OptionError."""
+    if not isinstance(colormap, str):
+        raise OptionError(f"colormap is {colormap!r}; expected the name of one of matplotlib's colour maps.")
+    return _color_table(colormap)
+
+
+@functools.cache
+def _color_table(colormap: str) -> ImageArray:
     import matplotlib  # only who draws pays for it
 
     if colormap not in matplotlib.colormaps:

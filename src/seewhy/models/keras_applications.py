@@ -56,8 +56,9 @@ class Application:
         except Exception as error:  # Keras raises nothing narrower where a download fails
             if type(error) is not Exception:
                 raise
+            why = str(error).rstrip(".")
             raise WeightsError(
-                f"The ImageNet weights of {self.name} cannot be downloaded: {error} Once downloaded, Keras keeps them "
+                f"The ImageNet weights of {self.name} cannot be downloaded: {why}. Once downloaded, Keras keeps them "
                 f"in {_weights_folder()}. Without a network: --weights none, or seewhy.load({self.name!r}, "
                 "weights=None), has random weights; and 'efficientnet-lite0' needs no download."
             ) from error

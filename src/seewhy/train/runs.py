@@ -72,13 +72,24 @@ class Run:
         """Make the folder of a new run, or see that one can be gone on with.
 
         Raises:
-            OptionError: The folder is taken, or holds no run, or that of another recipe or of other data.
+            OptionError, ModelError: As for `check`.
             OutputError: The folder cannot be made or written to.
+        """
+        self.check(recipe, resume=resume)
+        if not resume:
+            content = json.dumps({"version": VERSION, **vars(recipe)}, indent=2) + "\n"
+            write_atomically(self._recipe, lambda file: file.write(content.encode()))
+
+    def check(self, recipe: Recipe, *, resume: bool) -> None:
+        """See that a run can begin in the folder, or can be gone on with; nothing is written.
+
+        Raises:
+            OptionError: The folder is taken, or holds no run, or that of another recipe or of other data.
+            ModelError: The recipe of the run that is there is damaged.
+            OutputError: The folder cannot be looked into.
         """
         if not resume:
             self._check_free()
-            content = json.dumps({"version": VERSION, **vars(recipe)}, indent=2) + "\n"
-            write_atomically(self._recipe, lambda file: file.write(content.encode()))
             return
         if not self._recipe.exists():
             raise OptionError(f"There is no run in {self.folder} to go on with. Leave out --resume to begin one.")

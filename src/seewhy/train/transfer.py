@@ -12,7 +12,7 @@ from rich.console import Console
 
 from seewhy.errors import OptionError
 from seewhy.models import Classifier, load
-from seewhy.train.bases import build_base
+from seewhy.train.bases import Base, build_base
 from seewhy.train.drawing import draw_confusion, draw_history, write_figure
 from seewhy.train.fitting import Data, Phase, fit
 from seewhy.train.folders import Part, Pictures, find_pictures
@@ -110,10 +110,14 @@ def train_transfer(
     pictures = find_pictures(folder, recipe.validation, recipe.seed, track)
     run = Run(out)
     settings = {**dataclasses.asdict(recipe), "data_sha256": pictures.sha256}
-    run.begin(Recipe(KIND, str(folder.absolute()), settings), resume=resume)
-    write_pictures(run, pictures)
+    written = Recipe(KIND, str(folder.absolute()), settings)
+    run.check(written, resume=resume)
     if not run.is_finished:
-        _train(run, pictures, recipe, console)
+        # Before anything is written: a base that cannot be had leaves no run that would be in the next one's way.
+        base = build_base(recipe.base, pretrained=recipe.pretrained, size=recipe.size)
+        run.begin(written, resume=resume)
+        write_pictures(run, pictures)
+        _train(run, base, pictures, recipe, console)
     rows = run.history()
     found = list(answers(load(run.model), held_out(pictures)))
     return Result(rows, max(rows, key=_goodness), pictures, _write_confusion(run, found, pictures.class_names))
@@ -162,8 +166,7 @@ def write_pictures(run: Run, pictures: Pictures) -> None:
     run.write_table("pictures.csv", rows)
 
 
-def _train(run: Run, pictures: Pictures, recipe: TransferRecipe, console: Console | None) -> None:
-    base = build_base(recipe.base, pretrained=recipe.pretrained, size=recipe.size)
+def _train(run: Run, base: Base, pictures: Pictures, recipe: TransferRecipe, console: Console | None) -> None:
     network = build_network(recipe, base.network, len(pictures.class_names))
     classifier = Classifier(network, preprocess=base.preprocess, class_names=pictures.class_names)
 
