@@ -22,7 +22,7 @@ def test_each_method_is_given_the_settings_that_it_knows():
     [
         ("gradcam,gradcan", [], MethodError, "Unknown method 'gradcan'. Did you mean 'gradcam'"),
         (" , ", [], MethodError, "Unknown method ' , '"),
-        ("gradcam", ["masks=3"], OptionError, "no option 'masks' to set: gradcam has no options"),
+        ("layercam", ["masks=3"], OptionError, "no option 'masks' to set: layercam has no options"),
         ("guided_backprop", ["others=maybe"], OptionError, "others is 'maybe'; expected 'refuse' or 'pass'"),
         ("gradcam", ["masks"], OptionError, "Cannot set 'masks'; expected NAME=VALUE"),
         ("gradcam", ["=3"], OptionError, "Cannot set '=3'; expected NAME=VALUE"),
