@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from tests.browser import not_there
 
 from seewhy.serve.answers import failures
 from seewhy.serve.failures import STATUS
@@ -19,7 +20,8 @@ OURS = "http://127.0.0.1:8000/"
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_curl_command_works(command, address, examples, tmp_path):
-    assert shutil.which("curl") is not None, "curl is needed. On Debian and Ubuntu: apt-get install curl"
+    if shutil.which("curl") is None:
+        not_there("curl")
     assert OURS in command
     command = command.replace(OURS, address).replace("@examples", f"@{examples}")
     finished = subprocess.run(["/bin/sh", "-c", command], cwd=tmp_path, capture_output=True, text=True, check=True)
