@@ -20,23 +20,21 @@ from seewhy.errors import (
     InputError,
     LayerError,
     MethodError,
-    NetworkError,
     OptionError,
     SeewhyWarning,
-    TargetError,
 )
-from seewhy.explanation import Explanation, Heatmaps, TargetResult
+from seewhy.explanation import Explanation, Heatmaps
 from seewhy.frameworks import LayerCall, LayerChoice
 from seewhy.frameworks.layers import AUTO, INPUT
-from seewhy.frameworks.structures import image_count, map_tree
+from seewhy.frameworks.structures import image_count
 from seewhy.fusion import Fuse, check_fuse, fused
-from seewhy.images.geometry import Placement
 from seewhy.images.reading import ImageLike, read, read_each
 from seewhy.inspection import Inspection
 from seewhy.many import are_many, evidence_of_many, first_way
 from seewhy.methods import Method
 from seewhy.models import Classifier
 from seewhy.reruns import Progress, Runs, rerun
+from seewhy.results import check_capture, check_finite, explanation_of, heatmaps_of
 from seewhy.targets import Question, Target, resolve
 from seewhy.types import Backward, Capture, FloatArray, ImageArray, Score
 from seewhy.views import View, average, views
@@ -163,7 +161,7 @@ class Explainer:
             question = question.settled(self.framework.to_numpy(capture.indices))
             seen = ((view, self._evidence_of(view, inputs, question, batch_size)) for view in self.views)
             evidence = average(evidence, seen)
-        return self._to_numpy(capture, evidence, question.target)
+        return self._heatmaps_of(capture, evidence, question.target)
 
     def inspect(self, image: ImageLike, targets: Any = "top-1") -> Inspection:
         """Look inside: the layer's activations and gradients for one picture, and the weights Grad-CAM makes of them.
@@ -188,15 +186,12 @@ class Explainer:
         question = Question(self._resolve(targets, 1), self.score, self.output)
         capture = self._capture(inputs, self.taps[0], question, self.method.backward)
         evidence = self.framework.to_numpy(self.framework.apply(self.method, capture))
-        _check_finite(evidence, self.framework.to_numpy(capture.scores))
-        heatmaps = self._to_numpy(capture, evidence, question.target)
-        _check_is_picture(heatmaps)
+        check_finite(evidence, self.framework.to_numpy(capture.scores))
+        heatmaps = self._heatmaps_of(capture, evidence, question.target)
+        placement = preprocessed.placements[0]
+        explanation = explanation_of(heatmaps, 0, image, pixels, placement, self.classifier, self.method)
         activations, gradients = (self.framework.to_numpy(each)[0] for each in (capture.activations, capture.gradients))
-        return Inspection(
-            activations.astype(np.float32),
-            np.broadcast_to(gradients, (len(gradients), *activations.shape)).astype(np.float32),
-            self._explanation(0, image, pixels, preprocessed.placements[0], heatmaps),
-        )
+        return Inspection(activations.astype(np.float32), gradients.astype(np.float32), explanation)
 
     def layers(self, inputs: Any) -> tuple[LayerCall, ...]:
         """Return every call of every layer, in the order in which they return, for inputs of this shape.
@@ -210,28 +205,9 @@ class Explainer:
     ) -> Iterator[Explanation]:
         inputs = self.classifier.preprocess(pixels)
         heatmaps = self.heatmaps(inputs, target, batch_size=batch_size)
-        _check_is_picture(heatmaps)
         for row, image in enumerate(images):
-            yield self._explanation(row, image, pixels[row], inputs.placements[row], heatmaps)
-
-    def _explanation(
-        self, row: int, image: ImageLike, pixels: ImageArray, placement: Placement, heatmaps: Heatmaps
-    ) -> Explanation:
-        """Return the explanation of one image of a batch."""
-        return Explanation(
-            image=pixels,
-            heatmaps=heatmaps.values[row],
-            targets=self._target_results(heatmaps, row),
-            predictions=() if heatmaps.probabilities is None else self.classifier.rank(heatmaps.probabilities[row]),
-            layer=heatmaps.layer,
-            method=heatmaps.method,
-            title=self.method.title,
-            peak=self.method.peak,
-            placement=placement,
-            ids=self.classifier.class_names.ids if self.classifier.class_names is not None else None,
-            network=self.classifier.name,
-            source=os.fspath(image) if isinstance(image, (str, os.PathLike)) else None,
-        )
+            placement = inputs.placements[row]
+            yield explanation_of(heatmaps, row, image, pixels[row], placement, self.classifier, self.method)
 
     def _evidence(self, inputs: Any, question: Question, batch_size: int) -> tuple[Capture, FloatArray]:
         """Return evidence (N, T, *space), of all layers in one, and what was captured at the first of them."""
@@ -256,13 +232,24 @@ class Explainer:
         else:
             capture = self._capture(inputs, tapped, question, self.method.backward)
             evidence = self.framework.to_numpy(self.framework.apply(self.method, capture))
-        _check_finite(evidence, self.framework.to_numpy(capture.scores))
+        check_finite(evidence, self.framework.to_numpy(capture.scores))
         return capture, evidence
 
     def _capture(self, inputs: Any, layer: LayerChoice, question: Question, backward: Backward) -> Capture:
         capture = self.framework.capture(inputs, layer, question, backward)
-        self._check(capture, image_count(inputs))
+        check_capture(capture, image_count(inputs), self.classifier)
         return capture
+
+    def _heatmaps_of(self, capture: Capture, evidence: FloatArray, target: Target) -> Heatmaps:
+        return heatmaps_of(
+            capture,
+            evidence,
+            target,
+            framework=self.framework,
+            classifier=self.classifier,
+            method=self.method,
+            signed=self.signed,
+        )
 
     def _evidence_of(self, view: View, inputs: FloatArray, question: Question, batch_size: int) -> FloatArray:
         """Return the evidence of another view of the inputs, not yet brought back into place."""
@@ -314,78 +301,12 @@ class Explainer:
         target.check_images(images)
         return target
 
-    def _check(self, capture: Capture, images: int) -> None:
-        """Refuse what a target function, a list of class names or the choice of layer has wrong."""
-        if capture.activations.shape[0] != images:
-            raise LayerError(
-                f"The output of the layer {capture.layer!r} has {capture.activations.shape[0]} rows for {images} "
-                "images: the network folds other axes into the batch there. Give a layer before or after that."
-            )
-        if capture.scores.shape[0] != images:
-            raise TargetError(
-                f"The target function gave scores of shape {tuple(capture.scores.shape)} for {images} images; expected "
-                "(N,) or (N, T)."
-            )
-        if capture.probabilities is not None:
-            self.classifier.check_class_count(capture.probabilities.shape[1])
-
-    def _to_numpy(self, capture: Capture, evidence: FloatArray, target: Target) -> Heatmaps:
-        """Bring what is wanted off the device, and name what was asked."""
-        to_numpy = self.framework.to_numpy
-        indices = to_numpy(capture.indices)
-        names = [target.of_image(row).names(each, self.classifier.class_name) for row, each in enumerate(indices)]
-        return Heatmaps(
-            values=np.asarray(evidence if self.signed else np.maximum(evidence, 0), dtype=np.float32),
-            indices=np.maximum(indices, -1),
-            scores=to_numpy(capture.scores),
-            outputs=map_tree(lambda each: None if each is None else to_numpy(each), capture.outputs),
-            probabilities=None if capture.probabilities is None else to_numpy(capture.probabilities),
-            layer=capture.layer or "input",
-            method=self.method.name,
-            names=tuple(tuple(name or f"target {t}" for t, name in enumerate(each)) for each in names),
-        )
-
-    def _target_results(self, heatmaps: Heatmaps, row: int) -> tuple[TargetResult, ...]:
-        has_evidence = heatmaps.has_evidence[row]
-        return tuple(
-            TargetResult(
-                index=int(index),
-                name=heatmaps.names[row][position],
-                score=float(heatmaps.scores[row, position]),
-                probability=(
-                    float(heatmaps.probabilities[row, index])
-                    if index >= 0 and heatmaps.probabilities is not None
-                    else None
-                ),
-                has_evidence=bool(has_evidence[position]),
-            )
-            for position, index in enumerate(heatmaps.indices[row])
-        )
-
-
-def _check_is_picture(heatmaps: Heatmaps) -> None:
-    if heatmaps.values.ndim != 4:
-        raise LayerError(
-            f"The output of the layer {heatmaps.layer!r} has {heatmaps.values.ndim - 2} axes of space, and a "
-            "picture has two. Give another layer; for signals, volumes and tokens use Explainer.heatmaps."
-        )
-
 
 def _readable(picture: ImageArray | ImageError) -> ImageArray:
     """Return a picture that was read, or raise what was wrong with it."""
     if isinstance(picture, ImageError):
         raise picture
     return picture
-
-
-def _check_finite(evidence: FloatArray, scores: FloatArray) -> None:
-    """Refuse what is not a number, which no map could be honest about."""
-    finite = np.isfinite(evidence).reshape(len(evidence), -1).all(axis=1) & np.isfinite(scores).all(axis=1)
-    if not finite.all():
-        raise NetworkError(
-            f"The network gave NaN or infinite values for image {int(np.argmin(finite))} of the batch: its weights "
-            "may be damaged, or its arithmetic too narrow (float16)."
-        )
 
 
 def _check_batch_size(batch_size: int) -> None:
