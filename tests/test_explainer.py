@@ -1,12 +1,12 @@
 import numpy as np
 import pytest
 from PIL import Image
-from tests.networks import PAPER_GRADCAM, PAPER_HIRESCAM, PAPER_INPUT, PAPER_LOGITS
 
 import seewhy
 from seewhy import Classifier, Explainer, Preprocessing
 from seewhy.errors import InputError, MethodError, ModelError, OptionError, TargetError
 from seewhy.targets import Against, Difference
+from tests.networks import PAPER_GRADCAM, PAPER_HIRESCAM, PAPER_INPUT, PAPER_LOGITS
 
 
 def test_the_paper_network_from_input_to_heatmap(paper_network):
