@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.browser import browser_options
+
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
@@ -41,3 +43,15 @@ def seeded():
     """Make Keras's random weights the same in every run, where Keras is used at all."""
     if "keras" in sys.modules:
         sys.modules["keras"].utils.set_random_seed(0)
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    """The browser; of a module each, as an event loop runs for as long as it does, and other tests have theirs."""
+    from playwright.sync_api import sync_playwright
+
+    options = browser_options()
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(**options)
+        yield browser
+        browser.close()

@@ -6,22 +6,11 @@ import time
 import keras
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import expect, sync_playwright
-from tests.browser import browser_options
+from playwright.sync_api import expect
 from tests.serve.conftest import running
 
 from seewhy import Classifier
 from seewhy.serve.settings import Settings
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    """The browser; of a module each, as an event loop runs for as long as it does, and other tests have theirs."""
-    options = browser_options()
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(**options)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

@@ -7,21 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from playwright.sync_api import sync_playwright
-from tests.browser import browser_options
 
 PATIENCE = 10_000
 """Milliseconds until something that does not appear is a failure."""
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    """The browser; of a module each, as an event loop runs for as long as it does, and other tests have theirs."""
-    options = browser_options()
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(**options)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture

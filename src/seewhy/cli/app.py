@@ -85,6 +85,15 @@ class Score(StrEnum):
     probability = "probability"
 
 
+LayerOption = Annotated[
+    str,
+    typer.Option(help="A name or path that 'seewhy layers' lists; auto takes the model's own, or the last with space."),
+]
+ScoreOption = Annotated[Score, typer.Option(help="Explain what stands before a final softmax, or after it.")]
+ColormapOption = Annotated[str, typer.Option(help="Any of matplotlib's colour maps.")]
+OutOption = Annotated[Path, typer.Option(help="The folder to write to; it is made if need be.")]
+
+
 def _print_version(wanted: bool) -> None:
     if wanted:
         typer.echo(f"seewhy {seewhy.__version__}")
@@ -134,21 +143,14 @@ def explain(
             "--set", metavar="NAME=VALUE", help="An option of the method, such as masks=8000; may be repeated."
         ),
     ] = None,
-    layer: Annotated[
-        str,
-        typer.Option(
-            help="A name or path that 'seewhy layers' lists; auto takes the model's own, or the last with space."
-        ),
-    ] = "auto",
-    score: Annotated[
-        Score, typer.Option(help="Explain what stands before a final softmax, or after it.")
-    ] = Score.logit,
+    layer: LayerOption = "auto",
+    score: ScoreOption = Score.logit,
     alpha: Annotated[float, typer.Option(help="From 0, the picture alone, to 1, the colours alone.")] = 0.4,
     image_weight: Annotated[
         float | None,
         typer.Option(help="How much the picture counts, from 0 to 1.", show_default="1 - alpha"),
     ] = None,
-    colormap: Annotated[str, typer.Option(help="Any of matplotlib's colour maps.")] = "jet",
+    colormap: ColormapOption = "jet",
     normalization: Annotated[
         Normalization,
         typer.Option(help="max: a heatmap is divided by its maximum. range: its minimum becomes 0 too."),
@@ -170,7 +172,7 @@ def explain(
             show_default="overlay for one target, grid for several",
         ),
     ] = None,
-    out: Annotated[Path, typer.Option(help="The folder to write to; it is made if need be.")] = Path("explanations"),
+    out: OutOption = Path("explanations"),
     format: Annotated[
         str,
         typer.Option(
@@ -240,17 +242,10 @@ def inspect(
     targets: Annotated[
         str, typer.Option(help="What to ask: top-3; or classes by name, index or wnid, with commas between: tabby,285.")
     ] = "top-1",
-    layer: Annotated[
-        str,
-        typer.Option(
-            help="A name or path that 'seewhy layers' lists; auto takes the model's own, or the last with space."
-        ),
-    ] = "auto",
-    score: Annotated[
-        Score, typer.Option(help="Explain what stands before a final softmax, or after it.")
-    ] = Score.logit,
-    colormap: Annotated[str, typer.Option(help="Any of matplotlib's colour maps.")] = "jet",
-    out: Annotated[Path, typer.Option(help="The folder to write to; it is made if need be.")] = Path("explanations"),
+    layer: LayerOption = "auto",
+    score: ScoreOption = Score.logit,
+    colormap: ColormapOption = "jet",
+    out: OutOption = Path("explanations"),
     format: Annotated[str, typer.Option(help="What to write, with commas between: png, jpg, npz.")] = "png",
 ) -> None:
     """Show what Grad-CAM is made of: channels of the layer, and their weights, for each target.
