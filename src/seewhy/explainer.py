@@ -9,7 +9,7 @@ import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from PIL import Image
@@ -36,7 +36,7 @@ from seewhy.models import Classifier
 from seewhy.reruns import Progress, Runs, rerun
 from seewhy.results import check_capture, check_finite, explanation_of, heatmaps_of
 from seewhy.targets import Question, Target, resolve
-from seewhy.types import Backward, Capture, FloatArray, ImageArray, Score
+from seewhy.types import Backward, Capture, FloatArray, ImageArray, Precision, Score
 from seewhy.views import View, average, views
 
 BATCH_SIZE = 16
@@ -65,6 +65,9 @@ class Explainer:
         signed: True keeps what speaks against a target, as negative values; False makes it 0, as the papers do.
         progress: Show on standard error how far a method has come that runs the network many times; or a function
             that is told: the method's title, how many runs are done, and of how many. What it raises ends the call.
+        precision: "float32" runs the network in its own types. "bfloat16" runs its convolutions and matrix products,
+            backwards too, in bfloat16, which rounds to 8 bits; every run of it, also for methods that run it again.
+            Scores and probabilities are those it then gives. Heatmaps are made of them in float32.
 
     Raises:
         ModelError, LayerError, MethodError, OptionError: An argument cannot be meant; the message says why.
@@ -82,10 +85,13 @@ class Explainer:
         smooth: Any = None,
         signed: bool = False,
         progress: bool | Progress = False,
+        precision: Precision = "float32",
     ) -> None:
         self.classifier = network if isinstance(network, Classifier) else Classifier(network)
         self.method = methods.get(method)
-        self.framework = self.classifier.framework
+        if precision not in get_args(Precision):
+            raise OptionError(f"Unknown precision {precision!r}; expected 'float32' or 'bfloat16'.")
+        self.framework = self.classifier.framework_in(precision)
         self.taps = self._find_layers(layer)
         self.fuse = check_fuse(fuse)
         self.views = views(smooth)

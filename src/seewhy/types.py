@@ -19,6 +19,9 @@ Namespace = Any
 
 Score = Literal["logit", "probability"]
 
+Precision = Literal["float32", "bfloat16"]
+"""What the network runs in: its own types; or with its convolutions and matrix products in bfloat16."""
+
 Backward = Literal["none", "plain", "guided", "guided-where-relu", "products"]
 """The way back from the scores: not gone at all; as the network is; or through ReLUs that let only what is positive
 pass (Springenberg et al., arXiv 1412.6806), in a network of no other activations, or past others as they are. Or gone

@@ -85,11 +85,24 @@ class Score(StrEnum):
     probability = "probability"
 
 
+class Precision(StrEnum):
+    """What the network runs in."""
+
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+
+
 LayerOption = Annotated[
     str,
     typer.Option(help="A name or path that 'seewhy layers' lists; auto takes the model's own, or the last with space."),
 ]
 ScoreOption = Annotated[Score, typer.Option(help="Explain what stands before a final softmax, or after it.")]
+PrecisionOption = Annotated[
+    Precision,
+    typer.Option(
+        help="What the network runs in. bfloat16 is less exact, and quicker where the processor has units for it."
+    ),
+]
 ColormapOption = Annotated[str, typer.Option(help="Any of matplotlib's colour maps.")]
 OutOption = Annotated[Path, typer.Option(help="The folder to write to; it is made if need be.")]
 
@@ -145,6 +158,7 @@ def explain(
     ] = None,
     layer: LayerOption = "auto",
     score: ScoreOption = Score.logit,
+    precision: PrecisionOption = Precision.float32,
     alpha: Annotated[float, typer.Option(help="From 0, the picture alone, to 1, the colours alone.")] = 0.4,
     image_weight: Annotated[
         float | None,
@@ -212,6 +226,7 @@ def explain(
             methods=chosen(method, settings or []),
             layer=layer,
             score=score.value,
+            precision=precision.value,
             look={
                 "alpha": alpha,
                 "image_weight": image_weight,

@@ -30,7 +30,7 @@ from seewhy.images.look import Look, LookOptions
 from seewhy.images.overlay import color_table
 from seewhy.methods import Method
 from seewhy.models import Classifier
-from seewhy.types import Score
+from seewhy.types import Precision, Score
 
 A_FEW = 3
 """Above so many pictures a progress bar is shown."""
@@ -46,6 +46,7 @@ class Request:
     methods: tuple[Method, ...]
     layer: str
     score: Score
+    precision: Precision
     look: LookOptions
     figure: FigureKind | None
     out: Path
@@ -128,7 +129,14 @@ def run(request: Request, *, as_json: bool) -> None:
     files = Files(request.out, suffixes, inputs=paths, label_by_folder=request.label_by_folder)
     with quiet_start():
         explainers = [
-            Explainer(classifier, method, request.layer, request.score, progress=len(paths) <= A_FEW)
+            Explainer(
+                classifier,
+                method,
+                request.layer,
+                request.score,
+                progress=len(paths) <= A_FEW,
+                precision=request.precision,
+            )
             for classifier in _classifiers(request.models)
             for method in request.methods
         ]

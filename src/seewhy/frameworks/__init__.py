@@ -6,15 +6,21 @@ from typing import Any
 from seewhy.errors import ModelError
 from seewhy.frameworks.base import Framework
 from seewhy.frameworks.layers import LayerCall, LayerChoice
+from seewhy.types import Precision
 
 __all__ = ["Framework", "LayerCall", "LayerChoice", "detect"]
 
 
-def detect(network: Any) -> Framework:
+def detect(network: Any, precision: Precision = "float32") -> Framework:
     """Wrap a network for the framework it belongs to, importing nothing its owner has not imported.
+
+    Args:
+        network: What is run.
+        precision: What it runs in.
 
     Raises:
         ModelError: The object is no network SeeWhy can run, or has not been built.
+        OptionError: Nothing here can run it in bfloat16.
     """
     keras = sys.modules.get("keras")
     if keras is not None and isinstance(network, keras.Model):
@@ -23,15 +29,15 @@ def detect(network: Any) -> Framework:
         if keras.backend.backend() == "tensorflow":
             from seewhy.frameworks.keras_tensorflow import KerasTensorflow
 
-            return KerasTensorflow(network)
+            return KerasTensorflow(network, precision)
         if keras.backend.backend() == "jax":
             from seewhy.frameworks.keras_jax import KerasJax
 
-            return KerasJax(network)
+            return KerasJax(network, precision)
         if keras.backend.backend() == "torch":
             from seewhy.frameworks.keras_torch import KerasTorch
 
-            return KerasTorch(network)
+            return KerasTorch(network, precision)
         raise ModelError(
             f"Keras runs on {keras.backend.backend()} here; SeeWhy explains Keras networks on TensorFlow, JAX and "
             "PyTorch."
@@ -39,7 +45,7 @@ def detect(network: Any) -> Framework:
     torch = sys.modules.get("torch")
     # A Keras layer on PyTorch is a torch module too, but its inputs are Keras'.
     if torch is not None and isinstance(network, torch.nn.Module) and not _is_keras(network):
-        return _detect_torch(network, torch)
+        return _detect_torch(network, torch, precision)
     if isinstance(network, str):
         raise ModelError(f"A network was given by name, {network!r}: load it first, with seewhy.load({network!r}).")
     raise ModelError(
@@ -48,7 +54,7 @@ def detect(network: Any) -> Framework:
     )
 
 
-def _detect_torch(network: Any, torch: Any) -> Framework:
+def _detect_torch(network: Any, torch: Any, precision: Precision) -> Framework:
     if isinstance(network, torch.jit.ScriptModule):
         raise ModelError(
             f"The network {network.original_name} is a TorchScript module: it is compiled whole, and its layers cannot "
@@ -58,7 +64,7 @@ def _detect_torch(network: Any, torch: Any) -> Framework:
         raise ModelError(f"The network {type(network).__name__} has no weights yet: call it on an input.")
     from seewhy.frameworks.torch import Torch
 
-    return Torch(network)
+    return Torch(network, precision)
 
 
 def _is_keras(network: Any) -> bool:

@@ -73,7 +73,10 @@ class Outputs:
 
 
 class Framework(ABC):
-    """A network and the way to run it, in one framework. Subclasses are final; one network, one instance."""
+    """A network and the way to run it, in one framework. Subclasses are final.
+
+    One network has one instance for each precision, which keeps what it compiled apart from the others'.
+    """
 
     name: str
     xp: Namespace

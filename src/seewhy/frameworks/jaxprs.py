@@ -110,9 +110,12 @@ def position_of_sum(jaxpr: Jaxpr, array: Any, axes: set[int], outputs: Sequence[
     return None
 
 
-def run(closed: ClosedJaxpr, outputs: Sequence[Any]) -> Run:
-    """Return a function of the jaxpr's inputs that gives these of its variables."""
-    return _Part(closed.jaxpr.invars, closed.jaxpr.eqns, outputs, _constants(closed))
+def run(closed: ClosedJaxpr, outputs: Sequence[Any], perform: Perform | None = None) -> Run:
+    """Return a function of the jaxpr's inputs that gives these of its variables.
+
+    `perform` runs its equations where they are not to be run as they are.
+    """
+    return _Part(closed.jaxpr.invars, closed.jaxpr.eqns, outputs, _constants(closed), perform or perform_as_is)
 
 
 def cut(closed: ClosedJaxpr, position: int, outputs: Sequence[Any], perform: Perform | None = None) -> Cut:

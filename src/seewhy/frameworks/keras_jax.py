@@ -23,6 +23,7 @@ from seewhy.frameworks.asking import Asked, ask
 from seewhy.frameworks.base import Branch, Head, Outputs
 from seewhy.frameworks.jax_guided import guided
 from seewhy.frameworks.jax_heads import see_through
+from seewhy.frameworks.jax_precision import in_bfloat16
 from seewhy.frameworks.jaxprs import (
     INPUTS,
     Run,
@@ -48,7 +49,7 @@ from seewhy.frameworks.structures import (
 )
 from seewhy.targets import Question, Top
 from seewhy.targets.target import Shape
-from seewhy.types import Backward, Capture, Tensor
+from seewhy.types import Backward, Capture, Precision, Tensor
 
 FAILURES = (ValueError, TypeError, RuntimeError, LookupError, AttributeError, ArithmeticError)
 """What Keras and JAX raise when a network cannot run on its input."""
@@ -60,8 +61,9 @@ class KerasJax(KerasFramework):
 
     name = "keras-jax"
 
-    def __init__(self, network: keras.Model) -> None:
+    def __init__(self, network: keras.Model, precision: Precision = "float32") -> None:
         super().__init__(network)
+        self._precision = precision
         self._steps = Steps()
 
     def to_numpy(self, tensor: Tensor) -> NDArray[Any]:
@@ -126,6 +128,7 @@ class KerasJax(KerasFramework):
             if untraceable is None and is_our_own(error):
                 raise
             raise network_failed(inputs, untraceable or plain(error)) from error
+        jaxpr = in_bfloat16(jaxpr) if self._precision == "bfloat16" else jaxpr
         return _Traced(jaxpr, variables, tuple(ear.calls), ear.shapes, returned.structure)
 
     def _make_predict(self, traced: "_Traced", output: int | str | None) -> Any:

@@ -32,9 +32,10 @@ from seewhy.frameworks.structures import (
 from seewhy.frameworks.tensorflow_graphs import cut
 from seewhy.frameworks.tensorflow_guided import check_activations, guided_relus
 from seewhy.frameworks.tensorflow_pooling import only_mean, products
+from seewhy.frameworks.tensorflow_precision import check_bfloat16, compiled
 from seewhy.targets import Question, Top
 from seewhy.targets.target import Shape
-from seewhy.types import Backward, Capture, Tensor
+from seewhy.types import Backward, Capture, Precision, Tensor
 
 INLINE = (
     " Layers inside a tf.function of the network's own cannot be reached; under "
@@ -55,8 +56,11 @@ class KerasTensorflow(KerasFramework):
 
     name = "keras-tensorflow"
 
-    def __init__(self, network: keras.Model) -> None:
+    def __init__(self, network: keras.Model, precision: Precision = "float32") -> None:
         super().__init__(network)
+        if precision == "bfloat16":
+            check_bfloat16()
+        self._precision = precision
         self._steps = Steps()
 
     def to_numpy(self, tensor: Tensor) -> NDArray[Any]:
@@ -103,7 +107,7 @@ class KerasTensorflow(KerasFramework):
         """Trace `function` for inputs of these shapes and any batch size, and `arrays` of any first two sizes."""
         batch = map_leaves(lambda each: tf.TensorSpec((None, *each.shape[1:]), tf.float32), inputs)
         specs = [tf.TensorSpec((None, None, *array.shape[2:]), array.dtype) for array in arrays]
-        return tf.function(function, autograph=False).get_concrete_function(batch, *specs)
+        return compiled(function, (batch, *specs), self._precision)
 
     def _forward(self, inputs: Inputs) -> Any:
         try:
@@ -200,8 +204,9 @@ class KerasTensorflow(KerasFramework):
 
         arrays = [tf.TensorSpec((None, None, *each.shape[2:]), each.dtype) for each in question.target.arrays(1)]
         varied = tf.TensorSpec((None, *tap.output.shape[1:]), tf.float32)
-        compiled = tf.function(scores, autograph=False).get_concrete_function(varied, passing, *arrays)
-        return _Branched(trunk, compiled, tap.call, facts["shape"])
+        head = compiled(scores, (varied, passing, *arrays), self._precision)
+        trunk_of = compiled(lambda batch: trunk(*leaves(batch)), (image,), self._precision)
+        return _Branched(trunk_of, head, tap.call, facts["shape"])
 
 
 class _Step(NamedTuple):

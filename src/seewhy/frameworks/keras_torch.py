@@ -31,13 +31,14 @@ from seewhy.frameworks.torch_tap import (
     Tap,
     ask_outputs,
     at_rest,
+    autocast_to,
     detached,
     off_device,
     without_autocast,
 )
 from seewhy.frameworks.torch_tape import Tape, TapeTap
 from seewhy.targets import Question, Top
-from seewhy.types import Backward, Capture, Tensor
+from seewhy.types import Backward, Capture, Precision, Tensor
 
 
 @final
@@ -46,8 +47,9 @@ class KerasTorch(KerasFramework):
 
     name = "keras-torch"
 
-    def __init__(self, network: keras.Model) -> None:
+    def __init__(self, network: keras.Model, precision: Precision = "float32") -> None:
         super().__init__(network)
+        self._precision = precision
         self._steps = Steps()
 
     def check_inputs(self, inputs: Any) -> Inputs:
@@ -125,7 +127,7 @@ class KerasTorch(KerasFramework):
         # Copied: a network may work on its input in place, and the array is the caller's.
         batch = map_leaves(lambda each: keras.ops.convert_to_tensor(np.array(each)), inputs)
         try:
-            with functions, undisturbed(self._network):
+            with autocast_to(self._precision, batch), functions, undisturbed(self._network):
                 return self._network(batch if tap is None else tap.enter(batch), training=False)
         except FAILURES as error:
             if is_our_own(error):

@@ -44,6 +44,7 @@ from seewhy.frameworks.torch_tap import (
     arrays_beside,
     ask_outputs,
     at_rest,
+    autocast_to,
     detached,
     first_tensor,
     off_device,
@@ -51,7 +52,7 @@ from seewhy.frameworks.torch_tap import (
 )
 from seewhy.frameworks.torch_tape import Tape, TapeTap
 from seewhy.targets import Question, Top
-from seewhy.types import Backward, Capture, Tensor
+from seewhy.types import Backward, Capture, Precision, Tensor
 
 Hear = Callable[[str, Any, Any], Any]
 """What is told of a call, by path, module and output; what it returns goes on in the output's place."""
@@ -74,8 +75,9 @@ class Torch(Framework):
     channels_first = True
     xp = xp
 
-    def __init__(self, network: torch.nn.Module) -> None:
+    def __init__(self, network: torch.nn.Module, precision: Precision = "float32") -> None:
         self._network = unwrapped(network)
+        self._precision = precision
         self._layers = modules_by_path(self._network)
         self._steps = Steps()
 
@@ -177,7 +179,7 @@ class Torch(Framework):
     def _forward(self, inputs: Inputs, functions: TorchFunctions, tap: "Tap | _Ear | None" = None) -> Any:
         batch = map_leaves(self._to_tensor, inputs)
         try:
-            with functions:
+            with autocast_to(self._precision, batch), functions:
                 batch = batch if tap is None else tap.enter(batch)
                 if isinstance(batch, dict):
                     return self._network(**batch)

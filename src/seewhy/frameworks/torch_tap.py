@@ -4,7 +4,7 @@ import sys
 import threading
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -14,11 +14,12 @@ from seewhy.frameworks.activations import GUIDED
 from seewhy.frameworks.asking import Asked, ask
 from seewhy.frameworks.base import Head, Outputs
 from seewhy.frameworks.layers import INPUT, LayerCall, no_gradient
+from seewhy.frameworks.structures import leaves
 from seewhy.frameworks.torch_functions import TorchFunctions
 from seewhy.frameworks.torch_guided import guide
 from seewhy.frameworks.torch_pooling import only_mean, products
 from seewhy.targets import Question
-from seewhy.types import Backward, Namespace, Tensor
+from seewhy.types import Backward, Namespace, Precision, Tensor
 
 ONE_RUN = threading.RLock()
 """Held while a network is at rest: two threads must not put on and take off each other's hooks and modes."""
@@ -149,6 +150,16 @@ def at_rest(*networks: torch.nn.Module) -> Iterator[None]:
     modules = list({id(module): module for network in networks for module in network.modules()}.values())
     with ONE_RUN, torch.inference_mode(False), _uncompiled(), _kept(modules), _evaluating(modules):
         yield
+
+
+def autocast_to(precision: Precision, batch: Any) -> AbstractContextManager[object]:
+    """Run a network on a batch in this precision; in float32, which is the default, as it runs anyway.
+
+    No weight is kept in bfloat16: an autocast of the caller's own would find it there, without what is recorded of it.
+    """
+    if precision == "float32":
+        return nullcontext()
+    return torch.autocast(leaves(batch)[0].device.type, torch.bfloat16, cache_enabled=False)
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from seewhy.models import keras_file, sidecar
 from seewhy.models.class_names import ClassNames
 from seewhy.models.preprocessing import Inputs, Preprocessing
 from seewhy.models.sidecar import Recipe, Sidecar
-from seewhy.types import FloatArray
+from seewhy.types import FloatArray, Precision
 
 
 class Prediction(NamedTuple):
@@ -57,6 +57,7 @@ class Classifier:
     ) -> None:
         self.network = network
         self.framework: Framework = detect(network)
+        self._frameworks: dict[Precision, Framework] = {"float32": self.framework}
         self.name = name or getattr(network, "name", type(network).__name__)
         self.class_names = _class_names(class_names)
         self.preprocessing = preprocess if isinstance(preprocess, Preprocessing) else None
@@ -87,6 +88,16 @@ class Classifier:
                 "Give it: seewhy.Classifier(network, preprocess=..., input_size=(224, 224))."
             )
         return (size[0], size[1])
+
+    def framework_in(self, precision: Precision) -> Framework:
+        """Return what runs the network in this precision; it is made once, for it keeps what it compiled.
+
+        Raises:
+            OptionError: Nothing here can run it in bfloat16.
+        """
+        if precision not in self._frameworks:
+            self._frameworks[precision] = detect(self.network, precision)
+        return self._frameworks[precision]
 
     def preprocess(self, images: Sequence[ImageLike]) -> Inputs:
         """Turn pictures into the network's input, and remember where on each picture it lies.
