@@ -229,6 +229,8 @@ def test_what_an_explainer_refuses(paper_network, lite0_explainer):
         Explainer(paper_network, method="shapley")
     with pytest.raises(OptionError, match="Unknown score 'logits'; expected 'logit' or 'probability'"):
         Explainer(paper_network, score="logits")
+    with pytest.raises(OptionError, match="Unknown precision 'float16'; expected 'float32' or 'bfloat16'"):
+        Explainer(paper_network, precision="float16")
     with pytest.raises(InputError, match=r"takes a list of pictures; given 'cat.png'. Give \['cat.png'\]"):
         lite0_explainer.explain("cat.png")
     with pytest.raises(InputError, match=r"given an array \(20, 30, 3\). Give \[it\]"):

@@ -110,6 +110,7 @@ def test_only_missing_pictures_are_the_caller_s_mistake(run, tmp_path):
         (["--targets", "top-1001"], "'top-1001' asks for more than the network's 1000 classes."),
         (["--targets", ""], "Cannot ask for []"),
         (["--score", "logits"], "Invalid value for '--score'"),
+        (["--precision", "float16"], "Invalid value for '--precision'"),
         (["--figure", "mosaic"], "Invalid value for '--figure'"),
     ],
 )
@@ -182,6 +183,16 @@ def test_figures(run, tmp_path, examples, figure):
         with Image.open(file) as image:
             assert image.width > 700
             assert np.asarray(image).std() > 20
+
+
+def test_a_lower_precision(run, tmp_path, examples):
+    """TensorFlow's logits then are numbers of bfloat16, which are sixteenths between 8 and 16."""
+    code, out, _ = run("explain", examples / "cat.png", "--precision", "bfloat16", "--out", tmp_path, "--json")
+    assert code == 0
+    (target,) = json.loads(out)["explanations"][0]["targets"]
+    assert target["index"] == 282
+    assert target["score"] % (1 / 16) == 0
+    assert target["score"] == pytest.approx(9.2119, abs=0.2)
 
 
 def test_layers(run):

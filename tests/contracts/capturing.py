@@ -10,9 +10,17 @@ from seewhy.targets import Class, Question
 BOTH = Class((0, 1))
 
 
-def capture(network, layer="conv", target=BOTH, inputs=PAPER_INPUT, score="logit", backward="plain"):
+def capture(
+    network,
+    layer="conv",
+    target=BOTH,
+    inputs=PAPER_INPUT,
+    score="logit",
+    backward="plain",
+    precision="float32",
+):
     """Capture with the framework the network belongs to, and bring everything into NumPy."""
-    framework = detect(network)
+    framework = detect(network, precision)
     layer = layer if isinstance(layer, LayerChoice) else framework.find_layer(layer)
     captured = framework.capture(framework.check_inputs(inputs), layer, Question(target, score), backward)
     arrays = {name: value for name, value in vars(captured).items() if name not in ("layer", "xp")}

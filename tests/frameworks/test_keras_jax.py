@@ -24,6 +24,7 @@ import seewhy
 from seewhy.errors import LayerError, ModelError, NetworkError, NoGradientError
 from seewhy.frameworks import detect
 from seewhy.frameworks.jax_heads import see_through
+from seewhy.frameworks.jax_precision import in_bfloat16
 from seewhy.frameworks.jaxprs import cut, depends, mark, position_of, run, trace
 from seewhy.targets import Class, Question
 
@@ -349,3 +350,17 @@ def test_outputs_that_are_no_tensors():
         seewhy.Explainer(network, output="unit").heatmaps(PAPER_INPUT)
     heatmaps = seewhy.Explainer(network, output="logits", layer="conv").heatmaps(PAPER_INPUT, [0, 1])
     np.testing.assert_allclose(heatmaps.values, PAPER_GRADCAM[None], atol=1e-6)
+
+
+def test_products_in_the_open_are_in_bfloat16_and_those_in_a_loop_are_left():
+    a_little_more = jnp.full((1, 1), 1 + 2**-9)
+
+    def products(matrix):
+        in_a_loop, _ = lax.scan(lambda carry, _: (carry @ matrix, None), jnp.eye(1), None, length=1)
+        return matrix @ jnp.eye(1), in_a_loop, matrix + 0
+
+    narrowed = in_bfloat16(trace(products, a_little_more))
+    in_the_open, in_a_loop, untouched = run(narrowed, narrowed.jaxpr.outvars)(a_little_more)
+    assert in_the_open == 1
+    assert in_a_loop == untouched == 1 + 2**-9
+    assert in_the_open.dtype == jnp.float32

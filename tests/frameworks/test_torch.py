@@ -21,7 +21,7 @@ from torch import nn
 from torch.nn import functional
 
 import seewhy
-from seewhy.errors import InputError, LayerError, ModelError, NetworkError, NoGradientError, TargetError
+from seewhy.errors import InputError, LayerError, ModelError, NetworkError, NoGradientError, OptionError, TargetError
 from seewhy.frameworks import detect
 from seewhy.frameworks.torch_functions import TorchFunctions
 from seewhy.targets import Class, Question, resolve
@@ -482,6 +482,36 @@ def test_other_precisions_give_float32_heatmaps_near_the_full_ones(dtype):
     narrow = seewhy.Explainer(network.to(dtype)).heatmaps(inputs, [0, 1, 2])
     assert narrow.values.dtype == np.float32
     np.testing.assert_allclose(narrow.values, full, atol=0.05 * full.max())
+
+
+def in_bfloat16(network, inputs):
+    explainer = seewhy.Explainer(network, "hirescam", "0", signed=True, precision="bfloat16")
+    return explainer.heatmaps(inputs, [0, 1])
+
+
+def test_bfloat16_forgets_a_little_more_than_one():
+    """The paper network, forwards and backwards: the input and the weights are a 512th too large for what is found."""
+    network = nn.Sequential(nn.Conv2d(1, 2, 1), nn.Flatten(), nn.Linear(8, 2))
+    convolution, _, dense = network
+    a_little_more = np.float32(1 + 2**-9)
+    with torch.no_grad():
+        convolution.weight.copy_(torch.tensor([1.0, -1.0]).reshape(2, 1, 1, 1))
+        convolution.bias.copy_(torch.tensor([0.0, 3.0]))
+        dense.weight.copy_(torch.tensor(a_little_more * np.moveaxis(PAPER_GRADIENTS, -1, 1).reshape(2, 8)))
+        dense.bias.zero_()
+    inputs = a_little_more * np.moveaxis(PAPER_INPUT, -1, 1)
+    before = state(network)
+    found = in_bfloat16(network, inputs)
+    np.testing.assert_array_equal(found.values[0], (PAPER_GRADIENTS * PAPER_ACTIVATIONS).sum(axis=-1))
+    np.testing.assert_array_equal(found.scores, PAPER_LOGITS[None])
+    assert state(network) == before
+    assert not torch.is_autocast_enabled("cpu")
+    with torch.autocast("cpu", dtype=torch.float16):  # the caller's own is another
+        np.testing.assert_array_equal(in_bfloat16(network, inputs).values, found.values)
+        assert torch.get_autocast_dtype("cpu") == torch.float16
+    network.double()
+    with pytest.raises(OptionError, match=r"is for networks that run in float32; this one runs in float64. Leave it"):
+        in_bfloat16(network, inputs)
 
 
 def test_autocast_outside_is_the_network_s_alone():

@@ -1,7 +1,7 @@
 """What every framework does, in the same words."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -12,7 +12,7 @@ from seewhy.frameworks.layers import AUTO, LayerCall, LayerChoice, only_path
 from seewhy.frameworks.structures import Inputs, check_arrays
 from seewhy.targets import Answer, Question
 from seewhy.targets.target import Shape
-from seewhy.types import Backward, Capture, Namespace, Score, Tensor
+from seewhy.types import Backward, Capture, Namespace, Precision, Score, Tensor
 
 Head = Literal["softmax", "sigmoid", "linear"]
 """What the network does last to its logits."""
@@ -70,6 +70,16 @@ class Outputs:
         if self.probabilities is None:
             raise OptionError("score='probability' was asked for, and the outputs are not class scores; use 'logit'.")
         return self.probabilities
+
+
+def check_precision(precision: Precision, types: Iterable[str]) -> None:
+    """Raise OptionError where bfloat16 is asked of a network whose types, by name, would not be rounded to it."""
+    types = sorted(set(types))
+    if precision == "bfloat16" and types and not {"float32", "bfloat16"} & set(types):
+        raise OptionError(
+            f"precision='bfloat16' is for networks that run in float32; this one runs in {', '.join(types)}. Leave it "
+            "out, or load the network in float32."
+        )
 
 
 class Framework(ABC):

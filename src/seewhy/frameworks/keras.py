@@ -13,11 +13,11 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from seewhy.frameworks.base import Framework
+from seewhy.frameworks.base import Framework, check_precision
 from seewhy.frameworks.keras_layouts import said_channels_first, taken_channels_first, tensors
 from seewhy.frameworks.layers import INPUT_CALL, LayerCall
 from seewhy.frameworks.structures import Inputs, map_leaves, said
-from seewhy.types import Tensor
+from seewhy.types import Precision, Tensor
 
 Hear = Callable[[str, Any, Any, Any], Any]
 """What is told of a call, by path, layer, output and arguments; what it returns goes on in the output's place."""
@@ -38,9 +38,11 @@ class KerasFramework(Framework):
 
     xp = keras.ops
 
-    def __init__(self, network: keras.Model) -> None:
+    def __init__(self, network: keras.Model, precision: Precision = "float32") -> None:
         self._network = network
         self._layers = layers_by_path(network)
+        check_precision(precision, (each.compute_dtype for each in self._layers.values() if each.weights))
+        self._precision = precision
 
     def layer_paths(self) -> tuple[str, ...]:
         return tuple(self._layers)

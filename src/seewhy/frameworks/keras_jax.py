@@ -62,8 +62,7 @@ class KerasJax(KerasFramework):
     name = "keras-jax"
 
     def __init__(self, network: keras.Model, precision: Precision = "float32") -> None:
-        super().__init__(network)
-        self._precision = precision
+        super().__init__(network, precision)
         self._steps = Steps()
 
     def to_numpy(self, tensor: Tensor) -> NDArray[Any]:

@@ -57,10 +57,9 @@ class KerasTensorflow(KerasFramework):
     name = "keras-tensorflow"
 
     def __init__(self, network: keras.Model, precision: Precision = "float32") -> None:
-        super().__init__(network)
+        super().__init__(network, precision)
         if precision == "bfloat16":
             check_bfloat16()
-        self._precision = precision
         self._steps = Steps()
 
     def to_numpy(self, tensor: Tensor) -> NDArray[Any]:

@@ -48,8 +48,7 @@ class KerasTorch(KerasFramework):
     name = "keras-torch"
 
     def __init__(self, network: keras.Model, precision: Precision = "float32") -> None:
-        super().__init__(network)
-        self._precision = precision
+        super().__init__(network, precision)
         self._steps = Steps()
 
     def check_inputs(self, inputs: Any) -> Inputs:

@@ -1,8 +1,8 @@
 """Functions traced into TensorFlow graphs, and run in bfloat16 where that is asked.
 
-TensorFlow rewrites a graph before it runs it. One of its rewritings puts convolutions and matrix products into bfloat16,
-and what stands between them. A call inside a graph carries options of its own for what it calls, so that nothing has to
-be set that other graphs see: a traced function is called by an outer one, which says how it is to be rewritten.
+TensorFlow rewrites a graph before it runs it. One of its rewritings puts convolutions and matrix products into
+bfloat16, and what stands between them. A call inside a graph carries options of its own for what it calls, so nothing
+has to be set that other graphs see: a traced function is called by an outer one, which says how it is rewritten.
 """
 
 from collections.abc import Callable, Sequence

@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from seewhy.frameworks.base import Branch, Framework
+from seewhy.frameworks.base import Branch, Framework, check_precision
 from seewhy.frameworks.layers import INPUT_CALL, LayerCall, LayerChoice, check_tapped
 from seewhy.frameworks.steps import Steps
 from seewhy.frameworks.structures import (
@@ -77,6 +77,7 @@ class Torch(Framework):
 
     def __init__(self, network: torch.nn.Module, precision: Precision = "float32") -> None:
         self._network = unwrapped(network)
+        check_precision(precision, map(_type_name, self._network.parameters()))
         self._precision = precision
         self._layers = modules_by_path(self._network)
         self._steps = Steps()
@@ -341,6 +342,10 @@ def _shape(output: Any, channels_first: bool) -> tuple[int | None, ...] | None:
     if not isinstance(output, torch.Tensor) or not output.is_floating_point() or output.layout != torch.strided:
         return None
     return (*output.shape[2:], output.shape[1]) if channels_first else tuple(output.shape[1:])
+
+
+def _type_name(tensor: Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
 
 
 def _place(tensor: Tensor) -> Any:

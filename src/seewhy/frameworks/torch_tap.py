@@ -155,7 +155,7 @@ def at_rest(*networks: torch.nn.Module) -> Iterator[None]:
 def autocast_to(precision: Precision, batch: Any) -> AbstractContextManager[object]:
     """Run a network on a batch in this precision; in float32, which is the default, as it runs anyway.
 
-    No weight is kept in bfloat16: an autocast of the caller's own would find it there, without what is recorded of it.
+    No weight is kept in bfloat16: most are used once, and an autocast of the caller's own would find them.
     """
     if precision == "float32":
         return nullcontext()
