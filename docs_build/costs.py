@@ -253,13 +253,12 @@ def plot_peers(found: Found) -> Figure:
 
 def bar(axes: Axes, each: dict[str, Any], height: float, colour: str) -> None:
     """Draw a bar from SeeWhy's 1 to a tool's median, its number, and its goal."""
-    median = each["seewhy"][1]
+    median, goal = each["seewhy"][1], each["goal"] or 1
     axes.barh([height], [median - 1], height=0.21, left=1, color=colour)
-    axes.annotate(
-        f" {median:.2g} " if median < 10 else f" {median:.0f} ", (max(median, 1), height), va="center", fontsize=8
-    )
+    number = f" {median:.2f} " if median < 10 else f" {median:.0f} "
+    axes.annotate(number, (max(median, goal), height), va="center", fontsize=8)
     if each["goal"]:
-        axes.plot([each["goal"]] * 2, [height - 0.12, height + 0.12], **GOAL)
+        axes.plot([goal, goal], [height - 0.12, height + 0.12], **GOAL)
 
 
 def classes_in_words(classes: int) -> str:
