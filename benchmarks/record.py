@@ -49,7 +49,8 @@ def compact(result: dict[str, Any], name: str) -> dict[str, Any]:
         result: As `benchmarks.results.publish` wrote it.
         name: Under which it was written, which begins with the benchmark's.
     """
-    keys = list(dict.fromkeys(key for figure in result["figures"] for key in figure))
+    figures = [each for each in result["figures"] if each.get("tool") != "forward"]  # 1 by definition
+    keys = list(dict.fromkeys(key for figure in figures for key in figure))
     return {
         "title": result["title"],
         "command": f"python -m benchmarks.{name.partition('-')[0]}",
@@ -57,7 +58,7 @@ def compact(result: dict[str, Any], name: str) -> dict[str, Any]:
         "headings": list(result["rows"][0]),
         "rows": [list(row.values()) for row in result["rows"]],
         "keys": keys,
-        "figures": [[figure.get(key) for key in keys] for figure in result["figures"]],
+        "figures": [[figure.get(key) for key in keys] for figure in figures],
     }
 
 

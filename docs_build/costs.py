@@ -7,6 +7,7 @@ the machine. The plots go into `docs/pictures/measured`, which is not kept under
 
 import json
 import re
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from matplotlib.figure import Figure
 ROOT = Path(__file__).parent.parent
 RECORD = ROOT / "docs" / "measured.json"
 PICTURES = ROOT / "docs" / "pictures" / "measured"
-MARKER = re.compile(r"^<!-- measured: ([\w-]+) -->$", re.MULTILINE)
+MARKER = re.compile(r"^( *)<!-- measured: ([\w-]+) -->$", re.MULTILINE)
 
 COLOURS = {
     "torch": "#d55e00",
@@ -74,15 +75,14 @@ def filled(markdown: str, record: dict[str, Any], page: str) -> str:
     """
 
     def measured(marker: re.Match[str]) -> str:
-        name = marker[1]
-        if name == "machine":
-            return machine(record)
-        if name not in record["results"]:
+        indent, name = marker.groups()
+        if name != "machine" and name not in record["results"]:
             raise RuntimeError(
                 f"{page}: nothing is recorded as {name!r}; there are machine, {', '.join(record['results'])}. "
                 "Measure it with python -m benchmarks, and keep it with python -m benchmarks.record."
             )
-        return table(record["results"][name])
+        lines = machine(record) if name == "machine" else table(record["results"][name])
+        return textwrap.indent(lines, indent)
 
     return MARKER.sub(measured, markdown)
 
@@ -243,6 +243,7 @@ def plot_peers(found: Found) -> Figure:
         axes.set_xticks([], minor=True)
         axes.set_title(classes_in_words(classes), **STYLE)
         axes.set_xlabel("times as long as SeeWhy", **STYLE)
+        axes.set_xlim(right=1.4 * axes.get_xlim()[1])  # there is a number beside the longest bar
     both[0].set_yticks(range(len(titles)), titles, **STYLE)
     for tool, colour in colours.items():
         both[0].plot([], [], "s", color=colour, label=tool)

@@ -11,7 +11,11 @@ RESULT = {
     "date": "2026-11-23",
     "where": "here",
     "rows": [{"": "PyTorch, VGG16", "ratio": "1.05 (1.03 to 1.08)"}, {"": "Keras|JAX", "ratio": "2"}],
-    "figures": [{"tool": "forward", "ms": [1, 2, 3]}, {"tool": "captum", "ms": [2, 3, 4], "seewhy": [1, 2, 3]}],
+    "figures": [
+        {"tool": "forward"},
+        {"tool": "seewhy", "ms": [1, 2, 3]},
+        {"tool": "captum", "ms": [2, 3, 4], "seewhy": [1, 2, 3]},
+    ],
     "measured": {"ms": [1.0] * 1000},
 }
 
@@ -28,7 +32,7 @@ def test_the_record_has_the_figures_and_no_single_times(record):
     assert kept["command"] == "python -m benchmarks.growth"
     assert "measured" not in kept
     assert costs.found_of(record, "growth-batch") == [
-        {"tool": "forward", "ms": [1, 2, 3], "seewhy": None},
+        {"tool": "seewhy", "ms": [1, 2, 3], "seewhy": None},
         {"tool": "captum", "ms": [2, 3, 4], "seewhy": [1, 2, 3]},
     ]
 
@@ -51,6 +55,11 @@ def test_a_marker_is_replaced_by_its_table_and_the_command(record):
         "",
         "After.",
     ]
+
+
+def test_a_table_stands_as_far_in_as_its_marker(record):
+    page = costs.filled('??? info "Numbers"\n\n    <!-- measured: growth-batch -->', record, "costs.md")
+    assert page.splitlines()[2:4] == ["    |  | ratio |", "    | --- | ---: |"]
 
 
 def test_a_marker_with_nothing_recorded_fails(record):
