@@ -19,7 +19,7 @@ CASES = (
     *(Case("torch-channels-last", network) for network in ("MobileNetV2", "ResNet50", "VGG16")),
     *(Case(f"keras-{each}", network) for each in ("tensorflow", "jax", "torch") for network in NETWORKS),
 )
-SECONDS = 8.0
+SECONDS = 6.0
 
 
 def measure(case: Case, seconds: float) -> list[Turns]:

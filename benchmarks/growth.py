@@ -27,7 +27,7 @@ CASES = (
     Case("torch", "ResNet50", "size"),
     Case("keras-tensorflow", "ResNet50", "size"),
 )
-SECONDS = 10.0
+SECONDS = 8.0
 TITLES = {
     "classes": "One picture and more and more classes",
     "batch": "Larger and larger batches",

@@ -14,7 +14,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 CALLS = 2
 FRAMEWORKS = ("torch", "keras-tensorflow", "keras-jax", "keras-torch")
-WHAT = ("nothing", "forward", "1 class", "8 classes", "1000 classes")
+WHAT = ("nothing", "forward", "1 class", "1000 classes")
 
 
 def peak(framework: str, what: str, pictures: int) -> int:

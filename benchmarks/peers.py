@@ -33,7 +33,7 @@ CASES = (
     Case("keras-tensorflow", "Xception"),
     Case("keras-tensorflow", "VGG16"),
 )
-SECONDS = 15.0
+SECONDS = 10.0
 PACKAGES = ("keras", "tensorflow", "torch", "captum", "torchcam", "grad-cam", "tf-keras-vis", "xplique")
 
 

@@ -49,11 +49,12 @@ def compact(result: dict[str, Any], name: str) -> dict[str, Any]:
         result: As `benchmarks.results.publish` wrote it.
         name: Under which it was written, which begins with the benchmark's.
     """
+    benchmark = name.partition("-")[0]
     figures = [each for each in result["figures"] if each.get("tool") != "forward"]  # 1 by definition
     keys = list(dict.fromkeys(key for figure in figures for key in figure))
     return {
         "title": result["title"],
-        "command": f"python -m benchmarks.{name.partition('-')[0]}",
+        "command": "make bench" if benchmark == "summary" else f"python -m benchmarks.{benchmark}",
         "date": result["date"],
         "headings": list(result["rows"][0]),
         "rows": [list(row.values()) for row in result["rows"]],
