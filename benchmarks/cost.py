@@ -50,9 +50,10 @@ def _row(forward: Figure, of_case: list[Figure]) -> Row:
 
 def publish_both(measured: Measured) -> None:
     """Publish the tables of one picture and of the batch."""
-    for place, (name, words) in enumerate((("cost", "one picture"), ("cost-batch", f"a batch of {BATCH}"))):
+    for place, name in enumerate(("cost", "cost-batch")):
         of_batch = [(case, [of_case[place]]) for case, of_case in measured]
         found = figures(name, of_batch)
+        words = f"a batch of {found[0]['pictures']}" if place else "one picture"
         title = f"What an explanation costs: {words}; medians, and the middle half of the rounds"
         publish(name, title, rows(found), raw(of_batch), machine(*PACKAGES), found)
 

@@ -36,7 +36,7 @@ def publish(name: str, title: str, rows: list[Row], measured: Any, where: str, f
     for row in rows:
         table.add_row(*row.values())
         lines.append(_line(list(row.values())))
-    Console(width=170).print(table)
+    Console(width=200).print(table)
     FOLDER.mkdir(exist_ok=True)
     (FOLDER / f"{name}.md").write_text("\n".join(lines) + "\n")
     content = {"title": title, "date": date.today().isoformat(), "where": where, "rows": rows}
