@@ -3,8 +3,8 @@
     python -m benchmarks        on a quiet machine
     python -m benchmarks.record
 
-What is kept are medians and quartiles, and the machine. The single times stay in benchmarks/results. A benchmark that is
-run by itself, or for one case, replaces what `python -m benchmarks` has found there: keep a record before.
+What is kept are medians and quartiles, and the machine. The single times stay in benchmarks/results. A benchmark that
+is run by itself, or for one case, replaces what `python -m benchmarks` has found there: keep a record before.
 """
 
 import json
