@@ -239,11 +239,12 @@ def plot_peers(found: Found) -> Figure:
                 bar(axes, each, place + 0.25 * ((len(of_case) - 1) / 2 - number), colours[each["tool"]])
         axes.axvline(1, color="0.3", lw=0.8)
         axes.set_xscale("log")
+        left, right = axes.get_xlim()
         axes.set_xticks([0.5, 1, 2, 5, 10, 20, 50], ["0.5", "1", "2", "5", "10", "20", "50"], **STYLE)
         axes.set_xticks([], minor=True)
         axes.set_title(classes_in_words(classes), **STYLE)
         axes.set_xlabel("times as long as SeeWhy", **STYLE)
-        axes.set_xlim(right=1.4 * axes.get_xlim()[1])  # there is a number beside the longest bar
+        axes.set_xlim(0.95 * left, 1.4 * right)  # there is a number beside the longest bar
     both[0].set_yticks(range(len(titles)), titles, **STYLE)
     for tool, colour in colours.items():
         both[0].plot([], [], "s", color=colour, label=tool)
