@@ -7,6 +7,7 @@
     python -m benchmarks.pipeline  200 JPEG files, from file to file, against the bare forward passes alone
     python -m benchmarks.methods   every method of one capture against Grad-CAM, and Eigen-CAM of pytorch-grad-cam
     python -m benchmarks.start     cold starts
+    python -m benchmarks.precision bfloat16 beside float32: the time, and how the heatmaps differ
     python -m benchmarks.summary   the goals, and whether they were met; it reads what the others have written
 
 They print tables, and write them into benchmarks/results as Markdown and, with every single time, as JSON.
@@ -28,6 +29,7 @@ BENCHMARKS = {
     "pipeline": ("--pictures", "32", "--rounds", "2"),
     "methods": ("--seconds", "0"),
     "start": ("--starts", "1"),
+    "precision": ("--rounds", "1", "--network", "EfficientNet-Lite0"),
     "summary": (),
 }
 """Their names, and what makes them quick."""

@@ -42,7 +42,9 @@ def build_torch(*, pretrained: bool) -> nn.Module:
     if pretrained:
         weights = dict(_torch_weights(read_state_dict(weights_path(), WEIGHTS_SHA256)))
         network.load_state_dict({name: torch.tensor(values) for name, values in weights.items()})
-    return network.eval().to(memory_format=torch.channels_last)
+    # PyTorch documents this way of calling it, and its types do not have it.
+    laid_out: nn.Module = network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return laid_out
 
 
 def _network() -> nn.Sequential:
