@@ -19,7 +19,7 @@ from rich.text import Text
 from seewhy.cli.batches import Outcome, explain_each, write_each
 from seewhy.cli.files import REPORT, Files
 from seewhy.cli.sources import ModelRequest
-from seewhy.cli.terminal import print_error, quiet_start
+from seewhy.cli.terminal import print_error, print_times, quiet_start
 from seewhy.errors import ImageError, OptionError, OutputError, SeewhyError, UsageError
 from seewhy.explainer import BATCH_SIZE, Explainer
 from seewhy.explanation import PICTURE_SUFFIXES, SHOWN_PREDICTIONS, SUFFIXES, Explanation
@@ -30,6 +30,7 @@ from seewhy.images.look import Look, LookOptions
 from seewhy.images.overlay import color_table
 from seewhy.methods import Method
 from seewhy.models import Classifier
+from seewhy.timing import Times
 from seewhy.types import Score
 
 A_FEW = 3
@@ -111,8 +112,8 @@ class Report:
         self.exit_code = UsageError.exit_code if is_usage else SeewhyError.exit_code
 
 
-def run(request: Request, *, as_json: bool) -> None:
-    """Explain the pictures, write the files, print what came of it.
+def run(request: Request, *, as_json: bool, times: Times | None = None) -> None:
+    """Explain the pictures, write the files, print what came of it; and at the end where the time went.
 
     Raises:
         SeewhyError: The call was wrong as a whole: no picture was begun, or every one would fail alike.
@@ -155,6 +156,8 @@ def run(request: Request, *, as_json: bool) -> None:
     if together:
         _write_together(together, files, request, report, console)
     _write_report(files, report, console)
+    if times is not None:
+        print_times(times, len(paths))
     _finish(report, as_json)
 
 

@@ -19,7 +19,7 @@ from seewhy.frameworks.asking import Asked, ask
 from seewhy.frameworks.base import Branch, Head, Outputs
 from seewhy.frameworks.keras import Ear, KerasFramework, listening, plain, undisturbed
 from seewhy.frameworks.layers import LayerCall, LayerChoice, check_tapped, no_gradient
-from seewhy.frameworks.steps import Steps
+from seewhy.frameworks.steps import Steps, compiled_when_run
 from seewhy.frameworks.structures import (
     Inputs,
     image_count,
@@ -103,7 +103,8 @@ class KerasTensorflow(KerasFramework):
         """Trace `function` for inputs of these shapes and any batch size, and `arrays` of any first two sizes."""
         batch = map_leaves(lambda each: tf.TensorSpec((None, *each.shape[1:]), tf.float32), inputs)
         specs = [tf.TensorSpec((None, None, *array.shape[2:]), array.dtype) for array in arrays]
-        return tf.function(function, autograph=False).get_concrete_function(batch, *specs)
+        traced = tf.function(function, autograph=False).get_concrete_function(batch, *specs)
+        return compiled_when_run(traced)  # TensorFlow optimizes the graph when it is first run
 
     def _forward(self, inputs: Inputs) -> Any:
         try:
@@ -201,7 +202,7 @@ class KerasTensorflow(KerasFramework):
         arrays = [tf.TensorSpec((None, None, *each.shape[2:]), each.dtype) for each in question.target.arrays(1)]
         varied = tf.TensorSpec((None, *tap.output.shape[1:]), tf.float32)
         compiled = tf.function(scores, autograph=False).get_concrete_function(varied, passing, *arrays)
-        return _Branched(trunk, compiled, tap.call, facts["shape"])
+        return _Branched(compiled_when_run(trunk), compiled_when_run(compiled), tap.call, facts["shape"])
 
 
 class _Step(NamedTuple):
