@@ -16,6 +16,11 @@ def test_colours_are_matplotlib_s():
     np.testing.assert_array_equal(colorize(SALIENCY, "viridis")[0], expected)
 
 
+def test_jet_is_matplotlib_s_to_the_last_bit():
+    expected = np.round(matplotlib.colormaps["jet"](np.arange(256))[:, :3] * 255)
+    np.testing.assert_array_equal(color_table("jet"), expected)
+
+
 def test_blending_by_hand():
     jet = color_table("jet").astype(int)
     found = overlay(IMAGE, SALIENCY, ALL, Look(alpha=0.25))

@@ -11,6 +11,14 @@ from seewhy.types import BoolArray, FloatArray, ImageArray
 if TYPE_CHECKING:
     from seewhy.images.look import Look
 
+JET = (
+    ((0.0, 0.35, 0.66, 0.89, 1.0), (0.0, 0.0, 1.0, 1.0, 0.5)),
+    ((0.0, 0.125, 0.375, 0.64, 0.91, 1.0), (0.0, 0.0, 1.0, 1.0, 0.0, 0.0)),
+    ((0.0, 0.11, 0.34, 0.65, 1.0), (0.5, 1.0, 1.0, 0.0, 0.0)),
+)
+"""The default colour map: where the lines of red, green and blue bend, and their heights there. It is matplotlib's own,
+to be had without importing matplotlib, which takes longer than everything else that is done about an overlay."""
+
 Rescale = Literal["none", "max", "range"]
 
 
@@ -23,7 +31,10 @@ def color_table(colormap: str) -> ImageArray:
 
 @functools.cache
 def _color_table(colormap: str) -> ImageArray:
-    import matplotlib  # only who draws pays for it
+    if colormap == "jet":
+        lines = [np.interp(np.arange(256), np.multiply(bends, 255), heights) for bends, heights in JET]
+        return np.round(np.stack(lines, axis=1) * 255).astype(np.uint8)
+    import matplotlib  # only who draws with another map pays for it
 
     if colormap not in matplotlib.colormaps:
         raise OptionError(
