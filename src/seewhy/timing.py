@@ -59,9 +59,9 @@ class Times:
     def table(self, pictures: int | None = None) -> str:
         """Return all of it as lines of text; with seconds per picture too, where it is said how many there were."""
         total = self.total
-        rows = [_row("seconds by the clock", "", "per picture" if pictures else "")]
+        rows = [_row("where the time went", "seconds", "per picture" if pictures else "")]
         rows += _rows(self.own, pictures)
-        rows += [_row("everything else", total - sum(self.own.values())), _row("together", total)]
+        rows += [_row("everything else", total - sum(self.own.values())), _row("together, by the clock", total)]
         if self.meanwhile:
             rows += ["meanwhile, in other threads:", *_rows(self.meanwhile, pictures)]
         return "\n".join(rows)
@@ -125,5 +125,5 @@ def _rows(seconds: Mapping[Phase, float], pictures: int | None) -> list[str]:
 
 
 def _row(name: str, *columns: float | str) -> str:
-    cells = (f"{each:11.3f}" if isinstance(each, float) else f"{each:>11}" for each in columns)
+    cells = (f"{each:13.3f}" if isinstance(each, float) else f"{each:>13}" for each in columns)
     return f"{name:<48}{''.join(cells)}".rstrip()

@@ -190,6 +190,15 @@ def explain(
             help="Each picture lies in a folder named after its class; the report tells right from wrong.",
         ),
     ] = False,
+    compile_cache: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="With Keras on JAX: keep what is compiled in this folder, and start sooner the next time. Whoever can "
+            "write to the folder can run code in your name.",
+            show_default=False,
+        ),
+    ] = None,
     verbose: Annotated[
         bool, typer.Option("--verbose", help="Say at the end, on standard error, where the time went.")
     ] = False,
@@ -231,6 +240,7 @@ def explain(
             formats=formats,
             together=together,
             label_by_folder=label_by_folder,
+            compile_cache=compile_cache,
         )
         run(request, as_json=as_json, times=times if verbose else None)
 
