@@ -535,6 +535,40 @@ def test_wrapped_networks_have_the_paths_and_maps_of_what_is_in_them(wrapping):
     np.testing.assert_allclose(found.values, expected.values, atol=1e-6)
 
 
+class InAMode(nn.Module):
+    """The layer inside of a mode of the network's own, under which it hears every function, too."""
+
+    def __init__(self):
+        super().__init__()
+        self.paper = Paper()
+
+    def forward(self, images):
+        with torch.device("cpu"):
+            maps = self.paper.conv(images)
+        return self.paper.dense(maps.flatten(1)).softmax(1)
+
+
+def test_a_mode_that_the_network_opens_before_the_layer_and_closes_after_it_is_not_in_the_way():
+    found = seewhy.Explainer(InAMode(), layer="paper.conv").heatmaps(IMAGE, [0, 1])
+    expected = seewhy.Explainer(Paper(nn.Softmax(1)), layer="conv").heatmaps(IMAGE, [0, 1])
+    np.testing.assert_allclose(found.values, expected.values, atol=1e-6)
+    np.testing.assert_allclose(found.scores, expected.scores, atol=1e-6)  # logits: the softmax was seen
+    assert torch.overrides._get_current_function_mode_stack() == []
+
+
+@pytest.mark.parametrize("ending", [nn.Identity(), nn.Softmax(1)])
+def test_compiled_code_that_ends_a_network_leaves_gradients_on(ending):
+    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Sequential(nn.Conv2d(4, 4, 3), nn.Flatten(), nn.Linear(400, 3)))
+    inputs = random(1, 3, 14, 14)
+    expected = seewhy.Explainer(nn.Sequential(network, ending), layer="0.1.0").heatmaps(inputs, [0])
+    network[1] = torch.compile(network[1], backend="eager")
+    with torch.no_grad():
+        network(torch.tensor(inputs))
+    found = seewhy.Explainer(nn.Sequential(network, ending), layer="0.1.0").heatmaps(inputs, [0])
+    np.testing.assert_allclose(found.values, expected.values, atol=1e-6)
+    assert (torch.ones(1, requires_grad=True) * 2).requires_grad
+
+
 # What is left behind: nothing
 
 

@@ -25,7 +25,7 @@ from seewhy.frameworks.structures import (
     network_failed,
     shape_key,
 )
-from seewhy.frameworks.torch_functions import TorchFunctions
+from seewhy.frameworks.torch_functions import TorchFunctions, Trunk
 from seewhy.frameworks.torch_tap import (
     FAILURES,
     Tap,
@@ -69,12 +69,13 @@ class KerasTorch(KerasFramework):
             return asked.read(asked.tensors).probabilities
 
     def capture(self, inputs: Inputs, layer: LayerChoice, question: Question, backward: Backward = "plain") -> Capture:
-        functions = TorchFunctions(is_recording=False)
+        functions = TorchFunctions()
+        trunk = Trunk(functions)
         call = self._input_call if layer.is_input else check_tapped(layer, self.calls(inputs))
-        tap = Tap(call, functions, backward)
+        tap = Tap(call, trunk, backward)
         with self._at_rest(), torch.enable_grad():
             with listening(tap.heard_of(self._layers), tap.hear):
-                raw = self._forward(inputs, functions, tap)
+                raw = self._forward(inputs, trunk, tap)
             tap.check()
             with without_autocast():
                 asked = ask_outputs(raw, question, functions, self.xp)
@@ -101,7 +102,7 @@ class KerasTorch(KerasFramework):
     def branch(self, inputs: Inputs, layer: LayerChoice, question: Question) -> Branch:
         functions, tape, question = TorchFunctions(), Tape(), question.of_image(0)
         call = self._input_call if layer.is_input else check_tapped(layer, self.calls(inputs))
-        tap = TapeTap(call, functions, tape)
+        tap = TapeTap(call, tape)
         with self._at_rest(), torch.no_grad(), tape.running(), listening(tap.heard_of(self._layers), tap.hear):
             asked = ask_outputs(self._forward(inputs, functions, tap), question, functions, self.xp)
         scores = tape.branch(tap, asked, question, self.xp)
@@ -121,11 +122,11 @@ class KerasTorch(KerasFramework):
             self._forward(inputs, TorchFunctions())
         return tuple(ear.calls)
 
-    def _forward(self, inputs: Inputs, functions: TorchFunctions, tap: Tap | None = None) -> Any:
+    def _forward(self, inputs: Inputs, context: TorchFunctions | Trunk, tap: Tap | None = None) -> Any:
         # Copied: a network may work on its input in place, and the array is the caller's.
         batch = map_leaves(lambda each: keras.ops.convert_to_tensor(np.array(each)), inputs)
         try:
-            with functions, undisturbed(self._network):
+            with context, undisturbed(self._network):
                 return self._network(batch if tap is None else tap.enter(batch), training=False)
         except FAILURES as error:
             if is_our_own(error):

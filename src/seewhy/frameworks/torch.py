@@ -36,7 +36,7 @@ from seewhy.frameworks.structures import (
     network_failed,
     shape_key,
 )
-from seewhy.frameworks.torch_functions import TorchFunctions
+from seewhy.frameworks.torch_functions import TorchFunctions, Trunk
 from seewhy.frameworks.torch_layouts import TorchLayouts
 from seewhy.frameworks.torch_tap import (
     FAILURES,
@@ -112,12 +112,13 @@ class Torch(Framework):
                 return asked.read(asked.tensors).probabilities
 
     def capture(self, inputs: Inputs, layer: LayerChoice, question: Question, backward: Backward = "plain") -> Capture:
-        functions = TorchFunctions(is_recording=False)
+        functions = TorchFunctions()
+        trunk = Trunk(functions)
         call = THE_INPUT if layer.is_input else check_tapped(layer, self.calls(inputs))
-        tap = Tap(call, functions, backward)
+        tap = Tap(call, trunk, backward)
         with at_rest(self._network), torch.enable_grad():
             with hearing(tap.heard_of(self._layers), tap.hear):
-                raw = self._forward(inputs, functions, tap)
+                raw = self._forward(inputs, trunk, tap)
             tap.check()
             with without_autocast():
                 asked = ask_outputs(raw, question, functions, self.xp)
@@ -145,7 +146,7 @@ class Torch(Framework):
     def branch(self, inputs: Inputs, layer: LayerChoice, question: Question) -> Branch:
         functions, tape, question = TorchFunctions(), Tape(), question.of_image(0)
         call = THE_INPUT if layer.is_input else check_tapped(layer, self.calls(inputs))
-        tap = TapeTap(call, functions, tape)
+        tap = TapeTap(call, tape)
         with at_rest(self._network), torch.no_grad(), tape.running(), hearing(tap.heard_of(self._layers), tap.hear):
             asked = ask_outputs(self._forward(inputs, functions, tap), question, functions, self.xp)
         scores = tape.branch(tap, asked, question, self.xp)
@@ -174,10 +175,10 @@ class Torch(Framework):
             self._forward(inputs, TorchFunctions(), ear)
         return tuple(ear.calls)
 
-    def _forward(self, inputs: Inputs, functions: TorchFunctions, tap: "Tap | _Ear | None" = None) -> Any:
+    def _forward(self, inputs: Inputs, context: TorchFunctions | Trunk, tap: "Tap | _Ear | None" = None) -> Any:
         batch = map_leaves(self._to_tensor, inputs)
         try:
-            with functions:
+            with context:
                 batch = batch if tap is None else tap.enter(batch)
                 if isinstance(batch, dict):
                     return self._network(**batch)

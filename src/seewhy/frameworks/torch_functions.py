@@ -1,7 +1,8 @@
-"""The torch functions that a network calls: whether they record gradients, and which was the final activation."""
+"""The torch functions that a network calls: from where on they record gradients, and which was the final activation."""
 
 import math
 from collections.abc import Callable, Iterable
+from contextlib import ExitStack
 from typing import Any, final
 
 import torch
@@ -30,39 +31,34 @@ ORDER_KEEPING = {
 
 NOTED = {*HEADS, *ORDER_KEEPING}
 
-set_grad_enabled = torch._C._set_grad_enabled
-"""What `torch.set_grad_enabled` calls, after as much work again as many a function of a network."""
+AUTOGRAD = torch._C.DispatchKey.AutogradFunctionality
+"""What records gradients, in PyTorch's dispatcher."""
+
+_is_autograd_off = torch._C._dispatch_tls_is_dispatch_key_excluded
+_set_autograd_off = torch._C._dispatch_tls_set_dispatch_key_excluded
 
 
 @final
 class TorchFunctions(TorchFunctionMode):
     """Hears every torch function that this thread's network calls, for as long as it is open.
 
-    Args:
-        is_recording: False keeps gradients from being recorded until it is set. The mode that PyTorch itself is in is
-            left alone meanwhile, so that after a `no_grad` block of the network's own, such as one round a frozen
-            part with the tap inside, recording goes on.
+    Attributes:
+        are_recorded: Set to True where what is heard must be recorded, whatever the network did before.
     """
 
-    def __init__(self, *, is_recording: bool = True) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.is_recording = is_recording
+        self.are_recorded = False
         # Weak: a network with a softmax in every block must not be made to keep them all.
         self._logits: Any = WeakTensorKeyDictionary()
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Iterable[type], args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        # All functions of the network come by here, thousands of a Keras one: hearing them must cost next to nothing.
         kwargs, name = kwargs or {}, getattr(func, "__name__", "")
-        if self.is_recording or name == "_set_grad_enabled":
-            return self._noted(name, func, args, kwargs) if name in NOTED else func(*args, **kwargs)
-        is_grad_enabled = torch.is_grad_enabled()
-        set_grad_enabled(False)
-        try:
-            return self._noted(name, func, args, kwargs) if name in NOTED else func(*args, **kwargs)
-        finally:
-            set_grad_enabled(is_grad_enabled)
+        if self.are_recorded and _is_autograd_off(AUTOGRAD):  # compiled code with the tap inside put back what was
+            _set_autograd_off(AUTOGRAD, False)
+        return self._noted(name, func, args, kwargs) if name in NOTED else func(*args, **kwargs)
 
     def see_through(self, raw: Tensor) -> tuple[Head, Tensor]:
         """Return the network's final activation, and the logits behind its outputs in the outputs' shape."""
@@ -91,3 +87,45 @@ def _classes(given: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]) -> in
         axis = 0 if given.ndim in (0, 1, 3) else 1  # what PyTorch takes where it is not told
     here = given.shape[axis:]
     return here[0] if here and math.prod(here[1:]) == 1 else None
+
+
+@final
+class Trunk:
+    """What a network runs before its tap, for as long as this is open and until `end`.
+
+    Nothing of it is recorded, and no function heard: each costs as much again as many a function of a network.
+
+    PyTorch's `is_grad_enabled` is left as it is meanwhile, and autograd is passed by. So after a `no_grad` block of the
+    network's own, such as one round a frozen part with the tap inside, recording goes on.
+
+    Args:
+        functions: Hears what follows the tap.
+    """
+
+    def __init__(self, functions: TorchFunctions) -> None:
+        self._functions = functions
+        self._closing = ExitStack()
+        self._modes = 0
+
+    def __enter__(self) -> "Trunk":
+        self._modes = torch._C._len_torch_function_stack()
+        self._closing.enter_context(torch._C._PreserveDispatchKeyGuard())
+        _set_autograd_off(AUTOGRAD, True)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._closing.close()
+
+    def end(self, *, is_recorded: bool) -> None:
+        """Hear every function from here on, and record it if that is wanted."""
+        # Below the modes that the network itself has opened and will close, such as that of a default device.
+        inner = [
+            torch._C._pop_torch_function_stack() for _ in range(torch._C._len_torch_function_stack() - self._modes)
+        ]
+        self._closing.enter_context(self._functions)
+        for mode in reversed(inner):
+            torch._C._push_on_torch_function_stack(mode)
+        if is_recorded:
+            self._functions.are_recorded = True
+            _set_autograd_off(AUTOGRAD, False)
+            torch.set_grad_enabled(True)

@@ -14,7 +14,7 @@ from seewhy.frameworks.activations import GUIDED
 from seewhy.frameworks.asking import Asked, ask
 from seewhy.frameworks.base import Head, Outputs
 from seewhy.frameworks.layers import INPUT, LayerCall, no_gradient
-from seewhy.frameworks.torch_functions import TorchFunctions
+from seewhy.frameworks.torch_functions import TorchFunctions, Trunk
 from seewhy.frameworks.torch_guided import guide
 from seewhy.frameworks.torch_pooling import only_mean, products
 from seewhy.targets import Question
@@ -35,16 +35,16 @@ class Tap:
 
     Args:
         call: The call; `INPUT_CALL` taps the input.
-        functions: Begins to record there.
+        trunk: What comes before that call, and ends there; None where all is heard alike.
         backward: How the gradients are taken; with "none" nothing is recorded.
     """
 
-    def __init__(self, call: LayerCall, functions: TorchFunctions, backward: Backward) -> None:
+    def __init__(self, call: LayerCall, trunk: Trunk | None, backward: Backward) -> None:
         self.path = call.path
         self.output: Any = None
         self._call = call
         self._left = call.number
-        self._functions = functions
+        self._trunk = trunk
         self._backward_kind = backward
         self._makers: dict[Any, str] = {}  # what was recorded of a layer's output, and the layer
 
@@ -68,11 +68,11 @@ class Tap:
         # Two copies: one the network cannot reach, for it may hold the layer's output in other places and write over
         # it; and one to go on in the output's place, on which even the next layer may work in place.
         self.output = output.detach().clone()
+        if self._trunk is not None:
+            self._trunk.end(is_recorded=self._backward_kind != "none")
         if self._backward_kind == "none":
             return output
         self.output.requires_grad_()
-        self._functions.is_recording = True
-        torch.set_grad_enabled(True)
         return self.output.clone()
 
     def check(self) -> None:
@@ -148,7 +148,7 @@ def at_rest(*networks: torch.nn.Module) -> Iterator[None]:
     Every module is in evaluation mode, nothing is compiled, and no inference mode is on. Autocast stays as it is.
     Afterwards each module has its own mode again, and every buffer its values, also when the network failed.
     """
-    modules = list({id(module): module for network in networks for module in network.modules()}.values())
+    modules = _modules(networks)
     with ONE_RUN, torch.inference_mode(False), _uncompiled(), _kept(modules), _evaluating(modules):
         yield
 
@@ -171,6 +171,18 @@ def _uncompiled() -> Iterator[None]:
         return
     with torch.compiler.set_stance("force_eager"):
         yield
+
+
+def _modules(networks: Iterable[torch.nn.Module]) -> list[torch.nn.Module]:
+    """Return every module of these networks, once: the `modules()` of each would go through nested ones again."""
+    found: dict[int, torch.nn.Module] = {}
+    waiting = list(networks)
+    while waiting:
+        module = waiting.pop()
+        if id(module) not in found:
+            found[id(module)] = module
+            waiting.extend(each for each in module._modules.values() if each is not None)
+    return list(found.values())
 
 
 @contextmanager
@@ -198,38 +210,49 @@ def _set_training(module: Any, training: bool) -> None:
 def _kept(modules: Iterable[Any]) -> Iterator[None]:
     """Give every buffer back the values it has now, when this is left."""
     held = [
-        (module._buffers, name, buffer, version_of(buffer))
+        (module._buffers, name, buffer)
         for module in modules
         for name, buffer in module._buffers.items()
         if buffer is not None
     ]
-    copies = _copies([buffer for _, _, buffer, _ in held])
+    versions = [version_of(buffer) for _, _, buffer in held]
+    copies = [(alike, _together(alike)) for alike in _alike(buffer for _, _, buffer in held)]
     try:
         yield
     finally:
-        for (buffers, name, buffer, version), kept in zip(held, copies, strict=True):
+        for buffers, name, buffer in held:
             buffers[name] = buffer
-            if version_of(buffer) != version:
-                with torch.no_grad():
-                    buffer.copy_(kept if kept.shape == buffer.shape else kept.view(buffer.shape))
+        if versions != (now := [version_of(buffer) for _, _, buffer in held]):
+            written = {id(held[at][2]) for at in range(len(held)) if versions[at] != now[at]}
+            with torch.no_grad():
+                for alike, together in copies:
+                    for buffer, kept in zip(alike, _apart(together, alike), strict=True):
+                        if id(buffer) in written:
+                            buffer.copy_(kept)
 
 
-def _copies(tensors: Sequence[Tensor]) -> list[Tensor]:
-    """Copy tensors, those of one type in one go and flat: batch normalisation has three small ones in every layer."""
-    copies: list[Any] = [None] * len(tensors)
-    alike: dict[Any, list[int]] = defaultdict(list)
-    for position, tensor in enumerate(tensors):
-        if tensor.layout == torch.strided and not tensor.is_quantized:
-            alike[tensor.dtype, tensor.device].append(position)
-        else:
-            copies[position] = tensor.detach().clone()
+def _alike(tensors: Iterable[Tensor]) -> Iterable[list[Tensor]]:
+    """Return tensors in groups that are copied in one go: batch normalisation has three small ones in each layer."""
+    groups: dict[Any, list[Tensor]] = defaultdict(list)
+    for each in tensors:
+        is_small = each.ndim < 2 and each.layout == torch.strided and not each.is_quantized
+        groups[(each.ndim, each.dtype, each.device) if is_small else id(each)].append(each)
+    return groups.values()
+
+
+def _together(alike: list[Tensor]) -> Tensor:
+    """Copy such a group into one tensor."""
     with torch.no_grad():
-        for positions in alike.values():
-            flat = [tensors[each].reshape(-1) for each in positions]
-            parts = torch.split(torch.cat(flat), [len(each) for each in flat])
-            for position, part in zip(positions, parts, strict=True):
-                copies[position] = part
-    return copies
+        if len(alike) == 1:
+            return alike[0].detach().clone()
+        return torch.cat(alike) if alike[0].ndim else torch.stack(alike)
+
+
+def _apart(together: Tensor, alike: list[Tensor]) -> Sequence[Tensor]:
+    """Return the copy of each of a group."""
+    if len(alike) == 1:
+        return [together]
+    return torch.split(together, [len(each) for each in alike]) if alike[0].ndim else torch.unbind(together)
 
 
 def version_of(tensor: Tensor) -> int | None:

@@ -21,7 +21,6 @@ from seewhy.errors import LayerError
 from seewhy.frameworks.asking import Asked
 from seewhy.frameworks.base import Branch
 from seewhy.frameworks.layers import INPUT, LayerCall
-from seewhy.frameworks.torch_functions import TorchFunctions
 from seewhy.frameworks.torch_tap import Tap, arrays_beside, version_of, without_autocast
 from seewhy.targets import Question
 from seewhy.types import Namespace, Tensor
@@ -162,8 +161,8 @@ class Tape:
 class TapeTap(Tap):
     """Starts a tape at the output of one call of one layer; or at the network's input."""
 
-    def __init__(self, call: LayerCall, functions: TorchFunctions, tape: Tape) -> None:
-        super().__init__(call, functions, "none")
+    def __init__(self, call: LayerCall, tape: Tape) -> None:
+        super().__init__(call, None, "none")
         self._tape = tape
 
     def hear(self, path: str, layer: Any, output: Any, *_: Any) -> Any:
