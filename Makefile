@@ -68,7 +68,7 @@ lint: $(VENV)/.development  ## style, types and import rules
 docs: $(VENV)/.docs  ## build the documentation into site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 
-bench: $(PEERS)/.peers  ## measure what an explanation costs, against the bare forward pass and the peers
+bench: $(PEERS)/.peers  ## measure what an explanation costs, against the bare forward pass and the peers; half an hour
 	$(PEERS)/bin/python -m benchmarks
 
 wheel: | $(BIN)/python  ## build dist/*.whl

@@ -1,19 +1,49 @@
 """Every benchmark in turn: `make bench`. Each can be run by itself, and then has options.
 
-    python -m benchmarks.cost    an explanation against the bare forward pass, on every framework
-    python -m benchmarks.growth  how it grows with the classes, from 1 to 1,000, and with the batch, from 1 to 64
-    python -m benchmarks.memory  the most memory that it takes, and that the bare forward pass takes
-    python -m benchmarks.pipeline 200 JPEG files, from file to file, against the bare forward passes alone
-    python -m benchmarks.peers   SeeWhy, Captum and pytorch-grad-cam, in one process
-    python -m benchmarks.methods every method of one capture against Grad-CAM; three against pytorch-grad-cam
-    python -m benchmarks.start   cold starts
+    python -m benchmarks.cost      an explanation against the bare forward pass, on every framework
+    python -m benchmarks.growth    how it grows with the classes, the batch, and the size of the picture
+    python -m benchmarks.peers     SeeWhy, Captum, torchcam, pytorch-grad-cam; xplique, tf-keras-vis, notebooks' code
+    python -m benchmarks.memory    the most memory that it takes, and that the bare forward pass takes
+    python -m benchmarks.pipeline  200 JPEG files, from file to file, against the bare forward passes alone
+    python -m benchmarks.methods   every method of one capture against Grad-CAM, and Eigen-CAM of pytorch-grad-cam
+    python -m benchmarks.start     cold starts
+    python -m benchmarks.summary   the goals, and whether they were met; it reads what the others have written
 
 They print tables, and write them into benchmarks/results as Markdown and, with every single time, as JSON.
+
+    python -m benchmarks --quick   a few rounds of a few cases, to see that everything runs
+    python -m benchmarks.record    keeps what was measured in docs/measured.json, of which docs/costs.md is made
 """
 
+import argparse
 import subprocess
 import sys
+import time
+
+BENCHMARKS = {
+    "cost": ("--quick",),
+    "growth": ("--quick",),
+    "peers": ("--quick",),
+    "memory": ("--frameworks", "torch", "keras-tensorflow", "--pictures", "2"),
+    "pipeline": ("--pictures", "32", "--rounds", "2"),
+    "methods": ("--seconds", "0"),
+    "start": ("--starts", "1"),
+    "summary": (),
+}
+"""Their names, and what makes them quick."""
+
+
+def main() -> None:
+    """Run every benchmark."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="a few rounds of a few cases, to see that everything runs")
+    quick = parser.parse_args().quick
+    for benchmark, quickly in BENCHMARKS.items():
+        start = time.monotonic()
+        command = [sys.executable, "-m", f"benchmarks.{benchmark}", *(quickly if quick else ())]
+        subprocess.run(command, check=True)
+        print(f"{benchmark}: {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)
+
 
 if __name__ == "__main__":
-    for benchmark in ("cost", "growth", "memory", "pipeline", "peers", "methods", "start"):
-        subprocess.run([sys.executable, "-m", f"benchmarks.{benchmark}"], check=True)
+    main()

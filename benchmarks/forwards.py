@@ -16,25 +16,46 @@ from numpy.typing import NDArray
 import seewhy
 
 Batch = NDArray[np.float32]
-Forward = Callable[[], object]
+Run = Callable[[Batch], object]
 
-FRAMEWORKS = ("keras-tensorflow", "keras-jax", "keras-torch", "torch", "torch-channels-last")
-"""What can be measured. The last is native PyTorch with weights and batch laid out as (N, h, w, K) in memory."""
-
+FRAMEWORKS = {
+    "torch": "PyTorch",
+    "torch-channels-last": "PyTorch, channels last",
+    "keras-tensorflow": "Keras/TensorFlow",
+    "keras-jax": "Keras/JAX",
+    "keras-torch": "Keras/PyTorch",
+}
+"""What can be measured, as tables call it. Of the second, weights and batch are laid out (N, h, w, K) in memory."""
 
 TORCHVISION_NAMES = {"MobileNetV2": "mobilenet_v2"}
 """Where torchvision's name is not Keras's in small letters."""
 
 
 class Subject(NamedTuple):
-    """What is measured: a network, a batch that it takes, and its bare forward pass on that batch."""
+    """What is measured: a network, a batch that it takes, and its bare forward pass on any batch."""
 
     network: Any
     batch: Batch
-    forward: Forward
+    run: Run
+
+    def forward(self) -> object:
+        """Run the network on the batch."""
+        return self.run(self.batch)
+
+    def with_batch(self, pictures: int = 1, side: int | None = None) -> "Subject":
+        """Return the same network with another random batch.
+
+        Args:
+            pictures: How many.
+            side: The height and width of each, in pixels; by default as they are.
+        """
+        shape = tuple(side if side and length > 3 else length for length in self.batch.shape[1:])
+        return self._replace(batch=_batch(pictures, shape))
 
 
-def subject(framework: str, network: str, pictures: int = 1, *, logits: bool = False) -> Subject:
+def subject(
+    framework: str, network: str, pictures: int = 1, *, logits: bool = False, any_size: bool = False
+) -> Subject:
     """Build a network with seeded random weights, and a random batch.
 
     Args:
@@ -42,15 +63,17 @@ def subject(framework: str, network: str, pictures: int = 1, *, logits: bool = F
         network: As `keras.applications` spells it.
         pictures: How many are in the batch.
         logits: Leave out a final softmax, which some tools cannot see through; those of torchvision have none.
+        any_size: Let the network take pictures of any size, as those of torchvision do.
     """
     if framework.startswith("keras-"):
         backend = framework.removeprefix("keras-")
         os.environ["KERAS_BACKEND"] = backend
-        built = _keras(network, logits)
-        batch = _batch(pictures, tuple(built.input_shape[1:]))
-        return Subject(built, batch, KERAS_FORWARDS[backend](built, batch))
-    built, batch = _torch(network), _batch(pictures, (3, 224, 224))
-    return Subject(*_torch_layout(built, batch, framework == "torch-channels-last"))
+        built = _keras_of_any_size(network) if any_size else _keras(network, logits)
+        shape = tuple(length or 224 for length in built.input_shape[1:])
+        return Subject(built, _batch(pictures, shape), KERAS_RUNS[backend](built))
+    channels_last = framework == "torch-channels-last"
+    built = _torch(network, channels_last=channels_last)
+    return Subject(built, _batch(pictures, (3, 224, 224)), _torch_run(built, channels_last=channels_last))
 
 
 def _batch(pictures: int, shape: tuple[int, ...]) -> Batch:
@@ -66,62 +89,74 @@ def _keras(name: str, logits: bool) -> Any:
     return getattr(keras.applications, name)(weights=None, classifier_activation=None if logits else "softmax")
 
 
-def _torch(name: str) -> Any:
+def _keras_of_any_size(name: str) -> Any:
+    """Build a network that ends in the mean of its maps and a dense layer, as most do."""
+    import keras
+
+    keras.utils.set_random_seed(0)
+    base = getattr(keras.applications, name)(
+        weights=None, include_top=False, pooling="avg", input_shape=(None, None, 3)
+    )
+    return keras.Model(base.input, keras.layers.Dense(1000, activation="softmax")(base.output))
+
+
+def _torch(name: str, *, channels_last: bool) -> Any:
     """Build torchvision's network of Keras's name."""
+    import torch
+
     # By its path: one of the peers brings a package `tests` of its own.
     runpy.run_path(str(Path(__file__).parent.parent / "tests" / "torchvision_operators.py"))["declare_missing"]()
-    if name == "EfficientNet-Lite0":
-        return seewhy.load("efficientnet-lite0-torch", weights=None).network
-    return seewhy.load(f"torchvision:{TORCHVISION_NAMES.get(name, name.lower())}", weights=None).network
+    source = f"torchvision:{TORCHVISION_NAMES.get(name, name.lower())}"
+    network = seewhy.load("efficientnet-lite0-torch" if name == "EfficientNet-Lite0" else source, weights=None).network
+    return network.to(memory_format=torch.channels_last) if channels_last else network
 
 
-def _torch_layout(network: Any, batch: Batch, channels_last: bool) -> Subject:
-    """Lay out the weights; the batch follows them, in the bare forward pass as in SeeWhy."""
+def _torch_run(network: Any, *, channels_last: bool) -> Run:
+    """Return the forward pass; the batch follows the layout of the weights, as it does in SeeWhy."""
     import torch
 
     layout = torch.channels_last if channels_last else torch.contiguous_format
-    network = network.to(memory_format=layout)
 
-    def forward() -> object:
+    def run(batch: Batch) -> object:
         with torch.inference_mode():
             return network(torch.tensor(batch).to(memory_format=layout)).numpy()
 
-    return Subject(network, batch, forward)
+    return run
 
 
-def _tensorflow_forward(network: Any, batch: Batch) -> Forward:
+def _tensorflow_run(network: Any) -> Run:
     import tensorflow as tf
 
     step = tf.function(lambda images: network(images, training=False), autograph=False)
-    return lambda: step(tf.constant(batch)).numpy()
+    return lambda batch: step(tf.constant(batch)).numpy()
 
 
-def _jax_forward(network: Any, batch: Batch) -> Forward:
+def _jax_run(network: Any) -> Run:
     import jax
 
     step = jax.jit(lambda *state_and_images: network.stateless_call(*state_and_images, training=False)[0])
 
-    def forward() -> object:
+    def run(batch: Batch) -> object:
         # The weights' values are asked for anew, as SeeWhy does: a network may be trained between two calls.
         trainable = [each.value for each in network.trainable_variables]
         fixed = [each.value for each in network.non_trainable_variables]
         return np.asarray(step(trainable, fixed, batch))
 
-    return forward
+    return run
 
 
-def _keras_torch_forward(network: Any, batch: Batch) -> Forward:
+def _keras_torch_run(network: Any) -> Run:
     import torch
 
-    def forward() -> object:
+    def run(batch: Batch) -> object:
         with torch.inference_mode():
             return network(torch.tensor(batch), training=False).numpy()
 
-    return forward
+    return run
 
 
-KERAS_FORWARDS: dict[str, Callable[[Any, Batch], Forward]] = {
-    "tensorflow": _tensorflow_forward,
-    "jax": _jax_forward,
-    "torch": _keras_torch_forward,
+KERAS_RUNS: dict[str, Callable[[Any], Run]] = {
+    "tensorflow": _tensorflow_run,
+    "jax": _jax_run,
+    "torch": _keras_torch_run,
 }

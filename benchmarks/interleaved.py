@@ -1,7 +1,8 @@
 """How everything here is measured: in turns, and as ratios.
 
 A machine grows slower and faster while it measures. So the variants run one after the other, round after round, and
-what counts are the ratios of each round: whatever slowed one variant slowed its neighbours.
+what counts are the ratios of each round: whatever slowed one variant slowed its neighbours. The rounds go on until a
+budget of seconds is used up, so that quick networks are measured more often than slow ones.
 """
 
 import os
@@ -11,24 +12,48 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
+from pathlib import Path
 
-WARM_UP = 3
+WARM_UP, LEAST = 2, 5
+"""Calls of every variant that are not counted, as the first traces and compiles; and rounds whatever the budget."""
+
+SLOW_WARM_UP, SLOW_LEAST = 1, 3
+"""The same where each call takes seconds."""
+
+MOST = 40
+"""Rounds that are enough."""
 
 Variants = dict[str, Callable[[], object]]
 Times = dict[str, list[float]]
 
 
-def interleave(variants: Variants, rounds: int) -> Times:
-    """Run every variant once in each round, and return the times by variant, in milliseconds."""
-    for _ in range(WARM_UP):
+def interleave(
+    variants: Variants,
+    seconds: float,
+    *,
+    slow: bool = False,
+    clock: Callable[[], float] = time.perf_counter,
+) -> Times:
+    """Run every variant once in each round, and return the times by variant, in milliseconds.
+
+    Args:
+        variants: Calls by name.
+        seconds: The budget. When it is used up, no other round begins, but for the least that there must be.
+        slow: Whether each call takes seconds, so that fewer rounds must do.
+        clock: Tells the seconds.
+    """
+    for _ in range(SLOW_WARM_UP if slow else WARM_UP):
         for call in variants.values():
             call()
     times: Times = {name: [] for name in variants}
-    for _ in range(rounds):
+    least = SLOW_LEAST if slow else LEAST
+    rounds, begin = 0, clock()
+    while rounds < least or (rounds < MOST and clock() - begin < seconds):
         for name, call in variants.items():
-            start = time.perf_counter()
+            start = clock()
             call()
-            times[name].append(1000 * (time.perf_counter() - start))
+            times[name].append(1000 * (clock() - start))
+        rounds += 1
     return times
 
 
@@ -43,12 +68,16 @@ class Spread:
     @classmethod
     def of(cls, values: list[float]) -> "Spread":
         """Return the median and the quartiles."""
-        low, _, high = statistics.quantiles(values, n=4)
+        low, _, high = statistics.quantiles(values, n=4, method="inclusive")
         return cls(low, statistics.median(values), high)
 
     def shown(self, digits: int) -> str:
         """Return "1.05 (1.03 to 1.08)"."""
         return f"{self.median:.{digits}f} ({self.low:.{digits}f} to {self.high:.{digits}f})"
+
+    def numbers(self) -> list[float]:
+        """Return the three, to four digits."""
+        return [float(f"{each:.4g}") for each in (self.low, self.median, self.high)]
 
 
 def ratios(times: Times, variant: str, base: str) -> Spread:
@@ -56,8 +85,15 @@ def ratios(times: Times, variant: str, base: str) -> Spread:
     return Spread.of([one / other for one, other in zip(times[variant], times[base], strict=True)])
 
 
+def processor() -> str:
+    """Return the processor's model, or at least its kind."""
+    information = Path("/proc/cpuinfo")
+    lines = information.read_text().splitlines() if information.exists() else []
+    models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return models[0] if models else platform.processor() or platform.machine()
+
+
 def machine(*packages: str) -> str:
     """Return what a reader must know of where this was measured."""
     versions = ", ".join(f"{name} {version(name)}" for name in ("seewhy", *packages))
-    processor = platform.processor() or platform.machine()
-    return f"{processor}, {os.cpu_count()} cores, Python {platform.python_version()}, {versions}"
+    return f"{processor()}, {os.cpu_count()} cores, Python {platform.python_version()}, {versions}"

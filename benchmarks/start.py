@@ -1,9 +1,11 @@
 """What a start costs: fresh processes, and the parts of the first explanation."""
 
 import argparse
+import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -13,30 +15,33 @@ from benchmarks.results import publish
 PICTURE = str(Path(__file__).parent.parent / "examples" / "cat.png")
 
 PHASES = f"""
-import time
+import sys, time
 clock = time.perf_counter
-start = clock(); import tensorflow, keras; print(clock() - start)
-start = clock(); import seewhy; classifier = seewhy.load("efficientnet-lite0"); print(clock() - start)
+framework, model = sys.argv[1:]
+start = clock(); __import__(framework); print(clock() - start)
+start = clock(); import seewhy; classifier = seewhy.load(model); print(clock() - start)
 start = clock(); explainer = seewhy.Explainer(classifier); explainer.explain([{PICTURE!r}]); print(clock() - start)
 start = clock(); explainer.explain([{PICTURE!r}]); print(clock() - start)
 """
 
-PHASE_NAMES = (
-    "import TensorFlow",
-    "then: load the network",
-    "then: first explanation: trace, compile, run",
-    "then: second explanation",
-)
+FRAMEWORKS = {
+    "TensorFlow": ("tensorflow", "tensorflow", "efficientnet-lite0"),
+    "JAX": ("jax", "jax", "efficientnet-lite0"),
+    "PyTorch": ("tensorflow", "torch", "efficientnet-lite0-torch"),
+}
+"""What KERAS_BACKEND says, what is imported, and the network."""
+
+PHASE_NAMES = ("import it", "load the network", "first explanation: trace, compile, run", "second explanation")
 
 
-def commands() -> dict[str, tuple[str, ...]]:
+def commands(folder: str) -> dict[str, tuple[str, ...]]:
     """Return whole processes, by what they do."""
     seewhy = str(Path(sys.executable).parent / "seewhy")
     return {
         "python that imports nothing": (sys.executable, "-c", ""),
         "import seewhy": (sys.executable, "-c", "import seewhy"),
         "seewhy --help": (seewhy, "--help"),
-        "seewhy explain examples/cat.png": (seewhy, "explain", PICTURE, "--out", "demo"),
+        "seewhy explain examples/cat.png, TensorFlow": (seewhy, "explain", PICTURE, "--out", folder),
     }
 
 
@@ -47,20 +52,25 @@ def seconds(command: tuple[str, ...]) -> float:
     return time.perf_counter() - start
 
 
-def phases() -> list[float]:
+def phases(framework: str) -> dict[str, float]:
     """Time the parts of a first explanation, in a fresh process."""
-    found = subprocess.run([sys.executable, "-c", PHASES], check=True, capture_output=True, text=True)
-    return [float(each) for each in found.stdout.split()]
+    backend, *arguments = FRAMEWORKS[framework]
+    command, surroundings = [sys.executable, "-c", PHASES, *arguments], os.environ | {"KERAS_BACKEND": backend}
+    found = subprocess.run(command, check=True, capture_output=True, text=True, env=surroundings)
+    seconds = [float(each) for each in found.stdout.split()]
+    return {f"{framework}: {name}": each for name, each in zip(PHASE_NAMES, seconds, strict=True)}
 
 
 def run(starts: int) -> None:
     """Measure, and publish the table."""
-    measured: dict[str, list[float]] = {name: [] for name in (*commands(), *PHASE_NAMES)}
-    for _ in range(starts):
-        for name, command in commands().items():
-            measured[name].append(seconds(command))
-        for name, each in zip(PHASE_NAMES, phases(), strict=True):
-            measured[name].append(each)
+    measured: dict[str, list[float]] = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for _ in range(starts):
+            found = {name: seconds(command) for name, command in commands(folder).items()}
+            for framework in FRAMEWORKS:
+                found |= phases(framework)
+            for name, each in found.items():
+                measured.setdefault(name, []).append(each)
     rows = [
         {
             "": name,
@@ -70,13 +80,19 @@ def run(starts: int) -> None:
         }
         for name, times in measured.items()
     ]
-    publish("start", f"What a start costs: {starts} fresh processes", rows, measured, machine("keras", "tensorflow"))
+    publish(
+        "start",
+        f"What a start costs: {starts} fresh processes",
+        rows,
+        measured,
+        machine("keras", "tensorflow", "jax", "torch"),
+    )
 
 
 def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--starts", type=int, default=5, help="fresh processes of each kind (default 5)")
+    parser.add_argument("--starts", type=int, default=3, help="fresh processes of each kind (default 3)")
     run(parser.parse_args().starts)
 
 

@@ -35,6 +35,13 @@ def test_its_logits_are_those_of_the_keras_network(lite0, network, examples):
     assert [int(each) for each in found.argmax(axis=1)] == [282, 967, 657, 985]
 
 
+def test_its_weights_and_so_its_maps_are_channels_last_in_memory(network):
+    with torch.no_grad():
+        maps = network.stem(torch.zeros(1, 3, 224, 224))
+    for each in (network.stem.conv.weight, maps):
+        assert each.is_contiguous(memory_format=torch.channels_last)
+
+
 @pytest.mark.parametrize("size", [(96, 97), (65, 130)])
 def test_on_inputs_of_other_sizes_it_pads_alike(network, lite0, size):
     """The Keras network takes one size; its last feature map at another comes from the same layers, called again."""

@@ -165,7 +165,7 @@ class KerasTensorflow(KerasFramework):
                 if mean is not None:
                     captured["products"] = products(captured["scores"], mean, captured["activations"])
             elif backward != "none":
-                gradients = tf.cast(_gradients(tape, totals, tap, backward), tf.float32)
+                gradients = tf.cast(_gradients(tape, totals, tap, backward, is_small=mean is not None), tf.float32)
                 captured["gradients"] = self._targets_second(tap.call, gradients)
             return captured
 
@@ -308,10 +308,11 @@ def _logits(raw: Tensor) -> tuple[Head, Tensor]:
     return heads[operation.type], tf.reshape(operation.inputs[0], tf.shape(raw))
 
 
-def _gradients(tape: tf.GradientTape, totals: Tensor, tap: _Tap, way: Backward) -> Tensor:
+def _gradients(tape: tf.GradientTape, totals: Tensor, tap: _Tap, way: Backward, *, is_small: bool) -> Tensor:
     """Differentiate every total (T,) by the tapped output, giving (T, N, ...).
 
-    One pass backwards for each target, in a loop inside the graph, so that T is free and memory is that of one pass.
+    A small head is gone through once, backwards, with all targets side by side. Else there is one pass for each target,
+    in a loop inside the graph, so that memory is that of one pass. T is free in both.
     """
 
     def backward(seed: Tensor) -> Tensor:
@@ -323,4 +324,7 @@ def _gradients(tape: tf.GradientTape, totals: Tensor, tap: _Tap, way: Backward) 
             raise no_gradient(tap.path)
         return gradient
 
-    return tf.map_fn(backward, tf.eye(tf.size(totals)), fn_output_signature=tap.output.dtype)
+    seeds = tf.eye(tf.size(totals))
+    if is_small:
+        return tf.vectorized_map(backward, seeds)
+    return tf.map_fn(backward, seeds, fn_output_signature=tap.output.dtype)

@@ -29,7 +29,8 @@ def build_torch(*, pretrained: bool) -> nn.Module:
 
     Returns:
         An `nn.Module` in evaluation mode: float32 (N, 3, 224, 224), preprocessed by `PREPROCESSING`, to logits
-        (N, 1000). Its layers have the names of the Keras network's, with dots: "block1a.depthwise.conv".
+        (N, 1000). Its layers have the names of the Keras network's, with dots: "block1a.depthwise.conv". Its weights
+        are channels last in memory, which a processor reads faster.
 
     Raises:
         MissingExtraError: The weights are wanted and their package is not installed.
@@ -41,7 +42,7 @@ def build_torch(*, pretrained: bool) -> nn.Module:
     if pretrained:
         weights = dict(_torch_weights(read_state_dict(weights_path(), WEIGHTS_SHA256)))
         network.load_state_dict({name: torch.tensor(values) for name, values in weights.items()})
-    return network.eval()
+    return network.eval().to(memory_format=torch.channels_last)
 
 
 def _network() -> nn.Sequential:

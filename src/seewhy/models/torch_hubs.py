@@ -175,13 +175,16 @@ def _preprocessing(
 
 
 def _build(name: str, build: Callable[[], Any], pretrained: bool) -> Any:
-    """Build a network in evaluation mode; random weights come from a fixed seed, and torch's own seed stays."""
+    """Build a network in evaluation mode, its weights channels last in memory, which a processor reads faster.
+
+    Random weights come from a fixed seed, and torch's own seed stays.
+    """
     import torch
 
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(SEED)
         try:
-            return build().eval()
+            return build().eval().to(memory_format=torch.channels_last)
         except (OSError, RuntimeError) as error:
             if not pretrained:
                 raise

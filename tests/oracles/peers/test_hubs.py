@@ -91,6 +91,12 @@ def test_preprocessing_is_the_hub_s_and_the_layer_is_the_last_with_space(source,
     assert len(classifier.class_names) == 1000
 
 
+@pytest.mark.parametrize("source", ["torchvision:resnet18", "timm:resnet18"])
+def test_weights_are_channels_last_in_memory(source):
+    network = seewhy.load(source, weights=None).network
+    assert network.conv1.weight.is_contiguous(memory_format=torch.channels_last)
+
+
 @pytest.mark.parametrize("source", ["torchvision:resnet50", "timm:vgg16"])
 def test_random_weights_are_the_same_in_every_run_and_torch_s_seed_stays(source):
     state = torch.random.get_rng_state()

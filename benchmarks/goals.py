@@ -1,0 +1,127 @@
+"""What was to be reached, and whether it was.
+
+A goal holds for the medians of some figures of one result. It is met by a figure or missed by it; none is averaged.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from benchmarks.interleaved import Spread
+from benchmarks.results import Figure, Row
+
+
+@dataclass(frozen=True, eq=False)  # by identity, as what it is of has no hash
+class Goal:
+    """A bound for some figures.
+
+    Args:
+        text: What is bounded.
+        result: The name of the result that has the figures.
+        of: The values that the figures have, by key.
+        bound: The most that the ratio may be, or the least.
+        ratio: The key of the ratio.
+        is_least: Whether the ratio should be the bound or more; otherwise the bound or less.
+    """
+
+    text: str
+    result: str
+    of: dict[str, tuple[Any, ...]]
+    bound: float
+    ratio: str = "forward"
+    is_least: bool = False
+
+    @property
+    def shown(self) -> str:
+        """The bound: "≤ 1.10"."""
+        return f"≥ {self.bound:g}" if self.is_least else f"≤ {self.bound:.2f}"
+
+    def is_of(self, figure: Figure) -> bool:
+        """Whether it bounds this figure."""
+        return all(figure.get(key) in values for key, values in self.of.items())
+
+    def missed_by(self, figure: Figure) -> float:
+        """By how much the figure's median misses the bound; zero or less if it is met."""
+        median = float(figure[self.ratio][1])
+        return self.bound - median if self.is_least else median - self.bound
+
+
+VGG16 = ("VGG16",)
+OTHERS = ("ResNet50", "Xception", "MobileNetV2", "EfficientNet-Lite0")
+NATIVE = ("torch", "torch-channels-last")
+
+
+def _one_and_eight() -> Iterable[Goal]:
+    for words, classes, of_others, of_vgg16 in (("one class", 1, 1.10, 1.25), ("eight classes", 8, 1.15, 1.60)):
+        text = f"{words} / bare forward, one picture"
+        yield Goal(text, "cost", {"classes": (classes,), "tool": ("seewhy",), "network": OTHERS}, of_others)
+        yield Goal(f"{text}, VGG16", "cost", {"classes": (classes,), "tool": ("seewhy",), "network": VGG16}, of_vgg16)
+
+
+def _peers() -> Iterable[Goal]:
+    keras = {"framework": ("keras-tensorflow",), "network": ("ResNet50",)}
+    for tool, classes, bound, where, of in (
+        ("pytorch-grad-cam", 1, 3.5, "PyTorch", {"framework": NATIVE}),
+        ("torchcam", 1, 1.2, "PyTorch", {"framework": NATIVE}),
+        ("captum", 1, 1.2, "PyTorch", {"framework": NATIVE}),
+        ("pytorch-grad-cam", 8, 25.0, "PyTorch", {"framework": NATIVE}),
+        ("tf-keras-vis", 1, 6.0, "Keras/TensorFlow, ResNet50", keras),
+        ("xplique", 1, 1.15, "Keras/TensorFlow, ResNet50", keras),
+        ("notebook", 1, 6.0, "Keras/TensorFlow, ResNet50", keras),
+    ):
+        text = f"{tool} / SeeWhy, {'one class' if classes == 1 else 'eight classes'}, {where}"
+        yield Goal(text, "peers", {"tool": (tool,), "classes": (classes,), **of}, bound, "seewhy", is_least=True)
+
+
+GOALS = (
+    *_one_and_eight(),
+    Goal(
+        "1,000 classes / bare forward, ResNet50 and Xception",
+        "growth-classes",
+        {"classes": (1000,), "network": ("ResNet50", "Xception")},
+        1.5,
+    ),
+    *_peers(),
+    Goal("from JPEG files to overlays / bare forwards", "pipeline", {"what": ("to JPEG", "to PNG")}, 1.25),
+    Goal("peak memory, 16 pictures, one class / bare forward's", "memory", {"pictures": (16,), "classes": (1,)}, 1.2),
+)
+
+
+def goal_of(result: str, figure: Figure) -> float | None:
+    """Return the bound for a figure, if there is one."""
+    return next((goal.bound for goal in GOALS if goal.result == result and goal.is_of(figure)), None)
+
+
+def judged(goal: Goal, figures: Iterable[Figure]) -> Row:
+    """Return the cells of one goal: what it is, what was measured, and how often and by how much it was missed."""
+    of_goal = [figure for figure in figures if goal.is_of(figure)]
+    cells = {"ratio": goal.text, "goal": goal.shown}
+    if not of_goal:
+        return cells | {"measured": "", "met": "not measured"}
+    medians = sorted(figure[goal.ratio][1] for figure in of_goal)
+    measured = f"{medians[0]:.2f}" + (f" to {medians[-1]:.2f}" if len(medians) > 1 else "")
+    missed = [goal.missed_by(figure) for figure in of_goal if goal.missed_by(figure) > 0]
+    met = "yes" if len(of_goal) == 1 else f"{len(of_goal) - len(missed)} of {len(of_goal)}"
+    if missed:
+        met = f"{'no' if len(of_goal) == 1 else met}, missed by{' up to' * (len(missed) > 1)} {_digits(max(missed))}"
+    return cells | {"measured": measured, "met": met}
+
+
+def misses(goal: Goal, figures: Iterable[Figure]) -> list[Row]:
+    """Return the cells of every figure that misses a goal."""
+    return [
+        {
+            "of": str(figure["title"]),
+            "ratio": goal.text,
+            "goal": goal.shown,
+            "measured": Spread(*figure[goal.ratio]).shown(2),
+            "missed by": _digits(goal.missed_by(figure)),
+        }
+        for figure in figures
+        if goal.is_of(figure) and goal.missed_by(figure) > 0
+    ]
+
+
+def _digits(miss: float) -> str:
+    """Return two digits after the point, or what tells a small miss from none."""
+    return f"{miss:.2f}" if miss >= 0.005 else f"{miss:.1g}"

@@ -1,0 +1,97 @@
+"""Keeps what was measured in docs/measured.json, of which the tables and plots of docs/costs.md are made.
+
+    python -m benchmarks        on a quiet machine
+    python -m benchmarks.record
+
+What is kept are medians and quartiles, and the machine. The single times stay in benchmarks/results. A benchmark that
+is run by itself, or for one case, replaces what `python -m benchmarks` has found there: keep a record before.
+"""
+
+import json
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from benchmarks.interleaved import processor
+from benchmarks.results import read_results
+
+RECORD = Path(__file__).parent.parent / "docs" / "measured.json"
+
+PACKAGES = (
+    *("seewhy", "keras", "tensorflow", "jax", "torch", "torchvision", "numpy", "pillow"),
+    *("captum", "torchcam", "grad-cam", "tf-keras-vis", "xplique"),
+)
+
+INSTRUCTIONS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_bf16", "amx_int8")
+"""Those that decide how fast a network runs, as Linux calls them."""
+
+
+def describe_machine() -> dict[str, Any]:
+    """Return what a reader must know of this machine and of what is installed."""
+    return {
+        "processor": processor(),
+        "cores": os.cpu_count(),
+        "virtual": "hypervisor" in _flags(),
+        "instructions": [each for each in INSTRUCTIONS if each in _flags()],
+        "missing": [each for each in INSTRUCTIONS if each not in _flags()],
+        "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
+        "system": f"{platform.freedesktop_os_release()['PRETTY_NAME']}, Linux {platform.release().partition('-')[0]}",
+        "python": platform.python_version(),
+        "packages": {name: found for name in PACKAGES if (found := _version(name))},
+    }
+
+
+def compact(result: dict[str, Any], name: str) -> dict[str, Any]:
+    """Return a result without its single times, and with each key said once.
+
+    Args:
+        result: As `benchmarks.results.publish` wrote it.
+        name: Under which it was written, which begins with the benchmark's.
+    """
+    benchmark = name.partition("-")[0]
+    figures = [each for each in result["figures"] if each.get("tool") != "forward"]  # 1 by definition
+    keys = list(dict.fromkeys(key for figure in figures for key in figure))
+    return {
+        "title": result["title"],
+        "command": "make bench" if benchmark == "summary" else f"python -m benchmarks.{benchmark}",
+        "date": result["date"],
+        "headings": list(result["rows"][0]),
+        "rows": [list(row.values()) for row in result["rows"]],
+        "keys": keys,
+        "figures": [[figure.get(key) for key in keys] for figure in figures],
+    }
+
+
+def to_text(record: dict[str, Any]) -> str:
+    """Return JSON with a line for each row and figure, so that a change of one shows as one."""
+    text = json.dumps(record, ensure_ascii=False, separators=(",", ":"))
+    return text.replace('],["', '],\n["').replace('[["', '[\n["').replace('},"', '},\n"') + "\n"
+
+
+def _flags() -> set[str]:
+    """Return what the processor can do, as Linux calls it; nothing where nobody says."""
+    information = Path("/proc/cpuinfo")
+    lines = information.read_text().splitlines() if information.exists() else []
+    return next((set(line.split()) for line in lines if line.startswith("flags")), set())
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def main() -> None:
+    """Write the record."""
+    results = {name: compact(result, name) for name, result in read_results().items()}
+    if "summary" not in results:
+        raise SystemExit("benchmarks/results has no summary; run python -m benchmarks first.")
+    RECORD.write_text(to_text({"machine": describe_machine(), "results": results}), encoding="utf-8")
+    print(f"{RECORD}: {len(results)} results, {RECORD.stat().st_size / 1000:.0f} kB")
+
+
+if __name__ == "__main__":
+    main()

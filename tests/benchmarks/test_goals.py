@@ -1,0 +1,77 @@
+"""What is met, what is missed, and by how much."""
+
+import pytest
+from benchmarks.cases import Case, Turns, figures
+from benchmarks.goals import GOALS, Goal, goal_of, judged, misses
+from benchmarks.summary import summary
+
+AT_MOST = Goal("one class", "cost", {"classes": (1,), "network": ("ResNet50", "Xception")}, 1.10)
+AT_LEAST = Goal("captum / SeeWhy", "peers", {"tool": ("captum",)}, 1.2, "seewhy", is_least=True)
+
+
+def figure(median, network="ResNet50", **others):
+    spread = [median - 0.02, median, median + 0.02]
+    return {"title": f"PyTorch, {network}", "network": network, "classes": 1, "forward": spread, **others}
+
+
+def test_a_goal_that_every_figure_reaches_is_met():
+    assert judged(AT_MOST, [figure(1.02), figure(1.10, "Xception")]) == {
+        "ratio": "one class",
+        "goal": "≤ 1.10",
+        "measured": "1.02 to 1.10",
+        "met": "2 of 2",
+    }
+
+
+def test_a_goal_says_how_often_and_by_how_much_it_is_missed():
+    found = [figure(1.02), figure(1.30, "Xception"), figure(1.15)]
+    assert judged(AT_MOST, found)["met"] == "1 of 3, missed by up to 0.20"
+    assert [(each["of"], each["missed by"]) for each in misses(AT_MOST, found)] == [
+        ("PyTorch, Xception", "0.20"),
+        ("PyTorch, ResNet50", "0.05"),
+    ]
+
+
+def test_other_networks_and_classes_have_other_goals():
+    assert judged(AT_MOST, [figure(9.0, "VGG16"), figure(9.0, classes=8)])["met"] == "not measured"
+
+
+@pytest.mark.parametrize(("median", "met"), [(1.2, "yes"), (1.5, "yes"), (1.01, "no, missed by 0.19")])
+def test_peers_should_take_at_least_so_long(median, met):
+    row = judged(AT_LEAST, [{"title": "", "tool": "captum", "seewhy": [1, median, 2]}])
+    assert (row["goal"], row["met"]) == ("≥ 1.2", met)
+
+
+def test_a_small_miss_is_no_hit():
+    assert judged(AT_MOST, [figure(1.1004)])["met"] == "no, missed by 0.0004"
+
+
+def test_each_figure_has_one_goal_at_most():
+    turn = Turns(1, 224, {"forward": [10.0] * 5, "seewhy, 1": [12.0] * 5, "seewhy, 8": [13.0] * 5})
+    for network, one, eight in (("VGG16", 1.25, 1.6), ("Xception", 1.1, 1.15)):
+        found = figures("cost", [(Case("keras-jax", network), [turn])])
+        assert [each["goal"] for each in found] == [None, one, eight]
+        assert all(sum(goal.result == "cost" and goal.is_of(each) for goal in GOALS) <= 1 for each in found)
+
+
+def test_figures_say_what_they_are_of_and_their_ratios():
+    turn = Turns(1, 224, {"forward": [10.0, 20.0], "seewhy, 8": [11.0, 24.0], "captum, 8": [44.0, 96.0]})
+    forward, seewhy, captum = figures("peers", [(Case("torch", "VGG16"), [turn])])
+    assert (forward["tool"], forward["classes"], forward["forward"]) == ("forward", 0, [1, 1, 1])
+    assert (seewhy["title"], seewhy["classes"], seewhy["rounds"]) == ("PyTorch, VGG16", 8, 2)
+    assert seewhy["forward"] == [1.125, 1.15, 1.175]
+    assert captum["seewhy"] == [4, 4, 4]
+
+
+def test_the_goals_on_resnet50_are_of_no_other_network():
+    peer = {"framework": "keras-tensorflow", "tool": "notebook", "classes": 1}
+    assert goal_of("peers", {**peer, "network": "ResNet50"}) == 6.0
+    assert goal_of("peers", {**peer, "network": "VGG16"}) is None
+
+
+def test_the_summary_has_every_goal_and_every_miss():
+    results = {"cost": {"figures": [figure(1.4, tool="seewhy"), figure(1.2, "VGG16", tool="seewhy")]}}
+    goals, missed = summary(results)
+    assert len(goals) == len(GOALS)
+    assert [each["met"] for each in goals][:2] == ["no, missed by 0.30", "yes"]
+    assert [each["of"] for each in missed] == ["PyTorch, ResNet50"]

@@ -1,0 +1,83 @@
+"""What is kept of a run, and the page that is made of it."""
+
+import json
+
+import pytest
+from benchmarks.record import compact, describe_machine, to_text
+from docs_build import costs
+
+RESULT = {
+    "title": "What it costs",
+    "date": "2026-11-23",
+    "where": "here",
+    "rows": [{"": "PyTorch, VGG16", "ratio": "1.05 (1.03 to 1.08)"}, {"": "Keras|JAX", "ratio": "2"}],
+    "figures": [
+        {"tool": "forward"},
+        {"tool": "seewhy", "ms": [1, 2, 3]},
+        {"tool": "captum", "ms": [2, 3, 4], "seewhy": [1, 2, 3]},
+    ],
+    "measured": {"ms": [1.0] * 1000},
+}
+
+
+@pytest.fixture
+def record():
+    """As it is read back from its file."""
+    found = {"machine": describe_machine(), "results": {"growth-batch": compact(RESULT, "growth-batch")}}
+    return json.loads(to_text(found))
+
+
+def test_the_record_has_the_figures_and_no_single_times(record):
+    kept = record["results"]["growth-batch"]
+    assert kept["command"] == "python -m benchmarks.growth"
+    assert "measured" not in kept
+    assert costs.found_of(record, "growth-batch") == [
+        {"tool": "seewhy", "ms": [1, 2, 3], "seewhy": None},
+        {"tool": "captum", "ms": [2, 3, 4], "seewhy": [1, 2, 3]},
+    ]
+
+
+def test_each_row_has_a_line_of_its_own(record):
+    assert '\n["PyTorch, VGG16","1.05 (1.03 to 1.08)"],\n["Keras|JAX","2"]' in to_text(record)
+
+
+def test_a_marker_is_replaced_by_its_table_and_the_command(record):
+    page = costs.filled("Before.\n\n<!-- measured: growth-batch -->\n\nAfter.", record, "costs.md")
+    assert page.splitlines() == [
+        "Before.",
+        "",
+        "|  | ratio |",
+        "| --- | ---: |",
+        "| PyTorch, VGG16 | 1.05 (1.03 to 1.08) |",
+        "| Keras\\|JAX | 2 |",
+        "",
+        "*What it costs.* Measured by `python -m benchmarks.growth` on 2026-11-23.",
+        "",
+        "After.",
+    ]
+
+
+def test_a_table_stands_as_far_in_as_its_marker(record):
+    page = costs.filled('??? info "Numbers"\n\n    <!-- measured: growth-batch -->', record, "costs.md")
+    assert page.splitlines()[2:4] == ["    |  | ratio |", "    | --- | ---: |"]
+
+
+def test_a_marker_with_nothing_recorded_fails(record):
+    with pytest.raises(
+        RuntimeError, match=r"costs\.md: nothing is recorded as 'cost'; there are machine, growth-batch\."
+    ):
+        costs.filled("<!-- measured: cost -->", record, "costs.md")
+
+
+def test_the_machine_is_described(record):
+    told = costs.filled("<!-- measured: machine -->", record, "costs.md")
+    assert f"- {record['machine']['cores']} cores of a processor" in told
+    assert f"Python {record['machine']['python']}" in told
+
+
+def test_the_page_asks_for_nothing_that_is_not_kept():
+    page = (costs.ROOT / "docs" / "costs.md").read_text("utf-8")
+    kept = costs.read_record()
+    assert "<!-- measured" not in costs.filled(page, kept, "costs.md")
+    shown = set(costs.re.findall(r"\(pictures/measured/([\w-]+)\.svg\)", page))
+    assert shown == {name for name in costs.PLOTS if name in kept["results"]}
