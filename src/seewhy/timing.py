@@ -84,7 +84,11 @@ _here = threading.local()
 
 @contextmanager
 def collected() -> Iterator[Times]:
-    """Note the seconds of every phase, in all threads, for as long as this is open."""
+    """Note the seconds of every phase, in all threads, for as long as this is open.
+
+    Yields:
+        `Times`, which can be read meanwhile and afterwards.
+    """
     global _collecting
     times = Times()
     with _lock:
