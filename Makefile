@@ -7,6 +7,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 PIP := $(BIN)/python $(INSTALL) $(PIP_ARGS)
+# A process for each core, with a gigabyte of TensorFlow in each; a file's tests share their networks.
+PYTEST := $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 SOURCES := pyproject.toml constraints.txt Makefile
 PEERS := .venv-peers
 XPLIQUE := xplique tensorflow-probability tf-keras
@@ -52,9 +54,9 @@ demo: $(VENV)/.runtime  ## explain the example photos, and a mosaic of them, wit
 	@$(BIN)/python examples/demo.py
 
 test: lint  ## lint, types, import rules, every test; Keras runs on one backend in a process, so three times
-	$(BIN)/pytest
-	KERAS_BACKEND=jax $(BIN)/pytest tests/contracts tests/frameworks/test_keras_jax.py tests/train/test_backends.py
-	KERAS_BACKEND=torch $(BIN)/pytest tests/contracts tests/frameworks/test_keras_torch.py tests/train/test_backends.py
+	$(PYTEST)
+	KERAS_BACKEND=jax $(PYTEST) tests/contracts tests/frameworks/test_keras_jax.py tests/train/test_backends.py
+	KERAS_BACKEND=torch $(PYTEST) tests/contracts tests/frameworks/test_keras_torch.py tests/train/test_backends.py
 
 oracle: $(PEERS)/.peers  ## compare with Captum, pytorch-grad-cam, and the real torchvision and timm
 	$(PEERS)/bin/pytest tests/oracles/peers
