@@ -12,10 +12,10 @@ SOURCE = Path(__file__).parent.parent / "src" / "seewhy"
 FRAMEWORKS = {"tensorflow", "keras", "torch", "jax"}
 
 
-def imported_by(statement):
-    """Return the top-level names of all modules a fresh Python has after a statement."""
+def imported_by(statement, *arguments):
+    """Return the top-level names of all modules a fresh Python has after a statement, which is given the arguments."""
     code = f"{statement}\nimport sys; print(*{{name.split('.')[0] for name in sys.modules}})"
-    finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    finished = subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=True)
     return set(finished.stdout.split())
 
 
@@ -26,6 +26,23 @@ def test_importing_seewhy_imports_no_framework_and_draws_nothing(statement):
 
 def test_that_test_can_fail():
     assert "keras" in imported_by("import seewhy, keras")
+
+
+EXPLAIN_IN_TORCH = """
+import sys, torch, seewhy
+network = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(144, 2))
+classifier = seewhy.Classifier(network, preprocess=lambda pixels: pixels / 255, input_size=(8, 8))
+seewhy.explain(classifier, sys.argv[1], targets="top-1").save(sys.argv[2])
+"""
+
+
+def test_an_explanation_imports_its_own_framework_and_nothing_else_heavy(tmp_path, examples):
+    """Of matplotlib the colour maps alone; and no SymPy, which PyTorch imports to check a shape."""
+    there = imported_by(EXPLAIN_IN_TORCH, examples / "cat.png", tmp_path / "cat.png")
+    assert "torch" in there
+    heavy = {"tensorflow", "keras", "jax", "scipy", "sympy", "IPython", "pandas", "rich"}
+    assert there & heavy == set()
+    assert (tmp_path / "cat.png").exists()
 
 
 def lint_imports(folder):

@@ -12,7 +12,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from seewhy import errors, methods, targets
+    from seewhy import errors, methods, targets, timing
     from seewhy.comparison import Comparison, compare
     from seewhy.errors import SeewhyError
     from seewhy.explainer import Explainer, explain
@@ -48,6 +48,7 @@ __all__ = [
     "load",
     "methods",
     "targets",
+    "timing",
     "view",
 ]
 
@@ -66,7 +67,7 @@ _ROOMS = {
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("errors", "methods", "targets"):
+    if name in ("errors", "methods", "targets", "timing"):
         return importlib.import_module(f"seewhy.{name}")
     for room, names in _ROOMS.items():
         if name in names:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 
 from seewhy import methods as all_methods
+from seewhy import timing
 from seewhy.errors import MethodError, OptionError
 from seewhy.explainer import Explainer
 from seewhy.explanation import PICTURE_SUFFIXES, Explanation
@@ -19,6 +20,7 @@ from seewhy.images.look import Look, LookOptions
 from seewhy.images.reading import ImageLike, read
 from seewhy.images.writing import picture_writer, write_atomically
 from seewhy.models import Classifier
+from seewhy.timing import Phase
 from seewhy.types import ImageArray, Score
 
 if TYPE_CHECKING:
@@ -76,6 +78,7 @@ class Comparison:
         columns = min(PANELS_IN_A_LINE, len(panels)) if targets == 1 else targets
         return draw_panels(panels, columns=columns, colormap=made.colormap)
 
+    @timing.phase(Phase.DRAWING)
     def pixels(self, **look: Unpack[LookOptions]) -> ImageArray:
         """Draw the figure into pixels, uint8 (H, W, 3)."""
         return render(self.figure(**look))

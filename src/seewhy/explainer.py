@@ -14,7 +14,7 @@ from typing import Any, get_args
 import numpy as np
 from PIL import Image
 
-from seewhy import methods
+from seewhy import methods, timing
 from seewhy.errors import (
     ImageError,
     InputError,
@@ -36,6 +36,7 @@ from seewhy.models import Classifier
 from seewhy.reruns import Progress, Runs, rerun
 from seewhy.results import check_capture, check_finite, explanation_of, heatmaps_of
 from seewhy.targets import Question, Target, resolve
+from seewhy.timing import Phase
 from seewhy.types import Backward, Capture, FloatArray, ImageArray, Precision, Score
 from seewhy.views import View, average, views
 
@@ -223,6 +224,7 @@ class Explainer:
         layers, maps = zip(*((capture.layer, evidence) for capture, evidence in (first, *others)), strict=True)
         return replace(first[0], layer=", ".join(layers)), fused(maps, self.fuse)
 
+    @timing.phase(Phase.RUNNING)
     def _evidence_at(
         self, layer: LayerChoice, inputs: Any, question: Question, batch_size: int
     ) -> tuple[Capture, FloatArray]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Unpack, get_args
 import numpy as np
 from PIL import Image
 
-from seewhy import figures
+from seewhy import figures, timing
 from seewhy.errors import OptionError
 from seewhy.figures import FigureKind
 from seewhy.images.animation import ANIMATION_SUFFIXES, animation_writer
@@ -25,6 +25,7 @@ from seewhy.images.regions import Box, boxes_of
 from seewhy.images.scaling import scaled
 from seewhy.images.writing import picture_writer, write_atomically
 from seewhy.models import Prediction
+from seewhy.timing import Phase
 from seewhy.types import BoolArray, FloatArray, ImageArray, IndexArray
 from seewhy.viewer.notebook import inline_html
 from seewhy.viewer.report import write_report
@@ -230,6 +231,7 @@ class Explanation:
             return figures.probabilities(self, target, Look(**look))
         raise OptionError(f"Unknown figure {kind!r}; expected 'panels', 'grid' or 'probabilities'.")
 
+    @timing.phase(Phase.DRAWING)
     def pixels(self, kind: FigureKind | None = None, *, target: int = 0, **look: Unpack[LookOptions]) -> ImageArray:
         """Draw a figure, or the overlay alone at the picture's own size, into pixels, uint8 (H, W, 3).
 

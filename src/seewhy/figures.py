@@ -2,9 +2,11 @@
 
 from typing import TYPE_CHECKING, Literal
 
+from seewhy import timing
 from seewhy.images.figure import Bars, Panel, draw_panels, render
 from seewhy.images.look import Look
 from seewhy.images.overlay import saliency_picture
+from seewhy.timing import Phase
 from seewhy.types import ImageArray
 
 if TYPE_CHECKING:
@@ -57,6 +59,7 @@ def probabilities(explanation: "Explanation", target: int, look: Look) -> "Figur
     return draw_panels(side_by_side, columns=3, colormap=look.colormap)
 
 
+@timing.phase(Phase.DRAWING)
 def frames(explanation: "Explanation", look: Look) -> list[ImageArray]:
     """Draw the overlay of each target, titled, as pictures of one size."""
     return [

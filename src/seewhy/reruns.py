@@ -6,8 +6,6 @@ from itertools import islice
 from typing import Any, NamedTuple, final
 
 import numpy as np
-from rich.console import Console
-from rich.progress import track
 
 from seewhy.frameworks import Framework, LayerChoice
 from seewhy.frameworks.layers import INPUT
@@ -117,6 +115,9 @@ class Runs:
 
     def _shown(self, variations: Iterable[FloatArray], count: int) -> Iterable[FloatArray]:
         """Show on the terminal how far they have been gone through."""
+        from rich.console import Console  # only who shows it pays for it
+        from rich.progress import track
+
         console = Console(stderr=True)  # of no terminal, rich would leave an empty line for every image
         hidden = not console.is_terminal
         return track(variations, self.title, count, console=console, transient=True, disable=hidden)

@@ -69,6 +69,57 @@ def test_json_and_nothing_else_on_standard_output(tmp_path, examples):
     assert sorted(os.listdir(tmp_path / "explanations")) == sorted(Path(file).name for file in explanation["files"])
 
 
+def seconds(table):
+    """Return the numbers of each row of what `--verbose` prints, in its two parts: of one thread, and of the others."""
+    parts = table.split("meanwhile, in other threads:\n")
+    rows = [re.findall(r"^(.*?\S) +([\d.]+)(?: +([\d.]+))?$", part, re.MULTILINE) for part in parts]
+    return [{name: [float(each) for each in numbers if each] for name, *numbers in part} for part in rows]
+
+
+def test_verbose_says_where_the_time_went(run, tmp_path, examples):
+    """On standard error, so that JSON on the other stays JSON; the rows of one thread add up to the clock."""
+    pictures = [examples / "cat.png", examples / "coffee.png"]
+    code, out, err = run("explain", *pictures, "--out", tmp_path, "--json", "--verbose")
+    assert code == 0
+    assert len(json.loads(out)["explanations"]) == 2
+    assert err.startswith("where the time went")
+    own, meanwhile = seconds(err)
+    (total,) = own.pop("together, by the clock")
+    assert sum(row[0] for row in own.values()) == pytest.approx(total, abs=0.001 * len(own))
+    assert own["everything else"][0] < total / 2
+    assert list(own)[:2] == [
+        "importing the framework and what else is needed",
+        "building the network and loading its weights",
+    ]
+    compiling, running = (
+        own["tracing and compiling, once for a shape of input"],
+        own["running the network and the method"],
+    )
+    assert len(compiling) == 1  # not by picture: two cost as much as one
+    assert compiling[0] > running[0] > 0
+    assert running[1] == pytest.approx(running[0] / 2, abs=0.001)
+    assert list(meanwhile) == ["reading pictures", "placing and drawing", "encoding and writing files"]
+    assert all(each[0] > 0 for each in meanwhile.values())
+
+
+def test_a_compile_cache_is_for_jax(run, tmp_path, examples, monkeypatch):
+    for name in ("JAX_COMPILATION_CACHE_DIR", "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"):
+        monkeypatch.setenv(name, "")  # so that it is afterwards what it was
+    code, out, err = run(
+        "explain", examples / "cat.png", "--out", tmp_path / "out", "--compile-cache", tmp_path / "kept"
+    )
+    assert (code, out) == (2, "")
+    assert "--compile-cache keeps what JAX compiles, and the network runs on keras-tensorflow. Leave it out" in err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_compile_cache_is_a_folder(run, tmp_path, examples):
+    (tmp_path / "file").touch()
+    code, out, err = run("explain", examples / "cat.png", "--compile-cache", tmp_path / "file")
+    assert (code, out) == (1, "")
+    assert err == f"Error: Cannot make the folder {tmp_path}/file: it is a file. Give another with --compile-cache.\n"
+
+
 def test_one_bad_picture_does_not_stop_the_others(run, tmp_path, examples):
     folder = tmp_path / "photos"
     folder.mkdir()

@@ -3,6 +3,11 @@
 Run it with KERAS_BACKEND=jax. What every framework promises is tested elsewhere.
 """
 
+import os
+import re
+import subprocess
+import sys
+
 import jax
 import jax.numpy as jnp
 import keras
@@ -364,3 +369,46 @@ def test_products_in_the_open_are_in_bfloat16_and_those_in_a_loop_are_left():
     assert in_the_open == 1
     assert in_a_loop == untouched == 1 + 2**-9
     assert in_the_open.dtype == jnp.float32
+
+
+NETWORK_OF_ONE_S_OWN = """
+import keras, seewhy
+
+def make():
+    keras.utils.set_random_seed(0)
+    maps = keras.layers.Conv2D(4, 3, activation="relu", name="maps")
+    network = keras.Sequential([keras.Input((8, 8, 3)), maps, keras.layers.Flatten(), keras.layers.Dense(3)])
+    return seewhy.Classifier(network, preprocess=lambda pixels: pixels / 255)
+"""
+
+
+def test_a_second_process_takes_what_the_first_compiled(tmp_path, examples):
+    """A key of JAX's cache is of all that is compiled: a name or a weight in it that differs would make a new file."""
+    (tmp_path / "own.py").write_text(NETWORK_OF_ONE_S_OWN)
+    command = [
+        sys.executable,
+        "-m",
+        "seewhy",
+        "explain",
+        examples / "cat.png",
+        "--model",
+        "own:make",
+        "--format",
+        "npz",
+    ]
+    environment = {**os.environ, "JAX_LOG_COMPILES": "1", "JAX_EXPLAIN_CACHE_MISSES": "1"}  # says hits, says misses
+    noted, heatmaps = [], []
+    for out in ("first", "second"):
+        finished = subprocess.run(
+            [*command, "--compile-cache", "kept", "--out", out],
+            cwd=tmp_path, env=environment, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        noted.append(set(re.findall(r"compilation cache (hit|miss) for '(\w+)'", finished.stderr, re.IGNORECASE)))
+        heatmaps.append(np.load(tmp_path / out / "cat_gradcam.npz")["heatmaps"])
+    first, second = noted
+    assert ("MISS", "jit_step") in first
+    assert ("hit", "jit_step") in second
+    assert {how for how, _ in second} == {"hit"}
+    assert len(second) > 3  # what takes no second to compile is kept, too
+    assert heatmaps[0].max() > 0
+    np.testing.assert_array_equal(*heatmaps)

@@ -204,6 +204,18 @@ def explain(
             help="Each picture lies in a folder named after its class; the report tells right from wrong.",
         ),
     ] = False,
+    compile_cache: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="With Keras on JAX: keep what is compiled in this folder, and start sooner the next time. Whoever can "
+            "write to the folder can run code in your name.",
+            show_default=False,
+        ),
+    ] = None,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", help="Say at the end, on standard error, where the time went.")
+    ] = False,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON on standard output, and nothing else there.")
     ] = False,
@@ -213,13 +225,16 @@ def explain(
     Exits with 0 if every picture was explained, 2 if the call was wrong or a picture is not there, 1 if a picture
     could not be read, explained or written; the other pictures are done all the same.
     """
-    from seewhy.cli.explain import Request, run
-    from seewhy.cli.method_options import chosen
-    from seewhy.cli.sources import ModelRequest
+    from seewhy import timing
 
-    formats = tuple(name.strip().lower() for name in format.split(","))
-    run(
-        Request(
+    with timing.collected() as times:
+        with timing.phase(timing.Phase.IMPORTING):
+            from seewhy.cli.explain import Request, run
+            from seewhy.cli.method_options import chosen
+            from seewhy.cli.sources import ModelRequest
+
+        formats = tuple(name.strip().lower() for name in format.split(","))
+        request = Request(
             images=tuple(images),
             models=tuple(ModelRequest(each, weights, trust) for each in dict.fromkeys(model or [DEFAULT_MODEL])),
             targets=None if targets is None else _parts(targets),
@@ -240,9 +255,9 @@ def explain(
             formats=formats,
             together=together,
             label_by_folder=label_by_folder,
-        ),
-        as_json=as_json,
-    )
+            compile_cache=compile_cache,
+        )
+        run(request, as_json=as_json, times=times if verbose else None)
 
 
 @app.command()

@@ -8,9 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+from seewhy import timing
 from seewhy.errors import ImageError, NetworkError, OutputError, SeewhyError
 from seewhy.explanation import Explanation
 from seewhy.images.reading import read_each
+from seewhy.timing import Phase
 from seewhy.types import ImageArray
 
 PICTURE_ERRORS = (ImageError, NetworkError, OutputError)
@@ -97,6 +99,7 @@ def _written(outcome: Outcome, writing: Future[list[list[str]]] | None) -> Outco
     if writing is None:
         return outcome
     try:
-        return outcome._replace(files=writing.result())
+        with timing.phase(Phase.AWAITING_FILES):
+            return outcome._replace(files=writing.result())
     except PICTURE_ERRORS as error:
         return Outcome(outcome.path, error=error)

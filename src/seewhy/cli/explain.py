@@ -1,6 +1,5 @@
 """`seewhy explain`."""
 
-import gc
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,9 +16,10 @@ from rich.table import Table
 from rich.text import Text
 
 from seewhy.cli.batches import Outcome, explain_each, write_each
+from seewhy.cli.compile_cache import check_is_jax, keep_compiled
 from seewhy.cli.files import REPORT, Files
 from seewhy.cli.sources import ModelRequest
-from seewhy.cli.terminal import print_error, quiet_start
+from seewhy.cli.terminal import print_error, print_times, quiet_start
 from seewhy.errors import ImageError, OptionError, OutputError, SeewhyError, UsageError
 from seewhy.explainer import BATCH_SIZE, Explainer
 from seewhy.explanation import PICTURE_SUFFIXES, SHOWN_PREDICTIONS, SUFFIXES, Explanation
@@ -30,6 +30,7 @@ from seewhy.images.look import Look, LookOptions
 from seewhy.images.overlay import color_table
 from seewhy.methods import Method
 from seewhy.models import Classifier
+from seewhy.timing import Times
 from seewhy.types import Precision, Score
 
 A_FEW = 3
@@ -53,6 +54,7 @@ class Request:
     formats: tuple[str, ...]
     together: bool = False
     label_by_folder: bool = False
+    compile_cache: Path | None = None
 
     def targets_of(self, classifier: Classifier) -> list[str]:
         """Return what is asked: in a report that stands alone, where nothing else is said, about the first few classes.
@@ -112,8 +114,8 @@ class Report:
         self.exit_code = UsageError.exit_code if is_usage else SeewhyError.exit_code
 
 
-def run(request: Request, *, as_json: bool) -> None:
-    """Explain the pictures, write the files, print what came of it.
+def run(request: Request, *, as_json: bool, times: Times | None = None) -> None:
+    """Explain the pictures, write the files, print what came of it; and at the end where the time went.
 
     Raises:
         SeewhyError: The call was wrong as a whole: no picture was begun, or every one would fail alike.
@@ -127,20 +129,7 @@ def run(request: Request, *, as_json: bool) -> None:
     request.check_together(len(paths))
     suffixes = [f".{name}" for name in request.formats]
     files = Files(request.out, suffixes, inputs=paths, label_by_folder=request.label_by_folder)
-    with quiet_start():
-        explainers = [
-            Explainer(
-                classifier,
-                method,
-                request.layer,
-                request.score,
-                progress=len(paths) <= A_FEW,
-                precision=request.precision,
-            )
-            for classifier in _classifiers(request.models)
-            for method in request.methods
-        ]
-    gc.freeze()  # a framework is a million objects that stay: sweeping them over and over slows the first trace
+    explainers = _explainers(request, progress=len(paths) <= A_FEW)
     console = Console(stderr=as_json, highlight=False)
     together: list[Explanation] = []
     # Of few pictures, and of methods that take minutes for each, one shows what it has before the next is begun.
@@ -163,7 +152,23 @@ def run(request: Request, *, as_json: bool) -> None:
     if together:
         _write_together(together, files, request, report, console)
     _write_report(files, report, console)
+    if times is not None:
+        print_times(times, len(paths))
     _finish(report, as_json)
+
+
+def _explainers(request: Request, *, progress: bool) -> list[Explainer]:
+    if request.compile_cache is not None:
+        keep_compiled(request.compile_cache)
+    with quiet_start():
+        explainers = [
+            Explainer(classifier, method, request.layer, request.score, progress=progress, precision=request.precision)
+            for classifier in _classifiers(request.models)
+            for method in request.methods
+        ]
+    if request.compile_cache is not None:
+        check_is_jax(each.framework for each in explainers)
+    return explainers
 
 
 def _classifiers(models: Sequence[ModelRequest]) -> list[Classifier]:

@@ -1,6 +1,5 @@
 """`seewhy serve`."""
 
-import gc
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -45,6 +44,5 @@ def run(models: Sequence[ModelRequest], host: str, port: int, names: Sequence[st
         with quiet_start():
             loaded = [(each.source, each.load()) for each in models]
             app = make_app(lambda progress: shelf_of(loaded, progress), settings)
-        gc.freeze()  # a framework is a million objects that stay: sweeping them over and over slows every answer
         address = address_of(taken)
         serve(app, taken, settings, lambda: console.print(f"SeeWhy is at {address}  (Ctrl+C ends it)", markup=False))

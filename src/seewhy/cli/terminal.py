@@ -9,11 +9,17 @@ from collections.abc import Iterator
 from typing import Any
 
 from seewhy.errors import SeewhyError, SeewhyWarning
+from seewhy.timing import Times
 
 
 def print_error(error: Exception) -> None:
     """Print an error's message on standard error; above a progress bar, if one is shown."""
     sys.stderr.write(f"Error: {error}\n")  # not through a Console, which looks through the bar's stand-in for stderr
+
+
+def print_times(times: Times, pictures: int) -> None:
+    """Print on standard error where the time went."""
+    sys.stderr.write(times.table(pictures) + "\n")
 
 
 @contextlib.contextmanager

@@ -6,7 +6,7 @@ gradients of what follows. XLA compiles both parts as one step, which is kept: t
 prediction, and only what follows is differentiated, once for each target.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple, final
 
@@ -17,6 +17,7 @@ import numpy as np
 from jax.extend.core import ClosedJaxpr, Literal, Var
 from numpy.typing import NDArray
 
+from seewhy import timing
 from seewhy.errors import LayerError
 from seewhy.frameworks.activations import GUIDED
 from seewhy.frameworks.asking import Asked, ask
@@ -38,7 +39,7 @@ from seewhy.frameworks.jaxprs import (
 )
 from seewhy.frameworks.keras import Ear, KerasFramework, listening, plain, undisturbed
 from seewhy.frameworks.layers import INPUT, LayerCall, LayerChoice, check_tapped, no_gradient
-from seewhy.frameworks.steps import Steps
+from seewhy.frameworks.steps import Steps, compiled_when_run
 from seewhy.frameworks.structures import (
     Inputs,
     image_count,
@@ -49,6 +50,7 @@ from seewhy.frameworks.structures import (
 )
 from seewhy.targets import Question, Top
 from seewhy.targets.target import Shape
+from seewhy.timing import Phase
 from seewhy.types import Backward, Capture, Precision, Tensor
 
 FAILURES = (ValueError, TypeError, RuntimeError, LookupError, AttributeError, ArithmeticError)
@@ -64,6 +66,7 @@ class KerasJax(KerasFramework):
     def __init__(self, network: keras.Model, precision: Precision = "float32") -> None:
         super().__init__(network, precision)
         self._steps = Steps()
+        self._applied: set[Any] = set()
 
     def to_numpy(self, tensor: Tensor) -> NDArray[Any]:
         return np.asarray(tensor)
@@ -101,6 +104,16 @@ class KerasJax(KerasFramework):
 
         return scores
 
+    def apply(self, method: Callable[[Capture], Tensor], capture: Capture) -> Tensor:
+        # JAX runs a method operation by operation, and compiles each of them when it is new.
+        key = (getattr(method, "name", method), capture.activations.shape, capture.scores.shape)
+        if key in self._applied:
+            return method(capture)
+        with timing.phase(Phase.COMPILING):
+            heatmaps = method(capture)
+        self._applied.add(key)
+        return heatmaps
+
     def _run(self, function: Any, traced: "_Traced", inputs: Inputs, *arrays: Any) -> Any:
         try:
             return function(traced.flat(inputs), *arrays)
@@ -133,7 +146,7 @@ class KerasJax(KerasFramework):
     def _make_predict(self, traced: "_Traced", output: int | str | None) -> Any:
         asked = traced.asked(Question(Top(), output=output))
         function = run(traced.jaxpr, asked.tensors)
-        return jax.jit(lambda flat: asked.read(function(*flat)).probabilities)
+        return compiled_when_run(jax.jit(lambda flat: asked.read(function(*flat)).probabilities))
 
     def _make_capture(self, traced: "_Traced", layer: LayerChoice, question: Question, backward: Backward) -> "_Step":
         call = self._input_call if layer.is_input else check_tapped(layer, traced.calls)
@@ -171,7 +184,7 @@ class KerasJax(KerasFramework):
             (gradients,) = jax.vmap(pull_back)(jnp.eye(values.size, dtype=values.dtype))
             return captured | facts | {"gradients": self._targets_second(call, gradients.astype(jnp.float32))}
 
-        return _Step(jax.jit(step), layer.named(call), shape)
+        return _Step(compiled_when_run(jax.jit(step)), layer.named(call), shape)
 
     def _make_products(
         self, traced: "_Traced", layer: LayerChoice, question: Question, call: LayerCall
@@ -212,7 +225,7 @@ class KerasJax(KerasFramework):
             found = jax.vmap(derivative)(positions.astype(total.dtype).reshape(-1, *total.shape))
             return facts | {"products": jnp.moveaxis(found, 0, -1).reshape(images, -1, *space)}
 
-        return _Step(jax.jit(step), layer.named(call), shape)
+        return _Step(compiled_when_run(jax.jit(step)), layer.named(call), shape)
 
     def _make_branch(self, traced: "_Traced", layer: LayerChoice, question: Question) -> "_Branched":
         call = self._input_call if layer.is_input else check_tapped(layer, traced.calls)
@@ -231,7 +244,8 @@ class KerasJax(KerasFramework):
             outputs = asked.read([each.reshape(-1, *each.shape[2:]) for each in many])
             return jnp.asarray(outputs.answer(question, arrays, self.xp).scores, jnp.float32)
 
-        return _Branched(jax.jit(lambda flat: trunk(*flat)[1:]), jax.jit(scores), call, shape)
+        trunk_alone = compiled_when_run(jax.jit(lambda flat: trunk(*flat)[1:]))
+        return _Branched(trunk_alone, compiled_when_run(jax.jit(scores)), call, shape)
 
 
 class _Step(NamedTuple):

@@ -19,7 +19,7 @@ from seewhy.frameworks.asking import Asked, ask
 from seewhy.frameworks.base import Branch, Head, Outputs
 from seewhy.frameworks.keras import Ear, KerasFramework, listening, plain, undisturbed
 from seewhy.frameworks.layers import LayerCall, LayerChoice, check_tapped, no_gradient
-from seewhy.frameworks.steps import Steps
+from seewhy.frameworks.steps import Steps, compiled_when_run
 from seewhy.frameworks.structures import (
     Inputs,
     image_count,
@@ -106,7 +106,8 @@ class KerasTensorflow(KerasFramework):
         """Trace `function` for inputs of these shapes and any batch size, and `arrays` of any first two sizes."""
         batch = map_leaves(lambda each: tf.TensorSpec((None, *each.shape[1:]), tf.float32), inputs)
         specs = [tf.TensorSpec((None, None, *array.shape[2:]), array.dtype) for array in arrays]
-        return compiled(function, (batch, *specs), self._precision)
+        # TensorFlow optimizes the graph when it is first run.
+        return compiled_when_run(compiled(function, (batch, *specs), self._precision))
 
     def _forward(self, inputs: Inputs) -> Any:
         try:
@@ -205,7 +206,7 @@ class KerasTensorflow(KerasFramework):
         varied = tf.TensorSpec((None, *tap.output.shape[1:]), tf.float32)
         head = compiled(scores, (varied, passing, *arrays), self._precision)
         trunk_of = compiled(lambda batch: trunk(*leaves(batch)), (image,), self._precision)
-        return _Branched(trunk_of, head, tap.call, facts["shape"])
+        return _Branched(compiled_when_run(trunk_of), compiled_when_run(head), tap.call, facts["shape"])
 
 
 class _Step(NamedTuple):

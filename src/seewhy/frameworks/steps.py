@@ -5,6 +5,9 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Any
 
+from seewhy import timing
+from seewhy.timing import Phase
+
 MAX_STEPS = 16
 """How many steps one network keeps, of some 10 MB each; beyond that the one unused for longest is dropped."""
 
@@ -26,9 +29,26 @@ class Steps:
                 self._kept.move_to_end(key)
                 return self._kept[key]
         # Not under the lock: a trace takes a second, and other shapes need not wait. Two threads may both make it.
-        step = make()
+        with timing.phase(Phase.COMPILING):
+            step = make()
         with self._lock:
             step = self._kept.setdefault(key, step)
             while len(self._kept) > MAX_STEPS:
                 self._kept.popitem(last=False)
         return step
+
+
+def compiled_when_run(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function whose first run, in which the framework compiles it, is noted as compiling."""
+    is_compiled = False
+
+    def run(*arguments: Any) -> Any:
+        nonlocal is_compiled
+        if is_compiled:
+            return function(*arguments)
+        with timing.phase(Phase.COMPILING):
+            result = function(*arguments)
+        is_compiled = True
+        return result
+
+    return run

@@ -117,10 +117,12 @@ class Tap:
     def _backward(self, totals: Tensor, seeds: Tensor, *, is_last: bool) -> Tensor:
         """Go backwards once for these seeds, (t, T)."""
         batched = len(seeds) > 1
+        # Of one total a seed says nothing, and for a seed PyTorch imports SymPy, which takes a third of a second.
+        alone = None if len(totals) == 1 else seeds[0]
         (gradients,) = torch.autograd.grad(
             totals,
             self.output,
-            seeds if batched else seeds[0],
+            seeds if batched else alone,
             retain_graph=not is_last,
             allow_unused=True,
             is_grads_batched=batched,

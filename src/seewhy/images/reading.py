@@ -13,7 +13,9 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from seewhy import timing
 from seewhy.errors import ImageError, ImageFormatError, ImageNotFoundError, ImageTooLargeError
+from seewhy.timing import Phase
 from seewhy.types import ImageArray
 
 ImageLike = str | os.PathLike[str] | Image.Image | ImageArray
@@ -76,9 +78,9 @@ def read_each(sources: Iterable[ImageLike]) -> Iterator[ImageArray | ImageError]
         for source in sources:
             waiting.append(_reading(source, readers))
             if len(waiting) > READ_AHEAD:
-                yield waiting.popleft().result()
+                yield _read_by_now(waiting.popleft())
         while waiting:
-            yield waiting.popleft().result()
+            yield _read_by_now(waiting.popleft())
 
 
 def _reading(source: ImageLike, readers: ThreadPoolExecutor) -> "Future[ImageArray | ImageError]":
@@ -87,6 +89,11 @@ def _reading(source: ImageLike, readers: ThreadPoolExecutor) -> "Future[ImageArr
     done: Future[ImageArray | ImageError] = Future()  # the caller's objects are left to the caller's thread
     done.set_result(_read_or_error(source))
     return done
+
+
+@timing.phase(Phase.AWAITING_PICTURES)
+def _read_by_now(reading: "Future[ImageArray | ImageError]") -> ImageArray | ImageError:
+    return reading.result()
 
 
 def _read_or_error(source: ImageLike) -> ImageArray | ImageError:
@@ -152,6 +159,7 @@ def _read_file(path: Path) -> ImageArray:
         raise _unreadable(str(path), error) from error
 
 
+@timing.phase(Phase.READING)
 def _decode(file: Path | BinaryIO, name: str, max_pixels: int) -> ImageArray:
     """Decode a picture in one of the formats."""
     try:

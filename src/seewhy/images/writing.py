@@ -8,12 +8,15 @@ from typing import BinaryIO
 
 from PIL import Image
 
+from seewhy import timing
 from seewhy.errors import OutputError
+from seewhy.timing import Phase
 from seewhy.types import ImageArray
 
 Writer = Callable[[BinaryIO], object]
 
 
+@timing.phase(Phase.WRITING)
 def write_atomically(path: Path, write: Writer) -> None:
     """Write a file beside its final place and move it there: at `path` stands the old file or the whole new one.
 

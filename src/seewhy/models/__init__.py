@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from seewhy import timing
 from seewhy.errors import MissingExtraError, ModelError, did_you_mean
 from seewhy.models import callables, efficientnet_lite0, files, keras_applications, keras_file, torch_hubs
 from seewhy.models.class_names import ClassNames, imagenet
 from seewhy.models.classifier import Classifier, Prediction
 from seewhy.models.preprocessing import Inputs, Preprocessing
+from seewhy.timing import Phase
 
 __all__ = [
     "MODELS",
@@ -57,7 +59,8 @@ def _efficientnet_lite0(pretrained: bool) -> Classifier:
 
 def _efficientnet_lite0_torch(pretrained: bool) -> Classifier:
     try:
-        from seewhy.models.efficientnet_lite0_torch import build_torch
+        with timing.phase(Phase.IMPORTING):
+            from seewhy.models.efficientnet_lite0_torch import build_torch
     except ModuleNotFoundError as error:
         if error.name != "torch":
             raise
@@ -150,6 +153,7 @@ SOURCES = (
 """What `load` takes; the first that fits is taken."""
 
 
+@timing.phase(Phase.LOADING)
 def load(
     source: str | os.PathLike[str], weights: str | os.PathLike[str] | None = "imagenet", *, trust: bool = False
 ) -> Classifier:

@@ -12,8 +12,10 @@ from operator import attrgetter
 from types import ModuleType
 from typing import Any
 
+from seewhy import timing
 from seewhy.errors import ModelError, SeewhyError, did_you_mean
 from seewhy.models.classifier import Classifier
+from seewhy.timing import Phase
 
 SPELLING = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 
@@ -50,7 +52,8 @@ def load(source: str) -> Classifier:
 
 def _import(source: str, name: str) -> ModuleType:
     try:
-        return importlib.import_module(name)
+        with timing.phase(Phase.IMPORTING):
+            return importlib.import_module(name)
     except Exception as error:
         # The user's module may raise anything. Only if the module itself, or a package it is in, is missing is it
         # unknown; a module that it imports in vain is another's name.

@@ -12,9 +12,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from seewhy import timing
 from seewhy.errors import MissingExtraError
 from seewhy.models.preprocessing import Preprocessing
 from seewhy.models.torch_file import StateDict, read_state_dict
+from seewhy.timing import Phase
 
 PREPROCESSING = Preprocessing(size=(224, 224), crop=224 / 256, resample="bicubic", mean=127.0, std=128.0)
 
@@ -86,7 +88,8 @@ class _Builder:
     """
 
     def __init__(self, *, random: bool) -> None:
-        import keras
+        with timing.phase(Phase.IMPORTING):
+            import keras
 
         self.layers = keras.layers
         self.initializers = keras.initializers

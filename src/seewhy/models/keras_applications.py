@@ -14,10 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from seewhy import timing
 from seewhy.errors import ModelError, WeightsError, did_you_mean
 from seewhy.models import keras_file
 from seewhy.models.class_names import imagenet
 from seewhy.models.classifier import Classifier
+from seewhy.timing import Phase
 
 SEED = 0
 OPEN_SIDE = 224
@@ -71,7 +73,8 @@ def applications() -> Mapping[str, Application]:
         MissingExtraError: Keras, or what it runs on, is not installed.
     """
     try:
-        import keras
+        with timing.phase(Phase.IMPORTING):
+            import keras
     except ModuleNotFoundError as error:
         raise keras_file.missing("For the networks of keras.applications, ", error) from error
     public = vars(keras.applications).values()

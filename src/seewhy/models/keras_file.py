@@ -17,7 +17,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from seewhy import timing
 from seewhy.errors import MissingExtraError, ModelError, WeightsError
+from seewhy.timing import Phase
 
 BACKENDS = ("tensorflow", "jax", "torch")
 """What Keras can run on, each also the name of the extra that brings it."""
@@ -127,7 +129,8 @@ def missing(need: str, error: ModuleNotFoundError) -> Exception:
 
 def _keras(need: str) -> Any:
     try:
-        import keras
+        with timing.phase(Phase.IMPORTING):
+            import keras
     except ModuleNotFoundError as error:
         raise missing(need, error) from error
     return keras

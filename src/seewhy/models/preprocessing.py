@@ -8,8 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from seewhy import timing
 from seewhy.errors import ModelError
 from seewhy.images.geometry import Placement
+from seewhy.timing import Phase
 from seewhy.types import FloatArray, ImageArray
 
 Resample = Literal["nearest", "bilinear", "bicubic", "lanczos"]
@@ -75,6 +77,7 @@ class Preprocessing:
                 f"grey pictures have one channel, and mean is {self.mean}, std {self.std}; expected one number each."
             )
 
+    @timing.phase(Phase.PREPROCESSING)
     def __call__(self, images: Sequence[ImageArray]) -> Inputs:
         """Preprocess pictures, uint8 (H, W, 3) each, of any sizes."""
         placements = tuple(Placement((image.shape[0], image.shape[1]), self._box(image)) for image in images)

@@ -7,10 +7,12 @@ that is kept. What it cannot say the same way is refused, not approximated.
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, get_args
 
+from seewhy import timing
 from seewhy.errors import MissingExtraError, ModelError, WeightsError, did_you_mean
 from seewhy.models.class_names import ClassNames, imagenet
 from seewhy.models.classifier import Classifier
 from seewhy.models.preprocessing import Preprocessing, Resample
+from seewhy.timing import Phase
 
 SEED = 0
 
@@ -25,7 +27,8 @@ def load_torchvision(name: str, *, pretrained: bool) -> Classifier:
         WeightsError: The weights cannot be had.
     """
     try:
-        import torchvision.models as models
+        with timing.phase(Phase.IMPORTING):
+            import torchvision.models as models
     except ModuleNotFoundError as error:
         raise _missing("torchvision", error) from error
     except RuntimeError as error:
@@ -55,8 +58,9 @@ def load_timm(name: str, *, pretrained: bool) -> Classifier:
         WeightsError: The weights cannot be had.
     """
     try:
-        import timm
-        import timm.data
+        with timing.phase(Phase.IMPORTING):
+            import timm
+            import timm.data
     except ModuleNotFoundError as error:
         raise _missing("timm", error) from error
     except RuntimeError as error:  # timm imports torchvision

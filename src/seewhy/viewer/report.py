@@ -9,8 +9,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from seewhy import timing
 from seewhy.errors import InputError, OptionError
 from seewhy.images.writing import write_atomically
+from seewhy.timing import Phase
 from seewhy.viewer.assets import bundle, style
 from seewhy.viewer.document import Label, entries_of, frame, picture_of, summary_of
 from seewhy.viewer.photos import PhotoLimits, limits_for, photo_url
@@ -72,6 +74,7 @@ class ReportWriter:
         """How many pictures there are so far."""
         return len(self._pictures)
 
+    @timing.phase(Phase.WRITING)
     def add(self, explanations: Sequence["Explanation"], label: Label = None) -> None:
         """Add one picture.
 
@@ -82,6 +85,7 @@ class ReportWriter:
         photo = photo_url(explanations[0].image, self._limits)
         self._add(picture_of(explanations, label, photo, f"picture {len(self._pictures) + 1}"))
 
+    @timing.phase(Phase.WRITING)
     def write(self) -> Path:
         """Write the report, whole or not at all, and return its path.
 

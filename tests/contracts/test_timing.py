@@ -1,0 +1,25 @@
+"""What is paid once, on every framework: the first call for a shape of input traces and compiles, no other does."""
+
+import pytest
+from tests.contracts.reference import images
+
+import seewhy
+from seewhy.timing import Phase, collected
+
+
+@pytest.mark.parametrize("backward", ["plain", "products"])
+def test_only_the_first_call_for_a_shape_compiles(framework, backward):
+    explainer = seewhy.Explainer(framework.plain(), layer="features")
+    many = [0, 1, 2, 1] * 8 if backward == "products" else [0, 1]
+    inputs = framework.given(images(2))
+
+    def phases(inputs, targets):
+        with collected() as times:
+            explainer.heatmaps(inputs, targets)
+        assert 0 < sum(times.own.values()) <= times.total
+        return set(times.own)
+
+    compiled = {Phase.COMPILING, Phase.RUNNING}
+    assert phases(inputs, many) == compiled
+    assert phases(inputs, many) == {Phase.RUNNING}
+    assert phases(inputs + 1, many[::-1]) == {Phase.RUNNING}  # neither other pictures nor other classes
