@@ -599,6 +599,20 @@ def test_compiled_code_that_ends_a_network_leaves_gradients_on(ending):
     assert (torch.ones(1, requires_grad=True) * 2).requires_grad
 
 
+class TwiceTheImage(Paper):
+    """Differentiates something of its own before the layer: the slope of a square is twice the number."""
+
+    def forward(self, image):
+        return super().forward(torch.func.grad(lambda each: (each**2).sum())(image))
+
+
+def test_a_network_may_differentiate_before_the_layer():
+    found = seewhy.Explainer(TwiceTheImage(), layer="conv").heatmaps(IMAGE, [0, 1])
+    expected = seewhy.Explainer(Paper(), layer="conv").heatmaps(2 * IMAGE, [0, 1])
+    np.testing.assert_allclose(found.values, expected.values, atol=1e-6)
+    np.testing.assert_allclose(found.scores, expected.scores, atol=1e-6)
+
+
 # What is left behind: nothing
 
 
