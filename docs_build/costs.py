@@ -30,7 +30,7 @@ COLOURS = {
 """Of the frameworks: colours that can be told apart by those who see fewer of them (Okabe and Ito)."""
 
 TOOL_COLOURS = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9")
-MARKS = ("o", "s", "^", "D", "v", "P")
+MARKS = ("o", "s", "^", "D", "v", "P", "X")
 STYLE = {"fontsize": 9}
 
 GOAL: dict[str, Any] = {"color": "black", "lw": 1.2, "ls": (0, (3, 2))}
