@@ -3,6 +3,7 @@
 What carries a command out is imported by the command: `seewhy --help` shall not wait for NumPy.
 """
 
+from contextlib import nullcontext
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -227,7 +228,7 @@ def explain(
     """
     from seewhy import timing
 
-    with timing.collected() as times:
+    with timing.collected() if verbose else nullcontext() as times:
         with timing.phase(timing.Phase.IMPORTING):
             from seewhy.cli.explain import Request, run
             from seewhy.cli.method_options import chosen
@@ -257,7 +258,7 @@ def explain(
             label_by_folder=label_by_folder,
             compile_cache=compile_cache,
         )
-        run(request, as_json=as_json, times=times if verbose else None)
+        run(request, as_json=as_json, times=times)
 
 
 @app.command()
