@@ -55,8 +55,8 @@ demo: $(VENV)/.runtime  ## explain the example photos, and a mosaic of them, wit
 
 test: lint  ## lint, types, import rules, every test; Keras runs on one backend in a process, so three times
 	$(PYTEST)
-	KERAS_BACKEND=jax $(PYTEST) tests/contracts tests/frameworks/test_keras_jax.py tests/train/test_backends.py
-	KERAS_BACKEND=torch $(PYTEST) tests/contracts tests/frameworks/test_keras_torch.py tests/train/test_backends.py
+	KERAS_BACKEND=jax $(PYTEST) tests/contracts tests/frameworks/jax/test_framework.py tests/train/test_backends.py
+	KERAS_BACKEND=torch $(PYTEST) tests/contracts tests/frameworks/torch/test_keras.py tests/train/test_backends.py
 
 oracle: $(PEERS)/.peers  ## compare with Captum, pytorch-grad-cam, and the real torchvision and timm
 	$(PEERS)/bin/pytest tests/oracles/peers

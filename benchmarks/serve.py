@@ -31,10 +31,10 @@ from benchmarks.results import publish
 from playwright.sync_api import sync_playwright
 
 import seewhy
-from seewhy.serve.explaining import Question
-from seewhy.serve.forms import Upload
+from seewhy.serve.request import Question
 from seewhy.serve.schemas import Fields
-from seewhy.serve.shelf import Served
+from seewhy.serve.served_models import Served
+from seewhy.serve.uploads import Upload
 from seewhy.serve.worker import Job
 
 PICTURE = Path(__file__).parent.parent / "examples" / "cat.png"

@@ -279,9 +279,9 @@ def test_class_names_must_be_as_many_as_the_outputs(paper_network):
 
 
 def test_compiled_steps_of_one_time_functions_are_dropped(paper_network, monkeypatch):
-    from seewhy.frameworks import steps
+    from seewhy.frameworks import compiled
 
-    monkeypatch.setattr(steps, "MAX_STEPS", 4)
+    monkeypatch.setattr(compiled, "MAX_STEPS", 4)
     explainer = Explainer(paper_network, layer="conv")
     for _ in range(7):
         explainer.heatmaps(PAPER_INPUT, lambda logits: logits[:, 0])

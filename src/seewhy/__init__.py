@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from seewhy import errors, methods, targets, timing
-    from seewhy.comparison import Comparison, compare
     from seewhy.errors import SeewhyError
     from seewhy.explainer import Explainer, explain
-    from seewhy.explanation import Explanation, Heatmaps, TargetResult
     from seewhy.frameworks import LayerCall
     from seewhy.images.geometry import Placement
-    from seewhy.images.look import Look
-    from seewhy.inspection import Inspection
+    from seewhy.images.style import Look
     from seewhy.models import Classifier, ClassNames, Inputs, Prediction, Preprocessing, load
+    from seewhy.results.comparison import Comparison, compare
+    from seewhy.results.explanation import Explanation, Heatmaps, TargetResult
+    from seewhy.results.inspection import Inspection
     from seewhy.viewer.notebook import view
 
 __version__ = "0.1.0"
@@ -53,14 +53,14 @@ __all__ = [
 ]
 
 _ROOMS = {
-    "seewhy.comparison": ("Comparison", "compare"),
+    "seewhy.results.comparison": ("Comparison", "compare"),
     "seewhy.errors": ("SeewhyError",),
     "seewhy.explainer": ("Explainer", "explain"),
-    "seewhy.explanation": ("Explanation", "Heatmaps", "TargetResult"),
+    "seewhy.results.explanation": ("Explanation", "Heatmaps", "TargetResult"),
     "seewhy.frameworks": ("LayerCall",),
     "seewhy.images.geometry": ("Placement",),
-    "seewhy.images.look": ("Look",),
-    "seewhy.inspection": ("Inspection",),
+    "seewhy.images.style": ("Look",),
+    "seewhy.results.inspection": ("Inspection",),
     "seewhy.models": ("ClassNames", "Classifier", "Inputs", "Prediction", "Preprocessing", "load"),
     "seewhy.viewer.notebook": ("view",),
 }

@@ -15,6 +15,11 @@ import numpy as np
 from PIL import Image
 
 from seewhy import methods, timing
+from seewhy.attribution.augmentation import View, average, views
+from seewhy.attribution.checks import check_capture, check_finite, explanation_of, heatmaps_of
+from seewhy.attribution.fusion import Fuse, check_fuse, fused
+from seewhy.attribution.runner import Progress, Runs, rerun
+from seewhy.attribution.target_chunks import are_many, evidence_of_many, first_way
 from seewhy.errors import (
     ImageError,
     InputError,
@@ -23,22 +28,17 @@ from seewhy.errors import (
     OptionError,
     SeewhyWarning,
 )
-from seewhy.explanation import Explanation, Heatmaps
 from seewhy.frameworks import LayerCall, LayerChoice
 from seewhy.frameworks.layers import AUTO, INPUT
 from seewhy.frameworks.structures import image_count
-from seewhy.fusion import Fuse, check_fuse, fused
 from seewhy.images.reading import ImageLike, read, read_each
-from seewhy.inspection import Inspection
-from seewhy.many import are_many, evidence_of_many, first_way
 from seewhy.methods import Method
 from seewhy.models import Classifier
-from seewhy.reruns import Progress, Runs, rerun
-from seewhy.results import check_capture, check_finite, explanation_of, heatmaps_of
+from seewhy.results.explanation import Explanation, Heatmaps
+from seewhy.results.inspection import Inspection
 from seewhy.targets import Question, Target, resolve
 from seewhy.timing import Phase
 from seewhy.types import Backward, Capture, FloatArray, ImageArray, Precision, Score
-from seewhy.views import View, average, views
 
 BATCH_SIZE = 16
 

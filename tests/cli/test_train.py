@@ -67,11 +67,11 @@ def test_mistakes_of_the_caller(run, tmp_path):
 
 
 def test_ctrl_c_says_how_to_go_on_and_that_works(run, examples, tmp_path, monkeypatch):
-    from seewhy.train import fitting
+    from seewhy.train import training_loop
 
     with np.load(examples / "data" / "digits_4000.npz") as file:
         np.savez(tmp_path / "few.npz", **{name: array[:200] for name, array in file.items()})
-    one_epoch = fitting._one_epoch
+    one_epoch = training_loop._one_epoch
 
     def interrupted(network, learning_rate, epoch, *others):
         if epoch == 1:
@@ -80,7 +80,7 @@ def test_ctrl_c_says_how_to_go_on_and_that_works(run, examples, tmp_path, monkey
 
     command = ["train", "digits", "--data", tmp_path / "few.npz", "--out", tmp_path / "run", "--epochs", 2]
     with monkeypatch.context() as patched:
-        patched.setattr(fitting, "_one_epoch", interrupted)
+        patched.setattr(training_loop, "_one_epoch", interrupted)
         code, _, err = run(*command)
     assert code == 130
     assert f"The epochs that were finished are kept in {tmp_path / 'run'}; the same command with --resume" in err

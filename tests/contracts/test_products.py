@@ -7,7 +7,7 @@ from tests.contracts.in_keras import ENDINGS
 from tests.contracts.reference import SIZE, images
 
 import seewhy
-from seewhy import many
+from seewhy.attribution import target_chunks
 from seewhy.errors import NetworkError, TargetError
 from seewhy.targets import Class, Top
 
@@ -105,7 +105,7 @@ def test_many_classes_of_a_pooled_layer_take_one_run(framework, method):
 def test_many_classes_of_another_layer_are_taken_in_parts(framework, method, monkeypatch):
     """The gradients of 7 of 40 classes are as much as may be held at once."""
     inputs, explainer = framework.given(images()), seewhy.Explainer(framework.reading("maximum", 40), method)
-    monkeypatch.setattr(many, "GRADIENT_BYTES", 7 * 3 * 10 * 8 * 6 * 4 + 100)
+    monkeypatch.setattr(target_chunks, "GRADIENT_BYTES", 7 * 3 * 10 * 8 * 6 * 4 + 100)
     wanted = one_by_one(explainer, inputs, range(40))
     asked = [list(range(40)), list(range(39, -1, -1)), list(range(40))]
     runs = counted(explainer)
@@ -118,7 +118,7 @@ def test_many_classes_of_another_layer_are_taken_in_parts(framework, method, mon
 
 def test_many_classes_of_pixels(framework, monkeypatch):
     inputs, explainer = framework.given(images()), seewhy.Explainer(framework.reading("mean", 40), "saliency")
-    monkeypatch.setattr(many, "GRADIENT_BYTES", 1)
+    monkeypatch.setattr(target_chunks, "GRADIENT_BYTES", 1)
     wanted = one_by_one(explainer, inputs, range(40))
     runs = counted(explainer)
     np.testing.assert_allclose(explainer.heatmaps(inputs, "top-40").values.max(), wanted.max(), rtol=1e-5)

@@ -1,9 +1,10 @@
-"""Keras runs on one backend in a process: what is another one's own is tested in a run of its own (see Makefile)."""
+"""Keras runs on one backend per process: the tests of another backend are collected in a run of their own."""
 
 import os
 
-BACKENDS = ("tensorflow", "jax", "torch")
+BACKENDS = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch/test_keras.py"}
+"""What tests one Keras backend alone. The rest of `torch/` tests native PyTorch, which runs beside any backend."""
 
 collect_ignore = [
-    f"test_keras_{backend}.py" for backend in BACKENDS if backend != os.environ.get("KERAS_BACKEND", "tensorflow")
+    tests for backend, tests in BACKENDS.items() if backend != os.environ.get("KERAS_BACKEND", "tensorflow")
 ]

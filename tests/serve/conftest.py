@@ -10,8 +10,8 @@ import uvicorn
 
 from seewhy.serve.app import make_app
 from seewhy.serve.run import address_of, bind, config_of
+from seewhy.serve.served_models import shelf_of
 from seewhy.serve.settings import Settings
-from seewhy.serve.shelf import shelf_of
 
 
 @contextlib.contextmanager

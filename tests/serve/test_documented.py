@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from tests.browser import not_there
 
-from seewhy.serve.answers import failures
 from seewhy.serve.failures import STATUS
+from seewhy.serve.openapi_failures import failures
 from seewhy.serve.schemas import Fields
 
 PAGE = (Path(__file__).parents[2] / "docs" / "howto" / "serve.md").read_text("utf-8")

@@ -16,8 +16,8 @@ from PIL import Image
 from tests.serve.conftest import refused, running
 
 from seewhy import Classifier
-from seewhy.serve.forms import shown_name
 from seewhy.serve.settings import Settings
+from seewhy.serve.uploads import shown_name
 
 SVG = b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>"
 

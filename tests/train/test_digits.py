@@ -10,9 +10,9 @@ from PIL import Image
 import seewhy
 from seewhy.errors import InputError, NetworkError, OptionError, OutputError, WeightsError
 from seewhy.train import digits as recipe_digits
-from seewhy.train import fitting
+from seewhy.train import training_loop
 from seewhy.train.digits import DigitsRecipe, build_network, train_digits
-from seewhy.train.runs import Run
+from seewhy.train.run import Run
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +73,7 @@ def test_a_picture_of_a_digit_is_explained(trained, digits, tmp_path):
 def test_an_interrupted_run_ends_as_an_uninterrupted_one(few_digits, tmp_path, monkeypatch, augment):
     recipe = DigitsRecipe(epochs=3, augment=augment, seed=5)
     whole = train_digits(few_digits, tmp_path / "whole", recipe)
-    one_epoch = fitting._one_epoch
+    one_epoch = training_loop._one_epoch
 
     def stop_in_the_second(network, learning_rate, epoch, *others):
         if epoch == 1:
@@ -82,7 +82,7 @@ def test_an_interrupted_run_ends_as_an_uninterrupted_one(few_digits, tmp_path, m
         return one_epoch(network, learning_rate, epoch, *others)
 
     with monkeypatch.context() as patched:
-        patched.setattr(fitting, "_one_epoch", stop_in_the_second)
+        patched.setattr(training_loop, "_one_epoch", stop_in_the_second)
         with pytest.raises(KeyboardInterrupt):
             train_digits(few_digits, tmp_path / "parts", recipe)
     assert len(Run(tmp_path / "parts").state().history) == 1

@@ -9,10 +9,10 @@ from PIL import Image
 
 import seewhy
 from seewhy.errors import InputError, ModelError, OptionError
-from seewhy.train import fitting, transfer
-from seewhy.train.bases import build_base
-from seewhy.train.mistakes import explain_mistakes
-from seewhy.train.runs import Run
+from seewhy.train import training_loop, transfer
+from seewhy.train.base_models import build_base
+from seewhy.train.misclassified import explain_mistakes
+from seewhy.train.run import Run
 from seewhy.train.transfer import TransferRecipe, train_transfer
 
 RECIPE = TransferRecipe(pretrained=False, epochs=1, fine_tune=2, batch_size=8, validation=0.25)
@@ -30,7 +30,7 @@ def base_of(network):
 @pytest.fixture(scope="module")
 def trained(bars, tmp_path_factory):
     """A run of one epoch and two of fine tuning, on a base with random weights; and the base after each epoch."""
-    out, bases, one_epoch = tmp_path_factory.mktemp("runs") / "bars", [], fitting._one_epoch
+    out, bases, one_epoch = tmp_path_factory.mktemp("runs") / "bars", [], training_loop._one_epoch
 
     def keep_base(network, *others):
         row = one_epoch(network, *others)
@@ -38,7 +38,7 @@ def trained(bars, tmp_path_factory):
         return row
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(fitting, "_one_epoch", keep_base)
+        patched.setattr(training_loop, "_one_epoch", keep_base)
         return out, train_transfer(bars, out, RECIPE), bases
 
 
@@ -112,7 +112,7 @@ def test_of_equal_accuracies_the_lower_loss_is_better():
 def test_an_interrupted_run_ends_as_an_uninterrupted_one(trained, bars, tmp_path, monkeypatch):
     """In the middle of the second phase, whose optimizer is not the first's; with augmentation and dropout."""
     whole, result, _ = trained
-    one_epoch, stops = fitting._one_epoch, [2]
+    one_epoch, stops = training_loop._one_epoch, [2]
 
     def interrupted(network, learning_rate, epoch, *others):
         if stops and epoch == stops[0]:
@@ -120,7 +120,7 @@ def test_an_interrupted_run_ends_as_an_uninterrupted_one(trained, bars, tmp_path
             raise KeyboardInterrupt
         return one_epoch(network, learning_rate, epoch, *others)
 
-    monkeypatch.setattr(fitting, "_one_epoch", interrupted)
+    monkeypatch.setattr(training_loop, "_one_epoch", interrupted)
     with pytest.raises(KeyboardInterrupt):
         train_transfer(bars, tmp_path / "parts", RECIPE)
     parts = train_transfer(bars, tmp_path / "parts", RECIPE, resume=True)

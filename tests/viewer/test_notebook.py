@@ -13,7 +13,7 @@ from seewhy import Placement
 from seewhy.errors import InputError, MissingExtraError, OptionError
 from seewhy.viewer import notebook
 from seewhy.viewer.assets import bundle, style
-from seewhy.viewer.document import document_of
+from seewhy.viewer.viewer_data import document_of
 
 HOSTILE = '</script><img src=x onerror="window.attacked = true"><!-- \''
 

@@ -5,8 +5,8 @@ import pytest
 from tests.viewer.made import made
 
 from seewhy import Placement
+from seewhy.images.bounding_boxes import boxes_of
 from seewhy.images.overlay import saliency_picture
-from seewhy.images.regions import boxes_of
 from seewhy.viewer.assets import bundle
 
 CLOSE = 2

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 import seewhy
-from seewhy.cli import mistakes, train
+from seewhy.cli import errors, train
 
 DEFAULT_MODEL = "efficientnet-lite0"
 
@@ -387,4 +387,4 @@ def _parts(text: str) -> list[str]:
 
 
 app.add_typer(train.app)
-app.command()(mistakes.errors)
+app.command()(errors.errors)

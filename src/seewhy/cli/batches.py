@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from seewhy import timing
 from seewhy.errors import ImageError, NetworkError, OutputError, SeewhyError
-from seewhy.explanation import Explanation
 from seewhy.images.reading import read_each
+from seewhy.results.explanation import Explanation
 from seewhy.timing import Phase
 from seewhy.types import ImageArray
 

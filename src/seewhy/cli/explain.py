@@ -22,14 +22,14 @@ from seewhy.cli.sources import ModelRequest
 from seewhy.cli.terminal import print_error, print_times, quiet_start
 from seewhy.errors import ImageError, OptionError, OutputError, SeewhyError, UsageError
 from seewhy.explainer import BATCH_SIZE, Explainer
-from seewhy.explanation import PICTURE_SUFFIXES, SHOWN_PREDICTIONS, SUFFIXES, Explanation
-from seewhy.figures import FigureKind
 from seewhy.images import reading
 from seewhy.images.figure import MOST_PANELS
-from seewhy.images.look import Look, LookOptions
 from seewhy.images.overlay import color_table
+from seewhy.images.style import Look, LookOptions
 from seewhy.methods import Method
 from seewhy.models import Classifier
+from seewhy.results.explanation import PICTURE_SUFFIXES, SHOWN_PREDICTIONS, SUFFIXES, Explanation
+from seewhy.results.figures import FigureKind
 from seewhy.timing import Times
 from seewhy.types import Precision, Score
 

@@ -5,11 +5,11 @@ import re
 from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 
-from seewhy.comparison import Comparison
 from seewhy.errors import OutputError
-from seewhy.explanation import PICTURE_SUFFIXES, Explanation
-from seewhy.figures import FigureKind
-from seewhy.images.look import LookOptions
+from seewhy.images.style import LookOptions
+from seewhy.results.comparison import Comparison
+from seewhy.results.explanation import PICTURE_SUFFIXES, Explanation
+from seewhy.results.figures import FigureKind
 from seewhy.viewer.report import ReportWriter
 
 REPORT = "report.html"

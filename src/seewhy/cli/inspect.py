@@ -13,9 +13,9 @@ from seewhy.cli.sources import ModelRequest
 from seewhy.cli.terminal import quiet_start
 from seewhy.errors import OptionError
 from seewhy.explainer import Explainer
-from seewhy.explanation import PICTURE_SUFFIXES
 from seewhy.images.overlay import color_table
-from seewhy.inspection import Inspection
+from seewhy.results.explanation import PICTURE_SUFFIXES
+from seewhy.results.inspection import Inspection
 from seewhy.types import Score
 
 FORMATS = (*(suffix[1:] for suffix in PICTURE_SUFFIXES), "npz")

@@ -29,8 +29,8 @@ def run(models: Sequence[ModelRequest], host: str, port: int, names: Sequence[st
 
         from seewhy.serve.app import make_app
         from seewhy.serve.run import address_of, bind, serve
+        from seewhy.serve.served_models import shelf_of
         from seewhy.serve.settings import Settings
-        from seewhy.serve.shelf import shelf_of
     except ModuleNotFoundError as error:
         if error.name not in PACKAGES:
             raise

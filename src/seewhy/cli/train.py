@@ -12,7 +12,7 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from seewhy.train.folders import Pictures
+    from seewhy.train.image_folder import Pictures
 
 SHOWN_SKIPPED = 10
 INTERRUPTED = 130

@@ -27,15 +27,15 @@ def detect(network: Any, precision: Precision = "float32") -> Framework:
         if not network.built:
             raise ModelError(f"The network {network.name!r} has no weights yet: build it, or call it on an input.")
         if keras.backend.backend() == "tensorflow":
-            from seewhy.frameworks.keras_tensorflow import KerasTensorflow
+            from seewhy.frameworks.tensorflow.framework import KerasTensorflow
 
             return KerasTensorflow(network, precision)
         if keras.backend.backend() == "jax":
-            from seewhy.frameworks.keras_jax import KerasJax
+            from seewhy.frameworks.jax.framework import KerasJax
 
             return KerasJax(network, precision)
         if keras.backend.backend() == "torch":
-            from seewhy.frameworks.keras_torch import KerasTorch
+            from seewhy.frameworks.torch.keras import KerasTorch
 
             return KerasTorch(network, precision)
         raise ModelError(
@@ -62,7 +62,7 @@ def _detect_torch(network: Any, torch: Any, precision: Precision) -> Framework:
         )
     if any(torch.nn.parameter.is_lazy(each) for each in network.parameters()):
         raise ModelError(f"The network {type(network).__name__} has no weights yet: call it on an input.")
-    from seewhy.frameworks.torch import Torch
+    from seewhy.frameworks.torch.framework import Torch
 
     return Torch(network, precision)
 

@@ -9,7 +9,7 @@ from seewhy.errors import OptionError, did_you_mean
 from seewhy.types import BoolArray, FloatArray, ImageArray
 
 if TYPE_CHECKING:
-    from seewhy.images.look import Look
+    from seewhy.images.style import Look
 
 Rescale = Literal["none", "max", "range"]
 

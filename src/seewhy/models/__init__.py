@@ -8,7 +8,7 @@ from typing import Any
 
 from seewhy import timing
 from seewhy.errors import MissingExtraError, ModelError, did_you_mean
-from seewhy.models import callables, efficientnet_lite0, files, keras_applications, keras_file, torch_hubs
+from seewhy.models import efficientnet_lite0, factories, keras_applications, keras_file, model_file, torch_hubs
 from seewhy.models.class_names import ClassNames, imagenet
 from seewhy.models.classifier import Classifier, Prediction
 from seewhy.models.preprocessing import Inputs, Preprocessing
@@ -122,8 +122,8 @@ def _hub(prefix: str, load: Callable[..., Classifier]) -> Source:
 
 _FILE = Source(
     spelling="a path to a .keras or .h5 file",
-    fits=files.looks_like_path,
-    load=lambda source, _, trust: files.load(source, trust=trust),
+    fits=model_file.looks_like_path,
+    load=lambda source, _, trust: model_file.load(source, trust=trust),
     has_random_weights=False,
 )
 
@@ -145,8 +145,8 @@ SOURCES = (
     _FILE,
     Source(
         spelling="package.module:callable",
-        fits=callables.is_callable,
-        load=lambda source, *_: callables.load(source),
+        fits=factories.is_callable,
+        load=lambda source, *_: factories.load(source),
         has_random_weights=False,
     ),
 )

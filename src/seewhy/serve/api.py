@@ -8,12 +8,12 @@ from fastapi.responses import StreamingResponse
 
 from seewhy.errors import OptionError
 from seewhy.serve import schemas
-from seewhy.serve.answers import failures
-from seewhy.serve.explaining import MEDIA_TYPES, Question
-from seewhy.serve.forms import read_form
+from seewhy.serve.job_results import lines_of, result_of
+from seewhy.serve.openapi_failures import failures
+from seewhy.serve.request import MEDIA_TYPES, Question
+from seewhy.serve.served_models import Served
 from seewhy.serve.settings import Settings
-from seewhy.serve.shelf import Served
-from seewhy.serve.waiting import lines_of, result_of
+from seewhy.serve.uploads import read_form
 from seewhy.serve.worker import Worker
 
 LINES = "application/x-ndjson"

@@ -10,13 +10,13 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 import seewhy
-from seewhy.reruns import Progress
+from seewhy.attribution.runner import Progress
 from seewhy.serve.api import explaining
+from seewhy.serve.catalog import lists
 from seewhy.serve.failures import answer_failures
 from seewhy.serve.guards import Guards
-from seewhy.serve.lists import lists
+from seewhy.serve.served_models import Served
 from seewhy.serve.settings import Settings
-from seewhy.serve.shelf import Served
 from seewhy.serve.worker import Worker
 from seewhy.viewer.assets import ASSETS
 from seewhy.viewer.report import empty_page

@@ -6,11 +6,11 @@ accepted wherever a target is.
 """
 
 from seewhy.targets.classes import Against, Class, Difference, Top
+from seewhy.targets.combined import EachImage, Several
+from seewhy.targets.dense import Embedding, Region
 from seewhy.targets.functions import Box, Function
-from seewhy.targets.places import Embedding, Region
-from seewhy.targets.question import Question
-from seewhy.targets.reading import resolve
-from seewhy.targets.several import EachImage, Several
+from seewhy.targets.objective import Question
+from seewhy.targets.parsing import resolve
 from seewhy.targets.target import Answer, ClassFinder, ClassNamer, Target
 
 __all__ = [

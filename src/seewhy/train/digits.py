@@ -11,12 +11,12 @@ from rich.console import Console
 
 from seewhy.errors import OptionError
 from seewhy.models import Classifier, Preprocessing
-from seewhy.train.digits_file import CLASSES, SIDE, Digits, read_digits
-from seewhy.train.distortion import distort
-from seewhy.train.drawing import draw_history, write_figure
-from seewhy.train.fitting import Data, Phase, fit
+from seewhy.train.augmentation import distort
+from seewhy.train.digits_data import CLASSES, SIDE, Digits, read_digits
+from seewhy.train.plots import draw_history, write_figure
 from seewhy.train.progress import Progress
-from seewhy.train.runs import Recipe, Row, Run
+from seewhy.train.run import Recipe, Row, Run
+from seewhy.train.training_loop import Data, Phase, fit
 
 KIND = "digits"
 PLAIN_EPOCHS, AUGMENTED_EPOCHS = 10, 30

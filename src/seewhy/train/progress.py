@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
-from seewhy.train.runs import Row
+from seewhy.train.run import Row
 
 
 class Progress:

@@ -12,13 +12,13 @@ from rich.console import Console
 
 from seewhy.errors import OptionError
 from seewhy.models import Classifier, load
-from seewhy.train.bases import Base, build_base
-from seewhy.train.drawing import draw_confusion, draw_history, write_figure
-from seewhy.train.fitting import Data, Phase, fit
-from seewhy.train.folders import Part, Pictures, find_pictures
-from seewhy.train.held_out import Answer, HeldOut, answers, confusion
+from seewhy.train.base_models import Base, build_base
+from seewhy.train.evaluation import Answer, HeldOut, answers, confusion
+from seewhy.train.image_folder import Part, Pictures, find_pictures
+from seewhy.train.plots import draw_confusion, draw_history, write_figure
 from seewhy.train.progress import Progress
-from seewhy.train.runs import Recipe, Row, Run
+from seewhy.train.run import Recipe, Row, Run
+from seewhy.train.training_loop import Data, Phase, fit
 from seewhy.types import FloatArray, IndexArray
 
 KIND = "transfer"

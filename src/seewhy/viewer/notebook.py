@@ -12,17 +12,17 @@ from PIL import Image
 
 from seewhy.errors import MissingExtraError
 from seewhy.images.geometry import Placement
-from seewhy.images.look import Look
+from seewhy.images.normalization import scaled
 from seewhy.images.overlay import overlay
-from seewhy.images.scaling import scaled
+from seewhy.images.style import Look
 from seewhy.types import ImageArray
 from seewhy.viewer.assets import bundle, style
-from seewhy.viewer.document import Label, document_of
 from seewhy.viewer.photos import PhotoLimits, photo_url
 from seewhy.viewer.report import page_of
+from seewhy.viewer.viewer_data import Label, document_of
 
 if TYPE_CHECKING:
-    from seewhy.explanation import Explanation
+    from seewhy.results.explanation import Explanation
 
 INLINE = PhotoLimits(800, 60_000)
 STATIC = PhotoLimits(360, 20_000)

@@ -14,11 +14,11 @@ from seewhy.errors import InputError, OptionError
 from seewhy.images.writing import write_atomically
 from seewhy.timing import Phase
 from seewhy.viewer.assets import bundle, style
-from seewhy.viewer.document import Label, entries_of, frame, picture_of, summary_of
 from seewhy.viewer.photos import PhotoLimits, limits_for, photo_url
+from seewhy.viewer.viewer_data import Label, entries_of, frame, picture_of, summary_of
 
 if TYPE_CHECKING:
-    from seewhy.explanation import Explanation
+    from seewhy.results.explanation import Explanation
 
 SUFFIXES = (".html", ".htm")
 

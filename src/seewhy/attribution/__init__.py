@@ -1,0 +1,1 @@
+"""The middle of the pipeline: from a plan and inputs to raw heatmaps."""

@@ -1,0 +1,382 @@
+"""Keras networks on JAX.
+
+The network is traced once for each shape of input, with a mark at every layer's output. What is asked of it later is
+asked of the trace: which layers there are, and, cut in two at the layer that is explained, its activations and the
+gradients of what follows. XLA compiles both parts as one step, which is kept: the part up to the layer runs as in any
+prediction, and only what follows is differentiated, once for each target.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, NamedTuple, final
+
+import jax
+import jax.numpy as jnp
+import keras
+import numpy as np
+from jax.extend.core import ClosedJaxpr, Literal, Var
+from numpy.typing import NDArray
+
+from seewhy import timing
+from seewhy.errors import LayerError
+from seewhy.frameworks.base import Branch, Head, Outputs
+from seewhy.frameworks.compiled import Steps, compiled_when_run
+from seewhy.frameworks.guided import GUIDED
+from seewhy.frameworks.jax.graph import (
+    INPUTS,
+    Run,
+    cut,
+    depends,
+    mark,
+    position_of,
+    position_of_sum,
+    run,
+    tapped_at,
+    trace,
+)
+from seewhy.frameworks.jax.guided import guided
+from seewhy.frameworks.jax.logits import see_through
+from seewhy.frameworks.jax.precision import in_bfloat16
+from seewhy.frameworks.keras.framework import Ear, KerasFramework, listening, plain, undisturbed
+from seewhy.frameworks.layers import INPUT, LayerCall, LayerChoice, check_tapped, no_gradient
+from seewhy.frameworks.outputs import Asked, ask
+from seewhy.frameworks.structures import (
+    Inputs,
+    image_count,
+    is_our_own,
+    leaves,
+    map_tree,
+    network_failed,
+)
+from seewhy.targets import Question, Top
+from seewhy.targets.target import Shape
+from seewhy.timing import Phase
+from seewhy.types import Backward, Capture, Precision, Tensor
+
+FAILURES = (ValueError, TypeError, RuntimeError, LookupError, AttributeError, ArithmeticError)
+"""What Keras and JAX raise when a network cannot run on its input."""
+
+
+@final
+class KerasJax(KerasFramework):
+    """A Keras network on JAX."""
+
+    name = "keras-jax"
+
+    def __init__(self, network: keras.Model, precision: Precision = "float32") -> None:
+        super().__init__(network, precision)
+        self._steps = Steps()
+        self._applied: set[Any] = set()
+
+    def to_numpy(self, tensor: Tensor) -> NDArray[Any]:
+        return np.asarray(tensor)
+
+    def calls(self, inputs: Inputs) -> tuple[LayerCall, ...]:
+        return self._traced(inputs).calls
+
+    def predict(self, inputs: Inputs, output: int | str | None = None) -> Tensor | None:
+        traced = self._traced(inputs)
+        key = ("predict", _shapes(inputs), output)
+        step = self._steps.get(key, lambda: self._make_predict(traced, output))
+        return self._run(step, traced, inputs)
+
+    def capture(self, inputs: Inputs, layer: LayerChoice, question: Question, backward: Backward = "plain") -> Capture:
+        traced, arrays = self._traced(inputs), question.target.arrays(image_count(inputs))
+        key = (_shapes(inputs), _shapes(list(arrays)), layer, question.key, backward)
+        step = self._steps.get(key, lambda: self._make_capture(traced, layer, question, backward))
+        question.target.check_outputs(step.shape)
+        captured = self._run(step.function, traced, inputs, *arrays)
+        return Capture(**{"gradients": None} | captured, layer=step.layer, xp=self.xp)
+
+    def branch(self, inputs: Inputs, layer: LayerChoice, question: Question) -> Branch:
+        traced, question = self._traced(inputs), question.of_image(0)
+        key = ("branch", _shapes(inputs), layer, question.key)
+        step = self._steps.get(key, lambda: self._make_branch(traced, layer, question))
+        question.target.check_outputs(step.shape)
+        passing = self._run(step.trunk, traced, inputs)
+
+        def scores(variations: NDArray[Any]) -> Tensor:
+            variations = self._laid_out(step.call, variations)
+            try:
+                return step.head(variations, passing, question.target.arrays(len(variations)))
+            except jax.errors.JaxRuntimeError as error:
+                raise network_failed(inputs, error) from error
+
+        return scores
+
+    def apply(self, method: Callable[[Capture], Tensor], capture: Capture) -> Tensor:
+        # JAX runs a method operation by operation, and compiles each of them when it is new.
+        key = (getattr(method, "name", method), capture.activations.shape, capture.scores.shape)
+        if key in self._applied:
+            return method(capture)
+        with timing.phase(Phase.COMPILING):
+            heatmaps = method(capture)
+        self._applied.add(key)
+        return heatmaps
+
+    def _run(self, function: Any, traced: "_Traced", inputs: Inputs, *arrays: Any) -> Any:
+        try:
+            return function(traced.flat(inputs), *arrays)
+        except jax.errors.JaxRuntimeError as error:
+            raise network_failed(inputs, error) from error
+
+    def _traced(self, inputs: Inputs) -> "_Traced":
+        traced: _Traced = self._steps.get(("trace", _shapes(inputs)), lambda: self._trace(inputs))
+        return traced
+
+    def _trace(self, inputs: Inputs) -> "_Traced":
+        variables, ear, returned = self._network.variables, _Marker(), _Returned()
+
+        def forward(values: list[Tensor], batch: Inputs) -> list[Tensor]:
+            # Values that are arguments are not written into the trace: what is trained later is seen.
+            state = keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True)))
+            with listening(self._layers, ear.hear), undisturbed(self._network), state:
+                return returned.note(self._network(batch, training=False))
+
+        try:
+            jaxpr = trace(forward, [variable.value for variable in variables], inputs)
+        except FAILURES as error:
+            untraceable = _untraceable(error)
+            if untraceable is None and is_our_own(error):
+                raise
+            raise network_failed(inputs, untraceable or plain(error)) from error
+        jaxpr = in_bfloat16(jaxpr) if self._precision == "bfloat16" else jaxpr
+        return _Traced(jaxpr, variables, tuple(ear.calls), ear.shapes, returned.structure)
+
+    def _make_predict(self, traced: "_Traced", output: int | str | None) -> Any:
+        asked = traced.asked(Question(Top(), output=output))
+        function = run(traced.jaxpr, asked.tensors)
+        return compiled_when_run(jax.jit(lambda flat: asked.read(function(*flat)).probabilities))
+
+    def _make_capture(self, traced: "_Traced", layer: LayerChoice, question: Question, backward: Backward) -> "_Step":
+        call = self._input_call if layer.is_input else check_tapped(layer, traced.calls)
+        position, asked = traced.position(call), traced.asked(question)
+        if backward == "products":
+            products = self._make_products(traced, layer, question, call)
+            if products is not None:
+                return products
+        trunk, follow = cut(traced.jaxpr, position, asked.tensors)
+        differentiated = follow
+        if backward in GUIDED:
+            rule = guided(traced.jaxpr, position, asked.one_logits, backward)
+            differentiated = cut(traced.jaxpr, position, asked.tensors, rule).head
+        shape = _shape(asked)
+        question.target.check_outputs(shape)
+
+        def step(flat: list[Tensor], *arrays: Tensor) -> dict[str, Tensor]:
+            tapped, *passing = trunk(*flat)
+
+            def totals(activations: Tensor, follow: Run = follow) -> tuple[Tensor, dict[str, Tensor]]:
+                outputs = asked.read(follow(activations, *passing))
+                answer = outputs.answer(question, arrays, self.xp)
+                scores = jnp.asarray(answer.scores, jnp.float32)
+                facts = {"outputs": outputs.raw, "probabilities": outputs.probabilities}
+                # The images of a batch do not meet, so the sum's gradient is each image's own.
+                return jnp.sum(scores, axis=0), {"scores": scores, "indices": answer.indices, **facts}
+
+            captured = {"activations": self._channels_last(call, tapped.astype(jnp.float32))}
+            if backward in ("none", "products"):
+                return captured | totals(tapped)[1]
+            if not depends(lambda activations: totals(activations)[0], tapped):
+                raise no_gradient(call.path)
+            facts: dict[str, Tensor]
+            values, pull_back, facts = jax.vjp(partial(totals, follow=differentiated), tapped, has_aux=True)
+            (gradients,) = jax.vmap(pull_back)(jnp.eye(values.size, dtype=values.dtype))
+            return captured | facts | {"gradients": self._targets_second(call, gradients.astype(jnp.float32))}
+
+        return _Step(compiled_when_run(jax.jit(step)), layer.named(call), shape)
+
+    def _make_products(
+        self, traced: "_Traced", layer: LayerChoice, question: Question, call: LayerCall
+    ) -> "_Step | None":
+        """Make the step that gives `Capture.products`; None where the scores depend on more than the layer's mean."""
+        position, asked = traced.position(call), traced.asked(question)
+        jaxpr, tapped = traced.jaxpr.jaxpr, tapped_at(traced.jaxpr.jaxpr, position)
+        rank = len(tapped.aval.shape)
+        space = set(range(2, rank) if call.channels_first else range(1, rank - 1))
+        position_of_total = position_of_sum(jaxpr, tapped, space, asked.tensors)
+        if position_of_total is None:
+            return None
+        trunk, follow = cut(traced.jaxpr, position_of_total, [*asked.tensors, tapped])
+        shape = _shape(asked)
+        question.target.check_outputs(shape)
+
+        def step(flat: list[Tensor], *arrays: Tensor) -> dict[str, Tensor]:
+            total, *passing = trunk(*flat)
+
+            def answered(total: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+                *tensors, output = follow(total, *passing)
+                outputs = asked.read(tensors)
+                answer = outputs.answer(question, arrays, self.xp)
+                scores = jnp.asarray(answer.scores, jnp.float32)
+                activations = self._channels_last(call, output.astype(jnp.float32))
+                facts = {"activations": activations, "outputs": outputs.raw, "probabilities": outputs.probabilities}
+                return scores, facts | {"scores": scores, "indices": answer.indices}
+
+            def derivative(direction: Tensor) -> Tensor:
+                return jax.jvp(lambda total: answered(total)[0], (total,), (direction,))[1]
+
+            if not depends(lambda total: answered(total)[0], total):
+                raise no_gradient(call.path)
+            _, facts = answered(total)
+            images, *space, channels = facts["activations"].shape
+            # Along the activations of one position after the other, as if they were all that is added up.
+            positions = jnp.moveaxis(facts["activations"].reshape(images, -1, channels), 1, 0)
+            found = jax.vmap(derivative)(positions.astype(total.dtype).reshape(-1, *total.shape))
+            return facts | {"products": jnp.moveaxis(found, 0, -1).reshape(images, -1, *space)}
+
+        return _Step(compiled_when_run(jax.jit(step)), layer.named(call), shape)
+
+    def _make_branch(self, traced: "_Traced", layer: LayerChoice, question: Question) -> "_Branched":
+        call = self._input_call if layer.is_input else check_tapped(layer, traced.calls)
+        asked = traced.asked(question)
+        trunk, follow = cut(traced.jaxpr, traced.position(call), asked.tensors)
+        tapped, *_ = jax.eval_shape(trunk, *traced.jaxpr.in_avals)
+        shape = _shape(asked)
+        question.target.check_outputs(shape)
+
+        def scores(variations: Tensor, passing: list[Tensor], arrays: Sequence[Tensor]) -> Tensor:
+            def one(activations: Tensor) -> list[Tensor]:
+                return follow(activations[None], *passing)
+
+            # Every variation is an image of its own, (M, 1, ...), as what passes by is one image's.
+            many = jax.vmap(one)(variations.astype(tapped.dtype))
+            outputs = asked.read([each.reshape(-1, *each.shape[2:]) for each in many])
+            return jnp.asarray(outputs.answer(question, arrays, self.xp).scores, jnp.float32)
+
+        trunk_alone = compiled_when_run(jax.jit(lambda flat: trunk(*flat)[1:]))
+        return _Branched(trunk_alone, compiled_when_run(jax.jit(scores)), call, shape)
+
+
+class _Step(NamedTuple):
+    """A compiled step, and what was learned while it was made."""
+
+    function: Any
+    layer: str
+    shape: Shape | None
+
+
+class _Branched(NamedTuple):
+    """A compiled trunk, which gives what passes by the layer, and a compiled head; and what was learned meanwhile."""
+
+    trunk: Any
+    head: Any
+    call: LayerCall
+    shape: Shape | None
+
+
+class _Traced(NamedTuple):
+    """A network's forward pass for one shape of input.
+
+    Attributes:
+        jaxpr: What is computed, of the variables' values and the inputs.
+        variables: The network's.
+        calls: Every call of every layer.
+        shapes: The shapes of the outputs that were marked, by mark.
+        returned: The network's outputs, in their structure: the position among the jaxpr's, or the type of what is no
+            tensor.
+    """
+
+    jaxpr: ClosedJaxpr
+    variables: list[Any]
+    calls: tuple[LayerCall, ...]
+    shapes: dict[str, tuple[int, ...]]
+    returned: Any
+
+    def flat(self, inputs: Inputs) -> list[Tensor]:
+        """Return the arguments of the trace, with the values the variables have now."""
+        return [*(variable.value for variable in self.variables), *jax.tree.leaves(inputs)]
+
+    def asked(self, question: Question) -> Asked:
+        """Return which of the trace's variables a question asks."""
+        variables = self.jaxpr.jaxpr.outvars
+        whole = map_tree(lambda each: variables[each] if isinstance(each, int) else each, self.returned)
+        return ask(
+            whole,
+            question,
+            is_tensor=lambda each: isinstance(each, (Var, Literal)),
+            see_through=lambda raw: see_through(self.jaxpr.jaxpr, raw),
+            read=_read,
+        )
+
+    def position(self, call: LayerCall) -> int:
+        """Return the equation behind which the call's output can be had."""
+        if call.path == INPUT:
+            return INPUTS
+        name = _name(call)
+        position = position_of(self.jaxpr.jaxpr, name, self.shapes[name])
+        if position is None:
+            raise LayerError(
+                f"The layer {call.path!r} runs inside a loop, a branch, a vmap or a custom derivative of the network's "
+                "own, where its output cannot be reached. Give a layer outside of it."
+            )
+        return position
+
+
+class _Marker(Ear):
+    """Marks every output that could be explained."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.shapes: dict[str, tuple[int, ...]] = {}
+
+    def hear(self, path: str, layer: Any, output: Any, given: Any) -> Any:
+        call = self.note(path, layer, output, given)
+        if not call.has_space:
+            return output
+        marked = mark(output, _name(call))
+        self.shapes[_name(call)] = tuple(marked.shape)
+        self.remember(marked, call)  # a layer that hands it on is given the marked one
+        return marked
+
+
+class _Returned:
+    """Notes the structure of what the network returned, and lays its tensors flat."""
+
+    structure: Any = None
+
+    def note(self, raw: Any) -> list[Tensor]:
+        arrays: list[Tensor] = []
+
+        def position(each: Any) -> int | type:
+            if not keras.ops.is_tensor(each):
+                return type(each)
+            arrays.append(each)
+            return len(arrays) - 1
+
+        self.structure = map_tree(position, raw)
+        return arrays
+
+
+def _untraceable(error: BaseException | None) -> str | None:
+    """Return what to say if the network's Python asks for values that a trace does not have; None for other errors.
+
+    Keras rewrites the errors of a layer, and fails with an AttributeError at those that JAX builds from a tracer.
+    """
+    while error is not None:
+        if isinstance(error, (jax.errors.JAXTypeError, jax.errors.JAXIndexError)):
+            return f"its Python looks at the values of a tensor, which JAX cannot trace: {error}"
+        error = error.__cause__ or error.__context__
+    return None
+
+
+def _name(call: LayerCall) -> str:
+    return f"{call.path}#{call.number}"
+
+
+def _shapes(inputs: Inputs) -> Any:
+    """Return the inputs' shapes, which JAX compiles for, in a form that can be a key."""
+    shapes = [tuple(each.shape) for each in leaves(inputs)]
+    return (*inputs, *shapes) if isinstance(inputs, dict) else tuple(shapes)
+
+
+def _read(raw: Tensor, logits: Tensor, head: Head, whole: Any) -> Outputs:
+    """Read an output and what stands behind it."""
+    return Outputs.read(raw, logits.reshape(raw.shape).astype(jnp.float32), head, keras.ops, whole)
+
+
+def _shape(asked: Asked) -> Shape | None:
+    """Return the shape of the output that is asked."""
+    found: list[Shape | None] = []
+    jax.eval_shape(lambda *arrays: found.append(asked.read(arrays).shape), *(each.aval for each in asked.tensors))
+    return found[0]

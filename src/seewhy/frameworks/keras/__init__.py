@@ -1,0 +1,1 @@
+"""What Keras models have in common on every backend."""

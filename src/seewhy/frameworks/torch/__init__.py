@@ -1,0 +1,1 @@
+"""Native PyTorch modules, and Keras models on PyTorch."""

@@ -1,0 +1,354 @@
+"""Native PyTorch networks.
+
+The network runs once, at rest. A forward hook on the layer, in this thread only, cuts the network there: what comes
+before is not recorded, what comes after is, and is differentiated once for each target.
+
+Images go in as (N, K, *space), and most modules lay their maps out so, but not all: `torch_layouts` tells. What leaves
+this file is (N, *space, K), as everywhere else.
+"""
+
+import sys
+import threading
+import weakref
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from itertools import chain
+from typing import Any, final
+
+import array_api_compat.torch as xp
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from seewhy.frameworks.base import Branch, Framework, check_precision
+from seewhy.frameworks.compiled import Steps
+from seewhy.frameworks.layers import INPUT_CALL, LayerCall, LayerChoice, check_tapped
+from seewhy.frameworks.structures import (
+    Inputs,
+    check_arrays,
+    image_count,
+    is_our_own,
+    leaves,
+    map_leaves,
+    map_tree,
+    network_failed,
+    shape_key,
+)
+from seewhy.frameworks.torch.graph import Tape, TapeTap
+from seewhy.frameworks.torch.layouts import TorchLayouts
+from seewhy.frameworks.torch.logits import TorchFunctions, Trunk
+from seewhy.frameworks.torch.tap import (
+    FAILURES,
+    Tap,
+    arrays_beside,
+    ask_outputs,
+    at_rest,
+    autocast_to,
+    detached,
+    first_tensor,
+    off_device,
+    without_autocast,
+)
+from seewhy.targets import Question, Top
+from seewhy.types import Backward, Capture, Precision, Tensor
+
+Hear = Callable[[str, Any, Any], Any]
+"""What is told of a call, by path, module and output; what it returns goes on in the output's place."""
+
+POOLING = tuple(kind for name, kind in vars(torch.nn).items() if "Pool" in name and isinstance(kind, type))
+
+CONVOLUTIONS = (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)
+
+THE_INPUT = replace(INPUT_CALL, channels_first=True)
+
+WRAPPERS = (torch.nn.DataParallel, torch.nn.parallel.DistributedDataParallel)
+"""Modules that only run another, their `module`."""
+
+
+@final
+class Torch(Framework):
+    """A native PyTorch network."""
+
+    name = "torch"
+    channels_first = True
+    xp = xp
+
+    def __init__(self, network: torch.nn.Module, precision: Precision = "float32") -> None:
+        self._network = unwrapped(network)
+        check_precision(precision, map(_type_name, self._network.parameters()))
+        self._precision = precision
+        self._layers = modules_by_path(self._network)
+        self._steps = Steps()
+
+    def layer_paths(self) -> tuple[str, ...]:
+        return tuple(self._layers)
+
+    def path_of(self, layer: Any) -> str | None:
+        return next((path for path, known in self._layers.items() if known is unwrapped(layer)), None)
+
+    def input_shape(self) -> None:
+        """Return None: a module does not say what it takes."""
+
+    def check_inputs(self, inputs: Any) -> Inputs:
+        """Return `inputs` as float32 (N, ...).
+
+        A list or tuple of arrays is handed to the network as positional arguments, a dict as keyword arguments.
+        """
+        return check_arrays(map_leaves(off_device, inputs), None)
+
+    def to_numpy(self, tensor: Tensor) -> NDArray[Any]:
+        array: NDArray[Any] = off_device(tensor)
+        return array
+
+    def calls(self, inputs: Inputs) -> tuple[LayerCall, ...]:
+        found: tuple[LayerCall, ...] = self._steps.get(shape_key(inputs), lambda: self._hear_calls(inputs))
+        return found
+
+    def predict(self, inputs: Inputs, output: int | str | None = None) -> Tensor | None:
+        functions = TorchFunctions()
+        with at_rest(self._network), torch.no_grad():
+            raw = self._forward(inputs, functions)
+            with without_autocast():
+                asked = ask_outputs(raw, Question(Top(), output=output), functions, self.xp)
+                return asked.read(asked.tensors).probabilities
+
+    def capture(self, inputs: Inputs, layer: LayerChoice, question: Question, backward: Backward = "plain") -> Capture:
+        functions = TorchFunctions()
+        trunk = Trunk(functions)
+        call = THE_INPUT if layer.is_input else check_tapped(layer, self.calls(inputs))
+        tap = Tap(call, trunk, backward)
+        with at_rest(self._network), torch.enable_grad():
+            with hearing(tap.heard_of(self._layers), tap.hear):
+                raw = self._forward(inputs, trunk, tap)
+            tap.check()
+            with without_autocast():
+                asked = ask_outputs(raw, question, functions, self.xp)
+                tap.guide(asked)
+                outputs = asked.read(asked.tensors)
+                beside = tap.output if outputs.logits is None else outputs.logits
+                arrays = arrays_beside(beside, question, image_count(inputs))
+                answer = outputs.answer(question, arrays, self.xp)
+                activations, scores = _channels_last(call, tap.output.detach().float()), answer.scores.float()
+                products = tap.products(scores, activations)
+                # The images of a batch do not meet, so the sum's gradient is each image's own.
+                gradients = tap.gradients(scores.sum(dim=0))
+        return Capture(
+            activations=activations,
+            gradients=None if gradients is None else _targets_second(call, gradients.float()),
+            scores=scores.detach(),
+            indices=answer.indices.to(torch.int32),
+            outputs=map_tree(detached, outputs.raw),
+            probabilities=None if outputs.probabilities is None else outputs.probabilities.detach(),
+            layer=layer.named(call),
+            xp=self.xp,
+            products=products,
+        )
+
+    def branch(self, inputs: Inputs, layer: LayerChoice, question: Question) -> Branch:
+        functions, tape, question = TorchFunctions(), Tape(), question.of_image(0)
+        call = THE_INPUT if layer.is_input else check_tapped(layer, self.calls(inputs))
+        tap = TapeTap(call, tape)
+        with at_rest(self._network), torch.no_grad(), tape.running(), hearing(tap.heard_of(self._layers), tap.hear):
+            asked = ask_outputs(self._forward(inputs, functions, tap), question, functions, self.xp)
+        scores = tape.branch(tap, asked, question, self.xp)
+        return lambda variations: scores(_as_module(call, variations))
+
+    def is_unscaled(self, inputs: Inputs) -> bool:
+        """Run the network, and see what its first convolution is given."""
+        if isinstance(inputs, (list, dict)):
+            return False
+        given: list[Any] = []
+        with at_rest(self._network), torch.no_grad(), ExitStack() as restore:
+            for layer in self._layers.values():
+                if isinstance(layer, CONVOLUTIONS):
+                    restore.callback(layer.register_forward_pre_hook(lambda _, args: given.append(args[0])).remove)
+            self._forward(inputs, TorchFunctions())
+            return bool(given) and torch.equal(given[0], self._to_tensor(inputs))
+
+    def apply(self, method: Callable[[Capture], Tensor], capture: Capture) -> Tensor:
+        with torch.no_grad(), without_autocast():
+            return method(capture)
+
+    def _hear_calls(self, inputs: Inputs) -> tuple[LayerCall, ...]:
+        layouts = TorchLayouts()
+        ear = _Ear(layouts)
+        with at_rest(self._network), torch.no_grad(), layouts, hearing(self._layers, ear.hear):
+            self._forward(inputs, TorchFunctions(), ear)
+        return tuple(ear.calls)
+
+    def _forward(self, inputs: Inputs, context: TorchFunctions | Trunk, tap: "Tap | _Ear | None" = None) -> Any:
+        batch = map_leaves(self._to_tensor, inputs)
+        try:
+            with autocast_to(self._precision, batch), context:
+                batch = batch if tap is None else tap.enter(batch)
+                if isinstance(batch, dict):
+                    return self._network(**batch)
+                return self._network(*batch) if isinstance(batch, list) else self._network(batch)
+        except FAILURES as error:
+            if is_our_own(error):
+                raise
+            raise network_failed(inputs, error) from error
+
+    def _to_tensor(self, array: NDArray[Any]) -> Tensor:
+        """Copy an array to the network's device, in its type and memory format."""
+        like = first_tensor(chain(self._network.parameters(), self._network.buffers()))
+        if like is None:
+            return torch.tensor(array, dtype=torch.float32, device="cpu")
+        tensor = torch.tensor(array, dtype=like.dtype, device=like.device)
+        kernel = next((each for each in self._network.parameters() if each.ndim == 4), None)
+        if kernel is None or tensor.ndim != 4 or kernel.is_contiguous():
+            return tensor
+        is_last = kernel.is_contiguous(memory_format=torch.channels_last)
+        return tensor.contiguous(memory_format=torch.channels_last) if is_last else tensor
+
+
+class _Ear:
+    """Notes every call of every module; `layouts` knows where the channels of what they give are."""
+
+    def __init__(self, layouts: TorchLayouts) -> None:
+        self.calls: list[LayerCall] = []
+        self._layouts = layouts
+        self._numbers: Counter[str] = Counter()
+        self._givers: dict[Any, tuple[Any, LayerCall]] = {}
+
+    def enter(self, batch: Any) -> Any:
+        """Note how the network's inputs are laid out, and let them go in as they are."""
+        for each in leaves(batch):
+            self._layouts.note(each, channels_first=True)
+        return batch
+
+    def hear(self, path: str, layer: Any, output: Any) -> Any:
+        """Note a call, and let its output go on as it is."""
+        self._numbers[path] += 1
+        channels_first = _has_space(output) and self._is_channels_first(output)
+        shape = _shape(output, channels_first)
+        call = LayerCall(
+            path=path,
+            kind=type(layer).__name__,
+            shape=shape,
+            is_pooling=isinstance(layer, POOLING),
+            is_handed_on=shape is not None and self._is_handed_on(path, layer, output),
+            number=self._numbers[path],
+            channels_first=channels_first,
+        )
+        if shape is not None:  # weakly: a network's outputs together may be more than memory holds
+            self._givers[_place(output)] = (weakref.ref(output), call)
+        self.calls.append(call)
+        return output
+
+    def _is_channels_first(self, output: Tensor) -> bool:
+        """Whether an output is (N, K, *space).
+
+        Where that is not known, as of what a compiled function gave, it is as it was of the last call: for a block,
+        the last inside of it.
+        """
+        known = self._layouts.is_channels_first(output)
+        if known is None:
+            known = next((call.channels_first for call in reversed(self.calls) if _is_map(call)), True)
+            self._layouts.note(output, channels_first=known)
+        return known
+
+    def _is_handed_on(self, path: str, layer: Any, output: Tensor) -> bool:
+        """Whether the values are another module's, where they were: dropout at rest, a Sequential round its last.
+
+        What was worked on in place since is new: of a convolution and an in-place ReLU after it, the ReLU gave the
+        values that the network goes on with. And of a block that ends in a module it calls several times, such as the
+        one ReLU of a residual block, the block is meant: its path says which of the calls it was.
+        """
+        known, giver = self._givers.get(_place(output), (None, None))
+        if known is None or known() is None or giver is None:
+            return isinstance(layer, torch.nn.Flatten)  # its output is its input's, even where it had to copy
+        is_shared_inside = giver.number > 1 and giver.path.startswith(path + ".")
+        return giver.is_pooling or giver.is_handed_on or not is_shared_inside
+
+
+@contextmanager
+def hearing(layers: dict[str, Any], hear: Hear) -> Iterator[None]:
+    """Tell `hear` of every call of `layers`, by path, for as long as this is open and in this thread only.
+
+    The hook comes after those that the modules have, so that it hears what really goes on to the next.
+    """
+    listener = threading.get_ident()
+
+    def hook_for(path: str) -> Callable[[Any, Any, Any], Any]:
+        def hook(layer: Any, _: Any, output: Any) -> Any:
+            return hear(path, layer, output) if threading.get_ident() == listener else None
+
+        return hook
+
+    with ExitStack() as restore:
+        for path, layer in layers.items():
+            restore.callback(layer.register_forward_hook(hook_for(path)).remove)
+        yield
+
+
+def unwrapped(network: Any) -> Any:
+    """Return the module itself, out of what torch.compile or data parallelism put round it."""
+    dynamo = sys.modules.get("torch._dynamo")
+    while True:
+        if isinstance(network, WRAPPERS):
+            network = network.module
+        elif dynamo is not None and isinstance(network, dynamo.OptimizedModule):
+            network = network._orig_mod
+        else:
+            return network
+
+
+def modules_by_path(network: torch.nn.Module) -> dict[str, Any]:
+    """Return every module at every depth by its dotted path, outer before inner; of one held twice, the first path."""
+    found: dict[str, Any] = {}
+    seen = {id(network)}
+
+    def walk(parent: Any, prefix: str) -> None:
+        for name, child in parent.named_children():
+            module = unwrapped(child)
+            if id(module) not in seen:
+                seen.add(id(module))
+                found[prefix + name] = module
+                walk(module, f"{prefix}{name}.")
+
+    walk(network, "")
+    return found
+
+
+def _channels_last(call: LayerCall, tensor: Tensor) -> Tensor:
+    """Return a call's output as (N, *space, K), however the module lays it out."""
+    return tensor.movedim(1, -1) if call.channels_first else tensor
+
+
+def _as_module(call: LayerCall, variations: NDArray[Any]) -> NDArray[Any]:
+    """Return variations (M, *space, K) as the module itself lays out its output."""
+    return np.moveaxis(variations, -1, 1) if call.channels_first else variations
+
+
+def _targets_second(call: LayerCall, gradients: Tensor) -> Tensor:
+    """Return gradients (T, N, ...), laid out as the call's output, as (N, T, *space, K)."""
+    gradients = gradients.swapaxes(0, 1)
+    return gradients.movedim(2, -1) if call.channels_first else gradients
+
+
+def _has_space(output: Any) -> bool:
+    """Whether this is one tensor with an axis besides the batch and the channels."""
+    return isinstance(output, torch.Tensor) and output.ndim > 2
+
+
+def _is_map(call: LayerCall) -> bool:
+    return call.shape is not None and len(call.shape) > 1
+
+
+def _shape(output: Any, channels_first: bool) -> tuple[int | None, ...] | None:
+    """Return (*space, K) of an output that is one tensor of real numbers; else None."""
+    if not isinstance(output, torch.Tensor) or not output.is_floating_point() or output.layout != torch.strided:
+        return None
+    return (*output.shape[2:], output.shape[1]) if channels_first else tuple(output.shape[1:])
+
+
+def _type_name(tensor: Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
+
+
+def _place(tensor: Tensor) -> Any:
+    """Return where a tensor's values lie, how they are laid out, and how often they were written to."""
+    return tensor.data_ptr(), tuple(tensor.shape), tensor.stride(), tensor._version

@@ -1,0 +1,135 @@
+"""Keras networks on PyTorch.
+
+The network runs once, at rest. The layer's `call` is intercepted, and the network is cut there as a native one is:
+what comes before is not recorded, what comes after is, whether or not its layers are trainable.
+"""
+
+from contextlib import AbstractContextManager
+from typing import Any, final
+
+import keras
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from seewhy.frameworks.base import Branch
+from seewhy.frameworks.compiled import Steps
+from seewhy.frameworks.keras.framework import Ear, KerasFramework, listening, plain, undisturbed
+from seewhy.frameworks.layers import LayerCall, LayerChoice, check_tapped
+from seewhy.frameworks.structures import (
+    Inputs,
+    image_count,
+    is_our_own,
+    map_leaves,
+    map_tree,
+    network_failed,
+    shape_key,
+)
+from seewhy.frameworks.torch.graph import Tape, TapeTap
+from seewhy.frameworks.torch.logits import TorchFunctions, Trunk
+from seewhy.frameworks.torch.tap import (
+    FAILURES,
+    Tap,
+    ask_outputs,
+    at_rest,
+    autocast_to,
+    detached,
+    off_device,
+    without_autocast,
+)
+from seewhy.targets import Question, Top
+from seewhy.types import Backward, Capture, Precision, Tensor
+
+
+@final
+class KerasTorch(KerasFramework):
+    """A Keras network on PyTorch."""
+
+    name = "keras-torch"
+
+    def __init__(self, network: keras.Model, precision: Precision = "float32") -> None:
+        super().__init__(network, precision)
+        self._steps = Steps()
+
+    def check_inputs(self, inputs: Any) -> Inputs:
+        return super().check_inputs(map_leaves(off_device, inputs))
+
+    def to_numpy(self, tensor: Tensor) -> NDArray[Any]:
+        array: NDArray[Any] = off_device(tensor)
+        return array
+
+    def calls(self, inputs: Inputs) -> tuple[LayerCall, ...]:
+        found: tuple[LayerCall, ...] = self._steps.get(shape_key(inputs), lambda: self._hear_calls(inputs))
+        return found
+
+    def predict(self, inputs: Inputs, output: int | str | None = None) -> Tensor | None:
+        functions = TorchFunctions()
+        with self._at_rest(), torch.no_grad(), without_autocast():
+            raw = self._forward(inputs, functions)
+            asked = ask_outputs(raw, Question(Top(), output=output), functions, self.xp)
+            return asked.read(asked.tensors).probabilities
+
+    def capture(self, inputs: Inputs, layer: LayerChoice, question: Question, backward: Backward = "plain") -> Capture:
+        functions = TorchFunctions()
+        trunk = Trunk(functions)
+        call = self._input_call if layer.is_input else check_tapped(layer, self.calls(inputs))
+        tap = Tap(call, trunk, backward)
+        with self._at_rest(), torch.enable_grad():
+            with listening(tap.heard_of(self._layers), tap.hear):
+                raw = self._forward(inputs, trunk, tap)
+            tap.check()
+            with without_autocast():
+                asked = ask_outputs(raw, question, functions, self.xp)
+                tap.guide(asked)
+                outputs = asked.read(asked.tensors)
+                arrays = [keras.ops.convert_to_tensor(each) for each in question.target.arrays(image_count(inputs))]
+                answer = outputs.answer(question, arrays, self.xp)
+                activations, scores = self._channels_last(call, tap.output.detach().float()), answer.scores.float()
+                products = tap.products(scores, activations)
+                # The images of a batch do not meet, so the sum's gradient is each image's own.
+                gradients = tap.gradients(scores.sum(dim=0))
+        return Capture(
+            activations=activations,
+            gradients=None if gradients is None else self._targets_second(call, gradients.float()),
+            scores=scores.detach(),
+            indices=answer.indices.to(torch.int32),
+            outputs=map_tree(detached, outputs.raw),
+            probabilities=None if outputs.probabilities is None else outputs.probabilities.detach(),
+            layer=layer.named(call),
+            xp=self.xp,
+            products=products,
+        )
+
+    def branch(self, inputs: Inputs, layer: LayerChoice, question: Question) -> Branch:
+        functions, tape, question = TorchFunctions(), Tape(), question.of_image(0)
+        call = self._input_call if layer.is_input else check_tapped(layer, self.calls(inputs))
+        tap = TapeTap(call, tape)
+        with self._at_rest(), torch.no_grad(), tape.running(), listening(tap.heard_of(self._layers), tap.hear):
+            asked = ask_outputs(self._forward(inputs, functions, tap), question, functions, self.xp)
+        scores = tape.branch(tap, asked, question, self.xp)
+        return lambda variations: scores(self._laid_out(call, variations))
+
+    def apply(self, method: Any, capture: Capture) -> Tensor:
+        with torch.no_grad(), without_autocast():
+            return method(capture)
+
+    def _at_rest(self) -> AbstractContextManager[None]:
+        # A model's `modules()` does not list the layers inside of its layers, nor what a TorchModuleWrapper wraps.
+        return at_rest(self._network, *self._layers.values())
+
+    def _hear_calls(self, inputs: Inputs) -> tuple[LayerCall, ...]:
+        ear = Ear()
+        with self._at_rest(), torch.no_grad(), listening(self._layers, ear.hear):
+            self._forward(inputs, TorchFunctions())
+        return tuple(ear.calls)
+
+    def _forward(self, inputs: Inputs, context: TorchFunctions | Trunk, tap: Tap | None = None) -> Any:
+        # Copied: a network may work on its input in place, and the array is the caller's.
+        batch = map_leaves(lambda each: keras.ops.convert_to_tensor(np.array(each)), inputs)
+        try:
+            with autocast_to(self._precision, batch), context, undisturbed(self._network):
+                return self._network(batch if tap is None else tap.enter(batch), training=False)
+        except FAILURES as error:
+            if is_our_own(error):
+                raise
+            raise network_failed(inputs, plain(error)) from error

@@ -1,0 +1,1 @@
+"""What comes out: heatmaps, explanations, comparisons, inspections, and their figures."""

@@ -1,0 +1,86 @@
+"""An explanation as a figure: titled panels of the picture, its maps and its overlays."""
+
+from typing import TYPE_CHECKING, Literal
+
+from seewhy import timing
+from seewhy.images.figure import Bars, Panel, draw_panels, render
+from seewhy.images.overlay import saliency_picture
+from seewhy.images.style import Look
+from seewhy.timing import Phase
+from seewhy.types import ImageArray
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from seewhy.results.explanation import Explanation, TargetResult
+
+FigureKind = Literal["overlay", "panels", "grid", "probabilities"]
+FIGURE_KINDS: tuple[FigureKind, ...] = ("overlay", "panels", "grid", "probabilities")
+GRID_COLUMNS = 3
+SHOWN_PROBABILITIES = 10
+
+
+def panels(explanation: "Explanation", target: int, look: Look) -> "Figure":
+    """Draw the four steps of one target: the picture, the raw map, the map on the picture's size, the overlay."""
+    saliency = explanation.place(target, look)
+    steps = [
+        Panel("Original", explanation.image),
+        Panel(f"Raw {explanation.title}", explanation.normalized(look.normalization)[target]),
+        Panel(
+            f"Normalized {explanation.title}",
+            saliency_picture(saliency, explanation.placement.covered, look.colormap),
+        ),
+        Panel(f"Applied {explanation.title}", explanation.draw(target, look)),
+    ]
+    return draw_panels(steps, columns=4, colormap=look.colormap, title=caption(explanation.targets[target]))
+
+
+def grid(explanation: "Explanation", look: Look) -> "Figure":
+    """Draw the overlays of all targets, titled, in three columns."""
+    overlays = overlay_panels(explanation, look)
+    columns = 2 if len(overlays) == 4 else min(GRID_COLUMNS, len(overlays))
+    return draw_panels(overlays, columns=columns, colormap=look.colormap)
+
+
+def probabilities(explanation: "Explanation", target: int, look: Look) -> "Figure":
+    """Draw the picture, the overlay of one target, and the most probable classes as bars."""
+    shown = explanation.predictions[:SHOWN_PROBABILITIES]
+    asked = explanation.targets[target].index
+    bars = Bars(
+        [each.probability for each in shown],
+        [each.name for each in shown],
+        marked=[position for position, each in enumerate(shown) if each.index == asked],
+    )
+    side_by_side = [
+        Panel("Original", explanation.image),
+        Panel(caption(explanation.targets[target]), explanation.draw(target, look)),
+        Panel("Probabilities", bars),
+    ]
+    return draw_panels(side_by_side, columns=3, colormap=look.colormap)
+
+
+@timing.phase(Phase.DRAWING)
+def frames(explanation: "Explanation", look: Look) -> list[ImageArray]:
+    """Draw the overlay of each target, titled, as pictures of one size."""
+    return [
+        render(draw_panels([panel], columns=1, colormap=look.colormap)) for panel in overlay_panels(explanation, look)
+    ]
+
+
+def overlay_panels(explanation: "Explanation", look: Look, before: str = "") -> list[Panel]:
+    """Return the overlay of each target under what it is called, with something more before the name."""
+    return [
+        Panel(before + caption(target), explanation.draw(position, look))
+        for position, target in enumerate(explanation.targets)
+    ]
+
+
+def caption(target: "TargetResult") -> str:
+    """Return what stands above a target's picture."""
+    if target.probability is None:
+        probability = ""
+    else:
+        probability = " <0.1%" if target.probability < 0.001 else f" {target.probability:.1%}"
+    index = "" if target.index < 0 or target.name == str(target.index) else f"{target.index}, "
+    evidence = "" if target.has_evidence else "\n(nothing speaks for it)"
+    return f"{index}{target.name}{probability}{evidence}"

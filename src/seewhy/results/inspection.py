@@ -1,0 +1,183 @@
+"""What stands inside a network at one layer: channels, their gradients, and the weights Grad-CAM makes of those."""
+
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from numbers import Integral
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Unpack
+
+import numpy as np
+
+from seewhy.errors import OptionError
+from seewhy.images.figure import Bars, Panel, draw_panels, render
+from seewhy.images.overlay import colorize
+from seewhy.images.style import Look, LookOptions
+from seewhy.images.writing import picture_writer, write_atomically
+from seewhy.results.explanation import PICTURE_SUFFIXES, Explanation
+from seewhy.results.figures import caption
+from seewhy.types import FloatArray
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+COLUMNS = 4
+SIGNED_COLORMAP = "RdBu_r"
+"""White for 0, red for what speaks for the target, blue for what speaks against it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Inspection:
+    """The inside of Grad-CAM, for one picture and T targets, at a layer of K channels.
+
+    Attributes:
+        activations: float32 (u, v, K), the layer's output A^k.
+        gradients: float32 (T, u, v, K), dy^c/dA^k.
+        explanation: What Grad-CAM makes of these: its `heatmaps`, `targets`, `layer` and `overlay`.
+    """
+
+    activations: FloatArray
+    gradients: FloatArray
+    explanation: Explanation
+
+    @property
+    def weights(self) -> FloatArray:
+        """float32 (T, K): alpha_k^c, the pooled gradients (equation 1 of the Grad-CAM paper)."""
+        return np.asarray(self.gradients.mean(axis=(1, 2)))
+
+    def weighted(self, target: int = 0) -> FloatArray:
+        """Return every channel times its weight, float32 (u, v, K): their sum is the heatmap, before its ReLU."""
+        self._check_target(target)
+        return np.asarray(self.activations * self.weights[target])
+
+    def strongest(self, count: int = 9, target: int = 0) -> list[int]:
+        """Return the channels that add most to a target's heatmap, by their weighted mean, the strongest first.
+
+        Raises:
+            OptionError: `count` is no whole number above 0, or there is no such target.
+        """
+        if not _is_whole(count) or count < 1:
+            raise OptionError(f"count is {count!r}; expected a whole number, 1 or more.")
+        strength = self.weighted(target).mean(axis=(0, 1))
+        return [int(channel) for channel in np.argsort(-strength, kind="stable")[:count]]
+
+    def figure(
+        self, channels: str | Sequence[int] = "top-9", *, target: int = 0, **look: Unpack[LookOptions]
+    ) -> "Figure":
+        """Draw the picture, the weights as bars, and channels before and after they are weighted.
+
+        A channel's activations are scaled by its own maximum. Weighted, all channels shown have one scale: red speaks
+        for the target, blue against it.
+
+        Args:
+            channels: Their numbers; or "top-9", the strongest nine for this target.
+            target: Which of the explanation's `targets`, counted from 0.
+            **look: As for `Explanation.overlay`.
+
+        Raises:
+            OptionError: There is no such channel or target, or an argument is out of range.
+        """
+        shown = self.channels(channels, target)
+        made, title = Look(**look), caption(self.explanation.targets[target])
+        weights = self.weights[target]
+        panels = [
+            Panel("Original", self.explanation.image),
+            Panel("All channels, weighted and added up", self.explanation.draw(target, made)),
+            Panel(f"Weights of all {len(weights)} channels", Bars(weights.tolist(), marked=shown)),
+            Panel(
+                "Weights of those below",
+                Bars([float(weights[each]) for each in shown], [str(each) for each in shown], range(len(shown))),
+            ),
+            *self._channel_panels(shown, target),
+        ]
+        return draw_panels(panels, columns=COLUMNS, colormap=made.colormap, title=f"{title}, {self.explanation.layer}")
+
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        channels: str | Sequence[int] = "top-9",
+        *,
+        target: int = 0,
+        **look: Unpack[LookOptions],
+    ) -> Path:
+        """Write the figure (`.png`, `.jpg`) or the arrays (`.npz`), whole or not at all, and return the path.
+
+        Raises:
+            OptionError: The suffix is another, or as for `figure`.
+            OutputError: The file cannot be written.
+        """
+        path = Path(path)
+        suffix = path.suffix.lower()
+        if suffix in PICTURE_SUFFIXES:
+            writer = picture_writer(render(self.figure(channels, target=target, **look)), suffix)
+        elif suffix == ".npz":
+            writer = partial(np.savez_compressed, **self._arrays())
+        else:
+            known = ", ".join((*PICTURE_SUFFIXES, ".npz"))
+            raise OptionError(f"Cannot save as {suffix or 'a file without suffix'!r}; expected {known}.")
+        write_atomically(path, writer)
+        return path
+
+    def channels(self, wanted: str | Sequence[int], target: int = 0) -> list[int]:
+        """Return the channels meant by numbers, or by "top-9".
+
+        Raises:
+            OptionError: There is no such channel or target.
+        """
+        count = self.activations.shape[-1]
+        top = re.fullmatch(r"top-([1-9]\d*)", wanted.strip()) if isinstance(wanted, str) else None
+        if top:
+            return self.strongest(int(top[1]), target)
+        found = _whole_numbers(wanted)
+        if not found or not all(0 <= number < count for number in found):
+            raise OptionError(
+                f"There are no channels {wanted!r}: {self.explanation.layer} has channels 0 to {count - 1}. Give some "
+                "of them, such as 10,42, or the strongest, top-9."
+            )
+        self._check_target(target)
+        return list(dict.fromkeys(found))  # one asked for twice has one pair of panels
+
+    def _channel_panels(self, shown: Sequence[int], target: int) -> list[Panel]:
+        weighted = self.weighted(target)[..., shown]
+        largest = np.float32(np.abs(weighted).max() or 1)
+        panels = []
+        for position, channel in enumerate(shown):
+            activation = self.activations[..., channel]
+            highest = float(activation.max())
+            before = np.asarray(np.maximum(activation, 0) / (highest if highest > 0 else 1), np.float32)
+            after = colorize(np.asarray((weighted[..., position] / largest + 1) / 2, np.float32), SIGNED_COLORMAP)
+            panels += [
+                Panel(f"Channel {channel}: up to {highest:.3g}", before),
+                Panel(f"times its weight, {self.weights[target, channel]:.3g}", after),
+            ]
+        return panels
+
+    def _arrays(self) -> dict[str, Any]:
+        targets = self.explanation.targets
+        return {
+            "activations": self.activations,
+            "gradients": self.gradients,
+            "weights": self.weights,
+            "heatmaps": self.explanation.heatmaps,
+            "indices": np.array([each.index for each in targets]),
+            "names": np.array([each.name for each in targets]),
+        }
+
+    def _check_target(self, target: int) -> None:
+        if not _is_whole(target) or not 0 <= target < len(self.gradients):
+            raise OptionError(f"There is no target {target!r}: there are targets 0 to {len(self.gradients) - 1}.")
+
+
+def _whole_numbers(wanted: Any) -> list[int]:
+    """Return the numbers of a text with commas between, or of a sequence; none if any is no whole number."""
+    try:
+        each = [int(part) for part in wanted.split(",")] if isinstance(wanted, str) else list(wanted)
+    except (TypeError, ValueError):
+        return []
+    return [int(number) for number in each] if all(map(_is_whole, each)) else []
+
+
+def _is_whole(number: Any) -> bool:
+    return isinstance(number, Integral) and not isinstance(number, bool)

@@ -1,0 +1,91 @@
+import numpy as np
+import pytest
+
+from seewhy.attribution.augmentation import View, average, views
+from seewhy.errors import OptionError
+
+MAP = np.arange(20, dtype=np.float32).reshape(1, 1, 4, 5)
+
+
+@pytest.mark.parametrize(
+    ("smooth", "expected"),
+    [
+        (None, []),
+        ((), []),
+        ("flips", [(True, 1)]),
+        ("scales", [(False, 0.9), (False, 1.1)]),
+        (["scales"], [(False, 0.9), (False, 1.1)]),
+        (("flips", "scales"), [(False, 0.9), (False, 1.1), (True, 1), (True, 0.9), (True, 1.1)]),
+    ],
+)
+def test_which_views_are_meant(smooth, expected):
+    assert [(view.is_flipped, view.scale) for view in views(smooth)] == expected
+
+
+@pytest.mark.parametrize(
+    ("smooth", "message"),
+    [
+        ("flip", "Unknown smoothing 'flip'. Did you mean 'flips'"),
+        (("flips", 3), "Unknown smoothing 3. Expected 'flips', 'scales', or both"),
+        (True, "Unknown smoothing True"),
+    ],
+)
+def test_which_views_there_are_not(smooth, message):
+    with pytest.raises(OptionError, match=message):
+        views(smooth)
+
+
+def test_a_mirrored_view_and_back():
+    view, picture = View(is_flipped=True, scale=1), np.arange(24, dtype=np.float32).reshape(1, 2, 4, 3)
+    np.testing.assert_array_equal(view.of(picture), picture[:, :, ::-1])
+    np.testing.assert_array_equal(view.back(MAP), MAP[..., ::-1])
+    assert view.covered((4, 5)).all()
+
+
+@pytest.mark.parametrize("scale", [0.5, 0.9, 1, 1.1, 2])
+@pytest.mark.parametrize("is_flipped", [False, True])
+def test_every_pixel_of_a_view_pixel_by_pixel(is_flipped, scale):
+    """The view at p shows the picture at centre + (p - centre) / scale, between the four nearest pixels."""
+    picture = np.random.default_rng(0).random((2, 5, 6, 3), dtype=np.float32)
+    expected = np.empty_like(picture)
+    for row in range(5):
+        for column in range(6):
+            y = np.clip((row + 0.5 - 2.5) / scale + 2.5 - 0.5, 0, 4)
+            x = np.clip(((5 - column if is_flipped else column) + 0.5 - 3) / scale + 3 - 0.5, 0, 5)
+            top, left = min(int(y), 3), min(int(x), 4)
+            down, right = y - top, x - left
+            expected[:, row, column] = (
+                picture[:, top, left] * (1 - down) * (1 - right)
+                + picture[:, top, left + 1] * (1 - down) * right
+                + picture[:, top + 1, left] * down * (1 - right)
+                + picture[:, top + 1, left + 1] * down * right
+            )
+    np.testing.assert_allclose(View(is_flipped, scale).of(picture), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("view", [View(False, 0.9), View(True, 1.1), View(False, 2), View(True, 0.5)])
+def test_what_a_view_shows_is_brought_back_to_where_it_was(view):
+    """A ramp is a ramp in every view; brought back it is the ramp it was, but where it was cut off or repeated."""
+    ramp = np.add.outer(np.arange(20), 3 * np.arange(30)).astype(np.float32)[None, :, :, None]
+    back = view.back(view.of(ramp)[..., 0][None])[0, 0]
+    inner = view.covered((20, 30))
+    inner[[0, 1, -2, -1]] = inner[:, [0, 1, -2, -1]] = False
+    if view.scale == 2:
+        inner[:6] = inner[-6:] = inner[:, :9] = inner[:, -9:] = False
+    assert inner.sum() > 80
+    np.testing.assert_allclose(back[inner], ramp[0, ..., 0][inner], atol=1e-3)
+
+
+def test_where_a_view_did_not_reach_the_others_are_averaged():
+    view = View(is_flipped=False, scale=2)  # it shows the middle half
+    np.testing.assert_array_equal(view.covered((4, 4)), np.pad(np.ones((2, 2), bool), 1))
+    whole, middle = np.ones((1, 1, 4, 4), np.float32), np.full((1, 1, 4, 4), 3, np.float32)
+    np.testing.assert_array_equal(
+        average(whole, [(view, middle)])[0, 0],
+        np.pad(np.full((2, 2), 2), 1) + np.pad(np.zeros((2, 2)), 1, constant_values=1),
+    )
+
+
+def test_the_average_of_a_map_and_its_mirror_image_is_symmetric():
+    flips = views("flips")
+    np.testing.assert_allclose(average(MAP, [(flips[0], MAP)]), (MAP + MAP[..., ::-1]) / 2)

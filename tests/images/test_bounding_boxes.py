@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+
+from seewhy.images.bounding_boxes import boxes_of
+
+
+def picture(*rows):
+    return np.array([[letter == "#" for letter in row] for row in rows])
+
+
+@pytest.mark.parametrize(
+    ("mask", "boxes"),
+    [
+        (picture("....", "...."), []),
+        (picture("....", ".##.", "...."), [(1, 1, 2, 3)]),
+        (picture("##..", "..##"), [(0, 0, 2, 4)]),  # they touch at a corner
+        (picture("##...", "...##"), [(0, 0, 1, 2), (1, 3, 2, 5)]),  # they do not
+        (picture("..##", "##.."), [(0, 0, 2, 4)]),
+        (picture("...##", "##..."), [(0, 3, 1, 5), (1, 0, 2, 2)]),
+        (picture("#...", "....", "..##"), [(2, 2, 3, 4), (0, 0, 1, 1)]),  # the largest first
+        (picture("#...#", "#.#.#", "#####"), [(0, 0, 3, 5)]),  # joined only at the bottom
+        (picture("#####", "#...#", "#.#.#", "#...#", "#####"), [(0, 0, 5, 5), (2, 2, 3, 3)]),  # one in the other
+        (np.ones((3, 2), bool), [(0, 0, 3, 2)]),
+    ],
+)
+def test_boxes_round_connected_parts(mask, boxes):
+    assert boxes_of(mask) == boxes
+    mirrored = [(top, mask.shape[1] - right, bottom, mask.shape[1] - left) for top, left, bottom, right in boxes]
+    assert sorted(boxes_of(mask[:, ::-1])) == sorted(mirrored)
+
+
+def flooded(mask):
+    """Find the parts in another way: from each pixel, walk to all eight neighbours."""
+    left, boxes = {(int(row), int(column)) for row, column in zip(*np.nonzero(mask), strict=True)}, []
+    while left:
+        waiting, part = [left.pop()], []
+        while waiting:
+            row, column = waiting.pop()
+            part.append((row, column))
+            around = {(row + down, column + right) for down in (-1, 0, 1) for right in (-1, 0, 1)} & left
+            left -= around
+            waiting += around
+        rows, columns = zip(*part, strict=True)
+        boxes.append((min(rows), min(columns), max(rows) + 1, max(columns) + 1))
+    return boxes
+
+
+@pytest.mark.parametrize("density", [0.1, 0.3, 0.45, 0.7])
+def test_random_masks_against_a_flood(density):
+    random = np.random.default_rng(0)
+    for _ in range(40):
+        mask = random.random(random.integers(1, 14, 2)) < density
+        assert sorted(boxes_of(mask)) == sorted(flooded(mask))
