@@ -10,7 +10,7 @@ import uvicorn
 
 from seewhy.serve.app import make_app
 from seewhy.serve.run import address_of, bind, config_of
-from seewhy.serve.served_models import shelf_of
+from seewhy.serve.served_models import serve_models
 from seewhy.serve.settings import Settings
 
 
@@ -18,7 +18,7 @@ from seewhy.serve.settings import Settings
 def running(classifiers, settings):
     """Serve in a thread of this process; give the address."""
     taken = bind("127.0.0.1", 0)
-    app = make_app(lambda progress: shelf_of(classifiers, progress), settings)
+    app = make_app(lambda progress: serve_models(classifiers, progress), settings)
     server = uvicorn.Server(config_of(app, settings))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [taken]})
     thread.start()

@@ -11,7 +11,7 @@ from tests.browser import not_there
 
 from seewhy.serve.failures import STATUS
 from seewhy.serve.openapi_failures import failures
-from seewhy.serve.schemas import Fields
+from seewhy.serve.schemas import ExplainFields
 
 PAGE = (Path(__file__).parents[2] / "docs" / "howto" / "serve.md").read_text("utf-8")
 COMMANDS = re.findall(r"^curl .*$", PAGE, re.MULTILINE)
@@ -43,7 +43,7 @@ def test_the_python_code_works(address, capsys):
 
 
 def test_every_field_is_documented():
-    for field in Fields.model_fields:
+    for field in ExplainFields.model_fields:
         assert f"| `{field}` |" in PAGE
 
 

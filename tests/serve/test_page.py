@@ -91,7 +91,7 @@ def test_everything_is_done_by_keyboard(open_page):
     page.get_by_role("button", name="A cup of coffee").focus()
     page.keyboard.press("Enter")
     expect(page.locator("#facts")).to_contain_text("says espresso", timeout=30_000)
-    methods = page.get_by_role("combobox", name="Methods")
+    methods = page.get_by_role("combobox", name="MethodList")
     methods.focus()
     page.keyboard.type("layerc")
     expect(options(page)).to_have_count(1)
@@ -99,7 +99,7 @@ def test_everything_is_done_by_keyboard(open_page):
     page.keyboard.press("Enter")
     expect(page.locator("#viewer canvas:visible")).to_have_count(2, timeout=30_000)
     expect(page.locator("#viewer .detail").nth(1)).to_contain_text("LayerCAM")
-    page.get_by_role("combobox", name="Classes").focus()
+    page.get_by_role("combobox", name="ClassList").focus()
     page.keyboard.type("tabb")
     expect(options(page).first).to_contain_text("tabby")
     page.keyboard.press("Enter")
@@ -113,7 +113,7 @@ def test_everything_is_done_by_keyboard(open_page):
 
 def test_the_list_of_choices_opens_moves_and_closes(open_page):
     page = open_page()
-    layers = page.get_by_role("combobox", name="Layers")
+    layers = page.get_by_role("combobox", name="LayerList")
     layers.focus()
     page.keyboard.press("ArrowDown")
     found = options(page)
@@ -132,7 +132,7 @@ def test_the_list_of_choices_opens_moves_and_closes(open_page):
 def test_another_layer_beside_the_default(open_page, examples):
     page = open_page()
     choose(page, examples / "cat.png")
-    page.get_by_role("combobox", name="Layers").fill("block4a_expand_relu6")
+    page.get_by_role("combobox", name="LayerList").fill("block4a_expand_relu6")
     options(page).click()
     expect(page.locator("#viewer canvas:visible")).to_have_count(2, timeout=30_000)
     first, second = page.locator("#viewer .detail").all_inner_texts()
@@ -145,7 +145,7 @@ def test_a_slow_method_says_how_far_it_is_and_can_be_stopped(open_page, client):
     page = open_page()
     page.get_by_role("button", name="Chelsea the cat").click()
     expect(page.locator("#bar")).to_be_visible(timeout=30_000)
-    page.get_by_role("combobox", name="Methods").fill("rise")
+    page.get_by_role("combobox", name="MethodList").fill("rise")
     expect(options(page).first).to_contain_text("RISE")  # before others of whose description it is a part
     page.keyboard.press("Enter")
     expect(page.locator("#said")).to_have_text(re.compile(r"Map 2 of 2: RISE, [\d,]+ of 4,000 runs"), timeout=30_000)
@@ -206,7 +206,7 @@ def test_names_with_tags_are_shown_as_they_are(open_page, lite0, examples):
     with running([("lite0", renamed)], Settings()) as other:
         page = open_page(at=other)
         choose(page, file)
-        page.get_by_role("combobox", name="Classes").fill("281")
+        page.get_by_role("combobox", name="ClassList").fill("281")
         expect(options(page).first).to_contain_text(f"{tag} 281")
         page.keyboard.press("Enter")
         expect(page.get_by_role("button", name="Remove <img")).to_be_visible()
@@ -233,7 +233,7 @@ def test_a_network_of_two_classes_without_names(open_page, examples):
         page = open_page(at=other)
         choose(page, examples / "cat.png")
         assert sorted(line.split()[1] for line in predictions(page)) == ["0", "1"]
-        page.get_by_role("combobox", name="Classes").fill("class")
+        page.get_by_role("combobox", name="ClassList").fill("class")
         expect(options(page)).to_have_text([re.compile("class 0"), re.compile("class 1")])
 
 
@@ -265,7 +265,7 @@ def test_anyone_can_use_it(open_page, examples, scheme, width):
     page = open_page(color_scheme=scheme, viewport={"width": width, "height": 800})
     assert serious(page) == []
     page.locator("#question").evaluate("details => { details.open = true; }")
-    page.get_by_role("combobox", name="Methods").click()
+    page.get_by_role("combobox", name="MethodList").click()
     expect(options(page).first).to_be_visible()
     assert serious(page) == []
     page.keyboard.press("Escape")

@@ -5,7 +5,7 @@ import pytest
 
 from seewhy import Classifier
 from seewhy.errors import ModelError, UsageError
-from seewhy.serve.served_models import Served, find, shelf_of, short_name
+from seewhy.serve.served_models import ServedModel, find, serve_models, short_name
 
 
 def unheard(*_):
@@ -43,15 +43,15 @@ def test_names_fit_into_an_address_and_say_nothing_of_the_disk(source, name):
 
 
 def test_two_of_one_name_are_told_apart():
-    shelf = shelf_of([("a/cats.keras", classifier()), ("b/cats.keras", classifier())], unheard)
-    assert list(shelf) == ["cats", "cats-2"]
-    assert find(shelf, None).name == "cats"
+    served_models = serve_models([("a/cats.keras", classifier()), ("b/cats.keras", classifier())], unheard)
+    assert list(served_models) == ["cats", "cats-2"]
+    assert find(served_models, None).name == "cats"
     with pytest.raises(ModelError, match=r"There is no model 'cat' here. Did you mean 'cats'.* Models: cats, cats-2"):
-        find(shelf, "cat")
+        find(served_models, "cat")
 
 
 def test_classes_without_names_are_found_by_their_number():
-    model = Served("three", classifier(12), unheard)
+    model = ServedModel("three", classifier(12), unheard)
     assert model.class_count == 12
     assert [(each.index, each.name, each.id) for each in model.search("class 1", 5)] == [
         (1, "class 1", None),
@@ -62,13 +62,13 @@ def test_classes_without_names_are_found_by_their_number():
 
 
 def test_only_layers_that_can_be_laid_over_a_picture_are_listed():
-    model = Served("three", classifier(), unheard)
+    model = ServedModel("three", classifier(), unheard)
     assert [(each.kind, each.shape) for each in model.layers] == [("Rescaling", (16, 16, 3)), ("Conv2D", (14, 14, 4))]
     assert model.layer == model.layers[1].path
 
 
 def test_an_explainer_is_kept():
-    model = Served("three", classifier(), unheard)
+    model = ServedModel("three", classifier(), unheard)
     assert model.explainer("gradcam", "auto", "logit", True) is model.explainer("gradcam", "auto", "logit", True)
     assert model.explainer("gradcam", "auto", "logit", False) is not model.explainer("gradcam", "auto", "logit", True)
 
@@ -76,4 +76,4 @@ def test_an_explainer_is_kept():
 @pytest.mark.parametrize("names", [None, ["a", "b"]])
 def test_a_network_that_gives_no_class_scores_is_not_served(names):
     with pytest.raises(UsageError, match=r"gives no class scores|not one score for each class"):
-        Served("maps", Classifier(network(), class_names=names), unheard)
+        ServedModel("maps", Classifier(network(), class_names=names), unheard)

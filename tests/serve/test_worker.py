@@ -31,7 +31,7 @@ def wait_until(condition, seconds=10):
 
 
 def test_when_all_places_are_taken_the_rest_are_told_to_come_again(lite0, cat):
-    with running([("lite0", lite0)], Settings(places=2)) as address, ThreadPoolExecutor(8) as clients:
+    with running([("lite0", lite0)], Settings(slots=2)) as address, ThreadPoolExecutor(8) as clients:
         answers = list(clients.map(lambda _: post(address, cat, methods="ablationcam"), range(8)))
         statuses = [each.status_code for each in answers]
         assert set(statuses) == {200, 503}
@@ -39,7 +39,7 @@ def test_when_all_places_are_taken_the_rest_are_told_to_come_again(lite0, cat):
         for each in answers:
             if each.status_code == 503:
                 assert refused(each)[1:] == ("busy", each.json()["error"]["message"])
-                assert "All 2 places are taken" in each.json()["error"]["message"]
+                assert "All 2 slots are taken" in each.json()["error"]["message"]
                 assert 1 <= int(each.headers["Retry-After"]) <= 120
         assert post(address, cat).status_code == 200  # and then there is room again
         wait_until(lambda: jobs(address) == 0)
@@ -103,7 +103,7 @@ def test_what_nobody_waits_for_any_more_is_ended(lite0, cat):
 def test_answers_do_not_mix(lite0, cat, examples):
     """Many at once with different pictures and questions: each gets its own."""
     coffee = (examples / "coffee.png").read_bytes()
-    with running([("lite0", lite0)], Settings(places=32)) as address, ThreadPoolExecutor(8) as clients:
+    with running([("lite0", lite0)], Settings(slots=32)) as address, ThreadPoolExecutor(8) as clients:
         asked = [(cat, "282", "tiger cat"), (coffee, "967", "espresso")] * 8
         answers = list(clients.map(lambda each: post(address, each[0], targets=each[1]).json(), asked))
     for (_, index, name), answer in zip(asked, answers, strict=True):

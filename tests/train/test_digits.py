@@ -52,8 +52,8 @@ def test_the_run_is_what_the_history_says(trained, few_digits):
     assert [row["learning_rate"] for row in rows] == [1e-3, 1e-3]
     with np.load(few_digits) as file:
         x, y = file["x_test"], file["y_test"]
-    answers = np.argmax(seewhy.load(out).network.predict(x[..., None] / 255, verbose=0), axis=1)
-    assert rows[-1]["validation_accuracy"] == pytest.approx(np.mean(answers == y), abs=1e-6)
+    judge = np.argmax(seewhy.load(out).network.predict(x[..., None] / 255, verbose=0), axis=1)
+    assert rows[-1]["validation_accuracy"] == pytest.approx(np.mean(judge == y), abs=1e-6)
     assert rows[1]["loss"] < rows[0]["loss"]
 
 

@@ -8,7 +8,7 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from seewhy.train.misclassified import Mistakes
+    from seewhy.train.misclassified import MisclassifiedImages
     from seewhy.train.run import Run
 
 
@@ -41,7 +41,7 @@ def errors(
         _show(found, folder, console)
 
 
-def _show(found: "Mistakes", run: "Run", console: "Console") -> None:
+def _show(found: "MisclassifiedImages", run: "Run", console: "Console") -> None:
     from rich.table import Table
     from rich.text import Text
 

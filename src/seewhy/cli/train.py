@@ -12,7 +12,7 @@ import typer
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from seewhy.train.image_folder import Pictures
+    from seewhy.train.image_folder import ImageFolder
 
 SHOWN_SKIPPED = 10
 INTERRUPTED = 130
@@ -86,7 +86,7 @@ def transfer(
     ] = None,
     epochs: Annotated[int, typer.Option(help="Epochs with the base as it is.")] = 5,
     fine_tune: Annotated[int, typer.Option(metavar="N", help="More epochs, in which the base is trained too.")] = 0,
-    batch_size: Annotated[int, typer.Option(help="Pictures in each step.")] = 16,
+    batch_size: Annotated[int, typer.Option(help="ImageFolder in each step.")] = 16,
     validation: Annotated[
         float, typer.Option(help="Of each class, the part for validation, where DATA_DIR does not say.")
     ] = 0.2,
@@ -148,7 +148,7 @@ def _looking_through(paths: list[Path]) -> Iterable[Path]:
     return track(paths, "Reading each picture once", console=Console(stderr=True), transient=True)
 
 
-def _say_skipped(pictures: "Pictures", console: "Console") -> None:
+def _say_skipped(pictures: "ImageFolder", console: "Console") -> None:
     parts = {part: len(pictures.part(part)) for part in ("train", "validation")}
     console.print(f"{parts['train']} pictures to train on, {parts['validation']} to validate on", highlight=False)
     skipped = pictures.part("skipped")

@@ -15,7 +15,7 @@ from seewhy.images.writing import write_atomically
 from seewhy.models import keras_file, sidecar
 from seewhy.models.class_names import ClassNames
 from seewhy.models.preprocessing import Inputs, Preprocessing
-from seewhy.models.sidecar import Recipe, Sidecar
+from seewhy.models.sidecar import PreprocessingConfig, Sidecar
 from seewhy.types import FloatArray, Precision
 
 
@@ -220,11 +220,11 @@ class Classifier:
     def _sidecar(self) -> Sidecar:
         given = self.preprocessing
         if given is None:
-            recipe = None if self._finish is None else Recipe(sidecar.name_of(self._finish))
+            recipe = None if self._finish is None else PreprocessingConfig(sidecar.name_of(self._finish))
         else:
             names = ("crop", "resample", "mean", "std", "channels_first", "grey")
             numbers = {name: getattr(given, name) for name in names}
-            recipe = Recipe(sidecar.name_of(given.finish), **numbers)
+            recipe = PreprocessingConfig(sidecar.name_of(given.finish), **numbers)
         size = self._input_size if given is None else given.size
         return Sidecar(self.class_names, size, recipe, self.layer)
 

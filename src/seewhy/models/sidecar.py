@@ -32,7 +32,7 @@ SUFFIX = ".json"
 
 
 @dataclasses.dataclass(frozen=True)
-class Recipe:
+class PreprocessingConfig:
     """A `Preprocessing` that can be written down: all of it but the size, and a function only by its name.
 
     Attributes:
@@ -50,7 +50,7 @@ class Recipe:
     @property
     def is_only_a_name(self) -> bool:
         """Whether there is nothing to say but the last step's name."""
-        return self.name is not None and self == Recipe(self.name)
+        return self.name is not None and self == PreprocessingConfig(self.name)
 
     def function(self) -> Callable[..., Any] | None:
         """Return the last step."""
@@ -69,7 +69,7 @@ class Sidecar:
 
     class_names: ClassNames | None = None
     input_size: tuple[int, int] | None = None
-    preprocessing: Recipe | None = None
+    preprocessing: PreprocessingConfig | None = None
     layer: str | None = None
 
     def as_json(self) -> bytes:
@@ -214,7 +214,7 @@ def _class_names(path: Path, fields: Mapping[str, Any]) -> ClassNames | None:
         raise ModelError(f"{path} has fields that do not fit together. {error}") from error
 
 
-def _recipe(path: Path, value: str | dict[str, Any]) -> Recipe:
+def _recipe(path: Path, value: str | dict[str, Any]) -> PreprocessingConfig:
     is_name = isinstance(value, str)
     fields = {"name": value} if isinstance(value, str) else _checked(path, value, RECIPE_FIELDS, "preprocessing.")
     if "name" in fields and fields["name"] not in application_functions():
@@ -223,7 +223,7 @@ def _recipe(path: Path, value: str | dict[str, Any]) -> Recipe:
         field = "preprocessing" if is_name else "preprocessing.name"
         raise ModelError(_bad(path, field, fields["name"], expected) + did_you_mean(fields["name"], known))
     recipe: dict[str, Any] = {key: tuple(each) if isinstance(each, list) else each for key, each in fields.items()}
-    return Recipe(**recipe)
+    return PreprocessingConfig(**recipe)
 
 
 def _names_as_dict(names: ClassNames | None) -> dict[str, Any]:
@@ -235,7 +235,7 @@ def _names_as_dict(names: ClassNames | None) -> dict[str, Any]:
     return {name: value for name, value in each.items() if value is not None}
 
 
-def _recipe_as_json(recipe: Recipe) -> str | dict[str, Any]:
+def _recipe_as_json(recipe: PreprocessingConfig) -> str | dict[str, Any]:
     """Return the name alone where there is nothing else to say; else everything, so that defaults may change."""
     if recipe.name is not None and recipe.is_only_a_name:
         return recipe.name

@@ -10,8 +10,8 @@ from seewhy.errors import OptionError
 from seewhy.serve import schemas
 from seewhy.serve.job_results import lines_of, result_of
 from seewhy.serve.openapi_failures import failures
-from seewhy.serve.request import MEDIA_TYPES, Question
-from seewhy.serve.served_models import Served
+from seewhy.serve.request import MEDIA_TYPES, ExplainRequest
+from seewhy.serve.served_models import ServedModel
 from seewhy.serve.settings import Settings
 from seewhy.serve.uploads import read_form
 from seewhy.serve.worker import Worker
@@ -24,10 +24,10 @@ def _explain_answers() -> dict[int | str, dict[str, Any]]:
     content = {LINES: text, "text/html": text, "image/png": {"schema": {"type": "string", "format": "binary"}}}
     answers = failures(400, 404, 408, 413, 415, 422, 503, 504)
     description = "The explanation, in the format that was asked for."
-    return {200: {"model": schemas.Explained, "description": description, "content": content}, **answers}
+    return {200: {"model": schemas.ExplainResponse, "description": description, "content": content}, **answers}
 
 
-def explaining(models: Mapping[str, Served], worker: Worker, settings: Settings) -> APIRouter:
+def explaining(models: Mapping[str, ServedModel], worker: Worker, settings: Settings) -> APIRouter:
     """Return the route that explains a picture."""
     router = APIRouter()
 
@@ -37,19 +37,19 @@ def explaining(models: Mapping[str, Served], worker: Worker, settings: Settings)
         openapi_extra={
             "requestBody": {
                 "required": True,
-                "content": {"multipart/form-data": {"schema": schemas.Fields.form_schema()}},
+                "content": {"multipart/form-data": {"schema": schemas.ExplainFields.form_schema()}},
             }
         },
     )
     async def explain(request: Request) -> Response:
         """Show which parts of a picture speak for a class."""
-        with worker.place() as place:  # before the body is read: what waits in memory is bounded too
+        with worker.slot() as slot:  # before the body is read: what waits in memory is bounded too
             upload = await read_form(request, settings)
-            fields = schemas.Fields.model_validate(upload.fields)
+            fields = schemas.ExplainFields.model_validate(upload.fields)
             if fields.progress and fields.format not in ("json", "document"):
                 raise OptionError(f"progress goes with the formats json and document; given {fields.format!r}.")
-            question = Question.of(upload, fields, models, settings.max_pixels)
-            job = place.begin(question.answer)
+            question = ExplainRequest.of(upload, fields, models, settings.max_pixels)
+            job = slot.begin(question.answer)
         if fields.progress and not await job.is_through(0.5):
             return StreamingResponse(lines_of(job, settings.time_limit), media_type=LINES)
         content = await result_of(job, request, settings.time_limit)

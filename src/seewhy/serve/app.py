@@ -10,12 +10,12 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 import seewhy
-from seewhy.attribution.runner import Progress
+from seewhy.attribution.runner import ProgressEvent
 from seewhy.serve.api import explaining
 from seewhy.serve.catalog import lists
 from seewhy.serve.failures import answer_failures
 from seewhy.serve.guards import Guards
-from seewhy.serve.served_models import Served
+from seewhy.serve.served_models import ServedModel
 from seewhy.serve.settings import Settings
 from seewhy.serve.worker import Worker
 from seewhy.viewer.assets import ASSETS
@@ -24,7 +24,7 @@ from seewhy.viewer.report import empty_page
 PAGE = Path(__file__).parent / "page"
 
 
-def make_app(stock: Callable[[Progress], Mapping[str, Served]], settings: Settings) -> ASGIApp:
+def make_app(stock: Callable[[ProgressEvent], Mapping[str, ServedModel]], settings: Settings) -> ASGIApp:
     """Make the application.
 
     Args:
@@ -34,7 +34,7 @@ def make_app(stock: Callable[[Progress], Mapping[str, Served]], settings: Settin
     Raises:
         SeewhyError: A model cannot be served.
     """
-    worker = Worker(settings.places, settings.time_limit)
+    worker = Worker(settings.slots, settings.time_limit)
     models = stock(worker.tell)
 
     @asynccontextmanager

@@ -7,21 +7,21 @@ from fastapi import APIRouter, Query
 
 from seewhy.serve import schemas, served_models
 from seewhy.serve.openapi_failures import failures
-from seewhy.serve.served_models import Served
+from seewhy.serve.served_models import ServedModel
 from seewhy.serve.settings import Settings
 from seewhy.serve.worker import Worker
 
 
-def lists(models: Mapping[str, Served], worker: Worker, settings: Settings) -> APIRouter:
+def lists(models: Mapping[str, ServedModel], worker: Worker, settings: Settings) -> APIRouter:
     """Return the routes that list what there is."""
     router = APIRouter()
 
     @router.get("/api/models", responses=failures())
-    async def list_models() -> schemas.Models:
+    async def list_models() -> schemas.ModelList:
         """List the models."""
-        return schemas.Models(
+        return schemas.ModelList(
             models=[
-                schemas.Model(
+                schemas.ModelInfo(
                     name=each.name,
                     input_size=each.classifier.input_size,
                     classes=each.class_count,
@@ -36,12 +36,12 @@ def lists(models: Mapping[str, Served], worker: Worker, settings: Settings) -> A
         )
 
     @router.get("/api/models/{name}/layers", responses=failures(404, 422))
-    async def list_layers(name: str) -> schemas.Layers:
+    async def list_layers(name: str) -> schemas.LayerList:
         """List the layers of a model that can be explained."""
         model = served_models.find(models, name)
-        return schemas.Layers(
+        return schemas.LayerList(
             layers=[
-                schemas.Layer(
+                schemas.LayerInfo(
                     path=each.path, kind=each.kind, shape=list(each.shape or ()), is_default=each.path == model.layer
                 )
                 for each in model.layers
@@ -53,19 +53,19 @@ def lists(models: Mapping[str, Served], worker: Worker, settings: Settings) -> A
         name: str,
         search: Annotated[str, Query(max_length=100, description="A part of a name, an id or an index.")] = "",
         limit: Annotated[int, Query(ge=1, le=100, description="The most classes to return.")] = 20,
-    ) -> schemas.Classes:
+    ) -> schemas.ClassList:
         """Search the classes of a model."""
         found = served_models.find(models, name).search(search, limit)
-        return schemas.Classes(classes=[schemas.Class(**vars(each)) for each in found])
+        return schemas.ClassList(classes=[schemas.ClassInfo(**vars(each)) for each in found])
 
     @router.get("/api/methods", responses=failures())
-    async def list_methods() -> schemas.Methods:
+    async def list_methods() -> schemas.MethodList:
         """List the methods."""
-        return schemas.Methods(methods=[schemas.Method(**each) for each in served_models.methods()])
+        return schemas.MethodList(methods=[schemas.MethodInfo(**each) for each in served_models.methods()])
 
     @router.get("/healthz", responses=failures())
     async def health() -> schemas.Health:
         """Say whether the server is well."""
-        return schemas.Health(jobs=worker.taken, places=worker.places)
+        return schemas.Health(jobs=worker.taken, slots=worker.slots)
 
     return router

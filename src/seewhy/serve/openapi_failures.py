@@ -23,4 +23,4 @@ _FAILURES = {
 def failures(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Return the description of these answers, and of those that any route may give."""
     listed = sorted({*_EVERYWHERE, *statuses})
-    return {status: {"model": schemas.Failure, "description": _FAILURES[status]} for status in listed}
+    return {status: {"model": schemas.ErrorResponse, "description": _FAILURES[status]} for status in listed}

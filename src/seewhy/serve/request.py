@@ -18,11 +18,11 @@ from seewhy.images.reading import read_bytes
 from seewhy.images.writing import picture_writer
 from seewhy.results.comparison import Comparison
 from seewhy.results.explanation import Explanation
-from seewhy.serve.schemas import Fields
-from seewhy.serve.served_models import Served, find
+from seewhy.serve.schemas import ExplainFields
+from seewhy.serve.served_models import ServedModel, find
 from seewhy.serve.settings import MAX_MAPS, MAX_TARGETS
 from seewhy.serve.uploads import Upload
-from seewhy.serve.worker import Job, Progress
+from seewhy.serve.worker import Job, ProgressEvent
 from seewhy.targets import resolve
 from seewhy.viewer.photos import PhotoLimits
 from seewhy.viewer.report import HEADING, page_of
@@ -39,24 +39,26 @@ SHOWN_PHOTO = PhotoLimits(side=2048, png_bytes=300_000)
 
 
 @dataclass(frozen=True)
-class Question:
+class ExplainRequest:
     """What is asked of one picture: everything is known to exist before it takes its turn."""
 
     upload: Upload
-    model: Served
+    model: ServedModel
     explainers: tuple[Explainer, ...]
     targets: list[str]
     format: str
     max_pixels: int
 
     @classmethod
-    def of(cls, upload: Upload, fields: Fields, shelf: Mapping[str, Served], max_pixels: int) -> "Question":
+    def of(
+        cls, upload: Upload, fields: ExplainFields, served_models: Mapping[str, ServedModel], max_pixels: int
+    ) -> "ExplainRequest":
         """Read the fields.
 
         Raises:
             UsageError: They name a model, layer, method or class that is not there, or ask for too much.
         """
-        model = find(shelf, fields.model)
+        model = find(served_models, fields.model)
         targets = _split(fields.targets)
         _check_targets(targets, model)
         methods = _split(fields.methods)
@@ -86,7 +88,7 @@ class Question:
         """
         start = time.monotonic()
         explanations = self._explain(job)
-        job.tell(Progress(len(self.explainers), len(self.explainers), "writing the answer"))
+        job.tell(ProgressEvent(len(self.explainers), len(self.explainers), "writing the answer"))
         if self.format == "png":
             return _png(explanations)
         if self.format == "html":
@@ -100,13 +102,13 @@ class Question:
         pixels = read_bytes(self.upload.image, self.upload.name, max_pixels=self.max_pixels)
         explanations = []
         for part, explainer in enumerate(self.explainers, 1):
-            job.tell(Progress(part, len(self.explainers), explainer.method.title))
+            job.tell(ProgressEvent(part, len(self.explainers), explainer.method.title))
             (explanation,) = explainer.explain([pixels], self.targets)
             explanations.append(dataclasses.replace(explanation, source=self.upload.name))
         return explanations
 
 
-def _check_targets(targets: Sequence[str], model: Served) -> None:
+def _check_targets(targets: Sequence[str], model: ServedModel) -> None:
     if not targets:
         raise TargetError("targets is empty; expected top-3, or classes with commas between.")
     resolved = resolve(list(targets), model.classifier.find_class)

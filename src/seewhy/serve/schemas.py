@@ -5,7 +5,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 
-class Fields(BaseModel):
+class ExplainFields(BaseModel):
     """The fields beside the picture."""
 
     model_config = ConfigDict(extra="forbid")
@@ -44,7 +44,7 @@ class Fields(BaseModel):
         return {**schema, "properties": properties, "required": ["image"]}
 
 
-class Wrong(BaseModel):
+class ErrorInfo(BaseModel):
     """What was wrong."""
 
     code: str = Field(description="One word for programs.")
@@ -52,13 +52,13 @@ class Wrong(BaseModel):
     message: str = Field(description="What was given, what was expected, and what to do.")
 
 
-class Failure(BaseModel):
+class ErrorResponse(BaseModel):
     """The answer where a request is not carried out."""
 
-    error: Wrong
+    error: ErrorInfo
 
 
-class Model(BaseModel):
+class ModelInfo(BaseModel):
     """A model that is served."""
 
     name: str
@@ -76,14 +76,14 @@ class Limits(BaseModel):
     time_limit: float = Field(description="Seconds.")
 
 
-class Models(BaseModel):
+class ModelList(BaseModel):
     """All of them; the first is the default."""
 
-    models: list[Model]
+    models: list[ModelInfo]
     limits: Limits
 
 
-class Layer(BaseModel):
+class LayerInfo(BaseModel):
     """A layer that can be explained."""
 
     path: str
@@ -92,13 +92,13 @@ class Layer(BaseModel):
     is_default: bool
 
 
-class Layers(BaseModel):
+class LayerList(BaseModel):
     """The layers of a model, in the order in which they return."""
 
-    layers: list[Layer]
+    layers: list[LayerInfo]
 
 
-class Class(BaseModel):
+class ClassInfo(BaseModel):
     """A class of a model."""
 
     index: int
@@ -106,13 +106,13 @@ class Class(BaseModel):
     id: str | None = Field(description="ImageNet's wnid, where there is one.")
 
 
-class Classes(BaseModel):
+class ClassList(BaseModel):
     """Classes that were found, the best fit first."""
 
-    classes: list[Class]
+    classes: list[ClassInfo]
 
 
-class Method(BaseModel):
+class MethodInfo(BaseModel):
     """A way from a network to a heatmap."""
 
     name: str
@@ -125,13 +125,13 @@ class Method(BaseModel):
     reruns: bool = Field(description="Whether it runs the network again and again, and tells how far it has come.")
 
 
-class Methods(BaseModel):
+class MethodList(BaseModel):
     """All methods."""
 
-    methods: list[Method]
+    methods: list[MethodInfo]
 
 
-class Prediction(BaseModel):
+class PredictionInfo(BaseModel):
     """A class and its probability, 0..1."""
 
     index: int
@@ -139,7 +139,7 @@ class Prediction(BaseModel):
     probability: float
 
 
-class TargetResult(BaseModel):
+class TargetInfo(BaseModel):
     """A class that was explained."""
 
     index: int
@@ -149,14 +149,14 @@ class TargetResult(BaseModel):
     has_evidence: bool = Field(description="False if nothing in the picture speaks for it; its map is all 0.")
 
 
-class Numbers(BaseModel):
+class ArrayInfo(BaseModel):
     """An array."""
 
     shape: list[int]
     data: str = Field(description="Base64 of float32, little-endian.")
 
 
-class Map(BaseModel):
+class HeatmapInfo(BaseModel):
     """What one method says of one layer."""
 
     method: str
@@ -165,11 +165,11 @@ class Map(BaseModel):
     box: list[float] = Field(
         description="(top, left, bottom, right) of what the network saw, in pixels of the picture."
     )
-    targets: list[TargetResult]
-    heatmaps: Numbers = Field(description="(targets, rows, columns), in the method's units.")
+    targets: list[TargetInfo]
+    heatmaps: ArrayInfo = Field(description="(targets, rows, columns), in the method's units.")
 
 
-class Picture(BaseModel):
+class ImageInfo(BaseModel):
     """The picture as it was read."""
 
     name: str
@@ -177,14 +177,14 @@ class Picture(BaseModel):
     height: int
 
 
-class Explained(BaseModel):
+class ExplainResponse(BaseModel):
     """The answer to format=json; of format=document, `document` stands in the place of the last three."""
 
     model: str
     seconds: float = Field(description="What reading and explaining took, without waiting.")
-    picture: Picture | None = None
-    predictions: list[Prediction] | None = Field(None, description="The five most probable classes.")
-    maps: list[Map] | None = Field(None, description="One for each method and layer.")
+    picture: ImageInfo | None = None
+    predictions: list[PredictionInfo] | None = Field(None, description="The five most probable classes.")
+    maps: list[HeatmapInfo] | None = Field(None, description="One for each method and layer.")
     document: dict[str, Any] | None = Field(None, description="What the viewer's mount() is given.")
 
 
@@ -193,4 +193,4 @@ class Health(BaseModel):
 
     status: Literal["ok"] = "ok"
     jobs: int = Field(description="How many requests run or wait.")
-    places: int = Field(description="How many may.")
+    slots: int = Field(description="How many may.")

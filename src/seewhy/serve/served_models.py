@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from seewhy.attribution.runner import Progress
+from seewhy.attribution.runner import ProgressEvent
 from seewhy.errors import ModelError, did_you_mean
 from seewhy.explainer import Explainer
 from seewhy.frameworks import LayerCall
@@ -33,7 +33,7 @@ class ClassRow:
     id: str | None
 
 
-class Served:
+class ServedModel:
     """A model that is served: what it is called, its layers and classes, and its explainers.
 
     Args:
@@ -46,7 +46,7 @@ class Served:
         SeewhyError: It cannot be explained.
     """
 
-    def __init__(self, name: str, classifier: Classifier, progress: Progress) -> None:
+    def __init__(self, name: str, classifier: Classifier, progress: ProgressEvent) -> None:
         self.name, self.classifier = name, classifier
         self._progress = progress
         self.explainer = lru_cache(MAX_EXPLAINERS)(self._explainer)
@@ -85,37 +85,37 @@ class Served:
         return 3 if any(query in each for each in (name, *map(_folded, synonyms))) else None
 
 
-def shelf_of(classifiers: Sequence[tuple[str, Classifier]], progress: Progress) -> dict[str, Served]:
+def serve_models(classifiers: Sequence[tuple[str, Classifier]], progress: ProgressEvent) -> dict[str, ServedModel]:
     """Make models ready to be served.
 
     Args:
         classifiers: Each with the source it was loaded from, which gives it its name.
-        progress: As for `Served`.
+        progress: As for `ServedModel`.
 
     Returns:
         The models by name, in that order.
     """
-    shelf: dict[str, Served] = {}
+    served_models: dict[str, ServedModel] = {}
     for source, classifier in classifiers:
         wanted = name = short_name(source)
         number = 1
-        while name in shelf:
+        while name in served_models:
             number += 1
             name = f"{wanted}-{number}"
-        shelf[name] = Served(name, classifier, progress)
-    return shelf
+        served_models[name] = ServedModel(name, classifier, progress)
+    return served_models
 
 
-def find(shelf: Mapping[str, Served], name: str | None) -> Served:
+def find(served_models: Mapping[str, ServedModel], name: str | None) -> ServedModel:
     """Return a model by name, the first for None, or raise ModelError."""
     if name is None:
-        return next(iter(shelf.values()))
-    if name not in shelf:
+        return next(iter(served_models.values()))
+    if name not in served_models:
         raise ModelError(
-            f"There is no model {name!r} here.{did_you_mean(name, shelf)} Models: {', '.join(shelf)}. A server has "
+            f"There is no model {name!r} here.{did_you_mean(name, served_models)} Models: {', '.join(served_models)}. A server has "
             "those that it was started with."
         )
-    return shelf[name]
+    return served_models[name]
 
 
 def short_name(source: str) -> str:

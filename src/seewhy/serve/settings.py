@@ -27,7 +27,7 @@ class Settings:
     hosts: tuple[str, ...] = ()
     max_bytes: int = 20_000_000
     max_pixels: int = 50_000_000
-    places: int = 16
+    slots: int = 16
     time_limit: float = 120.0
     upload_time: float = 30.0
 

@@ -18,7 +18,7 @@ class StoppedError(Exception):
 
 
 @dataclass(frozen=True)
-class Progress:
+class ProgressEvent:
     """How far a job has come.
 
     Attributes:
@@ -40,7 +40,7 @@ class Job:
     """A piece of work that gives bytes, tells how far it has come, and can be ended between two steps."""
 
     def __init__(self, ends: float) -> None:
-        self.progress: Progress | None = None  # None while it waits
+        self.progress: ProgressEvent | None = None  # None while it waits
         self.future: Future[bytes] | None = None
         self.through = asyncio.Event()
         self._ends = ends
@@ -51,7 +51,7 @@ class Job:
         """Seconds until the time limit; below 0 after it."""
         return self._ends - time.monotonic()
 
-    def tell(self, progress: Progress) -> None:
+    def tell(self, progress: ProgressEvent) -> None:
         """Note how far the job has come; the job calls this wherever it can be ended.
 
         Raises:
@@ -97,31 +97,31 @@ class Worker:
         time_limit: Seconds after which a job is over, counted from when it got its place.
     """
 
-    def __init__(self, places: int, time_limit: float) -> None:
-        self.places, self.time_limit = places, time_limit
+    def __init__(self, slots: int, time_limit: float) -> None:
+        self.slots, self.time_limit = slots, time_limit
         self.taken = 0
         self._seconds = 1.0  # what a job took of late
         self._current: Job | None = None
         self._thread = ThreadPoolExecutor(1, "seewhy-worker")
 
-    def place(self) -> "Place":
+    def slot(self) -> "Slot":
         """Take a place, to be left by `with`.
 
         Raises:
             RefusedError: All are taken.
         """
-        if self.taken >= self.places:
+        if self.taken >= self.slots:
             wait = math.ceil(min(max(1, self.taken * self._seconds), self.time_limit))
-            message = f"All {self.places} places are taken. Come again in about {wait} s."
+            message = f"All {self.slots} places are taken. Come again in about {wait} s."
             raise RefusedError(503, "busy", message, {"Retry-After": str(wait)})
         self.taken += 1
-        return Place(self, Job(time.monotonic() + self.time_limit))
+        return Slot(self, Job(time.monotonic() + self.time_limit))
 
     def run(self, job: Job, work: Callable[[Job], bytes]) -> bytes:
         """Run a job; the thread does this."""
         start, self._current = time.monotonic(), job
         try:
-            job.tell(Progress())
+            job.tell(ProgressEvent())
             return work(job)
         finally:
             self._current = None
@@ -135,14 +135,14 @@ class Worker:
         """Note how far the method has come that the running job is at: what explainers are given as `progress`."""
         job = self._current
         if job is not None and job.progress is not None:
-            job.tell(Progress(job.progress.part, job.progress.parts, title, done, total))
+            job.tell(ProgressEvent(job.progress.part, job.progress.parts, title, done, total))
 
     def close(self) -> None:
         """Let what runs and waits come to its end, and end the thread."""
         self._thread.shutdown(wait=True)
 
 
-class Place:
+class Slot:
     """A place before the worker. It is free again when its job is through; at once if none was begun."""
 
     def __init__(self, worker: Worker, job: Job) -> None:

@@ -14,9 +14,9 @@ from seewhy.models import Classifier, Preprocessing
 from seewhy.train.augmentation import distort
 from seewhy.train.digits_data import CLASSES, SIDE, Digits, read_digits
 from seewhy.train.plots import draw_history, write_figure
-from seewhy.train.progress import Progress
-from seewhy.train.run import Recipe, Row, Run
-from seewhy.train.training_loop import Data, Phase, fit
+from seewhy.train.progress import TrainingProgress
+from seewhy.train.run import Row, Run, RunConfig
+from seewhy.train.training_loop import Data, TrainingPhase, fit
 
 KIND = "digits"
 PLAIN_EPOCHS, AUGMENTED_EPOCHS = 10, 30
@@ -84,12 +84,12 @@ def train_digits(
     digits = read_digits(data)
     run = Run(out)
     settings = {**dataclasses.asdict(recipe), "epochs": recipe.all_epochs, "data_sha256": digits.sha256}
-    run.begin(Recipe(KIND, str(data.absolute()), settings), resume=resume)
+    run.begin(RunConfig(KIND, str(data.absolute()), settings), resume=resume)
     if run.is_finished:
         return run.history()
     network = build_network(recipe.seed)
-    phase = Phase(recipe.all_epochs, recipe.learning_rate)
-    rows = fit(network, [phase], _data(digits, recipe), run, recipe.seed, Progress(console, "test"))
+    phase = TrainingPhase(recipe.all_epochs, recipe.learning_rate)
+    rows = fit(network, [phase], _data(digits, recipe), run, recipe.seed, TrainingProgress(console, "test"))
     classifier(network).save(run.model)
     write_figure(draw_history(rows, "test"), out / "history.png")
     run.finish()

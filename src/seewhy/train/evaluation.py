@@ -14,7 +14,7 @@ BATCH_SIZE = 32
 
 
 @dataclass(frozen=True, eq=False)
-class HeldOut:
+class HeldOutImages:
     """Pictures that were not trained on.
 
     Attributes:
@@ -28,7 +28,7 @@ class HeldOut:
     labels: Sequence[int]
 
 
-class Answer(NamedTuple):
+class Judgement(NamedTuple):
     """What a network says of one picture; both probabilities are in 0..1."""
 
     position: int
@@ -38,7 +38,7 @@ class Answer(NamedTuple):
     label_probability: float
 
 
-def answers(classifier: Classifier, held_out: HeldOut) -> Iterator[Answer]:
+def judge(classifier: Classifier, held_out: HeldOutImages) -> Iterator[Judgement]:
     """Classify the pictures, batch by batch.
 
     Raises:
@@ -49,10 +49,10 @@ def answers(classifier: Classifier, held_out: HeldOut) -> Iterator[Answer]:
         for position, predictions in enumerate(ranked, start):
             label, best = held_out.labels[position], predictions[0]
             of_label = next(each.probability for each in predictions if each.index == label)
-            yield Answer(position, label, best.index, best.probability, of_label)
+            yield Judgement(position, label, best.index, best.probability, of_label)
 
 
-def confusion(found: Sequence[Answer], classes: int) -> IndexArray:
+def confusion(found: Sequence[Judgement], classes: int) -> IndexArray:
     """Count the pictures of each class (rows) that were taken for each class (columns)."""
     matrix = np.zeros((classes, classes), dtype=np.int32)
     for each in found:

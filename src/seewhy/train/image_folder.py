@@ -17,7 +17,7 @@ Part = Literal["train", "validation", "skipped"]
 
 
 @dataclass(frozen=True)
-class Picture:
+class LabeledImage:
     """A picture of a data folder.
 
     Attributes:
@@ -36,7 +36,7 @@ class Picture:
 
 
 @dataclass(frozen=True)
-class Pictures:
+class ImageFolder:
     """The pictures of a data folder.
 
     Attributes:
@@ -47,9 +47,9 @@ class Pictures:
 
     folder: Path
     class_names: tuple[str, ...]
-    all: tuple[Picture, ...]
+    all: tuple[LabeledImage, ...]
 
-    def part(self, part: Part) -> list[Picture]:
+    def part(self, part: Part) -> list[LabeledImage]:
         """Return the pictures of one part."""
         return [each for each in self.all if each.part == part]
 
@@ -70,7 +70,7 @@ class Pictures:
 
 def find_pictures(
     folder: Path, fraction: float, seed: int, track: Callable[[list[Path]], Iterable[Path]] = iter
-) -> Pictures:
+) -> ImageFolder:
     """Find the classes and their pictures, read each picture once, and say which are for validation.
 
     Args:
@@ -95,7 +95,7 @@ def find_pictures(
     names = tuple(each.name for each in classes[0])
     if not is_given:
         checked = list(_split(checked, names, fraction, seed))
-    found = Pictures(folder, names, tuple(checked))
+    found = ImageFolder(folder, names, tuple(checked))
     _check_counts(found)
     return found
 
@@ -132,18 +132,20 @@ def _pictures(folder: Path) -> list[Path]:
     return sorted(each for each in folder.iterdir() if each.suffix.lower() in SUFFIXES and each.is_file())
 
 
-def _check(folder: Path, file: Path, is_given: bool) -> Picture:
+def _check(folder: Path, file: Path, is_given: bool) -> LabeledImage:
     """Read a picture once, so that training does not meet one that cannot be read."""
     within = file.relative_to(folder)
     part: Part = "validation" if is_given and within.parts[0] == "validation" else "train"
     try:
         read(file)
     except ImageError as error:
-        return Picture(within, file.parent.name, "skipped", str(error))
-    return Picture(within, file.parent.name, part, sha256=hashlib.sha256(file.read_bytes()).hexdigest())
+        return LabeledImage(within, file.parent.name, "skipped", str(error))
+    return LabeledImage(within, file.parent.name, part, sha256=hashlib.sha256(file.read_bytes()).hexdigest())
 
 
-def _split(pictures: Sequence[Picture], names: Sequence[str], fraction: float, seed: int) -> Iterator[Picture]:
+def _split(
+    pictures: Sequence[LabeledImage], names: Sequence[str], fraction: float, seed: int
+) -> Iterator[LabeledImage]:
     """Put a part of each class aside for validation, drawn by chance; every class keeps its order."""
     for number, name in enumerate(names):
         good = [each for each in pictures if each.name == name and each.part != "skipped"]
@@ -160,7 +162,7 @@ def _split(pictures: Sequence[Picture], names: Sequence[str], fraction: float, s
         )
 
 
-def _check_counts(found: Pictures) -> None:
+def _check_counts(found: ImageFolder) -> None:
     for part in GIVEN:
         there = {each.name for each in found.part(part)}  # type: ignore[arg-type]  # they are parts
         empty = [name for name in found.class_names if name not in there]

@@ -13,7 +13,7 @@ from seewhy.models import Classifier, load
 from seewhy.results.explanation import Explanation
 from seewhy.results.figures import caption
 from seewhy.train import digits_data
-from seewhy.train.evaluation import Answer, HeldOut, answers
+from seewhy.train.evaluation import HeldOutImages, Judgement, judge
 from seewhy.train.run import Run
 
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Mistake:
+class Misclassified:
     """A picture that was taken for another class.
 
     Attributes:
@@ -31,12 +31,12 @@ class Mistake:
     """
 
     name: str
-    answer: Answer
+    answer: Judgement
     explanation: Explanation
 
 
 @dataclass(frozen=True, eq=False)
-class Mistakes:
+class MisclassifiedImages:
     """What a network got wrong.
 
     Attributes:
@@ -45,7 +45,7 @@ class Mistakes:
         pictures: How many pictures it was measured on.
     """
 
-    shown: tuple[Mistake, ...]
+    shown: tuple[Misclassified, ...]
     count: int
     pictures: int
 
@@ -55,7 +55,7 @@ class Mistakes:
         return draw_panels(panels, columns=3, colormap=colormap)
 
 
-def explain_mistakes(run: Run, limit: int, data: Path | None = None, method: str = "gradcam") -> Mistakes:
+def explain_mistakes(run: Run, limit: int, data: Path | None = None, method: str = "gradcam") -> MisclassifiedImages:
     """Find the mistakes on the pictures that were held out, and explain the surest of them.
 
     Args:
@@ -72,24 +72,26 @@ def explain_mistakes(run: Run, limit: int, data: Path | None = None, method: str
     recipe = run.recipe()
     classifier = load(run.model)
     held_out = _SOURCES[recipe.kind](run, data or Path(recipe.data), classifier)
-    wrong = [each for each in answers(classifier, held_out) if each.predicted != each.label]
+    wrong = [each for each in judge(classifier, held_out) if each.predicted != each.label]
     shown = sorted(wrong, key=lambda each: -each.probability)[:limit]
     explanations = _explain(classifier, held_out, shown, method)
     mistakes = [
-        Mistake(held_out.names[answer.position], answer, explanation)
+        Misclassified(held_out.names[answer.position], answer, explanation)
         for answer, explanation in zip(shown, explanations, strict=True)
     ]
-    return Mistakes(tuple(mistakes), len(wrong), len(held_out.pictures))
+    return MisclassifiedImages(tuple(mistakes), len(wrong), len(held_out.pictures))
 
 
-def _explain(classifier: Classifier, held_out: HeldOut, shown: Sequence[Answer], method: str) -> list[Explanation]:
+def _explain(
+    classifier: Classifier, held_out: HeldOutImages, shown: Sequence[Judgement], method: str
+) -> list[Explanation]:
     if not shown:
         return []
     pictures = [held_out.pictures[each.position] for each in shown]
     return Explainer(classifier, method).explain(pictures, [[each.label, each.predicted] for each in shown])
 
 
-def _panels(mistake: Mistake, colormap: str) -> list[Panel]:
+def _panels(mistake: Misclassified, colormap: str) -> list[Panel]:
     explanation = mistake.explanation
     of_label, of_predicted = explanation.targets
     return [
@@ -99,25 +101,25 @@ def _panels(mistake: Mistake, colormap: str) -> list[Panel]:
     ]
 
 
-def _test_digits(run: Run, data: Path, _: Classifier) -> HeldOut:
+def _test_digits(run: Run, data: Path, _: Classifier) -> HeldOutImages:
     digits = digits_data.read_digits(data)
     if digits.sha256 != run.recipe().settings["data_sha256"]:
         raise InputError(f"{data} is not the file that {run.folder} was trained on. Give that one with --data.")
     names = [f"x_test[{position}]" for position in range(len(digits.x_test))]
-    return HeldOut([read(each) for each in digits.x_test], names, digits.y_test.tolist())
+    return HeldOutImages([read(each) for each in digits.x_test], names, digits.y_test.tolist())
 
 
-def _validation_pictures(run: Run, data: Path, classifier: Classifier) -> HeldOut:
+def _validation_pictures(run: Run, data: Path, classifier: Classifier) -> HeldOutImages:
     kept = [row for row in run.read_table("pictures.csv") if row["part"] == "validation"]
     names = list(classifier.class_names or ())
     if not data.is_dir():
         raise InputError(f"The pictures of {run.folder} are not in {data} any more. Say where they are with --data.")
-    return HeldOut(
+    return HeldOutImages(
         [data / row["path"] for row in kept], [row["path"] for row in kept], [names.index(row["class"]) for row in kept]
     )
 
 
-_SOURCES: dict[str, Callable[[Run, Path, Classifier], HeldOut]] = {
+_SOURCES: dict[str, Callable[[Run, Path, Classifier], HeldOutImages]] = {
     "digits": _test_digits,
     "transfer": _validation_pictures,
 }

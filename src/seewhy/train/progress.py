@@ -5,12 +5,12 @@ from typing import Any
 import keras
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bars
+from rich.progress import TrainingProgress as Bars
 
 from seewhy.train.run import Row
 
 
-class Progress:
+class TrainingProgress:
     """Shows epochs on a terminal; elsewhere, only the lines.
 
     Args:

@@ -44,7 +44,7 @@ class State(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Recipe:
+class RunConfig:
     """What `recipe.json` says.
 
     Attributes:
@@ -68,7 +68,7 @@ class Run:
         self._state = folder / "state.npz"
         self._history = folder / "history.csv"
 
-    def begin(self, recipe: Recipe, *, resume: bool) -> None:
+    def begin(self, recipe: RunConfig, *, resume: bool) -> None:
         """Make the folder of a new run, or see that one can be gone on with.
 
         Raises:
@@ -80,7 +80,7 @@ class Run:
             content = json.dumps({"version": VERSION, **vars(recipe)}, indent=2) + "\n"
             write_atomically(self._recipe, lambda file: file.write(content.encode()))
 
-    def check(self, recipe: Recipe, *, resume: bool) -> None:
+    def check(self, recipe: RunConfig, *, resume: bool) -> None:
         """See that a run can begin in the folder, or can be gone on with; nothing is written.
 
         Raises:
@@ -105,7 +105,7 @@ class Run:
                 "anew with another --out."
             )
 
-    def recipe(self) -> Recipe:
+    def recipe(self) -> RunConfig:
         """Read what was asked for.
 
         Raises:
@@ -115,7 +115,7 @@ class Run:
             content = json.loads(self._recipe.read_text(encoding="utf-8"))
             if content["version"] != VERSION:
                 raise ModelError(f"{self._recipe} is of version {content['version']}; expected {VERSION}.")
-            return Recipe(content["kind"], content["data"], dict(content["settings"]))
+            return RunConfig(content["kind"], content["data"], dict(content["settings"]))
         except OSError as error:
             raise ModelError(
                 f"{self.folder} holds no run: cannot read {self._recipe.name} ({error.strerror or error}). Expected "

@@ -12,12 +12,12 @@ import keras
 import numpy as np
 
 from seewhy.errors import NetworkError, WeightsError
-from seewhy.train.progress import Progress
+from seewhy.train.progress import TrainingProgress
 from seewhy.train.run import Row, Run, State
 
 
 @dataclass(frozen=True)
-class Phase:
+class TrainingPhase:
     """Epochs that are trained alike.
 
     Attributes:
@@ -46,11 +46,11 @@ class Data:
 
 def fit(
     network: Any,
-    phases: Sequence[Phase],
+    phases: Sequence[TrainingPhase],
     data: Data,
     run: Run,
     seed: int,
-    progress: Progress,
+    progress: TrainingProgress,
     on_epoch: Callable[[list[Row]], None] = lambda _: None,
 ) -> list[Row]:
     """Train all epochs that are not finished yet.
@@ -95,7 +95,7 @@ def fit(
     return rows
 
 
-def _compile(network: Any, phase: Phase) -> None:
+def _compile(network: Any, phase: TrainingPhase) -> None:
     phase.prepare()
     network.compile(
         optimizer=keras.optimizers.Adam(),

@@ -13,12 +13,12 @@ from rich.console import Console
 from seewhy.errors import OptionError
 from seewhy.models import Classifier, load
 from seewhy.train.base_models import Base, build_base
-from seewhy.train.evaluation import Answer, HeldOut, answers, confusion
-from seewhy.train.image_folder import Part, Pictures, find_pictures
+from seewhy.train.evaluation import HeldOutImages, Judgement, confusion, judge
+from seewhy.train.image_folder import ImageFolder, Part, find_pictures
 from seewhy.train.plots import draw_confusion, draw_history, write_figure
-from seewhy.train.progress import Progress
-from seewhy.train.run import Recipe, Row, Run
-from seewhy.train.training_loop import Data, Phase, fit
+from seewhy.train.progress import TrainingProgress
+from seewhy.train.run import Row, Run, RunConfig
+from seewhy.train.training_loop import Data, TrainingPhase, fit
 from seewhy.types import FloatArray, IndexArray
 
 KIND = "transfer"
@@ -76,7 +76,7 @@ class Result(NamedTuple):
 
     history: list[Row]
     best: Row
-    pictures: Pictures
+    pictures: ImageFolder
     confusion: IndexArray
 
 
@@ -110,7 +110,7 @@ def train_transfer(
     pictures = find_pictures(folder, recipe.validation, recipe.seed, track)
     run = Run(out)
     settings = {**dataclasses.asdict(recipe), "data_sha256": pictures.sha256}
-    written = Recipe(KIND, str(folder.absolute()), settings)
+    written = RunConfig(KIND, str(folder.absolute()), settings)
     run.check(written, resume=resume)
     if not run.is_finished:
         # Before anything is written: a base that cannot be had leaves no run that would be in the next one's way.
@@ -119,7 +119,7 @@ def train_transfer(
         write_pictures(run, pictures)
         _train(run, base, pictures, recipe, console)
     rows = run.history()
-    found = list(answers(load(run.model), held_out(pictures)))
+    found = list(judge(load(run.model), held_out(pictures)))
     return Result(rows, max(rows, key=_goodness), pictures, _write_confusion(run, found, pictures.class_names))
 
 
@@ -151,13 +151,13 @@ def set_trained(base: Any, is_trained: bool) -> None:
             layer.trainable = False
 
 
-def held_out(pictures: Pictures) -> HeldOut:
+def held_out(pictures: ImageFolder) -> HeldOutImages:
     """Return the validation pictures."""
     names = [each.path.as_posix() for each in pictures.part("validation")]
-    return HeldOut(pictures.paths("validation"), names, pictures.labels("validation"))
+    return HeldOutImages(pictures.paths("validation"), names, pictures.labels("validation"))
 
 
-def write_pictures(run: Run, pictures: Pictures) -> None:
+def write_pictures(run: Run, pictures: ImageFolder) -> None:
     """Write down what each picture was for: `pictures.csv`."""
     rows = [
         {"path": each.path.as_posix(), "class": each.name, "part": each.part, "reason": each.reason}
@@ -166,7 +166,7 @@ def write_pictures(run: Run, pictures: Pictures) -> None:
     run.write_table("pictures.csv", rows)
 
 
-def _train(run: Run, base: Base, pictures: Pictures, recipe: TransferRecipe, console: Console | None) -> None:
+def _train(run: Run, base: Base, pictures: ImageFolder, recipe: TransferRecipe, console: Console | None) -> None:
     network = build_network(recipe, base.network, len(pictures.class_names))
     classifier = Classifier(network, preprocess=base.preprocess, class_names=pictures.class_names)
 
@@ -175,14 +175,14 @@ def _train(run: Run, base: Base, pictures: Pictures, recipe: TransferRecipe, con
             classifier.save(run.model)
 
     phases = [
-        Phase(recipe.epochs, lambda _: HEAD_RATE, partial(set_trained, base.network, False)),
-        Phase(recipe.fine_tune, lambda _: FINE_TUNING_RATE, partial(set_trained, base.network, True)),
+        TrainingPhase(recipe.epochs, lambda _: HEAD_RATE, partial(set_trained, base.network, False)),
+        TrainingPhase(recipe.fine_tune, lambda _: FINE_TUNING_RATE, partial(set_trained, base.network, True)),
     ]
     data = Data(
         lambda epoch: {"x": _batches(classifier, pictures, "train", recipe.batch_size, (recipe.seed, epoch))},
         _batches(classifier, pictures, "validation", recipe.batch_size),
     )
-    rows = fit(network, phases, data, run, recipe.seed, Progress(console, "validation"), keep_best)
+    rows = fit(network, phases, data, run, recipe.seed, TrainingProgress(console, "validation"), keep_best)
     write_figure(draw_history(rows, "validation"), run.folder / "history.png")
     run.finish()
 
@@ -210,7 +210,7 @@ class _Batches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras has no typ
 
 
 def _batches(
-    classifier: Classifier, pictures: Pictures, part: Part, batch_size: int, seed: tuple[int, ...] | None = None
+    classifier: Classifier, pictures: ImageFolder, part: Part, batch_size: int, seed: tuple[int, ...] | None = None
 ) -> _Batches:
     """Return a part in batches, in an order drawn from the seed, if there is one."""
     paths, labels = pictures.paths(part), pictures.labels(part)
@@ -218,7 +218,7 @@ def _batches(
     return _Batches(classifier, [paths[i] for i in order], [labels[i] for i in order], batch_size)
 
 
-def _write_confusion(run: Run, found: list[Answer], names: tuple[str, ...]) -> IndexArray:
+def _write_confusion(run: Run, found: list[Judgement], names: tuple[str, ...]) -> IndexArray:
     matrix = confusion(found, len(names))
     rows = [
         {"class": name, **dict(zip(names, counts.tolist(), strict=True))}
