@@ -31,7 +31,7 @@ from benchmarks.results import publish
 from playwright.sync_api import sync_playwright
 
 import seewhy
-from seewhy.serve.request import Question
+from seewhy.serve.request import Objective
 from seewhy.serve.schemas import Fields
 from seewhy.serve.served_models import Served
 from seewhy.serve.uploads import Upload
@@ -106,12 +106,12 @@ def own_work() -> Callable[[float], float]:
     """Return what does the same work in this process for so long, and returns how many times in a second."""
     model = Served("lite0", seewhy.load("efficientnet-lite0"), progress=lambda *_: None)
     upload = Upload(PICTURE.read_bytes(), "cat.png", {})
-    question = Question.of(upload, FIELDS, {"lite0": model}, 50_000_000)
+    objective = Objective.of(upload, FIELDS, {"lite0": model}, 50_000_000)
 
     def work(seconds: float) -> float:
         done, start = 0, time.monotonic()
         while time.monotonic() < start + seconds:
-            question.answer(Job(math.inf))
+            objective.answer(Job(math.inf))
             done += 1
         return done / (time.monotonic() - start)
 

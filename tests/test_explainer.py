@@ -5,7 +5,7 @@ from PIL import Image
 import seewhy
 from seewhy import Classifier, Explainer, Preprocessing
 from seewhy.errors import InputError, MethodError, ModelError, OptionError, TargetError
-from seewhy.targets import Against, Difference
+from seewhy.targets import Counterfactual, Difference
 from tests.networks import PAPER_GRADCAM, PAPER_HIRESCAM, PAPER_INPUT, PAPER_LOGITS
 
 
@@ -115,7 +115,7 @@ def test_every_picture_s_targets_have_their_names_and_scores(paper_network):
     """By hand: of a picture that is 9 everywhere A^1 is 9 and A^2 -6, of 2 everywhere 2 and 1."""
     classifier = Classifier(paper_network, preprocess=first_channel, class_names=["cat", "dog"])
     pictures = [np.full((2, 2, 3), value, np.uint8) for value in (9, 2)]
-    asked = [[Difference("cat", "dog"), "dog"], ["top-1", Against("dog")]]
+    asked = [[Difference("cat", "dog"), "dog"], ["top-1", Counterfactual("dog")]]
     for batch_size in (1, 2):
         explanations = Explainer(classifier, layer="conv").explain(pictures, asked, batch_size=batch_size)
         found = [[(each.index, each.name, each.score) for each in one.targets] for one in explanations]

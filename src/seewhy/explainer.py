@@ -36,7 +36,7 @@ from seewhy.methods import Method
 from seewhy.models import Classifier
 from seewhy.results.explanation import Explanation, Heatmaps
 from seewhy.results.inspection import Inspection
-from seewhy.targets import Question, Target, resolve
+from seewhy.targets import Objective, Target, resolve
 from seewhy.timing import Phase
 from seewhy.types import Backward, Capture, FloatArray, ImageArray, Precision, Score
 
@@ -162,13 +162,13 @@ class Explainer:
         _check_batch_size(batch_size)
         inputs = self._check_inputs(inputs)
         self._hint(inputs)
-        question = Question(self._resolve(targets, image_count(inputs)), self.score, self.output)
-        capture, evidence = self._evidence(inputs, question, batch_size)
+        objective = Objective(self._resolve(targets, image_count(inputs)), self.score, self.output)
+        capture, evidence = self._evidence(inputs, objective, batch_size)
         if self.views:
-            question = question.settled(self.framework.to_numpy(capture.indices))
-            seen = ((view, self._evidence_of(view, inputs, question, batch_size)) for view in self.views)
+            objective = objective.with_classes(self.framework.to_numpy(capture.indices))
+            seen = ((view, self._evidence_of(view, inputs, objective, batch_size)) for view in self.views)
             evidence = average(evidence, seen)
-        return self._heatmaps_of(capture, evidence, question.target)
+        return self._heatmaps_of(capture, evidence, objective.target)
 
     def inspect(self, image: ImageLike, targets: Any = "top-1") -> Inspection:
         """Look inside: the layer's activations and gradients for one picture, and the weights Grad-CAM makes of them.
@@ -190,11 +190,11 @@ class Explainer:
         preprocessed = self.classifier.preprocess([pixels])
         inputs = self._check_inputs(preprocessed)
         self._hint(inputs)
-        question = Question(self._resolve(targets, 1), self.score, self.output)
-        capture = self._capture(inputs, self.taps[0], question, self.method.backward)
+        objective = Objective(self._resolve(targets, 1), self.score, self.output)
+        capture = self._capture(inputs, self.taps[0], objective, self.method.backward)
         evidence = self.framework.to_numpy(self.framework.apply(self.method, capture))
         check_finite(evidence, self.framework.to_numpy(capture.scores))
-        heatmaps = self._heatmaps_of(capture, evidence, question.target)
+        heatmaps = self._heatmaps_of(capture, evidence, objective.target)
         placement = preprocessed.placements[0]
         explanation = explanation_of(heatmaps, 0, image, pixels, placement, self.classifier, self.method)
         activations, gradients = (self.framework.to_numpy(each)[0] for each in (capture.activations, capture.gradients))
@@ -216,9 +216,9 @@ class Explainer:
             placement = inputs.placements[row]
             yield explanation_of(heatmaps, row, image, pixels[row], placement, self.classifier, self.method)
 
-    def _evidence(self, inputs: Any, question: Question, batch_size: int) -> tuple[Capture, FloatArray]:
+    def _evidence(self, inputs: Any, objective: Objective, batch_size: int) -> tuple[Capture, FloatArray]:
         """Return evidence (N, T, *space), of all layers in one, and what was captured at the first of them."""
-        first, *others = [self._evidence_at(layer, inputs, question, batch_size) for layer in self.taps]
+        first, *others = [self._evidence_at(layer, inputs, objective, batch_size) for layer in self.taps]
         if not others:
             return first
         layers, maps = zip(*((capture.layer, evidence) for capture, evidence in (first, *others)), strict=True)
@@ -226,25 +226,25 @@ class Explainer:
 
     @timing.phase(Phase.RUNNING)
     def _evidence_at(
-        self, layer: LayerChoice, inputs: Any, question: Question, batch_size: int
+        self, layer: LayerChoice, inputs: Any, objective: Objective, batch_size: int
     ) -> tuple[Capture, FloatArray]:
         tapped = layer if self.method.at == "layer" else LayerChoice(INPUT)
-        if are_many(question, self.method):
-            capture = self._capture(inputs, tapped, question, first_way(self.method))
-            evidence = evidence_of_many(self.framework, self.method, inputs, tapped, question, capture)
+        if are_many(objective, self.method):
+            capture = self._capture(inputs, tapped, objective, first_way(self.method))
+            evidence = evidence_of_many(self.framework, self.method, inputs, tapped, objective, capture)
         elif self.method.reruns:
-            capture = self._capture(inputs, tapped, question, self.method.backward)
+            capture = self._capture(inputs, tapped, objective, self.method.backward)
             title = self.method.title
-            runs = Runs(self.framework, inputs, layer, question, batch_size, title, self.progress)
+            runs = Runs(self.framework, inputs, layer, objective, batch_size, title, self.progress)
             evidence = rerun(self.method, runs, capture)
         else:
-            capture = self._capture(inputs, tapped, question, self.method.backward)
+            capture = self._capture(inputs, tapped, objective, self.method.backward)
             evidence = self.framework.to_numpy(self.framework.apply(self.method, capture))
         check_finite(evidence, self.framework.to_numpy(capture.scores))
         return capture, evidence
 
-    def _capture(self, inputs: Any, layer: LayerChoice, question: Question, backward: Backward) -> Capture:
-        capture = self.framework.capture(inputs, layer, question, backward)
+    def _capture(self, inputs: Any, layer: LayerChoice, objective: Objective, backward: Backward) -> Capture:
+        capture = self.framework.capture(inputs, layer, objective, backward)
         check_capture(capture, image_count(inputs), self.classifier)
         return capture
 
@@ -259,13 +259,13 @@ class Explainer:
             signed=self.signed,
         )
 
-    def _evidence_of(self, view: View, inputs: FloatArray, question: Question, batch_size: int) -> FloatArray:
+    def _evidence_of(self, view: View, inputs: FloatArray, objective: Objective, batch_size: int) -> FloatArray:
         """Return the evidence of another view of the inputs, not yet brought back into place."""
         if self.framework.channels_first:
             seen = np.moveaxis(view.of(np.moveaxis(inputs, 1, -1)), -1, 1)
         else:
             seen = view.of(inputs)
-        capture, evidence = self._evidence(np.ascontiguousarray(seen), question.moved(view.of), batch_size)
+        capture, evidence = self._evidence(np.ascontiguousarray(seen), objective.transformed(view.of), batch_size)
         if evidence.ndim != 4:
             raise LayerError(
                 f"smooth= needs maps with two axes of space, and the layer {capture.layer!r} has {evidence.ndim - 2}. "

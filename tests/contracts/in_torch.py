@@ -174,7 +174,7 @@ def siamese():
     return weighted(Siamese())
 
 
-class Several(Network):
+class Combined(Network):
     def __init__(self, structure):
         super().__init__()
         self.structure = structure
@@ -191,7 +191,7 @@ def several(structure):
 
     Inputs and outputs are in a list, a tuple or a dict, the outputs of which are "answer" and "pixels".
     """
-    return weighted(Several(structure))
+    return weighted(Combined(structure))
 
 
 def trained_further(network, scale):

@@ -26,7 +26,7 @@ from tests.networks import (
 from seewhy.errors import LayerError, ModelError, TargetError
 from seewhy.frameworks import LayerChoice, detect
 from seewhy.frameworks.layers import INPUT
-from seewhy.targets import Class, Function, Question, Several, Top
+from seewhy.targets import Class, Combined, Function, Objective, TopK
 
 BOTH = Class((0, 1))
 
@@ -39,9 +39,9 @@ class Branched:
     def __init__(self, network, layer, inputs, target=BOTH, score="logit", output=None):
         self.framework = detect(network)
         choice = layer if isinstance(layer, LayerChoice) else self.framework.find_layer(layer)
-        inputs, question = self.framework.check_inputs(inputs), Question(target, score, output)
-        self._head = self.framework.branch(inputs, choice, question)
-        self.capture = self.framework.capture(inputs, choice, question, "none")
+        inputs, objective = self.framework.check_inputs(inputs), Objective(target, score, output)
+        self._head = self.framework.branch(inputs, choice, objective)
+        self.capture = self.framework.capture(inputs, choice, objective, "none")
 
     @property
     def captured(self):
@@ -148,10 +148,10 @@ def test_every_kind_of_target():
     logits = everything(variations)
     best = np.argsort(-logits[:1], axis=1)[:, :2]
     targets = {
-        Top(2).settled(best): logits[:, best[0]],
+        TopK(2).with_classes(best): logits[:, best[0]],
         Class(((2,),)): logits[:, [2]],
         Function(first_less_last): (logits[:, 0] - logits[:, 3])[:, None],
-        Several((Class((1,)), Function(first_less_last))): np.stack([logits[:, 1], logits[:, 0] - logits[:, 3]], 1),
+        Combined((Class((1,)), Function(first_less_last))): np.stack([logits[:, 1], logits[:, 0] - logits[:, 3]], 1),
     }
     for target, expected in targets.items():
         found = Branched(network, "features", inputs, target)(variations)
@@ -217,10 +217,10 @@ def test_python_runs_no_more_than_once_however_much_is_varied():
     network = Counting()
     network(np.zeros((1, 8, 8, 3), np.float32))
     framework, inputs = detect(network), images(8, 8, 3)
-    question, layer = Question(BOTH), framework.find_layer("block_1")
-    framework.branch(inputs, layer, question)
+    objective, layer = Objective(BOTH), framework.find_layer("block_1")
+    framework.branch(inputs, layer, objective)
     before = network.runs
-    head = framework.branch(inputs, layer, question)
+    head = framework.branch(inputs, layer, objective)
     for _ in range(3):
         head(np.zeros((2, 8, 8, 3), np.float32))
     assert network.runs - before == (1 if keras.backend.backend() == "torch" else 0)
@@ -229,10 +229,10 @@ def test_python_runs_no_more_than_once_however_much_is_varied():
 def test_trained_weights_are_seen_and_the_same_function_serves_other_images():
     network, inputs = paper_sequential(), PAPER_INPUT
     framework = detect(network)
-    layer, question = framework.find_layer("conv"), Question(BOTH)
-    first = framework.to_numpy(framework.branch(inputs, layer, question)(PAPER_ACTIVATIONS[None]))
+    layer, objective = framework.find_layer("conv"), Objective(BOTH)
+    first = framework.to_numpy(framework.branch(inputs, layer, objective)(PAPER_ACTIVATIONS[None]))
     network.layers[-1].set_weights([2 * PAPER_GRADIENTS.reshape(2, 8).T, np.ones(2, np.float32)])
-    then = framework.to_numpy(framework.branch(2 * inputs, layer, question)(PAPER_ACTIVATIONS[None]))
+    then = framework.to_numpy(framework.branch(2 * inputs, layer, objective)(PAPER_ACTIVATIONS[None]))
     np.testing.assert_allclose(first, PAPER_LOGITS[None], rtol=1e-6)
     np.testing.assert_allclose(then, 2 * PAPER_LOGITS[None] + 1, rtol=1e-6)
 
@@ -241,9 +241,9 @@ def test_one_cut_does_not_change_another():
     """The same compiled parts serve two images, each with its own skip connection."""
     framework = detect(skipping())
     inputs = np.concatenate([images(4, 4, 3), 5 * images(4, 4, 3)])
-    layer, question = framework.find_layer("conv"), Question(BOTH)
-    heads = [framework.branch(inputs[row : row + 1], layer, question) for row in range(2)]
-    captured = framework.capture(inputs, layer, question, "none")
+    layer, objective = framework.find_layer("conv"), Objective(BOTH)
+    heads = [framework.branch(inputs[row : row + 1], layer, objective) for row in range(2)]
+    captured = framework.capture(inputs, layer, objective, "none")
     activations, scores = framework.to_numpy(captured.activations), framework.to_numpy(captured.scores)
     for row in range(2):
         found = framework.to_numpy(heads[row](activations[row : row + 1]))
@@ -269,7 +269,7 @@ def test_threads_branch_at_once():
 
     def score(case):
         layer, channels = case
-        head = framework.branch(inputs, framework.find_layer(layer), Question(BOTH))
+        head = framework.branch(inputs, framework.find_layer(layer), Objective(BOTH))
         size = 8 if channels == 4 else 4
         return framework.to_numpy(head(np.full((2, size, size, channels), 0.5, np.float32)))
 

@@ -9,7 +9,7 @@ from tests.contracts.reference import SIZE, images
 import seewhy
 from seewhy.attribution import target_chunks
 from seewhy.errors import NetworkError, TargetError
-from seewhy.targets import Class, Top
+from seewhy.targets import Class, TopK
 
 CLASSES = 12
 MEANS = ("mean", "mean, axes kept", "mean, as a function", "mean, dropped out", "mean, bent")
@@ -21,7 +21,7 @@ TARGETS = {
     "every class": Class(tuple(range(CLASSES))),
     "one class": Class((3,)),
     "classes for each image": Class(((1, 5, 0), (2, 2, 11), (7, 8, 9))),
-    "the best": Top(5),
+    "the best": TopK(5),
 }
 
 
@@ -55,7 +55,7 @@ def test_endings_of_every_kind(framework, ending):
 @pytest.mark.parametrize("what", OTHERS)
 def test_heads_that_take_more_have_none(framework, what):
     found = capture(
-        framework.reading(what, CLASSES), "features", Top(3), framework.given(images()), "logit", "products"
+        framework.reading(what, CLASSES), "features", TopK(3), framework.given(images()), "logit", "products"
     )
     assert found.products is None
     assert found.gradients is None
@@ -74,9 +74,9 @@ def counted(explainer):
     """Return a list that grows with every run of the network, by how many targets it was asked."""
     runs, capture = [], explainer.framework.capture
 
-    def count(inputs, layer, question, backward="plain"):
-        runs.append((question.target.width, backward))
-        return capture(inputs, layer, question, backward)
+    def count(inputs, layer, objective, backward="plain"):
+        runs.append((objective.target.width, backward))
+        return capture(inputs, layer, objective, backward)
 
     explainer.framework.capture = count
     return runs

@@ -15,7 +15,7 @@ from tests.networks import (
 )
 
 from seewhy.errors import OptionError
-from seewhy.targets import Class, Top, resolve
+from seewhy.targets import Class, TopK, resolve
 
 
 def softmax(logits):
@@ -128,7 +128,7 @@ def test_outputs_that_are_probabilities_already_are_reported_as_they_are():
 
 
 def test_targets_of_every_kind_have_the_same_gradients():
-    by_top = capture(paper_sequential(), target=Top(2))  # the logits are -7 and -10: in order
+    by_top = capture(paper_sequential(), target=TopK(2))  # the logits are -7 and -10: in order
     by_function = capture(paper_sequential(), target=resolve(lambda logits: logits, int))
     mixed = capture(paper_sequential(), target=resolve(["top-1", 1], int))
     for captured in (by_top, by_function, mixed):

@@ -19,13 +19,13 @@ from tests.networks import (
 
 from seewhy import Classifier, Explainer
 from seewhy.errors import ModelError, TargetError
-from seewhy.targets import Against, Box, Difference, Embedding, Question, Region, Several, Top, resolve
+from seewhy.targets import Box, Combined, Counterfactual, Difference, Embedding, Objective, Region, TopK, resolve
 
 TWO = np.concatenate([PAPER_INPUT, PAPER_INPUT[:, ::-1]])
 
 
 def test_a_difference_and_a_class_negated_on_paper():
-    found = capture(paper_sequential(), target=Several((Difference(0, 1), Against(1), Top())))
+    found = capture(paper_sequential(), target=Combined((Difference(0, 1), Counterfactual(1), TopK())))
     np.testing.assert_allclose(found.scores, [[PAPER_LOGITS[0] - PAPER_LOGITS[1], -PAPER_LOGITS[1], PAPER_LOGITS[0]]])
     np.testing.assert_allclose(found.gradients[0, 0], PAPER_GRADIENTS[0] - PAPER_GRADIENTS[1], atol=1e-6)
     np.testing.assert_allclose(found.gradients[0, 1], -PAPER_GRADIENTS[1], atol=1e-6)
@@ -37,7 +37,7 @@ def test_evidence_is_linear_in_the_target(method):
     explainer = Explainer(in_keras.plain(), method, layer="features", signed=True)
     inputs = reference.images(2)
     single = explainer.heatmaps(inputs, [3, 1]).values
-    difference, against = np.moveaxis(explainer.heatmaps(inputs, [Difference(3, 1), Against(1)]).values, 1, 0)
+    difference, against = np.moveaxis(explainer.heatmaps(inputs, [Difference(3, 1), Counterfactual(1)]).values, 1, 0)
     scale = np.abs(single).max()
     np.testing.assert_allclose(difference, single[:, 0] - single[:, 1], atol=1e-5 * scale)
     np.testing.assert_allclose(against, -single[:, 1], atol=1e-5 * scale)
@@ -46,7 +46,7 @@ def test_evidence_is_linear_in_the_target(method):
 def test_what_speaks_against_a_class_is_what_grad_cam_cuts_off():
     """Of the paper network's class 1 all evidence is negative, -A^1: the counterfactual is A^1, the picture itself."""
     explainer = Explainer(paper_sequential(), layer="conv")
-    np.testing.assert_allclose(explainer.heatmaps(PAPER_INPUT, Against(1)).values[0, 0], PAPER_INPUT[0, ..., 0])
+    np.testing.assert_allclose(explainer.heatmaps(PAPER_INPUT, Counterfactual(1)).values[0, 0], PAPER_INPUT[0, ..., 0])
     assert not explainer.heatmaps(PAPER_INPUT, 1).has_evidence
 
 
@@ -89,7 +89,7 @@ MASK = np.array([[True, False], [True, True]])
 @pytest.mark.parametrize("activation", ["softmax", None])
 def test_a_region_of_a_segmentation(activation):
     """A softmax over the classes of each pixel is seen through: y = sum over the mask of the logits A^k w_kc."""
-    target = Several((Region(MASK, 2), Region(~MASK, 0)))
+    target = Combined((Region(MASK, 2), Region(~MASK, 0)))
     found = capture(segmentation(activation), layer="conv", target=target)
     logits = PAPER_ACTIVATIONS @ PER_CLASS
     np.testing.assert_allclose(found.scores, [[logits[MASK, 2].sum(), logits[0, 1, 0]]], rtol=1e-6)
@@ -179,7 +179,7 @@ def by_first(logits):
     ("network", "specs"),
     [
         (paper_sequential, [Difference(0, 1), Difference(1, 0)]),
-        (paper_sequential, [Against(0), Against(1)]),
+        (paper_sequential, [Counterfactual(0), Counterfactual(1)]),
         (paper_sequential, [Embedding([1, 2]), Embedding([[3, 1], [-1, 0]])]),
         (paper_sequential, [[[Difference(0, 1)], ["top-1"]], [["top-1"], [Difference(1, 0)]]]),
         (paper_sequential, [[0, by_first], [1, by_first]]),
@@ -215,4 +215,4 @@ def test_the_network_is_not_run_again_by_python_for_another_class():
 
 
 def test_a_question_s_key_is_its_target_s():
-    assert Question(resolve(Difference(0, 1), int)).key == Question(resolve(Difference(1, 0), int)).key
+    assert Objective(resolve(Difference(0, 1), int)).key == Objective(resolve(Difference(1, 0), int)).key

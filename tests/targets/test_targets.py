@@ -5,17 +5,17 @@ import pytest
 from seewhy.errors import TargetError
 from seewhy.models.class_names import ClassNames
 from seewhy.targets import (
-    Against,
-    Box,
+    AllOutputs,
     Class,
+    Combined,
+    Counterfactual,
     Difference,
-    EachImage,
     Embedding,
     Function,
-    Question,
+    Objective,
+    PerImage,
     Region,
-    Several,
-    Top,
+    TopK,
     resolve,
 )
 
@@ -37,7 +37,7 @@ def ask(spec, outputs=OUTPUTS, find=FIND, whole=None):
     [
         ("top-1", [[5], [4]], [[1], [0]]),
         ("top-2", [[5, 3], [4, 0]], [[1, 2], [0, 2]]),
-        (Top(3), [[5, 3, 1], [4, 0, -2]], [[1, 2, 0], [0, 2, 1]]),
+        (TopK(3), [[5, 3, 1], [4, 0, -2]], [[1, 2, 0], [0, 2, 1]]),
         (2, [[3], [0]], [[2], [2]]),
         (np.int64(2), [[3], [0]], [[2], [2]]),
         ("dog", [[5], [-2]], [[1], [1]]),
@@ -55,12 +55,12 @@ def ask(spec, outputs=OUTPUTS, find=FIND, whole=None):
         (lambda outputs: outputs[:, :2], [[1, 5], [4, -2]], [[-1, -1], [-1, -1]]),
         ([0, lambda outputs: outputs[:, 2]], [[1, 3], [4, 0]], [[0, -1], [0, -1]]),
         (Difference("dog", "cat"), [[4], [-6]], [[-1], [-1]]),
-        (Against("bird"), [[-3], [0]], [[-1], [-1]]),
-        ([Against(0), "top-1", Difference(2, 1)], [[-1, 5, -2], [-4, 4, 2]], [[-1, 1, -1], [-1, 0, -1]]),
+        (Counterfactual("bird"), [[-3], [0]], [[-1], [-1]]),
+        ([Counterfactual(0), "top-1", Difference(2, 1)], [[-1, 5, -2], [-4, 4, 2]], [[-1, 1, -1], [-1, 0, -1]]),
         ([[Difference("cat", "dog")], [Class(("dog",))]], [[-4], [-2]], [[-1], [1]]),
         ([["dog"], ["top-1"]], [[5], [4]], [[1], [0]]),
-        ([[Against(0), 2], ["top-2"]], [[-1, 3], [4, 0]], [[-1, 2], [0, 2]]),
-        ([[lambda outputs: outputs[:, :2]], [1, Against(1)]], [[1, 5], [-2, 2]], [[-1, -1], [1, -1]]),
+        ([[Counterfactual(0), 2], ["top-2"]], [[-1, 3], [4, 0]], [[-1, 2], [0, 2]]),
+        ([[lambda outputs: outputs[:, :2]], [1, Counterfactual(1)]], [[1, 5], [-2, 2]], [[-1, -1], [1, -1]]),
         ([[Difference(1, 0)], [Difference(0, 2)]], [[4], [4]], [[-1], [-1]]),
     ],
 )
@@ -88,14 +88,14 @@ def test_what_may_be_asked(spec, scores, indices):
         ([[0.5], [1]], "Cannot ask for 0.5"),
         ([[[0]], [[1]]], "one for each image, and no deeper"),
         (Class(((0,), (1,), (2,))), "Targets were given for 3 images, and there are 2"),
-        ([[Against(0)]], "Targets were given for 1 images, and there are 2"),
-        ([[Against(0)], [1, 2]], r"Every image needs the same number of targets, at least one; given \[1, 2\]"),
-        ([[lambda outputs: outputs], [Against(1)]], r"Every image needs the same number of.*given \[1, 3\]"),
-        ([[Against(0)], []], r"Every image needs the same number of targets, at least one; given \[0, 1\]"),
+        ([[Counterfactual(0)]], "Targets were given for 1 images, and there are 2"),
+        ([[Counterfactual(0)], [1, 2]], r"Every image needs the same number of targets, at least one; given \[1, 2\]"),
+        ([[lambda outputs: outputs], [Counterfactual(1)]], r"Every image needs the same number of.*given \[1, 3\]"),
+        ([[Counterfactual(0)], []], r"Every image needs the same number of targets, at least one; given \[0, 1\]"),
         (Difference("cat", "dgo"), "There is no class 'dgo'. Did you mean 'dog'"),
         (Difference(0, 3), "There is no class 3: the network has classes 0 to 2"),
         (Difference("cat", 0), r"Difference\('cat', 0\) is always 0: both are class 0"),
-        (Against("brid"), "There is no class 'brid'. Did you mean 'bird'"),
+        (Counterfactual("brid"), "There is no class 'brid'. Did you mean 'bird'"),
         (
             Region(np.ones((4, 5), bool), 0),
             r"A Region asks a segm.*outputs have shape \(N, 3\). Ask a classifier for a cl",
@@ -142,16 +142,16 @@ def test_classes_of_each_image_beside_other_targets():
 
 def test_equal_keys_are_what_lets_a_compiled_step_be_used_again():
     assert resolve(0, FIND).key == resolve([[1, 2], [2, 0]], FIND).key
-    assert resolve("top-2", FIND).key == Top(2).key != Top(3).key
-    assert Several((Top(1), Class((0,)))).key == Several((Top(1), Class((2,)))).key
+    assert resolve("top-2", FIND).key == TopK(2).key != TopK(3).key
+    assert Combined((TopK(1), Class((0,)))).key == Combined((TopK(1), Class((2,)))).key
     assert Function(len).key != Function(abs).key
-    assert Difference(0, 1).key == Difference(2, 1).key != Against(0).key == Against(1).key
+    assert Difference(0, 1).key == Difference(2, 1).key != Counterfactual(0).key == Counterfactual(1).key
     mask = np.ones((3, 4), bool)
     assert Region(mask, 0).key == Region(~mask, 2).key != Region(mask.T, 0).key
     assert Embedding([1, 0]).key == Embedding([[2, 3], [4, 5]]).key
-    one, other = Difference(0, 1), Against(2)
-    assert EachImage((one, other)).key == EachImage((other, Difference(2, 0), one)).key != EachImage((one,)).key
-    assert Box(len).key == Box(len).key != Function(len).key
+    one, other = Difference(0, 1), Counterfactual(2)
+    assert PerImage((one, other)).key == PerImage((other, Difference(2, 0), one)).key != PerImage((one,)).key
+    assert AllOutputs(len).key == AllOutputs(len).key != Function(len).key
 
 
 # Objects that cannot be meant
@@ -160,16 +160,16 @@ def test_equal_keys_are_what_lets_a_compiled_step_be_used_again():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: Top("3"), r"Top takes a number of classes, such as Top\(3\); given '3'"),
+        (lambda: TopK("3"), r"Top takes a number of classes, such as Top\(3\); given '3'"),
         (lambda: Class(5), r"Class takes a tuple of classes; given 5. Give Class\(\(5,\)\)"),
         (lambda: Class(((0,), 1)), "Class takes classes for all images, or a tuple for each"),
         (lambda: Difference(0, 1.5), "A class is an index, a name or a wnid; given 1.5"),
-        (lambda: Against(True), "A class is an index, a name or a wnid; given True"),
+        (lambda: Counterfactual(True), "A class is an index, a name or a wnid; given True"),
         (lambda: Function(3), "Function takes a function of the outputs; given 3"),
-        (lambda: Box("boxes"), "Box takes a function of the outputs; given 'boxes'"),
-        (lambda: Several(()), r"Several takes a tuple of targets; given \(\)"),
-        (lambda: Several((0, 1)), "Several takes targets that are asked of every image; given 0"),
-        (lambda: EachImage((EachImage((Top(),)),)), "EachImage takes one target for each image; given EachImage"),
+        (lambda: AllOutputs("boxes"), "Box takes a function of the outputs; given 'boxes'"),
+        (lambda: Combined(()), r"Several takes a tuple of targets; given \(\)"),
+        (lambda: Combined((0, 1)), "Several takes targets that are asked of every image; given 0"),
+        (lambda: PerImage((PerImage((TopK(),)),)), "EachImage takes one target for each image; given EachImage"),
         (lambda: Region(np.ones((2, 2)), 0), r"type float64 and shape \(2, 2\); expected bool \(H, W\)"),
         (lambda: Region(np.ones(4, bool), 0), r"type bool and shape \(4,\); expected bool \(H, W\)"),
         (lambda: Region(np.ones((2, 2), bool), None), "A class is an index, a name or a wnid; given None"),
@@ -250,15 +250,15 @@ def test_an_embedding_is_asked_for_the_cosine():
 
 def test_a_box_is_given_all_that_the_network_returned():
     whole = {"scores": OUTPUTS, "boxes": MAPS}
-    box = Box(lambda every: every["boxes"][:, 0, 0, 0] + every["scores"][:, 0])
+    box = AllOutputs(lambda every: every["boxes"][:, 0, 0, 0] + every["scores"][:, 0])
     assert ask(box, whole=whole)[0] == [[1], [28]]
     assert ask([box, 1], whole=whole) == ([[1, 5], [28, -2]], [[-1, 1], [-1, 1]])
-    assert not Question(box).reads_output
-    assert Question(box, output="scores").reads_output
-    assert Question(resolve([box, 1], FIND)).reads_output
-    assert Question(resolve([[box], [1]], FIND)).reads_output
+    assert not Objective(box).reads_one_output
+    assert Objective(box, output="scores").reads_one_output
+    assert Objective(resolve([box, 1], FIND)).reads_one_output
+    assert Objective(resolve([[box], [1]], FIND)).reads_one_output
     with pytest.raises(TargetError, match="The target function gave 3; expected scores"):
-        ask(Box(lambda _: 3))
+        ask(AllOutputs(lambda _: 3))
 
 
 # Names, and what is settled
@@ -274,7 +274,7 @@ def both_scores(outputs):
         ("top-2", [("dog", "bird"), ("cat", "bird")]),
         (["bird", Difference("cat", "dog")], [("bird", "cat rather than dog")] * 2),
         (
-            [both_scores, Against(0), both_scores, "top-1"],
+            [both_scores, Counterfactual(0), both_scores, "top-1"],
             [("", "", "against cat", "", "", name) for name in ("dog", "cat")],
         ),
         ([[Difference(0, 1)], ["top-1"]], [("cat rather than dog",), ("cat",)]),
@@ -285,14 +285,14 @@ def test_every_target_has_its_name_and_can_be_settled(spec, names):
     target = resolve(spec, FIND)
     answer = target(OUTPUTS, target.arrays(2), xnp)
     for image in range(2):
-        found = target.of_image(image).names(answer.indices[image], NAMES.__getitem__)
-        assert found == names[image]
+        find_index = target.for_image(image).names(answer.indices[image], NAMES.__getitem__)
+        assert find_index == names[image]
     # Settled, it gives for other outputs what the classes found above give there, whichever are now the best.
-    settled = target.settled(np.asarray(answer.indices))
+    with_classes = target.with_classes(np.asarray(answer.indices))
     other = -OUTPUTS
-    scores = settled(other, settled.arrays(2), xnp).scores
+    scores = with_classes(other, with_classes.arrays(2), xnp).scores
     for image in range(2):
-        alone = settled.of_image(image)
+        alone = with_classes.for_image(image)
         np.testing.assert_array_equal(alone(other[image : image + 1], alone.arrays(1), xnp).scores[0], scores[image])
         for column, index in enumerate(answer.indices[image]):
             if index >= 0:
@@ -300,16 +300,16 @@ def test_every_target_has_its_name_and_can_be_settled(spec, names):
 
 
 def test_a_region_goes_where_its_picture_goes():
-    mirrored = resolve([[Region(LEFT, 0)]], FIND).moved(lambda maps: maps[:, :, ::-1])
+    mirrored = resolve([[Region(LEFT, 0)]], FIND).transformed(lambda maps: maps[:, :, ::-1])
     assert mirrored.targets[0].mask[:, 3].all()
     assert not mirrored.targets[0].mask[:, :3].any()
-    several = Several((Top(), Region(np.stack([LEFT, ~LEFT]), 1))).moved(lambda maps: maps[:, ::-1, ::-1])
+    several = Combined((TopK(), Region(np.stack([LEFT, ~LEFT]), 1))).transformed(lambda maps: maps[:, ::-1, ::-1])
     np.testing.assert_array_equal(several.parts[1].mask, np.stack([LEFT, ~LEFT])[:, ::-1, ::-1])
 
 
 def test_targets_in_targets_are_laid_flat():
-    nested = Several((Several((Function(both_scores), Against(1))), Function(both_scores)))
-    assert [type(part) for part in nested.parts] == [Function, Against, Function]
+    nested = Combined((Combined((Function(both_scores), Counterfactual(1))), Function(both_scores)))
+    assert [type(part) for part in nested.parts] == [Function, Counterfactual, Function]
     assert resolve([["cat"], ["dog"]], FIND) == Class(((0,), (1,)))  # no kinds to tell apart: one step does it
 
 

@@ -65,7 +65,7 @@ def heatmaps_of(
     """
     to_numpy = framework.to_numpy
     indices = to_numpy(capture.indices)
-    names = [target.of_image(row).names(each, classifier.class_name) for row, each in enumerate(indices)]
+    names = [target.for_image(row).names(each, classifier.class_name) for row, each in enumerate(indices)]
     return Heatmaps(
         values=np.asarray(evidence if signed else np.maximum(evidence, 0), dtype=np.float32),
         indices=np.maximum(indices, -1),

@@ -12,7 +12,7 @@ from seewhy.frameworks.layers import INPUT
 from seewhy.frameworks.structures import map_tree
 from seewhy.methods import Method
 from seewhy.methods.method import Place
-from seewhy.targets import Question
+from seewhy.targets import Objective
 from seewhy.types import Backward, Capture, FloatArray
 
 Progress = Callable[[str, int, int], None]
@@ -32,10 +32,13 @@ def rerun(method: Method, runs: "Runs", capture: Capture) -> FloatArray:
         Evidence, float32 (N, T, *space).
     """
     capture = _in_numpy(runs.framework, capture)
-    settled = runs.question.settled(capture.indices)
+    with_classes = runs.objective.with_classes(capture.indices)
     return np.concatenate(
         [
-            method(_row(capture, row), replace(runs, batch=runs.batch[row : row + 1], question=settled.of_image(row)))
+            method(
+                _row(capture, row),
+                replace(runs, batch=runs.batch[row : row + 1], objective=with_classes.for_image(row)),
+            )
             for row in range(len(runs.batch))
         ]
     )
@@ -59,7 +62,7 @@ class Runs:
     framework: Framework
     batch: FloatArray
     layer: LayerChoice
-    question: Question
+    objective: Objective
     batch_size: int
     title: str = ""
     progress: bool | Progress = False
@@ -76,7 +79,7 @@ class Runs:
 
     def head_scores(self, variations: Iterable[FloatArray], count: int) -> FloatArray:
         """Score `count` variations of the layer's activations, giving (count, T)."""
-        head = self.framework.branch(self.batch, self.layer, self.question)
+        head = self.framework.branch(self.batch, self.layer, self.objective)
         return np.concatenate(
             [
                 self.framework.to_numpy(head(batch.values))[: batch.real]
@@ -99,7 +102,7 @@ class Runs:
         for values, real in self._batches(variations, count):
             inputs = np.moveaxis(values, -1, 1) if self.framework.channels_first else values
             inputs = self.framework.check_inputs(inputs)
-            yield self.framework.capture(inputs, layer, self.question, backward), real
+            yield self.framework.capture(inputs, layer, self.objective, backward), real
 
     def _batches(self, variations: Iterable[FloatArray], count: int) -> Iterator["_Batch"]:
         """Yield batches that are all of one size, for which alone a network need be compiled."""

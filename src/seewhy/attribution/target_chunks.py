@@ -10,7 +10,7 @@ import numpy as np
 
 from seewhy.frameworks import Framework, LayerChoice
 from seewhy.methods import Method
-from seewhy.targets import Class, Question, Top
+from seewhy.targets import Class, Objective, TopK
 from seewhy.types import Backward, Capture, FloatArray
 
 MANY = 32
@@ -20,10 +20,10 @@ GRADIENT_BYTES = 2**27
 """How much memory the gradients may take that are held at once."""
 
 
-def are_many(question: Question, method: Method) -> bool:
+def are_many(objective: Objective, method: Method) -> bool:
     """Whether a question asks for many classes, and the method would take the gradients of all of them."""
-    target = question.target
-    is_of_classes = isinstance(target, (Class, Top)) and target.width >= MANY
+    target = objective.target
+    is_of_classes = isinstance(target, (Class, TopK)) and target.width >= MANY
     return is_of_classes and method.backward != "none" and not method.reruns
 
 
@@ -33,7 +33,7 @@ def first_way(method: Method) -> Backward:
 
 
 def evidence_of_many(
-    framework: Framework, method: Method, inputs: object, layer: LayerChoice, question: Question, capture: Capture
+    framework: Framework, method: Method, inputs: object, layer: LayerChoice, objective: Objective, capture: Capture
 ) -> FloatArray:
     """Return the evidence (N, T, *space) of many classes.
 
@@ -52,7 +52,7 @@ def evidence_of_many(
     at_once = max(1, GRADIENT_BYTES // (4 * math.prod(capture.activations.shape)))
     evidence = []
     for start in range(0, indices.shape[1], at_once):
-        part = replace(question, target=classes.part(start, start + at_once))
+        part = replace(objective, target=classes.part(start, start + at_once))
         captured = framework.capture(inputs, layer, part, method.backward)
         evidence.append(framework.to_numpy(framework.apply(method, captured)))
     return np.concatenate(evidence, axis=1)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from seewhy.errors import LayerError, OptionError
 from seewhy.frameworks.layers import AUTO, LayerCall, LayerChoice, only_path
 from seewhy.frameworks.structures import Inputs, check_arrays
-from seewhy.targets import Answer, Question
+from seewhy.targets import Objective, TargetScores
 from seewhy.targets.target import Shape
 from seewhy.types import Backward, Capture, Namespace, Precision, Score, Tensor
 
@@ -58,10 +58,10 @@ class Outputs:
         """The shape of what is asked, with None for sizes that are not known yet; None where no one output is."""
         return None if self.logits is None else tuple(self.logits.shape)
 
-    def answer(self, question: Question, arrays: Sequence[Tensor], xp: Namespace) -> Answer:
+    def answer(self, objective: Objective, arrays: Sequence[Tensor], xp: Namespace) -> TargetScores:
         """Ask the question, or raise TargetError where these outputs do not allow it."""
-        question.target.check_outputs(self.shape)
-        return question.target(self.asked(question.score), arrays, xp, self.whole)
+        objective.target.check_outputs(self.shape)
+        return objective.target(self.asked(objective.score), arrays, xp, self.whole)
 
     def asked(self, score: Score) -> Tensor | None:
         """Return the one output that a target is given."""
@@ -113,7 +113,9 @@ class Framework(ABC):
         """Return the probabilities (N, C); None where the outputs are not class scores."""
 
     @abstractmethod
-    def capture(self, inputs: Inputs, layer: LayerChoice, question: Question, backward: Backward = "plain") -> Capture:
+    def capture(
+        self, inputs: Inputs, layer: LayerChoice, objective: Objective, backward: Backward = "plain"
+    ) -> Capture:
         """Run the network once with a tap on one layer. The network is afterwards what it was before.
 
         Args:
@@ -132,7 +134,7 @@ class Framework(ABC):
         """
 
     @abstractmethod
-    def branch(self, inputs: Inputs, layer: LayerChoice, question: Question) -> Branch:
+    def branch(self, inputs: Inputs, layer: LayerChoice, objective: Objective) -> Branch:
         """Cut the network at a layer, and run what comes before it once.
 
         Args:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 from seewhy.errors import ModelError, TargetError
 from seewhy.frameworks.base import Head, Outputs
 from seewhy.frameworks.structures import map_tree, pick_output
-from seewhy.targets import Question
+from seewhy.targets import Objective
 from seewhy.types import Tensor
 
 SeeThrough = Callable[[Tensor], tuple[Head, Tensor]]
@@ -41,7 +41,9 @@ class Asked(NamedTuple):
         return self.logits
 
 
-def ask(whole: Any, question: Question, is_tensor: Callable[[Any], bool], see_through: SeeThrough, read: Read) -> Asked:
+def ask(
+    whole: Any, objective: Objective, is_tensor: Callable[[Any], bool], see_through: SeeThrough, read: Read
+) -> Asked:
     """Find what a question asks of all that a network returned: one output, all of them, or both.
 
     Args:
@@ -60,14 +62,14 @@ def ask(whole: Any, question: Question, is_tensor: Callable[[Any], bool], see_th
     def rebuilt(tensors: Sequence[Tensor]) -> Any:
         return map_tree(lambda each: _restored(each, tensors), structure)
 
-    if not question.reads_output and not is_tensor(whole):
+    if not objective.reads_one_output and not is_tensor(whole):
         return Asked(every, lambda tensors: Outputs(rebuilt(tensors), None, None, rebuilt(tensors)))
-    raw = pick_output(whole, question.output)
+    raw = pick_output(whole, objective.output)
     if not is_tensor(raw):
         kind = raw.__name__ if isinstance(raw, type) else type(raw).__name__
         raise ModelError(f"The network returned a {kind}; expected a tensor, or a list or dict of them.")
     head, logits = see_through(raw)
-    more = every if question.target.reads_whole else []
+    more = every if objective.target.reads_all_outputs else []
 
     def read_with_rest(tensors: Sequence[Tensor]) -> Outputs:
         return read(tensors[0], tensors[1], head, rebuilt(tensors[2:]) if more else None)

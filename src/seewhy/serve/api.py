@@ -48,8 +48,8 @@ def explaining(models: Mapping[str, ServedModel], worker: Worker, settings: Sett
             fields = schemas.ExplainFields.model_validate(upload.fields)
             if fields.progress and fields.format not in ("json", "document"):
                 raise OptionError(f"progress goes with the formats json and document; given {fields.format!r}.")
-            question = ExplainRequest.of(upload, fields, models, settings.max_pixels)
-            job = slot.begin(question.answer)
+            objective = ExplainRequest.of(upload, fields, models, settings.max_pixels)
+            job = slot.begin(objective.answer)
         if fields.progress and not await job.is_through(0.5):
             return StreamingResponse(lines_of(job, settings.time_limit), media_type=LINES)
         content = await result_of(job, request, settings.time_limit)

@@ -5,29 +5,29 @@ how they choose among the outputs; every one of them can be written as a plain f
 accepted wherever a target is.
 """
 
-from seewhy.targets.classes import Against, Class, Difference, Top
-from seewhy.targets.combined import EachImage, Several
+from seewhy.targets.classes import Class, Counterfactual, Difference, TopK
+from seewhy.targets.combined import Combined, PerImage
 from seewhy.targets.dense import Embedding, Region
-from seewhy.targets.functions import Box, Function
-from seewhy.targets.objective import Question
+from seewhy.targets.functions import AllOutputs, Function
+from seewhy.targets.objective import Objective
 from seewhy.targets.parsing import resolve
-from seewhy.targets.target import Answer, ClassFinder, ClassNamer, Target
+from seewhy.targets.target import ClassFinder, ClassNamer, Target, TargetScores
 
 __all__ = [
-    "Against",
-    "Answer",
-    "Box",
+    "Counterfactual",
+    "TargetScores",
+    "AllOutputs",
     "Class",
     "ClassFinder",
     "ClassNamer",
     "Difference",
-    "EachImage",
+    "PerImage",
     "Embedding",
     "Function",
-    "Question",
+    "Objective",
     "Region",
-    "Several",
+    "Combined",
     "Target",
-    "Top",
+    "TopK",
     "resolve",
 ]

@@ -9,24 +9,24 @@ from numpy.typing import NDArray
 
 from seewhy.errors import TargetError
 from seewhy.targets.target import (
-    Answer,
     ClassFinder,
     ClassNamer,
     Shape,
     Target,
+    TargetScores,
     check_class,
     class_count,
-    for_each,
-    found,
+    find_index,
     is_index,
     plain,
+    repeat_for_images,
 )
 from seewhy.types import IndexArray, Namespace, Tensor
 
 
 @final
 @dataclass(frozen=True)
-class Top(Target):
+class TopK(Target):
     """The `k` classes with the highest outputs, best first, of each image on its own."""
 
     k: int = 1
@@ -39,13 +39,13 @@ class Top(Target):
 
     @property
     def key(self) -> Hashable:
-        return (Top, self.k)
+        return (TopK, self.k)
 
     @property
     def width(self) -> int:
         return self.k
 
-    def settled(self, indices: IndexArray) -> "Class":
+    def with_classes(self, indices: IndexArray) -> "Class":
         return Class(tuple(tuple(int(index) for index in each) for each in indices))
 
     def names(self, indices: IndexArray, class_name: ClassNamer) -> tuple[str, ...]:
@@ -56,9 +56,9 @@ class Top(Target):
         if classes < self.k:
             raise TargetError(f"'top-{self.k}' asks for more than the network's {classes} classes.")
 
-    def __call__(self, outputs: Tensor, arrays: Sequence[Tensor], xp: Namespace, whole: Any = None) -> Answer:
+    def __call__(self, outputs: Tensor, arrays: Sequence[Tensor], xp: Namespace, whole: Any = None) -> TargetScores:
         indices = xp.argsort(-outputs, axis=-1)[:, : self.k]
-        return Answer(xp.take_along_axis(outputs, indices, axis=-1), indices)
+        return TargetScores(xp.take_along_axis(outputs, indices, axis=-1), indices)
 
 
 @final
@@ -122,11 +122,11 @@ class Class(Target):
     def rows(self, start: int, stop: int) -> "Class":
         return Class(self._each_image[start:stop]) if self.is_per_image else self
 
-    def of_image(self, image: int) -> "Class":
+    def for_image(self, image: int) -> "Class":
         return Class(self._each_image[image if self.is_per_image else 0])
 
     def resolved(self, find: ClassFinder) -> "Class":
-        indices = tuple(tuple(found(name, find) for name in each) for each in self._each_image)
+        indices = tuple(tuple(find_index(name, find) for name in each) for each in self._each_image)
         return Class(indices if self.is_per_image else indices[0])
 
     def names(self, indices: IndexArray, class_name: ClassNamer) -> tuple[str, ...]:
@@ -142,9 +142,9 @@ class Class(Target):
             for index in each:
                 check_class(index, classes)
 
-    def __call__(self, outputs: Tensor, arrays: Sequence[Tensor], xp: Namespace, whole: Any = None) -> Answer:
+    def __call__(self, outputs: Tensor, arrays: Sequence[Tensor], xp: Namespace, whole: Any = None) -> TargetScores:
         (indices,) = arrays
-        return Answer(xp.take_along_axis(outputs, indices, axis=-1), indices)
+        return TargetScores(xp.take_along_axis(outputs, indices, axis=-1), indices)
 
 
 @final
@@ -170,14 +170,14 @@ class Difference(Target):
         return Difference
 
     def arrays(self, count: int) -> tuple[NDArray[Any], ...]:
-        return (for_each([int(self.a), int(self.b)], count),)
+        return (repeat_for_images([int(self.a), int(self.b)], count),)
 
     @property
     def array_count(self) -> int:
         return 1
 
     def resolved(self, find: ClassFinder) -> "Difference":
-        a, b = found(self.a, find), found(self.b, find)
+        a, b = find_index(self.a, find), find_index(self.b, find)
         if a == b:
             raise TargetError(f"Difference({self.a!r}, {self.b!r}) is always 0: both are class {a}. Give two classes.")
         return Difference(a, b)
@@ -190,15 +190,15 @@ class Difference(Target):
         check_class(self.a, classes)
         check_class(self.b, classes)
 
-    def __call__(self, outputs: Tensor, arrays: Sequence[Tensor], xp: Namespace, whole: Any = None) -> Answer:
+    def __call__(self, outputs: Tensor, arrays: Sequence[Tensor], xp: Namespace, whole: Any = None) -> TargetScores:
         (indices,) = arrays
         both = xp.take_along_axis(outputs, indices, axis=-1)
-        return Answer(both[:, :1] - both[:, 1:], xp.zeros_like(indices[:, :1]) - 1)
+        return TargetScores(both[:, :1] - both[:, 1:], xp.zeros_like(indices[:, :1]) - 1)
 
 
 @final
 @dataclass(frozen=True)
-class Against(Target):
+class Counterfactual(Target):
     """What speaks against a class: -y^c.
 
     The counterfactual explanations of Grad-CAM (arXiv 1610.02391, section 3.3), whose weights are of the negated
@@ -215,17 +215,17 @@ class Against(Target):
 
     @property
     def key(self) -> Hashable:
-        return Against
+        return Counterfactual
 
     def arrays(self, count: int) -> tuple[NDArray[Any], ...]:
-        return (for_each([int(self.cls)], count),)
+        return (repeat_for_images([int(self.cls)], count),)
 
     @property
     def array_count(self) -> int:
         return 1
 
-    def resolved(self, find: ClassFinder) -> "Against":
-        return Against(found(self.cls, find))
+    def resolved(self, find: ClassFinder) -> "Counterfactual":
+        return Counterfactual(find_index(self.cls, find))
 
     def names(self, indices: IndexArray, class_name: ClassNamer) -> tuple[str, ...]:
         return (f"against {class_name(int(self.cls))}",)
@@ -233,9 +233,9 @@ class Against(Target):
     def check_outputs(self, shape: Shape | None) -> None:
         check_class(self.cls, class_count(shape))
 
-    def __call__(self, outputs: Tensor, arrays: Sequence[Tensor], xp: Namespace, whole: Any = None) -> Answer:
+    def __call__(self, outputs: Tensor, arrays: Sequence[Tensor], xp: Namespace, whole: Any = None) -> TargetScores:
         (indices,) = arrays
-        return Answer(-xp.take_along_axis(outputs, indices, axis=-1), xp.zeros_like(indices) - 1)
+        return TargetScores(-xp.take_along_axis(outputs, indices, axis=-1), xp.zeros_like(indices) - 1)
 
 
 def check_rows(given: int, images: int) -> None:

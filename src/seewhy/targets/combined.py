@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 
 from seewhy.errors import TargetError
 from seewhy.targets.classes import check_rows
-from seewhy.targets.target import Answer, ClassFinder, ClassNamer, Move, Shape, Target
+from seewhy.targets.target import ClassFinder, ClassNamer, Shape, Target, TargetScores, Transform
 from seewhy.types import IndexArray, Namespace, Tensor
 
 
 @final
 @dataclass(frozen=True)
-class Several(Target):
+class Combined(Target):
     """Targets of different kinds, one after another."""
 
     parts: tuple[Target, ...]
@@ -24,14 +24,14 @@ class Several(Target):
         if not isinstance(self.parts, (list, tuple)) or not self.parts:
             raise TargetError(f"Several takes a tuple of targets; given {self.parts!r}.")
         for part in self.parts:
-            if not isinstance(part, Target) or isinstance(part, EachImage):
+            if not isinstance(part, Target) or isinstance(part, PerImage):
                 raise TargetError(f"Several takes targets that are asked of every image; given {part!r}.")
-        flat = [each for part in self.parts for each in (part.parts if isinstance(part, Several) else (part,))]
+        flat = [each for part in self.parts for each in (part.parts if isinstance(part, Combined) else (part,))]
         object.__setattr__(self, "parts", tuple(flat))
 
     @property
     def key(self) -> Hashable:
-        return (Several, tuple(part.key for part in self.parts))
+        return (Combined, tuple(part.key for part in self.parts))
 
     @property
     def width(self) -> int | None:
@@ -39,12 +39,12 @@ class Several(Target):
         return None if None in widths else sum(width for width in widths if width is not None)
 
     @property
-    def reads_output(self) -> bool:
-        return any(part.reads_output for part in self.parts)
+    def reads_one_output(self) -> bool:
+        return any(part.reads_one_output for part in self.parts)
 
     @property
-    def reads_whole(self) -> bool:
-        return any(part.reads_whole for part in self.parts)
+    def reads_all_outputs(self) -> bool:
+        return any(part.reads_all_outputs for part in self.parts)
 
     def arrays(self, count: int) -> tuple[NDArray[Any], ...]:
         return tuple(array for part in self.parts for array in part.arrays(count))
@@ -53,21 +53,23 @@ class Several(Target):
     def array_count(self) -> int:
         return sum(part.array_count for part in self.parts)
 
-    def rows(self, start: int, stop: int) -> "Several":
-        return Several(tuple(part.rows(start, stop) for part in self.parts))
+    def rows(self, start: int, stop: int) -> "Combined":
+        return Combined(tuple(part.rows(start, stop) for part in self.parts))
 
-    def of_image(self, image: int) -> "Several":
-        return Several(tuple(part.of_image(image) for part in self.parts))
+    def for_image(self, image: int) -> "Combined":
+        return Combined(tuple(part.for_image(image) for part in self.parts))
 
-    def settled(self, indices: IndexArray) -> "Several":
+    def with_classes(self, indices: IndexArray) -> "Combined":
         columns = self._columns(indices)
-        return Several(tuple(part.settled(indices[:, each]) for part, each in zip(self.parts, columns, strict=True)))
+        return Combined(
+            tuple(part.with_classes(indices[:, each]) for part, each in zip(self.parts, columns, strict=True))
+        )
 
-    def moved(self, move: Move) -> "Several":
-        return Several(tuple(part.moved(move) for part in self.parts))
+    def transformed(self, transform: Transform) -> "Combined":
+        return Combined(tuple(part.transformed(transform) for part in self.parts))
 
-    def resolved(self, find: ClassFinder) -> "Several":
-        return Several(tuple(part.resolved(find) for part in self.parts))
+    def resolved(self, find: ClassFinder) -> "Combined":
+        return Combined(tuple(part.resolved(find) for part in self.parts))
 
     def names(self, indices: IndexArray, class_name: ClassNamer) -> tuple[str, ...]:
         columns = self._columns(indices[None])
@@ -82,14 +84,14 @@ class Several(Target):
         for part in self.parts:
             part.check_outputs(shape)
 
-    def __call__(self, outputs: Tensor, arrays: Sequence[Tensor], xp: Namespace, whole: Any = None) -> Answer:
+    def __call__(self, outputs: Tensor, arrays: Sequence[Tensor], xp: Namespace, whole: Any = None) -> TargetScores:
         left, scores, indices = list(arrays), [], []
         for position, part in enumerate(self.parts):
             answer = part(outputs, left[: part.array_count], xp, whole)
             del left[: part.array_count]
             scores.append(answer.scores)
             indices.append(answer.indices - 1 - position if part.width is None else answer.indices)
-        return Answer(xp.concatenate(scores, axis=-1), xp.concatenate(indices, axis=-1))
+        return TargetScores(xp.concatenate(scores, axis=-1), xp.concatenate(indices, axis=-1))
 
     def _columns(self, indices: IndexArray) -> list[slice]:
         """Return which of the targets (N, T) are each part's."""
@@ -106,7 +108,7 @@ class Several(Target):
 
 @final
 @dataclass(frozen=True)
-class EachImage(Target):
+class PerImage(Target):
     """A target for each image, of whatever kinds.
 
     Each kind is asked of the whole batch, and of the answers each image keeps its own: so a compiled step is good for
@@ -119,7 +121,7 @@ class EachImage(Target):
         if not isinstance(self.targets, (list, tuple)) or not self.targets:
             raise TargetError(f"EachImage takes a tuple of targets, one for each image; given {self.targets!r}.")
         for target in self.targets:
-            if not isinstance(target, Target) or isinstance(target, EachImage):
+            if not isinstance(target, Target) or isinstance(target, PerImage):
                 raise TargetError(f"EachImage takes one target for each image; given {target!r}.")
         widths = {target.width for target in self.targets} - {None}
         if len(widths) > 1:
@@ -133,19 +135,19 @@ class EachImage(Target):
 
     @property
     def key(self) -> Hashable:
-        return (EachImage, tuple(self._kinds))
+        return (PerImage, tuple(self._kinds))
 
     @property
     def width(self) -> int | None:
         return next((target.width for target in self.targets if target.width is not None), None)
 
     @property
-    def reads_output(self) -> bool:
-        return any(target.reads_output for target in self.targets)
+    def reads_one_output(self) -> bool:
+        return any(target.reads_one_output for target in self.targets)
 
     @property
-    def reads_whole(self) -> bool:
-        return any(target.reads_whole for target in self.targets)
+    def reads_all_outputs(self) -> bool:
+        return any(target.reads_all_outputs for target in self.targets)
 
     def arrays(self, count: int) -> tuple[NDArray[Any], ...]:
         """Return which kind each image is asked, (N, 1), and the arrays of every kind.
@@ -165,21 +167,21 @@ class EachImage(Target):
     def array_count(self) -> int:
         return 1 + sum(kind.array_count for kind in self._kinds.values())
 
-    def rows(self, start: int, stop: int) -> "EachImage":
-        return EachImage(self.targets[start:stop])
+    def rows(self, start: int, stop: int) -> "PerImage":
+        return PerImage(self.targets[start:stop])
 
-    def of_image(self, image: int) -> Target:
+    def for_image(self, image: int) -> Target:
         return self.targets[image]
 
-    def settled(self, indices: IndexArray) -> "EachImage":
+    def with_classes(self, indices: IndexArray) -> "PerImage":
         each = zip(self.targets, indices, strict=True)
-        return EachImage(tuple(target.settled(own[None]).of_image(0) for target, own in each))
+        return PerImage(tuple(target.with_classes(own[None]).for_image(0) for target, own in each))
 
-    def moved(self, move: Move) -> "EachImage":
-        return EachImage(tuple(target.moved(move) for target in self.targets))
+    def transformed(self, transform: Transform) -> "PerImage":
+        return PerImage(tuple(target.transformed(transform) for target in self.targets))
 
-    def resolved(self, find: ClassFinder) -> "EachImage":
-        return EachImage(tuple(target.resolved(find) for target in self.targets))
+    def resolved(self, find: ClassFinder) -> "PerImage":
+        return PerImage(tuple(target.resolved(find) for target in self.targets))
 
     def check_images(self, count: int) -> None:
         check_rows(len(self.targets), count)
@@ -190,7 +192,7 @@ class EachImage(Target):
         for target in self.targets:
             target.check_outputs(shape)
 
-    def __call__(self, outputs: Tensor, arrays: Sequence[Tensor], xp: Namespace, whole: Any = None) -> Answer:
+    def __call__(self, outputs: Tensor, arrays: Sequence[Tensor], xp: Namespace, whole: Any = None) -> TargetScores:
         which, left, answers = arrays[0], list(arrays[1:]), []
         widths: set[int | None] = set()
         for kind in self._kinds.values():
@@ -204,7 +206,7 @@ class EachImage(Target):
         for position, answer in enumerate(answers[1:], start=1):
             scores = xp.where(which == position, answer.scores, scores)
             indices = xp.where(which == position, answer.indices, indices)
-        return Answer(scores, indices)
+        return TargetScores(scores, indices)
 
 
 def _refuse_widths(widths: set[Any]) -> None:

@@ -10,17 +10,17 @@ from numpy.typing import NDArray
 from seewhy.errors import TargetError
 from seewhy.targets.classes import check_rows
 from seewhy.targets.target import (
-    Answer,
     ClassFinder,
     ClassNamer,
-    Move,
     Shape,
     Target,
+    TargetScores,
+    Transform,
     check_class,
-    for_each,
-    found,
-    no_class,
+    find_index,
+    no_class_indices,
     plain,
+    repeat_for_images,
     shape_text,
 )
 from seewhy.types import IndexArray, Namespace, Tensor
@@ -69,7 +69,7 @@ class Region(Target):
 
     def arrays(self, count: int) -> tuple[NDArray[Any], ...]:
         mask = np.broadcast_to(self.mask, (count, *self.mask.shape[-2:])).astype(np.int32)
-        return (mask, for_each([int(self.cls)], count))
+        return (mask, repeat_for_images([int(self.cls)], count))
 
     @property
     def array_count(self) -> int:
@@ -78,7 +78,7 @@ class Region(Target):
     def rows(self, start: int, stop: int) -> "Region":
         return replace(self, mask=self.mask[start:stop]) if self.is_per_image else self
 
-    def of_image(self, image: int) -> "Region":
+    def for_image(self, image: int) -> "Region":
         return replace(self, mask=self.mask[image]) if self.is_per_image else self
 
     def resolved(self, find: ClassFinder) -> "Region":
@@ -86,11 +86,11 @@ class Region(Target):
         if empty.any():
             which = f" for image {int(np.argmax(empty))}" if self.is_per_image else ""
             raise TargetError(f"The mask of a Region is all False{which}: it asks about no place.")
-        return replace(self, cls=found(self.cls, find))
+        return replace(self, cls=find_index(self.cls, find))
 
-    def moved(self, move: Move) -> "Region":
+    def transformed(self, transform: Transform) -> "Region":
         masks = self.mask.reshape(-1, *self.mask.shape[-2:], 1).astype(np.float32)
-        return replace(self, mask=(move(masks) > 0.5).reshape(self.mask.shape))
+        return replace(self, mask=(transform(masks) > 0.5).reshape(self.mask.shape))
 
     def names(self, indices: IndexArray, class_name: ClassNamer) -> tuple[str, ...]:
         return (f"{class_name(int(self.cls))} in the region",)
@@ -105,14 +105,14 @@ class Region(Target):
         if classes is not None:
             check_class(self.cls, classes)
 
-    def __call__(self, outputs: Tensor, arrays: Sequence[Tensor], xp: Namespace, whole: Any = None) -> Answer:
+    def __call__(self, outputs: Tensor, arrays: Sequence[Tensor], xp: Namespace, whole: Any = None) -> TargetScores:
         mask, indices = arrays
         if self._is_first(tuple(outputs.shape)):
             inside, space = mask[:, None] > 0, (2, 3)
         else:
             inside, space = mask[..., None] > 0, (1, 2)
         sums = xp.sum(xp.where(inside, outputs, xp.zeros_like(outputs)), axis=space)  # (N, C)
-        return Answer(xp.take_along_axis(sums, indices, axis=-1), xp.zeros_like(indices) - 1)
+        return TargetScores(xp.take_along_axis(sums, indices, axis=-1), xp.zeros_like(indices) - 1)
 
     def _is_first(self, shape: Shape | None) -> bool:
         """Return whether an output of this shape is (N, C, H, W), or raise TargetError."""
@@ -186,7 +186,7 @@ class Embedding(Target):
     def rows(self, start: int, stop: int) -> "Embedding":
         return Embedding(self.reference[start:stop]) if self.is_per_image else self
 
-    def of_image(self, image: int) -> "Embedding":
+    def for_image(self, image: int) -> "Embedding":
         return Embedding(self.reference[image]) if self.is_per_image else self
 
     def names(self, indices: IndexArray, class_name: ClassNamer) -> tuple[str, ...]:
@@ -205,12 +205,12 @@ class Embedding(Target):
                 f"(N, {size})."
             )
 
-    def __call__(self, outputs: Tensor, arrays: Sequence[Tensor], xp: Namespace, whole: Any = None) -> Answer:
+    def __call__(self, outputs: Tensor, arrays: Sequence[Tensor], xp: Namespace, whole: Any = None) -> TargetScores:
         (unit,) = arrays
         # Added under the root: at 0 the root's slope is infinite, and a map of that would be NaN.
         length = xp.sqrt(xp.sum(outputs * outputs, axis=-1, keepdims=True) + TINY**2)
         scores = xp.sum(outputs * unit, axis=-1, keepdims=True) / length
-        return Answer(scores, no_class(scores, xp))
+        return TargetScores(scores, no_class_indices(scores, xp))
 
 
 def _fits(size: tuple[int, ...], shape: Shape) -> bool:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, final
 
 from seewhy.errors import TargetError
-from seewhy.targets.target import Answer, Shape, Target, no_class
+from seewhy.targets.target import Shape, Target, TargetScores, no_class_indices
 from seewhy.types import Namespace, Tensor
 
 
@@ -34,13 +34,13 @@ class Function(Target):
     def check_outputs(self, shape: Shape | None) -> None:
         """Accept any outputs: the function knows what it reads."""
 
-    def __call__(self, outputs: Tensor, arrays: Sequence[Tensor], xp: Namespace, whole: Any = None) -> Answer:
+    def __call__(self, outputs: Tensor, arrays: Sequence[Tensor], xp: Namespace, whole: Any = None) -> TargetScores:
         return _answer(self.function(outputs), xp)
 
 
 @final
 @dataclass(frozen=True)
-class Box(Target):
+class AllOutputs(Target):
     """A function of your own, of all that the network returned: the boxes and scores of a detector, say.
 
     A network with several outputs need not be told which is asked: the function takes what it wants. It is given them
@@ -58,24 +58,24 @@ class Box(Target):
 
     @property
     def key(self) -> Hashable:
-        return (Box, _identity(self.function))
+        return (AllOutputs, _identity(self.function))
 
     @property
     def width(self) -> None:
         return None
 
     @property
-    def reads_output(self) -> bool:
+    def reads_one_output(self) -> bool:
         return False
 
     @property
-    def reads_whole(self) -> bool:
+    def reads_all_outputs(self) -> bool:
         return True
 
     def check_outputs(self, shape: Shape | None) -> None:
         """Accept any outputs: the function knows what it reads."""
 
-    def __call__(self, outputs: Tensor, arrays: Sequence[Tensor], xp: Namespace, whole: Any = None) -> Answer:
+    def __call__(self, outputs: Tensor, arrays: Sequence[Tensor], xp: Namespace, whole: Any = None) -> TargetScores:
         return _answer(self.function(whole), xp)
 
 
@@ -101,15 +101,15 @@ def _identity(function: Any) -> Hashable:
     return identity
 
 
-def _check_callable(target: Function | Box) -> None:
+def _check_callable(target: Function | AllOutputs) -> None:
     if not callable(target.function):
         raise TargetError(f"{type(target).__name__} takes a function of the outputs; given {target.function!r}.")
 
 
-def _answer(scores: Any, xp: Namespace) -> Answer:
+def _answer(scores: Any, xp: Namespace) -> TargetScores:
     rank = len(getattr(scores, "shape", ()))
     if rank not in (1, 2) or 0 in scores.shape:
         raise TargetError(f"The target function gave {scores!r}; expected scores of shape (N,) or (N, T).")
     if rank == 1:
         scores = scores[:, None]
-    return Answer(scores, no_class(scores, xp))
+    return TargetScores(scores, no_class_indices(scores, xp))

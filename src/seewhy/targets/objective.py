@@ -3,12 +3,12 @@
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
 
-from seewhy.targets.target import Move, Target
+from seewhy.targets.target import Target, Transform
 from seewhy.types import IndexArray, Score
 
 
 @dataclass(frozen=True)
-class Question:
+class Objective:
     """A target, and what of the network it is asked of.
 
     Attributes:
@@ -27,18 +27,18 @@ class Question:
         return (self.target.key, self.score, self.output)
 
     @property
-    def reads_output(self) -> bool:
+    def reads_one_output(self) -> bool:
         """Whether one output of the network is asked; else all of them are, and none need be named."""
-        return self.output is not None or self.target.reads_output
+        return self.output is not None or self.target.reads_one_output
 
-    def settled(self, indices: IndexArray) -> "Question":
+    def with_classes(self, indices: IndexArray) -> "Objective":
         """Return the question for the classes that were found, (N, T), whatever the outputs come to be."""
-        return replace(self, target=self.target.settled(indices))
+        return replace(self, target=self.target.with_classes(indices))
 
-    def moved(self, move: Move) -> "Question":
+    def transformed(self, transform: Transform) -> "Objective":
         """Return the question for another view of the images."""
-        return replace(self, target=self.target.moved(move))
+        return replace(self, target=self.target.transformed(transform))
 
-    def of_image(self, image: int) -> "Question":
+    def for_image(self, image: int) -> "Objective":
         """Return what one image is asked, as a question that any number of variations of it can be asked."""
-        return replace(self, target=self.target.of_image(image))
+        return replace(self, target=self.target.for_image(image))

@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 
 from seewhy.errors import TargetError
-from seewhy.targets.classes import Class, Top
-from seewhy.targets.combined import EachImage, Several
+from seewhy.targets.classes import Class, TopK
+from seewhy.targets.combined import Combined, PerImage
 from seewhy.targets.functions import Function
-from seewhy.targets.target import TOP, ClassFinder, Target, is_index, plain
+from seewhy.targets.target import TOP_K, ClassFinder, Target, is_index, plain
 
 LISTS = (list, tuple, np.ndarray)
 
@@ -31,8 +31,8 @@ def resolve(spec: Any, find: ClassFinder) -> Target:
 def _parse(spec: Any) -> Target:
     if isinstance(spec, Target):
         return spec
-    if isinstance(spec, str) and (top := re.fullmatch(TOP, spec.strip())):
-        return Top(int(top[1]))
+    if isinstance(spec, str) and (top := re.fullmatch(TOP_K, spec.strip())):
+        return TopK(int(top[1]))
     if isinstance(spec, str) or is_index(spec):
         return Class((plain(spec),))
     if callable(spec):
@@ -54,7 +54,7 @@ def _parse_list(specs: list[Any]) -> Target:
     parts = tuple(_parse(spec) for spec in specs)
     if all(isinstance(part, Class) and not part.is_per_image for part in parts):
         return Class(tuple(name for part in parts if isinstance(part, Class) for name in part.classes))  # type: ignore[arg-type]
-    return Several(parts) if len(parts) > 1 else parts[0]
+    return Combined(parts) if len(parts) > 1 else parts[0]
 
 
 def _each_image(specs: list[list[Any]]) -> Target:
@@ -67,4 +67,4 @@ def _each_image(specs: list[list[Any]]) -> Target:
     targets = tuple(_parse_list(spec) for spec in specs)
     if all(isinstance(target, Class) and not target.is_per_image for target in targets):
         return Class(tuple(target.classes for target in targets if isinstance(target, Class)))  # type: ignore[arg-type]
-    return EachImage(targets)
+    return PerImage(targets)

@@ -20,20 +20,20 @@ ClassNamer = Callable[[int], str]
 Shape = tuple[int | None, ...]
 """The shape of the output that is asked, (N, C) or another; None for sizes that are not known before it is run."""
 
-Move = Callable[[NDArray[Any]], NDArray[Any]]
+Transform = Callable[[NDArray[Any]], NDArray[Any]]
 """Moves pictures (N, h, w, C) as the input was moved, for another view of it."""
 
 
-TOP = r"top-(\d+)"
+TOP_K = r"top-(\d+)"
 """How "the best so many classes" is spelt."""
 
 
-class Answer(NamedTuple):
+class TargetScores(NamedTuple):
     """What a target says of the outputs.
 
     Attributes:
         scores: (N, T).
-        indices: (N, T), the class each belongs to; negative for what is no class. `Several` gives each of its parts
+        indices: (N, T), the class each belongs to; negative for what is no class. `Combined` gives each of its parts
             that does not say how many targets it is a number of its own, so that they can be told apart.
     """
 
@@ -55,12 +55,12 @@ class Target(ABC):
         return 1
 
     @property
-    def reads_output(self) -> bool:
+    def reads_one_output(self) -> bool:
         """Whether the target asks one output of the network, which has to be named where there are several."""
         return True
 
     @property
-    def reads_whole(self) -> bool:
+    def reads_all_outputs(self) -> bool:
         """Whether the target asks all that the network returned."""
         return False
 
@@ -81,15 +81,15 @@ class Target(ABC):
         """Return the target with every class as an index."""
         return self
 
-    def settled(self, indices: IndexArray) -> "Target":
+    def with_classes(self, indices: IndexArray) -> "Target":
         """Return the target that asks for the classes that were found, (N, T), whatever the outputs come to be."""
         return self
 
-    def moved(self, move: Move) -> "Target":
+    def transformed(self, transform: Transform) -> "Target":
         """Return the target for another view of the images, if it asks about places in them."""
         return self
 
-    def of_image(self, image: int) -> "Target":
+    def for_image(self, image: int) -> "Target":
         """Return what one image is asked, as a question that any number of variations of it can be asked."""
         return self.rows(image, image + 1)
 
@@ -105,7 +105,7 @@ class Target(ABC):
         """Raise TargetError if an output of this shape cannot be asked; None where no one output is read."""
 
     @abstractmethod
-    def __call__(self, outputs: Tensor, arrays: Sequence[Tensor], xp: Namespace, whole: Any = None) -> Answer:
+    def __call__(self, outputs: Tensor, arrays: Sequence[Tensor], xp: Namespace, whole: Any = None) -> TargetScores:
         """Score the output that is asked, (N, ...), with the functions of `xp`.
 
         Args:
@@ -116,13 +116,13 @@ class Target(ABC):
         """
 
 
-def no_class(scores: Tensor, xp: Namespace) -> Tensor:
+def no_class_indices(scores: Tensor, xp: Namespace) -> Tensor:
     """Return -1 for every score, (N, T)."""
     # Of argsort only its integer type is wanted: dtypes are spelt differently in every namespace.
     return xp.zeros_like(xp.argsort(scores, axis=-1)) - 1
 
 
-def for_each(values: Sequence[int], count: int) -> IndexArray:
+def repeat_for_images(values: Sequence[int], count: int) -> IndexArray:
     """Return the values as a row for each of `count` images, (N, len(values))."""
     return np.tile(np.array(values, dtype=np.int32), (count, 1))
 
@@ -157,14 +157,14 @@ def plain(value: Any) -> int | str:
     """Return a class as Python writes it, an index or a name, or raise TargetError."""
     if is_index(value):
         return int(value)
-    if isinstance(value, str) and re.fullmatch(TOP, value.strip()):
+    if isinstance(value, str) and re.fullmatch(TOP_K, value.strip()):
         raise TargetError(f"{value!r} is no class, and cannot be in a Class: give it beside, as in [0, {value!r}].")
     if isinstance(value, str):
         return value
     raise TargetError(f"A class is an index, a name or a wnid; given {value!r}.")
 
 
-def found(name: int | str, find: ClassFinder) -> int:
+def find_index(name: int | str, find: ClassFinder) -> int:
     """Find a class, and refuse an index that no framework can hold."""
     index = find(name)
     if abs(index) > np.iinfo(np.int32).max:

@@ -31,7 +31,7 @@ from seewhy.frameworks import detect
 from seewhy.frameworks.jax.graph import cut, depends, mark, position_of, run, trace
 from seewhy.frameworks.jax.logits import see_through
 from seewhy.frameworks.jax.precision import in_bfloat16
-from seewhy.targets import Class, Question
+from seewhy.targets import Class, Objective
 
 BOTH = Class((0, 1))
 INPUTS = np.random.default_rng(0).random((2, 8, 8, 3)).astype(np.float32)
@@ -61,7 +61,7 @@ class Paper(keras.Model):
 
 def capture(network, layer="conv", target=BOTH, inputs=PAPER_INPUT):
     framework = detect(network)
-    return framework.capture(framework.check_inputs(inputs), framework.find_layer(layer), Question(target))
+    return framework.capture(framework.check_inputs(inputs), framework.find_layer(layer), Objective(target))
 
 
 def by_hand(logits):

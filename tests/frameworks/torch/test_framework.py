@@ -24,7 +24,7 @@ import seewhy
 from seewhy.errors import InputError, LayerError, ModelError, NetworkError, NoGradientError, OptionError, TargetError
 from seewhy.frameworks import detect
 from seewhy.frameworks.torch.logits import TorchFunctions
-from seewhy.targets import Class, Question, resolve
+from seewhy.targets import Class, Objective, resolve
 
 BOTH = Class((0, 1))
 IMAGE = PAPER_INPUT.transpose(0, 3, 1, 2)  # (N, K, u, v)
@@ -41,7 +41,7 @@ def random(*shape):
 
 def capture(network, layer="conv", target=BOTH, inputs=IMAGE, score="logit"):
     framework = detect(network)
-    return framework.capture(framework.check_inputs(inputs), framework.find_layer(layer), Question(target, score))
+    return framework.capture(framework.check_inputs(inputs), framework.find_layer(layer), Objective(target, score))
 
 
 def softmax(logits):
@@ -773,7 +773,7 @@ def test_memory_does_not_grow_with_functions():
 # What goes in and comes out
 
 
-class Several(Paper):
+class Combined(Paper):
     """Two inputs; two outputs in a dict, a mapping or a tuple."""
 
     def __init__(self, gather):
@@ -796,14 +796,14 @@ def test_several_inputs_and_outputs(structure):
     gather, answer, pixels = GATHERED[structure]
     one, two = IMAGE * 0.75, IMAGE * 0.25
     for inputs in ([one, two], (torch.tensor(one), two), {"two": two, "one": one}):
-        heatmaps = seewhy.Explainer(Several(gather), layer="conv", output=answer).heatmaps(inputs, [0, 1])
+        heatmaps = seewhy.Explainer(Combined(gather), layer="conv", output=answer).heatmaps(inputs, [0, 1])
         np.testing.assert_allclose(heatmaps.values, PAPER_GRADCAM[None], atol=1e-6)
     with pytest.raises(
         ModelError, match=rf"has 2 outputs, and none was named. .* output=...: {answer!r}, {pixels!r}\."
     ):
-        seewhy.Explainer(Several(gather), layer="conv").heatmaps([one, two])
+        seewhy.Explainer(Combined(gather), layer="conv").heatmaps([one, two])
     with pytest.raises(NoGradientError, match="'conv'"):
-        seewhy.Explainer(Several(gather), layer="conv", output=pixels).heatmaps([one, two])
+        seewhy.Explainer(Combined(gather), layer="conv", output=pixels).heatmaps([one, two])
 
 
 def test_tensors_of_any_kind_are_inputs():

@@ -12,7 +12,7 @@ from torch.nn import functional
 
 from seewhy.errors import LayerError, TargetError
 from seewhy.frameworks import detect
-from seewhy.targets import Class, Function, Question, Top
+from seewhy.targets import Class, Function, Objective, TopK
 
 ALL = Class((0, 1, 2))
 IMAGE = np.random.default_rng(0).standard_normal((1, 3, 8, 6)).astype(np.float32)
@@ -26,13 +26,13 @@ def seeded():
 
 def branch(network, layer="conv", target=ALL, inputs=IMAGE, score="logit"):
     framework = detect(network)
-    return framework.branch(framework.check_inputs(inputs), framework.find_layer(layer), Question(target, score))
+    return framework.branch(framework.check_inputs(inputs), framework.find_layer(layer), Objective(target, score))
 
 
 def capture(network, layer="conv", target=ALL, inputs=IMAGE, score="logit"):
     framework = detect(network)
     layer = framework.find_layer(layer)
-    return framework.capture(framework.check_inputs(inputs), layer, Question(target, score), "none")
+    return framework.capture(framework.check_inputs(inputs), layer, Objective(target, score), "none")
 
 
 def check_unchanged(network, layer="conv", tolerance=1e-5):
@@ -220,7 +220,7 @@ def test_targets_are_asked_of_the_outputs_of_all_variations_at_once():
         return outputs.min(dim=1).values if float(outputs.sum()) < 1e9 else outputs[:, 0]
 
     best = np.argsort(-logits[:1])[:, :2]
-    cases = ((Top(2).settled(best), logits[:, best[0]]), (Function(least), logits.min(axis=1, keepdims=True)))
+    cases = ((TopK(2).with_classes(best), logits[:, best[0]]), (Function(least), logits.min(axis=1, keepdims=True)))
     for target, expected in cases:
         np.testing.assert_allclose(branch(network, target=target)(VARIATIONS), expected, rtol=1e-4, atol=1e-5)
     with pytest.raises(TargetError, match="There is no class 3"):
@@ -317,7 +317,7 @@ def test_the_network_runs_once_however_much_is_varied():
     layer = framework.find_layer("conv")
     framework.calls(IMAGE)
     before = network.runs
-    head = framework.branch(IMAGE, layer, Question(ALL))
+    head = framework.branch(IMAGE, layer, Objective(ALL))
     for _ in range(3):
         head(VARIATIONS)
     assert network.runs == before + 1
@@ -327,11 +327,11 @@ def test_trained_weights_are_seen():
     network = Between(in_place)
     framework = detect(network)
     layer = framework.find_layer("conv")
-    framework.branch(IMAGE, layer, Question(ALL))(VARIATIONS)
+    framework.branch(IMAGE, layer, Objective(ALL))(VARIATIONS)
     with torch.no_grad():
         network.head.weight.mul_(-2)
         network.beside.bias.add_(1)
-    found = framework.branch(IMAGE, layer, Question(ALL))(VARIATIONS)
+    found = framework.branch(IMAGE, layer, Objective(ALL))(VARIATIONS)
     np.testing.assert_allclose(found, by_hand(network), rtol=1e-4, atol=1e-5)
 
 
@@ -369,7 +369,7 @@ def test_threads_branch_at_once():
 
     def score(layer):
         activations = capture(network, layer).activations.numpy()
-        return framework.branch(IMAGE, framework.find_layer(layer), Question(ALL))(2 * activations)
+        return framework.branch(IMAGE, framework.find_layer(layer), Objective(ALL))(2 * activations)
 
     layers = ["0", "2", "3.bn1", "3"] * 4
     alone = {layer: score(layer) for layer in layers[:4]}

@@ -13,7 +13,7 @@ from seewhy import methods
 from seewhy.errors import MethodError
 from seewhy.frameworks import LayerChoice, detect
 from seewhy.frameworks.layers import INPUT
-from seewhy.targets import Class, Question
+from seewhy.targets import Class, Objective
 
 INDICES = (2, 0, 3)
 
@@ -58,7 +58,7 @@ class Reference(nn.Module):
 def guided(network, inputs, backward="guided", layer=INPUT, score="logit"):
     framework = detect(network)
     inputs = framework.check_inputs(inputs.transpose(0, 3, 1, 2))
-    return framework.capture(inputs, LayerChoice(layer), Question(Class(INDICES), score), backward).gradients.numpy()
+    return framework.capture(inputs, LayerChoice(layer), Objective(Class(INDICES), score), backward).gradients.numpy()
 
 
 RELUS = {
@@ -223,5 +223,5 @@ def test_many_targets_go_back_together_and_each_is_its_own():
     framework = detect(network)
     batch = framework.check_inputs(inputs.transpose(0, 3, 1, 2))
     for position, index in enumerate(INDICES):
-        alone = framework.capture(batch, LayerChoice(INPUT), Question(Class((index,))), "guided").gradients.numpy()
+        alone = framework.capture(batch, LayerChoice(INPUT), Objective(Class((index,))), "guided").gradients.numpy()
         close(together[:, position], alone[:, 0])

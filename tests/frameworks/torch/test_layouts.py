@@ -13,7 +13,7 @@ from torch.nn import functional
 import seewhy
 from seewhy.frameworks import detect
 from seewhy.frameworks.torch.layouts import TorchLayouts
-from seewhy.targets import Class, Question
+from seewhy.targets import Class, Objective
 
 SIZE = (4, 6)
 PLANES = 6  # as many as the maps are wide: which axis is meant cannot be told from the sizes
@@ -112,7 +112,7 @@ def test_what_follows_a_layer_takes_its_maps_channels_last_however_it_lays_them_
     """What is varied is half of the map; by hand, what follows the layer runs on that."""
     network = build().eval()
     framework = detect(network)
-    asked = (IMAGES[:1], framework.find_layer(layer), Question(Class((0, 1, 2)), "logit"))
+    asked = (IMAGES[:1], framework.find_layer(layer), Objective(Class((0, 1, 2)), "logit"))
     maps = 0.5 * framework.capture(*asked, "none").activations.numpy()
     with torch.no_grad():
         following = network.blocks if layer == "stem" else network.blocks[1]

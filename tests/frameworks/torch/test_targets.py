@@ -9,7 +9,7 @@ from torch import nn
 from seewhy import Explainer
 from seewhy.errors import ModelError, TargetError
 from seewhy.frameworks import detect
-from seewhy.targets import Against, Box, Difference, Embedding, Question, Region, Several, Top
+from seewhy.targets import Box, Combined, Counterfactual, Difference, Embedding, Objective, Region, TopK
 
 IMAGE = PAPER_INPUT.transpose(0, 3, 1, 2)  # (N, K, u, v)
 MASK = np.array([[True, False], [True, True]])
@@ -55,11 +55,11 @@ class Detector(nn.Module):
 
 def capture(network, target):
     framework = detect(network)
-    return framework.capture(framework.check_inputs(IMAGE), framework.find_layer("conv"), Question(target))
+    return framework.capture(framework.check_inputs(IMAGE), framework.find_layer("conv"), Objective(target))
 
 
 def test_a_region_of_a_segmentation_channels_first():
-    target = Several((Region(MASK, 2), Region(~MASK, 0)))
+    target = Combined((Region(MASK, 2), Region(~MASK, 0)))
     found = capture(Segmentation(), target)
     logits = PAPER_ACTIVATIONS @ PER_CLASS
     np.testing.assert_allclose(found.scores, [[logits[MASK, 2].sum(), logits[0, 1, 0]]], rtol=1e-6)
@@ -97,7 +97,7 @@ def test_all_kinds_in_one_batch():
     with torch.no_grad():
         network.dense.weight.copy_(torch.tensor(PAPER_GRADIENTS.transpose(0, 3, 1, 2).reshape(2, 8)))
     cosine = -(3 * 7 + 4 * 10) / 5 / np.sqrt(149)
-    asked = [[Difference(0, 1)], [Against(0)], [Embedding([3, 4])], [Top()], [lambda logits: logits[:, 1]]]
+    asked = [[Difference(0, 1)], [Counterfactual(0)], [Embedding([3, 4])], [TopK()], [lambda logits: logits[:, 1]]]
     heatmaps = Explainer(network, layer="conv", signed=True).heatmaps(IMAGE.repeat(5, axis=0), asked)
     np.testing.assert_allclose(heatmaps.scores[:, 0], [3, 7, cosine, -7, -10], rtol=1e-5)
     np.testing.assert_array_equal(heatmaps.indices[:, 0], [-1, -1, -1, 0, -1])

@@ -48,7 +48,7 @@ from seewhy.frameworks.structures import (
     map_tree,
     network_failed,
 )
-from seewhy.targets import Question, Top
+from seewhy.targets import Objective, TopK
 from seewhy.targets.target import Shape
 from seewhy.timing import Phase
 from seewhy.types import Backward, Capture, Precision, Tensor
@@ -80,25 +80,27 @@ class KerasJax(KerasFramework):
         step = self._steps.get(key, lambda: self._make_predict(traced, output))
         return self._run(step, traced, inputs)
 
-    def capture(self, inputs: Inputs, layer: LayerChoice, question: Question, backward: Backward = "plain") -> Capture:
-        traced, arrays = self._traced(inputs), question.target.arrays(image_count(inputs))
-        key = (_shapes(inputs), _shapes(list(arrays)), layer, question.key, backward)
-        step = self._steps.get(key, lambda: self._make_capture(traced, layer, question, backward))
-        question.target.check_outputs(step.shape)
+    def capture(
+        self, inputs: Inputs, layer: LayerChoice, objective: Objective, backward: Backward = "plain"
+    ) -> Capture:
+        traced, arrays = self._traced(inputs), objective.target.arrays(image_count(inputs))
+        key = (_shapes(inputs), _shapes(list(arrays)), layer, objective.key, backward)
+        step = self._steps.get(key, lambda: self._make_capture(traced, layer, objective, backward))
+        objective.target.check_outputs(step.shape)
         captured = self._run(step.function, traced, inputs, *arrays)
         return Capture(**{"gradients": None} | captured, layer=step.layer, xp=self.xp)
 
-    def branch(self, inputs: Inputs, layer: LayerChoice, question: Question) -> Branch:
-        traced, question = self._traced(inputs), question.of_image(0)
-        key = ("branch", _shapes(inputs), layer, question.key)
-        step = self._steps.get(key, lambda: self._make_branch(traced, layer, question))
-        question.target.check_outputs(step.shape)
+    def branch(self, inputs: Inputs, layer: LayerChoice, objective: Objective) -> Branch:
+        traced, objective = self._traced(inputs), objective.for_image(0)
+        key = ("branch", _shapes(inputs), layer, objective.key)
+        step = self._steps.get(key, lambda: self._make_branch(traced, layer, objective))
+        objective.target.check_outputs(step.shape)
         passing = self._run(step.trunk, traced, inputs)
 
         def scores(variations: NDArray[Any]) -> Tensor:
             variations = self._laid_out(step.call, variations)
             try:
-                return step.head(variations, passing, question.target.arrays(len(variations)))
+                return step.head(variations, passing, objective.target.arrays(len(variations)))
             except jax.errors.JaxRuntimeError as error:
                 raise network_failed(inputs, error) from error
 
@@ -144,15 +146,15 @@ class KerasJax(KerasFramework):
         return _Traced(jaxpr, variables, tuple(ear.calls), ear.shapes, returned.structure)
 
     def _make_predict(self, traced: "_Traced", output: int | str | None) -> Any:
-        asked = traced.asked(Question(Top(), output=output))
+        asked = traced.asked(Objective(TopK(), output=output))
         function = run(traced.jaxpr, asked.tensors)
         return compiled_when_run(jax.jit(lambda flat: asked.read(function(*flat)).probabilities))
 
-    def _make_capture(self, traced: "_Traced", layer: LayerChoice, question: Question, backward: Backward) -> "_Step":
+    def _make_capture(self, traced: "_Traced", layer: LayerChoice, objective: Objective, backward: Backward) -> "_Step":
         call = self._input_call if layer.is_input else check_tapped(layer, traced.calls)
-        position, asked = traced.position(call), traced.asked(question)
+        position, asked = traced.position(call), traced.asked(objective)
         if backward == "products":
-            products = self._make_products(traced, layer, question, call)
+            products = self._make_products(traced, layer, objective, call)
             if products is not None:
                 return products
         trunk, follow = cut(traced.jaxpr, position, asked.tensors)
@@ -161,14 +163,14 @@ class KerasJax(KerasFramework):
             rule = guided(traced.jaxpr, position, asked.one_logits, backward)
             differentiated = cut(traced.jaxpr, position, asked.tensors, rule).head
         shape = _shape(asked)
-        question.target.check_outputs(shape)
+        objective.target.check_outputs(shape)
 
         def step(flat: list[Tensor], *arrays: Tensor) -> dict[str, Tensor]:
             tapped, *passing = trunk(*flat)
 
             def totals(activations: Tensor, follow: Run = follow) -> tuple[Tensor, dict[str, Tensor]]:
                 outputs = asked.read(follow(activations, *passing))
-                answer = outputs.answer(question, arrays, self.xp)
+                answer = outputs.answer(objective, arrays, self.xp)
                 scores = jnp.asarray(answer.scores, jnp.float32)
                 facts = {"outputs": outputs.raw, "probabilities": outputs.probabilities}
                 # The images of a batch do not meet, so the sum's gradient is each image's own.
@@ -187,10 +189,10 @@ class KerasJax(KerasFramework):
         return _Step(compiled_when_run(jax.jit(step)), layer.named(call), shape)
 
     def _make_products(
-        self, traced: "_Traced", layer: LayerChoice, question: Question, call: LayerCall
+        self, traced: "_Traced", layer: LayerChoice, objective: Objective, call: LayerCall
     ) -> "_Step | None":
         """Make the step that gives `Capture.products`; None where the scores depend on more than the layer's mean."""
-        position, asked = traced.position(call), traced.asked(question)
+        position, asked = traced.position(call), traced.asked(objective)
         jaxpr, tapped = traced.jaxpr.jaxpr, tapped_at(traced.jaxpr.jaxpr, position)
         rank = len(tapped.aval.shape)
         space = set(range(2, rank) if call.channels_first else range(1, rank - 1))
@@ -199,7 +201,7 @@ class KerasJax(KerasFramework):
             return None
         trunk, follow = cut(traced.jaxpr, position_of_total, [*asked.tensors, tapped])
         shape = _shape(asked)
-        question.target.check_outputs(shape)
+        objective.target.check_outputs(shape)
 
         def step(flat: list[Tensor], *arrays: Tensor) -> dict[str, Tensor]:
             total, *passing = trunk(*flat)
@@ -207,7 +209,7 @@ class KerasJax(KerasFramework):
             def answered(total: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
                 *tensors, output = follow(total, *passing)
                 outputs = asked.read(tensors)
-                answer = outputs.answer(question, arrays, self.xp)
+                answer = outputs.answer(objective, arrays, self.xp)
                 scores = jnp.asarray(answer.scores, jnp.float32)
                 activations = self._channels_last(call, output.astype(jnp.float32))
                 facts = {"activations": activations, "outputs": outputs.raw, "probabilities": outputs.probabilities}
@@ -227,13 +229,13 @@ class KerasJax(KerasFramework):
 
         return _Step(compiled_when_run(jax.jit(step)), layer.named(call), shape)
 
-    def _make_branch(self, traced: "_Traced", layer: LayerChoice, question: Question) -> "_Branched":
+    def _make_branch(self, traced: "_Traced", layer: LayerChoice, objective: Objective) -> "_Branched":
         call = self._input_call if layer.is_input else check_tapped(layer, traced.calls)
-        asked = traced.asked(question)
+        asked = traced.asked(objective)
         trunk, follow = cut(traced.jaxpr, traced.position(call), asked.tensors)
         tapped, *_ = jax.eval_shape(trunk, *traced.jaxpr.in_avals)
         shape = _shape(asked)
-        question.target.check_outputs(shape)
+        objective.target.check_outputs(shape)
 
         def scores(variations: Tensor, passing: list[Tensor], arrays: Sequence[Tensor]) -> Tensor:
             def one(activations: Tensor) -> list[Tensor]:
@@ -242,7 +244,7 @@ class KerasJax(KerasFramework):
             # Every variation is an image of its own, (M, 1, ...), as what passes by is one image's.
             many = jax.vmap(one)(variations.astype(tapped.dtype))
             outputs = asked.read([each.reshape(-1, *each.shape[2:]) for each in many])
-            return jnp.asarray(outputs.answer(question, arrays, self.xp).scores, jnp.float32)
+            return jnp.asarray(outputs.answer(objective, arrays, self.xp).scores, jnp.float32)
 
         trunk_alone = compiled_when_run(jax.jit(lambda flat: trunk(*flat)[1:]))
         return _Branched(trunk_alone, compiled_when_run(jax.jit(scores)), call, shape)
@@ -287,13 +289,13 @@ class _Traced(NamedTuple):
         """Return the arguments of the trace, with the values the variables have now."""
         return [*(variable.value for variable in self.variables), *jax.tree.leaves(inputs)]
 
-    def asked(self, question: Question) -> Asked:
+    def asked(self, objective: Objective) -> Asked:
         """Return which of the trace's variables a question asks."""
         variables = self.jaxpr.jaxpr.outvars
         whole = map_tree(lambda each: variables[each] if isinstance(each, int) else each, self.returned)
         return ask(
             whole,
-            question,
+            objective,
             is_tensor=lambda each: isinstance(each, (Var, Literal)),
             see_through=lambda raw: see_through(self.jaxpr.jaxpr, raw),
             read=_read,

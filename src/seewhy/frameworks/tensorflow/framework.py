@@ -33,7 +33,7 @@ from seewhy.frameworks.tensorflow.graph import cut
 from seewhy.frameworks.tensorflow.guided import check_activations, guided_relus
 from seewhy.frameworks.tensorflow.pooling import only_mean, products
 from seewhy.frameworks.tensorflow.precision import check_bfloat16, compiled
-from seewhy.targets import Question, Top
+from seewhy.targets import Objective, TopK
 from seewhy.targets.target import Shape
 from seewhy.types import Backward, Capture, Precision, Tensor
 
@@ -73,22 +73,24 @@ class KerasTensorflow(KerasFramework):
         key = ("predict", shape_key(inputs), output)
         return self._run(self._steps.get(key, lambda: self._trace_predict(inputs, output)), inputs)
 
-    def capture(self, inputs: Inputs, layer: LayerChoice, question: Question, backward: Backward = "plain") -> Capture:
-        key = (shape_key(inputs), layer, question.key, backward)
-        step = self._steps.get(key, lambda: self._trace_capture(inputs, layer, question, backward))
-        question.target.check_outputs(step.shape)
-        captured = self._run(step.function, inputs, *question.target.arrays(image_count(inputs)))
+    def capture(
+        self, inputs: Inputs, layer: LayerChoice, objective: Objective, backward: Backward = "plain"
+    ) -> Capture:
+        key = (shape_key(inputs), layer, objective.key, backward)
+        step = self._steps.get(key, lambda: self._trace_capture(inputs, layer, objective, backward))
+        objective.target.check_outputs(step.shape)
+        captured = self._run(step.function, inputs, *objective.target.arrays(image_count(inputs)))
         return Capture(**{"gradients": None} | captured, layer=step.layer, xp=self.xp)
 
-    def branch(self, inputs: Inputs, layer: LayerChoice, question: Question) -> Branch:
-        question = question.of_image(0)
-        key = ("branch", shape_key(inputs), layer, question.key)
-        step = self._steps.get(key, lambda: self._trace_branch(inputs, layer, question))
-        question.target.check_outputs(step.shape)
+    def branch(self, inputs: Inputs, layer: LayerChoice, objective: Objective) -> Branch:
+        objective = objective.for_image(0)
+        key = ("branch", shape_key(inputs), layer, objective.key)
+        step = self._steps.get(key, lambda: self._trace_branch(inputs, layer, objective))
+        objective.target.check_outputs(step.shape)
         passing = self._run(step.trunk, inputs)
 
         def scores(variations: NDArray[Any]) -> Tensor:
-            arrays = question.target.arrays(len(variations))
+            arrays = objective.target.arrays(len(variations))
             try:
                 return step.head(tf.constant(self._laid_out(step.call, variations)), passing, *map(tf.constant, arrays))
             except tf.errors.OpError as error:
@@ -130,12 +132,12 @@ class KerasTensorflow(KerasFramework):
 
     def _trace_predict(self, inputs: Inputs, output: int | str | None) -> Any:
         def probabilities(batch: Inputs) -> Tensor | None:
-            asked = _ask(self._forward(batch), Question(Top(), output=output))
+            asked = _ask(self._forward(batch), Objective(TopK(), output=output))
             return asked.read(asked.tensors).probabilities
 
         return self._compile(probabilities, inputs)
 
-    def _trace_capture(self, inputs: Inputs, layer: LayerChoice, question: Question, backward: Backward) -> "_Step":
+    def _trace_capture(self, inputs: Inputs, layer: LayerChoice, objective: Objective, backward: Backward) -> "_Step":
         tape = tf.GradientTape(persistent=True, watch_accessed_variables=False)
         tap = _Tap(layer, tape)
         facts: dict[str, Any] = {}
@@ -148,12 +150,12 @@ class KerasTensorflow(KerasFramework):
                 with guided_relus(backward):
                     raw = self._forward(batch)
                 tap.check()
-                asked = _ask(raw, question)
+                asked = _ask(raw, objective)
                 mean = only_mean(tap.output, tap.space, asked.tensors)
                 if backward in GUIDED:
                     check_activations(tap.output, asked.one_logits, self._layers, backward)
                 outputs = asked.read(asked.tensors)
-                answer = outputs.answer(question, arrays, self.xp)
+                answer = outputs.answer(objective, arrays, self.xp)
                 # The images of a batch do not meet, so the sum's gradient is each image's own.
                 totals = tf.reduce_sum(tf.cast(answer.scores, tf.float32), axis=0)
             facts.update(layer=layer.named(tap.call), shape=outputs.shape)
@@ -172,10 +174,10 @@ class KerasTensorflow(KerasFramework):
                 captured["gradients"] = self._targets_second(tap.call, gradients)
             return captured
 
-        function = self._compile(step, inputs, question.target.arrays(image_count(inputs)))
+        function = self._compile(step, inputs, objective.target.arrays(image_count(inputs)))
         return _Step(function, **facts)
 
-    def _trace_branch(self, inputs: Inputs, layer: LayerChoice, question: Question) -> "_Branched":
+    def _trace_branch(self, inputs: Inputs, layer: LayerChoice, objective: Objective) -> "_Branched":
         tap = _Tap(layer)
         facts: dict[str, Any] = {}
 
@@ -185,9 +187,9 @@ class KerasTensorflow(KerasFramework):
                     tap.take(self._input_call, batch)
                 raw = self._forward(batch)
             tap.check()
-            asked = _ask(raw, question)
+            asked = _ask(raw, objective)
             shape = asked.read(asked.tensors).shape
-            question.target.check_outputs(shape)
+            objective.target.check_outputs(shape)
             facts.update(batch=leaves(batch), asked=asked, shape=shape)
 
         image = map_leaves(lambda each: tf.TensorSpec(each.shape, tf.float32), inputs)
@@ -200,9 +202,9 @@ class KerasTensorflow(KerasFramework):
             variations = tf.cast(variations, tap.output.dtype)
             many = tf.vectorized_map(lambda each: follow(each[None], *passing), variations)
             outputs = asked.read([tf.squeeze(each, 1) for each in many])
-            return tf.cast(outputs.answer(question, arrays, self.xp).scores, tf.float32)
+            return tf.cast(outputs.answer(objective, arrays, self.xp).scores, tf.float32)
 
-        arrays = [tf.TensorSpec((None, None, *each.shape[2:]), each.dtype) for each in question.target.arrays(1)]
+        arrays = [tf.TensorSpec((None, None, *each.shape[2:]), each.dtype) for each in objective.target.arrays(1)]
         varied = tf.TensorSpec((None, *tap.output.shape[1:]), tf.float32)
         head = compiled(scores, (varied, passing, *arrays), self._precision)
         trunk_of = compiled(lambda batch: trunk(*leaves(batch)), (image,), self._precision)
@@ -279,8 +281,8 @@ class _Tap(Ear):
             )
 
 
-def _ask(whole: Any, question: Question) -> Asked:
-    return ask(whole, question, tf.is_tensor, _logits, _read)
+def _ask(whole: Any, objective: Objective) -> Asked:
+    return ask(whole, objective, tf.is_tensor, _logits, _read)
 
 
 def _read(raw: Tensor, logits: Tensor, head: Head, whole: Any) -> Outputs:

@@ -51,7 +51,7 @@ from seewhy.frameworks.torch.tap import (
     off_device,
     without_autocast,
 )
-from seewhy.targets import Question, Top
+from seewhy.targets import Objective, TopK
 from seewhy.types import Backward, Capture, Precision, Tensor
 
 Hear = Callable[[str, Any, Any], Any]
@@ -111,10 +111,12 @@ class Torch(Framework):
         with at_rest(self._network), torch.no_grad():
             raw = self._forward(inputs, functions)
             with without_autocast():
-                asked = ask_outputs(raw, Question(Top(), output=output), functions, self.xp)
+                asked = ask_outputs(raw, Objective(TopK(), output=output), functions, self.xp)
                 return asked.read(asked.tensors).probabilities
 
-    def capture(self, inputs: Inputs, layer: LayerChoice, question: Question, backward: Backward = "plain") -> Capture:
+    def capture(
+        self, inputs: Inputs, layer: LayerChoice, objective: Objective, backward: Backward = "plain"
+    ) -> Capture:
         functions = TorchFunctions()
         trunk = Trunk(functions)
         call = THE_INPUT if layer.is_input else check_tapped(layer, self.calls(inputs))
@@ -124,12 +126,12 @@ class Torch(Framework):
                 raw = self._forward(inputs, trunk, tap)
             tap.check()
             with without_autocast():
-                asked = ask_outputs(raw, question, functions, self.xp)
+                asked = ask_outputs(raw, objective, functions, self.xp)
                 tap.guide(asked)
                 outputs = asked.read(asked.tensors)
                 beside = tap.output if outputs.logits is None else outputs.logits
-                arrays = arrays_beside(beside, question, image_count(inputs))
-                answer = outputs.answer(question, arrays, self.xp)
+                arrays = arrays_beside(beside, objective, image_count(inputs))
+                answer = outputs.answer(objective, arrays, self.xp)
                 activations, scores = _channels_last(call, tap.output.detach().float()), answer.scores.float()
                 products = tap.products(scores, activations)
                 # The images of a batch do not meet, so the sum's gradient is each image's own.
@@ -146,13 +148,13 @@ class Torch(Framework):
             products=products,
         )
 
-    def branch(self, inputs: Inputs, layer: LayerChoice, question: Question) -> Branch:
-        functions, tape, question = TorchFunctions(), Tape(), question.of_image(0)
+    def branch(self, inputs: Inputs, layer: LayerChoice, objective: Objective) -> Branch:
+        functions, tape, objective = TorchFunctions(), Tape(), objective.for_image(0)
         call = THE_INPUT if layer.is_input else check_tapped(layer, self.calls(inputs))
         tap = TapeTap(call, tape)
         with at_rest(self._network), torch.no_grad(), tape.running(), hearing(tap.heard_of(self._layers), tap.hear):
-            asked = ask_outputs(self._forward(inputs, functions, tap), question, functions, self.xp)
-        scores = tape.branch(tap, asked, question, self.xp)
+            asked = ask_outputs(self._forward(inputs, functions, tap), objective, functions, self.xp)
+        scores = tape.branch(tap, asked, objective, self.xp)
         return lambda variations: scores(_as_module(call, variations))
 
     def is_unscaled(self, inputs: Inputs) -> bool:

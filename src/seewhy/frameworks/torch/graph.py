@@ -22,7 +22,7 @@ from seewhy.frameworks.base import Branch
 from seewhy.frameworks.layers import INPUT, LayerCall
 from seewhy.frameworks.outputs import Asked
 from seewhy.frameworks.torch.tap import Tap, arrays_beside, version_of, without_autocast
-from seewhy.targets import Question
+from seewhy.targets import Objective
 from seewhy.types import Namespace, Tensor
 
 READERS = ("numpy", "tolist", "__array__", "__dlpack__")
@@ -96,7 +96,7 @@ class Tape:
         if _place(tensor) in self._slots:
             self._trouble.append(LOOKS)
 
-    def branch(self, tap: "TapeTap", asked: Asked, question: Question, xp: Namespace) -> Branch:
+    def branch(self, tap: "TapeTap", asked: Asked, objective: Objective, xp: Namespace) -> Branch:
         """Return what was written down as a function of variations (M, ...), in the layer's own layout, to scores.
 
         Args:
@@ -116,14 +116,14 @@ class Tape:
         if self._trouble:
             raise _cannot_branch(tap.path, self._trouble[0])
         with torch.no_grad(), without_autocast():
-            question.target.check_outputs(asked.read(asked.tensors).shape)
+            objective.target.check_outputs(asked.read(asked.tensors).shape)
         head = _Head(tap.path, tap.output, _with_last_uses(self._steps, results), results)
 
         def scores(variations: NDArray[Any]) -> Tensor:
             with torch.inference_mode(False), torch.no_grad(), without_autocast():
                 many = [each.flatten(0, 1) for each in head(torch.tensor(variations[:, None]))]
-                arrays = arrays_beside(many[0], question, len(variations))
-                return asked.read(many).answer(question, arrays, xp).scores.float()
+                arrays = arrays_beside(many[0], objective, len(variations))
+                return asked.read(many).answer(objective, arrays, xp).scores.float()
 
         return scores
 

@@ -37,7 +37,7 @@ from seewhy.frameworks.torch.tap import (
     off_device,
     without_autocast,
 )
-from seewhy.targets import Question, Top
+from seewhy.targets import Objective, TopK
 from seewhy.types import Backward, Capture, Precision, Tensor
 
 
@@ -66,10 +66,12 @@ class KerasTorch(KerasFramework):
         functions = TorchFunctions()
         with self._at_rest(), torch.no_grad(), without_autocast():
             raw = self._forward(inputs, functions)
-            asked = ask_outputs(raw, Question(Top(), output=output), functions, self.xp)
+            asked = ask_outputs(raw, Objective(TopK(), output=output), functions, self.xp)
             return asked.read(asked.tensors).probabilities
 
-    def capture(self, inputs: Inputs, layer: LayerChoice, question: Question, backward: Backward = "plain") -> Capture:
+    def capture(
+        self, inputs: Inputs, layer: LayerChoice, objective: Objective, backward: Backward = "plain"
+    ) -> Capture:
         functions = TorchFunctions()
         trunk = Trunk(functions)
         call = self._input_call if layer.is_input else check_tapped(layer, self.calls(inputs))
@@ -79,11 +81,11 @@ class KerasTorch(KerasFramework):
                 raw = self._forward(inputs, trunk, tap)
             tap.check()
             with without_autocast():
-                asked = ask_outputs(raw, question, functions, self.xp)
+                asked = ask_outputs(raw, objective, functions, self.xp)
                 tap.guide(asked)
                 outputs = asked.read(asked.tensors)
-                arrays = [keras.ops.convert_to_tensor(each) for each in question.target.arrays(image_count(inputs))]
-                answer = outputs.answer(question, arrays, self.xp)
+                arrays = [keras.ops.convert_to_tensor(each) for each in objective.target.arrays(image_count(inputs))]
+                answer = outputs.answer(objective, arrays, self.xp)
                 activations, scores = self._channels_last(call, tap.output.detach().float()), answer.scores.float()
                 products = tap.products(scores, activations)
                 # The images of a batch do not meet, so the sum's gradient is each image's own.
@@ -100,13 +102,13 @@ class KerasTorch(KerasFramework):
             products=products,
         )
 
-    def branch(self, inputs: Inputs, layer: LayerChoice, question: Question) -> Branch:
-        functions, tape, question = TorchFunctions(), Tape(), question.of_image(0)
+    def branch(self, inputs: Inputs, layer: LayerChoice, objective: Objective) -> Branch:
+        functions, tape, objective = TorchFunctions(), Tape(), objective.for_image(0)
         call = self._input_call if layer.is_input else check_tapped(layer, self.calls(inputs))
         tap = TapeTap(call, tape)
         with self._at_rest(), torch.no_grad(), tape.running(), listening(tap.heard_of(self._layers), tap.hear):
-            asked = ask_outputs(self._forward(inputs, functions, tap), question, functions, self.xp)
-        scores = tape.branch(tap, asked, question, self.xp)
+            asked = ask_outputs(self._forward(inputs, functions, tap), objective, functions, self.xp)
+        scores = tape.branch(tap, asked, objective, self.xp)
         return lambda variations: scores(self._laid_out(call, variations))
 
     def apply(self, method: Any, capture: Capture) -> Tensor:

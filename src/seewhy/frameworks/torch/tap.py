@@ -18,7 +18,7 @@ from seewhy.frameworks.structures import leaves
 from seewhy.frameworks.torch.guided import guide
 from seewhy.frameworks.torch.logits import TorchFunctions, Trunk
 from seewhy.frameworks.torch.pooling import only_mean, products
-from seewhy.targets import Question
+from seewhy.targets import Objective
 from seewhy.types import Backward, Namespace, Precision, Tensor
 
 ONE_RUN = threading.RLock()
@@ -132,13 +132,13 @@ class Tap:
         return gradients if batched else gradients[None]
 
 
-def ask_outputs(whole: Any, question: Question, functions: TorchFunctions, xp: Namespace) -> Asked:
+def ask_outputs(whole: Any, objective: Objective, functions: TorchFunctions, xp: Namespace) -> Asked:
     """Find what a question asks of all that a network returned, seeing through a final softmax or sigmoid."""
 
     def read(raw: Tensor, logits: Tensor, head: Head, whole: Any) -> Outputs:
         return Outputs.read(raw, logits.float(), head, xp, whole)
 
-    return ask(whole, question, lambda each: isinstance(each, torch.Tensor), functions.see_through, read)
+    return ask(whole, objective, lambda each: isinstance(each, torch.Tensor), functions.see_through, read)
 
 
 @contextmanager
@@ -290,9 +290,9 @@ def _has_functions_of_its_own(totals: Tensor) -> bool:
     return False
 
 
-def arrays_beside(tensor: Tensor, question: Question, count: int) -> list[Tensor]:
+def arrays_beside(tensor: Tensor, objective: Objective, count: int) -> list[Tensor]:
     """Return the arrays of a target for `count` images, on the device of a tensor."""
-    arrays = [torch.tensor(each, device=tensor.device) for each in question.target.arrays(count)]
+    arrays = [torch.tensor(each, device=tensor.device) for each in objective.target.arrays(count)]
     return [each if each.is_floating_point() else each.to(torch.int64) for each in arrays]  # what indexing takes
 
 
