@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from seewhy.explainer import Explainer, explain
     from seewhy.frameworks import LayerCall
     from seewhy.images.geometry import Placement
-    from seewhy.images.style import Look
+    from seewhy.images.style import Style
     from seewhy.models import Classifier, ClassNames, Inputs, Prediction, Preprocessing, load
     from seewhy.results.comparison import Comparison, compare
     from seewhy.results.explanation import Explanation, Heatmaps, TargetResult
@@ -36,7 +36,7 @@ __all__ = [
     "Inputs",
     "Inspection",
     "LayerCall",
-    "Look",
+    "Style",
     "Placement",
     "Prediction",
     "Preprocessing",
@@ -59,7 +59,7 @@ _ROOMS = {
     "seewhy.results.explanation": ("Explanation", "Heatmaps", "TargetResult"),
     "seewhy.frameworks": ("LayerCall",),
     "seewhy.images.geometry": ("Placement",),
-    "seewhy.images.style": ("Look",),
+    "seewhy.images.style": ("Style",),
     "seewhy.results.inspection": ("Inspection",),
     "seewhy.models": ("ClassNames", "Classifier", "Inputs", "Prediction", "Preprocessing", "load"),
     "seewhy.viewer.notebook": ("view",),

@@ -171,7 +171,7 @@ class Explainer:
         return self._heatmaps_of(capture, evidence, objective.target)
 
     def inspect(self, image: ImageLike, targets: Any = "top-1") -> Inspection:
-        """Look inside: the layer's activations and gradients for one picture, and the weights Grad-CAM makes of them.
+        """Style inside: the layer's activations and gradients for one picture, and the weights Grad-CAM makes of them.
 
         Args:
             image: A path, a PIL image or a uint8 array (H, W, 3).

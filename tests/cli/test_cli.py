@@ -331,10 +331,10 @@ def test_a_full_disk_under_standard_output():
 
 
 def test_two_networks_share_a_picture_in_a_tutorial_s_look(run, tmp_path, examples):
-    look = ["--image-weight", "1", "--upsampling", "nearest", "--rescale", "range", "--normalization", "range"]
+    style = ["--image-weight", "1", "--upsampling", "nearest", "--rescale", "range", "--normalization", "range"]
     models = ["--model", "efficientnet-lite0", "--model", "mobilenetv3small", "--weights", "none"]
     code, out, err = run(
-        "explain", examples / "cat.png", *models, *look, "--targets", "282,281", "--format", "png,gif",
+        "explain", examples / "cat.png", *models, *style, "--targets", "282,281", "--format", "png,gif",
         "--together", "--out", tmp_path,
     )  # fmt: skip
     assert code == 0, err

@@ -41,7 +41,7 @@ def test_options():
     with pytest.raises(ModelError, match="Cannot load None: expected a name or a path"):
         seewhy.load(None)
     with pytest.raises(OptionError, match="alpha is 'x'; expected a number from 0"):
-        seewhy.Look(alpha="x")
+        seewhy.Style(alpha="x")
     with pytest.raises(OptionError, match="batch_size is '2'; expected 1 or more"):
         seewhy.Explainer(paper_sequential()).explain([], batch_size="2")
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from seewhy.images.bounding_boxes import boxes_of
+from seewhy.images.bounding_boxes import bounding_boxes
 
 
 def picture(*rows):
@@ -24,9 +24,9 @@ def picture(*rows):
     ],
 )
 def test_boxes_round_connected_parts(mask, boxes):
-    assert boxes_of(mask) == boxes
+    assert bounding_boxes(mask) == boxes
     mirrored = [(top, mask.shape[1] - right, bottom, mask.shape[1] - left) for top, left, bottom, right in boxes]
-    assert sorted(boxes_of(mask[:, ::-1])) == sorted(mirrored)
+    assert sorted(bounding_boxes(mask[:, ::-1])) == sorted(mirrored)
 
 
 def flooded(mask):
@@ -50,4 +50,4 @@ def test_random_masks_against_a_flood(density):
     random = np.random.default_rng(0)
     for _ in range(40):
         mask = random.random(random.integers(1, 14, 2)) < density
-        assert sorted(boxes_of(mask)) == sorted(flooded(mask))
+        assert sorted(bounding_boxes(mask)) == sorted(flooded(mask))

@@ -1,25 +1,25 @@
 import numpy as np
 
-from seewhy.images.normalization import peaks_of, scaled
+from seewhy.images.normalization import normalize, peak_values
 
 MAPS = np.array([[[-3, 0, 1, 4]], [[0, 0, 0, 0]], [[2, 2, 2, 2]]], np.float32)
 
 
 def test_each_map_is_divided_by_its_own_maximum():
     expected = [[[0, 0, 0.25, 1]], [[0, 0, 0, 0]], [[1, 1, 1, 1]]]
-    np.testing.assert_array_equal(scaled(MAPS, 1.0), np.array(expected, np.float32))
+    np.testing.assert_array_equal(normalize(MAPS, 1.0), np.array(expected, np.float32))
 
 
 def test_what_is_above_the_peak_is_as_bright_as_the_peak():
-    np.testing.assert_allclose(scaled(MAPS[:1], 0.5), [[[0, 0, 1, 1]]])  # the median of 0, 0, 1, 4 is a half
-    np.testing.assert_allclose(peaks_of(np.maximum(MAPS, 0), 0.5), [[[0.5]], [[0]], [[2]]])
+    np.testing.assert_allclose(normalize(MAPS[:1], 0.5), [[[0, 0, 1, 1]]])  # the median of 0, 0, 1, 4 is a half
+    np.testing.assert_allclose(peak_values(np.maximum(MAPS, 0), 0.5), [[[0.5]], [[0]], [[2]]])
 
 
 def test_a_quantile_of_nothing_gives_way_to_the_maximum():
     sparse = np.array([[[0, 0, 0, 8]]], np.float32)
-    np.testing.assert_array_equal(scaled(sparse, 0.5), [[[0, 0, 0, 1]]])
+    np.testing.assert_array_equal(normalize(sparse, 0.5), [[[0, 0, 0, 1]]])
 
 
 def test_the_minimum_may_become_0():
     maps = np.array([[[1, 2, 5]], [[3, 3, 3]]], np.float32)
-    np.testing.assert_array_equal(scaled(maps, 1.0, "range"), [[[0, 0.25, 1]], [[0, 0, 0]]])
+    np.testing.assert_array_equal(normalize(maps, 1.0, "range"), [[[0, 0.25, 1]], [[0, 0, 0]]])

@@ -2,9 +2,9 @@ import matplotlib
 import numpy as np
 import pytest
 
-from seewhy import Look
+from seewhy import Style
 from seewhy.errors import OptionError
-from seewhy.images.overlay import color_table, colorize, overlay, saliency_picture
+from seewhy.images.overlay import color_table, colorize, heatmap_image, overlay
 
 IMAGE = np.full((1, 3, 3), 100, dtype=np.uint8)
 SALIENCY = np.array([[0, 0.5, 1]], dtype=np.float32)
@@ -18,28 +18,28 @@ def test_colours_are_matplotlib_s():
 
 def test_blending_by_hand():
     jet = color_table("jet").astype(int)
-    found = overlay(IMAGE, SALIENCY, ALL, Look(alpha=0.25))
+    found = overlay(IMAGE, SALIENCY, ALL, Style(alpha=0.25))
     np.testing.assert_array_equal(found[0, 0], np.round(75 + 0.25 * jet[0]))
     np.testing.assert_array_equal(found[0, 2], np.round(75 + 0.25 * jet[255]))
 
 
 def test_the_ends_of_alpha():
-    np.testing.assert_array_equal(overlay(IMAGE, SALIENCY, ALL, Look(alpha=0)), IMAGE)
-    np.testing.assert_array_equal(overlay(IMAGE, SALIENCY, ALL, Look(alpha=1)), colorize(SALIENCY))
+    np.testing.assert_array_equal(overlay(IMAGE, SALIENCY, ALL, Style(alpha=0)), IMAGE)
+    np.testing.assert_array_equal(overlay(IMAGE, SALIENCY, ALL, Style(alpha=1)), colorize(SALIENCY))
 
 
 def test_where_the_network_saw_nothing_the_picture_stays():
     covered = np.array([[True, False, True]])
-    found = overlay(IMAGE, SALIENCY, covered, Look(alpha=1))
+    found = overlay(IMAGE, SALIENCY, covered, Style(alpha=1))
     np.testing.assert_array_equal(found[0, 1], IMAGE[0, 1])
     assert (found[0, 0] != IMAGE[0, 0]).any()
-    np.testing.assert_array_equal(saliency_picture(SALIENCY, covered)[0, 1], [255, 255, 255])
+    np.testing.assert_array_equal(heatmap_image(SALIENCY, covered)[0, 1], [255, 255, 255])
 
 
 def test_a_picture_that_keeps_its_weight_is_cut_off_at_white():
     jet = color_table("jet").astype(int)
     light = np.full((1, 3, 3), 250, dtype=np.uint8)
-    found = overlay(light, SALIENCY, ALL, Look(alpha=0.4, image_weight=1))
+    found = overlay(light, SALIENCY, ALL, Style(alpha=0.4, image_weight=1))
     np.testing.assert_array_equal(found[0, 2], np.minimum(np.round(250 + 0.4 * jet[255]), 255))
     assert found.max() == 255
 
@@ -52,7 +52,7 @@ def test_the_sum_is_spread_by_what_the_network_saw(rescale):
     total = image[0, :2] + 0.01 * jet[[0, 128]]
     low = total.min() if rescale == "range" else 0
     expected = np.round((total - low) / (total.max() - low) * 255)
-    found = overlay(image, SALIENCY, covered, Look(alpha=0.01, image_weight=1, rescale=rescale))
+    found = overlay(image, SALIENCY, covered, Style(alpha=0.01, image_weight=1, rescale=rescale))
     np.testing.assert_allclose(found[0, :2], expected, atol=1)  # float32 rounds halves its own way
     np.testing.assert_array_equal(found[0, 2], image[0, 2])
 
@@ -62,28 +62,28 @@ def test_the_digits_notebook_blends_colours_up_to_255_with_a_picture_up_to_1():
     image = np.array([[[0, 0, 0], [128, 128, 128], [255, 255, 255]]], dtype=np.uint8)
     total = jet * 0.01 + image[0] / 255
     expected = np.round((total - total.min()) / (total.max() - total.min()) * 255)
-    found = overlay(image, SALIENCY, ALL, Look(alpha=1, image_weight=1 / 2.55, rescale="range"))
+    found = overlay(image, SALIENCY, ALL, Style(alpha=1, image_weight=1 / 2.55, rescale="range"))
     np.testing.assert_allclose(found[0], expected, atol=1)
 
 
 def test_a_flat_sum_is_spread_without_dividing_by_zero():
     black = np.zeros((1, 3, 3), dtype=np.uint8)
     for rescale in ("max", "range"):
-        assert overlay(black, SALIENCY, ALL, Look(alpha=0, rescale=rescale)).max() == 0
+        assert overlay(black, SALIENCY, ALL, Style(alpha=0, rescale=rescale)).max() == 0
 
 
 @pytest.mark.parametrize("name", ["alpha", "image_weight"])
 @pytest.mark.parametrize("value", [-0.1, 1.1, float("nan"), "x", True, [0.5]])
 def test_a_weight_out_of_range(name, value):
     with pytest.raises(OptionError, match=f"{name} is .*expected a number from 0"):
-        Look(**{name: value})
+        Style(**{name: value})
 
 
 @pytest.mark.parametrize("name", ["normalization", "upsampling", "rescale"])
 @pytest.mark.parametrize("value", ["maximum", None, 1, ["max"], np.array(["max", "none"])])
 def test_a_word_that_is_not_known(name, value):
     with pytest.raises(OptionError, match=f"{name} is .*expected '.*' or '.*'"):
-        Look(**{name: value})
+        Style(**{name: value})
 
 
 @pytest.mark.parametrize("colormap", [None, 1, ["jet"], np.array("jet")])

@@ -89,17 +89,17 @@ def tutorial_heatmap(classifier, inputs, index, tutorial):
     return np.maximum(combined, 0)
 
 
-def tutorial_overlay(image, heatmap, look):
+def tutorial_overlay(image, heatmap, style):
     """Return the picture the tutorial shows: the map on the picture's size, its colours, and the sum."""
-    low = heatmap.min() if look.get("normalization") == "range" else 0
+    low = heatmap.min() if style.get("normalization") == "range" else 0
     normalized = ((heatmap - low) / (heatmap.max() - low)).astype(np.float32)
     size = image.shape[1::-1]
     large = np.asarray(tf.image.resize(normalized[..., None], size[::-1], "bilinear"))[..., 0]
     heat = matplotlib.colormaps["jet"](np.round(large * 255).astype(int))[..., :3] * 255
-    total = image * look.get("image_weight", 1 - look["alpha"]) + heat * look["alpha"]
-    if look.get("rescale") == "max":
+    total = image * style.get("image_weight", 1 - style["alpha"]) + heat * style["alpha"]
+    if style.get("rescale") == "max":
         return total / total.max() * 255
-    if look.get("rescale") == "range":
+    if style.get("rescale") == "range":
         return (total - total.min()) / (total.max() - total.min()) * 255
     return np.clip(total, 0, 255)
 
@@ -123,12 +123,12 @@ def test_a_tutorial_s_own_formula(name, loaded, digit, examples):
             continue
         shown += 1
         np.testing.assert_allclose(explanation.normalized()[position], expected / expected.max(), atol=1e-5)
-        for look in tutorial.looks:
-            overlay = explanation.overlay(position, **LOOKS[look]).astype(float)
-            difference = np.abs(overlay - tutorial_overlay(image, expected, LOOKS[look]))
+        for style in tutorial.looks:
+            overlay = explanation.overlay(position, **LOOKS[style]).astype(float)
+            difference = np.abs(overlay - tutorial_overlay(image, expected, LOOKS[style]))
             # A hundred-thousandth may make another of the 256 colours, whose neighbours differ by up to 4 of 255.
             assert difference.mean() < 0.5
-            assert difference.max() <= 4 * LOOKS[look]["alpha"] + 1.5
+            assert difference.max() <= 4 * LOOKS[style]["alpha"] + 1.5
     assert shown >= 1
     sides = {"digits": 28, "xception": 299}
     assert classifier.input_size == (sides.get(tutorial.network, 224),) * 2

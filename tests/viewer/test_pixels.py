@@ -5,8 +5,8 @@ import pytest
 from tests.viewer.made import made
 
 from seewhy import Placement
-from seewhy.images.bounding_boxes import boxes_of
-from seewhy.images.overlay import saliency_picture
+from seewhy.images.bounding_boxes import bounding_boxes
+from seewhy.images.overlay import heatmap_image
 from seewhy.viewer.assets import bundle
 
 CLOSE = 2
@@ -36,7 +36,7 @@ def test_an_overlay_is_python_s(open_page, canvas_pixels, slide, cat, cat_report
 def test_a_heatmap_is_python_s(open_page, canvas_pixels, cat, cat_report):
     page = open_page(cat_report)
     page.get_by_role("radio", name="Heatmap").check()
-    expected = saliency_picture(cat.saliency[0], cat.placement.covered, "viridis")
+    expected = heatmap_image(cat.saliency[0], cat.placement.covered, "viridis")
     off = differences(canvas_pixels(page.locator(".pane canvas")), expected).max(axis=2)
     assert off.max() <= 3  # a step of this colour map is as much
     assert (off > CLOSE).mean() < 0.001
@@ -82,7 +82,7 @@ def test_boxes_are_python_s(drawing, share):
     found = drawing.evaluate(
         "values => boxesOf(Float32Array.from(values), 0.5, 31)", mask.ravel().astype(float).tolist()
     )
-    expected = boxes_of(mask)
+    expected = bounding_boxes(mask)
     sizes = [box["pixels"] for box in found]
     assert sizes == sorted(sizes, reverse=True)
     assert sum(sizes) == mask.sum()

@@ -57,12 +57,12 @@ def fused(maps: Sequence[FloatArray], fuse: Fuse) -> FloatArray:
         axes = sorted(rank - 2 for rank in ranks)
         raise LayerError(f"Layers with different numbers of axes of space cannot be fused; given {axes}.")
     largest = tuple(max(sizes) for sizes in zip(*(each.shape[2:] for each in maps), strict=True))
-    scaled = np.stack([_scaled(resize(np.maximum(each, 0), largest)) for each in maps])
-    return np.asarray(FUSIONS[fuse](scaled), dtype=np.float32)
+    normalize = np.stack([_scaled(resize(np.maximum(each, 0), largest)) for each in maps])
+    return np.asarray(FUSIONS[fuse](normalize), dtype=np.float32)
 
 
 def _scaled(maps: FloatArray) -> FloatArray:
     highest = maps.max(axis=tuple(range(2, maps.ndim)), keepdims=True)
-    scaled = np.zeros_like(maps)
-    np.divide(maps, highest, out=scaled, where=highest > 0)
-    return scaled
+    normalize = np.zeros_like(maps)
+    np.divide(maps, highest, out=normalize, where=highest > 0)
+    return normalize

@@ -243,7 +243,7 @@ def explain(
             layer=layer,
             score=score.value,
             precision=precision.value,
-            look={
+            style={
                 "alpha": alpha,
                 "image_weight": image_weight,
                 "colormap": colormap,

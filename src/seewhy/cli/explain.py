@@ -25,7 +25,7 @@ from seewhy.explainer import BATCH_SIZE, Explainer
 from seewhy.images import reading
 from seewhy.images.figure import MOST_PANELS
 from seewhy.images.overlay import color_table
-from seewhy.images.style import Look, LookOptions
+from seewhy.images.style import Style, StyleOptions
 from seewhy.methods import Method
 from seewhy.models import Classifier
 from seewhy.results.explanation import PICTURE_SUFFIXES, SHOWN_PREDICTIONS, SUFFIXES, Explanation
@@ -48,7 +48,7 @@ class Request:
     layer: str
     score: Score
     precision: Precision
-    look: LookOptions
+    style: StyleOptions
     figure: FigureKind | None
     out: Path
     formats: tuple[str, ...]
@@ -68,7 +68,7 @@ class Request:
 
     def check(self) -> None:
         """Raise UsageError for what can be told before a framework is imported, which takes seconds."""
-        color_table(Look(**self.look).colormap)
+        color_table(Style(**self.style).colormap)
         for name in self.formats:
             if "." + name not in SUFFIXES:
                 known = ", ".join(suffix[1:] for suffix in SUFFIXES)
@@ -136,7 +136,9 @@ def run(request: Request, *, as_json: bool, times: Times | None = None) -> None:
     at_once = 1 if len(paths) <= A_FEW or any(method.reruns for method in request.methods) else BATCH_SIZE
     explains = [partial(each.explain, targets=request.targets_of(each.classifier)) for each in explainers]
     outcomes = explain_each(paths, explains, at_once)
-    outcomes = write_each(outcomes, lambda found, path: files.write(found, path, request.figure, request.look), at_once)
+    outcomes = write_each(
+        outcomes, lambda found, path: files.write(found, path, request.figure, request.style), at_once
+    )
     for path, explanations, written, error in _tracked(outcomes, len(paths), console):
         if error is not None:
             report.add_error(path, error)
@@ -186,7 +188,7 @@ def _write_together(
 ) -> None:
     """Write the picture of all; if that fails, it is noted like a picture that does, and the others are reported."""
     try:
-        for file in files.write_together(explanations, request.look):
+        for file in files.write_together(explanations, request.style):
             console.print(f"wrote {file}", markup=False, soft_wrap=True)
     except (OptionError, OutputError) as error:
         report.add_error(request.out / "together", error)

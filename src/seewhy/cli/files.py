@@ -6,7 +6,7 @@ from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 
 from seewhy.errors import OutputError
-from seewhy.images.style import LookOptions
+from seewhy.images.style import StyleOptions
 from seewhy.results.comparison import Comparison
 from seewhy.results.explanation import PICTURE_SUFFIXES, Explanation
 from seewhy.results.figures import FigureKind
@@ -45,7 +45,7 @@ class Files:
         self._stems: set[str] = set()
 
     def write(
-        self, explanations: Sequence[Explanation], image: Path, kind: FigureKind | None, look: LookOptions
+        self, explanations: Sequence[Explanation], image: Path, kind: FigureKind | None, style: StyleOptions
     ) -> list[list[str]]:
         """Write one picture's explanations, one for each network and method, in every format.
 
@@ -54,7 +54,7 @@ class Files:
         Returns:
             The paths of each explanation's files.
         """
-        written = self._write(explanations, image, kind, look)
+        written = self._write(explanations, image, kind, style)
         if self._report is not None:
             self._report.add(explanations, image.absolute().parent.name if self._label_by_folder else None)
         return written
@@ -71,34 +71,34 @@ class Files:
         return str(self._report.write())
 
     def _write(
-        self, explanations: Sequence[Explanation], image: Path, kind: FigureKind | None, look: LookOptions
+        self, explanations: Sequence[Explanation], image: Path, kind: FigureKind | None, style: StyleOptions
     ) -> list[list[str]]:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise _no_folder(self._folder, error.strerror or error) from error
         if len(explanations) == 1:
-            return [self._write_one(explanations[0], image.stem, self._suffixes, kind, look)]
+            return [self._write_one(explanations[0], image.stem, self._suffixes, kind, style)]
         pictures = [suffix for suffix in self._suffixes if suffix in PICTURE_SUFFIXES]
         others = [suffix for suffix in self._suffixes if suffix not in PICTURE_SUFFIXES]
         are_several = len({each.network for each in explanations}) > 1
         stems = [f"{image.stem}_{_file_name(each.network)}" if are_several else image.stem for each in explanations]
         written = [
-            self._write_one(each, stem, others, kind, look) for each, stem in zip(explanations, stems, strict=True)
+            self._write_one(each, stem, others, kind, style) for each, stem in zip(explanations, stems, strict=True)
         ]
         stem = self._new_stem("_".join([image.stem, *_in_name(explanations)]))
         for suffix in pictures:
             path = self._free(stem + suffix)
-            Comparison(tuple(explanations)).save(path, **look)
+            Comparison(tuple(explanations)).save(path, **style)
             written = [[str(path), *each] for each in written]
         return written
 
-    def write_together(self, explanations: Sequence[Explanation], look: LookOptions) -> list[str]:
+    def write_together(self, explanations: Sequence[Explanation], style: StyleOptions) -> list[str]:
         """Write one picture of all explanations, in every format that pictures have, and return the paths."""
         self._folder.mkdir(parents=True, exist_ok=True)
         stem = self._new_stem("_".join(["together", *_in_name(explanations)]))
         paths = [self._free(stem + suffix) for suffix in self._suffixes if suffix in PICTURE_SUFFIXES]
-        return [str(Comparison(tuple(explanations)).save(path, **look)) for path in paths]
+        return [str(Comparison(tuple(explanations)).save(path, **style)) for path in paths]
 
     def _write_one(
         self,
@@ -106,7 +106,7 @@ class Files:
         name: str,
         suffixes: Sequence[str],
         kind: FigureKind | None,
-        look: LookOptions,
+        style: StyleOptions,
     ) -> list[str]:
         """Write one explanation in every format, and return the paths."""
         stem = self._new_stem(f"{name}_{explanation.method}")
@@ -114,7 +114,7 @@ class Files:
         for suffix in suffixes:
             for file, target in _parts(stem, suffix, explanation, kind):
                 path = self._free(file)
-                explanation.save(path, kind, target=target, **look)
+                explanation.save(path, kind, target=target, **style)
                 written.append(str(path))
         return written
 

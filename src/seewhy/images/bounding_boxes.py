@@ -5,11 +5,11 @@ from numpy.typing import NDArray
 
 from seewhy.types import BoolArray
 
-Box = tuple[int, int, int, int]
+BoundingBox = tuple[int, int, int, int]
 """(top, left, bottom, right), the edges in pixels: `picture[top:bottom, left:right]` is what the box holds."""
 
 
-def boxes_of(mask: BoolArray) -> list[Box]:
+def bounding_boxes(mask: BoolArray) -> list[BoundingBox]:
     """Return the box round each connected part of a mask (H, W), that of the part with the most pixels first.
 
     Pixels that touch at an edge or at a corner are connected (8-connectivity).

@@ -6,7 +6,7 @@ from seewhy.images.style import Normalization
 from seewhy.types import FloatArray
 
 
-def peaks_of(heatmaps: FloatArray, quantile: float) -> FloatArray:
+def peak_values(heatmaps: FloatArray, quantile: float) -> FloatArray:
     """Return (T, 1, 1): what becomes 1 in each heatmap (T, u, v) that has no negative values; 0 in one of zeros.
 
     It is a quantile of the heatmap, and the maximum of one in which that quantile is 0.
@@ -14,13 +14,13 @@ def peaks_of(heatmaps: FloatArray, quantile: float) -> FloatArray:
     return _highest(heatmaps, quantile, np.float32(0))
 
 
-def scaled(heatmaps: FloatArray, quantile: float, normalization: Normalization = "max") -> FloatArray:
+def normalize(heatmaps: FloatArray, quantile: float, normalization: Normalization = "max") -> FloatArray:
     """Scale heatmaps (T, u, v) to 0..1, each by its own peak; what speaks against a target becomes 0.
 
     Args:
         heatmaps: Raw; negative values count as 0.
         quantile: Which quantile of a heatmap is its peak; 1.0 for its maximum.
-        normalization: As `Look` has it: what becomes 0, beside the peak that becomes 1.
+        normalization: As `Style` has it: what becomes 0, beside the peak that becomes 1.
     """
     heatmaps = np.maximum(heatmaps, 0)
     lowest = heatmaps.min(axis=(1, 2), keepdims=True) if normalization == "range" else np.float32(0)

@@ -9,7 +9,7 @@ from seewhy.errors import OptionError, did_you_mean
 from seewhy.types import BoolArray, FloatArray, ImageArray
 
 if TYPE_CHECKING:
-    from seewhy.images.style import Look
+    from seewhy.images.style import Style
 
 Rescale = Literal["none", "max", "range"]
 
@@ -39,28 +39,28 @@ def colorize(saliency: FloatArray, colormap: str = "jet") -> ImageArray:
     return np.take(color_table(colormap), _levels(saliency), axis=0)
 
 
-def saliency_picture(saliency: FloatArray, covered: BoolArray, colormap: str = "jet") -> ImageArray:
+def heatmap_image(saliency: FloatArray, covered: BoolArray, colormap: str = "jet") -> ImageArray:
     """Turn a saliency (H, W) in 0..1 into colours, uint8 (H, W, 3); white where the network saw nothing."""
     return np.where(covered[..., None], colorize(saliency, colormap), np.uint8(255))
 
 
-def overlay(image: ImageArray, saliency: FloatArray, covered: BoolArray, look: "Look") -> ImageArray:
+def overlay(image: ImageArray, saliency: FloatArray, covered: BoolArray, style: "Style") -> ImageArray:
     """Blend a saliency into the picture it belongs to: `image_weight * image + alpha * colours`.
 
     Args:
         image: uint8 (H, W, 3).
         saliency: (H, W) in 0..1.
         covered: (H, W); where it is False the network saw nothing, and the picture stays as it is.
-        look: The weights, the colour map, and how the sum is brought to 0..255.
+        style: The weights, the colour map, and how the sum is brought to 0..255.
 
     Returns:
         uint8 (H, W, 3).
     """
-    image_weight = 1 - look.alpha if look.image_weight is None else look.image_weight
-    colors = look.alpha * color_table(look.colormap).astype(np.float32)  # weighted once, not at every pixel
+    image_weight = 1 - style.alpha if style.image_weight is None else style.image_weight
+    colors = style.alpha * color_table(style.colormap).astype(np.float32)  # weighted once, not at every pixel
     blended = np.multiply(image, image_weight, dtype=np.float32)
     blended += np.take(colors, _levels(saliency), axis=0)
-    blended = _rescaled(blended, covered, look.rescale)
+    blended = _rescaled(blended, covered, style.rescale)
     pixels = np.rint(blended, out=blended).astype(np.uint8)
     return pixels if covered.all() else np.where(covered[..., None], pixels, image)
 

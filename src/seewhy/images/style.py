@@ -11,8 +11,8 @@ from seewhy.images.overlay import Rescale
 Normalization = Literal["max", "range"]
 
 
-class LookOptions(TypedDict, total=False):
-    """What the drawing functions take by name: the attributes of `Look`."""
+class StyleOptions(TypedDict, total=False):
+    """What the drawing functions take by name: the attributes of `Style`."""
 
     alpha: float
     image_weight: float | None
@@ -23,7 +23,7 @@ class LookOptions(TypedDict, total=False):
 
 
 @dataclass(frozen=True)
-class Look:
+class Style:
     """How a saliency is drawn upon its picture: `image_weight * picture + alpha * colours`.
 
     Attributes:

@@ -63,15 +63,15 @@ def principal(matrices: Tensor, xp: Namespace) -> Tensor:
     sizes = xp.mean(xp.abs(matrices), axis=(-2, -1), keepdims=True)
     finite = sizes < math.inf
     # Of size 1, so that no square is too large or too small for a float.
-    scaled = matrices / xp.where((sizes > 0) & finite, sizes, 1.0)
+    normalize = matrices / xp.where((sizes > 0) & finite, sizes, 1.0)
     positions, channels = matrices.shape[-2:]
     if positions <= channels:  # O O^T = U Sigma^2 U^T, and O V_1 = Sigma_1 U_1
-        squares = xp.einsum("...pk,...qk->...pq", scaled, scaled)
+        squares = xp.einsum("...pk,...qk->...pq", normalize, normalize)
         values, vectors = xp.linalg.eigh(xp.where(finite, squares, 0.0))
         largest = values[..., -1:]
         component = vectors[..., -1] * xp.sqrt(xp.where(largest > 0, largest, 0.0))
     else:  # O^T O = V Sigma^2 V^T
-        squares = xp.einsum("...pk,...pl->...kl", scaled, scaled)
+        squares = xp.einsum("...pk,...pl->...kl", normalize, normalize)
         vectors = xp.linalg.eigh(xp.where(finite, squares, 0.0))[1]
-        component = xp.einsum("...pk,...k->...p", scaled, vectors[..., -1])
+        component = xp.einsum("...pk,...k->...p", normalize, vectors[..., -1])
     return component * sizes[..., 0]

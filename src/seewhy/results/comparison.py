@@ -15,7 +15,7 @@ from seewhy.errors import MethodError, OptionError
 from seewhy.explainer import Explainer
 from seewhy.images.figure import draw_panels, render
 from seewhy.images.reading import ImageLike, read
-from seewhy.images.style import Look, LookOptions
+from seewhy.images.style import Style, StyleOptions
 from seewhy.images.writing import picture_writer, write_atomically
 from seewhy.models import Classifier
 from seewhy.results.explanation import PICTURE_SUFFIXES, Explanation
@@ -57,18 +57,18 @@ class Comparison:
             ]
         )
 
-    def figure(self, **look: Unpack[LookOptions]) -> "Figure":
+    def figure(self, **style: Unpack[StyleOptions]) -> "Figure":
         """Draw the overlays in a grid: a row for each explanation, a column for each target.
 
         The explanations stand side by side where there is only one target.
 
         Args:
-            **look: As for `Explanation.overlay`.
+            **style: As for `Explanation.overlay`.
 
         Raises:
             OptionError: An argument is out of range, or the colour map is unknown.
         """
-        made = Look(**look)
+        made = Style(**style)
         panels = [
             panel
             for each, label in zip(self.explanations, self.labels, strict=True)
@@ -79,11 +79,11 @@ class Comparison:
         return draw_panels(panels, columns=columns, colormap=made.colormap)
 
     @timing.phase(Phase.DRAWING)
-    def pixels(self, **look: Unpack[LookOptions]) -> ImageArray:
+    def pixels(self, **style: Unpack[StyleOptions]) -> ImageArray:
         """Draw the figure into pixels, uint8 (H, W, 3)."""
-        return render(self.figure(**look))
+        return render(self.figure(**style))
 
-    def save(self, path: str | os.PathLike[str], **look: Unpack[LookOptions]) -> Path:
+    def save(self, path: str | os.PathLike[str], **style: Unpack[StyleOptions]) -> Path:
         """Write the figure as `.png` or `.jpg`, whole or not at all, and return the path.
 
         Raises:
@@ -96,7 +96,7 @@ class Comparison:
                 f"Cannot save a comparison as {path.suffix or 'a file without suffix'!r}; expected "
                 f"{', '.join(PICTURE_SUFFIXES)}."
             )
-        pixels = self.pixels(**look)
+        pixels = self.pixels(**style)
         write_atomically(path, picture_writer(pixels, path.suffix.lower()))
         return path
 

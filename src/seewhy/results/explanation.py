@@ -16,12 +16,12 @@ from PIL import Image
 from seewhy import timing
 from seewhy.errors import OptionError
 from seewhy.images.animation import ANIMATION_SUFFIXES, animation_writer
-from seewhy.images.bounding_boxes import Box, boxes_of
+from seewhy.images.bounding_boxes import BoundingBox, bounding_boxes
 from seewhy.images.figure import render
 from seewhy.images.geometry import Placement
-from seewhy.images.normalization import scaled
+from seewhy.images.normalization import normalize
 from seewhy.images.overlay import overlay
-from seewhy.images.style import Look, LookOptions, Normalization, check_name
+from seewhy.images.style import Normalization, Style, StyleOptions, check_name
 from seewhy.images.writing import picture_writer, write_atomically
 from seewhy.models import Prediction
 from seewhy.results import figures
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
 SUFFIXES = (*PICTURE_SUFFIXES, *ANIMATION_SUFFIXES, ".npz", ".json", ".html")
 SHOWN_PREDICTIONS = 5
-DEFAULT_LOOK = Look()
+DEFAULT_STYLE = Style()
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,29 +139,29 @@ class Explanation:
         """Return the heatmaps scaled to 0..1, each by itself, float32 (T, u, v); what speaks against a target is 0.
 
         Args:
-            normalization: As `Look` has it.
+            normalization: As `Style` has it.
 
         Raises:
             OptionError: It is none of those.
         """
         check_name("normalization", normalization, get_args(Normalization))
-        return scaled(self.heatmaps, self.peak, normalization)
+        return normalize(self.heatmaps, self.peak, normalization)
 
-    def place(self, target: int = 0, look: Look = DEFAULT_LOOK) -> FloatArray:
-        """Return the saliency of one target, float32 (H, W) in 0..1, normalised and enlarged as `look` says."""
+    def place(self, target: int = 0, style: Style = DEFAULT_STYLE) -> FloatArray:
+        """Return the saliency of one target, float32 (H, W) in 0..1, normalised and enlarged as `style` says."""
         self._check_target(target)
-        return self.placement.place(self.normalized(look.normalization)[target], look.upsampling)
+        return self.placement.place(self.normalized(style.normalization)[target], style.upsampling)
 
-    def draw(self, target: int, look: Look) -> ImageArray:
+    def draw(self, target: int, style: Style) -> ImageArray:
         """Do as `overlay`, with a look that is made already."""
-        return overlay(self.image, self.place(target, look), self.placement.covered, look)
+        return overlay(self.image, self.place(target, style), self.placement.covered, style)
 
-    def overlay(self, target: int = 0, **look: Unpack[LookOptions]) -> ImageArray:
+    def overlay(self, target: int = 0, **style: Unpack[StyleOptions]) -> ImageArray:
         """Blend the saliency of one target into the picture.
 
         Args:
             target: Which of `targets`, counted from 0.
-            **look: The attributes of `Look`, such as `alpha=0.6` or `colormap="viridis"`.
+            **style: The attributes of `Style`, such as `alpha=0.6` or `colormap="viridis"`.
 
         Returns:
             uint8 (H, W, 3). Where the network saw nothing of the picture, the picture is as it was.
@@ -169,7 +169,7 @@ class Explanation:
         Raises:
             OptionError: An argument is out of range, or the colour map is unknown.
         """
-        return self.draw(target, Look(**look))
+        return self.draw(target, Style(**style))
 
     def mask(self, threshold: float = 0.15, target: int = 0) -> BoolArray:
         """Return where a target is: the pixels with at least a share of the highest saliency.
@@ -188,7 +188,7 @@ class Explanation:
         saliency = self.place(target)
         return np.asarray((saliency > 0) & (saliency >= threshold * saliency.max()))
 
-    def boxes(self, threshold: float = 0.15, target: int = 0) -> list[Box]:
+    def boxes(self, threshold: float = 0.15, target: int = 0) -> list[BoundingBox]:
         """Return boxes round the connected parts of `mask`, that of the largest part first.
 
         The first is the one by which the Grad-CAM paper localizes a class (section 3.2). Pixels that touch at an edge
@@ -205,9 +205,9 @@ class Explanation:
         Raises:
             OptionError: An argument is out of range.
         """
-        return boxes_of(self.mask(threshold, target))
+        return bounding_boxes(self.mask(threshold, target))
 
-    def figure(self, kind: FigureKind | None = None, *, target: int = 0, **look: Unpack[LookOptions]) -> "Figure":
+    def figure(self, kind: FigureKind | None = None, *, target: int = 0, **style: Unpack[StyleOptions]) -> "Figure":
         """Draw a matplotlib figure.
 
         Args:
@@ -215,7 +215,7 @@ class Explanation:
                 by side. "grid": the overlays of all targets. "probabilities": the picture, the overlay of one target,
                 and the most probable classes as bars. None: panels for one target, a grid for several.
             target: Which of `targets` the panels show, counted from 0.
-            **look: As for `overlay`.
+            **style: As for `overlay`.
 
         Raises:
             OptionError: An argument is out of range, or the colour map is unknown.
@@ -223,25 +223,25 @@ class Explanation:
         self._check_target(target)
         kind = kind or ("panels" if len(self.targets) == 1 else "grid")
         if kind == "panels":
-            return figures.panels(self, target, Look(**look))
+            return figures.panels(self, target, Style(**style))
         if kind == "grid":
-            return figures.grid(self, Look(**look))
+            return figures.grid(self, Style(**style))
         if kind == "probabilities":
             if not self.predictions:
                 raise OptionError("There are no probabilities to draw: the network's outputs are not class scores.")
-            return figures.probabilities(self, target, Look(**look))
+            return figures.probabilities(self, target, Style(**style))
         raise OptionError(f"Unknown figure {kind!r}; expected 'panels', 'grid' or 'probabilities'.")
 
     @timing.phase(Phase.DRAWING)
-    def pixels(self, kind: FigureKind | None = None, *, target: int = 0, **look: Unpack[LookOptions]) -> ImageArray:
+    def pixels(self, kind: FigureKind | None = None, *, target: int = 0, **style: Unpack[StyleOptions]) -> ImageArray:
         """Draw a figure, or the overlay alone at the picture's own size, into pixels, uint8 (H, W, 3).
 
         `kind` None is the overlay for one target and the grid for several; the other arguments are those of `figure`.
         """
         kind = kind or ("overlay" if len(self.targets) == 1 else "grid")
         if kind == "overlay":
-            return self.overlay(target, **look)
-        return render(self.figure(kind, target=target, **look))
+            return self.overlay(target, **style)
+        return render(self.figure(kind, target=target, **style))
 
     def save(
         self,
@@ -250,7 +250,7 @@ class Explanation:
         *,
         target: int = 0,
         seconds: float = 1.0,
-        **look: Unpack[LookOptions],
+        **style: Unpack[StyleOptions],
     ) -> Path:
         """Write the explanation as its suffix says, whole or not at all.
 
@@ -261,7 +261,7 @@ class Explanation:
             kind: As for `pixels`; the other arguments likewise.
             target: As for `figure`.
             seconds: How long an animation shows each target.
-            **look: As for `overlay`.
+            **style: As for `overlay`.
 
         Returns:
             The path.
@@ -273,9 +273,9 @@ class Explanation:
         path = Path(path)
         suffix = path.suffix.lower()
         if suffix in PICTURE_SUFFIXES:
-            writer = picture_writer(self.pixels(kind, target=target, **look), suffix)
+            writer = picture_writer(self.pixels(kind, target=target, **style), suffix)
         elif suffix in ANIMATION_SUFFIXES:
-            writer = animation_writer(figures.frames(self, Look(**look)), suffix, seconds)
+            writer = animation_writer(figures.frames(self, Style(**style)), suffix, seconds)
         elif suffix == ".npz":
             writer = partial(np.savez_compressed, **self._arrays())
         elif suffix == ".json":

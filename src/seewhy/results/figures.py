@@ -4,8 +4,8 @@ from typing import TYPE_CHECKING, Literal
 
 from seewhy import timing
 from seewhy.images.figure import Bars, Panel, draw_panels, render
-from seewhy.images.overlay import saliency_picture
-from seewhy.images.style import Look
+from seewhy.images.overlay import heatmap_image
+from seewhy.images.style import Style
 from seewhy.timing import Phase
 from seewhy.types import ImageArray
 
@@ -20,29 +20,29 @@ GRID_COLUMNS = 3
 SHOWN_PROBABILITIES = 10
 
 
-def panels(explanation: "Explanation", target: int, look: Look) -> "Figure":
+def panels(explanation: "Explanation", target: int, style: Style) -> "Figure":
     """Draw the four steps of one target: the picture, the raw map, the map on the picture's size, the overlay."""
-    saliency = explanation.place(target, look)
+    saliency = explanation.place(target, style)
     steps = [
         Panel("Original", explanation.image),
-        Panel(f"Raw {explanation.title}", explanation.normalized(look.normalization)[target]),
+        Panel(f"Raw {explanation.title}", explanation.normalized(style.normalization)[target]),
         Panel(
             f"Normalized {explanation.title}",
-            saliency_picture(saliency, explanation.placement.covered, look.colormap),
+            heatmap_image(saliency, explanation.placement.covered, style.colormap),
         ),
-        Panel(f"Applied {explanation.title}", explanation.draw(target, look)),
+        Panel(f"Applied {explanation.title}", explanation.draw(target, style)),
     ]
-    return draw_panels(steps, columns=4, colormap=look.colormap, title=caption(explanation.targets[target]))
+    return draw_panels(steps, columns=4, colormap=style.colormap, title=caption(explanation.targets[target]))
 
 
-def grid(explanation: "Explanation", look: Look) -> "Figure":
+def grid(explanation: "Explanation", style: Style) -> "Figure":
     """Draw the overlays of all targets, titled, in three columns."""
-    overlays = overlay_panels(explanation, look)
+    overlays = overlay_panels(explanation, style)
     columns = 2 if len(overlays) == 4 else min(GRID_COLUMNS, len(overlays))
-    return draw_panels(overlays, columns=columns, colormap=look.colormap)
+    return draw_panels(overlays, columns=columns, colormap=style.colormap)
 
 
-def probabilities(explanation: "Explanation", target: int, look: Look) -> "Figure":
+def probabilities(explanation: "Explanation", target: int, style: Style) -> "Figure":
     """Draw the picture, the overlay of one target, and the most probable classes as bars."""
     shown = explanation.predictions[:SHOWN_PROBABILITIES]
     asked = explanation.targets[target].index
@@ -53,24 +53,24 @@ def probabilities(explanation: "Explanation", target: int, look: Look) -> "Figur
     )
     side_by_side = [
         Panel("Original", explanation.image),
-        Panel(caption(explanation.targets[target]), explanation.draw(target, look)),
+        Panel(caption(explanation.targets[target]), explanation.draw(target, style)),
         Panel("Probabilities", bars),
     ]
-    return draw_panels(side_by_side, columns=3, colormap=look.colormap)
+    return draw_panels(side_by_side, columns=3, colormap=style.colormap)
 
 
 @timing.phase(Phase.DRAWING)
-def frames(explanation: "Explanation", look: Look) -> list[ImageArray]:
+def frames(explanation: "Explanation", style: Style) -> list[ImageArray]:
     """Draw the overlay of each target, titled, as pictures of one size."""
     return [
-        render(draw_panels([panel], columns=1, colormap=look.colormap)) for panel in overlay_panels(explanation, look)
+        render(draw_panels([panel], columns=1, colormap=style.colormap)) for panel in overlay_panels(explanation, style)
     ]
 
 
-def overlay_panels(explanation: "Explanation", look: Look, before: str = "") -> list[Panel]:
+def overlay_panels(explanation: "Explanation", style: Style, before: str = "") -> list[Panel]:
     """Return the overlay of each target under what it is called, with something more before the name."""
     return [
-        Panel(before + caption(target), explanation.draw(position, look))
+        Panel(before + caption(target), explanation.draw(position, style))
         for position, target in enumerate(explanation.targets)
     ]
 

@@ -14,7 +14,7 @@ import numpy as np
 from seewhy.errors import OptionError
 from seewhy.images.figure import Bars, Panel, draw_panels, render
 from seewhy.images.overlay import colorize
-from seewhy.images.style import Look, LookOptions
+from seewhy.images.style import Style, StyleOptions
 from seewhy.images.writing import picture_writer, write_atomically
 from seewhy.results.explanation import PICTURE_SUFFIXES, Explanation
 from seewhy.results.figures import caption
@@ -64,7 +64,7 @@ class Inspection:
         return [int(channel) for channel in np.argsort(-strength, kind="stable")[:count]]
 
     def figure(
-        self, channels: str | Sequence[int] = "top-9", *, target: int = 0, **look: Unpack[LookOptions]
+        self, channels: str | Sequence[int] = "top-9", *, target: int = 0, **style: Unpack[StyleOptions]
     ) -> "Figure":
         """Draw the picture, the weights as bars, and channels before and after they are weighted.
 
@@ -74,13 +74,13 @@ class Inspection:
         Args:
             channels: Their numbers; or "top-9", the strongest nine for this target.
             target: Which of the explanation's `targets`, counted from 0.
-            **look: As for `Explanation.overlay`.
+            **style: As for `Explanation.overlay`.
 
         Raises:
             OptionError: There is no such channel or target, or an argument is out of range.
         """
         shown = self.channels(channels, target)
-        made, title = Look(**look), caption(self.explanation.targets[target])
+        made, title = Style(**style), caption(self.explanation.targets[target])
         weights = self.weights[target]
         panels = [
             Panel("Original", self.explanation.image),
@@ -100,7 +100,7 @@ class Inspection:
         channels: str | Sequence[int] = "top-9",
         *,
         target: int = 0,
-        **look: Unpack[LookOptions],
+        **style: Unpack[StyleOptions],
     ) -> Path:
         """Write the figure (`.png`, `.jpg`) or the arrays (`.npz`), whole or not at all, and return the path.
 
@@ -111,7 +111,7 @@ class Inspection:
         path = Path(path)
         suffix = path.suffix.lower()
         if suffix in PICTURE_SUFFIXES:
-            writer = picture_writer(render(self.figure(channels, target=target, **look)), suffix)
+            writer = picture_writer(render(self.figure(channels, target=target, **style)), suffix)
         elif suffix == ".npz":
             writer = partial(np.savez_compressed, **self._arrays())
         else:

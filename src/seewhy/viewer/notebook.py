@@ -12,9 +12,9 @@ from PIL import Image
 
 from seewhy.errors import MissingExtraError
 from seewhy.images.geometry import Placement
-from seewhy.images.normalization import scaled
+from seewhy.images.normalization import normalize
 from seewhy.images.overlay import overlay
-from seewhy.images.style import Look
+from seewhy.images.style import Style
 from seewhy.types import ImageArray
 from seewhy.viewer.assets import bundle, style
 from seewhy.viewer.photos import PhotoLimits, photo_url
@@ -90,8 +90,8 @@ def _small_overlay(explanation: "Explanation") -> ImageArray:
     shrunk = (photo.height / height, photo.width / width) * 2
     top, left, bottom, right = (edge * share for edge, share in zip(box, shrunk, strict=True))
     placement = Placement((photo.height, photo.width), (top, left, bottom, right))
-    (saliency,) = placement.place(scaled(explanation.heatmaps[:1], explanation.peak))
-    return overlay(np.asarray(photo), saliency, placement.covered, Look(colormap="viridis"))
+    (saliency,) = placement.place(normalize(explanation.heatmaps[:1], explanation.peak))
+    return overlay(np.asarray(photo), saliency, placement.covered, Style(colormap="viridis"))
 
 
 def _in_script(text: str) -> str:

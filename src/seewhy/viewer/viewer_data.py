@@ -35,7 +35,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from seewhy.errors import InputError, OptionError
-from seewhy.images.normalization import peaks_of
+from seewhy.images.normalization import peak_values
 from seewhy.images.overlay import color_table
 from seewhy.models import Prediction
 from seewhy.viewer.photos import PhotoLimits, limits_for, photo_url
@@ -135,8 +135,8 @@ def summary_of(picture: dict[str, Any]) -> dict[str, Any]:
 
 def _maps(explanation: "Explanation") -> dict[str, Any]:
     heatmaps = np.asarray(explanation.heatmaps, dtype=np.float32)
-    peaks = peaks_of(np.maximum(heatmaps, 0), explanation.peak).ravel().tolist()
-    signed_peaks = peaks_of(np.abs(heatmaps), explanation.peak).ravel().tolist()
+    peaks = peak_values(np.maximum(heatmaps, 0), explanation.peak).ravel().tolist()
+    signed_peaks = peak_values(np.abs(heatmaps), explanation.peak).ravel().tolist()
     rows, columns = heatmaps.shape[1:]
     return {
         "network": explanation.network,

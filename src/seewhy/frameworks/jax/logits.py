@@ -91,7 +91,7 @@ class _Reader:
         return values if is_shifted else exponent
 
     def inside(self, equation: JaxprEqn, output: Any) -> Found | None:
-        """Look into an equation that holds others, for a head that reads one of its inputs as it is."""
+        """Style into an equation that holds others, for a head that reads one of its inputs as it is."""
         jaxpr = held(equation).jaxpr
         found = _Reader(jaxpr, self._classes).head_of(jaxpr.outvars[list(equation.outvars).index(output)])
         if found is None or found[1] not in jaxpr.invars:

@@ -176,8 +176,8 @@ def _other_relu(operation: Any) -> str | None:
 def _multiplies_its_input(sigmoid: Any) -> bool:
     """Whether this is the sigmoid of `x * sigmoid(x)`, or of `x * sigmoid(b * x)`."""
     values = sigmoid.inputs[0]
-    scaled = values.op.inputs if values.op.type == "Mul" else ()
-    sources = {each.ref() for each in (values, *scaled)}
+    normalize = values.op.inputs if values.op.type == "Mul" else ()
+    sources = {each.ref() for each in (values, *normalize)}
     products = [taker for taker in sigmoid.outputs[0].consumers() if taker.type == "Mul"]
     return any(each.ref() in sources for product in products for each in product.inputs)
 
