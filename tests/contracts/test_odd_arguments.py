@@ -17,7 +17,7 @@ from seewhy.targets import Class, TopK
 @pytest.mark.parametrize(
     ("targets", "message"),
     [
-        (lambda: TopK("3"), r"Top takes a number of classes, such as Top\(3\); given '3'"),
+        (lambda: TopK("3"), r"TopK takes a number of classes, such as TopK\(3\); given '3'"),
         (lambda: Class(5), r"Class takes a tuple of classes; given 5\. Give Class\(\(5,\)\)"),
         (lambda: Class("cat"), r"Class takes a tuple of classes; given 'cat'"),
         (lambda: Class((1.5,)), "A class is an index, a name or a wnid; given 1.5"),

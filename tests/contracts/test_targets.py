@@ -19,7 +19,7 @@ from tests.networks import (
 
 from seewhy import Classifier, Explainer
 from seewhy.errors import ModelError, TargetError
-from seewhy.targets import Box, Combined, Counterfactual, Difference, Embedding, Objective, Region, TopK, resolve
+from seewhy.targets import AllOutputs, Combined, Counterfactual, Difference, Embedding, Objective, Region, TopK, resolve
 
 TWO = np.concatenate([PAPER_INPUT, PAPER_INPUT[:, ::-1]])
 
@@ -142,7 +142,7 @@ def detector(structure):
 def test_a_box_asks_a_structure_no_part_of_which_is_named(structure):
     network = detector(structure)
     key = {"dict": "box", "list": 1}[structure]
-    found = Explainer(network, "hirescam", layer="conv").heatmaps(TWO, Box(lambda every: every[key][:, 2] * 10))
+    found = Explainer(network, "hirescam", layer="conv").heatmaps(TWO, AllOutputs(lambda every: every[key][:, 2] * 10))
     np.testing.assert_allclose(found.scores, [[30], [10]])  # the pixel at the bottom left
     np.testing.assert_allclose(found.values[:, 0], [[[0, 0], [30, 0]], [[0, 0], [10, 0]]], atol=1e-5)
     np.testing.assert_allclose(found.outputs[key], TWO.reshape(2, 4), atol=1e-6)  # all that was returned
@@ -150,7 +150,7 @@ def test_a_box_asks_a_structure_no_part_of_which_is_named(structure):
 
 
 def test_a_box_beside_a_class_needs_the_class_scores_named():
-    network, asked = detector("dict"), [Box(lambda every: every["box"][:, 0]), 1]
+    network, asked = detector("dict"), [AllOutputs(lambda every: every["box"][:, 0]), 1]
     with pytest.raises(ModelError, match="The network has 2 outputs, and none was named"):
         Explainer(network, layer="conv").heatmaps(PAPER_INPUT, asked)
     found = Explainer(network, layer="conv", output="scores").heatmaps(PAPER_INPUT, asked)

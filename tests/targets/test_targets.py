@@ -160,16 +160,16 @@ def test_equal_keys_are_what_lets_a_compiled_step_be_used_again():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: TopK("3"), r"Top takes a number of classes, such as Top\(3\); given '3'"),
+        (lambda: TopK("3"), r"TopK takes a number of classes, such as TopK\(3\); given '3'"),
         (lambda: Class(5), r"Class takes a tuple of classes; given 5. Give Class\(\(5,\)\)"),
         (lambda: Class(((0,), 1)), "Class takes classes for all images, or a tuple for each"),
         (lambda: Difference(0, 1.5), "A class is an index, a name or a wnid; given 1.5"),
         (lambda: Counterfactual(True), "A class is an index, a name or a wnid; given True"),
         (lambda: Function(3), "Function takes a function of the outputs; given 3"),
-        (lambda: AllOutputs("boxes"), "Box takes a function of the outputs; given 'boxes'"),
-        (lambda: Combined(()), r"Several takes a tuple of targets; given \(\)"),
-        (lambda: Combined((0, 1)), "Several takes targets that are asked of every image; given 0"),
-        (lambda: PerImage((PerImage((TopK(),)),)), "EachImage takes one target for each image; given EachImage"),
+        (lambda: AllOutputs("boxes"), "AllOutputs takes a function of the outputs; given 'boxes'"),
+        (lambda: Combined(()), r"Combined takes a tuple of targets; given \(\)"),
+        (lambda: Combined((0, 1)), "Combined takes targets that are asked of every image; given 0"),
+        (lambda: PerImage((PerImage((TopK(),)),)), "PerImage takes one target for each image; given PerImage"),
         (lambda: Region(np.ones((2, 2)), 0), r"type float64 and shape \(2, 2\); expected bool \(H, W\)"),
         (lambda: Region(np.ones(4, bool), 0), r"type bool and shape \(4,\); expected bool \(H, W\)"),
         (lambda: Region(np.ones((2, 2), bool), None), "A class is an index, a name or a wnid; given None"),
@@ -285,8 +285,8 @@ def test_every_target_has_its_name_and_can_be_settled(spec, names):
     target = resolve(spec, FIND)
     answer = target(OUTPUTS, target.arrays(2), xnp)
     for image in range(2):
-        find_index = target.for_image(image).names(answer.indices[image], NAMES.__getitem__)
-        assert find_index == names[image]
+        found = target.for_image(image).names(answer.indices[image], NAMES.__getitem__)
+        assert found == names[image]
     # Settled, it gives for other outputs what the classes found above give there, whichever are now the best.
     with_classes = target.with_classes(np.asarray(answer.indices))
     other = -OUTPUTS

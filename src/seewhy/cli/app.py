@@ -356,7 +356,7 @@ def serve(
     ] = None,
     max_mb: Annotated[float, typer.Option(help="The most megabytes of one request.")] = 20.0,
     max_pixels: Annotated[int, typer.Option(help="The most pixels of a picture.")] = 50_000_000,
-    places: Annotated[int, typer.Option(help="How many requests may run or wait; others are told to come again.")] = 16,
+    slots: Annotated[int, typer.Option(help="How many requests may run or wait; others are told to come again.")] = 16,
     time_limit: Annotated[float, typer.Option(help="Seconds after which a request is given up.")] = 120.0,
 ) -> None:
     """Show a web page, and a JSON API, that explain pictures with the models named here and no others.
@@ -375,7 +375,7 @@ def serve(
         {
             "max_bytes": int(max_mb * 1_000_000),
             "max_pixels": max_pixels,
-            "places": places,
+            "places": slots,
             "time_limit": time_limit,
         },
     )

@@ -13,7 +13,7 @@ from seewhy.types import Capture, FloatArray
 PART = 4
 """If nothing else is asked for, a window is this part of the input along every axis, and a stride this part of it."""
 
-Box = tuple[slice, ...]
+Window = tuple[slice, ...]
 """Where a window lies, along every axis of space."""
 
 
@@ -69,7 +69,7 @@ def occlusion(
     return np.moveaxis(evidence / covering, -1, 0)[None].astype(np.float32)
 
 
-def _boxes(size: tuple[int, ...], window: PerAxis | None, stride: PerAxis | None) -> list[Box]:
+def _boxes(size: tuple[int, ...], window: PerAxis | None, stride: PerAxis | None) -> list[Window]:
     """Lay windows over an input."""
     default = tuple(max(1, round(pixels / PART)) for pixels in size)
     windows = default if window is None else per_axis("window", window, len(size))

@@ -112,7 +112,7 @@ class Worker:
         """
         if self.taken >= self.slots:
             wait = math.ceil(min(max(1, self.taken * self._seconds), self.time_limit))
-            message = f"All {self.slots} places are taken. Come again in about {wait} s."
+            message = f"All {self.slots} slots are taken. Come again in about {wait} s."
             raise RefusedError(503, "busy", message, {"Retry-After": str(wait)})
         self.taken += 1
         return Slot(self, Job(time.monotonic() + self.time_limit))

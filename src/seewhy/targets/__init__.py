@@ -14,20 +14,20 @@ from seewhy.targets.parsing import resolve
 from seewhy.targets.target import ClassFinder, ClassNamer, Target, TargetScores
 
 __all__ = [
-    "Counterfactual",
-    "TargetScores",
     "AllOutputs",
     "Class",
     "ClassFinder",
     "ClassNamer",
+    "Combined",
+    "Counterfactual",
     "Difference",
-    "PerImage",
     "Embedding",
     "Function",
     "Objective",
+    "PerImage",
     "Region",
-    "Combined",
     "Target",
+    "TargetScores",
     "TopK",
     "resolve",
 ]

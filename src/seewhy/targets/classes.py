@@ -33,7 +33,7 @@ class TopK(Target):
 
     def __post_init__(self) -> None:
         if not is_index(self.k):
-            raise TargetError(f"Top takes a number of classes, such as Top(3); given {self.k!r}.")
+            raise TargetError(f"TopK takes a number of classes, such as TopK(3); given {self.k!r}.")
         if self.k < 1:
             raise TargetError(f"'top-{self.k}' asks for no class. Ask for 'top-1' or more.")
 

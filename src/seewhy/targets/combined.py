@@ -22,10 +22,10 @@ class Combined(Target):
 
     def __post_init__(self) -> None:
         if not isinstance(self.parts, (list, tuple)) or not self.parts:
-            raise TargetError(f"Several takes a tuple of targets; given {self.parts!r}.")
+            raise TargetError(f"Combined takes a tuple of targets; given {self.parts!r}.")
         for part in self.parts:
             if not isinstance(part, Target) or isinstance(part, PerImage):
-                raise TargetError(f"Several takes targets that are asked of every image; given {part!r}.")
+                raise TargetError(f"Combined takes targets that are asked of every image; given {part!r}.")
         flat = [each for part in self.parts for each in (part.parts if isinstance(part, Combined) else (part,))]
         object.__setattr__(self, "parts", tuple(flat))
 
@@ -119,10 +119,10 @@ class PerImage(Target):
 
     def __post_init__(self) -> None:
         if not isinstance(self.targets, (list, tuple)) or not self.targets:
-            raise TargetError(f"EachImage takes a tuple of targets, one for each image; given {self.targets!r}.")
+            raise TargetError(f"PerImage takes a tuple of targets, one for each image; given {self.targets!r}.")
         for target in self.targets:
             if not isinstance(target, Target) or isinstance(target, PerImage):
-                raise TargetError(f"EachImage takes one target for each image; given {target!r}.")
+                raise TargetError(f"PerImage takes one target for each image; given {target!r}.")
         widths = {target.width for target in self.targets} - {None}
         if len(widths) > 1:
             _refuse_widths(widths)

@@ -9,7 +9,7 @@ from torch import nn
 from seewhy import Explainer
 from seewhy.errors import ModelError, TargetError
 from seewhy.frameworks import detect
-from seewhy.targets import Box, Combined, Counterfactual, Difference, Embedding, Objective, Region, TopK
+from seewhy.targets import AllOutputs, Combined, Counterfactual, Difference, Embedding, Objective, Region, TopK
 
 IMAGE = PAPER_INPUT.transpose(0, 3, 1, 2)  # (N, K, u, v)
 MASK = np.array([[True, False], [True, True]])
@@ -80,7 +80,7 @@ def test_views_of_pictures_whose_channels_come_first(smooth):
 
 def test_a_box_of_a_detector_that_gives_lists_of_dicts():
     network = Detector()
-    box = Box(lambda found: torch.stack([each["scores"][0] for each in found]))
+    box = AllOutputs(lambda found: torch.stack([each["scores"][0] for each in found]))
     batch = np.concatenate([IMAGE, IMAGE[..., ::-1]])
     heatmaps = Explainer(network, layer="conv", signed=True).heatmaps(batch, box)
     np.testing.assert_allclose(heatmaps.scores[0], PAPER_LOGITS[:1])
