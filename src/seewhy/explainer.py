@@ -18,7 +18,7 @@ from seewhy import methods, timing
 from seewhy.attribution.augmentation import View, average, views
 from seewhy.attribution.checks import check_capture, check_finite, explanation_of, heatmaps_of
 from seewhy.attribution.fusion import Fuse, check_fuse, fused
-from seewhy.attribution.runner import Progress, Runs, rerun
+from seewhy.attribution.runner import PerturbationRunner, Progress, run_perturbations
 from seewhy.attribution.target_chunks import are_many, evidence_of_many, first_way
 from seewhy.errors import (
     ImageError,
@@ -115,7 +115,7 @@ class Explainer:
             images: Paths, PIL images or uint8 arrays (H, W, 3), of any sizes.
             targets: What is asked of each: "top-3"; a class index, name or wnid; a list of those; a list of such lists,
                 one for each picture; a `seewhy.targets` object; a function of the outputs giving (N,) or (N, T).
-            batch_size: How many pictures, or variations of a picture, go through the network at once.
+            batch_size: How many pictures, or perturbations of a picture, go through the network at once.
 
         Returns:
             One explanation for each picture.
@@ -149,7 +149,7 @@ class Explainer:
         Args:
             inputs: (N, ...), preprocessed; a list or dict of such arrays for a network with several inputs.
             targets: As for `explain`.
-            batch_size: How many variations of an image go through the network at once, for a method that runs it
+            batch_size: How many perturbations of an image go through the network at once, for a method that runs it
                 again.
 
         Returns:
@@ -228,15 +228,15 @@ class Explainer:
     def _evidence_at(
         self, layer: LayerChoice, inputs: Any, objective: Objective, batch_size: int
     ) -> tuple[Capture, FloatArray]:
-        tapped = layer if self.method.at == "layer" else LayerChoice(INPUT)
+        tapped = layer if self.method.level == "layer" else LayerChoice(INPUT)
         if are_many(objective, self.method):
             capture = self._capture(inputs, tapped, objective, first_way(self.method))
             evidence = evidence_of_many(self.framework, self.method, inputs, tapped, objective, capture)
         elif self.method.reruns:
             capture = self._capture(inputs, tapped, objective, self.method.backward)
             title = self.method.title
-            runs = Runs(self.framework, inputs, layer, objective, batch_size, title, self.progress)
-            evidence = rerun(self.method, runs, capture)
+            runs = PerturbationRunner(self.framework, inputs, layer, objective, batch_size, title, self.progress)
+            evidence = run_perturbations(self.method, runs, capture)
         else:
             capture = self._capture(inputs, tapped, objective, self.method.backward)
             evidence = self.framework.to_numpy(self.framework.apply(self.method, capture))
@@ -277,7 +277,7 @@ class Explainer:
         layers = list(layer) if isinstance(layer, (list, tuple)) else [layer]
         if not layers:
             raise LayerError("layer=[] names no layer; expected one or more, or 'auto'.")
-        if len(layers) > 1 and self.method.at == "input":
+        if len(layers) > 1 and self.method.level == "input":
             raise LayerError(
                 f"{self.method.title} explains the network's input and looks at no layer; given {len(layers)}. Leave "
                 "layer= out, or use a method that explains layers, such as gradcam."
@@ -290,7 +290,7 @@ class Explainer:
         if self.views and (not isinstance(inputs, np.ndarray) or inputs.ndim != 4):
             given = f"{len(inputs)} inputs" if not isinstance(inputs, np.ndarray) else f"shape {inputs.shape}"
             raise InputError(f"smooth= mirrors and zooms pictures, one batch of (N, h, w, C); given {given}.")
-        if not isinstance(inputs, np.ndarray) and (self.method.reruns or self.method.at == "input"):
+        if not isinstance(inputs, np.ndarray) and (self.method.reruns or self.method.level == "input"):
             raise InputError(
                 f"The network has {len(inputs)} inputs, and {self.method.title} varies the one input of a network. "
                 "Use a method that explains a layer, such as gradcam."

@@ -117,7 +117,9 @@ def test_what_is_no_list_of_layers():
         Explainer(network, layer=["conv", "conv"], signed=True)
     with pytest.raises(OptionError, match="Unknown fusion 'sum'"):
         Explainer(network, fuse="sum")
-    at_input = Method("pixels", "Pixels", "", "", "", lambda capture: capture.activations[:, None, ..., 0], at="input")
+    at_input = Method(
+        "pixels", "Pixels", "", "", "", lambda capture: capture.activations[:, None, ..., 0], level="input"
+    )
     with pytest.raises(LayerError, match="Pixels explains the network's input and looks at no layer; given 2"):
         Explainer(network, at_input, layer=["conv", "conv"])
 

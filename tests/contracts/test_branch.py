@@ -48,8 +48,8 @@ class Branched:
         """The activations and the scores of the image itself."""
         return self.framework.to_numpy(self.capture.activations), self.framework.to_numpy(self.capture.scores)
 
-    def __call__(self, variations):
-        return self.framework.to_numpy(self._head(np.asarray(variations, np.float32)))
+    def __call__(self, perturbations):
+        return self.framework.to_numpy(self._head(np.asarray(perturbations, np.float32)))
 
 
 def images(*shape):
@@ -110,9 +110,9 @@ def test_what_passes_by_the_layer_stays_what_it_was():
     network, inputs = skipping(), images(4, 4, 3)
     passing = predict(keras.Model(network.input, network.get_layer("shortcut").output), inputs)
     kernel, bias = network.get_layer("head").get_weights()
-    variations = RANDOM.normal(size=(4, 4, 4, 2)).astype(np.float32)
-    expected = (2 * variations + passing).mean(axis=(1, 2)) @ kernel + bias
-    np.testing.assert_allclose(Branched(network, "conv", inputs)(variations), expected, rtol=1e-4, atol=1e-6)
+    perturbations = RANDOM.normal(size=(4, 4, 4, 2)).astype(np.float32)
+    expected = (2 * perturbations + passing).mean(axis=(1, 2)) @ kernel + bias
+    np.testing.assert_allclose(Branched(network, "conv", inputs)(perturbations), expected, rtol=1e-4, atol=1e-6)
 
 
 def shared():
@@ -124,17 +124,17 @@ def shared():
 def test_each_call_of_a_shared_layer_has_a_head_of_its_own():
     network, inputs = shared(), images(4, 4, 2)
     last = keras.Sequential([network.layers[-2], network.get_layer("head")])
-    variations = RANDOM.normal(size=(3, 4, 4, 2)).astype(np.float32)
-    again = predict(network.get_layer("conv"), 3 * variations)
-    for layer, into_last in (("conv#1", again), ("conv#2", variations), ("conv", variations)):
+    perturbations = RANDOM.normal(size=(3, 4, 4, 2)).astype(np.float32)
+    runner = predict(network.get_layer("conv"), 3 * perturbations)
+    for layer, into_last in (("conv#1", runner), ("conv#2", perturbations), ("conv", perturbations)):
         expected = predict(last, into_last)
-        np.testing.assert_allclose(Branched(network, layer, inputs)(variations), expected, rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(Branched(network, layer, inputs)(perturbations), expected, rtol=1e-4, atol=1e-6)
 
 
 def test_the_input_can_be_varied():
-    network, variations = in_keras.plain(), reference.images(4)
-    found = Branched(network, LayerChoice(INPUT), variations[:1])(variations)
-    np.testing.assert_allclose(found, reference.expected(variations, (0, 1)).scores, rtol=1e-4, atol=1e-5)
+    network, perturbations = in_keras.plain(), reference.images(4)
+    found = Branched(network, LayerChoice(INPUT), perturbations[:1])(perturbations)
+    np.testing.assert_allclose(found, reference.expected(perturbations, (0, 1)).scores, rtol=1e-4, atol=1e-5)
 
 
 def first_less_last(outputs):
@@ -144,8 +144,8 @@ def first_less_last(outputs):
 def test_every_kind_of_target():
     network, inputs = in_keras.plain(), reference.images(1)
     everything = Branched(network, "features", inputs, Class((0, 1, 2, 3)))
-    variations = np.concatenate([everything.captured[0], RANDOM.random((4, 10, 8, 6))]).astype(np.float32)
-    logits = everything(variations)
+    perturbations = np.concatenate([everything.captured[0], RANDOM.random((4, 10, 8, 6))]).astype(np.float32)
+    logits = everything(perturbations)
     best = np.argsort(-logits[:1], axis=1)[:, :2]
     targets = {
         TopK(2).with_classes(best): logits[:, best[0]],
@@ -154,7 +154,7 @@ def test_every_kind_of_target():
         Combined((Class((1,)), Function(first_less_last))): np.stack([logits[:, 1], logits[:, 0] - logits[:, 3]], 1),
     }
     for target, expected in targets.items():
-        found = Branched(network, "features", inputs, target)(variations)
+        found = Branched(network, "features", inputs, target)(perturbations)
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
@@ -163,9 +163,9 @@ def test_a_single_sigmoid_is_two_classes():
         [keras.Input((4, 4, 2)), layers.Conv2D(2, 1, name="conv"), layers.Flatten(), layers.Dense(1, "sigmoid")]
     )
     kernel, bias = network.layers[-1].get_weights()
-    variations = RANDOM.normal(size=(3, 4, 4, 2)).astype(np.float32)
-    logit = variations.reshape(3, -1) @ kernel + bias
-    found = Branched(network, "conv", images(4, 4, 2))(variations)
+    perturbations = RANDOM.normal(size=(3, 4, 4, 2)).astype(np.float32)
+    logit = perturbations.reshape(3, -1) @ kernel + bias
+    found = Branched(network, "conv", images(4, 4, 2))(perturbations)
     np.testing.assert_allclose(found, np.concatenate([-logit, logit], axis=1), rtol=1e-4, atol=1e-6)
 
 
@@ -176,9 +176,9 @@ def test_one_of_several_outputs():
     outputs = {"a": layers.Dense(2, name="a")(pooled), "b": layers.Dense(3, "softmax", name="b")(pooled)}
     network = keras.Model(image, outputs)
     kernel, bias = network.get_layer("b").get_weights()
-    variations = RANDOM.normal(size=(2, 4, 4, 2)).astype(np.float32)
-    found = Branched(network, "conv", images(4, 4, 3), Class((0, 1, 2)), output="b")(variations)
-    np.testing.assert_allclose(found, variations.mean(axis=(1, 2)) @ kernel + bias, rtol=1e-4, atol=1e-6)
+    perturbations = RANDOM.normal(size=(2, 4, 4, 2)).astype(np.float32)
+    found = Branched(network, "conv", images(4, 4, 3), Class((0, 1, 2)), output="b")(perturbations)
+    np.testing.assert_allclose(found, perturbations.mean(axis=(1, 2)) @ kernel + bias, rtol=1e-4, atol=1e-6)
 
 
 def test_channels_first_layers_are_varied_channels_last():
@@ -188,10 +188,10 @@ def test_channels_first_layers_are_varied_channels_last():
     maps = layers.Conv2D(2, 1, data_format="channels_first", name="conv")(image)
     network = keras.Model(image, layers.Dense(2, name="head")(layers.Flatten(data_format="channels_last")(maps)))
     kernel, bias = network.get_layer("head").get_weights()
-    variations = RANDOM.normal(size=(3, 4, 5, 2)).astype(np.float32)
+    perturbations = RANDOM.normal(size=(3, 4, 5, 2)).astype(np.float32)
     branched = Branched(network, "conv", images(3, 4, 5))
-    expected = variations.transpose(0, 3, 1, 2).reshape(3, -1) @ kernel + bias
-    np.testing.assert_allclose(branched(variations), expected, rtol=1e-4, atol=1e-6)
+    expected = perturbations.transpose(0, 3, 1, 2).reshape(3, -1) @ kernel + bias
+    np.testing.assert_allclose(branched(perturbations), expected, rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(branched(branched.captured[0]), branched.captured[1], rtol=1e-5)
 
 
@@ -312,6 +312,6 @@ def test_a_slice_is_written():
     network = keras.Sequential(
         [keras.Input((4, 4, 3)), layers.Conv2D(2, 1, name="conv"), FirstRow(), layers.GlobalAveragePooling2D()]
     )
-    variations = RANDOM.normal(size=(3, 4, 4, 2)).astype(np.float32)
-    found = Branched(network, "conv", images(4, 4, 3))(variations)
-    np.testing.assert_allclose(found, variations[:, :1].mean(axis=(1, 2)) / 4, rtol=1e-4, atol=1e-6)
+    perturbations = RANDOM.normal(size=(3, 4, 4, 2)).astype(np.float32)
+    found = Branched(network, "conv", images(4, 4, 3))(perturbations)
+    np.testing.assert_allclose(found, perturbations[:, :1].mean(axis=(1, 2)) / 4, rtol=1e-4, atol=1e-6)

@@ -10,7 +10,7 @@ from seewhy.types import Capture
 
 NAMESPACES = {"numpy": np, "keras": keras.ops, "torch": xtorch}
 
-ONE_CAPTURE = [name for name, method in methods.METHODS.items() if not method.reruns and method.at == "layer"]
+ONE_CAPTURE = [name for name, method in methods.METHODS.items() if not method.reruns and method.level == "layer"]
 """The methods that need no more than one capture of a layer."""
 
 FROM_GRADIENTS = [name for name in ONE_CAPTURE if methods.METHODS[name].backward == "plain"]

@@ -55,20 +55,20 @@ class CountingAgain:
         self.network, self.inputs, self.targets, self.batch_size = network, image, targets, batch_size
         self.forwards = self.head_forwards = 0
 
-    def scores(self, variations, count):
-        found = self._run(variations, lambda batch: self.network.head(self.network.trunk(batch)))
+    def scores(self, perturbations, count):
+        found = self._run(perturbations, lambda batch: self.network.head(self.network.trunk(batch)))
         self.forwards += len(found)
         assert len(found) == count
         return found
 
-    def head_scores(self, variations, count):
-        found = self._run(variations, self.network.head)
+    def head_scores(self, perturbations, count):
+        found = self._run(perturbations, self.network.head)
         self.head_forwards += len(found)
         assert len(found) == count
         return found
 
-    def _run(self, variations, function):
-        variations, found = iter(variations), []
-        while batch := list(islice(variations, self.batch_size)):
+    def _run(self, perturbations, function):
+        perturbations, found = iter(perturbations), []
+        while batch := list(islice(perturbations, self.batch_size)):
             found.append(function(np.stack(batch))[:, self.targets])
         return np.concatenate(found).astype(np.float32)

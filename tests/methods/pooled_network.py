@@ -42,20 +42,22 @@ class PooledNetwork:
         return Capture(*(row.astype(np.float32) for row in rows), None, scores, None, "conv", np)
 
 
-class Again:
+class Runner:
     """Runs a network again, one variation at a time."""
 
     def __init__(self, network, image, targets):
         self.network, self.inputs, self.targets = network, image, targets
 
-    def head_scores(self, variations, count):
-        found = np.array([self.network.head(each.astype(np.float64))[self.targets] for each in variations], np.float32)
+    def head_scores(self, perturbations, count):
+        found = np.array(
+            [self.network.head(each.astype(np.float64))[self.targets] for each in perturbations], np.float32
+        )
         assert len(found) == count
         return found
 
-    def captures(self, variations, count, *, at="layer", backward="plain"):
+    def captures(self, perturbations, count, *, level="layer", backward="plain"):
         assert (at, backward) == ("layer", "plain")
-        for _, each in zip(range(count), variations, strict=True):
+        for _, each in zip(range(count), perturbations, strict=True):
             yield self.network.capture(each, self.targets)
 
 

@@ -10,8 +10,8 @@ SIZES = {"signal": (12,), "picture": (8, 6), "volume": (4, 6, 4)}
 
 
 def explain(network, targets, batch_size=4):
-    again = CountingAgain(network, network.image(), targets, batch_size)
-    return methods.get("ablationcam")(network.capture(network.image(), targets), again), again
+    runner = CountingAgain(network, network.image(), targets, batch_size)
+    return methods.get("ablationcam")(network.capture(network.image(), targets), runner), runner
 
 
 def papers_map(network, target):
@@ -34,13 +34,13 @@ def test_it_is_y_times_the_papers_map(size):
     network = Network(size)
     network.mix[:, 3], network.bias[3] = 0, -1  # a dead channel, that needs no run
     network.logit_bias[:] = [-6, 0, 6]  # of which the first y is negative
-    found, again = explain(network, [2, 0])
+    found, runner = explain(network, [2, 0])
     for t, target in enumerate([2, 0]):
         heatmap, y = papers_map(network, target)
         assert (y < 0) == (target == 0)
         np.testing.assert_allclose(found[0, t], y * heatmap, rtol=1e-6, atol=2e-6)
     live = network.trunk(network.image()[None]).reshape(-1, 5).any(axis=0).sum()
-    assert (again.head_forwards, again.forwards) == (live + 1, 0)
+    assert (runner.head_forwards, runner.forwards) == (live + 1, 0)
     assert live < 5
 
 

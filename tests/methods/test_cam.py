@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from tests.methods.captures import evidence
-from tests.methods.pooled_network import CHANNELS, Again, PooledNetwork, picture
+from tests.methods.pooled_network import CHANNELS, PooledNetwork, Runner, picture
 
 from seewhy import methods
 from seewhy.errors import LayerError
@@ -13,7 +13,7 @@ TARGETS = [2, 0]
 
 def cam(network, image=None):
     image = picture() if image is None else image
-    return methods.get("cam")(network.capture(image, TARGETS), Again(network, image, TARGETS))
+    return methods.get("cam")(network.capture(image, TARGETS), Runner(network, image, TARGETS))
 
 
 class Rectified(PooledNetwork):
@@ -132,5 +132,5 @@ def test_nan_is_left_for_the_explainer_to_refuse():
     network, image = PooledNetwork(), picture()
     capture = network.capture(image, TARGETS)
     capture.gradients[0, 1] = np.nan
-    found = methods.get("cam")(capture, Again(network, image, TARGETS))
+    found = methods.get("cam")(capture, Runner(network, image, TARGETS))
     assert np.isnan(found[0, 1]).all()

@@ -14,8 +14,8 @@ class Sums:
 
     inputs = np.random.default_rng(0).uniform(size=(64, 64, 1)).astype(np.float32)
 
-    def scores(self, variations, count):
-        found = np.array([[each.sum() / 1000] for each in variations], dtype=np.float32)
+    def scores(self, perturbations, count):
+        found = np.array([[each.sum() / 1000] for each in perturbations], dtype=np.float32)
         assert len(found) == count
         return found
 
@@ -41,5 +41,5 @@ def test_memory_is_for_a_few_variations(name, options):
     method(capture, Sums())
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    variation = activations.nbytes if name == "ablationcam" else Sums.inputs.nbytes
-    assert peak < 5 * variation + 800_000  # all of them: 800 variations
+    perturbation = activations.nbytes if name == "ablationcam" else Sums.inputs.nbytes
+    assert peak < 5 * perturbation + 800_000  # all of them: 800 variations

@@ -11,8 +11,8 @@ TARGETS = [2, 0]
 
 
 def explain(network, targets=TARGETS, batch_size=4, **options):
-    again = CountingAgain(network, network.image(), targets, batch_size)
-    return methods.get("occlusion", **options)(network.capture(network.image(), targets), again), again
+    runner = CountingAgain(network, network.image(), targets, batch_size)
+    return methods.get("occlusion", **options)(network.capture(network.image(), targets), runner), runner
 
 
 def starts_by_hand(pixels, window, stride):
@@ -58,20 +58,20 @@ def evidence_by_hand(network, target, windows, strides, cover):
 )
 def test_every_target_as_in_loops(size, options, windows, strides):
     network = Network(size)
-    found, again = explain(network, **options)
+    found, runner = explain(network, **options)
     assert found.shape == (1, 2, *size)
     for t, target in enumerate(TARGETS):
         expected, count = evidence_by_hand(network, target, windows, strides, 0)
         np.testing.assert_allclose(found[0, t], expected, atol=1e-6)
-    assert again.forwards == count + 1
+    assert runner.forwards == count + 1
 
 
 def test_what_is_not_asked_for_is_a_quarter_of_the_input_and_a_quarter_of_that():
     network = Network((32, 16))
-    found, again = explain(network)
+    found, runner = explain(network)
     expected, count = evidence_by_hand(network, TARGETS[0], (8, 4), (2, 1), 0)
     np.testing.assert_allclose(found[0, 0], expected, atol=1e-6)
-    assert (again.forwards, count) == (13 * 13 + 1, 13 * 13)
+    assert (runner.forwards, count) == (13 * 13 + 1, 13 * 13)
 
 
 @pytest.mark.parametrize("baseline", [0.5, (0.25, -1.0), "mean"])

@@ -14,8 +14,8 @@ TARGETS = [2, 0]
 
 
 def explain(network, targets=TARGETS, batch_size=4, **options):
-    again = CountingAgain(network, network.image(), targets, batch_size)
-    return methods.get("rise", **options)(network.capture(network.image(), targets), again), again
+    runner = CountingAgain(network, network.image(), targets, batch_size)
+    return methods.get("rise", **options)(network.capture(network.image(), targets), runner), runner
 
 
 def masks_by_hand(size, count, grid, p, seed):
@@ -47,12 +47,12 @@ def equation_6(network, masks, target, p, centred):
 )
 def test_every_target_as_in_loops(size, given, grid, centred):
     network = Network(size)
-    found, again = explain(network, masks=10, grid=given, p=0.4, seed=6, centred=centred)
+    found, runner = explain(network, masks=10, grid=given, p=0.4, seed=6, centred=centred)
     masks = list(masks_by_hand(size, 10, grid, 0.4, 6))
     assert found.shape == (1, 2, *size)
     for t, target in enumerate(TARGETS):
         np.testing.assert_allclose(found[0, t], equation_6(network, masks, target, 0.4, centred), atol=2e-6)
-    assert again.forwards == 10
+    assert runner.forwards == 10
 
 
 def test_many_masks_come_to_the_expectation():
@@ -85,8 +85,8 @@ def test_a_constant_added_to_the_scores_changes_nothing():
 
 
 def test_the_seed_is_the_masks():
-    first, again, other = (explain(Network((8, 6)), masks=20, seed=seed)[0] for seed in (1, 1, 2))
-    np.testing.assert_array_equal(first, again)
+    first, runner, other = (explain(Network((8, 6)), masks=20, seed=seed)[0] for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first, runner)
     assert np.abs(first - other).max() > 1e-3
 
 

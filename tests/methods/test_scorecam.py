@@ -51,8 +51,8 @@ def evidence_by_hand(name, network, image, target):
 
 
 def explain(name, network, image, targets=TARGETS, batch_size=4, **options):
-    again = CountingAgain(network, image, targets, batch_size)
-    return methods.get(name, **FAMILY[name] | options)(network.capture(image, targets), again), again
+    runner = CountingAgain(network, image, targets, batch_size)
+    return methods.get(name, **FAMILY[name] | options)(network.capture(image, targets), runner), runner
 
 
 @pytest.mark.parametrize("name", FAMILY)
@@ -62,13 +62,13 @@ def test_every_target_as_in_loops(name, size):
     network.mix[:, 1], network.bias[1] = 0, 0.7  # a constant map, that counts in the softmax
     network.mix[:, 3], network.bias[3] = 0, -1  # a dead one
     image = network.image()
-    found, again = explain(name, network, image)
+    found, runner = explain(name, network, image)
     assert found.shape == (1, 2, *network.space)
     for t, target in enumerate(TARGETS):
         np.testing.assert_allclose(found[0, t], evidence_by_hand(name, network, image, target), atol=1e-6)
     live = 3  # of five channels
-    assert again.forwards == {"scorecam": 1, "sscam": 3, "iscam": 4}[name] * (live + 1)
-    assert again.head_forwards == 0
+    assert runner.forwards == {"scorecam": 1, "sscam": 3, "iscam": 4}[name] * (live + 1)
+    assert runner.head_forwards == 0
 
 
 @pytest.mark.parametrize("name", FAMILY)
@@ -82,11 +82,11 @@ def test_the_size_of_batches_changes_nothing(name):
 @pytest.mark.parametrize("name", FAMILY)
 def test_one_target_alone_is_what_it_is_among_several(name):
     network = Network((8, 6))
-    every, again = explain(name, network, network.image(), list(range(CLASSES)))
+    every, runner = explain(name, network, network.image(), list(range(CLASSES)))
     for target in range(CLASSES):
         alone, again_alone = explain(name, network, network.image(), [target])
         np.testing.assert_allclose(alone[0, 0], every[0, target], atol=1e-6)
-        assert again_alone.forwards == again.forwards
+        assert again_alone.forwards == runner.forwards
 
 
 @pytest.mark.parametrize("name", FAMILY)
@@ -116,8 +116,8 @@ def test_large_logits_do_not_overflow():
 
 def test_the_seed_is_the_noise():
     network = Network((8, 6))
-    first, again, other = (explain("sscam", network, network.image(), seed=seed)[0] for seed in (1, 1, 2))
-    np.testing.assert_array_equal(first, again)
+    first, runner, other = (explain("sscam", network, network.image(), seed=seed)[0] for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first, runner)
     assert np.abs(first - other).max() > 1e-4
 
 

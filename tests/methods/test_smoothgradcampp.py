@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from tests.methods.captures import evidence
-from tests.methods.pooled_network import CHANNELS, Again, PooledNetwork, picture
+from tests.methods.pooled_network import CHANNELS, PooledNetwork, Runner, picture
 
 from seewhy import methods
 from seewhy.errors import OptionError
@@ -18,8 +18,8 @@ class Rough(PooledNetwork):
 
 
 def smooth(network, image, **options):
-    again = Again(network, image, TARGETS)
-    return methods.get("smoothgradcam++", **options)(network.capture(image, TARGETS), again)
+    runner = Runner(network, image, TARGETS)
+    return methods.get("smoothgradcam++", **options)(network.capture(image, TARGETS), runner)
 
 
 def by_hand(network, image, samples, sigma, seed):

@@ -1,4 +1,4 @@
-"""Running a network again on variations of one image, for the methods that ask for it."""
+"""Running a network again on perturbations of one image, for the methods that ask for it."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -11,16 +11,16 @@ from seewhy.frameworks import Framework, LayerChoice
 from seewhy.frameworks.layers import INPUT
 from seewhy.frameworks.structures import map_tree
 from seewhy.methods import Method
-from seewhy.methods.method import Place
+from seewhy.methods.method import Level
 from seewhy.targets import Objective
 from seewhy.types import Backward, Capture, FloatArray
 
 Progress = Callable[[str, int, int], None]
-"""Told how far a method has come, before every batch: the method's title, how many variations were run, and of how
+"""Told how far a method has come, before every batch: the method's title, how many perturbations were run, and of how
 many. What it raises ends the method."""
 
 
-def rerun(method: Method, runs: "Runs", capture: Capture) -> FloatArray:
+def run_perturbations(method: Method, runs: "PerturbationRunner", capture: Capture) -> FloatArray:
     """Apply a method that runs the network again, image by image.
 
     Args:
@@ -46,15 +46,15 @@ def rerun(method: Method, runs: "Runs", capture: Capture) -> FloatArray:
 
 @final
 @dataclass(frozen=True)
-class Runs:
-    """What `methods.Again` asks for, of a batch of one image.
+class PerturbationRunner:
+    """What `methods.Runner` asks for, of a batch of one image.
 
     Attributes:
         framework: Runs the network.
         batch: float32 (1, ...), as the network takes it.
         layer: The layer that is explained.
         question: What the image is asked.
-        batch_size: How many variations go through the network at once.
+        batch_size: How many perturbations go through the network at once.
         title: What the method is called where progress is shown.
         progress: Whether progress is shown on standard error; or what is told of it instead.
     """
@@ -72,62 +72,62 @@ class Runs:
         """The image, (*space, C)."""
         return np.moveaxis(self.batch[0], 0, -1) if self.framework.channels_first else self.batch[0]
 
-    def scores(self, variations: Iterable[FloatArray], count: int) -> FloatArray:
-        """Score `count` variations of the input, giving (count, T)."""
-        runs = self._captures(variations, count, LayerChoice(INPUT), "none")
+    def scores(self, perturbations: Iterable[FloatArray], count: int) -> FloatArray:
+        """Score `count` perturbations of the input, giving (count, T)."""
+        runs = self._captures(perturbations, count, LayerChoice(INPUT), "none")
         return np.concatenate([self.framework.to_numpy(capture.scores)[:real] for capture, real in runs])
 
-    def head_scores(self, variations: Iterable[FloatArray], count: int) -> FloatArray:
-        """Score `count` variations of the layer's activations, giving (count, T)."""
+    def head_scores(self, perturbations: Iterable[FloatArray], count: int) -> FloatArray:
+        """Score `count` perturbations of the layer's activations, giving (count, T)."""
         head = self.framework.branch(self.batch, self.layer, self.objective)
         return np.concatenate(
             [
                 self.framework.to_numpy(head(batch.values))[: batch.real]
-                for batch in self._batches(variations, count)  # held by no name, so that a failure ends the progress
+                for batch in self._batches(perturbations, count)  # held by no name, so that a failure ends the progress
             ]
         )
 
     def captures(
-        self, variations: Iterable[FloatArray], count: int, *, at: Place = "layer", backward: Backward = "plain"
+        self, perturbations: Iterable[FloatArray], count: int, *, level: Level = "layer", backward: Backward = "plain"
     ) -> Iterator[Capture]:
-        """Run `count` variations of the input, and yield what each left."""
-        layer = self.layer if at == "layer" else LayerChoice(INPUT)
-        for capture, real in self._captures(variations, count, layer, backward):
+        """Run `count` perturbations of the input, and yield what each left."""
+        layer = self.layer if level == "layer" else LayerChoice(INPUT)
+        for capture, real in self._captures(perturbations, count, layer, backward):
             rows = _in_numpy(self.framework, capture)
             yield from (_row(rows, row) for row in range(real))
 
     def _captures(
-        self, variations: Iterable[FloatArray], count: int, layer: LayerChoice, backward: Backward
+        self, perturbations: Iterable[FloatArray], count: int, layer: LayerChoice, backward: Backward
     ) -> Iterator[tuple[Capture, int]]:
-        for values, real in self._batches(variations, count):
+        for values, real in self._batches(perturbations, count):
             inputs = np.moveaxis(values, -1, 1) if self.framework.channels_first else values
             inputs = self.framework.check_inputs(inputs)
             yield self.framework.capture(inputs, layer, self.objective, backward), real
 
-    def _batches(self, variations: Iterable[FloatArray], count: int) -> Iterator["_Batch"]:
+    def _batches(self, perturbations: Iterable[FloatArray], count: int) -> Iterator["_Batch"]:
         """Yield batches that are all of one size, for which alone a network need be compiled."""
         tell = self.progress if callable(self.progress) else None
-        variations = iter(self._shown(variations, count) if self.progress is True else variations)
+        perturbations = iter(self._shown(perturbations, count) if self.progress is True else perturbations)
         size, done = min(self.batch_size, count), 0
-        while some := list(islice(variations, size)):
+        while some := list(islice(perturbations, size)):
             if tell is not None:
                 tell(self.title, done, count)
             padding = [some[-1]] * (size - len(some))
             yield _Batch(np.stack([*some, *padding]).astype(np.float32), len(some))
             done += len(some)
 
-    def _shown(self, variations: Iterable[FloatArray], count: int) -> Iterable[FloatArray]:
+    def _shown(self, perturbations: Iterable[FloatArray], count: int) -> Iterable[FloatArray]:
         """Show on the terminal how far they have been gone through."""
         from rich.console import Console  # only who shows it pays for it
         from rich.progress import track
 
         console = Console(stderr=True)  # of no terminal, rich would leave an empty line for every image
         hidden = not console.is_terminal
-        return track(variations, self.title, count, console=console, transient=True, disable=hidden)
+        return track(perturbations, self.title, count, console=console, transient=True, disable=hidden)
 
 
 class _Batch(NamedTuple):
-    """Variations (batch_size, ...), of which the first `real` count."""
+    """Perturbations (batch_size, ...), of which the first `real` count."""
 
     values: FloatArray
     real: int

@@ -29,7 +29,7 @@ def are_many(objective: Objective, method: Method) -> bool:
 
 def first_way(method: Method) -> Backward:
     """Return how the way back is taken in the run of the network that all targets share."""
-    return "products" if method.sums_products else "none"
+    return "products" if method.has_closed_form else "none"
 
 
 def evidence_of_many(

@@ -19,7 +19,7 @@ Head = Literal["softmax", "sigmoid", "linear"]
 
 
 Branch = Callable[[NDArray[Any]], Tensor]
-"""A network's head: variations of one image's activations, (M, *space, K), to scores (M, T)."""
+"""A network's head: perturbations of one image's activations, (M, *space, K), to scores (M, T)."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ class Framework(ABC):
             question: What is asked.
 
         Returns:
-            What follows the layer: a function of variations of its activations, (M, *space, K), to scores (M, T). What
+            What follows the layer: a function of perturbations of its activations, (M, *space, K), to scores (M, T). What
             passes by the layer is what it was for the image.
 
         Raises:

@@ -1,6 +1,6 @@
 """How activations and gradients become a heatmap: one short function each, and the table of their names."""
 
-from seewhy.methods.method import Again, Method
+from seewhy.methods.method import Method, Runner
 from seewhy.methods.table import METHODS, get
 
-__all__ = ["METHODS", "Again", "Method", "get"]
+__all__ = ["METHODS", "Method", "Runner", "get"]

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from seewhy.methods.method import Again
+from seewhy.methods.method import Runner
 from seewhy.types import Capture, FloatArray
 
 
-def ablationcam(capture: Capture, again: Again) -> FloatArray:
+def ablationcam(capture: Capture, runner: Runner) -> FloatArray:
     """Weight each channel by how much the score drops without it.
 
     The paper's weights, with y_k the score when the channel's map is set to 0, but without their division by y:
@@ -34,7 +34,7 @@ def ablationcam(capture: Capture, again: Again) -> FloatArray:
             without[..., k] = 0
             yield without
 
-    scores = again.head_scores(ablated(), 1 + len(live)).astype(np.float64)
+    scores = runner.head_scores(ablated(), 1 + len(live)).astype(np.float64)
     weights = np.zeros((maps.shape[-1], scores.shape[1]))
     weights[live] = scores[0] - scores[1:]
     return np.asarray(np.einsum("kt,n...k->nt...", weights, capture.activations), dtype=np.float32)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seewhy.errors import LayerError
-from seewhy.methods.method import Again
+from seewhy.methods.method import Runner
 from seewhy.types import Capture, FloatArray
 
 PROBES = ((1, False), (-1, False), (100, True), (-100, True))
@@ -17,7 +17,7 @@ TOLERANCE = 1e-3
 """How far a score may lie beside the plane, against how far it has moved: float32 stays below 1e-5."""
 
 
-def cam(capture: Capture, again: Again) -> FloatArray:
+def cam(capture: Capture, runner: Runner) -> FloatArray:
     """Weight each channel by its weight in the linear layer that follows global average pooling, and add them up.
 
     Equation 2 of the paper, with f_k = A^k and w_k^c the weights of the linear layer:
@@ -43,19 +43,19 @@ def cam(capture: Capture, again: Again) -> FloatArray:
     differences, sizes = np.abs(flat - slopes[:, None]).max(axis=(1, 2)), np.abs(slopes).max(axis=1)
     if (differences > TOLERANCE * sizes).any():
         raise _refusal(capture, "the gradients differ from position to position")
-    if np.isfinite(slopes).all() and _bends(capture, again, activations, slopes):
+    if np.isfinite(slopes).all() and _bends(capture, runner, activations, slopes):
         raise _refusal(capture, "the scores are no linear function of the activations")
     positions = flat.shape[1]
     evidence: FloatArray = np.einsum("tk,...k->t...", positions * slopes, activations)[None].astype(np.float32)
     return evidence
 
 
-def _bends(capture: Capture, again: Again, activations: NDArray[np.float64], slopes: NDArray[np.float64]) -> bool:
+def _bends(capture: Capture, runner: Runner, activations: NDArray[np.float64], slopes: NDArray[np.float64]) -> bool:
     """Whether the head's scores leave the plane through the score of these activations with these slopes.
 
     What is compared is how far the scores leave it, and how far steps of this size move scores of these slopes.
     """
-    found = again.head_scores(_probes(activations), len(PROBES))
+    found = runner.head_scores(_probes(activations), len(PROBES))
     for probe, scores in zip(_probes(activations), found, strict=True):
         moved = (probe - activations).reshape(-1, activations.shape[-1]).sum(axis=0) * slopes  # (T, K)
         start = np.asarray(capture.scores[0], dtype=np.float64)

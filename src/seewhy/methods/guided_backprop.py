@@ -6,14 +6,14 @@ import numpy as np
 
 from seewhy.errors import LayerError, OptionError
 from seewhy.methods.gradcam import gradcam
-from seewhy.methods.method import Again
+from seewhy.methods.method import Runner
 from seewhy.methods.resizing import bilinear_weights, combine
 from seewhy.types import Backward, Capture, FloatArray, Tensor
 
 Others = Literal["refuse", "pass"]
 
 
-def guided_way(*, others: Others = "refuse") -> Backward:
+def guided_rule(*, others: Others = "refuse") -> Backward:
     """Return the way back that goes with an option.
 
     Args:
@@ -45,7 +45,7 @@ def guided_backprop(capture: Capture) -> Tensor:
     return capture.xp.sum(capture.gradients, axis=-1)
 
 
-def guided_gradcam(capture: Capture, again: Again) -> FloatArray:
+def guided_gradcam(capture: Capture, runner: Runner) -> FloatArray:
     """Multiply the guided gradients by the Grad-CAM of the layer, brought bilinearly to the input's size.
 
     Section 3.2 of arXiv 1610.02391; each pixel's channels are added up.
@@ -61,7 +61,7 @@ def guided_gradcam(capture: Capture, again: Again) -> FloatArray:
         LayerError: The layer's output has other axes of space than the input.
     """
     fine = guided_backprop(capture)
-    (at_layer,) = again.captures([again.inputs], 1)
+    (at_layer,) = runner.captures([runner.inputs], 1)
     coarse = np.maximum(gradcam(at_layer), 0)
     if coarse.ndim != fine.ndim:
         raise LayerError(

@@ -7,12 +7,12 @@ import numpy as np
 
 from seewhy.errors import OptionError
 from seewhy.methods.checks import whole
-from seewhy.methods.method import Again
+from seewhy.methods.method import Runner
 from seewhy.types import Capture, FloatArray
 
 
 def integrated_gradients(
-    capture: Capture, again: Again, *, steps: int = 128, baseline: float | str | FloatArray = 0.0
+    capture: Capture, runner: Runner, *, steps: int = 128, baseline: float | str | FloatArray = 0.0
 ) -> FloatArray:
     """Add up the gradients on the straight way from a baseline x' to the input x, times how far each value goes.
 
@@ -39,15 +39,15 @@ def integrated_gradients(
         OptionError: An option is out of range.
     """
     steps = whole("steps", steps)
-    start = _baseline(baseline, again.inputs)
-    way = again.inputs - start
+    start = _baseline(baseline, runner.inputs)
+    way = runner.inputs - start
 
     def points() -> Iterator[FloatArray]:
         for step in range(steps):
             yield start + np.float32((step + 0.5) / steps) * way
 
     total = np.zeros((capture.scores.shape[1], *way.shape))  # double: so many small numbers are added up
-    for point in again.captures(points(), steps, at="input"):
+    for point in runner.captures(points(), steps, level="input"):
         total += point.gradients[0]
     evidence: FloatArray = np.einsum("t...c,...c->t...", total / steps, way)[None].astype(np.float32)
     return evidence

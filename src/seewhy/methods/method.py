@@ -8,33 +8,33 @@ from typing import Any, Literal, Protocol
 
 from seewhy.types import Backward, Capture, FloatArray, Tensor
 
-Place = Literal["layer", "input"]
+Level = Literal["layer", "input"]
 """Where the network is tapped: at the layer that is explained, or at its own input."""
 
 
-class Again(Protocol):
-    """The network, and the question of one image, to be asked of variations of that image. All arrays are NumPy's.
+class Runner(Protocol):
+    """The network, and the question of one image, to be asked of perturbations of that image. All arrays are NumPy's.
 
-    Variations are taken a few at a time, as they come, so a generator of thousands needs no more memory than those few.
+    Perturbations are taken a few at a time, as they come, so a generator of thousands needs no more memory than those few.
     """
 
     @property
     def inputs(self) -> FloatArray:
         """float32 (*space, C), the image as the network is given it, channels last."""
 
-    def scores(self, variations: Iterable[FloatArray], count: int) -> FloatArray:
-        """Score `count` variations of the input, each (*space, C), giving (count, T)."""
+    def scores(self, perturbations: Iterable[FloatArray], count: int) -> FloatArray:
+        """Score `count` perturbations of the input, each (*space, C), giving (count, T)."""
 
-    def head_scores(self, variations: Iterable[FloatArray], count: int) -> FloatArray:
-        """Score `count` variations of the layer's activations, each (*space, K), giving (count, T).
+    def head_scores(self, perturbations: Iterable[FloatArray], count: int) -> FloatArray:
+        """Score `count` perturbations of the layer's activations, each (*space, K), giving (count, T).
 
         Only what follows the layer is run; what passes by it stays what it was.
         """
 
     def captures(
-        self, variations: Iterable[FloatArray], count: int, *, at: Place = "layer", backward: Backward = "plain"
+        self, perturbations: Iterable[FloatArray], count: int, *, level: Level = "layer", backward: Backward = "plain"
     ) -> Iterable[Capture]:
-        """Run `count` variations of the input, each (*space, C), and yield what each left, as captures of N = 1."""
+        """Run `count` perturbations of the input, each (*space, C), and yield what each left, as captures of N = 1."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Method:
         summary: What it does, in a line.
         cost: What it runs, beyond the one forward pass, in a few words.
         function: A capture to evidence (N, T, *space): what speaks for the target is positive, what speaks against it
-            negative. Of a method that runs the network again: a capture of one image, of NumPy arrays, and `Again`.
+            negative. Of a method that runs the network again: a capture of one image, of NumPy arrays, and `Runner`.
         at: Where the network is tapped.
         backward: How the gradients are taken.
         reruns: Whether the function runs the network again.
@@ -64,12 +64,12 @@ class Method:
     summary: str
     cost: str
     function: Callable[..., Tensor]
-    at: Place = "layer"
+    level: Level = "layer"
     backward: Backward = "plain"
     reruns: bool = False
     pixels: bool = False
-    sums_products: bool = False
-    choose_backward: Callable[..., Backward] | None = None
+    has_closed_form: bool = False
+    choose_gradient_rule: Callable[..., Backward] | None = None
 
     @property
     def family(self) -> str:
@@ -93,7 +93,7 @@ class Method:
     @property
     def options(self) -> dict[str, Any]:
         """What a caller may set, and the values it has now."""
-        return _options(self.function) | _options(self.choose_backward)
+        return _options(self.function) | _options(self.choose_gradient_rule)
 
     def with_options(self, given: Mapping[str, Any]) -> "Method":
         """Return the method with some of its options set, which are taken to be right in name.
@@ -101,15 +101,15 @@ class Method:
         Raises:
             OptionError: A way back is not among those that can be chosen.
         """
-        method = replace(self, function=_with(self.function, given), sums_products=False)
-        if self.choose_backward is None:
+        method = replace(self, function=_with(self.function, given), has_closed_form=False)
+        if self.choose_gradient_rule is None:
             return method
-        choose = _with(self.choose_backward, given)
-        return replace(method, choose_backward=choose, backward=choose())
+        choose = _with(self.choose_gradient_rule, given)
+        return replace(method, choose_gradient_rule=choose, backward=choose())
 
-    def __call__(self, capture: Capture, *again: Again) -> Tensor:
+    def __call__(self, capture: Capture, *runner: Runner) -> Tensor:
         """Make evidence (N, T, *space) of a capture."""
-        return self.function(capture, *again)
+        return self.function(capture, *runner)
 
 
 def _options(function: Callable[..., Any] | None) -> dict[str, Any]:

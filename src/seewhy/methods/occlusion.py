@@ -7,7 +7,7 @@ import numpy as np
 
 from seewhy.errors import OptionError
 from seewhy.methods.checks import PerAxis, per_axis, per_channel
-from seewhy.methods.method import Again
+from seewhy.methods.method import Runner
 from seewhy.types import Capture, FloatArray
 
 PART = 4
@@ -19,7 +19,7 @@ Window = tuple[slice, ...]
 
 def occlusion(
     _: Capture,
-    again: Again,
+    runner: Runner,
     *,
     window: PerAxis | None = None,
     stride: PerAxis | None = None,
@@ -49,7 +49,7 @@ def occlusion(
         OptionError: A window is larger than the input, a stride is larger than its window, or the baseline does not
             fit the channels.
     """
-    image = again.inputs
+    image = runner.inputs
     cover = _cover(baseline, image)
     boxes = _boxes(image.shape[:-1], window, stride)
 
@@ -60,7 +60,7 @@ def occlusion(
             covered[box] = cover
             yield covered
 
-    scores = again.scores(occluded(), 1 + len(boxes)).astype(np.float64)
+    scores = runner.scores(occluded(), 1 + len(boxes)).astype(np.float64)
     drops = scores[0] - scores[1:]
     evidence, covering = np.zeros((*image.shape[:-1], drops.shape[1])), np.zeros((*image.shape[:-1], 1))
     for drop, box in zip(drops, boxes, strict=True):

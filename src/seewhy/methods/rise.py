@@ -5,14 +5,14 @@ from collections.abc import Iterator
 import numpy as np
 
 from seewhy.methods.checks import PerAxis, fraction, per_axis, whole
-from seewhy.methods.method import Again
+from seewhy.methods.method import Runner
 from seewhy.methods.resizing import bilinear_weights, combine
 from seewhy.types import BoolArray, Capture, FloatArray
 
 
 def rise(
     _: Capture,
-    again: Again,
+    runner: Runner,
     *,
     masks: int = 4000,
     grid: PerAxis = 7,
@@ -44,7 +44,7 @@ def rise(
     Returns:
         (1, T, *space) of the input, in units of the score.
     """
-    image = again.inputs
+    image = runner.inputs
     drawn = _Masks(
         image.shape[:-1],
         whole("masks", masks),
@@ -52,7 +52,7 @@ def rise(
         fraction("p", p),
         whole("seed", seed, 0),
     )
-    scores = again.scores((image * mask[..., None] for mask in drawn), masks).astype(np.float64)
+    scores = runner.scores((image * mask[..., None] for mask in drawn), masks).astype(np.float64)
     if centred:
         scores -= scores.mean(axis=0)
     evidence = np.zeros((scores.shape[1], *image.shape[:-1]))

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from seewhy.errors import LayerError
 from seewhy.methods.checks import positive, whole
-from seewhy.methods.method import Again
+from seewhy.methods.method import Runner
 from seewhy.methods.resizing import bilinear_weights, combine
 from seewhy.types import BoolArray, Capture, FloatArray
 
@@ -19,7 +19,7 @@ ROUNDING = 1e-6
 """Scores that differ by less than this part of themselves are the same: float32 knows no better."""
 
 
-def scorecam(capture: Capture, again: Again) -> FloatArray:
+def scorecam(capture: Capture, runner: Runner) -> FloatArray:
     """Weight each channel by how much the image, seen through the channel's map, raises the score.
 
     Algorithm 1 of the paper, with H^k the map brought to the input's size and then scaled to 0..1, and the baseline
@@ -36,10 +36,10 @@ def scorecam(capture: Capture, again: Again) -> FloatArray:
     Returns:
         (1, T, *space), in units of the activations.
     """
-    return _evidence(capture, again, lambda mask: (mask,), 1)
+    return _evidence(capture, runner, lambda mask: (mask,), 1)
 
 
-def sscam(capture: Capture, again: Again, *, samples: int = 10, sigma: float = 2.0, seed: int = 0) -> FloatArray:
+def sscam(capture: Capture, runner: Runner, *, samples: int = 10, sigma: float = 2.0, seed: int = 0) -> FloatArray:
     """Weight channels as Score-CAM does, by the mean over masks with noise.
 
     The paper's smoothing of feature maps, delta_i from a normal distribution:
@@ -61,12 +61,12 @@ def sscam(capture: Capture, again: Again, *, samples: int = 10, sigma: float = 2
     """
     samples, sigma = whole("samples", samples), positive("sigma", sigma)
     random = np.random.default_rng(whole("seed", seed, 0))
-    size = again.inputs.shape[:-1]
+    size = runner.inputs.shape[:-1]
     noises = np.float32(sigma) * random.standard_normal((samples, *size), dtype=np.float32)
-    return _evidence(capture, again, lambda mask: (mask + noise for noise in noises), samples)
+    return _evidence(capture, runner, lambda mask: (mask + noise for noise in noises), samples)
 
 
-def iscam(capture: Capture, again: Again, *, steps: int = 10) -> FloatArray:
+def iscam(capture: Capture, runner: Runner, *, steps: int = 10) -> FloatArray:
     """Weight channels as Score-CAM does, by the mean over masks from faint to full.
 
     The integral of the score along the way from the baseline to the masked image, in N steps:
@@ -82,19 +82,19 @@ def iscam(capture: Capture, again: Again, *, steps: int = 10) -> FloatArray:
         (1, T, *space), in units of the activations.
     """
     scales = np.arange(1, whole("steps", steps) + 1, dtype=np.float32) / np.float32(steps)
-    return _evidence(capture, again, lambda mask: (scale * mask for scale in scales), len(scales))
+    return _evidence(capture, runner, lambda mask: (scale * mask for scale in scales), len(scales))
 
 
 def _evidence(
-    capture: Capture, again: Again, vary: Callable[[FloatArray], Iterable[FloatArray]], count: int
+    capture: Capture, runner: Runner, vary: Callable[[FloatArray], Iterable[FloatArray]], count: int
 ) -> FloatArray:
     """Run the image through every mask, varied `count` times, and add the channels up by their softmaxed increases."""
-    image, maps = again.inputs, capture.activations[0]
+    image, maps = runner.inputs, capture.activations[0]
     _check_space(capture, image)
     axes = tuple(range(maps.ndim - 1))
     live = np.flatnonzero(maps.max(axis=axes) > maps.min(axis=axes))
     masked = (image * varied[..., None] for mask in _masks(maps, live, image.shape[:-1]) for varied in vary(mask))
-    scores = again.scores(masked, (1 + len(live)) * count).astype(np.float64)
+    scores = runner.scores(masked, (1 + len(live)) * count).astype(np.float64)
     scores = scores.reshape(1 + len(live), count, -1).mean(axis=1)
     increases = np.zeros((maps.shape[-1], scores.shape[1]))
     increases[live] = scores[1:] - scores[0]

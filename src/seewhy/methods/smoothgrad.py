@@ -2,12 +2,14 @@
 
 import numpy as np
 
-from seewhy.methods.method import Again
+from seewhy.methods.method import Runner
 from seewhy.methods.noise import noisy
 from seewhy.types import Capture, FloatArray
 
 
-def smoothgrad(capture: Capture, again: Again, *, samples: int = 50, sigma: float = 0.15, seed: int = 0) -> FloatArray:
+def smoothgrad(
+    capture: Capture, runner: Runner, *, samples: int = 50, sigma: float = 0.15, seed: int = 0
+) -> FloatArray:
     """Average the gradient over copies of the input with noise on them, and take its greatest size over the channels.
 
     Section 2 of the paper, n copies with noise of Gauss's distribution, and as section 3.2 has it for photographs,
@@ -28,9 +30,9 @@ def smoothgrad(capture: Capture, again: Again, *, samples: int = 50, sigma: floa
     Raises:
         OptionError: An option is out of range.
     """
-    copies = noisy(again.inputs, samples, sigma, seed)
-    total = np.zeros((capture.scores.shape[1], *again.inputs.shape))
-    for copy in again.captures(copies, samples, at="input"):
+    copies = noisy(runner.inputs, samples, sigma, seed)
+    total = np.zeros((capture.scores.shape[1], *runner.inputs.shape))
+    for copy in runner.captures(copies, samples, level="input"):
         total += copy.gradients[0]
     evidence: FloatArray = np.abs(total / samples).max(axis=-1)[None].astype(np.float32)
     return evidence

@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from seewhy.methods.method import Again
+from seewhy.methods.method import Runner
 from seewhy.methods.noise import noisy
 from seewhy.types import Capture, FloatArray
 
 
 def smoothgradcampp(
-    capture: Capture, again: Again, *, samples: int = 25, sigma: float = 0.15, seed: int = 0
+    capture: Capture, runner: Runner, *, samples: int = 25, sigma: float = 0.15, seed: int = 0
 ) -> FloatArray:
     """Grad-CAM++ with every derivative averaged over copies of the input with noise on them.
 
@@ -35,9 +35,9 @@ def smoothgradcampp(
     Raises:
         OptionError: An option is out of range.
     """
-    copies = noisy(again.inputs, samples, sigma, seed)
+    copies = noisy(runner.inputs, samples, sigma, seed)
     powers = np.zeros((3, *capture.gradients.shape[1:]))  # in float64, where the cube of a small gradient has room
-    for copy in again.captures(copies, samples):
+    for copy in runner.captures(copies, samples):
         gradients = copy.gradients[0].astype(np.float64)
         powers += np.stack([gradients, gradients**2, gradients**3]) / samples
     activations = capture.activations[0].astype(np.float64)

@@ -10,7 +10,7 @@ from seewhy.methods.elementwise import elementwise
 from seewhy.methods.gradcam import gradcam
 from seewhy.methods.gradcampp import gradcampp
 from seewhy.methods.gradient_x_input import gradient_x_input
-from seewhy.methods.guided_backprop import guided_backprop, guided_gradcam, guided_way
+from seewhy.methods.guided_backprop import guided_backprop, guided_gradcam, guided_rule
 from seewhy.methods.hirescam import hirescam
 from seewhy.methods.integrated_gradients import integrated_gradients
 from seewhy.methods.kpcacam import kpcacam
@@ -34,7 +34,7 @@ METHODS = {
             summary="channels weighted by their mean gradient; the usual choice",
             cost="T head backwards",
             function=gradcam,
-            sums_products=True,
+            has_closed_form=True,
         ),
         Method(
             name="hirescam",
@@ -43,7 +43,7 @@ METHODS = {
             summary="each activation times its own gradient; shows only places the score rises with",
             cost="T head backwards",
             function=hirescam,
-            sums_products=True,
+            has_closed_form=True,
         ),
         Method(
             name="gradcam++",
@@ -168,7 +168,7 @@ METHODS = {
             summary="how much the score drops with each window of the image covered",
             cost="windows + 1 forwards",
             function=occlusion,
-            at="input",
+            level="input",
             backward="none",
             reruns=True,
         ),
@@ -179,7 +179,7 @@ METHODS = {
             summary="random masks, averaged by the scores of the image seen through them",
             cost="masks forwards",
             function=rise,
-            at="input",
+            level="input",
             backward="none",
             reruns=True,
         ),
@@ -190,7 +190,7 @@ METHODS = {
             summary="how much the score hangs on each pixel; without sign",
             cost="T backwards",
             function=saliency,
-            at="input",
+            level="input",
             pixels=True,
         ),
         Method(
@@ -200,7 +200,7 @@ METHODS = {
             summary="each pixel times its own gradient",
             cost="T backwards",
             function=gradient_x_input,
-            at="input",
+            level="input",
             pixels=True,
         ),
         Method(
@@ -210,7 +210,7 @@ METHODS = {
             summary="gradients on the way from a baseline; adds up to the score's difference from there",
             cost="steps forwards, steps T backwards",
             function=integrated_gradients,
-            at="input",
+            level="input",
             pixels=True,
             backward="none",
             reruns=True,
@@ -222,7 +222,7 @@ METHODS = {
             summary="saliency of the mean gradient over noisy copies",
             cost="samples forwards, samples T backwards",
             function=smoothgrad,
-            at="input",
+            level="input",
             pixels=True,
             backward="none",
             reruns=True,
@@ -234,10 +234,10 @@ METHODS = {
             summary="the gradient through ReLUs that let back only what is positive; hardly tells classes apart",
             cost="T backwards",
             function=guided_backprop,
-            at="input",
+            level="input",
             pixels=True,
             backward="guided",
-            choose_backward=guided_way,
+            choose_gradient_rule=guided_rule,
         ),
         Method(
             name="guided_gradcam",
@@ -246,11 +246,11 @@ METHODS = {
             summary="guided backpropagation where Grad-CAM sees the target",
             cost="1 forward, T backwards, T head backwards",
             function=guided_gradcam,
-            at="input",
+            level="input",
             pixels=True,
             backward="guided",
             reruns=True,
-            choose_backward=guided_way,
+            choose_gradient_rule=guided_rule,
         ),
     )
 }

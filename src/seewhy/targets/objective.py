@@ -40,5 +40,5 @@ class Objective:
         return replace(self, target=self.target.transformed(transform))
 
     def for_image(self, image: int) -> "Objective":
-        """Return what one image is asked, as a question that any number of variations of it can be asked."""
+        """Return what one image is asked, as a question that any number of perturbations of it can be asked."""
         return replace(self, target=self.target.for_image(image))

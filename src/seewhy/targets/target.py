@@ -90,7 +90,7 @@ class Target(ABC):
         return self
 
     def for_image(self, image: int) -> "Target":
-        """Return what one image is asked, as a question that any number of variations of it can be asked."""
+        """Return what one image is asked, as a question that any number of perturbations of it can be asked."""
         return self.rows(image, image + 1)
 
     def names(self, indices: IndexArray, class_name: ClassNamer) -> tuple[str, ...]:

@@ -56,11 +56,11 @@ class Between(nn.Module):
         return self.head(self.function(self.conv(image), beside).mean(dim=(2, 3)))
 
 
-def by_hand(network, variations=VARIATIONS):
+def by_hand(network, perturbations=VARIATIONS):
     """Run the function of each variation on its own, as the network would."""
     with torch.no_grad():
         beside = network.beside(torch.tensor(IMAGE))
-        maps = [torch.tensor(each.transpose(2, 0, 1)[None]).contiguous() for each in variations]
+        maps = [torch.tensor(each.transpose(2, 0, 1)[None]).contiguous() for each in perturbations]
         return torch.cat([network.head(network.function(each, beside.clone()).mean(dim=(2, 3))) for each in maps])
 
 
@@ -184,14 +184,14 @@ def test_the_unchanged_activations_give_the_captured_scores(layer, order):
 
 def test_changed_activations_inside_a_block_with_its_skip_connection_as_it_was():
     network = residual(nn.Softmax(1)).eval()
-    variations = np.random.default_rng(2).standard_normal((4, 4, 3, 6)).astype(np.float32)
+    perturbations = np.random.default_rng(2).standard_normal((4, 4, 3, 6)).astype(np.float32)
     block = network[3]
     with torch.no_grad():
         skipped = network[:3](torch.tensor(IMAGE))
-        maps = functional.relu(block.bn2(torch.tensor(variations.transpose(0, 3, 1, 2))) + skipped)
+        maps = functional.relu(block.bn2(torch.tensor(perturbations.transpose(0, 3, 1, 2))) + skipped)
         logits = network[7](maps.mean(dim=(2, 3)))
-    np.testing.assert_allclose(branch(network, "3.conv2")(variations), logits, rtol=1e-4, atol=1e-5)
-    probabilities = branch(network, "3.conv2", score="probability")(variations)
+    np.testing.assert_allclose(branch(network, "3.conv2")(perturbations), logits, rtol=1e-4, atol=1e-5)
+    probabilities = branch(network, "3.conv2", score="probability")(perturbations)
     np.testing.assert_allclose(probabilities, logits.softmax(1), rtol=1e-4, atol=1e-6)
 
 
@@ -351,10 +351,10 @@ def test_the_network_is_afterwards_what_it_was():
 
 def test_modes_of_the_caller_change_nothing():
     network = residual(nn.Softmax(1)).train()
-    variations = np.random.default_rng(2).standard_normal((4, 4, 3, 6)).astype(np.float32)
-    expected = branch(network, "2")(variations)
+    perturbations = np.random.default_rng(2).standard_normal((4, 4, 3, 6)).astype(np.float32)
+    expected = branch(network, "2")(perturbations)
     with torch.inference_mode():
-        found = branch(network, "2")(variations)
+        found = branch(network, "2")(perturbations)
         assert not found.is_inference()
     assert torch.equal(found, expected)
     with torch.autocast("cpu", dtype=torch.bfloat16):

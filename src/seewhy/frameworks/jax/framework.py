@@ -97,10 +97,10 @@ class KerasJax(KerasFramework):
         objective.target.check_outputs(step.shape)
         passing = self._run(step.trunk, traced, inputs)
 
-        def scores(variations: NDArray[Any]) -> Tensor:
-            variations = self._laid_out(step.call, variations)
+        def scores(perturbations: NDArray[Any]) -> Tensor:
+            perturbations = self._laid_out(step.call, perturbations)
             try:
-                return step.head(variations, passing, objective.target.arrays(len(variations)))
+                return step.head(perturbations, passing, objective.target.arrays(len(perturbations)))
             except jax.errors.JaxRuntimeError as error:
                 raise network_failed(inputs, error) from error
 
@@ -237,12 +237,12 @@ class KerasJax(KerasFramework):
         shape = _shape(asked)
         objective.target.check_outputs(shape)
 
-        def scores(variations: Tensor, passing: list[Tensor], arrays: Sequence[Tensor]) -> Tensor:
+        def scores(perturbations: Tensor, passing: list[Tensor], arrays: Sequence[Tensor]) -> Tensor:
             def one(activations: Tensor) -> list[Tensor]:
                 return follow(activations[None], *passing)
 
-            # Every variation is an image of its own, (M, 1, ...), as what passes by is one image's.
-            many = jax.vmap(one)(variations.astype(tapped.dtype))
+            # Every perturbation is an image of its own, (M, 1, ...), as what passes by is one image's.
+            many = jax.vmap(one)(perturbations.astype(tapped.dtype))
             outputs = asked.read([each.reshape(-1, *each.shape[2:]) for each in many])
             return jnp.asarray(outputs.answer(objective, arrays, self.xp).scores, jnp.float32)
 

@@ -75,9 +75,9 @@ class KerasFramework(Framework):
         """Return a call's output (N, *space, K), however the layer lays it out."""
         return keras.ops.moveaxis(tensor, 1, -1) if call.channels_first else tensor
 
-    def _laid_out(self, call: LayerCall, variations: NDArray[Any]) -> NDArray[Any]:
-        """Return variations (M, *space, K) as the layer itself lays out its output."""
-        return np.moveaxis(variations, -1, 1) if call.channels_first else variations
+    def _laid_out(self, call: LayerCall, perturbations: NDArray[Any]) -> NDArray[Any]:
+        """Return perturbations (M, *space, K) as the layer itself lays out its output."""
+        return np.moveaxis(perturbations, -1, 1) if call.channels_first else perturbations
 
     def _targets_second(self, call: LayerCall, gradients: Tensor) -> Tensor:
         """Return gradients (T, N, ...), laid out as the call's output, as (N, T, *space, K)."""

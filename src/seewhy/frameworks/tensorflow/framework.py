@@ -89,10 +89,12 @@ class KerasTensorflow(KerasFramework):
         objective.target.check_outputs(step.shape)
         passing = self._run(step.trunk, inputs)
 
-        def scores(variations: NDArray[Any]) -> Tensor:
-            arrays = objective.target.arrays(len(variations))
+        def scores(perturbations: NDArray[Any]) -> Tensor:
+            arrays = objective.target.arrays(len(perturbations))
             try:
-                return step.head(tf.constant(self._laid_out(step.call, variations)), passing, *map(tf.constant, arrays))
+                return step.head(
+                    tf.constant(self._laid_out(step.call, perturbations)), passing, *map(tf.constant, arrays)
+                )
             except tf.errors.OpError as error:
                 raise network_failed(inputs, error.message) from error
 
@@ -197,10 +199,10 @@ class KerasTensorflow(KerasFramework):
         asked = facts["asked"]
         trunk, follow, passing = cut(graph, facts["batch"], tap.output, asked.tensors)
 
-        def scores(variations: Tensor, passing: list[Tensor], *arrays: Tensor) -> Tensor:
-            # Every variation is an image of its own, (M, 1, ...), as what passes by is one image's.
-            variations = tf.cast(variations, tap.output.dtype)
-            many = tf.vectorized_map(lambda each: follow(each[None], *passing), variations)
+        def scores(perturbations: Tensor, passing: list[Tensor], *arrays: Tensor) -> Tensor:
+            # Every perturbation is an image of its own, (M, 1, ...), as what passes by is one image's.
+            perturbations = tf.cast(perturbations, tap.output.dtype)
+            many = tf.vectorized_map(lambda each: follow(each[None], *passing), perturbations)
             outputs = asked.read([tf.squeeze(each, 1) for each in many])
             return tf.cast(outputs.answer(objective, arrays, self.xp).scores, tf.float32)
 

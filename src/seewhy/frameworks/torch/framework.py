@@ -155,7 +155,7 @@ class Torch(Framework):
         with at_rest(self._network), torch.no_grad(), tape.running(), hearing(tap.heard_of(self._layers), tap.hear):
             asked = ask_outputs(self._forward(inputs, functions, tap), objective, functions, self.xp)
         scores = tape.branch(tap, asked, objective, self.xp)
-        return lambda variations: scores(_as_module(call, variations))
+        return lambda perturbations: scores(_as_module(call, perturbations))
 
     def is_unscaled(self, inputs: Inputs) -> bool:
         """Run the network, and see what its first convolution is given."""
@@ -320,9 +320,9 @@ def _channels_last(call: LayerCall, tensor: Tensor) -> Tensor:
     return tensor.movedim(1, -1) if call.channels_first else tensor
 
 
-def _as_module(call: LayerCall, variations: NDArray[Any]) -> NDArray[Any]:
-    """Return variations (M, *space, K) as the module itself lays out its output."""
-    return np.moveaxis(variations, -1, 1) if call.channels_first else variations
+def _as_module(call: LayerCall, perturbations: NDArray[Any]) -> NDArray[Any]:
+    """Return perturbations (M, *space, K) as the module itself lays out its output."""
+    return np.moveaxis(perturbations, -1, 1) if call.channels_first else perturbations
 
 
 def _targets_second(call: LayerCall, gradients: Tensor) -> Tensor:

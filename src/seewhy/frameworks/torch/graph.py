@@ -1,4 +1,4 @@
-"""What a PyTorch network does after a layer, written down as it runs, and done again for variations of the layer.
+"""What a PyTorch network does after a layer, written down as it runs, and done again for perturbations of the layer.
 
 PyTorch has no graph to cut. But everything that a network computes comes down to operations of one library, ATen, and
 those can be heard. A tape holds the operations that depend on the layer's output, in their order. Whatever else they
@@ -97,12 +97,12 @@ class Tape:
             self._trouble.append(LOOKS)
 
     def branch(self, tap: "TapeTap", asked: Asked, objective: Objective, xp: Namespace) -> Branch:
-        """Return what was written down as a function of variations (M, ...), in the layer's own layout, to scores.
+        """Return what was written down as a function of perturbations (M, ...), in the layer's own layout, to scores.
 
         Args:
             tap: What started the tape.
             asked: What the network gave that is asked.
-            question: What each variation is asked.
+            question: What each perturbation is asked.
             xp: The namespace for the target.
 
         Raises:
@@ -119,10 +119,10 @@ class Tape:
             objective.target.check_outputs(asked.read(asked.tensors).shape)
         head = _Head(tap.path, tap.output, _with_last_uses(self._steps, results), results)
 
-        def scores(variations: NDArray[Any]) -> Tensor:
+        def scores(perturbations: NDArray[Any]) -> Tensor:
             with torch.inference_mode(False), torch.no_grad(), without_autocast():
-                many = [each.flatten(0, 1) for each in head(torch.tensor(variations[:, None]))]
-                arrays = arrays_beside(many[0], objective, len(variations))
+                many = [each.flatten(0, 1) for each in head(torch.tensor(perturbations[:, None]))]
+                arrays = arrays_beside(many[0], objective, len(perturbations))
                 return asked.read(many).answer(objective, arrays, xp).scores.float()
 
         return scores
@@ -206,20 +206,20 @@ class _Head:
     steps: list[tuple[Step, set[Slot]]]
     results: list[Any]
 
-    def __call__(self, variations: Tensor) -> list[Tensor]:
-        """Play the tape for variations (M, ...) of the tapped output, all at once."""
+    def __call__(self, perturbations: Tensor) -> list[Tensor]:
+        """Play the tape for perturbations (M, ...) of the tapped output, all at once."""
         # In the tapped output's own order in memory, on which views that were written down rely.
         strides = (self.tapped.numel(), *self.tapped.stride())
         laid_out = torch.empty_strided(
-            variations.shape, strides, dtype=self.tapped.dtype, device=self.tapped.device
-        ).copy_(variations)
+            perturbations.shape, strides, dtype=self.tapped.dtype, device=self.tapped.device
+        ).copy_(perturbations)
         try:
             return list(torch.vmap(self._play, randomness="same")(laid_out))
         except RuntimeError as error:
             raise _cannot_branch(self.path, f"does what PyTorch cannot do for many at once: {error}") from error
 
-    def _play(self, variation: Tensor) -> tuple[Tensor, ...]:
-        values: dict[Any, Tensor] = {Slot(0): variation}
+    def _play(self, perturbation: Tensor) -> tuple[Tensor, ...]:
+        values: dict[Any, Tensor] = {Slot(0): perturbation}
 
         def read(each: Any) -> Any:
             return values[each] if isinstance(each, Slot) else each
@@ -279,6 +279,6 @@ def _storage(tensor: Tensor) -> int:
 def _cannot_branch(path: str, reason: str) -> LayerError:
     place = "its input" if path == INPUT else f"the layer {path!r}"
     return LayerError(
-        f"The network cannot be run from {place} on for variations of it: what follows {reason}. Give a layer after "
+        f"The network cannot be run from {place} on for perturbations of it: what follows {reason}. Give a layer after "
         "that, or use a method that changes the network's input instead, such as occlusion or rise."
     )

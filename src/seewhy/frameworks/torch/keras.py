@@ -109,7 +109,7 @@ class KerasTorch(KerasFramework):
         with self._at_rest(), torch.no_grad(), tape.running(), listening(tap.heard_of(self._layers), tap.hear):
             asked = ask_outputs(self._forward(inputs, functions, tap), objective, functions, self.xp)
         scores = tape.branch(tap, asked, objective, self.xp)
-        return lambda variations: scores(self._laid_out(call, variations))
+        return lambda perturbations: scores(self._laid_out(call, perturbations))
 
     def apply(self, method: Any, capture: Capture) -> Tensor:
         with torch.no_grad(), without_autocast():
