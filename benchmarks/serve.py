@@ -62,11 +62,11 @@ def server() -> Iterator[tuple[subprocess.Popen[bytes], str]]:
         try:
             while True:
                 log.seek(0)
-                said = log.read().decode()
-                if found := re.search(r"SeeWhy is at (\S+)", said):
+                message_of = log.read().decode()
+                if found := re.search(r"SeeWhy is at (\S+)", message_of):
                     break
                 if process.poll() is not None:
-                    sys.exit(f"The server did not start: {said}")
+                    sys.exit(f"The server did not start: {message_of}")
                 time.sleep(0.1)
             yield process, found[1]
         finally:
@@ -82,19 +82,19 @@ def load(address: str, clients: int, seconds: float, total: Load) -> float:
     body, kind = request.read(), request.headers["Content-Type"]  # made once: clients share the machine
     start, lock, before = time.monotonic(), threading.Lock(), total.statuses[200]
 
-    def ask() -> None:
+    def select_outputs() -> None:
         connection = http.client.HTTPConnection(request.url.host, request.url.port, timeout=60)
         while time.monotonic() < start + seconds:
-            asked = time.perf_counter()
+            selected = time.perf_counter()
             connection.request("POST", request.url.path, body, {"Content-Type": kind})
             answer = connection.getresponse()
             answer.read()
             with lock:
                 total.statuses[answer.status] += 1
-                total.seconds.append(time.perf_counter() - asked)
+                total.seconds.append(time.perf_counter() - selected)
         connection.close()
 
-    threads = [threading.Thread(target=ask) for _ in range(clients)]
+    threads = [threading.Thread(target=select_outputs) for _ in range(clients)]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -115,9 +115,9 @@ def test_every_picture_s_targets_have_their_names_and_scores(paper_network):
     """By hand: of a picture that is 9 everywhere A^1 is 9 and A^2 -6, of 2 everywhere 2 and 1."""
     classifier = Classifier(paper_network, preprocess=first_channel, class_names=["cat", "dog"])
     pictures = [np.full((2, 2, 3), value, np.uint8) for value in (9, 2)]
-    asked = [[Difference("cat", "dog"), "dog"], ["top-1", Counterfactual("dog")]]
+    selected = [[Difference("cat", "dog"), "dog"], ["top-1", Counterfactual("dog")]]
     for batch_size in (1, 2):
-        explanations = Explainer(classifier, layer="conv").explain(pictures, asked, batch_size=batch_size)
+        explanations = Explainer(classifier, layer="conv").explain(pictures, selected, batch_size=batch_size)
         found = [[(each.index, each.name, each.score) for each in one.targets] for one in explanations]
         assert found == [
             [(-1, "cat rather than dog", 96), (1, "dog", -36)],
@@ -281,8 +281,8 @@ def test_class_names_must_be_as_many_as_the_outputs(paper_network):
 def test_compiled_steps_of_one_time_functions_are_dropped(paper_network, monkeypatch):
     from seewhy.frameworks import compiled
 
-    monkeypatch.setattr(compiled, "MAX_STEPS", 4)
+    monkeypatch.setattr(compiled, "MAX_COMPILED", 4)
     explainer = Explainer(paper_network, layer="conv")
     for _ in range(7):
         explainer.heatmaps(PAPER_INPUT, lambda logits: logits[:, 0])
-    assert len(explainer.framework._steps) == 4
+    assert len(explainer.framework._compiled) == 4

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 from tests.networks import PAPER_INPUT
 
-from seewhy.frameworks import LayerChoice, detect
+from seewhy.frameworks import LayerChoice, framework_for
 from seewhy.targets import Class, Objective
 
 BOTH = Class((0, 1))
@@ -20,7 +20,7 @@ def capture(
     precision="float32",
 ):
     """Capture with the framework the network belongs to, and bring everything into NumPy."""
-    framework = detect(network, precision)
+    framework = framework_for(network, precision)
     layer = layer if isinstance(layer, LayerChoice) else framework.find_layer(layer)
     captured = framework.capture(framework.check_inputs(inputs), layer, Objective(target, score), backward)
     arrays = {name: value for name, value in vars(captured).items() if name not in ("layer", "xp")}

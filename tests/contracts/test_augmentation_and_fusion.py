@@ -44,13 +44,13 @@ def test_what_speaks_against_a_target_is_averaged_before_it_is_cut_off():
 
 def test_zoomed_views_one_by_one():
     network, inputs = in_keras.plain(), reference.images(2)
-    asked = [[Difference(1, 0)], [2]]
+    selected = [[Difference(1, 0)], [2]]
     plain = Explainer(network, "hirescam", layer="features", signed=True)
-    total, count = plain.heatmaps(inputs, asked).values.astype(float), np.ones((10, 8))
+    total, count = plain.heatmaps(inputs, selected).values.astype(float), np.ones((10, 8))
     for view in (View(False, 0.9), View(False, 1.1)):
-        total += view.back(plain.heatmaps(view.of(inputs), asked).values)
+        total += view.back(plain.heatmaps(view.of(inputs), selected).values)
         count += view.covered((10, 8))
-    found = Explainer(network, "hirescam", layer="features", signed=True, smooth="scales").heatmaps(inputs, asked)
+    found = Explainer(network, "hirescam", layer="features", signed=True, smooth="scales").heatmaps(inputs, selected)
     np.testing.assert_allclose(found.values, total / count, atol=1e-4 * np.abs(total).max())
 
 

@@ -24,7 +24,7 @@ from tests.networks import (
 )
 
 from seewhy.errors import LayerError, ModelError, TargetError
-from seewhy.frameworks import LayerChoice, detect
+from seewhy.frameworks import LayerChoice, framework_for
 from seewhy.frameworks.layers import INPUT
 from seewhy.targets import Class, Combined, Function, Objective, TopK
 
@@ -37,10 +37,10 @@ class Branched:
     """A network cut at a layer, in NumPy."""
 
     def __init__(self, network, layer, inputs, target=BOTH, score="logit", output=None):
-        self.framework = detect(network)
+        self.framework = framework_for(network)
         choice = layer if isinstance(layer, LayerChoice) else self.framework.find_layer(layer)
         inputs, objective = self.framework.check_inputs(inputs), Objective(target, score, output)
-        self._head = self.framework.branch(inputs, choice, objective)
+        self._head = self.framework.head(inputs, choice, objective)
         self.capture = self.framework.capture(inputs, choice, objective, "none")
 
     @property
@@ -90,8 +90,8 @@ def test_changed_activations_of_the_reference():
     maps = np.maximum(reference.convolve(hidden, kernels["features"], biases["features"], padding=0), 0)
     logits = maps.reshape(5, -1) @ kernels["dense"] + biases["dense"]
     network, inputs = in_keras.plain(), reference.images(1)
-    asked = {"logit": logits, "probability": np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)}
-    for score, expected in asked.items():
+    selected = {"logit": logits, "probability": np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)}
+    for score, expected in selected.items():
         found = Branched(network, "first", inputs, Class((3, 1)), score)(hidden)
         np.testing.assert_allclose(found, expected[:, [3, 1]], rtol=1e-4, atol=1e-5)
 
@@ -216,11 +216,11 @@ def test_python_runs_no_more_than_once_however_much_is_varied():
     """On TensorFlow and JAX it is traced, and what is traced is kept; on PyTorch it runs once for each cut."""
     network = Counting()
     network(np.zeros((1, 8, 8, 3), np.float32))
-    framework, inputs = detect(network), images(8, 8, 3)
+    framework, inputs = framework_for(network), images(8, 8, 3)
     objective, layer = Objective(BOTH), framework.find_layer("block_1")
-    framework.branch(inputs, layer, objective)
+    framework.head(inputs, layer, objective)
     before = network.runs
-    head = framework.branch(inputs, layer, objective)
+    head = framework.head(inputs, layer, objective)
     for _ in range(3):
         head(np.zeros((2, 8, 8, 3), np.float32))
     assert network.runs - before == (1 if keras.backend.backend() == "torch" else 0)
@@ -228,21 +228,21 @@ def test_python_runs_no_more_than_once_however_much_is_varied():
 
 def test_trained_weights_are_seen_and_the_same_function_serves_other_images():
     network, inputs = paper_sequential(), PAPER_INPUT
-    framework = detect(network)
+    framework = framework_for(network)
     layer, objective = framework.find_layer("conv"), Objective(BOTH)
-    first = framework.to_numpy(framework.branch(inputs, layer, objective)(PAPER_ACTIVATIONS[None]))
+    first = framework.to_numpy(framework.head(inputs, layer, objective)(PAPER_ACTIVATIONS[None]))
     network.layers[-1].set_weights([2 * PAPER_GRADIENTS.reshape(2, 8).T, np.ones(2, np.float32)])
-    then = framework.to_numpy(framework.branch(2 * inputs, layer, objective)(PAPER_ACTIVATIONS[None]))
+    then = framework.to_numpy(framework.head(2 * inputs, layer, objective)(PAPER_ACTIVATIONS[None]))
     np.testing.assert_allclose(first, PAPER_LOGITS[None], rtol=1e-6)
     np.testing.assert_allclose(then, 2 * PAPER_LOGITS[None] + 1, rtol=1e-6)
 
 
 def test_one_cut_does_not_change_another():
     """The same compiled parts serve two images, each with its own skip connection."""
-    framework = detect(skipping())
+    framework = framework_for(skipping())
     inputs = np.concatenate([images(4, 4, 3), 5 * images(4, 4, 3)])
     layer, objective = framework.find_layer("conv"), Objective(BOTH)
-    heads = [framework.branch(inputs[row : row + 1], layer, objective) for row in range(2)]
+    heads = [framework.head(inputs[row : row + 1], layer, objective) for row in range(2)]
     captured = framework.capture(inputs, layer, objective, "none")
     activations, scores = framework.to_numpy(captured.activations), framework.to_numpy(captured.scores)
     for row in range(2):
@@ -254,22 +254,22 @@ def test_one_cut_does_not_change_another():
 def test_the_network_is_afterwards_what_it_was():
     network, inputs = nested(block("base")), images(8, 8, 3)
     network.predict(inputs, verbose=0)
-    detect(network).calls(inputs)
-    before, said = state(network), predict(network, inputs)
+    framework_for(network).calls(inputs)
+    before, message_of = state(network), predict(network, inputs)
     Branched(network, "base/first", inputs)(np.ones((2, 8, 8, 4)))
     with pytest.raises(TargetError, match="There is no class 9"):
         Branched(network, "base/first", inputs, Class((9,)))
     assert state(network) == before
-    np.testing.assert_array_equal(predict(network, inputs), said)
+    np.testing.assert_array_equal(predict(network, inputs), message_of)
 
 
 def test_threads_branch_at_once():
     network, inputs = nested(block("base")), images(8, 8, 3)
-    framework, cases = detect(network), [("base/first", 4), ("base/last_relu", 5)] * 4
+    framework, cases = framework_for(network), [("base/first", 4), ("base/last_relu", 5)] * 4
 
     def score(case):
         layer, channels = case
-        head = framework.branch(inputs, framework.find_layer(layer), Objective(BOTH))
+        head = framework.head(inputs, framework.find_layer(layer), Objective(BOTH))
         size = 8 if channels == 4 else 4
         return framework.to_numpy(head(np.full((2, size, size, channels), 0.5, np.float32)))
 

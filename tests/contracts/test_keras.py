@@ -28,10 +28,10 @@ def test_a_network_with_seeds_and_dropout_is_afterwards_what_it_was(layer):
     inputs = np.random.default_rng(0).random((2, 8, 8, 3)).astype(np.float32)
     network.predict(inputs, verbose=0)
     explainer, before = seewhy.Explainer(network, layer=layer), state(network)
-    said = predict(network, inputs)
+    message_of = predict(network, inputs)
     explainer.heatmaps(inputs, "top-2")
     assert state(network) == before
-    np.testing.assert_array_equal(predict(network, inputs), said)
+    np.testing.assert_array_equal(predict(network, inputs), message_of)
 
 
 def test_two_explainers_of_one_network_trace_at_once():

@@ -16,7 +16,7 @@ from tests.networks import (
 
 import seewhy
 from seewhy.errors import LayerError, NoGradientError
-from seewhy.frameworks import detect
+from seewhy.frameworks import framework_for
 from seewhy.targets import Class
 
 AUTO = {
@@ -35,7 +35,7 @@ def test_auto_takes_the_last_layer_with_space(case):
     heatmaps = seewhy.Explainer(build()).heatmaps(inputs, "top-1")
     assert heatmaps.layer == path
     assert heatmaps.values.shape == (2, 1, *shape[:-1])
-    calls = detect(build()).calls(inputs)
+    calls = framework_for(build()).calls(inputs)
     chosen = [call for call in calls if call.is_candidate][-1]
     assert (chosen.path, chosen.shape) == (path, shape)
 
@@ -49,7 +49,7 @@ def test_the_real_architectures():
         (keras.applications.MobileNetV3Small, "activation_17", (7, 7, 576)),
     ):
         network = build(weights=None, input_shape=(299, 299, 3) if path.startswith("block14") else (224, 224, 3))
-        calls = detect(network).calls(np.zeros((1, *network.input_shape[1:]), np.float32))
+        calls = framework_for(network).calls(np.zeros((1, *network.input_shape[1:]), np.float32))
         chosen = [call for call in calls if call.is_candidate][-1]
         assert chosen.shape == shape
         assert chosen.path == path or path.startswith("activation")
@@ -134,8 +134,8 @@ def test_mixed_precision_gives_float32_heatmaps_near_the_full_ones():
 def test_a_layer_by_path_by_name_and_by_itself():
     network = nested(block("base"))
     inputs = np.random.default_rng(0).random((1, 8, 8, 3)).astype(np.float32)
-    said = ["base/last", "last", network.get_layer("base").get_layer("last")]
-    found = [seewhy.Explainer(network, layer=layer).heatmaps(inputs) for layer in said]
+    message_of = ["base/last", "last", network.get_layer("base").get_layer("last")]
+    found = [seewhy.Explainer(network, layer=layer).heatmaps(inputs) for layer in message_of]
     assert [each.layer for each in found] == ["base/last"] * 3
     np.testing.assert_array_equal(found[0].values, found[2].values)
 
@@ -165,9 +165,9 @@ def test_auto_without_any_layer_with_space():
     [ops.stop_gradient, lambda x: ops.cast(ops.argmax(x, axis=-1), "float32")[..., None], ops.zeros_like],
     ids=["stop_gradient", "argmax", "not used"],
 )
-def test_a_layer_no_gradient_reaches_is_an_error_and_not_a_blank_map(cut):
+def test_a_layer_no_gradient_reaches_is_an_error_and_not_a_blank_map(split):
     image = keras.Input((4, 4, 2))
-    x = cut(layers.Conv2D(2, 1, name="cut_off")(image))
+    x = split(layers.Conv2D(2, 1, name="cut_off")(image))
     network = keras.Model(image, layers.Dense(2, "softmax")(layers.Flatten()(x)))
     explainer = seewhy.Explainer(network, layer="cut_off")
     with pytest.raises(NoGradientError, match="No gradient reaches the layer 'cut_off': the scores do not depend on"):

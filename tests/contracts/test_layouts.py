@@ -8,7 +8,7 @@ import pytest
 from keras import layers, ops
 
 import seewhy
-from seewhy.frameworks import detect
+from seewhy.frameworks import framework_for
 
 SIZE = (8, 6)  # not square, and no number of channels: an axis taken for another shows
 LAYOUTS = ("channels_first", "channels_last")
@@ -103,7 +103,10 @@ def test_a_network_has_the_maps_of_its_twin_of_the_other_layout(layer):
 @pytest.mark.usefixtures("setting")
 def test_the_layers_are_listed_as_those_of_the_twin():
     listed = [
-        [(call.kind, call.shape, call.is_candidate, call.is_handed_on) for call in detect(net).calls(inputs)]
+        [
+            (call.kind, call.shape, call.is_candidate, call.is_passed_through)
+            for call in framework_for(net).calls(inputs)
+        ]
         for net, inputs in twins(network)
     ]
     assert listed[0] == listed[1]
@@ -142,7 +145,7 @@ def test_permute_changes_the_layout():
         found = seewhy.Explainer(first, "hirescam", one).heatmaps(inputs, [0, 1, 2])
         wanted = seewhy.Explainer(last, "hirescam", other).heatmaps(inputs, [0, 1, 2])
         np.testing.assert_allclose(found.values, wanted.values, atol=1e-4 * wanted.values.max())
-    assert [call.shape for call in detect(first).calls(inputs) if call.path == "into"] == [(*SIZE, 3)]
+    assert [call.shape for call in framework_for(first).calls(inputs) if call.path == "into"] == [(*SIZE, 3)]
 
 
 def test_the_layout_follows_the_tensors_and_not_the_order_of_the_calls():
@@ -157,7 +160,7 @@ def test_the_layout_follows_the_tensors_and_not_the_order_of_the_calls():
         for x, data_format in zip(towers, LAYOUTS, strict=True)
     ]
     joined = keras.Model(inputs, layers.Dense(3)(layers.Concatenate()(pooled)))
-    calls = detect(joined).calls([IMAGES.transpose(0, 3, 1, 2), IMAGES])
+    calls = framework_for(joined).calls([IMAGES.transpose(0, 3, 1, 2), IMAGES])
     kinds = [type(convolution("channels_last", "any")).__name__, "ReLU"]
     assert [call.kind for call in calls][:4] == [kinds[0], kinds[0], kinds[1], kinds[1]]
     assert [call.shape for call in calls][:4] == [(*SIZE, 4)] * 4
@@ -167,7 +170,9 @@ def test_the_layout_follows_the_tensors_and_not_the_order_of_the_calls():
 def test_what_no_layer_says_is_as_keras_is_set():
     image = keras.Input((4, 5, 6))
     x = layers.ReLU(name="relu")(image)
-    calls = detect(keras.Model(image, layers.Dense(2)(layers.Flatten()(x)))).calls(np.ones((1, 4, 5, 6), np.float32))
+    calls = framework_for(keras.Model(image, layers.Dense(2)(layers.Flatten()(x)))).calls(
+        np.ones((1, 4, 5, 6), np.float32)
+    )
     is_first = keras.config.image_data_format() == "channels_first"
     assert calls[-3].shape == ((5, 6, 4) if is_first else (4, 5, 6))
 
@@ -195,7 +200,7 @@ def test_outputs_are_not_kept_while_the_calls_are_listened_to():
     watched = Plain()
     watched(np.ones((1, 4, 4, 1), np.float32))
     alive.clear()
-    detect(watched).calls(np.ones((1, 4, 4, 1), np.float32))
+    framework_for(watched).calls(np.ones((1, 4, 4, 1), np.float32))
     assert len(alive) == 6
     assert max(sum(others) for _, others in alive) <= 2  # what is worked on, and what it is made of
 
@@ -205,5 +210,7 @@ def test_outputs_are_not_kept_while_the_calls_are_listened_to():
 def test_a_normalisation_says_it_by_its_axis(axis, expected):
     image = keras.Input((4, 5, 6))
     x = layers.ReLU(name="relu")(layers.BatchNormalization(axis=axis)(image))
-    calls = detect(keras.Model(image, layers.Dense(2)(layers.Flatten()(x)))).calls(np.ones((1, 4, 5, 6), np.float32))
+    calls = framework_for(keras.Model(image, layers.Dense(2)(layers.Flatten()(x)))).calls(
+        np.ones((1, 4, 5, 6), np.float32)
+    )
     assert [call.shape for call in calls[-4:-2]] == [expected, expected]

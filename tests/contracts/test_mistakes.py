@@ -41,8 +41,10 @@ def test_outputs_that_are_not_arrays(framework):
         seewhy.Explainer(network).heatmaps(inputs)
     with pytest.raises(ModelError, match="The network returned a str; expected a tensor, or a list or dict of them"):
         seewhy.Explainer(network, output="unit").heatmaps(inputs)
-    said = seewhy.Explainer(network, output="logits").heatmaps(inputs, [0, 1])
-    np.testing.assert_array_equal(said.values, seewhy.Explainer(framework.subclassed()).heatmaps(inputs, [0, 1]).values)
+    message_of = seewhy.Explainer(network, output="logits").heatmaps(inputs, [0, 1])
+    np.testing.assert_array_equal(
+        message_of.values, seewhy.Explainer(framework.subclassed()).heatmaps(inputs, [0, 1]).values
+    )
 
 
 # The input

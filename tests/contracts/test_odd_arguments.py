@@ -10,7 +10,7 @@ from tests.networks import PAPER_GRADCAM, PAPER_INPUT, Subclassed, paper_sequent
 
 import seewhy
 from seewhy.errors import InputError, MethodError, ModelError, NetworkError, OptionError, TargetError
-from seewhy.frameworks import detect
+from seewhy.frameworks import framework_for
 from seewhy.targets import Class, TopK
 
 
@@ -66,8 +66,8 @@ def test_functions_without_a_hash():
     for weight in (1.0, 3.0):
         found = explainer.heatmaps(PAPER_INPUT, Weighted(weight)).values
         np.testing.assert_allclose(found, weight * PAPER_GRADCAM[None, :1], rtol=1e-5)
-    asked = Weighted(1.0)
-    keys = [seewhy.targets.Function(each).key for each in (asked, asked, Weighted(1.0))]
+    selected = Weighted(1.0)
+    keys = [seewhy.targets.Function(each).key for each in (selected, selected, Weighted(1.0))]
     assert keys[0] == keys[1] != keys[2]
     assert hash(keys[0]) == hash(keys[1])
 
@@ -103,7 +103,7 @@ def test_errors_of_the_network(failure, message):
     network(inputs)
     network.failure = failure
     with pytest.raises(NetworkError, match=rf"cannot run on an input of shape .*: [\s\S]*{message}") as caught:
-        detect(network).calls(inputs)
+        framework_for(network).calls(inputs)
     assert isinstance(caught.value.__cause__, type(failure))
 
 
@@ -113,7 +113,7 @@ def test_a_bug_of_our_own_is_not_said_to_be_the_networks(monkeypatch):
 
     monkeypatch.setattr("seewhy.frameworks.keras.framework.Ear.note", buggy)
     with pytest.raises(AttributeError, match="a bug"):
-        detect(paper_sequential()).calls(PAPER_INPUT)
+        framework_for(paper_sequential()).calls(PAPER_INPUT)
 
 
 def test_errors_of_an_operation_inside():
@@ -128,4 +128,4 @@ def test_errors_of_an_operation_inside():
     network(inputs)
     network.sizes = (7, 7)
     with pytest.raises(NetworkError, match="cannot run on an input of shape"):
-        detect(network).calls(inputs)
+        framework_for(network).calls(inputs)

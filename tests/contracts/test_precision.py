@@ -89,7 +89,7 @@ def test_the_network_and_float32_stay_what_they_are(framework):
     network, inputs = framework.subclassed(), framework.given(images())
     classifier = seewhy.Classifier(network)
     before, state = heatmaps(classifier, inputs, "float32"), framework.state(network)
-    said = framework.predict(network, inputs)
+    message_of = framework.predict(network, inputs)
     assert not np.array_equal(heatmaps(classifier, inputs, "bfloat16"), before)
     assert framework.state(network) == state
     np.testing.assert_array_equal(heatmaps(classifier, inputs, "float32"), before)
@@ -98,15 +98,15 @@ def test_the_network_and_float32_stay_what_they_are(framework):
         heatmaps(network, inputs, "bfloat16")
     network.is_broken = False
     np.testing.assert_array_equal(heatmaps(network, inputs, "float32"), before)
-    np.testing.assert_array_equal(framework.predict(network, inputs), said)
+    np.testing.assert_array_equal(framework.predict(network, inputs), message_of)
 
 
 def test_both_precisions_at_the_same_time(framework):
     """Each is compiled and run in a thread of its own, while the others are."""
     network, inputs = framework.plain(), images()
-    given, asked = framework.given(inputs), ["float32", "bfloat16"] * 2
+    given, selected = framework.given(inputs), ["float32", "bfloat16"] * 2
     with ThreadPoolExecutor(4) as pool:
-        full, short, full_too, short_too = pool.map(lambda each: heatmaps(network, given, each), asked)
+        full, short, full_too, short_too = pool.map(lambda each: heatmaps(network, given, each), selected)
     wanted = expected(inputs, (1,))
     close(full, np.einsum("ntuvk,nuvk->ntuv", mean_over_space(wanted.gradients), wanted.activations))
     np.testing.assert_array_equal(full, full_too)

@@ -107,13 +107,13 @@ def test_many_classes_of_another_layer_are_taken_in_parts(framework, method, mon
     inputs, explainer = framework.given(images()), seewhy.Explainer(framework.reading("maximum", 40), method)
     monkeypatch.setattr(target_chunks, "GRADIENT_BYTES", 7 * 3 * 10 * 8 * 6 * 4 + 100)
     wanted = one_by_one(explainer, inputs, range(40))
-    asked = [list(range(40)), list(range(39, -1, -1)), list(range(40))]
+    selected = [list(range(40)), list(range(39, -1, -1)), list(range(40))]
     runs = counted(explainer)
-    found = explainer.heatmaps(inputs, asked)
+    found = explainer.heatmaps(inputs, selected)
     assert runs == [(40, "products" if method == "gradcam" else "none"), *[(7, "plain")] * 5, (5, "plain")]
     for image in range(3):
-        np.testing.assert_allclose(found.values[image], wanted[image][asked[image]], atol=1e-5 * wanted.max())
-    np.testing.assert_array_equal(found.indices, asked)
+        np.testing.assert_allclose(found.values[image], wanted[image][selected[image]], atol=1e-5 * wanted.max())
+    np.testing.assert_array_equal(found.indices, selected)
 
 
 def test_many_classes_of_pixels(framework, monkeypatch):

@@ -42,7 +42,7 @@ def failing(_):
 @pytest.mark.parametrize("layer", ["auto", "first"])
 def test_the_network_is_afterwards_what_it_was(framework, layer):
     network, inputs = framework.subclassed(), framework.given(images())
-    said = framework.predict(network, inputs)
+    message_of = framework.predict(network, inputs)
     explainer, before = seewhy.Explainer(network, layer=layer), framework.state(network)
     explainer.heatmaps(inputs, "top-2")
     assert framework.state(network) == before
@@ -53,7 +53,7 @@ def test_the_network_is_afterwards_what_it_was(framework, layer):
     with pytest.raises(LayerError):
         seewhy.Explainer(network, layer="spare").heatmaps(inputs)
     assert framework.state(network) == before
-    np.testing.assert_array_equal(framework.predict(network, inputs), said)
+    np.testing.assert_array_equal(framework.predict(network, inputs), message_of)
 
 
 def test_a_network_that_fails_is_said_and_left_as_it_was(framework):
@@ -83,11 +83,11 @@ def test_training_goes_on_and_later_explanations_see_the_new_weights(framework):
 def test_images_of_a_batch_do_not_influence_each_other(framework, method):
     """Each is asked about classes of its own, and among images of other sizes of numbers."""
     inputs = images(4) * np.array([1, 100, 0.01, 1], np.float32)[:, None, None, None]
-    asked = [[0, 1], [3, 2], [1, 3], [2, 0]]
+    selected = [[0, 1], [3, 2], [1, 3], [2, 0]]
     explainer = seewhy.Explainer(framework.plain(), method)
-    together = explainer.heatmaps(framework.given(inputs), asked)
-    np.testing.assert_array_equal(together.indices, asked)
-    for row, classes in enumerate(asked):
+    together = explainer.heatmaps(framework.given(inputs), selected)
+    np.testing.assert_array_equal(together.indices, selected)
+    for row, classes in enumerate(selected):
         one = inputs[row : row + 1]
         alone = explainer.heatmaps(framework.given(one), classes)
         close(together.values[row], alone.values[0])
@@ -189,7 +189,7 @@ def test_no_gradient_is_an_error_and_not_a_blank_map(framework):
 def test_eight_threads_share_an_explainer(framework):
     """Two sizes of batch, three kinds of targets, all at once and from the first call on; and one of them fails."""
     network = framework.nested()
-    asked = [
+    selected = [
         (framework.given(images(count, seed=count)), targets)
         for targets in ("top-1", [0, 2], CLASSES, 2)
         for count in (1, 2, 1)
@@ -203,7 +203,7 @@ def test_eight_threads_share_an_explainer(framework):
             return str(error)
 
     alone = seewhy.Explainer(network)
-    wanted = [explain(alone, case) for case in asked]
+    wanted = [explain(alone, case) for case in selected]
     shared, barrier, waiting = seewhy.Explainer(network), threading.Barrier(8), threading.Semaphore(8)
 
     def explain_together(case):
@@ -212,7 +212,7 @@ def test_eight_threads_share_an_explainer(framework):
         return explain(shared, case)
 
     with ThreadPoolExecutor(8) as threads:
-        found = list(threads.map(explain_together, asked))
+        found = list(threads.map(explain_together, selected))
     for one, other in zip(found, wanted, strict=True):
         if isinstance(other, str):
             assert one == other == "There is no class 4: the network has classes 0 to 3."

@@ -52,16 +52,16 @@ def test_what_speaks_against_a_class_is_what_grad_cam_cuts_off():
 
 def test_each_image_its_own_kind_of_target():
     explainer = Explainer(paper_sequential(), layer="conv", signed=True)
-    asked = [[Difference(0, 1), "top-1"], [1, lambda logits: logits[:, 0] * 2]]
-    together = explainer.heatmaps(TWO, asked)
-    for row, target in enumerate(asked):
+    selected = [[Difference(0, 1), "top-1"], [1, lambda logits: logits[:, 0] * 2]]
+    together = explainer.heatmaps(TWO, selected)
+    for row, target in enumerate(selected):
         alone = explainer.heatmaps(TWO[row : row + 1], target)
         np.testing.assert_allclose(together.values[row], alone.values[0], atol=1e-6)
         np.testing.assert_allclose(together.scores[row], alone.scores[0], rtol=1e-6)
     np.testing.assert_array_equal(together.indices, [[-1, 0], [1, -1]])
     assert together.names == (("class 0 rather than class 1", "class 0"), ("class 1", "target 1"))
     with pytest.raises(TargetError, match="Targets were given for 2 images, and there are 1"):
-        explainer.heatmaps(PAPER_INPUT, asked)
+        explainer.heatmaps(PAPER_INPUT, selected)
 
 
 # A segmentation network
@@ -150,10 +150,10 @@ def test_a_box_asks_a_structure_no_part_of_which_is_named(structure):
 
 
 def test_a_box_beside_a_class_needs_the_class_scores_named():
-    network, asked = detector("dict"), [AllOutputs(lambda every: every["box"][:, 0]), 1]
+    network, selected = detector("dict"), [AllOutputs(lambda every: every["box"][:, 0]), 1]
     with pytest.raises(ModelError, match="The network has 2 outputs, and none was named"):
-        Explainer(network, layer="conv").heatmaps(PAPER_INPUT, asked)
-    found = Explainer(network, layer="conv", output="scores").heatmaps(PAPER_INPUT, asked)
+        Explainer(network, layer="conv").heatmaps(PAPER_INPUT, selected)
+    found = Explainer(network, layer="conv", output="scores").heatmaps(PAPER_INPUT, selected)
     np.testing.assert_allclose(found.scores, [[1, PAPER_LOGITS[1]]], rtol=1e-6)
     np.testing.assert_array_equal(found.indices, [[-1, 1]])
 
@@ -167,7 +167,7 @@ def steps_for(network, specs, inputs=TWO):
     counts = []
     for spec in specs:
         explainer.heatmaps(inputs, spec)
-        counts.append(len(explainer.framework._steps))
+        counts.append(len(explainer.framework._compiled))
     return counts
 
 
@@ -209,7 +209,9 @@ def test_the_network_is_not_run_again_by_python_for_another_class():
     explainer = Explainer(network, layer="conv")
     scores = [explainer.heatmaps(PAPER_INPUT, Difference(0, 1)).scores.item()]
     before = len(runs)
-    scores += [explainer.heatmaps(PAPER_INPUT, asked).scores.item() for asked in (Difference(1, 0), Difference(0, 1))]
+    scores += [
+        explainer.heatmaps(PAPER_INPUT, selected).scores.item() for selected in (Difference(1, 0), Difference(0, 1))
+    ]
     assert len(runs) == before
     np.testing.assert_allclose(scores, [3, -3, 3], rtol=1e-5)
 

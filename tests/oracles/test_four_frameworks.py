@@ -46,8 +46,8 @@ def found(folder, examples):
         for backend in BACKENDS
     ]
     for process in processes:
-        _, said = process.communicate()
-        assert process.returncode == 0, said
+        _, message_of = process.communicate()
+        assert process.returncode == 0, message_of
     return {backend: dict(np.load(folder / f"{backend}.npz")) for backend in BACKENDS}
 
 

@@ -79,7 +79,7 @@ class PerturbationRunner:
 
     def head_scores(self, perturbations: Iterable[FloatArray], count: int) -> FloatArray:
         """Score `count` perturbations of the layer's activations, giving (count, T)."""
-        head = self.framework.branch(self.batch, self.layer, self.objective)
+        head = self.framework.head(self.batch, self.layer, self.objective)
         return np.concatenate(
             [
                 self.framework.to_numpy(head(batch.values))[: batch.real]

@@ -11,7 +11,7 @@ from seewhy.types import Precision
 __all__ = ["Framework", "LayerCall", "LayerChoice", "detect"]
 
 
-def detect(network: Any, precision: Precision = "float32") -> Framework:
+def framework_for(network: Any, precision: Precision = "float32") -> Framework:
     """Wrap a network for the framework it belongs to, importing nothing its owner has not imported.
 
     Args:

@@ -14,11 +14,11 @@ from seewhy.targets import Objective, TargetScores
 from seewhy.targets.target import Shape
 from seewhy.types import Backward, Capture, Namespace, Precision, Score, Tensor
 
-Head = Literal["softmax", "sigmoid", "linear"]
+FinalActivation = Literal["softmax", "sigmoid", "linear"]
 """What the network does last to its logits."""
 
 
-Branch = Callable[[NDArray[Any]], Tensor]
+Head = Callable[[NDArray[Any]], Tensor]
 """A network's head: perturbations of one image's activations, (M, *space, K), to scores (M, T)."""
 
 
@@ -39,7 +39,7 @@ class Outputs:
     whole: Any = None
 
     @classmethod
-    def read(cls, raw: Tensor, logits: Tensor, head: Head, xp: Namespace, whole: Any = None) -> "Outputs":
+    def read(cls, raw: Tensor, logits: Tensor, head: FinalActivation, xp: Namespace, whole: Any = None) -> "Outputs":
         """Read outputs (N, ...) whose final activation `head` was seen through, leaving float32 `logits`."""
         if len(logits.shape) != 2:
             return cls(raw, logits, None, whole)
@@ -61,9 +61,9 @@ class Outputs:
     def answer(self, objective: Objective, arrays: Sequence[Tensor], xp: Namespace) -> TargetScores:
         """Ask the question, or raise TargetError where these outputs do not allow it."""
         objective.target.check_outputs(self.shape)
-        return objective.target(self.asked(objective.score), arrays, xp, self.whole)
+        return objective.target(self.selected(objective.score), arrays, xp, self.whole)
 
-    def asked(self, score: Score) -> Tensor | None:
+    def selected(self, score: Score) -> Tensor | None:
         """Return the one output that a target is given."""
         if score == "logit" or self.logits is None:
             return self.logits
@@ -134,7 +134,7 @@ class Framework(ABC):
         """
 
     @abstractmethod
-    def branch(self, inputs: Inputs, layer: LayerChoice, objective: Objective) -> Branch:
+    def head(self, inputs: Inputs, layer: LayerChoice, objective: Objective) -> Head:
         """Cut the network at a layer, and run what comes before it once.
 
         Args:

@@ -21,7 +21,7 @@ PRELU = "PReLU (a ReLU beside that of the negated values)"
 WHERE = "choice by where(...)"
 
 
-class Other(NamedTuple):
+class NonRelu(NamedTuple):
     """An activation that is no ReLU, or something in which there may be some.
 
     Attributes:
@@ -35,7 +35,7 @@ class Other(NamedTuple):
     is_hidden: bool = False
 
 
-def check_others(others: Iterable[Other], backward: Backward) -> None:
+def check_non_relu(others: Iterable[NonRelu], backward: Backward) -> None:
     """Refuse what is no ReLU, unless gradients are to pass it as they are.
 
     Raises:
@@ -57,7 +57,7 @@ def check_others(others: Iterable[Other], backward: Backward) -> None:
         )
 
 
-def _named(others: list[Other]) -> str:
+def _named(others: list[NonRelu]) -> str:
     kind, layer, _ = others[0]
     where = f", in or just before the layer {layer!r}" if layer else ""
     return kind + where + (f", and {len(others) - 1} more" if len(others) > 1 else "")

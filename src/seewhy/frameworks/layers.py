@@ -29,7 +29,7 @@ class LayerCall:
     kind: str
     shape: tuple[int | None, ...] | None
     is_pooling: bool
-    is_handed_on: bool
+    is_passed_through: bool
     number: int
     channels_first: bool = False
 
@@ -41,10 +41,10 @@ class LayerCall:
     @property
     def is_candidate(self) -> bool:
         """Whether `layer="auto"` may take this layer; it takes the last call of which this is true."""
-        return self.has_space and not self.is_pooling and not self.is_handed_on
+        return self.has_space and not self.is_pooling and not self.is_passed_through
 
 
-INPUT_CALL = LayerCall(INPUT, "input", None, is_pooling=False, is_handed_on=False, number=1)
+INPUT_CALL = LayerCall(INPUT, "input", None, is_pooling=False, is_passed_through=False, number=1)
 """What goes into the network, as if it were the output of a first layer."""
 
 

@@ -5,19 +5,19 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from seewhy.errors import ModelError, TargetError
-from seewhy.frameworks.base import Head, Outputs
+from seewhy.frameworks.base import FinalActivation, Outputs
 from seewhy.frameworks.structures import map_tree, pick_output
 from seewhy.targets import Objective
 from seewhy.types import Tensor
 
-SeeThrough = Callable[[Tensor], tuple[Head, Tensor]]
+BypassFinalActivation = Callable[[Tensor], tuple[FinalActivation, Tensor]]
 """Finds a tensor's final activation, and the logits behind it."""
 
-Read = Callable[[Tensor, Tensor, Head, Any], Outputs]
+Read = Callable[[Tensor, Tensor, FinalActivation, Any], Outputs]
 """Reads an output, its logits, its final activation, and all that the network returned or None."""
 
 
-class Asked(NamedTuple):
+class SelectedOutputs(NamedTuple):
     """What a question asks.
 
     Attributes:
@@ -41,9 +41,13 @@ class Asked(NamedTuple):
         return self.logits
 
 
-def ask(
-    whole: Any, objective: Objective, is_tensor: Callable[[Any], bool], see_through: SeeThrough, read: Read
-) -> Asked:
+def select_outputs(
+    whole: Any,
+    objective: Objective,
+    is_tensor: Callable[[Any], bool],
+    bypass_final_activation: BypassFinalActivation,
+    read: Read,
+) -> SelectedOutputs:
     """Find what a question asks of all that a network returned: one output, all of them, or both.
 
     Args:
@@ -57,43 +61,43 @@ def ask(
         ModelError: The output that is asked is not there, or is no tensor.
     """
     every: list[Tensor] = []
-    structure = map_tree(lambda each: _placed(each, every, is_tensor), whole)
+    structure = map_tree(lambda each: _number_tensors(each, every, is_tensor), whole)
 
     def rebuilt(tensors: Sequence[Tensor]) -> Any:
-        return map_tree(lambda each: _restored(each, tensors), structure)
+        return map_tree(lambda each: _restore_tensors(each, tensors), structure)
 
     if not objective.reads_one_output and not is_tensor(whole):
-        return Asked(every, lambda tensors: Outputs(rebuilt(tensors), None, None, rebuilt(tensors)))
+        return SelectedOutputs(every, lambda tensors: Outputs(rebuilt(tensors), None, None, rebuilt(tensors)))
     raw = pick_output(whole, objective.output)
     if not is_tensor(raw):
         kind = raw.__name__ if isinstance(raw, type) else type(raw).__name__
         raise ModelError(f"The network returned a {kind}; expected a tensor, or a list or dict of them.")
-    head, logits = see_through(raw)
+    head, logits = bypass_final_activation(raw)
     more = every if objective.target.reads_all_outputs else []
 
     def read_with_rest(tensors: Sequence[Tensor]) -> Outputs:
         return read(tensors[0], tensors[1], head, rebuilt(tensors[2:]) if more else None)
 
-    return Asked([raw, logits, *more], read_with_rest, logits)
+    return SelectedOutputs([raw, logits, *more], read_with_rest, logits)
 
 
 @dataclass(frozen=True)
-class _Place:
+class _TensorNumber:
     """Where a tensor stood, by its place among all of them."""
 
     number: int
 
 
-def _placed(value: Any, every: list[Tensor], is_tensor: Callable[[Any], bool]) -> Any:
+def _number_tensors(value: Any, every: list[Tensor], is_tensor: Callable[[Any], bool]) -> Any:
     """Return the place of a tensor; what is none as it is."""
     if not is_tensor(value):
         return value
     every.append(value)
-    return _Place(len(every) - 1)
+    return _TensorNumber(len(every) - 1)
 
 
-def _restored(value: Any, tensors: Sequence[Tensor]) -> Any:
+def _restore_tensors(value: Any, tensors: Sequence[Tensor]) -> Any:
     """Return the tensor of a place; None for what is known by its type alone."""
-    if isinstance(value, _Place):
+    if isinstance(value, _TensorNumber):
         return tensors[value.number]
     return None if isinstance(value, type) else value

@@ -66,9 +66,9 @@ def pick_output(raw: Any, output: int | str | None) -> Any:
     if output is None and len(names) == 1:
         output = names[0]
     if output not in names:
-        asked = "none was named" if output is None else f"{output!r} is not among them"
+        selected = "none was named" if output is None else f"{output!r} is not among them"
         raise ModelError(
-            f"The network has {len(names)} outputs, and {asked}. Name one with output=...: "
+            f"The network has {len(names)} outputs, and {selected}. Name one with output=...: "
             f"{', '.join(map(repr, names))}."
         )
     return raw[output]
@@ -105,14 +105,14 @@ def check_arrays(inputs: Any, expected: Any) -> Inputs:
     return values
 
 
-def network_failed(inputs: Inputs, message: object) -> NetworkError:
+def model_run_error(inputs: Inputs, message: object) -> NetworkError:
     """Say that the network cannot run on these inputs."""
     shapes = ", ".join(_shape(tuple(each.shape)) for each in leaves(inputs))
-    message = said(message) if isinstance(message, KeyError) else message
+    message = message_of(message) if isinstance(message, KeyError) else message
     return NetworkError(f"The network cannot run on an input of shape {shapes}: {message}")
 
 
-def said(error: Exception) -> str:
+def message_of(error: Exception) -> str:
     """Return an error's message; a KeyError's is its key alone, in quotes."""
     return f"KeyError: {' '.join(map(str, error.args))}" if isinstance(error, KeyError) else str(error)
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from seewhy.errors import ModelError, TargetError
-from seewhy.frameworks import Framework, detect
+from seewhy.frameworks import Framework, framework_for
 from seewhy.images.reading import ImageLike, read
 from seewhy.images.writing import write_atomically
 from seewhy.models import keras_file, sidecar
@@ -56,7 +56,7 @@ class Classifier:
         layer: str | None = None,
     ) -> None:
         self.network = network
-        self.framework: Framework = detect(network)
+        self.framework: Framework = framework_for(network)
         self._frameworks: dict[Precision, Framework] = {"float32": self.framework}
         self.name = name or getattr(network, "name", type(network).__name__)
         self.class_names = _class_names(class_names)
@@ -96,7 +96,7 @@ class Classifier:
             OptionError: Nothing here can run it in bfloat16.
         """
         if precision not in self._frameworks:
-            self._frameworks[precision] = detect(self.network, precision)
+            self._frameworks[precision] = framework_for(self.network, precision)
         return self._frameworks[precision]
 
     def preprocess(self, images: Sequence[ImageLike]) -> Inputs:

@@ -27,9 +27,9 @@ from tests.networks import (
 
 import seewhy
 from seewhy.errors import LayerError, ModelError, NetworkError, NoGradientError
-from seewhy.frameworks import detect
-from seewhy.frameworks.jax.graph import cut, depends, mark, position_of, run, trace
-from seewhy.frameworks.jax.logits import see_through
+from seewhy.frameworks import framework_for
+from seewhy.frameworks.jax.graph import depends, mark, position_of, run, split, trace
+from seewhy.frameworks.jax.logits import bypass_final_activation
 from seewhy.frameworks.jax.precision import in_bfloat16
 from seewhy.targets import Class, Objective
 
@@ -60,7 +60,7 @@ class Paper(keras.Model):
 
 
 def capture(network, layer="conv", target=BOTH, inputs=PAPER_INPUT):
-    framework = detect(network)
+    framework = framework_for(network)
     return framework.capture(framework.check_inputs(inputs), framework.find_layer(layer), Objective(target))
 
 
@@ -139,7 +139,7 @@ NO_HEADS = {
 @pytest.mark.parametrize("form", NO_HEADS)
 def test_what_only_looks_like_a_final_activation_is_left_alone(form):
     jaxpr = trace(NO_HEADS[form], jnp.ones((3, 2))).jaxpr
-    assert see_through(jaxpr, jaxpr.outvars[0]) == ("linear", jaxpr.outvars[0])
+    assert bypass_final_activation(jaxpr, jaxpr.outvars[0]) == ("linear", jaxpr.outvars[0])
 
 
 def test_only_the_maximum_of_the_same_values_is_a_shift():
@@ -155,7 +155,7 @@ def test_a_cut_gives_the_layer_s_output_and_what_passes_by_it():
     """y = tanh(2 x) + x with the mark at 2 x: the head is given both, and the trunk stops there."""
     traced = trace(lambda x: jnp.tanh(mark(2 * x, "a")) + x, jnp.ones(3))
     position = position_of(traced.jaxpr, "a", (3,))
-    trunk, head = cut(traced, position, traced.jaxpr.outvars)
+    trunk, head = split(traced, position, traced.jaxpr.outvars)
     x = jnp.array([0.0, 1.0, 2.0])
     tapped, *passing = trunk(x)
     np.testing.assert_array_equal(tapped, [0, 2, 4])
@@ -170,7 +170,7 @@ def test_a_cut_gives_the_layer_s_output_and_what_passes_by_it():
 def test_what_stands_behind_the_mark_and_does_not_depend_on_it_is_the_trunk_s():
     """y = tanh(2 x) + exp(x): the exponential is written down after the mark, and passes by it."""
     traced = trace(lambda x: jnp.tanh(mark(2 * x, "a")) + jnp.exp(x), jnp.ones(3))
-    trunk, head = cut(traced, position_of(traced.jaxpr, "a", (3,)), traced.jaxpr.outvars)
+    trunk, head = split(traced, position_of(traced.jaxpr, "a", (3,)), traced.jaxpr.outvars)
     x = jnp.array([0.0, 1.0, 2.0])
     _, *passing = trunk(x)
     assert [equation.primitive.name for equation in head.equations] == ["tanh", "add"]
@@ -221,8 +221,8 @@ def test_a_derivative_of_0_is_an_empty_map_and_none_is_an_error():
 def test_python_runs_once_for_each_shape_of_input_whatever_is_asked():
     network = Paper(jax.nn.softmax)
     explainer = seewhy.Explainer(network, layer="conv")
-    asked = (0, 1, [1, 0], "top-1", "top-2", lambda logits: logits[:, 0])
-    for targets in asked:
+    selected = (0, 1, [1, 0], "top-1", "top-2", lambda logits: logits[:, 0])
+    for targets in selected:
         explainer.heatmaps(PAPER_INPUT, targets)
     explainer.layers(PAPER_INPUT)
     explainer.framework.predict(PAPER_INPUT)
@@ -309,12 +309,12 @@ def test_a_layer_in_a_jitted_function_of_the_network_s_own_is_reached(way):
     network = Own(lambda layer: layer)
     expected = {name: seewhy.Explainer(network, layer=name).heatmaps(INPUTS, [0, 1]) for name in ("first", "second")}
     network.run = IN_THE_OPEN[way](network.second)
-    said = np.asarray(network(INPUTS))
+    message_of = np.asarray(network(INPUTS))
     for name in ("first", "second", "auto", "first"):
         heatmaps = seewhy.Explainer(network, layer=name).heatmaps(INPUTS, [0, 1])
         assert heatmaps.layer == ("second" if name == "auto" else name)
         np.testing.assert_allclose(heatmaps.values, expected[heatmaps.layer].values, rtol=1e-4, atol=1e-6)
-    np.testing.assert_array_equal(network(INPUTS), said)
+    np.testing.assert_array_equal(network(INPUTS), message_of)
 
 
 OUT_OF_REACH = {

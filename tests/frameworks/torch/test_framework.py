@@ -22,7 +22,7 @@ from torch.nn import functional
 
 import seewhy
 from seewhy.errors import InputError, LayerError, ModelError, NetworkError, NoGradientError, OptionError, TargetError
-from seewhy.frameworks import detect
+from seewhy.frameworks import framework_for
 from seewhy.frameworks.torch.logits import TorchFunctions
 from seewhy.targets import Class, Objective, resolve
 
@@ -40,7 +40,7 @@ def random(*shape):
 
 
 def capture(network, layer="conv", target=BOTH, inputs=IMAGE, score="logit"):
-    framework = detect(network)
+    framework = framework_for(network)
     return framework.capture(framework.check_inputs(inputs), framework.find_layer(layer), Objective(target, score))
 
 
@@ -112,7 +112,7 @@ def test_a_softmax_over_another_axis_than_the_classes_is_not_seen_through(ending
     functions, logits = TorchFunctions(), torch.tensor([[1.0, 3.0], [2.0, 5.0]])
     with functions:
         outputs = OTHER_AXES[ending](logits)
-    head, seen = functions.see_through(outputs)
+    head, seen = functions.bypass_final_activation(outputs)
     assert head == "linear"
     assert seen is outputs
 
@@ -129,7 +129,7 @@ def test_a_softmax_over_the_classes_is_seen_through_where_axes_of_one_follow(end
     functions, logits = TorchFunctions(), torch.tensor([[1.0, 3.0], [2.0, 5.0]])
     with functions:
         outputs = ending(logits)
-    head, seen = functions.see_through(outputs)
+    head, seen = functions.bypass_final_activation(outputs)
     assert head == "softmax"
     torch.testing.assert_close(seen, logits)
 
@@ -141,7 +141,7 @@ def test_both_methods_and_the_predictions():
         np.testing.assert_allclose(heatmaps.values, golden[None], atol=1e-6)
         np.testing.assert_allclose(heatmaps.outputs, softmax(PAPER_LOGITS)[None], rtol=1e-5)
         assert (heatmaps.values.dtype, heatmaps.indices.dtype) == (np.float32, np.int32)
-    framework = detect(network)
+    framework = framework_for(network)
     np.testing.assert_allclose(framework.predict(IMAGE), softmax(PAPER_LOGITS)[None], rtol=1e-5)
 
 
@@ -327,7 +327,7 @@ def test_auto_takes_the_last_layer_with_space(build, path, shape, memory_format)
     network = build().to(memory_format=memory_format)
     heatmaps = seewhy.Explainer(network).heatmaps(random(2, 3, 16, 16))
     assert heatmaps.layer == path
-    calls = detect(network).calls(random(1, 3, 16, 16))
+    calls = framework_for(network).calls(random(1, 3, 16, 16))
     assert [(call.path, call.shape) for call in calls if call.is_candidate][-1] == (path, shape)
 
 
@@ -345,10 +345,10 @@ def by_hand(network, inputs, classes):
 
 def test_a_residual_network_is_what_it_is_by_hand():
     network, inputs = resnet(), random(2, 3, 16, 16)
-    said = [seewhy.Explainer(network, layer=layer) for layer in ("auto", "layer4.1", network.layer4[1], "layer4")]
+    message_of = [seewhy.Explainer(network, layer=layer) for layer in ("auto", "layer4.1", network.layer4[1], "layer4")]
     expected = by_hand(network, inputs, [0, 3])
     assert expected.max() > 0
-    for explainer in said:
+    for explainer in message_of:
         np.testing.assert_allclose(explainer.heatmaps(inputs, [0, 3]).values, expected, atol=1e-6)
 
 
@@ -379,8 +379,8 @@ class Shared(nn.Module):
 
 
 def test_of_a_shared_layer_the_call_that_is_meant_is_explained():
-    for said in ("shared", "shared#2"):
-        last = capture(Shared(), said, Class((0,)))
+    for message_of in ("shared", "shared#2"):
+        last = capture(Shared(), message_of, Class((0,)))
         np.testing.assert_array_equal(last.activations, 4 * PAPER_INPUT)
         np.testing.assert_array_equal(last.gradients[0, 0, ..., 0], [[0, 1], [2, 3]])
     first = capture(Shared(), "shared#1", Class((0,)))
@@ -432,8 +432,8 @@ def test_layers_that_cannot_be_meant(layer, message):
     ids=["detach", "not used", "argmax", "no_grad"],
 )
 @pytest.mark.parametrize("is_trainable", [True, False])
-def test_a_layer_no_gradient_reaches_is_an_error_and_not_a_blank_map(cut, is_trainable):
-    network = Paper(between=Call(cut)).requires_grad_(is_trainable)
+def test_a_layer_no_gradient_reaches_is_an_error_and_not_a_blank_map(split, is_trainable):
+    network = Paper(between=Call(split)).requires_grad_(is_trainable)
     with pytest.raises(NoGradientError, match="No gradient reaches the layer 'conv': the scores do not depend on"):
         capture(network)
 
@@ -556,7 +556,7 @@ def test_wrapped_networks_have_the_paths_and_maps_of_what_is_in_them(wrapping):
     bare = resnet()
     expected = seewhy.Explainer(bare).heatmaps(inputs, [0, 1, 2])
     network = WRAPPED[wrapping]()
-    within = detect(network)._network
+    within = framework_for(network)._network
     within.load_state_dict(dict(zip(within.state_dict(), bare.state_dict().values(), strict=True)))
     with torch.no_grad():
         network(torch.tensor(inputs))  # now there is compiled code that knows of no hook
@@ -714,8 +714,8 @@ def test_threads_share_an_explainer_of_a_network_in_training_mode():
     network = resnet()
     network.layer3.train()
     before = state(network)
-    asked = [(random(2, 3, size, 16), targets) for targets in ("top-1", [0, 2], "top-3", 2) for size in (16, 12)] * 3
-    alone = [seewhy.Explainer(network).heatmaps(*case).values for case in asked]
+    selected = [(random(2, 3, size, 16), targets) for targets in ("top-1", [0, 2], "top-3", 2) for size in (16, 12)] * 3
+    alone = [seewhy.Explainer(network).heatmaps(*case).values for case in selected]
     shared, barrier = seewhy.Explainer(network), threading.Barrier(8)
     waiting = threading.Semaphore(8)
 
@@ -725,7 +725,7 @@ def test_threads_share_an_explainer_of_a_network_in_training_mode():
         return shared.heatmaps(*case).values
 
     with ThreadPoolExecutor(8) as threads:
-        together = list(threads.map(explain, asked))
+        together = list(threads.map(explain, selected))
     for one, other in zip(together, alone, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-6)
     assert state(network) == before

@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional
 
 from seewhy.errors import LayerError, TargetError
-from seewhy.frameworks import detect
+from seewhy.frameworks import framework_for
 from seewhy.targets import Class, Function, Objective, TopK
 
 ALL = Class((0, 1, 2))
@@ -24,20 +24,20 @@ def seeded():
     torch.manual_seed(0)
 
 
-def branch(network, layer="conv", target=ALL, inputs=IMAGE, score="logit"):
-    framework = detect(network)
-    return framework.branch(framework.check_inputs(inputs), framework.find_layer(layer), Objective(target, score))
+def head(network, layer="conv", target=ALL, inputs=IMAGE, score="logit"):
+    framework = framework_for(network)
+    return framework.head(framework.check_inputs(inputs), framework.find_layer(layer), Objective(target, score))
 
 
 def capture(network, layer="conv", target=ALL, inputs=IMAGE, score="logit"):
-    framework = detect(network)
+    framework = framework_for(network)
     layer = framework.find_layer(layer)
     return framework.capture(framework.check_inputs(inputs), layer, Objective(target, score), "none")
 
 
 def check_unchanged(network, layer="conv", tolerance=1e-5):
     captured = capture(network, layer)
-    found = branch(network, layer)(np.repeat(captured.activations.numpy(), 3, 0))
+    found = head(network, layer)(np.repeat(captured.activations.numpy(), 3, 0))
     np.testing.assert_allclose(found, captured.scores.expand(3, -1), rtol=tolerance, atol=tolerance)
 
 
@@ -146,7 +146,7 @@ FUNCTIONS = [
 def test_every_variation_as_if_it_were_alone(function):
     network = Between(function)
     check_unchanged(network)
-    np.testing.assert_allclose(branch(network)(VARIATIONS), by_hand(network), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(head(network)(VARIATIONS), by_hand(network), rtol=1e-4, atol=1e-5)
 
 
 class Bottleneck(nn.Module):
@@ -190,8 +190,8 @@ def test_changed_activations_inside_a_block_with_its_skip_connection_as_it_was()
         skipped = network[:3](torch.tensor(IMAGE))
         maps = functional.relu(block.bn2(torch.tensor(perturbations.transpose(0, 3, 1, 2))) + skipped)
         logits = network[7](maps.mean(dim=(2, 3)))
-    np.testing.assert_allclose(branch(network, "3.conv2")(perturbations), logits, rtol=1e-4, atol=1e-5)
-    probabilities = branch(network, "3.conv2", score="probability")(perturbations)
+    np.testing.assert_allclose(head(network, "3.conv2")(perturbations), logits, rtol=1e-4, atol=1e-5)
+    probabilities = head(network, "3.conv2", score="probability")(perturbations)
     np.testing.assert_allclose(probabilities, logits.softmax(1), rtol=1e-4, atol=1e-6)
 
 
@@ -207,7 +207,7 @@ def test_the_reference():
     hidden = np.random.default_rng(2).standard_normal((5, *reference.SIZE, 8)).astype(np.float32)
     maps = np.maximum(reference.convolve(hidden, kernels["features"], biases["features"], padding=0), 0)
     logits = maps.reshape(5, -1) @ kernels["dense"] + biases["dense"]
-    found = branch(network, "0", Class((3, 0)), reference.images(1).transpose(0, 3, 1, 2))(hidden)
+    found = head(network, "0", Class((3, 0)), reference.images(1).transpose(0, 3, 1, 2))(hidden)
     np.testing.assert_allclose(found, logits[:, [3, 0]], rtol=1e-4, atol=1e-5)
 
 
@@ -222,9 +222,9 @@ def test_targets_are_asked_of_the_outputs_of_all_variations_at_once():
     best = np.argsort(-logits[:1])[:, :2]
     cases = ((TopK(2).with_classes(best), logits[:, best[0]]), (Function(least), logits.min(axis=1, keepdims=True)))
     for target, expected in cases:
-        np.testing.assert_allclose(branch(network, target=target)(VARIATIONS), expected, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(head(network, target=target)(VARIATIONS), expected, rtol=1e-4, atol=1e-5)
     with pytest.raises(TargetError, match="There is no class 3"):
-        branch(network, target=Class((3,)))
+        head(network, target=Class((3,)))
 
 
 def test_a_final_sigmoid_in_place_is_seen_through():
@@ -233,7 +233,7 @@ def test_a_final_sigmoid_in_place_is_seen_through():
             return super().forward(image).sigmoid_()
 
     network = Sigmoids(in_place)
-    np.testing.assert_allclose(branch(network)(VARIATIONS), by_hand(network), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(head(network)(VARIATIONS), by_hand(network), rtol=1e-4, atol=1e-5)
 
 
 # What cannot be played again
@@ -287,7 +287,7 @@ def shapes_by_values(maps, beside):
 )
 def test_what_cannot_be_played_again_is_said(function, reason):
     with pytest.raises(LayerError, match=f"cannot be run from the layer 'conv' on.* what follows {reason}"):
-        branch(Between(function))(VARIATIONS)
+        head(Between(function))(VARIATIONS)
 
 
 def test_what_happens_beside_the_layer_may_do_as_it_likes():
@@ -297,7 +297,7 @@ def test_what_happens_beside_the_layer_may_do_as_it_likes():
         return maps + beside.clone().add_(float(beside.mean()))
 
     network = Between(beside_only)
-    np.testing.assert_allclose(branch(network)(VARIATIONS), by_hand(network), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(head(network)(VARIATIONS), by_hand(network), rtol=1e-4, atol=1e-5)
 
 
 # What is left behind
@@ -313,11 +313,11 @@ class Counted(Between):
 
 def test_the_network_runs_once_however_much_is_varied():
     network = Counted(in_place)
-    framework = detect(network)
+    framework = framework_for(network)
     layer = framework.find_layer("conv")
     framework.calls(IMAGE)
     before = network.runs
-    head = framework.branch(IMAGE, layer, Objective(ALL))
+    head = framework.head(IMAGE, layer, Objective(ALL))
     for _ in range(3):
         head(VARIATIONS)
     assert network.runs == before + 1
@@ -325,13 +325,13 @@ def test_the_network_runs_once_however_much_is_varied():
 
 def test_trained_weights_are_seen():
     network = Between(in_place)
-    framework = detect(network)
+    framework = framework_for(network)
     layer = framework.find_layer("conv")
-    framework.branch(IMAGE, layer, Objective(ALL))(VARIATIONS)
+    framework.head(IMAGE, layer, Objective(ALL))(VARIATIONS)
     with torch.no_grad():
         network.head.weight.mul_(-2)
         network.beside.bias.add_(1)
-    found = framework.branch(IMAGE, layer, Objective(ALL))(VARIATIONS)
+    found = framework.head(IMAGE, layer, Objective(ALL))(VARIATIONS)
     np.testing.assert_allclose(found, by_hand(network), rtol=1e-4, atol=1e-5)
 
 
@@ -340,9 +340,9 @@ def test_the_network_is_afterwards_what_it_was():
     network[3].eval()
     values = {name: value.clone() for name, value in network.state_dict().items()}
     modes = [module.training for module in network.modules()]
-    branch(network, "2")(np.ones((2, 4, 3, 6), np.float32))
+    head(network, "2")(np.ones((2, 4, 3, 6), np.float32))
     with pytest.raises(TargetError):
-        branch(network, "2", Class((7,)))
+        head(network, "2", Class((7,)))
     assert [module.training for module in network.modules()] == modes
     assert all(torch.equal(value, values[name]) for name, value in network.state_dict().items())
     assert not any(module._forward_hooks for module in network.modules())
@@ -352,24 +352,24 @@ def test_the_network_is_afterwards_what_it_was():
 def test_modes_of_the_caller_change_nothing():
     network = residual(nn.Softmax(1)).train()
     perturbations = np.random.default_rng(2).standard_normal((4, 4, 3, 6)).astype(np.float32)
-    expected = branch(network, "2")(perturbations)
+    expected = head(network, "2")(perturbations)
     with torch.inference_mode():
-        found = branch(network, "2")(perturbations)
+        found = head(network, "2")(perturbations)
         assert not found.is_inference()
     assert torch.equal(found, expected)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         captured = capture(network, "2.conv1")
-        found = branch(network, "2.conv1")(captured.activations.numpy())
+        found = head(network, "2.conv1")(captured.activations.numpy())
     np.testing.assert_allclose(found, captured.scores, rtol=1e-2)
 
 
 def test_threads_branch_at_once():
     network = residual(nn.Softmax(1))
-    framework = detect(network)
+    framework = framework_for(network)
 
     def score(layer):
         activations = capture(network, layer).activations.numpy()
-        return framework.branch(IMAGE, framework.find_layer(layer), Objective(ALL))(2 * activations)
+        return framework.head(IMAGE, framework.find_layer(layer), Objective(ALL))(2 * activations)
 
     layers = ["0", "2", "3.bn1", "3"] * 4
     alone = {layer: score(layer) for layer in layers[:4]}
@@ -380,14 +380,14 @@ def test_threads_branch_at_once():
 
 def test_nothing_is_kept():
     network = Between(attention)
-    head = branch(network)
+    head = head(network)
     head(VARIATIONS)
     gc.collect()
     count = sum(type(each) is torch.Tensor for each in gc.get_objects())
     gc.disable()  # what waits for the garbage collector waits with the network's tensors
     try:
         for _ in range(3):
-            branch(network)(VARIATIONS)
+            head(network)(VARIATIONS)
         found = sum(type(each) is torch.Tensor for each in gc.get_objects())
     finally:
         gc.enable()

@@ -11,7 +11,7 @@ from torch.nn import functional
 import seewhy
 from seewhy import methods
 from seewhy.errors import MethodError
-from seewhy.frameworks import LayerChoice, detect
+from seewhy.frameworks import LayerChoice, framework_for
 from seewhy.frameworks.layers import INPUT
 from seewhy.targets import Class, Objective
 
@@ -56,7 +56,7 @@ class Reference(nn.Module):
 
 
 def guided(network, inputs, backward="guided", layer=INPUT, score="logit"):
-    framework = detect(network)
+    framework = framework_for(network)
     inputs = framework.check_inputs(inputs.transpose(0, 3, 1, 2))
     return framework.capture(inputs, LayerChoice(layer), Objective(Class(INDICES), score), backward).gradients.numpy()
 
@@ -220,7 +220,7 @@ def reference_layer(name):
 def test_many_targets_go_back_together_and_each_is_its_own():
     network, inputs = Reference(nn.ReLU()), reference.images(2)
     together = guided(network, inputs)
-    framework = detect(network)
+    framework = framework_for(network)
     batch = framework.check_inputs(inputs.transpose(0, 3, 1, 2))
     for position, index in enumerate(INDICES):
         alone = framework.capture(batch, LayerChoice(INPUT), Objective(Class((index,))), "guided").gradients.numpy()

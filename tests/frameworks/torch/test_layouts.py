@@ -11,7 +11,7 @@ from torch import nn
 from torch.nn import functional
 
 import seewhy
-from seewhy.frameworks import detect
+from seewhy.frameworks import framework_for
 from seewhy.frameworks.torch.layouts import TorchLayouts
 from seewhy.targets import Class, Objective
 
@@ -111,22 +111,30 @@ def test_a_map_of_channels_last_is_what_it_is_by_hand():
 def test_what_follows_a_layer_takes_its_maps_channels_last_however_it_lays_them_out(build, layer):
     """What is varied is half of the map; by hand, what follows the layer runs on that."""
     network = build().eval()
-    framework = detect(network)
-    asked = (IMAGES[:1], framework.find_layer(layer), Objective(Class((0, 1, 2)), "logit"))
-    maps = 0.5 * framework.capture(*asked, "none").activations.numpy()
+    framework = framework_for(network)
+    selected = (IMAGES[:1], framework.find_layer(layer), Objective(Class((0, 1, 2)), "logit"))
+    maps = 0.5 * framework.capture(*selected, "none").activations.numpy()
     with torch.no_grad():
         following = network.blocks if layer == "stem" else network.blocks[1]
         expected = network.head(following(torch.tensor(maps)).mean(network.axes)).numpy()
-    np.testing.assert_allclose(framework.branch(*asked)(maps), expected, rtol=1e-4)
+    np.testing.assert_allclose(framework.head(*selected)(maps), expected, rtol=1e-4)
 
 
 def test_the_layers_are_listed_as_those_of_the_twin():
     first, last = (
-        [(call.path, call.shape, call.is_candidate, call.is_handed_on) for call in detect(build()).calls(IMAGES)]
+        [
+            (call.path, call.shape, call.is_candidate, call.is_passed_through)
+            for call in framework_for(build()).calls(IMAGES)
+        ]
         for build in (channels_first, channels_last)
     )
     assert first[2:] == last[2:]  # behind the module that turns the maps, which the first hands on
-    assert [call.channels_first for call in detect(channels_last()).calls(IMAGES)][:4] == [True, False, False, False]
+    assert [call.channels_first for call in framework_for(channels_last()).calls(IMAGES)][:4] == [
+        True,
+        False,
+        False,
+        False,
+    ]
 
 
 MADE = {
@@ -202,7 +210,7 @@ def test_what_is_not_heard_is_laid_out_as_what_came_before():
     network = nn.Sequential(
         nn.Conv2d(3, 5, 1), Call(lambda x: x.permute(0, 2, 3, 1)), Call(Hidden.apply), nn.ReLU(), nn.Flatten()
     )
-    calls = detect(network).calls(IMAGES)
+    calls = framework_for(network).calls(IMAGES)
     assert [call.shape for call in calls] == [(*SIZE, 5)] * 4 + [(120,)]
     assert [call.channels_first for call in calls] == [True, False, False, False, False]
 

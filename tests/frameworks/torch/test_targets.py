@@ -8,7 +8,7 @@ from torch import nn
 
 from seewhy import Explainer
 from seewhy.errors import ModelError, TargetError
-from seewhy.frameworks import detect
+from seewhy.frameworks import framework_for
 from seewhy.targets import AllOutputs, Combined, Counterfactual, Difference, Embedding, Objective, Region, TopK
 
 IMAGE = PAPER_INPUT.transpose(0, 3, 1, 2)  # (N, K, u, v)
@@ -54,7 +54,7 @@ class Detector(nn.Module):
 
 
 def capture(network, target):
-    framework = detect(network)
+    framework = framework_for(network)
     return framework.capture(framework.check_inputs(IMAGE), framework.find_layer("conv"), Objective(target))
 
 
@@ -97,8 +97,8 @@ def test_all_kinds_in_one_batch():
     with torch.no_grad():
         network.dense.weight.copy_(torch.tensor(PAPER_GRADIENTS.transpose(0, 3, 1, 2).reshape(2, 8)))
     cosine = -(3 * 7 + 4 * 10) / 5 / np.sqrt(149)
-    asked = [[Difference(0, 1)], [Counterfactual(0)], [Embedding([3, 4])], [TopK()], [lambda logits: logits[:, 1]]]
-    heatmaps = Explainer(network, layer="conv", signed=True).heatmaps(IMAGE.repeat(5, axis=0), asked)
+    selected = [[Difference(0, 1)], [Counterfactual(0)], [Embedding([3, 4])], [TopK()], [lambda logits: logits[:, 1]]]
+    heatmaps = Explainer(network, layer="conv", signed=True).heatmaps(IMAGE.repeat(5, axis=0), selected)
     np.testing.assert_allclose(heatmaps.scores[:, 0], [3, 7, cosine, -7, -10], rtol=1e-5)
     np.testing.assert_array_equal(heatmaps.indices[:, 0], [-1, -1, -1, 0, -1])
     by_class = [np.einsum("k,uvk->uv", each.mean(axis=(0, 1)), PAPER_ACTIVATIONS) for each in PAPER_GRADIENTS]

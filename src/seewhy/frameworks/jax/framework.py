@@ -19,34 +19,34 @@ from numpy.typing import NDArray
 
 from seewhy import timing
 from seewhy.errors import LayerError
-from seewhy.frameworks.base import Branch, Head, Outputs
-from seewhy.frameworks.compiled import Steps, compiled_when_run
+from seewhy.frameworks.base import FinalActivation, Head, Outputs
+from seewhy.frameworks.compiled import CompiledCache, timed_first_call
 from seewhy.frameworks.guided import GUIDED
 from seewhy.frameworks.jax.graph import (
     INPUTS,
     Run,
-    cut,
     depends,
     mark,
     position_of,
     position_of_sum,
     run,
+    split,
     tapped_at,
     trace,
 )
 from seewhy.frameworks.jax.guided import guided
-from seewhy.frameworks.jax.logits import see_through
+from seewhy.frameworks.jax.logits import bypass_final_activation
 from seewhy.frameworks.jax.precision import in_bfloat16
-from seewhy.frameworks.keras.framework import Ear, KerasFramework, listening, plain, undisturbed
+from seewhy.frameworks.keras.framework import CallRecorder, KerasFramework, plain, preserve_state, recording_calls
 from seewhy.frameworks.layers import INPUT, LayerCall, LayerChoice, check_tapped, no_gradient
-from seewhy.frameworks.outputs import Asked, ask
+from seewhy.frameworks.outputs import SelectedOutputs, select_outputs
 from seewhy.frameworks.structures import (
     Inputs,
     image_count,
     is_our_own,
     leaves,
     map_tree,
-    network_failed,
+    model_run_error,
 )
 from seewhy.targets import Objective, TopK
 from seewhy.targets.target import Shape
@@ -65,7 +65,7 @@ class KerasJax(KerasFramework):
 
     def __init__(self, network: keras.Model, precision: Precision = "float32") -> None:
         super().__init__(network, precision)
-        self._steps = Steps()
+        self._compiled = CompiledCache()
         self._applied: set[Any] = set()
 
     def to_numpy(self, tensor: Tensor) -> NDArray[Any]:
@@ -77,7 +77,7 @@ class KerasJax(KerasFramework):
     def predict(self, inputs: Inputs, output: int | str | None = None) -> Tensor | None:
         traced = self._traced(inputs)
         key = ("predict", _shapes(inputs), output)
-        step = self._steps.get(key, lambda: self._make_predict(traced, output))
+        step = self._compiled.get(key, lambda: self._make_predict(traced, output))
         return self._run(step, traced, inputs)
 
     def capture(
@@ -85,15 +85,15 @@ class KerasJax(KerasFramework):
     ) -> Capture:
         traced, arrays = self._traced(inputs), objective.target.arrays(image_count(inputs))
         key = (_shapes(inputs), _shapes(list(arrays)), layer, objective.key, backward)
-        step = self._steps.get(key, lambda: self._make_capture(traced, layer, objective, backward))
+        step = self._compiled.get(key, lambda: self._make_capture(traced, layer, objective, backward))
         objective.target.check_outputs(step.shape)
         captured = self._run(step.function, traced, inputs, *arrays)
         return Capture(**{"gradients": None} | captured, layer=step.layer, xp=self.xp)
 
-    def branch(self, inputs: Inputs, layer: LayerChoice, objective: Objective) -> Branch:
+    def head(self, inputs: Inputs, layer: LayerChoice, objective: Objective) -> Head:
         traced, objective = self._traced(inputs), objective.for_image(0)
         key = ("branch", _shapes(inputs), layer, objective.key)
-        step = self._steps.get(key, lambda: self._make_branch(traced, layer, objective))
+        step = self._compiled.get(key, lambda: self._make_branch(traced, layer, objective))
         objective.target.check_outputs(step.shape)
         passing = self._run(step.trunk, traced, inputs)
 
@@ -102,7 +102,7 @@ class KerasJax(KerasFramework):
             try:
                 return step.head(perturbations, passing, objective.target.arrays(len(perturbations)))
             except jax.errors.JaxRuntimeError as error:
-                raise network_failed(inputs, error) from error
+                raise model_run_error(inputs, error) from error
 
         return scores
 
@@ -120,19 +120,19 @@ class KerasJax(KerasFramework):
         try:
             return function(traced.flat(inputs), *arrays)
         except jax.errors.JaxRuntimeError as error:
-            raise network_failed(inputs, error) from error
+            raise model_run_error(inputs, error) from error
 
     def _traced(self, inputs: Inputs) -> "_Traced":
-        traced: _Traced = self._steps.get(("trace", _shapes(inputs)), lambda: self._trace(inputs))
+        traced: _Traced = self._compiled.get(("trace", _shapes(inputs)), lambda: self._trace(inputs))
         return traced
 
     def _trace(self, inputs: Inputs) -> "_Traced":
-        variables, ear, returned = self._network.variables, _Marker(), _Returned()
+        variables, recorder, returned = self._network.variables, _Marker(), _Returned()
 
         def forward(values: list[Tensor], batch: Inputs) -> list[Tensor]:
             # Values that are arguments are not written into the trace: what is trained later is seen.
             state = keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True)))
-            with listening(self._layers, ear.hear), undisturbed(self._network), state:
+            with recording_calls(self._layers, recorder.record), preserve_state(self._network), state:
                 return returned.note(self._network(batch, training=False))
 
         try:
@@ -141,35 +141,37 @@ class KerasJax(KerasFramework):
             untraceable = _untraceable(error)
             if untraceable is None and is_our_own(error):
                 raise
-            raise network_failed(inputs, untraceable or plain(error)) from error
+            raise model_run_error(inputs, untraceable or plain(error)) from error
         jaxpr = in_bfloat16(jaxpr) if self._precision == "bfloat16" else jaxpr
-        return _Traced(jaxpr, variables, tuple(ear.calls), ear.shapes, returned.structure)
+        return _Traced(jaxpr, variables, tuple(recorder.calls), recorder.shapes, returned.structure)
 
     def _make_predict(self, traced: "_Traced", output: int | str | None) -> Any:
-        asked = traced.asked(Objective(TopK(), output=output))
-        function = run(traced.jaxpr, asked.tensors)
-        return compiled_when_run(jax.jit(lambda flat: asked.read(function(*flat)).probabilities))
+        selected = traced.selected(Objective(TopK(), output=output))
+        function = run(traced.jaxpr, selected.tensors)
+        return timed_first_call(jax.jit(lambda flat: selected.read(function(*flat)).probabilities))
 
-    def _make_capture(self, traced: "_Traced", layer: LayerChoice, objective: Objective, backward: Backward) -> "_Step":
+    def _make_capture(
+        self, traced: "_Traced", layer: LayerChoice, objective: Objective, backward: Backward
+    ) -> "_CompiledCapture":
         call = self._input_call if layer.is_input else check_tapped(layer, traced.calls)
-        position, asked = traced.position(call), traced.asked(objective)
+        position, selected = traced.position(call), traced.selected(objective)
         if backward == "products":
             products = self._make_products(traced, layer, objective, call)
             if products is not None:
                 return products
-        trunk, follow = cut(traced.jaxpr, position, asked.tensors)
+        trunk, follow = split(traced.jaxpr, position, selected.tensors)
         differentiated = follow
         if backward in GUIDED:
-            rule = guided(traced.jaxpr, position, asked.one_logits, backward)
-            differentiated = cut(traced.jaxpr, position, asked.tensors, rule).head
-        shape = _shape(asked)
+            rule = guided(traced.jaxpr, position, selected.one_logits, backward)
+            differentiated = split(traced.jaxpr, position, selected.tensors, rule).head
+        shape = _shape(selected)
         objective.target.check_outputs(shape)
 
         def step(flat: list[Tensor], *arrays: Tensor) -> dict[str, Tensor]:
             tapped, *passing = trunk(*flat)
 
             def totals(activations: Tensor, follow: Run = follow) -> tuple[Tensor, dict[str, Tensor]]:
-                outputs = asked.read(follow(activations, *passing))
+                outputs = selected.read(follow(activations, *passing))
                 answer = outputs.answer(objective, arrays, self.xp)
                 scores = jnp.asarray(answer.scores, jnp.float32)
                 facts = {"outputs": outputs.raw, "probabilities": outputs.probabilities}
@@ -186,21 +188,21 @@ class KerasJax(KerasFramework):
             (gradients,) = jax.vmap(pull_back)(jnp.eye(values.size, dtype=values.dtype))
             return captured | facts | {"gradients": self._targets_second(call, gradients.astype(jnp.float32))}
 
-        return _Step(compiled_when_run(jax.jit(step)), layer.named(call), shape)
+        return _CompiledCapture(timed_first_call(jax.jit(step)), layer.named(call), shape)
 
     def _make_products(
         self, traced: "_Traced", layer: LayerChoice, objective: Objective, call: LayerCall
-    ) -> "_Step | None":
+    ) -> "_CompiledCapture | None":
         """Make the step that gives `Capture.products`; None where the scores depend on more than the layer's mean."""
-        position, asked = traced.position(call), traced.asked(objective)
+        position, selected = traced.position(call), traced.selected(objective)
         jaxpr, tapped = traced.jaxpr.jaxpr, tapped_at(traced.jaxpr.jaxpr, position)
         rank = len(tapped.aval.shape)
         space = set(range(2, rank) if call.channels_first else range(1, rank - 1))
-        position_of_total = position_of_sum(jaxpr, tapped, space, asked.tensors)
+        position_of_total = position_of_sum(jaxpr, tapped, space, selected.tensors)
         if position_of_total is None:
             return None
-        trunk, follow = cut(traced.jaxpr, position_of_total, [*asked.tensors, tapped])
-        shape = _shape(asked)
+        trunk, follow = split(traced.jaxpr, position_of_total, [*selected.tensors, tapped])
+        shape = _shape(selected)
         objective.target.check_outputs(shape)
 
         def step(flat: list[Tensor], *arrays: Tensor) -> dict[str, Tensor]:
@@ -208,7 +210,7 @@ class KerasJax(KerasFramework):
 
             def answered(total: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
                 *tensors, output = follow(total, *passing)
-                outputs = asked.read(tensors)
+                outputs = selected.read(tensors)
                 answer = outputs.answer(objective, arrays, self.xp)
                 scores = jnp.asarray(answer.scores, jnp.float32)
                 activations = self._channels_last(call, output.astype(jnp.float32))
@@ -227,14 +229,14 @@ class KerasJax(KerasFramework):
             found = jax.vmap(derivative)(positions.astype(total.dtype).reshape(-1, *total.shape))
             return facts | {"products": jnp.moveaxis(found, 0, -1).reshape(images, -1, *space)}
 
-        return _Step(compiled_when_run(jax.jit(step)), layer.named(call), shape)
+        return _CompiledCapture(timed_first_call(jax.jit(step)), layer.named(call), shape)
 
-    def _make_branch(self, traced: "_Traced", layer: LayerChoice, objective: Objective) -> "_Branched":
+    def _make_branch(self, traced: "_Traced", layer: LayerChoice, objective: Objective) -> "_CompiledHead":
         call = self._input_call if layer.is_input else check_tapped(layer, traced.calls)
-        asked = traced.asked(objective)
-        trunk, follow = cut(traced.jaxpr, traced.position(call), asked.tensors)
+        selected = traced.selected(objective)
+        trunk, follow = split(traced.jaxpr, traced.position(call), selected.tensors)
         tapped, *_ = jax.eval_shape(trunk, *traced.jaxpr.in_avals)
-        shape = _shape(asked)
+        shape = _shape(selected)
         objective.target.check_outputs(shape)
 
         def scores(perturbations: Tensor, passing: list[Tensor], arrays: Sequence[Tensor]) -> Tensor:
@@ -243,14 +245,14 @@ class KerasJax(KerasFramework):
 
             # Every perturbation is an image of its own, (M, 1, ...), as what passes by is one image's.
             many = jax.vmap(one)(perturbations.astype(tapped.dtype))
-            outputs = asked.read([each.reshape(-1, *each.shape[2:]) for each in many])
+            outputs = selected.read([each.reshape(-1, *each.shape[2:]) for each in many])
             return jnp.asarray(outputs.answer(objective, arrays, self.xp).scores, jnp.float32)
 
-        trunk_alone = compiled_when_run(jax.jit(lambda flat: trunk(*flat)[1:]))
-        return _Branched(trunk_alone, compiled_when_run(jax.jit(scores)), call, shape)
+        trunk_alone = timed_first_call(jax.jit(lambda flat: trunk(*flat)[1:]))
+        return _CompiledHead(trunk_alone, timed_first_call(jax.jit(scores)), call, shape)
 
 
-class _Step(NamedTuple):
+class _CompiledCapture(NamedTuple):
     """A compiled step, and what was learned while it was made."""
 
     function: Any
@@ -258,7 +260,7 @@ class _Step(NamedTuple):
     shape: Shape | None
 
 
-class _Branched(NamedTuple):
+class _CompiledHead(NamedTuple):
     """A compiled trunk, which gives what passes by the layer, and a compiled head; and what was learned meanwhile."""
 
     trunk: Any
@@ -289,15 +291,15 @@ class _Traced(NamedTuple):
         """Return the arguments of the trace, with the values the variables have now."""
         return [*(variable.value for variable in self.variables), *jax.tree.leaves(inputs)]
 
-    def asked(self, objective: Objective) -> Asked:
+    def selected(self, objective: Objective) -> SelectedOutputs:
         """Return which of the trace's variables a question asks."""
         variables = self.jaxpr.jaxpr.outvars
         whole = map_tree(lambda each: variables[each] if isinstance(each, int) else each, self.returned)
-        return ask(
+        return select_outputs(
             whole,
             objective,
             is_tensor=lambda each: isinstance(each, (Var, Literal)),
-            see_through=lambda raw: see_through(self.jaxpr.jaxpr, raw),
+            bypass_final_activation=lambda raw: bypass_final_activation(self.jaxpr.jaxpr, raw),
             read=_read,
         )
 
@@ -315,14 +317,14 @@ class _Traced(NamedTuple):
         return position
 
 
-class _Marker(Ear):
+class _Marker(CallRecorder):
     """Marks every output that could be explained."""
 
     def __init__(self) -> None:
         super().__init__()
         self.shapes: dict[str, tuple[int, ...]] = {}
 
-    def hear(self, path: str, layer: Any, output: Any, given: Any) -> Any:
+    def record(self, path: str, layer: Any, output: Any, given: Any) -> Any:
         call = self.note(path, layer, output, given)
         if not call.has_space:
             return output
@@ -372,13 +374,13 @@ def _shapes(inputs: Inputs) -> Any:
     return (*inputs, *shapes) if isinstance(inputs, dict) else tuple(shapes)
 
 
-def _read(raw: Tensor, logits: Tensor, head: Head, whole: Any) -> Outputs:
+def _read(raw: Tensor, logits: Tensor, head: FinalActivation, whole: Any) -> Outputs:
     """Read an output and what stands behind it."""
     return Outputs.read(raw, logits.reshape(raw.shape).astype(jnp.float32), head, keras.ops, whole)
 
 
-def _shape(asked: Asked) -> Shape | None:
+def _shape(selected: SelectedOutputs) -> Shape | None:
     """Return the shape of the output that is asked."""
     found: list[Shape | None] = []
-    jax.eval_shape(lambda *arrays: found.append(asked.read(arrays).shape), *(each.aval for each in asked.tensors))
+    jax.eval_shape(lambda *arrays: found.append(selected.read(arrays).shape), *(each.aval for each in selected.tensors))
     return found[0]

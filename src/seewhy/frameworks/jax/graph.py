@@ -58,7 +58,7 @@ INPUTS = -1
 _numbers = itertools.count()
 
 
-class Cut(NamedTuple):
+class Split(NamedTuple):
     """A jaxpr in two: `trunk(*inputs)` gives the marked array and what else the head needs, `head(*those)` the rest.
 
     The head is what depends on the marked array, and nothing else.
@@ -118,7 +118,7 @@ def run(closed: ClosedJaxpr, outputs: Sequence[Any], perform: Perform | None = N
     return _Part(closed.jaxpr.invars, closed.jaxpr.eqns, outputs, _constants(closed), perform or perform_as_is)
 
 
-def cut(closed: ClosedJaxpr, position: int, outputs: Sequence[Any], perform: Perform | None = None) -> Cut:
+def split(closed: ClosedJaxpr, position: int, outputs: Sequence[Any], perform: Perform | None = None) -> Split:
     """Cut a jaxpr behind the equation at `position`, for a head that gives `outputs`.
 
     At `INPUTS` the trunk gives the last of the jaxpr's inputs, which is the network's. `perform` runs the head's
@@ -137,7 +137,7 @@ def cut(closed: ClosedJaxpr, position: int, outputs: Sequence[Any], perform: Per
     # What passes by the layer: a skip connection, the weights of what follows.
     passing = list(dict.fromkeys(atom for atom in read if not isinstance(atom, Literal) and atom not in made))
     trunk = _Part(closed.jaxpr.invars, before, [tapped, *passing], _constants(closed))
-    return Cut(trunk, _Part([tapped, *passing], after, outputs, {}, perform or perform_as_is))
+    return Split(trunk, _Part([tapped, *passing], after, outputs, {}, perform or perform_as_is))
 
 
 def tapped_at(jaxpr: Jaxpr, position: int) -> Var:

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
 
-from seewhy.frameworks.guided import HARD_SIGMOID, PRELU, WHERE, Other, check_others
+from seewhy.frameworks.guided import HARD_SIGMOID, PRELU, WHERE, NonRelu, check_non_relu
 from seewhy.frameworks.jax.graph import ACTIVATIONS, INLINED, MARK, Perform, held, perform_as_is, tapped_at
 from seewhy.frameworks.jax.logits import BROADCAST, CUSTOM, ORDER_KEEPING
 from seewhy.types import Backward, Tensor
@@ -46,11 +46,11 @@ def guided(closed: ClosedJaxpr, position: int, logits: Any, backward: Backward) 
     on_path = reader.on_path(logits)
     kinds = {id(equation): reader.other(equation) for equation in on_path}
     found = (
-        Other(kind, reader.layer(equation), is_hidden=equation.primitive.name in LOOPS)
+        NonRelu(kind, reader.layer(equation), is_hidden=equation.primitive.name in LOOPS)
         for equation in on_path
         if (kind := kinds[id(equation)]) is not None
     )
-    check_others(found, backward)
+    check_non_relu(found, backward)
     relus = {
         id(equation): relu
         for equation in on_path
@@ -70,8 +70,8 @@ def _guided_relu(values: Tensor, most: float) -> Tensor:
     """Cut values at 0, and at `most`, with the guided derivative."""
 
     def forward(values: Tensor) -> tuple[Tensor, Tensor]:
-        cut = jnp.maximum(values, 0)
-        return (cut if most == math.inf else jnp.minimum(cut, most)), (values > 0) & (values < most)
+        split = jnp.maximum(values, 0)
+        return (split if most == math.inf else jnp.minimum(split, most)), (values > 0) & (values < most)
 
     def backward(passes: Tensor, gradient: Tensor) -> tuple[Tensor]:
         return (jnp.where(passes & (gradient > 0), gradient, 0),)

@@ -9,7 +9,7 @@ from typing import Any
 
 from jax.extend.core import Jaxpr, JaxprEqn, Literal
 
-from seewhy.frameworks.base import Head
+from seewhy.frameworks.base import FinalActivation
 from seewhy.frameworks.jax.graph import held
 
 ORDER_KEEPING = {"convert_element_type", "reshape", "squeeze", "expand_dims", "copy", "stop_gradient", "name"}
@@ -21,10 +21,10 @@ BROADCAST = "broadcast_in_dim"
 CUSTOM = {"custom_jvp_call", "custom_vjp_call"}
 """Equations that hold others because their derivative is said apart."""
 
-Found = tuple[Head, Any]
+Found = tuple[FinalActivation, Any]
 
 
-def see_through(jaxpr: Jaxpr, output: Any) -> Found:
+def bypass_final_activation(jaxpr: Jaxpr, output: Any) -> Found:
     """Return what the network does last, and the variable of its logits: `output` itself where it does nothing.
 
     The logits have the output's size, in the same order; their shape and type may be others.

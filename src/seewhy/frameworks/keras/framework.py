@@ -14,12 +14,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seewhy.frameworks.base import Framework, check_precision
-from seewhy.frameworks.keras.layouts import said_channels_first, taken_channels_first, tensors
+from seewhy.frameworks.keras.layouts import inherited_channels_first, stated_channels_first, tensors
 from seewhy.frameworks.layers import INPUT_CALL, LayerCall
-from seewhy.frameworks.structures import Inputs, map_leaves, said
+from seewhy.frameworks.structures import Inputs, map_leaves, message_of
 from seewhy.types import Precision, Tensor
 
-Hear = Callable[[str, Any, Any, Any], Any]
+CallHook = Callable[[str, Any, Any, Any], Any]
 """What is told of a call, by path, layer, output and arguments; what it returns goes on in the output's place."""
 
 POOLING = tuple(kind for name, kind in vars(keras.layers).items() if "Pooling" in name and isinstance(kind, type))
@@ -29,7 +29,7 @@ CONVOLUTIONS = tuple(kind for name, kind in vars(keras.layers).items() if "Conv"
 UNSCALING = (keras.layers.InputLayer, keras.layers.ZeroPadding2D, keras.layers.RandomFlip, keras.layers.RandomRotation)
 """Layers that leave the values of a picture what they are."""
 
-ONE_LISTENER = threading.RLock()
+HOOK_LOCK = threading.RLock()
 """Held while any network is listened to: two threads must not put on and take off each other's interception."""
 
 
@@ -85,7 +85,7 @@ class KerasFramework(Framework):
         return keras.ops.moveaxis(gradients, 2, -1) if call.channels_first else gradients
 
 
-class Ear:
+class CallRecorder:
     """Notes every call of every layer."""
 
     def __init__(self) -> None:
@@ -93,7 +93,7 @@ class Ear:
         self._numbers: Counter[str] = Counter()
         self._givers: dict[int, tuple[Any, LayerCall]] = {}
 
-    def hear(self, path: str, layer: Any, output: Any, given: Any) -> Any:
+    def record(self, path: str, layer: Any, output: Any, given: Any) -> Any:
         """Note a call, and let its output go on as it is."""
         self.note(path, layer, output, given)
         return output
@@ -107,7 +107,7 @@ class Ear:
             kind=type(layer).__name__,
             shape=_shape(output, channels_first),
             is_pooling=isinstance(layer, POOLING),
-            is_handed_on=self._giver(output) is not None,
+            is_passed_through=self._giver(output) is not None,
             number=self._numbers[path],
             channels_first=channels_first,
         )
@@ -130,16 +130,16 @@ class Ear:
         That is the output it hands on; the last call inside of it; what it was given; and where none of them is a
         layer's output, as after an operation that is no layer, the last call of all.
         """
-        said = said_channels_first(layer, len(output.shape))
-        if said is not None:
-            return said
+        message_of = stated_channels_first(layer, len(output.shape))
+        if message_of is not None:
+            return message_of
         last = next((call for call in reversed(self.calls) if call.shape is not None and len(call.shape) > 1), None)
         inside = last if last is not None and last.path.startswith(path + "/") else None
         givers = [self._giver(each) for each in tensors(given) if _has_axes(each)]
         known = next((call for call in (self._giver(output), inside, *givers, last) if call is not None), None)
         if known is None:
-            return taken_channels_first(layer, keras.config.image_data_format() == "channels_first")
-        return taken_channels_first(layer, known.channels_first)
+            return inherited_channels_first(layer, keras.config.image_data_format() == "channels_first")
+        return inherited_channels_first(layer, known.channels_first)
 
 
 def layers_by_path(network: Any) -> dict[str, Any]:
@@ -168,23 +168,23 @@ def layers_by_path(network: Any) -> dict[str, Any]:
 
 
 @contextmanager
-def listening(layers: Mapping[str, Any], hear: Hear) -> Iterator[None]:
-    """Tell `hear` of every call of `layers`, for as long as this is open and in this thread only.
+def recording_calls(layers: Mapping[str, Any], record: CallHook) -> Iterator[None]:
+    """Tell `record` of every call of `layers`, for as long as this is open and in this thread only.
 
     Args:
         layers: Layers by path.
         hear: Called when a layer returns; what it returns goes on in the output's place. It must not raise: Keras
             rewrites errors that come out of a layer.
     """
-    listener = threading.get_ident()
-    with ONE_LISTENER, ExitStack() as restore:
+    thread = threading.get_ident()
+    with HOOK_LOCK, ExitStack() as restore:
         for path, layer in layers.items():
-            restore.enter_context(_intercepted(layer, path, hear, listener))
+            restore.enter_context(_intercepted(layer, path, record, thread))
         yield
 
 
 @contextmanager
-def _intercepted(layer: Any, path: str, hear: Hear, listener: int) -> Iterator[None]:
+def _intercepted(layer: Any, path: str, record: CallHook, thread: int) -> Iterator[None]:
     """Put a listening `call` on this one layer object, and take it off again.
 
     The instance's `__dict__` is written directly: Keras tracks what is set as an attribute, and nothing about the
@@ -195,7 +195,7 @@ def _intercepted(layer: Any, path: str, hear: Hear, listener: int) -> Iterator[N
 
     def heard(*args: Any, **kwargs: Any) -> Any:
         output = call(*args, **kwargs)
-        return hear(path, layer, output, (args, kwargs)) if threading.get_ident() == listener else output
+        return record(path, layer, output, (args, kwargs)) if threading.get_ident() == thread else output
 
     vars(layer)[verb] = heard
     try:
@@ -208,7 +208,7 @@ def _intercepted(layer: Any, path: str, hear: Hear, listener: int) -> Iterator[N
 
 
 @contextmanager
-def undisturbed(network: Any) -> Iterator[None]:
+def preserve_state(network: Any) -> Iterator[None]:
     """Let a network be called and keep what it remembers: no seed is drawn, no average moves, the losses stay."""
     every = [network, *layers_by_path(network).values()]
     losses = [(layer, list(layer._losses), set(layer._loss_ids)) for layer in every if layer._losses]
@@ -236,7 +236,7 @@ def _begins_with_convolution(network: Any) -> bool:
 
 def plain(error: Exception) -> str:
     """Return a message without the terminal colours that Keras puts into it."""
-    return re.sub(r"\x1b\[[0-9;]*m", "", said(error))
+    return re.sub(r"\x1b\[[0-9;]*m", "", message_of(error))
 
 
 def _has_axes(output: Any) -> bool:

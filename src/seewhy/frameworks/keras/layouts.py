@@ -18,7 +18,7 @@ NORMALISATIONS = tuple(
 """Layers that may have the channels' axis as their `axis`."""
 
 
-def said_channels_first(layer: Any, rank: int) -> bool | None:
+def stated_channels_first(layer: Any, rank: int) -> bool | None:
     """Whether a layer says of its output of `rank` axes that its channels come first; None where it says nothing."""
     data_format = getattr(layer, "data_format", None)
     if data_format in ("channels_first", "channels_last"):
@@ -29,7 +29,7 @@ def said_channels_first(layer: Any, rank: int) -> bool | None:
     return {1: True, -1: False, rank - 1: False}.get(axes[0]) if len(axes) == 1 and rank > 2 else None
 
 
-def taken_channels_first(layer: Any, channels_first: bool) -> bool:
+def inherited_channels_first(layer: Any, channels_first: bool) -> bool:
     """Whether the channels come first in the output of a layer that says nothing and was given this layout."""
     if not isinstance(layer, keras.layers.Permute):
         return channels_first

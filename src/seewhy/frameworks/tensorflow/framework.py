@@ -14,22 +14,22 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from seewhy.errors import LayerError, ModelError
-from seewhy.frameworks.base import Branch, Head, Outputs
-from seewhy.frameworks.compiled import Steps, compiled_when_run
+from seewhy.frameworks.base import FinalActivation, Head, Outputs
+from seewhy.frameworks.compiled import CompiledCache, timed_first_call
 from seewhy.frameworks.guided import GUIDED
-from seewhy.frameworks.keras.framework import Ear, KerasFramework, listening, plain, undisturbed
+from seewhy.frameworks.keras.framework import CallRecorder, KerasFramework, plain, preserve_state, recording_calls
 from seewhy.frameworks.layers import LayerCall, LayerChoice, check_tapped, no_gradient
-from seewhy.frameworks.outputs import Asked, ask
+from seewhy.frameworks.outputs import SelectedOutputs, select_outputs
 from seewhy.frameworks.structures import (
     Inputs,
     image_count,
     is_our_own,
     leaves,
     map_leaves,
-    network_failed,
+    model_run_error,
     shape_key,
 )
-from seewhy.frameworks.tensorflow.graph import cut
+from seewhy.frameworks.tensorflow.graph import split
 from seewhy.frameworks.tensorflow.guided import check_activations, guided_relus
 from seewhy.frameworks.tensorflow.pooling import only_mean, products
 from seewhy.frameworks.tensorflow.precision import check_bfloat16, compiled
@@ -60,32 +60,34 @@ class KerasTensorflow(KerasFramework):
         super().__init__(network, precision)
         if precision == "bfloat16":
             check_bfloat16()
-        self._steps = Steps()
+        self._compiled = CompiledCache()
 
     def to_numpy(self, tensor: Tensor) -> NDArray[Any]:
         return np.asarray(tensor)
 
     def calls(self, inputs: Inputs) -> tuple[LayerCall, ...]:
-        found: tuple[LayerCall, ...] = self._steps.get(("calls", shape_key(inputs)), lambda: self._trace_calls(inputs))
+        found: tuple[LayerCall, ...] = self._compiled.get(
+            ("calls", shape_key(inputs)), lambda: self._trace_calls(inputs)
+        )
         return found
 
     def predict(self, inputs: Inputs, output: int | str | None = None) -> Tensor | None:
         key = ("predict", shape_key(inputs), output)
-        return self._run(self._steps.get(key, lambda: self._trace_predict(inputs, output)), inputs)
+        return self._run(self._compiled.get(key, lambda: self._trace_predict(inputs, output)), inputs)
 
     def capture(
         self, inputs: Inputs, layer: LayerChoice, objective: Objective, backward: Backward = "plain"
     ) -> Capture:
         key = (shape_key(inputs), layer, objective.key, backward)
-        step = self._steps.get(key, lambda: self._trace_capture(inputs, layer, objective, backward))
+        step = self._compiled.get(key, lambda: self._trace_capture(inputs, layer, objective, backward))
         objective.target.check_outputs(step.shape)
         captured = self._run(step.function, inputs, *objective.target.arrays(image_count(inputs)))
         return Capture(**{"gradients": None} | captured, layer=step.layer, xp=self.xp)
 
-    def branch(self, inputs: Inputs, layer: LayerChoice, objective: Objective) -> Branch:
+    def head(self, inputs: Inputs, layer: LayerChoice, objective: Objective) -> Head:
         objective = objective.for_image(0)
         key = ("branch", shape_key(inputs), layer, objective.key)
-        step = self._steps.get(key, lambda: self._trace_branch(inputs, layer, objective))
+        step = self._compiled.get(key, lambda: self._trace_branch(inputs, layer, objective))
         objective.target.check_outputs(step.shape)
         passing = self._run(step.trunk, inputs)
 
@@ -96,7 +98,7 @@ class KerasTensorflow(KerasFramework):
                     tf.constant(self._laid_out(step.call, perturbations)), passing, *map(tf.constant, arrays)
                 )
             except tf.errors.OpError as error:
-                raise network_failed(inputs, error.message) from error
+                raise model_run_error(inputs, error.message) from error
 
         return scores
 
@@ -104,59 +106,61 @@ class KerasTensorflow(KerasFramework):
         try:
             return function(map_leaves(tf.constant, inputs), *map(tf.constant, arrays))
         except tf.errors.OpError as error:
-            raise network_failed(inputs, error.message) from error
+            raise model_run_error(inputs, error.message) from error
 
     def _compile(self, function: Callable[..., Any], inputs: Inputs, arrays: tuple[Any, ...] = ()) -> Any:
         """Trace `function` for inputs of these shapes and any batch size, and `arrays` of any first two sizes."""
         batch = map_leaves(lambda each: tf.TensorSpec((None, *each.shape[1:]), tf.float32), inputs)
         specs = [tf.TensorSpec((None, None, *array.shape[2:]), array.dtype) for array in arrays]
         # TensorFlow optimizes the graph when it is first run.
-        return compiled_when_run(compiled(function, (batch, *specs), self._precision))
+        return timed_first_call(compiled(function, (batch, *specs), self._precision))
 
     def _forward(self, inputs: Inputs) -> Any:
         try:
-            with undisturbed(self._network):
+            with preserve_state(self._network):
                 return self._network(inputs, training=False)
         except FAILURES as error:
             if is_our_own(error):
                 raise
-            raise network_failed(inputs, plain(error)) from error
+            raise model_run_error(inputs, plain(error)) from error
 
     def _trace_calls(self, inputs: Inputs) -> tuple[LayerCall, ...]:
-        ear = Ear()
+        recorder = CallRecorder()
 
         def listen(batch: Inputs) -> None:
-            with listening(self._layers, ear.hear):
+            with recording_calls(self._layers, recorder.record):
                 self._forward(batch)
 
         self._compile(listen, inputs)
-        return tuple(ear.calls)
+        return tuple(recorder.calls)
 
     def _trace_predict(self, inputs: Inputs, output: int | str | None) -> Any:
         def probabilities(batch: Inputs) -> Tensor | None:
-            asked = _ask(self._forward(batch), Objective(TopK(), output=output))
-            return asked.read(asked.tensors).probabilities
+            selected = _ask(self._forward(batch), Objective(TopK(), output=output))
+            return selected.read(selected.tensors).probabilities
 
         return self._compile(probabilities, inputs)
 
-    def _trace_capture(self, inputs: Inputs, layer: LayerChoice, objective: Objective, backward: Backward) -> "_Step":
+    def _trace_capture(
+        self, inputs: Inputs, layer: LayerChoice, objective: Objective, backward: Backward
+    ) -> "_CompiledCapture":
         tape = tf.GradientTape(persistent=True, watch_accessed_variables=False)
         tap = _Tap(layer, tape)
         facts: dict[str, Any] = {}
 
         def step(batch: Inputs, *arrays: Tensor) -> dict[str, Tensor]:
             # To all layers, whichever is meant: how it lays its output out may have been said by one before it.
-            with tape, listening(self._layers, tap.hear):
+            with tape, recording_calls(self._layers, tap.record):
                 if layer.is_input:
                     tap.take(self._input_call, batch)
                 with guided_relus(backward):
                     raw = self._forward(batch)
                 tap.check()
-                asked = _ask(raw, objective)
-                mean = only_mean(tap.output, tap.space, asked.tensors)
+                selected = _ask(raw, objective)
+                mean = only_mean(tap.output, tap.space, selected.tensors)
                 if backward in GUIDED:
-                    check_activations(tap.output, asked.one_logits, self._layers, backward)
-                outputs = asked.read(asked.tensors)
+                    check_activations(tap.output, selected.one_logits, self._layers, backward)
+                outputs = selected.read(selected.tensors)
                 answer = outputs.answer(objective, arrays, self.xp)
                 # The images of a batch do not meet, so the sum's gradient is each image's own.
                 totals = tf.reduce_sum(tf.cast(answer.scores, tf.float32), axis=0)
@@ -177,43 +181,43 @@ class KerasTensorflow(KerasFramework):
             return captured
 
         function = self._compile(step, inputs, objective.target.arrays(image_count(inputs)))
-        return _Step(function, **facts)
+        return _CompiledCapture(function, **facts)
 
-    def _trace_branch(self, inputs: Inputs, layer: LayerChoice, objective: Objective) -> "_Branched":
+    def _trace_branch(self, inputs: Inputs, layer: LayerChoice, objective: Objective) -> "_CompiledHead":
         tap = _Tap(layer)
         facts: dict[str, Any] = {}
 
         def forward(batch: Inputs) -> None:
-            with listening(self._layers, tap.hear):
+            with recording_calls(self._layers, tap.record):
                 if layer.is_input:
                     tap.take(self._input_call, batch)
                 raw = self._forward(batch)
             tap.check()
-            asked = _ask(raw, objective)
-            shape = asked.read(asked.tensors).shape
+            selected = _ask(raw, objective)
+            shape = selected.read(selected.tensors).shape
             objective.target.check_outputs(shape)
-            facts.update(batch=leaves(batch), asked=asked, shape=shape)
+            facts.update(batch=leaves(batch), selected=selected, shape=shape)
 
         image = map_leaves(lambda each: tf.TensorSpec(each.shape, tf.float32), inputs)
         graph = tf.compat.v1.wrap_function(forward, [image])
-        asked = facts["asked"]
-        trunk, follow, passing = cut(graph, facts["batch"], tap.output, asked.tensors)
+        selected = facts["asked"]
+        trunk, follow, passing = split(graph, facts["batch"], tap.output, selected.tensors)
 
         def scores(perturbations: Tensor, passing: list[Tensor], *arrays: Tensor) -> Tensor:
             # Every perturbation is an image of its own, (M, 1, ...), as what passes by is one image's.
             perturbations = tf.cast(perturbations, tap.output.dtype)
             many = tf.vectorized_map(lambda each: follow(each[None], *passing), perturbations)
-            outputs = asked.read([tf.squeeze(each, 1) for each in many])
+            outputs = selected.read([tf.squeeze(each, 1) for each in many])
             return tf.cast(outputs.answer(objective, arrays, self.xp).scores, tf.float32)
 
         arrays = [tf.TensorSpec((None, None, *each.shape[2:]), each.dtype) for each in objective.target.arrays(1)]
         varied = tf.TensorSpec((None, *tap.output.shape[1:]), tf.float32)
         head = compiled(scores, (varied, passing, *arrays), self._precision)
         trunk_of = compiled(lambda batch: trunk(*leaves(batch)), (image,), self._precision)
-        return _Branched(compiled_when_run(trunk_of), compiled_when_run(head), tap.call, facts["shape"])
+        return _CompiledHead(timed_first_call(trunk_of), timed_first_call(head), tap.call, facts["shape"])
 
 
-class _Step(NamedTuple):
+class _CompiledCapture(NamedTuple):
     """A compiled step, and what was learned while it was traced."""
 
     function: Any
@@ -221,7 +225,7 @@ class _Step(NamedTuple):
     shape: Shape | None
 
 
-class _Branched(NamedTuple):
+class _CompiledHead(NamedTuple):
     """What makes what passes by the layer, and what follows it, compiled; and what was learned while it was traced."""
 
     trunk: Any
@@ -230,7 +234,7 @@ class _Branched(NamedTuple):
     shape: Shape | None
 
 
-class _Tap(Ear):
+class _Tap(CallRecorder):
     """Finds one layer's output, and makes it the only thing that is differentiated, if there is a tape.
 
     The tape starts anew at every output that could be the one. When the network has run, it holds what followed the
@@ -245,7 +249,7 @@ class _Tap(Ear):
         self.output: Any = None
         self._tape = tape
 
-    def hear(self, path: str, layer: Any, output: Any, given: Any) -> Any:
+    def record(self, path: str, layer: Any, output: Any, given: Any) -> Any:
         call = self.note(path, layer, output, given)
         if self.layer.admits(call):
             self.take(call, output)
@@ -283,11 +287,11 @@ class _Tap(Ear):
             )
 
 
-def _ask(whole: Any, objective: Objective) -> Asked:
-    return ask(whole, objective, tf.is_tensor, _logits, _read)
+def _ask(whole: Any, objective: Objective) -> SelectedOutputs:
+    return select_outputs(whole, objective, tf.is_tensor, _logits, _read)
 
 
-def _read(raw: Tensor, logits: Tensor, head: Head, whole: Any) -> Outputs:
+def _read(raw: Tensor, logits: Tensor, head: FinalActivation, whole: Any) -> Outputs:
     """Read an output and what stands behind it."""
     return Outputs.read(raw, tf.cast(logits, tf.float32), head, keras.ops, whole)
 
@@ -296,7 +300,7 @@ ORDER_KEEPING = {"Identity", "Cast", "Reshape", "Squeeze", "ExpandDims", "StopGr
 """Operations that leave every value where it was in the order of values."""
 
 
-def _logits(raw: Tensor) -> tuple[Head, Tensor]:
+def _logits(raw: Tensor) -> tuple[FinalActivation, Tensor]:
     """Find the logits behind the outputs, wherever the final activation was written: an argument, a layer, a function.
 
     The graph tells: it is the last operation but for those that only relabel values.
@@ -304,7 +308,7 @@ def _logits(raw: Tensor) -> tuple[Head, Tensor]:
     operation = raw.op
     while operation.type in ORDER_KEEPING:
         operation = operation.inputs[0].op
-    heads: dict[str, Head] = {"Softmax": "softmax", "LogSoftmax": "softmax", "Sigmoid": "sigmoid"}
+    heads: dict[str, FinalActivation] = {"Softmax": "softmax", "LogSoftmax": "softmax", "Sigmoid": "sigmoid"}
     if operation.type in FUNCTION_CALLS:
         raise ModelError(
             "The network's outputs come out of a tf.function of its own, so whether a softmax stands at the end "

@@ -8,7 +8,7 @@ import tensorflow as tf
 from seewhy.types import Tensor
 
 
-class Cut(NamedTuple):
+class Split(NamedTuple):
     """A graph in two functions: `trunk(*batch)` gives what passes by the tap, `head(tapped, *passing)` the fetches.
 
     Attributes:
@@ -21,11 +21,11 @@ class Cut(NamedTuple):
     passing: list[tf.TensorSpec]
 
 
-def cut(wrapped: Any, batch: Sequence[Tensor], tapped: Tensor, fetches: Sequence[Tensor]) -> Cut:
+def split(wrapped: Any, batch: Sequence[Tensor], tapped: Tensor, fetches: Sequence[Tensor]) -> Split:
     """Cut a function of `tf.compat.v1.wrap_function` at one of its tensors, for a head that gives `fetches`."""
     passing = list(_passing(batch, tapped, fetches))
     trunk, head = wrapped.prune(batch, passing), wrapped.prune([tapped, *passing], fetches)
-    return Cut(trunk, head, [tf.TensorSpec(each.shape, each.dtype) for each in passing])
+    return Split(trunk, head, [tf.TensorSpec(each.shape, each.dtype) for each in passing])
 
 
 def _passing(batch: Sequence[Tensor], tapped: Tensor, fetches: Sequence[Tensor]) -> Iterable[Tensor]:

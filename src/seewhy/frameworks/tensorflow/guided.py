@@ -11,7 +11,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from seewhy.frameworks.guided import GUIDED, HARD_SIGMOID, PRELU, WHERE, Other, check_others
+from seewhy.frameworks.guided import GUIDED, HARD_SIGMOID, PRELU, WHERE, NonRelu, check_non_relu
 from seewhy.types import Backward, Tensor
 
 OTHERS = {
@@ -84,8 +84,8 @@ def check_activations(tapped: Tensor, logits: Tensor, layers: Iterable[str], bac
         if operation in on_path:
             kind = HIDING.get(operation.type) or _other(operation, later)
             if kind is not None:
-                found.append(Other(kind, _layer(operation, layers), is_hidden=operation.type in HIDING))
-    check_others(found, backward)
+                found.append(NonRelu(kind, _layer(operation, layers), is_hidden=operation.type in HIDING))
+    check_non_relu(found, backward)
 
 
 @tf.RegisterGradient(RELU)  # type: ignore[untyped-decorator]

@@ -22,8 +22,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from seewhy.frameworks.base import Branch, Framework, check_precision
-from seewhy.frameworks.compiled import Steps
+from seewhy.frameworks.base import Framework, Head, check_precision
+from seewhy.frameworks.compiled import CompiledCache
 from seewhy.frameworks.layers import INPUT_CALL, LayerCall, LayerChoice, check_tapped
 from seewhy.frameworks.structures import (
     Inputs,
@@ -33,7 +33,7 @@ from seewhy.frameworks.structures import (
     leaves,
     map_leaves,
     map_tree,
-    network_failed,
+    model_run_error,
     shape_key,
 )
 from seewhy.frameworks.torch.graph import Tape, TapeTap
@@ -43,25 +43,25 @@ from seewhy.frameworks.torch.tap import (
     FAILURES,
     Tap,
     arrays_beside,
-    ask_outputs,
-    at_rest,
     autocast_to,
     detached,
     first_tensor,
     off_device,
+    preserve_state,
+    select_torch_outputs,
     without_autocast,
 )
 from seewhy.targets import Objective, TopK
 from seewhy.types import Backward, Capture, Precision, Tensor
 
-Hear = Callable[[str, Any, Any], Any]
+CallHook = Callable[[str, Any, Any], Any]
 """What is told of a call, by path, module and output; what it returns goes on in the output's place."""
 
 POOLING = tuple(kind for name, kind in vars(torch.nn).items() if "Pool" in name and isinstance(kind, type))
 
 CONVOLUTIONS = (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)
 
-THE_INPUT = replace(INPUT_CALL, channels_first=True)
+INPUT_CALL_TORCH = replace(INPUT_CALL, channels_first=True)
 
 WRAPPERS = (torch.nn.DataParallel, torch.nn.parallel.DistributedDataParallel)
 """Modules that only run another, their `module`."""
@@ -76,17 +76,17 @@ class Torch(Framework):
     xp = xp
 
     def __init__(self, network: torch.nn.Module, precision: Precision = "float32") -> None:
-        self._network = unwrapped(network)
+        self._network = unwrap(network)
         check_precision(precision, map(_type_name, self._network.parameters()))
         self._precision = precision
         self._layers = modules_by_path(self._network)
-        self._steps = Steps()
+        self._compiled = CompiledCache()
 
     def layer_paths(self) -> tuple[str, ...]:
         return tuple(self._layers)
 
     def path_of(self, layer: Any) -> str | None:
-        return next((path for path, known in self._layers.items() if known is unwrapped(layer)), None)
+        return next((path for path, known in self._layers.items() if known is unwrap(layer)), None)
 
     def input_shape(self) -> None:
         """Return None: a module does not say what it takes."""
@@ -103,32 +103,32 @@ class Torch(Framework):
         return array
 
     def calls(self, inputs: Inputs) -> tuple[LayerCall, ...]:
-        found: tuple[LayerCall, ...] = self._steps.get(shape_key(inputs), lambda: self._hear_calls(inputs))
+        found: tuple[LayerCall, ...] = self._compiled.get(shape_key(inputs), lambda: self._record_calls(inputs))
         return found
 
     def predict(self, inputs: Inputs, output: int | str | None = None) -> Tensor | None:
         functions = TorchFunctions()
-        with at_rest(self._network), torch.no_grad():
+        with preserve_state(self._network), torch.no_grad():
             raw = self._forward(inputs, functions)
             with without_autocast():
-                asked = ask_outputs(raw, Objective(TopK(), output=output), functions, self.xp)
-                return asked.read(asked.tensors).probabilities
+                selected = select_torch_outputs(raw, Objective(TopK(), output=output), functions, self.xp)
+                return selected.read(selected.tensors).probabilities
 
     def capture(
         self, inputs: Inputs, layer: LayerChoice, objective: Objective, backward: Backward = "plain"
     ) -> Capture:
         functions = TorchFunctions()
         trunk = Trunk(functions)
-        call = THE_INPUT if layer.is_input else check_tapped(layer, self.calls(inputs))
+        call = INPUT_CALL_TORCH if layer.is_input else check_tapped(layer, self.calls(inputs))
         tap = Tap(call, trunk, backward)
-        with at_rest(self._network), torch.enable_grad():
-            with hearing(tap.heard_of(self._layers), tap.hear):
+        with preserve_state(self._network), torch.enable_grad():
+            with recording_calls(tap.hooked_layers(self._layers), tap.record):
                 raw = self._forward(inputs, trunk, tap)
             tap.check()
             with without_autocast():
-                asked = ask_outputs(raw, objective, functions, self.xp)
-                tap.guide(asked)
-                outputs = asked.read(asked.tensors)
+                selected = select_torch_outputs(raw, objective, functions, self.xp)
+                tap.guide(selected)
+                outputs = selected.read(selected.tensors)
                 beside = tap.output if outputs.logits is None else outputs.logits
                 arrays = arrays_beside(beside, objective, image_count(inputs))
                 answer = outputs.answer(objective, arrays, self.xp)
@@ -148,13 +148,18 @@ class Torch(Framework):
             products=products,
         )
 
-    def branch(self, inputs: Inputs, layer: LayerChoice, objective: Objective) -> Branch:
+    def head(self, inputs: Inputs, layer: LayerChoice, objective: Objective) -> Head:
         functions, tape, objective = TorchFunctions(), Tape(), objective.for_image(0)
-        call = THE_INPUT if layer.is_input else check_tapped(layer, self.calls(inputs))
+        call = INPUT_CALL_TORCH if layer.is_input else check_tapped(layer, self.calls(inputs))
         tap = TapeTap(call, tape)
-        with at_rest(self._network), torch.no_grad(), tape.running(), hearing(tap.heard_of(self._layers), tap.hear):
-            asked = ask_outputs(self._forward(inputs, functions, tap), objective, functions, self.xp)
-        scores = tape.branch(tap, asked, objective, self.xp)
+        with (
+            preserve_state(self._network),
+            torch.no_grad(),
+            tape.running(),
+            recording_calls(tap.hooked_layers(self._layers), tap.record),
+        ):
+            selected = select_torch_outputs(self._forward(inputs, functions, tap), objective, functions, self.xp)
+        scores = tape.head(tap, selected, objective, self.xp)
         return lambda perturbations: scores(_as_module(call, perturbations))
 
     def is_unscaled(self, inputs: Inputs) -> bool:
@@ -162,7 +167,7 @@ class Torch(Framework):
         if isinstance(inputs, (list, dict)):
             return False
         given: list[Any] = []
-        with at_rest(self._network), torch.no_grad(), ExitStack() as restore:
+        with preserve_state(self._network), torch.no_grad(), ExitStack() as restore:
             for layer in self._layers.values():
                 if isinstance(layer, CONVOLUTIONS):
                     restore.callback(layer.register_forward_pre_hook(lambda _, args: given.append(args[0])).remove)
@@ -173,14 +178,16 @@ class Torch(Framework):
         with torch.no_grad(), without_autocast():
             return method(capture)
 
-    def _hear_calls(self, inputs: Inputs) -> tuple[LayerCall, ...]:
+    def _record_calls(self, inputs: Inputs) -> tuple[LayerCall, ...]:
         layouts = TorchLayouts()
-        ear = _Ear(layouts)
-        with at_rest(self._network), torch.no_grad(), layouts, hearing(self._layers, ear.hear):
-            self._forward(inputs, TorchFunctions(), ear)
-        return tuple(ear.calls)
+        recorder = _CallRecorder(layouts)
+        with preserve_state(self._network), torch.no_grad(), layouts, recording_calls(self._layers, recorder.record):
+            self._forward(inputs, TorchFunctions(), recorder)
+        return tuple(recorder.calls)
 
-    def _forward(self, inputs: Inputs, context: TorchFunctions | Trunk, tap: "Tap | _Ear | None" = None) -> Any:
+    def _forward(
+        self, inputs: Inputs, context: TorchFunctions | Trunk, tap: "Tap | _CallRecorder | None" = None
+    ) -> Any:
         batch = map_leaves(self._to_tensor, inputs)
         try:
             with autocast_to(self._precision, batch), context:
@@ -191,7 +198,7 @@ class Torch(Framework):
         except FAILURES as error:
             if is_our_own(error):
                 raise
-            raise network_failed(inputs, error) from error
+            raise model_run_error(inputs, error) from error
 
     def _to_tensor(self, array: NDArray[Any]) -> Tensor:
         """Copy an array to the network's device, in its type and memory format."""
@@ -206,7 +213,7 @@ class Torch(Framework):
         return tensor.contiguous(memory_format=torch.channels_last) if is_last else tensor
 
 
-class _Ear:
+class _CallRecorder:
     """Notes every call of every module; `layouts` knows where the channels of what they give are."""
 
     def __init__(self, layouts: TorchLayouts) -> None:
@@ -221,7 +228,7 @@ class _Ear:
             self._layouts.note(each, channels_first=True)
         return batch
 
-    def hear(self, path: str, layer: Any, output: Any) -> Any:
+    def record(self, path: str, layer: Any, output: Any) -> Any:
         """Note a call, and let its output go on as it is."""
         self._numbers[path] += 1
         channels_first = _has_space(output) and self._is_channels_first(output)
@@ -231,12 +238,12 @@ class _Ear:
             kind=type(layer).__name__,
             shape=shape,
             is_pooling=isinstance(layer, POOLING),
-            is_handed_on=shape is not None and self._is_handed_on(path, layer, output),
+            is_passed_through=shape is not None and self._is_passed_through(path, layer, output),
             number=self._numbers[path],
             channels_first=channels_first,
         )
         if shape is not None:  # weakly: a network's outputs together may be more than memory holds
-            self._givers[_place(output)] = (weakref.ref(output), call)
+            self._givers[_storage_key(output)] = (weakref.ref(output), call)
         self.calls.append(call)
         return output
 
@@ -252,31 +259,31 @@ class _Ear:
             self._layouts.note(output, channels_first=known)
         return known
 
-    def _is_handed_on(self, path: str, layer: Any, output: Tensor) -> bool:
+    def _is_passed_through(self, path: str, layer: Any, output: Tensor) -> bool:
         """Whether the values are another module's, where they were: dropout at rest, a Sequential round its last.
 
         What was worked on in place since is new: of a convolution and an in-place ReLU after it, the ReLU gave the
         values that the network goes on with. And of a block that ends in a module it calls several times, such as the
         one ReLU of a residual block, the block is meant: its path says which of the calls it was.
         """
-        known, giver = self._givers.get(_place(output), (None, None))
+        known, giver = self._givers.get(_storage_key(output), (None, None))
         if known is None or known() is None or giver is None:
             return isinstance(layer, torch.nn.Flatten)  # its output is its input's, even where it had to copy
         is_shared_inside = giver.number > 1 and giver.path.startswith(path + ".")
-        return giver.is_pooling or giver.is_handed_on or not is_shared_inside
+        return giver.is_pooling or giver.is_passed_through or not is_shared_inside
 
 
 @contextmanager
-def hearing(layers: dict[str, Any], hear: Hear) -> Iterator[None]:
-    """Tell `hear` of every call of `layers`, by path, for as long as this is open and in this thread only.
+def recording_calls(layers: dict[str, Any], record: CallHook) -> Iterator[None]:
+    """Tell `record` of every call of `layers`, by path, for as long as this is open and in this thread only.
 
     The hook comes after those that the modules have, so that it hears what really goes on to the next.
     """
-    listener = threading.get_ident()
+    thread = threading.get_ident()
 
     def hook_for(path: str) -> Callable[[Any, Any, Any], Any]:
         def hook(layer: Any, _: Any, output: Any) -> Any:
-            return hear(path, layer, output) if threading.get_ident() == listener else None
+            return record(path, layer, output) if threading.get_ident() == thread else None
 
         return hook
 
@@ -286,7 +293,7 @@ def hearing(layers: dict[str, Any], hear: Hear) -> Iterator[None]:
         yield
 
 
-def unwrapped(network: Any) -> Any:
+def unwrap(network: Any) -> Any:
     """Return the module itself, out of what torch.compile or data parallelism put round it."""
     dynamo = sys.modules.get("torch._dynamo")
     while True:
@@ -305,7 +312,7 @@ def modules_by_path(network: torch.nn.Module) -> dict[str, Any]:
 
     def walk(parent: Any, prefix: str) -> None:
         for name, child in parent.named_children():
-            module = unwrapped(child)
+            module = unwrap(child)
             if id(module) not in seen:
                 seen.add(id(module))
                 found[prefix + name] = module
@@ -351,6 +358,6 @@ def _type_name(tensor: Tensor) -> str:
     return str(tensor.dtype).removeprefix("torch.")
 
 
-def _place(tensor: Tensor) -> Any:
+def _storage_key(tensor: Tensor) -> Any:
     """Return where a tensor's values lie, how they are laid out, and how often they were written to."""
     return tensor.data_ptr(), tuple(tensor.shape), tensor.stride(), tensor._version

@@ -18,9 +18,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
 from seewhy.errors import LayerError
-from seewhy.frameworks.base import Branch
+from seewhy.frameworks.base import Head
 from seewhy.frameworks.layers import INPUT, LayerCall
-from seewhy.frameworks.outputs import Asked
+from seewhy.frameworks.outputs import SelectedOutputs
 from seewhy.frameworks.torch.tap import Tap, arrays_beside, version_of, without_autocast
 from seewhy.targets import Objective
 from seewhy.types import Namespace, Tensor
@@ -64,7 +64,7 @@ class Tape:
     """Writes down the operations that depend on the tensor that it was started with."""
 
     def __init__(self) -> None:
-        self._steps: list[Step] = []
+        self._compiled: list[Step] = []
         # Every tensor is kept for as long as the tape, lest its place in memory be given to another one.
         self._slots: dict[Any, tuple[Slot, Tensor]] = {}
         self._storages: set[int] = set()
@@ -83,7 +83,7 @@ class Tape:
         self._slot_for(output)
         return output
 
-    def hear(self, operation: Any, args: Any, kwargs: Any) -> Any:
+    def record(self, operation: Any, args: Any, kwargs: Any) -> Any:
         """Perform an operation, and write it down if it depends on what the tape was started with."""
         noted = tree_map(self._note, (args, kwargs)) if self._slots else None
         results = operation(*args, **kwargs)
@@ -91,12 +91,12 @@ class Tape:
             self._write_down(operation, noted, results)
         return results
 
-    def hear_reading(self, tensor: Tensor) -> None:
+    def record_read(self, tensor: Tensor) -> None:
         """Note that a tensor's values are taken out of PyTorch."""
-        if _place(tensor) in self._slots:
+        if _storage_key(tensor) in self._slots:
             self._trouble.append(LOOKS)
 
-    def branch(self, tap: "TapeTap", asked: Asked, objective: Objective, xp: Namespace) -> Branch:
+    def head(self, tap: "TapeTap", selected: SelectedOutputs, objective: Objective, xp: Namespace) -> Head:
         """Return what was written down as a function of perturbations (M, ...), in the layer's own layout, to scores.
 
         Args:
@@ -112,18 +112,18 @@ class Tape:
         tap.check()
         if any(version_of(tensor) != version for tensor, version in self._constants.values()):
             self._trouble.append(REWRITES)
-        results = [self._note(each) for each in asked.tensors]
+        results = [self._note(each) for each in selected.tensors]
         if self._trouble:
             raise _cannot_branch(tap.path, self._trouble[0])
         with torch.no_grad(), without_autocast():
-            objective.target.check_outputs(asked.read(asked.tensors).shape)
-        head = _Head(tap.path, tap.output, _with_last_uses(self._steps, results), results)
+            objective.target.check_outputs(selected.read(selected.tensors).shape)
+        head = _Head(tap.path, tap.output, _with_last_uses(self._compiled, results), results)
 
         def scores(perturbations: NDArray[Any]) -> Tensor:
             with torch.inference_mode(False), torch.no_grad(), without_autocast():
                 many = [each.flatten(0, 1) for each in head(torch.tensor(perturbations[:, None]))]
                 arrays = arrays_beside(many[0], objective, len(perturbations))
-                return asked.read(many).answer(objective, arrays, xp).scores.float()
+                return selected.read(many).answer(objective, arrays, xp).scores.float()
 
         return scores
 
@@ -137,13 +137,13 @@ class Tape:
             if isinstance(each, torch.Tensor):
                 self._constants.setdefault(id(each), (each, version_of(each)))
         slots = [self._slot_for(each) for each in tree_leaves(results)]
-        self._steps.append(Step(operation, args, kwargs, slots))
+        self._compiled.append(Step(operation, args, kwargs, slots))
 
     def _note(self, value: Any) -> Any:
         """Return the slot of a tensor that depends on the layer; anything else as it is."""
         if not isinstance(value, torch.Tensor) or not value.numel():
             return value
-        known = self._slots.get(_place(value))
+        known = self._slots.get(_storage_key(value))
         if known is None and _storage(value) in self._storages:
             self._trouble.append(UNKNOWN)
         return value if known is None else known[0]
@@ -153,7 +153,7 @@ class Tape:
         if not isinstance(result, torch.Tensor) or not result.numel():
             return None
         self._storages.add(_storage(result))
-        slot, _ = self._slots.setdefault(_place(result), (Slot(len(self._slots)), result))
+        slot, _ = self._slots.setdefault(_storage_key(result), (Slot(len(self._slots)), result))
         return slot
 
 
@@ -165,8 +165,8 @@ class TapeTap(Tap):
         super().__init__(call, None, "none")
         self._tape = tape
 
-    def hear(self, path: str, layer: Any, output: Any, *_: Any) -> Any:
-        output = super().hear(path, layer, output)
+    def record(self, path: str, layer: Any, output: Any, *_: Any) -> Any:
+        output = super().record(path, layer, output)
         return output if self._left else self._tape.start(output)
 
 
@@ -179,7 +179,7 @@ class _Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._tape = tape
 
     def __torch_dispatch__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
-        return self._tape.hear(func, args, kwargs or {})
+        return self._tape.record(func, args, kwargs or {})
 
 
 @final
@@ -192,7 +192,7 @@ class _Readers(TorchFunctionMode):
 
     def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
         if getattr(func, "__name__", "") in READERS:
-            self._tape.hear_reading(args[0])
+            self._tape.record_read(args[0])
         return func(*args, **(kwargs or {}))
 
 
@@ -264,7 +264,7 @@ def _written(operation: Any, args: Any, kwargs: Any) -> Iterable[Any]:
             yield from tree_leaves(given)
 
 
-def _place(tensor: Tensor) -> Any:
+def _storage_key(tensor: Tensor) -> Any:
     """Return what two tensors have in common that are the same values in the same memory."""
     if tensor.layout != torch.strided:
         return id(tensor)

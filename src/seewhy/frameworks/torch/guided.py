@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from seewhy.frameworks.guided import HARD_SIGMOID, PRELU, WHERE, Other, check_others
+from seewhy.frameworks.guided import HARD_SIGMOID, PRELU, WHERE, NonRelu, check_non_relu
 from seewhy.types import Backward, Tensor
 
 OTHERS = {
@@ -55,7 +55,7 @@ HIDING = "CheckpointFunctionBackward"
 
 
 @dataclass(frozen=True)
-class _Step:
+class _CompiledCapture:
     """A recorded operation, the layer it stands in or just before, and the operations that its values go to."""
 
     layer: str | None
@@ -74,20 +74,20 @@ def guide(logits: Tensor, tapped: Tensor, makers: dict[Any, str], backward: Back
     Raises:
         MethodError: There are, and they may not be; or something hides what is in it.
     """
-    steps = _steps(logits.grad_fn, makers)
+    steps = _compiled(logits.grad_fn, makers)
     on_path = _leading_to(tapped, steps)
     gates = _gates(on_path) | _parametric(on_path)
     kinds = {node: _other(node, gates) for node in on_path}
-    found = (Other(kind, steps[node].layer, kind.endswith(HIDING)) for node, kind in kinds.items() if kind)
-    check_others(found, backward)
+    found = (NonRelu(kind, steps[node].layer, kind.endswith(HIDING)) for node, kind in kinds.items() if kind)
+    check_non_relu(found, backward)
     for node, kind in kinds.items():
         if kind is None and _least(node) == 0:
             node.register_prehook(_only_positive(_mask(node)))
 
 
-def _steps(last: Any, makers: dict[Any, str]) -> dict[Any, _Step]:
+def _compiled(last: Any, makers: dict[Any, str]) -> dict[Any, _CompiledCapture]:
     """Return everything recorded, the last first."""
-    steps: dict[Any, _Step] = {}
+    steps: dict[Any, _CompiledCapture] = {}
     waiting: list[tuple[Any, Any]] = [(last, None)]
     while waiting:
         node, taker = waiting.pop()
@@ -95,12 +95,12 @@ def _steps(last: Any, makers: dict[Any, str]) -> dict[Any, _Step]:
             steps[node].takers.append(taker)
             continue
         layer = makers.get(node) or (steps[taker].layer if taker is not None else None)
-        steps[node] = _Step(layer, [] if taker is None else [taker])
+        steps[node] = _CompiledCapture(layer, [] if taker is None else [taker])
         waiting.extend((giver, node) for giver in _givers(node))
     return steps
 
 
-def _leading_to(tapped: Tensor, steps: dict[Any, _Step]) -> list[Any]:
+def _leading_to(tapped: Tensor, steps: dict[Any, _CompiledCapture]) -> list[Any]:
     """Return what was computed of the tapped tensor; trainable weights are recorded beside it."""
     waiting = [node for node in steps if getattr(node, "variable", None) is tapped]
     found: dict[Any, None] = {}

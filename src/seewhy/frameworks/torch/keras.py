@@ -12,9 +12,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from seewhy.frameworks.base import Branch
-from seewhy.frameworks.compiled import Steps
-from seewhy.frameworks.keras.framework import Ear, KerasFramework, listening, plain, undisturbed
+from seewhy.frameworks.base import Head
+from seewhy.frameworks.compiled import CompiledCache
+from seewhy.frameworks.keras.framework import CallRecorder, KerasFramework, plain, preserve_state, recording_calls
 from seewhy.frameworks.layers import LayerCall, LayerChoice, check_tapped
 from seewhy.frameworks.structures import (
     Inputs,
@@ -22,7 +22,7 @@ from seewhy.frameworks.structures import (
     is_our_own,
     map_leaves,
     map_tree,
-    network_failed,
+    model_run_error,
     shape_key,
 )
 from seewhy.frameworks.torch.graph import Tape, TapeTap
@@ -30,11 +30,11 @@ from seewhy.frameworks.torch.logits import TorchFunctions, Trunk
 from seewhy.frameworks.torch.tap import (
     FAILURES,
     Tap,
-    ask_outputs,
-    at_rest,
     autocast_to,
     detached,
     off_device,
+    preserve_state,
+    select_torch_outputs,
     without_autocast,
 )
 from seewhy.targets import Objective, TopK
@@ -49,7 +49,7 @@ class KerasTorch(KerasFramework):
 
     def __init__(self, network: keras.Model, precision: Precision = "float32") -> None:
         super().__init__(network, precision)
-        self._steps = Steps()
+        self._compiled = CompiledCache()
 
     def check_inputs(self, inputs: Any) -> Inputs:
         return super().check_inputs(map_leaves(off_device, inputs))
@@ -59,15 +59,15 @@ class KerasTorch(KerasFramework):
         return array
 
     def calls(self, inputs: Inputs) -> tuple[LayerCall, ...]:
-        found: tuple[LayerCall, ...] = self._steps.get(shape_key(inputs), lambda: self._hear_calls(inputs))
+        found: tuple[LayerCall, ...] = self._compiled.get(shape_key(inputs), lambda: self._record_calls(inputs))
         return found
 
     def predict(self, inputs: Inputs, output: int | str | None = None) -> Tensor | None:
         functions = TorchFunctions()
-        with self._at_rest(), torch.no_grad(), without_autocast():
+        with self._preserve_state(), torch.no_grad(), without_autocast():
             raw = self._forward(inputs, functions)
-            asked = ask_outputs(raw, Objective(TopK(), output=output), functions, self.xp)
-            return asked.read(asked.tensors).probabilities
+            selected = select_torch_outputs(raw, Objective(TopK(), output=output), functions, self.xp)
+            return selected.read(selected.tensors).probabilities
 
     def capture(
         self, inputs: Inputs, layer: LayerChoice, objective: Objective, backward: Backward = "plain"
@@ -76,14 +76,14 @@ class KerasTorch(KerasFramework):
         trunk = Trunk(functions)
         call = self._input_call if layer.is_input else check_tapped(layer, self.calls(inputs))
         tap = Tap(call, trunk, backward)
-        with self._at_rest(), torch.enable_grad():
-            with listening(tap.heard_of(self._layers), tap.hear):
+        with self._preserve_state(), torch.enable_grad():
+            with recording_calls(tap.hooked_layers(self._layers), tap.record):
                 raw = self._forward(inputs, trunk, tap)
             tap.check()
             with without_autocast():
-                asked = ask_outputs(raw, objective, functions, self.xp)
-                tap.guide(asked)
-                outputs = asked.read(asked.tensors)
+                selected = select_torch_outputs(raw, objective, functions, self.xp)
+                tap.guide(selected)
+                outputs = selected.read(selected.tensors)
                 arrays = [keras.ops.convert_to_tensor(each) for each in objective.target.arrays(image_count(inputs))]
                 answer = outputs.answer(objective, arrays, self.xp)
                 activations, scores = self._channels_last(call, tap.output.detach().float()), answer.scores.float()
@@ -102,36 +102,41 @@ class KerasTorch(KerasFramework):
             products=products,
         )
 
-    def branch(self, inputs: Inputs, layer: LayerChoice, objective: Objective) -> Branch:
+    def head(self, inputs: Inputs, layer: LayerChoice, objective: Objective) -> Head:
         functions, tape, objective = TorchFunctions(), Tape(), objective.for_image(0)
         call = self._input_call if layer.is_input else check_tapped(layer, self.calls(inputs))
         tap = TapeTap(call, tape)
-        with self._at_rest(), torch.no_grad(), tape.running(), listening(tap.heard_of(self._layers), tap.hear):
-            asked = ask_outputs(self._forward(inputs, functions, tap), objective, functions, self.xp)
-        scores = tape.branch(tap, asked, objective, self.xp)
+        with (
+            self._preserve_state(),
+            torch.no_grad(),
+            tape.running(),
+            recording_calls(tap.hooked_layers(self._layers), tap.record),
+        ):
+            selected = select_torch_outputs(self._forward(inputs, functions, tap), objective, functions, self.xp)
+        scores = tape.head(tap, selected, objective, self.xp)
         return lambda perturbations: scores(self._laid_out(call, perturbations))
 
     def apply(self, method: Any, capture: Capture) -> Tensor:
         with torch.no_grad(), without_autocast():
             return method(capture)
 
-    def _at_rest(self) -> AbstractContextManager[None]:
+    def _preserve_state(self) -> AbstractContextManager[None]:
         # A model's `modules()` does not list the layers inside of its layers, nor what a TorchModuleWrapper wraps.
-        return at_rest(self._network, *self._layers.values())
+        return preserve_state(self._network, *self._layers.values())
 
-    def _hear_calls(self, inputs: Inputs) -> tuple[LayerCall, ...]:
-        ear = Ear()
-        with self._at_rest(), torch.no_grad(), listening(self._layers, ear.hear):
+    def _record_calls(self, inputs: Inputs) -> tuple[LayerCall, ...]:
+        recorder = CallRecorder()
+        with self._preserve_state(), torch.no_grad(), recording_calls(self._layers, recorder.record):
             self._forward(inputs, TorchFunctions())
-        return tuple(ear.calls)
+        return tuple(recorder.calls)
 
     def _forward(self, inputs: Inputs, context: TorchFunctions | Trunk, tap: Tap | None = None) -> Any:
         # Copied: a network may work on its input in place, and the array is the caller's.
         batch = map_leaves(lambda each: keras.ops.convert_to_tensor(np.array(each)), inputs)
         try:
-            with autocast_to(self._precision, batch), context, undisturbed(self._network):
+            with autocast_to(self._precision, batch), context, preserve_state(self._network):
                 return self._network(batch if tap is None else tap.enter(batch), training=False)
         except FAILURES as error:
             if is_our_own(error):
                 raise
-            raise network_failed(inputs, plain(error)) from error
+            raise model_run_error(inputs, plain(error)) from error

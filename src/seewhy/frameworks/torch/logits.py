@@ -9,10 +9,10 @@ import torch
 from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from seewhy.frameworks.base import Head
+from seewhy.frameworks.base import FinalActivation
 from seewhy.types import Tensor
 
-HEADS: dict[str, Head] = {
+FINAL_ACTIVATIONS: dict[str, FinalActivation] = {
     "softmax": "softmax",
     "log_softmax": "softmax",
     "special_softmax": "softmax",
@@ -29,7 +29,7 @@ ORDER_KEEPING = {
 }
 """Functions that leave every value where it was in the order of values. At rest, dropout hands on the tensor itself."""
 
-NOTED = {*HEADS, *ORDER_KEEPING}
+NOTED = {*FINAL_ACTIVATIONS, *ORDER_KEEPING}
 
 AUTOGRAD = torch._C.DispatchKey.AutogradFunctionality
 """What records gradients, in PyTorch's dispatcher."""
@@ -60,7 +60,7 @@ class TorchFunctions(TorchFunctionMode):
             _set_autograd_off(AUTOGRAD, False)
         return self._noted(name, func, args, kwargs) if name in NOTED else func(*args, **kwargs)
 
-    def see_through(self, raw: Tensor) -> tuple[Head, Tensor]:
+    def bypass_final_activation(self, raw: Tensor) -> tuple[FinalActivation, Tensor]:
         """Return the network's final activation, and the logits behind its outputs in the outputs' shape."""
         head, logits, classes = self._logits.get(raw, ("linear", raw, None))
         # A softmax over another axis than the classes' has no logits for the classes.
@@ -73,8 +73,12 @@ class TorchFunctions(TorchFunctionMode):
         if name.endswith("_"):
             given = given.clone()  # in place: what is there now is about to be written over
         result = func(*args, **kwargs)
-        if name in HEADS:
-            self._logits[result] = (HEADS[name], given, _classes(given, args, kwargs) if "softmax" in name else None)
+        if name in FINAL_ACTIVATIONS:
+            self._logits[result] = (
+                FINAL_ACTIVATIONS[name],
+                given,
+                _classes(given, args, kwargs) if "softmax" in name else None,
+            )
         elif isinstance(given, torch.Tensor) and given is not result and given in self._logits:
             self._logits[result] = self._logits[given]
         return result

@@ -10,10 +10,10 @@ from typing import Any
 import torch
 
 from seewhy.errors import LayerError
-from seewhy.frameworks.base import Head, Outputs
+from seewhy.frameworks.base import FinalActivation, Outputs
 from seewhy.frameworks.guided import GUIDED
 from seewhy.frameworks.layers import INPUT, LayerCall, no_gradient
-from seewhy.frameworks.outputs import Asked, ask
+from seewhy.frameworks.outputs import SelectedOutputs, select_outputs
 from seewhy.frameworks.structures import leaves
 from seewhy.frameworks.torch.guided import guide
 from seewhy.frameworks.torch.logits import TorchFunctions, Trunk
@@ -21,7 +21,7 @@ from seewhy.frameworks.torch.pooling import only_mean, products
 from seewhy.targets import Objective
 from seewhy.types import Backward, Namespace, Precision, Tensor
 
-ONE_RUN = threading.RLock()
+RUN_LOCK = threading.RLock()
 """Held while a network is at rest: two threads must not put on and take off each other's hooks and modes."""
 
 TARGETS_AT_ONCE = 32
@@ -49,7 +49,7 @@ class Tap:
         self._backward_kind = backward
         self._makers: dict[Any, str] = {}  # what was recorded of a layer's output, and the layer
 
-    def heard_of(self, layers: dict[str, Any]) -> dict[str, Any]:
+    def hooked_layers(self, layers: dict[str, Any]) -> dict[str, Any]:
         """Return those of all layers whose calls have to be heard: the one that is tapped; none for the input."""
         if self._backward_kind in GUIDED:  # to name the layer of an activation
             return layers
@@ -57,9 +57,9 @@ class Tap:
 
     def enter(self, batch: Any) -> Any:
         """Return the batch that goes into the network: what was tapped, if that is the input."""
-        return self.hear(INPUT, None, batch) if self.path == INPUT else batch
+        return self.record(INPUT, None, batch) if self.path == INPUT else batch
 
-    def hear(self, path: str, layer: Any, output: Any, *_: Any) -> Any:
+    def record(self, path: str, layer: Any, output: Any, *_: Any) -> Any:
         """Cut the network at the call that is meant, and have everything after it recorded."""
         if path != self.path and isinstance(output, torch.Tensor):
             self._makers.setdefault(output.grad_fn, path)
@@ -84,10 +84,10 @@ class Tap:
                 "depends on its input. Give a layer that is always called."
             )
 
-    def guide(self, asked: Asked) -> None:
+    def guide(self, selected: SelectedOutputs) -> None:
         """Have the ReLUs between the tapped output and the logits let back only what is positive, if that is asked."""
-        if self._backward_kind in GUIDED and asked.one_logits.requires_grad:
-            guide(asked.one_logits, self.output, self._makers, self._backward_kind)
+        if self._backward_kind in GUIDED and selected.one_logits.requires_grad:
+            guide(selected.one_logits, self.output, self._makers, self._backward_kind)
 
     def gradients(self, totals: Tensor) -> Tensor | None:
         """Differentiate every total (T,) by the tapped output, giving (T, N, ...) in the layer's own layout.
@@ -132,17 +132,19 @@ class Tap:
         return gradients if batched else gradients[None]
 
 
-def ask_outputs(whole: Any, objective: Objective, functions: TorchFunctions, xp: Namespace) -> Asked:
+def select_torch_outputs(whole: Any, objective: Objective, functions: TorchFunctions, xp: Namespace) -> SelectedOutputs:
     """Find what a question asks of all that a network returned, seeing through a final softmax or sigmoid."""
 
-    def read(raw: Tensor, logits: Tensor, head: Head, whole: Any) -> Outputs:
+    def read(raw: Tensor, logits: Tensor, head: FinalActivation, whole: Any) -> Outputs:
         return Outputs.read(raw, logits.float(), head, xp, whole)
 
-    return ask(whole, objective, lambda each: isinstance(each, torch.Tensor), functions.see_through, read)
+    return select_outputs(
+        whole, objective, lambda each: isinstance(each, torch.Tensor), functions.bypass_final_activation, read
+    )
 
 
 @contextmanager
-def at_rest(*networks: torch.nn.Module) -> Iterator[None]:
+def preserve_state(*networks: torch.nn.Module) -> Iterator[None]:
     """Let a network run as in a prediction, whatever goes on around it, and be afterwards what it was before.
 
     It is given with those of its parts that its `modules()` does not list.
@@ -150,7 +152,7 @@ def at_rest(*networks: torch.nn.Module) -> Iterator[None]:
     Afterwards each module has its own mode again, and every buffer its values, also when the network failed.
     """
     modules = _modules(networks)
-    with ONE_RUN, torch.inference_mode(False), _uncompiled(), _kept(modules), _evaluating(modules):
+    with RUN_LOCK, torch.inference_mode(False), _uncompiled(), _preserve_buffers(modules), _eval_mode(modules):
         yield
 
 
@@ -197,7 +199,7 @@ def _modules(networks: Iterable[torch.nn.Module]) -> list[torch.nn.Module]:
 
 
 @contextmanager
-def _evaluating(modules: Iterable[Any]) -> Iterator[None]:
+def _eval_mode(modules: Iterable[Any]) -> Iterator[None]:
     """Put modules into evaluation mode; past `eval()`, for some merge or fuse their weights when it is called."""
     training = [(module, module.training) for module in modules if module.training]
     try:
@@ -218,7 +220,7 @@ def _set_training(module: Any, training: bool) -> None:
 
 
 @contextmanager
-def _kept(modules: Iterable[Any]) -> Iterator[None]:
+def _preserve_buffers(modules: Iterable[Any]) -> Iterator[None]:
     """Give every buffer back the values it has now, when this is left."""
     held = [
         (module._buffers, name, buffer)
