@@ -14,7 +14,7 @@
     + ImageNotFoundError       a path with nothing there (also a UsageError)
     + ImageFormatError         what is no picture, or one in a format that is not read
     + ImageTooLargeError       more pixels than are decoded
-  x NetworkError               the network itself failed, or gave something that is not a number
+  x ModelRunError               the network itself failed, or gave something that is not a number
   x WeightsError               a weights file that is damaged or not what it should be
   x OutputError                a result that cannot be written
 
@@ -92,7 +92,7 @@ class ImageTooLargeError(ImageError):
     """A picture has more pixels than SeeWhy decodes."""
 
 
-class NetworkError(SeewhyError):
+class ModelRunError(SeewhyError):
     """The network failed while it ran, or its outputs are not finite."""
 
 

@@ -122,7 +122,7 @@ class Explainer:
 
         Raises:
             ImageError: A picture cannot be read.
-            TargetError, LayerError, NetworkError: What was asked cannot be answered; the message says why.
+            TargetError, LayerError, ModelRunError: What was asked cannot be answered; the message says why.
         """
         if isinstance(images, (str, os.PathLike, Image.Image)):
             raise InputError(f"Explainer.explain takes a list of pictures; given {images!r}. Give [{images!r}].")
@@ -157,7 +157,7 @@ class Explainer:
 
         Raises:
             InputError: The input has the wrong shape or type, or is not finite.
-            TargetError, LayerError, NetworkError: What was asked cannot be answered; the message says why.
+            TargetError, LayerError, ModelRunError: What was asked cannot be answered; the message says why.
         """
         _check_batch_size(batch_size)
         inputs = self._check_inputs(inputs)

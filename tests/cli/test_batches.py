@@ -12,7 +12,7 @@ from PIL import Image
 import seewhy
 from seewhy.cli import batches
 from seewhy.cli.batches import explain_each, write_each
-from seewhy.errors import NetworkError, OutputError, TargetError
+from seewhy.errors import ModelRunError, OutputError, TargetError
 
 CLASSES = 3
 
@@ -68,7 +68,7 @@ def test_each_picture_has_its_own_fate(explainer, pictures, monkeypatch):
     assert [each.path for each in found] == pictures
     assert {each.path.stem: type(each.error) for each in found if each.error} == {
         "2": seewhy.errors.ImageFormatError,
-        "5": NetworkError,
+        "5": ModelRunError,
         "17": seewhy.errors.ImageNotFoundError,
     }
     for path, (explanation,) in ((each.path, each.explanations) for each in found if not each.error):

@@ -10,7 +10,7 @@ from tests.networks import PAPER_INPUT, paper_layers, paper_sequential, set_pape
 
 from seewhy import Explainer
 from seewhy.attribution.augmentation import View
-from seewhy.errors import InputError, LayerError, NetworkError, OptionError
+from seewhy.errors import InputError, LayerError, ModelRunError, OptionError
 from seewhy.methods import Method
 from seewhy.targets import Difference, Region
 
@@ -127,7 +127,7 @@ def test_what_is_no_list_of_layers():
 def test_damaged_weights_are_said_of_several_layers_too():
     network = paper_sequential()
     network.layers[-1].set_weights([np.full((8, 2), np.nan, np.float32), np.zeros(2, np.float32)])
-    with pytest.raises(NetworkError, match="The network gave NaN or infinite values for image 0 of the batch"):
+    with pytest.raises(ModelRunError, match="The network gave NaN or infinite values for image 0 of the batch"):
         Explainer(network, layer=["conv", "conv"], smooth="flips").heatmaps(PAPER_INPUT, 0)
 
 

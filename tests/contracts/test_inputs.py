@@ -13,7 +13,7 @@ from tests.networks import (
 )
 
 import seewhy
-from seewhy.errors import InputError, NetworkError, TargetError
+from seewhy.errors import InputError, ModelRunError, TargetError
 from seewhy.targets import resolve
 
 
@@ -30,7 +30,7 @@ def test_gradients_that_are_no_numbers_are_said_too():
     image = keras.Input((2, 2, 1))
     zero = layers.Conv2D(1, 1, kernel_initializer="zeros")(layers.Conv2D(1, 1, name="conv")(image))
     network = keras.Model(image, layers.Dense(2)(layers.Flatten()(ops.sqrt(zero))))
-    with pytest.raises(NetworkError, match="The network gave NaN or infinite values for image 0"):
+    with pytest.raises(ModelRunError, match="The network gave NaN or infinite values for image 0"):
         seewhy.Explainer(network, layer="conv").heatmaps(PAPER_INPUT, [0, 1])
 
 

@@ -5,7 +5,7 @@ import pytest
 from tests.contracts.reference import CLASSES, images
 
 import seewhy
-from seewhy.errors import InputError, LayerError, ModelError, NetworkError, TargetError
+from seewhy.errors import InputError, LayerError, ModelError, ModelRunError, TargetError
 
 # The network
 
@@ -61,7 +61,7 @@ def test_inputs_of_the_wrong_shape(framework, build):
             explainer.heatmaps(images()[0])
         return
     shape = r"\((any|3), 2, 12, 10\)" if framework.NAME == "torch" else r"\((any|3), 12, 10, 2\)"
-    with pytest.raises(NetworkError, match=rf"The network cannot run on an input of shape {shape}: "):
+    with pytest.raises(ModelRunError, match=rf"The network cannot run on an input of shape {shape}: "):
         explainer.heatmaps(framework.given(images()[..., :2]))
 
 

@@ -9,7 +9,7 @@ from keras import layers, ops
 from tests.networks import PAPER_GRADCAM, PAPER_INPUT, Subclassed, paper_sequential
 
 import seewhy
-from seewhy.errors import InputError, MethodError, ModelError, NetworkError, OptionError, TargetError
+from seewhy.errors import InputError, MethodError, ModelError, ModelRunError, OptionError, TargetError
 from seewhy.frameworks import framework_for
 from seewhy.targets import Class, TopK
 
@@ -102,7 +102,7 @@ def test_errors_of_the_network(failure, message):
     network, inputs = Failing(), np.ones((1, 8, 8, 3), np.float32)
     network(inputs)
     network.failure = failure
-    with pytest.raises(NetworkError, match=rf"cannot run on an input of shape .*: [\s\S]*{message}") as caught:
+    with pytest.raises(ModelRunError, match=rf"cannot run on an input of shape .*: [\s\S]*{message}") as caught:
         framework_for(network).calls(inputs)
     assert isinstance(caught.value.__cause__, type(failure))
 
@@ -127,5 +127,5 @@ def test_errors_of_an_operation_inside():
     network, inputs = Reshapes(), np.ones((1, 8, 8, 3), np.float32)
     network(inputs)
     network.sizes = (7, 7)
-    with pytest.raises(NetworkError, match="cannot run on an input of shape"):
+    with pytest.raises(ModelRunError, match="cannot run on an input of shape"):
         framework_for(network).calls(inputs)

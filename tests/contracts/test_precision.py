@@ -21,7 +21,7 @@ from tests.networks import (
 )
 
 import seewhy
-from seewhy.errors import NetworkError, OptionError
+from seewhy.errors import ModelRunError, OptionError
 
 A_LITTLE_MORE = np.float32(1 + 2**-9)
 
@@ -94,7 +94,7 @@ def test_the_network_and_float32_stay_what_they_are(framework):
     assert framework.state(network) == state
     np.testing.assert_array_equal(heatmaps(classifier, inputs, "float32"), before)
     network.is_broken = True
-    with pytest.raises(NetworkError, match="broken on purpose"):
+    with pytest.raises(ModelRunError, match="broken on purpose"):
         heatmaps(network, inputs, "bfloat16")
     network.is_broken = False
     np.testing.assert_array_equal(heatmaps(network, inputs, "float32"), before)

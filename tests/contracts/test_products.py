@@ -8,7 +8,7 @@ from tests.contracts.reference import SIZE, images
 
 import seewhy
 from seewhy.attribution import target_chunks
-from seewhy.errors import NetworkError, TargetError
+from seewhy.errors import ModelRunError, TargetError
 from seewhy.targets import Class, TopK
 
 CLASSES = 12
@@ -144,7 +144,7 @@ def test_methods_that_take_all_targets_at_once_go_on_doing_so(framework, method)
 
 def test_many_classes_of_what_is_no_number_are_refused(framework):
     inputs = framework.given(images() * np.float32(5e37))
-    with pytest.raises(NetworkError, match="The network gave NaN or infinite values"):
+    with pytest.raises(ModelRunError, match="The network gave NaN or infinite values"):
         seewhy.Explainer(framework.reading("mean", 40)).heatmaps(inputs, list(range(40)))
 
 

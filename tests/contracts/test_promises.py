@@ -25,7 +25,7 @@ from tests.contracts.in_keras import ENDINGS
 from tests.contracts.reference import CLASSES, SIZE, close, expected, images, in_full
 
 import seewhy
-from seewhy.errors import LayerError, NetworkError, NoGradientError, TargetError
+from seewhy.errors import LayerError, ModelRunError, NoGradientError, TargetError
 from seewhy.targets import Class
 
 ALL = tuple(range(CLASSES))
@@ -61,7 +61,7 @@ def test_a_network_that_fails_is_said_and_left_as_it_was(framework):
     network.is_broken = True
     before = framework.state(network)
     shape = r"\((any|3), (12, 10, 3|3, 12, 10)\)"
-    with pytest.raises(NetworkError, match=rf"cannot run on an input of shape {shape}: [\s\S]*broken on purpose"):
+    with pytest.raises(ModelRunError, match=rf"cannot run on an input of shape {shape}: [\s\S]*broken on purpose"):
         seewhy.Explainer(network).heatmaps(framework.given(images()))
     assert framework.state(network) == before
 
@@ -170,7 +170,7 @@ def test_no_evidence_is_zeros_and_says_so(framework, method):
 
 
 def test_what_is_no_number_is_said_and_no_map_is_made_up(framework):
-    with pytest.raises(NetworkError, match="The network gave NaN or infinite values for image 0 of the batch"):
+    with pytest.raises(ModelRunError, match="The network gave NaN or infinite values for image 0 of the batch"):
         seewhy.Explainer(framework.damaged()).heatmaps(framework.given(images()), 0)
 
 

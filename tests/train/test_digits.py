@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 import seewhy
-from seewhy.errors import InputError, NetworkError, OptionError, OutputError, WeightsError
+from seewhy.errors import InputError, ModelRunError, OptionError, OutputError, WeightsError
 from seewhy.train import digits as recipe_digits
 from seewhy.train import training_loop
 from seewhy.train.digits import DigitsRecipe, build_network, train_digits
@@ -158,7 +158,7 @@ def test_a_full_disk(few_digits, tmp_path):
 
 def test_a_loss_that_is_no_number_ends_it(few_digits, tmp_path, monkeypatch):
     monkeypatch.setattr(recipe_digits, "PLAIN_RATE", math.inf)
-    with pytest.raises(NetworkError, match=r"after epoch 1 the loss is nan"):
+    with pytest.raises(ModelRunError, match=r"after epoch 1 the loss is nan"):
         train_digits(few_digits, tmp_path / "run", DigitsRecipe(epochs=1))
 
 

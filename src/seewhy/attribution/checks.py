@@ -4,7 +4,7 @@ import os
 
 import numpy as np
 
-from seewhy.errors import LayerError, NetworkError, TargetError
+from seewhy.errors import LayerError, ModelRunError, TargetError
 from seewhy.frameworks import Framework
 from seewhy.frameworks.structures import map_tree
 from seewhy.images.geometry import Placement
@@ -36,7 +36,7 @@ def check_finite(evidence: FloatArray, scores: FloatArray) -> None:
     """Refuse what is not a number, which no map could be honest about."""
     finite = np.isfinite(evidence).reshape(len(evidence), -1).all(axis=1) & np.isfinite(scores).all(axis=1)
     if not finite.all():
-        raise NetworkError(
+        raise ModelRunError(
             f"The network gave NaN or infinite values for image {int(np.argmin(finite))} of the batch: its weights "
             "may be damaged, or its arithmetic too narrow (float16)."
         )

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 from seewhy import timing
-from seewhy.errors import ImageError, NetworkError, OutputError, SeewhyError
+from seewhy.errors import ImageError, ModelRunError, OutputError, SeewhyError
 from seewhy.images.reading import read_each
 from seewhy.results.explanation import Explanation
 from seewhy.timing import Phase
 from seewhy.types import ImageArray
 
-PICTURE_ERRORS = (ImageError, NetworkError, OutputError)
+PICTURE_ERRORS = (ImageError, ModelRunError, OutputError)
 """What concerns one picture: it is noted, and the others go on."""
 
 BATCH_BYTES = 2**28

@@ -129,7 +129,7 @@ class Framework(ABC):
             MethodError: The gradients are to be "guided", and the network has activations other than ReLUs.
             LayerError: The layer is not called, or its output is not one tensor with space.
             NoGradientError: The scores do not depend on the layer.
-            NetworkError: The network failed.
+            ModelRunError: The network failed.
             TargetError: The network's outputs do not allow the target.
         """
 
@@ -148,7 +148,7 @@ class Framework(ABC):
 
         Raises:
             LayerError: As for `capture`; or what follows the layer cannot be run apart from the rest.
-            NetworkError, TargetError: As for `capture`.
+            ModelRunError, TargetError: As for `capture`.
         """
 
     def apply(self, method: Callable[[Capture], Tensor], capture: Capture) -> Tensor:

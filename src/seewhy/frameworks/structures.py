@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from seewhy.errors import InputError, ModelError, NetworkError
+from seewhy.errors import InputError, ModelError, ModelRunError
 from seewhy.types import FloatArray
 
 Inputs = Any
@@ -105,11 +105,11 @@ def check_arrays(inputs: Any, expected: Any) -> Inputs:
     return values
 
 
-def model_run_error(inputs: Inputs, message: object) -> NetworkError:
+def model_run_error(inputs: Inputs, message: object) -> ModelRunError:
     """Say that the network cannot run on these inputs."""
     shapes = ", ".join(_shape(tuple(each.shape)) for each in leaves(inputs))
     message = message_of(message) if isinstance(message, KeyError) else message
-    return NetworkError(f"The network cannot run on an input of shape {shapes}: {message}")
+    return ModelRunError(f"The network cannot run on an input of shape {shapes}: {message}")
 
 
 def message_of(error: Exception) -> str:

@@ -11,7 +11,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from seewhy.errors import NetworkError, WeightsError
+from seewhy.errors import ModelRunError, WeightsError
 from seewhy.train.progress import TrainingProgress
 from seewhy.train.run import Row, Run, State
 
@@ -68,7 +68,7 @@ def fit(
         A row for each epoch, those finished before too.
 
     Raises:
-        NetworkError: The loss is not a number any more.
+        ModelRunError: The loss is not a number any more.
         OutputError: The state cannot be written.
     """
     state = run.state()
@@ -121,7 +121,7 @@ def _one_epoch(
     ).history
     found = {name.replace("val_", "validation_"): float(values[-1]) for name, values in history.items()}
     if not np.isfinite(found["loss"]):
-        raise NetworkError(
+        raise ModelRunError(
             f"Training failed: after epoch {epoch + 1} the loss is {found['loss']}. Are the pictures what they should "
             "be? Another --seed, or a larger --batch-size, may help."
         )

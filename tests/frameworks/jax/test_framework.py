@@ -26,7 +26,7 @@ from tests.networks import (
 )
 
 import seewhy
-from seewhy.errors import LayerError, ModelError, NetworkError, NoGradientError
+from seewhy.errors import LayerError, ModelError, ModelRunError, NoGradientError
 from seewhy.frameworks import framework_for
 from seewhy.frameworks.jax.graph import depends, mark, position_of, run, split, trace
 from seewhy.frameworks.jax.logits import bypass_final_activation
@@ -336,13 +336,13 @@ def test_a_layer_that_cannot_be_reached_is_said_and_auto_takes_no_other(way):
 def test_a_network_that_looks_at_values_is_said_to():
     network = Own(lambda layer: lambda x: layer(x) if x.sum() > 0 else x)
     network(INPUTS)
-    with pytest.raises(NetworkError, match=r"looks at the values of a tensor, which JAX cannot trace: Attempted bool"):
+    with pytest.raises(ModelRunError, match=r"looks at the values of a tensor, which JAX cannot trace: Attempted bool"):
         seewhy.Explainer(network).heatmaps(INPUTS)
 
 
 def test_a_mistake_in_the_network_s_python_is_said_to_be_the_network_s():
     network = Own(lambda layer: lambda _: layer.no_such_thing)
-    with pytest.raises(NetworkError, match="no_such_thing") as raised:
+    with pytest.raises(ModelRunError, match="no_such_thing") as raised:
         seewhy.Explainer(network).heatmaps(INPUTS)
     assert isinstance(raised.value.__cause__, AttributeError)
 

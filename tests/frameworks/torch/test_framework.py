@@ -21,7 +21,7 @@ from torch import nn
 from torch.nn import functional
 
 import seewhy
-from seewhy.errors import InputError, LayerError, ModelError, NetworkError, NoGradientError, OptionError, TargetError
+from seewhy.errors import InputError, LayerError, ModelError, ModelRunError, NoGradientError, OptionError, TargetError
 from seewhy.frameworks import framework_for
 from seewhy.frameworks.torch.logits import TorchFunctions
 from seewhy.targets import Class, Objective, resolve
@@ -651,7 +651,7 @@ def test_the_network_is_afterwards_what_it_was(layer):
         explainer.heatmaps(inputs, failing)
     with pytest.raises(TargetError, match="There is no class 5"):
         explainer.heatmaps(inputs, 5)
-    with pytest.raises(NetworkError, match=r"cannot run on an input of shape \(2, 2, 16, 16\): .*expected input"):
+    with pytest.raises(ModelRunError, match=r"cannot run on an input of shape \(2, 2, 16, 16\): .*expected input"):
         explainer.heatmaps(inputs[:, :2])
     assert state(network) == before
     np.testing.assert_array_equal(
@@ -829,7 +829,7 @@ def test_objects_that_are_no_network():
 def test_damaged_weights_are_said_and_no_map_is_made_up():
     network = Paper()
     nn.init.constant_(network.dense.weight, float("nan"))
-    with pytest.raises(NetworkError, match="The network gave NaN or infinite values for image 0 of the batch"):
+    with pytest.raises(ModelRunError, match="The network gave NaN or infinite values for image 0 of the batch"):
         seewhy.Explainer(network, layer="conv").heatmaps(IMAGE, 0)
 
 
@@ -852,7 +852,7 @@ def test_errors_of_the_network_in_python(failure):
             raise failure
 
     network = torch.nn.Sequential(Failing(1, 1, 1))
-    with pytest.raises(NetworkError, match=r"cannot run on an input of shape \(1, 1, 2, 2\): .*mask") as caught:
+    with pytest.raises(ModelRunError, match=r"cannot run on an input of shape \(1, 1, 2, 2\): .*mask") as caught:
         seewhy.Explainer(network).heatmaps(np.ones((1, 1, 2, 2), np.float32), 0)
     assert caught.value.__cause__ is failure
 
