@@ -56,7 +56,7 @@ class Runner:
         return found
 
     def captures(self, perturbations, count, *, level="layer", backward="plain"):
-        assert (at, backward) == ("layer", "plain")
+        assert (level, backward) == ("layer", "plain")
         for _, each in zip(range(count), perturbations, strict=True):
             yield self.network.capture(each, self.targets)
 

@@ -380,8 +380,7 @@ def test_threads_branch_at_once():
 
 def test_nothing_is_kept():
     network = Between(attention)
-    head = head(network)
-    head(VARIATIONS)
+    head(network)(VARIATIONS)
     gc.collect()
     count = sum(type(each) is torch.Tensor for each in gc.get_objects())
     gc.disable()  # what waits for the garbage collector waits with the network's tensors

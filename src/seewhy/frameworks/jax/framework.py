@@ -37,7 +37,7 @@ from seewhy.frameworks.jax.graph import (
 from seewhy.frameworks.jax.guided import guided
 from seewhy.frameworks.jax.logits import bypass_final_activation
 from seewhy.frameworks.jax.precision import in_bfloat16
-from seewhy.frameworks.keras.framework import CallRecorder, KerasFramework, plain, preserve_state, recording_calls
+from seewhy.frameworks.keras.framework import CallRecorder, KerasFramework, plain, preserve_keras_state, recording_calls
 from seewhy.frameworks.layers import INPUT, LayerCall, LayerChoice, check_tapped, no_gradient
 from seewhy.frameworks.outputs import SelectedOutputs, select_outputs
 from seewhy.frameworks.structures import (
@@ -132,7 +132,7 @@ class KerasJax(KerasFramework):
         def forward(values: list[Tensor], batch: Inputs) -> list[Tensor]:
             # Values that are arguments are not written into the trace: what is trained later is seen.
             state = keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True)))
-            with recording_calls(self._layers, recorder.record), preserve_state(self._network), state:
+            with recording_calls(self._layers, recorder.record), preserve_keras_state(self._network), state:
                 return returned.note(self._network(batch, training=False))
 
         try:

@@ -208,7 +208,7 @@ def _intercepted(layer: Any, path: str, record: CallHook, thread: int) -> Iterat
 
 
 @contextmanager
-def preserve_state(network: Any) -> Iterator[None]:
+def preserve_keras_state(network: Any) -> Iterator[None]:
     """Let a network be called and keep what it remembers: no seed is drawn, no average moves, the losses stay."""
     every = [network, *layers_by_path(network).values()]
     losses = [(layer, list(layer._losses), set(layer._loss_ids)) for layer in every if layer._losses]

@@ -17,7 +17,7 @@ from seewhy.errors import LayerError, ModelError
 from seewhy.frameworks.base import FinalActivation, Head, Outputs
 from seewhy.frameworks.compiled import CompiledCache, timed_first_call
 from seewhy.frameworks.guided import GUIDED
-from seewhy.frameworks.keras.framework import CallRecorder, KerasFramework, plain, preserve_state, recording_calls
+from seewhy.frameworks.keras.framework import CallRecorder, KerasFramework, plain, preserve_keras_state, recording_calls
 from seewhy.frameworks.layers import LayerCall, LayerChoice, check_tapped, no_gradient
 from seewhy.frameworks.outputs import SelectedOutputs, select_outputs
 from seewhy.frameworks.structures import (
@@ -117,7 +117,7 @@ class KerasTensorflow(KerasFramework):
 
     def _forward(self, inputs: Inputs) -> Any:
         try:
-            with preserve_state(self._network):
+            with preserve_keras_state(self._network):
                 return self._network(inputs, training=False)
         except FAILURES as error:
             if is_our_own(error):

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from seewhy.frameworks.base import Head
 from seewhy.frameworks.compiled import CompiledCache
-from seewhy.frameworks.keras.framework import CallRecorder, KerasFramework, plain, preserve_state, recording_calls
+from seewhy.frameworks.keras.framework import CallRecorder, KerasFramework, plain, preserve_keras_state, recording_calls
 from seewhy.frameworks.layers import LayerCall, LayerChoice, check_tapped
 from seewhy.frameworks.structures import (
     Inputs,
@@ -134,7 +134,7 @@ class KerasTorch(KerasFramework):
         # Copied: a network may work on its input in place, and the array is the caller's.
         batch = map_leaves(lambda each: keras.ops.convert_to_tensor(np.array(each)), inputs)
         try:
-            with autocast_to(self._precision, batch), context, preserve_state(self._network):
+            with autocast_to(self._precision, batch), context, preserve_keras_state(self._network):
                 return self._network(batch if tap is None else tap.enter(batch), training=False)
         except FAILURES as error:
             if is_our_own(error):
