@@ -32,8 +32,8 @@ def lite0_explainer(lite0):
 
 @pytest.fixture
 def paper_network():
-    """The network of tests/networks.py that can be checked on paper, ending in a softmax."""
-    from tests.networks import paper_sequential
+    """The network of tests/sample_models.py that can be checked on paper, ending in a softmax."""
+    from tests.sample_models import paper_sequential
 
     return paper_sequential()
 

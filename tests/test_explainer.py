@@ -6,7 +6,7 @@ import seewhy
 from seewhy import Classifier, Explainer, Preprocessing
 from seewhy.errors import InputError, MethodError, ModelError, OptionError, TargetError
 from seewhy.targets import Counterfactual, Difference
-from tests.networks import PAPER_GRADCAM, PAPER_HIRESCAM, PAPER_INPUT, PAPER_LOGITS
+from tests.sample_models import PAPER_GRADCAM, PAPER_HIRESCAM, PAPER_INPUT, PAPER_LOGITS
 
 
 def test_the_paper_network_from_input_to_heatmap(paper_network):

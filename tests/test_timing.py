@@ -8,7 +8,7 @@ import pytest
 import seewhy
 from seewhy import timing
 from seewhy.timing import Phase, collected, phase
-from tests.networks import paper_sequential
+from tests.sample_models import paper_sequential
 
 
 @pytest.fixture

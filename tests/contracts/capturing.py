@@ -2,7 +2,7 @@
 
 from types import SimpleNamespace
 
-from tests.networks import PAPER_INPUT
+from tests.sample_models import PAPER_INPUT
 
 from seewhy.frameworks import LayerChoice, framework_for
 from seewhy.targets import Class, Objective

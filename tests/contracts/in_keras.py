@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 from tests.contracts import reference
-from tests.networks import predict, state, weight_array
+from tests.sample_models import predict, state, weight_array
 
 __all__ = ["predict", "state"]
 

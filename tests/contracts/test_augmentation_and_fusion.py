@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 from tests.contracts import in_keras, reference
 from tests.contracts.test_targets import MASK, segmentation
-from tests.networks import PAPER_INPUT, paper_layers, paper_sequential, set_paper_weights
+from tests.sample_models import PAPER_INPUT, paper_layers, paper_sequential, set_paper_weights
 
 from seewhy import Explainer
 from seewhy.attribution.augmentation import View

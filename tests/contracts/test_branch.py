@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from keras import layers, ops
 from tests.contracts import in_keras, reference
-from tests.networks import (
+from tests.sample_models import (
     PAPER_ACTIVATIONS,
     PAPER_GRADIENTS,
     PAPER_INPUT,

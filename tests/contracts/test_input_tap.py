@@ -3,7 +3,7 @@
 import numpy as np
 from tests.contracts import reference
 from tests.contracts.capturing import capture
-from tests.networks import PAPER_ACTIVATIONS, PAPER_GRADIENTS, PAPER_INPUT, paper_sequential
+from tests.sample_models import PAPER_ACTIVATIONS, PAPER_GRADIENTS, PAPER_INPUT, paper_sequential
 
 from seewhy.frameworks import LayerChoice
 from seewhy.frameworks.layers import INPUT

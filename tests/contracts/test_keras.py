@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers, ops
-from tests.networks import block, nested, predict, state
+from tests.sample_models import block, nested, predict, state
 
 import seewhy
 

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 from keras import layers, ops
-from tests.networks import PAPER_GRADCAM, PAPER_INPUT, Subclassed, paper_sequential
+from tests.sample_models import PAPER_GRADCAM, PAPER_INPUT, Subclassed, paper_sequential
 
 import seewhy
 from seewhy.errors import InputError, MethodError, ModelError, ModelRunError, OptionError, TargetError

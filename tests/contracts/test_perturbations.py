@@ -5,7 +5,7 @@ Of the input, its logits are 9 x11 + 2 x12 - 4 x21 + x22 - 12 and -(x11 + x12 + 
 
 import numpy as np
 import pytest
-from tests.networks import PAPER_ACTIVATIONS, PAPER_INPUT, paper_sequential
+from tests.sample_models import PAPER_ACTIVATIONS, PAPER_INPUT, paper_sequential
 
 from seewhy import Explainer, methods
 

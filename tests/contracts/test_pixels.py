@@ -8,7 +8,7 @@ from tests.contracts import reference, reference_pixels
 from tests.contracts.capturing import capture
 from tests.contracts.in_keras import plain
 from tests.contracts.reference import close
-from tests.networks import predict, squeeze_and_excite, state
+from tests.sample_models import predict, squeeze_and_excite, state
 
 import seewhy
 from seewhy import methods

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from tests.contracts.capturing import capture
 from tests.contracts.reference import close, expected, images
-from tests.networks import (
+from tests.sample_models import (
     PAPER_ACTIVATIONS,
     PAPER_GRADIENTS,
     PAPER_INPUT,

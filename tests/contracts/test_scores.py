@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from keras import layers, ops
 from tests.contracts.capturing import capture
-from tests.networks import (
+from tests.sample_models import (
     PAPER_ACTIVATIONS,
     PAPER_GRADIENTS,
     PAPER_LOGITS,

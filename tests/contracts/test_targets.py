@@ -6,7 +6,7 @@ import pytest
 from keras import layers
 from tests.contracts import in_keras, reference
 from tests.contracts.capturing import capture
-from tests.networks import (
+from tests.sample_models import (
     PAPER_ACTIVATIONS,
     PAPER_GRADIENTS,
     PAPER_INPUT,

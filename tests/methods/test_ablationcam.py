@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from tests.methods.numpy_network import CLASSES, CountingAgain, Network
+from tests.methods.numpy_model import CLASSES, CountingAgain, Network
 
 from seewhy import methods
 

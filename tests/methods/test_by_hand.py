@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from tests.methods import by_hand
 from tests.methods.captures import NAMESPACES, ONE_CAPTURE, drawn, evidence
-from tests.networks import PAPER_ACTIVATIONS, PAPER_GRADCAM, PAPER_GRADIENTS, PAPER_HIRESCAM
+from tests.sample_models import PAPER_ACTIVATIONS, PAPER_GRADCAM, PAPER_GRADIENTS, PAPER_HIRESCAM
 
 
 def expected(activations, gradients, name, **options):

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from tests.methods.numpy_network import CountingAgain, Network
+from tests.methods.numpy_model import CountingAgain, Network
 
 from seewhy import methods
 from seewhy.errors import OptionError

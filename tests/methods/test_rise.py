@@ -4,7 +4,7 @@ from itertools import product
 
 import numpy as np
 import pytest
-from tests.methods.numpy_network import CountingAgain, Network
+from tests.methods.numpy_model import CountingAgain, Network
 from tests.methods.test_resizing import value_at
 
 from seewhy import methods

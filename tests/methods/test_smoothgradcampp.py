@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from tests.methods.captures import evidence
-from tests.methods.pooled_network import CHANNELS, PooledNetwork, Runner, picture
+from tests.methods.pooled_model import CHANNELS, PooledNetwork, Runner, picture
 
 from seewhy import methods
 from seewhy.errors import OptionError

@@ -10,7 +10,7 @@ import h5py
 import keras
 import numpy as np
 import pytest
-from tests.networks import PAPER_INPUT
+from tests.sample_models import PAPER_INPUT
 
 import seewhy
 from seewhy.errors import ModelError, SeewhyError, WeightsError

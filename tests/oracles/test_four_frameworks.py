@@ -12,8 +12,8 @@ import h5py
 import keras
 import numpy as np
 import pytest
-from tests.networks import block, nested
 from tests.oracles.one_backend import FILES, LAYERS, METHODS, explain_file, explain_lite0
+from tests.sample_models import block, nested
 
 import seewhy
 

@@ -276,7 +276,7 @@ def test_anyone_can_use_it(open_page, examples, scheme, width):
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_the_page_of_the_api_tells_what_there_is(open_page, address, scheme):
-    page = open_page("page/api.html", color_scheme=scheme, viewport={"width": 360, "height": 800})
+    page = open_page("page/api_docs.html", color_scheme=scheme, viewport={"width": 360, "height": 800})
     headings = page.locator("h2").all_inner_texts()
     assert "POST /api/explain" in headings
     assert "GET /api/models/{name}/classes" in headings

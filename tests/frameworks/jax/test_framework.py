@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 from jax import lax
 from keras import layers, ops
-from tests.networks import (
+from tests.sample_models import (
     PAPER_ACTIVATIONS,
     PAPER_GRADCAM,
     PAPER_GRADIENTS,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from tests.contracts.capturing import capture
-from tests.networks import (
+from tests.sample_models import (
     PAPER_GRADIENTS,
     PAPER_INPUT,
     PAPER_LOGITS,

@@ -9,7 +9,7 @@ import pytest
 import torch
 from tests.contracts import memory
 from tests.contracts.in_torch import Call, state
-from tests.networks import (
+from tests.sample_models import (
     PAPER_ACTIVATIONS,
     PAPER_GRADCAM,
     PAPER_GRADIENTS,

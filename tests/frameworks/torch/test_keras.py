@@ -4,7 +4,15 @@ import keras
 import numpy as np
 import torch
 from tests.contracts.capturing import capture
-from tests.networks import PAPER_GRADIENTS, PAPER_INPUT, PAPER_LOGITS, block, nested, paper_layers, set_paper_weights
+from tests.sample_models import (
+    PAPER_GRADIENTS,
+    PAPER_INPUT,
+    PAPER_LOGITS,
+    block,
+    nested,
+    paper_layers,
+    set_paper_weights,
+)
 
 import seewhy
 

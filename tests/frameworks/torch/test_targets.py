@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from tests.networks import PAPER_ACTIVATIONS, PAPER_GRADIENTS, PAPER_INPUT, PAPER_LOGITS
+from tests.sample_models import PAPER_ACTIVATIONS, PAPER_GRADIENTS, PAPER_INPUT, PAPER_LOGITS
 from torch import nn
 
 from seewhy import Explainer

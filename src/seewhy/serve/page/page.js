@@ -2,9 +2,9 @@
 
 import { make } from "../viewer/dom.js";
 import { mount } from "../viewer/viewer.js";
-import { ask, listOf } from "./asking.js";
-import { takePictures } from "./intake.js";
-import { makeQuestion } from "./question.js";
+import { ask, listOf } from "./client.js";
+import { takePictures } from "./upload.js";
+import { makeQuestion } from "./settings.js";
 import { downloadReport } from "./report.js";
 
 const element = (id) => document.getElementById(id);

@@ -1,7 +1,7 @@
 /** What the reader can set, and the controls for it. */
 
 import { make, makeCheck, makeChoice, makeSelect, makeSlider } from "./dom.js";
-import { detailOf } from "./subjects.js";
+import { detailOf } from "./pane_contents.js";
 
 const MODES = [
   ["overlay", "Overlay"],

@@ -4,8 +4,8 @@ import { lookOf } from "./controls.js";
 import { make, makeSelect } from "./dom.js";
 import { draw } from "./painting.js";
 import { loadPhoto, pixelsOf, withCells } from "./photos.js";
-import { captionOf, classesOf, CONFIDENCES, firstCriteria, ORDERS, selected, VERDICTS } from "./selection.js";
-import { keyOf, subjectsOf } from "./subjects.js";
+import { captionOf, classesOf, CONFIDENCES, firstCriteria, ORDERS, selected, VERDICTS } from "./gallery_filter.js";
+import { keyOf, subjectsOf } from "./pane_contents.js";
 
 const SMALL_PIXELS = 40_000;
 const AHEAD = "300px";

@@ -5,7 +5,7 @@ import { short } from "./numbers.js";
 import { draw, gradientOf } from "./painting.js";
 import { pixelsOf } from "./photos.js";
 import { valueAt } from "./placing.js";
-import { isCropped, whereStrongest } from "./subjects.js";
+import { isCropped, whereStrongest } from "./pane_contents.js";
 
 const STEP = 1 / 40;
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };

@@ -2,7 +2,7 @@
 
 import { make } from "./dom.js";
 import { percent } from "./numbers.js";
-import { keyOf, targetsOf } from "./subjects.js";
+import { keyOf, targetsOf } from "./pane_contents.js";
 
 const MOVES = { ArrowDown: 1, ArrowUp: -1 };
 

@@ -22,7 +22,7 @@ import { firstSettings } from "./controls.js";
 import { make } from "./dom.js";
 import { makeGallery } from "./gallery.js";
 import { tablesOf } from "./photos.js";
-import { makePictureView } from "./picture.js";
+import { makePictureView } from "./image.js";
 
 /** Shows a document in an element. */
 export function mount(element, content, options = {}) {

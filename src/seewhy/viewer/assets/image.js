@@ -5,7 +5,7 @@ import { make } from "./dom.js";
 import { makePane } from "./pane.js";
 import { loadPhoto, pixelsOf, SHOWN_PIXELS, withCells } from "./photos.js";
 import { makeList } from "./predictions.js";
-import { keyOf, subjectsOf } from "./subjects.js";
+import { keyOf, subjectsOf } from "./pane_contents.js";
 
 /**
  * Makes the view of a picture.

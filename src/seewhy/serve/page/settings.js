@@ -1,7 +1,7 @@
 /** The question: which network, by which methods, at which layers, about which classes. */
 
 import { makeSelect } from "../viewer/dom.js";
-import { listOf } from "./asking.js";
+import { listOf } from "./client.js";
 import { makePicker } from "./picker.js";
 
 const FIRST = 5;
