@@ -1,4 +1,4 @@
-# Everything happens in .venv, and what needs the peers (other tools that explain networks) in .venv-peers.
+# Everything happens in .venv, and what needs the peers (other tools that explain models) in .venv-peers.
 # Each target does its own set-up; a stamp file remembers what is installed.
 # PIP_ARGS may carry extra arguments for pip.
 
@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 PIP := $(BIN)/python $(INSTALL) $(PIP_ARGS)
-# A process for each core, with a gigabyte of TensorFlow in each; a file's tests share their networks.
+# A process for each core, with a gigabyte of TensorFlow in each; a file's tests share their models.
 PYTEST := $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 SOURCES := pyproject.toml constraints.txt Makefile
 PEERS := .venv-peers

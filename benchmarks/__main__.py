@@ -29,7 +29,7 @@ BENCHMARKS = {
     "pipeline": ("--pictures", "32", "--rounds", "2"),
     "methods": ("--seconds", "0"),
     "start": ("--starts", "1"),
-    "precision": ("--rounds", "1", "--network", "EfficientNet-Lite0"),
+    "precision": ("--rounds", "1", "--model", "EfficientNet-Lite0"),
     "summary": (),
 }
 """Their names, and what makes them quick."""

@@ -1,7 +1,7 @@
 """What the benchmarks of many cases share: a process for each case, turns in it, and figures of what they took.
 
-A case is a framework and a network. In its process the bare forward pass of a batch and the explanations of that batch
-take turns. Their times become figures: medians and quartiles by framework, network, batch, tool and classes.
+A case is a framework and a model. In its process the bare forward pass of a batch and the explanations of that batch
+take turns. Their times become figures: medians and quartiles by framework, model, batch, tool and classes.
 """
 
 import argparse
@@ -24,16 +24,16 @@ PACKAGES = ("keras", "tensorflow", "jax", "torch", "torchvision")
 
 
 class Case(NamedTuple):
-    """What is measured in one process; `kind` tells cases of one network apart."""
+    """What is measured in one process; `kind` tells cases of one model apart."""
 
     framework: str
-    network: str
+    model: str
     kind: str = ""
 
     @property
     def title(self) -> str:
         """How tables call it."""
-        return f"{FRAMEWORKS[self.framework]}, {self.network}"
+        return f"{FRAMEWORKS[self.framework]}, {self.model}"
 
 
 class Turns(NamedTuple):
@@ -52,8 +52,8 @@ def take_turns(what: Subject, explainer: Any, counts: Sequence[int], seconds: fl
     """Let the bare forward pass of a batch and explanations of so many classes of it take turns.
 
     Args:
-        what: The network and the batch.
-        explainer: The Explainer of that network.
+        what: The model and the batch.
+        explainer: The Explainer of that model.
         counts: How many classes are explained.
         seconds: The budget.
         slow: Whether each takes seconds.
@@ -73,7 +73,7 @@ def turns(what: Subject, variants: Variants, seconds: float, *, slow: bool = Fal
 def figures(name: str, measured: Measured) -> list[Figure]:
     """Return what was measured as figures.
 
-    Each has the case's `title`, `framework` and `network`, the batch's `pictures` and `side`, the `tool`, the number of
+    Each has the case's `title`, `framework` and `model`, the batch's `pictures` and `side`, the `tool`, the number of
     `classes`, the number of `rounds`, the `ms`, the `forward` ratio, the `seewhy` ratio if it is another tool, and the
     `goal`. A spread is three numbers: lower quartile, median, upper quartile.
 
@@ -84,7 +84,7 @@ def figures(name: str, measured: Measured) -> list[Figure]:
     found = []
     for case, of_case in measured:
         for turn in of_case:
-            what = {"title": case.title, "framework": case.framework, "network": case.network}
+            what = {"title": case.title, "framework": case.framework, "model": case.model}
             what |= {"pictures": turn.pictures, "side": turn.side, "rounds": len(turn.ms["forward"])}
             for variant, ms in turn.ms.items():
                 tool, _, classes = variant.partition(", ")
@@ -121,7 +121,7 @@ def main(
     parser = argparse.ArgumentParser(prog=f"python -m benchmarks.{module}")
     parser.add_argument("--seconds", type=float, default=seconds, help=f"for each turn (default {seconds:g})")
     parser.add_argument("--framework", choices=FRAMEWORKS, help="only this framework")
-    parser.add_argument("--network", help="only this network")
+    parser.add_argument("--model", help="only this model")
     parser.add_argument("--quick", action="store_true", help="few rounds of one case of each framework, to try it out")
     parser.add_argument("--one", help=argparse.SUPPRESS)  # print the times of one case as JSON
     given = parser.parse_args()
@@ -129,7 +129,7 @@ def main(
         print(json.dumps(measure(Case(*json.loads(given.one)), given.seconds)))
         return
     chosen = [each for each in cases if given.framework in (None, each.framework)]
-    chosen = [each for each in chosen if given.network in (None, each.network)]
+    chosen = [each for each in chosen if given.model in (None, each.model)]
     if not chosen:
         parser.error(f"no such case; there are {', '.join(dict.fromkeys(' '.join(each[:2]) for each in cases))}")
     if given.quick:

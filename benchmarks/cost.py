@@ -1,4 +1,4 @@
-"""What an explanation costs, against the bare forward pass of the same network, on every framework.
+"""What an explanation costs, against the bare forward pass of the same model, on every framework.
 
 Each row of the tables is a process of its own, in which the bare forward pass, one class and eight classes take turns:
 first of one picture, then of a batch of 16.
@@ -13,19 +13,19 @@ import seewhy
 
 COUNTS = (1, 8)
 BATCH = 16
-NETWORKS = ("MobileNetV2", "EfficientNet-Lite0", "ResNet50", "Xception", "VGG16")
+MODELS = ("MobileNetV2", "EfficientNet-Lite0", "ResNet50", "Xception", "VGG16")
 CASES = (
-    *(Case("torch", network) for network in NETWORKS if network != "Xception"),  # torchvision has none
-    *(Case("torch-channels-last", network) for network in ("MobileNetV2", "ResNet50", "VGG16")),
-    *(Case(f"keras-{each}", network) for each in ("tensorflow", "jax", "torch") for network in NETWORKS),
+    *(Case("torch", model) for model in MODELS if model != "Xception"),  # torchvision has none
+    *(Case("torch-channels-last", model) for model in ("MobileNetV2", "ResNet50", "VGG16")),
+    *(Case(f"keras-{each}", model) for each in ("tensorflow", "jax", "torch") for model in MODELS),
 )
 SECONDS = 6.0
 
 
 def measure(case: Case, seconds: float) -> list[Turns]:
     """Measure one case, in this process."""
-    what = subject(case.framework, case.network)
-    explainer = seewhy.Explainer(what.network)
+    what = subject(case.framework, case.model)
+    explainer = seewhy.Explainer(what.model)
     one = take_turns(what, explainer, COUNTS, seconds)
     batch = what.with_batch(BATCH if seconds else 2)
     return [one, take_turns(batch, explainer, COUNTS, seconds, slow=True)]

@@ -1,4 +1,4 @@
-"""Networks on every framework, and their bare forward pass as someone would write it who knows the framework.
+"""Models on every framework, and their bare forward pass as someone would write it who knows the framework.
 
 A forward pass here takes a NumPy batch and gives a NumPy array, as an explanation does. Each framework is imported by
 its own function only: one process measures one.
@@ -32,18 +32,18 @@ TORCHVISION_NAMES = {"MobileNetV2": "mobilenet_v2"}
 
 
 class Subject(NamedTuple):
-    """What is measured: a network, a batch that it takes, and its bare forward pass on any batch."""
+    """What is measured: a model, a batch that it takes, and its bare forward pass on any batch."""
 
-    network: Any
+    model: Any
     batch: Batch
     run: Run
 
     def forward(self) -> object:
-        """Run the network on the batch."""
+        """Run the model on the batch."""
         return self.run(self.batch)
 
     def with_batch(self, pictures: int = 1, side: int | None = None) -> "Subject":
-        """Return the same network with another random batch.
+        """Return the same model with another random batch.
 
         Args:
             pictures: How many.
@@ -53,26 +53,24 @@ class Subject(NamedTuple):
         return self._replace(batch=_batch(pictures, shape))
 
 
-def subject(
-    framework: str, network: str, pictures: int = 1, *, logits: bool = False, any_size: bool = False
-) -> Subject:
-    """Build a network with seeded random weights, and a random batch.
+def subject(framework: str, model: str, pictures: int = 1, *, logits: bool = False, any_size: bool = False) -> Subject:
+    """Build a model with seeded random weights, and a random batch.
 
     Args:
         framework: One of `FRAMEWORKS`.
-        network: As `keras.applications` spells it.
+        model: As `keras.applications` spells it.
         pictures: How many are in the batch.
         logits: Leave out a final softmax, which some tools cannot see through; those of torchvision have none.
-        any_size: Let the network take pictures of any size, as those of torchvision do.
+        any_size: Let the model take pictures of any size, as those of torchvision do.
     """
     if framework.startswith("keras-"):
         backend = framework.removeprefix("keras-")
         os.environ["KERAS_BACKEND"] = backend
-        built = _keras_of_any_size(network) if any_size else _keras(network, logits)
+        built = _keras_of_any_size(model) if any_size else _keras(model, logits)
         shape = tuple(length or 224 for length in built.input_shape[1:])
         return Subject(built, _batch(pictures, shape), KERAS_RUNS[backend](built))
     channels_last = framework == "torch-channels-last"
-    built = _torch(network, channels_last=channels_last)
+    built = _torch(model, channels_last=channels_last)
     return Subject(built, _batch(pictures, (3, 224, 224)), _torch_run(built, channels_last=channels_last))
 
 
@@ -84,13 +82,13 @@ def _keras(name: str, logits: bool) -> Any:
     import keras
 
     if name == "EfficientNet-Lite0":
-        return seewhy.load("efficientnet-lite0", weights=None).network
+        return seewhy.load("efficientnet-lite0", weights=None).model
     keras.utils.set_random_seed(0)
     return getattr(keras.applications, name)(weights=None, classifier_activation=None if logits else "softmax")
 
 
 def _keras_of_any_size(name: str) -> Any:
-    """Build a network that ends in the mean of its maps and a dense layer, as most do."""
+    """Build a model that ends in the mean of its maps and a dense layer, as most do."""
     import keras
 
     keras.utils.set_random_seed(0)
@@ -101,17 +99,17 @@ def _keras_of_any_size(name: str) -> Any:
 
 
 def _torch(name: str, *, channels_last: bool) -> Any:
-    """Build torchvision's network of Keras's name."""
+    """Build torchvision's model of Keras's name."""
     import torch
 
     # By its path: one of the peers brings a package `tests` of its own.
     runpy.run_path(str(Path(__file__).parent.parent / "tests" / "torchvision_operators.py"))["declare_missing"]()
     source = f"torchvision:{TORCHVISION_NAMES.get(name, name.lower())}"
-    network = seewhy.load("efficientnet-lite0-torch" if name == "EfficientNet-Lite0" else source, weights=None).network
-    return network.to(memory_format=torch.channels_last) if channels_last else network
+    model = seewhy.load("efficientnet-lite0-torch" if name == "EfficientNet-Lite0" else source, weights=None).model
+    return model.to(memory_format=torch.channels_last) if channels_last else model
 
 
-def _torch_run(network: Any, *, channels_last: bool) -> Run:
+def _torch_run(model: Any, *, channels_last: bool) -> Run:
     """Return the forward pass; the batch follows the layout of the weights, as it does in SeeWhy."""
     import torch
 
@@ -119,38 +117,38 @@ def _torch_run(network: Any, *, channels_last: bool) -> Run:
 
     def run(batch: Batch) -> object:
         with torch.inference_mode():
-            return network(torch.tensor(batch).to(memory_format=layout)).numpy()
+            return model(torch.tensor(batch).to(memory_format=layout)).numpy()
 
     return run
 
 
-def _tensorflow_run(network: Any) -> Run:
+def _tensorflow_run(model: Any) -> Run:
     import tensorflow as tf
 
-    step = tf.function(lambda images: network(images, training=False), autograph=False)
+    step = tf.function(lambda images: model(images, training=False), autograph=False)
     return lambda batch: step(tf.constant(batch)).numpy()
 
 
-def _jax_run(network: Any) -> Run:
+def _jax_run(model: Any) -> Run:
     import jax
 
-    step = jax.jit(lambda *state_and_images: network.stateless_call(*state_and_images, training=False)[0])
+    step = jax.jit(lambda *state_and_images: model.stateless_call(*state_and_images, training=False)[0])
 
     def run(batch: Batch) -> object:
-        # The weights' values are asked for anew, as SeeWhy does: a network may be trained between two calls.
-        trainable = [each.value for each in network.trainable_variables]
-        fixed = [each.value for each in network.non_trainable_variables]
+        # The weights' values are asked for anew, as SeeWhy does: a model may be trained between two calls.
+        trainable = [each.value for each in model.trainable_variables]
+        fixed = [each.value for each in model.non_trainable_variables]
         return np.asarray(step(trainable, fixed, batch))
 
     return run
 
 
-def _keras_torch_run(network: Any) -> Run:
+def _keras_torch_run(model: Any) -> Run:
     import torch
 
     def run(batch: Batch) -> object:
         with torch.inference_mode():
-            return network(torch.tensor(batch), training=False).numpy()
+            return model(torch.tensor(batch), training=False).numpy()
 
     return run
 

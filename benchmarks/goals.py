@@ -54,12 +54,12 @@ NATIVE = ("torch", "torch-channels-last")
 def _one_and_eight() -> Iterable[Goal]:
     for words, classes, of_others, of_vgg16 in (("one class", 1, 1.10, 1.25), ("eight classes", 8, 1.15, 1.60)):
         text = f"{words} / bare forward, one picture"
-        yield Goal(text, "cost", {"classes": (classes,), "tool": ("seewhy",), "network": OTHERS}, of_others)
-        yield Goal(f"{text}, VGG16", "cost", {"classes": (classes,), "tool": ("seewhy",), "network": VGG16}, of_vgg16)
+        yield Goal(text, "cost", {"classes": (classes,), "tool": ("seewhy",), "model": OTHERS}, of_others)
+        yield Goal(f"{text}, VGG16", "cost", {"classes": (classes,), "tool": ("seewhy",), "model": VGG16}, of_vgg16)
 
 
 def _peers() -> Iterable[Goal]:
-    keras = {"framework": ("keras-tensorflow",), "network": ("ResNet50",)}
+    keras = {"framework": ("keras-tensorflow",), "model": ("ResNet50",)}
     for tool, classes, bound, where, of in (
         ("pytorch-grad-cam", 1, 3.5, "PyTorch", {"framework": NATIVE}),
         ("torchcam", 1, 1.2, "PyTorch", {"framework": NATIVE}),
@@ -78,7 +78,7 @@ GOALS = (
     Goal(
         "1,000 classes / bare forward, ResNet50 and Xception",
         "growth-classes",
-        {"classes": (1000,), "network": ("ResNet50", "Xception")},
+        {"classes": (1000,), "model": ("ResNet50", "Xception")},
         1.5,
     ),
     *_peers(),

@@ -37,8 +37,8 @@ TITLES = {
 
 def measure(case: Case, seconds: float) -> list[Turns]:
     """Measure one case, in this process."""
-    what = subject(case.framework, case.network, any_size=case.kind == "size")
-    explainer = seewhy.Explainer(what.network)
+    what = subject(case.framework, case.model, any_size=case.kind == "size")
+    explainer = seewhy.Explainer(what.model)
     if case.kind == "classes":
         return [take_turns(what, explainer, CLASSES, seconds)]
     batches = [what.with_batch(each) for each in BATCHES[: None if seconds else 2]]

@@ -2,7 +2,7 @@
 
 A machine grows slower and faster while it measures. So the variants run one after the other, round after round, and
 what counts are the ratios of each round: whatever slowed one variant slowed its neighbours. The rounds go on until a
-budget of seconds is used up, so that quick networks are measured more often than slow ones.
+budget of seconds is used up, so that quick models are measured more often than slow ones.
 """
 
 import os

@@ -24,7 +24,7 @@ def peak(framework: str, what: str, pictures: int) -> int:
     import seewhy
 
     subjected = subject(framework, "ResNet50", pictures)
-    explainer = seewhy.Explainer(subjected.network)
+    explainer = seewhy.Explainer(subjected.model)
     for _ in range(0 if what == "nothing" else CALLS):
         if what == "forward":
             subjected.forward()
@@ -73,7 +73,7 @@ def run(pictures: int, frameworks: list[str]) -> None:
     found = [figures(framework, peaks, pictures) for framework, peaks in measured.items()]
     publish(
         "memory",
-        f"The most memory a process held: ResNet-50, a batch of {pictures}; nothing: the network, and nothing run",
+        f"The most memory a process held: ResNet-50, a batch of {pictures}; nothing: the model, and nothing run",
         [row(of_framework) for of_framework in found],
         measured,
         machine("keras", "tensorflow", "jax", "torch", "torchvision"),

@@ -1,6 +1,6 @@
 """What each method costs: native PyTorch, ResNet-50, one class, all in one process.
 
-The methods of one capture take turns with Grad-CAM; those that run the network thousands of times are timed once, at
+The methods of one capture take turns with Grad-CAM; those that run the model thousands of times are timed once, at
 one batch size, beside pytorch-grad-cam's, if they are asked for: `--peers eigencam ablationcam scorecam`.
 """
 
@@ -30,24 +30,24 @@ PEER_GOALS = {"eigencam": "5.0", "ablationcam": "3.0", "scorecam": "3.0"}
 
 
 def one_capture() -> list[str]:
-    """Return the methods that need no more than one run of the network, at a layer."""
+    """Return the methods that need no more than one run of the model, at a layer."""
     from seewhy.methods import METHODS
 
     return [name for name, method in METHODS.items() if method.at == "layer" and not method.reruns]
 
 
-def seewhy_variants(network: Any, batch: Any, names: list[str]) -> Variants:
+def seewhy_variants(model: Any, batch: Any, names: list[str]) -> Variants:
     """Return one call of each method."""
     import seewhy
 
-    explainers = {name: seewhy.Explainer(network, name, LAYER) for name in names}
+    explainers = {name: seewhy.Explainer(model, name, LAYER) for name in names}
     return {
         name: partial(explainer.heatmaps, batch, [CLASS], batch_size=BATCH_SIZE)
         for name, explainer in explainers.items()
     }
 
 
-def peer(network: Any, inputs: Any, name: str) -> Callable[[], object]:
+def peer(model: Any, inputs: Any, name: str) -> Callable[[], object]:
     """Return one call of pytorch-grad-cam's method of that name."""
     import pytorch_grad_cam
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
@@ -55,7 +55,7 @@ def peer(network: Any, inputs: Any, name: str) -> Callable[[], object]:
     kind = {"eigencam": "EigenCAM", "ablationcam": "AblationCAM", "scorecam": "ScoreCAM"}[name]
 
     def explain() -> object:
-        with getattr(pytorch_grad_cam, kind)(network, [network.get_submodule(LAYER)]) as cam:
+        with getattr(pytorch_grad_cam, kind)(model, [model.get_submodule(LAYER)]) as cam:
             cam.batch_size = BATCH_SIZE
             return cam(inputs, [ClassifierOutputTarget(CLASS)])
 
@@ -69,26 +69,26 @@ def seconds(call: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def publish_against_gradcam(network: Any, batch: Any, budget: float) -> None:
+def publish_against_gradcam(model: Any, batch: Any, budget: float) -> None:
     """Publish the methods of one capture, as ratios to Grad-CAM."""
-    times = interleave(seewhy_variants(network, batch, one_capture()), budget)
+    times = interleave(seewhy_variants(model, batch, one_capture()), budget)
     rows = [{"": name, "/ gradcam": ratios(times, name, "gradcam").shown(2), "goal": GOAL} for name in times]
     title = f"Methods of one capture against Grad-CAM: native PyTorch, ResNet-50, {len(times['gradcam'])} rounds"
     publish("methods", title, rows, times, machine("torch", "torchvision"))
 
 
-def publish_against_peer(network: Any, batch: Any, names: list[str], budget: float) -> None:
+def publish_against_peer(model: Any, batch: Any, names: list[str], budget: float) -> None:
     """Publish the methods that pytorch-grad-cam has too: Eigen-CAM round by round, those of minutes once."""
     import torch
 
     rows, measured = [], {}
     for name in names:
-        variants = {"seewhy": seewhy_variants(network, batch, [name])[name]}
-        variants["pytorch-grad-cam"] = peer(network, torch.tensor(batch), name)
+        variants = {"seewhy": seewhy_variants(model, batch, [name])[name]}
+        variants["pytorch-grad-cam"] = peer(model, torch.tensor(batch), name)
         if name == "eigencam":
             times = interleave(variants, budget)
         else:
-            variants["seewhy"]()  # what is done once for each network, which minutes would hide
+            variants["seewhy"]()  # what is done once for each model, which minutes would hide
             times = {tool: [1000 * seconds(call)] * 2 for tool, call in variants.items()}
         cells = {f"{tool}, s": f"{statistics.median(each) / 1000:.2f}" for tool, each in times.items()}
         times_as_long = ratios(times, "pytorch-grad-cam", "seewhy").median
@@ -107,11 +107,11 @@ def main() -> None:
     )
     parser.add_argument("--side", type=int, default=224, help="pixels of the picture's side (default 224)")
     given = parser.parse_args()
-    network, batch, _ = subject("torch", "ResNet50")
+    model, batch, _ = subject("torch", "ResNet50")
     batch = np.ascontiguousarray(batch[..., : given.side, : given.side])
-    publish_against_gradcam(network, batch, given.seconds)
+    publish_against_gradcam(model, batch, given.seconds)
     if given.peers:
-        publish_against_peer(network, batch, given.peers, given.seconds)
+        publish_against_peer(model, batch, given.peers, given.seconds)
 
 
 if __name__ == "__main__":

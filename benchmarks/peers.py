@@ -1,8 +1,8 @@
 """What the peers take for the same heatmaps, on PyTorch and on Keras with TensorFlow: one and eight classes.
 
-Each network is a process of its own, in which the bare forward pass and every tool take turns. Each tool is used as its
+Each model is a process of its own, in which the bare forward pass and every tool take turns. Each tool is used as its
 own documentation says, with the same weights, input, layer and threads. What can explain several classes after one
-forward pass, or in one batch, is asked to; the others are called once for each class. The networks end in logits.
+forward pass, or in one batch, is asked to; the others are called once for each class. The models end in logits.
 """
 
 import os
@@ -45,21 +45,21 @@ def torch_tools(what: Subject, path: str, *, channels_last: bool = False) -> dic
     from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
     from torchcam.methods import GradCAM as TorchCam
 
-    network, layer = what.network, what.network.get_submodule(path)
+    model, layer = what.model, what.model.get_submodule(path)
     layout = torch.channels_last if channels_last else torch.contiguous_format
     inputs = torch.tensor(what.batch).to(memory_format=layout)
-    captum = LayerGradCam(network, layer)
+    captum = LayerGradCam(model, layer)
 
     def captum_s(classes: list[int]) -> object:
         return [captum.attribute(inputs, target=each, relu_attributions=True).detach() for each in classes]
 
     def grad_cam_s(classes: list[int]) -> object:
-        with GradCAM(network, [layer]) as cam:  # its hooks stay on the network for as long as this is open
+        with GradCAM(model, [layer]) as cam:  # its hooks stay on the model for as long as this is open
             return [cam(inputs, [ClassifierOutputTarget(each)]) for each in classes]
 
     def torchcam_s(classes: list[int]) -> object:
-        with TorchCam(network, path) as cam:
-            scores = network(inputs)
+        with TorchCam(model, path) as cam:
+            scores = model(inputs)
             return [cam(each, scores, retain_graph=each != classes[-1]) for each in classes]
 
     return {"captum": captum_s, "torchcam": torchcam_s, "pytorch-grad-cam": grad_cam_s}
@@ -72,9 +72,9 @@ def keras_tools(what: Subject, path: str) -> dict[str, Explain]:
     from tf_keras_vis.utils.scores import CategoricalScore
     from xplique.attributions import GradCAM
 
-    network, batch, _ = what
-    keras_vis, xplique = Gradcam(network, clone=False), GradCAM(network, batch_size=max(COUNTS), conv_layer=path)
-    classes_of = network.output_shape[-1]
+    model, batch, _ = what
+    keras_vis, xplique = Gradcam(model, clone=False), GradCAM(model, batch_size=max(COUNTS), conv_layer=path)
+    classes_of = model.output_shape[-1]
 
     def keras_vis_s(classes: list[int]) -> object:
         return keras_vis(CategoricalScore(classes), np.repeat(batch, len(classes), axis=0), penultimate_layer=path)
@@ -84,17 +84,17 @@ def keras_tools(what: Subject, path: str) -> dict[str, Explain]:
         return xplique.explain(np.repeat(batch, len(classes), axis=0), wanted)
 
     def notebook_s(classes: list[int]) -> object:
-        return [_notebook(network, batch, path, each) for each in classes]
+        return [_notebook(model, batch, path, each) for each in classes]
 
     return {"xplique": xplique_s, "tf-keras-vis": keras_vis_s, "notebook": notebook_s}
 
 
-def _notebook(network: Any, batch: Any, path: str, index: int) -> Any:
-    """Explain one class as notebooks do: a rebuilt network, an eager tape, pooled gradients."""
+def _notebook(model: Any, batch: Any, path: str, index: int) -> Any:
+    """Explain one class as notebooks do: a rebuilt model, an eager tape, pooled gradients."""
     import keras
     import tensorflow as tf
 
-    rebuilt = keras.Model(network.inputs, [network.get_layer(path).output, network.output])
+    rebuilt = keras.Model(model.inputs, [model.get_layer(path).output, model.output])
     with tf.GradientTape() as tape:
         activations, outputs = rebuilt(batch)
         score = outputs[:, index]
@@ -112,8 +112,8 @@ TOOLS: dict[str, Callable[[Subject, str], dict[str, Explain]]] = {
 
 def measure(case: Case, seconds: float) -> list[Turns]:
     """Measure one case, in this process: one class of every tool, and then eight."""
-    what = subject(case.framework, case.network, logits=True)
-    explainer = seewhy.Explainer(what.network)
+    what = subject(case.framework, case.model, logits=True)
+    explainer = seewhy.Explainer(what.model)
     path = explainer.heatmaps(what.batch, [0]).layer
     tools = {"seewhy": partial(explainer.heatmaps, what.batch), **TOOLS[case.framework](what, path)}
     found = []
@@ -125,7 +125,7 @@ def measure(case: Case, seconds: float) -> list[Turns]:
 
 
 def rows(found: list[Figure]) -> list[Row]:
-    """Return a row for each tool and network."""
+    """Return a row for each tool and model."""
     tools = dict.fromkeys((each["title"], each["tool"]) for each in found if each["tool"] != "forward")
     return [_row([each for each in found if (each["title"], each["tool"]) == tool]) for tool in tools]
 

@@ -1,7 +1,7 @@
 """From JPEG files to overlays in files: 200 pictures, native PyTorch, ResNet-50, against the bare forward passes alone.
 
 The pictures are those of `examples/`, brought to 640 x 480. What is timed is what `seewhy explain FOLDER` does once the
-network is loaded: decode, preprocess, run, explain, place, draw, write.
+model is loaded: decode, preprocess, run, explain, place, draw, write.
 """
 
 import argparse
@@ -36,13 +36,13 @@ def make_pictures(folder: Path, count: int) -> list[Path]:
     return paths
 
 
-def forwards(network: Any, inputs: Any) -> None:
-    """Run the network on inputs that are there already, and do nothing else."""
+def forwards(model: Any, inputs: Any) -> None:
+    """Run the model on inputs that are there already, and do nothing else."""
     import torch
 
     with torch.inference_mode():
         for start in range(0, len(inputs), BATCH_SIZE):
-            network(inputs[start : start + BATCH_SIZE]).numpy()
+            model(inputs[start : start + BATCH_SIZE]).numpy()
 
 
 def pipeline(explainer: Any, paths: Sequence[Path], folder: Path, suffix: str) -> None:
@@ -63,13 +63,13 @@ def measure(count: int, rounds: int, folder: Path) -> Times:
 
     import seewhy
 
-    network = subject("torch", "ResNet50").network
+    model = subject("torch", "ResNet50").model
     preprocessing = seewhy.Preprocessing(size=(224, 224), crop=0.875, mean=(124, 116, 104), std=(58, 57, 57))
-    classifier = seewhy.Classifier(network, preprocess=preprocessing)
+    classifier = seewhy.Classifier(model, preprocess=preprocessing)
     paths, explainer = make_pictures(folder, count), seewhy.Explainer(classifier)
     inputs = torch.tensor(np.concatenate([classifier.preprocess([path]).values for path in paths]))
     calls = {
-        "forward": lambda: forwards(network, inputs),
+        "forward": lambda: forwards(model, inputs),
         "to JPEG": lambda: pipeline(explainer, paths, folder / "out", ".jpg"),
         "to PNG": lambda: pipeline(explainer, paths, folder / "out", ".png"),
     }

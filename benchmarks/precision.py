@@ -37,13 +37,13 @@ PRECISIONS = ("float32", "bfloat16")
 WARM_UP = 3
 
 
-def subject(framework: str, network: str) -> tuple[Any, list[Any]]:
+def subject(framework: str, model: str) -> tuple[Any, list[Any]]:
     """Return what is explained, and batches of one picture each."""
     import seewhy
 
     if framework.startswith("keras-"):
         os.environ["KERAS_BACKEND"] = framework.removeprefix("keras-")
-    if network == "ResNet50":
+    if model == "ResNet50":
         import keras
 
         keras.utils.set_random_seed(0)
@@ -72,11 +72,11 @@ def difference(found: Any, wanted: Any) -> dict[str, float]:
     }
 
 
-def measure(framework: str, network: str, method: str, rounds: int) -> dict[str, Any]:
+def measure(framework: str, model: str, method: str, rounds: int) -> dict[str, Any]:
     """Measure one case, in this process."""
     import seewhy
 
-    what, batches = subject(framework, network)
+    what, batches = subject(framework, model)
     explainers = {each: seewhy.Explainer(what, method, precision=each) for each in PRECISIONS}
     differences = []
     for batch in batches:
@@ -87,21 +87,21 @@ def measure(framework: str, network: str, method: str, rounds: int) -> dict[str,
     return {"ms": turns[WARM_UP:], "differences": differences}
 
 
-def measure_alone(framework: str, network: str, method: str, rounds: int) -> dict[str, Any]:
+def measure_alone(framework: str, model: str, method: str, rounds: int) -> dict[str, Any]:
     """Measure one case in a process of its own."""
-    options = ["--framework", framework, "--network", network, "--method", method, "--rounds", str(rounds)]
+    options = ["--framework", framework, "--model", model, "--method", method, "--rounds", str(rounds)]
     command = [sys.executable, "-m", "benchmarks.precision", "--one", *options]
     found = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
     measured: dict[str, Any] = json.loads(found.stdout)
     return measured
 
 
-def row(framework: str, network: str, measured: dict[str, Any]) -> dict[str, str]:
+def row(framework: str, model: str, measured: dict[str, Any]) -> dict[str, str]:
     """Return the cells of one case: the ratio of times, and the worst of its pictures."""
     ratios = [narrow / full for full, narrow in measured["ms"]]
     worst = {name: [each[name] for each in measured["differences"]] for name in measured["differences"][0]}
     return {
-        "": f"{framework}, {network}",
+        "": f"{framework}, {model}",
         "float32, ms": f"{statistics.median(full for full, _ in measured['ms']):.0f}",
         "bfloat16 / float32": f"{statistics.median(ratios):.2f}",
         "pictures": str(len(measured["differences"])),
@@ -127,15 +127,15 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=20, help="rounds of every case (default 20)")
     parser.add_argument("--method", default="gradcam", help="the method (default gradcam)")
     parser.add_argument("--framework", help="only this framework")
-    parser.add_argument("--network", help="only this network")
+    parser.add_argument("--model", help="only this model")
     parser.add_argument("--one", action="store_true", help=argparse.SUPPRESS)  # print one case as JSON
     arguments = parser.parse_args()
     if arguments.one:
-        print(json.dumps(measure(arguments.framework, arguments.network, arguments.method, arguments.rounds)))
+        print(json.dumps(measure(arguments.framework, arguments.model, arguments.method, arguments.rounds)))
         return
     from benchmarks.results import publish
 
-    cases = [each for each in CASES if arguments.framework in (None, each[0]) and arguments.network in (None, each[1])]
+    cases = [each for each in CASES if arguments.framework in (None, each[0]) and arguments.model in (None, each[1])]
     if not cases:
         raise SystemExit(f"No such case; there are {CASES}.")
     measured = {case: measure_alone(*case, arguments.method, arguments.rounds) for case in cases}
@@ -143,7 +143,7 @@ def main() -> None:
         "precision",
         f"bfloat16 beside float32: {arguments.method}, {arguments.rounds} rounds; the worst of the pictures",
         [row(*case, each) for case, each in measured.items()],
-        [{"framework": case[0], "network": case[1], **each} for case, each in measured.items()],
+        [{"framework": case[0], "model": case[1], **each} for case, each in measured.items()],
         f"{amx()}, {machine('keras', 'tensorflow', 'jax', 'torch')}",
     )
 

@@ -25,7 +25,7 @@ PACKAGES = (
 )
 
 INSTRUCTIONS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_bf16", "amx_int8")
-"""Those that decide how fast a network runs, as Linux calls them."""
+"""Those that decide how fast a model runs, as Linux calls them."""
 
 
 def describe_machine() -> dict[str, Any]:

@@ -29,9 +29,9 @@ FRAMEWORKS = {
     "JAX": ("jax", "jax", "efficientnet-lite0"),
     "PyTorch": ("tensorflow", "torch", "efficientnet-lite0-torch"),
 }
-"""What KERAS_BACKEND says, what is imported, and the network."""
+"""What KERAS_BACKEND says, what is imported, and the model."""
 
-PHASE_NAMES = ("import it", "load the network", "first explanation: trace, compile, run", "second explanation")
+PHASE_NAMES = ("import it", "load the model", "first explanation: trace, compile, run", "second explanation")
 
 
 def commands(folder: str) -> dict[str, tuple[str, ...]]:

@@ -120,15 +120,15 @@ def found_of(record: dict[str, Any], name: str) -> Found:
 
 
 def plot_cost(found: Found) -> Figure:
-    """Draw dots: how many times the bare forward pass one class and eight take, by network and framework."""
+    """Draw dots: how many times the bare forward pass one class and eight take, by model and framework."""
     found = [each for each in found if each["tool"] == "seewhy"]
-    networks = list(dict.fromkeys(each["network"] for each in found))[::-1]
-    figure = Figure(figsize=(9, 0.85 * len(networks) + 1.5), layout="constrained")
+    models = list(dict.fromkeys(each["model"] for each in found))[::-1]
+    figure = Figure(figsize=(9, 0.85 * len(models) + 1.5), layout="constrained")
     both = figure.subplots(1, 2, sharey=True)
     for axes, classes in zip(both, (1, 8), strict=True):
         for each in found:
             if each["classes"] == classes:
-                middle = networks.index(each["network"])
+                middle = models.index(each["model"])
                 height = middle + 0.3 - 0.15 * list(COLOURS).index(each["framework"])
                 dot(axes, each, height)
                 if each["goal"]:
@@ -137,7 +137,7 @@ def plot_cost(found: Found) -> Figure:
         axes.set_title(classes_in_words(classes), **STYLE)
         axes.set_xlabel("times the bare forward pass", **STYLE)
         axes.grid(axis="x", color="0.9")
-    both[0].set_yticks(range(len(networks)), networks, **STYLE)
+    both[0].set_yticks(range(len(models)), models, **STYLE)
     legend(figure, found, with_goal=any(each["goal"] for each in found))
     return figure
 

@@ -49,7 +49,7 @@ def on_pre_build(**_: object) -> None:
         if subprocess.run(command, check=False).returncode:  # noqa: S603  # our own pages
             raise RuntimeError(f"{page.relative_to(ROOT)}: its code failed; see above.")
         print(f"ran {page.relative_to(ROOT)} in {time.monotonic() - started:.0f} s", file=sys.stderr)  # noqa: T201
-        shown = set(SHOWN.findall(page.read_text("utf-8")))  # not the photos that a network was trained on
+        shown = set(SHOWN.findall(page.read_text("utf-8")))  # not the photos that a model was trained on
         for path in workplace.rglob("*"):
             if path.name in shown and "examples" not in path.relative_to(workplace).parts:
                 shutil.copy(path, pictures / path.name)

@@ -1,4 +1,4 @@
-"""Explain the example photos, and a 2 x 2 mosaic of them, with the embedded default network.
+"""Explain the example photos, and a 2 x 2 mosaic of them, with the embedded default model.
 
 Run it with `make demo`. It uses the `seewhy` command, so that what it prints is what a user of it sees.
 """

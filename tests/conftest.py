@@ -1,4 +1,4 @@
-"""What many tests share: the example pictures and the default network."""
+"""What many tests share: the example pictures and the default model."""
 
 import sys
 from pathlib import Path
@@ -31,8 +31,8 @@ def lite0_explainer(lite0):
 
 
 @pytest.fixture
-def paper_network():
-    """The network of tests/sample_models.py that can be checked on paper, ending in a softmax."""
+def paper_model():
+    """The model of tests/sample_models.py that can be checked on paper, ending in a softmax."""
     from tests.sample_models import paper_sequential
 
     return paper_sequential()

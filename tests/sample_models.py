@@ -1,10 +1,10 @@
-"""Networks for tests, on any Keras backend: one that can be checked on paper, and small ones of every build."""
+"""Models for tests, on any Keras backend: one that can be checked on paper, and small ones of every build."""
 
 import keras
 import numpy as np
 from keras import layers, ops
 
-# The paper network. Input x, 2x2. One 1x1 convolution gives A^1 = x and A^2 = 3 - x. A dense layer over the
+# The paper model. Input x, 2x2. One 1x1 convolution gives A^1 = x and A^2 = 3 - x. A dense layer over the
 # flattened maps gives two logits, so that dy^c/dA is the dense layer's own weights, written here as maps.
 PAPER_INPUT = np.array([[1, 2], [3, 4]], dtype=np.float32).reshape(1, 2, 2, 1)
 PAPER_ACTIVATIONS = np.stack([[[1, 2], [3, 4]], [[2, 1], [0, -1]]], axis=-1).astype(np.float32)
@@ -21,7 +21,7 @@ PAPER_HIRESCAM = np.array([[[0, 4], [0, 4]], [[0, 0], [0, 0]]], dtype=np.float32
 
 
 def paper_layers(activation=None):
-    """Return the paper network's layers, whose weights `set_paper_weights` sets once they are built."""
+    """Return the paper model's layers, whose weights `set_paper_weights` sets once they are built."""
     return [
         layers.Conv2D(2, 1, name="conv"),
         layers.Flatten(name="flatten"),
@@ -35,19 +35,19 @@ def set_paper_weights(convolution, dense) -> None:
 
 
 def paper(ending):
-    """Build the paper network; `ending` makes the outputs of the logits' layer, which it is given."""
+    """Build the paper model; `ending` makes the outputs of the logits' layer, which it is given."""
     convolution, flatten, dense = paper_layers()
     image = keras.Input((2, 2, 1))
-    network = keras.Model(image, ending(dense(flatten(convolution(image)))))
+    model = keras.Model(image, ending(dense(flatten(convolution(image)))))
     set_paper_weights(convolution, dense)
-    return network
+    return model
 
 
 def paper_sequential():
     convolution, flatten, dense = paper_layers("softmax")
-    network = keras.Sequential([keras.Input((2, 2, 1)), convolution, flatten, dense], name="paper")
+    model = keras.Sequential([keras.Input((2, 2, 1)), convolution, flatten, dense], name="paper")
     set_paper_weights(convolution, dense)
-    return network
+    return model
 
 
 def block(name, pool=False):
@@ -105,9 +105,9 @@ class Subclassed(keras.Model):
 
 
 def built_subclassed():
-    network = Subclassed()
-    network(np.zeros((1, 8, 8, 3), np.float32))
-    return network
+    model = Subclassed()
+    model(np.zeros((1, 8, 8, 3), np.float32))
+    return model
 
 
 def squeeze_and_excite():
@@ -138,16 +138,16 @@ class Unused(Subclassed):
         self.spare = layers.Conv2D(1, 1, name="spare")
 
 
-def state(network):
-    """Everything about a network that a call could have changed, but for Keras's own note that it was called."""
-    every = [network, *network._flatten_layers(include_self=False)]
+def state(model):
+    """Everything about a model that a call could have changed, but for Keras's own note that it was called."""
+    every = [model, *model._flatten_layers(include_self=False)]
     return {
-        "weights": [weight_array(weight).tobytes() for weight in network.weights],
+        "weights": [weight_array(weight).tobytes() for weight in model.weights],
         "trainable": [layer.trainable for layer in every],
         "attributes": [
             {name: id(value) for name, value in vars(layer).items() if name != "_called"} for layer in every
         ],
-        "losses": len(network.losses),
+        "losses": len(model.losses),
     }
 
 
@@ -156,6 +156,6 @@ def weight_array(weight):
     return keras.ops.convert_to_numpy(keras.ops.convert_to_tensor(weight))
 
 
-def predict(network, inputs):
-    """Run a network as it is at rest, on any backend, into NumPy."""
-    return keras.ops.convert_to_numpy(network(inputs, training=False))
+def predict(model, inputs):
+    """Run a model as it is at rest, on any backend, into NumPy."""
+    return keras.ops.convert_to_numpy(model(inputs, training=False))

@@ -9,16 +9,16 @@ from seewhy.targets import Counterfactual, Difference
 from tests.sample_models import PAPER_GRADCAM, PAPER_HIRESCAM, PAPER_INPUT, PAPER_LOGITS
 
 
-def test_the_paper_network_from_input_to_heatmap(paper_network):
-    heatmaps = Explainer(paper_network, layer="conv").heatmaps(PAPER_INPUT, [0, 1])
+def test_the_paper_model_from_input_to_heatmap(paper_model):
+    heatmaps = Explainer(paper_model, layer="conv").heatmaps(PAPER_INPUT, [0, 1])
     np.testing.assert_allclose(heatmaps.values, PAPER_GRADCAM[None], atol=1e-6)
     np.testing.assert_allclose(heatmaps.scores, PAPER_LOGITS[None])
     np.testing.assert_array_equal(heatmaps.indices, [[0, 1]])
     np.testing.assert_array_equal(heatmaps.has_evidence, [[True, False]])
-    np.testing.assert_allclose(heatmaps.outputs, paper_network(PAPER_INPUT).numpy(), rtol=1e-6)
+    np.testing.assert_allclose(heatmaps.outputs, paper_model(PAPER_INPUT).numpy(), rtol=1e-6)
     assert (heatmaps.layer, heatmaps.method, len(heatmaps)) == ("conv", "gradcam", 1)
     assert heatmaps.values.dtype == heatmaps.scores.dtype == np.float32
-    hirescam = Explainer(paper_network, method="hirescam", layer="conv").heatmaps(PAPER_INPUT, [0, 1])
+    hirescam = Explainer(paper_model, method="hirescam", layer="conv").heatmaps(PAPER_INPUT, [0, 1])
     np.testing.assert_allclose(hirescam.values, PAPER_HIRESCAM[None], atol=1e-6)
 
 
@@ -102,8 +102,8 @@ def test_no_picture_gives_nan(lite0_explainer, picture):
     assert explanation.overlay(2).shape == pixels.shape
 
 
-def test_a_target_nothing_speaks_for_is_zeros_and_says_so(paper_network):
-    (explanation,) = Explainer(Classifier(paper_network, preprocess=first_channel), layer="conv").explain(
+def test_a_target_nothing_speaks_for_is_zeros_and_says_so(paper_model):
+    (explanation,) = Explainer(Classifier(paper_model, preprocess=first_channel), layer="conv").explain(
         [np.full((2, 2, 3), 9, np.uint8)], [0, 1]
     )
     assert not explanation.targets[1].has_evidence
@@ -111,9 +111,9 @@ def test_a_target_nothing_speaks_for_is_zeros_and_says_so(paper_network):
     np.testing.assert_array_equal(explanation.saliency[1], 0)
 
 
-def test_every_picture_s_targets_have_their_names_and_scores(paper_network):
+def test_every_picture_s_targets_have_their_names_and_scores(paper_model):
     """By hand: of a picture that is 9 everywhere A^1 is 9 and A^2 -6, of 2 everywhere 2 and 1."""
-    classifier = Classifier(paper_network, preprocess=first_channel, class_names=["cat", "dog"])
+    classifier = Classifier(paper_model, preprocess=first_channel, class_names=["cat", "dog"])
     pictures = [np.full((2, 2, 3), value, np.uint8) for value in (9, 2)]
     selected = [[Difference("cat", "dog"), "dog"], ["top-1", Counterfactual("dog")]]
     for batch_size in (1, 2):
@@ -135,11 +135,11 @@ def first_channel(pixels):
 # Where a heatmap lies
 
 
-def brightness_network(size):
-    """A network that says how bright a picture is; its heatmap is the picture's own brightness, cell by cell."""
+def brightness_model(size):
+    """A model that says how bright a picture is; its heatmap is the picture's own brightness, cell by cell."""
     import keras
 
-    network = keras.Sequential(
+    model = keras.Sequential(
         [
             keras.Input((size, size, 3)),
             keras.layers.AveragePooling2D(2, name="cells"),
@@ -148,8 +148,8 @@ def brightness_network(size):
             keras.layers.Dense(1, use_bias=False),
         ]
     )
-    network.set_weights([np.full((1, 1, 3, 1), 1 / 3, np.float32), np.ones((1, 1), np.float32)])
-    return network
+    model.set_weights([np.full((1, 1, 3, 1), 1 / 3, np.float32), np.ones((1, 1), np.float32)])
+    return model
 
 
 def lit(height, width, row, column, side=24):
@@ -164,7 +164,7 @@ def lit(height, width, row, column, side=24):
 @pytest.mark.parametrize(("down", "right"), [(-40, -30), (30, 45), (0, 0)])
 def test_a_heatmap_lies_where_the_light_is(crop, height, width, down, right):
     picture = lit(height, width, height // 2 + down, width // 2 + right)
-    classifier = Classifier(brightness_network(64), preprocess=Preprocessing(size=(64, 64), crop=crop))
+    classifier = Classifier(brightness_model(64), preprocess=Preprocessing(size=(64, 64), crop=crop))
     (explanation,) = Explainer(classifier).explain([picture], 0)
     (saliency,) = explanation.saliency
     total = saliency.sum()
@@ -182,7 +182,7 @@ def test_a_phone_photo_is_explained_upright(tmp_path):
     exif[0x0112] = 6
     path = tmp_path / "phone.jpg"
     Image.fromarray(np.rot90(upright, 1).copy()).save(path, exif=exif, quality=100)
-    (explanation,) = Explainer(Classifier(brightness_network(64), preprocess=None)).explain([path], 0)
+    (explanation,) = Explainer(Classifier(brightness_model(64), preprocess=None)).explain([path], 0)
     (saliency,) = explanation.saliency
     assert saliency.shape == (200, 100)
     rows, columns = np.nonzero(saliency > 0.5)
@@ -224,35 +224,35 @@ def test_in_a_mosaic_each_class_is_found_in_its_own_quadrant(lite0, examples, me
 # What is refused
 
 
-def test_what_an_explainer_refuses(paper_network, lite0_explainer):
+def test_what_an_explainer_refuses(paper_model, lite0_explainer):
     with pytest.raises(MethodError, match="Unknown method 'shapley'"):
-        Explainer(paper_network, method="shapley")
+        Explainer(paper_model, method="shapley")
     with pytest.raises(OptionError, match="Unknown score 'logits'; expected 'logit' or 'probability'"):
-        Explainer(paper_network, score="logits")
+        Explainer(paper_model, score="logits")
     with pytest.raises(OptionError, match="Unknown precision 'float16'; expected 'float32' or 'bfloat16'"):
-        Explainer(paper_network, precision="float16")
+        Explainer(paper_model, precision="float16")
     with pytest.raises(InputError, match=r"takes a list of pictures; given 'cat.png'. Give \['cat.png'\]"):
         lite0_explainer.explain("cat.png")
     with pytest.raises(InputError, match=r"given an array \(20, 30, 3\). Give \[it\]"):
         lite0_explainer.explain(np.zeros((20, 30, 3), np.uint8))
     with pytest.raises(OptionError, match="batch_size is -1; expected 1 or more"):
         lite0_explainer.explain([np.zeros((20, 30, 3), np.uint8)], batch_size=-1)
-    with pytest.raises(TargetError, match="'tabby' was given by name, and the network's class names are not known"):
-        Explainer(paper_network).heatmaps(PAPER_INPUT, "tabby")
-    with pytest.raises(TargetError, match="There is no class 2: the network has classes 0 to 1"):
-        Explainer(paper_network).heatmaps(PAPER_INPUT, 2)
-    with pytest.raises(TargetError, match="'top-3' asks for more than the network's 2 classes"):
-        Explainer(paper_network).heatmaps(PAPER_INPUT, "top-3")
+    with pytest.raises(TargetError, match="'tabby' was given by name, and the model's class names are not known"):
+        Explainer(paper_model).heatmaps(PAPER_INPUT, "tabby")
+    with pytest.raises(TargetError, match="There is no class 2: the model has classes 0 to 1"):
+        Explainer(paper_model).heatmaps(PAPER_INPUT, 2)
+    with pytest.raises(TargetError, match="'top-3' asks for more than the model's 2 classes"):
+        Explainer(paper_model).heatmaps(PAPER_INPUT, "top-3")
 
 
 @pytest.mark.parametrize(("function", "shape"), [(lambda o: o[0], r"\(2, 1\)"), (lambda o: o[:2], r"\(2, 2\)")])
-def test_a_target_function_that_loses_images(paper_network, function, shape):
+def test_a_target_function_that_loses_images(paper_model, function, shape):
     with pytest.raises(TargetError, match=f"gave scores of shape {shape} for 3 images"):
-        Explainer(paper_network).heatmaps(PAPER_INPUT.repeat(3, axis=0), function)
+        Explainer(paper_model).heatmaps(PAPER_INPUT.repeat(3, axis=0), function)
 
 
-def test_the_layers_of_ones_own_network(paper_network):
-    calls = Explainer(paper_network).layers(PAPER_INPUT)
+def test_the_layers_of_ones_own_model(paper_model):
+    calls = Explainer(paper_model).layers(PAPER_INPUT)
     assert [(call.path, call.shape, call.is_candidate) for call in calls] == [
         ("conv", (2, 2, 2), True),
         ("flatten", (8,), False),
@@ -263,26 +263,24 @@ def test_the_layers_of_ones_own_network(paper_network):
 def test_an_unknown_input_size_is_asked_for():
     import keras
 
-    network = keras.Sequential(
-        [keras.Input((None, None, 3)), keras.layers.Conv2D(2, 3), keras.layers.GlobalMaxPool2D()]
-    )
+    model = keras.Sequential([keras.Input((None, None, 3)), keras.layers.Conv2D(2, 3), keras.layers.GlobalMaxPool2D()])
     with pytest.raises(ModelError, match=r"does not say what size of picture.*input_size=\(224, 224\)"):
-        Explainer(network).explain([np.zeros((9, 9, 3), np.uint8)])
-    classifier = Classifier(network, input_size=(12, 20))
+        Explainer(model).explain([np.zeros((9, 9, 3), np.uint8)])
+    classifier = Classifier(model, input_size=(12, 20))
     assert Explainer(classifier).explain([np.zeros((9, 9, 3), np.uint8)])[0].heatmaps.shape == (1, 10, 18)
 
 
-def test_class_names_must_be_as_many_as_the_outputs(paper_network):
-    classifier = Classifier(paper_network, preprocess=first_channel, class_names=["a", "b", "c"])
-    with pytest.raises(ModelError, match="3 class names were given, and the network 'paper' has 2 classes"):
+def test_class_names_must_be_as_many_as_the_outputs(paper_model):
+    classifier = Classifier(paper_model, preprocess=first_channel, class_names=["a", "b", "c"])
+    with pytest.raises(ModelError, match="3 class names were given, and the model 'paper' has 2 classes"):
         Explainer(classifier).heatmaps(PAPER_INPUT)
 
 
-def test_compiled_steps_of_one_time_functions_are_dropped(paper_network, monkeypatch):
+def test_compiled_steps_of_one_time_functions_are_dropped(paper_model, monkeypatch):
     from seewhy.frameworks import compiled
 
     monkeypatch.setattr(compiled, "MAX_COMPILED", 4)
-    explainer = Explainer(paper_network, layer="conv")
+    explainer = Explainer(paper_model, layer="conv")
     for _ in range(7):
         explainer.heatmaps(PAPER_INPUT, lambda logits: logits[:, 0])
     assert len(explainer.framework._compiled) == 4

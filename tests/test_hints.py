@@ -1,4 +1,4 @@
-"""Pixels given to a network that nobody said anything about: said once, and never where it would be wrong."""
+"""Pixels given to a model that nobody said anything about: said once, and never where it would be wrong."""
 
 import subprocess
 import sys
@@ -41,9 +41,9 @@ class Divides(keras.Model):
 
 
 def divides():
-    network = Divides()
-    network(PIXELS.astype(np.float32))
-    return network
+    model = Divides()
+    model(PIXELS.astype(np.float32))
+    return model
 
 
 class Native(torch.nn.Module):
@@ -78,10 +78,10 @@ SILENT = {
 
 
 @pytest.mark.parametrize("case", HINTED)
-def test_pixels_for_a_network_that_does_not_scale(case):
+def test_pixels_for_a_model_that_does_not_scale(case):
     explainer = seewhy.Explainer(HINTED[case]())
     with pytest.warns(
-        SeewhyWarning, match=r"given pixels in 0..255.*seewhy.Classifier\(network, preprocess=...\)"
+        SeewhyWarning, match=r"given pixels in 0..255.*seewhy.Classifier\(model, preprocess=...\)"
     ) as hints:
         explainer.heatmaps(PIXELS)
     assert [hint.filename for hint in hints] == [__file__]  # it points at the caller's line
@@ -89,10 +89,10 @@ def test_pixels_for_a_network_that_does_not_scale(case):
 
 
 @pytest.mark.parametrize("case", SILENT)
-def test_networks_that_scale_or_may(case):
-    network = SILENT[case]()
+def test_models_that_scale_or_may(case):
+    model = SILENT[case]()
     inputs = PIXELS if case[:3] != "Eff" else np.full((1, 32, 32, 3), 200, np.uint8)
-    seewhy.Explainer(network).heatmaps(inputs)
+    seewhy.Explainer(model).heatmaps(inputs)
 
 
 @pytest.mark.parametrize(
@@ -106,18 +106,18 @@ def test_inputs_that_are_no_pixels(inputs):
 
 def test_a_classifier_is_asked_for_its_preprocessing_and_believed():
     pictures = list(PIXELS)
-    with pytest.warns(SeewhyWarning, match="The network 'bare' was given pixels"):
+    with pytest.warns(SeewhyWarning, match="The model 'bare' was given pixels"):
         seewhy.Explainer(seewhy.Classifier(bare())).explain(pictures)
     said = (seewhy.Preprocessing(size=(8, 8)), lambda x: x, seewhy.Preprocessing(size=(8, 8), std=255.0))
     for preprocess in said:
         seewhy.Explainer(seewhy.Classifier(bare(), preprocess=preprocess)).explain(pictures)
 
 
-def test_a_native_network_is_looked_into_only_once():
-    network = Native(1 / 255)
+def test_a_native_model_is_looked_into_only_once():
+    model = Native(1 / 255)
     runs = []
-    network.register_forward_hook(lambda *_: runs.append(1))
-    explainer = seewhy.Explainer(network)
+    model.register_forward_hook(lambda *_: runs.append(1))
+    explainer = seewhy.Explainer(model)
     counts = []
     for _ in range(3):
         explainer.heatmaps(PIXELS.transpose(0, 3, 1, 2))
@@ -125,29 +125,29 @@ def test_a_native_network_is_looked_into_only_once():
     assert np.diff(counts).tolist() == [1, 1]
 
 
-def test_of_a_native_network_what_its_first_convolution_is_given_tells():
+def test_of_a_native_model_what_its_first_convolution_is_given_tells():
     inputs = PIXELS.transpose(0, 3, 1, 2)
-    with pytest.warns(SeewhyWarning, match="The network 'Native' was given pixels"):
+    with pytest.warns(SeewhyWarning, match="The model 'Native' was given pixels"):
         seewhy.Explainer(Native(1)).heatmaps(inputs)
-    network = Native(1 / 255)
-    seewhy.Explainer(network).heatmaps(inputs)
-    assert not network.conv._forward_pre_hooks
+    model = Native(1 / 255)
+    seewhy.Explainer(model).heatmaps(inputs)
+    assert not model.conv._forward_pre_hooks
 
 
 def test_the_command_line_says_it_in_one_line(tmp_path, examples):
     (tmp_path / "mine.py").write_text(
         "import torch, seewhy\n"
         "def build():\n"
-        "    network = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.AdaptiveAvgPool2d(1),"
+        "    model = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.AdaptiveAvgPool2d(1),"
         " torch.nn.Flatten(), torch.nn.Linear(4, 3))\n"
-        "    return seewhy.Classifier(network, input_size=(16, 16))\n"
+        "    return seewhy.Classifier(model, input_size=(16, 16))\n"
     )
     pictures = [examples / "cat.png", examples / "coffee.png"]
     command = [sys.executable, "-m", "seewhy", "explain", *pictures, "--model", "mine:build"]
     finished = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert finished.returncode == 0
     (line,) = finished.stderr.splitlines()
-    assert line.startswith("Note: The network 'Sequential' was given pixels in 0..255")
+    assert line.startswith("Note: The model 'Sequential' was given pixels in 0..255")
 
 
 def test_other_warnings_stay_as_they_are():

@@ -66,13 +66,13 @@ def test_the_table(clock):
     assert times.table(pictures=5).splitlines() == [
         "where the time went                                   seconds  per picture",
         "importing the framework and what else is needed        12.000",
-        "running the network and the method                      0.500        0.100",
+        "running the model and the method                      0.500        0.100",
         "everything else                                         1.250",
         "together, by the clock                                 13.750",
         "meanwhile, in other threads:",
         "encoding and writing files                              0.250        0.050",
     ]
-    assert str(times).splitlines()[2] == "running the network and the method                      0.500"
+    assert str(times).splitlines()[2] == "running the model and the method                      0.500"
 
 
 def test_nothing_is_noted_before_or_after(clock):

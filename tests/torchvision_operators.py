@@ -2,7 +2,7 @@
 
 torchvision is Python, but for a few compiled operators on boxes. Package indices have one torchvision for each version
 of torch; where it was compiled for CUDA and torch for the CPU, the compiled part cannot be loaded, and `import
-torchvision` fails on the operators that it would have brought. Networks that classify need none of them.
+torchvision` fails on the operators that it would have brought. Models that classify need none of them.
 """
 
 import importlib.util

@@ -2,11 +2,11 @@
 
 * SeewhyError                  something failed; the command line exits with 1
   x UsageError                 what was asked cannot be meant; the command line exits with 2
-    + ModelError               an unknown name, an object that is no network, class names that do not fit
+    + ModelError               an unknown name, an object that is no model, class names that do not fit
     + LayerError               an unknown or ambiguous layer, or one without space
       - NoGradientError        the score does not depend on the layer
     + TargetError              an unknown, ambiguous or impossible target
-    + MethodError              an unknown method, or one that the network is not made for
+    + MethodError              an unknown method, or one that the model is not made for
     + OptionError              an unknown colour map, figure or score; a number out of range
     + InputError               arrays of the wrong shape or type, or not finite
     + MissingExtraError        an optional part is not installed (also an ImportError)
@@ -14,7 +14,7 @@
     + ImageNotFoundError       a path with nothing there (also a UsageError)
     + ImageFormatError         what is no picture, or one in a format that is not read
     + ImageTooLargeError       more pixels than are decoded
-  x ModelRunError               the network itself failed, or gave something that is not a number
+  x ModelRunError               the model itself failed, or gave something that is not a number
   x WeightsError               a weights file that is damaged or not what it should be
   x OutputError                a result that cannot be written
 
@@ -42,7 +42,7 @@ class UsageError(SeewhyError):
 
 
 class ModelError(UsageError):
-    """The model is unknown, is no network, or its parts do not fit together."""
+    """The model is unknown, is no model, or its parts do not fit together."""
 
 
 class LayerError(UsageError):
@@ -54,11 +54,11 @@ class NoGradientError(LayerError):
 
 
 class TargetError(UsageError):
-    """The target is unknown, ambiguous, or impossible for this network."""
+    """The target is unknown, ambiguous, or impossible for this model."""
 
 
 class MethodError(UsageError):
-    """The method is unknown, or says nothing about a network of this kind."""
+    """The method is unknown, or says nothing about a model of this kind."""
 
 
 class OptionError(UsageError):
@@ -66,7 +66,7 @@ class OptionError(UsageError):
 
 
 class InputError(UsageError):
-    """The network's input has the wrong shape or type, or is not finite."""
+    """The model's input has the wrong shape or type, or is not finite."""
 
 
 class MissingExtraError(UsageError, ImportError):
@@ -93,7 +93,7 @@ class ImageTooLargeError(ImageError):
 
 
 class ModelRunError(SeewhyError):
-    """The network failed while it ran, or its outputs are not finite."""
+    """The model failed while it ran, or its outputs are not finite."""
 
 
 class WeightsError(SeewhyError):

@@ -44,10 +44,10 @@ BATCH_SIZE = 16
 
 
 class Explainer:
-    """Explains one network; threads may share it.
+    """Explains one model; threads may share it.
 
     Args:
-        network: A `Classifier`; or a bare `keras.Model` or `torch.nn.Module`, which is enough for `heatmaps`. It is
+        model: A `Classifier`; or a bare `keras.Model` or `torch.nn.Module`, which is enough for `heatmaps`. It is
             never changed.
         method: A method's name; `seewhy methods` lists them. Or one with options of your own, such as
             `seewhy.methods.get("rise", masks=8000)`.
@@ -57,16 +57,16 @@ class Explainer:
             "name#1" is the first. A list of layers is explained layer by layer, and the maps fused.
         score: "logit" explains what stands before a final softmax or sigmoid; "probability" what stands after it, as
             many tutorials do.
-        output: Which output of a network with several: its position or its key.
+        output: Which output of a model with several: its position or its key.
         fuse: What is made of the maps of several layers, each of which is brought to the largest resolution and scaled
             to 0..1 first: their "mean", "max" or "product"; or "layercam", the maximum after that paper's
-            tanh(2 M / max(M)). The network runs once for each layer.
+            tanh(2 M / max(M)). The model runs once for each layer.
         smooth: Explain other views of each input too, and average the maps, brought back into place: "flips", the
             mirror image; "scales", zoomed to 0.9 and to 1.1; or both in a tuple. Everything is run 2, 3 or 6 times.
         signed: True keeps what speaks against a target, as negative values; False makes it 0, as the papers do.
-        progress: Show on standard error how far a method has come that runs the network many times; or a function
+        progress: Show on standard error how far a method has come that runs the model many times; or a function
             that is told: the method's title, how many runs are done, and of how many. What it raises ends the call.
-        precision: "float32" runs the network in its own types. "bfloat16" runs its convolutions and matrix products,
+        precision: "float32" runs the model in its own types. "bfloat16" runs its convolutions and matrix products,
             backwards too, in bfloat16, which rounds to 8 bits; every run of it, also for methods that run it again.
             Scores and probabilities are those it then gives. Heatmaps are made of them in float32.
 
@@ -76,7 +76,7 @@ class Explainer:
 
     def __init__(
         self,
-        network: Any,
+        model: Any,
         method: str | Method = "gradcam",
         layer: Any = "auto",
         score: Score = "logit",
@@ -88,7 +88,7 @@ class Explainer:
         progress: bool | Progress = False,
         precision: Precision = "float32",
     ) -> None:
-        self.classifier = network if isinstance(network, Classifier) else Classifier(network)
+        self.classifier = model if isinstance(model, Classifier) else Classifier(model)
         self.method = methods.get(method)
         if precision not in get_args(Precision):
             raise OptionError(f"Unknown precision {precision!r}; expected 'float32' or 'bfloat16'.")
@@ -115,7 +115,7 @@ class Explainer:
             images: Paths, PIL images or uint8 arrays (H, W, 3), of any sizes.
             targets: What is asked of each: "top-3"; a class index, name or wnid; a list of those; a list of such lists,
                 one for each picture; a `seewhy.targets` object; a function of the outputs giving (N,) or (N, T).
-            batch_size: How many pictures, or perturbations of a picture, go through the network at once.
+            batch_size: How many pictures, or perturbations of a picture, go through the model at once.
 
         Returns:
             One explanation for each picture.
@@ -144,12 +144,12 @@ class Explainer:
         ]
 
     def heatmaps(self, inputs: Any, targets: Any = "top-1", *, batch_size: int = BATCH_SIZE) -> Heatmaps:
-        """Explain a batch that is already the network's input.
+        """Explain a batch that is already the model's input.
 
         Args:
-            inputs: (N, ...), preprocessed; a list or dict of such arrays for a network with several inputs.
+            inputs: (N, ...), preprocessed; a list or dict of such arrays for a model with several inputs.
             targets: As for `explain`.
-            batch_size: How many perturbations of an image go through the network at once, for a method that runs it
+            batch_size: How many perturbations of an image go through the model at once, for a method that runs it
                 again.
 
         Returns:
@@ -184,7 +184,7 @@ class Explainer:
         if self.method.name != "gradcam" or len(self.taps) > 1 or self.views:
             raise MethodError(
                 f"inspect shows the inside of Grad-CAM at one layer; this Explainer does {self.method.title} at "
-                f"{len(self.taps)}{', smoothed' if self.views else ''}. Make one for it: seewhy.Explainer(network)."
+                f"{len(self.taps)}{', smoothed' if self.views else ''}. Make one for it: seewhy.Explainer(model)."
             )
         pixels = read(image)
         preprocessed = self.classifier.preprocess([pixels])
@@ -279,7 +279,7 @@ class Explainer:
             raise LayerError("layer=[] names no layer; expected one or more, or 'auto'.")
         if len(layers) > 1 and self.method.level == "input":
             raise LayerError(
-                f"{self.method.title} explains the network's input and looks at no layer; given {len(layers)}. Leave "
+                f"{self.method.title} explains the model's input and looks at no layer; given {len(layers)}. Leave "
                 "layer= out, or use a method that explains layers, such as gradcam."
             )
         own = self.classifier.layer or AUTO
@@ -292,13 +292,13 @@ class Explainer:
             raise InputError(f"smooth= mirrors and zooms pictures, one batch of (N, h, w, C); given {given}.")
         if not isinstance(inputs, np.ndarray) and (self.method.reruns or self.method.level == "input"):
             raise InputError(
-                f"The network has {len(inputs)} inputs, and {self.method.title} varies the one input of a network. "
+                f"The model has {len(inputs)} inputs, and {self.method.title} varies the one input of a model. "
                 "Use a method that explains a layer, such as gradcam."
             )
         return inputs
 
     def _hint(self, inputs: Any) -> None:
-        """Warn, once, of pixels that nobody said how the network takes."""
+        """Warn, once, of pixels that nobody said how the model takes."""
         if self._is_hint_due and self.classifier.may_need_preprocessing(inputs):
             self._is_hint_due = False
             if hint := self.classifier.preprocessing_hint(inputs):
@@ -327,7 +327,7 @@ def _is_auto(layer: Any) -> bool:
 
 
 def explain(
-    network: Any,
+    model: Any,
     image: ImageLike,
     targets: Any = "top-1",
     method: str = "gradcam",
@@ -337,7 +337,7 @@ def explain(
     """Explain one picture.
 
     Args:
-        network: A `Classifier`; `seewhy.load` makes one of a model's name.
+        model: A `Classifier`; `seewhy.load` makes one of a model's name.
         image: A path, a PIL image or a uint8 array (H, W, 3).
         targets: As for `Explainer.explain`; the other arguments as for `Explainer`.
 
@@ -347,5 +347,5 @@ def explain(
     Raises:
         SeewhyError: What was asked cannot be done; the message says why.
     """
-    (explanation,) = Explainer(network, method, layer, score).explain([image], targets)
+    (explanation,) = Explainer(model, method, layer, score).explain([image], targets)
     return explanation

@@ -12,7 +12,7 @@ ImageArray = NDArray[np.uint8]
 BoolArray = NDArray[np.bool_]
 
 Tensor = Any
-"""An array of whichever framework the network runs on."""
+"""An array of whichever framework the model runs on."""
 
 Namespace = Any
 """The functions of that framework's arrays, named as in the array API: `keras.ops`, or `numpy` in tests."""
@@ -20,24 +20,24 @@ Namespace = Any
 Score = Literal["logit", "probability"]
 
 Precision = Literal["float32", "bfloat16"]
-"""What the network runs in: its own types; or with its convolutions and matrix products in bfloat16."""
+"""What the model runs in: its own types; or with its convolutions and matrix products in bfloat16."""
 
 Backward = Literal["none", "plain", "guided", "guided-where-relu", "products"]
-"""The way back from the scores: not gone at all; as the network is; or through ReLUs that let only what is positive
-pass (Springenberg et al., arXiv 1412.6806), in a network of no other activations, or past others as they are. Or gone
+"""The way back from the scores: not gone at all; as the model is; or through ReLUs that let only what is positive
+pass (Springenberg et al., arXiv 1412.6806), in a model of no other activations, or past others as they are. Or gone
 for all targets at once, for the products of activations and gradients alone, if what follows the layer allows it."""
 
 
 @dataclass(frozen=True)
 class Capture:
-    """What one run of the network left at the tap: all that a method needs, still on the network's device.
+    """What one run of the model left at the tap: all that a method needs, still on the model's device.
 
     Attributes:
         activations: (N, *space, K), the layer's output A^k.
         gradients: (N, T, *space, K), dy^c/dA^k; None where they were not asked for.
         scores: (N, T), y^c.
         indices: (N, T), the class of each target; negative for a target that is no class.
-        outputs: (N, ...), the output that was asked; all that the network returned where no one output was.
+        outputs: (N, ...), the output that was asked; all that the model returned where no one output was.
         probabilities: (N, C), or None where the outputs are not class scores.
         layer: The path of the layer that was tapped; empty for the input.
         xp: The namespace whose functions these tensors take.

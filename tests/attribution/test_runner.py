@@ -1,4 +1,4 @@
-"""Methods that run the network again, from the input to the heatmap, on networks whose answer is known."""
+"""Methods that run the model again, from the input to the heatmap, on models whose answer is known."""
 
 import keras
 import numpy as np
@@ -28,7 +28,7 @@ QUADRANTS = {"red": np.s_[:8, :8], "green": np.s_[8:, 8:]}
 
 def colours(units=2, activation="softmax", gain=40.0):
     """Tell red from green by the mean of two detectors; a third sees nothing, ever."""
-    network = keras.Sequential(
+    model = keras.Sequential(
         [
             keras.Input((16, 16, 2)),
             layers.Conv2D(3, 3, strides=2, padding="same", activation="relu", name="conv"),
@@ -38,10 +38,10 @@ def colours(units=2, activation="softmax", gain=40.0):
     )
     kernel = np.zeros((3, 3, 2, 3), np.float32)
     kernel[:, :, 0, 0] = kernel[:, :, 1, 1] = 1 / 9
-    network.get_layer("conv").set_weights([kernel, np.array([0, 0, -1], np.float32)])
+    model.get_layer("conv").set_weights([kernel, np.array([0, 0, -1], np.float32)])
     dense = np.array([[1, 0], [0, 1], [0, 0]]) if units == 2 else np.array([[1], [-1], [0]])
-    network.get_layer("dense").set_weights([gain * dense, np.zeros(units)])
-    return network
+    model.get_layer("dense").set_weights([gain * dense, np.zeros(units)])
+    return model
 
 
 def pictures():
@@ -52,8 +52,8 @@ def pictures():
     return inputs
 
 
-def explain(name, network, inputs, targets=(0, 1), batch_size=16, **options):
-    explainer = Explainer(network, methods.get(name, **RERUNS[name]), layer="conv", **options)
+def explain(name, model, inputs, targets=(0, 1), batch_size=16, **options):
+    explainer = Explainer(model, methods.get(name, **RERUNS[name]), layer="conv", **options)
     return explainer.heatmaps(inputs, targets, batch_size=batch_size)
 
 
@@ -64,7 +64,7 @@ def share(heatmap, quadrant):
 
 
 @pytest.mark.parametrize("name", RERUNS)
-def test_the_energy_lies_where_the_network_looks(name):
+def test_the_energy_lies_where_the_model_looks(name):
     found = explain(name, colours(), pictures())
     first, second = found.values
     shares = [share(first[0], "red"), share(first[1], "green"), share(second[0], "green"), share(second[1], "red")]
@@ -82,22 +82,22 @@ def test_one_sigmoid_unit_is_two_classes(name):
 
 @pytest.mark.parametrize("name", RERUNS)
 def test_a_batch_is_each_alone_whatever_goes_through_at_once(name):
-    network, inputs = colours(), pictures()
-    together = explain(name, network, inputs, batch_size=7).values
+    model, inputs = colours(), pictures()
+    together = explain(name, model, inputs, batch_size=7).values
     for n in (0, 1):
-        alone = explain(name, network, inputs[n : n + 1], batch_size=16).values[0]
+        alone = explain(name, model, inputs[n : n + 1], batch_size=16).values[0]
         np.testing.assert_allclose(together[n], alone, atol=1e-5 * alone.max())
 
 
 @pytest.mark.parametrize("name", RERUNS)
-def test_a_constant_network_is_no_evidence(name):
+def test_a_constant_model_is_no_evidence(name):
     found = explain(name, colours(gain=0.0), pictures())
     np.testing.assert_array_equal(found.values, 0)
     assert not found.has_evidence.any()
 
 
 @pytest.mark.parametrize("name", RERUNS)
-def test_the_network_is_run_as_often_as_the_table_says(name):
+def test_the_model_is_run_as_often_as_the_table_says(name):
     """Whatever the number of targets; padding of the last batch not counted."""
 
     explainer = Explainer(colours(), methods.get(name, **RERUNS[name]), layer="conv")
@@ -109,11 +109,11 @@ def test_the_network_is_run_as_often_as_the_table_says(name):
 
 def test_a_score_of_each_image_s_own_target():
     """Top-1 of two pictures: each is asked about its own class, in every run."""
-    network = colours()
-    network.get_layer("dense").bias.assign([0.1, 0])
+    model = colours()
+    model.get_layer("dense").bias.assign([0.1, 0])
     inputs = pictures()
     inputs[1, 2:6, 2:6] *= 1.5
-    found = explain("occlusion", network, inputs, "top-1")
+    found = explain("occlusion", model, inputs, "top-1")
     np.testing.assert_array_equal(found.indices, [[0], [1]])
     assert min(share(found.values[0, 0], "red"), share(found.values[1, 0], "red")) > 0.6
 
@@ -130,10 +130,10 @@ def test_volumes_and_signals():
         convolution = layers.Conv1D if axes == 1 else layers.Conv3D
         image = keras.Input((8,) * axes + (1,))
         maps = convolution(2, 3, padding="same", activation="relu", name="conv")(image)
-        network = keras.Model(image, layers.Dense(2)(layers.Flatten()(maps)))
+        model = keras.Model(image, layers.Dense(2)(layers.Flatten()(maps)))
         inputs = np.random.default_rng(0).normal(size=(1, *(8,) * axes, 1)).astype(np.float32)
         for name in RERUNS:
-            values = explain(name, network, inputs).values
+            values = explain(name, model, inputs).values
             assert values.shape == (1, 2, *(8,) * axes)
             assert values.max() > 0
 
@@ -193,8 +193,8 @@ def test_what_is_told_of_progress_may_end_it(name):
         if told[1]:
             raise EnoughError
 
-    network = colours()
-    explainer = Explainer(network, methods.get(name, **RERUNS[name]), layer="conv", progress=stop)
+    model = colours()
+    explainer = Explainer(model, methods.get(name, **RERUNS[name]), layer="conv", progress=stop)
     with pytest.raises(EnoughError):
         explainer.heatmaps(pictures()[:1], [0], batch_size=1)
     explainer.progress = False

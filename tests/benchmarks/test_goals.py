@@ -5,13 +5,13 @@ from benchmarks.cases import Case, Turns, figures
 from benchmarks.goals import GOALS, Goal, goal_of, judged, misses
 from benchmarks.summary import summary
 
-AT_MOST = Goal("one class", "cost", {"classes": (1,), "network": ("ResNet50", "Xception")}, 1.10)
+AT_MOST = Goal("one class", "cost", {"classes": (1,), "model": ("ResNet50", "Xception")}, 1.10)
 AT_LEAST = Goal("captum / SeeWhy", "peers", {"tool": ("captum",)}, 1.2, "seewhy", is_least=True)
 
 
-def figure(median, network="ResNet50", **others):
+def figure(median, model="ResNet50", **others):
     spread = [median - 0.02, median, median + 0.02]
-    return {"title": f"PyTorch, {network}", "network": network, "classes": 1, "forward": spread, **others}
+    return {"title": f"PyTorch, {model}", "model": model, "classes": 1, "forward": spread, **others}
 
 
 def test_a_goal_that_every_figure_reaches_is_met():
@@ -32,7 +32,7 @@ def test_a_goal_says_how_often_and_by_how_much_it_is_missed():
     ]
 
 
-def test_other_networks_and_classes_have_other_goals():
+def test_other_models_and_classes_have_other_goals():
     assert judged(AT_MOST, [figure(9.0, "VGG16"), figure(9.0, classes=8)])["met"] == "not measured"
 
 
@@ -48,8 +48,8 @@ def test_a_small_miss_is_no_hit():
 
 def test_each_figure_has_one_goal_at_most():
     turn = Turns(1, 224, {"forward": [10.0] * 5, "seewhy, 1": [12.0] * 5, "seewhy, 8": [13.0] * 5})
-    for network, one, eight in (("VGG16", 1.25, 1.6), ("Xception", 1.1, 1.15)):
-        found = figures("cost", [(Case("keras-jax", network), [turn])])
+    for model, one, eight in (("VGG16", 1.25, 1.6), ("Xception", 1.1, 1.15)):
+        found = figures("cost", [(Case("keras-jax", model), [turn])])
         assert [each["goal"] for each in found] == [None, one, eight]
         assert all(sum(goal.result == "cost" and goal.is_of(each) for goal in GOALS) <= 1 for each in found)
 
@@ -63,10 +63,10 @@ def test_figures_say_what_they_are_of_and_their_ratios():
     assert captum["seewhy"] == [4, 4, 4]
 
 
-def test_the_goals_on_resnet50_are_of_no_other_network():
+def test_the_goals_on_resnet50_are_of_no_other_model():
     peer = {"framework": "keras-tensorflow", "tool": "notebook", "classes": 1}
-    assert goal_of("peers", {**peer, "network": "ResNet50"}) == 6.0
-    assert goal_of("peers", {**peer, "network": "VGG16"}) is None
+    assert goal_of("peers", {**peer, "model": "ResNet50"}) == 6.0
+    assert goal_of("peers", {**peer, "model": "VGG16"}) is None
 
 
 def test_the_summary_has_every_goal_and_every_miss():

@@ -18,7 +18,7 @@ CLASSES = 3
 
 
 def fragile():
-    """Build a network that gives no numbers for a picture with a white pixel."""
+    """Build a model that gives no numbers for a picture with a white pixel."""
     keras.utils.set_random_seed(0)
     image = keras.Input((8, 8, 3))
     maps = layers.Conv2D(4, 3, name="maps")(image)

@@ -53,7 +53,7 @@ def test_json_and_nothing_else_on_standard_output(tmp_path, examples):
     found = json.loads(finished.stdout)
     (explanation,) = found["explanations"]
     assert explanation["image"] == str(examples / "cat.png")
-    assert list(explanation) == ["image", "predictions", "targets", "network", "layer", "method", "files"]
+    assert list(explanation) == ["image", "predictions", "targets", "model", "layer", "method", "files"]
     assert explanation["predictions"][0] == {
         "index": 282, "wnid": "n02123159", "name": "tiger cat", "probability": pytest.approx(0.385, abs=0.01)
     }  # fmt: skip
@@ -89,11 +89,11 @@ def test_verbose_says_where_the_time_went(run, tmp_path, examples):
     assert own["everything else"][0] < total / 2
     assert list(own)[:2] == [
         "importing the framework and what else is needed",
-        "building the network and loading its weights",
+        "building the model and loading its weights",
     ]
     compiling, running = (
         own["tracing and compiling, once for a shape of input"],
-        own["running the network and the method"],
+        own["running the model and the method"],
     )
     assert len(compiling) == 1  # not by picture: two cost as much as one
     assert compiling[0] > running[0] > 0
@@ -109,7 +109,7 @@ def test_a_compile_cache_is_for_jax(run, tmp_path, examples, monkeypatch):
         "explain", examples / "cat.png", "--out", tmp_path / "out", "--compile-cache", tmp_path / "kept"
     )
     assert (code, out) == (2, "")
-    assert "--compile-cache keeps what JAX compiles, and the network runs on keras-tensorflow. Leave it out" in err
+    assert "--compile-cache keeps what JAX compiles, and the model runs on keras-tensorflow. Leave it out" in err
     assert not (tmp_path / "out").exists()
 
 
@@ -153,12 +153,12 @@ def test_only_missing_pictures_are_the_caller_s_mistake(run, tmp_path):
         (["--format", "png,bmp"], "Cannot write the format 'bmp'; known: png, jpg, jpeg, gif, webp, npz, json, html."),
         (["--format", ""], "Cannot write the format ''; known: png"),
         (["--model", "efficientnet-lit"], "Unknown model 'efficientnet-lit'. Did you mean 'efficientnet-lite0'"),
-        (["--layer", "top_relu"], "There is no layer 'top_relu' in the network. Did you mean 'top_relu6'"),
+        (["--layer", "top_relu"], "There is no layer 'top_relu' in the model. Did you mean 'top_relu6'"),
         (["--layer", "predictions"], "The layer 'predictions' cannot be explained"),
         (["--targets", "tabbby"], "There is no class 'tabbby'. Did you mean 'tabby'"),
         (["--targets", "crane"], "2 classes could be meant by 'crane': 134 (crane, n02012849), 517 (crane, n03126707)"),
         (["--targets", "1000"], "There is no class '1000'."),
-        (["--targets", "top-1001"], "'top-1001' asks for more than the network's 1000 classes."),
+        (["--targets", "top-1001"], "'top-1001' asks for more than the model's 1000 classes."),
         (["--targets", ""], "Cannot ask for []"),
         (["--score", "logits"], "Invalid value for '--score'"),
         (["--precision", "float16"], "Invalid value for '--precision'"),
@@ -330,7 +330,7 @@ def test_a_full_disk_under_standard_output():
     assert finished.stderr == "Error: Cannot print what was found: No space left on device.\n"
 
 
-def test_two_networks_share_a_picture_in_a_tutorial_s_look(run, tmp_path, examples):
+def test_two_models_share_a_picture_in_a_tutorial_s_look(run, tmp_path, examples):
     style = ["--image-weight", "1", "--upsampling", "nearest", "--rescale", "range", "--normalization", "range"]
     models = ["--model", "efficientnet-lite0", "--model", "mobilenetv3small", "--weights", "none"]
     code, out, err = run(
@@ -420,7 +420,7 @@ def test_json_tells_of_the_pictures_though_all_together_cannot_be_written(run, t
     assert "Cannot write" in err
 
 
-def test_networks_of_one_name_are_told_apart_by_where_they_came_from(run, tmp_path, examples, monkeypatch):
+def test_models_of_one_name_are_told_apart_by_where_they_came_from(run, tmp_path, examples, monkeypatch):
     (tmp_path / "twins.py").write_text(
         "import keras\n"
         "def first(classes=3):\n"
@@ -439,7 +439,7 @@ def test_networks_of_one_name_are_told_apart_by_where_they_came_from(run, tmp_pa
         "cat_twins-first_twins-second_gradcam.png", "cat_twins-first_gradcam.json", "cat_twins-second_gradcam.json",
     }  # fmt: skip
     found = json.loads((tmp_path / "explanations" / "cat_twins-second_gradcam.json").read_text())
-    assert (found["network"], len(found["predictions"])) == ("twins:second", 2)
+    assert (found["model"], len(found["predictions"])) == ("twins:second", 2)
 
 
 @pytest.mark.parametrize("several", [["--method", "gradcam,eigencam"], ["--model", "vgg16", "--model", "xception"]])

@@ -32,7 +32,7 @@ def run(run, monkeypatch, tmp_path):
 def model(tmp_path):
     """A classifier of two classes in a file, with a default layer that is not its last."""
     layers = keras.layers
-    network = keras.Sequential(
+    model = keras.Sequential(
         [
             keras.Input((16, 16, 3)),
             layers.Conv2D(4, 3, activation="relu", name="first"),
@@ -41,7 +41,7 @@ def model(tmp_path):
             layers.Dense(2, activation="softmax", name="head"),
         ]
     )
-    classifier = seewhy.Classifier(network, class_names=["cat", "dog"], layer="first")
+    classifier = seewhy.Classifier(model, class_names=["cat", "dog"], layer="first")
     return classifier.save(tmp_path / "nets" / "model.keras")
 
 
@@ -71,21 +71,21 @@ def test_its_layers_and_the_one_of_its_own(run, model):
     assert "This model has a layer of its own, which is explained instead: first." in out
 
 
-def test_the_layers_of_a_network_with_channels_first(run, tmp_path):
-    network = keras.Sequential(
+def test_the_layers_of_a_model_with_channels_first(run, tmp_path):
+    model = keras.Sequential(
         [keras.Input((3, 8, 9)), keras.layers.Permute((2, 3, 1)), keras.layers.Conv2D(4, 3, name="conv")]
     )
-    network.save(tmp_path / "first.keras")
+    model.save(tmp_path / "first.keras")
     code, out, _ = run("layers", "first.keras")
     assert (code, "6 x 7 x 4" in out) == (0, True)
 
 
 def test_code_in_a_file_needs_trust(run, tmp_path, examples):
     layers = keras.layers
-    network = keras.Sequential(
+    model = keras.Sequential(
         [keras.Input((8, 8, 3)), layers.Lambda(lambda x: x / 255), layers.Conv2D(2, 3), layers.GlobalMaxPooling2D()]
     )
-    network.save(tmp_path / "code.keras")
+    model.save(tmp_path / "code.keras")
     for command in (["layers", "code.keras"], ["explain", examples / "cat.png", "--model", "code.keras"]):
         code, out, err = run(*command)
         assert (code, out) == (2, "")
@@ -109,7 +109,7 @@ def test_a_function_in_the_current_folder(tmp_path, examples):
     command = [sys.executable, "-m", "seewhy", "explain", examples / "cat.png", "--model", "nets:build", "--json"]
     finished = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     explanation = explained(finished.returncode, finished.stdout)
-    assert finished.stderr.startswith("Note: The network")
+    assert finished.stderr.startswith("Note: The model")
     assert explanation["layer"] == "conv2d"
     assert np.sum([each["probability"] for each in explanation["predictions"]]) == pytest.approx(1)
 
@@ -121,13 +121,13 @@ def test_a_function_in_the_current_folder(tmp_path, examples):
         (["--model", "none.keras"], 2, "There is no file none.keras."),
         (["--model", "no_such_module:build"], 2, "there is no module 'no_such_module'"),
         (["--model", "torchvision:resnet50"], 2, "pip install 'seewhy[hubs]'"),
-        (["--model", "bad.keras"], 1, "bad.keras is no network saved by Keras; expected a zip."),
+        (["--model", "bad.keras"], 1, "bad.keras is no model saved by Keras; expected a zip."),
         (["--model", "nets/model.keras", "--weights", "none"], 2, "'nets/model.keras' brings its own"),
         (["--weights", "some"], 2, "Unknown weights 'some'; expected 'imagenet', None (on the command line: none)"),
     ],
 )
 def test_mistakes(run, tmp_path, examples, arguments, code, message):
-    (tmp_path / "bad.keras").write_text("no network")
+    (tmp_path / "bad.keras").write_text("no model")
     found, out, err = run("explain", examples / "cat.png", *arguments)
     assert (found, out) == (code, "")
     assert message in err

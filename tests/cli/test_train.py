@@ -73,10 +73,10 @@ def test_ctrl_c_says_how_to_go_on_and_that_works(run, examples, tmp_path, monkey
         np.savez(tmp_path / "few.npz", **{name: array[:200] for name, array in file.items()})
     one_epoch = training_loop._one_epoch
 
-    def interrupted(network, learning_rate, epoch, *others):
+    def interrupted(model, learning_rate, epoch, *others):
         if epoch == 1:
             raise KeyboardInterrupt
-        return one_epoch(network, learning_rate, epoch, *others)
+        return one_epoch(model, learning_rate, epoch, *others)
 
     command = ["train", "digits", "--data", tmp_path / "few.npz", "--out", tmp_path / "run", "--epochs", 2]
     with monkeypatch.context() as patched:

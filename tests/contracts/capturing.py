@@ -11,7 +11,7 @@ BOTH = Class((0, 1))
 
 
 def capture(
-    network,
+    model,
     layer="conv",
     target=BOTH,
     inputs=PAPER_INPUT,
@@ -19,8 +19,8 @@ def capture(
     backward="plain",
     precision="float32",
 ):
-    """Capture with the framework the network belongs to, and bring everything into NumPy."""
-    framework = framework_for(network, precision)
+    """Capture with the framework the model belongs to, and bring everything into NumPy."""
+    framework = framework_for(model, precision)
     layer = layer if isinstance(layer, LayerChoice) else framework.find_layer(layer)
     captured = framework.capture(framework.check_inputs(inputs), layer, Objective(target, score), backward)
     arrays = {name: value for name, value in vars(captured).items() if name not in ("layer", "xp")}

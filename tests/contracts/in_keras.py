@@ -1,4 +1,4 @@
-"""The reference network in Keras, on the backend of this process; `in_torch` has the same functions."""
+"""The reference model in Keras, on the backend of this process; `in_torch` has the same functions."""
 
 import keras
 import numpy as np
@@ -21,7 +21,7 @@ ENDINGS = {
 
 
 def given(inputs):
-    """Return inputs (N, *space, K) as this framework's networks take them."""
+    """Return inputs (N, *space, K) as this framework's models take them."""
     return inputs
 
 
@@ -41,23 +41,23 @@ def parts(size=reference.SIZE, activation=None, classes=reference.CLASSES):
     )
 
 
-def weighted(network, size=reference.SIZE, classes=reference.CLASSES, scale=1.0):
-    """Give a built network the reference's weights, by the names of its layers; the dense layer's times `scale`."""
+def weighted(model, size=reference.SIZE, classes=reference.CLASSES, scale=1.0):
+    """Give a built model the reference's weights, by the names of its layers; the dense layer's times `scale`."""
     kernels, biases = reference.weights(size, classes)
-    for layer in network._flatten_layers(include_self=False):
+    for layer in model._flatten_layers(include_self=False):
         if layer.name in kernels:
             factor = scale if layer.name == "dense" else 1.0
             layer.set_weights([factor * kernels[layer.name], factor * biases[layer.name]])
-    return network
+    return model
 
 
 def plain(size=reference.SIZE, ending="argument", classes=reference.CLASSES, scale=1.0):
     """Build it as a Sequential, or with another ending as a Functional."""
     if isinstance(ENDINGS[ending], str):
-        network = keras.Sequential([keras.Input((*size, 3)), *parts(size, ENDINGS[ending], classes)])
+        model = keras.Sequential([keras.Input((*size, 3)), *parts(size, ENDINGS[ending], classes)])
     else:
-        network = ended(ENDINGS[ending], size, classes)
-    return weighted(network, size, classes, scale)
+        model = ended(ENDINGS[ending], size, classes)
+    return weighted(model, size, classes, scale)
 
 
 def ended(ending, size=reference.SIZE, classes=reference.CLASSES):
@@ -73,18 +73,18 @@ def sigmoids(classes):
 
 def negative():
     """Build it so that every gradient is negative: nothing speaks for any class."""
-    network = plain()
-    kernel, bias = network.get_layer("dense").get_weights()
-    network.get_layer("dense").set_weights([-np.abs(kernel), bias])
-    return network
+    model = plain()
+    kernel, bias = model.get_layer("dense").get_weights()
+    model.get_layer("dense").set_weights([-np.abs(kernel), bias])
+    return model
 
 
 def damaged():
     """Build it with weights that are no numbers."""
-    network = plain()
-    kernel, bias = network.get_layer("dense").get_weights()
-    network.get_layer("dense").set_weights([kernel * np.nan, bias])
-    return network
+    model = plain()
+    kernel, bias = model.get_layer("dense").get_weights()
+    model.get_layer("dense").set_weights([kernel * np.nan, bias])
+    return model
 
 
 def cut_off():
@@ -116,9 +116,9 @@ class Subclassed(keras.Model):
 
 
 def subclassed():
-    network = Subclassed()
-    network(np.zeros((1, *reference.SIZE, 3), np.float32))
-    return weighted(network)
+    model = Subclassed()
+    model(np.zeros((1, *reference.SIZE, 3), np.float32))
+    return weighted(model)
 
 
 class SaysWhat(Subclassed):
@@ -129,13 +129,13 @@ class SaysWhat(Subclassed):
 
 
 def says_what():
-    network = SaysWhat()
-    network(np.zeros((1, *reference.SIZE, 3), np.float32))
-    return weighted(network)
+    model = SaysWhat()
+    model(np.zeros((1, *reference.SIZE, 3), np.float32))
+    return weighted(model)
 
 
 def unbuilt():
-    """Return a network that has no weights yet, and its name."""
+    """Return a model that has no weights yet, and its name."""
     return keras.Sequential([layers.Dense(2)], name="blank"), "blank"
 
 
@@ -171,9 +171,9 @@ class Siamese(Subclassed):
 
 def siamese():
     """Build it to run twice, on images "one" and "two": its logits are the sum of both."""
-    network = Siamese()
-    network({name: np.zeros((1, *reference.SIZE, 3), np.float32) for name in ("one", "two")})
-    return weighted(network)
+    model = Siamese()
+    model({name: np.zeros((1, *reference.SIZE, 3), np.float32) for name in ("one", "two")})
+    return weighted(model)
 
 
 def several(structure):
@@ -190,9 +190,9 @@ def several(structure):
     return weighted(keras.Model(structure([one, two]), structure([answer, pixels])))
 
 
-def trained_further(network, scale):
-    """Change the weights of a network's last layer."""
-    layer = network.get_layer("dense")
+def trained_further(model, scale):
+    """Change the weights of a model's last layer."""
+    layer = model.get_layer("dense")
     layer.set_weights([scale * weight_array(weight) for weight in layer.weights])
 
 
@@ -219,7 +219,7 @@ READINGS = {
 
 
 def reading(what, classes, ending="argument"):
-    """Build a network whose head reads the maps in one of these ways; its weights are random."""
+    """Build a model whose head reads the maps in one of these ways; its weights are random."""
     keras.utils.set_random_seed(0)
     image = keras.Input((*reference.SIZE, 3))
     maps = layers.Conv2D(6, 3, activation="relu", name="features")(image)

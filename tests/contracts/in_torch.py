@@ -1,4 +1,4 @@
-"""The reference network in native PyTorch, channels first; `in_keras` has the same functions."""
+"""The reference model in native PyTorch, channels first; `in_keras` has the same functions."""
 
 import numpy as np
 import torch
@@ -44,7 +44,7 @@ ENDINGS = {
 
 
 def given(inputs):
-    """Return inputs (N, *space, K) as this framework's networks take them."""
+    """Return inputs (N, *space, K) as this framework's models take them."""
     return np.ascontiguousarray(np.moveaxis(inputs, -1, 1))
 
 
@@ -53,8 +53,8 @@ def path(*names):
     return ".".join(names)
 
 
-class Network(nn.Module):
-    """The reference network; `between` follows the maps and `ending` the logits. One layer of it is never called."""
+class Model(nn.Module):
+    """The reference model; `between` follows the maps and `ending` the logits. One layer of it is never called."""
 
     is_broken = False
 
@@ -78,67 +78,67 @@ class Network(nn.Module):
         return self.ending(logits)
 
 
-def weighted(network, size=reference.SIZE, classes=reference.CLASSES, scale=1.0):
-    """Give a network the reference's weights, channels first; the dense layer's times `scale`."""
+def weighted(model, size=reference.SIZE, classes=reference.CLASSES, scale=1.0):
+    """Give a model the reference's weights, channels first; the dense layer's times `scale`."""
     kernels, biases = reference.weights(size, classes)
     maps = [each - 2 for each in size]
     dense = np.moveaxis(kernels["dense"].reshape(*maps, 6, classes), -2, 0).reshape(-1, classes)
-    modules = {name.rsplit(".", 1)[-1]: module for name, module in network.named_modules()}
+    modules = {name.rsplit(".", 1)[-1]: module for name, module in model.named_modules()}
     with torch.no_grad():
         for name in ("first", "features"):
             modules[name].convolution.weight.copy_(torch.tensor(np.moveaxis(kernels[name], (-1, -2), (0, 1))))
             modules[name].convolution.bias.copy_(torch.tensor(biases[name]))
         modules["dense"].weight.copy_(torch.tensor(scale * dense.T))
         modules["dense"].bias.copy_(torch.tensor(scale * biases["dense"]))
-    return network
+    return model
 
 
 def plain(size=reference.SIZE, ending="argument", classes=reference.CLASSES, scale=1.0):
-    return weighted(Network(size, classes, ENDINGS[ending]), size, classes, scale)
+    return weighted(Model(size, classes, ENDINGS[ending]), size, classes, scale)
 
 
 def sigmoids(classes):
     """Build it with a sigmoid for each class; of one class, with a single unit."""
-    return weighted(Network(classes=classes, ending=nn.Sigmoid()), classes=classes)
+    return weighted(Model(classes=classes, ending=nn.Sigmoid()), classes=classes)
 
 
 def negative():
     """Build it so that every gradient is negative: nothing speaks for any class."""
-    network = plain()
+    model = plain()
     with torch.no_grad():
-        network.dense.weight.copy_(-network.dense.weight.abs())
-    return network
+        model.dense.weight.copy_(-model.dense.weight.abs())
+    return model
 
 
 def damaged():
     """Build it with weights that are no numbers."""
-    network = plain()
-    nn.init.constant_(network.dense.weight, float("nan"))
-    return network
+    model = plain()
+    nn.init.constant_(model.dense.weight, float("nan"))
+    return model
 
 
 def cut_off():
     """Build it so that no gradient reaches the maps."""
-    return weighted(Network(between=Call(torch.detach)))
+    return weighted(Model(between=Call(torch.detach)))
 
 
 def subclassed():
-    return weighted(Network())
+    return weighted(Model())
 
 
 def says_what():
     """Build it to return words beside its logits."""
-    return weighted(Network(ending=Call(lambda logits: {"logits": logits, "unit": "metre"})))
+    return weighted(Model(ending=Call(lambda logits: {"logits": logits, "unit": "metre"})))
 
 
 def unbuilt():
-    """Return a network that has no weights yet, and its name."""
+    """Return a model that has no weights yet, and its name."""
     return nn.Sequential(nn.LazyLinear(3)), "Sequential"
 
 
 def nested(depth=1):
     """Build it with its convolutions in a base; with a depth of 2, in a base in a base."""
-    whole = Network()
+    whole = Model()
     base = nn.Sequential()
     base.add_module("first", whole.first)
     base.add_module("features", whole.features)
@@ -147,24 +147,24 @@ def nested(depth=1):
         outer = nn.Sequential()
         outer.add_module(name, base)
         base, name = outer, f"outer{level or ''}"
-    network = nn.Sequential()
-    network.add_module(name, base)
-    network.add_module("flatten", nn.Flatten())
-    network.add_module("dense", whole.dense)
-    return weighted(network)
+    model = nn.Sequential()
+    model.add_module(name, base)
+    model.add_module("flatten", nn.Flatten())
+    model.add_module("dense", whole.dense)
+    return weighted(model)
 
 
 def of_the_same_name():
     """Build it with two layers called "features"."""
-    network = nn.Sequential()
+    model = nn.Sequential()
     for side, layer in (("left", nn.Conv2d(3, 3, 1)), ("right", nn.Conv2d(3, 6, 3))):
         part = nn.Sequential()
         part.add_module("features", layer)
-        network.add_module(side, part)
-    return network.append(nn.Flatten())
+        model.add_module(side, part)
+    return model.append(nn.Flatten())
 
 
-class Siamese(Network):
+class Siamese(Model):
     def forward(self, one, two):
         return self.logits(one) + self.logits(two)
 
@@ -174,7 +174,7 @@ def siamese():
     return weighted(Siamese())
 
 
-class Combined(Network):
+class Combined(Model):
     def __init__(self, structure):
         super().__init__()
         self.structure = structure
@@ -194,31 +194,31 @@ def several(structure):
     return weighted(Combined(structure))
 
 
-def trained_further(network, scale):
-    """Change the weights of a network's last layer."""
+def trained_further(model, scale):
+    """Change the weights of a model's last layer."""
     with torch.no_grad():
-        network.dense.weight.mul_(scale)
-        network.dense.bias.mul_(scale)
+        model.dense.weight.mul_(scale)
+        model.dense.bias.mul_(scale)
 
 
-def predict(network, inputs):
-    """Run a network into NumPy."""
+def predict(model, inputs):
+    """Run a model into NumPy."""
     with torch.no_grad():
-        return network(torch.tensor(inputs)).numpy()
+        return model(torch.tensor(inputs)).numpy()
 
 
-def state(network):
-    """Everything about a network that a call could have changed."""
+def state(model):
+    """Everything about a model that a call could have changed."""
     return {
-        "parameters": [(id(each), each.detach().numpy().tobytes()) for each in network.parameters()],
-        "requires_grad": [each.requires_grad for each in network.parameters()],
+        "parameters": [(id(each), each.detach().numpy().tobytes()) for each in model.parameters()],
+        "requires_grad": [each.requires_grad for each in model.parameters()],
         "grad": [
-            None if each.grad is None else (id(each.grad), each.grad.numpy().tobytes()) for each in network.parameters()
+            None if each.grad is None else (id(each.grad), each.grad.numpy().tobytes()) for each in model.parameters()
         ],
-        "buffers": [(id(each), each.numpy().tobytes()) for each in network.buffers()],
-        "modes": [each.training for each in network.modules()],
-        "hooks": [{n: list(v) for n, v in vars(each).items() if "hooks" in n and v} for each in network.modules()],
-        "attributes": [{n: id(v) for n, v in vars(each).items()} for each in network.modules()],
+        "buffers": [(id(each), each.numpy().tobytes()) for each in model.buffers()],
+        "modes": [each.training for each in model.modules()],
+        "hooks": [{n: list(v) for n, v in vars(each).items() if "hooks" in n and v} for each in model.modules()],
+        "attributes": [{n: id(v) for n, v in vars(each).items()} for each in model.modules()],
     }
 
 
@@ -240,12 +240,12 @@ READINGS = {
 
 
 def reading(what, classes, ending="argument"):
-    """Build a network whose head reads the maps in one of these ways; its weights are random."""
+    """Build a model whose head reads the maps in one of these ways; its weights are random."""
     torch.manual_seed(0)
-    network = nn.Sequential()
-    network.add_module("features", nn.Sequential(nn.Conv2d(3, 6, 3), nn.ReLU(inplace=True)))
-    network.add_module("reading", READINGS[what])
-    network.add_module("dense", nn.LazyLinear(classes))
-    network.add_module("ending", ENDINGS[ending])
-    network(torch.zeros(1, 3, *reference.SIZE))
-    return network
+    model = nn.Sequential()
+    model.add_module("features", nn.Sequential(nn.Conv2d(3, 6, 3), nn.ReLU(inplace=True)))
+    model.add_module("reading", READINGS[what])
+    model.add_module("dense", nn.LazyLinear(classes))
+    model.add_module("ending", ENDINGS[ending])
+    model(torch.zeros(1, 3, *reference.SIZE))
+    return model

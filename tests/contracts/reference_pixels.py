@@ -1,4 +1,4 @@
-"""The gradients by the input of the network in `reference.py`, in plain NumPy, by hand; and the maps made of them."""
+"""The gradients by the input of the model in `reference.py`, in plain NumPy, by hand; and the maps made of them."""
 
 from types import SimpleNamespace
 

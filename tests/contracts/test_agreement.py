@@ -1,6 +1,6 @@
 """Same weights, same input, every framework: within 1e-4 of the maximum of what NumPy gives.
 
-The reference network is built plainly, over signals, images and volumes, nested, subclassed, shared, and with several
+The reference model is built plainly, over signals, images and volumes, nested, subclassed, shared, and with several
 inputs and outputs. Whichever way, it has the same activations, gradients and heatmaps.
 """
 
@@ -17,9 +17,9 @@ INDICES = (2, 0, 3)
 METHODS = ("gradcam", "hirescam")
 
 
-def agrees(network, inputs, wanted, path, method="gradcam", layer="auto", **options):
+def agrees(model, inputs, wanted, path, method="gradcam", layer="auto", **options):
     """Explain the classes of INDICES, and compare with what NumPy gives."""
-    heatmaps = seewhy.Explainer(network, method, layer, **options).heatmaps(inputs, list(INDICES))
+    heatmaps = seewhy.Explainer(model, method, layer, **options).heatmaps(inputs, list(INDICES))
     assert heatmaps.layer == path
     assert (getattr(wanted, method).reshape(len(wanted.scores), 3, -1).max(axis=2) > 0).mean() > 0.5  # of the maps
     close(heatmaps.values, getattr(wanted, method))
@@ -41,8 +41,8 @@ def test_a_capture_is_what_numpy_gives(framework, kind):
 @pytest.mark.parametrize("kind", SIZES)
 def test_heatmaps_of_signals_images_and_volumes(framework, kind, method):
     inputs = images(size=SIZES[kind])
-    network = framework.plain(SIZES[kind])
-    agrees(network, framework.given(inputs), expected(inputs, INDICES), "features", method)
+    model = framework.plain(SIZES[kind])
+    agrees(model, framework.given(inputs), expected(inputs, INDICES), "features", method)
 
 
 BUILDS = {
@@ -54,12 +54,12 @@ BUILDS = {
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("build", BUILDS)
-def test_networks_of_every_build(framework, build, method):
+def test_models_of_every_build(framework, build, method):
     """By "auto", by the layer's path, and by its name alone."""
     make, names = BUILDS[build]
-    network, inputs, path = make(framework), images(), framework.path(*names)
+    model, inputs, path = make(framework), images(), framework.path(*names)
     for layer in ("auto", path, "features"):
-        agrees(network, framework.given(inputs), expected(inputs, INDICES), path, method, layer)
+        agrees(model, framework.given(inputs), expected(inputs, INDICES), path, method, layer)
 
 
 def test_a_shared_layer_is_explained_at_the_call_that_is_meant(framework):
@@ -78,16 +78,16 @@ def test_a_shared_layer_is_explained_at_the_call_that_is_meant(framework):
 @pytest.mark.parametrize("structure", [list, tuple, dict])
 def test_several_inputs_and_outputs(framework, structure):
     """The inputs are added: a quarter of the images and three quarters of them."""
-    inputs, network = images(), framework.several(structure)
+    inputs, model = images(), framework.several(structure)
     parts = [framework.given(inputs * 0.25), framework.given(inputs * 0.75)]
     answer, pixels = ("answer", "pixels") if structure is dict else (0, 1)
     batch = {"two": parts[1], "one": parts[0]} if structure is dict else structure(parts)
-    agrees(network, batch, expected(inputs, INDICES), "features", layer="features", output=answer)
+    agrees(model, batch, expected(inputs, INDICES), "features", layer="features", output=answer)
     with pytest.raises(
         ModelError, match=rf"has 2 outputs, and none was named. .* output=...: {answer!r}, {pixels!r}\."
     ):
-        seewhy.Explainer(network, layer="features").heatmaps(batch)
+        seewhy.Explainer(model, layer="features").heatmaps(batch)
     with pytest.raises(ModelError, match="has 2 outputs, and 'nose' is not among them"):
-        seewhy.Explainer(network, layer="features", output="nose").heatmaps(batch)
+        seewhy.Explainer(model, layer="features", output="nose").heatmaps(batch)
     with pytest.raises(NoGradientError, match="'features'"):
-        seewhy.Explainer(network, layer="features", output=pixels).heatmaps(batch)
+        seewhy.Explainer(model, layer="features", output=pixels).heatmaps(batch)

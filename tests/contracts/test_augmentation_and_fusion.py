@@ -1,4 +1,4 @@
-"""Several views of a picture, and several layers of a network, in one map: on every Keras backend."""
+"""Several views of a picture, and several layers of a model, in one map: on every Keras backend."""
 
 import keras
 import numpy as np
@@ -17,12 +17,12 @@ from seewhy.targets import Difference, Region
 
 def halves():
     """Class 0 is the left pixels' sum, class 1 the right ones'; the maps are the picture and 3 less the picture."""
-    network = paper_sequential()
-    set_paper_weights(network.layers[0], network.layers[-1])
+    model = paper_sequential()
+    set_paper_weights(model.layers[0], model.layers[-1])
     left = np.array([[1, 0], [1, 0]], np.float32)
     by_class = np.stack([np.stack([each, 0 * each], axis=-1).ravel() for each in (left, 1 - left)], axis=1)
-    network.layers[-1].set_weights([by_class, np.zeros(2, np.float32)])
-    return network
+    model.layers[-1].set_weights([by_class, np.zeros(2, np.float32)])
+    return model
 
 
 def test_a_mirrored_view_is_explained_for_the_same_class_and_brought_back():
@@ -43,33 +43,33 @@ def test_what_speaks_against_a_target_is_averaged_before_it_is_cut_off():
 
 
 def test_zoomed_views_one_by_one():
-    network, inputs = in_keras.plain(), reference.images(2)
+    model, inputs = in_keras.plain(), reference.images(2)
     selected = [[Difference(1, 0)], [2]]
-    plain = Explainer(network, "hirescam", layer="features", signed=True)
+    plain = Explainer(model, "hirescam", layer="features", signed=True)
     total, count = plain.heatmaps(inputs, selected).values.astype(float), np.ones((10, 8))
     for view in (View(False, 0.9), View(False, 1.1)):
         total += view.back(plain.heatmaps(view.of(inputs), selected).values)
         count += view.covered((10, 8))
-    found = Explainer(network, "hirescam", layer="features", signed=True, smooth="scales").heatmaps(inputs, selected)
+    found = Explainer(model, "hirescam", layer="features", signed=True, smooth="scales").heatmaps(inputs, selected)
     np.testing.assert_allclose(found.values, total / count, atol=1e-4 * np.abs(total).max())
 
 
 def test_a_region_is_mirrored_with_its_picture():
-    """The network looks at each pixel alone, so every view says the same once it is brought back."""
+    """The model looks at each pixel alone, so every view says the same once it is brought back."""
     plain = Explainer(segmentation(), "hirescam", layer="conv").heatmaps(PAPER_INPUT, Region(MASK, 2))
     found = Explainer(segmentation(), "hirescam", layer="conv", smooth="flips").heatmaps(PAPER_INPUT, Region(MASK, 2))
     assert plain.values.any()
     np.testing.assert_allclose(found.values, plain.values, atol=1e-5)
 
 
-def signal_network():
+def signal_model():
     image = keras.Input((8, 2))
     return keras.Sequential([image, layers.Conv1D(3, 3, name="conv"), layers.GlobalAveragePooling1D(), layers.Dense(2)])
 
 
 def test_inputs_that_are_no_pictures_have_no_views():
     with pytest.raises(InputError, match=r"smooth= mirrors and zooms pictures.*given shape \(1, 8, 2\)"):
-        Explainer(signal_network(), smooth="flips").heatmaps(np.ones((1, 8, 2)))
+        Explainer(signal_model(), smooth="flips").heatmaps(np.ones((1, 8, 2)))
     flat = keras.Sequential([keras.Input((4, 4, 3)), layers.Reshape((16, 3)), layers.Dense(2), layers.Flatten()])
     with pytest.raises(LayerError, match=r"maps with two axes of space, and the layer '.*' has 1"):
         Explainer(flat, smooth="flips").heatmaps(np.ones((1, 4, 4, 3)), 0)
@@ -81,23 +81,23 @@ def test_inputs_that_are_no_pictures_have_no_views():
 
 
 def by_hand(inputs, index):
-    """Return the Grad-CAM map of the reference network's last layer."""
+    """Return the Grad-CAM map of the reference model's last layer."""
     return reference.expected(inputs, (index,)).gradcam
 
 
 def test_two_layers_in_one_map():
-    network, inputs = in_keras.plain(), reference.images(2)
-    first = Explainer(network, layer="first").heatmaps(inputs, 1).values
+    model, inputs = in_keras.plain(), reference.images(2)
+    first = Explainer(model, layer="first").heatmaps(inputs, 1).values
     highest = first.max(axis=(2, 3), keepdims=True)
     features = by_hand(inputs, 1)
     features = View(False, 1.0)._placement((12, 10)).place(features)  # (12, 10) are the first layer's cells
     features /= features.max(axis=(2, 3), keepdims=True)
-    found = Explainer(network, layer=["features", "first"]).heatmaps(inputs, 1)
+    found = Explainer(model, layer=["features", "first"]).heatmaps(inputs, 1)
     np.testing.assert_allclose(found.values, (features + first / highest) / 2, atol=1e-4)
     assert found.layer == "features, first"
-    found = Explainer(network, layer=["first", "features"], fuse="product").heatmaps(inputs, 1)
+    found = Explainer(model, layer=["first", "features"], fuse="product").heatmaps(inputs, 1)
     np.testing.assert_allclose(found.values, features * (first / highest), atol=1e-4)
-    found = Explainer(network, layer=["auto", "first"], fuse="layercam", smooth="flips").heatmaps(inputs, 1)
+    found = Explainer(model, layer=["auto", "first"], fuse="layercam", smooth="flips").heatmaps(inputs, 1)
     assert found.layer == "features, first"
     assert 0.5 < found.values.max() <= np.tanh(2)
 
@@ -108,32 +108,32 @@ def test_a_list_of_one_layer_is_that_layer():
 
 
 def test_what_is_no_list_of_layers():
-    network = paper_sequential()
+    model = paper_sequential()
     with pytest.raises(LayerError, match=r"layer=\[\] names no layer"):
-        Explainer(network, layer=[])
-    with pytest.raises(LayerError, match="There is no layer 'cnov' in the network"):
-        Explainer(network, layer=["conv", "cnov"])
+        Explainer(model, layer=[])
+    with pytest.raises(LayerError, match="There is no layer 'cnov' in the model"):
+        Explainer(model, layer=["conv", "cnov"])
     with pytest.raises(OptionError, match="signed=True and several layers"):
-        Explainer(network, layer=["conv", "conv"], signed=True)
+        Explainer(model, layer=["conv", "conv"], signed=True)
     with pytest.raises(OptionError, match="Unknown fusion 'sum'"):
-        Explainer(network, fuse="sum")
+        Explainer(model, fuse="sum")
     at_input = Method(
         "pixels", "Pixels", "", "", "", lambda capture: capture.activations[:, None, ..., 0], level="input"
     )
-    with pytest.raises(LayerError, match="Pixels explains the network's input and looks at no layer; given 2"):
-        Explainer(network, at_input, layer=["conv", "conv"])
+    with pytest.raises(LayerError, match="Pixels explains the model's input and looks at no layer; given 2"):
+        Explainer(model, at_input, layer=["conv", "conv"])
 
 
 def test_damaged_weights_are_said_of_several_layers_too():
-    network = paper_sequential()
-    network.layers[-1].set_weights([np.full((8, 2), np.nan, np.float32), np.zeros(2, np.float32)])
-    with pytest.raises(ModelRunError, match="The network gave NaN or infinite values for image 0 of the batch"):
-        Explainer(network, layer=["conv", "conv"], smooth="flips").heatmaps(PAPER_INPUT, 0)
+    model = paper_sequential()
+    model.layers[-1].set_weights([np.full((8, 2), np.nan, np.float32), np.zeros(2, np.float32)])
+    with pytest.raises(ModelRunError, match="The model gave NaN or infinite values for image 0 of the batch"):
+        Explainer(model, layer=["conv", "conv"], smooth="flips").heatmaps(PAPER_INPUT, 0)
 
 
 def test_several_inputs_have_no_views():
     one, two = keras.Input((2, 2, 1)), keras.Input((2, 2, 1))
     convolution, flatten, dense = paper_layers()
-    network = keras.Model([one, two], dense(flatten(convolution(layers.add([one, two])))))
+    model = keras.Model([one, two], dense(flatten(convolution(layers.add([one, two])))))
     with pytest.raises(InputError, match=r"smooth= mirrors and zooms pictures.*given 2 inputs"):
-        Explainer(network, smooth="scales").heatmaps([PAPER_INPUT, PAPER_INPUT], 0)
+        Explainer(model, smooth="scales").heatmaps([PAPER_INPUT, PAPER_INPUT], 0)

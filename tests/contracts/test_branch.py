@@ -34,10 +34,10 @@ RANDOM = np.random.default_rng(3)
 
 
 class Branched:
-    """A network cut at a layer, in NumPy."""
+    """A model cut at a layer, in NumPy."""
 
-    def __init__(self, network, layer, inputs, target=BOTH, score="logit", output=None):
-        self.framework = framework_for(network)
+    def __init__(self, model, layer, inputs, target=BOTH, score="logit", output=None):
+        self.framework = framework_for(model)
         choice = layer if isinstance(layer, LayerChoice) else self.framework.find_layer(layer)
         inputs, objective = self.framework.check_inputs(inputs), Objective(target, score, output)
         self._head = self.framework.head(inputs, choice, objective)
@@ -56,7 +56,7 @@ def images(*shape):
     return np.random.default_rng(0).random((1, *shape)).astype(np.float32)
 
 
-NETWORKS = {
+MODELS = {
     "softmax": (paper_sequential, "conv", PAPER_INPUT),
     "nested": (lambda: nested(block("base")), "base/first", images(8, 8, 3)),
     "nested, a whole base": (lambda: nested(block("base")), "base", images(8, 8, 3)),
@@ -67,9 +67,9 @@ NETWORKS = {
 }
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize("name", MODELS)
 def test_the_unchanged_activations_give_the_captured_scores(name):
-    make, layer, inputs = NETWORKS[name]
+    make, layer, inputs = MODELS[name]
     branched = Branched(make(), layer, inputs)
     activations, scores = branched.captured
     np.testing.assert_allclose(branched(np.repeat(activations, 3, 0)), np.repeat(scores, 3, 0), rtol=1e-5, atol=1e-6)
@@ -89,10 +89,10 @@ def test_changed_activations_of_the_reference():
     hidden = RANDOM.normal(size=(5, *reference.SIZE, 8)).astype(np.float32)
     maps = np.maximum(reference.convolve(hidden, kernels["features"], biases["features"], padding=0), 0)
     logits = maps.reshape(5, -1) @ kernels["dense"] + biases["dense"]
-    network, inputs = in_keras.plain(), reference.images(1)
+    model, inputs = in_keras.plain(), reference.images(1)
     selected = {"logit": logits, "probability": np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)}
     for score, expected in selected.items():
-        found = Branched(network, "first", inputs, Class((3, 1)), score)(hidden)
+        found = Branched(model, "first", inputs, Class((3, 1)), score)(hidden)
         np.testing.assert_allclose(found, expected[:, [3, 1]], rtol=1e-4, atol=1e-5)
 
 
@@ -107,12 +107,12 @@ def skipping():
 
 
 def test_what_passes_by_the_layer_stays_what_it_was():
-    network, inputs = skipping(), images(4, 4, 3)
-    passing = predict(keras.Model(network.input, network.get_layer("shortcut").output), inputs)
-    kernel, bias = network.get_layer("head").get_weights()
+    model, inputs = skipping(), images(4, 4, 3)
+    passing = predict(keras.Model(model.input, model.get_layer("shortcut").output), inputs)
+    kernel, bias = model.get_layer("head").get_weights()
     perturbations = RANDOM.normal(size=(4, 4, 4, 2)).astype(np.float32)
     expected = (2 * perturbations + passing).mean(axis=(1, 2)) @ kernel + bias
-    np.testing.assert_allclose(Branched(network, "conv", inputs)(perturbations), expected, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(Branched(model, "conv", inputs)(perturbations), expected, rtol=1e-4, atol=1e-6)
 
 
 def shared():
@@ -122,18 +122,18 @@ def shared():
 
 
 def test_each_call_of_a_shared_layer_has_a_head_of_its_own():
-    network, inputs = shared(), images(4, 4, 2)
-    last = keras.Sequential([network.layers[-2], network.get_layer("head")])
+    model, inputs = shared(), images(4, 4, 2)
+    last = keras.Sequential([model.layers[-2], model.get_layer("head")])
     perturbations = RANDOM.normal(size=(3, 4, 4, 2)).astype(np.float32)
-    runner = predict(network.get_layer("conv"), 3 * perturbations)
+    runner = predict(model.get_layer("conv"), 3 * perturbations)
     for layer, into_last in (("conv#1", runner), ("conv#2", perturbations), ("conv", perturbations)):
         expected = predict(last, into_last)
-        np.testing.assert_allclose(Branched(network, layer, inputs)(perturbations), expected, rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(Branched(model, layer, inputs)(perturbations), expected, rtol=1e-4, atol=1e-6)
 
 
 def test_the_input_can_be_varied():
-    network, perturbations = in_keras.plain(), reference.images(4)
-    found = Branched(network, LayerChoice(INPUT), perturbations[:1])(perturbations)
+    model, perturbations = in_keras.plain(), reference.images(4)
+    found = Branched(model, LayerChoice(INPUT), perturbations[:1])(perturbations)
     np.testing.assert_allclose(found, reference.expected(perturbations, (0, 1)).scores, rtol=1e-4, atol=1e-5)
 
 
@@ -142,8 +142,8 @@ def first_less_last(outputs):
 
 
 def test_every_kind_of_target():
-    network, inputs = in_keras.plain(), reference.images(1)
-    everything = Branched(network, "features", inputs, Class((0, 1, 2, 3)))
+    model, inputs = in_keras.plain(), reference.images(1)
+    everything = Branched(model, "features", inputs, Class((0, 1, 2, 3)))
     perturbations = np.concatenate([everything.captured[0], RANDOM.random((4, 10, 8, 6))]).astype(np.float32)
     logits = everything(perturbations)
     best = np.argsort(-logits[:1], axis=1)[:, :2]
@@ -154,18 +154,18 @@ def test_every_kind_of_target():
         Combined((Class((1,)), Function(first_less_last))): np.stack([logits[:, 1], logits[:, 0] - logits[:, 3]], 1),
     }
     for target, expected in targets.items():
-        found = Branched(network, "features", inputs, target)(perturbations)
+        found = Branched(model, "features", inputs, target)(perturbations)
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
 def test_a_single_sigmoid_is_two_classes():
-    network = keras.Sequential(
+    model = keras.Sequential(
         [keras.Input((4, 4, 2)), layers.Conv2D(2, 1, name="conv"), layers.Flatten(), layers.Dense(1, "sigmoid")]
     )
-    kernel, bias = network.layers[-1].get_weights()
+    kernel, bias = model.layers[-1].get_weights()
     perturbations = RANDOM.normal(size=(3, 4, 4, 2)).astype(np.float32)
     logit = perturbations.reshape(3, -1) @ kernel + bias
-    found = Branched(network, "conv", images(4, 4, 2))(perturbations)
+    found = Branched(model, "conv", images(4, 4, 2))(perturbations)
     np.testing.assert_allclose(found, np.concatenate([-logit, logit], axis=1), rtol=1e-4, atol=1e-6)
 
 
@@ -174,10 +174,10 @@ def test_one_of_several_outputs():
     maps = layers.Conv2D(2, 1, name="conv")(image)
     pooled = layers.GlobalAveragePooling2D()(maps)
     outputs = {"a": layers.Dense(2, name="a")(pooled), "b": layers.Dense(3, "softmax", name="b")(pooled)}
-    network = keras.Model(image, outputs)
-    kernel, bias = network.get_layer("b").get_weights()
+    model = keras.Model(image, outputs)
+    kernel, bias = model.get_layer("b").get_weights()
     perturbations = RANDOM.normal(size=(2, 4, 4, 2)).astype(np.float32)
-    found = Branched(network, "conv", images(4, 4, 3), Class((0, 1, 2)), output="b")(perturbations)
+    found = Branched(model, "conv", images(4, 4, 3), Class((0, 1, 2)), output="b")(perturbations)
     np.testing.assert_allclose(found, perturbations.mean(axis=(1, 2)) @ kernel + bias, rtol=1e-4, atol=1e-6)
 
 
@@ -186,17 +186,17 @@ def test_channels_first_layers_are_varied_channels_last():
         pytest.skip("TensorFlow has no convolutions with channels first on a CPU")
     image = keras.Input((3, 4, 5))
     maps = layers.Conv2D(2, 1, data_format="channels_first", name="conv")(image)
-    network = keras.Model(image, layers.Dense(2, name="head")(layers.Flatten(data_format="channels_last")(maps)))
-    kernel, bias = network.get_layer("head").get_weights()
+    model = keras.Model(image, layers.Dense(2, name="head")(layers.Flatten(data_format="channels_last")(maps)))
+    kernel, bias = model.get_layer("head").get_weights()
     perturbations = RANDOM.normal(size=(3, 4, 5, 2)).astype(np.float32)
-    branched = Branched(network, "conv", images(3, 4, 5))
+    branched = Branched(model, "conv", images(3, 4, 5))
     expected = perturbations.transpose(0, 3, 1, 2).reshape(3, -1) @ kernel + bias
     np.testing.assert_allclose(branched(perturbations), expected, rtol=1e-4, atol=1e-6)
     np.testing.assert_allclose(branched(branched.captured[0]), branched.captured[1], rtol=1e-5)
 
 
 def test_half_precision():
-    network = keras.Sequential(
+    model = keras.Sequential(
         [
             keras.Input((4, 4, 3)),
             layers.Conv2D(2, 1, name="conv", dtype="mixed_float16"),
@@ -204,34 +204,34 @@ def test_half_precision():
             layers.Dense(2, "softmax"),
         ]
     )
-    branched = Branched(network, "conv", images(4, 4, 3))
+    branched = Branched(model, "conv", images(4, 4, 3))
     activations, scores = branched.captured
     found = branched(np.concatenate([activations, 0 * activations]))
     np.testing.assert_allclose(found[:1], scores, rtol=1e-3)
-    np.testing.assert_allclose(found[1:], [network.layers[-1].bias], atol=1e-6)
+    np.testing.assert_allclose(found[1:], [model.layers[-1].bias], atol=1e-6)
     assert found.dtype == np.float32
 
 
 def test_python_runs_no_more_than_once_however_much_is_varied():
     """On TensorFlow and JAX it is traced, and what is traced is kept; on PyTorch it runs once for each cut."""
-    network = Counting()
-    network(np.zeros((1, 8, 8, 3), np.float32))
-    framework, inputs = framework_for(network), images(8, 8, 3)
+    model = Counting()
+    model(np.zeros((1, 8, 8, 3), np.float32))
+    framework, inputs = framework_for(model), images(8, 8, 3)
     objective, layer = Objective(BOTH), framework.find_layer("block_1")
     framework.head(inputs, layer, objective)
-    before = network.runs
+    before = model.runs
     head = framework.head(inputs, layer, objective)
     for _ in range(3):
         head(np.zeros((2, 8, 8, 3), np.float32))
-    assert network.runs - before == (1 if keras.backend.backend() == "torch" else 0)
+    assert model.runs - before == (1 if keras.backend.backend() == "torch" else 0)
 
 
 def test_trained_weights_are_seen_and_the_same_function_serves_other_images():
-    network, inputs = paper_sequential(), PAPER_INPUT
-    framework = framework_for(network)
+    model, inputs = paper_sequential(), PAPER_INPUT
+    framework = framework_for(model)
     layer, objective = framework.find_layer("conv"), Objective(BOTH)
     first = framework.to_numpy(framework.head(inputs, layer, objective)(PAPER_ACTIVATIONS[None]))
-    network.layers[-1].set_weights([2 * PAPER_GRADIENTS.reshape(2, 8).T, np.ones(2, np.float32)])
+    model.layers[-1].set_weights([2 * PAPER_GRADIENTS.reshape(2, 8).T, np.ones(2, np.float32)])
     then = framework.to_numpy(framework.head(2 * inputs, layer, objective)(PAPER_ACTIVATIONS[None]))
     np.testing.assert_allclose(first, PAPER_LOGITS[None], rtol=1e-6)
     np.testing.assert_allclose(then, 2 * PAPER_LOGITS[None] + 1, rtol=1e-6)
@@ -251,21 +251,21 @@ def test_one_cut_does_not_change_another():
     assert not np.allclose(framework.to_numpy(heads[0](activations[1:])), scores[1:], atol=1e-3)
 
 
-def test_the_network_is_afterwards_what_it_was():
-    network, inputs = nested(block("base")), images(8, 8, 3)
-    network.predict(inputs, verbose=0)
-    framework_for(network).calls(inputs)
-    before, message_of = state(network), predict(network, inputs)
-    Branched(network, "base/first", inputs)(np.ones((2, 8, 8, 4)))
+def test_the_model_is_afterwards_what_it_was():
+    model, inputs = nested(block("base")), images(8, 8, 3)
+    model.predict(inputs, verbose=0)
+    framework_for(model).calls(inputs)
+    before, message_of = state(model), predict(model, inputs)
+    Branched(model, "base/first", inputs)(np.ones((2, 8, 8, 4)))
     with pytest.raises(TargetError, match="There is no class 9"):
-        Branched(network, "base/first", inputs, Class((9,)))
-    assert state(network) == before
-    np.testing.assert_array_equal(predict(network, inputs), message_of)
+        Branched(model, "base/first", inputs, Class((9,)))
+    assert state(model) == before
+    np.testing.assert_array_equal(predict(model, inputs), message_of)
 
 
 def test_threads_branch_at_once():
-    network, inputs = nested(block("base")), images(8, 8, 3)
-    framework, cases = framework_for(network), [("base/first", 4), ("base/last_relu", 5)] * 4
+    model, inputs = nested(block("base")), images(8, 8, 3)
+    framework, cases = framework_for(model), [("base/first", 4), ("base/last_relu", 5)] * 4
 
     def score(case):
         layer, channels = case
@@ -283,11 +283,11 @@ def test_threads_branch_at_once():
 def test_what_cannot_be_branched_is_said():
     unused = Unused()
     unused(np.zeros((1, 8, 8, 3), np.float32))
-    with pytest.raises(LayerError, match="'spare' is part of the network, but is not called"):
+    with pytest.raises(LayerError, match="'spare' is part of the model, but is not called"):
         Branched(unused, "spare", images(8, 8, 3))
     with pytest.raises(LayerError, match="not one tensor with more than one position"):
         Branched(paper_sequential(), "dense", PAPER_INPUT)
-    with pytest.raises(ModelError, match="The network has one output"):
+    with pytest.raises(ModelError, match="The model has one output"):
         Branched(paper_sequential(), "conv", PAPER_INPUT, output="b")
 
 
@@ -295,9 +295,9 @@ def test_a_layer_that_the_scores_do_not_depend_on_changes_none():
     image = keras.Input((4, 4, 3))
     maps = layers.Conv2D(2, 1, name="conv")(image)
     aside = layers.Dense(2, name="aside")(layers.GlobalAveragePooling2D()(maps))
-    network = keras.Model(image, {"aside": aside, "mean": layers.GlobalAveragePooling2D()(image)})
+    model = keras.Model(image, {"aside": aside, "mean": layers.GlobalAveragePooling2D()(image)})
     inputs = images(4, 4, 3)
-    found = Branched(network, "conv", inputs, output="mean")(np.ones((3, 4, 4, 2)))
+    found = Branched(model, "conv", inputs, output="mean")(np.ones((3, 4, 4, 2)))
     np.testing.assert_allclose(found, np.repeat(inputs.mean(axis=(1, 2))[:, :2], 3, 0), rtol=1e-5)
 
 
@@ -309,9 +309,9 @@ class FirstRow(layers.Layer):
 
 
 def test_a_slice_is_written():
-    network = keras.Sequential(
+    model = keras.Sequential(
         [keras.Input((4, 4, 3)), layers.Conv2D(2, 1, name="conv"), FirstRow(), layers.GlobalAveragePooling2D()]
     )
     perturbations = RANDOM.normal(size=(3, 4, 4, 2)).astype(np.float32)
-    found = Branched(network, "conv", images(4, 4, 3))(perturbations)
+    found = Branched(model, "conv", images(4, 4, 3))(perturbations)
     np.testing.assert_allclose(found, perturbations[:, :1].mean(axis=(1, 2)) / 4, rtol=1e-4, atol=1e-6)

@@ -1,4 +1,4 @@
-"""The network's input tapped as if it were a layer, and taps that leave the gradients out, on every framework."""
+"""The model's input tapped as if it were a layer, and taps that leave the gradients out, on every framework."""
 
 import numpy as np
 from tests.contracts import reference

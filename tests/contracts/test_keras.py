@@ -14,31 +14,31 @@ import seewhy
 def test_losses_are_not_noted():
     image = keras.Input((4, 4, 1))
     x = layers.Conv2D(2, 1, activity_regularizer="l2")(image)
-    network = keras.Model(image, layers.Dense(2)(layers.Flatten()(x)))
+    model = keras.Model(image, layers.Dense(2)(layers.Flatten()(x)))
     inputs = np.ones((1, 4, 4, 1), np.float32)
-    network(inputs)
-    before = [float(ops.convert_to_numpy(loss)) for loss in network.losses]
-    seewhy.Explainer(network).heatmaps(inputs)
-    assert [float(ops.convert_to_numpy(loss)) for loss in network.losses] == before != []
+    model(inputs)
+    before = [float(ops.convert_to_numpy(loss)) for loss in model.losses]
+    seewhy.Explainer(model).heatmaps(inputs)
+    assert [float(ops.convert_to_numpy(loss)) for loss in model.losses] == before != []
 
 
 @pytest.mark.parametrize("layer", ["auto", "base/first"])
-def test_a_network_with_seeds_and_dropout_is_afterwards_what_it_was(layer):
-    network = nested(block("base"))
+def test_a_model_with_seeds_and_dropout_is_afterwards_what_it_was(layer):
+    model = nested(block("base"))
     inputs = np.random.default_rng(0).random((2, 8, 8, 3)).astype(np.float32)
-    network.predict(inputs, verbose=0)
-    explainer, before = seewhy.Explainer(network, layer=layer), state(network)
-    message_of = predict(network, inputs)
+    model.predict(inputs, verbose=0)
+    explainer, before = seewhy.Explainer(model, layer=layer), state(model)
+    message_of = predict(model, inputs)
     explainer.heatmaps(inputs, "top-2")
-    assert state(network) == before
-    np.testing.assert_array_equal(predict(network, inputs), message_of)
+    assert state(model) == before
+    np.testing.assert_array_equal(predict(model, inputs), message_of)
 
 
-def test_two_explainers_of_one_network_trace_at_once():
-    network = nested(block("base"))
-    before, inputs = state(network), np.ones((1, 8, 8, 3), np.float32)
+def test_two_explainers_of_one_model_trace_at_once():
+    model = nested(block("base"))
+    before, inputs = state(model), np.ones((1, 8, 8, 3), np.float32)
     with ThreadPoolExecutor(4) as threads:
         layers_ = ["base/first", "base/last", "base/last_relu", "auto"]
-        found = list(threads.map(lambda layer: seewhy.Explainer(network, layer=layer).heatmaps(inputs).layer, layers_))
+        found = list(threads.map(lambda layer: seewhy.Explainer(model, layer=layer).heatmaps(inputs).layer, layers_))
     assert found == ["base/first", "base/last", "base/last_relu", "base/last_relu"]
-    assert state(network) == before
+    assert state(model) == before

@@ -1,4 +1,4 @@
-"""Which layer is explained, in networks of every build, and what a caller may say of it, on every Keras backend."""
+"""Which layer is explained, in models of every build, and what a caller may say of it, on every Keras backend."""
 
 import keras
 import numpy as np
@@ -41,15 +41,15 @@ def test_auto_takes_the_last_layer_with_space(case):
 
 
 def test_the_real_architectures():
-    """What DESIGN promises of `auto`, on the networks people have; weights do not matter here."""
+    """What DESIGN promises of `auto`, on the models people have; weights do not matter here."""
     for build, path, shape in (
         (keras.applications.VGG16, "block5_conv3", (14, 14, 512)),
         (keras.applications.ResNet50, "conv5_block3_out", (7, 7, 2048)),
         (keras.applications.Xception, "block14_sepconv2_act", (10, 10, 2048)),
         (keras.applications.MobileNetV3Small, "activation_17", (7, 7, 576)),
     ):
-        network = build(weights=None, input_shape=(299, 299, 3) if path.startswith("block14") else (224, 224, 3))
-        calls = framework_for(network).calls(np.zeros((1, *network.input_shape[1:]), np.float32))
+        model = build(weights=None, input_shape=(299, 299, 3) if path.startswith("block14") else (224, 224, 3))
+        calls = framework_for(model).calls(np.zeros((1, *model.input_shape[1:]), np.float32))
         chosen = [call for call in calls if call.is_candidate][-1]
         assert chosen.shape == shape
         assert chosen.path == path or path.startswith("activation")
@@ -76,10 +76,10 @@ def test_a_skip_round_the_layer_goes_on_being_used_but_is_not_differentiated():
     image = keras.Input((4, 4, 1))
     tapped = layers.Conv2D(1, 1, use_bias=False, name="tapped")(image)
     joined = layers.Add()([tapped, image])
-    network = keras.Model(image, layers.Dense(1, use_bias=False)(layers.Flatten()(joined)))
-    network.set_weights([np.full((1, 1, 1, 1), 2, np.float32), np.arange(16, dtype=np.float32)[:, None]])
+    model = keras.Model(image, layers.Dense(1, use_bias=False)(layers.Flatten()(joined)))
+    model.set_weights([np.full((1, 1, 1, 1), 2, np.float32), np.arange(16, dtype=np.float32)[:, None]])
     inputs = np.ones((1, 4, 4, 1), np.float32)
-    captured = capture(network, "tapped", Class((0,)), inputs)
+    captured = capture(model, "tapped", Class((0,)), inputs)
     assert captured.scores[0, 0] == 3 * sum(range(16))
     np.testing.assert_allclose(captured.gradients[0, 0, ..., 0], np.arange(16).reshape(4, 4))
 
@@ -88,27 +88,27 @@ def test_of_a_shared_layer_the_last_call_is_explained():
     """y = sum(w * A), A = conv(conv(x)): with a doubling convolution the last call's output is 4 x."""
     image = keras.Input((2, 2, 1))
     shared = layers.Conv2D(1, 1, use_bias=False, name="shared")
-    network = keras.Model(image, layers.Dense(1, use_bias=False)(layers.Flatten()(shared(shared(image)))))
-    network.set_weights([np.full((1, 1, 1, 1), 2, np.float32), np.arange(4, dtype=np.float32)[:, None]])
-    captured = capture(network, "shared", Class((0,)))
+    model = keras.Model(image, layers.Dense(1, use_bias=False)(layers.Flatten()(shared(shared(image)))))
+    model.set_weights([np.full((1, 1, 1, 1), 2, np.float32), np.arange(4, dtype=np.float32)[:, None]])
+    captured = capture(model, "shared", Class((0,)))
     np.testing.assert_array_equal(captured.activations, 4 * PAPER_INPUT)
     np.testing.assert_array_equal(captured.gradients[0, 0, ..., 0], [[0, 1], [2, 3]])
-    last = capture(network, "shared#2", Class((0,)))
+    last = capture(model, "shared#2", Class((0,)))
     np.testing.assert_array_equal(last.activations, captured.activations)
-    first = capture(network, "shared#1", Class((0,)))
+    first = capture(model, "shared#1", Class((0,)))
     np.testing.assert_array_equal(first.activations, 2 * PAPER_INPUT)
     np.testing.assert_array_equal(first.gradients[0, 0, ..., 0], [[0, 2], [4, 6]])
     with pytest.raises(LayerError, match="There is no call shared#3: the layer 'shared' is called 2 times"):
-        capture(network, "shared#3", Class((0,)))
+        capture(model, "shared#3", Class((0,)))
 
 
 def test_a_frozen_base_is_explained_like_any_other():
     base = block("base")
-    network = nested(base)
+    model = nested(base)
     inputs = np.random.default_rng(0).random((1, 8, 8, 3)).astype(np.float32) * 255
-    free = seewhy.Explainer(network).heatmaps(inputs, [0, 1, 2]).values
+    free = seewhy.Explainer(model).heatmaps(inputs, [0, 1, 2]).values
     base.trainable = False
-    np.testing.assert_array_equal(seewhy.Explainer(network).heatmaps(inputs, [0, 1, 2]).values, free)
+    np.testing.assert_array_equal(seewhy.Explainer(model).heatmaps(inputs, [0, 1, 2]).values, free)
     assert free.max() > 0
 
 
@@ -132,32 +132,32 @@ def test_mixed_precision_gives_float32_heatmaps_near_the_full_ones():
 
 
 def test_a_layer_by_path_by_name_and_by_itself():
-    network = nested(block("base"))
+    model = nested(block("base"))
     inputs = np.random.default_rng(0).random((1, 8, 8, 3)).astype(np.float32)
-    message_of = ["base/last", "last", network.get_layer("base").get_layer("last")]
-    found = [seewhy.Explainer(network, layer=layer).heatmaps(inputs) for layer in message_of]
+    message_of = ["base/last", "last", model.get_layer("base").get_layer("last")]
+    found = [seewhy.Explainer(model, layer=layer).heatmaps(inputs) for layer in message_of]
     assert [each.layer for each in found] == ["base/last"] * 3
     np.testing.assert_array_equal(found[0].values, found[2].values)
 
 
 def test_a_nested_model_is_a_layer_too():
-    network = nested(block("base", pool=True))
-    heatmaps = seewhy.Explainer(network, layer="base").heatmaps(np.ones((1, 8, 8, 3), np.float32))
+    model = nested(block("base", pool=True))
+    heatmaps = seewhy.Explainer(model, layer="base").heatmaps(np.ones((1, 8, 8, 3), np.float32))
     assert heatmaps.values.shape == (1, 1, 2, 2)
 
 
 def test_a_layer_whose_batch_is_not_the_images():
     image = keras.Input((2, 4, 4, 1))
     folded = layers.Conv2D(1, 1, name="folded")(ops.reshape(image, (-1, 4, 4, 1)))
-    network = keras.Model(image, layers.Dense(2)(ops.reshape(folded, (-1, 32))))
-    with pytest.raises(LayerError, match="'folded' has 6 rows for 3 images: the network folds other axes"):
-        seewhy.Explainer(network, layer="folded").heatmaps(np.ones((3, 2, 4, 4, 1), np.float32), 0)
+    model = keras.Model(image, layers.Dense(2)(ops.reshape(folded, (-1, 32))))
+    with pytest.raises(LayerError, match="'folded' has 6 rows for 3 images: the model folds other axes"):
+        seewhy.Explainer(model, layer="folded").heatmaps(np.ones((3, 2, 4, 4, 1), np.float32), 0)
 
 
 def test_auto_without_any_layer_with_space():
-    network = keras.Sequential([keras.Input((4,)), layers.Dense(3, name="only")])
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(3, name="only")])
     with pytest.raises(LayerError, match=r"layer='auto' found no layer to explain.*Outputs: only \(3,\)\."):
-        seewhy.Explainer(network).heatmaps(np.ones((1, 4), np.float32))
+        seewhy.Explainer(model).heatmaps(np.ones((1, 4), np.float32))
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_auto_without_any_layer_with_space():
 def test_a_layer_no_gradient_reaches_is_an_error_and_not_a_blank_map(split):
     image = keras.Input((4, 4, 2))
     x = split(layers.Conv2D(2, 1, name="cut_off")(image))
-    network = keras.Model(image, layers.Dense(2, "softmax")(layers.Flatten()(x)))
-    explainer = seewhy.Explainer(network, layer="cut_off")
+    model = keras.Model(image, layers.Dense(2, "softmax")(layers.Flatten()(x)))
+    explainer = seewhy.Explainer(model, layer="cut_off")
     with pytest.raises(NoGradientError, match="No gradient reaches the layer 'cut_off': the scores do not depend on"):
         explainer.heatmaps(np.ones((1, 4, 4, 2), np.float32))

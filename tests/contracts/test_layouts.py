@@ -1,4 +1,4 @@
-"""Channels first or last: one network in both layouts has the same maps, whatever Keras is set to, on every backend."""
+"""Channels first or last: one model in both layouts has the same maps, whatever Keras is set to, on every backend."""
 
 import weakref
 
@@ -49,7 +49,7 @@ def classify(x, data_format):
     return layers.Dense(3)(layers.GlobalAveragePooling2D(data_format=data_format, name="gap")(x))
 
 
-def network(data_format):
+def model(data_format):
     """Of most of these layers only the convolutions and the normalisation say how they lay out what they give."""
     inner = keras.Input(shape(data_format, 4))
     nested = keras.Model(
@@ -67,7 +67,7 @@ def network(data_format):
 
 
 def twins(build):
-    """Build a network in both layouts, with the same weights, and inputs to each."""
+    """Build a model in both layouts, with the same weights, and inputs to each."""
     first, last = (build(data_format) for data_format in LAYOUTS)
     random = np.random.default_rng(1)
     weights = [random.uniform(0.1, 1, each.shape) * random.choice([-1, 1], each.shape) for each in first.get_weights()]
@@ -94,8 +94,8 @@ def both_maps(build, layer):
 
 @pytest.mark.usefixtures("setting")
 @pytest.mark.parametrize("layer", ["conv", "norm", "relu", "nested", "nested/last", "block", "block/conv", "auto"])
-def test_a_network_has_the_maps_of_its_twin_of_the_other_layout(layer):
-    first, last = both_maps(network, layer)
+def test_a_model_has_the_maps_of_its_twin_of_the_other_layout(layer):
+    first, last = both_maps(model, layer)
     assert first.values.shape == (2, 3, *SIZE)
     np.testing.assert_allclose(first.values, last.values, atol=1e-4 * last.values.max())
 
@@ -107,7 +107,7 @@ def test_the_layers_are_listed_as_those_of_the_twin():
             (call.kind, call.shape, call.is_candidate, call.is_passed_through)
             for call in framework_for(net).calls(inputs)
         ]
-        for net, inputs in twins(network)
+        for net, inputs in twins(model)
     ]
     assert listed[0] == listed[1]
     assert [shape for _, shape, *_ in listed[0]][:3] == [(*SIZE, 4)] * 3
@@ -129,7 +129,7 @@ def test_a_layer_with_one_position_is_no_layer_with_space_in_either_layout():
 
 
 def test_permute_changes_the_layout():
-    """Into channels first and out of it again, within one network of channels last."""
+    """Into channels first and out of it again, within one model of channels last."""
 
     def build(data_format):
         image = x = keras.Input(shape("channels_last"))
@@ -187,7 +187,7 @@ def test_outputs_are_not_kept_while_the_calls_are_listened_to():
             alive.append((weakref.ref(output), [each() is not None for each, _ in alive]))
             return output
 
-    class Plain(keras.Model):  # a functional network keeps its tensors itself
+    class Plain(keras.Model):  # a functional model keeps its tensors itself
         def __init__(self):
             super().__init__()
             self.each = [Watched() for _ in range(6)]

@@ -7,11 +7,11 @@ from tests.contracts.reference import CLASSES, images
 import seewhy
 from seewhy.errors import InputError, LayerError, ModelError, ModelRunError, TargetError
 
-# The network
+# The model
 
 
 @pytest.mark.parametrize("thing", [{}, None, 3, np.zeros(3), seewhy.Explainer])
-def test_objects_that_are_no_network(framework, thing):
+def test_objects_that_are_no_model(framework, thing):
     framework.plain()
     with pytest.raises(ModelError, match=r"Cannot explain an object of type .*: expected a keras.Model \(Keras 3\) or"):
         seewhy.Explainer(thing)
@@ -19,8 +19,8 @@ def test_objects_that_are_no_network(framework, thing):
         seewhy.Explainer("vgg16")
 
 
-def test_a_part_of_a_network_is_none(framework):
-    """A Keras layer is no model. Any module of PyTorch is a network, if it can be run."""
+def test_a_part_of_a_model_is_none(framework):
+    """A Keras layer is no model. Any module of PyTorch is a model, if it can be run."""
     layer = framework.subclassed().features
     if framework.NAME == "torch":
         assert seewhy.Explainer(layer).framework.name == "torch"
@@ -29,19 +29,19 @@ def test_a_part_of_a_network_is_none(framework):
         seewhy.Explainer(layer)
 
 
-def test_a_network_that_was_never_built(framework):
-    network, name = framework.unbuilt()
-    with pytest.raises(ModelError, match=rf"The network '?{name}'? has no weights yet: .*call it on an input"):
-        seewhy.Explainer(network)
+def test_a_model_that_was_never_built(framework):
+    model, name = framework.unbuilt()
+    with pytest.raises(ModelError, match=rf"The model '?{name}'? has no weights yet: .*call it on an input"):
+        seewhy.Explainer(model)
 
 
 def test_outputs_that_are_not_arrays(framework):
-    network, inputs = framework.says_what(), framework.given(images())
+    model, inputs = framework.says_what(), framework.given(images())
     with pytest.raises(ModelError, match=r"has 2 outputs, and none was named.* 'logits', 'unit'"):
-        seewhy.Explainer(network).heatmaps(inputs)
-    with pytest.raises(ModelError, match="The network returned a str; expected a tensor, or a list or dict of them"):
-        seewhy.Explainer(network, output="unit").heatmaps(inputs)
-    message_of = seewhy.Explainer(network, output="logits").heatmaps(inputs, [0, 1])
+        seewhy.Explainer(model).heatmaps(inputs)
+    with pytest.raises(ModelError, match="The model returned a str; expected a tensor, or a list or dict of them"):
+        seewhy.Explainer(model, output="unit").heatmaps(inputs)
+    message_of = seewhy.Explainer(model, output="logits").heatmaps(inputs, [0, 1])
     np.testing.assert_array_equal(
         message_of.values, seewhy.Explainer(framework.subclassed()).heatmaps(inputs, [0, 1]).values
     )
@@ -55,13 +55,13 @@ def test_inputs_of_the_wrong_shape(framework, build):
     """Keras knows the shape of what it built itself; the others have to be run to tell."""
     explainer = seewhy.Explainer(getattr(framework, build)())
     if framework.NAME != "torch" and build == "plain":
-        with pytest.raises(InputError, match=r"has shape \(3, 12, 10, 2\); the network expects \(any, 12, 10, 3\)\.$"):
+        with pytest.raises(InputError, match=r"has shape \(3, 12, 10, 2\); the model expects \(any, 12, 10, 3\)\.$"):
             explainer.heatmaps(images()[..., :2])
         with pytest.raises(InputError, match=r"expects \(any, 12, 10, 3\). Add the batch axis: inputs\[None\]\.$"):
             explainer.heatmaps(images()[0])
         return
     shape = r"\((any|3), 2, 12, 10\)" if framework.NAME == "torch" else r"\((any|3), 12, 10, 2\)"
-    with pytest.raises(ModelRunError, match=rf"The network cannot run on an input of shape {shape}: "):
+    with pytest.raises(ModelRunError, match=rf"The model cannot run on an input of shape {shape}: "):
         explainer.heatmaps(framework.given(images()[..., :2]))
 
 
@@ -99,8 +99,8 @@ def test_a_name_that_two_layers_have(framework):
 @pytest.mark.parametrize(
     ("layer", "message"),
     [
-        ("featurs", r"There is no layer 'featurs' in the network. Did you mean 'features'"),
-        ("spare", "'spare' is part of the network, but is not called when it runs"),
+        ("featurs", r"There is no layer 'featurs' in the model. Did you mean 'features'"),
+        ("spare", "'spare' is part of the model, but is not called when it runs"),
         ("dense", r"The layer 'dense' cannot be explained: its output \(4,\) is not one tensor with more than one"),
         ("features#2", "There is no call features#2: the layer 'features' is called 1 times"),
     ],
@@ -110,19 +110,19 @@ def test_layers_that_cannot_be_meant(framework, layer, message):
         seewhy.Explainer(framework.subclassed(), layer=layer).heatmaps(framework.given(images()), 0)
 
 
-def test_a_layer_of_another_network(framework):
+def test_a_layer_of_another_model(framework):
     stranger = framework.subclassed().features
-    with pytest.raises(LayerError, match=r"is not part of the network. Give one of its layers, or a name"):
+    with pytest.raises(LayerError, match=r"is not part of the model. Give one of its layers, or a name"):
         seewhy.Explainer(framework.subclassed(), layer=stranger)
 
 
 @pytest.mark.parametrize(
     ("targets", "message"),
     [
-        (CLASSES, "There is no class 4: the network has classes 0 to 3"),
-        (-1, "There is no class -1: the network has classes 0 to 3"),
-        ("top-5", "'top-5' asks for more than the network's 4 classes"),
-        ("cat", "was given by name, and the network's class names are not known"),
+        (CLASSES, "There is no class 4: the model has classes 0 to 3"),
+        (-1, "There is no class -1: the model has classes 0 to 3"),
+        ("top-5", "'top-5' asks for more than the model's 4 classes"),
+        ("cat", "was given by name, and the model's class names are not known"),
         ([[0], [1]], "Targets were given for 2 images, and there are 3"),
         (lambda logits: logits[:2, 0], r"scores of shape \(2, 1\) for 3 images; expected \(N,\) or \(N, T\)"),
         (lambda logits: logits[:, :, None], r"expected scores of shape \(N,\) or \(N, T\)"),
@@ -134,5 +134,5 @@ def test_targets_that_cannot_be_meant(framework, targets, message):
 
 
 def test_an_output_that_is_not_there(framework):
-    with pytest.raises(ModelError, match=r"The network has one output, and output=1 was asked for. Leave it out"):
+    with pytest.raises(ModelError, match=r"The model has one output, and output=1 was asked for. Leave it out"):
         seewhy.Explainer(framework.plain(), output=1).heatmaps(framework.given(images()))

@@ -1,4 +1,4 @@
-"""Arguments nobody should give, and networks that fail in their own ways: a message of ours, on every Keras backend."""
+"""Arguments nobody should give, and models that fail in their own ways: a message of ours, on every Keras backend."""
 
 from dataclasses import dataclass
 
@@ -22,8 +22,8 @@ from seewhy.targets import Class, TopK
         (lambda: Class("cat"), r"Class takes a tuple of classes; given 'cat'"),
         (lambda: Class((1.5,)), "A class is an index, a name or a wnid; given 1.5"),
         (lambda: Class(((1,), 2)), "Class takes classes for all images, or a tuple for each"),
-        (lambda: 2**40, f"There is no class {2**40}: no network has so many"),
-        (lambda: -(2**40), f"There is no class {-(2**40)}: no network has so many"),
+        (lambda: 2**40, f"There is no class {2**40}: no model has so many"),
+        (lambda: -(2**40), f"There is no class {-(2**40)}: no model has so many"),
         (
             lambda: Class((("top-1",), (0,))),
             "'top-1' is no class, and cannot be in a Class",
@@ -75,8 +75,8 @@ def test_functions_without_a_hash():
 def test_the_call_that_was_asked_for_is_named():
     image = keras.Input((2, 2, 1))
     shared = layers.Conv2D(1, 1, name="shared")
-    network = keras.Model(image, layers.Dense(1)(layers.Flatten()(shared(shared(image)))))
-    named = [seewhy.Explainer(network, layer=layer).heatmaps(PAPER_INPUT, 0).layer for layer in ("shared", "shared#1")]
+    model = keras.Model(image, layers.Dense(1)(layers.Flatten()(shared(shared(image)))))
+    named = [seewhy.Explainer(model, layer=layer).heatmaps(PAPER_INPUT, 0).layer for layer in ("shared", "shared#1")]
     assert named == ["shared", "shared#1"]
 
 
@@ -98,16 +98,16 @@ class Failing(Subclassed):
         (ZeroDivisionError("by nothing"), "by nothing"),
     ],
 )
-def test_errors_of_the_network(failure, message):
-    network, inputs = Failing(), np.ones((1, 8, 8, 3), np.float32)
-    network(inputs)
-    network.failure = failure
+def test_errors_of_the_model(failure, message):
+    model, inputs = Failing(), np.ones((1, 8, 8, 3), np.float32)
+    model(inputs)
+    model.failure = failure
     with pytest.raises(ModelRunError, match=rf"cannot run on an input of shape .*: [\s\S]*{message}") as caught:
-        framework_for(network).calls(inputs)
+        framework_for(model).calls(inputs)
     assert isinstance(caught.value.__cause__, type(failure))
 
 
-def test_a_bug_of_our_own_is_not_said_to_be_the_networks(monkeypatch):
+def test_a_bug_of_our_own_is_not_said_to_be_the_models(monkeypatch):
     def buggy(*_):
         raise AttributeError("a bug")
 
@@ -124,8 +124,8 @@ def test_errors_of_an_operation_inside():
             ops.reshape(inputs, self.sizes)
             return super().call(inputs)
 
-    network, inputs = Reshapes(), np.ones((1, 8, 8, 3), np.float32)
-    network(inputs)
-    network.sizes = (7, 7)
+    model, inputs = Reshapes(), np.ones((1, 8, 8, 3), np.float32)
+    model(inputs)
+    model.sizes = (7, 7)
     with pytest.raises(ModelRunError, match="cannot run on an input of shape"):
-        framework_for(network).calls(inputs)
+        framework_for(model).calls(inputs)

@@ -1,4 +1,4 @@
-"""Methods that run the network again, on the paper network, on every Keras backend.
+"""Methods that run the model again, on the paper model, on every Keras backend.
 
 Of the input, its logits are 9 x11 + 2 x12 - 4 x21 + x22 - 12 and -(x11 + x12 + x21 + x22), as its weights say.
 """
@@ -24,7 +24,7 @@ def test_score_cam_by_hand():
 
 
 def test_is_cam_by_hand():
-    """The network is linear: the mean over half and full masks is three quarters of the increase."""
+    """The model is linear: the mean over half and full masks is three quarters of the increase."""
     increases = 0.75 * np.array([[-8 / 3, 23 / 3], [-20 / 3, -10 / 3]])
     weights = np.exp(increases) / np.exp(increases).sum(axis=1, keepdims=True)
     expected = np.einsum("tk,uvk->tuv", weights, PAPER_ACTIVATIONS)
@@ -39,7 +39,7 @@ def test_occlusion_by_hand():
     np.testing.assert_allclose(explain("occlusion", window=1, baseline=2)[0], covered_by_2, atol=1e-5)
 
 
-def test_rise_of_a_linear_network():
+def test_rise_of_a_linear_model():
     """Of a linear score sum_l w_l x_l and cells that are independent, centred RISE comes to (1 - p) w_l x_l.
 
     One cell for a pixel is enlarged to three pixels, of which two are kept: [a, (a + b) / 2], of variance p (1 - p)

@@ -32,8 +32,8 @@ class Call(layers.Layer):
         return self.function(inputs)
 
 
-def network(activation, ending="softmax"):
-    """Build the reference network; `activation` makes the layer that follows each convolution."""
+def model(activation, ending="softmax"):
+    """Build the reference model; `activation` makes the layer that follows each convolution."""
     image = keras.Input((*reference.SIZE, 3))
     x = layers.Conv2D(8, 3, padding="same", name="first")(image)
     x = layers.Conv2D(6, 3, name="features")(activation()(x))
@@ -46,7 +46,7 @@ def network(activation, ending="softmax"):
 
 
 def call(function):
-    return network(lambda: Call(function))
+    return model(lambda: Call(function))
 
 
 def guided(of, inputs, backward="guided"):
@@ -58,7 +58,7 @@ def explainer(of, name, **options):
 
 
 def backend_relu(x):
-    """Call the backend's own ReLU, as networks that are ported do."""
+    """Call the backend's own ReLU, as models that are ported do."""
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
@@ -74,8 +74,8 @@ def backend_relu(x):
 
 RELUS = {
     "argument": plain,
-    "layer": lambda: network(layers.ReLU),
-    "activation": lambda: network(lambda: layers.Activation("relu")),
+    "layer": lambda: model(layers.ReLU),
+    "activation": lambda: model(lambda: layers.Activation("relu")),
     "function": lambda: call(ops.relu),
     "backend": lambda: call(backend_relu),
     "maximum": lambda: call(lambda x: ops.maximum(x, 0.0)),
@@ -96,7 +96,7 @@ def test_every_kind_of_relu_is_guided(relu):
 
 
 CAPPED = {
-    "layer": lambda: network(lambda: layers.ReLU(6.0)),
+    "layer": lambda: model(lambda: layers.ReLU(6.0)),
     "function": lambda: call(ops.relu6),
     "clip": lambda: call(lambda x: ops.clip(x, 0, 6)),
 }
@@ -127,22 +127,22 @@ def test_maps_are_what_numpy_gives(name):
 
 
 @pytest.mark.parametrize("name", PIXELS)
-def test_a_batch_is_its_images_and_the_network_is_unharmed(name):
-    network, inputs = plain(), reference.images()
-    before = state(network)
-    found = explainer(network, name).heatmaps(inputs, [[2, 0], [1, 1], [3, 2]]).values
+def test_a_batch_is_its_images_and_the_model_is_unharmed(name):
+    model, inputs = plain(), reference.images()
+    before = state(model)
+    found = explainer(model, name).heatmaps(inputs, [[2, 0], [1, 1], [3, 2]]).values
     for row, classes in enumerate([[2, 0], [1, 1], [3, 2]]):
-        alone = explainer(network, name).heatmaps(inputs[row : row + 1], classes).values
+        alone = explainer(model, name).heatmaps(inputs[row : row + 1], classes).values
         close(found[row : row + 1], alone)
-    assert state(network) == before
+    assert state(model) == before
 
 
 @pytest.mark.parametrize("score", ["logit", "probability"])
 def test_integrated_gradients_add_up_to_the_score_s_difference(score):
-    network, inputs = plain(), reference.images()
+    model, inputs = plain(), reference.images()
     for baseline, start in ((0.0, 0 * inputs), ("mean", inputs.mean(axis=(1, 2), keepdims=True) + 0 * inputs)):
         explain = seewhy.Explainer(
-            network, methods.get("integrated_gradients", baseline=baseline, steps=256), score=score, signed=True
+            model, methods.get("integrated_gradients", baseline=baseline, steps=256), score=score, signed=True
         )
         found = explain.heatmaps(inputs, [0, 1, 2, 3])
         difference = found.scores - explain.heatmaps(start, [0, 1, 2, 3]).scores
@@ -151,14 +151,14 @@ def test_integrated_gradients_add_up_to_the_score_s_difference(score):
 
 
 def test_smoothgrad_without_noise_is_saliency():
-    network, inputs = plain(), reference.images()
-    found = explainer(network, "smoothgrad", sigma=0.0).heatmaps(inputs).values
-    close(found, explainer(network, "saliency").heatmaps(inputs).values)
+    model, inputs = plain(), reference.images()
+    found = explainer(model, "smoothgrad", sigma=0.0).heatmaps(inputs).values
+    close(found, explainer(model, "saliency").heatmaps(inputs).values)
 
 
 def test_a_baseline_may_be_an_image():
-    network, inputs = plain(), reference.images(2)
-    image = explainer(network, "integrated_gradients", baseline=inputs[1]).heatmaps(inputs, [1]).values
+    model, inputs = plain(), reference.images(2)
+    image = explainer(model, "integrated_gradients", baseline=inputs[1]).heatmaps(inputs, [1]).values
     np.testing.assert_array_equal(image[1], 0)
     wanted = reference_pixels.integrated(inputs[:1], [1], 5, inputs[1])
     close(image[:1], wanted)
@@ -213,12 +213,12 @@ def test_other_activations_are_passed_as_they_are_on_request():
     unguided = guided(call(ops.tanh), inputs, "plain")
     close(guided(call(ops.tanh), inputs, "guided-where-relu"), unguided)
     names = [methods.get(name, others="pass") for name in ("guided_backprop", "guided_gradcam")]
-    network = squeeze_and_excite()
+    model = squeeze_and_excite()
     image = np.random.default_rng(0).normal(size=(1, 8, 8, 3)).astype(np.float32)
     for method in names:
-        assert np.isfinite(seewhy.Explainer(network, method, "conv").heatmaps(image).values).all()
+        assert np.isfinite(seewhy.Explainer(model, method, "conv").heatmaps(image).values).all()
     with pytest.raises(MethodError, match=r"sigmoid.*(excite|scale)"):
-        seewhy.Explainer(network, "guided_backprop").heatmaps(image)
+        seewhy.Explainer(model, "guided_backprop").heatmaps(image)
 
 
 def test_hard_gates_are_passed_with_their_own_derivative():
@@ -237,7 +237,7 @@ def test_the_larger_of_two_convolutions_is_no_relu():
 
 def test_a_final_sigmoid_does_not_count():
     inputs = reference.images()
-    found = guided(network(layers.ReLU, "sigmoid"), inputs)
+    found = guided(model(layers.ReLU, "sigmoid"), inputs)
     close(found, reference_pixels.gradients(inputs, INDICES, guided=True))
 
 
@@ -270,7 +270,7 @@ def test_any_number_of_channels_and_of_axes(name, shape, kind):
     inputs = np.random.default_rng(0).normal(size=(2, *shape)).astype(np.float32)
     heatmaps = explainer(built, name).heatmaps(inputs, [0, 1])
     assert heatmaps.values.shape == (2, 2, *shape[:-1])
-    if name == "gradient_x_input":  # the network is linear but for its ReLU: the map and the biases' part add up
+    if name == "gradient_x_input":  # the model is linear but for its ReLU: the map and the biases' part add up
         biased = heatmaps.values.sum(axis=tuple(range(2, 1 + len(shape))))
         np.testing.assert_allclose(biased, predict(built, inputs)[:, :2], atol=1e-5)  # all biases are 0
     assert (heatmaps.values != 0).any(axis=tuple(range(2, 1 + len(shape)))).all() or name == "guided_gradcam"

@@ -1,4 +1,4 @@
-"""Networks that run in bfloat16, on every framework of this process.
+"""Models that run in bfloat16, on every framework of this process.
 
 A number of bfloat16 has 8 bits: 1 + 2^-9, halfway to nothing it knows, becomes 1. What is rounded so in every product
 is off by 2^-9 of itself at most.
@@ -29,8 +29,8 @@ EPSILON = 2**-8
 """The step from 1 to the next number of bfloat16 is twice this."""
 
 
-def heatmaps(network, inputs, precision, method="gradcam", targets=1):
-    explainer = seewhy.Explainer(network, method, "features", signed=True, precision=precision)
+def heatmaps(model, inputs, precision, method="gradcam", targets=1):
+    explainer = seewhy.Explainer(model, method, "features", signed=True, precision=precision)
     return explainer.heatmaps(inputs, targets).values
 
 
@@ -43,17 +43,17 @@ def mean_over_space(gradients):
     return gradients.mean(axis=(2, 3), keepdims=True)
 
 
-def test_the_paper_network_forgets_a_little_more_than_one():
+def test_the_paper_model_forgets_a_little_more_than_one():
     """Forwards and backwards: the input and the weights are each a 512th too large for what is found."""
-    network = paper_sequential()
-    dense = network.layers[-1]
+    model = paper_sequential()
+    dense = model.layers[-1]
     dense.set_weights([A_LITTLE_MORE * weight_array(dense.kernel), weight_array(dense.bias)])
     inputs = A_LITTLE_MORE * PAPER_INPUT
-    found = capture(network, inputs=inputs, precision="bfloat16")
+    found = capture(model, inputs=inputs, precision="bfloat16")
     np.testing.assert_array_equal(found.activations, PAPER_ACTIVATIONS[None])
     np.testing.assert_array_equal(found.scores, PAPER_LOGITS[None])
     np.testing.assert_array_equal(found.gradients, PAPER_GRADIENTS[None])
-    in_full = capture(network, inputs=inputs)
+    in_full = capture(model, inputs=inputs)
     np.testing.assert_allclose(in_full.activations[..., 0], A_LITTLE_MORE * PAPER_ACTIVATIONS[None, ..., 0], rtol=1e-6)
     np.testing.assert_allclose(in_full.gradients, A_LITTLE_MORE * PAPER_GRADIENTS[None], rtol=1e-6)
 
@@ -72,41 +72,41 @@ def test_a_capture_in_bfloat16_is_float32_and_within_its_rounding(framework):
 @pytest.mark.parametrize("method", ["scorecam", "ablationcam", "guided_backprop"])
 def test_methods_run_every_time_in_bfloat16(framework, method):
     """Changed inputs; what follows the layer, alone; backwards to the input, by a derivative of ours."""
-    network, inputs = framework.plain(), framework.given(images(1))
-    wanted, found = (heatmaps(network, inputs, precision, method) for precision in ("float32", "bfloat16"))
+    model, inputs = framework.plain(), framework.given(images(1))
+    wanted, found = (heatmaps(model, inputs, precision, method) for precision in ("float32", "bfloat16"))
     # Most pixels: where a ReLU is next to 0 it may go over to the other side, and takes all that it lets back along.
     off = np.quantile(np.abs(found - wanted), 0.75) / np.abs(wanted).max()
     assert 0.01 * EPSILON < off < 3 * EPSILON
 
 
 def test_the_maps_of_many_classes_at_once_are_in_bfloat16(framework):
-    network, inputs, classes = framework.reading("mean", 40), framework.given(images(2)), list(range(40))
-    wanted = heatmaps(network, inputs, "float32", targets=classes)
-    assert 0.01 * EPSILON < error(heatmaps(network, inputs, "bfloat16", targets=classes), wanted) < 4 * EPSILON
+    model, inputs, classes = framework.reading("mean", 40), framework.given(images(2)), list(range(40))
+    wanted = heatmaps(model, inputs, "float32", targets=classes)
+    assert 0.01 * EPSILON < error(heatmaps(model, inputs, "bfloat16", targets=classes), wanted) < 4 * EPSILON
 
 
-def test_the_network_and_float32_stay_what_they_are(framework):
-    network, inputs = framework.subclassed(), framework.given(images())
-    classifier = seewhy.Classifier(network)
-    before, state = heatmaps(classifier, inputs, "float32"), framework.state(network)
-    message_of = framework.predict(network, inputs)
+def test_the_model_and_float32_stay_what_they_are(framework):
+    model, inputs = framework.subclassed(), framework.given(images())
+    classifier = seewhy.Classifier(model)
+    before, state = heatmaps(classifier, inputs, "float32"), framework.state(model)
+    message_of = framework.predict(model, inputs)
     assert not np.array_equal(heatmaps(classifier, inputs, "bfloat16"), before)
-    assert framework.state(network) == state
+    assert framework.state(model) == state
     np.testing.assert_array_equal(heatmaps(classifier, inputs, "float32"), before)
-    network.is_broken = True
+    model.is_broken = True
     with pytest.raises(ModelRunError, match="broken on purpose"):
-        heatmaps(network, inputs, "bfloat16")
-    network.is_broken = False
-    np.testing.assert_array_equal(heatmaps(network, inputs, "float32"), before)
-    np.testing.assert_array_equal(framework.predict(network, inputs), message_of)
+        heatmaps(model, inputs, "bfloat16")
+    model.is_broken = False
+    np.testing.assert_array_equal(heatmaps(model, inputs, "float32"), before)
+    np.testing.assert_array_equal(framework.predict(model, inputs), message_of)
 
 
 def test_both_precisions_at_the_same_time(framework):
     """Each is compiled and run in a thread of its own, while the others are."""
-    network, inputs = framework.plain(), images()
+    model, inputs = framework.plain(), images()
     given, selected = framework.given(inputs), ["float32", "bfloat16"] * 2
     with ThreadPoolExecutor(4) as pool:
-        full, short, full_too, short_too = pool.map(lambda each: heatmaps(network, given, each), selected)
+        full, short, full_too, short_too = pool.map(lambda each: heatmaps(model, given, each), selected)
     wanted = expected(inputs, (1,))
     close(full, np.einsum("ntuvk,nuvk->ntuv", mean_over_space(wanted.gradients), wanted.activations))
     np.testing.assert_array_equal(full, full_too)
@@ -114,14 +114,14 @@ def test_both_precisions_at_the_same_time(framework):
     assert 0.01 * EPSILON < error(short, full) < 4 * EPSILON
 
 
-def test_a_network_of_another_type_is_refused():
+def test_a_model_of_another_type_is_refused():
     keras.config.set_dtype_policy("mixed_float16")
     try:
-        network = paper_sequential()
+        model = paper_sequential()
     finally:
         keras.config.set_dtype_policy("float32")
-    with pytest.raises(OptionError, match=r"is for networks that run in float32; this one runs in float16. Leave it"):
-        seewhy.Explainer(network, precision="bfloat16")
+    with pytest.raises(OptionError, match=r"is for models that run in float32; this one runs in float16. Leave it"):
+        seewhy.Explainer(model, precision="bfloat16")
 
 
 def test_a_photo(lite0, lite0_explainer, examples):

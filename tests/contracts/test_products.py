@@ -25,10 +25,10 @@ TARGETS = {
 }
 
 
-def agree(network, inputs, target, score="logit"):
+def agree(model, inputs, target, score="logit"):
     """Compare the products with those of the activations and the gradients that are captured one by one."""
-    wanted = capture(network, "features", target, inputs, score)
-    found = capture(network, "features", target, inputs, score, backward="products")
+    wanted = capture(model, "features", target, inputs, score)
+    found = capture(model, "features", target, inputs, score, backward="products")
     assert found.gradients is None
     products = np.einsum("nt...k,n...k->nt...", wanted.gradients, wanted.activations)
     np.testing.assert_allclose(found.products, products, rtol=0, atol=1e-5 * np.abs(products).max())
@@ -71,7 +71,7 @@ def test_a_class_that_is_not_there(framework):
 
 
 def counted(explainer):
-    """Return a list that grows with every run of the network, by how many targets it was asked."""
+    """Return a list that grows with every run of the model, by how many targets it was asked."""
     runs, capture = [], explainer.framework.capture
 
     def count(inputs, layer, objective, backward="plain"):
@@ -127,9 +127,9 @@ def test_many_classes_of_pixels(framework, monkeypatch):
 
 def test_an_option_of_the_method_counts(framework):
     """Tutorials' mean over channels is a sixth of the paper's sum."""
-    inputs, network = framework.given(images()), framework.reading("mean", 40)
+    inputs, model = framework.given(images()), framework.reading("mean", 40)
     summed, mean = (
-        seewhy.Explainer(network, seewhy.methods.get("gradcam", channels=channels)).heatmaps(inputs, list(range(40)))
+        seewhy.Explainer(model, seewhy.methods.get("gradcam", channels=channels)).heatmaps(inputs, list(range(40)))
         for channels in ("sum", "mean")
     )
     np.testing.assert_allclose(mean.values, summed.values / 6, rtol=0, atol=1e-6 * summed.values.max())
@@ -144,14 +144,14 @@ def test_methods_that_take_all_targets_at_once_go_on_doing_so(framework, method)
 
 def test_many_classes_of_what_is_no_number_are_refused(framework):
     inputs = framework.given(images() * np.float32(5e37))
-    with pytest.raises(ModelRunError, match="The network gave NaN or infinite values"):
+    with pytest.raises(ModelRunError, match="The model gave NaN or infinite values"):
         seewhy.Explainer(framework.reading("mean", 40)).heatmaps(inputs, list(range(40)))
 
 
 def test_the_inside_of_grad_cam_has_the_gradients_of_many_classes_too(framework):
-    network = framework.reading("mean", 40)
+    model = framework.reading("mean", 40)
     picture = np.random.default_rng(0).integers(0, 256, (*SIZE, 3)).astype(np.uint8)
-    explainer = seewhy.Explainer(seewhy.Classifier(network, preprocess=lambda values: values / 255, input_size=SIZE))
+    explainer = seewhy.Explainer(seewhy.Classifier(model, preprocess=lambda values: values / 255, input_size=SIZE))
     inside = explainer.inspect(picture, list(range(40)))
     (explanation,) = explainer.explain([picture], list(range(40)))
     assert inside.gradients.shape == (40, 10, 8, 6)

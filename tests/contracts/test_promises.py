@@ -2,7 +2,7 @@
 
 | promise | shown here by | and by |
 | --- | --- | --- |
-| 1 the network stays as it is | test_the_network_is_afterwards_what_it_was | test_keras.py; frameworks/test_torch.py |
+| 1 the model stays as it is | test_the_model_is_afterwards_what_it_was | test_keras.py; frameworks/test_torch.py |
 | 2 every framework agrees | test_agreement.py, with NumPy | oracles/test_four_frameworks.py, with each other |
 | 3 images do not meet | test_images_of_a_batch_do_not_influence_each_other | |
 | 4 logits | test_a_softmax_is_seen_through and those after it | test_scores.py; frameworks/ |
@@ -32,7 +32,7 @@ ALL = tuple(range(CLASSES))
 METHODS = ("gradcam", "hirescam")
 
 
-# 1: The user's network is bit-for-bit and mode-for-mode the same after every call, also a failing one
+# 1: The user's model is bit-for-bit and mode-for-mode the same after every call, also a failing one
 
 
 def failing(_):
@@ -40,37 +40,37 @@ def failing(_):
 
 
 @pytest.mark.parametrize("layer", ["auto", "first"])
-def test_the_network_is_afterwards_what_it_was(framework, layer):
-    network, inputs = framework.subclassed(), framework.given(images())
-    message_of = framework.predict(network, inputs)
-    explainer, before = seewhy.Explainer(network, layer=layer), framework.state(network)
+def test_the_model_is_afterwards_what_it_was(framework, layer):
+    model, inputs = framework.subclassed(), framework.given(images())
+    message_of = framework.predict(model, inputs)
+    explainer, before = seewhy.Explainer(model, layer=layer), framework.state(model)
     explainer.heatmaps(inputs, "top-2")
-    assert framework.state(network) == before
+    assert framework.state(model) == before
     for targets, error in ((failing, RuntimeError), (CLASSES, TargetError)):
         with pytest.raises(error):
             explainer.heatmaps(inputs, targets)
-        assert framework.state(network) == before
+        assert framework.state(model) == before
     with pytest.raises(LayerError):
-        seewhy.Explainer(network, layer="spare").heatmaps(inputs)
-    assert framework.state(network) == before
-    np.testing.assert_array_equal(framework.predict(network, inputs), message_of)
+        seewhy.Explainer(model, layer="spare").heatmaps(inputs)
+    assert framework.state(model) == before
+    np.testing.assert_array_equal(framework.predict(model, inputs), message_of)
 
 
-def test_a_network_that_fails_is_said_and_left_as_it_was(framework):
-    network = framework.subclassed()
-    network.is_broken = True
-    before = framework.state(network)
+def test_a_model_that_fails_is_said_and_left_as_it_was(framework):
+    model = framework.subclassed()
+    model.is_broken = True
+    before = framework.state(model)
     shape = r"\((any|3), (12, 10, 3|3, 12, 10)\)"
     with pytest.raises(ModelRunError, match=rf"cannot run on an input of shape {shape}: [\s\S]*broken on purpose"):
-        seewhy.Explainer(network).heatmaps(framework.given(images()))
-    assert framework.state(network) == before
+        seewhy.Explainer(model).heatmaps(framework.given(images()))
+    assert framework.state(model) == before
 
 
 def test_training_goes_on_and_later_explanations_see_the_new_weights(framework):
-    network, inputs = framework.plain(), framework.given(images())
-    explainer = seewhy.Explainer(network)
+    model, inputs = framework.plain(), framework.given(images())
+    explainer = seewhy.Explainer(model)
     first = explainer.heatmaps(inputs, 2)
-    framework.trained_further(network, 2)
+    framework.trained_further(model, 2)
     second = explainer.heatmaps(inputs, 2)
     np.testing.assert_allclose(second.values, 2 * first.values, rtol=1e-5)
     np.testing.assert_allclose(second.scores, 2 * first.scores, rtol=1e-5)
@@ -147,12 +147,12 @@ def test_a_single_sigmoid_is_two_classes(framework, method):
     inputs = images()
     wanted = expected(inputs, [0], classes=1)
     both = np.concatenate([-wanted.gradients, wanted.gradients], axis=1)
-    network = framework.sigmoids(1)
-    found = capture(network, "features", Class((0, 1)), framework.given(inputs))
+    model = framework.sigmoids(1)
+    found = capture(model, "features", Class((0, 1)), framework.given(inputs))
     close(found.scores, wanted.scores * [-1, 1])
     close(found.gradients, both)
     close(found.probabilities, 1 / (1 + np.exp(-wanted.scores * [-1, 1])))
-    heatmaps = seewhy.Explainer(network, method).heatmaps(framework.given(inputs), [0, 1])
+    heatmaps = seewhy.Explainer(model, method).heatmaps(framework.given(inputs), [0, 1])
     close(heatmaps.values, in_full(wanted.activations, both)[method])
 
 
@@ -170,7 +170,7 @@ def test_no_evidence_is_zeros_and_says_so(framework, method):
 
 
 def test_what_is_no_number_is_said_and_no_map_is_made_up(framework):
-    with pytest.raises(ModelRunError, match="The network gave NaN or infinite values for image 0 of the batch"):
+    with pytest.raises(ModelRunError, match="The model gave NaN or infinite values for image 0 of the batch"):
         seewhy.Explainer(framework.damaged()).heatmaps(framework.given(images()), 0)
 
 
@@ -178,9 +178,9 @@ def test_what_is_no_number_is_said_and_no_map_is_made_up(framework):
 
 
 def test_no_gradient_is_an_error_and_not_a_blank_map(framework):
-    network, inputs = framework.cut_off(), framework.given(images())
+    model, inputs = framework.cut_off(), framework.given(images())
     with pytest.raises(NoGradientError, match="No gradient reaches the layer 'features': the scores do not depend on"):
-        seewhy.Explainer(network, layer="features").heatmaps(inputs, 0)
+        seewhy.Explainer(model, layer="features").heatmaps(inputs, 0)
 
 
 # 9: Threads
@@ -188,13 +188,13 @@ def test_no_gradient_is_an_error_and_not_a_blank_map(framework):
 
 def test_eight_threads_share_an_explainer(framework):
     """Two sizes of batch, three kinds of targets, all at once and from the first call on; and one of them fails."""
-    network = framework.nested()
+    model = framework.nested()
     selected = [
         (framework.given(images(count, seed=count)), targets)
         for targets in ("top-1", [0, 2], CLASSES, 2)
         for count in (1, 2, 1)
     ] * 2
-    before = framework.state(network)
+    before = framework.state(model)
 
     def explain(explainer, case):
         try:
@@ -202,9 +202,9 @@ def test_eight_threads_share_an_explainer(framework):
         except TargetError as error:
             return str(error)
 
-    alone = seewhy.Explainer(network)
+    alone = seewhy.Explainer(model)
     wanted = [explain(alone, case) for case in selected]
-    shared, barrier, waiting = seewhy.Explainer(network), threading.Barrier(8), threading.Semaphore(8)
+    shared, barrier, waiting = seewhy.Explainer(model), threading.Barrier(8), threading.Semaphore(8)
 
     def explain_together(case):
         if waiting.acquire(blocking=False):
@@ -215,10 +215,10 @@ def test_eight_threads_share_an_explainer(framework):
         found = list(threads.map(explain_together, selected))
     for one, other in zip(found, wanted, strict=True):
         if isinstance(other, str):
-            assert one == other == "There is no class 4: the network has classes 0 to 3."
+            assert one == other == "There is no class 4: the model has classes 0 to 3."
         else:
             close(one, other)
-    assert framework.state(network) == before
+    assert framework.state(model) == before
 
 
 # 10: Memory

@@ -43,7 +43,7 @@ SOFTMAX_ENDINGS = {
 
 
 @pytest.mark.parametrize("ending", SOFTMAX_ENDINGS)
-def test_the_paper_network_however_it_ends(ending):
+def test_the_paper_model_however_it_ends(ending):
     captured = capture(SOFTMAX_ENDINGS[ending](), layer="conv")
     np.testing.assert_array_equal(captured.activations, PAPER_ACTIVATIONS[None])
     np.testing.assert_allclose(captured.gradients, PAPER_GRADIENTS[None], atol=1e-6)
@@ -88,10 +88,10 @@ def one_unit(activation):
     image = keras.Input((2, 2, 1))
     convolution, flatten, _ = paper_layers()
     dense = layers.Dense(1, activation=activation)
-    network = keras.Model(image, dense(flatten(convolution(image))))
+    model = keras.Model(image, dense(flatten(convolution(image))))
     convolution.set_weights([np.array([1, -1], np.float32).reshape(1, 1, 1, 2), np.array([0, 3], np.float32)])
     dense.set_weights([PAPER_GRADIENTS[0].reshape(8, 1), np.zeros(1, np.float32)])
-    return network
+    return model
 
 
 def test_a_single_sigmoid_is_two_classes():
@@ -113,9 +113,9 @@ def test_a_single_plain_unit_is_a_regression():
 
 
 def test_a_saturated_softmax_still_has_gradients():
-    network = paper_sequential()
-    network.layers[-1].set_weights([1000 * PAPER_GRADIENTS.reshape(2, 8).T, np.zeros(2, np.float32)])
-    captured = capture(network)
+    model = paper_sequential()
+    model.layers[-1].set_weights([1000 * PAPER_GRADIENTS.reshape(2, 8).T, np.zeros(2, np.float32)])
+    captured = capture(model)
     np.testing.assert_allclose(captured.gradients, 1000 * PAPER_GRADIENTS[None], rtol=1e-5)
     assert captured.probabilities[0, 0] == 1
 

@@ -44,7 +44,7 @@ def test_evidence_is_linear_in_the_target(method):
 
 
 def test_what_speaks_against_a_class_is_what_grad_cam_cuts_off():
-    """Of the paper network's class 1 all evidence is negative, -A^1: the counterfactual is A^1, the picture itself."""
+    """Of the paper model's class 1 all evidence is negative, -A^1: the counterfactual is A^1, the picture itself."""
     explainer = Explainer(paper_sequential(), layer="conv")
     np.testing.assert_allclose(explainer.heatmaps(PAPER_INPUT, Counterfactual(1)).values[0, 0], PAPER_INPUT[0, ..., 0])
     assert not explainer.heatmaps(PAPER_INPUT, 1).has_evidence
@@ -64,23 +64,23 @@ def test_each_image_its_own_kind_of_target():
         explainer.heatmaps(PAPER_INPUT, selected)
 
 
-# A segmentation network
+# A segmentation model
 
 
 PER_CLASS = np.array([[2.0, -1, 0], [1, 1, 3]], np.float32)  # (channel, class)
 
 
 def segmentation(activation="softmax"):
-    """The paper network's maps, and a 1x1 convolution of them into three classes at every pixel."""
+    """The paper model's maps, and a 1x1 convolution of them into three classes at every pixel."""
     image = keras.Input((2, 2, 1))
     convolution, _, dense = paper_layers()
     maps = convolution(image)
     head = layers.Conv2D(3, 1, activation=activation, use_bias=False, name="pixels")
-    network = keras.Model(image, head(maps))
+    model = keras.Model(image, head(maps))
     dense.build((None, 8))
     set_paper_weights(convolution, dense)
     head.set_weights([PER_CLASS[None, None]])
-    return network
+    return model
 
 
 MASK = np.array([[True, False], [True, True]])
@@ -104,7 +104,7 @@ def test_masks_and_class_names_of_each_image():
     logits = np.stack([PAPER_ACTIVATIONS, PAPER_ACTIVATIONS[::-1]]) @ PER_CLASS
     np.testing.assert_allclose(heatmaps.scores, [[logits[0, MASK, 2].sum()], [logits[1, ~MASK, 2].sum()]], rtol=1e-6)
     assert heatmaps.names == (("tree in the region",), ("tree in the region",))
-    with pytest.raises(TargetError, match=r"Region has shape \(3, 2\), and the network's outputs \(N, 2, 2, 3\)"):
+    with pytest.raises(TargetError, match=r"Region has shape \(3, 2\), and the model's outputs \(N, 2, 2, 3\)"):
         Explainer(classifier, layer="conv").heatmaps(TWO, Region(np.ones((3, 2), bool), 0))
     with pytest.raises(TargetError, match=r"There is no class 'three'\. Did you mean 'tree'"):
         Explainer(classifier, layer="conv").heatmaps(TWO, Region(MASK, "three"))
@@ -132,17 +132,17 @@ def detector(structure):
     flat = flatten(convolution(image))
     corners = layers.Dense(4, use_bias=False, name="corners")
     outputs = {"scores": dense(flat), "box": corners(flat)}
-    network = keras.Model(image, outputs if structure == "dict" else list(outputs.values()))
+    model = keras.Model(image, outputs if structure == "dict" else list(outputs.values()))
     set_paper_weights(convolution, dense)
     corners.set_weights([np.repeat(np.eye(4, dtype=np.float32), 2, axis=0) * np.tile([[1.0], [0.0]], (4, 1))])
-    return network
+    return model
 
 
 @pytest.mark.parametrize("structure", ["dict", "list"])
 def test_a_box_asks_a_structure_no_part_of_which_is_named(structure):
-    network = detector(structure)
+    model = detector(structure)
     key = {"dict": "box", "list": 1}[structure]
-    found = Explainer(network, "hirescam", layer="conv").heatmaps(TWO, AllOutputs(lambda every: every[key][:, 2] * 10))
+    found = Explainer(model, "hirescam", layer="conv").heatmaps(TWO, AllOutputs(lambda every: every[key][:, 2] * 10))
     np.testing.assert_allclose(found.scores, [[30], [10]])  # the pixel at the bottom left
     np.testing.assert_allclose(found.values[:, 0], [[[0, 0], [30, 0]], [[0, 0], [10, 0]]], atol=1e-5)
     np.testing.assert_allclose(found.outputs[key], TWO.reshape(2, 4), atol=1e-6)  # all that was returned
@@ -150,10 +150,10 @@ def test_a_box_asks_a_structure_no_part_of_which_is_named(structure):
 
 
 def test_a_box_beside_a_class_needs_the_class_scores_named():
-    network, selected = detector("dict"), [AllOutputs(lambda every: every["box"][:, 0]), 1]
-    with pytest.raises(ModelError, match="The network has 2 outputs, and none was named"):
-        Explainer(network, layer="conv").heatmaps(PAPER_INPUT, selected)
-    found = Explainer(network, layer="conv", output="scores").heatmaps(PAPER_INPUT, selected)
+    model, selected = detector("dict"), [AllOutputs(lambda every: every["box"][:, 0]), 1]
+    with pytest.raises(ModelError, match="The model has 2 outputs, and none was named"):
+        Explainer(model, layer="conv").heatmaps(PAPER_INPUT, selected)
+    found = Explainer(model, layer="conv", output="scores").heatmaps(PAPER_INPUT, selected)
     np.testing.assert_allclose(found.scores, [[1, PAPER_LOGITS[1]]], rtol=1e-6)
     np.testing.assert_array_equal(found.indices, [[-1, 1]])
 
@@ -161,9 +161,9 @@ def test_a_box_beside_a_class_needs_the_class_scores_named():
 # Compiled once
 
 
-def steps_for(network, specs, inputs=TWO):
+def steps_for(model, specs, inputs=TWO):
     """Return how many compiled steps are kept after each of these questions."""
-    explainer = Explainer(network, layer="conv")
+    explainer = Explainer(model, layer="conv")
     counts = []
     for spec in specs:
         explainer.heatmaps(inputs, spec)
@@ -176,7 +176,7 @@ def by_first(logits):
 
 
 @pytest.mark.parametrize(
-    ("network", "specs"),
+    ("model", "specs"),
     [
         (paper_sequential, [Difference(0, 1), Difference(1, 0)]),
         (paper_sequential, [Counterfactual(0), Counterfactual(1)]),
@@ -186,15 +186,15 @@ def by_first(logits):
         (segmentation, [Region(MASK, 0), Region(~MASK, 2), Region(np.stack([MASK, ~MASK]), 1)]),
     ],
 )
-def test_another_class_mask_or_reference_is_no_other_step(network, specs):
-    counts = steps_for(network(), specs)
+def test_another_class_mask_or_reference_is_no_other_step(model, specs):
+    counts = steps_for(model(), specs)
     assert counts == [counts[0]] * len(specs)
 
 
-def test_the_network_is_not_run_again_by_python_for_another_class():
-    """Where the backend traces, Python sees the network once; a question's arrays are handed over at run time."""
+def test_the_model_is_not_run_again_by_python_for_another_class():
+    """Where the backend traces, Python sees the model once; a question's arrays are handed over at run time."""
     if keras.backend.backend() == "torch":
-        pytest.skip("PyTorch runs the network in Python every time")
+        pytest.skip("PyTorch runs the model in Python every time")
     runs = []
 
     class Counted(layers.Layer):
@@ -204,9 +204,9 @@ def test_the_network_is_not_run_again_by_python_for_another_class():
 
     image = keras.Input((2, 2, 1))
     convolution, flatten, dense = paper_layers("softmax")
-    network = keras.Model(image, dense(flatten(Counted()(convolution(image)))))
+    model = keras.Model(image, dense(flatten(Counted()(convolution(image)))))
     set_paper_weights(convolution, dense)
-    explainer = Explainer(network, layer="conv")
+    explainer = Explainer(model, layer="conv")
     scores = [explainer.heatmaps(PAPER_INPUT, Difference(0, 1)).scores.item()]
     before = len(runs)
     scores += [

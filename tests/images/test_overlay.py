@@ -28,7 +28,7 @@ def test_the_ends_of_alpha():
     np.testing.assert_array_equal(overlay(IMAGE, SALIENCY, ALL, Style(alpha=1)), colorize(SALIENCY))
 
 
-def test_where_the_network_saw_nothing_the_picture_stays():
+def test_where_the_model_saw_nothing_the_picture_stays():
     covered = np.array([[True, False, True]])
     found = overlay(IMAGE, SALIENCY, covered, Style(alpha=1))
     np.testing.assert_array_equal(found[0, 1], IMAGE[0, 1])
@@ -45,7 +45,7 @@ def test_a_picture_that_keeps_its_weight_is_cut_off_at_white():
 
 
 @pytest.mark.parametrize("rescale", ["max", "range"])
-def test_the_sum_is_spread_by_what_the_network_saw(rescale):
+def test_the_sum_is_spread_by_what_the_model_saw(rescale):
     image = np.array([[[10, 20, 30], [200, 200, 200], [255, 255, 255]]], dtype=np.uint8)
     covered = np.array([[True, True, False]])
     jet = color_table("jet").astype(np.float64)

@@ -1,4 +1,4 @@
-"""Captures of arrays, without a network."""
+"""Captures of arrays, without a model."""
 
 import array_api_compat.torch as xtorch
 import keras

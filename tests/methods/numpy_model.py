@@ -1,4 +1,4 @@
-"""A small network in plain NumPy, for signals, pictures and volumes, and the way to run it again: an oracle's."""
+"""A small model in plain NumPy, for signals, pictures and volumes, and the way to run it again: an oracle's."""
 
 from itertools import islice
 
@@ -9,7 +9,7 @@ from seewhy.types import Capture
 CHANNELS, CLASSES = 5, 3
 
 
-class Network:
+class Model:
     """Means over blocks of 2, a 1x1 convolution with ReLU; then a dense layer with tanh, and one of logits."""
 
     def __init__(self, size, input_channels=2, channels=CHANNELS, gain=1.0):
@@ -49,20 +49,20 @@ class Network:
 
 
 class CountingAgain:
-    """Runs a Network again, and counts how often."""
+    """Runs a Model again, and counts how often."""
 
-    def __init__(self, network, image, targets, batch_size=4):
-        self.network, self.inputs, self.targets, self.batch_size = network, image, targets, batch_size
+    def __init__(self, model, image, targets, batch_size=4):
+        self.model, self.inputs, self.targets, self.batch_size = model, image, targets, batch_size
         self.forwards = self.head_forwards = 0
 
     def scores(self, perturbations, count):
-        found = self._run(perturbations, lambda batch: self.network.head(self.network.trunk(batch)))
+        found = self._run(perturbations, lambda batch: self.model.head(self.model.trunk(batch)))
         self.forwards += len(found)
         assert len(found) == count
         return found
 
     def head_scores(self, perturbations, count):
-        found = self._run(perturbations, self.network.head)
+        found = self._run(perturbations, self.model.head)
         self.head_forwards += len(found)
         assert len(found) == count
         return found

@@ -1,4 +1,4 @@
-"""A network in plain NumPy whose head pools, and the way to run it again."""
+"""A model in plain NumPy whose head pools, and the way to run it again."""
 
 import numpy as np
 
@@ -7,7 +7,7 @@ from seewhy.types import Capture
 CHANNELS, CLASSES = 6, 3
 
 
-class PooledNetwork:
+class PooledModel:
     """A 1x1 convolution, by default with ReLU; the mean over positions; then what a subclass puts there.
 
     Gradients are quotients of central differences in float64, which know nothing of what the head is made of.
@@ -43,22 +43,20 @@ class PooledNetwork:
 
 
 class Runner:
-    """Runs a network again, one variation at a time."""
+    """Runs a model again, one variation at a time."""
 
-    def __init__(self, network, image, targets):
-        self.network, self.inputs, self.targets = network, image, targets
+    def __init__(self, model, image, targets):
+        self.model, self.inputs, self.targets = model, image, targets
 
     def head_scores(self, perturbations, count):
-        found = np.array(
-            [self.network.head(each.astype(np.float64))[self.targets] for each in perturbations], np.float32
-        )
+        found = np.array([self.model.head(each.astype(np.float64))[self.targets] for each in perturbations], np.float32)
         assert len(found) == count
         return found
 
     def captures(self, perturbations, count, *, level="layer", backward="plain"):
         assert (level, backward) == ("layer", "plain")
         for _, each in zip(range(count), perturbations, strict=True):
-            yield self.network.capture(each, self.targets)
+            yield self.model.capture(each, self.targets)
 
 
 def picture(seed=5, space=(3, 4)):

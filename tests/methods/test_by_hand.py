@@ -22,13 +22,13 @@ def test_none_is_missing():
 
 
 @pytest.mark.parametrize(("name", "heatmaps"), [("gradcam", PAPER_GRADCAM), ("hirescam", PAPER_HIRESCAM)])
-def test_the_paper_network(name, heatmaps):
+def test_the_paper_model(name, heatmaps):
     found = evidence(name, PAPER_ACTIVATIONS[None], PAPER_GRADIENTS[None])
     np.testing.assert_array_equal(np.maximum(found, 0), heatmaps[None])
 
 
-def test_the_paper_network_class_0():
-    """By hand, with A^1 = [1 2; 3 4] and A^2 = [2 1; 0 -1], whose sums are 10 and 2; gradients as networks.py has them.
+def test_the_paper_model_class_0():
+    """By hand, with A^1 = [1 2; 3 4] and A^2 = [2 1; 0 -1], whose sums are 10 and 2; gradients as models.py has them.
 
     Grad-CAM++: alphas 1/(2 + 10 * 1) = 1/12 twice and 1/22, so w_1 = 1/12 + 2/22 + 1/12 = 17/66; and 1/(2 + 2 * 4), so
     w_2 = 4/10. LayerCAM: [1 1; 0 1] A^1 and [0 0; 4 0] A^2, where the gradient 2 doubles A^1's second.

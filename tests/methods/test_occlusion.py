@@ -1,8 +1,8 @@
-"""Occlusion, against windows moved by hand over a network in NumPy."""
+"""Occlusion, against windows moved by hand over a model in NumPy."""
 
 import numpy as np
 import pytest
-from tests.methods.numpy_model import CountingAgain, Network
+from tests.methods.numpy_model import CountingAgain, Model
 
 from seewhy import methods
 from seewhy.errors import OptionError
@@ -10,9 +10,9 @@ from seewhy.errors import OptionError
 TARGETS = [2, 0]
 
 
-def explain(network, targets=TARGETS, batch_size=4, **options):
-    runner = CountingAgain(network, network.image(), targets, batch_size)
-    return methods.get("occlusion", **options)(network.capture(network.image(), targets), runner), runner
+def explain(model, targets=TARGETS, batch_size=4, **options):
+    runner = CountingAgain(model, model.image(), targets, batch_size)
+    return methods.get("occlusion", **options)(model.capture(model.image(), targets), runner), runner
 
 
 def starts_by_hand(pixels, window, stride):
@@ -23,20 +23,20 @@ def starts_by_hand(pixels, window, stride):
     return [*starts, pixels - window]
 
 
-def evidence_by_hand(network, target, windows, strides, cover):
+def evidence_by_hand(model, target, windows, strides, cover):
     """The mean drop of the score over the windows that cover a pixel, pixel by pixel."""
-    image = network.image()
-    whole = network.score(image, target)
-    every = [starts_by_hand(*each) for each in zip(network.size, windows, strides, strict=True)]
+    image = model.image()
+    whole = model.score(image, target)
+    every = [starts_by_hand(*each) for each in zip(model.size, windows, strides, strict=True)]
     drops = {}
     for choice in np.ndindex(*map(len, every)):
         corner = tuple(starts[i] for starts, i in zip(every, choice, strict=True))
         covered = image.copy()
         for offset in np.ndindex(*windows):
             covered[tuple(np.add(corner, offset))] = cover
-        drops[corner] = whole - network.score(covered, target)
-    evidence = np.empty(network.size)
-    for pixel in np.ndindex(*network.size):
+        drops[corner] = whole - model.score(covered, target)
+    evidence = np.empty(model.size)
+    for pixel in np.ndindex(*model.size):
         own = [
             drop
             for corner, drop in drops.items()
@@ -57,48 +57,48 @@ def evidence_by_hand(network, target, windows, strides, cover):
     ],
 )
 def test_every_target_as_in_loops(size, options, windows, strides):
-    network = Network(size)
-    found, runner = explain(network, **options)
+    model = Model(size)
+    found, runner = explain(model, **options)
     assert found.shape == (1, 2, *size)
     for t, target in enumerate(TARGETS):
-        expected, count = evidence_by_hand(network, target, windows, strides, 0)
+        expected, count = evidence_by_hand(model, target, windows, strides, 0)
         np.testing.assert_allclose(found[0, t], expected, atol=1e-6)
     assert runner.forwards == count + 1
 
 
 def test_what_is_not_asked_for_is_a_quarter_of_the_input_and_a_quarter_of_that():
-    network = Network((32, 16))
-    found, runner = explain(network)
-    expected, count = evidence_by_hand(network, TARGETS[0], (8, 4), (2, 1), 0)
+    model = Model((32, 16))
+    found, runner = explain(model)
+    expected, count = evidence_by_hand(model, TARGETS[0], (8, 4), (2, 1), 0)
     np.testing.assert_allclose(found[0, 0], expected, atol=1e-6)
     assert (runner.forwards, count) == (13 * 13 + 1, 13 * 13)
 
 
 @pytest.mark.parametrize("baseline", [0.5, (0.25, -1.0), "mean"])
 def test_what_covers(baseline):
-    network = Network((8, 6))
-    cover = [each.mean() for each in np.moveaxis(network.image(), -1, 0)] if baseline == "mean" else baseline
-    found, _ = explain(network, window=2, stride=2, baseline=baseline)
-    np.testing.assert_allclose(found[0, 0], evidence_by_hand(network, 2, (2, 2), (2, 2), cover)[0], atol=1e-6)
+    model = Model((8, 6))
+    cover = [each.mean() for each in np.moveaxis(model.image(), -1, 0)] if baseline == "mean" else baseline
+    found, _ = explain(model, window=2, stride=2, baseline=baseline)
+    np.testing.assert_allclose(found[0, 0], evidence_by_hand(model, 2, (2, 2), (2, 2), cover)[0], atol=1e-6)
 
 
-def test_where_the_network_does_not_look_there_is_nothing():
+def test_where_the_model_does_not_look_there_is_nothing():
     """The head is blind to the left half; a window of one block at a time covers nothing else."""
-    network = Network((8, 8))
-    seen = network.hidden.reshape(4, 4, -1, 7)
+    model = Model((8, 8))
+    seen = model.hidden.reshape(4, 4, -1, 7)
     seen[:, :2] = 0
-    found, _ = explain(network, window=2, stride=2)
+    found, _ = explain(model, window=2, stride=2)
     np.testing.assert_array_equal(found[..., :4], 0)
     assert np.abs(found[..., 4:]).min() > 0
 
 
-def test_a_constant_network_is_no_evidence():
-    np.testing.assert_array_equal(explain(Network((8, 6), gain=0.0))[0], 0)
+def test_a_constant_model_is_no_evidence():
+    np.testing.assert_array_equal(explain(Model((8, 6), gain=0.0))[0], 0)
 
 
 def test_the_size_of_batches_changes_nothing():
-    network = Network((8, 6))
-    np.testing.assert_allclose(explain(network, batch_size=1)[0], explain(network, batch_size=50)[0], atol=1e-6)
+    model = Model((8, 6))
+    np.testing.assert_allclose(explain(model, batch_size=1)[0], explain(model, batch_size=50)[0], atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -121,4 +121,4 @@ def test_the_size_of_batches_changes_nothing():
 )
 def test_options_out_of_range_are_refused(options, message):
     with pytest.raises(OptionError, match=message):
-        explain(Network((8, 6)), **options)
+        explain(Model((8, 6)), **options)

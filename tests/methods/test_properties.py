@@ -16,7 +16,7 @@ factors = st.floats(0.01, 100)
 
 
 def numbers(*shape, least=-100.0):
-    """Draw float64 arrays of any values that a network may have, many of them 0 or alike."""
+    """Draw float64 arrays of any values that a model may have, many of them 0 or alike."""
     return arrays(np.float64, shape, elements=st.floats(least, 100, width=32, allow_subnormal=False))
 
 

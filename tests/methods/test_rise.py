@@ -1,10 +1,10 @@
-"""RISE, against masks made in loops, and against the exact expectation, over a network in NumPy."""
+"""RISE, against masks made in loops, and against the exact expectation, over a model in NumPy."""
 
 from itertools import product
 
 import numpy as np
 import pytest
-from tests.methods.numpy_model import CountingAgain, Network
+from tests.methods.numpy_model import CountingAgain, Model
 from tests.methods.test_resizing import value_at
 
 from seewhy import methods
@@ -13,9 +13,9 @@ from seewhy.errors import OptionError
 TARGETS = [2, 0]
 
 
-def explain(network, targets=TARGETS, batch_size=4, **options):
-    runner = CountingAgain(network, network.image(), targets, batch_size)
-    return methods.get("rise", **options)(network.capture(network.image(), targets), runner), runner
+def explain(model, targets=TARGETS, batch_size=4, **options):
+    runner = CountingAgain(model, model.image(), targets, batch_size)
+    return methods.get("rise", **options)(model.capture(model.image(), targets), runner), runner
 
 
 def masks_by_hand(size, count, grid, p, seed):
@@ -34,8 +34,8 @@ def masks_by_hand(size, count, grid, p, seed):
         yield mask
 
 
-def equation_6(network, masks, target, p, centred):
-    scores = [network.score(network.image() * mask[..., None], target) for mask in masks]
+def equation_6(model, masks, target, p, centred):
+    scores = [model.score(model.image() * mask[..., None], target) for mask in masks]
     offset = sum(scores) / len(scores) if centred else 0
     return sum((score - offset) * mask for score, mask in zip(scores, masks, strict=True)) / (p * len(masks))
 
@@ -46,12 +46,12 @@ def equation_6(network, masks, target, p, centred):
     [((12,), 3, (3,)), ((8, 6), (3, 2), (3, 2)), ((8, 6), 7, (7, 7)), ((4, 6, 4), 2, (2, 2, 2))],
 )
 def test_every_target_as_in_loops(size, given, grid, centred):
-    network = Network(size)
-    found, runner = explain(network, masks=10, grid=given, p=0.4, seed=6, centred=centred)
+    model = Model(size)
+    found, runner = explain(model, masks=10, grid=given, p=0.4, seed=6, centred=centred)
     masks = list(masks_by_hand(size, 10, grid, 0.4, 6))
     assert found.shape == (1, 2, *size)
     for t, target in enumerate(TARGETS):
-        np.testing.assert_allclose(found[0, t], equation_6(network, masks, target, 0.4, centred), atol=2e-6)
+        np.testing.assert_allclose(found[0, t], equation_6(model, masks, target, 0.4, centred), atol=2e-6)
     assert runner.forwards == 10
 
 
@@ -60,38 +60,38 @@ def test_many_masks_come_to_the_expectation():
 
     One cell for a pixel leaves no room to shift, so that there are no masks but these sixteen.
     """
-    network, p = Network((4,), gain=3), 0.3
+    model, p = Model((4,), gain=3), 0.3
     weights = [[1, 0, 0, 0], [0.3, 0.7, 0, 0], [0, 0.5, 0.5, 0], [0, 0, 0.7, 0.3]]  # of four cells on five pixels
     expected = np.zeros(4)
     for on in product((0, 1), repeat=4):
         mask = np.array(weights) @ on
         likely = p ** sum(on) * (1 - p) ** (4 - sum(on))
-        expected += network.score(network.image() * mask[..., None], 2) * mask * likely / p
-    found, _ = explain(network, masks=20_000, grid=4, p=p, batch_size=500, centred=False)
+        expected += model.score(model.image() * mask[..., None], 2) * mask * likely / p
+    found, _ = explain(model, masks=20_000, grid=4, p=p, batch_size=500, centred=False)
     np.testing.assert_allclose(found[0, 0], expected, atol=0.05)
     assert np.ptp(expected) > 0.2
 
 
-def test_a_constant_network_is_no_evidence():
+def test_a_constant_model_is_no_evidence():
     """Exactly: taken off is the mean of equal scores."""
-    np.testing.assert_array_equal(explain(Network((8, 6), gain=0.0), masks=37)[0], 0)
+    np.testing.assert_array_equal(explain(Model((8, 6), gain=0.0), masks=37)[0], 0)
 
 
 def test_a_constant_added_to_the_scores_changes_nothing():
-    network = Network((8, 6))
-    before, _ = explain(network, masks=20)
-    network.logit_bias += 8
-    np.testing.assert_allclose(explain(network, masks=20)[0], before, atol=5e-6)
+    model = Model((8, 6))
+    before, _ = explain(model, masks=20)
+    model.logit_bias += 8
+    np.testing.assert_allclose(explain(model, masks=20)[0], before, atol=5e-6)
 
 
 def test_the_seed_is_the_masks():
-    first, runner, other = (explain(Network((8, 6)), masks=20, seed=seed)[0] for seed in (1, 1, 2))
+    first, runner, other = (explain(Model((8, 6)), masks=20, seed=seed)[0] for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, runner)
     assert np.abs(first - other).max() > 1e-3
 
 
 def test_the_size_of_batches_changes_nothing():
-    found = [explain(Network((8, 6)), masks=20, batch_size=size)[0] for size in (1, 7, 50)]
+    found = [explain(Model((8, 6)), masks=20, batch_size=size)[0] for size in (1, 7, 50)]
     np.testing.assert_allclose(found[0], found[1], atol=1e-6)
     np.testing.assert_allclose(found[0], found[2], atol=1e-6)
 
@@ -110,4 +110,4 @@ def test_the_size_of_batches_changes_nothing():
 )
 def test_options_out_of_range_are_refused(options, message):
     with pytest.raises(OptionError, match=message):
-        explain(Network((8, 6)), **options)
+        explain(Model((8, 6)), **options)

@@ -1,8 +1,8 @@
-"""The Score-CAM family, against the papers' algorithms in loops over a network in NumPy."""
+"""The Score-CAM family, against the papers' algorithms in loops over a model in NumPy."""
 
 import numpy as np
 import pytest
-from tests.methods.numpy_model import CLASSES, CountingAgain, Network
+from tests.methods.numpy_model import CLASSES, CountingAgain, Model
 from tests.methods.test_resizing import value_at
 
 from seewhy import methods
@@ -36,36 +36,36 @@ def varied_by_hand(name, mask):
     return [mask + 0.5 * noise for noise in noises]
 
 
-def evidence_by_hand(name, network, image, target):
+def evidence_by_hand(name, model, image, target):
     """Algorithm 1 of arXiv 1910.01279: the increase over the baseline, its softmax over all channels, the sum."""
-    maps = network.trunk(image[None])[0]
+    maps = model.trunk(image[None])[0]
     channels = maps.shape[-1]
-    baseline = network.score(np.zeros_like(image), target)
+    baseline = model.score(np.zeros_like(image), target)
     increases = []
     for k in range(channels):
-        masks = varied_by_hand(name, mask_by_hand(maps[..., k], network.size))
-        scores = [network.score(image * mask[..., None], target) for mask in masks]
+        masks = varied_by_hand(name, mask_by_hand(maps[..., k], model.size))
+        scores = [model.score(image * mask[..., None], target) for mask in masks]
         increases.append(sum(scores) / len(scores) - baseline)
     total = sum(np.exp(increase) for increase in increases)
     return sum(np.exp(increases[k]) / total * maps[..., k] for k in range(channels))
 
 
-def explain(name, network, image, targets=TARGETS, batch_size=4, **options):
-    runner = CountingAgain(network, image, targets, batch_size)
-    return methods.get(name, **FAMILY[name] | options)(network.capture(image, targets), runner), runner
+def explain(name, model, image, targets=TARGETS, batch_size=4, **options):
+    runner = CountingAgain(model, image, targets, batch_size)
+    return methods.get(name, **FAMILY[name] | options)(model.capture(image, targets), runner), runner
 
 
 @pytest.mark.parametrize("name", FAMILY)
 @pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
 def test_every_target_as_in_loops(name, size):
-    network = Network(size)
-    network.mix[:, 1], network.bias[1] = 0, 0.7  # a constant map, that counts in the softmax
-    network.mix[:, 3], network.bias[3] = 0, -1  # a dead one
-    image = network.image()
-    found, runner = explain(name, network, image)
-    assert found.shape == (1, 2, *network.space)
+    model = Model(size)
+    model.mix[:, 1], model.bias[1] = 0, 0.7  # a constant map, that counts in the softmax
+    model.mix[:, 3], model.bias[3] = 0, -1  # a dead one
+    image = model.image()
+    found, runner = explain(name, model, image)
+    assert found.shape == (1, 2, *model.space)
     for t, target in enumerate(TARGETS):
-        np.testing.assert_allclose(found[0, t], evidence_by_hand(name, network, image, target), atol=1e-6)
+        np.testing.assert_allclose(found[0, t], evidence_by_hand(name, model, image, target), atol=1e-6)
     live = 3  # of five channels
     assert runner.forwards == {"scorecam": 1, "sscam": 3, "iscam": 4}[name] * (live + 1)
     assert runner.head_forwards == 0
@@ -73,69 +73,69 @@ def test_every_target_as_in_loops(name, size):
 
 @pytest.mark.parametrize("name", FAMILY)
 def test_the_size_of_batches_changes_nothing(name):
-    network = Network((8, 6))
-    one, _ = explain(name, network, network.image(), batch_size=1)
-    many, _ = explain(name, network, network.image(), batch_size=50)
+    model = Model((8, 6))
+    one, _ = explain(name, model, model.image(), batch_size=1)
+    many, _ = explain(name, model, model.image(), batch_size=50)
     np.testing.assert_allclose(one, many, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", FAMILY)
 def test_one_target_alone_is_what_it_is_among_several(name):
-    network = Network((8, 6))
-    every, runner = explain(name, network, network.image(), list(range(CLASSES)))
+    model = Model((8, 6))
+    every, runner = explain(name, model, model.image(), list(range(CLASSES)))
     for target in range(CLASSES):
-        alone, again_alone = explain(name, network, network.image(), [target])
+        alone, again_alone = explain(name, model, model.image(), [target])
         np.testing.assert_allclose(alone[0, 0], every[0, target], atol=1e-6)
         assert again_alone.forwards == runner.forwards
 
 
 @pytest.mark.parametrize("name", FAMILY)
-def test_a_constant_network_is_no_evidence(name):
-    """The softmax of increases that are all 0 is 1/K: the mean of the maps, whatever the network has learned."""
-    network = Network((8, 6), gain=0.0)
-    found, _ = explain(name, network, network.image())
+def test_a_constant_model_is_no_evidence(name):
+    """The softmax of increases that are all 0 is 1/K: the mean of the maps, whatever the model has learned."""
+    model = Model((8, 6), gain=0.0)
+    found, _ = explain(name, model, model.image())
     np.testing.assert_array_equal(found, 0)
-    assert network.trunk(network.image()[None]).mean() > 0.1
+    assert model.trunk(model.image()[None]).mean() > 0.1
 
 
 @pytest.mark.parametrize("name", FAMILY)
 def test_a_constant_added_to_the_scores_changes_nothing(name):
-    network = Network((8, 6))
-    before, _ = explain(name, network, network.image())
-    network.logit_bias += 8
-    np.testing.assert_allclose(explain(name, network, network.image())[0], before, atol=5e-6)
+    model = Model((8, 6))
+    before, _ = explain(name, model, model.image())
+    model.logit_bias += 8
+    np.testing.assert_allclose(explain(name, model, model.image())[0], before, atol=5e-6)
 
 
 def test_large_logits_do_not_overflow():
-    network = Network((8, 6), gain=1e5)
-    found, _ = explain("scorecam", network, network.image())
-    maps = network.trunk(network.image()[None])[0]
+    model = Model((8, 6), gain=1e5)
+    found, _ = explain("scorecam", model, model.image())
+    maps = model.trunk(model.image()[None])[0]
     assert np.isfinite(found).all()
     assert any(np.allclose(found[0, 0], maps[..., k]) for k in range(maps.shape[-1]))  # one channel has all the weight
 
 
 def test_the_seed_is_the_noise():
-    network = Network((8, 6))
-    first, runner, other = (explain("sscam", network, network.image(), seed=seed)[0] for seed in (1, 1, 2))
+    model = Model((8, 6))
+    first, runner, other = (explain("sscam", model, model.image(), seed=seed)[0] for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, runner)
     assert np.abs(first - other).max() > 1e-4
 
 
 def test_without_much_noise_or_with_one_step_both_are_score_cam():
-    network = Network((8, 6))
-    expected, _ = explain("scorecam", network, network.image())
-    np.testing.assert_allclose(explain("sscam", network, network.image(), sigma=1e-7)[0], expected, atol=1e-5)
-    np.testing.assert_allclose(explain("iscam", network, network.image(), steps=1)[0], expected, atol=1e-6)
+    model = Model((8, 6))
+    expected, _ = explain("scorecam", model, model.image())
+    np.testing.assert_allclose(explain("sscam", model, model.image(), sigma=1e-7)[0], expected, atol=1e-5)
+    np.testing.assert_allclose(explain("iscam", model, model.image(), steps=1)[0], expected, atol=1e-6)
 
 
 def test_a_layer_with_other_axes_than_the_input_is_refused():
-    network = Network((8, 6))
-    image = network.image()
-    capture = network.capture(image, TARGETS)
+    model = Model((8, 6))
+    image = model.image()
+    capture = model.capture(image, TARGETS)
     tokens = Capture(capture.activations.reshape(1, 12, 5), None, capture.scores, None, None, None, "tokens", np)
     message = "the layer 'tokens' has 1 axes of space and the input 2.*Give a layer with as many"
     with pytest.raises(LayerError, match=message):
-        methods.get("scorecam")(tokens, CountingAgain(network, image, TARGETS))
+        methods.get("scorecam")(tokens, CountingAgain(model, image, TARGETS))
 
 
 @pytest.mark.parametrize(
@@ -151,4 +151,4 @@ def test_a_layer_with_other_axes_than_the_input_is_refused():
 )
 def test_options_out_of_range_are_refused(name, options, message):
     with pytest.raises(OptionError, match=message):
-        explain(name, Network((8, 6)), Network((8, 6)).image(), **options)
+        explain(name, Model((8, 6)), Model((8, 6)).image(), **options)

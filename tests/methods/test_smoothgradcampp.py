@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from tests.methods.captures import evidence
-from tests.methods.pooled_model import CHANNELS, PooledNetwork, Runner, picture
+from tests.methods.pooled_model import CHANNELS, PooledModel, Runner, picture
 
 from seewhy import methods
 from seewhy.errors import OptionError
@@ -9,7 +9,7 @@ from seewhy.errors import OptionError
 TARGETS = [2, 0]
 
 
-class Rough(PooledNetwork):
+class Rough(PooledModel):
     """A head whose gradients differ from place to place and from input to input."""
 
     def head(self, activations):
@@ -17,17 +17,17 @@ class Rough(PooledNetwork):
         return np.tanh(places @ self.hidden / 2).sum(axis=0) @ self.dense / 5
 
 
-def smooth(network, image, **options):
-    runner = Runner(network, image, TARGETS)
-    return methods.get("smoothgradcam++", **options)(network.capture(image, TARGETS), runner)
+def smooth(model, image, **options):
+    runner = Runner(model, image, TARGETS)
+    return methods.get("smoothgradcam++", **options)(model.capture(image, TARGETS), runner)
 
 
-def by_hand(network, image, samples, sigma, seed):
+def by_hand(model, image, samples, sigma, seed):
     """The equations of arXiv 1908.01224, with the numerator of Grad-CAM++, in loops."""
     random, spread = np.random.default_rng(seed), sigma * (image.max() - image.min())
     copies = [image + spread * random.standard_normal(image.shape, dtype=np.float32) for _ in range(samples)]
-    gradients = [network.capture(copy, TARGETS).gradients[0].astype(float) for copy in copies]
-    activations = network.trunk(image.astype(float))
+    gradients = [model.capture(copy, TARGETS).gradients[0].astype(float) for copy in copies]
+    activations = model.trunk(image.astype(float))
     heatmaps = np.zeros((2, 3, 4))
     for t in range(2):
         for k in range(CHANNELS):
@@ -42,38 +42,38 @@ def by_hand(network, image, samples, sigma, seed):
 
 @pytest.mark.parametrize("rectified", [True, False])
 def test_as_in_loops(rectified):
-    network, image = Rough(rectified=rectified), picture()
-    found = smooth(network, image, samples=4, sigma=0.2, seed=7)
-    np.testing.assert_allclose(found, by_hand(network, image, 4, 0.2, 7), atol=1e-5)
+    model, image = Rough(rectified=rectified), picture()
+    found = smooth(model, image, samples=4, sigma=0.2, seed=7)
+    np.testing.assert_allclose(found, by_hand(model, image, 4, 0.2, 7), atol=1e-5)
 
 
 def test_without_noise_it_is_gradcampp():
-    network, image = Rough(), picture()
-    capture = network.capture(image, TARGETS)
+    model, image = Rough(), picture()
+    capture = model.capture(image, TARGETS)
     expected = evidence("gradcam++", capture.activations, capture.gradients)
-    np.testing.assert_allclose(smooth(network, image, samples=3, sigma=0), expected, atol=1e-6)
+    np.testing.assert_allclose(smooth(model, image, samples=3, sigma=0), expected, atol=1e-6)
 
 
 def test_a_seed_gives_the_same_map_twice_and_another_seed_another():
-    network, image = Rough(), picture()
-    first, second, third = (smooth(network, image, samples=3, seed=seed) for seed in (0, 0, 1))
+    model, image = Rough(), picture()
+    first, second, third = (smooth(model, image, samples=3, seed=seed) for seed in (0, 0, 1))
     np.testing.assert_array_equal(first, second)
     assert np.abs(first - third).max() > 1e-3 * np.abs(first).max()
 
 
 def test_the_noise_goes_with_the_inputs_range():
-    """A network that takes pixels a hundred times as large is given a hundred times the noise."""
-    network, image = Rough(), picture()
+    """A model that takes pixels a hundred times as large is given a hundred times the noise."""
+    model, image = Rough(), picture()
     larger = Rough()
     larger.mix /= 100
     found = smooth(larger, image * 100, samples=3)
-    np.testing.assert_allclose(found, smooth(network, image, samples=3), rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(found, smooth(model, image, samples=3), rtol=1e-3, atol=1e-4)
 
 
 def test_gradients_of_zero_give_zeros():
-    network = Rough()
-    network.dense[:] = 0
-    np.testing.assert_array_equal(smooth(network, picture(), samples=2), np.zeros((1, 2, 3, 4)))
+    model = Rough()
+    model.dense[:] = 0
+    np.testing.assert_array_equal(smooth(model, picture(), samples=2), np.zeros((1, 2, 3, 4)))
 
 
 @pytest.mark.parametrize(

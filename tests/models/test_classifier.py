@@ -1,4 +1,4 @@
-"""What a `Classifier` reads off its network."""
+"""What a `Classifier` reads off its model."""
 
 import keras
 import numpy as np
@@ -10,8 +10,8 @@ from seewhy.errors import ModelError
 PICTURE = np.arange(6 * 5 * 3, dtype=np.uint8).reshape(6, 5, 3)
 
 
-def network(*shape):
-    """A network of which only the input's shape matters."""
+def model(*shape):
+    """A model of which only the input's shape matters."""
     return keras.Sequential([keras.Input(shape), keras.layers.Flatten()])
 
 
@@ -20,7 +20,7 @@ def network(*shape):
     [((3, 6, 5), (6, 5), True), ((6, 5, 3), (6, 5), False), ((3, 6, 3), (3, 6), False), ((3, 6, None), None, True)],
 )
 def test_the_axis_of_the_channels_is_read_off_the_input(shape, size, channels_first):
-    classifier = Classifier(network(*shape), input_size=None if size else (6, 5))
+    classifier = Classifier(model(*shape), input_size=None if size else (6, 5))
     assert classifier.input_size == (size or (6, 5))
     inputs = classifier.preprocess([PICTURE])
     expected = (1, 3, *classifier.input_size) if channels_first else (1, *classifier.input_size, 3)
@@ -32,11 +32,11 @@ def test_the_axis_of_the_channels_is_read_off_the_input(shape, size, channels_fi
 
 def test_channels_first_with_a_preprocessing_of_one_s_own():
     preprocessing = Preprocessing(size=(6, 5), mean=(0, 10, 20))
-    inputs = Classifier(network(3, 6, 5), preprocess=preprocessing).preprocess([PICTURE])
+    inputs = Classifier(model(3, 6, 5), preprocess=preprocessing).preprocess([PICTURE])
     np.testing.assert_array_equal(inputs.values[0, 2], PICTURE[:, :, 2].astype(float) - 20)
 
 
 @pytest.mark.parametrize("shape", [(None, None, 3), (3, None, None), (6, 5), (7,)])
 def test_a_size_that_is_left_open(shape):
     with pytest.raises(ModelError, match="does not say what size of picture it takes"):
-        assert Classifier(network(*shape)).input_size is None
+        assert Classifier(model(*shape)).input_size is None

@@ -22,7 +22,7 @@ def test_real_photos_are_recognised(lite0, examples, picture, expected):
 
 
 def test_its_parts(lite0):
-    trained = sum(int(np.prod(weight.shape)) for weight in lite0.network.trainable_weights)
+    trained = sum(int(np.prod(weight.shape)) for weight in lite0.model.trainable_weights)
     assert trained == 4_652_008
     assert lite0.input_size == (224, 224)
     assert lite0.class_names[282] == "tiger cat"
@@ -30,7 +30,7 @@ def test_its_parts(lite0):
 
 
 def test_without_weights_it_is_random_and_always_the_same():
-    first, second = (seewhy.load("efficientnet-lite0", weights=None).network for _ in range(2))
+    first, second = (seewhy.load("efficientnet-lite0", weights=None).model for _ in range(2))
     for one, other in zip(first.weights, second.weights, strict=True):
         np.testing.assert_array_equal(one, other)
     kernel = np.asarray(first.get_layer("block1a_depthwise_conv").kernel)

@@ -1,4 +1,4 @@
-"""The torch network against the Keras one: two ways to compute the same numbers from one file."""
+"""The torch model against the Keras one: two ways to compute the same numbers from one file."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from seewhy.models.efficientnet_lite0_torch import SameConv2d, build_torch
 
 
 @pytest.fixture(scope="module")
-def network():
+def model():
     return build_torch(pretrained=True)
 
 
@@ -17,45 +17,43 @@ def keras_logits(lite0, values):
     """Return what stands before the softmax, from the layer below it and the last layer's own weights."""
     import keras
 
-    below = keras.Model(lite0.network.inputs[0], lite0.network.get_layer("top_dropout").output)
-    kernel, bias = lite0.network.get_layer("predictions").get_weights()
+    below = keras.Model(lite0.model.inputs[0], lite0.model.get_layer("top_dropout").output)
+    kernel, bias = lite0.model.get_layer("predictions").get_weights()
     return np.asarray(below(values)) @ kernel + bias
 
 
-def torch_logits(network, values):
+def torch_logits(model, values):
     with torch.no_grad():
-        return network(torch.tensor(values).permute(0, 3, 1, 2)).numpy()
+        return model(torch.tensor(values).permute(0, 3, 1, 2)).numpy()
 
 
-def test_its_logits_are_those_of_the_keras_network(lite0, network, examples):
+def test_its_logits_are_those_of_the_keras_model(lite0, model, examples):
     photos = [examples / name for name in ("cat.png", "coffee.png", "rocket.jpg", "flower.jpg")]
     values = lite0.preprocess(photos).values
-    found = torch_logits(network, values)
+    found = torch_logits(model, values)
     np.testing.assert_allclose(found, keras_logits(lite0, values), atol=1e-4)
     assert [int(each) for each in found.argmax(axis=1)] == [282, 967, 657, 985]
 
 
-def test_its_weights_and_so_its_maps_are_channels_last_in_memory(network):
+def test_its_weights_and_so_its_maps_are_channels_last_in_memory(model):
     with torch.no_grad():
-        maps = network.stem(torch.zeros(1, 3, 224, 224))
-    for each in (network.stem.conv.weight, maps):
+        maps = model.stem(torch.zeros(1, 3, 224, 224))
+    for each in (model.stem.conv.weight, maps):
         assert each.is_contiguous(memory_format=torch.channels_last)
 
 
 @pytest.mark.parametrize("size", [(96, 97), (65, 130)])
-def test_on_inputs_of_other_sizes_it_pads_alike(network, lite0, size):
-    """The Keras network takes one size; its last feature map at another comes from the same layers, called again."""
+def test_on_inputs_of_other_sizes_it_pads_alike(model, lite0, size):
+    """The Keras model takes one size; its last feature map at another comes from the same layers, called again."""
     import keras
 
     image = np.random.default_rng(0).integers(0, 256, (200, 200, 3), dtype=np.uint8)
     values = Preprocessing(size=size, mean=127.0, std=128.0)([image]).values
-    other = keras.models.clone_model(lite0.network, input_tensors=keras.Input((*size, 3)))
-    other.set_weights(lite0.network.get_weights())
+    other = keras.models.clone_model(lite0.model, input_tensors=keras.Input((*size, 3)))
+    other.set_weights(lite0.model.get_weights())
     expected = np.asarray(keras.Model(other.inputs[0], other.get_layer("top_relu6").output)(values))
     with torch.no_grad():
-        maps = network[: list(dict(network.named_children())).index("top") + 1](
-            torch.tensor(values).permute(0, 3, 1, 2)
-        )
+        maps = model[: list(dict(model.named_children())).index("top") + 1](torch.tensor(values).permute(0, 3, 1, 2))
     np.testing.assert_allclose(maps.permute(0, 2, 3, 1).numpy(), expected, atol=1e-3)
 
 
@@ -68,12 +66,12 @@ def test_padding_by_hand(size, kernel, stride, padding):
     assert SameConv2d(1, 1, kernel, stride)._padding(0, size) == padding
 
 
-def test_its_parts(network):
-    assert sum(each.numel() for each in network.parameters()) == 4_652_008
-    assert not network.training
-    names = dict(network.named_modules())
+def test_its_parts(model):
+    assert sum(each.numel() for each in model.parameters()) == 4_652_008
+    assert not model.training
+    names = dict(model.named_modules())
     assert names["block1a.depthwise.conv"].weight.shape == (32, 1, 3, 3)
-    assert names["top.relu6"] is network.top[2]
+    assert names["top.relu6"] is model.top[2]
 
 
 def test_without_weights_it_is_random_and_always_the_same_and_torch_s_seed_stays():

@@ -8,9 +8,7 @@ import pytest
 import seewhy
 from seewhy.errors import ModelError, TargetError
 
-NETWORK = (
-    "import keras\ndef build():\n    return keras.Sequential([keras.Input((4, 4, 3)), keras.layers.Conv2D(2, 3)])\n"
-)
+MODEL = "import keras\ndef build():\n    return keras.Sequential([keras.Input((4, 4, 3)), keras.layers.Conv2D(2, 3)])\n"
 
 
 @pytest.fixture
@@ -30,22 +28,22 @@ def module(tmp_path, monkeypatch):
         del sys.modules[name]
 
 
-def test_a_function_that_returns_a_network(module):
-    classifier = seewhy.load(module(NETWORK) + ":build")
-    assert isinstance(classifier.network, keras.Sequential)
+def test_a_function_that_returns_a_model(module):
+    classifier = seewhy.load(module(MODEL) + ":build")
+    assert isinstance(classifier.model, keras.Sequential)
     assert classifier.input_size == (4, 4)
 
 
 def test_one_in_a_package_that_returns_a_classifier(module):
-    content = NETWORK + "import seewhy\nclass Nets:\n    @staticmethod\n    def cats():\n"
+    content = MODEL + "import seewhy\nclass Nets:\n    @staticmethod\n    def cats():\n"
     content += "        return seewhy.Classifier(build(), class_names=['cat', 'dog'], name='cats')\n"
     classifier = seewhy.load(module(content, "users_package.nets") + ":Nets.cats")
     assert (classifier.name, list(classifier.class_names)) == ("cats", ["cat", "dog"])
 
 
 @pytest.mark.parametrize("made", ["build()", "seewhy.Classifier(build())"])
-def test_a_network_that_is_there_already_is_not_called(module, made):
-    classifier = seewhy.load(module(NETWORK + f"import seewhy\nready = {made}\n") + ":ready")
+def test_a_model_that_is_there_already_is_not_called(module, made):
+    classifier = seewhy.load(module(MODEL + f"import seewhy\nready = {made}\n") + ":ready")
     assert classifier.input_size == (4, 4)
 
 
@@ -77,7 +75,7 @@ def test_a_module_that_imports_what_is_not_there_is_not_unknown_itself(module):
         ("def build(:\n", r"importing 'users_own' failed .*: SyntaxError: invalid syntax"),
         ("def build():\n    return [][1]\n", r"calling it failed \(.*users_own.py, line 2\): IndexError: list index"),
         ("def build(size): ...\n", r"calling it failed .*: TypeError: build\(\) missing 1 required positional"),
-        ("def build(): ...\n", r"'users_own:build' gave no network that SeeWhy can run. .* builtins.NoneType"),
+        ("def build(): ...\n", r"'users_own:build' gave no model that SeeWhy can run. .* builtins.NoneType"),
         ("def biuld(): ...\n", r"the module 'users_own' has no 'build'. Did you mean 'biuld'\?"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Networks of keras.applications by name. The smallest stands for all: they are built in the same way."""
+"""Models of keras.applications by name. The smallest stands for all: they are built in the same way."""
 
 import random
 
@@ -38,9 +38,9 @@ def test_a_classifier_has_the_size_the_names_and_the_preprocessing(mobilenet, ex
     assert (explanation.layer, explanation.heatmaps.shape) == ("conv_pw_13_relu", (1, 7, 7))
 
 
-def test_a_network_that_takes_any_size_has_one_by_which_to_show_it_pictures(examples):
+def test_a_model_that_takes_any_size_has_one_by_which_to_show_it_pictures(examples):
     classifier = seewhy.load("mobilenetv3small", weights=None)
-    assert classifier.network.input_shape == (None, None, None, 3)
+    assert classifier.model.input_shape == (None, None, None, 3)
     assert classifier.input_size == (224, 224)
     assert look_up(applications()["mobilenetv3small"]) == Facts((224, 224), 2_554_968)
     assert seewhy.explain(classifier, examples / "cat.png").heatmaps.shape == (1, 7, 7)
@@ -52,9 +52,9 @@ def test_random_weights_are_the_same_each_time_and_python_s_own_generator_goes_o
     random.seed(7)
     again = seewhy.load("MobileNet", weights=None)
     assert random.getrandbits(64) == expected
-    for one, other in zip(mobilenet.network.get_weights(), again.network.get_weights(), strict=True):
+    for one, other in zip(mobilenet.model.get_weights(), again.model.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
-    assert np.std(again.network.get_weights()[0]) > 0
+    assert np.std(again.model.get_weights()[0]) > 0
 
 
 def test_weights_from_a_file(mobilenet, tmp_path):
@@ -62,8 +62,8 @@ def test_weights_from_a_file(mobilenet, tmp_path):
     changed = keras.applications.MobileNet(weights=None)
     changed.save_weights(tmp_path / "my.weights.h5")
     loaded = seewhy.load("mobilenet", weights=tmp_path / "my.weights.h5")
-    np.testing.assert_array_equal(loaded.network.get_weights()[0], changed.get_weights()[0])
-    assert not np.array_equal(loaded.network.get_weights()[0], mobilenet.network.get_weights()[0])
+    np.testing.assert_array_equal(loaded.model.get_weights()[0], changed.get_weights()[0])
+    assert not np.array_equal(loaded.model.get_weights()[0], mobilenet.model.get_weights()[0])
 
 
 def test_weights_of_another_architecture(tmp_path):
@@ -92,9 +92,9 @@ def test_what_is_not_there(source, weights, message):
         seewhy.load(source, weights=weights)
 
 
-def test_weights_are_not_loaded_into_native_networks(tmp_path):
+def test_weights_are_not_loaded_into_native_models(tmp_path):
     (tmp_path / "w.h5").write_bytes(b"")
-    with pytest.raises(ModelError, match="weights from files are loaded into Keras networks only"):
+    with pytest.raises(ModelError, match="weights from files are loaded into Keras models only"):
         seewhy.load("efficientnet-lite0-torch", weights=tmp_path / "w.h5")
 
 
@@ -133,7 +133,7 @@ def test_which_weights_are_here(tmp_path, monkeypatch):
     assert downloaded(applications()) == {"resnet50v2", "mobilenetv3small", "efficientnetv2b0", "nasnetlarge"}
 
 
-def test_facts_are_asked_of_the_network_and_kept(tmp_path, monkeypatch):
+def test_facts_are_asked_of_the_model_and_kept(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     facts = look_up(applications()["mobilenet"])
     assert facts == Facts((224, 224), 4_253_864)

@@ -20,17 +20,17 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't
 
 
 @pytest.fixture
-def folder(tmp_path, paper_network):
+def folder(tmp_path, paper_model):
     """A folder with a good `good.keras`."""
-    paper_network.save(tmp_path / "good.keras")
+    paper_model.save(tmp_path / "good.keras")
     return tmp_path
 
 
 @pytest.fixture
-def legacy(tmp_path, paper_network):
-    """The same network in a legacy file."""
+def legacy(tmp_path, paper_model):
+    """The same model in a legacy file."""
     with h5py.File(tmp_path / "good.h5", "w") as file:
-        keras.src.legacy.saving.legacy_h5_format.save_model_to_hdf5(paper_network, file, include_optimizer=False)
+        keras.src.legacy.saving.legacy_h5_format.save_model_to_hdf5(paper_model, file, include_optimizer=False)
     return tmp_path / "good.h5"
 
 
@@ -56,17 +56,17 @@ def refused(path, error, *said, trust=False):
     assert {each: each.stat().st_mtime_ns for each in path.parent.rglob("*")} == before
 
 
-def lambda_network():
+def lambda_model():
     return keras.Sequential(
         [keras.Input((2, 2, 3)), keras.layers.Lambda(lambda x: 2 * x, name="twice"), keras.layers.Flatten()]
     )
 
 
-def test_both_formats_give_the_network(folder, legacy, paper_network):
-    expected = paper_network(PAPER_INPUT).numpy()
+def test_both_formats_give_the_model(folder, legacy, paper_model):
+    expected = paper_model(PAPER_INPUT).numpy()
     for path in (folder / "good.keras", legacy):
         classifier = seewhy.load(path)
-        np.testing.assert_array_equal(classifier.network(PAPER_INPUT), expected)
+        np.testing.assert_array_equal(classifier.model(PAPER_INPUT), expected)
         assert classifier.name == "good"
         assert classifier.class_names is None
 
@@ -81,7 +81,7 @@ def test_a_file_is_what_it_holds_and_not_what_it_is_called(folder, legacy):
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
 @pytest.mark.parametrize(
     ("content", "said"),
-    [(b"", "is empty"), (b"hello", "is no network saved by Keras"), (b"\0" * 4096, "is no network")],
+    [(b"", "is empty"), (b"hello", "is no model saved by Keras"), (b"\0" * 4096, "is no model")],
 )
 def test_files_that_hold_something_else(tmp_path, suffix, content, said):
     (tmp_path / f"x{suffix}").write_bytes(content)
@@ -109,15 +109,15 @@ def test_a_file_with_a_changed_byte(folder):
     [
         ({"config.json": None}, "is a zip without config.json"),
         ({"model.weights.h5": None}, "is a zip without config.json and model.weights.h5"),
-        ({"config.json": b"{"}, "The description of the network"),
-        ({"config.json": b"\xff\xfe\xfa"}, "The description of the network"),
+        ({"config.json": b"{"}, "The description of the model"),
+        ({"config.json": b"\xff\xfe\xfa"}, "The description of the model"),
         ({"config.json": b"[1, 2]"}, "Keras cannot load"),
         ({"config.json": b'{"class_name": "Sequential"}'}, "Keras cannot load"),
         ({"config.json": b"[" * 100_000}, "recursion"),
         ({"model.weights.h5": b"no weights"}, "Keras cannot load"),
     ],
 )
-def test_zips_that_are_no_networks(folder, replaced, said):
+def test_zips_that_are_no_models(folder, replaced, said):
     refused(rewritten(folder / "good.keras", "bad.keras", replaced=replaced), WeightsError, said)
 
 
@@ -145,20 +145,20 @@ def test_a_zip_that_would_fill_the_memory(folder, part, megabytes, said):
 
 
 def test_code_in_a_file_runs_only_if_it_is_trusted(tmp_path):
-    network = lambda_network()
-    network.save(tmp_path / "code.keras")
+    model = lambda_model()
+    model.save(tmp_path / "code.keras")
     refused(tmp_path / "code.keras", ModelError, "holds a Lambda layer", "trust=True (--trust on the command line)")
     values = np.arange(12, dtype=np.float32).reshape(1, 2, 2, 3)
-    trusted = seewhy.load(tmp_path / "code.keras", trust=True).network
+    trusted = seewhy.load(tmp_path / "code.keras", trust=True).model
     np.testing.assert_array_equal(np.asarray(trusted(values)), 2 * values.reshape(1, 12))
 
 
 def test_code_in_a_legacy_file_too(tmp_path):
     path = tmp_path / "code.h5"
     with h5py.File(path, "w") as file:
-        keras.src.legacy.saving.legacy_h5_format.save_model_to_hdf5(lambda_network(), file, include_optimizer=False)
+        keras.src.legacy.saving.legacy_h5_format.save_model_to_hdf5(lambda_model(), file, include_optimizer=False)
     refused(path, ModelError, "holds a Lambda layer")
-    assert seewhy.load(path, trust=True).network.layers[0].name == "twice"
+    assert seewhy.load(path, trust=True).model.layers[0].name == "twice"
 
 
 def test_code_as_keras_2_wrote_it(legacy):
@@ -172,16 +172,16 @@ def test_code_as_keras_2_wrote_it(legacy):
 
 
 def test_a_lambda_that_only_names_a_function_of_keras_is_no_code(tmp_path):
-    network = keras.Sequential([keras.Input((2, 2, 3)), keras.layers.Lambda(keras.ops.relu), keras.layers.Flatten()])
-    network.save(tmp_path / "named.keras")
+    model = keras.Sequential([keras.Input((2, 2, 3)), keras.layers.Lambda(keras.ops.relu), keras.layers.Flatten()])
+    model.save(tmp_path / "named.keras")
     values = np.arange(-6, 6, dtype=np.float32).reshape(1, 2, 2, 3)
-    loaded = seewhy.load(tmp_path / "named.keras").network
+    loaded = seewhy.load(tmp_path / "named.keras").model
     np.testing.assert_array_equal(np.asarray(loaded(values))[0], [0] * 6 + [0, 1, 2, 3, 4, 5])
 
 
-def test_a_legacy_file_with_weights_only(tmp_path, paper_network):
-    paper_network.save_weights(tmp_path / "only.weights.h5")
-    refused(tmp_path / "only.weights.h5", WeightsError, "holds no network, at most its weights")
+def test_a_legacy_file_with_weights_only(tmp_path, paper_model):
+    paper_model.save_weights(tmp_path / "only.weights.h5")
+    refused(tmp_path / "only.weights.h5", WeightsError, "holds no model, at most its weights")
 
 
 WRITE_ODD = """
@@ -211,14 +211,14 @@ def test_what_keras_cannot_save_is_said(tmp_path):
         def call(self, x):
             return self.dense(keras.ops.reshape(x, (1, -1)))
 
-    network = Closed(object())
-    network(np.ones((1, 2, 2, 3), np.float32))
-    with pytest.raises(ModelError, match="Keras cannot save the network 'closed'"):
-        seewhy.Classifier(network).save(tmp_path / "closed.keras")
+    model = Closed(object())
+    model(np.ones((1, 2, 2, 3), np.float32))
+    with pytest.raises(ModelError, match="Keras cannot save the model 'closed'"):
+        seewhy.Classifier(model).save(tmp_path / "closed.keras")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_reading_does_not_hold_the_file_open(folder):
     classifier = seewhy.load(folder / "good.keras")
     (folder / "good.keras").write_bytes(b"gone")
-    assert classifier.network(PAPER_INPUT).shape == (1, 2)
+    assert classifier.model(PAPER_INPUT).shape == (1, 2)

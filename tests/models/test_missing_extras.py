@@ -44,13 +44,13 @@ CASES = [
     ("torch", "torch", "torch", "torch"),
     ("keras", None, "keras", "tensorflow"),
     ("keras,jax", "jax", "keras", "jax"),
-    ("keras", "torch", "keras", "keras-torch"),  # the extra "torch" is for native networks, and has no Keras
+    ("keras", "torch", "keras", "keras-torch"),  # the extra "torch" is for native models, and has no Keras
 ]
 """What is missing, Keras's backend, what is named, and the extra that brings it."""
 
 
 @pytest.mark.parametrize(("missing", "backend", "named", "extra"), CASES)
-def test_the_default_network_without_its_framework(missing, backend, named, extra):
+def test_the_default_model_without_its_framework(missing, backend, named, extra):
     assert said(missing, "efficientnet-lite0", backend) == (
         f"True For efficientnet-lite0, {named} is not installed. Install it with: pip install 'seewhy[{extra}]'"
     )
@@ -72,5 +72,5 @@ def test_a_file_without_its_framework(tmp_path, missing, backend, named, extra):
         ("torchvision", "torchvision:resnet50", "torchvision", "hubs"),
     ],
 )
-def test_native_networks_without_what_they_need(missing, source, words, extra):
+def test_native_models_without_what_they_need(missing, source, words, extra):
     assert said(missing, source) == f"True {words} is not installed. Install it with: pip install 'seewhy[{extra}]'"

@@ -1,4 +1,4 @@
-"""A transfer-learning network from one process to another, folders, and paths with nothing there."""
+"""A transfer-learning model from one process to another, folders, and paths with nothing there."""
 
 import json
 import os
@@ -21,7 +21,7 @@ NAMES = ["cat", "dog", "cow"]
 
 @pytest.fixture(scope="module")
 def transfer():
-    """A base in a network, after augmentation and rescaling and before a head, with running averages of its own."""
+    """A base in a model, after augmentation and rescaling and before a head, with running averages of its own."""
     keras.utils.set_random_seed(7)
     layers = keras.layers
     image = keras.Input((24, 24, 3))
@@ -60,7 +60,7 @@ np.savez(sys.argv[3], **found)
 """
 
 
-def test_a_transfer_learning_network_is_explained_in_a_new_process(saved, examples, tmp_path):
+def test_a_transfer_learning_model_is_explained_in_a_new_process(saved, examples, tmp_path):
     classifier, path = saved
     command = [sys.executable, "-c", EXPLAIN, path, examples / "cat.png", tmp_path / "found.npz"]
     finished = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ)
@@ -101,7 +101,7 @@ def test_the_default_layer_is_what_auto_takes(transfer, examples, tmp_path):
         seewhy.Classifier(transfer, layer="erly")
 
 
-def test_without_a_sidecar_the_network_takes_pictures_as_they_are(saved, tmp_path):
+def test_without_a_sidecar_the_model_takes_pictures_as_they_are(saved, tmp_path):
     _, path = saved
     shutil.copy(path, tmp_path / "bare.keras")
     classifier = seewhy.load(str(tmp_path / "bare.keras"))
@@ -110,14 +110,14 @@ def test_without_a_sidecar_the_network_takes_pictures_as_they_are(saved, tmp_pat
     assert (classifier.input_size, classifier.class_names, classifier.layer) == ((24, 24), None, None)
 
 
-def test_a_folder_with_one_network(saved, tmp_path):
+def test_a_folder_with_one_model(saved, tmp_path):
     _, path = saved
     assert list(seewhy.load(path.parent).class_names) == NAMES
-    with pytest.raises(ModelError, match=r"holds 0 networks \(none\); expected one"):
+    with pytest.raises(ModelError, match=r"holds 0 models \(none\); expected one"):
         seewhy.load(tmp_path)
     for name in ("a.keras", "b.h5"):
         (tmp_path / name).touch()
-    with pytest.raises(ModelError, match=r"holds 2 networks \(a.keras, b.h5\); expected one, or give its path"):
+    with pytest.raises(ModelError, match=r"holds 2 models \(a.keras, b.h5\); expected one, or give its path"):
         seewhy.load(tmp_path)
 
 
@@ -131,7 +131,7 @@ def test_a_path_with_nothing_there(source):
 
 def test_a_file_of_another_kind(tmp_path):
     (tmp_path / "net.pt").touch()
-    with pytest.raises(ModelError, match=r"net.pt: expected a network saved by Keras, .keras or .h5"):
+    with pytest.raises(ModelError, match=r"net.pt: expected a model saved by Keras, .keras or .h5"):
         seewhy.load(tmp_path / "net.pt")
 
 
@@ -142,23 +142,23 @@ def test_a_file_of_another_kind(tmp_path):
         ({"class_names": ["a"], "preprocessing": {"crop": 0.5}}, None),
     ],
 )
-def test_a_sidecar_that_does_not_fit_the_network(saved, tmp_path, content, said):
+def test_a_sidecar_that_does_not_fit_the_model(saved, tmp_path, content, said):
     _, path = saved
     shutil.copy(path, tmp_path / "t.keras")
     (tmp_path / "t.json").write_text(json.dumps({"version": 1, **content}))
     if said is not None:
-        with pytest.raises(ModelError, match=rf"t.json does not fit the network in .*t.keras: {said}"):
+        with pytest.raises(ModelError, match=rf"t.json does not fit the model in .*t.keras: {said}"):
             seewhy.load(tmp_path / "t.keras")
         return
-    with pytest.raises(ModelError, match="1 class names were given, and the network 't' has 3 classes"):
+    with pytest.raises(ModelError, match="1 class names were given, and the model 't' has 3 classes"):
         seewhy.load(tmp_path / "t.keras").predict([np.zeros((9, 9, 3), np.uint8)])
 
 
-def test_a_network_of_any_size_needs_one_for_its_numbers(tmp_path):
-    network = keras.Sequential(
+def test_a_model_of_any_size_needs_one_for_its_numbers(tmp_path):
+    model = keras.Sequential(
         [keras.Input((None, None, 3)), keras.layers.Conv2D(2, 3), keras.layers.GlobalMaxPooling2D()]
     )
-    network.save(tmp_path / "any.keras")
+    model.save(tmp_path / "any.keras")
     (tmp_path / "any.json").write_text('{"version": 1, "preprocessing": {"mean": 127}}')
     with pytest.raises(ModelError, match=r"any.json does not fit .* does not say what size of picture"):
         seewhy.load(tmp_path / "any.keras")

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't
 
 
 @pytest.fixture(scope="module")
-def network():
+def model():
     return keras.Sequential(
         [
             keras.Input((8, 8, 3)),
@@ -125,10 +125,10 @@ def test_one_as_a_hand_writes_it(tmp_path):
     )
 
 
-def test_every_part_comes_back(tmp_path, network):
+def test_every_part_comes_back(tmp_path, model):
     names = ClassNames(["cat", "dog"], ids=["c1", "d1"], synonyms=[["cat", "pussy"], ["dog", "hound"]])
     preprocessing = Preprocessing((8, 8), 0.875, "lanczos", (1.5, 2.0, 3.0), (0.1, 0.2, 0.3))
-    given = Classifier(network, preprocess=preprocessing, class_names=names, layer="conv")
+    given = Classifier(model, preprocess=preprocessing, class_names=names, layer="conv")
     found = seewhy.load(given.save(tmp_path / "deep" / "model.keras"))
     assert found.preprocessing == preprocessing
     assert (list(found.class_names), found.class_names.ids) == (["cat", "dog"], ("c1", "d1"))
@@ -137,16 +137,16 @@ def test_every_part_comes_back(tmp_path, network):
     assert sorted(each.name for each in (tmp_path / "deep").iterdir()) == ["model.json", "model.keras"]
 
 
-def test_the_names_of_imagenet_are_written_as_one_word(tmp_path, network):
-    path = Classifier(network, class_names=imagenet()).save(tmp_path / "m.keras")
+def test_the_names_of_imagenet_are_written_as_one_word(tmp_path, model):
+    path = Classifier(model, class_names=imagenet()).save(tmp_path / "m.keras")
     assert json.loads(path.with_suffix(".json").read_text()) == {"version": 1, "class_names": "imagenet"}
     assert seewhy.load(path).class_names is imagenet()
 
 
 @pytest.mark.parametrize("module", ["vgg16", "mobilenet_v2", "densenet", "efficientnet"])
-def test_a_function_of_keras_applications_is_written_by_its_name(tmp_path, network, module):
+def test_a_function_of_keras_applications_is_written_by_its_name(tmp_path, model, module):
     function = getattr(keras.applications, module).preprocess_input
-    given = Classifier(network, preprocess=function, input_size=(8, 8))
+    given = Classifier(model, preprocess=function, input_size=(8, 8))
     found = seewhy.load(given.save(tmp_path / "m.keras"))
     assert json.loads((tmp_path / "m.json").read_text())["preprocessing"] == module
     picture = np.random.default_rng(0).integers(0, 256, (9, 11, 3), dtype=np.uint8)
@@ -154,36 +154,36 @@ def test_a_function_of_keras_applications_is_written_by_its_name(tmp_path, netwo
 
 
 @pytest.mark.parametrize("as_last_step", [False, True])
-def test_any_other_function_is_refused_and_nothing_is_written(tmp_path, network, as_last_step):
+def test_any_other_function_is_refused_and_nothing_is_written(tmp_path, model, as_last_step):
     def halved(values):
         return values / 2
 
     preprocess = Preprocessing(size=(8, 8), finish=halved) if as_last_step else halved
     with pytest.raises(ModelError, match=r"halved.* is a Python function and cannot be written into a file"):
-        Classifier(network, preprocess=preprocess).save(tmp_path / "m.keras")
+        Classifier(model, preprocess=preprocess).save(tmp_path / "m.keras")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_suffix_is_keras(tmp_path, network):
+def test_the_suffix_is_keras(tmp_path, model):
     with pytest.raises(ModelError, match=r"Cannot save a classifier as 'm.h5'; expected a name that ends in .keras"):
-        Classifier(network).save(tmp_path / "m.h5")
+        Classifier(model).save(tmp_path / "m.h5")
 
 
-def test_a_place_that_cannot_be_written(tmp_path, network):
+def test_a_place_that_cannot_be_written(tmp_path, model):
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="Cannot write"):
-        Classifier(network).save(tmp_path / "file" / "m.keras")
+        Classifier(model).save(tmp_path / "file" / "m.keras")
 
 
-def test_an_old_sidecar_does_not_stay(tmp_path, network):
-    Classifier(network, class_names=["a", "b"]).save(tmp_path / "m.keras")
-    Classifier(network).save(tmp_path / "m.keras")
+def test_an_old_sidecar_does_not_stay(tmp_path, model):
+    Classifier(model, class_names=["a", "b"]).save(tmp_path / "m.keras")
+    Classifier(model).save(tmp_path / "m.keras")
     assert seewhy.load(tmp_path / "m.keras").class_names is None
 
 
 def test_grey_pictures_come_back_grey(tmp_path):
-    network = keras.Sequential([keras.Input((4, 4, 1)), keras.layers.Flatten(), keras.layers.Dense(2)])
-    given = Classifier(network, preprocess=Preprocessing((4, 4), std=255.0, grey=True))
+    model = keras.Sequential([keras.Input((4, 4, 1)), keras.layers.Flatten(), keras.layers.Dense(2)])
+    given = Classifier(model, preprocess=Preprocessing((4, 4), std=255.0, grey=True))
     found = seewhy.load(given.save(tmp_path / "m.keras"))
     assert found.preprocessing == given.preprocessing
     picture = np.random.default_rng(0).integers(0, 256, (4, 4, 3), dtype=np.uint8)

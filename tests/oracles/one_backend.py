@@ -28,7 +28,7 @@ def explain_lite0(name, picture):
 
 
 def explain_file(path, picture):
-    """Return the heatmaps of a network in a file, and the layer's full path, by what was said of the layer."""
+    """Return the heatmaps of a model in a file, and the layer's full path, by what was said of the layer."""
     classifier, found = seewhy.load(path), {}
     for layer in LAYERS:
         explanation = seewhy.explain(classifier, picture, [0, 1, 2], layer=layer)

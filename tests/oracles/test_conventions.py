@@ -31,7 +31,7 @@ LOOKS = {
 class Tutorial:
     """One row of conventions."""
 
-    network: str
+    model: str
     layer: str
     score: str
     channels: str
@@ -51,14 +51,14 @@ TUTORIALS = {
 
 @pytest.fixture(scope="module")
 def loaded():
-    networks = {}
+    models = {}
 
     def load(name):
-        if name not in networks:
-            networks.clear()  # one at a time: each holds hundreds of megabytes
+        if name not in models:
+            models.clear()  # one at a time: each holds hundreds of megabytes
             is_digits = name == "digits"
-            networks[name] = digits.classifier(digits.build_network(seed=0)) if is_digits else seewhy.load(name, None)
-        return networks[name]
+            models[name] = digits.classifier(digits.build_model(seed=0)) if is_digits else seewhy.load(name, None)
+        return models[name]
 
     return load
 
@@ -71,10 +71,10 @@ def digit(examples):
 
 def tutorial_heatmap(classifier, inputs, index, tutorial):
     """Return the map of one class, not normalised: rebuilt model, tape, pooled gradients, loop over channels, ReLU."""
-    network = classifier.network
-    last = network.layers[-1]
+    model = classifier.model
+    last = model.layers[-1]
     features = last.input
-    rebuilt = keras.Model(network.inputs[0], [network.get_layer(tutorial.layer).output, features])
+    rebuilt = keras.Model(model.inputs[0], [model.get_layer(tutorial.layer).output, features])
     with tf.GradientTape() as tape:
         activations, before = rebuilt(inputs, training=False)
         outputs = tf.matmul(before, last.kernel) + last.bias
@@ -107,8 +107,8 @@ def tutorial_overlay(image, heatmap, style):
 @pytest.mark.parametrize("name", TUTORIALS)
 def test_a_tutorial_s_own_formula(name, loaded, digit, examples):
     tutorial = TUTORIALS[name]
-    classifier = loaded(tutorial.network)
-    image = read(digit if tutorial.network == "digits" else examples / "coffee.png")
+    classifier = loaded(tutorial.model)
+    image = read(digit if tutorial.model == "digits" else examples / "coffee.png")
     inputs = classifier.preprocess([image]).values
     method = seewhy.methods.get("gradcam", channels=tutorial.channels)
     explainer = seewhy.Explainer(classifier, method, layer=tutorial.layer, score=tutorial.score)
@@ -131,8 +131,8 @@ def test_a_tutorial_s_own_formula(name, loaded, digit, examples):
             assert difference.max() <= 4 * LOOKS[style]["alpha"] + 1.5
     assert shown >= 1
     sides = {"digits": 28, "xception": 299}
-    assert classifier.input_size == (sides.get(tutorial.network, 224),) * 2
+    assert classifier.input_size == (sides.get(tutorial.model, 224),) * 2
     assert (
         explanation.heatmaps.shape[1:]
-        == {"digits": (28, 28), "vgg16": (14, 14), "xception": (10, 10), "resnet50": (7, 7)}[tutorial.network]
+        == {"digits": (28, 28), "vgg16": (14, 14), "xception": (10, 10), "resnet50": (7, 7)}[tutorial.model]
     )

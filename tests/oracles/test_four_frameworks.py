@@ -1,4 +1,4 @@
-"""One network on four frameworks, and one file on three backends: each is the others' oracle.
+"""One model on four frameworks, and one file on three backends: each is the others' oracle.
 
 Keras runs on one backend in a process, so that each explains in a new one, all at the same time.
 """
@@ -23,12 +23,12 @@ SCRIPT = Path(__file__).with_name("one_backend.py")
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A folder with a transfer-learning network: augmentation, rescaling, a nested base, dropout, and a head."""
+    """A folder with a transfer-learning model: augmentation, rescaling, a nested base, dropout, and a head."""
     keras.utils.set_random_seed(1)
-    folder, network = tmp_path_factory.mktemp("files"), nested(block("base"))
-    seewhy.Classifier(network).save(folder / "transfer.keras")
+    folder, model = tmp_path_factory.mktemp("files"), nested(block("base"))
+    seewhy.Classifier(model).save(folder / "transfer.keras")
     with h5py.File(folder / "transfer.h5", "w") as file:
-        keras.src.legacy.saving.legacy_h5_format.save_model_to_hdf5(network, file, include_optimizer=False)
+        keras.src.legacy.saving.legacy_h5_format.save_model_to_hdf5(model, file, include_optimizer=False)
     return folder
 
 
@@ -89,7 +89,7 @@ def same_maps(found, wanted, file, other_file=None):
 
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("file", FILES)
-def test_a_transfer_learning_network_from_one_file_on_three_backends(found, here, file, backend):
+def test_a_transfer_learning_model_from_one_file_on_three_backends(found, here, file, backend):
     """By "auto", by the path of a layer inside the base, and by its name alone."""
     paths = {layer: here[f"{file} {layer}, path"] for layer in LAYERS}
     assert paths == {layer: "base/first" if layer == "base/first" else "base/last_relu" for layer in LAYERS}

@@ -1,4 +1,4 @@
-"""Eight classes of one picture, or six by name: one forward pass each, counted where it enters the network."""
+"""Eight classes of one picture, or six by name: one forward pass each, counted where it enters the model."""
 
 import keras
 import pytest
@@ -35,10 +35,10 @@ class Counter(keras.layers.Layer):
 )
 def test_all_classes_of_a_picture_share_one_forward_pass(name, side, layer, space, parameters, examples):
     application = applications()[name]
-    network, counter = application.build(pretrained=False), Counter()
-    assert network.count_params() == parameters
+    model, counter = application.build(pretrained=False), Counter()
+    assert model.count_params() == parameters
     classifier = seewhy.Classifier(
-        keras.Sequential([keras.Input((side, side, 3)), counter, network]),
+        keras.Sequential([keras.Input((side, side, 3)), counter, model]),
         preprocess=application.preprocess,
         class_names=imagenet(),
     )

@@ -8,14 +8,14 @@ import tensorflow as tf
 import seewhy
 
 
-def tutorial(network, layer, inputs, index):
+def tutorial(model, layer, inputs, index):
     """Return (heatmap, logit) of one image and class.
 
     The tutorials' way: a second model that ends in the layer and in what goes into the last dense layer, whose
     softmax is left away; a tape around it; gradients pooled; channels summed; ReLU.
     """
-    last = network.layers[-1]
-    rebuilt = keras.Model(network.input, [network.get_layer(layer).output, last.input])
+    last = model.layers[-1]
+    rebuilt = keras.Model(model.input, [model.get_layer(layer).output, last.input])
     with tf.GradientTape() as tape:
         activations, features = rebuilt(inputs, training=False)  # recorded because the weights are trainable
         logit = (tf.matmul(features, last.kernel) + last.bias)[:, index]
@@ -27,14 +27,14 @@ def tutorial(network, layer, inputs, index):
 @pytest.mark.parametrize(
     ("layer", "tolerance"),
     # Fourteen blocks follow the last of these. There float32 itself, ours and the tutorial's alike, is 2e-4 of the
-    # maximum away from what the same network gives in float64.
+    # maximum away from what the same model gives in float64.
     [("top_relu6", 1e-5), ("block5c_add", 1e-5), ("block3a_expand_relu6", 1e-3)],
 )
 def test_on_efficientnet_lite0(lite0, examples, layer, tolerance):
     inputs = lite0.preprocess([examples / "cat.png"]).values
     ours = seewhy.Explainer(lite0, layer=layer).heatmaps(inputs, [282, 967])
     for position, index in enumerate((282, 967)):
-        heatmap, logit = tutorial(lite0.network, layer, inputs, index)
+        heatmap, logit = tutorial(lite0.model, layer, inputs, index)
         assert heatmap.max() > 0
         np.testing.assert_allclose(ours.values[0, position], heatmap, atol=tolerance * heatmap.max())
         assert ours.scores[0, position] == pytest.approx(logit, rel=1e-5, abs=1e-5)
@@ -47,13 +47,13 @@ def test_on_efficientnet_lite0(lite0, examples, layer, tolerance):
 )
 def test_on_seeded_architectures(build, layer):
     keras.utils.set_random_seed(0)
-    network = build(weights=None)
+    model = build(weights=None)
     inputs = np.random.default_rng(0).normal(size=(1, 224, 224, 3)).astype(np.float32) * 50
-    ours = seewhy.Explainer(network).heatmaps(inputs, list(range(6)))
+    ours = seewhy.Explainer(model).heatmaps(inputs, list(range(6)))
     assert ours.layer == layer
     seen = 0
     for index in range(6):
-        heatmap, logit = tutorial(network, layer, inputs, index)
+        heatmap, logit = tutorial(model, layer, inputs, index)
         assert ours.scores[0, index] == pytest.approx(logit, rel=1e-5)
         np.testing.assert_allclose(ours.values[0, index], heatmap, atol=1e-5 * heatmap.max())
         seen += heatmap.max() > 0

@@ -51,23 +51,23 @@ def test_a_list_that_is_empty(lite0, examples):
 def small(name):
     keras.utils.set_random_seed(len(name))
     layers = [keras.Input((8, 8, 3)), keras.layers.Conv2D(4, 3, activation="relu"), keras.layers.Flatten()]
-    network = keras.Sequential([*layers, keras.layers.Dense(3, activation="softmax")])
+    model = keras.Sequential([*layers, keras.layers.Dense(3, activation="softmax")])
     return seewhy.Classifier(
-        network, preprocess=lambda pixels: pixels / 255, class_names=["cat", "dog", "owl"], name=name
+        model, preprocess=lambda pixels: pixels / 255, class_names=["cat", "dog", "owl"], name=name
     )
 
 
-def test_networks_and_pictures_side_by_side(examples):
-    networks = [small("one"), small("other")]
+def test_models_and_pictures_side_by_side(examples):
+    models = [small("one"), small("other")]
     pictures = [examples / "cat.png", examples / "coffee.png"]
-    compared = seewhy.compare(networks, pictures, targets=["owl"])
+    compared = seewhy.compare(models, pictures, targets=["owl"])
     assert compared.labels == ("cat.png, one", "cat.png, other", "coffee.png, one", "coffee.png, other")
     titles = [axes.get_title() for axes in compared.figure().axes]
     assert titles[1].startswith("cat.png, other: 2, owl")
-    alone = seewhy.explain(networks[1], pictures[1], ["owl"])
+    alone = seewhy.explain(models[1], pictures[1], ["owl"])
     np.testing.assert_array_equal(compared.explanations[3].heatmaps, alone.heatmaps)
-    assert seewhy.compare(networks[0], pictures, targets=["owl"]).labels == ("cat.png", "coffee.png")
-    assert seewhy.compare(networks, pictures[0], targets=["owl"]).labels == ("one", "other")
+    assert seewhy.compare(models[0], pictures, targets=["owl"]).labels == ("cat.png", "coffee.png")
+    assert seewhy.compare(models, pictures[0], targets=["owl"]).labels == ("one", "other")
 
 
 def test_arrays_are_pictures_too():

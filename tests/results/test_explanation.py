@@ -13,7 +13,7 @@ IMAGE = np.full((4, 6, 3), 100, np.uint8)
 
 
 def explanation(**changes):
-    """Return an explanation of two targets; nothing speaks for the second. The network saw the middle 4 x 4."""
+    """Return an explanation of two targets; nothing speaks for the second. The model saw the middle 4 x 4."""
     values = {
         "image": IMAGE,
         "heatmaps": np.array([[[0, 1], [2, 4]], [[0, 0], [0, 0]]], np.float32),
@@ -25,7 +25,7 @@ def explanation(**changes):
         "placement": Placement((4, 6), (0, 1, 4, 5)),
         "ids": tuple(f"n{index}" for index in range(8)),
         "source": "cat.png",
-        "network": "lite",
+        "model": "lite",
     }
     return Explanation(**{**values, **changes})
 
@@ -137,7 +137,7 @@ def test_json_holds_everything_else(tmp_path):
             {"index": 3, "name": "cat", "score": 2.5, "probability": 0.75, "has_evidence": True},
             {"index": -1, "name": "target 1", "score": -1.0, "probability": None, "has_evidence": False},
         ],
-        "network": "lite",
+        "model": "lite",
         "layer": "conv",
         "method": "gradcam",
     }

@@ -1,4 +1,4 @@
-"""What stands inside: checked against the network's own arithmetic, and against the heatmap it adds up to."""
+"""What stands inside: checked against the model's own arithmetic, and against the heatmap it adds up to."""
 
 import keras
 import numpy as np
@@ -29,7 +29,7 @@ def test_the_weighted_channels_add_up_to_the_heatmap(inspection, lite0, examples
 
 def test_the_pooled_gradients_are_the_dense_layer_s_weights_over_the_positions(inspection, lite0):
     """After this layer comes the mean over 49 positions, and one dense layer."""
-    kernel = np.asarray(lite0.network.layers[-1].kernel)
+    kernel = np.asarray(lite0.model.layers[-1].kernel)
     np.testing.assert_allclose(inspection.weights, kernel[:, [282, 967]].T / 49, atol=1e-7)
 
 
@@ -116,7 +116,7 @@ def test_only_grad_cam_at_one_layer_has_this_inside(lite0, examples):
 
 def test_a_layer_that_is_no_picture(examples):
     layers = [keras.Input((8, 8, 3)), keras.layers.Reshape((64, 3)), keras.layers.Conv1D(4, 3), keras.layers.Flatten()]
-    network = keras.Sequential([*layers, keras.layers.Dense(2)])
-    classifier = seewhy.Classifier(network, preprocess=lambda pixels: pixels / 255)
+    model = keras.Sequential([*layers, keras.layers.Dense(2)])
+    classifier = seewhy.Classifier(model, preprocess=lambda pixels: pixels / 255)
     with pytest.raises(LayerError, match="has 1 axes of space, and a picture has two"):
         seewhy.Explainer(classifier).inspect(examples / "cat.png")

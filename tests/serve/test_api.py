@@ -170,7 +170,7 @@ def test_health(client):
         ({"targets": "tabbi"}, 422, "target", "Did you mean 'tabby'"),
         ({"targets": " , "}, 422, "target", "targets is empty"),
         ({"targets": "1000"}, 422, "target", "no class '?1000"),
-        ({"targets": "top-1001"}, 422, "target", "more than the network's 1000 classes"),
+        ({"targets": "top-1001"}, 422, "target", "more than the model's 1000 classes"),
         ({"targets": "top-21"}, 422, "target", "21 classes were asked for; the limit is 20"),
         ({"methods": "gradcamm"}, 422, "method", "Did you mean 'gradcam'"),
         ({"methods": ""}, 422, "method", "expected names of methods"),

@@ -132,7 +132,7 @@ def test_a_name_like_a_path_or_a_tag_comes_back_as_text(ask):
 
 def test_a_class_s_name_with_a_tag_comes_back_as_text(lite0, cat):
     hostile = [f"</script><img src=x onerror=alert({index})>" for index in range(1000)]
-    renamed = Classifier(lite0.network, preprocess=lite0.preprocessing, class_names=hostile)
+    renamed = Classifier(lite0.model, preprocess=lite0.preprocessing, class_names=hostile)
     with running([("<b>model</b>", renamed)], Settings()) as address:
         answer = httpx.post(f"{address}api/explain", files={"image": cat}, data={"format": "html"}, timeout=60)
         (model,) = httpx.get(f"{address}api/models").json()["models"]

@@ -155,7 +155,7 @@ def test_a_slow_method_says_how_far_it_is_and_can_be_stopped(open_page, client):
     expect(page.locator("#progress")).to_be_hidden()
     ends = time.monotonic() + 20
     while client.get("healthz").json()["jobs"]:
-        assert time.monotonic() < ends, "the network still runs"
+        assert time.monotonic() < ends, "the model still runs"
         page.wait_for_timeout(100)
 
 
@@ -201,7 +201,7 @@ def test_what_cannot_be_explained_is_said(open_page, examples, tmp_path, name, c
 
 def test_names_with_tags_are_shown_as_they_are(open_page, lite0, examples):
     tag = "<img src=x onerror=window.hacked=1>"
-    renamed = Classifier(lite0.network, preprocess=lite0.preprocessing, class_names=[f"{tag} {i}" for i in range(1000)])
+    renamed = Classifier(lite0.model, preprocess=lite0.preprocessing, class_names=[f"{tag} {i}" for i in range(1000)])
     file = {"name": f"{tag}.png", "mimeType": "image/png", "buffer": (examples / "cat.png").read_bytes()}
     with running([("lite0", renamed)], Settings()) as other:
         page = open_page(at=other)
@@ -218,9 +218,9 @@ def test_names_with_tags_are_shown_as_they_are(open_page, lite0, examples):
         page.context.close()
 
 
-def test_a_network_of_two_classes_without_names(open_page, examples):
+def test_a_model_of_two_classes_without_names(open_page, examples):
     keras.utils.set_random_seed(0)
-    network = keras.Sequential(
+    model = keras.Sequential(
         [
             keras.Input((32, 32, 3)),
             keras.layers.Rescaling(1 / 255),
@@ -229,7 +229,7 @@ def test_a_network_of_two_classes_without_names(open_page, examples):
             keras.layers.Dense(2, activation="softmax"),
         ]
     )
-    with running([("two", Classifier(network))], Settings()) as other:
+    with running([("two", Classifier(model))], Settings()) as other:
         page = open_page(at=other)
         choose(page, examples / "cat.png")
         assert sorted(line.split()[1] for line in predictions(page)) == ["0", "1"]
@@ -237,7 +237,7 @@ def test_a_network_of_two_classes_without_names(open_page, examples):
         expect(options(page)).to_have_text([re.compile("class 0"), re.compile("class 1")])
 
 
-def test_the_report_that_is_downloaded_shows_the_same_without_a_network(open_page, chromium, examples, tmp_path):
+def test_the_report_that_is_downloaded_shows_the_same_without_a_model(open_page, chromium, examples, tmp_path):
     page = open_page()
     choose(page, examples / "cat.png")
     with page.expect_download() as download:

@@ -12,7 +12,7 @@ def unheard(*_):
     """Be told of progress, and do nothing."""
 
 
-def network(*last):
+def model(*last):
     keras.utils.set_random_seed(0)
     first = [keras.Input((16, 16, 3)), keras.layers.Rescaling(1 / 255), keras.layers.Conv2D(4, 3, activation="relu")]
     return keras.Sequential([*first, *last])
@@ -20,7 +20,7 @@ def network(*last):
 
 def classifier(units=3, **options):
     return Classifier(
-        network(keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(units, activation="softmax")), **options
+        model(keras.layers.GlobalAveragePooling2D(), keras.layers.Dense(units, activation="softmax")), **options
     )
 
 
@@ -33,7 +33,7 @@ def classifier(units=3, **options):
         ("/srv/runs/cats", "cats"),
         ("torchvision:resnet50", "torchvision:resnet50"),
         ("timm:hf_hub/resnet50.a1", "timm:hf_hub-resnet50.a1"),
-        ("package.module:network", "package.module:network"),
+        ("package.module:model", "package.module:model"),
         ("<b>.keras", "b"),
         ("../..", "model"),
     ],
@@ -74,6 +74,6 @@ def test_an_explainer_is_kept():
 
 
 @pytest.mark.parametrize("names", [None, ["a", "b"]])
-def test_a_network_that_gives_no_class_scores_is_not_served(names):
+def test_a_model_that_gives_no_class_scores_is_not_served(names):
     with pytest.raises(UsageError, match=r"gives no class scores|not one score for each class"):
-        ServedModel("maps", Classifier(network(), class_names=names), unheard)
+        ServedModel("maps", Classifier(model(), class_names=names), unheard)

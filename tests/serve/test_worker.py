@@ -45,7 +45,7 @@ def test_when_all_places_are_taken_the_rest_are_told_to_come_again(lite0, cat):
         wait_until(lambda: jobs(address) == 0)
 
 
-def test_health_is_told_while_a_network_runs(lite0, cat):
+def test_health_is_told_while_a_model_runs(lite0, cat):
     with running([("lite0", lite0)], Settings()) as address, ThreadPoolExecutor(1) as clients:
         answer = clients.submit(post, address, cat, methods="smoothgrad")
         wait_until(lambda: jobs(address) == 1)

@@ -72,8 +72,8 @@ def test_what_may_be_asked(spec, scores, indices):
     ("spec", "message"),
     [
         ("top-0", "'top-0' asks for no class"),
-        ("top-4", "'top-4' asks for more than the network's 3 classes"),
-        (3, "There is no class 3: the network has classes 0 to 2"),
+        ("top-4", "'top-4' asks for more than the model's 3 classes"),
+        (3, "There is no class 3: the model has classes 0 to 2"),
         (-1, "There is no class -1"),
         ("dgo", "There is no class 'dgo'. Did you mean 'dog'"),
         (1.5, "Cannot ask for 1.5. A target is 'top-3', a class index or name"),
@@ -93,7 +93,7 @@ def test_what_may_be_asked(spec, scores, indices):
         ([[lambda outputs: outputs], [Counterfactual(1)]], r"Every image needs the same number of.*given \[1, 3\]"),
         ([[Counterfactual(0)], []], r"Every image needs the same number of targets, at least one; given \[0, 1\]"),
         (Difference("cat", "dgo"), "There is no class 'dgo'. Did you mean 'dog'"),
-        (Difference(0, 3), "There is no class 3: the network has classes 0 to 2"),
+        (Difference(0, 3), "There is no class 3: the model has classes 0 to 2"),
         (Difference("cat", 0), r"Difference\('cat', 0\) is always 0: both are class 0"),
         (Counterfactual("brid"), "There is no class 'brid'. Did you mean 'bird'"),
         (
@@ -102,7 +102,7 @@ def test_what_may_be_asked(spec, scores, indices):
         ),
         (
             Embedding([1, 2]),
-            r"an Embedding has 2 values, and the network's outputs have shape \(N, 3\)",
+            r"an Embedding has 2 values, and the model's outputs have shape \(N, 3\)",
         ),
         (Embedding(np.ones((3, 3))), "Targets were given for 3 images, and there are 2"),
         (lambda outputs: outputs[0, 0], r"expected scores of shape \(N,\) or \(N, T\)"),
@@ -214,12 +214,12 @@ def test_a_value_outside_of_a_region_does_not_matter_even_if_it_is_infinite():
 @pytest.mark.parametrize(
     ("region", "shape", "message"),
     [
-        (Region(LEFT.T, 0), (2, 3, 4, 2), r"has shape \(4, 3\), and the network's outputs \(N, 3, 4, 2\)"),
-        (Region(LEFT, 0, channels_first=True), (2, 3, 4, 2), r"shape \(3, 4\), and the network's outputs"),
-        (Region(LEFT, 2), (2, 3, 4, 2), "There is no class 2: the network has classes 0 to 1"),
-        (Region(LEFT, 2), (2, 2, 3, 4), "There is no class 2: the network has classes 0 to 1"),
+        (Region(LEFT.T, 0), (2, 3, 4, 2), r"has shape \(4, 3\), and the model's outputs \(N, 3, 4, 2\)"),
+        (Region(LEFT, 0, channels_first=True), (2, 3, 4, 2), r"shape \(3, 4\), and the model's outputs"),
+        (Region(LEFT, 2), (2, 3, 4, 2), "There is no class 2: the model has classes 0 to 1"),
+        (Region(LEFT, 2), (2, 2, 3, 4), "There is no class 2: the model has classes 0 to 1"),
         (Region(np.ones((3, 3), bool), 0), (2, 3, 3, 3), r"fits outputs of shape \(N, 3, 3, 3\) both ways"),
-        (Region(LEFT, 0), None, "the network's outputs are several"),
+        (Region(LEFT, 0), None, "the model's outputs are several"),
     ],
 )
 def test_regions_that_do_not_fit(region, shape, message):
@@ -248,7 +248,7 @@ def test_an_embedding_is_asked_for_the_cosine():
     assert ask(Embedding([3, 0, 4]), np.zeros((2, 3)))[0] == [[0], [0]]
 
 
-def test_a_box_is_given_all_that_the_network_returned():
+def test_a_box_is_given_all_that_the_model_returned():
     whole = {"scores": OUTPUTS, "boxes": MAPS}
     box = AllOutputs(lambda every: every["boxes"][:, 0, 0, 0] + every["scores"][:, 0])
     assert ask(box, whole=whole)[0] == [[1], [28]]

@@ -36,8 +36,8 @@ def test_two_classes_upon_efficientnet_lite0(tmp_path):
 
     # The head is a mean over 49 positions and one dense layer, so the heatmap is known: its kernel upon the maps.
     inputs = keras.ops.convert_to_tensor(classifier.preprocess([path]).values)
-    maps = keras.ops.convert_to_numpy(classifier.network.get_layer("efficientnet_lite0")(inputs, training=False))[0]
-    kernel = keras.ops.convert_to_numpy(classifier.network.get_layer("classes").kernel)
+    maps = keras.ops.convert_to_numpy(classifier.model.get_layer("efficientnet_lite0")(inputs, training=False))[0]
+    kernel = keras.ops.convert_to_numpy(classifier.model.get_layer("classes").kernel)
     for position in (0, 1):
         expected = np.maximum(maps @ kernel[:, position] / 49, 0)
         np.testing.assert_allclose(explanation.heatmaps[position], expected, atol=1e-4 * expected.max())

@@ -11,7 +11,7 @@ import seewhy
 from seewhy.errors import InputError, ModelRunError, OptionError, OutputError, WeightsError
 from seewhy.train import digits as recipe_digits
 from seewhy.train import training_loop
-from seewhy.train.digits import DigitsRecipe, build_network, train_digits
+from seewhy.train.digits import DigitsRecipe, build_model, train_digits
 from seewhy.train.run import Run
 
 
@@ -23,19 +23,19 @@ def trained(few_digits, tmp_path_factory):
 
 
 def weights(folder):
-    return seewhy.load(folder).network.get_weights()
+    return seewhy.load(folder).model.get_weights()
 
 
-def test_the_network_is_the_tutorial_s():
-    network = build_network(0)
-    assert network.count_params() == 119_530
-    assert [layer.count_params() for layer in network.layers] == [320, 0, 18_496, 0, 0, 100_384, 330]
-    assert [layer.name for layer in network.layers if "conv" in layer.name] == ["conv2d", "conv2d_1"]
-    assert network.get_layer("conv2d_1").output.shape == (None, 14, 14, 64)
+def test_the_model_is_the_tutorial_s():
+    model = build_model(0)
+    assert model.count_params() == 119_530
+    assert [layer.count_params() for layer in model.layers] == [320, 0, 18_496, 0, 0, 100_384, 330]
+    assert [layer.name for layer in model.layers if "conv" in layer.name] == ["conv2d", "conv2d_1"]
+    assert model.get_layer("conv2d_1").output.shape == (None, 14, 14, 64)
 
 
 def test_the_seed_decides_the_weights_and_every_layer_has_its_own():
-    first, again, other = (build_network(seed).get_weights() for seed in (0, 0, 1))
+    first, again, other = (build_model(seed).get_weights() for seed in (0, 0, 1))
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
     assert not np.array_equal(first[0], other[0])
     assert not np.allclose(first[4][:32, :10].std(), first[6].std())
@@ -52,7 +52,7 @@ def test_the_run_is_what_the_history_says(trained, few_digits):
     assert [row["learning_rate"] for row in rows] == [1e-3, 1e-3]
     with np.load(few_digits) as file:
         x, y = file["x_test"], file["y_test"]
-    judge = np.argmax(seewhy.load(out).network.predict(x[..., None] / 255, verbose=0), axis=1)
+    judge = np.argmax(seewhy.load(out).model.predict(x[..., None] / 255, verbose=0), axis=1)
     assert rows[-1]["validation_accuracy"] == pytest.approx(np.mean(judge == y), abs=1e-6)
     assert rows[1]["loss"] < rows[0]["loss"]
 
@@ -62,7 +62,7 @@ def test_a_picture_of_a_digit_is_explained(trained, digits, tmp_path):
     Image.fromarray(digits["x_test"][0]).save(tmp_path / "digit.png")
     classifier = seewhy.load(out)
     explanation = seewhy.explain(classifier, tmp_path / "digit.png", targets=["7", "1"])
-    probabilities = classifier.network.predict(digits["x_test"][:1, ..., None] / 255, verbose=0)[0]
+    probabilities = classifier.model.predict(digits["x_test"][:1, ..., None] / 255, verbose=0)[0]
     assert explanation.layer == "conv2d_1"
     assert explanation.heatmaps.shape == (2, 14, 14)
     assert explanation.targets[0].probability == pytest.approx(probabilities[7], abs=1e-6)
@@ -75,11 +75,11 @@ def test_an_interrupted_run_ends_as_an_uninterrupted_one(few_digits, tmp_path, m
     whole = train_digits(few_digits, tmp_path / "whole", recipe)
     one_epoch = training_loop._one_epoch
 
-    def stop_in_the_second(network, learning_rate, epoch, *others):
+    def stop_in_the_second(model, learning_rate, epoch, *others):
         if epoch == 1:
-            one_epoch(network, learning_rate, epoch, *others)
+            one_epoch(model, learning_rate, epoch, *others)
             raise KeyboardInterrupt
-        return one_epoch(network, learning_rate, epoch, *others)
+        return one_epoch(model, learning_rate, epoch, *others)
 
     with monkeypatch.context() as patched:
         patched.setattr(training_loop, "_one_epoch", stop_in_the_second)

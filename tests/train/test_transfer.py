@@ -23,8 +23,8 @@ def bars(bars_with_a_broken_one):
     return bars_with_a_broken_one
 
 
-def base_of(network):
-    return next(each for each in network.layers if each.name == "efficientnet_lite0")
+def base_of(model):
+    return next(each for each in model.layers if each.name == "efficientnet_lite0")
 
 
 @pytest.fixture(scope="module")
@@ -32,9 +32,9 @@ def trained(bars, tmp_path_factory):
     """A run of one epoch and two of fine tuning, on a base with random weights; and the base after each epoch."""
     out, bases, one_epoch = tmp_path_factory.mktemp("runs") / "bars", [], training_loop._one_epoch
 
-    def keep_base(network, *others):
-        row = one_epoch(network, *others)
-        bases.append({each.path: np.asarray(each) for each in base_of(network).weights})
+    def keep_base(model, *others):
+        row = one_epoch(model, *others)
+        bases.append({each.path: np.asarray(each) for each in base_of(model).weights})
         return row
 
     with pytest.MonkeyPatch.context() as patched:
@@ -57,15 +57,15 @@ def test_a_run_leaves_what_explains_a_picture_inside_the_base(trained, bars):
     assert list(classifier.class_names) == ["lying", "standing"]
     assert json.loads((out / "model.json").read_text())["preprocessing"]["crop"] == 0.875
     explanation = seewhy.explain(classifier, bars / "lying" / "00.png", targets=["lying", "standing"])
-    base = base_of(classifier.network)
+    base = base_of(classifier.model)
     assert explanation.layer == "efficientnet_lite0/top_relu6"
     assert explanation.heatmaps.shape == (2, 7, 7)
     inputs = np.asarray(classifier.preprocess([bars / "lying" / "00.png"]))
-    outputs = classifier.network(inputs, training=False)  # Keras's augmentation is on unless it is told so
+    outputs = classifier.model(inputs, training=False)  # Keras's augmentation is on unless it is told so
     assert explanation.targets[1].probability == pytest.approx(float(outputs[0, 1]), abs=1e-5)
     # The tutorial's formula, computed on the two halves: head weights w, pooled mean over the map.
     maps = np.asarray(base(inputs, training=False))[0]
-    w = np.asarray(classifier.network.get_layer("classes").kernel)[:, 0] / (maps.shape[0] * maps.shape[1])
+    w = np.asarray(classifier.model.get_layer("classes").kernel)[:, 0] / (maps.shape[0] * maps.shape[1])
     np.testing.assert_allclose(explanation.heatmaps[0], np.maximum(maps @ w, 0), atol=1e-6)
 
 
@@ -93,7 +93,7 @@ def test_the_best_epoch_is_kept_and_its_confusion_counted(trained):
 
 
 def test_the_base_is_left_as_it_is_until_it_is_fine_tuned_and_its_normalisation_always(trained):
-    fresh = {each.path: np.asarray(each) for each in build_base("efficientnet-lite0", pretrained=False).network.weights}
+    fresh = {each.path: np.asarray(each) for each in build_base("efficientnet-lite0", pretrained=False).model.weights}
     _, _, (first, second, third) = trained
     assert {name for name in fresh if not np.array_equal(first[name], fresh[name])} == set()
     changed = {name for name in fresh if not np.array_equal(third[name], fresh[name])}
@@ -114,11 +114,11 @@ def test_an_interrupted_run_ends_as_an_uninterrupted_one(trained, bars, tmp_path
     whole, result, _ = trained
     one_epoch, stops = training_loop._one_epoch, [2]
 
-    def interrupted(network, learning_rate, epoch, *others):
+    def interrupted(model, learning_rate, epoch, *others):
         if stops and epoch == stops[0]:
             stops.pop(0)
             raise KeyboardInterrupt
-        return one_epoch(network, learning_rate, epoch, *others)
+        return one_epoch(model, learning_rate, epoch, *others)
 
     monkeypatch.setattr(training_loop, "_one_epoch", interrupted)
     with pytest.raises(KeyboardInterrupt):
@@ -126,7 +126,7 @@ def test_an_interrupted_run_ends_as_an_uninterrupted_one(trained, bars, tmp_path
     parts = train_transfer(bars, tmp_path / "parts", RECIPE, resume=True)
     assert stops == []
     assert parts.history == result.history
-    found, expected = (seewhy.load(folder).network.get_weights() for folder in (tmp_path / "parts", whole))
+    found, expected = (seewhy.load(folder).model.get_weights() for folder in (tmp_path / "parts", whole))
     assert all(np.array_equal(a, b) for a, b in zip(found, expected, strict=True))
 
 
@@ -173,13 +173,13 @@ def test_bases():
 
 def test_a_base_of_efficientnet_lite0_gives_its_feature_maps(lite0):
     base = build_base("efficientnet-lite0", pretrained=True)
-    assert base.network.output_shape == (None, 7, 7, 1280)
-    assert base.network.count_params() == 4_652_008 + 42_016 - 1_281_000
+    assert base.model.output_shape == (None, 7, 7, 1280)
+    assert base.model.count_params() == 4_652_008 + 42_016 - 1_281_000
     image = np.random.default_rng(0).normal(size=(1, 224, 224, 3)).astype(np.float32)
-    pooled = np.asarray(base.network(image)).mean(axis=(1, 2))
-    kernel, bias = lite0.network.get_layer("predictions").get_weights()
+    pooled = np.asarray(base.model(image)).mean(axis=(1, 2))
+    kernel, bias = lite0.model.get_layer("predictions").get_weights()
     exponentials = np.exp(pooled @ kernel + bias)
-    np.testing.assert_allclose(np.asarray(lite0.network(image)), exponentials / exponentials.sum(), atol=1e-5)
+    np.testing.assert_allclose(np.asarray(lite0.model(image)), exponentials / exponentials.sum(), atol=1e-5)
 
 
 @pytest.mark.parametrize(("name", "value"), [("epochs", 0), ("fine_tune", -1), ("batch_size", 0), ("size", 0)])

@@ -14,7 +14,7 @@ PATIENCE = 10_000
 
 @pytest.fixture
 def open_page(chromium):
-    """Open a page from the disk, without a network; it fails the test if it asks for anything, or complains."""
+    """Open a page from the disk, without a model; it fails the test if it asks for anything, or complains."""
     contexts, troubles = [], []
 
     def open_page(path, *, width=1000, height=800, scheme="light", scripts=True, ready=".pane, .card", expected=None):
@@ -74,7 +74,7 @@ def slide():
 
 @pytest.fixture(scope="session")
 def cat(lite0_explainer, examples):
-    """The cat and its five first classes, of which the network saw the middle of the photo."""
+    """The cat and its five first classes, of which the model saw the middle of the photo."""
     return lite0_explainer.explain([examples / "cat.png"], "top-5")[0]
 
 

@@ -6,7 +6,7 @@ from seewhy import Explanation, Placement, Prediction, TargetResult
 
 
 def made(number=0, **changes):
-    """Return an explanation of three targets, the last of which nothing speaks for; the network saw the middle."""
+    """Return an explanation of three targets, the last of which nothing speaks for; the model saw the middle."""
     generator = np.random.default_rng(number)
     heatmaps = generator.random((3, 3, 4), dtype=np.float32)
     heatmaps[2] = 0
@@ -24,6 +24,6 @@ def made(number=0, **changes):
         "title": "Grad-CAM",
         "placement": Placement((40, 60), (2.5, 10.25, 37.5, 50.25)),
         "source": f"photos/{number:03d}.png",
-        "network": "lite",
+        "model": "lite",
     }
     return Explanation(**{**values, **changes})

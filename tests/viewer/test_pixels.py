@@ -19,7 +19,7 @@ def differences(one, other):
 
 @pytest.mark.parametrize(("target", "alpha", "colormap"), [(0, 50, "viridis"), (1, 80, "jet"), (4, 40, "inferno")])
 def test_an_overlay_is_python_s(open_page, canvas_pixels, slide, cat, cat_report, target, alpha, colormap):
-    """Of a photo that is not square, of which the network saw a part."""
+    """Of a photo that is not square, of which the model saw a part."""
     page = open_page(cat_report)
     page.locator("ol button").nth(target).focus()
     slide(page, "Opacity", alpha)

@@ -13,7 +13,7 @@ ENDING = "</script><script>window.attacked = true</script>"
 
 
 def test_a_report_opens_from_the_disk_and_asks_for_nothing(open_page, cat, tmp_path):
-    """`open_page` has no network, and fails the test for any request and any complaint."""
+    """`open_page` has no model, and fails the test for any request and any complaint."""
     path = tmp_path / "a report.html"
     assert cat.report(path) == path
     page = open_page(path)
@@ -57,7 +57,7 @@ def hostile():
         each._replace(name=name) for each, name in zip(whole.predictions, [*names, "&lt;b&gt;"], strict=False)
     )
     changes = {"heatmaps": whole.heatmaps[:2], "targets": targets, "predictions": predictions}
-    return made(**changes, source=f"folder/{HOSTILE}", layer="<b>conv</b>", title="<i>Grad</i>", network="<u>net</u>")
+    return made(**changes, source=f"folder/{HOSTILE}", layer="<b>conv</b>", title="<i>Grad</i>", model="<u>net</u>")
 
 
 def test_names_are_text_whatever_they_hold(open_page, hostile, tmp_path):

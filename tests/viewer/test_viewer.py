@@ -26,7 +26,7 @@ def test_the_first_target_is_shown_and_what_it_is_of(open_page, cat_report):
     )
     reading = page.locator(".reading").inner_text()
     assert "the more speaks for “tiger cat”" in reading
-    assert "the part that the network did not see" in reading
+    assert "the part that the model did not see" in reading
     assert page.locator(".legend").inner_text().split() == ["0", "0.393"]
     assert page.locator("ol li").all_inner_texts()[0].split("\n")[0] == "tiger cat"
 
@@ -103,7 +103,7 @@ def test_the_difference_of_two_classes_is_in_their_own_units(open_page, canvas_p
 
 
 def test_the_value_under_the_cursor(open_page, tmp_path):
-    """The network saw rows 2.5 to 37.5 and columns 10.25 to 50.25, in cells of 11.67 by 10 pixels."""
+    """The model saw rows 2.5 to 37.5 and columns 10.25 to 50.25, in cells of 11.67 by 10 pixels."""
     explanation = made()
     page = open_page(explanation.report(tmp_path / "a.html"))
     bounds = page.locator(".pane canvas").bounding_box()
@@ -116,7 +116,7 @@ def test_the_value_under_the_cursor(open_page, tmp_path):
     found = re.fullmatch(r"At 25, 20: (\S+), (\d+) % of the peak", point(25.25, 20.0))
     assert float(found[1]) == pytest.approx(explanation.heatmaps[0, 1, 1], rel=0.06)
     assert int(found[2]) == pytest.approx(100 * explanation.heatmaps[0, 1, 1] / peak, abs=6)
-    assert point(5.5, 20) == "At 5, 20: the network did not see this part."
+    assert point(5.5, 20) == "At 5, 20: the model did not see this part."
     page.mouse.move(2, 2)
     assert page.locator(".value").inner_text().startswith("Point at the picture")
 
@@ -171,10 +171,10 @@ def test_methods_are_chosen_and_compared(open_page, cat_by_two, tmp_path):
     assert page.get_by_role("button", name="Save as PNG").first.is_disabled()
 
 
-def test_each_network_has_its_own_probabilities(open_page, tmp_path):
+def test_each_model_has_its_own_probabilities(open_page, tmp_path):
     said = [(0, "cat", 0.25), (1, "dog", 0.5), (2, "fish", 0.25)]
     targets = tuple(TargetResult(index, name, 1.0, probability, True) for index, name, probability in said)
-    other = made(network="other", targets=targets, predictions=())
+    other = made(model="other", targets=targets, predictions=())
     page = open_page(write_report([made(), other], tmp_path / "a.html"))
     page.get_by_label("Method and layer").select_option("1")
     assert page.locator("ol:visible button .probability").all_inner_texts() == ["50.0 %", "25.0 %", "25.0 %"]

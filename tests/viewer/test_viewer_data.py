@@ -29,7 +29,7 @@ def test_a_document_says_all_that_is_drawn():
     (maps,) = picture["maps"]
     assert maps["box"] == [2.5, 10.25, 37.5, 50.25]
     assert (maps["rows"], maps["columns"], maps["layer"], maps["title"]) == (3, 4, "conv", "Grad-CAM")
-    assert (maps["network"], maps["signed"]) == ("lite", False)
+    assert (maps["model"], maps["signed"]) == ("lite", False)
     for target, heatmap in zip(maps["targets"], explanation.heatmaps, strict=True):
         np.testing.assert_array_equal(floats(target["values"]), heatmap.ravel())
         assert target["peak"] == target["signed_peak"] == heatmap.max()

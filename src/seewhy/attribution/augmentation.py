@@ -1,6 +1,6 @@
 """Other views of a picture, mirrored and zoomed: explained as well, brought back into place, and averaged.
 
-What a map owes to where the network's cells happen to lie differs from view to view and averages out; what it owes
+What a map owes to where the model's cells happen to lie differs from view to view and averages out; what it owes
 to the picture stays.
 """
 

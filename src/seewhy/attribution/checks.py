@@ -1,4 +1,4 @@
-"""From what a network left at its tap to what comes out: checked, named, and off the device."""
+"""From what a model left at its tap to what comes out: checked, named, and off the device."""
 
 import os
 
@@ -21,7 +21,7 @@ def check_capture(capture: Capture, images: int, classifier: Classifier) -> None
     if capture.activations.shape[0] != images:
         raise LayerError(
             f"The output of the layer {capture.layer!r} has {capture.activations.shape[0]} rows for {images} "
-            "images: the network folds other axes into the batch there. Give a layer before or after that."
+            "images: the model folds other axes into the batch there. Give a layer before or after that."
         )
     if capture.scores.shape[0] != images:
         raise TargetError(
@@ -37,7 +37,7 @@ def check_finite(evidence: FloatArray, scores: FloatArray) -> None:
     finite = np.isfinite(evidence).reshape(len(evidence), -1).all(axis=1) & np.isfinite(scores).all(axis=1)
     if not finite.all():
         raise ModelRunError(
-            f"The network gave NaN or infinite values for image {int(np.argmin(finite))} of the batch: its weights "
+            f"The model gave NaN or infinite values for image {int(np.argmin(finite))} of the batch: its weights "
             "may be damaged, or its arithmetic too narrow (float16)."
         )
 
@@ -55,7 +55,7 @@ def heatmaps_of(
     """Bring what is wanted off the device, and name what was asked.
 
     Args:
-        capture: What the network left.
+        capture: What the model left.
         evidence: (N, T, *space), what the method made of it.
         target: What was asked.
         framework: Whose tensors these are.
@@ -117,7 +117,7 @@ def explanation_of(
         peak=method.peak,
         placement=placement,
         ids=classifier.class_names.ids if classifier.class_names is not None else None,
-        network=classifier.name,
+        model=classifier.name,
         source=os.fspath(image) if isinstance(image, (str, os.PathLike)) else None,
     )
 

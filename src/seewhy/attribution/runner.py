@@ -1,4 +1,4 @@
-"""Running a network again on perturbations of one image, for the methods that ask for it."""
+"""Running a model again on perturbations of one image, for the methods that ask for it."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -21,11 +21,11 @@ many. What it raises ends the method."""
 
 
 def run_perturbations(method: Method, runs: "PerturbationRunner", capture: Capture) -> FloatArray:
-    """Apply a method that runs the network again, image by image.
+    """Apply a method that runs the model again, image by image.
 
     Args:
         method: One whose `reruns` is true.
-        runs: How the network is run.
+        runs: How the model is run.
         capture: What the first run of the batch left.
 
     Returns:
@@ -50,11 +50,11 @@ class PerturbationRunner:
     """What `methods.Runner` asks for, of a batch of one image.
 
     Attributes:
-        framework: Runs the network.
-        batch: float32 (1, ...), as the network takes it.
+        framework: Runs the model.
+        batch: float32 (1, ...), as the model takes it.
         layer: The layer that is explained.
         question: What the image is asked.
-        batch_size: How many perturbations go through the network at once.
+        batch_size: How many perturbations go through the model at once.
         title: What the method is called where progress is shown.
         progress: Whether progress is shown on standard error; or what is told of it instead.
     """
@@ -105,7 +105,7 @@ class PerturbationRunner:
             yield self.framework.capture(inputs, layer, self.objective, backward), real
 
     def _batches(self, perturbations: Iterable[FloatArray], count: int) -> Iterator["_Batch"]:
-        """Yield batches that are all of one size, for which alone a network need be compiled."""
+        """Yield batches that are all of one size, for which alone a model need be compiled."""
         tell = self.progress if callable(self.progress) else None
         perturbations = iter(self._shown(perturbations, count) if self.progress is True else perturbations)
         size, done = min(self.batch_size, count), 0

@@ -1,4 +1,4 @@
-"""Many targets of one batch: all at once where the network allows it, else a part of them at a time.
+"""Many targets of one batch: all at once where the model allows it, else a part of them at a time.
 
 The gradients of a thousand classes of one picture are 400 MB for ResNet-50, and of a batch gigabytes.
 """
@@ -28,7 +28,7 @@ def are_many(objective: Objective, method: Method) -> bool:
 
 
 def first_way(method: Method) -> Backward:
-    """Return how the way back is taken in the run of the network that all targets share."""
+    """Return how the way back is taken in the run of the model that all targets share."""
     return "products" if method.has_closed_form else "none"
 
 
@@ -38,7 +38,7 @@ def evidence_of_many(
     """Return the evidence (N, T, *space) of many classes.
 
     Args:
-        framework: Runs the network; once more for each part of the targets, if it has to.
+        framework: Runs the model; once more for each part of the targets, if it has to.
         method: What makes heatmaps of a capture.
         inputs: The batch.
         layer: The layer that is explained.

@@ -87,7 +87,7 @@ class Score(StrEnum):
 
 
 class Precision(StrEnum):
-    """What the network runs in."""
+    """What the model runs in."""
 
     float32 = "float32"
     bfloat16 = "bfloat16"
@@ -101,7 +101,7 @@ ScoreOption = Annotated[Score, typer.Option(help="Explain what stands before a f
 PrecisionOption = Annotated[
     Precision,
     typer.Option(
-        help="What the network runs in. bfloat16 is less exact, and quicker where the processor has units for it."
+        help="What the model runs in. bfloat16 is less exact, and quicker where the processor has units for it."
     ),
 ]
 ColormapOption = Annotated[str, typer.Option(help="Any of matplotlib's colour maps.")]
@@ -132,7 +132,7 @@ def explain(
     model: Annotated[
         list[str] | None,
         typer.Option(
-            help=MODEL_HELP + " May be repeated: several networks are drawn in one grid.", show_default=DEFAULT_MODEL
+            help=MODEL_HELP + " May be repeated: several models are drawn in one grid.", show_default=DEFAULT_MODEL
         ),
     ] = None,
     weights: WeightsOption = "imagenet",
@@ -319,7 +319,7 @@ def models(
 ) -> None:
     """List the models known by name: their input, their size, and whether their weights are here.
 
-    What a network alone can tell is asked of it once, which takes a minute or two for all of them, and then remembered.
+    What a model alone can tell is asked of it once, which takes a minute or two for all of them, and then remembered.
     """
     from seewhy.cli.lists import print_models
 

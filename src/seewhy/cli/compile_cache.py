@@ -29,6 +29,6 @@ def check_is_jax(frameworks: Iterable[Framework]) -> None:
     names = dict.fromkeys(each.name for each in frameworks)
     if "keras-jax" not in names:
         raise OptionError(
-            f"--compile-cache keeps what JAX compiles, and the network runs on {', '.join(names)}. Leave it out; or "
-            "run a Keras network on JAX: set the environment variable KERAS_BACKEND to jax."
+            f"--compile-cache keeps what JAX compiles, and the model runs on {', '.join(names)}. Leave it out; or "
+            "run a Keras model on JAX: set the environment variable KERAS_BACKEND to jax."
         )

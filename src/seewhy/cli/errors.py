@@ -1,4 +1,4 @@
-"""`seewhy errors`: what a trained network looked at when it was wrong."""
+"""`seewhy errors`: what a trained model looked at when it was wrong."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,7 +20,7 @@ def errors(
     ] = None,
     method: Annotated[str, typer.Option(help="A name that 'seewhy methods' lists.")] = "gradcam",
 ) -> None:
-    """Explain a trained network's mistakes on the pictures it was not trained on.
+    """Explain a trained model's mistakes on the pictures it was not trained on.
 
     For each: what speaks for the class it is, and what for the class it was taken for. Writes errors.png and errors.csv
     into the run's folder.

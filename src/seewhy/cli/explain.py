@@ -75,7 +75,7 @@ class Request:
                 raise OptionError(f"Cannot write the format {name!r}; known: {known}.")
         if self.figure not in (None, "grid") and len(self.models) * len(self.methods) > 1:
             raise OptionError(
-                f"--figure {self.figure} draws one explanation, and several networks or methods are drawn in one grid. "
+                f"--figure {self.figure} draws one explanation, and several models or methods are drawn in one grid. "
                 "Leave it out, or give one --model and one --method."
             )
         if self.together and not any(f".{name}" in PICTURE_SUFFIXES for name in self.formats):
@@ -174,7 +174,7 @@ def _explainers(request: Request, *, progress: bool) -> list[Explainer]:
 
 
 def _classifiers(models: Sequence[ModelRequest]) -> list[Classifier]:
-    """Load the networks; those of one name are called what was given for them, which tells them apart."""
+    """Load the models; those of one name are called what was given for them, which tells them apart."""
     classifiers = [model.load() for model in models]
     count = Counter(each.name for each in classifiers)
     for model, classifier in zip(models, classifiers, strict=True):
@@ -237,16 +237,16 @@ def _tracked(outcomes: Iterable[Outcome], count: int, console: Console) -> Itera
 
 
 def _print_explanations(explanations: Sequence[Explanation], files: Sequence[Sequence[str]], console: Console) -> None:
-    """Print what each network predicts, which its methods share; what was explained; and where the pictures are."""
-    for network in dict.fromkeys(each.network for each in explanations):
-        of_network = [each for each in explanations if each.network == network]
-        is_alone = len(of_network) == len(explanations)
-        _print_network(of_network, str(of_network[0].source) + ("" if is_alone else f", {network}"), console)
+    """Print what each model predicts, which its methods share; what was explained; and where the pictures are."""
+    for model in dict.fromkeys(each.model for each in explanations):
+        of_model = [each for each in explanations if each.model == model]
+        is_alone = len(of_model) == len(explanations)
+        _print_model(of_model, str(of_model[0].source) + ("" if is_alone else f", {model}"), console)
     for file in dict.fromkeys(chain.from_iterable(files)):
         console.print(f"wrote {file}", markup=False, soft_wrap=True)
 
 
-def _print_network(explanations: Sequence[Explanation], title: str, console: Console) -> None:
+def _print_model(explanations: Sequence[Explanation], title: str, console: Console) -> None:
     first = explanations[0]
     console.print(Text(title), soft_wrap=True)
     table = Table()

@@ -47,7 +47,7 @@ class Files:
     def write(
         self, explanations: Sequence[Explanation], image: Path, kind: FigureKind | None, style: StyleOptions
     ) -> list[list[str]]:
-        """Write one picture's explanations, one for each network and method, in every format.
+        """Write one picture's explanations, one for each model and method, in every format.
 
         They share one picture, their comparison; and one entry of the report, which `write_report` writes.
 
@@ -81,8 +81,8 @@ class Files:
             return [self._write_one(explanations[0], image.stem, self._suffixes, kind, style)]
         pictures = [suffix for suffix in self._suffixes if suffix in PICTURE_SUFFIXES]
         others = [suffix for suffix in self._suffixes if suffix not in PICTURE_SUFFIXES]
-        are_several = len({each.network for each in explanations}) > 1
-        stems = [f"{image.stem}_{_file_name(each.network)}" if are_several else image.stem for each in explanations]
+        are_several = len({each.model for each in explanations}) > 1
+        stems = [f"{image.stem}_{_file_name(each.model)}" if are_several else image.stem for each in explanations]
         written = [
             self._write_one(each, stem, others, kind, style) for each, stem in zip(explanations, stems, strict=True)
         ]
@@ -139,14 +139,14 @@ def free_path(path: Path, inputs: Container[str]) -> Path:
 
 
 def _in_name(explanations: Sequence[Explanation]) -> list[str]:
-    """Return what explanations of one picture have in the name of their file: their networks if several, methods."""
-    networks = dict.fromkeys(_file_name(each.network) for each in explanations)
-    return [*(networks if len(networks) > 1 else ()), *dict.fromkeys(each.method for each in explanations)]
+    """Return what explanations of one picture have in the name of their file: their models if several, methods."""
+    models = dict.fromkeys(_file_name(each.model) for each in explanations)
+    return [*(models if len(models) > 1 else ()), *dict.fromkeys(each.method for each in explanations)]
 
 
-def _file_name(network: str | None) -> str:
-    """Return what a network is called, as part of a file's name."""
-    return re.sub(r"[^\w.-]+", "-", network or "")
+def _file_name(model: str | None) -> str:
+    """Return what a model is called, as part of a file's name."""
+    return re.sub(r"[^\w.-]+", "-", model or "")
 
 
 def _no_folder(folder: Path, why: object) -> OutputError:

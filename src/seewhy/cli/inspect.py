@@ -32,7 +32,7 @@ def run(
     out: Path,
     formats: list[str],
 ) -> None:
-    """Style inside the network, print the channels shown, write the files.
+    """Style inside the model, print the channels shown, write the files.
 
     Raises:
         SeewhyError: What was asked cannot be done; the message says why.

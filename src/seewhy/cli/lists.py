@@ -95,7 +95,7 @@ def _facts(asked: Sequence[Application]) -> dict[str, Facts]:
     file = FactsFile()
     facts = dict(file.read())
     unknown = [each for each in asked if each.name not in facts]
-    for each in track(unknown, "Building each network once", console=Console(stderr=True), transient=True):
+    for each in track(unknown, "Building each model once", console=Console(stderr=True), transient=True):
         facts[each.name] = look_up(each)
         file.write(facts)  # after each: whoever stops waiting has lost nothing
     return {each.name: facts[each.name] for each in asked}
@@ -115,7 +115,7 @@ def print_methods() -> None:
     console.print(
         "runs: beside the one forward pass that every method begins with; T: the targets asked for, K: the layer's "
         "channels, head: what follows the layer. maps: whether they have the resolution of the layer or of the "
-        "network's input. paper: on arXiv, but for those with a name.",
+        "model's input. paper: on arXiv, but for those with a name.",
         markup=False,
     )
 

@@ -1,4 +1,4 @@
-"""`seewhy train`: recipes that train a network which the other commands can then explain."""
+"""`seewhy train`: recipes that train a model which the other commands can then explain."""
 
 import contextlib
 import sys
@@ -20,13 +20,13 @@ INTERRUPTED = 130
 
 app = typer.Typer(
     name="train",
-    help="Train a network that 'seewhy explain' can then explain.",
+    help="Train a model that 'seewhy explain' can then explain.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 OutOption = Annotated[Path, typer.Option(help="The folder of the run: new or empty, unless --resume.")]
-SeedOption = Annotated[int, typer.Option(help="Of all that is drawn by chance; the same seed gives the same network.")]
+SeedOption = Annotated[int, typer.Option(help="Of all that is drawn by chance; the same seed gives the same model.")]
 ResumeOption = Annotated[
     bool, typer.Option("--resume", help="Go on with an interrupted run after its last finished epoch.")
 ]
@@ -52,7 +52,7 @@ def digits(
     ] = False,
     resume: ResumeOption = False,
 ) -> None:
-    """Train a small network (119,530 parameters) that reads handwritten digits."""
+    """Train a small model (119,530 parameters) that reads handwritten digits."""
     from rich.console import Console
 
     from seewhy.cli.terminal import quiet_start
@@ -77,7 +77,7 @@ def transfer(
         ),
     ],
     base: Annotated[
-        str, typer.Option(help="efficientnet-lite0, or a network of keras.applications that 'seewhy models' lists.")
+        str, typer.Option(help="efficientnet-lite0, or a model of keras.applications that 'seewhy models' lists.")
     ] = "efficientnet-lite0",
     out: OutOption = Path("runs/transfer"),
     weights: Annotated[Weights, typer.Option(help="What the base begins with.")] = Weights.imagenet,
@@ -94,7 +94,7 @@ def transfer(
     augment: Annotated[bool, typer.Option(help="Flip and turn the pictures while training.")] = True,
     resume: ResumeOption = False,
 ) -> None:
-    """Teach a trained network your own classes, from a folder of pictures for each."""
+    """Teach a trained model your own classes, from a folder of pictures for each."""
     from rich.console import Console
 
     from seewhy.cli.terminal import quiet_start

@@ -1,4 +1,4 @@
-"""The only code that touches a network."""
+"""The only code that touches a model."""
 
 import sys
 from typing import Any
@@ -11,65 +11,65 @@ from seewhy.types import Precision
 __all__ = ["Framework", "LayerCall", "LayerChoice", "detect"]
 
 
-def framework_for(network: Any, precision: Precision = "float32") -> Framework:
-    """Wrap a network for the framework it belongs to, importing nothing its owner has not imported.
+def framework_for(model: Any, precision: Precision = "float32") -> Framework:
+    """Wrap a model for the framework it belongs to, importing nothing its owner has not imported.
 
     Args:
-        network: What is run.
+        model: What is run.
         precision: What it runs in.
 
     Raises:
-        ModelError: The object is no network SeeWhy can run, or has not been built.
+        ModelError: The object is no model SeeWhy can run, or has not been built.
         OptionError: Nothing here can run it in bfloat16.
     """
     keras = sys.modules.get("keras")
-    if keras is not None and isinstance(network, keras.Model):
-        if not network.built:
-            raise ModelError(f"The network {network.name!r} has no weights yet: build it, or call it on an input.")
+    if keras is not None and isinstance(model, keras.Model):
+        if not model.built:
+            raise ModelError(f"The model {model.name!r} has no weights yet: build it, or call it on an input.")
         if keras.backend.backend() == "tensorflow":
             from seewhy.frameworks.tensorflow.framework import KerasTensorflow
 
-            return KerasTensorflow(network, precision)
+            return KerasTensorflow(model, precision)
         if keras.backend.backend() == "jax":
             from seewhy.frameworks.jax.framework import KerasJax
 
-            return KerasJax(network, precision)
+            return KerasJax(model, precision)
         if keras.backend.backend() == "torch":
             from seewhy.frameworks.torch.keras import KerasTorch
 
-            return KerasTorch(network, precision)
+            return KerasTorch(model, precision)
         raise ModelError(
-            f"Keras runs on {keras.backend.backend()} here; SeeWhy explains Keras networks on TensorFlow, JAX and "
+            f"Keras runs on {keras.backend.backend()} here; SeeWhy explains Keras models on TensorFlow, JAX and "
             "PyTorch."
         )
     torch = sys.modules.get("torch")
     # A Keras layer on PyTorch is a torch module too, but its inputs are Keras'.
-    if torch is not None and isinstance(network, torch.nn.Module) and not _is_keras(network):
-        return _detect_torch(network, torch, precision)
-    if isinstance(network, str):
-        raise ModelError(f"A network was given by name, {network!r}: load it first, with seewhy.load({network!r}).")
+    if torch is not None and isinstance(model, torch.nn.Module) and not _is_keras(model):
+        return _detect_torch(model, torch, precision)
+    if isinstance(model, str):
+        raise ModelError(f"A model was given by name, {model!r}: load it first, with seewhy.load({model!r}).")
     raise ModelError(
-        f"Cannot explain {_kind(network)}: expected a keras.Model (Keras 3) or a torch.nn.Module. A model of tf_keras "
+        f"Cannot explain {_kind(model)}: expected a keras.Model (Keras 3) or a torch.nn.Module. A model of tf_keras "
         "or of Keras 2 has to be saved as .keras and loaded with Keras 3."
     )
 
 
-def _detect_torch(network: Any, torch: Any, precision: Precision) -> Framework:
-    if isinstance(network, torch.jit.ScriptModule):
+def _detect_torch(model: Any, torch: Any, precision: Precision) -> Framework:
+    if isinstance(model, torch.jit.ScriptModule):
         raise ModelError(
-            f"The network {network.original_name} is a TorchScript module: it is compiled whole, and its layers cannot "
+            f"The model {model.original_name} is a TorchScript module: it is compiled whole, and its layers cannot "
             "be reached. Give the torch.nn.Module it was made of."
         )
-    if any(torch.nn.parameter.is_lazy(each) for each in network.parameters()):
-        raise ModelError(f"The network {type(network).__name__} has no weights yet: call it on an input.")
+    if any(torch.nn.parameter.is_lazy(each) for each in model.parameters()):
+        raise ModelError(f"The model {type(model).__name__} has no weights yet: call it on an input.")
     from seewhy.frameworks.torch.framework import Torch
 
-    return Torch(network, precision)
+    return Torch(model, precision)
 
 
-def _is_keras(network: Any) -> bool:
+def _is_keras(model: Any) -> bool:
     keras = sys.modules.get("keras")
-    return keras is not None and isinstance(network, keras.Layer)
+    return keras is not None and isinstance(model, keras.Layer)
 
 
 def _kind(thing: Any) -> str:

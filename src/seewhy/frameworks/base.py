@@ -15,22 +15,22 @@ from seewhy.targets.target import Shape
 from seewhy.types import Backward, Capture, Namespace, Precision, Score, Tensor
 
 FinalActivation = Literal["softmax", "sigmoid", "linear"]
-"""What the network does last to its logits."""
+"""What the model does last to its logits."""
 
 
 Head = Callable[[NDArray[Any]], Tensor]
-"""A network's head: perturbations of one image's activations, (M, *space, K), to scores (M, T)."""
+"""A model's head: perturbations of one image's activations, (M, *space, K), to scores (M, T)."""
 
 
 @dataclass(frozen=True)
 class Outputs:
-    """The network's outputs and what stands behind them.
+    """The model's outputs and what stands behind them.
 
     Attributes:
         raw: The output that is asked, or all of them where none is.
         logits: What stands before its final activation; None where no one output is asked.
         probabilities: (N, C), or None where it is not class scores.
-        whole: All that the network returned, as it returned it; None where nothing asks for it.
+        whole: All that the model returned, as it returned it; None where nothing asks for it.
     """
 
     raw: Tensor
@@ -73,19 +73,19 @@ class Outputs:
 
 
 def check_precision(precision: Precision, types: Iterable[str]) -> None:
-    """Raise OptionError where bfloat16 is asked of a network whose types, by name, would not be rounded to it."""
+    """Raise OptionError where bfloat16 is asked of a model whose types, by name, would not be rounded to it."""
     types = sorted(set(types))
     if precision == "bfloat16" and types and not {"float32", "bfloat16"} & set(types):
         raise OptionError(
-            f"precision='bfloat16' is for networks that run in float32; this one runs in {', '.join(types)}. Leave it "
-            "out, or load the network in float32."
+            f"precision='bfloat16' is for models that run in float32; this one runs in {', '.join(types)}. Leave it "
+            "out, or load the model in float32."
         )
 
 
 class Framework(ABC):
-    """A network and the way to run it, in one framework. Subclasses are final.
+    """A model and the way to run it, in one framework. Subclasses are final.
 
-    One network has one instance for each precision, which keeps what it compiled apart from the others'.
+    One model has one instance for each precision, which keeps what it compiled apart from the others'.
     """
 
     name: str
@@ -98,11 +98,11 @@ class Framework(ABC):
 
     @abstractmethod
     def layer_paths(self) -> tuple[str, ...]:
-        """Return the path of every layer in the network, outer before inner."""
+        """Return the path of every layer in the model, outer before inner."""
 
     @abstractmethod
     def path_of(self, layer: Any) -> str | None:
-        """Return the path of a layer object; None if the network does not hold it."""
+        """Return the path of a layer object; None if the model does not hold it."""
 
     @abstractmethod
     def calls(self, inputs: Inputs) -> tuple[LayerCall, ...]:
@@ -116,26 +116,26 @@ class Framework(ABC):
     def capture(
         self, inputs: Inputs, layer: LayerChoice, objective: Objective, backward: Backward = "plain"
     ) -> Capture:
-        """Run the network once with a tap on one layer. The network is afterwards what it was before.
+        """Run the model once with a tap on one layer. The model is afterwards what it was before.
 
         Args:
             inputs: Checked by `check_inputs`.
-            layer: Which layer, and which of its calls; `LayerChoice(INPUT)` taps what goes into the network.
+            layer: Which layer, and which of its calls; `LayerChoice(INPUT)` taps what goes into the model.
             question: What is asked.
             backward: How the gradients are taken; "none" leaves them out. "products" leaves them out too, and gives
                 `Capture.products` where the scores depend on nothing of the layer but its mean over space.
 
         Raises:
-            MethodError: The gradients are to be "guided", and the network has activations other than ReLUs.
+            MethodError: The gradients are to be "guided", and the model has activations other than ReLUs.
             LayerError: The layer is not called, or its output is not one tensor with space.
             NoGradientError: The scores do not depend on the layer.
-            ModelRunError: The network failed.
-            TargetError: The network's outputs do not allow the target.
+            ModelRunError: The model failed.
+            TargetError: The model's outputs do not allow the target.
         """
 
     @abstractmethod
     def head(self, inputs: Inputs, layer: LayerChoice, objective: Objective) -> Head:
-        """Cut the network at a layer, and run what comes before it once.
+        """Cut the model at a layer, and run what comes before it once.
 
         Args:
             inputs: One image, checked by `check_inputs`, (1, ...).
@@ -161,17 +161,17 @@ class Framework(ABC):
 
     @abstractmethod
     def input_shape(self) -> Any:
-        """Return the shape (N, ...) the network was built for, None for sizes or shapes that are left open.
+        """Return the shape (N, ...) the model was built for, None for sizes or shapes that are left open.
 
-        A list or dict of shapes where the network has several inputs.
+        A list or dict of shapes where the model has several inputs.
         """
 
     def is_unscaled(self, inputs: Inputs) -> bool:
-        """Whether a convolution is surely given `inputs` as they are; False where the network may scale them first."""
+        """Whether a convolution is surely given `inputs` as they are; False where the model may scale them first."""
         return False
 
     def check_inputs(self, inputs: Any) -> Inputs:
-        """Return `inputs` as float32 (N, ...), in the structure the network takes, or raise InputError."""
+        """Return `inputs` as float32 (N, ...), in the structure the model takes, or raise InputError."""
         return check_arrays(inputs, self.input_shape())
 
     def find_layer(self, layer: Any) -> LayerChoice:
@@ -185,7 +185,7 @@ class Framework(ABC):
         if not isinstance(layer, str):
             path = self.path_of(layer)
             if path is None:
-                raise LayerError(f"The layer {layer!r} is not part of the network. Give one of its layers, or a name.")
+                raise LayerError(f"The layer {layer!r} is not part of the model. Give one of its layers, or a name.")
             return LayerChoice(path)
         paths = self.layer_paths()
         if layer == AUTO or layer in paths:

@@ -9,7 +9,7 @@ from seewhy import timing
 from seewhy.timing import Phase
 
 MAX_COMPILED = 16
-"""How many steps one network keeps, of some 10 MB each; beyond that the one unused for longest is dropped."""
+"""How many steps one model keeps, of some 10 MB each; beyond that the one unused for longest is dropped."""
 
 
 class CompiledCache:

@@ -46,12 +46,12 @@ def check_non_relu(others: Iterable[NonRelu], backward: Backward) -> None:
     if hidden:
         raise MethodError(
             f"Guided backpropagation cannot reach the ReLUs inside the {_named(hidden)}. Use a method that takes "
-            "the network as it is: saliency, smoothgrad or integrated_gradients."
+            "the model as it is: saliency, smoothgrad or integrated_gradients."
         )
     if others and backward == "guided":
         raise MethodError(
-            f"Guided backpropagation is a rule for ReLUs, and the network has another activation: {_named(others)}. "
-            "Use a method that takes the network as it is: saliency, smoothgrad or integrated_gradients. Or guide the "
+            f"Guided backpropagation is a rule for ReLUs, and the model has another activation: {_named(others)}. "
+            "Use a method that takes the model as it is: saliency, smoothgrad or integrated_gradients. Or guide the "
             "ReLUs alone and let gradients pass the others as they are: seewhy.methods.get('guided_backprop', "
             "others='pass')."
         )

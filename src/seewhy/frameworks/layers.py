@@ -1,4 +1,4 @@
-"""Layers as a network calls them, and which of the calls is meant."""
+"""Layers as a model calls them, and which of the calls is meant."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,15 +8,15 @@ from seewhy.errors import LayerError, NoGradientError, did_you_mean
 AUTO = "auto"
 
 INPUT = ""
-"""The path of what goes into the network, as if it were the first layer's output: no layer's is empty."""
+"""The path of what goes into the model, as if it were the first layer's output: no layer's is empty."""
 
 
 @dataclass(frozen=True)
 class LayerCall:
-    """One call of one layer while the network ran.
+    """One call of one layer while the model ran.
 
     Attributes:
-        path: Names from the network down to the layer: "resnet50/conv5_block3_out" in Keras, "layer4.2" in torch.
+        path: Names from the model down to the layer: "resnet50/conv5_block3_out" in Keras, "layer4.2" in torch.
         kind: The layer's class.
         shape: The output's shape without the batch, channels last: (*space, K). None where it is not one tensor.
         is_pooling: The layer only pools.
@@ -45,7 +45,7 @@ class LayerCall:
 
 
 INPUT_CALL = LayerCall(INPUT, "input", None, is_pooling=False, is_passed_through=False, number=1)
-"""What goes into the network, as if it were the output of a first layer."""
+"""What goes into the model, as if it were the output of a first layer."""
 
 
 @dataclass(frozen=True)
@@ -62,12 +62,12 @@ class LayerChoice:
 
     @property
     def is_input(self) -> bool:
-        """Whether no layer is meant, but what goes into the network."""
+        """Whether no layer is meant, but what goes into the model."""
         return self.path == INPUT
 
     @property
     def is_auto(self) -> bool:
-        """Whether the layer is still to be chosen, when the network runs."""
+        """Whether the layer is still to be chosen, when the model runs."""
         return self.path == AUTO
 
     def admits(self, call: LayerCall) -> bool:
@@ -102,7 +102,7 @@ def check_tapped(layer: LayerChoice, calls: Iterable[LayerCall], hint: str = "")
         )
     own = [call for call in calls if call.path == layer.path]
     if not own:
-        raise LayerError(f"The layer {layer.path!r} is part of the network, but is not called when it runs.{hint}")
+        raise LayerError(f"The layer {layer.path!r} is part of the model, but is not called when it runs.{hint}")
     if layer.number is not None and layer.number not in {call.number for call in own}:
         raise LayerError(f"There is no call {layer}: the layer {layer.path!r} is called {len(own)} times.")
     raise LayerError(
@@ -115,7 +115,7 @@ def no_gradient(path: str) -> NoGradientError:
     """Say that the scores do not depend on the layer."""
     if path == INPUT:
         return NoGradientError(
-            "No gradient reaches the network's input: something in the network (a rounding, an argmax, stop_gradient) "
+            "No gradient reaches the model's input: something in the model (a rounding, an argmax, stop_gradient) "
             "cannot be differentiated. Use a method that needs no gradients, such as occlusion or rise."
         )
     return NoGradientError(
@@ -132,6 +132,6 @@ def only_path(name: str, paths: tuple[str, ...]) -> str:
     if not found:
         names = [*paths, *(path.rsplit("/", 1)[-1] for path in paths)]
         raise LayerError(
-            f"There is no layer {name!r} in the network.{did_you_mean(name, names)} Explainer.layers lists them."
+            f"There is no layer {name!r} in the model.{did_you_mean(name, names)} Explainer.layers lists them."
         )
     return name if name in found else found[0]

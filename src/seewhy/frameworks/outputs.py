@@ -1,4 +1,4 @@
-"""What of a network's outputs a question asks, and how the answer is read from it."""
+"""What of a model's outputs a question asks, and how the answer is read from it."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ BypassFinalActivation = Callable[[Tensor], tuple[FinalActivation, Tensor]]
 """Finds a tensor's final activation, and the logits behind it."""
 
 Read = Callable[[Tensor, Tensor, FinalActivation, Any], Outputs]
-"""Reads an output, its logits, its final activation, and all that the network returned or None."""
+"""Reads an output, its logits, its final activation, and all that the model returned or None."""
 
 
 class SelectedOutputs(NamedTuple):
     """What a question asks.
 
     Attributes:
-        tensors: Those of the network that are asked.
+        tensors: Those of the model that are asked.
         read: Reads them; or, in their order, other values of theirs.
         logits: What stands before the final activation of the one output that is asked; None where all are.
     """
@@ -36,7 +36,7 @@ class SelectedOutputs(NamedTuple):
         if self.logits is None:
             raise TargetError(
                 "Guided backpropagation follows the way back from one output, and the target reads all that the "
-                "network returns. Name one with output=..., or use saliency, smoothgrad or integrated_gradients."
+                "model returns. Name one with output=..., or use saliency, smoothgrad or integrated_gradients."
             )
         return self.logits
 
@@ -48,7 +48,7 @@ def select_outputs(
     bypass_final_activation: BypassFinalActivation,
     read: Read,
 ) -> SelectedOutputs:
-    """Find what a question asks of all that a network returned: one output, all of them, or both.
+    """Find what a question asks of all that a model returned: one output, all of them, or both.
 
     Args:
         whole: The tensors, in whatever structure; what is no tensor may stand there as its type.
@@ -71,7 +71,7 @@ def select_outputs(
     raw = pick_output(whole, objective.output)
     if not is_tensor(raw):
         kind = raw.__name__ if isinstance(raw, type) else type(raw).__name__
-        raise ModelError(f"The network returned a {kind}; expected a tensor, or a list or dict of them.")
+        raise ModelError(f"The model returned a {kind}; expected a tensor, or a list or dict of them.")
     head, logits = bypass_final_activation(raw)
     more = every if objective.target.reads_all_outputs else []
 

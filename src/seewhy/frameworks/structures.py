@@ -1,4 +1,4 @@
-"""What goes into a network and comes out of it, where that may be several arrays."""
+"""What goes into a model and comes out of it, where that may be several arrays."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -9,7 +9,7 @@ from seewhy.errors import InputError, ModelError, ModelRunError
 from seewhy.types import FloatArray
 
 Inputs = Any
-"""What a network takes: a float32 array (N, ...), or a list or dict of them where it has several inputs."""
+"""What a model takes: a float32 array (N, ...), or a list or dict of them where it has several inputs."""
 
 
 def leaves(structure: Any) -> list[Any]:
@@ -27,7 +27,7 @@ def map_leaves(function: Callable[[Any], Any], structure: Any) -> Any:
 
 
 def map_tree(function: Callable[[Any], Any], structure: Any) -> Any:
-    """Return what a network returned with `function` of everything in it, however deep: detectors nest lists of dicts.
+    """Return what a model returned with `function` of everything in it, however deep: detectors nest lists of dicts.
 
     Tuples of all kinds become lists, and mappings dicts.
     """
@@ -62,13 +62,13 @@ def pick_output(raw: Any, output: int | str | None) -> Any:
     elif output is None:
         return raw
     else:
-        raise ModelError(f"The network has one output, and output={output!r} was asked for. Leave it out.")
+        raise ModelError(f"The model has one output, and output={output!r} was asked for. Leave it out.")
     if output is None and len(names) == 1:
         output = names[0]
     if output not in names:
         selected = "none was named" if output is None else f"{output!r} is not among them"
         raise ModelError(
-            f"The network has {len(names)} outputs, and {selected}. Name one with output=...: "
+            f"The model has {len(names)} outputs, and {selected}. Name one with output=...: "
             f"{', '.join(map(repr, names))}."
         )
     return raw[output]
@@ -79,7 +79,7 @@ def check_arrays(inputs: Any, expected: Any) -> Inputs:
 
     Args:
         inputs: An array, or a list or dict of them.
-        expected: The shape the network was built for, or a list or dict of shapes; None where it is not known. Then
+        expected: The shape the model was built for, or a list or dict of shapes; None where it is not known. Then
             a list of arrays is for several inputs, and a list of numbers is one array.
 
     Raises:
@@ -88,7 +88,7 @@ def check_arrays(inputs: Any, expected: Any) -> Inputs:
     if expected is None and _are_arrays(inputs):
         expected = [None for _ in inputs]
     if isinstance(expected, (list, dict)) and len(expected) == 1 and not isinstance(inputs, (list, tuple, dict)):
-        inputs = map_leaves(lambda _: inputs, expected)  # one array for a network of one input in a list
+        inputs = map_leaves(lambda _: inputs, expected)  # one array for a model of one input in a list
     if isinstance(inputs, dict):
         values: Inputs = {name: _check_array(each, _part(expected, name)) for name, each in inputs.items()}
     elif isinstance(inputs, (list, tuple)) and isinstance(expected, list):
@@ -97,7 +97,7 @@ def check_arrays(inputs: Any, expected: Any) -> Inputs:
         values = _check_array(inputs, expected if isinstance(expected, tuple) else None)
     counts = {len(each) for each in leaves(values)}
     if isinstance(expected, (list, dict)) and len(leaves(values)) != len(expected):
-        raise InputError(f"The network has {len(expected)} inputs; given {len(leaves(values))}.")
+        raise InputError(f"The model has {len(expected)} inputs; given {len(leaves(values))}.")
     if len(counts) != 1:
         raise InputError(f"The inputs hold different numbers of images: {sorted(counts)}.")
     if counts == {0}:
@@ -106,10 +106,10 @@ def check_arrays(inputs: Any, expected: Any) -> Inputs:
 
 
 def model_run_error(inputs: Inputs, message: object) -> ModelRunError:
-    """Say that the network cannot run on these inputs."""
+    """Say that the model cannot run on these inputs."""
     shapes = ", ".join(_shape(tuple(each.shape)) for each in leaves(inputs))
     message = message_of(message) if isinstance(message, KeyError) else message
-    return ModelRunError(f"The network cannot run on an input of shape {shapes}: {message}")
+    return ModelRunError(f"The model cannot run on an input of shape {shapes}: {message}")
 
 
 def message_of(error: Exception) -> str:
@@ -118,7 +118,7 @@ def message_of(error: Exception) -> str:
 
 
 def is_our_own(error: BaseException) -> bool:
-    """Whether an error came out of what listens to the layers, and not out of the network: then it is a bug of ours."""
+    """Whether an error came out of what listens to the layers, and not out of the model: then it is a bug of ours."""
     trace = error.__traceback__
     while trace is not None:
         module = str(trace.tb_frame.f_globals.get("__name__"))
@@ -139,7 +139,7 @@ def _check_array(inputs: Any, expected: tuple[int | None, ...] | None) -> FloatA
     if expected is not None and not _fits(values.shape, expected):
         given, wanted = _shape(values.shape), _shape(expected)
         hint = " Add the batch axis: inputs[None]." if _fits((1, *values.shape), expected) else ""
-        raise InputError(f"The input has shape {given}; the network expects {wanted}.{hint}")
+        raise InputError(f"The input has shape {given}; the model expects {wanted}.{hint}")
     finite = np.isfinite(values).all(axis=tuple(range(1, values.ndim)))
     if not finite.all():
         raise InputError(f"The input holds NaN or infinite values, in image {int(np.argmin(finite))} of the batch.")
@@ -158,7 +158,7 @@ def _kind(inputs: Any, values: Any) -> str:
 def _part(expected: Any, key: Any) -> tuple[int | None, ...] | None:
     """Return the shape expected for one of several inputs; None where it is not known."""
     if isinstance(expected, dict) and key not in expected:
-        raise InputError(f"The network has no input {key!r}; its inputs are {', '.join(map(repr, expected))}.")
+        raise InputError(f"The model has no input {key!r}; its inputs are {', '.join(map(repr, expected))}.")
     if isinstance(expected, list) and isinstance(key, int) and key < len(expected):
         return None if expected[key] is None else tuple(expected[key])
     return tuple(expected[key]) if isinstance(expected, dict) else None

@@ -1,4 +1,4 @@
-"""Where a network's input lies on the picture it was cut from, and how a map finds its way back.
+"""Where a model's input lies on the picture it was cut from, and how a map finds its way back.
 
 Coordinates are pixel *edges*: a picture of height H spans 0..H, and the centre of pixel p is at p + 0.5. A map
 of u rows divides the input's height into u equal cells, whose values hold at the cells' centres.
@@ -18,7 +18,7 @@ Upsampling = Literal["bilinear", "bicubic", "nearest"]
 
 @dataclass(frozen=True)
 class Placement:
-    """The part of one picture that a network's input shows.
+    """The part of one picture that a model's input shows.
 
     Attributes:
         image_size: (H, W) of the picture, in pixels.
@@ -49,7 +49,7 @@ class Placement:
 
     @property
     def covered(self) -> BoolArray:
-        """(H, W): True where the network saw the picture."""
+        """(H, W): True where the model saw the picture."""
         (height, width), (top, left, bottom, right) = self.image_size, self.box
         return _inside(top, bottom, height)[:, None] & _inside(left, right, width)[None, :]
 

@@ -40,7 +40,7 @@ def colorize(saliency: FloatArray, colormap: str = "jet") -> ImageArray:
 
 
 def heatmap_image(saliency: FloatArray, covered: BoolArray, colormap: str = "jet") -> ImageArray:
-    """Turn a saliency (H, W) in 0..1 into colours, uint8 (H, W, 3); white where the network saw nothing."""
+    """Turn a saliency (H, W) in 0..1 into colours, uint8 (H, W, 3); white where the model saw nothing."""
     return np.where(covered[..., None], colorize(saliency, colormap), np.uint8(255))
 
 
@@ -50,7 +50,7 @@ def overlay(image: ImageArray, saliency: FloatArray, covered: BoolArray, style: 
     Args:
         image: uint8 (H, W, 3).
         saliency: (H, W) in 0..1.
-        covered: (H, W); where it is False the network saw nothing, and the picture stays as it is.
+        covered: (H, W); where it is False the model saw nothing, and the picture stays as it is.
         style: The weights, the colour map, and how the sum is brought to 0..255.
 
     Returns:
@@ -66,7 +66,7 @@ def overlay(image: ImageArray, saliency: FloatArray, covered: BoolArray, style: 
 
 
 def _rescaled(blended: FloatArray, covered: BoolArray, rescale: Rescale) -> FloatArray:
-    """Bring a sum (H, W, 3), by what it is where the network saw the picture, to 0..255."""
+    """Bring a sum (H, W, 3), by what it is where the model saw the picture, to 0..255."""
     if rescale != "none" and covered.any():
         seen = blended[covered]
         low = seen.min() if rescale == "range" else 0

@@ -68,7 +68,7 @@ def read(source: ImageLike) -> ImageArray:
 def read_each(sources: Iterable[ImageLike]) -> Iterator[ImageArray | ImageError]:
     """Read pictures in their order, those of files a few ahead of time and side by side.
 
-    So the next are decoded while the network is busy with these, and memory holds no more than a few.
+    So the next are decoded while the model is busy with these, and memory holds no more than a few.
 
     Returns:
         What `read` returns for each, or the error that it raises.
@@ -188,7 +188,7 @@ def _read_array(source: Any) -> ImageArray:
     if array.dtype != np.uint8 or not is_picture or array.size == 0:
         raise ImageError(
             f"An array of shape {array.shape} and type {array.dtype} is not a picture; expected uint8 (H, W, 3) with "
-            "values 0 to 255. For arrays that are already a network's input use Explainer.heatmaps."
+            "values 0 to 255. For arrays that are already a model's input use Explainer.heatmaps."
         )
     return np.ascontiguousarray(array if array.ndim == 3 else np.stack([array] * 3, axis=-1))
 

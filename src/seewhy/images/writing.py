@@ -41,7 +41,7 @@ def picture_writer(pixels: ImageArray, suffix: str) -> Writer:
 
     def write(file: BinaryIO) -> None:
         if suffix == ".png":
-            # Pillow's own level 6 takes four times as long, longer than the network took, for a tenth less.
+            # Pillow's own level 6 takes four times as long, longer than the model took, for a tenth less.
             Image.fromarray(pixels).save(file, format="PNG", compress_level=1)
         else:
             Image.fromarray(pixels).save(file, format="JPEG", quality=92, subsampling=0)

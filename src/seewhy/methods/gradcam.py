@@ -15,7 +15,7 @@ def gradcam(capture: Capture, *, channels: Literal["sum", "mean"] = "sum") -> Te
         L^c = ReLU(sum_k alpha_k^c A^k)
 
     Args:
-        capture: What the network left.
+        capture: What the model left.
         channels: "sum", as the paper has it; or "mean", as many tutorials do, which divides by the number of channels.
             The pictures are the same.
 

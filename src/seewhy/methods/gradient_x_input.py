@@ -6,7 +6,7 @@ from seewhy.types import Capture, Tensor
 def gradient_x_input(capture: Capture) -> Tensor:
     """Multiply each value of the input by its own gradient, and add the channels up.
 
-    Section 2 of the paper. In a network of ReLUs without biases the map adds up to the score itself:
+    Section 2 of the paper. In a model of ReLUs without biases the map adds up to the score itself:
 
         M_ij = sum_c dy/dx_ijc * x_ijc
 

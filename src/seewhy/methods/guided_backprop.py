@@ -52,7 +52,7 @@ def guided_gradcam(capture: Capture, runner: Runner) -> FloatArray:
 
     Args:
         capture: Of one image, of its input, its gradients guided.
-        again: Runs the network for the Grad-CAM.
+        again: Runs the model for the Grad-CAM.
 
     Returns:
         (1, T, *space).

@@ -20,15 +20,15 @@ def integrated_gradients(
 
         IG_i = (x_i - x'_i) * integral over a from 0 to 1 of dF(x' + a (x - x')) / dx_i
 
-    The integral is a sum over the midpoints of `steps` equal parts. In a network of ReLUs the gradient changes in
+    The integral is a sum over the midpoints of `steps` equal parts. In a model of ReLUs the gradient changes in
     jumps on the way, and of such a function rules of higher order (Gauss and Legendre's) make no better a sum.
     By the paper's completeness axiom the map adds up to F(x) - F(x'), as nearly as `steps` are many.
 
     Args:
         capture: Of one image; only what it shows of the number of targets is read.
-        again: Runs the network along the way.
+        again: Runs the model along the way.
         steps: How many times it is run, forwards and backwards.
-        baseline: What an input without evidence looks like, in units of the network's input: a number, 0 being what
+        baseline: What an input without evidence looks like, in units of the model's input: a number, 0 being what
             the paper takes; "mean", the image's own mean in each channel; or an array (*space, C), or one that can be
             repeated to that.
 

@@ -28,7 +28,7 @@ def kpcacam(capture: Capture, *, kernel: Kernel = "rbf", gamma: float | None = N
     with |a_p|: positive where the layer is the more active.
 
     Args:
-        capture: What the network left; gradients are not read.
+        capture: What the model left; gradients are not read.
         kernel: "rbf", which is positive definite, as kernel PCA assumes; or "sigmoid", which is not.
         gamma: The kernel's; None takes 1 / channels.
 

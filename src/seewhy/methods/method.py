@@ -9,18 +9,18 @@ from typing import Any, Literal, Protocol
 from seewhy.types import Backward, Capture, FloatArray, Tensor
 
 Level = Literal["layer", "input"]
-"""Where the network is tapped: at the layer that is explained, or at its own input."""
+"""Where the model is tapped: at the layer that is explained, or at its own input."""
 
 
 class Runner(Protocol):
-    """The network, and the question of one image, to be asked of perturbations of that image. All arrays are NumPy's.
+    """The model, and the question of one image, to be asked of perturbations of that image. All arrays are NumPy's.
 
     Perturbations are taken a few at a time, as they come, so a generator of thousands needs no more memory than those few.
     """
 
     @property
     def inputs(self) -> FloatArray:
-        """float32 (*space, C), the image as the network is given it, channels last."""
+        """float32 (*space, C), the image as the model is given it, channels last."""
 
     def scores(self, perturbations: Iterable[FloatArray], count: int) -> FloatArray:
         """Score `count` perturbations of the input, each (*space, C), giving (count, T)."""
@@ -48,10 +48,10 @@ class Method:
         summary: What it does, in a line.
         cost: What it runs, beyond the one forward pass, in a few words.
         function: A capture to evidence (N, T, *space): what speaks for the target is positive, what speaks against it
-            negative. Of a method that runs the network again: a capture of one image, of NumPy arrays, and `Runner`.
-        at: Where the network is tapped.
+            negative. Of a method that runs the model again: a capture of one image, of NumPy arrays, and `Runner`.
+        at: Where the model is tapped.
         backward: How the gradients are taken.
-        reruns: Whether the function runs the network again.
+        reruns: Whether the function runs the model again.
         pixels: Whether it shows the gradients of single pixels, which vary wildly from each to the next.
         sums_products: Whether the evidence is the sum over channels of activations times gradients, wherever a gradient
             is the same at every position; options may change that.
@@ -77,7 +77,7 @@ class Method:
         if self.pixels:
             return "from gradients of the input"
         if self.backward == "none":
-            return "by running the network again" if self.reruns else "from activations"
+            return "by running the model again" if self.reruns else "from activations"
         return "from activations and gradients"
 
     @property

@@ -32,14 +32,14 @@ def occlusion(
 
         L(p) = mean_{w covers p} f(X) - f(X_w)
 
-    The network is run once for every window, and once for the whole image.
+    The model is run once for every window, and once for the whole image.
 
     Args:
-        again: The network.
+        again: The model.
         window: Pixels of the input, for every axis of space or one for each; a quarter of the input by default.
         stride: Pixels from a window to the next, as `window`; a quarter of a window by default. The last window of an
             axis lies at the input's edge, so that every pixel is covered.
-        baseline: What covers, in units of the network's input: a number; one for each channel; or "mean", the mean of
+        baseline: What covers, in units of the model's input: a number; one for each channel; or "mean", the mean of
             the image, channel by channel.
 
     Returns:

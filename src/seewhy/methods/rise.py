@@ -29,12 +29,12 @@ def rise(
 
     The paper's f is a probability. A logit has no zero of its own: a constant added to it is added to S as well, as
     noise and all. Centred, S is how much more than the average mask those score that let the pixel through: a constant
-    network gives 0, and the positive part is what is better seen than not.
+    model gives 0, and the positive part is what is better seen than not.
 
-    The network is run once for every mask.
+    The model is run once for every mask.
 
     Args:
-        again: The network.
+        again: The model.
         masks: N.
         grid: Cells of a mask before it is brought to the input's size, for every axis of space or one for each.
         p: The chance of a cell to let the image through.

@@ -29,9 +29,9 @@ def scorecam(capture: Capture, runner: Runner) -> FloatArray:
         alpha_k = exp(C(A^k)) / sum_k' exp(C(A^k'))
         L = ReLU(sum_k alpha_k A^k)
 
-    The network is run once for every channel whose map is not constant, and once for the baseline. A constant map's
+    The model is run once for every channel whose map is not constant, and once for the baseline. A constant map's
     H^k is 0, its masked image is the baseline and its C is 0: it has its place in the sum without a run. Where no mask
-    changes the score the weights would all be 1/K, whatever the network is; the evidence is then 0.
+    changes the score the weights would all be 1/K, whatever the model is; the evidence is then 0.
 
     Returns:
         (1, T, *space), in units of the activations.
@@ -51,7 +51,7 @@ def sscam(capture: Capture, runner: Runner, *, samples: int = 10, sigma: float =
 
     Args:
         capture: One image's.
-        again: The network.
+        again: The model.
         samples: N, noises for each channel.
         sigma: The noise's standard deviation; masks lie in 0..1.
         seed: Of the noise.
@@ -75,7 +75,7 @@ def iscam(capture: Capture, runner: Runner, *, steps: int = 10) -> FloatArray:
 
     Args:
         capture: One image's.
-        again: The network.
+        again: The model.
         steps: N.
 
     Returns:

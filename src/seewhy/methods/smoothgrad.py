@@ -19,7 +19,7 @@ def smoothgrad(
 
     Args:
         capture: Of one image; only what it shows of the number of targets is read.
-        again: Runs the network on the copies.
+        again: Runs the model on the copies.
         samples: How many copies; the paper finds little more beyond 50.
         sigma: The noise's standard deviation, as a part of the input's range x_max - x_min; the paper takes 0.1 to 0.2.
         seed: Which noise: the same for every image, so that none depends on those beside it.

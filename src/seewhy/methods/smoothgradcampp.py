@@ -24,7 +24,7 @@ def smoothgradcampp(
 
     Args:
         capture: Of one image.
-        again: Runs the network on the copies.
+        again: Runs the model on the copies.
         samples: How many copies.
         sigma: The noise's standard deviation, as a part of the input's range x_max - x_min.
         seed: Which noise: the same for every image, so that none depends on those beside it.

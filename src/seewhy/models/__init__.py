@@ -1,4 +1,4 @@
-"""Models: a network, its preprocessing and its class names in one word, wherever they come from."""
+"""Models: a model, its preprocessing and its class names in one word, wherever they come from."""
 
 import os
 from collections.abc import Callable
@@ -49,11 +49,11 @@ class NamedModel:
 
 def _efficientnet_lite0(pretrained: bool) -> Classifier:
     try:
-        network = efficientnet_lite0.build_keras(pretrained=pretrained)
+        model = efficientnet_lite0.build_keras(pretrained=pretrained)
     except ModuleNotFoundError as error:
         raise keras_file.missing("For efficientnet-lite0, ", error) from error
     return Classifier(
-        network, preprocess=efficientnet_lite0.PREPROCESSING, class_names=imagenet(), name="efficientnet-lite0"
+        model, preprocess=efficientnet_lite0.PREPROCESSING, class_names=imagenet(), name="efficientnet-lite0"
     )
 
 
@@ -87,7 +87,7 @@ MODELS = {
             name="efficientnet-lite0-torch",
             input_size=efficientnet_lite0.PREPROCESSING.size,
             parameters=4_652_008,
-            weights="the same, for the same network in native torch",
+            weights="the same, for the same model in native torch",
             build=_efficientnet_lite0_torch,
         ),
     )
@@ -163,9 +163,9 @@ def load(
         source: A name that `seewhy models` lists; a path to a `.keras` or legacy `.h5` file, or to a folder that holds
             one; "torchvision:resnet50"; "timm:resnet50"; or "package.module:callable", which imports the module and
             calls the function, and so runs your code. A file's sidecar, `model.json` beside `model.keras`, says how
-            pictures become the network's input; `Classifier.save` writes both.
+            pictures become the model's input; `Classifier.save` writes both.
         weights: "imagenet", or whatever the hubs trained on; None for random weights from a fixed seed; or the path
-            of a file that `save_weights` of a Keras network of this architecture wrote. A file of a network, and a
+            of a file that `save_weights` of a Keras model of this architecture wrote. A file of a model, and a
             function, bring their own.
         trust: True lets Python code that is in a file (a Lambda layer) run: only for files of your own.
 
@@ -176,7 +176,7 @@ def load(
     """
     if not isinstance(source, (str, os.PathLike)):
         raise ModelError(
-            f"Cannot load {source!r}: expected a name or a path. Give a network itself to seewhy.Classifier."
+            f"Cannot load {source!r}: expected a name or a path. Give a model itself to seewhy.Classifier."
         )
     name = os.fspath(source)
     found = _FILE if isinstance(source, os.PathLike) else next((each for each in SOURCES if each.fits(name)), None)
@@ -190,7 +190,7 @@ def load(
         return found.load(name, weights is not None, trust)
     path = _weights_path(weights)
     classifier = found.load(name, False, trust)
-    keras_file.load_weights(classifier.network, path)
+    keras_file.load_weights(classifier.model, path)
     return classifier
 
 

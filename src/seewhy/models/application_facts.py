@@ -1,4 +1,4 @@
-"""What only a built network tells, remembered from one run to the next: some networks take ten seconds to build."""
+"""What only a built model tells, remembered from one run to the next: some models take ten seconds to build."""
 
 import gc
 import json
@@ -50,9 +50,9 @@ class FactsFile:
 
 
 def look_up(application: Application) -> Facts:
-    """Build the network, with random weights, and ask it."""
-    network = application.build(pretrained=False)
-    facts = Facts(input_size(network), network.count_params())
-    del network
-    gc.collect()  # networks are full of cycles, and the largest holds 1.4 GB
+    """Build the model, with random weights, and ask it."""
+    model = application.build(pretrained=False)
+    facts = Facts(input_size(model), model.count_params())
+    del model
+    gc.collect()  # models are full of cycles, and the largest holds 1.4 GB
     return facts

@@ -1,4 +1,4 @@
-"""What a network's classes are called, and which class a name means."""
+"""What a model's classes are called, and which class a name means."""
 
 import functools
 import json
@@ -13,7 +13,7 @@ from seewhy.errors import TargetError, did_you_mean
 
 
 class ClassNames(Sequence[str]):
-    """The classes' names in the order of the network's outputs.
+    """The classes' names in the order of the model's outputs.
 
     Args:
         names: One name for each class.
@@ -54,7 +54,7 @@ class ClassNames(Sequence[str]):
         """
         if isinstance(query, (int, np.integer)):
             if not 0 <= query < len(self):
-                raise TargetError(f"There is no class {query}: the network has classes 0 to {len(self) - 1}.")
+                raise TargetError(f"There is no class {query}: the model has classes 0 to {len(self) - 1}.")
             return int(query)
         found = self._by_name.get(_folded(query), set()) or self._by_synonym.get(_folded(query), set())
         if query.strip().isdecimal() and int(query) < len(self):

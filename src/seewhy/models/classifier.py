@@ -1,4 +1,4 @@
-"""A network with what is needed to show it pictures and to read its answer."""
+"""A model with what is needed to show it pictures and to read its answer."""
 
 import dataclasses
 import os
@@ -28,26 +28,26 @@ class Prediction(NamedTuple):
 
 
 class Classifier:
-    """A network, its preprocessing, and its class names.
+    """A model, its preprocessing, and its class names.
 
     Args:
-        network: A `keras.Model`, or a network of another framework that SeeWhy runs. It is never changed.
-        preprocess: A `Preprocessing`; or a function from float32 (N, h, w, 3) in 0..255 to the network's input, such
-            as `preprocess_input` of `keras.applications.vgg16`; or None for a network that takes 0..255. For the
+        model: A `keras.Model`, or a model of another framework that SeeWhy runs. It is never changed.
+        preprocess: A `Preprocessing`; or a function from float32 (N, h, w, 3) in 0..255 to the model's input, such
+            as `preprocess_input` of `keras.applications.vgg16`; or None for a model that takes 0..255. For the
             last two, pictures are squeezed into `input_size`.
         class_names: Names in the order of the outputs, or a `ClassNames`; None if they are not known.
-        input_size: (h, w) in pixels; None takes it from the network.
+        input_size: (h, w) in pixels; None takes it from the model.
         name: What the model is called in messages.
         layer: The layer that an `Explainer` explains where it is told of none: a path, or a name only one layer has.
 
     Raises:
-        ModelError: `network` cannot be run.
+        ModelError: `model` cannot be run.
         LayerError: There is no such layer, or several of that name.
     """
 
     def __init__(
         self,
-        network: Any,
+        model: Any,
         *,
         preprocess: Preprocessing | Callable[[FloatArray], Any] | None = None,
         class_names: Sequence[str] | None = None,
@@ -55,10 +55,10 @@ class Classifier:
         name: str | None = None,
         layer: str | None = None,
     ) -> None:
-        self.network = network
-        self.framework: Framework = framework_for(network)
+        self.model = model
+        self.framework: Framework = framework_for(model)
         self._frameworks: dict[Precision, Framework] = {"float32": self.framework}
-        self.name = name or getattr(network, "name", type(network).__name__)
+        self.name = name or getattr(model, "name", type(model).__name__)
         self.class_names = _class_names(class_names)
         self.preprocessing = preprocess if isinstance(preprocess, Preprocessing) else None
         self._finish = None if isinstance(preprocess, Preprocessing) else preprocess
@@ -69,10 +69,10 @@ class Classifier:
 
     @property
     def input_size(self) -> tuple[int, int]:
-        """(h, w) of the pictures the network takes, in pixels.
+        """(h, w) of the pictures the model takes, in pixels.
 
         Raises:
-            ModelError: It was not given and the network leaves it open.
+            ModelError: It was not given and the model leaves it open.
         """
         if self.preprocessing is not None:
             return self.preprocessing.size
@@ -84,29 +84,29 @@ class Classifier:
             size = shape[2:] if self.framework.channels_first else shape[1:3]
         if not size or size[0] is None or size[1] is None:
             raise ModelError(
-                f"The network {self.name!r} does not say what size of picture it takes (its input shape is {shape}). "
-                "Give it: seewhy.Classifier(network, preprocess=..., input_size=(224, 224))."
+                f"The model {self.name!r} does not say what size of picture it takes (its input shape is {shape}). "
+                "Give it: seewhy.Classifier(model, preprocess=..., input_size=(224, 224))."
             )
         return (size[0], size[1])
 
     def framework_in(self, precision: Precision) -> Framework:
-        """Return what runs the network in this precision; it is made once, for it keeps what it compiled.
+        """Return what runs the model in this precision; it is made once, for it keeps what it compiled.
 
         Raises:
             OptionError: Nothing here can run it in bfloat16.
         """
         if precision not in self._frameworks:
-            self._frameworks[precision] = framework_for(self.network, precision)
+            self._frameworks[precision] = framework_for(self.model, precision)
         return self._frameworks[precision]
 
     def preprocess(self, images: Sequence[ImageLike]) -> Inputs:
-        """Turn pictures into the network's input, and remember where on each picture it lies.
+        """Turn pictures into the model's input, and remember where on each picture it lies.
 
         Args:
             images: Paths, PIL images or uint8 arrays (H, W, 3), of any sizes.
 
         Returns:
-            `Inputs`: float32 (N, h, w, 3), or (N, 3, h, w) where the network takes channels first; and a placement
+            `Inputs`: float32 (N, h, w, 3), or (N, 3, h, w) where the model takes channels first; and a placement
             for each picture.
 
         Raises:
@@ -125,39 +125,37 @@ class Classifier:
             For each picture all classes, the most probable first.
 
         Raises:
-            ModelError: The network's outputs are not class scores.
+            ModelError: The model's outputs are not class scores.
         """
         inputs = self.framework.check_inputs(self.preprocess(images))
         probabilities = self.framework.predict(inputs)
         if probabilities is None:
-            raise ModelError(
-                f"The network {self.name!r} gives no class scores, (N, classes), so nothing can be ranked."
-            )
+            raise ModelError(f"The model {self.name!r} gives no class scores, (N, classes), so nothing can be ranked.")
         self.check_class_count(probabilities.shape[1])
         return [self.rank(each) for each in self.framework.to_numpy(probabilities)]
 
     def may_need_preprocessing(self, inputs: Any) -> bool:
-        """Whether these checked inputs are pixels, and nobody said how the network takes pixels."""
+        """Whether these checked inputs are pixels, and nobody said how the model takes pixels."""
         return self.preprocessing is None and self._finish is None and _are_pixels(inputs)
 
     def preprocessing_hint(self, inputs: Any) -> str | None:
-        """Return what to say of these checked inputs, which are pixels, if nobody said how the network takes pixels.
+        """Return what to say of these checked inputs, which are pixels, if nobody said how the model takes pixels.
 
-        This may run the network; once is enough.
+        This may run the model; once is enough.
         """
         if not self.framework.is_unscaled(inputs):
             return None
         return (
-            f"The network {self.name!r} was given pixels in 0..255, and begins with a convolution: if it was trained "
-            "on scaled pictures, its answers mean nothing. Say how it takes them: seewhy.Classifier(network, "
+            f"The model {self.name!r} was given pixels in 0..255, and begins with a convolution: if it was trained "
+            "on scaled pictures, its answers mean nothing. Say how it takes them: seewhy.Classifier(model, "
             "preprocess=...); for one that takes 0..255, seewhy.Preprocessing(size=(height, width))."
         )
 
     def check_class_count(self, count: int) -> None:
-        """Raise ModelError if the class names are not as many as the network's classes."""
+        """Raise ModelError if the class names are not as many as the model's classes."""
         if self.class_names is not None and len(self.class_names) != count:
             raise ModelError(
-                f"{len(self.class_names)} class names were given, and the network {self.name!r} has {count} classes."
+                f"{len(self.class_names)} class names were given, and the model {self.name!r} has {count} classes."
             )
 
     def rank(self, probabilities: FloatArray) -> tuple[Prediction, ...]:
@@ -183,37 +181,37 @@ class Classifier:
             return self.class_names.find(query)
         if isinstance(query, str) and not query.strip().isdecimal():
             raise TargetError(
-                f"The class {query!r} was given by name, and the network's class names are not known. Give its index, "
-                "or the names: seewhy.Classifier(network, class_names=[...])."
+                f"The class {query!r} was given by name, and the model's class names are not known. Give its index, "
+                "or the names: seewhy.Classifier(model, class_names=[...])."
             )
         return int(query)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the network, and beside it how it is to be shown pictures: `model.keras` and `model.json`.
+        """Write the model, and beside it how it is to be shown pictures: `model.keras` and `model.json`.
 
         Each file is written whole or not at all. `seewhy.load` reads both.
 
         Args:
-            path: Where to write the network; the suffix is `.keras`.
+            path: Where to write the model; the suffix is `.keras`.
 
         Returns:
             The path.
 
         Raises:
-            ModelError: The suffix is another, the network is not of Keras, or the preprocessing is a Python function
+            ModelError: The suffix is another, the model is not of Keras, or the preprocessing is a Python function
                 that is not one of `keras.applications`.
             OutputError: A file cannot be written.
         """
         path = Path(path)
         if path.suffix != ".keras":
             raise ModelError(f"Cannot save a classifier as {path.name!r}; expected a name that ends in .keras.")
-        if not keras_file.is_keras(self.network):
+        if not keras_file.is_keras(self.model):
             raise ModelError(
-                f"The network {self.name!r} is not of Keras, and only Keras networks can be written. Save its weights "
+                f"The model {self.name!r} is not of Keras, and only Keras models can be written. Save its weights "
                 "with its own framework, and give a function that loads them: package.module:callable."
             )
         beside = self._sidecar().as_json()  # before anything is written: it may be refused
-        write_atomically(path, lambda file: keras_file.save_network(self.network, file))
+        write_atomically(path, lambda file: keras_file.save_model(self.model, file))
         write_atomically(sidecar.path_beside(path), lambda file: file.write(beside))
         return path
 
@@ -230,7 +228,7 @@ class Classifier:
 
 
 def _are_pixels(inputs: Any) -> bool:
-    """Whether these are pictures in 0..255: what is scaled for a network is below 0 or far below 255."""
+    """Whether these are pictures in 0..255: what is scaled for a model is below 0 or far below 255."""
     return isinstance(inputs, np.ndarray) and inputs.ndim == 4 and inputs.min() >= 0 and 100 < inputs.max() <= 255
 
 

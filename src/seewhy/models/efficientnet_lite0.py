@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0, the network SeeWhy brings along.
+"""EfficientNet-Lite0, the model SeeWhy brings along.
 
 EfficientNet (Tan and Le, ICML 2019, arXiv 1905.11946) without squeeze-and-excite and with ReLU6 for swish.
 Trained on ImageNet-1k; 4,652,008 parameters; 224x224 input; last feature map 7x7x1280.
@@ -50,7 +50,7 @@ CLASSES = 1000
 
 
 def build_keras(*, pretrained: bool) -> Any:
-    """Build the network in Keras 3, on whichever backend Keras runs.
+    """Build the model in Keras 3, on whichever backend Keras runs.
 
     Args:
         pretrained: True for the ImageNet weights; False for random ones from a fixed seed.
@@ -62,13 +62,13 @@ def build_keras(*, pretrained: bool) -> Any:
         MissingExtraError: The weights are wanted and their package is not installed.
         WeightsError: The weights file is not the one it should be.
     """
-    network = _Builder(random=not pretrained).network()
+    model = _Builder(random=not pretrained).model()
     if pretrained:
         weights = dict(_keras_weights(read_state_dict(weights_path(), WEIGHTS_SHA256)))
-        for layer in network.layers:
+        for layer in model.layers:
             if layer.weights:
                 layer.set_weights(weights.pop(layer.name))
-    return network
+    return model
 
 
 def weights_path() -> Path:
@@ -83,7 +83,7 @@ class _Builder:
     """Lays the layers down in order.
 
     Args:
-        random: True gives every kernel random values from a seed of its own, so that two networks are alike; False
+        random: True gives every kernel random values from a seed of its own, so that two models are alike; False
             gives zeros, which cost nothing, for weights that are set afterwards.
     """
 
@@ -97,7 +97,7 @@ class _Builder:
         self.random = random
         self.seed = 0
 
-    def network(self) -> Any:
+    def model(self) -> Any:
         image = self.layers.Input((*PREPROCESSING.size, 3), name="image")
         x = self.convolution(image, STEM_FILTERS, "stem", kernel=3, stride=2)
         for name, stride, stage, filters_in in blocks():

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 in native torch: the network of `efficientnet_lite0`, from the same weights."""
+"""EfficientNet-Lite0 in native torch: the model of `efficientnet_lite0`, from the same weights."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -22,14 +22,14 @@ SEED = 0
 
 
 def build_torch(*, pretrained: bool) -> nn.Module:
-    """Build the network in torch.
+    """Build the model in torch.
 
     Args:
         pretrained: True for the ImageNet weights; False for random ones from a fixed seed.
 
     Returns:
         An `nn.Module` in evaluation mode: float32 (N, 3, 224, 224), preprocessed by `PREPROCESSING`, to logits
-        (N, 1000). Its layers have the names of the Keras network's, with dots: "block1a.depthwise.conv". Its weights
+        (N, 1000). Its layers have the names of the Keras model's, with dots: "block1a.depthwise.conv". Its weights
         are channels last in memory, which a processor reads faster.
 
     Raises:
@@ -38,27 +38,27 @@ def build_torch(*, pretrained: bool) -> nn.Module:
     """
     with torch.random.fork_rng(devices=[]):  # torch's own seed stays what it was
         torch.manual_seed(SEED)
-        network = _network()
+        model = _model()
     if pretrained:
         weights = dict(_torch_weights(read_state_dict(weights_path(), WEIGHTS_SHA256)))
-        network.load_state_dict({name: torch.tensor(values) for name, values in weights.items()})
+        model.load_state_dict({name: torch.tensor(values) for name, values in weights.items()})
     # PyTorch documents this way of calling it, and its types do not have it.
-    laid_out: nn.Module = network.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    laid_out: nn.Module = model.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     return laid_out
 
 
-def _network() -> nn.Sequential:
+def _model() -> nn.Sequential:
     """Lay down stem, blocks, top, and a linear layer that gives logits, with random weights."""
-    network = nn.Sequential()
-    network.add_module("stem", _convolution(3, STEM_FILTERS, kernel=3, stride=2))
+    model = nn.Sequential()
+    model.add_module("stem", _convolution(3, STEM_FILTERS, kernel=3, stride=2))
     for name, stride, stage, filters_in in blocks():
-        network.add_module(name, Block(stage, stride, filters_in))
-    network.add_module("top", _convolution(STAGES[-1].filters, HEAD_FILTERS))
-    network.add_module("avg_pool", nn.AdaptiveAvgPool2d(1))
-    network.add_module("flatten", nn.Flatten())
-    network.add_module("top_dropout", nn.Dropout(0.2))
-    network.add_module("predictions", nn.Linear(HEAD_FILTERS, CLASSES))
-    return network
+        model.add_module(name, Block(stage, stride, filters_in))
+    model.add_module("top", _convolution(STAGES[-1].filters, HEAD_FILTERS))
+    model.add_module("avg_pool", nn.AdaptiveAvgPool2d(1))
+    model.add_module("flatten", nn.Flatten())
+    model.add_module("top_dropout", nn.Dropout(0.2))
+    model.add_module("predictions", nn.Linear(HEAD_FILTERS, CLASSES))
+    return model
 
 
 class Block(nn.Module):

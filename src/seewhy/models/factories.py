@@ -1,4 +1,4 @@
-"""A function of the user's own that returns a network: `package.module:callable`.
+"""A function of the user's own that returns a model: `package.module:callable`.
 
 Importing the module runs it, with all the rights of whoever started SeeWhy.
 """
@@ -26,12 +26,12 @@ def is_callable(source: str) -> bool:
 
 
 def load(source: str) -> Classifier:
-    """Import a module, call the function, and return its classifier, or its network as one.
+    """Import a module, call the function, and return its classifier, or its model as one.
 
-    What is named may also be a network or a `Classifier` itself. The function is called without arguments.
+    What is named may also be a model or a `Classifier` itself. The function is called without arguments.
 
     Raises:
-        ModelError: The module or the name is not there, the user's code failed, or what it returned is no network.
+        ModelError: The module or the name is not there, the user's code failed, or what it returned is no model.
     """
     module_name, _, name = source.partition(":")
     module = _import(source, module_name)
@@ -47,7 +47,7 @@ def load(source: str) -> Classifier:
     try:
         return Classifier(found, name=getattr(found, "name", None) or source)
     except ModelError as error:
-        raise ModelError(f"{source!r} gave no network that SeeWhy can run. {error}") from error
+        raise ModelError(f"{source!r} gave no model that SeeWhy can run. {error}") from error
 
 
 def _import(source: str, name: str) -> ModuleType:

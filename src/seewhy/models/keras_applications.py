@@ -1,7 +1,7 @@
-"""The networks of `keras.applications` by name.
+"""The models of `keras.applications` by name.
 
 Nothing here lists them: names, builders and preprocessing are read off the installed package, and what only a built
-network tells, its input's size and its number of parameters, is asked of the network.
+model tells, its input's size and its number of parameters, is asked of the model.
 """
 
 import inspect
@@ -23,7 +23,7 @@ from seewhy.timing import Phase
 
 SEED = 0
 OPEN_SIDE = 224
-"""The side, in pixels, of the pictures for a network that takes any: what MobileNetV3, which does, was trained on."""
+"""The side, in pixels, of the pictures for a model that takes any: what MobileNetV3, which does, was trained on."""
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class Application:
 
     Attributes:
         name: What a caller says: the builder's name in small letters, "vgg16".
-        builder: Builds the network; takes `weights`.
-        preprocess: From float32 (N, h, w, 3) in 0..255 to the network's input.
+        builder: Builds the model; takes `weights`.
+        preprocess: From float32 (N, h, w, 3) in 0..255 to the model's input.
     """
 
     name: str
@@ -41,7 +41,7 @@ class Application:
     preprocess: Callable[[Any], Any]
 
     def build(self, *, pretrained: bool, **options: Any) -> Any:
-        """Build the network, with its ImageNet weights or with random ones from a fixed seed.
+        """Build the model, with its ImageNet weights or with random ones from a fixed seed.
 
         Args:
             pretrained: True for the ImageNet weights.
@@ -61,7 +61,7 @@ class Application:
             why = str(error).rstrip(".")
             raise WeightsError(
                 f"The ImageNet weights of {self.name} cannot be downloaded: {why}. Once downloaded, Keras keeps them "
-                f"in {_weights_folder()}. Without a network: --weights none, or seewhy.load({self.name!r}, "
+                f"in {_weights_folder()}. Without a model: --weights none, or seewhy.load({self.name!r}, "
                 "weights=None), has random weights; and 'efficientnet-lite0' needs no download."
             ) from error
 
@@ -76,7 +76,7 @@ def applications() -> Mapping[str, Application]:
         with timing.phase(Phase.IMPORTING):
             import keras
     except ModuleNotFoundError as error:
-        raise keras_file.missing("For the networks of keras.applications, ", error) from error
+        raise keras_file.missing("For the models of keras.applications, ", error) from error
     public = vars(keras.applications).values()
     modules = {_last(module.__name__): module for module in public if inspect.ismodule(module)}
     found = [
@@ -111,19 +111,19 @@ def load(name: str, *, pretrained: bool, others: Iterable[str] = ()) -> Classifi
         raise ModelError(
             f"Unknown model {name!r}.{did_you_mean(name, [*others, *known])} 'seewhy models' lists the names."
         )
-    network = application.build(pretrained=pretrained)
+    model = application.build(pretrained=pretrained)
     return Classifier(
-        network,
-        input_size=input_size(network),
+        model,
+        input_size=input_size(model),
         preprocess=application.preprocess,
         class_names=imagenet(),
         name=application.name,
     )
 
 
-def input_size(network: Any) -> tuple[int, int]:
+def input_size(model: Any) -> tuple[int, int]:
     """Return (h, w) of the pictures for an architecture that was built as it is by itself."""
-    _, height, width, _ = network.input_shape
+    _, height, width, _ = model.input_shape
     return (height or OPEN_SIDE, width or OPEN_SIDE)
 
 

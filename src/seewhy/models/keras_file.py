@@ -1,6 +1,6 @@
-"""Keras networks in files: look before loading, load without running what is in them, save.
+"""Keras models in files: look before loading, load without running what is in them, save.
 
-A `.keras` file is a zip with a description of the network and its weights; a legacy `.h5` file is an HDF5 file with
+A `.keras` file is a zip with a description of the model and its weights; a legacy `.h5` file is an HDF5 file with
 the description in an attribute. A description can carry Python code (a Lambda layer), and a zip can lie about sizes
 and names, so all of that is looked at first.
 """
@@ -25,14 +25,14 @@ BACKENDS = ("tensorflow", "jax", "torch")
 """What Keras can run on, each also the name of the extra that brings it."""
 
 KERAS_EXTRAS = {"jax": "jax", "torch": "keras-torch"}
-"""The extra that brings Keras with a backend; "torch" is for native networks, and has no Keras."""
+"""The extra that brings Keras with a backend; "torch" is for native models, and has no Keras."""
 
 SUFFIXES = (".keras", ".h5", ".hdf5")
 HDF5_START, ZIP_START = b"\x89HDF\r\n\x1a\n", b"PK"
 DESCRIPTION = "config.json"
 WEIGHTS = ("model.weights.h5", "model.weights.npz")
 MAX_DESCRIPTION = 64 * 2**20
-"""Bytes. The largest networks of keras.applications are described in one; beyond this it is no description."""
+"""Bytes. The largest models of keras.applications are described in one; beyond this it is no description."""
 
 BOMB_SIZE, BOMB_RATIO = 256 * 2**20, 100
 """A part that is larger than this, and so many times larger than what is stored of it, is no set of weights."""
@@ -41,8 +41,8 @@ UNKNOWN = re.compile(r"(?:Could not locate (?:class|function)|Unknown [\w ]+:) '
 """How Keras says, in either format, that it does not know a class or function of the file."""
 
 
-def load_network(path: Path, *, trust: bool) -> Any:
-    """Load a network from a `.keras` or a legacy `.h5` file, uncompiled.
+def load_model(path: Path, *, trust: bool) -> Any:
+    """Load a model from a `.keras` or a legacy `.h5` file, uncompiled.
 
     Args:
         path: The file.
@@ -50,7 +50,7 @@ def load_network(path: Path, *, trust: bool) -> Any:
 
     Raises:
         ModelError: The file holds code and is not trusted, is made to do harm, or has a class Keras does not know.
-        WeightsError: The file is empty, damaged, or holds no network.
+        WeightsError: The file is empty, damaged, or holds no model.
         MissingExtraError: Keras is not installed.
     """
     keras = _keras(f"For {path.name}, ")
@@ -67,30 +67,30 @@ def load_network(path: Path, *, trust: bool) -> Any:
         raise _load_error(path, error) from error
 
 
-def load_weights(network: Any, path: Path) -> None:
-    """Load weights into a network of the same architecture: what `save_weights` wrote, `.weights.h5` or legacy `.h5`.
+def load_weights(model: Any, path: Path) -> None:
+    """Load weights into a model of the same architecture: what `save_weights` wrote, `.weights.h5` or legacy `.h5`.
 
     Raises:
-        ModelError: The network is not of Keras.
+        ModelError: The model is not of Keras.
         WeightsError: The file holds no weights, or those of another architecture.
     """
-    if not is_keras(network):
+    if not is_keras(model):
         raise ModelError(
-            f"{path} cannot be loaded into a {type(network).__name__}: weights from files are loaded into Keras "
-            "networks only. Give a function that loads them: package.module:callable."
+            f"{path} cannot be loaded into a {type(model).__name__}: weights from files are loaded into Keras "
+            "models only. Give a function that loads them: package.module:callable."
         )
     try:
-        network.load_weights(path)
+        model.load_weights(path)
     except Exception as error:
         # Whatever a file makes Keras stumble over comes out as one of a dozen types.
         raise WeightsError(
-            f"{path} does not hold weights for {network.name}: {_first_line(error)} Expected a file that save_weights "
-            "of a network of the same architecture wrote, .weights.h5 or .h5."
+            f"{path} does not hold weights for {model.name}: {_first_line(error)} Expected a file that save_weights "
+            "of a model of the same architecture wrote, .weights.h5 or .h5."
         ) from error
 
 
-def save_network(network: Any, file: BinaryIO) -> None:
-    """Write a Keras network into an open file, in the format `.keras`.
+def save_model(model: Any, file: BinaryIO) -> None:
+    """Write a Keras model into an open file, in the format `.keras`.
 
     Raises:
         ModelError: A layer cannot say how it is built.
@@ -98,17 +98,17 @@ def save_network(network: Any, file: BinaryIO) -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.keras"
         try:
-            network.save(path)
+            model.save(path)
         except (NotImplementedError, TypeError, ValueError) as error:
-            raise ModelError(f"Keras cannot save the network {network.name!r}: {_first_line(error)}") from error
+            raise ModelError(f"Keras cannot save the model {model.name!r}: {_first_line(error)}") from error
         with path.open("rb") as written:
             shutil.copyfileobj(written, file)
 
 
-def is_keras(network: Any) -> bool:
-    """Whether a network is one of Keras 3, importing nothing."""
+def is_keras(model: Any) -> bool:
+    """Whether a model is one of Keras 3, importing nothing."""
     keras = sys.modules.get("keras")
-    return keras is not None and isinstance(network, keras.Model)
+    return keras is not None and isinstance(model, keras.Model)
 
 
 def application_functions() -> dict[str, Callable[..., Any]]:
@@ -137,12 +137,12 @@ def _keras(need: str) -> Any:
 
 
 def _describe(path: Path) -> Any:
-    """Return what the file says of its network, without building any of it."""
+    """Return what the file says of its model, without building any of it."""
     try:
         with path.open("rb") as file:
             start = file.read(len(HDF5_START))
         if not start:
-            raise WeightsError(f"{path} is empty; expected a network saved by Keras.")
+            raise WeightsError(f"{path} is empty; expected a model saved by Keras.")
         is_legacy = path.suffix.lower() != ".keras"
         if not start.startswith(HDF5_START if is_legacy else ZIP_START):
             raise WeightsError(_wrong_kind(path, is_legacy, start))
@@ -151,7 +151,7 @@ def _describe(path: Path) -> Any:
     except (OSError, EOFError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         raise WeightsError(f"{path} cannot be read; it may be damaged: {_first_line(error)}") from error
     except ValueError as error:
-        raise WeightsError(f"The description of the network in {path} is damaged: {_first_line(error)}") from error
+        raise WeightsError(f"The description of the model in {path} is damaged: {_first_line(error)}") from error
 
 
 def _wrong_kind(path: Path, is_legacy: bool, start: bytes) -> str:
@@ -159,7 +159,7 @@ def _wrong_kind(path: Path, is_legacy: bool, start: bytes) -> str:
         return f"{path} is in Keras's older format, HDF5. Rename it to {path.with_suffix('.h5').name}."
     if is_legacy and start.startswith(ZIP_START):
         return f"{path} is a zip, not HDF5. If it is a Keras 3 file, rename it to {path.with_suffix('.keras').name}."
-    return f"{path} is no network saved by Keras; expected {'HDF5' if is_legacy else 'a zip'}."
+    return f"{path} is no model saved by Keras; expected {'HDF5' if is_legacy else 'a zip'}."
 
 
 def _zip_description(path: Path) -> bytes:
@@ -168,7 +168,7 @@ def _zip_description(path: Path) -> bytes:
             _check_part(path, part)
         names = archive.namelist()
         if DESCRIPTION not in names or not set(WEIGHTS) & set(names):
-            raise WeightsError(f"{path} is a zip without {DESCRIPTION} and {WEIGHTS[0]}: no network saved by Keras.")
+            raise WeightsError(f"{path} is a zip without {DESCRIPTION} and {WEIGHTS[0]}: no model saved by Keras.")
         return archive.read(DESCRIPTION)
 
 
@@ -192,7 +192,7 @@ def _hdf5_description(path: Path) -> str | bytes:
         description = file.attrs.get("model_config")
     if description is None:
         raise WeightsError(
-            f"{path} holds no network, at most its weights. Build the network, load the weights into it, and save it "
+            f"{path} holds no model, at most its weights. Build the model, load the weights into it, and save it "
             "whole; or give a function that does so: package.module:callable."
         )
     return bytes(description) if isinstance(description, bytes) else str(description)
@@ -231,7 +231,7 @@ def _load_error(path: Path, error: Exception) -> ModelError | WeightsError:
         return ModelError(
             f"{path} needs the class or function {unknown[1]!r}, which Keras does not know. Import the module that "
             "defines it under @keras.saving.register_keras_serializable() before seewhy.load, or give a function that "
-            "does so and returns the network: package.module:callable."
+            "does so and returns the model: package.module:callable."
         )
     return WeightsError(f"Keras cannot load {path}: {type(error).__name__}: {_first_line(error)}")
 

@@ -1,4 +1,4 @@
-"""A path to a network's file, or to a folder that holds one."""
+"""A path to a model's file, or to a folder that holds one."""
 
 import os
 from pathlib import Path
@@ -16,7 +16,7 @@ def looks_like_path(source: str) -> bool:
 
 
 def load(source: str, *, trust: bool) -> Classifier:
-    """Load a network and what its sidecar says of it.
+    """Load a model and what its sidecar says of it.
 
     Args:
         source: A `.keras` or legacy `.h5` file; or a folder that holds exactly one.
@@ -29,16 +29,16 @@ def load(source: str, *, trust: bool) -> Classifier:
     path = _find(Path(source).expanduser())
     beside = sidecar.path_beside(path)
     described = sidecar.read(beside) if beside.exists() else Sidecar()
-    network = keras_file.load_network(path, trust=trust)
+    model = keras_file.load_model(path, trust=trust)
     try:
-        return _classifier(network, described, path.stem)
+        return _classifier(model, described, path.stem)
     except (LayerError, ModelError) as error:
         where = f"{beside} does not fit" if beside.exists() else "Cannot use"
-        raise ModelError(f"{where} the network in {path}: {error}") from error
+        raise ModelError(f"{where} the model in {path}: {error}") from error
 
 
 def _find(path: Path) -> Path:
-    """Return the one network's file that is meant."""
+    """Return the one model's file that is meant."""
     if not os.path.exists(path):  # where a name is too long, Path.exists raises
         raise ModelError(f"There is no file {path}.")
     if path.is_dir():
@@ -48,22 +48,20 @@ def _find(path: Path) -> Path:
             raise ModelError(f"Cannot look into the folder {path}: {error.strerror or error}.") from error
         if len(found) != 1:
             names = ", ".join(each.name for each in found) or "none"
-            raise ModelError(
-                f"The folder {path} holds {len(found)} networks ({names}); expected one, or give its path."
-            )
+            raise ModelError(f"The folder {path} holds {len(found)} models ({names}); expected one, or give its path.")
         return found[0]
     if path.suffix.lower() not in keras_file.SUFFIXES:
         raise ModelError(
-            f"Cannot load {path}: expected a network saved by Keras, {' or '.join(keras_file.SUFFIXES[:2])}. Whatever "
-            "else it is, a function that returns the network can load it: package.module:callable."
+            f"Cannot load {path}: expected a model saved by Keras, {' or '.join(keras_file.SUFFIXES[:2])}. Whatever "
+            "else it is, a function that returns the model can load it: package.module:callable."
         )
     return path
 
 
-def _classifier(network: object, described: Sidecar, name: str) -> Classifier:
+def _classifier(model: object, described: Sidecar, name: str) -> Classifier:
     recipe = described.preprocessing
     classifier = Classifier(
-        network,
+        model,
         preprocess=None if recipe is None else recipe.function(),
         class_names=described.class_names,
         input_size=described.input_size,
@@ -73,7 +71,7 @@ def _classifier(network: object, described: Sidecar, name: str) -> Classifier:
     if recipe is None or recipe.is_only_a_name:
         return classifier
     return Classifier(
-        network,
+        model,
         preprocess=recipe.preprocessing(classifier.input_size),
         class_names=described.class_names,
         name=name,

@@ -1,4 +1,4 @@
-"""From pictures to a network's input, remembering where on each picture the input lies."""
+"""From pictures to a model's input, remembering where on each picture the input lies."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,10 +19,10 @@ Resample = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 
 @dataclass(frozen=True)
 class Inputs:
-    """A batch ready for the network, and where each member lies on its picture.
+    """A batch ready for the model, and where each member lies on its picture.
 
     Attributes:
-        values: float32 (N, h, w, 3), or (N, h, w, 1) in grey; (N, 3, h, w) for a network that takes channels first.
+        values: float32 (N, h, w, 3), or (N, h, w, 1) in grey; (N, 3, h, w) for a model that takes channels first.
         placements: One for each picture.
     """
 
@@ -45,7 +45,7 @@ class Preprocessing:
     """Cut, resize and scale pictures: `(resized - mean) / std`, then `finish`.
 
     Attributes:
-        size: (h, w) of the network's input, in pixels.
+        size: (h, w) of the model's input, in pixels.
         crop: The centred part that is kept, as a fraction of the largest part of the input's shape that fits into
             the picture; None squeezes the whole picture into `size`.
         resample: How pixels are resized; all of them smooth when shrinking.
@@ -53,7 +53,7 @@ class Preprocessing:
         std: What the difference is divided by; likewise.
         finish: A last step of your own, float32 (N, h, w, 3) to (N, h, w, 3), such as `preprocess_input` of
             `keras.applications.vgg16`. It may work in place. It must not move pixels.
-        channels_first: True gives (N, 3, h, w), after everything else. A `Classifier` sees to it where its network's
+        channels_first: True gives (N, 3, h, w), after everything else. A `Classifier` sees to it where its model's
             framework or input shape says so.
         grey: True gives one channel for three, the brightness (ITU-R 601-2) of each pixel; `mean` and `std` are then
             one number each.
@@ -94,7 +94,7 @@ class Preprocessing:
         height, width = image.shape[:2]
         if self.crop is None:
             return (0.0, 0.0, float(height), float(width))
-        # Whole pixels, as the networks were trained: half a pixel of shift moves a probability by some percent.
+        # Whole pixels, as the models were trained: half a pixel of shift moves a probability by some percent.
         scale = self.crop * min(height / self.size[0], width / self.size[1])
         kept_height, kept_width = (max(1, int(side * scale + 1e-6)) for side in self.size)  # 426.999... is 427
         top, left = (height - kept_height) // 2, (width - kept_width) // 2

@@ -1,6 +1,6 @@
-"""What stands beside a network's file: `model.json` beside `model.keras`.
+"""What stands beside a model's file: `model.json` beside `model.keras`.
 
-A network's file says nothing about how pictures become its input or what its classes are called. The sidecar does:
+A model's file says nothing about how pictures become its input or what its classes are called. The sidecar does:
 
     {
       "version": 1,
@@ -85,7 +85,7 @@ class Sidecar:
 
 
 def path_beside(model: Path) -> Path:
-    """Return where the sidecar of a network's file is."""
+    """Return where the sidecar of a model's file is."""
     return model.with_suffix(SUFFIX)
 
 

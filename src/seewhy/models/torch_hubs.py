@@ -1,4 +1,4 @@
-"""Networks of torchvision and timm by their names, with their own weights, transforms and class names.
+"""Models of torchvision and timm by their names, with their own weights, transforms and class names.
 
 Their transforms resize a picture's shorter side and cut out the centre; `Preprocessing` says the same as the fraction
 that is kept. What it cannot say the same way is refused, not approximated.
@@ -18,10 +18,10 @@ SEED = 0
 
 
 def load_torchvision(name: str, *, pretrained: bool) -> Classifier:
-    """Load a network of torchvision, with the best of its weights.
+    """Load a model of torchvision, with the best of its weights.
 
     Raises:
-        ModelError: torchvision has no such network, or none with weights, or its transform cannot be said; or it does
+        ModelError: torchvision has no such model, or none with weights, or its transform cannot be said; or it does
             not fit the torch that is installed.
         MissingExtraError: torchvision is not installed.
         WeightsError: The weights cannot be had.
@@ -39,9 +39,9 @@ def load_torchvision(name: str, *, pretrained: bool) -> Classifier:
     if weights is None:
         raise ModelError(f"torchvision has no weights for {name!r}, and so no transform. {_GIVE_YOUR_OWN}")
     preprocessing = torchvision_preprocessing(name, weights.transforms())
-    network = _build(name, lambda: models.get_model(name, weights=weights if pretrained else None), pretrained)
+    model = _build(name, lambda: models.get_model(name, weights=weights if pretrained else None), pretrained)
     return Classifier(
-        network,
+        model,
         preprocess=preprocessing,
         class_names=weights.meta.get("categories"),
         name=f"torchvision:{name}",
@@ -49,10 +49,10 @@ def load_torchvision(name: str, *, pretrained: bool) -> Classifier:
 
 
 def load_timm(name: str, *, pretrained: bool) -> Classifier:
-    """Load a network of timm; a tag names one of its weights: "resnet50.a1_in1k".
+    """Load a model of timm; a tag names one of its weights: "resnet50.a1_in1k".
 
     Raises:
-        ModelError: timm has no such network, or its transform cannot be said; or the torchvision that it imports does
+        ModelError: timm has no such model, or its transform cannot be said; or the torchvision that it imports does
             not fit the torch that is installed.
         MissingExtraError: timm is not installed.
         WeightsError: The weights cannot be had.
@@ -67,11 +67,11 @@ def load_timm(name: str, *, pretrained: bool) -> Classifier:
         raise _unfit(error) from error
     if not timm.is_model(name):
         raise _unknown("timm", name, timm.list_models())
-    network = _build(name, lambda: timm.create_model(name, pretrained=pretrained), pretrained)
+    model = _build(name, lambda: timm.create_model(name, pretrained=pretrained), pretrained)
     return Classifier(
-        network,
-        preprocess=timm_preprocessing(name, timm.data.resolve_model_data_config(network)),
-        class_names=timm_class_names(network.pretrained_cfg, network.num_classes),
+        model,
+        preprocess=timm_preprocessing(name, timm.data.resolve_model_data_config(model)),
+        class_names=timm_class_names(model.pretrained_cfg, model.num_classes),
         name=f"timm:{name}",
     )
 
@@ -80,7 +80,7 @@ def torchvision_preprocessing(name: str, transform: Any) -> Preprocessing:
     """Translate a transform of torchvision's weights, such as `ImageClassification`.
 
     Args:
-        name: The network's, for messages.
+        name: The model's, for messages.
         transform: Has `crop_size` and `resize_size` (one number for the shorter side, or both sides), in pixels;
             `mean` and `std` of values in 0..1; `interpolation`.
 
@@ -112,7 +112,7 @@ def timm_preprocessing(name: str, config: Mapping[str, Any]) -> Preprocessing:
     """Translate what `timm.data.resolve_model_data_config` says.
 
     Args:
-        name: The network's, for messages.
+        name: The model's, for messages.
         config: `input_size` (3, h, w); `crop_pct`, the fraction kept; `crop_mode`; `mean` and `std` of values in 0..1;
             `interpolation`.
 
@@ -143,8 +143,8 @@ def timm_class_names(pretrained_cfg: Mapping[str, Any], classes: int) -> ClassNa
 
 
 _GIVE_YOUR_OWN = (
-    "Load the network yourself and say how pictures become its input: "
-    "seewhy.Classifier(network, preprocess=seewhy.Preprocessing(...))."
+    "Load the model yourself and say how pictures become its input: "
+    "seewhy.Classifier(model, preprocess=seewhy.Preprocessing(...))."
 )
 
 
@@ -175,7 +175,7 @@ def _preprocessing(
 
 
 def _build(name: str, build: Callable[[], Any], pretrained: bool) -> Any:
-    """Build a network in evaluation mode, its weights channels last in memory, which a processor reads faster.
+    """Build a model in evaluation mode, its weights channels last in memory, which a processor reads faster.
 
     Random weights come from a fixed seed, and torch's own seed stays.
     """

@@ -1,4 +1,4 @@
-"""Several explanations side by side: of several methods, networks or pictures."""
+"""Several explanations side by side: of several methods, models or pictures."""
 
 import itertools
 import os
@@ -35,7 +35,7 @@ class Comparison:
     """Explanations of the same number of targets each, to be seen together.
 
     Attributes:
-        explanations: Of several methods, networks or pictures.
+        explanations: Of several methods, models or pictures.
     """
 
     explanations: tuple[Explanation, ...]
@@ -49,10 +49,10 @@ class Comparison:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """What tells each explanation from the others: its picture, network, method, or several of those."""
+        """What tells each explanation from the others: its picture, model, method, or several of those."""
         return _distinct(
             [
-                (Path(each.source).name if each.source else "", each.network or "", each.title)
+                (Path(each.source).name if each.source else "", each.model or "", each.title)
                 for each in self.explanations
             ]
         )
@@ -102,29 +102,29 @@ class Comparison:
 
 
 def compare(
-    networks: Any,
+    models: Any,
     images: ImageLike | Sequence[ImageLike],
     methods: str | all_methods.Method | Sequence[str | all_methods.Method] = "gradcam",
     targets: Any = "top-1",
     layer: Any = "auto",
     score: Score = "logit",
 ) -> Comparison:
-    """Explain pictures by several methods, or with several networks.
+    """Explain pictures by several methods, or with several models.
 
     Args:
-        networks: A `Classifier`, or a network with a size of its own; or a list of those.
+        models: A `Classifier`, or a model with a size of its own; or a list of those.
         images: A path, a PIL image or a uint8 array (H, W, 3); or a list of those.
         methods: The name of a method, or one with options of your own, from `seewhy.methods.get`; or a list of those.
         targets: As for `Explainer.explain`; the other arguments as for `Explainer`.
 
     Returns:
-        The explanations of every picture by every network and method, in this order.
+        The explanations of every picture by every model and method, in this order.
 
     Raises:
         SeewhyError: What was asked cannot be done; the message says why.
     """
-    every = [_listed(each) for each in (images, networks, methods)]
-    for name, given, values in zip(("images", "networks", "methods"), (images, networks, methods), every, strict=True):
+    every = [_listed(each) for each in (images, models, methods)]
+    for name, given, values in zip(("images", "models", "methods"), (images, models, methods), every, strict=True):
         if not values:
             error = MethodError if name == "methods" else OptionError
             raise error(f"compare was given no {name}: {given!r}. Give one, or a list.")
@@ -143,8 +143,8 @@ def _listed(value: Any) -> list[Any]:
     return list(value) if is_list else [value]
 
 
-def _classifier(network: Any) -> Classifier:
-    return network if isinstance(network, Classifier) else Classifier(network)
+def _classifier(model: Any) -> Classifier:
+    return model if isinstance(model, Classifier) else Classifier(model)
 
 
 def _distinct(labels: Sequence[tuple[str, ...]]) -> tuple[str, ...]:

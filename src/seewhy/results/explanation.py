@@ -47,13 +47,13 @@ class Heatmaps:
     Attributes:
         values: float32 (N, T, *space), in the method's units, which for most are the score's; 0 where nothing speaks
             for the target, or negative where that was asked for. Not normalised, so they compare across images,
-            targets and networks' runs; but of several layers fused, 0..1.
+            targets and models' runs; but of several layers fused, 0..1.
         indices: (N, T), the class of each target; -1 for a target that is no class.
         scores: float32 (N, T), what was explained: logits, or probabilities where asked for.
-        outputs: (N, ...), the output that was asked; all that the network returned where no one output was.
+        outputs: (N, ...), the output that was asked; all that the model returned where no one output was.
         probabilities: float32 (N, C), or None where the outputs are not class scores. A single sigmoid unit is two
             classes; plain logits are taken for a softmax's.
-        layer: The path of the layer in the network; of several, their paths, with commas.
+        layer: The path of the layer in the model; of several, their paths, with commas.
         method: The method's name.
         names: What each target of each image is called, N times T.
     """
@@ -83,7 +83,7 @@ class TargetResult:
     Attributes:
         index: The class; -1 for a target that is no class.
         name: The class's name; of a target that is no class what it asks, such as "cat rather than dog", or "target 1".
-        score: What was explained, in the network's units: a logit, unless probabilities were asked for.
+        score: What was explained, in the model's units: a logit, unless probabilities were asked for.
         probability: In 0..1; None for a target that is no class.
         has_evidence: False if nothing in the picture speaks for the target; its heatmap is all zeros.
     """
@@ -104,12 +104,12 @@ class Explanation:
         heatmaps: float32 (T, u, v), raw, in the method's units, which for most are the score's.
         targets: One `TargetResult` for each heatmap.
         predictions: Every class, the most probable first; empty where the outputs are not class scores.
-        layer: The path of the layer in the network.
+        layer: The path of the layer in the model.
         method: The method's name.
         title: The method's name as figures write it.
-        placement: Where on the picture the network's input lies.
+        placement: Where on the picture the model's input lies.
         ids: The wnid of each class by its index, where known.
-        network: What the classifier is called.
+        model: What the classifier is called.
         source: The path the picture was read from, where it was.
         peak: Which quantile of a heatmap becomes 1 in its saliency; 1.0 for its maximum.
     """
@@ -123,13 +123,13 @@ class Explanation:
     title: str
     placement: Placement
     ids: tuple[str, ...] | None = field(default=None, repr=False)
-    network: str | None = None
+    model: str | None = None
     source: str | None = None
     peak: float = 1.0
 
     @property
     def saliency(self) -> FloatArray:
-        """float32 (T, H, W): the heatmaps on the picture, each scaled to 0..1; 0 outside what the network saw.
+        """float32 (T, H, W): the heatmaps on the picture, each scaled to 0..1; 0 outside what the model saw.
 
         What speaks against a target, in signed heatmaps, is not shown.
         """
@@ -164,7 +164,7 @@ class Explanation:
             **style: The attributes of `Style`, such as `alpha=0.6` or `colormap="viridis"`.
 
         Returns:
-            uint8 (H, W, 3). Where the network saw nothing of the picture, the picture is as it was.
+            uint8 (H, W, 3). Where the model saw nothing of the picture, the picture is as it was.
 
         Raises:
             OptionError: An argument is out of range, or the colour map is unknown.
@@ -228,7 +228,7 @@ class Explanation:
             return figures.grid(self, Style(**style))
         if kind == "probabilities":
             if not self.predictions:
-                raise OptionError("There are no probabilities to draw: the network's outputs are not class scores.")
+                raise OptionError("There are no probabilities to draw: the model's outputs are not class scores.")
             return figures.probabilities(self, target, Style(**style))
         raise OptionError(f"Unknown figure {kind!r}; expected 'panels', 'grid' or 'probabilities'.")
 
@@ -314,7 +314,7 @@ class Explanation:
                 for each in self.predictions[:SHOWN_PREDICTIONS]
             ],
             "targets": [vars(each) for each in self.targets],
-            "network": self.network,
+            "model": self.model,
             "layer": self.layer,
             "method": self.method,
         }

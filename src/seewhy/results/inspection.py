@@ -1,4 +1,4 @@
-"""What stands inside a network at one layer: channels, their gradients, and the weights Grad-CAM makes of those."""
+"""What stands inside a model at one layer: channels, their gradients, and the weights Grad-CAM makes of those."""
 
 import os
 import re

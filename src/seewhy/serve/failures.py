@@ -23,7 +23,7 @@ STATUS: dict[type[SeewhyError], tuple[int, str]] = {
     errors.TargetError: (422, "target"),
     errors.MethodError: (422, "method"),
     errors.UsageError: (422, "option"),
-    errors.ModelRunError: (500, "network_failed"),
+    errors.ModelRunError: (500, "model_failed"),
     SeewhyError: (500, "failed"),
 }
 """What each error is in HTTP, and what it is called; of one that is not here, its nearest ancestor says."""

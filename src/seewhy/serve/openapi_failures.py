@@ -14,7 +14,7 @@ _FAILURES = {
     415: "No form, or no picture.",
     421: "The server does not go by this name.",
     422: "A field, or the picture, is not what it should be.",
-    500: "The server or the network failed.",
+    500: "The server or the model failed.",
     503: "All places are taken; Retry-After says when to come again.",
     504: "It took longer than the time limit.",
 }

@@ -83,7 +83,7 @@ class ExplainRequest:
         """Explain, and write the answer in the format that was asked for; the worker's thread does this.
 
         Raises:
-            SeewhyError: The picture cannot be read, or the network failed.
+            SeewhyError: The picture cannot be read, or the model failed.
             StoppedError: Nobody waits for the answer any more, or the time is over.
         """
         start = time.monotonic()

@@ -113,7 +113,7 @@ class ClassList(BaseModel):
 
 
 class MethodInfo(BaseModel):
-    """A way from a network to a heatmap."""
+    """A way from a model to a heatmap."""
 
     name: str
     title: str
@@ -122,7 +122,7 @@ class MethodInfo(BaseModel):
     cost: str = Field(description="What it runs, beside one forward pass.")
     resolution: str = Field(description="Whose resolution its maps have: layer or input.")
     paper: str
-    reruns: bool = Field(description="Whether it runs the network again and again, and tells how far it has come.")
+    reruns: bool = Field(description="Whether it runs the model again and again, and tells how far it has come.")
 
 
 class MethodList(BaseModel):
@@ -162,9 +162,7 @@ class HeatmapInfo(BaseModel):
     method: str
     title: str
     layer: str
-    box: list[float] = Field(
-        description="(top, left, bottom, right) of what the network saw, in pixels of the picture."
-    )
+    box: list[float] = Field(description="(top, left, bottom, right) of what the model saw, in pixels of the picture.")
     targets: list[TargetInfo]
     heatmaps: ArrayInfo = Field(description="(targets, rows, columns), in the method's units.")
 

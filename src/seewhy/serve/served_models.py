@@ -18,7 +18,7 @@ from seewhy.models import Classifier
 from seewhy.types import Score
 
 MAX_EXPLAINERS = 64
-"""How many explainers one model keeps, which are small; what a network compiled is kept by the network itself."""
+"""How many explainers one model keeps, which are small; what a model compiled is kept by the model itself."""
 
 FIRST = 5
 """How many classes the page asks of a new picture, which a model is made ready for when the server starts."""

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from seewhy.errors import OptionError
 
 MAX_TARGETS = 20
-"""The most classes of one request: each has a map, which for some methods is as large as the network's input."""
+"""The most classes of one request: each has a map, which for some methods is as large as the model's input."""
 
 MAX_MAPS = 8
 """The most combinations of method and layer of one request."""

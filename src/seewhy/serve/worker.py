@@ -1,4 +1,4 @@
-"""The one thread that runs the networks, and the places before it."""
+"""The one thread that runs the models, and the places before it."""
 
 import asyncio
 import math
@@ -25,7 +25,7 @@ class ProgressEvent:
         part: Which of its parts is worked on, counted from 1.
         parts: How many there are.
         title: What that part is called.
-        done: How many runs of the network this part has done; 0 too where it does not count them.
+        done: How many runs of the model this part has done; 0 too where it does not count them.
         total: Of how many; 0 where it does not count them.
     """
 

@@ -1,4 +1,4 @@
-"""What can be asked about a network's outputs.
+"""What can be asked about a model's outputs.
 
 A target is a function of the outputs that gives a score for every image, (N, T). The classes here differ only in
 how they choose among the outputs; every one of them can be written as a plain function, and a plain function is

@@ -54,7 +54,7 @@ class TopK(Target):
     def check_outputs(self, shape: Shape | None) -> None:
         classes = class_count(shape)
         if classes < self.k:
-            raise TargetError(f"'top-{self.k}' asks for more than the network's {classes} classes.")
+            raise TargetError(f"'top-{self.k}' asks for more than the model's {classes} classes.")
 
     def __call__(self, outputs: Tensor, arrays: Sequence[Tensor], xp: Namespace, whole: Any = None) -> TargetScores:
         indices = xp.argsort(-outputs, axis=-1)[:, : self.k]
@@ -202,7 +202,7 @@ class Counterfactual(Target):
     """What speaks against a class: -y^c.
 
     The counterfactual explanations of Grad-CAM (arXiv 1610.02391, section 3.3), whose weights are of the negated
-    gradients, -dy^c/dA^k: the places that, were they not there, would make the network surer of the class.
+    gradients, -dy^c/dA^k: the places that, were they not there, would make the model surer of the class.
 
     Attributes:
         cls: The class: an index, a class name or a wnid.

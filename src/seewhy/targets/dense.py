@@ -39,7 +39,7 @@ class Region(Target):
         y^c = sum over (i, j) in M of y^c_ij
 
     Attributes:
-        mask: bool (H, W), the region at the size of the network's output, for every image; or (N, H, W).
+        mask: bool (H, W), the region at the size of the model's output, for every image; or (N, H, W).
         cls: The class: an index, a class name or a wnid.
         channels_first: Whether the output is (N, C, H, W) rather than (N, H, W, C). None: as the mask's shape tells.
     """
@@ -119,7 +119,7 @@ class Region(Target):
         if shape is None or len(shape) != 4:
             given = "are several" if shape is None else f"have shape {shape_text(shape)}"
             raise TargetError(
-                f"A Region asks a segmentation, whose outputs are (N, H, W, C) or (N, C, H, W); the network's outputs "
+                f"A Region asks a segmentation, whose outputs are (N, H, W, C) or (N, C, H, W); the model's outputs "
                 f"{given}. Ask a classifier for a class."
             )
         size = self.mask.shape[-2:]
@@ -128,7 +128,7 @@ class Region(Target):
             fits[not self.channels_first] = False
         if not any(fits.values()):
             raise TargetError(
-                f"The mask of a Region has shape {size}, and the network's outputs {shape_text(shape)}. Give the mask "
+                f"The mask of a Region has shape {size}, and the model's outputs {shape_text(shape)}. Give the mask "
                 "at the size of the outputs."
             )
         if all(fits.values()):
@@ -142,9 +142,9 @@ class Region(Target):
 @final
 @dataclass(frozen=True, eq=False)
 class Embedding(Target):
-    """How alike a network's output vector is to another: their cosine similarity.
+    """How alike a model's output vector is to another: their cosine similarity.
 
-    For networks that describe rather than name: what in this picture makes it like that one?
+    For models that describe rather than name: what in this picture makes it like that one?
 
     Attributes:
         reference: (D,), the other vector, for every image; or (N, D). Its length does not matter.
@@ -201,7 +201,7 @@ class Embedding(Target):
         if shape is None or len(shape) != 2 or not _fits((size,), shape[1:]):
             given = "are several" if shape is None else f"have shape {shape_text(shape)}"
             raise TargetError(
-                f"The reference of an Embedding has {size} values, and the network's outputs {given}; expected "
+                f"The reference of an Embedding has {size} values, and the model's outputs {given}; expected "
                 f"(N, {size})."
             )
 

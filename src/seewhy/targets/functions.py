@@ -15,7 +15,7 @@ class Function(Target):
     """A function of your own, of one output.
 
     Attributes:
-        function: The outputs, a tensor of the network's framework, to scores (N,) or (N, T).
+        function: The outputs, a tensor of the model's framework, to scores (N,) or (N, T).
     """
 
     function: Callable[[Tensor], Tensor]
@@ -41,13 +41,13 @@ class Function(Target):
 @final
 @dataclass(frozen=True)
 class AllOutputs(Target):
-    """A function of your own, of all that the network returned: the boxes and scores of a detector, say.
+    """A function of your own, of all that the model returned: the boxes and scores of a detector, say.
 
-    A network with several outputs need not be told which is asked: the function takes what it wants. It is given them
-    as the network returned them; no final softmax or sigmoid is seen through.
+    A model with several outputs need not be told which is asked: the function takes what it wants. It is given them
+    as the model returned them; no final softmax or sigmoid is seen through.
 
     Attributes:
-        function: The tuple, list or dict that the network returned, of its framework's tensors, to scores (N,) or
+        function: The tuple, list or dict that the model returned, of its framework's tensors, to scores (N,) or
             (N, T).
     """
 

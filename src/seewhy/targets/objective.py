@@ -1,4 +1,4 @@
-"""A target, and what of the network it is asked of."""
+"""A target, and what of the model it is asked of."""
 
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
@@ -9,7 +9,7 @@ from seewhy.types import IndexArray, Score
 
 @dataclass(frozen=True)
 class Objective:
-    """A target, and what of the network it is asked of.
+    """A target, and what of the model it is asked of.
 
     Attributes:
         target: What is asked, with every class as an index.
@@ -28,7 +28,7 @@ class Objective:
 
     @property
     def reads_one_output(self) -> bool:
-        """Whether one output of the network is asked; else all of them are, and none need be named."""
+        """Whether one output of the model is asked; else all of them are, and none need be named."""
         return self.output is not None or self.target.reads_one_output
 
     def with_classes(self, indices: IndexArray) -> "Objective":

@@ -56,12 +56,12 @@ class Target(ABC):
 
     @property
     def reads_one_output(self) -> bool:
-        """Whether the target asks one output of the network, which has to be named where there are several."""
+        """Whether the target asks one output of the model, which has to be named where there are several."""
         return True
 
     @property
     def reads_all_outputs(self) -> bool:
-        """Whether the target asks all that the network returned."""
+        """Whether the target asks all that the model returned."""
         return False
 
     def arrays(self, count: int) -> tuple[NDArray[Any], ...]:
@@ -112,7 +112,7 @@ class Target(ABC):
             outputs: The logits, or the probabilities.
             arrays: What `arrays` returned, as tensors.
             xp: The functions of the framework's tensors.
-            whole: All that the network returned, as it returned it.
+            whole: All that the model returned, as it returned it.
         """
 
 
@@ -136,16 +136,16 @@ def class_count(shape: Shape | None) -> int:
     """Return how many classes an output has, or raise TargetError."""
     if shape is None or len(shape) != 2 or shape[1] is None:
         raise TargetError(
-            "The network's outputs are not one score for each class, (N, classes), so no class can be asked for. "
+            "The model's outputs are not one score for each class, (N, classes), so no class can be asked for. "
             "Give a function of the outputs that returns (N,) or (N, T) scores."
         )
     return shape[1]
 
 
 def check_class(index: int | str, classes: int) -> None:
-    """Raise TargetError if a network of so many classes does not have this one."""
+    """Raise TargetError if a model of so many classes does not have this one."""
     if not 0 <= int(index) < classes:
-        raise TargetError(f"There is no class {index}: the network has classes 0 to {classes - 1}.")
+        raise TargetError(f"There is no class {index}: the model has classes 0 to {classes - 1}.")
 
 
 def is_index(value: Any) -> bool:
@@ -168,5 +168,5 @@ def find_index(name: int | str, find: ClassFinder) -> int:
     """Find a class, and refuse an index that no framework can hold."""
     index = find(name)
     if abs(index) > np.iinfo(np.int32).max:
-        raise TargetError(f"There is no class {index}: no network has so many.")
+        raise TargetError(f"There is no class {index}: no model has so many.")
     return index

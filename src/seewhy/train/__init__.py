@@ -1,1 +1,1 @@
-"""Recipes that train a network, and leave it in a folder from which the explainer can explain it."""
+"""Recipes that train a model, and leave it in a folder from which the explainer can explain it."""

@@ -1,4 +1,4 @@
-"""Trained networks without their last layers, to build others upon."""
+"""Trained models without their last layers, to build others upon."""
 
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -15,14 +15,14 @@ SIZE = 224
 
 
 class Base(NamedTuple):
-    """A network from pictures to feature maps.
+    """A model from pictures to feature maps.
 
     Attributes:
-        network: float32 (N, h, w, 3), preprocessed, to (N, u, v, K).
+        model: float32 (N, h, w, 3), preprocessed, to (N, u, v, K).
         preprocess: What a `Classifier` takes.
     """
 
-    network: Any
+    model: Any
     preprocess: Preprocessing | Callable[[Any], Any]
 
 
@@ -35,8 +35,8 @@ def build_base(name: str, *, pretrained: bool, size: int | None = None) -> Base:
         size: The side of its input, in pixels; None is 224.
 
     Raises:
-        ModelError: There is no such network.
-        OptionError: The network takes pictures of another size.
+        ModelError: There is no such model.
+        OptionError: The model takes pictures of another size.
         WeightsError, MissingExtraError: The weights cannot be had.
     """
     if name == LITE0:
@@ -50,10 +50,10 @@ def build_base(name: str, *, pretrained: bool, size: int | None = None) -> Base:
         )
     side = size or SIZE
     try:
-        network = application.build(pretrained=pretrained, include_top=False, input_shape=(side, side, 3))
+        model = application.build(pretrained=pretrained, include_top=False, input_shape=(side, side, 3))
     except ValueError as error:
         raise OptionError(f"{application.name} cannot be built for pictures of {side} x {side}: {error}") from error
-    return Base(network, application.preprocess)
+    return Base(model, application.preprocess)
 
 
 def _lite0(pretrained: bool, size: int | None) -> Base:

@@ -1,4 +1,4 @@
-"""The recipe `digits`: a small network that reads handwritten digits, trained from nothing in a minute."""
+"""The recipe `digits`: a small model that reads handwritten digits, trained from nothing in a minute."""
 
 import dataclasses
 import math
@@ -25,7 +25,7 @@ PLAIN_RATE, AUGMENTED_RATE = 1e-3, 2e-3
 
 @dataclasses.dataclass(frozen=True)
 class DigitsRecipe:
-    """How the network is trained.
+    """How the model is trained.
 
     Attributes:
         epochs: None is 10, or 30 with `augment`.
@@ -64,7 +64,7 @@ class DigitsRecipe:
 def train_digits(
     data: Path, out: Path, recipe: DigitsRecipe, *, resume: bool = False, console: Console | None = None
 ) -> list[Row]:
-    """Train the network on a file of digits, and leave it in a folder with its history.
+    """Train the model on a file of digits, and leave it in a folder with its history.
 
     Args:
         data: An `.npz` file with x_train, y_train, x_test, y_test.
@@ -74,7 +74,7 @@ def train_digits(
         console: Where progress is shown.
 
     Returns:
-        A row for each epoch; "validation_accuracy" is that on the test digits. The last epoch's network is kept.
+        A row for each epoch; "validation_accuracy" is that on the test digits. The last epoch's model is kept.
 
     Raises:
         InputError: The file is not what it should be.
@@ -87,17 +87,17 @@ def train_digits(
     run.begin(RunConfig(KIND, str(data.absolute()), settings), resume=resume)
     if run.is_finished:
         return run.history()
-    network = build_network(recipe.seed)
+    model = build_model(recipe.seed)
     phase = TrainingPhase(recipe.all_epochs, recipe.learning_rate)
-    rows = fit(network, [phase], _data(digits, recipe), run, recipe.seed, TrainingProgress(console, "test"))
-    classifier(network).save(run.model)
+    rows = fit(model, [phase], _data(digits, recipe), run, recipe.seed, TrainingProgress(console, "test"))
+    classifier(model).save(run.model)
     write_figure(draw_history(rows, "test"), out / "history.png")
     run.finish()
     return rows
 
 
-def build_network(seed: int) -> Any:
-    """Build the network, 119,530 parameters: float32 (N, 28, 28, 1) in 0..1 to probabilities (N, 10)."""
+def build_model(seed: int) -> Any:
+    """Build the model, 119,530 parameters: float32 (N, 28, 28, 1) in 0..1 to probabilities (N, 10)."""
     layers = keras.layers
 
     def kernel(number: int) -> Any:
@@ -118,10 +118,10 @@ def build_network(seed: int) -> Any:
     )
 
 
-def classifier(network: Any) -> Classifier:
-    """Return the network with what it is to be shown pictures by: grey, light digits on dark, in 0..1."""
+def classifier(model: Any) -> Classifier:
+    """Return the model with what it is to be shown pictures by: grey, light digits on dark, in 0..1."""
     return Classifier(
-        network,
+        model,
         preprocess=Preprocessing(size=(SIDE, SIDE), std=255.0, grey=True),
         class_names=[str(digit) for digit in range(CLASSES)],
         name="digits",

@@ -1,4 +1,4 @@
-"""The pictures a network is measured on, and what it takes them for."""
+"""The pictures a model is measured on, and what it takes them for."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ class HeldOutImages:
 
 
 class Judgement(NamedTuple):
-    """What a network says of one picture; both probabilities are in 0..1."""
+    """What a model says of one picture; both probabilities are in 0..1."""
 
     position: int
     label: int

@@ -1,4 +1,4 @@
-"""What a trained network looked at when it was wrong: its mistakes on the pictures it was not trained on."""
+"""What a trained model looked at when it was wrong: its mistakes on the pictures it was not trained on."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -26,7 +26,7 @@ class Misclassified:
 
     Attributes:
         name: What the picture is called.
-        answer: What the network said.
+        answer: What the model said.
         explanation: Of two targets, the class it is and the class it was taken for.
     """
 
@@ -37,7 +37,7 @@ class Misclassified:
 
 @dataclass(frozen=True, eq=False)
 class MisclassifiedImages:
-    """What a network got wrong.
+    """What a model got wrong.
 
     Attributes:
         shown: The surest of its mistakes, the surest first.

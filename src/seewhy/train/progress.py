@@ -1,4 +1,4 @@
-"""What is shown while a network trains: a bar for each epoch, and a line when it is over."""
+"""What is shown while a model trains: a bar for each epoch, and a line when it is over."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ class TrainingProgress:
 
     Args:
         console: Where to; None shows nothing.
-        held_out: What the pictures are called that the network is measured on: "test", "validation".
+        held_out: What the pictures are called that the model is measured on: "test", "validation".
     """
 
     def __init__(self, console: Console | None, held_out: str) -> None:

@@ -3,7 +3,7 @@
 recipe.json    what was asked for, and what the data were: a run is gone on with only if both are the same
 state.npz      the weights after the last finished epoch, and what the optimizer knows; gone when all is done
 history.csv    a row for each finished epoch; history.png draws it
-model.keras    the network, and model.json, its sidecar: `seewhy explain PICTURE --model FOLDER`
+model.keras    the model, and model.json, its sidecar: `seewhy explain PICTURE --model FOLDER`
 """
 
 import csv
@@ -33,7 +33,7 @@ class State(NamedTuple):
     Attributes:
         history: A row for each finished epoch.
         phase: Which phase the last of them belongs to.
-        weights: The network's, in its order.
+        weights: The model's, in its order.
         optimizer: The optimizer's variables, in its order.
     """
 

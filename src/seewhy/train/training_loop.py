@@ -23,7 +23,7 @@ class TrainingPhase:
     Attributes:
         epochs: How many.
         learning_rate: Of an epoch, counted from 0 in this phase.
-        prepare: Says which layers are trained; called before the network is compiled.
+        prepare: Says which layers are trained; called before the model is compiled.
     """
 
     epochs: int
@@ -45,7 +45,7 @@ class Data:
 
 
 def fit(
-    network: Any,
+    model: Any,
     phases: Sequence[TrainingPhase],
     data: Data,
     run: Run,
@@ -56,7 +56,7 @@ def fit(
     """Train all epochs that are not finished yet.
 
     Args:
-        network: A `keras.Model` that ends in a softmax; it is changed.
+        model: A `keras.Model` that ends in a softmax; it is changed.
         phases: One after the other, each with an optimizer of its own.
         data: What it is trained on and measured on.
         run: Keeps the state after each epoch.
@@ -74,43 +74,41 @@ def fit(
     state = run.state()
     rows = [] if state is None else list(state.history)
     if state is not None:
-        _put(network.weights, state.weights)
+        _put(model.weights, state.weights)
     total = sum(phase.epochs for phase in phases)
     first = 0
     for number, phase in enumerate(phases):
         last = first + phase.epochs
         if len(rows) < last:
-            _compile(network, phase)
+            _compile(model, phase)
             if state is not None and state.phase == number:
-                _put(network.optimizer.variables, state.optimizer)
+                _put(model.optimizer.variables, state.optimizer)
         for epoch in range(len(rows), last):
-            row = _one_epoch(
-                network, phase.learning_rate(epoch - first), epoch, data, seed, progress.epoch(epoch, total)
-            )
+            row = _one_epoch(model, phase.learning_rate(epoch - first), epoch, data, seed, progress.epoch(epoch, total))
             rows.append(row)
             on_epoch(rows)
-            run.save_state(_state(network, rows, number))
+            run.save_state(_state(model, rows, number))
             progress.finished(row, total)
         first = last
     return rows
 
 
-def _compile(network: Any, phase: TrainingPhase) -> None:
+def _compile(model: Any, phase: TrainingPhase) -> None:
     phase.prepare()
-    network.compile(
+    model.compile(
         optimizer=keras.optimizers.Adam(),
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
     )
-    network.optimizer.build(network.trainable_variables)
+    model.optimizer.build(model.trainable_variables)
 
 
 def _one_epoch(
-    network: Any, learning_rate: float, epoch: int, data: Data, seed: int, callback: keras.callbacks.Callback
+    model: Any, learning_rate: float, epoch: int, data: Data, seed: int, callback: keras.callbacks.Callback
 ) -> Row:
-    network.optimizer.learning_rate = learning_rate
-    _seed_layers(network, seed, epoch)
-    history = network.fit(
+    model.optimizer.learning_rate = learning_rate
+    _seed_layers(model, seed, epoch)
+    history = model.fit(
         **data.training(epoch),
         shuffle=False,  # the order is the epoch's already
         validation_data=data.validation,
@@ -129,18 +127,18 @@ def _one_epoch(
     return {"epoch": epoch + 1, "learning_rate": learning_rate, **{name: found[name] for name in names}}
 
 
-def _seed_layers(network: Any, seed: int, epoch: int) -> None:
-    """Set every random generator in the network (dropout, augmentation) to a state of this epoch."""
-    states = [variable for variable in network.variables if variable.name == "seed_generator_state"]
+def _seed_layers(model: Any, seed: int, epoch: int) -> None:
+    """Set every random generator in the model (dropout, augmentation) to a state of this epoch."""
+    states = [variable for variable in model.variables if variable.name == "seed_generator_state"]
     for position, state in enumerate(states):
         drawn = np.random.default_rng((seed, epoch, position)).integers(2**31, size=state.shape)
         state.assign(drawn.astype(str(state.dtype)))
 
 
-def _state(network: Any, rows: list[Row], phase: int) -> State:
+def _state(model: Any, rows: list[Row], phase: int) -> State:
     weights, optimizer = (
         [np.asarray(keras.ops.convert_to_numpy(each)) for each in variables]
-        for variables in (network.weights, network.optimizer.variables)
+        for variables in (model.weights, model.optimizer.variables)
     )
     return State(list(rows), phase, weights, optimizer)
 
@@ -150,7 +148,7 @@ def _put(variables: Sequence[Any], values: Sequence[Any]) -> None:
     shapes, kept = [tuple(each.shape) for each in variables], [each.shape for each in values]
     if shapes != kept:
         raise WeightsError(
-            f"The state that was kept has {len(kept)} arrays that do not fit the network's {len(shapes)} variables: it "
+            f"The state that was kept has {len(kept)} arrays that do not fit the model's {len(shapes)} variables: it "
             "was kept by another version. Begin anew with another --out."
         )
     for variable, value in zip(variables, values, strict=True):

@@ -1,4 +1,4 @@
-"""The recipe `transfer`: a network that knows a thousand classes learns yours, from a folder of pictures for each."""
+"""The recipe `transfer`: a model that knows a thousand classes learns yours, from a folder of pictures for each."""
 
 import dataclasses
 from collections.abc import Callable, Iterable
@@ -30,10 +30,10 @@ DROPOUT = 0.2
 
 @dataclasses.dataclass(frozen=True)
 class TransferRecipe:
-    """How the network is built and trained.
+    """How the model is built and trained.
 
     Attributes:
-        base: "efficientnet-lite0", or a network of `keras.applications`.
+        base: "efficientnet-lite0", or a model of `keras.applications`.
         pretrained: False begins with random weights, for trials without any to download.
         size: The side of the pictures, in pixels; None is the base's own, or 224.
         epochs: With the base as it is; only the new last layer is trained, at 0.004.
@@ -123,7 +123,7 @@ def train_transfer(
     return Result(rows, max(rows, key=_goodness), pictures, _write_confusion(run, found, pictures.class_names))
 
 
-def build_network(recipe: TransferRecipe, base: Any, classes: int) -> Any:
+def build_model(recipe: TransferRecipe, base: Any, classes: int) -> Any:
     """Build augmentation, base, and a new last layer: (N, h, w, 3) to probabilities (N, classes)."""
     layers = keras.layers
     image = keras.Input(base.input_shape[1:], name="image")
@@ -143,7 +143,7 @@ def set_trained(base: Any, is_trained: bool) -> None:
     """Let a base be trained or not; its normalisation goes by what it has seen before in either case.
 
     Batches are too small, and epochs too few, to learn anew what is normal. That only `trainable` can say: where a
-    network trains, Keras calls all layers in it for training, whatever they were called with when it was built.
+    model trains, Keras calls all layers in it for training, whatever they were called with when it was built.
     """
     base.trainable = is_trained
     for layer in base.layers:
@@ -167,22 +167,22 @@ def write_pictures(run: Run, pictures: ImageFolder) -> None:
 
 
 def _train(run: Run, base: Base, pictures: ImageFolder, recipe: TransferRecipe, console: Console | None) -> None:
-    network = build_network(recipe, base.network, len(pictures.class_names))
-    classifier = Classifier(network, preprocess=base.preprocess, class_names=pictures.class_names)
+    model = build_model(recipe, base.model, len(pictures.class_names))
+    classifier = Classifier(model, preprocess=base.preprocess, class_names=pictures.class_names)
 
     def keep_best(rows: list[Row]) -> None:
         if max(rows, key=_goodness) is rows[-1]:
             classifier.save(run.model)
 
     phases = [
-        TrainingPhase(recipe.epochs, lambda _: HEAD_RATE, partial(set_trained, base.network, False)),
-        TrainingPhase(recipe.fine_tune, lambda _: FINE_TUNING_RATE, partial(set_trained, base.network, True)),
+        TrainingPhase(recipe.epochs, lambda _: HEAD_RATE, partial(set_trained, base.model, False)),
+        TrainingPhase(recipe.fine_tune, lambda _: FINE_TUNING_RATE, partial(set_trained, base.model, True)),
     ]
     data = Data(
         lambda epoch: {"x": _batches(classifier, pictures, "train", recipe.batch_size, (recipe.seed, epoch))},
         _batches(classifier, pictures, "validation", recipe.batch_size),
     )
-    rows = fit(network, phases, data, run, recipe.seed, TrainingProgress(console, "validation"), keep_best)
+    rows = fit(model, phases, data, run, recipe.seed, TrainingProgress(console, "validation"), keep_best)
     write_figure(draw_history(rows, "validation"), run.folder / "history.png")
     run.finish()
 

@@ -46,7 +46,7 @@ PAGE = """<!doctype html>
 """
 
 HEADING = """<h1>SeeWhy report</h1>
-<p class="intro">Which part of a picture made the network say what it said.</p>
+<p class="intro">Which part of a picture made the model say what it said.</p>
 """
 
 
@@ -107,7 +107,7 @@ def write_report(
     path: str | os.PathLike[str],
     labels: Sequence[Label] | None = None,
 ) -> Path:
-    """Write a report of explanations: one file that needs no network and nothing beside it.
+    """Write a report of explanations: one file that needs no model and nothing beside it.
 
     One picture is shown by itself, several as a gallery to search, sort and filter. Photos are made smaller where there
     are many: the longer side is at most 4,096 pixels for one, 2,048 for up to 20, 1,024 for up to 200, and 640 beyond.

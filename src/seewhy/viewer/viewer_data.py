@@ -13,11 +13,11 @@ left corner; probabilities are in 0..1; null stands for what is not known.
       width, height of the picture
       photo         a URL: data:, or any that the host serves. The photo may be smaller than width x height
       predictions   the most probable classes, best first: [{index, name, probability}]
-      maps          one for each network, method and layer that the picture was explained by:
-        network, method, title, layer
-        predictions      as above, this network's own
+      maps          one for each model, method and layer that the picture was explained by:
+        model, method, title, layer
+        predictions      as above, this model's own
         rows, columns    of each of its heatmaps
-        box              [top, left, bottom, right] of what the network saw
+        box              [top, left, bottom, right] of what the model saw
         signed           whether a value is negative somewhere: evidence against a target was kept
         targets          [{index, name, score, probability, has_evidence, peak, signed_peak, values}]:
                          values is base64 of float32 (rows, columns), little-endian, in the method's units; `peak` is
@@ -139,7 +139,7 @@ def _maps(explanation: "Explanation") -> dict[str, Any]:
     signed_peaks = peak_values(np.abs(heatmaps), explanation.peak).ravel().tolist()
     rows, columns = heatmaps.shape[1:]
     return {
-        "network": explanation.network,
+        "model": explanation.model,
         "method": explanation.method,
         "title": explanation.title,
         "layer": explanation.layer,

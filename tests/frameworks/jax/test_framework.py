@@ -1,4 +1,4 @@
-"""What is JAX's own about the tap on Keras networks: reading jaxprs, and running Python as seldom as can be.
+"""What is JAX's own about the tap on Keras models: reading jaxprs, and running Python as seldom as can be.
 
 Run it with KERAS_BACKEND=jax. What every framework promises is tested elsewhere.
 """
@@ -43,7 +43,7 @@ def seeded():
 
 
 class Paper(keras.Model):
-    """The paper network; `ending` makes the outputs of the logits."""
+    """The paper model; `ending` makes the outputs of the logits."""
 
     def __init__(self, ending):
         super().__init__()
@@ -59,8 +59,8 @@ class Paper(keras.Model):
         return self.ending(self.dense(self.flatten(self.convolution(inputs))))
 
 
-def capture(network, layer="conv", target=BOTH, inputs=PAPER_INPUT):
-    framework = framework_for(network)
+def capture(model, layer="conv", target=BOTH, inputs=PAPER_INPUT):
+    framework = framework_for(model)
     return framework.capture(framework.check_inputs(inputs), framework.find_layer(layer), Objective(target))
 
 
@@ -207,8 +207,8 @@ def test_whether_there_is_a_derivative(function, expected):
 
 
 def test_a_derivative_of_0_is_an_empty_map_and_none_is_an_error():
-    network = Paper(lambda logits: 0 * logits)
-    heatmaps = seewhy.Explainer(network, layer="conv").heatmaps(PAPER_INPUT, [0, 1])
+    model = Paper(lambda logits: 0 * logits)
+    heatmaps = seewhy.Explainer(model, layer="conv").heatmaps(PAPER_INPUT, [0, 1])
     assert heatmaps.values.max() == 0
     assert not heatmaps.has_evidence.any()
     with pytest.raises(NoGradientError, match="No gradient reaches the layer 'conv': the scores do not depend on it"):
@@ -219,17 +219,17 @@ def test_a_derivative_of_0_is_an_empty_map_and_none_is_an_error():
 
 
 def test_python_runs_once_for_each_shape_of_input_whatever_is_asked():
-    network = Paper(jax.nn.softmax)
-    explainer = seewhy.Explainer(network, layer="conv")
+    model = Paper(jax.nn.softmax)
+    explainer = seewhy.Explainer(model, layer="conv")
     selected = (0, 1, [1, 0], "top-1", "top-2", lambda logits: logits[:, 0])
     for targets in selected:
         explainer.heatmaps(PAPER_INPUT, targets)
     explainer.layers(PAPER_INPUT)
     explainer.framework.predict(PAPER_INPUT)
-    assert network.runs == 1
+    assert model.runs == 1
     explainer.heatmaps(np.repeat(PAPER_INPUT, 3, axis=0), 0)
-    assert network.runs == 2  # JAX compiles for a shape, and the batch is part of it
-    assert [seewhy.Explainer(network, layer="conv").heatmaps(PAPER_INPUT).layer, network.runs] == ["conv", 3]
+    assert model.runs == 2  # JAX compiles for a shape, and the batch is part of it
+    assert [seewhy.Explainer(model, layer="conv").heatmaps(PAPER_INPUT).layer, model.runs] == ["conv", 3]
 
 
 def test_a_new_class_does_not_compile_anew(caplog):
@@ -244,16 +244,16 @@ def test_a_new_class_does_not_compile_anew(caplog):
 
 
 def test_weights_changed_between_calls_are_seen():
-    network = Paper(jax.nn.softmax)
-    explainer = seewhy.Explainer(network, layer="conv")
+    model = Paper(jax.nn.softmax)
+    explainer = seewhy.Explainer(model, layer="conv")
     first = explainer.heatmaps(PAPER_INPUT, 0)
-    network.dense.set_weights([2 * PAPER_GRADIENTS.reshape(2, 8).T, np.zeros(2, np.float32)])
+    model.dense.set_weights([2 * PAPER_GRADIENTS.reshape(2, 8).T, np.zeros(2, np.float32)])
     np.testing.assert_allclose(explainer.heatmaps(PAPER_INPUT, 0).values, 2 * first.values, rtol=1e-6)
-    network.compile("sgd", "sparse_categorical_crossentropy")
-    network.fit(PAPER_INPUT, np.array([1]), verbose=0)  # JAX gives the old weights' memory away
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    model.fit(PAPER_INPUT, np.array([1]), verbose=0)  # JAX gives the old weights' memory away
     trained = explainer.heatmaps(PAPER_INPUT, 0)
     assert abs(trained.values - 2 * first.values).max() > 0.1
-    fresh = seewhy.Explainer(network, layer="conv").heatmaps(PAPER_INPUT, 0)
+    fresh = seewhy.Explainer(model, layer="conv").heatmaps(PAPER_INPUT, 0)
     np.testing.assert_array_equal(trained.values, fresh.values)
 
 
@@ -276,7 +276,7 @@ def test_channels_first_gives_the_same_maps():
         np.testing.assert_allclose(found.values, expected.values, rtol=1e-4, atol=1e-6)
 
 
-# What networks do with JAX of their own
+# What models do with JAX of their own
 
 
 class Own(keras.Model):
@@ -304,17 +304,17 @@ IN_THE_OPEN = {
 
 
 @pytest.mark.parametrize("way", IN_THE_OPEN)
-def test_a_layer_in_a_jitted_function_of_the_network_s_own_is_reached(way):
+def test_a_layer_in_a_jitted_function_of_the_model_s_own_is_reached(way):
     """Also where JAX has run the function before, and would not run its Python again."""
-    network = Own(lambda layer: layer)
-    expected = {name: seewhy.Explainer(network, layer=name).heatmaps(INPUTS, [0, 1]) for name in ("first", "second")}
-    network.run = IN_THE_OPEN[way](network.second)
-    message_of = np.asarray(network(INPUTS))
+    model = Own(lambda layer: layer)
+    expected = {name: seewhy.Explainer(model, layer=name).heatmaps(INPUTS, [0, 1]) for name in ("first", "second")}
+    model.run = IN_THE_OPEN[way](model.second)
+    message_of = np.asarray(model(INPUTS))
     for name in ("first", "second", "auto", "first"):
-        heatmaps = seewhy.Explainer(network, layer=name).heatmaps(INPUTS, [0, 1])
+        heatmaps = seewhy.Explainer(model, layer=name).heatmaps(INPUTS, [0, 1])
         assert heatmaps.layer == ("second" if name == "auto" else name)
         np.testing.assert_allclose(heatmaps.values, expected[heatmaps.layer].values, rtol=1e-4, atol=1e-6)
-    np.testing.assert_array_equal(network(INPUTS), message_of)
+    np.testing.assert_array_equal(model(INPUTS), message_of)
 
 
 OUT_OF_REACH = {
@@ -326,34 +326,34 @@ OUT_OF_REACH = {
 
 @pytest.mark.parametrize("way", OUT_OF_REACH)
 def test_a_layer_that_cannot_be_reached_is_said_and_auto_takes_no_other(way):
-    network = Own(OUT_OF_REACH[way])
+    model = Own(OUT_OF_REACH[way])
     for layer in ("second", "auto"):
         with pytest.raises(LayerError, match="'second' runs inside a loop, a branch, a vmap or a custom derivative"):
-            seewhy.Explainer(network, layer=layer).heatmaps(INPUTS)
-    assert seewhy.Explainer(network, layer="first").heatmaps(INPUTS, [0, 1]).values.max() > 0
+            seewhy.Explainer(model, layer=layer).heatmaps(INPUTS)
+    assert seewhy.Explainer(model, layer="first").heatmaps(INPUTS, [0, 1]).values.max() > 0
 
 
-def test_a_network_that_looks_at_values_is_said_to():
-    network = Own(lambda layer: lambda x: layer(x) if x.sum() > 0 else x)
-    network(INPUTS)
+def test_a_model_that_looks_at_values_is_said_to():
+    model = Own(lambda layer: lambda x: layer(x) if x.sum() > 0 else x)
+    model(INPUTS)
     with pytest.raises(ModelRunError, match=r"looks at the values of a tensor, which JAX cannot trace: Attempted bool"):
-        seewhy.Explainer(network).heatmaps(INPUTS)
+        seewhy.Explainer(model).heatmaps(INPUTS)
 
 
-def test_a_mistake_in_the_network_s_python_is_said_to_be_the_network_s():
-    network = Own(lambda layer: lambda _: layer.no_such_thing)
+def test_a_mistake_in_the_model_s_python_is_said_to_be_the_model_s():
+    model = Own(lambda layer: lambda _: layer.no_such_thing)
     with pytest.raises(ModelRunError, match="no_such_thing") as raised:
-        seewhy.Explainer(network).heatmaps(INPUTS)
+        seewhy.Explainer(model).heatmaps(INPUTS)
     assert isinstance(raised.value.__cause__, AttributeError)
 
 
 def test_outputs_that_are_no_tensors():
-    network = Paper(lambda logits: {"logits": logits, "unit": "metre", "nothing": None})
+    model = Paper(lambda logits: {"logits": logits, "unit": "metre", "nothing": None})
     with pytest.raises(ModelError, match=r"has 3 outputs, and none was named.* 'logits', 'unit', 'nothing'"):
-        seewhy.Explainer(network).heatmaps(PAPER_INPUT)
-    with pytest.raises(ModelError, match="The network returned a str; expected a tensor"):
-        seewhy.Explainer(network, output="unit").heatmaps(PAPER_INPUT)
-    heatmaps = seewhy.Explainer(network, output="logits", layer="conv").heatmaps(PAPER_INPUT, [0, 1])
+        seewhy.Explainer(model).heatmaps(PAPER_INPUT)
+    with pytest.raises(ModelError, match="The model returned a str; expected a tensor"):
+        seewhy.Explainer(model, output="unit").heatmaps(PAPER_INPUT)
+    heatmaps = seewhy.Explainer(model, output="logits", layer="conv").heatmaps(PAPER_INPUT, [0, 1])
     np.testing.assert_allclose(heatmaps.values, PAPER_GRADCAM[None], atol=1e-6)
 
 
@@ -371,20 +371,20 @@ def test_products_in_the_open_are_in_bfloat16_and_those_in_a_loop_are_left():
     assert in_the_open.dtype == jnp.float32
 
 
-NETWORK_OF_ONE_S_OWN = """
+MODEL_OF_ONE_S_OWN = """
 import keras, seewhy
 
 def make():
     keras.utils.set_random_seed(0)
     maps = keras.layers.Conv2D(4, 3, activation="relu", name="maps")
-    network = keras.Sequential([keras.Input((8, 8, 3)), maps, keras.layers.Flatten(), keras.layers.Dense(3)])
-    return seewhy.Classifier(network, preprocess=lambda pixels: pixels / 255)
+    model = keras.Sequential([keras.Input((8, 8, 3)), maps, keras.layers.Flatten(), keras.layers.Dense(3)])
+    return seewhy.Classifier(model, preprocess=lambda pixels: pixels / 255)
 """
 
 
 def test_a_second_process_takes_what_the_first_compiled(tmp_path, examples):
     """A key of JAX's cache is of all that is compiled: a name or a weight in it that differs would make a new file."""
-    (tmp_path / "own.py").write_text(NETWORK_OF_ONE_S_OWN)
+    (tmp_path / "own.py").write_text(MODEL_OF_ONE_S_OWN)
     command = [
         sys.executable,
         "-m",

@@ -23,7 +23,7 @@ from seewhy.errors import LayerError
 
 
 class EndsInTensorFlow(keras.Model):
-    """A subclassed network that calls TensorFlow's own softmax."""
+    """A subclassed model that calls TensorFlow's own softmax."""
 
     def __init__(self):
         super().__init__()
@@ -34,10 +34,10 @@ class EndsInTensorFlow(keras.Model):
 
 
 def subclassed():
-    network = EndsInTensorFlow()
-    network(PAPER_INPUT)
-    set_paper_weights(network.convolution, network.dense)
-    return network
+    model = EndsInTensorFlow()
+    model(PAPER_INPUT)
+    set_paper_weights(model.convolution, model.dense)
+    return model
 
 
 def test_tensorflow_s_own_softmax_is_seen_through_too():
@@ -58,27 +58,25 @@ class Hides(Subclassed):
 
 
 @pytest.mark.filterwarnings("ignore:.build..:UserWarning")  # Keras cannot build what it cannot see either
-def test_a_layer_inside_a_function_of_the_network_s_own():
-    network = Hides()
-    network(np.zeros((1, 8, 8, 3), np.float32))
+def test_a_layer_inside_a_function_of_the_model_s_own():
+    model = Hides()
+    model(np.zeros((1, 8, 8, 3), np.float32))
     inputs = np.random.default_rng(0).random((1, 8, 8, 3)).astype(np.float32)
-    explainer = seewhy.Explainer(network, layer="block_1")
+    explainer = seewhy.Explainer(model, layer="block_1")
     with pytest.raises(LayerError, match=r"'block_1' runs inside .* under tf.config.run_functions_eagerly\(True\)"):
         explainer.heatmaps(inputs)
     with pytest.raises(LayerError, match=r"is not called when it runs. Layers inside a tf.function"):
         explainer.heatmaps(inputs)
     with pytest.raises(LayerError, match=r"layer='auto' (found no layer to explain|cannot tell)"):
-        seewhy.Explainer(network).heatmaps(
-            inputs
-        )  # TensorFlow has compiled the function by now: its layer is not heard
+        seewhy.Explainer(model).heatmaps(inputs)  # TensorFlow has compiled the function by now: its layer is not heard
     tf.config.run_functions_eagerly(True)
     try:
         advised = explainer.heatmaps(inputs, [0, 1, 2])
     finally:
         tf.config.run_functions_eagerly(False)
-    network.run = network.blocks[0]
+    model.run = model.blocks[0]
     np.testing.assert_array_equal(
-        advised.values, seewhy.Explainer(network, layer="block_1").heatmaps(inputs, [0, 1, 2]).values
+        advised.values, seewhy.Explainer(model, layer="block_1").heatmaps(inputs, [0, 1, 2]).values
     )
 
 
@@ -95,32 +93,32 @@ class HidesTheLast(Subclassed):
 
 @pytest.mark.filterwarnings("ignore:.build..:UserWarning")
 def test_auto_does_not_fall_back_on_a_layer_before_a_hidden_one():
-    network, inputs = HidesTheLast(), np.ones((1, 8, 8, 3), np.float32)
-    network(inputs)
+    model, inputs = HidesTheLast(), np.ones((1, 8, 8, 3), np.float32)
+    model(inputs)
     with pytest.raises(LayerError, match=r"'block_2' runs inside a loop, a branch or a tf.function"):
-        seewhy.Explainer(network).heatmaps(inputs)
+        seewhy.Explainer(model).heatmaps(inputs)
     with pytest.raises(LayerError, match="layer='auto' cannot tell which layer is the last: after 'block_1'"):
-        seewhy.Explainer(network).heatmaps(inputs)
-    assert seewhy.Explainer(network, layer="block_1").heatmaps(inputs).layer == "block_1"
+        seewhy.Explainer(model).heatmaps(inputs)
+    assert seewhy.Explainer(model, layer="block_1").heatmaps(inputs).layer == "block_1"
 
 
 def test_a_step_is_compiled_once_for_each_shape_and_kind_of_target():
-    network = Counting()
-    network(np.zeros((1, 8, 8, 3), np.float32))
-    explainer = seewhy.Explainer(network)
-    network.runs = 0
+    model = Counting()
+    model(np.zeros((1, 8, 8, 3), np.float32))
+    explainer = seewhy.Explainer(model)
+    model.runs = 0
     for targets in (0, 1, [2, 0], [0, 1, 2], "bird", [[0], [1], [2]]):
         if targets != "bird":
             explainer.heatmaps(np.ones((3, 8, 8, 3), np.float32), targets)
     explainer.heatmaps(np.ones((5, 8, 8, 3), np.float32), 1)
-    assert network.runs == 1  # classes, their number and the batch's size are free
+    assert model.runs == 1  # classes, their number and the batch's size are free
     explainer.heatmaps(np.ones((1, 8, 8, 3), np.float32), "top-1")
-    assert network.runs == 2
+    assert model.runs == 2
     explainer.heatmaps(np.ones((1, 16, 12, 3), np.float32), "top-1")
-    assert network.runs == 3
+    assert model.runs == 3
 
 
-def test_another_thread_may_use_the_network_meanwhile():
+def test_another_thread_may_use_the_model_meanwhile():
     """The tap hears its own thread alone: a prediction that runs while a trace is open does not disturb it."""
 
     class Slow(Subclassed):
@@ -132,19 +130,19 @@ def test_another_thread_may_use_the_network_meanwhile():
             return super().call(inputs)
 
     is_watched, tracing, predicted = threading.Event(), threading.Event(), threading.Event()
-    network = Slow()
+    model = Slow()
     inputs = np.ones((1, 8, 8, 3), np.float32)
-    expected = network(inputs).numpy()
+    expected = model(inputs).numpy()
     is_watched.set()
 
     def predict():
         assert tracing.wait(timeout=60)
-        found = network(inputs).numpy()
+        found = model(inputs).numpy()
         predicted.set()
         return found
 
     with ThreadPoolExecutor(1) as thread:
         prediction = thread.submit(predict)
-        heatmaps = seewhy.Explainer(network).heatmaps(inputs)
+        heatmaps = seewhy.Explainer(model).heatmaps(inputs)
         np.testing.assert_array_equal(prediction.result(), expected)
     np.testing.assert_allclose(heatmaps.outputs, expected, rtol=1e-6)

@@ -1,4 +1,4 @@
-"""The tap on native PyTorch networks: what it captures, which layer it finds, what it leaves behind."""
+"""The tap on native PyTorch models: what it captures, which layer it finds, what it leaves behind."""
 
 import threading
 from collections import UserDict
@@ -39,8 +39,8 @@ def random(*shape):
     return np.random.default_rng(0).standard_normal(shape).astype(np.float32)
 
 
-def capture(network, layer="conv", target=BOTH, inputs=IMAGE, score="logit"):
-    framework = framework_for(network)
+def capture(model, layer="conv", target=BOTH, inputs=IMAGE, score="logit"):
+    framework = framework_for(model)
     return framework.capture(framework.check_inputs(inputs), framework.find_layer(layer), Objective(target, score))
 
 
@@ -49,7 +49,7 @@ def softmax(logits):
 
 
 class Paper(nn.Module):
-    """The paper network: `between` follows the convolution, `ending` makes the outputs of the logits."""
+    """The paper model: `between` follows the convolution, `ending` makes the outputs of the logits."""
 
     def __init__(self, ending=nn.Identity(), between=nn.Identity()):  # noqa: B008
         super().__init__()
@@ -88,7 +88,7 @@ SOFTMAX_ENDINGS = {
 
 
 @pytest.mark.parametrize("ending", SOFTMAX_ENDINGS)
-def test_the_paper_network_however_it_ends(ending):
+def test_the_paper_model_however_it_ends(ending):
     captured = capture(Paper(SOFTMAX_ENDINGS[ending]))
     np.testing.assert_array_equal(captured.activations, PAPER_ACTIVATIONS[None])
     np.testing.assert_allclose(captured.gradients, PAPER_GRADIENTS[None], atol=1e-6)
@@ -135,13 +135,13 @@ def test_a_softmax_over_the_classes_is_seen_through_where_axes_of_one_follow(end
 
 
 def test_both_methods_and_the_predictions():
-    network = Paper(nn.Softmax(-1))
+    model = Paper(nn.Softmax(-1))
     for method, golden in (("gradcam", PAPER_GRADCAM), ("hirescam", PAPER_HIRESCAM)):
-        heatmaps = seewhy.Explainer(network, method, layer="conv").heatmaps(IMAGE, "top-2")
+        heatmaps = seewhy.Explainer(model, method, layer="conv").heatmaps(IMAGE, "top-2")
         np.testing.assert_allclose(heatmaps.values, golden[None], atol=1e-6)
         np.testing.assert_allclose(heatmaps.outputs, softmax(PAPER_LOGITS)[None], rtol=1e-5)
         assert (heatmaps.values.dtype, heatmaps.indices.dtype) == (np.float32, np.int32)
-    framework = framework_for(network)
+    framework = framework_for(model)
     np.testing.assert_allclose(framework.predict(IMAGE), softmax(PAPER_LOGITS)[None], rtol=1e-5)
 
 
@@ -181,11 +181,11 @@ def test_targets_of_every_kind_have_the_same_gradients():
 
 def test_images_of_a_batch_and_many_targets_do_not_influence_each_other():
     """Forty targets go backwards in more than one lot; each is what it is alone."""
-    network = nn.Sequential(
+    model = nn.Sequential(
         nn.Conv2d(1, 3, 3), nn.ReLU(inplace=True), nn.Conv2d(3, 4, 2), nn.Flatten(), nn.Linear(64, 40)
     )
     inputs = random(3, 1, 7, 7)
-    explainer = seewhy.Explainer(network, layer="1")
+    explainer = seewhy.Explainer(model, layer="1")
     together = explainer.heatmaps(inputs, list(range(40)))
     assert together.values.max() > 0
     for image in range(3):
@@ -208,15 +208,15 @@ class OwnReLU(torch.autograd.Function):
         return gradient * (x > 0) if float(gradient.abs().sum()) > 0 else gradient
 
 
-def test_a_function_of_the_network_s_own_goes_backwards_one_target_at_a_time():
+def test_a_function_of_the_model_s_own_goes_backwards_one_target_at_a_time():
     captured = capture(Paper(between=Call(OwnReLU.apply)))
     np.testing.assert_allclose(captured.gradients, PAPER_GRADIENTS[None] * (PAPER_ACTIVATIONS > 0), atol=1e-6)
 
 
 def test_a_backward_hook_of_the_user_s_sees_one_target_at_a_time():
-    network, seen = Paper(), []
-    network.dense.register_full_backward_hook(lambda _module, _given, gradients: seen.append(gradients[0].tolist()))
-    capture(network)
+    model, seen = Paper(), []
+    model.dense.register_full_backward_hook(lambda _module, _given, gradients: seen.append(gradients[0].tolist()))
+    capture(model)
     assert seen == [[[1, 0]], [[0, 1]]]
 
 
@@ -240,10 +240,10 @@ def test_what_follows_in_place_does_not_rewrite_the_activations(between):
 
 
 def test_the_result_of_an_in_place_relu_is_a_layer_of_its_own():
-    network = Paper(between=nn.ReLU(inplace=True))
-    heatmaps = seewhy.Explainer(network).heatmaps(IMAGE, [0, 1])
+    model = Paper(between=nn.ReLU(inplace=True))
+    heatmaps = seewhy.Explainer(model).heatmaps(IMAGE, [0, 1])
     assert heatmaps.layer == "between"
-    captured = capture(network, "auto")
+    captured = capture(model, "auto")
     np.testing.assert_array_equal(captured.activations, np.maximum(PAPER_ACTIVATIONS, 0)[None])
 
 
@@ -298,19 +298,19 @@ class ResNet(nn.Module):
 
 def resnet():
     """A ResNet whose batch normalisation has seen something."""
-    network = ResNet()
+    model = ResNet()
     for _ in range(3):
-        network(torch.randn(4, 3, 16, 16))
-    return network.eval()
+        model(torch.randn(4, 3, 16, 16))
+    return model.eval()
 
 
 def vgg():
     layers = [nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(inplace=True), nn.MaxPool2d(2)]
     layers += [nn.Conv2d(4, 6, 3, padding=1), nn.ReLU(inplace=True), nn.MaxPool2d(2)]
-    network = nn.Module()
-    network.features, network.avgpool = nn.Sequential(*layers), nn.AdaptiveAvgPool2d((2, 2))
-    network.classifier = nn.Sequential(nn.Flatten(), nn.Linear(24, 8), nn.ReLU(True), nn.Dropout(), nn.Linear(8, 5))
-    return nn.Sequential(network.features, network.avgpool, network.classifier)
+    model = nn.Module()
+    model.features, model.avgpool = nn.Sequential(*layers), nn.AdaptiveAvgPool2d((2, 2))
+    model.classifier = nn.Sequential(nn.Flatten(), nn.Linear(24, 8), nn.ReLU(True), nn.Dropout(), nn.Linear(8, 5))
+    return nn.Sequential(model.features, model.avgpool, model.classifier)
 
 
 def flattened():
@@ -324,18 +324,18 @@ def flattened():
 )
 @pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
 def test_auto_takes_the_last_layer_with_space(build, path, shape, memory_format):
-    network = build().to(memory_format=memory_format)
-    heatmaps = seewhy.Explainer(network).heatmaps(random(2, 3, 16, 16))
+    model = build().to(memory_format=memory_format)
+    heatmaps = seewhy.Explainer(model).heatmaps(random(2, 3, 16, 16))
     assert heatmaps.layer == path
-    calls = framework_for(network).calls(random(1, 3, 16, 16))
+    calls = framework_for(model).calls(random(1, 3, 16, 16))
     assert [(call.path, call.shape) for call in calls if call.is_candidate][-1] == (path, shape)
 
 
-def by_hand(network, inputs, classes):
-    """Grad-CAM of the last block, by autograd on a network that is cut in two by hand."""
-    x = network.relu(network.bn1(network.conv1(torch.tensor(inputs))))
-    activations = network.layer4(network.layer3(network.maxpool(x))).detach().requires_grad_()
-    logits = network.head(activations)
+def by_hand(model, inputs, classes):
+    """Grad-CAM of the last block, by autograd on a model that is cut in two by hand."""
+    x = model.relu(model.bn1(model.conv1(torch.tensor(inputs))))
+    activations = model.layer4(model.layer3(model.maxpool(x))).detach().requires_grad_()
+    logits = model.head(activations)
     maps = []
     for index in classes:
         (gradient,) = torch.autograd.grad(logits[:, index].sum(), activations, retain_graph=True)
@@ -343,10 +343,10 @@ def by_hand(network, inputs, classes):
     return np.stack(maps, axis=1)
 
 
-def test_a_residual_network_is_what_it_is_by_hand():
-    network, inputs = resnet(), random(2, 3, 16, 16)
-    message_of = [seewhy.Explainer(network, layer=layer) for layer in ("auto", "layer4.1", network.layer4[1], "layer4")]
-    expected = by_hand(network, inputs, [0, 3])
+def test_a_residual_model_is_what_it_is_by_hand():
+    model, inputs = resnet(), random(2, 3, 16, 16)
+    message_of = [seewhy.Explainer(model, layer=layer) for layer in ("auto", "layer4.1", model.layer4[1], "layer4")]
+    expected = by_hand(model, inputs, [0, 3])
     assert expected.max() > 0
     for explainer in message_of:
         np.testing.assert_allclose(explainer.heatmaps(inputs, [0, 3]).values, expected, atol=1e-6)
@@ -361,9 +361,9 @@ def test_a_skip_round_the_layer_goes_on_being_used_but_is_not_differentiated():
         def forward(self, x):
             return ((self.tapped(x) + x).flatten(1) * torch.arange(4.0)).sum(1, keepdim=True)
 
-    network = Skip()
-    nn.init.constant_(network.tapped.weight, 2)
-    captured = capture(network, "tapped", Class((0,)), np.ones((1, 1, 2, 2), np.float32))
+    model = Skip()
+    nn.init.constant_(model.tapped.weight, 2)
+    captured = capture(model, "tapped", Class((0,)), np.ones((1, 1, 2, 2), np.float32))
     assert captured.scores[0, 0] == 3 * 6
     np.testing.assert_array_equal(captured.gradients[0, 0, ..., 0], [[0, 1], [2, 3]])
 
@@ -395,9 +395,9 @@ def test_signals_images_and_volumes(space):
     """y_c = mean of w_c A over space: Grad-CAM is ReLU(sum_k w_ck A_k) over the number of positions."""
     convolution = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}[len(space)](2, 3, 1)
     dense = nn.Linear(3, 4)
-    network = nn.Sequential(convolution, Call(lambda x: x.flatten(2).mean(2)), dense)
+    model = nn.Sequential(convolution, Call(lambda x: x.flatten(2).mean(2)), dense)
     inputs = random(2, 2, *space)
-    heatmaps = seewhy.Explainer(network).heatmaps(inputs, [0, 1, 2, 3])
+    heatmaps = seewhy.Explainer(model).heatmaps(inputs, [0, 1, 2, 3])
     maps = convolution(torch.tensor(inputs)).detach().numpy()
     expected = np.einsum("nk...,ck->nc...", maps, dense.weight.detach().numpy()) / np.prod(space)
     assert heatmaps.values.shape == (2, 4, *space)
@@ -407,18 +407,18 @@ def test_signals_images_and_volumes(space):
 @pytest.mark.parametrize(
     ("layer", "message"),
     [
-        ("layer4.2", r"There is no layer 'layer4.2' in the network. Did you mean 'layer4.[01]"),
+        ("layer4.2", r"There is no layer 'layer4.2' in the model. Did you mean 'layer4.[01]"),
         ("conv2", r"4 layers are called 'conv2'; give one of their paths: layer3.0.conv2, layer3.1.conv2,"),
-        (nn.Conv2d(1, 1, 1), r"Conv2d\(1, 1, .*\) is not part of the network"),
+        (nn.Conv2d(1, 1, 1), r"Conv2d\(1, 1, .*\) is not part of the model"),
         ("fc", r"The layer 'fc' cannot be explained: its output \(5,\) is not one tensor with more than one"),
-        ("spare", "'spare' is part of the network, but is not called when it runs"),
+        ("spare", "'spare' is part of the model, but is not called when it runs"),
     ],
 )
 def test_layers_that_cannot_be_meant(layer, message):
-    network = resnet()
-    network.spare = nn.Conv2d(1, 1, 1)
+    model = resnet()
+    model.spare = nn.Conv2d(1, 1, 1)
     with pytest.raises(LayerError, match=message):
-        seewhy.Explainer(network, layer=layer).heatmaps(random(1, 3, 16, 16))
+        seewhy.Explainer(model, layer=layer).heatmaps(random(1, 3, 16, 16))
 
 
 @pytest.mark.parametrize(
@@ -433,16 +433,16 @@ def test_layers_that_cannot_be_meant(layer, message):
 )
 @pytest.mark.parametrize("is_trainable", [True, False])
 def test_a_layer_no_gradient_reaches_is_an_error_and_not_a_blank_map(split, is_trainable):
-    network = Paper(between=Call(split)).requires_grad_(is_trainable)
+    model = Paper(between=Call(split)).requires_grad_(is_trainable)
     with pytest.raises(NoGradientError, match="No gradient reaches the layer 'conv': the scores do not depend on"):
-        capture(network)
+        capture(model)
 
 
-# Around the network
+# Around the model
 
 
 class FrozenPart(Paper):
-    """The layer, and what follows it for a while, in a no_grad block of the network's own."""
+    """The layer, and what follows it for a while, in a no_grad block of the model's own."""
 
     def forward(self, image):
         with torch.no_grad():
@@ -451,25 +451,25 @@ class FrozenPart(Paper):
 
 
 def test_frozen_parts_are_explained_like_any_other():
-    for network in (Paper().requires_grad_(False), FrozenPart(), FrozenPart().requires_grad_(False)):
-        np.testing.assert_allclose(capture(network).gradients, PAPER_GRADIENTS[None], atol=1e-6)
+    for model in (Paper().requires_grad_(False), FrozenPart(), FrozenPart().requires_grad_(False)):
+        np.testing.assert_allclose(capture(model).gradients, PAPER_GRADIENTS[None], atol=1e-6)
 
 
 def test_what_comes_before_the_layer_is_not_recorded():
     recorded = []
-    network = Paper()
-    network.conv.register_forward_hook(lambda _module, _given, output: recorded.append(output.requires_grad))
-    capture(network)
+    model = Paper()
+    model.conv.register_forward_hook(lambda _module, _given, output: recorded.append(output.requires_grad))
+    capture(model)
     assert recorded == [False, False]  # once to hear the calls, once to capture
 
 
 @pytest.mark.parametrize("context", [torch.no_grad, torch.inference_mode, torch.enable_grad])
 def test_contexts_outside(context):
-    network = Paper(nn.Softmax(-1), between=nn.ReLU(inplace=True))
-    expected = seewhy.Explainer(network, layer="conv").heatmaps(IMAGE, [0, 1]).values
+    model = Paper(nn.Softmax(-1), between=nn.ReLU(inplace=True))
+    expected = seewhy.Explainer(model, layer="conv").heatmaps(IMAGE, [0, 1]).values
     with context():
         before = torch.is_grad_enabled(), torch.is_inference_mode_enabled()
-        heatmaps = seewhy.Explainer(network, layer="conv").heatmaps(torch.tensor(IMAGE), [0, 1])
+        heatmaps = seewhy.Explainer(model, layer="conv").heatmaps(torch.tensor(IMAGE), [0, 1])
         assert (torch.is_grad_enabled(), torch.is_inference_mode_enabled()) == before
     np.testing.assert_array_equal(heatmaps.values, expected)
     assert expected.max() > 0
@@ -477,22 +477,22 @@ def test_contexts_outside(context):
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
 def test_other_precisions_give_float32_heatmaps_near_the_full_ones(dtype):
-    network, inputs = resnet(), random(2, 3, 16, 16)
-    full = seewhy.Explainer(network).heatmaps(inputs, [0, 1, 2]).values
-    narrow = seewhy.Explainer(network.to(dtype)).heatmaps(inputs, [0, 1, 2])
+    model, inputs = resnet(), random(2, 3, 16, 16)
+    full = seewhy.Explainer(model).heatmaps(inputs, [0, 1, 2]).values
+    narrow = seewhy.Explainer(model.to(dtype)).heatmaps(inputs, [0, 1, 2])
     assert narrow.values.dtype == np.float32
     np.testing.assert_allclose(narrow.values, full, atol=0.05 * full.max())
 
 
-def in_bfloat16(network, inputs):
-    explainer = seewhy.Explainer(network, "hirescam", "0", signed=True, precision="bfloat16")
+def in_bfloat16(model, inputs):
+    explainer = seewhy.Explainer(model, "hirescam", "0", signed=True, precision="bfloat16")
     return explainer.heatmaps(inputs, [0, 1])
 
 
 def test_bfloat16_forgets_a_little_more_than_one():
-    """The paper network, forwards and backwards: the input and the weights are a 512th too large for what is found."""
-    network = nn.Sequential(nn.Conv2d(1, 2, 1), nn.Flatten(), nn.Linear(8, 2))
-    convolution, _, dense = network
+    """The paper model, forwards and backwards: the input and the weights are a 512th too large for what is found."""
+    model = nn.Sequential(nn.Conv2d(1, 2, 1), nn.Flatten(), nn.Linear(8, 2))
+    convolution, _, dense = model
     a_little_more = np.float32(1 + 2**-9)
     with torch.no_grad():
         convolution.weight.copy_(torch.tensor([1.0, -1.0]).reshape(2, 1, 1, 1))
@@ -500,46 +500,46 @@ def test_bfloat16_forgets_a_little_more_than_one():
         dense.weight.copy_(torch.tensor(a_little_more * np.moveaxis(PAPER_GRADIENTS, -1, 1).reshape(2, 8)))
         dense.bias.zero_()
     inputs = a_little_more * np.moveaxis(PAPER_INPUT, -1, 1)
-    before = state(network)
-    found = in_bfloat16(network, inputs)
+    before = state(model)
+    found = in_bfloat16(model, inputs)
     np.testing.assert_array_equal(found.values[0], (PAPER_GRADIENTS * PAPER_ACTIVATIONS).sum(axis=-1))
     np.testing.assert_array_equal(found.scores, PAPER_LOGITS[None])
-    assert state(network) == before
+    assert state(model) == before
     assert not torch.is_autocast_enabled("cpu")
     with torch.autocast("cpu", dtype=torch.float16):  # the caller's own is another
-        np.testing.assert_array_equal(in_bfloat16(network, inputs).values, found.values)
+        np.testing.assert_array_equal(in_bfloat16(model, inputs).values, found.values)
         assert torch.get_autocast_dtype("cpu") == torch.float16
-    network.double()
-    with pytest.raises(OptionError, match=r"is for networks that run in float32; this one runs in float64. Leave it"):
-        in_bfloat16(network, inputs)
+    model.double()
+    with pytest.raises(OptionError, match=r"is for models that run in float32; this one runs in float64. Leave it"):
+        in_bfloat16(model, inputs)
 
 
-def test_autocast_outside_is_the_network_s_alone():
-    """The network runs as the caller says; the heatmap is worked out in full precision, though einsum would not be."""
-    network, inputs = resnet(), random(2, 3, 16, 16)
+def test_autocast_outside_is_the_model_s_alone():
+    """The model runs as the caller says; the heatmap is worked out in full precision, though einsum would not be."""
+    model, inputs = resnet(), random(2, 3, 16, 16)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        captured = capture(network, "auto", Class((0, 1, 2)), inputs)
-        heatmaps = seewhy.Explainer(network).heatmaps(inputs, [0, 1, 2]).values
+        captured = capture(model, "auto", Class((0, 1, 2)), inputs)
+        heatmaps = seewhy.Explainer(model).heatmaps(inputs, [0, 1, 2]).values
         assert torch.is_autocast_enabled("cpu")
     weights = captured.gradients.numpy().mean(axis=(2, 3))
     expected = np.maximum(np.einsum("ntk,nuvk->ntuv", weights, captured.activations.numpy()), 0)
     np.testing.assert_allclose(heatmaps, expected, rtol=1e-5, atol=1e-7)
-    full = seewhy.Explainer(network).heatmaps(inputs, [0, 1, 2]).values
+    full = seewhy.Explainer(model).heatmaps(inputs, [0, 1, 2]).values
     np.testing.assert_allclose(heatmaps, full, atol=0.05 * full.max())
     assert np.abs(heatmaps - full).max() > 0
 
 
 def test_channels_last_is_a_matter_of_memory_alone():
-    network, inputs = resnet(), random(2, 3, 16, 16)
-    expected = seewhy.Explainer(network).heatmaps(inputs, [0, 1, 2]).values
-    found = seewhy.Explainer(network.to(memory_format=torch.channels_last)).heatmaps(inputs, [0, 1, 2]).values
+    model, inputs = resnet(), random(2, 3, 16, 16)
+    expected = seewhy.Explainer(model).heatmaps(inputs, [0, 1, 2]).values
+    found = seewhy.Explainer(model.to(memory_format=torch.channels_last)).heatmaps(inputs, [0, 1, 2]).values
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
 def wrapped_part():
-    network = resnet()
-    network.layer4 = torch.compile(network.layer4, backend="eager")
-    return network
+    model = resnet()
+    model.layer4 = torch.compile(model.layer4, backend="eager")
+    return model
 
 
 WRAPPED = {
@@ -551,22 +551,22 @@ WRAPPED = {
 
 
 @pytest.mark.parametrize("wrapping", WRAPPED)
-def test_wrapped_networks_have_the_paths_and_maps_of_what_is_in_them(wrapping):
+def test_wrapped_models_have_the_paths_and_maps_of_what_is_in_them(wrapping):
     inputs = random(2, 3, 16, 16)
     bare = resnet()
     expected = seewhy.Explainer(bare).heatmaps(inputs, [0, 1, 2])
-    network = WRAPPED[wrapping]()
-    within = framework_for(network)._network
+    model = WRAPPED[wrapping]()
+    within = framework_for(model)._model
     within.load_state_dict(dict(zip(within.state_dict(), bare.state_dict().values(), strict=True)))
     with torch.no_grad():
-        network(torch.tensor(inputs))  # now there is compiled code that knows of no hook
-    found = seewhy.Explainer(network, layer="layer4.1").heatmaps(inputs, [0, 1, 2])
-    assert seewhy.Explainer(network).heatmaps(inputs).layer == found.layer == "layer4.1"
+        model(torch.tensor(inputs))  # now there is compiled code that knows of no hook
+    found = seewhy.Explainer(model, layer="layer4.1").heatmaps(inputs, [0, 1, 2])
+    assert seewhy.Explainer(model).heatmaps(inputs).layer == found.layer == "layer4.1"
     np.testing.assert_allclose(found.values, expected.values, atol=1e-6)
 
 
 class InAMode(nn.Module):
-    """The layer inside of a mode of the network's own, under which it hears every function, too."""
+    """The layer inside of a mode of the model's own, under which it hears every function, too."""
 
     def __init__(self):
         super().__init__()
@@ -578,7 +578,7 @@ class InAMode(nn.Module):
         return self.paper.dense(maps.flatten(1)).softmax(1)
 
 
-def test_a_mode_that_the_network_opens_before_the_layer_and_closes_after_it_is_not_in_the_way():
+def test_a_mode_that_the_model_opens_before_the_layer_and_closes_after_it_is_not_in_the_way():
     found = seewhy.Explainer(InAMode(), layer="paper.conv").heatmaps(IMAGE, [0, 1])
     expected = seewhy.Explainer(Paper(nn.Softmax(1)), layer="conv").heatmaps(IMAGE, [0, 1])
     np.testing.assert_allclose(found.values, expected.values, atol=1e-6)
@@ -587,14 +587,14 @@ def test_a_mode_that_the_network_opens_before_the_layer_and_closes_after_it_is_n
 
 
 @pytest.mark.parametrize("ending", [nn.Identity(), nn.Softmax(1)])
-def test_compiled_code_that_ends_a_network_leaves_gradients_on(ending):
-    network = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Sequential(nn.Conv2d(4, 4, 3), nn.Flatten(), nn.Linear(400, 3)))
+def test_compiled_code_that_ends_a_model_leaves_gradients_on(ending):
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Sequential(nn.Conv2d(4, 4, 3), nn.Flatten(), nn.Linear(400, 3)))
     inputs = random(1, 3, 14, 14)
-    expected = seewhy.Explainer(nn.Sequential(network, ending), layer="0.1.0").heatmaps(inputs, [0])
-    network[1] = torch.compile(network[1], backend="eager")
+    expected = seewhy.Explainer(nn.Sequential(model, ending), layer="0.1.0").heatmaps(inputs, [0])
+    model[1] = torch.compile(model[1], backend="eager")
     with torch.no_grad():
-        network(torch.tensor(inputs))
-    found = seewhy.Explainer(nn.Sequential(network, ending), layer="0.1.0").heatmaps(inputs, [0])
+        model(torch.tensor(inputs))
+    found = seewhy.Explainer(nn.Sequential(model, ending), layer="0.1.0").heatmaps(inputs, [0])
     np.testing.assert_allclose(found.values, expected.values, atol=1e-6)
     assert (torch.ones(1, requires_grad=True) * 2).requires_grad
 
@@ -606,7 +606,7 @@ class TwiceTheImage(Paper):
         return super().forward(torch.func.grad(lambda each: (each**2).sum())(image))
 
 
-def test_a_network_may_differentiate_before_the_layer():
+def test_a_model_may_differentiate_before_the_layer():
     found = seewhy.Explainer(TwiceTheImage(), layer="conv").heatmaps(IMAGE, [0, 1])
     expected = seewhy.Explainer(Paper(), layer="conv").heatmaps(2 * IMAGE, [0, 1])
     np.testing.assert_allclose(found.values, expected.values, atol=1e-6)
@@ -635,27 +635,27 @@ def failing(_):
 
 
 @pytest.mark.parametrize("layer", ["auto", "layer3.0.conv1"])
-def test_the_network_is_afterwards_what_it_was(layer):
-    network, inputs = resnet(), random(2, 3, 16, 16)
-    network.avgpool = nn.Sequential(Counts(), network.avgpool)
-    network.train()
-    network.layer3.eval()
-    network.layer3[1].bn1.train()
-    network.fc.bias.requires_grad_(False)
-    network.layer4[1].register_forward_hook(lambda *_: None)
-    network(torch.tensor(inputs)).sum().backward()
-    explainer, before = seewhy.Explainer(network, layer=layer), state(network)
+def test_the_model_is_afterwards_what_it_was(layer):
+    model, inputs = resnet(), random(2, 3, 16, 16)
+    model.avgpool = nn.Sequential(Counts(), model.avgpool)
+    model.train()
+    model.layer3.eval()
+    model.layer3[1].bn1.train()
+    model.fc.bias.requires_grad_(False)
+    model.layer4[1].register_forward_hook(lambda *_: None)
+    model(torch.tensor(inputs)).sum().backward()
+    explainer, before = seewhy.Explainer(model, layer=layer), state(model)
     first = explainer.heatmaps(inputs, "top-2")
-    assert state(network) == before
+    assert state(model) == before
     with pytest.raises(RuntimeError, match="the caller's own mistake"):
         explainer.heatmaps(inputs, failing)
     with pytest.raises(TargetError, match="There is no class 5"):
         explainer.heatmaps(inputs, 5)
     with pytest.raises(ModelRunError, match=r"cannot run on an input of shape \(2, 2, 16, 16\): .*expected input"):
         explainer.heatmaps(inputs[:, :2])
-    assert state(network) == before
+    assert state(model) == before
     np.testing.assert_array_equal(
-        first.values, seewhy.Explainer(network.eval(), layer=layer).heatmaps(inputs, "top-2").values
+        first.values, seewhy.Explainer(model.eval(), layer=layer).heatmaps(inputs, "top-2").values
     )
 
 
@@ -681,42 +681,42 @@ class Scribbles(nn.Module):
 
 
 def test_buffers_of_every_kind_have_their_values_again():
-    network = nn.Sequential(nn.Conv2d(1, 2, 1), Scribbles(), nn.Flatten(), nn.Linear(8, 2))
-    before = {name: buffer.clone() for name, buffer in network.named_buffers()}
-    seewhy.Explainer(network, layer="0").heatmaps(IMAGE, 0)
-    for name, buffer in network.named_buffers():
+    model = nn.Sequential(nn.Conv2d(1, 2, 1), Scribbles(), nn.Flatten(), nn.Linear(8, 2))
+    before = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    seewhy.Explainer(model, layer="0").heatmaps(IMAGE, 0)
+    for name, buffer in model.named_buffers():
         assert torch.equal(buffer.to_dense(), before[name].to_dense()), name
-    network(torch.tensor(IMAGE))
-    assert not torch.equal(network[1].part, before["1.part"])
+    model(torch.tensor(IMAGE))
+    assert not torch.equal(model[1].part, before["1.part"])
 
 
 def test_the_output_of_the_user_s_own_hook_is_what_is_explained():
-    network = Paper()
-    network.conv.register_forward_hook(lambda _module, _given, output: output * 2)
-    captured = capture(network)
+    model = Paper()
+    model.conv.register_forward_hook(lambda _module, _given, output: output * 2)
+    captured = capture(model)
     np.testing.assert_array_equal(captured.activations, 2 * PAPER_ACTIVATIONS[None])
     np.testing.assert_allclose(captured.scores, 2 * PAPER_LOGITS[None])
 
 
 def test_training_goes_on_and_later_explanations_see_the_new_weights():
-    network = Paper()
-    explainer = seewhy.Explainer(network, layer="conv")
+    model = Paper()
+    explainer = seewhy.Explainer(model, layer="conv")
     first = explainer.heatmaps(IMAGE, 0).values
     with torch.no_grad():
-        network.dense.weight.mul_(2)
+        model.dense.weight.mul_(2)
     np.testing.assert_allclose(explainer.heatmaps(IMAGE, 0).values, 2 * first)
 
 
 # Threads and memory
 
 
-def test_threads_share_an_explainer_of_a_network_in_training_mode():
-    network = resnet()
-    network.layer3.train()
-    before = state(network)
+def test_threads_share_an_explainer_of_a_model_in_training_mode():
+    model = resnet()
+    model.layer3.train()
+    before = state(model)
     selected = [(random(2, 3, size, 16), targets) for targets in ("top-1", [0, 2], "top-3", 2) for size in (16, 12)] * 3
-    alone = [seewhy.Explainer(network).heatmaps(*case).values for case in selected]
-    shared, barrier = seewhy.Explainer(network), threading.Barrier(8)
+    alone = [seewhy.Explainer(model).heatmaps(*case).values for case in selected]
+    shared, barrier = seewhy.Explainer(model), threading.Barrier(8)
     waiting = threading.Semaphore(8)
 
     def explain(case):
@@ -728,10 +728,10 @@ def test_threads_share_an_explainer_of_a_network_in_training_mode():
         together = list(threads.map(explain, selected))
     for one, other in zip(together, alone, strict=True):
         np.testing.assert_allclose(one, other, atol=1e-6)
-    assert state(network) == before
+    assert state(model) == before
 
 
-def test_another_thread_may_use_the_network_meanwhile():
+def test_another_thread_may_use_the_model_meanwhile():
     """The tap hears its own thread alone: a prediction that runs while it is open does not disturb it."""
     is_open, predicted = threading.Event(), threading.Event()
 
@@ -740,18 +740,18 @@ def test_another_thread_may_use_the_network_meanwhile():
             is_open.set()
             assert predicted.wait(timeout=60)
 
-    network = Shared()
-    network.shared.register_forward_pre_hook(hold)
+    model = Shared()
+    model.shared.register_forward_pre_hook(hold)
 
     def predict():
         assert is_open.wait(timeout=60)
-        found = network(torch.tensor(IMAGE))
+        found = model(torch.tensor(IMAGE))
         predicted.set()
         return found
 
     with ThreadPoolExecutor(1) as thread:
         prediction = thread.submit(predict)
-        captured = capture(network, "shared", Class((0,)))
+        captured = capture(model, "shared", Class((0,)))
         assert prediction.result().requires_grad
     np.testing.assert_array_equal(captured.activations, 4 * PAPER_INPUT)
     np.testing.assert_array_equal(captured.scores, prediction.result().detach())
@@ -817,20 +817,20 @@ def test_tensors_of_any_kind_are_inputs():
         explainer.heatmaps([IMAGE, IMAGE.repeat(2, axis=0)])
 
 
-def test_objects_that_are_no_network():
+def test_objects_that_are_no_model():
     with pytest.raises(ModelError, match=r"Cannot explain .*: expected a keras.Model \(Keras 3\) or a torch.nn.Module"):
         seewhy.Explainer(torch.zeros(1))
-    with pytest.raises(ModelError, match="The network LazyLinear has no weights yet: call it on an input"):
+    with pytest.raises(ModelError, match="The model LazyLinear has no weights yet: call it on an input"):
         seewhy.Explainer(nn.LazyLinear(3))
-    with pytest.raises(ModelError, match="The network returned a str; expected a tensor, or a list or dict of them"):
+    with pytest.raises(ModelError, match="The model returned a str; expected a tensor, or a list or dict of them"):
         capture(Paper(Call(str)))
 
 
 def test_damaged_weights_are_said_and_no_map_is_made_up():
-    network = Paper()
-    nn.init.constant_(network.dense.weight, float("nan"))
-    with pytest.raises(ModelRunError, match="The network gave NaN or infinite values for image 0 of the batch"):
-        seewhy.Explainer(network, layer="conv").heatmaps(IMAGE, 0)
+    model = Paper()
+    nn.init.constant_(model.dense.weight, float("nan"))
+    with pytest.raises(ModelRunError, match="The model gave NaN or infinite values for image 0 of the batch"):
+        seewhy.Explainer(model, layer="conv").heatmaps(IMAGE, 0)
 
 
 def test_a_layer_that_is_called_only_for_some_inputs():
@@ -846,22 +846,22 @@ def test_a_layer_that_is_called_only_for_some_inputs():
 
 
 @pytest.mark.parametrize("failure", [KeyError("mask"), AttributeError("mask"), ZeroDivisionError("mask")])
-def test_errors_of_the_network_in_python(failure):
+def test_errors_of_the_model_in_python(failure):
     class Failing(torch.nn.Conv2d):
         def forward(self, x):
             raise failure
 
-    network = torch.nn.Sequential(Failing(1, 1, 1))
+    model = torch.nn.Sequential(Failing(1, 1, 1))
     with pytest.raises(ModelRunError, match=r"cannot run on an input of shape \(1, 1, 2, 2\): .*mask") as caught:
-        seewhy.Explainer(network).heatmaps(np.ones((1, 1, 2, 2), np.float32), 0)
+        seewhy.Explainer(model).heatmaps(np.ones((1, 1, 2, 2), np.float32), 0)
     assert caught.value.__cause__ is failure
 
 
 def test_of_a_shared_module_the_call_that_was_asked_for_is_named():
     relu = torch.nn.ReLU()
-    network = torch.nn.Sequential(relu, torch.nn.Conv2d(1, 1, 1), relu, torch.nn.Flatten(), torch.nn.Linear(4, 2))
+    model = torch.nn.Sequential(relu, torch.nn.Conv2d(1, 1, 1), relu, torch.nn.Flatten(), torch.nn.Linear(4, 2))
     named = [
-        seewhy.Explainer(network, layer=layer).heatmaps(np.ones((1, 1, 2, 2), np.float32), 0).layer
+        seewhy.Explainer(model, layer=layer).heatmaps(np.ones((1, 1, 2, 2), np.float32), 0).layer
         for layer in ("0", "0#2")
     ]
     assert named == ["0", "0#2"]

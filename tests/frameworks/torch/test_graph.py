@@ -1,4 +1,4 @@
-"""What follows a layer of a native PyTorch network, run alone for variations of its activations."""
+"""What follows a layer of a native PyTorch model, run alone for variations of its activations."""
 
 import gc
 from concurrent.futures import ThreadPoolExecutor
@@ -24,20 +24,20 @@ def seeded():
     torch.manual_seed(0)
 
 
-def head(network, layer="conv", target=ALL, inputs=IMAGE, score="logit"):
-    framework = framework_for(network)
+def head(model, layer="conv", target=ALL, inputs=IMAGE, score="logit"):
+    framework = framework_for(model)
     return framework.head(framework.check_inputs(inputs), framework.find_layer(layer), Objective(target, score))
 
 
-def capture(network, layer="conv", target=ALL, inputs=IMAGE, score="logit"):
-    framework = framework_for(network)
+def capture(model, layer="conv", target=ALL, inputs=IMAGE, score="logit"):
+    framework = framework_for(model)
     layer = framework.find_layer(layer)
     return framework.capture(framework.check_inputs(inputs), layer, Objective(target, score), "none")
 
 
-def check_unchanged(network, layer="conv", tolerance=1e-5):
-    captured = capture(network, layer)
-    found = head(network, layer)(np.repeat(captured.activations.numpy(), 3, 0))
+def check_unchanged(model, layer="conv", tolerance=1e-5):
+    captured = capture(model, layer)
+    found = head(model, layer)(np.repeat(captured.activations.numpy(), 3, 0))
     np.testing.assert_allclose(found, captured.scores.expand(3, -1), rtol=tolerance, atol=tolerance)
 
 
@@ -56,12 +56,12 @@ class Between(nn.Module):
         return self.head(self.function(self.conv(image), beside).mean(dim=(2, 3)))
 
 
-def by_hand(network, perturbations=VARIATIONS):
-    """Run the function of each variation on its own, as the network would."""
+def by_hand(model, perturbations=VARIATIONS):
+    """Run the function of each variation on its own, as the model would."""
     with torch.no_grad():
-        beside = network.beside(torch.tensor(IMAGE))
+        beside = model.beside(torch.tensor(IMAGE))
         maps = [torch.tensor(each.transpose(2, 0, 1)[None]).contiguous() for each in perturbations]
-        return torch.cat([network.head(network.function(each, beside.clone()).mean(dim=(2, 3))) for each in maps])
+        return torch.cat([model.head(model.function(each, beside.clone()).mean(dim=(2, 3))) for each in maps])
 
 
 def in_place(maps, beside):
@@ -144,9 +144,9 @@ FUNCTIONS = [
 
 @pytest.mark.parametrize("function", FUNCTIONS)
 def test_every_variation_as_if_it_were_alone(function):
-    network = Between(function)
-    check_unchanged(network)
-    np.testing.assert_allclose(head(network)(VARIATIONS), by_hand(network), rtol=1e-4, atol=1e-5)
+    model = Between(function)
+    check_unchanged(model)
+    np.testing.assert_allclose(head(model)(VARIATIONS), by_hand(model), rtol=1e-4, atol=1e-5)
 
 
 class Bottleneck(nn.Module):
@@ -167,13 +167,13 @@ class Bottleneck(nn.Module):
 
 def residual(*ending):
     stem = (nn.Conv2d(3, 6, 3, padding=1), nn.MaxPool2d(2), Bottleneck(6, 4), Bottleneck(6, 4))
-    network = nn.Sequential(*stem, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(), nn.Linear(6, 3), *ending)
-    for module in network.modules():
+    model = nn.Sequential(*stem, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(), nn.Linear(6, 3), *ending)
+    for module in model.modules():
         if isinstance(module, nn.BatchNorm2d):
             module.running_mean.normal_()
             module.running_var.uniform_(0.5, 2)
             module.weight.data.normal_()
-    return network
+    return model
 
 
 @pytest.mark.parametrize("layer", ["0", "1", "2", "2.conv1", "2.bn2", "2.relu#1", "3.bn1", "3.relu", "auto"])
@@ -183,15 +183,15 @@ def test_the_unchanged_activations_give_the_captured_scores(layer, order):
 
 
 def test_changed_activations_inside_a_block_with_its_skip_connection_as_it_was():
-    network = residual(nn.Softmax(1)).eval()
+    model = residual(nn.Softmax(1)).eval()
     perturbations = np.random.default_rng(2).standard_normal((4, 4, 3, 6)).astype(np.float32)
-    block = network[3]
+    block = model[3]
     with torch.no_grad():
-        skipped = network[:3](torch.tensor(IMAGE))
+        skipped = model[:3](torch.tensor(IMAGE))
         maps = functional.relu(block.bn2(torch.tensor(perturbations.transpose(0, 3, 1, 2))) + skipped)
-        logits = network[7](maps.mean(dim=(2, 3)))
-    np.testing.assert_allclose(head(network, "3.conv2")(perturbations), logits, rtol=1e-4, atol=1e-5)
-    probabilities = head(network, "3.conv2", score="probability")(perturbations)
+        logits = model[7](maps.mean(dim=(2, 3)))
+    np.testing.assert_allclose(head(model, "3.conv2")(perturbations), logits, rtol=1e-4, atol=1e-5)
+    probabilities = head(model, "3.conv2", score="probability")(perturbations)
     np.testing.assert_allclose(probabilities, logits.softmax(1), rtol=1e-4, atol=1e-6)
 
 
@@ -199,7 +199,7 @@ def test_the_reference():
     """Variations of the first layer, against the same layers in NumPy."""
     kernels, biases = reference.weights()
     features, dense = nn.Conv2d(8, 6, 3), nn.Linear(480, 4)
-    network = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), features, nn.ReLU(inplace=True), nn.Flatten(), dense)
+    model = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), features, nn.ReLU(inplace=True), nn.Flatten(), dense)
     by_class = kernels["dense"].reshape(10, 8, 6, 4).transpose(3, 2, 0, 1).reshape(4, -1)
     weights = ((features, kernels["features"].transpose(3, 2, 0, 1), "features"), (dense, by_class, "dense"))
     for module, weight, name in weights:
@@ -207,13 +207,13 @@ def test_the_reference():
     hidden = np.random.default_rng(2).standard_normal((5, *reference.SIZE, 8)).astype(np.float32)
     maps = np.maximum(reference.convolve(hidden, kernels["features"], biases["features"], padding=0), 0)
     logits = maps.reshape(5, -1) @ kernels["dense"] + biases["dense"]
-    found = head(network, "0", Class((3, 0)), reference.images(1).transpose(0, 3, 1, 2))(hidden)
+    found = head(model, "0", Class((3, 0)), reference.images(1).transpose(0, 3, 1, 2))(hidden)
     np.testing.assert_allclose(found, logits[:, [3, 0]], rtol=1e-4, atol=1e-5)
 
 
 def test_targets_are_asked_of_the_outputs_of_all_variations_at_once():
-    network = Between(in_place)
-    logits = by_hand(network).numpy()
+    model = Between(in_place)
+    logits = by_hand(model).numpy()
 
     def least(outputs):
         assert outputs.shape == (5, 3)
@@ -222,9 +222,9 @@ def test_targets_are_asked_of_the_outputs_of_all_variations_at_once():
     best = np.argsort(-logits[:1])[:, :2]
     cases = ((TopK(2).with_classes(best), logits[:, best[0]]), (Function(least), logits.min(axis=1, keepdims=True)))
     for target, expected in cases:
-        np.testing.assert_allclose(head(network, target=target)(VARIATIONS), expected, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(head(model, target=target)(VARIATIONS), expected, rtol=1e-4, atol=1e-5)
     with pytest.raises(TargetError, match="There is no class 3"):
-        head(network, target=Class((3,)))
+        head(model, target=Class((3,)))
 
 
 def test_a_final_sigmoid_in_place_is_seen_through():
@@ -232,8 +232,8 @@ def test_a_final_sigmoid_in_place_is_seen_through():
         def forward(self, image):
             return super().forward(image).sigmoid_()
 
-    network = Sigmoids(in_place)
-    np.testing.assert_allclose(head(network)(VARIATIONS), by_hand(network), rtol=1e-4, atol=1e-5)
+    model = Sigmoids(in_place)
+    np.testing.assert_allclose(head(model)(VARIATIONS), by_hand(model), rtol=1e-4, atol=1e-5)
 
 
 # What cannot be played again
@@ -296,8 +296,8 @@ def test_what_happens_beside_the_layer_may_do_as_it_likes():
         beside[:, 0] = 0
         return maps + beside.clone().add_(float(beside.mean()))
 
-    network = Between(beside_only)
-    np.testing.assert_allclose(head(network)(VARIATIONS), by_hand(network), rtol=1e-4, atol=1e-5)
+    model = Between(beside_only)
+    np.testing.assert_allclose(head(model)(VARIATIONS), by_hand(model), rtol=1e-4, atol=1e-5)
 
 
 # What is left behind
@@ -311,64 +311,64 @@ class Counted(Between):
         return super().forward(image)
 
 
-def test_the_network_runs_once_however_much_is_varied():
-    network = Counted(in_place)
-    framework = framework_for(network)
+def test_the_model_runs_once_however_much_is_varied():
+    model = Counted(in_place)
+    framework = framework_for(model)
     layer = framework.find_layer("conv")
     framework.calls(IMAGE)
-    before = network.runs
+    before = model.runs
     head = framework.head(IMAGE, layer, Objective(ALL))
     for _ in range(3):
         head(VARIATIONS)
-    assert network.runs == before + 1
+    assert model.runs == before + 1
 
 
 def test_trained_weights_are_seen():
-    network = Between(in_place)
-    framework = framework_for(network)
+    model = Between(in_place)
+    framework = framework_for(model)
     layer = framework.find_layer("conv")
     framework.head(IMAGE, layer, Objective(ALL))(VARIATIONS)
     with torch.no_grad():
-        network.head.weight.mul_(-2)
-        network.beside.bias.add_(1)
+        model.head.weight.mul_(-2)
+        model.beside.bias.add_(1)
     found = framework.head(IMAGE, layer, Objective(ALL))(VARIATIONS)
-    np.testing.assert_allclose(found, by_hand(network), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(found, by_hand(model), rtol=1e-4, atol=1e-5)
 
 
-def test_the_network_is_afterwards_what_it_was():
-    network = residual().train()
-    network[3].eval()
-    values = {name: value.clone() for name, value in network.state_dict().items()}
-    modes = [module.training for module in network.modules()]
-    head(network, "2")(np.ones((2, 4, 3, 6), np.float32))
+def test_the_model_is_afterwards_what_it_was():
+    model = residual().train()
+    model[3].eval()
+    values = {name: value.clone() for name, value in model.state_dict().items()}
+    modes = [module.training for module in model.modules()]
+    head(model, "2")(np.ones((2, 4, 3, 6), np.float32))
     with pytest.raises(TargetError):
-        head(network, "2", Class((7,)))
-    assert [module.training for module in network.modules()] == modes
-    assert all(torch.equal(value, values[name]) for name, value in network.state_dict().items())
-    assert not any(module._forward_hooks for module in network.modules())
-    assert all(each.requires_grad and each.grad is None for each in network.parameters())
+        head(model, "2", Class((7,)))
+    assert [module.training for module in model.modules()] == modes
+    assert all(torch.equal(value, values[name]) for name, value in model.state_dict().items())
+    assert not any(module._forward_hooks for module in model.modules())
+    assert all(each.requires_grad and each.grad is None for each in model.parameters())
 
 
 def test_modes_of_the_caller_change_nothing():
-    network = residual(nn.Softmax(1)).train()
+    model = residual(nn.Softmax(1)).train()
     perturbations = np.random.default_rng(2).standard_normal((4, 4, 3, 6)).astype(np.float32)
-    expected = head(network, "2")(perturbations)
+    expected = head(model, "2")(perturbations)
     with torch.inference_mode():
-        found = head(network, "2")(perturbations)
+        found = head(model, "2")(perturbations)
         assert not found.is_inference()
     assert torch.equal(found, expected)
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        captured = capture(network, "2.conv1")
-        found = head(network, "2.conv1")(captured.activations.numpy())
+        captured = capture(model, "2.conv1")
+        found = head(model, "2.conv1")(captured.activations.numpy())
     np.testing.assert_allclose(found, captured.scores, rtol=1e-2)
 
 
 def test_threads_branch_at_once():
-    network = residual(nn.Softmax(1))
-    framework = framework_for(network)
+    model = residual(nn.Softmax(1))
+    framework = framework_for(model)
 
     def score(layer):
-        activations = capture(network, layer).activations.numpy()
+        activations = capture(model, layer).activations.numpy()
         return framework.head(IMAGE, framework.find_layer(layer), Objective(ALL))(2 * activations)
 
     layers = ["0", "2", "3.bn1", "3"] * 4
@@ -379,14 +379,14 @@ def test_threads_branch_at_once():
 
 
 def test_nothing_is_kept():
-    network = Between(attention)
-    head(network)(VARIATIONS)
+    model = Between(attention)
+    head(model)(VARIATIONS)
     gc.collect()
     count = sum(type(each) is torch.Tensor for each in gc.get_objects())
-    gc.disable()  # what waits for the garbage collector waits with the network's tensors
+    gc.disable()  # what waits for the garbage collector waits with the model's tensors
     try:
         for _ in range(3):
-            head(network)(VARIATIONS)
+            head(model)(VARIATIONS)
         found = sum(type(each) is torch.Tensor for each in gc.get_objects())
     finally:
         gc.enable()

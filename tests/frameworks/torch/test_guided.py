@@ -1,4 +1,4 @@
-"""Guided backpropagation and the other methods to the pixels on native PyTorch networks."""
+"""Guided backpropagation and the other methods to the pixels on native PyTorch models."""
 
 import numpy as np
 import pytest
@@ -30,7 +30,7 @@ class Call(nn.Module):
 
 
 class Reference(nn.Module):
-    """The network of tests/contracts/reference.py; `activation` follows each of its convolutions."""
+    """The model of tests/contracts/reference.py; `activation` follows each of its convolutions."""
 
     def __init__(self, activation, ending=nn.Identity()):  # noqa: B008
         super().__init__()
@@ -55,8 +55,8 @@ class Reference(nn.Module):
         return self.ending(self.dense(x.movedim(1, -1).flatten(1)))  # flattened as the reference's, channels last
 
 
-def guided(network, inputs, backward="guided", layer=INPUT, score="logit"):
-    framework = framework_for(network)
+def guided(model, inputs, backward="guided", layer=INPUT, score="logit"):
+    framework = framework_for(model)
     inputs = framework.check_inputs(inputs.transpose(0, 3, 1, 2))
     return framework.capture(inputs, LayerChoice(layer), Objective(Class(INDICES), score), backward).gradients.numpy()
 
@@ -150,10 +150,10 @@ OTHERS = [
 
 @pytest.mark.parametrize(("kind", "activation"), OTHERS)
 def test_other_activations_are_refused_by_name_and_passed_on_request(kind, activation):
-    network, inputs = Reference(activation), reference.images(1)
+    model, inputs = Reference(activation), reference.images(1)
     with pytest.raises(MethodError, match=f"another activation: {kind}.*'act'.*others='pass'"):
-        guided(network, inputs)
-    close(guided(network, inputs, "guided-where-relu"), guided(network, inputs, "plain"))
+        guided(model, inputs)
+    close(guided(model, inputs, "guided-where-relu"), guided(model, inputs, "plain"))
 
 
 def test_a_part_that_is_run_again_on_the_way_back_hides_its_relus():
@@ -189,28 +189,28 @@ def test_from_a_layer_on_only_what_follows_is_guided():
         def forward(self, image):
             return self.dense(self.features(self.first(image).tanh()).relu().movedim(1, -1).flatten(1))
 
-    network, inputs = Mixed(nn.Identity()), reference.images()
-    found = guided(network, inputs, layer="features")
-    maps = guided(network, inputs, "plain", layer="features")
+    model, inputs = Mixed(nn.Identity()), reference.images()
+    found = guided(model, inputs, layer="features")
+    maps = guided(model, inputs, "plain", layer="features")
     close(found, np.maximum(maps, 0))
     with pytest.raises(MethodError, match=r"tanh.*'features'"):
-        guided(network, inputs)
+        guided(model, inputs)
 
 
 @pytest.mark.parametrize("name", reference_pixels.OPTIONS)
-def test_maps_are_what_numpy_gives_and_the_network_is_unharmed(name):
-    network, inputs = Reference(nn.ReLU(inplace=True)).train(), reference.images()
-    before = {key: value.clone() for key, value in network.state_dict().items()}
+def test_maps_are_what_numpy_gives_and_the_model_is_unharmed(name):
+    model, inputs = Reference(nn.ReLU(inplace=True)).train(), reference.images()
+    before = {key: value.clone() for key, value in model.state_dict().items()}
     explainer = seewhy.Explainer(
-        network, methods.get(name, **reference_pixels.OPTIONS[name]), reference_layer(name), signed=True
+        model, methods.get(name, **reference_pixels.OPTIONS[name]), reference_layer(name), signed=True
     )
     found = explainer.heatmaps(inputs.transpose(0, 3, 1, 2), list(INDICES), batch_size=4)
     wanted = getattr(reference_pixels.maps(inputs, INDICES), name)
     np.testing.assert_allclose(found.values, wanted, atol=2e-6 * np.abs(wanted).max())
-    assert all(torch.equal(before[key], value) for key, value in network.state_dict().items())
-    assert network.training
-    assert all(weight.grad is None and weight.requires_grad for weight in network.parameters())
-    assert not any(module._forward_hooks or module._backward_hooks for module in network.modules())
+    assert all(torch.equal(before[key], value) for key, value in model.state_dict().items())
+    assert model.training
+    assert all(weight.grad is None and weight.requires_grad for weight in model.parameters())
+    assert not any(module._forward_hooks or module._backward_hooks for module in model.modules())
 
 
 def reference_layer(name):
@@ -218,9 +218,9 @@ def reference_layer(name):
 
 
 def test_many_targets_go_back_together_and_each_is_its_own():
-    network, inputs = Reference(nn.ReLU()), reference.images(2)
-    together = guided(network, inputs)
-    framework = framework_for(network)
+    model, inputs = Reference(nn.ReLU()), reference.images(2)
+    together = guided(model, inputs)
+    framework = framework_for(model)
     batch = framework.check_inputs(inputs.transpose(0, 3, 1, 2))
     for position, index in enumerate(INDICES):
         alone = framework.capture(batch, LayerChoice(INPUT), Objective(Class((index,))), "guided").gradients.numpy()

@@ -1,4 +1,4 @@
-"""What is PyTorch's own about Keras networks on it; what holds on every backend is in tests/contracts."""
+"""What is PyTorch's own about Keras models on it; what holds on every backend is in tests/contracts."""
 
 import keras
 import numpy as np
@@ -18,7 +18,7 @@ import seewhy
 
 
 class EndsInTorch(keras.Model):
-    """A subclassed network that calls PyTorch's own softmax."""
+    """A subclassed model that calls PyTorch's own softmax."""
 
     def __init__(self):
         super().__init__()
@@ -29,25 +29,25 @@ class EndsInTorch(keras.Model):
 
 
 def test_torch_s_own_softmax_is_seen_through_too():
-    network = EndsInTorch()
-    network(PAPER_INPUT)
-    set_paper_weights(network.convolution, network.dense)
-    captured = capture(network)
+    model = EndsInTorch()
+    model(PAPER_INPUT)
+    set_paper_weights(model.convolution, model.dense)
+    captured = capture(model)
     np.testing.assert_allclose(captured.scores, PAPER_LOGITS[None])
     np.testing.assert_allclose(captured.gradients, PAPER_GRADIENTS[None], atol=1e-6)
 
 
 def test_parameters_keep_their_gradients_and_whether_they_want_any():
     base = block("base")
-    network = nested(base)
+    model = nested(base)
     base.trainable = False
     inputs = np.random.default_rng(0).random((1, 8, 8, 3)).astype(np.float32)
-    network(inputs, training=False).sum().backward()
-    parameters = list(network.parameters())
+    model(inputs, training=False).sum().backward()
+    parameters = list(model.parameters())
     before = [(each.requires_grad, None if each.grad is None else each.grad.clone()) for each in parameters]
     assert {wants for wants, _ in before} == {True, False}
     with torch.inference_mode():
-        heatmaps = seewhy.Explainer(network).heatmaps(inputs, [0, 1, 2])
+        heatmaps = seewhy.Explainer(model).heatmaps(inputs, [0, 1, 2])
     assert heatmaps.layer == "base/last_relu"
     assert heatmaps.values.max() > 0
     for parameter, (wants, gradient) in zip(parameters, before, strict=True):

@@ -1,4 +1,4 @@
-"""Channels first or last in native PyTorch: a network has the maps of its twin in the other layout."""
+"""Channels first or last in native PyTorch: a model has the maps of its twin in the other layout."""
 
 import gc
 import weakref
@@ -40,7 +40,7 @@ class Block(nn.Module):
         return torch.tanh(x + self.drop(self.act(self.linear(self.norm(x)))) * 2)
 
 
-class Network(nn.Module):
+class Model(nn.Module):
     """A convolution, two blocks, the mean over space, and a linear layer.
 
     Args:
@@ -66,24 +66,24 @@ class Network(nn.Module):
 
 
 def channels_first():
-    return Network(nn.Identity(), lambda: Block(LayerNorm2d(PLANES), nn.Conv2d(PLANES, PLANES, 1)), (2, 3))
+    return Model(nn.Identity(), lambda: Block(LayerNorm2d(PLANES), nn.Conv2d(PLANES, PLANES, 1)), (2, 3))
 
 
 def channels_last():
     turn = Call(lambda x: x.permute(0, 2, 3, 1))
-    return Network(turn, lambda: Block(nn.LayerNorm(PLANES), nn.Linear(PLANES, PLANES)), (1, 2))
+    return Model(turn, lambda: Block(nn.LayerNorm(PLANES), nn.Linear(PLANES, PLANES)), (1, 2))
 
 
 def tokens():
     turn = Call(lambda x: x.flatten(2).transpose(1, 2))
-    return Network(turn, lambda: Block(nn.LayerNorm(PLANES), nn.Linear(PLANES, PLANES)), 1)
+    return Model(turn, lambda: Block(nn.LayerNorm(PLANES), nn.Linear(PLANES, PLANES)), 1)
 
 
 LAYERS = ["stem", "after_stem", "blocks.0.norm", "blocks.0.linear", "blocks.1.act", "blocks.0", "blocks", "auto"]
 
 
 @pytest.mark.parametrize("layer", LAYERS)
-def test_a_network_has_the_maps_of_its_twins_of_other_layouts(layer):
+def test_a_model_has_the_maps_of_its_twins_of_other_layouts(layer):
     wanted = seewhy.Explainer(channels_first(), "hirescam", layer).heatmaps(IMAGES, CLASSES)
     for twin, space in ((channels_last, SIZE), (tokens, SIZE if layer == "stem" else (24,))):
         found = seewhy.Explainer(twin(), "hirescam", layer).heatmaps(IMAGES, CLASSES)
@@ -96,11 +96,11 @@ def test_a_network_has_the_maps_of_its_twins_of_other_layouts(layer):
 
 def test_a_map_of_channels_last_is_what_it_is_by_hand():
     """The score is the mean over space of the last output, times the head's weights, and so is each map."""
-    network = channels_last().eval()
-    found = seewhy.Explainer(network, "hirescam", "blocks.1").heatmaps(IMAGES, CLASSES)
+    model = channels_last().eval()
+    found = seewhy.Explainer(model, "hirescam", "blocks.1").heatmaps(IMAGES, CLASSES)
     with torch.no_grad():
-        activations = network.blocks(network.stem(torch.tensor(IMAGES)).permute(0, 2, 3, 1)).numpy()
-    weights = network.head.weight.detach().numpy() / (SIZE[0] * SIZE[1])
+        activations = model.blocks(model.stem(torch.tensor(IMAGES)).permute(0, 2, 3, 1)).numpy()
+    weights = model.head.weight.detach().numpy() / (SIZE[0] * SIZE[1])
     expected = np.maximum(np.einsum("nuvk,ck->ncuv", activations, weights), 0)
     np.testing.assert_allclose(found.values, expected, atol=1e-5 * expected.max())
 
@@ -110,13 +110,13 @@ def test_a_map_of_channels_last_is_what_it_is_by_hand():
 )
 def test_what_follows_a_layer_takes_its_maps_channels_last_however_it_lays_them_out(build, layer):
     """What is varied is half of the map; by hand, what follows the layer runs on that."""
-    network = build().eval()
-    framework = framework_for(network)
+    model = build().eval()
+    framework = framework_for(model)
     selected = (IMAGES[:1], framework.find_layer(layer), Objective(Class((0, 1, 2)), "logit"))
     maps = 0.5 * framework.capture(*selected, "none").activations.numpy()
     with torch.no_grad():
-        following = network.blocks if layer == "stem" else network.blocks[1]
-        expected = network.head(following(torch.tensor(maps)).mean(network.axes)).numpy()
+        following = model.blocks if layer == "stem" else model.blocks[1]
+        expected = model.head(following(torch.tensor(maps)).mean(model.axes)).numpy()
     np.testing.assert_allclose(framework.head(*selected)(maps), expected, rtol=1e-4)
 
 
@@ -207,15 +207,15 @@ class Hidden(torch.autograd.Function):
 
 
 def test_what_is_not_heard_is_laid_out_as_what_came_before():
-    network = nn.Sequential(
+    model = nn.Sequential(
         nn.Conv2d(3, 5, 1), Call(lambda x: x.permute(0, 2, 3, 1)), Call(Hidden.apply), nn.ReLU(), nn.Flatten()
     )
-    calls = framework_for(network).calls(IMAGES)
+    calls = framework_for(model).calls(IMAGES)
     assert [call.shape for call in calls] == [(*SIZE, 5)] * 4 + [(120,)]
     assert [call.channels_first for call in calls] == [True, False, False, False, False]
 
 
-def test_the_network_s_input_is_channels_first():
+def test_the_model_s_input_is_channels_first():
     taken = seewhy.Explainer(nn.Sequential(nn.ReLU(), nn.Flatten(), nn.Linear(72, 2)), layer="0").heatmaps(IMAGES)
     assert taken.values.shape == (2, 1, *SIZE)
 

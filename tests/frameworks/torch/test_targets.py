@@ -1,4 +1,4 @@
-"""Targets, views and layers on native PyTorch networks, whose channels come first."""
+"""Targets, views and layers on native PyTorch models, whose channels come first."""
 
 import numpy as np
 import pytest
@@ -25,7 +25,7 @@ def convolution():
 
 
 class Segmentation(nn.Module):
-    """The paper network's maps, and a 1x1 convolution of them into three classes at every pixel."""
+    """The paper model's maps, and a 1x1 convolution of them into three classes at every pixel."""
 
     def __init__(self):
         super().__init__()
@@ -53,8 +53,8 @@ class Detector(nn.Module):
         return [{"scores": each, "boxes": torch.zeros(2, 4), "label": "cat"} for each in logits]
 
 
-def capture(network, target):
-    framework = framework_for(network)
+def capture(model, target):
+    framework = framework_for(model)
     return framework.capture(framework.check_inputs(IMAGE), framework.find_layer("conv"), Objective(target))
 
 
@@ -65,13 +65,13 @@ def test_a_region_of_a_segmentation_channels_first():
     np.testing.assert_allclose(found.scores, [[logits[MASK, 2].sum(), logits[0, 1, 0]]], rtol=1e-6)
     for row, (mask, cls) in enumerate(((MASK, 2), (~MASK, 0))):
         np.testing.assert_allclose(found.gradients[0, row], mask[..., None] * PER_CLASS[:, cls], atol=1e-6)
-    with pytest.raises(TargetError, match=r"Region has shape \(3, 3\), and the network's outputs \(N, 3, 2, 2\)"):
+    with pytest.raises(TargetError, match=r"Region has shape \(3, 3\), and the model's outputs \(N, 3, 2, 2\)"):
         capture(Segmentation(), Region(np.ones((3, 3), bool), 0))
 
 
 @pytest.mark.parametrize("smooth", ["flips", ("flips", "scales")])
 def test_views_of_pictures_whose_channels_come_first(smooth):
-    """The network looks at each pixel alone, so mirroring changes nothing; zooming only blurs two pixels' values."""
+    """The model looks at each pixel alone, so mirroring changes nothing; zooming only blurs two pixels' values."""
     plain = Explainer(Segmentation(), "hirescam", layer="conv").heatmaps(IMAGE, Region(MASK, 2))
     found = Explainer(Segmentation(), "hirescam", layer="conv", smooth=smooth).heatmaps(IMAGE, Region(MASK, 2))
     np.testing.assert_allclose(plain.values[0, 0], MASK * 3 * np.maximum(PAPER_ACTIVATIONS[..., 1], 0), atol=1e-5)
@@ -79,26 +79,26 @@ def test_views_of_pictures_whose_channels_come_first(smooth):
 
 
 def test_a_box_of_a_detector_that_gives_lists_of_dicts():
-    network = Detector()
+    model = Detector()
     box = AllOutputs(lambda found: torch.stack([each["scores"][0] for each in found]))
     batch = np.concatenate([IMAGE, IMAGE[..., ::-1]])
-    heatmaps = Explainer(network, layer="conv", signed=True).heatmaps(batch, box)
+    heatmaps = Explainer(model, layer="conv", signed=True).heatmaps(batch, box)
     np.testing.assert_allclose(heatmaps.scores[0], PAPER_LOGITS[:1])
     np.testing.assert_allclose(heatmaps.values[0, 0], PAPER_ACTIVATIONS[..., 0] - PAPER_ACTIVATIONS[..., 1], atol=1e-5)
     assert [each["label"] for each in heatmaps.outputs] == ["cat", "cat"]
     np.testing.assert_allclose(heatmaps.outputs[0]["scores"], PAPER_LOGITS)
-    with pytest.raises(ModelError, match="The network has 2 outputs, and none was named"):
-        Explainer(network, layer="conv").heatmaps(batch, [box, 0])
+    with pytest.raises(ModelError, match="The model has 2 outputs, and none was named"):
+        Explainer(model, layer="conv").heatmaps(batch, [box, 0])
 
 
 def test_all_kinds_in_one_batch():
-    network = nn.Sequential()
-    network.conv, network.flatten, network.dense = convolution(), nn.Flatten(), nn.Linear(8, 2, bias=False)
+    model = nn.Sequential()
+    model.conv, model.flatten, model.dense = convolution(), nn.Flatten(), nn.Linear(8, 2, bias=False)
     with torch.no_grad():
-        network.dense.weight.copy_(torch.tensor(PAPER_GRADIENTS.transpose(0, 3, 1, 2).reshape(2, 8)))
+        model.dense.weight.copy_(torch.tensor(PAPER_GRADIENTS.transpose(0, 3, 1, 2).reshape(2, 8)))
     cosine = -(3 * 7 + 4 * 10) / 5 / np.sqrt(149)
     selected = [[Difference(0, 1)], [Counterfactual(0)], [Embedding([3, 4])], [TopK()], [lambda logits: logits[:, 1]]]
-    heatmaps = Explainer(network, layer="conv", signed=True).heatmaps(IMAGE.repeat(5, axis=0), selected)
+    heatmaps = Explainer(model, layer="conv", signed=True).heatmaps(IMAGE.repeat(5, axis=0), selected)
     np.testing.assert_allclose(heatmaps.scores[:, 0], [3, 7, cosine, -7, -10], rtol=1e-5)
     np.testing.assert_array_equal(heatmaps.indices[:, 0], [-1, -1, -1, 0, -1])
     by_class = [np.einsum("k,uvk->uv", each.mean(axis=(0, 1)), PAPER_ACTIVATIONS) for each in PAPER_GRADIENTS]

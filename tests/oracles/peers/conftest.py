@@ -4,5 +4,5 @@ import os
 
 from tests.torchvision_operators import declare_missing
 
-os.environ["HF_HUB_OFFLINE"] = "1"  # timm's networks are taken without their weights: nothing is to be fetched
+os.environ["HF_HUB_OFFLINE"] = "1"  # timm's models are taken without their weights: nothing is to be fetched
 declare_missing()

@@ -1,6 +1,6 @@
-"""Oracles: Grad-CAM of Captum and of pytorch-grad-cam, on native PyTorch networks with and without skip connections.
+"""Oracles: Grad-CAM of Captum and of pytorch-grad-cam, on native PyTorch models with and without skip connections.
 
-Both record the whole network and differentiate all of it; what they return must be what SeeWhy's tap returns.
+Both record the whole model and differentiate all of it; what they return must be what SeeWhy's tap returns.
 """
 
 import captum.attr
@@ -17,25 +17,25 @@ import seewhy
 CLASSES = (1, 4, 2)
 
 
-def captum_s(network, layer, inputs, index):
+def captum_s(model, layer, inputs, index):
     """Return Captum's heatmaps (N, u, v) of one class."""
-    attribute = captum.attr.LayerGradCam(network, layer).attribute
+    attribute = captum.attr.LayerGradCam(model, layer).attribute
     return attribute(inputs, target=index, relu_attributions=True)[:, 0].detach().numpy()
 
 
-def pytorch_grad_cam_s(network, layer, inputs, index):
+def pytorch_grad_cam_s(model, layer, inputs, index):
     """Return pytorch-grad-cam's heatmaps (N, u, v) of one class, as they are before it scales each to 0..1."""
     targets = [ClassifierOutputTarget(index)] * len(inputs)
-    with GradCAM(network, [layer]) as cam:
+    with GradCAM(model, [layer]) as cam:
         cam(inputs, targets)
         (activations,), (gradients,) = cam.activations_and_grads.activations, cam.activations_and_grads.gradients
         return np.maximum(cam.get_cam_image(inputs, layer, targets, activations.numpy(), gradients.numpy()), 0)
 
 
-def assert_agrees(peer, network, path, inputs, classes=CLASSES, given_to_peer=None):
+def assert_agrees(peer, model, path, inputs, classes=CLASSES, given_to_peer=None):
     """Compare every image and class to 1e-5 of the peer's own maximum; some must have evidence to compare."""
-    theirs = given_to_peer or network
-    ours = seewhy.Explainer(network, layer=path).heatmaps(inputs, list(classes)).values
+    theirs = given_to_peer or model
+    ours = seewhy.Explainer(model, layer=path).heatmaps(inputs, list(classes)).values
     expected = np.stack([peer(theirs, theirs.get_submodule(path), inputs, index) for index in classes], axis=1)
     assert ours.shape == expected.shape
     peaks = expected.max(axis=(2, 3))
@@ -45,7 +45,7 @@ def assert_agrees(peer, network, path, inputs, classes=CLASSES, given_to_peer=No
 
 
 def seeded(build):
-    """Build a network with random weights that are the same in every run; torch's own seed stays."""
+    """Build a model with random weights that are the same in every run; torch's own seed stays."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         return build().eval()
@@ -93,7 +93,7 @@ def residual():
 
 
 @pytest.mark.parametrize("peer", [captum_s, pytorch_grad_cam_s])
-class TestSmallNetworks:
+class TestSmallModels:
     @pytest.mark.parametrize("path", ["0", "1", "3", "6", "7"])
     def test_without_skip_connections(self, peer, path):
         assert_agrees(peer, seeded(plain), path, pictures(3, 32))
@@ -113,7 +113,7 @@ def test_a_shared_relu_is_its_last_call():
 @pytest.mark.parametrize(
     ("path", "precision"),
     # Fourteen blocks follow "block3a". There float32 itself, each tool's alike, is more than 1e-5 away from what the
-    # same network gives in float64; in float64 the tools agree again.
+    # same model gives in float64; in float64 the tools agree again.
     [
         ("top.relu6", torch.float32),
         ("block7a", torch.float32),
@@ -125,8 +125,8 @@ def test_a_shared_relu_is_its_last_call():
 def test_efficientnet_lite0_on_a_cat(peer, path, precision, examples):
     classifier = seewhy.load("efficientnet-lite0-torch")
     inputs = torch.tensor(classifier.preprocess([examples / "cat.png"]).values)
-    network = classifier.network.to(precision)
-    assert_agrees(peer, network, path, inputs.to(precision), classes=(282, 285, 967))
+    model = classifier.model.to(precision)
+    assert_agrees(peer, model, path, inputs.to(precision), classes=(282, 285, 967))
 
 
 @pytest.mark.parametrize("peer", [captum_s, pytorch_grad_cam_s])
@@ -140,17 +140,17 @@ def test_efficientnet_lite0_on_a_cat(peer, path, precision, examples):
         ("mobilenet_v2", "features.14.conv.2"),
     ],
 )
-def test_torchvision_s_networks(peer, name, path):
-    network = seeded(lambda: torchvision.models.get_model(name, weights=None))
-    assert_agrees(peer, network, path, pictures(1, 224), classes=(1, 4, 2, 7))
+def test_torchvision_s_models(peer, name, path):
+    model = seeded(lambda: torchvision.models.get_model(name, weights=None))
+    assert_agrees(peer, model, path, pictures(1, 224), classes=(1, 4, 2, 7))
 
 
 @pytest.mark.parametrize("peer", [captum_s, pytorch_grad_cam_s])
 def test_a_relu_that_works_in_place_on_the_layer_s_output(peer):
     """Both peers read the activations only after the ReLU has written over them; so they are given one that does not.
 
-    SeeWhy is given the network as it is.
+    SeeWhy is given the model as it is.
     """
-    network = seeded(plain)
-    network[7].inplace = True
-    assert_agrees(peer, network, "6", pictures(3, 32), given_to_peer=seeded(plain))
+    model = seeded(plain)
+    model[7].inplace = True
+    assert_agrees(peer, model, "6", pictures(3, 32), given_to_peer=seeded(plain))

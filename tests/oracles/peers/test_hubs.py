@@ -85,7 +85,7 @@ def test_preprocessing_is_the_hub_s_and_the_layer_is_the_last_with_space(source,
     assert heatmaps.layer == layer
     assert heatmaps.values.shape == (1, 4, side, side)
     with torch.no_grad():
-        scores = classifier.network(torch.tensor(ours[None])).numpy()
+        scores = classifier.model(torch.tensor(ours[None])).numpy()
     np.testing.assert_allclose(heatmaps.scores, scores[:, :4], rtol=1e-4, atol=1e-5)
     assert classifier.class_names[282] in ("tiger cat", "tiger cat, Felis catus")
     assert len(classifier.class_names) == 1000
@@ -93,14 +93,14 @@ def test_preprocessing_is_the_hub_s_and_the_layer_is_the_last_with_space(source,
 
 @pytest.mark.parametrize("source", ["torchvision:resnet18", "timm:resnet18"])
 def test_weights_are_channels_last_in_memory(source):
-    network = seewhy.load(source, weights=None).network
-    assert network.conv1.weight.is_contiguous(memory_format=torch.channels_last)
+    model = seewhy.load(source, weights=None).model
+    assert model.conv1.weight.is_contiguous(memory_format=torch.channels_last)
 
 
 @pytest.mark.parametrize("source", ["torchvision:resnet50", "timm:vgg16"])
 def test_random_weights_are_the_same_in_every_run_and_torch_s_seed_stays(source):
     state = torch.random.get_rng_state()
-    first, second = (seewhy.load(source, weights=None).network.state_dict() for _ in range(2))
+    first, second = (seewhy.load(source, weights=None).model.state_dict() for _ in range(2))
     assert all(torch.equal(first[name], second[name]) for name in first)
     assert torch.equal(torch.random.get_rng_state(), state)
 
@@ -131,17 +131,17 @@ def test_what_is_refused(source, why):
 )
 def test_maps_are_read_in_the_layout_that_the_module_gives_them(source, layer, axes, head):
     """Where the mean over space and a linear layer follow, a map is by hand the activations times the layer's row."""
-    network = seewhy.load(source, weights=None).network
+    model = seewhy.load(source, weights=None).model
     inputs = np.random.default_rng(0).normal(size=(1, 3, 224, 224)).astype(np.float32)
     given = []
-    with network.get_submodule(layer).register_forward_hook(lambda *call: given.append(call[-1])), torch.no_grad():
-        network(torch.tensor(inputs))
-    explainer = seewhy.Explainer(network, "hirescam", layer)
+    with model.get_submodule(layer).register_forward_hook(lambda *call: given.append(call[-1])), torch.no_grad():
+        model(torch.tensor(inputs))
+    explainer = seewhy.Explainer(model, "hirescam", layer)
     (call,) = [each for each in explainer.framework.calls(inputs) if each.path == layer]
     assert call.shape == (7, 7, 768)
     assert call.channels_first == (axes == "nkuv")
     if head is not None:
-        row = network.get_submodule(head).weight.detach()[5] / 49
+        row = model.get_submodule(head).weight.detach()[5] / 49
         expected = torch.einsum(f"{axes},k->nuv", given[0], row).clamp(min=0)
         values = explainer.heatmaps(inputs, 5).values[:, 0]
         np.testing.assert_allclose(values, expected, atol=1e-4 * float(expected.max()))
@@ -154,7 +154,7 @@ def test_tokens_are_not_drawn_on_a_picture(examples):
 
 
 def test_weights_that_cannot_be_had():
-    """The hub is told to be offline, and its folder of what it fetched before has nothing of this network."""
+    """The hub is told to be offline, and its folder of what it fetched before has nothing of this model."""
     with pytest.raises(WeightsError, match=r"Cannot get the weights of 'resnet10t\.c3_in1k'"):
         seewhy.load("timm:resnet10t.c3_in1k")
 

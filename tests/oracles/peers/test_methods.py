@@ -16,8 +16,8 @@ import seewhy
 SIDE = 32
 
 
-def evidence(network, method, inputs, layer="auto"):
-    explainer = seewhy.Explainer(network, method, layer, signed=True)
+def evidence(model, method, inputs, layer="auto"):
+    explainer = seewhy.Explainer(model, method, layer, signed=True)
     return explainer.heatmaps(inputs, list(CLASSES)).values
 
 
@@ -47,17 +47,17 @@ def reduced(attributions, method):
 @pytest.mark.filterwarnings("ignore:Setting backward hooks on ReLU activations")
 @pytest.mark.filterwarnings("ignore:Input Tensor 0 did not already require gradients")
 def test_methods_to_the_pixels(method, peer, options):
-    network, inputs = seeded(plain), pictures(2, SIDE)
-    theirs = [reduced(peer(network).attribute(inputs.clone(), target=each, **options), method) for each in CLASSES]
-    assert_close(evidence(network, method, inputs), np.stack(theirs, axis=1))
+    model, inputs = seeded(plain), pictures(2, SIDE)
+    theirs = [reduced(peer(model).attribute(inputs.clone(), target=each, **options), method) for each in CLASSES]
+    assert_close(evidence(model, method, inputs), np.stack(theirs, axis=1))
 
 
 def test_occlusion():
-    network, inputs = seeded(plain), pictures(1, SIDE)
+    model, inputs = seeded(plain), pictures(1, SIDE)
     window = {"sliding_window_shapes": (3, 8, 8), "strides": (3, 4, 4), "baselines": 0}
-    attribute = captum.attr.Occlusion(network).attribute
+    attribute = captum.attr.Occlusion(model).attribute
     theirs = [attribute(inputs, target=each, **window)[:, 0].numpy() for each in CLASSES]  # alike in every channel
-    ours = evidence(network, seewhy.methods.get("occlusion", window=8, stride=4), inputs)
+    ours = evidence(model, seewhy.methods.get("occlusion", window=8, stride=4), inputs)
     assert_close(ours, np.stack(theirs, axis=1))
 
 
@@ -70,35 +70,35 @@ def test_occlusion():
     ],
 )
 def test_methods_of_one_capture(method, peer):
-    network, inputs = seeded(plain), pictures(2, SIDE)
-    layer = network[4]  # a ReLU of the second stage
+    model, inputs = seeded(plain), pictures(2, SIDE)
+    layer = model[4]  # a ReLU of the second stage
     theirs = []
     for index in CLASSES:
         targets = [ClassifierOutputTarget(index)] * len(inputs)
-        with peer(network, [layer]) as cam:
+        with peer(model, [layer]) as cam:
             cam(inputs, targets)
             (activations,), (gradients,) = cam.activations_and_grads.activations, cam.activations_and_grads.gradients
             theirs.append(cam.get_cam_image(inputs, layer, targets, activations.numpy(), gradients.numpy(), False))
-    assert_close(evidence(network, method, inputs, layer), np.stack(theirs, axis=1))
+    assert_close(evidence(model, method, inputs, layer), np.stack(theirs, axis=1))
 
 
 def test_ablation_cam_but_for_its_division_by_the_score():
-    network, inputs = seeded(plain), pictures(1, SIDE)
-    layer = network[4]
-    ours = evidence(network, "ablationcam", inputs, layer)
+    model, inputs = seeded(plain), pictures(1, SIDE)
+    layer = model[4]
+    ours = evidence(model, "ablationcam", inputs, layer)
     for position, index in enumerate(CLASSES):
-        weights = ablation_weights(network, layer, inputs, index)
+        weights = ablation_weights(model, layer, inputs, index)
         with torch.no_grad():
-            activations = network[:5](inputs)[0].numpy()
+            activations = model[:5](inputs)[0].numpy()
         expected = np.einsum("k,kuv->uv", weights, activations)
         np.testing.assert_allclose(ours[0, position], expected, atol=1e-4 * np.abs(expected).max())
 
 
-def ablation_weights(network, layer, inputs, index):
+def ablation_weights(model, layer, inputs, index):
     """Return y - y_k of pytorch-grad-cam's own weights, (y - y_k) / y."""
     targets = [ClassifierOutputTarget(index)]
-    with pytorch_grad_cam.AblationCAM(network, [layer]) as cam:
+    with pytorch_grad_cam.AblationCAM(model, [layer]) as cam:
         with torch.no_grad():
-            activations = network[:5](inputs).numpy()
-            score = network(inputs)[0, index].item()
+            activations = model[:5](inputs).numpy()
+            score = model(inputs)[0, index].item()
         return cam.get_cam_weights(inputs, layer, targets, activations, None)[0] * score

@@ -1,6 +1,6 @@
-"""Keras networks on JAX.
+"""Keras models on JAX.
 
-The network is traced once for each shape of input, with a mark at every layer's output. What is asked of it later is
+The model is traced once for each shape of input, with a mark at every layer's output. What is asked of it later is
 asked of the trace: which layers there are, and, cut in two at the layer that is explained, its activations and the
 gradients of what follows. XLA compiles both parts as one step, which is kept: the part up to the layer runs as in any
 prediction, and only what follows is differentiated, once for each target.
@@ -54,17 +54,17 @@ from seewhy.timing import Phase
 from seewhy.types import Backward, Capture, Precision, Tensor
 
 FAILURES = (ValueError, TypeError, RuntimeError, LookupError, AttributeError, ArithmeticError)
-"""What Keras and JAX raise when a network cannot run on its input."""
+"""What Keras and JAX raise when a model cannot run on its input."""
 
 
 @final
 class KerasJax(KerasFramework):
-    """A Keras network on JAX."""
+    """A Keras model on JAX."""
 
     name = "keras-jax"
 
-    def __init__(self, network: keras.Model, precision: Precision = "float32") -> None:
-        super().__init__(network, precision)
+    def __init__(self, model: keras.Model, precision: Precision = "float32") -> None:
+        super().__init__(model, precision)
         self._compiled = CompiledCache()
         self._applied: set[Any] = set()
 
@@ -127,13 +127,13 @@ class KerasJax(KerasFramework):
         return traced
 
     def _trace(self, inputs: Inputs) -> "_Traced":
-        variables, recorder, returned = self._network.variables, _Marker(), _Returned()
+        variables, recorder, returned = self._model.variables, _Marker(), _Returned()
 
         def forward(values: list[Tensor], batch: Inputs) -> list[Tensor]:
             # Values that are arguments are not written into the trace: what is trained later is seen.
             state = keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True)))
-            with recording_calls(self._layers, recorder.record), preserve_keras_state(self._network), state:
-                return returned.note(self._network(batch, training=False))
+            with recording_calls(self._layers, recorder.record), preserve_keras_state(self._model), state:
+                return returned.note(self._model(batch, training=False))
 
         try:
             jaxpr = trace(forward, [variable.value for variable in variables], inputs)
@@ -270,14 +270,14 @@ class _CompiledHead(NamedTuple):
 
 
 class _Traced(NamedTuple):
-    """A network's forward pass for one shape of input.
+    """A model's forward pass for one shape of input.
 
     Attributes:
         jaxpr: What is computed, of the variables' values and the inputs.
-        variables: The network's.
+        variables: The model's.
         calls: Every call of every layer.
         shapes: The shapes of the outputs that were marked, by mark.
-        returned: The network's outputs, in their structure: the position among the jaxpr's, or the type of what is no
+        returned: The model's outputs, in their structure: the position among the jaxpr's, or the type of what is no
             tensor.
     """
 
@@ -311,7 +311,7 @@ class _Traced(NamedTuple):
         position = position_of(self.jaxpr.jaxpr, name, self.shapes[name])
         if position is None:
             raise LayerError(
-                f"The layer {call.path!r} runs inside a loop, a branch, a vmap or a custom derivative of the network's "
+                f"The layer {call.path!r} runs inside a loop, a branch, a vmap or a custom derivative of the model's "
                 "own, where its output cannot be reached. Give a layer outside of it."
             )
         return position
@@ -335,7 +335,7 @@ class _Marker(CallRecorder):
 
 
 class _Returned:
-    """Notes the structure of what the network returned, and lays its tensors flat."""
+    """Notes the structure of what the model returned, and lays its tensors flat."""
 
     structure: Any = None
 
@@ -353,7 +353,7 @@ class _Returned:
 
 
 def _untraceable(error: BaseException | None) -> str | None:
-    """Return what to say if the network's Python asks for values that a trace does not have; None for other errors.
+    """Return what to say if the model's Python asks for values that a trace does not have; None for other errors.
 
     Keras rewrites the errors of a layer, and fails with an AttributeError at those that JAX builds from a tracer.
     """

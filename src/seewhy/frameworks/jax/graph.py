@@ -1,8 +1,8 @@
-"""A network's forward pass as a jaxpr, JAX's list of equations: written down once, cut in two at a layer, and run.
+"""A model's forward pass as a jaxpr, JAX's list of equations: written down once, cut in two at a layer, and run.
 
 Where a layer's output is to be found again, a mark is left in the list. A mark computes nothing, so it may stay in
 whatever else JAX keeps of the trace. A cut list has a trunk, which makes the layer's output, and a head, which makes
-the network's outputs of it.
+the model's outputs of it.
 """
 
 import itertools
@@ -53,7 +53,7 @@ PASSING = {MARK, "convert_element_type", "copy"}
 """Equations that hand every value on."""
 
 INPUTS = -1
-"""Where to cut so that all of the network is the head: before the first equation."""
+"""Where to cut so that all of the model is the head: before the first equation."""
 
 _numbers = itertools.count()
 
@@ -121,7 +121,7 @@ def run(closed: ClosedJaxpr, outputs: Sequence[Any], perform: Perform | None = N
 def split(closed: ClosedJaxpr, position: int, outputs: Sequence[Any], perform: Perform | None = None) -> Split:
     """Cut a jaxpr behind the equation at `position`, for a head that gives `outputs`.
 
-    At `INPUTS` the trunk gives the last of the jaxpr's inputs, which is the network's. `perform` runs the head's
+    At `INPUTS` the trunk gives the last of the jaxpr's inputs, which is the model's. `perform` runs the head's
     equations where they are not to be run as they are.
     """
     before, later = list(closed.jaxpr.eqns[: position + 1]), closed.jaxpr.eqns[position + 1 :]

@@ -1,6 +1,6 @@
 """Guided backpropagation on JAX: what the ReLUs between the tap and the logits let back.
 
-The network's equations tell which are ReLUs, whoever wrote them: `max(x, 0)`, with or without `min(x, 6)` after it.
+The model's equations tell which are ReLUs, whoever wrote them: `max(x, 0)`, with or without `min(x, 6)` after it.
 They are performed with a derivative of ours; all others as they are.
 """
 

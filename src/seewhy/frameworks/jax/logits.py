@@ -1,4 +1,4 @@
-"""What stands before a network's final softmax or sigmoid, read from its equations.
+"""What stands before a model's final softmax or sigmoid, read from its equations.
 
 JAX has an equation for the sigmoid and none for the softmax, which is exp(x - max x) / sum(exp(x - max x)), nor for
 its logarithm, (x - max x) - log(sum(exp(x - max x))). Whoever wrote it, these are its equations.
@@ -25,7 +25,7 @@ Found = tuple[FinalActivation, Any]
 
 
 def bypass_final_activation(jaxpr: Jaxpr, output: Any) -> Found:
-    """Return what the network does last, and the variable of its logits: `output` itself where it does nothing.
+    """Return what the model does last, and the variable of its logits: `output` itself where it does nothing.
 
     The logits have the output's size, in the same order; their shape and type may be others.
     """

@@ -1,4 +1,4 @@
-"""A network's forward pass on JAX with its convolutions and matrix products in bfloat16.
+"""A model's forward pass on JAX with its convolutions and matrix products in bfloat16.
 
 They are what takes the time. All else stays in float32: it is cheap, and XLA does it on the way.
 """

@@ -1,4 +1,4 @@
-"""What Keras networks have in common on every backend: their layers, and how to listen to them."""
+"""What Keras models have in common on every backend: their layers, and how to listen to them."""
 
 import re
 import threading
@@ -30,17 +30,17 @@ UNSCALING = (keras.layers.InputLayer, keras.layers.ZeroPadding2D, keras.layers.R
 """Layers that leave the values of a picture what they are."""
 
 HOOK_LOCK = threading.RLock()
-"""Held while any network is listened to: two threads must not put on and take off each other's interception."""
+"""Held while any model is listened to: two threads must not put on and take off each other's interception."""
 
 
 class KerasFramework(Framework):
-    """A Keras network, on whichever backend."""
+    """A Keras model, on whichever backend."""
 
     xp = keras.ops
 
-    def __init__(self, network: keras.Model, precision: Precision = "float32") -> None:
-        self._network = network
-        self._layers = layers_by_path(network)
+    def __init__(self, model: keras.Model, precision: Precision = "float32") -> None:
+        self._model = model
+        self._layers = layers_by_path(model)
         check_precision(precision, (each.compute_dtype for each in self._layers.values() if each.weights))
         self._precision = precision
 
@@ -51,10 +51,10 @@ class KerasFramework(Framework):
         return next((path for path, known in self._layers.items() if known is layer), None)
 
     def input_shape(self) -> Any:
-        """Return what Keras knows: nothing, for a subclassed network."""
-        if getattr(self._network, "inputs", None) is None:
+        """Return what Keras knows: nothing, for a subclassed model."""
+        if getattr(self._model, "inputs", None) is None:
             return None
-        structure = getattr(self._network, "_inputs_struct", self._network.inputs[0])
+        structure = getattr(self._model, "_inputs_struct", self._model.inputs[0])
         return map_leaves(lambda each: tuple(each.shape), structure)
 
     @property
@@ -65,11 +65,11 @@ class KerasFramework(Framework):
 
     @property
     def _input_call(self) -> LayerCall:
-        """What goes into the network, as if it were the output of a first layer."""
+        """What goes into the model, as if it were the output of a first layer."""
         return replace(INPUT_CALL, channels_first=self.channels_first)
 
     def is_unscaled(self, inputs: Inputs) -> bool:
-        return isinstance(self.input_shape(), tuple) and _begins_with_convolution(self._network)
+        return isinstance(self.input_shape(), tuple) and _begins_with_convolution(self._model)
 
     def _channels_last(self, call: LayerCall, tensor: Tensor) -> Tensor:
         """Return a call's output (N, *space, K), however the layer lays it out."""
@@ -116,7 +116,7 @@ class CallRecorder:
         return call
 
     def remember(self, output: Any, call: LayerCall) -> None:
-        """Remember whose output a tensor is; weakly, for a network's outputs together may be more than memory holds."""
+        """Remember whose output a tensor is; weakly, for a model's outputs together may be more than memory holds."""
         if keras.ops.is_tensor(output):
             self._givers[id(output)] = (weakref.ref(output), call)
 
@@ -142,13 +142,13 @@ class CallRecorder:
         return inherited_channels_first(layer, known.channels_first)
 
 
-def layers_by_path(network: Any) -> dict[str, Any]:
+def layers_by_path(model: Any) -> dict[str, Any]:
     """Return every layer at every depth by its path, outer before inner, in the order they were added.
 
     A layer held in two places has the path of the first. A name used twice in one place gets a number: "conv[1]".
     """
     found: dict[str, Any] = {}
-    seen = {id(network)}
+    seen = {id(model)}
 
     def walk(parent: Any, prefix: str) -> None:
         # `Layer` has no public way to its own sublayers; Keras builds `Model.layers` from this same method.
@@ -163,7 +163,7 @@ def layers_by_path(network: Any) -> dict[str, Any]:
             found[path] = layer
             walk(layer, path + "/")
 
-    walk(network, "")
+    walk(model, "")
     return found
 
 
@@ -208,9 +208,9 @@ def _intercepted(layer: Any, path: str, record: CallHook, thread: int) -> Iterat
 
 
 @contextmanager
-def preserve_keras_state(network: Any) -> Iterator[None]:
-    """Let a network be called and keep what it remembers: no seed is drawn, no average moves, the losses stay."""
-    every = [network, *layers_by_path(network).values()]
+def preserve_keras_state(model: Any) -> Iterator[None]:
+    """Let a model be called and keep what it remembers: no seed is drawn, no average moves, the losses stay."""
+    every = [model, *layers_by_path(model).values()]
     losses = [(layer, list(layer._losses), set(layer._loss_ids)) for layer in every if layer._losses]
     try:
         with keras.StatelessScope():
@@ -221,15 +221,15 @@ def preserve_keras_state(network: Any) -> Iterator[None]:
             layer._loss_ids.update(ids)
 
 
-def _begins_with_convolution(network: Any) -> bool:
+def _begins_with_convolution(model: Any) -> bool:
     """Whether only layers that leave values as they are come before the first convolution.
 
-    False for a subclassed network too: what its own `call` does cannot be told.
+    False for a subclassed model too: what its own `call` does cannot be told.
     """
-    if not type(network).__module__.startswith("keras."):
+    if not type(model).__module__.startswith("keras."):
         return False
-    # A functional network lists also operations that are no layers, such as a division by 255.
-    operations = network.layers if isinstance(network, keras.Sequential) else getattr(network, "operations", [])
+    # A functional model lists also operations that are no layers, such as a division by 255.
+    operations = model.layers if isinstance(model, keras.Sequential) else getattr(model, "operations", [])
     first = next((each for each in operations if not isinstance(each, UNSCALING)), None)
     return isinstance(first, CONVOLUTIONS) or (isinstance(first, keras.Model) and _begins_with_convolution(first))
 

@@ -1,8 +1,8 @@
-"""Keras networks on TensorFlow.
+"""Keras models on TensorFlow.
 
-The network is traced once into a graph, with the tap on one layer, and the graph is kept: for each shape of input,
+The model is traced once into a graph, with the tap on one layer, and the graph is kept: for each shape of input,
 layer, kind of target and kind of score. In the trace, a gradient tape starts at the tapped output and not before, so
-the network up to the layer runs as in any prediction, and only what follows is differentiated, once for each target.
+the model up to the layer runs as in any prediction, and only what follows is differentiated, once for each target.
 """
 
 from collections.abc import Callable
@@ -38,7 +38,7 @@ from seewhy.targets.target import Shape
 from seewhy.types import Backward, Capture, Precision, Tensor
 
 INLINE = (
-    " Layers inside a tf.function of the network's own cannot be reached; under "
+    " Layers inside a tf.function of the model's own cannot be reached; under "
     "tf.config.run_functions_eagerly(True) it is run in the open."
 )
 """What to do about layers that a tf.function hides."""
@@ -47,17 +47,17 @@ FUNCTION_CALLS = ("PartitionedCall", "StatefulPartitionedCall")
 """Operations that run a tf.function."""
 
 FAILURES = (ValueError, TypeError, RuntimeError, LookupError, AttributeError, ArithmeticError, tf.errors.OpError)
-"""What Keras and TensorFlow raise when a network cannot run on its input."""
+"""What Keras and TensorFlow raise when a model cannot run on its input."""
 
 
 @final
 class KerasTensorflow(KerasFramework):
-    """A Keras network on TensorFlow."""
+    """A Keras model on TensorFlow."""
 
     name = "keras-tensorflow"
 
-    def __init__(self, network: keras.Model, precision: Precision = "float32") -> None:
-        super().__init__(network, precision)
+    def __init__(self, model: keras.Model, precision: Precision = "float32") -> None:
+        super().__init__(model, precision)
         if precision == "bfloat16":
             check_bfloat16()
         self._compiled = CompiledCache()
@@ -117,8 +117,8 @@ class KerasTensorflow(KerasFramework):
 
     def _forward(self, inputs: Inputs) -> Any:
         try:
-            with preserve_keras_state(self._network):
-                return self._network(inputs, training=False)
+            with preserve_keras_state(self._model):
+                return self._model(inputs, training=False)
         except FAILURES as error:
             if is_our_own(error):
                 raise
@@ -237,7 +237,7 @@ class _CompiledHead(NamedTuple):
 class _Tap(CallRecorder):
     """Finds one layer's output, and makes it the only thing that is differentiated, if there is a tape.
 
-    The tape starts anew at every output that could be the one. When the network has run, it holds what followed the
+    The tape starts anew at every output that could be the one. When the model has run, it holds what followed the
     last of them, and nothing from before.
     """
 
@@ -277,12 +277,12 @@ class _Tap(CallRecorder):
         later = operations[operations.index(self.output.op) :]
         if self.layer.is_auto and any(operation.type in FUNCTION_CALLS for operation in later):
             raise LayerError(
-                f"layer='auto' cannot tell which layer is the last: after {self.path!r} the network runs a "
+                f"layer='auto' cannot tell which layer is the last: after {self.path!r} the model runs a "
                 f"tf.function of its own. Name the layer.{INLINE}"
             )
         if self.output.graph is not tf.compat.v1.get_default_graph():
             raise LayerError(
-                f"The layer {self.path!r} runs inside a loop, a branch or a tf.function of the network's own, where "
+                f"The layer {self.path!r} runs inside a loop, a branch or a tf.function of the model's own, where "
                 f"its output cannot be reached. Give a layer outside of it.{INLINE}"
             )
 
@@ -311,7 +311,7 @@ def _logits(raw: Tensor) -> tuple[FinalActivation, Tensor]:
     heads: dict[str, FinalActivation] = {"Softmax": "softmax", "LogSoftmax": "softmax", "Sigmoid": "sigmoid"}
     if operation.type in FUNCTION_CALLS:
         raise ModelError(
-            "The network's outputs come out of a tf.function of its own, so whether a softmax stands at the end "
+            "The model's outputs come out of a tf.function of its own, so whether a softmax stands at the end "
             f"cannot be seen.{INLINE}"
         )
     # A softmax over another axis than the classes' has no logits for the classes.

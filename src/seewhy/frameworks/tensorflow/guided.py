@@ -1,6 +1,6 @@
 """Guided backpropagation on TensorFlow: what the ReLUs between the tap and the logits let back.
 
-While the network is traced, its ReLUs are given a gradient of ours in place of their own, which is TensorFlow's
+While the model is traced, its ReLUs are given a gradient of ours in place of their own, which is TensorFlow's
 `gradient_override_map`. The graph then tells whether there are activations of other kinds.
 """
 
@@ -41,7 +41,7 @@ HIDING = {
     "StatelessWhile": "loop",
     "While": "loop",
 }
-"""Operations that run a graph of their own, which the trace of the network does not show."""
+"""Operations that run a graph of their own, which the trace of the model does not show."""
 
 SHAPES = {"Rank", "Shape", "ShapeN", "Size"}
 """Operations whose outputs do not hang on the values they are given."""
@@ -69,7 +69,7 @@ def check_activations(tapped: Tensor, logits: Tensor, layers: Iterable[str], bac
     Args:
         tapped: The tapped tensor.
         logits: What it came to.
-        layers: The paths of the network's layers.
+        layers: The paths of the model's layers.
         backward: How the gradients are taken.
 
     Raises:

@@ -15,9 +15,9 @@ def only_mean(tapped: Tensor, space: Iterable[int], outputs: Sequence[Tensor]) -
     """Return the mean of a tensor over all of its space, if the outputs depend on that alone.
 
     Args:
-        tapped: In a graph that holds all that the network computes, and nothing else yet.
+        tapped: In a graph that holds all that the model computes, and nothing else yet.
         space: Its axes of space.
-        outputs: What of the network is asked.
+        outputs: What of the model is asked.
     """
     rank = len(tapped.shape)
     while all(each is not tapped for each in outputs):

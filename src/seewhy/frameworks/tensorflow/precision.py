@@ -34,7 +34,7 @@ def check_bfloat16() -> None:
         raise OptionError(
             "precision='bfloat16' does nothing on this TensorFlow: the rewriting of its graphs needs oneDNN, which "
             "runs on x86 processors alone, not on GPUs, and which TF_ENABLE_ONEDNN_OPTS=0 turns off. Leave it out; or "
-            "build the network under keras.config.set_dtype_policy('mixed_bfloat16')."
+            "build the model under keras.config.set_dtype_policy('mixed_bfloat16')."
         )
 
 

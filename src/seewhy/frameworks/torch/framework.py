@@ -1,6 +1,6 @@
-"""Native PyTorch networks.
+"""Native PyTorch models.
 
-The network runs once, at rest. A forward hook on the layer, in this thread only, cuts the network there: what comes
+The model runs once, at rest. A forward hook on the layer, in this thread only, cuts the model there: what comes
 before is not recorded, what comes after is, and is differentiated once for each target.
 
 Images go in as (N, K, *space), and most modules lay their maps out so, but not all: `torch_layouts` tells. What leaves
@@ -69,17 +69,17 @@ WRAPPERS = (torch.nn.DataParallel, torch.nn.parallel.DistributedDataParallel)
 
 @final
 class Torch(Framework):
-    """A native PyTorch network."""
+    """A native PyTorch model."""
 
     name = "torch"
     channels_first = True
     xp = xp
 
-    def __init__(self, network: torch.nn.Module, precision: Precision = "float32") -> None:
-        self._network = unwrap(network)
-        check_precision(precision, map(_type_name, self._network.parameters()))
+    def __init__(self, model: torch.nn.Module, precision: Precision = "float32") -> None:
+        self._model = unwrap(model)
+        check_precision(precision, map(_type_name, self._model.parameters()))
         self._precision = precision
-        self._layers = modules_by_path(self._network)
+        self._layers = modules_by_path(self._model)
         self._compiled = CompiledCache()
 
     def layer_paths(self) -> tuple[str, ...]:
@@ -94,7 +94,7 @@ class Torch(Framework):
     def check_inputs(self, inputs: Any) -> Inputs:
         """Return `inputs` as float32 (N, ...).
 
-        A list or tuple of arrays is handed to the network as positional arguments, a dict as keyword arguments.
+        A list or tuple of arrays is handed to the model as positional arguments, a dict as keyword arguments.
         """
         return check_arrays(map_leaves(off_device, inputs), None)
 
@@ -108,7 +108,7 @@ class Torch(Framework):
 
     def predict(self, inputs: Inputs, output: int | str | None = None) -> Tensor | None:
         functions = TorchFunctions()
-        with preserve_state(self._network), torch.no_grad():
+        with preserve_state(self._model), torch.no_grad():
             raw = self._forward(inputs, functions)
             with without_autocast():
                 selected = select_torch_outputs(raw, Objective(TopK(), output=output), functions, self.xp)
@@ -121,7 +121,7 @@ class Torch(Framework):
         trunk = Trunk(functions)
         call = INPUT_CALL_TORCH if layer.is_input else check_tapped(layer, self.calls(inputs))
         tap = Tap(call, trunk, backward)
-        with preserve_state(self._network), torch.enable_grad():
+        with preserve_state(self._model), torch.enable_grad():
             with recording_calls(tap.hooked_layers(self._layers), tap.record):
                 raw = self._forward(inputs, trunk, tap)
             tap.check()
@@ -153,7 +153,7 @@ class Torch(Framework):
         call = INPUT_CALL_TORCH if layer.is_input else check_tapped(layer, self.calls(inputs))
         tap = TapeTap(call, tape)
         with (
-            preserve_state(self._network),
+            preserve_state(self._model),
             torch.no_grad(),
             tape.running(),
             recording_calls(tap.hooked_layers(self._layers), tap.record),
@@ -163,11 +163,11 @@ class Torch(Framework):
         return lambda perturbations: scores(_as_module(call, perturbations))
 
     def is_unscaled(self, inputs: Inputs) -> bool:
-        """Run the network, and see what its first convolution is given."""
+        """Run the model, and see what its first convolution is given."""
         if isinstance(inputs, (list, dict)):
             return False
         given: list[Any] = []
-        with preserve_state(self._network), torch.no_grad(), ExitStack() as restore:
+        with preserve_state(self._model), torch.no_grad(), ExitStack() as restore:
             for layer in self._layers.values():
                 if isinstance(layer, CONVOLUTIONS):
                     restore.callback(layer.register_forward_pre_hook(lambda _, args: given.append(args[0])).remove)
@@ -181,7 +181,7 @@ class Torch(Framework):
     def _record_calls(self, inputs: Inputs) -> tuple[LayerCall, ...]:
         layouts = TorchLayouts()
         recorder = _CallRecorder(layouts)
-        with preserve_state(self._network), torch.no_grad(), layouts, recording_calls(self._layers, recorder.record):
+        with preserve_state(self._model), torch.no_grad(), layouts, recording_calls(self._layers, recorder.record):
             self._forward(inputs, TorchFunctions(), recorder)
         return tuple(recorder.calls)
 
@@ -193,20 +193,20 @@ class Torch(Framework):
             with autocast_to(self._precision, batch), context:
                 batch = batch if tap is None else tap.enter(batch)
                 if isinstance(batch, dict):
-                    return self._network(**batch)
-                return self._network(*batch) if isinstance(batch, list) else self._network(batch)
+                    return self._model(**batch)
+                return self._model(*batch) if isinstance(batch, list) else self._model(batch)
         except FAILURES as error:
             if is_our_own(error):
                 raise
             raise model_run_error(inputs, error) from error
 
     def _to_tensor(self, array: NDArray[Any]) -> Tensor:
-        """Copy an array to the network's device, in its type and memory format."""
-        like = first_tensor(chain(self._network.parameters(), self._network.buffers()))
+        """Copy an array to the model's device, in its type and memory format."""
+        like = first_tensor(chain(self._model.parameters(), self._model.buffers()))
         if like is None:
             return torch.tensor(array, dtype=torch.float32, device="cpu")
         tensor = torch.tensor(array, dtype=like.dtype, device=like.device)
-        kernel = next((each for each in self._network.parameters() if each.ndim == 4), None)
+        kernel = next((each for each in self._model.parameters() if each.ndim == 4), None)
         if kernel is None or tensor.ndim != 4 or kernel.is_contiguous():
             return tensor
         is_last = kernel.is_contiguous(memory_format=torch.channels_last)
@@ -223,7 +223,7 @@ class _CallRecorder:
         self._givers: dict[Any, tuple[Any, LayerCall]] = {}
 
     def enter(self, batch: Any) -> Any:
-        """Note how the network's inputs are laid out, and let them go in as they are."""
+        """Note how the model's inputs are laid out, and let them go in as they are."""
         for each in leaves(batch):
             self._layouts.note(each, channels_first=True)
         return batch
@@ -242,7 +242,7 @@ class _CallRecorder:
             number=self._numbers[path],
             channels_first=channels_first,
         )
-        if shape is not None:  # weakly: a network's outputs together may be more than memory holds
+        if shape is not None:  # weakly: a model's outputs together may be more than memory holds
             self._givers[_storage_key(output)] = (weakref.ref(output), call)
         self.calls.append(call)
         return output
@@ -263,7 +263,7 @@ class _CallRecorder:
         """Whether the values are another module's, where they were: dropout at rest, a Sequential round its last.
 
         What was worked on in place since is new: of a convolution and an in-place ReLU after it, the ReLU gave the
-        values that the network goes on with. And of a block that ends in a module it calls several times, such as the
+        values that the model goes on with. And of a block that ends in a module it calls several times, such as the
         one ReLU of a residual block, the block is meant: its path says which of the calls it was.
         """
         known, giver = self._givers.get(_storage_key(output), (None, None))
@@ -293,22 +293,22 @@ def recording_calls(layers: dict[str, Any], record: CallHook) -> Iterator[None]:
         yield
 
 
-def unwrap(network: Any) -> Any:
+def unwrap(model: Any) -> Any:
     """Return the module itself, out of what torch.compile or data parallelism put round it."""
     dynamo = sys.modules.get("torch._dynamo")
     while True:
-        if isinstance(network, WRAPPERS):
-            network = network.module
-        elif dynamo is not None and isinstance(network, dynamo.OptimizedModule):
-            network = network._orig_mod
+        if isinstance(model, WRAPPERS):
+            model = model.module
+        elif dynamo is not None and isinstance(model, dynamo.OptimizedModule):
+            model = model._orig_mod
         else:
-            return network
+            return model
 
 
-def modules_by_path(network: torch.nn.Module) -> dict[str, Any]:
+def modules_by_path(model: torch.nn.Module) -> dict[str, Any]:
     """Return every module at every depth by its dotted path, outer before inner; of one held twice, the first path."""
     found: dict[str, Any] = {}
-    seen = {id(network)}
+    seen = {id(model)}
 
     def walk(parent: Any, prefix: str) -> None:
         for name, child in parent.named_children():
@@ -318,7 +318,7 @@ def modules_by_path(network: torch.nn.Module) -> dict[str, Any]:
                 found[prefix + name] = module
                 walk(module, f"{prefix}{name}.")
 
-    walk(network, "")
+    walk(model, "")
     return found
 
 

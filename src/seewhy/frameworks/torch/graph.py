@@ -1,6 +1,6 @@
-"""What a PyTorch network does after a layer, written down as it runs, and done again for perturbations of the layer.
+"""What a PyTorch model does after a layer, written down as it runs, and done again for perturbations of the layer.
 
-PyTorch has no graph to cut. But everything that a network computes comes down to operations of one library, ATen, and
+PyTorch has no graph to cut. But everything that a model computes comes down to operations of one library, ATen, and
 those can be heard. A tape holds the operations that depend on the layer's output, in their order. Whatever else they
 read, such as weights and skip connections, stands on the tape as it was. Played again under `torch.vmap`, every
 operation sees one image's tensors, so that shapes that were written down with it stay true for any number of images.
@@ -78,7 +78,7 @@ class Tape:
             yield
 
     def start(self, output: Tensor) -> Tensor:
-        """Write down from here on what depends on this output; the network has to go on with the copy returned."""
+        """Write down from here on what depends on this output; the model has to go on with the copy returned."""
         output = output.clone()
         self._slot_for(output)
         return output
@@ -101,13 +101,13 @@ class Tape:
 
         Args:
             tap: What started the tape.
-            asked: What the network gave that is asked.
+            asked: What the model gave that is asked.
             question: What each perturbation is asked.
             xp: The namespace for the target.
 
         Raises:
             LayerError: What was written down is not all that happened.
-            TargetError: The network's outputs do not allow the target.
+            TargetError: The model's outputs do not allow the target.
         """
         tap.check()
         if any(version_of(tensor) != version for tensor, version in self._constants.values()):
@@ -159,7 +159,7 @@ class Tape:
 
 @final
 class TapeTap(Tap):
-    """Starts a tape at the output of one call of one layer; or at the network's input."""
+    """Starts a tape at the output of one call of one layer; or at the model's input."""
 
     def __init__(self, call: LayerCall, tape: Tape) -> None:
         super().__init__(call, None, "none")
@@ -279,6 +279,6 @@ def _storage(tensor: Tensor) -> int:
 def _cannot_branch(path: str, reason: str) -> LayerError:
     place = "its input" if path == INPUT else f"the layer {path!r}"
     return LayerError(
-        f"The network cannot be run from {place} on for perturbations of it: what follows {reason}. Give a layer after "
-        "that, or use a method that changes the network's input instead, such as occlusion or rise."
+        f"The model cannot be run from {place} on for perturbations of it: what follows {reason}. Give a layer after "
+        "that, or use a method that changes the model's input instead, such as occlusion or rise."
     )

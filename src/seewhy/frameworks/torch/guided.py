@@ -2,7 +2,7 @@
 
 The recorded graph says which ReLUs there are, however they were called: as a module, a function, a method, in place.
 Each is given a hook for this one run, which takes what is negative out of the gradient; its own derivative does the
-rest. Nothing of the network is changed, and many targets can still go backwards together.
+rest. Nothing of the model is changed, and many targets can still go backwards together.
 """
 
 from collections.abc import Callable, Iterator
@@ -51,7 +51,7 @@ LEAST = {
 """What cuts values off from below, and what says where."""
 
 HIDING = "CheckpointFunctionBackward"
-"""A part of the network that is run again on the way back: what is in it is not recorded."""
+"""A part of the model that is run again on the way back: what is in it is not recorded."""
 
 
 @dataclass(frozen=True)

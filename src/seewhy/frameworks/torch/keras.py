@@ -1,6 +1,6 @@
-"""Keras networks on PyTorch.
+"""Keras models on PyTorch.
 
-The network runs once, at rest. The layer's `call` is intercepted, and the network is cut there as a native one is:
+The model runs once, at rest. The layer's `call` is intercepted, and the model is cut there as a native one is:
 what comes before is not recorded, what comes after is, whether or not its layers are trainable.
 """
 
@@ -43,12 +43,12 @@ from seewhy.types import Backward, Capture, Precision, Tensor
 
 @final
 class KerasTorch(KerasFramework):
-    """A Keras network on PyTorch."""
+    """A Keras model on PyTorch."""
 
     name = "keras-torch"
 
-    def __init__(self, network: keras.Model, precision: Precision = "float32") -> None:
-        super().__init__(network, precision)
+    def __init__(self, model: keras.Model, precision: Precision = "float32") -> None:
+        super().__init__(model, precision)
         self._compiled = CompiledCache()
 
     def check_inputs(self, inputs: Any) -> Inputs:
@@ -122,7 +122,7 @@ class KerasTorch(KerasFramework):
 
     def _preserve_state(self) -> AbstractContextManager[None]:
         # A model's `modules()` does not list the layers inside of its layers, nor what a TorchModuleWrapper wraps.
-        return preserve_state(self._network, *self._layers.values())
+        return preserve_state(self._model, *self._layers.values())
 
     def _record_calls(self, inputs: Inputs) -> tuple[LayerCall, ...]:
         recorder = CallRecorder()
@@ -131,11 +131,11 @@ class KerasTorch(KerasFramework):
         return tuple(recorder.calls)
 
     def _forward(self, inputs: Inputs, context: TorchFunctions | Trunk, tap: Tap | None = None) -> Any:
-        # Copied: a network may work on its input in place, and the array is the caller's.
+        # Copied: a model may work on its input in place, and the array is the caller's.
         batch = map_leaves(lambda each: keras.ops.convert_to_tensor(np.array(each)), inputs)
         try:
-            with autocast_to(self._precision, batch), context, preserve_keras_state(self._network):
-                return self._network(batch if tap is None else tap.enter(batch), training=False)
+            with autocast_to(self._precision, batch), context, preserve_keras_state(self._model):
+                return self._model(batch if tap is None else tap.enter(batch), training=False)
         except FAILURES as error:
             if is_our_own(error):
                 raise

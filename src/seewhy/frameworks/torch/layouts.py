@@ -1,6 +1,6 @@
 """Where the channels of a native PyTorch tensor stand: first, (N, K, *space), or last, (N, *space, K).
 
-Few modules say it, and between them networks turn tensors round with functions. So all functions are heard: a
+Few modules say it, and between them models turn tensors round with functions. So all functions are heard: a
 convolution gives its channels first, a linear function gives them last, and of everything else they are where they
 were in what it was given, or where it moved them to.
 """
@@ -43,11 +43,11 @@ class _Known(NamedTuple):
 
 @final
 class TorchLayouts(TorchFunctionMode):
-    """Follows the axis of the channels through every function that this thread's network calls, while it is open."""
+    """Follows the axis of the channels through every function that this thread's model calls, while it is open."""
 
     def __init__(self) -> None:
         super().__init__()
-        # Weak: a network's tensors together may be more than memory holds.
+        # Weak: a model's tensors together may be more than memory holds.
         self._axes: Any = WeakTensorKeyDictionary()
 
     def is_channels_first(self, tensor: Tensor) -> bool | None:

@@ -1,4 +1,4 @@
-"""The torch functions that a network calls: from where on they record gradients, and which was the final activation."""
+"""The torch functions that a model calls: from where on they record gradients, and which was the final activation."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -40,16 +40,16 @@ _set_autograd_off = torch._C._dispatch_tls_set_dispatch_key_excluded
 
 @final
 class TorchFunctions(TorchFunctionMode):
-    """Hears every torch function that this thread's network calls, for as long as it is open.
+    """Hears every torch function that this thread's model calls, for as long as it is open.
 
     Attributes:
-        are_recorded: Set to True where what is heard must be recorded, whatever the network did before.
+        are_recorded: Set to True where what is heard must be recorded, whatever the model did before.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.are_recorded = False
-        # Weak: a network with a softmax in every block must not be made to keep them all.
+        # Weak: a model with a softmax in every block must not be made to keep them all.
         self._logits: Any = WeakTensorKeyDictionary()
 
     def __torch_function__(
@@ -61,7 +61,7 @@ class TorchFunctions(TorchFunctionMode):
         return self._noted(name, func, args, kwargs) if name in NOTED else func(*args, **kwargs)
 
     def bypass_final_activation(self, raw: Tensor) -> tuple[FinalActivation, Tensor]:
-        """Return the network's final activation, and the logits behind its outputs in the outputs' shape."""
+        """Return the model's final activation, and the logits behind its outputs in the outputs' shape."""
         head, logits, classes = self._logits.get(raw, ("linear", raw, None))
         # A softmax over another axis than the classes' has no logits for the classes.
         if head == "softmax" and raw.ndim == 2 and classes != raw.shape[1]:
@@ -95,12 +95,12 @@ def _classes(given: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]) -> in
 
 @final
 class Trunk:
-    """What a network runs before its tap, for as long as this is open and until `end`.
+    """What a model runs before its tap, for as long as this is open and until `end`.
 
-    Nothing of it is recorded, and no function heard: each costs as much again as many a function of a network.
+    Nothing of it is recorded, and no function heard: each costs as much again as many a function of a model.
 
     PyTorch's `is_grad_enabled` is left as it is meanwhile, and autograd is passed by. So after a `no_grad` block of the
-    network's own, such as one round a frozen part with the tap inside, recording goes on.
+    model's own, such as one round a frozen part with the tap inside, recording goes on.
 
     Args:
         functions: Hears what follows the tap.
@@ -122,7 +122,7 @@ class Trunk:
 
     def end(self, *, is_recorded: bool) -> None:
         """Hear every function from here on, and record it if that is wanted."""
-        # Below the modes that the network itself has opened and will close, such as that of a default device.
+        # Below the modes that the model itself has opened and will close, such as that of a default device.
         inner = [
             torch._C._pop_torch_function_stack() for _ in range(torch._C._len_torch_function_stack() - self._modes)
         ]

@@ -1,4 +1,4 @@
-"""The tap on PyTorch, for native networks and for Keras ones: one layer's output, and all that is differentiated."""
+"""The tap on PyTorch, for native models and for Keras ones: one layer's output, and all that is differentiated."""
 
 import sys
 import threading
@@ -22,17 +22,17 @@ from seewhy.targets import Objective
 from seewhy.types import Backward, Namespace, Precision, Tensor
 
 RUN_LOCK = threading.RLock()
-"""Held while a network is at rest: two threads must not put on and take off each other's hooks and modes."""
+"""Held while a model is at rest: two threads must not put on and take off each other's hooks and modes."""
 
 TARGETS_AT_ONCE = 32
 """How many targets go backwards together: more are hardly faster, and memory is that of all of them."""
 
 FAILURES = (RuntimeError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, AssertionError)
-"""What PyTorch, Keras and the libraries of networks raise when a network cannot run on its input."""
+"""What PyTorch, Keras and the libraries of models raise when a model cannot run on its input."""
 
 
 class Tap:
-    """Makes the output of one call of one layer the only thing that is differentiated; or the network's input.
+    """Makes the output of one call of one layer the only thing that is differentiated; or the model's input.
 
     Args:
         call: The call; `INPUT_CALL` taps the input.
@@ -56,17 +56,17 @@ class Tap:
         return {} if self.path == INPUT else {self.path: layers[self.path]}
 
     def enter(self, batch: Any) -> Any:
-        """Return the batch that goes into the network: what was tapped, if that is the input."""
+        """Return the batch that goes into the model: what was tapped, if that is the input."""
         return self.record(INPUT, None, batch) if self.path == INPUT else batch
 
     def record(self, path: str, layer: Any, output: Any, *_: Any) -> Any:
-        """Cut the network at the call that is meant, and have everything after it recorded."""
+        """Cut the model at the call that is meant, and have everything after it recorded."""
         if path != self.path and isinstance(output, torch.Tensor):
             self._makers.setdefault(output.grad_fn, path)
         self._left -= path == self.path
         if self._left or path != self.path:
             return output
-        # Two copies: one the network cannot reach, for it may hold the layer's output in other places and write over
+        # Two copies: one the model cannot reach, for it may hold the layer's output in other places and write over
         # it; and one to go on in the output's place, on which even the next layer may work in place.
         self.output = output.detach().clone()
         if self._trunk is not None:
@@ -80,7 +80,7 @@ class Tap:
         """Raise LayerError unless the layer was called as it was before."""
         if self.output is None:
             raise LayerError(
-                f"The layer {self.path!r} was called in an earlier run and is not now: which layers the network calls "
+                f"The layer {self.path!r} was called in an earlier run and is not now: which layers the model calls "
                 "depends on its input. Give a layer that is always called."
             )
 
@@ -133,7 +133,7 @@ class Tap:
 
 
 def select_torch_outputs(whole: Any, objective: Objective, functions: TorchFunctions, xp: Namespace) -> SelectedOutputs:
-    """Find what a question asks of all that a network returned, seeing through a final softmax or sigmoid."""
+    """Find what a question asks of all that a model returned, seeing through a final softmax or sigmoid."""
 
     def read(raw: Tensor, logits: Tensor, head: FinalActivation, whole: Any) -> Outputs:
         return Outputs.read(raw, logits.float(), head, xp, whole)
@@ -144,20 +144,20 @@ def select_torch_outputs(whole: Any, objective: Objective, functions: TorchFunct
 
 
 @contextmanager
-def preserve_state(*networks: torch.nn.Module) -> Iterator[None]:
-    """Let a network run as in a prediction, whatever goes on around it, and be afterwards what it was before.
+def preserve_state(*models: torch.nn.Module) -> Iterator[None]:
+    """Let a model run as in a prediction, whatever goes on around it, and be afterwards what it was before.
 
     It is given with those of its parts that its `modules()` does not list.
     Every module is in evaluation mode, nothing is compiled, and no inference mode is on. Autocast stays as it is.
-    Afterwards each module has its own mode again, and every buffer its values, also when the network failed.
+    Afterwards each module has its own mode again, and every buffer its values, also when the model failed.
     """
-    modules = _modules(networks)
+    modules = _modules(models)
     with RUN_LOCK, torch.inference_mode(False), _uncompiled(), _preserve_buffers(modules), _eval_mode(modules):
         yield
 
 
 def autocast_to(precision: Precision, batch: Any) -> AbstractContextManager[object]:
-    """Run a network on a batch in this precision; in float32, which is the default, as it runs anyway.
+    """Run a model on a batch in this precision; in float32, which is the default, as it runs anyway.
 
     No weight is kept in bfloat16: most are used once, and an autocast of the caller's own would find them.
     """
@@ -186,10 +186,10 @@ def _uncompiled() -> Iterator[None]:
         yield
 
 
-def _modules(networks: Iterable[torch.nn.Module]) -> list[torch.nn.Module]:
-    """Return every module of these networks, once: the `modules()` of each would go through nested ones again."""
+def _modules(models: Iterable[torch.nn.Module]) -> list[torch.nn.Module]:
+    """Return every module of these models, once: the `modules()` of each would go through nested ones again."""
     found: dict[int, torch.nn.Module] = {}
-    waiting = list(networks)
+    waiting = list(models)
     while waiting:
         module = waiting.pop()
         if id(module) not in found:
@@ -274,7 +274,7 @@ def version_of(tensor: Tensor) -> int | None:
 
 
 def _has_functions_of_its_own(totals: Tensor) -> bool:
-    """Whether the way back runs through Python: an autograd.Function of the network's own, or a backward hook.
+    """Whether the way back runs through Python: an autograd.Function of the model's own, or a backward hook.
 
     Such code was written for one gradient, not for a batch of them: it may look at values, or keep what it is given.
     Everything of PyTorch's own can be batched. So this alone decides whether targets go backwards one by one.

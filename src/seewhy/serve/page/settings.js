@@ -1,11 +1,11 @@
-/** The question: which network, by which methods, at which layers, about which classes. */
+/** The question: which model, by which methods, at which layers, about which classes. */
 
 import { makeSelect } from "../viewer/dom.js";
 import { listOf } from "./client.js";
 import { makePicker } from "./picker.js";
 
 const FIRST = 5;
-const DEFAULT_LAYER = { value: "auto", text: "The network’s default" };
+const DEFAULT_LAYER = { value: "auto", text: "The model’s default" };
 
 /**
  * Makes the fields of the question, and tells `onchange` when it is another.
@@ -40,14 +40,14 @@ export function makeQuestion(element, models, methods, onchange) {
     onchange,
   });
   const choices = models.map((each) => [each.name, each.name]);
-  const network = makeSelect("Network", choices, model.name, (name) => {
+  const model = makeSelect("Model", choices, model.name, (name) => {
     model = models.find((each) => each.name === name);
     best = bestOf(model);
     layer.set([DEFAULT_LAYER]);
     classes.set([best]);
     onchange();
   });
-  element.replaceChildren(network, method.element, layer.element, classes.element);
+  element.replaceChildren(model, method.element, layer.element, classes.element);
 
   async function findLayers(text) {
     const { layers } = await listOf(`models/${encodeURIComponent(model.name)}/layers`);

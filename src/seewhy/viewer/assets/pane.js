@@ -62,7 +62,7 @@ export function makePane(picture, photo, image) {
     const where = `At ${Math.floor(at.x)}, ${Math.floor(at.y)}: `;
     const found = shown.subject.map && valueAt(shown.subject.raw, at.y, at.x);
     if (found === null) {
-      return `${where}the network did not see this part.`;
+      return `${where}the model did not see this part.`;
     }
     const share = shown.subject.peak > 0 ? `, ${Math.round((100 * found) / shown.subject.peak)} % of the peak` : "";
     return `${where}${short(found)}${share}`;
@@ -127,7 +127,7 @@ function sentenceOf(subject, look) {
     contour: `Lines join places of equal value, from ${share} upwards. `,
     box: `Boxes hold the connected places with at least ${share}; the thick one the largest of them. `,
   };
-  const crop = isCropped(subject.map) ? " Nothing is claimed of the part that the network did not see." : "";
+  const crop = isCropped(subject.map) ? " Nothing is claimed of the part that the model did not see." : "";
   return (marks[look.mode] ?? "") + subject.reading + crop;
 }
 

@@ -9,7 +9,7 @@ export function keyOf(target) {
 
 /**
  * Returns every target of a picture's maps, each once: those of the maps at `position` as these have them, and those
- * that only others have, with a probability only where it is the same network's.
+ * that only others have, with a probability only where it is the same model's.
  */
 export function targetsOf(picture, position) {
   const chosen = picture.maps[position];
@@ -17,7 +17,7 @@ export function targetsOf(picture, position) {
   for (const maps of picture.maps) {
     for (const target of maps.targets) {
       if (!found.has(keyOf(target))) {
-        const probability = maps.network === chosen.network ? target.probability : null;
+        const probability = maps.model === chosen.model ? target.probability : null;
         found.set(keyOf(target), { ...target, probability });
       }
     }
@@ -107,13 +107,13 @@ function absent(maps, key) {
   return { title: name, name, detail: detailOf(maps), nothing, map: null };
 }
 
-/** Returns in words what a map is of: the network, if it is known, the method, the layer, and the layer's cells. */
+/** Returns in words what a map is of: the model, if it is known, the method, the layer, and the layer's cells. */
 export function detailOf(maps) {
-  const parts = [maps.network, maps.title, `layer ${maps.layer}`, `${maps.rows} × ${maps.columns}`];
+  const parts = [maps.model, maps.title, `layer ${maps.layer}`, `${maps.rows} × ${maps.columns}`];
   return parts.filter((part) => part !== null).join(" · ");
 }
 
-/** Says whether there is a part of the picture that the network did not see. */
+/** Says whether there is a part of the picture that the model did not see. */
 export function isCropped({ box, extent }) {
   return box[0] >= 0.5 || box[1] >= 0.5 || box[2] < extent.height - 0.5 || box[3] < extent.width - 0.5;
 }

@@ -68,7 +68,7 @@ function blendRows(row, map, before, next, share) {
   }
 }
 
-/** Returns the value of a map at one point of the picture, or null where the network did not see it. */
+/** Returns the value of a map at one point of the picture, or null where the model did not see it. */
 export function valueAt(map, y, x) {
   const found = placed(map, [y], [x]);
   return found.bottom > found.top && found.right > found.left ? found.values[0] : null;

@@ -8,7 +8,7 @@ const MOVES = { ArrowDown: 1, ArrowUp: -1 };
 
 /**
  * Makes the list of a picture's targets, and of those of the first predictions that were not explained; both as the
- * network says of the maps at `position`.
+ * model says of the maps at `position`.
  *
  * `on` has `point(key)`, for hovering and for the arrow keys; `leave()`, when the pointer leaves the list; and
  * `pin(key)`, for a click, Enter or Space.
