@@ -78,6 +78,6 @@ wheel: | $(BIN)/python  ## build dist/*.whl
 	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps $(PIP_ARGS) --wheel-dir dist .
 
 clean:  ## remove everything that was made
-	rm -rf $(VENV) $(PEERS) benchmarks/results dist site docs/pictures .tutorials demo explanations
+	rm -rf $(VENV) $(PEERS) benchmarks/results dist site docs/images .tutorials demo explanations
 	rm -rf .hypothesis .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 	find src tests examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

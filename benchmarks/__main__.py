@@ -1,7 +1,7 @@
 """Every benchmark in turn: `make bench`. Each can be run by itself, and then has options.
 
     python -m benchmarks.cost      an explanation against the bare forward pass, on every framework
-    python -m benchmarks.growth    how it grows with the classes, the batch, and the size of the picture
+    python -m benchmarks.growth    how it grows with the classes, the batch, and the size of the image
     python -m benchmarks.peers     SeeWhy, Captum, torchcam, pytorch-grad-cam; xplique, tf-keras-vis, notebooks' code
     python -m benchmarks.memory    the most memory that it takes, and that the bare forward pass takes
     python -m benchmarks.pipeline  200 JPEG files, from file to file, against the bare forward passes alone
@@ -25,8 +25,8 @@ BENCHMARKS = {
     "cost": ("--quick",),
     "growth": ("--quick",),
     "peers": ("--quick",),
-    "memory": ("--frameworks", "torch", "keras-tensorflow", "--pictures", "2"),
-    "pipeline": ("--pictures", "32", "--rounds", "2"),
+    "memory": ("--frameworks", "torch", "keras-tensorflow", "--images", "2"),
+    "pipeline": ("--images", "32", "--rounds", "2"),
     "methods": ("--seconds", "0"),
     "start": ("--starts", "1"),
     "precision": ("--rounds", "1", "--model", "EfficientNet-Lite0"),

@@ -39,7 +39,7 @@ class Case(NamedTuple):
 class Turns(NamedTuple):
     """What took turns: a batch, and the milliseconds of "forward" and of "TOOL, CLASSES" in each round."""
 
-    pictures: int
+    images: int
     side: int
     ms: Times
 
@@ -66,14 +66,14 @@ def take_turns(what: Subject, explainer: Any, counts: Sequence[int], seconds: fl
 
 def turns(what: Subject, variants: Variants, seconds: float, *, slow: bool = False) -> Turns:
     """Let calls that are named "forward" and "TOOL, CLASSES" take turns."""
-    pictures, _, side, _ = what.batch.shape  # of (N, h, w, 3) and of (N, 3, h, w) alike
-    return Turns(pictures, side, interleave(variants, seconds, slow=slow))
+    images, _, side, _ = what.batch.shape  # of (N, h, w, 3) and of (N, 3, h, w) alike
+    return Turns(images, side, interleave(variants, seconds, slow=slow))
 
 
 def figures(name: str, measured: Measured) -> list[Figure]:
     """Return what was measured as figures.
 
-    Each has the case's `title`, `framework` and `model`, the batch's `pictures` and `side`, the `tool`, the number of
+    Each has the case's `title`, `framework` and `model`, the batch's `images` and `side`, the `tool`, the number of
     `classes`, the number of `rounds`, the `ms`, the `forward` ratio, the `seewhy` ratio if it is another tool, and the
     `goal`. A spread is three numbers: lower quartile, median, upper quartile.
 
@@ -85,7 +85,7 @@ def figures(name: str, measured: Measured) -> list[Figure]:
     for case, of_case in measured:
         for turn in of_case:
             what = {"title": case.title, "framework": case.framework, "model": case.model}
-            what |= {"pictures": turn.pictures, "side": turn.side, "rounds": len(turn.ms["forward"])}
+            what |= {"images": turn.images, "side": turn.side, "rounds": len(turn.ms["forward"])}
             for variant, ms in turn.ms.items():
                 tool, _, classes = variant.partition(", ")
                 figure: Figure = {**what, "tool": tool, "classes": int(classes or 0), "ms": Spread.of(ms).numbers()}

@@ -1,7 +1,7 @@
 """What an explanation costs, against the bare forward pass of the same model, on every framework.
 
 Each row of the tables is a process of its own, in which the bare forward pass, one class and eight classes take turns:
-first of one picture, then of a batch of 16.
+first of one image, then of a batch of 16.
 """
 
 from benchmarks.cases import PACKAGES, Case, Measured, Turns, figures, main, raw, shown, take_turns
@@ -43,17 +43,17 @@ def _row(forward: Figure, of_case: list[Figure]) -> Row:
         if each["tool"] == "seewhy":
             name = f"{each['classes']} class{'es' * (each['classes'] > 1)}"
             cells[f"{name} / forward"] = shown(each["forward"])
-            if each["pictures"] == 1:
+            if each["images"] == 1:
                 cells[f"goal, {name}"] = f"{each['goal']:.2f}"
     return cells | {"rounds": str(forward["rounds"])}
 
 
 def publish_both(measured: Measured) -> None:
-    """Publish the tables of one picture and of the batch."""
+    """Publish the tables of one image and of the batch."""
     for place, name in enumerate(("cost", "cost-batch")):
         of_batch = [(case, [of_case[place]]) for case, of_case in measured]
         found = figures(name, of_batch)
-        words = f"a batch of {found[0]['pictures']}" if place else "one picture"
+        words = f"a batch of {found[0]['images']}" if place else "one image"
         title = f"What an explanation costs: {words}; medians, and the middle half of the rounds"
         publish(name, title, rows(found), raw(of_batch), machine(*PACKAGES), found)
 

@@ -42,40 +42,40 @@ class Subject(NamedTuple):
         """Run the model on the batch."""
         return self.run(self.batch)
 
-    def with_batch(self, pictures: int = 1, side: int | None = None) -> "Subject":
+    def with_batch(self, images: int = 1, side: int | None = None) -> "Subject":
         """Return the same model with another random batch.
 
         Args:
-            pictures: How many.
+            images: How many.
             side: The height and width of each, in pixels; by default as they are.
         """
         shape = tuple(side if side and length > 3 else length for length in self.batch.shape[1:])
-        return self._replace(batch=_batch(pictures, shape))
+        return self._replace(batch=_batch(images, shape))
 
 
-def subject(framework: str, model: str, pictures: int = 1, *, logits: bool = False, any_size: bool = False) -> Subject:
+def subject(framework: str, model: str, images: int = 1, *, logits: bool = False, any_size: bool = False) -> Subject:
     """Build a model with seeded random weights, and a random batch.
 
     Args:
         framework: One of `FRAMEWORKS`.
         model: As `keras.applications` spells it.
-        pictures: How many are in the batch.
+        images: How many are in the batch.
         logits: Leave out a final softmax, which some tools cannot see through; those of torchvision have none.
-        any_size: Let the model take pictures of any size, as those of torchvision do.
+        any_size: Let the model take images of any size, as those of torchvision do.
     """
     if framework.startswith("keras-"):
         backend = framework.removeprefix("keras-")
         os.environ["KERAS_BACKEND"] = backend
         built = _keras_of_any_size(model) if any_size else _keras(model, logits)
         shape = tuple(length or 224 for length in built.input_shape[1:])
-        return Subject(built, _batch(pictures, shape), KERAS_RUNS[backend](built))
+        return Subject(built, _batch(images, shape), KERAS_RUNS[backend](built))
     channels_last = framework == "torch-channels-last"
     built = _torch(model, channels_last=channels_last)
-    return Subject(built, _batch(pictures, (3, 224, 224)), _torch_run(built, channels_last=channels_last))
+    return Subject(built, _batch(images, (3, 224, 224)), _torch_run(built, channels_last=channels_last))
 
 
-def _batch(pictures: int, shape: tuple[int, ...]) -> Batch:
-    return np.random.default_rng(0).normal(size=(pictures, *shape)).astype(np.float32)
+def _batch(images: int, shape: tuple[int, ...]) -> Batch:
+    return np.random.default_rng(0).normal(size=(images, *shape)).astype(np.float32)
 
 
 def _keras(name: str, logits: bool) -> Any:

@@ -53,7 +53,7 @@ NATIVE = ("torch", "torch-channels-last")
 
 def _one_and_eight() -> Iterable[Goal]:
     for words, classes, of_others, of_vgg16 in (("one class", 1, 1.10, 1.25), ("eight classes", 8, 1.15, 1.60)):
-        text = f"{words} / bare forward, one picture"
+        text = f"{words} / bare forward, one image"
         yield Goal(text, "cost", {"classes": (classes,), "tool": ("seewhy",), "model": OTHERS}, of_others)
         yield Goal(f"{text}, VGG16", "cost", {"classes": (classes,), "tool": ("seewhy",), "model": VGG16}, of_vgg16)
 
@@ -83,7 +83,7 @@ GOALS = (
     ),
     *_peers(),
     Goal("from JPEG files to overlays / bare forwards", "pipeline", {"what": ("to JPEG", "to PNG")}, 1.25),
-    Goal("peak memory, 16 pictures, one class / bare forward's", "memory", {"pictures": (16,), "classes": (1,)}, 1.2),
+    Goal("peak memory, 16 images, one class / bare forward's", "memory", {"images": (16,), "classes": (1,)}, 1.2),
 )
 
 

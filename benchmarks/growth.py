@@ -1,4 +1,4 @@
-"""How the cost of an explanation grows: with the classes, the batch, and the size of the picture.
+"""How the cost of an explanation grows: with the classes, the batch, and the size of the image.
 
 Each case is a process of its own, in which the bare forward pass of the same batch takes turns with the explanations.
 """
@@ -29,9 +29,9 @@ CASES = (
 )
 SECONDS = 8.0
 TITLES = {
-    "classes": "One picture and more and more classes",
+    "classes": "One image and more and more classes",
     "batch": "Larger and larger batches",
-    "size": "Larger and larger pictures",
+    "size": "Larger and larger images",
 }
 
 
@@ -53,10 +53,10 @@ def rows(kind: str, found: list[Figure]) -> list[Row]:
     for forward in [each for each in found if each["tool"] == "forward"]:
         row = {"": forward["title"]}
         if kind != "classes":
-            row |= {"pictures": str(forward["pictures"]), "side, pixels": str(forward["side"])}
+            row |= {"images": str(forward["images"]), "side, pixels": str(forward["side"])}
         row["forward, ms"] = shown(forward["ms"], 0)
         for each in found:
-            same = all(each[key] == forward[key] for key in ("title", "pictures", "side"))
+            same = all(each[key] == forward[key] for key in ("title", "images", "side"))
             if same and each["tool"] == "seewhy":
                 row[f"{each['classes']:,} class{'es' * (each['classes'] > 1)} / forward"] = shown(each["forward"])
         cells.append(row | {"rounds": str(forward["rounds"])})

@@ -105,7 +105,7 @@ def main() -> None:
     parser.add_argument(
         "--peers", nargs="*", default=["eigencam"], choices=list(PEER_GOALS), metavar="NAME", help="default: eigencam"
     )
-    parser.add_argument("--side", type=int, default=224, help="pixels of the picture's side (default 224)")
+    parser.add_argument("--side", type=int, default=224, help="pixels of the image's side (default 224)")
     given = parser.parse_args()
     model, batch, _ = subject("torch", "ResNet50")
     batch = np.ascontiguousarray(batch[..., : given.side, : given.side])

@@ -1,4 +1,4 @@
-"""How much of each method's evidence lies where it should, on a picture of four pictures.
+"""How much of each method's evidence lies where it should, on an image of four images.
 
 The mosaic of `examples/` has a cat, a coffee, a rocket and a daisy, each in a quadrant of its own. For each of the four
 classes a map should have its energy in its own quadrant; a map that knows nothing of classes has about a quarter there.

@@ -22,7 +22,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 COUNTS = (1, 8)
 
 Explain = Callable[[list[int]], object]
-"""Explains one picture for some classes."""
+"""Explains one image for some classes."""
 
 CASES = (
     Case("torch", "MobileNetV2"),
@@ -38,7 +38,7 @@ PACKAGES = ("keras", "tensorflow", "torch", "captum", "torchcam", "grad-cam", "t
 
 
 def torch_tools(what: Subject, path: str, *, channels_last: bool = False) -> dict[str, Explain]:
-    """Return the tools for native PyTorch, by name; the picture has the layout of the weights."""
+    """Return the tools for native PyTorch, by name; the image has the layout of the weights."""
     import torch
     from captum.attr import LayerGradCam
     from pytorch_grad_cam import GradCAM
@@ -144,7 +144,7 @@ def _row(of_tool: list[Figure]) -> Row:
 def publish_them(measured: Measured) -> None:
     """Publish the table."""
     found = figures("peers", measured)
-    title = "The same heatmaps of other tools: one picture; medians, and the middle half of the rounds"
+    title = "The same heatmaps of other tools: one image; medians, and the middle half of the rounds"
     publish("peers", title, rows(found), raw(measured), machine(*PACKAGES), found)
 
 

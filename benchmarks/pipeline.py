@@ -1,6 +1,6 @@
-"""From JPEG files to overlays in files: 200 pictures, native PyTorch, ResNet-50, against the bare forward passes alone.
+"""From JPEG files to overlays in files: 200 images, native PyTorch, ResNet-50, against the bare forward passes alone.
 
-The pictures are those of `examples/`, brought to 640 x 480. What is timed is what `seewhy explain FOLDER` does once the
+The images are those of `examples/`, brought to 640 x 480. What is timed is what `seewhy explain FOLDER` does once the
 model is loaded: decode, preprocess, run, explain, place, draw, write.
 """
 
@@ -27,12 +27,12 @@ SIZE = (640, 480)
 BATCH_SIZE = 16
 
 
-def make_pictures(folder: Path, count: int) -> list[Path]:
+def make_images(folder: Path, count: int) -> list[Path]:
     """Write so many JPEG files."""
-    pictures = [Image.open(EXAMPLES / name).convert("RGB").resize(SIZE) for name in NAMES]
+    images = [Image.open(EXAMPLES / name).convert("RGB").resize(SIZE) for name in NAMES]
     paths = [folder / f"{number}.jpg" for number in range(count)]
     for number, path in enumerate(paths):
-        pictures[number % len(pictures)].save(path, quality=90)
+        images[number % len(images)].save(path, quality=90)
     return paths
 
 
@@ -66,7 +66,7 @@ def measure(count: int, rounds: int, folder: Path) -> Times:
     model = subject("torch", "ResNet50").model
     preprocessing = seewhy.Preprocessing(size=(224, 224), crop=0.875, mean=(124, 116, 104), std=(58, 57, 57))
     classifier = seewhy.Classifier(model, preprocess=preprocessing)
-    paths, explainer = make_pictures(folder, count), seewhy.Explainer(classifier)
+    paths, explainer = make_images(folder, count), seewhy.Explainer(classifier)
     inputs = torch.tensor(np.concatenate([classifier.preprocess([path]).values for path in paths]))
     calls = {
         "forward": lambda: forwards(model, inputs),
@@ -84,7 +84,7 @@ def measure(count: int, rounds: int, folder: Path) -> Times:
 
 
 def figures(times: Times, count: int) -> list[Figure]:
-    """Return what each of the three takes of a picture, and as times the forward passes."""
+    """Return what each of the three takes of an image, and as times the forward passes."""
     found = []
     for what, ms in times.items():
         figure: Figure = {"title": what, "what": what, "ms": Spread.of([each / count for each in ms]).numbers()}
@@ -101,7 +101,7 @@ def run(count: int, rounds: int) -> None:
     rows = [
         {
             "": each["title"],
-            "ms for each picture": Spread(*each["ms"]).shown(1),
+            "ms for each image": Spread(*each["ms"]).shown(1),
             "/ forward": Spread(*each["forward"]).shown(2),
             "goal": "" if each["goal"] is None else f"{each['goal']:.2f}",
         }
@@ -114,10 +114,10 @@ def run(count: int, rounds: int) -> None:
 def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--pictures", type=int, default=200, help="how many pictures (default 200)")
+    parser.add_argument("--images", type=int, default=200, help="how many images (default 200)")
     parser.add_argument("--rounds", type=int, default=3, help="rounds (default 3)")
     arguments = parser.parse_args()
-    run(arguments.pictures, arguments.rounds)
+    run(arguments.images, arguments.rounds)
 
 
 if __name__ == "__main__":

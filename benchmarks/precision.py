@@ -1,6 +1,6 @@
 """What bfloat16 changes, in time and in the heatmaps: Grad-CAM in both precisions, in turns, on every framework.
 
-EfficientNet-Lite0 has its trained weights, and explains the top class of the pictures in examples/; ResNet-50's weights
+EfficientNet-Lite0 has its trained weights, and explains the top class of the images in examples/; ResNet-50's weights
 are random, and so is its input. What bfloat16 gains depends on the processor: some have units for it (Intel's AMX), and
 on others it may take longer than float32. The caption says which this is.
 """
@@ -38,7 +38,7 @@ WARM_UP = 3
 
 
 def subject(framework: str, model: str) -> tuple[Any, list[Any]]:
-    """Return what is explained, and batches of one picture each."""
+    """Return what is explained, and batches of one image each."""
     import seewhy
 
     if framework.startswith("keras-"):
@@ -50,8 +50,8 @@ def subject(framework: str, model: str) -> tuple[Any, list[Any]]:
         batch = np.random.default_rng(0).normal(size=(1, 224, 224, 3)).astype(np.float32)
         return keras.applications.ResNet50(weights=None), [batch]
     classifier = seewhy.load("efficientnet-lite0" if framework.startswith("keras-") else "efficientnet-lite0-torch")
-    pictures = sorted(each for each in EXAMPLES.iterdir() if each.suffix in (".png", ".jpg"))
-    return classifier, [classifier.preprocess([each]).values for each in pictures]
+    images = sorted(each for each in EXAMPLES.iterdir() if each.suffix in (".png", ".jpg"))
+    return classifier, [classifier.preprocess([each]).values for each in images]
 
 
 def milliseconds(explainer: Any, batch: Any) -> float:
@@ -62,7 +62,7 @@ def milliseconds(explainer: Any, batch: Any) -> float:
 
 
 def difference(found: Any, wanted: Any) -> dict[str, float]:
-    """Compare the heatmaps of one picture, of the class that is the top one in float32."""
+    """Compare the heatmaps of one image, of the class that is the top one in float32."""
     difference = np.abs(found.values - wanted.values).max() / np.abs(wanted.values).max()
     return {
         "of the maximum": float(difference),
@@ -97,14 +97,14 @@ def measure_alone(framework: str, model: str, method: str, rounds: int) -> dict[
 
 
 def row(framework: str, model: str, measured: dict[str, Any]) -> dict[str, str]:
-    """Return the cells of one case: the ratio of times, and the worst of its pictures."""
+    """Return the cells of one case: the ratio of times, and the worst of its images."""
     ratios = [narrow / full for full, narrow in measured["ms"]]
     worst = {name: [each[name] for each in measured["differences"]] for name in measured["differences"][0]}
     return {
         "": f"{framework}, {model}",
         "float32, ms": f"{statistics.median(full for full, _ in measured['ms']):.0f}",
         "bfloat16 / float32": f"{statistics.median(ratios):.2f}",
-        "pictures": str(len(measured["differences"])),
+        "images": str(len(measured["differences"])),
         "difference, of the maximum": f"{max(worst['of the maximum']):.3f}",
         "correlation": f"{min(worst['correlation']):.4f}",
         "difference of probability": f"{max(worst['probability']):.3f}",
@@ -141,7 +141,7 @@ def main() -> None:
     measured = {case: measure_alone(*case, arguments.method, arguments.rounds) for case in cases}
     publish(
         "precision",
-        f"bfloat16 beside float32: {arguments.method}, {arguments.rounds} rounds; the worst of the pictures",
+        f"bfloat16 beside float32: {arguments.method}, {arguments.rounds} rounds; the worst of the images",
         [row(*case, each) for case, each in measured.items()],
         [{"framework": case[0], "model": case[1], **each} for case, each in measured.items()],
         f"{amx()}, {machine('keras', 'tensorflow', 'jax', 'torch')}",

@@ -37,7 +37,7 @@ from seewhy.serve.served_models import Served
 from seewhy.serve.uploads import Upload
 from seewhy.serve.worker import Job
 
-PICTURE = Path(__file__).parent.parent / "examples" / "cat.png"
+IMAGE = Path(__file__).parent.parent / "examples" / "cat.png"
 TURN = 5.0
 """Seconds of load, and then of own work."""
 
@@ -77,7 +77,7 @@ def server() -> Iterator[tuple[subprocess.Popen[bytes], str]]:
 def load(address: str, clients: int, seconds: float, total: Load) -> float:
     """Let clients ask one after the other for so long, and return how many answers there were in a second."""
     form = FIELDS.model_dump(include={"targets", "methods"})
-    files = {"image": ("cat.png", PICTURE.read_bytes())}
+    files = {"image": ("cat.png", IMAGE.read_bytes())}
     request = httpx.Request("POST", f"{address}api/explain", files=files, data=form)
     body, kind = request.read(), request.headers["Content-Type"]  # made once: clients share the machine
     start, lock, before = time.monotonic(), threading.Lock(), total.statuses[200]
@@ -105,7 +105,7 @@ def load(address: str, clients: int, seconds: float, total: Load) -> float:
 def own_work() -> Callable[[float], float]:
     """Return what does the same work in this process for so long, and returns how many times in a second."""
     model = Served("lite0", seewhy.load("efficientnet-lite0"), progress=lambda *_: None)
-    upload = Upload(PICTURE.read_bytes(), "cat.png", {})
+    upload = Upload(IMAGE.read_bytes(), "cat.png", {})
     objective = Objective.of(upload, FIELDS, {"lite0": model}, 50_000_000)
 
     def work(seconds: float) -> float:
@@ -144,7 +144,7 @@ def first_heatmaps(address: str) -> list[float]:
                     window.took = Promise.all([chosen, shown]).then(([start, end]) => (end - start) / 1000);
                 }"""
             )
-            page.set_input_files("#file", PICTURE)
+            page.set_input_files("#file", IMAGE)
             found.append(page.evaluate("window.took"))
             page.close()
         browser.close()

@@ -12,7 +12,7 @@ from pathlib import Path
 from benchmarks.interleaved import machine
 from benchmarks.results import publish
 
-PICTURE = str(Path(__file__).parent.parent / "examples" / "cat.png")
+IMAGE = str(Path(__file__).parent.parent / "examples" / "cat.png")
 
 PHASES = f"""
 import sys, time
@@ -20,8 +20,8 @@ clock = time.perf_counter
 framework, model = sys.argv[1:]
 start = clock(); __import__(framework); print(clock() - start)
 start = clock(); import seewhy; classifier = seewhy.load(model); print(clock() - start)
-start = clock(); explainer = seewhy.Explainer(classifier); explainer.explain([{PICTURE!r}]); print(clock() - start)
-start = clock(); explainer.explain([{PICTURE!r}]); print(clock() - start)
+start = clock(); explainer = seewhy.Explainer(classifier); explainer.explain([{IMAGE!r}]); print(clock() - start)
+start = clock(); explainer.explain([{IMAGE!r}]); print(clock() - start)
 """
 
 FRAMEWORKS = {
@@ -41,7 +41,7 @@ def commands(folder: str) -> dict[str, tuple[str, ...]]:
         "python that imports nothing": (sys.executable, "-c", ""),
         "import seewhy": (sys.executable, "-c", "import seewhy"),
         "seewhy --help": (seewhy, "--help"),
-        "seewhy explain examples/cat.png, TensorFlow": (seewhy, "explain", PICTURE, "--out", folder),
+        "seewhy explain examples/cat.png, TensorFlow": (seewhy, "explain", IMAGE, "--out", folder),
     }
 
 

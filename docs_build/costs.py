@@ -2,7 +2,7 @@
 
 Nothing is measured when the site is built: `docs/measured.json` has one run of `make bench`, kept by
 `python -m benchmarks.record`. Where a page says `<!-- measured: NAME -->` it gets the table of that name; `machine` is
-the machine. The plots go into `docs/pictures/measured`, which is not kept under version control.
+the machine. The plots go into `docs/images/measured`, which is not kept under version control.
 """
 
 import json
@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 
 ROOT = Path(__file__).parent.parent
 RECORD = ROOT / "docs" / "measured.json"
-PICTURES = ROOT / "docs" / "pictures" / "measured"
+IMAGES = ROOT / "docs" / "images" / "measured"
 MARKER = re.compile(r"^( *)<!-- measured: ([\w-]+) -->$", re.MULTILINE)
 
 COLOURS = {
@@ -42,9 +42,9 @@ def on_pre_build(**_: object) -> None:
     """Draw the plots that are missing or older than the record; MkDocs calls this by its name."""
     newest = max(RECORD.stat().st_mtime, Path(__file__).stat().st_mtime)
     record = read_record()
-    PICTURES.mkdir(parents=True, exist_ok=True)
+    IMAGES.mkdir(parents=True, exist_ok=True)
     for name, plot in PLOTS.items():
-        path = PICTURES / f"{name}.svg"
+        path = IMAGES / f"{name}.svg"
         if name in record["results"] and not (path.exists() and path.stat().st_mtime > newest):
             plot(found_of(record, name)).savefig(path, metadata={"Date": None})
 
@@ -179,11 +179,11 @@ def plot_classes(found: Found) -> Figure:
 
 def plot_batch(found: Found) -> Figure:
     """Draw lines: how many times the bare forward pass of larger and larger batches an explanation takes."""
-    return plot_growth(found, "pictures")
+    return plot_growth(found, "images")
 
 
 def plot_size(found: Found) -> Figure:
-    """Draw lines: how many times the bare forward pass of larger and larger pictures an explanation takes."""
+    """Draw lines: how many times the bare forward pass of larger and larger images an explanation takes."""
     return plot_growth(found, "side")
 
 
@@ -214,7 +214,7 @@ def lines(axes: Axes, found: Found, key: str) -> None:
 
 def axis_of(axes: Axes, key: str, found: Found) -> None:
     """Label the axes of what grows."""
-    names = {"classes": "classes", "pictures": "pictures in the batch", "side": "side of the picture, pixels"}
+    names = {"classes": "classes", "images": "images in the batch", "side": "side of the image, pixels"}
     where = sorted({each[key] for each in found})
     axes.set_xscale("log")
     axes.set_xticks(where, [f"{each:,}" for each in where], **STYLE)

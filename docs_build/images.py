@@ -1,6 +1,6 @@
-"""Makes the pictures of the documentation, by running the commands that stand on its pages, when the site is built.
+"""Makes the images of the documentation, by running the commands that stand on its pages, when the site is built.
 
-A command counts if it writes into `docs/pictures`, which is not kept under version control. A picture that is newer
+A command counts if it writes into `docs/images`, which is not kept under version control. An image that is newer
 than the program is not made again.
 """
 
@@ -14,11 +14,11 @@ from pathlib import Path
 from seewhy.cli import main as seewhy
 
 ROOT = Path(__file__).parent.parent
-COMMAND = re.compile(r"^seewhy (.*--out (docs/pictures/\S+).*)$", re.MULTILINE)
+COMMAND = re.compile(r"^seewhy (.*--out (docs/images/\S+).*)$", re.MULTILINE)
 
 
 def on_pre_build(**_: object) -> None:
-    """Run every command whose pictures are missing or old; MkDocs calls this by its name."""
+    """Run every command whose images are missing or old; MkDocs calls this by its name."""
     newest = max(path.stat().st_mtime for path in (ROOT / "src").rglob("*.py"))
     for page in sorted((ROOT / "docs").rglob("*.md")):
         for arguments, folder in COMMAND.findall(page.read_text("utf-8")):

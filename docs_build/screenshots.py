@@ -2,7 +2,7 @@
 
     python docs_build/screenshots.py
 
-It needs Chromium, and the packages that the tests need. The pictures are kept in docs/screenshots, as a README has to
+It needs Chromium, and the packages that the tests need. The images are kept in docs/screenshots, as a README has to
 have them where it is read. Take them anew when the pages change.
 """
 
@@ -36,7 +36,7 @@ def main() -> None:
 
 
 def take_report(browser: Browser, folder: Path) -> None:
-    """Take the viewer as it shows one picture of a report, in dark colours, with two classes beside each other."""
+    """Take the viewer as it shows one image of a report, in dark colours, with two classes beside each other."""
     photos = [str(ROOT / "examples" / name) for name in ("cat.png", "coffee.png", "rocket.jpg")]
     command = [sys.executable, "-m", "seewhy", "explain", *photos, "--format", "html", "--out", str(folder)]
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)  # noqa: S603  # our own command

@@ -1,7 +1,7 @@
 """Runs the tutorials when the site is built, and shows on each page what its code printed.
 
 A page of `docs/tutorials` is a program: its Python blocks run in order, in one namespace, and its `seewhy` and `python`
-commands where they stand among them. The pictures they write are the pictures on the page. A block whose title begins
+commands where they stand among them. The images they write are the images on the page. A block whose title begins
 with "Not run here" is shown and not run: it needs what a machine without the internet has not got, and the page goes on
 with a stand-in that it names.
 
@@ -23,12 +23,12 @@ from typing import Any
 
 ROOT = Path(__file__).parent.parent
 PAGES = ROOT / "docs" / "tutorials"
-PICTURES = ROOT / "docs" / "pictures" / "tutorials"
+IMAGES = ROOT / "docs" / "images" / "tutorials"
 WORKPLACE = ROOT / ".tutorials"
 OUTPUTS = "outputs.json"
 BLOCK = re.compile(r"^```(python|sh)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 NOT_RUN = 'title="Not run here'
-SHOWN = re.compile(r"\(\.\./pictures/tutorials/[\w-]+/([^)]+)\)")
+SHOWN = re.compile(r"\(\.\./images/tutorials/[\w-]+/([^)]+)\)")
 COLUMNS = "100"
 
 
@@ -36,11 +36,11 @@ def on_pre_build(**_: object) -> None:
     """Run every page that is newer than what it printed, or older than the program; MkDocs calls this by its name."""
     newest = max(path.stat().st_mtime for path in (ROOT / "src").rglob("*.py"))
     for page in sorted(PAGES.glob("*.md")):
-        workplace, pictures = WORKPLACE / page.stem, PICTURES / page.stem
+        workplace, images = WORKPLACE / page.stem, IMAGES / page.stem
         outputs = workplace / OUTPUTS
-        if pictures.is_dir() and outputs.exists() and outputs.stat().st_mtime > max(newest, page.stat().st_mtime):
+        if images.is_dir() and outputs.exists() and outputs.stat().st_mtime > max(newest, page.stat().st_mtime):
             continue
-        for folder in (workplace, pictures):
+        for folder in (workplace, images):
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
         (workplace / "examples").symlink_to(ROOT / "examples")
@@ -52,7 +52,7 @@ def on_pre_build(**_: object) -> None:
         shown = set(SHOWN.findall(page.read_text("utf-8")))  # not the photos that a model was trained on
         for path in workplace.rglob("*"):
             if path.name in shown and "examples" not in path.relative_to(workplace).parts:
-                shutil.copy(path, pictures / path.name)
+                shutil.copy(path, images / path.name)
 
 
 def on_page_markdown(markdown: str, page: Any, **_: object) -> str:

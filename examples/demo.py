@@ -17,21 +17,21 @@ OUT = Path("demo")
 TILE = (400, 400)
 
 QUADRANTS = ("cat.png", "coffee.png", "rocket.jpg", "flower.jpg")
-"""The mosaic's pictures: top left, top right, bottom left, bottom right."""
+"""The mosaic's images: top left, top right, bottom left, bottom right."""
 
 ASKED = "tiger cat,espresso,missile,daisy"
 """One class for each quadrant, in the same order."""
 
 
 def make_mosaic() -> Image.Image:
-    """Put the middles of the four example photos into the quadrants of one picture."""
+    """Put the middles of the four example photos into the quadrants of one image."""
     mosaic = Image.new("RGB", (2 * TILE[0], 2 * TILE[1]))
     for position, name in enumerate(QUADRANTS):
         row, column = divmod(position, 2)
-        with Image.open(HERE / name) as picture:
-            side = min(picture.size)
-            left, top = (picture.width - side) / 2, (picture.height - side) / 2
-            tile = picture.convert("RGB").resize(TILE, box=(left, top, left + side, top + side))
+        with Image.open(HERE / name) as image:
+            side = min(image.size)
+            left, top = (image.width - side) / 2, (image.height - side) / 2
+            tile = image.convert("RGB").resize(TILE, box=(left, top, left + side, top + side))
         mosaic.paste(tile, (column * TILE[0], row * TILE[1]))
     return mosaic
 
@@ -56,7 +56,7 @@ def main() -> int:
     failed |= run("explain", photos[0], "--figure", "panels", "--method", "hirescam", "--out", str(OUT))
     failed |= run("explain", str(OUT / "mosaic.png"), "--targets", ASKED, "--figure", "grid", "--out", str(OUT))
     if not failed:
-        print(f"\nThe pictures are in {OUT.resolve()}:")
+        print(f"\nThe images are in {OUT.resolve()}:")
         print("\n".join(f"  {path.name}" for path in sorted(OUT.glob("*.png"))))
     return failed
 

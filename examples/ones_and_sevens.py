@@ -30,11 +30,11 @@ def main(folder: Path) -> None:
     """Draw both classes."""
     generator = np.random.default_rng(0)
     with np.load(DIGITS) as file:
-        pictures, labels = file["x_train"], file["y_train"]
+        images, labels = file["x_train"], file["y_train"]
     for name, digit in CLASSES.items():
         (folder / name).mkdir(parents=True, exist_ok=True)
-        for number, picture in enumerate(pictures[labels == digit][:EACH]):
-            draw(picture, generator).save(folder / name / f"{number:03d}.png")
+        for number, image in enumerate(images[labels == digit][:EACH]):
+            draw(image, generator).save(folder / name / f"{number:03d}.png")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What many tests share: the example pictures and the default model."""
+"""What many tests share: the example images and the default model."""
 
 import sys
 from pathlib import Path

@@ -37,7 +37,7 @@ def test_a_batch_is_each_alone(lite0, examples, method):
     assert not np.allclose(together.values[0, 0], together.values[1, 1])  # one class, two photos: two heatmaps
 
 
-def test_batches_of_any_size_and_targets_for_each_picture(lite0, examples):
+def test_batches_of_any_size_and_targets_for_each_image(lite0, examples):
     photos = [examples / name for name in ("cat.png", "coffee.png", "rocket.jpg")]
     explainer, targets = Explainer(lite0), [["tiger cat"], ["espresso"], [1]]
     whole = explainer.explain(iter(photos), targets)
@@ -49,8 +49,8 @@ def test_batches_of_any_size_and_targets_for_each_picture(lite0, examples):
         explainer.explain(photos, targets[:2], batch_size=1)
 
 
-def test_every_explanation_of_a_batch_is_its_own_picture_s(lite0_explainer, examples):
-    """Pictures of different sizes and classes in one batch: placement, predictions and probabilities are each one's."""
+def test_every_explanation_of_a_batch_is_its_own_image_s(lite0_explainer, examples):
+    """Images of different sizes and classes in one batch: placement, predictions and probabilities are each one's."""
     photos = [examples / "cat.png", examples / "coffee.png"]
     for together, photo in zip(lite0_explainer.explain(photos, ["espresso", "top-1"]), photos, strict=True):
         (alone,) = lite0_explainer.explain([photo], ["espresso", "top-1"])
@@ -78,7 +78,7 @@ def test_the_explanation_of_a_photo(lite0, examples):
     assert explanation.source == str(examples / "cat.png")
 
 
-def test_arrays_and_pil_images_are_pictures_too(lite0_explainer, examples):
+def test_arrays_and_pil_images_are_images_too(lite0_explainer, examples):
     path = examples / "coffee.png"
     with Image.open(path) as image:
         from_path, from_pil, from_array = lite0_explainer.explain([path, image, np.asarray(image)], "espresso")
@@ -87,14 +87,14 @@ def test_arrays_and_pil_images_are_pictures_too(lite0_explainer, examples):
     assert from_array.source is None
 
 
-@pytest.mark.parametrize("picture", ["black", "white", "one pixel", "very wide"])
-def test_no_picture_gives_nan(lite0_explainer, picture):
+@pytest.mark.parametrize("image", ["black", "white", "one pixel", "very wide"])
+def test_no_image_gives_nan(lite0_explainer, image):
     pixels = {
         "black": np.zeros((50, 60, 3), np.uint8),
         "white": np.full((50, 60, 3), 255, np.uint8),
         "one pixel": np.zeros((1, 1, 3), np.uint8),
         "very wide": np.random.default_rng(0).integers(0, 256, (2, 2000, 3), dtype=np.uint8),
-    }[picture]
+    }[image]
     (explanation,) = lite0_explainer.explain([pixels], ["top-1", 0, 999])
     assert np.isfinite(explanation.heatmaps).all()
     assert explanation.saliency.shape == (3, *pixels.shape[:2])
@@ -111,13 +111,13 @@ def test_a_target_nothing_speaks_for_is_zeros_and_says_so(paper_model):
     np.testing.assert_array_equal(explanation.saliency[1], 0)
 
 
-def test_every_picture_s_targets_have_their_names_and_scores(paper_model):
-    """By hand: of a picture that is 9 everywhere A^1 is 9 and A^2 -6, of 2 everywhere 2 and 1."""
+def test_every_image_s_targets_have_their_names_and_scores(paper_model):
+    """By hand: of an image that is 9 everywhere A^1 is 9 and A^2 -6, of 2 everywhere 2 and 1."""
     classifier = Classifier(paper_model, preprocess=first_channel, class_names=["cat", "dog"])
-    pictures = [np.full((2, 2, 3), value, np.uint8) for value in (9, 2)]
+    images = [np.full((2, 2, 3), value, np.uint8) for value in (9, 2)]
     selected = [[Difference("cat", "dog"), "dog"], ["top-1", Counterfactual("dog")]]
     for batch_size in (1, 2):
-        explanations = Explainer(classifier, layer="conv").explain(pictures, selected, batch_size=batch_size)
+        explanations = Explainer(classifier, layer="conv").explain(images, selected, batch_size=batch_size)
         found = [[(each.index, each.name, each.score) for each in one.targets] for one in explanations]
         assert found == [
             [(-1, "cat rather than dog", 96), (1, "dog", -36)],
@@ -125,7 +125,7 @@ def test_every_picture_s_targets_have_their_names_and_scores(paper_model):
         ]
         assert explanations[0].targets[0].probability is None
     with pytest.raises(TargetError, match="Did you mean 'dog'"):
-        Explainer(classifier).explain(pictures, Difference("cat", "dogg"))
+        Explainer(classifier).explain(images, Difference("cat", "dogg"))
 
 
 def first_channel(pixels):
@@ -136,7 +136,7 @@ def first_channel(pixels):
 
 
 def brightness_model(size):
-    """A model that says how bright a picture is; its heatmap is the picture's own brightness, cell by cell."""
+    """A model that says how bright an image is; its heatmap is the image's own brightness, cell by cell."""
     import keras
 
     model = keras.Sequential(
@@ -153,19 +153,19 @@ def brightness_model(size):
 
 
 def lit(height, width, row, column, side=24):
-    """Return a black picture with a white square, its centre at (row, column)."""
-    picture = np.zeros((height, width, 3), np.uint8)
-    picture[row - side // 2 : row + side // 2, column - side // 2 : column + side // 2] = 255
-    return picture
+    """Return a black image with a white square, its centre at (row, column)."""
+    image = np.zeros((height, width, 3), np.uint8)
+    image[row - side // 2 : row + side // 2, column - side // 2 : column + side // 2] = 255
+    return image
 
 
 @pytest.mark.parametrize("crop", [None, 1.0, 0.875])
 @pytest.mark.parametrize(("height", "width"), [(160, 160), (160, 320), (320, 160), (161, 333)])
 @pytest.mark.parametrize(("down", "right"), [(-40, -30), (30, 45), (0, 0)])
 def test_a_heatmap_lies_where_the_light_is(crop, height, width, down, right):
-    picture = lit(height, width, height // 2 + down, width // 2 + right)
+    image = lit(height, width, height // 2 + down, width // 2 + right)
     classifier = Classifier(brightness_model(64), preprocess=Preprocessing(size=(64, 64), crop=crop))
-    (explanation,) = Explainer(classifier).explain([picture], 0)
+    (explanation,) = Explainer(classifier).explain([image], 0)
     (saliency,) = explanation.saliency
     total = saliency.sum()
     row = (saliency.sum(axis=1) @ np.arange(height)) / total
@@ -176,7 +176,7 @@ def test_a_heatmap_lies_where_the_light_is(crop, height, width, down, right):
 
 
 def test_a_phone_photo_is_explained_upright(tmp_path):
-    """The sensor's picture lies on its side; light at the top left of the upright one is found there."""
+    """The sensor's image lies on its side; light at the top left of the upright one is found there."""
     upright = lit(200, 100, 40, 30)
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -231,7 +231,7 @@ def test_what_an_explainer_refuses(paper_model, lite0_explainer):
         Explainer(paper_model, score="logits")
     with pytest.raises(OptionError, match="Unknown precision 'float16'; expected 'float32' or 'bfloat16'"):
         Explainer(paper_model, precision="float16")
-    with pytest.raises(InputError, match=r"takes a list of pictures; given 'cat.png'. Give \['cat.png'\]"):
+    with pytest.raises(InputError, match=r"takes a list of images; given 'cat.png'. Give \['cat.png'\]"):
         lite0_explainer.explain("cat.png")
     with pytest.raises(InputError, match=r"given an array \(20, 30, 3\). Give \[it\]"):
         lite0_explainer.explain(np.zeros((20, 30, 3), np.uint8))
@@ -264,7 +264,7 @@ def test_an_unknown_input_size_is_asked_for():
     import keras
 
     model = keras.Sequential([keras.Input((None, None, 3)), keras.layers.Conv2D(2, 3), keras.layers.GlobalMaxPool2D()])
-    with pytest.raises(ModelError, match=r"does not say what size of picture.*input_size=\(224, 224\)"):
+    with pytest.raises(ModelError, match=r"does not say what size of image.*input_size=\(224, 224\)"):
         Explainer(model).explain([np.zeros((9, 9, 3), np.uint8)])
     classifier = Classifier(model, input_size=(12, 20))
     assert Explainer(classifier).explain([np.zeros((9, 9, 3), np.uint8)])[0].heatmaps.shape == (1, 10, 18)

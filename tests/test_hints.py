@@ -105,12 +105,12 @@ def test_inputs_that_are_no_pixels(inputs):
 
 
 def test_a_classifier_is_asked_for_its_preprocessing_and_believed():
-    pictures = list(PIXELS)
+    images = list(PIXELS)
     with pytest.warns(SeewhyWarning, match="The model 'bare' was given pixels"):
-        seewhy.Explainer(seewhy.Classifier(bare())).explain(pictures)
+        seewhy.Explainer(seewhy.Classifier(bare())).explain(images)
     said = (seewhy.Preprocessing(size=(8, 8)), lambda x: x, seewhy.Preprocessing(size=(8, 8), std=255.0))
     for preprocess in said:
-        seewhy.Explainer(seewhy.Classifier(bare(), preprocess=preprocess)).explain(pictures)
+        seewhy.Explainer(seewhy.Classifier(bare(), preprocess=preprocess)).explain(images)
 
 
 def test_a_native_model_is_looked_into_only_once():
@@ -142,8 +142,8 @@ def test_the_command_line_says_it_in_one_line(tmp_path, examples):
         " torch.nn.Flatten(), torch.nn.Linear(4, 3))\n"
         "    return seewhy.Classifier(model, input_size=(16, 16))\n"
     )
-    pictures = [examples / "cat.png", examples / "coffee.png"]
-    command = [sys.executable, "-m", "seewhy", "explain", *pictures, "--model", "mine:build"]
+    images = [examples / "cat.png", examples / "coffee.png"]
+    command = [sys.executable, "-m", "seewhy", "explain", *images, "--model", "mine:build"]
     finished = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path)
     assert finished.returncode == 0
     (line,) = finished.stderr.splitlines()

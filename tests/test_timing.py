@@ -63,8 +63,8 @@ def test_the_table(clock):
         writer.start()
         writer.join()
     assert times.meanwhile == {Phase.WRITING: 0.25}
-    assert times.table(pictures=5).splitlines() == [
-        "where the time went                                   seconds  per picture",
+    assert times.table(images=5).splitlines() == [
+        "where the time went                                   seconds  per image",
         "importing the framework and what else is needed        12.000",
         "running the model and the method                      0.500        0.100",
         "everything else                                         1.250",
@@ -115,7 +115,7 @@ def test_an_explanation_from_a_file_to_a_file(tmp_path, examples):
         (explanation,) = seewhy.Explainer(classifier, layer="conv").explain([examples / "cat.png"], [0])
         explanation.save(tmp_path / "cat.png")
     assert set(times.own) == {
-        Phase.AWAITING_PICTURES, Phase.PREPROCESSING, Phase.COMPILING, Phase.RUNNING, Phase.DRAWING, Phase.WRITING
+        Phase.AWAITING_IMAGES, Phase.PREPROCESSING, Phase.COMPILING, Phase.RUNNING, Phase.DRAWING, Phase.WRITING
     }  # fmt: skip
     assert set(times.meanwhile) == {Phase.READING}
     assert all(seconds > 0 for seconds in (*times.own.values(), *times.meanwhile.values()))

@@ -1,4 +1,4 @@
-"""SeeWhy shows which part of a picture made a neural network say that.
+"""SeeWhy shows which part of an image made a neural network say that.
 
 >>> import seewhy
 >>> classifier = seewhy.load("efficientnet-lite0")

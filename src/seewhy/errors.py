@@ -10,9 +10,9 @@
     + OptionError              an unknown colour map, figure or score; a number out of range
     + InputError               arrays of the wrong shape or type, or not finite
     + MissingExtraError        an optional part is not installed (also an ImportError)
-  x ImageError                 a picture that cannot be decoded
+  x ImageError                 an image that cannot be decoded
     + ImageNotFoundError       a path with nothing there (also a UsageError)
-    + ImageFormatError         what is no picture, or one in a format that is not read
+    + ImageFormatError         what is no image, or one in a format that is not read
     + ImageTooLargeError       more pixels than are decoded
   x ModelRunError               the model itself failed, or gave something that is not a number
   x WeightsError               a weights file that is damaged or not what it should be
@@ -77,19 +77,19 @@ class MissingExtraError(UsageError, ImportError):
 
 
 class ImageError(SeewhyError):
-    """A picture that cannot be read."""
+    """An image that cannot be read."""
 
 
 class ImageNotFoundError(ImageError, UsageError):
-    """There is no picture at the path."""
+    """There is no image at the path."""
 
 
 class ImageFormatError(ImageError):
-    """It is no picture, or one in a format that SeeWhy does not read."""
+    """It is no image, or one in a format that SeeWhy does not read."""
 
 
 class ImageTooLargeError(ImageError):
-    """A picture has more pixels than SeeWhy decodes."""
+    """An image has more pixels than SeeWhy decodes."""
 
 
 class ModelRunError(SeewhyError):

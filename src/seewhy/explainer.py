@@ -1,7 +1,7 @@
 """The pipeline: read -> preprocess -> capture -> method -> place -> draw.
 
-`Explainer.heatmaps` is the middle of it, arrays in and arrays out. `Explainer.explain` goes from pictures to
-explanations. Placing a heatmap on its picture and drawing it are the explanation's, when someone asks for pixels.
+`Explainer.heatmaps` is the middle of it, arrays in and arrays out. `Explainer.explain` goes from images to
+explanations. Placing a heatmap on its image and drawing it are the explanation's, when someone asks for pixels.
 """
 
 import os
@@ -109,35 +109,35 @@ class Explainer:
     def explain(
         self, images: Iterable[ImageLike], targets: Any = "top-1", *, batch_size: int = BATCH_SIZE
     ) -> list[Explanation]:
-        """Explain pictures.
+        """Explain images.
 
         Args:
             images: Paths, PIL images or uint8 arrays (H, W, 3), of any sizes.
             targets: What is asked of each: "top-3"; a class index, name or wnid; a list of those; a list of such lists,
-                one for each picture; a `seewhy.targets` object; a function of the outputs giving (N,) or (N, T).
-            batch_size: How many pictures, or perturbations of a picture, go through the model at once.
+                one for each image; a `seewhy.targets` object; a function of the outputs giving (N,) or (N, T).
+            batch_size: How many images, or perturbations of an image, go through the model at once.
 
         Returns:
-            One explanation for each picture.
+            One explanation for each image.
 
         Raises:
-            ImageError: A picture cannot be read.
+            ImageError: An image cannot be read.
             TargetError, LayerError, ModelRunError: What was asked cannot be answered; the message says why.
         """
         if isinstance(images, (str, os.PathLike, Image.Image)):
-            raise InputError(f"Explainer.explain takes a list of pictures; given {images!r}. Give [{images!r}].")
+            raise InputError(f"Explainer.explain takes a list of images; given {images!r}. Give [{images!r}].")
         if isinstance(images, np.ndarray) and images.ndim < 4:
-            raise InputError(f"Explainer.explain takes a list of pictures; given an array {images.shape}. Give [it].")
+            raise InputError(f"Explainer.explain takes a list of images; given an array {images.shape}. Give [it].")
         _check_batch_size(batch_size)
         images = list(images)
         target = self._resolve(targets, len(images))
-        pictures = read_each(images)
+        images = read_each(images)
         return [
             explanation
             for start in range(0, len(images), batch_size)
             for explanation in self._explain_batch(
                 images[start : start + batch_size],
-                [_readable(each) for each in islice(pictures, batch_size)],
+                [_readable(each) for each in islice(images, batch_size)],
                 target.rows(start, start + batch_size),
                 batch_size,
             )
@@ -171,7 +171,7 @@ class Explainer:
         return self._heatmaps_of(capture, evidence, objective.target)
 
     def inspect(self, image: ImageLike, targets: Any = "top-1") -> Inspection:
-        """Style inside: the layer's activations and gradients for one picture, and the weights Grad-CAM makes of them.
+        """Style inside: the layer's activations and gradients for one image, and the weights Grad-CAM makes of them.
 
         Args:
             image: A path, a PIL image or a uint8 array (H, W, 3).
@@ -289,7 +289,7 @@ class Explainer:
         inputs = self.framework.check_inputs(inputs)
         if self.views and (not isinstance(inputs, np.ndarray) or inputs.ndim != 4):
             given = f"{len(inputs)} inputs" if not isinstance(inputs, np.ndarray) else f"shape {inputs.shape}"
-            raise InputError(f"smooth= mirrors and zooms pictures, one batch of (N, h, w, C); given {given}.")
+            raise InputError(f"smooth= mirrors and zooms images, one batch of (N, h, w, C); given {given}.")
         if not isinstance(inputs, np.ndarray) and (self.method.reruns or self.method.level == "input"):
             raise InputError(
                 f"The model has {len(inputs)} inputs, and {self.method.title} varies the one input of a model. "
@@ -310,11 +310,11 @@ class Explainer:
         return target
 
 
-def _readable(picture: ImageArray | ImageError) -> ImageArray:
-    """Return a picture that was read, or raise what was wrong with it."""
-    if isinstance(picture, ImageError):
-        raise picture
-    return picture
+def _readable(image: ImageArray | ImageError) -> ImageArray:
+    """Return an image that was read, or raise what was wrong with it."""
+    if isinstance(image, ImageError):
+        raise image
+    return image
 
 
 def _check_batch_size(batch_size: int) -> None:
@@ -334,7 +334,7 @@ def explain(
     layer: Any = "auto",
     score: Score = "logit",
 ) -> Explanation:
-    """Explain one picture.
+    """Explain one image.
 
     Args:
         model: A `Classifier`; `seewhy.load` makes one of a model's name.
@@ -342,7 +342,7 @@ def explain(
         targets: As for `Explainer.explain`; the other arguments as for `Explainer`.
 
     Returns:
-        The explanation: its heatmaps, its saliency on the picture, its targets and predictions.
+        The explanation: its heatmaps, its saliency on the image, its targets and predictions.
 
     Raises:
         SeewhyError: What was asked cannot be done; the message says why.

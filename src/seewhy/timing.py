@@ -2,7 +2,7 @@
 
 >>> with seewhy.timing.collected() as times:
 ...     explanations = explainer.explain(["cat.jpg", "dog.jpg"])
->>> print(times.table(pictures=2))
+>>> print(times.table(images=2))
 """
 
 import threading
@@ -19,8 +19,8 @@ class Phase(StrEnum):
 
     IMPORTING = "importing the framework and what else is needed"
     LOADING = "building the model and loading its weights"
-    AWAITING_PICTURES = "waiting for pictures that are still being read"
-    READING = "reading pictures"
+    AWAITING_IMAGES = "waiting for images that are still being read"
+    READING = "reading images"
     PREPROCESSING = "preprocessing"
     COMPILING = "tracing and compiling, once for a shape of input"
     RUNNING = "running the model and the method"
@@ -30,7 +30,7 @@ class Phase(StrEnum):
 
 
 ONCE = frozenset({Phase.IMPORTING, Phase.LOADING, Phase.COMPILING})
-"""Phases that take as long for one picture as for a thousand."""
+"""Phases that take as long for one image as for a thousand."""
 
 
 @final
@@ -56,14 +56,14 @@ class Times:
         """Seconds by the clock, to the end of the `with` block or, inside of it, to now."""
         return (perf_counter() if self._ended is None else self._ended) - self.started
 
-    def table(self, pictures: int | None = None) -> str:
-        """Return all of it as lines of text; with seconds per picture too, where it is said how many there were."""
+    def table(self, images: int | None = None) -> str:
+        """Return all of it as lines of text; with seconds per image too, where it is said how many there were."""
         total = self.total
-        rows = [_row("where the time went", "seconds", "per picture" if pictures else "")]
-        rows += _rows(self.own, pictures)
+        rows = [_row("where the time went", "seconds", "per image" if images else "")]
+        rows += _rows(self.own, images)
         rows += [_row("everything else", total - sum(self.own.values())), _row("together, by the clock", total)]
         if self.meanwhile:
-            rows += ["meanwhile, in other threads:", *_rows(self.meanwhile, pictures)]
+            rows += ["meanwhile, in other threads:", *_rows(self.meanwhile, images)]
         return "\n".join(rows)
 
     def __str__(self) -> str:
@@ -120,9 +120,9 @@ def phase(which: Phase) -> Iterator[None]:
         _here.inner = before + seconds
 
 
-def _rows(seconds: Mapping[Phase, float], pictures: int | None) -> list[str]:
+def _rows(seconds: Mapping[Phase, float], images: int | None) -> list[str]:
     return [
-        _row(each, seconds[each], seconds[each] / pictures if pictures and each not in ONCE else "")
+        _row(each, seconds[each], seconds[each] / images if images and each not in ONCE else "")
         for each in Phase
         if each in seconds
     ]

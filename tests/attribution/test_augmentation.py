@@ -36,8 +36,8 @@ def test_which_views_there_are_not(smooth, message):
 
 
 def test_a_mirrored_view_and_back():
-    view, picture = View(is_flipped=True, scale=1), np.arange(24, dtype=np.float32).reshape(1, 2, 4, 3)
-    np.testing.assert_array_equal(view.of(picture), picture[:, :, ::-1])
+    view, image = View(is_flipped=True, scale=1), np.arange(24, dtype=np.float32).reshape(1, 2, 4, 3)
+    np.testing.assert_array_equal(view.of(image), image[:, :, ::-1])
     np.testing.assert_array_equal(view.back(MAP), MAP[..., ::-1])
     assert view.covered((4, 5)).all()
 
@@ -45,9 +45,9 @@ def test_a_mirrored_view_and_back():
 @pytest.mark.parametrize("scale", [0.5, 0.9, 1, 1.1, 2])
 @pytest.mark.parametrize("is_flipped", [False, True])
 def test_every_pixel_of_a_view_pixel_by_pixel(is_flipped, scale):
-    """The view at p shows the picture at centre + (p - centre) / scale, between the four nearest pixels."""
-    picture = np.random.default_rng(0).random((2, 5, 6, 3), dtype=np.float32)
-    expected = np.empty_like(picture)
+    """The view at p shows the image at centre + (p - centre) / scale, between the four nearest pixels."""
+    image = np.random.default_rng(0).random((2, 5, 6, 3), dtype=np.float32)
+    expected = np.empty_like(image)
     for row in range(5):
         for column in range(6):
             y = np.clip((row + 0.5 - 2.5) / scale + 2.5 - 0.5, 0, 4)
@@ -55,12 +55,12 @@ def test_every_pixel_of_a_view_pixel_by_pixel(is_flipped, scale):
             top, left = min(int(y), 3), min(int(x), 4)
             down, right = y - top, x - left
             expected[:, row, column] = (
-                picture[:, top, left] * (1 - down) * (1 - right)
-                + picture[:, top, left + 1] * (1 - down) * right
-                + picture[:, top + 1, left] * down * (1 - right)
-                + picture[:, top + 1, left + 1] * down * right
+                image[:, top, left] * (1 - down) * (1 - right)
+                + image[:, top, left + 1] * (1 - down) * right
+                + image[:, top + 1, left] * down * (1 - right)
+                + image[:, top + 1, left + 1] * down * right
             )
-    np.testing.assert_allclose(View(is_flipped, scale).of(picture), expected, atol=1e-6)
+    np.testing.assert_allclose(View(is_flipped, scale).of(image), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("view", [View(False, 0.9), View(True, 1.1), View(False, 2), View(True, 0.5)])

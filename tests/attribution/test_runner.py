@@ -44,7 +44,7 @@ def colours(units=2, activation="softmax", gain=40.0):
     return model
 
 
-def pictures():
+def images():
     """Draw two: red in one quadrant and green in the other, and then the other way round."""
     inputs = np.random.default_rng(0).uniform(0, 0.02, (2, 16, 16, 2)).astype(np.float32)
     for n in (0, 1):
@@ -65,7 +65,7 @@ def share(heatmap, quadrant):
 
 @pytest.mark.parametrize("name", RERUNS)
 def test_the_energy_lies_where_the_model_looks(name):
-    found = explain(name, colours(), pictures())
+    found = explain(name, colours(), images())
     first, second = found.values
     shares = [share(first[0], "red"), share(first[1], "green"), share(second[0], "green"), share(second[1], "red")]
     assert min(shares) > 0.6
@@ -76,13 +76,13 @@ def test_the_energy_lies_where_the_model_looks(name):
 @pytest.mark.parametrize("name", RERUNS)
 def test_one_sigmoid_unit_is_two_classes(name):
     """Where a softmax over a single unit made every weight 1, every map would be the same."""
-    found = explain(name, colours(1, "sigmoid"), pictures()[:1]).values[0]
+    found = explain(name, colours(1, "sigmoid"), images()[:1]).values[0]
     assert min(share(found[1], "red"), share(found[0], "green")) > 0.6
 
 
 @pytest.mark.parametrize("name", RERUNS)
 def test_a_batch_is_each_alone_whatever_goes_through_at_once(name):
-    model, inputs = colours(), pictures()
+    model, inputs = colours(), images()
     together = explain(name, model, inputs, batch_size=7).values
     for n in (0, 1):
         alone = explain(name, model, inputs[n : n + 1], batch_size=16).values[0]
@@ -91,7 +91,7 @@ def test_a_batch_is_each_alone_whatever_goes_through_at_once(name):
 
 @pytest.mark.parametrize("name", RERUNS)
 def test_a_constant_model_is_no_evidence(name):
-    found = explain(name, colours(gain=0.0), pictures())
+    found = explain(name, colours(gain=0.0), images())
     np.testing.assert_array_equal(found.values, 0)
     assert not found.has_evidence.any()
 
@@ -103,15 +103,15 @@ def test_the_model_is_run_as_often_as_the_table_says(name):
     explainer = Explainer(colours(), methods.get(name, **RERUNS[name]), layer="conv")
     capture, runs = explainer.framework.capture, []
     explainer.framework.capture = lambda *arguments: runs.append(arguments) or capture(*arguments)
-    explainer.heatmaps(pictures()[:1], [0, 1], batch_size=1)
+    explainer.heatmaps(images()[:1], [0, 1], batch_size=1)
     assert len(runs) == 1 + FORWARDS[name]  # the first is the one that every method begins with
 
 
 def test_a_score_of_each_image_s_own_target():
-    """Top-1 of two pictures: each is asked about its own class, in every run."""
+    """Top-1 of two images: each is asked about its own class, in every run."""
     model = colours()
     model.get_layer("dense").bias.assign([0.1, 0])
-    inputs = pictures()
+    inputs = images()
     inputs[1, 2:6, 2:6] *= 1.5
     found = explain("occlusion", model, inputs, "top-1")
     np.testing.assert_array_equal(found.indices, [[0], [1]])
@@ -120,7 +120,7 @@ def test_a_score_of_each_image_s_own_target():
 
 def test_speaking_against_is_kept_where_it_is_asked_for():
     """A sigmoid's two classes are one logit with two signs, and so is what speaks for them."""
-    found = explain("occlusion", colours(1, "sigmoid"), pictures()[:1], signed=True).values[0]
+    found = explain("occlusion", colours(1, "sigmoid"), images()[:1], signed=True).values[0]
     np.testing.assert_allclose(found[0], -found[1], atol=1e-6)
     assert found.min() < 0 < found.max()
 
@@ -140,7 +140,7 @@ def test_volumes_and_signals():
 
 @pytest.mark.parametrize("name", RERUNS)
 def test_channels_first_or_last_is_all_one(name):
-    """The same weights in PyTorch, whose pictures are (N, C, h, w)."""
+    """The same weights in PyTorch, whose images are (N, C, h, w)."""
     import torch
 
     convolution, dense = torch.nn.Conv2d(2, 3, 3, padding=1), torch.nn.Linear(3 * 36, 2)
@@ -163,7 +163,7 @@ def test_channels_first_or_last_is_all_one(name):
 def test_progress_goes_to_stderr_and_leaves_nothing_behind(capsys, monkeypatch, terminal):
     monkeypatch.setenv("FORCE_COLOR" if terminal else "NO_COLOR", "1")
     explainer = Explainer(colours(), methods.get("rise", masks=40), layer="conv", progress=True)
-    explainer.heatmaps(pictures(), [0])
+    explainer.heatmaps(images(), [0])
     out, err = capsys.readouterr()
     assert out == ""
     if terminal:
@@ -179,7 +179,7 @@ def test_a_function_is_told_of_progress_before_every_batch(capsys, monkeypatch):
     told = []
     method = methods.get("rise", masks=40)
     explainer = Explainer(colours(), method, layer="conv", progress=lambda *each: told.append(each))
-    explainer.heatmaps(pictures()[:1], [0], batch_size=16)
+    explainer.heatmaps(images()[:1], [0], batch_size=16)
     assert told == [("RISE", 0, 40), ("RISE", 16, 40), ("RISE", 32, 40)]
     assert capsys.readouterr().err == ""
 
@@ -196,7 +196,7 @@ def test_what_is_told_of_progress_may_end_it(name):
     model = colours()
     explainer = Explainer(model, methods.get(name, **RERUNS[name]), layer="conv", progress=stop)
     with pytest.raises(EnoughError):
-        explainer.heatmaps(pictures()[:1], [0], batch_size=1)
+        explainer.heatmaps(images()[:1], [0], batch_size=1)
     explainer.progress = False
-    expected = explain(name, colours(), pictures()[:1], [0])
-    np.testing.assert_array_equal(explainer.heatmaps(pictures()[:1], [0]).values, expected.values)
+    expected = explain(name, colours(), images()[:1], [0])
+    np.testing.assert_array_equal(explainer.heatmaps(images()[:1], [0]).values, expected.values)

@@ -79,5 +79,5 @@ def test_the_page_asks_for_nothing_that_is_not_kept():
     page = (costs.ROOT / "docs" / "costs.md").read_text("utf-8")
     kept = costs.read_record()
     assert "<!-- measured" not in costs.filled(page, kept, "costs.md")
-    shown = set(costs.re.findall(r"\(pictures/measured/([\w-]+)\.svg\)", page))
+    shown = set(costs.re.findall(r"\(images/measured/([\w-]+)\.svg\)", page))
     assert shown == {name for name in costs.PLOTS if name in kept["results"]}

@@ -1,4 +1,4 @@
-"""Many pictures on the command line: in batches, each with its own fate."""
+"""Many images on the command line: in batches, each with its own fate."""
 
 import threading
 from functools import partial
@@ -18,7 +18,7 @@ CLASSES = 3
 
 
 def fragile():
-    """Build a model that gives no numbers for a picture with a white pixel."""
+    """Build a model that gives no numbers for an image with a white pixel."""
     keras.utils.set_random_seed(0)
     image = keras.Input((8, 8, 3))
     maps = layers.Conv2D(4, 3, name="maps")(image)
@@ -32,15 +32,15 @@ def explainer():
 
 
 @pytest.fixture
-def pictures(tmp_path):
-    """Twenty pictures of several sizes: the 3rd is no picture, the 6th has a white pixel, the 18th is not there."""
+def images(tmp_path):
+    """Twenty images of several sizes: the 3rd is no image, the 6th has a white pixel, the 18th is not there."""
     random, paths = np.random.default_rng(0), []
     for number in range(20):
         pixels = random.integers(0, 250, (8 + number, 9, 3)).astype(np.uint8)
         pixels[:] = 255 if number == 5 else pixels
         paths.append(tmp_path / f"{number}.png")
         Image.fromarray(pixels).save(paths[-1])
-    paths[2].write_bytes(b"not a picture")
+    paths[2].write_bytes(b"not an image")
     paths[17].unlink()
     return paths
 
@@ -50,7 +50,7 @@ def asked(explainer, targets):
 
 
 def batch_sizes(explainer, monkeypatch):
-    """Return a list that grows by the number of pictures of every run."""
+    """Return a list that grows by the number of images of every run."""
     sizes, explain = [], explainer.explain
 
     def count(pixels, targets):
@@ -61,11 +61,11 @@ def batch_sizes(explainer, monkeypatch):
     return sizes
 
 
-def test_each_picture_has_its_own_fate(explainer, pictures, monkeypatch):
-    alone = {path: explainer.explain([path], [1, 2])[0] for path in pictures if path.stem not in ("2", "5", "17")}
+def test_each_image_has_its_own_fate(explainer, images, monkeypatch):
+    alone = {path: explainer.explain([path], [1, 2])[0] for path in images if path.stem not in ("2", "5", "17")}
     sizes = batch_sizes(explainer, monkeypatch)
-    found = list(explain_each(pictures, [asked(explainer, [1, 2])], 8))
-    assert [each.path for each in found] == pictures
+    found = list(explain_each(images, [asked(explainer, [1, 2])], 8))
+    assert [each.path for each in found] == images
     assert {each.path.stem: type(each.error) for each in found if each.error} == {
         "2": seewhy.errors.ImageFormatError,
         "5": ModelRunError,
@@ -75,23 +75,23 @@ def test_each_picture_has_its_own_fate(explainer, pictures, monkeypatch):
         assert explanation.source == str(path)
         np.testing.assert_array_equal(explanation.image, alone[path].image)
         np.testing.assert_allclose(explanation.heatmaps, alone[path].heatmaps, rtol=1e-4, atol=1e-4)
-    assert sizes == [7, *[1] * 7, 8, 3]  # the batch with the white picture again, one by one
+    assert sizes == [7, *[1] * 7, 8, 3]  # the batch with the white image again, one by one
 
 
-def test_a_batch_holds_no_more_than_so_many_pixels(explainer, pictures, monkeypatch):
+def test_a_batch_holds_no_more_than_so_many_pixels(explainer, images, monkeypatch):
     sizes = batch_sizes(explainer, monkeypatch)
     monkeypatch.setattr(batches, "BATCH_BYTES", 2 * 9 * 9 * 3)
-    found = list(explain_each(pictures[6:12], [asked(explainer, [0])], 8))
+    found = list(explain_each(images[6:12], [asked(explainer, [0])], 8))
     assert not any(each.error for each in found)
     assert sizes == [2, 2, 2]
 
 
-def test_a_call_that_is_wrong_is_no_picture_s_fault(explainer, pictures):
+def test_a_call_that_is_wrong_is_no_image_s_fault(explainer, images):
     with pytest.raises(TargetError, match="There is no class 3"):
-        list(explain_each(pictures, [asked(explainer, [3])], 8))
+        list(explain_each(images, [asked(explainer, [3])], 8))
 
 
-def test_files_are_written_in_one_other_thread_and_reported_in_order(explainer, pictures, tmp_path):
+def test_files_are_written_in_one_other_thread_and_reported_in_order(explainer, images, tmp_path):
     threads = set()
 
     def write(explanations, path):
@@ -100,8 +100,8 @@ def test_files_are_written_in_one_other_thread_and_reported_in_order(explainer, 
             raise OutputError("no room")
         return [[str(each.save(tmp_path / "out" / path.name))] for each in explanations]
 
-    found = list(write_each(explain_each(pictures[:5], [asked(explainer, [0])], 4), write, 4))
-    assert [each.path for each in found] == pictures[:5]
+    found = list(write_each(explain_each(images[:5], [asked(explainer, [0])], 4), write, 4))
+    assert [each.path for each in found] == images[:5]
     assert [type(each.error).__name__ for each in found] == [
         *["NoneType"] * 2,
         "ImageFormatError",
@@ -114,9 +114,9 @@ def test_files_are_written_in_one_other_thread_and_reported_in_order(explainer, 
     assert threading.get_ident() not in threads
 
 
-def test_what_was_done_before_a_mistake_is_reported(explainer, pictures):
+def test_what_was_done_before_a_mistake_is_reported(explainer, images):
     def outcomes():
-        yield from explain_each(pictures[:1], [asked(explainer, [0])], 4)
+        yield from explain_each(images[:1], [asked(explainer, [0])], 4)
         raise TargetError("wrong from here on")
 
     reported = write_each(outcomes(), lambda *_: [["written"]], 4)

@@ -44,7 +44,7 @@ def test_a_photo_from_a_cold_start(tmp_path, examples):
 
 
 def test_json_and_nothing_else_on_standard_output(tmp_path, examples):
-    (tmp_path / "broken.jpg").write_text("no picture")
+    (tmp_path / "broken.jpg").write_text("no image")
     finished = run_installed(
         "explain", examples / "cat.png", "broken.jpg", "--targets", "tabby,285,n02123159", "--format", "png,npz,json",
         "--figure", "overlay", "--json", cwd=tmp_path,
@@ -65,7 +65,7 @@ def test_json_and_nothing_else_on_standard_output(tmp_path, examples):
     assert all((tmp_path / file).stat().st_size > 0 for file in explanation["files"])
     (error,) = found["errors"]
     assert error["image"] == "broken.jpg"
-    assert "broken.jpg is not a picture in a format SeeWhy reads" in error["error"]
+    assert "broken.jpg is not an image in a format SeeWhy reads" in error["error"]
     assert sorted(os.listdir(tmp_path / "explanations")) == sorted(Path(file).name for file in explanation["files"])
 
 
@@ -78,8 +78,8 @@ def seconds(table):
 
 def test_verbose_says_where_the_time_went(run, tmp_path, examples):
     """On standard error, so that JSON on the other stays JSON; the rows of one thread add up to the clock."""
-    pictures = [examples / "cat.png", examples / "coffee.png"]
-    code, out, err = run("explain", *pictures, "--out", tmp_path, "--json", "--verbose")
+    images = [examples / "cat.png", examples / "coffee.png"]
+    code, out, err = run("explain", *images, "--out", tmp_path, "--json", "--verbose")
     assert code == 0
     assert len(json.loads(out)["explanations"]) == 2
     assert err.startswith("where the time went")
@@ -95,10 +95,10 @@ def test_verbose_says_where_the_time_went(run, tmp_path, examples):
         own["tracing and compiling, once for a shape of input"],
         own["running the model and the method"],
     )
-    assert len(compiling) == 1  # not by picture: two cost as much as one
+    assert len(compiling) == 1  # not by image: two cost as much as one
     assert compiling[0] > running[0] > 0
     assert running[1] == pytest.approx(running[0] / 2, abs=0.001)
-    assert list(meanwhile) == ["reading pictures", "placing and drawing", "encoding and writing files"]
+    assert list(meanwhile) == ["reading images", "placing and drawing", "encoding and writing files"]
     assert all(each[0] > 0 for each in meanwhile.values())
 
 
@@ -120,7 +120,7 @@ def test_a_compile_cache_is_a_folder(run, tmp_path, examples):
     assert err == f"Error: Cannot make the folder {tmp_path}/file: it is a file. Give another with --compile-cache.\n"
 
 
-def test_one_bad_picture_does_not_stop_the_others(run, tmp_path, examples):
+def test_one_bad_image_does_not_stop_the_others(run, tmp_path, examples):
     folder = tmp_path / "photos"
     folder.mkdir()
     (folder / "a_empty.png").touch()
@@ -134,13 +134,13 @@ def test_one_bad_picture_does_not_stop_the_others(run, tmp_path, examples):
     assert [Path(each["image"]).name for each in found["explanations"]] == ["c_grey.png", "d_print.jpg", "e_dot.png"]
     assert [Path(each["image"]).name for each in found["errors"]] == ["a_empty.png", "b_text.jpg", "missing.png"]
     assert all(each["error"] in err for each in found["errors"])
-    assert "Explaining" in err  # more than a few pictures: a progress bar
+    assert "Explaining" in err  # more than a few images: a progress bar
 
 
-def test_only_missing_pictures_are_the_caller_s_mistake(run, tmp_path):
+def test_only_missing_images_are_the_caller_s_mistake(run, tmp_path):
     code, out, err = run("explain", tmp_path / "missing.png", "--out", tmp_path / "out")
     assert code == 2
-    assert f"Error: There is no picture at {tmp_path}/missing.png." in err
+    assert f"Error: There is no image at {tmp_path}/missing.png." in err
     assert out == ""
 
 
@@ -149,7 +149,7 @@ def test_only_missing_pictures_are_the_caller_s_mistake(run, tmp_path):
     [
         (["--method", "gradcm"], "Unknown method 'gradcm'. Did you mean 'gradcam'"),
         (["--colormap", "jett"], "Unknown colour map 'jett'. Did you mean 'jet'"),
-        (["--alpha", "1.5"], "alpha is 1.5; expected a number from 0 (the picture alone) to 1 (the colours alone)."),
+        (["--alpha", "1.5"], "alpha is 1.5; expected a number from 0 (the image alone) to 1 (the colours alone)."),
         (["--format", "png,bmp"], "Cannot write the format 'bmp'; known: png, jpg, jpeg, gif, webp, npz, json, html."),
         (["--format", ""], "Cannot write the format ''; known: png"),
         (["--model", "efficientnet-lit"], "Unknown model 'efficientnet-lit'. Did you mean 'efficientnet-lite0'"),
@@ -173,11 +173,11 @@ def test_the_caller_s_mistakes(run, tmp_path, examples, arguments, message):
     assert not list(tmp_path.glob("out/*"))
 
 
-def test_a_folder_without_pictures(run, tmp_path):
+def test_a_folder_without_images(run, tmp_path):
     (tmp_path / "empty").mkdir()
     code, _, err = run("explain", tmp_path / "empty")
     assert code == 2
-    assert f"{tmp_path}/empty holds no pictures" in err
+    assert f"{tmp_path}/empty holds no images" in err
 
 
 def test_an_output_folder_that_cannot_be(run, tmp_path, examples):
@@ -196,7 +196,7 @@ def test_an_output_that_cannot_be_written_is_noted_and_the_rest_goes_on(run, tmp
     assert sorted(os.listdir(tmp_path / "out")) == ["cat_gradcam.png", "coffee_gradcam.png"]
 
 
-def test_pictures_of_one_name_do_not_overwrite_each_other(run, tmp_path, examples):
+def test_images_of_one_name_do_not_overwrite_each_other(run, tmp_path, examples):
     for folder in ("a", "b"):
         (tmp_path / folder).mkdir()
         Image.open(examples / "coffee.png").resize((60, 40)).save(tmp_path / folder / "x.png")
@@ -208,13 +208,13 @@ def test_pictures_of_one_name_do_not_overwrite_each_other(run, tmp_path, example
     assert [Path(file).name for file in files] == ["x_gradcam.png", "x_gradcam-2.png"]
 
 
-def test_a_picture_that_is_explained_is_never_written_over(run, tmp_path, examples):
+def test_a_image_that_is_explained_is_never_written_over(run, tmp_path, examples):
     for name in ("x.png", "x_gradcam.png"):
         Image.open(examples / "coffee.png").resize((60, 40)).save(tmp_path / name)
     before = (tmp_path / "x_gradcam.png").read_bytes()
     code, _, err = run("explain", tmp_path, "--out", tmp_path)
     assert code == 1
-    assert "is one of the pictures explained, and is not written over. Change --out." in " ".join(err.split())
+    assert "is one of the images explained, and is not written over. Change --out." in " ".join(err.split())
     assert (tmp_path / "x_gradcam.png").read_bytes() == before
     assert (tmp_path / "x_gradcam_gradcam.png").exists()
 
@@ -289,7 +289,7 @@ def test_without_tensorflow_the_install_line_is_said(tmp_path, examples):
     assert "Traceback" not in finished.stderr
 
 
-def test_several_methods_share_a_picture_and_have_files_of_their_own(run, tmp_path, examples):
+def test_several_methods_share_a_image_and_have_files_of_their_own(run, tmp_path, examples):
     code, out, _ = run(
         "explain", examples / "cat.png", "--method", "gradcam,hirescam", "--targets", "tabby,285", "--out", tmp_path,
         "--format", "png,npz", "--json",
@@ -302,8 +302,8 @@ def test_several_methods_share_a_picture_and_have_files_of_their_own(run, tmp_pa
         [both, str(tmp_path / "cat_gradcam.npz")],
         [both, str(tmp_path / "cat_hirescam.npz")],
     ]
-    with Image.open(both) as picture:
-        assert picture.width > 600
+    with Image.open(both) as image:
+        assert image.width > 600
 
 
 def test_methods_are_listed_by_what_they_need(run):
@@ -330,7 +330,7 @@ def test_a_full_disk_under_standard_output():
     assert finished.stderr == "Error: Cannot print what was found: No space left on device.\n"
 
 
-def test_two_models_share_a_picture_in_a_tutorial_s_look(run, tmp_path, examples):
+def test_two_models_share_a_image_in_a_tutorial_s_look(run, tmp_path, examples):
     style = ["--image-weight", "1", "--upsampling", "nearest", "--rescale", "range", "--normalization", "range"]
     models = ["--model", "efficientnet-lite0", "--model", "mobilenetv3small", "--weights", "none"]
     code, out, err = run(
@@ -348,14 +348,14 @@ def test_two_models_share_a_picture_in_a_tutorial_s_look(run, tmp_path, examples
         *files,
         "together_efficientnet-lite0_mobilenetv3small_gradcam.png",
     }
-    with Image.open(tmp_path / "cat_mobilenetv3small_gradcam.gif") as picture:
-        assert picture.n_frames == 2
+    with Image.open(tmp_path / "cat_mobilenetv3small_gradcam.gif") as image:
+        assert image.n_frames == 2
 
 
-def test_together_needs_a_picture(run, tmp_path, examples):
+def test_together_needs_a_image(run, tmp_path, examples):
     code, _, err = run("explain", examples / "cat.png", "--together", "--format", "json", "--out", tmp_path)
     assert code == 2
-    assert "--together writes one picture of all; add png or jpg to --format." in err
+    assert "--together writes one image of all; add png or jpg to --format." in err
 
 
 def test_inspect(run, tmp_path, examples):
@@ -388,10 +388,10 @@ def test_what_inspect_refuses(run, tmp_path, examples, arguments, message):
     assert not (tmp_path / "out").exists()
 
 
-def test_a_picture_that_is_inspected_is_never_written_over(run, tmp_path, examples):
-    picture = tmp_path / "cat_inspect_282.png"
-    picture.write_bytes((examples / "cat.png").read_bytes())
-    (tmp_path / "cat.png").symlink_to(picture)
+def test_a_image_that_is_inspected_is_never_written_over(run, tmp_path, examples):
+    image = tmp_path / "cat_inspect_282.png"
+    image.write_bytes((examples / "cat.png").read_bytes())
+    (tmp_path / "cat.png").symlink_to(image)
     code, _, err = run("inspect", tmp_path / "cat.png", "--out", tmp_path)
     assert (code, "is not written over" in err) == (1, True)
 
@@ -401,17 +401,17 @@ def test_more_classes_than_a_figure_can_show(run, tmp_path, examples):
     assert (code, "A figure would have 301 panels; it can have 300" in err) == (2, True)
 
 
-def test_more_pictures_than_fit_together(run, tmp_path):
-    (tmp_path / "pictures").mkdir()
+def test_more_images_than_fit_together(run, tmp_path):
+    (tmp_path / "images").mkdir()
     for number in range(151):
-        Image.new("RGB", (2, 2)).save(tmp_path / "pictures" / f"{number}.png")
+        Image.new("RGB", (2, 2)).save(tmp_path / "images" / f"{number}.png")
     arguments = ["--together", "--method", "gradcam,eigencam", "--out", tmp_path / "out"]
-    code, _, err = run("explain", tmp_path / "pictures", *arguments)
-    assert (code, "--together would draw at least 302 overlays in one picture; it can have 300" in err) == (2, True)
+    code, _, err = run("explain", tmp_path / "images", *arguments)
+    assert (code, "--together would draw at least 302 overlays in one image; it can have 300" in err) == (2, True)
     assert not (tmp_path / "out").exists()
 
 
-def test_json_tells_of_the_pictures_though_all_together_cannot_be_written(run, tmp_path, examples):
+def test_json_tells_of_the_images_though_all_together_cannot_be_written(run, tmp_path, examples):
     (tmp_path / "together_gradcam.png").mkdir()
     code, out, err = run("explain", examples / "cat.png", "--together", "--json", "--out", tmp_path)
     found = json.loads(out)
@@ -448,7 +448,7 @@ def test_a_figure_of_one_explanation_is_not_asked_of_several(run, tmp_path, exam
     assert (code, "--figure panels draws one explanation" in err) == (2, True)
 
 
-def test_one_report_of_all_pictures(run, tmp_path, examples):
+def test_one_report_of_all_images(run, tmp_path, examples):
     folder = tmp_path / "tiger_cat"
     folder.mkdir()
     for name in ("cat.png", "coffee.png"):
@@ -458,29 +458,29 @@ def test_one_report_of_all_pictures(run, tmp_path, examples):
         "explain", folder, "--format", "html", "--label-by-folder", "--json", "--out", tmp_path / "out"
     )
     assert code == 1
-    assert "text.jpg is not a picture" in err
+    assert "text.jpg is not an image" in err
     report = tmp_path / "out" / "report.html"
     assert [each["files"] for each in json.loads(out)["explanations"]] == [[str(report)]] * 2
     assert os.listdir(tmp_path / "out") == ["report.html"]
-    pictures = pictures_of(report)
-    assert [(each["name"], each["correct"]) for each in pictures] == [("cat.png", True), ("coffee.png", False)]
-    assert [len(each["maps"][0]["targets"]) for each in pictures] == [5, 5]  # to go from one class to the other
+    images = images_of(report)
+    assert [(each["name"], each["correct"]) for each in images] == [("cat.png", True), ("coffee.png", False)]
+    assert [len(each["maps"][0]["targets"]) for each in images] == [5, 5]  # to go from one class to the other
 
 
-def pictures_of(report):
-    blocks = re.findall(r'<script type="application/json" id="picture-\d+">(.*?)</script>', report.read_text("utf-8"))
+def images_of(report):
+    blocks = re.findall(r'<script type="application/json" id="image-\d+">(.*?)</script>', report.read_text("utf-8"))
     return [json.loads(block) for block in blocks]
 
 
-def test_a_report_beside_pictures(run, tmp_path, examples):
+def test_a_report_beside_images(run, tmp_path, examples):
     methods = ("--method", "gradcam,layercam", "--format", "png,html")
     code, out, _ = run("explain", examples / "cat.png", *methods, "--out", tmp_path)
     assert code == 0
     assert f"wrote {tmp_path}/report.html" in out
     assert sorted(os.listdir(tmp_path)) == ["cat_gradcam_layercam.png", "report.html"]
-    (picture,) = pictures_of(tmp_path / "report.html")
-    assert [maps["method"] for maps in picture["maps"]] == ["gradcam", "layercam"]
-    assert [len(maps["targets"]) for maps in picture["maps"]] == [1, 1]
+    (image,) = images_of(tmp_path / "report.html")
+    assert [maps["method"] for maps in image["maps"]] == ["gradcam", "layercam"]
+    assert [len(maps["targets"]) for maps in image["maps"]] == [1, 1]
 
 
 def test_a_report_that_cannot_be_written(run, tmp_path, examples):

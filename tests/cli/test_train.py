@@ -24,12 +24,12 @@ def test_digits_from_training_to_mistakes(run, examples, tmp_path):
     code, shown, _ = run("errors", out, "--limit", 2)
     mistakes = round(200 * (1 - float(row["validation_accuracy"])))
     assert code == 0
-    assert f"{mistakes} mistakes on 200 pictures" in shown
+    assert f"{mistakes} mistakes on 200 images" in shown
     with (out / "errors.csv").open() as file:
         rows = list(csv.DictReader(file))
-    assert [row["picture"] in shown for row in rows] == [True, True]
+    assert [row["image"] in shown for row in rows] == [True, True]
     for row in rows:
-        position = int(row["picture"].removeprefix("x_test[").removesuffix("]"))
+        position = int(row["image"].removeprefix("x_test[").removesuffix("]"))
         assert row["class"] == str(few["y_test"][position]) != row["taken_for"]
     with Image.open(out / "errors.png") as image:
         assert image.size[1] > 700
@@ -38,20 +38,20 @@ def test_digits_from_training_to_mistakes(run, examples, tmp_path):
     assert "already holds a run of 'digits'" in err
 
 
-def test_pictures_that_are_skipped_are_counted_and_listed(run, tmp_path):
+def test_images_that_are_skipped_are_counted_and_listed(run, tmp_path):
     for name, color in (("dark", 0), ("light", 255)):
         (tmp_path / "data" / name).mkdir(parents=True)
         for number in range(3):
             Image.new("RGB", (40, 30), (color, 10 * number, color)).save(tmp_path / "data" / name / f"{number}.png")
-    (tmp_path / "data" / "dark" / "broken.png").write_text("no picture")
+    (tmp_path / "data" / "dark" / "broken.png").write_text("no image")
     code, shown, _ = run(
         "train", "transfer", tmp_path / "data", "--out", tmp_path / "run", "--base", "mobilenet",
         "--weights", "none", "--size", 32, "--epochs", 1,
     )  # fmt: skip
     assert code == 0
-    assert "4 pictures to train on, 2 to validate on" in shown
+    assert "4 images to train on, 2 to validate on" in shown
     assert "1 skipped, as they cannot be read" in shown
-    assert "dark/broken.png is not a picture in a format" in shown
+    assert "dark/broken.png is not an image in a format" in shown
     assert "taken for light" in shown
 
 

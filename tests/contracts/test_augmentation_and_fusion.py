@@ -1,4 +1,4 @@
-"""Several views of a picture, and several layers of a model, in one map: on every Keras backend."""
+"""Several views of an image, and several layers of a model, in one map: on every Keras backend."""
 
 import keras
 import numpy as np
@@ -16,7 +16,7 @@ from seewhy.targets import Difference, Region
 
 
 def halves():
-    """Class 0 is the left pixels' sum, class 1 the right ones'; the maps are the picture and 3 less the picture."""
+    """Class 0 is the left pixels' sum, class 1 the right ones'; the maps are the image and 3 less the image."""
     model = paper_sequential()
     set_paper_weights(model.layers[0], model.layers[-1])
     left = np.array([[1, 0], [1, 0]], np.float32)
@@ -26,11 +26,11 @@ def halves():
 
 
 def test_a_mirrored_view_is_explained_for_the_same_class_and_brought_back():
-    """Mirrored, the picture's best class is the other one. Asked for the right half, the view shows 1 and 3 there."""
+    """Mirrored, the image's best class is the other one. Asked for the right half, the view shows 1 and 3 there."""
     assert Explainer(halves(), layer="conv").heatmaps(PAPER_INPUT[:, :, ::-1]).indices == [[0]]
     found = Explainer(halves(), "hirescam", layer="conv", smooth="flips").heatmaps(PAPER_INPUT)
     np.testing.assert_array_equal(found.indices, [[1]])
-    np.testing.assert_allclose(found.scores, [[6]])  # the picture's own
+    np.testing.assert_allclose(found.scores, [[6]])  # the image's own
     np.testing.assert_allclose(found.values[0, 0], (np.array([[0, 2], [0, 4]]) + np.array([[1, 0], [3, 0]])) / 2)
 
 
@@ -54,7 +54,7 @@ def test_zoomed_views_one_by_one():
     np.testing.assert_allclose(found.values, total / count, atol=1e-4 * np.abs(total).max())
 
 
-def test_a_region_is_mirrored_with_its_picture():
+def test_a_region_is_mirrored_with_its_image():
     """The model looks at each pixel alone, so every view says the same once it is brought back."""
     plain = Explainer(segmentation(), "hirescam", layer="conv").heatmaps(PAPER_INPUT, Region(MASK, 2))
     found = Explainer(segmentation(), "hirescam", layer="conv", smooth="flips").heatmaps(PAPER_INPUT, Region(MASK, 2))
@@ -67,8 +67,8 @@ def signal_model():
     return keras.Sequential([image, layers.Conv1D(3, 3, name="conv"), layers.GlobalAveragePooling1D(), layers.Dense(2)])
 
 
-def test_inputs_that_are_no_pictures_have_no_views():
-    with pytest.raises(InputError, match=r"smooth= mirrors and zooms pictures.*given shape \(1, 8, 2\)"):
+def test_inputs_that_are_no_images_have_no_views():
+    with pytest.raises(InputError, match=r"smooth= mirrors and zooms images.*given shape \(1, 8, 2\)"):
         Explainer(signal_model(), smooth="flips").heatmaps(np.ones((1, 8, 2)))
     flat = keras.Sequential([keras.Input((4, 4, 3)), layers.Reshape((16, 3)), layers.Dense(2), layers.Flatten()])
     with pytest.raises(LayerError, match=r"maps with two axes of space, and the layer '.*' has 1"):
@@ -135,5 +135,5 @@ def test_several_inputs_have_no_views():
     one, two = keras.Input((2, 2, 1)), keras.Input((2, 2, 1))
     convolution, flatten, dense = paper_layers()
     model = keras.Model([one, two], dense(flatten(convolution(layers.add([one, two])))))
-    with pytest.raises(InputError, match=r"smooth= mirrors and zooms pictures.*given 2 inputs"):
+    with pytest.raises(InputError, match=r"smooth= mirrors and zooms images.*given 2 inputs"):
         Explainer(model, smooth="scales").heatmaps([PAPER_INPUT, PAPER_INPUT], 0)

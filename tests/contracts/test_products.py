@@ -150,10 +150,10 @@ def test_many_classes_of_what_is_no_number_are_refused(framework):
 
 def test_the_inside_of_grad_cam_has_the_gradients_of_many_classes_too(framework):
     model = framework.reading("mean", 40)
-    picture = np.random.default_rng(0).integers(0, 256, (*SIZE, 3)).astype(np.uint8)
+    image = np.random.default_rng(0).integers(0, 256, (*SIZE, 3)).astype(np.uint8)
     explainer = seewhy.Explainer(seewhy.Classifier(model, preprocess=lambda values: values / 255, input_size=SIZE))
-    inside = explainer.inspect(picture, list(range(40)))
-    (explanation,) = explainer.explain([picture], list(range(40)))
+    inside = explainer.inspect(image, list(range(40)))
+    (explanation,) = explainer.explain([image], list(range(40)))
     assert inside.gradients.shape == (40, 10, 8, 6)
     found = np.einsum("tk,uvk->tuv", inside.gradients.mean(axis=(1, 2)), inside.activations)
     np.testing.assert_allclose(explanation.heatmaps, np.maximum(found, 0), rtol=0, atol=1e-5 * found.max())

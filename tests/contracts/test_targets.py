@@ -44,7 +44,7 @@ def test_evidence_is_linear_in_the_target(method):
 
 
 def test_what_speaks_against_a_class_is_what_grad_cam_cuts_off():
-    """Of the paper model's class 1 all evidence is negative, -A^1: the counterfactual is A^1, the picture itself."""
+    """Of the paper model's class 1 all evidence is negative, -A^1: the counterfactual is A^1, the image itself."""
     explainer = Explainer(paper_sequential(), layer="conv")
     np.testing.assert_allclose(explainer.heatmaps(PAPER_INPUT, Counterfactual(1)).values[0, 0], PAPER_INPUT[0, ..., 0])
     assert not explainer.heatmaps(PAPER_INPUT, 1).has_evidence
@@ -126,7 +126,7 @@ def test_the_gradient_of_a_likeness():
 
 
 def detector(structure):
-    """Class scores, and a "box" of each picture: its four pixels."""
+    """Class scores, and a "box" of each image: its four pixels."""
     image = keras.Input((2, 2, 1))
     convolution, flatten, dense = paper_layers("softmax")
     flat = flatten(convolution(image))

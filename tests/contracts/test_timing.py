@@ -22,4 +22,4 @@ def test_only_the_first_call_for_a_shape_compiles(framework, backward):
     compiled = {Phase.COMPILING, Phase.RUNNING}
     assert phases(inputs, many) == compiled
     assert phases(inputs, many) == {Phase.RUNNING}
-    assert phases(inputs + 1, many[::-1]) == {Phase.RUNNING}  # neither other pictures nor other classes
+    assert phases(inputs + 1, many[::-1]) == {Phase.RUNNING}  # neither other images nor other classes

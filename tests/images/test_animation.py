@@ -15,13 +15,13 @@ FRAMES = [np.full((20, 30, 3), color, np.uint8) for color in COLORS]
 def test_every_frame_is_there_and_it_begins_again(suffix):
     file = io.BytesIO()
     animation_writer(FRAMES, suffix, 0.5)(file)
-    with Image.open(file) as picture:
-        assert (picture.n_frames, picture.size, picture.info["loop"]) == (3, (30, 20), 0)
+    with Image.open(file) as image:
+        assert (image.n_frames, image.size, image.info["loop"]) == (3, (30, 20), 0)
         for position, color in enumerate(COLORS):
-            picture.seek(position)
-            picture.load()  # a WebP's frame says how long it is shown once it is read
-            assert picture.info["duration"] == 500
-            shown = np.asarray(picture.convert("RGB"), dtype=int)
+            image.seek(position)
+            image.load()  # a WebP's frame says how long it is shown once it is read
+            assert image.info["duration"] == 500
+            shown = np.asarray(image.convert("RGB"), dtype=int)
             assert np.abs(shown - color).max() <= 40  # both lose some
 
 
@@ -34,5 +34,5 @@ def test_a_time_that_cannot_be(seconds):
 def test_a_number_of_numpy_is_a_time():
     file = io.BytesIO()
     animation_writer(FRAMES, ".gif", np.float32(0.5))(file)
-    with Image.open(file) as picture:
-        assert picture.info["duration"] == 500
+    with Image.open(file) as image:
+        assert image.info["duration"] == 500

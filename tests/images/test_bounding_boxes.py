@@ -4,22 +4,22 @@ import pytest
 from seewhy.images.bounding_boxes import bounding_boxes
 
 
-def picture(*rows):
+def image(*rows):
     return np.array([[letter == "#" for letter in row] for row in rows])
 
 
 @pytest.mark.parametrize(
     ("mask", "boxes"),
     [
-        (picture("....", "...."), []),
-        (picture("....", ".##.", "...."), [(1, 1, 2, 3)]),
-        (picture("##..", "..##"), [(0, 0, 2, 4)]),  # they touch at a corner
-        (picture("##...", "...##"), [(0, 0, 1, 2), (1, 3, 2, 5)]),  # they do not
-        (picture("..##", "##.."), [(0, 0, 2, 4)]),
-        (picture("...##", "##..."), [(0, 3, 1, 5), (1, 0, 2, 2)]),
-        (picture("#...", "....", "..##"), [(2, 2, 3, 4), (0, 0, 1, 1)]),  # the largest first
-        (picture("#...#", "#.#.#", "#####"), [(0, 0, 3, 5)]),  # joined only at the bottom
-        (picture("#####", "#...#", "#.#.#", "#...#", "#####"), [(0, 0, 5, 5), (2, 2, 3, 3)]),  # one in the other
+        (image("....", "...."), []),
+        (image("....", ".##.", "...."), [(1, 1, 2, 3)]),
+        (image("##..", "..##"), [(0, 0, 2, 4)]),  # they touch at a corner
+        (image("##...", "...##"), [(0, 0, 1, 2), (1, 3, 2, 5)]),  # they do not
+        (image("..##", "##.."), [(0, 0, 2, 4)]),
+        (image("...##", "##..."), [(0, 3, 1, 5), (1, 0, 2, 2)]),
+        (image("#...", "....", "..##"), [(2, 2, 3, 4), (0, 0, 1, 1)]),  # the largest first
+        (image("#...#", "#.#.#", "#####"), [(0, 0, 3, 5)]),  # joined only at the bottom
+        (image("#####", "#...#", "#.#.#", "#...#", "#####"), [(0, 0, 5, 5), (2, 2, 3, 3)]),  # one in the other
         (np.ones((3, 2), bool), [(0, 0, 3, 2)]),
     ],
 )

@@ -26,7 +26,7 @@ def test_a_crop_is_put_back_and_nothing_is_claimed_outside():
     np.testing.assert_array_equal(placement.covered, expected > 0)
 
 
-def test_an_input_that_reaches_beyond_the_picture():
+def test_an_input_that_reaches_beyond_the_image():
     """A padded (letter-boxed) input: the cells over the padding fall away."""
     placement = Placement(image_size=(2, 4), box=(-1, 0, 3, 4))
     maps = np.arange(16, dtype=np.float32).reshape(1, 4, 4)

@@ -28,7 +28,7 @@ def test_the_ends_of_alpha():
     np.testing.assert_array_equal(overlay(IMAGE, SALIENCY, ALL, Style(alpha=1)), colorize(SALIENCY))
 
 
-def test_where_the_model_saw_nothing_the_picture_stays():
+def test_where_the_model_saw_nothing_the_image_stays():
     covered = np.array([[True, False, True]])
     found = overlay(IMAGE, SALIENCY, covered, Style(alpha=1))
     np.testing.assert_array_equal(found[0, 1], IMAGE[0, 1])
@@ -36,7 +36,7 @@ def test_where_the_model_saw_nothing_the_picture_stays():
     np.testing.assert_array_equal(heatmap_image(SALIENCY, covered)[0, 1], [255, 255, 255])
 
 
-def test_a_picture_that_keeps_its_weight_is_cut_off_at_white():
+def test_a_image_that_keeps_its_weight_is_cut_off_at_white():
     jet = color_table("jet").astype(int)
     light = np.full((1, 3, 3), 250, dtype=np.uint8)
     found = overlay(light, SALIENCY, ALL, Style(alpha=0.4, image_weight=1))
@@ -57,7 +57,7 @@ def test_the_sum_is_spread_by_what_the_model_saw(rescale):
     np.testing.assert_array_equal(found[0, 2], image[0, 2])
 
 
-def test_the_digits_notebook_blends_colours_up_to_255_with_a_picture_up_to_1():
+def test_the_digits_notebook_blends_colours_up_to_255_with_a_image_up_to_1():
     jet = color_table("jet")[[0, 128, 255]].astype(np.float64)
     image = np.array([[[0, 0, 0], [128, 128, 128], [255, 255, 255]]], dtype=np.uint8)
     total = jet * 0.01 + image[0] / 255

@@ -18,7 +18,7 @@ def saved(path, image, **options):
     return path
 
 
-def test_a_colour_picture_comes_back_as_it_is(tmp_path):
+def test_a_colour_image_comes_back_as_it_is(tmp_path):
     pixels = np.random.default_rng(0).integers(0, 256, (4, 5, 3), dtype=np.uint8)
     np.testing.assert_array_equal(read(saved(tmp_path / "a.png", Image.fromarray(pixels))), pixels)
     np.testing.assert_array_equal(read(Image.fromarray(pixels)), pixels)
@@ -99,7 +99,7 @@ def test_one_pixel(tmp_path):
 
 
 def test_a_missing_file_is_named(tmp_path):
-    with pytest.raises(ImageNotFoundError, match=f"There is no picture at {tmp_path}/none.jpg."):
+    with pytest.raises(ImageNotFoundError, match=f"There is no image at {tmp_path}/none.jpg."):
         read(tmp_path / "none.jpg")
 
 
@@ -109,23 +109,23 @@ def test_an_empty_file(tmp_path):
         read(tmp_path / "empty.png")
 
 
-def test_text_with_a_picture_s_name(tmp_path):
-    (tmp_path / "notes.jpg").write_text("not a picture")
-    with pytest.raises(ImageError, match=r"notes.jpg is not a picture in a format SeeWhy reads \(PNG, JPEG"):
+def test_text_with_a_image_s_name(tmp_path):
+    (tmp_path / "notes.jpg").write_text("not an image")
+    with pytest.raises(ImageError, match=r"notes.jpg is not an image in a format SeeWhy reads \(PNG, JPEG"):
         read(tmp_path / "notes.jpg")
 
 
 @pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "gif"])
-def test_a_truncated_picture(tmp_path, suffix):
+def test_a_truncated_image(tmp_path, suffix):
     path = tmp_path / f"cut.{suffix}"
     noise = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     Image.fromarray(noise).save(path)
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
-    with pytest.raises(ImageError, match=rf"cut.{suffix} (is damaged|cannot be read|is not a picture)"):
+    with pytest.raises(ImageError, match=rf"cut.{suffix} (is damaged|cannot be read|is not an image)"):
         read(path)
 
 
-def test_a_folder_is_no_picture(tmp_path):
+def test_a_folder_is_no_image(tmp_path):
     with pytest.raises(ImageError, match="cannot be read: Is a directory"):
         read(tmp_path)
 
@@ -150,7 +150,7 @@ def test_a_bomb_is_refused_before_it_is_decoded(tmp_path, size):
 
 def test_formats_that_start_programs_are_not_tried(tmp_path):
     (tmp_path / "page.eps").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\nshowpage\n")
-    with pytest.raises(ImageError, match="not a picture in a format SeeWhy reads"):
+    with pytest.raises(ImageError, match="not an image in a format SeeWhy reads"):
         read(tmp_path / "page.eps")
 
 
@@ -164,8 +164,8 @@ def test_formats_that_start_programs_are_not_tried(tmp_path):
     ],
     ids=["float", "four channels", "batch", "no rows"],
 )
-def test_arrays_that_are_no_picture(array):
-    with pytest.raises(ImageError, match=r"is not a picture; expected uint8 \(H, W, 3\)"):
+def test_arrays_that_are_no_image(array):
+    with pytest.raises(ImageError, match=r"is not an image; expected uint8 \(H, W, 3\)"):
         read(array)
 
 
@@ -190,11 +190,11 @@ def test_a_file_whose_name_looks_like_a_pattern(tmp_path):
 
 @pytest.mark.parametrize("where", ["{}", "{}/*.png"])
 def test_nothing_found_is_said(tmp_path, where):
-    with pytest.raises(ImageNotFoundError, match="holds no pictures"):
+    with pytest.raises(ImageNotFoundError, match="holds no images"):
         reading.find(where.format(tmp_path))
 
 
-def test_a_picture_read_from_memory():
+def test_a_image_read_from_memory():
     file = io.BytesIO()
     Image.new("RGB", (2, 2), "red").save(file, "PNG")
     assert read(Image.open(file)).shape == (2, 2, 3)
@@ -202,13 +202,13 @@ def test_a_picture_read_from_memory():
 
 @pytest.mark.parametrize("where", ["{}/a**b/*.png", "{}/" + "x" * 300 + "*"])
 def test_what_cannot_be_searched_is_said(tmp_path, where):
-    with pytest.raises(ImageError, match=r"cannot be searched|holds no pictures"):
+    with pytest.raises(ImageError, match=r"cannot be searched|holds no images"):
         reading.find(where.format(tmp_path))
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow remarks on some of the damage
 @pytest.mark.parametrize("suffix", ["png", "jpg", "gif", "webp", "bmp", "tiff", "ppm", "avif"])
-def test_damaged_in_any_way_a_picture_is_read_or_refused(tmp_path, suffix):
+def test_damaged_in_any_way_a_image_is_read_or_refused(tmp_path, suffix):
     """Bytes flipped at random: whatever Pillow's decoders make of it, nothing but an ImageError comes out."""
     random, path = np.random.default_rng(0), tmp_path / f"damaged.{suffix}"
     pixels = random.integers(0, 256, (16, 16, 3), dtype=np.uint8)
@@ -234,7 +234,7 @@ def test_16_bit_grey_in_a_pgm(tmp_path):
     np.testing.assert_array_equal(read(path)[..., 0], [[0, 1, 128, 255]])
 
 
-def test_pictures_are_read_in_their_order_and_no_more_than_a_few_ahead(tmp_path):
+def test_images_are_read_in_their_order_and_no_more_than_a_few_ahead(tmp_path):
     """A path, an array and a PIL image at a time; of 30, those that nobody has asked for yet are not all asked for."""
     taken = []
 
@@ -247,10 +247,10 @@ def test_pictures_are_read_in_their_order_and_no_more_than_a_few_ahead(tmp_path)
                 Image.fromarray(pixels).save(path)
             yield (path, pixels, Image.fromarray(pixels))[number % 3] if number != 9 else tmp_path / "none.png"
 
-    pictures = reading.read_each(sources())
-    assert next(pictures).max() == 0
+    images = reading.read_each(sources())
+    assert next(images).max() == 0
     assert len(taken) == 1 + reading.READ_AHEAD
-    found = list(pictures)
+    found = list(images)
     assert [each if isinstance(each, ImageError) else each.max() for each in found[:8]] == list(range(1, 9))
     assert isinstance(found[8], ImageNotFoundError)
     assert [each.max() for each in found[9:]] == list(range(10, 30))
@@ -271,13 +271,13 @@ def test_bytes_are_read_as_a_file_is():
     ("content", "error", "said"),
     [
         (b"", ImageError, r"^sent.png is empty \(0 bytes\)\.$"),
-        (b"<svg onload='alert(1)'/>", ImageFormatError, "^sent.png is not a picture in a format SeeWhy reads"),
+        (b"<svg onload='alert(1)'/>", ImageFormatError, "^sent.png is not an image in a format SeeWhy reads"),
         (png_of(RAMP)[:45], ImageError, "^sent.png (is damaged|cannot be read)"),
         (png_claiming(30_000, 30_000), ImageTooLargeError, "^sent.png has too many pixels .* limit is 80,000,000"),
     ],
     ids=["empty", "svg", "cut", "bomb"],
 )
-def test_bytes_that_are_no_picture_are_refused(content, error, said):
+def test_bytes_that_are_no_image_are_refused(content, error, said):
     with pytest.raises(error, match=said):
         read_bytes(content, "sent.png")
 

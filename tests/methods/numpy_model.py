@@ -1,4 +1,4 @@
-"""A small model in plain NumPy, for signals, pictures and volumes, and the way to run it again: an oracle's."""
+"""A small model in plain NumPy, for signals, images and volumes, and the way to run it again: an oracle's."""
 
 from itertools import islice
 

@@ -6,7 +6,7 @@ from tests.methods.numpy_model import CLASSES, CountingAgain, Model
 
 from seewhy import methods
 
-SIZES = {"signal": (12,), "picture": (8, 6), "volume": (4, 6, 4)}
+SIZES = {"signal": (12,), "image": (8, 6), "volume": (4, 6, 4)}
 
 
 def explain(model, targets, batch_size=4):

@@ -33,7 +33,7 @@ def test_every_axis_as_in_loops(space, size):
     np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
-def test_as_maps_are_brought_onto_pictures():
+def test_as_maps_are_brought_onto_images():
     from seewhy.images.geometry import Placement
 
     maps = np.random.default_rng(1).normal(size=(4, 3)).astype(np.float32)

@@ -9,7 +9,7 @@ from seewhy import methods
 from seewhy.errors import LayerError, OptionError
 from seewhy.types import Capture
 
-SIZES = {"signal": (12,), "picture": (8, 6), "volume": (4, 6, 4)}
+SIZES = {"signal": (12,), "image": (8, 6), "volume": (4, 6, 4)}
 FAMILY = {"scorecam": {}, "sscam": {"samples": 3, "sigma": 0.5, "seed": 11}, "iscam": {"steps": 4}}
 TARGETS = [2, 0]
 

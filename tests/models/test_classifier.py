@@ -7,7 +7,7 @@ import pytest
 from seewhy import Classifier, Preprocessing
 from seewhy.errors import ModelError
 
-PICTURE = np.arange(6 * 5 * 3, dtype=np.uint8).reshape(6, 5, 3)
+IMAGE = np.arange(6 * 5 * 3, dtype=np.uint8).reshape(6, 5, 3)
 
 
 def model(*shape):
@@ -22,21 +22,21 @@ def model(*shape):
 def test_the_axis_of_the_channels_is_read_off_the_input(shape, size, channels_first):
     classifier = Classifier(model(*shape), input_size=None if size else (6, 5))
     assert classifier.input_size == (size or (6, 5))
-    inputs = classifier.preprocess([PICTURE])
+    inputs = classifier.preprocess([IMAGE])
     expected = (1, 3, *classifier.input_size) if channels_first else (1, *classifier.input_size, 3)
     assert inputs.shape == expected
     if classifier.input_size == (6, 5):
         last = inputs.values[0].transpose(1, 2, 0) if channels_first else inputs.values[0]
-        np.testing.assert_array_equal(last, PICTURE)
+        np.testing.assert_array_equal(last, IMAGE)
 
 
 def test_channels_first_with_a_preprocessing_of_one_s_own():
     preprocessing = Preprocessing(size=(6, 5), mean=(0, 10, 20))
-    inputs = Classifier(model(3, 6, 5), preprocess=preprocessing).preprocess([PICTURE])
-    np.testing.assert_array_equal(inputs.values[0, 2], PICTURE[:, :, 2].astype(float) - 20)
+    inputs = Classifier(model(3, 6, 5), preprocess=preprocessing).preprocess([IMAGE])
+    np.testing.assert_array_equal(inputs.values[0, 2], IMAGE[:, :, 2].astype(float) - 20)
 
 
 @pytest.mark.parametrize("shape", [(None, None, 3), (3, None, None), (6, 5), (7,)])
 def test_a_size_that_is_left_open(shape):
-    with pytest.raises(ModelError, match="does not say what size of picture it takes"):
+    with pytest.raises(ModelError, match="does not say what size of image it takes"):
         assert Classifier(model(*shape)).input_size is None

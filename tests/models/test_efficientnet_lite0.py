@@ -6,7 +6,7 @@ from seewhy.errors import MissingExtraError, ModelError
 
 
 @pytest.mark.parametrize(
-    ("picture", "expected"),
+    ("image", "expected"),
     [
         ("cat.png", {282: 0.385, 285: 0.363, 281: 0.167}),
         ("coffee.png", {967: 0.951}),
@@ -14,8 +14,8 @@ from seewhy.errors import MissingExtraError, ModelError
         ("flower.jpg", {985: 0.327}),
     ],
 )
-def test_real_photos_are_recognised(lite0, examples, picture, expected):
-    (predictions,) = lite0.predict([examples / picture])
+def test_real_photos_are_recognised(lite0, examples, image, expected):
+    (predictions,) = lite0.predict([examples / image])
     assert {each.index: pytest.approx(each.probability, abs=0.01) for each in predictions[: len(expected)]} == expected
     assert len(predictions) == 1000
     assert sum(each.probability for each in predictions) == pytest.approx(1, abs=1e-4)

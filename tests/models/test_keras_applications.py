@@ -38,7 +38,7 @@ def test_a_classifier_has_the_size_the_names_and_the_preprocessing(mobilenet, ex
     assert (explanation.layer, explanation.heatmaps.shape) == ("conv_pw_13_relu", (1, 7, 7))
 
 
-def test_a_model_that_takes_any_size_has_one_by_which_to_show_it_pictures(examples):
+def test_a_model_that_takes_any_size_has_one_by_which_to_show_it_images(examples):
     classifier = seewhy.load("mobilenetv3small", weights=None)
     assert classifier.model.input_shape == (None, None, None, 3)
     assert classifier.input_size == (224, 224)

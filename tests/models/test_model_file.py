@@ -101,12 +101,12 @@ def test_the_default_layer_is_what_auto_takes(transfer, examples, tmp_path):
         seewhy.Classifier(transfer, layer="erly")
 
 
-def test_without_a_sidecar_the_model_takes_pictures_as_they_are(saved, tmp_path):
+def test_without_a_sidecar_the_model_takes_images_as_they_are(saved, tmp_path):
     _, path = saved
     shutil.copy(path, tmp_path / "bare.keras")
     classifier = seewhy.load(str(tmp_path / "bare.keras"))
-    picture = np.full((24, 24, 3), 200, np.uint8)
-    np.testing.assert_array_equal(classifier.preprocess([picture]).values, picture[None])
+    image = np.full((24, 24, 3), 200, np.uint8)
+    np.testing.assert_array_equal(classifier.preprocess([image]).values, image[None])
     assert (classifier.input_size, classifier.class_names, classifier.layer) == ((24, 24), None, None)
 
 
@@ -160,7 +160,7 @@ def test_a_model_of_any_size_needs_one_for_its_numbers(tmp_path):
     )
     model.save(tmp_path / "any.keras")
     (tmp_path / "any.json").write_text('{"version": 1, "preprocessing": {"mean": 127}}')
-    with pytest.raises(ModelError, match=r"any.json does not fit .* does not say what size of picture"):
+    with pytest.raises(ModelError, match=r"any.json does not fit .* does not say what size of image"):
         seewhy.load(tmp_path / "any.keras")
     (tmp_path / "any.json").write_text('{"version": 1, "preprocessing": {"mean": 127}, "input_size": [10, 20]}')
     inputs = seewhy.load(tmp_path / "any.keras").preprocess([np.full((5, 5, 3), 130, np.uint8)])

@@ -14,7 +14,7 @@ def test_scaling_by_hand():
     assert values.dtype == np.float32
 
 
-def test_without_a_crop_the_whole_picture_is_squeezed():
+def test_without_a_crop_the_whole_image_is_squeezed():
     """Every pixel of the result sees black and white: Pillow's triangle filter over 8 columns gives 4/7 of white."""
     inputs = Preprocessing(size=(2, 2))([BLACK_WITH_WHITE_MIDDLE])
     assert inputs.placements[0].box == (0, 0, 4, 8)
@@ -54,7 +54,7 @@ def test_a_crop_keeps_every_whole_pixel_there_is():
             assert (bottom - top, right - left) == (kept(side), kept(side)), side
 
 
-def test_pictures_of_any_sizes_become_one_batch():
+def test_images_of_any_sizes_become_one_batch():
     inputs = Preprocessing(size=(3, 5))([np.zeros((9, 2, 3), np.uint8), np.full((1, 1, 3), 9, np.uint8)])
     assert len(inputs) == 2
     np.testing.assert_array_equal(np.asarray(inputs)[1], np.full((3, 5, 3), 9))

@@ -149,8 +149,8 @@ def test_a_function_of_keras_applications_is_written_by_its_name(tmp_path, model
     given = Classifier(model, preprocess=function, input_size=(8, 8))
     found = seewhy.load(given.save(tmp_path / "m.keras"))
     assert json.loads((tmp_path / "m.json").read_text())["preprocessing"] == module
-    picture = np.random.default_rng(0).integers(0, 256, (9, 11, 3), dtype=np.uint8)
-    np.testing.assert_array_equal(found.preprocess([picture]).values, given.preprocess([picture]).values)
+    image = np.random.default_rng(0).integers(0, 256, (9, 11, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(found.preprocess([image]).values, given.preprocess([image]).values)
 
 
 @pytest.mark.parametrize("as_last_step", [False, True])
@@ -181,16 +181,16 @@ def test_an_old_sidecar_does_not_stay(tmp_path, model):
     assert seewhy.load(tmp_path / "m.keras").class_names is None
 
 
-def test_grey_pictures_come_back_grey(tmp_path):
+def test_grey_images_come_back_grey(tmp_path):
     model = keras.Sequential([keras.Input((4, 4, 1)), keras.layers.Flatten(), keras.layers.Dense(2)])
     given = Classifier(model, preprocess=Preprocessing((4, 4), std=255.0, grey=True))
     found = seewhy.load(given.save(tmp_path / "m.keras"))
     assert found.preprocessing == given.preprocessing
-    picture = np.random.default_rng(0).integers(0, 256, (4, 4, 3), dtype=np.uint8)
-    brightness = picture @ np.array([0.299, 0.587, 0.114]) / 255
-    np.testing.assert_allclose(found.preprocess([picture]).values[0, ..., 0], brightness, atol=0.6 / 255)
+    image = np.random.default_rng(0).integers(0, 256, (4, 4, 3), dtype=np.uint8)
+    brightness = image @ np.array([0.299, 0.587, 0.114]) / 255
+    np.testing.assert_allclose(found.preprocess([image]).values[0, ..., 0], brightness, atol=0.6 / 255)
 
 
-def test_grey_pictures_have_one_mean():
-    with pytest.raises(ModelError, match=r"grey pictures have one channel, and mean is \(1, 2, 3\)"):
+def test_grey_images_have_one_mean():
+    with pytest.raises(ModelError, match=r"grey images have one channel, and mean is \(1, 2, 3\)"):
         Preprocessing((4, 4), mean=(1, 2, 3), grey=True)

@@ -51,7 +51,7 @@ def test_torchvision_s_resnet50():
     np.testing.assert_allclose(values[0, :, 7, 7], [2.2489, 2.4286, 2.6400], atol=1e-4)
 
 
-def test_the_part_of_the_picture_is_the_one_that_torchvision_cuts():
+def test_the_part_of_the_image_is_the_one_that_torchvision_cuts():
     """300 x 450: the shorter side becomes 232, so 224 of it are 289.7 of 300 pixels, in the middle of both sides."""
     found = torchvision_preprocessing("resnet50", image_classification())
     (placement,) = found([np.zeros((300, 450, 3), np.uint8)]).placements
@@ -77,8 +77,8 @@ def test_other_sizes_of_torchvision(changes, size, crop):
     ("changes", "why"),
     [
         ({"crop_size": [224, 112]}, "it cuts 224 x 112 from a shorter side of 232"),
-        ({"resize_size": [256, 300]}, r"it squeezes pictures to \(256, 300\) and cuts \(224, 224\) from that"),
-        ({"resize_size": [200]}, "it pads pictures, keeping 1.120 of them"),
+        ({"resize_size": [256, 300]}, r"it squeezes images to \(256, 300\) and cuts \(224, 224\) from that"),
+        ({"resize_size": [200]}, "it pads images, keeping 1.120 of them"),
         ({"interpolation": InterpolationMode.BOX}, "its interpolation is 'box'"),
     ],
 )
@@ -98,7 +98,7 @@ def test_timm_s_resnet50():
     assert found == Preprocessing((288, 288), 0.95, "bicubic", **numbers, channels_first=True)
 
 
-def test_timm_s_squash_is_the_whole_picture():
+def test_timm_s_squash_is_the_whole_image():
     assert timm_preprocessing("net", data_config(crop_mode="squash", crop_pct=1.0)).crop is None
 
 
@@ -107,9 +107,9 @@ def test_timm_s_squash_is_the_whole_picture():
     [
         ({"crop_mode": "squash"}, "its crop_mode is 'squash' with crop_pct 0.95"),
         ({"crop_mode": "border"}, "its crop_mode is 'border' with crop_pct 0.95"),
-        ({"input_size": (1, 28, 28)}, "it takes 1 channels, and pictures have 3"),
+        ({"input_size": (1, 28, 28)}, "it takes 1 channels, and images have 3"),
         ({"interpolation": "random"}, "its interpolation is 'random'"),
-        ({"crop_pct": 1.14}, "it pads pictures, keeping 1.140 of them"),
+        ({"crop_pct": 1.14}, "it pads images, keeping 1.140 of them"),
     ],
 )
 def test_what_cannot_be_said_of_timm_is_refused(changes, why):

@@ -1,7 +1,7 @@
 """The five tutorials' own formulas, each computed here as its author does, against SeeWhy told of the same conventions.
 
 What differs: the score (probability or logit), the layer, whether channels are added up or averaged, how a map is
-normalised, and how it is laid upon the picture. The weights are random, from a fixed seed: the formulas are the same.
+normalised, and how it is laid upon the image. The weights are random, from a fixed seed: the formulas are the same.
 """
 
 from dataclasses import dataclass, field
@@ -90,7 +90,7 @@ def tutorial_heatmap(classifier, inputs, index, tutorial):
 
 
 def tutorial_overlay(image, heatmap, style):
-    """Return the picture the tutorial shows: the map on the picture's size, its colours, and the sum."""
+    """Return the image the tutorial shows: the map on the image's size, its colours, and the sum."""
     low = heatmap.min() if style.get("normalization") == "range" else 0
     normalized = ((heatmap - low) / (heatmap.max() - low)).astype(np.float32)
     size = image.shape[1::-1]

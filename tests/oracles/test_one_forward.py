@@ -1,4 +1,4 @@
-"""Eight classes of one picture, or six by name: one forward pass each, counted where it enters the model."""
+"""Eight classes of one image, or six by name: one forward pass each, counted where it enters the model."""
 
 import keras
 import pytest
@@ -12,7 +12,7 @@ ASKED = ["dock", "pier", "suspension bridge", "gondola", "breakwater", 525]
 
 
 class Counter(keras.layers.Layer):
-    """Hands its input on, and counts how many pictures really pass, in a compiled graph too."""
+    """Hands its input on, and counts how many images really pass, in a compiled graph too."""
 
     passed = 0
 
@@ -33,7 +33,7 @@ class Counter(keras.layers.Layer):
         ("xception", 299, "xception/block14_sepconv2_act", (10, 10), 22_910_480),
     ],
 )
-def test_all_classes_of_a_picture_share_one_forward_pass(name, side, layer, space, parameters, examples):
+def test_all_classes_of_a_image_share_one_forward_pass(name, side, layer, space, parameters, examples):
     application = applications()[name]
     model, counter = application.build(pretrained=False), Counter()
     assert model.count_params() == parameters

@@ -34,9 +34,9 @@ def test_methods_stand_side_by_side_for_one_target(lite0, examples):
     assert [axes.get_subplotspec().colspan.start for axes in compared.figure().axes] == [0, 1]
 
 
-def test_it_is_written_as_a_picture_and_as_nothing_else(compared, tmp_path):
-    with Image.open(compared.save(tmp_path / "both.png")) as picture:
-        assert picture.width > 600
+def test_it_is_written_as_a_image_and_as_nothing_else(compared, tmp_path):
+    with Image.open(compared.save(tmp_path / "both.png")) as image:
+        assert image.width > 600
     with pytest.raises(OptionError, match=r"Cannot save a comparison as '\.npz'; expected \.png, \.jpg, \.jpeg\."):
         compared.save(tmp_path / "both.npz")
 
@@ -57,23 +57,23 @@ def small(name):
     )
 
 
-def test_models_and_pictures_side_by_side(examples):
+def test_models_and_images_side_by_side(examples):
     models = [small("one"), small("other")]
-    pictures = [examples / "cat.png", examples / "coffee.png"]
-    compared = seewhy.compare(models, pictures, targets=["owl"])
+    images = [examples / "cat.png", examples / "coffee.png"]
+    compared = seewhy.compare(models, images, targets=["owl"])
     assert compared.labels == ("cat.png, one", "cat.png, other", "coffee.png, one", "coffee.png, other")
     titles = [axes.get_title() for axes in compared.figure().axes]
     assert titles[1].startswith("cat.png, other: 2, owl")
-    alone = seewhy.explain(models[1], pictures[1], ["owl"])
+    alone = seewhy.explain(models[1], images[1], ["owl"])
     np.testing.assert_array_equal(compared.explanations[3].heatmaps, alone.heatmaps)
-    assert seewhy.compare(models[0], pictures, targets=["owl"]).labels == ("cat.png", "coffee.png")
-    assert seewhy.compare(models, pictures[0], targets=["owl"]).labels == ("one", "other")
+    assert seewhy.compare(models[0], images, targets=["owl"]).labels == ("cat.png", "coffee.png")
+    assert seewhy.compare(models, images[0], targets=["owl"]).labels == ("one", "other")
 
 
-def test_arrays_are_pictures_too():
+def test_arrays_are_images_too():
     black, white = np.zeros((9, 9, 3), np.uint8), np.full((9, 9, 3), 255, np.uint8)
-    for pictures in ([black, white], np.stack([black, white])):
-        compared = seewhy.compare(small("one"), pictures, targets=[0])
+    for images in ([black, white], np.stack([black, white])):
+        compared = seewhy.compare(small("one"), images, targets=[0])
         assert [each.image[0, 0, 0] for each in compared.explanations] == [0, 255]
         assert compared.labels == ("", "")  # nothing has a name that tells one from the other
         assert compared.figure().axes[0].get_title().startswith("0, cat")

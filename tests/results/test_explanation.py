@@ -35,7 +35,7 @@ def one_target(**changes):
     return explanation(**{"heatmaps": whole.heatmaps[:1], "targets": whole.targets[:1], **changes})
 
 
-def test_saliency_is_each_map_by_its_own_maximum_on_the_picture():
+def test_saliency_is_each_map_by_its_own_maximum_on_the_image():
     saliency = explanation().saliency
     assert saliency.shape == (2, 4, 6)
     np.testing.assert_allclose(saliency[0, [0, 0, 3, 3], [1, 4, 1, 4]], [0, 0.25, 0.5, 1])
@@ -49,7 +49,7 @@ def test_each_map_is_scaled_by_its_own_maximum():
 
 
 def test_where_a_target_is():
-    """On the picture the map's cells are two pixels wide, in columns 1 to 4; between their centres it is linear."""
+    """On the image the map's cells are two pixels wide, in columns 1 to 4; between their centres it is linear."""
     rows = [[0, 0, 0.0625, 0.1875, 0.25, 0], [0, 0.125, 0.203125, 0.359375, 0.4375, 0]]
     rows += [[0, 0.375, 0.484375, 0.703125, 0.8125, 0], [0, 0.5, 0.625, 0.875, 1, 0]]
     np.testing.assert_allclose(explanation().saliency[0], rows)
@@ -91,7 +91,7 @@ def test_even_the_faintest_map_is_scaled_without_overflow():
     assert faint.saliency.max() == pytest.approx(1, rel=0.01)
 
 
-def test_the_overlay_is_the_picture_s_size():
+def test_the_overlay_is_the_image_s_size():
     found = explanation().overlay(0, alpha=0.5, colormap="gray")
     assert found.shape == IMAGE.shape
     assert found[3, 4].tolist() == [178, 178, 178]  # half of 100, half of 255, rounded to even
@@ -99,7 +99,7 @@ def test_the_overlay_is_the_picture_s_size():
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".JPEG"])
-def test_pictures_are_what_pixels_draws(tmp_path, suffix):
+def test_images_are_what_pixels_draws(tmp_path, suffix):
     path = one_target().save(tmp_path / f"overlay{suffix}", alpha=0.5)
     with Image.open(path) as image:
         assert image.format == ("PNG" if suffix == ".png" else "JPEG")
@@ -198,7 +198,7 @@ def test_figures_leave_pyplot_alone():
     assert "matplotlib.pyplot" not in sys.modules or not sys.modules["matplotlib.pyplot"].get_fignums()
 
 
-def test_a_notebook_shows_the_picture(monkeypatch):
+def test_a_notebook_shows_the_image(monkeypatch):
     content = one_target()._repr_png_()
     assert content[:8] == b"\x89PNG\r\n\x1a\n"
     shown = []
@@ -253,9 +253,9 @@ def test_no_probabilities_no_bars():
 @pytest.mark.parametrize("suffix", [".gif", ".webp"])
 def test_an_animation_goes_through_the_targets(tmp_path, suffix):
     path = explanation().save(tmp_path / f"cat{suffix}", seconds=0.4)
-    with Image.open(path) as picture:
-        assert picture.n_frames == 2
-        assert picture.width > 100
+    with Image.open(path) as image:
+        assert image.n_frames == 2
+        assert image.width > 100
 
 
 def test_a_normalisation_that_is_not_known():

@@ -70,8 +70,8 @@ def test_the_figure_shows_channels_before_and_after(inspection):
 
 
 def test_files(inspection, tmp_path):
-    with Image.open(inspection.save(tmp_path / "inside.png", "top-2", target=1)) as picture:
-        assert picture.width > 1000
+    with Image.open(inspection.save(tmp_path / "inside.png", "top-2", target=1)) as image:
+        assert image.width > 1000
     with np.load(inspection.save(tmp_path / "inside.npz")) as arrays:
         np.testing.assert_array_equal(arrays["weights"], inspection.weights)
         assert arrays["indices"].tolist() == [282, 967]
@@ -114,9 +114,9 @@ def test_only_grad_cam_at_one_layer_has_this_inside(lite0, examples):
             seewhy.Explainer(lite0, **options).inspect(examples / "cat.png")
 
 
-def test_a_layer_that_is_no_picture(examples):
+def test_a_layer_that_is_no_image(examples):
     layers = [keras.Input((8, 8, 3)), keras.layers.Reshape((64, 3)), keras.layers.Conv1D(4, 3), keras.layers.Flatten()]
     model = keras.Sequential([*layers, keras.layers.Dense(2)])
     classifier = seewhy.Classifier(model, preprocess=lambda pixels: pixels / 255)
-    with pytest.raises(LayerError, match="has 1 axes of space, and a picture has two"):
+    with pytest.raises(LayerError, match="has 1 axes of space, and an image has two"):
         seewhy.Explainer(classifier).inspect(examples / "cat.png")

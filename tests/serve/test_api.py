@@ -22,7 +22,7 @@ def array_of(numbers):
 def test_the_numbers_are_the_library_s(ask, lite0, examples):
     answer = ask(targets="top-2,tabby", methods="gradcam,layercam").json()
     assert answer["model"] == "efficientnet-lite0"
-    assert answer["picture"] == {"name": "cat.png", "width": 451, "height": 300}
+    assert answer["image"] == {"name": "cat.png", "width": 451, "height": 300}
     assert [each["index"] for each in answer["predictions"]] == [282, 285, 281, 287, 904]
     assert answer["predictions"][0]["name"] == "tiger cat"
     assert answer["predictions"][0]["probability"] == pytest.approx(0.385, abs=0.001)
@@ -60,14 +60,14 @@ def test_scores_are_logits_unless_probabilities_are_asked_for(ask):
 
 def test_the_document_is_the_viewer_s(ask):
     document = ask(format="document", targets="top-5").json()["document"]
-    (picture,) = document["pictures"]
-    assert (document["format"], picture["name"], picture["width"], picture["height"]) == (
+    (image,) = document["images"]
+    assert (document["format"], image["name"], image["width"], image["height"]) == (
         "seewhy-viewer",
         "cat.png",
         451,
         300,
     )
-    assert [each["index"] for each in picture["maps"][0]["targets"]] == [282, 285, 281, 287, 904]
+    assert [each["index"] for each in image["maps"][0]["targets"]] == [282, 285, 281, 287, 904]
 
 
 def test_the_overlay_is_the_library_s(ask, lite0, examples):
@@ -107,7 +107,7 @@ def test_what_takes_no_time_tells_of_no_progress(ask):
 
 
 def test_what_goes_wrong_before_the_first_line_has_its_own_status(ask):
-    assert refused(ask(b"no picture", progress="true"))[:2] == (415, "not_a_picture")
+    assert refused(ask(b"no image", progress="true"))[:2] == (415, "not_a_image")
 
 
 def test_models(client):

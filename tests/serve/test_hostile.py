@@ -38,7 +38,7 @@ def png_claiming(width, height):
     return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
 
 
-def picture(kind="PNG", size=(8, 6), **options):
+def image(kind="PNG", size=(8, 6), **options):
     file = io.BytesIO()
     Image.new("RGB", size, "teal").save(file, kind, **options)
     return file.getvalue()
@@ -47,42 +47,42 @@ def picture(kind="PNG", size=(8, 6), **options):
 @pytest.mark.parametrize(
     ("content", "status", "code", "said"),
     [
-        (b"", 422, "unreadable_picture", r"is empty \(0 bytes\)"),
-        (b"plain text", 415, "not_a_picture", "not a picture in a format SeeWhy reads"),
-        (SVG, 415, "not_a_picture", "not a picture"),
-        (b"%PDF-1.7\n%%EOF", 415, "not_a_picture", "not a picture"),
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n", 415, "not_a_picture", "not a picture"),
-        (b"GIF89a=1;alert(1);//", 415, "not_a_picture", "not a picture|damaged|cannot be read"),
-        (picture(size=(64, 64))[:100], 422, "unreadable_picture", "damaged|cannot be read"),
+        (b"", 422, "unreadable_image", r"is empty \(0 bytes\)"),
+        (b"plain text", 415, "not_a_image", "not an image in a format SeeWhy reads"),
+        (SVG, 415, "not_a_image", "not an image"),
+        (b"%PDF-1.7\n%%EOF", 415, "not_a_image", "not an image"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n", 415, "not_a_image", "not an image"),
+        (b"GIF89a=1;alert(1);//", 415, "not_a_image", "not an image|damaged|cannot be read"),
+        (image(size=(64, 64))[:100], 422, "unreadable_image", "damaged|cannot be read"),
         (png_claiming(30_000, 30_000), 413, "too_many_pixels", "the limit is 50,000,000"),
         (png_claiming(10_000, 5_001), 413, "too_many_pixels", r"\(10000 x 5001\); the limit is 50,000,000"),
-        (png_claiming(100, 100), 422, "unreadable_picture", "damaged|cannot be read"),
+        (png_claiming(100, 100), 422, "unreadable_image", "damaged|cannot be read"),
     ],
     ids=["0 bytes", "text", "svg", "pdf", "eps", "gif+js", "cut", "bomb", "large", "lying"],
 )
-def test_what_is_no_picture(ask, content, status, code, said):
+def test_what_is_no_image(ask, content, status, code, said):
     found = refused(ask(content, "sent.png"))
     assert found[:2] == (status, code)
     assert found[2].startswith("sent.png ")
     assert re.search(said, found[2])
 
 
-def test_a_picture_that_is_something_else_as_well_is_only_its_pixels(ask):
+def test_a_image_that_is_something_else_as_well_is_only_its_pixels(ask):
     """A PNG with a page behind it: what comes back is made of the pixels, and holds nothing of the rest."""
-    answer = ask(picture() + b"<script>alert(1)</script>", "both.png", format="html")
+    answer = ask(image() + b"<script>alert(1)</script>", "both.png", format="html")
     assert answer.status_code == 200
     assert "alert(1)" not in answer.text
-    assert ask(picture() + b"<script>alert(1)</script>", "both.html").json()["picture"]["width"] == 8
+    assert ask(image() + b"<script>alert(1)</script>", "both.html").json()["image"]["width"] == 8
 
 
 def test_the_format_is_told_by_the_content_alone(client):
-    files = {"image": ("a.svg", picture("JPEG"), "image/svg+xml")}
-    assert client.post("api/explain", files=files).json()["picture"]["height"] == 6
+    files = {"image": ("a.svg", image("JPEG"), "image/svg+xml")}
+    assert client.post("api/explain", files=files).json()["image"]["height"] == 6
 
 
 def test_25_megabytes(ask, cat):
     found = refused(ask(cat + bytes(25_000_000)))
-    assert found == (413, "too_many_bytes", "The request has more than 20,000,000 bytes. Shrink the picture.")
+    assert found == (413, "too_many_bytes", "The request has more than 20,000,000 bytes. Shrink the image.")
 
 
 def test_25_megabytes_announced_by_who_waits_for_leave(address):
@@ -105,8 +105,8 @@ def test_25_megabytes_announced_by_who_waits_for_leave(address):
     [
         ("../../etc/passwd", "passwd"),
         ("C:\\Users\\me\\cat.png", "cat.png"),
-        ("/", "picture"),
-        ("", "picture"),
+        ("/", "image"),
+        ("", "image"),
         ("..", ".."),
         ("<img src=x onerror=alert(1)>.png", "<img src=x onerror=alert(1)>.png"),
         ("a\u202egnp.exe", "agnp.exe"),
@@ -120,11 +120,11 @@ def test_names_are_only_shown(name, shown):
 
 
 def test_a_name_like_a_path_or_a_tag_comes_back_as_text(ask):
-    assert ask(name="../../etc/passwd").json()["picture"]["name"] == "passwd"
+    assert ask(name="../../etc/passwd").json()["image"]["name"] == "passwd"
     name = "<img src=x onerror=alert(1)>.png"
     answer = ask(name=name)
     assert answer.headers["content-type"] == "application/json"
-    assert answer.json()["picture"]["name"] == name
+    assert answer.json()["image"]["name"] == name
     report = ask(name=name, format="html").text
     assert "<img src=x" not in report
     assert "&lt;img src=x onerror=alert(1)&gt;" in report
@@ -157,7 +157,7 @@ PART = b'--b\r\nContent-Disposition: form-data; name="%s"; filename="a.png"\r\n\
         ("multipart/form-data", b"", 400, "bad_form"),
         ("multipart/form-data; boundary=b", b"nothing like it", 400, "bad_form"),
         ("multipart/form-data; boundary=b", b"--b\r\nContent-Disposition: form-data\r\n\r\n\r\n--b--", 400, "bad_form"),
-        ("multipart/form-data; boundary=b", b"--b--\r\n", 422, "no_picture"),
+        ("multipart/form-data; boundary=b", b"--b--\r\n", 422, "no_image"),
         ("multipart/form-data; boundary=b", PART % (b"photo", b"1") + b"--b--", 422, "field"),
         ("multipart/form-data; boundary=b", PART % (b"image", b"1") * 2 + b"--b--", 400, "bad_form"),
     ],
@@ -166,9 +166,9 @@ def test_forms_that_are_none(client, kind, content, status, code):
     assert refused(form(client, content, kind))[:2] == (status, code)
 
 
-def test_a_picture_sent_as_text_is_no_file(client):
+def test_a_image_sent_as_text_is_no_file(client):
     content = b'--b\r\nContent-Disposition: form-data; name="image"\r\n\r\ntext\r\n--b--\r\n'
-    assert refused(form(client, content))[:2] == (422, "no_picture")
+    assert refused(form(client, content))[:2] == (422, "no_image")
 
 
 def test_whoever_sends_too_slowly_is_not_waited_for(address):
@@ -200,19 +200,19 @@ def test_nothing_is_written_to_the_disk(ask, monkeypatch):
     def refuse(*_, **__):
         raise AssertionError("a file was made")
 
-    large = picture(size=(1200, 1000), compress_level=0)
+    large = image(size=(1200, 1000), compress_level=0)
     assert len(large) > 3_000_000
     monkeypatch.setattr(tempfile.SpooledTemporaryFile, "rollover", refuse)
     monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
     monkeypatch.setattr(tempfile, "NamedTemporaryFile", refuse)
-    assert ask(large).json()["picture"]["width"] == 1200
+    assert ask(large).json()["image"]["width"] == 1200
 
 
 def test_a_large_photo_is_shown_smaller_and_its_map_lies_the_same(ask):
     pixels = np.random.default_rng(0).integers(0, 256, (300, 3000, 3), dtype=np.uint8)
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "JPEG")
-    (shown,) = ask(file.getvalue(), format="document").json()["document"]["pictures"]
+    (shown,) = ask(file.getvalue(), format="document").json()["document"]["images"]
     assert (shown["width"], shown["height"]) == (3000, 300)
     top, left, bottom, right = shown["maps"][0]["box"]
     assert (bottom - top) == pytest.approx(right - left)

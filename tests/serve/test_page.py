@@ -159,7 +159,7 @@ def test_a_slow_method_says_how_far_it_is_and_can_be_stopped(open_page, client):
         page.wait_for_timeout(100)
 
 
-def test_a_picture_is_pasted_and_one_is_dropped(open_page, examples):
+def test_a_image_is_pasted_and_one_is_dropped(open_page, examples):
     page = open_page()
     content = list((examples / "cat.png").read_bytes())
     page.evaluate(
@@ -185,7 +185,7 @@ def test_a_picture_is_pasted_and_one_is_dropped(open_page, examples):
 @pytest.mark.parametrize(
     ("name", "content", "said"),
     [
-        ("notes.png", b"no picture", "notes.png is not a picture in a format SeeWhy reads"),
+        ("notes.png", b"no image", "notes.png is not an image in a format SeeWhy reads"),
         ("empty.png", b"", "empty.png is empty (0 bytes)"),
         ("large.png", bytes(20_000_001), "large.png has more than 20,000,000 bytes"),
     ],
@@ -195,7 +195,7 @@ def test_what_cannot_be_explained_is_said(open_page, examples, tmp_path, name, c
     (tmp_path / name).write_bytes(content)
     page.set_input_files("#file", tmp_path / name)
     expect(page.get_by_role("alert")).to_contain_text(said)
-    choose(page, examples / "cat.png")  # and the next picture is as ever
+    choose(page, examples / "cat.png")  # and the next image is as ever
     expect(page.get_by_role("alert")).to_be_hidden()
 
 

@@ -61,7 +61,7 @@ def test_classes_without_names_are_found_by_their_number():
     assert [each.index for each in model.search("7", 5)] == [7]
 
 
-def test_only_layers_that_can_be_laid_over_a_picture_are_listed():
+def test_only_layers_that_can_be_laid_over_a_image_are_listed():
     model = ServedModel("three", classifier(), unheard)
     assert [(each.kind, each.shape) for each in model.layers] == [("Rescaling", (16, 16, 3)), ("Conv2D", (14, 14, 4))]
     assert model.layer == model.layers[1].path

@@ -101,7 +101,7 @@ def test_what_nobody_waits_for_any_more_is_ended(lite0, cat):
 
 
 def test_answers_do_not_mix(lite0, cat, examples):
-    """Many at once with different pictures and questions: each gets its own."""
+    """Many at once with different images and questions: each gets its own."""
     coffee = (examples / "coffee.png").read_bytes()
     with running([("lite0", lite0)], Settings(slots=32)) as address, ThreadPoolExecutor(8) as clients:
         asked = [(cat, "282", "tiger cat"), (coffee, "967", "espresso")] * 8

@@ -299,7 +299,7 @@ def test_every_target_has_its_name_and_can_be_settled(spec, names):
                 assert scores[image, column] == other[image, index]
 
 
-def test_a_region_goes_where_its_picture_goes():
+def test_a_region_goes_where_its_image_goes():
     mirrored = resolve([[Region(LEFT, 0)]], FIND).transformed(lambda maps: maps[:, :, ::-1])
     assert mirrored.targets[0].mask[:, 3].all()
     assert not mirrored.targets[0].mask[:, :3].any()

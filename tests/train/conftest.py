@@ -20,7 +20,7 @@ def few_digits(digits, tmp_path_factory):
 
 
 def draw_bars(folder):
-    """Make a folder of 24 pictures of two classes: a bright bar that lies, or that stands."""
+    """Make a folder of 24 images of two classes: a bright bar that lies, or that stands."""
     generator = np.random.default_rng(0)
     for name in ("lying", "standing"):
         (folder / name).mkdir(parents=True)
@@ -28,8 +28,8 @@ def draw_bars(folder):
             pixels = np.full((40, 40, 3), generator.integers(0, 100), dtype=np.uint8)
             start = generator.integers(4, 28)
             pixels[start : start + 8, 2:-2] = generator.integers(160, 256, 3)
-            picture = pixels if name == "lying" else pixels.transpose(1, 0, 2)
-            Image.fromarray(np.ascontiguousarray(picture)).save(folder / name / f"{number:02d}.png")
+            image = pixels if name == "lying" else pixels.transpose(1, 0, 2)
+            Image.fromarray(np.ascontiguousarray(image)).save(folder / name / f"{number:02d}.png")
     return folder
 
 
@@ -41,5 +41,5 @@ def bars(tmp_path):
 @pytest.fixture(scope="session")
 def bars_with_a_broken_one(tmp_path_factory):
     folder = draw_bars(tmp_path_factory.mktemp("data") / "bars")
-    (folder / "lying" / "broken.png").write_text("no picture")
+    (folder / "lying" / "broken.png").write_text("no image")
     return folder

@@ -25,7 +25,7 @@ def test_a_shift_by_half_a_pixel_is_the_mean_of_two_and_dark_beyond_the_edge():
     assert affine(LINE, np.eye(2)[None], one(9, 0)).max() == 0
 
 
-def test_each_picture_has_a_distortion_of_its_own_that_the_seed_decides():
+def test_each_image_has_a_distortion_of_its_own_that_the_seed_decides():
     square = np.zeros((3, 28, 28), dtype=np.float32)
     square[:, 9:19, 9:19] = 1
     first, again, other = distort(square, (0, 1)), distort(square, (0, 1)), distort(square, (0, 2))

@@ -13,13 +13,13 @@ import numpy as np
 import seewhy
 from seewhy.train.transfer import TransferRecipe, train_transfer
 
-MAKE_PICTURES = Path(__file__).parents[2] / "examples" / "ones_and_sevens.py"
+MAKE_IMAGES = Path(__file__).parents[2] / "examples" / "ones_and_sevens.py"
 EACH = 60
-"""Pictures of each class: the tutorial's 150 take minutes where nothing is compiled."""
+"""Images of each class: the tutorial's 150 take minutes where nothing is compiled."""
 
 
 def test_two_classes_upon_efficientnet_lite0(tmp_path):
-    subprocess.run([sys.executable, MAKE_PICTURES, tmp_path / "data"], check=True)
+    subprocess.run([sys.executable, MAKE_IMAGES, tmp_path / "data"], check=True)
     for path in (tmp_path / "data").glob("*/*.png"):
         if int(path.stem) >= EACH:
             path.unlink()
@@ -29,7 +29,7 @@ def test_two_classes_upon_efficientnet_lite0(tmp_path):
     assert result.best["validation_accuracy"] >= 0.95
 
     classifier = seewhy.load(tmp_path / "run")
-    path = result.pictures.paths("validation")[-1]
+    path = result.images.paths("validation")[-1]
     explanation = seewhy.explain(classifier, path, targets=["one", "seven"])
     assert explanation.layer == "efficientnet_lite0/top_relu6"
     assert [target.has_evidence for target in explanation.targets] == [True, True]

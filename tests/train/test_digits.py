@@ -57,7 +57,7 @@ def test_the_run_is_what_the_history_says(trained, few_digits):
     assert rows[1]["loss"] < rows[0]["loss"]
 
 
-def test_a_picture_of_a_digit_is_explained(trained, digits, tmp_path):
+def test_a_image_of_a_digit_is_explained(trained, digits, tmp_path):
     out, _ = trained
     Image.fromarray(digits["x_test"][0]).save(tmp_path / "digit.png")
     classifier = seewhy.load(out)

@@ -47,10 +47,10 @@ def table(path):
         return list(csv.DictReader(file))
 
 
-def test_a_run_leaves_what_explains_a_picture_inside_the_base(trained, bars):
+def test_a_run_leaves_what_explains_a_image_inside_the_base(trained, bars):
     out, _, _ = trained
     assert sorted(each.name for each in out.iterdir()) == [
-        "confusion.csv", "confusion.png", "history.csv", "history.png", "model.json", "model.keras", "pictures.csv",
+        "confusion.csv", "confusion.png", "history.csv", "history.png", "model.json", "model.keras", "images.csv",
         "recipe.json",
     ]  # fmt: skip
     classifier = seewhy.load(out)
@@ -69,15 +69,15 @@ def test_a_run_leaves_what_explains_a_picture_inside_the_base(trained, bars):
     np.testing.assert_allclose(explanation.heatmaps[0], np.maximum(maps @ w, 0), atol=1e-6)
 
 
-def test_every_picture_is_written_down_with_its_part(trained):
+def test_every_image_is_written_down_with_its_part(trained):
     out, result, _ = trained
-    rows = table(out / "pictures.csv")
+    rows = table(out / "images.csv")
     assert [row["part"] for row in rows].count("train") == 18
     assert [row["part"] for row in rows].count("validation") == 6
     (skipped,) = [row for row in rows if row["part"] == "skipped"]
     assert (skipped["path"], skipped["class"]) == ("lying/broken.png", "lying")
-    assert "is not a picture in a format" in skipped["reason"]
-    assert [each.path.as_posix() for each in result.pictures.part("skipped")] == ["lying/broken.png"]
+    assert "is not an image in a format" in skipped["reason"]
+    assert [each.path.as_posix() for each in result.images.part("skipped")] == ["lying/broken.png"]
 
 
 def test_the_best_epoch_is_kept_and_its_confusion_counted(trained):
@@ -85,7 +85,7 @@ def test_the_best_epoch_is_kept_and_its_confusion_counted(trained):
     assert result.best["validation_accuracy"] == max(row["validation_accuracy"] for row in result.history)
     assert [row["learning_rate"] for row in result.history] == [4e-3, 1e-5, 1e-5]
     found, classifier = np.zeros((2, 2), dtype=int), seewhy.load(out)
-    for path, label in zip(result.pictures.paths("validation"), result.pictures.labels("validation"), strict=True):
+    for path, label in zip(result.images.paths("validation"), result.images.labels("validation"), strict=True):
         found[label, classifier.predict([path])[0][0].index] += 1
     np.testing.assert_array_equal(result.confusion, found)
     assert np.trace(found) / 6 == pytest.approx(result.best["validation_accuracy"], abs=1e-6)
@@ -130,7 +130,7 @@ def test_an_interrupted_run_ends_as_an_uninterrupted_one(trained, bars, tmp_path
     assert all(np.array_equal(a, b) for a, b in zip(found, expected, strict=True))
 
 
-def test_another_picture_is_another_run(trained, bars, tmp_path):
+def test_another_image_is_another_run(trained, bars, tmp_path):
     out, _, _ = trained
     shutil.copytree(bars, tmp_path / "bars")
     Image.new("RGB", (40, 40)).save(tmp_path / "bars" / "lying" / "new.png")
@@ -138,17 +138,17 @@ def test_another_picture_is_another_run(trained, bars, tmp_path):
         train_transfer(tmp_path / "bars", out, RECIPE, resume=True)
 
 
-def test_the_mistakes_are_those_of_the_validation_pictures(trained, bars, tmp_path):
+def test_the_mistakes_are_those_of_the_validation_images(trained, bars, tmp_path):
     out, result, _ = trained
     wrong = result.confusion.sum() - np.trace(result.confusion)
     found = explain_mistakes(Run(out), limit=2)
-    assert (found.count, found.pictures) == (wrong, 6)
+    assert (found.count, found.images) == (wrong, 6)
     assert wrong > 0
     assert len(found.shown) == min(2, wrong)
     surest = [each.answer.probability for each in found.shown]
     assert surest == sorted(surest, reverse=True)
     classifier = seewhy.load(out)
-    validation = {each.path.as_posix() for each in result.pictures.part("validation")}
+    validation = {each.path.as_posix() for each in result.images.part("validation")}
     for each in found.shown:
         is_, taken_for = each.explanation.targets
         assert each.name in validation
@@ -165,9 +165,9 @@ def test_the_mistakes_are_those_of_the_validation_pictures(trained, bars, tmp_pa
 def test_bases():
     with pytest.raises(ModelError, match=r"Unknown base 'resnet5'. Did you mean .*resnet50"):
         build_base("resnet5", pretrained=False)
-    with pytest.raises(OptionError, match="efficientnet-lite0 takes pictures of 224 x 224; given --size 64"):
+    with pytest.raises(OptionError, match="efficientnet-lite0 takes images of 224 x 224; given --size 64"):
         build_base("efficientnet-lite0", pretrained=False, size=64)
-    with pytest.raises(OptionError, match="xception cannot be built for pictures of 16 x 16"):
+    with pytest.raises(OptionError, match="xception cannot be built for images of 16 x 16"):
         build_base("xception", pretrained=False, size=16)
 
 
@@ -190,6 +190,6 @@ def test_numbers_out_of_range(name, value):
 
 def test_a_base_that_cannot_be_had_leaves_no_run_in_the_way(bars, tmp_path):
     for wrong in ({"base": "resnet51"}, {"size": 64}):
-        with pytest.raises((ModelError, OptionError), match=r"resnet51|takes pictures of 224 x 224"):
+        with pytest.raises((ModelError, OptionError), match=r"resnet51|takes images of 224 x 224"):
             train_transfer(bars, tmp_path / "run", dataclasses.replace(RECIPE, **wrong))
         assert not (tmp_path / "run").exists()

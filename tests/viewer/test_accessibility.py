@@ -21,7 +21,7 @@ def serious(page):
 
 
 @pytest.mark.parametrize(("width", "scheme"), SCREENS)
-def test_a_picture(open_page, cat_by_two, tmp_path, width, scheme):
+def test_a_image(open_page, cat_by_two, tmp_path, width, scheme):
     page = open_page(write_report(cat_by_two, tmp_path / "a.html", ["tabby", "tabby"]), width=width, scheme=scheme)
     page.locator("ol button").nth(0).click()
     page.locator("ol button").nth(1).click()

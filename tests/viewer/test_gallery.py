@@ -25,7 +25,7 @@ def names(page):
     return page.locator(".card .name").all_text_contents()  # those far below, too, which are not laid out
 
 
-def test_small_pictures_are_drawn_when_they_are_about_to_be_seen(open_page, canvas_pixels, explanations, report):
+def test_small_images_are_drawn_when_they_are_about_to_be_seen(open_page, canvas_pixels, explanations, report):
     page = open_page(report)
     page.wait_for_selector(".card[data-drawn] >> nth=9")
     assert page.locator(".card").count() == COUNT
@@ -40,7 +40,7 @@ def test_searching(open_page, report):
     page = open_page(report)
     page.get_by_label("Search").fill("01")
     assert names(page) == [f"{number:03d}.png" for number in (1, *range(10, 20), 101, 201)]
-    assert page.get_by_role("status").first.inner_text() == f"13 of {COUNT} pictures"
+    assert page.get_by_role("status").first.inner_text() == f"13 of {COUNT} images"
     page.get_by_label("Search").fill("DOG")
     assert names(page) == [f"{number:03d}.png" for number in range(1, COUNT, 3)]
     page.get_by_label("Search").fill("nothing is called this")
@@ -74,7 +74,7 @@ def test_filtering(open_page, explanations, report):
         assert len(names(page)) == expected.sum() > 0
     page.get_by_label("Right or wrong").select_option("wrong")
     assert len(names(page)) == COUNT / 3
-    page.get_by_label("Taken for").select_option("cat")  # what every picture here is taken for
+    page.get_by_label("Taken for").select_option("cat")  # what every image here is taken for
     assert len(names(page)) == COUNT / 3
     assert page.get_by_label("Taken for").locator("option").all_inner_texts() == ["All", "cat"]
 
@@ -107,7 +107,7 @@ def test_going_back_with_the_keyboard(open_page, report):
     assert page.evaluate("document.activeElement.closest('.card') === document.querySelectorAll('.card')[2]")
 
 
-def test_what_was_set_stays_from_picture_to_picture(open_page, slide, report):
+def test_what_was_set_stays_from_image_to_image(open_page, slide, report):
     page = open_page(report)
     page.locator(".card button").first.click()
     page.wait_for_selector(".pane")
@@ -133,7 +133,7 @@ def test_without_labels_nothing_is_said_of_right_and_wrong(open_page, explanatio
     assert "wrong" not in page.get_by_label("Order").evaluate("each => [...each.options].map((option) => option.value)")
 
 
-def test_a_thousand_pictures_are_searched(open_page, tmp_path):
+def test_a_thousand_images_are_searched(open_page, tmp_path):
     explanations = [made(number) for number in range(COUNT)]
     many = [
         made(number % COUNT, image=explanations[number % COUNT].image, source=f"{number}.png") for number in range(1000)

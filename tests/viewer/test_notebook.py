@@ -38,17 +38,17 @@ def test_a_notebook_shows_the_viewer(open_page, cat, tmp_path):
     assert waiting.value.suggested_filename == "cat_gradcam_tabby.png"
 
 
-def test_without_scripts_it_shows_a_small_picture(open_page, cat, tmp_path):
+def test_without_scripts_it_shows_a_small_image(open_page, cat, tmp_path):
     page = open_page(page_of(tmp_path, cat._repr_html_()), scripts=False, ready=None)
-    picture = page.locator("img")
-    assert picture.get_attribute("alt").endswith("cat.png")
-    assert "what speaks for tiger cat" in picture.get_attribute("alt")
+    image = page.locator("img")
+    assert image.get_attribute("alt").endswith("cat.png")
+    assert "what speaks for tiger cat" in image.get_attribute("alt")
     assert page.locator("iframe").count() == 0
-    bounds = picture.bounding_box()
+    bounds = image.bounding_box()
     assert (bounds["width"], bounds["height"]) == (360, pytest.approx(240, abs=1))
 
 
-def test_the_small_picture_is_the_overlay():
+def test_the_small_image_is_the_overlay():
     image = np.full((300, 400, 3), 90, np.uint8)
     whole = made(image=image, placement=Placement((300, 400), (0, 50, 300, 350)))
     small = notebook._small_overlay(whole)
@@ -92,7 +92,7 @@ def test_a_widget_has_the_viewer_and_the_document():
     assert widget.trait_metadata("document", "sync")
     assert str(widget._esm) == bundle("widget.js")
     assert str(widget._css) == style("viewer.css")
-    assert len(seewhy.view(made()).document["pictures"]) == 1
+    assert len(seewhy.view(made()).document["images"]) == 1
 
 
 def test_the_widget_s_script_shows_its_document_and_the_next(open_page, slide, tmp_path):

@@ -86,7 +86,7 @@ def test_names_in_a_gallery_are_text_too(open_page, hostile, tmp_path):
 def test_what_lies_in_the_page_is_json_that_no_markup_can_end(hostile, tmp_path):
     text = hostile.report(tmp_path / "a.html").read_text("utf-8")
     blocks = re.findall(r'<script type="application/json" id="([^"]+)">(.*?)</script>', text, re.DOTALL)
-    assert [name for name, _ in blocks] == ["document", "picture-0"]
+    assert [name for name, _ in blocks] == ["document", "image-0"]
     assert all("<" not in block for _, block in blocks)
     assert json.loads(blocks[1][1])["name"] == HOSTILE
 
@@ -114,14 +114,14 @@ def test_a_photo_that_cannot_be_shown_is_told_of(open_page, tmp_path):
     assert page.locator("[role=alert]").inner_text().startswith("The photo 000.png cannot be shown")
 
 
-def test_pictures_are_added_one_by_one_and_kept_small(tmp_path):
-    writer = ReportWriter(tmp_path / "deep" / "a.html", pictures=300)
+def test_images_are_added_one_by_one_and_kept_small(tmp_path):
+    writer = ReportWriter(tmp_path / "deep" / "a.html", images=300)
     for number in range(3):
         writer.add([made(number), made(number, method="layercam")], label="cat")
-    assert writer.pictures == 3
+    assert writer.images == 3
     text = writer.write().read_text("utf-8")
-    assert text.count('id="picture-') == 3
-    assert "SeeWhy: 3 pictures" in text
+    assert text.count('id="image-') == 3
+    assert "SeeWhy: 3 images" in text
     large = made(image=np.random.default_rng(0).integers(0, 256, (2000, 3000, 3), dtype=np.uint8))
     few, many = ReportWriter(tmp_path / "few.html", 2), ReportWriter(tmp_path / "many.html", 300)
     few.add([large])
@@ -134,7 +134,7 @@ def test_mistakes(tmp_path):
         made().report(tmp_path / "a.pdf")
     with pytest.raises(InputError, match="nothing to show: no explanation was given"):
         write_report([], tmp_path / "a.html")
-    with pytest.raises(InputError, match="no picture was added"):
+    with pytest.raises(InputError, match="no image was added"):
         ReportWriter(tmp_path / "a.html", 1).write()
     with pytest.raises(OptionError, match="labels has 1 entries for 2 explanations"):
         write_report([made(), made(1)], tmp_path / "a.html", labels=["cat"])

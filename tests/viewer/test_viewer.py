@@ -118,7 +118,7 @@ def test_the_value_under_the_cursor(open_page, tmp_path):
     assert int(found[2]) == pytest.approx(100 * explanation.heatmaps[0, 1, 1] / peak, abs=6)
     assert point(5.5, 20) == "At 5, 20: the model did not see this part."
     page.mouse.move(2, 2)
-    assert page.locator(".value").inner_text().startswith("Point at the picture")
+    assert page.locator(".value").inner_text().startswith("Point at the image")
 
 
 def test_values_are_read_with_the_keyboard_too(open_page, tmp_path):
@@ -144,7 +144,7 @@ def test_those_who_cannot_see_it_are_told_where_it_is(open_page, tmp_path):
 def test_without_evidence_that_is_said(open_page, tmp_path):
     page = open_page(made().report(tmp_path / "a.html"))
     page.locator("ol button").nth(2).hover()
-    assert page.locator(".reading").inner_text() == "Nothing in the picture speaks for “fish”."
+    assert page.locator(".reading").inner_text() == "Nothing in the image speaks for “fish”."
     assert page.locator("ol li").nth(3).inner_text().split("\n")[:2] == ["bird", "not explained"]
     assert page.locator("ol button").count() == 3
 

@@ -22,11 +22,11 @@ def test_a_document_says_all_that_is_drawn():
     assert (document["format"], document["version"]) == ("seewhy-viewer", 1)
     table = np.frombuffer(base64.b64decode(document["colormaps"]["viridis"]), np.uint8).reshape(256, 3)
     np.testing.assert_array_equal(table, color_table("viridis"))
-    (picture,) = document["pictures"]
-    assert (picture["name"], picture["width"], picture["height"]) == ("000.png", 60, 40)
-    assert (picture["label"], picture["correct"]) == (None, None)
-    assert [each["name"] for each in picture["predictions"]] == ["cat", "dog", "fish", "bird"]
-    (maps,) = picture["maps"]
+    (image,) = document["images"]
+    assert (image["name"], image["width"], image["height"]) == ("000.png", 60, 40)
+    assert (image["label"], image["correct"]) == (None, None)
+    assert [each["name"] for each in image["predictions"]] == ["cat", "dog", "fish", "bird"]
+    (maps,) = image["maps"]
     assert maps["box"] == [2.5, 10.25, 37.5, 50.25]
     assert (maps["rows"], maps["columns"], maps["layer"], maps["title"]) == (3, 4, "conv", "Grad-CAM")
     assert (maps["model"], maps["signed"]) == ("lite", False)
@@ -36,9 +36,9 @@ def test_a_document_says_all_that_is_drawn():
     assert [target["has_evidence"] for target in maps["targets"]] == [True, True, False]
 
 
-def test_the_photo_is_the_picture():
-    (picture,) = document_of([made()])["pictures"]
-    kind, _, content = picture["photo"].partition(";base64,")
+def test_the_photo_is_the_image():
+    (image,) = document_of([made()])["images"]
+    kind, _, content = image["photo"].partition(";base64,")
     assert kind == "data:image/png"  # without loss, as it is small
     assert photo_of(content).shape == (40, 60, 3)
     np.testing.assert_array_equal(photo_of(content), made().image)
@@ -55,11 +55,11 @@ def photo_of(content):
 def test_a_large_photo_is_made_smaller_and_a_jpeg():
     image = np.random.default_rng(0).integers(0, 256, (300, 600, 3), dtype=np.uint8)
     large = made(image=image, placement=Placement((300, 600), (0, 0, 300, 600)))
-    (picture,) = document_of([large], limits=PhotoLimits(200, 10_000))["pictures"]
-    kind, _, content = picture["photo"].partition(";base64,")
+    (image,) = document_of([large], limits=PhotoLimits(200, 10_000))["images"]
+    kind, _, content = image["photo"].partition(";base64,")
     assert kind == "data:image/jpeg"
     assert photo_of(content).shape == (100, 200, 3)
-    assert (picture["width"], picture["height"]) == (600, 300)  # what its boxes are in
+    assert (image["width"], image["height"]) == (600, 300)  # what its boxes are in
 
 
 def test_the_more_photos_the_smaller():
@@ -67,28 +67,28 @@ def test_the_more_photos_the_smaller():
 
 
 def test_photos_may_be_served_elsewhere():
-    (picture,) = document_of([made()], photo_urls=["blob:1"])["pictures"]
-    assert picture["photo"] == "blob:1"
+    (image,) = document_of([made()], photo_urls=["blob:1"])["images"]
+    assert image["photo"] == "blob:1"
 
 
-def test_explanations_of_one_picture_are_one_entry():
+def test_explanations_of_one_image_are_one_entry():
     one, two, other = made(), made(method="layercam"), made(1)
     document = document_of([one, other, two], labels=["dog", "cat", None])
-    assert [each["name"] for each in document["pictures"]] == ["000.png", "001.png"]
-    assert [[maps["method"] for maps in each["maps"]] for each in document["pictures"]] == [
+    assert [each["name"] for each in document["images"]] == ["000.png", "001.png"]
+    assert [[maps["method"] for maps in each["maps"]] for each in document["images"]] == [
         ["gradcam", "layercam"],
         ["gradcam"],
     ]
-    assert [each["label"] for each in document["pictures"]] == ["dog", "cat"]
+    assert [each["label"] for each in document["images"]] == ["dog", "cat"]
 
 
-def test_pictures_that_were_no_files_are_told_apart_by_what_they_are():
+def test_images_that_were_no_files_are_told_apart_by_what_they_are():
     image = made().image
     one, two = made(source=None, image=image), made(source=None, image=image)
     other = made(source=None, image=image.copy())
-    assert [each["name"] for each in document_of([one, two, other])["pictures"]] == ["picture 1", "picture 2"]
+    assert [each["name"] for each in document_of([one, two, other])["images"]] == ["image 1", "image 2"]
     again = document_of([made(), made(image=np.zeros((9, 9, 3), np.uint8), placement=Placement((9, 9), (0, 0, 9, 9)))])
-    assert len(again["pictures"]) == 2  # one path, but the file was another
+    assert len(again["images"]) == 2  # one path, but the file was another
 
 
 @pytest.mark.parametrize(
@@ -104,25 +104,25 @@ def test_pictures_that_were_no_files_are_told_apart_by_what_they_are():
     ],
 )
 def test_right_and_wrong(label, name, correct):
-    (picture,) = document_of([made()], labels=[label])["pictures"]
-    assert (picture["label"], picture["correct"]) == (name, correct)
+    (image,) = document_of([made()], labels=[label])["images"]
+    assert (image["label"], image["correct"]) == (name, correct)
 
 
 def test_a_folder_s_name_is_a_class_s():
     predictions = (made().predictions[0]._replace(name="Tiger cat"),)
-    (picture,) = document_of([made(predictions=predictions)], labels=["tiger_cat"])["pictures"]
-    assert picture["correct"] is True
+    (image,) = document_of([made(predictions=predictions)], labels=["tiger_cat"])["images"]
+    assert image["correct"] is True
 
 
 def test_without_predictions_nothing_is_right_or_wrong():
-    (picture,) = document_of([made(predictions=())], labels=["cat"])["pictures"]
-    assert (picture["label"], picture["correct"], picture["predictions"]) == ("cat", None, [])
+    (image,) = document_of([made(predictions=())], labels=["cat"])["images"]
+    assert (image["label"], image["correct"], image["predictions"]) == ("cat", None, [])
 
 
 def test_evidence_against_has_a_scale_of_its_own():
     heatmaps = np.array([[[1, -4], [2, 0]]], np.float32)
     signed = made(heatmaps=heatmaps, targets=made().targets[:1])
-    ((maps,),) = [each["maps"] for each in document_of([signed])["pictures"]]
+    ((maps,),) = [each["maps"] for each in document_of([signed])["images"]]
     assert maps["signed"] is True
     assert (maps["targets"][0]["peak"], maps["targets"][0]["signed_peak"]) == (2, 4)
 
@@ -130,8 +130,7 @@ def test_evidence_against_has_a_scale_of_its_own():
 def test_the_peak_may_be_a_quantile():
     heatmaps = np.arange(101, dtype=np.float32).reshape(1, 1, 101)
     ((maps,),) = [
-        each["maps"]
-        for each in document_of([made(heatmaps=heatmaps, targets=made().targets[:1], peak=0.5)])["pictures"]
+        each["maps"] for each in document_of([made(heatmaps=heatmaps, targets=made().targets[:1], peak=0.5)])["images"]
     ]
     assert maps["targets"][0]["peak"] == 50
 

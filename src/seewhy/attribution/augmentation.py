@@ -1,7 +1,7 @@
-"""Other views of a picture, mirrored and zoomed: explained as well, brought back into place, and averaged.
+"""Other views of an image, mirrored and zoomed: explained as well, brought back into place, and averaged.
 
 What a map owes to where the model's cells happen to lie differs from view to view and averages out; what it owes
-to the picture stays.
+to the image stays.
 """
 
 from collections.abc import Iterable
@@ -23,44 +23,44 @@ SMOOTHINGS = ("flips", "scales")
 
 @dataclass(frozen=True)
 class View:
-    """A picture mirrored left to right, or zoomed about its centre, or both.
+    """An image mirrored left to right, or zoomed about its centre, or both.
 
     Attributes:
         is_flipped: Whether it is mirrored.
-        scale: Above 1 the picture is zoomed into, and its border left out; below 1 it is made smaller, and its
+        scale: Above 1 the image is zoomed into, and its border left out; below 1 it is made smaller, and its
             outermost pixels are repeated round it.
     """
 
     is_flipped: bool
     scale: float
 
-    def of(self, pictures: FloatArray) -> FloatArray:
-        """Return this view of pictures (N, h, w, C)."""
-        rows, columns = (self._weights(size) for size in pictures.shape[1:3])
-        zoomed = np.einsum("ph,nhwc,qw->npqc", rows, pictures, columns, optimize=True)
+    def of(self, images: FloatArray) -> FloatArray:
+        """Return this view of images (N, h, w, C)."""
+        rows, columns = (self._weights(size) for size in images.shape[1:3])
+        zoomed = np.einsum("ph,nhwc,qw->npqc", rows, images, columns, optimize=True)
         return np.ascontiguousarray(zoomed[:, :, ::-1] if self.is_flipped else zoomed, dtype=np.float32)
 
     def back(self, maps: FloatArray) -> FloatArray:
-        """Return maps (N, T, u, v) of this view as maps of the picture; 0 where the view did not show it."""
+        """Return maps (N, T, u, v) of this view as maps of the image; 0 where the view did not show it."""
         maps = maps[..., ::-1] if self.is_flipped else maps
         return self._placement(maps.shape[2:]).place(maps)
 
     def covered(self, size: tuple[int, ...]) -> BoolArray:
-        """Return which of the cells (u, v) of the picture the view showed."""
+        """Return which of the cells (u, v) of the image the view showed."""
         return self._placement(size).covered
 
     def _placement(self, size: tuple[int, ...]) -> Placement:
-        """Return where the view lies on the picture, in the cells of a map."""
+        """Return where the view lies on the image, in the cells of a map."""
         (top, bottom), (left, right) = (_about_centre(cells, cells / self.scale) for cells in size)
         return Placement((size[0], size[1]), (top, left, bottom, right))
 
     def _weights(self, size: int) -> FloatArray:
-        """Return how much each of the picture's pixels counts at each of the view's, (size, size)."""
+        """Return how much each of the image's pixels counts at each of the view's, (size, size)."""
         return bilinear_weights(size, *_about_centre(size, size * self.scale), size)
 
 
 def views(smooth: Any) -> tuple[View, ...]:
-    """Return the views that are meant, without the picture as it is.
+    """Return the views that are meant, without the image as it is.
 
     Args:
         smooth: "flips", "scales", or both in a tuple; None for no views.
@@ -76,11 +76,11 @@ def views(smooth: Any) -> tuple[View, ...]:
     flips = (False, True) if "flips" in names else (False,)
     scales = (1.0, *SCALES) if "scales" in names else (1.0,)
     every = [View(is_flipped, scale) for is_flipped, scale in product(flips, scales)]
-    return tuple(every[1:])  # the first is the picture as it is
+    return tuple(every[1:])  # the first is the image as it is
 
 
 def average(maps: FloatArray, seen: Iterable[tuple[View, FloatArray]]) -> FloatArray:
-    """Average the maps (N, T, u, v) of a picture with those of its views; where a view did not reach, without it."""
+    """Average the maps (N, T, u, v) of an image with those of its views; where a view did not reach, without it."""
     size = maps.shape[2:]
     total, count = maps.astype(np.float64), np.ones(size)
     for view, each in seen:

@@ -93,7 +93,7 @@ def explanation_of(
         heatmaps: Of the batch.
         row: Which of its images.
         image: What the caller gave.
-        pixels: The picture, uint8 (H, W, 3).
+        pixels: The image, uint8 (H, W, 3).
         placement: Where on it the input lies.
         classifier: Knows the classes.
         method: The method that was used.
@@ -104,7 +104,7 @@ def explanation_of(
     if heatmaps.values.ndim != 4:
         raise LayerError(
             f"The output of the layer {heatmaps.layer!r} has {heatmaps.values.ndim - 2} axes of space, and a "
-            "picture has two. Give another layer; for signals, volumes and tokens use Explainer.heatmaps."
+            "image has two. Give another layer; for signals, volumes and tokens use Explainer.heatmaps."
         )
     return Explanation(
         image=pixels,

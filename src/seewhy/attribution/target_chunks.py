@@ -1,6 +1,6 @@
 """Many targets of one batch: all at once where the model allows it, else a part of them at a time.
 
-The gradients of a thousand classes of one picture are 400 MB for ResNet-50, and of a batch gigabytes.
+The gradients of a thousand classes of one image are 400 MB for ResNet-50, and of a batch gigabytes.
 """
 
 import math

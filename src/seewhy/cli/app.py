@@ -23,7 +23,7 @@ MODEL_HELP = (
 
 app = typer.Typer(
     name="seewhy",
-    help="Show which part of a picture made a neural network say that.",
+    help="Show which part of an image made a neural network say that.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
@@ -48,7 +48,7 @@ class Normalization(StrEnum):
 
 
 class Upsampling(StrEnum):
-    """How a heatmap comes to the picture's size."""
+    """How a heatmap comes to the image's size."""
 
     bilinear = "bilinear"
     bicubic = "bicubic"
@@ -56,7 +56,7 @@ class Upsampling(StrEnum):
 
 
 class Rescale(StrEnum):
-    """How the blended picture is brought to 0..255."""
+    """How the blended image is brought to 0..255."""
 
     none = "none"
     max = "max"
@@ -120,14 +120,14 @@ def options(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Show which part of a picture made a neural network say that."""
+    """Show which part of an image made a neural network say that."""
 
 
 @app.command()
 def explain(
     images: Annotated[
         list[str],
-        typer.Argument(metavar="IMAGE...", help="Pictures, folders of pictures, or patterns like 'photos/*.jpg'."),
+        typer.Argument(metavar="IMAGE...", help="Images, folders of images, or patterns like 'photos/*.jpg'."),
     ],
     model: Annotated[
         list[str] | None,
@@ -160,10 +160,10 @@ def explain(
     layer: LayerOption = "auto",
     score: ScoreOption = Score.logit,
     precision: PrecisionOption = Precision.float32,
-    alpha: Annotated[float, typer.Option(help="From 0, the picture alone, to 1, the colours alone.")] = 0.4,
+    alpha: Annotated[float, typer.Option(help="From 0, the image alone, to 1, the colours alone.")] = 0.4,
     image_weight: Annotated[
         float | None,
-        typer.Option(help="How much the picture counts, from 0 to 1.", show_default="1 - alpha"),
+        typer.Option(help="How much the image counts, from 0 to 1.", show_default="1 - alpha"),
     ] = None,
     colormap: ColormapOption = "jet",
     normalization: Annotated[
@@ -171,19 +171,19 @@ def explain(
         typer.Option(help="max: a heatmap is divided by its maximum. range: its minimum becomes 0 too."),
     ] = Normalization.max,
     upsampling: Annotated[
-        Upsampling, typer.Option(help="How a heatmap comes to the picture's size.")
+        Upsampling, typer.Option(help="How a heatmap comes to the image's size.")
     ] = Upsampling.bilinear,
     rescale: Annotated[
         Rescale,
         typer.Option(
-            help="The blended picture is cut off at 0 and 255 (none), divided by its maximum, or spread over 0..255."
+            help="The blended image is cut off at 0 and 255 (none), divided by its maximum, or spread over 0..255."
         ),
     ] = Rescale.none,
     figure: Annotated[
         Figure | None,
         typer.Option(
-            help="overlay: a picture for each target. panels: four steps side by side, for each target. "
-            "grid: all targets in one picture. probabilities: picture, overlay and the most probable classes as bars.",
+            help="overlay: an image for each target. panels: four steps side by side, for each target. "
+            "grid: all targets in one image. probabilities: image, overlay and the most probable classes as bars.",
             show_default="overlay for one target, grid for several",
         ),
     ] = None,
@@ -192,17 +192,17 @@ def explain(
         str,
         typer.Option(
             help="What to write, with commas between: png, jpg, npz, json; gif or webp, which go through the targets; "
-            "html, one report of all pictures, to look through in a browser."
+            "html, one report of all images, to look through in a browser."
         ),
     ] = "png",
     together: Annotated[
-        bool, typer.Option("--together", help="Write one picture of everything that was explained, too.")
+        bool, typer.Option("--together", help="Write one image of everything that was explained, too.")
     ] = False,
     label_by_folder: Annotated[
         bool,
         typer.Option(
             "--label-by-folder",
-            help="Each picture lies in a folder named after its class; the report tells right from wrong.",
+            help="Each image lies in a folder named after its class; the report tells right from wrong.",
         ),
     ] = False,
     compile_cache: Annotated[
@@ -221,10 +221,10 @@ def explain(
         bool, typer.Option("--json", help="Print JSON on standard output, and nothing else there.")
     ] = False,
 ) -> None:
-    """Show what in each picture speaks for a class.
+    """Show what in each image speaks for a class.
 
-    Exits with 0 if every picture was explained, 2 if the call was wrong or a picture is not there, 1 if a picture
-    could not be read, explained or written; the other pictures are done all the same.
+    Exits with 0 if every image was explained, 2 if the call was wrong or an image is not there, 1 if an image
+    could not be read, explained or written; the other images are done all the same.
     """
     from seewhy import timing
 
@@ -263,7 +263,7 @@ def explain(
 
 @app.command()
 def inspect(
-    image: Annotated[Path, typer.Argument(metavar="IMAGE", help="A picture.")],
+    image: Annotated[Path, typer.Argument(metavar="IMAGE", help="An image.")],
     channels: Annotated[
         str, typer.Option(help="Their numbers, with commas between: 10,42. Or top-9, those that add most to the map.")
     ] = "top-9",
@@ -281,7 +281,7 @@ def inspect(
 ) -> None:
     """Show what Grad-CAM is made of: channels of the layer, and their weights, for each target.
 
-    Writes a picture for each target: the weights as bars, and channels before and after they are weighted. An .npz file
+    Writes an image for each target: the weights as bars, and channels before and after they are weighted. An .npz file
     holds the activations, gradients and weights of all channels.
     """
     from seewhy.cli.inspect import run
@@ -355,13 +355,13 @@ def serve(
         ),
     ] = None,
     max_mb: Annotated[float, typer.Option(help="The most megabytes of one request.")] = 20.0,
-    max_pixels: Annotated[int, typer.Option(help="The most pixels of a picture.")] = 50_000_000,
+    max_pixels: Annotated[int, typer.Option(help="The most pixels of an image.")] = 50_000_000,
     slots: Annotated[int, typer.Option(help="How many requests may run or wait; others are told to come again.")] = 16,
     time_limit: Annotated[float, typer.Option(help="Seconds after which a request is given up.")] = 120.0,
 ) -> None:
-    """Show a web page, and a JSON API, that explain pictures with the models named here and no others.
+    """Show a web page, and a JSON API, that explain images with the models named here and no others.
 
-    Pictures stay on this machine, in memory, and are forgotten once they are answered. Ends with Ctrl+C or SIGTERM,
+    Images stay on this machine, in memory, and are forgotten once they are answered. Ends with Ctrl+C or SIGTERM,
     after what runs is answered.
     """
     from seewhy.cli.serve import run

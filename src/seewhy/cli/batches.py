@@ -1,4 +1,4 @@
-"""Many pictures: read a few ahead, explained a batch at a time, and written while the next are explained."""
+"""Many images: read a few ahead, explained a batch at a time, and written while the next are explained."""
 
 import os
 from collections import deque
@@ -15,21 +15,21 @@ from seewhy.results.explanation import Explanation
 from seewhy.timing import Phase
 from seewhy.types import ImageArray
 
-PICTURE_ERRORS = (ImageError, ModelRunError, OutputError)
-"""What concerns one picture: it is noted, and the others go on."""
+IMAGE_ERRORS = (ImageError, ModelRunError, OutputError)
+"""What concerns one image: it is noted, and the others go on."""
 
 BATCH_BYTES = 2**28
-"""How much memory the pixels of a batch may take, unless one picture takes more."""
+"""How much memory the pixels of a batch may take, unless one image takes more."""
 
 Explain = Callable[[Sequence[ImageArray]], list[Explanation]]
-"""Explains a batch of pictures, with one method."""
+"""Explains a batch of images, with one method."""
 
 Write = Callable[[Sequence[Explanation], Path], list[list[str]]]
-"""Writes one picture's explanations, and returns the paths of each one's files."""
+"""Writes one image's explanations, and returns the paths of each one's files."""
 
 
 class Outcome(NamedTuple):
-    """What came of one picture: its explanations and the files of each, or what went wrong."""
+    """What came of one image: its explanations and the files of each, or what went wrong."""
 
     path: Path
     explanations: Sequence[Explanation] = ()
@@ -38,12 +38,12 @@ class Outcome(NamedTuple):
 
 
 def explain_each(paths: Sequence[Path], explains: Sequence[Explain], at_once: int) -> Iterator[Outcome]:
-    """Explain pictures in their order, `at_once` of them in a batch; nothing is written yet."""
+    """Explain images in their order, `at_once` of them in a batch; nothing is written yet."""
     for batch in _batches(zip(paths, read_each(paths), strict=True), at_once):
-        readable = [(path, picture) for path, picture in batch if not isinstance(picture, ImageError)]
+        readable = [(path, image) for path, image in batch if not isinstance(image, ImageError)]
         explained = iter(_explain_batch(readable, explains) if readable else ())
-        for path, picture in batch:
-            yield Outcome(path, error=picture) if isinstance(picture, ImageError) else next(explained)
+        for path, image in batch:
+            yield Outcome(path, error=image) if isinstance(image, ImageError) else next(explained)
 
 
 def write_each(outcomes: Iterable[Outcome], write: Write, at_once: int) -> Iterator[Outcome]:
@@ -65,13 +65,13 @@ def write_each(outcomes: Iterable[Outcome], write: Write, at_once: int) -> Itera
 
 
 def _batches(
-    pictures: Iterable[tuple[Path, ImageArray | ImageError]], at_once: int
+    images: Iterable[tuple[Path, ImageArray | ImageError]], at_once: int
 ) -> Iterator[list[tuple[Path, ImageArray | ImageError]]]:
     batch: list[tuple[Path, ImageArray | ImageError]] = []
     held = 0
-    for path, picture in pictures:
-        batch.append((path, picture))
-        held += 0 if isinstance(picture, ImageError) else picture.nbytes
+    for path, image in images:
+        batch.append((path, image))
+        held += 0 if isinstance(image, ImageError) else image.nbytes
         if len(batch) == at_once or held > BATCH_BYTES:
             yield batch
             batch, held = [], 0
@@ -79,18 +79,18 @@ def _batches(
         yield batch
 
 
-def _explain_batch(pictures: Sequence[tuple[Path, ImageArray]], explains: Sequence[Explain]) -> list[Outcome]:
-    """Explain a batch; if that goes wrong, each picture by itself, to see with which of them."""
-    pixels = [picture for _, picture in pictures]
+def _explain_batch(images: Sequence[tuple[Path, ImageArray]], explains: Sequence[Explain]) -> list[Outcome]:
+    """Explain a batch; if that goes wrong, each image by itself, to see with which of them."""
+    pixels = [image for _, image in images]
     try:
         found = list(zip(*(explain(pixels) for explain in explains), strict=True))
-    except PICTURE_ERRORS as error:
-        if len(pictures) == 1:
-            return [Outcome(pictures[0][0], error=error)]
-        return [outcome for each in pictures for outcome in _explain_batch([each], explains)]
+    except IMAGE_ERRORS as error:
+        if len(images) == 1:
+            return [Outcome(images[0][0], error=error)]
+        return [outcome for each in images for outcome in _explain_batch([each], explains)]
     return [
         Outcome(path, [replace(each, source=os.fspath(path)) for each in explanations])
-        for (path, _), explanations in zip(pictures, found, strict=True)
+        for (path, _), explanations in zip(images, found, strict=True)
     ]
 
 
@@ -101,5 +101,5 @@ def _written(outcome: Outcome, writing: Future[list[list[str]]] | None) -> Outco
     try:
         with timing.phase(Phase.AWAITING_FILES):
             return outcome._replace(files=writing.result())
-    except PICTURE_ERRORS as error:
+    except IMAGE_ERRORS as error:
         return Outcome(outcome.path, error=error)

@@ -20,7 +20,7 @@ def errors(
     ] = None,
     method: Annotated[str, typer.Option(help="A name that 'seewhy methods' lists.")] = "gradcam",
 ) -> None:
-    """Explain a trained model's mistakes on the pictures it was not trained on.
+    """Explain a trained model's mistakes on the images it was not trained on.
 
     For each: what speaks for the class it is, and what for the class it was taken for. Writes errors.png and errors.csv
     into the run's folder.
@@ -36,7 +36,7 @@ def errors(
         folder = Run(run)
         found = explain_mistakes(folder, limit, data, method)
     console = Console()
-    console.print(f"{found.count} mistakes on {found.pictures} pictures", highlight=False)
+    console.print(f"{found.count} mistakes on {found.images} images", highlight=False)
     if found.shown:
         _show(found, folder, console)
 
@@ -47,7 +47,7 @@ def _show(found: "MisclassifiedImages", run: "Run", console: "Console") -> None:
 
     from seewhy.train.plots import write_figure
 
-    table = Table("picture", "is", "probability", "taken for", "probability")
+    table = Table("image", "is", "probability", "taken for", "probability")
     rows = []
     for each in found.shown:
         label, predicted = each.explanation.targets
@@ -56,7 +56,7 @@ def _show(found: "MisclassifiedImages", run: "Run", console: "Console") -> None:
         table.add_row(Text(each.name), Text(label.name), shown[0], Text(predicted.name), shown[1])
         rows.append(
             {
-                "picture": each.name,
+                "image": each.name,
                 "class": label.name,
                 "probability": answer.label_probability,
                 "taken_for": predicted.name,

@@ -28,13 +28,13 @@ from seewhy.images.overlay import color_table
 from seewhy.images.style import Style, StyleOptions
 from seewhy.methods import Method
 from seewhy.models import Classifier
-from seewhy.results.explanation import PICTURE_SUFFIXES, SHOWN_PREDICTIONS, SUFFIXES, Explanation
+from seewhy.results.explanation import IMAGE_SUFFIXES, SHOWN_PREDICTIONS, SUFFIXES, Explanation
 from seewhy.results.figures import FigureKind
 from seewhy.timing import Times
 from seewhy.types import Precision, Score
 
 A_FEW = 3
-"""Above so many pictures a progress bar is shown."""
+"""Above so many images a progress bar is shown."""
 
 
 @dataclass(frozen=True)
@@ -78,24 +78,24 @@ class Request:
                 f"--figure {self.figure} draws one explanation, and several models or methods are drawn in one grid. "
                 "Leave it out, or give one --model and one --method."
             )
-        if self.together and not any(f".{name}" in PICTURE_SUFFIXES for name in self.formats):
-            raise OptionError("--together writes one picture of all; add png or jpg to --format.")
+        if self.together and not any(f".{name}" in IMAGE_SUFFIXES for name in self.formats):
+            raise OptionError("--together writes one image of all; add png or jpg to --format.")
         if self.label_by_folder and "html" not in self.formats:
             raise OptionError("--label-by-folder is for the report; add html to --format.")
 
-    def check_together(self, pictures: int) -> None:
-        """Raise UsageError where so many pictures would not fit into one, before they are explained."""
-        panels = pictures * len(self.models) * len(self.methods)
+    def check_together(self, images: int) -> None:
+        """Raise UsageError where so many images would not fit into one, before they are explained."""
+        panels = images * len(self.models) * len(self.methods)
         if self.together and panels > MOST_PANELS:
             raise OptionError(
-                f"--together would draw at least {panels} overlays in one picture; it can have {MOST_PANELS}. Give "
-                "fewer pictures, or leave it out."
+                f"--together would draw at least {panels} overlays in one image; it can have {MOST_PANELS}. Give "
+                "fewer images, or leave it out."
             )
 
 
 @dataclass
 class Report:
-    """What came of the pictures so far."""
+    """What came of the images so far."""
 
     explanations: list[dict[str, Any]] = field(default_factory=list)
     errors: list[dict[str, str]] = field(default_factory=list)
@@ -107,7 +107,7 @@ class Report:
             each["files"].append(name)
 
     def add_error(self, image: Path, error: SeewhyError) -> None:
-        """Note what went wrong with one picture."""
+        """Note what went wrong with one image."""
         self.errors.append({"image": str(image), "error": str(error)})
         # 2 only while nothing but the call was wrong.
         is_usage = isinstance(error, UsageError) and self.exit_code in (0, UsageError.exit_code)
@@ -115,11 +115,11 @@ class Report:
 
 
 def run(request: Request, *, as_json: bool, times: Times | None = None) -> None:
-    """Explain the pictures, write the files, print what came of it; and at the end where the time went.
+    """Explain the images, write the files, print what came of it; and at the end where the time went.
 
     Raises:
-        SeewhyError: The call was wrong as a whole: no picture was begun, or every one would fail alike.
-        typer.Exit: With the exit code, after the last picture.
+        SeewhyError: The call was wrong as a whole: no image was begun, or every one would fail alike.
+        typer.Exit: With the exit code, after the last image.
     """
     request.check()
     report = Report()
@@ -132,7 +132,7 @@ def run(request: Request, *, as_json: bool, times: Times | None = None) -> None:
     explainers = _explainers(request, progress=len(paths) <= A_FEW)
     console = Console(stderr=as_json, highlight=False)
     together: list[Explanation] = []
-    # Of few pictures, and of methods that take minutes for each, one shows what it has before the next is begun.
+    # Of few images, and of methods that take minutes for each, one shows what it has before the next is begun.
     at_once = 1 if len(paths) <= A_FEW or any(method.reruns for method in request.methods) else BATCH_SIZE
     explains = [partial(each.explain, targets=request.targets_of(each.classifier)) for each in explainers]
     outcomes = explain_each(paths, explains, at_once)
@@ -186,7 +186,7 @@ def _classifiers(models: Sequence[ModelRequest]) -> list[Classifier]:
 def _write_together(
     explanations: Sequence[Explanation], files: Files, request: Request, report: Report, console: Console
 ) -> None:
-    """Write the picture of all; if that fails, it is noted like a picture that does, and the others are reported."""
+    """Write the image of all; if that fails, it is noted like an image that does, and the others are reported."""
     try:
         for file in files.write_together(explanations, request.style):
             console.print(f"wrote {file}", markup=False, soft_wrap=True)
@@ -216,7 +216,7 @@ def _finish(report: Report, as_json: bool) -> NoReturn:
 
 
 def _found(images: Sequence[str], report: Report) -> Iterator[Path]:
-    """Find the pictures; what holds none, or cannot be searched, is noted."""
+    """Find the images; what holds none, or cannot be searched, is noted."""
     for image in images:
         try:
             yield from reading.find(image)
@@ -226,7 +226,7 @@ def _found(images: Sequence[str], report: Report) -> Iterator[Path]:
 
 
 def _tracked(outcomes: Iterable[Outcome], count: int, console: Console) -> Iterable[Outcome]:
-    """Go through what comes of `count` pictures; with a progress bar if they are more than a few.
+    """Go through what comes of `count` images; with a progress bar if they are more than a few.
 
     The bar is the last line of the terminal, below the results; where these go to a file, it is on standard error.
     """
@@ -237,7 +237,7 @@ def _tracked(outcomes: Iterable[Outcome], count: int, console: Console) -> Itera
 
 
 def _print_explanations(explanations: Sequence[Explanation], files: Sequence[Sequence[str]], console: Console) -> None:
-    """Print what each model predicts, which its methods share; what was explained; and where the pictures are."""
+    """Print what each model predicts, which its methods share; what was explained; and where the images are."""
     for model in dict.fromkeys(each.model for each in explanations):
         of_model = [each for each in explanations if each.model == model]
         is_alone = len(of_model) == len(explanations)
@@ -260,5 +260,5 @@ def _print_model(explanations: Sequence[Explanation], title: str, console: Conso
         console.print(f"explained {target.index} {target.name}: score {target.score:.3f}{probability}", markup=False)
     for each in explanations:
         empty = ", ".join(target.name for target in each.targets if not target.has_evidence)
-        nothing = f"; nothing in the picture speaks for {empty}" if empty else ""
+        nothing = f"; nothing in the image speaks for {empty}" if empty else ""
         console.print(f"layer {each.layer}, method {each.method}{nothing}", markup=False)

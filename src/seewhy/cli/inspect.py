@@ -14,11 +14,11 @@ from seewhy.cli.terminal import quiet_start
 from seewhy.errors import OptionError
 from seewhy.explainer import Explainer
 from seewhy.images.overlay import color_table
-from seewhy.results.explanation import PICTURE_SUFFIXES
+from seewhy.results.explanation import IMAGE_SUFFIXES
 from seewhy.results.inspection import Inspection
 from seewhy.types import Score
 
-FORMATS = (*(suffix[1:] for suffix in PICTURE_SUFFIXES), "npz")
+FORMATS = (*(suffix[1:] for suffix in IMAGE_SUFFIXES), "npz")
 
 
 def run(

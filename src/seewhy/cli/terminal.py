@@ -17,9 +17,9 @@ def print_error(error: Exception) -> None:
     sys.stderr.write(f"Error: {error}\n")  # not through a Console, which looks through the bar's stand-in for stderr
 
 
-def print_times(times: Times, pictures: int) -> None:
+def print_times(times: Times, images: int) -> None:
     """Print on standard error where the time went."""
-    sys.stderr.write(times.table(pictures) + "\n")
+    sys.stderr.write(times.table(images) + "\n")
 
 
 @contextlib.contextmanager

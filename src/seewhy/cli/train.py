@@ -73,7 +73,7 @@ def transfer(
     data: Annotated[
         Path,
         typer.Argument(
-            metavar="DATA_DIR", help="A folder of pictures for each class; or train/ and validation/ of those."
+            metavar="DATA_DIR", help="A folder of images for each class; or train/ and validation/ of those."
         ),
     ],
     base: Annotated[
@@ -82,7 +82,7 @@ def transfer(
     out: OutOption = Path("runs/transfer"),
     weights: Annotated[Weights, typer.Option(help="What the base begins with.")] = Weights.imagenet,
     size: Annotated[
-        int | None, typer.Option(help="The side of the pictures in pixels; 224 if left out.", show_default=False)
+        int | None, typer.Option(help="The side of the images in pixels; 224 if left out.", show_default=False)
     ] = None,
     epochs: Annotated[int, typer.Option(help="Epochs with the base as it is.")] = 5,
     fine_tune: Annotated[int, typer.Option(metavar="N", help="More epochs, in which the base is trained too.")] = 0,
@@ -91,10 +91,10 @@ def transfer(
         float, typer.Option(help="Of each class, the part for validation, where DATA_DIR does not say.")
     ] = 0.2,
     seed: SeedOption = 0,
-    augment: Annotated[bool, typer.Option(help="Flip and turn the pictures while training.")] = True,
+    augment: Annotated[bool, typer.Option(help="Flip and turn the images while training.")] = True,
     resume: ResumeOption = False,
 ) -> None:
-    """Teach a trained model your own classes, from a folder of pictures for each."""
+    """Teach a trained model your own classes, from a folder of images for each."""
     from rich.console import Console
 
     from seewhy.cli.terminal import quiet_start
@@ -116,13 +116,13 @@ def transfer(
     console = Console()
     with _can_be_gone_on_with(out):
         result = train_transfer(data, out, recipe, resume=resume, console=console, track=_looking_through)
-    _say_skipped(result.pictures, console)
+    _say_skipped(result.images, console)
     best = result.best
     console.print(
         f"best: epoch {best['epoch']}, validation accuracy {best['validation_accuracy']:.4f}",
         highlight=False,
     )
-    _print_confusion(result.pictures.class_names, result.confusion.tolist(), console)
+    _print_confusion(result.images.class_names, result.confusion.tolist(), console)
     _say_where(out, console)
 
 
@@ -145,15 +145,15 @@ def _looking_through(paths: list[Path]) -> Iterable[Path]:
     from rich.console import Console
     from rich.progress import track
 
-    return track(paths, "Reading each picture once", console=Console(stderr=True), transient=True)
+    return track(paths, "Reading each image once", console=Console(stderr=True), transient=True)
 
 
-def _say_skipped(pictures: "ImageFolder", console: "Console") -> None:
-    parts = {part: len(pictures.part(part)) for part in ("train", "validation")}
-    console.print(f"{parts['train']} pictures to train on, {parts['validation']} to validate on", highlight=False)
-    skipped = pictures.part("skipped")
+def _say_skipped(images: "ImageFolder", console: "Console") -> None:
+    parts = {part: len(images.part(part)) for part in ("train", "validation")}
+    console.print(f"{parts['train']} images to train on, {parts['validation']} to validate on", highlight=False)
+    skipped = images.part("skipped")
     if skipped:
-        console.print(f"{len(skipped)} skipped, as they cannot be read (all are in pictures.csv):", highlight=False)
+        console.print(f"{len(skipped)} skipped, as they cannot be read (all are in images.csv):", highlight=False)
         for each in skipped[:SHOWN_SKIPPED]:
             console.print(f"  {each.reason}", markup=False, highlight=False, soft_wrap=True)
 
@@ -173,4 +173,4 @@ def _print_confusion(names: Sequence[str], matrix: Sequence[Sequence[int]], cons
 
 
 def _say_where(out: Path, console: "Console") -> None:
-    console.print(f"wrote {out}; next: seewhy explain PICTURE --model {out}", markup=False, soft_wrap=True)
+    console.print(f"wrote {out}; next: seewhy explain IMAGE --model {out}", markup=False, soft_wrap=True)

@@ -94,7 +94,7 @@ class Framework(ABC):
     @property
     @abstractmethod
     def channels_first(self) -> bool:
-        """Whether pictures go in as (N, 3, h, w)."""
+        """Whether images go in as (N, 3, h, w)."""
 
     @abstractmethod
     def layer_paths(self) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Pictures that follow each other in one file."""
+"""Images that follow each other in one file."""
 
 from collections.abc import Sequence
 from numbers import Real

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from seewhy.types import BoolArray
 
 BoundingBox = tuple[int, int, int, int]
-"""(top, left, bottom, right), the edges in pixels: `picture[top:bottom, left:right]` is what the box holds."""
+"""(top, left, bottom, right), the edges in pixels: `image[top:bottom, left:right]` is what the box holds."""
 
 
 def bounding_boxes(mask: BoolArray) -> list[BoundingBox]:

@@ -15,7 +15,7 @@ PANEL_INCHES = 3.0
 """A panel's height."""
 TITLE_INCHES = 0.35
 NARROWEST, WIDEST = 0.5, 2.5
-"""Width to height of a panel, at the extremes: beyond them a picture is drawn smaller."""
+"""Width to height of a panel, at the extremes: beyond them an image is drawn smaller."""
 BARS_ASPECT = 1.6
 MOST_PANELS = 300
 """In one figure. Laying out so many takes most of a minute, and in two columns they are as high as a JPEG can be."""
@@ -38,7 +38,7 @@ class Bars(NamedTuple):
 
 
 class Panel(NamedTuple):
-    """A picture uint8 (H, W, 3), a map (u, v) of values in 0..1, or bars; and what stands above it."""
+    """An image uint8 (H, W, 3), a map (u, v) of values in 0..1, or bars; and what stands above it."""
 
     title: str
     content: ImageArray | FloatArray | Bars

@@ -1,6 +1,6 @@
-"""Where a model's input lies on the picture it was cut from, and how a map finds its way back.
+"""Where a model's input lies on the image it was cut from, and how a map finds its way back.
 
-Coordinates are pixel *edges*: a picture of height H spans 0..H, and the centre of pixel p is at p + 0.5. A map
+Coordinates are pixel *edges*: an image of height H spans 0..H, and the centre of pixel p is at p + 0.5. A map
 of u rows divides the input's height into u equal cells, whose values hold at the cells' centres.
 """
 
@@ -18,19 +18,19 @@ Upsampling = Literal["bilinear", "bicubic", "nearest"]
 
 @dataclass(frozen=True)
 class Placement:
-    """The part of one picture that a model's input shows.
+    """The part of one image that a model's input shows.
 
     Attributes:
-        image_size: (H, W) of the picture, in pixels.
-        box: (top, left, bottom, right) of the input on the picture, in pixels; may be fractional, and may reach
-            beyond the picture where it was padded.
+        image_size: (H, W) of the image, in pixels.
+        box: (top, left, bottom, right) of the input on the image, in pixels; may be fractional, and may reach
+            beyond the image where it was padded.
     """
 
     image_size: tuple[int, int]
     box: tuple[float, float, float, float]
 
     def place(self, maps: FloatArray, upsampling: Upsampling = "bilinear") -> FloatArray:
-        """Bring maps onto the picture.
+        """Bring maps onto the image.
 
         Args:
             maps: (T, u, v) in 0..1, or with more axes before, covering the input.
@@ -49,7 +49,7 @@ class Placement:
 
     @property
     def covered(self) -> BoolArray:
-        """(H, W): True where the model saw the picture."""
+        """(H, W): True where the model saw the image."""
         (height, width), (top, left, bottom, right) = self.image_size, self.box
         return _inside(top, bottom, height)[:, None] & _inside(left, right, width)[None, :]
 

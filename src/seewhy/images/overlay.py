@@ -1,4 +1,4 @@
-"""Colours: a saliency as a picture, and a picture under its saliency."""
+"""Colours: a saliency as an image, and an image under its saliency."""
 
 import functools
 from typing import TYPE_CHECKING, Literal
@@ -45,12 +45,12 @@ def heatmap_image(saliency: FloatArray, covered: BoolArray, colormap: str = "jet
 
 
 def overlay(image: ImageArray, saliency: FloatArray, covered: BoolArray, style: "Style") -> ImageArray:
-    """Blend a saliency into the picture it belongs to: `image_weight * image + alpha * colours`.
+    """Blend a saliency into the image it belongs to: `image_weight * image + alpha * colours`.
 
     Args:
         image: uint8 (H, W, 3).
         saliency: (H, W) in 0..1.
-        covered: (H, W); where it is False the model saw nothing, and the picture stays as it is.
+        covered: (H, W); where it is False the model saw nothing, and the image stays as it is.
         style: The weights, the colour map, and how the sum is brought to 0..255.
 
     Returns:
@@ -66,7 +66,7 @@ def overlay(image: ImageArray, saliency: FloatArray, covered: BoolArray, style: 
 
 
 def _rescaled(blended: FloatArray, covered: BoolArray, rescale: Rescale) -> FloatArray:
-    """Bring a sum (H, W, 3), by what it is where the model saw the picture, to 0..255."""
+    """Bring a sum (H, W, 3), by what it is where the model saw the image, to 0..255."""
     if rescale != "none" and covered.any():
         seen = blended[covered]
         low = seen.min() if rescale == "range" else 0

@@ -1,4 +1,4 @@
-"""From whatever a user calls a picture to uint8 (H, W, 3): upright, opaque, RGB."""
+"""From whatever a user calls an image to uint8 (H, W, 3): upright, opaque, RGB."""
 
 import functools
 import io
@@ -21,19 +21,19 @@ from seewhy.types import ImageArray
 ImageLike = str | os.PathLike[str] | Image.Image | ImageArray
 
 READERS = 2
-"""How many threads decode pictures."""
+"""How many threads decode images."""
 
 READ_AHEAD = 4
-"""How many pictures may be decoded before they are wanted."""
+"""How many images may be decoded before they are wanted."""
 
 MAX_PIXELS = 80_000_000
-"""The most pixels a picture may have: decoded they take a quarter of a gigabyte."""
+"""The most pixels an image may have: decoded they take a quarter of a gigabyte."""
 
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF", "PPM", "AVIF")
 """What is decoded: Pillow knows more, some of which starts other programs (EPS) or is seldom tested."""
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".avif")
-"""What is taken for a picture when a folder is searched."""
+"""What is taken for an image when a folder is searched."""
 
 DAMAGE = (SyntaxError, ValueError, TypeError, RuntimeError, KeyError, IndexError, OverflowError, struct.error, EOFError)
 """What Pillow's decoders raise on damaged files, besides OSError."""
@@ -42,10 +42,10 @@ GREY_16_BIT = ("I;16", "I;16L", "I;16B", "I;16N")
 
 
 def read(source: ImageLike) -> ImageArray:
-    """Read a picture.
+    """Read an image.
 
     Args:
-        source: A path, a PIL image, or an array: uint8 (H, W, 3), or (H, W) for grey. Pictures are turned upright
+        source: A path, a PIL image, or an array: uint8 (H, W, 3), or (H, W) for grey. Images are turned upright
             as their EXIF data say, put on white where they are transparent, and cut to the first of several frames.
             16-bit grey is scaled to 8 bits.
 
@@ -54,8 +54,8 @@ def read(source: ImageLike) -> ImageArray:
 
     Raises:
         ImageNotFoundError: There is no file at the path.
-        ImageFormatError: The file is not a picture in one of `FORMATS`.
-        ImageTooLargeError: The picture has more than `MAX_PIXELS` pixels.
+        ImageFormatError: The file is not an image in one of `FORMATS`.
+        ImageTooLargeError: The image has more than `MAX_PIXELS` pixels.
         ImageError: The file is damaged; or the array has another shape or type.
     """
     if isinstance(source, Image.Image):
@@ -66,7 +66,7 @@ def read(source: ImageLike) -> ImageArray:
 
 
 def read_each(sources: Iterable[ImageLike]) -> Iterator[ImageArray | ImageError]:
-    """Read pictures in their order, those of files a few ahead of time and side by side.
+    """Read images in their order, those of files a few ahead of time and side by side.
 
     So the next are decoded while the model is busy with these, and memory holds no more than a few.
 
@@ -91,7 +91,7 @@ def _reading(source: ImageLike, readers: ThreadPoolExecutor) -> "Future[ImageArr
     return done
 
 
-@timing.phase(Phase.AWAITING_PICTURES)
+@timing.phase(Phase.AWAITING_IMAGES)
 def _read_by_now(reading: "Future[ImageArray | ImageError]") -> ImageArray | ImageError:
     return reading.result()
 
@@ -104,18 +104,18 @@ def _read_or_error(source: ImageLike) -> ImageArray | ImageError:
 
 
 def read_bytes(content: bytes, name: str, *, max_pixels: int = MAX_PIXELS) -> ImageArray:
-    """Read a picture from the bytes of a file, such as one that was sent; nothing is written to the disk.
+    """Read an image from the bytes of a file, such as one that was sent; nothing is written to the disk.
 
     Args:
         content: What the file holds; its format is told by this alone, whatever the name.
-        name: What the picture is called in messages.
+        name: What the image is called in messages.
         max_pixels: The most pixels it may have.
 
     Returns:
         uint8 (H, W, 3), as `read` does.
 
     Raises:
-        ImageFormatError: It is not a picture in one of `FORMATS`.
+        ImageFormatError: It is not an image in one of `FORMATS`.
         ImageTooLargeError: It has more than `max_pixels` pixels; they are not decoded.
         ImageError: It is empty or damaged.
     """
@@ -125,12 +125,12 @@ def read_bytes(content: bytes, name: str, *, max_pixels: int = MAX_PIXELS) -> Im
 
 
 def find(path: str) -> list[Path]:
-    """Turn a path, a folder or a glob into the paths of pictures, sorted.
+    """Turn a path, a folder or a glob into the paths of images, sorted.
 
     A path that names a single file is passed on as it is, also where nothing is there: reading it will tell.
 
     Raises:
-        ImageNotFoundError: A folder or a glob holds no picture.
+        ImageNotFoundError: A folder or a glob holds no image.
         ImageError: A folder cannot be searched, or a glob is not well formed.
     """
     try:
@@ -144,7 +144,7 @@ def find(path: str) -> list[Path]:
     except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: links that lead in a circle
         raise ImageError(f"{path} cannot be searched: {getattr(error, 'strerror', None) or error}.") from error
     if not found:
-        raise ImageNotFoundError(f"{path} holds no pictures ({', '.join(SUFFIXES)}).")
+        raise ImageNotFoundError(f"{path} holds no images ({', '.join(SUFFIXES)}).")
     return sorted(found)
 
 
@@ -154,19 +154,19 @@ def _read_file(path: Path) -> ImageArray:
             raise _empty(str(path))
         return _decode(path, str(path), MAX_PIXELS)
     except FileNotFoundError as error:
-        raise ImageNotFoundError(f"There is no picture at {path}.") from error
+        raise ImageNotFoundError(f"There is no image at {path}.") from error
     except (OSError, ValueError) as error:  # ValueError: a path with a null character
         raise _unreadable(str(path), error) from error
 
 
 @timing.phase(Phase.READING)
 def _decode(file: Path | BinaryIO, name: str, max_pixels: int) -> ImageArray:
-    """Decode a picture in one of the formats."""
+    """Decode an image in one of the formats."""
     try:
         with Image.open(file, formats=_formats()) as image:
             return _pixels(image, name, max_pixels)
     except UnidentifiedImageError as error:
-        raise ImageFormatError(f"{name} is not a picture in a format SeeWhy reads ({', '.join(FORMATS)}).") from error
+        raise ImageFormatError(f"{name} is not an image in a format SeeWhy reads ({', '.join(FORMATS)}).") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise _too_large(name, str(error), max_pixels) from error
     except OSError as error:
@@ -184,17 +184,17 @@ def _formats() -> tuple[str, ...]:
 
 def _read_array(source: Any) -> ImageArray:
     array = np.asarray(source)
-    is_picture = array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 3)
-    if array.dtype != np.uint8 or not is_picture or array.size == 0:
+    is_image = array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 3)
+    if array.dtype != np.uint8 or not is_image or array.size == 0:
         raise ImageError(
-            f"An array of shape {array.shape} and type {array.dtype} is not a picture; expected uint8 (H, W, 3) with "
+            f"An array of shape {array.shape} and type {array.dtype} is not an image; expected uint8 (H, W, 3) with "
             "values 0 to 255. For arrays that are already a model's input use Explainer.heatmaps."
         )
     return np.ascontiguousarray(array if array.ndim == 3 else np.stack([array] * 3, axis=-1))
 
 
 def _pixels(image: Image.Image, name: str, max_pixels: int) -> ImageArray:
-    """Decode an opened picture."""
+    """Decode an opened image."""
     if image.width * image.height > max_pixels:
         raise _too_large(name, f"{image.width} x {image.height}", max_pixels)
     try:
@@ -216,7 +216,7 @@ def _pixels(image: Image.Image, name: str, max_pixels: int) -> ImageArray:
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """Turn a picture as its EXIF data say; where these are damaged, it is shown as it was stored."""
+    """Turn an image as its EXIF data say; where these are damaged, it is shown as it was stored."""
     try:
         return ImageOps.exif_transpose(image)
     except (OSError, *DAMAGE):

@@ -24,15 +24,15 @@ class StyleOptions(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Style:
-    """How a saliency is drawn upon its picture: `image_weight * picture + alpha * colours`.
+    """How a saliency is drawn upon its image: `image_weight * image + alpha * colours`.
 
     Attributes:
         alpha: How much the colours count, from 0 to 1.
-        image_weight: How much the picture counts, from 0 to 1; None for 1 - alpha, which neither brightens nor darkens.
+        image_weight: How much the image counts, from 0 to 1; None for 1 - alpha, which neither brightens nor darkens.
         colormap: A matplotlib colour map's name; one that is unknown is an error where it is first drawn with.
         normalization: "max": a heatmap is divided by its maximum (of methods that show single pixels, by their 99.5%
             quantile). "range": its minimum becomes 0 and its maximum 1.
-        upsampling: How a heatmap comes to the picture's size: "bilinear"; "bicubic" (Keys, a = -1/2), cut off at 0 and
+        upsampling: How a heatmap comes to the image's size: "bilinear"; "bicubic" (Keys, a = -1/2), cut off at 0 and
             1, which it overshoots; or "nearest", which shows the layer's cells.
         rescale: What becomes of a sum that does not fill 0..255 or leaves it. "none": it is cut off there. "max": it is
             divided by its maximum. "range": its minimum becomes 0 and its maximum 255.
@@ -49,9 +49,9 @@ class Style:
     rescale: Rescale = "none"
 
     def __post_init__(self) -> None:
-        _check_share("alpha", self.alpha, "the picture alone", "the colours alone")
+        _check_share("alpha", self.alpha, "the image alone", "the colours alone")
         if self.image_weight is not None:
-            _check_share("image_weight", self.image_weight, "no picture", "the picture as it is")
+            _check_share("image_weight", self.image_weight, "no image", "the image as it is")
         for name, known in (("normalization", Normalization), ("upsampling", Upsampling), ("rescale", Rescale)):
             check_name(name, getattr(self, name), get_args(known))
 

@@ -36,7 +36,7 @@ def write_atomically(path: Path, write: Writer) -> None:
             temporary.unlink()
 
 
-def picture_writer(pixels: ImageArray, suffix: str) -> Writer:
+def image_writer(pixels: ImageArray, suffix: str) -> Writer:
     """Return what writes pixels, uint8 (H, W, 3), as PNG or JPEG by the file's suffix."""
 
     def write(file: BinaryIO) -> None:

@@ -17,7 +17,7 @@ def gradcam(capture: Capture, *, channels: Literal["sum", "mean"] = "sum") -> Te
     Args:
         capture: What the model left.
         channels: "sum", as the paper has it; or "mean", as many tutorials do, which divides by the number of channels.
-            The pictures are the same.
+            The images are the same.
 
     Returns:
         (N, T, *space), in units of the score.

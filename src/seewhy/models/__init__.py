@@ -163,7 +163,7 @@ def load(
         source: A name that `seewhy models` lists; a path to a `.keras` or legacy `.h5` file, or to a folder that holds
             one; "torchvision:resnet50"; "timm:resnet50"; or "package.module:callable", which imports the module and
             calls the function, and so runs your code. A file's sidecar, `model.json` beside `model.keras`, says how
-            pictures become the model's input; `Classifier.save` writes both.
+            images become the model's input; `Classifier.save` writes both.
         weights: "imagenet", or whatever the hubs trained on; None for random weights from a fixed seed; or the path
             of a file that `save_weights` of a Keras model of this architecture wrote. A file of a model, and a
             function, bring their own.

@@ -1,4 +1,4 @@
-"""A model with what is needed to show it pictures and to read its answer."""
+"""A model with what is needed to show it images and to read its answer."""
 
 import dataclasses
 import os
@@ -34,7 +34,7 @@ class Classifier:
         model: A `keras.Model`, or a model of another framework that SeeWhy runs. It is never changed.
         preprocess: A `Preprocessing`; or a function from float32 (N, h, w, 3) in 0..255 to the model's input, such
             as `preprocess_input` of `keras.applications.vgg16`; or None for a model that takes 0..255. For the
-            last two, pictures are squeezed into `input_size`.
+            last two, images are squeezed into `input_size`.
         class_names: Names in the order of the outputs, or a `ClassNames`; None if they are not known.
         input_size: (h, w) in pixels; None takes it from the model.
         name: What the model is called in messages.
@@ -69,7 +69,7 @@ class Classifier:
 
     @property
     def input_size(self) -> tuple[int, int]:
-        """(h, w) of the pictures the model takes, in pixels.
+        """(h, w) of the images the model takes, in pixels.
 
         Raises:
             ModelError: It was not given and the model leaves it open.
@@ -80,11 +80,11 @@ class Classifier:
             return self._input_size
         shape = self.framework.input_shape()
         size: tuple[int | None, ...] = ()
-        if _is_picture(shape):
+        if _is_image(shape):
             size = shape[2:] if self.framework.channels_first else shape[1:3]
         if not size or size[0] is None or size[1] is None:
             raise ModelError(
-                f"The model {self.name!r} does not say what size of picture it takes (its input shape is {shape}). "
+                f"The model {self.name!r} does not say what size of image it takes (its input shape is {shape}). "
                 "Give it: seewhy.Classifier(model, preprocess=..., input_size=(224, 224))."
             )
         return (size[0], size[1])
@@ -100,17 +100,17 @@ class Classifier:
         return self._frameworks[precision]
 
     def preprocess(self, images: Sequence[ImageLike]) -> Inputs:
-        """Turn pictures into the model's input, and remember where on each picture it lies.
+        """Turn images into the model's input, and remember where on each image it lies.
 
         Args:
             images: Paths, PIL images or uint8 arrays (H, W, 3), of any sizes.
 
         Returns:
             `Inputs`: float32 (N, h, w, 3), or (N, 3, h, w) where the model takes channels first; and a placement
-            for each picture.
+            for each image.
 
         Raises:
-            ImageError: A picture cannot be read.
+            ImageError: An image cannot be read.
             ModelError: The size of the input is not known.
         """
         preprocessing = self.preprocessing or Preprocessing(size=self.input_size, finish=self._finish)
@@ -119,10 +119,10 @@ class Classifier:
         return preprocessing([read(image) for image in images])
 
     def predict(self, images: Sequence[ImageLike]) -> list[tuple[Prediction, ...]]:
-        """Classify pictures.
+        """Classify images.
 
         Returns:
-            For each picture all classes, the most probable first.
+            For each image all classes, the most probable first.
 
         Raises:
             ModelError: The model's outputs are not class scores.
@@ -147,7 +147,7 @@ class Classifier:
             return None
         return (
             f"The model {self.name!r} was given pixels in 0..255, and begins with a convolution: if it was trained "
-            "on scaled pictures, its answers mean nothing. Say how it takes them: seewhy.Classifier(model, "
+            "on scaled images, its answers mean nothing. Say how it takes them: seewhy.Classifier(model, "
             "preprocess=...); for one that takes 0..255, seewhy.Preprocessing(size=(height, width))."
         )
 
@@ -159,7 +159,7 @@ class Classifier:
             )
 
     def rank(self, probabilities: FloatArray) -> tuple[Prediction, ...]:
-        """Name and rank the probabilities (C,) of one picture."""
+        """Name and rank the probabilities (C,) of one image."""
         order = np.argsort(-probabilities, kind="stable")
         names, values = map(self.class_name, order.tolist()), probabilities[order].tolist()
         return tuple(map(Prediction, order.tolist(), names, values))
@@ -187,7 +187,7 @@ class Classifier:
         return int(query)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the model, and beside it how it is to be shown pictures: `model.keras` and `model.json`.
+        """Write the model, and beside it how it is to be shown images: `model.keras` and `model.json`.
 
         Each file is written whole or not at all. `seewhy.load` reads both.
 
@@ -228,11 +228,11 @@ class Classifier:
 
 
 def _are_pixels(inputs: Any) -> bool:
-    """Whether these are pictures in 0..255: what is scaled for a model is below 0 or far below 255."""
+    """Whether these are images in 0..255: what is scaled for a model is below 0 or far below 255."""
     return isinstance(inputs, np.ndarray) and inputs.ndim == 4 and inputs.min() >= 0 and 100 < inputs.max() <= 255
 
 
-def _is_picture(shape: Any) -> bool:
+def _is_image(shape: Any) -> bool:
     return isinstance(shape, tuple) and len(shape) == 4
 
 

@@ -23,7 +23,7 @@ from seewhy.timing import Phase
 
 SEED = 0
 OPEN_SIDE = 224
-"""The side, in pixels, of the pictures for a model that takes any: what MobileNetV3, which does, was trained on."""
+"""The side, in pixels, of the images for a model that takes any: what MobileNetV3, which does, was trained on."""
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def is_name(source: str) -> bool:
 
 
 def load(name: str, *, pretrained: bool, others: Iterable[str] = ()) -> Classifier:
-    """Load an architecture of `keras.applications`; pictures are squeezed into its input, as its own examples do.
+    """Load an architecture of `keras.applications`; images are squeezed into its input, as its own examples do.
 
     Args:
         name: In any mixture of small and capital letters.
@@ -122,7 +122,7 @@ def load(name: str, *, pretrained: bool, others: Iterable[str] = ()) -> Classifi
 
 
 def input_size(model: Any) -> tuple[int, int]:
-    """Return (h, w) of the pictures for an architecture that was built as it is by itself."""
+    """Return (h, w) of the images for an architecture that was built as it is by itself."""
     _, height, width, _ = model.input_shape
     return (height or OPEN_SIDE, width or OPEN_SIDE)
 

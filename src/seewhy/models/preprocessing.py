@@ -1,4 +1,4 @@
-"""From pictures to a model's input, remembering where on each picture the input lies."""
+"""From images to a model's input, remembering where on each image the input lies."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,11 +19,11 @@ Resample = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 
 @dataclass(frozen=True)
 class Inputs:
-    """A batch ready for the model, and where each member lies on its picture.
+    """A batch ready for the model, and where each member lies on its image.
 
     Attributes:
         values: float32 (N, h, w, 3), or (N, h, w, 1) in grey; (N, 3, h, w) for a model that takes channels first.
-        placements: One for each picture.
+        placements: One for each image.
     """
 
     values: FloatArray
@@ -42,12 +42,12 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """Cut, resize and scale pictures: `(resized - mean) / std`, then `finish`.
+    """Cut, resize and scale images: `(resized - mean) / std`, then `finish`.
 
     Attributes:
         size: (h, w) of the model's input, in pixels.
         crop: The centred part that is kept, as a fraction of the largest part of the input's shape that fits into
-            the picture; None squeezes the whole picture into `size`.
+            the image; None squeezes the whole image into `size`.
         resample: How pixels are resized; all of them smooth when shrinking.
         mean: Subtracted from values in 0..255; one number, or one for each of R, G, B.
         std: What the difference is divided by; likewise.
@@ -74,12 +74,12 @@ class Preprocessing:
     def __post_init__(self) -> None:
         if self.grey and not (np.ndim(self.mean) == np.ndim(self.std) == 0):
             raise ModelError(
-                f"grey pictures have one channel, and mean is {self.mean}, std {self.std}; expected one number each."
+                f"grey images have one channel, and mean is {self.mean}, std {self.std}; expected one number each."
             )
 
     @timing.phase(Phase.PREPROCESSING)
     def __call__(self, images: Sequence[ImageArray]) -> Inputs:
-        """Preprocess pictures, uint8 (H, W, 3) each, of any sizes."""
+        """Preprocess images, uint8 (H, W, 3) each, of any sizes."""
         placements = tuple(Placement((image.shape[0], image.shape[1]), self._box(image)) for image in images)
         resized = [self._resize(image, placement) for image, placement in zip(images, placements, strict=True)]
         mean, std = np.asarray(self.mean, np.float32), np.asarray(self.std, np.float32)
@@ -102,8 +102,8 @@ class Preprocessing:
 
     def _resize(self, image: ImageArray, placement: Placement) -> FloatArray:
         top, left, bottom, right = placement.box
-        picture = Image.fromarray(image)
-        resized = (picture.convert("L") if self.grey else picture).resize(
+        image = Image.fromarray(image)
+        resized = (image.convert("L") if self.grey else image).resize(
             (self.size[1], self.size[0]), Image.Resampling[self.resample.upper()], box=(left, top, right, bottom)
         )
         values = np.asarray(resized, dtype=np.float32)

@@ -1,6 +1,6 @@
 """What stands beside a model's file: `model.json` beside `model.keras`.
 
-A model's file says nothing about how pictures become its input or what its classes are called. The sidecar does:
+A model's file says nothing about how images become its input or what its classes are called. The sidecar does:
 
     {
       "version": 1,

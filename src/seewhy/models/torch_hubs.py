@@ -1,6 +1,6 @@
 """Models of torchvision and timm by their names, with their own weights, transforms and class names.
 
-Their transforms resize a picture's shorter side and cut out the centre; `Preprocessing` says the same as the fraction
+Their transforms resize an image's shorter side and cut out the centre; `Preprocessing` says the same as the fraction
 that is kept. What it cannot say the same way is refused, not approximated.
 """
 
@@ -93,7 +93,7 @@ def torchvision_preprocessing(name: str, transform: Any) -> Preprocessing:
     if None in given:
         raise ModelError(
             f"torchvision:{name} is prepared by {type(transform).__name__}, which does not resize, cut and scale "
-            "pictures as those of classifiers do. " + _GIVE_YOUR_OWN
+            "images as those of classifiers do. " + _GIVE_YOUR_OWN
         )
     crop_size, resize_size, mean, std, interpolation = given
     size, resized = _pair(crop_size), _numbers(resize_size)
@@ -104,7 +104,7 @@ def torchvision_preprocessing(name: str, transform: Any) -> Preprocessing:
     elif resized == size:
         crop = None
     else:
-        raise _beyond("torchvision", name, f"it squeezes pictures to {resized} and cuts {size} from that")
+        raise _beyond("torchvision", name, f"it squeezes images to {resized} and cuts {size} from that")
     return _preprocessing("torchvision", name, size, crop, getattr(interpolation, "value", interpolation), mean, std)
 
 
@@ -121,7 +121,7 @@ def timm_preprocessing(name: str, config: Mapping[str, Any]) -> Preprocessing:
     """
     channels, height, width = config["input_size"]
     if channels != 3:
-        raise _beyond("timm", name, f"it takes {channels} channels, and pictures have 3")
+        raise _beyond("timm", name, f"it takes {channels} channels, and images have 3")
     fraction, mode = config.get("crop_pct", 1.0), config.get("crop_mode", "center")
     if mode == "squash" and fraction == 1:
         crop = None
@@ -143,7 +143,7 @@ def timm_class_names(pretrained_cfg: Mapping[str, Any], classes: int) -> ClassNa
 
 
 _GIVE_YOUR_OWN = (
-    "Load the model yourself and say how pictures become its input: "
+    "Load the model yourself and say how images become its input: "
     "seewhy.Classifier(model, preprocess=seewhy.Preprocessing(...))."
 )
 
@@ -161,7 +161,7 @@ def _preprocessing(
     if interpolation not in get_args(Resample):
         raise _beyond(hub, name, f"its interpolation is {interpolation!r}")
     if crop is not None and not 0 < crop <= 1:
-        raise _beyond(hub, name, f"it pads pictures, keeping {crop:.3f} of them")
+        raise _beyond(hub, name, f"it pads images, keeping {crop:.3f} of them")
     red, green, blue = (255.0 * each for each in mean)
     scales = tuple(255.0 * each for each in std)
     return Preprocessing(

@@ -1,4 +1,4 @@
-"""Several explanations side by side: of several methods, models or pictures."""
+"""Several explanations side by side: of several methods, models or images."""
 
 import itertools
 import os
@@ -16,9 +16,9 @@ from seewhy.explainer import Explainer
 from seewhy.images.figure import draw_panels, render
 from seewhy.images.reading import ImageLike, read
 from seewhy.images.style import Style, StyleOptions
-from seewhy.images.writing import picture_writer, write_atomically
+from seewhy.images.writing import image_writer, write_atomically
 from seewhy.models import Classifier
-from seewhy.results.explanation import PICTURE_SUFFIXES, Explanation
+from seewhy.results.explanation import IMAGE_SUFFIXES, Explanation
 from seewhy.results.figures import overlay_panels
 from seewhy.timing import Phase
 from seewhy.types import ImageArray, Score
@@ -35,7 +35,7 @@ class Comparison:
     """Explanations of the same number of targets each, to be seen together.
 
     Attributes:
-        explanations: Of several methods, models or pictures.
+        explanations: Of several methods, models or images.
     """
 
     explanations: tuple[Explanation, ...]
@@ -49,7 +49,7 @@ class Comparison:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """What tells each explanation from the others: its picture, model, method, or several of those."""
+        """What tells each explanation from the others: its image, model, method, or several of those."""
         return _distinct(
             [
                 (Path(each.source).name if each.source else "", each.model or "", each.title)
@@ -91,13 +91,13 @@ class Comparison:
             OutputError: The file cannot be written.
         """
         path = Path(path)
-        if path.suffix.lower() not in PICTURE_SUFFIXES:
+        if path.suffix.lower() not in IMAGE_SUFFIXES:
             raise OptionError(
                 f"Cannot save a comparison as {path.suffix or 'a file without suffix'!r}; expected "
-                f"{', '.join(PICTURE_SUFFIXES)}."
+                f"{', '.join(IMAGE_SUFFIXES)}."
             )
         pixels = self.pixels(**style)
-        write_atomically(path, picture_writer(pixels, path.suffix.lower()))
+        write_atomically(path, image_writer(pixels, path.suffix.lower()))
         return path
 
 
@@ -109,7 +109,7 @@ def compare(
     layer: Any = "auto",
     score: Score = "logit",
 ) -> Comparison:
-    """Explain pictures by several methods, or with several models.
+    """Explain images by several methods, or with several models.
 
     Args:
         models: A `Classifier`, or a model with a size of its own; or a list of those.
@@ -118,7 +118,7 @@ def compare(
         targets: As for `Explainer.explain`; the other arguments as for `Explainer`.
 
     Returns:
-        The explanations of every picture by every model and method, in this order.
+        The explanations of every image by every model and method, in this order.
 
     Raises:
         SeewhyError: What was asked cannot be done; the message says why.

@@ -1,4 +1,4 @@
-"""What comes out: heatmaps of a batch, and the explanation of one picture."""
+"""What comes out: heatmaps of a batch, and the explanation of one image."""
 
 import io
 import json
@@ -22,7 +22,7 @@ from seewhy.images.geometry import Placement
 from seewhy.images.normalization import normalize
 from seewhy.images.overlay import overlay
 from seewhy.images.style import Normalization, Style, StyleOptions, check_name
-from seewhy.images.writing import picture_writer, write_atomically
+from seewhy.images.writing import image_writer, write_atomically
 from seewhy.models import Prediction
 from seewhy.results import figures
 from seewhy.results.figures import FigureKind
@@ -34,8 +34,8 @@ from seewhy.viewer.report import write_report
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg")
-SUFFIXES = (*PICTURE_SUFFIXES, *ANIMATION_SUFFIXES, ".npz", ".json", ".html")
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
+SUFFIXES = (*IMAGE_SUFFIXES, *ANIMATION_SUFFIXES, ".npz", ".json", ".html")
 SHOWN_PREDICTIONS = 5
 DEFAULT_STYLE = Style()
 
@@ -78,14 +78,14 @@ class Heatmaps:
 
 @dataclass(frozen=True)
 class TargetResult:
-    """One target of one picture.
+    """One target of one image.
 
     Attributes:
         index: The class; -1 for a target that is no class.
         name: The class's name; of a target that is no class what it asks, such as "cat rather than dog", or "target 1".
         score: What was explained, in the model's units: a logit, unless probabilities were asked for.
         probability: In 0..1; None for a target that is no class.
-        has_evidence: False if nothing in the picture speaks for the target; its heatmap is all zeros.
+        has_evidence: False if nothing in the image speaks for the target; its heatmap is all zeros.
     """
 
     index: int
@@ -97,20 +97,20 @@ class TargetResult:
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """Which parts of one picture speak for each target.
+    """Which parts of one image speak for each target.
 
     Attributes:
-        image: The picture, uint8 (H, W, 3).
+        image: The image, uint8 (H, W, 3).
         heatmaps: float32 (T, u, v), raw, in the method's units, which for most are the score's.
         targets: One `TargetResult` for each heatmap.
         predictions: Every class, the most probable first; empty where the outputs are not class scores.
         layer: The path of the layer in the model.
         method: The method's name.
         title: The method's name as figures write it.
-        placement: Where on the picture the model's input lies.
+        placement: Where on the image the model's input lies.
         ids: The wnid of each class by its index, where known.
         model: What the classifier is called.
-        source: The path the picture was read from, where it was.
+        source: The path the image was read from, where it was.
         peak: Which quantile of a heatmap becomes 1 in its saliency; 1.0 for its maximum.
     """
 
@@ -129,7 +129,7 @@ class Explanation:
 
     @property
     def saliency(self) -> FloatArray:
-        """float32 (T, H, W): the heatmaps on the picture, each scaled to 0..1; 0 outside what the model saw.
+        """float32 (T, H, W): the heatmaps on the image, each scaled to 0..1; 0 outside what the model saw.
 
         What speaks against a target, in signed heatmaps, is not shown.
         """
@@ -157,14 +157,14 @@ class Explanation:
         return overlay(self.image, self.place(target, style), self.placement.covered, style)
 
     def overlay(self, target: int = 0, **style: Unpack[StyleOptions]) -> ImageArray:
-        """Blend the saliency of one target into the picture.
+        """Blend the saliency of one target into the image.
 
         Args:
             target: Which of `targets`, counted from 0.
             **style: The attributes of `Style`, such as `alpha=0.6` or `colormap="viridis"`.
 
         Returns:
-            uint8 (H, W, 3). Where the model saw nothing of the picture, the picture is as it was.
+            uint8 (H, W, 3). Where the model saw nothing of the image, the image is as it was.
 
         Raises:
             OptionError: An argument is out of range, or the colour map is unknown.
@@ -199,7 +199,7 @@ class Explanation:
             target: As for `mask`.
 
         Returns:
-            (top, left, bottom, right) each, in pixels of the picture, so that `image[top:bottom, left:right]` is what
+            (top, left, bottom, right) each, in pixels of the image, so that `image[top:bottom, left:right]` is what
             the box holds; an empty list without evidence.
 
         Raises:
@@ -211,8 +211,8 @@ class Explanation:
         """Draw a matplotlib figure.
 
         Args:
-            kind: "panels": the picture, the raw map, the map on the picture's size and the overlay of one target, side
-                by side. "grid": the overlays of all targets. "probabilities": the picture, the overlay of one target,
+            kind: "panels": the image, the raw map, the map on the image's size and the overlay of one target, side
+                by side. "grid": the overlays of all targets. "probabilities": the image, the overlay of one target,
                 and the most probable classes as bars. None: panels for one target, a grid for several.
             target: Which of `targets` the panels show, counted from 0.
             **style: As for `overlay`.
@@ -234,7 +234,7 @@ class Explanation:
 
     @timing.phase(Phase.DRAWING)
     def pixels(self, kind: FigureKind | None = None, *, target: int = 0, **style: Unpack[StyleOptions]) -> ImageArray:
-        """Draw a figure, or the overlay alone at the picture's own size, into pixels, uint8 (H, W, 3).
+        """Draw a figure, or the overlay alone at the image's own size, into pixels, uint8 (H, W, 3).
 
         `kind` None is the overlay for one target and the grid for several; the other arguments are those of `figure`.
         """
@@ -272,8 +272,8 @@ class Explanation:
         """
         path = Path(path)
         suffix = path.suffix.lower()
-        if suffix in PICTURE_SUFFIXES:
-            writer = picture_writer(self.pixels(kind, target=target, **style), suffix)
+        if suffix in IMAGE_SUFFIXES:
+            writer = image_writer(self.pixels(kind, target=target, **style), suffix)
         elif suffix in ANIMATION_SUFFIXES:
             writer = animation_writer(figures.frames(self, Style(**style)), suffix, seconds)
         elif suffix == ".npz":
@@ -320,7 +320,7 @@ class Explanation:
         }
 
     def show(self) -> None:
-        """Show the picture: in the notebook, or else in the system's viewer."""
+        """Show the image: in the notebook, or else in the system's viewer."""
         if _in_notebook():
             from IPython.display import display
 
@@ -333,7 +333,7 @@ class Explanation:
 
     def _repr_png_(self) -> bytes:
         file = io.BytesIO()
-        picture_writer(self.pixels(), ".png")(file)
+        image_writer(self.pixels(), ".png")(file)
         return file.getvalue()
 
     def _arrays(self) -> dict[str, Any]:
@@ -370,6 +370,6 @@ def _check_threshold(threshold: Any) -> None:
 
 
 def _in_notebook() -> bool:
-    """Whether a notebook's kernel is running this: IPython in a terminal cannot show a picture."""
+    """Whether a notebook's kernel is running this: IPython in a terminal cannot show an image."""
     ipython = sys.modules.get("IPython")
     return ipython is not None and getattr(ipython.get_ipython(), "kernel", None) is not None

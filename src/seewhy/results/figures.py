@@ -1,4 +1,4 @@
-"""An explanation as a figure: titled panels of the picture, its maps and its overlays."""
+"""An explanation as a figure: titled panels of the image, its maps and its overlays."""
 
 from typing import TYPE_CHECKING, Literal
 
@@ -21,7 +21,7 @@ SHOWN_PROBABILITIES = 10
 
 
 def panels(explanation: "Explanation", target: int, style: Style) -> "Figure":
-    """Draw the four steps of one target: the picture, the raw map, the map on the picture's size, the overlay."""
+    """Draw the four steps of one target: the image, the raw map, the map on the image's size, the overlay."""
     saliency = explanation.place(target, style)
     steps = [
         Panel("Original", explanation.image),
@@ -43,7 +43,7 @@ def grid(explanation: "Explanation", style: Style) -> "Figure":
 
 
 def probabilities(explanation: "Explanation", target: int, style: Style) -> "Figure":
-    """Draw the picture, the overlay of one target, and the most probable classes as bars."""
+    """Draw the image, the overlay of one target, and the most probable classes as bars."""
     shown = explanation.predictions[:SHOWN_PROBABILITIES]
     asked = explanation.targets[target].index
     bars = Bars(
@@ -61,7 +61,7 @@ def probabilities(explanation: "Explanation", target: int, style: Style) -> "Fig
 
 @timing.phase(Phase.DRAWING)
 def frames(explanation: "Explanation", style: Style) -> list[ImageArray]:
-    """Draw the overlay of each target, titled, as pictures of one size."""
+    """Draw the overlay of each target, titled, as images of one size."""
     return [
         render(draw_panels([panel], columns=1, colormap=style.colormap)) for panel in overlay_panels(explanation, style)
     ]
@@ -76,7 +76,7 @@ def overlay_panels(explanation: "Explanation", style: Style, before: str = "") -
 
 
 def caption(target: "TargetResult") -> str:
-    """Return what stands above a target's picture."""
+    """Return what stands above a target's image."""
     if target.probability is None:
         probability = ""
     else:

@@ -15,8 +15,8 @@ from seewhy.errors import OptionError
 from seewhy.images.figure import Bars, Panel, draw_panels, render
 from seewhy.images.overlay import colorize
 from seewhy.images.style import Style, StyleOptions
-from seewhy.images.writing import picture_writer, write_atomically
-from seewhy.results.explanation import PICTURE_SUFFIXES, Explanation
+from seewhy.images.writing import image_writer, write_atomically
+from seewhy.results.explanation import IMAGE_SUFFIXES, Explanation
 from seewhy.results.figures import caption
 from seewhy.types import FloatArray
 
@@ -30,7 +30,7 @@ SIGNED_COLORMAP = "RdBu_r"
 
 @dataclass(frozen=True, eq=False)
 class Inspection:
-    """The inside of Grad-CAM, for one picture and T targets, at a layer of K channels.
+    """The inside of Grad-CAM, for one image and T targets, at a layer of K channels.
 
     Attributes:
         activations: float32 (u, v, K), the layer's output A^k.
@@ -66,7 +66,7 @@ class Inspection:
     def figure(
         self, channels: str | Sequence[int] = "top-9", *, target: int = 0, **style: Unpack[StyleOptions]
     ) -> "Figure":
-        """Draw the picture, the weights as bars, and channels before and after they are weighted.
+        """Draw the image, the weights as bars, and channels before and after they are weighted.
 
         A channel's activations are scaled by its own maximum. Weighted, all channels shown have one scale: red speaks
         for the target, blue against it.
@@ -110,12 +110,12 @@ class Inspection:
         """
         path = Path(path)
         suffix = path.suffix.lower()
-        if suffix in PICTURE_SUFFIXES:
-            writer = picture_writer(render(self.figure(channels, target=target, **style)), suffix)
+        if suffix in IMAGE_SUFFIXES:
+            writer = image_writer(render(self.figure(channels, target=target, **style)), suffix)
         elif suffix == ".npz":
             writer = partial(np.savez_compressed, **self._arrays())
         else:
-            known = ", ".join((*PICTURE_SUFFIXES, ".npz"))
+            known = ", ".join((*IMAGE_SUFFIXES, ".npz"))
             raise OptionError(f"Cannot save as {suffix or 'a file without suffix'!r}; expected {known}.")
         write_atomically(path, writer)
         return path

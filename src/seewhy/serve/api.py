@@ -28,7 +28,7 @@ def _explain_answers() -> dict[int | str, dict[str, Any]]:
 
 
 def explaining(models: Mapping[str, ServedModel], worker: Worker, settings: Settings) -> APIRouter:
-    """Return the route that explains a picture."""
+    """Return the route that explains an image."""
     router = APIRouter()
 
     @router.post(
@@ -42,7 +42,7 @@ def explaining(models: Mapping[str, ServedModel], worker: Worker, settings: Sett
         },
     )
     async def explain(request: Request) -> Response:
-        """Show which parts of a picture speak for a class."""
+        """Show which parts of an image speak for a class."""
         with worker.slot() as slot:  # before the body is read: what waits in memory is bounded too
             upload = await read_form(request, settings)
             fields = schemas.ExplainFields.model_validate(upload.fields)

@@ -45,7 +45,7 @@ def make_app(stock: Callable[[ProgressEvent], Mapping[str, ServedModel]], settin
     app = FastAPI(
         title="SeeWhy",
         version=seewhy.__version__,
-        description="Shows which part of a picture made a neural network say that.",
+        description="Shows which part of an image made a neural network say that.",
         docs_url=None,  # FastAPI's own pages load scripts from elsewhere
         redoc_url=None,
         lifespan=lifespan,

@@ -16,8 +16,8 @@ from seewhy.errors import SeewhyError
 
 STATUS: dict[type[SeewhyError], tuple[int, str]] = {
     errors.ImageTooLargeError: (413, "too_many_pixels"),
-    errors.ImageFormatError: (415, "not_a_picture"),
-    errors.ImageError: (422, "unreadable_picture"),
+    errors.ImageFormatError: (415, "not_a_image"),
+    errors.ImageError: (422, "unreadable_image"),
     errors.ModelError: (404, "unknown_model"),
     errors.LayerError: (422, "layer"),
     errors.TargetError: (422, "target"),

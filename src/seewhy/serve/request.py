@@ -15,7 +15,7 @@ from seewhy import methods as all_methods
 from seewhy.errors import LayerError, MethodError, OptionError, TargetError
 from seewhy.explainer import Explainer
 from seewhy.images.reading import read_bytes
-from seewhy.images.writing import picture_writer
+from seewhy.images.writing import image_writer
 from seewhy.results.comparison import Comparison
 from seewhy.results.explanation import Explanation
 from seewhy.serve.schemas import ExplainFields
@@ -40,7 +40,7 @@ SHOWN_PHOTO = PhotoLimits(side=2048, png_bytes=300_000)
 
 @dataclass(frozen=True)
 class ExplainRequest:
-    """What is asked of one picture: everything is known to exist before it takes its turn."""
+    """What is asked of one image: everything is known to exist before it takes its turn."""
 
     upload: Upload
     model: ServedModel
@@ -83,7 +83,7 @@ class ExplainRequest:
         """Explain, and write the answer in the format that was asked for; the worker's thread does this.
 
         Raises:
-            SeewhyError: The picture cannot be read, or the model failed.
+            SeewhyError: The image cannot be read, or the model failed.
             StoppedError: Nobody waits for the answer any more, or the time is over.
         """
         start = time.monotonic()
@@ -128,7 +128,7 @@ def _numbers(explanations: Sequence[Explanation]) -> dict[str, Any]:
     first = explanations[0]
     height, width = first.placement.image_size
     return {
-        "picture": {"name": first.source, "width": width, "height": height},
+        "image": {"name": first.source, "width": width, "height": height},
         "predictions": [each._asdict() for each in first.predictions[:5]],
         "maps": [
             {
@@ -148,7 +148,7 @@ def _png(explanations: Sequence[Explanation]) -> bytes:
     several = Comparison(tuple(explanations))
     pixels = explanations[0].pixels() if len(explanations) == 1 else several.pixels()
     file = io.BytesIO()
-    picture_writer(pixels, ".png")(file)
+    image_writer(pixels, ".png")(file)
     return file.getvalue()
 
 

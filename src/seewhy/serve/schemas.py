@@ -6,7 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class ExplainFields(BaseModel):
-    """The fields beside the picture."""
+    """The fields beside the image."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -35,10 +35,10 @@ class ExplainFields(BaseModel):
 
     @classmethod
     def form_schema(cls) -> dict[str, Any]:
-        """Return the schema of the whole form, the picture included."""
+        """Return the schema of the whole form, the image included."""
         schema = cls.model_json_schema()
-        picture = {"type": "string", "format": "binary", "description": "PNG, JPEG, WebP, GIF, BMP, TIFF, PPM or AVIF."}
-        properties = {"image": picture, **schema["properties"]}
+        image = {"type": "string", "format": "binary", "description": "PNG, JPEG, WebP, GIF, BMP, TIFF, PPM or AVIF."}
+        properties = {"image": image, **schema["properties"]}
         properties["model"] = {**properties["model"], "type": "string"}
         del properties["model"]["anyOf"], properties["model"]["default"]
         return {**schema, "properties": properties, "required": ["image"]}
@@ -72,7 +72,7 @@ class Limits(BaseModel):
     """What is refused beyond."""
 
     max_bytes: int = Field(description="Of one request.")
-    max_pixels: int = Field(description="Of a picture.")
+    max_pixels: int = Field(description="Of an image.")
     time_limit: float = Field(description="Seconds.")
 
 
@@ -146,7 +146,7 @@ class TargetInfo(BaseModel):
     name: str
     score: float
     probability: float | None
-    has_evidence: bool = Field(description="False if nothing in the picture speaks for it; its map is all 0.")
+    has_evidence: bool = Field(description="False if nothing in the image speaks for it; its map is all 0.")
 
 
 class ArrayInfo(BaseModel):
@@ -162,13 +162,13 @@ class HeatmapInfo(BaseModel):
     method: str
     title: str
     layer: str
-    box: list[float] = Field(description="(top, left, bottom, right) of what the model saw, in pixels of the picture.")
+    box: list[float] = Field(description="(top, left, bottom, right) of what the model saw, in pixels of the image.")
     targets: list[TargetInfo]
     heatmaps: ArrayInfo = Field(description="(targets, rows, columns), in the method's units.")
 
 
 class ImageInfo(BaseModel):
-    """The picture as it was read."""
+    """The image as it was read."""
 
     name: str
     width: int
@@ -180,7 +180,7 @@ class ExplainResponse(BaseModel):
 
     model: str
     seconds: float = Field(description="What reading and explaining took, without waiting.")
-    picture: ImageInfo | None = None
+    image: ImageInfo | None = None
     predictions: list[PredictionInfo] | None = Field(None, description="The five most probable classes.")
     maps: list[HeatmapInfo] | None = Field(None, description="One for each method and layer.")
     document: dict[str, Any] | None = Field(None, description="What the viewer's mount() is given.")

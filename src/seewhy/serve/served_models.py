@@ -21,7 +21,7 @@ MAX_EXPLAINERS = 64
 """How many explainers one model keeps, which are small; what a model compiled is kept by the model itself."""
 
 FIRST = 5
-"""How many classes the page asks of a new picture, which a model is made ready for when the server starts."""
+"""How many classes the page asks of a new image, which a model is made ready for when the server starts."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class ServedModel:
         progress: What its explainers tell how far they have come.
 
     Raises:
-        ModelError: Its outputs are not class scores, or it does not say what pictures it takes.
+        ModelError: Its outputs are not class scores, or it does not say what images it takes.
         SeewhyError: It cannot be explained.
     """
 
@@ -132,7 +132,7 @@ def methods() -> list[dict[str, Any]]:
 
 
 def _explainable(calls: Iterable[LayerCall]) -> list[LayerCall]:
-    """Return the layers whose maps can be laid over a picture: with two axes of space; of each its last call."""
+    """Return the layers whose maps can be laid over an image: with two axes of space; of each its last call."""
     found = {call.path: call for call in calls if call.has_space and call.shape is not None and len(call.shape) == 3}
     return list(found.values())
 

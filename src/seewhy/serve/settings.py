@@ -17,8 +17,8 @@ class Settings:
 
     Attributes:
         hosts: The names under which it may be called, besides localhost and addresses in digits; small letters.
-        max_bytes: The most bytes of one request, nearly all of which are the picture.
-        max_pixels: The most pixels of a picture.
+        max_bytes: The most bytes of one request, nearly all of which are the image.
+        max_pixels: The most pixels of an image.
         places: How many requests may run or wait; beyond that they are told to come again.
         time_limit: Seconds after which a request is given up, waiting included.
         upload_time: Seconds in which a request has to have arrived.

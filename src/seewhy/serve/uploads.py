@@ -1,4 +1,4 @@
-"""What was sent: a picture and fields, held in memory and nowhere else."""
+"""What was sent: an image and fields, held in memory and nowhere else."""
 
 import asyncio
 import unicodedata
@@ -24,7 +24,7 @@ class Upload:
     """What was sent.
 
     Attributes:
-        image: The bytes of the picture's file.
+        image: The bytes of the image's file.
         name: The name of that file, made fit to be shown; it is never used as a path.
         fields: The other fields.
     """
@@ -35,7 +35,7 @@ class Upload:
 
 
 async def read_form(request: Request, settings: Settings) -> Upload:
-    """Read a `multipart/form-data` body with the picture as its file `image`.
+    """Read a `multipart/form-data` body with the image as its file `image`.
 
     Raises:
         RefusedError: It is none, is too large, or does not arrive in time.
@@ -64,7 +64,7 @@ async def read_form(request: Request, settings: Settings) -> Upload:
 
 async def _limited(request: Request, limit: int) -> AsyncGenerator[bytes, None]:
     """Yield the body, and refuse it once it is too large."""
-    refusal = RefusedError(413, "too_many_bytes", f"The request has more than {limit:,} bytes. Shrink the picture.")
+    refusal = RefusedError(413, "too_many_bytes", f"The request has more than {limit:,} bytes. Shrink the image.")
     declared = request.headers.get("content-length", "")
     size = 0
     if declared.isdecimal() and int(declared) > limit and "expect" in request.headers:
@@ -92,7 +92,7 @@ async def _upload(form: FormData) -> Upload:
         else:
             fields[name] = value
     if image is None:
-        raise RefusedError(422, "no_picture", "There is no picture; expected a file in the field 'image'.")
+        raise RefusedError(422, "no_image", "There is no image; expected a file in the field 'image'.")
     return Upload(await image.read(), shown_name(image.filename or ""), fields)
 
 
@@ -100,4 +100,4 @@ def shown_name(name: str) -> str:
     """Make a sent file's name fit to be shown: without its folders, and without characters that control or hide."""
     last = PurePosixPath(name.replace("\\", "/")).name
     visible = "".join(each for each in last if not unicodedata.category(each).startswith("C")).strip()
-    return visible[:120] or "picture"
+    return visible[:120] or "image"

@@ -144,7 +144,7 @@ class Region(Target):
 class Embedding(Target):
     """How alike a model's output vector is to another: their cosine similarity.
 
-    For models that describe rather than name: what in this picture makes it like that one?
+    For models that describe rather than name: what in this image makes it like that one?
 
     Attributes:
         reference: (D,), the other vector, for every image; or (N, D). Its length does not matter.

@@ -21,7 +21,7 @@ Shape = tuple[int | None, ...]
 """The shape of the output that is asked, (N, C) or another; None for sizes that are not known before it is run."""
 
 Transform = Callable[[NDArray[Any]], NDArray[Any]]
-"""Moves pictures (N, h, w, C) as the input was moved, for another view of it."""
+"""Moves images (N, h, w, C) as the input was moved, for another view of it."""
 
 
 TOP_K = r"top-(\d+)"

@@ -11,11 +11,11 @@ from seewhy.models.keras_applications import applications
 
 LITE0 = "efficientnet-lite0"
 SIZE = 224
-"""Pixels: the side of the pictures that a base of keras.applications is built for, unless another is asked for."""
+"""Pixels: the side of the images that a base of keras.applications is built for, unless another is asked for."""
 
 
 class Base(NamedTuple):
-    """A model from pictures to feature maps.
+    """A model from images to feature maps.
 
     Attributes:
         model: float32 (N, h, w, 3), preprocessed, to (N, u, v, K).
@@ -36,7 +36,7 @@ def build_base(name: str, *, pretrained: bool, size: int | None = None) -> Base:
 
     Raises:
         ModelError: There is no such model.
-        OptionError: The model takes pictures of another size.
+        OptionError: The model takes images of another size.
         WeightsError, MissingExtraError: The weights cannot be had.
     """
     if name == LITE0:
@@ -52,14 +52,14 @@ def build_base(name: str, *, pretrained: bool, size: int | None = None) -> Base:
     try:
         model = application.build(pretrained=pretrained, include_top=False, input_shape=(side, side, 3))
     except ValueError as error:
-        raise OptionError(f"{application.name} cannot be built for pictures of {side} x {side}: {error}") from error
+        raise OptionError(f"{application.name} cannot be built for images of {side} x {side}: {error}") from error
     return Base(model, application.preprocess)
 
 
 def _lite0(pretrained: bool, size: int | None) -> Base:
     height, width = efficientnet_lite0.PREPROCESSING.size
     if size not in (None, height):
-        raise OptionError(f"{LITE0} takes pictures of {height} x {width}; given --size {size}. Leave it out.")
+        raise OptionError(f"{LITE0} takes images of {height} x {width}; given --size {size}. Leave it out.")
     whole = efficientnet_lite0.build_keras(pretrained=pretrained)
     features = whole.get_layer("top_relu6").output
     return Base(keras.Model(whole.input, features, name=whole.name), efficientnet_lite0.PREPROCESSING)

@@ -119,7 +119,7 @@ def build_model(seed: int) -> Any:
 
 
 def classifier(model: Any) -> Classifier:
-    """Return the model with what it is to be shown pictures by: grey, light digits on dark, in 0..1."""
+    """Return the model with what it is to be shown images by: grey, light digits on dark, in 0..1."""
     return Classifier(
         model,
         preprocess=Preprocessing(size=(SIDE, SIDE), std=255.0, grey=True),
@@ -129,11 +129,11 @@ def classifier(model: Any) -> Classifier:
 
 
 def _data(digits: Digits, recipe: DigitsRecipe) -> Data:
-    training, test = (np.asarray(pictures / 255, dtype=np.float32) for pictures in (digits.x_train, digits.x_test))
+    training, test = (np.asarray(images / 255, dtype=np.float32) for images in (digits.x_train, digits.x_test))
 
     def epoch_data(epoch: int) -> dict[str, Any]:
         order = np.random.default_rng((recipe.seed, epoch)).permutation(len(training))
-        pictures = distort(training, (recipe.seed, epoch)) if recipe.augment else training
-        return {"x": pictures[order][..., None], "y": digits.y_train[order], "batch_size": recipe.batch_size}
+        images = distort(training, (recipe.seed, epoch)) if recipe.augment else training
+        return {"x": images[order][..., None], "y": digits.y_train[order], "batch_size": recipe.batch_size}
 
     return Data(epoch_data, (test[..., None], digits.y_test))

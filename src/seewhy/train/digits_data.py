@@ -20,7 +20,7 @@ ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 
 @dataclass(frozen=True, eq=False)
 class Digits:
-    """Pictures and what they show.
+    """Images and what they show.
 
     Attributes:
         x_train: uint8 (n, 28, 28), light on dark.
@@ -57,13 +57,13 @@ def read_digits(path: Path) -> Digits:
     missing = [name for name in ARRAYS if name not in arrays]
     if missing:
         raise InputError(f"{path} lacks {', '.join(missing)}; expected the arrays {', '.join(ARRAYS)}.")
-    x_train, x_test = (_pictures(path, name, arrays[name]) for name in ("x_train", "x_test"))
+    x_train, x_test = (_images(path, name, arrays[name]) for name in ("x_train", "x_test"))
     y_train = _labels(path, "y_train", arrays["y_train"], len(x_train))
     y_test = _labels(path, "y_test", arrays["y_test"], len(x_test))
     return Digits(x_train, y_train, x_test, y_test, sha256=hashlib.sha256(content).hexdigest())
 
 
-def _pictures(path: Path, name: str, array: Any) -> ImageArray:
+def _images(path: Path, name: str, array: Any) -> ImageArray:
     if array.ndim == 4 and array.shape[-1] == 1:
         array = array[..., 0]
     if array.dtype != np.uint8 or array.shape[1:] != (SIDE, SIDE) or len(array) == 0:
@@ -78,7 +78,7 @@ def _labels(path: Path, name: str, array: Any, count: int) -> IndexArray:
     if array.shape != (count,) or array.dtype.kind not in "iu":
         raise InputError(
             f"{path}: {name} has shape {array.shape} and type {array.dtype}; expected ({count},) whole numbers, one "
-            "for each picture."
+            "for each image."
         )
     if array.min() < 0 or array.max() >= CLASSES:
         raise InputError(f"{path}: {name} goes from {array.min()} to {array.max()}; expected digits, 0 to 9.")

@@ -1,4 +1,4 @@
-"""The pictures a model is measured on, and what it takes them for."""
+"""The images a model is measured on, and what it takes them for."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -15,21 +15,21 @@ BATCH_SIZE = 32
 
 @dataclass(frozen=True, eq=False)
 class HeldOutImages:
-    """Pictures that were not trained on.
+    """Images that were not trained on.
 
     Attributes:
-        pictures: Paths or arrays.
+        images: Paths or arrays.
         names: What each is called: a path in the data folder, or "x_test[17]".
         labels: The class of each.
     """
 
-    pictures: Sequence[ImageLike]
+    images: Sequence[ImageLike]
     names: Sequence[str]
     labels: Sequence[int]
 
 
 class Judgement(NamedTuple):
-    """What a model says of one picture; both probabilities are in 0..1."""
+    """What a model says of one image; both probabilities are in 0..1."""
 
     position: int
     label: int
@@ -39,13 +39,13 @@ class Judgement(NamedTuple):
 
 
 def judge(classifier: Classifier, held_out: HeldOutImages) -> Iterator[Judgement]:
-    """Classify the pictures, batch by batch.
+    """Classify the images, batch by batch.
 
     Raises:
-        ImageError: A picture cannot be read.
+        ImageError: An image cannot be read.
     """
-    for start in range(0, len(held_out.pictures), BATCH_SIZE):
-        ranked = classifier.predict(held_out.pictures[start : start + BATCH_SIZE])
+    for start in range(0, len(held_out.images), BATCH_SIZE):
+        ranked = classifier.predict(held_out.images[start : start + BATCH_SIZE])
         for position, predictions in enumerate(ranked, start):
             label, best = held_out.labels[position], predictions[0]
             of_label = next(each.probability for each in predictions if each.index == label)
@@ -53,7 +53,7 @@ def judge(classifier: Classifier, held_out: HeldOutImages) -> Iterator[Judgement
 
 
 def confusion(found: Sequence[Judgement], classes: int) -> IndexArray:
-    """Count the pictures of each class (rows) that were taken for each class (columns)."""
+    """Count the images of each class (rows) that were taken for each class (columns)."""
     matrix = np.zeros((classes, classes), dtype=np.int32)
     for each in found:
         matrix[each.label, each.predicted] += 1

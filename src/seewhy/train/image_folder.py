@@ -1,4 +1,4 @@
-"""Pictures in folders, one folder for each class; given as `train/` and `validation/`, or split here."""
+"""Images in folders, one folder for each class; given as `train/` and `validation/`, or split here."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,7 +18,7 @@ Part = Literal["train", "validation", "skipped"]
 
 @dataclass(frozen=True)
 class LabeledImage:
-    """A picture of a data folder.
+    """An image of a data folder.
 
     Attributes:
         path: Within the data folder.
@@ -37,12 +37,12 @@ class LabeledImage:
 
 @dataclass(frozen=True)
 class ImageFolder:
-    """The pictures of a data folder.
+    """The images of a data folder.
 
     Attributes:
         folder: The data folder.
         class_names: The names of the classes' folders, sorted.
-        all: Every picture, also those that cannot be read.
+        all: Every image, also those that cannot be read.
     """
 
     folder: Path
@@ -50,39 +50,39 @@ class ImageFolder:
     all: tuple[LabeledImage, ...]
 
     def part(self, part: Part) -> list[LabeledImage]:
-        """Return the pictures of one part."""
+        """Return the images of one part."""
         return [each for each in self.all if each.part == part]
 
     def paths(self, part: Part) -> list[Path]:
-        """Return where the pictures of one part are."""
+        """Return where the images of one part are."""
         return [self.folder / each.path for each in self.part(part)]
 
     def labels(self, part: Part) -> list[int]:
-        """Return the classes of the pictures of one part."""
+        """Return the classes of the images of one part."""
         return [self.class_names.index(each.name) for each in self.part(part)]
 
     @property
     def sha256(self) -> str:
-        """A checksum over every picture's path, part and content."""
+        """A checksum over every image's path, part and content."""
         lines = "".join(f"{each.path.as_posix()} {each.part} {each.sha256}\n" for each in self.all)
         return hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def find_pictures(
+def find_images(
     folder: Path, fraction: float, seed: int, track: Callable[[list[Path]], Iterable[Path]] = iter
 ) -> ImageFolder:
-    """Find the classes and their pictures, read each picture once, and say which are for validation.
+    """Find the classes and their images, read each image once, and say which are for validation.
 
     Args:
         folder: Has a folder for each class; or `train` and `validation`, which have.
-        fraction: Of each class's pictures, how many are for validation, where the folder does not say: from 0 to 1,
+        fraction: Of each class's images, how many are for validation, where the folder does not say: from 0 to 1,
             both excluded. At least one is, and one is not.
         seed: Of the split.
         track: Hands on the paths, and shows how far it is.
 
     Raises:
         OptionError: The fraction is out of range.
-        InputError: There are no two classes with enough pictures, or the two folders differ in their classes.
+        InputError: There are no two classes with enough images, or the two folders differ in their classes.
     """
     if not 0 < fraction < 1:
         raise OptionError(f"validation is {fraction}; expected a part between 0 and 1, such as 0.2.")
@@ -90,7 +90,7 @@ def find_pictures(
     roots = [folder / name for name in GIVEN] if is_given else [folder]
     classes = [_class_folders(root) for root in roots]
     _check_classes(folder, [[each.name for each in found] for found in classes])
-    files = [file for found in classes for each in found for file in _pictures(each)]
+    files = [file for found in classes for each in found for file in _images(each)]
     checked = [_check(folder, file, is_given) for file in track(files)]
     names = tuple(each.name for each in classes[0])
     if not is_given:
@@ -123,17 +123,16 @@ def _check_classes(folder: Path, found: Sequence[Sequence[str]]) -> None:
             " Where it holds a train folder, it needs a validation folder too." if list(training) == ["train"] else ""
         )
         raise InputError(
-            f"The data folder {folder} holds {held}; expected a folder of pictures for each of two classes or "
-            f"more.{hint}"
+            f"The data folder {folder} holds {held}; expected a folder of images for each of two classes or more.{hint}"
         )
 
 
-def _pictures(folder: Path) -> list[Path]:
+def _images(folder: Path) -> list[Path]:
     return sorted(each for each in folder.iterdir() if each.suffix.lower() in SUFFIXES and each.is_file())
 
 
 def _check(folder: Path, file: Path, is_given: bool) -> LabeledImage:
-    """Read a picture once, so that training does not meet one that cannot be read."""
+    """Read an image once, so that training does not meet one that cannot be read."""
     within = file.relative_to(folder)
     part: Part = "validation" if is_given and within.parts[0] == "validation" else "train"
     try:
@@ -143,22 +142,20 @@ def _check(folder: Path, file: Path, is_given: bool) -> LabeledImage:
     return LabeledImage(within, file.parent.name, part, sha256=hashlib.sha256(file.read_bytes()).hexdigest())
 
 
-def _split(
-    pictures: Sequence[LabeledImage], names: Sequence[str], fraction: float, seed: int
-) -> Iterator[LabeledImage]:
+def _split(images: Sequence[LabeledImage], names: Sequence[str], fraction: float, seed: int) -> Iterator[LabeledImage]:
     """Put a part of each class aside for validation, drawn by chance; every class keeps its order."""
     for number, name in enumerate(names):
-        good = [each for each in pictures if each.name == name and each.part != "skipped"]
+        good = [each for each in images if each.name == name and each.part != "skipped"]
         if len(good) == 1:
             raise InputError(
-                f"The class {name!r} has 1 picture that can be read; it needs 2 or more, one to train on and one to "
+                f"The class {name!r} has 1 image that can be read; it needs 2 or more, one to train on and one to "
                 "validate on."
             )
         count = min(max(1, round(fraction * len(good))), len(good) - 1)
         drawn = set(np.random.default_rng((seed, number)).permutation(len(good))[:count].tolist())
         aside = {good[position].path for position in drawn}
         yield from (
-            replace(each, part="validation") if each.path in aside else each for each in pictures if each.name == name
+            replace(each, part="validation") if each.path in aside else each for each in images if each.name == name
         )
 
 
@@ -169,7 +166,7 @@ def _check_counts(found: ImageFolder) -> None:
         if empty:
             skipped = len(found.part("skipped"))
             raise InputError(
-                f"There are no pictures that can be read of {', '.join(map(repr, empty))} in {found.folder} to "
-                f"{'train' if part == 'train' else 'validate'} on; {skipped} cannot be read. Pictures end in "
+                f"There are no images that can be read of {', '.join(map(repr, empty))} in {found.folder} to "
+                f"{'train' if part == 'train' else 'validate'} on; {skipped} cannot be read. Images end in "
                 f"{', '.join(SUFFIXES)}."
             )

@@ -1,4 +1,4 @@
-"""What a trained model looked at when it was wrong: its mistakes on the pictures it was not trained on."""
+"""What a trained model looked at when it was wrong: its mistakes on the images it was not trained on."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Misclassified:
-    """A picture that was taken for another class.
+    """An image that was taken for another class.
 
     Attributes:
-        name: What the picture is called.
+        name: What the image is called.
         answer: What the model said.
         explanation: Of two targets, the class it is and the class it was taken for.
     """
@@ -42,32 +42,32 @@ class MisclassifiedImages:
     Attributes:
         shown: The surest of its mistakes, the surest first.
         count: How many mistakes there are in all.
-        pictures: How many pictures it was measured on.
+        images: How many images it was measured on.
     """
 
     shown: tuple[Misclassified, ...]
     count: int
-    pictures: int
+    images: int
 
     def figure(self, colormap: str = "jet") -> "Figure":
-        """Draw a row for each mistake: the picture, what speaks for its class, what for the class it was taken for."""
+        """Draw a row for each mistake: the image, what speaks for its class, what for the class it was taken for."""
         panels = [panel for mistake in self.shown for panel in _panels(mistake, colormap)]
         return draw_panels(panels, columns=3, colormap=colormap)
 
 
 def explain_mistakes(run: Run, limit: int, data: Path | None = None, method: str = "gradcam") -> MisclassifiedImages:
-    """Find the mistakes on the pictures that were held out, and explain the surest of them.
+    """Find the mistakes on the images that were held out, and explain the surest of them.
 
     Args:
         run: The folder of a finished run.
         limit: How many are explained.
-        data: Where the pictures are now, if they were moved.
+        data: Where the images are now, if they were moved.
         method: A method's name.
 
     Raises:
         ModelError: The folder holds no run.
         InputError: The data are not those that were trained on.
-        ImageError: A picture cannot be read any more.
+        ImageError: An image cannot be read any more.
     """
     recipe = run.recipe()
     classifier = load(run.model)
@@ -79,7 +79,7 @@ def explain_mistakes(run: Run, limit: int, data: Path | None = None, method: str
         Misclassified(held_out.names[answer.position], answer, explanation)
         for answer, explanation in zip(shown, explanations, strict=True)
     ]
-    return MisclassifiedImages(tuple(mistakes), len(wrong), len(held_out.pictures))
+    return MisclassifiedImages(tuple(mistakes), len(wrong), len(held_out.images))
 
 
 def _explain(
@@ -87,8 +87,8 @@ def _explain(
 ) -> list[Explanation]:
     if not shown:
         return []
-    pictures = [held_out.pictures[each.position] for each in shown]
-    return Explainer(classifier, method).explain(pictures, [[each.label, each.predicted] for each in shown])
+    images = [held_out.images[each.position] for each in shown]
+    return Explainer(classifier, method).explain(images, [[each.label, each.predicted] for each in shown])
 
 
 def _panels(mistake: Misclassified, colormap: str) -> list[Panel]:
@@ -109,11 +109,11 @@ def _test_digits(run: Run, data: Path, _: Classifier) -> HeldOutImages:
     return HeldOutImages([read(each) for each in digits.x_test], names, digits.y_test.tolist())
 
 
-def _validation_pictures(run: Run, data: Path, classifier: Classifier) -> HeldOutImages:
-    kept = [row for row in run.read_table("pictures.csv") if row["part"] == "validation"]
+def _validation_images(run: Run, data: Path, classifier: Classifier) -> HeldOutImages:
+    kept = [row for row in run.read_table("images.csv") if row["part"] == "validation"]
     names = list(classifier.class_names or ())
     if not data.is_dir():
-        raise InputError(f"The pictures of {run.folder} are not in {data} any more. Say where they are with --data.")
+        raise InputError(f"The images of {run.folder} are not in {data} any more. Say where they are with --data.")
     return HeldOutImages(
         [data / row["path"] for row in kept], [row["path"] for row in kept], [names.index(row["class"]) for row in kept]
     )
@@ -121,5 +121,5 @@ def _validation_pictures(run: Run, data: Path, classifier: Classifier) -> HeldOu
 
 _SOURCES: dict[str, Callable[[Run, Path, Classifier], HeldOutImages]] = {
     "digits": _test_digits,
-    "transfer": _validation_pictures,
+    "transfer": _validation_images,
 }

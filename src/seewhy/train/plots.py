@@ -1,4 +1,4 @@
-"""Pictures of a run: its history as curves, its confusion matrix as a table of colours."""
+"""Images of a run: its history as curves, its confusion matrix as a table of colours."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from seewhy.images.figure import new_figure, render
-from seewhy.images.writing import picture_writer, write_atomically
+from seewhy.images.writing import image_writer, write_atomically
 from seewhy.train.run import Row
 from seewhy.types import IndexArray
 
@@ -21,11 +21,11 @@ MOST_NAMED = 30
 def write_figure(figure: "Figure", path: Path) -> None:
     """Write a figure as PNG, whole or not at all."""
     pixels = render(figure)
-    write_atomically(path, picture_writer(pixels, ".png"))
+    write_atomically(path, image_writer(pixels, ".png"))
 
 
 def draw_history(rows: Sequence[Row], held_out: str) -> "Figure":
-    """Draw loss and accuracy by epoch, side by side, of the training pictures and of those held out."""
+    """Draw loss and accuracy by epoch, side by side, of the training images and of those held out."""
     figure = new_figure(9.0, 3.5)
     epochs = [row["epoch"] for row in rows]
     for position, name in enumerate(("loss", "accuracy"), start=1):
@@ -40,7 +40,7 @@ def draw_history(rows: Sequence[Row], held_out: str) -> "Figure":
 
 
 def draw_confusion(matrix: IndexArray, names: Sequence[str]) -> "Figure":
-    """Draw how many pictures of each class (rows) were taken for each class (columns)."""
+    """Draw how many images of each class (rows) were taken for each class (columns)."""
     side = min(max(3.5, 0.55 * len(names) + 1.5), 14.0)
     figure = new_figure(side, side)
     axes = figure.add_subplot()

@@ -15,7 +15,7 @@ class TrainingProgress:
 
     Args:
         console: Where to; None shows nothing.
-        held_out: What the pictures are called that the model is measured on: "test", "validation".
+        held_out: What the images are called that the model is measured on: "test", "validation".
     """
 
     def __init__(self, console: Console | None, held_out: str) -> None:

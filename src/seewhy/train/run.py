@@ -3,7 +3,7 @@
 recipe.json    what was asked for, and what the data were: a run is gone on with only if both are the same
 state.npz      the weights after the last finished epoch, and what the optimizer knows; gone when all is done
 history.csv    a row for each finished epoch; history.png draws it
-model.keras    the model, and model.json, its sidecar: `seewhy explain PICTURE --model FOLDER`
+model.keras    the model, and model.json, its sidecar: `seewhy explain IMAGE --model FOLDER`
 """
 
 import csv
@@ -49,7 +49,7 @@ class RunConfig:
 
     Attributes:
         kind: "digits" or "transfer".
-        data: Where the pictures were.
+        data: Where the images were.
         settings: All that the result depends on, the data's checksum too.
     """
 

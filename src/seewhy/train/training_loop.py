@@ -1,7 +1,7 @@
 """Epoch by epoch: each is seeded by its number alone, so that a run can stop after any of them and go on.
 
 Everything an epoch depends on is the weights, the optimizer's variables, and what is drawn by chance (the order of the
-pictures, their distortions, dropout). The first two are kept after each epoch; the last comes from (seed, epoch).
+images, their distortions, dropout). The first two are kept after each epoch; the last comes from (seed, epoch).
 """
 
 from collections.abc import Callable, Sequence
@@ -120,7 +120,7 @@ def _one_epoch(
     found = {name.replace("val_", "validation_"): float(values[-1]) for name, values in history.items()}
     if not np.isfinite(found["loss"]):
         raise ModelRunError(
-            f"Training failed: after epoch {epoch + 1} the loss is {found['loss']}. Are the pictures what they should "
+            f"Training failed: after epoch {epoch + 1} the loss is {found['loss']}. Are the images what they should "
             "be? Another --seed, or a larger --batch-size, may help."
         )
     names = ("loss", "accuracy", "validation_loss", "validation_accuracy")

@@ -1,4 +1,4 @@
-"""The recipe `transfer`: a model that knows a thousand classes learns yours, from a folder of pictures for each."""
+"""The recipe `transfer`: a model that knows a thousand classes learns yours, from a folder of images for each."""
 
 import dataclasses
 from collections.abc import Callable, Iterable
@@ -14,7 +14,7 @@ from seewhy.errors import OptionError
 from seewhy.models import Classifier, load
 from seewhy.train.base_models import Base, build_base
 from seewhy.train.evaluation import HeldOutImages, Judgement, confusion, judge
-from seewhy.train.image_folder import ImageFolder, Part, find_pictures
+from seewhy.train.image_folder import ImageFolder, Part, find_images
 from seewhy.train.plots import draw_confusion, draw_history, write_figure
 from seewhy.train.progress import TrainingProgress
 from seewhy.train.run import Row, Run, RunConfig
@@ -24,7 +24,7 @@ from seewhy.types import FloatArray, IndexArray
 KIND = "transfer"
 HEAD_RATE, FINE_TUNING_RATE = 4e-3, 1e-5
 TURN = 0.05
-"""How far a picture is turned, at most, either way, as part of a full turn: 18 degrees."""
+"""How far an image is turned, at most, either way, as part of a full turn: 18 degrees."""
 DROPOUT = 0.2
 
 
@@ -35,13 +35,13 @@ class TransferRecipe:
     Attributes:
         base: "efficientnet-lite0", or a model of `keras.applications`.
         pretrained: False begins with random weights, for trials without any to download.
-        size: The side of the pictures, in pixels; None is the base's own, or 224.
+        size: The side of the images, in pixels; None is the base's own, or 224.
         epochs: With the base as it is; only the new last layer is trained, at 0.004.
         fine_tune: Epochs after those in which the base is trained too, at 0.00001.
-        batch_size: Pictures in each step.
-        validation: Of each class's pictures, how many are for validation, where the folder does not say.
-        seed: Of the split, of the new weights, of the order of the pictures, and of their distortions.
-        augment: Show every picture flipped or not and turned by up to 18 degrees, anew in every epoch.
+        batch_size: Images in each step.
+        validation: Of each class's images, how many are for validation, where the folder does not say.
+        seed: Of the split, of the new weights, of the order of the images, and of their distortions.
+        augment: Show every image flipped or not and turned by up to 18 degrees, anew in every epoch.
 
     Raises:
         OptionError: A number is out of range.
@@ -70,13 +70,13 @@ class Result(NamedTuple):
     Attributes:
         history: A row for each epoch.
         best: The row of the epoch whose weights are kept.
-        pictures: What it was trained and measured on, and what was skipped.
-        confusion: (classes, classes): validation pictures of each class (rows) taken for each (columns).
+        images: What it was trained and measured on, and what was skipped.
+        confusion: (classes, classes): validation images of each class (rows) taken for each (columns).
     """
 
     history: list[Row]
     best: Row
-    pictures: ImageFolder
+    images: ImageFolder
     confusion: IndexArray
 
 
@@ -94,33 +94,33 @@ def train_transfer(
     The best are those of the highest validation accuracy; among equals, of the lowest validation loss.
 
     Args:
-        folder: Pictures in a folder for each class; or `train` and `validation`, which hold such folders.
+        folder: Images in a folder for each class; or `train` and `validation`, which hold such folders.
         out: The run's folder, which is not there or empty, unless `resume`.
         recipe: How.
         resume: Go on after the last finished epoch.
         console: Where progress is shown.
-        track: Hands on the paths of the pictures while they are looked at, and shows how far it is.
+        track: Hands on the paths of the images while they are looked at, and shows how far it is.
 
     Raises:
-        InputError: The folder of pictures is not what it should be.
+        InputError: The folder of images is not what it should be.
         OptionError: The run's folder is taken, or holds another run.
         ModelError, MissingExtraError, WeightsError: The base cannot be had.
         OutputError: Something cannot be written.
     """
-    pictures = find_pictures(folder, recipe.validation, recipe.seed, track)
+    images = find_images(folder, recipe.validation, recipe.seed, track)
     run = Run(out)
-    settings = {**dataclasses.asdict(recipe), "data_sha256": pictures.sha256}
+    settings = {**dataclasses.asdict(recipe), "data_sha256": images.sha256}
     written = RunConfig(KIND, str(folder.absolute()), settings)
     run.check(written, resume=resume)
     if not run.is_finished:
         # Before anything is written: a base that cannot be had leaves no run that would be in the next one's way.
         base = build_base(recipe.base, pretrained=recipe.pretrained, size=recipe.size)
         run.begin(written, resume=resume)
-        write_pictures(run, pictures)
-        _train(run, base, pictures, recipe, console)
+        write_images(run, images)
+        _train(run, base, images, recipe, console)
     rows = run.history()
-    found = list(judge(load(run.model), held_out(pictures)))
-    return Result(rows, max(rows, key=_goodness), pictures, _write_confusion(run, found, pictures.class_names))
+    found = list(judge(load(run.model), held_out(images)))
+    return Result(rows, max(rows, key=_goodness), images, _write_confusion(run, found, images.class_names))
 
 
 def build_model(recipe: TransferRecipe, base: Any, classes: int) -> Any:
@@ -151,24 +151,24 @@ def set_trained(base: Any, is_trained: bool) -> None:
             layer.trainable = False
 
 
-def held_out(pictures: ImageFolder) -> HeldOutImages:
-    """Return the validation pictures."""
-    names = [each.path.as_posix() for each in pictures.part("validation")]
-    return HeldOutImages(pictures.paths("validation"), names, pictures.labels("validation"))
+def held_out(images: ImageFolder) -> HeldOutImages:
+    """Return the validation images."""
+    names = [each.path.as_posix() for each in images.part("validation")]
+    return HeldOutImages(images.paths("validation"), names, images.labels("validation"))
 
 
-def write_pictures(run: Run, pictures: ImageFolder) -> None:
-    """Write down what each picture was for: `pictures.csv`."""
+def write_images(run: Run, images: ImageFolder) -> None:
+    """Write down what each image was for: `images.csv`."""
     rows = [
         {"path": each.path.as_posix(), "class": each.name, "part": each.part, "reason": each.reason}
-        for each in pictures.all
+        for each in images.all
     ]
-    run.write_table("pictures.csv", rows)
+    run.write_table("images.csv", rows)
 
 
-def _train(run: Run, base: Base, pictures: ImageFolder, recipe: TransferRecipe, console: Console | None) -> None:
-    model = build_model(recipe, base.model, len(pictures.class_names))
-    classifier = Classifier(model, preprocess=base.preprocess, class_names=pictures.class_names)
+def _train(run: Run, base: Base, images: ImageFolder, recipe: TransferRecipe, console: Console | None) -> None:
+    model = build_model(recipe, base.model, len(images.class_names))
+    classifier = Classifier(model, preprocess=base.preprocess, class_names=images.class_names)
 
     def keep_best(rows: list[Row]) -> None:
         if max(rows, key=_goodness) is rows[-1]:
@@ -179,8 +179,8 @@ def _train(run: Run, base: Base, pictures: ImageFolder, recipe: TransferRecipe, 
         TrainingPhase(recipe.fine_tune, lambda _: FINE_TUNING_RATE, partial(set_trained, base.model, True)),
     ]
     data = Data(
-        lambda epoch: {"x": _batches(classifier, pictures, "train", recipe.batch_size, (recipe.seed, epoch))},
-        _batches(classifier, pictures, "validation", recipe.batch_size),
+        lambda epoch: {"x": _batches(classifier, images, "train", recipe.batch_size, (recipe.seed, epoch))},
+        _batches(classifier, images, "validation", recipe.batch_size),
     )
     rows = fit(model, phases, data, run, recipe.seed, TrainingProgress(console, "validation"), keep_best)
     write_figure(draw_history(rows, "validation"), run.folder / "history.png")
@@ -192,7 +192,7 @@ def _goodness(row: Row) -> tuple[float, float]:
 
 
 class _Batches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras has no types
-    """Reads pictures batch by batch, so that no more than one batch is held."""
+    """Reads images batch by batch, so that no more than one batch is held."""
 
     def __init__(self, classifier: Classifier, paths: list[Path], labels: list[int], batch_size: int) -> None:
         super().__init__()
@@ -210,10 +210,10 @@ class _Batches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras has no typ
 
 
 def _batches(
-    classifier: Classifier, pictures: ImageFolder, part: Part, batch_size: int, seed: tuple[int, ...] | None = None
+    classifier: Classifier, images: ImageFolder, part: Part, batch_size: int, seed: tuple[int, ...] | None = None
 ) -> _Batches:
     """Return a part in batches, in an order drawn from the seed, if there is one."""
-    paths, labels = pictures.paths(part), pictures.labels(part)
+    paths, labels = images.paths(part), images.labels(part)
     order = range(len(paths)) if seed is None else np.random.default_rng(seed).permutation(len(paths)).tolist()
     return _Batches(classifier, [paths[i] for i in order], [labels[i] for i in order], batch_size)
 

@@ -31,7 +31,7 @@ FRAME_HEIGHT = 680
 """In pixels of the page."""
 
 INLINE_HTML = """<div id="{id}">
-<img src="{picture}" alt="{alt}">
+<img src="{image}" alt="{alt}">
 <p>{caption}</p>
 </div>
 <script>
@@ -51,8 +51,8 @@ def view(explanations: Any, labels: Sequence[Label] | None = None) -> Any:
     """Show explanations in the viewer, as a widget of the notebook.
 
     Args:
-        explanations: One explanation, or several: of one picture by several methods or layers, or of many pictures.
-        labels: For each explanation the class that its picture is known to be, by name or index; None where it is not.
+        explanations: One explanation, or several: of one image by several methods or layers, or of many images.
+        labels: For each explanation the class that its image is known to be, by name or index; None where it is not.
 
     Returns:
         An `anywidget.AnyWidget`; setting its `document` to another `document_of` shows that one instead.
@@ -67,13 +67,13 @@ def view(explanations: Any, labels: Sequence[Label] | None = None) -> Any:
 
 
 def inline_html(explanation: "Explanation") -> str:
-    """Return what a notebook shows: the viewer in a frame, or where scripts are off a small picture."""
+    """Return what a notebook shows: the viewer in a frame, or where scripts are off a small image."""
     target = explanation.targets[0]
-    name = explanation.source or "the picture"
+    name = explanation.source or "the image"
     caption = f"{explanation.title}, layer {explanation.layer}: what speaks for {target.name}"
     return INLINE_HTML.format(
         id=f"seewhy-{secrets.token_hex(8)}",
-        picture=photo_url(_small_overlay(explanation), STATIC),
+        image=photo_url(_small_overlay(explanation), STATIC),
         alt=html.escape(f"{caption}, in {name}"),
         caption=html.escape(caption),
         title=_in_script(f"{caption}, in {name}"),

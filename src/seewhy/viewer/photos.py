@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from PIL import Image
 
-from seewhy.images.writing import picture_writer
+from seewhy.images.writing import image_writer
 from seewhy.types import ImageArray
 
 
@@ -29,17 +29,17 @@ MANY = PhotoLimits(1024, 100_000)
 HUNDREDS = PhotoLimits(640, 40_000)
 
 
-def limits_for(pictures: int) -> PhotoLimits:
+def limits_for(images: int) -> PhotoLimits:
     """Return the limits by which a document of so many photos stays one that a browser opens (a thousand: 120 MB)."""
-    if pictures == 1:
+    if images == 1:
         return ONE
-    if pictures <= 20:
+    if images <= 20:
         return FEW
-    return MANY if pictures <= 200 else HUNDREDS
+    return MANY if images <= 200 else HUNDREDS
 
 
 def photo_url(image: ImageArray, limits: PhotoLimits) -> str:
-    """Turn a picture, uint8 (H, W, 3), into a data: URL with a PNG or a JPEG."""
+    """Turn an image, uint8 (H, W, 3), into a data: URL with a PNG or a JPEG."""
     photo = Image.fromarray(image)
     photo.thumbnail((limits.side, limits.side), Image.Resampling.LANCZOS)
     if photo.width * photo.height <= limits.png_bytes:  # of more pixels than bytes, it seldom is: no need to try
@@ -51,7 +51,7 @@ def photo_url(image: ImageArray, limits: PhotoLimits) -> str:
 
 def _encoded(photo: Image.Image, suffix: str) -> bytes:
     file = io.BytesIO()
-    picture_writer(np.asarray(photo), suffix)(file)
+    image_writer(np.asarray(photo), suffix)(file)
     return file.getvalue()
 
 

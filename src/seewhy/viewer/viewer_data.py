@@ -1,19 +1,19 @@
 """What the viewer is given: explanations as a document, ready for JSON.
 
-A document is a dict. Base64 stands for bytes; sizes and boxes are in pixels of the picture, edges counted from its top
+A document is a dict. Base64 stands for bytes; sizes and boxes are in pixels of the image, edges counted from its top
 left corner; probabilities are in 0..1; null stands for what is not known.
 
     format          "seewhy-viewer"
     version         1
     colormaps       {name: base64 of uint8 (256, 3)}: "viridis", "inferno", "jet"; and "coolwarm" for what has a sign
-    pictures        one for each picture, in the order given:
-      name          the file's name, or "picture 3"
-      label         the class that the picture is known to be, or null
+    images        one for each image, in the order given:
+      name          the file's name, or "image 3"
+      label         the class that the image is known to be, or null
       correct       whether the first prediction is that class, or null
-      width, height of the picture
+      width, height of the image
       photo         a URL: data:, or any that the host serves. The photo may be smaller than width x height
       predictions   the most probable classes, best first: [{index, name, probability}]
-      maps          one for each model, method and layer that the picture was explained by:
+      maps          one for each model, method and layer that the image was explained by:
         model, method, title, layer
         predictions      as above, this model's own
         rows, columns    of each of its heatmaps
@@ -23,8 +23,8 @@ left corner; probabilities are in 0..1; null stands for what is not known.
                          values is base64 of float32 (rows, columns), little-endian, in the method's units; `peak` is
                          the value that is drawn as 1, and `signed_peak` the same among absolute values
 
-A picture may also come without `photo` and `maps`: then the viewer asks the host for the whole of it once it is wanted
-(`options.load`), which lets a report of a thousand pictures open at once.
+An image may also come without `photo` and `maps`: then the viewer asks the host for the whole of it once it is wanted
+(`options.load`), which lets a report of a thousand images open at once.
 """
 
 import base64
@@ -47,7 +47,7 @@ COLORMAPS = ("viridis", "inferno", "jet", "coolwarm")
 SHOWN_PREDICTIONS = 5
 
 Label = str | int | None
-"""The class a picture is known to be: its name, or its index; None where that is not known."""
+"""The class an image is known to be: its name, or its index; None where that is not known."""
 
 
 def document_of(
@@ -60,9 +60,9 @@ def document_of(
     """Make the document that shows explanations, ready for JSON.
 
     Args:
-        explanations: Of one picture or of several. Those of the same picture, read from one path or given as one array,
+        explanations: Of one image or of several. Those of the same image, read from one path or given as one array,
             become one entry, with a choice of its methods and layers.
-        labels: For each explanation the class that its picture is known to be: a name or an index, or None.
+        labels: For each explanation the class that its image is known to be: a name or an index, or None.
         limits: How large the photos may be; None chooses by how many there are.
         photo_urls: For each explanation where its photo is served; None puts the photos into the document.
 
@@ -75,15 +75,15 @@ def document_of(
     by_explanation = dict(zip(map(id, explanations), urls, strict=True))
     entries = entries_of(explanations, labels)
     limits = limits or limits_for(len(entries))
-    pictures = []
+    images = []
     for number, (members, label) in enumerate(entries, 1):
         url = by_explanation[id(members[0])] or photo_url(members[0].image, limits)
-        pictures.append(picture_of(members, label, url, f"picture {number}"))
-    return {**frame(), "pictures": pictures}
+        images.append(image_of(members, label, url, f"image {number}"))
+    return {**frame(), "images": images}
 
 
 def frame() -> dict[str, Any]:
-    """Return a document without its pictures."""
+    """Return a document without its images."""
     tables = {name: _base64(color_table(name)) for name in COLORMAPS}
     return {"format": "seewhy-viewer", "version": 1, "colormaps": tables}
 
@@ -91,7 +91,7 @@ def frame() -> dict[str, Any]:
 def entries_of(
     explanations: Sequence["Explanation"], labels: Sequence[Label] | None = None
 ) -> list[tuple[list["Explanation"], Label]]:
-    """Return the explanations of each picture with its label, in the order of the first of each.
+    """Return the explanations of each image with its label, in the order of the first of each.
 
     Raises:
         InputError: There is no explanation.
@@ -106,11 +106,11 @@ def entries_of(
     return list(entries.values())
 
 
-def picture_of(explanations: Sequence["Explanation"], label: Label, photo: str, name: str) -> dict[str, Any]:
-    """Return a document's entry for one picture.
+def image_of(explanations: Sequence["Explanation"], label: Label, photo: str, name: str) -> dict[str, Any]:
+    """Return a document's entry for one image.
 
     Args:
-        explanations: All of that picture.
+        explanations: All of that image.
         label: The class it is known to be, or None.
         photo: The photo's URL.
         name: What it is called if it was read from no file.
@@ -128,9 +128,9 @@ def picture_of(explanations: Sequence["Explanation"], label: Label, photo: str, 
     }
 
 
-def summary_of(picture: dict[str, Any]) -> dict[str, Any]:
-    """Return of a picture's entry what a gallery needs before it shows the picture."""
-    return {name: value for name, value in picture.items() if name not in ("photo", "maps")}
+def summary_of(image: dict[str, Any]) -> dict[str, Any]:
+    """Return of an image's entry what a gallery needs before it shows the image."""
+    return {name: value for name, value in image.items() if name not in ("photo", "maps")}
 
 
 def _maps(explanation: "Explanation") -> dict[str, Any]:

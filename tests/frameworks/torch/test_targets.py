@@ -39,7 +39,7 @@ class Segmentation(nn.Module):
 
 
 class Detector(nn.Module):
-    """As torchvision's: for each picture a dict of what was found in it."""
+    """As torchvision's: for each image a dict of what was found in it."""
 
     def __init__(self):
         super().__init__()
@@ -70,7 +70,7 @@ def test_a_region_of_a_segmentation_channels_first():
 
 
 @pytest.mark.parametrize("smooth", ["flips", ("flips", "scales")])
-def test_views_of_pictures_whose_channels_come_first(smooth):
+def test_views_of_images_whose_channels_come_first(smooth):
     """The model looks at each pixel alone, so mirroring changes nothing; zooming only blurs two pixels' values."""
     plain = Explainer(Segmentation(), "hirescam", layer="conv").heatmaps(IMAGE, Region(MASK, 2))
     found = Explainer(Segmentation(), "hirescam", layer="conv", smooth=smooth).heatmaps(IMAGE, Region(MASK, 2))

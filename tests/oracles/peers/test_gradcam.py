@@ -51,7 +51,7 @@ def seeded(build):
         return build().eval()
 
 
-def pictures(count, side, seed=0):
+def images(count, side, seed=0):
     return torch.tensor(np.random.default_rng(seed).normal(size=(count, 3, side, side)), dtype=torch.float32)
 
 
@@ -96,17 +96,17 @@ def residual():
 class TestSmallModels:
     @pytest.mark.parametrize("path", ["0", "1", "3", "6", "7"])
     def test_without_skip_connections(self, peer, path):
-        assert_agrees(peer, seeded(plain), path, pictures(3, 32))
+        assert_agrees(peer, seeded(plain), path, images(3, 32))
 
     # The skip connection passes by "3.second" and "1.first_norm"; what goes round them must not be counted.
     @pytest.mark.parametrize("path", ["0", "1", "1.first_norm", "3", "3.second", "4.second_norm", "4"])
     def test_with_skip_connections(self, peer, path):
-        assert_agrees(peer, seeded(residual), path, pictures(3, 32))
+        assert_agrees(peer, seeded(residual), path, images(3, 32))
 
 
 def test_a_shared_relu_is_its_last_call():
     """Captum, too, means the last; pytorch-grad-cam mixes them, and is not asked."""
-    assert_agrees(captum_s, seeded(residual), "4.relu", pictures(3, 32))
+    assert_agrees(captum_s, seeded(residual), "4.relu", images(3, 32))
 
 
 @pytest.mark.parametrize("peer", [captum_s, pytorch_grad_cam_s])
@@ -142,7 +142,7 @@ def test_efficientnet_lite0_on_a_cat(peer, path, precision, examples):
 )
 def test_torchvision_s_models(peer, name, path):
     model = seeded(lambda: torchvision.models.get_model(name, weights=None))
-    assert_agrees(peer, model, path, pictures(1, 224), classes=(1, 4, 2, 7))
+    assert_agrees(peer, model, path, images(1, 224), classes=(1, 4, 2, 7))
 
 
 @pytest.mark.parametrize("peer", [captum_s, pytorch_grad_cam_s])
@@ -153,4 +153,4 @@ def test_a_relu_that_works_in_place_on_the_layer_s_output(peer):
     """
     model = seeded(plain)
     model[7].inplace = True
-    assert_agrees(peer, model, "6", pictures(3, 32), given_to_peer=seeded(plain))
+    assert_agrees(peer, model, "6", images(3, 32), given_to_peer=seeded(plain))

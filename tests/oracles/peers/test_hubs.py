@@ -46,7 +46,7 @@ def timm_transform(name):
 
 
 def nearest_shift(ours, expected, furthest=4):
-    """Return (down, right, mean difference) of the shift in whole pixels that makes two pictures most alike."""
+    """Return (down, right, mean difference) of the shift in whole pixels that makes two images most alike."""
 
     def difference(down, right):
         shifted = np.roll(expected, (down, right), axis=(1, 2))
@@ -111,7 +111,7 @@ def test_random_weights_are_the_same_in_every_run_and_torch_s_seed_stays(source)
         ("torchvision:resnet51", r"Unknown model 'resnet51' of torchvision\. Did you mean 'resnet50'"),
         ("timm:resnet51", r"Unknown model 'resnet51' of timm\. Did you mean 'resnet5"),
         ("torchvision:fcn_resnet50", "is prepared by SemanticSegmentation"),
-        ("torchvision:r3d_18", r"it squeezes pictures to \(128, 171\) and cuts \(112, 112\) from that"),
+        ("torchvision:r3d_18", r"it squeezes images to \(128, 171\) and cuts \(112, 112\) from that"),
     ],
 )
 def test_what_is_refused(source, why):
@@ -147,9 +147,9 @@ def test_maps_are_read_in_the_layout_that_the_module_gives_them(source, layer, a
         np.testing.assert_allclose(values, expected, atol=1e-4 * float(expected.max()))
 
 
-def test_tokens_are_not_drawn_on_a_picture(examples):
+def test_tokens_are_not_drawn_on_a_image(examples):
     classifier = seewhy.load("timm:vit_tiny_patch16_224", weights=None)
-    with pytest.raises(LayerError, match="has 1 axes of space, and a picture has two"):
+    with pytest.raises(LayerError, match="has 1 axes of space, and an image has two"):
         seewhy.Explainer(classifier).explain([examples / "cat.png"])
 
 

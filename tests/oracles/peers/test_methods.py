@@ -9,7 +9,7 @@ import pytest
 import pytorch_grad_cam
 import torch
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
-from tests.oracles.peers.test_gradcam import CLASSES, pictures, plain, seeded
+from tests.oracles.peers.test_gradcam import CLASSES, images, plain, seeded
 
 import seewhy
 
@@ -47,13 +47,13 @@ def reduced(attributions, method):
 @pytest.mark.filterwarnings("ignore:Setting backward hooks on ReLU activations")
 @pytest.mark.filterwarnings("ignore:Input Tensor 0 did not already require gradients")
 def test_methods_to_the_pixels(method, peer, options):
-    model, inputs = seeded(plain), pictures(2, SIDE)
+    model, inputs = seeded(plain), images(2, SIDE)
     theirs = [reduced(peer(model).attribute(inputs.clone(), target=each, **options), method) for each in CLASSES]
     assert_close(evidence(model, method, inputs), np.stack(theirs, axis=1))
 
 
 def test_occlusion():
-    model, inputs = seeded(plain), pictures(1, SIDE)
+    model, inputs = seeded(plain), images(1, SIDE)
     window = {"sliding_window_shapes": (3, 8, 8), "strides": (3, 4, 4), "baselines": 0}
     attribute = captum.attr.Occlusion(model).attribute
     theirs = [attribute(inputs, target=each, **window)[:, 0].numpy() for each in CLASSES]  # alike in every channel
@@ -70,7 +70,7 @@ def test_occlusion():
     ],
 )
 def test_methods_of_one_capture(method, peer):
-    model, inputs = seeded(plain), pictures(2, SIDE)
+    model, inputs = seeded(plain), images(2, SIDE)
     layer = model[4]  # a ReLU of the second stage
     theirs = []
     for index in CLASSES:
@@ -83,7 +83,7 @@ def test_methods_of_one_capture(method, peer):
 
 
 def test_ablation_cam_but_for_its_division_by_the_score():
-    model, inputs = seeded(plain), pictures(1, SIDE)
+    model, inputs = seeded(plain), images(1, SIDE)
     layer = model[4]
     ours = evidence(model, "ablationcam", inputs, layer)
     for position, index in enumerate(CLASSES):

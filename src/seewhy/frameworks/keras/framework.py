@@ -27,7 +27,7 @@ POOLING = tuple(kind for name, kind in vars(keras.layers).items() if "Pooling" i
 CONVOLUTIONS = tuple(kind for name, kind in vars(keras.layers).items() if "Conv" in name and isinstance(kind, type))
 
 UNSCALING = (keras.layers.InputLayer, keras.layers.ZeroPadding2D, keras.layers.RandomFlip, keras.layers.RandomRotation)
-"""Layers that leave the values of a picture what they are."""
+"""Layers that leave the values of an image what they are."""
 
 HOOK_LOCK = threading.RLock()
 """Held while any model is listened to: two threads must not put on and take off each other's interception."""
@@ -59,7 +59,7 @@ class KerasFramework(Framework):
 
     @property
     def channels_first(self) -> bool:
-        """Whether the one axis of size 3 of the input, which is a picture's, is the first."""
+        """Whether the one axis of size 3 of the input, which is an image's, is the first."""
         shape = self.input_shape()
         return isinstance(shape, tuple) and len(shape) == 4 and shape[1] == 3 and shape[3] != 3
 

@@ -12,14 +12,14 @@ export async function listOf(path) {
 }
 
 /**
- * Asks about a picture, and returns the answer.
+ * Asks about an image, and returns the answer.
  *
  * Args: the file; the form's other fields; a signal that ends it; and what is told how far it has come (`inWords`).
  * Where the server is busy it asks again, as often as PATIENCE, when the server says.
  */
-export async function ask(picture, fields, signal, ontell) {
+export async function ask(image, fields, signal, ontell) {
   for (let left = PATIENCE; ; left -= 1) {
-    const response = await fetch("api/explain", { method: "POST", body: formOf(picture, fields), signal });
+    const response = await fetch("api/explain", { method: "POST", body: formOf(image, fields), signal });
     if (response.ok) {
       return answerOf(response, ontell);
     }
@@ -32,9 +32,9 @@ export async function ask(picture, fields, signal, ontell) {
   }
 }
 
-function formOf(picture, fields) {
+function formOf(image, fields) {
   const form = new FormData();
-  form.append("image", picture, picture.name || "pasted picture");
+  form.append("image", image, image.name || "pasted image");
   for (const [name, value] of Object.entries({ ...fields, format: "document", signed: true, progress: true })) {
     form.append(name, value);
   }
@@ -77,7 +77,7 @@ function inWords(progress) {
   }
   const { part, parts, title, done, total } = progress;
   if (part === 0) {
-    return { text: "Reading the picture…", share: null, spoken: "Explaining" };
+    return { text: "Reading the image…", share: null, spoken: "Explaining" };
   }
   const which = parts > 1 ? `Map ${part} of ${parts}: ` : "";
   const runs = total > 0 ? `, ${done.toLocaleString("en")} of ${total.toLocaleString("en")} runs` : "…";

@@ -1,23 +1,23 @@
-/** The page: a picture and a question go to the server, and what it answers goes into the viewer. */
+/** The page: an image and a question go to the server, and what it answers goes into the viewer. */
 
 import { make } from "../viewer/dom.js";
 import { mount } from "../viewer/viewer.js";
 import { ask, listOf } from "./client.js";
-import { takePictures } from "./upload.js";
+import { takeImages } from "./upload.js";
 import { makeQuestion } from "./settings.js";
 import { downloadReport } from "./report.js";
 
 const element = (id) => document.getElementById(id);
-const viewer = { shown: null, answer: null, picture: null };
+const viewer = { shown: null, answer: null, image: null };
 let question = null;
-let picture = null;
+let image = null;
 let running = null;
 
 /** Asks the server what there is, and makes the page ready. */
 async function start() {
   const [{ models, limits }, { methods }] = await Promise.all([listOf("models"), listOf("methods")]);
   question = makeQuestion(element("fields"), models, methods, run);
-  takePictures(limits, take, warn);
+  takeImages(limits, take, warn);
   element("stop").addEventListener("click", () => running?.abort());
   element("download").addEventListener("click", () => {
     downloadReport(viewer.answer.document).catch((error) => warn(error.message));
@@ -27,20 +27,20 @@ async function start() {
 }
 
 function take(file) {
-  picture = file;
+  image = file;
   run();
 }
 
-/** Asks about the picture; what was asked before and is not answered yet is dropped. */
+/** Asks about the image; what was asked before and is not answered yet is dropped. */
 async function run() {
-  if (picture === null) {
+  if (image === null) {
     return;
   }
   running?.abort();
   const own = (running = new AbortController());
   begin();
   try {
-    const asked = picture;
+    const asked = image;
     const answer = await ask(asked, question.fields(), own.signal, (said) => own === running && tell(said));
     if (own === running) {
       show(answer, asked);
@@ -48,7 +48,7 @@ async function run() {
   } catch (error) {
     if (own === running) {
       finish();
-      warn(own.signal.aborted ? "Stopped. Change the question, or choose a picture, to begin again." : error.message);
+      warn(own.signal.aborted ? "Stopped. Change the question, or choose an image, to begin again." : error.message);
     }
   }
 }
@@ -57,9 +57,9 @@ function begin() {
   element("layout").dataset.state = "result";
   element("alarm").hidden = true;
   element("result").setAttribute("aria-busy", "true");
-  element("result").toggleAttribute("data-stale", viewer.picture !== null && viewer.picture !== picture);
+  element("result").toggleAttribute("data-stale", viewer.image !== null && viewer.image !== image);
   element("progress").hidden = false;
-  tell({ text: "Sending the picture…", share: null, spoken: "Explaining" });
+  tell({ text: "Sending the image…", share: null, spoken: "Explaining" });
 }
 
 /** Shows how far it has come; a bar that says how far only where that is known. Screen readers hear no counting. */
@@ -84,13 +84,13 @@ function finish() {
 function show(answer, asked) {
   finish();
   element("result").removeAttribute("data-stale");
-  [viewer.answer, viewer.picture] = [answer, asked];
+  [viewer.answer, viewer.image] = [answer, asked];
   if (viewer.shown === null) {
     viewer.shown = mount(element("viewer"), answer.document, { settings: { all: true } });
   } else {
     viewer.shown.update(answer.document);
   }
-  const best = answer.document.pictures[0].predictions[0];
+  const best = answer.document.images[0].predictions[0];
   const said = make("strong", {}, `${best.name}, ${(100 * best.probability).toFixed(1)} %`);
   element("facts").replaceChildren(`${answer.model} says `, said, `. Explained in ${answer.seconds.toFixed(2)} s.`);
   element("bar").hidden = false;

@@ -1,19 +1,19 @@
 /** A report: one file that shows the result by itself, put together here of an empty one and of what was answered. */
 
-/** Has the browser save a document of the viewer, with one picture, as a report. */
+/** Has the browser save a document of the viewer, with one image, as a report. */
 export async function downloadReport(content) {
   const response = await fetch("report.html");
   if (!response.ok) {
     throw new Error(`The report cannot be made: the server answered ${response.status}.`);
   }
-  const [picture] = content.pictures;
-  const { photo, maps, ...summary } = picture;
+  const [image] = content.images;
+  const { photo, maps, ...summary } = image;
   const filled = [
-    ["document", { ...content, pictures: [summary] }],
-    ["picture-0", picture],
+    ["document", { ...content, images: [summary] }],
+    ["image-0", image],
   ].reduce(filledIn, await response.text());
-  const page = filled.replaceAll("SeeWhy: </", () => `SeeWhy: ${escaped(picture.name)}</`);
-  save(page, `${picture.name.replace(/\.[^.]*$/, "")}_report.html`);
+  const page = filled.replaceAll("SeeWhy: </", () => `SeeWhy: ${escaped(image.name)}</`);
+  save(page, `${image.name.replace(/\.[^.]*$/, "")}_report.html`);
 }
 
 /** Puts JSON into the script element of that id. Without a `<` in it, nothing can end the element. */

@@ -1,12 +1,12 @@
-/** Where pictures come from: chosen, dropped, pasted, or one of the samples. */
+/** Where images come from: chosen, dropped, pasted, or one of the samples. */
 
 const element = (id) => document.getElementById(id);
 
-/** Hands every picture that comes to `ontake`, as a file; says to `onwarn` why one is not taken. */
-export function takePictures(limits, ontake, onwarn) {
+/** Hands every image that comes to `ontake`, as a file; says to `onwarn` why one is not taken. */
+export function takeImages(limits, ontake, onwarn) {
   function take(file) {
     if (file === undefined) {
-      onwarn("That is no file. Drop or paste a picture’s file.");
+      onwarn("That is no file. Drop or paste an image’s file.");
     } else if (file.size > limits.max_bytes) {
       onwarn(`${file.name} has more than ${limits.max_bytes.toLocaleString("en")} bytes. Shrink it first.`);
     } else {

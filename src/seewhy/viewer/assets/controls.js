@@ -37,11 +37,11 @@ export function lookOf(settings, signed, tables) {
 }
 
 /**
- * Makes the controls for a picture. Whatever is set goes into `settings`, and `onchange` is told; `onmaps` is told
- * which of the picture's maps were chosen. `show(pinned, isSigned)` brings the controls up to date: which
+ * Makes the controls for an image. Whatever is set goes into `settings`, and `onchange` is told; `onmaps` is told
+ * which of the image's maps were chosen. `show(pinned, isSigned)` brings the controls up to date: which
  * targets are pinned, and whether what is shown has a sign.
  */
-export function makeControls(picture, settings, onchange, onmaps) {
+export function makeControls(image, settings, onchange, onmaps) {
   const set = (changed) => {
     Object.assign(settings, changed);
     onchange();
@@ -62,13 +62,13 @@ export function makeControls(picture, settings, onchange, onmaps) {
     "div",
     { class: "controls" },
     pair,
-    ...makeMapsChoice(picture, settings, set, onmaps),
+    ...makeMapsChoice(image, settings, set, onmaps),
     makeChoice("Show", MODES, settings.mode, (mode) => set({ mode })),
     alpha.element,
     threshold.element,
     colors,
     jet,
-    picture.maps.some((maps) => maps.signed)
+    image.maps.some((maps) => maps.signed)
       ? makeCheck("Show evidence against, too", settings.against, (against) => set({ against }))
       : null,
   );
@@ -85,11 +85,11 @@ export function makeControls(picture, settings, onchange, onmaps) {
 }
 
 /** Makes the choice of method and layer; nothing where there is only one. */
-function makeMapsChoice(picture, settings, set, onmaps) {
-  if (picture.maps.length === 1) {
+function makeMapsChoice(image, settings, set, onmaps) {
+  if (image.maps.length === 1) {
     return [];
   }
-  const choices = picture.maps.map((maps, position) => [String(position), detailOf(maps)]);
+  const choices = image.maps.map((maps, position) => [String(position), detailOf(maps)]);
   const select = makeSelect("Method and layer", choices, "0", (position) => onmaps(Number(position)));
   const control = select.querySelector("select");
   control.disabled = settings.all;

@@ -1,4 +1,4 @@
-/** Many pictures: small ones to look through, each of which can be opened. */
+/** Many images: small ones to look through, each of which can be opened. */
 
 import { lookOf } from "./controls.js";
 import { make, makeSelect } from "./dom.js";
@@ -11,17 +11,17 @@ const SMALL_PIXELS = 40_000;
 const AHEAD = "300px";
 
 /**
- * Makes a gallery. `whole(position)` promises a picture's whole entry, `open(position, order)` is told which picture
- * was chosen among which. Small pictures are drawn when they are about to be seen. `destroy` stops that.
+ * Makes a gallery. `whole(position)` promises an image's whole entry, `open(position, order)` is told which image
+ * was chosen among which. Small images are drawn when they are about to be seen. `destroy` stops that.
  */
-export function makeGallery(pictures, tables, settings, whole, open) {
+export function makeGallery(images, tables, settings, whole, open) {
   const criteria = firstCriteria();
   const count = make("p", { class: "note", role: "status" });
-  const openAmong = (position) => open(position, selected(pictures, criteria));
-  const cards = pictures.map((picture, position) => makeCard(picture, () => openAmong(position)));
+  const openAmong = (position) => open(position, selected(images, criteria));
+  const cards = images.map((image, position) => makeCard(image, () => openAmong(position)));
   const list = make("ul", { class: "cards" });
-  const filters = makeFilters(pictures, filter);
-  const element = make("section", { class: "gallery", "aria-label": "Pictures" }, filters, count, list);
+  const filters = makeFilters(images, filter);
+  const element = make("section", { class: "gallery", "aria-label": "Images" }, filters, count, list);
   const wanted = new Set();
   let isDrawing = false;
   const observer = new IntersectionObserver(want, { rootMargin: AHEAD });
@@ -29,9 +29,9 @@ export function makeGallery(pictures, tables, settings, whole, open) {
 
   function filter(changed) {
     Object.assign(criteria, changed);
-    const found = selected(pictures, criteria);
+    const found = selected(images, criteria);
     list.replaceChildren(...found.map((position) => cards[position]));
-    count.textContent = `${found.length} of ${pictures.length} pictures`;
+    count.textContent = `${found.length} of ${images.length} images`;
   }
 
   function want(entries) {
@@ -58,13 +58,13 @@ export function makeGallery(pictures, tables, settings, whole, open) {
   async function drawSmall(card) {
     const position = cards.indexOf(card);
     try {
-      const picture = withCells(await whole(position));
-      const photo = pixelsOf(await loadPhoto(picture), SMALL_PIXELS);
+      const image = withCells(await whole(position));
+      const photo = pixelsOf(await loadPhoto(image), SMALL_PIXELS);
       const canvas = card.querySelector("canvas");
       canvas.width = photo.width;
       canvas.height = photo.height;
-      const first = keyOf(picture.maps[0].targets[0]);
-      const [subject] = subjectsOf(picture, { current: first, pinned: [], maps: 0 });
+      const first = keyOf(image.maps[0].targets[0]);
+      const [subject] = subjectsOf(image, { current: first, pinned: [], maps: 0 });
       draw(canvas.getContext("2d"), photo, subject.map, lookOf({ ...settings, mode: "overlay" }, false, tables));
       card.dataset.drawn = "true";
     } catch (error) {
@@ -83,27 +83,27 @@ export function makeGallery(pictures, tables, settings, whole, open) {
   };
 }
 
-function makeCard(picture, onopen) {
-  const verdict = { true: "right", false: "wrong" }[picture.correct];
+function makeCard(image, onopen) {
+  const verdict = { true: "right", false: "wrong" }[image.correct];
   const canvas = make("canvas", { "aria-hidden": true });
-  canvas.width = picture.width; // of the right shape before it is drawn, so that nothing moves
-  canvas.height = picture.height;
+  canvas.width = image.width; // of the right shape before it is drawn, so that nothing moves
+  canvas.height = image.height;
   const button = make(
     "button",
     { type: "button", onclick: onopen },
     make("span", { class: "thumb" }, canvas),
-    make("span", { class: "name" }, picture.name),
-    make("span", { class: "taken" }, captionOf(picture)),
-    picture.label === null ? null : make("span", { class: `label ${verdict ?? ""}` }, `is: ${picture.label}`),
+    make("span", { class: "name" }, image.name),
+    make("span", { class: "taken" }, captionOf(image)),
+    image.label === null ? null : make("span", { class: `label ${verdict ?? ""}` }, `is: ${image.label}`),
     verdict === undefined ? null : make("span", { class: `verdict ${verdict}` }, verdict),
   );
   return make("li", { class: "card" }, button);
 }
 
-function makeFilters(pictures, filter) {
-  const classes = [["", "All"], ...classesOf(pictures).map((name) => [name, name])];
+function makeFilters(images, filter) {
+  const classes = [["", "All"], ...classesOf(images).map((name) => [name, name])];
   const search = make("input", { type: "search", oninput: (event) => filter({ search: event.target.value }) });
-  const isJudged = pictures.some((picture) => picture.correct !== null);
+  const isJudged = images.some((image) => image.correct !== null);
   const orders = ORDERS.filter(([order]) => isJudged || order !== "wrong");
   return make(
     "div",

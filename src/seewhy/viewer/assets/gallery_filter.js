@@ -1,4 +1,4 @@
-/** Which pictures of a gallery are shown, and in which order. */
+/** Which images of a gallery are shown, and in which order. */
 
 import { percent } from "./numbers.js";
 
@@ -28,19 +28,19 @@ export function firstCriteria() {
   return { search: "", order: "given", name: "", confidence: "any", verdict: "any" };
 }
 
-/** Returns the classes that pictures are taken for, by name. */
-export function classesOf(pictures) {
-  return [...new Set(pictures.flatMap((picture) => picture.predictions.slice(0, 1)).map((best) => best.name))].sort();
+/** Returns the classes that images are taken for, by name. */
+export function classesOf(images) {
+  return [...new Set(images.flatMap((image) => image.predictions.slice(0, 1)).map((best) => best.name))].sort();
 }
 
-/** Returns the positions of the pictures that meet the criteria, in their order. */
-export function selected(pictures, criteria) {
-  const found = [...pictures.keys()].filter((position) => meets(pictures[position], criteria));
+/** Returns the positions of the images that meet the criteria, in their order. */
+export function selected(images, criteria) {
+  const found = [...images.keys()].filter((position) => meets(images[position], criteria));
   const order = compare[criteria.order];
-  return order ? found.sort((a, b) => order(pictures[a], pictures[b])) : found;
+  return order ? found.sort((a, b) => order(images[a], images[b])) : found;
 }
 
-const confidenceOf = (picture) => picture.predictions[0]?.probability ?? -1;
+const confidenceOf = (image) => image.predictions[0]?.probability ?? -1;
 
 const compare = {
   name: (a, b) => a.name.localeCompare(b.name, undefined, { numeric: true }),
@@ -49,20 +49,20 @@ const compare = {
   wrong: (a, b) => (a.correct === false ? 0 : 1) - (b.correct === false ? 0 : 1) || confidenceOf(b) - confidenceOf(a),
 };
 
-function meets(picture, { search, name, confidence, verdict }) {
+function meets(image, { search, name, confidence, verdict }) {
   const [from, to] = RANGES[confidence];
-  const isWithin = confidence === "any" || (from <= confidenceOf(picture) && confidenceOf(picture) < to);
-  const isAsked = verdict === "any" || picture.correct === (verdict === "right");
-  const isClass = name === "" || picture.predictions[0]?.name === name;
-  return isWithin && isAsked && isClass && textOf(picture).includes(search.trim().toLowerCase());
+  const isWithin = confidence === "any" || (from <= confidenceOf(image) && confidenceOf(image) < to);
+  const isAsked = verdict === "any" || image.correct === (verdict === "right");
+  const isClass = name === "" || image.predictions[0]?.name === name;
+  return isWithin && isAsked && isClass && textOf(image).includes(search.trim().toLowerCase());
 }
 
-function textOf(picture) {
-  return [picture.name, picture.label ?? "", picture.predictions[0]?.name ?? ""].join(" ").toLowerCase();
+function textOf(image) {
+  return [image.name, image.label ?? "", image.predictions[0]?.name ?? ""].join(" ").toLowerCase();
 }
 
-/** Returns what stands under a picture: what it is taken for. */
-export function captionOf(picture) {
-  const best = picture.predictions[0];
+/** Returns what stands under an image: what it is taken for. */
+export function captionOf(image) {
+  const best = image.predictions[0];
   return best === undefined ? "" : `${best.name} ${percent(best.probability)}`;
 }

@@ -1,4 +1,4 @@
-/** One picture: its panes, its list of classes, and the controls. */
+/** One image: its panes, its list of classes, and the controls. */
 
 import { lookOf, makeControls } from "./controls.js";
 import { make } from "./dom.js";
@@ -8,20 +8,20 @@ import { makeList } from "./predictions.js";
 import { keyOf, subjectsOf } from "./pane_contents.js";
 
 /**
- * Makes the view of a picture.
+ * Makes the view of an image.
  *
- * Args: the picture's entry in the document, the colour tables by name, and the settings (controls.js), which stay the
- * reader's own from picture to picture. Returns a promise of the element, once it is drawn.
+ * Args: the image's entry in the document, the colour tables by name, and the settings (controls.js), which stay the
+ * reader's own from image to image. Returns a promise of the element, once it is drawn.
  */
-export async function makePictureView(entry, tables, settings) {
-  const picture = withCells(entry);
-  const image = await loadPhoto(picture);
+export async function makeImageView(entry, tables, settings) {
+  const image = withCells(entry);
+  const image = await loadPhoto(image);
   const photo = pixelsOf(image, SHOWN_PIXELS);
-  const choice = { current: keyOf(picture.maps[0].targets[0]), pinned: [], maps: 0 };
+  const choice = { current: keyOf(image.maps[0].targets[0]), pinned: [], maps: 0 };
   const panes = [];
   const stages = make("div", { class: "panes" });
-  const lists = picture.maps.map((_, position) => makeList(picture, position, { point, leave, pin }));
-  const controls = makeControls(picture, settings, render, (maps) => {
+  const lists = image.maps.map((_, position) => makeList(image, position, { point, leave, pin }));
+  const controls = makeControls(image, settings, render, (maps) => {
     choice.maps = maps;
     render();
   });
@@ -33,7 +33,7 @@ export async function makePictureView(entry, tables, settings) {
     ...lists.map((list) => list.element),
     controls.element,
   );
-  const element = make("section", { class: "picture", "aria-label": picture.name }, heading(picture), stages, side);
+  const element = make("section", { class: "image", "aria-label": image.name }, heading(image), stages, side);
 
   function point(key) {
     choice.current = key;
@@ -55,9 +55,9 @@ export async function makePictureView(entry, tables, settings) {
   }
 
   function render() {
-    const subjects = subjectsOf(picture, { ...choice, ...settings });
+    const subjects = subjectsOf(image, { ...choice, ...settings });
     while (panes.length < subjects.length) {
-      panes.push(makePane(picture, photo, image));
+      panes.push(makePane(image, photo, image));
     }
     panes.length = subjects.length;
     if (stages.childElementCount !== panes.length) {
@@ -79,12 +79,12 @@ export async function makePictureView(entry, tables, settings) {
   return element;
 }
 
-function heading(picture) {
-  const header = make("header", {}, make("h2", {}, picture.name));
-  if (picture.label !== null) {
-    const taken = picture.correct === false ? `, and taken for ${picture.predictions[0].name}` : "";
-    const text = `Known to be ${picture.label}${taken}`;
-    header.append(make("p", { class: picture.correct === false ? "label wrong" : "label" }, text));
+function heading(image) {
+  const header = make("header", {}, make("h2", {}, image.name));
+  if (image.label !== null) {
+    const taken = image.correct === false ? `, and taken for ${image.predictions[0].name}` : "";
+    const text = `Known to be ${image.label}${taken}`;
+    header.append(make("p", { class: image.correct === false ? "label wrong" : "label" }, text));
   }
   return header;
 }

@@ -15,7 +15,7 @@ const LEVELS = 4;
 /**
  * Draws a map on its photo.
  *
- * `photo` is {width, height, pixels}; `map` as in placing.js, with `extent` {width, height}, the size of the picture
+ * `photo` is {width, height, pixels}; `map` as in placing.js, with `extent` {width, height}, the size of the image
  * that its box is in, and `signed`; `look` is {mode, alpha, threshold, table}: "overlay", "heatmap", "contour" or
  * "box", two numbers in 0..1, and 256 colours of three bytes.
  */

@@ -9,10 +9,10 @@ import { isCropped, whereStrongest } from "./pane_contents.js";
 
 const STEP = 1 / 40;
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
-const POINT_HINT = "Point at the picture, or focus it and use the arrow keys, to read values.";
+const POINT_HINT = "Point at the image, or focus it and use the arrow keys, to read values.";
 
-/** Makes a pane of a picture. `photo` is {width, height, pixels}, `image` the loaded photo at its full size. */
-export function makePane(picture, photo, image) {
+/** Makes a pane of an image. `photo` is {width, height, pixels}, `image` the loaded photo at its full size. */
+export function makePane(image, photo, image) {
   const title = make("h3", {});
   const detail = make("p", { class: "detail" });
   const canvas = make("canvas", { tabindex: 0, role: "img" });
@@ -58,7 +58,7 @@ export function makePane(picture, photo, image) {
   }
 
   function valueText() {
-    const at = { x: place.x * picture.width, y: place.y * picture.height };
+    const at = { x: place.x * image.width, y: place.y * image.height };
     const where = `At ${Math.floor(at.x)}, ${Math.floor(at.y)}: `;
     const found = shown.subject.map && valueAt(shown.subject.raw, at.y, at.x);
     if (found === null) {
@@ -91,13 +91,13 @@ export function makePane(picture, photo, image) {
 
   function describe(subject) {
     const found = subject.nothing ?? `strongest ${whereStrongest(subject.map)}`;
-    return `${picture.name}: ${subject.title}; ${subject.detail}; ${found}`;
+    return `${image.name}: ${subject.title}; ${subject.detail}; ${found}`;
   }
 
   function saveShown() {
     const full = makeFull(image, shown);
     full.toBlob((blob) => {
-      const link = make("a", { href: URL.createObjectURL(blob), download: fileName(picture, shown.subject) });
+      const link = make("a", { href: URL.createObjectURL(blob), download: fileName(image, shown.subject) });
       link.click();
       setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
     }, "image/png");
@@ -116,8 +116,8 @@ function makeFull(image, { subject, look }) {
   return canvas;
 }
 
-function fileName(picture, subject) {
-  const stem = picture.name.replace(/\.[^.]*$/, "");
+function fileName(image, subject) {
+  const stem = image.name.replace(/\.[^.]*$/, "");
   return `${[stem, subject.method, subject.name].join("_").replace(/[^\p{L}\p{N}+.-]+/gu, "_")}.png`;
 }
 

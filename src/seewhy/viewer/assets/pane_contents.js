@@ -1,4 +1,4 @@
-/** What a picture's panes show: one target of one map, or the difference of two. */
+/** What an image's panes show: one target of one map, or the difference of two. */
 
 import { percent, short } from "./numbers.js";
 
@@ -8,13 +8,13 @@ export function keyOf(target) {
 }
 
 /**
- * Returns every target of a picture's maps, each once: those of the maps at `position` as these have them, and those
+ * Returns every target of an image's maps, each once: those of the maps at `position` as these have them, and those
  * that only others have, with a probability only where it is the same model's.
  */
-export function targetsOf(picture, position) {
-  const chosen = picture.maps[position];
+export function targetsOf(image, position) {
+  const chosen = image.maps[position];
   const found = new Map(chosen.targets.map((target) => [keyOf(target), target]));
-  for (const maps of picture.maps) {
+  for (const maps of image.maps) {
     for (const target of maps.targets) {
       if (!found.has(keyOf(target))) {
         const probability = maps.model === chosen.model ? target.probability : null;
@@ -28,21 +28,21 @@ export function targetsOf(picture, position) {
 /**
  * Returns what is shown, one for each pane.
  *
- * `choice` is {current, pinned, maps, all, difference, against}: keys of targets; which of the picture's maps, and
+ * `choice` is {current, pinned, maps, all, difference, against}: keys of targets; which of the image's maps, and
  * whether all of them; whether two pinned classes are shown as their difference; and whether evidence against a target
  * is shown.
  */
-export function subjectsOf(picture, choice) {
-  const shown = choice.all ? picture.maps : [picture.maps[choice.maps]];
+export function subjectsOf(image, choice) {
+  const shown = choice.all ? image.maps : [image.maps[choice.maps]];
   const keys = choice.pinned.length === 2 ? choice.pinned : [choice.current ?? choice.pinned[0]];
   return shown.flatMap((maps) => {
     const targets = keys.map((key) => maps.targets.find((target) => keyOf(target) === key) ?? key);
     const isPair = targets.length === 2 && targets.every((target) => typeof target !== "string");
     if (choice.difference && isPair) {
-      return [differenceOf(picture, maps, targets, choice.against)];
+      return [differenceOf(image, maps, targets, choice.against)];
     }
     return targets.map((target) =>
-      typeof target === "string" ? absent(maps, target) : targetOf(picture, maps, target, choice.against),
+      typeof target === "string" ? absent(maps, target) : targetOf(image, maps, target, choice.against),
     );
   });
 }
@@ -50,14 +50,14 @@ export function subjectsOf(picture, choice) {
 const known = new WeakMap();
 
 /** Returns a target as it is shown, the same object each time, by which drawing knows that it has placed its map. */
-function targetOf(picture, maps, target, against) {
+function targetOf(image, maps, target, against) {
   const signed = against && maps.signed;
   const found = known.get(target) ?? known.set(target, {}).get(target);
-  found[signed] ??= describeTarget(picture, maps, target, signed);
+  found[signed] ??= describeTarget(image, maps, target, signed);
   return found[signed];
 }
 
-function describeTarget(picture, maps, target, signed) {
+function describeTarget(image, maps, target, signed) {
   const peak = signed ? target.signed_peak : target.peak;
   const raw = signed ? target.cells : target.cells.map((value) => Math.max(value, 0));
   const aspect = `scaled to the map’s own peak, so a bright map does not mean a probable class`;
@@ -67,12 +67,12 @@ function describeTarget(picture, maps, target, signed) {
     reading: signed
       ? `Warm colours speak for “${target.name}”, cold ones against it; ${aspect}.`
       : `The brighter, the more speaks for “${target.name}” at that place; ${aspect}.`,
-    nothing: peak > 0 ? null : `Nothing in the picture speaks for “${target.name}”.`,
-    ...common(picture, maps, raw, peak, signed),
+    nothing: peak > 0 ? null : `Nothing in the image speaks for “${target.name}”.`,
+    ...common(image, maps, raw, peak, signed),
   };
 }
 
-function differenceOf(picture, maps, [one, other], against) {
+function differenceOf(image, maps, [one, other], against) {
   const part = (value) => (against && maps.signed ? value : Math.max(value, 0));
   const raw = one.cells.map((value, cell) => part(value) - part(other.cells[cell]));
   const peak = raw.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
@@ -83,17 +83,17 @@ function differenceOf(picture, maps, [one, other], against) {
       `Warm colours speak more for “${one.name}”, cold ones more for “${other.name}”; ` +
       `the two maps are subtracted in their own units, not scaled first.`,
     nothing: peak > 0 ? null : "The two maps do not differ.",
-    ...common(picture, maps, raw, peak, true),
+    ...common(image, maps, raw, peak, true),
   };
 }
 
-function common(picture, maps, raw, peak, signed) {
+function common(image, maps, raw, peak, signed) {
   const { rows, columns, box } = maps;
   const cells = raw.map((value) => (peak > 0 ? Math.min(Math.max(value / peak, -1), 1) : 0));
   return {
     detail: detailOf(maps),
     method: maps.method,
-    map: { rows, columns, box, cells, signed, extent: picture },
+    map: { rows, columns, box, cells, signed, extent: image },
     raw: { rows, columns, box, cells: raw },
     low: signed ? short(-peak) : "0",
     high: short(peak),
@@ -113,12 +113,12 @@ export function detailOf(maps) {
   return parts.filter((part) => part !== null).join(" · ");
 }
 
-/** Says whether there is a part of the picture that the model did not see. */
+/** Says whether there is a part of the image that the model did not see. */
 export function isCropped({ box, extent }) {
   return box[0] >= 0.5 || box[1] >= 0.5 || box[2] < extent.height - 0.5 || box[3] < extent.width - 0.5;
 }
 
-/** Says where on the picture a map is strongest, for those who cannot see it. */
+/** Says where on the image a map is strongest, for those who cannot see it. */
 export function whereStrongest({ rows, columns, cells, box, extent }) {
   const most = cells.reduce((best, value, cell) => (Math.abs(value) > Math.abs(cells[best]) ? cell : best), 0);
   const along = (cell, count, start, stop) => start + ((cell + 0.5) / count) * (stop - start);

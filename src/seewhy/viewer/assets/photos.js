@@ -10,20 +10,20 @@ export function tablesOf(content) {
   return Object.fromEntries(Object.entries(content.colormaps).map(([name, base64]) => [name, bytesOf(base64)]));
 }
 
-/** Returns a picture's entry with its maps' values as numbers, `cells`. */
-export function withCells(picture) {
+/** Returns an image's entry with its maps' values as numbers, `cells`. */
+export function withCells(image) {
   const decoded = (target) => ({ ...target, cells: floatsOf(target.values) });
-  return { ...picture, maps: picture.maps.map((maps) => ({ ...maps, targets: maps.targets.map(decoded) })) };
+  return { ...image, maps: image.maps.map((maps) => ({ ...maps, targets: maps.targets.map(decoded) })) };
 }
 
-/** Loads a picture's photo, or throws an error that says which one cannot be shown. */
-export async function loadPhoto(picture) {
+/** Loads an image's photo, or throws an error that says which one cannot be shown. */
+export async function loadPhoto(image) {
   const image = new Image();
-  image.src = picture.photo;
+  image.src = image.photo;
   try {
     await image.decode();
   } catch (error) {
-    throw new Error(`The photo ${picture.name} cannot be shown: ${error.message}`, { cause: error });
+    throw new Error(`The photo ${image.name} cannot be shown: ${error.message}`, { cause: error });
   }
   return image;
 }

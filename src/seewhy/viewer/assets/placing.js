@@ -1,7 +1,7 @@
 /**
- * Bringing a small heatmap onto the picture, bilinearly; the same as `seewhy.images.geometry.Placement.place`.
+ * Bringing a small heatmap onto the image, bilinearly; the same as `seewhy.images.geometry.Placement.place`.
  *
- * Points are in pixels of the picture, edges counted from its top left corner: pixel p has its centre at p + 0.5.
+ * Points are in pixels of the image, edges counted from its top left corner: pixel p has its centre at p + 0.5.
  */
 
 /** Returns the centres of `pixels` equal pixels that fill 0..extent. */
@@ -35,7 +35,7 @@ function cellsAt(points, cells, start, stop) {
 }
 
 /**
- * Brings a map onto points of the picture.
+ * Brings a map onto points of the image.
  *
  * `map` is {rows, columns, cells, box}: cells are Float32Array (rows x columns), box is [top, left, bottom, right].
  * `used` is an array that is no longer needed, to write into. Returns `values`, Float32Array (ys x xs), 0 outside the
@@ -68,7 +68,7 @@ function blendRows(row, map, before, next, share) {
   }
 }
 
-/** Returns the value of a map at one point of the picture, or null where the model did not see it. */
+/** Returns the value of a map at one point of the image, or null where the model did not see it. */
 export function valueAt(map, y, x) {
   const found = placed(map, [y], [x]);
   return found.bottom > found.top && found.right > found.left ? found.values[0] : null;

@@ -7,15 +7,15 @@ import { keyOf, targetsOf } from "./pane_contents.js";
 const MOVES = { ArrowDown: 1, ArrowUp: -1 };
 
 /**
- * Makes the list of a picture's targets, and of those of the first predictions that were not explained; both as the
+ * Makes the list of an image's targets, and of those of the first predictions that were not explained; both as the
  * model says of the maps at `position`.
  *
  * `on` has `point(key)`, for hovering and for the arrow keys; `leave()`, when the pointer leaves the list; and
  * `pin(key)`, for a click, Enter or Space.
  */
-export function makeList(picture, position, on) {
+export function makeList(image, position, on) {
   const buttons = new Map();
-  const rows = rowsOf(picture, position).map(([row, isExplained]) => {
+  const rows = rowsOf(image, position).map(([row, isExplained]) => {
     if (!isExplained) {
       return make("li", {}, ...contents(row, "not explained", "plain"));
     }
@@ -61,10 +61,10 @@ export function makeList(picture, position, on) {
 }
 
 /** Returns what is listed, as [target or prediction, whether it was explained]. */
-function rowsOf(picture, position) {
-  const targets = targetsOf(picture, position);
+function rowsOf(image, position) {
+  const targets = targetsOf(image, position);
   const known = new Set(targets.map(keyOf));
-  const others = picture.maps[position].predictions.filter((prediction) => !known.has(keyOf(prediction)));
+  const others = image.maps[position].predictions.filter((prediction) => !known.has(keyOf(prediction)));
   const rows = [...targets.map((target) => [target, true]), ...others.map((prediction) => [prediction, false])];
   return rows.sort(([a], [b]) => (b.probability ?? -1) - (a.probability ?? -1));
 }

@@ -1,7 +1,7 @@
-/** A report opens itself: its document, and each of its pictures, lie in the page as JSON. */
+/** A report opens itself: its document, and each of its images, lie in the page as JSON. */
 
 import { mount } from "./viewer.js";
 
 const parsed = (id) => JSON.parse(document.getElementById(id).textContent);
 
-mount(document.getElementById("viewer"), parsed("document"), { load: (position) => parsed(`picture-${position}`) });
+mount(document.getElementById("viewer"), parsed("document"), { load: (position) => parsed(`image-${position}`) });

@@ -6,12 +6,12 @@
  *     viewer.update(document);   // shows another document; opacity, colours and so on stay as they were set
  *     viewer.destroy();          // takes everything out of the element again
  *
- * The document is what `seewhy.viewer.document.document_of` returns; its format stands in that module. One picture is
+ * The document is what `seewhy.viewer.document.document_of` returns; its format stands in that module. One image is
  * shown by itself, several as a gallery from which each can be opened. Nothing is fetched, and nothing leaves the page.
  * The page has to load `viewer.css` too, in which every rule is about `.seewhy`.
  *
  * Options:
- *   load(position)  Returns the whole of a picture that came without `photo` and `maps`, or a promise of it.
+ *   load(position)  Returns the whole of an image that came without `photo` and `maps`, or a promise of it.
  *   settings        What is set at first, where it is not as in `firstSettings` (controls.js): {all: true}.
  *
  * The element gets the class `seewhy`, and the events `seewhy-ready`, when all that is to be seen at first is drawn,
@@ -22,7 +22,7 @@ import { firstSettings } from "./controls.js";
 import { make } from "./dom.js";
 import { makeGallery } from "./gallery.js";
 import { tablesOf } from "./photos.js";
-import { makePictureView } from "./image.js";
+import { makeImageView } from "./image.js";
 
 /** Shows a document in an element. */
 export function mount(element, content, options = {}) {
@@ -32,7 +32,7 @@ export function mount(element, content, options = {}) {
   function update(given) {
     check(given);
     shown.destroy();
-    const showIt = given.pictures.length === 1 ? showOne : showMany;
+    const showIt = given.images.length === 1 ? showOne : showMany;
     shown = showIt(element, given, settings, options);
   }
 
@@ -48,16 +48,16 @@ export function mount(element, content, options = {}) {
 }
 
 function check(content) {
-  if (content?.format !== "seewhy-viewer" || content.version !== 1 || !content.pictures?.length) {
-    throw new Error("This is no document of SeeWhy's viewer, version 1, with at least one picture.");
+  if (content?.format !== "seewhy-viewer" || content.version !== 1 || !content.images?.length) {
+    throw new Error("This is no document of SeeWhy's viewer, version 1, with at least one image.");
   }
 }
 
-/** Returns a function that promises the whole of a picture: the document's own entry, or what the host loads. */
+/** Returns a function that promises the whole of an image: the document's own entry, or what the host loads. */
 function wholeOf(content, options) {
   return async (position) => {
-    const picture = content.pictures[position];
-    return picture.maps ? picture : options.load(position);
+    const image = content.images[position];
+    return image.maps ? image : options.load(position);
   };
 }
 
@@ -68,12 +68,12 @@ function showOne(element, content, settings, options) {
   return { destroy: opening.cancel };
 }
 
-/** Puts the view of a picture into a frame, unless it is cancelled before. */
+/** Puts the view of an image into a frame, unless it is cancelled before. */
 function openIn(frame, whole, tables, settings) {
   let isWanted = true;
   frame.replaceChildren(make("p", { class: "note", role: "status" }, "Opening…"));
   const opened = whole()
-    .then((picture) => makePictureView(picture, tables, settings))
+    .then((image) => makeImageView(image, tables, settings))
     .then(
       (view) => isWanted && (frame.replaceChildren(view), tell(frame, "seewhy-ready")),
       (error) => isWanted && (frame.replaceChildren(alarm(error)), tell(frame, "seewhy-error", error.message)),
@@ -94,13 +94,13 @@ function showMany(element, content, settings, options) {
   const whole = wholeOf(content, options);
   const frame = make("div", { hidden: true });
   const place = make("span", { class: "note", role: "status" });
-  const gallery = makeGallery(content.pictures, tables, settings, whole, open);
+  const gallery = makeGallery(content.images, tables, settings, whole, open);
   const turn = (step) => () => open(order[order.indexOf(current) + step], order);
   const [before, after] = [["‹ Previous", -1], ["Next ›", 1]].map(([text, step]) =>
     make("button", { type: "button", onclick: turn(step) }, text),
   );
-  const back = make("button", { type: "button", onclick: close }, "All pictures");
-  const bar = make("nav", { class: "turn", "aria-label": "Pictures", hidden: true }, back, before, after, place);
+  const back = make("button", { type: "button", onclick: close }, "All images");
+  const bar = make("nav", { class: "turn", "aria-label": "Images", hidden: true }, back, before, after, place);
   let order = [];
   let current = 0;
   let opening = null;
