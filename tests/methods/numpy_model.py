@@ -36,7 +36,7 @@ class Model:
         """Give one image's logit."""
         return self.head(self.trunk(image[None]))[0, target]
 
-    def image(self, seed=5):
+    def make_image(self, seed=5):
         """Draw an image (*size, C) of values about 1."""
         random = np.random.default_rng(seed)
         return (1 + random.normal(size=(*self.size, len(self.mix)))).astype(np.float32)

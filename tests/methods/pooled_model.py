@@ -59,5 +59,5 @@ class Runner:
             yield self.model.capture(each, self.targets)
 
 
-def image(seed=5, space=(3, 4)):
+def make_image(seed=5, space=(3, 4)):
     return np.random.default_rng(seed).normal(size=(*space, 2)).astype(np.float32)

@@ -10,13 +10,13 @@ SIZES = {"signal": (12,), "image": (8, 6), "volume": (4, 6, 4)}
 
 
 def explain(model, targets, batch_size=4):
-    runner = CountingAgain(model, model.image(), targets, batch_size)
-    return methods.get("ablationcam")(model.capture(model.image(), targets), runner), runner
+    runner = CountingAgain(model, model.make_image(), targets, batch_size)
+    return methods.get("ablationcam")(model.capture(model.make_image(), targets), runner), runner
 
 
 def papers_map(model, target):
     """The paper's weights, divided by y, and their map; also y itself."""
-    maps = model.trunk(model.image()[None])[0]
+    maps = model.trunk(model.make_image()[None])[0]
     y = model.head(maps[None])[0, target]
     heatmap = np.zeros(maps.shape[:-1])
     for k in range(maps.shape[-1]):
@@ -39,7 +39,7 @@ def test_it_is_y_times_the_papers_map(size):
         heatmap, y = papers_map(model, target)
         assert (y < 0) == (target == 0)
         np.testing.assert_allclose(found[0, t], y * heatmap, rtol=1e-6, atol=2e-6)
-    live = model.trunk(model.image()[None]).reshape(-1, 5).any(axis=0).sum()
+    live = model.trunk(model.make_image()[None]).reshape(-1, 5).any(axis=0).sum()
     assert (runner.head_forwards, runner.forwards) == (live + 1, 0)
     assert live < 5
 
@@ -48,8 +48,8 @@ def test_the_scores_zero_does_not_matter():
     """A bias that makes y 0, where the paper's map is not defined, changes nothing."""
     model = Model((8, 6))
     expected, _ = explain(model, [1])
-    model.logit_bias[1] -= model.score(model.image(), 1)
-    assert abs(model.score(model.image(), 1)) < 1e-12
+    model.logit_bias[1] -= model.score(model.make_image(), 1)
+    assert abs(model.score(model.make_image(), 1)) < 1e-12
     np.testing.assert_allclose(explain(model, [1])[0], expected, atol=1e-6)
 
 
@@ -57,7 +57,7 @@ def test_of_a_linear_head_weights_are_gradients_times_activations():
     """y - y_k is then sum_ij dy/dA^k_ij A^k_ij."""
     model = Model((8, 6))
     model.head = lambda activations: activations.reshape(len(activations), -1) @ model.hidden[:, :CLASSES]
-    maps = model.trunk(model.image()[None])[0]
+    maps = model.trunk(model.make_image()[None])[0]
     gradients = model.hidden[:, :CLASSES].T.reshape(CLASSES, *maps.shape)
     expected = np.einsum("tuvk,uvk,xyk->txy", gradients, maps, maps)
     np.testing.assert_allclose(explain(model, [0, 1, 2])[0][0], expected, atol=1e-5)

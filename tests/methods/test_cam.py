@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from tests.methods.captures import evidence
-from tests.methods.pooled_model import CHANNELS, PooledModel, Runner, image
+from tests.methods.pooled_model import CHANNELS, PooledModel, Runner, make_image
 
 from seewhy import methods
 from seewhy.errors import LayerError
@@ -12,7 +12,7 @@ TARGETS = [2, 0]
 
 
 def cam(model, image=None):
-    image = image() if image is None else image
+    image = make_image() if image is None else image
     return methods.get("cam")(model.capture(image, TARGETS), Runner(model, image, TARGETS))
 
 
@@ -77,7 +77,7 @@ class Affine(PooledModel):
 @pytest.mark.parametrize("rectified", [True, False])
 def test_the_weights_are_the_linear_layers(rectified):
     """Equation 2 of arXiv 1512.04150, in loops, with the model's own weights."""
-    model, image = PooledModel(rectified=rectified), image()
+    model, image = PooledModel(rectified=rectified), make_image()
     activations, found = model.trunk(image), cam(model, image)
     assert found.shape == (1, 2, 3, 4)
     for t, target in enumerate(TARGETS):
@@ -87,7 +87,7 @@ def test_the_weights_are_the_linear_layers(rectified):
 
 
 def test_it_is_the_other_methods_times_the_positions():
-    model, image = PooledModel(), image()
+    model, image = PooledModel(), make_image()
     capture = model.capture(image, TARGETS)
     for name in ("gradcam", "hirescam", "xgradcam"):
         found = evidence(name, capture.activations, capture.gradients)
@@ -96,13 +96,13 @@ def test_it_is_the_other_methods_times_the_positions():
 
 def test_its_mean_is_the_score_without_the_bias():
     model = PooledModel()
-    scores = model.head(model.trunk(image()))[TARGETS] - model.logit_bias[TARGETS]
+    scores = model.head(model.trunk(make_image()))[TARGETS] - model.logit_bias[TARGETS]
     np.testing.assert_allclose(cam(model).mean(axis=(2, 3))[0], scores, atol=1e-4)
 
 
 def test_several_linear_layers_are_one():
     model = Affine()
-    expected = model.trunk(image()) @ (1.7 * model.hidden @ model.dense)[:, TARGETS]
+    expected = model.trunk(make_image()) @ (1.7 * model.hidden @ model.dense)[:, TARGETS]
     np.testing.assert_allclose(cam(model)[0], np.moveaxis(expected, -1, 0), atol=1e-3)
 
 
@@ -116,7 +116,7 @@ def test_activations_of_zero_give_zeros():
 @pytest.mark.parametrize("head", [Rectified, Bent, Softmax, RectifiedThenPooled, Dead])
 def test_a_head_that_is_linear_only_here_is_refused(head, seed):
     model = head(seed)
-    gradients = model.capture(image(), TARGETS).gradients
+    gradients = model.capture(make_image(), TARGETS).gradients
     np.testing.assert_allclose(gradients, np.broadcast_to(gradients[:, :, :1, :1], gradients.shape), atol=1e-5)
     with pytest.raises(LayerError, match=r"after 'conv' the scores are no linear function .* use hirescam"):
         cam(model)
@@ -129,7 +129,7 @@ def test_another_pooling_is_refused(head):
 
 
 def test_nan_is_left_for_the_explainer_to_refuse():
-    model, image = PooledModel(), image()
+    model, image = PooledModel(), make_image()
     capture = model.capture(image, TARGETS)
     capture.gradients[0, 1] = np.nan
     found = methods.get("cam")(capture, Runner(model, image, TARGETS))

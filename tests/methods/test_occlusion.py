@@ -11,8 +11,8 @@ TARGETS = [2, 0]
 
 
 def explain(model, targets=TARGETS, batch_size=4, **options):
-    runner = CountingAgain(model, model.image(), targets, batch_size)
-    return methods.get("occlusion", **options)(model.capture(model.image(), targets), runner), runner
+    runner = CountingAgain(model, model.make_image(), targets, batch_size)
+    return methods.get("occlusion", **options)(model.capture(model.make_image(), targets), runner), runner
 
 
 def starts_by_hand(pixels, window, stride):
@@ -25,7 +25,7 @@ def starts_by_hand(pixels, window, stride):
 
 def evidence_by_hand(model, target, windows, strides, cover):
     """The mean drop of the score over the windows that cover a pixel, pixel by pixel."""
-    image = model.image()
+    image = model.make_image()
     whole = model.score(image, target)
     every = [starts_by_hand(*each) for each in zip(model.size, windows, strides, strict=True)]
     drops = {}
@@ -77,7 +77,7 @@ def test_what_is_not_asked_for_is_a_quarter_of_the_input_and_a_quarter_of_that()
 @pytest.mark.parametrize("baseline", [0.5, (0.25, -1.0), "mean"])
 def test_what_covers(baseline):
     model = Model((8, 6))
-    cover = [each.mean() for each in np.moveaxis(model.image(), -1, 0)] if baseline == "mean" else baseline
+    cover = [each.mean() for each in np.moveaxis(model.make_image(), -1, 0)] if baseline == "mean" else baseline
     found, _ = explain(model, window=2, stride=2, baseline=baseline)
     np.testing.assert_allclose(found[0, 0], evidence_by_hand(model, 2, (2, 2), (2, 2), cover)[0], atol=1e-6)
 

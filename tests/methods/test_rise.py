@@ -14,8 +14,8 @@ TARGETS = [2, 0]
 
 
 def explain(model, targets=TARGETS, batch_size=4, **options):
-    runner = CountingAgain(model, model.image(), targets, batch_size)
-    return methods.get("rise", **options)(model.capture(model.image(), targets), runner), runner
+    runner = CountingAgain(model, model.make_image(), targets, batch_size)
+    return methods.get("rise", **options)(model.capture(model.make_image(), targets), runner), runner
 
 
 def masks_by_hand(size, count, grid, p, seed):
@@ -35,7 +35,7 @@ def masks_by_hand(size, count, grid, p, seed):
 
 
 def equation_6(model, masks, target, p, centred):
-    scores = [model.score(model.image() * mask[..., None], target) for mask in masks]
+    scores = [model.score(model.make_image() * mask[..., None], target) for mask in masks]
     offset = sum(scores) / len(scores) if centred else 0
     return sum((score - offset) * mask for score, mask in zip(scores, masks, strict=True)) / (p * len(masks))
 
@@ -66,7 +66,7 @@ def test_many_masks_come_to_the_expectation():
     for on in product((0, 1), repeat=4):
         mask = np.array(weights) @ on
         likely = p ** sum(on) * (1 - p) ** (4 - sum(on))
-        expected += model.score(model.image() * mask[..., None], 2) * mask * likely / p
+        expected += model.score(model.make_image() * mask[..., None], 2) * mask * likely / p
     found, _ = explain(model, masks=20_000, grid=4, p=p, batch_size=500, centred=False)
     np.testing.assert_allclose(found[0, 0], expected, atol=0.05)
     assert np.ptp(expected) > 0.2

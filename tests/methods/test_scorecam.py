@@ -61,7 +61,7 @@ def test_every_target_as_in_loops(name, size):
     model = Model(size)
     model.mix[:, 1], model.bias[1] = 0, 0.7  # a constant map, that counts in the softmax
     model.mix[:, 3], model.bias[3] = 0, -1  # a dead one
-    image = model.image()
+    image = model.make_image()
     found, runner = explain(name, model, image)
     assert found.shape == (1, 2, *model.space)
     for t, target in enumerate(TARGETS):
@@ -74,17 +74,17 @@ def test_every_target_as_in_loops(name, size):
 @pytest.mark.parametrize("name", FAMILY)
 def test_the_size_of_batches_changes_nothing(name):
     model = Model((8, 6))
-    one, _ = explain(name, model, model.image(), batch_size=1)
-    many, _ = explain(name, model, model.image(), batch_size=50)
+    one, _ = explain(name, model, model.make_image(), batch_size=1)
+    many, _ = explain(name, model, model.make_image(), batch_size=50)
     np.testing.assert_allclose(one, many, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", FAMILY)
 def test_one_target_alone_is_what_it_is_among_several(name):
     model = Model((8, 6))
-    every, runner = explain(name, model, model.image(), list(range(CLASSES)))
+    every, runner = explain(name, model, model.make_image(), list(range(CLASSES)))
     for target in range(CLASSES):
-        alone, again_alone = explain(name, model, model.image(), [target])
+        alone, again_alone = explain(name, model, model.make_image(), [target])
         np.testing.assert_allclose(alone[0, 0], every[0, target], atol=1e-6)
         assert again_alone.forwards == runner.forwards
 
@@ -93,44 +93,44 @@ def test_one_target_alone_is_what_it_is_among_several(name):
 def test_a_constant_model_is_no_evidence(name):
     """The softmax of increases that are all 0 is 1/K: the mean of the maps, whatever the model has learned."""
     model = Model((8, 6), gain=0.0)
-    found, _ = explain(name, model, model.image())
+    found, _ = explain(name, model, model.make_image())
     np.testing.assert_array_equal(found, 0)
-    assert model.trunk(model.image()[None]).mean() > 0.1
+    assert model.trunk(model.make_image()[None]).mean() > 0.1
 
 
 @pytest.mark.parametrize("name", FAMILY)
 def test_a_constant_added_to_the_scores_changes_nothing(name):
     model = Model((8, 6))
-    before, _ = explain(name, model, model.image())
+    before, _ = explain(name, model, model.make_image())
     model.logit_bias += 8
-    np.testing.assert_allclose(explain(name, model, model.image())[0], before, atol=5e-6)
+    np.testing.assert_allclose(explain(name, model, model.make_image())[0], before, atol=5e-6)
 
 
 def test_large_logits_do_not_overflow():
     model = Model((8, 6), gain=1e5)
-    found, _ = explain("scorecam", model, model.image())
-    maps = model.trunk(model.image()[None])[0]
+    found, _ = explain("scorecam", model, model.make_image())
+    maps = model.trunk(model.make_image()[None])[0]
     assert np.isfinite(found).all()
     assert any(np.allclose(found[0, 0], maps[..., k]) for k in range(maps.shape[-1]))  # one channel has all the weight
 
 
 def test_the_seed_is_the_noise():
     model = Model((8, 6))
-    first, runner, other = (explain("sscam", model, model.image(), seed=seed)[0] for seed in (1, 1, 2))
+    first, runner, other = (explain("sscam", model, model.make_image(), seed=seed)[0] for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, runner)
     assert np.abs(first - other).max() > 1e-4
 
 
 def test_without_much_noise_or_with_one_step_both_are_score_cam():
     model = Model((8, 6))
-    expected, _ = explain("scorecam", model, model.image())
-    np.testing.assert_allclose(explain("sscam", model, model.image(), sigma=1e-7)[0], expected, atol=1e-5)
-    np.testing.assert_allclose(explain("iscam", model, model.image(), steps=1)[0], expected, atol=1e-6)
+    expected, _ = explain("scorecam", model, model.make_image())
+    np.testing.assert_allclose(explain("sscam", model, model.make_image(), sigma=1e-7)[0], expected, atol=1e-5)
+    np.testing.assert_allclose(explain("iscam", model, model.make_image(), steps=1)[0], expected, atol=1e-6)
 
 
 def test_a_layer_with_other_axes_than_the_input_is_refused():
     model = Model((8, 6))
-    image = model.image()
+    image = model.make_image()
     capture = model.capture(image, TARGETS)
     tokens = Capture(capture.activations.reshape(1, 12, 5), None, capture.scores, None, None, None, "tokens", np)
     message = "the layer 'tokens' has 1 axes of space and the input 2.*Give a layer with as many"
@@ -151,4 +151,4 @@ def test_a_layer_with_other_axes_than_the_input_is_refused():
 )
 def test_options_out_of_range_are_refused(name, options, message):
     with pytest.raises(OptionError, match=message):
-        explain(name, Model((8, 6)), Model((8, 6)).image(), **options)
+        explain(name, Model((8, 6)), Model((8, 6)).make_image(), **options)

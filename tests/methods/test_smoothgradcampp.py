@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from tests.methods.captures import evidence
-from tests.methods.pooled_model import CHANNELS, PooledModel, Runner, image
+from tests.methods.pooled_model import CHANNELS, PooledModel, Runner, make_image
 
 from seewhy import methods
 from seewhy.errors import OptionError
@@ -42,20 +42,20 @@ def by_hand(model, image, samples, sigma, seed):
 
 @pytest.mark.parametrize("rectified", [True, False])
 def test_as_in_loops(rectified):
-    model, image = Rough(rectified=rectified), image()
+    model, image = Rough(rectified=rectified), make_image()
     found = smooth(model, image, samples=4, sigma=0.2, seed=7)
     np.testing.assert_allclose(found, by_hand(model, image, 4, 0.2, 7), atol=1e-5)
 
 
 def test_without_noise_it_is_gradcampp():
-    model, image = Rough(), image()
+    model, image = Rough(), make_image()
     capture = model.capture(image, TARGETS)
     expected = evidence("gradcam++", capture.activations, capture.gradients)
     np.testing.assert_allclose(smooth(model, image, samples=3, sigma=0), expected, atol=1e-6)
 
 
 def test_a_seed_gives_the_same_map_twice_and_another_seed_another():
-    model, image = Rough(), image()
+    model, image = Rough(), make_image()
     first, second, third = (smooth(model, image, samples=3, seed=seed) for seed in (0, 0, 1))
     np.testing.assert_array_equal(first, second)
     assert np.abs(first - third).max() > 1e-3 * np.abs(first).max()
@@ -63,7 +63,7 @@ def test_a_seed_gives_the_same_map_twice_and_another_seed_another():
 
 def test_the_noise_goes_with_the_inputs_range():
     """A model that takes pixels a hundred times as large is given a hundred times the noise."""
-    model, image = Rough(), image()
+    model, image = Rough(), make_image()
     larger = Rough()
     larger.mix /= 100
     found = smooth(larger, image * 100, samples=3)
@@ -73,7 +73,7 @@ def test_the_noise_goes_with_the_inputs_range():
 def test_gradients_of_zero_give_zeros():
     model = Rough()
     model.dense[:] = 0
-    np.testing.assert_array_equal(smooth(model, image(), samples=2), np.zeros((1, 2, 3, 4)))
+    np.testing.assert_array_equal(smooth(model, make_image(), samples=2), np.zeros((1, 2, 3, 4)))
 
 
 @pytest.mark.parametrize(
@@ -86,4 +86,4 @@ def test_gradients_of_zero_give_zeros():
 )
 def test_options_out_of_range_are_refused(options, message):
     with pytest.raises(OptionError, match=message):
-        smooth(Rough(), image(), **options)
+        smooth(Rough(), make_image(), **options)

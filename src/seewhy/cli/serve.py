@@ -29,7 +29,7 @@ def run(models: Sequence[ModelRequest], host: str, port: int, names: Sequence[st
 
         from seewhy.serve.app import make_app
         from seewhy.serve.run import address_of, bind, serve
-        from seewhy.serve.served_models import shelf_of
+        from seewhy.serve.served_models import serve_models
         from seewhy.serve.settings import Settings
     except ModuleNotFoundError as error:
         if error.name not in PACKAGES:
@@ -43,6 +43,6 @@ def run(models: Sequence[ModelRequest], host: str, port: int, names: Sequence[st
             console.print(f"Loading {each.source}", markup=False)
         with quiet_start():
             loaded = [(each.source, each.load()) for each in models]
-            app = make_app(lambda progress: shelf_of(loaded, progress), settings)
+            app = make_app(lambda progress: serve_models(loaded, progress), settings)
         address = address_of(taken)
         serve(app, taken, settings, lambda: console.print(f"SeeWhy is at {address}  (Ctrl+C ends it)", markup=False))

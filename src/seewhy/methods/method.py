@@ -88,7 +88,7 @@ class Method:
     @property
     def resolution(self) -> str:
         """Whose resolution the heatmaps have."""
-        return self.at
+        return self.level
 
     @property
     def options(self) -> dict[str, Any]:

@@ -93,7 +93,7 @@ class _Builder:
 
         self.layers = keras.layers
         self.initializers = keras.initializers
-        self.model = keras.Model
+        self.make_model = keras.Model
         self.random = random
         self.seed = 0
 
@@ -106,7 +106,7 @@ class _Builder:
         x = self.layers.GlobalAveragePooling2D(name="avg_pool")(x)
         x = self.layers.Dropout(0.2, name="top_dropout")(x)
         dense = self.layers.Dense(CLASSES, "softmax", kernel_initializer=self.initializer(), name="predictions")
-        return self.model(image, dense(x), name="efficientnet_lite0")
+        return self.make_model(image, dense(x), name="efficientnet_lite0")
 
     def block(self, x: Any, name: str, stage: Stage, stride: int, filters_in: int) -> Any:
         shortcut = x

@@ -102,8 +102,8 @@ class Preprocessing:
 
     def _resize(self, image: ImageArray, placement: Placement) -> FloatArray:
         top, left, bottom, right = placement.box
-        image = Image.fromarray(image)
-        resized = (image.convert("L") if self.grey else image).resize(
+        source = Image.fromarray(image)
+        resized = (source.convert("L") if self.grey else source).resize(
             (self.size[1], self.size[0]), Image.Resampling[self.resample.upper()], box=(left, top, right, bottom)
         )
         values = np.asarray(resized, dtype=np.float32)

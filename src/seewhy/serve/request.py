@@ -75,7 +75,7 @@ class ExplainRequest:
         explainers = tuple(
             model.explainer(method, layer, fields.score, fields.signed)
             for method in methods
-            for layer in (layers if all_methods.get(method).at == "layer" else layers[:1])
+            for layer in (layers if all_methods.get(method).level == "layer" else layers[:1])
         )
         return cls(upload, model, explainers, targets, fields.format, max_pixels)
 

@@ -4,8 +4,7 @@ from typing import Any
 
 import keras
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
-from rich.progress import TrainingProgress as Bars
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from seewhy.train.run import Row
 
@@ -44,7 +43,7 @@ class _EpochBar(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no
 
     def __init__(self, console: Console, title: str) -> None:
         super().__init__()
-        self.bars = Bars(
+        self.bars = Progress(
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),

@@ -40,14 +40,14 @@ export function makeQuestion(element, models, methods, onchange) {
     onchange,
   });
   const choices = models.map((each) => [each.name, each.name]);
-  const model = makeSelect("Model", choices, model.name, (name) => {
+  const select = makeSelect("Model", choices, model.name, (name) => {
     model = models.find((each) => each.name === name);
     best = bestOf(model);
     layer.set([DEFAULT_LAYER]);
     classes.set([best]);
     onchange();
   });
-  element.replaceChildren(model, method.element, layer.element, classes.element);
+  element.replaceChildren(select, method.element, layer.element, classes.element);
 
   async function findLayers(text) {
     const { layers } = await listOf(`models/${encodeURIComponent(model.name)}/layers`);

@@ -65,16 +65,16 @@ function takeSamples(take, onwarn) {
 
 /** Shows what was taken, where the browser can: not every format that the server reads is one of its own. */
 function preview(file) {
-  const image = element("preview");
+  const preview = element("preview");
   const address = URL.createObjectURL(file);
-  image.onload = () => {
-    image.hidden = false;
+  preview.onload = () => {
+    preview.hidden = false;
     URL.revokeObjectURL(address);
   };
-  image.onerror = () => {
-    image.hidden = true;
+  preview.onerror = () => {
+    preview.hidden = true;
     URL.revokeObjectURL(address);
   };
-  image.alt = `Chosen: ${file.name}`;
-  image.src = address;
+  preview.alt = `Chosen: ${file.name}`;
+  preview.src = address;
 }

@@ -15,8 +15,8 @@ import { keyOf, subjectsOf } from "./pane_contents.js";
  */
 export async function makeImageView(entry, tables, settings) {
   const image = withCells(entry);
-  const image = await loadPhoto(image);
-  const photo = pixelsOf(image, SHOWN_PIXELS);
+  const bitmap = await loadPhoto(image);
+  const photo = pixelsOf(bitmap, SHOWN_PIXELS);
   const choice = { current: keyOf(image.maps[0].targets[0]), pinned: [], maps: 0 };
   const panes = [];
   const stages = make("div", { class: "panes" });
@@ -57,7 +57,7 @@ export async function makeImageView(entry, tables, settings) {
   function render() {
     const subjects = subjectsOf(image, { ...choice, ...settings });
     while (panes.length < subjects.length) {
-      panes.push(makePane(image, photo, image));
+      panes.push(makePane(image, photo, bitmap));
     }
     panes.length = subjects.length;
     if (stages.childElementCount !== panes.length) {

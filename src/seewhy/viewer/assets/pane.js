@@ -11,8 +11,8 @@ const STEP = 1 / 40;
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const POINT_HINT = "Point at the image, or focus it and use the arrow keys, to read values.";
 
-/** Makes a pane of an image. `photo` is {width, height, pixels}, `image` the loaded photo at its full size. */
-export function makePane(image, photo, image) {
+/** Makes a pane of an image. `photo` is {width, height, pixels}, `bitmap` the loaded photo at its full size. */
+export function makePane(image, photo, bitmap) {
   const title = make("h3", {});
   const detail = make("p", { class: "detail" });
   const canvas = make("canvas", { tabindex: 0, role: "img" });
@@ -95,7 +95,7 @@ export function makePane(image, photo, image) {
   }
 
   function saveShown() {
-    const full = makeFull(image, shown);
+    const full = makeFull(bitmap, shown);
     full.toBlob((blob) => {
       const link = make("a", { href: URL.createObjectURL(blob), download: fileName(image, shown.subject) });
       link.click();
@@ -107,8 +107,8 @@ export function makePane(image, photo, image) {
 }
 
 /** Draws what is shown once more, at the photo's own size. */
-function makeFull(image, { subject, look }) {
-  const photo = pixelsOf(image);
+function makeFull(bitmap, { subject, look }) {
+  const photo = pixelsOf(bitmap);
   const canvas = document.createElement("canvas");
   canvas.width = photo.width;
   canvas.height = photo.height;

@@ -18,26 +18,26 @@ export function withCells(image) {
 
 /** Loads an image's photo, or throws an error that says which one cannot be shown. */
 export async function loadPhoto(image) {
-  const image = new Image();
-  image.src = image.photo;
+  const bitmap = new Image();
+  bitmap.src = image.photo;
   try {
-    await image.decode();
+    await bitmap.decode();
   } catch (error) {
     throw new Error(`The photo ${image.name} cannot be shown: ${error.message}`, { cause: error });
   }
-  return image;
+  return bitmap;
 }
 
 /** Returns a loaded photo's pixels, {width, height, pixels}, at its own size or shrunk to `most` pixels. */
-export function pixelsOf(image, most = Infinity) {
-  const shrink = Math.min(1, Math.sqrt(most / (image.naturalWidth * image.naturalHeight)));
-  const width = Math.max(1, Math.round(image.naturalWidth * shrink));
-  const height = Math.max(1, Math.round(image.naturalHeight * shrink));
+export function pixelsOf(bitmap, most = Infinity) {
+  const shrink = Math.min(1, Math.sqrt(most / (bitmap.naturalWidth * bitmap.naturalHeight)));
+  const width = Math.max(1, Math.round(bitmap.naturalWidth * shrink));
+  const height = Math.max(1, Math.round(bitmap.naturalHeight * shrink));
   const canvas = document.createElement("canvas");
   canvas.width = width;
   canvas.height = height;
   const context = canvas.getContext("2d", { willReadFrequently: true });
   context.imageSmoothingQuality = "high";
-  context.drawImage(image, 0, 0, width, height);
+  context.drawImage(bitmap, 0, 0, width, height);
   return { width, height, pixels: context.getImageData(0, 0, width, height).data };
 }
