@@ -23,11 +23,11 @@ CLASSES = ("tiger cat", "espresso", "missile", "daisy")
 
 def shares(explanation: seewhy.Explanation) -> list[float]:
     """Return, for each class, the share of its saliency that lies in its own quadrant."""
-    saliency = explanation.saliency
-    height, width = (side // 2 for side in saliency.shape[1:])
+    heatmap = explanation.normalized_heatmaps
+    height, width = (side // 2 for side in heatmap.shape[1:])
     quadrants = [(slice(height), slice(width)), (slice(height), slice(width, None))]
     quadrants += [(slice(height, None), slice(width)), (slice(height, None), slice(width, None))]
-    return [float(each[place].sum() / max(each.sum(), 1e-12)) for each, place in zip(saliency, quadrants, strict=True)]
+    return [float(each[place].sum() / max(each.sum(), 1e-12)) for each, place in zip(heatmap, quadrants, strict=True)]
 
 
 def main() -> None:

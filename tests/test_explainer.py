@@ -72,7 +72,7 @@ def test_the_explanation_of_a_photo(lite0, examples):
         assert target.score > 5  # a logit, not a probability
     assert [each.index for each in explanation.predictions[:3]] == [282, 285, 281]
     assert explanation.heatmaps.shape == (3, 7, 7)
-    assert explanation.saliency.shape == (3, 300, 451)
+    assert explanation.normalized_heatmaps.shape == (3, 300, 451)
     assert explanation.image.shape == (300, 451, 3)
     assert (explanation.layer, explanation.method) == ("top_relu6", "gradcam")
     assert explanation.source == str(examples / "cat.png")
@@ -97,8 +97,8 @@ def test_no_image_gives_nan(lite0_explainer, image):
     }[image]
     (explanation,) = lite0_explainer.explain([pixels], ["top-1", 0, 999])
     assert np.isfinite(explanation.heatmaps).all()
-    assert explanation.saliency.shape == (3, *pixels.shape[:2])
-    assert np.isfinite(explanation.saliency).all()
+    assert explanation.normalized_heatmaps.shape == (3, *pixels.shape[:2])
+    assert np.isfinite(explanation.normalized_heatmaps).all()
     assert explanation.overlay(2).shape == pixels.shape
 
 
@@ -108,7 +108,7 @@ def test_a_target_nothing_speaks_for_is_zeros_and_says_so(paper_model):
     )
     assert not explanation.targets[1].has_evidence
     np.testing.assert_array_equal(explanation.heatmaps[1], 0)
-    np.testing.assert_array_equal(explanation.saliency[1], 0)
+    np.testing.assert_array_equal(explanation.normalized_heatmaps[1], 0)
 
 
 def test_every_image_s_targets_have_their_names_and_scores(paper_model):
@@ -166,13 +166,13 @@ def test_a_heatmap_lies_where_the_light_is(crop, height, width, down, right):
     image = lit(height, width, height // 2 + down, width // 2 + right)
     classifier = Classifier(brightness_model(64), preprocess=Preprocessing(size=(64, 64), crop=crop))
     (explanation,) = Explainer(classifier).explain([image], 0)
-    (saliency,) = explanation.saliency
-    total = saliency.sum()
-    row = (saliency.sum(axis=1) @ np.arange(height)) / total
-    column = (saliency.sum(axis=0) @ np.arange(width)) / total
+    (heatmap,) = explanation.normalized_heatmaps
+    total = heatmap.sum()
+    row = (heatmap.sum(axis=1) @ np.arange(height)) / total
+    column = (heatmap.sum(axis=0) @ np.arange(width)) / total
     assert row == pytest.approx(height // 2 + down, abs=0.02 * height)
     assert column == pytest.approx(width // 2 + right, abs=0.02 * width)
-    assert saliency.max() == pytest.approx(1, abs=0.15)
+    assert heatmap.max() == pytest.approx(1, abs=0.15)
 
 
 def test_a_phone_photo_is_explained_upright(tmp_path):
@@ -183,9 +183,9 @@ def test_a_phone_photo_is_explained_upright(tmp_path):
     path = tmp_path / "phone.jpg"
     Image.fromarray(np.rot90(upright, 1).copy()).save(path, exif=exif, quality=100)
     (explanation,) = Explainer(Classifier(brightness_model(64), preprocess=None)).explain([path], 0)
-    (saliency,) = explanation.saliency
-    assert saliency.shape == (200, 100)
-    rows, columns = np.nonzero(saliency > 0.5)
+    (heatmap,) = explanation.normalized_heatmaps
+    assert heatmap.shape == (200, 100)
+    rows, columns = np.nonzero(heatmap > 0.5)
     assert rows.mean() == pytest.approx(40, abs=4)
     assert columns.mean() == pytest.approx(30, abs=4)
 
@@ -196,9 +196,9 @@ def test_outside_the_crop_nothing_is_claimed(lite0_explainer, examples):
     assert (top, left, bottom, right) == (19, 94, 281, 356)
     outside = np.ones((300, 451), bool)
     outside[top:bottom, left:right] = False
-    assert (explanation.saliency[:, outside] == 0).all()
+    assert (explanation.normalized_heatmaps[:, outside] == 0).all()
     np.testing.assert_array_equal(explanation.overlay(0, alpha=1)[outside], explanation.image[outside])
-    assert (explanation.saliency[:, ~outside] > 0).mean() > 0.5
+    assert (explanation.normalized_heatmaps[:, ~outside] > 0).mean() > 0.5
 
 
 @pytest.mark.parametrize("method", ["gradcam", "xgradcam", "hirescam", "ablationcam", "guided_gradcam"])
@@ -211,10 +211,10 @@ def test_in_a_mosaic_each_class_is_found_in_its_own_quadrant(lite0, examples, me
     (explanation,) = explainer.explain([mosaic], ["tiger cat", "espresso", "missile", "daisy"])
     middle = mosaic.shape[0] // 2
     energies = []
-    for position, saliency in enumerate(explanation.saliency):
+    for position, heatmap in enumerate(explanation.normalized_heatmaps):
         row, column = divmod(position, 2)
-        quadrant = saliency[row * middle : (row + 1) * middle, column * middle : (column + 1) * middle]
-        energies.append(quadrant.sum() / saliency.sum())
+        quadrant = heatmap[row * middle : (row + 1) * middle, column * middle : (column + 1) * middle]
+        energies.append(quadrant.sum() / heatmap.sum())
         top, left, bottom, right = explanation.boxes(0.5, target=position)[0]
         assert (top + bottom) // 2 // middle == row
         assert (left + right) // 2 // middle == column

@@ -36,23 +36,23 @@ def one_target(**changes):
 
 
 def test_saliency_is_each_map_by_its_own_maximum_on_the_image():
-    saliency = explanation().saliency
-    assert saliency.shape == (2, 4, 6)
-    np.testing.assert_allclose(saliency[0, [0, 0, 3, 3], [1, 4, 1, 4]], [0, 0.25, 0.5, 1])
-    np.testing.assert_array_equal(saliency[0, :, [0, 5]], 0)
-    np.testing.assert_array_equal(saliency[1], 0)
+    heatmap = explanation().normalized_heatmaps
+    assert heatmap.shape == (2, 4, 6)
+    np.testing.assert_allclose(heatmap[0, [0, 0, 3, 3], [1, 4, 1, 4]], [0, 0.25, 0.5, 1])
+    np.testing.assert_array_equal(heatmap[0, :, [0, 5]], 0)
+    np.testing.assert_array_equal(heatmap[1], 0)
 
 
 def test_each_map_is_scaled_by_its_own_maximum():
     both = explanation(heatmaps=np.array([[[0, 1], [2, 4]], [[0, 0], [0.5, 0.25]]], np.float32))
-    assert both.saliency.max(axis=(1, 2)).tolist() == [1, 1]
+    assert both.normalized_heatmaps.max(axis=(1, 2)).tolist() == [1, 1]
 
 
 def test_where_a_target_is():
     """On the image the map's cells are two pixels wide, in columns 1 to 4; between their centres it is linear."""
     rows = [[0, 0, 0.0625, 0.1875, 0.25, 0], [0, 0.125, 0.203125, 0.359375, 0.4375, 0]]
     rows += [[0, 0.375, 0.484375, 0.703125, 0.8125, 0], [0, 0.5, 0.625, 0.875, 1, 0]]
-    np.testing.assert_allclose(explanation().saliency[0], rows)
+    np.testing.assert_allclose(explanation().normalized_heatmaps[0], rows)
     for threshold in (0, 0.15, 0.5, 0.9, 1):
         expected = (np.array(rows) > 0) & (np.array(rows) >= threshold)
         np.testing.assert_array_equal(explanation().mask(threshold), expected)
@@ -88,7 +88,7 @@ def test_names_may_hold_anything(tmp_path):
 def test_even_the_faintest_map_is_scaled_without_overflow():
     faint = one_target(image=IMAGE)
     faint = explanation(heatmaps=faint.heatmaps * np.float32(1e-41), targets=faint.targets)
-    assert faint.saliency.max() == pytest.approx(1, rel=0.01)
+    assert faint.normalized_heatmaps.max() == pytest.approx(1, rel=0.01)
 
 
 def test_the_overlay_is_the_image_s_size():
@@ -222,11 +222,11 @@ def test_outside_a_notebook_the_system_s_viewer_does(monkeypatch):
 
 def test_normalised_by_the_range():
     raised = one_target(heatmaps=np.array([[[1, 2], [3, 5]]], np.float32))
-    np.testing.assert_allclose(raised.normalized()[0], [[0.2, 0.4], [0.6, 1]])
-    np.testing.assert_allclose(raised.normalized("range")[0], [[0, 0.25], [0.5, 1]])
+    np.testing.assert_allclose(raised.normalize()[0], [[0.2, 0.4], [0.6, 1]])
+    np.testing.assert_allclose(raised.normalize("range")[0], [[0, 0.25], [0.5, 1]])
     flat = one_target(heatmaps=np.full((1, 2, 2), 3, np.float32))
-    np.testing.assert_array_equal(flat.normalized("range"), 0)
-    np.testing.assert_array_equal(flat.normalized(), 1)
+    np.testing.assert_array_equal(flat.normalize("range"), 0)
+    np.testing.assert_array_equal(flat.normalize(), 1)
 
 
 def test_a_look_decides_how_a_map_is_placed():
@@ -260,7 +260,7 @@ def test_an_animation_goes_through_the_targets(tmp_path, suffix):
 
 def test_a_normalisation_that_is_not_known():
     with pytest.raises(OptionError, match="normalization is 'rangee'; expected 'max' or 'range'"):
-        explanation().normalized("rangee")
+        explanation().normalize("rangee")
 
 
 def test_a_target_by_a_number_of_numpy():

@@ -36,7 +36,7 @@ def test_an_overlay_is_python_s(open_page, canvas_pixels, slide, cat, cat_report
 def test_a_heatmap_is_python_s(open_page, canvas_pixels, cat, cat_report):
     page = open_page(cat_report)
     page.get_by_role("radio", name="Heatmap").check()
-    expected = heatmap_image(cat.saliency[0], cat.placement.covered, "viridis")
+    expected = heatmap_image(cat.normalized_heatmaps[0], cat.placement.covered, "viridis")
     off = differences(canvas_pixels(page.locator(".pane canvas")), expected).max(axis=2)
     assert off.max() <= 3  # a step of this colour map is as much
     assert (off > CLOSE).mean() < 0.001

@@ -114,7 +114,7 @@ def explanation_of(
         layer=heatmaps.layer,
         method=heatmaps.method,
         title=method.title,
-        peak=method.peak,
+        peak_quantile=method.peak_quantile,
         placement=placement,
         ids=classifier.class_names.ids if classifier.class_names is not None else None,
         model=classifier.name,

@@ -34,17 +34,17 @@ def _color_table(colormap: str) -> ImageArray:
     return np.round(colors[:, :3] * 255).astype(np.uint8)
 
 
-def colorize(saliency: FloatArray, colormap: str = "jet") -> ImageArray:
+def colorize(heatmap: FloatArray, colormap: str = "jet") -> ImageArray:
     """Turn a saliency (H, W) in 0..1 into colours, uint8 (H, W, 3)."""
-    return np.take(color_table(colormap), _levels(saliency), axis=0)
+    return np.take(color_table(colormap), _levels(heatmap), axis=0)
 
 
-def heatmap_image(saliency: FloatArray, covered: BoolArray, colormap: str = "jet") -> ImageArray:
+def heatmap_image(heatmap: FloatArray, covered: BoolArray, colormap: str = "jet") -> ImageArray:
     """Turn a saliency (H, W) in 0..1 into colours, uint8 (H, W, 3); white where the model saw nothing."""
-    return np.where(covered[..., None], colorize(saliency, colormap), np.uint8(255))
+    return np.where(covered[..., None], colorize(heatmap, colormap), np.uint8(255))
 
 
-def overlay(image: ImageArray, saliency: FloatArray, covered: BoolArray, style: "Style") -> ImageArray:
+def overlay(image: ImageArray, heatmap: FloatArray, covered: BoolArray, style: "Style") -> ImageArray:
     """Blend a saliency into the image it belongs to: `image_weight * image + alpha * colours`.
 
     Args:
@@ -59,7 +59,7 @@ def overlay(image: ImageArray, saliency: FloatArray, covered: BoolArray, style: 
     image_weight = 1 - style.alpha if style.image_weight is None else style.image_weight
     colors = style.alpha * color_table(style.colormap).astype(np.float32)  # weighted once, not at every pixel
     blended = np.multiply(image, image_weight, dtype=np.float32)
-    blended += np.take(colors, _levels(saliency), axis=0)
+    blended += np.take(colors, _levels(heatmap), axis=0)
     blended = _rescaled(blended, covered, style.rescale)
     pixels = np.rint(blended, out=blended).astype(np.uint8)
     return pixels if covered.all() else np.where(covered[..., None], pixels, image)
@@ -74,7 +74,7 @@ def _rescaled(blended: FloatArray, covered: BoolArray, rescale: Rescale) -> Floa
     return np.clip(blended, 0, 255, out=blended)
 
 
-def _levels(saliency: FloatArray) -> ImageArray:
+def _levels(heatmap: FloatArray) -> ImageArray:
     """Return which of the 256 colours each pixel of a saliency in 0..1 has."""
-    levels = saliency * 255
+    levels = heatmap * 255
     return np.rint(levels, out=levels).astype(np.uint8)

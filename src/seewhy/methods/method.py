@@ -81,7 +81,7 @@ class Method:
         return "from activations and gradients"
 
     @property
-    def peak(self) -> float:
+    def peak_quantile(self) -> float:
         """Which quantile of a map is drawn as its full value: by the highest pixel, the others would not be seen."""
         return 0.995 if self.pixels else 1.0
 

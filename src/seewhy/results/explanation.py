@@ -125,17 +125,17 @@ class Explanation:
     ids: tuple[str, ...] | None = field(default=None, repr=False)
     model: str | None = None
     source: str | None = None
-    peak: float = 1.0
+    peak_quantile: float = 1.0
 
     @property
-    def saliency(self) -> FloatArray:
+    def normalized_heatmaps(self) -> FloatArray:
         """float32 (T, H, W): the heatmaps on the image, each scaled to 0..1; 0 outside what the model saw.
 
         What speaks against a target, in signed heatmaps, is not shown.
         """
-        return self.placement.place(self.normalized())
+        return self.placement.place(self.normalize())
 
-    def normalized(self, normalization: Normalization = "max") -> FloatArray:
+    def normalize(self, normalization: Normalization = "max") -> FloatArray:
         """Return the heatmaps scaled to 0..1, each by itself, float32 (T, u, v); what speaks against a target is 0.
 
         Args:
@@ -145,16 +145,16 @@ class Explanation:
             OptionError: It is none of those.
         """
         check_name("normalization", normalization, get_args(Normalization))
-        return normalize(self.heatmaps, self.peak, normalization)
+        return normalize(self.heatmaps, self.peak_quantile, normalization)
 
-    def place(self, target: int = 0, style: Style = DEFAULT_STYLE) -> FloatArray:
+    def normalized_heatmap(self, target: int = 0, style: Style = DEFAULT_STYLE) -> FloatArray:
         """Return the saliency of one target, float32 (H, W) in 0..1, normalised and enlarged as `style` says."""
         self._check_target(target)
-        return self.placement.place(self.normalized(style.normalization)[target], style.upsampling)
+        return self.placement.place(self.normalize(style.normalization)[target], style.upsampling)
 
     def draw(self, target: int, style: Style) -> ImageArray:
         """Do as `overlay`, with a look that is made already."""
-        return overlay(self.image, self.place(target, style), self.placement.covered, style)
+        return overlay(self.image, self.normalized_heatmap(target, style), self.placement.covered, style)
 
     def overlay(self, target: int = 0, **style: Unpack[StyleOptions]) -> ImageArray:
         """Blend the saliency of one target into the image.
@@ -185,8 +185,8 @@ class Explanation:
             OptionError: An argument is out of range.
         """
         _check_threshold(threshold)
-        saliency = self.place(target)
-        return np.asarray((saliency > 0) & (saliency >= threshold * saliency.max()))
+        heatmap = self.normalized_heatmap(target)
+        return np.asarray((heatmap > 0) & (heatmap >= threshold * heatmap.max()))
 
     def boxes(self, threshold: float = 0.15, target: int = 0) -> list[BoundingBox]:
         """Return boxes round the connected parts of `mask`, that of the largest part first.

@@ -22,13 +22,13 @@ SHOWN_PROBABILITIES = 10
 
 def panels(explanation: "Explanation", target: int, style: Style) -> "Figure":
     """Draw the four steps of one target: the image, the raw map, the map on the image's size, the overlay."""
-    saliency = explanation.place(target, style)
+    heatmap = explanation.normalized_heatmap(target, style)
     steps = [
         Panel("Original", explanation.image),
-        Panel(f"Raw {explanation.title}", explanation.normalized(style.normalization)[target]),
+        Panel(f"Raw {explanation.title}", explanation.normalize(style.normalization)[target]),
         Panel(
             f"Normalized {explanation.title}",
-            heatmap_image(saliency, explanation.placement.covered, style.colormap),
+            heatmap_image(heatmap, explanation.placement.covered, style.colormap),
         ),
         Panel(f"Applied {explanation.title}", explanation.draw(target, style)),
     ]

@@ -90,8 +90,8 @@ def _small_overlay(explanation: "Explanation") -> ImageArray:
     shrunk = (photo.height / height, photo.width / width) * 2
     top, left, bottom, right = (edge * share for edge, share in zip(box, shrunk, strict=True))
     placement = Placement((photo.height, photo.width), (top, left, bottom, right))
-    (saliency,) = placement.place(normalize(explanation.heatmaps[:1], explanation.peak))
-    return overlay(np.asarray(photo), saliency, placement.covered, Style(colormap="viridis"))
+    (heatmap,) = placement.place(normalize(explanation.heatmaps[:1], explanation.peak_quantile))
+    return overlay(np.asarray(photo), heatmap, placement.covered, Style(colormap="viridis"))
 
 
 def _in_script(text: str) -> str:

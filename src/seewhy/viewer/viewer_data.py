@@ -20,7 +20,7 @@ left corner; probabilities are in 0..1; null stands for what is not known.
         box              [top, left, bottom, right] of what the model saw
         signed           whether a value is negative somewhere: evidence against a target was kept
         targets          [{index, name, score, probability, has_evidence, peak, signed_peak, values}]:
-                         values is base64 of float32 (rows, columns), little-endian, in the method's units; `peak` is
+                         values is base64 of float32 (rows, columns), little-endian, in the method's units; `peak_quantile` is
                          the value that is drawn as 1, and `signed_peak` the same among absolute values
 
 An image may also come without `photo` and `maps`: then the viewer asks the host for the whole of it once it is wanted
@@ -135,8 +135,8 @@ def summary_of(image: dict[str, Any]) -> dict[str, Any]:
 
 def _maps(explanation: "Explanation") -> dict[str, Any]:
     heatmaps = np.asarray(explanation.heatmaps, dtype=np.float32)
-    peaks = peak_values(np.maximum(heatmaps, 0), explanation.peak).ravel().tolist()
-    signed_peaks = peak_values(np.abs(heatmaps), explanation.peak).ravel().tolist()
+    peaks = peak_values(np.maximum(heatmaps, 0), explanation.peak_quantile).ravel().tolist()
+    signed_peaks = peak_values(np.abs(heatmaps), explanation.peak_quantile).ravel().tolist()
     rows, columns = heatmaps.shape[1:]
     return {
         "model": explanation.model,
@@ -155,11 +155,11 @@ def _maps(explanation: "Explanation") -> dict[str, Any]:
                 "score": float(target.score),
                 "probability": None if target.probability is None else float(target.probability),
                 "has_evidence": bool(target.has_evidence),
-                "peak": peak,
+                "peak": peak_quantile,
                 "signed_peak": signed_peak,
                 "values": _base64(heatmap.astype("<f4")),
             }
-            for target, heatmap, peak, signed_peak in zip(
+            for target, heatmap, peak_quantile, signed_peak in zip(
                 explanation.targets, heatmaps, peaks, signed_peaks, strict=True
             )
         ],
