@@ -15,7 +15,7 @@ import numpy as np
 from PIL import Image
 
 from seewhy import methods, timing
-from seewhy.attribution.augmentation import View, average, views
+from seewhy.attribution.augmentation import Augmentation, average_augmented, parse_augmentations
 from seewhy.attribution.checks import check_capture, check_finite, explanation_of, heatmaps_of
 from seewhy.attribution.fusion import Fuse, check_fuse, fused
 from seewhy.attribution.runner import PerturbationRunner, Progress, run_perturbations
@@ -83,7 +83,7 @@ class Explainer:
         output: int | str | None = None,
         *,
         fuse: Fuse = "mean",
-        smooth: Any = None,
+        augmentation: Any = None,
         signed: bool = False,
         progress: bool | Progress = False,
         precision: Precision = "float32",
@@ -95,7 +95,7 @@ class Explainer:
         self.framework = self.classifier.framework_in(precision)
         self.taps = self._find_layers(layer)
         self.fuse = check_fuse(fuse)
-        self.views = views(smooth)
+        self.views = parse_augmentations(augmentation)
         if signed and len(self.taps) > 1:
             raise OptionError("signed=True and several layers: only what speaks for a target is fused. Give one layer.")
         if score not in ("logit", "probability"):
@@ -167,7 +167,7 @@ class Explainer:
         if self.views:
             objective = objective.with_classes(self.framework.to_numpy(capture.indices))
             seen = ((view, self._evidence_of(view, inputs, objective, batch_size)) for view in self.views)
-            evidence = average(evidence, seen)
+            evidence = average_augmented(evidence, seen)
         return self._heatmaps_of(capture, evidence, objective.target)
 
     def inspect(self, image: ImageLike, targets: Any = "top-1") -> Inspection:
@@ -184,7 +184,7 @@ class Explainer:
         if self.method.name != "gradcam" or len(self.taps) > 1 or self.views:
             raise MethodError(
                 f"inspect shows the inside of Grad-CAM at one layer; this Explainer does {self.method.title} at "
-                f"{len(self.taps)}{', smoothed' if self.views else ''}. Make one for it: seewhy.Explainer(model)."
+                f"{len(self.taps)}{', with augmentation' if self.views else ''}. Make one for it: seewhy.Explainer(model)."
             )
         pixels = read(image)
         preprocessed = self.classifier.preprocess([pixels])
@@ -259,7 +259,7 @@ class Explainer:
             signed=self.signed,
         )
 
-    def _evidence_of(self, view: View, inputs: FloatArray, objective: Objective, batch_size: int) -> FloatArray:
+    def _evidence_of(self, view: Augmentation, inputs: FloatArray, objective: Objective, batch_size: int) -> FloatArray:
         """Return the evidence of another view of the inputs, not yet brought back into place."""
         if self.framework.channels_first:
             seen = np.moveaxis(view.of(np.moveaxis(inputs, 1, -1)), -1, 1)
@@ -268,7 +268,7 @@ class Explainer:
         capture, evidence = self._evidence(np.ascontiguousarray(seen), objective.transformed(view.of), batch_size)
         if evidence.ndim != 4:
             raise LayerError(
-                f"smooth= needs maps with two axes of space, and the layer {capture.layer!r} has {evidence.ndim - 2}. "
+                f"augmentation= needs maps with two axes of space, and the layer {capture.layer!r} has {evidence.ndim - 2}. "
                 "Leave it out, or give another layer."
             )
         return evidence
@@ -289,7 +289,7 @@ class Explainer:
         inputs = self.framework.check_inputs(inputs)
         if self.views and (not isinstance(inputs, np.ndarray) or inputs.ndim != 4):
             given = f"{len(inputs)} inputs" if not isinstance(inputs, np.ndarray) else f"shape {inputs.shape}"
-            raise InputError(f"smooth= mirrors and zooms images, one batch of (N, h, w, C); given {given}.")
+            raise InputError(f"augmentation= mirrors and zooms images, one batch of (N, h, w, C); given {given}.")
         if not isinstance(inputs, np.ndarray) and (self.method.reruns or self.method.level == "input"):
             raise InputError(
                 f"The model has {len(inputs)} inputs, and {self.method.title} varies the one input of a model. "

@@ -1,14 +1,14 @@
 import numpy as np
 import pytest
 
-from seewhy.attribution.augmentation import View, average, views
+from seewhy.attribution.augmentation import Augmentation, average_augmented, parse_augmentations
 from seewhy.errors import OptionError
 
 MAP = np.arange(20, dtype=np.float32).reshape(1, 1, 4, 5)
 
 
 @pytest.mark.parametrize(
-    ("smooth", "expected"),
+    ("augmentation", "expected"),
     [
         (None, []),
         ((), []),
@@ -18,25 +18,25 @@ MAP = np.arange(20, dtype=np.float32).reshape(1, 1, 4, 5)
         (("flips", "scales"), [(False, 0.9), (False, 1.1), (True, 1), (True, 0.9), (True, 1.1)]),
     ],
 )
-def test_which_views_are_meant(smooth, expected):
-    assert [(view.is_flipped, view.scale) for view in views(smooth)] == expected
+def test_which_views_are_meant(augmentation, expected):
+    assert [(view.is_flipped, view.scale) for view in parse_augmentations(augmentation)] == expected
 
 
 @pytest.mark.parametrize(
-    ("smooth", "message"),
+    ("augmentation", "message"),
     [
-        ("flip", "Unknown smoothing 'flip'. Did you mean 'flips'"),
-        (("flips", 3), "Unknown smoothing 3. Expected 'flips', 'scales', or both"),
-        (True, "Unknown smoothing True"),
+        ("flip", "Unknown augmentation 'flip'. Did you mean 'flips'"),
+        (("flips", 3), "Unknown augmentation 3. Expected 'flips', 'scales', or both"),
+        (True, "Unknown augmentation True"),
     ],
 )
-def test_which_views_there_are_not(smooth, message):
+def test_which_views_there_are_not(augmentation, message):
     with pytest.raises(OptionError, match=message):
-        views(smooth)
+        parse_augmentations(augmentation)
 
 
 def test_a_mirrored_view_and_back():
-    view, image = View(is_flipped=True, scale=1), np.arange(24, dtype=np.float32).reshape(1, 2, 4, 3)
+    view, image = Augmentation(is_flipped=True, scale=1), np.arange(24, dtype=np.float32).reshape(1, 2, 4, 3)
     np.testing.assert_array_equal(view.of(image), image[:, :, ::-1])
     np.testing.assert_array_equal(view.back(MAP), MAP[..., ::-1])
     assert view.covered((4, 5)).all()
@@ -60,10 +60,12 @@ def test_every_pixel_of_a_view_pixel_by_pixel(is_flipped, scale):
                 + image[:, top + 1, left] * down * (1 - right)
                 + image[:, top + 1, left + 1] * down * right
             )
-    np.testing.assert_allclose(View(is_flipped, scale).of(image), expected, atol=1e-6)
+    np.testing.assert_allclose(Augmentation(is_flipped, scale).of(image), expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("view", [View(False, 0.9), View(True, 1.1), View(False, 2), View(True, 0.5)])
+@pytest.mark.parametrize(
+    "view", [Augmentation(False, 0.9), Augmentation(True, 1.1), Augmentation(False, 2), Augmentation(True, 0.5)]
+)
 def test_what_a_view_shows_is_brought_back_to_where_it_was(view):
     """A ramp is a ramp in every view; brought back it is the ramp it was, but where it was cut off or repeated."""
     ramp = np.add.outer(np.arange(20), 3 * np.arange(30)).astype(np.float32)[None, :, :, None]
@@ -77,15 +79,15 @@ def test_what_a_view_shows_is_brought_back_to_where_it_was(view):
 
 
 def test_where_a_view_did_not_reach_the_others_are_averaged():
-    view = View(is_flipped=False, scale=2)  # it shows the middle half
+    view = Augmentation(is_flipped=False, scale=2)  # it shows the middle half
     np.testing.assert_array_equal(view.covered((4, 4)), np.pad(np.ones((2, 2), bool), 1))
     whole, middle = np.ones((1, 1, 4, 4), np.float32), np.full((1, 1, 4, 4), 3, np.float32)
     np.testing.assert_array_equal(
-        average(whole, [(view, middle)])[0, 0],
+        average_augmented(whole, [(view, middle)])[0, 0],
         np.pad(np.full((2, 2), 2), 1) + np.pad(np.zeros((2, 2)), 1, constant_values=1),
     )
 
 
 def test_the_average_of_a_map_and_its_mirror_image_is_symmetric():
-    flips = views("flips")
-    np.testing.assert_allclose(average(MAP, [(flips[0], MAP)]), (MAP + MAP[..., ::-1]) / 2)
+    flips = parse_augmentations("flips")
+    np.testing.assert_allclose(average_augmented(MAP, [(flips[0], MAP)]), (MAP + MAP[..., ::-1]) / 2)

@@ -28,7 +28,7 @@ def halves():
 def test_a_mirrored_view_is_explained_for_the_same_class_and_brought_back():
     """Mirrored, the image's best class is the other one. Asked for the right half, the view shows 1 and 3 there."""
     assert Explainer(halves(), layer="conv").heatmaps(PAPER_INPUT[:, :, ::-1]).indices == [[0]]
-    found = Explainer(halves(), "hirescam", layer="conv", smooth="flips").heatmaps(PAPER_INPUT)
+    found = Explainer(halves(), "hirescam", layer="conv", augmentation="flips").heatmaps(PAPER_INPUT)
     np.testing.assert_array_equal(found.indices, [[1]])
     np.testing.assert_allclose(found.scores, [[6]])  # the image's own
     np.testing.assert_allclose(found.values[0, 0], (np.array([[0, 2], [0, 4]]) + np.array([[1, 0], [3, 0]])) / 2)
@@ -38,7 +38,7 @@ def test_what_speaks_against_a_target_is_averaged_before_it_is_cut_off():
     signed = Explainer(paper_sequential(), layer="conv", signed=True)
     mirrored = signed.heatmaps(PAPER_INPUT[:, :, ::-1], [0, 1]).values[..., ::-1]
     expected = (signed.heatmaps(PAPER_INPUT, [0, 1]).values + mirrored) / 2
-    found = Explainer(paper_sequential(), layer="conv", smooth="flips").heatmaps(PAPER_INPUT, [0, 1])
+    found = Explainer(paper_sequential(), layer="conv", augmentation="flips").heatmaps(PAPER_INPUT, [0, 1])
     np.testing.assert_allclose(found.values, np.maximum(expected, 0), atol=1e-5)
 
 
@@ -50,14 +50,18 @@ def test_zoomed_views_one_by_one():
     for view in (View(False, 0.9), View(False, 1.1)):
         total += view.back(plain.heatmaps(view.of(inputs), selected).values)
         count += view.covered((10, 8))
-    found = Explainer(model, "hirescam", layer="features", signed=True, smooth="scales").heatmaps(inputs, selected)
+    found = Explainer(model, "hirescam", layer="features", signed=True, augmentation="scales").heatmaps(
+        inputs, selected
+    )
     np.testing.assert_allclose(found.values, total / count, atol=1e-4 * np.abs(total).max())
 
 
 def test_a_region_is_mirrored_with_its_image():
     """The model looks at each pixel alone, so every view says the same once it is brought back."""
     plain = Explainer(segmentation(), "hirescam", layer="conv").heatmaps(PAPER_INPUT, Region(MASK, 2))
-    found = Explainer(segmentation(), "hirescam", layer="conv", smooth="flips").heatmaps(PAPER_INPUT, Region(MASK, 2))
+    found = Explainer(segmentation(), "hirescam", layer="conv", augmentation="flips").heatmaps(
+        PAPER_INPUT, Region(MASK, 2)
+    )
     assert plain.values.any()
     np.testing.assert_allclose(found.values, plain.values, atol=1e-5)
 
@@ -68,13 +72,13 @@ def signal_model():
 
 
 def test_inputs_that_are_no_images_have_no_views():
-    with pytest.raises(InputError, match=r"smooth= mirrors and zooms images.*given shape \(1, 8, 2\)"):
-        Explainer(signal_model(), smooth="flips").heatmaps(np.ones((1, 8, 2)))
+    with pytest.raises(InputError, match=r"augmentation= mirrors and zooms images.*given shape \(1, 8, 2\)"):
+        Explainer(signal_model(), augmentation="flips").heatmaps(np.ones((1, 8, 2)))
     flat = keras.Sequential([keras.Input((4, 4, 3)), layers.Reshape((16, 3)), layers.Dense(2), layers.Flatten()])
     with pytest.raises(LayerError, match=r"maps with two axes of space, and the layer '.*' has 1"):
-        Explainer(flat, smooth="flips").heatmaps(np.ones((1, 4, 4, 3)), 0)
-    with pytest.raises(OptionError, match="Unknown smoothing 'flop'"):
-        Explainer(flat, smooth="flop")
+        Explainer(flat, augmentation="flips").heatmaps(np.ones((1, 4, 4, 3)), 0)
+    with pytest.raises(OptionError, match="Unknown augmentation 'flop'"):
+        Explainer(flat, augmentation="flop")
 
 
 # Layers
@@ -97,7 +101,7 @@ def test_two_layers_in_one_map():
     assert found.layer == "features, first"
     found = Explainer(model, layer=["first", "features"], fuse="product").heatmaps(inputs, 1)
     np.testing.assert_allclose(found.values, features * (first / highest), atol=1e-4)
-    found = Explainer(model, layer=["auto", "first"], fuse="layercam", smooth="flips").heatmaps(inputs, 1)
+    found = Explainer(model, layer=["auto", "first"], fuse="layercam", augmentation="flips").heatmaps(inputs, 1)
     assert found.layer == "features, first"
     assert 0.5 < found.values.max() <= np.tanh(2)
 
@@ -128,12 +132,12 @@ def test_damaged_weights_are_said_of_several_layers_too():
     model = paper_sequential()
     model.layers[-1].set_weights([np.full((8, 2), np.nan, np.float32), np.zeros(2, np.float32)])
     with pytest.raises(ModelRunError, match="The model gave NaN or infinite values for image 0 of the batch"):
-        Explainer(model, layer=["conv", "conv"], smooth="flips").heatmaps(PAPER_INPUT, 0)
+        Explainer(model, layer=["conv", "conv"], augmentation="flips").heatmaps(PAPER_INPUT, 0)
 
 
 def test_several_inputs_have_no_views():
     one, two = keras.Input((2, 2, 1)), keras.Input((2, 2, 1))
     convolution, flatten, dense = paper_layers()
     model = keras.Model([one, two], dense(flatten(convolution(layers.add([one, two])))))
-    with pytest.raises(InputError, match=r"smooth= mirrors and zooms images.*given 2 inputs"):
-        Explainer(model, smooth="scales").heatmaps([PAPER_INPUT, PAPER_INPUT], 0)
+    with pytest.raises(InputError, match=r"augmentation= mirrors and zooms images.*given 2 inputs"):
+        Explainer(model, augmentation="scales").heatmaps([PAPER_INPUT, PAPER_INPUT], 0)

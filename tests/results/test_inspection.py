@@ -107,7 +107,7 @@ def test_targets_that_cannot_be(inspection):
 
 
 def test_only_grad_cam_at_one_layer_has_this_inside(lite0, examples):
-    for options in ({"method": "rise"}, {"layer": ["top_relu6", "block5c_add"]}, {"smooth": "flips"}):
+    for options in ({"method": "rise"}, {"layer": ["top_relu6", "block5c_add"]}, {"augmentation": "flips"}):
         with pytest.raises(
             MethodError, match=r"inspect shows the inside of Grad-CAM at one layer; this Explainer does"
         ):

@@ -18,11 +18,11 @@ from seewhy.types import BoolArray, FloatArray
 SCALES = (0.9, 1.1)
 """How far the views called "scales" zoom, out and in."""
 
-SMOOTHINGS = ("flips", "scales")
+AUGMENTATIONS = ("flips", "scales")
 
 
 @dataclass(frozen=True)
-class View:
+class Augmentation:
     """An image mirrored left to right, or zoomed about its centre, or both.
 
     Attributes:
@@ -59,7 +59,7 @@ class View:
         return bilinear_weights(size, *_about_centre(size, size * self.scale), size)
 
 
-def views(smooth: Any) -> tuple[View, ...]:
+def parse_augmentations(augmentation: Any) -> tuple[Augmentation, ...]:
     """Return the views that are meant, without the image as it is.
 
     Args:
@@ -68,18 +68,24 @@ def views(smooth: Any) -> tuple[View, ...]:
     Raises:
         OptionError: It is none of these.
     """
-    names = () if smooth is None else tuple(smooth) if isinstance(smooth, (list, tuple)) else (smooth,)
+    names = (
+        ()
+        if augmentation is None
+        else tuple(augmentation)
+        if isinstance(augmentation, (list, tuple))
+        else (augmentation,)
+    )
     for name in names:
-        if name not in SMOOTHINGS:
-            near = did_you_mean(name, SMOOTHINGS) if isinstance(name, str) else ""
-            raise OptionError(f"Unknown smoothing {name!r}.{near} Expected 'flips', 'scales', or both in a tuple.")
+        if name not in AUGMENTATIONS:
+            near = did_you_mean(name, AUGMENTATIONS) if isinstance(name, str) else ""
+            raise OptionError(f"Unknown augmentation {name!r}.{near} Expected 'flips', 'scales', or both in a tuple.")
     flips = (False, True) if "flips" in names else (False,)
     scales = (1.0, *SCALES) if "scales" in names else (1.0,)
-    every = [View(is_flipped, scale) for is_flipped, scale in product(flips, scales)]
+    every = [Augmentation(is_flipped, scale) for is_flipped, scale in product(flips, scales)]
     return tuple(every[1:])  # the first is the image as it is
 
 
-def average(maps: FloatArray, seen: Iterable[tuple[View, FloatArray]]) -> FloatArray:
+def average_augmented(maps: FloatArray, seen: Iterable[tuple[Augmentation, FloatArray]]) -> FloatArray:
     """Average the maps (N, T, u, v) of an image with those of its views; where a view did not reach, without it."""
     size = maps.shape[2:]
     total, count = maps.astype(np.float64), np.ones(size)

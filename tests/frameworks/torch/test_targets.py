@@ -69,13 +69,15 @@ def test_a_region_of_a_segmentation_channels_first():
         capture(Segmentation(), Region(np.ones((3, 3), bool), 0))
 
 
-@pytest.mark.parametrize("smooth", ["flips", ("flips", "scales")])
-def test_views_of_images_whose_channels_come_first(smooth):
+@pytest.mark.parametrize("augmentation", ["flips", ("flips", "scales")])
+def test_views_of_images_whose_channels_come_first(augmentation):
     """The model looks at each pixel alone, so mirroring changes nothing; zooming only blurs two pixels' values."""
     plain = Explainer(Segmentation(), "hirescam", layer="conv").heatmaps(IMAGE, Region(MASK, 2))
-    found = Explainer(Segmentation(), "hirescam", layer="conv", smooth=smooth).heatmaps(IMAGE, Region(MASK, 2))
+    found = Explainer(Segmentation(), "hirescam", layer="conv", augmentation=augmentation).heatmaps(
+        IMAGE, Region(MASK, 2)
+    )
     np.testing.assert_allclose(plain.values[0, 0], MASK * 3 * np.maximum(PAPER_ACTIVATIONS[..., 1], 0), atol=1e-5)
-    np.testing.assert_allclose(found.values, plain.values, atol=1e-5 if smooth == "flips" else 1)
+    np.testing.assert_allclose(found.values, plain.values, atol=1e-5 if augmentation == "flips" else 1)
 
 
 def test_a_box_of_a_detector_that_gives_lists_of_dicts():
