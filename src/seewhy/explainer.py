@@ -131,13 +131,13 @@ class Explainer:
         _check_batch_size(batch_size)
         images = list(images)
         target = self._resolve(targets, len(images))
-        images = read_each(images)
+        decoded = read_each(images)
         return [
             explanation
             for start in range(0, len(images), batch_size)
             for explanation in self._explain_batch(
                 images[start : start + batch_size],
-                [_readable(each) for each in islice(images, batch_size)],
+                [_readable(each) for each in islice(decoded, batch_size)],
                 target.rows(start, start + batch_size),
                 batch_size,
             )

@@ -9,7 +9,7 @@ from tests.contracts.test_targets import MASK, segmentation
 from tests.sample_models import PAPER_INPUT, paper_layers, paper_sequential, set_paper_weights
 
 from seewhy import Explainer
-from seewhy.attribution.augmentation import View
+from seewhy.attribution.augmentation import Augmentation
 from seewhy.errors import InputError, LayerError, ModelRunError, OptionError
 from seewhy.methods import Method
 from seewhy.targets import Difference, Region
@@ -94,7 +94,7 @@ def test_two_layers_in_one_map():
     first = Explainer(model, layer="first").heatmaps(inputs, 1).values
     highest = first.max(axis=(2, 3), keepdims=True)
     features = by_hand(inputs, 1)
-    features = View(False, 1.0)._placement((12, 10)).place(features)  # (12, 10) are the first layer's cells
+    features = Augmentation(False, 1.0)._placement((12, 10)).place(features)  # (12, 10) are the first layer's cells
     features /= features.max(axis=(2, 3), keepdims=True)
     found = Explainer(model, layer=["features", "first"]).heatmaps(inputs, 1)
     np.testing.assert_allclose(found.values, (features + first / highest) / 2, atol=1e-4)

@@ -230,7 +230,7 @@ def test_normalised_by_the_range():
 
 
 def test_a_look_decides_how_a_map_is_placed():
-    found = explanation().place(0, Style(upsampling="nearest"))
+    found = explanation().normalized_heatmap(0, Style(upsampling="nearest"))
     np.testing.assert_array_equal(found[[0, 0, 3, 3], [1, 4, 1, 4]], [0, 0.25, 0.5, 1])
     assert set(np.unique(found)) == {0, 0.25, 0.5, 1}
 

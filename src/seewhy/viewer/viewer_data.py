@@ -20,7 +20,7 @@ left corner; probabilities are in 0..1; null stands for what is not known.
         box              [top, left, bottom, right] of what the model saw
         signed           whether a value is negative somewhere: evidence against a target was kept
         targets          [{index, name, score, probability, has_evidence, peak, signed_peak, values}]:
-                         values is base64 of float32 (rows, columns), little-endian, in the method's units; `peak_quantile` is
+                         values is base64 of float32 (rows, columns), little-endian, in the method's units; `peak` is
                          the value that is drawn as 1, and `signed_peak` the same among absolute values
 
 An image may also come without `photo` and `maps`: then the viewer asks the host for the whole of it once it is wanted
