@@ -64,15 +64,15 @@ def test_the_table(clock):
         writer.join()
     assert times.meanwhile == {Phase.WRITING: 0.25}
     assert times.table(images=5).splitlines() == [
-        "where the time went                                   seconds  per image",
+        "where the time went                                   seconds    per image",
         "importing the framework and what else is needed        12.000",
-        "running the model and the method                      0.500        0.100",
+        "running the model and the method                        0.500        0.100",
         "everything else                                         1.250",
         "together, by the clock                                 13.750",
         "meanwhile, in other threads:",
         "encoding and writing files                              0.250        0.050",
     ]
-    assert str(times).splitlines()[2] == "running the model and the method                      0.500"
+    assert str(times).splitlines()[2] == "running the model and the method                        0.500"
 
 
 def test_nothing_is_noted_before_or_after(clock):

@@ -161,7 +161,7 @@ def test_auto_without_any_layer_with_space():
 
 
 @pytest.mark.parametrize(
-    "cut",
+    "split",
     [ops.stop_gradient, lambda x: ops.cast(ops.argmax(x, axis=-1), "float32")[..., None], ops.zeros_like],
     ids=["stop_gradient", "argmax", "not used"],
 )

@@ -159,7 +159,7 @@ def test_methods(client):
 
 
 def test_health(client):
-    assert client.get("healthz").json() == {"status": "ok", "jobs": 0, "places": 16}
+    assert client.get("healthz").json() == {"status": "ok", "jobs": 0, "slots": 16}
 
 
 @pytest.mark.parametrize(

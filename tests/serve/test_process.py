@@ -119,7 +119,7 @@ def test_a_port_that_is_taken():
         (("--host", "203.0.113.7", "--port", "0"), "Cannot listen on 203.0.113.7 port 0: "),
         (("--host", "no.such.name.invalid"), "Cannot listen on no.such.name.invalid port 8000: "),
         (("--port", "70000"), "less than or equal to 65535"),
-        (("--slots", "0"), "places is 0; expected more than 0"),
+        (("--slots", "0"), "slots is 0; expected more than 0"),
         (("--max-mb", "-1"), "max_bytes is -1000000; expected more than 0"),
         (("--time-limit", "nan"), "time_limit is nan; expected more than 0"),
         (("--model", "efficientnet-lite", "--port", "0"), "Did you mean 'efficientnet-lite0'"),

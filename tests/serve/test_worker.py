@@ -50,7 +50,7 @@ def test_health_is_told_while_a_model_runs(lite0, cat):
         answer = clients.submit(post, address, cat, methods="smoothgrad")
         wait_until(lambda: jobs(address) == 1)
         start = time.monotonic()
-        assert httpx.get(f"{address}healthz").json() == {"status": "ok", "jobs": 1, "places": 16}
+        assert httpx.get(f"{address}healthz").json() == {"status": "ok", "jobs": 1, "slots": 16}
         assert time.monotonic() - start < 2
         assert answer.result().status_code == 200
 
@@ -127,7 +127,7 @@ def test_the_thread_ends_with_the_server(lite0):
     assert {each for each in threading.enumerate() if each.name.startswith("seewhy-worker")} <= before
 
 
-@pytest.mark.parametrize("name", ["max_bytes", "max_pixels", "places", "time_limit", "upload_time"])
+@pytest.mark.parametrize("name", ["max_bytes", "max_pixels", "slots", "time_limit", "upload_time"])
 @pytest.mark.parametrize("value", [0, -1, float("nan")])
 def test_limits_that_nothing_could_keep_to(name, value):
     with pytest.raises(OptionError, match=f"{name} is .*; expected more than 0"):

@@ -103,7 +103,7 @@ def explanation_of(
     """
     if heatmaps.values.ndim != 4:
         raise LayerError(
-            f"The output of the layer {heatmaps.layer!r} has {heatmaps.values.ndim - 2} axes of space, and a "
+            f"The output of the layer {heatmaps.layer!r} has {heatmaps.values.ndim - 2} axes of space, and an "
             "image has two. Give another layer; for signals, volumes and tokens use Explainer.heatmaps."
         )
     return Explanation(

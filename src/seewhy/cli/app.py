@@ -375,7 +375,7 @@ def serve(
         {
             "max_bytes": int(max_mb * 1_000_000),
             "max_pixels": max_pixels,
-            "places": slots,
+            "slots": slots,
             "time_limit": time_limit,
         },
     )

@@ -8,7 +8,7 @@ from seewhy.frameworks.base import Framework
 from seewhy.frameworks.layers import LayerCall, LayerChoice
 from seewhy.types import Precision
 
-__all__ = ["Framework", "LayerCall", "LayerChoice", "detect"]
+__all__ = ["Framework", "LayerCall", "LayerChoice", "framework_for"]
 
 
 def framework_for(model: Any, precision: Precision = "float32") -> Framework:

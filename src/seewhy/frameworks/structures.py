@@ -122,7 +122,7 @@ def is_our_own(error: BaseException) -> bool:
     trace = error.__traceback__
     while trace is not None:
         module = str(trace.tb_frame.f_globals.get("__name__"))
-        if trace.tb_frame.f_code.co_name == "hear" and module.startswith("seewhy."):
+        if trace.tb_frame.f_code.co_name == "record" and module.startswith("seewhy."):
             return True
         trace = trace.tb_next
     return False

@@ -32,6 +32,6 @@ class Settings:
     upload_time: float = 30.0
 
     def __post_init__(self) -> None:
-        for name in ("max_bytes", "max_pixels", "places", "time_limit", "upload_time"):
+        for name in ("max_bytes", "max_pixels", "slots", "time_limit", "upload_time"):
             if not getattr(self, name) > 0:
                 raise OptionError(f"{name} is {getattr(self, name)!r}; expected more than 0.")

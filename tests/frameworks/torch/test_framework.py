@@ -422,7 +422,7 @@ def test_layers_that_cannot_be_meant(layer, message):
 
 
 @pytest.mark.parametrize(
-    "cut",
+    "split",
     [
         torch.detach,
         torch.zeros_like,

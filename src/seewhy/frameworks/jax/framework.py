@@ -92,7 +92,7 @@ class KerasJax(KerasFramework):
 
     def head(self, inputs: Inputs, layer: LayerChoice, objective: Objective) -> Head:
         traced, objective = self._traced(inputs), objective.for_image(0)
-        key = ("branch", _shapes(inputs), layer, objective.key)
+        key = ("head", _shapes(inputs), layer, objective.key)
         step = self._compiled.get(key, lambda: self._make_branch(traced, layer, objective))
         objective.target.check_outputs(step.shape)
         passing = self._run(step.trunk, traced, inputs)

@@ -86,7 +86,7 @@ class KerasTensorflow(KerasFramework):
 
     def head(self, inputs: Inputs, layer: LayerChoice, objective: Objective) -> Head:
         objective = objective.for_image(0)
-        key = ("branch", shape_key(inputs), layer, objective.key)
+        key = ("head", shape_key(inputs), layer, objective.key)
         step = self._compiled.get(key, lambda: self._trace_branch(inputs, layer, objective))
         objective.target.check_outputs(step.shape)
         passing = self._run(step.trunk, inputs)
@@ -200,7 +200,7 @@ class KerasTensorflow(KerasFramework):
 
         image = map_leaves(lambda each: tf.TensorSpec(each.shape, tf.float32), inputs)
         graph = tf.compat.v1.wrap_function(forward, [image])
-        selected = facts["asked"]
+        selected = facts["selected"]
         trunk, follow, passing = split(graph, facts["batch"], tap.output, selected.tensors)
 
         def scores(perturbations: Tensor, passing: list[Tensor], *arrays: Tensor) -> Tensor:
