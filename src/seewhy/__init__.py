@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from seewhy import errors, methods, targets, timing
     from seewhy.errors import SeewhyError
-    from seewhy.explainer import Explainer, explain
+    from seewhy.explainer import Explainer, compare, explain
     from seewhy.frameworks import LayerCall
     from seewhy.images.geometry import Placement
     from seewhy.images.style import Style
     from seewhy.models import Classifier, ClassNames, Inputs, Prediction, Preprocessing, load
-    from seewhy.results.comparison import Comparison, compare
-    from seewhy.results.explanation import Explanation, Heatmaps, TargetResult
+    from seewhy.results.comparison import Comparison
+    from seewhy.results.explanation import Explanation, TargetResult
+    from seewhy.results.heatmaps import Heatmaps
     from seewhy.results.inspection import Inspection
     from seewhy.viewer.notebook import view
 
@@ -53,10 +54,11 @@ __all__ = [
 ]
 
 _ROOMS = {
-    "seewhy.results.comparison": ("Comparison", "compare"),
+    "seewhy.results.comparison": ("Comparison",),
     "seewhy.errors": ("SeewhyError",),
-    "seewhy.explainer": ("Explainer", "explain"),
-    "seewhy.results.explanation": ("Explanation", "Heatmaps", "TargetResult"),
+    "seewhy.explainer": ("Explainer", "compare", "explain"),
+    "seewhy.results.explanation": ("Explanation", "TargetResult"),
+    "seewhy.results.heatmaps": ("Heatmaps",),
     "seewhy.frameworks": ("LayerCall",),
     "seewhy.images.geometry": ("Placement",),
     "seewhy.images.style": ("Style",),

@@ -1,351 +1,374 @@
 """The pipeline: read -> preprocess -> capture -> method -> place -> draw.
 
-`Explainer.heatmaps` is the middle of it, arrays in and arrays out. `Explainer.explain` goes from images to
-explanations. Placing a heatmap on its image and drawing it are the explanation's, when someone asks for pixels.
+`Explainer.explain` reads and preprocesses images. `attribution.attribute` is the middle: it captures activations and
+gradients at a layer and applies a method to them. The explanation that comes out places each heatmap on its image, and
+draws it when someone asks for pixels.
 """
 
+import itertools
 import os
+import threading
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
-from typing import Any, get_args
+from typing import Any, Literal, TypedDict, Unpack, final, get_args
 
 import numpy as np
-from PIL import Image
 
-from seewhy import methods, timing
-from seewhy.attribution.augmentation import Augmentation, average_augmented, parse_augmentations
-from seewhy.attribution.checks import check_capture, check_finite, explanation_of, heatmaps_of
-from seewhy.attribution.fusion import Fuse, check_fuse, fused
-from seewhy.attribution.runner import PerturbationRunner, Progress, run_perturbations
-from seewhy.attribution.target_chunks import are_many, evidence_of_many, first_way
-from seewhy.errors import (
-    ImageError,
-    InputError,
-    LayerError,
-    MethodError,
-    OptionError,
-    SeewhyWarning,
-)
-from seewhy.frameworks import LayerCall, LayerChoice
-from seewhy.frameworks.layers import AUTO, INPUT
-from seewhy.frameworks.structures import image_count
+from seewhy import methods as all_methods
+from seewhy.attribution.attribute import Attribution, attribute
+from seewhy.attribution.augmentation import Augmentation, parse_augmentations
+from seewhy.attribution.checks import check_batch_size, check_images, find_layers
+from seewhy.attribution.fusion import Fuse, check_fuse
+from seewhy.attribution.plan import Plan, first_derivatives, plan_key, strategy_for
+from seewhy.attribution.runner import ProgressCallback
+from seewhy.errors import ImageError, InputError, MethodError, OptionError, SeewhyWarning
+from seewhy.frameworks import Framework, LayerCall, LayerChoice
+from seewhy.frameworks.compiled import CompiledCache
+from seewhy.frameworks.structures import Inputs, InputSpec, image_count
+from seewhy.images.geometry import Placement
 from seewhy.images.reading import ImageLike, read, read_each
 from seewhy.methods import Method
 from seewhy.models import Classifier
-from seewhy.results.explanation import Explanation, Heatmaps
+from seewhy.results.comparison import Comparison
+from seewhy.results.explanation import Explanation, build_explanation
+from seewhy.results.heatmaps import Heatmaps, build_heatmaps
 from seewhy.results.inspection import Inspection
-from seewhy.targets import Objective, Target, resolve
-from seewhy.timing import Phase
-from seewhy.types import Backward, Capture, FloatArray, ImageArray, Precision, Score
+from seewhy.targets import Objective, Target, TargetSpec, resolve
+from seewhy.types import ImageArray, LayerSpec, Model, Precision, Score
 
 BATCH_SIZE = 16
 
+AugmentationName = Literal["flips", "scales"]
 
+
+class ExplainerOptions(TypedDict, total=False):
+    """The keyword-only options of `Explainer`, which `explain` and `compare` take too."""
+
+    output: int | str | None
+    fuse: Fuse
+    augmentation: AugmentationName | Sequence[AugmentationName] | None
+    signed: bool
+    progress: bool | ProgressCallback
+    precision: Precision
+
+
+@final
 class Explainer:
-    """Explains one model; threads may share it.
+    """Explains one model. Threads may share an explainer; its settings cannot be changed.
 
     Args:
         model: A `Classifier`; or a bare `keras.Model` or `torch.nn.Module`, which is enough for `heatmaps`. It is
             never changed.
-        method: A method's name; `seewhy methods` lists them. Or one with options of your own, such as
+        method: The name of a method, see `seewhy methods`; or a method with options, such as
             `seewhy.methods.get("rise", masks=8000)`.
-        layer: The layer to explain: a path ("resnet50/conv5_block3_out", "layer4.2"), a name that only one has, or
-            the layer itself. "auto" takes the classifier's own default layer where it has one, and else the last that
-            still has space and does not pool. Of a layer that is called more than once the last call is explained;
-            "name#1" is the first. A list of layers is explained layer by layer, and the maps fused.
-        score: "logit" explains what stands before a final softmax or sigmoid; "probability" what stands after it, as
-            many tutorials do.
-        output: Which output of a model with several: its position or its key.
-        fuse: What is made of the maps of several layers, each of which is brought to the largest resolution and scaled
-            to 0..1 first: their "mean", "max" or "product"; or "layercam", the maximum after that paper's
-            tanh(2 M / max(M)). The model runs once for each layer.
-        smooth: Explain other views of each input too, and average the maps, brought back into place: "flips", the
-            mirror image; "scales", zoomed to 0.9 and to 1.1; or both in a tuple. Everything is run 2, 3 or 6 times.
-        signed: True keeps what speaks against a target, as negative values; False makes it 0, as the papers do.
-        progress: Show on standard error how far a method has come that runs the model many times; or a function
-            that is told: the method's title, how many runs are done, and of how many. What it raises ends the call.
+        layer: The layer to explain: a path ("resnet50/conv5_block3_out", "layer4.2"), a unique name, or the layer
+            object. "auto" takes the classifier's default layer if it has one, else the last layer with spatial output
+            that does not only pool. Of a layer that is called several times the last call is explained; "name#1" is
+            the first. A list of layers is explained layer by layer, and their heatmaps are fused.
+        score: "logit" explains logits: a final softmax or sigmoid is bypassed. "probability" explains probabilities,
+            as many tutorials do.
+        output: The output to explain, of a model with several: its position or its key.
+        fuse: How the heatmaps of several layers are fused, after each is resized to the largest resolution and scaled
+            to 0..1: "mean", "max", "product", or "layercam", the maximum after that paper's tanh(2 M / max(M)). The
+            model runs once per layer.
+        augmentation: Average the heatmaps with those of augmented inputs: "flips", mirrored left to right; "scales",
+            zoomed to 0.9 and to 1.1; or both in a tuple. The model runs 2, 3 or 6 times.
+        signed: True keeps evidence against a target as negative values; False applies the papers' ReLU.
+        progress: True shows a progress bar on standard error for methods that run the model many times. A function is
+            called with the method's title, the number of runs done, and their total; an exception that it raises ends
+            the call.
         precision: "float32" runs the model in its own types. "bfloat16" runs its convolutions and matrix products,
-            backwards too, in bfloat16, which rounds to 8 bits; every run of it, also for methods that run it again.
-            Scores and probabilities are those it then gives. Heatmaps are made of them in float32.
+            forward and backward, in bfloat16 (8 significant bits). Heatmaps are computed from them in float32.
 
     Raises:
-        ModelError, LayerError, MethodError, OptionError: An argument cannot be meant; the message says why.
+        ModelError, LayerError, MethodError, OptionError: An argument is invalid; the message says why.
     """
+
+    classifier: Classifier
+    framework: Framework
+    method: Method
+    layer_choices: tuple[LayerChoice, ...]
+    score: Score
+    output: int | str | None
+    fuse: Fuse
+    augmentations: tuple[Augmentation, ...]
+    signed: bool
+    progress: bool | ProgressCallback
+    _plans: CompiledCache
+    _has_hinted: threading.Event
 
     def __init__(
         self,
-        model: Any,
+        model: Classifier | Model,
         method: str | Method = "gradcam",
-        layer: Any = "auto",
+        layer: LayerSpec | Sequence[LayerSpec] = "auto",
         score: Score = "logit",
         output: int | str | None = None,
         *,
         fuse: Fuse = "mean",
-        augmentation: Any = None,
+        augmentation: AugmentationName | Sequence[AugmentationName] | None = None,
         signed: bool = False,
-        progress: bool | Progress = False,
+        progress: bool | ProgressCallback = False,
         precision: Precision = "float32",
     ) -> None:
-        self.classifier = model if isinstance(model, Classifier) else Classifier(model)
-        self.method = methods.get(method)
         if precision not in get_args(Precision):
             raise OptionError(f"Unknown precision {precision!r}; expected 'float32' or 'bfloat16'.")
-        self.framework = self.classifier.framework_in(precision)
-        self.taps = self._find_layers(layer)
-        self.fuse = check_fuse(fuse)
-        self.views = parse_augmentations(augmentation)
-        if signed and len(self.taps) > 1:
-            raise OptionError("signed=True and several layers: only what speaks for a target is fused. Give one layer.")
-        if score not in ("logit", "probability"):
+        if score not in get_args(Score):
             raise OptionError(f"Unknown score {score!r}; expected 'logit' or 'probability'.")
-        self.score: Score = score
-        self.output = output
-        self.signed = signed
-        self.progress = progress
-        self._is_hint_due = True
+        classifier = model if isinstance(model, Classifier) else Classifier(model)
+        method, framework = all_methods.get(method), classifier.framework_in(precision)
+        layers = find_layers(layer, classifier, framework, method)
+        if signed and len(layers) > 1:
+            raise OptionError("signed=True and several layers: only evidence for a target is fused. Give one layer.")
+        vars(self).update(
+            classifier=classifier,
+            framework=framework,
+            method=method,
+            layer_choices=layers,
+            score=score,
+            output=output,
+            fuse=check_fuse(fuse),
+            augmentations=parse_augmentations(augmentation),
+            signed=signed,
+            progress=progress,
+            _plans=CompiledCache(),
+            _has_hinted=threading.Event(),
+        )
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"An Explainer cannot be changed: make another one with {name}={value!r}.")
 
     def explain(
-        self, images: Iterable[ImageLike], targets: Any = "top-1", *, batch_size: int = BATCH_SIZE
+        self, images: Iterable[ImageLike], targets: TargetSpec = "top-1", *, batch_size: int = BATCH_SIZE
     ) -> list[Explanation]:
         """Explain images.
 
         Args:
             images: Paths, PIL images or uint8 arrays (H, W, 3), of any sizes.
-            targets: What is asked of each: "top-3"; a class index, name or wnid; a list of those; a list of such lists,
-                one for each image; a `seewhy.targets` object; a function of the outputs giving (N,) or (N, T).
-            batch_size: How many images, or perturbations of an image, go through the model at once.
+            targets: What is explained for each image: "top-3"; a class index, name or wnid; a list of those; a list of
+                such lists, one per image; a `seewhy.targets` object; a function of the outputs giving (N,) or (N, T).
+            batch_size: How many images, or perturbations of an image, run at once.
 
         Returns:
-            One explanation for each image.
+            One explanation per image.
 
         Raises:
             ImageError: An image cannot be read.
-            TargetError, LayerError, ModelRunError: What was asked cannot be answered; the message says why.
+            TargetError, LayerError, ModelRunError: The model does not allow the target or layer, or failed.
         """
-        if isinstance(images, (str, os.PathLike, Image.Image)):
-            raise InputError(f"Explainer.explain takes a list of images; given {images!r}. Give [{images!r}].")
-        if isinstance(images, np.ndarray) and images.ndim < 4:
-            raise InputError(f"Explainer.explain takes a list of images; given an array {images.shape}. Give [it].")
-        _check_batch_size(batch_size)
-        images = list(images)
+        images = check_images(images)
+        check_batch_size(batch_size)
         target = self._resolve(targets, len(images))
         decoded = read_each(images)
-        return [
-            explanation
-            for start in range(0, len(images), batch_size)
-            for explanation in self._explain_batch(
-                images[start : start + batch_size],
-                [_readable(each) for each in islice(decoded, batch_size)],
-                target.rows(start, start + batch_size),
-                batch_size,
-            )
-        ]
+        explanations: list[Explanation] = []
+        for start in range(0, len(images), batch_size):
+            pixels = [_decoded(image) for image in islice(decoded, batch_size)]
+            inputs = self.classifier.preprocess(pixels)
+            heatmaps = self.heatmaps(inputs, target.rows(start, start + batch_size), batch_size=batch_size)
+            explanations += self._explanations(heatmaps, images[start:], pixels, inputs.placements)
+        return explanations
 
-    def heatmaps(self, inputs: Any, targets: Any = "top-1", *, batch_size: int = BATCH_SIZE) -> Heatmaps:
-        """Explain a batch that is already the model's input.
+    def heatmaps(self, inputs: InputSpec, targets: TargetSpec = "top-1", *, batch_size: int = BATCH_SIZE) -> Heatmaps:
+        """Explain a batch of preprocessed inputs.
 
         Args:
             inputs: (N, ...), preprocessed; a list or dict of such arrays for a model with several inputs.
             targets: As for `explain`.
-            batch_size: How many perturbations of an image go through the model at once, for a method that runs it
-                again.
+            batch_size: How many perturbations of an image run at once, for methods that run the model many times.
 
         Returns:
             `Heatmaps`, (N, T, *space).
 
         Raises:
             InputError: The input has the wrong shape or type, or is not finite.
-            TargetError, LayerError, ModelRunError: What was asked cannot be answered; the message says why.
+            TargetError, LayerError, ModelRunError: The model does not allow the target or layer, or failed.
         """
-        _check_batch_size(batch_size)
-        inputs = self._check_inputs(inputs)
-        self._hint(inputs)
-        objective = Objective(self._resolve(targets, image_count(inputs)), self.score, self.output)
-        capture, evidence = self._evidence(inputs, objective, batch_size)
-        if self.views:
-            objective = objective.with_classes(self.framework.to_numpy(capture.indices))
-            seen = ((view, self._evidence_of(view, inputs, objective, batch_size)) for view in self.views)
-            evidence = average_augmented(evidence, seen)
-        return self._heatmaps_of(capture, evidence, objective.target)
+        check_batch_size(batch_size)
+        checked = self._check_inputs(inputs)
+        self._hint(checked)
+        objective = Objective(self._resolve(targets, image_count(checked)), self.score, self.output)
+        attribution = attribute(self._plan(checked, objective, batch_size), checked, objective)
+        return self._build_heatmaps(attribution, objective)
 
-    def inspect(self, image: ImageLike, targets: Any = "top-1") -> Inspection:
-        """Style inside: the layer's activations and gradients for one image, and the weights Grad-CAM makes of them.
+    def inspect(self, image: ImageLike, targets: TargetSpec = "top-1") -> Inspection:
+        """Show how Grad-CAM makes its heatmap: the layer's activations, their gradients, and the channel weights.
 
         Args:
             image: A path, a PIL image or a uint8 array (H, W, 3).
             targets: As for `explain`.
 
         Raises:
-            MethodError: The method is another than gradcam, whose inside this is.
+            MethodError: The method is not gradcam at one layer without augmentation.
             SeewhyError: As for `explain`.
         """
-        if self.method.name != "gradcam" or len(self.taps) > 1 or self.views:
+        if self.method.name != "gradcam" or len(self.layer_choices) > 1 or self.augmentations:
             raise MethodError(
-                f"inspect shows the inside of Grad-CAM at one layer; this Explainer does {self.method.title} at "
-                f"{len(self.taps)}{', with augmentation' if self.views else ''}. Make one for it: seewhy.Explainer(model)."
+                f"inspect shows the steps of Grad-CAM at one layer without augmentation; this Explainer uses "
+                f"{self.method.title} at {len(self.layer_choices)}. Make another one: seewhy.Explainer(model)."
             )
         pixels = read(image)
         preprocessed = self.classifier.preprocess([pixels])
         inputs = self._check_inputs(preprocessed)
         self._hint(inputs)
         objective = Objective(self._resolve(targets, 1), self.score, self.output)
-        capture = self._capture(inputs, self.taps[0], objective, self.method.backward)
-        evidence = self.framework.to_numpy(self.framework.apply(self.method, capture))
-        check_finite(evidence, self.framework.to_numpy(capture.scores))
-        heatmaps = self._heatmaps_of(capture, evidence, objective.target)
-        placement = preprocessed.placements[0]
-        explanation = explanation_of(heatmaps, 0, image, pixels, placement, self.classifier, self.method)
-        activations, gradients = (self.framework.to_numpy(each)[0] for each in (capture.activations, capture.gradients))
+        # One capture, however many the targets: their gradients are what is shown.
+        plan = replace(self._plan(inputs, objective, 1), strategy="capture", derivatives="gradients")
+        attribution = attribute(plan, inputs, objective)
+        heatmaps = self._build_heatmaps(attribution, objective)
+        (explanation,) = self._explanations(heatmaps, [image], [pixels], preprocessed.placements)
+        capture, to_numpy = attribution.capture, self.framework.to_numpy
+        activations, gradients = to_numpy(capture.activations)[0], to_numpy(capture.gradients)[0]
         return Inspection(activations.astype(np.float32), gradients.astype(np.float32), explanation)
 
-    def layers(self, inputs: Any) -> tuple[LayerCall, ...]:
+    def layers(self, inputs: InputSpec) -> tuple[LayerCall, ...]:
         """Return every call of every layer, in the order in which they return, for inputs of this shape.
 
-        `layer="auto"` takes the last of which `is_candidate` is true; those whose `has_space` is true can be named.
+        `layer="auto"` takes the last call whose `is_candidate` is true; calls whose `has_space` is true can be named.
         """
         return self.framework.calls(self.framework.check_inputs(inputs))
 
-    def _explain_batch(
-        self, images: Sequence[ImageLike], pixels: Sequence[ImageArray], target: Target, batch_size: int
+    def _explanations(
+        self,
+        heatmaps: Heatmaps,
+        images: Sequence[ImageLike],
+        pixels: Sequence[ImageArray],
+        placements: Sequence[Placement],
     ) -> Iterator[Explanation]:
-        inputs = self.classifier.preprocess(pixels)
-        heatmaps = self.heatmaps(inputs, target, batch_size=batch_size)
-        for row, image in enumerate(images):
-            placement = inputs.placements[row]
-            yield explanation_of(heatmaps, row, image, pixels[row], placement, self.classifier, self.method)
+        for row, placement in enumerate(placements):
+            yield build_explanation(heatmaps, row, images[row], pixels[row], placement, self.classifier, self.method)
 
-    def _evidence(self, inputs: Any, objective: Objective, batch_size: int) -> tuple[Capture, FloatArray]:
-        """Return evidence (N, T, *space), of all layers in one, and what was captured at the first of them."""
-        first, *others = [self._evidence_at(layer, inputs, objective, batch_size) for layer in self.taps]
-        if not others:
-            return first
-        layers, maps = zip(*((capture.layer, evidence) for capture, evidence in (first, *others)), strict=True)
-        return replace(first[0], layer=", ".join(layers)), fused(maps, self.fuse)
-
-    @timing.phase(Phase.RUNNING)
-    def _evidence_at(
-        self, layer: LayerChoice, inputs: Any, objective: Objective, batch_size: int
-    ) -> tuple[Capture, FloatArray]:
-        tapped = layer if self.method.level == "layer" else LayerChoice(INPUT)
-        if are_many(objective, self.method):
-            capture = self._capture(inputs, tapped, objective, first_way(self.method))
-            evidence = evidence_of_many(self.framework, self.method, inputs, tapped, objective, capture)
-        elif self.method.reruns:
-            capture = self._capture(inputs, tapped, objective, self.method.backward)
-            title = self.method.title
-            runs = PerturbationRunner(self.framework, inputs, layer, objective, batch_size, title, self.progress)
-            evidence = run_perturbations(self.method, runs, capture)
-        else:
-            capture = self._capture(inputs, tapped, objective, self.method.backward)
-            evidence = self.framework.to_numpy(self.framework.apply(self.method, capture))
-        check_finite(evidence, self.framework.to_numpy(capture.scores))
-        return capture, evidence
-
-    def _capture(self, inputs: Any, layer: LayerChoice, objective: Objective, backward: Backward) -> Capture:
-        capture = self.framework.capture(inputs, layer, objective, backward)
-        check_capture(capture, image_count(inputs), self.classifier)
-        return capture
-
-    def _heatmaps_of(self, capture: Capture, evidence: FloatArray, target: Target) -> Heatmaps:
-        return heatmaps_of(
-            capture,
-            evidence,
-            target,
+    def _build_heatmaps(self, attribution: Attribution, objective: Objective) -> Heatmaps:
+        return build_heatmaps(
+            attribution,
+            objective.target,
             framework=self.framework,
             classifier=self.classifier,
-            method=self.method,
+            method=self.method.name,
             signed=self.signed,
         )
 
-    def _evidence_of(self, view: Augmentation, inputs: FloatArray, objective: Objective, batch_size: int) -> FloatArray:
-        """Return the evidence of another view of the inputs, not yet brought back into place."""
-        if self.framework.channels_first:
-            seen = np.moveaxis(view.of(np.moveaxis(inputs, 1, -1)), -1, 1)
-        else:
-            seen = view.of(inputs)
-        capture, evidence = self._evidence(np.ascontiguousarray(seen), objective.transformed(view.of), batch_size)
-        if evidence.ndim != 4:
-            raise LayerError(
-                f"augmentation= needs maps with two axes of space, and the layer {capture.layer!r} has {evidence.ndim - 2}. "
-                "Leave it out, or give another layer."
-            )
-        return evidence
+    def _plan(self, inputs: Inputs, objective: Objective, batch_size: int) -> Plan:
+        """Return the plan for this shape of input and kind of objective, made when it is first needed."""
+        strategy = strategy_for(self.method, objective)
+        plan: Plan = self._plans.get(
+            plan_key(inputs, objective, batch_size),
+            lambda: Plan(
+                classifier=self.classifier,
+                framework=self.framework,
+                method=self.method,
+                layers=self.layer_choices,
+                strategy=strategy,
+                derivatives=first_derivatives(self.method, strategy),
+                fuse=self.fuse,
+                augmentations=self.augmentations,
+                batch_size=batch_size,
+                progress=self.progress,
+            ),
+        )
+        return plan
 
-    def _find_layers(self, layer: Any) -> tuple[LayerChoice, ...]:
-        layers = list(layer) if isinstance(layer, (list, tuple)) else [layer]
-        if not layers:
-            raise LayerError("layer=[] names no layer; expected one or more, or 'auto'.")
-        if len(layers) > 1 and self.method.level == "input":
-            raise LayerError(
-                f"{self.method.title} explains the model's input and looks at no layer; given {len(layers)}. Leave "
-                "layer= out, or use a method that explains layers, such as gradcam."
-            )
-        own = self.classifier.layer or AUTO
-        return tuple(self.framework.find_layer(own if _is_auto(each) else each) for each in layers)
-
-    def _check_inputs(self, inputs: Any) -> Any:
-        inputs = self.framework.check_inputs(inputs)
-        if self.views and (not isinstance(inputs, np.ndarray) or inputs.ndim != 4):
-            given = f"{len(inputs)} inputs" if not isinstance(inputs, np.ndarray) else f"shape {inputs.shape}"
-            raise InputError(f"augmentation= mirrors and zooms images, one batch of (N, h, w, C); given {given}.")
-        if not isinstance(inputs, np.ndarray) and (self.method.reruns or self.method.level == "input"):
+    def _check_inputs(self, inputs: InputSpec) -> Inputs:
+        checked = self.framework.check_inputs(inputs)
+        is_one = isinstance(checked, np.ndarray)
+        if self.augmentations and (not is_one or checked.ndim != 4):
+            given = f"shape {checked.shape}" if is_one else f"{len(checked)} inputs"
+            raise InputError(f"augmentation= flips and zooms images, one batch of (N, h, w, C); given {given}.")
+        if not is_one and (self.method.needs_runner or self.method.level == "input"):
             raise InputError(
-                f"The model has {len(inputs)} inputs, and {self.method.title} varies the one input of a model. "
-                "Use a method that explains a layer, such as gradcam."
+                f"The model has {len(checked)} inputs, and {self.method.title} needs a model with one input. Use a "
+                "method that explains a layer, such as gradcam."
             )
-        return inputs
+        return checked
 
-    def _hint(self, inputs: Any) -> None:
-        """Warn, once, of pixels that nobody said how the model takes."""
-        if self._is_hint_due and self.classifier.may_need_preprocessing(inputs):
-            self._is_hint_due = False
+    def _hint(self, inputs: Inputs) -> None:
+        """Warn, once, if the inputs look like pixels and the classifier has no preprocessing for them."""
+        if not self._has_hinted.is_set() and self.classifier.may_need_preprocessing(inputs):
+            self._has_hinted.set()
             if hint := self.classifier.preprocessing_hint(inputs):
                 warnings.warn(hint, SeewhyWarning, stacklevel=3)
 
-    def _resolve(self, spec: Any, images: int) -> Target:
-        target = resolve(spec, self.classifier.find_class)
+    def _resolve(self, targets: TargetSpec, images: int) -> Target:
+        target = resolve(targets, self.classifier.find_class)
         target.check_images(images)
         return target
 
 
-def _readable(image: ImageArray | ImageError) -> ImageArray:
-    """Return an image that was read, or raise what was wrong with it."""
-    if isinstance(image, ImageError):
-        raise image
-    return image
-
-
-def _check_batch_size(batch_size: int) -> None:
-    if not isinstance(batch_size, int) or batch_size < 1:
-        raise OptionError(f"batch_size is {batch_size!r}; expected 1 or more.")
-
-
-def _is_auto(layer: Any) -> bool:
-    return isinstance(layer, str) and layer == AUTO
-
-
 def explain(
-    model: Any,
+    model: Classifier | Model,
     image: ImageLike,
-    targets: Any = "top-1",
-    method: str = "gradcam",
-    layer: Any = "auto",
+    targets: TargetSpec = "top-1",
+    method: str | Method = "gradcam",
+    layer: LayerSpec | Sequence[LayerSpec] = "auto",
     score: Score = "logit",
+    **options: Unpack[ExplainerOptions],
 ) -> Explanation:
     """Explain one image.
 
     Args:
-        model: A `Classifier`; `seewhy.load` makes one of a model's name.
+        model: A `Classifier`, such as `seewhy.load` returns; or a model that takes images of one size.
         image: A path, a PIL image or a uint8 array (H, W, 3).
-        targets: As for `Explainer.explain`; the other arguments as for `Explainer`.
+        targets: As for `Explainer.explain`.
+        method: As for `Explainer`; the other arguments likewise.
 
     Returns:
-        The explanation: its heatmaps, its saliency on the image, its targets and predictions.
+        The explanation: its heatmaps, its targets and predictions, and its overlay on the image.
 
     Raises:
-        SeewhyError: What was asked cannot be done; the message says why.
+        SeewhyError: The explanation is not possible; the message says why.
     """
-    (explanation,) = Explainer(model, method, layer, score).explain([image], targets)
+    (explanation,) = Explainer(model, method, layer, score, **options).explain([image], targets)
     return explanation
+
+
+def compare(
+    models: Classifier | Model | Sequence[Classifier | Model],
+    images: ImageLike | Sequence[ImageLike],
+    methods: str | Method | Sequence[str | Method] = "gradcam",
+    targets: TargetSpec = "top-1",
+    layer: LayerSpec | Sequence[LayerSpec] = "auto",
+    score: Score = "logit",
+    **options: Unpack[ExplainerOptions],
+) -> Comparison:
+    """Explain images by several methods, or with several models.
+
+    Args:
+        models: A `Classifier`, or a model that takes images of one size; or a list of those.
+        images: A path, a PIL image or a uint8 array (H, W, 3); or a list of those.
+        methods: The name of a method, or a method with options, see `seewhy.methods.get`; or a list of those.
+        targets: As for `Explainer.explain`.
+        layer: As for `Explainer`; the other arguments likewise.
+
+    Returns:
+        The explanations of every image by every model and method, in this order.
+
+    Raises:
+        SeewhyError: An explanation is not possible; the message says why.
+    """
+    decoded = [image if isinstance(image, (str, os.PathLike)) else read(image) for image in _listed("images", images)]
+    classifiers = [model if isinstance(model, Classifier) else Classifier(model) for model in _listed("models", models)]
+    explainers = [
+        Explainer(classifier, method, layer, score, **options)
+        for classifier, method in itertools.product(classifiers, _listed("methods", methods))
+    ]
+    return Comparison(
+        tuple(explainer.explain([image], targets)[0] for image, explainer in itertools.product(decoded, explainers))
+    )
+
+
+def _listed(name: str, value: Any) -> list[Any]:
+    """Return a list as it is and a single value in a list, or raise where the list is empty."""
+    is_list = isinstance(value, (list, tuple)) or (isinstance(value, np.ndarray) and value.ndim == 4)
+    values = list(value) if is_list else [value]
+    if not values:
+        error = MethodError if name == "methods" else OptionError
+        raise error(f"compare was given no {name}: {value!r}. Give one, or a list.")
+    return values
+
+
+def _decoded(image: ImageArray | ImageError) -> ImageArray:
+    """Return a decoded image, or raise the error that reading it gave."""
+    if isinstance(image, ImageError):
+        raise image
+    return image

@@ -1,7 +1,7 @@
 """What passes between the rooms. N images, T targets, K channels, C classes; `*space` is u, or u x v, ..."""
 
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,40 +17,55 @@ Tensor = Any
 Namespace = Any
 """The functions of that framework's arrays, named as in the array API: `keras.ops`, or `numpy` in tests."""
 
+
+class Model(Protocol):
+    """A `keras.Model` or a `torch.nn.Module`."""
+
+    def __call__(self, *inputs: Any, **options: Any) -> Any:
+        """Run the model."""
+
+
+LayerSpec = str | Model
+"""A layer's path or name, or the layer object: a `keras.Layer` or a `torch.nn.Module`, callable as a model is."""
+
 Score = Literal["logit", "probability"]
 
 Precision = Literal["float32", "bfloat16"]
 """What the model runs in: its own types; or with its convolutions and matrix products in bfloat16."""
 
-Backward = Literal["none", "plain", "guided", "guided-where-relu", "products"]
-"""The way back from the scores: not gone at all; as the model is; or through ReLUs that let only what is positive
-pass (Springenberg et al., arXiv 1412.6806), in a model of no other activations, or past others as they are. Or gone
-for all targets at once, for the products of activations and gradients alone, if what follows the layer allows it."""
+GradientRule = Literal["plain", "guided", "guided-where-relu"]
+"""How gradients flow from the scores to the tapped layer: as the model defines them; through ReLUs that pass only
+positive gradients (guided backpropagation, Springenberg et al., arXiv 1412.6806), in a model without other activations;
+or the same, with other activations left as they are."""
+
+Derivatives = Literal["none", "gradients", "closed_form"]
+"""What a run of the model computes besides the forward pass: nothing; the gradients of each target; or, for all targets
+at once, `Capture.closed_form`."""
 
 
 @dataclass(frozen=True)
 class Capture:
-    """What one run of the model left at the tap: all that a method needs, still on the model's device.
+    """What one run of the model captured at the tap: all that a method needs, still on the model's device.
 
     Attributes:
         activations: (N, *space, K), the layer's output A^k.
         gradients: (N, T, *space, K), dy^c/dA^k; None where they were not asked for.
         scores: (N, T), y^c.
-        indices: (N, T), the class of each target; negative for a target that is no class.
-        outputs: (N, ...), the output that was asked; all that the model returned where no one output was.
+        indices: (N, T), the class of each target; negative for a target that is not a class.
+        outputs: (N, ...), the selected output; all outputs of the model where none was selected.
         probabilities: (N, C), or None where the outputs are not class scores.
-        layer: The path of the layer that was tapped; empty for the input.
-        xp: The namespace whose functions these tensors take.
-        products: (N, T, *space), sum_k A^k dy^c/dA^k; None where they were not asked for, or where what follows the
-            layer takes more of it than its mean over space.
+        layer: The path of the tapped layer; empty for the model's input.
+        xp: The array namespace of these tensors.
+        closed_form: (N, T, *space), sum_k A^k dy^c/dA^k; None where it was not asked for, or where the scores depend on
+            more of the layer than its mean over space.
     """
 
     activations: Tensor
-    gradients: Tensor
+    gradients: Tensor | None
     scores: Tensor
     indices: Tensor
     outputs: Tensor
     probabilities: Tensor | None
     layer: str
     xp: Namespace
-    products: Tensor | None = None
+    closed_form: Tensor | None = None

@@ -37,8 +37,8 @@ def test_which_views_there_are_not(augmentation, message):
 
 def test_a_mirrored_view_and_back():
     view, image = Augmentation(is_flipped=True, scale=1), np.arange(24, dtype=np.float32).reshape(1, 2, 4, 3)
-    np.testing.assert_array_equal(view.of(image), image[:, :, ::-1])
-    np.testing.assert_array_equal(view.back(MAP), MAP[..., ::-1])
+    np.testing.assert_array_equal(view.apply(image), image[:, :, ::-1])
+    np.testing.assert_array_equal(view.undo(MAP), MAP[..., ::-1])
     assert view.covered((4, 5)).all()
 
 
@@ -60,7 +60,7 @@ def test_every_pixel_of_a_view_pixel_by_pixel(is_flipped, scale):
                 + image[:, top + 1, left] * down * (1 - right)
                 + image[:, top + 1, left + 1] * down * right
             )
-    np.testing.assert_allclose(Augmentation(is_flipped, scale).of(image), expected, atol=1e-6)
+    np.testing.assert_allclose(Augmentation(is_flipped, scale).apply(image), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_every_pixel_of_a_view_pixel_by_pixel(is_flipped, scale):
 def test_what_a_view_shows_is_brought_back_to_where_it_was(view):
     """A ramp is a ramp in every view; brought back it is the ramp it was, but where it was cut off or repeated."""
     ramp = np.add.outer(np.arange(20), 3 * np.arange(30)).astype(np.float32)[None, :, :, None]
-    back = view.back(view.of(ramp)[..., 0][None])[0, 0]
+    back = view.undo(view.apply(ramp)[..., 0][None])[0, 0]
     inner = view.covered((20, 30))
     inner[[0, 1, -2, -1]] = inner[:, [0, 1, -2, -1]] = False
     if view.scale == 2:

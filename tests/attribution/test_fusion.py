@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from seewhy.attribution.fusion import check_fuse, fused
+from seewhy.attribution.fusion import check_fuse, fuse_heatmaps
 from seewhy.errors import LayerError, OptionError
 from seewhy.images.geometry import resize
 
@@ -20,13 +20,13 @@ SHALLOW = np.array([[[[1, 2], [-3, 0]]], [[[0, 5], [5, 2.5]]]], np.float32)  # (
 )
 def test_each_layer_counts_by_its_own_maximum(fuse, expected):
     """By hand: of the first image the deep map is 1 everywhere, the shallow one 1/2, 1, 0, 0."""
-    np.testing.assert_allclose(fused([DEEP, SHALLOW], fuse)[:, 0], expected, rtol=1e-6)
-    np.testing.assert_allclose(fused([SHALLOW * 1e6, DEEP * 1e-6], fuse)[:, 0], expected, rtol=1e-6)
+    np.testing.assert_allclose(fuse_heatmaps([DEEP, SHALLOW], fuse)[:, 0], expected, rtol=1e-6)
+    np.testing.assert_allclose(fuse_heatmaps([SHALLOW * 1e6, DEEP * 1e-6], fuse)[:, 0], expected, rtol=1e-6)
 
 
 def test_maps_are_brought_to_the_largest_resolution_in_each_axis():
     wide, tall = np.ones((1, 1, 1, 4), np.float32), np.array([0, 4], np.float32).reshape(1, 1, 2, 1)
-    np.testing.assert_allclose(fused([wide, tall], "product")[0, 0], [[0] * 4, [1] * 4])
+    np.testing.assert_allclose(fuse_heatmaps([wide, tall], "product")[0, 0], [[0] * 4, [1] * 4])
 
 
 def test_resizing_by_hand():
@@ -39,10 +39,10 @@ def test_resizing_by_hand():
     np.testing.assert_allclose(resize(volume, (2, 2, 3))[0, 0, :, :, 1], [[0.5, 2.5], [4.5, 6.5]])
 
 
-def test_what_is_refused():
+def test_what_is_refuse_heatmaps():
     with pytest.raises(OptionError, match=r"Unknown fusion 'men'\. Did you mean 'mean'"):
         check_fuse("men")
     with pytest.raises(OptionError, match=r"Unknown fusion None\. Known: mean, max, product, layercam"):
         check_fuse(None)
-    with pytest.raises(LayerError, match=r"different numbers of axes of space cannot be fused; given \[1, 2\]"):
-        fused([DEEP, DEEP[..., 0]], "mean")
+    with pytest.raises(LayerError, match=r"different numbers of axes of space cannot be fuse_heatmaps; given \[1, 2\]"):
+        fuse_heatmaps([DEEP, DEEP[..., 0]], "mean")

@@ -16,13 +16,16 @@ def capture(
     target=BOTH,
     inputs=PAPER_INPUT,
     score="logit",
-    backward="plain",
+    derivatives="gradients",
+    gradient_rule="plain",
     precision="float32",
 ):
     """Capture with the framework the model belongs to, and bring everything into NumPy."""
     framework = framework_for(model, precision)
     layer = layer if isinstance(layer, LayerChoice) else framework.find_layer(layer)
-    captured = framework.capture(framework.check_inputs(inputs), layer, Objective(target, score), backward)
+    captured = framework.capture(
+        framework.check_inputs(inputs), layer, Objective(target, score), derivatives, gradient_rule
+    )
     arrays = {name: value for name, value in vars(captured).items() if name not in ("layer", "xp")}
     return SimpleNamespace(
         layer=captured.layer,

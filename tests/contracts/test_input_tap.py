@@ -30,7 +30,7 @@ def test_the_gradient_by_the_input_is_the_quotient_of_differences(framework):
 
 def test_gradients_are_left_out_where_they_are_not_asked_for():
     for layer, activations in ((LayerChoice(INPUT), PAPER_INPUT), ("conv", PAPER_ACTIVATIONS[None])):
-        found = capture(paper_sequential(), layer, backward="none")
+        found = capture(paper_sequential(), layer, derivatives="none")
         assert found.gradients is None
         np.testing.assert_array_equal(found.activations, activations)
         np.testing.assert_allclose(found.scores, capture(paper_sequential()).scores)

@@ -49,8 +49,8 @@ def call(function):
     return model(lambda: Call(function))
 
 
-def guided(of, inputs, backward="guided"):
-    return capture(of, LayerChoice(INPUT), Class(INDICES), inputs, backward=backward).gradients
+def guided(of, inputs, gradient_rule="guided"):
+    return capture(of, LayerChoice(INPUT), Class(INDICES), inputs, gradient_rule=gradient_rule).gradients
 
 
 def explainer(of, name, **options):
@@ -248,7 +248,7 @@ def test_guided_from_a_layer_leaves_out_what_comes_before():
     x = layers.Conv2D(4, 3, activation="relu")(x)
     built = keras.Model(image, layers.Dense(4)(layers.GlobalAveragePooling2D()(x)))
     inputs = np.ones((1, 8, 8, 3), np.float32)
-    assert (capture(built, "before", Class((0, 1)), inputs, backward="guided").gradients != 0).any()
+    assert (capture(built, "before", Class((0, 1)), inputs, gradient_rule="guided").gradients != 0).any()
     with pytest.raises(MethodError, match=r"tanh.*before"):
         guided(built, inputs)
 

@@ -28,10 +28,10 @@ TARGETS = {
 def agree(model, inputs, target, score="logit"):
     """Compare the products with those of the activations and the gradients that are captured one by one."""
     wanted = capture(model, "features", target, inputs, score)
-    found = capture(model, "features", target, inputs, score, backward="products")
+    found = capture(model, "features", target, inputs, score, derivatives="closed_form")
     assert found.gradients is None
     products = np.einsum("nt...k,n...k->nt...", wanted.gradients, wanted.activations)
-    np.testing.assert_allclose(found.products, products, rtol=0, atol=1e-5 * np.abs(products).max())
+    np.testing.assert_allclose(found.closed_form, products, rtol=0, atol=1e-5 * np.abs(products).max())
     for name in ("activations", "scores", "indices", "outputs", "probabilities"):
         np.testing.assert_allclose(getattr(found, name), getattr(wanted, name), rtol=1e-6)
 
@@ -55,28 +55,34 @@ def test_endings_of_every_kind(framework, ending):
 @pytest.mark.parametrize("what", OTHERS)
 def test_heads_that_take_more_have_none(framework, what):
     found = capture(
-        framework.reading(what, CLASSES), "features", TopK(3), framework.given(images()), "logit", "products"
+        framework.reading(what, CLASSES), "features", TopK(3), framework.given(images()), "logit", "closed_form"
     )
-    assert found.products is None
+    assert found.closed_form is None
     assert found.gradients is None
     assert found.indices.shape == (3, 3)
 
 
 def test_a_class_that_is_not_there(framework):
     with pytest.raises(TargetError, match="There is no class 12"):
-        capture(framework.reading("mean", 12), "features", Class((12,)), framework.given(images()), backward="products")
+        capture(
+            framework.reading("mean", 12),
+            "features",
+            Class((12,)),
+            framework.given(images()),
+            derivatives="closed_form",
+        )
 
 
-# Through the explainer, from MANY targets on
+# Through the explainer, from MIN_TARGETS targets on
 
 
 def counted(explainer):
     """Return a list that grows with every run of the model, by how many targets it was asked."""
     runs, capture = [], explainer.framework.capture
 
-    def count(inputs, layer, objective, backward="plain"):
-        runs.append((objective.target.width, backward))
-        return capture(inputs, layer, objective, backward)
+    def count(inputs, layer, objective, derivatives="gradients", gradient_rule="plain"):
+        runs.append((objective.target.width, derivatives))
+        return capture(inputs, layer, objective, derivatives, gradient_rule)
 
     explainer.framework.capture = count
     return runs
@@ -92,7 +98,7 @@ def test_many_classes_of_a_pooled_layer_take_one_run(framework, method):
     wanted = one_by_one(explainer, inputs, range(40))
     runs = counted(explainer)
     found = explainer.heatmaps(inputs, list(range(40)))
-    assert runs == [(40, "products")]
+    assert runs == [(40, "closed_form")]
     np.testing.assert_allclose(found.values, wanted, rtol=0, atol=1e-5 * np.abs(wanted).max())
     np.testing.assert_array_equal(found.indices, [range(40)] * 3)
     best = explainer.heatmaps(inputs, "top-40")
@@ -110,7 +116,7 @@ def test_many_classes_of_another_layer_are_taken_in_parts(framework, method, mon
     selected = [list(range(40)), list(range(39, -1, -1)), list(range(40))]
     runs = counted(explainer)
     found = explainer.heatmaps(inputs, selected)
-    assert runs == [(40, "products" if method == "gradcam" else "none"), *[(7, "plain")] * 5, (5, "plain")]
+    assert runs == [(40, "closed_form" if method == "gradcam" else "none"), *[(7, "gradients")] * 5, (5, "gradients")]
     for image in range(3):
         np.testing.assert_allclose(found.values[image], wanted[image][selected[image]], atol=1e-5 * wanted.max())
     np.testing.assert_array_equal(found.indices, selected)
@@ -122,7 +128,7 @@ def test_many_classes_of_pixels(framework, monkeypatch):
     wanted = one_by_one(explainer, inputs, range(40))
     runs = counted(explainer)
     np.testing.assert_allclose(explainer.heatmaps(inputs, "top-40").values.max(), wanted.max(), rtol=1e-5)
-    assert runs == [(40, "none"), *[(1, "plain")] * 40]
+    assert runs == [(40, "none"), *[(1, "gradients")] * 40]
 
 
 def test_an_option_of_the_method_counts(framework):

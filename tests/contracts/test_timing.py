@@ -7,10 +7,10 @@ import seewhy
 from seewhy.timing import Phase, collected
 
 
-@pytest.mark.parametrize("backward", ["plain", "products"])
-def test_only_the_first_call_for_a_shape_compiles(framework, backward):
+@pytest.mark.parametrize("derivatives", ["gradients", "closed_form"])
+def test_only_the_first_call_for_a_shape_compiles(framework, derivatives):
     explainer = seewhy.Explainer(framework.plain(), layer="features")
-    many = [0, 1, 2, 1] * 8 if backward == "products" else [0, 1]
+    many = [0, 1, 2, 1] * 8 if derivatives == "closed_form" else [0, 1]
     inputs = framework.given(images(2))
 
     def phases(inputs, targets):

@@ -53,8 +53,8 @@ class Runner:
         assert len(found) == count
         return found
 
-    def captures(self, perturbations, count, *, level="layer", backward="plain"):
-        assert (level, backward) == ("layer", "plain")
+    def captures(self, perturbations, count, *, level="layer", gradient_rule="plain"):
+        assert (level, gradient_rule) == ("layer", "plain")
         for _, each in zip(range(count), perturbations, strict=True):
             yield self.model.capture(each, self.targets)
 

@@ -1,23 +1,29 @@
-"""From what a model left at its tap to what comes out: checked, named, and off the device."""
+"""Checks of what a caller gives, of a capture, and of the heatmaps made of it."""
 
 import os
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
+from PIL import Image
 
-from seewhy.errors import LayerError, ModelRunError, TargetError
-from seewhy.frameworks import Framework
-from seewhy.frameworks.structures import map_tree
-from seewhy.images.geometry import Placement
+from seewhy.errors import InputError, LayerError, ModelRunError, OptionError, TargetError
+from seewhy.frameworks import Framework, LayerChoice
+from seewhy.frameworks.layers import AUTO
 from seewhy.images.reading import ImageLike
 from seewhy.methods import Method
 from seewhy.models import Classifier
-from seewhy.results.explanation import Explanation, Heatmaps, TargetResult
-from seewhy.targets import Target
-from seewhy.types import Capture, FloatArray, ImageArray
+from seewhy.types import Capture, FloatArray, LayerSpec
 
 
 def check_capture(capture: Capture, images: int, classifier: Classifier) -> None:
-    """Refuse what a target function, a list of class names or the choice of layer has wrong."""
+    """Check that a capture has one row per image and one probability per class name.
+
+    Raises:
+        LayerError: The layer's output has another number of rows.
+        TargetError: The target function's scores have another number of rows.
+        ModelError: The classifier has another number of class names.
+    """
     if capture.activations.shape[0] != images:
         raise LayerError(
             f"The output of the layer {capture.layer!r} has {capture.activations.shape[0]} rows for {images} "
@@ -32,9 +38,9 @@ def check_capture(capture: Capture, images: int, classifier: Classifier) -> None
         classifier.check_class_count(capture.probabilities.shape[1])
 
 
-def check_finite(evidence: FloatArray, scores: FloatArray) -> None:
-    """Refuse what is not a number, which no map could be honest about."""
-    finite = np.isfinite(evidence).reshape(len(evidence), -1).all(axis=1) & np.isfinite(scores).all(axis=1)
+def check_finite(heatmaps: FloatArray, scores: FloatArray) -> None:
+    """Raise ModelRunError if the heatmaps (N, T, *space) or the scores (N, T) hold NaN or infinite values."""
+    finite = np.isfinite(heatmaps).reshape(len(heatmaps), -1).all(axis=1) & np.isfinite(scores).all(axis=1)
     if not finite.all():
         raise ModelRunError(
             f"The model gave NaN or infinite values for image {int(np.argmin(finite))} of the batch: its weights "
@@ -42,96 +48,38 @@ def check_finite(evidence: FloatArray, scores: FloatArray) -> None:
         )
 
 
-def heatmaps_of(
-    capture: Capture,
-    evidence: FloatArray,
-    target: Target,
-    *,
-    framework: Framework,
-    classifier: Classifier,
-    method: Method,
-    signed: bool,
-) -> Heatmaps:
-    """Bring what is wanted off the device, and name what was asked.
-
-    Args:
-        capture: What the model left.
-        evidence: (N, T, *space), what the method made of it.
-        target: What was asked.
-        framework: Whose tensors these are.
-        classifier: Knows the names of the classes.
-        method: The method that was used.
-        signed: Whether what speaks against a target is kept.
-    """
-    to_numpy = framework.to_numpy
-    indices = to_numpy(capture.indices)
-    names = [target.for_image(row).names(each, classifier.class_name) for row, each in enumerate(indices)]
-    return Heatmaps(
-        values=np.asarray(evidence if signed else np.maximum(evidence, 0), dtype=np.float32),
-        indices=np.maximum(indices, -1),
-        scores=to_numpy(capture.scores),
-        outputs=map_tree(lambda each: None if each is None else to_numpy(each), capture.outputs),
-        probabilities=None if capture.probabilities is None else to_numpy(capture.probabilities),
-        layer=capture.layer or "input",
-        method=method.name,
-        names=tuple(tuple(name or f"target {t}" for t, name in enumerate(each)) for each in names),
-    )
-
-
-def explanation_of(
-    heatmaps: Heatmaps,
-    row: int,
-    image: ImageLike,
-    pixels: ImageArray,
-    placement: Placement,
-    classifier: Classifier,
-    method: Method,
-) -> Explanation:
-    """Return the explanation of one image of a batch.
-
-    Args:
-        heatmaps: Of the batch.
-        row: Which of its images.
-        image: What the caller gave.
-        pixels: The image, uint8 (H, W, 3).
-        placement: Where on it the input lies.
-        classifier: Knows the classes.
-        method: The method that was used.
+def find_layers(
+    layer: LayerSpec | Sequence[LayerSpec], classifier: Classifier, framework: Framework, method: Method
+) -> tuple[LayerChoice, ...]:
+    """Return the layers that a caller means; "auto" is the classifier's default layer, if it has one.
 
     Raises:
-        LayerError: The heatmaps are not of two axes of space.
+        LayerError: There is no such layer, or the method explains no layer.
     """
-    if heatmaps.values.ndim != 4:
+    layers: list[Any] = list(layer) if isinstance(layer, (list, tuple)) else [layer]
+    if not layers:
+        raise LayerError("layer=[] names no layer; expected one or more, or 'auto'.")
+    if len(layers) > 1 and method.level == "input":
         raise LayerError(
-            f"The output of the layer {heatmaps.layer!r} has {heatmaps.values.ndim - 2} axes of space, and an "
-            "image has two. Give another layer; for signals, volumes and tokens use Explainer.heatmaps."
+            f"{method.title} explains the model's input and no layer; given {len(layers)} layers. Leave layer= out, or "
+            "use a method that explains layers, such as gradcam."
         )
-    return Explanation(
-        image=pixels,
-        heatmaps=heatmaps.values[row],
-        targets=_target_results(heatmaps, row),
-        predictions=() if heatmaps.probabilities is None else classifier.rank(heatmaps.probabilities[row]),
-        layer=heatmaps.layer,
-        method=heatmaps.method,
-        title=method.title,
-        peak_quantile=method.peak_quantile,
-        placement=placement,
-        ids=classifier.class_names.ids if classifier.class_names is not None else None,
-        model=classifier.name,
-        source=os.fspath(image) if isinstance(image, (str, os.PathLike)) else None,
-    )
-
-
-def _target_results(heatmaps: Heatmaps, row: int) -> tuple[TargetResult, ...]:
-    has_evidence = heatmaps.has_evidence[row]
-    probabilities = None if heatmaps.probabilities is None else heatmaps.probabilities[row]
+    default = classifier.layer or AUTO
     return tuple(
-        TargetResult(
-            index=int(index),
-            name=heatmaps.names[row][position],
-            score=float(heatmaps.scores[row, position]),
-            probability=float(probabilities[index]) if index >= 0 and probabilities is not None else None,
-            has_evidence=bool(has_evidence[position]),
-        )
-        for position, index in enumerate(heatmaps.indices[row])
+        framework.find_layer(default if isinstance(choice, str) and choice == AUTO else choice) for choice in layers
     )
+
+
+def check_images(images: Iterable[ImageLike]) -> list[ImageLike]:
+    """Return the images as a list, or raise InputError for a single image."""
+    if isinstance(images, (str, os.PathLike, Image.Image)):
+        raise InputError(f"Explainer.explain takes a list of images; given {images!r}. Give [{images!r}].")
+    if isinstance(images, np.ndarray) and images.ndim < 4:
+        raise InputError(f"Explainer.explain takes a list of images; given an array {images.shape}. Give [it].")
+    return list(images)
+
+
+def check_batch_size(batch_size: int) -> None:
+    """Raise OptionError unless this is a whole number above 0."""
+    if not isinstance(batch_size, int) or batch_size < 1:
+        raise OptionError(f"batch_size is {batch_size!r}; expected 1 or more.")

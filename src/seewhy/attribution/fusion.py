@@ -1,4 +1,4 @@
-"""The maps of several layers made into one: deep ones know what, shallow ones know where."""
+"""Fusing the heatmaps of several layers: deep layers are class-discriminative, shallow layers are sharp."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, Literal
@@ -20,7 +20,7 @@ FUSIONS: dict[Fuse, Callable[[FloatArray], Any]] = {
     "product": lambda maps: maps.prod(axis=0),
     "layercam": lambda maps: np.tanh(GAMMA * maps).max(axis=0),
 }
-"""What is made of the layers' maps, (L, N, T, *space), each 0..1."""
+"""How the layers' heatmaps are fused, (L, N, T, *space), each 0..1."""
 
 
 def check_fuse(fuse: Any) -> Fuse:
@@ -32,37 +32,37 @@ def check_fuse(fuse: Any) -> Fuse:
     raise OptionError(f"Unknown fusion {fuse!r}.{near} Known: {', '.join(FUSIONS)}.")
 
 
-def fused(maps: Sequence[FloatArray], fuse: Fuse) -> FloatArray:
-    """Make one map of those of several layers.
+def fuse_heatmaps(heatmaps: Sequence[FloatArray], fuse: Fuse) -> FloatArray:
+    """Fuse the heatmaps of several layers into one.
 
-    Each is brought bilinearly to the largest resolution and divided by its own maximum, image by image and target by
-    target: gradients shrink or grow from layer to layer, so that in units of the score one layer would be all that is
-    seen. "layercam" is the fusion of Jiang et al. (LayerCAM, IEEE TIP 2021), which lifts what is faint in a map before
-    the highest value is taken, with gamma = 2:
+    Each heatmap is resized bilinearly to the largest resolution and divided by its own maximum, per image and target:
+    gradients shrink or grow from layer to layer, so that in score units one layer would hide the others. "layercam" is
+    the fusion of Jiang et al. (LayerCAM, IEEE TIP 2021), which raises low values before the maximum is taken, with
+    gamma = 2:
 
         M' = tanh(gamma M / max(M))
 
     Args:
-        maps: Evidence (N, T, *space) of each layer; what is negative counts as 0.
-        fuse: "mean", "max" or "product" of the layers, or "layercam".
+        heatmaps: (N, T, *space) of each layer; negative values count as 0.
+        fuse: "mean", "max", "product" or "layercam".
 
     Returns:
-        (N, T, *space) in 0..1, without unit.
+        (N, T, *space) in 0..1, without a unit.
 
     Raises:
-        LayerError: The layers have different numbers of axes of space.
+        LayerError: The layers have different numbers of spatial axes.
     """
-    ranks = {each.ndim for each in maps}
+    ranks = {heatmap.ndim for heatmap in heatmaps}
     if len(ranks) > 1:
         axes = sorted(rank - 2 for rank in ranks)
-        raise LayerError(f"Layers with different numbers of axes of space cannot be fused; given {axes}.")
-    largest = tuple(max(sizes) for sizes in zip(*(each.shape[2:] for each in maps), strict=True))
-    normalize = np.stack([_scaled(resize(np.maximum(each, 0), largest)) for each in maps])
+        raise LayerError(f"Layers with different numbers of spatial axes cannot be fused; given {axes}.")
+    largest = tuple(max(sizes) for sizes in zip(*(heatmap.shape[2:] for heatmap in heatmaps), strict=True))
+    normalize = np.stack([_divided_by_maximum(resize(np.maximum(heatmap, 0), largest)) for heatmap in heatmaps])
     return np.asarray(FUSIONS[fuse](normalize), dtype=np.float32)
 
 
-def _scaled(maps: FloatArray) -> FloatArray:
-    highest = maps.max(axis=tuple(range(2, maps.ndim)), keepdims=True)
-    normalize = np.zeros_like(maps)
-    np.divide(maps, highest, out=normalize, where=highest > 0)
-    return normalize
+def _divided_by_maximum(heatmaps: FloatArray) -> FloatArray:
+    highest = heatmaps.max(axis=tuple(range(2, heatmaps.ndim)), keepdims=True)
+    divided = np.zeros_like(heatmaps)
+    np.divide(heatmaps, highest, out=divided, where=highest > 0)
+    return divided

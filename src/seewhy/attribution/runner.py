@@ -1,4 +1,4 @@
-"""Running a model again on perturbations of one image, for the methods that ask for it."""
+"""Running the model on perturbations of one image, for the methods that need it."""
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
@@ -13,33 +13,33 @@ from seewhy.frameworks.structures import map_tree
 from seewhy.methods import Method
 from seewhy.methods.method import Level
 from seewhy.targets import Objective
-from seewhy.types import Backward, Capture, FloatArray
+from seewhy.types import Capture, Derivatives, FloatArray, GradientRule
 
-Progress = Callable[[str, int, int], None]
-"""Told how far a method has come, before every batch: the method's title, how many perturbations were run, and of how
-many. What it raises ends the method."""
+ProgressCallback = Callable[[str, int, int], None]
+"""Called before every batch with the method's title, the number of perturbations run so far, and their total. An
+exception that it raises ends the method."""
 
 
-def run_perturbations(method: Method, runs: "PerturbationRunner", capture: Capture) -> FloatArray:
-    """Apply a method that runs the model again, image by image.
+def run_perturbations(method: Method, runner: "PerturbationRunner", capture: Capture) -> FloatArray:
+    """Apply a method that runs the model on perturbations, image by image.
 
     Args:
-        method: One whose `reruns` is true.
-        runs: How the model is run.
-        capture: What the first run of the batch left.
+        method: A method that takes a runner.
+        runner: Runs the model, for the whole batch.
+        capture: What the first run of the batch captured.
 
     Returns:
-        Evidence, float32 (N, T, *space).
+        Raw heatmaps, float32 (N, T, *space).
     """
-    capture = _in_numpy(runs.framework, capture)
-    with_classes = runs.objective.with_classes(capture.indices)
+    capture = _in_numpy(runner.framework, capture)
+    objective = runner.objective.with_classes(capture.indices)
     return np.concatenate(
         [
             method(
                 _row(capture, row),
-                replace(runs, batch=runs.batch[row : row + 1], objective=with_classes.for_image(row)),
+                replace(runner, batch=runner.batch[row : row + 1], objective=objective.for_image(row)),
             )
-            for row in range(len(runs.batch))
+            for row in range(len(runner.batch))
         ]
     )
 
@@ -47,16 +47,16 @@ def run_perturbations(method: Method, runs: "PerturbationRunner", capture: Captu
 @final
 @dataclass(frozen=True)
 class PerturbationRunner:
-    """What `methods.Runner` asks for, of a batch of one image.
+    """Implements `methods.Runner` for a batch of one image.
 
     Attributes:
         framework: Runs the model.
-        batch: float32 (1, ...), as the model takes it.
+        batch: float32 (1, ...), laid out as the model takes it.
         layer: The layer that is explained.
-        question: What the image is asked.
-        batch_size: How many perturbations go through the model at once.
-        title: What the method is called where progress is shown.
-        progress: Whether progress is shown on standard error; or what is told of it instead.
+        objective: What the image's scores are.
+        batch_size: How many perturbations run at once.
+        title: The method's title, which the progress bar shows.
+        progress: True shows a progress bar on standard error; a function is called instead.
     """
 
     framework: Framework
@@ -65,7 +65,7 @@ class PerturbationRunner:
     objective: Objective
     batch_size: int
     title: str = ""
-    progress: bool | Progress = False
+    progress: bool | ProgressCallback = False
 
     @property
     def inputs(self) -> FloatArray:
@@ -74,79 +74,90 @@ class PerturbationRunner:
 
     def scores(self, perturbations: Iterable[FloatArray], count: int) -> FloatArray:
         """Score `count` perturbations of the input, giving (count, T)."""
-        runs = self._captures(perturbations, count, LayerChoice(INPUT), "none")
-        return np.concatenate([self.framework.to_numpy(capture.scores)[:real] for capture, real in runs])
+        captures = self._captures(perturbations, count, LayerChoice(INPUT), "none", "plain")
+        return np.concatenate([self.framework.to_numpy(capture.scores)[:size] for capture, size in captures])
 
     def head_scores(self, perturbations: Iterable[FloatArray], count: int) -> FloatArray:
         """Score `count` perturbations of the layer's activations, giving (count, T)."""
         head = self.framework.head(self.batch, self.layer, self.objective)
         return np.concatenate(
             [
-                self.framework.to_numpy(head(batch.values))[: batch.real]
-                for batch in self._batches(perturbations, count)  # held by no name, so that a failure ends the progress
+                self.framework.to_numpy(head(batch.values))[: batch.size]
+                for batch in self._batches(perturbations, count)  # bound to no name, so that a failure ends the bar
             ]
         )
 
     def captures(
-        self, perturbations: Iterable[FloatArray], count: int, *, level: Level = "layer", backward: Backward = "plain"
+        self,
+        perturbations: Iterable[FloatArray],
+        count: int,
+        *,
+        level: Level = "layer",
+        gradient_rule: GradientRule = "plain",
     ) -> Iterator[Capture]:
-        """Run `count` perturbations of the input, and yield what each left."""
+        """Run `count` perturbations of the input, and yield the capture of each."""
         layer = self.layer if level == "layer" else LayerChoice(INPUT)
-        for capture, real in self._captures(perturbations, count, layer, backward):
+        for capture, size in self._captures(perturbations, count, layer, "gradients", gradient_rule):
             rows = _in_numpy(self.framework, capture)
-            yield from (_row(rows, row) for row in range(real))
+            yield from (_row(rows, row) for row in range(size))
 
     def _captures(
-        self, perturbations: Iterable[FloatArray], count: int, layer: LayerChoice, backward: Backward
+        self,
+        perturbations: Iterable[FloatArray],
+        count: int,
+        layer: LayerChoice,
+        derivatives: Derivatives,
+        gradient_rule: GradientRule,
     ) -> Iterator[tuple[Capture, int]]:
-        for values, real in self._batches(perturbations, count):
+        for values, size in self._batches(perturbations, count):
             inputs = np.moveaxis(values, -1, 1) if self.framework.channels_first else values
             inputs = self.framework.check_inputs(inputs)
-            yield self.framework.capture(inputs, layer, self.objective, backward), real
+            yield self.framework.capture(inputs, layer, self.objective, derivatives, gradient_rule), size
 
     def _batches(self, perturbations: Iterable[FloatArray], count: int) -> Iterator["_Batch"]:
-        """Yield batches that are all of one size, for which alone a model need be compiled."""
-        tell = self.progress if callable(self.progress) else None
-        perturbations = iter(self._shown(perturbations, count) if self.progress is True else perturbations)
-        size, done = min(self.batch_size, count), 0
-        while some := list(islice(perturbations, size)):
-            if tell is not None:
-                tell(self.title, done, count)
-            padding = [some[-1]] * (size - len(some))
-            yield _Batch(np.stack([*some, *padding]).astype(np.float32), len(some))
-            done += len(some)
+        """Yield batches of one size, so that a framework compiles the model for one shape."""
+        report = self.progress if callable(self.progress) else None
+        perturbations = iter(self._with_bar(perturbations, count) if self.progress is True else perturbations)
+        batch_size, done = min(self.batch_size, count), 0
+        while batch := list(islice(perturbations, batch_size)):
+            if report is not None:
+                report(self.title, done, count)
+            padding = [batch[-1]] * (batch_size - len(batch))
+            yield _Batch(np.stack([*batch, *padding]).astype(np.float32), len(batch))
+            done += len(batch)
 
-    def _shown(self, perturbations: Iterable[FloatArray], count: int) -> Iterable[FloatArray]:
-        """Show on the terminal how far they have been gone through."""
-        from rich.console import Console  # only who shows it pays for it
+    def _with_bar(self, perturbations: Iterable[FloatArray], count: int) -> Iterable[FloatArray]:
+        """Show a progress bar on the terminal."""
+        from rich.console import Console  # imported only where a bar is shown
         from rich.progress import track
 
-        console = Console(stderr=True)  # of no terminal, rich would leave an empty line for every image
+        console = Console(stderr=True)  # where there is no terminal, rich would print an empty line per image
         hidden = not console.is_terminal
         return track(perturbations, self.title, count, console=console, transient=True, disable=hidden)
 
 
 class _Batch(NamedTuple):
-    """Perturbations (batch_size, ...), of which the first `real` count."""
+    """Perturbations (batch_size, ...), of which the first `size` are not padding."""
 
     values: FloatArray
-    real: int
+    size: int
 
 
-PARTS = ("activations", "gradients", "scores", "indices", "outputs", "probabilities")
-"""What of a capture is of tensors."""
+TENSOR_FIELDS = ("activations", "gradients", "scores", "indices", "outputs", "probabilities")
+"""The fields of a capture that hold tensors."""
 
 
 def _in_numpy(framework: Framework, capture: Capture) -> Capture:
-    return _each(capture, lambda part: map_tree(framework.to_numpy, part), xp=np)
+    return _map_tensors(capture, lambda field: map_tree(framework.to_numpy, field), xp=np)
 
 
 def _row(capture: Capture, row: int) -> Capture:
-    """Return one image's part of a capture, as a batch of one; of several outputs, which have no rows, all."""
-    return _each(capture, lambda part: part[row : row + 1] if isinstance(part, np.ndarray) else part)
+    """Return one image's part of a capture, as a batch of one; outputs in a list or dict are kept whole."""
+    return _map_tensors(capture, lambda field: field[row : row + 1] if isinstance(field, np.ndarray) else field)
 
 
-def _each(capture: Capture, function: Callable[[Any], Any], **changes: Any) -> Capture:
-    parts: dict[str, Any] = {name: getattr(capture, name) for name in PARTS}
-    changes |= {name: None if part is None else function(part) for name, part in parts.items()}
+def _map_tensors(capture: Capture, function: Callable[[Any], Any], **changes: Any) -> Capture:
+    for name in TENSOR_FIELDS:
+        value = getattr(capture, name)
+        changes[name] = None if value is None else function(value)
     return replace(capture, **changes)

@@ -1,4 +1,4 @@
-"""Many targets of one batch: all at once where the model allows it, else a part of them at a time.
+"""Many targets of one batch, a chunk at a time.
 
 The gradients of a thousand classes of one image are 400 MB for ResNet-50, and of a batch gigabytes.
 """
@@ -9,50 +9,44 @@ from dataclasses import replace
 import numpy as np
 
 from seewhy.frameworks import Framework, LayerChoice
+from seewhy.frameworks.structures import Inputs
 from seewhy.methods import Method
 from seewhy.targets import Class, Objective, TopK
-from seewhy.types import Backward, Capture, FloatArray
+from seewhy.types import Capture, FloatArray
 
-MANY = 32
-"""From how many targets on they are many: below, one backward pass for each is as quick as anything else."""
+MIN_TARGETS = 32
+"""From how many targets on they are chunked: below, one backward pass per target is as quick as anything else."""
 
 GRADIENT_BYTES = 2**27
-"""How much memory the gradients may take that are held at once."""
+"""How much memory the gradients of one chunk may take."""
 
 
-def are_many(objective: Objective, method: Method) -> bool:
-    """Whether a question asks for many classes, and the method would take the gradients of all of them."""
+def takes_chunks(method: Method, objective: Objective) -> bool:
+    """Whether an objective is many classes, and the method would hold the gradients of all of them."""
     target = objective.target
-    is_of_classes = isinstance(target, (Class, TopK)) and target.width >= MANY
-    return is_of_classes and method.backward != "none" and not method.reruns
+    is_many_classes = isinstance(target, (Class, TopK)) and target.width >= MIN_TARGETS
+    return is_many_classes and method.derivatives != "none" and not method.needs_runner
 
 
-def first_way(method: Method) -> Backward:
-    """Return how the way back is taken in the run of the model that all targets share."""
-    return "products" if method.has_closed_form else "none"
-
-
-def evidence_of_many(
-    framework: Framework, method: Method, inputs: object, layer: LayerChoice, objective: Objective, capture: Capture
+def heatmaps_by_chunks(
+    framework: Framework, method: Method, inputs: Inputs, tap: LayerChoice, objective: Objective, capture: Capture
 ) -> FloatArray:
-    """Return the evidence (N, T, *space) of many classes.
+    """Return raw heatmaps (N, T, *space) of many classes, from one run of the model per chunk of the classes.
 
     Args:
-        framework: Runs the model; once more for each part of the targets, if it has to.
-        method: What makes heatmaps of a capture.
+        framework: Runs the model.
+        method: Makes heatmaps of a capture.
         inputs: The batch.
-        layer: The layer that is explained.
-        question: What is asked; `are_many` is true of it.
-        capture: What the run left that all targets share, its way back `first_way`.
+        tap: Where the model is tapped.
+        objective: Many classes, as `takes_chunks` tells.
+        capture: What a run without gradients captured; its `indices` are the classes.
     """
-    if capture.products is not None:
-        return framework.to_numpy(capture.products)
     indices = framework.to_numpy(capture.indices)
     classes = Class(tuple(map(tuple, indices.tolist())))
-    at_once = max(1, GRADIENT_BYTES // (4 * math.prod(capture.activations.shape)))
-    evidence = []
-    for start in range(0, indices.shape[1], at_once):
-        part = replace(objective, target=classes.part(start, start + at_once))
-        captured = framework.capture(inputs, layer, part, method.backward)
-        evidence.append(framework.to_numpy(framework.apply(method, captured)))
-    return np.concatenate(evidence, axis=1)
+    chunk = max(1, GRADIENT_BYTES // (4 * math.prod(capture.activations.shape)))
+    heatmaps = []
+    for start in range(0, indices.shape[1], chunk):
+        part = replace(objective, target=classes.part(start, start + chunk))
+        captured = framework.capture(inputs, tap, part, method.derivatives, method.gradient_rule)
+        heatmaps.append(framework.to_numpy(framework.apply(method, captured)))
+    return np.concatenate(heatmaps, axis=1)

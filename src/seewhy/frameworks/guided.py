@@ -9,10 +9,10 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from seewhy.errors import MethodError
-from seewhy.types import Backward
+from seewhy.types import GradientRule
 
-GUIDED: tuple[Backward, ...] = ("guided", "guided-where-relu")
-"""The ways back on which ReLUs are guided."""
+GUIDED: tuple[GradientRule, ...] = ("guided", "guided-where-relu")
+"""The gradient rules that guide ReLUs."""
 
 HARD_SIGMOID = "hard sigmoid (a ReLU6 used as a gate)"
 
@@ -35,7 +35,7 @@ class NonRelu(NamedTuple):
     is_hidden: bool = False
 
 
-def check_non_relu(others: Iterable[NonRelu], backward: Backward) -> None:
+def check_non_relu(others: Iterable[NonRelu], gradient_rule: GradientRule) -> None:
     """Refuse what is no ReLU, unless gradients are to pass it as they are.
 
     Raises:
@@ -48,7 +48,7 @@ def check_non_relu(others: Iterable[NonRelu], backward: Backward) -> None:
             f"Guided backpropagation cannot reach the ReLUs inside the {_named(hidden)}. Use a method that takes "
             "the model as it is: saliency, smoothgrad or integrated_gradients."
         )
-    if others and backward == "guided":
+    if others and gradient_rule == "guided":
         raise MethodError(
             f"Guided backpropagation is a rule for ReLUs, and the model has another activation: {_named(others)}. "
             "Use a method that takes the model as it is: saliency, smoothgrad or integrated_gradients. Or guide the "

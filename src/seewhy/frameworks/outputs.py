@@ -1,29 +1,85 @@
-"""What of a model's outputs a question asks, and how the answer is read from it."""
+"""The outputs of a model that an objective reads: selected, and read as logits and probabilities."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-from seewhy.errors import ModelError, TargetError
-from seewhy.frameworks.base import FinalActivation, Outputs
-from seewhy.frameworks.structures import map_tree, pick_output
-from seewhy.targets import Objective
-from seewhy.types import Tensor
+from seewhy.errors import ModelError, OptionError, TargetError
+from seewhy.frameworks.structures import ArrayTree, map_tree, pick_output
+from seewhy.targets import Objective, TargetScores
+from seewhy.targets.target import Shape
+from seewhy.types import Namespace, Score, Tensor
+
+FinalActivation = Literal["softmax", "sigmoid", "linear"]
+"""What a model applies to its logits."""
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """The outputs that an objective reads.
+
+    Attributes:
+        raw: The selected output, or all of them where none is selected.
+        logits: What the final activation is applied to; None where no one output is selected.
+        probabilities: (N, C), or None where the output is not class scores.
+        tree: All outputs, in the model's own structure; None where the objective does not read them.
+    """
+
+    raw: ArrayTree
+    logits: Tensor | None
+    probabilities: Tensor | None
+    tree: ArrayTree = None
+
+    @classmethod
+    def read(
+        cls, raw: Tensor, logits: Tensor, activation: FinalActivation, xp: Namespace, tree: ArrayTree = None
+    ) -> "Outputs":
+        """Read an output (N, ...) whose final activation was bypassed, leaving float32 `logits`."""
+        if len(logits.shape) != 2:
+            return cls(raw, logits, None, tree)
+        if activation == "sigmoid" and logits.shape[1] == 1:
+            logits = xp.concatenate([-logits, logits], axis=1)  # one unit, two classes
+        if activation == "sigmoid":
+            probabilities = xp.sigmoid(logits)
+        elif activation == "softmax":
+            probabilities = _softmax(logits, xp)
+        else:
+            probabilities = _probabilities(logits, xp) if logits.shape[1] > 1 else None
+        return cls(raw, logits, probabilities, tree)
+
+    @property
+    def shape(self) -> Shape | None:
+        """The shape of the selected output, with None for unknown sizes; None where no one output is selected."""
+        return None if self.logits is None else tuple(self.logits.shape)
+
+    def score(self, objective: Objective, arrays: Sequence[Tensor], xp: Namespace) -> TargetScores:
+        """Return the scores of an objective, or raise TargetError where these outputs do not allow its target."""
+        objective.target.check_outputs(self.shape)
+        return objective.target(self._scored(objective.score), arrays, xp, self.tree)
+
+    def _scored(self, score: Score) -> Tensor | None:
+        """Return the one output that a target reads."""
+        if score == "logit" or self.logits is None:
+            return self.logits
+        if self.probabilities is None:
+            raise OptionError("score='probability' needs class scores, and the model's outputs are none; use 'logit'.")
+        return self.probabilities
+
 
 BypassFinalActivation = Callable[[Tensor], tuple[FinalActivation, Tensor]]
-"""Finds a tensor's final activation, and the logits behind it."""
+"""Finds the final activation behind an output, and the logits that it was applied to."""
 
-Read = Callable[[Tensor, Tensor, FinalActivation, Any], Outputs]
-"""Reads an output, its logits, its final activation, and all that the model returned or None."""
+ReadOutput = Callable[[Tensor, Tensor, FinalActivation, ArrayTree], Outputs]
+"""Reads an output, its logits, its final activation, and all outputs or None."""
 
 
 class SelectedOutputs(NamedTuple):
-    """What a question asks.
+    """The outputs that an objective reads, before their values are known.
 
     Attributes:
-        tensors: Those of the model that are asked.
-        read: Reads them; or, in their order, other values of theirs.
-        logits: What stands before the final activation of the one output that is asked; None where all are.
+        tensors: The tensors that are read.
+        read: Reads them, or other values for them in the same order.
+        logits: The logits of the one output that is selected; None where none is.
     """
 
     tensors: list[Tensor]
@@ -32,72 +88,83 @@ class SelectedOutputs(NamedTuple):
 
     @property
     def one_logits(self) -> Tensor:
-        """The logits, for what is asked of one output alone, or TargetError."""
+        """The logits, or TargetError where no one output is selected."""
         if self.logits is None:
             raise TargetError(
-                "Guided backpropagation follows the way back from one output, and the target reads all that the "
-                "model returns. Name one with output=..., or use saliency, smoothgrad or integrated_gradients."
+                "Guided backpropagation starts at one output, and the target reads all outputs of the model. Select "
+                "one with output=..., or use saliency, smoothgrad or integrated_gradients."
             )
         return self.logits
 
 
 def select_outputs(
-    whole: Any,
+    tree: ArrayTree,
     objective: Objective,
     is_tensor: Callable[[Any], bool],
     bypass_final_activation: BypassFinalActivation,
-    read: Read,
+    read: ReadOutput,
 ) -> SelectedOutputs:
-    """Find what a question asks of all that a model returned: one output, all of them, or both.
+    """Select what an objective reads of a model's outputs: one output, all of them, or both.
 
     Args:
-        whole: The tensors, in whatever structure; what is no tensor may stand there as its type.
-        question: Who asks.
-        is_tensor: Tells a tensor from anything else.
-        see_through: How the framework does.
-        read: How the framework reads one output.
+        tree: All outputs, in the model's own structure; values that are not tensors may be replaced by their types.
+        objective: What reads them.
+        is_tensor: Tells a tensor from other values.
+        bypass_final_activation: The framework's way to find logits.
+        read: The framework's way to read an output.
 
     Raises:
-        ModelError: The output that is asked is not there, or is no tensor.
+        ModelError: The selected output is missing, or is not a tensor.
     """
-    every: list[Tensor] = []
-    structure = map_tree(lambda each: _number_tensors(each, every, is_tensor), whole)
+    tensors: list[Tensor] = []
+    structure = map_tree(lambda value: _number_tensor(value, tensors, is_tensor), tree)
 
-    def rebuilt(tensors: Sequence[Tensor]) -> Any:
-        return map_tree(lambda each: _restore_tensors(each, tensors), structure)
+    def rebuilt(values: Sequence[Tensor]) -> ArrayTree:
+        return map_tree(lambda value: _restore_tensor(value, values), structure)
 
-    if not objective.reads_one_output and not is_tensor(whole):
-        return SelectedOutputs(every, lambda tensors: Outputs(rebuilt(tensors), None, None, rebuilt(tensors)))
-    raw = pick_output(whole, objective.output)
+    if not objective.reads_one_output and not is_tensor(tree):
+        return SelectedOutputs(tensors, lambda values: Outputs(rebuilt(values), None, None, rebuilt(values)))
+    raw = pick_output(tree, objective.output)
     if not is_tensor(raw):
         kind = raw.__name__ if isinstance(raw, type) else type(raw).__name__
         raise ModelError(f"The model returned a {kind}; expected a tensor, or a list or dict of them.")
-    head, logits = bypass_final_activation(raw)
-    more = every if objective.target.reads_all_outputs else []
+    activation, logits = bypass_final_activation(raw)
+    others = tensors if objective.target.reads_all_outputs else []
 
-    def read_with_rest(tensors: Sequence[Tensor]) -> Outputs:
-        return read(tensors[0], tensors[1], head, rebuilt(tensors[2:]) if more else None)
+    def read_all(values: Sequence[Tensor]) -> Outputs:
+        return read(values[0], values[1], activation, rebuilt(values[2:]) if others else None)
 
-    return SelectedOutputs([raw, logits, *more], read_with_rest, logits)
+    return SelectedOutputs([raw, logits, *others], read_all, logits)
 
 
 @dataclass(frozen=True)
 class _TensorNumber:
-    """Where a tensor stood, by its place among all of them."""
+    """Stands for a tensor, by its number among all of them."""
 
     number: int
 
 
-def _number_tensors(value: Any, every: list[Tensor], is_tensor: Callable[[Any], bool]) -> Any:
-    """Return the place of a tensor; what is none as it is."""
+def _number_tensor(value: Any, tensors: list[Tensor], is_tensor: Callable[[Any], bool]) -> Any:
+    """Append a tensor and return its number; return any other value as it is."""
     if not is_tensor(value):
         return value
-    every.append(value)
-    return _TensorNumber(len(every) - 1)
+    tensors.append(value)
+    return _TensorNumber(len(tensors) - 1)
 
 
-def _restore_tensors(value: Any, tensors: Sequence[Tensor]) -> Any:
-    """Return the tensor of a place; None for what is known by its type alone."""
+def _restore_tensor(value: Any, tensors: Sequence[Tensor]) -> Any:
+    """Return the tensor of a number; None for a value of which only the type is known."""
     if isinstance(value, _TensorNumber):
         return tensors[value.number]
     return None if isinstance(value, type) else value
+
+
+def _probabilities(outputs: Tensor, xp: Namespace) -> Tensor:
+    """Return the softmax of plain logits; or the outputs where they are probabilities already, as a mean is."""
+    total, least = xp.sum(outputs, axis=-1, keepdims=True), xp.min(outputs, axis=-1, keepdims=True)
+    return xp.where((least >= 0) & (xp.abs(total - 1) < 1e-3), outputs, _softmax(outputs, xp))
+
+
+def _softmax(logits: Tensor, xp: Namespace) -> Tensor:
+    exponentials = xp.exp(logits - xp.max(logits, axis=-1, keepdims=True))
+    return exponentials / xp.sum(exponentials, axis=-1, keepdims=True)

@@ -1,15 +1,22 @@
 """What goes into a model and comes out of it, where that may be several arrays."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from seewhy.errors import InputError, ModelError, ModelRunError
 from seewhy.types import FloatArray
 
 Inputs = Any
 """What a model takes: a float32 array (N, ...), or a list or dict of them where it has several inputs."""
+
+InputSpec = ArrayLike | Sequence[ArrayLike] | Mapping[str, ArrayLike]
+"""What a caller may give for `Inputs`: anything that NumPy makes an array of."""
+
+ArrayTree = Any
+"""What a model returns: an array, or lists and dicts of arrays, nested to any depth."""
 
 
 def leaves(structure: Any) -> list[Any]:
@@ -115,17 +122,6 @@ def model_run_error(inputs: Inputs, message: object) -> ModelRunError:
 def message_of(error: Exception) -> str:
     """Return an error's message; a KeyError's is its key alone, in quotes."""
     return f"KeyError: {' '.join(map(str, error.args))}" if isinstance(error, KeyError) else str(error)
-
-
-def is_our_own(error: BaseException) -> bool:
-    """Whether an error came out of what listens to the layers, and not out of the model: then it is a bug of ours."""
-    trace = error.__traceback__
-    while trace is not None:
-        module = str(trace.tb_frame.f_globals.get("__name__"))
-        if trace.tb_frame.f_code.co_name == "record" and module.startswith("seewhy."):
-            return True
-        trace = trace.tb_next
-    return False
 
 
 def _check_array(inputs: Any, expected: tuple[int | None, ...] | None) -> FloatArray:

@@ -6,9 +6,9 @@ import numpy as np
 
 from seewhy.errors import LayerError, OptionError
 from seewhy.methods.gradcam import gradcam
-from seewhy.methods.method import Runner
+from seewhy.methods.method import Backward, Runner
 from seewhy.methods.resizing import bilinear_weights, combine
-from seewhy.types import Backward, Capture, FloatArray, Tensor
+from seewhy.types import Capture, FloatArray, Tensor
 
 Others = Literal["refuse", "pass"]
 

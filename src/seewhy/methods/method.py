@@ -6,10 +6,13 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal, Protocol
 
-from seewhy.types import Backward, Capture, FloatArray, Tensor
+from seewhy.types import Capture, FloatArray, Tensor
 
 Level = Literal["layer", "input"]
 """Where the model is tapped: at the layer that is explained, or at its own input."""
+
+
+Backward = Any
 
 
 class Runner(Protocol):
@@ -79,6 +82,18 @@ class Method:
         if self.backward == "none":
             return "by running the model again" if self.reruns else "from activations"
         return "from activations and gradients"
+
+    @property
+    def gradient_rule(self) -> Any:
+        return self.backward if self.backward in ("guided", "guided-where-relu") else "plain"
+
+    @property
+    def derivatives(self) -> Any:
+        return "none" if self.backward == "none" else "gradients"
+
+    @property
+    def needs_runner(self) -> bool:
+        return self.reruns
 
     @property
     def peak_quantile(self) -> float:

@@ -1,41 +1,34 @@
 """Several explanations side by side: of several methods, models or images."""
 
-import itertools
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Unpack
 
-import numpy as np
-
-from seewhy import methods as all_methods
 from seewhy import timing
-from seewhy.errors import MethodError, OptionError
-from seewhy.explainer import Explainer
+from seewhy.errors import OptionError
 from seewhy.images.figure import draw_panels, render
-from seewhy.images.reading import ImageLike, read
 from seewhy.images.style import Style, StyleOptions
 from seewhy.images.writing import image_writer, write_atomically
-from seewhy.models import Classifier
 from seewhy.results.explanation import IMAGE_SUFFIXES, Explanation
 from seewhy.results.figures import overlay_panels
 from seewhy.timing import Phase
-from seewhy.types import ImageArray, Score
+from seewhy.types import ImageArray
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-PANELS_IN_A_LINE = 4
-"""How many explanations stand side by side where each has only one target."""
+PANELS_PER_ROW = 4
+"""How many explanations of one target are drawn side by side."""
 
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """Explanations of the same number of targets each, to be seen together.
+    """Explanations of the same number of targets each, drawn together.
 
     Attributes:
-        explanations: Of several methods, models or images.
+        explanations: The explanations, by several methods, of several models or of several images.
     """
 
     explanations: tuple[Explanation, ...]
@@ -49,7 +42,7 @@ class Comparison:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """What tells each explanation from the others: its image, model, method, or several of those."""
+        """What differs between the explanations: the image, the model, the method, or several of those."""
         return _distinct(
             [
                 (Path(each.source).name if each.source else "", each.model or "", each.title)
@@ -68,15 +61,15 @@ class Comparison:
         Raises:
             OptionError: An argument is out of range, or the colour map is unknown.
         """
-        made = Style(**style)
+        drawn = Style(**style)
         panels = [
             panel
             for each, label in zip(self.explanations, self.labels, strict=True)
-            for panel in overlay_panels(each, made, before=f"{label}: " if label else "")
+            for panel in overlay_panels(each, drawn, before=f"{label}: " if label else "")
         ]
         targets = len(self.explanations[0].targets)
-        columns = min(PANELS_IN_A_LINE, len(panels)) if targets == 1 else targets
-        return draw_panels(panels, columns=columns, colormap=made.colormap)
+        columns = min(PANELS_PER_ROW, len(panels)) if targets == 1 else targets
+        return draw_panels(panels, columns=columns, colormap=drawn.colormap)
 
     @timing.phase(Phase.DRAWING)
     def pixels(self, **style: Unpack[StyleOptions]) -> ImageArray:
@@ -99,52 +92,6 @@ class Comparison:
         pixels = self.pixels(**style)
         write_atomically(path, image_writer(pixels, path.suffix.lower()))
         return path
-
-
-def compare(
-    models: Any,
-    images: ImageLike | Sequence[ImageLike],
-    methods: str | all_methods.Method | Sequence[str | all_methods.Method] = "gradcam",
-    targets: Any = "top-1",
-    layer: Any = "auto",
-    score: Score = "logit",
-) -> Comparison:
-    """Explain images by several methods, or with several models.
-
-    Args:
-        models: A `Classifier`, or a model with a size of its own; or a list of those.
-        images: A path, a PIL image or a uint8 array (H, W, 3); or a list of those.
-        methods: The name of a method, or one with options of your own, from `seewhy.methods.get`; or a list of those.
-        targets: As for `Explainer.explain`; the other arguments as for `Explainer`.
-
-    Returns:
-        The explanations of every image by every model and method, in this order.
-
-    Raises:
-        SeewhyError: What was asked cannot be done; the message says why.
-    """
-    every = [_listed(each) for each in (images, models, methods)]
-    for name, given, values in zip(("images", "models", "methods"), (images, models, methods), every, strict=True):
-        if not values:
-            error = MethodError if name == "methods" else OptionError
-            raise error(f"compare was given no {name}: {given!r}. Give one, or a list.")
-    shown = [image if isinstance(image, (str, os.PathLike)) else read(image) for image in every[0]]
-    explainers = [
-        Explainer(classifier, method, layer, score)
-        for classifier, method in itertools.product(map(_classifier, every[1]), every[2])
-    ]
-    return Comparison(
-        tuple(explainer.explain([image], targets)[0] for image, explainer in itertools.product(shown, explainers))
-    )
-
-
-def _listed(value: Any) -> list[Any]:
-    is_list = isinstance(value, (list, tuple)) or (isinstance(value, np.ndarray) and value.ndim == 4)
-    return list(value) if is_list else [value]
-
-
-def _classifier(model: Any) -> Classifier:
-    return model if isinstance(model, Classifier) else Classifier(model)
 
 
 def _distinct(labels: Sequence[tuple[str, ...]]) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""What comes out: heatmaps of a batch, and the explanation of one image."""
+"""The explanation of one image."""
 
 import io
 import json
@@ -14,20 +14,23 @@ import numpy as np
 from PIL import Image
 
 from seewhy import timing
-from seewhy.errors import OptionError
+from seewhy.errors import LayerError, OptionError
 from seewhy.images.animation import ANIMATION_SUFFIXES, animation_writer
 from seewhy.images.bounding_boxes import BoundingBox, bounding_boxes
 from seewhy.images.figure import render
 from seewhy.images.geometry import Placement
 from seewhy.images.normalization import normalize
 from seewhy.images.overlay import overlay
+from seewhy.images.reading import ImageLike
 from seewhy.images.style import Normalization, Style, StyleOptions, check_name
 from seewhy.images.writing import image_writer, write_atomically
-from seewhy.models import Prediction
+from seewhy.methods import Method
+from seewhy.models import Classifier, Prediction
 from seewhy.results import figures
 from seewhy.results.figures import FigureKind
+from seewhy.results.heatmaps import Heatmaps
 from seewhy.timing import Phase
-from seewhy.types import BoolArray, FloatArray, ImageArray, IndexArray
+from seewhy.types import BoolArray, FloatArray, ImageArray
 from seewhy.viewer.notebook import inline_html
 from seewhy.viewer.report import write_report
 
@@ -40,52 +43,16 @@ SHOWN_PREDICTIONS = 5
 DEFAULT_STYLE = Style()
 
 
-@dataclass(frozen=True, eq=False)
-class Heatmaps:
-    """The heatmaps of a batch: N images, T targets each, at the layer's resolution.
-
-    Attributes:
-        values: float32 (N, T, *space), in the method's units, which for most are the score's; 0 where nothing speaks
-            for the target, or negative where that was asked for. Not normalised, so they compare across images,
-            targets and models' runs; but of several layers fused, 0..1.
-        indices: (N, T), the class of each target; -1 for a target that is no class.
-        scores: float32 (N, T), what was explained: logits, or probabilities where asked for.
-        outputs: (N, ...), the output that was asked; all that the model returned where no one output was.
-        probabilities: float32 (N, C), or None where the outputs are not class scores. A single sigmoid unit is two
-            classes; plain logits are taken for a softmax's.
-        layer: The path of the layer in the model; of several, their paths, with commas.
-        method: The method's name.
-        names: What each target of each image is called, N times T.
-    """
-
-    values: FloatArray
-    indices: IndexArray
-    scores: FloatArray
-    outputs: Any
-    probabilities: FloatArray | None
-    layer: str
-    method: str
-    names: tuple[tuple[str, ...], ...] = ()
-
-    @property
-    def has_evidence(self) -> BoolArray:
-        """(N, T): whether anything at all speaks for the target."""
-        return np.asarray(self.values.reshape(*self.values.shape[:2], -1).max(axis=2) > 0)
-
-    def __len__(self) -> int:
-        return len(self.values)
-
-
 @dataclass(frozen=True)
 class TargetResult:
     """One target of one image.
 
     Attributes:
-        index: The class; -1 for a target that is no class.
-        name: The class's name; of a target that is no class what it asks, such as "cat rather than dog", or "target 1".
-        score: What was explained, in the model's units: a logit, unless probabilities were asked for.
-        probability: In 0..1; None for a target that is no class.
-        has_evidence: False if nothing in the image speaks for the target; its heatmap is all zeros.
+        index: The class; -1 for a target that is not a class.
+        name: The class's name; for another target its description, such as "cat rather than dog", or "target 1".
+        score: What was explained: a logit, or a probability with `score="probability"`.
+        probability: In 0..1; None for a target that is not a class.
+        has_evidence: False if the image holds no evidence for the target: its heatmap has no positive value.
     """
 
     index: int
@@ -97,20 +64,20 @@ class TargetResult:
 
 @dataclass(frozen=True, eq=False)
 class Explanation:
-    """Which parts of one image speak for each target.
+    """Where one image holds the evidence for each target.
 
     Attributes:
         image: The image, uint8 (H, W, 3).
-        heatmaps: float32 (T, u, v), raw, in the method's units, which for most are the score's.
+        heatmaps: float32 (T, u, v), raw, in the method's units, which for most methods are score units.
         targets: One `TargetResult` for each heatmap.
         predictions: Every class, the most probable first; empty where the outputs are not class scores.
         layer: The path of the layer in the model.
         method: The method's name.
-        title: The method's name as figures write it.
+        title: The method's title, as in figures.
         placement: Where on the image the model's input lies.
         ids: The wnid of each class by its index, where known.
-        model: What the classifier is called.
-        source: The path the image was read from, where it was.
+        model: The classifier's name.
+        source: The path that the image was read from; None for an image in memory.
         peak: Which quantile of a heatmap becomes 1 in its saliency; 1.0 for its maximum.
     """
 
@@ -129,20 +96,20 @@ class Explanation:
 
     @property
     def normalized_heatmaps(self) -> FloatArray:
-        """float32 (T, H, W): the heatmaps on the image, each scaled to 0..1; 0 outside what the model saw.
+        """float32 (T, H, W): the heatmaps at the image's size, each normalized to 0..1; 0 outside the model's input.
 
-        What speaks against a target, in signed heatmaps, is not shown.
+        Negative values of signed heatmaps become 0.
         """
         return self.placement.place(self.normalize())
 
     def normalize(self, normalization: Normalization = "max") -> FloatArray:
-        """Return the heatmaps scaled to 0..1, each by itself, float32 (T, u, v); what speaks against a target is 0.
+        """Return each heatmap normalized to 0..1 by itself, float32 (T, u, v); negative values become 0.
 
         Args:
-            normalization: As `Style` has it.
+            normalization: As in `Style`.
 
         Raises:
-            OptionError: It is none of those.
+            OptionError: The normalization is unknown.
         """
         check_name("normalization", normalization, get_args(Normalization))
         return normalize(self.heatmaps, self.peak_quantile, normalization)
@@ -164,7 +131,7 @@ class Explanation:
             **style: The attributes of `Style`, such as `alpha=0.6` or `colormap="viridis"`.
 
         Returns:
-            uint8 (H, W, 3). Where the model saw nothing of the image, the image is as it was.
+            uint8 (H, W, 3). Outside the model's input the image is unchanged.
 
         Raises:
             OptionError: An argument is out of range, or the colour map is unknown.
@@ -175,11 +142,11 @@ class Explanation:
         """Return where a target is: the pixels with at least a share of the highest saliency.
 
         Args:
-            threshold: That share, in 0..1. Section 3.2 of the Grad-CAM paper, on localization, takes 15%.
+            threshold: That share, in 0..1; 15% in section 3.2 of the Grad-CAM paper, on localization.
             target: Which of `targets`, counted from 0.
 
         Returns:
-            bool (H, W). Pixels that nothing speaks for are never part of it, so without evidence it is all False.
+            bool (H, W). Pixels without evidence are False, whatever the threshold.
 
         Raises:
             OptionError: An argument is out of range.
@@ -189,18 +156,18 @@ class Explanation:
         return np.asarray((heatmap > 0) & (heatmap >= threshold * heatmap.max()))
 
     def boxes(self, threshold: float = 0.15, target: int = 0) -> list[BoundingBox]:
-        """Return boxes round the connected parts of `mask`, that of the largest part first.
+        """Return the bounding boxes of the connected components of `mask`, largest component first.
 
-        The first is the one by which the Grad-CAM paper localizes a class (section 3.2). Pixels that touch at an edge
-        or a corner are connected.
+        The first is the box by which the Grad-CAM paper localizes a class (section 3.2). Pixels that touch at an edge
+        or a corner are connected (8-connectivity).
 
         Args:
             threshold: As for `mask`.
             target: As for `mask`.
 
         Returns:
-            (top, left, bottom, right) each, in pixels of the image, so that `image[top:bottom, left:right]` is what
-            the box holds; an empty list without evidence.
+            (top, left, bottom, right) per box, in pixels of the image, such that `image[top:bottom, left:right]` is the
+            box; an empty list without evidence.
 
         Raises:
             OptionError: An argument is out of range.
@@ -211,8 +178,8 @@ class Explanation:
         """Draw a matplotlib figure.
 
         Args:
-            kind: "panels": the image, the raw map, the map on the image's size and the overlay of one target, side
-                by side. "grid": the overlays of all targets. "probabilities": the image, the overlay of one target,
+            kind: "panels": the image, the raw heatmap, the normalized heatmap and the overlay of one target, side by
+                side. "grid": the overlays of all targets. "probabilities": the image, the overlay of one target,
                 and the most probable classes as bars. None: panels for one target, a grid for several.
             target: Which of `targets` the panels show, counted from 0.
             **style: As for `overlay`.
@@ -252,12 +219,11 @@ class Explanation:
         seconds: float = 1.0,
         **style: Unpack[StyleOptions],
     ) -> Path:
-        """Write the explanation as its suffix says, whole or not at all.
+        """Write the explanation in the format of the suffix. The file is written whole or not at all.
 
         Args:
-            path: `.png`, `.jpg`: what `pixels` draws. `.gif`, `.webp`: the overlays of all targets, one after the
-                other. `.npz`: the arrays. `.json`: everything but the arrays. `.html`: a report, in which whoever reads
-                it chooses the look.
+            path: `.png`, `.jpg`: what `pixels` draws. `.gif`, `.webp`: an animation of the overlays of all
+                targets. `.npz`: the arrays. `.json`: everything but the arrays. `.html`: an interactive report.
             kind: As for `pixels`; the other arguments likewise.
             target: As for `figure`.
             seconds: How long an animation shows each target.
@@ -306,21 +272,21 @@ class Explanation:
         return write_report([self], path)
 
     def as_dict(self) -> dict[str, Any]:
-        """Return everything but the arrays, ready for JSON; of the predictions the most probable."""
+        """Return everything but the arrays, ready for JSON, with the most probable predictions."""
         return {
             "image": self.source,
             "predictions": [
-                {"index": each.index, "wnid": self._wnid(each.index), **each._asdict()}
-                for each in self.predictions[:SHOWN_PREDICTIONS]
+                {"index": row.index, "wnid": self._wnid(row.index), **row._asdict()}
+                for row in self.predictions[:SHOWN_PREDICTIONS]
             ],
-            "targets": [vars(each) for each in self.targets],
+            "targets": [vars(target) for target in self.targets],
             "model": self.model,
             "layer": self.layer,
             "method": self.method,
         }
 
     def show(self) -> None:
-        """Show the image: in the notebook, or else in the system's viewer."""
+        """Show the explanation in the notebook, or elsewhere in the system's image viewer."""
         if _in_notebook():
             from IPython.display import display
 
@@ -339,9 +305,9 @@ class Explanation:
     def _arrays(self) -> dict[str, Any]:
         return {
             "heatmaps": self.heatmaps,
-            "indices": np.array([each.index for each in self.targets]),
-            "names": np.array([each.name for each in self.targets]),
-            "scores": np.array([each.score for each in self.targets], dtype=np.float32),
+            "indices": np.array([target.index for target in self.targets]),
+            "names": np.array([target.name for target in self.targets]),
+            "scores": np.array([target.score for target in self.targets], dtype=np.float32),
             "image_size": np.array(self.placement.image_size),
             "box": np.array(self.placement.box),
         }
@@ -358,6 +324,65 @@ class Explanation:
             raise OptionError(
                 f"There is no target {target!r}: the explanation has targets 0 to {len(self.targets) - 1}."
             )
+
+
+def build_explanation(
+    heatmaps: Heatmaps,
+    row: int,
+    image: ImageLike,
+    pixels: ImageArray,
+    placement: Placement,
+    classifier: Classifier,
+    method: Method,
+) -> Explanation:
+    """Return the explanation of one image of a batch.
+
+    Args:
+        heatmaps: The heatmaps of the batch.
+        row: The image's position in the batch.
+        image: What the caller gave.
+        pixels: The decoded image, uint8 (H, W, 3).
+        placement: Where on the image the model's input lies.
+        classifier: Knows the classes.
+        method: The method that was used.
+
+    Raises:
+        LayerError: The heatmaps do not have two spatial axes.
+    """
+    if heatmaps.values.ndim != 4:
+        raise LayerError(
+            f"The output of the layer {heatmaps.layer!r} has {heatmaps.values.ndim - 2} spatial axes, and an image has "
+            "two. Give another layer; for signals, volumes and tokens use Explainer.heatmaps."
+        )
+    return Explanation(
+        image=pixels,
+        heatmaps=heatmaps.values[row],
+        targets=_target_results(heatmaps, row),
+        predictions=() if heatmaps.probabilities is None else classifier.rank(heatmaps.probabilities[row]),
+        layer=heatmaps.layer,
+        method=heatmaps.method,
+        title=method.title,
+        peak_quantile=method.peak_quantile,
+        placement=placement,
+        ids=classifier.class_names.ids if classifier.class_names is not None else None,
+        model=classifier.name,
+        source=os.fspath(image) if isinstance(image, (str, os.PathLike)) else None,
+    )
+
+
+def _target_results(heatmaps: Heatmaps, row: int) -> tuple[TargetResult, ...]:
+    has_evidence = heatmaps.has_evidence[row]
+    probabilities = None if heatmaps.probabilities is None else heatmaps.probabilities[row]
+    return tuple(
+        TargetResult(
+            index=int(index),
+            name=heatmaps.names[row][position],
+            score=float(heatmaps.scores[row, position]),
+            probability=float(probabilities[index]) if index >= 0 and probabilities is not None else None,
+            has_evidence=bool(has_evidence[position]),
+        )
+        for position, index in enumerate(heatmaps.indices[row])
+    )
 
 
 def _write_bytes(content: bytes, file: BinaryIO) -> None:

@@ -10,7 +10,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 import seewhy
-from seewhy.attribution.runner import Progress
+from seewhy.attribution.runner import ProgressCallback
 from seewhy.serve.api import explaining
 from seewhy.serve.catalog import lists
 from seewhy.serve.failures import answer_failures
@@ -24,7 +24,7 @@ from seewhy.viewer.report import empty_page
 PAGE = Path(__file__).parent / "page"
 
 
-def make_app(stock: Callable[[Progress], Mapping[str, ServedModel]], settings: Settings) -> ASGIApp:
+def make_app(stock: Callable[[ProgressCallback], Mapping[str, ServedModel]], settings: Settings) -> ASGIApp:
     """Make the application.
 
     Args:

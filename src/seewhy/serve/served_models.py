@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from seewhy.attribution.runner import Progress
+from seewhy.attribution.runner import ProgressCallback
 from seewhy.errors import ModelError, did_you_mean
 from seewhy.explainer import Explainer
 from seewhy.frameworks import LayerCall
@@ -46,7 +46,7 @@ class ServedModel:
         SeewhyError: It cannot be explained.
     """
 
-    def __init__(self, name: str, classifier: Classifier, progress: Progress) -> None:
+    def __init__(self, name: str, classifier: Classifier, progress: ProgressCallback) -> None:
         self.name, self.classifier = name, classifier
         self._progress = progress
         self.explainer = lru_cache(MAX_EXPLAINERS)(self._explainer)
@@ -85,7 +85,7 @@ class ServedModel:
         return 3 if any(query in each for each in (name, *map(_folded, synonyms))) else None
 
 
-def serve_models(classifiers: Sequence[tuple[str, Classifier]], progress: Progress) -> dict[str, ServedModel]:
+def serve_models(classifiers: Sequence[tuple[str, Classifier]], progress: ProgressCallback) -> dict[str, ServedModel]:
     """Make models ready to be served.
 
     Args:

@@ -10,7 +10,7 @@ from seewhy.targets.combined import Combined, PerImage
 from seewhy.targets.dense import Embedding, Region
 from seewhy.targets.functions import AllOutputs, Function
 from seewhy.targets.objective import Objective
-from seewhy.targets.parsing import resolve
+from seewhy.targets.parsing import TargetSpec, resolve
 from seewhy.targets.target import ClassFinder, ClassNamer, Target, TargetScores
 
 __all__ = [
@@ -28,6 +28,7 @@ __all__ = [
     "Region",
     "Target",
     "TargetScores",
+    "TargetSpec",
     "TopK",
     "resolve",
 ]

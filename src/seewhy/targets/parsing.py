@@ -1,15 +1,20 @@
 """From whatever a caller gives as targets to a target."""
 
 import re
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Union
 
 import numpy as np
+from numpy.typing import NDArray
 
 from seewhy.errors import TargetError
 from seewhy.targets.classes import Class, TopK
 from seewhy.targets.combined import Combined, PerImage
 from seewhy.targets.functions import Function
 from seewhy.targets.target import TOP_K, ClassFinder, Target, is_index, plain
+
+TargetSpec = Union[int, str, Target, Callable[[Any], Any], NDArray[np.integer[Any]], Sequence["TargetSpec"]]
+"""What a caller may give as targets: see `resolve`."""
 
 LISTS = (list, tuple, np.ndarray)
 

@@ -55,10 +55,12 @@ class Reference(nn.Module):
         return self.ending(self.dense(x.movedim(1, -1).flatten(1)))  # flattened as the reference's, channels last
 
 
-def guided(model, inputs, backward="guided", layer=INPUT, score="logit"):
+def guided(model, inputs, gradient_rule="guided", layer=INPUT, score="logit"):
     framework = framework_for(model)
     inputs = framework.check_inputs(inputs.transpose(0, 3, 1, 2))
-    return framework.capture(inputs, LayerChoice(layer), Objective(Class(INDICES), score), backward).gradients.numpy()
+    return framework.capture(
+        inputs, LayerChoice(layer), Objective(Class(INDICES), score), "gradients", gradient_rule
+    ).gradients.numpy()
 
 
 RELUS = {
@@ -160,9 +162,9 @@ def test_a_part_that_is_run_again_on_the_way_back_hides_its_relus():
     def checkpointed(x):
         return torch.utils.checkpoint.checkpoint(functional.relu, x, use_reentrant=True)
 
-    for backward in ("guided", "guided-where-relu"):
+    for rule in ("guided", "guided-where-relu"):
         with pytest.raises(MethodError, match=r"cannot reach the ReLUs inside .*CheckpointFunctionBackward"):
-            guided(Reference(checkpointed), reference.images(1), backward)
+            guided(Reference(checkpointed), reference.images(1), rule)
 
 
 @pytest.mark.parametrize("score", ["logit", "probability"])
@@ -223,5 +225,7 @@ def test_many_targets_go_back_together_and_each_is_its_own():
     framework = framework_for(model)
     batch = framework.check_inputs(inputs.transpose(0, 3, 1, 2))
     for position, index in enumerate(INDICES):
-        alone = framework.capture(batch, LayerChoice(INPUT), Objective(Class((index,))), "guided").gradients.numpy()
+        alone = framework.capture(
+            batch, LayerChoice(INPUT), Objective(Class((index,))), "gradients", "guided"
+        ).gradients.numpy()
         close(together[:, position], alone[:, 0])

@@ -16,7 +16,7 @@ from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
 from seewhy.frameworks.guided import HARD_SIGMOID, PRELU, WHERE, NonRelu, check_non_relu
 from seewhy.frameworks.jax.graph import ACTIVATIONS, INLINED, MARK, Perform, held, perform_as_is, tapped_at
 from seewhy.frameworks.jax.logits import BROADCAST, CUSTOM, ORDER_KEEPING
-from seewhy.types import Backward, Tensor
+from seewhy.types import GradientRule, Tensor
 
 OTHERS = {
     "erf": "GELU",
@@ -35,7 +35,7 @@ SQRT_2_OVER_PI = 0.7978845608
 """What GELU's approximation multiplies by before its tanh."""
 
 
-def guided(closed: ClosedJaxpr, position: int, logits: Any, backward: Backward) -> Perform:
+def guided(closed: ClosedJaxpr, position: int, logits: Any, gradient_rule: GradientRule) -> Perform:
     """Return how the equations behind the one at `position` are performed so that their ReLUs are guided.
 
     Raises:
@@ -50,7 +50,7 @@ def guided(closed: ClosedJaxpr, position: int, logits: Any, backward: Backward) 
         for equation in on_path
         if (kind := kinds[id(equation)]) is not None
     )
-    check_non_relu(found, backward)
+    check_non_relu(found, gradient_rule)
     relus = {
         id(equation): relu
         for equation in on_path

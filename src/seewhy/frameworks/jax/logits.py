@@ -9,8 +9,8 @@ from typing import Any
 
 from jax.extend.core import Jaxpr, JaxprEqn, Literal
 
-from seewhy.frameworks.base import FinalActivation
 from seewhy.frameworks.jax.graph import held
+from seewhy.frameworks.outputs import FinalActivation
 
 ORDER_KEEPING = {"convert_element_type", "reshape", "squeeze", "expand_dims", "copy", "stop_gradient", "name"}
 """Equations that leave every value where it was in the order of values."""

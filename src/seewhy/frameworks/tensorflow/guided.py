@@ -12,7 +12,7 @@ from typing import Any
 import tensorflow as tf
 
 from seewhy.frameworks.guided import GUIDED, HARD_SIGMOID, PRELU, WHERE, NonRelu, check_non_relu
-from seewhy.types import Backward, Tensor
+from seewhy.types import GradientRule, Tensor
 
 OTHERS = {
     "Elu": "ELU",
@@ -53,9 +53,9 @@ RELU, MAXIMUM = "SeeWhyGuidedRelu", "SeeWhyGuidedMaximum"
 
 
 @contextmanager
-def guided_relus(backward: Backward) -> Iterator[None]:
+def guided_relus(gradient_rule: GradientRule) -> Iterator[None]:
     """Give every ReLU that is traced while this is open the guided gradient, if that is how gradients are taken."""
-    if backward not in GUIDED:
+    if gradient_rule not in GUIDED:
         yield
         return
     graph = tf.compat.v1.get_default_graph()
@@ -63,19 +63,19 @@ def guided_relus(backward: Backward) -> Iterator[None]:
         yield
 
 
-def check_activations(tapped: Tensor, logits: Tensor, layers: Iterable[str], backward: Backward) -> None:
+def check_activations(tapped: Tensor, logits: Tensor, layers: Iterable[str], gradient_rule: GradientRule) -> None:
     """Refuse activations between the tap and the logits that are no ReLUs, unless gradients may pass them as they are.
 
     Args:
         tapped: The tapped tensor.
         logits: What it came to.
         layers: The paths of the model's layers.
-        backward: How the gradients are taken.
+        gradient_rule: How gradients flow.
 
     Raises:
         MethodError: There are; or something hides what is in it.
     """
-    if backward not in GUIDED:
+    if gradient_rule not in GUIDED:
         return
     later = _computed_of(tapped)
     on_path = later & _needed_for(logits.op, later)
@@ -85,7 +85,7 @@ def check_activations(tapped: Tensor, logits: Tensor, layers: Iterable[str], bac
             kind = HIDING.get(operation.type) or _other(operation, later)
             if kind is not None:
                 found.append(NonRelu(kind, _layer(operation, layers), is_hidden=operation.type in HIDING))
-    check_non_relu(found, backward)
+    check_non_relu(found, gradient_rule)
 
 
 @tf.RegisterGradient(RELU)  # type: ignore[untyped-decorator]

@@ -11,7 +11,7 @@ PASSING = ("Identity", "Cast")
 """Operations that hand every value on."""
 
 
-def only_mean(tapped: Tensor, space: Iterable[int], outputs: Sequence[Tensor]) -> Tensor | None:
+def pooled_mean(tapped: Tensor, space: Iterable[int], outputs: Sequence[Tensor]) -> Tensor | None:
     """Return the mean of a tensor over all of its space, if the outputs depend on that alone.
 
     Args:
@@ -35,7 +35,7 @@ def only_mean(tapped: Tensor, space: Iterable[int], outputs: Sequence[Tensor]) -
     return None
 
 
-def products(scores: Tensor, mean: Tensor, activations: Tensor) -> Tensor | None:
+def closed_form(scores: Tensor, mean: Tensor, activations: Tensor) -> Tensor | None:
     """Return the sum over channels of activations times gradients, at every position and for every score.
 
     Where the scores depend on the mean of the activations alone, that is the derivative of the score along the
@@ -44,7 +44,7 @@ def products(scores: Tensor, mean: Tensor, activations: Tensor) -> Tensor | None
 
     Args:
         scores: (N, T), in the graph that is being traced.
-        mean: What `only_mean` returned.
+        mean: What `pooled_mean` returned.
         activations: (N, *space, K).
 
     Returns:

@@ -6,7 +6,7 @@ read, such as weights and skip connections, stands on the tape as it was. Played
 operation sees one image's tensors, so that shapes that were written down with it stay true for any number of images.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple, final
@@ -14,14 +14,21 @@ from typing import Any, NamedTuple, final
 import torch
 from numpy.typing import NDArray
 from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves, tree_map
 
 from seewhy.errors import LayerError
 from seewhy.frameworks.base import Head
 from seewhy.frameworks.layers import INPUT, LayerCall
 from seewhy.frameworks.outputs import SelectedOutputs
-from seewhy.frameworks.torch.tap import Tap, arrays_beside, version_of, without_autocast
+from seewhy.frameworks.torch.dispatch import (
+    TorchDispatchMode,
+    tree_leaves,
+    tree_map,
+    version_of,
+    written_arguments,
+)
+from seewhy.frameworks.torch.precision import without_autocast
+from seewhy.frameworks.torch.tap import Tap
+from seewhy.frameworks.torch.tensors import target_arrays
 from seewhy.targets import Objective
 from seewhy.types import Namespace, Tensor
 
@@ -64,7 +71,7 @@ class Tape:
     """Writes down the operations that depend on the tensor that it was started with."""
 
     def __init__(self) -> None:
-        self._compiled: list[Step] = []
+        self._steps: list[Step] = []
         # Every tensor is kept for as long as the tape, lest its place in memory be given to another one.
         self._slots: dict[Any, tuple[Slot, Tensor]] = {}
         self._storages: set[int] = set()
@@ -72,7 +79,7 @@ class Tape:
         self._trouble: list[str] = []
 
     @contextmanager
-    def running(self) -> Iterator[None]:
+    def recording(self) -> Iterator[None]:
         """Hear all that PyTorch does in this thread, for as long as this is open."""
         with _Operations(self), _Readers(self):
             yield
@@ -114,16 +121,16 @@ class Tape:
             self._trouble.append(REWRITES)
         results = [self._note(each) for each in selected.tensors]
         if self._trouble:
-            raise _cannot_branch(tap.path, self._trouble[0])
+            raise _no_head(tap.path, self._trouble[0])
         with torch.no_grad(), without_autocast():
             objective.target.check_outputs(selected.read(selected.tensors).shape)
-        head = _Head(tap.path, tap.output, _with_last_uses(self._compiled, results), results)
+        head = _Head(tap.path, tap.output, _with_last_uses(self._steps, results), results)
 
         def scores(perturbations: NDArray[Any]) -> Tensor:
             with torch.inference_mode(False), torch.no_grad(), without_autocast():
                 many = [each.flatten(0, 1) for each in head(torch.tensor(perturbations[:, None]))]
-                arrays = arrays_beside(many[0], objective, len(perturbations))
-                return selected.read(many).answer(objective, arrays, xp).scores.float()
+                arrays = target_arrays(objective, len(perturbations), many[0])
+                return selected.read(many).score(objective, arrays, xp).scores.float()
 
         return scores
 
@@ -131,13 +138,13 @@ class Tape:
         args, kwargs = noted
         if torch.Tag.data_dependent_output in operation.tags:
             self._trouble.append(LOOKS)
-        if any(isinstance(each, torch.Tensor) for each in _written(operation, args, kwargs)):
+        if any(isinstance(each, torch.Tensor) for each in written_arguments(operation, args, kwargs)):
             self._trouble.append(WRITES)
         for each in tree_leaves(noted):
             if isinstance(each, torch.Tensor):
                 self._constants.setdefault(id(each), (each, version_of(each)))
         slots = [self._slot_for(each) for each in tree_leaves(results)]
-        self._compiled.append(Step(operation, args, kwargs, slots))
+        self._steps.append(Step(operation, args, kwargs, slots))
 
     def _note(self, value: Any) -> Any:
         """Return the slot of a tensor that depends on the layer; anything else as it is."""
@@ -162,12 +169,12 @@ class TapeTap(Tap):
     """Starts a tape at the output of one call of one layer; or at the model's input."""
 
     def __init__(self, call: LayerCall, tape: Tape) -> None:
-        super().__init__(call, None, "none")
+        super().__init__(call)
         self._tape = tape
 
-    def record(self, path: str, layer: Any, output: Any, *_: Any) -> Any:
+    def record(self, path: str, layer: Any, output: Any, arguments: Any = None) -> Any:
         output = super().record(path, layer, output)
-        return output if self._left else self._tape.start(output)
+        return output if self._calls_left else self._tape.start(output)
 
 
 @final
@@ -216,7 +223,7 @@ class _Head:
         try:
             return list(torch.vmap(self._play, randomness="same")(laid_out))
         except RuntimeError as error:
-            raise _cannot_branch(self.path, f"does what PyTorch cannot do for many at once: {error}") from error
+            raise _no_head(self.path, f"does what PyTorch cannot do for many at once: {error}") from error
 
     def _play(self, perturbation: Tensor) -> tuple[Tensor, ...]:
         values: dict[Any, Tensor] = {Slot(0): perturbation}
@@ -256,14 +263,6 @@ def _with_last_uses(steps: list[Step], results: list[Any]) -> list[tuple[Step, s
     return found[::-1]
 
 
-def _written(operation: Any, args: Any, kwargs: Any) -> Iterable[Any]:
-    """Return the arguments that the operation writes to."""
-    for position, argument in enumerate(operation._schema.arguments):
-        if argument.alias_info is not None and argument.alias_info.is_write:
-            given = args[position] if position < len(args) else kwargs.get(argument.name)
-            yield from tree_leaves(given)
-
-
 def _storage_key(tensor: Tensor) -> Any:
     """Return what two tensors have in common that are the same values in the same memory."""
     if tensor.layout != torch.strided:
@@ -276,7 +275,7 @@ def _storage(tensor: Tensor) -> int:
     return tensor.untyped_storage().data_ptr() if tensor.layout == torch.strided else id(tensor)
 
 
-def _cannot_branch(path: str, reason: str) -> LayerError:
+def _no_head(path: str, reason: str) -> LayerError:
     place = "its input" if path == INPUT else f"the layer {path!r}"
     return LayerError(
         f"The model cannot be run from {place} on for perturbations of it: what follows {reason}. Give a layer after "

@@ -12,7 +12,8 @@ from typing import Any
 import torch
 
 from seewhy.frameworks.guided import HARD_SIGMOID, PRELU, WHERE, NonRelu, check_non_relu
-from seewhy.types import Backward, Tensor
+from seewhy.frameworks.torch.dispatch import LOWER_BOUNDS
+from seewhy.types import GradientRule, Tensor
 
 OTHERS = {
     "CeluBackward": "CELU",
@@ -42,34 +43,26 @@ OTHERS = {
 }
 """Activations that are no ReLUs, by what PyTorch calls their way back, without its number."""
 
-LEAST = {
-    "ClampBackward": "_saved_min",
-    "ClampMinBackward": "_saved_min",
-    "HardtanhBackward": "_saved_min_val",
-    "ThresholdBackward": "_saved_threshold",
-}
-"""What cuts values off from below, and what says where."""
-
 HIDING = "CheckpointFunctionBackward"
 """A part of the model that is run again on the way back: what is in it is not recorded."""
 
 
 @dataclass(frozen=True)
-class _CompiledCapture:
+class _Step:
     """A recorded operation, the layer it stands in or just before, and the operations that its values go to."""
 
     layer: str | None
     takers: list[Any]
 
 
-def guide(logits: Tensor, tapped: Tensor, makers: dict[Any, str], backward: Backward) -> None:
+def guide(logits: Tensor, tapped: Tensor, makers: dict[Any, str], gradient_rule: GradientRule) -> None:
     """Have every ReLU between the tap and the logits let back only what is positive.
 
     Args:
         logits: Recorded from the tap on.
         tapped: The tapped tensor.
         makers: Which layer made what was recorded.
-        backward: Whether there may be other activations.
+        gradient_rule: Whether there may be other activations.
 
     Raises:
         MethodError: There are, and they may not be; or something hides what is in it.
@@ -79,15 +72,15 @@ def guide(logits: Tensor, tapped: Tensor, makers: dict[Any, str], backward: Back
     gates = _gates(on_path) | _parametric(on_path)
     kinds = {node: _other(node, gates) for node in on_path}
     found = (NonRelu(kind, steps[node].layer, kind.endswith(HIDING)) for node, kind in kinds.items() if kind)
-    check_non_relu(found, backward)
+    check_non_relu(found, gradient_rule)
     for node, kind in kinds.items():
         if kind is None and _least(node) == 0:
             node.register_prehook(_only_positive(_mask(node)))
 
 
-def _compiled(last: Any, makers: dict[Any, str]) -> dict[Any, _CompiledCapture]:
+def _compiled(last: Any, makers: dict[Any, str]) -> dict[Any, _Step]:
     """Return everything recorded, the last first."""
-    steps: dict[Any, _CompiledCapture] = {}
+    steps: dict[Any, _Step] = {}
     waiting: list[tuple[Any, Any]] = [(last, None)]
     while waiting:
         node, taker = waiting.pop()
@@ -95,12 +88,12 @@ def _compiled(last: Any, makers: dict[Any, str]) -> dict[Any, _CompiledCapture]:
             steps[node].takers.append(taker)
             continue
         layer = makers.get(node) or (steps[taker].layer if taker is not None else None)
-        steps[node] = _CompiledCapture(layer, [] if taker is None else [taker])
+        steps[node] = _Step(layer, [] if taker is None else [taker])
         waiting.extend((giver, node) for giver in _givers(node))
     return steps
 
 
-def _leading_to(tapped: Tensor, steps: dict[Any, _CompiledCapture]) -> list[Any]:
+def _leading_to(tapped: Tensor, steps: dict[Any, _Step]) -> list[Any]:
     """Return what was computed of the tapped tensor; trainable weights are recorded beside it."""
     waiting = [node for node in steps if getattr(node, "variable", None) is tapped]
     found: dict[Any, None] = {}
@@ -127,7 +120,7 @@ def _least(node: Any) -> float | None:
     name = _name(node)
     if name == "ReluBackward":
         return 0.0
-    least = getattr(node, LEAST[name]) if name in LEAST else _constant_side(node)
+    least = getattr(node, LOWER_BOUNDS[name]) if name in LOWER_BOUNDS else _constant_side(node)
     if isinstance(least, torch.Tensor):
         return float(least.max()) if least.numel() and least.max() == least.min() else None
     return None if least is None else float(least)

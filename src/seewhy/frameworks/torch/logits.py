@@ -2,15 +2,16 @@
 
 import math
 from collections.abc import Callable, Iterable
-from contextlib import ExitStack
 from typing import Any, final
 
 import torch
 from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from seewhy.frameworks.base import FinalActivation
-from seewhy.types import Tensor
+from seewhy.frameworks.outputs import FinalActivation, Outputs, SelectedOutputs, select_outputs
+from seewhy.frameworks.torch.dispatch import exclude_autograd, is_autograd_excluded
+from seewhy.targets import Objective
+from seewhy.types import Namespace, Tensor
 
 FINAL_ACTIVATIONS: dict[str, FinalActivation] = {
     "softmax": "softmax",
@@ -31,12 +32,6 @@ ORDER_KEEPING = {
 
 NOTED = {*FINAL_ACTIVATIONS, *ORDER_KEEPING}
 
-AUTOGRAD = torch._C.DispatchKey.AutogradFunctionality
-"""What records gradients, in PyTorch's dispatcher."""
-
-_is_autograd_off = torch._C._dispatch_tls_is_dispatch_key_excluded
-_set_autograd_off = torch._C._dispatch_tls_set_dispatch_key_excluded
-
 
 @final
 class TorchFunctions(TorchFunctionMode):
@@ -56,8 +51,8 @@ class TorchFunctions(TorchFunctionMode):
         self, func: Callable[..., Any], types: Iterable[type], args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         kwargs, name = kwargs or {}, getattr(func, "__name__", "")
-        if self.are_recorded and _is_autograd_off(AUTOGRAD):  # compiled code with the tap inside put back what was
-            _set_autograd_off(AUTOGRAD, False)
+        if self.are_recorded and is_autograd_excluded():  # compiled code with the tap inside put back what was
+            exclude_autograd(False)
         return self._noted(name, func, args, kwargs) if name in NOTED else func(*args, **kwargs)
 
     def bypass_final_activation(self, raw: Tensor) -> tuple[FinalActivation, Tensor]:
@@ -93,43 +88,12 @@ def _classes(given: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]) -> in
     return here[0] if here and math.prod(here[1:]) == 1 else None
 
 
-@final
-class Trunk:
-    """What a model runs before its tap, for as long as this is open and until `end`.
+def select_torch_outputs(whole: Any, objective: Objective, functions: TorchFunctions, xp: Namespace) -> SelectedOutputs:
+    """Find what a question asks of all that a model returned, seeing through a final softmax or sigmoid."""
 
-    Nothing of it is recorded, and no function heard: each costs as much again as many a function of a model.
+    def read(raw: Tensor, logits: Tensor, head: FinalActivation, whole: Any) -> Outputs:
+        return Outputs.read(raw, logits.float(), head, xp, whole)
 
-    PyTorch's `is_grad_enabled` is left as it is meanwhile, and autograd is passed by. So after a `no_grad` block of the
-    model's own, such as one round a frozen part with the tap inside, recording goes on.
-
-    Args:
-        functions: Hears what follows the tap.
-    """
-
-    def __init__(self, functions: TorchFunctions) -> None:
-        self._functions = functions
-        self._closing = ExitStack()
-        self._modes = 0
-
-    def __enter__(self) -> "Trunk":
-        self._modes = torch._C._len_torch_function_stack()
-        self._closing.enter_context(torch._C._PreserveDispatchKeyGuard())
-        _set_autograd_off(AUTOGRAD, True)
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._closing.close()
-
-    def end(self, *, is_recorded: bool) -> None:
-        """Hear every function from here on, and record it if that is wanted."""
-        # Below the modes that the model itself has opened and will close, such as that of a default device.
-        inner = [
-            torch._C._pop_torch_function_stack() for _ in range(torch._C._len_torch_function_stack() - self._modes)
-        ]
-        self._closing.enter_context(self._functions)
-        for mode in reversed(inner):
-            torch._C._push_on_torch_function_stack(mode)
-        if is_recorded:
-            self._functions.are_recorded = True
-            _set_autograd_off(AUTOGRAD, False)
-            torch.set_grad_enabled(True)
+    return select_outputs(
+        whole, objective, lambda each: isinstance(each, torch.Tensor), functions.bypass_final_activation, read
+    )

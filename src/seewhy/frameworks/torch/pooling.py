@@ -15,7 +15,7 @@ MEAN = "MeanBackward1"
 """What is recorded of a mean over some of the axes; adaptive pooling to one position is such a mean too."""
 
 
-def only_mean(scores: Tensor, tapped: Tensor, space: Iterable[int]) -> GradientEdge | None:
+def pooled_mean(scores: Tensor, tapped: Tensor, space: Iterable[int]) -> GradientEdge | None:
     """Return where the mean of a tensor over all of its space is handed on, if the scores depend on that alone.
 
     Args:
@@ -34,7 +34,7 @@ def only_mean(scores: Tensor, tapped: Tensor, space: Iterable[int]) -> GradientE
     return None
 
 
-def products(scores: Tensor, mean: GradientEdge, activations: Tensor) -> Tensor:
+def closed_form(scores: Tensor, mean: GradientEdge, activations: Tensor) -> Tensor:
     """Return the sum over channels of activations times gradients, at every position and for every score.
 
     Where the scores depend on the mean of the activations alone, that is the derivative of the score along the
@@ -43,7 +43,7 @@ def products(scores: Tensor, mean: GradientEdge, activations: Tensor) -> Tensor:
 
     Args:
         scores: (N, T), with what was recorded of them.
-        mean: What `only_mean` returned.
+        mean: What `pooled_mean` returned.
         activations: (N, *space, K).
 
     Returns:
@@ -55,8 +55,8 @@ def products(scores: Tensor, mean: GradientEdge, activations: Tensor) -> Tensor:
     positions = activations.reshape(images, -1, channels).movedim(1, 0)
     along = (positions / len(positions)).to(gradients.dtype).reshape(len(positions), *gradients.shape)
     (found,) = torch.autograd.grad(gradients, seeds, along, is_grads_batched=True)
-    evidence: Tensor = found.movedim(0, -1).reshape(images, -1, *space)
-    return evidence
+    sums: Tensor = found.movedim(0, -1).reshape(images, -1, *space)
+    return sums
 
 
 def _readers(scores: Tensor) -> dict[Any, list[Any]]:

@@ -1,0 +1,116 @@
+"""The middle of the pipeline: capture and method, from a plan to raw heatmaps."""
+
+from dataclasses import dataclass, replace
+from typing import final
+
+import numpy as np
+
+from seewhy import timing
+from seewhy.attribution.augmentation import Augmentation, average_augmented
+from seewhy.attribution.checks import check_capture, check_finite
+from seewhy.attribution.fusion import fuse_heatmaps
+from seewhy.attribution.plan import Plan
+from seewhy.attribution.runner import PerturbationRunner, run_perturbations
+from seewhy.attribution.target_chunks import heatmaps_by_chunks
+from seewhy.errors import LayerError
+from seewhy.frameworks import LayerChoice
+from seewhy.frameworks.structures import Inputs, image_count
+from seewhy.targets import Objective
+from seewhy.timing import Phase
+from seewhy.types import Capture, FloatArray
+
+
+@final
+@dataclass(frozen=True)
+class Attribution:
+    """Raw heatmaps, and what they were made of.
+
+    Attributes:
+        capture: What the first layer's run captured; `layer` names all layers, with commas.
+        heatmaps: float32 (N, T, *space), before the ReLU.
+    """
+
+    capture: Capture
+    heatmaps: FloatArray
+
+
+def attribute(plan: Plan, inputs: Inputs, objective: Objective) -> Attribution:
+    """Return the raw heatmaps of a batch.
+
+    Args:
+        plan: What is tapped, and which strategy makes the heatmaps.
+        inputs: Checked by `Framework.check_inputs`.
+        objective: What is differentiated; of the kind that the plan was made for.
+
+    Raises:
+        LayerError, TargetError, ModelRunError: The layer, the target or the model does not allow it.
+    """
+    layers = [_attribute_layer(plan, layer, inputs, objective) for layer in plan.layers]
+    attribution = layers[0] if len(layers) == 1 else _fuse(plan, layers)
+    return _average(plan, inputs, objective, attribution) if plan.augmentations else attribution
+
+
+@timing.phase(Phase.RUNNING)
+def _attribute_layer(plan: Plan, layer: LayerChoice, inputs: Inputs, objective: Objective) -> Attribution:
+    """Capture at one layer, make heatmaps by the plan's strategy, and check both."""
+    method, tap = plan.method, plan.tap(layer)
+    capture = plan.framework.capture(inputs, tap, objective, plan.derivatives, method.gradient_rule)
+    check_capture(capture, image_count(inputs), plan.classifier)
+    if plan.strategy == "perturbations":
+        heatmaps = _from_perturbations(plan, layer, inputs, objective, capture)
+    elif plan.strategy == "chunks":
+        heatmaps = _from_chunks(plan, layer, inputs, objective, capture)
+    else:
+        heatmaps = plan.framework.to_numpy(plan.framework.apply(method, capture))
+    check_finite(heatmaps, plan.framework.to_numpy(capture.scores))
+    return Attribution(capture, heatmaps)
+
+
+def _from_chunks(plan: Plan, layer: LayerChoice, inputs: Inputs, objective: Objective, capture: Capture) -> FloatArray:
+    if capture.closed_form is not None:
+        return plan.framework.to_numpy(capture.closed_form)
+    return heatmaps_by_chunks(plan.framework, plan.method, inputs, plan.tap(layer), objective, capture)
+
+
+def _from_perturbations(
+    plan: Plan, layer: LayerChoice, inputs: Inputs, objective: Objective, capture: Capture
+) -> FloatArray:
+    method, framework = plan.method, plan.framework
+    runner = PerturbationRunner(
+        framework, inputs, layer, objective, plan.batch_size, title=method.title, progress=plan.progress
+    )
+    return run_perturbations(method, runner, capture)
+
+
+def _fuse(plan: Plan, layers: list[Attribution]) -> Attribution:
+    """Fuse the heatmaps of several layers."""
+    names = ", ".join(attribution.capture.layer for attribution in layers)
+    heatmaps = fuse_heatmaps([attribution.heatmaps for attribution in layers], plan.fuse)
+    return Attribution(replace(layers[0].capture, layer=names), heatmaps)
+
+
+def _average(plan: Plan, inputs: Inputs, objective: Objective, attribution: Attribution) -> Attribution:
+    """Average the heatmaps with those of augmented inputs, for the classes that the inputs themselves gave."""
+    objective = objective.with_classes(plan.framework.to_numpy(attribution.capture.indices))
+    heatmaps = (
+        (augmentation, _augmented_heatmaps(plan, augmentation, inputs, objective))
+        for augmentation in plan.augmentations
+    )
+    return replace(attribution, heatmaps=average_augmented(attribution.heatmaps, heatmaps))
+
+
+def _augmented_heatmaps(plan: Plan, augmentation: Augmentation, inputs: FloatArray, objective: Objective) -> FloatArray:
+    """Return the heatmaps of augmented inputs, not yet moved back into place."""
+    if plan.framework.channels_first:
+        augmented = np.moveaxis(augmentation.apply(np.moveaxis(inputs, 1, -1)), -1, 1)
+    else:
+        augmented = augmentation.apply(inputs)
+    attribution = attribute(
+        plan.without_augmentation(), np.ascontiguousarray(augmented), objective.transformed(augmentation.apply)
+    )
+    if attribution.heatmaps.ndim != 4:
+        raise LayerError(
+            f"augmentation= needs heatmaps with two spatial axes, and the layer {attribution.capture.layer!r} has "
+            f"{attribution.heatmaps.ndim - 2}. Leave it out, or give another layer."
+        )
+    return attribution.heatmaps

@@ -1,0 +1,85 @@
+"""The heatmaps of a batch."""
+
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+
+from seewhy.attribution.attribute import Attribution
+from seewhy.frameworks import Framework
+from seewhy.frameworks.structures import ArrayTree, map_tree
+from seewhy.models import Classifier
+from seewhy.targets import Target
+from seewhy.types import BoolArray, FloatArray, IndexArray
+
+
+@final
+@dataclass(frozen=True, eq=False)
+class Heatmaps:
+    """The heatmaps of a batch: N images, T targets each, at the layer's resolution.
+
+    Attributes:
+        values: float32 (N, T, *space), in the method's units, which for most methods are score units; 0 where there is
+            no evidence for the target, or negative with `signed=True`. Not normalised, so that values compare across
+            images, targets and calls; fused heatmaps of several layers are in 0..1.
+        indices: (N, T), the class of each target; -1 for a target that is not a class.
+        scores: float32 (N, T), what was explained: logits, or probabilities with `score="probability"`.
+        outputs: (N, ...), the selected output; all outputs of the model where none was selected.
+        probabilities: float32 (N, C), or None where the outputs are not class scores. A single sigmoid unit is two
+            classes; outputs without a final activation are passed through a softmax.
+        layer: The path of the layer in the model; of several layers, their paths with commas.
+        method: The method's name.
+        names: The name of each target of each image, N times T.
+    """
+
+    values: FloatArray
+    indices: IndexArray
+    scores: FloatArray
+    outputs: ArrayTree
+    probabilities: FloatArray | None
+    layer: str
+    method: str
+    names: tuple[tuple[str, ...], ...] = ()
+
+    @property
+    def has_evidence(self) -> BoolArray:
+        """(N, T): whether a heatmap has a positive value."""
+        return np.asarray(self.values.reshape(*self.values.shape[:2], -1).max(axis=2) > 0)
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+
+def build_heatmaps(
+    attribution: Attribution,
+    target: Target,
+    *,
+    framework: Framework,
+    classifier: Classifier,
+    method: str,
+    signed: bool,
+) -> Heatmaps:
+    """Copy an attribution to NumPy arrays, and name its targets.
+
+    Args:
+        attribution: Raw heatmaps, and what was captured.
+        target: What was explained.
+        framework: Whose tensors these are.
+        classifier: Knows the names of the classes.
+        method: The method's name.
+        signed: True keeps negative values; False makes them 0, which is the papers' ReLU.
+    """
+    capture, to_numpy = attribution.capture, framework.to_numpy
+    indices = to_numpy(capture.indices)
+    names = [target.for_image(row).names(classes, classifier.class_name) for row, classes in enumerate(indices)]
+    values = attribution.heatmaps if signed else np.maximum(attribution.heatmaps, 0)
+    return Heatmaps(
+        values=np.asarray(values, dtype=np.float32),
+        indices=np.maximum(indices, -1),
+        scores=to_numpy(capture.scores),
+        outputs=map_tree(lambda output: None if output is None else to_numpy(output), capture.outputs),
+        probabilities=None if capture.probabilities is None else to_numpy(capture.probabilities),
+        layer=capture.layer or "input",
+        method=method,
+        names=tuple(tuple(name or f"target {t}" for t, name in enumerate(row)) for row in names),
+    )
