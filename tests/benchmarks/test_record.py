@@ -31,7 +31,7 @@ def test_the_record_has_the_figures_and_no_single_times(record):
     kept = record["results"]["growth-batch"]
     assert kept["command"] == "python -m benchmarks.growth"
     assert "measured" not in kept
-    assert costs.found_of(record, "growth-batch") == [
+    assert costs.rows_of(record, "growth-batch") == [
         {"tool": "seewhy", "ms": [1, 2, 3], "seewhy": None},
         {"tool": "captum", "ms": [2, 3, 4], "seewhy": [1, 2, 3]},
     ]
