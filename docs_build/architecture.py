@@ -144,7 +144,8 @@ def svg(name: str, elements: list[str], height: float, description: str) -> str:
     )
     return (
         f'<figure><svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height:.0f}" width="100%" role="img" '
-        f'font-family="sans-serif" aria-label="{escape(description)}"><defs>{head}</defs>{"".join(elements)}</svg></figure>'
+        f'font-family="sans-serif" aria-label="{escape(description)}"><defs>{head}</defs>'
+        f"{''.join(elements)}</svg></figure>"
     )
 
 
