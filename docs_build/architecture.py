@@ -137,15 +137,15 @@ def arrow(name: str, start: tuple[float, float], end: tuple[float, float]) -> st
 
 
 def svg(name: str, elements: list[str], height: float, description: str) -> str:
-    """Return an SVG image in a `figure`, whose content Markdown leaves as it is."""
+    """Return an SVG image in a `div`, whose content Markdown leaves as it is."""
     head = (
         f'<marker id="arrow-{name}" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
         '<path d="M0 0 8 4 0 8z" fill="currentColor"/></marker>'
     )
     return (
-        f'<figure><svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height:.0f}" width="100%" role="img" '
+        f'<div><svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height:.0f}" width="100%" role="img" '
         f'font-family="sans-serif" aria-label="{escape(description)}"><defs>{head}</defs>'
-        f"{''.join(elements)}</svg></figure>"
+        f"{''.join(elements)}</svg></div>"
     )
 
 
