@@ -21,14 +21,14 @@ PACKAGE = "seewhy"
 MARKER = re.compile(r"^<!-- drawing: (\w+) -->$", re.MULTILINE)
 
 STEPS = (
-    ("read", "images.reading", "image (H, W, 3)"),
-    ("preprocess", "models.preprocessing", "input (N, ...)"),
-    ("capture", "frameworks", "activations (N, *space, K) gradients (N, T, *space, K)"),
-    ("method", "methods", "raw heatmaps (N, T, *space)"),
-    ("place", "images.geometry", "normalized heatmaps (T, H, W)"),
-    ("draw", "images.overlay", "overlay (H, W, 3)"),
+    ("read", "images.reading", ("image", "(H, W, 3)")),
+    ("preprocess", "models.preprocessing", ("input", "(N, ...)")),
+    ("capture", "frameworks", ("activations", "(N, *space, K),", "gradients", "(N, T, *space, K)")),
+    ("method", "methods", ("raw heatmaps", "(N, T, *space)")),
+    ("place", "images.geometry", ("normalized heatmaps", "(T, H, W)")),
+    ("draw", "images.overlay", ("overlay", "(H, W, 3)")),
 )
-"""The pipeline: a step, the room or module that does it, and its result."""
+"""The pipeline: a step, the room or module that does it, and its result, line by line."""
 
 WIDTH = 960
 GAP = 12
@@ -70,11 +70,10 @@ def draw_pipeline() -> str:
         elements.append(box(left, GAP, (width, 50), step, [room]))
         if number:
             elements.append(arrow("pipeline", (left - 21, GAP + 25), (left - 3, GAP + 25)))
-        for line, words in enumerate(textwrap.wrap(result, 19)):
+        for line, words in enumerate(result):
             elements.append(text(left + width / 2, 84 + line * LINE, words))
-    return svg(
-        "pipeline", elements, 150, "The pipeline: " + ", ".join(f"{step} ({result})" for step, _, result in STEPS) + "."
-    )
+    names = ", ".join(f"{step} ({' '.join(result)})" for step, _, result in STEPS)
+    return svg("pipeline", elements, 150, f"The pipeline: {names}.")
 
 
 def read_levels() -> list[list[str]]:
