@@ -1,8 +1,8 @@
-"""Fills the tables of the page "What it costs" and draws its plots, from what was measured and kept.
+"""Fill in the tables of the page "Performance" and draw its plots from the recorded measurements.
 
-Nothing is measured when the site is built: `docs/measured.json` has one run of `make bench`, kept by
-`python -m benchmarks.record`. Where a page says `<!-- measured: NAME -->` it gets the table of that name; `machine` is
-the machine. The plots go into `docs/images/measured`, which is not kept under version control.
+Building the site measures nothing: `docs/measured.json` holds one run of `make bench`, recorded by
+`python -m benchmarks.record`. The marker `<!-- measured: NAME -->` on a page is replaced by the table of that name;
+`machine` describes the machine. The plots go into `docs/images/measured`, which is not under version control.
 """
 
 import json
@@ -27,7 +27,7 @@ COLOURS = {
     "keras-jax": "#009e73",
     "keras-torch": "#cc79a7",
 }
-"""Of the frameworks: colours that can be told apart by those who see fewer of them (Okabe and Ito)."""
+"""Colours of the frameworks, distinguishable with colour vision deficiency (Okabe and Ito)."""
 
 TOOL_COLOURS = ("#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#56b4e9")
 MARKS = ("o", "s", "^", "D", "v", "P", "X")
@@ -35,56 +35,61 @@ STYLE = {"fontsize": 9}
 
 GOAL: dict[str, Any] = {"color": "black", "lw": 1.2, "ls": (0, (3, 2))}
 
-Found = list[dict[str, Any]]
+RENAMED = {"network": "model", "picture": "image"}
+"""Words of records that were made before a renaming, and today's words."""
+
+Rows = list[dict[str, Any]]
+"""The figures of a result: one row for each case, by key."""
 
 
 def on_pre_build(**_: object) -> None:
-    """Draw the plots that are missing or older than the record; MkDocs calls this by its name."""
+    """Draw the plots that are missing or older than the record; a hook of MkDocs."""
     newest = max(RECORD.stat().st_mtime, Path(__file__).stat().st_mtime)
     record = read_record()
     IMAGES.mkdir(parents=True, exist_ok=True)
     for name, plot in PLOTS.items():
         path = IMAGES / f"{name}.svg"
         if name in record["results"] and not (path.exists() and path.stat().st_mtime > newest):
-            plot(found_of(record, name)).savefig(path, metadata={"Date": None})
+            plot(rows_of(record, name)).savefig(path, metadata={"Date": None})
 
 
 def on_page_markdown(markdown: str, page: Any, **_: object) -> str:
-    """Fill the tables of a page; MkDocs calls this by its name."""
+    """Fill in the tables of a page; a hook of MkDocs."""
     if not MARKER.search(markdown):
         return markdown
-    return filled(markdown, read_record(), page.file.src_uri)
+    return fill_tables(markdown, read_record(), page.file.src_uri)
 
 
 def read_record() -> dict[str, Any]:
-    """Return what was kept."""
-    record: dict[str, Any] = json.loads(RECORD.read_text("utf-8"))
+    """Return the record in today's words."""
+    text = re.sub(rf"\b({'|'.join(RENAMED)})(?=s?\b)", lambda word: RENAMED[word[0]], RECORD.read_text("utf-8"))
+    record: dict[str, Any] = json.loads(text)
     return record
 
 
-def filled(markdown: str, record: dict[str, Any], page: str) -> str:
-    """Return a page with what was measured in the place of its markers.
+def fill_tables(markdown: str, record: dict[str, Any], page: str) -> str:
+    """Return a page with its markers replaced by tables.
 
     Args:
         markdown: The page.
-        record: As `python -m benchmarks.record` wrote it.
-        page: Its name, for the message.
+        record: The record, as `read_record` returns it.
+        page: The name of the page, for the message.
 
     Raises:
-        RuntimeError: Nothing is recorded under the name of a marker.
+        RuntimeError: The record has no result of a marker's name.
     """
 
-    def measured(marker: re.Match[str]) -> str:
+    def table_of(marker: re.Match[str]) -> str:
         indent, name = marker.groups()
         if name != "machine" and name not in record["results"]:
             raise RuntimeError(
-                f"{page}: nothing is recorded as {name!r}; there are machine, {', '.join(record['results'])}. "
-                "Measure it with python -m benchmarks, and keep it with python -m benchmarks.record."
+                f"{page}: the record has no result {name!r}. It has: machine, {', '.join(record['results'])}. "
+                "Measure it with python -m benchmarks and record it with python -m benchmarks.record."
             )
         lines = machine(record) if name == "machine" else table(record["results"][name])
         return textwrap.indent(lines, indent)
 
-    return MARKER.sub(measured, markdown)
+    return MARKER.sub(table_of, markdown)
 
 
 def table(result: dict[str, Any]) -> str:
@@ -99,61 +104,61 @@ def table(result: dict[str, Any]) -> str:
 
 def machine(record: dict[str, Any]) -> str:
     """Return the description of the machine, as a list in Markdown."""
-    told = record["machine"]
-    packages = ", ".join(f"{name} {version}" for name, version in told["packages"].items())
+    facts = record["machine"]
+    packages = ", ".join(f"{name} {version}" for name, version in facts["packages"].items())
     return "\n".join(
         (
-            f"- {told['cores']} cores of a processor that calls itself {told['processor']}"
-            f"{', in a virtual machine' if told['virtual'] else ''}; {told['memory_gb']} GB of memory",
-            f"- instruction sets: {', '.join(told['instructions']) or 'none of those that matter'}; "
-            f"not there: {', '.join(told['missing']) or 'none'}",
-            f"- {told['system']}; Python {told['python']}",
+            f"- {facts['cores']} cores of a processor that reports itself as {facts['processor']}"
+            f"{', in a virtual machine' if facts['virtual'] else ''}; {facts['memory_gb']} GB of memory",
+            f"- instruction sets: {', '.join(facts['instructions']) or 'none of the relevant ones'}; "
+            f"missing: {', '.join(facts['missing']) or 'none'}",
+            f"- {facts['system']}; Python {facts['python']}",
             f"- {packages}",
         )
     )
 
 
-def found_of(record: dict[str, Any], name: str) -> Found:
-    """Return the figures of a result, each by key."""
+def rows_of(record: dict[str, Any], name: str) -> Rows:
+    """Return the figures of a result as rows."""
     result = record["results"][name]
     return [dict(zip(result["keys"], values, strict=True)) for values in result["figures"]]
 
 
-def plot_cost(found: Found) -> Figure:
-    """Draw dots: how many times the bare forward pass one class and eight take, by model and framework."""
-    found = [each for each in found if each["tool"] == "seewhy"]
-    models = list(dict.fromkeys(each["model"] for each in found))[::-1]
+def plot_cost(rows: Rows) -> Figure:
+    """Plot the cost of one class and of eight, as multiples of the forward pass, by model and framework."""
+    rows = [row for row in rows if row["tool"] == "seewhy"]
+    models = list(dict.fromkeys(row["model"] for row in rows))[::-1]
     figure = Figure(figsize=(9, 0.85 * len(models) + 1.5), layout="constrained")
-    both = figure.subplots(1, 2, sharey=True)
-    for axes, classes in zip(both, (1, 8), strict=True):
-        for each in found:
-            if each["classes"] == classes:
-                middle = models.index(each["model"])
-                height = middle + 0.3 - 0.15 * list(COLOURS).index(each["framework"])
-                dot(axes, each, height)
-                if each["goal"]:
-                    axes.plot([each["goal"]] * 2, [middle - 0.42, middle + 0.42], **GOAL)
+    panels = figure.subplots(1, 2, sharey=True)
+    for axes, classes in zip(panels, (1, 8), strict=True):
+        for row in rows:
+            if row["classes"] == classes:
+                middle = models.index(row["model"])
+                height = middle + 0.3 - 0.15 * list(COLOURS).index(row["framework"])
+                dot(axes, row, height)
+                if row["goal"]:
+                    axes.plot([row["goal"]] * 2, [middle - 0.42, middle + 0.42], **GOAL)
         axes.axvline(1, color="0.6", lw=0.8, zorder=0)
         axes.set_title(classes_in_words(classes), **STYLE)
-        axes.set_xlabel("times the bare forward pass", **STYLE)
+        axes.set_xlabel("multiples of the forward pass", **STYLE)
         axes.grid(axis="x", color="0.9")
-    both[0].set_yticks(range(len(models)), models, **STYLE)
-    legend(figure, found, with_goal=any(each["goal"] for each in found))
+    panels[0].set_yticks(range(len(models)), models, **STYLE)
+    legend(figure, rows, with_goal=any(row["goal"] for row in rows))
     return figure
 
 
-def dot(axes: Axes, each: dict[str, Any], height: float) -> None:
+def dot(axes: Axes, row: dict[str, Any], height: float) -> None:
     """Draw a median, and a line from quartile to quartile."""
-    low, median, high = each["forward"]
-    colour = COLOURS[each["framework"]]
+    low, median, high = row["forward"]
+    colour = COLOURS[row["framework"]]
     axes.plot([low, high], [height, height], color=colour, lw=2, alpha=0.5, solid_capstyle="butt")
     axes.plot([median], [height], "o", color=colour, ms=5)
 
 
-def legend(figure: Figure, found: Found, *, with_goal: bool) -> None:
-    """Name the frameworks above the plots, and the line of the goal."""
+def legend(figure: Figure, rows: Rows, *, with_goal: bool) -> None:
+    """Add a legend of the frameworks and the goal above the plots."""
     axes = figure.axes[0]
-    titles = {each["framework"]: each["title"].rpartition(", ")[0] for each in found}
+    titles = {row["framework"]: row["title"].rpartition(", ")[0] for row in rows}
     for framework, colour in COLOURS.items():
         if framework in titles:
             axes.plot([], [], "o", color=colour, label=titles[framework])
@@ -162,81 +167,81 @@ def legend(figure: Figure, found: Found, *, with_goal: bool) -> None:
     figure.legend(loc="outside upper center", ncols=6, frameon=False, **STYLE)
 
 
-def plot_classes(found: Found) -> Figure:
-    """Draw lines: how many times the bare forward pass more and more classes take."""
+def plot_classes(rows: Rows) -> Figure:
+    """Plot the cost against the number of classes, as multiples of the forward pass."""
     figure = Figure(figsize=(9, 4), layout="constrained")
     axes = figure.subplots()
-    found = [each for each in found if each["tool"] == "seewhy"]
-    lines(axes, found, "classes")
-    goals = [each for each in found if each["goal"]]
+    rows = [row for row in rows if row["tool"] == "seewhy"]
+    lines(axes, rows, "classes")
+    goals = [row for row in rows if row["goal"]]
     if goals:
         axes.plot([400, 2000], [goals[0]["goal"]] * 2, **GOAL)
         axes.annotate("goal", (400, goals[0]["goal"]), ha="right", va="center", **STYLE)
-    axis_of(axes, "classes", found)
+    axis_of(axes, "classes", rows)
     axes.legend(loc="upper left", frameon=False, **STYLE)
     return figure
 
 
-def plot_batch(found: Found) -> Figure:
-    """Draw lines: how many times the bare forward pass of larger and larger batches an explanation takes."""
-    return plot_growth(found, "images")
+def plot_batch(rows: Rows) -> Figure:
+    """Plot the cost against the batch size, as multiples of the forward pass of the same batch."""
+    return plot_growth(rows, "images")
 
 
-def plot_size(found: Found) -> Figure:
-    """Draw lines: how many times the bare forward pass of larger and larger images an explanation takes."""
-    return plot_growth(found, "side")
+def plot_size(rows: Rows) -> Figure:
+    """Plot the cost against the image size, as multiples of the forward pass of the same size."""
+    return plot_growth(rows, "side")
 
 
-def plot_growth(found: Found, key: str) -> Figure:
-    """Draw what grows with `key`, one class and eight classes beside each other."""
+def plot_growth(rows: Rows, key: str) -> Figure:
+    """Plot the cost against `key`, for one class and for eight side by side."""
     figure = Figure(figsize=(9, 3.2), layout="constrained")
-    both = figure.subplots(1, 2, sharey=True)
-    for axes, classes in zip(both, (1, 8), strict=True):
-        of_count = [each for each in found if each["tool"] == "seewhy" and each["classes"] == classes]
+    panels = figure.subplots(1, 2, sharey=True)
+    for axes, classes in zip(panels, (1, 8), strict=True):
+        of_count = [row for row in rows if row["tool"] == "seewhy" and row["classes"] == classes]
         lines(axes, of_count, key)
         axes.set_title(classes_in_words(classes), **STYLE)
         axis_of(axes, key, of_count)
-    both[0].legend(frameon=False, **STYLE)
+    panels[0].legend(frameon=False, **STYLE)
     return figure
 
 
-def lines(axes: Axes, found: Found, key: str) -> None:
-    """Draw a line for each case, and its quartiles."""
-    titles = list(dict.fromkeys(each["title"] for each in found))
+def lines(axes: Axes, rows: Rows, key: str) -> None:
+    """Draw a line for each case, with its quartiles."""
+    titles = list(dict.fromkeys(row["title"] for row in rows))
     for number, title in enumerate(titles):
-        of_case = [each for each in found if each["title"] == title]
-        where = [each[key] for each in of_case]
-        low, median, high = zip(*(each["forward"] for each in of_case), strict=True)
+        of_case = [row for row in rows if row["title"] == title]
+        positions = [row[key] for row in of_case]
+        low, median, high = zip(*(row["forward"] for row in of_case), strict=True)
         colour, mark = COLOURS[of_case[0]["framework"]], MARKS[number % len(MARKS)]
-        axes.plot(where, median, color=colour, marker=mark, ms=5, lw=1.4, label=title)
-        axes.vlines(where, low, high, color=colour, alpha=0.5, lw=2)
+        axes.plot(positions, median, color=colour, marker=mark, ms=5, lw=1.4, label=title)
+        axes.vlines(positions, low, high, color=colour, alpha=0.5, lw=2)
 
 
-def axis_of(axes: Axes, key: str, found: Found) -> None:
-    """Label the axes of what grows."""
+def axis_of(axes: Axes, key: str, rows: Rows) -> None:
+    """Label the axes; the horizontal one shows `key`."""
     names = {"classes": "classes", "images": "images in the batch", "side": "side of the image, pixels"}
-    where = sorted({each[key] for each in found})
+    positions = sorted({row[key] for row in rows})
     axes.set_xscale("log")
-    axes.set_xticks(where, [f"{each:,}" for each in where], **STYLE)
+    axes.set_xticks(positions, [f"{position:,}" for position in positions], **STYLE)
     axes.set_xticks([], minor=True)
     axes.set_xlabel(names[key], **STYLE)
-    axes.set_ylabel("times the bare forward pass", **STYLE)
+    axes.set_ylabel("multiples of the forward pass", **STYLE)
     axes.axhline(1, color="0.6", lw=0.8, zorder=0)
     axes.grid(axis="y", color="0.9")
 
 
-def plot_peers(found: Found) -> Figure:
-    """Draw bars: how many times as long as SeeWhy other tools take."""
-    found = [each for each in found if each["seewhy"] is not None and each["tool"] != "seewhy"]
-    titles = list(dict.fromkeys(each["title"] for each in found))[::-1]
-    colours = dict(zip(dict.fromkeys(each["tool"] for each in found), TOOL_COLOURS, strict=False))
+def plot_peers(rows: Rows) -> Figure:
+    """Plot the time of other tools as multiples of SeeWhy's."""
+    rows = [row for row in rows if row["seewhy"] is not None and row["tool"] != "seewhy"]
+    titles = list(dict.fromkeys(row["title"] for row in rows))[::-1]
+    colours = dict(zip(dict.fromkeys(row["tool"] for row in rows), TOOL_COLOURS, strict=False))
     figure = Figure(figsize=(9, 0.75 * len(titles) + 1.3), layout="constrained")
-    both = figure.subplots(1, 2, sharey=True)
-    for axes, classes in zip(both, (1, 8), strict=True):
-        for place, title in enumerate(titles):
-            of_case = [each for each in found if each["title"] == title and each["classes"] == classes]
-            for number, each in enumerate(of_case):
-                bar(axes, each, place + 0.25 * ((len(of_case) - 1) / 2 - number), colours[each["tool"]])
+    panels = figure.subplots(1, 2, sharey=True)
+    for axes, classes in zip(panels, (1, 8), strict=True):
+        for number, title in enumerate(titles):
+            of_case = [row for row in rows if row["title"] == title and row["classes"] == classes]
+            for index, row in enumerate(of_case):
+                bar(axes, row, number + 0.25 * ((len(of_case) - 1) / 2 - index), colours[row["tool"]])
         axes.axvline(1, color="0.3", lw=0.8)
         axes.set_xscale("log")
         left, right = axes.get_xlim()
@@ -245,21 +250,21 @@ def plot_peers(found: Found) -> Figure:
         axes.set_title(classes_in_words(classes), **STYLE)
         axes.set_xlabel("times as long as SeeWhy", **STYLE)
         axes.set_xlim(0.95 * left, 1.4 * right)  # there is a number beside the longest bar
-    both[0].set_yticks(range(len(titles)), titles, **STYLE)
+    panels[0].set_yticks(range(len(titles)), titles, **STYLE)
     for tool, colour in colours.items():
-        both[0].plot([], [], "s", color=colour, label=tool)
-    both[0].plot([], [], label="goal", **GOAL)
+        panels[0].plot([], [], "s", color=colour, label=tool)
+    panels[0].plot([], [], label="goal", **GOAL)
     figure.legend(loc="outside upper center", ncols=8, frameon=False, **STYLE)
     return figure
 
 
-def bar(axes: Axes, each: dict[str, Any], height: float, colour: str) -> None:
+def bar(axes: Axes, row: dict[str, Any], height: float, colour: str) -> None:
     """Draw a bar from SeeWhy's 1 to a tool's median, its number, and its goal."""
-    median, goal = each["seewhy"][1], each["goal"] or 1
+    median, goal = row["seewhy"][1], row["goal"] or 1
     axes.barh([height], [median - 1], height=0.21, left=1, color=colour)
     number = f" {median:.2f} " if median < 10 else f" {median:.0f} "
     axes.annotate(number, (max(median, goal), height), va="center", fontsize=8)
-    if each["goal"]:
+    if row["goal"]:
         axes.plot([goal, goal], [height - 0.12, height + 0.12], **GOAL)
 
 
@@ -268,7 +273,7 @@ def classes_in_words(classes: int) -> str:
     return f"{classes} class{'es' * (classes > 1)}"
 
 
-PLOTS: dict[str, Callable[[Found], Figure]] = {
+PLOTS: dict[str, Callable[[Rows], Figure]] = {
     "cost": plot_cost,
     "cost-batch": plot_cost,
     "growth-classes": plot_classes,
@@ -276,4 +281,4 @@ PLOTS: dict[str, Callable[[Found], Figure]] = {
     "growth-size": plot_size,
     "peers": plot_peers,
 }
-"""What is drawn of each result."""
+"""The plot of each result."""

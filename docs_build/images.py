@@ -1,7 +1,7 @@
-"""Makes the images of the documentation, by running the commands that stand on its pages, when the site is built.
+"""Make the images of the documentation by running the commands on its pages, when the site is built.
 
-A command counts if it writes into `docs/images`, which is not kept under version control. An image that is newer
-than the program is not made again.
+A command is run if it writes into `docs/images`, which is not under version control. Images that are newer than the
+page and the program are not made again.
 """
 
 import contextlib
@@ -18,18 +18,18 @@ COMMAND = re.compile(r"^seewhy (.*--out (docs/images/\S+).*)$", re.MULTILINE)
 
 
 def on_pre_build(**_: object) -> None:
-    """Run every command whose images are missing or old; MkDocs calls this by its name."""
-    newest = max(path.stat().st_mtime for path in (ROOT / "src").rglob("*.py"))
+    """Run every command whose images are missing or outdated; a hook of MkDocs."""
+    program_time = max(path.stat().st_mtime for path in (ROOT / "src").rglob("*.py"))
     for page in sorted((ROOT / "docs").rglob("*.md")):
         for arguments, folder in COMMAND.findall(page.read_text("utf-8")):
-            made = [path.stat().st_mtime for path in (ROOT / folder).glob("*.png")]
-            if not made or min(made) < max(newest, page.stat().st_mtime):
+            image_times = [path.stat().st_mtime for path in (ROOT / folder).glob("*.png")]
+            if not image_times or min(image_times) < max(program_time, page.stat().st_mtime):
                 run(arguments, page)
 
 
 def run(arguments: str, page: Path) -> None:
-    """Run `seewhy` with these arguments in this process: TensorFlow is started once for all."""
-    given = sys.argv
+    """Run `seewhy` with these arguments in this process, so that TensorFlow is imported only once."""
+    original = sys.argv
     sys.argv = ["seewhy", *shlex.split(arguments)]
     try:
         with contextlib.redirect_stdout(io.StringIO()):
@@ -38,4 +38,4 @@ def run(arguments: str, page: Path) -> None:
         if end.code:
             raise RuntimeError(f"{page.relative_to(ROOT)}: the command 'seewhy {arguments}' failed.") from None
     finally:
-        sys.argv = given
+        sys.argv = original

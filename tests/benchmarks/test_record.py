@@ -31,7 +31,7 @@ def test_the_record_has_the_figures_and_no_single_times(record):
     kept = record["results"]["growth-batch"]
     assert kept["command"] == "python -m benchmarks.growth"
     assert "measured" not in kept
-    assert costs.found_of(record, "growth-batch") == [
+    assert costs.rows_of(record, "growth-batch") == [
         {"tool": "seewhy", "ms": [1, 2, 3], "seewhy": None},
         {"tool": "captum", "ms": [2, 3, 4], "seewhy": [1, 2, 3]},
     ]
@@ -42,7 +42,7 @@ def test_each_row_has_a_line_of_its_own(record):
 
 
 def test_a_marker_is_replaced_by_its_table_and_the_command(record):
-    page = costs.filled("Before.\n\n<!-- measured: growth-batch -->\n\nAfter.", record, "costs.md")
+    page = costs.fill_tables("Before.\n\n<!-- measured: growth-batch -->\n\nAfter.", record, "costs.md")
     assert page.splitlines() == [
         "Before.",
         "",
@@ -58,19 +58,19 @@ def test_a_marker_is_replaced_by_its_table_and_the_command(record):
 
 
 def test_a_table_stands_as_far_in_as_its_marker(record):
-    page = costs.filled('??? info "Numbers"\n\n    <!-- measured: growth-batch -->', record, "costs.md")
+    page = costs.fill_tables('??? info "Numbers"\n\n    <!-- measured: growth-batch -->', record, "costs.md")
     assert page.splitlines()[2:4] == ["    |  | ratio |", "    | --- | ---: |"]
 
 
 def test_a_marker_with_nothing_recorded_fails(record):
     with pytest.raises(
-        RuntimeError, match=r"costs\.md: nothing is recorded as 'cost'; there are machine, growth-batch\."
+        RuntimeError, match=r"costs\.md: the record has no result 'cost'\. It has: machine, growth-batch\."
     ):
-        costs.filled("<!-- measured: cost -->", record, "costs.md")
+        costs.fill_tables("<!-- measured: cost -->", record, "costs.md")
 
 
 def test_the_machine_is_described(record):
-    told = costs.filled("<!-- measured: machine -->", record, "costs.md")
+    told = costs.fill_tables("<!-- measured: machine -->", record, "costs.md")
     assert f"- {record['machine']['cores']} cores of a processor" in told
     assert f"Python {record['machine']['python']}" in told
 
@@ -78,6 +78,6 @@ def test_the_machine_is_described(record):
 def test_the_page_asks_for_nothing_that_is_not_kept():
     page = (costs.ROOT / "docs" / "costs.md").read_text("utf-8")
     kept = costs.read_record()
-    assert "<!-- measured" not in costs.filled(page, kept, "costs.md")
+    assert "<!-- measured" not in costs.fill_tables(page, kept, "costs.md")
     shown = set(costs.re.findall(r"\(images/measured/([\w-]+)\.svg\)", page))
     assert shown == {name for name in costs.PLOTS if name in kept["results"]}
