@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from playwright.sync_api import Page, sync_playwright
 from tests.browser import browser_options
-from tests.viewer.made import made
+from tests.viewer.sample_explanation import sample_explanation
 
 from seewhy import Placement
 
@@ -51,7 +51,7 @@ def measure(page: Page, change: str) -> float:
 def main() -> None:
     """Measure each change, and print it."""
     photo = np.random.default_rng(0).integers(0, 256, (750, 1000, 3), dtype=np.uint8)
-    explanation = made(image=photo, placement=Placement((750, 1000), (0, 0, 750, 1000)))
+    explanation = sample_explanation(image=photo, placement=Placement((750, 1000), (0, 0, 750, 1000)))
     with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
         page = playwright.chromium.launch(**browser_options()).new_page()
         page.goto(explanation.report(Path(folder) / "a.html").as_uri())

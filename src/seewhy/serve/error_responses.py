@@ -1,6 +1,6 @@
-"""What is answered when a request cannot be: a status, and what was wrong as JSON."""
+"""Error responses: an HTTP status, and the error as JSON."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -15,31 +15,31 @@ from seewhy import errors
 from seewhy.errors import SeewhyError
 
 STATUS: dict[type[SeewhyError], tuple[int, str]] = {
-    errors.ImageTooLargeError: (413, "too_many_pixels"),
-    errors.ImageFormatError: (415, "not_a_image"),
+    errors.ImageTooLargeError: (413, "image_too_large"),
+    errors.ImageFormatError: (415, "not_an_image"),
     errors.ImageError: (422, "unreadable_image"),
     errors.ModelError: (404, "unknown_model"),
-    errors.LayerError: (422, "layer"),
-    errors.TargetError: (422, "target"),
-    errors.MethodError: (422, "method"),
-    errors.UsageError: (422, "option"),
+    errors.LayerError: (422, "invalid_layer"),
+    errors.TargetError: (422, "invalid_target"),
+    errors.MethodError: (422, "invalid_method"),
+    errors.UsageError: (422, "invalid_option"),
     errors.ModelRunError: (500, "model_failed"),
-    SeewhyError: (500, "failed"),
+    SeewhyError: (500, "internal_error"),
 }
-"""What each error is in HTTP, and what it is called; of one that is not here, its nearest ancestor says."""
+"""The status and the code of each error class; a class that is not listed has those of its nearest ancestor."""
 
-SAID = {"extra_forbidden": "There is no such field; openapi.json lists them"}
-"""What is said better than Pydantic does."""
+FIELD_MESSAGES = {"extra_forbidden": "There is no such field; see openapi.json for the fields"}
+"""Messages that replace Pydantic's, by the type of the error."""
 
 
-class RefusedError(Exception):
-    """A request that is not carried out.
+class RequestError(Exception):
+    """A request that is refused, with the error response to send.
 
     Args:
-        status: The status of the answer.
-        code: One word for programs.
+        status: The HTTP status.
+        code: A code for programs.
         message: What was given, what was expected, and what to do.
-        headers: More headers of the answer.
+        headers: Additional response headers.
     """
 
     def __init__(self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None) -> None:
@@ -47,58 +47,62 @@ class RefusedError(Exception):
         self.status, self.code, self.headers = status, code, dict(headers or {})
 
 
-def refusal_of(error: SeewhyError | ValidationError | RefusedError) -> RefusedError:
-    """Say an error in HTTP."""
-    if isinstance(error, RefusedError):
+def to_request_error(error: SeewhyError | ValidationError | RequestError) -> RequestError:
+    """Give an error its HTTP status and its code."""
+    if isinstance(error, RequestError):
         return error
     if isinstance(error, ValidationError):
-        return RefusedError(422, "field", _fields(error.errors()))
-    status, code = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)
-    return RefusedError(status, code, str(error))
+        return RequestError(422, "invalid_field", _field_errors(error.errors()))
+    status, code = next(STATUS[ancestor] for ancestor in type(error).__mro__ if ancestor in STATUS)
+    return RequestError(status, code, str(error))
 
 
-def body_of(refusal: RefusedError) -> dict[str, Any]:
-    """Return the JSON of a refusal."""
-    return {"error": {"code": refusal.code, "status": refusal.status, "message": str(refusal)}}
+def error_content(error: RequestError) -> dict[str, object]:
+    """Return the JSON content of an error response."""
+    return {"error": {"code": error.code, "status": error.status, "message": str(error)}}
 
 
-def answer_of(refusal: RefusedError) -> JSONResponse:
-    """Return the answer of a refusal."""
-    return JSONResponse(body_of(refusal), refusal.status, refusal.headers)
+def error_response(error: RequestError) -> JSONResponse:
+    """Return an error response."""
+    return JSONResponse(error_content(error), error.status, error.headers)
 
 
-def answer_failures(app: FastAPI) -> None:
-    """Let an app answer every failure in the one form."""
-
-    async def refuse(_: Request, error: Exception) -> JSONResponse:
-        assert isinstance(error, (SeewhyError, ValidationError, RefusedError))  # noqa: S101  # what it is added for
-        return answer_of(refusal_of(error))
-
-    async def refuse_query(_: Request, error: Exception) -> JSONResponse:
-        assert isinstance(error, RequestValidationError)  # noqa: S101
-        return answer_of(RefusedError(422, "field", _fields(error.errors())))
-
-    async def refuse_route(request: Request, error: Exception) -> JSONResponse:
-        assert isinstance(error, HTTPException)  # noqa: S101
-        status = HTTPStatus(error.status_code)
-        message = f"{status.phrase}: {request.method} {request.url.path}. The API is described at openapi.json."
-        return answer_of(RefusedError(status, status.name.lower(), message, error.headers))
-
-    async def fail(_: Request, error: Exception) -> JSONResponse:
-        message = f"The server failed ({type(error).__name__}). What happened is in its log."
-        return answer_of(RefusedError(500, "failed", message))
-
-    async def leave(_: Request, __: Exception) -> Response:
-        return Response(status_code=400)  # which nobody reads
-
-    app.add_exception_handler(ClientDisconnect, leave)
-    for kind in (SeewhyError, ValidationError, RefusedError):
-        app.add_exception_handler(kind, refuse)
-    app.add_exception_handler(RequestValidationError, refuse_query)
-    app.add_exception_handler(HTTPException, refuse_route)
-    app.add_exception_handler(Exception, fail)
+def add_error_handlers(app: FastAPI) -> None:
+    """Make an application send every error in the same form."""
+    app.add_exception_handler(ClientDisconnect, _handle_disconnect)
+    for error_class in (SeewhyError, ValidationError, RequestError):
+        app.add_exception_handler(error_class, _handle_error)
+    app.add_exception_handler(RequestValidationError, _handle_query_error)
+    app.add_exception_handler(HTTPException, _handle_http_exception)
+    app.add_exception_handler(Exception, _handle_unexpected)
 
 
-def _fields(found: Any) -> str:
-    """Say what is wrong with each field."""
-    return " ".join(f"{each['loc'][-1]}: {SAID.get(each['type'], each['msg'])}." for each in found)
+async def _handle_error(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, (SeewhyError, ValidationError, RequestError))  # noqa: S101  # the classes it is added for
+    return error_response(to_request_error(error))
+
+
+async def _handle_query_error(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)  # noqa: S101
+    return error_response(RequestError(422, "invalid_field", _field_errors(error.errors())))
+
+
+async def _handle_http_exception(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)  # noqa: S101
+    status = HTTPStatus(error.status_code)
+    message = f"{status.phrase}: {request.method} {request.url.path}. See openapi.json for the API."
+    return error_response(RequestError(status, status.name.lower(), message, error.headers))
+
+
+async def _handle_unexpected(_: Request, error: Exception) -> JSONResponse:
+    message = f"The server failed with {type(error).__name__}. See the server's log for details."
+    return error_response(RequestError(500, "internal_error", message))
+
+
+async def _handle_disconnect(_: Request, __: Exception) -> Response:
+    return Response(status_code=400)  # the client is gone, so nobody reads it
+
+
+def _field_errors(details: Sequence[Any]) -> str:
+    """Return one sentence for each invalid field."""
+    return " ".join(f"{detail['loc'][-1]}: {FIELD_MESSAGES.get(detail['type'], detail['msg'])}." for detail in details)

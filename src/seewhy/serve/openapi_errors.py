@@ -1,26 +1,28 @@
-"""What `openapi.json` says of answers that say no."""
+"""The description of error responses in `openapi.json`."""
 
 from typing import Any
 
 from seewhy.serve import schemas
 
-_EVERYWHERE = (403, 421, 500)
-_FAILURES = {
-    400: "The form cannot be read.",
+_ANY_ROUTE = (403, 421, 500)
+_DESCRIPTIONS = {
+    400: "The form cannot be parsed.",
     403: "The request comes from a page of another site.",
     404: "There is no such model.",
-    408: "The request did not arrive in time.",
-    413: "Too many bytes, or too many pixels.",
-    415: "No form, or no image.",
-    421: "The server does not go by this name.",
-    422: "A field, or the image, is not what it should be.",
+    408: "The upload took too long.",
+    413: "The request or the image is too large.",
+    415: "The body is not a form, or the file is not an image.",
+    421: "The host name is not allowed.",
+    422: "A field is invalid, or the image cannot be read.",
     500: "The server or the model failed.",
-    503: "All places are taken; Retry-After says when to come again.",
-    504: "It took longer than the time limit.",
+    503: "All slots are taken; Retry-After says when to try again.",
+    504: "The time limit was exceeded.",
 }
 
 
-def failures(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return the description of these answers, and of those that any route may give."""
-    listed = sorted({*_EVERYWHERE, *statuses})
-    return {status: {"model": schemas.ErrorResponse, "description": _FAILURES[status]} for status in listed}
+def openapi_errors(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return the description of error responses with these statuses, and with those that any route may return."""
+    return {
+        status: {"model": schemas.ErrorResponse, "description": _DESCRIPTIONS[status]}
+        for status in sorted({*_ANY_ROUTE, *statuses})
+    }

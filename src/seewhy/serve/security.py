@@ -1,4 +1,4 @@
-"""What every request passes: whether it may come from where it comes, and what browsers may do with the answer."""
+"""Security middleware: which requests are accepted, and what browsers may do with the responses."""
 
 import ipaddress
 from collections.abc import Collection
@@ -7,9 +7,9 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from seewhy.serve.failures import RefusedError, answer_of
+from seewhy.serve.error_responses import RequestError, error_response
 
-POLICY = "; ".join(
+CONTENT_SECURITY_POLICY = "; ".join(
     (
         "default-src 'none'",
         "script-src 'self'",
@@ -23,7 +23,7 @@ POLICY = "; ".join(
 )
 
 SECURITY_HEADERS = {
-    "Content-Security-Policy": POLICY,
+    "Content-Security-Policy": CONTENT_SECURITY_POLICY,
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
@@ -32,16 +32,20 @@ SECURITY_HEADERS = {
     "X-Frame-Options": "DENY",
 }
 
-SAFE = ("GET", "HEAD", "OPTIONS")
-"""What changes nothing, and which a page of another origin cannot read either."""
+SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+"""They change nothing, and pages of other origins cannot read their responses."""
 
 
-class Guards:
-    """Refuses requests under a foreign name or from a foreign page, and puts the security headers on every answer.
+class SecurityMiddleware:
+    """Refuses requests for unknown hosts and from other origins, and adds security headers to every response.
 
-    A page of another site can make a browser ask this machine. Where it sends its request from, the browser says in
-    `Origin`. Where its own name was made to lead here (DNS rebinding), `Host` still says that name; an address in
-    digits cannot be made to lead elsewhere.
+    Any web page can make the browser send requests to this machine. The browser names the page's origin in `Origin`. If
+    the attacker's host name resolves to this machine (DNS rebinding), the origin is the same, but `Host` contains that
+    name. IP addresses are always accepted as hosts, since no DNS entry can redirect them.
+
+    Args:
+        app: The application to protect.
+        hosts: The accepted host names, in lower case, besides localhost and IP addresses.
     """
 
     def __init__(self, app: ASGIApp, hosts: Collection[str]) -> None:
@@ -49,12 +53,12 @@ class Guards:
         self._hosts = {"localhost", *hosts}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer, or let the app answer."""
+        """Refuse the request, or pass it to the application."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
 
-        async def send_guarded(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 for name, value in SECURITY_HEADERS.items():
@@ -62,34 +66,34 @@ class Guards:
                 headers.setdefault("Cache-Control", "no-store")
             await send(message)
 
-        refusal = self._refusal(scope["method"], Headers(scope=scope))
-        answer = self._app if refusal is None else answer_of(refusal)
-        await answer(scope, receive, send_guarded)
+        error = self._check(scope["method"], Headers(scope=scope))
+        app = self._app if error is None else error_response(error)
+        await app(scope, receive, send_with_headers)
 
-    def _refusal(self, method: str, headers: Headers) -> RefusedError | None:
+    def _check(self, method: str, headers: Headers) -> RequestError | None:
         host = headers.get("host", "")
-        if not self._is_own(host):
-            return RefusedError(
+        if not self._is_allowed(host):
+            return RequestError(
                 421,
-                "foreign_host",
-                f"This server does not go by the name {host!r}. Call it by localhost or by its address; or start it "
-                "with --allow-host and the name.",
+                "host_not_allowed",
+                f"The host name {host!r} is not allowed. Use localhost or the server's IP address, or start the server "
+                "with --allow-host and this name.",
             )
-        if method not in SAFE and not _is_same_origin(headers, host):
-            return RefusedError(
-                403, "foreign_origin", "The request comes from a page of another site, and is not carried out."
+        if method not in SAFE_METHODS and not _is_same_origin(headers, host):
+            return RequestError(
+                403, "cross_origin", "The request comes from a page of another site. Send it from SeeWhy's own page."
             )
         return None
 
-    def _is_own(self, host: str) -> bool:
+    def _is_allowed(self, host: str) -> bool:
         try:
             name = urlsplit(f"//{host}").hostname
         except ValueError:
             return False
-        return name is not None and (name in self._hosts or _is_address(name))
+        return name is not None and (name in self._hosts or _is_ip_address(name))
 
 
-def _is_address(name: str) -> bool:
+def _is_ip_address(name: str) -> bool:
     try:
         ipaddress.ip_address(name)
     except ValueError:
@@ -98,7 +102,7 @@ def _is_address(name: str) -> bool:
 
 
 def _is_same_origin(headers: Headers, host: str) -> bool:
-    """Whether a request comes from our own page, or from no page at all."""
+    """Return whether a request comes from SeeWhy's own page, or not from a page at all."""
     if headers.get("sec-fetch-site") in ("cross-site", "same-site"):
         return False
     origin = headers.get("origin")

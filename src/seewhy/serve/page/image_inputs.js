@@ -1,54 +1,54 @@
-/** Where images come from: chosen, dropped, pasted, or one of the samples. */
+/** The ways to choose an image: the file dialog, drag and drop, paste, and the samples. */
 
 const element = (id) => document.getElementById(id);
 
-/** Hands every image that comes to `ontake`, as a file; says to `onwarn` why one is not taken. */
-export function takeImages(limits, ontake, onwarn) {
-  function take(file) {
+/** Calls `onimage` with the file of each image that is chosen, and `onerror` with a message if it cannot be used. */
+export function connectImageInputs(limits, onimage, onerror) {
+  function useFile(file) {
     if (file === undefined) {
-      onwarn("That is no file. Drop or paste an image’s file.");
+      onerror("There is no file in it. Drop or paste an image file.");
     } else if (file.size > limits.max_bytes) {
-      onwarn(`${file.name} has more than ${limits.max_bytes.toLocaleString("en")} bytes. Shrink it first.`);
+      onerror(`${file.name} has more than ${limits.max_bytes.toLocaleString("en")} bytes. Choose a smaller image.`);
     } else {
-      preview(file);
-      ontake(file);
+      showPreview(file);
+      onimage(file);
     }
   }
 
   element("file").addEventListener("change", (event) => {
     if (event.target.files.length > 0) {
-      take(event.target.files[0]);
+      useFile(event.target.files[0]);
       event.target.value = ""; // so that the same file can be chosen again
     }
   });
   document.addEventListener("paste", (event) => {
     if (event.clipboardData.files.length > 0) {
-      take(event.clipboardData.files[0]);
+      useFile(event.clipboardData.files[0]);
     }
   });
-  takeDrops(take);
-  takeSamples(take, onwarn);
+  connectDrop(useFile);
+  connectSamples(useFile, onerror);
 }
 
-function takeDrops(take) {
-  const drop = element("drop");
+function connectDrop(useFile) {
+  const dropZone = element("drop-zone");
   document.addEventListener("dragover", (event) => {
     event.preventDefault();
-    drop.classList.add("over");
+    dropZone.classList.add("over");
   });
   document.addEventListener("dragleave", (event) => {
     if (event.relatedTarget === null) {
-      drop.classList.remove("over");
+      dropZone.classList.remove("over");
     }
   });
   document.addEventListener("drop", (event) => {
     event.preventDefault();
-    drop.classList.remove("over");
-    take(event.dataTransfer.files[0]);
+    dropZone.classList.remove("over");
+    useFile(event.dataTransfer.files[0]);
   });
 }
 
-function takeSamples(take, onwarn) {
+function connectSamples(useFile, onerror) {
   element("samples").addEventListener("click", async (event) => {
     const name = event.target.closest("button")?.dataset.sample;
     if (name === undefined) {
@@ -56,25 +56,25 @@ function takeSamples(take, onwarn) {
     }
     const response = await fetch(`page/samples/${name}`);
     if (response.ok) {
-      take(new File([await response.blob()], name, { type: "image/jpeg" }));
+      useFile(new File([await response.blob()], name, { type: "image/jpeg" }));
     } else {
-      onwarn(`The sample cannot be had: the server answered ${response.status}.`);
+      onerror(`The sample could not be loaded: the server responded with status ${response.status}.`);
     }
   });
 }
 
-/** Shows what was taken, where the browser can: not every format that the server reads is one of its own. */
-function preview(file) {
+/** Shows a preview if the browser can: it does not decode every format that the server reads. */
+function showPreview(file) {
   const preview = element("preview");
-  const address = URL.createObjectURL(file);
+  const url = URL.createObjectURL(file);
   preview.onload = () => {
     preview.hidden = false;
-    URL.revokeObjectURL(address);
+    URL.revokeObjectURL(url);
   };
   preview.onerror = () => {
     preview.hidden = true;
-    URL.revokeObjectURL(address);
+    URL.revokeObjectURL(url);
   };
-  preview.alt = `Chosen: ${file.name}`;
-  preview.src = address;
+  preview.alt = `Chosen image: ${file.name}`;
+  preview.src = url;
 }

@@ -1,105 +1,111 @@
-/** A field that takes one or more of many choices, found by typing: a combobox, and what was chosen above it. */
+/** A field for one or more of many choices: a combobox that searches as the user types, and tags of the chosen ones. */
 
-import { make } from "../viewer/dom.js";
+import { createElement } from "../viewer/dom.js";
 
 let count = 0;
 
 /**
- * Makes a picker.
+ * Creates a multi-select field.
  *
- * Args: `label`, `add` (in the empty field) and `hint` are texts; `chosen` are the choices at first, {value, text, detail}; `find(text)` promises
- * the choices that fit what was typed; `onchange` is told when something else is chosen. At least one stays chosen.
- * Returns the element, `values()`, and `set(chosen)`, which tells nobody.
+ * Args: `label`, `placeholder` and `hint` are texts; `chosen` are the initial choices, {value, text, detail};
+ * `search(text)` promises the choices that match; `onchange` is called when the user changes the selection. At least
+ * one choice stays selected. Returns the element, `values()`, and `set(choices)`, which does not call `onchange`.
  */
-export function makePicker({ label, add, hint, chosen, find, onchange }) {
-  const id = `picker-${(count += 1)}`;
-  const tags = make("ul", { class: "tags" });
-  const list = make("ul", { class: "choices", role: "listbox", id: `${id}-list`, "aria-label": label, hidden: true });
-  const note = make("p", { class: "unseen", role: "status" });
-  const input = make("input", {
+export function createMultiselect({ label, placeholder, hint, chosen, search, onchange }) {
+  const id = `multiselect-${(count += 1)}`;
+  const tags = createElement("ul", { class: "tags" });
+  const listAttributes = { class: "choices", role: "listbox", id: `${id}-list`, "aria-label": label, hidden: true };
+  const list = createElement("ul", listAttributes);
+  const status = createElement("p", { class: "visually-hidden", role: "status" });
+  const input = createElement("input", {
     type: "text",
     id,
     role: "combobox",
     autocomplete: "off",
     spellcheck: "false",
-    placeholder: add,
+    placeholder,
     "aria-autocomplete": "list",
     "aria-controls": `${id}-list`,
     "aria-expanded": "false",
     "aria-describedby": `${id}-hint`,
     oninput: () => open(),
     onclick: () => open(),
-    onkeydown: onkey,
+    onkeydown: handleKey,
     onblur: () => close(),
   });
-  const element = make(
+  const element = createElement(
     "div",
-    { class: "picker" },
-    make("label", { for: id }, label),
+    { class: "multiselect" },
+    createElement("label", { for: id }, label),
     tags,
-    make("div", { class: "combo" }, input, list),
-    make("p", { class: "hint", id: `${id}-hint` }, hint),
-    note,
+    createElement("div", { class: "combobox" }, input, list),
+    createElement("p", { class: "hint", id: `${id}-hint` }, hint),
+    status,
   );
-  let shown = [];
+  let options = [];
   let active = -1;
-  let asked = 0;
+  let searchNumber = 0;
 
-  function draw() {
+  function drawTags() {
     tags.replaceChildren(
-      ...chosen.map((each) => {
-        const remove = make("button", { type: "button", onclick: () => drop(each), "aria-label": `Remove ${each.text}` }, "×");
-        return make("li", {}, make("span", {}, each.text), chosen.length > 1 ? remove : null);
+      ...chosen.map((choice) => {
+        const attributes = { type: "button", onclick: () => remove(choice), "aria-label": `Remove ${choice.text}` };
+        const button = chosen.length > 1 ? createElement("button", attributes, "×") : null;
+        return createElement("li", {}, createElement("span", {}, choice.text), button);
       }),
     );
   }
 
   async function open() {
-    const number = (asked += 1);
-    const found = await find(input.value).catch((error) => error);
-    if (number !== asked || document.activeElement !== input) {
-      return; // something else was typed in the meantime
-    }
-    if (found instanceof Error) {
-      note.textContent = found.message;
+    const number = (searchNumber += 1);
+    let matches;
+    try {
+      matches = await search(input.value);
+    } catch (error) {
+      status.textContent = error.message;
       return;
     }
-    shown = found.filter((each) => !chosen.some((other) => other.value === each.value));
-    list.replaceChildren(...shown.map(optionOf));
-    note.textContent = shown.length === 0 ? "Nothing found." : `${shown.length} found.`;
-    if (shown.length === 0) {
-      list.replaceChildren(make("li", { class: "nothing", role: "option", "aria-disabled": "true", "aria-selected": "false" }, "Nothing found"));
+    if (number !== searchNumber || document.activeElement !== input) {
+      return; // the user has typed something else in the meantime, or has left the field
     }
+    options = matches.filter((choice) => !chosen.some(({ value }) => value === choice.value));
+    list.replaceChildren(...(options.length > 0 ? options.map(createOption) : [createEmptyOption()]));
+    status.textContent = options.length === 0 ? "No matches." : `${options.length} matches.`;
     list.hidden = false;
     input.setAttribute("aria-expanded", "true");
-    point(shown.length > 0 && input.value !== "" ? 0 : -1);
+    activate(options.length > 0 && input.value !== "" ? 0 : -1);
   }
 
-  function optionOf(each, position) {
-    const detail = each.detail ? make("span", { class: "detail" }, each.detail) : null;
-    return make(
+  function createOption(choice, position) {
+    const detail = choice.detail ? createElement("span", { class: "detail" }, choice.detail) : null;
+    return createElement(
       "li",
       {
         role: "option",
         id: `${id}-${position}`,
         "aria-selected": "false",
-        onmousedown: (event) => event.preventDefault(), // the field keeps the focus
-        onclick: () => choose(each),
+        onmousedown: (event) => event.preventDefault(), // so that the field keeps the focus
+        onclick: () => add(choice),
       },
-      make("span", {}, each.text),
+      createElement("span", {}, choice.text),
       detail,
     );
   }
 
+  function createEmptyOption() {
+    const attributes = { class: "empty", role: "option", "aria-disabled": "true", "aria-selected": "false" };
+    return createElement("li", attributes, "No matches");
+  }
+
   function close() {
-    asked += 1;
+    searchNumber += 1;
     list.hidden = true;
     active = -1;
     input.setAttribute("aria-expanded", "false");
     input.removeAttribute("aria-activedescendant");
   }
 
-  function point(position) {
+  function activate(position) {
     list.children[active]?.setAttribute("aria-selected", "false");
     active = position;
     if (active < 0) {
@@ -112,50 +118,50 @@ export function makePicker({ label, add, hint, chosen, find, onchange }) {
     input.setAttribute("aria-activedescendant", option.id);
   }
 
-  function onkey(event) {
+  function handleKey(event) {
     const isOpen = !list.hidden;
     if (event.key === "ArrowDown" || event.key === "ArrowUp") {
       event.preventDefault();
       if (!isOpen) {
         open();
-      } else if (shown.length > 0) {
+      } else if (options.length > 0) {
         const step = event.key === "ArrowDown" ? 1 : -1;
-        point(active < 0 && step < 0 ? shown.length - 1 : (active + step + shown.length) % shown.length);
+        activate(active < 0 && step < 0 ? options.length - 1 : (active + step + options.length) % options.length);
       }
     } else if (event.key === "Enter" && isOpen && active >= 0) {
       event.preventDefault();
-      choose(shown[active]);
+      add(options[active]);
     } else if (event.key === "Escape" && isOpen) {
       event.preventDefault();
       close();
     } else if (event.key === "Backspace" && input.value === "" && chosen.length > 1) {
-      drop(chosen.at(-1));
+      remove(chosen.at(-1));
     }
   }
 
-  function choose(each) {
-    chosen = [...chosen, each];
+  function add(choice) {
+    chosen = [...chosen, choice];
     input.value = "";
     close();
-    draw();
-    note.textContent = `${each.text} added.`;
+    drawTags();
+    status.textContent = `${choice.text} added.`;
     onchange();
   }
 
-  function drop(each) {
-    chosen = chosen.filter((other) => other !== each);
-    draw();
-    note.textContent = `${each.text} removed.`;
+  function remove(choice) {
+    chosen = chosen.filter((other) => other !== choice);
+    drawTags();
+    status.textContent = `${choice.text} removed.`;
     input.focus();
     close();
     onchange();
   }
 
-  function set(others) {
-    chosen = others;
-    draw();
+  function set(choices) {
+    chosen = choices;
+    drawTags();
   }
 
-  draw();
-  return { element, set, values: () => chosen.map((each) => each.value) };
+  drawTags();
+  return { element, set, values: () => chosen.map((choice) => choice.value) };
 }

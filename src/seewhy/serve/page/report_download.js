@@ -1,37 +1,36 @@
-/** A report: one file that shows the result by itself, put together here of an empty one and of what was answered. */
+/** Downloads the result as a report: one file, made here from the server's template and the data that is shown. */
 
-/** Has the browser save a document of the viewer, with one image, as a report. */
-export async function downloadReport(content) {
+/** Lets the browser save the viewer's data, of one image, as a report. */
+export async function downloadReport(data) {
   const response = await fetch("report.html");
   if (!response.ok) {
-    throw new Error(`The report cannot be made: the server answered ${response.status}.`);
+    throw new Error(`The report could not be created: the server responded with status ${response.status}.`);
   }
-  const [image] = content.images;
-  const { photo, maps, ...summary } = image;
-  const filled = [
-    ["document", { ...content, images: [summary] }],
-    ["image-0", image],
-  ].reduce(filledIn, await response.text());
-  const page = filled.replaceAll("SeeWhy: </", () => `SeeWhy: ${escaped(image.name)}</`);
-  save(page, `${image.name.replace(/\.[^.]*$/, "")}_report.html`);
+  const [image] = data.images;
+  const { photo, explanations, ...summary } = image;
+  let page = await response.text();
+  page = fillScript(page, "viewer-data", { ...data, images: [summary] });
+  page = fillScript(page, "image-0", image);
+  page = page.replaceAll("SeeWhy: </", () => `SeeWhy: ${escapeHtml(image.name)}</`);
+  saveFile(page, `${image.name.replace(/\.[^.]*$/, "")}_report.html`);
 }
 
-/** Puts JSON into the script element of that id. Without a `<` in it, nothing can end the element. */
-function filledIn(page, [id, value]) {
+/** Writes JSON into the script element with this id. Without a `<`, it cannot end the element. */
+function fillScript(page, id, value) {
   const start = page.indexOf(`id="${id}">`) + `id="${id}">`.length;
   const json = JSON.stringify(value).replaceAll("<", "\\u003c");
   return page.slice(0, start) + json + page.slice(page.indexOf("</script>", start));
 }
 
-function escaped(text) {
+function escapeHtml(text) {
   return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
 }
 
-function save(text, name) {
-  const address = URL.createObjectURL(new Blob([text], { type: "text/html" }));
+function saveFile(text, name) {
+  const url = URL.createObjectURL(new Blob([text], { type: "text/html" }));
   const link = document.createElement("a");
-  link.href = address;
+  link.href = url;
   link.download = name;
   link.click();
-  setTimeout(() => URL.revokeObjectURL(address), 10_000);
+  setTimeout(() => URL.revokeObjectURL(url), 10_000);
 }

@@ -1,103 +1,101 @@
-/** The question: which model, by which methods, at which layers, about which classes. */
+/** The settings: the model, the methods, the layers and the classes. */
 
-import { makeSelect } from "../viewer/dom.js";
-import { listOf } from "./client.js";
-import { makePicker } from "./picker.js";
+import { createSelect } from "../viewer/dom.js";
+import { fetchList } from "./client.js";
+import { createMultiselect } from "./multiselect.js";
 
-const FIRST = 5;
+const DEFAULT_METHOD = "gradcam";
+const DEFAULT_TARGETS = 5;
 const DEFAULT_LAYER = { value: "auto", text: "The model’s default" };
 
-/**
- * Makes the fields of the question, and tells `onchange` when it is another.
- *
- * `fields()` returns it as the API's fields.
- */
-export function makeQuestion(element, models, methods, onchange) {
+/** Creates the fields of the settings, and calls `onchange` when they change. `fields()` returns the API's fields. */
+export function createSettingsForm(element, models, methods, onchange) {
   let model = models[0];
-  let best = bestOf(model);
-  const method = makePicker({
+  let topClasses = topClassesOf(model);
+  const methodField = createMultiselect({
     label: "Methods",
-    add: "Add a method",
-    hint: "Several are shown side by side.",
-    chosen: [optionOf(methods.find((each) => each.name === "gradcam"))],
-    find: async (text) => found(text, methods, (each) => [each.name, each.title, each.summary]).map(optionOf),
+    placeholder: "Add a method",
+    hint: "Several methods are shown side by side.",
+    chosen: [methodChoice(methods.find(({ name }) => name === DEFAULT_METHOD))],
+    search: async (text) => searchItems(text, methods, methodTexts).map(methodChoice),
     onchange,
   });
-  const layer = makePicker({
+  const layerField = createMultiselect({
     label: "Layers",
-    add: "Add a layer",
-    hint: "Late layers know what, early ones know where.",
+    placeholder: "Add a layer",
+    hint: "Late layers are more specific to a class, early layers more precise in position.",
     chosen: [DEFAULT_LAYER],
-    find: findLayers,
+    search: searchLayers,
     onchange,
   });
-  const classes = makePicker({
+  const classField = createMultiselect({
     label: "Classes",
-    add: "Add a class",
-    hint: "By name, by index, or by id. What speaks for each is in the list of the result.",
-    chosen: [best],
-    find: findClasses,
+    placeholder: "Add a class",
+    hint: "By name, index or id. The result lists each class with its evidence.",
+    chosen: [topClasses],
+    search: searchClasses,
     onchange,
   });
-  const choices = models.map((each) => [each.name, each.name]);
-  const select = makeSelect("Model", choices, model.name, (name) => {
-    model = models.find((each) => each.name === name);
-    best = bestOf(model);
-    layer.set([DEFAULT_LAYER]);
-    classes.set([best]);
+  const modelChoices = models.map(({ name }) => [name, name]);
+  const modelField = createSelect("Model", modelChoices, model.name, (chosenName) => {
+    model = models.find(({ name }) => name === chosenName);
+    topClasses = topClassesOf(model);
+    layerField.set([DEFAULT_LAYER]);
+    classField.set([topClasses]);
     onchange();
   });
-  element.replaceChildren(select, method.element, layer.element, classes.element);
+  element.replaceChildren(modelField, methodField.element, layerField.element, classField.element);
 
-  async function findLayers(text) {
-    const { layers } = await listOf(`models/${encodeURIComponent(model.name)}/layers`);
-    const known = found(text, layers.reverse(), (each) => [each.path, each.kind]).map((each) => ({
-      value: each.path,
-      text: each.path,
-      detail: `${each.kind}, ${each.shape.map((size) => size ?? "any").join(" × ")}`,
-    }));
-    return fits(text, DEFAULT_LAYER.text) ? [DEFAULT_LAYER, ...known] : known;
+  async function searchLayers(text) {
+    const { layers } = await fetchList(`models/${encodeURIComponent(model.name)}/layers`);
+    const choices = searchItems(text, layers.reverse(), ({ path, kind }) => [path, kind]).map(layerChoice);
+    return matches(text, DEFAULT_LAYER.text) ? [DEFAULT_LAYER, ...choices] : choices;
   }
 
-  async function findClasses(text) {
+  async function searchClasses(text) {
     const query = new URLSearchParams({ search: text, limit: 50 });
-    const { classes: fitting } = await listOf(`models/${encodeURIComponent(model.name)}/classes?${query}`);
-    const known = fitting.map((each) => ({
-      value: String(each.index),
-      text: each.name,
-      detail: each.id === null ? `class ${each.index}` : `class ${each.index}, ${each.id}`,
-    }));
-    return fits(text, best.text) ? [best, ...known] : known;
+    const { classes } = await fetchList(`models/${encodeURIComponent(model.name)}/classes?${query}`);
+    const choices = classes.map(classChoice);
+    return matches(text, topClasses.text) ? [topClasses, ...choices] : choices;
   }
 
   const fields = () => ({
     model: model.name,
-    methods: method.values().join(","),
-    layers: layer.values().join(","),
-    targets: classes.values().join(","),
+    methods: methodField.values().join(","),
+    layers: layerField.values().join(","),
+    targets: classField.values().join(","),
   });
   return { fields };
 }
 
-/** Returns the choice of a model's most probable classes; of few classes, all. */
-function bestOf(model) {
-  const count = Math.min(FIRST, model.classes);
-  return { value: `top-${count}`, text: count === model.classes ? `All ${count}` : `The ${count} most probable` };
+/** Returns the choice of a model's most probable classes, or of all classes if there are few. */
+function topClassesOf(model) {
+  const count = Math.min(DEFAULT_TARGETS, model.class_count);
+  return { value: `top-${count}`, text: count === model.class_count ? `All ${count}` : `The ${count} most probable` };
 }
 
-function optionOf(method) {
-  const detail = method.reruns ? `${method.summary} · takes longer` : method.summary;
-  return { value: method.name, text: method.title, detail };
+const methodTexts = ({ name, title, summary }) => [name, title, summary];
+
+function methodChoice({ name, title, summary, reports_progress: isSlow }) {
+  return { value: name, text: title, detail: isSlow ? `${summary} · slow` : summary };
 }
 
-/** Whether one of the texts holds what was typed. */
-function fits(typed, ...texts) {
-  const wanted = typed.trim().toLowerCase();
-  return texts.some((each) => each.toLowerCase().includes(wanted));
+function layerChoice({ path, kind, shape }) {
+  return { value: path, text: path, detail: `${kind}, ${shape.map((size) => size ?? "any").join(" × ")}` };
 }
 
-/** Returns the items of which one of the texts holds what was typed; those first of which an earlier text does. */
-function found(typed, items, textsOf) {
-  const rank = (item) => textsOf(item).findIndex((text) => fits(typed, text));
+function classChoice({ index, name, id }) {
+  return { value: String(index), text: name, detail: id === null ? `class ${index}` : `class ${index}, ${id}` };
+}
+
+/** Returns whether one of the texts contains the query. */
+function matches(query, ...texts) {
+  const wanted = query.trim().toLowerCase();
+  return texts.some((text) => text.toLowerCase().includes(wanted));
+}
+
+/** Returns the items with a text that contains the query, ordered by which of their texts it is. */
+function searchItems(query, items, textsOf) {
+  const rank = (item) => textsOf(item).findIndex((text) => matches(query, text));
   return items.filter((item) => rank(item) >= 0).sort((a, b) => rank(a) - rank(b));
 }
