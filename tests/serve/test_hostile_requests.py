@@ -1,4 +1,4 @@
-"""What is sent to do harm, or by mistake: each gets its answer, and the server goes on."""
+"""Malicious and mistaken requests: each gets an error response, and the server goes on."""
 
 import http.client
 import io
@@ -13,20 +13,20 @@ import httpx
 import numpy as np
 import pytest
 from PIL import Image
-from tests.serve.conftest import refused, running
+from tests.serve.conftest import error_of, running
 
 from seewhy import Classifier
 from seewhy.serve.settings import Settings
-from seewhy.serve.uploads import shown_name
+from seewhy.serve.uploads import display_name
 
 SVG = b"<svg xmlns='http://www.w3.org/2000/svg'><script>alert(1)</script></svg>"
 
 
 @pytest.fixture(autouse=True)
 def server_lives(client):
-    """After every test here the server still answers, and holds no place for anyone."""
+    """After every test here the server still responds, and all slots are free."""
     yield
-    assert client.get("healthz").json()["jobs"] == 0
+    assert client.get("healthz").json()["slots_taken"] == 0
 
 
 def png_claiming(width, height):
@@ -45,48 +45,48 @@ def image(kind="PNG", size=(8, 6), **options):
 
 
 @pytest.mark.parametrize(
-    ("content", "status", "code", "said"),
+    ("content", "status", "code", "message"),
     [
         (b"", 422, "unreadable_image", r"is empty \(0 bytes\)"),
-        (b"plain text", 415, "not_a_image", "not an image in a format SeeWhy reads"),
-        (SVG, 415, "not_a_image", "not an image"),
-        (b"%PDF-1.7\n%%EOF", 415, "not_a_image", "not an image"),
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n", 415, "not_a_image", "not an image"),
-        (b"GIF89a=1;alert(1);//", 415, "not_a_image", "not an image|damaged|cannot be read"),
+        (b"plain text", 415, "not_an_image", "not an image in a format SeeWhy reads"),
+        (SVG, 415, "not_an_image", "not an image"),
+        (b"%PDF-1.7\n%%EOF", 415, "not_an_image", "not an image"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n", 415, "not_an_image", "not an image"),
+        (b"GIF89a=1;alert(1);//", 415, "not_an_image", "not an image|damaged|cannot be read"),
         (image(size=(64, 64))[:100], 422, "unreadable_image", "damaged|cannot be read"),
-        (png_claiming(30_000, 30_000), 413, "too_many_pixels", "the limit is 50,000,000"),
-        (png_claiming(10_000, 5_001), 413, "too_many_pixels", r"\(10000 x 5001\); the limit is 50,000,000"),
+        (png_claiming(30_000, 30_000), 413, "image_too_large", "the limit is 50,000,000"),
+        (png_claiming(10_000, 5_001), 413, "image_too_large", r"\(10000 x 5001\); the limit is 50,000,000"),
         (png_claiming(100, 100), 422, "unreadable_image", "damaged|cannot be read"),
     ],
-    ids=["0 bytes", "text", "svg", "pdf", "eps", "gif+js", "cut", "bomb", "large", "lying"],
+    ids=["0 bytes", "text", "svg", "pdf", "eps", "gif+js", "truncated", "bomb", "too large", "wrong size"],
 )
-def test_what_is_no_image(ask, content, status, code, said):
-    found = refused(ask(content, "sent.png"))
-    assert found[:2] == (status, code)
-    assert found[2].startswith("sent.png ")
-    assert re.search(said, found[2])
+def test_invalid_images_are_refused(explain, content, status, code, message):
+    error = error_of(explain(content, "sent.png"))
+    assert error[:2] == (status, code)
+    assert error[2].startswith("sent.png ")
+    assert re.search(message, error[2])
 
 
-def test_a_image_that_is_something_else_as_well_is_only_its_pixels(ask):
-    """A PNG with a page behind it: what comes back is made of the pixels, and holds nothing of the rest."""
-    answer = ask(image() + b"<script>alert(1)</script>", "both.png", format="html")
-    assert answer.status_code == 200
-    assert "alert(1)" not in answer.text
-    assert ask(image() + b"<script>alert(1)</script>", "both.html").json()["image"]["width"] == 8
+def test_of_a_polyglot_image_only_the_pixels_are_used(explain):
+    """A PNG with HTML appended: the response contains the pixels, and nothing of the HTML."""
+    response = explain(image() + b"<script>alert(1)</script>", "both.png", format="html")
+    assert response.status_code == 200
+    assert "alert(1)" not in response.text
+    assert explain(image() + b"<script>alert(1)</script>", "both.html").json()["image"]["width"] == 8
 
 
-def test_the_format_is_told_by_the_content_alone(client):
+def test_the_image_format_is_detected_from_the_content(client):
     files = {"image": ("a.svg", image("JPEG"), "image/svg+xml")}
     assert client.post("api/explain", files=files).json()["image"]["height"] == 6
 
 
-def test_25_megabytes(ask, cat):
-    found = refused(ask(cat + bytes(25_000_000)))
-    assert found == (413, "too_many_bytes", "The request has more than 20,000,000 bytes. Shrink the image.")
+def test_25_megabytes(explain, cat):
+    error = error_of(explain(cat + bytes(25_000_000)))
+    assert error == (413, "request_too_large", "The request has more than 20,000,000 bytes. Send a smaller image.")
 
 
-def test_25_megabytes_announced_by_who_waits_for_leave(address):
-    """As curl does: the answer comes before the body is sent."""
+def test_25_megabytes_with_expect_100_continue(address):
+    """As curl sends it: the response comes before the body."""
     connection = http.client.HTTPConnection(httpx.URL(address).netloc.decode(), timeout=10)
     connection.putrequest("POST", "/api/explain")
     for name, value in {
@@ -115,33 +115,33 @@ def test_25_megabytes_announced_by_who_waits_for_leave(address):
         ("猫.png", "猫.png"),
     ],
 )
-def test_names_are_only_shown(name, shown):
-    assert shown_name(name) == shown
+def test_file_names_are_made_displayable(name, shown):
+    assert display_name(name) == shown
 
 
-def test_a_name_like_a_path_or_a_tag_comes_back_as_text(ask):
-    assert ask(name="../../etc/passwd").json()["image"]["name"] == "passwd"
+def test_a_file_name_with_a_path_or_a_tag_is_text(explain):
+    assert explain(name="../../etc/passwd").json()["image"]["name"] == "passwd"
     name = "<img src=x onerror=alert(1)>.png"
-    answer = ask(name=name)
-    assert answer.headers["content-type"] == "application/json"
-    assert answer.json()["image"]["name"] == name
-    report = ask(name=name, format="html").text
+    response = explain(name=name)
+    assert response.headers["content-type"] == "application/json"
+    assert response.json()["image"]["name"] == name
+    report = explain(name=name, format="html").text
     assert "<img src=x" not in report
     assert "&lt;img src=x onerror=alert(1)&gt;" in report
 
 
-def test_a_class_s_name_with_a_tag_comes_back_as_text(lite0, cat):
+def test_a_class_name_with_a_tag_is_text(lite0, cat):
     hostile = [f"</script><img src=x onerror=alert({index})>" for index in range(1000)]
     renamed = Classifier(lite0.model, preprocess=lite0.preprocessing, class_names=hostile)
     with running([("<b>model</b>", renamed)], Settings()) as address:
-        answer = httpx.post(f"{address}api/explain", files={"image": cat}, data={"format": "html"}, timeout=60)
+        response = httpx.post(f"{address}api/explain", files={"image": cat}, data={"format": "html"}, timeout=60)
         (model,) = httpx.get(f"{address}api/models").json()["models"]
-    assert "<img src=x" not in answer.text
-    assert answer.text.count("</script>") == answer.text.count("<script")
+    assert "<img src=x" not in response.text
+    assert response.text.count("</script>") == response.text.count("<script")
     assert model["name"] == "b"
 
 
-def form(client, content, kind="multipart/form-data; boundary=b"):
+def post_form(client, content, kind="multipart/form-data; boundary=b"):
     return client.post("api/explain", content=content, headers={"Content-Type": kind})
 
 
@@ -151,28 +151,33 @@ PART = b'--b\r\nContent-Disposition: form-data; name="%s"; filename="a.png"\r\n\
 @pytest.mark.parametrize(
     ("kind", "content", "status", "code"),
     [
-        ("application/json", b"{}", 415, "not_a_form"),
-        ("application/x-www-form-urlencoded", b"image=1", 415, "not_a_form"),
-        ("", b"", 415, "not_a_form"),
-        ("multipart/form-data", b"", 400, "bad_form"),
-        ("multipart/form-data; boundary=b", b"nothing like it", 400, "bad_form"),
-        ("multipart/form-data; boundary=b", b"--b\r\nContent-Disposition: form-data\r\n\r\n\r\n--b--", 400, "bad_form"),
-        ("multipart/form-data; boundary=b", b"--b--\r\n", 422, "no_image"),
-        ("multipart/form-data; boundary=b", PART % (b"photo", b"1") + b"--b--", 422, "field"),
-        ("multipart/form-data; boundary=b", PART % (b"image", b"1") * 2 + b"--b--", 400, "bad_form"),
+        ("application/json", b"{}", 415, "not_multipart"),
+        ("application/x-www-form-urlencoded", b"image=1", 415, "not_multipart"),
+        ("", b"", 415, "not_multipart"),
+        ("multipart/form-data", b"", 400, "malformed_form"),
+        ("multipart/form-data; boundary=b", b"nothing like it", 400, "malformed_form"),
+        (
+            "multipart/form-data; boundary=b",
+            b"--b\r\nContent-Disposition: form-data\r\n\r\n\r\n--b--",
+            400,
+            "malformed_form",
+        ),
+        ("multipart/form-data; boundary=b", b"--b--\r\n", 422, "missing_image"),
+        ("multipart/form-data; boundary=b", PART % (b"photo", b"1") + b"--b--", 422, "invalid_field"),
+        ("multipart/form-data; boundary=b", PART % (b"image", b"1") * 2 + b"--b--", 400, "malformed_form"),
     ],
 )
-def test_forms_that_are_none(client, kind, content, status, code):
-    assert refused(form(client, content, kind))[:2] == (status, code)
+def test_malformed_forms_are_refused(client, kind, content, status, code):
+    assert error_of(post_form(client, content, kind))[:2] == (status, code)
 
 
-def test_a_image_sent_as_text_is_no_file(client):
+def test_an_image_field_without_a_file_is_refused(client):
     content = b'--b\r\nContent-Disposition: form-data; name="image"\r\n\r\ntext\r\n--b--\r\n'
-    assert refused(form(client, content))[:2] == (422, "no_image")
+    assert error_of(post_form(client, content))[:2] == (422, "missing_image")
 
 
-def test_whoever_sends_too_slowly_is_not_waited_for(address):
-    """The form begins and never ends: after the 2 seconds of this server the answer comes, and the place is free."""
+def test_a_slow_upload_is_refused(address):
+    """The form never ends: after this server's limit of 2 seconds it is refused, and the slot is free."""
     host, port = httpx.URL(address).host, httpx.URL(address).port
     start = time.monotonic()
     with socket.create_connection((host, port), timeout=10) as connection:
@@ -182,38 +187,38 @@ def test_whoever_sends_too_slowly_is_not_waited_for(address):
     assert 1.5 < time.monotonic() - start < 8
 
 
-def test_whoever_hangs_up_leaves_no_place_taken(address, client):
+def test_a_client_that_disconnects_frees_its_slot(address, client):
     host, port = httpx.URL(address).host, httpx.URL(address).port
     with socket.create_connection((host, port), timeout=10) as connection:
         head = f"POST /api/explain HTTP/1.1\r\nHost: {host}:{port}\r\nContent-Length: 1000\r\n"
         connection.sendall(head.encode() + b"Content-Type: multipart/form-data; boundary=b\r\n\r\n--b\r\n")
     for _ in range(50):
-        if client.get("healthz").json()["jobs"] == 0:
+        if client.get("healthz").json()["slots_taken"] == 0:
             return
         time.sleep(0.1)
-    pytest.fail("a place is still taken")
+    pytest.fail("the slot is still taken")
 
 
-def test_nothing_is_written_to_the_disk(ask, monkeypatch):
-    """Neither by the form, whose reader would put what is over a megabyte into a file, nor by anything after it."""
+def test_nothing_is_written_to_disk(explain, monkeypatch):
+    """Neither by the form parser, which by default spools more than a megabyte to a file, nor after it."""
 
     def refuse(*_, **__):
-        raise AssertionError("a file was made")
+        raise AssertionError("a file was created")
 
     large = image(size=(1200, 1000), compress_level=0)
     assert len(large) > 3_000_000
     monkeypatch.setattr(tempfile.SpooledTemporaryFile, "rollover", refuse)
     monkeypatch.setattr(tempfile, "TemporaryFile", refuse)
     monkeypatch.setattr(tempfile, "NamedTemporaryFile", refuse)
-    assert ask(large).json()["image"]["width"] == 1200
+    assert explain(large).json()["image"]["width"] == 1200
 
 
-def test_a_large_photo_is_shown_smaller_and_its_map_lies_the_same(ask):
+def test_a_large_image_is_scaled_down_but_not_its_box(explain):
     pixels = np.random.default_rng(0).integers(0, 256, (300, 3000, 3), dtype=np.uint8)
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "JPEG")
-    (shown,) = ask(file.getvalue(), format="document").json()["document"]["images"]
+    (shown,) = explain(file.getvalue(), format="viewer").json()["viewer_data"]["images"]
     assert (shown["width"], shown["height"]) == (3000, 300)
-    top, left, bottom, right = shown["maps"][0]["box"]
+    top, left, bottom, right = shown["explanations"][0]["box"]
     assert (bottom - top) == pytest.approx(right - left)
     assert len(shown["photo"]) < 2_000_000

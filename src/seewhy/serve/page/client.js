@@ -71,7 +71,7 @@ async function* jsonLines(body) {
   }
 }
 
-/** Returns {text, fraction, announcement} for a progress event: a null fraction if unknown, and text for screen readers. */
+/** Returns {text, fraction, announcement} for a progress event; the announcement is for screen readers. */
 function progressText(event) {
   if (event === null) {
     return { text: "Waiting for other requests…", fraction: null, announcement: "Waiting" };

@@ -62,11 +62,14 @@ export function createMultiselect({ label, placeholder, hint, chosen, search, on
     try {
       matches = await search(input.value);
     } catch (error) {
-      status.textContent = error.message;
-      return;
+      matches = error;
     }
     if (number !== searchNumber || document.activeElement !== input) {
       return; // the user has typed something else in the meantime, or has left the field
+    }
+    if (matches instanceof Error) {
+      status.textContent = matches.message;
+      return;
     }
     options = matches.filter((choice) => !chosen.some(({ value }) => value === choice.value));
     list.replaceChildren(...(options.length > 0 ? options.map(createOption) : [createEmptyOption()]));
