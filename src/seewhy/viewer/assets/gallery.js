@@ -123,7 +123,7 @@ function createFilters(images, onfilter) {
     "div",
     { class: "filters", role: "search" },
     createElement("label", { class: "field" }, createElement("span", {}, "Search names and classes"), search),
-    createSelect("Sort by", orders, "given", (order) => onfilter({ order })),
+    createSelect("Sort by", orders, "original", (order) => onfilter({ order })),
     createSelect("Predicted class", classes, "", (name) => onfilter({ predicted: name })),
     createSelect("Confidence", CONFIDENCES, "any", (confidence) => onfilter({ confidence })),
     hasVerdicts ? createSelect("Predictions", VERDICTS, "any", (verdict) => onfilter({ verdict })) : null,

@@ -3,7 +3,7 @@
 import { formatPercent } from "./numbers.js";
 
 export const ORDERS = [
-  ["given", "Original order"],
+  ["original", "Original order"],
   ["name", "Name"],
   ["most-confident", "Most confident first"],
   ["least-confident", "Least confident first"],
@@ -25,7 +25,7 @@ const RANGES = { any: [-1, 2], high: [0.9, 2], middle: [0.5, 0.9], low: [0, 0.5]
 
 /** Returns the filter that a gallery starts with, which every image passes. */
 export function defaultFilter() {
-  return { search: "", order: "given", predicted: "", confidence: "any", verdict: "any" };
+  return { search: "", order: "original", predicted: "", confidence: "any", verdict: "any" };
 }
 
 /** Returns the names of the predicted classes of all images. */
