@@ -111,7 +111,7 @@ class Worker:
         self._current: Job | None = None
         self._thread = ThreadPoolExecutor(1, "seewhy-worker")
 
-    def slot(self) -> "Slot":
+    def slot(self) -> "WorkerSlot":
         """Take a slot, as a context manager.
 
         Raises:
@@ -122,7 +122,7 @@ class Worker:
             message = f"All {self.slots} slots are taken. Try again in about {wait} s."
             raise RequestError(503, "busy", message, {"Retry-After": str(wait)})
         self.slots_taken += 1
-        return Slot(self, Job(time.monotonic() + self.time_limit))
+        return WorkerSlot(self, Job(time.monotonic() + self.time_limit))
 
     def submit(self, job: Job, function: Callable[[Job], bytes]) -> "Future[bytes]":
         """Queue a job."""
@@ -148,7 +148,7 @@ class Worker:
             self._mean_seconds += DURATION_SMOOTHING * (time.monotonic() - start - self._mean_seconds)
 
 
-class Slot:
+class WorkerSlot:
     """A slot of the worker, which is freed when its job is finished, or on exit if no job was started."""
 
     def __init__(self, worker: Worker, job: Job) -> None:
