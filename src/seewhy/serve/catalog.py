@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query
 
 from seewhy.methods import METHODS
 from seewhy.serve import schemas
@@ -11,6 +11,8 @@ from seewhy.serve.openapi_errors import openapi_errors
 from seewhy.serve.served_models import ServedModel, find_model
 from seewhy.serve.settings import Settings
 from seewhy.serve.worker import Worker
+
+ModelName = Annotated[str, Path(description="A model of GET api/models.")]
 
 
 def catalog_router(models: Mapping[str, ServedModel], worker: Worker, settings: Settings) -> APIRouter:
@@ -26,13 +28,13 @@ def catalog_router(models: Mapping[str, ServedModel], worker: Worker, settings: 
         return schemas.ModelList(models=[_model_info(model) for model in models.values()], limits=limits)
 
     @router.get("/api/models/{name}/layers", responses=openapi_errors(404, 422))
-    async def list_layers(name: str) -> schemas.LayerList:
+    async def list_layers(name: ModelName) -> schemas.LayerList:
         """List the layers of a model that can be explained."""
         return schemas.LayerList(layers=_layer_infos(find_model(models, name)))
 
     @router.get("/api/models/{name}/classes", responses=openapi_errors(404, 422))
     async def search_classes(
-        name: str,
+        name: ModelName,
         search: Annotated[str, Query(max_length=100, description="Part of a name, an id, or an index.")] = "",
         limit: Annotated[int, Query(ge=1, le=100, description="The maximum number of classes to return.")] = 20,
     ) -> schemas.ClassList:

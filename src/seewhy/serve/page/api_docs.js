@@ -42,7 +42,7 @@ function createSection(method, path, operation) {
 
 function fieldRow([name, schema]) {
   const choices = schema.enum ? ` One of: ${schema.enum.join(", ")}.` : "";
-  const defaultValue = schema.default === undefined ? "" : ` Default: ${schema.default}.`;
+  const defaultValue = ["", undefined].includes(schema.default) ? "" : ` Default: ${schema.default}.`;
   return [name, `${schema.description ?? ""}${choices}${defaultValue}`];
 }
 

@@ -65,5 +65,5 @@ function searchText(image) {
 /** Returns the text below a thumbnail: the predicted class and its probability. */
 export function predictionText(image) {
   const best = image.predictions[0];
-  return best === undefined ? "" : `${best.name} ${formatPercent(best.probability)}`;
+  return best === undefined ? "" : `Predicted: ${best.name}, ${formatPercent(best.probability)}`;
 }
