@@ -185,7 +185,7 @@ def test_health(client):
         ({"methods": "gradcamm"}, 422, "invalid_method", "Did you mean 'gradcam'"),
         ({"methods": ""}, 422, "invalid_method", "expected names of methods"),
         ({"layers": "nowhere"}, 422, "invalid_layer", "There is no layer 'nowhere'"),
-        ({"layers": ","}, 422, "invalid_layer", "expected paths of layers"),
+        ({"layers": ","}, 422, "invalid_layer", "expected 'auto', or paths of layers"),
         (
             {"methods": "gradcam,layercam,hirescam", "layers": "a,b,c"},
             422,
