@@ -1,8 +1,8 @@
-"""How long the viewer takes from a change to the pixels, in Chromium, on a photo of 1,000 x 750 pixels.
+"""How long the viewer takes from a change to the pixels, in Chromium, on an image of 1,000 x 750 pixels.
 
     python -m benchmarks.viewer
 
-What is counted is the processor's time that the page's scripts take. It needs what the tests need.
+It measures the processor time of the page's scripts, and needs what the tests need.
 """
 
 import tempfile
@@ -11,14 +11,14 @@ from pathlib import Path
 import numpy as np
 from playwright.sync_api import Page, sync_playwright
 from tests.browser import browser_options
-from tests.viewer.made import made
+from tests.viewer.sample_explanation import sample_explanation
 
 from seewhy import Placement
 
 WARM_UP, TIMES = 20, 60
 GOAL = 16
 
-ACTING = """([change, times]) => {
+CHANGES_SCRIPT = """([change, times]) => {
   const rows = [...document.querySelectorAll("ol button")].slice(0, 2);
   const sliders = [...document.querySelectorAll("input[type=range]")];
   for (let turn = 0; turn < times; turn += 1) {
@@ -34,24 +34,24 @@ ACTING = """([change, times]) => {
 
 
 def measure(page: Page, change: str) -> float:
-    """Return the milliseconds of one change."""
-    page.evaluate(ACTING, [change, WARM_UP])
+    """Return how long one change takes, in milliseconds."""
+    page.evaluate(CHANGES_SCRIPT, [change, WARM_UP])
     browser = page.context.new_cdp_session(page)
     browser.send("Performance.enable", {"timeDomain": "threadTicks"})
 
     def seconds() -> float:
         metrics = browser.send("Performance.getMetrics")["metrics"]
-        return float(next(each["value"] for each in metrics if each["name"] == "ScriptDuration"))
+        return float(next(metric["value"] for metric in metrics if metric["name"] == "ScriptDuration"))
 
     before = seconds()
-    page.evaluate(ACTING, [change, TIMES])
+    page.evaluate(CHANGES_SCRIPT, [change, TIMES])
     return 1000 * (seconds() - before) / TIMES
 
 
 def main() -> None:
     """Measure each change, and print it."""
-    photo = np.random.default_rng(0).integers(0, 256, (750, 1000, 3), dtype=np.uint8)
-    explanation = made(image=photo, placement=Placement((750, 1000), (0, 0, 750, 1000)))
+    image = np.random.default_rng(0).integers(0, 256, (750, 1000, 3), dtype=np.uint8)
+    explanation = sample_explanation(image=image, placement=Placement((750, 1000), (0, 0, 750, 1000)))
     with sync_playwright() as playwright, tempfile.TemporaryDirectory() as folder:
         page = playwright.chromium.launch(**browser_options()).new_page()
         page.goto(explanation.report(Path(folder) / "a.html").as_uri())

@@ -1,24 +1,24 @@
-"""The system's Chromium, in which pages are looked at; and what to do where a program is not there."""
+"""The system's Chromium for tests of pages, and what to do if a program is not installed."""
 
 import os
 import shutil
 
 import pytest
 
-NAMES = ("chromium", "chromium-browser", "google-chrome")
+CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 
 
-def not_there(program):
-    """Skip the test, which needs a program of the system's; but in CI, which installs it, fail."""
-    said = f"This test needs {program}, which is not installed. On Debian and Ubuntu: apt-get install {program}"
+def skip_without(program):
+    """Skip a test that needs a program; fail it in CI, where the program is installed."""
+    message = f"This test needs {program}, which is not installed. On Debian and Ubuntu: apt-get install {program}"
     if os.environ.get("CI"):
-        pytest.fail(said)
-    pytest.skip(said)
+        pytest.fail(message)
+    pytest.skip(message)
 
 
 def browser_options():
-    """Return what Playwright starts the browser with; skip the test where there is none, but in CI fail it."""
-    path = next(filter(None, map(shutil.which, NAMES)), None)
+    """Return the options with which Playwright launches the browser; skip the test if there is none, fail it in CI."""
+    path = next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
     if path is None:
-        not_there("chromium")
+        skip_without("chromium")
     return {"executable_path": path, "args": ["--no-sandbox"] if os.geteuid() == 0 else []}

@@ -9,35 +9,35 @@ import pytest
 import uvicorn
 
 from seewhy.serve.app import make_app
-from seewhy.serve.run import address_of, bind, config_of
 from seewhy.serve.served_models import serve_models
+from seewhy.serve.server import bind_socket, url_of, uvicorn_config
 from seewhy.serve.settings import Settings
 
 
 @contextlib.contextmanager
 def running(classifiers, settings):
-    """Serve in a thread of this process; give the address."""
-    taken = bind("127.0.0.1", 0)
+    """Serve in a thread of this process, and yield the URL."""
+    server_socket = bind_socket("127.0.0.1", 0)
     app = make_app(lambda progress: serve_models(classifiers, progress), settings)
-    server = uvicorn.Server(config_of(app, settings))
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [taken]})
+    server = uvicorn.Server(uvicorn_config(app, settings))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [server_socket]})
     thread.start()
     try:
         while not server.started:
             assert thread.is_alive()
             time.sleep(0.01)
-        yield address_of(taken)
+        yield url_of(server_socket)
     finally:
         server.should_exit = True
         thread.join(30)
-        taken.close()
+        server_socket.close()
     assert not thread.is_alive()
 
 
 @pytest.fixture(scope="session")
 def address(lite0):
-    """The address of a server that every test may share."""
-    with running([("efficientnet-lite0", lite0)], Settings(upload_time=2)) as address:
+    """The URL of a server that all tests share."""
+    with running([("efficientnet-lite0", lite0)], Settings(upload_time_limit=2)) as address:
         yield address
 
 
@@ -53,17 +53,17 @@ def cat(examples):
 
 
 @pytest.fixture
-def ask(client, cat):
-    """Ask for an explanation of the cat, or of another file."""
+def explain(client, cat):
+    """Request an explanation of the cat, or of another file."""
 
-    def ask(content=cat, name="cat.png", **fields):
+    def explain(content=cat, name="cat.png", **fields):
         return client.post("api/explain", files={"image": (name, content)}, data=fields)
 
-    return ask
+    return explain
 
 
-def refused(response):
-    """Return (status, code, message) of a refusal, and see that it is one."""
+def error_of(response):
+    """Return (status, code, message) of an error response, and check its form."""
     error = response.json()["error"]
     assert error["status"] == response.status_code >= 400
     assert set(error) == {"code", "status", "message"}

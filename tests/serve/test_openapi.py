@@ -1,4 +1,4 @@
-"""The API asked what its own description says, by schemathesis."""
+"""The API conforms to its own description, as schemathesis checks."""
 
 import httpx
 import pytest
@@ -13,7 +13,7 @@ from schemathesis.checks import (
 )
 
 CHECKS = (not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance)
-"""What every answer is held to: its status, its type and its form are among those described, and none is a failure."""
+"""Every response has a described status, media type and schema, and is not a server error."""
 
 OPERATIONS = (
     ("POST", "/api/explain"),
@@ -32,10 +32,10 @@ def description(address):
 
 @pytest.mark.parametrize("mode", [GenerationMode.POSITIVE, GenerationMode.NEGATIVE], ids=lambda mode: mode.value)
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)
-def test_whatever_is_sent_gets_an_answer_that_is_described(description, address, method, path, mode):
+def test_every_request_gets_a_described_response(description, address, method, path, mode):
     operation = description[path][method]
     if mode is GenerationMode.NEGATIVE and not (operation.body or operation.query):
-        return  # it takes nothing that could be wrong
+        return  # there is nothing to make invalid
 
     @given(case=operation.as_strategy(generation_mode=mode))
     @settings(
@@ -46,47 +46,47 @@ def test_whatever_is_sent_gets_an_answer_that_is_described(description, address,
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )
-    def ask(case):
-        answer = case.call(base_url=address, timeout=60)
-        case.validate_response(answer, checks=list(CHECKS))
+    def send(case):
+        response = case.call(base_url=address, timeout=60)
+        case.validate_response(response, checks=list(CHECKS))
 
-    ask()
+    send()
 
 
 @pytest.mark.parametrize("path", ["/api/models/{name}/classes", "/api/models/{name}/layers"])
-def test_what_is_right_is_answered(description, address, path):
+def test_valid_requests_succeed(description, address, path):
     operation = description[path]["GET"]
 
     @given(case=operation.as_strategy(path_parameters={"name": "efficientnet-lite0"}))
     @settings(max_examples=10, deadline=None, derandomize=True, database=None, phases=[Phase.generate])
-    def ask(case):
-        answer = case.call(base_url=address, timeout=60)
-        assert answer.status_code == 200
-        case.validate_response(answer, checks=list(CHECKS))
+    def send(case):
+        response = case.call(base_url=address, timeout=60)
+        assert response.status_code == 200
+        case.validate_response(response, checks=list(CHECKS))
 
-    ask()
+    send()
 
 
-@pytest.mark.parametrize("format_", ["json", "document"])
-def test_an_explanation_has_the_form_that_is_described(description, address, cat, format_):
+@pytest.mark.parametrize("format_", ["json", "viewer"])
+def test_an_explanation_has_the_described_schema(description, address, cat, format_):
     form = {"image": cat, "format": format_, "targets": "top-2", "methods": "gradcam,hirescam"}
     case = description["/api/explain"]["POST"].Case(body=form, media_type="multipart/form-data")
-    answer = case.call(base_url=address, timeout=60)
-    assert answer.status_code == 200
-    case.validate_response(answer, checks=list(CHECKS))
+    response = case.call(base_url=address, timeout=60)
+    assert response.status_code == 200
+    case.validate_response(response, checks=list(CHECKS))
 
 
-def test_the_description_says_what_can_be_sent_and_answered(client):
+def test_the_description_lists_fields_and_responses(client):
     paths = client.get("openapi.json").json()["paths"]
-    assert {(method.upper(), path) for path, each in paths.items() for method in each} == set(OPERATIONS)
+    assert {(method.upper(), path) for path, methods in paths.items() for method in methods} == set(OPERATIONS)
     post = paths["/api/explain"]["post"]
     form = post["requestBody"]["content"]["multipart/form-data"]["schema"]
     assert form["required"] == ["image"]
     assert form["additionalProperties"] is False
-    assert form["properties"]["format"]["enum"] == ["json", "document", "html", "png"]
+    assert form["properties"]["format"]["enum"] == ["json", "viewer", "html", "png"]
     assert set(post["responses"]) == {"200", *map(str, (400, 403, 404, 408, 413, 415, 421, 422, 500, 503, 504))}
 
 
-def test_no_page_of_the_description_loads_scripts_from_elsewhere(address):
+def test_pages_that_load_scripts_from_other_sites_are_off(address):
     for path in ("docs", "redoc"):
         assert httpx.get(address + path).status_code == 404

@@ -1,15 +1,15 @@
-"""The models that are served: their names, and what cannot be served."""
+"""Served models: their names, layers and classes, and models that cannot be served."""
 
 import keras
 import pytest
 
 from seewhy import Classifier
 from seewhy.errors import ModelError, UsageError
-from seewhy.serve.served_models import ServedModel, find, serve_models, short_name
+from seewhy.serve.served_models import ServedModel, find_model, serve_models, short_name
 
 
-def unheard(*_):
-    """Be told of progress, and do nothing."""
+def ignore_progress(*_):
+    """Ignore the progress."""
 
 
 def model(*last):
@@ -38,42 +38,45 @@ def classifier(units=3, **options):
         ("../..", "model"),
     ],
 )
-def test_names_fit_into_an_address_and_say_nothing_of_the_disk(source, name):
+def test_names_are_valid_in_urls_and_reveal_no_folder(source, name):
     assert short_name(source) == name
 
 
-def test_two_of_one_name_are_told_apart():
-    served_models = serve_models([("a/cats.keras", classifier()), ("b/cats.keras", classifier())], unheard)
-    assert list(served_models) == ["cats", "cats-2"]
-    assert find(served_models, None).name == "cats"
-    with pytest.raises(ModelError, match=r"There is no model 'cat' here. Did you mean 'cats'.* Models: cats, cats-2"):
-        find(served_models, "cat")
+def test_models_of_the_same_name_get_a_number():
+    models = serve_models([("a/cats.keras", classifier()), ("b/cats.keras", classifier())], ignore_progress)
+    assert list(models) == ["cats", "cats-2"]
+    assert find_model(models, None).name == "cats"
+    with pytest.raises(ModelError, match=r"There is no model 'cat'. Did you mean 'cats'.* Models: cats, cats-2"):
+        find_model(models, "cat")
 
 
-def test_classes_without_names_are_found_by_their_number():
-    model = ServedModel("three", classifier(12), unheard)
+def test_classes_without_names_are_found_by_their_index():
+    model = ServedModel("three", classifier(12), ignore_progress)
     assert model.class_count == 12
-    assert [(each.index, each.name, each.id) for each in model.search("class 1", 5)] == [
+    assert [(row.index, row.name, row.id) for row in model.search_classes("class 1", 5)] == [
         (1, "class 1", None),
         (10, "class 10", None),
         (11, "class 11", None),
     ]
-    assert [each.index for each in model.search("7", 5)] == [7]
+    assert [row.index for row in model.search_classes("7", 5)] == [7]
 
 
-def test_only_layers_that_can_be_laid_over_a_image_are_listed():
-    model = ServedModel("three", classifier(), unheard)
-    assert [(each.kind, each.shape) for each in model.layers] == [("Rescaling", (16, 16, 3)), ("Conv2D", (14, 14, 4))]
-    assert model.layer == model.layers[1].path
+def test_only_layers_with_two_spatial_axes_are_listed():
+    model = ServedModel("three", classifier(), ignore_progress)
+    assert [(layer.kind, layer.shape) for layer in model.layers] == [
+        ("Rescaling", (16, 16, 3)),
+        ("Conv2D", (14, 14, 4)),
+    ]
+    assert model.default_layer == model.layers[1].path
 
 
-def test_an_explainer_is_kept():
-    model = ServedModel("three", classifier(), unheard)
+def test_explainers_are_cached():
+    model = ServedModel("three", classifier(), ignore_progress)
     assert model.explainer("gradcam", "auto", "logit", True) is model.explainer("gradcam", "auto", "logit", True)
     assert model.explainer("gradcam", "auto", "logit", False) is not model.explainer("gradcam", "auto", "logit", True)
 
 
 @pytest.mark.parametrize("names", [None, ["a", "b"]])
-def test_a_model_that_gives_no_class_scores_is_not_served(names):
-    with pytest.raises(UsageError, match=r"gives no class scores|not one score for each class"):
-        ServedModel("maps", Classifier(model(), class_names=names), unheard)
+def test_a_model_without_class_scores_is_refused(names):
+    with pytest.raises(UsageError, match=r"not class scores|not one score for each class"):
+        ServedModel("maps", Classifier(model(), class_names=names), ignore_progress)

@@ -1,4 +1,4 @@
-"""Pages in the system's Chromium, which may load nothing and may not complain."""
+"""Pages in the system's Chromium, which must not load anything or log errors."""
 
 import base64
 import io
@@ -9,13 +9,13 @@ import pytest
 from PIL import Image
 
 PATIENCE = 10_000
-"""Milliseconds until something that does not appear is a failure."""
+"""Milliseconds until a missing element is a failure."""
 
 
 @pytest.fixture
 def open_page(chromium):
-    """Open a page from the disk, without a model; it fails the test if it asks for anything, or complains."""
-    contexts, troubles = [], []
+    """Open a page from the disk, offline; the test fails if the page requests anything or logs anything."""
+    contexts, problems = [], []
 
     def open_page(path, *, width=1000, height=800, scheme="light", scripts=True, ready=".pane, .card", expected=None):
         context = chromium.new_context(
@@ -26,13 +26,13 @@ def open_page(chromium):
         page = context.new_page()
         page.set_default_timeout(PATIENCE)
         url = path if isinstance(path, str) else Path(path).as_uri()
-        page.on("console", lambda message: note(message.text))
-        page.on("pageerror", lambda error: note(str(error)))
-        page.on("request", lambda request: note(request.url) if is_load(request.url, url) else None)
+        page.on("console", lambda message: record(message.text))
+        page.on("pageerror", lambda error: record(str(error)))
+        page.on("request", lambda request: record(request.url) if is_external(request.url, url) else None)
 
-        def note(trouble):
-            if expected is None or expected not in trouble:
-                troubles.append(trouble)
+        def record(problem):
+            if expected is None or expected not in problem:
+                problems.append(problem)
 
         page.goto(url)
         if ready is not None:
@@ -42,10 +42,10 @@ def open_page(chromium):
     yield open_page
     for context in contexts:
         context.close()
-    assert troubles == []
+    assert problems == []
 
 
-def is_load(url, page):
+def is_external(url, page):
     return url != page and not url.startswith(("data:", "blob:"))
 
 
@@ -74,13 +74,13 @@ def slide():
 
 @pytest.fixture(scope="session")
 def cat(lite0_explainer, examples):
-    """The cat and its five first classes, of which the model saw the middle of the photo."""
+    """The cat and its five most probable classes; the model saw the middle of the photo."""
     return lite0_explainer.explain([examples / "cat.png"], "top-5")[0]
 
 
 @pytest.fixture(scope="session")
-def cat_by_two(lite0, cat, examples):
-    """The same by another method, which keeps what speaks against a class."""
+def cat_by_two_methods(lite0, cat, examples):
+    """The same, and signed heatmaps of a second method."""
     import seewhy
 
     explainer = seewhy.Explainer(lite0, "hirescam", signed=True)

@@ -2,20 +2,20 @@ import re
 
 import pytest
 
-from seewhy.viewer.assets import ASSETS, bundle, style
+from seewhy.viewer.assets import ASSETS, bundle, style_sheet
 
 MODULES = sorted(path.name for path in ASSETS.glob("*.js"))
-OUTERMOST = re.compile(r"^(?:export )?(?:async )?(?:function|const|let|class) (\w+)", re.MULTILINE)
+TOP_LEVEL = re.compile(r"^(?:export )?(?:async )?(?:function|const|let|class) (\w+)", re.MULTILINE)
 
 
-def test_the_viewer_is_modules_and_style_sheets_only():
+def test_the_viewer_has_only_modules_and_style_sheets():
     assert {path.suffix for path in ASSETS.iterdir()} == {".js", ".css"}
     assert {"viewer.js", "report.js", "widget.js"} <= set(MODULES)
 
 
-def test_modules_share_no_name():
-    """In a bundle they share one scope."""
-    names = [name for module in MODULES for name in OUTERMOST.findall((ASSETS / module).read_text("utf-8"))]
+def test_modules_define_different_names():
+    """In a bundle, all modules share one scope."""
+    names = [name for module in MODULES for name in TOP_LEVEL.findall((ASSETS / module).read_text("utf-8"))]
     assert len(names) > 50
     assert sorted(names) == sorted(set(names))
 
@@ -28,17 +28,17 @@ def test_a_bundle_stands_alone(entry):
         ["export default { render };"] if entry == "widget.js" else []
     )
     assert code.count("function mount(") == 1
-    assert code.index("function make(") < code.index("function makePane(") < code.index("function mount(")
+    assert code.index("function createElement(") < code.index("function createPane(") < code.index("function mount(")
 
 
-def test_nothing_names_another_place():
+def test_nothing_is_loaded_from_elsewhere():
     for path in ASSETS.iterdir():
         assert not re.search(
             r"https?:|//cdn|@import|url\(|fetch\(|XMLHttpRequest|innerHTML", path.read_text("utf-8")
         ), path
 
 
-def test_every_rule_of_the_viewer_is_about_the_viewer():
-    selectors = re.findall(r"^([^\s@/}][^{]*)\{", style("viewer.css"), re.MULTILINE)
+def test_every_css_rule_applies_to_the_viewer_only():
+    selectors = re.findall(r"^([^\s@/}][^{]*)\{", style_sheet("viewer.css"), re.MULTILINE)
     assert len(selectors) > 40
-    assert all(part.strip().startswith(".seewhy") for each in selectors for part in each.split(","))
+    assert all(part.strip().startswith(".seewhy") for selector in selectors for part in selector.split(","))

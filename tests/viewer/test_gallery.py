@@ -2,7 +2,7 @@ import re
 
 import numpy as np
 import pytest
-from tests.viewer.made import made
+from tests.viewer.sample_explanation import sample_explanation
 
 from seewhy.viewer.report import write_report
 
@@ -11,7 +11,7 @@ COUNT = 300
 
 @pytest.fixture(scope="module")
 def explanations():
-    return [made(number) for number in range(COUNT)]
+    return [sample_explanation(number) for number in range(COUNT)]
 
 
 @pytest.fixture(scope="module")
@@ -22,10 +22,10 @@ def report(explanations, tmp_path_factory):
 
 
 def names(page):
-    return page.locator(".card .name").all_text_contents()  # those far below, too, which are not laid out
+    return page.locator(".card .name").all_text_contents()  # including those far below, which have no layout yet
 
 
-def test_small_images_are_drawn_when_they_are_about_to_be_seen(open_page, canvas_pixels, explanations, report):
+def test_thumbnails_are_drawn_when_they_are_about_to_scroll_into_view(open_page, canvas_pixels, explanations, report):
     page = open_page(report)
     page.wait_for_selector(".card[data-drawn] >> nth=9")
     assert page.locator(".card").count() == COUNT
@@ -49,39 +49,39 @@ def test_searching(open_page, report):
 
 def test_sorting(open_page, explanations, report):
     page = open_page(report)
-    best = [each.predictions[0].probability for each in explanations]
-    page.get_by_label("Order").select_option("sure")
-    assert names(page)[:5] == [f"{number:03d}.png" for number in np.argsort(best)[::-1][:5]]
-    page.get_by_label("Order").select_option("unsure")
-    assert names(page)[:5] == [f"{number:03d}.png" for number in np.argsort(best)[:5]]
-    page.get_by_label("Order").select_option("wrong")
-    wrong = max(range(1, COUNT, 3), key=lambda number: best[number])
+    confidence = [explanation.predictions[0].probability for explanation in explanations]
+    page.get_by_label("Sort by").select_option("most-confident")
+    assert names(page)[:5] == [f"{number:03d}.png" for number in np.argsort(confidence)[::-1][:5]]
+    page.get_by_label("Sort by").select_option("least-confident")
+    assert names(page)[:5] == [f"{number:03d}.png" for number in np.argsort(confidence)[:5]]
+    page.get_by_label("Sort by").select_option("wrong-first")
+    wrong = max(range(1, COUNT, 3), key=lambda number: confidence[number])
     assert names(page)[0] == f"{wrong:03d}.png"
-    page.get_by_label("Order").select_option("name")
+    page.get_by_label("Sort by").select_option("name")
     assert names(page)[:2] == ["000.png", "001.png"]
 
 
 def test_filtering(open_page, explanations, report):
     page = open_page(report)
-    best = np.array([each.predictions[0].probability for each in explanations])
+    confidence = np.array([explanation.predictions[0].probability for explanation in explanations])
     for chosen, expected in (
-        ("high", best >= 0.9),
-        ("middle", (best >= 0.5) & (best < 0.9)),
-        ("low", best < 0.5),
-        ("any", best >= 0),
+        ("high", confidence >= 0.9),
+        ("middle", (confidence >= 0.5) & (confidence < 0.9)),
+        ("low", confidence < 0.5),
+        ("any", confidence >= 0),
     ):
         page.get_by_label("Confidence").select_option(chosen)
         assert len(names(page)) == expected.sum() > 0
-    page.get_by_label("Right or wrong").select_option("wrong")
+    page.get_by_label("Predictions").select_option("wrong")
     assert len(names(page)) == COUNT / 3
-    page.get_by_label("Taken for").select_option("cat")  # what every image here is taken for
+    page.get_by_label("Predicted class").select_option("cat")  # the predicted class of every image here
     assert len(names(page)) == COUNT / 3
-    assert page.get_by_label("Taken for").locator("option").all_inner_texts() == ["All", "cat"]
+    assert page.get_by_label("Predicted class").locator("option").all_inner_texts() == ["All", "cat"]
 
 
-def test_opening_and_going_on(open_page, report):
+def test_opening_an_image_and_the_next(open_page, report):
     page = open_page(report)
-    page.get_by_label("Order").select_option("sure")
+    page.get_by_label("Sort by").select_option("most-confident")
     order = names(page)
     page.locator(".card button").nth(1).click()
     page.wait_for_selector(".pane")
@@ -97,7 +97,7 @@ def test_opening_and_going_on(open_page, report):
     assert page.get_by_role("button", name="Previous").is_disabled()
 
 
-def test_going_back_with_the_keyboard(open_page, report):
+def test_closing_an_image_with_the_keyboard(open_page, report):
     page = open_page(report)
     page.locator(".card button").nth(2).focus()
     page.keyboard.press("Enter")
@@ -107,7 +107,7 @@ def test_going_back_with_the_keyboard(open_page, report):
     assert page.evaluate("document.activeElement.closest('.card') === document.querySelectorAll('.card')[2]")
 
 
-def test_what_was_set_stays_from_image_to_image(open_page, slide, report):
+def test_display_options_are_kept_from_image_to_image(open_page, slide, report):
     page = open_page(report)
     page.locator(".card button").first.click()
     page.wait_for_selector(".pane")
@@ -117,26 +117,29 @@ def test_what_was_set_stays_from_image_to_image(open_page, slide, report):
     assert page.get_by_label("Opacity").input_value() == "70"
 
 
-def test_a_damaged_photo_is_told_of_and_the_others_are_shown(open_page, explanations, tmp_path):
+def test_a_damaged_photo_is_reported_and_the_others_are_shown(open_page, explanations, tmp_path):
     path = write_report(explanations[:3], tmp_path / "a.html")
     text = path.read_text("utf-8")
     path.write_text(re.sub(r"data:image/png;base64,[^\"]+", "data:image/png;base64,AAAA", text, count=1), "utf-8")
     page = open_page(path)
     page.wait_for_selector(".card[data-drawn] >> nth=1")
-    assert "The photo 000.png cannot be shown" in page.locator(".card").first.inner_text()
+    assert "The photo of 000.png cannot be shown" in page.locator(".card").first.inner_text()
 
 
-def test_without_labels_nothing_is_said_of_right_and_wrong(open_page, explanations, tmp_path):
+def test_without_labels_there_are_no_verdicts(open_page, explanations, tmp_path):
     page = open_page(write_report(explanations[:3], tmp_path / "a.html"))
-    assert page.get_by_label("Right or wrong").count() == 0
+    assert page.get_by_label("Predictions").count() == 0
     assert page.locator(".verdict").count() == 0
-    assert "wrong" not in page.get_by_label("Order").evaluate("each => [...each.options].map((option) => option.value)")
+    orders = page.get_by_label("Sort by").evaluate("select => [...select.options].map((option) => option.value)")
+    assert "most-confident" in orders
+    assert "wrong-first" not in orders
 
 
-def test_a_thousand_images_are_searched(open_page, tmp_path):
-    explanations = [made(number) for number in range(COUNT)]
+def test_a_thousand_images_can_be_searched(open_page, tmp_path):
+    explanations = [sample_explanation(number) for number in range(COUNT)]
     many = [
-        made(number % COUNT, image=explanations[number % COUNT].image, source=f"{number}.png") for number in range(1000)
+        sample_explanation(number % COUNT, image=explanations[number % COUNT].image, source=f"{number}.png")
+        for number in range(1000)
     ]
     page = open_page(write_report(many, tmp_path / "a.html"))
     page.locator("input[type=search]").fill("999.png")

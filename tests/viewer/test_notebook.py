@@ -6,19 +6,19 @@ import warnings
 
 import numpy as np
 import pytest
-from tests.viewer.made import made
+from tests.viewer.sample_explanation import sample_explanation
 
 import seewhy
 from seewhy import Placement
 from seewhy.errors import InputError, MissingExtraError, OptionError
 from seewhy.viewer import notebook
-from seewhy.viewer.assets import bundle, style
-from seewhy.viewer.viewer_data import document_of
+from seewhy.viewer.assets import bundle, style_sheet
+from seewhy.viewer.viewer_data import viewer_data
 
 HOSTILE = '</script><img src=x onerror="window.attacked = true"><!-- \''
 
 
-def page_of(tmp_path, content):
+def notebook_page(tmp_path, content):
     path = tmp_path / "notebook.html"
     path.write_text(f"<!doctype html><title>A notebook</title>{content}", "utf-8")
     return path
@@ -27,7 +27,7 @@ def page_of(tmp_path, content):
 def test_a_notebook_shows_the_viewer(open_page, cat, tmp_path):
     content = cat._repr_html_()
     assert len(content) < 300_000
-    page = open_page(page_of(tmp_path, content), ready="iframe", expected="srcdoc")
+    page = open_page(notebook_page(tmp_path, content), ready="iframe", expected="srcdoc")
     frame = page.frame_locator("iframe")
     frame.locator(".pane").wait_for()
     assert page.locator("img").count() == 0
@@ -39,10 +39,10 @@ def test_a_notebook_shows_the_viewer(open_page, cat, tmp_path):
 
 
 def test_without_scripts_it_shows_a_small_image(open_page, cat, tmp_path):
-    page = open_page(page_of(tmp_path, cat._repr_html_()), scripts=False, ready=None)
+    page = open_page(notebook_page(tmp_path, cat._repr_html_()), scripts=False, ready=None)
     image = page.locator("img")
     assert image.get_attribute("alt").endswith("cat.png")
-    assert "what speaks for tiger cat" in image.get_attribute("alt")
+    assert "evidence for tiger cat" in image.get_attribute("alt")
     assert page.locator("iframe").count() == 0
     bounds = image.bounding_box()
     assert (bounds["width"], bounds["height"]) == (360, pytest.approx(240, abs=1))
@@ -50,7 +50,7 @@ def test_without_scripts_it_shows_a_small_image(open_page, cat, tmp_path):
 
 def test_the_small_image_is_the_overlay():
     image = np.full((300, 400, 3), 90, np.uint8)
-    whole = made(image=image, placement=Placement((300, 400), (0, 50, 300, 350)))
+    whole = sample_explanation(image=image, placement=Placement((300, 400), (0, 50, 300, 350)))
     small = notebook._small_overlay(whole)
     assert small.shape == (270, 360, 3)
     large = whole.overlay(0, colormap="viridis")
@@ -58,56 +58,58 @@ def test_the_small_image_is_the_overlay():
     np.testing.assert_array_equal(small[:, :44], 90)
 
 
-def test_two_of_them_in_one_notebook_do_not_meet():
-    ids = [re.search(r'<div id="([^"]+)"', made()._repr_html_())[1] for _ in range(2)]
+def test_two_explanations_in_one_notebook_have_different_ids():
+    ids = [re.search(r'<div id="([^"]+)"', sample_explanation()._repr_html_())[1] for _ in range(2)]
     assert ids[0] != ids[1]
 
 
-def test_names_are_text_whatever_they_hold(open_page, tmp_path):
-    target = made().targets[0]
-    targets = (type(target)(0, HOSTILE, 1.0, 0.5, True), *made().targets[1:])
-    hostile = made(targets=targets, layer=HOSTILE, title=HOSTILE, source=HOSTILE.replace("/", ""))
+def test_names_with_markup_are_shown_as_text(open_page, tmp_path):
+    target = sample_explanation().targets[0]
+    targets = (type(target)(0, HOSTILE, 1.0, 0.5, True), *sample_explanation().targets[1:])
+    hostile = sample_explanation(targets=targets, layer=HOSTILE, title=HOSTILE, source=HOSTILE.replace("/", ""))
     content = hostile._repr_html_()
     assert content.count("<script>") == content.count("</script>") == 1
-    page = open_page(page_of(tmp_path, content), ready="iframe")
+    page = open_page(notebook_page(tmp_path, content), ready="iframe")
     page.frame_locator("iframe").locator(".pane").wait_for()
     assert page.locator("img").count() == 0
     assert page.evaluate("window.attacked === undefined")
-    still = open_page(page_of(tmp_path, content), scripts=False, ready=None)
+    still = open_page(notebook_page(tmp_path, content), scripts=False, ready=None)
     assert html.unescape(still.locator("img").get_attribute("alt")).count(HOSTILE) == 3
 
 
 @pytest.fixture
 def quiet_widgets():
-    """Let ipywidgets look for a kernel, which there is not."""
+    """Let ipywidgets search for a kernel, which does not exist here."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
         yield
 
 
 @pytest.mark.usefixtures("quiet_widgets")
-def test_a_widget_has_the_viewer_and_the_document():
-    widget = seewhy.view([made(), made(1)], labels=["cat", "dog"])
-    assert json.loads(json.dumps(widget.document)) == document_of([made(), made(1)], labels=["cat", "dog"])
-    assert widget.trait_metadata("document", "sync")
+def test_a_widget_has_the_viewer_and_its_data():
+    widget = seewhy.view([sample_explanation(), sample_explanation(1)], labels=["cat", "dog"])
+    assert json.loads(json.dumps(widget.data)) == viewer_data(
+        [sample_explanation(), sample_explanation(1)], labels=["cat", "dog"]
+    )
+    assert widget.trait_metadata("data", "sync")
     assert str(widget._esm) == bundle("widget.js")
-    assert str(widget._css) == style("viewer.css")
-    assert len(seewhy.view(made()).document["images"]) == 1
+    assert str(widget._css) == style_sheet("viewer.css")
+    assert len(seewhy.view(sample_explanation()).data["images"]) == 1
 
 
-def test_the_widget_s_script_shows_its_document_and_the_next(open_page, slide, tmp_path):
-    """As anywidget calls it: `render` is given the model, and gives what ends it."""
-    documents = [json.dumps(document_of([made(number)])) for number in (0, 1)]
+def test_the_widget_s_script_shows_its_data_and_its_updates(open_page, slide, tmp_path):
+    """As anywidget calls it: `render` receives the model and returns a function that cleans up."""
+    datasets = [json.dumps(viewer_data([sample_explanation(number)])) for number in (0, 1)]
     script = bundle("widget.js").replace("export default { render };", "window.widget = { render };")
-    path = page_of(
+    path = notebook_page(
         tmp_path,
-        f"""<style>{style("viewer.css")}</style><div id="el"></div><script type="module">{script}
+        f"""<style>{style_sheet("viewer.css")}</style><div id="el"></div><script type="module">{script}
         const listeners = new Map();
-        const documents = [{documents[0]}, {documents[1]}];
+        const datasets = [{datasets[0]}, {datasets[1]}];
         window.shown = 0;
         window.listeners = listeners;
         const model = {{
-          get: () => documents[window.shown],
+          get: () => datasets[window.shown],
           on: (name, listener) => listeners.set(name, listener),
           off: (name, listener) => listeners.get(name) === listener && listeners.delete(name),
         }};
@@ -117,9 +119,9 @@ def test_the_widget_s_script_shows_its_document_and_the_next(open_page, slide, t
     page = open_page(path)
     assert page.locator("h2").inner_text() == "000.png"
     slide(page, "Opacity", 70)
-    page.evaluate("() => { window.shown = 1; listeners.get('change:document')(); }")
+    page.evaluate("() => { window.shown = 1; listeners.get('change:data')(); }")
     page.get_by_role("heading", name="001.png").wait_for()
-    assert page.get_by_label("Opacity").input_value() == "70"  # as it was set
+    assert page.get_by_label("Opacity").input_value() == "70"  # which is kept
     page.evaluate("end()")
     assert page.locator(".pane").count() == 0
     assert page.evaluate("listeners.size") == 0
@@ -127,17 +129,17 @@ def test_the_widget_s_script_shows_its_document_and_the_next(open_page, slide, t
 
 def test_without_anywidget(monkeypatch):
     monkeypatch.setitem(sys.modules, "anywidget", None)
-    notebook._widget.cache_clear()
+    notebook._widget_class.cache_clear()
     with pytest.raises(
         MissingExtraError, match=r"anywidget is not installed. Install it with: pip install 'seewhy\[notebook\]'"
     ):
-        seewhy.view(made())
-    notebook._widget.cache_clear()
+        seewhy.view(sample_explanation())
+    notebook._widget_class.cache_clear()
 
 
 @pytest.mark.usefixtures("quiet_widgets")
-def test_mistakes():
+def test_invalid_arguments():
     with pytest.raises(InputError, match="nothing to show"):
         seewhy.view([])
     with pytest.raises(OptionError, match="labels has 2 entries for 1 explanations"):
-        seewhy.view(made(), labels=["cat", "dog"])
+        seewhy.view(sample_explanation(), labels=["cat", "dog"])

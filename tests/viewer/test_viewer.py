@@ -1,10 +1,10 @@
-"""What a reader does, and what is then to be seen."""
+"""What the reader does, and what the viewer then shows."""
 
 import re
 
 import numpy as np
 import pytest
-from tests.viewer.made import made
+from tests.viewer.sample_explanation import sample_explanation
 
 from seewhy import Placement, TargetResult
 from seewhy.images.reading import read
@@ -13,20 +13,20 @@ from seewhy.viewer.report import write_report
 MINUS = "\N{MINUS SIGN}"
 
 
-def shown(page):
+def pane_titles(page):
     return page.locator(".pane h3").all_inner_texts()
 
 
-def test_the_first_target_is_shown_and_what_it_is_of(open_page, cat_report):
+def test_the_first_target_is_shown_with_its_model_method_and_layer(open_page, cat_report):
     page = open_page(cat_report)
-    assert shown(page) == ["tiger cat · 38.5 %"]
+    assert pane_titles(page) == ["tiger cat · 38.5 %"]
     assert (
         page.locator(".detail").inner_text()
         == "efficientnet-lite0 · Grad-CAM · layer top_relu6 · 7 \N{MULTIPLICATION SIGN} 7"
     )
-    reading = page.locator(".reading").inner_text()
-    assert "the more speaks for “tiger cat”" in reading
-    assert "the part that the model did not see" in reading
+    caption = page.locator(".caption").inner_text()
+    assert "the stronger the evidence for “tiger cat”" in caption
+    assert "the part that the model did not see" in caption
     assert page.locator(".legend").inner_text().split() == ["0", "0.393"]
     assert page.locator("ol li").all_inner_texts()[0].split("\n")[0] == "tiger cat"
 
@@ -36,7 +36,7 @@ def test_hovering_shows_another_class(open_page, canvas_pixels, cat, cat_report)
     canvas = page.locator(".pane canvas")
     before = canvas_pixels(canvas)
     page.locator("ol button").nth(2).hover()
-    assert shown(page)[0].startswith("tabby")
+    assert pane_titles(page)[0].startswith("tabby")
     after = canvas_pixels(canvas)
     assert (before != after).any()
     assert np.abs(after.astype(int) - cat.overlay(2, alpha=0.5, colormap="viridis")).max() <= 2
@@ -49,7 +49,7 @@ def test_the_arrow_keys_go_through_the_classes(open_page, canvas_pixels, cat_rep
     seen = []
     for key in ("ArrowDown", "ArrowDown", "ArrowUp", "End", "ArrowDown", "Home", "ArrowUp"):
         page.keyboard.press(key)
-        seen.append((shown(page)[0].split(" · ")[0], canvas_pixels(page.locator(".pane canvas")).tobytes()))
+        seen.append((pane_titles(page)[0].split(" · ")[0], canvas_pixels(page.locator(".pane canvas")).tobytes()))
     names = [name for name, _ in seen]
     assert names == ["Egyptian cat", "tabby", "Egyptian cat", names[3], names[3], "tiger cat", "tiger cat"]
     assert len({pixels for _, pixels in seen}) == len(set(names)) == 4
@@ -65,9 +65,9 @@ def test_a_pinned_class_stays_when_the_pointer_leaves(open_page, cat_report):
     page = open_page(cat_report)
     page.locator("ol button").nth(1).click()
     page.locator("ol button").nth(2).hover()
-    assert shown(page)[0].startswith("tabby")
+    assert pane_titles(page)[0].startswith("tabby")
     page.mouse.move(5, 5)
-    assert shown(page)[0].startswith("Egyptian cat")
+    assert pane_titles(page)[0].startswith("Egyptian cat")
     assert page.locator("[aria-pressed=true]").count() == 1
     page.locator("ol button").nth(1).click()
     assert page.locator("[aria-pressed=true]").count() == 0
@@ -79,12 +79,12 @@ def test_two_pinned_classes_stand_side_by_side(open_page, canvas_pixels, cat, ca
     page.keyboard.press("Enter")
     page.keyboard.press("ArrowDown")
     page.keyboard.press("Space")
-    assert [name.split(" · ")[0] for name in shown(page)] == ["tiger cat", "Egyptian cat"]
+    assert [name.split(" · ")[0] for name in pane_titles(page)] == ["tiger cat", "Egyptian cat"]
     for position in (0, 1):
         drawn = canvas_pixels(page.locator(".pane canvas").nth(position)).astype(int)
         assert np.abs(drawn - cat.overlay(position, alpha=0.5, colormap="viridis")).max() <= 2
     page.locator("ol button").nth(2).click()  # a third takes the place of the first
-    assert [name.split(" · ")[0] for name in shown(page)] == ["Egyptian cat", "tabby"]
+    assert [name.split(" · ")[0] for name in pane_titles(page)] == ["Egyptian cat", "tabby"]
 
 
 def test_the_difference_of_two_classes_is_in_their_own_units(open_page, canvas_pixels, cat, cat_report):
@@ -93,18 +93,18 @@ def test_the_difference_of_two_classes_is_in_their_own_units(open_page, canvas_p
     page.locator("ol button").nth(0).click()
     beside = canvas_pixels(page.locator(".pane canvas").first)
     page.get_by_role("radio", name="Difference").check()
-    assert shown(page) == [f"{cat.targets[3].name} less tiger cat"]
+    assert pane_titles(page) == [f"{cat.targets[3].name} minus tiger cat"]
     difference = cat.heatmaps[3] - cat.heatmaps[0]
-    most = np.abs(difference).max()
-    assert most > difference.max()  # the largest is negative
-    assert page.locator(".legend").inner_text().split() == [f"{MINUS}{most:.3g}", f"{most:.3g}"]
+    peak = np.abs(difference).max()
+    assert peak > difference.max()  # the largest is negative
+    assert page.locator(".legend").inner_text().split() == [f"{MINUS}{peak:.3g}", f"{peak:.3g}"]
     assert (canvas_pixels(page.locator(".pane canvas")) != beside).any()
     assert page.get_by_label("Colours").is_hidden()
 
 
 def test_the_value_under_the_cursor(open_page, tmp_path):
     """The model saw rows 2.5 to 37.5 and columns 10.25 to 50.25, in cells of 11.67 by 10 pixels."""
-    explanation = made()
+    explanation = sample_explanation()
     page = open_page(explanation.report(tmp_path / "a.html"))
     bounds = page.locator(".pane canvas").bounding_box()
 
@@ -113,16 +113,16 @@ def test_the_value_under_the_cursor(open_page, tmp_path):
         return page.locator(".value").inner_text()
 
     peak = explanation.heatmaps[0].max()
-    found = re.fullmatch(r"At 25, 20: (\S+), (\d+) % of the peak", point(25.25, 20.0))
-    assert float(found[1]) == pytest.approx(explanation.heatmaps[0, 1, 1], rel=0.06)
-    assert int(found[2]) == pytest.approx(100 * explanation.heatmaps[0, 1, 1] / peak, abs=6)
+    match = re.fullmatch(r"At 25, 20: (\S+), (\d+) % of the peak", point(25.25, 20.0))
+    assert float(match[1]) == pytest.approx(explanation.heatmaps[0, 1, 1], rel=0.06)
+    assert int(match[2]) == pytest.approx(100 * explanation.heatmaps[0, 1, 1] / peak, abs=6)
     assert point(5.5, 20) == "At 5, 20: the model did not see this part."
     page.mouse.move(2, 2)
     assert page.locator(".value").inner_text().startswith("Point at the image")
 
 
 def test_values_are_read_with_the_keyboard_too(open_page, tmp_path):
-    page = open_page(made().report(tmp_path / "a.html"))
+    page = open_page(sample_explanation().report(tmp_path / "a.html"))
     page.locator(".pane canvas").focus()
     page.keyboard.press("ArrowRight")
     assert page.locator(".value").inner_text().startswith("At 31, 20: ")
@@ -131,75 +131,77 @@ def test_values_are_read_with_the_keyboard_too(open_page, tmp_path):
     assert page.locator(".mark").is_visible()
 
 
-def test_those_who_cannot_see_it_are_told_where_it_is(open_page, tmp_path):
+def test_screen_readers_get_the_position_of_the_peak(open_page, tmp_path):
     heatmaps = np.zeros((1, 3, 4), np.float32)
     heatmaps[0, 2, 3] = 1
-    corner = made(heatmaps=heatmaps, targets=made().targets[:1])
+    corner = sample_explanation(heatmaps=heatmaps, targets=sample_explanation().targets[:1])
     page = open_page(corner.report(tmp_path / "a.html"))
     label = page.get_by_role("img").get_attribute("aria-label")
     assert label.startswith("000.png: cat · ")
     assert label.endswith("strongest at the lower right")
 
 
-def test_without_evidence_that_is_said(open_page, tmp_path):
-    page = open_page(made().report(tmp_path / "a.html"))
+def test_missing_evidence_is_reported(open_page, tmp_path):
+    page = open_page(sample_explanation().report(tmp_path / "a.html"))
     page.locator("ol button").nth(2).hover()
-    assert page.locator(".reading").inner_text() == "Nothing in the image speaks for “fish”."
+    assert page.locator(".caption").inner_text() == "No evidence for “fish” in this image."
     assert page.locator("ol li").nth(3).inner_text().split("\n")[:2] == ["bird", "not explained"]
     assert page.locator("ol button").count() == 3
 
 
-def test_a_target_that_is_no_class_is_listed_without_a_probability(open_page, tmp_path):
-    targets = (made().targets[0], TargetResult(-1, "cat rather than dog", 1.0, None, True))
-    page = open_page(made(heatmaps=made().heatmaps[:2], targets=targets).report(tmp_path / "a.html"))
+def test_a_target_that_is_not_a_class_is_listed_without_a_probability(open_page, tmp_path):
+    targets = (sample_explanation().targets[0], TargetResult(-1, "cat rather than dog", 1.0, None, True))
+    page = open_page(
+        sample_explanation(heatmaps=sample_explanation().heatmaps[:2], targets=targets).report(tmp_path / "a.html")
+    )
     assert page.locator("ol li").last.inner_text().split("\n")[0] == "cat rather than dog"
     page.locator("ol button").last.hover()
-    assert shown(page) == ["cat rather than dog"]
+    assert pane_titles(page) == ["cat rather than dog"]
 
 
-def test_methods_are_chosen_and_compared(open_page, cat_by_two, tmp_path):
-    page = open_page(write_report(cat_by_two, tmp_path / "a.html"))
-    assert shown(page) == ["tiger cat · 38.5 %"]
+def test_methods_are_chosen_and_compared(open_page, cat_by_two_methods, tmp_path):
+    page = open_page(write_report(cat_by_two_methods, tmp_path / "a.html"))
+    assert pane_titles(page) == ["tiger cat · 38.5 %"]
     page.get_by_label("Method and layer").select_option("1")
     assert "HiResCAM" in page.locator(".detail").inner_text()
     page.get_by_label("All side by side").check()
     assert page.locator(".pane").count() == 2
     page.locator("ol:visible button").filter(has_text="stingray").hover()
-    readings = page.locator(".reading").all_inner_texts()
-    assert readings[0] == "Grad-CAM was not asked about “stingray”."
-    assert "speaks for “stingray”" in readings[1]
+    captions = page.locator(".caption").all_inner_texts()
+    assert captions[0] == "“stingray” was not explained with Grad-CAM."
+    assert "evidence for “stingray”" in captions[1]
     assert page.get_by_role("button", name="Save as PNG").first.is_disabled()
 
 
 def test_each_model_has_its_own_probabilities(open_page, tmp_path):
-    said = [(0, "cat", 0.25), (1, "dog", 0.5), (2, "fish", 0.25)]
-    targets = tuple(TargetResult(index, name, 1.0, probability, True) for index, name, probability in said)
-    other = made(model="other", targets=targets, predictions=())
-    page = open_page(write_report([made(), other], tmp_path / "a.html"))
+    rows = [(0, "cat", 0.25), (1, "dog", 0.5), (2, "fish", 0.25)]
+    targets = tuple(TargetResult(index, name, 1.0, probability, True) for index, name, probability in rows)
+    other = sample_explanation(model="other", targets=targets, predictions=())
+    page = open_page(write_report([sample_explanation(), other], tmp_path / "a.html"))
     page.get_by_label("Method and layer").select_option("1")
     assert page.locator("ol:visible button .probability").all_inner_texts() == ["50.0 %", "25.0 %", "25.0 %"]
 
 
-def test_evidence_against_is_offered_where_it_was_kept(open_page, cat_by_two, cat_report, tmp_path):
-    page = open_page(write_report(cat_by_two[1:], tmp_path / "a.html"))
+def test_evidence_against_can_be_shown_for_signed_heatmaps(open_page, cat_by_two_methods, cat_report, tmp_path):
+    page = open_page(write_report(cat_by_two_methods[1:], tmp_path / "a.html"))
     page.locator("ol button").filter(has_text="stingray").hover()
     low = page.locator(".legend span").first
     assert low.inner_text() == "0"
     page.get_by_label("Show evidence against, too").check()
-    assert low.inner_text() == f"{MINUS}{np.abs(cat_by_two[1].heatmaps[1]).max():.3g}"
-    assert "cold ones against it" in page.locator(".reading").inner_text()
+    assert low.inner_text() == f"{MINUS}{np.abs(cat_by_two_methods[1].heatmaps[1]).max():.3g}"
+    assert "cold colours evidence against it" in page.locator(".caption").inner_text()
     assert open_page(cat_report).get_by_label("Show evidence against, too").count() == 0
 
 
-def test_jet_is_said_to_mislead(open_page, cat_report):
+def test_jet_has_a_warning(open_page, cat_report):
     page = open_page(cat_report)
-    warning = page.get_by_text("Jet misleads")
+    warning = page.get_by_text("Jet is misleading")
     assert warning.is_hidden()
     page.get_by_label("Colours").select_option("jet")
     assert warning.is_visible()
 
 
-def test_thresholds_are_remembered_for_each_way_of_showing(open_page, slide, cat_report):
+def test_thresholds_are_remembered_for_each_mode(open_page, slide, cat_report):
     page = open_page(cat_report)
     threshold = page.get_by_label("Threshold")
     slide(page, "Threshold", 30)
@@ -211,7 +213,7 @@ def test_thresholds_are_remembered_for_each_way_of_showing(open_page, slide, cat
 
 
 @pytest.mark.parametrize("mode", ["Heatmap", "Contour", "Box"])
-def test_every_way_of_showing_looks_different(open_page, canvas_pixels, cat_report, mode):
+def test_every_mode_looks_different(open_page, canvas_pixels, cat_report, mode):
     page = open_page(cat_report)
     before = canvas_pixels(page.locator(".pane canvas"))
     page.get_by_role("radio", name=mode).check()
@@ -231,7 +233,7 @@ def test_saving_at_the_photo_s_size(open_page, cat, cat_report, tmp_path):
 
 def test_a_large_photo_is_shown_smaller_and_saved_in_full(open_page, canvas_pixels, tmp_path):
     image = np.full((1200, 2000, 3), 90, np.uint8)
-    large = made(image=image, placement=Placement((1200, 2000), (0, 400, 1200, 1600)))
+    large = sample_explanation(image=image, placement=Placement((1200, 2000), (0, 400, 1200, 1600)))
     page = open_page(large.report(tmp_path / "a.html"))
     drawn = canvas_pixels(page.locator(".pane canvas"))
     assert drawn.shape[0] * drawn.shape[1] <= 1_210_000

@@ -3,45 +3,45 @@ import json
 
 import numpy as np
 import pytest
-from tests.viewer.made import made
+from tests.viewer.sample_explanation import sample_explanation
 
 from seewhy import Placement
 from seewhy.errors import InputError, OptionError
 from seewhy.images.overlay import color_table
 from seewhy.viewer.photos import FEW, HUNDREDS, MANY, ONE, PhotoLimits, limits_for
-from seewhy.viewer.viewer_data import document_of
+from seewhy.viewer.viewer_data import viewer_data
 
 
 def floats(text):
     return np.frombuffer(base64.b64decode(text), "<f4")
 
 
-def test_a_document_says_all_that_is_drawn():
-    explanation = made()
-    document = json.loads(json.dumps(document_of([explanation]), allow_nan=False))
-    assert (document["format"], document["version"]) == ("seewhy-viewer", 1)
-    table = np.frombuffer(base64.b64decode(document["colormaps"]["viridis"]), np.uint8).reshape(256, 3)
+def test_the_data_has_everything_that_is_drawn():
+    explanation = sample_explanation()
+    data = json.loads(json.dumps(viewer_data([explanation]), allow_nan=False))
+    assert (data["format"], data["version"]) == ("seewhy-viewer", 1)
+    table = np.frombuffer(base64.b64decode(data["colormaps"]["viridis"]), np.uint8).reshape(256, 3)
     np.testing.assert_array_equal(table, color_table("viridis"))
-    (image,) = document["images"]
+    (image,) = data["images"]
     assert (image["name"], image["width"], image["height"]) == ("000.png", 60, 40)
     assert (image["label"], image["correct"]) == (None, None)
-    assert [each["name"] for each in image["predictions"]] == ["cat", "dog", "fish", "bird"]
-    (maps,) = image["maps"]
-    assert maps["box"] == [2.5, 10.25, 37.5, 50.25]
-    assert (maps["rows"], maps["columns"], maps["layer"], maps["title"]) == (3, 4, "conv", "Grad-CAM")
-    assert (maps["model"], maps["signed"]) == ("lite", False)
-    for target, heatmap in zip(maps["targets"], explanation.heatmaps, strict=True):
-        np.testing.assert_array_equal(floats(target["values"]), heatmap.ravel())
+    assert [prediction["name"] for prediction in image["predictions"]] == ["cat", "dog", "fish", "bird"]
+    (shown,) = image["explanations"]
+    assert shown["box"] == [2.5, 10.25, 37.5, 50.25]
+    assert (shown["rows"], shown["columns"], shown["layer"], shown["title"]) == (3, 4, "conv", "Grad-CAM")
+    assert (shown["model"], shown["signed"]) == ("lite", False)
+    for target, heatmap in zip(shown["targets"], explanation.heatmaps, strict=True):
+        np.testing.assert_array_equal(floats(target["heatmap"]), heatmap.ravel())
         assert target["peak"] == target["signed_peak"] == heatmap.max()
-    assert [target["has_evidence"] for target in maps["targets"]] == [True, True, False]
+    assert [target["has_evidence"] for target in shown["targets"]] == [True, True, False]
 
 
-def test_the_photo_is_the_image():
-    (image,) = document_of([made()])["images"]
+def test_a_small_photo_has_the_pixels_of_the_image():
+    (image,) = viewer_data([sample_explanation()])["images"]
     kind, _, content = image["photo"].partition(";base64,")
-    assert kind == "data:image/png"  # without loss, as it is small
+    assert kind == "data:image/png"  # lossless, as it is small
     assert photo_of(content).shape == (40, 60, 3)
-    np.testing.assert_array_equal(photo_of(content), made().image)
+    np.testing.assert_array_equal(photo_of(content), sample_explanation().image)
 
 
 def photo_of(content):
@@ -52,43 +52,48 @@ def photo_of(content):
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(content))))
 
 
-def test_a_large_photo_is_made_smaller_and_a_jpeg():
+def test_a_large_photo_is_scaled_down_and_becomes_a_jpeg():
     image = np.random.default_rng(0).integers(0, 256, (300, 600, 3), dtype=np.uint8)
-    large = made(image=image, placement=Placement((300, 600), (0, 0, 300, 600)))
-    (image,) = document_of([large], limits=PhotoLimits(200, 10_000))["images"]
+    large = sample_explanation(image=image, placement=Placement((300, 600), (0, 0, 300, 600)))
+    (image,) = viewer_data([large], limits=PhotoLimits(200, 10_000))["images"]
     kind, _, content = image["photo"].partition(";base64,")
     assert kind == "data:image/jpeg"
     assert photo_of(content).shape == (100, 200, 3)
-    assert (image["width"], image["height"]) == (600, 300)  # what its boxes are in
+    assert (image["width"], image["height"]) == (600, 300)  # the size that its boxes refer to
 
 
-def test_the_more_photos_the_smaller():
+def test_more_photos_are_smaller():
     assert [limits_for(count) for count in (1, 2, 20, 21, 200, 201)] == [ONE, FEW, FEW, MANY, MANY, HUNDREDS]
 
 
-def test_photos_may_be_served_elsewhere():
-    (image,) = document_of([made()], photo_urls=["blob:1"])["images"]
+def test_photos_may_be_served_by_the_host():
+    (image,) = viewer_data([sample_explanation()], photo_urls=["blob:1"])["images"]
     assert image["photo"] == "blob:1"
 
 
 def test_explanations_of_one_image_are_one_entry():
-    one, two, other = made(), made(method="layercam"), made(1)
-    document = document_of([one, other, two], labels=["dog", "cat", None])
-    assert [each["name"] for each in document["images"]] == ["000.png", "001.png"]
-    assert [[maps["method"] for maps in each["maps"]] for each in document["images"]] == [
+    gradcam, layercam, other = sample_explanation(), sample_explanation(method="layercam"), sample_explanation(1)
+    data = viewer_data([gradcam, other, layercam], labels=["dog", "cat", None])
+    assert [image["name"] for image in data["images"]] == ["000.png", "001.png"]
+    assert [[shown["method"] for shown in image["explanations"]] for image in data["images"]] == [
         ["gradcam", "layercam"],
         ["gradcam"],
     ]
-    assert [each["label"] for each in document["images"]] == ["dog", "cat"]
+    assert [image["label"] for image in data["images"]] == ["dog", "cat"]
 
 
-def test_images_that_were_no_files_are_told_apart_by_what_they_are():
-    image = made().image
-    one, two = made(source=None, image=image), made(source=None, image=image)
-    other = made(source=None, image=image.copy())
-    assert [each["name"] for each in document_of([one, two, other])["images"]] == ["image 1", "image 2"]
-    again = document_of([made(), made(image=np.zeros((9, 9, 3), np.uint8), placement=Placement((9, 9), (0, 0, 9, 9)))])
-    assert len(again["images"]) == 2  # one path, but the file was another
+def test_images_without_a_file_are_grouped_by_array():
+    image = sample_explanation().image
+    first, second = (sample_explanation(source=None, image=image) for _ in range(2))
+    other = sample_explanation(source=None, image=image.copy())
+    assert [image["name"] for image in viewer_data([first, second, other])["images"]] == ["image 1", "image 2"]
+    changed = viewer_data(
+        [
+            sample_explanation(),
+            sample_explanation(image=np.zeros((9, 9, 3), np.uint8), placement=Placement((9, 9), (0, 0, 9, 9))),
+        ]
+    )
+    assert len(changed["images"]) == 2  # the same path, but another file
 
 
 @pytest.mark.parametrize(
@@ -103,45 +108,44 @@ def test_images_that_were_no_files_are_told_apart_by_what_they_are():
         (None, None, None),
     ],
 )
-def test_right_and_wrong(label, name, correct):
-    (image,) = document_of([made()], labels=[label])["images"]
+def test_the_label_is_compared_with_the_prediction(label, name, correct):
+    (image,) = viewer_data([sample_explanation()], labels=[label])["images"]
     assert (image["label"], image["correct"]) == (name, correct)
 
 
-def test_a_folder_s_name_is_a_class_s():
-    predictions = (made().predictions[0]._replace(name="Tiger cat"),)
-    (image,) = document_of([made(predictions=predictions)], labels=["tiger_cat"])["images"]
+def test_a_folder_name_matches_a_class_name():
+    predictions = (sample_explanation().predictions[0]._replace(name="Tiger cat"),)
+    (image,) = viewer_data([sample_explanation(predictions=predictions)], labels=["tiger_cat"])["images"]
     assert image["correct"] is True
 
 
-def test_without_predictions_nothing_is_right_or_wrong():
-    (image,) = document_of([made(predictions=())], labels=["cat"])["images"]
+def test_without_predictions_there_is_no_verdict():
+    (image,) = viewer_data([sample_explanation(predictions=())], labels=["cat"])["images"]
     assert (image["label"], image["correct"], image["predictions"]) == ("cat", None, [])
 
 
-def test_evidence_against_has_a_scale_of_its_own():
+def test_signed_heatmaps_have_a_peak_of_their_own():
     heatmaps = np.array([[[1, -4], [2, 0]]], np.float32)
-    signed = made(heatmaps=heatmaps, targets=made().targets[:1])
-    ((maps,),) = [each["maps"] for each in document_of([signed])["images"]]
-    assert maps["signed"] is True
-    assert (maps["targets"][0]["peak"], maps["targets"][0]["signed_peak"]) == (2, 4)
+    signed = sample_explanation(heatmaps=heatmaps, targets=sample_explanation().targets[:1])
+    ((shown,),) = [image["explanations"] for image in viewer_data([signed])["images"]]
+    assert shown["signed"] is True
+    assert (shown["targets"][0]["peak"], shown["targets"][0]["signed_peak"]) == (2, 4)
 
 
 def test_the_peak_may_be_a_quantile():
     heatmaps = np.arange(101, dtype=np.float32).reshape(1, 1, 101)
-    ((maps,),) = [
-        each["maps"]
-        for each in document_of([made(heatmaps=heatmaps, targets=made().targets[:1], peak_quantile=0.5)])["images"]
-    ]
-    assert maps["targets"][0]["peak"] == 50
+    targets = sample_explanation().targets[:1]
+    explanation = sample_explanation(heatmaps=heatmaps, targets=targets, peak_quantile=0.5)
+    ((shown,),) = [image["explanations"] for image in viewer_data([explanation])["images"]]
+    assert shown["targets"][0]["peak"] == 50
 
 
-def test_mistakes():
+def test_invalid_arguments():
     with pytest.raises(InputError, match=r"nothing to show: no explanation was given"):
-        document_of([])
-    with pytest.raises(OptionError, match=r"labels has 2 entries for 1 explanations; expected one for each"):
-        document_of([made()], labels=["cat", "dog"])
+        viewer_data([])
+    with pytest.raises(OptionError, match=r"labels has 2 entries for 1 explanations; expected one per explanation"):
+        viewer_data([sample_explanation()], labels=["cat", "dog"])
     with pytest.raises(OptionError, match="labels has 3 entries"):
-        document_of([made()], labels="cat")
+        viewer_data([sample_explanation()], labels="cat")
     with pytest.raises(OptionError, match="photo_urls has 0 entries"):
-        document_of([made()], photo_urls=[])
+        viewer_data([sample_explanation()], photo_urls=[])

@@ -1,5 +1,5 @@
 """The web page and its JSON API: `seewhy serve`, the extra `web`.
 
-Read `api.py` first: what can be asked, and how an answer comes about. `guards.py`, `forms.py` and `worker.py` are what
-makes it safe to let strangers ask.
+Read `api.py` first: it follows one request from the upload to the response. `security.py`, `uploads.py` and `worker.py`
+make it safe to accept requests from strangers.
 """

@@ -1,4 +1,4 @@
-"""The one question, and how its answer comes about."""
+"""The route that explains an image."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -8,53 +8,54 @@ from fastapi.responses import StreamingResponse
 
 from seewhy.errors import OptionError
 from seewhy.serve import schemas
-from seewhy.serve.job_results import lines_of, result_of
-from seewhy.serve.openapi_failures import failures
-from seewhy.serve.request import MEDIA_TYPES, ExplainRequest
+from seewhy.serve.job_results import stream_job, wait_for_result
+from seewhy.serve.openapi_errors import openapi_errors
+from seewhy.serve.request import ExplainRequest
+from seewhy.serve.response_body import MEDIA_TYPES
 from seewhy.serve.served_models import ServedModel
 from seewhy.serve.settings import Settings
 from seewhy.serve.uploads import read_form
 from seewhy.serve.worker import Worker
 
-LINES = "application/x-ndjson"
+JSON_LINES = "application/x-ndjson"
+
+STREAM_AFTER = 0.5
+"""Seconds after which a request that asks for progress gets it; a response that is ready earlier is one line."""
 
 
-def _explain_answers() -> dict[int | str, dict[str, Any]]:
-    text = {"schema": {"type": "string"}}
-    content = {LINES: text, "text/html": text, "image/png": {"schema": {"type": "string", "format": "binary"}}}
-    answers = failures(400, 404, 408, 413, 415, 422, 503, 504)
-    description = "The explanation, in the format that was asked for."
-    return {200: {"model": schemas.ExplainResponse, "description": description, "content": content}, **answers}
-
-
-def explaining(models: Mapping[str, ServedModel], worker: Worker, settings: Settings) -> APIRouter:
-    """Return the route that explains an image."""
+def explain_router(models: Mapping[str, ServedModel], worker: Worker, settings: Settings) -> APIRouter:
+    """Return the router with the route that explains an image."""
     router = APIRouter()
 
-    @router.post(
-        "/api/explain",
-        responses=_explain_answers(),
-        openapi_extra={
-            "requestBody": {
-                "required": True,
-                "content": {"multipart/form-data": {"schema": schemas.ExplainFields.form_schema()}},
-            }
-        },
-    )
+    @router.post("/api/explain", responses=_openapi_responses(), openapi_extra={"requestBody": _openapi_form()})
     async def explain(request: Request) -> Response:
-        """Show which parts of an image speak for a class."""
-        with worker.slot() as slot:  # before the body is read: what waits in memory is bounded too
+        """Return heatmaps that show which parts of an image are evidence for a class."""
+        with worker.slot() as slot:  # taken before the body is read, so that the memory of all uploads is bounded
             upload = await read_form(request, settings)
             fields = schemas.ExplainFields.model_validate(upload.fields)
-            if fields.progress and fields.format not in ("json", "document"):
-                raise OptionError(f"progress goes with the formats json and document; given {fields.format!r}.")
-            objective = ExplainRequest.of(upload, fields, models, settings.max_pixels)
-            job = slot.begin(objective.answer)
-        if fields.progress and not await job.is_through(0.5):
-            return StreamingResponse(lines_of(job, settings.time_limit), media_type=LINES)
-        content = await result_of(job, request, settings.time_limit)
+            if fields.progress and fields.format not in ("json", "viewer"):
+                raise OptionError(f"progress needs format=json or format=viewer; given format={fields.format}.")
+            explain_request = ExplainRequest.parse(upload, fields, models, settings.max_pixels)
+            job = slot.start(explain_request.run)
+        if fields.progress and not await job.wait(STREAM_AFTER):
+            return StreamingResponse(stream_job(job, settings.time_limit), media_type=JSON_LINES)
+        body = await wait_for_result(job, request, settings.time_limit)
         if fields.progress:
-            return Response(b'{"result":' + content + b"}\n", media_type=LINES)
-        return Response(content, media_type=MEDIA_TYPES[fields.format])
+            return Response(b'{"result":' + body + b"}\n", media_type=JSON_LINES)
+        return Response(body, media_type=MEDIA_TYPES[fields.format])
 
     return router
+
+
+def _openapi_form() -> dict[str, Any]:
+    return {"required": True, "content": {"multipart/form-data": {"schema": schemas.ExplainFields.form_schema()}}}
+
+
+def _openapi_responses() -> dict[int | str, dict[str, Any]]:
+    text = {"schema": {"type": "string"}}
+    content = {JSON_LINES: text, "text/html": text, "image/png": {"schema": {"type": "string", "format": "binary"}}}
+    description = "The explanation in the requested format."
+    return {
+        200: {"model": schemas.ExplainResponse, "description": description, "content": content},
+        **openapi_errors(400, 404, 408, 413, 415, 422, 503, 504),
+    }

@@ -1,4 +1,4 @@
-"""The application: the API, the page, and what guards them."""
+"""The application: the API, the page, and the middleware that protects them."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -11,31 +11,31 @@ from starlette.types import ASGIApp
 
 import seewhy
 from seewhy.attribution.runner import ProgressCallback
-from seewhy.serve.api import explaining
-from seewhy.serve.catalog import lists
-from seewhy.serve.failures import answer_failures
-from seewhy.serve.guards import Guards
+from seewhy.serve.api import explain_router
+from seewhy.serve.catalog import catalog_router
+from seewhy.serve.error_responses import add_error_handlers
+from seewhy.serve.security import SecurityMiddleware
 from seewhy.serve.served_models import ServedModel
 from seewhy.serve.settings import Settings
 from seewhy.serve.worker import Worker
 from seewhy.viewer.assets import ASSETS
-from seewhy.viewer.report import empty_page
+from seewhy.viewer.report import report_template
 
 PAGE = Path(__file__).parent / "page"
 
 
-def make_app(stock: Callable[[ProgressCallback], Mapping[str, ServedModel]], settings: Settings) -> ASGIApp:
-    """Make the application.
+def make_app(make_models: Callable[[ProgressCallback], Mapping[str, ServedModel]], settings: Settings) -> ASGIApp:
+    """Create the application.
 
     Args:
-        stock: Makes the models ready that are served, given what their explainers tell how far they have come.
-        settings: What is allowed.
+        make_models: Returns the served models by name, given the function to which their explainers report progress.
+        settings: The server's settings.
 
     Raises:
         SeewhyError: A model cannot be served.
     """
     worker = Worker(settings.slots, settings.time_limit)
-    models = stock(worker.tell)
+    models = make_models(worker.report_progress)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -45,14 +45,14 @@ def make_app(stock: Callable[[ProgressCallback], Mapping[str, ServedModel]], set
     app = FastAPI(
         title="SeeWhy",
         version=seewhy.__version__,
-        description="Shows which part of an image made a neural network say that.",
-        docs_url=None,  # FastAPI's own pages load scripts from elsewhere
+        description="Shows which parts of an image are evidence for what a neural network predicts.",
+        docs_url=None,  # FastAPI's own pages load scripts from other sites
         redoc_url=None,
         lifespan=lifespan,
     )
-    answer_failures(app)
-    app.include_router(explaining(models, worker, settings))
-    app.include_router(lists(models, worker, settings))
+    add_error_handlers(app)
+    app.include_router(explain_router(models, worker, settings))
+    app.include_router(catalog_router(models, worker, settings))
 
     @app.get("/", include_in_schema=False)
     async def page() -> FileResponse:
@@ -60,8 +60,8 @@ def make_app(stock: Callable[[ProgressCallback], Mapping[str, ServedModel]], set
 
     @app.get("/report.html", include_in_schema=False)
     async def report() -> HTMLResponse:
-        return HTMLResponse(empty_page())
+        return HTMLResponse(report_template())
 
     app.mount("/page", StaticFiles(directory=PAGE))
     app.mount("/viewer", StaticFiles(directory=ASSETS))
-    return Guards(app, settings.hosts)  # round everything: the answer to a failure has the headers too
+    return SecurityMiddleware(app, settings.hosts)  # outermost: error responses get its headers too

@@ -1,71 +1,90 @@
-"""What there is to ask about: models, layers, classes and methods."""
+"""The catalog: the routes that list models, layers, classes and methods."""
 
 from collections.abc import Mapping
 from typing import Annotated
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query
 
-from seewhy.serve import schemas, served_models
-from seewhy.serve.openapi_failures import failures
-from seewhy.serve.served_models import ServedModel
+from seewhy.methods import METHODS
+from seewhy.serve import schemas
+from seewhy.serve.openapi_errors import openapi_errors
+from seewhy.serve.served_models import ServedModel, find_model
 from seewhy.serve.settings import Settings
 from seewhy.serve.worker import Worker
 
+ModelName = Annotated[str, Path(description="A model of GET api/models.")]
 
-def lists(models: Mapping[str, ServedModel], worker: Worker, settings: Settings) -> APIRouter:
-    """Return the routes that list what there is."""
+
+def catalog_router(models: Mapping[str, ServedModel], worker: Worker, settings: Settings) -> APIRouter:
+    """Return the router with the routes of the catalog."""
     router = APIRouter()
 
-    @router.get("/api/models", responses=failures())
+    @router.get("/api/models", responses=openapi_errors())
     async def list_models() -> schemas.ModelList:
-        """List the models."""
-        return schemas.ModelList(
-            models=[
-                schemas.ModelInfo(
-                    name=each.name,
-                    input_size=each.classifier.input_size,
-                    classes=each.class_count,
-                    has_names=each.classifier.class_names is not None,
-                    layer=each.layer,
-                )
-                for each in models.values()
-            ],
-            limits=schemas.Limits(
-                max_bytes=settings.max_bytes, max_pixels=settings.max_pixels, time_limit=settings.time_limit
-            ),
+        """List the models, and the limits of a request."""
+        limits = schemas.Limits(
+            max_bytes=settings.max_bytes, max_pixels=settings.max_pixels, time_limit=settings.time_limit
         )
+        return schemas.ModelList(models=[_model_info(model) for model in models.values()], limits=limits)
 
-    @router.get("/api/models/{name}/layers", responses=failures(404, 422))
-    async def list_layers(name: str) -> schemas.LayerList:
+    @router.get("/api/models/{name}/layers", responses=openapi_errors(404, 422))
+    async def list_layers(name: ModelName) -> schemas.LayerList:
         """List the layers of a model that can be explained."""
-        model = served_models.find(models, name)
-        return schemas.LayerList(
-            layers=[
-                schemas.LayerInfo(
-                    path=each.path, kind=each.kind, shape=list(each.shape or ()), is_default=each.path == model.layer
-                )
-                for each in model.layers
-            ]
-        )
+        return schemas.LayerList(layers=_layer_infos(find_model(models, name)))
 
-    @router.get("/api/models/{name}/classes", responses=failures(404, 422))
+    @router.get("/api/models/{name}/classes", responses=openapi_errors(404, 422))
     async def search_classes(
-        name: str,
-        search: Annotated[str, Query(max_length=100, description="A part of a name, an id or an index.")] = "",
-        limit: Annotated[int, Query(ge=1, le=100, description="The most classes to return.")] = 20,
+        name: ModelName,
+        search: Annotated[str, Query(max_length=100, description="Part of a name, an id, or an index.")] = "",
+        limit: Annotated[int, Query(ge=1, le=100, description="The maximum number of classes to return.")] = 20,
     ) -> schemas.ClassList:
         """Search the classes of a model."""
-        found = served_models.find(models, name).search(search, limit)
-        return schemas.ClassList(classes=[schemas.ClassInfo(**vars(each)) for each in found])
+        rows = find_model(models, name).search_classes(search, limit)
+        return schemas.ClassList(classes=[schemas.ClassInfo(**vars(row)) for row in rows])
 
-    @router.get("/api/methods", responses=failures())
+    @router.get("/api/methods", responses=openapi_errors())
     async def list_methods() -> schemas.MethodList:
         """List the methods."""
-        return schemas.MethodList(methods=[schemas.MethodInfo(**each) for each in served_models.methods()])
+        return schemas.MethodList(methods=_method_infos())
 
-    @router.get("/healthz", responses=failures())
+    @router.get("/healthz", responses=openapi_errors())
     async def health() -> schemas.Health:
-        """Say whether the server is well."""
-        return schemas.Health(jobs=worker.taken, slots=worker.slots)
+        """Return whether the server is up, and how many slots are taken."""
+        return schemas.Health(slots_taken=worker.slots_taken, slots=worker.slots)
 
     return router
+
+
+def _model_info(model: ServedModel) -> schemas.ModelInfo:
+    return schemas.ModelInfo(
+        name=model.name,
+        input_size=model.classifier.input_size,
+        class_count=model.class_count,
+        has_class_names=model.classifier.class_names is not None,
+        default_layer=model.default_layer,
+    )
+
+
+def _layer_infos(model: ServedModel) -> list[schemas.LayerInfo]:
+    return [
+        schemas.LayerInfo(
+            path=call.path, kind=call.kind, shape=list(call.shape or ()), is_default=call.path == model.default_layer
+        )
+        for call in model.layers
+    ]
+
+
+def _method_infos() -> list[schemas.MethodInfo]:
+    return [
+        schemas.MethodInfo(
+            name=method.name,
+            title=method.title,
+            family=method.family,
+            level=method.level,
+            summary=method.summary,
+            cost=method.cost,
+            paper=method.paper,
+            reports_progress=method.reruns,
+        )
+        for method in METHODS.values()
+    ]

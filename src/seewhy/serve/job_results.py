@@ -1,78 +1,79 @@
-"""Waiting for a job, while the client does."""
+"""The result of a job: awaited as a whole, or streamed with progress events before it."""
 
 import dataclasses
 import json
 from collections.abc import AsyncIterator
-from typing import Any
 
 from fastapi import Request
 from starlette.requests import ClientDisconnect
 
 from seewhy.errors import SeewhyError
-from seewhy.serve.failures import RefusedError, body_of, refusal_of
-from seewhy.serve.worker import Job, StoppedError
+from seewhy.serve.error_responses import RequestError, error_content, to_request_error
+from seewhy.serve.worker import Job, JobStoppedError, ProgressEvent
 
-POLL = 0.2
-"""Seconds between two looks at how far a job has come."""
+POLL_INTERVAL = 0.2
+"""Seconds between two checks of a job's progress."""
 
 
-async def result_of(job: Job, request: Request, limit: float) -> bytes:
-    """Wait for a job's result.
+async def wait_for_result(job: Job, request: Request, time_limit: float) -> bytes:
+    """Return a job's result when it is finished; a job that is no longer awaited is stopped.
 
     Raises:
-        RefusedError: The time limit, `limit` seconds, is over.
-        ClientDisconnect: The client has gone.
+        RequestError: The time limit, in seconds, was exceeded.
+        ClientDisconnect: The client disconnected.
         SeewhyError: The job failed.
     """
     try:
-        while not await job.is_through(POLL):
+        while not await job.wait(POLL_INTERVAL):
             if job.seconds_left <= 0:
-                raise _over(job, limit)
+                raise _timeout_error(job, time_limit)
             if await request.is_disconnected():
                 raise ClientDisconnect
-        return _result(job, limit)
+        return _result(job, time_limit)
     finally:
         job.stop()
 
 
-async def lines_of(job: Job, limit: float) -> AsyncIterator[bytes]:
-    """Yield how far a job has come, whenever that has changed, and at last its result or what was wrong, as lines."""
-    said: dict[str, Any] | None = None
+async def stream_job(job: Job, time_limit: float) -> AsyncIterator[bytes]:
+    """Yield JSON lines: a progress event at every change, and finally the result or the error."""
+    last_event: ProgressEvent | None = None
     try:
-        while not await job.is_through(POLL) and job.seconds_left > 0:
-            progress = None if job.progress is None else dataclasses.asdict(job.progress)
-            if progress != said or said is None:
-                said = progress
-                yield _line({"progress": progress})
+        while not await job.wait(POLL_INTERVAL) and job.seconds_left > 0:
+            event = job.progress
+            if event is None or event != last_event:
+                last_event = event
+                yield _progress_line(event)
         try:
-            yield b'{"result":' + _result(job, limit) + b"}\n"
-        except (SeewhyError, RefusedError) as error:
-            yield _line(body_of(refusal_of(error)))
+            yield b'{"result":' + _result(job, time_limit) + b"}\n"
+        except (SeewhyError, RequestError) as error:
+            yield _json_line(error_content(to_request_error(error)))
     finally:
         job.stop()
 
 
-def _result(job: Job, limit: float) -> bytes:
+def _result(job: Job, time_limit: float) -> bytes:
     try:
-        if not job.through.is_set():
-            raise StoppedError
         return job.result()
-    except StoppedError as error:
-        raise _over(job, limit) from error
+    except JobStoppedError as error:
+        raise _timeout_error(job, time_limit) from error
 
 
-def _over(job: Job, limit: float) -> RefusedError:
+def _timeout_error(job: Job, time_limit: float) -> RequestError:
     progress = job.progress
     if progress is None:
-        came = "It was still waiting for its turn: come again later."
+        detail = "The job was still waiting for other jobs. Try again later."
     else:
-        counted = f" ({progress.done:,} of {progress.total:,} runs)" if progress.total else ""
-        came = (
-            f"It was at {progress.title or 'its beginning'}{counted}. Ask for a quicker method, or for less at once; "
-            "the limit is set with --time-limit."
+        runs = f" ({progress.runs:,} of {progress.run_count:,} runs)" if progress.run_count else ""
+        detail = (
+            f"It was stopped at {progress.title or 'the start'}{runs}. Choose a faster method, or fewer methods, "
+            "layers or classes; the limit is set with --time-limit."
         )
-    return RefusedError(504, "time_limit", f"The answer took longer than {limit:g} s. {came}")
+    return RequestError(504, "time_limit", f"The request took longer than {time_limit:g} s. {detail}")
 
 
-def _line(content: Any) -> bytes:
+def _progress_line(event: ProgressEvent | None) -> bytes:
+    return _json_line({"progress": None if event is None else dataclasses.asdict(event)})
+
+
+def _json_line(content: dict[str, object]) -> bytes:
     return json.dumps(content, separators=(",", ":")).encode() + b"\n"

@@ -1,77 +1,58 @@
-"""From what was sent to what is answered."""
+"""One request for an explanation: its fields are checked, then the worker runs it."""
 
-import base64
 import dataclasses
-import io
-import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
 
 from seewhy import methods as all_methods
 from seewhy.errors import LayerError, MethodError, OptionError, TargetError
 from seewhy.explainer import Explainer
 from seewhy.images.reading import read_bytes
-from seewhy.images.writing import image_writer
-from seewhy.results.comparison import Comparison
 from seewhy.results.explanation import Explanation
-from seewhy.serve.schemas import ExplainFields
-from seewhy.serve.served_models import ServedModel, find
-from seewhy.serve.settings import MAX_MAPS, MAX_TARGETS
+from seewhy.serve.response_body import response_body
+from seewhy.serve.schemas import ExplainFields, Format
+from seewhy.serve.served_models import ServedModel, find_model
+from seewhy.serve.settings import MAX_EXPLANATIONS, MAX_TARGETS
 from seewhy.serve.uploads import Upload
 from seewhy.serve.worker import Job, ProgressEvent
 from seewhy.targets import resolve
-from seewhy.viewer.photos import PhotoLimits
-from seewhy.viewer.report import HEADING, page_of
-from seewhy.viewer.viewer_data import document_of
-
-MEDIA_TYPES = {
-    "json": "application/json",
-    "document": "application/json",
-    "html": "text/html; charset=utf-8",
-    "png": "image/png",
-}
-
-SHOWN_PHOTO = PhotoLimits(side=2048, png_bytes=300_000)
 
 
 @dataclass(frozen=True)
 class ExplainRequest:
-    """What is asked of one image: everything is known to exist before it takes its turn."""
+    """A request whose model, methods, layers and targets are known to exist.
+
+    Attributes:
+        upload: The image and the form fields.
+        model: The model to explain.
+        explainers: One for each method and layer.
+        targets: The targets, as `seewhy.explain` takes them.
+        format: The format of the response.
+        max_pixels: The maximum number of pixels of the image.
+    """
 
     upload: Upload
     model: ServedModel
     explainers: tuple[Explainer, ...]
     targets: list[str]
-    format: str
+    format: Format
     max_pixels: int
 
     @classmethod
-    def of(
-        cls, upload: Upload, fields: ExplainFields, served_models: Mapping[str, ServedModel], max_pixels: int
+    def parse(
+        cls, upload: Upload, fields: ExplainFields, models: Mapping[str, ServedModel], max_pixels: int
     ) -> "ExplainRequest":
-        """Read the fields.
+        """Return the request that the fields of a form describe.
 
         Raises:
-            UsageError: They name a model, layer, method or class that is not there, or ask for too much.
+            UsageError: The fields name an unknown model, layer, method or class, or exceed a limit.
         """
-        model = find(served_models, fields.model)
-        targets = _split(fields.targets)
-        _check_targets(targets, model)
-        methods = _split(fields.methods)
-        layers = _split(fields.layers)
-        if not methods:
-            raise MethodError(f"methods is {fields.methods!r}; expected names of methods, with commas between.")
-        if not layers:
-            raise LayerError(f"layers is {fields.layers!r}; expected paths of layers, with commas between, or 'auto'.")
-        if len(methods) * len(layers) > MAX_MAPS:
-            raise OptionError(
-                f"{len(methods)} methods and {len(layers)} layers are {len(methods) * len(layers)} maps; the limit is "
-                f"{MAX_MAPS}. Ask for fewer at once."
-            )
+        model = find_model(models, fields.model)
+        targets = _parse_targets(fields.targets, model)
+        methods = _parse_methods(fields.methods)
+        layers = _parse_layers(fields.layers)
+        _check_count(methods, layers)
         explainers = tuple(
             model.explainer(method, layer, fields.score, fields.signed)
             for method in methods
@@ -79,82 +60,62 @@ class ExplainRequest:
         )
         return cls(upload, model, explainers, targets, fields.format, max_pixels)
 
-    def answer(self, job: Job) -> bytes:
-        """Explain, and write the answer in the format that was asked for; the worker's thread does this.
+    def run(self, job: Job) -> bytes:
+        """Explain the image, and return the response body; the worker's thread calls this.
 
         Raises:
             SeewhyError: The image cannot be read, or the model failed.
-            StoppedError: Nobody waits for the answer any more, or the time is over.
+            JobStoppedError: The client disconnected, or the time limit was exceeded.
         """
         start = time.monotonic()
         explanations = self._explain(job)
-        job.tell(ProgressEvent(len(self.explainers), len(self.explainers), "writing the answer"))
-        if self.format == "png":
-            return _png(explanations)
-        if self.format == "html":
-            return page_of(explanations, SHOWN_PHOTO, HEADING).encode()
-        facts = {"model": self.model.name, "seconds": round(time.monotonic() - start, 3)}
-        if self.format == "document":
-            return _json({**facts, "document": document_of(explanations, limits=SHOWN_PHOTO)})
-        return _json({**facts, **_numbers(explanations)})
+        job.report(ProgressEvent(len(self.explainers), len(self.explainers), "writing the response"))
+        return response_body(explanations, self.format, self.model.name, time.monotonic() - start)
 
     def _explain(self, job: Job) -> list[Explanation]:
-        pixels = read_bytes(self.upload.image, self.upload.name, max_pixels=self.max_pixels)
+        image = read_bytes(self.upload.image, self.upload.name, max_pixels=self.max_pixels)
         explanations = []
-        for part, explainer in enumerate(self.explainers, 1):
-            job.tell(ProgressEvent(part, len(self.explainers), explainer.method.title))
-            (explanation,) = explainer.explain([pixels], self.targets)
+        for number, explainer in enumerate(self.explainers, 1):
+            job.report(ProgressEvent(number, len(self.explainers), explainer.method.title))
+            (explanation,) = explainer.explain([image], self.targets)
             explanations.append(dataclasses.replace(explanation, source=self.upload.name))
         return explanations
 
 
-def _check_targets(targets: Sequence[str], model: ServedModel) -> None:
+def _parse_targets(text: str, model: ServedModel) -> list[str]:
+    targets = _split(text)
     if not targets:
-        raise TargetError("targets is empty; expected top-3, or classes with commas between.")
+        raise TargetError("targets is empty; expected such as top-3, or classes separated by commas.")
     resolved = resolve(list(targets), model.classifier.find_class)
     resolved.check_outputs((1, model.class_count))
     if resolved.width is not None and resolved.width > MAX_TARGETS:
-        raise TargetError(
-            f"{resolved.width} classes were asked for; the limit is {MAX_TARGETS}. Ask for fewer at once."
+        raise TargetError(f"{resolved.width} classes were requested; the limit is {MAX_TARGETS}. Request fewer.")
+    return targets
+
+
+def _parse_methods(text: str) -> list[str]:
+    methods = _split(text)
+    if not methods:
+        raise MethodError(f"methods is {text!r}; expected names of methods, separated by commas.")
+    return methods
+
+
+def _parse_layers(text: str) -> list[str]:
+    layers = _split(text)
+    if not layers:
+        raise LayerError(f"layers is {text!r}; expected 'auto', or paths of layers, separated by commas.")
+    return layers
+
+
+def _check_count(methods: Sequence[str], layers: Sequence[str]) -> None:
+    count = len(methods) * len(layers)
+    if count > MAX_EXPLANATIONS:
+        raise OptionError(
+            f"{len(methods)} methods at {len(layers)} layers are {count} explanations; the limit is "
+            f"{MAX_EXPLANATIONS}. Request fewer."
         )
 
 
-def _split(given: str) -> list[str]:
-    """Return what stands between commas, each once."""
-    return list(dict.fromkeys(part.strip() for part in given.split(",") if part.strip()))
-
-
-def _numbers(explanations: Sequence[Explanation]) -> dict[str, Any]:
-    first = explanations[0]
-    height, width = first.placement.image_size
-    return {
-        "image": {"name": first.source, "width": width, "height": height},
-        "predictions": [each._asdict() for each in first.predictions[:5]],
-        "maps": [
-            {
-                "method": each.method,
-                "title": each.title,
-                "layer": each.layer,
-                "box": [float(edge) for edge in each.placement.box],
-                "targets": [vars(target) for target in each.targets],
-                "heatmaps": {"shape": each.heatmaps.shape, "data": _base64(each.heatmaps)},
-            }
-            for each in explanations
-        ],
-    }
-
-
-def _png(explanations: Sequence[Explanation]) -> bytes:
-    several = Comparison(tuple(explanations))
-    pixels = explanations[0].pixels() if len(explanations) == 1 else several.pixels()
-    file = io.BytesIO()
-    image_writer(pixels, ".png")(file)
-    return file.getvalue()
-
-
-def _base64(array: Any) -> str:
-    return base64.b64encode(np.ascontiguousarray(array, dtype="<f4").tobytes()).decode("ascii")
-
-
-def _json(content: Any) -> bytes:
-    return json.dumps(content, allow_nan=False, separators=(",", ":")).encode()
+def _split(text: str) -> list[str]:
+    """Return the parts of a comma-separated list, without duplicates."""
+    return list(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))

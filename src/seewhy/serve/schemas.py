@@ -1,41 +1,43 @@
-"""What goes in and out as JSON, which is also what `openapi.json` says."""
+"""The fields of requests and the JSON of responses, as `openapi.json` describes them."""
 
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+Format = Literal["json", "viewer", "html", "png"]
+
 
 class ExplainFields(BaseModel):
-    """The fields beside the image."""
+    """The form fields besides the image."""
 
     model_config = ConfigDict(extra="forbid")
 
-    model: str | None = Field(None, description="One of GET api/models; the first by default.")
+    model: str | None = Field(None, description="A model of GET api/models; the default is the first.")
     targets: str = Field(
         "top-1",
-        description="What to ask: top-3; or classes by index, name or id, with commas between.",
+        description="The targets: such as top-3; or classes by index, name or id, separated by commas.",
         examples=["top-3", "tiger cat,285"],
     )
-    methods: str = Field("gradcam", description="Names of methods, with commas between.", examples=["gradcam,layercam"])
-    layers: str = Field("auto", description="Paths of layers, with commas between; auto is the model's default.")
+    methods: str = Field("gradcam", description="Names of methods, separated by commas.", examples=["gradcam,layercam"])
+    layers: str = Field("auto", description="Paths of layers, separated by commas; auto is the model's default layer.")
     score: Literal["logit", "probability"] = Field(
-        "logit", description="Explain what stands before a final softmax or sigmoid, or after it."
+        "logit", description="The score to explain: before the final softmax or sigmoid, or after it."
     )
-    signed: bool = Field(False, description="Keep what speaks against a target, as negative values.")
-    format: Literal["json", "document", "html", "png"] = Field(
+    signed: bool = Field(False, description="Keep evidence against a target, as negative values.")
+    format: Format = Field(
         "json",
-        description="json: the numbers. document: what the viewer is given. html: a report in one file. png: the "
-        "overlay, or all of them in a grid.",
+        description="json: heatmaps and scores. viewer: the input of the viewer. html: a report in one file. png: the "
+        "overlay, or a grid of all overlays.",
     )
     progress: bool = Field(
         False,
-        description="Answer line by line (application/x-ndjson): {progress: ...} while it runs, and at last "
-        "{result: ...} or {error: ...}. For json and document.",
+        description="Stream JSON lines (application/x-ndjson): progress events, {progress: ...}, and finally "
+        "{result: ...} or {error: ...}. For the formats json and viewer.",
     )
 
     @classmethod
     def form_schema(cls) -> dict[str, Any]:
-        """Return the schema of the whole form, the image included."""
+        """Return the JSON schema of the whole form, including the image."""
         schema = cls.model_json_schema()
         image = {"type": "string", "format": "binary", "description": "PNG, JPEG, WebP, GIF, BMP, TIFF, PPM or AVIF."}
         properties = {"image": image, **schema["properties"]}
@@ -45,39 +47,39 @@ class ExplainFields(BaseModel):
 
 
 class ErrorInfo(BaseModel):
-    """What was wrong."""
+    """An error."""
 
-    code: str = Field(description="One word for programs.")
-    status: int
+    code: str = Field(description="A code for programs.")
+    status: int = Field(description="The HTTP status.")
     message: str = Field(description="What was given, what was expected, and what to do.")
 
 
 class ErrorResponse(BaseModel):
-    """The answer where a request is not carried out."""
+    """The response to a request that is refused or has failed."""
 
     error: ErrorInfo
 
 
 class ModelInfo(BaseModel):
-    """A model that is served."""
+    """A served model."""
 
     name: str
     input_size: tuple[int, int] = Field(description="(height, width) of its input, in pixels.")
-    classes: int
-    has_names: bool = Field(description="Whether its classes have names.")
-    layer: str = Field(description="The layer that 'auto' explains.")
+    class_count: int
+    has_class_names: bool
+    default_layer: str = Field(description="The layer that 'auto' selects.")
 
 
 class Limits(BaseModel):
-    """What is refused beyond."""
+    """The limits of a request."""
 
-    max_bytes: int = Field(description="Of one request.")
-    max_pixels: int = Field(description="Of an image.")
-    time_limit: float = Field(description="Seconds.")
+    max_bytes: int = Field(description="The maximum size of a request.")
+    max_pixels: int = Field(description="The maximum number of pixels of an image.")
+    time_limit: float = Field(description="In seconds.")
 
 
 class ModelList(BaseModel):
-    """All of them; the first is the default."""
+    """The served models; the first is the default."""
 
     models: list[ModelInfo]
     limits: Limits
@@ -88,12 +90,12 @@ class LayerInfo(BaseModel):
 
     path: str
     kind: str
-    shape: list[int | None] = Field(description="(height, width, channels) of its output; null for what is not fixed.")
+    shape: list[int | None] = Field(description="(height, width, channels) of its output; null for a variable size.")
     is_default: bool
 
 
 class LayerList(BaseModel):
-    """The layers of a model, in the order in which they return."""
+    """The layers of a model, in the order in which they finish."""
 
     layers: list[LayerInfo]
 
@@ -103,26 +105,26 @@ class ClassInfo(BaseModel):
 
     index: int
     name: str
-    id: str | None = Field(description="ImageNet's wnid, where there is one.")
+    id: str | None = Field(description="The ImageNet wnid, if there is one.")
 
 
 class ClassList(BaseModel):
-    """Classes that were found, the best fit first."""
+    """The classes that match a search, best match first."""
 
     classes: list[ClassInfo]
 
 
 class MethodInfo(BaseModel):
-    """A way from a model to a heatmap."""
+    """A method."""
 
     name: str
     title: str
-    family: str = Field(description="What its evidence comes from.")
+    family: str = Field(description="What the heatmaps are computed from.")
+    level: str = Field(description="Whose resolution the heatmaps have: layer or input.")
     summary: str
-    cost: str = Field(description="What it runs, beside one forward pass.")
-    resolution: str = Field(description="Whose resolution its maps have: layer or input.")
+    cost: str = Field(description="What it runs besides one forward pass.")
     paper: str
-    reruns: bool = Field(description="Whether it runs the model again and again, and tells how far it has come.")
+    reports_progress: bool = Field(description="Whether it runs the model many times, and reports how many.")
 
 
 class MethodList(BaseModel):
@@ -140,13 +142,13 @@ class PredictionInfo(BaseModel):
 
 
 class TargetInfo(BaseModel):
-    """A class that was explained."""
+    """An explained class."""
 
     index: int
     name: str
     score: float
     probability: float | None
-    has_evidence: bool = Field(description="False if nothing in the image speaks for it; its map is all 0.")
+    has_evidence: bool = Field(description="False if the heatmap has no positive value.")
 
 
 class ArrayInfo(BaseModel):
@@ -156,13 +158,15 @@ class ArrayInfo(BaseModel):
     data: str = Field(description="Base64 of float32, little-endian.")
 
 
-class HeatmapInfo(BaseModel):
-    """What one method says of one layer."""
+class ExplanationInfo(BaseModel):
+    """The explanation of the image by one method at one layer."""
 
     method: str
     title: str
     layer: str
-    box: list[float] = Field(description="(top, left, bottom, right) of what the model saw, in pixels of the image.")
+    box: list[float] = Field(
+        description="(top, left, bottom, right) of the part that the model saw, in pixels of the image."
+    )
     targets: list[TargetInfo]
     heatmaps: ArrayInfo = Field(description="(targets, rows, columns), in the method's units.")
 
@@ -176,19 +180,19 @@ class ImageInfo(BaseModel):
 
 
 class ExplainResponse(BaseModel):
-    """The answer to format=json; of format=document, `document` stands in the place of the last three."""
+    """The response for format=json; for format=viewer, `viewer_data` replaces the three fields before it."""
 
     model: str
-    seconds: float = Field(description="What reading and explaining took, without waiting.")
+    seconds: float = Field(description="How long reading and explaining the image took, without waiting.")
     image: ImageInfo | None = None
     predictions: list[PredictionInfo] | None = Field(None, description="The five most probable classes.")
-    maps: list[HeatmapInfo] | None = Field(None, description="One for each method and layer.")
-    document: dict[str, Any] | None = Field(None, description="What the viewer's mount() is given.")
+    explanations: list[ExplanationInfo] | None = Field(None, description="One for each method and layer.")
+    viewer_data: dict[str, Any] | None = Field(None, description="The input of the viewer's mount().")
 
 
 class Health(BaseModel):
-    """Whether the server is well."""
+    """The state of the server."""
 
     status: Literal["ok"] = "ok"
-    jobs: int = Field(description="How many requests run or wait.")
-    slots: int = Field(description="How many may.")
+    slots_taken: int = Field(description="How many requests run or wait.")
+    slots: int = Field(description="How many requests may run or wait.")

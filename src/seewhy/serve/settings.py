@@ -1,27 +1,27 @@
-"""What a server allows."""
+"""The server's settings, and the fixed limits of one request."""
 
 from dataclasses import dataclass
 
 from seewhy.errors import OptionError
 
 MAX_TARGETS = 20
-"""The most classes of one request: each has a map, which for some methods is as large as the model's input."""
+"""Of one request: each target has a heatmap, which for some methods is as large as the model's input."""
 
-MAX_MAPS = 8
-"""The most combinations of method and layer of one request."""
+MAX_EXPLANATIONS = 8
+"""Of one request: the number of methods times the number of layers."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """What a server allows.
+    """The server's settings.
 
     Attributes:
-        hosts: The names under which it may be called, besides localhost and addresses in digits; small letters.
-        max_bytes: The most bytes of one request, nearly all of which are the image.
-        max_pixels: The most pixels of an image.
-        places: How many requests may run or wait; beyond that they are told to come again.
-        time_limit: Seconds after which a request is given up, waiting included.
-        upload_time: Seconds in which a request has to have arrived.
+        hosts: The accepted host names, in lower case, besides localhost and IP addresses.
+        max_bytes: The maximum size of a request, nearly all of which is the image.
+        max_pixels: The maximum number of pixels of an image.
+        slots: How many requests may run or wait at a time; more are refused with status 503.
+        time_limit: Seconds after which a request is stopped, including the time it waits.
+        upload_time_limit: Seconds after which an upload that is not complete is refused.
     """
 
     hosts: tuple[str, ...] = ()
@@ -29,9 +29,9 @@ class Settings:
     max_pixels: int = 50_000_000
     slots: int = 16
     time_limit: float = 120.0
-    upload_time: float = 30.0
+    upload_time_limit: float = 30.0
 
     def __post_init__(self) -> None:
-        for name in ("max_bytes", "max_pixels", "slots", "time_limit", "upload_time"):
+        for name in ("max_bytes", "max_pixels", "slots", "time_limit", "upload_time_limit"):
             if not getattr(self, name) > 0:
-                raise OptionError(f"{name} is {getattr(self, name)!r}; expected more than 0.")
+                raise OptionError(f"{name} is {getattr(self, name)!r}; expected a number greater than 0.")

@@ -1,4 +1,4 @@
-"""The one thread that runs the models, and the places before it."""
+"""The worker: one thread that runs the jobs, and a limited number of slots for jobs that run or wait."""
 
 import asyncio
 import math
@@ -10,140 +10,146 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from seewhy.serve.failures import RefusedError
+from seewhy.serve.error_responses import RequestError
+
+DURATION_SMOOTHING = 0.2
+"""The weight of the last job in the moving average of how long jobs take."""
 
 
-class StoppedError(Exception):
-    """Raised within a job that nobody waits for any more, or whose time is over."""
+class JobStoppedError(Exception):
+    """Raised within a job when its client has disconnected or its time limit is exceeded."""
 
 
 @dataclass(frozen=True)
 class ProgressEvent:
-    """How far a job has come.
+    """The progress of a job.
 
     Attributes:
-        part: Which of its parts is worked on, counted from 1.
-        parts: How many there are.
-        title: What that part is called.
-        done: How many runs of the model this part has done; 0 too where it does not count them.
-        total: Of how many; 0 where it does not count them.
+        explanation: The number of the explanation in progress, from 1; 0 before the first.
+        explanation_count: The number of explanations of the job.
+        title: The method of that explanation.
+        runs: How many times this method has run the model so far; 0 if it does not report this.
+        run_count: How many times it will run the model; 0 if it does not report this.
     """
 
-    part: int = 0
-    parts: int = 0
+    explanation: int = 0
+    explanation_count: int = 0
     title: str = ""
-    done: int = 0
-    total: int = 0
+    runs: int = 0
+    run_count: int = 0
 
 
 class Job:
-    """A piece of work that gives bytes, tells how far it has come, and can be ended between two steps."""
+    """A function that the worker runs, which returns bytes, reports its progress, and can be stopped when it does.
 
-    def __init__(self, ends: float) -> None:
-        self.progress: ProgressEvent | None = None  # None while it waits
+    Args:
+        deadline: When its time limit is exceeded, in seconds of the monotonic clock.
+    """
+
+    def __init__(self, deadline: float) -> None:
+        self.progress: ProgressEvent | None = None  # None while it waits for other jobs
         self.future: Future[bytes] | None = None
-        self.through = asyncio.Event()
-        self._ends = ends
+        self.finished = asyncio.Event()
+        self._deadline = deadline
         self._is_stopped = threading.Event()
 
     @property
     def seconds_left(self) -> float:
-        """Seconds until the time limit; below 0 after it."""
-        return self._ends - time.monotonic()
+        """Seconds until the time limit; negative after it."""
+        return self._deadline - time.monotonic()
 
-    def tell(self, progress: ProgressEvent) -> None:
-        """Note how far the job has come; the job calls this wherever it can be ended.
+    def report(self, event: ProgressEvent) -> None:
+        """Update the progress; the job calls this wherever it can be stopped.
 
         Raises:
-            StoppedError: Nobody waits for it any more, or its time is over.
+            JobStoppedError: The client has disconnected, or the time limit is exceeded.
         """
         if self._is_stopped.is_set() or self.seconds_left < 0:
-            raise StoppedError
-        self.progress = progress
+            raise JobStoppedError
+        self.progress = event
 
     def stop(self) -> None:
-        """End the job: at once if it still waits, else at its next step."""
+        """Stop the job: at once if it still waits, otherwise when it next reports its progress."""
         self._is_stopped.set()
         if self.future is not None:
             self.future.cancel()
 
-    async def is_through(self, seconds: float) -> bool:
-        """Wait for the job, and return whether it is through."""
+    async def wait(self, seconds: float) -> bool:
+        """Wait until the job is finished, at most this long; return whether it is."""
         try:
-            await asyncio.wait_for(self.through.wait(), min(seconds, max(0, self.seconds_left)))
+            await asyncio.wait_for(self.finished.wait(), min(seconds, max(0, self.seconds_left)))
         except TimeoutError:
             return False
         return True
 
     def result(self) -> bytes:
-        """Return what a job that is through has given, or raise what it raised.
+        """Return what the job returned, or raise what it raised.
 
         Raises:
-            StoppedError: It was ended before.
+            JobStoppedError: The job was stopped, or is not finished.
         """
-        if self.future is None:
-            raise StoppedError
+        if self.future is None or not self.finished.is_set():
+            raise JobStoppedError
         try:
             return self.future.result(timeout=0)
         except CancelledError as error:
-            raise StoppedError from error
+            raise JobStoppedError from error
 
 
 class Worker:
-    """Runs jobs one after the other, in a thread of its own.
+    """Runs one job at a time, in a thread of its own.
 
     Args:
-        places: How many jobs may run or wait.
-        time_limit: Seconds after which a job is over, counted from when it got its place.
+        slots: How many jobs may run or wait.
+        time_limit: The time limit of a job in seconds, counted from when it takes its slot.
     """
 
     def __init__(self, slots: int, time_limit: float) -> None:
         self.slots, self.time_limit = slots, time_limit
-        self.taken = 0
-        self._seconds = 1.0  # what a job took of late
+        self.slots_taken = 0
+        self._mean_seconds = 1.0
         self._current: Job | None = None
         self._thread = ThreadPoolExecutor(1, "seewhy-worker")
 
-    def slot(self) -> "Slot":
-        """Take a place, to be left by `with`.
+    def slot(self) -> "WorkerSlot":
+        """Take a slot, as a context manager.
 
         Raises:
-            RefusedError: All are taken.
+            RequestError: All slots are taken.
         """
-        if self.taken >= self.slots:
-            wait = math.ceil(min(max(1, self.taken * self._seconds), self.time_limit))
-            message = f"All {self.slots} slots are taken. Come again in about {wait} s."
-            raise RefusedError(503, "busy", message, {"Retry-After": str(wait)})
-        self.taken += 1
-        return Slot(self, Job(time.monotonic() + self.time_limit))
+        if self.slots_taken >= self.slots:
+            wait = math.ceil(min(max(1, self.slots_taken * self._mean_seconds), self.time_limit))
+            message = f"All {self.slots} slots are taken. Try again in about {wait} s."
+            raise RequestError(503, "busy", message, {"Retry-After": str(wait)})
+        self.slots_taken += 1
+        return WorkerSlot(self, Job(time.monotonic() + self.time_limit))
 
-    def run(self, job: Job, work: Callable[[Job], bytes]) -> bytes:
-        """Run a job; the thread does this."""
-        start, self._current = time.monotonic(), job
-        try:
-            job.tell(ProgressEvent())
-            return work(job)
-        finally:
-            self._current = None
-            self._seconds += 0.2 * (time.monotonic() - start - self._seconds)
+    def submit(self, job: Job, function: Callable[[Job], bytes]) -> "Future[bytes]":
+        """Queue a job."""
+        return self._thread.submit(self._run, job, function)
 
-    def submit(self, job: Job, work: Callable[[Job], bytes]) -> "Future[bytes]":
-        """Have a job run when its turn comes."""
-        return self._thread.submit(self.run, job, work)
-
-    def tell(self, title: str, done: int, total: int) -> None:
-        """Note how far the method has come that the running job is at: what explainers are given as `progress`."""
+    def report_progress(self, title: str, done: int, total: int) -> None:
+        """Update the progress of the running job; explainers get this function as their `progress`."""
         job = self._current
         if job is not None and job.progress is not None:
-            job.tell(ProgressEvent(job.progress.part, job.progress.parts, title, done, total))
+            job.report(ProgressEvent(job.progress.explanation, job.progress.explanation_count, title, done, total))
 
     def close(self) -> None:
-        """Let what runs and waits come to its end, and end the thread."""
+        """Finish the running and the waiting jobs, then end the thread."""
         self._thread.shutdown(wait=True)
 
+    def _run(self, job: Job, function: Callable[[Job], bytes]) -> bytes:
+        start, self._current = time.monotonic(), job
+        try:
+            job.report(ProgressEvent())
+            return function(job)
+        finally:
+            self._current = None
+            self._mean_seconds += DURATION_SMOOTHING * (time.monotonic() - start - self._mean_seconds)
 
-class Slot:
-    """A place before the worker. It is free again when its job is through; at once if none was begun."""
+
+class WorkerSlot:
+    """A slot of the worker, which is freed when its job is finished, or on exit if no job was started."""
 
     def __init__(self, worker: Worker, job: Job) -> None:
         self._worker, self.job = worker, job
@@ -155,16 +161,16 @@ class Slot:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self.job.future is None:
-            self._worker.taken -= 1
+            self._worker.slots_taken -= 1
 
-    def begin(self, work: Callable[[Job], bytes]) -> Job:
-        """Have the job run when its turn comes."""
+    def start(self, function: Callable[[Job], bytes]) -> Job:
+        """Queue the slot's job."""
         loop = asyncio.get_running_loop()
 
-        def leave() -> None:
-            self._worker.taken -= 1
-            self.job.through.set()
+        def release() -> None:
+            self._worker.slots_taken -= 1
+            self.job.finished.set()
 
-        self.job.future = self._worker.submit(self.job, work)
-        self.job.future.add_done_callback(lambda _: loop.call_soon_threadsafe(leave))
+        self.job.future = self._worker.submit(self.job, function)
+        self.job.future.add_done_callback(lambda _: loop.call_soon_threadsafe(release))
         return self.job

@@ -1,1 +1,5 @@
-"""One viewer of explanations, plain JavaScript and CSS in `assets`, and the hosts that show it."""
+"""The viewer of explanations: plain JavaScript and CSS in `assets`, and two of its hosts, the report and the notebook.
+
+The third host, the web page, is in `serve/`. The viewer reads explanations through the Protocol in
+`explanation_like.py`, and does not know who makes them.
+"""

@@ -1,31 +1,31 @@
-"""The viewer's own files: ES modules and a style sheet, which a host serves as they are or puts into one page."""
+"""The viewer's ES modules and style sheets, which a host serves as files or embeds in one page."""
 
 import functools
 import re
 from pathlib import Path
 
 ASSETS = Path(__file__).parent / "assets"
-"""The folder with the viewer's `*.js` and `*.css`; `viewer.js` has `mount`, `viewer.css` its style."""
+"""The folder of the viewer's `*.js` and `*.css`: `viewer.js` exports `mount`, and `viewer.css` is its style sheet."""
 
-_IMPORT = re.compile(r'^import \{[^}]*\} from "\./([a-z]+\.js)";\n', re.MULTILINE)
+_IMPORT = re.compile(r'^import \{[^}]*\} from "\./([a-z_]+\.js)";\n', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:async )?(?:function|class|const|let) )", re.MULTILINE)
 
 
 @functools.cache
-def style(name: str) -> str:
-    """Return a style sheet: "viewer.css", or "report.css" for the page round it."""
+def style_sheet(name: str) -> str:
+    """Return a style sheet: "viewer.css", or "report.css" for the page around the viewer."""
     return (ASSETS / name).read_text("utf-8")
 
 
 @functools.cache
 def bundle(entry: str) -> str:
-    """Put a module and all that it imports into one, for a page that can load nothing.
+    """Return a module and everything it imports as one module, for a page that cannot load files.
 
-    Each module comes once, after those that it imports. No two may give the same name to something at their outermost
-    level, as all of them share it now; a test sees to that.
+    Every module occurs once, after the modules that it imports. They share one scope, so no two modules may define
+    the same name at their top level; a test checks this.
 
     Args:
-        entry: The module's file name in `ASSETS`. Its exports of a name become plain; an `export default` stays.
+        entry: The module's file name in `ASSETS`. Named exports become plain declarations; `export default` stays.
     """
     modules: dict[str, str] = {}
 

@@ -1,11 +1,11 @@
-"""The viewer in a notebook: as a widget, and in what a notebook shows of an explanation by itself."""
+"""The viewer in a notebook: as a widget, and as the HTML representation of an explanation."""
 
 import functools
 import html
 import json
 import secrets
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
@@ -16,19 +16,20 @@ from seewhy.images.normalization import normalize
 from seewhy.images.overlay import overlay
 from seewhy.images.style import Style
 from seewhy.types import ImageArray
-from seewhy.viewer.assets import bundle, style
+from seewhy.viewer.assets import bundle, style_sheet
+from seewhy.viewer.explanation_like import ExplanationLike
 from seewhy.viewer.photos import PhotoLimits, photo_url
-from seewhy.viewer.report import page_of
-from seewhy.viewer.viewer_data import Label, document_of
+from seewhy.viewer.report import report_page
+from seewhy.viewer.viewer_data import Label, viewer_data
 
 if TYPE_CHECKING:
-    from seewhy.results.explanation import Explanation
+    from anywidget import AnyWidget
 
-INLINE = PhotoLimits(800, 60_000)
-STATIC = PhotoLimits(360, 20_000)
-"""How large the photos are that a notebook keeps: with the viewer, and without scripts."""
+INTERACTIVE_PHOTO = PhotoLimits(800, 60_000)
+STATIC_PHOTO = PhotoLimits(360, 20_000)
+"""The largest photos that a notebook stores: for the viewer, and for the image shown where scripts are off."""
 FRAME_HEIGHT = 680
-"""In pixels of the page."""
+"""In CSS pixels."""
 
 INLINE_HTML = """<div id="{id}">
 <img src="{image}" alt="{alt}">
@@ -47,61 +48,64 @@ INLINE_HTML = """<div id="{id}">
 """
 
 
-def view(explanations: Any, labels: Sequence[Label] | None = None) -> Any:
-    """Show explanations in the viewer, as a widget of the notebook.
+def view(
+    explanations: ExplanationLike | Iterable[ExplanationLike], labels: Sequence[Label] | None = None
+) -> "AnyWidget":
+    """Show explanations in the viewer, as a notebook widget.
 
     Args:
-        explanations: One explanation, or several: of one image by several methods or layers, or of many images.
-        labels: For each explanation the class that its image is known to be, by name or index; None where it is not.
+        explanations: One explanation, or more: of one image by different methods or layers, or of many images.
+        labels: The true class of each explanation's image, by name or index; None where it is unknown.
 
     Returns:
-        An `anywidget.AnyWidget`; setting its `document` to another `document_of` shows that one instead.
+        The widget. Set its `data` to the result of another `viewer_data(...)` to show other explanations.
 
     Raises:
         MissingExtraError: anywidget is not installed.
-        InputError: There is no explanation.
-        OptionError: There is not one label for each explanation.
+        InputError: No explanation was given.
+        OptionError: The number of labels is not the number of explanations.
     """
-    several: Iterable[Explanation] = explanations if isinstance(explanations, Iterable) else [explanations]
-    return _widget()(document=document_of(several, labels=labels))
+    if not isinstance(explanations, Iterable):
+        explanations = [explanations]
+    return _widget_class()(data=viewer_data(explanations, labels=labels))
 
 
-def inline_html(explanation: "Explanation") -> str:
-    """Return what a notebook shows: the viewer in a frame, or where scripts are off a small image."""
+def inline_html(explanation: ExplanationLike) -> str:
+    """Return what a notebook shows for an explanation: the viewer in a frame, or a small image if scripts are off."""
     target = explanation.targets[0]
     name = explanation.source or "the image"
-    caption = f"{explanation.title}, layer {explanation.layer}: what speaks for {target.name}"
+    caption = f"{explanation.title}, layer {explanation.layer}: evidence for {target.name}"
     return INLINE_HTML.format(
         id=f"seewhy-{secrets.token_hex(8)}",
-        image=photo_url(_small_overlay(explanation), STATIC),
+        image=photo_url(_small_overlay(explanation), STATIC_PHOTO),
         alt=html.escape(f"{caption}, in {name}"),
         caption=html.escape(caption),
-        title=_in_script(f"{caption}, in {name}"),
+        title=_script_literal(f"{caption}, in {name}"),
         height=FRAME_HEIGHT,
-        page=_in_script(page_of([explanation], INLINE)),
+        page=_script_literal(report_page([explanation], INTERACTIVE_PHOTO)),
     )
 
 
-def _small_overlay(explanation: "Explanation") -> ImageArray:
-    """Draw the first target's overlay on the photo made small, which no 12 megapixels are blended for."""
+def _small_overlay(explanation: ExplanationLike) -> ImageArray:
+    """Draw the first target's overlay on a scaled-down photo: blending the full image would take much longer."""
     photo = Image.fromarray(explanation.image)
-    photo.thumbnail((STATIC.side, STATIC.side), Image.Resampling.LANCZOS)
+    photo.thumbnail((STATIC_PHOTO.side, STATIC_PHOTO.side), Image.Resampling.LANCZOS)
     (height, width), box = explanation.placement.image_size, explanation.placement.box
-    shrunk = (photo.height / height, photo.width / width) * 2
-    top, left, bottom, right = (edge * share for edge, share in zip(box, shrunk, strict=True))
+    scales = (photo.height / height, photo.width / width) * 2
+    top, left, bottom, right = (edge * scale for edge, scale in zip(box, scales, strict=True))
     placement = Placement((photo.height, photo.width), (top, left, bottom, right))
     (heatmap,) = placement.place(normalize(explanation.heatmaps[:1], explanation.peak_quantile))
     return overlay(np.asarray(photo), heatmap, placement.covered, Style(colormap="viridis"))
 
 
-def _in_script(text: str) -> str:
-    """Write a text as a literal of JavaScript that cannot end the script element it stands in."""
+def _script_literal(text: str) -> str:
+    """Return a text as a JavaScript literal that cannot end the script element around it."""
     return json.dumps(text).replace("<", "\\u003c")
 
 
 @functools.cache
-def _widget() -> Any:
-    """Return the widget's class, which can only be made where anywidget is installed."""
+def _widget_class() -> "type[AnyWidget]":
+    """Return the widget's class, which can be defined only where anywidget is installed."""
     try:
         import anywidget
         import traitlets
@@ -109,10 +113,10 @@ def _widget() -> Any:
         raise MissingExtraError(f"To show explanations as a widget, {error.name}", "notebook") from error
 
     class Viewer(anywidget.AnyWidget):
-        """The viewer, and the document it shows."""
+        """The viewer and the data that it shows."""
 
         _esm = bundle("widget.js")
-        _css = style("viewer.css")
-        document = traitlets.Dict().tag(sync=True)
+        _css = style_sheet("viewer.css")
+        data = traitlets.Dict().tag(sync=True)
 
     return Viewer

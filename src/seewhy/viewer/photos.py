@@ -1,4 +1,4 @@
-"""Photos as they are put into a document: small enough to carry, and as data: URLs."""
+"""Photos: copies of images that are small enough to be carried in a page, as data: URLs."""
 
 import base64
 import io
@@ -12,11 +12,11 @@ from seewhy.types import ImageArray
 
 
 class PhotoLimits(NamedTuple):
-    """How large a photo may be.
+    """The largest size of a photo.
 
     Attributes:
-        side: The longer side in pixels; a larger photo is made smaller.
-        png_bytes: A photo that is no larger than this as PNG is kept without loss; any other becomes a JPEG.
+        side: The longer side in pixels; larger images are scaled down.
+        png_bytes: A photo of at most this size as PNG is stored without loss; any other becomes a JPEG.
     """
 
     side: int
@@ -30,7 +30,7 @@ HUNDREDS = PhotoLimits(640, 40_000)
 
 
 def limits_for(images: int) -> PhotoLimits:
-    """Return the limits by which a document of so many photos stays one that a browser opens (a thousand: 120 MB)."""
+    """Return limits that keep a page of this many photos small enough for a browser (a thousand: 120 MB)."""
     if images == 1:
         return ONE
     if images <= 20:
@@ -39,10 +39,10 @@ def limits_for(images: int) -> PhotoLimits:
 
 
 def photo_url(image: ImageArray, limits: PhotoLimits) -> str:
-    """Turn an image, uint8 (H, W, 3), into a data: URL with a PNG or a JPEG."""
+    """Return an image, uint8 (H, W, 3), as a data: URL with a PNG or a JPEG."""
     photo = Image.fromarray(image)
     photo.thumbnail((limits.side, limits.side), Image.Resampling.LANCZOS)
-    if photo.width * photo.height <= limits.png_bytes:  # of more pixels than bytes, it seldom is: no need to try
+    if photo.width * photo.height <= limits.png_bytes:  # a PNG seldom has fewer bytes than pixels
         png = _encoded(photo, ".png")
         if len(png) <= limits.png_bytes:
             return _data_url(png, "image/png")
@@ -55,5 +55,5 @@ def _encoded(photo: Image.Image, suffix: str) -> bytes:
     return file.getvalue()
 
 
-def _data_url(content: bytes, kind: str) -> str:
-    return f"data:{kind};base64,{base64.b64encode(content).decode('ascii')}"
+def _data_url(content: bytes, media_type: str) -> str:
+    return f"data:{media_type};base64,{base64.b64encode(content).decode('ascii')}"

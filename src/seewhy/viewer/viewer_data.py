@@ -1,200 +1,313 @@
-"""What the viewer is given: explanations as a document, ready for JSON.
+"""The viewer's input: explanations as a dict that is ready for JSON.
 
-A document is a dict. Base64 stands for bytes; sizes and boxes are in pixels of the image, edges counted from its top
-left corner; probabilities are in 0..1; null stands for what is not known.
-
-    format          "seewhy-viewer"
-    version         1
-    colormaps       {name: base64 of uint8 (256, 3)}: "viridis", "inferno", "jet"; and "coolwarm" for what has a sign
-    images        one for each image, in the order given:
-      name          the file's name, or "image 3"
-      label         the class that the image is known to be, or null
-      correct       whether the first prediction is that class, or null
-      width, height of the image
-      photo         a URL: data:, or any that the host serves. The photo may be smaller than width x height
-      predictions   the most probable classes, best first: [{index, name, probability}]
-      maps          one for each model, method and layer that the image was explained by:
-        model, method, title, layer
-        predictions      as above, this model's own
-        rows, columns    of each of its heatmaps
-        box              [top, left, bottom, right] of what the model saw
-        signed           whether a value is negative somewhere: evidence against a target was kept
-        targets          [{index, name, score, probability, has_evidence, peak, signed_peak, values}]:
-                         values is base64 of float32 (rows, columns), little-endian, in the method's units; `peak` is
-                         the value that is drawn as 1, and `signed_peak` the same among absolute values
-
-An image may also come without `photo` and `maps`: then the viewer asks the host for the whole of it once it is wanted
-(`options.load`), which lets a report of a thousand images open at once.
+The classes below are its format. Bytes are base64; sizes and boxes are in pixels of the image, and edges are counted
+from its top left corner; probabilities are in 0..1; None stands for an unknown value.
 """
 
 import base64
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TypedDict, TypeVar
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from seewhy.errors import InputError, OptionError
 from seewhy.images.normalization import peak_values
 from seewhy.images.overlay import color_table
 from seewhy.models import Prediction
+from seewhy.viewer.explanation_like import ExplanationLike
 from seewhy.viewer.photos import PhotoLimits, limits_for, photo_url
-
-if TYPE_CHECKING:
-    from seewhy.results.explanation import Explanation
 
 COLORMAPS = ("viridis", "inferno", "jet", "coolwarm")
 SHOWN_PREDICTIONS = 5
 
 Label = str | int | None
-"""The class an image is known to be: its name, or its index; None where that is not known."""
+"""The true class of an image: its name or its index; None if it is unknown."""
+
+Item = TypeVar("Item")
 
 
-def document_of(
-    explanations: Iterable["Explanation"],
+class PredictionData(TypedDict):
+    """A class and its probability."""
+
+    index: int
+    name: str
+    probability: float
+
+
+class TargetData(TypedDict):
+    """One target and its heatmap.
+
+    Attributes:
+        index: The class, or -1.
+        name: The class name, or a description of the target.
+        score: The explained score.
+        probability: None for a target that is not a class.
+        has_evidence: Whether the heatmap has a positive value.
+        peak: The value that is drawn as 1.
+        signed_peak: The absolute value that is drawn as 1 where evidence against the target is shown too.
+        heatmap: Base64 of float32 (rows, columns), little-endian, in the method's units.
+    """
+
+    index: int
+    name: str
+    score: float
+    probability: float | None
+    has_evidence: bool
+    peak: float
+    signed_peak: float
+    heatmap: str
+
+
+class ExplanationData(TypedDict):
+    """The explanation of an image by one model, method and layer.
+
+    Attributes:
+        model: The name of the model, or None.
+        method: The name of the method.
+        title: The name of the method as it is shown.
+        layer: The path of the layer.
+        predictions: The most probable classes of this model, best first.
+        rows: Of each heatmap.
+        columns: Of each heatmap.
+        box: [top, left, bottom, right] of the part of the image that the model saw.
+        signed: Whether a heatmap has negative values: evidence against a target.
+        targets: One for each heatmap.
+    """
+
+    model: str | None
+    method: str
+    title: str
+    layer: str
+    predictions: list[PredictionData]
+    rows: int
+    columns: int
+    box: list[float]
+    signed: bool
+    targets: list[TargetData]
+
+
+class ImageSummary(TypedDict):
+    """What a gallery needs to know of an image before it is shown.
+
+    An image may be given as its summary alone: the viewer then asks its host for the rest when it is needed
+    (`options.load`), so that a report of a thousand images opens at once.
+
+    Attributes:
+        name: The file name, or such as "image 3".
+        label: The name of the true class, or None.
+        correct: Whether the first prediction is the true class, or None.
+        width: Of the image.
+        height: Of the image.
+        predictions: The most probable classes, best first.
+    """
+
+    name: str
+    label: str | None
+    correct: bool | None
+    width: int
+    height: int
+    predictions: list[PredictionData]
+
+
+class ImageEntry(ImageSummary):
+    """One image with all of its explanations.
+
+    Attributes:
+        photo: The URL of a copy of the image, data: or any that the host serves; it may be smaller than width x height.
+        explanations: One for each model, method and layer.
+    """
+
+    photo: str
+    explanations: list[ExplanationData]
+
+
+class ViewerHeader(TypedDict):
+    """The viewer's input without its images.
+
+    Attributes:
+        format: "seewhy-viewer".
+        version: 1.
+        colormaps: Name to base64 of uint8 (256, 3). "coolwarm" is for signed heatmaps.
+    """
+
+    format: str
+    version: int
+    colormaps: dict[str, str]
+
+
+class ViewerData(ViewerHeader):
+    """The viewer's input.
+
+    Attributes:
+        images: In the order given.
+    """
+
+    images: list[ImageEntry]
+
+
+def viewer_data(
+    explanations: Iterable[ExplanationLike],
     *,
     labels: Sequence[Label] | None = None,
     limits: PhotoLimits | None = None,
     photo_urls: Sequence[str] | None = None,
-) -> dict[str, Any]:
-    """Make the document that shows explanations, ready for JSON.
+) -> ViewerData:
+    """Return the viewer's input for explanations, ready for JSON.
 
     Args:
-        explanations: Of one image or of several. Those of the same image, read from one path or given as one array,
-            become one entry, with a choice of its methods and layers.
-        labels: For each explanation the class that its image is known to be: a name or an index, or None.
-        limits: How large the photos may be; None chooses by how many there are.
-        photo_urls: For each explanation where its photo is served; None puts the photos into the document.
+        explanations: Explanations of one or more images. Those of the same image, read from one path or given as one
+            array, become one entry, in which the reader chooses the method and the layer.
+        labels: The true class of each explanation's image: a name or an index, or None.
+        limits: The largest size of a photo; None chooses it by the number of images.
+        photo_urls: Where each explanation's photo is served; None puts the photos into the data.
 
     Raises:
-        InputError: There is no explanation.
-        OptionError: There is not one label, or URL, for each explanation.
+        InputError: No explanation was given.
+        OptionError: The number of labels or URLs is not the number of explanations.
     """
     explanations = list(explanations)
-    urls = _one_each("photo_urls", photo_urls, len(explanations))
-    by_explanation = dict(zip(map(id, explanations), urls, strict=True))
-    entries = entries_of(explanations, labels)
-    limits = limits or limits_for(len(entries))
+    urls = _one_per_explanation("photo_urls", photo_urls, len(explanations))
+    url_of = dict(zip(map(id, explanations), urls, strict=True))
+    groups = group_by_image(explanations, labels)
+    limits = limits or limits_for(len(groups))
     images = []
-    for number, (members, label) in enumerate(entries, 1):
-        url = by_explanation[id(members[0])] or photo_url(members[0].image, limits)
-        images.append(image_of(members, label, url, f"image {number}"))
-    return {**frame(), "images": images}
+    for number, (group, label) in enumerate(groups, 1):
+        url = url_of[id(group[0])] or photo_url(group[0].image, limits)
+        images.append(image_entry(group, label, url, f"image {number}"))
+    return {**viewer_header(), "images": images}
 
 
-def frame() -> dict[str, Any]:
-    """Return a document without its images."""
+def viewer_header() -> ViewerHeader:
+    """Return the viewer's input without its images."""
     tables = {name: _base64(color_table(name)) for name in COLORMAPS}
     return {"format": "seewhy-viewer", "version": 1, "colormaps": tables}
 
 
-def entries_of(
-    explanations: Sequence["Explanation"], labels: Sequence[Label] | None = None
-) -> list[tuple[list["Explanation"], Label]]:
-    """Return the explanations of each image with its label, in the order of the first of each.
+def group_by_image(
+    explanations: Sequence[ExplanationLike], labels: Sequence[Label] | None = None
+) -> list[tuple[list[ExplanationLike], Label]]:
+    """Return the explanations of each image with its label, in the order in which the images first occur.
 
     Raises:
-        InputError: There is no explanation.
-        OptionError: There is not one label for each explanation.
+        InputError: No explanation was given.
+        OptionError: The number of labels is not the number of explanations.
     """
     if not explanations:
         raise InputError("There is nothing to show: no explanation was given.")
-    entries: dict[object, tuple[list[Explanation], Label]] = {}
-    for each, label in zip(explanations, _one_each("labels", labels, len(explanations)), strict=True):
-        key = id(each.image) if each.source is None else (each.source, each.image.shape)
-        entries.setdefault(key, ([], label))[0].append(each)
-    return list(entries.values())
+    groups: dict[object, tuple[list[ExplanationLike], Label]] = {}
+    labels = _one_per_explanation("labels", labels, len(explanations))
+    for explanation, label in zip(explanations, labels, strict=True):
+        image = explanation.image
+        key = id(image) if explanation.source is None else (explanation.source, image.shape)
+        groups.setdefault(key, ([], label))[0].append(explanation)
+    return list(groups.values())
 
 
-def image_of(explanations: Sequence["Explanation"], label: Label, photo: str, name: str) -> dict[str, Any]:
-    """Return a document's entry for one image.
+def image_entry(explanations: Sequence[ExplanationLike], label: Label, photo: str, name: str) -> ImageEntry:
+    """Return the entry of one image.
 
     Args:
-        explanations: All of that image.
-        label: The class it is known to be, or None.
-        photo: The photo's URL.
-        name: What it is called if it was read from no file.
+        explanations: All explanations of that image.
+        label: Its true class, or None.
+        photo: The URL of the photo.
+        name: The name of an image that was not read from a file.
     """
     first = explanations[0]
     height, width = first.placement.image_size
+    label_name, correct = _compare(first.predictions, label)
     return {
         "name": Path(first.source).name if first.source is not None else name,
-        **_judged(first.predictions, label),
+        "label": label_name,
+        "correct": correct,
         "width": width,
         "height": height,
         "photo": photo,
-        "predictions": _shown(first),
-        "maps": [_maps(each) for each in explanations],
+        "predictions": _top_predictions(first),
+        "explanations": [_explanation_data(explanation) for explanation in explanations],
     }
 
 
-def summary_of(image: dict[str, Any]) -> dict[str, Any]:
-    """Return of an image's entry what a gallery needs before it shows the image."""
-    return {name: value for name, value in image.items() if name not in ("photo", "maps")}
+def image_summary(image: ImageEntry) -> ImageSummary:
+    """Return an entry without its photo and its explanations."""
+    return {
+        "name": image["name"],
+        "label": image["label"],
+        "correct": image["correct"],
+        "width": image["width"],
+        "height": image["height"],
+        "predictions": image["predictions"],
+    }
 
 
-def _maps(explanation: "Explanation") -> dict[str, Any]:
+def _explanation_data(explanation: ExplanationLike) -> ExplanationData:
     heatmaps = np.asarray(explanation.heatmaps, dtype=np.float32)
-    peaks = peak_values(np.maximum(heatmaps, 0), explanation.peak_quantile).ravel().tolist()
-    signed_peaks = peak_values(np.abs(heatmaps), explanation.peak_quantile).ravel().tolist()
     rows, columns = heatmaps.shape[1:]
     return {
         "model": explanation.model,
         "method": explanation.method,
         "title": explanation.title,
         "layer": explanation.layer,
-        "predictions": _shown(explanation),
+        "predictions": _top_predictions(explanation),
         "rows": rows,
         "columns": columns,
         "box": [float(edge) for edge in explanation.placement.box],
         "signed": bool((heatmaps < 0).any()),
-        "targets": [
-            {
-                "index": int(target.index),
-                "name": target.name,
-                "score": float(target.score),
-                "probability": None if target.probability is None else float(target.probability),
-                "has_evidence": bool(target.has_evidence),
-                "peak": peak_quantile,
-                "signed_peak": signed_peak,
-                "values": _base64(heatmap.astype("<f4")),
-            }
-            for target, heatmap, peak_quantile, signed_peak in zip(
-                explanation.targets, heatmaps, peaks, signed_peaks, strict=True
-            )
-        ],
+        "targets": _target_data(explanation),
     }
 
 
-def _shown(explanation: "Explanation") -> list[dict[str, Any]]:
-    return [each._asdict() for each in explanation.predictions[:SHOWN_PREDICTIONS]]
+def _target_data(explanation: ExplanationLike) -> list[TargetData]:
+    heatmaps = np.asarray(explanation.heatmaps, dtype=np.float32)
+    peaks = peak_values(np.maximum(heatmaps, 0), explanation.peak_quantile).ravel().tolist()
+    signed_peaks = peak_values(np.abs(heatmaps), explanation.peak_quantile).ravel().tolist()
+    return [
+        {
+            "index": int(target.index),
+            "name": target.name,
+            "score": float(target.score),
+            "probability": None if target.probability is None else float(target.probability),
+            "has_evidence": bool(target.has_evidence),
+            "peak": peak,
+            "signed_peak": signed_peak,
+            "heatmap": _base64(heatmap.astype("<f4")),
+        }
+        for target, heatmap, peak, signed_peak in zip(explanation.targets, heatmaps, peaks, signed_peaks, strict=True)
+    ]
 
 
-def _judged(predictions: Sequence[Prediction], label: Label) -> dict[str, Any]:
-    """Return the label as a name, and whether the first prediction is that class."""
+def _top_predictions(explanation: ExplanationLike) -> list[PredictionData]:
+    return [
+        {"index": index, "name": name, "probability": probability}
+        for index, name, probability in explanation.predictions[:SHOWN_PREDICTIONS]
+    ]
+
+
+def _compare(predictions: Sequence[Prediction], label: Label) -> tuple[str | None, bool | None]:
+    """Return the name of the true class, and whether it is the first prediction."""
     if label is None:
-        return {"label": None, "correct": None}
-    names = {each.index: each.name for each in predictions}
+        return None, None
+    names = {prediction.index: prediction.name for prediction in predictions}
     name = names.get(label, f"class {label}") if isinstance(label, int) else label
     if not predictions:
-        return {"label": name, "correct": None}
+        return name, None
     best = predictions[0]
-    is_it = best.index == label if isinstance(label, int) else _folded(best.name) == _folded(label)
-    return {"label": name, "correct": is_it}
+    return name, best.index == label if isinstance(label, int) else _folded(best.name) == _folded(label)
 
 
 def _folded(name: str) -> str:
-    """Return a class's name as it is compared: a folder is called tiger_cat, and the class tiger cat."""
+    """Return a class name as it is compared: the folder tiger_cat holds images of the class "tiger cat"."""
     return name.casefold().replace("_", " ").replace("-", " ").strip()
 
 
-def _one_each(what: str, given: Sequence[Any] | None, count: int) -> Sequence[Any]:
-    if given is None:
+def _one_per_explanation(name: str, values: Sequence[Item] | None, count: int) -> Sequence[Item | None]:
+    if values is None:
         return [None] * count
-    if isinstance(given, str) or len(given) != count:
-        raise OptionError(f"{what} has {len(given)} entries for {count} explanations; expected one for each.")
-    return given
+    if isinstance(values, str) or len(values) != count:
+        raise OptionError(f"{name} has {len(values)} entries for {count} explanations; expected one per explanation.")
+    return values
 
 
-def _base64(array: Any) -> str:
+def _base64(array: ArrayLike) -> str:
     return base64.b64encode(np.ascontiguousarray(array).tobytes()).decode("ascii")

@@ -1,54 +1,63 @@
-/** The page of the API: what openapi.json says, as tables. */
+/** The page that documents the API: the contents of openapi.json as tables. */
 
-import { make } from "../viewer/dom.js";
+import { createElement } from "../viewer/dom.js";
 
-const COMMAND = (address) => `curl -F image=@cat.png -F targets=top-3 ${address}api/explain
-curl -F image=@cat.png -F format=png -o overlay.png ${address}api/explain
-curl -F image=@cat.png -F methods=gradcam,layercam -F format=html -o report.html ${address}api/explain`;
+const EXAMPLES = (url) => `curl -F image=@cat.png -F targets=top-3 ${url}api/explain
+curl -F image=@cat.png -F format=png -o overlay.png ${url}api/explain
+curl -F image=@cat.png -F methods=gradcam,layercam -F format=html -o report.html ${url}api/explain`;
 
 async function start() {
-  document.getElementById("curl").textContent = COMMAND(new URL("../", location.href).href);
+  document.getElementById("examples").textContent = EXAMPLES(new URL("../", location.href).href);
   const response = await fetch("../openapi.json");
   if (!response.ok) {
-    throw new Error(`The description cannot be had: the server answered ${response.status}.`);
+    throw new Error(`openapi.json could not be loaded: the server responded with status ${response.status}.`);
   }
   const { paths } = await response.json();
-  const operations = Object.entries(paths).flatMap(([path, verbs]) =>
-    Object.entries(verbs).map(([verb, operation]) => sectionOf(verb.toUpperCase(), path, operation)),
+  const operations = Object.entries(paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, operation]) => createSection(method.toUpperCase(), path, operation)),
   );
   document.getElementById("operations").replaceChildren(...operations);
   document.documentElement.dataset.ready = "true";
 }
 
-function sectionOf(verb, path, operation) {
+function createSection(method, path, operation) {
   const form = operation.requestBody?.content["multipart/form-data"].schema;
-  return make(
+  const responses = Object.entries(operation.responses).map(([status, { description }]) => [status, description]);
+  return createElement(
     "section",
     {},
-    make("h2", {}, make("code", { class: "verb" }, verb), " ", make("code", {}, path)),
-    make("p", {}, operation.description),
-    form ? tableOf("Fields of the form, multipart/form-data", Object.entries(form.properties).map(rowOfField)) : null,
-    operation.parameters ? tableOf("Parameters", operation.parameters.map(rowOfParameter)) : null,
-    tableOf("Answers", Object.entries(operation.responses).map(([status, { description }]) => [status, description])),
+    createElement(
+      "h2",
+      {},
+      createElement("code", { class: "method" }, method),
+      " ",
+      createElement("code", {}, path),
+    ),
+    createElement("p", {}, operation.description),
+    form ? createTable("Form fields (multipart/form-data)", Object.entries(form.properties).map(fieldRow)) : null,
+    operation.parameters ? createTable("Parameters", operation.parameters.map(parameterRow)) : null,
+    createTable("Responses", responses),
   );
 }
 
-function rowOfField([name, schema]) {
-  const choice = schema.enum ? ` One of: ${schema.enum.join(", ")}.` : "";
-  const usual = schema.default === undefined ? "" : ` Default: ${schema.default}.`;
-  return [name, `${schema.description ?? ""}${choice}${usual}`];
+function fieldRow([name, schema]) {
+  const choices = schema.enum ? ` One of: ${schema.enum.join(", ")}.` : "";
+  const defaultValue = ["", undefined].includes(schema.default) ? "" : ` Default: ${schema.default}.`;
+  return [name, `${schema.description ?? ""}${choices}${defaultValue}`];
 }
 
-function rowOfParameter({ name, schema, description }) {
-  return rowOfField([name, { description, ...schema }]);
+function parameterRow({ name, schema, description }) {
+  return fieldRow([name, { description, ...schema }]);
 }
 
-function tableOf(caption, rows) {
-  const lines = rows.map(([name, text]) => make("tr", {}, make("td", {}, make("code", {}, name)), make("td", {}, text)));
-  return make("table", {}, make("caption", {}, caption), make("tbody", {}, ...lines));
+function createTable(caption, rows) {
+  const body = rows.map(([name, text]) =>
+    createElement("tr", {}, createElement("td", {}, createElement("code", {}, name)), createElement("td", {}, text)),
+  );
+  return createElement("table", {}, createElement("caption", {}, caption), createElement("tbody", {}, ...body));
 }
 
 start().catch((error) => {
-  document.getElementById("alarm").textContent = error.message;
-  document.getElementById("alarm").hidden = false;
+  document.getElementById("alert").textContent = error.message;
+  document.getElementById("alert").hidden = false;
 });

@@ -1,66 +1,67 @@
-/** Asking the server. Its addresses are relative to the page's, which may lie anywhere behind a proxy. */
+/** Requests to the API. All URLs are relative to the page's, so that it works below any path of a reverse proxy. */
 
-const PATIENCE = 5;
+const MAX_RETRIES = 5;
 
 /** Returns one of the API's lists. */
-export async function listOf(path) {
+export async function fetchList(path) {
   const response = await fetch(`api/${path}`);
   if (!response.ok) {
-    throw new Error(await reasonOf(response));
+    throw new Error(await errorMessage(response));
   }
   return response.json();
 }
 
 /**
- * Asks about an image, and returns the answer.
+ * Requests explanations of an image, and returns the response.
  *
- * Args: the file; the form's other fields; a signal that ends it; and what is told how far it has come (`inWords`).
- * Where the server is busy it asks again, as often as PATIENCE, when the server says.
+ * Args: the file; the other fields of the form; a signal that aborts the request; and a function that receives the
+ * progress (`progressText`). If the server is busy, retries after the time the server names, at most MAX_RETRIES times.
  */
-export async function ask(image, fields, signal, ontell) {
-  for (let left = PATIENCE; ; left -= 1) {
-    const response = await fetch("api/explain", { method: "POST", body: formOf(image, fields), signal });
+export async function requestExplanation(image, fields, signal, onprogress) {
+  for (let retries = MAX_RETRIES; ; retries -= 1) {
+    const response = await fetch("api/explain", { method: "POST", body: createForm(image, fields), signal });
     if (response.ok) {
-      return answerOf(response, ontell);
+      return readResult(response, onprogress);
     }
-    if (response.status !== 503 || left === 0) {
-      throw new Error(await reasonOf(response));
+    if (response.status !== 503 || retries === 0) {
+      throw new Error(await errorMessage(response));
     }
     const seconds = Number(response.headers.get("Retry-After") ?? 1);
-    ontell({ text: `The server is busy. Asking again in ${seconds} s…`, share: null, spoken: "The server is busy" });
-    await pause(seconds, signal);
+    const text = `The server is busy. Trying again in ${seconds} s…`;
+    onprogress({ text, fraction: null, announcement: "The server is busy" });
+    await sleep(seconds, signal);
   }
 }
 
-function formOf(image, fields) {
+function createForm(image, fields) {
   const form = new FormData();
   form.append("image", image, image.name || "pasted image");
-  for (const [name, value] of Object.entries({ ...fields, format: "document", signed: true, progress: true })) {
+  for (const [name, value] of Object.entries({ ...fields, format: "viewer", signed: true, progress: true })) {
     form.append(name, value);
   }
   return form;
 }
 
-async function answerOf(response, ontell) {
-  for await (const line of linesOf(response.body)) {
+async function readResult(response, onprogress) {
+  for await (const line of jsonLines(response.body)) {
     if (line.result) {
       return line.result;
     }
     if (line.error) {
       throw new Error(line.error.message);
     }
-    ontell(inWords(line.progress));
+    onprogress(progressText(line.progress));
   }
-  throw new Error("The server broke off before it had answered. Its log may say why.");
+  throw new Error("The connection was closed before the result arrived. See the server's log for details.");
 }
 
-async function* linesOf(body) {
+async function* jsonLines(body) {
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
-  let kept = "";
+  let incomplete = "";
   for (;;) {
     const { value, done } = await reader.read();
-    const lines = (kept + (value ?? "")).split("\n");
-    kept = lines.pop();
+    const lines = (incomplete + (value ?? "")).split("\n");
+    incomplete = lines.pop();
     for (const line of lines) {
       yield JSON.parse(line);
     }
@@ -70,27 +71,28 @@ async function* linesOf(body) {
   }
 }
 
-/** Says how far it has come: {text, share, spoken}; the share null where it is not known; and what is to be heard. */
-function inWords(progress) {
-  if (progress === null) {
-    return { text: "Waiting for its turn…", share: null, spoken: "Waiting" };
+/** Returns {text, fraction, announcement} for a progress event; the announcement is for screen readers. */
+function progressText(event) {
+  if (event === null) {
+    return { text: "Waiting for other requests…", fraction: null, announcement: "Waiting" };
   }
-  const { part, parts, title, done, total } = progress;
-  if (part === 0) {
-    return { text: "Reading the image…", share: null, spoken: "Explaining" };
+  const { explanation, explanation_count: count, title, runs, run_count: runCount } = event;
+  if (explanation === 0) {
+    return { text: "Reading the image…", fraction: null, announcement: "Explaining" };
   }
-  const which = parts > 1 ? `Map ${part} of ${parts}: ` : "";
-  const runs = total > 0 ? `, ${done.toLocaleString("en")} of ${total.toLocaleString("en")} runs` : "…";
-  const share = total > 0 || parts > 1 ? (part - 1 + (total > 0 ? done / total : 0)) / parts : null;
-  return { text: `${which}${title}${runs}`, share, spoken: `${which}${title}` };
+  const prefix = count > 1 ? `Heatmap ${explanation} of ${count}: ` : "";
+  const suffix = runCount > 0 ? `, ${runs.toLocaleString("en")} of ${runCount.toLocaleString("en")} runs` : "…";
+  const done = explanation - 1 + (runCount > 0 ? runs / runCount : 0);
+  const fraction = runCount > 0 || count > 1 ? done / count : null;
+  return { text: `${prefix}${title}${suffix}`, fraction, announcement: `${prefix}${title}` };
 }
 
-async function reasonOf(response) {
+async function errorMessage(response) {
   const isJson = response.headers.get("Content-Type")?.startsWith("application/json");
-  return isJson ? (await response.json()).error.message : `The server answered ${response.status}.`;
+  return isJson ? (await response.json()).error.message : `The server responded with status ${response.status}.`;
 }
 
-function pause(seconds, signal) {
+function sleep(seconds, signal) {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(resolve, 1000 * seconds);
     signal.addEventListener("abort", () => {

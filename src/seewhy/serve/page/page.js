@@ -1,104 +1,109 @@
-/** The page: an image and a question go to the server, and what it answers goes into the viewer. */
+/** The page: sends an image and the settings to the server, and shows the result in the viewer. */
 
-import { make } from "../viewer/dom.js";
+import { createElement } from "../viewer/dom.js";
+import { formatPercent } from "../viewer/numbers.js";
 import { mount } from "../viewer/viewer.js";
-import { ask, listOf } from "./client.js";
-import { takeImages } from "./upload.js";
-import { makeQuestion } from "./settings.js";
-import { downloadReport } from "./report.js";
+import { fetchList, requestExplanation } from "./client.js";
+import { connectImageInputs } from "./image_inputs.js";
+import { createSettingsForm } from "./settings_form.js";
+import { downloadReport } from "./report_download.js";
 
 const element = (id) => document.getElementById(id);
-const viewer = { shown: null, answer: null, image: null };
-let question = null;
+const result = { viewer: null, response: null, image: null };
+let settingsForm = null;
 let image = null;
-let running = null;
+let request = null; // the AbortController of the running request
 
-/** Asks the server what there is, and makes the page ready. */
+/** Loads the catalog, and makes the page ready. */
 async function start() {
-  const [{ models, limits }, { methods }] = await Promise.all([listOf("models"), listOf("methods")]);
-  question = makeQuestion(element("fields"), models, methods, run);
-  takeImages(limits, take, warn);
-  element("stop").addEventListener("click", () => running?.abort());
+  const [{ models, limits }, { methods }] = await Promise.all([fetchList("models"), fetchList("methods")]);
+  settingsForm = createSettingsForm(element("fields"), models, methods, explain);
+  connectImageInputs(limits, selectImage, showAlert);
+  element("stop").addEventListener("click", () => request?.abort());
   element("download").addEventListener("click", () => {
-    downloadReport(viewer.answer.document).catch((error) => warn(error.message));
+    downloadReport(result.response.viewer_data).catch((error) => showAlert(error.message));
   });
-  element("question").open = matchMedia("(min-width: 60rem)").matches;
+  element("settings").open = matchMedia("(min-width: 60rem)").matches;
   document.documentElement.dataset.ready = "true";
 }
 
-function take(file) {
+function selectImage(file) {
   image = file;
-  run();
+  explain();
 }
 
-/** Asks about the image; what was asked before and is not answered yet is dropped. */
-async function run() {
+/** Requests explanations of the image with the current settings, and aborts the request that is still running. */
+async function explain() {
   if (image === null) {
     return;
   }
-  running?.abort();
-  const own = (running = new AbortController());
-  begin();
+  request?.abort();
+  const controller = (request = new AbortController());
+  const isCurrent = () => controller === request;
+  const requestedImage = image;
+  showRequestStarted();
   try {
-    const asked = image;
-    const answer = await ask(asked, question.fields(), own.signal, (said) => own === running && tell(said));
-    if (own === running) {
-      show(answer, asked);
+    const onprogress = (progress) => isCurrent() && showProgress(progress);
+    const response = await requestExplanation(image, settingsForm.fields(), controller.signal, onprogress);
+    if (isCurrent()) {
+      showResult(response, requestedImage);
     }
   } catch (error) {
-    if (own === running) {
-      finish();
-      warn(own.signal.aborted ? "Stopped. Change the question, or choose an image, to begin again." : error.message);
+    if (isCurrent()) {
+      showRequestFinished();
+      const { aborted } = controller.signal;
+      showAlert(aborted ? "Stopped. Change the settings or choose an image to start again." : error.message);
     }
   }
 }
 
-function begin() {
+function showRequestStarted() {
   element("layout").dataset.state = "result";
-  element("alarm").hidden = true;
+  element("alert").hidden = true;
   element("result").setAttribute("aria-busy", "true");
-  element("result").toggleAttribute("data-stale", viewer.image !== null && viewer.image !== image);
+  element("result").toggleAttribute("data-stale", result.image !== null && result.image !== image);
   element("progress").hidden = false;
-  tell({ text: "Sending the image…", share: null, spoken: "Explaining" });
+  showProgress({ text: "Uploading the image…", fraction: null, announcement: "Explaining" });
 }
 
-/** Shows how far it has come; a bar that says how far only where that is known. Screen readers hear no counting. */
-function tell({ text, share, spoken }) {
-  element("said").textContent = text;
-  if (element("spoken").textContent !== spoken) {
-    element("spoken").textContent = spoken;
+/** Shows the progress; the bar is indeterminate if the fraction is unknown. Screen readers do not announce counts. */
+function showProgress({ text, fraction, announcement }) {
+  element("progress-text").textContent = text;
+  if (element("progress-announcement").textContent !== announcement) {
+    element("progress-announcement").textContent = announcement;
   }
-  if (share === null) {
-    element("meter").removeAttribute("value");
+  if (fraction === null) {
+    element("progress-bar").removeAttribute("value");
   } else {
-    element("meter").value = share;
+    element("progress-bar").value = fraction;
   }
 }
 
-function finish() {
-  running = null;
+function showRequestFinished() {
+  request = null;
   element("result").removeAttribute("aria-busy");
   element("progress").hidden = true;
 }
 
-function show(answer, asked) {
-  finish();
+function showResult(response, requestedImage) {
+  showRequestFinished();
   element("result").removeAttribute("data-stale");
-  [viewer.answer, viewer.image] = [answer, asked];
-  if (viewer.shown === null) {
-    viewer.shown = mount(element("viewer"), answer.document, { settings: { all: true } });
+  [result.response, result.image] = [response, requestedImage];
+  if (result.viewer === null) {
+    result.viewer = mount(element("viewer"), response.viewer_data, { display: { sideBySide: true } });
   } else {
-    viewer.shown.update(answer.document);
+    result.viewer.update(response.viewer_data);
   }
-  const best = answer.document.images[0].predictions[0];
-  const said = make("strong", {}, `${best.name}, ${(100 * best.probability).toFixed(1)} %`);
-  element("facts").replaceChildren(`${answer.model} says `, said, `. Explained in ${answer.seconds.toFixed(2)} s.`);
-  element("bar").hidden = false;
+  const [best] = response.viewer_data.images[0].predictions;
+  const prediction = createElement("strong", {}, `${best.name}, ${formatPercent(best.probability)}`);
+  const seconds = response.seconds.toFixed(2);
+  element("summary").replaceChildren(`${response.model} predicts `, prediction, `. Explained in ${seconds} s.`);
+  element("result-bar").hidden = false;
 }
 
-function warn(message) {
-  element("alarm").textContent = message;
-  element("alarm").hidden = false;
+function showAlert(message) {
+  element("alert").textContent = message;
+  element("alert").hidden = false;
 }
 
-start().catch((error) => warn(error.message));
+start().catch((error) => showAlert(error.message));

@@ -1,7 +1,7 @@
-/** What the reader can set, and the controls for it. */
+/** The display options that the reader can change, and the controls for them. */
 
-import { make, makeCheck, makeChoice, makeSelect, makeSlider } from "./dom.js";
-import { detailOf } from "./pane_contents.js";
+import { createCheckbox, createElement, createRadioGroup, createSelect, createSlider } from "./dom.js";
+import { describeExplanation } from "./pane_contents.js";
 
 const MODES = [
   ["overlay", "Overlay"],
@@ -12,90 +12,94 @@ const MODES = [
 const COLORMAPS = [
   ["viridis", "Viridis"],
   ["inferno", "Inferno"],
-  ["jet", "Jet (misleads)"],
+  ["jet", "Jet (misleading)"],
 ];
-const JET = "Jet misleads: its bright bands look like edges where the map has none, and they are lost in print.";
-const WITH_SIGN = "coolwarm";
+const JET_WARNING =
+  "Jet is misleading: its bright bands look like edges that the heatmap does not have, and they are lost in print.";
+const SIGNED_COLORMAP = "coolwarm";
 
-/** Returns what is set at first. The share of the peak above which a map is shown is remembered for each mode. */
-export function firstSettings() {
+/** Returns the default display options. The threshold, a fraction of the peak, is remembered for each mode. */
+export function defaultDisplay() {
   return {
     mode: "overlay",
     alpha: 0.5,
     thresholds: { overlay: 0, heatmap: 0, contour: 0.15, box: 0.15 },
     colormap: "viridis",
-    against: false,
-    all: false,
+    signed: false,
+    sideBySide: false,
     difference: false,
   };
 }
 
-/** Returns how a map is drawn (painting.js). */
-export function lookOf(settings, signed, tables) {
-  const { mode, alpha, thresholds, colormap } = settings;
-  return { mode, alpha, threshold: thresholds[mode], table: tables[signed ? WITH_SIGN : colormap] };
+/** Returns the style in which a heatmap is drawn (renderer.js). */
+export function styleOf(display, signed, colormaps) {
+  const { mode, alpha, thresholds, colormap } = display;
+  return { mode, alpha, threshold: thresholds[mode], colors: colormaps[signed ? SIGNED_COLORMAP : colormap] };
 }
 
 /**
- * Makes the controls for an image. Whatever is set goes into `settings`, and `onchange` is told; `onmaps` is told
- * which of the image's maps were chosen. `show(pinned, isSigned)` brings the controls up to date: which
- * targets are pinned, and whether what is shown has a sign.
+ * Creates the controls for an image. A change is written to `display`, then `onchange` is called; `onselect` receives
+ * the position of the explanation that was chosen. `update(pinned, isSigned)` brings the controls up to date with the
+ * pinned targets, and with whether signed heatmaps are shown.
  */
-export function makeControls(image, settings, onchange, onmaps) {
-  const set = (changed) => {
-    Object.assign(settings, changed);
+export function createControls(image, display, onchange, onselect) {
+  const set = (changes) => {
+    Object.assign(display, changes);
     onchange();
   };
-  const alpha = makeSlider("Opacity", (share) => set({ alpha: share }));
-  const threshold = makeSlider("Threshold", (share) =>
-    set({ thresholds: { ...settings.thresholds, [settings.mode]: share } }),
+  const alpha = createSlider("Opacity", (fraction) => set({ alpha: fraction }));
+  const threshold = createSlider("Threshold", (fraction) =>
+    set({ thresholds: { ...display.thresholds, [display.mode]: fraction } }),
   );
-  const pair = makeChoice(
-    "The two pinned",
+  const comparison = createRadioGroup(
+    "Compare pinned classes",
     [["beside", "Side by side"], ["difference", "Difference"]],
-    settings.difference ? "difference" : "beside",
+    display.difference ? "difference" : "beside",
     (chosen) => set({ difference: chosen === "difference" }),
   );
-  const colors = makeSelect("Colours", COLORMAPS, settings.colormap, (colormap) => set({ colormap }));
-  const jet = make("p", { class: "note" }, JET);
-  const element = make(
+  const colormap = createSelect("Colours", COLORMAPS, display.colormap, (name) => set({ colormap: name }));
+  const jetWarning = createElement("p", { class: "note" }, JET_WARNING);
+  const element = createElement(
     "div",
     { class: "controls" },
-    pair,
-    ...makeMapsChoice(image, settings, set, onmaps),
-    makeChoice("Show", MODES, settings.mode, (mode) => set({ mode })),
+    comparison,
+    ...createExplanationChoice(image, display, set, onselect),
+    createRadioGroup("Show as", MODES, display.mode, (mode) => set({ mode })),
     alpha.element,
     threshold.element,
-    colors,
-    jet,
-    image.maps.some((maps) => maps.signed)
-      ? makeCheck("Show evidence against, too", settings.against, (against) => set({ against }))
+    colormap,
+    jetWarning,
+    image.explanations.some((explanation) => explanation.signed)
+      ? createCheckbox("Show evidence against, too", display.signed, (signed) => set({ signed }))
       : null,
   );
 
-  function show(pinned, isSigned) {
-    alpha.set(settings.alpha, settings.mode === "overlay");
-    threshold.set(settings.thresholds[settings.mode]);
-    pair.hidden = pinned.length < 2;
-    colors.hidden = isSigned; // what has a sign is always drawn in the colours that have a middle
-    jet.hidden = isSigned || settings.colormap !== "jet";
+  function update(pinned, isSigned) {
+    alpha.set(display.alpha, display.mode === "overlay");
+    threshold.set(display.thresholds[display.mode]);
+    comparison.hidden = pinned.length < 2;
+    colormap.hidden = isSigned; // signed heatmaps need a diverging colour map
+    jetWarning.hidden = isSigned || display.colormap !== "jet";
   }
 
-  return { element, show };
+  return { element, update };
 }
 
-/** Makes the choice of method and layer; nothing where there is only one. */
-function makeMapsChoice(image, settings, set, onmaps) {
-  if (image.maps.length === 1) {
+/** Creates the choice of method and layer; nothing if there is only one explanation. */
+function createExplanationChoice(image, display, set, onselect) {
+  if (image.explanations.length === 1) {
     return [];
   }
-  const choices = image.maps.map((maps, position) => [String(position), detailOf(maps)]);
-  const select = makeSelect("Method and layer", choices, "0", (position) => onmaps(Number(position)));
-  const control = select.querySelector("select");
-  control.disabled = settings.all;
-  const all = makeCheck("All side by side", settings.all, (chosen) => {
-    control.disabled = chosen;
-    set({ all: chosen });
+  const choices = image.explanations.map((explanation, position) => [
+    String(position),
+    describeExplanation(explanation),
+  ]);
+  const field = createSelect("Method and layer", choices, "0", (position) => onselect(Number(position)));
+  const select = field.querySelector("select");
+  select.disabled = display.sideBySide;
+  const sideBySide = createCheckbox("All side by side", display.sideBySide, (checked) => {
+    select.disabled = checked;
+    set({ sideBySide: checked });
   });
-  return [select, all];
+  return [field, sideBySide];
 }

@@ -1,7 +1,7 @@
-/** Elements of the page. Text is only ever set as text, so no name of a file or a class can become markup. */
+/** Creates elements. Text is only ever set as text, so the name of a file or a class cannot become markup. */
 
-/** Makes an element. An attribute `onclick` is a listener; `true` sets an attribute, `false` and `null` do not. */
-export function make(tag, attributes = {}, ...children) {
+/** Creates an element. An attribute `onclick` adds a listener; `true` sets an attribute, `false` and `null` do not. */
+export function createElement(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
     if (name.startsWith("on")) {
@@ -14,47 +14,48 @@ export function make(tag, attributes = {}, ...children) {
   return element;
 }
 
-/** Makes a choice among a few, as radio buttons: `choices` are [value, text], `onchoose` is told the value. */
-export function makeChoice(legend, choices, chosen, onchoose) {
+/** Creates a group of radio buttons: `choices` are [value, text], and `onchange` receives the chosen value. */
+export function createRadioGroup(legend, choices, chosen, onchange) {
   const name = `seewhy-${Math.random().toString(36).slice(2)}`;
   const labels = choices.map(([value, text]) => {
-    const input = make("input", { type: "radio", name, value, onchange: () => onchoose(value) });
+    const input = createElement("input", { type: "radio", name, value, onchange: () => onchange(value) });
     input.checked = value === chosen;
-    return make("label", { class: "chip" }, input, make("span", {}, text));
+    return createElement("label", { class: "chip" }, input, createElement("span", {}, text));
   });
-  return make("fieldset", { class: "choice" }, make("legend", {}, legend), make("div", { class: "chips" }, ...labels));
+  const chips = createElement("div", { class: "chips" }, ...labels);
+  return createElement("fieldset", { class: "choice" }, createElement("legend", {}, legend), chips);
 }
 
-/** Makes a drop-down list of [value, text]. */
-export function makeSelect(text, choices, chosen, onchoose) {
-  const options = choices.map(([value, shown]) => make("option", { value }, shown));
-  const select = make("select", { onchange: (event) => onchoose(event.target.value) }, ...options);
+/** Creates a drop-down list of [value, text]. */
+export function createSelect(label, choices, chosen, onchange) {
+  const options = choices.map(([value, text]) => createElement("option", { value }, text));
+  const select = createElement("select", { onchange: (event) => onchange(event.target.value) }, ...options);
   select.value = chosen;
-  return make("label", { class: "field" }, make("span", {}, text), select);
+  return createElement("label", { class: "field" }, createElement("span", {}, label), select);
 }
 
-/** Makes a box to tick. */
-export function makeCheck(text, checked, onchoose) {
-  const input = make("input", { type: "checkbox", onchange: (event) => onchoose(event.target.checked) });
+/** Creates a checkbox. */
+export function createCheckbox(label, checked, onchange) {
+  const input = createElement("input", { type: "checkbox", onchange: (event) => onchange(event.target.checked) });
   input.checked = checked;
-  return make("label", { class: "check" }, input, make("span", {}, text));
+  return createElement("label", { class: "check" }, input, createElement("span", {}, label));
 }
 
-/** Makes a slider in percent; `set` moves it and says whether it can be used. */
-export function makeSlider(text, onslide) {
-  const shown = make("output", {});
-  const input = make("input", { type: "range", min: 0, max: 100, step: 1, oninput: (event) => slide(event.target) });
-  const element = make("label", { class: "field slider" }, make("span", {}, text), input, shown);
+/** Creates a slider in percent; `set` moves it and enables or disables it. */
+export function createSlider(label, oninput) {
+  const output = createElement("output", {});
+  const input = createElement("input", { type: "range", min: 0, max: 100, step: 1, oninput: update });
+  const element = createElement("label", { class: "field slider" }, createElement("span", {}, label), input, output);
 
-  function slide(target) {
-    shown.textContent = `${target.value} %`;
-    onslide(Number(target.value) / 100);
+  function update() {
+    output.textContent = `${input.value} %`;
+    oninput(Number(input.value) / 100);
   }
 
-  function set(share, usable = true) {
-    input.value = String(Math.round(share * 100));
-    input.disabled = !usable;
-    shown.textContent = `${input.value} %`;
+  function set(fraction, enabled = true) {
+    input.value = String(Math.round(fraction * 100));
+    input.disabled = !enabled;
+    output.textContent = `${input.value} %`;
   }
 
   return { element, set };

@@ -1,117 +1,131 @@
-/** Many images: small ones to look through, each of which can be opened. */
+/** The gallery of many images: thumbnails, each of which opens its image. */
 
-import { lookOf } from "./controls.js";
-import { make, makeSelect } from "./dom.js";
-import { draw } from "./painting.js";
-import { loadPhoto, pixelsOf, withCells } from "./photos.js";
-import { captionOf, classesOf, CONFIDENCES, firstCriteria, ORDERS, selected, VERDICTS } from "./gallery_filter.js";
-import { keyOf, subjectsOf } from "./pane_contents.js";
+import { styleOf } from "./controls.js";
+import { createElement, createSelect } from "./dom.js";
+import { draw } from "./renderer.js";
+import { decodeHeatmaps, loadPhoto, photoPixels } from "./photos.js";
+import {
+  CONFIDENCES,
+  defaultFilter,
+  filterImages,
+  ORDERS,
+  predictedClasses,
+  predictionText,
+  VERDICTS,
+} from "./gallery_filter.js";
+import { paneContents, targetKey } from "./pane_contents.js";
 
-const SMALL_PIXELS = 40_000;
-const AHEAD = "300px";
+const THUMBNAIL_PIXELS = 40_000;
+const PRELOAD_MARGIN = "300px";
 
 /**
- * Makes a gallery. `whole(position)` promises an image's whole entry, `open(position, order)` is told which image
- * was chosen among which. Small images are drawn when they are about to be seen. `destroy` stops that.
+ * Creates a gallery. `loadEntry(position)` promises the full entry of an image; `onopen(position, order)` is called
+ * when an image is chosen, with the order in which the images are shown. Thumbnails are drawn when they are about to
+ * scroll into view, until `destroy` is called.
  */
-export function makeGallery(images, tables, settings, whole, open) {
-  const criteria = firstCriteria();
-  const count = make("p", { class: "note", role: "status" });
-  const openAmong = (position) => open(position, selected(images, criteria));
-  const cards = images.map((image, position) => makeCard(image, () => openAmong(position)));
-  const list = make("ul", { class: "cards" });
-  const filters = makeFilters(images, filter);
-  const element = make("section", { class: "gallery", "aria-label": "Images" }, filters, count, list);
-  const wanted = new Set();
+export function createGallery(images, colormaps, display, loadEntry, onopen) {
+  const filter = defaultFilter();
+  const count = createElement("p", { class: "note", role: "status" });
+  const openCard = (position) => onopen(position, filterImages(images, filter));
+  const cards = images.map((image, position) => createCard(image, () => openCard(position)));
+  const list = createElement("ul", { class: "cards" });
+  const filters = createFilters(images, applyFilter);
+  const element = createElement("section", { class: "gallery", "aria-label": "Images" }, filters, count, list);
+  const queue = new Set();
   let isDrawing = false;
-  const observer = new IntersectionObserver(want, { rootMargin: AHEAD });
+  const observer = new IntersectionObserver(updateQueue, { rootMargin: PRELOAD_MARGIN });
   cards.forEach((card) => observer.observe(card));
 
-  function filter(changed) {
-    Object.assign(criteria, changed);
-    const found = selected(images, criteria);
-    list.replaceChildren(...found.map((position) => cards[position]));
-    count.textContent = `${found.length} of ${images.length} images`;
+  function applyFilter(changes) {
+    Object.assign(filter, changes);
+    const positions = filterImages(images, filter);
+    list.replaceChildren(...positions.map((position) => cards[position]));
+    count.textContent = `${positions.length} of ${images.length} images`;
   }
 
-  function want(entries) {
-    entries.forEach((entry) => (entry.isIntersecting ? wanted.add(entry.target) : wanted.delete(entry.target)));
-    drawWanted();
+  function updateQueue(entries) {
+    entries.forEach((entry) => (entry.isIntersecting ? queue.add(entry.target) : queue.delete(entry.target)));
+    drawQueue();
   }
 
-  /** Draws what is to be seen, one in each frame, so that scrolling goes on; what was scrolled past does not wait. */
-  async function drawWanted() {
+  /** Draws one thumbnail per frame, so that scrolling stays smooth; those scrolled out of view have left the queue. */
+  async function drawQueue() {
     if (isDrawing) {
       return;
     }
     isDrawing = true;
-    while (wanted.size > 0) {
-      const [card] = wanted;
-      wanted.delete(card);
+    while (queue.size > 0) {
+      const [card] = queue;
+      queue.delete(card);
       observer.unobserve(card);
-      await drawSmall(card);
+      await drawThumbnail(card);
       await new Promise(requestAnimationFrame);
     }
     isDrawing = false;
   }
 
-  async function drawSmall(card) {
+  async function drawThumbnail(card) {
     const position = cards.indexOf(card);
     try {
-      const image = withCells(await whole(position));
-      const photo = pixelsOf(await loadPhoto(image), SMALL_PIXELS);
+      const image = decodeHeatmaps(await loadEntry(position));
+      const photo = photoPixels(await loadPhoto(image), THUMBNAIL_PIXELS);
       const canvas = card.querySelector("canvas");
       canvas.width = photo.width;
       canvas.height = photo.height;
-      const first = keyOf(image.maps[0].targets[0]);
-      const [subject] = subjectsOf(image, { current: first, pinned: [], maps: 0 });
-      draw(canvas.getContext("2d"), photo, subject.map, lookOf({ ...settings, mode: "overlay" }, false, tables));
+      const first = targetKey(image.explanations[0].targets[0]);
+      const [content] = paneContents(image, { current: first, pinned: [], explanation: 0 });
+      const style = styleOf({ ...display, mode: "overlay" }, false, colormaps);
+      draw(canvas.getContext("2d"), photo, content.heatmap, style);
       card.dataset.drawn = "true";
     } catch (error) {
-      card.querySelector("canvas").replaceWith(make("span", { class: "warning" }, error.message));
+      card.querySelector("canvas").replaceWith(createElement("span", { class: "warning" }, error.message));
     }
   }
 
-  filter({});
+  applyFilter({});
   return {
     element,
     focus: (position) => cards[position].querySelector("button").focus(),
     destroy: () => {
       observer.disconnect();
-      wanted.clear();
+      queue.clear();
     },
   };
 }
 
-function makeCard(image, onopen) {
-  const verdict = { true: "right", false: "wrong" }[image.correct];
-  const canvas = make("canvas", { "aria-hidden": true });
-  canvas.width = image.width; // of the right shape before it is drawn, so that nothing moves
+function createCard(image, onopen) {
+  const verdict = { true: "correct", false: "wrong" }[image.correct];
+  const canvas = createElement("canvas", { "aria-hidden": true });
+  canvas.width = image.width; // the final aspect ratio, so that the layout does not shift when it is drawn
   canvas.height = image.height;
-  const button = make(
+  const label = image.label === null ? null : `True class: ${image.label}`;
+  const button = createElement(
     "button",
     { type: "button", onclick: onopen },
-    make("span", { class: "thumb" }, canvas),
-    make("span", { class: "name" }, image.name),
-    make("span", { class: "taken" }, captionOf(image)),
-    image.label === null ? null : make("span", { class: `label ${verdict ?? ""}` }, `is: ${image.label}`),
-    verdict === undefined ? null : make("span", { class: `verdict ${verdict}` }, verdict),
+    createElement("span", { class: "thumbnail" }, canvas),
+    createElement("span", { class: "name" }, image.name),
+    createElement("span", { class: "prediction" }, predictionText(image)),
+    label && createElement("span", { class: `label ${verdict ?? ""}` }, label),
+    verdict && createElement("span", { class: `verdict ${verdict}` }, verdict),
   );
-  return make("li", { class: "card" }, button);
+  return createElement("li", { class: "card" }, button);
 }
 
-function makeFilters(images, filter) {
-  const classes = [["", "All"], ...classesOf(images).map((name) => [name, name])];
-  const search = make("input", { type: "search", oninput: (event) => filter({ search: event.target.value }) });
-  const isJudged = images.some((image) => image.correct !== null);
-  const orders = ORDERS.filter(([order]) => isJudged || order !== "wrong");
-  return make(
+function createFilters(images, onfilter) {
+  const classes = [["", "All"], ...predictedClasses(images).map((name) => [name, name])];
+  const search = createElement("input", {
+    type: "search",
+    oninput: (event) => onfilter({ search: event.target.value }),
+  });
+  const hasVerdicts = images.some((image) => image.correct !== null);
+  const orders = ORDERS.filter(([order]) => hasVerdicts || order !== "wrong-first");
+  return createElement(
     "div",
     { class: "filters", role: "search" },
-    make("label", { class: "field" }, make("span", {}, "Search names and classes"), search),
-    makeSelect("Order", orders, "given", (order) => filter({ order })),
-    makeSelect("Taken for", classes, "", (name) => filter({ name })),
-    makeSelect("Confidence", CONFIDENCES, "any", (confidence) => filter({ confidence })),
-    isJudged ? makeSelect("Right or wrong", VERDICTS, "any", (verdict) => filter({ verdict })) : null,
+    createElement("label", { class: "field" }, createElement("span", {}, "Search names and classes"), search),
+    createSelect("Sort by", orders, "original", (order) => onfilter({ order })),
+    createSelect("Predicted class", classes, "", (name) => onfilter({ predicted: name })),
+    createSelect("Confidence", CONFIDENCES, "any", (confidence) => onfilter({ confidence })),
+    hasVerdicts ? createSelect("Predictions", VERDICTS, "any", (verdict) => onfilter({ verdict })) : null,
   );
 }

@@ -1,68 +1,69 @@
-/** Which images of a gallery are shown, and in which order. */
+/** Which images a gallery shows, and in which order. */
 
-import { percent } from "./numbers.js";
+import { formatPercent } from "./numbers.js";
 
 export const ORDERS = [
-  ["given", "As given"],
+  ["original", "Original order"],
   ["name", "Name"],
-  ["sure", "Most confident first"],
-  ["unsure", "Least confident first"],
-  ["wrong", "Wrong first, the surest of them before"],
+  ["most-confident", "Most confident first"],
+  ["least-confident", "Least confident first"],
+  ["wrong-first", "Wrong first, most confident first"],
 ];
 export const CONFIDENCES = [
   ["any", "Any"],
-  ["high", "90 % and more"],
+  ["high", "At least 90 %"],
   ["middle", "50 to 90 %"],
   ["low", "Below 50 %"],
 ];
 export const VERDICTS = [
   ["any", "All"],
-  ["right", "Right"],
+  ["correct", "Correct"],
   ["wrong", "Wrong"],
 ];
 
 const RANGES = { any: [-1, 2], high: [0.9, 2], middle: [0.5, 0.9], low: [0, 0.5] };
 
-/** Returns what a gallery shows at first. */
-export function firstCriteria() {
-  return { search: "", order: "given", name: "", confidence: "any", verdict: "any" };
+/** Returns the filter that a gallery starts with, which every image passes. */
+export function defaultFilter() {
+  return { search: "", order: "original", predicted: "", confidence: "any", verdict: "any" };
 }
 
-/** Returns the classes that images are taken for, by name. */
-export function classesOf(images) {
+/** Returns the names of the predicted classes of all images. */
+export function predictedClasses(images) {
   return [...new Set(images.flatMap((image) => image.predictions.slice(0, 1)).map((best) => best.name))].sort();
 }
 
-/** Returns the positions of the images that meet the criteria, in their order. */
-export function selected(images, criteria) {
-  const found = [...images.keys()].filter((position) => meets(images[position], criteria));
-  const order = compare[criteria.order];
-  return order ? found.sort((a, b) => order(images[a], images[b])) : found;
+/** Returns the positions of the images that pass the filter, in its order. */
+export function filterImages(images, filter) {
+  const positions = [...images.keys()].filter((position) => passes(images[position], filter));
+  const compare = COMPARISONS[filter.order];
+  return compare ? positions.sort((a, b) => compare(images[a], images[b])) : positions;
 }
 
 const confidenceOf = (image) => image.predictions[0]?.probability ?? -1;
+const isWrong = (image) => image.correct === false;
 
-const compare = {
+const COMPARISONS = {
   name: (a, b) => a.name.localeCompare(b.name, undefined, { numeric: true }),
-  sure: (a, b) => confidenceOf(b) - confidenceOf(a),
-  unsure: (a, b) => confidenceOf(a) - confidenceOf(b),
-  wrong: (a, b) => (a.correct === false ? 0 : 1) - (b.correct === false ? 0 : 1) || confidenceOf(b) - confidenceOf(a),
+  "most-confident": (a, b) => confidenceOf(b) - confidenceOf(a),
+  "least-confident": (a, b) => confidenceOf(a) - confidenceOf(b),
+  "wrong-first": (a, b) => isWrong(b) - isWrong(a) || confidenceOf(b) - confidenceOf(a),
 };
 
-function meets(image, { search, name, confidence, verdict }) {
+function passes(image, { search, predicted, confidence, verdict }) {
   const [from, to] = RANGES[confidence];
-  const isWithin = confidence === "any" || (from <= confidenceOf(image) && confidenceOf(image) < to);
-  const isAsked = verdict === "any" || image.correct === (verdict === "right");
-  const isClass = name === "" || image.predictions[0]?.name === name;
-  return isWithin && isAsked && isClass && textOf(image).includes(search.trim().toLowerCase());
+  const hasConfidence = confidence === "any" || (from <= confidenceOf(image) && confidenceOf(image) < to);
+  const hasVerdict = verdict === "any" || image.correct === (verdict === "correct");
+  const hasClass = predicted === "" || image.predictions[0]?.name === predicted;
+  return hasConfidence && hasVerdict && hasClass && searchText(image).includes(search.trim().toLowerCase());
 }
 
-function textOf(image) {
+function searchText(image) {
   return [image.name, image.label ?? "", image.predictions[0]?.name ?? ""].join(" ").toLowerCase();
 }
 
-/** Returns what stands under an image: what it is taken for. */
-export function captionOf(image) {
+/** Returns the text below a thumbnail: the predicted class and its probability. */
+export function predictionText(image) {
   const best = image.predictions[0];
-  return best === undefined ? "" : `${best.name} ${percent(best.probability)}`;
+  return best === undefined ? "" : `Predicted: ${best.name}, ${formatPercent(best.probability)}`;
 }

@@ -1,151 +1,157 @@
-/** One map on its photo: the canvas, what is said of it, the value under the cursor, and saving it. */
+/** One heatmap on its photo: the canvas, the caption, the value under the pointer, and saving it. */
 
-import { make } from "./dom.js";
-import { short } from "./numbers.js";
-import { draw, gradientOf } from "./painting.js";
-import { pixelsOf } from "./photos.js";
-import { valueAt } from "./placing.js";
-import { isCropped, whereStrongest } from "./pane_contents.js";
+import { createElement } from "./dom.js";
+import { formatValue } from "./numbers.js";
+import { colorGradient, draw } from "./renderer.js";
+import { photoPixels } from "./photos.js";
+import { valueAt } from "./placement.js";
+import { describePeak, isCropped } from "./pane_contents.js";
 
-const STEP = 1 / 40;
+const KEY_STEP = 1 / 40;
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 const POINT_HINT = "Point at the image, or focus it and use the arrow keys, to read values.";
 
-/** Makes a pane of an image. `photo` is {width, height, pixels}, `bitmap` the loaded photo at its full size. */
-export function makePane(image, photo, bitmap) {
-  const title = make("h3", {});
-  const detail = make("p", { class: "detail" });
-  const canvas = make("canvas", { tabindex: 0, role: "img" });
+/** Creates a pane of an image. `photo` is {width, height, pixels}, `bitmap` the loaded photo at its full size. */
+export function createPane(image, photo, bitmap) {
+  const title = createElement("h3", {});
+  const detail = createElement("p", { class: "detail" });
+  const canvas = createElement("canvas", { tabindex: 0, role: "img" });
   canvas.width = photo.width;
   canvas.height = photo.height;
-  const mark = make("span", { class: "mark", hidden: true });
-  const value = make("output", { class: "value" }, POINT_HINT);
-  const reading = make("p", { class: "reading" });
-  const legend = makeLegend();
-  const save = make("button", { type: "button", onclick: () => saveShown() }, "Save as PNG");
-  const stage = make("div", { class: "stage" }, canvas, mark);
-  const foot = make("div", { class: "foot" }, legend.element, save);
-  const element = make("figure", { class: "pane" }, make("figcaption", {}, title, detail), stage, foot, value, reading);
+  const mark = createElement("span", { class: "mark", hidden: true });
+  const value = createElement("output", { class: "value" }, POINT_HINT);
+  const caption = createElement("p", { class: "caption" });
+  const legend = createLegend();
+  const save = createElement("button", { type: "button", onclick: savePng }, "Save as PNG");
+  const element = createElement(
+    "figure",
+    { class: "pane" },
+    createElement("figcaption", {}, title, detail),
+    createElement("div", { class: "stage" }, canvas, mark),
+    createElement("div", { class: "foot" }, legend.element, save),
+    value,
+    caption,
+  );
   element.style.setProperty("--aspect", String(photo.width / photo.height));
-  let shown = null;
-  let place = { x: 0.5, y: 0.5 };
+  let shown = null; // {content, style}
+  let pointer = { x: 0.5, y: 0.5 };
 
   canvas.addEventListener("pointermove", (event) => {
     const bounds = canvas.getBoundingClientRect();
-    probe((event.clientX - bounds.left) / bounds.width, (event.clientY - bounds.top) / bounds.height);
+    pointAt((event.clientX - bounds.left) / bounds.width, (event.clientY - bounds.top) / bounds.height);
   });
-  canvas.addEventListener("pointerleave", unprobe);
-  canvas.addEventListener("blur", unprobe);
+  canvas.addEventListener("pointerleave", hideValue);
+  canvas.addEventListener("blur", hideValue);
   canvas.addEventListener("keydown", (event) => {
     if (event.key in ARROWS) {
       event.preventDefault();
       const [right, down] = ARROWS[event.key];
-      probe(place.x + right * STEP, place.y + down * STEP);
+      pointAt(pointer.x + right * KEY_STEP, pointer.y + down * KEY_STEP);
     }
   });
 
-  function probe(x, y) {
-    place = { x: Math.min(Math.max(x, 0), 0.9999), y: Math.min(Math.max(y, 0), 0.9999) };
+  function pointAt(x, y) {
+    pointer = { x: Math.min(Math.max(x, 0), 0.9999), y: Math.min(Math.max(y, 0), 0.9999) };
     mark.hidden = false;
-    mark.style.left = `${100 * place.x}%`;
-    mark.style.top = `${100 * place.y}%`;
+    mark.style.left = `${100 * pointer.x}%`;
+    mark.style.top = `${100 * pointer.y}%`;
     value.textContent = valueText();
   }
 
-  function unprobe() {
+  function hideValue() {
     mark.hidden = true;
     value.textContent = POINT_HINT;
   }
 
   function valueText() {
-    const at = { x: place.x * image.width, y: place.y * image.height };
-    const where = `At ${Math.floor(at.x)}, ${Math.floor(at.y)}: `;
-    const found = shown.subject.map && valueAt(shown.subject.raw, at.y, at.x);
-    if (found === null) {
-      return `${where}the model did not see this part.`;
+    const [x, y] = [pointer.x * image.width, pointer.y * image.height];
+    const position = `At ${Math.floor(x)}, ${Math.floor(y)}: `;
+    const { heatmap, rawHeatmap, peak } = shown.content;
+    const raw = heatmap && valueAt(rawHeatmap, y, x);
+    if (raw === null) {
+      return `${position}the model did not see this part.`;
     }
-    const share = shown.subject.peak > 0 ? `, ${Math.round((100 * found) / shown.subject.peak)} % of the peak` : "";
-    return `${where}${short(found)}${share}`;
+    const percent = peak > 0 ? `, ${Math.round((100 * raw) / peak)} % of the peak` : "";
+    return `${position}${formatValue(raw)}${percent}`;
   }
 
-  /** Shows a subject (subjects.js) as a look (painting.js) says. */
-  function show(subject, look) {
-    shown = { subject, look };
-    title.textContent = subject.title;
-    detail.textContent = subject.detail;
+  /** Shows a content (pane_contents.js) in a style (renderer.js). */
+  function show(content, style) {
+    shown = { content, style };
+    title.textContent = content.title;
+    detail.textContent = content.detail;
     const context = canvas.getContext("2d");
-    if (subject.map === null) {
+    if (content.heatmap === null) {
       context.putImageData(new ImageData(new Uint8ClampedArray(photo.pixels), photo.width, photo.height), 0, 0);
     } else {
-      draw(context, photo, subject.map, look);
+      draw(context, photo, content.heatmap, style);
     }
-    canvas.setAttribute("aria-label", describe(subject));
-    reading.textContent = subject.nothing ?? sentenceOf(subject, look);
-    reading.classList.toggle("warning", subject.nothing !== null);
-    legend.show(subject, look);
-    save.disabled = subject.map === null;
+    canvas.setAttribute("aria-label", ariaLabel(content));
+    caption.textContent = content.warning ?? captionText(content, style);
+    caption.classList.toggle("warning", content.warning !== null);
+    legend.update(content, style);
+    save.disabled = content.heatmap === null;
     if (!mark.hidden) {
       value.textContent = valueText();
     }
   }
 
-  function describe(subject) {
-    const found = subject.nothing ?? `strongest ${whereStrongest(subject.map)}`;
-    return `${image.name}: ${subject.title}; ${subject.detail}; ${found}`;
+  function ariaLabel(content) {
+    const summary = content.warning ?? `strongest ${describePeak(content.heatmap)}`;
+    return `${image.name}: ${content.title}; ${content.detail}; ${summary}`;
   }
 
-  function saveShown() {
-    const full = makeFull(bitmap, shown);
-    full.toBlob((blob) => {
-      const link = make("a", { href: URL.createObjectURL(blob), download: fileName(image, shown.subject) });
-      link.click();
-      setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+  function savePng() {
+    drawFullSize(bitmap, shown).toBlob((blob) => {
+      const href = URL.createObjectURL(blob);
+      createElement("a", { href, download: fileName(image, shown.content) }).click();
+      setTimeout(() => URL.revokeObjectURL(href), 10_000);
     }, "image/png");
   }
 
   return { element, show };
 }
 
-/** Draws what is shown once more, at the photo's own size. */
-function makeFull(bitmap, { subject, look }) {
-  const photo = pixelsOf(bitmap);
+/** Draws the pane again, at the full size of the photo. */
+function drawFullSize(bitmap, { content, style }) {
+  const photo = photoPixels(bitmap);
   const canvas = document.createElement("canvas");
   canvas.width = photo.width;
   canvas.height = photo.height;
-  draw(canvas.getContext("2d"), photo, subject.map, look);
+  draw(canvas.getContext("2d"), photo, content.heatmap, style);
   return canvas;
 }
 
-function fileName(image, subject) {
+function fileName(image, content) {
   const stem = image.name.replace(/\.[^.]*$/, "");
-  return `${[stem, subject.method, subject.name].join("_").replace(/[^\p{L}\p{N}+.-]+/gu, "_")}.png`;
+  return `${[stem, content.method, content.name].join("_").replace(/[^\p{L}\p{N}+.-]+/gu, "_")}.png`;
 }
 
-function sentenceOf(subject, look) {
-  const share = `${Math.round(100 * look.threshold)} % of the peak`;
-  const marks = {
-    contour: `Lines join places of equal value, from ${share} upwards. `,
-    box: `Boxes hold the connected places with at least ${share}; the thick one the largest of them. `,
+function captionText(content, style) {
+  const threshold = `${Math.round(100 * style.threshold)} % of the peak`;
+  const modeText = {
+    contour: `Contour lines join places of equal value, from ${threshold} upwards. `,
+    box: `Boxes surround connected regions of at least ${threshold}; the thick one surrounds the largest region. `,
   };
-  const crop = isCropped(subject.map) ? " Nothing is claimed of the part that the model did not see." : "";
-  return (marks[look.mode] ?? "") + subject.reading + crop;
+  const cropText = isCropped(content.heatmap) ? " Nothing is known about the part that the model did not see." : "";
+  return (modeText[style.mode] ?? "") + content.caption + cropText;
 }
 
-/** Makes the bar that says which value has which colour. */
-function makeLegend() {
-  const bar = make("span", { class: "bar", "aria-hidden": true });
-  const low = make("span", {});
-  const high = make("span", {});
-  const element = make("div", { class: "legend" }, low, bar, high);
+/** Creates the colour bar. */
+function createLegend() {
+  const bar = createElement("span", { class: "bar", "aria-hidden": true });
+  const low = createElement("span", {});
+  const high = createElement("span", {});
+  const element = createElement("div", { class: "legend" }, low, bar, high);
 
-  function show(subject, look) {
-    element.hidden = subject.map === null;
-    if (subject.map !== null) {
-      bar.style.background = gradientOf(look.table);
-      low.textContent = subject.low;
-      high.textContent = subject.high;
+  function update(content, style) {
+    element.hidden = content.heatmap === null;
+    if (content.heatmap !== null) {
+      bar.style.background = colorGradient(style.colors);
+      low.textContent = content.low;
+      high.textContent = content.high;
     }
   }
 
-  return { element, show };
+  return { element, update };
 }

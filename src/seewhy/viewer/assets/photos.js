@@ -1,38 +1,42 @@
-/** Photos and maps out of a document, ready to be drawn. */
+/** Decodes the photos, heatmaps and colour maps of the viewer's input. */
 
-import { bytesOf, floatsOf } from "./numbers.js";
+import { bytesFromBase64, floatsFromBase64 } from "./numbers.js";
 
-/** Above so many pixels a photo is drawn smaller on the page, so that it follows the hand; it is saved in full. */
+/** A photo with more pixels is drawn smaller, so that drawing keeps up with the pointer; it is saved in full. */
 export const SHOWN_PIXELS = 1_200_000;
 
-/** Returns the colour maps of a document: names to 256 colours of three bytes. */
-export function tablesOf(content) {
-  return Object.fromEntries(Object.entries(content.colormaps).map(([name, base64]) => [name, bytesOf(base64)]));
+/** Returns the colour maps: names to 256 colours of three bytes. */
+export function decodeColormaps(data) {
+  return Object.fromEntries(Object.entries(data.colormaps).map(([name, base64]) => [name, bytesFromBase64(base64)]));
 }
 
-/** Returns an image's entry with its maps' values as numbers, `cells`. */
-export function withCells(image) {
-  const decoded = (target) => ({ ...target, cells: floatsOf(target.values) });
-  return { ...image, maps: image.maps.map((maps) => ({ ...maps, targets: maps.targets.map(decoded) })) };
+/** Returns an image's entry with the heatmap of each target decoded into `cells`. */
+export function decodeHeatmaps(image) {
+  const decoded = (target) => ({ ...target, cells: floatsFromBase64(target.heatmap) });
+  const explanations = image.explanations.map((explanation) => ({
+    ...explanation,
+    targets: explanation.targets.map(decoded),
+  }));
+  return { ...image, explanations };
 }
 
-/** Loads an image's photo, or throws an error that says which one cannot be shown. */
+/** Loads the photo of an image, or throws an error that names the image. */
 export async function loadPhoto(image) {
   const bitmap = new Image();
   bitmap.src = image.photo;
   try {
     await bitmap.decode();
   } catch (error) {
-    throw new Error(`The photo ${image.name} cannot be shown: ${error.message}`, { cause: error });
+    throw new Error(`The photo of ${image.name} cannot be shown: ${error.message}`, { cause: error });
   }
   return bitmap;
 }
 
-/** Returns a loaded photo's pixels, {width, height, pixels}, at its own size or shrunk to `most` pixels. */
-export function pixelsOf(bitmap, most = Infinity) {
-  const shrink = Math.min(1, Math.sqrt(most / (bitmap.naturalWidth * bitmap.naturalHeight)));
-  const width = Math.max(1, Math.round(bitmap.naturalWidth * shrink));
-  const height = Math.max(1, Math.round(bitmap.naturalHeight * shrink));
+/** Returns the pixels of a loaded photo, {width, height, pixels}, scaled down to at most `maxPixels`. */
+export function photoPixels(bitmap, maxPixels = Infinity) {
+  const scale = Math.min(1, Math.sqrt(maxPixels / (bitmap.naturalWidth * bitmap.naturalHeight)));
+  const width = Math.max(1, Math.round(bitmap.naturalWidth * scale));
+  const height = Math.max(1, Math.round(bitmap.naturalHeight * scale));
   const canvas = document.createElement("canvas");
   canvas.width = width;
   canvas.height = height;

@@ -1,55 +1,55 @@
-/** The ranked list of what can be asked: each class with its probability as a bar. */
+/** The ranked list of classes: each with its probability as a bar. */
 
-import { make } from "./dom.js";
-import { percent } from "./numbers.js";
-import { keyOf, targetsOf } from "./pane_contents.js";
+import { createElement } from "./dom.js";
+import { formatPercent } from "./numbers.js";
+import { allTargets, targetKey } from "./pane_contents.js";
 
-const MOVES = { ArrowDown: 1, ArrowUp: -1 };
+const STEPS = { ArrowDown: 1, ArrowUp: -1 };
 
 /**
- * Makes the list of an image's targets, and of those of the first predictions that were not explained; both as the
- * model says of the maps at `position`.
+ * Creates the list of an image's targets, and of its top predictions that were not explained, with the probabilities of
+ * the explanation at `position`.
  *
- * `on` has `point(key)`, for hovering and for the arrow keys; `leave()`, when the pointer leaves the list; and
- * `pin(key)`, for a click, Enter or Space.
+ * The callbacks are `onpoint(key)`, for hovering and for the arrow keys; `onleave()`, for when the pointer leaves the
+ * list; and `onpin(key)`, for a click, Enter or Space.
  */
-export function makeList(image, position, on) {
+export function createPredictionList(image, position, { onpoint, onleave, onpin }) {
   const buttons = new Map();
-  const rows = rowsOf(image, position).map(([row, isExplained]) => {
+  const rows = listedClasses(image, position).map(([row, isExplained]) => {
     if (!isExplained) {
-      return make("li", {}, ...contents(row, "not explained", "plain"));
+      return createElement("li", {}, ...rowContents(row, "not explained", "plain"));
     }
-    const key = keyOf(row);
-    const button = make(
+    const key = targetKey(row);
+    const button = createElement(
       "button",
       {
         type: "button",
         tabindex: -1,
         "aria-pressed": "false",
-        onpointerenter: () => on.point(key),
-        onfocus: () => on.point(key),
-        onclick: () => on.pin(key),
+        onpointerenter: () => onpoint(key),
+        onfocus: () => onpoint(key),
+        onclick: () => onpin(key),
       },
-      ...contents(row, "pinned", "pin"),
+      ...rowContents(row, "pinned", "pin"),
     );
     buttons.set(key, button);
-    return make("li", {}, button);
+    return createElement("li", {}, button);
   });
-  const list = make("ol", { onpointerleave: () => on.leave(), onkeydown: move }, ...rows);
+  const list = createElement("ol", { onpointerleave: onleave, onkeydown: moveFocus }, ...rows);
 
-  function move(event) {
+  function moveFocus(event) {
     const all = [...buttons.values()];
-    const here = all.indexOf(document.activeElement);
+    const focused = all.indexOf(document.activeElement);
     const ends = { Home: 0, End: all.length - 1 };
-    if (here !== -1 && (event.key in MOVES || event.key in ends)) {
+    if (focused !== -1 && (event.key in STEPS || event.key in ends)) {
       event.preventDefault();
-      const to = ends[event.key] ?? Math.min(Math.max(here + MOVES[event.key], 0), all.length - 1);
-      all[to].focus();
+      const next = ends[event.key] ?? Math.min(Math.max(focused + STEPS[event.key], 0), all.length - 1);
+      all[next].focus();
     }
   }
 
-  /** Marks which targets are shown and which are pinned. */
-  function show(shown, pinned) {
+  /** Marks the targets that are shown and those that are pinned. */
+  function update(shown, pinned) {
     for (const [key, button] of buttons) {
       button.classList.toggle("shown", shown.includes(key));
       button.setAttribute("aria-pressed", String(pinned.includes(key)));
@@ -57,25 +57,26 @@ export function makeList(image, position, on) {
     }
   }
 
-  return { element: list, show };
+  return { element: list, update };
 }
 
-/** Returns what is listed, as [target or prediction, whether it was explained]. */
-function rowsOf(image, position) {
-  const targets = targetsOf(image, position);
-  const known = new Set(targets.map(keyOf));
-  const others = image.maps[position].predictions.filter((prediction) => !known.has(keyOf(prediction)));
+/** Returns the rows of the list, as [target or prediction, whether it was explained]. */
+function listedClasses(image, position) {
+  const targets = allTargets(image, position);
+  const explained = new Set(targets.map(targetKey));
+  const { predictions } = image.explanations[position];
+  const others = predictions.filter((prediction) => !explained.has(targetKey(prediction)));
   const rows = [...targets.map((target) => [target, true]), ...others.map((prediction) => [prediction, false])];
   return rows.sort(([a], [b]) => (b.probability ?? -1) - (a.probability ?? -1));
 }
 
-function contents(row, note, noteClass) {
-  const bar = make("span", { class: "bar", "aria-hidden": true });
+function rowContents(row, note, noteClass) {
+  const bar = createElement("span", { class: "bar", "aria-hidden": true });
   bar.style.width = `${100 * (row.probability ?? 0)}%`;
   return [
     bar,
-    make("span", { class: "name" }, row.name),
-    make("span", { class: noteClass }, note),
-    make("span", { class: "probability" }, percent(row.probability)),
+    createElement("span", { class: "name" }, row.name),
+    createElement("span", { class: noteClass }, note),
+    createElement("span", { class: "probability" }, formatPercent(row.probability)),
   ];
 }

@@ -1,7 +1,9 @@
-/** A report opens itself: its document, and each of its images, lie in the page as JSON. */
+/** Mounts the viewer of a report: the page contains the viewer's input and each image's entry as JSON. */
 
 import { mount } from "./viewer.js";
 
-const parsed = (id) => JSON.parse(document.getElementById(id).textContent);
+const parseScript = (id) => JSON.parse(document.getElementById(id).textContent);
 
-mount(document.getElementById("viewer"), parsed("document"), { load: (position) => parsed(`image-${position}`) });
+mount(document.getElementById("viewer"), parseScript("viewer-data"), {
+  load: (position) => parseScript(`image-${position}`),
+});

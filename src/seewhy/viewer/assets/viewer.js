@@ -1,144 +1,153 @@
 /**
- * The viewer: a document of explanations in, an element of the page out.
+ * The viewer: shows explanations in an element of a page.
  *
  *     import { mount } from "./viewer.js";
- *     const viewer = mount(element, document, options);
- *     viewer.update(document);   // shows another document; opacity, colours and so on stay as they were set
- *     viewer.destroy();          // takes everything out of the element again
+ *     const viewer = mount(element, data, options);
+ *     viewer.update(data);   // shows other explanations, and keeps opacity, colours and the other display options
+ *     viewer.destroy();      // removes everything from the element
  *
- * The document is what `seewhy.viewer.document.document_of` returns; its format stands in that module. One image is
- * shown by itself, several as a gallery from which each can be opened. Nothing is fetched, and nothing leaves the page.
- * The page has to load `viewer.css` too, in which every rule is about `.seewhy`.
+ * `data` is what `seewhy.viewer.viewer_data.viewer_data` returns; that module defines its format. A single image is
+ * shown directly, several as a gallery from which each can be opened. The viewer fetches nothing and sends nothing. The
+ * page must load `viewer.css` too, all of whose rules apply to `.seewhy` only.
  *
  * Options:
- *   load(position)  Returns the whole of an image that came without `photo` and `maps`, or a promise of it.
- *   settings        What is set at first, where it is not as in `firstSettings` (controls.js): {all: true}.
+ *   load(position)  Returns the full entry of an image that was given as its summary alone, or a promise of it.
+ *   display         Display options that differ from `defaultDisplay` (controls.js), such as {sideBySide: true}.
  *
- * The element gets the class `seewhy`, and the events `seewhy-ready`, when all that is to be seen at first is drawn,
- * and `seewhy-error`, with the reason in `detail`, when a photo cannot be shown; it is told to the reader as well.
+ * The element gets the class `seewhy`. It dispatches `seewhy-ready` when the first view is drawn, and `seewhy-error`,
+ * with the reason in `detail`, when a photo cannot be shown; the reader sees the reason as well.
  */
 
-import { firstSettings } from "./controls.js";
-import { make } from "./dom.js";
-import { makeGallery } from "./gallery.js";
-import { tablesOf } from "./photos.js";
-import { makeImageView } from "./image.js";
+import { defaultDisplay } from "./controls.js";
+import { createElement } from "./dom.js";
+import { createGallery } from "./gallery.js";
+import { decodeColormaps } from "./photos.js";
+import { createImageView } from "./image_view.js";
 
-/** Shows a document in an element. */
-export function mount(element, content, options = {}) {
-  const settings = { ...firstSettings(), ...options.settings };
-  let shown = { destroy: () => {} };
+/** Shows explanations in an element. */
+export function mount(element, data, options = {}) {
+  const display = { ...defaultDisplay(), ...options.display };
+  let view = { destroy: () => {} };
 
-  function update(given) {
-    check(given);
-    shown.destroy();
-    const showIt = given.images.length === 1 ? showOne : showMany;
-    shown = showIt(element, given, settings, options);
+  function update(newData) {
+    checkFormat(newData);
+    view.destroy();
+    const mountView = newData.images.length === 1 ? mountImage : mountGallery;
+    view = mountView(element, newData, display, options);
   }
 
   function destroy() {
-    shown.destroy();
+    view.destroy();
     element.replaceChildren();
     element.classList.remove("seewhy");
   }
 
   element.classList.add("seewhy");
-  update(content);
+  update(data);
   return { update, destroy };
 }
 
-function check(content) {
-  if (content?.format !== "seewhy-viewer" || content.version !== 1 || !content.images?.length) {
-    throw new Error("This is no document of SeeWhy's viewer, version 1, with at least one image.");
+function checkFormat(data) {
+  if (data?.format !== "seewhy-viewer" || data.version !== 1 || !data.images?.length) {
+    throw new Error('Expected the data of SeeWhy\'s viewer: format "seewhy-viewer", version 1, at least one image.');
   }
 }
 
-/** Returns a function that promises the whole of an image: the document's own entry, or what the host loads. */
-function wholeOf(content, options) {
+/** Returns a function that promises the full entry of an image, from the data or from the host. */
+function entryLoader(data, options) {
   return async (position) => {
-    const image = content.images[position];
-    return image.maps ? image : options.load(position);
+    const image = data.images[position];
+    return image.explanations ? image : options.load(position);
   };
 }
 
-function showOne(element, content, settings, options) {
-  const frame = make("div", {});
+function mountImage(element, data, display, options) {
+  const frame = createElement("div", {});
   element.replaceChildren(frame);
-  const opening = openIn(frame, () => wholeOf(content, options)(0), tablesOf(content), settings);
-  return { destroy: opening.cancel };
+  const loadEntry = entryLoader(data, options);
+  return { destroy: openImage(frame, loadEntry(0), decodeColormaps(data), display).cancel };
 }
 
-/** Puts the view of an image into a frame, unless it is cancelled before. */
-function openIn(frame, whole, tables, settings) {
-  let isWanted = true;
-  frame.replaceChildren(make("p", { class: "note", role: "status" }, "Opening…"));
-  const opened = whole()
-    .then((image) => makeImageView(image, tables, settings))
+/** Shows the view of an image in a frame, once its entry is there, unless it is cancelled before. */
+function openImage(frame, entry, colormaps, display) {
+  let isCancelled = false;
+
+  function show(content, event, detail) {
+    if (!isCancelled) {
+      frame.replaceChildren(content);
+      dispatch(frame, event, detail);
+    }
+  }
+
+  frame.replaceChildren(createElement("p", { class: "note", role: "status" }, "Loading…"));
+  entry
+    .then((image) => createImageView(image, colormaps, display))
     .then(
-      (view) => isWanted && (frame.replaceChildren(view), tell(frame, "seewhy-ready")),
-      (error) => isWanted && (frame.replaceChildren(alarm(error)), tell(frame, "seewhy-error", error.message)),
+      (view) => show(view, "seewhy-ready"),
+      (error) => show(createAlert(error), "seewhy-error", error.message),
     );
-  return { opened, cancel: () => (isWanted = false) };
+  return { cancel: () => (isCancelled = true) };
 }
 
-function alarm(error) {
-  return make("p", { class: "warning", role: "alert" }, error.message);
+function createAlert(error) {
+  return createElement("p", { class: "warning", role: "alert" }, error.message);
 }
 
-function tell(frame, name, detail = null) {
+function dispatch(frame, name, detail = null) {
   frame.dispatchEvent(new CustomEvent(name, { bubbles: true, detail }));
 }
 
-function showMany(element, content, settings, options) {
-  const tables = tablesOf(content);
-  const whole = wholeOf(content, options);
-  const frame = make("div", { hidden: true });
-  const place = make("span", { class: "note", role: "status" });
-  const gallery = makeGallery(content.images, tables, settings, whole, open);
-  const turn = (step) => () => open(order[order.indexOf(current) + step], order);
-  const [before, after] = [["‹ Previous", -1], ["Next ›", 1]].map(([text, step]) =>
-    make("button", { type: "button", onclick: turn(step) }, text),
+function mountGallery(element, data, display, options) {
+  const colormaps = decodeColormaps(data);
+  const loadEntry = entryLoader(data, options);
+  const frame = createElement("div", { hidden: true });
+  const positionText = createElement("span", { class: "note", role: "status" });
+  const gallery = createGallery(data.images, colormaps, display, loadEntry, open);
+  const turnBy = (step) => () => open(order[order.indexOf(current) + step], order);
+  const [previous, next] = [["‹ Previous", -1], ["Next ›", 1]].map(([text, step]) =>
+    createElement("button", { type: "button", onclick: turnBy(step) }, text),
   );
-  const back = make("button", { type: "button", onclick: close }, "All images");
-  const bar = make("nav", { class: "turn", "aria-label": "Images", hidden: true }, back, before, after, place);
+  const back = createElement("button", { type: "button", onclick: close }, "All images");
+  const navAttributes = { class: "navigation", "aria-label": "Images", hidden: true };
+  const navigation = createElement("nav", navAttributes, back, previous, next, positionText);
   let order = [];
   let current = 0;
   let opening = null;
 
-  function open(position, among) {
-    [current, order] = [position, among];
+  function open(position, newOrder) {
+    [current, order] = [position, newOrder];
     opening?.cancel();
-    const number = order.indexOf(position);
-    [before.disabled, after.disabled] = [number === 0, number === order.length - 1];
-    place.textContent = `${number + 1} of ${order.length}`;
-    [gallery.element.hidden, frame.hidden, bar.hidden] = [true, false, false];
-    opening = openIn(frame, () => whole(position), tables, settings);
-    if (!bar.contains(bar.ownerDocument.activeElement)) {
+    const rank = order.indexOf(position);
+    [previous.disabled, next.disabled] = [rank === 0, rank === order.length - 1];
+    positionText.textContent = `${rank + 1} of ${order.length}`;
+    [gallery.element.hidden, frame.hidden, navigation.hidden] = [true, false, false];
+    opening = openImage(frame, loadEntry(position), colormaps, display);
+    if (!navigation.contains(navigation.ownerDocument.activeElement)) {
       back.focus();
     }
   }
 
   function close() {
     opening.cancel();
-    [gallery.element.hidden, frame.hidden, bar.hidden] = [false, true, true];
+    [gallery.element.hidden, frame.hidden, navigation.hidden] = [false, true, true];
     frame.replaceChildren();
     gallery.focus(current);
   }
 
-  function closeByKey(event) {
-    if (event.key === "Escape" && !bar.hidden) {
+  function closeOnEscape(event) {
+    if (event.key === "Escape" && !navigation.hidden) {
       close();
     }
   }
 
-  element.addEventListener("keydown", closeByKey);
-  element.replaceChildren(bar, frame, gallery.element);
-  tell(element, "seewhy-ready");
+  element.addEventListener("keydown", closeOnEscape);
+  element.replaceChildren(navigation, frame, gallery.element);
+  dispatch(element, "seewhy-ready");
   return {
     destroy: () => {
       opening?.cancel();
       gallery.destroy();
-      element.removeEventListener("keydown", closeByKey);
+      element.removeEventListener("keydown", closeOnEscape);
     },
   };
 }

@@ -1,15 +1,15 @@
-/** The viewer as a widget of a notebook, as anywidget calls it. */
+/** The viewer as a notebook widget, in the form that anywidget expects. */
 
 import { mount } from "./viewer.js";
 
 function render({ model, el }) {
   const host = document.createElement("div");
   el.append(host);
-  const viewer = mount(host, model.get("document"));
-  const change = () => viewer.update(model.get("document"));
-  model.on("change:document", change);
+  const viewer = mount(host, model.get("data"));
+  const onchange = () => viewer.update(model.get("data"));
+  model.on("change:data", onchange);
   return () => {
-    model.off("change:document", change);
+    model.off("change:data", onchange);
     viewer.destroy();
   };
 }

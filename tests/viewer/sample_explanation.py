@@ -1,12 +1,12 @@
-"""Explanations made by hand, small enough to work out what they look like."""
+"""Handmade explanations, small enough to compute by hand what the viewer shows."""
 
 import numpy as np
 
 from seewhy import Explanation, Placement, Prediction, TargetResult
 
 
-def made(number=0, **changes):
-    """Return an explanation of three targets, the last of which nothing speaks for; the model saw the middle."""
+def sample_explanation(number=0, **changes):
+    """Return an explanation of three targets, the last without evidence; the model saw the middle of the image."""
     generator = np.random.default_rng(number)
     heatmaps = generator.random((3, 3, 4), dtype=np.float32)
     heatmaps[2] = 0

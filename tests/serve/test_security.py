@@ -1,16 +1,16 @@
-"""Who may ask, and what browsers may do with the answers."""
+"""Which requests are accepted, and what browsers may do with the responses."""
 
 import httpx
 import pytest
-from tests.serve.conftest import refused, running
+from tests.serve.conftest import error_of, running
 
-from seewhy.serve.guards import SECURITY_HEADERS
+from seewhy.serve.security import SECURITY_HEADERS
 from seewhy.serve.settings import Settings
 
 
 @pytest.fixture(scope="module")
-def named(lite0):
-    """A server that may be called by a name."""
+def named_server(lite0):
+    """A server with an allowed host name."""
     with running([("lite0", lite0)], Settings(hosts=("photos.example",))) as address:
         yield address
 
@@ -18,25 +18,25 @@ def named(lite0):
 @pytest.mark.parametrize(
     "host", ["127.0.0.1", "127.0.0.1:8000", "localhost:8000", "[::1]:8000", "10.0.0.7", "LOCALHOST"]
 )
-def test_localhost_and_addresses_in_digits_are_always_right(client, host):
+def test_localhost_and_ip_addresses_are_always_allowed(client, host):
     assert client.get("healthz", headers={"Host": host}).status_code == 200
 
 
 @pytest.mark.parametrize(
     "host", ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "photos.example", "[::1", "", "a b"]
 )
-def test_foreign_names_are_refused(client, host):
-    """A name that was made to lead to this machine, as in DNS rebinding."""
-    status, code, message = refused(client.get("api/models", headers={"Host": host}))
-    assert (status, code) == (421, "foreign_host")
+def test_other_host_names_are_refused(client, host):
+    """A name that resolves to this machine, as in DNS rebinding."""
+    status, code, message = error_of(client.get("api/models", headers={"Host": host}))
+    assert (status, code) == (421, "host_not_allowed")
     assert "--allow-host" in message
 
 
 @pytest.mark.parametrize(
     ("host", "status"), [("photos.example", 200), ("Photos.Example:443", 200), ("other.example", 421)]
 )
-def test_a_name_can_be_allowed(named, host, status):
-    assert httpx.get(f"{named}healthz", headers={"Host": host}).status_code == status
+def test_a_host_name_can_be_allowed(named_server, host, status):
+    assert httpx.get(f"{named_server}healthz", headers={"Host": host}).status_code == status
 
 
 @pytest.mark.parametrize(
@@ -49,20 +49,20 @@ def test_a_name_can_be_allowed(named, host, status):
         {"Sec-Fetch-Site": "same-site"},
     ],
 )
-def test_pages_of_other_sites_cannot_have_anything_done(client, cat, headers):
-    answer = client.post("api/explain", files={"image": cat}, headers=headers)
-    assert refused(answer)[:2] == (403, "foreign_origin")
+def test_pages_of_other_sites_cannot_send_requests(client, cat, headers):
+    response = client.post("api/explain", files={"image": cat}, headers=headers)
+    assert error_of(response)[:2] == (403, "cross_origin")
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_our_own_page_can_also_behind_a_proxy_with_tls(named, cat, scheme):
+def test_our_own_page_can_send_requests_also_behind_a_tls_proxy(named_server, cat, scheme):
     headers = {"Host": "photos.example", "Origin": f"{scheme}://photos.example", "Sec-Fetch-Site": "same-origin"}
-    answer = httpx.post(f"{named}api/explain", files={"image": cat}, headers=headers, timeout=60)
-    assert answer.json()["predictions"][0]["index"] == 282
+    response = httpx.post(f"{named_server}api/explain", files={"image": cat}, headers=headers, timeout=60)
+    assert response.json()["predictions"][0]["index"] == 282
 
 
 @pytest.mark.parametrize("path", ["", "api/models", "nothing", "viewer/viewer.js", "page/page.js", "openapi.json"])
-def test_every_answer_has_the_headers(client, path):
+def test_every_response_has_the_headers(client, path):
     headers = client.get(path).headers
     for name, value in SECURITY_HEADERS.items():
         assert headers[name] == value
@@ -70,14 +70,16 @@ def test_every_answer_has_the_headers(client, path):
     assert "access-control-allow-origin" not in headers
 
 
-def test_refusals_have_them_too(client):
+def test_error_responses_have_them_too(client):
     headers = client.get("", headers={"Host": "evil.example"}).headers
     assert headers["x-content-type-options"] == "nosniff"
     assert headers["cache-control"] == "no-store"
 
 
-def test_the_policy_lets_no_inline_script_or_style_run(client):
-    policy = dict(each.split(" ", 1) for each in client.get("").headers["content-security-policy"].split("; "))
+def test_the_policy_allows_no_inline_script_or_style(client):
+    policy = dict(
+        directive.split(" ", 1) for directive in client.get("").headers["content-security-policy"].split("; ")
+    )
     assert policy["default-src"] == policy["frame-ancestors"] == "'none'"
     assert policy["script-src"] == policy["style-src"] == policy["connect-src"] == "'self'"
     assert "unsafe" not in " ".join(policy.values())

@@ -1,0 +1,77 @@
+"""The server process: its socket, its address, and how it starts and shuts down."""
+
+import signal
+import socket
+from collections.abc import Callable
+from types import FrameType
+
+import uvicorn
+from starlette.types import ASGIApp
+
+from seewhy.errors import OptionError
+from seewhy.serve.settings import Settings
+
+SHUTDOWN_GRACE = 5.0
+"""Seconds beyond the time limit that running requests have to finish when the server shuts down."""
+
+
+def bind_socket(host: str, port: int) -> socket.socket:
+    """Return a socket that is bound to an address.
+
+    Raises:
+        OptionError: The address is in use, or is not an address of this machine.
+    """
+    try:
+        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+        server_socket = socket.socket(family, socket.SOCK_STREAM)
+        server_socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        server_socket.bind(address)
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise OptionError(
+            f"Cannot listen on {host} port {port}: {reason}. Choose another address with --host or --port."
+        ) from error
+    return server_socket
+
+
+def url_of(server_socket: socket.socket) -> str:
+    """Return the URL to open in a browser."""
+    host, port = server_socket.getsockname()[:2]
+    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+
+
+def uvicorn_config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
+    """Return the configuration with which uvicorn runs the application."""
+    return uvicorn.Config(
+        app,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=int(settings.time_limit + SHUTDOWN_GRACE),
+    )
+
+
+def serve(app: ASGIApp, server_socket: socket.socket, settings: Settings, on_ready: Callable[[], None]) -> None:
+    """Serve until SIGTERM or Ctrl+C; running and waiting requests are finished first.
+
+    Args:
+        app: The application.
+        server_socket: The socket to listen on.
+        settings: The server's settings.
+        on_ready: Called once the server listens.
+    """
+
+    class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            on_ready()
+
+    def ignore(number: int, frame: FrameType | None) -> None:
+        """Do nothing: uvicorn raises the signal again after it has shut down."""
+
+    previous = {number: signal.signal(number, ignore) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        Server(uvicorn_config(app, settings)).run(sockets=[server_socket])
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
