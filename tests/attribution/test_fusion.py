@@ -39,10 +39,10 @@ def test_resizing_by_hand():
     np.testing.assert_allclose(resize(volume, (2, 2, 3))[0, 0, :, :, 1], [[0.5, 2.5], [4.5, 6.5]])
 
 
-def test_what_is_refuse_heatmaps():
+def test_unknown_fusions_are_refused():
     with pytest.raises(OptionError, match=r"Unknown fusion 'men'\. Did you mean 'mean'"):
         check_fuse("men")
     with pytest.raises(OptionError, match=r"Unknown fusion None\. Known: mean, max, product, layercam"):
         check_fuse(None)
-    with pytest.raises(LayerError, match=r"different numbers of axes of space cannot be fuse_heatmaps; given \[1, 2\]"):
+    with pytest.raises(LayerError, match=r"different numbers of spatial axes cannot be fused; given \[1, 2\]"):
         fuse_heatmaps([DEEP, DEEP[..., 0]], "mean")
