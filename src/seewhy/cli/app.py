@@ -228,7 +228,7 @@ def explain(
     """
     from seewhy import timing
 
-    with timing.collected() if verbose else nullcontext() as times:
+    with timing.measure() if verbose else nullcontext() as times:
         with timing.phase(timing.Phase.IMPORTING):
             from seewhy.cli.explain import Request, run
             from seewhy.cli.method_options import chosen

@@ -14,7 +14,7 @@ from seewhy.errors import MissingExtraError, ModelError, did_you_mean
 from seewhy.frameworks import LayerCall
 from seewhy.methods import METHODS
 from seewhy.models import MODELS
-from seewhy.models.application_facts import Facts, FactsFile, look_up
+from seewhy.models.application_facts import ApplicationFacts, FactsCache, read_facts
 from seewhy.models.keras_applications import Application, applications, downloaded
 
 
@@ -88,15 +88,15 @@ def _applications() -> Mapping[str, Application]:
         return {}
 
 
-def _facts(asked: Sequence[Application]) -> dict[str, Facts]:
+def _facts(asked: Sequence[Application]) -> dict[str, ApplicationFacts]:
     """Return the facts of architectures; what is not known yet is looked up, and kept."""
     if not asked:
         return {}
-    file = FactsFile()
+    file = FactsCache()
     facts = dict(file.read())
     unknown = [each for each in asked if each.name not in facts]
     for each in track(unknown, "Building each model once", console=Console(stderr=True), transient=True):
-        facts[each.name] = look_up(each)
+        facts[each.name] = read_facts(each)
         file.write(facts)  # after each: whoever stops waiting has lost nothing
     return {each.name: facts[each.name] for each in asked}
 
