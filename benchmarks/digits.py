@@ -28,7 +28,7 @@ def measure(augment: bool, seeds: int, folder: Path) -> None:
         Console(stderr=True).print(f"{name}, seed {seed}: {found[-1]:.3f}", highlight=False)
     seconds = (time.perf_counter() - start) / seeds
     cells = " | ".join(f"{accuracy:.3f}" for accuracy in (*found, float(np.mean(found))))
-    print(f"| {name}, {recipe.all_epochs} epochs | {cells} | {seconds:.0f} |", flush=True)
+    print(f"| {name}, {recipe.total_epochs} epochs | {cells} | {seconds:.0f} |", flush=True)
 
 
 def main() -> None:

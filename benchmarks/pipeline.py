@@ -47,12 +47,12 @@ def forwards(model: Any, inputs: Any) -> None:
 
 def pipeline(explainer: Any, paths: Sequence[Path], folder: Path, suffix: str) -> None:
     """Do what the command line does with a folder."""
-    from seewhy.cli.batches import explain_each, write_each
+    from seewhy.cli.batches import explain_images, write_outcomes
 
     def write(explanations: Sequence[Any], path: Path) -> list[list[str]]:
         return [[str(each.save(folder / (path.stem + suffix)))] for each in explanations]
 
-    for outcome in write_each(explain_each(paths, [explainer.explain], BATCH_SIZE), write, BATCH_SIZE):
+    for outcome in write_outcomes(explain_images(paths, [explainer.explain], BATCH_SIZE), write, BATCH_SIZE):
         if outcome.error is not None:
             raise outcome.error
 

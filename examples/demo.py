@@ -1,6 +1,6 @@
 """Explain the example photos, and a 2 x 2 mosaic of them, with the embedded default model.
 
-Run it with `make demo`. It uses the `seewhy` command, so that what it prints is what a user of it sees.
+Run it with `make demo`. It calls the `seewhy` command, and prints what a user of the command sees.
 """
 
 import os
@@ -19,12 +19,12 @@ TILE = (400, 400)
 QUADRANTS = ("cat.png", "coffee.png", "rocket.jpg", "flower.jpg")
 """The mosaic's images: top left, top right, bottom left, bottom right."""
 
-ASKED = "tiger cat,espresso,missile,daisy"
-"""One class for each quadrant, in the same order."""
+TARGETS = "tiger cat,espresso,missile,daisy"
+"""The class of each quadrant, in the same order."""
 
 
 def make_mosaic() -> Image.Image:
-    """Put the middles of the four example photos into the quadrants of one image."""
+    """Return an image with the centre crops of the four example photos as its quadrants."""
     mosaic = Image.new("RGB", (2 * TILE[0], 2 * TILE[1]))
     for position, name in enumerate(QUADRANTS):
         row, column = divmod(position, 2)
@@ -37,7 +37,7 @@ def make_mosaic() -> Image.Image:
 
 
 def run(*arguments: str) -> int:
-    """Run `seewhy` with these arguments, and return its exit code."""
+    """Print and run a `seewhy` command, and return its exit code."""
     print("\n$", shlex.join(["seewhy", *arguments]), flush=True)
     sys.argv = ["seewhy", *arguments]
     try:
@@ -48,13 +48,13 @@ def run(*arguments: str) -> int:
 
 
 def main() -> int:
-    """Run the demonstration, and return an exit code."""
+    """Run all commands, and return the exit code."""
     OUT.mkdir(exist_ok=True)
     make_mosaic().save(OUT / "mosaic.png")
     photos = [os.path.relpath(HERE / name) for name in ("cat.png", "coffee.png", "rocket.jpg")]
     failed = run("explain", *photos, "--targets", "top-3", "--out", str(OUT))
     failed |= run("explain", photos[0], "--figure", "panels", "--method", "hirescam", "--out", str(OUT))
-    failed |= run("explain", str(OUT / "mosaic.png"), "--targets", ASKED, "--figure", "grid", "--out", str(OUT))
+    failed |= run("explain", str(OUT / "mosaic.png"), "--targets", TARGETS, "--figure", "grid", "--out", str(OUT))
     if not failed:
         print(f"\nThe images are in {OUT.resolve()}:")
         print("\n".join(f"  {path.name}" for path in sorted(OUT.glob("*.png"))))

@@ -5,8 +5,8 @@ import pytest
 from seewhy import errors
 from seewhy.errors import SeewhyError, UsageError, did_you_mean
 
-TREE = [each for _, each in inspect.getmembers(errors, inspect.isclass) if each.__module__ == "seewhy.errors"]
-TREE.remove(errors.SeewhyWarning)  # drawn beside it
+CLASSES = [error for _, error in inspect.getmembers(errors, inspect.isclass) if error.__module__ == "seewhy.errors"]
+TREE = [error for error in CLASSES if error is not errors.SeewhyWarning]  # the warning is outside the tree
 
 
 def test_the_tree_is_drawn_at_the_top():
@@ -28,12 +28,12 @@ def test_a_missing_extra_says_what_to_type_and_is_an_import_error():
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("name", "suggestion"),
     [
         ("conv5_blok3_out", " Did you mean 'conv5_block3_out'?"),
         ("CONV1", " Did you mean 'conv1'?"),
         ("zzz", ""),
     ],
 )
-def test_near_misses(given, said):
-    assert did_you_mean(given, ["conv1", "conv5_block3_out", "predictions"]) == said
+def test_near_misses(name, suggestion):
+    assert did_you_mean(name, ["conv1", "conv5_block3_out", "predictions"]) == suggestion

@@ -264,7 +264,7 @@ def test_an_unknown_input_size_is_asked_for():
     import keras
 
     model = keras.Sequential([keras.Input((None, None, 3)), keras.layers.Conv2D(2, 3), keras.layers.GlobalMaxPool2D()])
-    with pytest.raises(ModelError, match=r"does not say what size of image.*input_size=\(224, 224\)"):
+    with pytest.raises(ModelError, match=r"input size of the model .* is unknown.*input_size=\(224, 224\)"):
         Explainer(model).explain([np.zeros((9, 9, 3), np.uint8)])
     classifier = Classifier(model, input_size=(12, 20))
     assert Explainer(classifier).explain([np.zeros((9, 9, 3), np.uint8)])[0].heatmaps.shape == (1, 10, 18)

@@ -11,7 +11,7 @@ import torch
 from keras import layers
 
 import seewhy
-from seewhy.cli.terminal import showing_hints
+from seewhy.cli.terminal import print_warnings_as_notes
 from seewhy.errors import SeewhyWarning
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (2, 8, 8, 3)).astype(np.uint8)
@@ -151,5 +151,5 @@ def test_the_command_line_says_it_in_one_line(tmp_path, examples):
 
 
 def test_other_warnings_stay_as_they_are():
-    with pytest.warns(UserWarning, match="^of another kind$"), showing_hints():
+    with pytest.warns(UserWarning, match="^of another kind$"), print_warnings_as_notes():
         warnings.warn("of another kind", UserWarning, stacklevel=1)

@@ -1,26 +1,26 @@
-"""Everything SeeWhy raises on purpose.
+"""The errors that SeeWhy raises.
 
-* SeewhyError                  something failed; the command line exits with 1
-  x UsageError                 what was asked cannot be meant; the command line exits with 2
-    + ModelError               an unknown name, an object that is no model, class names that do not fit
-    + LayerError               an unknown or ambiguous layer, or one without space
-      - NoGradientError        the score does not depend on the layer
+* SeewhyError                  a failure; the command line exits with 1
+  x UsageError                 a wrong call; the command line exits with 2
+    + ModelError               an unknown model name, an unsupported object, or parts that do not fit together
+    + LayerError               an unknown or ambiguous layer, or one without spatial positions
+      - NoGradientError        no gradient of the score reaches the layer
     + TargetError              an unknown, ambiguous or impossible target
-    + MethodError              an unknown method, or one that the model is not made for
+    + MethodError              an unknown method, or one that does not apply to the model
     + OptionError              an unknown colour map, figure or score; a number out of range
-    + InputError               arrays of the wrong shape or type, or not finite
-    + MissingExtraError        an optional part is not installed (also an ImportError)
-  x ImageError                 an image that cannot be decoded
-    + ImageNotFoundError       a path with nothing there (also a UsageError)
-    + ImageFormatError         what is no image, or one in a format that is not read
-    + ImageTooLargeError       more pixels than are decoded
-  x ModelRunError               the model itself failed, or gave something that is not a number
-  x WeightsError               a weights file that is damaged or not what it should be
-  x OutputError                a result that cannot be written
+    + InputError               arrays of the wrong shape or type, or with values that are not finite
+    + MissingExtraError        an optional dependency is not installed (also an ImportError)
+  x ImageError                 an image that cannot be read or decoded
+    + ImageNotFoundError       no file at the path (also a UsageError)
+    + ImageFormatError         a file that is not an image, or in an unsupported format
+    + ImageTooLargeError       more pixels than the limit
+  x ModelRunError              the model failed while running, or its outputs are not finite
+  x WeightsError               a weights file that is damaged or does not fit the model
+  x OutputError                a file or folder that cannot be written
 
-Beside it stands what is only said, as a Python warning:
+Outside the tree is a Python warning:
 
-* SeewhyWarning                what was asked is done, and may not be what was meant
+* SeewhyWarning                the call succeeds, but its result may not be what was intended
 
 Every message says what was given, what was expected, and what to do.
 """
@@ -30,27 +30,27 @@ from collections.abc import Iterable
 
 
 class SeewhyError(Exception):
-    """The root of the tree."""
+    """The base class of all errors that SeeWhy raises."""
 
     exit_code = 1
 
 
 class UsageError(SeewhyError):
-    """What was asked cannot be meant as it stands."""
+    """The call is wrong and has to be changed."""
 
     exit_code = 2
 
 
 class ModelError(UsageError):
-    """The model is unknown, is no model, or its parts do not fit together."""
+    """The model is unknown or of an unsupported type, or its parts do not fit together."""
 
 
 class LayerError(UsageError):
-    """The layer is unknown, ambiguous, or has nothing to explain."""
+    """The layer is unknown or ambiguous, or its output has no spatial positions."""
 
 
 class NoGradientError(LayerError):
-    """No gradient reaches the layer, so no method that needs one can say anything about it."""
+    """No gradient of the score reaches the layer, so gradient methods cannot explain it."""
 
 
 class TargetError(UsageError):
@@ -58,11 +58,11 @@ class TargetError(UsageError):
 
 
 class MethodError(UsageError):
-    """The method is unknown, or says nothing about a model of this kind."""
+    """The method is unknown, or does not apply to this kind of model."""
 
 
 class OptionError(UsageError):
-    """An option has a value outside its range."""
+    """An option has an unknown value or one outside its range."""
 
 
 class InputError(UsageError):
@@ -70,48 +70,53 @@ class InputError(UsageError):
 
 
 class MissingExtraError(UsageError, ImportError):
-    """An optional part of SeeWhy is needed and not installed."""
+    """An optional dependency is needed and not installed.
+
+    Args:
+        need: The missing package, with or without its purpose: "torch", or "For model.keras, keras".
+        extra: The extra of SeeWhy that installs it.
+    """
 
     def __init__(self, need: str, extra: str) -> None:
         super().__init__(f"{need} is not installed. Install it with: pip install 'seewhy[{extra}]'")
 
 
 class ImageError(SeewhyError):
-    """An image that cannot be read."""
+    """An image cannot be read or decoded."""
 
 
 class ImageNotFoundError(ImageError, UsageError):
-    """There is no image at the path."""
+    """There is no file at the path."""
 
 
 class ImageFormatError(ImageError):
-    """It is no image, or one in a format that SeeWhy does not read."""
+    """The file is not an image, or is in a format that SeeWhy does not read."""
 
 
 class ImageTooLargeError(ImageError):
-    """An image has more pixels than SeeWhy decodes."""
+    """An image has more pixels than the limit."""
 
 
 class ModelRunError(SeewhyError):
-    """The model failed while it ran, or its outputs are not finite."""
+    """The model failed while running, or its outputs are not finite."""
 
 
 class WeightsError(SeewhyError):
-    """A weights file is damaged, or is not the file it should be."""
+    """A weights file is damaged or does not fit the model."""
 
 
 class OutputError(SeewhyError):
-    """A result cannot be written."""
+    """A file or folder cannot be written."""
 
 
 class SeewhyWarning(UserWarning):
-    """What was asked is done, and may not be what was meant."""
+    """The call succeeds, but its result may not be what was intended."""
 
 
-def did_you_mean(given: str, known: Iterable[str], *, most: int = 3) -> str:
-    """Return `" Did you mean 'a' or 'b'?"` for names near to `given`, else an empty string."""
-    by_folded = {name.casefold(): name for name in known}
-    near = difflib.get_close_matches(given.casefold(), by_folded, n=most, cutoff=0.6)
-    if not near:
+def did_you_mean(name: str, known_names: Iterable[str], *, limit: int = 3) -> str:
+    """Return `" Did you mean 'a' or 'b'?"` with the names most similar to `name`; "" if none is similar."""
+    by_folded = {known.casefold(): known for known in known_names}
+    similar = difflib.get_close_matches(name.casefold(), by_folded, n=limit, cutoff=0.6)
+    if not similar:
         return ""
-    return " Did you mean " + " or ".join(repr(by_folded[name]) for name in near) + "?"
+    return " Did you mean " + " or ".join(repr(by_folded[folded]) for folded in similar) + "?"

@@ -1,4 +1,4 @@
-"""How the command line is run in tests."""
+"""Run the command line in tests."""
 
 import sys
 

@@ -70,46 +70,46 @@ def test_json_and_nothing_else_on_standard_output(tmp_path, examples):
 
 
 def seconds(table):
-    """Return the numbers of each row of what `--verbose` prints, in its two parts: of one thread, and of the others."""
-    parts = table.split("meanwhile, in other threads:\n")
+    """Return the numbers in each row of what `--verbose` prints: those of the main thread, and those of the others."""
+    parts = table.split("at the same time, in other threads:\n")
     rows = [re.findall(r"^(.*?\S) +([\d.]+)(?: +([\d.]+))?$", part, re.MULTILINE) for part in parts]
-    return [{name: [float(each) for each in numbers if each] for name, *numbers in part} for part in rows]
+    return [{name: [float(number) for number in numbers if number] for name, *numbers in part} for part in rows]
 
 
 def test_verbose_says_where_the_time_went(run, tmp_path, examples):
-    """On standard error, so that JSON on the other stays JSON; the rows of one thread add up to the clock."""
+    """On standard error, so that standard output is JSON; the rows of the main thread add up to the total."""
     images = [examples / "cat.png", examples / "coffee.png"]
     code, out, err = run("explain", *images, "--out", tmp_path, "--json", "--verbose")
     assert code == 0
     assert len(json.loads(out)["explanations"]) == 2
     assert err.startswith("where the time went")
     own, meanwhile = seconds(err)
-    (total,) = own.pop("together, by the clock")
+    (total,) = own.pop("total elapsed")
     assert sum(row[0] for row in own.values()) == pytest.approx(total, abs=0.001 * len(own))
     assert own["everything else"][0] < total / 2
     assert list(own)[:2] == [
-        "importing the framework and what else is needed",
+        "importing the framework and other packages",
         "building the model and loading its weights",
     ]
     compiling, running = (
-        own["tracing and compiling, once for a shape of input"],
+        own["tracing and compiling, once per input shape"],
         own["running the model and the method"],
     )
     assert len(compiling) == 1  # not by image: two cost as much as one
     assert compiling[0] > running[0] > 0
     assert running[1] == pytest.approx(running[0] / 2, abs=0.001)
-    assert list(meanwhile) == ["reading images", "placing and drawing", "encoding and writing files"]
+    assert list(meanwhile) == ["reading images", "drawing", "encoding and writing files"]
     assert all(each[0] > 0 for each in meanwhile.values())
 
 
-def test_a_compile_cache_is_for_jax(run, tmp_path, examples, monkeypatch):
+def test_a_compile_cache_needs_jax(run, tmp_path, examples, monkeypatch):
     for name in ("JAX_COMPILATION_CACHE_DIR", "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"):
-        monkeypatch.setenv(name, "")  # so that it is afterwards what it was
+        monkeypatch.setenv(name, "")  # restored afterwards
     code, out, err = run(
         "explain", examples / "cat.png", "--out", tmp_path / "out", "--compile-cache", tmp_path / "kept"
     )
     assert (code, out) == (2, "")
-    assert "--compile-cache keeps what JAX compiles, and the model runs on keras-tensorflow. Leave it out" in err
+    assert "--compile-cache is for models on JAX, and the model runs on keras-tensorflow. Leave it out" in err
     assert not (tmp_path / "out").exists()
 
 
@@ -117,10 +117,13 @@ def test_a_compile_cache_is_a_folder(run, tmp_path, examples):
     (tmp_path / "file").touch()
     code, out, err = run("explain", examples / "cat.png", "--compile-cache", tmp_path / "file")
     assert (code, out) == (1, "")
-    assert err == f"Error: Cannot make the folder {tmp_path}/file: it is a file. Give another with --compile-cache.\n"
+    assert (
+        err
+        == f"Error: Cannot create the folder {tmp_path}/file: it is a file. Give another folder with --compile-cache.\n"
+    )
 
 
-def test_one_bad_image_does_not_stop_the_others(run, tmp_path, examples):
+def test_a_bad_image_does_not_stop_the_others(run, tmp_path, examples):
     folder = tmp_path / "photos"
     folder.mkdir()
     (folder / "a_empty.png").touch()
@@ -137,7 +140,7 @@ def test_one_bad_image_does_not_stop_the_others(run, tmp_path, examples):
     assert "Explaining" in err  # more than a few images: a progress bar
 
 
-def test_only_missing_images_are_the_caller_s_mistake(run, tmp_path):
+def test_missing_images_are_usage_errors(run, tmp_path):
     code, out, err = run("explain", tmp_path / "missing.png", "--out", tmp_path / "out")
     assert code == 2
     assert f"Error: There is no image at {tmp_path}/missing.png." in err
@@ -156,7 +159,7 @@ def test_only_missing_images_are_the_caller_s_mistake(run, tmp_path):
         (["--layer", "top_relu"], "There is no layer 'top_relu' in the model. Did you mean 'top_relu6'"),
         (["--layer", "predictions"], "The layer 'predictions' cannot be explained"),
         (["--targets", "tabbby"], "There is no class 'tabbby'. Did you mean 'tabby'"),
-        (["--targets", "crane"], "2 classes could be meant by 'crane': 134 (crane, n02012849), 517 (crane, n03126707)"),
+        (["--targets", "crane"], "'crane' matches 2 classes: 134 (crane, n02012849), 517 (crane, n03126707)"),
         (["--targets", "1000"], "There is no class '1000'."),
         (["--targets", "top-1001"], "'top-1001' asks for more than the model's 1000 classes."),
         (["--targets", ""], "Cannot ask for []"),
@@ -165,7 +168,7 @@ def test_only_missing_images_are_the_caller_s_mistake(run, tmp_path):
         (["--figure", "mosaic"], "Invalid value for '--figure'"),
     ],
 )
-def test_the_caller_s_mistakes(run, tmp_path, examples, arguments, message):
+def test_usage_errors(run, tmp_path, examples, arguments, message):
     code, out, err = run("explain", examples / "cat.png", "--out", tmp_path / "out", *arguments)
     assert code == 2
     assert message in " ".join(err.split())
@@ -180,14 +183,14 @@ def test_a_folder_without_images(run, tmp_path):
     assert f"{tmp_path}/empty holds no images" in err
 
 
-def test_an_output_folder_that_cannot_be(run, tmp_path, examples):
+def test_an_output_folder_that_cannot_be_created(run, tmp_path, examples):
     (tmp_path / "file").touch()
     code, _, err = run("explain", examples / "cat.png", "--out", tmp_path / "file" / "deeper")
     assert code == 1
-    assert "Cannot make the folder" in err
+    assert "Cannot create the folder" in err
 
 
-def test_an_output_that_cannot_be_written_is_noted_and_the_rest_goes_on(run, tmp_path, examples):
+def test_an_output_that_cannot_be_written_does_not_stop_the_others(run, tmp_path, examples):
     (tmp_path / "out" / "cat_gradcam.png").mkdir(parents=True)
     code, out, err = run("explain", examples / "cat.png", examples / "coffee.png", "--out", tmp_path / "out")
     assert code == 1
@@ -208,13 +211,13 @@ def test_images_of_one_name_do_not_overwrite_each_other(run, tmp_path, examples)
     assert [Path(file).name for file in files] == ["x_gradcam.png", "x_gradcam-2.png"]
 
 
-def test_a_image_that_is_explained_is_never_written_over(run, tmp_path, examples):
+def test_an_input_image_is_never_overwritten(run, tmp_path, examples):
     for name in ("x.png", "x_gradcam.png"):
         Image.open(examples / "coffee.png").resize((60, 40)).save(tmp_path / name)
     before = (tmp_path / "x_gradcam.png").read_bytes()
     code, _, err = run("explain", tmp_path, "--out", tmp_path)
     assert code == 1
-    assert "is one of the images explained, and is not written over. Change --out." in " ".join(err.split())
+    assert "is one of the input images and is not overwritten. Change --out." in " ".join(err.split())
     assert (tmp_path / "x_gradcam.png").read_bytes() == before
     assert (tmp_path / "x_gradcam_gradcam.png").exists()
 
@@ -254,7 +257,7 @@ def test_layers(run):
     assert chosen[0].split("│")[1:4] == [" top_relu6               ", " ReLU               ", " 7 x 7 x 1280   "]
     assert "block1a_depthwise_conv" in out
     assert "predictions" not in out
-    assert "auto takes top_relu6: the last layer in call order whose output still has space" in out
+    assert "auto selects top_relu6: the last layer in call order that has spatial output" in out
     code, _, err = run("layers", "vgg")
     assert (code, "Unknown model 'vgg'" in err) == (2, True)
 
@@ -277,7 +280,7 @@ def test_help_and_version(tmp_path):
     assert as_module.stdout == f"seewhy {seewhy.__version__}\n"
 
 
-def test_without_tensorflow_the_install_line_is_said(tmp_path, examples):
+def test_without_tensorflow_the_error_names_the_extra(tmp_path, examples):
     """A Python in which TensorFlow cannot be found."""
     (tmp_path / "tensorflow").mkdir()
     (tmp_path / "tensorflow" / "__init__.py").write_text(
@@ -289,7 +292,7 @@ def test_without_tensorflow_the_install_line_is_said(tmp_path, examples):
     assert "Traceback" not in finished.stderr
 
 
-def test_several_methods_share_a_image_and_have_files_of_their_own(run, tmp_path, examples):
+def test_several_methods_share_an_image_and_have_their_own_files(run, tmp_path, examples):
     code, out, _ = run(
         "explain", examples / "cat.png", "--method", "gradcam,hirescam", "--targets", "tabby,285", "--out", tmp_path,
         "--format", "png,npz", "--json",
@@ -306,14 +309,14 @@ def test_several_methods_share_a_image_and_have_files_of_their_own(run, tmp_path
         assert image.width > 600
 
 
-def test_methods_are_listed_by_what_they_need(run):
+def test_methods_are_listed_by_family(run):
     code, out, _ = run("methods")
     assert code == 0
     assert "From activations and gradients" in out
     assert "T head backwards" in out
 
 
-def test_a_call_that_is_wrong_leaves_no_folder(run, tmp_path, examples):
+def test_a_wrong_call_creates_no_folder(run, tmp_path, examples):
     code, _, err = run("explain", examples / "cat.png", "--targets", "no such class", "--out", tmp_path / "out")
     assert code == 2
     assert "no such class" in err
@@ -327,10 +330,10 @@ def test_a_full_disk_under_standard_output():
             [ENTRY_POINT, "methods"], stdout=full, stderr=subprocess.PIPE, text=True, check=False, env=dict(os.environ)
         )
     assert finished.returncode == 1
-    assert finished.stderr == "Error: Cannot print what was found: No space left on device.\n"
+    assert finished.stderr == "Error: Cannot print the results: No space left on device.\n"
 
 
-def test_two_models_share_a_image_in_a_tutorial_s_look(run, tmp_path, examples):
+def test_two_models_share_an_image_in_the_style_of_a_tutorial(run, tmp_path, examples):
     style = ["--image-weight", "1", "--upsampling", "nearest", "--rescale", "range", "--normalization", "range"]
     models = ["--model", "efficientnet-lite0", "--model", "mobilenetv3small", "--weights", "none"]
     code, out, err = run(
@@ -352,10 +355,10 @@ def test_two_models_share_a_image_in_a_tutorial_s_look(run, tmp_path, examples):
         assert image.n_frames == 2
 
 
-def test_together_needs_a_image(run, tmp_path, examples):
+def test_together_needs_an_image_format(run, tmp_path, examples):
     code, _, err = run("explain", examples / "cat.png", "--together", "--format", "json", "--out", tmp_path)
     assert code == 2
-    assert "--together writes one image of all; add png or jpg to --format." in err
+    assert "--together writes an image; add png or jpg to --format." in err
 
 
 def test_inspect(run, tmp_path, examples):
@@ -381,19 +384,19 @@ def test_inspect(run, tmp_path, examples):
         (["--colormap", "jett"], "Unknown colour map 'jett'"),
     ],
 )
-def test_what_inspect_refuses(run, tmp_path, examples, arguments, message):
+def test_usage_errors_of_inspect(run, tmp_path, examples, arguments, message):
     code, _, err = run("inspect", examples / "cat.png", *arguments, "--out", tmp_path / "out")
     assert code == 2
     assert message in err
     assert not (tmp_path / "out").exists()
 
 
-def test_a_image_that_is_inspected_is_never_written_over(run, tmp_path, examples):
+def test_an_inspected_image_is_never_overwritten(run, tmp_path, examples):
     image = tmp_path / "cat_inspect_282.png"
     image.write_bytes((examples / "cat.png").read_bytes())
     (tmp_path / "cat.png").symlink_to(image)
     code, _, err = run("inspect", tmp_path / "cat.png", "--out", tmp_path)
-    assert (code, "is not written over" in err) == (1, True)
+    assert (code, "is not overwritten" in err) == (1, True)
 
 
 def test_more_classes_than_a_figure_can_show(run, tmp_path, examples):
@@ -407,11 +410,11 @@ def test_more_images_than_fit_together(run, tmp_path):
         Image.new("RGB", (2, 2)).save(tmp_path / "images" / f"{number}.png")
     arguments = ["--together", "--method", "gradcam,eigencam", "--out", tmp_path / "out"]
     code, _, err = run("explain", tmp_path / "images", *arguments)
-    assert (code, "--together would draw at least 302 overlays in one image; it can have 300" in err) == (2, True)
+    assert (code, "--together would draw 302 or more overlays in one image; the maximum is 300" in err) == (2, True)
     assert not (tmp_path / "out").exists()
 
 
-def test_json_tells_of_the_images_though_all_together_cannot_be_written(run, tmp_path, examples):
+def test_json_has_the_images_if_together_cannot_be_written(run, tmp_path, examples):
     (tmp_path / "together_gradcam.png").mkdir()
     code, out, err = run("explain", examples / "cat.png", "--together", "--json", "--out", tmp_path)
     found = json.loads(out)
@@ -420,7 +423,7 @@ def test_json_tells_of_the_images_though_all_together_cannot_be_written(run, tmp
     assert "Cannot write" in err
 
 
-def test_models_of_one_name_are_told_apart_by_where_they_came_from(run, tmp_path, examples, monkeypatch):
+def test_models_of_the_same_name_are_named_after_their_sources(run, tmp_path, examples, monkeypatch):
     (tmp_path / "twins.py").write_text(
         "import keras\n"
         "def first(classes=3):\n"
@@ -443,9 +446,9 @@ def test_models_of_one_name_are_told_apart_by_where_they_came_from(run, tmp_path
 
 
 @pytest.mark.parametrize("several", [["--method", "gradcam,eigencam"], ["--model", "vgg16", "--model", "xception"]])
-def test_a_figure_of_one_explanation_is_not_asked_of_several(run, tmp_path, examples, several):
+def test_panels_of_several_explanations_are_a_usage_error(run, tmp_path, examples, several):
     code, _, err = run("explain", examples / "cat.png", *several, "--figure", "panels", "--out", tmp_path)
-    assert (code, "--figure panels draws one explanation" in err) == (2, True)
+    assert (code, "--figure panels shows one explanation" in err) == (2, True)
 
 
 def test_one_report_of_all_images(run, tmp_path, examples):
@@ -493,7 +496,7 @@ def test_a_report_that_cannot_be_written(run, tmp_path, examples):
     assert found["errors"][0]["image"] == "report.html"
 
 
-def test_labels_are_for_a_report(run, tmp_path, examples):
+def test_label_by_folder_needs_a_report(run, tmp_path, examples):
     code, out, err = run("explain", examples / "cat.png", "--label-by-folder", "--out", tmp_path / "out")
     assert code == 2
     assert "--label-by-folder is for the report; add html to --format." in err

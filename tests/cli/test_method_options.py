@@ -1,17 +1,17 @@
 import pytest
 
-from seewhy.cli.method_options import chosen
+from seewhy.cli.method_options import parse_methods
 from seewhy.errors import MethodError, OptionError
 from seewhy.methods import METHODS
 
 
-def test_several_methods_with_commas_between():
-    assert [method.name for method in chosen("hirescam, gradcam", [])] == ["hirescam", "gradcam"]
-    assert chosen("gradcam", []) == (METHODS["gradcam"],)
+def test_several_methods_separated_by_commas():
+    assert [method.name for method in parse_methods("hirescam, gradcam", [])] == ["hirescam", "gradcam"]
+    assert parse_methods("gradcam", []) == (METHODS["gradcam"],)
 
 
-def test_each_method_is_given_the_settings_that_it_knows():
-    rise, guided = chosen("rise,guided_backprop", ["masks=50", "others=pass"])
+def test_each_method_gets_the_settings_that_it_has():
+    rise, guided = parse_methods("rise,guided_backprop", ["masks=50", "others=pass"])
     assert rise.options["masks"] == 50
     assert guided.backward == "guided-where-relu"
     assert METHODS["rise"].options["masks"] == 4000
@@ -22,12 +22,12 @@ def test_each_method_is_given_the_settings_that_it_knows():
     [
         ("gradcam,gradcan", [], MethodError, "Unknown method 'gradcan'. Did you mean 'gradcam'"),
         (" , ", [], MethodError, "Unknown method ' , '"),
-        ("layercam", ["masks=3"], OptionError, "no option 'masks' to set: layercam has no options"),
+        ("layercam", ["masks=3"], OptionError, "Unknown option 'masks' in --set: layercam has no options"),
         ("guided_backprop", ["others=maybe"], OptionError, "others is 'maybe'; expected 'refuse' or 'pass'"),
         ("gradcam", ["masks"], OptionError, "Cannot set 'masks'; expected NAME=VALUE"),
         ("gradcam", ["=3"], OptionError, "Cannot set '=3'; expected NAME=VALUE"),
     ],
 )
-def test_what_cannot_be_meant(names, settings, error, message):
+def test_wrong_methods_and_settings(names, settings, error, message):
     with pytest.raises(error, match=message):
-        chosen(names, settings)
+        parse_methods(names, settings)

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't
 
 @pytest.fixture
 def run(run, monkeypatch, tmp_path):
-    """Run it in an empty folder, with what it adds to Python's path taken off again; errors in one line."""
+    """Run it in an empty folder, and restore Python's path; errors in one line."""
 
     def run_there(*arguments):
         monkeypatch.setattr(sys, "path", list(sys.path))
@@ -55,7 +55,7 @@ def explained(code, out):
 def test_a_file_or_its_folder(run, model, examples, given):
     code, out, err = run("explain", examples / "cat.png", "--model", given, "--targets", "dog", "--json")
     explanation = explained(code, out)
-    assert err.startswith("Note: ")  # of pixels that go in as they are
+    assert err.startswith("Note: ")  # about pixels that are not scaled
     assert [each["name"] for each in explanation["targets"]] == ["dog"]
     assert explanation["layer"] == "first"
     with pytest.warns(SeewhyWarning):
@@ -63,12 +63,12 @@ def test_a_file_or_its_folder(run, model, examples, given):
     assert explanation["targets"][0]["score"] == pytest.approx(expected.targets[0].score, rel=1e-5)
 
 
-def test_its_layers_and_the_one_of_its_own(run, model):
+def test_the_layers_of_a_file_and_its_default_layer(run, model):
     code, out, _ = run("layers", model)
     assert code == 0
     (chosen,) = [line for line in out.splitlines() if "<- auto" in line]
     assert chosen.split("│")[1].strip() == "second"
-    assert "This model has a layer of its own, which is explained instead: first." in out
+    assert "This model has a default layer, which is explained instead: first." in out
 
 
 def test_the_layers_of_a_model_with_channels_first(run, tmp_path):
@@ -89,7 +89,7 @@ def test_code_in_a_file_needs_trust(run, tmp_path, examples):
     for command in (["layers", "code.keras"], ["explain", examples / "cat.png", "--model", "code.keras"]):
         code, out, err = run(*command)
         assert (code, out) == (2, "")
-        assert "code.keras holds a Lambda layer" in err
+        assert "code.keras contains a Lambda layer" in err
         assert "--trust on the command line" in err
         assert run(*command, "--trust")[0] == 0
 
@@ -121,15 +121,19 @@ def test_a_function_in_the_current_folder(tmp_path, examples):
         (["--model", "none.keras"], 2, "There is no file none.keras."),
         (["--model", "no_such_module:build"], 2, "there is no module 'no_such_module'"),
         (["--model", "torchvision:resnet50"], 2, "pip install 'seewhy[hubs]'"),
-        (["--model", "bad.keras"], 1, "bad.keras is no model saved by Keras; expected a zip."),
-        (["--model", "nets/model.keras", "--weights", "none"], 2, "'nets/model.keras' brings its own"),
-        (["--weights", "some"], 2, "Unknown weights 'some'; expected 'imagenet', None (on the command line: none)"),
+        (["--model", "bad.keras"], 1, "bad.keras is not a model saved by Keras; expected a zip file."),
+        (["--model", "nets/model.keras", "--weights", "none"], 2, "'nets/model.keras' comes with its own"),
+        (
+            ["--weights", "some"],
+            2,
+            "Unknown weights 'some'; expected 'imagenet', None for random weights (on the",
+        ),
     ],
 )
-def test_mistakes(run, tmp_path, examples, arguments, code, message):
+def test_wrong_models_and_weights(run, tmp_path, examples, arguments, code, message):
     (tmp_path / "bad.keras").write_text("no model")
-    found, out, err = run("explain", examples / "cat.png", *arguments)
-    assert (found, out) == (code, "")
+    exit_code, out, err = run("explain", examples / "cat.png", *arguments)
+    assert (exit_code, out) == (code, "")
     assert message in err
 
 

@@ -1,4 +1,4 @@
-"""`seewhy train` and `seewhy errors`, as a user meets them."""
+"""`seewhy train` and `seewhy errors`."""
 
 import csv
 
@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 
-def test_digits_from_training_to_mistakes(run, examples, tmp_path):
+def test_digits_from_training_to_misclassified_images(run, examples, tmp_path):
     with np.load(examples / "data" / "digits_4000.npz") as file:
         few = {name: array[:200] for name, array in file.items()}
     np.savez(tmp_path / "few.npz", **few)
@@ -22,23 +22,24 @@ def test_digits_from_training_to_mistakes(run, examples, tmp_path):
     assert code == 0
     assert "layer conv2d_1, method gradcam" in shown
     code, shown, _ = run("errors", out, "--limit", 2)
-    mistakes = round(200 * (1 - float(row["validation_accuracy"])))
+    misclassified = round(200 * (1 - float(row["validation_accuracy"])))
     assert code == 0
-    assert f"{mistakes} mistakes on 200 images" in shown
+    assert f"{misclassified} of 200 images are misclassified" in shown
     with (out / "errors.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["image"] in shown for row in rows] == [True, True]
     for row in rows:
         position = int(row["image"].removeprefix("x_test[").removesuffix("]"))
-        assert row["class"] == str(few["y_test"][position]) != row["taken_for"]
+        assert row["true_class"] == str(few["y_test"][position]) != row["predicted_class"]
+        assert float(row["predicted_probability"]) > float(row["true_probability"])
     with Image.open(out / "errors.png") as image:
         assert image.size[1] > 700
     code, _, err = run("train", "digits", "--data", tmp_path / "few.npz", "--out", out)
     assert code == 2
-    assert "already holds a run of 'digits'" in err
+    assert "already contains a run of 'digits'" in err
 
 
-def test_images_that_are_skipped_are_counted_and_listed(run, tmp_path):
+def test_skipped_images_are_counted_and_listed(run, tmp_path):
     for name, color in (("dark", 0), ("light", 255)):
         (tmp_path / "data" / name).mkdir(parents=True)
         for number in range(3):
@@ -49,41 +50,41 @@ def test_images_that_are_skipped_are_counted_and_listed(run, tmp_path):
         "--weights", "none", "--size", 32, "--epochs", 1,
     )  # fmt: skip
     assert code == 0
-    assert "4 images to train on, 2 to validate on" in shown
-    assert "1 skipped, as they cannot be read" in shown
+    assert "4 training images, 2 validation images" in shown
+    assert "skipped 1 that cannot be read (see images.csv)" in shown
     assert "dark/broken.png is not an image in a format" in shown
-    assert "taken for light" in shown
+    assert "predicted light" in shown
 
 
-def test_mistakes_of_the_caller(run, tmp_path):
-    for arguments, said in [
+def test_usage_errors(run, tmp_path):
+    for arguments, message in [
         (("train", "digits", "--data", tmp_path / "none.npz", "--out", tmp_path / "run"), "Cannot read the digits"),
-        (("train", "transfer", tmp_path, "--out", tmp_path / "run"), "holds no classes"),
-        (("errors", tmp_path / "run"), "holds no run"),
+        (("train", "transfer", tmp_path, "--out", tmp_path / "run"), "contains no classes"),
+        (("errors", tmp_path / "run"), "does not contain a run"),
     ]:
         code, _, err = run(*arguments)
         assert code == 2
-        assert said in err
+        assert message in err
 
 
-def test_ctrl_c_says_how_to_go_on_and_that_works(run, examples, tmp_path, monkeypatch):
+def test_after_ctrl_c_the_run_can_be_resumed(run, examples, tmp_path, monkeypatch):
     from seewhy.train import training_loop
 
     with np.load(examples / "data" / "digits_4000.npz") as file:
         np.savez(tmp_path / "few.npz", **{name: array[:200] for name, array in file.items()})
-    one_epoch = training_loop._one_epoch
+    train_epoch = training_loop._train_epoch
 
     def interrupted(model, learning_rate, epoch, *others):
         if epoch == 1:
             raise KeyboardInterrupt
-        return one_epoch(model, learning_rate, epoch, *others)
+        return train_epoch(model, learning_rate, epoch, *others)
 
     command = ["train", "digits", "--data", tmp_path / "few.npz", "--out", tmp_path / "run", "--epochs", 2]
     with monkeypatch.context() as patched:
-        patched.setattr(training_loop, "_one_epoch", interrupted)
+        patched.setattr(training_loop, "_train_epoch", interrupted)
         code, _, err = run(*command)
     assert code == 130
-    assert f"The epochs that were finished are kept in {tmp_path / 'run'}; the same command with --resume" in err
+    assert f"The finished epochs are saved in {tmp_path / 'run'}. To resume the run, add --resume" in err
     code, shown, _ = run(*command, "--resume")
     assert code == 0
     assert "epoch 1/2" not in shown

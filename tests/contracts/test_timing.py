@@ -4,7 +4,7 @@ import pytest
 from tests.contracts.reference import images
 
 import seewhy
-from seewhy.timing import Phase, collected
+from seewhy.timing import Phase, measure
 
 
 @pytest.mark.parametrize("derivatives", ["gradients", "closed_form"])
@@ -14,10 +14,10 @@ def test_only_the_first_call_for_a_shape_compiles(framework, derivatives):
     inputs = framework.given(images(2))
 
     def phases(inputs, targets):
-        with collected() as times:
+        with measure() as times:
             explainer.heatmaps(inputs, targets)
-        assert 0 < sum(times.own.values()) <= times.total
-        return set(times.own)
+        assert 0 < sum(times.this_thread.values()) <= times.total
+        return set(times.this_thread)
 
     compiled = {Phase.COMPILING, Phase.RUNNING}
     assert phases(inputs, many) == compiled

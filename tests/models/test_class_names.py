@@ -9,16 +9,16 @@ from seewhy.models.class_names import imagenet
     "query",
     [282, "282", "tiger cat", "tiger_cat", "Tiger-Cat", " tiger  cat ", "n02123159"],
 )
-def test_every_way_to_say_tiger_cat(query):
+def test_spellings_of_tiger_cat(query):
     assert imagenet().find(query) == 282
 
 
-def test_a_synonym_is_as_good_as_a_name():
+def test_a_class_is_found_by_a_synonym():
     assert imagenet().find("tabby cat") == 281
     assert imagenet().find("great_white_shark") == imagenet().find("man-eater") == 2
 
 
-def test_a_first_name_wins_over_another_s_synonym():
+def test_a_first_name_takes_precedence_over_a_synonym_of_another_class():
     """744 is 'projectile, missile'; 657 is 'missile'."""
     assert imagenet().find("missile") == 657
 
@@ -32,18 +32,18 @@ def test_a_first_name_wins_over_another_s_synonym():
         ("panda", r"387 \(lesser panda, n02509815\), 388 \(giant panda, n02510455\)"),
     ],
 )
-def test_an_ambiguous_name_is_refused_with_both_indices(name, both):
-    with pytest.raises(TargetError, match=f"2 classes could be meant by {name!r}: {both}. Give the index."):
+def test_an_ambiguous_name_is_an_error_that_lists_the_indices(name, both):
+    with pytest.raises(TargetError, match=f"{name!r} matches 2 classes: {both}. Give the index."):
         imagenet().find(name)
 
 
-def test_an_unknown_name_is_refused_with_the_nearest():
+def test_an_unknown_name_is_an_error_that_suggests_similar_names():
     with pytest.raises(TargetError, match=r"There is no class 'tabbby'. Did you mean 'tabby'.* \(0 to 999\)"):
         imagenet().find("tabbby")
 
 
 @pytest.mark.parametrize("index", [-1, 1000, "1000"])
-def test_an_index_outside(index):
+def test_an_index_out_of_range(index):
     with pytest.raises(TargetError, match=r"There is no class '?-?\d+'?.*(0 to 999|classes 0 to 999)"):
         imagenet().find(index)
 
@@ -51,13 +51,13 @@ def test_an_index_outside(index):
 def test_names_that_are_numbers():
     digits = ClassNames([str(digit) for digit in range(10)])
     assert digits.find("7") == 7
-    backwards = ClassNames(["1", "0"])
-    with pytest.raises(TargetError, match=r"2 classes could be meant by '1': 0 \(1\), 1 \(0\)"):
-        backwards.find("1")
+    swapped = ClassNames(["1", "0"])
+    with pytest.raises(TargetError, match=r"'1' matches 2 classes: 0 \(1\), 1 \(0\)"):
+        swapped.find("1")
     assert ClassNames(["7", "9"]).find("9") == 1
 
 
-def test_a_comma_in_a_name_of_one_s_own_is_part_of_it():
+def test_a_comma_in_a_name_does_not_separate_synonyms():
     assert ClassNames(["red, ripe", "green"]).find("red, ripe") == 0
     with pytest.raises(TargetError):
         ClassNames(["red, ripe", "green"]).find("ripe")
@@ -70,6 +70,6 @@ def test_all_of_imagenet():
     assert all(names.find(wnid) == index for index, wnid in enumerate(names.ids))
 
 
-def test_as_many_ids_as_names():
+def test_the_number_of_ids_must_be_that_of_names():
     with pytest.raises(TargetError, match="2 class names and 1 ids"):
         ClassNames(["a", "b"], ids=["x"])

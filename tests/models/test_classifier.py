@@ -1,4 +1,4 @@
-"""What a `Classifier` reads off its model."""
+"""What a `Classifier` reads from its model."""
 
 import keras
 import numpy as np
@@ -11,7 +11,7 @@ IMAGE = np.arange(6 * 5 * 3, dtype=np.uint8).reshape(6, 5, 3)
 
 
 def model(*shape):
-    """A model of which only the input's shape matters."""
+    """A model for tests of the input shape."""
     return keras.Sequential([keras.Input(shape), keras.layers.Flatten()])
 
 
@@ -19,7 +19,7 @@ def model(*shape):
     ("shape", "size", "channels_first"),
     [((3, 6, 5), (6, 5), True), ((6, 5, 3), (6, 5), False), ((3, 6, 3), (3, 6), False), ((3, 6, None), None, True)],
 )
-def test_the_axis_of_the_channels_is_read_off_the_input(shape, size, channels_first):
+def test_the_channel_axis_is_read_from_the_input_shape(shape, size, channels_first):
     classifier = Classifier(model(*shape), input_size=None if size else (6, 5))
     assert classifier.input_size == (size or (6, 5))
     inputs = classifier.preprocess([IMAGE])
@@ -30,13 +30,13 @@ def test_the_axis_of_the_channels_is_read_off_the_input(shape, size, channels_fi
         np.testing.assert_array_equal(last, IMAGE)
 
 
-def test_channels_first_with_a_preprocessing_of_one_s_own():
+def test_channels_first_with_a_given_preprocessing():
     preprocessing = Preprocessing(size=(6, 5), mean=(0, 10, 20))
     inputs = Classifier(model(3, 6, 5), preprocess=preprocessing).preprocess([IMAGE])
     np.testing.assert_array_equal(inputs.values[0, 2], IMAGE[:, :, 2].astype(float) - 20)
 
 
 @pytest.mark.parametrize("shape", [(None, None, 3), (3, None, None), (6, 5), (7,)])
-def test_a_size_that_is_left_open(shape):
-    with pytest.raises(ModelError, match="does not say what size of image it takes"):
+def test_an_unknown_input_size_is_an_error(shape):
+    with pytest.raises(ModelError, match=r"The input size of the model .* is unknown"):
         assert Classifier(model(*shape)).input_size is None

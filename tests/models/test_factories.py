@@ -1,4 +1,4 @@
-"""A function of the user's own, in a module that is written for each test."""
+"""A function of the user's that returns a model, in a module that is written for each test."""
 
 import sys
 
@@ -24,7 +24,7 @@ def module(tmp_path, monkeypatch):
         return name
 
     yield write
-    for name in [each for each in sys.modules if each.split(".")[0] in ("users_own", "users_package")]:
+    for name in [name for name in sys.modules if name.split(".")[0] in ("users_own", "users_package")]:
         del sys.modules[name]
 
 
@@ -34,16 +34,16 @@ def test_a_function_that_returns_a_model(module):
     assert classifier.input_size == (4, 4)
 
 
-def test_one_in_a_package_that_returns_a_classifier(module):
+def test_a_function_in_a_package_that_returns_a_classifier(module):
     content = MODEL + "import seewhy\nclass Nets:\n    @staticmethod\n    def cats():\n"
     content += "        return seewhy.Classifier(build(), class_names=['cat', 'dog'], name='cats')\n"
     classifier = seewhy.load(module(content, "users_package.nets") + ":Nets.cats")
     assert (classifier.name, list(classifier.class_names)) == ("cats", ["cat", "dog"])
 
 
-@pytest.mark.parametrize("made", ["build()", "seewhy.Classifier(build())"])
-def test_a_model_that_is_there_already_is_not_called(module, made):
-    classifier = seewhy.load(module(MODEL + f"import seewhy\nready = {made}\n") + ":ready")
+@pytest.mark.parametrize("expression", ["build()", "seewhy.Classifier(build())"])
+def test_an_existing_model_is_not_called(module, expression):
+    classifier = seewhy.load(module(MODEL + f"import seewhy\nready = {expression}\n") + ":ready")
     assert classifier.input_size == (4, 4)
 
 
@@ -51,40 +51,40 @@ def test_a_model_that_is_there_already_is_not_called(module, made):
     ("source", "missing"),
     [("no_such_module:build", "no_such_module"), ("no_such.deep.module:build", "no_such"), ("os.none:x", "os.none")],
 )
-def test_a_module_that_is_not_there(source, missing):
+def test_a_missing_module(source, missing):
     with pytest.raises(ModelError, match=rf"Cannot load '{source}': there is no module '{missing}'\."):
         seewhy.load(source)
 
 
-def test_a_module_that_imports_what_is_not_there_is_not_unknown_itself(module):
+def test_a_module_that_fails_to_import_another_is_not_reported_as_missing(module):
     name = module("import os\n\nimport not_installed_here\n")
     with pytest.raises(ModelError) as raised:
         seewhy.load(name + ":build")
-    said = str(raised.value)
-    assert "there is no module" not in said
-    assert "importing 'users_own' failed" in said
-    assert "users_own.py, line 3): ModuleNotFoundError: No module named 'not_installed_here'" in said
+    message = str(raised.value)
+    assert "there is no module" not in message
+    assert "importing 'users_own' failed" in message
+    assert "users_own.py, line 3): ModuleNotFoundError: No module named 'not_installed_here'" in message
     assert isinstance(raised.value.__cause__, ModuleNotFoundError)
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         ("x = 1\nx / 0\n", r"importing 'users_own' failed \(.*users_own.py, line 2\): ZeroDivisionError: division"),
         ("from os import nothing\n", r"importing 'users_own' failed \(.*users_own.py, line 1\): ImportError: cannot"),
         ("def build(:\n", r"importing 'users_own' failed .*: SyntaxError: invalid syntax"),
         ("def build():\n    return [][1]\n", r"calling it failed \(.*users_own.py, line 2\): IndexError: list index"),
         ("def build(size): ...\n", r"calling it failed .*: TypeError: build\(\) missing 1 required positional"),
-        ("def build(): ...\n", r"'users_own:build' gave no model that SeeWhy can run. .* builtins.NoneType"),
+        ("def build(): ...\n", r"'users_own:build' did not return a model that SeeWhy can run. .* builtins.NoneType"),
         ("def biuld(): ...\n", r"the module 'users_own' has no 'build'. Did you mean 'biuld'\?"),
     ],
 )
-def test_what_is_wrong_in_the_user_s_code_is_said_with_its_place(module, content, said):
-    with pytest.raises(ModelError, match=said):
+def test_errors_in_the_user_s_code_are_reported_with_file_and_line(module, content, message):
+    with pytest.raises(ModelError, match=message):
         seewhy.load(module(content) + ":build")
 
 
-def test_what_seewhy_says_inside_the_function_stays_as_it_is(module):
+def test_seewhy_errors_in_the_function_are_not_wrapped(module):
     content = "import seewhy\ndef build():\n    seewhy.ClassNames(['a'], ids=['x', 'y'])\n"
     with pytest.raises(TargetError, match="There are 1 class names and 2 ids"):
         seewhy.load(module(content) + ":build")

@@ -8,7 +8,7 @@ import pytest
 
 import seewhy
 from seewhy.errors import ModelError, WeightsError
-from seewhy.models.application_facts import Facts, FactsFile, look_up
+from seewhy.models.application_facts import ApplicationFacts, FactsCache, read_facts
 from seewhy.models.keras_applications import Application, applications, downloaded
 
 # Keras itself, saving on TensorFlow with NumPy 2.
@@ -21,12 +21,12 @@ def mobilenet():
 
 
 def test_every_builder_has_a_name_and_its_own_preprocessing():
-    found = applications()
+    known = applications()
     builders = [name for name in dir(keras.applications) if name[0].isupper()]
-    assert sorted(found) == sorted(name.lower() for name in builders)
-    assert len(found) >= 38
-    assert found["resnet50v2"].preprocess is keras.applications.resnet_v2.preprocess_input
-    assert found["resnet50"].preprocess is keras.applications.resnet.preprocess_input
+    assert sorted(known) == sorted(name.lower() for name in builders)
+    assert len(known) >= 38
+    assert known["resnet50v2"].preprocess is keras.applications.resnet_v2.preprocess_input
+    assert known["resnet50"].preprocess is keras.applications.resnet.preprocess_input
 
 
 def test_a_classifier_has_the_size_the_names_and_the_preprocessing(mobilenet, examples):
@@ -38,15 +38,15 @@ def test_a_classifier_has_the_size_the_names_and_the_preprocessing(mobilenet, ex
     assert (explanation.layer, explanation.heatmaps.shape) == ("conv_pw_13_relu", (1, 7, 7))
 
 
-def test_a_model_that_takes_any_size_has_one_by_which_to_show_it_images(examples):
+def test_a_model_that_accepts_any_size_has_a_default_input_size(examples):
     classifier = seewhy.load("mobilenetv3small", weights=None)
     assert classifier.model.input_shape == (None, None, None, 3)
     assert classifier.input_size == (224, 224)
-    assert look_up(applications()["mobilenetv3small"]) == Facts((224, 224), 2_554_968)
+    assert read_facts(applications()["mobilenetv3small"]) == ApplicationFacts((224, 224), 2_554_968)
     assert seewhy.explain(classifier, examples / "cat.png").heatmaps.shape == (1, 7, 7)
 
 
-def test_random_weights_are_the_same_each_time_and_python_s_own_generator_goes_on(mobilenet):
+def test_random_weights_are_reproducible_and_python_s_generator_is_restored(mobilenet):
     random.seed(7)
     expected = random.getrandbits(64)
     random.seed(7)
@@ -69,7 +69,7 @@ def test_weights_from_a_file(mobilenet, tmp_path):
 def test_weights_of_another_architecture(tmp_path):
     keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]).save_weights(tmp_path / "other.weights.h5")
     with pytest.raises(
-        WeightsError, match=r"other\.weights\.h5 does not hold weights for mobilenet.*: .*Expected a file"
+        WeightsError, match=r"other\.weights\.h5 does not contain weights for mobilenet.*: .*Expected a file"
     ):
         seewhy.load("mobilenet", weights=tmp_path / "other.weights.h5")
 
@@ -87,25 +87,25 @@ def test_weights_of_another_architecture(tmp_path):
         ("mobilenet", 3, "Unknown weights 3"),
     ],
 )
-def test_what_is_not_there(source, weights, message):
+def test_unknown_models_and_weights(source, weights, message):
     with pytest.raises(ModelError, match=message):
         seewhy.load(source, weights=weights)
 
 
 def test_weights_are_not_loaded_into_native_models(tmp_path):
     (tmp_path / "w.h5").write_bytes(b"")
-    with pytest.raises(ModelError, match="weights from files are loaded into Keras models only"):
+    with pytest.raises(ModelError, match="weights from files can only be loaded into Keras models"):
         seewhy.load("efficientnet-lite0-torch", weights=tmp_path / "w.h5")
 
 
 @pytest.mark.parametrize("end", ["", "."])
-def test_a_download_that_fails_says_what_to_do_instead(end):
+def test_a_failed_download_is_an_error_that_names_alternatives(end):
     def builder(**_):
         raise Exception(f"URL fetch failure on https://example.org/w.h5: no route{end}")  # as Keras does
 
     with pytest.raises(
         WeightsError,
-        match=r"weights of x cannot be downloaded: URL fetch .* route\. Once .*'efficientnet-lite0' needs no",
+        match=r"weights of x cannot be downloaded: URL fetch .* route\. Keras keeps .*'efficientnet-lite0' is",
     ):
         Application("x", builder, lambda values: values).build(pretrained=True)
 
@@ -116,7 +116,7 @@ def test_a_download_that_fails_says_what_to_do_instead(end):
         Application("x", broken, lambda values: values).build(pretrained=True)
 
 
-def test_which_weights_are_here(tmp_path, monkeypatch):
+def test_which_weights_are_downloaded(tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     assert downloaded(applications()) == set()
     (tmp_path / "models").mkdir()
@@ -133,12 +133,12 @@ def test_which_weights_are_here(tmp_path, monkeypatch):
     assert downloaded(applications()) == {"resnet50v2", "mobilenetv3small", "efficientnetv2b0", "nasnetlarge"}
 
 
-def test_facts_are_asked_of_the_model_and_kept(tmp_path, monkeypatch):
+def test_facts_are_read_from_the_model_and_cached(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    facts = look_up(applications()["mobilenet"])
-    assert facts == Facts((224, 224), 4_253_864)
-    assert FactsFile().read() == {}
-    FactsFile().write({"mobilenet": facts})
-    assert FactsFile().read() == {"mobilenet": facts}
-    FactsFile().path.write_text("[1]")
-    assert FactsFile().read() == {}
+    facts = read_facts(applications()["mobilenet"])
+    assert facts == ApplicationFacts((224, 224), 4_253_864)
+    assert FactsCache().read() == {}
+    FactsCache().write({"mobilenet": facts})
+    assert FactsCache().read() == {"mobilenet": facts}
+    FactsCache().path.write_text("[1]")
+    assert FactsCache().read() == {}

@@ -1,4 +1,4 @@
-"""Files that lie, that carry code, that are broken, and files that are as they should be."""
+"""Valid model files, and files that are damaged, malicious or contain code."""
 
 import json
 import os
@@ -44,14 +44,14 @@ def rewritten(path, new, **parts):
     return path.with_name(new)
 
 
-def refused(path, error, *said, trust=False):
-    """Load a file, see it refused, and see nothing written."""
+def assert_refused(path, error, *messages, trust=False):
+    """Check that loading a file raises an error with these messages, and writes nothing."""
     before = {each: each.stat().st_mtime_ns for each in path.parent.rglob("*")}
     with pytest.raises(SeewhyError) as raised:
         seewhy.load(path, trust=trust)
     assert type(raised.value) is error
-    for words in (str(path), *said):
-        assert words in str(raised.value)
+    for message in (str(path), *messages):
+        assert message in str(raised.value)
     assert "\n" not in str(raised.value)
     assert {each: each.stat().st_mtime_ns for each in path.parent.rglob("*")} == before
 
@@ -71,21 +71,21 @@ def test_both_formats_give_the_model(folder, legacy, paper_model):
         assert classifier.class_names is None
 
 
-def test_a_file_is_what_it_holds_and_not_what_it_is_called(folder, legacy):
+def test_the_content_of_a_file_must_match_its_suffix(folder, legacy):
     (folder / "old.keras").write_bytes(legacy.read_bytes())
-    refused(folder / "old.keras", WeightsError, "older format, HDF5. Rename it to old.h5.")
+    assert_refused(folder / "old.keras", WeightsError, "legacy format, HDF5. Rename it to old.h5.")
     (folder / "new.h5").write_bytes((folder / "good.keras").read_bytes())
-    refused(folder / "new.h5", WeightsError, "rename it to new.keras")
+    assert_refused(folder / "new.h5", WeightsError, "rename it to new.keras")
 
 
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
 @pytest.mark.parametrize(
-    ("content", "said"),
-    [(b"", "is empty"), (b"hello", "is no model saved by Keras"), (b"\0" * 4096, "is no model")],
+    ("content", "message"),
+    [(b"", "is empty"), (b"hello", "is not a model saved by Keras"), (b"\0" * 4096, "is not a model")],
 )
-def test_files_that_hold_something_else(tmp_path, suffix, content, said):
+def test_files_that_hold_something_else(tmp_path, suffix, content, message):
     (tmp_path / f"x{suffix}").write_bytes(content)
-    refused(tmp_path / f"x{suffix}", WeightsError, said)
+    assert_refused(tmp_path / f"x{suffix}", WeightsError, message)
 
 
 @pytest.mark.parametrize("kept", [0.2, 0.5, 0.9, 0.999])
@@ -94,46 +94,49 @@ def test_files_that_end_too_early(folder, legacy, kept):
         content = path.read_bytes()
         cut = path.with_stem("cut")
         cut.write_bytes(content[: int(len(content) * kept)])
-        refused(cut, WeightsError)
+        assert_refused(cut, WeightsError)
 
 
 def test_a_file_with_a_changed_byte(folder):
     content = bytearray((folder / "good.keras").read_bytes())
     content[content.index(b'"Sequential"') + 3] ^= 1
     (folder / "changed.keras").write_bytes(content)
-    refused(folder / "changed.keras", WeightsError, "Bad CRC-32 for file 'config.json'")
+    assert_refused(folder / "changed.keras", WeightsError, "Bad CRC-32 for file 'config.json'")
 
 
 @pytest.mark.parametrize(
-    ("replaced", "said"),
+    ("replaced", "message"),
     [
-        ({"config.json": None}, "is a zip without config.json"),
-        ({"model.weights.h5": None}, "is a zip without config.json and model.weights.h5"),
-        ({"config.json": b"{"}, "The description of the model"),
-        ({"config.json": b"\xff\xfe\xfa"}, "The description of the model"),
+        ({"config.json": None}, "is a zip file without config.json"),
+        ({"model.weights.h5": None}, "is a zip file without config.json and model.weights.h5"),
+        ({"config.json": b"{"}, "The config of the model"),
+        ({"config.json": b"\xff\xfe\xfa"}, "The config of the model"),
         ({"config.json": b"[1, 2]"}, "Keras cannot load"),
         ({"config.json": b'{"class_name": "Sequential"}'}, "Keras cannot load"),
         ({"config.json": b"[" * 100_000}, "recursion"),
         ({"model.weights.h5": b"no weights"}, "Keras cannot load"),
     ],
 )
-def test_zips_that_are_no_models(folder, replaced, said):
-    refused(rewritten(folder / "good.keras", "bad.keras", replaced=replaced), WeightsError, said)
+def test_zip_files_that_are_not_models(folder, replaced, message):
+    assert_refused(rewritten(folder / "good.keras", "bad.keras", replaced=replaced), WeightsError, message)
 
 
 @pytest.mark.parametrize("name", ["../evil.txt", "/evil.txt", "assets/../../evil.txt", "..\\evil.txt", "C:\\evil.txt"])
-def test_a_zip_that_would_write_elsewhere(folder, name):
+def test_a_zip_file_that_would_write_outside_its_folder(folder, name):
     path = rewritten(folder / "good.keras", "evil.keras", replaced={name: b"evil"})
-    refused(path, ModelError, "is made to write outside its folder", "evil.txt")
-    refused(path, ModelError, "is made to write outside its folder", trust=True)
+    assert_refused(path, ModelError, "is malicious", "evil.txt' would be written outside its folder")
+    assert_refused(path, ModelError, "would be written outside its folder", trust=True)
     assert not list(folder.parent.glob("**/evil.txt"))
 
 
 @pytest.mark.parametrize(
-    ("part", "megabytes", "said"),
-    [("assets/zeros", 300, "unpack to 314,572,800"), ("config.json", 65, "unpack to 68,157,440")],
+    ("part", "megabytes", "size"),
+    [
+        ("assets/zeros", 300, "314,572,800"),
+        ("config.json", 65, "68,157,440"),
+    ],
 )
-def test_a_zip_that_would_fill_the_memory(folder, part, megabytes, said):
+def test_a_zip_file_that_would_fill_the_memory(folder, part, megabytes, size):
     path = folder / "bomb.keras"
     with zipfile.ZipFile(folder / "good.keras") as old, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
         for name in set(old.namelist()) - {part}:
@@ -141,13 +144,15 @@ def test_a_zip_that_would_fill_the_memory(folder, part, megabytes, said):
         with file.open(part, "w", force_zip64=True) as zeros:
             for _ in range(megabytes):
                 zeros.write(bytes(2**20))
-    refused(path, ModelError, "is made to fill the memory", said)
+    assert_refused(path, ModelError, "is malicious", f"would fill the memory with {size}")
 
 
 def test_code_in_a_file_runs_only_if_it_is_trusted(tmp_path):
     model = lambda_model()
     model.save(tmp_path / "code.keras")
-    refused(tmp_path / "code.keras", ModelError, "holds a Lambda layer", "trust=True (--trust on the command line)")
+    assert_refused(
+        tmp_path / "code.keras", ModelError, "contains a Lambda layer", "trust=True (--trust on the command line)"
+    )
     values = np.arange(12, dtype=np.float32).reshape(1, 2, 2, 3)
     trusted = seewhy.load(tmp_path / "code.keras", trust=True).model
     np.testing.assert_array_equal(np.asarray(trusted(values)), 2 * values.reshape(1, 12))
@@ -157,7 +162,7 @@ def test_code_in_a_legacy_file_too(tmp_path):
     path = tmp_path / "code.h5"
     with h5py.File(path, "w") as file:
         keras.src.legacy.saving.legacy_h5_format.save_model_to_hdf5(lambda_model(), file, include_optimizer=False)
-    refused(path, ModelError, "holds a Lambda layer")
+    assert_refused(path, ModelError, "contains a Lambda layer")
     assert seewhy.load(path, trust=True).model.layers[0].name == "twice"
 
 
@@ -168,10 +173,10 @@ def test_code_as_keras_2_wrote_it(legacy):
         code = {"name": "l", "function": ["4wEAAAA=", None, None], "function_type": "lambda"}
         description["config"]["layers"].insert(1, {"class_name": "Lambda", "config": code})
         file.attrs["model_config"] = json.dumps(description)
-    refused(legacy, ModelError, "holds a Lambda layer")
+    assert_refused(legacy, ModelError, "contains a Lambda layer")
 
 
-def test_a_lambda_that_only_names_a_function_of_keras_is_no_code(tmp_path):
+def test_a_lambda_with_a_named_function_of_keras_is_not_code(tmp_path):
     model = keras.Sequential([keras.Input((2, 2, 3)), keras.layers.Lambda(keras.ops.relu), keras.layers.Flatten()])
     model.save(tmp_path / "named.keras")
     values = np.arange(-6, 6, dtype=np.float32).reshape(1, 2, 2, 3)
@@ -181,7 +186,7 @@ def test_a_lambda_that_only_names_a_function_of_keras_is_no_code(tmp_path):
 
 def test_a_legacy_file_with_weights_only(tmp_path, paper_model):
     paper_model.save_weights(tmp_path / "only.weights.h5")
-    refused(tmp_path / "only.weights.h5", WeightsError, "holds no model, at most its weights")
+    assert_refused(tmp_path / "only.weights.h5", WeightsError, "does not contain a model, at most its weights")
 
 
 WRITE_ODD = """
@@ -193,16 +198,20 @@ keras.Sequential([keras.Input((2, 2, 3)), Odd(), keras.layers.Flatten()]).save(s
 
 
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
-def test_a_class_that_nobody_registered(tmp_path, suffix):
+def test_a_class_that_is_not_registered(tmp_path, suffix):
     path = tmp_path / f"odd{suffix}"
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
     subprocess.run([sys.executable, "-c", WRITE_ODD, path], check=True, capture_output=True, env=environment)
-    refused(
-        path, ModelError, "Odd', which Keras does not know", "register_keras_serializable", "package.module:callable"
+    assert_refused(
+        path,
+        ModelError,
+        "Odd', which is not registered with Keras",
+        "register_keras_serializable",
+        "package.module:callable",
     )
 
 
-def test_what_keras_cannot_save_is_said(tmp_path):
+def test_a_model_that_keras_cannot_save(tmp_path):
     class Closed(keras.Model):
         def __init__(self, size):
             super().__init__(name="closed")

@@ -1,4 +1,4 @@
-"""What is said where an optional part is not installed: each in a new Python that cannot import it."""
+"""The error if an optional dependency is missing, in a new Python process that cannot import it."""
 
 import os
 import subprocess
@@ -10,7 +10,7 @@ WITHOUT = """
 import sys
 
 class Without:
-    '''Finds what a finder does, but for some modules.'''
+    '''A finder that hides some modules.'''
     def __init__(self, finder):
         self.finder = finder
     def find_spec(self, name, path=None, target=None):
@@ -26,8 +26,8 @@ except seewhy.errors.MissingExtraError as error:
 """
 
 
-def said(missing, source, backend=None):
-    """Load a source in a Python that misses some modules, and return what it says."""
+def error_message(missing, source, backend=None):
+    """Load a source in a Python process without some modules, and return the error message."""
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
     environment.pop("KERAS_BACKEND", None)
     if backend:
@@ -46,12 +46,12 @@ CASES = [
     ("keras,jax", "jax", "keras", "jax"),
     ("keras", "torch", "keras", "keras-torch"),  # the extra "torch" is for native models, and has no Keras
 ]
-"""What is missing, Keras's backend, what is named, and the extra that brings it."""
+"""The missing modules, Keras's backend, the module named in the message, and the extra that installs it."""
 
 
 @pytest.mark.parametrize(("missing", "backend", "named", "extra"), CASES)
 def test_the_default_model_without_its_framework(missing, backend, named, extra):
-    assert said(missing, "efficientnet-lite0", backend) == (
+    assert error_message(missing, "efficientnet-lite0", backend) == (
         f"True For efficientnet-lite0, {named} is not installed. Install it with: pip install 'seewhy[{extra}]'"
     )
 
@@ -59,7 +59,7 @@ def test_the_default_model_without_its_framework(missing, backend, named, extra)
 @pytest.mark.parametrize(("missing", "backend", "named", "extra"), CASES[:4])
 def test_a_file_without_its_framework(tmp_path, missing, backend, named, extra):
     (tmp_path / "x.keras").touch()
-    assert said(missing, str(tmp_path / "x.keras"), backend) == (
+    assert error_message(missing, str(tmp_path / "x.keras"), backend) == (
         f"True For x.keras, {named} is not installed. Install it with: pip install 'seewhy[{extra}]'"
     )
 
@@ -73,4 +73,7 @@ def test_a_file_without_its_framework(tmp_path, missing, backend, named, extra):
     ],
 )
 def test_native_models_without_what_they_need(missing, source, words, extra):
-    assert said(missing, source) == f"True {words} is not installed. Install it with: pip install 'seewhy[{extra}]'"
+    assert (
+        error_message(missing, source)
+        == f"True {words} is not installed. Install it with: pip install 'seewhy[{extra}]'"
+    )

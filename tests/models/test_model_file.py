@@ -1,4 +1,4 @@
-"""A transfer-learning model from one process to another, folders, and paths with nothing there."""
+"""A transfer-learning model that is loaded in another process; folders; and paths that do not exist."""
 
 import json
 import os
@@ -51,12 +51,12 @@ def saved(transfer, tmp_path_factory):
 EXPLAIN = """
 import sys, numpy as np, seewhy
 classifier = seewhy.load(sys.argv[1])
-found = {}
+heatmaps = {}
 for layer in ("auto", "base/late", "late", "base/early"):
     explanation = seewhy.explain(classifier, sys.argv[2], targets=["dog", "cow"], layer=layer)
-    found[layer.replace("/", ".")] = explanation.heatmaps
-    print(layer, explanation.layer, explanation.placement.box, *(each.name for each in explanation.targets))
-np.savez(sys.argv[3], **found)
+    heatmaps[layer.replace("/", ".")] = explanation.heatmaps
+    print(layer, explanation.layer, explanation.placement.box, *(target.name for target in explanation.targets))
+np.savez(sys.argv[3], **heatmaps)
 """
 
 
@@ -113,54 +113,54 @@ def test_without_a_sidecar_the_model_takes_images_as_they_are(saved, tmp_path):
 def test_a_folder_with_one_model(saved, tmp_path):
     _, path = saved
     assert list(seewhy.load(path.parent).class_names) == NAMES
-    with pytest.raises(ModelError, match=r"holds 0 models \(none\); expected one"):
+    with pytest.raises(ModelError, match=r"contains 0 models \(none\); expected exactly one"):
         seewhy.load(tmp_path)
     for name in ("a.keras", "b.h5"):
         (tmp_path / name).touch()
-    with pytest.raises(ModelError, match=r"holds 2 models \(a.keras, b.h5\); expected one, or give its path"):
+    with pytest.raises(ModelError, match=r"contains 2 models \(a.keras, b.h5\); expected exactly one. Give the path"):
         seewhy.load(tmp_path)
 
 
 @pytest.mark.parametrize(
     "source", ["none.keras", "none.h5", "runs/none", "./none", "~/none.keras", "none" * 99 + ".keras"]
 )
-def test_a_path_with_nothing_there(source):
+def test_a_path_that_does_not_exist(source):
     with pytest.raises(ModelError, match=r"There is no file .*none"):
         seewhy.load(source)
 
 
 def test_a_file_of_another_kind(tmp_path):
     (tmp_path / "net.pt").touch()
-    with pytest.raises(ModelError, match=r"net.pt: expected a model saved by Keras, .keras or .h5"):
+    with pytest.raises(ModelError, match=r"net.pt; expected a model saved by Keras, .keras or .h5"):
         seewhy.load(tmp_path / "net.pt")
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         ({"layer": "lte"}, "There is no layer 'lte'"),
         ({"class_names": ["a"], "preprocessing": {"crop": 0.5}}, None),
     ],
 )
-def test_a_sidecar_that_does_not_fit_the_model(saved, tmp_path, content, said):
+def test_a_sidecar_that_does_not_fit_the_model(saved, tmp_path, content, message):
     _, path = saved
     shutil.copy(path, tmp_path / "t.keras")
     (tmp_path / "t.json").write_text(json.dumps({"version": 1, **content}))
-    if said is not None:
-        with pytest.raises(ModelError, match=rf"t.json does not fit the model in .*t.keras: {said}"):
+    if message is not None:
+        with pytest.raises(ModelError, match=rf"t.json does not fit the model in .*t.keras: {message}"):
             seewhy.load(tmp_path / "t.keras")
         return
     with pytest.raises(ModelError, match="1 class names were given, and the model 't' has 3 classes"):
         seewhy.load(tmp_path / "t.keras").predict([np.zeros((9, 9, 3), np.uint8)])
 
 
-def test_a_model_of_any_size_needs_one_for_its_numbers(tmp_path):
+def test_a_model_that_accepts_any_size_needs_an_input_size(tmp_path):
     model = keras.Sequential(
         [keras.Input((None, None, 3)), keras.layers.Conv2D(2, 3), keras.layers.GlobalMaxPooling2D()]
     )
     model.save(tmp_path / "any.keras")
     (tmp_path / "any.json").write_text('{"version": 1, "preprocessing": {"mean": 127}}')
-    with pytest.raises(ModelError, match=r"any.json does not fit .* does not say what size of image"):
+    with pytest.raises(ModelError, match=r"any.json does not fit .* input size .* is unknown"):
         seewhy.load(tmp_path / "any.keras")
     (tmp_path / "any.json").write_text('{"version": 1, "preprocessing": {"mean": 127}, "input_size": [10, 20]}')
     inputs = seewhy.load(tmp_path / "any.keras").preprocess([np.full((5, 5, 3), 130, np.uint8)])

@@ -14,14 +14,14 @@ def test_scaling_by_hand():
     assert values.dtype == np.float32
 
 
-def test_without_a_crop_the_whole_image_is_squeezed():
+def test_without_a_crop_the_whole_image_is_resized():
     """Every pixel of the result sees black and white: Pillow's triangle filter over 8 columns gives 4/7 of white."""
     inputs = Preprocessing(size=(2, 2))([BLACK_WITH_WHITE_MIDDLE])
     assert inputs.placements[0].box == (0, 0, 4, 8)
     np.testing.assert_allclose(inputs.values[0, :, :, 0], 146, atol=1)
 
 
-def test_a_centre_crop_and_where_it_lies():
+def test_a_centre_crop_and_its_placement():
     inputs = Preprocessing(size=(4, 4), crop=1.0)([BLACK_WITH_WHITE_MIDDLE])
     assert inputs.placements[0].box == (0, 2, 4, 6)
     assert inputs.placements[0].image_size == (4, 8)
@@ -38,7 +38,7 @@ def test_a_centre_crop_and_where_it_lies():
         ((100, 400), (100, 50), 0.5, (25, 187, 75, 212)),
     ],
 )
-def test_boxes(image_size, size, crop, box):
+def test_crop_boxes(image_size, size, crop, box):
     inputs = Preprocessing(size=size, crop=crop)([np.zeros((*image_size, 3), np.uint8)])
     assert inputs.placements[0].box == box
     assert inputs.shape == (1, *size, 3)
@@ -50,7 +50,7 @@ def test_a_crop_keeps_every_whole_pixel_there_is():
     for crop, kept in crops.items():
         preprocessing = Preprocessing(size=(224, 224), crop=crop)
         for side in range(2, 3000):
-            top, left, bottom, right = preprocessing._box(np.empty((side, side + 7, 0), np.uint8))
+            top, left, bottom, right = preprocessing._crop_box(np.empty((side, side + 7, 0), np.uint8))
             assert (bottom - top, right - left) == (kept(side), kept(side)), side
 
 
@@ -60,7 +60,7 @@ def test_images_of_any_sizes_become_one_batch():
     np.testing.assert_array_equal(np.asarray(inputs)[1], np.full((3, 5, 3), 9))
 
 
-def test_a_last_step_that_works_in_place_spoils_nothing():
+def test_a_last_step_in_place_does_not_change_the_image():
     """`preprocess_input` of keras.applications changes float32 input where it stands."""
     image = np.full((2, 2, 3), 100, np.uint8)
     pristine = image.copy()

@@ -26,7 +26,7 @@ def model():
     )
 
 
-def written(tmp_path, **content):
+def write_sidecar(tmp_path, **content):
     path = tmp_path / "model.json"
     path.write_text(json.dumps({"version": 1, **content}))
     return path
@@ -42,9 +42,9 @@ def written(tmp_path, **content):
         ("class_names", "cats", '"cats"', "a list of names, or 'imagenet'"),
         ("class_names", [], "[]", "a list of names, or 'imagenet'"),
         ("class_names", ["a", 1], '["a", 1]', "a list of names, or 'imagenet'"),
-        ("class_ids", ["x"], '["x"]', "nothing, where class_names is not a list"),
-        ("class_ids", "x", '"x"', "a list of words, one for each class"),
-        ("class_synonyms", [["x"]], '[["x"]]', "nothing, where class_names is not a list"),
+        ("class_ids", ["x"], '["x"]', "no such field unless class_names is a list"),
+        ("class_ids", "x", '"x"', "a list of strings, one for each class"),
+        ("class_synonyms", [["x"]], '[["x"]]', "no such field unless class_names is a list"),
         ("class_synonyms", ["x"], '["x"]', "a list of lists of names"),
         ("input_size", 224, "224", "[height, width], in pixels"),
         ("input_size", [224], "[224]", "[height, width], in pixels"),
@@ -61,55 +61,60 @@ def written(tmp_path, **content):
         ("preprocessing.crop", 1.5, "1.5", "a number above 0 and at most 1, or null"),
         ("preprocessing.crop", float("nan"), "NaN", "a number above 0 and at most 1, or null"),
         ("preprocessing.resample", "area", '"area"', "one of nearest, bilinear, bicubic, lanczos"),
-        ("preprocessing.mean", [1, 2], "[1, 2]", "a number, or three"),
-        ("preprocessing.mean", "127", '"127"', "a number, or three"),
-        ("preprocessing.mean", float("inf"), "Infinity", "a number, or three"),
-        ("preprocessing.std", 0, "0", "a number above 0, or three"),
-        ("preprocessing.std", [1, 0, 1], "[1, 0, 1]", "a number above 0, or three"),
+        ("preprocessing.mean", [1, 2], "[1, 2]", "a number, or a list of three"),
+        ("preprocessing.mean", "127", '"127"', "a number, or a list of three"),
+        ("preprocessing.mean", float("inf"), "Infinity", "a number, or a list of three"),
+        ("preprocessing.std", 0, "0", "a number above 0, or a list of three"),
+        ("preprocessing.std", [1, 0, 1], "[1, 0, 1]", "a number above 0, or a list of three"),
         ("preprocessing.channels_first", 1, "1", "true or false"),
         ("preprocessing.grey", "yes", '"yes"', "true or false"),
     ],
 )
-def test_a_bad_field_is_named_with_what_was_found_and_what_was_expected(tmp_path, field, value, shown, expected):
+def test_an_invalid_field_is_an_error_with_its_value_and_what_was_expected(tmp_path, field, value, shown, expected):
     outer, _, inner = field.partition(".")
-    path = written(tmp_path, **{outer: {inner: value} if inner else value})
+    path = write_sidecar(tmp_path, **{outer: {inner: value} if inner else value})
     with pytest.raises(ModelError) as raised:
         sidecar.read(path)
     assert str(raised.value).startswith(f"{path}: the field {field!r} is {shown}; expected {expected}")
 
 
-def test_a_near_miss_is_suggested(tmp_path):
+def test_similar_names_are_suggested(tmp_path):
     with pytest.raises(ModelError, match=r"has an unknown field 'class_name'. Did you mean 'class_names'"):
-        sidecar.read(written(tmp_path, class_name=["a"]))
+        sidecar.read(write_sidecar(tmp_path, class_name=["a"]))
     with pytest.raises(ModelError, match=r"has an unknown field 'preprocessing.croop'. Did you mean 'crop'\?"):
-        sidecar.read(written(tmp_path, preprocessing={"croop": 1}))
+        sidecar.read(write_sidecar(tmp_path, preprocessing={"croop": 1}))
     with pytest.raises(ModelError, match=r"Did you mean .*'resnet50'"):
-        sidecar.read(written(tmp_path, preprocessing="resnet5"))
+        sidecar.read(write_sidecar(tmp_path, preprocessing="resnet5"))
 
 
-def test_ids_as_many_as_names(tmp_path):
+def test_the_number_of_ids_must_be_that_of_names(tmp_path):
     with pytest.raises(ModelError, match=r"model.json .*There are 2 class names and 1 ids"):
-        sidecar.read(written(tmp_path, class_names=["a", "b"], class_ids=["x"]))
+        sidecar.read(write_sidecar(tmp_path, class_names=["a", "b"], class_ids=["x"]))
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
-    [(b"", "is not JSON"), (b"{", "is not JSON"), (b"\xff", "is not JSON"), (b"[1]", r"holds \[1\]; expected an obj")],
+    ("content", "message"),
+    [
+        (b"", "is not JSON"),
+        (b"{", "is not JSON"),
+        (b"\xff", "is not JSON"),
+        (b"[1]", r"contains \[1\]; expected an"),
+    ],
 )
-def test_what_is_no_sidecar(tmp_path, content, said):
+def test_a_file_that_is_not_a_sidecar(tmp_path, content, message):
     (tmp_path / "model.json").write_bytes(content)
-    with pytest.raises(ModelError, match=f"model.json {said}"):
+    with pytest.raises(ModelError, match=f"model.json {message}"):
         sidecar.read(tmp_path / "model.json")
 
 
-def test_one_that_cannot_be_read(tmp_path):
+def test_a_sidecar_that_cannot_be_read(tmp_path):
     (tmp_path / "model.json").mkdir()
     with pytest.raises(WeightsError, match=r"Cannot read .*model.json: Is a directory"):
         sidecar.read(tmp_path / "model.json")
 
 
-def test_one_as_a_hand_writes_it(tmp_path):
-    path = written(
+def test_a_sidecar_written_by_hand(tmp_path):
+    path = write_sidecar(
         tmp_path,
         class_names=["cat", "dog"],
         class_ids=["c", "d"],
@@ -125,7 +130,7 @@ def test_one_as_a_hand_writes_it(tmp_path):
     )
 
 
-def test_every_part_comes_back(tmp_path, model):
+def test_everything_is_saved_and_loaded(tmp_path, model):
     names = ClassNames(["cat", "dog"], ids=["c1", "d1"], synonyms=[["cat", "pussy"], ["dog", "hound"]])
     preprocessing = Preprocessing((8, 8), 0.875, "lanczos", (1.5, 2.0, 3.0), (0.1, 0.2, 0.3))
     given = Classifier(model, preprocess=preprocessing, class_names=names, layer="conv")
@@ -134,17 +139,17 @@ def test_every_part_comes_back(tmp_path, model):
     assert (list(found.class_names), found.class_names.ids) == (["cat", "dog"], ("c1", "d1"))
     assert found.find_class("hound") == found.find_class("d1") == 1
     assert found.layer == "conv"
-    assert sorted(each.name for each in (tmp_path / "deep").iterdir()) == ["model.json", "model.keras"]
+    assert sorted(path.name for path in (tmp_path / "deep").iterdir()) == ["model.json", "model.keras"]
 
 
-def test_the_names_of_imagenet_are_written_as_one_word(tmp_path, model):
+def test_the_names_of_imagenet_are_saved_as_one_word(tmp_path, model):
     path = Classifier(model, class_names=imagenet()).save(tmp_path / "m.keras")
     assert json.loads(path.with_suffix(".json").read_text()) == {"version": 1, "class_names": "imagenet"}
     assert seewhy.load(path).class_names is imagenet()
 
 
 @pytest.mark.parametrize("module", ["vgg16", "mobilenet_v2", "densenet", "efficientnet"])
-def test_a_function_of_keras_applications_is_written_by_its_name(tmp_path, model, module):
+def test_a_function_of_keras_applications_is_saved_by_its_name(tmp_path, model, module):
     function = getattr(keras.applications, module).preprocess_input
     given = Classifier(model, preprocess=function, input_size=(8, 8))
     found = seewhy.load(given.save(tmp_path / "m.keras"))
@@ -154,34 +159,34 @@ def test_a_function_of_keras_applications_is_written_by_its_name(tmp_path, model
 
 
 @pytest.mark.parametrize("as_last_step", [False, True])
-def test_any_other_function_is_refused_and_nothing_is_written(tmp_path, model, as_last_step):
+def test_any_other_function_is_an_error_and_nothing_is_written(tmp_path, model, as_last_step):
     def halved(values):
         return values / 2
 
     preprocess = Preprocessing(size=(8, 8), finish=halved) if as_last_step else halved
-    with pytest.raises(ModelError, match=r"halved.* is a Python function and cannot be written into a file"):
+    with pytest.raises(ModelError, match=r"halved.* is a Python function and cannot be saved"):
         Classifier(model, preprocess=preprocess).save(tmp_path / "m.keras")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_the_suffix_is_keras(tmp_path, model):
-    with pytest.raises(ModelError, match=r"Cannot save a classifier as 'm.h5'; expected a name that ends in .keras"):
+def test_the_suffix_must_be_keras(tmp_path, model):
+    with pytest.raises(ModelError, match=r"Cannot save a classifier as 'm.h5'; expected a file name that ends"):
         Classifier(model).save(tmp_path / "m.h5")
 
 
-def test_a_place_that_cannot_be_written(tmp_path, model):
+def test_a_path_that_cannot_be_written(tmp_path, model):
     (tmp_path / "file").touch()
     with pytest.raises(OutputError, match="Cannot write"):
         Classifier(model).save(tmp_path / "file" / "m.keras")
 
 
-def test_an_old_sidecar_does_not_stay(tmp_path, model):
+def test_an_old_sidecar_is_replaced(tmp_path, model):
     Classifier(model, class_names=["a", "b"]).save(tmp_path / "m.keras")
     Classifier(model).save(tmp_path / "m.keras")
     assert seewhy.load(tmp_path / "m.keras").class_names is None
 
 
-def test_grey_images_come_back_grey(tmp_path):
+def test_grey_preprocessing_is_saved_and_loaded(tmp_path):
     model = keras.Sequential([keras.Input((4, 4, 1)), keras.layers.Flatten(), keras.layers.Dense(2)])
     given = Classifier(model, preprocess=Preprocessing((4, 4), std=255.0, grey=True))
     found = seewhy.load(given.save(tmp_path / "m.keras"))
@@ -191,6 +196,6 @@ def test_grey_images_come_back_grey(tmp_path):
     np.testing.assert_allclose(found.preprocess([image]).values[0, ..., 0], brightness, atol=0.6 / 255)
 
 
-def test_grey_images_have_one_mean():
+def test_grey_images_need_a_single_mean():
     with pytest.raises(ModelError, match=r"grey images have one channel, and mean is \(1, 2, 3\)"):
         Preprocessing((4, 4), mean=(1, 2, 3), grey=True)

@@ -1,4 +1,4 @@
-"""Which source a word means, and what is said of words that mean none."""
+"""Which kind of source a string is, and the error for a string that is none."""
 
 import pytest
 
@@ -8,7 +8,7 @@ from seewhy.models import SOURCES
 
 
 @pytest.mark.parametrize(
-    ("given", "spelling"),
+    ("source", "syntax"),
     [
         ("efficientnet-lite0", "efficientnet-lite0"),
         ("torchvision:resnet50", "torchvision:NAME"),
@@ -20,25 +20,25 @@ from seewhy.models import SOURCES
         ("my.nets.cats:Nets.build", "package.module:callable"),
     ],
 )
-def test_the_first_that_fits(given, spelling):
-    found = next(source for source in SOURCES if source.fits(given))
-    assert found.spelling.startswith(spelling)
+def test_the_first_match_is_used(source, syntax):
+    kind = next(kind for kind in SOURCES if kind.matches(source))
+    assert kind.syntax.startswith(syntax)
 
 
-@pytest.mark.parametrize("given", ["", "nets:", ":build", "a b:c", "1nets:build", "nets:build()"])
-def test_what_fits_none(given):
+@pytest.mark.parametrize("source", ["", "nets:", ":build", "a b:c", "1nets:build", "nets:build()"])
+def test_a_string_without_a_match(source):
     with pytest.raises(ModelError) as raised:
-        seewhy.load(given)
-    assert f"Unknown model {given!r}." in str(raised.value)
+        seewhy.load(source)
+    assert f"Unknown model {source!r}." in str(raised.value)
     assert "torchvision:NAME; timm:NAME; a path to a .keras or .h5 file; package.module:callable." in str(raised.value)
 
 
-def test_a_near_miss_of_a_name():
+def test_a_similar_name_is_suggested():
     with pytest.raises(ModelError, match=r"Did you mean 'efficientnet-lite0'"):
         seewhy.load("eficientnet-lite0")
 
 
-def test_random_weights_only_where_there_is_something_to_build(tmp_path):
+def test_files_and_functions_have_no_random_weights(tmp_path):
     for source in (tmp_path / "x.keras", "nets:build"):
-        with pytest.raises(ModelError, match=r"weights=None asks for random weights, and .* brings its own"):
+        with pytest.raises(ModelError, match=r"weights=None asks for random weights, and .* comes with its own"):
             seewhy.load(source, weights=None)

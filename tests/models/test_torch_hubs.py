@@ -1,4 +1,4 @@
-"""The translation of the hubs' transforms, given stand-ins for the hubs' objects: neither hub is installed here."""
+"""Transforms of torchvision and timm, with stand-ins for their objects, since neither is installed here."""
 
 import builtins
 from enum import Enum
@@ -51,7 +51,7 @@ def test_torchvision_s_resnet50():
     np.testing.assert_allclose(values[0, :, 7, 7], [2.2489, 2.4286, 2.6400], atol=1e-4)
 
 
-def test_the_part_of_the_image_is_the_one_that_torchvision_cuts():
+def test_the_crop_is_the_one_that_torchvision_takes():
     """300 x 450: the shorter side becomes 232, so 224 of it are 289.7 of 300 pixels, in the middle of both sides."""
     found = torchvision_preprocessing("resnet50", image_classification())
     (placement,) = found([np.zeros((300, 450, 3), np.uint8)]).placements
@@ -74,27 +74,27 @@ def test_other_sizes_of_torchvision(changes, size, crop):
 
 
 @pytest.mark.parametrize(
-    ("changes", "why"),
+    ("changes", "reason"),
     [
-        ({"crop_size": [224, 112]}, "it cuts 224 x 112 from a shorter side of 232"),
-        ({"resize_size": [256, 300]}, r"it squeezes images to \(256, 300\) and cuts \(224, 224\) from that"),
-        ({"resize_size": [200]}, "it pads images, keeping 1.120 of them"),
+        ({"crop_size": [224, 112]}, "it crops 224 x 112 from a shorter side of 232"),
+        ({"resize_size": [256, 300]}, r"it resizes images to \(256, 300\) and crops \(224, 224\)"),
+        ({"resize_size": [200]}, "it pads images: its crop is 1.120 of the image"),
         ({"interpolation": InterpolationMode.BOX}, "its interpolation is 'box'"),
     ],
 )
-def test_what_cannot_be_said_is_refused(changes, why):
-    with pytest.raises(ModelError, match=rf"torchvision:net cannot be said as a seewhy.Preprocessing: {why}\."):
+def test_unsupported_transforms_of_torchvision(changes, reason):
+    with pytest.raises(ModelError, match=rf"torchvision:net cannot be expressed as a seewhy.Preprocessing: {reason}\."):
         torchvision_preprocessing("net", image_classification(**changes))
 
 
-def test_a_transform_that_is_not_a_classifier_s():
-    with pytest.raises(ModelError, match="torchvision:fcn is prepared by SimpleNamespace, which does not resize, cut"):
+def test_a_transform_that_is_not_for_classification():
+    with pytest.raises(ModelError, match="torchvision:fcn, SimpleNamespace, is not one for classification"):
         torchvision_preprocessing("fcn", SimpleNamespace(resize_size=520, mean=MEAN, std=STD))
 
 
 def test_timm_s_resnet50():
     found = timm_preprocessing("resnet50", data_config())
-    numbers = {"mean": tuple(255 * each for each in MEAN), "std": tuple(255 * each for each in STD)}
+    numbers = {"mean": tuple(255 * value for value in MEAN), "std": tuple(255 * value for value in STD)}
     assert found == Preprocessing((288, 288), 0.95, "bicubic", **numbers, channels_first=True)
 
 
@@ -103,17 +103,17 @@ def test_timm_s_squash_is_the_whole_image():
 
 
 @pytest.mark.parametrize(
-    ("changes", "why"),
+    ("changes", "reason"),
     [
         ({"crop_mode": "squash"}, "its crop_mode is 'squash' with crop_pct 0.95"),
         ({"crop_mode": "border"}, "its crop_mode is 'border' with crop_pct 0.95"),
-        ({"input_size": (1, 28, 28)}, "it takes 1 channels, and images have 3"),
+        ({"input_size": (1, 28, 28)}, "its input has 1 channels, and images have 3"),
         ({"interpolation": "random"}, "its interpolation is 'random'"),
-        ({"crop_pct": 1.14}, "it pads images, keeping 1.140 of them"),
+        ({"crop_pct": 1.14}, "it pads images: its crop is 1.140 of the image"),
     ],
 )
-def test_what_cannot_be_said_of_timm_is_refused(changes, why):
-    with pytest.raises(ModelError, match=rf"timm:net cannot be said as a seewhy.Preprocessing: {why}\."):
+def test_unsupported_transforms_of_timm(changes, reason):
+    with pytest.raises(ModelError, match=rf"timm:net cannot be expressed as a seewhy.Preprocessing: {reason}\."):
         timm_preprocessing("net", data_config(**changes))
 
 

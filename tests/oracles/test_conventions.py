@@ -57,7 +57,7 @@ def loaded():
         if name not in models:
             models.clear()  # one at a time: each holds hundreds of megabytes
             is_digits = name == "digits"
-            models[name] = digits.classifier(digits.build_model(seed=0)) if is_digits else seewhy.load(name, None)
+            models[name] = digits.make_classifier(digits.build_model(seed=0)) if is_digits else seewhy.load(name, None)
         return models[name]
 
     return load

@@ -20,7 +20,7 @@ def few_digits(digits, tmp_path_factory):
 
 
 def draw_bars(folder):
-    """Make a folder of 24 images of two classes: a bright bar that lies, or that stands."""
+    """Make a folder of 24 images of two classes: a bright horizontal bar, or a vertical one."""
     generator = np.random.default_rng(0)
     for name in ("lying", "standing"):
         (folder / name).mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Transfer learning on the Keras backend of this process, upon real weights, and a heatmap from inside the base.
+"""Transfer learning on the Keras backend of this process, with real weights, and a heatmap from inside the base.
 
 `make test` runs this on TensorFlow, JAX and PyTorch.
 """
@@ -14,18 +14,18 @@ import seewhy
 from seewhy.train.transfer import TransferRecipe, train_transfer
 
 MAKE_IMAGES = Path(__file__).parents[2] / "examples" / "ones_and_sevens.py"
-EACH = 60
-"""Images of each class: the tutorial's 150 take minutes where nothing is compiled."""
+IMAGES_PER_CLASS = 60
+"""The tutorial's 150 take minutes where nothing is compiled."""
 
 
-def test_two_classes_upon_efficientnet_lite0(tmp_path):
+def test_two_classes_on_efficientnet_lite0(tmp_path):
     subprocess.run([sys.executable, MAKE_IMAGES, tmp_path / "data"], check=True)
     for path in (tmp_path / "data").glob("*/*.png"):
-        if int(path.stem) >= EACH:
+        if int(path.stem) >= IMAGES_PER_CLASS:
             path.unlink()
     result = train_transfer(tmp_path / "data", tmp_path / "run", TransferRecipe(epochs=3))
-    assert result.confusion.sum() == 2 * EACH / 5
-    assert np.trace(result.confusion) / result.confusion.sum() >= 0.95
+    assert result.confusion_matrix.sum() == 2 * IMAGES_PER_CLASS / 5
+    assert np.trace(result.confusion_matrix) / result.confusion_matrix.sum() >= 0.95
     assert result.best["validation_accuracy"] >= 0.95
 
     classifier = seewhy.load(tmp_path / "run")
@@ -34,7 +34,7 @@ def test_two_classes_upon_efficientnet_lite0(tmp_path):
     assert explanation.layer == "efficientnet_lite0/top_relu6"
     assert [target.has_evidence for target in explanation.targets] == [True, True]
 
-    # The head is a mean over 49 positions and one dense layer, so the heatmap is known: its kernel upon the maps.
+    # The head is a mean over 49 positions and one dense layer, so the heatmap is known: its kernel times the maps.
     inputs = keras.ops.convert_to_tensor(classifier.preprocess([path]).values)
     maps = keras.ops.convert_to_numpy(classifier.model.get_layer("efficientnet_lite0")(inputs, training=False))[0]
     kernel = keras.ops.convert_to_numpy(classifier.model.get_layer("classes").kernel)

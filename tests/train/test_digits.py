@@ -26,7 +26,7 @@ def weights(folder):
     return seewhy.load(folder).model.get_weights()
 
 
-def test_the_model_is_the_tutorial_s():
+def test_the_model_of_the_tutorial():
     model = build_model(0)
     assert model.count_params() == 119_530
     assert [layer.count_params() for layer in model.layers] == [320, 0, 18_496, 0, 0, 100_384, 330]
@@ -34,30 +34,30 @@ def test_the_model_is_the_tutorial_s():
     assert model.get_layer("conv2d_1").output.shape == (None, 14, 14, 64)
 
 
-def test_the_seed_decides_the_weights_and_every_layer_has_its_own():
+def test_the_weights_depend_on_the_seed_and_differ_between_layers():
     first, again, other = (build_model(seed).get_weights() for seed in (0, 0, 1))
     assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
     assert not np.array_equal(first[0], other[0])
     assert not np.allclose(first[4][:32, :10].std(), first[6].std())
 
 
-def test_the_run_is_what_the_history_says(trained, few_digits):
+def test_the_files_of_a_run_match_its_history(trained, few_digits):
     out, rows = trained
-    assert sorted(each.name for each in out.iterdir()) == [
-        "history.csv", "history.png", "model.json", "model.keras", "recipe.json",
+    assert sorted(path.name for path in out.iterdir()) == [
+        "config.json", "history.csv", "history.png", "model.json", "model.keras",
     ]  # fmt: skip
     with (out / "history.csv").open() as file:
-        found = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
-    assert found == rows
+        written = [{name: float(value) for name, value in row.items()} for row in csv.DictReader(file)]
+    assert written == rows
     assert [row["learning_rate"] for row in rows] == [1e-3, 1e-3]
     with np.load(few_digits) as file:
         x, y = file["x_test"], file["y_test"]
-    judge = np.argmax(seewhy.load(out).model.predict(x[..., None] / 255, verbose=0), axis=1)
-    assert rows[-1]["validation_accuracy"] == pytest.approx(np.mean(judge == y), abs=1e-6)
+    predicted = np.argmax(seewhy.load(out).model.predict(x[..., None] / 255, verbose=0), axis=1)
+    assert rows[-1]["validation_accuracy"] == pytest.approx(np.mean(predicted == y), abs=1e-6)
     assert rows[1]["loss"] < rows[0]["loss"]
 
 
-def test_a_image_of_a_digit_is_explained(trained, digits, tmp_path):
+def test_an_image_of_a_digit_is_explained(trained, digits, tmp_path):
     out, _ = trained
     Image.fromarray(digits["x_test"][0]).save(tmp_path / "digit.png")
     classifier = seewhy.load(out)
@@ -70,22 +70,22 @@ def test_a_image_of_a_digit_is_explained(trained, digits, tmp_path):
 
 
 @pytest.mark.parametrize("augment", [False, True])
-def test_an_interrupted_run_ends_as_an_uninterrupted_one(few_digits, tmp_path, monkeypatch, augment):
+def test_a_resumed_run_ends_like_an_uninterrupted_one(few_digits, tmp_path, monkeypatch, augment):
     recipe = DigitsRecipe(epochs=3, augment=augment, seed=5)
     whole = train_digits(few_digits, tmp_path / "whole", recipe)
-    one_epoch = training_loop._one_epoch
+    train_epoch = training_loop._train_epoch
 
     def stop_in_the_second(model, learning_rate, epoch, *others):
         if epoch == 1:
-            one_epoch(model, learning_rate, epoch, *others)
+            train_epoch(model, learning_rate, epoch, *others)
             raise KeyboardInterrupt
-        return one_epoch(model, learning_rate, epoch, *others)
+        return train_epoch(model, learning_rate, epoch, *others)
 
     with monkeypatch.context() as patched:
-        patched.setattr(training_loop, "_one_epoch", stop_in_the_second)
+        patched.setattr(training_loop, "_train_epoch", stop_in_the_second)
         with pytest.raises(KeyboardInterrupt):
             train_digits(few_digits, tmp_path / "parts", recipe)
-    assert len(Run(tmp_path / "parts").state().history) == 1
+    assert len(Run(tmp_path / "parts").load_checkpoint().history) == 1
     keras.utils.set_random_seed(99)
     parts = train_digits(few_digits, tmp_path / "parts", recipe, resume=True)
     assert parts == whole
@@ -96,35 +96,35 @@ def test_an_interrupted_run_ends_as_an_uninterrupted_one(few_digits, tmp_path, m
     )
 
 
-def test_the_learning_rate_falls_along_half_a_cosine():
+def test_the_cosine_decay_of_the_learning_rate():
     recipe = DigitsRecipe(epochs=4, augment=True)
     expected = [2e-3 * share for share in (1, 0.5 + math.sqrt(0.5) / 2, 0.5, 0.5 - math.sqrt(0.5) / 2)]
     assert [recipe.learning_rate(epoch) for epoch in range(4)] == pytest.approx(expected)
-    assert (DigitsRecipe().all_epochs, DigitsRecipe(augment=True).all_epochs) == (10, 30)
+    assert (DigitsRecipe().total_epochs, DigitsRecipe(augment=True).total_epochs) == (10, 30)
 
 
-def test_a_finished_run_is_only_read(trained, few_digits):
+def test_resuming_a_finished_run_only_reads_it(trained, few_digits):
     out, rows = trained
     before = (out / "model.keras").stat().st_mtime_ns
     assert train_digits(few_digits, out, DigitsRecipe(epochs=2), resume=True) == rows
     assert (out / "model.keras").stat().st_mtime_ns == before
 
 
-def test_a_folder_is_never_trained_over(trained, few_digits, tmp_path):
+def test_a_run_never_overwrites_a_folder(trained, few_digits, tmp_path):
     out, _ = trained
-    with pytest.raises(OptionError, match=r"already holds a run of 'digits'. To go on with it, --resume"):
+    with pytest.raises(OptionError, match=r"already contains a run of 'digits'. Resume it with --resume"):
         train_digits(few_digits, out, DigitsRecipe(epochs=2))
-    with pytest.raises(OptionError, match=r"another recipe or of other data \(epochs: 2, now 3; seed: 0, now 1\)"):
+    with pytest.raises(OptionError, match=r"other settings or other data \(epochs: 2, now 3; seed: 0, now 1\)"):
         train_digits(few_digits, out, DigitsRecipe(epochs=3, seed=1), resume=True)
     (tmp_path / "mine.txt").touch()
     with pytest.raises(OptionError, match="is not an empty folder"):
         train_digits(few_digits, tmp_path, DigitsRecipe())
-    with pytest.raises(OptionError, match=r"There is no run in .*new to go on with. Leave out --resume"):
+    with pytest.raises(OptionError, match=r"There is no run in .*new to resume. Leave out --resume"):
         train_digits(few_digits, tmp_path / "new", DigitsRecipe(), resume=True)
     assert not (tmp_path / "new").exists()
 
 
-def test_a_damaged_state_is_said_to_be(few_digits, tmp_path):
+def test_a_damaged_checkpoint_is_an_error(few_digits, tmp_path):
     run = Run(tmp_path / "run")
     recipe = DigitsRecipe(epochs=1)
     with pytest.MonkeyPatch.context() as patched:
@@ -132,9 +132,9 @@ def test_a_damaged_state_is_said_to_be(few_digits, tmp_path):
         with pytest.raises(KeyboardInterrupt):
             train_digits(few_digits, run.folder, recipe)
     assert not run.is_finished
-    state = run.folder / "state.npz"
-    state.write_bytes(state.read_bytes()[:1000])
-    with pytest.raises(WeightsError, match=r"state.npz is damaged"):
+    checkpoint = run.folder / "checkpoint.npz"
+    checkpoint.write_bytes(checkpoint.read_bytes()[:1000])
+    with pytest.raises(WeightsError, match=r"checkpoint.npz is damaged"):
         train_digits(few_digits, run.folder, recipe, resume=True)
 
 
@@ -143,20 +143,20 @@ def interrupt(*_):
 
 
 def test_a_full_disk(few_digits, tmp_path):
-    """No file may grow beyond 100 kB: the state of the first epoch cannot be written, and half of it is not left."""
+    """With a limit of 100 kB per file, the first checkpoint cannot be written, and no part of it is left."""
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
     try:
-        with pytest.raises(OutputError, match=r"Cannot write .*state.npz: File too large"):
+        with pytest.raises(OutputError, match=r"Cannot write .*checkpoint.npz: File too large"):
             train_digits(few_digits, tmp_path / "run", DigitsRecipe(epochs=1))
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-    assert sorted(each.name for each in (tmp_path / "run").iterdir()) == ["history.csv", "recipe.json"]
+    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["config.json", "history.csv"]
     train_digits(few_digits, tmp_path / "run", DigitsRecipe(epochs=1), resume=True)
     assert Run(tmp_path / "run").is_finished
 
 
-def test_a_loss_that_is_no_number_ends_it(few_digits, tmp_path, monkeypatch):
+def test_a_loss_that_is_not_finite_is_an_error(few_digits, tmp_path, monkeypatch):
     monkeypatch.setattr(recipe_digits, "PLAIN_RATE", math.inf)
     with pytest.raises(ModelRunError, match=r"after epoch 1 the loss is nan"):
         train_digits(few_digits, tmp_path / "run", DigitsRecipe(epochs=1))
@@ -169,7 +169,7 @@ def test_numbers_out_of_range(name, value):
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
         ({"y_test": None, "x_train": None}, "lacks x_train, y_test; expected the arrays x_train, y_train"),
         (
@@ -178,32 +178,32 @@ def test_numbers_out_of_range(name, value):
         ),
         ({"x_train": np.zeros((200, 28, 28))}, r"x_train has shape .* and type float64; expected uint8"),
         ({"x_test": np.zeros((0, 28, 28), np.uint8)}, r"x_test has shape \(0, 28, 28\)"),
-        ({"y_train": np.zeros(199, np.uint8)}, r"y_train has shape \(199,\) .* expected \(200,\) whole numbers"),
+        ({"y_train": np.zeros(199, np.uint8)}, r"y_train has shape \(199,\) .* expected \(200,\) integers"),
         ({"y_train": np.zeros((200, 10), np.uint8)}, r"y_train has shape \(200, 10\)"),
-        ({"y_test": np.full(60, 10)}, "y_test goes from 10 to 10; expected digits, 0 to 9"),
-        ({"y_test": np.full(60, -1)}, "y_test goes from -1 to -1; expected digits, 0 to 9"),
-        ({"y_test": np.array([object()] * 60)}, r"is no .npz file of arrays: Object arrays cannot be loaded"),
+        ({"y_test": np.full(60, 10)}, "y_test has values from 10 to 10; expected digits, 0 to 9"),
+        ({"y_test": np.full(60, -1)}, "y_test has values from -1 to -1; expected digits, 0 to 9"),
+        ({"y_test": np.array([object()] * 60)}, r"is not an .npz file of arrays: Object arrays cannot be loaded"),
     ],
 )
-def test_arrays_that_are_not_what_they_should_be(few_digits, tmp_path, change, said):
+def test_invalid_arrays(few_digits, tmp_path, change, message):
     with np.load(few_digits) as file:
         arrays = {name: array for name, array in {**file, **change}.items() if array is not None}
     np.savez(tmp_path / "wrong.npz", **arrays)
-    with pytest.raises(InputError, match=rf"wrong.npz.*{said}"):
+    with pytest.raises(InputError, match=rf"wrong.npz.*{message}"):
         train_digits(tmp_path / "wrong.npz", tmp_path / "run", DigitsRecipe())
     assert not (tmp_path / "run").exists()
 
 
-def test_files_that_are_no_npz(tmp_path):
+def test_files_that_are_not_npz(tmp_path):
     np.save(tmp_path / "single.npy", np.zeros(3))
     (tmp_path / "text.npz").write_text("digits")
     (tmp_path / "cut.npz").write_bytes(b"PK\x03\x04 and no more")
-    for name, said in [
+    for name, message in [
         ("missing.npz", "Cannot read the digits .*: No such file"),
         (".", "Cannot read the digits .*: Is a directory"),
         ("single.npy", "holds a single array"),
-        ("text.npz", "is no .npz file of arrays"),
-        ("cut.npz", "is no .npz file of arrays"),
+        ("text.npz", "is not an .npz file of arrays"),
+        ("cut.npz", "is not an .npz file of arrays"),
     ]:
-        with pytest.raises(InputError, match=said):
+        with pytest.raises(InputError, match=message):
             train_digits(tmp_path / name, tmp_path / "run", DigitsRecipe())

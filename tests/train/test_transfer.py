@@ -11,7 +11,7 @@ import seewhy
 from seewhy.errors import InputError, ModelError, OptionError
 from seewhy.train import training_loop, transfer
 from seewhy.train.base_models import build_base
-from seewhy.train.misclassified import explain_mistakes
+from seewhy.train.misclassified import explain_misclassified
 from seewhy.train.run import Run
 from seewhy.train.transfer import TransferRecipe, train_transfer
 
@@ -24,21 +24,21 @@ def bars(bars_with_a_broken_one):
 
 
 def base_of(model):
-    return next(each for each in model.layers if each.name == "efficientnet_lite0")
+    return next(layer for layer in model.layers if layer.name == "efficientnet_lite0")
 
 
 @pytest.fixture(scope="module")
 def trained(bars, tmp_path_factory):
-    """A run of one epoch and two of fine tuning, on a base with random weights; and the base after each epoch."""
-    out, bases, one_epoch = tmp_path_factory.mktemp("runs") / "bars", [], training_loop._one_epoch
+    """A run of one epoch and two of fine-tuning, on a base with random weights; and the base's weights per epoch."""
+    out, bases, train_epoch = tmp_path_factory.mktemp("runs") / "bars", [], training_loop._train_epoch
 
     def keep_base(model, *others):
-        row = one_epoch(model, *others)
-        bases.append({each.path: np.asarray(each) for each in base_of(model).weights})
+        row = train_epoch(model, *others)
+        bases.append({weight.path: np.asarray(weight) for weight in base_of(model).weights})
         return row
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(training_loop, "_one_epoch", keep_base)
+        patched.setattr(training_loop, "_train_epoch", keep_base)
         return out, train_transfer(bars, out, RECIPE), bases
 
 
@@ -47,11 +47,11 @@ def table(path):
         return list(csv.DictReader(file))
 
 
-def test_a_run_leaves_what_explains_a_image_inside_the_base(trained, bars):
+def test_the_saved_model_explains_an_image_at_a_layer_in_the_base(trained, bars):
     out, _, _ = trained
-    assert sorted(each.name for each in out.iterdir()) == [
-        "confusion.csv", "confusion.png", "history.csv", "history.png", "model.json", "model.keras", "images.csv",
-        "recipe.json",
+    assert sorted(path.name for path in out.iterdir()) == [
+        "config.json", "confusion.csv", "confusion.png", "history.csv", "history.png", "images.csv", "model.json",
+        "model.keras",
     ]  # fmt: skip
     classifier = seewhy.load(out)
     assert list(classifier.class_names) == ["lying", "standing"]
@@ -61,7 +61,7 @@ def test_a_run_leaves_what_explains_a_image_inside_the_base(trained, bars):
     assert explanation.layer == "efficientnet_lite0/top_relu6"
     assert explanation.heatmaps.shape == (2, 7, 7)
     inputs = np.asarray(classifier.preprocess([bars / "lying" / "00.png"]))
-    outputs = classifier.model(inputs, training=False)  # Keras's augmentation is on unless it is told so
+    outputs = classifier.model(inputs, training=False)  # without training=False, Keras augments
     assert explanation.targets[1].probability == pytest.approx(float(outputs[0, 1]), abs=1e-5)
     # The tutorial's formula, computed on the two halves: head weights w, pooled mean over the map.
     maps = np.asarray(base(inputs, training=False))[0]
@@ -69,31 +69,32 @@ def test_a_run_leaves_what_explains_a_image_inside_the_base(trained, bars):
     np.testing.assert_allclose(explanation.heatmaps[0], np.maximum(maps @ w, 0), atol=1e-6)
 
 
-def test_every_image_is_written_down_with_its_part(trained):
+def test_images_csv_lists_every_image_with_its_split(trained):
     out, result, _ = trained
     rows = table(out / "images.csv")
-    assert [row["part"] for row in rows].count("train") == 18
-    assert [row["part"] for row in rows].count("validation") == 6
-    (skipped,) = [row for row in rows if row["part"] == "skipped"]
+    assert [row["split"] for row in rows].count("train") == 18
+    assert [row["split"] for row in rows].count("validation") == 6
+    (skipped,) = [row for row in rows if row["split"] == "skipped"]
     assert (skipped["path"], skipped["class"]) == ("lying/broken.png", "lying")
     assert "is not an image in a format" in skipped["reason"]
-    assert [each.path.as_posix() for each in result.images.part("skipped")] == ["lying/broken.png"]
+    assert [image.path.as_posix() for image in result.images.split("skipped")] == ["lying/broken.png"]
 
 
-def test_the_best_epoch_is_kept_and_its_confusion_counted(trained):
+def test_the_best_epoch_is_saved_with_its_confusion_matrix(trained):
     out, result, _ = trained
     assert result.best["validation_accuracy"] == max(row["validation_accuracy"] for row in result.history)
     assert [row["learning_rate"] for row in result.history] == [4e-3, 1e-5, 1e-5]
-    found, classifier = np.zeros((2, 2), dtype=int), seewhy.load(out)
+    expected, classifier = np.zeros((2, 2), dtype=int), seewhy.load(out)
     for path, label in zip(result.images.paths("validation"), result.images.labels("validation"), strict=True):
-        found[label, classifier.predict([path])[0][0].index] += 1
-    np.testing.assert_array_equal(result.confusion, found)
-    assert np.trace(found) / 6 == pytest.approx(result.best["validation_accuracy"], abs=1e-6)
-    assert [[int(row["lying"]), int(row["standing"])] for row in table(out / "confusion.csv")] == found.tolist()
+        expected[label, classifier.predict([path])[0][0].index] += 1
+    np.testing.assert_array_equal(result.confusion_matrix, expected)
+    assert np.trace(expected) / 6 == pytest.approx(result.best["validation_accuracy"], abs=1e-6)
+    assert [[int(row["lying"]), int(row["standing"])] for row in table(out / "confusion.csv")] == expected.tolist()
 
 
-def test_the_base_is_left_as_it_is_until_it_is_fine_tuned_and_its_normalisation_always(trained):
-    fresh = {each.path: np.asarray(each) for each in build_base("efficientnet-lite0", pretrained=False).model.weights}
+def test_the_base_is_frozen_until_fine_tuning_and_its_normalisation_always(trained):
+    base = build_base("efficientnet-lite0", pretrained=False).model
+    fresh = {weight.path: np.asarray(weight) for weight in base.weights}
     _, _, (first, second, third) = trained
     assert {name for name in fresh if not np.array_equal(first[name], fresh[name])} == set()
     changed = {name for name in fresh if not np.array_equal(third[name], fresh[name])}
@@ -101,26 +102,26 @@ def test_the_base_is_left_as_it_is_until_it_is_fine_tuned_and_its_normalisation_
     assert any(not np.array_equal(third[name], second[name]) for name in fresh)
 
 
-def test_of_equal_accuracies_the_lower_loss_is_better():
+def test_among_equal_accuracies_the_lower_loss_is_best():
     rows = [
         {"validation_accuracy": accuracy, "validation_loss": loss}
         for accuracy, loss in [(0.5, 0.1), (0.9, 0.4), (0.9, 0.3), (0.9, 0.3)]
     ]
-    assert max(rows, key=transfer._goodness) is rows[2]
+    assert max(rows, key=transfer._validation_rank) is rows[2]
 
 
-def test_an_interrupted_run_ends_as_an_uninterrupted_one(trained, bars, tmp_path, monkeypatch):
+def test_a_resumed_run_ends_like_an_uninterrupted_one(trained, bars, tmp_path, monkeypatch):
     """In the middle of the second phase, whose optimizer is not the first's; with augmentation and dropout."""
     whole, result, _ = trained
-    one_epoch, stops = training_loop._one_epoch, [2]
+    train_epoch, stops = training_loop._train_epoch, [2]
 
     def interrupted(model, learning_rate, epoch, *others):
         if stops and epoch == stops[0]:
             stops.pop(0)
             raise KeyboardInterrupt
-        return one_epoch(model, learning_rate, epoch, *others)
+        return train_epoch(model, learning_rate, epoch, *others)
 
-    monkeypatch.setattr(training_loop, "_one_epoch", interrupted)
+    monkeypatch.setattr(training_loop, "_train_epoch", interrupted)
     with pytest.raises(KeyboardInterrupt):
         train_transfer(bars, tmp_path / "parts", RECIPE)
     parts = train_transfer(bars, tmp_path / "parts", RECIPE, resume=True)
@@ -130,48 +131,51 @@ def test_an_interrupted_run_ends_as_an_uninterrupted_one(trained, bars, tmp_path
     assert all(np.array_equal(a, b) for a, b in zip(found, expected, strict=True))
 
 
-def test_another_image_is_another_run(trained, bars, tmp_path):
+def test_a_run_is_not_resumed_with_other_images(trained, bars, tmp_path):
     out, _, _ = trained
     shutil.copytree(bars, tmp_path / "bars")
     Image.new("RGB", (40, 40)).save(tmp_path / "bars" / "lying" / "new.png")
-    with pytest.raises(OptionError, match=r"of another recipe or of other data \(data_sha256"):
+    with pytest.raises(OptionError, match=r"with other settings or other data \(data_sha256"):
         train_transfer(tmp_path / "bars", out, RECIPE, resume=True)
 
 
-def test_the_mistakes_are_those_of_the_validation_images(trained, bars, tmp_path):
+def test_misclassified_validation_images_are_explained(trained, bars, tmp_path):
     out, result, _ = trained
-    wrong = result.confusion.sum() - np.trace(result.confusion)
-    found = explain_mistakes(Run(out), limit=2)
-    assert (found.count, found.images) == (wrong, 6)
+    wrong = result.confusion_matrix.sum() - np.trace(result.confusion_matrix)
+    misclassified = explain_misclassified(Run(out), limit=2)
+    assert (misclassified.count, misclassified.evaluated) == (wrong, 6)
     assert wrong > 0
-    assert len(found.shown) == min(2, wrong)
-    surest = [each.answer.probability for each in found.shown]
-    assert surest == sorted(surest, reverse=True)
+    assert len(misclassified.explained) == min(2, wrong)
+    probabilities = [image.prediction.predicted_probability for image in misclassified.explained]
+    assert probabilities == sorted(probabilities, reverse=True)
     classifier = seewhy.load(out)
-    validation = {each.path.as_posix() for each in result.images.part("validation")}
-    for each in found.shown:
-        is_, taken_for = each.explanation.targets
-        assert each.name in validation
-        assert each.name.startswith(is_.name)
-        assert taken_for.name == classifier.predict([bars / each.name])[0][0].name != is_.name
-        assert taken_for.probability >= is_.probability
-    assert len(found.figure().axes) == 3 * len(found.shown)
-    with pytest.raises(InputError, match=r"are not in .*elsewhere any more. Say where they are with --data"):
-        explain_mistakes(Run(out), limit=2, data=tmp_path / "elsewhere")
+    validation = {image.path.as_posix() for image in result.images.split("validation")}
+    for image in misclassified.explained:
+        true_target, predicted_target = image.explanation.targets
+        assert image.name in validation
+        assert image.name.startswith(true_target.name)
+        assert predicted_target.name == classifier.predict([bars / image.name])[0][0].name != true_target.name
+        assert predicted_target.probability >= true_target.probability
+    figure = misclassified.figure()
+    assert len(figure.axes) == 3 * len(misclassified.explained)
+    titles = [axes.get_title() for axes in figure.axes[:3]]
+    assert [title.split(":")[0] for title in titles[1:]] == ["True class", "Predicted"]
+    with pytest.raises(InputError, match=r"There is no folder .*elsewhere with the images of .* with --data"):
+        explain_misclassified(Run(out), limit=2, data=tmp_path / "elsewhere")
     shutil.copytree(bars, tmp_path / "moved")
-    assert explain_mistakes(Run(out), limit=1, data=tmp_path / "moved").count == wrong
+    assert explain_misclassified(Run(out), limit=1, data=tmp_path / "moved").count == wrong
 
 
-def test_bases():
-    with pytest.raises(ModelError, match=r"Unknown base 'resnet5'. Did you mean .*resnet50"):
+def test_unknown_and_unsupported_base_models():
+    with pytest.raises(ModelError, match=r"Unknown base model 'resnet5'. Did you mean .*resnet50"):
         build_base("resnet5", pretrained=False)
-    with pytest.raises(OptionError, match="efficientnet-lite0 takes images of 224 x 224; given --size 64"):
+    with pytest.raises(OptionError, match="efficientnet-lite0 takes images of 224 x 224; --size 64 was given"):
         build_base("efficientnet-lite0", pretrained=False, size=64)
     with pytest.raises(OptionError, match="xception cannot be built for images of 16 x 16"):
         build_base("xception", pretrained=False, size=16)
 
 
-def test_a_base_of_efficientnet_lite0_gives_its_feature_maps(lite0):
+def test_the_base_of_efficientnet_lite0_returns_its_feature_maps(lite0):
     base = build_base("efficientnet-lite0", pretrained=True)
     assert base.model.output_shape == (None, 7, 7, 1280)
     assert base.model.count_params() == 4_652_008 + 42_016 - 1_281_000
@@ -188,7 +192,7 @@ def test_numbers_out_of_range(name, value):
         TransferRecipe(**{name: value})
 
 
-def test_a_base_that_cannot_be_had_leaves_no_run_in_the_way(bars, tmp_path):
+def test_a_base_that_cannot_be_loaded_leaves_no_run_behind(bars, tmp_path):
     for wrong in ({"base": "resnet51"}, {"size": 64}):
         with pytest.raises((ModelError, OptionError), match=r"resnet51|takes images of 224 x 224"):
             train_transfer(bars, tmp_path / "run", dataclasses.replace(RECIPE, **wrong))

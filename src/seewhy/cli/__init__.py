@@ -1,20 +1,20 @@
-"""The command line: parse, call the library, print."""
+"""The command line: parse the arguments, call the library, print the results."""
 
 import errno
 import os
 import sys
 
 from seewhy.cli.app import app
-from seewhy.cli.terminal import print_error, showing_hints
+from seewhy.cli.terminal import print_error, print_warnings_as_notes
 from seewhy.errors import OutputError, SeewhyError
 
 
 def main() -> None:
-    """Run the command line. What SeeWhy raises becomes a message and an exit code, never a traceback."""
+    """Run the command line. A `SeewhyError` becomes a message and an exit code, without a traceback."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         try:
-            with showing_hints():
+            with print_warnings_as_notes():
                 app()
         finally:
             sys.stdout.flush()
@@ -24,6 +24,6 @@ def main() -> None:
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
-        print_error(OutputError(f"Cannot print what was found: {error.strerror}."))
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what Python still prints when it ends
+        print_error(OutputError(f"Cannot print the results: {error.strerror}."))
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes standard output again on exit
         sys.exit(OutputError.exit_code)

@@ -1,29 +1,39 @@
 """The commands and their options.
 
-What carries a command out is imported by the command: `seewhy --help` shall not wait for NumPy.
+Each command imports its implementation when it is called, so that `seewhy --help` does not wait for NumPy.
 """
 
 from contextlib import nullcontext
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 import seewhy
-from seewhy.cli import errors, train
-
-DEFAULT_MODEL = "efficientnet-lite0"
-
-MODEL_HELP = (
-    "A name that 'seewhy models' lists; a .keras or .h5 file, or a folder with one; torchvision:NAME; timm:NAME; or "
-    "package.module:callable, which runs your code: the module is imported, also from the current folder, and the "
-    "callable called."
+from seewhy.cli import train
+from seewhy.cli.options import (
+    DEFAULT_MODEL,
+    MODEL_HELP,
+    TARGETS_HELP,
+    ColormapOption,
+    FigureName,
+    LayerOption,
+    NormalizationName,
+    OutOption,
+    PrecisionName,
+    PrecisionOption,
+    RescaleName,
+    ScoreName,
+    ScoreOption,
+    TrustOption,
+    UpsamplingName,
+    WeightsOption,
+    split_list,
 )
 
 app = typer.Typer(
     name="seewhy",
-    help="Show which part of an image made a neural network say that.",
+    help="Show which part of an image made a neural network predict a class.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
@@ -31,85 +41,8 @@ app = typer.Typer(
 )
 
 
-class Figure(StrEnum):
-    """What is drawn."""
-
-    overlay = "overlay"
-    panels = "panels"
-    grid = "grid"
-    probabilities = "probabilities"
-
-
-class Normalization(StrEnum):
-    """How a heatmap is brought to 0..1."""
-
-    max = "max"
-    range = "range"
-
-
-class Upsampling(StrEnum):
-    """How a heatmap comes to the image's size."""
-
-    bilinear = "bilinear"
-    bicubic = "bicubic"
-    nearest = "nearest"
-
-
-class Rescale(StrEnum):
-    """How the blended image is brought to 0..255."""
-
-    none = "none"
-    max = "max"
-    range = "range"
-
-
-WeightsOption = Annotated[
-    str,
-    typer.Option(
-        metavar="imagenet|none|PATH",
-        help="For a model known by name. imagenet: trained. none: random, from a fixed seed. A path: what Keras's "
-        "save_weights wrote.",
-    ),
-]
-TrustOption = Annotated[
-    bool,
-    typer.Option(
-        "--trust", help="Let Python code in the model's file (a Lambda layer) run. Only for files of your own."
-    ),
-]
-
-
-class Score(StrEnum):
-    """What is explained."""
-
-    logit = "logit"
-    probability = "probability"
-
-
-class Precision(StrEnum):
-    """What the model runs in."""
-
-    float32 = "float32"
-    bfloat16 = "bfloat16"
-
-
-LayerOption = Annotated[
-    str,
-    typer.Option(help="A name or path that 'seewhy layers' lists; auto takes the model's own, or the last with space."),
-]
-ScoreOption = Annotated[Score, typer.Option(help="Explain what stands before a final softmax, or after it.")]
-PrecisionOption = Annotated[
-    Precision,
-    typer.Option(
-        help="What the model runs in. bfloat16 is less exact, and quicker where the processor has units for it."
-    ),
-]
-ColormapOption = Annotated[str, typer.Option(help="Any of matplotlib's colour maps.")]
-OutOption = Annotated[Path, typer.Option(help="The folder to write to; it is made if need be.")]
-
-
-def _print_version(wanted: bool) -> None:
-    if wanted:
+def _print_version(is_requested: bool) -> None:
+    if is_requested:
         typer.echo(f"seewhy {seewhy.__version__}")
         raise typer.Exit
 
@@ -120,7 +53,7 @@ def options(
         bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version.")
     ] = False,
 ) -> None:
-    """Show which part of an image made a neural network say that."""
+    """Show which part of an image made a neural network predict a class."""
 
 
 @app.command()
@@ -139,51 +72,52 @@ def explain(
     trust: TrustOption = False,
     targets: Annotated[
         str | None,
-        typer.Option(
-            help="What to ask: top-3; or classes by name, index or wnid, with commas between: tabby,285.",
-            show_default="top-1; top-5 for a report alone",
-        ),
+        typer.Option(help=TARGETS_HELP, show_default="top-1; top-5 if the report is the only output"),
     ] = None,
     method: Annotated[
         str,
         typer.Option(
-            help="A name that 'seewhy methods' lists. Several, with commas between, are drawn in one grid: methods x "
-            "targets."
+            help="A name listed by 'seewhy methods'. Several names, separated by commas, are drawn in one grid: "
+            "methods x targets."
         ),
     ] = "gradcam",
     settings: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", metavar="NAME=VALUE", help="An option of the method, such as masks=8000; may be repeated."
+            "--set", metavar="NAME=VALUE", help="Set an option of the method, such as masks=8000; may be repeated."
         ),
     ] = None,
     layer: LayerOption = "auto",
-    score: ScoreOption = Score.logit,
-    precision: PrecisionOption = Precision.float32,
-    alpha: Annotated[float, typer.Option(help="From 0, the image alone, to 1, the colours alone.")] = 0.4,
+    score: ScoreOption = ScoreName.logit,
+    precision: PrecisionOption = PrecisionName.float32,
+    alpha: Annotated[
+        float, typer.Option(help="The opacity of the heatmap, from 0 (only the image) to 1 (only the heatmap).")
+    ] = 0.4,
     image_weight: Annotated[
         float | None,
-        typer.Option(help="How much the image counts, from 0 to 1.", show_default="1 - alpha"),
+        typer.Option(help="The weight of the image in the overlay, from 0 to 1.", show_default="1 - alpha"),
     ] = None,
     colormap: ColormapOption = "jet",
     normalization: Annotated[
-        Normalization,
-        typer.Option(help="max: a heatmap is divided by its maximum. range: its minimum becomes 0 too."),
-    ] = Normalization.max,
+        NormalizationName,
+        typer.Option(help="max: divide a heatmap by its maximum. range: map its minimum to 0 and its maximum to 1."),
+    ] = NormalizationName.max,
     upsampling: Annotated[
-        Upsampling, typer.Option(help="How a heatmap comes to the image's size.")
-    ] = Upsampling.bilinear,
+        UpsamplingName, typer.Option(help="The interpolation of a heatmap to the size of the image.")
+    ] = UpsamplingName.bilinear,
     rescale: Annotated[
-        Rescale,
+        RescaleName,
         typer.Option(
-            help="The blended image is cut off at 0 and 255 (none), divided by its maximum, or spread over 0..255."
+            help="How the overlay is brought into 0..255. none: clip it. max: divide it by its maximum. range: map its "
+            "minimum to 0 and its maximum to 255."
         ),
-    ] = Rescale.none,
+    ] = RescaleName.none,
     figure: Annotated[
-        Figure | None,
+        FigureName | None,
         typer.Option(
-            help="overlay: an image for each target. panels: four steps side by side, for each target. "
-            "grid: all targets in one image. probabilities: image, overlay and the most probable classes as bars.",
+            help="overlay: an image for each target. panels: image, raw heatmap, normalized heatmap and overlay side "
+            "by side, for each target. grid: the overlays of all targets in one image. probabilities: image, overlay, "
+            "and the most probable classes as bars.",
             show_default="overlay for one target, grid for several",
         ),
     ] = None,
@@ -191,55 +125,52 @@ def explain(
     format: Annotated[
         str,
         typer.Option(
-            help="What to write, with commas between: png, jpg, npz, json; gif or webp, which go through the targets; "
-            "html, one report of all images, to look through in a browser."
+            help="The output formats, separated by commas: png, jpg, npz, json; gif or webp, animations that show the "
+            "targets in turn; html, one report of all images to open in a browser."
         ),
     ] = "png",
     together: Annotated[
-        bool, typer.Option("--together", help="Write one image of everything that was explained, too.")
+        bool, typer.Option("--together", help="Also write one image with the overlays of all images.")
     ] = False,
     label_by_folder: Annotated[
         bool,
         typer.Option(
             "--label-by-folder",
-            help="Each image lies in a folder named after its class; the report tells right from wrong.",
+            help="The name of an image's folder is its true class; the report marks misclassified images.",
         ),
     ] = False,
     compile_cache: Annotated[
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="With Keras on JAX: keep what is compiled in this folder, and start sooner the next time. Whoever can "
-            "write to the folder can run code in your name.",
+            help="With Keras on JAX: cache compiled code in this folder, to start faster the next time. Anyone who can "
+            "write to the folder can run code as you.",
             show_default=False,
         ),
     ] = None,
     verbose: Annotated[
-        bool, typer.Option("--verbose", help="Say at the end, on standard error, where the time went.")
+        bool, typer.Option("--verbose", help="Print at the end, on standard error, where the time went.")
     ] = False,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print JSON on standard output, and nothing else there.")
-    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on standard output.")] = False,
 ) -> None:
-    """Show what in each image speaks for a class.
+    """Show the evidence for a class in each image.
 
-    Exits with 0 if every image was explained, 2 if the call was wrong or an image is not there, 1 if an image
-    could not be read, explained or written; the other images are done all the same.
+    The exit code is 0 if every image was explained, 2 if the call was wrong or an image does not exist, and 1 if an
+    image could not be read, explained or written; the other images are explained in any case.
     """
     from seewhy import timing
 
-    with timing.collected() if verbose else nullcontext() as times:
+    with timing.measure() if verbose else nullcontext() as times:
         with timing.phase(timing.Phase.IMPORTING):
-            from seewhy.cli.explain import Request, run
-            from seewhy.cli.method_options import chosen
+            from seewhy.cli.explain import ExplainRequest, run
+            from seewhy.cli.method_options import parse_methods
             from seewhy.cli.sources import ModelRequest
 
-        formats = tuple(name.strip().lower() for name in format.split(","))
-        request = Request(
+        request = ExplainRequest(
             images=tuple(images),
-            models=tuple(ModelRequest(each, weights, trust) for each in dict.fromkeys(model or [DEFAULT_MODEL])),
-            targets=None if targets is None else _parts(targets),
-            methods=chosen(method, settings or []),
+            models=tuple(ModelRequest(source, weights, trust) for source in dict.fromkeys(model or [DEFAULT_MODEL])),
+            targets=None if targets is None else split_list(targets),
+            methods=parse_methods(method, settings or []),
             layer=layer,
             score=score.value,
             precision=precision.value,
@@ -253,7 +184,7 @@ def explain(
             },
             figure=None if figure is None else figure.value,
             out=out,
-            formats=formats,
+            formats=tuple(name.strip().lower() for name in format.split(",")),
             together=together,
             label_by_folder=label_by_folder,
             compile_cache=compile_cache,
@@ -265,24 +196,25 @@ def explain(
 def inspect(
     image: Annotated[Path, typer.Argument(metavar="IMAGE", help="An image.")],
     channels: Annotated[
-        str, typer.Option(help="Their numbers, with commas between: 10,42. Or top-9, those that add most to the map.")
+        str,
+        typer.Option(
+            help="Channel numbers, separated by commas: 10,42. Or top-9, those that contribute most to the heatmap."
+        ),
     ] = "top-9",
     model: Annotated[str, typer.Option(help=MODEL_HELP)] = DEFAULT_MODEL,
     weights: WeightsOption = "imagenet",
     trust: TrustOption = False,
-    targets: Annotated[
-        str, typer.Option(help="What to ask: top-3; or classes by name, index or wnid, with commas between: tabby,285.")
-    ] = "top-1",
+    targets: Annotated[str, typer.Option(help=TARGETS_HELP)] = "top-1",
     layer: LayerOption = "auto",
-    score: ScoreOption = Score.logit,
+    score: ScoreOption = ScoreName.logit,
     colormap: ColormapOption = "jet",
     out: OutOption = Path("explanations"),
-    format: Annotated[str, typer.Option(help="What to write, with commas between: png, jpg, npz.")] = "png",
+    format: Annotated[str, typer.Option(help="The output formats, separated by commas: png, jpg, npz.")] = "png",
 ) -> None:
-    """Show what Grad-CAM is made of: channels of the layer, and their weights, for each target.
+    """Show the channels and channel weights that make up a Grad-CAM heatmap, for each target.
 
-    Writes an image for each target: the weights as bars, and channels before and after they are weighted. An .npz file
-    holds the activations, gradients and weights of all channels.
+    Writes an image for each target: the weights as bars, and channels before and after weighting. An .npz file has the
+    activations, gradients and weights of all channels.
     """
     from seewhy.cli.inspect import run
     from seewhy.cli.sources import ModelRequest
@@ -290,13 +222,13 @@ def inspect(
     run(
         image,
         ModelRequest(model, weights, trust),
-        _parts(targets),
+        split_list(targets),
         channels,
         layer,
         score.value,
         colormap,
         out,
-        [name.lower() for name in _parts(format)],
+        [name.lower() for name in split_list(format)],
     )
 
 
@@ -306,32 +238,32 @@ def layers(
     weights: WeightsOption = "imagenet",
     trust: TrustOption = False,
 ) -> None:
-    """List the layers of a model that can be explained, and which one 'auto' takes."""
-    from seewhy.cli.lists import print_layers
+    """List the layers of a model that can be explained, and the one that 'auto' selects."""
+    from seewhy.cli.layers import run
     from seewhy.cli.sources import ModelRequest
 
-    print_layers(ModelRequest(model, weights, trust))
+    run(ModelRequest(model, weights, trust))
 
 
 @app.command()
 def models(
-    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME...]", help="Only these.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME...]", help="List only these.")] = None,
 ) -> None:
-    """List the models known by name: their input, their size, and whether their weights are here.
+    """List the models that can be loaded by name: input size, parameters, and whether weights are downloaded.
 
-    What a model alone can tell is asked of it once, which takes a minute or two for all of them, and then remembered.
+    The first call builds each model once to read its size, which takes a minute or two, and caches the results.
     """
-    from seewhy.cli.lists import print_models
+    from seewhy.cli.models import run
 
-    print_models(names or ())
+    run(names or ())
 
 
 @app.command()
 def methods() -> None:
-    """List the methods: what each needs and costs, and whose resolution its maps have."""
-    from seewhy.cli.lists import print_methods
+    """List the methods: what each shows, its cost, and the resolution of its heatmaps."""
+    from seewhy.cli.methods import run
 
-    print_methods()
+    run()
 
 
 @app.command()
@@ -343,32 +275,34 @@ def serve(
     weights: WeightsOption = "imagenet",
     trust: TrustOption = False,
     host: Annotated[
-        str, typer.Option(help="The address to listen on; 0.0.0.0 lets everyone in who can reach this machine.")
+        str, typer.Option(help="The address to bind to; 0.0.0.0 accepts connections from other machines.")
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 takes one that is free.")] = 8000,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 selects a free one.")] = 8000,
     allow_host: Annotated[
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="A name under which the server may be called, such as a reverse proxy's; may be repeated. Localhost "
-            "and addresses in digits always may.",
+            help="A host name that requests may use, such as that of a reverse proxy; may be repeated. localhost and "
+            "IP addresses are always allowed.",
         ),
     ] = None,
-    max_mb: Annotated[float, typer.Option(help="The most megabytes of one request.")] = 20.0,
-    max_pixels: Annotated[int, typer.Option(help="The most pixels of an image.")] = 50_000_000,
-    slots: Annotated[int, typer.Option(help="How many requests may run or wait; others are told to come again.")] = 16,
-    time_limit: Annotated[float, typer.Option(help="Seconds after which a request is given up.")] = 120.0,
+    max_mb: Annotated[float, typer.Option(help="The maximum size of a request, in megabytes.")] = 20.0,
+    max_pixels: Annotated[int, typer.Option(help="The maximum number of pixels of an image.")] = 50_000_000,
+    slots: Annotated[
+        int, typer.Option(help="The maximum number of running and waiting requests; further ones are rejected.")
+    ] = 16,
+    time_limit: Annotated[float, typer.Option(help="The maximum time of a request, in seconds.")] = 120.0,
 ) -> None:
-    """Show a web page, and a JSON API, that explain images with the models named here and no others.
+    """Start a web page, and a JSON API, that explain images with the given models only.
 
-    Images stay on this machine, in memory, and are forgotten once they are answered. Ends with Ctrl+C or SIGTERM,
-    after what runs is answered.
+    Images stay on this machine, in memory, and are discarded after the response. Stop it with Ctrl+C or SIGTERM;
+    running requests are finished first.
     """
     from seewhy.cli.serve import run
     from seewhy.cli.sources import ModelRequest
 
     run(
-        [ModelRequest(each, weights, trust) for each in model or [DEFAULT_MODEL]],
+        [ModelRequest(source, weights, trust) for source in model or [DEFAULT_MODEL]],
         host,
         port,
         allow_host or (),
@@ -381,10 +315,25 @@ def serve(
     )
 
 
-def _parts(text: str) -> list[str]:
-    """Split what has commas between."""
-    return [part.strip() for part in text.split(",") if part.strip()]
-
-
 app.add_typer(train.app)
-app.command()(errors.errors)
+
+
+@app.command()
+def errors(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder that was given to 'seewhy train' with --out.")],
+    limit: Annotated[
+        int, typer.Option(min=1, help="The number of images to explain; those with the highest probability first.")
+    ] = 9,
+    data: Annotated[
+        Path | None, typer.Option(help="The path of the data, if they were moved after training.", show_default=False)
+    ] = None,
+    method: Annotated[str, typer.Option(help="A name listed by 'seewhy methods'.")] = "gradcam",
+) -> None:
+    """Explain the images that a trained model misclassifies, among those that it was not trained on.
+
+    Shows the evidence for the true class and for the predicted class of each. Writes errors.png and errors.csv to the
+    folder of the run.
+    """
+    from seewhy.cli.errors import run as run_errors
+
+    run_errors(run, limit, data, method)

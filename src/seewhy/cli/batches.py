@@ -1,4 +1,4 @@
-"""Many images: read a few ahead, explained a batch at a time, and written while the next are explained."""
+"""Explain many images: read ahead, explain in batches, and write in another thread at the same time."""
 
 import os
 from collections import deque
@@ -16,20 +16,20 @@ from seewhy.timing import Phase
 from seewhy.types import ImageArray
 
 IMAGE_ERRORS = (ImageError, ModelRunError, OutputError)
-"""What concerns one image: it is noted, and the others go on."""
+"""Errors that concern a single image: they are recorded, and the other images are explained."""
 
-BATCH_BYTES = 2**28
-"""How much memory the pixels of a batch may take, unless one image takes more."""
+MAX_BATCH_BYTES = 2**28
+"""The memory for the pixels of a batch; a single image may exceed it."""
 
-Explain = Callable[[Sequence[ImageArray]], list[Explanation]]
-"""Explains a batch of images, with one method."""
+ExplainBatch = Callable[[Sequence[ImageArray]], list[Explanation]]
+"""Explains a batch of images with one method."""
 
-Write = Callable[[Sequence[Explanation], Path], list[list[str]]]
-"""Writes one image's explanations, and returns the paths of each one's files."""
+WriteFiles = Callable[[Sequence[Explanation], Path], list[list[str]]]
+"""Writes the explanations of one image, and returns the paths of the files of each explanation."""
 
 
 class Outcome(NamedTuple):
-    """What came of one image: its explanations and the files of each, or what went wrong."""
+    """The explanations of one image and the files of each explanation; or the error."""
 
     path: Path
     explanations: Sequence[Explanation] = ()
@@ -37,69 +37,70 @@ class Outcome(NamedTuple):
     error: SeewhyError | None = None
 
 
-def explain_each(paths: Sequence[Path], explains: Sequence[Explain], at_once: int) -> Iterator[Outcome]:
-    """Explain images in their order, `at_once` of them in a batch; nothing is written yet."""
-    for batch in _batches(zip(paths, read_each(paths), strict=True), at_once):
+def explain_images(paths: Sequence[Path], explainers: Sequence[ExplainBatch], batch_size: int) -> Iterator[Outcome]:
+    """Explain images in batches, and yield their outcomes in order; nothing is written yet."""
+    for batch in _batches(zip(paths, read_each(paths), strict=True), batch_size):
         readable = [(path, image) for path, image in batch if not isinstance(image, ImageError)]
-        explained = iter(_explain_batch(readable, explains) if readable else ())
+        outcomes = iter(_explain_batch(readable, explainers) if readable else ())
         for path, image in batch:
-            yield Outcome(path, error=image) if isinstance(image, ImageError) else next(explained)
+            yield Outcome(path, error=image) if isinstance(image, ImageError) else next(outcomes)
 
 
-def write_each(outcomes: Iterable[Outcome], write: Write, at_once: int) -> Iterator[Outcome]:
-    """Write what was explained in a thread of its own, and return it, in order, when its files are there.
+def write_outcomes(outcomes: Iterable[Outcome], write: WriteFiles, max_waiting: int) -> Iterator[Outcome]:
+    """Write explanations in another thread, and yield the outcomes in order, once their files are written.
 
-    It is one thread, for figures are drawn with matplotlib, which is not made for several.
+    A single thread writes, for matplotlib, which draws the figures, is not thread-safe.
     """
     with ThreadPoolExecutor(1) as writer:
         waiting: deque[tuple[Outcome, Future[list[list[str]]] | None]] = deque()
         try:
-            for each in outcomes:
-                waiting.append((each, None if each.error else writer.submit(write, each.explanations, each.path)))
-                while len(waiting) >= at_once:
-                    yield _written(*waiting.popleft())
-        except SeewhyError:  # what was done before is reported all the same
-            yield from (_written(*each) for each in waiting)
+            for outcome in outcomes:
+                files = None if outcome.error else writer.submit(write, outcome.explanations, outcome.path)
+                waiting.append((outcome, files))
+                while len(waiting) >= max_waiting:
+                    yield _wait_for_files(*waiting.popleft())
+        except SeewhyError:  # the outcomes before the error are yielded all the same
+            yield from (_wait_for_files(*pair) for pair in waiting)
             raise
-        yield from (_written(*each) for each in waiting)
+        yield from (_wait_for_files(*pair) for pair in waiting)
 
 
 def _batches(
-    images: Iterable[tuple[Path, ImageArray | ImageError]], at_once: int
+    images: Iterable[tuple[Path, ImageArray | ImageError]], batch_size: int
 ) -> Iterator[list[tuple[Path, ImageArray | ImageError]]]:
     batch: list[tuple[Path, ImageArray | ImageError]] = []
-    held = 0
+    batch_bytes = 0
     for path, image in images:
         batch.append((path, image))
-        held += 0 if isinstance(image, ImageError) else image.nbytes
-        if len(batch) == at_once or held > BATCH_BYTES:
+        batch_bytes += 0 if isinstance(image, ImageError) else image.nbytes
+        if len(batch) == batch_size or batch_bytes > MAX_BATCH_BYTES:
             yield batch
-            batch, held = [], 0
+            batch, batch_bytes = [], 0
     if batch:
         yield batch
 
 
-def _explain_batch(images: Sequence[tuple[Path, ImageArray]], explains: Sequence[Explain]) -> list[Outcome]:
-    """Explain a batch; if that goes wrong, each image by itself, to see with which of them."""
+def _explain_batch(images: Sequence[tuple[Path, ImageArray]], explainers: Sequence[ExplainBatch]) -> list[Outcome]:
+    """Explain a batch; if that fails, explain each image separately, so that only those that fail are lost."""
     pixels = [image for _, image in images]
     try:
-        found = list(zip(*(explain(pixels) for explain in explains), strict=True))
+        by_image = list(zip(*(explain(pixels) for explain in explainers), strict=True))
     except IMAGE_ERRORS as error:
         if len(images) == 1:
             return [Outcome(images[0][0], error=error)]
-        return [outcome for each in images for outcome in _explain_batch([each], explains)]
+        return [outcome for image in images for outcome in _explain_batch([image], explainers)]
     return [
-        Outcome(path, [replace(each, source=os.fspath(path)) for each in explanations])
-        for (path, _), explanations in zip(images, found, strict=True)
+        Outcome(path, [replace(explanation, source=os.fspath(path)) for explanation in explanations])
+        for (path, _), explanations in zip(images, by_image, strict=True)
     ]
 
 
-def _written(outcome: Outcome, writing: Future[list[list[str]]] | None) -> Outcome:
-    """Wait until an explanation is written."""
-    if writing is None:
+def _wait_for_files(outcome: Outcome, files: Future[list[list[str]]] | None) -> Outcome:
+    """Wait until the files are written, and add their paths to the outcome."""
+    if files is None:
         return outcome
     try:
         with timing.phase(Phase.AWAITING_FILES):
-            return outcome._replace(files=writing.result())
+            return outcome._replace(files=files.result())
     except IMAGE_ERRORS as error:
         return Outcome(outcome.path, error=error)

@@ -1,69 +1,55 @@
-"""`seewhy errors`: what a trained model looked at when it was wrong."""
+"""`seewhy errors`."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
 
-import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
-if TYPE_CHECKING:
-    from rich.console import Console
+from seewhy.cli.terminal import quiet_start
+from seewhy.train.misclassified import MisclassifiedImages, explain_misclassified
+from seewhy.train.plots import write_figure
+from seewhy.train.run import Run
 
-    from seewhy.train.misclassified import MisclassifiedImages
-    from seewhy.train.run import Run
 
+def run(folder: Path, limit: int, data: Path | None, method: str) -> None:
+    """Explain the misclassified images of a run, print them, and write errors.png and errors.csv.
 
-def errors(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder that 'seewhy train' was given with --out.")],
-    limit: Annotated[int, typer.Option(min=1, help="How many mistakes are explained, the surest first.")] = 9,
-    data: Annotated[
-        Path | None, typer.Option(help="Where the data are now, if they were moved.", show_default=False)
-    ] = None,
-    method: Annotated[str, typer.Option(help="A name that 'seewhy methods' lists.")] = "gradcam",
-) -> None:
-    """Explain a trained model's mistakes on the images it was not trained on.
-
-    For each: what speaks for the class it is, and what for the class it was taken for. Writes errors.png and errors.csv
-    into the run's folder.
+    Raises:
+        SeewhyError: The folder does not contain a run, or the data are missing.
     """
-    from rich.console import Console
-
-    from seewhy.cli.terminal import quiet_start
-    from seewhy.train.run import Run
-
+    training_run = Run(folder)
     with quiet_start():
-        from seewhy.train.misclassified import explain_mistakes
-
-        folder = Run(run)
-        found = explain_mistakes(folder, limit, data, method)
+        misclassified = explain_misclassified(training_run, limit, data, method)
     console = Console()
-    console.print(f"{found.count} mistakes on {found.images} images", highlight=False)
-    if found.shown:
-        _show(found, folder, console)
+    console.print(f"{misclassified.count} of {misclassified.evaluated} images are misclassified", highlight=False)
+    if misclassified.explained:
+        _print_and_write(misclassified, training_run, console)
 
 
-def _show(found: "MisclassifiedImages", run: "Run", console: "Console") -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    from seewhy.train.plots import write_figure
-
-    table = Table("image", "is", "probability", "taken for", "probability")
+def _print_and_write(misclassified: MisclassifiedImages, training_run: Run, console: Console) -> None:
+    table = Table("image", "true class", "probability", "predicted class", "probability")
     rows = []
-    for each in found.shown:
-        label, predicted = each.explanation.targets
-        answer = each.answer
-        shown = (f"{answer.label_probability:.4f}", f"{answer.probability:.4f}")
-        table.add_row(Text(each.name), Text(label.name), shown[0], Text(predicted.name), shown[1])
+    for image in misclassified.explained:
+        true_target, predicted_target = image.explanation.targets
+        prediction = image.prediction
+        table.add_row(
+            Text(image.name),
+            Text(true_target.name),
+            f"{prediction.true_probability:.4f}",
+            Text(predicted_target.name),
+            f"{prediction.predicted_probability:.4f}",
+        )
         rows.append(
             {
-                "image": each.name,
-                "class": label.name,
-                "probability": answer.label_probability,
-                "taken_for": predicted.name,
-                "taken_for_probability": answer.probability,
+                "image": image.name,
+                "true_class": true_target.name,
+                "true_probability": prediction.true_probability,
+                "predicted_class": predicted_target.name,
+                "predicted_probability": prediction.predicted_probability,
             }
         )
     console.print(table)
-    run.write_table("errors.csv", rows)
-    write_figure(found.figure(), run.folder / "errors.png")
-    console.print(f"wrote {run.folder / 'errors.png'} and errors.csv", markup=False, soft_wrap=True)
+    training_run.write_table("errors.csv", rows)
+    write_figure(misclassified.figure(), training_run.folder / "errors.png")
+    console.print(f"wrote {training_run.folder / 'errors.png'} and errors.csv", markup=False, soft_wrap=True)

@@ -15,9 +15,9 @@ from rich.progress import track
 from rich.table import Table
 from rich.text import Text
 
-from seewhy.cli.batches import Outcome, explain_each, write_each
-from seewhy.cli.compile_cache import check_is_jax, keep_compiled
-from seewhy.cli.files import REPORT, Files
+from seewhy.cli.batches import Outcome, explain_images, write_outcomes
+from seewhy.cli.compile_cache import check_is_jax, set_compile_cache
+from seewhy.cli.output_files import REPORT, OutputFiles
 from seewhy.cli.sources import ModelRequest
 from seewhy.cli.terminal import print_error, print_times, quiet_start
 from seewhy.errors import ImageError, OptionError, OutputError, SeewhyError, UsageError
@@ -33,13 +33,13 @@ from seewhy.results.figures import FigureKind
 from seewhy.timing import Times
 from seewhy.types import Precision, Score
 
-A_FEW = 3
-"""Above so many images a progress bar is shown."""
+MAX_WITHOUT_PROGRESS_BAR = 3
+"""The number of images above which a progress bar is shown."""
 
 
 @dataclass(frozen=True)
-class Request:
-    """What was asked for on the command line."""
+class ExplainRequest:
+    """The arguments and options of the command."""
 
     images: tuple[str, ...]
     models: tuple[ModelRequest, ...]
@@ -57,9 +57,10 @@ class Request:
     compile_cache: Path | None = None
 
     def targets_of(self, classifier: Classifier) -> list[str]:
-        """Return what is asked: in a report that stands alone, where nothing else is said, about the first few classes.
+        """Return the targets for a model.
 
-        A reader of the report can then go from one to the other.
+        The default is the most probable class; the first few if the report, where a reader can switch between targets,
+        is the only output.
         """
         if self.targets is not None:
             return self.targets
@@ -67,7 +68,7 @@ class Request:
         return [f"top-{min(SHOWN_PREDICTIONS, classes)}" if set(self.formats) == {"html"} else "top-1"]
 
     def check(self) -> None:
-        """Raise UsageError for what can be told before a framework is imported, which takes seconds."""
+        """Raise UsageError for mistakes that can be found before a framework is imported, which takes seconds."""
         color_table(Style(**self.style).colormap)
         for name in self.formats:
             if "." + name not in SUFFIXES:
@@ -75,93 +76,106 @@ class Request:
                 raise OptionError(f"Cannot write the format {name!r}; known: {known}.")
         if self.figure not in (None, "grid") and len(self.models) * len(self.methods) > 1:
             raise OptionError(
-                f"--figure {self.figure} draws one explanation, and several models or methods are drawn in one grid. "
+                f"--figure {self.figure} shows one explanation, and several models or methods are drawn in one grid. "
                 "Leave it out, or give one --model and one --method."
             )
         if self.together and not any(f".{name}" in IMAGE_SUFFIXES for name in self.formats):
-            raise OptionError("--together writes one image of all; add png or jpg to --format.")
+            raise OptionError("--together writes an image; add png or jpg to --format.")
         if self.label_by_folder and "html" not in self.formats:
             raise OptionError("--label-by-folder is for the report; add html to --format.")
 
     def check_together(self, images: int) -> None:
-        """Raise UsageError where so many images would not fit into one, before they are explained."""
+        """Raise UsageError if one image would have too many overlays, before the images are explained."""
         panels = images * len(self.models) * len(self.methods)
         if self.together and panels > MOST_PANELS:
             raise OptionError(
-                f"--together would draw at least {panels} overlays in one image; it can have {MOST_PANELS}. Give "
+                f"--together would draw {panels} or more overlays in one image; the maximum is {MOST_PANELS}. Give "
                 "fewer images, or leave it out."
             )
 
 
 @dataclass
-class Report:
-    """What came of the images so far."""
+class RunSummary:
+    """The results so far: what `--json` prints, and the exit code."""
 
     explanations: list[dict[str, Any]] = field(default_factory=list)
     errors: list[dict[str, str]] = field(default_factory=list)
     exit_code: int = 0
 
-    def add_file(self, name: str) -> None:
-        """Note a file that all explanations share."""
-        for each in self.explanations:
-            each["files"].append(name)
+    def add_shared_file(self, name: str) -> None:
+        """Add a file that all explanations share."""
+        for explanation in self.explanations:
+            explanation["files"].append(name)
+
+    def add_explanations(self, outcome: Outcome) -> None:
+        """Add the explanations of an image."""
+        self.explanations += [
+            {**explanation.as_dict(), "files": files}
+            for explanation, files in zip(outcome.explanations, outcome.files, strict=True)
+        ]
 
     def add_error(self, image: Path, error: SeewhyError) -> None:
-        """Note what went wrong with one image."""
+        """Add the error of an image."""
         self.errors.append({"image": str(image), "error": str(error)})
-        # 2 only while nothing but the call was wrong.
+        # The exit code is 2 only if all errors are usage errors.
         is_usage = isinstance(error, UsageError) and self.exit_code in (0, UsageError.exit_code)
         self.exit_code = UsageError.exit_code if is_usage else SeewhyError.exit_code
 
 
-def run(request: Request, *, as_json: bool, times: Times | None = None) -> None:
-    """Explain the images, write the files, print what came of it; and at the end where the time went.
+def run(request: ExplainRequest, *, as_json: bool, times: Times | None = None) -> None:
+    """Explain the images, write the files, and print the results; at the end, print where the time went.
 
     Raises:
-        SeewhyError: The call was wrong as a whole: no image was begun, or every one would fail alike.
-        typer.Exit: With the exit code, after the last image.
+        SeewhyError: The call is wrong, so that no image can be explained.
+        typer.Exit: After the last image, with the exit code.
     """
     request.check()
-    report = Report()
-    paths = list(_found(request.images, report))
+    summary = RunSummary()
+    paths = list(_find_images(request.images, summary))
     if not paths:
-        _finish(report, as_json)
+        _exit(summary, as_json)
     request.check_together(len(paths))
     suffixes = [f".{name}" for name in request.formats]
-    files = Files(request.out, suffixes, inputs=paths, label_by_folder=request.label_by_folder)
-    explainers = _explainers(request, progress=len(paths) <= A_FEW)
+    files = OutputFiles(request.out, suffixes, inputs=paths, label_by_folder=request.label_by_folder)
+    explainers = _explainers(request, progress=len(paths) <= MAX_WITHOUT_PROGRESS_BAR)
     console = Console(stderr=as_json, highlight=False)
-    together: list[Explanation] = []
-    # Of few images, and of methods that take minutes for each, one shows what it has before the next is begun.
-    at_once = 1 if len(paths) <= A_FEW or any(method.reruns for method in request.methods) else BATCH_SIZE
-    explains = [partial(each.explain, targets=request.targets_of(each.classifier)) for each in explainers]
-    outcomes = explain_each(paths, explains, at_once)
-    outcomes = write_each(
-        outcomes, lambda found, path: files.write(found, path, request.figure, request.style), at_once
-    )
-    for path, explanations, written, error in _tracked(outcomes, len(paths), console):
-        if error is not None:
-            report.add_error(path, error)
-            print_error(error)
+    explained: list[Explanation] = []
+    for outcome in _with_progress_bar(_outcomes(request, paths, explainers, files), len(paths), console):
+        if outcome.error is not None:
+            summary.add_error(outcome.path, outcome.error)
+            print_error(outcome.error)
             continue
-        report.explanations += [
-            {**each.as_dict(), "files": names} for each, names in zip(explanations, written, strict=True)
-        ]
+        summary.add_explanations(outcome)
         if request.together:
-            together += explanations
+            explained += outcome.explanations
         if not as_json:
-            _print_explanations(explanations, written, console)
-    if together:
-        _write_together(together, files, request, report, console)
-    _write_report(files, report, console)
+            _print_explanations(outcome.explanations, outcome.files, console)
+    if explained:
+        _write_together(explained, files, request, summary, console)
+    _write_report(files, summary, console)
     if times is not None:
         print_times(times, len(paths))
-    _finish(report, as_json)
+    _exit(summary, as_json)
 
 
-def _explainers(request: Request, *, progress: bool) -> list[Explainer]:
+def _outcomes(
+    request: ExplainRequest, paths: Sequence[Path], explainers: Sequence[Explainer], files: OutputFiles
+) -> Iterator[Outcome]:
+    """Explain the images and write their files."""
+    # A few images, and slow methods, are explained one by one, so that each result is shown as soon as possible.
+    is_one_by_one = len(paths) <= MAX_WITHOUT_PROGRESS_BAR or any(method.reruns for method in request.methods)
+    batch_size = 1 if is_one_by_one else BATCH_SIZE
+    calls = [partial(explainer.explain, targets=request.targets_of(explainer.classifier)) for explainer in explainers]
+
+    def write(explanations: Sequence[Explanation], path: Path) -> list[list[str]]:
+        return files.write(explanations, path, request.figure, request.style)
+
+    return write_outcomes(explain_images(paths, calls, batch_size), write, batch_size)
+
+
+def _explainers(request: ExplainRequest, *, progress: bool) -> list[Explainer]:
     if request.compile_cache is not None:
-        keep_compiled(request.compile_cache)
+        set_compile_cache(request.compile_cache)
     with quiet_start():
         explainers = [
             Explainer(classifier, method, request.layer, request.score, progress=progress, precision=request.precision)
@@ -169,14 +183,14 @@ def _explainers(request: Request, *, progress: bool) -> list[Explainer]:
             for method in request.methods
         ]
     if request.compile_cache is not None:
-        check_is_jax(each.framework for each in explainers)
+        check_is_jax(explainer.framework for explainer in explainers)
     return explainers
 
 
 def _classifiers(models: Sequence[ModelRequest]) -> list[Classifier]:
-    """Load the models; those of one name are called what was given for them, which tells them apart."""
+    """Load the models; those with the same name are named after their sources, to tell them apart."""
     classifiers = [model.load() for model in models]
-    count = Counter(each.name for each in classifiers)
+    count = Counter(classifier.name for classifier in classifiers)
     for model, classifier in zip(models, classifiers, strict=True):
         if count[classifier.name] > 1:
             classifier.name = model.source
@@ -184,64 +198,68 @@ def _classifiers(models: Sequence[ModelRequest]) -> list[Classifier]:
 
 
 def _write_together(
-    explanations: Sequence[Explanation], files: Files, request: Request, report: Report, console: Console
+    explanations: Sequence[Explanation],
+    files: OutputFiles,
+    request: ExplainRequest,
+    summary: RunSummary,
+    console: Console,
 ) -> None:
-    """Write the image of all; if that fails, it is noted like an image that does, and the others are reported."""
+    """Write one image with all explanations; a failure is added to the errors, and the other results stay."""
     try:
         for file in files.write_together(explanations, request.style):
             console.print(f"wrote {file}", markup=False, soft_wrap=True)
     except (OptionError, OutputError) as error:
-        report.add_error(request.out / "together", error)
+        summary.add_error(request.out / "together", error)
         print_error(error)
 
 
-def _write_report(files: Files, report: Report, console: Console) -> None:
-    """Write the report, if it is asked for; that it cannot be written takes nothing from what was."""
+def _write_report(files: OutputFiles, summary: RunSummary, console: Console) -> None:
+    """Write the report, if there is one; a failure is added to the errors, and the other results stay."""
     try:
         written = files.write_report()
     except OutputError as error:
-        report.add_error(Path(REPORT), error)
+        summary.add_error(Path(REPORT), error)
         print_error(error)
         return
     if written is not None:
-        report.add_file(written)
+        summary.add_shared_file(written)
         console.print(f"wrote {written}", markup=False, soft_wrap=True)
 
 
-def _finish(report: Report, as_json: bool) -> NoReturn:
-    """Print the JSON, if it is asked for, and end with the exit code."""
+def _exit(summary: RunSummary, as_json: bool) -> NoReturn:
+    """Print JSON, if requested, and exit with the exit code."""
     if as_json:
-        typer.echo(json.dumps({"explanations": report.explanations, "errors": report.errors}, indent=2))
-    raise typer.Exit(report.exit_code)
+        typer.echo(json.dumps({"explanations": summary.explanations, "errors": summary.errors}, indent=2))
+    raise typer.Exit(summary.exit_code)
 
 
-def _found(images: Sequence[str], report: Report) -> Iterator[Path]:
-    """Find the images; what holds none, or cannot be searched, is noted."""
+def _find_images(images: Sequence[str], summary: RunSummary) -> Iterator[Path]:
+    """Yield the paths of the images; an argument without images is added to the errors."""
     for image in images:
         try:
             yield from reading.find(image)
         except ImageError as error:
-            report.add_error(Path(image), error)
+            summary.add_error(Path(image), error)
             print_error(error)
 
 
-def _tracked(outcomes: Iterable[Outcome], count: int, console: Console) -> Iterable[Outcome]:
-    """Go through what comes of `count` images; with a progress bar if they are more than a few.
+def _with_progress_bar(outcomes: Iterable[Outcome], count: int, console: Console) -> Iterable[Outcome]:
+    """Yield the outcomes of `count` images, with a progress bar if there are more than a few.
 
-    The bar is the last line of the terminal, below the results; where these go to a file, it is on standard error.
+    The bar is the last line of the terminal, below the results; it is on standard error if these go to a file.
     """
-    if count <= A_FEW:
+    if count <= MAX_WITHOUT_PROGRESS_BAR:
         return outcomes
-    shown = console if console.is_terminal else Console(stderr=True)
-    return track(outcomes, description="Explaining", total=count, console=shown)
+    terminal = console if console.is_terminal else Console(stderr=True)
+    return track(outcomes, description="Explaining", total=count, console=terminal)
 
 
 def _print_explanations(explanations: Sequence[Explanation], files: Sequence[Sequence[str]], console: Console) -> None:
-    """Print what each model predicts, which its methods share; what was explained; and where the images are."""
-    for model in dict.fromkeys(each.model for each in explanations):
-        of_model = [each for each in explanations if each.model == model]
-        is_alone = len(of_model) == len(explanations)
-        _print_model(of_model, str(of_model[0].source) + ("" if is_alone else f", {model}"), console)
+    """Print each model's predictions, which its methods share, then the targets and the paths of the files."""
+    for model in dict.fromkeys(explanation.model for explanation in explanations):
+        of_model = [explanation for explanation in explanations if explanation.model == model]
+        is_only_model = len(of_model) == len(explanations)
+        _print_model(of_model, str(of_model[0].source) + ("" if is_only_model else f", {model}"), console)
     for file in dict.fromkeys(chain.from_iterable(files)):
         console.print(f"wrote {file}", markup=False, soft_wrap=True)
 
@@ -250,7 +268,7 @@ def _print_model(explanations: Sequence[Explanation], title: str, console: Conso
     first = explanations[0]
     console.print(Text(title), soft_wrap=True)
     table = Table()
-    for heading, justify in (("id", "right"), ("name", "left"), ("probability", "right")):
+    for heading, justify in (("index", "right"), ("class", "left"), ("probability", "right")):
         table.add_column(heading, justify=justify)  # type: ignore[arg-type]
     for prediction in first.predictions[:SHOWN_PREDICTIONS]:
         table.add_row(str(prediction.index), Text(prediction.name), f"{prediction.probability:.4f}")
@@ -258,7 +276,7 @@ def _print_model(explanations: Sequence[Explanation], title: str, console: Conso
     for target in first.targets:
         probability = "" if target.probability is None else f", probability {target.probability:.4f}"
         console.print(f"explained {target.index} {target.name}: score {target.score:.3f}{probability}", markup=False)
-    for each in explanations:
-        empty = ", ".join(target.name for target in each.targets if not target.has_evidence)
-        nothing = f"; nothing in the image speaks for {empty}" if empty else ""
-        console.print(f"layer {each.layer}, method {each.method}{nothing}", markup=False)
+    for explanation in explanations:
+        empty = ", ".join(target.name for target in explanation.targets if not target.has_evidence)
+        note = f"; no evidence for {empty} in the image" if empty else ""
+        console.print(f"layer {explanation.layer}, method {explanation.method}{note}", markup=False)

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from seewhy.cli.files import free_path
+from seewhy.cli.output_files import check_not_an_input
 from seewhy.cli.sources import ModelRequest
 from seewhy.cli.terminal import quiet_start
 from seewhy.errors import OptionError
@@ -32,10 +32,10 @@ def run(
     out: Path,
     formats: list[str],
 ) -> None:
-    """Style inside the model, print the channels shown, write the files.
+    """Inspect the channels behind the heatmap of each target, print them, and write the files.
 
     Raises:
-        SeewhyError: What was asked cannot be done; the message says why.
+        SeewhyError: The call is wrong, or the image cannot be read or explained.
     """
     color_table(colormap)
     for name in formats or [""]:
@@ -45,28 +45,27 @@ def run(
         inspection = Explainer(model.load(), layer=layer, score=score).inspect(image, targets)
     console = Console(highlight=False)
     for position, target in enumerate(inspection.explanation.targets):
-        shown = inspection.channels(channels, position)
-        _print(inspection, position, shown, console)
+        selected = inspection.channels(channels, position)
+        _print_channels(inspection, position, selected, console)
         for name in formats:
             if name == "npz" and position > 0:
-                continue  # it holds all targets
+                continue  # one file has the arrays of all targets
             stem = f"{image.stem}_inspect" if name == "npz" else f"{image.stem}_inspect_{target.index}"
-            path = free_path(out / f"{stem}.{name}", {os.path.realpath(image)})
-            inspection.save(path, shown, target=position, colormap=colormap)
+            path = check_not_an_input(out / f"{stem}.{name}", {os.path.realpath(image)})
+            inspection.save(path, selected, target=position, colormap=colormap)
             console.print(f"wrote {path}", markup=False, soft_wrap=True)
     typer.echo(f"layer {inspection.explanation.layer}, {inspection.activations.shape[-1]} channels")
 
 
-def _print(inspection: Inspection, position: int, shown: list[int], console: Console) -> None:
+def _print_channels(inspection: Inspection, position: int, channels: list[int], console: Console) -> None:
     target = inspection.explanation.targets[position]
     console.print(Text(f"{target.index} {target.name}: score {target.score:.3f}"), soft_wrap=True)
     table = Table()
-    for heading in ("channel", "weight", "mean activation", "adds to the map's mean"):
+    for heading in ("channel", "weight", "mean activation", "contribution to the mean"):
         table.add_column(heading, justify="right")
     means = inspection.activations.mean(axis=(0, 1))
-    for channel in shown:
+    for channel in channels:
         weight = float(inspection.weights[position, channel])
-        table.add_row(
-            str(channel), f"{weight:.4g}", f"{means[channel]:.4g}", f"{weight * float(means[channel]) + 0.0:.4g}"
-        )
+        contribution = weight * float(means[channel]) + 0.0  # + 0.0 turns -0.0 into 0.0
+        table.add_row(str(channel), f"{weight:.4g}", f"{means[channel]:.4g}", f"{contribution:.4g}")
     console.print(table)

@@ -1,43 +1,42 @@
-"""Which methods the command line was asked for, and their options."""
+"""The options `--method` and `--set`: methods and the values of their options."""
 
 import ast
 from collections.abc import Sequence
-from typing import Any
 
 from seewhy import methods
 from seewhy.errors import OptionError
 from seewhy.methods import Method
 
 
-def chosen(names: str, settings: Sequence[str]) -> tuple[Method, ...]:
-    """Find the methods, and give each the settings that it knows.
+def parse_methods(names: str, settings: Sequence[str]) -> tuple[Method, ...]:
+    """Return the methods, each with the settings that it has as options.
 
     Args:
-        names: Names of methods, with commas between.
+        names: Names of methods, separated by commas.
         settings: NAME=VALUE, each an option of at least one of the methods.
 
     Raises:
         MethodError: A method is unknown.
-        OptionError: None of the methods has an option of that name, or a setting is not of that form.
+        OptionError: A setting has another form, or is not an option of any of the methods.
     """
-    found = [methods.get(name.strip()) for name in names.split(",") if name.strip()]
-    if not found:
+    selected = [methods.get(name.strip()) for name in names.split(",") if name.strip()]
+    if not selected:
         methods.get(names)
-    given = dict(map(_parse, settings))
-    known = {name for method in found for name in method.options}
-    for name in given:
+    values = dict(map(_parse_setting, settings))
+    known = {name for method in selected for name in method.options}
+    for name in values:
         if name not in known:
-            listed = f"options: {', '.join(sorted(known))}" if known else "no options"
-            titles = ", ".join(method.name for method in found)
-            raise OptionError(f"There is no option {name!r} to set: {titles} has {listed}.")
+            options = f"the options {', '.join(sorted(known))}" if known else "no options"
+            titles = ", ".join(method.name for method in selected)
+            raise OptionError(f"Unknown option {name!r} in --set: {titles} has {options}.")
     return tuple(
-        methods.get(method, **{name: value for name, value in given.items() if name in method.options})
-        for method in found
+        methods.get(method, **{name: value for name, value in values.items() if name in method.options})
+        for method in selected
     )
 
 
-def _parse(setting: str) -> tuple[str, Any]:
-    """Read NAME=VALUE, where the value is a number, a word, or whatever else Python writes as a literal."""
+def _parse_setting(setting: str) -> tuple[str, object]:
+    """Parse NAME=VALUE, where the value is a Python literal, such as a number, or else a string."""
     name, equals, value = setting.partition("=")
     if not equals or not name.strip() or not value.strip():
         raise OptionError(f"Cannot set {setting!r}; expected NAME=VALUE, such as masks=8000.")

@@ -1,4 +1,4 @@
-"""Which model the command line was asked for."""
+"""The options `--model`, `--weights` and `--trust`: which model to load."""
 
 import contextlib
 import gc
@@ -12,27 +12,27 @@ from seewhy.models import Classifier, load
 
 @dataclass(frozen=True)
 class ModelRequest:
-    """What was asked for with `--model`, `--weights` and `--trust`."""
+    """The values of `--model`, `--weights` and `--trust`."""
 
     source: str
     weights: str
     trust: bool
 
     def load(self) -> Classifier:
-        """Load it, as `seewhy.load` does; `package.module:callable` is looked for in the current folder too."""
+        """Load the model with `seewhy.load`; `package.module:callable` is searched in the current folder too."""
         if os.getcwd() not in sys.path:
-            sys.path.append(os.getcwd())  # last, so that no file lying there takes the place of an installed module
-        # Keras says what it downloads on standard output, which has the results.
-        with _unswept(), contextlib.redirect_stdout(sys.stderr):
+            sys.path.append(os.getcwd())  # last, so that a file in it does not shadow an installed module
+        # Keras prints its downloads on standard output, which is for the results.
+        with _garbage_collection_paused(), contextlib.redirect_stdout(sys.stderr):
             return load(self.source, None if self.weights == "none" else self.weights, trust=self.trust)
 
 
 @contextlib.contextmanager
-def _unswept() -> Iterator[None]:
-    """Have Python not look for garbage meanwhile, nor ever again among what is there afterwards.
+def _garbage_collection_paused() -> Iterator[None]:
+    """Pause garbage collection, and exclude all objects that exist afterwards from it.
 
-    A framework is a million objects that stay: sweeping them over and over takes a sixth of the time of its import, and
-    slows all that follows.
+    A framework creates a million objects that are never freed. Collecting them repeatedly takes a sixth of the import
+    time, and slows down everything after it.
     """
     gc.disable()
     try:

@@ -1,4 +1,4 @@
-"""What the terminal shows besides results."""
+"""Messages on standard error: errors, warnings, times, and the output of frameworks."""
 
 import contextlib
 import os
@@ -13,8 +13,8 @@ from seewhy.timing import Times
 
 
 def print_error(error: Exception) -> None:
-    """Print an error's message on standard error; above a progress bar, if one is shown."""
-    sys.stderr.write(f"Error: {error}\n")  # not through a Console, which looks through the bar's stand-in for stderr
+    """Print the message of an error on standard error; above a progress bar, if there is one."""
+    sys.stderr.write(f"Error: {error}\n")  # not with a Console, which bypasses the progress bar's redirection of stderr
 
 
 def print_times(times: Times, images: int) -> None:
@@ -23,42 +23,42 @@ def print_times(times: Times, images: int) -> None:
 
 
 @contextlib.contextmanager
-def showing_hints() -> Iterator[None]:
-    """Show what SeeWhy warns of as a line of its own, and no line of code with it."""
+def print_warnings_as_notes() -> Iterator[None]:
+    """Print every `SeewhyWarning` as a single line on standard error, without its line of code."""
     with warnings.catch_warnings():
-        show = warnings.showwarning
+        show_warning = warnings.showwarning
 
-        def show_hint(message: Any, category: type[Warning], *where: Any, **more: Any) -> None:
+        def print_note(message: Any, category: type[Warning], *location: Any, **options: Any) -> None:
             if issubclass(category, SeewhyWarning):
                 sys.stderr.write(f"Note: {message}\n")
             else:
-                show(message, category, *where, **more)
+                show_warning(message, category, *location, **options)
 
-        warnings.showwarning = show_hint
+        warnings.showwarning = print_note
         warnings.simplefilter("always", SeewhyWarning)
         yield
 
 
 @contextlib.contextmanager
 def quiet_start() -> Iterator[None]:
-    """Hold back what a framework's C++ code prints on standard error while it is imported.
+    """Hide what the C++ code of a framework prints on standard error while the framework is imported.
 
-    TensorFlow remarks on missing GPUs there before any setting can stop it. If the start fails in a way that SeeWhy has
-    no message for, all of it is shown.
+    TensorFlow reports missing GPUs before any setting can prevent it. If the block raises an error that is not a
+    `SeewhyError`, the hidden output is printed.
     """
     with (
-        tempfile.TemporaryFile() as held,
+        tempfile.TemporaryFile() as hidden,
         os.fdopen(os.dup(2), "w", encoding="utf-8") as visible,
-        contextlib.redirect_stderr(visible),  # what Python writes there is shown as ever
+        contextlib.redirect_stderr(visible),  # what Python itself prints stays visible
     ):
-        os.dup2(held.fileno(), 2)
+        os.dup2(hidden.fileno(), 2)
         try:
             yield
         except (SeewhyError, KeyboardInterrupt):
             raise
         except BaseException:
-            held.seek(0)
-            visible.write(held.read().decode("utf-8", "replace"))
+            hidden.seek(0)
+            visible.write(hidden.read().decode("utf-8", "replace"))
             raise
         finally:
             os.dup2(visible.fileno(), 2)

@@ -1,4 +1,4 @@
-"""`seewhy train`: recipes that train a model which the other commands can then explain."""
+"""`seewhy train`: recipes that train a model that the other commands can explain."""
 
 import contextlib
 import sys
@@ -14,26 +14,31 @@ if TYPE_CHECKING:
 
     from seewhy.train.image_folder import ImageFolder
 
-SHOWN_SKIPPED = 10
+MAX_SKIPPED_LINES = 10
+"""The number of skipped images that are printed."""
+
+MAX_PRINTED_CLASSES = 10
+"""A confusion matrix with more classes does not fit on a terminal and is not printed."""
+
 INTERRUPTED = 130
-"""The exit code of what was ended by Ctrl-C, as shells have it."""
+"""The exit code after Ctrl-C, as is usual in shells."""
 
 app = typer.Typer(
     name="train",
-    help="Train a model that 'seewhy explain' can then explain.",
+    help="Train a model that 'seewhy explain' can explain.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-OutOption = Annotated[Path, typer.Option(help="The folder of the run: new or empty, unless --resume.")]
-SeedOption = Annotated[int, typer.Option(help="Of all that is drawn by chance; the same seed gives the same model.")]
+OutOption = Annotated[Path, typer.Option(help="The folder of the run; it must be new or empty, unless --resume.")]
+SeedOption = Annotated[int, typer.Option(help="The seed of all random numbers; the same seed gives the same model.")]
 ResumeOption = Annotated[
-    bool, typer.Option("--resume", help="Go on with an interrupted run after its last finished epoch.")
+    bool, typer.Option("--resume", help="Resume an interrupted run after its last finished epoch.")
 ]
 
 
-class Weights(StrEnum):
-    """What the base begins with."""
+class BaseWeights(StrEnum):
+    """The initial weights of the base model."""
 
     imagenet = "imagenet"
     none = "none"
@@ -43,16 +48,18 @@ class Weights(StrEnum):
 def digits(
     data: Annotated[Path, typer.Option(help="An .npz file with x_train, y_train, x_test, y_test: uint8 28 x 28.")],
     out: OutOption = Path("runs/digits"),
-    epochs: Annotated[int | None, typer.Option(help="10, or 30 with --augment.", show_default=False)] = None,
-    batch_size: Annotated[int, typer.Option(help="Digits in each step.")] = 64,
+    epochs: Annotated[
+        int | None, typer.Option(help="The number of epochs.", show_default="10; 30 with --augment")
+    ] = None,
+    batch_size: Annotated[int, typer.Option(help="The number of digits in a batch.")] = 64,
     seed: SeedOption = 0,
     augment: Annotated[
         bool,
-        typer.Option("--augment", help="Distort each digit anew in each epoch, and let the learning rate fall."),
+        typer.Option("--augment", help="Augment the digits at random in every epoch, with a decaying learning rate."),
     ] = False,
     resume: ResumeOption = False,
 ) -> None:
-    """Train a small model (119,530 parameters) that reads handwritten digits."""
+    """Train a small model (119,530 parameters) for handwritten digits."""
     from rich.console import Console
 
     from seewhy.cli.terminal import quiet_start
@@ -62,10 +69,10 @@ def digits(
 
     console = Console()
     recipe = DigitsRecipe(epochs=epochs, batch_size=batch_size, seed=seed, augment=augment)
-    with _can_be_gone_on_with(out):
+    with _print_how_to_resume(out):
         last = train_digits(data, out, recipe, resume=resume, console=console)[-1]
     console.print(f"test accuracy {last['validation_accuracy']:.4f} after epoch {last['epoch']}", highlight=False)
-    _say_where(out, console)
+    _print_folder(out, console)
 
 
 @app.command()
@@ -73,28 +80,36 @@ def transfer(
     data: Annotated[
         Path,
         typer.Argument(
-            metavar="DATA_DIR", help="A folder of images for each class; or train/ and validation/ of those."
+            metavar="DATA_DIR",
+            help="A folder that contains a folder of images for each class; or train/ and validation/ with those.",
         ),
     ],
     base: Annotated[
-        str, typer.Option(help="efficientnet-lite0, or a model of keras.applications that 'seewhy models' lists.")
+        str,
+        typer.Option(
+            help="The base model: efficientnet-lite0, or a model of keras.applications listed by 'seewhy models'."
+        ),
     ] = "efficientnet-lite0",
     out: OutOption = Path("runs/transfer"),
-    weights: Annotated[Weights, typer.Option(help="What the base begins with.")] = Weights.imagenet,
+    weights: Annotated[
+        BaseWeights, typer.Option(help="The initial weights of the base model: trained on ImageNet, or random.")
+    ] = BaseWeights.imagenet,
     size: Annotated[
-        int | None, typer.Option(help="The side of the images in pixels; 224 if left out.", show_default=False)
+        int | None, typer.Option(help="The height and width of the model's input, in pixels.", show_default="224")
     ] = None,
-    epochs: Annotated[int, typer.Option(help="Epochs with the base as it is.")] = 5,
-    fine_tune: Annotated[int, typer.Option(metavar="N", help="More epochs, in which the base is trained too.")] = 0,
-    batch_size: Annotated[int, typer.Option(help="ImageFolder in each step.")] = 16,
+    epochs: Annotated[int, typer.Option(help="The number of epochs with a frozen base model.")] = 5,
+    fine_tune: Annotated[
+        int, typer.Option(metavar="N", help="The number of further epochs in which the base model is trained too.")
+    ] = 0,
+    batch_size: Annotated[int, typer.Option(help="The number of images in a batch.")] = 16,
     validation: Annotated[
-        float, typer.Option(help="Of each class, the part for validation, where DATA_DIR does not say.")
+        float, typer.Option(help="The fraction of each class for validation, if there is no validation/ folder.")
     ] = 0.2,
     seed: SeedOption = 0,
-    augment: Annotated[bool, typer.Option(help="Flip and turn the images while training.")] = True,
+    augment: Annotated[bool, typer.Option(help="Flip and rotate the images at random in training.")] = True,
     resume: ResumeOption = False,
 ) -> None:
-    """Teach a trained model your own classes, from a folder of images for each."""
+    """Train a model for your own classes on top of a model trained on ImageNet."""
     from rich.console import Console
 
     from seewhy.cli.terminal import quiet_start
@@ -104,7 +119,7 @@ def transfer(
 
     recipe = TransferRecipe(
         base=base,
-        pretrained=weights is Weights.imagenet,
+        pretrained=weights is BaseWeights.imagenet,
         size=size,
         epochs=epochs,
         fine_tune=fine_tune,
@@ -114,63 +129,63 @@ def transfer(
         augment=augment,
     )
     console = Console()
-    with _can_be_gone_on_with(out):
-        result = train_transfer(data, out, recipe, resume=resume, console=console, track=_looking_through)
-    _say_skipped(result.images, console)
+    with _print_how_to_resume(out):
+        result = train_transfer(data, out, recipe, resume=resume, console=console, track=_image_progress_bar)
+    _print_skipped(result.images, console)
     best = result.best
     console.print(
         f"best: epoch {best['epoch']}, validation accuracy {best['validation_accuracy']:.4f}",
         highlight=False,
     )
-    _print_confusion(result.images.class_names, result.confusion.tolist(), console)
-    _say_where(out, console)
+    _print_confusion_matrix(result.images.class_names, result.confusion_matrix.tolist(), console)
+    _print_folder(out, console)
 
 
 @contextlib.contextmanager
-def _can_be_gone_on_with(out: Path) -> Iterator[None]:
-    """Say of a run that is interrupted from the keyboard how to go on with it."""
+def _print_how_to_resume(out: Path) -> Iterator[None]:
+    """After Ctrl-C, print how to resume the run."""
     try:
         yield
     except KeyboardInterrupt:
-        if not (out / "recipe.json").exists():
+        if not (out / "config.json").exists():
             raise
         sys.stderr.write(
-            f"\nInterrupted. The epochs that were finished are kept in {out}; the same command with --resume goes on "
-            "after them.\n"
+            f"\nInterrupted. The finished epochs are saved in {out}. To resume the run, add --resume to the same "
+            "command.\n"
         )
         raise typer.Exit(INTERRUPTED) from None
 
 
-def _looking_through(paths: list[Path]) -> Iterable[Path]:
+def _image_progress_bar(paths: list[Path]) -> Iterable[Path]:
     from rich.console import Console
     from rich.progress import track
 
-    return track(paths, "Reading each image once", console=Console(stderr=True), transient=True)
+    return track(paths, "Checking the images", console=Console(stderr=True), transient=True)
 
 
-def _say_skipped(images: "ImageFolder", console: "Console") -> None:
-    parts = {part: len(images.part(part)) for part in ("train", "validation")}
-    console.print(f"{parts['train']} images to train on, {parts['validation']} to validate on", highlight=False)
-    skipped = images.part("skipped")
+def _print_skipped(images: "ImageFolder", console: "Console") -> None:
+    training, validation = len(images.split("train")), len(images.split("validation"))
+    console.print(f"{training} training images, {validation} validation images", highlight=False)
+    skipped = images.split("skipped")
     if skipped:
-        console.print(f"{len(skipped)} skipped, as they cannot be read (all are in images.csv):", highlight=False)
-        for each in skipped[:SHOWN_SKIPPED]:
-            console.print(f"  {each.reason}", markup=False, highlight=False, soft_wrap=True)
+        console.print(f"skipped {len(skipped)} that cannot be read (see images.csv):", highlight=False)
+        for image in skipped[:MAX_SKIPPED_LINES]:
+            console.print(f"  {image.reason}", markup=False, highlight=False, soft_wrap=True)
 
 
-def _print_confusion(names: Sequence[str], matrix: Sequence[Sequence[int]], console: "Console") -> None:
+def _print_confusion_matrix(names: Sequence[str], matrix: Sequence[Sequence[int]], console: "Console") -> None:
     from rich.table import Table
     from rich.text import Text
 
-    if len(names) > SHOWN_SKIPPED:
-        return  # it would not fit; confusion.csv and confusion.png have it
-    table = Table("class")
+    if len(names) > MAX_PRINTED_CLASSES:
+        return  # confusion.csv and confusion.png have it
+    table = Table("true class")
     for name in names:
-        table.add_column(Text(f"taken for {name}"))
+        table.add_column(Text(f"predicted {name}"))
     for name, counts in zip(names, matrix, strict=True):
         table.add_row(Text(name), *map(str, counts))
     console.print(table)
 
 
-def _say_where(out: Path, console: "Console") -> None:
+def _print_folder(out: Path, console: "Console") -> None:
     console.print(f"wrote {out}; next: seewhy explain IMAGE --model {out}", markup=False, soft_wrap=True)

@@ -1,4 +1,7 @@
-"""What only a built model tells, remembered from one run to the next: some models take ten seconds to build."""
+"""The input size and parameter count of each `keras.applications` architecture, cached in a file.
+
+Only a built model knows them, and some take ten seconds to build.
+"""
 
 import gc
 import json
@@ -12,15 +15,15 @@ from seewhy.images.writing import write_atomically
 from seewhy.models.keras_applications import Application, input_size
 
 
-class Facts(NamedTuple):
-    """What the table of models says of an architecture; `input_size` is (h, w) in pixels."""
+class ApplicationFacts(NamedTuple):
+    """What `seewhy models` lists for an architecture; `input_size` is (h, w) in pixels."""
 
     input_size: tuple[int, int]
     parameters: int
 
 
-class FactsFile:
-    """Facts of one version of Keras, in a file of the user's cache folder. One that is damaged is made anew."""
+class FactsCache:
+    """A file in the user's cache folder, for one version of Keras. A damaged file is replaced."""
 
     def __init__(self) -> None:
         import keras
@@ -28,16 +31,16 @@ class FactsFile:
         folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "seewhy"
         self.path = folder / f"keras-applications-{keras.__version__}.json"
 
-    def read(self) -> Mapping[str, Facts]:
-        """Return what is known, by the architecture's name."""
+    def read(self) -> Mapping[str, ApplicationFacts]:
+        """Return the cached facts by the architecture's name."""
         try:
             content = json.loads(self.path.read_bytes())
-            return {name: Facts((int(h), int(w)), int(count)) for name, ((h, w), count) in content.items()}
-        except (OSError, ValueError, TypeError, AttributeError):  # not there, or not ours
+            return {name: ApplicationFacts((int(h), int(w)), int(count)) for name, ((h, w), count) in content.items()}
+        except (OSError, ValueError, TypeError, AttributeError):  # the file is missing or has other content
             return {}
 
-    def write(self, facts: Mapping[str, Facts]) -> None:
-        """Keep what is known.
+    def write(self, facts: Mapping[str, ApplicationFacts]) -> None:
+        """Replace the cached facts.
 
         Raises:
             OutputError: The file cannot be written.
@@ -45,14 +48,14 @@ class FactsFile:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise OutputError(f"Cannot make the folder {self.path.parent}: {error.strerror or error}.") from error
+            raise OutputError(f"Cannot create the folder {self.path.parent}: {error.strerror or error}.") from error
         write_atomically(self.path, lambda file: file.write(json.dumps(facts, indent=1).encode()))
 
 
-def look_up(application: Application) -> Facts:
-    """Build the model, with random weights, and ask it."""
+def read_facts(application: Application) -> ApplicationFacts:
+    """Build the model, with random weights, and return its facts."""
     model = application.build(pretrained=False)
-    facts = Facts(input_size(model), model.count_params())
+    facts = ApplicationFacts(input_size(model), model.count_params())
     del model
-    gc.collect()  # models are full of cycles, and the largest holds 1.4 GB
+    gc.collect()  # models are full of reference cycles, and the largest takes 1.4 GB
     return facts

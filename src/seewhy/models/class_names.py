@@ -1,9 +1,9 @@
-"""What a model's classes are called, and which class a name means."""
+"""The names of a model's classes, and how a class is found by name."""
 
 import functools
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from importlib import resources
 from typing import Any
 
@@ -13,15 +13,15 @@ from seewhy.errors import TargetError, did_you_mean
 
 
 class ClassNames(Sequence[str]):
-    """The classes' names in the order of the model's outputs.
+    """Class names in the order of the model's outputs.
 
     Args:
         names: One name for each class.
-        ids: A second, unique word for each class, such as ImageNet's wnids.
-        synonyms: All names of each class, where it has more than the one in `names`.
+        ids: A second, unique identifier for each class, such as ImageNet's wnids.
+        synonyms: All names of each class, where a class has more than the one in `names`.
 
     Raises:
-        TargetError: `ids` or `synonyms` are not as many as `names`.
+        TargetError: `ids` or `synonyms` differ in length from `names`.
     """
 
     def __init__(
@@ -30,11 +30,11 @@ class ClassNames(Sequence[str]):
         self._names = tuple(str(name) for name in names)
         self.ids = tuple(ids) if ids is not None else None
         self.synonyms = tuple(map(tuple, synonyms)) if synonyms is not None else None
-        for what, given in (("ids", ids), ("synonyms", synonyms)):
-            if given is not None and len(given) != len(self._names):
-                raise TargetError(f"There are {len(self._names)} class names and {len(given)} {what}.")
-        self._by_name = _index(((name,) for name in self._names), ids)
-        self._by_synonym = _index(synonyms if synonyms is not None else (), None)
+        for argument, values in (("ids", ids), ("synonyms", synonyms)):
+            if values is not None and len(values) != len(self._names):
+                raise TargetError(f"There are {len(self._names)} class names and {len(values)} {argument}.")
+        self._by_name = _indices_by_name(((name,) for name in self._names), ids)
+        self._by_synonym = _indices_by_name(synonyms if synonyms is not None else (), None)
 
     def __len__(self) -> int:
         return len(self._names)
@@ -43,34 +43,35 @@ class ClassNames(Sequence[str]):
         return self._names[index]
 
     def find(self, query: int | str) -> int:
-        """Return the index of the class that is meant.
+        """Return the index of a class.
 
         Args:
-            query: An index (also as text), an id, or a name; upper and lower case, "_" and "-" make no difference.
-                A name that is some class's first one means that class, whatever it is a synonym of.
+            query: An index (also as text), an id, or a name. Case, "_" and "-" are ignored. The first name of a class
+                takes precedence over a synonym of another class.
 
         Raises:
-            TargetError: No class is meant, or more than one could be.
+            TargetError: No class matches, or more than one does.
         """
         if isinstance(query, (int, np.integer)):
             if not 0 <= query < len(self):
                 raise TargetError(f"There is no class {query}: the model has classes 0 to {len(self) - 1}.")
             return int(query)
-        found = self._by_name.get(_folded(query), set()) or self._by_synonym.get(_folded(query), set())
+        folded = _fold(query)
+        matches = self._by_name.get(folded, set()) or self._by_synonym.get(folded, set())
         if query.strip().isdecimal() and int(query) < len(self):
-            found = found | {int(query)}
-        if len(found) > 1:
-            each = ", ".join(f"{index} ({self.label(index)})" for index in sorted(found))
-            raise TargetError(f"{len(found)} classes could be meant by {query!r}: {each}. Give the index.")
-        if not found:
-            near = did_you_mean(query, {**self._by_name, **self._by_synonym})
+            matches = matches | {int(query)}
+        if len(matches) > 1:
+            labels = ", ".join(f"{index} ({self.label(index)})" for index in sorted(matches))
+            raise TargetError(f"{query!r} matches {len(matches)} classes: {labels}. Give the index.")
+        if not matches:
+            hint = did_you_mean(query, {**self._by_name, **self._by_synonym})
             raise TargetError(
-                f"There is no class {query!r}.{near} A class is an index (0 to {len(self) - 1}) or a name."
+                f"There is no class {query!r}.{hint} A class is an index (0 to {len(self) - 1}) or a name."
             )
-        return next(iter(found))
+        return next(iter(matches))
 
     def label(self, index: int) -> str:
-        """Return the name, with the id where there is one: for when a name alone does not tell."""
+        """Return the name and, where there is one, the id: enough to tell classes of the same name apart."""
         return self._names[index] if self.ids is None else f"{self._names[index]}, {self.ids[index]}"
 
 
@@ -78,21 +79,21 @@ class ClassNames(Sequence[str]):
 def imagenet() -> ClassNames:
     """The 1,000 classes of ImageNet (ILSVRC 2012), with wnids and all synonyms."""
     content = resources.files("seewhy.models").joinpath("data/imagenet_1k.json").read_text(encoding="utf-8")
-    wnids, names = zip(*json.loads(content), strict=True)
-    synonyms = [[name.strip() for name in each.split(",")] for each in names]
-    return ClassNames([each[0] for each in synonyms], ids=wnids, synonyms=synonyms)
+    wnids, descriptions = zip(*json.loads(content), strict=True)
+    synonyms = [[name.strip() for name in description.split(",")] for description in descriptions]
+    return ClassNames([names[0] for names in synonyms], ids=wnids, synonyms=synonyms)
 
 
-def _index(names: Iterator[Sequence[str]] | Sequence[Sequence[str]], ids: Sequence[str] | None) -> dict[str, set[int]]:
-    """Return which classes each folded name (and id) may mean."""
-    found: dict[str, set[int]] = defaultdict(set)
-    for index, each in enumerate(names):
-        for name in each:
-            found[_folded(name)].add(index)
-    for index, name in enumerate(ids or ()):
-        found[_folded(name)].add(index)
-    return dict(found)
+def _indices_by_name(class_names: Iterable[Sequence[str]], ids: Sequence[str] | None) -> dict[str, set[int]]:
+    """Return, for each folded name and id, the indices of the classes that have it."""
+    indices: dict[str, set[int]] = defaultdict(set)
+    for index, names in enumerate(class_names):
+        for name in names:
+            indices[_fold(name)].add(index)
+    for index, class_id in enumerate(ids or ()):
+        indices[_fold(class_id)].add(index)
+    return dict(indices)
 
 
-def _folded(name: str) -> str:
+def _fold(name: str) -> str:
     return " ".join(name.replace("_", " ").replace("-", " ").casefold().split())

@@ -1,4 +1,4 @@
-"""A model with what is needed to show it images and to read its answer."""
+"""A model together with its preprocessing and class names."""
 
 import dataclasses
 import os
@@ -20,9 +20,9 @@ from seewhy.types import FloatArray, Precision
 
 
 class Prediction(NamedTuple):
-    """One class of a ranked answer; `probability` is in 0..1."""
+    """A class and its probability, in 0..1."""
 
-    index: int  # type: ignore[assignment]  # hides tuple.index, which nobody misses
+    index: int  # type: ignore[assignment]  # hides tuple.index, which is not used
     name: str
     probability: float
 
@@ -31,18 +31,19 @@ class Classifier:
     """A model, its preprocessing, and its class names.
 
     Args:
-        model: A `keras.Model`, or a model of another framework that SeeWhy runs. It is never changed.
-        preprocess: A `Preprocessing`; or a function from float32 (N, h, w, 3) in 0..255 to the model's input, such
-            as `preprocess_input` of `keras.applications.vgg16`; or None for a model that takes 0..255. For the
-            last two, images are squeezed into `input_size`.
-        class_names: Names in the order of the outputs, or a `ClassNames`; None if they are not known.
-        input_size: (h, w) in pixels; None takes it from the model.
-        name: What the model is called in messages.
-        layer: The layer that an `Explainer` explains where it is told of none: a path, or a name only one layer has.
+        model: A `keras.Model` or a `torch.nn.Module`. It is never changed.
+        preprocess: A `Preprocessing`; a function from float32 (N, h, w, 3) in 0..255 to the model's input, such as
+            `preprocess_input` of `keras.applications.vgg16`; or None for a model that takes values in 0..255. In the
+            last two cases, images are resized to `input_size` without keeping their aspect ratio.
+        class_names: Names in the order of the outputs, or a `ClassNames`; None if they are unknown.
+        input_size: (h, w) in pixels; None reads it from the model.
+        name: The model's name in messages and figures.
+        layer: The layer that `layer="auto"` selects: a path, or a name that only one layer has. None leaves the
+            choice to `Explainer`.
 
     Raises:
-        ModelError: `model` cannot be run.
-        LayerError: There is no such layer, or several of that name.
+        ModelError: `model` is of an unsupported type.
+        LayerError: There is no such layer, or more than one of that name.
     """
 
     def __init__(
@@ -69,10 +70,10 @@ class Classifier:
 
     @property
     def input_size(self) -> tuple[int, int]:
-        """(h, w) of the images the model takes, in pixels.
+        """(h, w) of the model's input, in pixels.
 
         Raises:
-            ModelError: It was not given and the model leaves it open.
+            ModelError: `input_size` was not given, and the model accepts any size.
         """
         if self.preprocessing is not None:
             return self.preprocessing.size
@@ -84,34 +85,34 @@ class Classifier:
             size = shape[2:] if self.framework.channels_first else shape[1:3]
         if not size or size[0] is None or size[1] is None:
             raise ModelError(
-                f"The model {self.name!r} does not say what size of image it takes (its input shape is {shape}). "
-                "Give it: seewhy.Classifier(model, preprocess=..., input_size=(224, 224))."
+                f"The input size of the model {self.name!r} is unknown (its input shape is {shape}). Give it: "
+                "seewhy.Classifier(model, preprocess=..., input_size=(224, 224))."
             )
         return (size[0], size[1])
 
     def framework_in(self, precision: Precision) -> Framework:
-        """Return what runs the model in this precision; it is made once, for it keeps what it compiled.
+        """Return the framework that runs the model in this precision; each is created once and caches compiled code.
 
         Raises:
-            OptionError: Nothing here can run it in bfloat16.
+            OptionError: The model cannot run in bfloat16 here.
         """
         if precision not in self._frameworks:
             self._frameworks[precision] = framework_for(self.model, precision)
         return self._frameworks[precision]
 
     def preprocess(self, images: Sequence[ImageLike]) -> Inputs:
-        """Turn images into the model's input, and remember where on each image it lies.
+        """Turn images into the model's input, and record which part of each image it shows.
 
         Args:
             images: Paths, PIL images or uint8 arrays (H, W, 3), of any sizes.
 
         Returns:
-            `Inputs`: float32 (N, h, w, 3), or (N, 3, h, w) where the model takes channels first; and a placement
-            for each image.
+            `Inputs`: float32 (N, h, w, 3), or (N, 3, h, w) if the model takes channels first; and a placement for
+            each image.
 
         Raises:
             ImageError: An image cannot be read.
-            ModelError: The size of the input is not known.
+            ModelError: The input size is unknown.
         """
         preprocessing = self.preprocessing or Preprocessing(size=self.input_size, finish=self._finish)
         if self.framework.channels_first:
@@ -122,7 +123,7 @@ class Classifier:
         """Classify images.
 
         Returns:
-            For each image all classes, the most probable first.
+            For each image, all classes, the most probable first.
 
         Raises:
             ModelError: The model's outputs are not class scores.
@@ -130,53 +131,55 @@ class Classifier:
         inputs = self.framework.check_inputs(self.preprocess(images))
         probabilities = self.framework.predict(inputs)
         if probabilities is None:
-            raise ModelError(f"The model {self.name!r} gives no class scores, (N, classes), so nothing can be ranked.")
+            raise ModelError(
+                f"Cannot predict: the outputs of the model {self.name!r} are not class scores of shape (N, classes)."
+            )
         self.check_class_count(probabilities.shape[1])
-        return [self.rank(each) for each in self.framework.to_numpy(probabilities)]
+        return [self.rank(row) for row in self.framework.to_numpy(probabilities)]
 
     def may_need_preprocessing(self, inputs: Any) -> bool:
-        """Whether these checked inputs are pixels, and nobody said how the model takes pixels."""
+        """Whether these checked inputs are pixels in 0..255, and no preprocessing was given."""
         return self.preprocessing is None and self._finish is None and _are_pixels(inputs)
 
     def preprocessing_hint(self, inputs: Any) -> str | None:
-        """Return what to say of these checked inputs, which are pixels, if nobody said how the model takes pixels.
+        """Return a warning that the model probably needs preprocessing, or None if it scales pixels itself.
 
-        This may run the model; once is enough.
+        This may run the model. Call it once, with checked inputs for which `may_need_preprocessing` is true.
         """
         if not self.framework.is_unscaled(inputs):
             return None
         return (
-            f"The model {self.name!r} was given pixels in 0..255, and begins with a convolution: if it was trained "
-            "on scaled images, its answers mean nothing. Say how it takes them: seewhy.Classifier(model, "
-            "preprocess=...); for one that takes 0..255, seewhy.Preprocessing(size=(height, width))."
+            f"The model {self.name!r} was given pixels in 0..255, and its first layer is a convolution. If it was "
+            "trained on scaled images, its predictions are meaningless. Give the preprocessing: seewhy.Classifier("
+            "model, preprocess=...); for a model that takes 0..255, seewhy.Preprocessing(size=(height, width))."
         )
 
     def check_class_count(self, count: int) -> None:
-        """Raise ModelError if the class names are not as many as the model's classes."""
+        """Raise ModelError if the number of class names differs from `count`, the model's number of classes."""
         if self.class_names is not None and len(self.class_names) != count:
             raise ModelError(
                 f"{len(self.class_names)} class names were given, and the model {self.name!r} has {count} classes."
             )
 
     def rank(self, probabilities: FloatArray) -> tuple[Prediction, ...]:
-        """Name and rank the probabilities (C,) of one image."""
+        """Turn the probabilities (C,) of one image into predictions, the most probable first."""
         order = np.argsort(-probabilities, kind="stable")
         names, values = map(self.class_name, order.tolist()), probabilities[order].tolist()
         return tuple(map(Prediction, order.tolist(), names, values))
 
     def class_name(self, index: int) -> str:
-        """Return a class's name; "class 3" where names are not known, "" for -1, which is no class."""
+        """Return a class's name; "class 3" if names are unknown, and "" for -1, which stands for no class."""
         if index < 0:
             return ""
         return f"class {index}" if self.class_names is None else self.class_names[index]
 
     def class_id(self, index: int) -> str | None:
         """Return a class's id (ImageNet's wnid), if it has one."""
-        known = self.class_names.ids if self.class_names is not None and index >= 0 else None
-        return None if known is None else known[index]
+        ids = self.class_names.ids if self.class_names is not None and index >= 0 else None
+        return None if ids is None else ids[index]
 
     def find_class(self, query: int | str) -> int:
-        """Return the index of a class given by index, name or id, or raise TargetError."""
+        """Return the index of a class given by index, name or id; raise TargetError if there is no such class."""
         if self.class_names is not None:
             return self.class_names.find(query)
         if isinstance(query, str) and not query.strip().isdecimal():
@@ -187,48 +190,47 @@ class Classifier:
         return int(query)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the model, and beside it how it is to be shown images: `model.keras` and `model.json`.
+        """Write the model and its sidecar, which holds preprocessing and class names: `model.keras` and `model.json`.
 
-        Each file is written whole or not at all. `seewhy.load` reads both.
+        Each file is written completely or not at all. `seewhy.load` reads both.
 
         Args:
-            path: Where to write the model; the suffix is `.keras`.
+            path: The path of the model file, with the suffix `.keras`.
 
         Returns:
             The path.
 
         Raises:
-            ModelError: The suffix is another, the model is not of Keras, or the preprocessing is a Python function
-                that is not one of `keras.applications`.
+            ModelError: The path has another suffix, the model is not a Keras model, or the preprocessing is a Python
+                function that is not part of `keras.applications`.
             OutputError: A file cannot be written.
         """
         path = Path(path)
         if path.suffix != ".keras":
-            raise ModelError(f"Cannot save a classifier as {path.name!r}; expected a name that ends in .keras.")
+            raise ModelError(f"Cannot save a classifier as {path.name!r}; expected a file name that ends in .keras.")
         if not keras_file.is_keras(self.model):
             raise ModelError(
-                f"The model {self.name!r} is not of Keras, and only Keras models can be written. Save its weights "
-                "with its own framework, and give a function that loads them: package.module:callable."
+                f"The model {self.name!r} is not a Keras model, and only those can be saved. Save its weights with its "
+                "own framework, and load them in a function that returns the model: package.module:callable."
             )
-        beside = self._sidecar().as_json()  # before anything is written: it may be refused
+        metadata = self._sidecar().as_json()  # before anything is written, for it may raise
         write_atomically(path, lambda file: keras_file.save_model(self.model, file))
-        write_atomically(sidecar.path_beside(path), lambda file: file.write(beside))
+        write_atomically(sidecar.path_beside(path), lambda file: file.write(metadata))
         return path
 
     def _sidecar(self) -> Sidecar:
-        given = self.preprocessing
-        if given is None:
-            recipe = None if self._finish is None else PreprocessingConfig(sidecar.name_of(self._finish))
-        else:
-            names = ("crop", "resample", "mean", "std", "channels_first", "grey")
-            numbers = {name: getattr(given, name) for name in names}
-            recipe = PreprocessingConfig(sidecar.name_of(given.finish), **numbers)
-        size = self._input_size if given is None else given.size
-        return Sidecar(self.class_names, size, recipe, self.layer)
+        preprocessing = self.preprocessing
+        if preprocessing is None:
+            config = None if self._finish is None else PreprocessingConfig(sidecar.application_name(self._finish))
+            return Sidecar(self.class_names, self._input_size, config, self.layer)
+        names = ("crop", "resample", "mean", "std", "channels_first", "grey")
+        values = {name: getattr(preprocessing, name) for name in names}
+        config = PreprocessingConfig(sidecar.application_name(preprocessing.finish), **values)
+        return Sidecar(self.class_names, preprocessing.size, config, self.layer)
 
 
 def _are_pixels(inputs: Any) -> bool:
-    """Whether these are images in 0..255: what is scaled for a model is below 0 or far below 255."""
+    """Whether these are images in 0..255: scaled inputs have negative values, or a maximum far below 255."""
     return isinstance(inputs, np.ndarray) and inputs.ndim == 4 and inputs.min() >= 0 and 100 < inputs.max() <= 255
 
 

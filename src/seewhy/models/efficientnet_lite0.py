@@ -1,6 +1,6 @@
-"""EfficientNet-Lite0, the model SeeWhy brings along.
+"""EfficientNet-Lite0, the default model, in Keras.
 
-EfficientNet (Tan and Le, ICML 2019, arXiv 1905.11946) without squeeze-and-excite and with ReLU6 for swish.
+EfficientNet (Tan and Le, ICML 2019, arXiv 1905.11946) without squeeze-and-excite, and with ReLU6 instead of swish.
 Trained on ImageNet-1k; 4,652,008 parameters; 224x224 input; last feature map 7x7x1280.
 """
 
@@ -26,7 +26,7 @@ WEIGHTS_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77
 
 
 class Stage(NamedTuple):
-    """A run of inverted-residual blocks; only the first of them strides."""
+    """A sequence of inverted-residual blocks; only the first has a stride."""
 
     repeats: int
     kernel: int
@@ -50,7 +50,7 @@ CLASSES = 1000
 
 
 def build_keras(*, pretrained: bool) -> Any:
-    """Build the model in Keras 3, on whichever backend Keras runs.
+    """Build the model in Keras 3, on any backend.
 
     Args:
         pretrained: True for the ImageNet weights; False for random ones from a fixed seed.
@@ -59,8 +59,8 @@ def build_keras(*, pretrained: bool) -> Any:
         A `keras.Model`: float32 (N, 224, 224, 3), preprocessed by `PREPROCESSING`, to probabilities (N, 1000).
 
     Raises:
-        MissingExtraError: The weights are wanted and their package is not installed.
-        WeightsError: The weights file is not the one it should be.
+        MissingExtraError: `pretrained` is True, and the package with the weights is not installed.
+        WeightsError: The weights file is damaged or has another hash.
     """
     model = _Builder(random=not pretrained).model()
     if pretrained:
@@ -72,7 +72,7 @@ def build_keras(*, pretrained: bool) -> Any:
 
 
 def weights_path() -> Path:
-    """Return where the weights' package keeps its file, without importing the package."""
+    """Return the path of the weights file, without importing the package that contains it."""
     spec = importlib.util.find_spec(WEIGHTS_PACKAGE)
     if spec is None or spec.origin is None:
         raise MissingExtraError("The weights of efficientnet-lite0", "demo")
@@ -80,11 +80,11 @@ def weights_path() -> Path:
 
 
 class _Builder:
-    """Lays the layers down in order.
+    """Builds the model layer by layer.
 
     Args:
-        random: True gives every kernel random values from a seed of its own, so that two models are alike; False
-            gives zeros, which cost nothing, for weights that are set afterwards.
+        random: True initializes every kernel with random values from its own fixed seed; False initializes with
+            zeros, which is fast, for weights that are set afterwards.
     """
 
     def __init__(self, *, random: bool) -> None:
@@ -121,7 +121,7 @@ class _Builder:
     def convolution(
         self, x: Any, filters: int | None, name: str, *, kernel: int = 1, stride: int = 1, activation: bool = True
     ) -> Any:
-        """Convolve (depthwise where `filters` is None), normalise, and cut at 0 and 6 where `activation`."""
+        """Convolution (depthwise if `filters` is None), batch normalisation and, if `activation`, ReLU6."""
         options: dict[str, Any] = {"strides": stride, "padding": "same", "use_bias": False, "name": f"{name}_conv"}
         if filters is None:
             x = self.layers.DepthwiseConv2D(kernel, depthwise_initializer=self.initializer(x.shape[-1]), **options)(x)
@@ -131,7 +131,7 @@ class _Builder:
         return self.layers.ReLU(6, name=f"{name}_relu6")(x) if activation else x
 
     def initializer(self, groups: int = 1) -> Any:
-        """Return He's initializer; Keras counts a depthwise kernel's channels as inputs; `groups` undoes it."""
+        """Return He's initializer; `groups` corrects its fan-in, in which Keras counts all depthwise channels."""
         self.seed += 1
         if not self.random:
             return self.initializers.Zeros()
@@ -139,7 +139,7 @@ class _Builder:
 
 
 def blocks() -> Iterator[tuple[str, int, Stage, int]]:
-    """Yield each block's name ("block1a", ...), stride, stage, and how many channels enter it."""
+    """Yield each block's name ("block1a", ...), stride, stage and number of input channels."""
     filters_in = STEM_FILTERS
     for number, stage in enumerate(STAGES, start=1):
         for repeat in range(stage.repeats):
@@ -148,7 +148,7 @@ def blocks() -> Iterator[tuple[str, int, Stage, int]]:
 
 
 def _keras_weights(state: StateDict) -> Iterator[tuple[str, list[NDArray[np.float32]]]]:
-    """Yield each Keras layer's name and its weights, from the names and layouts of the file."""
+    """Yield the name and the weights of each Keras layer, from the names and layouts in the file."""
     yield from _convolution_weights(state, "stem", "_conv_stem", "_bn0")
     for number, (name, _, stage, _) in enumerate(blocks()):
         block = f"_blocks.{number}"

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 in native torch: the model of `efficientnet_lite0`, from the same weights."""
+"""EfficientNet-Lite0 in native PyTorch, with the same weights as `efficientnet_lite0`."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -22,33 +22,33 @@ SEED = 0
 
 
 def build_torch(*, pretrained: bool) -> nn.Module:
-    """Build the model in torch.
+    """Build the model in PyTorch.
 
     Args:
         pretrained: True for the ImageNet weights; False for random ones from a fixed seed.
 
     Returns:
         An `nn.Module` in evaluation mode: float32 (N, 3, 224, 224), preprocessed by `PREPROCESSING`, to logits
-        (N, 1000). Its layers have the names of the Keras model's, with dots: "block1a.depthwise.conv". Its weights
-        are channels last in memory, which a processor reads faster.
+        (N, 1000). Its layers are named as in the Keras model, with dots: "block1a.depthwise.conv". Its weights are in
+        the channels-last memory format, which is faster on a CPU.
 
     Raises:
-        MissingExtraError: The weights are wanted and their package is not installed.
-        WeightsError: The weights file is not the one it should be.
+        MissingExtraError: `pretrained` is True, and the package with the weights is not installed.
+        WeightsError: The weights file is damaged or has another hash.
     """
-    with torch.random.fork_rng(devices=[]):  # torch's own seed stays what it was
+    with torch.random.fork_rng(devices=[]):  # restores the state of torch's random generator
         torch.manual_seed(SEED)
         model = _model()
     if pretrained:
         weights = dict(_torch_weights(read_state_dict(weights_path(), WEIGHTS_SHA256)))
         model.load_state_dict({name: torch.tensor(values) for name, values in weights.items()})
-    # PyTorch documents this way of calling it, and its types do not have it.
-    laid_out: nn.Module = model.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    return laid_out
+    # PyTorch documents this call, but its type annotations do not include it.
+    channels_last: nn.Module = model.eval().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return channels_last
 
 
 def _model() -> nn.Sequential:
-    """Lay down stem, blocks, top, and a linear layer that gives logits, with random weights."""
+    """Return stem, blocks, top, and a linear layer that returns logits, with random weights."""
     model = nn.Sequential()
     model.add_module("stem", _convolution(3, STEM_FILTERS, kernel=3, stride=2))
     for name, stride, stage, filters_in in blocks():
@@ -62,7 +62,7 @@ def _model() -> nn.Sequential:
 
 
 class Block(nn.Module):
-    """An inverted residual: expand, convolve each channel alone, project; and add what came in, where that fits."""
+    """An inverted residual: expansion, depthwise convolution, projection; and the input added, if shapes allow."""
 
     def __init__(self, stage: Stage, stride: int, filters_in: int) -> None:
         super().__init__()
@@ -74,13 +74,13 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (N, filters, h, w)."""
-        inner: Tensor = x if self.expand is None else self.expand(x)
-        inner = self.project(self.depthwise(inner))
-        return x + inner if self.is_residual else inner
+        expanded: Tensor = x if self.expand is None else self.expand(x)
+        projected: Tensor = self.project(self.depthwise(expanded))
+        return x + projected if self.is_residual else projected
 
 
 class SameConv2d(nn.Conv2d):
-    """A convolution padded as TensorFlow's "same" does: with a stride, more at the bottom and right."""
+    """A convolution with TensorFlow's "same" padding: with a stride, more at the bottom and right."""
 
     def forward(self, x: Tensor) -> Tensor:
         """Return (N, filters, ceil(h / stride), ceil(w / stride))."""
@@ -97,7 +97,7 @@ class SameConv2d(nn.Conv2d):
 def _convolution(
     filters_in: int, filters: int, *, kernel: int = 1, stride: int = 1, groups: int = 1, activation: bool = True
 ) -> nn.Sequential:
-    """Convolve, normalise, and cut at 0 and 6 where `activation`."""
+    """Convolution, batch normalisation and, if `activation`, ReLU6."""
     layers = nn.Sequential()
     convolution = SameConv2d(filters_in, filters, kernel, stride, groups=groups, bias=False)
     nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
@@ -109,7 +109,7 @@ def _convolution(
 
 
 def _torch_weights(state: StateDict) -> Iterator[tuple[str, Any]]:
-    """Yield each weight by the name it has here, from the names of the file."""
+    """Yield each weight by its name in this model, from the names in the file."""
     yield from _convolution_weights(state, "stem", "_conv_stem", "_bn0")
     for number, (name, _, stage, _) in enumerate(blocks()):
         block = f"_blocks.{number}"

@@ -1,6 +1,6 @@
-"""A function of the user's own that returns a model: `package.module:callable`.
+"""A function of the user's that returns a model: `package.module:callable`.
 
-Importing the module runs it, with all the rights of whoever started SeeWhy.
+Importing the module runs its code, with all the rights of the user who started SeeWhy.
 """
 
 import importlib
@@ -17,37 +17,37 @@ from seewhy.errors import ModelError, SeewhyError, did_you_mean
 from seewhy.models.classifier import Classifier
 from seewhy.timing import Phase
 
-SPELLING = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
+SYNTAX = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
 def is_callable(source: str) -> bool:
-    """Whether a source is spelt `package.module:callable`."""
-    return SPELLING.fullmatch(source) is not None
+    """Whether a source is written `package.module:callable`."""
+    return SYNTAX.fullmatch(source) is not None
 
 
 def load(source: str) -> Classifier:
-    """Import a module, call the function, and return its classifier, or its model as one.
+    """Import a module, call a function in it without arguments, and return its model as a classifier.
 
-    What is named may also be a model or a `Classifier` itself. The function is called without arguments.
+    The name may also refer to a model or a `Classifier`, which is used as it is.
 
     Raises:
-        ModelError: The module or the name is not there, the user's code failed, or what it returned is no model.
+        ModelError: The module or the name does not exist, the user's code failed, or its result is not a model.
     """
     module_name, _, name = source.partition(":")
     module = _import(source, module_name)
     try:
-        found = attrgetter(name)(module)
+        value = attrgetter(name)(module)
     except AttributeError as error:
-        near = did_you_mean(name, vars(module))
-        raise ModelError(f"Cannot load {source!r}: the module {module_name!r} has no {name!r}.{near}") from error
-    if inspect.isroutine(found) or inspect.isclass(found) or isinstance(found, partial):
-        found = _call(source, found)
-    if isinstance(found, Classifier):
-        return found
+        hint = did_you_mean(name, vars(module))
+        raise ModelError(f"Cannot load {source!r}: the module {module_name!r} has no {name!r}.{hint}") from error
+    if inspect.isroutine(value) or inspect.isclass(value) or isinstance(value, partial):
+        value = _call(source, value)
+    if isinstance(value, Classifier):
+        return value
     try:
-        return Classifier(found, name=getattr(found, "name", None) or source)
+        return Classifier(value, name=getattr(value, "name", None) or source)
     except ModelError as error:
-        raise ModelError(f"{source!r} gave no model that SeeWhy can run. {error}") from error
+        raise ModelError(f"{source!r} did not return a model that SeeWhy can run. {error}") from error
 
 
 def _import(source: str, name: str) -> ModuleType:
@@ -55,12 +55,12 @@ def _import(source: str, name: str) -> ModuleType:
         with timing.phase(Phase.IMPORTING):
             return importlib.import_module(name)
     except Exception as error:
-        # The user's module may raise anything. Only if the module itself, or a package it is in, is missing is it
-        # unknown; a module that it imports in vain is another's name.
+        # The user's module may raise anything. It is missing only if the error names the module itself or a package
+        # that contains it; any other name is one that the module failed to import.
         if isinstance(error, ModuleNotFoundError) and f"{name}.".startswith(f"{error.name}."):
             raise ModelError(
-                f"Cannot load {source!r}: there is no module {error.name!r}. Python looks for it in the installed "
-                "packages, in PYTHONPATH and, on the command line, in the current folder."
+                f"Cannot load {source!r}: there is no module {error.name!r}. Python searches the installed packages, "
+                "PYTHONPATH and, on the command line, the current folder."
             ) from error
         raise _failure(f"Cannot load {source!r}: importing {name!r} failed", error) from error
 
@@ -75,7 +75,7 @@ def _call(source: str, function: Any) -> Any:
         raise _failure(f"Cannot load {source!r}: calling it failed", error) from error
 
 
-def _failure(what: str, error: Exception) -> ModelError:
-    """Say what the user's code raised, and where."""
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    return ModelError(f"{what} ({last.filename}, line {last.lineno}): {type(error).__name__}: {error}")
+def _failure(message: str, error: Exception) -> ModelError:
+    """Return an error with what the user's code raised, and where."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return ModelError(f"{message} ({frame.filename}, line {frame.lineno}): {type(error).__name__}: {error}")

@@ -1,7 +1,7 @@
 """The models of `keras.applications` by name.
 
-Nothing here lists them: names, builders and preprocessing are read off the installed package, and what only a built
-model tells, its input's size and its number of parameters, is asked of the model.
+Names, builders and preprocessing functions are read from the installed package. The input size and the number of
+parameters are read from the built model.
 """
 
 import inspect
@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from seewhy.timing import Phase
 
 SEED = 0
 OPEN_SIDE = 224
-"""The side, in pixels, of the images for a model that takes any: what MobileNetV3, which does, was trained on."""
+"""The input size, in pixels, of a model that accepts any: the one that MobileNetV3 was trained with."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,8 @@ class Application:
     """An architecture of `keras.applications`.
 
     Attributes:
-        name: What a caller says: the builder's name in small letters, "vgg16".
-        builder: Builds the model; takes `weights`.
+        name: The builder's name in lower case, such as "vgg16".
+        builder: Builds the model; takes the argument `weights`.
         preprocess: From float32 (N, h, w, 3) in 0..255 to the model's input.
     """
 
@@ -45,24 +46,24 @@ class Application:
 
         Args:
             pretrained: True for the ImageNet weights.
-            options: More for the builder, such as `include_top=False`.
+            options: Further arguments of the builder, such as `include_top=False`.
 
         Raises:
-            WeightsError: The weights are neither here nor to be had.
+            WeightsError: The weights are not cached and cannot be downloaded.
         """
         if not pretrained:
             with _seeded():
                 return self.builder(weights=None, **options)
         try:
             return self.builder(weights="imagenet", **options)
-        except Exception as error:  # Keras raises nothing narrower where a download fails
+        except Exception as error:  # Keras raises a bare Exception if a download fails
             if type(error) is not Exception:
                 raise
-            why = str(error).rstrip(".")
+            reason = str(error).rstrip(".")
             raise WeightsError(
-                f"The ImageNet weights of {self.name} cannot be downloaded: {why}. Once downloaded, Keras keeps them "
-                f"in {_weights_folder()}. Without a model: --weights none, or seewhy.load({self.name!r}, "
-                "weights=None), has random weights; and 'efficientnet-lite0' needs no download."
+                f"The ImageNet weights of {self.name} cannot be downloaded: {reason}. Keras keeps downloaded weights "
+                f"in {_weights_folder()}. Without a download: 'efficientnet-lite0' is installed with its weights, and "
+                f"--weights none, or seewhy.load({self.name!r}, weights=None), builds random ones."
             ) from error
 
 
@@ -70,46 +71,46 @@ def applications() -> Mapping[str, Application]:
     """Return the architectures of the installed Keras, by name.
 
     Raises:
-        MissingExtraError: Keras, or what it runs on, is not installed.
+        MissingExtraError: Keras or its backend is not installed.
     """
     try:
         with timing.phase(Phase.IMPORTING):
             import keras
     except ModuleNotFoundError as error:
-        raise keras_file.missing("For the models of keras.applications, ", error) from error
+        raise keras_file.missing_extra("For the models of keras.applications, ", error) from error
     public = vars(keras.applications).values()
-    modules = {_last(module.__name__): module for module in public if inspect.ismodule(module)}
-    found = [
-        Application(builder.__name__.lower(), builder, modules[_last(builder.__module__)].preprocess_input)
+    modules = {_last_part(module.__name__): module for module in public if inspect.ismodule(module)}
+    architectures = [
+        Application(builder.__name__.lower(), builder, modules[_last_part(builder.__module__)].preprocess_input)
         for builder in public
-        if inspect.isfunction(builder) and _last(builder.__module__) in modules
+        if inspect.isfunction(builder) and _last_part(builder.__module__) in modules
     ]
-    return {each.name: each for each in sorted(found, key=lambda each: each.name)}
+    return {application.name: application for application in sorted(architectures, key=attrgetter("name"))}
 
 
 def is_name(source: str) -> bool:
-    """Whether a source is spelt as the name of an architecture is, and there is no file of that name."""
+    """Whether a source could be the name of an architecture, and is not an existing path."""
     return re.fullmatch(r"[a-z][a-z0-9_-]*", source.lower()) is not None and not os.path.exists(source)
 
 
-def load(name: str, *, pretrained: bool, others: Iterable[str] = ()) -> Classifier:
-    """Load an architecture of `keras.applications`; images are squeezed into its input, as its own examples do.
+def load(name: str, *, pretrained: bool, other_names: Iterable[str] = ()) -> Classifier:
+    """Load an architecture of `keras.applications`; images are resized to its input size, as in Keras's examples.
 
     Args:
-        name: In any mixture of small and capital letters.
+        name: The name, in upper or lower case.
         pretrained: True for the ImageNet weights; False for random ones from a fixed seed.
-        others: Names of models from elsewhere that may have been meant.
+        other_names: Names from other sources, to suggest in the error message.
 
     Raises:
         ModelError: There is no such architecture.
         MissingExtraError: Keras is not installed.
-        WeightsError: The weights cannot be had.
+        WeightsError: The weights cannot be downloaded.
     """
     known = applications()
     application = known.get(name.lower())
     if application is None:
         raise ModelError(
-            f"Unknown model {name!r}.{did_you_mean(name, [*others, *known])} 'seewhy models' lists the names."
+            f"Unknown model {name!r}.{did_you_mean(name, [*other_names, *known])} 'seewhy models' lists the names."
         )
     model = application.build(pretrained=pretrained)
     return Classifier(
@@ -122,16 +123,16 @@ def load(name: str, *, pretrained: bool, others: Iterable[str] = ()) -> Classifi
 
 
 def input_size(model: Any) -> tuple[int, int]:
-    """Return (h, w) of the images for an architecture that was built as it is by itself."""
+    """Return (h, w) of the input of an architecture that was built with its default arguments."""
     _, height, width, _ = model.input_shape
     return (height or OPEN_SIDE, width or OPEN_SIDE)
 
 
 def downloaded(names: Iterable[str]) -> set[str]:
-    """Return those architectures whose ImageNet weights lie where Keras keeps what it has downloaded.
+    """Return the architectures whose ImageNet weights are in Keras's download folder.
 
-    A file belongs to the longest name that it begins with, dashes and underscores aside: "resnet50v2_weights..." is
-    not resnet50's.
+    A file belongs to the longest name that it starts with, ignoring dashes and underscores: "resnet50v2_weights..."
+    belongs to resnet50v2 and not to resnet50.
     """
     known = sorted(names, key=len, reverse=True)
     folder = _weights_folder()
@@ -148,7 +149,7 @@ def _weights_folder() -> Path:
 
 @contextmanager
 def _seeded() -> Iterator[None]:
-    """Let Keras draw the seeds of its initializers from a seed of ours, and Python's generator go on as it was."""
+    """Seed Python's random generator, from which Keras seeds its initializers, and restore its state afterwards."""
     state = random.getstate()
     random.seed(SEED)
     try:
@@ -157,5 +158,5 @@ def _seeded() -> Iterator[None]:
         random.setstate(state)
 
 
-def _last(path: str) -> str:
+def _last_part(path: str) -> str:
     return path.rpartition(".")[2]

@@ -1,4 +1,4 @@
-"""A path to a model's file, or to a folder that holds one."""
+"""Load a classifier from a model file, or from a folder that contains one."""
 
 import os
 from pathlib import Path
@@ -10,70 +10,73 @@ from seewhy.models.sidecar import Sidecar
 
 
 def looks_like_path(source: str) -> bool:
-    """Whether a source can only be meant as a path: it says so by its spelling, or something is there."""
-    is_spelt_so = "/" in source or Path(source).suffix.lower() in keras_file.SUFFIXES
-    return is_spelt_so or (source != "" and os.path.exists(source))
+    """Whether a source is a path: it contains a slash, has the suffix of a model file, or exists."""
+    has_path_syntax = "/" in source or Path(source).suffix.lower() in keras_file.SUFFIXES
+    return has_path_syntax or (source != "" and os.path.exists(source))
 
 
 def load(source: str, *, trust: bool) -> Classifier:
-    """Load a model and what its sidecar says of it.
+    """Load a model and its sidecar.
 
     Args:
-        source: A `.keras` or legacy `.h5` file; or a folder that holds exactly one.
-        trust: True lets code that is in the file run.
+        source: A `.keras` or legacy `.h5` file; or a folder that contains exactly one.
+        trust: True allows code in the file to run.
 
     Raises:
-        ModelError: There is no such file, or it or its sidecar cannot be meant; the message says why.
+        ModelError: The file does not exist or is not supported, or the sidecar does not fit the model.
         WeightsError: A file is damaged.
     """
-    path = _find(Path(source).expanduser())
-    beside = sidecar.path_beside(path)
-    described = sidecar.read(beside) if beside.exists() else Sidecar()
+    path = _find_model(Path(source).expanduser())
+    sidecar_path = sidecar.path_beside(path)
+    metadata = sidecar.read(sidecar_path) if sidecar_path.exists() else Sidecar()
     model = keras_file.load_model(path, trust=trust)
     try:
-        return _classifier(model, described, path.stem)
+        return _classifier(model, metadata, path.stem)
     except (LayerError, ModelError) as error:
-        where = f"{beside} does not fit" if beside.exists() else "Cannot use"
-        raise ModelError(f"{where} the model in {path}: {error}") from error
+        problem = f"{sidecar_path} does not fit" if sidecar_path.exists() else "Cannot use"
+        raise ModelError(f"{problem} the model in {path}: {error}") from error
 
 
-def _find(path: Path) -> Path:
-    """Return the one model's file that is meant."""
-    if not os.path.exists(path):  # where a name is too long, Path.exists raises
+def _find_model(path: Path) -> Path:
+    """Return the model file at a path, or the only one in the folder at the path."""
+    if not os.path.exists(path):  # Path.exists raises if a name is too long
         raise ModelError(f"There is no file {path}.")
     if path.is_dir():
         try:
-            found = sorted(each for each in path.iterdir() if each.suffix.lower() in keras_file.SUFFIXES)
+            files = sorted(file for file in path.iterdir() if file.suffix.lower() in keras_file.SUFFIXES)
         except OSError as error:
-            raise ModelError(f"Cannot look into the folder {path}: {error.strerror or error}.") from error
-        if len(found) != 1:
-            names = ", ".join(each.name for each in found) or "none"
-            raise ModelError(f"The folder {path} holds {len(found)} models ({names}); expected one, or give its path.")
-        return found[0]
+            raise ModelError(f"Cannot read the folder {path}: {error.strerror or error}.") from error
+        if len(files) != 1:
+            names = ", ".join(file.name for file in files) or "none"
+            raise ModelError(
+                f"The folder {path} contains {len(files)} models ({names}); expected exactly one. Give the path of "
+                "the file."
+            )
+        return files[0]
     if path.suffix.lower() not in keras_file.SUFFIXES:
         raise ModelError(
-            f"Cannot load {path}: expected a model saved by Keras, {' or '.join(keras_file.SUFFIXES[:2])}. Whatever "
-            "else it is, a function that returns the model can load it: package.module:callable."
+            f"Cannot load {path}; expected a model saved by Keras, {' or '.join(keras_file.SUFFIXES[:2])}. Any other "
+            "model can be loaded by a function that returns it: package.module:callable."
         )
     return path
 
 
-def _classifier(model: object, described: Sidecar, name: str) -> Classifier:
-    recipe = described.preprocessing
+def _classifier(model: object, metadata: Sidecar, name: str) -> Classifier:
+    config = metadata.preprocessing
     classifier = Classifier(
         model,
-        preprocess=None if recipe is None else recipe.function(),
-        class_names=described.class_names,
-        input_size=described.input_size,
+        preprocess=None if config is None else config.function(),
+        class_names=metadata.class_names,
+        input_size=metadata.input_size,
         name=name,
-        layer=described.layer,
+        layer=metadata.layer,
     )
-    if recipe is None or recipe.is_only_a_name:
+    if config is None or config.is_only_a_name:
         return classifier
     return Classifier(
         model,
-        preprocess=recipe.preprocessing(classifier.input_size),
-        class_names=described.class_names,
+        preprocess=config.preprocessing(classifier.input_size),
+        class_names=metadata.class_names,
         name=name,
-        layer=described.layer,
+        layer=metadata.layer,
     )

@@ -1,4 +1,4 @@
-"""From images to a model's input, remembering where on each image the input lies."""
+"""Turn images into a model's input, and record which part of each image it shows."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,10 +19,10 @@ Resample = Literal["nearest", "bilinear", "bicubic", "lanczos"]
 
 @dataclass(frozen=True)
 class Inputs:
-    """A batch ready for the model, and where each member lies on its image.
+    """A batch for the model, and the part of each image that it shows.
 
     Attributes:
-        values: float32 (N, h, w, 3), or (N, h, w, 1) in grey; (N, 3, h, w) for a model that takes channels first.
+        values: float32 (N, h, w, 3), or (N, h, w, 1) for grey; (N, 3, h, w) for a model that takes channels first.
         placements: One for each image.
     """
 
@@ -42,24 +42,24 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """Cut, resize and scale images: `(resized - mean) / std`, then `finish`.
+    """Crop, resize and scale images: `(resized - mean) / std`, then `finish`.
 
     Attributes:
         size: (h, w) of the model's input, in pixels.
-        crop: The centred part that is kept, as a fraction of the largest part of the input's shape that fits into
-            the image; None squeezes the whole image into `size`.
-        resample: How pixels are resized; all of them smooth when shrinking.
-        mean: Subtracted from values in 0..255; one number, or one for each of R, G, B.
-        std: What the difference is divided by; likewise.
-        finish: A last step of your own, float32 (N, h, w, 3) to (N, h, w, 3), such as `preprocess_input` of
+        crop: The size of the centre crop, as a fraction of the largest crop of the input's aspect ratio that fits into
+            the image; None resizes the whole image to `size` without keeping its aspect ratio.
+        resample: The filter for resizing; every filter averages when shrinking.
+        mean: Subtracted from values in 0..255; one number, or three for R, G, B.
+        std: The divisor of the difference; one number, or three for R, G, B.
+        finish: A function for a last step, float32 (N, h, w, 3) to (N, h, w, 3), such as `preprocess_input` of
             `keras.applications.vgg16`. It may work in place. It must not move pixels.
-        channels_first: True gives (N, 3, h, w), after everything else. A `Classifier` sees to it where its model's
-            framework or input shape says so.
-        grey: True gives one channel for three, the brightness (ITU-R 601-2) of each pixel; `mean` and `std` are then
-            one number each.
+        channels_first: True returns (N, 3, h, w); the transposition is the last step. A `Classifier` sets it if the
+            framework or the input shape of its model requires it.
+        grey: True returns one channel instead of three, the brightness of each pixel (ITU-R 601-2); `mean` and `std`
+            must then be one number each.
 
     Raises:
-        ModelError: `grey` is asked for with a mean or std for each of R, G, B.
+        ModelError: `grey` is True, and `mean` or `std` has three numbers.
     """
 
     size: tuple[int, int]
@@ -79,8 +79,8 @@ class Preprocessing:
 
     @timing.phase(Phase.PREPROCESSING)
     def __call__(self, images: Sequence[ImageArray]) -> Inputs:
-        """Preprocess images, uint8 (H, W, 3) each, of any sizes."""
-        placements = tuple(Placement((image.shape[0], image.shape[1]), self._box(image)) for image in images)
+        """Preprocess images, each uint8 (H, W, 3), of any size."""
+        placements = tuple(Placement((image.shape[0], image.shape[1]), self._crop_box(image)) for image in images)
         resized = [self._resize(image, placement) for image, placement in zip(images, placements, strict=True)]
         mean, std = np.asarray(self.mean, np.float32), np.asarray(self.std, np.float32)
         values: FloatArray = (np.stack(resized) - mean) / std
@@ -90,15 +90,15 @@ class Preprocessing:
             values = np.ascontiguousarray(values.transpose(0, 3, 1, 2))
         return Inputs(values, placements)
 
-    def _box(self, image: ImageArray) -> tuple[float, float, float, float]:
+    def _crop_box(self, image: ImageArray) -> tuple[float, float, float, float]:
         height, width = image.shape[:2]
         if self.crop is None:
             return (0.0, 0.0, float(height), float(width))
-        # Whole pixels, as the models were trained: half a pixel of shift moves a probability by some percent.
+        # Whole pixels, as in training: a shift of half a pixel changes a probability by some percent.
         scale = self.crop * min(height / self.size[0], width / self.size[1])
-        kept_height, kept_width = (max(1, int(side * scale + 1e-6)) for side in self.size)  # 426.999... is 427
-        top, left = (height - kept_height) // 2, (width - kept_width) // 2
-        return (float(top), float(left), float(top + kept_height), float(left + kept_width))
+        crop_height, crop_width = (max(1, int(side * scale + 1e-6)) for side in self.size)  # 426.999... is 427
+        top, left = (height - crop_height) // 2, (width - crop_width) // 2
+        return (float(top), float(left), float(top + crop_height), float(left + crop_width))
 
     def _resize(self, image: ImageArray, placement: Placement) -> FloatArray:
         top, left, bottom, right = placement.box

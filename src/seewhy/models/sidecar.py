@@ -1,6 +1,6 @@
-"""What stands beside a model's file: `model.json` beside `model.keras`.
+"""The sidecar of a model file: `model.json` beside `model.keras`.
 
-A model's file says nothing about how images become its input or what its classes are called. The sidecar does:
+A model file contains neither the preprocessing nor the class names. The sidecar does:
 
     {
       "version": 1,
@@ -10,9 +10,9 @@ A model's file says nothing about how images become its input or what its classe
       "layer": "mobilenetv2_1.00_160/out_relu"
     }
 
-Only `version` has to be there. `class_names` may be "imagenet"; `class_ids` and `class_synonyms` go with a list of
-names. `preprocessing` is the name of a module of `keras.applications`, or numbers: {"crop": 0.875, "resample":
-"bicubic", "mean": 127, "std": 128}, to which "name", "channels_first" and "grey" may be added.
+Only `version` is required. `class_names` may be "imagenet"; with a list of names, `class_ids` and `class_synonyms` are
+allowed. `preprocessing` is the name of a module of `keras.applications`, or an object such as {"crop": 0.875,
+"resample": "bicubic", "mean": 127, "std": 128}, which may also contain "name", "channels_first" and "grey".
 """
 
 import dataclasses
@@ -33,10 +33,10 @@ SUFFIX = ".json"
 
 @dataclasses.dataclass(frozen=True)
 class PreprocessingConfig:
-    """A `Preprocessing` that can be written down: all of it but the size, and a function only by its name.
+    """A `Preprocessing` without its size, as JSON can hold it: a function is given by its name.
 
     Attributes:
-        name: The module of `keras.applications` whose `preprocess_input` is the last step; None for no such step.
+        name: The module of `keras.applications` whose `preprocess_input` is the last step; None for no last step.
     """
 
     name: str | None = None
@@ -49,23 +49,23 @@ class PreprocessingConfig:
 
     @property
     def is_only_a_name(self) -> bool:
-        """Whether there is nothing to say but the last step's name."""
+        """Whether all attributes but the name have their defaults."""
         return self.name is not None and self == PreprocessingConfig(self.name)
 
     def function(self) -> Callable[..., Any] | None:
-        """Return the last step."""
+        """Return the last step, or None."""
         return None if self.name is None else application_functions()[self.name]
 
     def preprocessing(self, size: tuple[int, int]) -> Preprocessing:
         """Return the preprocessing for inputs of this size."""
-        numbers = dataclasses.asdict(self)
-        del numbers["name"]
-        return Preprocessing(size=size, finish=self.function(), **numbers)
+        values = dataclasses.asdict(self)
+        del values["name"]
+        return Preprocessing(size=size, finish=self.function(), **values)
 
 
 @dataclasses.dataclass(frozen=True)
 class Sidecar:
-    """What a sidecar holds; None is what it leaves out."""
+    """The content of a sidecar; None stands for a field that is left out."""
 
     class_names: ClassNames | None = None
     input_size: tuple[int, int] | None = None
@@ -73,37 +73,37 @@ class Sidecar:
     layer: str | None = None
 
     def as_json(self) -> bytes:
-        """Return the sidecar's text."""
-        content: dict[str, Any] = {"version": VERSION, **_names_as_dict(self.class_names)}
+        """Return the content of the file."""
+        content: dict[str, Any] = {"version": VERSION, **_class_fields(self.class_names)}
         if self.input_size is not None:
             content["input_size"] = list(self.input_size)
         if self.preprocessing is not None:
-            content["preprocessing"] = _recipe_as_json(self.preprocessing)
+            content["preprocessing"] = _preprocessing_as_json(self.preprocessing)
         if self.layer is not None:
             content["layer"] = self.layer
         return (json.dumps(content, indent=2, ensure_ascii=False) + "\n").encode()
 
 
 def path_beside(model: Path) -> Path:
-    """Return where the sidecar of a model's file is."""
+    """Return the path of the sidecar of a model file."""
     return model.with_suffix(SUFFIX)
 
 
-def name_of(finish: Callable[..., Any] | None) -> str | None:
-    """Return which module of `keras.applications` a last step is from; None for none.
+def application_name(function: Callable[..., Any] | None) -> str | None:
+    """Return the module of `keras.applications` whose `preprocess_input` a function is; None for None.
 
     Raises:
-        ModelError: It is a function of another kind, which cannot be written down.
+        ModelError: It is another function, which cannot be saved.
     """
-    if finish is None:
+    if function is None:
         return None
-    for name, function in application_functions().items():
-        if function is finish:
+    for name, preprocess_input in application_functions().items():
+        if preprocess_input is function:
             return name
     raise ModelError(
-        f"The preprocessing {finish!r} is a Python function and cannot be written into a file. What can be: a "
-        "preprocess_input of keras.applications, or a seewhy.Preprocessing of numbers. Or give the classifier to "
-        "others as a function that returns it: package.module:callable."
+        f"The preprocessing {function!r} is a Python function and cannot be saved; expected a preprocess_input of "
+        "keras.applications, or a seewhy.Preprocessing without a function. Otherwise write a function that returns "
+        "the classifier, and load that: package.module:callable."
     )
 
 
@@ -112,7 +112,7 @@ def read(path: Path) -> Sidecar:
 
     Raises:
         WeightsError: The file cannot be read.
-        ModelError: A field is unknown, or has a value it cannot have; the message names the file and the field.
+        ModelError: A field is unknown or has an invalid value; the message names the file and the field.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -121,21 +121,21 @@ def read(path: Path) -> Sidecar:
     except (ValueError, RecursionError) as error:
         raise ModelError(f"{path} is not JSON: {error}.") from error
     if not isinstance(content, dict):
-        raise ModelError(f"{path} holds {_shown(content)}; expected an object: {{'version': {VERSION}, ...}}.")
+        raise ModelError(f"{path} contains {_shorten(content)}; expected an object: {{'version': {VERSION}, ...}}.")
     content = {"version": None, **content}
-    fields = _checked(path, content, FIELDS, "")
+    fields = _check_fields(path, content, FIELDS)
     return Sidecar(
         class_names=_class_names(path, fields),
         input_size=tuple(fields["input_size"]) if "input_size" in fields else None,
-        preprocessing=_recipe(path, fields["preprocessing"]) if "preprocessing" in fields else None,
+        preprocessing=_preprocessing_config(path, fields["preprocessing"]) if "preprocessing" in fields else None,
         layer=fields.get("layer"),
     )
 
 
 class _Field(NamedTuple):
-    """What a field may hold; null stands for leaving it out, where it need not be there."""
+    """The values that a field may have; null stands for a field that is left out."""
 
-    fits: Callable[[Any], bool]
+    is_valid: Callable[[Any], bool]
     expected: str
 
 
@@ -148,23 +148,23 @@ def _is_color(value: Any) -> bool:
 
 
 def _is_divisor(value: Any) -> bool:
-    return _is_color(value) and all(each > 0 for each in (value if isinstance(value, list) else [value]))
+    return _is_color(value) and all(number > 0 for number in (value if isinstance(value, list) else [value]))
 
 
 def _is_size(value: Any) -> bool:
-    return isinstance(value, list) and len(value) == 2 and all(type(each) is int and each > 0 for each in value)
+    return isinstance(value, list) and len(value) == 2 and all(type(side) is int and side > 0 for side in value)
 
 
-def _is_words(value: Any) -> bool:
-    return isinstance(value, list) and len(value) > 0 and all(isinstance(each, str) for each in value)
+def _is_names(value: Any) -> bool:
+    return isinstance(value, list) and len(value) > 0 and all(isinstance(name, str) for name in value)
 
 
 FIELDS = {
     "version": _Field(lambda value: type(value) is int and value == VERSION, f"{VERSION}, the version of the format"),
-    "class_names": _Field(lambda value: value == "imagenet" or _is_words(value), "a list of names, or 'imagenet'"),
-    "class_ids": _Field(_is_words, "a list of words, one for each class"),
+    "class_names": _Field(lambda value: value == "imagenet" or _is_names(value), "a list of names, or 'imagenet'"),
+    "class_ids": _Field(_is_names, "a list of strings, one for each class"),
     "class_synonyms": _Field(
-        lambda value: isinstance(value, list) and all(map(_is_words, value)), "a list of lists of names"
+        lambda value: isinstance(value, list) and all(map(_is_names, value)), "a list of lists of names"
     ),
     "input_size": _Field(_is_size, "[height, width], in pixels"),
     "preprocessing": _Field(
@@ -173,32 +173,34 @@ FIELDS = {
     "layer": _Field(lambda value: isinstance(value, str) and value != "", "a layer's path or name"),
 }
 
-RECIPE_FIELDS = {
+PREPROCESSING_FIELDS = {
     "name": _Field(lambda value: isinstance(value, str), "the name of a module of keras.applications"),
     "crop": _Field(lambda value: _is_number(value) and 0 < value <= 1, "a number above 0 and at most 1, or null"),
     "resample": _Field(lambda value: value in get_args(Resample), f"one of {', '.join(get_args(Resample))}"),
-    "mean": _Field(_is_color, "a number, or three"),
-    "std": _Field(_is_divisor, "a number above 0, or three"),
+    "mean": _Field(_is_color, "a number, or a list of three"),
+    "std": _Field(_is_divisor, "a number above 0, or a list of three"),
     "channels_first": _Field(lambda value: isinstance(value, bool), "true or false"),
     "grey": _Field(lambda value: isinstance(value, bool), "true or false"),
 }
 
 
-def _checked(path: Path, content: Mapping[str, Any], fields: Mapping[str, _Field], within: str) -> dict[str, Any]:
-    """Return the fields that are given, each as it should be."""
-    found = {}
+def _check_fields(
+    path: Path, content: Mapping[str, Any], fields: Mapping[str, _Field], prefix: str = ""
+) -> dict[str, Any]:
+    """Return the fields that are present, or raise ModelError if one is unknown or invalid."""
+    present = {}
     for name, value in content.items():
         if name not in fields:
             known = ", ".join(fields)
             raise ModelError(
-                f"{path} has an unknown field {within + name!r}.{did_you_mean(name, fields)} Known: {known}."
+                f"{path} has an unknown field {prefix + name!r}.{did_you_mean(name, fields)} Known: {known}."
             )
         if value is None and name != "version":
             continue
-        if not fields[name].fits(value):
-            raise ModelError(_bad(path, within + name, value, fields[name].expected))
-        found[name] = value
-    return found
+        if not fields[name].is_valid(value):
+            raise ModelError(_invalid_field(path, prefix + name, value, fields[name].expected))
+        present[name] = value
+    return present
 
 
 def _class_names(path: Path, fields: Mapping[str, Any]) -> ClassNames | None:
@@ -206,46 +208,50 @@ def _class_names(path: Path, fields: Mapping[str, Any]) -> ClassNames | None:
     if not isinstance(names, list):
         for name in ("class_ids", "class_synonyms"):
             if name in fields:
-                raise ModelError(_bad(path, name, fields[name], "nothing, where class_names is not a list"))
+                raise ModelError(_invalid_field(path, name, fields[name], "no such field unless class_names is a list"))
         return None if names is None else imagenet()
     try:
         return ClassNames(names, ids=ids, synonyms=synonyms)
     except TargetError as error:
-        raise ModelError(f"{path} has fields that do not fit together. {error}") from error
+        raise ModelError(f"{path} has inconsistent fields. {error}") from error
 
 
-def _recipe(path: Path, value: str | dict[str, Any]) -> PreprocessingConfig:
-    is_name = isinstance(value, str)
-    fields = {"name": value} if isinstance(value, str) else _checked(path, value, RECIPE_FIELDS, "preprocessing.")
+def _preprocessing_config(path: Path, content: str | dict[str, Any]) -> PreprocessingConfig:
+    if isinstance(content, str):
+        content, field = {"name": content}, "preprocessing"
+    else:
+        field = "preprocessing.name"
+    fields = _check_fields(path, content, PREPROCESSING_FIELDS, "preprocessing.")
     if "name" in fields and fields["name"] not in application_functions():
         known = application_functions()
         expected = f"a module of keras.applications ({', '.join(known)})"
-        field = "preprocessing" if is_name else "preprocessing.name"
-        raise ModelError(_bad(path, field, fields["name"], expected) + did_you_mean(fields["name"], known))
-    recipe: dict[str, Any] = {key: tuple(each) if isinstance(each, list) else each for key, each in fields.items()}
-    return PreprocessingConfig(**recipe)
+        raise ModelError(_invalid_field(path, field, fields["name"], expected) + did_you_mean(fields["name"], known))
+    values: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()
+    }
+    return PreprocessingConfig(**values)
 
 
-def _names_as_dict(names: ClassNames | None) -> dict[str, Any]:
+def _class_fields(names: ClassNames | None) -> dict[str, Any]:
     if names is None:
         return {}
     if names is imagenet():
         return {"class_names": "imagenet"}
-    each = {"class_names": tuple(names), "class_ids": names.ids, "class_synonyms": names.synonyms}
-    return {name: value for name, value in each.items() if value is not None}
+    fields = {"class_names": tuple(names), "class_ids": names.ids, "class_synonyms": names.synonyms}
+    return {name: value for name, value in fields.items() if value is not None}
 
 
-def _recipe_as_json(recipe: PreprocessingConfig) -> str | dict[str, Any]:
-    """Return the name alone where there is nothing else to say; else everything, so that defaults may change."""
-    if recipe.name is not None and recipe.is_only_a_name:
-        return recipe.name
-    return dataclasses.asdict(recipe)
+def _preprocessing_as_json(config: PreprocessingConfig) -> str | dict[str, Any]:
+    """Return the name if everything else is a default; otherwise all values, so that defaults may change later."""
+    if config.name is not None and config.is_only_a_name:
+        return config.name
+    return dataclasses.asdict(config)
 
 
-def _bad(path: Path, field: str, value: Any, expected: str) -> str:
-    return f"{path}: the field {field!r} is {_shown(value)}; expected {expected}."
+def _invalid_field(path: Path, field: str, value: Any, expected: str) -> str:
+    return f"{path}: the field {field!r} is {_shorten(value)}; expected {expected}."
 
 
-def _shown(value: Any) -> str:
+def _shorten(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False)
     return text if len(text) <= 60 else text[:57] + "..."

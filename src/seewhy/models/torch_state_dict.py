@@ -1,9 +1,8 @@
-"""Read a weights file in torch's old format, without torch and without running what is in it.
+"""Read a weights file in torch's old format, without torch and without running code in the file.
 
-Before version 1.6 `torch.save` wrote five pickles in a row (a magic number, a protocol version, facts about
-the writing machine, the object, the order of its storages) and then the storages' raw values. A pickle can
-name any function to call; the unpickler here admits the four kinds of name a state dict needs and refuses
-every other.
+Before version 1.6, `torch.save` wrote five pickles in a row (a magic number, a protocol version, facts about the
+machine, the object, the order of its storages) and then the raw values of the storages. A pickle can call any function
+by name; this unpickler allows only the four kinds of names that a state dict needs.
 """
 
 import collections
@@ -36,22 +35,22 @@ def read_state_dict(path: Path, sha256: str) -> StateDict:
 
     Args:
         path: The file.
-        sha256: The hash the whole file must have, in hexadecimal. It is checked before anything is decoded.
+        sha256: The expected hash of the file, in hexadecimal. It is checked before anything is decoded.
 
     Returns:
-        Arrays by name, in the file's order.
+        Arrays by name, in the order of the file.
 
     Raises:
-        WeightsError: The file cannot be read, has another hash, or holds anything but a state dict.
+        WeightsError: The file cannot be read, has another hash, or does not contain a state dict.
     """
     try:
         content = path.read_bytes()
     except OSError as error:
         raise WeightsError(f"Cannot read the weights file {path}: {error.strerror}.") from error
-    found = hashlib.sha256(content).hexdigest()
-    if found != sha256:
+    actual = hashlib.sha256(content).hexdigest()
+    if actual != sha256:
         raise WeightsError(
-            f"The weights file {path} is damaged or is another file: its sha256 is {found}, expected {sha256}. "
+            f"The weights file {path} is damaged or is another file: its sha256 is {actual}, expected {sha256}. "
             "Install it again."
         )
     try:
@@ -61,7 +60,7 @@ def read_state_dict(path: Path, sha256: str) -> StateDict:
 
 
 class _Tensor(NamedTuple):
-    """A tensor as the pickle describes it, before the values behind it have been read."""
+    """A tensor as described in the pickle, before its values are read."""
 
     storage: str
     offset: int
@@ -70,7 +69,7 @@ class _Tensor(NamedTuple):
 
 
 class _Unpickler(pickle.Unpickler):
-    """Rebuilds descriptions of tensors; calls nothing that the file names."""
+    """Rebuilds descriptions of tensors; calls no function that the file names."""
 
     def __init__(self, file: BinaryIO) -> None:
         super().__init__(file)
@@ -80,16 +79,16 @@ class _Unpickler(pickle.Unpickler):
         if (module, name) == ("collections", "OrderedDict"):
             return collections.OrderedDict
         if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
-            # The last two arguments, requires_grad and the backward hooks, mean nothing without torch.
+            # The last two arguments, requires_grad and the backward hooks, have no meaning without torch.
             return lambda storage, offset, shape, strides, *_: _Tensor(storage, offset, shape, strides)
         if module == "torch" and name in STORAGE_TYPES:
             return STORAGE_TYPES[name]
-        raise pickle.UnpicklingError(f"it names {module}.{name}, which a state dict has no need of")
+        raise pickle.UnpicklingError(f"it refers to {module}.{name}, which is not part of a state dict")
 
     def persistent_load(self, reference: Any) -> str:
         kind, dtype, key, _device, _count, view = reference
         if kind != "storage" or view is not None:
-            raise pickle.UnpicklingError(f"it refers to a {kind!r} or a view, expected a plain storage")
+            raise pickle.UnpicklingError(f"it contains a {kind!r} or a view; expected a plain storage")
         self.dtypes[key] = dtype
         return str(key)
 
@@ -99,25 +98,25 @@ def _parse(file: BinaryIO) -> StateDict:
         raise pickle.UnpicklingError("its magic number is wrong")
     if _Unpickler(file).load() != PROTOCOL_VERSION:
         raise pickle.UnpicklingError("its protocol version is not 1001")
-    _Unpickler(file).load()  # the writing machine's byte order and word sizes; the values are little-endian anyway
+    _Unpickler(file).load()  # byte order and word sizes of the machine; the values are always little-endian
     unpickler = _Unpickler(file)
-    described = unpickler.load()
+    tensors = unpickler.load()
     storages = {key: _read_storage(file, unpickler.dtypes[key]) for key in _Unpickler(file).load()}
-    return {name: _view(storages[tensor.storage], tensor) for name, tensor in described.items()}
+    return {name: _view(storages[tensor.storage], tensor) for name, tensor in tensors.items()}
 
 
 def _read_storage(file: BinaryIO, dtype: np.dtype[Any]) -> NDArray[Any]:
     count = int.from_bytes(file.read(8), "little")
     values = file.read(count * dtype.itemsize)
     if len(values) != count * dtype.itemsize:
-        raise EOFError("it ends in the middle of a storage")
+        raise EOFError("it ends within a storage")
     return np.frombuffer(values, dtype)
 
 
 def _view(storage: NDArray[Any], tensor: _Tensor) -> NDArray[Any]:
-    """Lay a tensor's shape and strides (counted in elements) over its storage, within the storage's bounds."""
+    """Return a view of a storage with the tensor's shape and strides (in elements), within the storage's bounds."""
     last = tensor.offset + sum((size - 1) * step for size, step in zip(tensor.shape, tensor.strides, strict=True))
     if min((tensor.offset, *tensor.shape, *tensor.strides)) < 0 or (0 not in tensor.shape and last >= storage.size):
-        raise ValueError(f"a tensor of shape {tensor.shape} reaches outside its storage of {storage.size} values")
+        raise ValueError(f"a tensor of shape {tensor.shape} exceeds its storage of {storage.size} values")
     strides = tuple(step * storage.itemsize for step in tensor.strides)
     return np.lib.stride_tricks.as_strided(storage[tensor.offset :], tensor.shape, strides, writeable=False)

@@ -1,1 +1,1 @@
-"""Recipes that train a model, and leave it in a folder from which the explainer can explain it."""
+"""Recipes that train a model and save it in a folder that the explainer can load."""

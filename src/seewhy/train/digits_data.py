@@ -1,4 +1,4 @@
-"""Handwritten digits in one `.npz` file: x_train, y_train, x_test, y_test, as MNIST is passed around."""
+"""Handwritten digits in an `.npz` file with x_train, y_train, x_test and y_test, the layout of Keras's `mnist.npz`."""
 
 import hashlib
 import io
@@ -20,14 +20,14 @@ ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 
 @dataclass(frozen=True, eq=False)
 class Digits:
-    """Images and what they show.
+    """Images of digits and their classes.
 
     Attributes:
         x_train: uint8 (n, 28, 28), light on dark.
         y_train: int32 (n,), 0 to 9.
         x_test: uint8 (m, 28, 28).
         y_test: int32 (m,).
-        sha256: Of the file, in hexadecimal.
+        sha256: The checksum of the file, in hexadecimal.
     """
 
     x_train: ImageArray
@@ -41,19 +41,19 @@ def read_digits(path: Path) -> Digits:
     """Read and check a file of digits.
 
     Raises:
-        InputError: The file is not there or is no `.npz`, or an array is missing or not what it should be.
+        InputError: The file cannot be read or is not an `.npz` file, or an array is missing or invalid.
     """
     try:
         content = path.read_bytes()
         loaded = np.load(io.BytesIO(content), allow_pickle=False)
         if isinstance(loaded, np.ndarray):
-            raise InputError(f"{path} holds a single array; expected an .npz file with {', '.join(ARRAYS)}.")
+            raise InputError(f"{path} contains a single array; expected an .npz file with {', '.join(ARRAYS)}.")
         with loaded as file:
             arrays = {name: file[name] for name in ARRAYS if name in file}
     except OSError as error:
         raise InputError(f"Cannot read the digits {path}: {error.strerror or error}.") from error
     except (ValueError, EOFError, zipfile.BadZipFile, zlib.error, TypeError) as error:
-        raise InputError(f"{path} is no .npz file of arrays: {error}. Expected {', '.join(ARRAYS)}.") from error
+        raise InputError(f"{path} is not an .npz file of arrays: {error}. Expected {', '.join(ARRAYS)}.") from error
     missing = [name for name in ARRAYS if name not in arrays]
     if missing:
         raise InputError(f"{path} lacks {', '.join(missing)}; expected the arrays {', '.join(ARRAYS)}.")
@@ -77,9 +77,9 @@ def _images(path: Path, name: str, array: Any) -> ImageArray:
 def _labels(path: Path, name: str, array: Any, count: int) -> IndexArray:
     if array.shape != (count,) or array.dtype.kind not in "iu":
         raise InputError(
-            f"{path}: {name} has shape {array.shape} and type {array.dtype}; expected ({count},) whole numbers, one "
-            "for each image."
+            f"{path}: {name} has shape {array.shape} and type {array.dtype}; expected ({count},) integers, one for "
+            "each image."
         )
     if array.min() < 0 or array.max() >= CLASSES:
-        raise InputError(f"{path}: {name} goes from {array.min()} to {array.max()}; expected digits, 0 to 9.")
+        raise InputError(f"{path}: {name} has values from {array.min()} to {array.max()}; expected digits, 0 to 9.")
     return np.asarray(array, dtype=np.int32)

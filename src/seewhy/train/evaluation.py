@@ -1,4 +1,4 @@
-"""The images a model is measured on, and what it takes them for."""
+"""Evaluate a classifier on images that it was not trained on."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -14,47 +14,49 @@ BATCH_SIZE = 32
 
 
 @dataclass(frozen=True, eq=False)
-class HeldOutImages:
-    """Images that were not trained on.
+class EvaluationImages:
+    """Images that the model was not trained on.
 
     Attributes:
         images: Paths or arrays.
-        names: What each is called: a path in the data folder, or "x_test[17]".
-        labels: The class of each.
+        names: The name of each image: its path in the data folder, or "x_test[17]".
+        true_classes: The index of the true class of each image.
     """
 
     images: Sequence[ImageLike]
     names: Sequence[str]
-    labels: Sequence[int]
+    true_classes: Sequence[int]
 
 
-class Judgement(NamedTuple):
-    """What a model says of one image; both probabilities are in 0..1."""
+class EvaluatedImage(NamedTuple):
+    """The true and the predicted class of one image; both probabilities are the model's, in 0..1."""
 
     position: int
-    label: int
-    predicted: int
-    probability: float
-    label_probability: float
+    true_class: int
+    true_probability: float
+    predicted_class: int
+    predicted_probability: float
 
 
-def judge(classifier: Classifier, held_out: HeldOutImages) -> Iterator[Judgement]:
+def evaluate(classifier: Classifier, evaluation: EvaluationImages) -> Iterator[EvaluatedImage]:
     """Classify the images, batch by batch.
 
     Raises:
         ImageError: An image cannot be read.
     """
-    for start in range(0, len(held_out.images), BATCH_SIZE):
-        ranked = classifier.predict(held_out.images[start : start + BATCH_SIZE])
-        for position, predictions in enumerate(ranked, start):
-            label, best = held_out.labels[position], predictions[0]
-            of_label = next(each.probability for each in predictions if each.index == label)
-            yield Judgement(position, label, best.index, best.probability, of_label)
+    for start in range(0, len(evaluation.images), BATCH_SIZE):
+        batch = classifier.predict(evaluation.images[start : start + BATCH_SIZE])
+        for position, predictions in enumerate(batch, start):
+            true_class, best = evaluation.true_classes[position], predictions[0]
+            true_probability = next(
+                prediction.probability for prediction in predictions if prediction.index == true_class
+            )
+            yield EvaluatedImage(position, true_class, true_probability, best.index, best.probability)
 
 
-def confusion(found: Sequence[Judgement], classes: int) -> IndexArray:
-    """Count the images of each class (rows) that were taken for each class (columns)."""
+def confusion_matrix(images: Sequence[EvaluatedImage], classes: int) -> IndexArray:
+    """Count the images by true class (rows) and predicted class (columns), int32 (classes, classes)."""
     matrix = np.zeros((classes, classes), dtype=np.int32)
-    for each in found:
-        matrix[each.label, each.predicted] += 1
+    for image in images:
+        matrix[image.true_class, image.predicted_class] += 1
     return matrix

@@ -1,4 +1,4 @@
-"""Images in folders, one folder for each class; given as `train/` and `validation/`, or split here."""
+"""A data set as a folder of images for each class, split into training and validation images."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -11,9 +11,9 @@ import numpy as np
 from seewhy.errors import ImageError, InputError, OptionError
 from seewhy.images.reading import SUFFIXES, read
 
-GIVEN = ("train", "validation")
+SplitName = Literal["train", "validation", "skipped"]
 
-Part = Literal["train", "validation", "skipped"]
+SPLIT_FOLDERS: tuple[SplitName, ...] = ("train", "validation")
 
 
 @dataclass(frozen=True)
@@ -21,16 +21,16 @@ class LabeledImage:
     """An image of a data folder.
 
     Attributes:
-        path: Within the data folder.
-        name: Its class's.
-        part: What it is for.
+        path: The path relative to the data folder.
+        class_name: The name of its class.
+        split: Whether it is for training or validation, or skipped.
         reason: Why it is skipped; empty if it is not.
-        sha256: Of the file, in hexadecimal.
+        sha256: The checksum of the file, in hexadecimal.
     """
 
     path: Path
-    name: str
-    part: Part
+    class_name: str
+    split: SplitName
     reason: str = ""
     sha256: str = ""
 
@@ -41,132 +41,131 @@ class ImageFolder:
 
     Attributes:
         folder: The data folder.
-        class_names: The names of the classes' folders, sorted.
-        all: Every image, also those that cannot be read.
+        class_names: The names of the class folders, sorted.
+        images: All images, including those that cannot be read.
     """
 
     folder: Path
     class_names: tuple[str, ...]
-    all: tuple[LabeledImage, ...]
+    images: tuple[LabeledImage, ...]
 
-    def part(self, part: Part) -> list[LabeledImage]:
-        """Return the images of one part."""
-        return [each for each in self.all if each.part == part]
+    def split(self, name: SplitName) -> list[LabeledImage]:
+        """Return the images of a split."""
+        return [image for image in self.images if image.split == name]
 
-    def paths(self, part: Part) -> list[Path]:
-        """Return where the images of one part are."""
-        return [self.folder / each.path for each in self.part(part)]
+    def paths(self, split: SplitName) -> list[Path]:
+        """Return the paths of the images of a split."""
+        return [self.folder / image.path for image in self.split(split)]
 
-    def labels(self, part: Part) -> list[int]:
-        """Return the classes of the images of one part."""
-        return [self.class_names.index(each.name) for each in self.part(part)]
+    def labels(self, split: SplitName) -> list[int]:
+        """Return the class indices of the images of a split."""
+        return [self.class_names.index(image.class_name) for image in self.split(split)]
 
     @property
     def sha256(self) -> str:
-        """A checksum over every image's path, part and content."""
-        lines = "".join(f"{each.path.as_posix()} {each.part} {each.sha256}\n" for each in self.all)
+        """A checksum of the path, split and content of all images."""
+        lines = "".join(f"{image.path.as_posix()} {image.split} {image.sha256}\n" for image in self.images)
         return hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def find_images(
     folder: Path, fraction: float, seed: int, track: Callable[[list[Path]], Iterable[Path]] = iter
 ) -> ImageFolder:
-    """Find the classes and their images, read each image once, and say which are for validation.
+    """Find the classes and their images, read each image once, and split them into training and validation images.
 
     Args:
-        folder: Has a folder for each class; or `train` and `validation`, which have.
-        fraction: Of each class's images, how many are for validation, where the folder does not say: from 0 to 1,
-            both excluded. At least one is, and one is not.
-        seed: Of the split.
-        track: Hands on the paths, and shows how far it is.
+        folder: Contains a folder for each class; or the folders `train` and `validation`, which contain those.
+        fraction: The fraction of each class for validation, between 0 and 1, if there is no `validation` folder. Each
+            class has at least one training and one validation image.
+        seed: The seed of the split.
+        track: Yields the paths that it is given, and may show the progress.
 
     Raises:
         OptionError: The fraction is out of range.
-        InputError: There are no two classes with enough images, or the two folders differ in their classes.
+        InputError: Fewer than two classes have enough images, or `train` and `validation` have different classes.
     """
     if not 0 < fraction < 1:
-        raise OptionError(f"validation is {fraction}; expected a part between 0 and 1, such as 0.2.")
-    is_given = all((folder / name).is_dir() for name in GIVEN)
-    roots = [folder / name for name in GIVEN] if is_given else [folder]
-    classes = [_class_folders(root) for root in roots]
-    _check_classes(folder, [[each.name for each in found] for found in classes])
-    files = [file for found in classes for each in found for file in _images(each)]
-    checked = [_check(folder, file, is_given) for file in track(files)]
-    names = tuple(each.name for each in classes[0])
-    if not is_given:
-        checked = list(_split(checked, names, fraction, seed))
-    found = ImageFolder(folder, names, tuple(checked))
-    _check_counts(found)
-    return found
+        raise OptionError(f"validation is {fraction}; expected a fraction between 0 and 1, such as 0.2.")
+    is_split = all((folder / name).is_dir() for name in SPLIT_FOLDERS)
+    roots = [folder / name for name in SPLIT_FOLDERS] if is_split else [folder]
+    class_folders = [_class_folders(root) for root in roots]
+    _check_classes(folder, [[path.name for path in paths] for paths in class_folders])
+    files = [file for paths in class_folders for path in paths for file in _image_files(path)]
+    images = [_label_image(folder, file, is_split) for file in track(files)]
+    class_names = tuple(path.name for path in class_folders[0])
+    if not is_split:
+        images = list(_split_images(images, class_names, fraction, seed))
+    image_folder = ImageFolder(folder, class_names, tuple(images))
+    _check_counts(image_folder)
+    return image_folder
 
 
 def _class_folders(root: Path) -> list[Path]:
     try:
-        return sorted(each for each in root.iterdir() if each.is_dir() and not each.name.startswith("."))
+        return sorted(path for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
     except OSError as error:
-        raise InputError(f"Cannot look into the data folder {root}: {error.strerror or error}.") from error
+        raise InputError(f"Cannot read the data folder {root}: {error.strerror or error}.") from error
 
 
-def _check_classes(folder: Path, found: Sequence[Sequence[str]]) -> None:
-    """Refuse what cannot be told apart, and parts that differ in their classes."""
-    training, validation = found[0], found[-1]
+def _check_classes(folder: Path, classes_by_root: Sequence[Sequence[str]]) -> None:
+    """Raise InputError for fewer than two classes, or if the training and validation classes differ."""
+    training, validation = classes_by_root[0], classes_by_root[-1]
     if set(training) != set(validation):
-        only = [
-            f"{', '.join(sorted(set(these) - set(others)))} only in {part}"
-            for part, these, others in (("train", training, validation), ("validation", validation, training))
-            if set(these) - set(others)
+        differences = [
+            f"{', '.join(sorted(set(classes) - set(others)))} only in {split}"
+            for split, classes, others in (("train", training, validation), ("validation", validation, training))
+            if set(classes) - set(others)
         ]
-        raise InputError(f"The classes in {folder}/train and {folder}/validation differ: {'; '.join(only)}.")
+        raise InputError(f"The classes in {folder}/train and {folder}/validation differ: {'; '.join(differences)}.")
     if len(training) < 2:
-        held = f"one class, {training[0]!r}" if training else "no classes"
-        hint = (
-            " Where it holds a train folder, it needs a validation folder too." if list(training) == ["train"] else ""
-        )
+        classes = f"one class, {training[0]!r}" if training else "no classes"
+        hint = " With a train folder, it needs a validation folder too." if list(training) == ["train"] else ""
         raise InputError(
-            f"The data folder {folder} holds {held}; expected a folder of images for each of two classes or more.{hint}"
+            f"The data folder {folder} contains {classes}; expected a folder of images for each of two or more "
+            f"classes.{hint}"
         )
 
 
-def _images(folder: Path) -> list[Path]:
-    return sorted(each for each in folder.iterdir() if each.suffix.lower() in SUFFIXES and each.is_file())
+def _image_files(folder: Path) -> list[Path]:
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES and path.is_file())
 
 
-def _check(folder: Path, file: Path, is_given: bool) -> LabeledImage:
-    """Read an image once, so that training does not meet one that cannot be read."""
-    within = file.relative_to(folder)
-    part: Part = "validation" if is_given and within.parts[0] == "validation" else "train"
+def _label_image(folder: Path, file: Path, is_split: bool) -> LabeledImage:
+    """Return an image with its label; one that cannot be read is skipped, so that it does not stop the training."""
+    path = file.relative_to(folder)
+    split: SplitName = "validation" if is_split and path.parts[0] == "validation" else "train"
     try:
         read(file)
     except ImageError as error:
-        return LabeledImage(within, file.parent.name, "skipped", str(error))
-    return LabeledImage(within, file.parent.name, part, sha256=hashlib.sha256(file.read_bytes()).hexdigest())
+        return LabeledImage(path, file.parent.name, "skipped", str(error))
+    return LabeledImage(path, file.parent.name, split, sha256=hashlib.sha256(file.read_bytes()).hexdigest())
 
 
-def _split(images: Sequence[LabeledImage], names: Sequence[str], fraction: float, seed: int) -> Iterator[LabeledImage]:
-    """Put a part of each class aside for validation, drawn by chance; every class keeps its order."""
-    for number, name in enumerate(names):
-        good = [each for each in images if each.name == name and each.part != "skipped"]
-        if len(good) == 1:
+def _split_images(
+    images: Sequence[LabeledImage], class_names: Sequence[str], fraction: float, seed: int
+) -> Iterator[LabeledImage]:
+    """Select a random fraction of each class for validation; the order within each class is kept."""
+    for number, class_name in enumerate(class_names):
+        of_class = [image for image in images if image.class_name == class_name]
+        readable = [image for image in of_class if image.split != "skipped"]
+        if len(readable) == 1:
             raise InputError(
-                f"The class {name!r} has 1 image that can be read; it needs 2 or more, one to train on and one to "
-                "validate on."
+                f"The class {class_name!r} has 1 readable image; expected 2 or more, at least one for training and one "
+                "for validation."
             )
-        count = min(max(1, round(fraction * len(good))), len(good) - 1)
-        drawn = set(np.random.default_rng((seed, number)).permutation(len(good))[:count].tolist())
-        aside = {good[position].path for position in drawn}
-        yield from (
-            replace(each, part="validation") if each.path in aside else each for each in images if each.name == name
-        )
+        count = min(max(1, round(fraction * len(readable))), len(readable) - 1)
+        selected = np.random.default_rng((seed, number)).permutation(len(readable))[:count].tolist()
+        validation = {readable[position].path for position in selected}
+        yield from (replace(image, split="validation") if image.path in validation else image for image in of_class)
 
 
-def _check_counts(found: ImageFolder) -> None:
-    for part in GIVEN:
-        there = {each.name for each in found.part(part)}  # type: ignore[arg-type]  # they are parts
-        empty = [name for name in found.class_names if name not in there]
+def _check_counts(images: ImageFolder) -> None:
+    for split in SPLIT_FOLDERS:
+        present = {image.class_name for image in images.split(split)}
+        empty = [name for name in images.class_names if name not in present]
         if empty:
-            skipped = len(found.part("skipped"))
+            purpose = "training" if split == "train" else "validation"
             raise InputError(
-                f"There are no images that can be read of {', '.join(map(repr, empty))} in {found.folder} to "
-                f"{'train' if part == 'train' else 'validate'} on; {skipped} cannot be read. Images end in "
-                f"{', '.join(SUFFIXES)}."
+                f"There are no readable {purpose} images of {', '.join(map(repr, empty))} in {images.folder}; "
+                f"{len(images.split('skipped'))} images cannot be read. Supported formats: {', '.join(SUFFIXES)}."
             )

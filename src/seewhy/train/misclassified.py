@@ -1,4 +1,4 @@
-"""What a trained model looked at when it was wrong: its mistakes on the images it was not trained on."""
+"""Explain the images that a trained model misclassifies, among those that it was not trained on."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from seewhy.models import Classifier, load
 from seewhy.results.explanation import Explanation
 from seewhy.results.figures import caption
 from seewhy.train import digits_data
-from seewhy.train.evaluation import HeldOutImages, Judgement, judge
+from seewhy.train.evaluation import EvaluatedImage, EvaluationImages, evaluate
 from seewhy.train.run import Run
 
 if TYPE_CHECKING:
@@ -21,105 +21,111 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, eq=False)
-class Misclassified:
-    """An image that was taken for another class.
+class MisclassifiedImage:
+    """An image whose predicted class is not its true class.
 
     Attributes:
-        name: What the image is called.
-        answer: What the model said.
-        explanation: Of two targets, the class it is and the class it was taken for.
+        name: The name of the image.
+        prediction: The true and the predicted class.
+        explanation: The explanation of two targets: the true class and the predicted class.
     """
 
     name: str
-    answer: Judgement
+    prediction: EvaluatedImage
     explanation: Explanation
 
 
 @dataclass(frozen=True, eq=False)
 class MisclassifiedImages:
-    """What a model got wrong.
+    """The misclassified images of an evaluation.
 
     Attributes:
-        shown: The surest of its mistakes, the surest first.
-        count: How many mistakes there are in all.
-        images: How many images it was measured on.
+        explained: Those with the highest predicted probability, in descending order.
+        count: The number of all misclassified images.
+        evaluated: The number of images that the model was evaluated on.
     """
 
-    shown: tuple[Misclassified, ...]
+    explained: tuple[MisclassifiedImage, ...]
     count: int
-    images: int
+    evaluated: int
 
     def figure(self, colormap: str = "jet") -> "Figure":
-        """Draw a row for each mistake: the image, what speaks for its class, what for the class it was taken for."""
-        panels = [panel for mistake in self.shown for panel in _panels(mistake, colormap)]
+        """Draw a row for each image: the image, and the overlays for its true and its predicted class."""
+        panels = [panel for image in self.explained for panel in _panels(image, colormap)]
         return draw_panels(panels, columns=3, colormap=colormap)
 
 
-def explain_mistakes(run: Run, limit: int, data: Path | None = None, method: str = "gradcam") -> MisclassifiedImages:
-    """Find the mistakes on the images that were held out, and explain the surest of them.
+def explain_misclassified(
+    run: Run, limit: int, data: Path | None = None, method: str = "gradcam"
+) -> MisclassifiedImages:
+    """Evaluate the model of a run, and explain the misclassified images with the highest predicted probability.
 
     Args:
         run: The folder of a finished run.
-        limit: How many are explained.
-        data: Where the images are now, if they were moved.
-        method: A method's name.
+        limit: The number of images to explain.
+        data: The path of the data, if they were moved after training.
+        method: The name of a method.
 
     Raises:
-        ModelError: The folder holds no run.
-        InputError: The data are not those that were trained on.
-        ImageError: An image cannot be read any more.
+        ModelError: The folder does not contain a run.
+        InputError: The data are not those of the run.
+        ImageError: An image cannot be read.
     """
-    recipe = run.recipe()
-    classifier = load(run.model)
-    held_out = _SOURCES[recipe.kind](run, data or Path(recipe.data), classifier)
-    wrong = [each for each in judge(classifier, held_out) if each.predicted != each.label]
-    shown = sorted(wrong, key=lambda each: -each.probability)[:limit]
-    explanations = _explain(classifier, held_out, shown, method)
-    mistakes = [
-        Misclassified(held_out.names[answer.position], answer, explanation)
-        for answer, explanation in zip(shown, explanations, strict=True)
+    config = run.config()
+    classifier = load(run.model_path)
+    evaluation = EVALUATION_IMAGES[config.kind](run, data or Path(config.data), classifier)
+    wrong = [image for image in evaluate(classifier, evaluation) if image.predicted_class != image.true_class]
+    selected = sorted(wrong, key=lambda image: -image.predicted_probability)[:limit]
+    explanations = _explain(classifier, evaluation, selected, method)
+    explained = [
+        MisclassifiedImage(evaluation.names[image.position], image, explanation)
+        for image, explanation in zip(selected, explanations, strict=True)
     ]
-    return MisclassifiedImages(tuple(mistakes), len(wrong), len(held_out.images))
+    return MisclassifiedImages(tuple(explained), len(wrong), len(evaluation.images))
 
 
 def _explain(
-    classifier: Classifier, held_out: HeldOutImages, shown: Sequence[Judgement], method: str
+    classifier: Classifier, evaluation: EvaluationImages, selected: Sequence[EvaluatedImage], method: str
 ) -> list[Explanation]:
-    if not shown:
+    if not selected:
         return []
-    images = [held_out.images[each.position] for each in shown]
-    return Explainer(classifier, method).explain(images, [[each.label, each.predicted] for each in shown])
+    images = [evaluation.images[image.position] for image in selected]
+    targets = [[image.true_class, image.predicted_class] for image in selected]
+    return Explainer(classifier, method).explain(images, targets)
 
 
-def _panels(mistake: Misclassified, colormap: str) -> list[Panel]:
-    explanation = mistake.explanation
-    of_label, of_predicted = explanation.targets
+def _panels(image: MisclassifiedImage, colormap: str) -> list[Panel]:
+    explanation = image.explanation
+    true_target, predicted_target = explanation.targets
     return [
-        Panel(mistake.name, explanation.image),
-        Panel(f"is {caption(of_label)}", explanation.overlay(0, colormap=colormap)),
-        Panel(f"taken for {caption(of_predicted)}", explanation.overlay(1, colormap=colormap)),
+        Panel(image.name, explanation.image),
+        Panel(f"True class: {caption(true_target)}", explanation.overlay(0, colormap=colormap)),
+        Panel(f"Predicted: {caption(predicted_target)}", explanation.overlay(1, colormap=colormap)),
     ]
 
 
-def _test_digits(run: Run, data: Path, _: Classifier) -> HeldOutImages:
+def _test_digits(run: Run, data: Path, _: Classifier) -> EvaluationImages:
     digits = digits_data.read_digits(data)
-    if digits.sha256 != run.recipe().settings["data_sha256"]:
-        raise InputError(f"{data} is not the file that {run.folder} was trained on. Give that one with --data.")
+    if digits.sha256 != run.config().settings["data_sha256"]:
+        raise InputError(f"{data} is not the file that the model in {run.folder} was trained on. Give it with --data.")
     names = [f"x_test[{position}]" for position in range(len(digits.x_test))]
-    return HeldOutImages([read(each) for each in digits.x_test], names, digits.y_test.tolist())
+    return EvaluationImages([read(image) for image in digits.x_test], names, digits.y_test.tolist())
 
 
-def _validation_images(run: Run, data: Path, classifier: Classifier) -> HeldOutImages:
-    kept = [row for row in run.read_table("images.csv") if row["part"] == "validation"]
-    names = list(classifier.class_names or ())
+def _validation_images(run: Run, data: Path, classifier: Classifier) -> EvaluationImages:
+    rows = [row for row in run.read_table("images.csv") if row["split"] == "validation"]
+    class_names = list(classifier.class_names or ())
     if not data.is_dir():
-        raise InputError(f"The images of {run.folder} are not in {data} any more. Say where they are with --data.")
-    return HeldOutImages(
-        [data / row["path"] for row in kept], [row["path"] for row in kept], [names.index(row["class"]) for row in kept]
+        raise InputError(f"There is no folder {data} with the images of {run.folder}. Give its path with --data.")
+    return EvaluationImages(
+        images=[data / row["path"] for row in rows],
+        names=[row["path"] for row in rows],
+        true_classes=[class_names.index(row["class"]) for row in rows],
     )
 
 
-_SOURCES: dict[str, Callable[[Run, Path, Classifier], HeldOutImages]] = {
+EVALUATION_IMAGES: dict[str, Callable[[Run, Path, Classifier], EvaluationImages]] = {
     "digits": _test_digits,
     "transfer": _validation_images,
 }
+"""Loads the evaluation images of a run, by the kind of the run."""

@@ -1,9 +1,9 @@
-"""The folder of a run: what is trained there, how far it has come, and what came of it.
+"""The folder of a training run: its configuration, checkpoint, history and model.
 
-recipe.json    what was asked for, and what the data were: a run is gone on with only if both are the same
-state.npz      the weights after the last finished epoch, and what the optimizer knows; gone when all is done
-history.csv    a row for each finished epoch; history.png draws it
-model.keras    the model, and model.json, its sidecar: `seewhy explain IMAGE --model FOLDER`
+config.json      the settings and a checksum of the data; a run is resumed only if both are unchanged
+checkpoint.npz   the weights and the optimizer's state after the last finished epoch; deleted at the end
+history.csv      a row for each finished epoch; history.png draws it
+model.keras      the model, with its sidecar model.json: `seewhy explain IMAGE --model FOLDER`
 """
 
 import csv
@@ -24,16 +24,16 @@ from seewhy.images.writing import write_atomically
 VERSION = 1
 
 Row = dict[str, float]
-"""What is known of one epoch."""
+"""The metrics of one epoch, by name."""
 
 
-class State(NamedTuple):
-    """All that the next epoch depends on.
+class Checkpoint(NamedTuple):
+    """Everything that the next epoch depends on.
 
     Attributes:
         history: A row for each finished epoch.
-        phase: Which phase the last of them belongs to.
-        weights: The model's, in its order.
+        phase: The number of the training phase of the last finished epoch.
+        weights: The model's weights, in its order.
         optimizer: The optimizer's variables, in its order.
     """
 
@@ -45,12 +45,12 @@ class State(NamedTuple):
 
 @dataclass(frozen=True)
 class RunConfig:
-    """What `recipe.json` says.
+    """The content of `config.json`.
 
     Attributes:
         kind: "digits" or "transfer".
-        data: Where the images were.
-        settings: All that the result depends on, the data's checksum too.
+        data: The path of the data.
+        settings: Everything that the result depends on: the recipe's settings and a checksum of the data.
     """
 
     kind: str
@@ -59,115 +59,125 @@ class RunConfig:
 
 
 class Run:
-    """A run's folder."""
+    """The folder of a run."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.model = folder / "model.keras"
-        self._recipe = folder / "recipe.json"
-        self._state = folder / "state.npz"
-        self._history = folder / "history.csv"
+        self.model_path = folder / "model.keras"
+        self.config_path = folder / "config.json"
+        self._checkpoint_path = folder / "checkpoint.npz"
+        self._history_path = folder / "history.csv"
 
-    def begin(self, recipe: RunConfig, *, resume: bool) -> None:
-        """Make the folder of a new run, or see that one can be gone on with.
+    def start(self, config: RunConfig, *, resume: bool) -> None:
+        """Create the folder of a new run, or check that a run can be resumed.
 
         Raises:
             OptionError, ModelError: As for `check`.
-            OutputError: The folder cannot be made or written to.
+            OutputError: The folder cannot be created or written to.
         """
-        self.check(recipe, resume=resume)
+        self.check(config, resume=resume)
         if not resume:
-            content = json.dumps({"version": VERSION, **vars(recipe)}, indent=2) + "\n"
-            write_atomically(self._recipe, lambda file: file.write(content.encode()))
+            content = json.dumps({"version": VERSION, **vars(config)}, indent=2) + "\n"
+            write_atomically(self.config_path, lambda file: file.write(content.encode()))
 
-    def check(self, recipe: RunConfig, *, resume: bool) -> None:
-        """See that a run can begin in the folder, or can be gone on with; nothing is written.
+    def check(self, config: RunConfig, *, resume: bool) -> None:
+        """Check that a run can start in the folder, or can be resumed, without writing anything.
 
         Raises:
-            OptionError: The folder is taken, or holds no run, or that of another recipe or of other data.
-            ModelError: The recipe of the run that is there is damaged.
-            OutputError: The folder cannot be looked into.
+            OptionError: The folder is not empty; or it contains no run to resume, or one with another configuration.
+            ModelError: The configuration of the run in the folder is damaged.
+            OutputError: The folder cannot be read.
         """
         if not resume:
-            self._check_free()
+            self._check_empty()
             return
-        if not self._recipe.exists():
-            raise OptionError(f"There is no run in {self.folder} to go on with. Leave out --resume to begin one.")
-        there = self.recipe()
-        if there.kind != recipe.kind:
-            raise OptionError(f"{self.folder} holds a run of {there.kind!r}, not of {recipe.kind!r}. Change --out.")
-        names = {**there.settings, **recipe.settings}
-        changed = [name for name in names if there.settings.get(name) != recipe.settings.get(name)]
-        if changed:
-            told = "; ".join(f"{each}: {there.settings.get(each)}, now {recipe.settings.get(each)}" for each in changed)
+        if not self.config_path.exists():
+            raise OptionError(f"There is no run in {self.folder} to resume. Leave out --resume to start one.")
+        saved = self.config()
+        if saved.kind != config.kind:
+            raise OptionError(f"{self.folder} contains a run of {saved.kind!r}, not of {config.kind!r}. Change --out.")
+        names = {**saved.settings, **config.settings}
+        changes = "; ".join(
+            f"{name}: {saved.settings.get(name)}, now {config.settings.get(name)}"
+            for name in names
+            if saved.settings.get(name) != config.settings.get(name)
+        )
+        if changes:
             raise OptionError(
-                f"{self.folder} holds a run of another recipe or of other data ({told}). Go on with the same, or begin "
-                "anew with another --out."
+                f"{self.folder} contains a run with other settings or other data ({changes}). Resume it with the same "
+                "settings and data, or start a new run with another --out."
             )
 
-    def recipe(self) -> RunConfig:
-        """Read what was asked for.
+    def config(self) -> RunConfig:
+        """Read the configuration.
 
         Raises:
-            ModelError: There is no run in the folder, or its recipe is damaged.
+            ModelError: The folder does not contain a run, or the configuration is damaged.
         """
         try:
-            content = json.loads(self._recipe.read_text(encoding="utf-8"))
+            content = json.loads(self.config_path.read_text(encoding="utf-8"))
             if content["version"] != VERSION:
-                raise ModelError(f"{self._recipe} is of version {content['version']}; expected {VERSION}.")
+                raise ModelError(f"{self.config_path} has version {content['version']}; expected {VERSION}.")
             return RunConfig(content["kind"], content["data"], dict(content["settings"]))
         except OSError as error:
             raise ModelError(
-                f"{self.folder} holds no run: cannot read {self._recipe.name} ({error.strerror or error}). Expected "
-                "the folder that 'seewhy train' was given with --out."
+                f"{self.folder} does not contain a run: cannot read {self.config_path.name} "
+                f"({error.strerror or error}). Expected the folder that was given to 'seewhy train' with --out."
             ) from error
         except (ValueError, KeyError, TypeError) as error:
-            raise ModelError(f"{self._recipe} is damaged: {error!r}.") from error
+            raise ModelError(f"{self.config_path} is damaged: {error!r}.") from error
 
     @property
     def is_finished(self) -> bool:
-        """Whether every epoch is trained, and what comes of it is written."""
-        return self.model.exists() and self._history.exists() and not self._state.exists()
+        """Whether all epochs are trained and all results are written."""
+        return self.model_path.exists() and self._history_path.exists() and not self._checkpoint_path.exists()
 
     def finish(self) -> None:
-        """Forget what only an unfinished run needs."""
-        self._state.unlink(missing_ok=True)
+        """Delete the checkpoint, which only an unfinished run needs."""
+        self._checkpoint_path.unlink(missing_ok=True)
 
-    def save_state(self, state: State) -> None:
-        """Keep an epoch: the history for people, then the state, which is what counts."""
-        self.write_table("history.csv", state.history)
-        arrays: dict[str, Any] = {"history": np.array(json.dumps(state.history)), "phase": np.array(state.phase)}
-        arrays |= {f"weights_{i:05d}": each for i, each in enumerate(state.weights)}
-        arrays |= {f"optimizer_{i:05d}": each for i, each in enumerate(state.optimizer)}
-        buffer = io.BytesIO()  # a zip that cannot be closed, on a full disk, raises more than OSError
+    def save_checkpoint(self, checkpoint: Checkpoint) -> None:
+        """Write the history, for the user to read, and then the checkpoint, from which the run is resumed."""
+        self.write_table("history.csv", checkpoint.history)
+        arrays: dict[str, Any] = {
+            "history": np.array(json.dumps(checkpoint.history)),
+            "phase": np.array(checkpoint.phase),
+        }
+        arrays |= {f"weights_{i:05d}": values for i, values in enumerate(checkpoint.weights)}
+        arrays |= {f"optimizer_{i:05d}": values for i, values in enumerate(checkpoint.optimizer)}
+        buffer = io.BytesIO()  # on a full disk, closing a zip file raises other errors than OSError
         np.savez(buffer, **arrays)
-        write_atomically(self._state, lambda file: file.write(buffer.getbuffer()))
+        write_atomically(self._checkpoint_path, lambda file: file.write(buffer.getbuffer()))
 
-    def state(self) -> State | None:
-        """Return how far the run has come; None if no epoch is finished.
+    def load_checkpoint(self) -> Checkpoint | None:
+        """Return the checkpoint; None if no epoch is finished.
 
         Raises:
             WeightsError: The file is damaged.
         """
-        if not self._state.exists():
+        if not self._checkpoint_path.exists():
             return None
         try:
-            with np.load(io.BytesIO(self._state.read_bytes()), allow_pickle=False) as file:
+            with np.load(io.BytesIO(self._checkpoint_path.read_bytes()), allow_pickle=False) as file:
                 weights, optimizer = (
-                    [file[name] for name in sorted(file.files) if name.startswith(start)]
-                    for start in ("weights_", "optimizer_")
+                    [file[name] for name in sorted(file.files) if name.startswith(prefix)]
+                    for prefix in ("weights_", "optimizer_")
                 )
-                return State(json.loads(str(file["history"])), int(file["phase"]), weights, optimizer)
+                return Checkpoint(json.loads(str(file["history"])), int(file["phase"]), weights, optimizer)
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-            raise WeightsError(f"{self._state} is damaged: {error}. Begin anew with another --out.") from error
+            raise WeightsError(
+                f"{self._checkpoint_path} is damaged: {error}. Start a new run with another --out."
+            ) from error
 
     def history(self) -> list[Row]:
         """Read the rows of a finished run."""
-        rows = self.read_table("history.csv")
-        return [{"epoch": int(row.pop("epoch")), **{name: float(each) for name, each in row.items()}} for row in rows]
+        return [
+            {name: int(value) if name == "epoch" else float(value) for name, value in row.items()}
+            for row in self.read_table("history.csv")
+        ]
 
     def write_table(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
-        """Write rows as CSV, with the first row's names as headings."""
+        """Write rows as CSV, with the names in the first row as header."""
         text = io.StringIO()
         writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
         writer.writeheader()
@@ -177,7 +187,7 @@ class Run:
         )
 
     def read_table(self, name: str) -> list[dict[str, str]]:
-        """Read rows of CSV.
+        """Read the rows of a CSV file.
 
         Raises:
             ModelError: The file cannot be read.
@@ -186,17 +196,17 @@ class Run:
             with (self.folder / name).open(encoding="utf-8", errors="surrogateescape", newline="") as file:
                 return list(csv.DictReader(file))
         except (OSError, csv.Error) as error:
-            raise ModelError(f"Cannot read {self.folder / name}, which a run should have: {error}.") from error
+            raise ModelError(f"Cannot read {self.folder / name}, which is part of a run: {error}.") from error
 
-    def _check_free(self) -> None:
+    def _check_empty(self) -> None:
         try:
-            is_taken = self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir()))
+            is_used = self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir()))
         except OSError as error:
             raise OutputError(f"Cannot use the folder {self.folder}: {error.strerror or error}.") from error
-        if is_taken and self._recipe.exists():
+        if is_used and self.config_path.exists():
             raise OptionError(
-                f"{self.folder} already holds a run of {self.recipe().kind!r}. To go on with it, --resume; to begin "
-                "another, change --out."
+                f"{self.folder} already contains a run of {self.config().kind!r}. Resume it with --resume, or start a "
+                "new run with another --out."
             )
-        if is_taken:
+        if is_used:
             raise OptionError(f"{self.folder} is not an empty folder. Change --out.")

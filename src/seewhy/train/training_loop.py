@@ -1,7 +1,7 @@
-"""Epoch by epoch: each is seeded by its number alone, so that a run can stop after any of them and go on.
+"""The training loop, which can be interrupted and resumed after any epoch with the same result.
 
-Everything an epoch depends on is the weights, the optimizer's variables, and what is drawn by chance (the order of the
-images, their distortions, dropout). The first two are kept after each epoch; the last comes from (seed, epoch).
+An epoch depends on the weights, the optimizer's variables, and random numbers (the order of the images, augmentation,
+dropout). The first two are saved in a checkpoint after each epoch; the random numbers depend on (seed, epoch) only.
 """
 
 from collections.abc import Callable, Sequence
@@ -13,31 +13,31 @@ import numpy as np
 
 from seewhy.errors import ModelRunError, WeightsError
 from seewhy.train.progress import TrainingProgress
-from seewhy.train.run import Row, Run, State
+from seewhy.train.run import Checkpoint, Row, Run
 
 
 @dataclass(frozen=True)
 class TrainingPhase:
-    """Epochs that are trained alike.
+    """A number of epochs with the same trainable layers and the same optimizer.
 
     Attributes:
-        epochs: How many.
-        learning_rate: Of an epoch, counted from 0 in this phase.
-        prepare: Says which layers are trained; called before the model is compiled.
+        epochs: The number of epochs.
+        learning_rate: Returns the learning rate of an epoch, counted from 0 within the phase.
+        set_trainable: Sets which layers are trainable; called before the model is compiled.
     """
 
     epochs: int
     learning_rate: Callable[[int], float]
-    prepare: Callable[[], None] = lambda: None
+    set_trainable: Callable[[], None] = lambda: None
 
 
 @dataclass(frozen=True)
-class Data:
-    """What an epoch is fed.
+class TrainingData:
+    """The data of each epoch.
 
     Attributes:
-        training: The epoch's number to arguments of `keras.Model.fit`, in an order and a shape of that epoch's own.
-        validation: `validation_data` of `fit`.
+        training: Returns the arguments of `keras.Model.fit` for an epoch, shuffled and augmented for that epoch.
+        validation: The argument `validation_data` of `keras.Model.fit`.
     """
 
     training: Callable[[int], dict[str, Any]]
@@ -47,54 +47,55 @@ class Data:
 def fit(
     model: Any,
     phases: Sequence[TrainingPhase],
-    data: Data,
+    data: TrainingData,
     run: Run,
     seed: int,
     progress: TrainingProgress,
     on_epoch: Callable[[list[Row]], None] = lambda _: None,
 ) -> list[Row]:
-    """Train all epochs that are not finished yet.
+    """Train the epochs that are not finished yet.
 
     Args:
-        model: A `keras.Model` that ends in a softmax; it is changed.
-        phases: One after the other, each with an optimizer of its own.
-        data: What it is trained on and measured on.
-        run: Keeps the state after each epoch.
-        seed: Whatever is drawn by chance comes from this and the epoch's number.
-        progress: Shows how far it is.
-        on_epoch: Called after each epoch with the history, before the state is kept.
+        model: A `keras.Model` that ends in a softmax; its weights are changed.
+        phases: The training phases in order, each with its own optimizer.
+        data: The training and validation data.
+        run: The folder for the checkpoint after each epoch.
+        seed: The seed of all random numbers, together with the number of the epoch.
+        progress: Prints the progress.
+        on_epoch: Called after each epoch with the history, before the checkpoint is written.
 
     Returns:
-        A row for each epoch, those finished before too.
+        A row for each epoch, including those finished before.
 
     Raises:
-        ModelRunError: The loss is not a number any more.
-        OutputError: The state cannot be written.
+        ModelRunError: The loss is not finite.
+        OutputError: The checkpoint cannot be written.
     """
-    state = run.state()
-    rows = [] if state is None else list(state.history)
-    if state is not None:
-        _put(model.weights, state.weights)
+    checkpoint = run.load_checkpoint()
+    rows = [] if checkpoint is None else list(checkpoint.history)
+    if checkpoint is not None:
+        _assign(model.weights, checkpoint.weights)
     total = sum(phase.epochs for phase in phases)
     first = 0
     for number, phase in enumerate(phases):
         last = first + phase.epochs
         if len(rows) < last:
             _compile(model, phase)
-            if state is not None and state.phase == number:
-                _put(model.optimizer.variables, state.optimizer)
+            if checkpoint is not None and checkpoint.phase == number:
+                _assign(model.optimizer.variables, checkpoint.optimizer)
         for epoch in range(len(rows), last):
-            row = _one_epoch(model, phase.learning_rate(epoch - first), epoch, data, seed, progress.epoch(epoch, total))
+            learning_rate = phase.learning_rate(epoch - first)
+            row = _train_epoch(model, learning_rate, epoch, data, seed, progress.epoch(epoch, total))
             rows.append(row)
             on_epoch(rows)
-            run.save_state(_state(model, rows, number))
-            progress.finished(row, total)
+            run.save_checkpoint(_checkpoint(model, rows, number))
+            progress.print_epoch(row, total)
         first = last
     return rows
 
 
 def _compile(model: Any, phase: TrainingPhase) -> None:
-    phase.prepare()
+    phase.set_trainable()
     model.compile(
         optimizer=keras.optimizers.Adam(),
         loss="sparse_categorical_crossentropy",
@@ -103,53 +104,52 @@ def _compile(model: Any, phase: TrainingPhase) -> None:
     model.optimizer.build(model.trainable_variables)
 
 
-def _one_epoch(
-    model: Any, learning_rate: float, epoch: int, data: Data, seed: int, callback: keras.callbacks.Callback
+def _train_epoch(
+    model: Any, learning_rate: float, epoch: int, data: TrainingData, seed: int, callback: keras.callbacks.Callback
 ) -> Row:
     model.optimizer.learning_rate = learning_rate
     _seed_layers(model, seed, epoch)
     history = model.fit(
         **data.training(epoch),
-        shuffle=False,  # the order is the epoch's already
+        shuffle=False,  # already in the order for this epoch
         validation_data=data.validation,
         initial_epoch=epoch,
         epochs=epoch + 1,
         verbose=0,
         callbacks=[callback],
     ).history
-    found = {name.replace("val_", "validation_"): float(values[-1]) for name, values in history.items()}
-    if not np.isfinite(found["loss"]):
+    metrics = {name.replace("val_", "validation_"): float(values[-1]) for name, values in history.items()}
+    if not np.isfinite(metrics["loss"]):
         raise ModelRunError(
-            f"Training failed: after epoch {epoch + 1} the loss is {found['loss']}. Are the images what they should "
-            "be? Another --seed, or a larger --batch-size, may help."
+            f"Training failed: after epoch {epoch + 1} the loss is {metrics['loss']}. Check the training images. "
+            "Another --seed, or a larger --batch-size, may help."
         )
     names = ("loss", "accuracy", "validation_loss", "validation_accuracy")
-    return {"epoch": epoch + 1, "learning_rate": learning_rate, **{name: found[name] for name in names}}
+    return {"epoch": epoch + 1, "learning_rate": learning_rate, **{name: metrics[name] for name in names}}
 
 
 def _seed_layers(model: Any, seed: int, epoch: int) -> None:
-    """Set every random generator in the model (dropout, augmentation) to a state of this epoch."""
+    """Seed every random generator in the model (dropout, augmentation) for this epoch."""
     states = [variable for variable in model.variables if variable.name == "seed_generator_state"]
     for position, state in enumerate(states):
-        drawn = np.random.default_rng((seed, epoch, position)).integers(2**31, size=state.shape)
-        state.assign(drawn.astype(str(state.dtype)))
+        values = np.random.default_rng((seed, epoch, position)).integers(2**31, size=state.shape)
+        state.assign(values.astype(str(state.dtype)))
 
 
-def _state(model: Any, rows: list[Row], phase: int) -> State:
+def _checkpoint(model: Any, rows: list[Row], phase: int) -> Checkpoint:
     weights, optimizer = (
-        [np.asarray(keras.ops.convert_to_numpy(each)) for each in variables]
+        [np.asarray(keras.ops.convert_to_numpy(variable)) for variable in variables]
         for variables in (model.weights, model.optimizer.variables)
     )
-    return State(list(rows), phase, weights, optimizer)
+    return Checkpoint(list(rows), phase, weights, optimizer)
 
 
-def _put(variables: Sequence[Any], values: Sequence[Any]) -> None:
-    """Give variables the values that were kept of them."""
-    shapes, kept = [tuple(each.shape) for each in variables], [each.shape for each in values]
-    if shapes != kept:
+def _assign(variables: Sequence[Any], values: Sequence[Any]) -> None:
+    """Assign the values in a checkpoint to variables."""
+    if [tuple(variable.shape) for variable in variables] != [value.shape for value in values]:
         raise WeightsError(
-            f"The state that was kept has {len(kept)} arrays that do not fit the model's {len(shapes)} variables: it "
-            "was kept by another version. Begin anew with another --out."
+            f"The checkpoint has {len(values)} arrays that do not fit the {len(variables)} variables of the model: it "
+            "was written by another version. Start a new run with another --out."
         )
     for variable, value in zip(variables, values, strict=True):
         variable.assign(value)

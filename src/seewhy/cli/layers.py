@@ -1,0 +1,46 @@
+"""`seewhy layers`."""
+
+import numpy as np
+from rich.console import Console
+from rich.text import Text
+
+from seewhy.cli.sources import ModelRequest
+from seewhy.cli.tables import new_table
+from seewhy.cli.terminal import quiet_start
+from seewhy.frameworks import LayerCall
+
+
+def run(model: ModelRequest) -> None:
+    """Print the layers of a model that have spatial output, in call order, and mark the one that "auto" selects."""
+    with quiet_start():
+        classifier = model.load()
+        inputs = classifier.preprocess([np.zeros((*classifier.input_size, 3), dtype=np.uint8)])
+        calls = classifier.framework.calls(classifier.framework.check_inputs(inputs))
+    spatial_calls = [call for call in calls if call.has_space]
+    auto = max((position for position, call in enumerate(spatial_calls) if call.is_candidate), default=None)
+    table = new_table("layer", "type", "output shape", "")
+    for position, call in enumerate(spatial_calls):
+        is_auto = position == auto
+        table.add_row(
+            Text(call.path, style="bold green" if is_auto else ""),
+            Text(call.kind),
+            " x ".join("any" if size is None else str(size) for size in call.shape or ()),
+            Text("<- auto" if is_auto else _reason_not_auto(call)),
+        )
+    console = Console()
+    console.print(table)
+    if auto is not None:
+        console.print(
+            f"auto selects {spatial_calls[auto].path}: the last layer in call order that has spatial output (more than "
+            f"1 x 1) and is not a pooling layer. {len(calls) - len(spatial_calls)} other layer calls have no spatial "
+            "output and are not listed.",
+            markup=False,
+        )
+    if classifier.layer is not None:
+        console.print(f"This model has a default layer, which is explained instead: {classifier.layer}.", markup=False)
+
+
+def _reason_not_auto(call: LayerCall) -> str:
+    if call.is_pooling:
+        return "pooling"
+    return "returns the output of another layer" if call.is_passed_through else ""

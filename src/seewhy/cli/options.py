@@ -1,0 +1,102 @@
+"""Options that several commands share, and the values of options with a fixed set of them."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+DEFAULT_MODEL = "efficientnet-lite0"
+
+MODEL_HELP = (
+    "A name listed by 'seewhy models'; a .keras or .h5 file, or a folder that contains one; torchvision:NAME; "
+    "timm:NAME; or package.module:callable, which runs your code: the module is imported, also from the current "
+    "folder, and the callable is called."
+)
+TARGETS_HELP = "What to explain: top-3; or classes by name, index or wnid, separated by commas: tabby,285."
+
+
+class FigureName(StrEnum):
+    """What is drawn."""
+
+    overlay = "overlay"
+    panels = "panels"
+    grid = "grid"
+    probabilities = "probabilities"
+
+
+class NormalizationName(StrEnum):
+    """How a heatmap is scaled to 0..1."""
+
+    max = "max"
+    range = "range"
+
+
+class UpsamplingName(StrEnum):
+    """How a heatmap is interpolated to the size of the image."""
+
+    bilinear = "bilinear"
+    bicubic = "bicubic"
+    nearest = "nearest"
+
+
+class RescaleName(StrEnum):
+    """How an overlay is brought into 0..255."""
+
+    none = "none"
+    max = "max"
+    range = "range"
+
+
+class ScoreName(StrEnum):
+    """Which score of a class is explained."""
+
+    logit = "logit"
+    probability = "probability"
+
+
+class PrecisionName(StrEnum):
+    """The precision in which the model runs."""
+
+    float32 = "float32"
+    bfloat16 = "bfloat16"
+
+
+WeightsOption = Annotated[
+    str,
+    typer.Option(
+        metavar="imagenet|none|PATH",
+        help="The weights of a model given by name. imagenet: trained. none: random, from a fixed seed. PATH: a file "
+        "written by save_weights of Keras.",
+    ),
+]
+TrustOption = Annotated[
+    bool,
+    typer.Option(
+        "--trust",
+        help="Allow Python code in the model file (a Lambda layer) to run. Only for files of your own.",
+    ),
+]
+LayerOption = Annotated[
+    str,
+    typer.Option(
+        help="A name or path listed by 'seewhy layers'. auto: the default layer of the model or, if it has none, the "
+        "last layer with spatial output."
+    ),
+]
+ScoreOption = Annotated[
+    ScoreName, typer.Option(help="Explain the logit, or the probability after the final softmax or sigmoid.")
+]
+PrecisionOption = Annotated[
+    PrecisionName,
+    typer.Option(
+        help="The precision in which the model runs. bfloat16 is less exact, and faster on processors that support it."
+    ),
+]
+ColormapOption = Annotated[str, typer.Option(help="The name of a matplotlib colour map.")]
+OutOption = Annotated[Path, typer.Option(help="The output folder; created if missing.")]
+
+
+def split_list(text: str) -> list[str]:
+    """Split a list that is separated by commas."""
+    return [part.strip() for part in text.split(",") if part.strip()]

@@ -1,0 +1,165 @@
+"""The output files of `seewhy explain`."""
+
+import os
+import re
+from collections.abc import Container, Iterator, Sequence
+from pathlib import Path
+
+from seewhy.errors import OutputError
+from seewhy.images.style import StyleOptions
+from seewhy.results.comparison import Comparison
+from seewhy.results.explanation import IMAGE_SUFFIXES, Explanation
+from seewhy.results.figures import FigureKind
+from seewhy.viewer.report import ReportWriter
+
+REPORT = "report.html"
+
+
+class OutputFiles:
+    """Writes explanations to a folder. Input images are never overwritten; images of the same name get a number.
+
+    Args:
+        folder: The output folder; created if missing, when the first file is written.
+        suffixes: The suffixes of the files for each explanation; `.html` is one report for all of them.
+        inputs: The images that are explained.
+        label_by_folder: True shows the name of each image's folder as its true class in the report.
+
+    Raises:
+        OutputError: The folder cannot be created or written to.
+    """
+
+    def __init__(
+        self, folder: Path, suffixes: Sequence[str], inputs: Sequence[Path], *, label_by_folder: bool = False
+    ) -> None:
+        try:  # fail before the images are explained
+            existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+        except OSError as error:
+            raise _folder_error(folder, error.strerror or error) from error
+        if not existing.is_dir():
+            raise _folder_error(folder, f"{existing} is a file")
+        self._folder = folder
+        self._suffixes = [suffix for suffix in suffixes if suffix != ".html"]
+        self._report = ReportWriter(folder / REPORT, len(inputs)) if ".html" in suffixes else None
+        self._label_by_folder = label_by_folder
+        self._inputs = {os.path.realpath(path) for path in inputs}
+        self._stems: set[str] = set()
+
+    def write(
+        self, explanations: Sequence[Explanation], image: Path, kind: FigureKind | None, style: StyleOptions
+    ) -> list[list[str]]:
+        """Write the explanations of one image, one for each model and method, in every format.
+
+        They share one comparison image, and one entry in the report, which `write_report` writes.
+
+        Returns:
+            The paths of each explanation's files.
+        """
+        written = self._write(explanations, image, kind, style)
+        if self._report is not None:
+            self._report.add(explanations, image.absolute().parent.name if self._label_by_folder else None)
+        return written
+
+    def write_report(self) -> str | None:
+        """Write the report of all explanations so far and return its path; None if there is no report.
+
+        Raises:
+            OutputError: The report cannot be written.
+        """
+        if self._report is None or not self._report.images:
+            return None
+        self._output_path(REPORT)
+        return str(self._report.write())
+
+    def _write(
+        self, explanations: Sequence[Explanation], image: Path, kind: FigureKind | None, style: StyleOptions
+    ) -> list[list[str]]:
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise _folder_error(self._folder, error.strerror or error) from error
+        if len(explanations) == 1:
+            return [self._write_one(explanations[0], image.stem, self._suffixes, kind, style)]
+        image_suffixes = [suffix for suffix in self._suffixes if suffix in IMAGE_SUFFIXES]
+        other_suffixes = [suffix for suffix in self._suffixes if suffix not in IMAGE_SUFFIXES]
+        has_several_models = len({explanation.model for explanation in explanations}) > 1
+        written = []
+        for explanation in explanations:
+            stem = f"{image.stem}_{_slug(explanation.model)}" if has_several_models else image.stem
+            written.append(self._write_one(explanation, stem, other_suffixes, kind, style))
+        stem = self._unused_stem("_".join([image.stem, *_models_and_methods(explanations)]))
+        for suffix in image_suffixes:
+            path = self._output_path(stem + suffix)
+            Comparison(tuple(explanations)).save(path, **style)
+            written = [[str(path), *files] for files in written]
+        return written
+
+    def write_together(self, explanations: Sequence[Explanation], style: StyleOptions) -> list[str]:
+        """Write one image with all explanations, in every image format, and return the paths."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        stem = self._unused_stem("_".join(["together", *_models_and_methods(explanations)]))
+        paths = [self._output_path(stem + suffix) for suffix in self._suffixes if suffix in IMAGE_SUFFIXES]
+        return [str(Comparison(tuple(explanations)).save(path, **style)) for path in paths]
+
+    def _write_one(
+        self,
+        explanation: Explanation,
+        name: str,
+        suffixes: Sequence[str],
+        kind: FigureKind | None,
+        style: StyleOptions,
+    ) -> list[str]:
+        """Write one explanation in every format, and return the paths."""
+        stem = self._unused_stem(f"{name}_{explanation.method}")
+        written = []
+        for suffix in suffixes:
+            for file, target in _files_and_targets(stem, suffix, explanation, kind):
+                path = self._output_path(file)
+                explanation.save(path, kind, target=target, **style)
+                written.append(str(path))
+        return written
+
+    def _output_path(self, name: str) -> Path:
+        """Return the path of an output file; raise OutputError if it is one of the input images."""
+        return check_not_an_input(self._folder / name, self._inputs)
+
+    def _unused_stem(self, first_choice: str) -> str:
+        stem, number = first_choice, 1
+        while stem in self._stems:
+            number += 1
+            stem = f"{first_choice}-{number}"
+        self._stems.add(stem)
+        return stem
+
+
+def check_not_an_input(path: Path, inputs: Container[str]) -> Path:
+    """Return the path of an output file; raise OutputError if its real path is one of `inputs`."""
+    if os.path.realpath(path) in inputs:
+        raise OutputError(f"{path} is one of the input images and is not overwritten. Change --out.")
+    return path
+
+
+def _models_and_methods(explanations: Sequence[Explanation]) -> list[str]:
+    """Return the parts of a file name that follow the image's name: the models, if there are several, and methods."""
+    models = dict.fromkeys(_slug(explanation.model) for explanation in explanations)
+    methods = dict.fromkeys(explanation.method for explanation in explanations)
+    return [*(models if len(models) > 1 else ()), *methods]
+
+
+def _slug(model: str | None) -> str:
+    """Return the name of a model as part of a file name."""
+    return re.sub(r"[^\w.-]+", "-", model or "")
+
+
+def _folder_error(folder: Path, reason: object) -> OutputError:
+    return OutputError(f"Cannot create the folder {folder}: {reason}. Give another folder with --out.")
+
+
+def _files_and_targets(
+    stem: str, suffix: str, explanation: Explanation, kind: FigureKind | None
+) -> Iterator[tuple[str, int]]:
+    """Yield the name of each file and its target: there is a file for each target, unless one file shows them all."""
+    if suffix not in IMAGE_SUFFIXES or kind in (None, "grid") or len(explanation.targets) == 1:
+        yield stem + suffix, 0
+        return
+    names = {f"{stem}_{target.index}{suffix}": position for position, target in enumerate(explanation.targets)}
+    yield from names.items()  # a class that was given twice has one file
