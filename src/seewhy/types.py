@@ -22,6 +22,15 @@ Score = Literal["logit", "probability"]
 Precision = Literal["float32", "bfloat16"]
 """What the model runs in: its own types; or with its convolutions and matrix products in bfloat16."""
 
+GradientRule = Literal["plain", "guided", "guided-where-relu"]
+"""How gradients flow through the model: unchanged; or with the guided ReLU of Springenberg et al. (arXiv 1412.6806),
+which propagates positive gradients only. "guided" refuses models with other activations; "guided-where-relu" leaves
+those unchanged."""
+
+Derivatives = Literal["none", "gradients", "closed_form"]
+"""What is differentiated in a run of the model: nothing; the scores, by the activations; or the sum over channels of
+activations times gradients, for all targets at once, if the head is linear in the mean of the activations."""
+
 Backward = Literal["none", "plain", "guided", "guided-where-relu", "products"]
 """The way back from the scores: not gone at all; as the model is; or through ReLUs that let only what is positive
 pass (Springenberg et al., arXiv 1412.6806), in a model of no other activations, or past others as they are. Or gone

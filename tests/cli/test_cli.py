@@ -177,7 +177,7 @@ def test_a_folder_without_images(run, tmp_path):
     (tmp_path / "empty").mkdir()
     code, _, err = run("explain", tmp_path / "empty")
     assert code == 2
-    assert f"{tmp_path}/empty holds no images" in err
+    assert f"{tmp_path}/empty contains no images" in err
 
 
 def test_an_output_folder_that_cannot_be(run, tmp_path, examples):
@@ -306,10 +306,10 @@ def test_several_methods_share_a_image_and_have_files_of_their_own(run, tmp_path
         assert image.width > 600
 
 
-def test_methods_are_listed_by_what_they_need(run):
+def test_methods_are_listed_by_family(run):
     code, out, _ = run("methods")
     assert code == 0
-    assert "From activations and gradients" in out
+    assert "Gradient methods" in out
     assert "T head backwards" in out
 
 
@@ -398,7 +398,7 @@ def test_a_image_that_is_inspected_is_never_written_over(run, tmp_path, examples
 
 def test_more_classes_than_a_figure_can_show(run, tmp_path, examples):
     code, _, err = run("explain", examples / "cat.png", "--targets", "top-301", "--out", tmp_path)
-    assert (code, "A figure would have 301 panels; it can have 300" in err) == (2, True)
+    assert (code, "The figure would have 301 panels; the limit is 300" in err) == (2, True)
 
 
 def test_more_images_than_fit_together(run, tmp_path):

@@ -135,6 +135,17 @@ def test_an_option_of_the_method_counts(framework):
     np.testing.assert_allclose(mean.values, summed.values / 6, rtol=0, atol=1e-6 * summed.values.max())
 
 
+def test_an_option_set_to_its_default_keeps_the_closed_form(framework):
+    """One run of the model for 40 classes, and the same heatmaps to the bit."""
+    inputs, model = framework.given(images()), framework.reading("mean", 40)
+    expected = seewhy.Explainer(model, "gradcam").heatmaps(inputs, list(range(40)))
+    explainer = seewhy.Explainer(model, seewhy.methods.get("gradcam", channels="sum"))
+    runs = counted(explainer)
+    found = explainer.heatmaps(inputs, list(range(40)))
+    assert runs == [(40, "products")]
+    np.testing.assert_array_equal(found.values, expected.values)
+
+
 @pytest.mark.parametrize("method", ["eigencam", "cam"])
 def test_methods_that_take_all_targets_at_once_go_on_doing_so(framework, method):
     inputs, explainer = framework.given(images()), seewhy.Explainer(framework.reading("mean", 40), method)

@@ -4,7 +4,8 @@ import pytest
 
 from seewhy import Style
 from seewhy.errors import OptionError
-from seewhy.images.overlay import color_table, colorize, heatmap_image, overlay
+from seewhy.images.colour import color_table, colorize
+from seewhy.images.overlay import heatmap_image, overlay
 
 IMAGE = np.full((1, 3, 3), 100, dtype=np.uint8)
 SALIENCY = np.array([[0, 0.5, 1]], dtype=np.float32)

@@ -132,7 +132,7 @@ def test_evidence_against_fades_in_from_the_middle(open_page, canvas_pixels, tmp
     page = open_page(signed.report(tmp_path / "a.html"))
     page.get_by_label("Show evidence against, too").check()
     drawn = canvas_pixels(page.locator(".pane canvas"))[20].astype(int)
-    from seewhy.images.overlay import color_table
+    from seewhy.images.colour import color_table
 
     cold, warm = color_table("coolwarm")[[0, 255]].astype(int)
     assert np.abs(drawn[0] - (200 + cold) / 2).max() <= 1

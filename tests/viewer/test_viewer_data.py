@@ -7,7 +7,7 @@ from tests.viewer.made import made
 
 from seewhy import Placement
 from seewhy.errors import InputError, OptionError
-from seewhy.images.overlay import color_table
+from seewhy.images.colour import color_table
 from seewhy.viewer.photos import FEW, HUNDREDS, MANY, ONE, PhotoLimits, limits_for
 from seewhy.viewer.viewer_data import document_of
 
@@ -130,7 +130,8 @@ def test_evidence_against_has_a_scale_of_its_own():
 def test_the_peak_may_be_a_quantile():
     heatmaps = np.arange(101, dtype=np.float32).reshape(1, 1, 101)
     ((maps,),) = [
-        each["maps"] for each in document_of([made(heatmaps=heatmaps, targets=made().targets[:1], peak_quantile=0.5)])["images"]
+        each["maps"]
+        for each in document_of([made(heatmaps=heatmaps, targets=made().targets[:1], peak_quantile=0.5)])["images"]
     ]
     assert maps["targets"][0]["peak"] == 50
 

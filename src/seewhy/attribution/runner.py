@@ -13,7 +13,7 @@ from seewhy.frameworks.structures import map_tree
 from seewhy.methods import Method
 from seewhy.methods.method import Level
 from seewhy.targets import Objective
-from seewhy.types import Backward, Capture, FloatArray
+from seewhy.types import Backward, Capture, FloatArray, GradientRule
 
 Progress = Callable[[str, int, int], None]
 """Told how far a method has come, before every batch: the method's title, how many perturbations were run, and of how
@@ -24,7 +24,7 @@ def run_perturbations(method: Method, runs: "PerturbationRunner", capture: Captu
     """Apply a method that runs the model again, image by image.
 
     Args:
-        method: One whose `reruns` is true.
+        method: One whose `needs_runner` is true.
         runs: How the model is run.
         capture: What the first run of the batch left.
 
@@ -88,11 +88,16 @@ class PerturbationRunner:
         )
 
     def captures(
-        self, perturbations: Iterable[FloatArray], count: int, *, level: Level = "layer", backward: Backward = "plain"
+        self,
+        perturbations: Iterable[FloatArray],
+        count: int,
+        *,
+        level: Level = "layer",
+        gradient_rule: GradientRule = "plain",
     ) -> Iterator[Capture]:
         """Run `count` perturbations of the input, and yield what each left."""
         layer = self.layer if level == "layer" else LayerChoice(INPUT)
-        for capture, real in self._captures(perturbations, count, layer, backward):
+        for capture, real in self._captures(perturbations, count, layer, gradient_rule):
             rows = _in_numpy(self.framework, capture)
             yield from (_row(rows, row) for row in range(real))
 

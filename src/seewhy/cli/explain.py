@@ -23,8 +23,8 @@ from seewhy.cli.terminal import print_error, print_times, quiet_start
 from seewhy.errors import ImageError, OptionError, OutputError, SeewhyError, UsageError
 from seewhy.explainer import BATCH_SIZE, Explainer
 from seewhy.images import reading
-from seewhy.images.figure import MOST_PANELS
-from seewhy.images.overlay import color_table
+from seewhy.images.colour import color_table
+from seewhy.images.figure import MAX_PANELS
 from seewhy.images.style import Style, StyleOptions
 from seewhy.methods import Method
 from seewhy.models import Classifier
@@ -86,9 +86,9 @@ class Request:
     def check_together(self, images: int) -> None:
         """Raise UsageError where so many images would not fit into one, before they are explained."""
         panels = images * len(self.models) * len(self.methods)
-        if self.together and panels > MOST_PANELS:
+        if self.together and panels > MAX_PANELS:
             raise OptionError(
-                f"--together would draw at least {panels} overlays in one image; it can have {MOST_PANELS}. Give "
+                f"--together would draw at least {panels} overlays in one image; it can have {MAX_PANELS}. Give "
                 "fewer images, or leave it out."
             )
 
@@ -219,7 +219,7 @@ def _found(images: Sequence[str], report: Report) -> Iterator[Path]:
     """Find the images; what holds none, or cannot be searched, is noted."""
     for image in images:
         try:
-            yield from reading.find(image)
+            yield from reading.find_images(image)
         except ImageError as error:
             report.add_error(Path(image), error)
             print_error(error)

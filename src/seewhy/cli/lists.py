@@ -106,7 +106,7 @@ def print_methods() -> None:
     console = Console()
     for family in dict.fromkeys(method.family for method in METHODS.values()):
         table = _table("method", "what it shows", "runs", "maps", "paper")
-        table.title, table.title_justify = family.capitalize(), "left"
+        table.title, table.title_justify = f"{family.capitalize()} methods", "left"
         table.columns[0].no_wrap = True
         for method in METHODS.values():
             if method.family == family:

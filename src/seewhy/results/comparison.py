@@ -72,7 +72,7 @@ class Comparison:
         panels = [
             panel
             for each, label in zip(self.explanations, self.labels, strict=True)
-            for panel in overlay_panels(each, made, before=f"{label}: " if label else "")
+            for panel in overlay_panels(each, made, prefix=f"{label}: " if label else "")
         ]
         targets = len(self.explanations[0].targets)
         columns = min(PANELS_IN_A_LINE, len(panels)) if targets == 1 else targets

@@ -35,8 +35,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from seewhy.errors import InputError, OptionError
+from seewhy.images.colour import color_table
 from seewhy.images.normalization import peak_values
-from seewhy.images.overlay import color_table
 from seewhy.models import Prediction
 from seewhy.viewer.photos import PhotoLimits, limits_for, photo_url
 
