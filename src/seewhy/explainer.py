@@ -138,7 +138,7 @@ class Explainer:
             for explanation in self._explain_batch(
                 images[start : start + batch_size],
                 [_readable(each) for each in islice(decoded, batch_size)],
-                target.rows(start, start + batch_size),
+                target.slice_images(start, start + batch_size),
                 batch_size,
             )
         ]
@@ -265,7 +265,7 @@ class Explainer:
             seen = np.moveaxis(view.of(np.moveaxis(inputs, 1, -1)), -1, 1)
         else:
             seen = view.of(inputs)
-        capture, evidence = self._evidence(np.ascontiguousarray(seen), objective.transformed(view.of), batch_size)
+        capture, evidence = self._evidence(np.ascontiguousarray(seen), objective.transform(view.of), batch_size)
         if evidence.ndim != 4:
             raise LayerError(
                 f"augmentation= needs maps with two axes of space, and the layer {capture.layer!r} has {evidence.ndim - 2}. "

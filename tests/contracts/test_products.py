@@ -75,7 +75,7 @@ def counted(explainer):
     runs, capture = [], explainer.framework.capture
 
     def count(inputs, layer, objective, backward="plain"):
-        runs.append((objective.target.width, backward))
+        runs.append((objective.target.target_count, backward))
         return capture(inputs, layer, objective, backward)
 
     explainer.framework.capture = count

@@ -23,7 +23,7 @@ GRADIENT_BYTES = 2**27
 def are_many(objective: Objective, method: Method) -> bool:
     """Whether a question asks for many classes, and the method would take the gradients of all of them."""
     target = objective.target
-    is_of_classes = isinstance(target, (Class, TopK)) and target.width >= MANY
+    is_of_classes = isinstance(target, (Class, TopK)) and target.target_count >= MANY
     return is_of_classes and method.backward != "none" and not method.reruns
 
 
@@ -52,7 +52,7 @@ def evidence_of_many(
     at_once = max(1, GRADIENT_BYTES // (4 * math.prod(capture.activations.shape)))
     evidence = []
     for start in range(0, indices.shape[1], at_once):
-        part = replace(objective, target=classes.part(start, start + at_once))
+        part = replace(objective, target=classes.slice_targets(start, start + at_once))
         captured = framework.capture(inputs, layer, part, method.backward)
         evidence.append(framework.to_numpy(framework.apply(method, captured)))
     return np.concatenate(evidence, axis=1)

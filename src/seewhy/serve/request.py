@@ -113,9 +113,9 @@ def _check_targets(targets: Sequence[str], model: ServedModel) -> None:
         raise TargetError("targets is empty; expected top-3, or classes with commas between.")
     resolved = resolve(list(targets), model.classifier.find_class)
     resolved.check_outputs((1, model.class_count))
-    if resolved.width is not None and resolved.width > MAX_TARGETS:
+    if resolved.target_count is not None and resolved.target_count > MAX_TARGETS:
         raise TargetError(
-            f"{resolved.width} classes were asked for; the limit is {MAX_TARGETS}. Ask for fewer at once."
+            f"{resolved.target_count} classes were asked for; the limit is {MAX_TARGETS}. Ask for fewer at once."
         )
 
 
