@@ -173,7 +173,7 @@ class Difference(Target):
         other_class: The class b that it is compared with.
 
     Raises:
-        TargetError: A class cannot be meant, or, when they are resolved, both are the same.
+        TargetError: A class is unknown, or both are the same.
     """
 
     class_: int | str
@@ -230,7 +230,7 @@ class Counterfactual(Target):
         class_: The class c: an index, a class name or a wnid.
 
     Raises:
-        TargetError: The class cannot be meant.
+        TargetError: The class is unknown.
 
     Reference:
         Selvaraju et al., "Grad-CAM: Visual Explanations from Deep Networks via Gradient-based Localization",

@@ -45,7 +45,7 @@ class Region(Target):
             shape.
 
     Raises:
-        TargetError: The mask is not boolean, has another shape, or is all False; or the class cannot be meant.
+        TargetError: The mask is not boolean, has another shape, or is all False; or the class is unknown.
 
     Reference:
         Vinogradova, Dibrov and Myers, "Towards Interpretable Semantic Segmentation via Gradient-weighted Class
