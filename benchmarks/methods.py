@@ -33,7 +33,7 @@ def one_capture() -> list[str]:
     """Return the methods that need no more than one run of the model, at a layer."""
     from seewhy.methods import METHODS
 
-    return [name for name, method in METHODS.items() if method.at == "layer" and not method.reruns]
+    return [name for name, method in METHODS.items() if method.level == "layer" and not method.needs_runner]
 
 
 def seewhy_variants(model: Any, batch: Any, names: list[str]) -> Variants:

@@ -45,7 +45,7 @@ def test_batches_of_any_size_and_targets_for_each_image(lite0, examples):
     for one, other in zip(whole, parts, strict=True):
         assert [each.index for each in one.targets] == [each.index for each in other.targets]
         np.testing.assert_allclose(one.heatmaps, other.heatmaps, atol=1e-5 * one.heatmaps.max())
-    with pytest.raises(TargetError, match="Targets were given for 2 images, and there are 3"):
+    with pytest.raises(TargetError, match="Targets were given for 2 images, but there are 3"):
         explainer.explain(photos, targets[:2], batch_size=1)
 
 
@@ -241,7 +241,7 @@ def test_what_an_explainer_refuses(paper_model, lite0_explainer):
         Explainer(paper_model).heatmaps(PAPER_INPUT, "tabby")
     with pytest.raises(TargetError, match="There is no class 2: the model has classes 0 to 1"):
         Explainer(paper_model).heatmaps(PAPER_INPUT, 2)
-    with pytest.raises(TargetError, match="'top-3' asks for more than the model's 2 classes"):
+    with pytest.raises(TargetError, match="'top-3' selects more than the model's 2 classes"):
         Explainer(paper_model).heatmaps(PAPER_INPUT, "top-3")
 
 

@@ -166,7 +166,7 @@ class Explainer:
         for start in range(0, len(images), batch_size):
             pixels = [_decoded(image) for image in islice(decoded, batch_size)]
             inputs = self.classifier.preprocess(pixels)
-            heatmaps = self.heatmaps(inputs, target.rows(start, start + batch_size), batch_size=batch_size)
+            heatmaps = self.heatmaps(inputs, target.slice_images(start, start + batch_size), batch_size=batch_size)
             explanations += self._explanations(heatmaps, images[start:], pixels, inputs.placements)
         return explanations
 

@@ -69,3 +69,13 @@ class Capture:
     layer: str
     xp: Namespace
     closed_form: Tensor | None = None
+
+    def require_gradients(self) -> Tensor:
+        """Return the gradients, for a method that needs them.
+
+        Raises:
+            ValueError: The capture was made without gradients.
+        """
+        if self.gradients is None:
+            raise ValueError("The capture has no gradients: it was made with derivatives='none' or 'closed_form'.")
+        return self.gradients

@@ -19,7 +19,9 @@ MAP = np.arange(20, dtype=np.float32).reshape(1, 1, 4, 5)
     ],
 )
 def test_which_views_are_meant(augmentation, expected):
-    assert [(view.is_flipped, view.scale) for view in parse_augmentations(augmentation)] == expected
+    assert [
+        (augmentation.is_flipped, augmentation.scale) for augmentation in parse_augmentations(augmentation)
+    ] == expected
 
 
 @pytest.mark.parametrize(
@@ -36,16 +38,16 @@ def test_which_views_there_are_not(augmentation, message):
 
 
 def test_a_mirrored_view_and_back():
-    view, image = Augmentation(is_flipped=True, scale=1), np.arange(24, dtype=np.float32).reshape(1, 2, 4, 3)
-    np.testing.assert_array_equal(view.apply(image), image[:, :, ::-1])
-    np.testing.assert_array_equal(view.undo(MAP), MAP[..., ::-1])
-    assert view.covered((4, 5)).all()
+    augmentation, image = Augmentation(is_flipped=True, scale=1), np.arange(24, dtype=np.float32).reshape(1, 2, 4, 3)
+    np.testing.assert_array_equal(augmentation.apply(image), image[:, :, ::-1])
+    np.testing.assert_array_equal(augmentation.undo(MAP), MAP[..., ::-1])
+    assert augmentation.covered((4, 5)).all()
 
 
 @pytest.mark.parametrize("scale", [0.5, 0.9, 1, 1.1, 2])
 @pytest.mark.parametrize("is_flipped", [False, True])
 def test_every_pixel_of_a_view_pixel_by_pixel(is_flipped, scale):
-    """The view at p shows the image at centre + (p - centre) / scale, between the four nearest pixels."""
+    """The augmentation at p shows the image at centre + (p - centre) / scale, between the four nearest pixels."""
     image = np.random.default_rng(0).random((2, 5, 6, 3), dtype=np.float32)
     expected = np.empty_like(image)
     for row in range(5):
@@ -64,26 +66,26 @@ def test_every_pixel_of_a_view_pixel_by_pixel(is_flipped, scale):
 
 
 @pytest.mark.parametrize(
-    "view", [Augmentation(False, 0.9), Augmentation(True, 1.1), Augmentation(False, 2), Augmentation(True, 0.5)]
+    "augmentation", [Augmentation(False, 0.9), Augmentation(True, 1.1), Augmentation(False, 2), Augmentation(True, 0.5)]
 )
-def test_what_a_view_shows_is_brought_back_to_where_it_was(view):
-    """A ramp is a ramp in every view; brought back it is the ramp it was, but where it was cut off or repeated."""
+def test_what_a_view_shows_is_brought_back_to_where_it_was(augmentation):
+    """A ramp is a ramp in every augmentation; brought back it is the ramp it was, but where it was cut off or repeated."""
     ramp = np.add.outer(np.arange(20), 3 * np.arange(30)).astype(np.float32)[None, :, :, None]
-    back = view.undo(view.apply(ramp)[..., 0][None])[0, 0]
-    inner = view.covered((20, 30))
+    back = augmentation.undo(augmentation.apply(ramp)[..., 0][None])[0, 0]
+    inner = augmentation.covered((20, 30))
     inner[[0, 1, -2, -1]] = inner[:, [0, 1, -2, -1]] = False
-    if view.scale == 2:
+    if augmentation.scale == 2:
         inner[:6] = inner[-6:] = inner[:, :9] = inner[:, -9:] = False
     assert inner.sum() > 80
     np.testing.assert_allclose(back[inner], ramp[0, ..., 0][inner], atol=1e-3)
 
 
 def test_where_a_view_did_not_reach_the_others_are_averaged():
-    view = Augmentation(is_flipped=False, scale=2)  # it shows the middle half
-    np.testing.assert_array_equal(view.covered((4, 4)), np.pad(np.ones((2, 2), bool), 1))
+    augmentation = Augmentation(is_flipped=False, scale=2)  # it shows the middle half
+    np.testing.assert_array_equal(augmentation.covered((4, 4)), np.pad(np.ones((2, 2), bool), 1))
     whole, middle = np.ones((1, 1, 4, 4), np.float32), np.full((1, 1, 4, 4), 3, np.float32)
     np.testing.assert_array_equal(
-        average_augmented(whole, [(view, middle)])[0, 0],
+        average_augmented(whole, [(augmentation, middle)])[0, 0],
         np.pad(np.full((2, 2), 2), 1) + np.pad(np.zeros((2, 2)), 1, constant_values=1),
     )
 

@@ -3,7 +3,7 @@ import pytest
 
 from seewhy.attribution.fusion import check_fuse, fuse_heatmaps
 from seewhy.errors import LayerError, OptionError
-from seewhy.images.geometry import resize
+from seewhy.interpolation import resize
 
 DEEP = np.array([[[[4.0]]], [[[-1.0]]]], np.float32)  # (N, T, 1, 1); nothing speaks for the second image's target
 SHALLOW = np.array([[[[1, 2], [-3, 0]]], [[[0, 5], [5, 2.5]]]], np.float32)  # (N, T, 2, 2)

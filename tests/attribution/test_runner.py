@@ -69,8 +69,8 @@ def test_the_energy_lies_where_the_model_looks(name):
     first, second = found.values
     shares = [share(first[0], "red"), share(first[1], "green"), share(second[0], "green"), share(second[1], "red")]
     assert min(shares) > 0.6
-    assert found.values.shape[2:] == ((16, 16) if methods.get(name).resolution == "input" else (8, 8))
-    assert found.layer == ("input" if methods.get(name).resolution == "input" else "conv")
+    assert found.values.shape[2:] == ((16, 16) if methods.get(name).level == "input" else (8, 8))
+    assert found.layer == ("input" if methods.get(name).level == "input" else "conv")
 
 
 @pytest.mark.parametrize("name", RERUNS)

@@ -161,8 +161,8 @@ def test_missing_images_are_usage_errors(run, tmp_path):
         (["--targets", "tabbby"], "There is no class 'tabbby'. Did you mean 'tabby'"),
         (["--targets", "crane"], "'crane' matches 2 classes: 134 (crane, n02012849), 517 (crane, n03126707)"),
         (["--targets", "1000"], "There is no class '1000'."),
-        (["--targets", "top-1001"], "'top-1001' asks for more than the model's 1000 classes."),
-        (["--targets", ""], "Cannot ask for []"),
+        (["--targets", "top-1001"], "'top-1001' selects more than the model's 1000 classes."),
+        (["--targets", ""], "Unknown target []"),
         (["--score", "logits"], "Invalid value for '--score'"),
         (["--precision", "float16"], "Invalid value for '--precision'"),
         (["--figure", "mosaic"], "Invalid value for '--figure'"),
@@ -180,7 +180,7 @@ def test_a_folder_without_images(run, tmp_path):
     (tmp_path / "empty").mkdir()
     code, _, err = run("explain", tmp_path / "empty")
     assert code == 2
-    assert f"{tmp_path}/empty holds no images" in err
+    assert f"{tmp_path}/empty contains no images" in err
 
 
 def test_an_output_folder_that_cannot_be_created(run, tmp_path, examples):
@@ -312,7 +312,7 @@ def test_several_methods_share_an_image_and_have_their_own_files(run, tmp_path, 
 def test_methods_are_listed_by_family(run):
     code, out, _ = run("methods")
     assert code == 0
-    assert "From activations and gradients" in out
+    assert "Gradient methods" in out
     assert "T head backwards" in out
 
 
@@ -401,7 +401,7 @@ def test_an_inspected_image_is_never_overwritten(run, tmp_path, examples):
 
 def test_more_classes_than_a_figure_can_show(run, tmp_path, examples):
     code, _, err = run("explain", examples / "cat.png", "--targets", "top-301", "--out", tmp_path)
-    assert (code, "A figure would have 301 panels; it can have 300" in err) == (2, True)
+    assert (code, "The figure would have 301 panels; the limit is 300" in err) == (2, True)
 
 
 def test_more_images_than_fit_together(run, tmp_path):

@@ -13,7 +13,7 @@ def test_several_methods_separated_by_commas():
 def test_each_method_gets_the_settings_that_it_has():
     rise, guided = parse_methods("rise,guided_backprop", ["masks=50", "others=pass"])
     assert rise.options["masks"] == 50
-    assert guided.backward == "guided-where-relu"
+    assert guided.gradient_rule == "guided-where-relu"
     assert METHODS["rise"].options["masks"] == 4000
 
 

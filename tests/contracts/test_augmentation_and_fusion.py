@@ -26,7 +26,7 @@ def halves():
 
 
 def test_a_mirrored_view_is_explained_for_the_same_class_and_brought_back():
-    """Mirrored, the image's best class is the other one. Asked for the right half, the view shows 1 and 3 there."""
+    """Mirrored, the image's best class is the other one. Asked for the right half, the augmentation shows 1 and 3 there."""
     assert Explainer(halves(), layer="conv").heatmaps(PAPER_INPUT[:, :, ::-1]).indices == [[0]]
     found = Explainer(halves(), "hirescam", layer="conv", augmentation="flips").heatmaps(PAPER_INPUT)
     np.testing.assert_array_equal(found.indices, [[1]])
@@ -47,9 +47,9 @@ def test_zoomed_views_one_by_one():
     selected = [[Difference(1, 0)], [2]]
     plain = Explainer(model, "hirescam", layer="features", signed=True)
     total, count = plain.heatmaps(inputs, selected).values.astype(float), np.ones((10, 8))
-    for view in (View(False, 0.9), View(False, 1.1)):
-        total += view.back(plain.heatmaps(view.of(inputs), selected).values)
-        count += view.covered((10, 8))
+    for augmentation in (Augmentation(False, 0.9), Augmentation(False, 1.1)):
+        total += augmentation.undo(plain.heatmaps(augmentation.apply(inputs), selected).values)
+        count += augmentation.covered((10, 8))
     found = Explainer(model, "hirescam", layer="features", signed=True, augmentation="scales").heatmaps(
         inputs, selected
     )
@@ -57,7 +57,7 @@ def test_zoomed_views_one_by_one():
 
 
 def test_a_region_is_mirrored_with_its_image():
-    """The model looks at each pixel alone, so every view says the same once it is brought back."""
+    """The model looks at each pixel alone, so every augmentation says the same once it is brought back."""
     plain = Explainer(segmentation(), "hirescam", layer="conv").heatmaps(PAPER_INPUT, Region(MASK, 2))
     found = Explainer(segmentation(), "hirescam", layer="conv", augmentation="flips").heatmaps(
         PAPER_INPUT, Region(MASK, 2)

@@ -121,9 +121,9 @@ def test_a_layer_of_another_model(framework):
     [
         (CLASSES, "There is no class 4: the model has classes 0 to 3"),
         (-1, "There is no class -1: the model has classes 0 to 3"),
-        ("top-5", "'top-5' asks for more than the model's 4 classes"),
+        ("top-5", "'top-5' selects more than the model's 4 classes"),
         ("cat", "was given by name, and the model's class names are not known"),
-        ([[0], [1]], "Targets were given for 2 images, and there are 3"),
+        ([[0], [1]], "Targets were given for 2 images, but there are 3"),
         (lambda logits: logits[:2, 0], r"scores of shape \(2, 1\) for 3 images; expected \(N,\) or \(N, T\)"),
         (lambda logits: logits[:, :, None], r"expected scores of shape \(N,\) or \(N, T\)"),
     ],

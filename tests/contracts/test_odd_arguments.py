@@ -22,11 +22,11 @@ from seewhy.targets import Class, TopK
         (lambda: Class("cat"), r"Class takes a tuple of classes; given 'cat'"),
         (lambda: Class((1.5,)), "A class is an index, a name or a wnid; given 1.5"),
         (lambda: Class(((1,), 2)), "Class takes classes for all images, or a tuple for each"),
-        (lambda: 2**40, f"There is no class {2**40}: no model has so many"),
-        (lambda: -(2**40), f"There is no class {-(2**40)}: no model has so many"),
+        (lambda: 2**40, f"There is no class {2**40}: class indices are 32-bit integers"),
+        (lambda: -(2**40), f"There is no class {-(2**40)}: class indices are 32-bit integers"),
         (
             lambda: Class((("top-1",), (0,))),
-            "'top-1' is no class, and cannot be in a Class",
+            "'top-1' is not a class and cannot be part of a Class",
         ),
     ],
 )

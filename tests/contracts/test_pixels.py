@@ -168,13 +168,13 @@ def test_a_baseline_may_be_an_image():
     ("name", "options", "message"),
     [
         ("integrated_gradients", {"steps": 0}, "steps is 0"),
-        ("integrated_gradients", {"steps": 2.5}, "steps is 2.5; expected a whole number"),
+        ("integrated_gradients", {"steps": 2.5}, "steps is 2.5; expected an integer"),
         ("integrated_gradients", {"baseline": ["a"]}, r"baseline is \['a'\]; expected a number, an array, or 'mean'"),
         ("integrated_gradients", {"baseline": "black"}, "baseline is 'black'; expected a number, an array, or 'mean'"),
         ("integrated_gradients", {"baseline": np.zeros((4, 4, 3))}, r"shape \(4, 4, 3\); expected \(12, 10, 3\)"),
         ("integrated_gradients", {"baseline": np.nan}, "NaN"),
         ("smoothgrad", {"samples": 0}, "samples is 0"),
-        ("smoothgrad", {"samples": "many"}, "samples is 'many'; expected a whole number"),
+        ("smoothgrad", {"samples": "many"}, "samples is 'many'; expected an integer"),
         ("smoothgrad", {"sigma": "much"}, "sigma is 'much'"),
         ("smoothgrad", {"seed": -1}, "seed is -1"),
         ("smoothgrad", {"sigma": -0.1}, "sigma is -0.1"),
@@ -287,5 +287,5 @@ def test_guided_gradcam_needs_a_layer_with_the_input_s_axes():
         ]
     )
     explain = seewhy.Explainer(built, "guided_gradcam", "tokens")
-    with pytest.raises(LayerError, match="'tokens' has 1 axes of space and the input has 2"):
+    with pytest.raises(LayerError, match="'tokens' has 1 spatial axes and the input has 2"):
         explain.heatmaps(np.ones((1, 8, 8, 3), np.float32))

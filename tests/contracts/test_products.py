@@ -81,7 +81,7 @@ def counted(explainer):
     runs, capture = [], explainer.framework.capture
 
     def count(inputs, layer, objective, derivatives="gradients", gradient_rule="plain"):
-        runs.append((objective.target.width, derivatives))
+        runs.append((objective.target.target_count, derivatives))
         return capture(inputs, layer, objective, derivatives, gradient_rule)
 
     explainer.framework.capture = count
@@ -139,6 +139,17 @@ def test_an_option_of_the_method_counts(framework):
         for channels in ("sum", "mean")
     )
     np.testing.assert_allclose(mean.values, summed.values / 6, rtol=0, atol=1e-6 * summed.values.max())
+
+
+def test_an_option_set_to_its_default_keeps_the_closed_form(framework):
+    """One run of the model for 40 classes, and the same heatmaps to the bit."""
+    inputs, model = framework.given(images()), framework.reading("mean", 40)
+    expected = seewhy.Explainer(model, "gradcam").heatmaps(inputs, list(range(40)))
+    explainer = seewhy.Explainer(model, seewhy.methods.get("gradcam", channels="sum"))
+    runs = counted(explainer)
+    found = explainer.heatmaps(inputs, list(range(40)))
+    assert runs == [(40, "products")]
+    np.testing.assert_array_equal(found.values, expected.values)
 
 
 @pytest.mark.parametrize("method", ["eigencam", "cam"])

@@ -1,4 +1,4 @@
-"""What can be asked, on every Keras backend: scores and gradients by hand, in one compiled step for each kind."""
+"""Targets on every Keras backend: scores and gradients by hand, and one compiled function for each kind."""
 
 import keras
 import numpy as np
@@ -43,8 +43,8 @@ def test_evidence_is_linear_in_the_target(method):
     np.testing.assert_allclose(against, -single[:, 1], atol=1e-5 * scale)
 
 
-def test_what_speaks_against_a_class_is_what_grad_cam_cuts_off():
-    """Of the paper model's class 1 all evidence is negative, -A^1: the counterfactual is A^1, the image itself."""
+def test_a_counterfactual_is_what_the_relu_of_grad_cam_removes():
+    """For class 1 of the paper model all evidence is negative, -A^1: the counterfactual is A^1, the image itself."""
     explainer = Explainer(paper_sequential(), layer="conv")
     np.testing.assert_allclose(explainer.heatmaps(PAPER_INPUT, Counterfactual(1)).values[0, 0], PAPER_INPUT[0, ..., 0])
     assert not explainer.heatmaps(PAPER_INPUT, 1).has_evidence
@@ -60,7 +60,7 @@ def test_each_image_its_own_kind_of_target():
         np.testing.assert_allclose(together.scores[row], alone.scores[0], rtol=1e-6)
     np.testing.assert_array_equal(together.indices, [[-1, 0], [1, -1]])
     assert together.names == (("class 0 rather than class 1", "class 0"), ("class 1", "target 1"))
-    with pytest.raises(TargetError, match="Targets were given for 2 images, and there are 1"):
+    with pytest.raises(TargetError, match="Targets were given for 2 images, but there are 1"):
         explainer.heatmaps(PAPER_INPUT, selected)
 
 
@@ -88,13 +88,13 @@ MASK = np.array([[True, False], [True, True]])
 
 @pytest.mark.parametrize("activation", ["softmax", None])
 def test_a_region_of_a_segmentation(activation):
-    """A softmax over the classes of each pixel is seen through: y = sum over the mask of the logits A^k w_kc."""
+    """A softmax over the classes of each pixel is bypassed: y = sum over the mask of the logits A^k w_kc."""
     target = Combined((Region(MASK, 2), Region(~MASK, 0)))
     found = capture(segmentation(activation), layer="conv", target=target)
     logits = PAPER_ACTIVATIONS @ PER_CLASS
     np.testing.assert_allclose(found.scores, [[logits[MASK, 2].sum(), logits[0, 1, 0]]], rtol=1e-6)
-    for row, (mask, cls) in enumerate(((MASK, 2), (~MASK, 0))):
-        np.testing.assert_allclose(found.gradients[0, row], mask[..., None] * PER_CLASS[:, cls], atol=1e-6)
+    for row, (mask, class_index) in enumerate(((MASK, 2), (~MASK, 0))):
+        np.testing.assert_allclose(found.gradients[0, row], mask[..., None] * PER_CLASS[:, class_index], atol=1e-6)
     assert found.probabilities is None
 
 
@@ -104,18 +104,20 @@ def test_masks_and_class_names_of_each_image():
     logits = np.stack([PAPER_ACTIVATIONS, PAPER_ACTIVATIONS[::-1]]) @ PER_CLASS
     np.testing.assert_allclose(heatmaps.scores, [[logits[0, MASK, 2].sum()], [logits[1, ~MASK, 2].sum()]], rtol=1e-6)
     assert heatmaps.names == (("tree in the region",), ("tree in the region",))
-    with pytest.raises(TargetError, match=r"Region has shape \(3, 2\), and the model's outputs \(N, 2, 2, 3\)"):
+    with pytest.raises(
+        TargetError, match=r"Region has shape \(3, 2\), but the model's output has shape \(N, 2, 2, 3\)"
+    ):
         Explainer(classifier, layer="conv").heatmaps(TWO, Region(np.ones((3, 2), bool), 0))
     with pytest.raises(TargetError, match=r"There is no class 'three'\. Did you mean 'tree'"):
         Explainer(classifier, layer="conv").heatmaps(TWO, Region(MASK, "three"))
-    with pytest.raises(TargetError, match="A Region asks a segmentation"):
+    with pytest.raises(TargetError, match="A Region needs a segmentation"):
         Explainer(paper_sequential(), layer="conv").heatmaps(PAPER_INPUT, Region(MASK, 0))
 
 
 # An embedding, and outputs of several parts
 
 
-def test_the_gradient_of_a_likeness():
+def test_the_gradient_of_an_embedding():
     """By hand: of cos = u y / |y|, dcos/dy = (u - cos y / |y|) / |y|, and dy/dA are the dense layer's weights."""
     found = capture(paper(lambda x: x), target=Embedding([3, 4]))
     unit, length = np.array([0.6, 0.8]), np.linalg.norm(PAPER_LOGITS)
@@ -139,18 +141,20 @@ def detector(structure):
 
 
 @pytest.mark.parametrize("structure", ["dict", "list"])
-def test_a_box_asks_a_structure_no_part_of_which_is_named(structure):
+def test_all_outputs_need_no_output_named(structure):
     model = detector(structure)
     key = {"dict": "box", "list": 1}[structure]
-    found = Explainer(model, "hirescam", layer="conv").heatmaps(TWO, AllOutputs(lambda every: every[key][:, 2] * 10))
+    found = Explainer(model, "hirescam", layer="conv").heatmaps(
+        TWO, AllOutputs(lambda outputs: outputs[key][:, 2] * 10)
+    )
     np.testing.assert_allclose(found.scores, [[30], [10]])  # the pixel at the bottom left
     np.testing.assert_allclose(found.values[:, 0], [[[0, 0], [30, 0]], [[0, 0], [10, 0]]], atol=1e-5)
-    np.testing.assert_allclose(found.outputs[key], TWO.reshape(2, 4), atol=1e-6)  # all that was returned
+    np.testing.assert_allclose(found.outputs[key], TWO.reshape(2, 4), atol=1e-6)  # everything that the model returned
     assert found.probabilities is None
 
 
-def test_a_box_beside_a_class_needs_the_class_scores_named():
-    model, selected = detector("dict"), [AllOutputs(lambda every: every["box"][:, 0]), 1]
+def test_all_outputs_and_a_class_need_the_class_scores_named():
+    model, selected = detector("dict"), [AllOutputs(lambda outputs: outputs["box"][:, 0]), 1]
     with pytest.raises(ModelError, match="The model has 2 outputs, and none was named"):
         Explainer(model, layer="conv").heatmaps(PAPER_INPUT, selected)
     found = Explainer(model, layer="conv", output="scores").heatmaps(PAPER_INPUT, selected)
@@ -161,8 +165,8 @@ def test_a_box_beside_a_class_needs_the_class_scores_named():
 # Compiled once
 
 
-def steps_for(model, specs, inputs=TWO):
-    """Return how many compiled steps are kept after each of these questions."""
+def compiled_counts(model, specs, inputs=TWO):
+    """Return the number of compiled functions after each of these targets."""
     explainer = Explainer(model, layer="conv")
     counts = []
     for spec in specs:
@@ -186,13 +190,13 @@ def by_first(logits):
         (segmentation, [Region(MASK, 0), Region(~MASK, 2), Region(np.stack([MASK, ~MASK]), 1)]),
     ],
 )
-def test_another_class_mask_or_reference_is_no_other_step(model, specs):
-    counts = steps_for(model(), specs)
+def test_another_class_mask_or_reference_is_not_compiled_again(model, specs):
+    counts = compiled_counts(model(), specs)
     assert counts == [counts[0]] * len(specs)
 
 
 def test_the_model_is_not_run_again_by_python_for_another_class():
-    """Where the backend traces, Python sees the model once; a question's arrays are handed over at run time."""
+    """Where the backend traces, Python runs the model once; a target's arrays are arguments afterwards."""
     if keras.backend.backend() == "torch":
         pytest.skip("PyTorch runs the model in Python every time")
     runs = []
@@ -216,5 +220,5 @@ def test_the_model_is_not_run_again_by_python_for_another_class():
     np.testing.assert_allclose(scores, [3, -3, 3], rtol=1e-5)
 
 
-def test_a_question_s_key_is_its_target_s():
+def test_objectives_with_the_same_kind_of_target_have_equal_keys():
     assert Objective(resolve(Difference(0, 1), int)).key == Objective(resolve(Difference(1, 0), int)).key

@@ -23,31 +23,31 @@ def image(*rows):
         (np.ones((3, 2), bool), [(0, 0, 3, 2)]),
     ],
 )
-def test_boxes_round_connected_parts(mask, boxes):
+def test_boxes_of_connected_components(mask, boxes):
     assert bounding_boxes(mask) == boxes
     mirrored = [(top, mask.shape[1] - right, bottom, mask.shape[1] - left) for top, left, bottom, right in boxes]
     assert sorted(bounding_boxes(mask[:, ::-1])) == sorted(mirrored)
 
 
-def flooded(mask):
-    """Find the parts in another way: from each pixel, walk to all eight neighbours."""
+def flood_fill(mask):
+    """An oracle: from each pixel, walk to all eight neighbours."""
     left, boxes = {(int(row), int(column)) for row, column in zip(*np.nonzero(mask), strict=True)}, []
     while left:
-        waiting, part = [left.pop()], []
-        while waiting:
-            row, column = waiting.pop()
-            part.append((row, column))
+        pending, component = [left.pop()], []
+        while pending:
+            row, column = pending.pop()
+            component.append((row, column))
             around = {(row + down, column + right) for down in (-1, 0, 1) for right in (-1, 0, 1)} & left
             left -= around
-            waiting += around
-        rows, columns = zip(*part, strict=True)
+            pending += around
+        rows, columns = zip(*component, strict=True)
         boxes.append((min(rows), min(columns), max(rows) + 1, max(columns) + 1))
     return boxes
 
 
 @pytest.mark.parametrize("density", [0.1, 0.3, 0.45, 0.7])
-def test_random_masks_against_a_flood(density):
+def test_random_masks_against_a_flood_fill(density):
     random = np.random.default_rng(0)
     for _ in range(40):
         mask = random.random(random.integers(1, 14, 2)) < density
-        assert sorted(bounding_boxes(mask)) == sorted(flooded(mask))
+        assert sorted(bounding_boxes(mask)) == sorted(flood_fill(mask))

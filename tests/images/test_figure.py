@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 
 from seewhy.errors import OptionError
-from seewhy.images.figure import MOST_PANELS, Panel, draw_panels
+from seewhy.images.figure import MAX_PANELS, Panel, draw_panels
 
 PANEL = Panel("a", np.zeros((2, 2, 3), np.uint8))
 
 
-def test_a_figure_has_an_end():
-    with pytest.raises(OptionError, match=f"would have {MOST_PANELS + 1} panels; it can have {MOST_PANELS}"):
-        draw_panels([PANEL] * (MOST_PANELS + 1), columns=3, colormap="jet")
+def test_too_many_panels_are_refused():
+    with pytest.raises(OptionError, match=f"would have {MAX_PANELS + 1} panels; the limit is {MAX_PANELS}"):
+        draw_panels([PANEL] * (MAX_PANELS + 1), columns=3, colormap="jet")

@@ -4,72 +4,73 @@ import pytest
 
 from seewhy import Style
 from seewhy.errors import OptionError
-from seewhy.images.overlay import color_table, colorize, heatmap_image, overlay
+from seewhy.images.colour import color_table, colorize
+from seewhy.images.overlay import heatmap_image, overlay
 
 IMAGE = np.full((1, 3, 3), 100, dtype=np.uint8)
-SALIENCY = np.array([[0, 0.5, 1]], dtype=np.float32)
+HEATMAP = np.array([[0, 0.5, 1]], dtype=np.float32)
 ALL = np.ones((1, 3), dtype=bool)
 
 
 def test_colours_are_matplotlib_s():
     expected = np.round(matplotlib.colormaps["viridis"](np.array([0.0, 128 / 255, 1.0]))[:, :3] * 255)
-    np.testing.assert_array_equal(colorize(SALIENCY, "viridis")[0], expected)
+    np.testing.assert_array_equal(colorize(HEATMAP, "viridis")[0], expected)
 
 
 def test_blending_by_hand():
     jet = color_table("jet").astype(int)
-    found = overlay(IMAGE, SALIENCY, ALL, Style(alpha=0.25))
+    found = overlay(IMAGE, HEATMAP, ALL, Style(alpha=0.25))
     np.testing.assert_array_equal(found[0, 0], np.round(75 + 0.25 * jet[0]))
     np.testing.assert_array_equal(found[0, 2], np.round(75 + 0.25 * jet[255]))
 
 
 def test_the_ends_of_alpha():
-    np.testing.assert_array_equal(overlay(IMAGE, SALIENCY, ALL, Style(alpha=0)), IMAGE)
-    np.testing.assert_array_equal(overlay(IMAGE, SALIENCY, ALL, Style(alpha=1)), colorize(SALIENCY))
+    np.testing.assert_array_equal(overlay(IMAGE, HEATMAP, ALL, Style(alpha=0)), IMAGE)
+    np.testing.assert_array_equal(overlay(IMAGE, HEATMAP, ALL, Style(alpha=1)), colorize(HEATMAP))
 
 
-def test_where_the_model_saw_nothing_the_image_stays():
+def test_the_image_is_unchanged_where_the_model_did_not_see_it():
     covered = np.array([[True, False, True]])
-    found = overlay(IMAGE, SALIENCY, covered, Style(alpha=1))
+    found = overlay(IMAGE, HEATMAP, covered, Style(alpha=1))
     np.testing.assert_array_equal(found[0, 1], IMAGE[0, 1])
     assert (found[0, 0] != IMAGE[0, 0]).any()
-    np.testing.assert_array_equal(heatmap_image(SALIENCY, covered)[0, 1], [255, 255, 255])
+    np.testing.assert_array_equal(heatmap_image(HEATMAP, covered)[0, 1], [255, 255, 255])
 
 
-def test_a_image_that_keeps_its_weight_is_cut_off_at_white():
+def test_an_image_of_full_weight_is_clipped_at_white():
     jet = color_table("jet").astype(int)
     light = np.full((1, 3, 3), 250, dtype=np.uint8)
-    found = overlay(light, SALIENCY, ALL, Style(alpha=0.4, image_weight=1))
+    found = overlay(light, HEATMAP, ALL, Style(alpha=0.4, image_weight=1))
     np.testing.assert_array_equal(found[0, 2], np.minimum(np.round(250 + 0.4 * jet[255]), 255))
     assert found.max() == 255
 
 
 @pytest.mark.parametrize("rescale", ["max", "range"])
-def test_the_sum_is_spread_by_what_the_model_saw(rescale):
+def test_the_sum_is_rescaled_by_its_range_where_the_model_saw_the_image(rescale):
     image = np.array([[[10, 20, 30], [200, 200, 200], [255, 255, 255]]], dtype=np.uint8)
     covered = np.array([[True, True, False]])
     jet = color_table("jet").astype(np.float64)
     total = image[0, :2] + 0.01 * jet[[0, 128]]
     low = total.min() if rescale == "range" else 0
     expected = np.round((total - low) / (total.max() - low) * 255)
-    found = overlay(image, SALIENCY, covered, Style(alpha=0.01, image_weight=1, rescale=rescale))
-    np.testing.assert_allclose(found[0, :2], expected, atol=1)  # float32 rounds halves its own way
+    found = overlay(image, HEATMAP, covered, Style(alpha=0.01, image_weight=1, rescale=rescale))
+    np.testing.assert_allclose(found[0, :2], expected, atol=1)  # float32 rounds some halves the other way
     np.testing.assert_array_equal(found[0, 2], image[0, 2])
 
 
-def test_the_digits_notebook_blends_colours_up_to_255_with_a_image_up_to_1():
+def test_the_digits_notebook_blends_colours_up_to_255_with_an_image_up_to_1():
     jet = color_table("jet")[[0, 128, 255]].astype(np.float64)
     image = np.array([[[0, 0, 0], [128, 128, 128], [255, 255, 255]]], dtype=np.uint8)
     total = jet * 0.01 + image[0] / 255
     expected = np.round((total - total.min()) / (total.max() - total.min()) * 255)
-    found = overlay(image, SALIENCY, ALL, Style(alpha=1, image_weight=1 / 2.55, rescale="range"))
+    found = overlay(image, HEATMAP, ALL, Style(alpha=1, image_weight=1 / 2.55, rescale="range"))
     np.testing.assert_allclose(found[0], expected, atol=1)
 
 
-def test_a_flat_sum_is_spread_without_dividing_by_zero():
+def test_a_constant_sum_is_rescaled_without_dividing_by_zero():
     black = np.zeros((1, 3, 3), dtype=np.uint8)
     for rescale in ("max", "range"):
-        assert overlay(black, SALIENCY, ALL, Style(alpha=0, rescale=rescale)).max() == 0
+        assert overlay(black, HEATMAP, ALL, Style(alpha=0, rescale=rescale)).max() == 0
 
 
 @pytest.mark.parametrize("name", ["alpha", "image_weight"])
@@ -81,17 +82,17 @@ def test_a_weight_out_of_range(name, value):
 
 @pytest.mark.parametrize("name", ["normalization", "upsampling", "rescale"])
 @pytest.mark.parametrize("value", ["maximum", None, 1, ["max"], np.array(["max", "none"])])
-def test_a_word_that_is_not_known(name, value):
+def test_an_unknown_name(name, value):
     with pytest.raises(OptionError, match=f"{name} is .*expected '.*' or '.*'"):
         Style(**{name: value})
 
 
 @pytest.mark.parametrize("colormap", [None, 1, ["jet"], np.array("jet")])
-def test_a_colour_map_that_is_no_name(colormap):
+def test_a_colour_map_that_is_not_a_name(colormap):
     with pytest.raises(OptionError, match=r"colormap is .*; expected the name of one of matplotlib's"):
         color_table(colormap)
 
 
-def test_an_unknown_colour_map_with_the_nearest():
+def test_an_unknown_colour_map_with_a_suggestion():
     with pytest.raises(OptionError, match=r"Unknown colour map 'viridsi'. Did you mean 'viridis'"):
-        colorize(SALIENCY, "viridsi")
+        colorize(HEATMAP, "viridsi")

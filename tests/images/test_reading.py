@@ -109,7 +109,7 @@ def test_an_empty_file(tmp_path):
         read(tmp_path / "empty.png")
 
 
-def test_text_with_a_image_s_name(tmp_path):
+def test_text_with_the_name_of_an_image(tmp_path):
     (tmp_path / "notes.jpg").write_text("not an image")
     with pytest.raises(ImageError, match=r"notes.jpg is not an image in a format SeeWhy reads \(PNG, JPEG"):
         read(tmp_path / "notes.jpg")
@@ -125,7 +125,7 @@ def test_a_truncated_image(tmp_path, suffix):
         read(path)
 
 
-def test_a_folder_is_no_image(tmp_path):
+def test_a_folder_is_not_an_image(tmp_path):
     with pytest.raises(ImageError, match="cannot be read: Is a directory"):
         read(tmp_path)
 
@@ -144,7 +144,9 @@ def png_claiming(width, height):
 @pytest.mark.parametrize("size", [(30_000, 30_000), (10_000, 8_001), (10_000, 10_000)])
 def test_a_bomb_is_refused_before_it_is_decoded(tmp_path, size):
     (tmp_path / "bomb.png").write_bytes(png_claiming(*size))
-    with pytest.raises(ImageError, match=r"bomb.png has too many pixels .*the limit is 80,000,000. Shrink it first."):
+    with pytest.raises(
+        ImageError, match=r"bomb.png has too many pixels .*the limit is 80,000,000. Downscale it first."
+    ):
         read(tmp_path / "bomb.png")
 
 
@@ -164,13 +166,13 @@ def test_formats_that_start_programs_are_not_tried(tmp_path):
     ],
     ids=["float", "four channels", "batch", "no rows"],
 )
-def test_arrays_that_are_no_image(array):
+def test_arrays_that_are_not_images(array):
     with pytest.raises(ImageError, match=r"is not an image; expected uint8 \(H, W, 3\)"):
         read(array)
 
 
-def test_32_bit_values_have_no_known_white():
-    with pytest.raises(ImageError, match="black and white are not known"):
+def test_32_bit_values_are_refused():
+    with pytest.raises(ImageError, match="whose range is unknown"):
         read(Image.fromarray(np.zeros((2, 2), np.float32)))
 
 
@@ -178,37 +180,37 @@ def test_folders_and_patterns_are_searched(tmp_path):
     for name in ("b.JPG", "a.png", "notes.txt", "c.webp"):
         (tmp_path / name).touch()
     (tmp_path / "sub.png").mkdir()
-    assert [path.name for path in reading.find(str(tmp_path))] == ["a.png", "b.JPG", "c.webp"]
-    assert [path.name for path in reading.find(f"{tmp_path}/[ab].*")] == ["a.png", "b.JPG"]
-    assert [path.name for path in reading.find(f"{tmp_path}/none.png")] == ["none.png"]
+    assert [path.name for path in reading.find_images(str(tmp_path))] == ["a.png", "b.JPG", "c.webp"]
+    assert [path.name for path in reading.find_images(f"{tmp_path}/[ab].*")] == ["a.png", "b.JPG"]
+    assert [path.name for path in reading.find_images(f"{tmp_path}/none.png")] == ["none.png"]
 
 
 def test_a_file_whose_name_looks_like_a_pattern(tmp_path):
     (tmp_path / "cat[1].png").touch()
-    assert [path.name for path in reading.find(f"{tmp_path}/cat[1].png")] == ["cat[1].png"]
+    assert [path.name for path in reading.find_images(f"{tmp_path}/cat[1].png")] == ["cat[1].png"]
 
 
 @pytest.mark.parametrize("where", ["{}", "{}/*.png"])
-def test_nothing_found_is_said(tmp_path, where):
-    with pytest.raises(ImageNotFoundError, match="holds no images"):
-        reading.find(where.format(tmp_path))
+def test_a_folder_without_images_is_refused(tmp_path, where):
+    with pytest.raises(ImageNotFoundError, match="contains no images"):
+        reading.find_images(where.format(tmp_path))
 
 
-def test_a_image_read_from_memory():
+def test_an_image_read_from_memory():
     file = io.BytesIO()
     Image.new("RGB", (2, 2), "red").save(file, "PNG")
     assert read(Image.open(file)).shape == (2, 2, 3)
 
 
 @pytest.mark.parametrize("where", ["{}/a**b/*.png", "{}/" + "x" * 300 + "*"])
-def test_what_cannot_be_searched_is_said(tmp_path, where):
-    with pytest.raises(ImageError, match=r"cannot be searched|holds no images"):
-        reading.find(where.format(tmp_path))
+def test_a_path_that_cannot_be_searched_is_refused(tmp_path, where):
+    with pytest.raises(ImageError, match=r"cannot be searched|contains no images"):
+        reading.find_images(where.format(tmp_path))
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow remarks on some of the damage
 @pytest.mark.parametrize("suffix", ["png", "jpg", "gif", "webp", "bmp", "tiff", "ppm", "avif"])
-def test_damaged_in_any_way_a_image_is_read_or_refused(tmp_path, suffix):
+def test_an_image_damaged_in_any_way_is_read_or_refused(tmp_path, suffix):
     """Bytes flipped at random: whatever Pillow's decoders make of it, nothing but an ImageError comes out."""
     random, path = np.random.default_rng(0), tmp_path / f"damaged.{suffix}"
     pixels = random.integers(0, 256, (16, 16, 3), dtype=np.uint8)
@@ -268,7 +270,7 @@ def test_bytes_are_read_as_a_file_is():
 
 
 @pytest.mark.parametrize(
-    ("content", "error", "said"),
+    ("content", "error", "message"),
     [
         (b"", ImageError, r"^sent.png is empty \(0 bytes\)\.$"),
         (b"<svg onload='alert(1)'/>", ImageFormatError, "^sent.png is not an image in a format SeeWhy reads"),
@@ -277,8 +279,8 @@ def test_bytes_are_read_as_a_file_is():
     ],
     ids=["empty", "svg", "cut", "bomb"],
 )
-def test_bytes_that_are_no_image_are_refused(content, error, said):
-    with pytest.raises(error, match=said):
+def test_bytes_that_are_not_an_image_are_refused(content, error, message):
+    with pytest.raises(error, match=message):
         read_bytes(content, "sent.png")
 
 
@@ -289,6 +291,6 @@ def test_the_limit_of_pixels_can_be_lower():
         read_bytes(content, "a.png", max_pixels=109)
 
 
-def test_a_path_that_no_system_knows():
+def test_a_path_with_a_null_character():
     with pytest.raises(ImageError, match=r"cannot be read: .*null"):
         read("a\0.png")

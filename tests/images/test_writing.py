@@ -6,7 +6,7 @@ from seewhy.errors import OutputError
 from seewhy.images.writing import write_atomically
 
 
-def test_a_file_appears_whole_with_its_folder(tmp_path):
+def test_a_file_is_written_and_its_folder_created(tmp_path):
     path = tmp_path / "new" / "file.bin"
     write_atomically(path, lambda file: file.write(b"whole"))
     assert path.read_bytes() == b"whole"

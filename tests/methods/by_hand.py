@@ -1,4 +1,4 @@
-"""The methods a second time, from the papers' equations, in loops: one image and one target, (u, v, K) to (u, v)."""
+"""Oracles: the papers' equations in loops, for one image and one target, (u, v, K) to (u, v)."""
 
 from itertools import product
 
@@ -105,6 +105,15 @@ def kpcacam(activations, _, kernel="rbf", gamma=None):
     component = centred @ alpha
     rises = sum(component[p] * np.sqrt(sum(a**2 for a in rows[p])) for p in range(count))
     return (component * np.sign(rises)).reshape(activations.shape[:2])
+
+
+def interpolated_at(values, position, cells):
+    """Interpolate the first axis at a position in cells, between the two nearest centres; the outermost hold beyond."""
+    position = min(max(position, 0.0), cells - 1.0)
+    below = int(np.floor(position))
+    above = min(below + 1, cells - 1)
+    part = position - below
+    return (1 - part) * values[below] + part * values[above]
 
 
 BY_HAND = {

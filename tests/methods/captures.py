@@ -10,27 +10,27 @@ from seewhy.types import Capture
 
 NAMESPACES = {"numpy": np, "keras": keras.ops, "torch": xtorch}
 
-ONE_CAPTURE = [name for name, method in methods.METHODS.items() if not method.reruns and method.level == "layer"]
-"""The methods that need no more than one capture of a layer."""
+ONE_CAPTURE = [name for name, method in methods.METHODS.items() if not method.needs_runner and method.level == "layer"]
+"""The methods that need one capture of a layer and no runner."""
 
-FROM_GRADIENTS = [name for name in ONE_CAPTURE if methods.METHODS[name].backward == "plain"]
+GRADIENT_METHODS = [name for name in ONE_CAPTURE if methods.METHODS[name].family == "gradient"]
 
 
 def tensor(array, xp=np):
-    """Make an array one of the namespace's, of the same type."""
+    """Convert an array to the namespace, keeping its dtype."""
     if xp is keras.ops:
         return keras.ops.convert_to_tensor(array, dtype=str(array.dtype))
     return torch.from_numpy(array) if xp is xtorch else array
 
 
 def capture(activations, gradients, xp=np):
-    """Make a capture of arrays (N, *space, K) and (N, T, *space, K); of the scores only the shape matters."""
+    """Make a capture of arrays (N, *space, K) and (N, T, *space, K); the scores are zeros."""
     scores = tensor(np.zeros(gradients.shape[:2], gradients.dtype), xp)
     return Capture(tensor(activations, xp), tensor(gradients, xp), scores, None, None, None, "layer", xp)
 
 
-def evidence(name, activations, gradients, xp=np, **options):
-    """Apply a method of the table to arrays, and bring the evidence back."""
+def raw_heatmaps(name, activations, gradients, xp=np, **options):
+    """Apply a method of the table to arrays, and return its raw heatmaps as a NumPy array."""
     return np.array(methods.get(name, **options)(capture(activations, gradients, xp)))
 
 

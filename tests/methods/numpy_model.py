@@ -1,4 +1,4 @@
-"""A small model in plain NumPy, for signals, images and volumes, and the way to run it again: an oracle's."""
+"""An oracle: a small model in plain NumPy for signals, images and volumes, and a runner for it."""
 
 from itertools import islice
 
@@ -22,18 +22,18 @@ class Model:
         self.logit_bias = random.normal(size=CLASSES)
 
     def trunk(self, inputs):
-        """Give the activations (N, *space, K) of inputs (N, *size, C)."""
+        """Return the activations (N, *space, K) of inputs (N, *size, C)."""
         for axis in range(1, inputs.ndim - 1):
             halves = [np.take(inputs, range(start, inputs.shape[axis] - 1 + start, 2), axis) for start in (0, 1)]
             inputs = (halves[0] + halves[1]) / 2
         return np.maximum(inputs @ self.mix + self.bias, 0)
 
     def head(self, activations):
-        """Give the logits (N, classes)."""
+        """Return the logits (N, classes)."""
         return np.tanh(activations.reshape(len(activations), -1) @ self.hidden) @ self.dense + self.logit_bias
 
     def score(self, image, target):
-        """Give one image's logit."""
+        """Return one image's logit."""
         return self.head(self.trunk(image[None]))[0, target]
 
     def make_image(self, seed=5):
@@ -42,33 +42,33 @@ class Model:
         return (1 + random.normal(size=(*self.size, len(self.mix)))).astype(np.float32)
 
     def capture(self, image, targets):
-        """Capture what a tap after the trunk does."""
+        """Return what a tap after the trunk captures."""
         activations = self.trunk(image[None])
         scores = self.head(activations)[:, targets]
         return Capture(activations, None, scores, np.array([targets]), scores, None, "trunk", np)
 
 
-class CountingAgain:
-    """Runs a Model again, and counts how often."""
+class CountingRunner:
+    """Runs a Model on perturbations, and counts the runs."""
 
     def __init__(self, model, image, targets, batch_size=4):
         self.model, self.inputs, self.targets, self.batch_size = model, image, targets, batch_size
         self.forwards = self.head_forwards = 0
 
     def scores(self, perturbations, count):
-        found = self._run(perturbations, lambda batch: self.model.head(self.model.trunk(batch)))
-        self.forwards += len(found)
-        assert len(found) == count
-        return found
+        scores = self._run(perturbations, lambda batch: self.model.head(self.model.trunk(batch)))
+        self.forwards += len(scores)
+        assert len(scores) == count
+        return scores
 
     def head_scores(self, perturbations, count):
-        found = self._run(perturbations, self.model.head)
-        self.head_forwards += len(found)
-        assert len(found) == count
-        return found
+        scores = self._run(perturbations, self.model.head)
+        self.head_forwards += len(scores)
+        assert len(scores) == count
+        return scores
 
     def _run(self, perturbations, function):
-        perturbations, found = iter(perturbations), []
+        perturbations, batches = iter(perturbations), []
         while batch := list(islice(perturbations, self.batch_size)):
-            found.append(function(np.stack(batch))[:, self.targets])
-        return np.concatenate(found).astype(np.float32)
+            batches.append(function(np.stack(batch))[:, self.targets])
+        return np.concatenate(batches).astype(np.float32)

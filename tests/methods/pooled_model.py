@@ -1,4 +1,4 @@
-"""A model in plain NumPy whose head pools, and the way to run it again."""
+"""An oracle: a model in plain NumPy whose head is global average pooling and a linear layer, and a runner for it."""
 
 import numpy as np
 
@@ -8,9 +8,9 @@ CHANNELS, CLASSES = 6, 3
 
 
 class PooledModel:
-    """A 1x1 convolution, by default with ReLU; the mean over positions; then what a subclass puts there.
+    """A 1x1 convolution, by default with ReLU; the mean over positions; then a linear layer, or a subclass's head.
 
-    Gradients are quotients of central differences in float64, which know nothing of what the head is made of.
+    Gradients are central differences in float64, which do not depend on how the head is written.
     """
 
     def __init__(self, seed=3, rectified=True):
@@ -43,20 +43,20 @@ class PooledModel:
 
 
 class Runner:
-    """Runs a model again, one variation at a time."""
+    """Runs a model on one perturbation at a time."""
 
     def __init__(self, model, image, targets):
         self.model, self.inputs, self.targets = model, image, targets
 
     def head_scores(self, perturbations, count):
-        found = np.array([self.model.head(each.astype(np.float64))[self.targets] for each in perturbations], np.float32)
-        assert len(found) == count
-        return found
+        scores = [self.model.head(activations.astype(np.float64))[self.targets] for activations in perturbations]
+        assert len(scores) == count
+        return np.array(scores, np.float32)
 
     def captures(self, perturbations, count, *, level="layer", gradient_rule="plain"):
         assert (level, gradient_rule) == ("layer", "plain")
-        for _, each in zip(range(count), perturbations, strict=True):
-            yield self.model.capture(each, self.targets)
+        for _, image in zip(range(count), perturbations, strict=True):
+            yield self.model.capture(image, self.targets)
 
 
 def make_image(seed=5, space=(3, 4)):

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from tests.methods.numpy_model import CLASSES, CountingAgain, Model
+from tests.methods.numpy_model import CLASSES, CountingRunner, Model
 
 from seewhy import methods
 
@@ -10,7 +10,7 @@ SIZES = {"signal": (12,), "image": (8, 6), "volume": (4, 6, 4)}
 
 
 def explain(model, targets, batch_size=4):
-    runner = CountingAgain(model, model.make_image(), targets, batch_size)
+    runner = CountingRunner(model, model.make_image(), targets, batch_size)
     return methods.get("ablationcam")(model.capture(model.make_image(), targets), runner), runner
 
 
@@ -53,7 +53,7 @@ def test_the_scores_zero_does_not_matter():
     np.testing.assert_allclose(explain(model, [1])[0], expected, atol=1e-6)
 
 
-def test_of_a_linear_head_weights_are_gradients_times_activations():
+def test_for_a_linear_head_weights_are_gradients_times_activations():
     """y - y_k is then sum_ij dy/dA^k_ij A^k_ij."""
     model = Model((8, 6))
     model.head = lambda activations: activations.reshape(len(activations), -1) @ model.hidden[:, :CLASSES]
@@ -63,7 +63,7 @@ def test_of_a_linear_head_weights_are_gradients_times_activations():
     np.testing.assert_allclose(explain(model, [0, 1, 2])[0][0], expected, atol=1e-5)
 
 
-def test_a_constant_model_is_no_evidence():
+def test_a_constant_model_gives_zeros():
     np.testing.assert_array_equal(explain(Model((8, 6), gain=0.0), [0, 1])[0], 0)
 
 

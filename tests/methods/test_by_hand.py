@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from tests.methods import by_hand
-from tests.methods.captures import NAMESPACES, ONE_CAPTURE, drawn, evidence
+from tests.methods.captures import NAMESPACES, ONE_CAPTURE, drawn, raw_heatmaps
 from tests.sample_models import PAPER_ACTIVATIONS, PAPER_GRADCAM, PAPER_GRADIENTS, PAPER_HIRESCAM
 
 
@@ -23,7 +23,7 @@ def test_none_is_missing():
 
 @pytest.mark.parametrize(("name", "heatmaps"), [("gradcam", PAPER_GRADCAM), ("hirescam", PAPER_HIRESCAM)])
 def test_the_paper_model(name, heatmaps):
-    found = evidence(name, PAPER_ACTIVATIONS[None], PAPER_GRADIENTS[None])
+    found = raw_heatmaps(name, PAPER_ACTIVATIONS[None], PAPER_GRADIENTS[None])
     np.testing.assert_array_equal(np.maximum(found, 0), heatmaps[None])
 
 
@@ -35,7 +35,7 @@ def test_the_paper_model_class_0():
     """
     first, second = PAPER_ACTIVATIONS[..., 0], PAPER_ACTIVATIONS[..., 1]
     found = {
-        name: evidence(name, PAPER_ACTIVATIONS[None], PAPER_GRADIENTS[None])[0, 0]
+        name: raw_heatmaps(name, PAPER_ACTIVATIONS[None], PAPER_GRADIENTS[None])[0, 0]
         for name in ("gradcam++", "xgradcam", "layercam", "elementwise")
     }
     np.testing.assert_allclose(found["gradcam++"], 17 / 66 * first + 4 / 10 * second, rtol=1e-6)
@@ -49,7 +49,7 @@ def test_the_paper_model_class_0():
 @pytest.mark.parametrize("name", ONE_CAPTURE)
 def test_every_image_and_target(name, relu, xp):
     activations, gradients = drawn(relu=relu)
-    found = evidence(name, activations, gradients, xp)
+    found = raw_heatmaps(name, activations, gradients, xp)
     assert found.dtype == np.float64
     np.testing.assert_allclose(found, expected(activations, gradients, name), atol=1e-9)
 
@@ -58,7 +58,7 @@ def test_every_image_and_target(name, relu, xp):
 @pytest.mark.parametrize("name", ONE_CAPTURE)
 def test_single_precision(name, xp):
     activations, gradients = drawn(seed=1, dtype=np.float32, relu=True)
-    found = evidence(name, activations, gradients, xp)
+    found = raw_heatmaps(name, activations, gradients, xp)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected(activations, gradients, name), rtol=1e-5, atol=2e-6)
 
@@ -69,7 +69,7 @@ def test_more_positions_than_channels_and_the_reverse(name):
     for channels in (2, 30):
         activations, gradients = drawn(seed=2, channels=channels)
         np.testing.assert_allclose(
-            evidence(name, activations, gradients), expected(activations, gradients, name), atol=1e-9
+            raw_heatmaps(name, activations, gradients), expected(activations, gradients, name), atol=1e-9
         )
 
 
@@ -78,7 +78,7 @@ def test_kernels(kernel):
     activations, gradients = drawn(seed=3, relu=True)
     for gamma in (None, 0.7):
         np.testing.assert_allclose(
-            evidence("kpcacam", activations, gradients, kernel=kernel, gamma=gamma),
+            raw_heatmaps("kpcacam", activations, gradients, kernel=kernel, gamma=gamma),
             expected(activations, gradients, "kpcacam", kernel=kernel, gamma=gamma),
             atol=1e-9,
         )

@@ -1,8 +1,8 @@
-"""CAM on models that end as it needs, and on some that only look as if."""
+"""CAM, on heads of pooling and a linear layer, and on heads that resemble them at one image."""
 
 import numpy as np
 import pytest
-from tests.methods.captures import evidence
+from tests.methods.captures import raw_heatmaps
 from tests.methods.pooled_model import CHANNELS, PooledModel, Runner, make_image
 
 from seewhy import methods
@@ -90,7 +90,7 @@ def test_it_is_the_other_methods_times_the_positions():
     model, image = PooledModel(), make_image()
     capture = model.capture(image, TARGETS)
     for name in ("gradcam", "hirescam", "xgradcam"):
-        found = evidence(name, capture.activations, capture.gradients)
+        found = raw_heatmaps(name, capture.activations, capture.gradients)
         np.testing.assert_allclose(cam(model, image), 12 * found, atol=1e-4)
 
 
@@ -114,21 +114,21 @@ def test_activations_of_zero_give_zeros():
 
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("head", [Rectified, Bent, Softmax, RectifiedThenPooled, Dead])
-def test_a_head_that_is_linear_only_here_is_refused(head, seed):
+def test_a_head_that_is_linear_only_near_the_activations_is_refused(head, seed):
     model = head(seed)
     gradients = model.capture(make_image(), TARGETS).gradients
     np.testing.assert_allclose(gradients, np.broadcast_to(gradients[:, :, :1, :1], gradients.shape), atol=1e-5)
-    with pytest.raises(LayerError, match=r"after 'conv' the scores are no linear function .* use hirescam"):
+    with pytest.raises(LayerError, match=r"after 'conv' the scores are not a linear function .* use hirescam"):
         cam(model)
 
 
 @pytest.mark.parametrize("head", [Square, Greatest])
 def test_another_pooling_is_refused(head):
-    with pytest.raises(LayerError, match="after 'conv' the gradients differ from position to position"):
+    with pytest.raises(LayerError, match="after 'conv' the gradients differ between positions"):
         cam(head())
 
 
-def test_nan_is_left_for_the_explainer_to_refuse():
+def test_nan_gradients_give_nan_which_the_explainer_refuses():
     model, image = PooledModel(), make_image()
     capture = model.capture(image, TARGETS)
     capture.gradients[0, 1] = np.nan

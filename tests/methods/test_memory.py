@@ -1,4 +1,4 @@
-"""Variations are made one at a time: what a method holds does not grow with how many there are."""
+"""Perturbations are generated one at a time: a method's memory does not grow with their number."""
 
 import tracemalloc
 
@@ -10,14 +10,14 @@ from seewhy.types import Capture
 
 
 class Sums:
-    """Scores a variation by its sum, as it comes."""
+    """Scores each perturbation by its sum."""
 
     inputs = np.random.default_rng(0).uniform(size=(64, 64, 1)).astype(np.float32)
 
     def scores(self, perturbations, count):
-        found = np.array([[each.sum() / 1000] for each in perturbations], dtype=np.float32)
-        assert len(found) == count
-        return found
+        sums = np.array([[perturbation.sum() / 1000] for perturbation in perturbations], dtype=np.float32)
+        assert len(sums) == count
+        return sums
 
     head_scores = scores
 
@@ -33,7 +33,7 @@ class Sums:
         ("rise", {"masks": 800}),
     ],
 )
-def test_memory_is_for_a_few_variations(name, options):
+def test_memory_does_not_grow_with_the_number_of_perturbations(name, options):
     activations = np.random.default_rng(1).uniform(size=(1, 8, 8, 800)).astype(np.float32)
     capture = Capture(activations, None, None, None, None, None, "layer", np)
     method = methods.get(name, **options)
@@ -42,4 +42,4 @@ def test_memory_is_for_a_few_variations(name, options):
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     perturbation = activations.nbytes if name == "ablationcam" else Sums.inputs.nbytes
-    assert peak < 5 * perturbation + 800_000  # all of them: 800 variations
+    assert peak < 5 * perturbation + 800_000  # all 800 perturbations at once would take 160 times as much

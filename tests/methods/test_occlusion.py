@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from tests.methods.numpy_model import CountingAgain, Model
+from tests.methods.numpy_model import CountingRunner, Model
 
 from seewhy import methods
 from seewhy.errors import OptionError
@@ -11,7 +11,7 @@ TARGETS = [2, 0]
 
 
 def explain(model, targets=TARGETS, batch_size=4, **options):
-    runner = CountingAgain(model, model.make_image(), targets, batch_size)
+    runner = CountingRunner(model, model.make_image(), targets, batch_size)
     return methods.get("occlusion", **options)(model.capture(model.make_image(), targets), runner), runner
 
 
@@ -23,7 +23,7 @@ def starts_by_hand(pixels, window, stride):
     return [*starts, pixels - window]
 
 
-def evidence_by_hand(model, target, windows, strides, cover):
+def heatmap_by_hand(model, target, windows, strides, cover):
     """The mean drop of the score over the windows that cover a pixel, pixel by pixel."""
     image = model.make_image()
     whole = model.score(image, target)
@@ -35,15 +35,15 @@ def evidence_by_hand(model, target, windows, strides, cover):
         for offset in np.ndindex(*windows):
             covered[tuple(np.add(corner, offset))] = cover
         drops[corner] = whole - model.score(covered, target)
-    evidence = np.empty(model.size)
+    heatmap = np.empty(model.size)
     for pixel in np.ndindex(*model.size):
         own = [
             drop
             for corner, drop in drops.items()
             if all(c <= p < c + w for p, c, w in zip(pixel, corner, windows, strict=True))
         ]
-        evidence[pixel] = sum(own) / len(own)
-    return evidence, len(drops)
+        heatmap[pixel] = sum(own) / len(own)
+    return heatmap, len(drops)
 
 
 @pytest.mark.parametrize(
@@ -61,28 +61,28 @@ def test_every_target_as_in_loops(size, options, windows, strides):
     found, runner = explain(model, **options)
     assert found.shape == (1, 2, *size)
     for t, target in enumerate(TARGETS):
-        expected, count = evidence_by_hand(model, target, windows, strides, 0)
+        expected, count = heatmap_by_hand(model, target, windows, strides, 0)
         np.testing.assert_allclose(found[0, t], expected, atol=1e-6)
     assert runner.forwards == count + 1
 
 
-def test_what_is_not_asked_for_is_a_quarter_of_the_input_and_a_quarter_of_that():
+def test_the_defaults_are_a_quarter_of_the_input_and_a_quarter_of_that():
     model = Model((32, 16))
     found, runner = explain(model)
-    expected, count = evidence_by_hand(model, TARGETS[0], (8, 4), (2, 1), 0)
+    expected, count = heatmap_by_hand(model, TARGETS[0], (8, 4), (2, 1), 0)
     np.testing.assert_allclose(found[0, 0], expected, atol=1e-6)
     assert (runner.forwards, count) == (13 * 13 + 1, 13 * 13)
 
 
 @pytest.mark.parametrize("baseline", [0.5, (0.25, -1.0), "mean"])
-def test_what_covers(baseline):
+def test_baselines(baseline):
     model = Model((8, 6))
     cover = [each.mean() for each in np.moveaxis(model.make_image(), -1, 0)] if baseline == "mean" else baseline
     found, _ = explain(model, window=2, stride=2, baseline=baseline)
-    np.testing.assert_allclose(found[0, 0], evidence_by_hand(model, 2, (2, 2), (2, 2), cover)[0], atol=1e-6)
+    np.testing.assert_allclose(found[0, 0], heatmap_by_hand(model, 2, (2, 2), (2, 2), cover)[0], atol=1e-6)
 
 
-def test_where_the_model_does_not_look_there_is_nothing():
+def test_pixels_that_the_head_ignores_are_zero():
     """The head is blind to the left half; a window of one block at a time covers nothing else."""
     model = Model((8, 8))
     seen = model.hidden.reshape(4, 4, -1, 7)
@@ -92,7 +92,7 @@ def test_where_the_model_does_not_look_there_is_nothing():
     assert np.abs(found[..., 4:]).min() > 0
 
 
-def test_a_constant_model_is_no_evidence():
+def test_a_constant_model_gives_zeros():
     np.testing.assert_array_equal(explain(Model((8, 6), gain=0.0))[0], 0)
 
 
@@ -104,15 +104,15 @@ def test_the_size_of_batches_changes_nothing():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"window": 0}, "window is 0; expected a whole number, 1 or more"),
-        ({"window": 7}, "window is 7 pixels, and the input has 6; expected no more than that"),
+        ({"window": 0}, "window is 0; expected an integer, 1 or more"),
+        ({"window": 7}, "window is 7 pixels; expected at most 6, the size of the input"),
         (
             {"window": (2, 2, 2)},
-            r"window is \(2, 2, 2\); expected .* or one for each of the input's 2 axes",
+            r"window is \(2, 2, 2\); expected .* or one for each of the input's 2 spatial axes",
         ),
-        ({"window": "ab"}, "window is 'ab'; expected a whole number, or one for each"),
-        ({"stride": 0}, "stride is 0; expected a whole number, 1 or more"),
-        ({"window": 2, "stride": 3}, "stride is 3 pixels, and the window 2.*no larger than the window"),
+        ({"window": "ab"}, "window is 'ab'; expected an integer, or one for each"),
+        ({"stride": 0}, "stride is 0; expected an integer, 1 or more"),
+        ({"window": 2, "stride": 3}, "stride is 3 pixels; expected at most 2, the size of the window"),
         ({"baseline": "grey"}, "baseline is 'grey'; expected 'mean', a number, or 2,"),
         ({"baseline": (0, 0, 0)}, "expected 'mean', a number, or 2, one for each channel"),
         ({"baseline": ("a", "b")}, "expected 'mean', a number, or 2,"),

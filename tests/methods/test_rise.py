@@ -4,8 +4,8 @@ from itertools import product
 
 import numpy as np
 import pytest
-from tests.methods.numpy_model import CountingAgain, Model
-from tests.methods.test_resizing import value_at
+from tests.methods.by_hand import interpolated_at
+from tests.methods.numpy_model import CountingRunner, Model
 
 from seewhy import methods
 from seewhy.errors import OptionError
@@ -14,7 +14,7 @@ TARGETS = [2, 0]
 
 
 def explain(model, targets=TARGETS, batch_size=4, **options):
-    runner = CountingAgain(model, model.make_image(), targets, batch_size)
+    runner = CountingRunner(model, model.make_image(), targets, batch_size)
     return methods.get("rise", **options)(model.capture(model.make_image(), targets), runner), runner
 
 
@@ -29,7 +29,7 @@ def masks_by_hand(size, count, grid, p, seed):
         for pixel in np.ndindex(size):
             at = on
             for x, s, cells, pixels in zip(pixel, shift, grid, cell, strict=True):
-                at = value_at(at, (x + s + 0.5) * cells / ((cells + 1) * pixels) - 0.5, cells)
+                at = interpolated_at(at, (x + s + 0.5) * cells / ((cells + 1) * pixels) - 0.5, cells)
             mask[pixel] = at
         yield mask
 
@@ -55,7 +55,7 @@ def test_every_target_as_in_loops(size, given, grid, centred):
     assert runner.forwards == 10
 
 
-def test_many_masks_come_to_the_expectation():
+def test_many_masks_converge_to_the_expectation():
     """Equation 4, exactly: the mean score of all masks that let a pixel through, weighted as likely as they are.
 
     One cell for a pixel leaves no room to shift, so that there are no masks but these sixteen.
@@ -72,8 +72,8 @@ def test_many_masks_come_to_the_expectation():
     assert np.ptp(expected) > 0.2
 
 
-def test_a_constant_model_is_no_evidence():
-    """Exactly: taken off is the mean of equal scores."""
+def test_a_constant_model_gives_zeros():
+    """Exactly: the mean of equal scores is subtracted from each."""
     np.testing.assert_array_equal(explain(Model((8, 6), gain=0.0), masks=37)[0], 0)
 
 
@@ -84,9 +84,9 @@ def test_a_constant_added_to_the_scores_changes_nothing():
     np.testing.assert_allclose(explain(model, masks=20)[0], before, atol=5e-6)
 
 
-def test_the_seed_is_the_masks():
-    first, runner, other = (explain(Model((8, 6)), masks=20, seed=seed)[0] for seed in (1, 1, 2))
-    np.testing.assert_array_equal(first, runner)
+def test_the_seed_determines_the_masks():
+    first, same, other = (explain(Model((8, 6)), masks=20, seed=seed)[0] for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first, same)
     assert np.abs(first - other).max() > 1e-3
 
 
@@ -99,13 +99,13 @@ def test_the_size_of_batches_changes_nothing():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"masks": 0}, "masks is 0; expected a whole number, 1 or more"),
-        ({"masks": 1e3}, "masks is 1000.0; expected a whole number"),
-        ({"grid": 0}, "grid is 0; expected a whole number, 1 or more"),
+        ({"masks": 0}, "masks is 0; expected an integer, 1 or more"),
+        ({"masks": 1e3}, "masks is 1000.0; expected an integer"),
+        ({"grid": 0}, "grid is 0; expected an integer, 1 or more"),
         ({"p": 0}, "p is 0; expected a number between 0 and 1"),
         ({"p": 1.0}, "p is 1.0; expected a number between 0 and 1"),
         ({"p": 1.5}, "p is 1.5; expected a number between 0 and 1"),
-        ({"seed": 0.5}, "seed is 0.5; expected a whole number, 0 or more"),
+        ({"seed": 0.5}, "seed is 0.5; expected an integer, 0 or more"),
     ],
 )
 def test_options_out_of_range_are_refused(options, message):

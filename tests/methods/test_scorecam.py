@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from tests.methods.numpy_model import CLASSES, CountingAgain, Model
-from tests.methods.test_resizing import value_at
+from tests.methods.by_hand import interpolated_at
+from tests.methods.numpy_model import CLASSES, CountingRunner, Model
 
 from seewhy import methods
 from seewhy.errors import LayerError, OptionError
@@ -20,14 +20,14 @@ def mask_by_hand(values, size):
     for pixel in np.ndindex(size):
         at = values
         for p, cells, pixels in zip(pixel, values.shape, size, strict=True):
-            at = value_at(at, (p + 0.5) * cells / pixels - 0.5, cells)
+            at = interpolated_at(at, (p + 0.5) * cells / pixels - 0.5, cells)
         mask[pixel] = at
     span = mask.max() - mask.min()
     return np.zeros(size) if span == 0 else (mask - mask.min()) / span
 
 
-def varied_by_hand(name, mask):
-    """The masks that each method runs in a mask's place."""
+def mask_variants(name, mask):
+    """The masks that each method runs for one mask."""
     if name == "scorecam":
         return [mask]
     if name == "iscam":
@@ -36,14 +36,14 @@ def varied_by_hand(name, mask):
     return [mask + 0.5 * noise for noise in noises]
 
 
-def evidence_by_hand(name, model, image, target):
+def heatmap_by_hand(name, model, image, target):
     """Algorithm 1 of arXiv 1910.01279: the increase over the baseline, its softmax over all channels, the sum."""
     maps = model.trunk(image[None])[0]
     channels = maps.shape[-1]
     baseline = model.score(np.zeros_like(image), target)
     increases = []
     for k in range(channels):
-        masks = varied_by_hand(name, mask_by_hand(maps[..., k], model.size))
+        masks = mask_variants(name, mask_by_hand(maps[..., k], model.size))
         scores = [model.score(image * mask[..., None], target) for mask in masks]
         increases.append(sum(scores) / len(scores) - baseline)
     total = sum(np.exp(increase) for increase in increases)
@@ -51,7 +51,7 @@ def evidence_by_hand(name, model, image, target):
 
 
 def explain(name, model, image, targets=TARGETS, batch_size=4, **options):
-    runner = CountingAgain(model, image, targets, batch_size)
+    runner = CountingRunner(model, image, targets, batch_size)
     return methods.get(name, **FAMILY[name] | options)(model.capture(image, targets), runner), runner
 
 
@@ -65,18 +65,18 @@ def test_every_target_as_in_loops(name, size):
     found, runner = explain(name, model, image)
     assert found.shape == (1, 2, *model.space)
     for t, target in enumerate(TARGETS):
-        np.testing.assert_allclose(found[0, t], evidence_by_hand(name, model, image, target), atol=1e-6)
-    live = 3  # of five channels
-    assert runner.forwards == {"scorecam": 1, "sscam": 3, "iscam": 4}[name] * (live + 1)
+        np.testing.assert_allclose(found[0, t], heatmap_by_hand(name, model, image, target), atol=1e-6)
+    varying = 3  # of five channels
+    assert runner.forwards == {"scorecam": 1, "sscam": 3, "iscam": 4}[name] * (varying + 1)
     assert runner.head_forwards == 0
 
 
 @pytest.mark.parametrize("name", FAMILY)
 def test_the_size_of_batches_changes_nothing(name):
     model = Model((8, 6))
-    one, _ = explain(name, model, model.make_image(), batch_size=1)
-    many, _ = explain(name, model, model.make_image(), batch_size=50)
-    np.testing.assert_allclose(one, many, atol=1e-6)
+    one_by_one, _ = explain(name, model, model.make_image(), batch_size=1)
+    all_at_once, _ = explain(name, model, model.make_image(), batch_size=50)
+    np.testing.assert_allclose(one_by_one, all_at_once, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", FAMILY)
@@ -84,13 +84,13 @@ def test_one_target_alone_is_what_it_is_among_several(name):
     model = Model((8, 6))
     every, runner = explain(name, model, model.make_image(), list(range(CLASSES)))
     for target in range(CLASSES):
-        alone, again_alone = explain(name, model, model.make_image(), [target])
+        alone, alone_runner = explain(name, model, model.make_image(), [target])
         np.testing.assert_allclose(alone[0, 0], every[0, target], atol=1e-6)
-        assert again_alone.forwards == runner.forwards
+        assert alone_runner.forwards == runner.forwards
 
 
 @pytest.mark.parametrize("name", FAMILY)
-def test_a_constant_model_is_no_evidence(name):
+def test_a_constant_model_gives_zeros(name):
     """The softmax of increases that are all 0 is 1/K: the mean of the maps, whatever the model has learned."""
     model = Model((8, 6), gain=0.0)
     found, _ = explain(name, model, model.make_image())
@@ -114,10 +114,10 @@ def test_large_logits_do_not_overflow():
     assert any(np.allclose(found[0, 0], maps[..., k]) for k in range(maps.shape[-1]))  # one channel has all the weight
 
 
-def test_the_seed_is_the_noise():
+def test_the_seed_determines_the_noise():
     model = Model((8, 6))
-    first, runner, other = (explain("sscam", model, model.make_image(), seed=seed)[0] for seed in (1, 1, 2))
-    np.testing.assert_array_equal(first, runner)
+    first, same, other = (explain("sscam", model, model.make_image(), seed=seed)[0] for seed in (1, 1, 2))
+    np.testing.assert_array_equal(first, same)
     assert np.abs(first - other).max() > 1e-4
 
 
@@ -133,20 +133,20 @@ def test_a_layer_with_other_axes_than_the_input_is_refused():
     image = model.make_image()
     capture = model.capture(image, TARGETS)
     tokens = Capture(capture.activations.reshape(1, 12, 5), None, capture.scores, None, None, None, "tokens", np)
-    message = "the layer 'tokens' has 1 axes of space and the input 2.*Give a layer with as many"
+    message = "the layer 'tokens' has 1 spatial axes and the input has 2.*Give a layer whose output has as many"
     with pytest.raises(LayerError, match=message):
-        methods.get("scorecam")(tokens, CountingAgain(model, image, TARGETS))
+        methods.get("scorecam")(tokens, CountingRunner(model, image, TARGETS))
 
 
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("sscam", {"samples": 0}, "samples is 0; expected a whole number, 1 or more"),
-        ("sscam", {"samples": 2.5}, "samples is 2.5; expected a whole number"),
+        ("sscam", {"samples": 0}, "samples is 0; expected an integer, 1 or more"),
+        ("sscam", {"samples": 2.5}, "samples is 2.5; expected an integer"),
         ("sscam", {"sigma": 0}, "sigma is 0; expected a number above 0"),
         ("sscam", {"sigma": "much"}, "sigma is 'much'; expected a number above 0"),
-        ("sscam", {"seed": -1}, "seed is -1; expected a whole number, 0 or more"),
-        ("iscam", {"steps": True}, "steps is True; expected a whole number"),
+        ("sscam", {"seed": -1}, "seed is -1; expected an integer, 0 or more"),
+        ("iscam", {"steps": True}, "steps is True; expected an integer"),
     ],
 )
 def test_options_out_of_range_are_refused(name, options, message):

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from tests.methods.captures import evidence
+from tests.methods.captures import raw_heatmaps
 from tests.methods.pooled_model import CHANNELS, PooledModel, Runner, make_image
 
 from seewhy import methods
@@ -50,7 +50,7 @@ def test_as_in_loops(rectified):
 def test_without_noise_it_is_gradcampp():
     model, image = Rough(), make_image()
     capture = model.capture(image, TARGETS)
-    expected = evidence("gradcam++", capture.activations, capture.gradients)
+    expected = raw_heatmaps("gradcam++", capture.activations, capture.gradients)
     np.testing.assert_allclose(smooth(model, image, samples=3, sigma=0), expected, atol=1e-6)
 
 
@@ -61,7 +61,7 @@ def test_a_seed_gives_the_same_map_twice_and_another_seed_another():
     assert np.abs(first - third).max() > 1e-3 * np.abs(first).max()
 
 
-def test_the_noise_goes_with_the_inputs_range():
+def test_the_noise_scales_with_the_inputs_range():
     """A model that takes pixels a hundred times as large is given a hundred times the noise."""
     model, image = Rough(), make_image()
     larger = Rough()
@@ -79,8 +79,8 @@ def test_gradients_of_zero_give_zeros():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"samples": 0}, "samples is 0; expected a whole number, 1 or more"),
-        ({"sigma": -0.1}, "sigma is -0.1; expected a part of the input's range"),
+        ({"samples": 0}, "samples is 0; expected an integer, 1 or more"),
+        ({"sigma": -0.1}, "sigma is -0.1; expected a fraction of the input's range"),
         ({"sigma": np.nan}, "sigma is nan"),
     ],
 )

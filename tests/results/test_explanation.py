@@ -190,7 +190,7 @@ def test_the_four_panels():
 
 def test_the_grid_names_every_target_and_says_where_there_is_nothing():
     titles = [axes.get_title() for axes in explanation().figure("grid").axes]
-    assert titles == ["3, cat 75.0%", "target 1\n(nothing speaks for it)"]
+    assert titles == ["3, cat 75.0%", "target 1\n(no evidence)"]
 
 
 def test_figures_leave_pyplot_alone():

@@ -7,7 +7,7 @@ from tests.viewer.sample_explanation import sample_explanation
 
 from seewhy import Placement
 from seewhy.errors import InputError, OptionError
-from seewhy.images.overlay import color_table
+from seewhy.images.colour import color_table
 from seewhy.viewer.photos import FEW, HUNDREDS, MANY, ONE, PhotoLimits, limits_for
 from seewhy.viewer.viewer_data import viewer_data
 

@@ -106,7 +106,7 @@ def _augmented_heatmaps(plan: Plan, augmentation: Augmentation, inputs: FloatArr
     else:
         augmented = augmentation.apply(inputs)
     attribution = attribute(
-        plan.without_augmentation(), np.ascontiguousarray(augmented), objective.transformed(augmentation.apply)
+        plan.without_augmentation(), np.ascontiguousarray(augmented), objective.transform(augmentation.apply)
     )
     if attribution.heatmaps.ndim != 4:
         raise LayerError(

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from seewhy.errors import OptionError, did_you_mean
-from seewhy.images.geometry import Placement, bilinear_weights
+from seewhy.images.geometry import Placement
+from seewhy.interpolation import bilinear_weights
 from seewhy.types import BoolArray, FloatArray
 
 SCALES = (0.9, 1.1)
@@ -56,7 +57,7 @@ class Augmentation:
 
     def _weights(self, size: int) -> FloatArray:
         """Return the weight of each pixel of the image at each pixel of the augmented image, (size, size)."""
-        return bilinear_weights(size, *_centred(size, size * self.scale), size)
+        return bilinear_weights(size, size, *_centred(size, size * self.scale))
 
 
 def parse_augmentations(augmentation: Any) -> tuple[Augmentation, ...]:

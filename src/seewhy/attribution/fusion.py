@@ -6,7 +6,7 @@ from typing import Any, Literal
 import numpy as np
 
 from seewhy.errors import LayerError, OptionError, did_you_mean
-from seewhy.images.geometry import resize
+from seewhy.interpolation import resize
 from seewhy.types import FloatArray
 
 Fuse = Literal["mean", "max", "product", "layercam"]

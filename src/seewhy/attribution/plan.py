@@ -79,4 +79,4 @@ def first_derivatives(method: Method, strategy: Strategy) -> Derivatives:
 
 def plan_key(inputs: Inputs, objective: Objective, batch_size: int) -> Hashable:
     """Return what a plan depends on besides its explainer."""
-    return (shape_key(inputs), objective.key, objective.target.width, batch_size)
+    return (shape_key(inputs), objective.key, objective.target.target_count, batch_size)

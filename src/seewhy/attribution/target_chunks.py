@@ -24,7 +24,7 @@ GRADIENT_BYTES = 2**27
 def takes_chunks(method: Method, objective: Objective) -> bool:
     """Whether an objective is many classes, and the method would hold the gradients of all of them."""
     target = objective.target
-    is_many_classes = isinstance(target, (Class, TopK)) and target.width >= MIN_TARGETS
+    is_many_classes = isinstance(target, (Class, TopK)) and target.target_count >= MIN_TARGETS
     return is_many_classes and method.derivatives != "none" and not method.needs_runner
 
 
@@ -46,7 +46,7 @@ def heatmaps_by_chunks(
     chunk = max(1, GRADIENT_BYTES // (4 * math.prod(capture.activations.shape)))
     heatmaps = []
     for start in range(0, indices.shape[1], chunk):
-        part = replace(objective, target=classes.part(start, start + chunk))
+        part = replace(objective, target=classes.slice_targets(start, start + chunk))
         captured = framework.capture(inputs, tap, part, method.derivatives, method.gradient_rule)
         heatmaps.append(framework.to_numpy(framework.apply(method, captured)))
     return np.concatenate(heatmaps, axis=1)

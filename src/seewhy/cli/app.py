@@ -260,7 +260,7 @@ def models(
 
 @app.command()
 def methods() -> None:
-    """List the methods: what each shows, its cost, and the resolution of its heatmaps."""
+    """List the methods: what each shows, its cost, and the level of its heatmaps."""
     from seewhy.cli.methods import run
 
     run()

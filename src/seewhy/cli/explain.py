@@ -23,8 +23,8 @@ from seewhy.cli.terminal import print_error, print_times, quiet_start
 from seewhy.errors import ImageError, OptionError, OutputError, SeewhyError, UsageError
 from seewhy.explainer import BATCH_SIZE, Explainer
 from seewhy.images import reading
-from seewhy.images.figure import MOST_PANELS
-from seewhy.images.overlay import color_table
+from seewhy.images.colour import color_table
+from seewhy.images.figure import MAX_PANELS
 from seewhy.images.style import Style, StyleOptions
 from seewhy.methods import Method
 from seewhy.models import Classifier
@@ -87,9 +87,9 @@ class ExplainRequest:
     def check_together(self, images: int) -> None:
         """Raise UsageError if one image would have too many overlays, before the images are explained."""
         panels = images * len(self.models) * len(self.methods)
-        if self.together and panels > MOST_PANELS:
+        if self.together and panels > MAX_PANELS:
             raise OptionError(
-                f"--together would draw {panels} or more overlays in one image; the maximum is {MOST_PANELS}. Give "
+                f"--together would draw at least {panels} overlays in one image; it can have {MAX_PANELS}. Give "
                 "fewer images, or leave it out."
             )
 
@@ -163,7 +163,7 @@ def _outcomes(
 ) -> Iterator[Outcome]:
     """Explain the images and write their files."""
     # A few images, and slow methods, are explained one by one, so that each result is shown as soon as possible.
-    is_one_by_one = len(paths) <= MAX_WITHOUT_PROGRESS_BAR or any(method.reruns for method in request.methods)
+    is_one_by_one = len(paths) <= MAX_WITHOUT_PROGRESS_BAR or any(method.needs_runner for method in request.methods)
     batch_size = 1 if is_one_by_one else BATCH_SIZE
     calls = [partial(explainer.explain, targets=request.targets_of(explainer.classifier)) for explainer in explainers]
 
@@ -237,7 +237,7 @@ def _find_images(images: Sequence[str], summary: RunSummary) -> Iterator[Path]:
     """Yield the paths of the images; an argument without images is added to the errors."""
     for image in images:
         try:
-            yield from reading.find(image)
+            yield from reading.find_images(image)
         except ImageError as error:
             summary.add_error(Path(image), error)
             print_error(error)

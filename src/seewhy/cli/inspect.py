@@ -13,7 +13,7 @@ from seewhy.cli.sources import ModelRequest
 from seewhy.cli.terminal import quiet_start
 from seewhy.errors import OptionError
 from seewhy.explainer import Explainer
-from seewhy.images.overlay import color_table
+from seewhy.images.colour import color_table
 from seewhy.results.explanation import IMAGE_SUFFIXES
 from seewhy.results.inspection import Inspection
 from seewhy.types import Score

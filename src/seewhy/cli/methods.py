@@ -10,12 +10,12 @@ def run() -> None:
     """Print a table of methods for each family."""
     console = Console()
     for family in dict.fromkeys(method.family for method in METHODS.values()):
-        table = new_table("method", "what it shows", "cost", "resolution", "paper")
+        table = new_table("method", "what it shows", "cost", "level", "paper")
         table.title, table.title_justify = family.capitalize(), "left"
         table.columns[0].no_wrap = True
         for method in METHODS.values():
             if method.family == family:
-                table.add_row(method.name, method.summary, method.cost, method.resolution, method.paper)
+                table.add_row(method.name, method.summary, method.cost, method.level, method.paper)
         console.print(table)
     console.print(
         "cost: what runs in addition to one forward pass; T: the number of targets, K: the number of channels of the "

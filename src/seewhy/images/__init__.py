@@ -1,1 +1,1 @@
-"""Pixels: reading them, knowing where they lie, and drawing on them."""
+"""Images: reading and writing them, placing heatmaps on them, and drawing overlays and figures."""

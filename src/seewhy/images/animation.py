@@ -1,4 +1,4 @@
-"""Images that follow each other in one file."""
+"""Animations: frames shown in turn, as GIF or WebP."""
 
 from collections.abc import Sequence
 from numbers import Real
@@ -14,15 +14,15 @@ ANIMATION_SUFFIXES = (".gif", ".webp")
 
 
 def animation_writer(frames: Sequence[ImageArray], suffix: str, seconds: float) -> Writer:
-    """Return what writes frames as an animation that begins again at its end.
+    """Return a function that writes frames to a file as an animation that loops forever.
 
     Args:
         frames: uint8 (H, W, 3) each, all of one size.
-        suffix: ".gif", which has 256 colours in each frame, or ".webp", which has them all.
-        seconds: How long each is shown.
+        suffix: ".gif", with 256 colours per frame, or ".webp", with full colour.
+        seconds: How long each frame is shown, 0.02 to 60; browsers do not show frames for less.
 
     Raises:
-        OptionError: `seconds` is not a number from 0.02, below which browsers do not go, to 60.
+        OptionError: `seconds` is out of range.
     """
     _check_seconds(seconds)
     first, *others = [Image.fromarray(frame) for frame in frames]
@@ -30,7 +30,7 @@ def animation_writer(frames: Sequence[ImageArray], suffix: str, seconds: float) 
 
     def write(file: object) -> None:
         first.save(
-            file,  # type: ignore[arg-type]  # any binary file
+            file,  # type: ignore[arg-type]  # Pillow writes to any binary file
             format=suffix[1:].upper(),
             save_all=True,
             append_images=others,

@@ -1,4 +1,4 @@
-"""Connected parts of a mask, and the boxes round them."""
+"""Bounding boxes of the connected components of a mask."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,36 +6,42 @@ from numpy.typing import NDArray
 from seewhy.types import BoolArray
 
 BoundingBox = tuple[int, int, int, int]
-"""(top, left, bottom, right), the edges in pixels: `image[top:bottom, left:right]` is what the box holds."""
+"""(top, left, bottom, right), pixel edges: the box contains `image[top:bottom, left:right]`."""
 
 
 def bounding_boxes(mask: BoolArray) -> list[BoundingBox]:
-    """Return the box round each connected part of a mask (H, W), that of the part with the most pixels first.
+    """Return the bounding box of each connected component of a mask, the largest component first.
 
-    Pixels that touch at an edge or at a corner are connected (8-connectivity).
+    Pixels that touch at an edge or a corner are connected (8-connectivity).
+
+    Args:
+        mask: bool (H, W).
+
+    Returns:
+        (top, left, bottom, right) for each component, in pixels; an empty list if the mask is all False.
     """
     starts, stops, rows = _runs(mask)
-    parts, part = np.unique(_connected(starts, stops, rows), return_inverse=True)
-    boxes = np.zeros((len(parts), 4), dtype=np.intp)
+    labels, component = np.unique(_component_labels(starts, stops, rows), return_inverse=True)
+    boxes = np.zeros((len(labels), 4), dtype=np.intp)
     boxes[:, :2] = max(mask.shape)
-    for edge, (reach, values) in enumerate(
+    for edge, (extremum, values) in enumerate(
         ((np.minimum, rows), (np.minimum, starts), (np.maximum, rows + 1), (np.maximum, stops))
     ):
-        reach.at(boxes[:, edge], part, values)
-    pixels = np.bincount(part, weights=stops - starts, minlength=len(parts))
+        extremum.at(boxes[:, edge], component, values)
+    pixels = np.bincount(component, weights=stops - starts, minlength=len(labels))
     ordered = boxes[np.argsort(-pixels, kind="stable")].tolist()
     return [(top, left, bottom, right) for top, left, bottom, right in ordered]
 
 
 def _runs(mask: BoolArray) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
-    """Return the stretches of True in each row, top to bottom: where they start, where they stop, and their rows."""
+    """Return the runs of True in each row, top to bottom: their start columns, stop columns and rows."""
     changes = np.diff(np.pad(mask.astype(np.int8), ((0, 0), (1, 1))), axis=1)
     rows, starts = np.nonzero(changes == 1)
     return starts, np.nonzero(changes == -1)[1], rows
 
 
-def _connected(starts: NDArray[np.intp], stops: NDArray[np.intp], rows: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Return the part that each run belongs to, named by its first run: runs that touch in two rows are joined."""
+def _component_labels(starts: NDArray[np.intp], stops: NDArray[np.intp], rows: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Label each run with its component, named by the component's first run, by union-find."""
     parent = list(range(len(rows)))
 
     def root(run: int) -> int:
@@ -45,12 +51,12 @@ def _connected(starts: NDArray[np.intp], stops: NDArray[np.intp], rows: NDArray[
 
     above = 0
     for run, row in enumerate(rows):
-        # Of the row before, skip the runs that end before this one begins; a corner that touches is no gap.
+        # Skip the runs of the row above that end left of this one; runs that touch at a corner are connected.
         while rows[above] < row - 1 or (rows[above] == row - 1 and stops[above] < starts[run]):
             above += 1
         other = above
         while rows[other] == row - 1 and starts[other] <= stops[run]:
-            one, two = sorted((root(other), root(run)))
-            parent[two] = one
+            first, second = sorted((root(other), root(run)))
+            parent[second] = first
             other += 1
     return np.array([root(run) for run in range(len(rows))], dtype=np.intp)

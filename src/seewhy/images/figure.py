@@ -1,10 +1,10 @@
-"""Figures: titled panels side by side, drawn without pyplot and so without its global state."""
+"""Matplotlib figures of titled panels, drawn without pyplot and its global state."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from seewhy.errors import OptionError
-from seewhy.images.overlay import color_table
+from seewhy.images.colour import color_table
 from seewhy.types import FloatArray, ImageArray
 
 if TYPE_CHECKING:
@@ -12,49 +12,58 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 PANEL_INCHES = 3.0
-"""A panel's height."""
+"""The height of a panel."""
 TITLE_INCHES = 0.35
 NARROWEST, WIDEST = 0.5, 2.5
-"""Width to height of a panel, at the extremes: beyond them an image is drawn smaller."""
+"""The limits of a panel's aspect ratio, width / height; an image beyond them is drawn smaller."""
 BARS_ASPECT = 1.6
-MOST_PANELS = 300
-"""In one figure. Laying out so many takes most of a minute, and in two columns they are as high as a JPEG can be."""
-MARKED, UNMARKED = "#d1495b", "#5b7c99"
-"""The colours of bars: those that are pointed out, and the others."""
+MAX_PANELS = 300
+"""Panels in one figure. Their layout takes most of a minute, and in two columns they reach the height limit of JPEG."""
+HIGHLIGHTED, PLAIN = "#d1495b", "#5b7c99"
+"""The colours of highlighted bars and of the others."""
 
 
 class Bars(NamedTuple):
-    """A bar for each of some values.
+    """The content of a panel: a bar chart.
 
     Attributes:
-        values: One for each bar, of either sign.
-        labels: What stands beside each bar, which then lie below each other; None for a row of upright ones.
-        marked: The positions of the bars that are drawn in another colour.
+        values: The length of each bar, positive or negative.
+        labels: The label of each bar, for horizontal bars; None for vertical bars without labels.
+        highlighted: The positions of the bars that are drawn in another colour.
     """
 
     values: Sequence[float]
     labels: Sequence[str] | None = None
-    marked: Sequence[int] = ()
+    highlighted: Sequence[int] = ()
 
 
 class Panel(NamedTuple):
-    """An image uint8 (H, W, 3), a map (u, v) of values in 0..1, or bars; and what stands above it."""
+    """One panel of a figure.
+
+    Attributes:
+        title: The text above the panel.
+        content: An image, uint8 (H, W, 3); a heatmap (u, v) in 0..1; or bars.
+    """
 
     title: str
     content: ImageArray | FloatArray | Bars
 
 
 def draw_panels(panels: Sequence[Panel], *, columns: int, colormap: str, title: str | None = None) -> "Figure":
-    """Lay panels out in rows of `columns`, all of one height; maps are drawn as cells, uninterpolated.
+    """Draw panels in a grid; all panels have the same height, and heatmaps are drawn as cells.
+
+    Args:
+        panels: The panels, row by row.
+        columns: How many panels a row has.
+        colormap: The name of the matplotlib colour map for heatmaps.
+        title: The title of the whole figure.
 
     Raises:
-        OptionError: There are more than `MOST_PANELS`, or the colour map is unknown.
+        OptionError: There are more than `MAX_PANELS` panels, or the colour map is unknown.
     """
-    if len(panels) > MOST_PANELS:
-        raise OptionError(
-            f"A figure would have {len(panels)} panels; it can have {MOST_PANELS}. Ask for fewer at once."
-        )
-    color_table(colormap)  # an unknown name is our error, not matplotlib's
+    if len(panels) > MAX_PANELS:
+        raise OptionError(f"The figure would have {len(panels)} panels; the limit is {MAX_PANELS}. Draw fewer at once.")
+    color_table(colormap)  # raises OptionError for an unknown name, before matplotlib raises its own error
     rows = -(-len(panels) // columns)
     aspects = [_aspect(panel.content) for panel in panels]
     widths = [min(max(max(aspects[column::columns]), NARROWEST), WIDEST) for column in range(columns)]
@@ -65,13 +74,13 @@ def draw_panels(panels: Sequence[Panel], *, columns: int, colormap: str, title: 
     grid = figure.add_gridspec(rows, columns, width_ratios=widths)
     for position, panel in enumerate(panels):
         axes = figure.add_subplot(grid[position])
-        axes.set_title(panel.title, fontsize="medium", wrap=True, parse_math=False)  # a name may hold a $
+        axes.set_title(panel.title, fontsize="medium", wrap=True, parse_math=False)  # class names may contain $
         _draw(panel.content, axes, colormap)
     return figure
 
 
 def new_figure(width: float, height: float) -> "Figure":
-    """Return an empty figure, sized in inches, that no window knows of."""
+    """Return an empty figure, sized in inches, that is not registered with pyplot."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -97,20 +106,21 @@ def _draw(content: ImageArray | FloatArray | Bars, axes: "Axes", colormap: str) 
 
 def _draw_bars(bars: Bars, axes: "Axes") -> None:
     positions = range(len(bars.values))
-    colors = [MARKED if position in bars.marked else UNMARKED for position in positions]
+    colors = [HIGHLIGHTED if position in bars.highlighted else PLAIN for position in positions]
     if bars.labels is None:
         axes.bar(positions, bars.values, color=colors, width=1.0)
-        # Of a thousand bars each is thinner than a pixel: a dot at its end shows where a marked one stands.
-        axes.plot(bars.marked, [bars.values[each] for each in bars.marked], "o", color=MARKED, markersize=4)
+        # Each of a thousand bars is thinner than a pixel, so a dot marks the end of a highlighted one.
+        ends = [bars.values[position] for position in bars.highlighted]
+        axes.plot(bars.highlighted, ends, "o", color=HIGHLIGHTED, markersize=4)
     else:
         axes.barh(positions, bars.values, color=colors)
         axes.set_yticks(positions, bars.labels, parse_math=False)
-        axes.invert_yaxis()  # the first on top
+        axes.invert_yaxis()  # the first bar at the top
     axes.spines[["top", "right"]].set_visible(False)
 
 
 def render(figure: "Figure", dpi: int = 120) -> ImageArray:
-    """Draw a figure into pixels, uint8 (H, W, 3)."""
+    """Render a figure to pixels, uint8 (H, W, 3)."""
     import numpy as np
 
     figure.set_dpi(dpi)

@@ -1,4 +1,4 @@
-"""From a heatmap's own units to 0..1."""
+"""Normalizing heatmaps: from a method's own units to 0..1."""
 
 import numpy as np
 
@@ -7,29 +7,38 @@ from seewhy.types import FloatArray
 
 
 def peak_values(heatmaps: FloatArray, quantile: float) -> FloatArray:
-    """Return (T, 1, 1): what becomes 1 in each heatmap (T, u, v) that has no negative values; 0 in one of zeros.
+    """Return the value of each heatmap that normalizes to 1.
 
-    It is a quantile of the heatmap, and the maximum of one in which that quantile is 0.
+    Args:
+        heatmaps: (T, u, v), without negative values.
+        quantile: The quantile of a heatmap that is its peak; 1.0 for its maximum.
+
+    Returns:
+        float32 (T, 1, 1): the quantile, or the maximum where the quantile is 0; 0 for a heatmap of zeros.
     """
-    return _highest(heatmaps, quantile, np.float32(0))
+    return _peaks(heatmaps, quantile, np.float32(0))
 
 
 def normalize(heatmaps: FloatArray, quantile: float, normalization: Normalization = "max") -> FloatArray:
-    """Scale heatmaps (T, u, v) to 0..1, each by its own peak; what speaks against a target becomes 0.
+    """Scale each heatmap to 0..1 by its own peak; negative values become 0.
 
     Args:
-        heatmaps: Raw; negative values count as 0.
-        quantile: Which quantile of a heatmap is its peak; 1.0 for its maximum.
-        normalization: As `Style` has it: what becomes 0, beside the peak that becomes 1.
+        heatmaps: (T, u, v), in the method's units.
+        quantile: The quantile of a heatmap that is its peak; 1.0 for its maximum.
+        normalization: "max" maps 0 to 0 and the peak to 1; "range" maps the minimum to 0 and the peak to 1.
+
+    Returns:
+        float32 (T, u, v) in 0..1; zeros for a heatmap without a span to scale.
     """
     heatmaps = np.maximum(heatmaps, 0)
     lowest = heatmaps.min(axis=(1, 2), keepdims=True) if normalization == "range" else np.float32(0)
-    spans = _highest(heatmaps, quantile, lowest) - lowest
-    result = np.zeros_like(heatmaps)
-    np.divide(heatmaps - lowest, spans, out=result, where=spans > 0)
-    return np.minimum(result, 1)
+    spans = _peaks(heatmaps, quantile, lowest) - lowest
+    normalized = np.zeros_like(heatmaps)
+    np.divide(heatmaps - lowest, spans, out=normalized, where=spans > 0)
+    return np.minimum(normalized, 1)
 
 
-def _highest(heatmaps: FloatArray, quantile: float, lowest: FloatArray | np.float32) -> FloatArray:
+def _peaks(heatmaps: FloatArray, quantile: float, lowest: FloatArray | np.float32) -> FloatArray:
+    """Return the quantile of each heatmap, or its maximum where the quantile is no higher than `lowest`."""
     peaks = np.quantile(heatmaps, quantile, axis=(1, 2), keepdims=True).astype(np.float32)
     return np.asarray(np.where(peaks > lowest, peaks, heatmaps.max(axis=(1, 2), keepdims=True)))

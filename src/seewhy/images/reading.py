@@ -1,4 +1,4 @@
-"""From whatever a user calls an image to uint8 (H, W, 3): upright, opaque, RGB."""
+"""Reading images: from files, bytes, PIL images and arrays to uint8 (H, W, 3), upright, opaque, RGB."""
 
 import functools
 import io
@@ -21,22 +21,22 @@ from seewhy.types import ImageArray
 ImageLike = str | os.PathLike[str] | Image.Image | ImageArray
 
 READERS = 2
-"""How many threads decode images."""
+"""The number of threads that decode images."""
 
 READ_AHEAD = 4
-"""How many images may be decoded before they are wanted."""
+"""How many images are decoded ahead of the one that is wanted next."""
 
 MAX_PIXELS = 80_000_000
-"""The most pixels an image may have: decoded they take a quarter of a gigabyte."""
+"""The maximum number of pixels of an image: decoded, they take a quarter of a gigabyte."""
 
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF", "PPM", "AVIF")
-"""What is decoded: Pillow knows more, some of which starts other programs (EPS) or is seldom tested."""
+"""The formats that are decoded. Pillow knows more, some of which start other programs (EPS) or are rarely tested."""
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".avif")
-"""What is taken for an image when a folder is searched."""
+"""The suffixes of image files that are found in a folder."""
 
 DAMAGE = (SyntaxError, ValueError, TypeError, RuntimeError, KeyError, IndexError, OverflowError, struct.error, EOFError)
-"""What Pillow's decoders raise on damaged files, besides OSError."""
+"""The exceptions that Pillow's decoders raise for damaged files, besides OSError."""
 
 GREY_16_BIT = ("I;16", "I;16L", "I;16B", "I;16N")
 
@@ -45,8 +45,8 @@ def read(source: ImageLike) -> ImageArray:
     """Read an image.
 
     Args:
-        source: A path, a PIL image, or an array: uint8 (H, W, 3), or (H, W) for grey. Images are turned upright
-            as their EXIF data say, put on white where they are transparent, and cut to the first of several frames.
+        source: A path, a PIL image, or an array: uint8 (H, W, 3), or (H, W) for grey. Images are rotated according to
+            their EXIF data, and transparent pixels are blended with white. Of an animation the first frame is read.
             16-bit grey is scaled to 8 bits.
 
     Returns:
@@ -56,7 +56,7 @@ def read(source: ImageLike) -> ImageArray:
         ImageNotFoundError: There is no file at the path.
         ImageFormatError: The file is not an image in one of `FORMATS`.
         ImageTooLargeError: The image has more than `MAX_PIXELS` pixels.
-        ImageError: The file is damaged; or the array has another shape or type.
+        ImageError: The file is damaged, or the array has another shape or type.
     """
     if isinstance(source, Image.Image):
         return _pixels(source, "the PIL image", MAX_PIXELS)
@@ -66,34 +66,37 @@ def read(source: ImageLike) -> ImageArray:
 
 
 def read_each(sources: Iterable[ImageLike]) -> Iterator[ImageArray | ImageError]:
-    """Read images in their order, those of files a few ahead of time and side by side.
+    """Read images in order, decoding files in threads a few images ahead.
 
-    So the next are decoded while the model is busy with these, and memory holds no more than a few.
+    The next images are decoded while the model runs on the current ones, and only a few are held in memory.
+
+    Args:
+        sources: What `read` accepts, in any number.
 
     Returns:
-        What `read` returns for each, or the error that it raises.
+        For each source, what `read` returns, or the error that it raises.
     """
     with ThreadPoolExecutor(READERS) as readers:
-        waiting: deque[Future[ImageArray | ImageError]] = deque()
+        pending: deque[Future[ImageArray | ImageError]] = deque()
         for source in sources:
-            waiting.append(_reading(source, readers))
-            if len(waiting) > READ_AHEAD:
-                yield _read_by_now(waiting.popleft())
-        while waiting:
-            yield _read_by_now(waiting.popleft())
+            pending.append(_submit(source, readers))
+            if len(pending) > READ_AHEAD:
+                yield _await(pending.popleft())
+        while pending:
+            yield _await(pending.popleft())
 
 
-def _reading(source: ImageLike, readers: ThreadPoolExecutor) -> "Future[ImageArray | ImageError]":
+def _submit(source: ImageLike, readers: ThreadPoolExecutor) -> "Future[ImageArray | ImageError]":
     if isinstance(source, (str, os.PathLike)):
         return readers.submit(_read_or_error, source)
-    done: Future[ImageArray | ImageError] = Future()  # the caller's objects are left to the caller's thread
+    done: Future[ImageArray | ImageError] = Future()  # the caller's objects are read in the caller's thread
     done.set_result(_read_or_error(source))
     return done
 
 
 @timing.phase(Phase.AWAITING_IMAGES)
-def _read_by_now(reading: "Future[ImageArray | ImageError]") -> ImageArray | ImageError:
-    return reading.result()
+def _await(image: "Future[ImageArray | ImageError]") -> ImageArray | ImageError:
+    return image.result()
 
 
 def _read_or_error(source: ImageLike) -> ImageArray | ImageError:
@@ -104,48 +107,52 @@ def _read_or_error(source: ImageLike) -> ImageArray | ImageError:
 
 
 def read_bytes(content: bytes, name: str, *, max_pixels: int = MAX_PIXELS) -> ImageArray:
-    """Read an image from the bytes of a file, such as one that was sent; nothing is written to the disk.
+    """Read an image from the bytes of a file, such as an upload, without writing to the disk.
 
     Args:
-        content: What the file holds; its format is told by this alone, whatever the name.
-        name: What the image is called in messages.
-        max_pixels: The most pixels it may have.
+        content: The bytes of the file, which alone decide its format.
+        name: The name of the image in error messages.
+        max_pixels: The maximum number of pixels.
 
     Returns:
-        uint8 (H, W, 3), as `read` does.
+        uint8 (H, W, 3).
 
     Raises:
-        ImageFormatError: It is not an image in one of `FORMATS`.
-        ImageTooLargeError: It has more than `max_pixels` pixels; they are not decoded.
-        ImageError: It is empty or damaged.
+        ImageFormatError: The content is not an image in one of `FORMATS`.
+        ImageTooLargeError: The image has more than `max_pixels` pixels; they are not decoded.
+        ImageError: The content is empty or damaged.
     """
     if not content:
         raise _empty(name)
     return _decode(io.BytesIO(content), name, max_pixels)
 
 
-def find(path: str) -> list[Path]:
-    """Turn a path, a folder or a glob into the paths of images, sorted.
+def find_images(path: str) -> list[Path]:
+    """Return the paths of the images that a file, folder or glob names.
 
-    A path that names a single file is passed on as it is, also where nothing is there: reading it will tell.
+    Args:
+        path: A file, which need not exist: reading it raises the error; a folder; or a glob such as "photos/*.jpg".
+
+    Returns:
+        The paths, sorted.
 
     Raises:
-        ImageNotFoundError: A folder or a glob holds no image.
-        ImageError: A folder cannot be searched, or a glob is not well formed.
+        ImageNotFoundError: The folder or glob contains no image.
+        ImageError: The folder cannot be searched, or the glob is malformed.
     """
     try:
         if Path(path).is_dir():
-            found = [each for each in Path(path).iterdir() if each.suffix.lower() in SUFFIXES and each.is_file()]
-        elif any(sign in path for sign in "*?[") and not Path(path).exists():
+            files = [file for file in Path(path).iterdir() if file.suffix.lower() in SUFFIXES and file.is_file()]
+        elif any(character in path for character in "*?[") and not Path(path).exists():
             root = Path(Path(path).anchor)
-            found = [each for each in root.glob(str(Path(path).relative_to(root))) if each.is_file()]
+            files = [file for file in root.glob(str(Path(path).relative_to(root))) if file.is_file()]
         else:
             return [Path(path)]
-    except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: links that lead in a circle
+    except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: symbolic links form a loop
         raise ImageError(f"{path} cannot be searched: {getattr(error, 'strerror', None) or error}.") from error
-    if not found:
-        raise ImageNotFoundError(f"{path} holds no images ({', '.join(SUFFIXES)}).")
-    return sorted(found)
+    if not files:
+        raise ImageNotFoundError(f"{path} contains no images ({', '.join(SUFFIXES)}).")
+    return sorted(files)
 
 
 def _read_file(path: Path) -> ImageArray:
@@ -155,13 +162,13 @@ def _read_file(path: Path) -> ImageArray:
         return _decode(path, str(path), MAX_PIXELS)
     except FileNotFoundError as error:
         raise ImageNotFoundError(f"There is no image at {path}.") from error
-    except (OSError, ValueError) as error:  # ValueError: a path with a null character
+    except (OSError, ValueError) as error:  # ValueError: the path contains a null character
         raise _unreadable(str(path), error) from error
 
 
 @timing.phase(Phase.READING)
 def _decode(file: Path | BinaryIO, name: str, max_pixels: int) -> ImageArray:
-    """Decode an image in one of the formats."""
+    """Decode an image file in one of `FORMATS`."""
     try:
         with Image.open(file, formats=_formats()) as image:
             return _pixels(image, name, max_pixels)
@@ -177,7 +184,7 @@ def _decode(file: Path | BinaryIO, name: str, max_pixels: int) -> ImageArray:
 
 @functools.cache
 def _formats() -> tuple[str, ...]:
-    """Return the formats that this build of Pillow has; some are built without WEBP or AVIF."""
+    """Return the formats that the installed Pillow supports: some builds lack WEBP or AVIF."""
     Image.init()
     return tuple(name for name in FORMATS if name in Image.OPEN)
 
@@ -188,26 +195,28 @@ def _read_array(source: Any) -> ImageArray:
     if array.dtype != np.uint8 or not is_image or array.size == 0:
         raise ImageError(
             f"An array of shape {array.shape} and type {array.dtype} is not an image; expected uint8 (H, W, 3) with "
-            "values 0 to 255. For arrays that are already a model's input use Explainer.heatmaps."
+            "values 0 to 255. For arrays that are already preprocessed, use Explainer.heatmaps."
         )
     return np.ascontiguousarray(array if array.ndim == 3 else np.stack([array] * 3, axis=-1))
 
 
 def _pixels(image: Image.Image, name: str, max_pixels: int) -> ImageArray:
-    """Decode an opened image."""
+    """Decode an opened image to uint8 (H, W, 3)."""
     if image.width * image.height > max_pixels:
         raise _too_large(name, f"{image.width} x {image.height}", max_pixels)
     try:
         image.load()
         is_ppm = image.format == "PPM"
-        image = _upright(image)
+        image = _rotate_upright(image)
         if image.mode == "I" and is_ppm:
             return _read_array((np.asarray(image) >> 8).astype(np.uint8))  # 16-bit grey, which Pillow reads as 32-bit
         if image.mode in GREY_16_BIT:
-            # Pillow's own conversion would cut every value above 255 to white.
+            # Pillow's own conversion would clip every value above 255 to white.
             return _read_array((np.asarray(image, dtype=np.uint32) >> 8).astype(np.uint8))
         if image.mode in ("I", "F"):
-            raise ImageError(f"{name} holds 32-bit values (mode {image.mode}), whose black and white are not known.")
+            raise ImageError(
+                f"{name} has 32-bit values (mode {image.mode}), whose range is unknown. Convert it to 8 bits."
+            )
         if image.has_transparency_data:
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))
         return np.asarray(image.convert("RGB"))
@@ -215,8 +224,8 @@ def _pixels(image: Image.Image, name: str, max_pixels: int) -> ImageArray:
         raise ImageError(f"{name} is damaged: {error}.") from error
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    """Turn an image as its EXIF data say; where these are damaged, it is shown as it was stored."""
+def _rotate_upright(image: Image.Image) -> Image.Image:
+    """Rotate an image according to its EXIF data; if these are damaged, leave it as stored."""
     try:
         return ImageOps.exif_transpose(image)
     except (OSError, *DAMAGE):
@@ -224,7 +233,7 @@ def _upright(image: Image.Image) -> Image.Image:
 
 
 def _too_large(name: str, size: str, limit: int) -> ImageError:
-    return ImageTooLargeError(f"{name} has too many pixels ({size}); the limit is {limit:,}. Shrink it first.")
+    return ImageTooLargeError(f"{name} has too many pixels ({size}); the limit is {limit:,}. Downscale it first.")
 
 
 def _empty(name: str) -> ImageError:

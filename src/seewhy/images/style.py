@@ -1,18 +1,18 @@
-"""How a saliency is drawn: the conventions in which tutorials and papers differ."""
+"""How overlays and figures are drawn: the conventions in which tutorials and papers differ."""
 
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any, Literal, TypedDict, get_args
 
 from seewhy.errors import OptionError
-from seewhy.images.geometry import Upsampling
-from seewhy.images.overlay import Rescale
+from seewhy.interpolation import Upsampling
 
 Normalization = Literal["max", "range"]
+Rescale = Literal["none", "max", "range"]
 
 
 class StyleOptions(TypedDict, total=False):
-    """What the drawing functions take by name: the attributes of `Style`."""
+    """The keyword arguments of the drawing functions: the attributes of `Style`."""
 
     alpha: float
     image_weight: float | None
@@ -24,21 +24,21 @@ class StyleOptions(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Style:
-    """How a saliency is drawn upon its image: `image_weight * image + alpha * colours`.
+    """How a heatmap is drawn on its image: `image_weight * image + alpha * colours`.
 
     Attributes:
-        alpha: How much the colours count, from 0 to 1.
-        image_weight: How much the image counts, from 0 to 1; None for 1 - alpha, which neither brightens nor darkens.
-        colormap: A matplotlib colour map's name; one that is unknown is an error where it is first drawn with.
-        normalization: "max": a heatmap is divided by its maximum (of methods that show single pixels, by their 99.5%
-            quantile). "range": its minimum becomes 0 and its maximum 1.
-        upsampling: How a heatmap comes to the image's size: "bilinear"; "bicubic" (Keys, a = -1/2), cut off at 0 and
-            1, which it overshoots; or "nearest", which shows the layer's cells.
-        rescale: What becomes of a sum that does not fill 0..255 or leaves it. "none": it is cut off there. "max": it is
-            divided by its maximum. "range": its minimum becomes 0 and its maximum 255.
+        alpha: The weight of the colours, 0 to 1.
+        image_weight: The weight of the image, 0 to 1. None means 1 - alpha, which keeps the overall brightness.
+        colormap: The name of a matplotlib colour map. An unknown name raises OptionError when something is drawn.
+        normalization: "max" divides a heatmap by its maximum (by its 99.5% quantile, for gradient methods at the
+            input). "range" maps its minimum to 0 and its maximum to 1.
+        upsampling: How a heatmap is resized to the image: "bilinear"; "bicubic" (Keys, a = -1/2), clipped to 0..1; or
+            "nearest", which shows the layer's cells.
+        rescale: How the sum is brought to 0..255. "none" clips it; "max" divides it by its maximum; "range" maps its
+            minimum to 0 and its maximum to 255.
 
     Raises:
-        OptionError: A value is out of range, or a name unknown.
+        OptionError: A value is out of range, or a name is unknown.
     """
 
     alpha: float = 0.4
@@ -49,19 +49,19 @@ class Style:
     rescale: Rescale = "none"
 
     def __post_init__(self) -> None:
-        _check_share("alpha", self.alpha, "the image alone", "the colours alone")
+        _check_weight("alpha", self.alpha, "the image alone", "the colours alone")
         if self.image_weight is not None:
-            _check_share("image_weight", self.image_weight, "no image", "the image as it is")
-        for name, known in (("normalization", Normalization), ("upsampling", Upsampling), ("rescale", Rescale)):
-            check_name(name, getattr(self, name), get_args(known))
+            _check_weight("image_weight", self.image_weight, "no image", "the image unchanged")
+        for name, names in (("normalization", Normalization), ("upsampling", Upsampling), ("rescale", Rescale)):
+            check_name(name, getattr(self, name), get_args(names))
 
 
-def _check_share(name: str, value: Any, none: str, all_: str) -> None:
+def _check_weight(name: str, value: Any, at_zero: str, at_one: str) -> None:
     if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= float(value) <= 1:
-        raise OptionError(f"{name} is {value!r}; expected a number from 0 ({none}) to 1 ({all_}).")
+        raise OptionError(f"{name} is {value!r}; expected a number from 0 ({at_zero}) to 1 ({at_one}).")
 
 
-def check_name(name: str, value: Any, known: tuple[str, ...]) -> None:
-    """Raise OptionError for a word that is not known."""
-    if not isinstance(value, str) or value not in known:
-        raise OptionError(f"{name} is {value!r}; expected {', '.join(map(repr, known[:-1]))} or {known[-1]!r}.")
+def check_name(option: str, value: Any, names: tuple[str, ...]) -> None:
+    """Raise OptionError if the value of an option is not one of the known names."""
+    if not isinstance(value, str) or value not in names:
+        raise OptionError(f"{option} is {value!r}; expected {', '.join(map(repr, names[:-1]))} or {names[-1]!r}.")

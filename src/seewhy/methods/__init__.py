@@ -1,4 +1,4 @@
-"""How activations and gradients become a heatmap: one short function each, and the table of their names."""
+"""Methods: functions that turn activations and gradients into raw heatmaps, and the table of their names."""
 
 from seewhy.methods.method import Method, Runner
 from seewhy.methods.table import METHODS, get

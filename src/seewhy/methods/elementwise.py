@@ -4,14 +4,20 @@ from seewhy.types import Capture, Tensor
 
 
 def elementwise(capture: Capture) -> Tensor:
-    """Multiply each activation by its own gradient, and add up those channels that speak for the target there.
+    """Multiply each activation by its own gradient, and sum the positive products over the channels.
 
-    No paper has it; it is the method of this name in the library pytorch-grad-cam:
+    The method has no paper:
 
         L^c = sum_k ReLU(dy^c/dA^k * A^k)
 
+    Args:
+        capture: The activations and gradients of the layer.
+
     Returns:
-        (N, T, *space), in units of the score; nowhere negative.
+        Raw heatmaps (N, T, *space), in units of the score, 0 or more.
+
+    Reference:
+        The method of this name in the library pytorch-grad-cam.
     """
     xp = capture.xp
-    return xp.sum(xp.maximum(capture.gradients * capture.activations[:, None], 0.0), axis=-1)
+    return xp.sum(xp.maximum(capture.require_gradients() * capture.activations[:, None], 0.0), axis=-1)

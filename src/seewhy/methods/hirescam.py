@@ -1,17 +1,25 @@
-"""HiResCAM (Draelos and Carin, 2020, arXiv 2011.08891)."""
+"""HiResCAM (Draelos and Carin, 2020)."""
 
 from seewhy.types import Capture, Tensor
 
 
 def hirescam(capture: Capture) -> Tensor:
-    """Multiply each activation by its own gradient, and add the channels up.
+    """Multiply each activation by its own gradient, and sum the channels.
 
-    Section 3.3 of the paper; unlike Grad-CAM, gradients are not averaged over positions first, so the map shows
-    exactly the positions the score rises with when one fully connected layer follows:
+    Section 3.3 of the paper; the ReLU is applied to the raw heatmaps later. Unlike in Grad-CAM, gradients are not
+    averaged over positions first, so for a model that ends in one fully connected layer the heatmap shows exactly the
+    positions that raise the score:
 
         L^c = ReLU(sum_k dy^c/dA^k * A^k)
 
+    Args:
+        capture: The activations and gradients of the layer.
+
     Returns:
-        (N, T, *space), in units of the score.
+        Raw heatmaps (N, T, *space), in units of the score.
+
+    Reference:
+        Draelos and Carin, "Use HiResCAM instead of Grad-CAM for faithful explanations of convolutional neural
+        networks", 2020, arXiv 2011.08891.
     """
-    return capture.xp.einsum("nt...k,n...k->nt...", capture.gradients, capture.activations)
+    return capture.xp.einsum("nt...k,n...k->nt...", capture.require_gradients(), capture.activations)

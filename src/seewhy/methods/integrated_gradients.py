@@ -1,4 +1,4 @@
-"""Integrated gradients (Sundararajan, Taly and Yan, ICML 2017, arXiv 1703.01365)."""
+"""Integrated gradients (Sundararajan, Taly and Yan, ICML 2017)."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from seewhy.errors import OptionError
-from seewhy.methods.checks import whole
+from seewhy.methods.checks import integer
 from seewhy.methods.method import Runner
 from seewhy.types import Capture, FloatArray
 
@@ -14,57 +14,59 @@ from seewhy.types import Capture, FloatArray
 def integrated_gradients(
     capture: Capture, runner: Runner, *, steps: int = 128, baseline: float | str | FloatArray = 0.0
 ) -> FloatArray:
-    """Add up the gradients on the straight way from a baseline x' to the input x, times how far each value goes.
+    """Average the gradients along the straight path from a baseline to the input, and multiply by the difference.
 
-    Equation 1 of the paper, and its channels added up:
+    Equation 1 of the paper, with x' the baseline, summed over the channels:
 
         IG_i = (x_i - x'_i) * integral over a from 0 to 1 of dF(x' + a (x - x')) / dx_i
 
-    The integral is a sum over the midpoints of `steps` equal parts. In a model of ReLUs the gradient changes in
-    jumps on the way, and of such a function rules of higher order (Gauss and Legendre's) make no better a sum.
-    By the paper's completeness axiom the map adds up to F(x) - F(x'), as nearly as `steps` are many.
+    The integral is approximated by the midpoint rule with `steps` parts. For a ReLU network the gradient is piecewise
+    constant along the path, where rules of higher order, such as Gauss-Legendre, are no more accurate. By the paper's
+    completeness axiom the heatmap sums to F(x) - F(x'), up to the error of the approximation.
 
     Args:
-        capture: Of one image; only what it shows of the number of targets is read.
-        again: Runs the model along the way.
-        steps: How many times it is run, forwards and backwards.
-        baseline: What an input without evidence looks like, in units of the model's input: a number, 0 being what
-            the paper takes; "mean", the image's own mean in each channel; or an array (*space, C), or one that can be
-            repeated to that.
+        capture: The scores of one image, of which only the number of targets is read.
+        runner: Runs the model along the path.
+        steps: The number of forward and backward passes.
+        baseline: An input without evidence, in units of the model's input: a number, 0 as in the paper; "mean", the
+            mean of each channel of the image; or an array that broadcasts to (*space, C).
 
     Returns:
-        (1, T, *space), in units of the score.
+        Raw heatmaps (1, T, *space), in units of the score.
 
     Raises:
         OptionError: An option is out of range.
+
+    Reference:
+        Sundararajan, Taly and Yan, "Axiomatic Attribution for Deep Networks", ICML 2017, arXiv 1703.01365.
     """
-    steps = whole("steps", steps)
+    steps = integer("steps", steps)
     start = _baseline(baseline, runner.inputs)
-    way = runner.inputs - start
+    difference = runner.inputs - start
 
-    def points() -> Iterator[FloatArray]:
+    def path() -> Iterator[FloatArray]:
         for step in range(steps):
-            yield start + np.float32((step + 0.5) / steps) * way
+            yield start + np.float32((step + 0.5) / steps) * difference
 
-    total = np.zeros((capture.scores.shape[1], *way.shape))  # double: so many small numbers are added up
-    for point in runner.captures(points(), steps, level="input"):
-        total += point.gradients[0]
-    evidence: FloatArray = np.einsum("t...c,...c->t...", total / steps, way)[None].astype(np.float32)
-    return evidence
+    total = np.zeros((capture.scores.shape[1], *difference.shape))  # float64, for a sum of many small numbers
+    for point in runner.captures(path(), steps, level="input"):
+        total += point.require_gradients()[0]
+    heatmaps: FloatArray = np.einsum("t...c,...c->t...", total / steps, difference)[None].astype(np.float32)
+    return heatmaps
 
 
-def _baseline(given: Any, inputs: FloatArray) -> FloatArray:
-    """Return the baseline, (*space, C)."""
-    if isinstance(given, str):
-        if given != "mean":
-            raise OptionError(f"baseline is {given!r}; expected a number, an array, or 'mean'.")
-        given = inputs.mean(axis=tuple(range(inputs.ndim - 1)))
+def _baseline(baseline: Any, inputs: FloatArray) -> FloatArray:
+    """Return the baseline as an array (*space, C)."""
+    if isinstance(baseline, str):
+        if baseline != "mean":
+            raise OptionError(f"baseline is {baseline!r}; expected a number, an array, or 'mean'.")
+        baseline = inputs.mean(axis=tuple(range(inputs.ndim - 1)))
     try:
-        array = np.asarray(given, dtype=np.float32)
+        array = np.asarray(baseline, dtype=np.float32)
     except (TypeError, ValueError) as error:
-        raise OptionError(f"baseline is {given!r}; expected a number, an array, or 'mean'.") from error
+        raise OptionError(f"baseline is {baseline!r}; expected a number, an array, or 'mean'.") from error
     if not np.isfinite(array).all():
-        raise OptionError("baseline holds NaN or infinite values; expected numbers.")
+        raise OptionError("baseline has NaN or infinite values; expected finite numbers.")
     try:
         return np.broadcast_to(array, inputs.shape)
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""What a method is: a function from what was captured to heatmaps, and what that function needs."""
+"""The definition of a method: a function from a capture to raw heatmaps, and the data that describe it."""
 
 import inspect
 from collections.abc import Callable, Iterable, Mapping
@@ -6,59 +6,71 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal, Protocol
 
-from seewhy.types import Capture, FloatArray, Tensor
+from seewhy.errors import OptionError
+from seewhy.types import Capture, Derivatives, FloatArray, GradientRule, Tensor
+
+Family = Literal["gradient", "activation", "perturbation", "attention"]
+"""What a method computes its heatmaps from."""
 
 Level = Literal["layer", "input"]
-"""Where the model is tapped: at the layer that is explained, or at its own input."""
+"""Where the model is tapped: at the explained layer, or at the model's input."""
 
-
-Backward = Any
+GRADIENT_AT_INPUT_PEAK = 0.995
+"""The gradients of neighbouring pixels vary so much that, scaled to their maximum, most of a heatmap would be black."""
 
 
 class Runner(Protocol):
-    """The model, and the question of one image, to be asked of perturbations of that image. All arrays are NumPy's.
+    """Runs the model on perturbations of one image, for that image's targets. All arrays are NumPy arrays.
 
-    Perturbations are taken a few at a time, as they come, so a generator of thousands needs no more memory than those few.
+    Perturbations are read in batches, as they are run, so a generator of thousands needs no more memory than one batch.
     """
 
     @property
     def inputs(self) -> FloatArray:
-        """float32 (*space, C), the image as the model is given it, channels last."""
+        """The preprocessed image, float32 (*space, C), channels last."""
 
     def scores(self, perturbations: Iterable[FloatArray], count: int) -> FloatArray:
-        """Score `count` perturbations of the input, each (*space, C), giving (count, T)."""
+        """Return the scores (count, T) of `count` perturbations of the input, each (*space, C)."""
 
     def head_scores(self, perturbations: Iterable[FloatArray], count: int) -> FloatArray:
-        """Score `count` perturbations of the layer's activations, each (*space, K), giving (count, T).
+        """Return the scores (count, T) of `count` perturbations of the layer's activations, each (*space, K).
 
-        Only what follows the layer is run; what passes by it stays what it was.
+        Only the head is run; connections that bypass the layer keep the values they have for the image.
         """
 
     def captures(
-        self, perturbations: Iterable[FloatArray], count: int, *, level: Level = "layer", backward: Backward = "plain"
+        self,
+        perturbations: Iterable[FloatArray],
+        count: int,
+        *,
+        level: Level = "layer",
+        gradient_rule: GradientRule = "plain",
     ) -> Iterable[Capture]:
-        """Run `count` perturbations of the input, each (*space, C), and yield what each left, as captures of N = 1."""
+        """Run `count` perturbations of the input, each (*space, C), and yield the capture (N = 1) of each."""
 
 
 @dataclass(frozen=True)
 class Method:
-    """A row of the table.
+    """A row of the table of methods.
 
     Attributes:
-        name: What a caller says.
-        title: What a figure says.
-        paper: Where it comes from: its number on arXiv, or where and when it appeared.
-        summary: What it does, in a line.
-        cost: What it runs, beyond the one forward pass, in a few words.
-        function: A capture to evidence (N, T, *space): what speaks for the target is positive, what speaks against it
-            negative. Of a method that runs the model again: a capture of one image, of NumPy arrays, and `Runner`.
-        at: Where the model is tapped.
-        backward: How the gradients are taken.
-        reruns: Whether the function runs the model again.
-        pixels: Whether it shows the gradients of single pixels, which vary wildly from each to the next.
-        sums_products: Whether the evidence is the sum over channels of activations times gradients, wherever a gradient
-            is the same at every position; options may change that.
-        choose_backward: Chooses how the gradients are taken, where that is an option; its options are the method's too.
+        name: The name that callers use.
+        title: The name that figures show.
+        paper: The paper's arXiv number, or where and when it was published.
+        summary: What the method does, in one line.
+        cost: What the method runs in addition to one forward pass, in a few words.
+        function: Maps a capture to raw heatmaps (N, T, *space): positive where there is evidence for the target,
+            negative where there is evidence against it. A function with a second parameter also takes a `Runner`; its
+            capture has one image (N = 1) and NumPy arrays. Its keyword-only parameters are the method's options.
+        family: What the heatmaps are computed from.
+        level: Whether heatmaps have the resolution of the layer or of the input.
+        gradient_rule: How gradients flow through the model.
+        derivatives: What the capture contains: the gradients, or none where the method needs none, or takes them from
+            the runner's captures.
+        closed_form: Whether, with the default options, the raw heatmaps equal the sum over channels of activations
+            times gradients wherever gradients are the same at every position.
+        choose_gradient_rule: Returns the gradient rule for its keyword-only parameters, which are options of the method
+            too; None if the rule is fixed.
     """
 
     name: str
@@ -67,72 +79,78 @@ class Method:
     summary: str
     cost: str
     function: Callable[..., Tensor]
-    level: Level = "layer"
-    backward: Backward = "plain"
-    reruns: bool = False
-    pixels: bool = False
-    has_closed_form: bool = False
-    choose_gradient_rule: Callable[..., Backward] | None = None
+    family: Family
+    level: Level
+    gradient_rule: GradientRule = "plain"
+    derivatives: Derivatives = "gradients"
+    closed_form: bool = False
+    choose_gradient_rule: Callable[..., GradientRule] | None = None
 
     @property
-    def family(self) -> str:
-        """What its evidence comes from."""
-        if self.pixels:
-            return "from gradients of the input"
-        if self.backward == "none":
-            return "by running the model again" if self.reruns else "from activations"
-        return "from activations and gradients"
-
-    @property
-    def gradient_rule(self) -> Any:
-        return self.backward if self.backward in ("guided", "guided-where-relu") else "plain"
-
-    @property
-    def derivatives(self) -> Any:
-        return "none" if self.backward == "none" else "gradients"
+    def has_closed_form(self) -> bool:
+        """Whether the closed form equals the raw heatmaps with the options that are set."""
+        defaults = _defaults(self.function)
+        return self.closed_form and all(_is_same(value, defaults[name]) for name, value in self.options.items())
 
     @property
     def needs_runner(self) -> bool:
-        return self.reruns
+        """Whether the function takes a `Runner`, to run the model again."""
+        return len(_parameters(self.function)) - len(_options(self.function)) > 1
 
     @property
     def peak_quantile(self) -> float:
-        """Which quantile of a map is drawn as its full value: by the highest pixel, the others would not be seen."""
-        return 0.995 if self.pixels else 1.0
-
-    @property
-    def resolution(self) -> str:
-        """Whose resolution the heatmaps have."""
-        return self.level
+        """The quantile of a heatmap that is normalized to 1; 1.0 for its maximum."""
+        return GRADIENT_AT_INPUT_PEAK if (self.family, self.level) == ("gradient", "input") else 1.0
 
     @property
     def options(self) -> dict[str, Any]:
-        """What a caller may set, and the values it has now."""
+        """The options of the method and their current values."""
         return _options(self.function) | _options(self.choose_gradient_rule)
 
-    def with_options(self, given: Mapping[str, Any]) -> "Method":
-        """Return the method with some of its options set, which are taken to be right in name.
+    def with_options(self, options: Mapping[str, Any]) -> "Method":
+        """Return the method with some of its options set; options that are set to their current values change nothing.
 
         Raises:
-            OptionError: A way back is not among those that can be chosen.
+            OptionError: The method has no such option, or a gradient rule cannot be chosen by that value.
         """
-        method = replace(self, function=_with(self.function, given), has_closed_form=False)
+        for name in options:
+            if name not in self.options:
+                listed = ", ".join(f"{option}={value!r}" for option, value in self.options.items()) or "none"
+                raise OptionError(f"The method {self.name!r} has no option {name!r}. Its options: {listed}.")
+        changed = {name: value for name, value in options.items() if not _is_same(value, self.options[name])}
+        if not changed:
+            return self
+        method = replace(self, function=_with_options(self.function, changed))
         if self.choose_gradient_rule is None:
             return method
-        choose = _with(self.choose_gradient_rule, given)
-        return replace(method, choose_gradient_rule=choose, backward=choose())
+        choose = _with_options(self.choose_gradient_rule, changed)
+        return replace(method, choose_gradient_rule=choose, gradient_rule=choose())
 
     def __call__(self, capture: Capture, *runner: Runner) -> Tensor:
-        """Make evidence (N, T, *space) of a capture."""
+        """Return raw heatmaps (N, T, *space) of a capture; the runner is given if `needs_runner`."""
         return self.function(capture, *runner)
 
 
+def _parameters(function: Callable[..., Any] | None) -> dict[str, inspect.Parameter]:
+    return {} if function is None else dict(inspect.signature(function).parameters)
+
+
 def _options(function: Callable[..., Any] | None) -> dict[str, Any]:
-    """Return a function's keyword-only parameters and their defaults; none of no function."""
-    parameters = () if function is None else inspect.signature(function).parameters.values()
+    """Return a function's keyword-only parameters and their current values; none for None."""
+    parameters = _parameters(function).values()
     return {each.name: each.default for each in parameters if each.kind is inspect.Parameter.KEYWORD_ONLY}
 
 
-def _with(function: Callable[..., Any], given: Mapping[str, Any]) -> Callable[..., Any]:
-    """Return a function with those of the options set that it has."""
-    return partial(function, **{name: value for name, value in given.items() if name in _options(function)})
+def _defaults(function: Callable[..., Any]) -> dict[str, Any]:
+    """Return a function's keyword-only parameters and the values they have where none are set."""
+    return _options(function.func if isinstance(function, partial) else function)
+
+
+def _is_same(value: Any, current: Any) -> bool:
+    """Return whether two values of an option are equal; only numbers, strings and None are compared."""
+    return isinstance(current, (str, float, int, type(None))) and type(value) is type(current) and value == current
+
+
+def _with_options(function: Callable[..., Any], options: Mapping[str, Any]) -> Callable[..., Any]:
+    """Return a function with those of the options set that are its own."""
+    return partial(function, **{name: value for name, value in options.items() if name in _options(function)})

@@ -1,4 +1,4 @@
-"""Copies of an input with noise on them, for the methods that average over such."""
+"""Noisy copies of an input, for the methods that average over them."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -6,24 +6,27 @@ from typing import Any
 import numpy as np
 
 from seewhy.errors import OptionError
-from seewhy.methods.checks import is_finite, whole
+from seewhy.methods.checks import integer, is_finite
 from seewhy.types import FloatArray
 
 
-def noisy(inputs: FloatArray, samples: Any, sigma: Any, seed: Any) -> Iterator[FloatArray]:
-    """Return copies with noise of Gauss's distribution, made as they are asked for.
+def noisy_copies(inputs: FloatArray, samples: Any, sigma: Any, seed: Any) -> Iterator[FloatArray]:
+    """Return an iterator over copies of an input with Gaussian noise, each drawn when it is needed.
 
     Args:
         inputs: (*space, C).
-        samples: How many copies.
-        sigma: The noise's standard deviation, as a part of the input's range x_max - x_min.
-        seed: Which noise: the same for every image, so that none depends on those beside it.
+        samples: The number of copies.
+        sigma: The standard deviation of the noise, as a fraction of the input's range x_max - x_min.
+        seed: The seed of the noise, which is the same for every image, so that no image depends on others.
+
+    Returns:
+        An iterator over (*space, C).
 
     Raises:
-        OptionError: An option is out of range; before the first copy is made.
+        OptionError: An option is out of range; raised before the first copy is drawn.
     """
-    samples, seed = whole("samples", samples), whole("seed", seed, 0)
+    samples, seed = integer("samples", samples), integer("seed", seed, 0)
     if not is_finite(sigma) or sigma < 0:
-        raise OptionError(f"sigma is {sigma!r}; expected a part of the input's range, 0 or more, such as 0.15.")
+        raise OptionError(f"sigma is {sigma!r}; expected a fraction of the input's range, 0 or more, such as 0.15.")
     random, scale = np.random.default_rng(seed), np.float32(sigma) * np.ptp(inputs)
     return (inputs + scale * random.standard_normal(inputs.shape, dtype=np.float32) for _ in range(samples))

@@ -1,12 +1,12 @@
-"""RISE (Petsiuk et al., BMVC 2018, arXiv 1806.07421)."""
+"""RISE (Petsiuk et al., BMVC 2018)."""
 
 from collections.abc import Iterator
 
 import numpy as np
 
-from seewhy.methods.checks import PerAxis, fraction, per_axis, whole
+from seewhy.interpolation import bilinear_weights, interpolate
+from seewhy.methods.checks import PerAxis, fraction, integer, per_axis
 from seewhy.methods.method import Runner
-from seewhy.methods.resizing import bilinear_weights, combine
 from seewhy.types import BoolArray, Capture, FloatArray
 
 
@@ -20,63 +20,73 @@ def rise(
     seed: int = 0,
     centred: bool = True,
 ) -> FloatArray:
-    """Cover the image at random, many times, and average the masks by the scores they leave.
+    """Average random masks, each weighted by the score of the masked image.
 
-    Equation 6 of the paper, with E[M] = p; centred, the mean score is taken off first:
+    Equation 6 of the paper, with E[M] = p, gives S; if centred, the mean score is subtracted first, which gives L:
 
         S(l) = 1 / (E[M] N) sum_i f(X * M_i) M_i(l)
         L(l) = 1 / (E[M] N) sum_i (f(X * M_i) - mean_j f(X * M_j)) M_i(l)
 
-    The paper's f is a probability. A logit has no zero of its own: a constant added to it is added to S as well, as
-    noise and all. Centred, S is how much more than the average mask those score that let the pixel through: a constant
-    model gives 0, and the positive part is what is better seen than not.
+    In the paper f is a probability. A logit has an arbitrary offset, which would add the noisy mean of the masks,
+    scaled by the offset, to S. L shows how much higher than average the masks score that keep the pixel: it is 0 for a
+    constant model, and positive where keeping the pixel raises the score.
 
-    The model is run once for every mask.
+    The model is run once for each mask.
 
     Args:
-        again: The model.
-        masks: N.
-        grid: Cells of a mask before it is brought to the input's size, for every axis of space or one for each.
-        p: The chance of a cell to let the image through.
-        seed: Of the masks.
-        centred: False gives S itself, for probabilities.
+        runner: Runs the model.
+        masks: The number of masks, N.
+        grid: The number of cells of a mask before it is enlarged: one number, or one for each spatial axis.
+        p: The probability that a cell keeps the image.
+        seed: The seed of the masks.
+        centred: Whether the mean score is subtracted; False gives S, for probabilities.
 
     Returns:
-        (1, T, *space) of the input, in units of the score.
+        Raw heatmaps (1, T, *space) at the input's resolution, in units of the score.
+
+    Raises:
+        OptionError: An option is out of range.
+
+    Reference:
+        Petsiuk, Das and Saenko, "RISE: Randomized Input Sampling for Explanation of Black-box Models", BMVC 2018,
+        arXiv 1806.07421.
     """
     image = runner.inputs
-    drawn = _Masks(
+    random_masks = _RandomMasks(
         image.shape[:-1],
-        whole("masks", masks),
+        integer("masks", masks),
         per_axis("grid", grid, image.ndim - 1),
         fraction("p", p),
-        whole("seed", seed, 0),
+        integer("seed", seed, 0),
     )
-    scores = runner.scores((image * mask[..., None] for mask in drawn), masks).astype(np.float64)
+    scores = runner.scores((image * mask[..., None] for mask in random_masks), masks).astype(np.float64)
     if centred:
         scores -= scores.mean(axis=0)
-    evidence = np.zeros((scores.shape[1], *image.shape[:-1]))
-    for score, mask in zip(scores, drawn, strict=True):
-        evidence += np.multiply.outer(score, mask)
-    return (evidence / (masks * p))[None].astype(np.float32)
+    totals = np.zeros((scores.shape[1], *image.shape[:-1]))
+    for score, mask in zip(scores, random_masks, strict=True):
+        totals += np.multiply.outer(score, mask)
+    return (totals / (masks * p))[None].astype(np.float32)
 
 
-class _Masks:
-    """Random masks, made anew each time they are gone through: what is kept of each are its cells and its shift.
+class _RandomMasks:
+    """Random masks, computed anew in each iteration: only the cells and the shift of each mask are stored.
 
-    Section 3.2 of the paper: cells are drawn, brought bilinearly to one cell more than the input's size, and cut to it
-    at a random place within that cell.
+    Section 3.2 of the paper: the cells of a mask are drawn, enlarged bilinearly to one cell more than the input's size,
+    and cropped to the input's size at a random offset of less than a cell.
     """
 
     def __init__(self, size: tuple[int, ...], count: int, grid: tuple[int, ...], p: float, seed: int) -> None:
         random = np.random.default_rng(seed)
-        cell = [-(-pixels // cells) for pixels, cells in zip(size, grid, strict=True)]  # in pixels, rounded up
+        cell_size = [-(-pixels // cells) for pixels, cells in zip(size, grid, strict=True)]  # in pixels, rounded up
         self.size = size
         self.cells: BoolArray = random.random((count, *grid)) < p
-        self.shifts = random.integers(0, cell, (count, len(size)))
-        self.weights = [bilinear_weights(cells, (cells + 1) * pixels) for cells, pixels in zip(grid, cell, strict=True)]
+        self.shifts = random.integers(0, cell_size, (count, len(size)))
+        self.weights = [
+            bilinear_weights(cells, (cells + 1) * pixels) for cells, pixels in zip(grid, cell_size, strict=True)
+        ]
 
     def __iter__(self) -> Iterator[FloatArray]:
-        for cells, shift in zip(self.cells, self.shifts, strict=True):
-            places = zip(self.weights, shift, self.size, strict=True)
-            yield combine(cells.astype(np.float32), [weights[start : start + size] for weights, start, size in places])
+        for cells, shifts in zip(self.cells, self.shifts, strict=True):
+            axes = zip(self.weights, shifts, self.size, strict=True)
+            cropped = [weights[shift : shift + pixels] for weights, shift, pixels in axes]
+            yield interpolate(cells.astype(np.float32), cropped)

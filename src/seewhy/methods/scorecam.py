@@ -1,8 +1,4 @@
-"""Score-CAM and its two successors: a channel counts by the score of the image seen through its map.
-
-Score-CAM (Wang et al., CVPR workshops 2020, arXiv 1910.01279), SS-CAM (Wang et al., 2020, arXiv 2006.14255),
-IS-CAM (Naidu et al., 2020, arXiv 2010.03023).
-"""
+"""Score-CAM, SS-CAM and IS-CAM: each channel is weighted by the score of the image masked with it."""
 
 from collections.abc import Callable, Iterable, Iterator
 
@@ -10,106 +6,132 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seewhy.errors import LayerError
-from seewhy.methods.checks import positive, whole
+from seewhy.interpolation import bilinear_weights, interpolate
+from seewhy.methods.checks import integer, positive
 from seewhy.methods.method import Runner
-from seewhy.methods.resizing import bilinear_weights, combine
 from seewhy.types import BoolArray, Capture, FloatArray
 
 ROUNDING = 1e-6
-"""Scores that differ by less than this part of themselves are the same: float32 knows no better."""
+"""Scores whose relative difference is smaller are equal: float32 is not more precise."""
 
 
 def scorecam(capture: Capture, runner: Runner) -> FloatArray:
-    """Weight each channel by how much the image, seen through the channel's map, raises the score.
+    """Weight each channel by the increase in score of the image masked with it, and sum the channels.
 
-    Algorithm 1 of the paper, with H^k the map brought to the input's size and then scaled to 0..1, and the baseline
-    X_b = 0, which is what an image is where a mask is 0:
+    Algorithm 1 of the paper, with H^k the channel resized to the input and scaled to 0..1, and the baseline X_b = 0,
+    the image under a mask of zeros; the ReLU is applied to the raw heatmaps later:
 
         C(A^k) = f(X * H^k) - f(X_b)
         alpha_k = exp(C(A^k)) / sum_k' exp(C(A^k'))
         L = ReLU(sum_k alpha_k A^k)
 
-    The model is run once for every channel whose map is not constant, and once for the baseline. A constant map's
-    H^k is 0, its masked image is the baseline and its C is 0: it has its place in the sum without a run. Where no mask
-    changes the score the weights would all be 1/K, whatever the model is; the evidence is then 0.
+    The model is run once for each channel that is not constant, and once for the baseline. For a constant channel H^k
+    is 0 and C is 0, so it is part of the softmax without a run. If no mask changes the score, all weights would be 1/K
+    whatever the model is; the heatmap is then 0.
+
+    Args:
+        capture: The activations of one image.
+        runner: Runs the model on the masked images.
 
     Returns:
-        (1, T, *space), in units of the activations.
+        Raw heatmaps (1, T, *space), in units of the activations.
+
+    Raises:
+        LayerError: The layer's output does not have as many spatial axes as the input.
+
+    Reference:
+        Wang et al., "Score-CAM: Score-Weighted Visual Explanations for Convolutional Neural Networks", CVPR workshops
+        2020, arXiv 1910.01279.
     """
-    return _evidence(capture, runner, lambda mask: (mask,), 1)
+    return _score_weighted_sum(capture, runner, lambda mask: (mask,), 1)
 
 
 def sscam(capture: Capture, runner: Runner, *, samples: int = 10, sigma: float = 2.0, seed: int = 0) -> FloatArray:
-    """Weight channels as Score-CAM does, by the mean over masks with noise.
+    """Weight each channel as in Score-CAM, averaged over noisy masks.
 
-    The paper's smoothing of feature maps, delta_i from a normal distribution:
+    The smoothing of feature maps in the paper:
 
         C(A^k) = 1/N sum_i f(X * (H^k + delta_i)) - f(X_b),    delta_i ~ N(0, sigma^2)
 
-    All channels are given the same N noises, so that what differs between them is the channels' own; and a constant
-    map's masks are the noises alone, run once for all such channels.
+    All channels have the same N noise samples, so that differences between their scores come from the channels. The
+    masks of constant channels are the noise alone, and are run once for all of these channels.
 
     Args:
-        capture: One image's.
-        again: The model.
-        samples: N, noises for each channel.
-        sigma: The noise's standard deviation; masks lie in 0..1.
-        seed: Of the noise.
+        capture: The activations of one image.
+        runner: Runs the model on the masked images.
+        samples: The number of noise samples for each channel, N.
+        sigma: The standard deviation of the noise; masks are in 0..1.
+        seed: The seed of the noise.
 
     Returns:
-        (1, T, *space), in units of the activations.
+        Raw heatmaps (1, T, *space), in units of the activations.
+
+    Raises:
+        OptionError: An option is out of range.
+        LayerError: The layer's output does not have as many spatial axes as the input.
+
+    Reference:
+        Wang et al., "SS-CAM: Smoothed Score-CAM for Sharper Visual Feature Localization", 2020, arXiv 2006.14255.
     """
-    samples, sigma = whole("samples", samples), positive("sigma", sigma)
-    random = np.random.default_rng(whole("seed", seed, 0))
+    samples, sigma = integer("samples", samples), positive("sigma", sigma)
+    random = np.random.default_rng(integer("seed", seed, 0))
     size = runner.inputs.shape[:-1]
     noises = np.float32(sigma) * random.standard_normal((samples, *size), dtype=np.float32)
-    return _evidence(capture, runner, lambda mask: (mask + noise for noise in noises), samples)
+    return _score_weighted_sum(capture, runner, lambda mask: (mask + noise for noise in noises), samples)
 
 
 def iscam(capture: Capture, runner: Runner, *, steps: int = 10) -> FloatArray:
-    """Weight channels as Score-CAM does, by the mean over masks from faint to full.
+    """Weight each channel as in Score-CAM, averaged over masks of increasing strength.
 
-    The integral of the score along the way from the baseline to the masked image, in N steps:
+    The integral of the score along the path from the baseline to the masked image, in N steps:
 
         C(A^k) = 1/N sum_{i=1..N} f(X * (i/N) H^k) - f(X_b)
 
     Args:
-        capture: One image's.
-        again: The model.
-        steps: N.
+        capture: The activations of one image.
+        runner: Runs the model on the masked images.
+        steps: The number of steps, N.
 
     Returns:
-        (1, T, *space), in units of the activations.
+        Raw heatmaps (1, T, *space), in units of the activations.
+
+    Raises:
+        OptionError: `steps` is not an integer of 1 or more.
+        LayerError: The layer's output does not have as many spatial axes as the input.
+
+    Reference:
+        Naidu et al., "IS-CAM: Integrated Score-CAM for axiomatic-based explanations", 2020, arXiv 2010.03023.
     """
-    scales = np.arange(1, whole("steps", steps) + 1, dtype=np.float32) / np.float32(steps)
-    return _evidence(capture, runner, lambda mask: (scale * mask for scale in scales), len(scales))
+    scales = np.arange(1, integer("steps", steps) + 1, dtype=np.float32) / np.float32(steps)
+    return _score_weighted_sum(capture, runner, lambda mask: (scale * mask for scale in scales), len(scales))
 
 
-def _evidence(
-    capture: Capture, runner: Runner, vary: Callable[[FloatArray], Iterable[FloatArray]], count: int
+def _score_weighted_sum(
+    capture: Capture, runner: Runner, variants: Callable[[FloatArray], Iterable[FloatArray]], count: int
 ) -> FloatArray:
-    """Run the image through every mask, varied `count` times, and add the channels up by their softmaxed increases."""
-    image, maps = runner.inputs, capture.activations[0]
-    _check_space(capture, image)
-    axes = tuple(range(maps.ndim - 1))
-    live = np.flatnonzero(maps.max(axis=axes) > maps.min(axis=axes))
-    masked = (image * varied[..., None] for mask in _masks(maps, live, image.shape[:-1]) for varied in vary(mask))
-    scores = runner.scores(masked, (1 + len(live)) * count).astype(np.float64)
-    scores = scores.reshape(1 + len(live), count, -1).mean(axis=1)
-    increases = np.zeros((maps.shape[-1], scores.shape[1]))
-    increases[live] = scores[1:] - scores[0]
-    weights = _softmax(increases) * _tells_apart(scores)
+    """Sum the channels, weighted by the softmax of their mean increase in score over `count` variants of each mask."""
+    image, channels = runner.inputs, capture.activations[0]
+    _check_axes(capture, image)
+    axes = tuple(range(channels.ndim - 1))
+    varying = np.flatnonzero(channels.max(axis=axes) > channels.min(axis=axes))
+    masks = _masks(channels, varying, image.shape[:-1])
+    masked = (image * variant[..., None] for mask in masks for variant in variants(mask))
+    scores = runner.scores(masked, (1 + len(varying)) * count).astype(np.float64)
+    scores = scores.reshape(1 + len(varying), count, -1).mean(axis=1)
+    increases = np.zeros((channels.shape[-1], scores.shape[1]))
+    increases[varying] = scores[1:] - scores[0]
+    weights = _softmax(increases) * _has_effect(scores)
     return np.asarray(np.einsum("kt,n...k->nt...", weights, capture.activations), dtype=np.float32)
 
 
-def _masks(maps: FloatArray, live: NDArray[np.intp], size: tuple[int, ...]) -> Iterator[FloatArray]:
-    """Yield the mask of a constant map, which is 0, and then H^k of each live channel, one at a time."""
-    weights = [bilinear_weights(cells, pixels) for cells, pixels in zip(maps.shape[:-1], size, strict=True)]
+def _masks(channels: FloatArray, varying: NDArray[np.intp], size: tuple[int, ...]) -> Iterator[FloatArray]:
+    """Yield the mask of a constant channel, which is 0, and then H^k of each channel that varies."""
+    weights = [bilinear_weights(cells, pixels) for cells, pixels in zip(channels.shape[:-1], size, strict=True)]
     yield np.zeros(size, dtype=np.float32)
-    for k in live:
-        mask = combine(maps[..., k], weights)
-        least, most = mask.min(), mask.max()
-        yield (mask - least) / (most - least) if most > least else np.zeros_like(mask)
+    for k in varying:
+        mask = interpolate(channels[..., k], weights)
+        low, high = mask.min(), mask.max()
+        yield (mask - low) / (high - low) if high > low else np.zeros_like(mask)
 
 
 def _softmax(increases: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -117,15 +139,15 @@ def _softmax(increases: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(exponentials / exponentials.sum(axis=0))
 
 
-def _tells_apart(scores: NDArray[np.float64]) -> BoolArray:
+def _has_effect(scores: NDArray[np.float64]) -> BoolArray:
     """Return for each target whether any mask changes its score."""
     return np.asarray(np.ptp(scores, axis=0) > ROUNDING * np.abs(scores).max(axis=0))
 
 
-def _check_space(capture: Capture, image: FloatArray) -> None:
+def _check_axes(capture: Capture, image: FloatArray) -> None:
     layer, space = capture.activations.ndim - 2, image.ndim - 1
     if layer != space:
         raise LayerError(
-            f"The output of the layer {capture.layer!r} has {layer} axes of space and the input {space}, so its maps "
-            "cannot be laid over the input as masks. Give a layer with as many, such as a convolution's."
+            f"The output of the layer {capture.layer!r} has {layer} spatial axes and the input has {space}, so its "
+            "channels cannot mask the input. Give a layer whose output has as many axes, such as a convolution."
         )

@@ -1,8 +1,8 @@
-"""Every method by its name."""
+"""The table of methods, and finding a method by its name."""
 
 from typing import Any
 
-from seewhy.errors import MethodError, OptionError, did_you_mean
+from seewhy.errors import MethodError, did_you_mean
 from seewhy.methods.ablationcam import ablationcam
 from seewhy.methods.cam import cam
 from seewhy.methods.eigencam import eigencam, eigengradcam
@@ -34,16 +34,20 @@ METHODS = {
             summary="channels weighted by their mean gradient; the usual choice",
             cost="T head backwards",
             function=gradcam,
-            has_closed_form=True,
+            family="gradient",
+            level="layer",
+            closed_form=True,
         ),
         Method(
             name="hirescam",
             title="HiResCAM",
             paper="2011.08891",
-            summary="each activation times its own gradient; shows only places the score rises with",
+            summary="each activation times its own gradient; shows only positions that raise the score",
             cost="T head backwards",
             function=hirescam,
-            has_closed_form=True,
+            family="gradient",
+            level="layer",
+            closed_form=True,
         ),
         Method(
             name="gradcam++",
@@ -52,38 +56,48 @@ METHODS = {
             summary="channels weighted by their positive gradients; finds several objects of a class",
             cost="T head backwards",
             function=gradcampp,
+            family="gradient",
+            level="layer",
         ),
         Method(
             name="xgradcam",
             title="XGrad-CAM",
             paper="2008.02312",
-            summary="channels weighted by their gradients where they are active",
+            summary="channels weighted by their mean gradient where they are active",
             cost="T head backwards",
             function=xgradcam,
+            family="gradient",
+            level="layer",
         ),
         Method(
             name="layercam",
             title="LayerCAM",
             paper="IEEE TIP 2021",
-            summary="each activation times its own positive gradient; fine maps from early layers too",
+            summary="each activation times its own positive gradient; detailed heatmaps from early layers too",
             cost="T head backwards",
             function=layercam,
+            family="gradient",
+            level="layer",
         ),
         Method(
             name="elementwise",
             title="Element-wise Grad-CAM",
             paper="the library pytorch-grad-cam",
-            summary="HiResCAM in which no channel speaks against another",
+            summary="HiResCAM without the evidence against the target in single channels",
             cost="T head backwards",
             function=elementwise,
+            family="gradient",
+            level="layer",
         ),
         Method(
             name="eigengradcam",
             title="Eigen-Grad-CAM",
             paper="the library pytorch-grad-cam",
-            summary="what the channels of HiResCAM have most in common",
+            summary="the first principal component of HiResCAM's channels",
             cost="T head backwards, T eigenvectors",
             function=eigengradcam,
+            family="gradient",
+            level="layer",
         ),
         Method(
             name="smoothgradcam++",
@@ -92,7 +106,8 @@ METHODS = {
             summary="Grad-CAM++ of gradients averaged over noisy copies of the input",
             cost="samples forwards, samples T head backwards",
             function=smoothgradcampp,
-            reruns=True,
+            family="gradient",
+            level="layer",
         ),
         Method(
             name="cam",
@@ -101,97 +116,106 @@ METHODS = {
             summary="the original, for models that end in global average pooling and one linear layer",
             cost="T head backwards, 4 head forwards",
             function=cam,
-            reruns=True,
+            family="gradient",
+            level="layer",
         ),
         Method(
             name="eigencam",
             title="Eigen-CAM",
             paper="2008.00299",
-            summary="what the layer's channels have most in common, whatever the target",
+            summary="the first principal component of the layer's channels; the same for every target",
             cost="1 eigenvector",
             function=eigencam,
-            backward="none",
+            family="activation",
+            level="layer",
+            derivatives="none",
         ),
         Method(
             name="kpcacam",
             title="KPCA-CAM",
             paper="2410.00267",
-            summary="Eigen-CAM with a kernel; where the layer stands out, whatever the target",
+            summary="Eigen-CAM with a kernel; the same for every target",
             cost="1 eigenvector",
             function=kpcacam,
-            backward="none",
+            family="activation",
+            level="layer",
+            derivatives="none",
         ),
         Method(
             name="scorecam",
             title="Score-CAM",
             paper="1910.01279",
-            summary="channels weighted by the score of the image seen through each channel's map",
+            summary="channels weighted by the score of the image masked with each channel",
             cost="K + 1 forwards",
             function=scorecam,
-            backward="none",
-            reruns=True,
+            family="perturbation",
+            level="layer",
+            derivatives="none",
         ),
         Method(
             name="sscam",
             title="SS-CAM",
             paper="2006.14255",
-            summary="Score-CAM, averaged over masks with noise",
+            summary="Score-CAM, averaged over noisy masks",
             cost="samples (K + 1) forwards",
             function=sscam,
-            backward="none",
-            reruns=True,
+            family="perturbation",
+            level="layer",
+            derivatives="none",
         ),
         Method(
             name="iscam",
             title="IS-CAM",
             paper="2010.03023",
-            summary="Score-CAM, averaged over masks from faint to full",
+            summary="Score-CAM, averaged over masks of increasing strength",
             cost="steps (K + 1) forwards",
             function=iscam,
-            backward="none",
-            reruns=True,
+            family="perturbation",
+            level="layer",
+            derivatives="none",
         ),
         Method(
             name="ablationcam",
             title="Ablation-CAM",
             paper="WACV 2020",
-            summary="channels weighted by how much the score drops without each",
+            summary="channels weighted by the drop in score without each channel",
             cost="K + 1 head forwards",
             function=ablationcam,
-            backward="none",
-            reruns=True,
+            family="perturbation",
+            level="layer",
+            derivatives="none",
         ),
         Method(
             name="occlusion",
             title="Occlusion",
             paper="1311.2901",
-            summary="how much the score drops with each window of the image covered",
+            summary="the drop in score with each window of the image covered",
             cost="windows + 1 forwards",
             function=occlusion,
+            family="perturbation",
             level="input",
-            backward="none",
-            reruns=True,
+            derivatives="none",
         ),
         Method(
             name="rise",
             title="RISE",
             paper="1806.07421",
-            summary="random masks, averaged by the scores of the image seen through them",
+            summary="random masks, averaged by the scores of the masked images",
             cost="masks forwards",
             function=rise,
+            family="perturbation",
             level="input",
-            backward="none",
-            reruns=True,
+            derivatives="none",
         ),
         Method(
             name="saliency",
             title="Saliency",
             paper="1312.6034",
-            summary="how much the score hangs on each pixel; without sign",
+            summary="the absolute gradient of each pixel, without sign",
             cost="T backwards",
             function=saliency,
+            family="gradient",
             level="input",
-            pixels=True,
         ),
         Method(
             name="gradient_x_input",
@@ -200,82 +224,74 @@ METHODS = {
             summary="each pixel times its own gradient",
             cost="T backwards",
             function=gradient_x_input,
+            family="gradient",
             level="input",
-            pixels=True,
         ),
         Method(
             name="integrated_gradients",
             title="Integrated gradients",
             paper="1703.01365",
-            summary="gradients on the way from a baseline; adds up to the score's difference from there",
+            summary="gradients along the path from a baseline; sums to the difference of the scores",
             cost="steps forwards, steps T backwards",
             function=integrated_gradients,
+            family="gradient",
             level="input",
-            pixels=True,
-            backward="none",
-            reruns=True,
+            derivatives="none",
         ),
         Method(
             name="smoothgrad",
             title="SmoothGrad",
             paper="1706.03825",
-            summary="saliency of the mean gradient over noisy copies",
+            summary="saliency of the mean gradient over noisy copies of the input",
             cost="samples forwards, samples T backwards",
             function=smoothgrad,
+            family="gradient",
             level="input",
-            pixels=True,
-            backward="none",
-            reruns=True,
+            derivatives="none",
         ),
         Method(
             name="guided_backprop",
             title="Guided backpropagation",
             paper="1412.6806",
-            summary="the gradient through ReLUs that let back only what is positive; hardly tells classes apart",
+            summary="gradients through ReLUs that propagate positive values only; hardly depends on the class",
             cost="T backwards",
             function=guided_backprop,
+            family="gradient",
             level="input",
-            pixels=True,
-            backward="guided",
+            gradient_rule="guided",
             choose_gradient_rule=guided_rule,
         ),
         Method(
             name="guided_gradcam",
             title="Guided Grad-CAM",
             paper="1610.02391",
-            summary="guided backpropagation where Grad-CAM sees the target",
+            summary="guided backpropagation times Grad-CAM",
             cost="1 forward, T backwards, T head backwards",
             function=guided_gradcam,
+            family="gradient",
             level="input",
-            pixels=True,
-            backward="guided",
-            reruns=True,
+            gradient_rule="guided",
             choose_gradient_rule=guided_rule,
         ),
     )
 }
+"""Every method by its name, grouped by family and level."""
 
 
-def get(method: str | Method, **given: Any) -> Method:
-    """Find a method by its name, and set its options.
+def get(method: str | Method, **options: Any) -> Method:
+    """Return a method by its name, with its options set.
 
     Args:
-        method: A name that `seewhy methods` lists; or a method, which is returned with these options.
-        **given: Options of that method, such as `masks=8000` of "rise".
+        method: A name that `seewhy methods` lists; or a method.
+        **options: Options of the method, such as `masks=8000` for "rise".
 
     Raises:
-        MethodError: There is no such method.
-        OptionError: It has no such option.
+        MethodError: The method is unknown.
+        OptionError: The method has no such option.
     """
     if isinstance(method, Method):
-        found = method
-    elif isinstance(method, str) and method in METHODS:
-        found = METHODS[method]
-    else:
-        near = did_you_mean(method, METHODS) if isinstance(method, str) else ""
-        raise MethodError(f"Unknown method {method!r}.{near} Known: {', '.join(METHODS)}.")
-    for name in given:
-        if name not in found.options:
-            listed = ", ".join(f"{each}={default!r}" for each, default in found.options.items()) or "none"
-            raise OptionError(f"The method {found.name!r} has no option {name!r}. Its options: {listed}.")
-    return found.with_options(given) if given else found
+        return method.with_options(options)
+    if not isinstance(method, str) or method not in METHODS:
+        suggestion = did_you_mean(method, METHODS) if isinstance(method, str) else ""
+        raise MethodError(f"Unknown method {method!r}.{suggestion} Known: {', '.join(METHODS)}.")
+    return METHODS[method].with_options(options)

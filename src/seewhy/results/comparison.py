@@ -65,7 +65,7 @@ class Comparison:
         panels = [
             panel
             for each, label in zip(self.explanations, self.labels, strict=True)
-            for panel in overlay_panels(each, drawn, before=f"{label}: " if label else "")
+            for panel in overlay_panels(each, drawn, prefix=f"{label}: " if label else "")
         ]
         targets = len(self.explanations[0].targets)
         columns = min(PANELS_PER_ROW, len(panels)) if targets == 1 else targets

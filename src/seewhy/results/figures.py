@@ -1,4 +1,4 @@
-"""An explanation as a figure: titled panels of the image, its maps and its overlays."""
+"""Figures of an explanation: titled panels of its image, heatmaps and overlays."""
 
 from typing import TYPE_CHECKING, Literal
 
@@ -17,13 +17,14 @@ if TYPE_CHECKING:
 FigureKind = Literal["overlay", "panels", "grid", "probabilities"]
 FIGURE_KINDS: tuple[FigureKind, ...] = ("overlay", "panels", "grid", "probabilities")
 GRID_COLUMNS = 3
-SHOWN_PROBABILITIES = 10
+MAX_PROBABILITIES = 10
+"""How many classes have a bar in a figure of probabilities."""
 
 
 def panels(explanation: "Explanation", target: int, style: Style) -> "Figure":
-    """Draw the four steps of one target: the image, the raw map, the map on the image's size, the overlay."""
+    """Draw one target in four panels: the image, the raw heatmap, the heatmap on the image, the overlay."""
     heatmap = explanation.normalized_heatmap(target, style)
-    steps = [
+    row = [
         Panel("Original", explanation.image),
         Panel(f"Raw {explanation.title}", explanation.normalize(style.normalization)[target]),
         Panel(
@@ -32,55 +33,55 @@ def panels(explanation: "Explanation", target: int, style: Style) -> "Figure":
         ),
         Panel(f"Applied {explanation.title}", explanation.draw(target, style)),
     ]
-    return draw_panels(steps, columns=4, colormap=style.colormap, title=caption(explanation.targets[target]))
+    return draw_panels(row, columns=4, colormap=style.colormap, title=caption(explanation.targets[target]))
 
 
 def grid(explanation: "Explanation", style: Style) -> "Figure":
-    """Draw the overlays of all targets, titled, in three columns."""
+    """Draw the titled overlays of all targets in a grid of up to three columns."""
     overlays = overlay_panels(explanation, style)
     columns = 2 if len(overlays) == 4 else min(GRID_COLUMNS, len(overlays))
     return draw_panels(overlays, columns=columns, colormap=style.colormap)
 
 
 def probabilities(explanation: "Explanation", target: int, style: Style) -> "Figure":
-    """Draw the image, the overlay of one target, and the most probable classes as bars."""
-    shown = explanation.predictions[:SHOWN_PROBABILITIES]
-    asked = explanation.targets[target].index
+    """Draw the image, the overlay of one target, and the probabilities of the top classes as bars."""
+    predictions = explanation.predictions[:MAX_PROBABILITIES]
+    target_class = explanation.targets[target].index
     bars = Bars(
-        [each.probability for each in shown],
-        [each.name for each in shown],
-        marked=[position for position, each in enumerate(shown) if each.index == asked],
+        [prediction.probability for prediction in predictions],
+        [prediction.name for prediction in predictions],
+        highlighted=[position for position, prediction in enumerate(predictions) if prediction.index == target_class],
     )
-    side_by_side = [
+    row = [
         Panel("Original", explanation.image),
         Panel(caption(explanation.targets[target]), explanation.draw(target, style)),
         Panel("Probabilities", bars),
     ]
-    return draw_panels(side_by_side, columns=3, colormap=style.colormap)
+    return draw_panels(row, columns=3, colormap=style.colormap)
 
 
 @timing.phase(Phase.DRAWING)
 def frames(explanation: "Explanation", style: Style) -> list[ImageArray]:
-    """Draw the overlay of each target, titled, as images of one size."""
+    """Draw the titled overlay of each target as the frames of an animation, all of one size."""
     return [
         render(draw_panels([panel], columns=1, colormap=style.colormap)) for panel in overlay_panels(explanation, style)
     ]
 
 
-def overlay_panels(explanation: "Explanation", style: Style, before: str = "") -> list[Panel]:
-    """Return the overlay of each target under what it is called, with something more before the name."""
+def overlay_panels(explanation: "Explanation", style: Style, prefix: str = "") -> list[Panel]:
+    """Return a panel with the overlay of each target, titled with `prefix` and the target's caption."""
     return [
-        Panel(before + caption(target), explanation.draw(position, style))
-        for position, target in enumerate(explanation.targets)
+        Panel(prefix + caption(target), explanation.draw(index, style))
+        for index, target in enumerate(explanation.targets)
     ]
 
 
 def caption(target: "TargetResult") -> str:
-    """Return what stands above a target's image."""
+    """Return a target's caption: its class, name and probability, and a note if it has no evidence."""
     if target.probability is None:
         probability = ""
     else:
         probability = " <0.1%" if target.probability < 0.001 else f" {target.probability:.1%}"
     index = "" if target.index < 0 or target.name == str(target.index) else f"{target.index}, "
-    evidence = "" if target.has_evidence else "\n(nothing speaks for it)"
+    evidence = "" if target.has_evidence else "\n(no evidence)"
     return f"{index}{target.name}{probability}{evidence}"

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 
 from seewhy.errors import OptionError
+from seewhy.images.colour import colorize
 from seewhy.images.figure import Bars, Panel, draw_panels, render
-from seewhy.images.overlay import colorize
 from seewhy.images.style import Style, StyleOptions
 from seewhy.images.writing import image_writer, write_atomically
 from seewhy.results.explanation import IMAGE_SUFFIXES, Explanation
@@ -85,7 +85,7 @@ class Inspection:
         panels = [
             Panel("Original", self.explanation.image),
             Panel("All channels, weighted and added up", self.explanation.draw(target, made)),
-            Panel(f"Weights of all {len(weights)} channels", Bars(weights.tolist(), marked=shown)),
+            Panel(f"Weights of all {len(weights)} channels", Bars(weights.tolist(), highlighted=shown)),
             Panel(
                 "Weights of those below",
                 Bars([float(weights[each]) for each in shown], [str(each) for each in shown], range(len(shown))),

@@ -84,7 +84,7 @@ def _method_infos() -> list[schemas.MethodInfo]:
             summary=method.summary,
             cost=method.cost,
             paper=method.paper,
-            reports_progress=method.reruns,
+            reports_progress=method.needs_runner,
         )
         for method in METHODS.values()
     ]

@@ -88,8 +88,8 @@ def _parse_targets(text: str, model: ServedModel) -> list[str]:
         raise TargetError("targets is empty; expected such as top-3, or classes separated by commas.")
     resolved = resolve(list(targets), model.classifier.find_class)
     resolved.check_outputs((1, model.class_count))
-    if resolved.width is not None and resolved.width > MAX_TARGETS:
-        raise TargetError(f"{resolved.width} classes were requested; the limit is {MAX_TARGETS}. Request fewer.")
+    if resolved.target_count is not None and resolved.target_count > MAX_TARGETS:
+        raise TargetError(f"{resolved.target_count} classes were requested; the limit is {MAX_TARGETS}. Request fewer.")
     return targets
 
 

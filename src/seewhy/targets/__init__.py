@@ -1,8 +1,8 @@
-"""What can be asked about a model's outputs.
+"""Targets: what is explained about a model's outputs.
 
-A target is a function of the outputs that gives a score for every image, (N, T). The classes here differ only in
-how they choose among the outputs; every one of them can be written as a plain function, and a plain function is
-accepted wherever a target is.
+A target is a function of the outputs that gives scores (N, T): T scores for each image. The classes here differ only in
+how they select among the outputs. Each of them could be written as a plain function, and a plain function is accepted
+wherever a target is.
 """
 
 from seewhy.targets.classes import Class, Counterfactual, Difference, TopK

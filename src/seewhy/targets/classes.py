@@ -1,4 +1,4 @@
-"""Questions about classes."""
+"""Targets that are classes: given classes, the top k, the difference of two, and counterfactuals."""
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
@@ -14,12 +14,14 @@ from seewhy.targets.target import (
     Shape,
     Target,
     TargetScores,
-    check_class,
+    check_class_index,
+    check_image_count,
     class_count,
-    find_index,
+    find_class_index,
     is_index,
-    plain,
+    parse_class,
     repeat_for_images,
+    target_count_error,
 )
 from seewhy.types import IndexArray, Namespace, Tensor
 
@@ -27,7 +29,14 @@ from seewhy.types import IndexArray, Namespace, Tensor
 @final
 @dataclass(frozen=True)
 class TopK(Target):
-    """The `k` classes with the highest outputs, best first, of each image on its own."""
+    """The k classes with the highest outputs of each image, the highest first: y^c for each.
+
+    Attributes:
+        k: The number of classes, T.
+
+    Raises:
+        TargetError: `k` is not an integer of 1 or more.
+    """
 
     k: int = 1
 
@@ -35,18 +44,18 @@ class TopK(Target):
         if not is_index(self.k):
             raise TargetError(f"TopK takes a number of classes, such as TopK(3); given {self.k!r}.")
         if self.k < 1:
-            raise TargetError(f"'top-{self.k}' asks for no class. Ask for 'top-1' or more.")
+            raise TargetError(f"'top-{self.k}' selects no class; expected 'top-1' or more.")
 
     @property
     def key(self) -> Hashable:
         return (TopK, self.k)
 
     @property
-    def width(self) -> int:
+    def target_count(self) -> int:
         return self.k
 
     def with_classes(self, indices: IndexArray) -> "Class":
-        return Class(tuple(tuple(int(index) for index in each) for each in indices))
+        return Class(tuple(tuple(int(index) for index in row) for row in indices))
 
     def names(self, indices: IndexArray, class_name: ClassNamer) -> tuple[str, ...]:
         return tuple(class_name(int(index)) for index in indices)
@@ -54,9 +63,11 @@ class TopK(Target):
     def check_outputs(self, shape: Shape | None) -> None:
         classes = class_count(shape)
         if classes < self.k:
-            raise TargetError(f"'top-{self.k}' asks for more than the model's {classes} classes.")
+            raise TargetError(f"'top-{self.k}' selects more than the model's {classes} classes.")
 
-    def __call__(self, outputs: Tensor, arrays: Sequence[Tensor], xp: Namespace, whole: Any = None) -> TargetScores:
+    def __call__(
+        self, outputs: Tensor, arrays: Sequence[Tensor], xp: Namespace, all_outputs: Any = None
+    ) -> TargetScores:
         indices = xp.argsort(-outputs, axis=-1)[:, : self.k]
         return TargetScores(xp.take_along_axis(outputs, indices, axis=-1), indices)
 
@@ -64,10 +75,13 @@ class TopK(Target):
 @final
 @dataclass(frozen=True)
 class Class(Target):
-    """Given classes.
+    """Given classes: y^c for each.
 
     Attributes:
-        classes: Indices, class names or wnids: the same T for every image; or one tuple of T for each image.
+        classes: Class indices, names or wnids: T classes for all images, or a tuple of T classes for each image.
+
+    Raises:
+        TargetError: The classes are not a tuple, or the images have different numbers of classes.
     """
 
     classes: tuple[int | str, ...] | tuple[tuple[int | str, ...], ...]
@@ -77,25 +91,23 @@ class Class(Target):
             raise TargetError(
                 f"Class takes a tuple of classes; given {self.classes!r}. Give Class(({self.classes!r},))."
             )
-        if self.is_per_image and not all(isinstance(each, (list, tuple)) for each in self.classes):
-            raise TargetError(f"Class takes classes for all images, or a tuple for each; given {self.classes!r}.")
-        for each in self._each_image:
-            for name in each:
-                plain(name)
-        lengths = {len(each) for each in self._each_image}
-        if len(lengths) != 1 or 0 in lengths:
-            raise TargetError(
-                f"Every image needs the same number of targets, at least one; given {sorted(lengths) or 'none'}."
-            )
+        if self.is_per_image and not all(isinstance(row, (list, tuple)) for row in self.classes):
+            raise TargetError(f"Class takes classes for all images, or a tuple for each image; given {self.classes!r}.")
+        for row in self._rows:
+            for name in row:
+                parse_class(name)
+        counts = {len(row) for row in self._rows}
+        if len(counts) != 1 or 0 in counts:
+            raise target_count_error(sorted(counts))
 
     @property
-    def _each_image(self) -> tuple[tuple[int | str, ...], ...]:
-        """The classes of each image; of one image, standing for all, where all are asked the same."""
+    def _rows(self) -> tuple[tuple[int | str, ...], ...]:
+        """The classes of each image, or one row if all images have the same."""
         return tuple(self.classes if self.is_per_image else (self.classes,))  # type: ignore[arg-type]
 
     @property
     def is_per_image(self) -> bool:
-        """Whether each image is asked something else."""
+        """Whether each image has its own classes."""
         return bool(self.classes) and isinstance(self.classes[0], (list, tuple))
 
     @property
@@ -103,30 +115,30 @@ class Class(Target):
         return Class
 
     @property
-    def width(self) -> int:
-        return len(self._each_image[0])
+    def target_count(self) -> int:
+        return len(self._rows[0])
 
     def arrays(self, count: int) -> tuple[NDArray[Any], ...]:
-        indices = np.array(self._each_image, dtype=np.int32)
+        indices = np.array(self._rows, dtype=np.int32)
         return (np.ascontiguousarray(np.broadcast_to(indices, (count, indices.shape[1]))),)
 
     @property
     def array_count(self) -> int:
         return 1
 
-    def part(self, start: int, stop: int) -> "Class":
-        """Return the target that asks for some of the classes, of each image."""
-        parts = tuple(each[start:stop] for each in self._each_image)
-        return Class(parts if self.is_per_image else parts[0])
+    def slice_targets(self, start: int, stop: int) -> "Class":
+        """Return the target for classes start..stop of each image."""
+        rows = tuple(row[start:stop] for row in self._rows)
+        return Class(rows if self.is_per_image else rows[0])
 
-    def rows(self, start: int, stop: int) -> "Class":
-        return Class(self._each_image[start:stop]) if self.is_per_image else self
+    def slice_images(self, start: int, stop: int) -> "Class":
+        return Class(self._rows[start:stop]) if self.is_per_image else self
 
     def for_image(self, image: int) -> "Class":
-        return Class(self._each_image[image if self.is_per_image else 0])
+        return Class(self._rows[image if self.is_per_image else 0])
 
-    def resolved(self, find: ClassFinder) -> "Class":
-        indices = tuple(tuple(find_index(name, find) for name in each) for each in self._each_image)
+    def resolve(self, find_class: ClassFinder) -> "Class":
+        indices = tuple(tuple(find_class_index(name, find_class) for name in row) for row in self._rows)
         return Class(indices if self.is_per_image else indices[0])
 
     def names(self, indices: IndexArray, class_name: ClassNamer) -> tuple[str, ...]:
@@ -134,15 +146,17 @@ class Class(Target):
 
     def check_images(self, count: int) -> None:
         if self.is_per_image:
-            check_rows(len(self.classes), count)
+            check_image_count(len(self.classes), count)
 
     def check_outputs(self, shape: Shape | None) -> None:
         classes = class_count(shape)
-        for each in self._each_image:
-            for index in each:
-                check_class(index, classes)
+        for row in self._rows:
+            for index in row:
+                check_class_index(index, classes)
 
-    def __call__(self, outputs: Tensor, arrays: Sequence[Tensor], xp: Namespace, whole: Any = None) -> TargetScores:
+    def __call__(
+        self, outputs: Tensor, arrays: Sequence[Tensor], xp: Namespace, all_outputs: Any = None
+    ) -> TargetScores:
         (indices,) = arrays
         return TargetScores(xp.take_along_axis(outputs, indices, axis=-1), indices)
 
@@ -150,47 +164,55 @@ class Class(Target):
 @final
 @dataclass(frozen=True)
 class Difference(Target):
-    """Why this class rather than that one: y^a - y^b.
+    """Why one class rather than another: y^a - y^b.
 
-    What speaks for both classes alike cancels out, and what is left is what tells them apart.
+    Evidence that both classes share cancels; what is left tells them apart.
 
     Attributes:
-        a: The class that is asked for: an index, a class name or a wnid.
-        b: The class it is held against.
+        class_: The class a that is explained: an index, a class name or a wnid.
+        other_class: The class b that it is compared with.
+
+    Raises:
+        TargetError: A class is unknown, or both are the same.
     """
 
-    a: int | str
-    b: int | str
+    class_: int | str
+    other_class: int | str
 
     def __post_init__(self) -> None:
-        plain(self.a), plain(self.b)
+        parse_class(self.class_), parse_class(self.other_class)
 
     @property
     def key(self) -> Hashable:
         return Difference
 
     def arrays(self, count: int) -> tuple[NDArray[Any], ...]:
-        return (repeat_for_images([int(self.a), int(self.b)], count),)
+        return (repeat_for_images([int(self.class_), int(self.other_class)], count),)
 
     @property
     def array_count(self) -> int:
         return 1
 
-    def resolved(self, find: ClassFinder) -> "Difference":
-        a, b = find_index(self.a, find), find_index(self.b, find)
-        if a == b:
-            raise TargetError(f"Difference({self.a!r}, {self.b!r}) is always 0: both are class {a}. Give two classes.")
-        return Difference(a, b)
+    def resolve(self, find_class: ClassFinder) -> "Difference":
+        index, other = find_class_index(self.class_, find_class), find_class_index(self.other_class, find_class)
+        if index == other:
+            raise TargetError(
+                f"Difference({self.class_!r}, {self.other_class!r}) is always 0: both are class {index}. Give two "
+                "different classes."
+            )
+        return Difference(index, other)
 
     def names(self, indices: IndexArray, class_name: ClassNamer) -> tuple[str, ...]:
-        return (f"{class_name(int(self.a))} rather than {class_name(int(self.b))}",)
+        return (f"{class_name(int(self.class_))} rather than {class_name(int(self.other_class))}",)
 
     def check_outputs(self, shape: Shape | None) -> None:
         classes = class_count(shape)
-        check_class(self.a, classes)
-        check_class(self.b, classes)
+        check_class_index(self.class_, classes)
+        check_class_index(self.other_class, classes)
 
-    def __call__(self, outputs: Tensor, arrays: Sequence[Tensor], xp: Namespace, whole: Any = None) -> TargetScores:
+    def __call__(
+        self, outputs: Tensor, arrays: Sequence[Tensor], xp: Namespace, all_outputs: Any = None
+    ) -> TargetScores:
         (indices,) = arrays
         both = xp.take_along_axis(outputs, indices, axis=-1)
         return TargetScores(both[:, :1] - both[:, 1:], xp.zeros_like(indices[:, :1]) - 1)
@@ -199,49 +221,49 @@ class Difference(Target):
 @final
 @dataclass(frozen=True)
 class Counterfactual(Target):
-    """What speaks against a class: -y^c.
+    """The evidence against a class: -y^c.
 
-    The counterfactual explanations of Grad-CAM (arXiv 1610.02391, section 3.3), whose weights are of the negated
-    gradients, -dy^c/dA^k: the places that, were they not there, would make the model surer of the class.
+    Section 3.3 of the paper computes the weights of counterfactual explanations from the negated gradients,
+    -dy^c/dA^k: they show the places whose removal would make the model more confident of the class.
 
     Attributes:
-        cls: The class: an index, a class name or a wnid.
+        class_: The class c: an index, a class name or a wnid.
+
+    Raises:
+        TargetError: The class is unknown.
+
+    Reference:
+        Selvaraju et al., "Grad-CAM: Visual Explanations from Deep Networks via Gradient-based Localization",
+        ICCV 2017, arXiv 1610.02391.
     """
 
-    cls: int | str
+    class_: int | str
 
     def __post_init__(self) -> None:
-        plain(self.cls)
+        parse_class(self.class_)
 
     @property
     def key(self) -> Hashable:
         return Counterfactual
 
     def arrays(self, count: int) -> tuple[NDArray[Any], ...]:
-        return (repeat_for_images([int(self.cls)], count),)
+        return (repeat_for_images([int(self.class_)], count),)
 
     @property
     def array_count(self) -> int:
         return 1
 
-    def resolved(self, find: ClassFinder) -> "Counterfactual":
-        return Counterfactual(find_index(self.cls, find))
+    def resolve(self, find_class: ClassFinder) -> "Counterfactual":
+        return Counterfactual(find_class_index(self.class_, find_class))
 
     def names(self, indices: IndexArray, class_name: ClassNamer) -> tuple[str, ...]:
-        return (f"against {class_name(int(self.cls))}",)
+        return (f"against {class_name(int(self.class_))}",)
 
     def check_outputs(self, shape: Shape | None) -> None:
-        check_class(self.cls, class_count(shape))
+        check_class_index(self.class_, class_count(shape))
 
-    def __call__(self, outputs: Tensor, arrays: Sequence[Tensor], xp: Namespace, whole: Any = None) -> TargetScores:
+    def __call__(
+        self, outputs: Tensor, arrays: Sequence[Tensor], xp: Namespace, all_outputs: Any = None
+    ) -> TargetScores:
         (indices,) = arrays
         return TargetScores(-xp.take_along_axis(outputs, indices, axis=-1), xp.zeros_like(indices) - 1)
-
-
-def check_rows(given: int, images: int) -> None:
-    """Raise TargetError unless there is something asked of every image."""
-    if given != images:
-        raise TargetError(
-            f"Targets were given for {given} images, and there are {images}. Give one list of targets "
-            "for each image, or a single flat list for all."
-        )

@@ -1,4 +1,4 @@
-"""Several questions at once: of the same image, or of each image its own."""
+"""Targets made of other targets: several for the same image, or one for each image."""
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
@@ -8,15 +8,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seewhy.errors import TargetError
-from seewhy.targets.classes import check_rows
-from seewhy.targets.target import ClassFinder, ClassNamer, Shape, Target, TargetScores, Transform
+from seewhy.targets.target import (
+    ClassFinder,
+    ClassNamer,
+    ImageTransform,
+    Shape,
+    Target,
+    TargetScores,
+    check_image_count,
+    target_count_error,
+)
 from seewhy.types import IndexArray, Namespace, Tensor
 
 
 @final
 @dataclass(frozen=True)
 class Combined(Target):
-    """Targets of different kinds, one after another."""
+    """Targets of different kinds, concatenated along T; nested ones are flattened.
+
+    Attributes:
+        parts: The targets, in order.
+
+    Raises:
+        TargetError: There are no parts, or a part is not a target for every image.
+    """
 
     parts: tuple[Target, ...]
 
@@ -25,8 +40,8 @@ class Combined(Target):
             raise TargetError(f"Combined takes a tuple of targets; given {self.parts!r}.")
         for part in self.parts:
             if not isinstance(part, Target) or isinstance(part, PerImage):
-                raise TargetError(f"Combined takes targets that are asked of every image; given {part!r}.")
-        flat = [each for part in self.parts for each in (part.parts if isinstance(part, Combined) else (part,))]
+                raise TargetError(f"Combined takes targets that apply to every image; given {part!r}.")
+        flat = [inner for part in self.parts for inner in (part.parts if isinstance(part, Combined) else (part,))]
         object.__setattr__(self, "parts", tuple(flat))
 
     @property
@@ -34,9 +49,9 @@ class Combined(Target):
         return (Combined, tuple(part.key for part in self.parts))
 
     @property
-    def width(self) -> int | None:
-        widths = [part.width for part in self.parts]
-        return None if None in widths else sum(width for width in widths if width is not None)
+    def target_count(self) -> int | None:
+        counts = [part.target_count for part in self.parts]
+        return None if None in counts else sum(count for count in counts if count is not None)
 
     @property
     def reads_one_output(self) -> bool:
@@ -53,28 +68,25 @@ class Combined(Target):
     def array_count(self) -> int:
         return sum(part.array_count for part in self.parts)
 
-    def rows(self, start: int, stop: int) -> "Combined":
-        return Combined(tuple(part.rows(start, stop) for part in self.parts))
+    def slice_images(self, start: int, stop: int) -> "Combined":
+        return Combined(tuple(part.slice_images(start, stop) for part in self.parts))
 
     def for_image(self, image: int) -> "Combined":
         return Combined(tuple(part.for_image(image) for part in self.parts))
 
     def with_classes(self, indices: IndexArray) -> "Combined":
-        columns = self._columns(indices)
-        return Combined(
-            tuple(part.with_classes(indices[:, each]) for part, each in zip(self.parts, columns, strict=True))
-        )
+        parts = zip(self.parts, self._columns(indices), strict=True)
+        return Combined(tuple(part.with_classes(indices[:, columns]) for part, columns in parts))
 
-    def transformed(self, transform: Transform) -> "Combined":
-        return Combined(tuple(part.transformed(transform) for part in self.parts))
+    def transform(self, transform: ImageTransform) -> "Combined":
+        return Combined(tuple(part.transform(transform) for part in self.parts))
 
-    def resolved(self, find: ClassFinder) -> "Combined":
-        return Combined(tuple(part.resolved(find) for part in self.parts))
+    def resolve(self, find_class: ClassFinder) -> "Combined":
+        return Combined(tuple(part.resolve(find_class) for part in self.parts))
 
     def names(self, indices: IndexArray, class_name: ClassNamer) -> tuple[str, ...]:
-        columns = self._columns(indices[None])
-        parts = zip(self.parts, columns, strict=True)
-        return tuple(name for part, each in parts for name in part.names(indices[each], class_name))
+        parts = zip(self.parts, self._columns(indices[None]), strict=True)
+        return tuple(name for part, columns in parts for name in part.names(indices[columns], class_name))
 
     def check_images(self, count: int) -> None:
         for part in self.parts:
@@ -84,23 +96,26 @@ class Combined(Target):
         for part in self.parts:
             part.check_outputs(shape)
 
-    def __call__(self, outputs: Tensor, arrays: Sequence[Tensor], xp: Namespace, whole: Any = None) -> TargetScores:
-        left, scores, indices = list(arrays), [], []
+    def __call__(
+        self, outputs: Tensor, arrays: Sequence[Tensor], xp: Namespace, all_outputs: Any = None
+    ) -> TargetScores:
+        remaining, scores, indices = list(arrays), [], []
         for position, part in enumerate(self.parts):
-            answer = part(outputs, left[: part.array_count], xp, whole)
-            del left[: part.array_count]
-            scores.append(answer.scores)
-            indices.append(answer.indices - 1 - position if part.width is None else answer.indices)
+            result = part(outputs, remaining[: part.array_count], xp, all_outputs)
+            del remaining[: part.array_count]
+            scores.append(result.scores)
+            # -1 becomes -2 - position, by which _columns finds the scores of this part.
+            indices.append(result.indices - 1 - position if part.target_count is None else result.indices)
         return TargetScores(xp.concatenate(scores, axis=-1), xp.concatenate(indices, axis=-1))
 
     def _columns(self, indices: IndexArray) -> list[slice]:
-        """Return which of the targets (N, T) are each part's."""
+        """Return the columns of (N, T) that belong to each part."""
         columns, start = [], 0
         for position, part in enumerate(self.parts):
-            if part.width is None:  # the part's own number says how far it goes
+            if part.target_count is None:
                 stop = start + int(np.count_nonzero(indices[0, start:] == -2 - position))
             else:
-                stop = start + part.width
+                stop = start + part.target_count
             columns.append(slice(start, stop))
             start = stop
         return columns
@@ -109,10 +124,16 @@ class Combined(Target):
 @final
 @dataclass(frozen=True)
 class PerImage(Target):
-    """A target for each image, of whatever kinds.
+    """One target for each image, of any kinds.
 
-    Each kind is asked of the whole batch, and of the answers each image keeps its own: so a compiled step is good for
-    any number of images, and whichever of them is asked what.
+    Every kind of target is computed for the whole batch, and each image's own scores are selected. So one compiled
+    function serves any number of images, whichever kinds they have.
+
+    Attributes:
+        targets: One target for each image, all with the same number of targets T.
+
+    Raises:
+        TargetError: There are no targets, one is not a target for one image, or their numbers of targets differ.
     """
 
     targets: tuple[Target, ...]
@@ -123,13 +144,13 @@ class PerImage(Target):
         for target in self.targets:
             if not isinstance(target, Target) or isinstance(target, PerImage):
                 raise TargetError(f"PerImage takes one target for each image; given {target!r}.")
-        widths = {target.width for target in self.targets} - {None}
-        if len(widths) > 1:
-            _refuse_widths(widths)
+        counts = {target.target_count for target in self.targets if target.target_count is not None}
+        if len(counts) > 1:
+            raise target_count_error(sorted(counts))
 
     @property
     def _kinds(self) -> dict[Hashable, Target]:
-        """One target of each kind, in an order that does not depend on the images'."""
+        """One target of each kind, by key, in an order that does not depend on the order of the images."""
         kinds = {target.key: target for target in self.targets}
         return {key: kinds[key] for key in sorted(kinds, key=repr)}
 
@@ -138,8 +159,8 @@ class PerImage(Target):
         return (PerImage, tuple(self._kinds))
 
     @property
-    def width(self) -> int | None:
-        return next((target.width for target in self.targets if target.width is not None), None)
+    def target_count(self) -> int | None:
+        return next((target.target_count for target in self.targets if target.target_count is not None), None)
 
     @property
     def reads_one_output(self) -> bool:
@@ -150,41 +171,40 @@ class PerImage(Target):
         return any(target.reads_all_outputs for target in self.targets)
 
     def arrays(self, count: int) -> tuple[NDArray[Any], ...]:
-        """Return which kind each image is asked, (N, 1), and the arrays of every kind.
+        """Return the position of each image's kind, (N, 1), and the arrays of every kind.
 
-        An image that is asked something else has those of some image that is asked this: they are not used.
+        In the arrays of a kind, the rows of images of other kinds are placeholders, which are not used.
         """
         kinds = self._kinds
         positions = {key: position for position, key in enumerate(kinds)}
-        which = np.array([[positions[target.key]] for target in self.targets], dtype=np.int32)
-        arrays = [which]
-        for key, some in kinds.items():
-            each = [(target if target.key == key else some).arrays(1) for target in self.targets]
-            arrays += [np.concatenate(parts) for parts in zip(*each, strict=True)]
+        arrays = [np.array([[positions[target.key]] for target in self.targets], dtype=np.int32)]
+        for key, placeholder in kinds.items():
+            rows = [(target if target.key == key else placeholder).arrays(1) for target in self.targets]
+            arrays += [np.concatenate(parts) for parts in zip(*rows, strict=True)]
         return tuple(arrays)
 
     @property
     def array_count(self) -> int:
         return 1 + sum(kind.array_count for kind in self._kinds.values())
 
-    def rows(self, start: int, stop: int) -> "PerImage":
+    def slice_images(self, start: int, stop: int) -> "PerImage":
         return PerImage(self.targets[start:stop])
 
     def for_image(self, image: int) -> Target:
         return self.targets[image]
 
     def with_classes(self, indices: IndexArray) -> "PerImage":
-        each = zip(self.targets, indices, strict=True)
-        return PerImage(tuple(target.with_classes(own[None]).for_image(0) for target, own in each))
+        rows = zip(self.targets, indices, strict=True)
+        return PerImage(tuple(target.with_classes(row[None]).for_image(0) for target, row in rows))
 
-    def transformed(self, transform: Transform) -> "PerImage":
-        return PerImage(tuple(target.transformed(transform) for target in self.targets))
+    def transform(self, transform: ImageTransform) -> "PerImage":
+        return PerImage(tuple(target.transform(transform) for target in self.targets))
 
-    def resolved(self, find: ClassFinder) -> "PerImage":
-        return PerImage(tuple(target.resolved(find) for target in self.targets))
+    def resolve(self, find_class: ClassFinder) -> "PerImage":
+        return PerImage(tuple(target.resolve(find_class) for target in self.targets))
 
     def check_images(self, count: int) -> None:
-        check_rows(len(self.targets), count)
+        check_image_count(len(self.targets), count)
         for target in self.targets:
             target.check_images(1)
 
@@ -192,22 +212,20 @@ class PerImage(Target):
         for target in self.targets:
             target.check_outputs(shape)
 
-    def __call__(self, outputs: Tensor, arrays: Sequence[Tensor], xp: Namespace, whole: Any = None) -> TargetScores:
-        which, left, answers = arrays[0], list(arrays[1:]), []
-        widths: set[int | None] = set()
+    def __call__(
+        self, outputs: Tensor, arrays: Sequence[Tensor], xp: Namespace, all_outputs: Any = None
+    ) -> TargetScores:
+        kind_positions, remaining, results = arrays[0], list(arrays[1:]), []
+        counts: set[Any] = set()
         for kind in self._kinds.values():
-            answers.append(kind(outputs, left[: kind.array_count], xp, whole))
-            del left[: kind.array_count]
-            widths.add(answers[-1].scores.shape[1] if kind.width is None else kind.width)
-        widths.discard(None)  # compiled for any
-        if len(widths) > 1:
-            _refuse_widths(widths)
-        scores, indices = answers[0]
-        for position, answer in enumerate(answers[1:], start=1):
-            scores = xp.where(which == position, answer.scores, scores)
-            indices = xp.where(which == position, answer.indices, indices)
+            results.append(kind(outputs, remaining[: kind.array_count], xp, all_outputs))
+            del remaining[: kind.array_count]
+            counts.add(results[-1].scores.shape[1] if kind.target_count is None else kind.target_count)
+        counts.discard(None)  # the size of a compiled function's axis may be unknown
+        if len(counts) > 1:
+            raise target_count_error(sorted(counts))
+        scores, indices = results[0]
+        for position, result in enumerate(results[1:], start=1):
+            scores = xp.where(kind_positions == position, result.scores, scores)
+            indices = xp.where(kind_positions == position, result.indices, indices)
         return TargetScores(scores, indices)
-
-
-def _refuse_widths(widths: set[Any]) -> None:
-    raise TargetError(f"Every image needs the same number of targets, at least one; given {sorted(widths)}.")

@@ -1,4 +1,4 @@
-"""Questions about outputs that are maps or vectors: a region of a segmentation, the direction of an embedding."""
+"""Targets for outputs that are maps or vectors: a region of a segmentation, the direction of an embedding."""
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
@@ -8,55 +8,63 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seewhy.errors import TargetError
-from seewhy.targets.classes import check_rows
 from seewhy.targets.target import (
     ClassFinder,
     ClassNamer,
+    ImageTransform,
     Shape,
     Target,
     TargetScores,
-    Transform,
-    check_class,
-    find_index,
+    check_class_index,
+    check_image_count,
+    find_class_index,
     no_class_indices,
-    plain,
+    parse_class,
     repeat_for_images,
     shape_text,
 )
 from seewhy.types import IndexArray, Namespace, Tensor
 
 TINY = 1e-12
-"""Less than the length of any vector that has a direction."""
+"""Vectors shorter than this have no direction."""
 
 
 @final
 @dataclass(frozen=True, eq=False)
 class Region(Target):
-    """A class in a region of a segmentation: the class's logits, summed over the region's pixels.
+    """A class in a region of a segmentation: the class's scores, summed over the region's pixels.
 
-    Seg-Grad-CAM (Vinogradova et al., AAAI 2020, arXiv 2002.11434), with M the region:
+    Seg-Grad-CAM, with M the region:
 
         y^c = sum over (i, j) in M of y^c_ij
 
     Attributes:
-        mask: bool (H, W), the region at the size of the model's output, for every image; or (N, H, W).
-        cls: The class: an index, a class name or a wnid.
-        channels_first: Whether the output is (N, C, H, W) rather than (N, H, W, C). None: as the mask's shape tells.
+        mask: The region at the resolution of the model's output: bool (H, W) for every image, or (N, H, W).
+        class_: The class c: an index, a class name or a wnid.
+        channels_first: Whether the output is (N, C, H, W) rather than (N, H, W, C); None to infer it from the mask's
+            shape.
+
+    Raises:
+        TargetError: The mask is not boolean, has another shape, or is all False; or the class is unknown.
+
+    Reference:
+        Vinogradova, Dibrov and Myers, "Towards Interpretable Semantic Segmentation via Gradient-weighted Class
+        Activation Mapping", AAAI 2020, arXiv 2002.11434.
     """
 
     mask: NDArray[np.bool_]
-    cls: int | str
+    class_: int | str
     channels_first: bool | None = None
 
     def __post_init__(self) -> None:
-        plain(self.cls)
+        parse_class(self.class_)
         mask = np.asarray(self.mask)
         if mask.dtype != np.bool_ or mask.ndim not in (2, 3):
             raise TargetError(
-                f"The mask of a Region is of type {mask.dtype} and shape {mask.shape}; expected bool (H, W), or "
-                "(N, H, W) with a mask for each image. Compare to get one: labels == 3."
+                f"The mask of a Region has type {mask.dtype} and shape {mask.shape}; expected bool (H, W), or "
+                "(N, H, W) with a mask for each image. A comparison gives one, such as labels == 3."
             )
-        object.__setattr__(self, "mask", mask)  # a list of lists is a mask too
+        object.__setattr__(self, "mask", mask)  # the mask may be given as a list of lists
 
     @property
     def is_per_image(self) -> bool:
@@ -69,58 +77,59 @@ class Region(Target):
 
     def arrays(self, count: int) -> tuple[NDArray[Any], ...]:
         mask = np.broadcast_to(self.mask, (count, *self.mask.shape[-2:])).astype(np.int32)
-        return (mask, repeat_for_images([int(self.cls)], count))
+        return (mask, repeat_for_images([int(self.class_)], count))
 
     @property
     def array_count(self) -> int:
         return 2
 
-    def rows(self, start: int, stop: int) -> "Region":
+    def slice_images(self, start: int, stop: int) -> "Region":
         return replace(self, mask=self.mask[start:stop]) if self.is_per_image else self
 
     def for_image(self, image: int) -> "Region":
         return replace(self, mask=self.mask[image]) if self.is_per_image else self
 
-    def resolved(self, find: ClassFinder) -> "Region":
+    def resolve(self, find_class: ClassFinder) -> "Region":
         empty = ~self.mask.any(axis=(-2, -1))
         if empty.any():
-            which = f" for image {int(np.argmax(empty))}" if self.is_per_image else ""
-            raise TargetError(f"The mask of a Region is all False{which}: it asks about no place.")
-        return replace(self, cls=find_index(self.cls, find))
+            where = f" for image {int(np.argmax(empty))}" if self.is_per_image else ""
+            raise TargetError(f"The mask of a Region is all False{where}: it selects no pixel.")
+        return replace(self, class_=find_class_index(self.class_, find_class))
 
-    def transformed(self, transform: Transform) -> "Region":
+    def transform(self, transform: ImageTransform) -> "Region":
         masks = self.mask.reshape(-1, *self.mask.shape[-2:], 1).astype(np.float32)
         return replace(self, mask=(transform(masks) > 0.5).reshape(self.mask.shape))
 
     def names(self, indices: IndexArray, class_name: ClassNamer) -> tuple[str, ...]:
-        return (f"{class_name(int(self.cls))} in the region",)
+        return (f"{class_name(int(self.class_))} in the region",)
 
     def check_images(self, count: int) -> None:
         if self.is_per_image:
-            check_rows(len(self.mask), count)
+            check_image_count(len(self.mask), count)
 
     def check_outputs(self, shape: Shape | None) -> None:
-        is_first = self._is_first(shape)
-        classes = None if shape is None else shape[1 if is_first else 3]
+        has_channels_first = self._has_channels_first(shape)
+        classes = None if shape is None else shape[1 if has_channels_first else 3]
         if classes is not None:
-            check_class(self.cls, classes)
+            check_class_index(self.class_, classes)
 
-    def __call__(self, outputs: Tensor, arrays: Sequence[Tensor], xp: Namespace, whole: Any = None) -> TargetScores:
+    def __call__(
+        self, outputs: Tensor, arrays: Sequence[Tensor], xp: Namespace, all_outputs: Any = None
+    ) -> TargetScores:
         mask, indices = arrays
-        if self._is_first(tuple(outputs.shape)):
+        if self._has_channels_first(tuple(outputs.shape)):
             inside, space = mask[:, None] > 0, (2, 3)
         else:
             inside, space = mask[..., None] > 0, (1, 2)
         sums = xp.sum(xp.where(inside, outputs, xp.zeros_like(outputs)), axis=space)  # (N, C)
         return TargetScores(xp.take_along_axis(sums, indices, axis=-1), xp.zeros_like(indices) - 1)
 
-    def _is_first(self, shape: Shape | None) -> bool:
+    def _has_channels_first(self, shape: Shape | None) -> bool:
         """Return whether an output of this shape is (N, C, H, W), or raise TargetError."""
         if shape is None or len(shape) != 4:
-            given = "are several" if shape is None else f"have shape {shape_text(shape)}"
             raise TargetError(
-                f"A Region asks a segmentation, whose outputs are (N, H, W, C) or (N, C, H, W); the model's outputs "
-                f"{given}. Ask a classifier for a class."
+                f"A Region needs a segmentation model, whose output is (N, H, W, C) or (N, C, H, W); given "
+                f"{_output_text(shape)}. For a classifier, give a class."
             )
         size = self.mask.shape[-2:]
         fits = {False: _fits(size, shape[1:3]), True: _fits(size, shape[2:4])}
@@ -128,13 +137,13 @@ class Region(Target):
             fits[not self.channels_first] = False
         if not any(fits.values()):
             raise TargetError(
-                f"The mask of a Region has shape {size}, and the model's outputs {shape_text(shape)}. Give the mask "
-                "at the size of the outputs."
+                f"The mask of a Region has shape {size}, but the model's output has shape {shape_text(shape)}. Give "
+                "the mask at the resolution of the output."
             )
         if all(fits.values()):
             raise TargetError(
-                f"The mask of a Region, {size}, fits outputs of shape {shape_text(shape)} both ways. Say which it is: "
-                "Region(mask, cls, channels_first=True)."
+                f"The mask of a Region, {size}, fits an output of shape {shape_text(shape)} with channels first and "
+                "with channels last. Give the layout, as in Region(mask, class_, channels_first=True)."
             )
         return fits[True]
 
@@ -142,12 +151,17 @@ class Region(Target):
 @final
 @dataclass(frozen=True, eq=False)
 class Embedding(Target):
-    """How alike a model's output vector is to another: their cosine similarity.
+    """The cosine similarity between the model's output vector y and a reference r.
 
-    For models that describe rather than name: what in this image makes it like that one?
+    For models that embed images rather than classify them: it shows what makes an image similar to another.
+
+        s = y . r / (|y| |r|)
 
     Attributes:
-        reference: (D,), the other vector, for every image; or (N, D). Its length does not matter.
+        reference: The reference r: (D,) for every image, or (N, D). Its length does not matter.
+
+    Raises:
+        TargetError: The reference has another shape or type, is not finite, or is all zeros.
     """
 
     reference: NDArray[np.floating[Any]]
@@ -156,14 +170,14 @@ class Embedding(Target):
         reference = np.asarray(self.reference)
         if reference.dtype.kind not in "fiu" or reference.ndim not in (1, 2):
             raise TargetError(
-                f"The reference of an Embedding is of type {reference.dtype} and shape {reference.shape}; expected "
+                f"The reference of an Embedding has type {reference.dtype} and shape {reference.shape}; expected "
                 "numbers (D,), or (N, D) with a vector for each image."
             )
         reference = reference.astype(np.float64)
         if not np.isfinite(reference).all():
-            raise TargetError("The reference of an Embedding holds NaN or infinite values.")
+            raise TargetError("The reference of an Embedding has NaN or infinite values; expected finite numbers.")
         if (np.linalg.norm(reference, axis=-1) < TINY).any():
-            raise TargetError("The reference of an Embedding is all zeros, which points nowhere.")
+            raise TargetError("The reference of an Embedding is all zeros, so it has no direction.")
         object.__setattr__(self, "reference", reference)
 
     @property
@@ -183,35 +197,43 @@ class Embedding(Target):
     def array_count(self) -> int:
         return 1
 
-    def rows(self, start: int, stop: int) -> "Embedding":
+    def slice_images(self, start: int, stop: int) -> "Embedding":
         return Embedding(self.reference[start:stop]) if self.is_per_image else self
 
     def for_image(self, image: int) -> "Embedding":
         return Embedding(self.reference[image]) if self.is_per_image else self
 
     def names(self, indices: IndexArray, class_name: ClassNamer) -> tuple[str, ...]:
-        return ("likeness to the reference",)
+        return ("similarity to the reference",)
 
     def check_images(self, count: int) -> None:
         if self.is_per_image:
-            check_rows(len(self.reference), count)
+            check_image_count(len(self.reference), count)
 
     def check_outputs(self, shape: Shape | None) -> None:
         size = self.reference.shape[-1]
         if shape is None or len(shape) != 2 or not _fits((size,), shape[1:]):
-            given = "are several" if shape is None else f"have shape {shape_text(shape)}"
             raise TargetError(
-                f"The reference of an Embedding has {size} values, and the model's outputs {given}; expected "
-                f"(N, {size})."
+                f"The reference of an Embedding has {size} values, so the model's output must be (N, {size}); given "
+                f"{_output_text(shape)}."
             )
 
-    def __call__(self, outputs: Tensor, arrays: Sequence[Tensor], xp: Namespace, whole: Any = None) -> TargetScores:
+    def __call__(
+        self, outputs: Tensor, arrays: Sequence[Tensor], xp: Namespace, all_outputs: Any = None
+    ) -> TargetScores:
         (unit,) = arrays
-        # Added under the root: at 0 the root's slope is infinite, and a map of that would be NaN.
+        # TINY is added under the root, whose gradient at 0 is infinite and would make the heatmap NaN.
         length = xp.sqrt(xp.sum(outputs * outputs, axis=-1, keepdims=True) + TINY**2)
         scores = xp.sum(outputs * unit, axis=-1, keepdims=True) / length
         return TargetScores(scores, no_class_indices(scores, xp))
 
 
 def _fits(size: tuple[int, ...], shape: Shape) -> bool:
-    return len(size) == len(shape) and all(other in (None, one) for one, other in zip(size, shape, strict=True))
+    """Return whether an output's axes have these sizes, or sizes that are not known yet."""
+    return len(size) == len(shape) and all(
+        actual in (None, expected) for expected, actual in zip(size, shape, strict=True)
+    )
+
+
+def _output_text(shape: Shape | None) -> str:
+    return "several outputs, none of which is selected" if shape is None else f"an output of shape {shape_text(shape)}"

@@ -1,4 +1,4 @@
-"""Questions in the caller's own words: functions of the outputs."""
+"""Targets that are functions of the caller: of one output, or of everything that the model returns."""
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
@@ -12,10 +12,13 @@ from seewhy.types import Namespace, Tensor
 @final
 @dataclass(frozen=True)
 class Function(Target):
-    """A function of your own, of one output.
+    """A function of one output of the model.
 
     Attributes:
-        function: The outputs, a tensor of the model's framework, to scores (N,) or (N, T).
+        function: Maps the output, a tensor (N, ...) of the model's framework, to scores (N,) or (N, T).
+
+    Raises:
+        TargetError: `function` is not callable, or, when the model runs, does not return such scores.
     """
 
     function: Callable[[Tensor], Tensor]
@@ -25,30 +28,34 @@ class Function(Target):
 
     @property
     def key(self) -> Hashable:
-        return (Function, _identity(self.function))
+        return (Function, _hashable(self.function))
 
     @property
-    def width(self) -> None:
+    def target_count(self) -> None:
         return None
 
     def check_outputs(self, shape: Shape | None) -> None:
-        """Accept any outputs: the function knows what it reads."""
+        """Accept any outputs: only the function knows what it reads."""
 
-    def __call__(self, outputs: Tensor, arrays: Sequence[Tensor], xp: Namespace, whole: Any = None) -> TargetScores:
-        return _answer(self.function(outputs), xp)
+    def __call__(
+        self, outputs: Tensor, arrays: Sequence[Tensor], xp: Namespace, all_outputs: Any = None
+    ) -> TargetScores:
+        return _target_scores(self.function(outputs), xp)
 
 
 @final
 @dataclass(frozen=True)
 class AllOutputs(Target):
-    """A function of your own, of all that the model returned: the boxes and scores of a detector, say.
+    """A function of everything that the model returns, such as the boxes and scores of a detector.
 
-    A model with several outputs need not be told which is asked: the function takes what it wants. It is given them
-    as the model returned them; no final softmax or sigmoid is seen through.
+    No output of the model need be named. The outputs are passed as the model returns them: a final softmax or sigmoid
+    is not bypassed.
 
     Attributes:
-        function: The tuple, list or dict that the model returned, of its framework's tensors, to scores (N,) or
-            (N, T).
+        function: Maps the model's tuple, list or dict of tensors to scores (N,) or (N, T).
+
+    Raises:
+        TargetError: `function` is not callable, or, when the model runs, does not return such scores.
     """
 
     function: Callable[[Any], Tensor]
@@ -58,10 +65,10 @@ class AllOutputs(Target):
 
     @property
     def key(self) -> Hashable:
-        return (AllOutputs, _identity(self.function))
+        return (AllOutputs, _hashable(self.function))
 
     @property
-    def width(self) -> None:
+    def target_count(self) -> None:
         return None
 
     @property
@@ -73,32 +80,35 @@ class AllOutputs(Target):
         return True
 
     def check_outputs(self, shape: Shape | None) -> None:
-        """Accept any outputs: the function knows what it reads."""
+        """Accept any outputs: only the function knows what it reads."""
 
-    def __call__(self, outputs: Tensor, arrays: Sequence[Tensor], xp: Namespace, whole: Any = None) -> TargetScores:
-        return _answer(self.function(whole), xp)
+    def __call__(
+        self, outputs: Tensor, arrays: Sequence[Tensor], xp: Namespace, all_outputs: Any = None
+    ) -> TargetScores:
+        return _target_scores(self.function(all_outputs), xp)
 
 
-class _Itself:
-    """Stands for something that has no hash, such as an instance of a dataclass; it keeps it alive."""
+class _ByIdentity:
+    """A hashable stand-in for an object that has no hash, such as an instance of a dataclass; it keeps it alive."""
 
-    def __init__(self, thing: Any) -> None:
-        self._thing = thing
+    def __init__(self, value: Any) -> None:
+        self._value = value
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Itself) and other._thing is self._thing
+        return isinstance(other, _ByIdentity) and other._value is self._value
 
     def __hash__(self) -> int:
-        return id(self._thing)
+        return id(self._value)
 
 
-def _identity(function: Any) -> Hashable:
+def _hashable(function: Any) -> Hashable:
+    """Return the function, or a stand-in compared by identity if the function has no hash."""
     try:
         hash(function)
     except TypeError:
-        return _Itself(function)
-    identity: Hashable = function
-    return identity
+        return _ByIdentity(function)
+    hashable: Hashable = function
+    return hashable
 
 
 def _check_callable(target: Function | AllOutputs) -> None:
@@ -106,10 +116,11 @@ def _check_callable(target: Function | AllOutputs) -> None:
         raise TargetError(f"{type(target).__name__} takes a function of the outputs; given {target.function!r}.")
 
 
-def _answer(scores: Any, xp: Namespace) -> TargetScores:
+def _target_scores(scores: Any, xp: Namespace) -> TargetScores:
+    """Return what the function returned as scores (N, T), or raise TargetError."""
     rank = len(getattr(scores, "shape", ()))
     if rank not in (1, 2) or 0 in scores.shape:
-        raise TargetError(f"The target function gave {scores!r}; expected scores of shape (N,) or (N, T).")
+        raise TargetError(f"The target function returned {scores!r}; expected scores of shape (N,) or (N, T).")
     if rank == 1:
         scores = scores[:, None]
     return TargetScores(scores, no_class_indices(scores, xp))

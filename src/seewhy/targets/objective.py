@@ -1,20 +1,20 @@
-"""A target, and what of the model it is asked of."""
+"""The objective: the scalar scores that are differentiated."""
 
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
 
-from seewhy.targets.target import Target, Transform
+from seewhy.targets.target import ImageTransform, Target
 from seewhy.types import IndexArray, Score
 
 
 @dataclass(frozen=True)
 class Objective:
-    """A target, and what of the model it is asked of.
+    """A target, and the output of the model that it is computed from.
 
     Attributes:
-        target: What is asked, with every class as an index.
-        score: Whether the target is given logits or probabilities.
-        output: Which of several outputs is asked: its position or its key.
+        target: The target, with every class as an index.
+        score: Whether the target is computed from logits or from probabilities.
+        output: The position or key of the output, for a model with several outputs.
     """
 
     target: Target
@@ -23,22 +23,22 @@ class Objective:
 
     @property
     def key(self) -> Hashable:
-        """What a compiled step depends on."""
+        """The key of the objective's compiled function."""
         return (self.target.key, self.score, self.output)
 
     @property
     def reads_one_output(self) -> bool:
-        """Whether one output of the model is asked; else all of them are, and none need be named."""
+        """Whether one output of the model is selected; if not, all of them are read and none need be named."""
         return self.output is not None or self.target.reads_one_output
 
     def with_classes(self, indices: IndexArray) -> "Objective":
-        """Return the question for the classes that were found, (N, T), whatever the outputs come to be."""
+        """Return the objective for fixed classes (N, T), so that "top-k" no longer depends on the outputs."""
         return replace(self, target=self.target.with_classes(indices))
 
-    def transformed(self, transform: Transform) -> "Objective":
-        """Return the question for another view of the images."""
-        return replace(self, target=self.target.transformed(transform))
+    def transform(self, transform: ImageTransform) -> "Objective":
+        """Return the objective for transformed images."""
+        return replace(self, target=self.target.transform(transform))
 
     def for_image(self, image: int) -> "Objective":
-        """Return what one image is asked, as a question that any number of perturbations of it can be asked."""
+        """Return the objective of one image as an objective for any number of perturbations of that image."""
         return replace(self, target=self.target.for_image(image))

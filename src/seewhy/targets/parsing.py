@@ -1,4 +1,4 @@
-"""From whatever a caller gives as targets to a target."""
+"""Parsing targets: from whatever a caller gives to a `Target`."""
 
 import re
 from collections.abc import Callable, Sequence
@@ -11,65 +11,70 @@ from seewhy.errors import TargetError
 from seewhy.targets.classes import Class, TopK
 from seewhy.targets.combined import Combined, PerImage
 from seewhy.targets.functions import Function
-from seewhy.targets.target import TOP_K, ClassFinder, Target, is_index, plain
+from seewhy.targets.target import TOP_K, ClassFinder, Target, is_index, parse_class, target_count_error
 
-TargetSpec = Union[int, str, Target, Callable[[Any], Any], NDArray[np.integer[Any]], Sequence["TargetSpec"]]
+TargetSpec = Union[int, str, Target, Callable[[Any], Any], NDArray[np.integer[Any]], Sequence["TargetSpec"]]  # noqa: UP007  # recursive
 """What a caller may give as targets: see `resolve`."""
 
 LISTS = (list, tuple, np.ndarray)
 
 
-def resolve(spec: Any, find: ClassFinder) -> Target:
-    """Turn whatever a caller may give as targets into a Target with every class as an index.
+def resolve(targets: Any, find_class: ClassFinder) -> Target:
+    """Convert whatever a caller may give as targets to a `Target` with every class as an index.
 
     Args:
-        spec: "top-3"; an index, a class name or a wnid; a Target; a function of the outputs; a list of those, asked
-            of every image; a list of such lists, one for each image.
-        find: Finds a class by index, name or wnid.
+        targets: "top-3"; a class index, name or wnid; a `Target`; a function of the outputs; a list of these, for every
+            image; or a list of such lists, one for each image.
+        find_class: Returns the index of a class, given as an index, name or wnid.
+
+    Returns:
+        The target.
 
     Raises:
-        TargetError: `spec` is none of these, or names a class that is unknown or ambiguous.
+        TargetError: `targets` is none of these, or names a class that is unknown or ambiguous.
     """
-    return _parse(spec).resolved(find)
+    return _parse(targets).resolve(find_class)
 
 
-def _parse(spec: Any) -> Target:
-    if isinstance(spec, Target):
-        return spec
-    if isinstance(spec, str) and (top := re.fullmatch(TOP_K, spec.strip())):
-        return TopK(int(top[1]))
-    if isinstance(spec, str) or is_index(spec):
-        return Class((plain(spec),))
-    if callable(spec):
-        return Function(spec)
-    if isinstance(spec, LISTS) and len(spec):
-        return _parse_list(list(spec))
+def _parse(targets: Any) -> Target:
+    if isinstance(targets, Target):
+        return targets
+    if isinstance(targets, str) and (top_k := re.fullmatch(TOP_K, targets.strip())):
+        return TopK(int(top_k[1]))
+    if isinstance(targets, str) or is_index(targets):
+        return Class((parse_class(targets),))
+    if callable(targets):
+        return Function(targets)
+    if isinstance(targets, LISTS) and len(targets):
+        return _parse_list(list(targets))
     raise TargetError(
-        f"Cannot ask for {spec!r}. A target is 'top-3', a class index or name, a list of those, a list of lists "
-        "(one for each image), a seewhy.targets object, or a function of the outputs."
+        f"Unknown target {targets!r}. Expected 'top-3', a class index or name, a list of those, a list of lists (one "
+        "for each image), a seewhy.targets object, or a function of the outputs."
     )
 
 
-def _parse_list(specs: list[Any]) -> Target:
-    nested = [isinstance(spec, LISTS) for spec in specs]
-    if all(nested):
-        return _each_image([list(spec) for spec in specs])
-    if any(nested):
-        raise TargetError("Targets are a list for all images, or a list of lists, one for each image; not both.")
-    parts = tuple(_parse(spec) for spec in specs)
+def _parse_list(targets: list[Any]) -> Target:
+    is_nested = [isinstance(target, LISTS) for target in targets]
+    if all(is_nested):
+        return _parse_per_image([list(row) for row in targets])
+    if any(is_nested):
+        raise TargetError(
+            "Targets are either a list for all images, or a list of lists, one for each image; given a mixture of both."
+        )
+    parts = tuple(_parse(target) for target in targets)
     if all(isinstance(part, Class) and not part.is_per_image for part in parts):
         return Class(tuple(name for part in parts if isinstance(part, Class) for name in part.classes))  # type: ignore[arg-type]
     return Combined(parts) if len(parts) > 1 else parts[0]
 
 
-def _each_image(specs: list[list[Any]]) -> Target:
-    """Read a list of targets for each image; where all are classes, they are one target that is quicker to ask."""
-    if any(isinstance(each, LISTS) for spec in specs for each in spec):
-        raise TargetError("Targets are a list of lists, one for each image, and no deeper.")
-    counts = {len(spec) for spec in specs}
+def _parse_per_image(rows: list[list[Any]]) -> Target:
+    """Parse a list of targets for each image; if all are classes, to a single `Class`, which is faster."""
+    if any(isinstance(target, LISTS) for row in rows for target in row):
+        raise TargetError("Targets are nested too deeply; expected at most a list of lists, one for each image.")
+    counts = {len(row) for row in rows}
     if 0 in counts:
-        raise TargetError(f"Every image needs the same number of targets, at least one; given {sorted(counts)}.")
-    targets = tuple(_parse_list(spec) for spec in specs)
+        raise target_count_error(sorted(counts))
+    targets = tuple(_parse_list(row) for row in rows)
     if all(isinstance(target, Class) and not target.is_per_image for target in targets):
         return Class(tuple(target.classes for target in targets if isinstance(target, Class)))  # type: ignore[arg-type]
     return PerImage(targets)

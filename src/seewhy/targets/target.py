@@ -1,4 +1,4 @@
-"""What a target is: a function of the outputs, and what of it changes from image to image and from call to call."""
+"""The base class of targets, and what all targets share: class indices, shapes and checks."""
 
 import re
 from abc import ABC, abstractmethod
@@ -12,29 +12,28 @@ from seewhy.errors import TargetError
 from seewhy.types import IndexArray, Namespace, Tensor
 
 ClassFinder = Callable[[int | str], int]
-"""Turns an index, a class name or a wnid into an index, or raises TargetError."""
+"""Returns the index of a class, given as an index, a class name or a wnid, or raises TargetError."""
 
 ClassNamer = Callable[[int], str]
 """Returns the name of a class."""
 
 Shape = tuple[int | None, ...]
-"""The shape of the output that is asked, (N, C) or another; None for sizes that are not known before it is run."""
+"""The shape of the selected output, such as (N, C); None for sizes that are unknown before the model runs."""
 
-Transform = Callable[[NDArray[Any]], NDArray[Any]]
-"""Moves images (N, h, w, C) as the input was moved, for another view of it."""
-
+ImageTransform = Callable[[NDArray[Any]], NDArray[Any]]
+"""Transforms images (N, h, w, C) as an augmentation transforms the input."""
 
 TOP_K = r"top-(\d+)"
-"""How "the best so many classes" is spelt."""
+"""The spelling of the k classes with the highest outputs, such as "top-3"."""
 
 
 class TargetScores(NamedTuple):
-    """What a target says of the outputs.
+    """The scores of a target.
 
     Attributes:
         scores: (N, T).
-        indices: (N, T), the class each belongs to; negative for what is no class. `Combined` gives each of its parts
-            that does not say how many targets it is a number of its own, so that they can be told apart.
+        indices: (N, T), the class index of each score; negative for a score that is not a class's. `Combined` gives
+            each of its parts whose `target_count` is unknown a different negative number, to tell them apart.
     """
 
     scores: Tensor
@@ -42,59 +41,59 @@ class TargetScores(NamedTuple):
 
 
 class Target(ABC):
-    """A question about the outputs."""
+    """What is explained: a function of the model's outputs that gives T scores for each image."""
 
     @property
     @abstractmethod
     def key(self) -> Hashable:
-        """What a compiled step depends on: two targets with equal keys differ only in their `arrays`."""
+        """The key of the target's compiled function: targets with equal keys differ only in their `arrays`."""
 
     @property
-    def width(self) -> int | None:
-        """T: how many targets this is; None where only the outputs will tell."""
+    def target_count(self) -> int | None:
+        """The number of targets T; None if it is known only when the model runs."""
         return 1
 
     @property
     def reads_one_output(self) -> bool:
-        """Whether the target asks one output of the model, which has to be named where there are several."""
+        """Whether the target reads one output of the model, which must be named if there are several."""
         return True
 
     @property
     def reads_all_outputs(self) -> bool:
-        """Whether the target asks all that the model returned."""
+        """Whether the target reads everything that the model returns."""
         return False
 
     def arrays(self, count: int) -> tuple[NDArray[Any], ...]:
-        """Return the arrays that are handed over at run time, for a batch of `count` images."""
+        """Return the arrays that the compiled function takes as arguments, for a batch of `count` images."""
         return ()
 
     @property
     def array_count(self) -> int:
-        """How many arrays that is."""
+        """The number of `arrays`."""
         return 0
 
-    def rows(self, start: int, stop: int) -> "Target":
-        """Return the target of some of the images: itself, unless it asks each image something else."""
+    def slice_images(self, start: int, stop: int) -> "Target":
+        """Return the target for images start..stop of the batch; the same target unless each image has its own."""
         return self
 
-    def resolved(self, find: ClassFinder) -> "Target":
+    def for_image(self, image: int) -> "Target":
+        """Return the target of one image as a target for any number of perturbations of that image."""
+        return self.slice_images(image, image + 1)
+
+    def resolve(self, find_class: ClassFinder) -> "Target":
         """Return the target with every class as an index."""
         return self
 
     def with_classes(self, indices: IndexArray) -> "Target":
-        """Return the target that asks for the classes that were found, (N, T), whatever the outputs come to be."""
+        """Return the target for fixed classes (N, T), so that "top-k" no longer depends on the outputs."""
         return self
 
-    def transformed(self, transform: Transform) -> "Target":
-        """Return the target for another view of the images, if it asks about places in them."""
+    def transform(self, transform: ImageTransform) -> "Target":
+        """Return the target for transformed images: regions are transformed as the images are."""
         return self
-
-    def for_image(self, image: int) -> "Target":
-        """Return what one image is asked, as a question that any number of perturbations of it can be asked."""
-        return self.rows(image, image + 1)
 
     def names(self, indices: IndexArray, class_name: ClassNamer) -> tuple[str, ...]:
-        """Return what each target of one image, (T,), is called; "" for what has no name."""
+        """Return the name of each target of one image, whose class indices are (T,); "" for a target without a name."""
         return tuple("" for _ in indices)
 
     def check_images(self, count: int) -> None:
@@ -102,23 +101,28 @@ class Target(ABC):
 
     @abstractmethod
     def check_outputs(self, shape: Shape | None) -> None:
-        """Raise TargetError if an output of this shape cannot be asked; None where no one output is read."""
+        """Raise TargetError if the target cannot read an output of this shape; None if no one output is selected."""
 
     @abstractmethod
-    def __call__(self, outputs: Tensor, arrays: Sequence[Tensor], xp: Namespace, whole: Any = None) -> TargetScores:
-        """Score the output that is asked, (N, ...), with the functions of `xp`.
+    def __call__(
+        self, outputs: Tensor, arrays: Sequence[Tensor], xp: Namespace, all_outputs: Any = None
+    ) -> TargetScores:
+        """Compute the scores.
 
         Args:
-            outputs: The logits, or the probabilities.
-            arrays: What `arrays` returned, as tensors.
-            xp: The functions of the framework's tensors.
-            whole: All that the model returned, as it returned it.
+            outputs: The selected output (N, ...): logits, or probabilities.
+            arrays: The result of `arrays`, as tensors.
+            xp: The array namespace of the tensors.
+            all_outputs: Everything that the model returned, in its own structure.
+
+        Returns:
+            The scores (N, T) and their class indices.
         """
 
 
 def no_class_indices(scores: Tensor, xp: Namespace) -> Tensor:
-    """Return -1 for every score, (N, T)."""
-    # Of argsort only its integer type is wanted: dtypes are spelt differently in every namespace.
+    """Return the class index -1, "not a class", for every score (N, T)."""
+    # argsort is used only for its integer dtype: namespaces spell dtypes differently.
     return xp.zeros_like(xp.argsort(scores, axis=-1)) - 1
 
 
@@ -128,45 +132,62 @@ def repeat_for_images(values: Sequence[int], count: int) -> IndexArray:
 
 
 def shape_text(shape: Shape) -> str:
-    """Return a batch's shape as messages write it."""
+    """Return the shape of a batch as error messages show it, such as "(N, 10)"."""
     return "(" + ", ".join(["N", *("any" if size is None else str(size) for size in shape[1:])]) + ")"
 
 
+def check_image_count(given: int, images: int) -> None:
+    """Raise TargetError unless targets are given for every image."""
+    if given != images:
+        raise TargetError(
+            f"Targets were given for {given} images, but there are {images}. Give one list of targets for each image, "
+            "or a single flat list for all images."
+        )
+
+
+def target_count_error(counts: Sequence[int]) -> TargetError:
+    """Return the error for images with different numbers of targets, or without targets."""
+    return TargetError(f"Every image needs the same number of targets, at least one; given {sorted(counts) or 'none'}.")
+
+
 def class_count(shape: Shape | None) -> int:
-    """Return how many classes an output has, or raise TargetError."""
+    """Return the number of classes of an output, or raise TargetError if it is not one score for each class."""
     if shape is None or len(shape) != 2 or shape[1] is None:
         raise TargetError(
-            "The model's outputs are not one score for each class, (N, classes), so no class can be asked for. "
+            "A class cannot be the target: the model's outputs are not one score for each class, (N, classes). "
             "Give a function of the outputs that returns (N,) or (N, T) scores."
         )
     return shape[1]
 
 
-def check_class(index: int | str, classes: int) -> None:
-    """Raise TargetError if a model of so many classes does not have this one."""
+def check_class_index(index: int | str, classes: int) -> None:
+    """Raise TargetError if a model with this number of classes does not have the class."""
     if not 0 <= int(index) < classes:
         raise TargetError(f"There is no class {index}: the model has classes 0 to {classes - 1}.")
 
 
 def is_index(value: Any) -> bool:
-    """Whether a value is a whole number, such as counts classes."""
+    """Return whether a value is an integer, as class indices are."""
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 
-def plain(value: Any) -> int | str:
-    """Return a class as Python writes it, an index or a name, or raise TargetError."""
+def parse_class(value: Any) -> int | str:
+    """Return a class as a Python int or str, or raise TargetError if the value cannot be a class."""
     if is_index(value):
         return int(value)
     if isinstance(value, str) and re.fullmatch(TOP_K, value.strip()):
-        raise TargetError(f"{value!r} is no class, and cannot be in a Class: give it beside, as in [0, {value!r}].")
+        raise TargetError(
+            f"{value!r} is not a class and cannot be part of a Class. Give it as a target of its own, as in "
+            f"[0, {value!r}]."
+        )
     if isinstance(value, str):
         return value
     raise TargetError(f"A class is an index, a name or a wnid; given {value!r}.")
 
 
-def find_index(name: int | str, find: ClassFinder) -> int:
-    """Find a class, and refuse an index that no framework can hold."""
-    index = find(name)
+def find_class_index(name: int | str, find_class: ClassFinder) -> int:
+    """Return the index of a class, or raise TargetError if it does not fit into an int32."""
+    index = find_class(name)
     if abs(index) > np.iinfo(np.int32).max:
-        raise TargetError(f"There is no class {index}: no model has so many.")
+        raise TargetError(f"There is no class {index}: class indices are 32-bit integers.")
     return index

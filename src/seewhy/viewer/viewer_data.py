@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from seewhy.errors import InputError, OptionError
+from seewhy.images.colour import color_table
 from seewhy.images.normalization import peak_values
-from seewhy.images.overlay import color_table
 from seewhy.models import Prediction
 from seewhy.viewer.explanation_like import ExplanationLike
 from seewhy.viewer.photos import PhotoLimits, limits_for, photo_url

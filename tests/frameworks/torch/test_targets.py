@@ -63,9 +63,11 @@ def test_a_region_of_a_segmentation_channels_first():
     found = capture(Segmentation(), target)
     logits = PAPER_ACTIVATIONS @ PER_CLASS
     np.testing.assert_allclose(found.scores, [[logits[MASK, 2].sum(), logits[0, 1, 0]]], rtol=1e-6)
-    for row, (mask, cls) in enumerate(((MASK, 2), (~MASK, 0))):
-        np.testing.assert_allclose(found.gradients[0, row], mask[..., None] * PER_CLASS[:, cls], atol=1e-6)
-    with pytest.raises(TargetError, match=r"Region has shape \(3, 3\), and the model's outputs \(N, 3, 2, 2\)"):
+    for row, (mask, class_index) in enumerate(((MASK, 2), (~MASK, 0))):
+        np.testing.assert_allclose(found.gradients[0, row], mask[..., None] * PER_CLASS[:, class_index], atol=1e-6)
+    with pytest.raises(
+        TargetError, match=r"Region has shape \(3, 3\), but the model's output has shape \(N, 3, 2, 2\)"
+    ):
         capture(Segmentation(), Region(np.ones((3, 3), bool), 0))
 
 

@@ -1,0 +1,96 @@
+"""Resizing maps along any number of axes: interpolation weights for one axis, applied to each axis in turn.
+
+Coordinates are edges, not centres: a map of `cells` values divides its extent into equal cells, and each value holds
+at the centre of its cell.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seewhy.types import FloatArray
+
+Upsampling = Literal["bilinear", "bicubic", "nearest"]
+
+
+def resize(maps: FloatArray, size: Sequence[int]) -> FloatArray:
+    """Resize maps bilinearly along their last axes; the extent stays the same.
+
+    Args:
+        maps: (..., *space).
+        size: The new number of cells along each axis of space.
+
+    Returns:
+        (..., *size).
+    """
+    space = maps.shape[maps.ndim - len(size) :]
+    return interpolate(maps, [bilinear_weights(old, new) for old, new in zip(space, size, strict=True)])
+
+
+def interpolate(maps: FloatArray, weights: Sequence[FloatArray]) -> FloatArray:
+    """Apply interpolation weights along the last axes of maps.
+
+    Args:
+        maps: (..., *space).
+        weights: One matrix (pixels, cells) for each axis of space.
+
+    Returns:
+        The maps, with `pixels` values along each axis that had `cells`.
+    """
+    for axis, matrix in enumerate(weights, start=maps.ndim - len(weights)):
+        maps = np.moveaxis(np.tensordot(matrix, maps, axes=(1, axis)), 0, axis)
+    return maps
+
+
+def bilinear_weights(cells: int, pixels: int, start: float = 0.0, stop: float | None = None) -> FloatArray:
+    """Return the weights of bilinear interpolation along one axis.
+
+    Beyond the centres of the outermost cells, the outermost values hold.
+
+    Args:
+        cells: How many values the map has along the axis.
+        pixels: How many pixels the result has along the axis.
+        start: The edge, in pixels, at which the map begins; it may lie outside 0..pixels.
+        stop: The edge, in pixels, at which the map ends; None for `pixels`.
+
+    Returns:
+        float32 (pixels, cells): the weight of each cell at each pixel's centre; every row sums to 1.
+    """
+    position = np.clip(_cell_positions(cells, pixels, start, stop), 0, cells - 1)
+    return np.asarray(np.maximum(0, 1 - np.abs(position[:, None] - np.arange(cells))), dtype=np.float32)
+
+
+def bicubic_weights(cells: int, pixels: int, start: float = 0.0, stop: float | None = None) -> FloatArray:
+    """Return the weights of cubic convolution (Keys, 1981, a = -1/2); the arguments are those of `bilinear_weights`.
+
+    Of the four cells nearest to a pixel, those beyond the border are left out and the rest renormalized, as in
+    Pillow's BICUBIC.
+    """
+    distance = np.abs(_cell_positions(cells, pixels, start, stop)[:, None] - np.arange(cells))
+    near = 1.5 * distance**3 - 2.5 * distance**2 + 1
+    far = -0.5 * distance**3 + 2.5 * distance**2 - 4 * distance + 2
+    weights = np.where(distance < 1, near, np.where(distance < 2, far, 0))
+    total = weights.sum(axis=1, keepdims=True)  # 0 only for pixels far outside the map
+    return np.asarray(weights / np.where(total == 0, 1, total), dtype=np.float32)
+
+
+def nearest_weights(cells: int, pixels: int, start: float = 0.0, stop: float | None = None) -> FloatArray:
+    """Return 1 for the cell that contains each pixel's centre, else 0; arguments as in `bilinear_weights`."""
+    # Not np.round, which rounds halves to even: for pixels midway between cells it would skip every other cell.
+    cell = np.clip(np.floor(_cell_positions(cells, pixels, start, stop) + 0.5), 0, cells - 1)
+    return np.asarray(cell[:, None] == np.arange(cells), dtype=np.float32)
+
+
+WEIGHTS: dict[Upsampling, Callable[[int, int, float, float], FloatArray]] = {
+    "bilinear": bilinear_weights,
+    "bicubic": bicubic_weights,
+    "nearest": nearest_weights,
+}
+
+
+def _cell_positions(cells: int, pixels: int, start: float, stop: float | None) -> NDArray[np.float64]:
+    """Return the position of each pixel's centre in cells: the centre of cell i is at i."""
+    stop = pixels if stop is None else stop
+    return np.asarray((np.arange(pixels) + 0.5 - start) / (stop - start) * cells - 0.5, dtype=np.float64)
