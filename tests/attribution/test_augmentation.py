@@ -69,7 +69,7 @@ def test_every_pixel_of_a_view_pixel_by_pixel(is_flipped, scale):
     "augmentation", [Augmentation(False, 0.9), Augmentation(True, 1.1), Augmentation(False, 2), Augmentation(True, 0.5)]
 )
 def test_what_a_view_shows_is_brought_back_to_where_it_was(augmentation):
-    """A ramp is a ramp in every augmentation; brought back it is the ramp it was, but where it was cut off or repeated."""
+    """A ramp stays a ramp; moved back it is the ramp it was, except where it was cut off or repeated."""
     ramp = np.add.outer(np.arange(20), 3 * np.arange(30)).astype(np.float32)[None, :, :, None]
     back = augmentation.undo(augmentation.apply(ramp)[..., 0][None])[0, 0]
     inner = augmentation.covered((20, 30))

@@ -26,7 +26,7 @@ def halves():
 
 
 def test_a_mirrored_view_is_explained_for_the_same_class_and_brought_back():
-    """Mirrored, the image's best class is the other one. Asked for the right half, the augmentation shows 1 and 3 there."""
+    """Mirrored, the best class is the other one; explained by its right half, the flipped image shows 1 and 3 there."""
     assert Explainer(halves(), layer="conv").heatmaps(PAPER_INPUT[:, :, ::-1]).indices == [[0]]
     found = Explainer(halves(), "hirescam", layer="conv", augmentation="flips").heatmaps(PAPER_INPUT)
     np.testing.assert_array_equal(found.indices, [[1]])
