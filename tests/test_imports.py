@@ -56,8 +56,10 @@ def lint_imports(folder):
     [
         ("methods/gradcam.py", "import seewhy.explainer", "Rooms import only from below"),
         ("images/geometry.py", "import seewhy.targets", "Rooms import only from below"),
-        ("explainer.py", "import tensorflow", "Only frameworks touch a framework"),
+        ("explainer.py", "import tensorflow", "Only frameworks run a model"),
         ("models/classifier.py", "import seewhy.images.figure", "Explaining does not draw"),
+        ("frameworks/jax/tap.py", "import seewhy.frameworks.torch.tap", "Backends do not import each other"),
+        ("frameworks/keras/calls.py", "import seewhy.frameworks.jax.tap", "What Keras models share imports no backend"),
     ],
 )
 def test_the_import_rules_can_be_broken(tmp_path, file, line, broken):
@@ -72,6 +74,20 @@ def test_the_import_rules_can_be_broken(tmp_path, file, line, broken):
     finished = lint_imports(tmp_path)
     assert finished.returncode != 0
     assert broken in " ".join(finished.stdout.split())
+
+
+def test_no_module_imports_itself_by_way_of_others():
+    """Import circles, also those that only a type checker sees."""
+    import grimp
+
+    graph = grimp.build_graph("seewhy", exclude_type_checking_imports=False, cache_dir=None)
+    circles = [
+        (module, *graph.find_shortest_chain(imported, module))
+        for module in graph.modules
+        for imported in graph.find_modules_directly_imported_by(module)
+        if graph.find_shortest_chain(imported, module)
+    ]
+    assert circles == []
 
 
 def test_nothing_is_swallowed():

@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     from seewhy.images.style import Style
     from seewhy.models import Classifier, ClassNames, Inputs, Prediction, Preprocessing, load
     from seewhy.results.comparison import Comparison
-    from seewhy.results.explanation import Explanation, TargetResult
+    from seewhy.results.explanation import Explanation
     from seewhy.results.heatmaps import Heatmaps
     from seewhy.results.inspection import Inspection
+    from seewhy.results.target_result import TargetResult
     from seewhy.viewer.notebook import view
 
 __version__ = "0.1.0"
@@ -57,12 +58,13 @@ _ROOMS = {
     "seewhy.results.comparison": ("Comparison",),
     "seewhy.errors": ("SeewhyError",),
     "seewhy.explainer": ("Explainer", "compare", "explain"),
-    "seewhy.results.explanation": ("Explanation", "TargetResult"),
+    "seewhy.results.explanation": ("Explanation",),
     "seewhy.results.heatmaps": ("Heatmaps",),
     "seewhy.frameworks": ("LayerCall",),
     "seewhy.images.geometry": ("Placement",),
     "seewhy.images.style": ("Style",),
     "seewhy.results.inspection": ("Inspection",),
+    "seewhy.results.target_result": ("TargetResult",),
     "seewhy.models": ("ClassNames", "Classifier", "Inputs", "Prediction", "Preprocessing", "load"),
     "seewhy.viewer.notebook": ("view",),
 }

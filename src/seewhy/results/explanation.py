@@ -29,6 +29,7 @@ from seewhy.models import Classifier, Prediction
 from seewhy.results import figures
 from seewhy.results.figures import FigureKind
 from seewhy.results.heatmaps import Heatmaps
+from seewhy.results.target_result import TargetResult, target_results
 from seewhy.timing import Phase
 from seewhy.types import BoolArray, FloatArray, ImageArray
 from seewhy.viewer.notebook import inline_html
@@ -41,25 +42,6 @@ IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
 SUFFIXES = (*IMAGE_SUFFIXES, *ANIMATION_SUFFIXES, ".npz", ".json", ".html")
 SHOWN_PREDICTIONS = 5
 DEFAULT_STYLE = Style()
-
-
-@dataclass(frozen=True)
-class TargetResult:
-    """One target of one image.
-
-    Attributes:
-        index: The class; -1 for a target that is not a class.
-        name: The class's name; for another target its description, such as "cat rather than dog", or "target 1".
-        score: What was explained: a logit, or a probability with `score="probability"`.
-        probability: In 0..1; None for a target that is not a class.
-        has_evidence: False if the image holds no evidence for the target: its heatmap has no positive value.
-    """
-
-    index: int
-    name: str
-    score: float
-    probability: float | None
-    has_evidence: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -357,7 +339,7 @@ def build_explanation(
     return Explanation(
         image=pixels,
         heatmaps=heatmaps.values[row],
-        targets=_target_results(heatmaps, row),
+        targets=target_results(heatmaps, row),
         predictions=() if heatmaps.probabilities is None else classifier.rank(heatmaps.probabilities[row]),
         layer=heatmaps.layer,
         method=heatmaps.method,
@@ -367,21 +349,6 @@ def build_explanation(
         ids=classifier.class_names.ids if classifier.class_names is not None else None,
         model=classifier.name,
         source=os.fspath(image) if isinstance(image, (str, os.PathLike)) else None,
-    )
-
-
-def _target_results(heatmaps: Heatmaps, row: int) -> tuple[TargetResult, ...]:
-    has_evidence = heatmaps.has_evidence[row]
-    probabilities = None if heatmaps.probabilities is None else heatmaps.probabilities[row]
-    return tuple(
-        TargetResult(
-            index=int(index),
-            name=heatmaps.names[row][position],
-            score=float(heatmaps.scores[row, position]),
-            probability=float(probabilities[index]) if index >= 0 and probabilities is not None else None,
-            has_evidence=bool(has_evidence[position]),
-        )
-        for position, index in enumerate(heatmaps.indices[row])
     )
 
 
