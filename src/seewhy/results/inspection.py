@@ -1,4 +1,4 @@
-"""What stands inside a model at one layer: channels, their gradients, and the weights Grad-CAM makes of those."""
+"""The steps of Grad-CAM at one layer: activations, gradients, and channel weights."""
 
 import os
 import re
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
 
 COLUMNS = 4
 SIGNED_COLORMAP = "RdBu_r"
-"""White for 0, red for what speaks for the target, blue for what speaks against it."""
+"""White for 0, red for evidence for the target, blue for evidence against it."""
 
 
 @dataclass(frozen=True, eq=False)
 class Inspection:
-    """The inside of Grad-CAM, for one image and T targets, at a layer of K channels.
+    """The steps of Grad-CAM for one image and T targets, at a layer of K channels.
 
     Attributes:
         activations: float32 (u, v, K), the layer's output A^k.
         gradients: float32 (T, u, v, K), dy^c/dA^k.
-        explanation: What Grad-CAM makes of these: its `heatmaps`, `targets`, `layer` and `overlay`.
+        explanation: The resulting explanation, with its `heatmaps`, `targets`, `layer` and `overlay`.
     """
 
     activations: FloatArray
@@ -44,19 +44,19 @@ class Inspection:
 
     @property
     def weights(self) -> FloatArray:
-        """float32 (T, K): alpha_k^c, the pooled gradients (equation 1 of the Grad-CAM paper)."""
+        """float32 (T, K): the channel weights alpha_k^c, the pooled gradients (equation 1 of the Grad-CAM paper)."""
         return np.asarray(self.gradients.mean(axis=(1, 2)))
 
     def weighted(self, target: int = 0) -> FloatArray:
-        """Return every channel times its weight, float32 (u, v, K): their sum is the heatmap, before its ReLU."""
+        """Return every channel times its weight, float32 (u, v, K); the sum over channels is the raw heatmap."""
         self._check_target(target)
         return np.asarray(self.activations * self.weights[target])
 
     def strongest(self, count: int = 9, target: int = 0) -> list[int]:
-        """Return the channels that add most to a target's heatmap, by their weighted mean, the strongest first.
+        """Return the channels with the largest mean contribution to a target's heatmap, the largest first.
 
         Raises:
-            OptionError: `count` is no whole number above 0, or there is no such target.
+            OptionError: `count` is not a positive integer, or there is no such target.
         """
         if not _is_whole(count) or count < 1:
             raise OptionError(f"count is {count!r}; expected a whole number, 1 or more.")
@@ -66,25 +66,25 @@ class Inspection:
     def figure(
         self, channels: str | Sequence[int] = "top-9", *, target: int = 0, **style: Unpack[StyleOptions]
     ) -> "Figure":
-        """Draw the image, the weights as bars, and channels before and after they are weighted.
+        """Draw the image, the channel weights as bars, and channels before and after weighting.
 
-        A channel's activations are scaled by its own maximum. Weighted, all channels shown have one scale: red speaks
-        for the target, blue against it.
+        The activations of a channel are divided by their maximum. Weighted channels share one scale: red is evidence
+        for the target, blue is evidence against it.
 
         Args:
-            channels: Their numbers; or "top-9", the strongest nine for this target.
-            target: Which of the explanation's `targets`, counted from 0.
+            channels: The indices of channels; or "top-9", the nine that contribute most to the target's heatmap.
+            target: The index of one of the explanation's `targets`.
             **style: As for `Explanation.overlay`.
 
         Raises:
             OptionError: There is no such channel or target, or an argument is out of range.
         """
         shown = self.channels(channels, target)
-        made, title = Style(**style), caption(self.explanation.targets[target])
+        drawn, title = Style(**style), caption(self.explanation.targets[target])
         weights = self.weights[target]
         panels = [
             Panel("Original", self.explanation.image),
-            Panel("All channels, weighted and added up", self.explanation.draw(target, made)),
+            Panel("All channels, weighted and summed", self.explanation.draw(target, drawn)),
             Panel(f"Weights of all {len(weights)} channels", Bars(weights.tolist(), highlighted=shown)),
             Panel(
                 "Weights of those below",
@@ -92,7 +92,7 @@ class Inspection:
             ),
             *self._channel_panels(shown, target),
         ]
-        return draw_panels(panels, columns=COLUMNS, colormap=made.colormap, title=f"{title}, {self.explanation.layer}")
+        return draw_panels(panels, columns=COLUMNS, colormap=drawn.colormap, title=f"{title}, {self.explanation.layer}")
 
     def save(
         self,
@@ -102,10 +102,10 @@ class Inspection:
         target: int = 0,
         **style: Unpack[StyleOptions],
     ) -> Path:
-        """Write the figure (`.png`, `.jpg`) or the arrays (`.npz`), whole or not at all, and return the path.
+        """Write the figure (`.png`, `.jpg`) or the arrays (`.npz`), and return the path. The file is written whole or not.
 
         Raises:
-            OptionError: The suffix is another, or as for `figure`.
+            OptionError: The suffix is unknown, or as for `figure`.
             OutputError: The file cannot be written.
         """
         path = Path(path)
@@ -121,7 +121,7 @@ class Inspection:
         return path
 
     def channels(self, wanted: str | Sequence[int], target: int = 0) -> list[int]:
-        """Return the channels meant by numbers, or by "top-9".
+        """Return the indices of channels given as numbers, or as "top-9".
 
         Raises:
             OptionError: There is no such channel or target.
@@ -137,7 +137,7 @@ class Inspection:
                 "of them, such as 10,42, or the strongest, top-9."
             )
         self._check_target(target)
-        return list(dict.fromkeys(found))  # one asked for twice has one pair of panels
+        return list(dict.fromkeys(found))  # a duplicate gets no second pair of panels
 
     def _channel_panels(self, shown: Sequence[int], target: int) -> list[Panel]:
         weighted = self.weighted(target)[..., shown]
@@ -171,7 +171,7 @@ class Inspection:
 
 
 def _whole_numbers(wanted: Any) -> list[int]:
-    """Return the numbers of a text with commas between, or of a sequence; none if any is no whole number."""
+    """Return the integers of a comma-separated text or of a sequence; none if any part is not an integer."""
     try:
         each = [int(part) for part in wanted.split(",")] if isinstance(wanted, str) else list(wanted)
     except (TypeError, ValueError):
