@@ -91,7 +91,7 @@ class ExplanationData(TypedDict):
 class ImageSummary(TypedDict):
     """What a gallery needs to know of an image before it is shown.
 
-    An image may be given as its summary alone: the viewer then asks its host for the rest when it is needed
+    An image may be given as its summary alone: the viewer then loads the full entry from its host when it is needed
     (`options.load`), so that a report of a thousand images opens at once.
 
     Attributes:

@@ -1,6 +1,6 @@
 /** Creates elements. Text is only ever set as text, so the name of a file or a class cannot become markup. */
 
-/** Creates an element. An attribute `onclick` adds a listener; `true` sets an attribute, `false` and `null` do not. */
+/** Creates an element. `onclick` adds an event handler; `true` sets an attribute, `false` and `null` omit it. */
 export function createElement(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);
   for (const [name, value] of Object.entries(attributes)) {
