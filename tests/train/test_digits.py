@@ -201,7 +201,7 @@ def test_files_that_are_not_npz(tmp_path):
     for name, message in [
         ("missing.npz", "Cannot read the digits .*: No such file"),
         (".", "Cannot read the digits .*: Is a directory"),
-        ("single.npy", "holds a single array"),
+        ("single.npy", "contains a single array"),
         ("text.npz", "is not an .npz file of arrays"),
         ("cut.npz", "is not an .npz file of arrays"),
     ]:

@@ -217,7 +217,7 @@ def _incompatible_torch(error: RuntimeError) -> ModelError:
 
 
 def _unknown_model(hub: str, name: str, known: Sequence[str]) -> ModelError:
-    return ModelError(f"Unknown model {name!r} of {hub}, which has {len(known)} models.{did_you_mean(name, known)}")
+    return ModelError(f"Unknown model {name!r} of {hub}.{did_you_mean(name, known)} {hub} has {len(known)} models.")
 
 
 def _unsupported_transform(hub: str, name: str, reason: str) -> ModelError:

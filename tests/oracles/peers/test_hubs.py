@@ -106,16 +106,16 @@ def test_random_weights_are_the_same_in_every_run_and_torch_s_seed_stays(source)
 
 
 @pytest.mark.parametrize(
-    ("source", "why"),
+    ("source", "message"),
     [
         ("torchvision:resnet51", r"Unknown model 'resnet51' of torchvision\. Did you mean 'resnet50'"),
         ("timm:resnet51", r"Unknown model 'resnet51' of timm\. Did you mean 'resnet5"),
-        ("torchvision:fcn_resnet50", "is prepared by SemanticSegmentation"),
-        ("torchvision:r3d_18", r"it squeezes images to \(128, 171\) and cuts \(112, 112\) from that"),
+        ("torchvision:fcn_resnet50", "SemanticSegmentation, is not one for classification"),
+        ("torchvision:r3d_18", r"it resizes images to \(128, 171\) and crops \(112, 112\)"),
     ],
 )
-def test_what_is_refused(source, why):
-    with pytest.raises(ModelError, match=why):
+def test_unsupported_models(source, message):
+    with pytest.raises(ModelError, match=message):
         seewhy.load(source, weights=None)
 
 
