@@ -284,3 +284,44 @@ def test_compiled_steps_of_one_time_functions_are_dropped(paper_model, monkeypat
     for _ in range(7):
         explainer.heatmaps(PAPER_INPUT, lambda logits: logits[:, 0])
     assert len(explainer.framework._compiled) == 4
+
+
+EXPLAINER_OPTIONS = {
+    "output": {"output": None},
+    "fuse": {"fuse": "max"},
+    "augmentation": {"augmentation": "flips"},
+    "signed": {"signed": True},
+    "precision": {"precision": "float32"},
+}
+
+
+@pytest.mark.parametrize("options", EXPLAINER_OPTIONS.values(), ids=EXPLAINER_OPTIONS)
+def test_explain_and_compare_take_what_an_explainer_takes(paper_model, options):
+    classifier = Classifier(paper_model, preprocess=lambda pixels: pixels[..., :1] / 255, input_size=(2, 2))
+    image = np.random.default_rng(3).integers(0, 256, (4, 4, 3), dtype=np.uint8)
+    layer = ["conv", "conv"] if "fuse" in options else "conv"
+    (expected,) = Explainer(classifier, "hirescam", layer, "probability", **options).explain([image], [0, 1])
+    explanation = seewhy.explain(classifier, image, [0, 1], "hirescam", layer, "probability", **options)
+    (compared,) = seewhy.compare(classifier, image, "hirescam", [0, 1], layer, "probability", **options).explanations
+    np.testing.assert_array_equal(explanation.heatmaps, expected.heatmaps)
+    np.testing.assert_array_equal(compared.heatmaps, expected.heatmaps)
+
+
+def test_an_explainer_cannot_be_changed(paper_model):
+    explainer = Explainer(paper_model)
+    with pytest.raises(AttributeError, match=r"cannot be changed: make another one with method='hirescam'"):
+        explainer.method = "hirescam"
+    assert explainer.method.name == "gradcam"
+
+
+def test_a_plan_is_made_once_for_a_kind_of_objective(paper_model):
+    """Classes of equal number share a plan; a probability, another number of classes, or another shape has its own."""
+    explainer = Explainer(paper_model)
+    explainer.heatmaps(PAPER_INPUT, [0, 1])
+    (plan,) = explainer._plans._entries.values()
+    explainer.heatmaps(PAPER_INPUT, [1, 0])
+    explainer.heatmaps(np.concatenate([PAPER_INPUT, PAPER_INPUT]), [1, 0])
+    assert list(explainer._plans._entries.values()) == [plan]
+    assert (plan.strategy, plan.derivatives) == ("capture", "gradients")
+    explainer.heatmaps(PAPER_INPUT, [0])
+    assert len(explainer._plans) == 2

@@ -59,7 +59,7 @@ def test_the_figure_shows_channels_before_and_after(inspection):
     axes = inspection.figure([10, 112], target=0).axes
     titles = [each.get_title() for each in axes]
     assert titles[:4] == [
-        "Original", "All channels, weighted and added up", "Weights of all 1280 channels", "Weights of those below",
+        "Original", "All channels, weighted and summed", "Weights of all 1280 channels", "Weights of those below",
     ]  # fmt: skip
     assert titles[4] == "Channel 10: up to 0"
     assert titles[6].startswith("Channel 112: up to 6")
