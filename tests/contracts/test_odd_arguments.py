@@ -38,7 +38,7 @@ def test_targets(targets, message):
 def test_options():
     with pytest.raises(MethodError, match=r"Unknown method None\. Known: gradcam"):
         seewhy.Explainer(paper_sequential(), method=None)
-    with pytest.raises(ModelError, match="Cannot load None: expected a name or a path"):
+    with pytest.raises(ModelError, match="Cannot load None; expected a name or a path"):
         seewhy.load(None)
     with pytest.raises(OptionError, match="alpha is 'x'; expected a number from 0"):
         seewhy.Style(alpha="x")

@@ -122,7 +122,7 @@ def test_a_tutorial_s_own_formula(name, loaded, digit, examples):
         if expected.max() == 0:
             continue
         shown += 1
-        np.testing.assert_allclose(explanation.normalized()[position], expected / expected.max(), atol=1e-5)
+        np.testing.assert_allclose(explanation.normalize()[position], expected / expected.max(), atol=1e-5)
         for style in tutorial.looks:
             overlay = explanation.overlay(position, **LOOKS[style]).astype(float)
             difference = np.abs(overlay - tutorial_overlay(image, expected, LOOKS[style]))
