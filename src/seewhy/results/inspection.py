@@ -102,7 +102,7 @@ class Inspection:
         target: int = 0,
         **style: Unpack[StyleOptions],
     ) -> Path:
-        """Write the figure (`.png`, `.jpg`) or the arrays (`.npz`), and return the path. The file is written whole or not.
+        """Write the figure (`.png`, `.jpg`) or the arrays (`.npz`), whole or not at all, and return the path.
 
         Raises:
             OptionError: The suffix is unknown, or as for `figure`.
