@@ -35,9 +35,6 @@ STYLE = {"fontsize": 9}
 
 GOAL: dict[str, Any] = {"color": "black", "lw": 1.2, "ls": (0, (3, 2))}
 
-RENAMED = {"network": "model", "picture": "image"}
-"""Words of records that were made before a renaming, and today's words."""
-
 Rows = list[dict[str, Any]]
 """The figures of a result: one row for each case, by key."""
 
@@ -62,7 +59,7 @@ def on_page_markdown(markdown: str, page: Any, **_: object) -> str:
 
 def read_record() -> dict[str, Any]:
     """Return the record in today's words."""
-    text = re.sub(rf"\b({'|'.join(RENAMED)})(?=s?\b)", lambda word: RENAMED[word[0]], RECORD.read_text("utf-8"))
+    text = RECORD.read_text("utf-8")
     record: dict[str, Any] = json.loads(text)
     return record
 
