@@ -58,7 +58,7 @@ def on_page_markdown(markdown: str, page: Any, **_: object) -> str:
 
 
 def read_record() -> dict[str, Any]:
-    """Return the record in today's words."""
+    """Return the recorded measurements."""
     text = RECORD.read_text("utf-8")
     record: dict[str, Any] = json.loads(text)
     return record
