@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from tests.hardware import skip_unless_tensorflow_runs_bfloat16
 
 import seewhy
 
@@ -238,6 +239,7 @@ def test_figures(run, tmp_path, examples, figure):
 
 def test_a_lower_precision(run, tmp_path, examples):
     """TensorFlow's logits then are numbers of bfloat16, which are sixteenths between 8 and 16."""
+    skip_unless_tensorflow_runs_bfloat16()
     code, out, _ = run("explain", examples / "cat.png", "--precision", "bfloat16", "--out", tmp_path, "--json")
     assert code == 0
     (target,) = json.loads(out)["explanations"][0]["targets"]
