@@ -53,7 +53,15 @@ def started(tmp_path):
             each.process.wait()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGINT,
+        pytest.param(
+            signal.SIGTERM, marks=pytest.mark.slow(reason="starts a server more; the two tests after it end theirs so")
+        ),
+    ],
+)
 def test_it_starts_answers_and_ends_in_good_order(started, cat, number):
     server = started()
     assert server.address.startswith("http://127.0.0.1:")

@@ -109,6 +109,9 @@ def test_of_equal_accuracies_the_lower_loss_is_better():
     assert max(rows, key=transfer._goodness) is rows[2]
 
 
+@pytest.mark.slow(
+    reason="compiles EfficientNet-Lite0 for training twice more; test_digits.py interrupts a smaller model"
+)
 def test_an_interrupted_run_ends_as_an_uninterrupted_one(trained, bars, tmp_path, monkeypatch):
     """In the middle of the second phase, whose optimizer is not the first's; with augmentation and dropout."""
     whole, result, _ = trained
