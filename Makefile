@@ -7,17 +7,18 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 PIP := $(BIN)/python $(INSTALL) $(PIP_ARGS)
-# A process for each core, with a gigabyte of TensorFlow in each; a file's tests share their models.
-PYTEST := $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist loadfile
+# A process for each core, with a gigabyte of TensorFlow in each. Each starts with tests that stand together, which share
+# their models; the one that is done first takes over what another has left.
+PYTEST := $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal --durations 15
 SOURCES := pyproject.toml constraints.txt Makefile
 PEERS := .venv-peers
 XPLIQUE := xplique tensorflow-probability tf-keras
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test oracle lint docs bench wheel clean
+.PHONY: help setup demo test test-all test-slow test-keras test-elsewhere oracle lint docs bench wheel clean
 
 help:  ## show this list
-	@sed -n 's/^\([a-z]*\):.*##/\1\t/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*##/\1\t/p' Makefile | expand -t 16
 
 $(BIN)/python $(PEERS)/bin/python:
 	@command -v $(PYTHON) >/dev/null || { echo "SeeWhy needs Python 3.11 or later; $(PYTHON) is not installed."; exit 1; }
@@ -53,10 +54,25 @@ setup: $(VENV)/.development  ## make .venv with everything development needs
 demo: $(VENV)/.runtime  ## explain the example photos, and a mosaic of them, with EfficientNet-Lite0
 	@$(BIN)/python examples/demo.py
 
-test: lint  ## lint, types, import rules, every test; Keras runs on one backend in a process, so three times
-	$(PYTEST)
-	KERAS_BACKEND=jax $(PYTEST) tests/contracts tests/frameworks/jax/test_framework.py tests/train/test_backends.py
+test: lint  ## lint, types, import rules; every test of Keras on TensorFlow and of native PyTorch; ten minutes
+	$(PYTEST) -m "not slow"
+
+test-all: test test-slow test-keras test-elsewhere oracle docs wheel  ## all of it, with Keras on JAX and on PyTorch
+
+test-slow: $(VENV)/.development  ## the tests that are marked slow, which say why
+	$(PYTEST) -m slow
+
+test-keras: $(VENV)/.development  ## Keras on JAX and on PyTorch: it runs on one backend in a process
+	KERAS_BACKEND=jax $(PYTEST) tests/contracts tests/frameworks/jax tests/train/test_backends.py
 	KERAS_BACKEND=torch $(PYTEST) tests/contracts tests/frameworks/torch/test_keras.py tests/train/test_backends.py
+
+# As on an older processor, in another country, without a browser: what that cannot do is skipped, for a reason in words.
+ELSEWHERE := env -u CI ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=AVX2 TF_ENABLE_ONEDNN_OPTS=0 \
+	LANG=C LC_ALL=C PYTHONUTF8=0 TZ=Asia/Tokyo
+
+test-elsewhere: $(VENV)/.development  ## what may depend on the machine, as on another one
+	$(ELSEWHERE) PATH="$(abspath $(BIN))" $(PYTEST) -m "not slow" tests/cli tests/images tests/frameworks/tensorflow \
+		tests/contracts/test_precision.py tests/contracts/test_agreement.py
 
 oracle: $(PEERS)/.peers  ## compare with Captum, pytorch-grad-cam, and the real torchvision and timm
 	$(PEERS)/bin/pytest tests/oracles/peers

@@ -11,8 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from tests.hardware import skip_unless_tensorflow_runs_bfloat16
 
 import seewhy
+from seewhy.models.application_facts import Facts, FactsFile
+from seewhy.models.keras_applications import applications
 
 ENTRY_POINT = Path(sys.executable).parent / "seewhy"
 
@@ -241,6 +244,7 @@ def test_figures(run, tmp_path, examples, figure):
 
 def test_a_lower_precision(run, tmp_path, examples):
     """TensorFlow's logits then are numbers of bfloat16, which are sixteenths between 8 and 16."""
+    skip_unless_tensorflow_runs_bfloat16()
     code, out, _ = run("explain", examples / "cat.png", "--precision", "bfloat16", "--out", tmp_path, "--json")
     assert code == 0
     (target,) = json.loads(out)["explanations"][0]["targets"]
@@ -262,11 +266,34 @@ def test_layers(run):
     assert (code, "Unknown model 'vgg'" in err) == (2, True)
 
 
-def test_models_and_methods(run):
+def test_models_and_methods(run, monkeypatch, tmp_path):
+    """A cache that knows every architecture but one, which is built: the test marked slow builds them all."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    FactsFile().write({name: Facts((64, 96), 7) for name in applications() if name != "mobilenet"})
     code, out, _ = run("models")
     assert (code, "efficientnet-lite0" in out, "4,652,008" in out, "224 x 224" in out) == (0, True, True, True)
+    rows = {cells[1].strip(): [cell.strip() for cell in cells[2:4]] for cells in map(_cells, out.splitlines()) if cells}
+    assert rows["mobilenet"] == ["224 x 224", "4,253,864"]
+    assert rows["vgg16"] == ["64 x 96", "7"]
+    assert FactsFile().read()["mobilenet"] == Facts((224, 224), 4_253_864)
     code, out, _ = run("methods")
     assert (code, "1610.02391" in out, "2011.08891" in out) == (0, True, True)
+
+
+def _cells(line):
+    """Return the cells of a row of a table; nothing of other lines."""
+    return line.split("│") if line.startswith("│") else []
+
+
+@pytest.mark.slow(reason="builds all forty models of keras.applications, which takes a minute or two")
+def test_every_application_is_built_for_the_table(run, monkeypatch, tmp_path):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    code, out, _ = run("models")
+    rows = {cells[1].strip(): [cell.strip() for cell in cells[2:4]] for cells in map(_cells, out.splitlines()) if cells}
+    assert (code, set(applications()) - set(rows)) == (0, set())
+    assert rows["vgg16"] == ["224 x 224", "138,357,544"]
+    assert rows["nasnetlarge"][0] == "331 x 331"
+    assert set(FactsFile().read()) == set(applications())
 
 
 def test_help_and_version(tmp_path):

@@ -9,6 +9,7 @@ import sys
 import keras
 import pytest
 from tests.contracts import in_keras
+from tests.hardware import skip_unless_tensorflow_runs_bfloat16
 
 FRAMEWORKS = [in_keras]
 if keras.backend.backend() == "tensorflow":
@@ -26,3 +27,11 @@ if "torch" in sys.modules:
 def framework(request):
     """What builds models: `in_keras` or `in_torch`."""
     return request.param
+
+
+@pytest.fixture
+def bfloat16(request):
+    """Skip the test where its framework cannot run in bfloat16 on this processor; Keras's, where it names none."""
+    framework = request.getfixturevalue("framework") if "framework" in request.fixturenames else in_keras
+    if framework is in_keras and keras.backend.backend() == "tensorflow":
+        skip_unless_tensorflow_runs_bfloat16()

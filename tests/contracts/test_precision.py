@@ -43,6 +43,7 @@ def mean_over_space(gradients):
     return gradients.mean(axis=(2, 3), keepdims=True)
 
 
+@pytest.mark.usefixtures("bfloat16")
 def test_the_paper_model_forgets_a_little_more_than_one():
     """Forwards and backwards: the input and the weights are each a 512th too large for what is found."""
     model = paper_sequential()
@@ -58,6 +59,7 @@ def test_the_paper_model_forgets_a_little_more_than_one():
     np.testing.assert_allclose(in_full.gradients, A_LITTLE_MORE * PAPER_GRADIENTS[None], rtol=1e-6)
 
 
+@pytest.mark.usefixtures("bfloat16")
 def test_a_capture_in_bfloat16_is_float32_and_within_its_rounding(framework):
     inputs = images()
     wanted = expected(inputs, (0, 2))
@@ -69,6 +71,7 @@ def test_a_capture_in_bfloat16_is_float32_and_within_its_rounding(framework):
         assert 0.01 * EPSILON < error(values, getattr(wanted, name)) < 3 * EPSILON
 
 
+@pytest.mark.usefixtures("bfloat16")
 @pytest.mark.parametrize("method", ["scorecam", "ablationcam", "guided_backprop"])
 def test_methods_run_every_time_in_bfloat16(framework, method):
     """Changed inputs; what follows the layer, alone; backwards to the input, by a derivative of ours."""
@@ -79,12 +82,14 @@ def test_methods_run_every_time_in_bfloat16(framework, method):
     assert 0.01 * EPSILON < off < 3 * EPSILON
 
 
+@pytest.mark.usefixtures("bfloat16")
 def test_the_maps_of_many_classes_at_once_are_in_bfloat16(framework):
     model, inputs, classes = framework.reading("mean", 40), framework.given(images(2)), list(range(40))
     wanted = heatmaps(model, inputs, "float32", targets=classes)
     assert 0.01 * EPSILON < error(heatmaps(model, inputs, "bfloat16", targets=classes), wanted) < 4 * EPSILON
 
 
+@pytest.mark.usefixtures("bfloat16")
 def test_the_model_and_float32_stay_what_they_are(framework):
     model, inputs = framework.subclassed(), framework.given(images())
     classifier = seewhy.Classifier(model)
@@ -101,6 +106,7 @@ def test_the_model_and_float32_stay_what_they_are(framework):
     np.testing.assert_array_equal(framework.predict(model, inputs), message_of)
 
 
+@pytest.mark.usefixtures("bfloat16")
 def test_both_precisions_at_the_same_time(framework):
     """Each is compiled and run in a thread of its own, while the others are."""
     model, inputs = framework.plain(), images()
@@ -124,6 +130,7 @@ def test_a_model_of_another_type_is_refused():
         seewhy.Explainer(model, precision="bfloat16")
 
 
+@pytest.mark.usefixtures("bfloat16")
 def test_a_photo(lite0, lite0_explainer, examples):
     (wanted,) = lite0_explainer.explain([examples / "cat.png"])
     (found,) = seewhy.Explainer(lite0, precision="bfloat16").explain([examples / "cat.png"])

@@ -40,6 +40,13 @@ class Tutorial:
 
 TUTORIALS = {
     "digits, first convolution": Tutorial("digits", "conv2d", "probability", "sum", ["digits"]),
+    "four panels, a small model": Tutorial("digits", "conv2d_1", "probability", "mean", ["four panels"]),
+    "digits, a small model": Tutorial("digits", "conv2d_1", "probability", "sum", ["digits", "digits, a photo"]),
+    "step by step, a small model": Tutorial(
+        "digits", "conv2d_1", "probability", "mean", ["step by step", "step by step, shown"]
+    ),
+    "transfer, a small model": Tutorial("digits", "conv2d_1", "logit", "sum", ["transfer"]),
+    "many classes, a small model": Tutorial("digits", "conv2d_1", "probability", "mean", ["many classes"]),
     "four panels": Tutorial("vgg16", "block5_conv3", "probability", "mean", ["four panels"]),
     "digits": Tutorial("vgg16", "block5_conv3", "probability", "sum", ["digits", "digits, a photo"]),
     "step by step": Tutorial("vgg16", "block5_conv3", "probability", "mean", ["step by step", "step by step, shown"]),
@@ -104,7 +111,13 @@ def tutorial_overlay(image, heatmap, style):
     return np.clip(total, 0, 255)
 
 
-@pytest.mark.parametrize("name", TUTORIALS)
+LARGE = pytest.mark.slow(reason="the tutorial's own model, of up to half a gigabyte; a small one shows the same")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [name if row.model == "digits" else pytest.param(name, marks=LARGE) for name, row in TUTORIALS.items()],
+)
 def test_a_tutorial_s_own_formula(name, loaded, digit, examples):
     tutorial = TUTORIALS[name]
     classifier = loaded(tutorial.model)
@@ -134,5 +147,10 @@ def test_a_tutorial_s_own_formula(name, loaded, digit, examples):
     assert classifier.input_size == (sides.get(tutorial.model, 224),) * 2
     assert (
         explanation.heatmaps.shape[1:]
-        == {"digits": (28, 28), "vgg16": (14, 14), "xception": (10, 10), "resnet50": (7, 7)}[tutorial.model]
+        == {
+            "digits": (28, 28) if tutorial.layer == "conv2d" else (14, 14),
+            "vgg16": (14, 14),
+            "xception": (10, 10),
+            "resnet50": (7, 7),
+        }[tutorial.model]
     )

@@ -17,6 +17,8 @@ from tests.sample_models import block, nested
 
 import seewhy
 
+pytestmark = pytest.mark.slow(reason="imports TensorFlow, JAX and PyTorch in three processes of their own")
+
 BACKENDS = ("tensorflow", "jax", "torch")
 SCRIPT = Path(__file__).with_name("one_backend.py")
 

@@ -29,7 +29,10 @@ class Counter(keras.layers.Layer):
 @pytest.mark.parametrize(
     ("name", "side", "layer", "space", "parameters"),
     [
-        ("vgg16", 224, "vgg16/block5_conv3", (14, 14), 138_357_544),
+        pytest.param(
+            *("vgg16", 224, "vgg16/block5_conv3", (14, 14), 138_357_544),
+            marks=pytest.mark.slow(reason="a model of half a gigabyte; Xception shows the same"),
+        ),
         ("xception", 299, "xception/block14_sepconv2_act", (10, 10), 22_910_480),
     ],
 )

@@ -40,6 +40,7 @@ def test_on_efficientnet_lite0(lite0, examples, layer, tolerance):
         assert ours.scores[0, position] == pytest.approx(logit, rel=1e-5, abs=1e-5)
 
 
+@pytest.mark.slow(reason="large models; EfficientNet-Lite0 shows the same")
 @pytest.mark.parametrize(
     ("build", "layer"),
     [(keras.applications.VGG16, "block5_conv3"), (keras.applications.ResNet50, "conv5_block3_out")],

@@ -53,7 +53,16 @@ def started(tmp_path):
             server.process.wait()
 
 
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number",
+    [
+        signal.SIGINT,
+        pytest.param(
+            signal.SIGTERM,
+            marks=pytest.mark.slow(reason="starts another server; the two tests after it stop theirs with SIGTERM"),
+        ),
+    ],
+)
 def test_it_starts_responds_and_shuts_down(started, cat, number):
     server = started()
     assert server.address.startswith("http://127.0.0.1:")

@@ -1,6 +1,6 @@
 """Transfer learning on the Keras backend of this process, with real weights, and a heatmap from inside the base.
 
-`make test` runs this on TensorFlow, JAX and PyTorch.
+`make test-all` runs this on TensorFlow, JAX and PyTorch.
 """
 
 import subprocess
@@ -9,6 +9,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import pytest
 
 import seewhy
 from seewhy.train.transfer import TransferRecipe, train_transfer
@@ -18,6 +19,7 @@ IMAGES_PER_CLASS = 60
 """The tutorial's 150 take minutes where nothing is compiled."""
 
 
+@pytest.mark.slow(reason="trains on EfficientNet-Lite0 with its real weights; test_transfer.py uses random weights")
 def test_two_classes_on_efficientnet_lite0(tmp_path):
     subprocess.run([sys.executable, MAKE_IMAGES, tmp_path / "data"], check=True)
     for path in (tmp_path / "data").glob("*/*.png"):

@@ -110,6 +110,9 @@ def test_among_equal_accuracies_the_lower_loss_is_best():
     assert max(rows, key=transfer._validation_rank) is rows[2]
 
 
+@pytest.mark.slow(
+    reason="compiles EfficientNet-Lite0 for training twice more; test_digits.py interrupts a smaller model"
+)
 def test_a_resumed_run_ends_like_an_uninterrupted_one(trained, bars, tmp_path, monkeypatch):
     """In the middle of the second phase, whose optimizer is not the first's; with augmentation and dropout."""
     whole, result, _ = trained
