@@ -7,8 +7,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 PIP := $(BIN)/python $(INSTALL) $(PIP_ARGS)
-# A process for each core, with a gigabyte of TensorFlow in each. Each starts with tests that stand together, which share
-# their models; the one that is done first takes over what another has left.
+# One process per core, with a gigabyte of TensorFlow in each. Each starts with adjacent tests, which share models; a
+# process that is done takes over tests of another.
 PYTEST := $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal --durations 15
 SOURCES := pyproject.toml constraints.txt Makefile
 PEERS := .venv-peers
@@ -54,37 +54,39 @@ setup: $(VENV)/.development  ## make .venv with everything development needs
 demo: $(VENV)/.runtime  ## explain the example photos, and a mosaic of them, with EfficientNet-Lite0
 	@$(BIN)/python examples/demo.py
 
-test: lint  ## lint, types, import rules; every test of Keras on TensorFlow and of native PyTorch; ten minutes
+test: lint  ## lint, types, import rules; tests of Keras on TensorFlow and of native PyTorch; ten minutes
 	$(PYTEST) -m "not slow"
 
-test-all: test test-slow test-keras test-elsewhere oracle docs wheel  ## all of it, with Keras on JAX and on PyTorch
+test-all: test test-slow test-keras test-elsewhere oracle docs wheel  ## everything, also Keras on JAX and PyTorch, peers, docs and wheel
 
-test-slow: $(VENV)/.development  ## the tests that are marked slow, which say why
+test-slow: $(VENV)/.development  ## tests marked slow; each mark gives its reason
 	$(PYTEST) -m slow
 
-test-keras: $(VENV)/.development  ## Keras on JAX and on PyTorch: it runs on one backend in a process
+test-keras: $(VENV)/.development  ## Keras on JAX and on PyTorch, a process for each backend
 	KERAS_BACKEND=jax $(PYTEST) tests/contracts tests/frameworks/jax tests/train/test_backends.py
 	KERAS_BACKEND=torch $(PYTEST) tests/contracts tests/frameworks/torch/test_keras.py tests/train/test_backends.py
 
-# As on an older processor, in another country, without a browser: what that cannot do is skipped, for a reason in words.
+# An older processor, another locale and time zone, no browser: tests of what is missing are skipped with a reason.
 ELSEWHERE := env -u CI ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=AVX2 TF_ENABLE_ONEDNN_OPTS=0 \
 	LANG=C LC_ALL=C PYTHONUTF8=0 TZ=Asia/Tokyo
 
-test-elsewhere: $(VENV)/.development  ## what may depend on the machine, as on another one
+test-elsewhere: $(VENV)/.development  ## tests that may depend on the machine, as on another machine
 	$(ELSEWHERE) PATH="$(abspath $(BIN))" $(PYTEST) -m "not slow" tests/cli tests/images tests/frameworks/tensorflow \
 		tests/contracts/test_precision.py tests/contracts/test_agreement.py
 
 oracle: $(PEERS)/.peers  ## compare with Captum, pytorch-grad-cam, and the real torchvision and timm
 	$(PEERS)/bin/pytest tests/oracles/peers
 
-lint: $(VENV)/.development  ## style, types and import rules
+lint: $(VENV)/.development  ## style, types, import rules and retired words
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(BIN)/python .ci/check_words.py
 
-docs: $(VENV)/.docs  ## build the documentation into site/
+docs: $(VENV)/.docs  ## build the documentation into site/, and run the Python of README and how-tos
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	$(BIN)/python docs_build/run_pages.py
 
 bench: $(PEERS)/.peers  ## measure what an explanation costs, against the bare forward pass and the peers; half an hour
 	$(PEERS)/bin/python -m benchmarks
