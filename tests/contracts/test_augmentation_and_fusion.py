@@ -47,7 +47,7 @@ def test_zoomed_views_one_by_one():
     selected = [[Difference(1, 0)], [2]]
     plain = Explainer(model, "hirescam", layer="features", signed=True)
     total, count = plain.heatmaps(inputs, selected).values.astype(float), np.ones((10, 8))
-    for view in (View(False, 0.9), View(False, 1.1)):
+    for view in (Augmentation(False, 0.9), Augmentation(False, 1.1)):
         total += view.back(plain.heatmaps(view.of(inputs), selected).values)
         count += view.covered((10, 8))
     found = Explainer(model, "hirescam", layer="features", signed=True, augmentation="scales").heatmaps(

@@ -111,7 +111,7 @@ def test_a_bug_of_our_own_is_not_said_to_be_the_models(monkeypatch):
     def buggy(*_):
         raise AttributeError("a bug")
 
-    monkeypatch.setattr("seewhy.frameworks.keras.framework.Ear.note", buggy)
+    monkeypatch.setattr("seewhy.frameworks.keras.framework.CallRecorder.note", buggy)
     with pytest.raises(AttributeError, match="a bug"):
         framework_for(paper_sequential()).calls(PAPER_INPUT)
 
