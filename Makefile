@@ -7,9 +7,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL := -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 PIP := $(BIN)/python $(INSTALL) $(PIP_ARGS)
-# One process per core, with a gigabyte of TensorFlow in each. Each starts with adjacent tests, which share models; a
-# process that is done takes over tests of another.
-PYTEST := $(BIN)/pytest --numprocesses auto --maxprocesses 4 --dist worksteal --durations 15
+# One process per core, with a gigabyte of TensorFlow and one thread in each: more threads would wait for each other. Each
+# starts with adjacent tests, which share models; a process that is done takes over tests of another.
+PYTEST := OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 $(BIN)/pytest --numprocesses auto --maxprocesses 4 \
+	--dist worksteal --durations 15
 SOURCES := pyproject.toml constraints.txt Makefile
 PEERS := .venv-peers
 XPLIQUE := xplique tensorflow-probability tf-keras
@@ -71,8 +72,8 @@ ELSEWHERE := env -u CI ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=AVX2 TF_EN
 	LANG=C LC_ALL=C PYTHONUTF8=0 TZ=Asia/Tokyo
 
 test-elsewhere: $(VENV)/.development  ## tests that may depend on the machine, as on another machine
-	$(ELSEWHERE) PATH="$(abspath $(BIN))" $(PYTEST) -m "not slow" tests/cli tests/images tests/frameworks/tensorflow \
-		tests/contracts/test_precision.py tests/contracts/test_agreement.py
+	$(ELSEWHERE) PATH="$(abspath $(BIN))" $(PYTEST) -m "not slow" tests/cli tests/images tests/viewer \
+		tests/frameworks/tensorflow tests/frameworks/torch tests/contracts/test_precision.py
 
 oracle: $(PEERS)/.peers  ## compare with Captum, pytorch-grad-cam, and the real torchvision and timm
 	$(PEERS)/bin/pytest tests/oracles/peers

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -21,4 +22,12 @@ def browser_options():
     path = next(filter(None, map(shutil.which, CHROMIUM_NAMES)), None)
     if path is None:
         skip_without("chromium")
-    return {"executable_path": path, "args": ["--no-sandbox"] if os.geteuid() == 0 else []}
+    return {"executable_path": path, "args": ["--no-sandbox"]}  # it fails as root and in containers; the pages are ours
+
+
+def import_axe():
+    """Import axe-core's package, whose script is UTF-8 and is read in the encoding of the locale."""
+    read_text = Path.read_text
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(Path, "read_text", lambda path, encoding="utf-8": read_text(path, encoding))
+        import axe_playwright_python.base  # noqa: F401

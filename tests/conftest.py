@@ -1,13 +1,17 @@
 """What many tests share: the example images and the default model."""
 
+import locale
 import sys
 from pathlib import Path
 
 import pytest
 
-from tests.browser import browser_options
+from tests.browser import browser_options, import_axe
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
+
+if locale.getpreferredencoding(False).lower() not in ("utf-8", "utf8"):
+    import_axe()
 
 
 @pytest.fixture(scope="session")

@@ -31,7 +31,7 @@ def test_every_curl_command_works(command, address, examples, tmp_path):
     elif "-o overlay.png" in command:
         assert (tmp_path / "overlay.png").read_bytes().startswith(b"\x89PNG")
     elif "-o report.html" in command:
-        assert "tiger cat" in (tmp_path / "report.html").read_text()
+        assert "tiger cat" in (tmp_path / "report.html").read_text("utf-8")
     else:
         assert "tiger cat" in json.dumps(json.loads(finished.stdout))
 
