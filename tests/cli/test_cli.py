@@ -37,8 +37,8 @@ def test_a_photo_from_a_cold_start(tmp_path, examples):
     assert finished.returncode == 0
     assert finished.stderr == ""
     rows = [cells for cells in map(_cells, finished.stdout.splitlines()) if cells[1:] and cells[1].strip().isdecimal()]
-    assert [cells[1].strip() for cells in rows] == ["282", "285", "281"]
-    assert [cells[2].strip() for cells in rows] == ["tiger cat", "Egyptian cat", "tabby"]
+    assert [cells[1].strip() for cells in rows[:3]] == ["282", "285", "281"]
+    assert [cells[2].strip() for cells in rows[:3]] == ["tiger cat", "Egyptian cat", "tabby"]
     assert float(rows[0][3]) == pytest.approx(0.385, abs=0.01)
     assert "layer top_relu6, method gradcam" in finished.stdout
     assert "wrote explanations/cat_gradcam.png" in finished.stdout
