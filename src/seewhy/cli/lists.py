@@ -123,7 +123,7 @@ def print_methods() -> None:
 def _why_not(call: LayerCall) -> str:
     if call.is_pooling:
         return "pooling"
-    return "hands on another layer's output" if call.is_passed_through else ""
+    return "hands on another layer's output" if call.is_pass_through else ""
 
 
 def _table(*headings: str) -> Table:

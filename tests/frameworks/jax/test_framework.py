@@ -28,7 +28,7 @@ from tests.sample_models import (
 import seewhy
 from seewhy.errors import LayerError, ModelError, ModelRunError, NoGradientError
 from seewhy.frameworks import framework_for
-from seewhy.frameworks.jax.graph import depends, mark, position_of, run, split, trace
+from seewhy.frameworks.jax.graph import as_function, has_derivative, mark, mark_position, split, trace
 from seewhy.frameworks.jax.logits import bypass_final_activation
 from seewhy.frameworks.jax.precision import in_bfloat16
 from seewhy.targets import Class, Objective
@@ -154,7 +154,7 @@ def test_only_the_maximum_of_the_same_values_is_a_shift():
 def test_a_cut_gives_the_layer_s_output_and_what_passes_by_it():
     """y = tanh(2 x) + x with the mark at 2 x: the head is given both, and the trunk stops there."""
     traced = trace(lambda x: jnp.tanh(mark(2 * x, "a")) + x, jnp.ones(3))
-    position = position_of(traced.jaxpr, "a", (3,))
+    position = mark_position(traced.jaxpr, "a", (3,))
     trunk, head = split(traced, position, traced.jaxpr.outvars)
     x = jnp.array([0.0, 1.0, 2.0])
     tapped, *passing = trunk(x)
@@ -162,15 +162,15 @@ def test_a_cut_gives_the_layer_s_output_and_what_passes_by_it():
     assert [each.tolist() for each in passing] == [[0, 1, 2]]
     np.testing.assert_allclose(head(jnp.zeros(3), *passing)[0], x)
     np.testing.assert_allclose(head(tapped, *passing)[0], np.tanh([0, 2, 4]) + x, rtol=1e-6)
-    np.testing.assert_allclose(run(traced, traced.jaxpr.outvars)(x)[0], np.tanh([0, 2, 4]) + x, rtol=1e-6)
-    assert position_of(traced.jaxpr, "b", (3,)) is None
-    assert position_of(traced.jaxpr, "a", (4, 3)) is None
+    np.testing.assert_allclose(as_function(traced, traced.jaxpr.outvars)(x)[0], np.tanh([0, 2, 4]) + x, rtol=1e-6)
+    assert mark_position(traced.jaxpr, "b", (3,)) is None
+    assert mark_position(traced.jaxpr, "a", (4, 3)) is None
 
 
 def test_what_stands_behind_the_mark_and_does_not_depend_on_it_is_the_trunk_s():
     """y = tanh(2 x) + exp(x): the exponential is written down after the mark, and passes by it."""
     traced = trace(lambda x: jnp.tanh(mark(2 * x, "a")) + jnp.exp(x), jnp.ones(3))
-    trunk, head = split(traced, position_of(traced.jaxpr, "a", (3,)), traced.jaxpr.outvars)
+    trunk, head = split(traced, mark_position(traced.jaxpr, "a", (3,)), traced.jaxpr.outvars)
     x = jnp.array([0.0, 1.0, 2.0])
     _, *passing = trunk(x)
     assert [equation.primitive.name for equation in head.equations] == ["tanh", "add"]
@@ -182,7 +182,7 @@ def test_constants_and_derivatives_of_its_own_survive_the_trace():
     """relu's derivative at 0 is 0 as jax.nn says it, and 1/2 if it were taken for a maximum."""
     table = jnp.array([1.0, 10.0, 100.0])
     traced = trace(jax.jit(lambda x: table * jax.nn.relu(x)), jnp.ones(3))
-    again = run(traced, traced.jaxpr.outvars)
+    again = as_function(traced, traced.jaxpr.outvars)
     np.testing.assert_array_equal(again(jnp.array([-1.0, 0.0, 2.0]))[0], [0, 0, 200])
     np.testing.assert_array_equal(jax.grad(lambda x: again(x)[0].sum())(jnp.array([-1.0, 0.0, 2.0])), [0, 0, 100])
 
@@ -203,7 +203,7 @@ def test_constants_and_derivatives_of_its_own_survive_the_trace():
     ],
 )
 def test_whether_there_is_a_derivative(function, expected):
-    assert depends(function, jnp.ones(3)) is expected
+    assert has_derivative(function, jnp.ones(3)) is expected
 
 
 def test_a_derivative_of_0_is_an_empty_map_and_none_is_an_error():
@@ -336,7 +336,7 @@ def test_a_layer_that_cannot_be_reached_is_said_and_auto_takes_no_other(way):
 def test_a_model_that_looks_at_values_is_said_to():
     model = Own(lambda layer: lambda x: layer(x) if x.sum() > 0 else x)
     model(INPUTS)
-    with pytest.raises(ModelRunError, match=r"looks at the values of a tensor, which JAX cannot trace: Attempted bool"):
+    with pytest.raises(ModelRunError, match=r"reads the values of a tensor, which JAX cannot trace: Attempted bool"):
         seewhy.Explainer(model).heatmaps(INPUTS)
 
 
@@ -365,7 +365,7 @@ def test_products_in_the_open_are_in_bfloat16_and_those_in_a_loop_are_left():
         return matrix @ jnp.eye(1), in_a_loop, matrix + 0
 
     narrowed = in_bfloat16(trace(products, a_little_more))
-    in_the_open, in_a_loop, untouched = run(narrowed, narrowed.jaxpr.outvars)(a_little_more)
+    in_the_open, in_a_loop, untouched = as_function(narrowed, narrowed.jaxpr.outvars)(a_little_more)
     assert in_the_open == 1
     assert in_a_loop == untouched == 1 + 2**-9
     assert in_the_open.dtype == jnp.float32

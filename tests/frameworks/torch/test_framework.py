@@ -23,7 +23,7 @@ from torch.nn import functional
 import seewhy
 from seewhy.errors import InputError, LayerError, ModelError, ModelRunError, NoGradientError, OptionError, TargetError
 from seewhy.frameworks import framework_for
-from seewhy.frameworks.torch.logits import TorchFunctions
+from seewhy.frameworks.torch.logits import FunctionRecorder
 from seewhy.targets import Class, Objective, resolve
 
 BOTH = Class((0, 1))
@@ -109,7 +109,7 @@ OTHER_AXES = {
 @pytest.mark.filterwarnings("ignore:Implicit dimension choice")
 @pytest.mark.parametrize("ending", OTHER_AXES)
 def test_a_softmax_over_another_axis_than_the_classes_is_not_seen_through(ending):
-    functions, logits = TorchFunctions(), torch.tensor([[1.0, 3.0], [2.0, 5.0]])
+    functions, logits = FunctionRecorder(), torch.tensor([[1.0, 3.0], [2.0, 5.0]])
     with functions:
         outputs = OTHER_AXES[ending](logits)
     head, seen = functions.bypass_final_activation(outputs)
@@ -126,7 +126,7 @@ def test_a_softmax_over_another_axis_than_the_classes_is_not_seen_through(ending
     ],
 )
 def test_a_softmax_over_the_classes_is_seen_through_where_axes_of_one_follow(ending):
-    functions, logits = TorchFunctions(), torch.tensor([[1.0, 3.0], [2.0, 5.0]])
+    functions, logits = FunctionRecorder(), torch.tensor([[1.0, 3.0], [2.0, 5.0]])
     with functions:
         outputs = ending(logits)
     head, seen = functions.bypass_final_activation(outputs)

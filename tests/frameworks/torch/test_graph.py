@@ -276,17 +276,17 @@ def shapes_by_values(maps, beside):
 @pytest.mark.parametrize(
     ("function", "reason"),
     [
-        (reads_item, "takes values out of PyTorch"),
-        (reads_numpy, "takes values out of PyTorch"),
-        (reads_list, "takes values out of PyTorch"),
-        (writes_into_zeros, "writes what comes from the layer into a tensor that does not"),
-        (writes_by_name, "writes what comes from the layer into a tensor that does not"),
-        (rewrites, "works in place on a tensor that does not come from the layer"),
-        (shapes_by_values, "does what PyTorch cannot do for many at once"),
+        (reads_item, "reads a tensor.s values in Python"),
+        (reads_numpy, "reads a tensor.s values in Python"),
+        (reads_list, "reads a tensor.s values in Python"),
+        (writes_into_zeros, "writes values that depend on the layer into a tensor that does not"),
+        (writes_by_name, "writes values that depend on the layer into a tensor that does not"),
+        (rewrites, "modifies in place a tensor that does not depend on the layer"),
+        (shapes_by_values, "has an operation that PyTorch cannot run for a batch"),
     ],
 )
-def test_what_cannot_be_played_again_is_said(function, reason):
-    with pytest.raises(LayerError, match=f"cannot be run from the layer 'conv' on.* what follows {reason}"):
+def test_a_head_that_cannot_be_replayed_is_an_error(function, reason):
+    with pytest.raises(LayerError, match=f"cannot be run from the layer 'conv' on.* its head {reason}"):
         head(Between(function))(VARIATIONS)
 
 

@@ -123,7 +123,7 @@ def test_what_follows_a_layer_takes_its_maps_channels_last_however_it_lays_them_
 def test_the_layers_are_listed_as_those_of_the_twin():
     first, last = (
         [
-            (call.path, call.shape, call.is_candidate, call.is_passed_through)
+            (call.path, call.shape, call.is_candidate, call.is_pass_through)
             for call in framework_for(build()).calls(IMAGES)
         ]
         for build in (channels_first, channels_last)
@@ -178,7 +178,7 @@ MADE = {
 def test_the_axis_is_followed_through_functions(name):
     make, axis = MADE[name]
     layouts, maps = TorchLayouts(), torch.ones(2, 5, 4, 6)
-    layouts.note(maps, channels_first=True)
+    layouts.set_layout(maps, channels_first=True)
     with layouts:
         made = make(maps)
     assert layouts.is_channels_first(made) == (axis == 1)
@@ -188,7 +188,7 @@ def test_the_axis_is_followed_through_functions(name):
 @pytest.mark.parametrize("make", [lambda x: x.reshape(2, 10, 12), lambda x: x.sum(1), lambda _: torch.ones(2, 5, 4, 6)])
 def test_what_cannot_be_told_is_not_made_up(make):
     layouts, maps = TorchLayouts(), torch.ones(2, 5, 4, 6)
-    layouts.note(maps, channels_first=True)
+    layouts.set_layout(maps, channels_first=True)
     with layouts:
         made = make(maps)
     assert layouts.is_channels_first(made) is None
@@ -222,7 +222,7 @@ def test_the_model_s_input_is_channels_first():
 
 def test_tensors_are_not_kept():
     layouts, maps = TorchLayouts(), torch.ones(1, 2, 3, 4)
-    layouts.note(maps, channels_first=True)
+    layouts.set_layout(maps, channels_first=True)
     with layouts:
         made = weakref.ref(torch.relu(maps))
     gc.collect()
