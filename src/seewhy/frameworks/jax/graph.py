@@ -2,6 +2,9 @@
 
 A mark in the jaxpr names each layer's output. A mark computes nothing, so it may stay in traces that JAX caches. The
 trunk computes the layer's output, and the head the model's outputs from it.
+
+Only this file imports from `jax.extend` and `jax.experimental`, which are public without a promise of compatibility.
+The names are the same in JAX 0.5 to 0.10; `pyproject.toml` requires 0.5 or newer (decision 0001).
 """
 
 import itertools
@@ -13,7 +16,11 @@ import jax
 from jax.ad_checkpoint import checkpoint_name
 from jax.custom_derivatives import SymbolicZero
 from jax.experimental.xla_metadata import set_xla_metadata
-from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, Var
+from jax.extend.core import ClosedJaxpr as ClosedJaxpr
+from jax.extend.core import Jaxpr as Jaxpr
+from jax.extend.core import JaxprEqn as JaxprEqn
+from jax.extend.core import Literal as Literal
+from jax.extend.core import Var as Var
 
 from seewhy.types import Tensor
 

@@ -11,7 +11,6 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, Var
 
 from seewhy.frameworks.guided import (
     HARD_SIGMOID,
@@ -27,7 +26,12 @@ from seewhy.frameworks.jax.graph import (
     INLINED,
     MARK,
     Atom,
+    ClosedJaxpr,
     EvaluateEquation,
+    Jaxpr,
+    JaxprEqn,
+    Literal,
+    Var,
     evaluate_equation,
     inner_jaxpr,
     tapped_variable,

@@ -7,9 +7,13 @@ logarithm, (x - max x) - log(sum(exp(x - max x))). These equations are recognise
 import math
 from typing import Any
 
-from jax.extend.core import Jaxpr, JaxprEqn, Literal
-
-from seewhy.frameworks.jax.graph import Atom, inner_jaxpr
+from seewhy.frameworks.jax.graph import (
+    Atom,
+    Jaxpr,
+    JaxprEqn,
+    Literal,
+    inner_jaxpr,
+)
 from seewhy.frameworks.outputs import FinalActivation
 
 ORDER_PRESERVING = {"convert_element_type", "reshape", "squeeze", "expand_dims", "copy", "stop_gradient", "name"}

@@ -4,9 +4,13 @@ from collections.abc import Callable, Iterable, Sequence
 
 import jax
 import jax.numpy as jnp
-from jax.extend.core import Jaxpr, Var
 
-from seewhy.frameworks.jax.graph import MARK, Atom
+from seewhy.frameworks.jax.graph import (
+    MARK,
+    Atom,
+    Jaxpr,
+    Var,
+)
 from seewhy.types import Tensor
 
 VALUE_PRESERVING = {MARK, "convert_element_type", "copy"}

@@ -7,9 +7,13 @@ from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
-from jax.extend.core import ClosedJaxpr, JaxprEqn
 
-from seewhy.frameworks.jax.graph import as_function, evaluate_equation
+from seewhy.frameworks.jax.graph import (
+    ClosedJaxpr,
+    JaxprEqn,
+    as_function,
+    evaluate_equation,
+)
 from seewhy.types import Tensor
 
 PRODUCTS = {"conv_general_dilated", "dot_general"}

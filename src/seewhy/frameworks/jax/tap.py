@@ -5,10 +5,16 @@ from typing import Any, NamedTuple, final
 import jax
 import jax.numpy as jnp
 import keras
-from jax.extend.core import ClosedJaxpr, Literal, Var
 
 from seewhy.errors import LayerError
-from seewhy.frameworks.jax.graph import INPUT_POSITION, mark, mark_position
+from seewhy.frameworks.jax.graph import (
+    INPUT_POSITION,
+    ClosedJaxpr,
+    Literal,
+    Var,
+    mark,
+    mark_position,
+)
 from seewhy.frameworks.jax.logits import bypass_final_activation
 from seewhy.frameworks.keras.calls import KerasRecorder
 from seewhy.frameworks.layers import INPUT, LayerCall

@@ -1,7 +1,7 @@
 """Calling Keras models without side effects, and every private name of Keras that SeeWhy uses.
 
-They are the same in Keras 3.10 to 3.15, the versions that SeeWhy is tested with; `pyproject.toml` allows 3.10 or
-newer, and not 4. No other file uses one (decision 0001; a test checks it).
+They are the same in Keras 3.10 to 3.15; `pyproject.toml` requires 3.10 or newer, and not 4. No other file uses one
+(decision 0001; a test checks it).
 
 | name | used for |
 | --- | --- |

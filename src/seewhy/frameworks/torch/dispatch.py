@@ -1,6 +1,6 @@
 """Every private name of PyTorch that SeeWhy uses. No other file uses one (decision 0001; a test checks it).
 
-They are the same in torch 2.6 to 2.14, the versions that SeeWhy is tested with; `pyproject.toml` requires 2.6 or newer.
+They are the same in torch 2.6 to 2.14; `pyproject.toml` requires 2.6 or newer.
 
 | name | used for |
 | --- | --- |
