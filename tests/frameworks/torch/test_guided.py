@@ -185,7 +185,7 @@ def test_trainable_weights_are_no_part_of_the_way():
 
 
 def test_from_a_layer_on_only_what_follows_is_guided():
-    """Before "features" there is a tanh; behind it, one ReLU, whose guided gradient is the dense layer's own."""
+    """Before "features" there is a tanh; after it, one ReLU, whose guided gradient is the dense layer's own."""
 
     class Mixed(Reference):
         def forward(self, image):

@@ -30,7 +30,7 @@ class EndsInTorch(keras.Model):
         return torch.nn.functional.softmax(self.dense(self.flatten(self.convolution(inputs))), dim=-1)
 
 
-def test_torch_s_own_softmax_is_seen_through_too():
+def test_torch_s_own_softmax_is_bypassed_too():
     model = EndsInTorch()
     model(PAPER_INPUT)
     set_paper_weights(model.convolution, model.dense)
