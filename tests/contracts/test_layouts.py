@@ -103,10 +103,7 @@ def test_a_model_has_the_maps_of_its_twin_of_the_other_layout(layer):
 @pytest.mark.usefixtures("setting")
 def test_the_layers_are_listed_as_those_of_the_twin():
     listed = [
-        [
-            (call.kind, call.shape, call.is_candidate, call.is_passed_through)
-            for call in framework_for(net).calls(inputs)
-        ]
+        [(call.kind, call.shape, call.is_candidate, call.is_pass_through) for call in framework_for(net).calls(inputs)]
         for net, inputs in twins(model)
     ]
     assert listed[0] == listed[1]

@@ -134,5 +134,5 @@ def test_targets_that_cannot_be_meant(framework, targets, message):
 
 
 def test_an_output_that_is_not_there(framework):
-    with pytest.raises(ModelError, match=r"The model has one output, and output=1 was asked for. Leave it out"):
+    with pytest.raises(ModelError, match=r"The model has one output, and output=1 was given. Leave it out"):
         seewhy.Explainer(framework.plain(), output=1).heatmaps(framework.given(images()))

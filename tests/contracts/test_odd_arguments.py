@@ -107,13 +107,17 @@ def test_errors_of_the_model(failure, message):
     assert isinstance(caught.value.__cause__, type(failure))
 
 
-def test_a_bug_of_our_own_is_not_said_to_be_the_models(monkeypatch):
-    def buggy(*_):
-        raise AttributeError("a bug")
+@pytest.mark.parametrize("bug", [AttributeError("a bug"), RuntimeError("a bug")])
+def test_a_bug_in_the_recorder_is_not_reported_as_the_models(bug, monkeypatch):
+    """`calls` raises it as it is; so does a capture, whose tap is a recorder of the same kind on TensorFlow and JAX."""
 
-    monkeypatch.setattr("seewhy.frameworks.keras.calls.KerasRecorder.note", buggy)
-    with pytest.raises(AttributeError, match="a bug"):
+    def broken(*_):
+        raise bug
+
+    monkeypatch.setattr("seewhy.frameworks.keras.calls.KerasRecorder.record", broken)
+    with pytest.raises(type(bug), match=r"^a bug$") as caught:
         framework_for(paper_sequential()).calls(PAPER_INPUT)
+    assert caught.value is bug
 
 
 def test_errors_of_an_operation_inside():

@@ -108,7 +108,7 @@ def test_a_single_plain_unit_is_a_regression():
     captured = capture(one_unit(None), target=Class((0,)))
     np.testing.assert_allclose(captured.scores, [[-7]])
     assert captured.probabilities is None
-    with pytest.raises(OptionError, match="score='probability' was asked for, and the outputs are not class scores"):
+    with pytest.raises(OptionError, match="score='probability' needs class scores, which the model's outputs are not"):
         capture(one_unit(None), target=Class((0,)), score="probability")
 
 

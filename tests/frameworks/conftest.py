@@ -3,7 +3,7 @@
 import os
 
 BACKENDS = {"tensorflow": "tensorflow", "jax": "jax", "torch": "torch/test_keras.py"}
-"""What tests one Keras backend alone. The rest of `torch/` tests native PyTorch, which runs beside any backend."""
+"""The tests of one Keras backend. The other files in `torch/` test native PyTorch, which runs beside any backend."""
 
 collect_ignore = [
     tests for backend, tests in BACKENDS.items() if backend != os.environ.get("KERAS_BACKEND", "tensorflow")

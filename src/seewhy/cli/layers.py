@@ -43,4 +43,4 @@ def run(model: ModelRequest) -> None:
 def _reason_not_auto(call: LayerCall) -> str:
     if call.is_pooling:
         return "pooling"
-    return "returns the output of another layer" if call.is_passed_through else ""
+    return "returns the output of another layer" if call.is_pass_through else ""

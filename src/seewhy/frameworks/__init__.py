@@ -1,4 +1,4 @@
-"""The only code that touches a model."""
+"""The only code that runs a model."""
 
 import sys
 from typing import Any
@@ -12,15 +12,19 @@ __all__ = ["Framework", "LayerCall", "LayerChoice", "framework_for"]
 
 
 def framework_for(model: Any, precision: Precision = "float32") -> Framework:
-    """Wrap a model for the framework it belongs to, importing nothing its owner has not imported.
+    """Wrap a model for its framework. Only frameworks that the caller has imported are imported.
 
     Args:
-        model: What is run.
-        precision: What it runs in.
+        model: A `keras.Model` or a `torch.nn.Module`.
+        precision: "float32" runs the model in its own types; "bfloat16" runs its convolutions and matrix products in
+            that type.
+
+    Returns:
+        The model behind the interface that all frameworks share.
 
     Raises:
-        ModelError: The object is no model SeeWhy can run, or has not been built.
-        OptionError: Nothing here can run it in bfloat16.
+        ModelError: The object is not a model that SeeWhy can run, or it has not been built.
+        OptionError: The model cannot run in bfloat16.
     """
     keras = sys.modules.get("keras")
     if keras is not None and isinstance(model, keras.Model):
@@ -43,24 +47,24 @@ def framework_for(model: Any, precision: Precision = "float32") -> Framework:
             "PyTorch."
         )
     torch = sys.modules.get("torch")
-    # A Keras layer on PyTorch is a torch module too, but its inputs are Keras'.
+    # On the PyTorch backend a Keras layer is a torch module too, but it takes Keras' inputs.
     if torch is not None and isinstance(model, torch.nn.Module) and not _is_keras(model):
-        return _detect_torch(model, torch, precision)
+        return _wrap_torch(model, torch, precision)
     if isinstance(model, str):
         raise ModelError(f"A model was given by name, {model!r}: load it first, with seewhy.load({model!r}).")
     raise ModelError(
-        f"Cannot explain {_kind(model)}: expected a keras.Model (Keras 3) or a torch.nn.Module. A model of tf_keras "
+        f"Cannot explain {_type_of(model)}: expected a keras.Model (Keras 3) or a torch.nn.Module. A model of tf_keras "
         "or of Keras 2 has to be saved as .keras and loaded with Keras 3."
     )
 
 
-def _detect_torch(model: Any, torch: Any, precision: Precision) -> Framework:
+def _wrap_torch(model: Any, torch: Any, precision: Precision) -> Framework:
     if isinstance(model, torch.jit.ScriptModule):
         raise ModelError(
-            f"The model {model.original_name} is a TorchScript module: it is compiled whole, and its layers cannot "
-            "be reached. Give the torch.nn.Module it was made of."
+            f"The model {model.original_name} is a TorchScript module: it is compiled as a whole, and its layers "
+            "cannot be reached. Give the torch.nn.Module that it was compiled from."
         )
-    if any(torch.nn.parameter.is_lazy(each) for each in model.parameters()):
+    if any(torch.nn.parameter.is_lazy(parameter) for parameter in model.parameters()):
         raise ModelError(f"The model {type(model).__name__} has no weights yet: call it on an input.")
     from seewhy.frameworks.torch.framework import Torch
 
@@ -72,5 +76,5 @@ def _is_keras(model: Any) -> bool:
     return keras is not None and isinstance(model, keras.Layer)
 
 
-def _kind(thing: Any) -> str:
+def _type_of(thing: Any) -> str:
     return f"an object of type {type(thing).__module__}.{type(thing).__qualname__}"

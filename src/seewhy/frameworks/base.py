@@ -17,7 +17,7 @@ Head = Callable[[NDArray[Any]], Tensor]
 
 
 def check_precision(precision: Precision, types: Iterable[str]) -> None:
-    """Raise OptionError for bfloat16 in a model none of whose types, by name, would be rounded to it."""
+    """Raise OptionError for bfloat16 where none of the model's types, given by name, would be rounded to it."""
     names = sorted(set(types))
     if precision == "bfloat16" and names and not {"float32", "bfloat16"} & set(names):
         raise OptionError(
@@ -27,9 +27,9 @@ def check_precision(precision: Precision, types: Iterable[str]) -> None:
 
 
 class Framework(ABC):
-    """A model, and how to run it in its framework. Subclasses are final.
+    """Runs a model in its framework. Subclasses are final.
 
-    A model has one instance per precision, which keeps its own compiled functions.
+    There is one instance per model and precision. It caches the functions that it compiles.
     """
 
     name: str
@@ -46,11 +46,11 @@ class Framework(ABC):
 
     @abstractmethod
     def path_of(self, layer: object) -> str | None:
-        """Return the path of a layer object; None if the model does not hold it."""
+        """Return the path of a layer object; None if it is not one of the model's layers."""
 
     @abstractmethod
     def calls(self, inputs: Inputs) -> tuple[LayerCall, ...]:
-        """Return the calls of all layers, in the order in which they return, for inputs of this shape."""
+        """Return the calls of all layers for inputs of this shape, in the order in which the calls return."""
 
     @abstractmethod
     def predict(self, inputs: Inputs, output: int | str | None = None) -> Tensor | None:
@@ -65,7 +65,7 @@ class Framework(ABC):
         derivatives: Derivatives = "gradients",
         gradient_rule: GradientRule = "plain",
     ) -> Capture:
-        """Run the model once with a tap on one layer. The model is afterwards what it was before.
+        """Run the model once with a tap on one layer, and leave the model unchanged.
 
         Args:
             inputs: Checked by `check_inputs`.
@@ -94,7 +94,7 @@ class Framework(ABC):
 
         Returns:
             A function from perturbations of the layer's activations, (M, *space, K), to scores (M, T). Tensors that
-            pass by the layer, such as a skip connection, stay those of the image.
+            bypass the layer, such as a skip connection, keep the values of the image.
 
         Raises:
             LayerError: As for `capture`; or the head cannot be run apart from the trunk.
@@ -102,7 +102,7 @@ class Framework(ABC):
         """
 
     def apply(self, method: Callable[[Capture], Tensor], capture: Capture) -> Tensor:
-        """Make heatmaps (N, T, *space) of a capture, in the types of its tensors."""
+        """Compute heatmaps (N, T, *space) from a capture, in the types of its tensors."""
         return method(capture)
 
     @abstractmethod
@@ -111,26 +111,26 @@ class Framework(ABC):
 
     @abstractmethod
     def input_shape(self) -> Any:
-        """Return the shape (N, ...) the model was built for, None for sizes or shapes that are left open.
+        """Return the shape (N, ...) that the model was built for, with None for unknown sizes; None if it is unknown.
 
-        A list or dict of shapes for a model with several inputs.
+        For a model with several inputs, this is a list or dict of shapes.
         """
 
     def is_unscaled(self, inputs: Inputs) -> bool:
-        """Whether a convolution certainly receives `inputs` unscaled; False where the model may scale them first."""
+        """Whether the first convolution receives `inputs` unscaled; False where that is uncertain."""
         return False
 
     def check_inputs(self, inputs: InputSpec) -> Inputs:
-        """Return `inputs` as float32 (N, ...), in the structure that the model takes, or raise InputError."""
+        """Return `inputs` as float32 (N, ...) in the structure that the model takes, or raise InputError."""
         return check_arrays(inputs, self.input_shape())
 
     def find_layer(self, layer: LayerSpec) -> LayerChoice:
-        """Find a layer by path, by name or by the layer object; "auto" is chosen later, when the model runs.
+        """Find a layer by its path, its name or the layer object; "auto" is resolved when the model runs.
 
-        A path or name may end in "#2" for the second call of a layer that is called several times.
+        A path or name may end in "#2", for the second call of a layer that the model calls several times.
 
         Raises:
-            LayerError: There is no such layer, or several of that name.
+            LayerError: No layer, or more than one, has that name.
         """
         if not isinstance(layer, str):
             path = self.path_of(layer)

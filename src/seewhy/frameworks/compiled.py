@@ -1,4 +1,4 @@
-"""Compiled functions, kept for the next call."""
+"""Compiled functions, cached for the next call."""
 
 import threading
 from collections import OrderedDict
@@ -11,11 +11,11 @@ from seewhy.targets.target import Shape
 from seewhy.timing import Phase
 
 MAX_COMPILED = 16
-"""How many compiled functions a cache keeps, of some 10 MB each; the least recently used is dropped."""
+"""The size of a cache of compiled functions, of some 10 MB each; the least recently used one is dropped."""
 
 
 class CompiledCache:
-    """A least-recently-used cache of what is costly to make. Threads may share it."""
+    """A thread-safe least-recently-used cache of values that are costly to compute."""
 
     def __init__(self) -> None:
         self._entries: OrderedDict[Hashable, Any] = OrderedDict()
@@ -24,15 +24,15 @@ class CompiledCache:
     def __len__(self) -> int:
         return len(self._entries)
 
-    def get(self, key: Hashable, make: Callable[[], Any]) -> Any:
-        """Return the entry of a key, made if it is new."""
+    def get(self, key: Hashable, build: Callable[[], Any]) -> Any:
+        """Return the entry of a key, built if it is missing."""
         with self._lock:
             if key in self._entries:
                 self._entries.move_to_end(key)
                 return self._entries[key]
-        # Not under the lock: a trace takes a second, and other shapes need not wait. Two threads may both make it.
+        # Without the lock: a trace takes a second, and other shapes need not wait. Two threads may build one entry.
         with timing.phase(Phase.COMPILING):
-            entry = make()
+            entry = build()
         with self._lock:
             entry = self._entries.setdefault(key, entry)
             while len(self._entries) > MAX_COMPILED:
@@ -41,12 +41,12 @@ class CompiledCache:
 
 
 class CompiledCapture(NamedTuple):
-    """A compiled function that makes a capture, and what was learned while it was traced.
+    """A compiled function that computes a capture, and facts from its trace.
 
     Attributes:
-        function: The inputs and a target's arrays to the tensors of a `Capture`, by name.
+        function: From the inputs and a target's arrays to the tensors of a `Capture`, by name.
         layer: The name of the tapped layer.
-        shape: The shape of the selected output; None where none is selected.
+        shape: The shape of the selected output; None where the objective reads all outputs.
     """
 
     function: Callable[..., Any]
@@ -55,13 +55,13 @@ class CompiledCapture(NamedTuple):
 
 
 class CompiledHead(NamedTuple):
-    """A compiled trunk and head, and what was learned while they were traced.
+    """A compiled trunk and head, and facts from their trace.
 
     Attributes:
-        trunk: The inputs to the tensors that pass by the layer.
-        head: Perturbations of the layer's output, those tensors and a target's arrays to scores.
+        trunk: From the inputs to the tensors that bypass the layer.
+        head: From perturbations of the layer's output, those tensors and a target's arrays to scores.
         call: The layer's call.
-        shape: The shape of the selected output; None where none is selected.
+        shape: The shape of the selected output; None where the objective reads all outputs.
     """
 
     trunk: Callable[..., Any]
@@ -71,7 +71,7 @@ class CompiledHead(NamedTuple):
 
 
 def timed_first_call(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Return a function whose first call, in which the framework compiles it, is timed as compiling."""
+    """Return the function with its first call, in which the framework compiles it, timed as compiling."""
     is_compiled = False
 
     def run(*arguments: Any) -> Any:

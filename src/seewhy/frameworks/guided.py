@@ -1,8 +1,8 @@
-"""Guided backpropagation's rule is for ReLUs alone: what is said of other activations, in every framework.
+"""Guided backpropagation's rule holds for ReLUs only: how other activations are reported, on every backend.
 
-Between the tap and the logits every ReLU lets a gradient back only where the gradient is positive and the ReLU's input
-was (Springenberg et al., arXiv 1412.6806, section 3.4). A final softmax or sigmoid that is seen through lies behind
-the logits and does not count.
+Between the tap and the logits, every ReLU passes a gradient only where both the gradient and the ReLU's input are
+positive (Springenberg et al., arXiv 1412.6806, section 3.4). A final softmax or sigmoid comes after the logits; it is
+bypassed and does not count.
 """
 
 from collections.abc import Iterable
@@ -11,7 +11,7 @@ from typing import NamedTuple
 from seewhy.errors import MethodError
 from seewhy.types import GradientRule
 
-GUIDED: tuple[GradientRule, ...] = ("guided", "guided-where-relu")
+GUIDED_RULES: tuple[GradientRule, ...] = ("guided", "guided-where-relu")
 """The gradient rules that guide ReLUs."""
 
 HARD_SIGMOID = "hard sigmoid (a ReLU6 used as a gate)"
@@ -20,44 +20,52 @@ PRELU = "PReLU (a ReLU beside that of the negated values)"
 
 WHERE = "choice by where(...)"
 
+SQRT_2_OVER_PI = 0.7978845608
+"""The factor before the tanh in the approximation of GELU."""
 
-class NonRelu(NamedTuple):
-    """An activation that is no ReLU, or something in which there may be some.
+
+class NonReluActivation(NamedTuple):
+    """An activation other than a ReLU, or an operation that may contain some.
 
     Attributes:
-        kind: What it is called.
-        layer: The layer it stands in or just before, as far as that can be told.
-        is_hidden: What it holds cannot be reached, so that it cannot be passed on request either.
+        name: What users call it.
+        layer: The layer that it belongs to or directly precedes; None where that is unknown.
+        is_opaque: The operation runs a graph of its own, whose ReLUs cannot be reached.
     """
 
-    kind: str
+    name: str
     layer: str | None
-    is_hidden: bool = False
+    is_opaque: bool = False
 
 
-def check_non_relu(others: Iterable[NonRelu], gradient_rule: GradientRule) -> None:
-    """Refuse what is no ReLU, unless gradients are to pass it as they are.
+def check_activations(activations: Iterable[NonReluActivation], gradient_rule: GradientRule) -> None:
+    """Refuse activations other than ReLUs, unless the rule leaves their gradients as they are.
 
     Raises:
         MethodError: Naming the first.
     """
-    others = list(others)
-    hidden = [other for other in others if other.is_hidden]
-    if hidden:
+    activations = list(activations)
+    opaque = [activation for activation in activations if activation.is_opaque]
+    if opaque:
         raise MethodError(
-            f"Guided backpropagation cannot reach the ReLUs inside the {_named(hidden)}. Use a method that takes "
+            f"Guided backpropagation cannot reach the ReLUs inside the {_describe(opaque)}. Use a method that takes "
             "the model as it is: saliency, smoothgrad or integrated_gradients."
         )
-    if others and gradient_rule == "guided":
+    if activations and gradient_rule == "guided":
         raise MethodError(
-            f"Guided backpropagation is a rule for ReLUs, and the model has another activation: {_named(others)}. "
-            "Use a method that takes the model as it is: saliency, smoothgrad or integrated_gradients. Or guide the "
-            "ReLUs alone and let gradients pass the others as they are: seewhy.methods.get('guided_backprop', "
-            "others='pass')."
+            "Guided backpropagation is a rule for ReLUs, and the model has another activation: "
+            f"{_describe(activations)}. Use a method that takes the model as it is: saliency, smoothgrad or "
+            "integrated_gradients. Or guide only the ReLUs and leave the gradients of other activations as they are: "
+            "seewhy.methods.get('guided_backprop', others='pass')."
         )
 
 
-def _named(others: list[NonRelu]) -> str:
-    kind, layer, _ = others[0]
-    where = f", in or just before the layer {layer!r}" if layer else ""
-    return kind + where + (f", and {len(others) - 1} more" if len(others) > 1 else "")
+def clamp_name(bound: float) -> str:
+    """Name an activation that clamps values at a lower bound other than 0."""
+    return f"clamp with the lower bound {bound:g} instead of 0"
+
+
+def _describe(activations: list[NonReluActivation]) -> str:
+    name, layer, _ = activations[0]
+    place = f", in or just before the layer {layer!r}" if layer else ""
+    return name + place + (f", and {len(activations) - 1} more" if len(activations) > 1 else "")

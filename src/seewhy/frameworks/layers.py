@@ -1,4 +1,4 @@
-"""Layers as a model calls them, and which of the calls is meant."""
+"""The calls of a model's layers, and the choice of the call to tap."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from seewhy.errors import LayerError, NoGradientError, did_you_mean
 AUTO = "auto"
 
 INPUT = ""
-"""The path of what goes into the model, as if it were the first layer's output: no layer's is empty."""
+"""The path of the model's input, which is treated as the output of a first layer. No layer has an empty path."""
 
 
 @dataclass(frozen=True)
@@ -20,32 +20,33 @@ class LayerCall:
         kind: The layer's class.
         shape: The output's shape without the batch, channels last: (*space, K). None where it is not one tensor.
         is_pooling: The layer only pools.
-        is_handed_on: The output is another layer's, handed on: a model around its last layer, dropout at rest.
-        number: Which call of the layer, counted from 1.
-        channels_first: The layer itself lays its output out as (N, K, *space).
+        is_pass_through: The layer returns another layer's output unchanged: a model around its last layer, or dropout
+            in inference mode.
+        number: The number of this call among the calls of the layer, counted from 1.
+        channels_first: The layer's own layout is (N, K, *space).
     """
 
     path: str
     kind: str
     shape: tuple[int | None, ...] | None
     is_pooling: bool
-    is_passed_through: bool
+    is_pass_through: bool
     number: int
     channels_first: bool = False
 
     @property
     def has_space(self) -> bool:
-        """Whether there is more than one position to tell apart; unknown sizes count as many."""
+        """Whether the output has more than one spatial position; an unknown size counts as more than one."""
         return self.shape is not None and len(self.shape) > 1 and any(size != 1 for size in self.shape[:-1])
 
     @property
     def is_candidate(self) -> bool:
-        """Whether `layer="auto"` may take this layer; it takes the last call of which this is true."""
-        return self.has_space and not self.is_pooling and not self.is_passed_through
+        """Whether `layer="auto"` may take this call; it takes the last such call."""
+        return self.has_space and not self.is_pooling and not self.is_pass_through
 
 
-INPUT_CALL = LayerCall(INPUT, "input", None, is_pooling=False, is_passed_through=False, number=1)
-"""What goes into the model, as if it were the output of a first layer."""
+INPUT_CALL = LayerCall(INPUT, "input", None, is_pooling=False, is_pass_through=False, number=1)
+"""The model's input, treated as the output of a first layer."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class LayerChoice:
 
     Attributes:
         path: A path from `Framework.layer_paths`, or "auto".
-        number: Which of its calls, counted from 1; None for the last.
+        number: The number of the call, counted from 1; None for the last call.
     """
 
     path: str
@@ -62,22 +63,22 @@ class LayerChoice:
 
     @property
     def is_input(self) -> bool:
-        """Whether no layer is meant, but what goes into the model."""
+        """Whether the model's input is tapped instead of a layer."""
         return self.path == INPUT
 
     @property
     def is_auto(self) -> bool:
-        """Whether the layer is still to be chosen, when the model runs."""
+        """Whether the layer is chosen when the model runs."""
         return self.path == AUTO
 
     def admits(self, call: LayerCall) -> bool:
-        """Whether this call may be the one to tap; of several, the last is."""
+        """Whether this call may be tapped; the last such call is."""
         if self.is_auto:
             return call.is_candidate
         return call.path == self.path and call.has_space and self.number in (None, call.number)
 
     def named(self, call: LayerCall) -> str:
-        """Return what the tapped call is called: with its number where one was asked for."""
+        """Return the name of the tapped call, with its number where the caller gave one."""
         return call.path if self.is_auto else str(self)
 
     def __str__(self) -> str:
@@ -85,10 +86,10 @@ class LayerChoice:
 
 
 def check_tapped(layer: LayerChoice, calls: Iterable[LayerCall], hint: str = "") -> LayerCall:
-    """Return the call that was tapped, the last that `layer` admits.
+    """Return the tapped call: the last one that `layer` admits.
 
     Raises:
-        LayerError: There is none; the message says why.
+        LayerError: No call is admitted; the message gives the reason.
     """
     calls = tuple(calls)
     admitted = next((call for call in reversed(calls) if layer.admits(call)), None)
@@ -97,22 +98,23 @@ def check_tapped(layer: LayerChoice, calls: Iterable[LayerCall], hint: str = "")
     if layer.is_auto:
         shapes = ", ".join(f"{call.path} {call.shape}" for call in calls if call.shape is not None)
         raise LayerError(
-            "layer='auto' found no layer to explain: every layer's output is one position wide, is pooled, or is not "
-            f"one tensor. A heatmap needs a layer with space, such as a convolution. Outputs: {shapes or 'none'}.{hint}"
+            "layer='auto' found no layer to explain: every layer's output has one spatial position, is pooled, or is "
+            "not one tensor. A heatmap needs a layer with spatial positions, such as a convolution. Outputs: "
+            f"{shapes or 'none'}.{hint}"
         )
-    own = [call for call in calls if call.path == layer.path]
-    if not own:
+    layer_calls = [call for call in calls if call.path == layer.path]
+    if not layer_calls:
         raise LayerError(f"The layer {layer.path!r} is part of the model, but is not called when it runs.{hint}")
-    if layer.number is not None and layer.number not in {call.number for call in own}:
-        raise LayerError(f"There is no call {layer}: the layer {layer.path!r} is called {len(own)} times.")
+    if layer.number is not None and layer.number not in {call.number for call in layer_calls}:
+        raise LayerError(f"There is no call {layer}: the layer {layer.path!r} is called {len(layer_calls)} times.")
     raise LayerError(
-        f"The layer {layer.path!r} cannot be explained: its output {own[-1].shape or ''} is not one tensor with more "
-        "than one position. Explainer.layers lists those that can."
+        f"The layer {layer.path!r} cannot be explained: its output {layer_calls[-1].shape or ''} is not one tensor "
+        "with more than one position. Explainer.layers lists the layers that can."
     )
 
 
 def no_gradient(path: str) -> NoGradientError:
-    """Say that the scores do not depend on the layer."""
+    """Return the error for scores that do not depend on the layer."""
     if path == INPUT:
         return NoGradientError(
             "No gradient reaches the model's input: something in the model (a rounding, an argmax, stop_gradient) "
@@ -125,13 +127,13 @@ def no_gradient(path: str) -> NoGradientError:
 
 
 def only_path(name: str, paths: tuple[str, ...]) -> str:
-    """Find the one path that is `name` or ends in it."""
-    found = [path for path in paths if path == name or path.endswith(("/" + name, "." + name))]
-    if len(found) > 1 and name not in found:
-        raise LayerError(f"{len(found)} layers are called {name!r}; give one of their paths: {', '.join(found)}.")
-    if not found:
+    """Return the one path that is `name` or ends in it, or raise LayerError."""
+    matches = [path for path in paths if path == name or path.endswith(("/" + name, "." + name))]
+    if len(matches) > 1 and name not in matches:
+        raise LayerError(f"{len(matches)} layers are called {name!r}; give one of their paths: {', '.join(matches)}.")
+    if not matches:
         names = [*paths, *(path.rsplit("/", 1)[-1] for path in paths)]
         raise LayerError(
             f"There is no layer {name!r} in the model.{did_you_mean(name, names)} Explainer.layers lists them."
         )
-    return name if name in found else found[0]
+    return name if name in matches else matches[0]

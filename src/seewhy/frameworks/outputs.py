@@ -1,4 +1,4 @@
-"""The outputs of a model that an objective reads: selected, and read as logits and probabilities."""
+"""The model outputs that an objective reads, as logits and probabilities."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from seewhy.targets.target import Shape
 from seewhy.types import Namespace, Score, Tensor
 
 FinalActivation = Literal["softmax", "sigmoid", "linear"]
-"""What a model applies to its logits."""
+"""The final activation, which a model applies to its logits."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Outputs:
 
     Attributes:
         raw: The selected output, or all of them where none is selected.
-        logits: What the final activation is applied to; None where no one output is selected.
+        logits: The input of the final activation; None where no single output is selected.
         probabilities: (N, C), or None where the output is not class scores.
         tree: All outputs, in the model's own structure; None where the objective does not read them.
     """
@@ -49,20 +49,20 @@ class Outputs:
 
     @property
     def shape(self) -> Shape | None:
-        """The shape of the selected output, with None for unknown sizes; None where no one output is selected."""
+        """The shape of the selected output, with None for unknown sizes; None where no single output is selected."""
         return None if self.logits is None else tuple(self.logits.shape)
 
     def score(self, objective: Objective, arrays: Sequence[Tensor], xp: Namespace) -> TargetScores:
         """Return the scores of an objective, or raise TargetError where these outputs do not allow its target."""
         objective.target.check_outputs(self.shape)
-        return objective.target(self._scored(objective.score), arrays, xp, self.tree)
+        return objective.target(self._scored_output(objective.score), arrays, xp, self.tree)
 
-    def _scored(self, score: Score) -> Tensor | None:
-        """Return the one output that a target reads."""
+    def _scored_output(self, score: Score) -> Tensor | None:
+        """Return the logits or probabilities, as the objective scores."""
         if score == "logit" or self.logits is None:
             return self.logits
         if self.probabilities is None:
-            raise OptionError("score='probability' needs class scores, and the model's outputs are none; use 'logit'.")
+            raise OptionError("score='probability' needs class scores, which the model's outputs are not; use 'logit'.")
         return self.probabilities
 
 
@@ -74,12 +74,12 @@ ReadOutput = Callable[[Tensor, Tensor, FinalActivation, ArrayTree], Outputs]
 
 
 class SelectedOutputs(NamedTuple):
-    """The outputs that an objective reads, before their values are known.
+    """The symbolic outputs that an objective reads.
 
     Attributes:
         tensors: The tensors that are read.
-        read: Reads them, or other values for them in the same order.
-        logits: The logits of the one output that is selected; None where none is.
+        read: Reads the values of those tensors, in the same order.
+        logits: The logits of the selected output; None where no single output is selected.
     """
 
     tensors: list[Tensor]
@@ -88,7 +88,7 @@ class SelectedOutputs(NamedTuple):
 
     @property
     def one_logits(self) -> Tensor:
-        """The logits, or TargetError where no one output is selected."""
+        """The logits, or TargetError where no single output is selected."""
         if self.logits is None:
             raise TargetError(
                 "Guided backpropagation starts at one output, and the target reads all outputs of the model. Select "
@@ -104,14 +104,14 @@ def select_outputs(
     bypass_final_activation: BypassFinalActivation,
     read: ReadOutput,
 ) -> SelectedOutputs:
-    """Select what an objective reads of a model's outputs: one output, all of them, or both.
+    """Select the model outputs that an objective reads: one output, all outputs, or both.
 
     Args:
         tree: All outputs, in the model's own structure; values that are not tensors may be replaced by their types.
-        objective: What reads them.
-        is_tensor: Tells a tensor from other values.
-        bypass_final_activation: The framework's way to find logits.
-        read: The framework's way to read an output.
+        objective: Reads the outputs.
+        is_tensor: Whether a value is a tensor.
+        bypass_final_activation: Finds the logits in the framework.
+        read: Reads an output in the framework.
 
     Raises:
         ModelError: The selected output is missing, or is not a tensor.
@@ -119,27 +119,27 @@ def select_outputs(
     tensors: list[Tensor] = []
     structure = map_tree(lambda value: _number_tensor(value, tensors, is_tensor), tree)
 
-    def rebuilt(values: Sequence[Tensor]) -> ArrayTree:
+    def restore(values: Sequence[Tensor]) -> ArrayTree:
         return map_tree(lambda value: _restore_tensor(value, values), structure)
 
     if not objective.reads_one_output and not is_tensor(tree):
-        return SelectedOutputs(tensors, lambda values: Outputs(rebuilt(values), None, None, rebuilt(values)))
+        return SelectedOutputs(tensors, lambda values: Outputs(restore(values), None, None, restore(values)))
     raw = pick_output(tree, objective.output)
     if not is_tensor(raw):
         kind = raw.__name__ if isinstance(raw, type) else type(raw).__name__
         raise ModelError(f"The model returned a {kind}; expected a tensor, or a list or dict of them.")
     activation, logits = bypass_final_activation(raw)
-    others = tensors if objective.target.reads_all_outputs else []
+    all_tensors = tensors if objective.target.reads_all_outputs else []
 
     def read_all(values: Sequence[Tensor]) -> Outputs:
-        return read(values[0], values[1], activation, rebuilt(values[2:]) if others else None)
+        return read(values[0], values[1], activation, restore(values[2:]) if all_tensors else None)
 
-    return SelectedOutputs([raw, logits, *others], read_all, logits)
+    return SelectedOutputs([raw, logits, *all_tensors], read_all, logits)
 
 
 @dataclass(frozen=True)
 class _TensorNumber:
-    """Stands for a tensor, by its number among all of them."""
+    """A placeholder for a tensor: its number among all tensors."""
 
     number: int
 
@@ -153,14 +153,14 @@ def _number_tensor(value: Any, tensors: list[Tensor], is_tensor: Callable[[Any],
 
 
 def _restore_tensor(value: Any, tensors: Sequence[Tensor]) -> Any:
-    """Return the tensor of a number; None for a value of which only the type is known."""
+    """Return the tensor with a number; None for a value that was replaced by its type."""
     if isinstance(value, _TensorNumber):
         return tensors[value.number]
     return None if isinstance(value, type) else value
 
 
 def _probabilities(outputs: Tensor, xp: Namespace) -> Tensor:
-    """Return the softmax of plain logits; or the outputs where they are probabilities already, as a mean is."""
+    """Return the softmax of logits, or the outputs where they are probabilities already, as a mean of softmaxes is."""
     total, least = xp.sum(outputs, axis=-1, keepdims=True), xp.min(outputs, axis=-1, keepdims=True)
     return xp.where((least >= 0) & (xp.abs(total - 1) < 1e-3), outputs, _softmax(outputs, xp))
 

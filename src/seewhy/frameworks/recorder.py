@@ -1,4 +1,4 @@
-"""What observes layer calls while a model runs."""
+"""Recorders observe the calls of a model's layers while it runs."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
@@ -9,17 +9,17 @@ from seewhy.frameworks.structures import Inputs, model_run_error
 
 
 class Recorder(ABC):
-    """Is told of every call of a layer, and may replace the layer's output.
+    """Observes every call of a layer, and may replace the layer's output.
 
     Attributes:
-        error: The exception that `record` raised, if it did. On its way out through the model it may be caught,
-            rewritten or chained by anyone; kept here, it is still told from an exception of the model's own.
+        error: The exception that `record` raised, if any. The model or its framework may catch, rewrite or chain that
+            exception while it propagates. Stored here, it stays distinct from the model's own exceptions.
     """
 
     error: BaseException | None = None
 
     def observe(self, path: str, layer: Any, output: Any, arguments: Any = None) -> Any:
-        """Record a call, and keep the exception if that fails."""
+        """Record a call, and store the exception if recording fails."""
         try:
             return self.record(path, layer, output, arguments)
         except BaseException as error:
@@ -33,11 +33,11 @@ class Recorder(ABC):
         Args:
             path: The layer's path.
             layer: The layer.
-            output: What it returned.
-            arguments: What it was called with, (args, kwargs); None where the framework does not tell.
+            output: The layer's output.
+            arguments: The call's (args, kwargs); None where the framework does not provide them.
 
         Returns:
-            What the model goes on with in place of the output.
+            The output that the model continues with.
         """
 
 
@@ -48,13 +48,13 @@ def translated_errors(
     recorder: Recorder | None,
     message: Callable[[Exception], object] = str,
 ) -> Iterator[None]:
-    """Translate what a model raises when it cannot run into `ModelRunError`; the recorder's own error stays itself.
+    """Translate exceptions of the model into `ModelRunError`, and leave the recorder's own exception as it is.
 
     Args:
-        inputs: What the model is run on.
-        failures: What the model may raise.
-        recorder: What observes the model's layers.
-        message: Returns the message of an error.
+        inputs: The batch that the model runs on.
+        failures: The types of exceptions that a model may raise.
+        recorder: Observes the model's layers.
+        message: Returns the message of an exception.
     """
     try:
         yield

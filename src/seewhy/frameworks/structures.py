@@ -1,4 +1,4 @@
-"""What goes into a model and comes out of it, where that may be several arrays."""
+"""Inputs and outputs of models that consist of several arrays."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -10,13 +10,13 @@ from seewhy.errors import InputError, ModelError, ModelRunError
 from seewhy.types import FloatArray
 
 Inputs = Any
-"""What a model takes: a float32 array (N, ...), or a list or dict of them where it has several inputs."""
+"""A model's input batch: a float32 array (N, ...), or a list or dict of arrays for a model with several inputs."""
 
 InputSpec = ArrayLike | Sequence[ArrayLike] | Mapping[str, ArrayLike]
-"""What a caller may give for `Inputs`: anything that NumPy makes an array of."""
+"""The values that callers may give for `Inputs`: anything that NumPy converts to an array."""
 
 ArrayTree = Any
-"""What a model returns: an array, or lists and dicts of arrays, nested to any depth."""
+"""A model's outputs: an array, or lists and dicts of arrays, nested to any depth."""
 
 
 def leaves(structure: Any) -> list[Any]:
@@ -27,40 +27,40 @@ def leaves(structure: Any) -> list[Any]:
 
 
 def map_leaves(function: Callable[[Any], Any], structure: Any) -> Any:
-    """Return the structure with `function` of every array."""
+    """Apply a function to every array of a structure."""
     if isinstance(structure, dict):
-        return {name: function(each) for name, each in structure.items()}
-    return [function(each) for each in structure] if isinstance(structure, (list, tuple)) else function(structure)
+        return {name: function(array) for name, array in structure.items()}
+    return [function(array) for array in structure] if isinstance(structure, (list, tuple)) else function(structure)
 
 
 def map_tree(function: Callable[[Any], Any], structure: Any) -> Any:
-    """Return what a model returned with `function` of everything in it, however deep: detectors nest lists of dicts.
+    """Apply a function to every value in a model's outputs, at any depth: detectors return lists of dicts.
 
-    Tuples of all kinds become lists, and mappings dicts.
+    All tuples become lists, and all mappings dicts.
     """
     if isinstance(structure, Mapping):
-        return {name: map_tree(function, each) for name, each in structure.items()}
+        return {name: map_tree(function, value) for name, value in structure.items()}
     if isinstance(structure, (list, tuple)):
-        return [map_tree(function, each) for each in structure]
+        return [map_tree(function, value) for value in structure]
     return function(structure)
 
 
 def image_count(inputs: Inputs) -> int:
-    """Return N."""
+    """Return N, the number of images."""
     return len(leaves(inputs)[0])
 
 
 def shape_key(inputs: Inputs) -> Any:
-    """Return the inputs' shapes without the batch, in a form that can be a key."""
-    shapes = map_leaves(lambda each: each.shape[1:], inputs)
+    """Return the inputs' shapes without the batch axis, as a hashable key."""
+    shapes = map_leaves(lambda array: array.shape[1:], inputs)
     return tuple(shapes.items()) if isinstance(shapes, dict) else tuple(shapes)
 
 
 def pick_output(raw: Any, output: int | str | None) -> Any:
-    """Return the one output that is asked about.
+    """Return the selected output.
 
     Raises:
-        ModelError: There are several and none was named, or the named one is not there.
+        ModelError: The model has several outputs and none is named, or has no output of that name.
     """
     if isinstance(raw, Mapping):
         names: list[int | str] = list(raw)
@@ -69,7 +69,7 @@ def pick_output(raw: Any, output: int | str | None) -> Any:
     elif output is None:
         return raw
     else:
-        raise ModelError(f"The model has one output, and output={output!r} was asked for. Leave it out.")
+        raise ModelError(f"The model has one output, and output={output!r} was given. Leave it out.")
     if output is None and len(names) == 1:
         output = names[0]
     if output not in names:
@@ -82,27 +82,27 @@ def pick_output(raw: Any, output: int | str | None) -> Any:
 
 
 def check_arrays(inputs: Any, expected: Any) -> Inputs:
-    """Return `inputs` as float32 (N, ...), in the structure given.
+    """Return `inputs` as float32 (N, ...) in the given structure.
 
     Args:
-        inputs: An array, or a list or dict of them.
-        expected: The shape the model was built for, or a list or dict of shapes; None where it is not known. Then
-            a list of arrays is for several inputs, and a list of numbers is one array.
+        inputs: An array, or a list or dict of arrays.
+        expected: The shape that the model was built for, or a list or dict of shapes. None where it is unknown: then a
+            list of arrays is several inputs, and a list of numbers is one array.
 
     Raises:
-        InputError: They do not fit, or are not finite numbers.
+        InputError: The inputs do not fit the expected shapes, or hold values that are not finite numbers.
     """
     if expected is None and _are_arrays(inputs):
         expected = [None for _ in inputs]
     if isinstance(expected, (list, dict)) and len(expected) == 1 and not isinstance(inputs, (list, tuple, dict)):
-        inputs = map_leaves(lambda _: inputs, expected)  # one array for a model of one input in a list
+        inputs = map_leaves(lambda _: inputs, expected)  # one array for a model with one input in a list
     if isinstance(inputs, dict):
-        values: Inputs = {name: _check_array(each, _part(expected, name)) for name, each in inputs.items()}
+        values: Inputs = {name: _check_array(array, _expected_shape(expected, name)) for name, array in inputs.items()}
     elif isinstance(inputs, (list, tuple)) and isinstance(expected, list):
-        values = [_check_array(each, _part(expected, position)) for position, each in enumerate(inputs)]
+        values = [_check_array(array, _expected_shape(expected, position)) for position, array in enumerate(inputs)]
     else:
         values = _check_array(inputs, expected if isinstance(expected, tuple) else None)
-    counts = {len(each) for each in leaves(values)}
+    counts = {len(array) for array in leaves(values)}
     if isinstance(expected, (list, dict)) and len(leaves(values)) != len(expected):
         raise InputError(f"The model has {len(expected)} inputs; given {len(leaves(values))}.")
     if len(counts) != 1:
@@ -113,14 +113,14 @@ def check_arrays(inputs: Any, expected: Any) -> Inputs:
 
 
 def model_run_error(inputs: Inputs, message: object) -> ModelRunError:
-    """Say that the model cannot run on these inputs."""
-    shapes = ", ".join(_shape(tuple(each.shape)) for each in leaves(inputs))
+    """Return the error for a model that cannot run on these inputs."""
+    shapes = ", ".join(_shape_text(tuple(array.shape)) for array in leaves(inputs))
     message = message_of(message) if isinstance(message, KeyError) else message
     return ModelRunError(f"The model cannot run on an input of shape {shapes}: {message}")
 
 
 def message_of(error: Exception) -> str:
-    """Return an error's message; a KeyError's is its key alone, in quotes."""
+    """Return an exception's message; `str` of a KeyError is only its key, in quotes."""
     return f"KeyError: {' '.join(map(str, error.args))}" if isinstance(error, KeyError) else str(error)
 
 
@@ -133,7 +133,7 @@ def _check_array(inputs: Any, expected: tuple[int | None, ...] | None) -> FloatA
         raise InputError(f"The input is {_kind(inputs, values)}; expected an array of numbers, (N, ...).")
     values = np.ascontiguousarray(values, dtype=np.float32)
     if expected is not None and not _fits(values.shape, expected):
-        given, wanted = _shape(values.shape), _shape(expected)
+        given, wanted = _shape_text(values.shape), _shape_text(expected)
         hint = " Add the batch axis: inputs[None]." if _fits((1, *values.shape), expected) else ""
         raise InputError(f"The input has shape {given}; the model expects {wanted}.{hint}")
     finite = np.isfinite(values).all(axis=tuple(range(1, values.ndim)))
@@ -144,15 +144,15 @@ def _check_array(inputs: Any, expected: tuple[int | None, ...] | None) -> FloatA
 
 def _are_arrays(inputs: Any) -> bool:
     """Whether this is a list or tuple of arrays or tensors, of any framework."""
-    return isinstance(inputs, (list, tuple)) and len(inputs) > 0 and all(getattr(each, "ndim", 0) for each in inputs)
+    return isinstance(inputs, (list, tuple)) and len(inputs) > 0 and all(getattr(value, "ndim", 0) for value in inputs)
 
 
 def _kind(inputs: Any, values: Any) -> str:
     return type(inputs).__name__ if values.dtype == object or values.ndim == 0 else f"of type {values.dtype}"
 
 
-def _part(expected: Any, key: Any) -> tuple[int | None, ...] | None:
-    """Return the shape expected for one of several inputs; None where it is not known."""
+def _expected_shape(expected: Any, key: Any) -> tuple[int | None, ...] | None:
+    """Return the expected shape of one of several inputs; None where it is unknown."""
     if isinstance(expected, dict) and key not in expected:
         raise InputError(f"The model has no input {key!r}; its inputs are {', '.join(map(repr, expected))}.")
     if isinstance(expected, list) and isinstance(key, int) and key < len(expected):
@@ -166,5 +166,5 @@ def _fits(shape: tuple[int, ...], expected: tuple[int | None, ...]) -> bool:
     )
 
 
-def _shape(shape: tuple[int | None, ...]) -> str:
+def _shape_text(shape: tuple[int | None, ...]) -> str:
     return "(" + ", ".join("any" if size is None else str(size) for size in shape) + ")"

@@ -1,6 +1,6 @@
-"""What is JAX's own about the tap on Keras models: reading jaxprs, and running Python as seldom as can be.
+"""The tap on Keras models on JAX: reading jaxprs, and tracing the model once for each shape.
 
-Run it with KERAS_BACKEND=jax. What every framework promises is tested elsewhere.
+Run it with KERAS_BACKEND=jax. The promises of every framework are tested in tests/contracts.
 """
 
 import os
@@ -28,7 +28,7 @@ from tests.sample_models import (
 import seewhy
 from seewhy.errors import LayerError, ModelError, ModelRunError, NoGradientError
 from seewhy.frameworks import framework_for
-from seewhy.frameworks.jax.graph import depends, mark, position_of, run, split, trace
+from seewhy.frameworks.jax.graph import as_function, has_derivative, mark, mark_position, split, trace
 from seewhy.frameworks.jax.logits import bypass_final_activation
 from seewhy.frameworks.jax.precision import in_bfloat16
 from seewhy.targets import Class, Objective
@@ -73,7 +73,7 @@ def exponentiated_twice(logits):
     return jnp.exp(logits) / jnp.sum(jnp.exp(logits), axis=-1, keepdims=True)
 
 
-# What stands before the final activation
+# The logits before the final activation
 
 SOFTMAX = {
     "jax.nn": jax.nn.softmax,
@@ -93,7 +93,7 @@ SOFTMAX["with a derivative of its own"].defjvp(lambda values, tangents: jax.jvp(
 
 
 @pytest.mark.parametrize("form", SOFTMAX)
-def test_a_softmax_is_seen_through_however_it_is_written(form):
+def test_a_softmax_is_bypassed_however_it_is_written(form):
     captured = capture(Paper(SOFTMAX[form]))
     np.testing.assert_array_equal(captured.activations, PAPER_ACTIVATIONS[None])
     np.testing.assert_allclose(captured.scores, PAPER_LOGITS[None])
@@ -108,14 +108,14 @@ def test_axes_that_are_added_and_taken_away_change_nothing():
 
 
 @pytest.mark.parametrize("form", [jax.nn.sigmoid, jax.jit(jax.nn.sigmoid), lax.logistic, ops.sigmoid])
-def test_a_sigmoid_is_seen_through_however_it_is_written(form):
+def test_a_sigmoid_is_bypassed_however_it_is_written(form):
     captured = capture(Paper(form))
     np.testing.assert_allclose(captured.scores, PAPER_LOGITS[None])
     np.testing.assert_allclose(captured.gradients, PAPER_GRADIENTS[None], atol=1e-6)
     np.testing.assert_allclose(captured.probabilities, 1 / (1 + np.exp(-PAPER_LOGITS))[None], rtol=1e-5)
 
 
-def test_a_softmax_at_a_temperature_is_seen_through_to_what_it_is_taken_of():
+def test_a_softmax_at_a_temperature_is_bypassed_to_its_own_input():
     captured = capture(Paper(lambda logits: jax.nn.softmax(logits / 2)))
     np.testing.assert_allclose(captured.scores, PAPER_LOGITS[None] / 2)
     np.testing.assert_allclose(captured.gradients, PAPER_GRADIENTS[None] / 2, atol=1e-6)
@@ -137,7 +137,7 @@ NO_HEADS = {
 
 
 @pytest.mark.parametrize("form", NO_HEADS)
-def test_what_only_looks_like_a_final_activation_is_left_alone(form):
+def test_an_operation_like_a_final_activation_is_not_bypassed(form):
     jaxpr = trace(NO_HEADS[form], jnp.ones((3, 2))).jaxpr
     assert bypass_final_activation(jaxpr, jaxpr.outvars[0]) == ("linear", jaxpr.outvars[0])
 
@@ -148,41 +148,41 @@ def test_only_the_maximum_of_the_same_values_is_a_shift():
     np.testing.assert_allclose(shifted.scores, PAPER_LOGITS[None] - [[1, 2]])
 
 
-# One trace, cut in two
+# A trace, split in two
 
 
-def test_a_cut_gives_the_layer_s_output_and_what_passes_by_it():
+def test_a_split_returns_the_layer_s_output_and_the_arrays_that_bypass_it():
     """y = tanh(2 x) + x with the mark at 2 x: the head is given both, and the trunk stops there."""
     traced = trace(lambda x: jnp.tanh(mark(2 * x, "a")) + x, jnp.ones(3))
-    position = position_of(traced.jaxpr, "a", (3,))
+    position = mark_position(traced.jaxpr, "a", (3,))
     trunk, head = split(traced, position, traced.jaxpr.outvars)
     x = jnp.array([0.0, 1.0, 2.0])
-    tapped, *passing = trunk(x)
+    tapped, *bypass = trunk(x)
     np.testing.assert_array_equal(tapped, [0, 2, 4])
-    assert [each.tolist() for each in passing] == [[0, 1, 2]]
-    np.testing.assert_allclose(head(jnp.zeros(3), *passing)[0], x)
-    np.testing.assert_allclose(head(tapped, *passing)[0], np.tanh([0, 2, 4]) + x, rtol=1e-6)
-    np.testing.assert_allclose(run(traced, traced.jaxpr.outvars)(x)[0], np.tanh([0, 2, 4]) + x, rtol=1e-6)
-    assert position_of(traced.jaxpr, "b", (3,)) is None
-    assert position_of(traced.jaxpr, "a", (4, 3)) is None
+    assert [each.tolist() for each in bypass] == [[0, 1, 2]]
+    np.testing.assert_allclose(head(jnp.zeros(3), *bypass)[0], x)
+    np.testing.assert_allclose(head(tapped, *bypass)[0], np.tanh([0, 2, 4]) + x, rtol=1e-6)
+    np.testing.assert_allclose(as_function(traced, traced.jaxpr.outvars)(x)[0], np.tanh([0, 2, 4]) + x, rtol=1e-6)
+    assert mark_position(traced.jaxpr, "b", (3,)) is None
+    assert mark_position(traced.jaxpr, "a", (4, 3)) is None
 
 
-def test_what_stands_behind_the_mark_and_does_not_depend_on_it_is_the_trunk_s():
-    """y = tanh(2 x) + exp(x): the exponential is written down after the mark, and passes by it."""
+def test_an_equation_after_the_mark_that_does_not_depend_on_it_belongs_to_the_trunk():
+    """y = tanh(2 x) + exp(x): the exponential comes after the mark, and bypasses it."""
     traced = trace(lambda x: jnp.tanh(mark(2 * x, "a")) + jnp.exp(x), jnp.ones(3))
-    trunk, head = split(traced, position_of(traced.jaxpr, "a", (3,)), traced.jaxpr.outvars)
+    trunk, head = split(traced, mark_position(traced.jaxpr, "a", (3,)), traced.jaxpr.outvars)
     x = jnp.array([0.0, 1.0, 2.0])
-    _, *passing = trunk(x)
+    _, *bypass = trunk(x)
     assert [equation.primitive.name for equation in head.equations] == ["tanh", "add"]
-    np.testing.assert_allclose(passing[0], np.exp(x), rtol=1e-6)
-    np.testing.assert_allclose(head(jnp.zeros(3), *passing)[0], np.exp(x), rtol=1e-6)
+    np.testing.assert_allclose(bypass[0], np.exp(x), rtol=1e-6)
+    np.testing.assert_allclose(head(jnp.zeros(3), *bypass)[0], np.exp(x), rtol=1e-6)
 
 
 def test_constants_and_derivatives_of_its_own_survive_the_trace():
     """relu's derivative at 0 is 0 as jax.nn says it, and 1/2 if it were taken for a maximum."""
     table = jnp.array([1.0, 10.0, 100.0])
     traced = trace(jax.jit(lambda x: table * jax.nn.relu(x)), jnp.ones(3))
-    again = run(traced, traced.jaxpr.outvars)
+    again = as_function(traced, traced.jaxpr.outvars)
     np.testing.assert_array_equal(again(jnp.array([-1.0, 0.0, 2.0]))[0], [0, 0, 200])
     np.testing.assert_array_equal(jax.grad(lambda x: again(x)[0].sum())(jnp.array([-1.0, 0.0, 2.0])), [0, 0, 100])
 
@@ -203,7 +203,7 @@ def test_constants_and_derivatives_of_its_own_survive_the_trace():
     ],
 )
 def test_whether_there_is_a_derivative(function, expected):
-    assert depends(function, jnp.ones(3)) is expected
+    assert has_derivative(function, jnp.ones(3)) is expected
 
 
 def test_a_derivative_of_0_is_an_empty_map_and_none_is_an_error():
@@ -218,7 +218,7 @@ def test_a_derivative_of_0_is_an_empty_map_and_none_is_an_error():
 # Python runs once
 
 
-def test_python_runs_once_for_each_shape_of_input_whatever_is_asked():
+def test_python_runs_once_for_each_shape_of_input_whatever_the_targets():
     model = Paper(jax.nn.softmax)
     explainer = seewhy.Explainer(model, layer="conv")
     selected = (0, 1, [1, 0], "top-1", "top-2", lambda logits: logits[:, 0])
@@ -239,7 +239,7 @@ def test_a_new_class_does_not_compile_anew(caplog):
         swapped = explainer.heatmaps(PAPER_INPUT, [1, 0])
         assert "Compiling" not in caplog.text
         explainer.heatmaps(PAPER_INPUT, [0])
-        assert "Compiling jit(step)" in caplog.text  # the log would have said so
+        assert "Compiling jit(capture)" in caplog.text  # the log would have shown it
     np.testing.assert_allclose(swapped.values, PAPER_GRADCAM[None, ::-1], atol=1e-6)
 
 
@@ -325,7 +325,7 @@ OUT_OF_REACH = {
 
 
 @pytest.mark.parametrize("way", OUT_OF_REACH)
-def test_a_layer_that_cannot_be_reached_is_said_and_auto_takes_no_other(way):
+def test_a_layer_that_cannot_be_reached_is_an_error_and_auto_takes_no_other(way):
     model = Own(OUT_OF_REACH[way])
     for layer in ("second", "auto"):
         with pytest.raises(LayerError, match="'second' runs inside a loop, a branch, a vmap or a custom derivative"):
@@ -333,14 +333,14 @@ def test_a_layer_that_cannot_be_reached_is_said_and_auto_takes_no_other(way):
     assert seewhy.Explainer(model, layer="first").heatmaps(INPUTS, [0, 1]).values.max() > 0
 
 
-def test_a_model_that_looks_at_values_is_said_to():
+def test_a_model_that_reads_values_is_an_error():
     model = Own(lambda layer: lambda x: layer(x) if x.sum() > 0 else x)
     model(INPUTS)
-    with pytest.raises(ModelRunError, match=r"looks at the values of a tensor, which JAX cannot trace: Attempted bool"):
+    with pytest.raises(ModelRunError, match=r"reads the values of a tensor, which JAX cannot trace: Attempted bool"):
         seewhy.Explainer(model).heatmaps(INPUTS)
 
 
-def test_a_mistake_in_the_model_s_python_is_said_to_be_the_model_s():
+def test_an_error_in_the_model_s_python_is_a_model_run_error():
     model = Own(lambda layer: lambda _: layer.no_such_thing)
     with pytest.raises(ModelRunError, match="no_such_thing") as raised:
         seewhy.Explainer(model).heatmaps(INPUTS)
@@ -365,7 +365,7 @@ def test_products_in_the_open_are_in_bfloat16_and_those_in_a_loop_are_left():
         return matrix @ jnp.eye(1), in_a_loop, matrix + 0
 
     narrowed = in_bfloat16(trace(products, a_little_more))
-    in_the_open, in_a_loop, untouched = run(narrowed, narrowed.jaxpr.outvars)(a_little_more)
+    in_the_open, in_a_loop, untouched = as_function(narrowed, narrowed.jaxpr.outvars)(a_little_more)
     assert in_the_open == 1
     assert in_a_loop == untouched == 1 + 2**-9
     assert in_the_open.dtype == jnp.float32

@@ -40,7 +40,7 @@ def subclassed():
     return model
 
 
-def test_tensorflow_s_own_softmax_is_seen_through_too():
+def test_tensorflow_s_own_softmax_is_bypassed_too():
     captured = capture(subclassed())
     np.testing.assert_allclose(captured.scores, PAPER_LOGITS[None])
     np.testing.assert_allclose(captured.gradients, PAPER_GRADIENTS[None], atol=1e-6)
@@ -68,7 +68,9 @@ def test_a_layer_inside_a_function_of_the_model_s_own():
     with pytest.raises(LayerError, match=r"is not called when it runs. Layers inside a tf.function"):
         explainer.heatmaps(inputs)
     with pytest.raises(LayerError, match=r"layer='auto' (found no layer to explain|cannot tell)"):
-        seewhy.Explainer(model).heatmaps(inputs)  # TensorFlow has compiled the function by now: its layer is not heard
+        seewhy.Explainer(model).heatmaps(
+            inputs
+        )  # TensorFlow has compiled the function by now: its layer is not called again
     tf.config.run_functions_eagerly(True)
     try:
         advised = explainer.heatmaps(inputs, [0, 1, 2])
@@ -81,7 +83,7 @@ def test_a_layer_inside_a_function_of_the_model_s_own():
 
 
 class HidesTheLast(Subclassed):
-    """Its first block stands in the open, its last in a tf.function."""
+    """Its first block is in the model's own graph, its last in a tf.function."""
 
     @tf.function
     def run(self, inputs):
@@ -119,7 +121,7 @@ def test_a_step_is_compiled_once_for_each_shape_and_kind_of_target():
 
 
 def test_another_thread_may_use_the_model_meanwhile():
-    """The tap hears its own thread alone: a prediction that runs while a trace is open does not disturb it."""
+    """The tap observes its own thread only: a prediction that runs while a trace is open does not disturb it."""
 
     class Slow(Subclassed):
         def call(self, inputs):

@@ -1,4 +1,4 @@
-"""The tap on native PyTorch models: what it captures, which layer it finds, what it leaves behind."""
+"""The tap on native PyTorch models: what it captures, which layer it finds, and that it leaves the model unchanged."""
 
 import threading
 from collections import UserDict
@@ -23,7 +23,7 @@ from torch.nn import functional
 import seewhy
 from seewhy.errors import InputError, LayerError, ModelError, ModelRunError, NoGradientError, OptionError, TargetError
 from seewhy.frameworks import framework_for
-from seewhy.frameworks.torch.logits import TorchFunctions
+from seewhy.frameworks.torch.logits import FunctionRecorder
 from seewhy.targets import Class, Objective, resolve
 
 BOTH = Class((0, 1))
@@ -108,8 +108,8 @@ OTHER_AXES = {
 
 @pytest.mark.filterwarnings("ignore:Implicit dimension choice")
 @pytest.mark.parametrize("ending", OTHER_AXES)
-def test_a_softmax_over_another_axis_than_the_classes_is_not_seen_through(ending):
-    functions, logits = TorchFunctions(), torch.tensor([[1.0, 3.0], [2.0, 5.0]])
+def test_a_softmax_over_another_axis_than_the_classes_is_not_bypassed(ending):
+    functions, logits = FunctionRecorder(), torch.tensor([[1.0, 3.0], [2.0, 5.0]])
     with functions:
         outputs = OTHER_AXES[ending](logits)
     head, seen = functions.bypass_final_activation(outputs)
@@ -125,8 +125,8 @@ def test_a_softmax_over_another_axis_than_the_classes_is_not_seen_through(ending
         lambda x: torch.softmax(x[:, None], -1).squeeze(1),
     ],
 )
-def test_a_softmax_over_the_classes_is_seen_through_where_axes_of_one_follow(ending):
-    functions, logits = TorchFunctions(), torch.tensor([[1.0, 3.0], [2.0, 5.0]])
+def test_a_softmax_over_the_classes_is_bypassed_where_axes_of_one_follow(ending):
+    functions, logits = FunctionRecorder(), torch.tensor([[1.0, 3.0], [2.0, 5.0]])
     with functions:
         outputs = ending(logits)
     head, seen = functions.bypass_final_activation(outputs)
@@ -195,7 +195,7 @@ def test_images_of_a_batch_and_many_targets_do_not_influence_each_other():
 
 
 class OwnReLU(torch.autograd.Function):
-    """Its way back looks at values, which it cannot in a batch of gradients."""
+    """Its backward pass reads values, which is impossible for a batch of gradients."""
 
     @staticmethod
     def forward(ctx, x):
@@ -442,7 +442,7 @@ def test_a_layer_no_gradient_reaches_is_an_error_and_not_a_blank_map(split, is_t
 
 
 class FrozenPart(Paper):
-    """The layer, and what follows it for a while, in a no_grad block of the model's own."""
+    """The layer and a part of its head in a no_grad block of the model's own."""
 
     def forward(self, image):
         with torch.no_grad():
@@ -460,7 +460,7 @@ def test_what_comes_before_the_layer_is_not_recorded():
     model = Paper()
     model.conv.register_forward_hook(lambda _module, _given, output: recorded.append(output.requires_grad))
     capture(model)
-    assert recorded == [False, False]  # once to hear the calls, once to capture
+    assert recorded == [False, False]  # once to record the calls, once to capture
 
 
 @pytest.mark.parametrize("context", [torch.no_grad, torch.inference_mode, torch.enable_grad])
@@ -566,7 +566,7 @@ def test_wrapped_models_have_the_paths_and_maps_of_what_is_in_them(wrapping):
 
 
 class InAMode(nn.Module):
-    """The layer inside of a mode of the model's own, under which it hears every function, too."""
+    """The layer inside a mode of the model's own that observes every function, too."""
 
     def __init__(self):
         super().__init__()
@@ -613,7 +613,7 @@ def test_a_model_may_differentiate_before_the_layer():
     np.testing.assert_allclose(found.scores, expected.scores, atol=1e-6)
 
 
-# What is left behind: nothing
+# The model is unchanged
 
 
 class Counts(nn.Module):
@@ -732,7 +732,7 @@ def test_threads_share_an_explainer_of_a_model_in_training_mode():
 
 
 def test_another_thread_may_use_the_model_meanwhile():
-    """The tap hears its own thread alone: a prediction that runs while it is open does not disturb it."""
+    """The tap observes its own thread only: a prediction that runs while it is open does not disturb it."""
     is_open, predicted = threading.Event(), threading.Event()
 
     def hold(*_):
@@ -826,7 +826,7 @@ def test_objects_that_are_no_model():
         capture(Paper(Call(str)))
 
 
-def test_damaged_weights_are_said_and_no_map_is_made_up():
+def test_damaged_weights_are_an_error_and_give_no_map():
     model = Paper()
     nn.init.constant_(model.dense.weight, float("nan"))
     with pytest.raises(ModelRunError, match="The model gave NaN or infinite values for image 0 of the batch"):
@@ -841,7 +841,7 @@ def test_a_layer_that_is_called_only_for_some_inputs():
 
     explainer = seewhy.Explainer(Moody(), layer="conv")
     explainer.heatmaps(IMAGE)
-    with pytest.raises(LayerError, match="'conv' was called in an earlier run and is not now"):
+    with pytest.raises(LayerError, match="'conv' was called in an earlier run but not in this one"):
         explainer.heatmaps(-IMAGE)
 
 
@@ -857,7 +857,7 @@ def test_errors_of_the_model_in_python(failure):
     assert caught.value.__cause__ is failure
 
 
-def test_of_a_shared_module_the_call_that_was_asked_for_is_named():
+def test_the_name_of_a_shared_module_includes_the_number_of_the_call():
     relu = torch.nn.ReLU()
     model = torch.nn.Sequential(relu, torch.nn.Conv2d(1, 1, 1), relu, torch.nn.Flatten(), torch.nn.Linear(4, 2))
     named = [

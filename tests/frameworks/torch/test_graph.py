@@ -1,4 +1,4 @@
-"""What follows a layer of a native PyTorch model, run alone for variations of its activations."""
+"""The head of a native PyTorch model, recorded and replayed for perturbations of a layer's activations."""
 
 import gc
 from concurrent.futures import ThreadPoolExecutor
@@ -211,7 +211,7 @@ def test_the_reference():
     np.testing.assert_allclose(found, logits[:, [3, 0]], rtol=1e-4, atol=1e-5)
 
 
-def test_targets_are_asked_of_the_outputs_of_all_variations_at_once():
+def test_targets_read_the_outputs_of_all_perturbations_at_once():
     model = Between(in_place)
     logits = by_hand(model).numpy()
 
@@ -227,7 +227,7 @@ def test_targets_are_asked_of_the_outputs_of_all_variations_at_once():
         head(model, target=Class((3,)))
 
 
-def test_a_final_sigmoid_in_place_is_seen_through():
+def test_a_final_sigmoid_in_place_is_bypassed():
     class Sigmoids(Between):
         def forward(self, image):
             return super().forward(image).sigmoid_()
@@ -276,17 +276,17 @@ def shapes_by_values(maps, beside):
 @pytest.mark.parametrize(
     ("function", "reason"),
     [
-        (reads_item, "takes values out of PyTorch"),
-        (reads_numpy, "takes values out of PyTorch"),
-        (reads_list, "takes values out of PyTorch"),
-        (writes_into_zeros, "writes what comes from the layer into a tensor that does not"),
-        (writes_by_name, "writes what comes from the layer into a tensor that does not"),
-        (rewrites, "works in place on a tensor that does not come from the layer"),
-        (shapes_by_values, "does what PyTorch cannot do for many at once"),
+        (reads_item, "reads a tensor.s values in Python"),
+        (reads_numpy, "reads a tensor.s values in Python"),
+        (reads_list, "reads a tensor.s values in Python"),
+        (writes_into_zeros, "writes values that depend on the layer into a tensor that does not"),
+        (writes_by_name, "writes values that depend on the layer into a tensor that does not"),
+        (rewrites, "modifies in place a tensor that does not depend on the layer"),
+        (shapes_by_values, "has an operation that PyTorch cannot run for a batch"),
     ],
 )
-def test_what_cannot_be_played_again_is_said(function, reason):
-    with pytest.raises(LayerError, match=f"cannot be run from the layer 'conv' on.* what follows {reason}"):
+def test_a_head_that_cannot_be_replayed_is_an_error(function, reason):
+    with pytest.raises(LayerError, match=f"cannot be run from the layer 'conv' on.* its head {reason}"):
         head(Between(function))(VARIATIONS)
 
 
@@ -300,7 +300,7 @@ def test_what_happens_beside_the_layer_may_do_as_it_likes():
     np.testing.assert_allclose(head(model)(VARIATIONS), by_hand(model), rtol=1e-4, atol=1e-5)
 
 
-# What is left behind
+# The model is unchanged
 
 
 class Counted(Between):

@@ -143,7 +143,7 @@ OTHERS = [
     ("RReLU", nn.RReLU()),
     ("softplus", nn.Softplus()),
     ("tanh", nn.Tanh()),
-    ("cut at -1", nn.Hardtanh()),
+    ("lower bound -1", nn.Hardtanh()),
     ("sigmoid", lambda x: x * x.mean(dim=(2, 3), keepdim=True).sigmoid()),
     (r"choice by where\(...\)", lambda x: torch.where(x > 0, x, 0.1 * x)),
     ("torch.autograd.Function OwnBackward", Own.apply),
@@ -185,7 +185,7 @@ def test_trainable_weights_are_no_part_of_the_way():
 
 
 def test_from_a_layer_on_only_what_follows_is_guided():
-    """Before "features" there is a tanh; behind it, one ReLU, whose guided gradient is the dense layer's own."""
+    """Before "features" there is a tanh; after it, one ReLU, whose guided gradient is the dense layer's own."""
 
     class Mixed(Reference):
         def forward(self, image):

@@ -30,7 +30,7 @@ class LayerNorm2d(nn.LayerNorm):
 
 
 class Block(nn.Module):
-    """Ends in functions, out of which no module's output comes; what says nothing stands between."""
+    """Ends in functions, so that its output is no module's; modules without a layout of their own come between."""
 
     def __init__(self, norm, linear):
         super().__init__()
@@ -108,8 +108,8 @@ def test_a_map_of_channels_last_is_what_it_is_by_hand():
 @pytest.mark.parametrize(
     ("build", "layer"), [(channels_last, "blocks.0"), (channels_last, "stem"), (tokens, "blocks.0")]
 )
-def test_what_follows_a_layer_takes_its_maps_channels_last_however_it_lays_them_out(build, layer):
-    """What is varied is half of the map; by hand, what follows the layer runs on that."""
+def test_a_head_takes_maps_channels_last_whatever_the_layer_s_layout(build, layer):
+    """The perturbation is half of the map; by hand, the head runs on that."""
     model = build().eval()
     framework = framework_for(model)
     selected = (IMAGES[:1], framework.find_layer(layer), Objective(Class((0, 1, 2)), "logit"))
@@ -123,12 +123,12 @@ def test_what_follows_a_layer_takes_its_maps_channels_last_however_it_lays_them_
 def test_the_layers_are_listed_as_those_of_the_twin():
     first, last = (
         [
-            (call.path, call.shape, call.is_candidate, call.is_passed_through)
+            (call.path, call.shape, call.is_candidate, call.is_pass_through)
             for call in framework_for(build()).calls(IMAGES)
         ]
         for build in (channels_first, channels_last)
     )
-    assert first[2:] == last[2:]  # behind the module that turns the maps, which the first hands on
+    assert first[2:] == last[2:]  # after the module that permutes the maps, which the first model passes through
     assert [call.channels_first for call in framework_for(channels_last()).calls(IMAGES)][:4] == [
         True,
         False,
@@ -178,7 +178,7 @@ MADE = {
 def test_the_axis_is_followed_through_functions(name):
     make, axis = MADE[name]
     layouts, maps = TorchLayouts(), torch.ones(2, 5, 4, 6)
-    layouts.note(maps, channels_first=True)
+    layouts.set_layout(maps, channels_first=True)
     with layouts:
         made = make(maps)
     assert layouts.is_channels_first(made) == (axis == 1)
@@ -186,16 +186,16 @@ def test_the_axis_is_followed_through_functions(name):
 
 
 @pytest.mark.parametrize("make", [lambda x: x.reshape(2, 10, 12), lambda x: x.sum(1), lambda _: torch.ones(2, 5, 4, 6)])
-def test_what_cannot_be_told_is_not_made_up(make):
+def test_an_unknown_layout_is_none(make):
     layouts, maps = TorchLayouts(), torch.ones(2, 5, 4, 6)
-    layouts.note(maps, channels_first=True)
+    layouts.set_layout(maps, channels_first=True)
     with layouts:
         made = make(maps)
     assert layouts.is_channels_first(made) is None
 
 
 class Hidden(torch.autograd.Function):
-    """Computes where no function is heard."""
+    """Computes where no function is recorded."""
 
     @staticmethod
     def forward(_, x):
@@ -206,7 +206,7 @@ class Hidden(torch.autograd.Function):
         return 2 * gradient
 
 
-def test_what_is_not_heard_is_laid_out_as_what_came_before():
+def test_an_output_of_unknown_layout_has_that_of_the_last_call():
     model = nn.Sequential(
         nn.Conv2d(3, 5, 1), Call(lambda x: x.permute(0, 2, 3, 1)), Call(Hidden.apply), nn.ReLU(), nn.Flatten()
     )
@@ -222,7 +222,7 @@ def test_the_model_s_input_is_channels_first():
 
 def test_tensors_are_not_kept():
     layouts, maps = TorchLayouts(), torch.ones(1, 2, 3, 4)
-    layouts.note(maps, channels_first=True)
+    layouts.set_layout(maps, channels_first=True)
     with layouts:
         made = weakref.ref(torch.relu(maps))
     gc.collect()

@@ -1,4 +1,4 @@
-"""Compiling captures and heads out of a traced model."""
+"""Compiling captures and heads from a traced model."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -8,11 +8,14 @@ import jax.numpy as jnp
 import keras
 
 from seewhy.frameworks.compiled import CompiledCapture, CompiledHead, timed_first_call
-from seewhy.frameworks.guided import GUIDED
-from seewhy.frameworks.jax.graph import Run, depends, position_of_sum, split, tapped_at
-from seewhy.frameworks.jax.guided import guided
+from seewhy.frameworks.guided import GUIDED_RULES
+from seewhy.frameworks.jax.graph import JaxprFunction, has_derivative, split, tapped_variable
+from seewhy.frameworks.jax.guided import guide_relus
+from seewhy.frameworks.jax.pooling import closed_form, pooled_sum
 from seewhy.frameworks.jax.tap import TracedModel, output_shape
 from seewhy.frameworks.layers import LayerCall, LayerChoice, no_gradient
+from seewhy.frameworks.layouts import channels_last, spatial_axes, targets_second
+from seewhy.frameworks.outputs import Outputs
 from seewhy.targets import Objective
 from seewhy.types import Derivatives, GradientRule, Tensor
 
@@ -39,31 +42,30 @@ def compile_capture(
     position, selected = traced.position(call), traced.select_outputs(objective)
     trunk, head = split(traced.jaxpr, position, selected.tensors)
     differentiated = head
-    if derivatives == "gradients" and gradient_rule in GUIDED:
-        rule = guided(traced.jaxpr, position, selected.one_logits, gradient_rule)
-        differentiated = split(traced.jaxpr, position, selected.tensors, rule).head
+    if derivatives == "gradients" and gradient_rule in GUIDED_RULES:
+        evaluate = guide_relus(traced.jaxpr, position, selected.one_logits, gradient_rule)
+        differentiated = split(traced.jaxpr, position, selected.tensors, evaluate).head
     shape = output_shape(selected)
     objective.target.check_outputs(shape)
 
     def capture(flat: list[Tensor], *arrays: Tensor) -> dict[str, Tensor]:
-        tapped, *passing = trunk(*flat)
+        tapped, *bypass = trunk(*flat)
 
-        def totals(activations: Tensor, head: Run = head) -> tuple[Tensor, dict[str, Tensor]]:
-            outputs = selected.read(head(activations, *passing))
-            answer = outputs.score(objective, arrays, keras.ops)
-            scores = jnp.asarray(answer.scores, jnp.float32)
-            rest = {"outputs": outputs.raw, "probabilities": outputs.probabilities}
+        def totals(activations: Tensor, head: JaxprFunction = head) -> tuple[Tensor, dict[str, Tensor]]:
+            captured = _score(selected.read(head(activations, *bypass)), objective, arrays)
             # The images of a batch do not influence each other, so the gradient of the sum is each image's own.
-            return jnp.sum(scores, axis=0), {"scores": scores, "indices": answer.indices, **rest}
+            return jnp.sum(captured["scores"], axis=0), captured
 
-        captured = {"activations": channels_last(call, tapped.astype(jnp.float32))}
+        tensors: dict[str, Tensor] = {"activations": channels_last(call, tapped.astype(jnp.float32), jnp)}
         if derivatives != "gradients":
-            return captured | totals(tapped)[1]
-        if not depends(lambda activations: totals(activations)[0], tapped):
+            _, captured = totals(tapped)
+            return tensors | captured
+        if not has_derivative(lambda activations: totals(activations)[0], tapped):
             raise no_gradient(call.path)
-        values, pull_back, rest = jax.vjp(partial(totals, head=differentiated), tapped, has_aux=True)
-        (gradients,) = jax.vmap(pull_back)(jnp.eye(values.size, dtype=values.dtype))
-        return captured | rest | {"gradients": targets_second(call, gradients.astype(jnp.float32))}
+        values, backward, captured = jax.vjp(partial(totals, head=differentiated), tapped, has_aux=True)
+        (gradients,) = jax.vmap(backward)(jnp.eye(values.size, dtype=values.dtype))
+        tensors["gradients"] = targets_second(call, gradients.astype(jnp.float32), jnp)
+        return tensors | dict(captured)
 
     return CompiledCapture(timed_first_call(jax.jit(capture)), layer.named(call), shape)
 
@@ -72,70 +74,65 @@ def _compile_closed_form(
     traced: TracedModel, call: LayerCall, layer: LayerChoice, objective: Objective
 ) -> CompiledCapture | None:
     """Compile the closed form; None where the scores depend on more of the layer than its mean over space."""
-    position, selected = traced.position(call), traced.select_outputs(objective)
-    jaxpr, tapped = traced.jaxpr.jaxpr, tapped_at(traced.jaxpr.jaxpr, position)
-    rank = len(tapped.aval.shape)
-    space = set(range(2, rank) if call.channels_first else range(1, rank - 1))
-    position_of_total = position_of_sum(jaxpr, tapped, space, selected.tensors)
-    if position_of_total is None:
+    selected = traced.select_outputs(objective)
+    tapped = tapped_variable(traced.jaxpr.jaxpr, traced.position(call))
+    position = pooled_sum(selected.tensors, tapped, spatial_axes(call, len(tapped.aval.shape)), traced.jaxpr.jaxpr)
+    if position is None:
         return None
-    trunk, head = split(traced.jaxpr, position_of_total, [*selected.tensors, tapped])
+    trunk, head = split(traced.jaxpr, position, [*selected.tensors, tapped])
     shape = output_shape(selected)
     objective.target.check_outputs(shape)
 
     def capture(flat: list[Tensor], *arrays: Tensor) -> dict[str, Tensor]:
-        total, *passing = trunk(*flat)
+        total, *bypass = trunk(*flat)
 
-        def scores_of(total: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-            *tensors, output = head(total, *passing)
-            outputs = selected.read(tensors)
-            answer = outputs.score(objective, arrays, keras.ops)
-            scores = jnp.asarray(answer.scores, jnp.float32)
-            rest = {"outputs": outputs.raw, "probabilities": outputs.probabilities, "indices": answer.indices}
-            return scores, rest | {"scores": scores, "activations": channels_last(call, output.astype(jnp.float32))}
+        def captured_from(total: Tensor) -> dict[str, Tensor]:
+            *tensors, output = head(total, *bypass)
+            captured = _score(selected.read(tensors), objective, arrays)
+            return captured | {"activations": channels_last(call, output.astype(jnp.float32), jnp)}
 
-        def derivative(direction: Tensor) -> Tensor:
-            return jax.jvp(lambda total: scores_of(total)[0], (total,), (direction,))[1]
+        def scores_of(total: Tensor) -> Tensor:
+            return captured_from(total)["scores"]
 
-        if not depends(lambda total: scores_of(total)[0], total):
+        if not has_derivative(scores_of, total):
             raise no_gradient(call.path)
-        _, rest = scores_of(total)
-        images, *space, channels = rest["activations"].shape
-        # The derivative along the activations of each position, as if they were all that is added up.
-        positions = jnp.moveaxis(rest["activations"].reshape(images, -1, channels), 1, 0)
-        sums = jax.vmap(derivative)(positions.astype(total.dtype).reshape(-1, *total.shape))
-        return rest | {"closed_form": jnp.moveaxis(sums, 0, -1).reshape(images, -1, *space)}
+        captured = captured_from(total)
+        return captured | {"closed_form": closed_form(scores_of, total, captured["activations"])}
 
     return CompiledCapture(timed_first_call(jax.jit(capture)), layer.named(call), shape)
 
 
 def compile_head(traced: TracedModel, call: LayerCall, objective: Objective) -> CompiledHead:
-    """Compile the trunk and the head at one call of a layer, for one image."""
+    """Compile the trunk and the head at one call of a layer, for one image.
+
+    Raises:
+        TargetError: The model's outputs do not allow the target.
+    """
     selected = traced.select_outputs(objective)
     trunk, head = split(traced.jaxpr, traced.position(call), selected.tensors)
     tapped, *_ = jax.eval_shape(trunk, *traced.jaxpr.in_avals)
     shape = output_shape(selected)
     objective.target.check_outputs(shape)
 
-    def scores(perturbations: Tensor, passing: list[Tensor], arrays: Sequence[Tensor]) -> Tensor:
+    def scores(perturbations: Tensor, bypass: list[Tensor], arrays: Sequence[Tensor]) -> Tensor:
         def run_one(activations: Tensor) -> list[Tensor]:
-            return head(activations[None], *passing)
+            return head(activations[None], *bypass)
 
-        # Every perturbation is an image of its own, (M, 1, ...), as what passes by the layer is one image's.
+        # Every perturbation is a batch of one image, as the arrays that bypass the layer are: (M, 1, ...).
         batches = jax.vmap(run_one)(perturbations.astype(tapped.dtype))
         outputs = selected.read([batch.reshape(-1, *batch.shape[2:]) for batch in batches])
         return jnp.asarray(outputs.score(objective, arrays, keras.ops).scores, jnp.float32)
 
-    passing = jax.jit(lambda flat: trunk(*flat)[1:])
-    return CompiledHead(timed_first_call(passing), timed_first_call(jax.jit(scores)), call, shape)
+    bypass = jax.jit(lambda flat: trunk(*flat)[1:])
+    return CompiledHead(timed_first_call(bypass), timed_first_call(jax.jit(scores)), call, shape)
 
 
-def channels_last(call: LayerCall, tensor: Tensor) -> Tensor:
-    """Return a call's output as (N, *space, K), however the layer lays it out."""
-    return jnp.moveaxis(tensor, 1, -1) if call.channels_first else tensor
-
-
-def targets_second(call: LayerCall, gradients: Tensor) -> Tensor:
-    """Return gradients (T, N, ...), laid out as the call's output, as (N, T, *space, K)."""
-    gradients = jnp.swapaxes(gradients, 0, 1)
-    return jnp.moveaxis(gradients, 2, -1) if call.channels_first else gradients
+def _score(outputs: Outputs, objective: Objective, arrays: Sequence[Tensor]) -> dict[str, Tensor]:
+    """Return the tensors of a capture that are computed from the model's outputs, by name."""
+    target_scores = outputs.score(objective, arrays, keras.ops)
+    return {
+        "scores": jnp.asarray(target_scores.scores, jnp.float32),
+        "indices": target_scores.indices,
+        "outputs": outputs.raw,
+        "probabilities": outputs.probabilities,
+    }

@@ -1,8 +1,8 @@
 """Keras models on JAX.
 
-The model is traced once for each shape of input, with a mark at every layer's output. Its layers are read from the
-trace, and captures are compiled out of it: split in two at the tapped layer, the trunk runs as in any prediction, and
-only the head is differentiated, once for each target.
+The model is traced once for each shape of input, with a mark at every layer's output. Captures are compiled from the
+trace, split at the tapped layer: the trunk runs as in any prediction, and only the head is differentiated, once for
+each target.
 """
 
 from collections.abc import Callable
@@ -17,13 +17,14 @@ from seewhy import timing
 from seewhy.frameworks.base import Head
 from seewhy.frameworks.compiled import CompiledCache, CompiledCapture, CompiledHead, timed_first_call
 from seewhy.frameworks.jax.capture import compile_capture, compile_head
-from seewhy.frameworks.jax.graph import run, trace
+from seewhy.frameworks.jax.graph import as_function, trace
 from seewhy.frameworks.jax.precision import in_bfloat16
-from seewhy.frameworks.jax.tap import Marker, ReturnedStructure, TracedModel
+from seewhy.frameworks.jax.tap import Marker, OutputStructure, TracedModel
 from seewhy.frameworks.keras.calls import recording_calls
 from seewhy.frameworks.keras.framework import KerasFramework, plain_message
 from seewhy.frameworks.keras.restore import preserve_keras_state
 from seewhy.frameworks.layers import LayerCall, LayerChoice, check_tapped
+from seewhy.frameworks.layouts import layer_layout
 from seewhy.frameworks.recorder import translated_errors
 from seewhy.frameworks.structures import Inputs, image_count, leaves, model_run_error
 from seewhy.targets import Objective, TopK
@@ -31,7 +32,7 @@ from seewhy.timing import Phase
 from seewhy.types import Capture, Derivatives, GradientRule, Precision, Tensor
 
 FAILURES = (ValueError, TypeError, RuntimeError, LookupError, AttributeError, ArithmeticError)
-"""What Keras and JAX raise when a model cannot run on its input."""
+"""The exceptions of Keras and JAX for a model that cannot run on its input."""
 
 
 @final
@@ -43,7 +44,7 @@ class KerasJax(KerasFramework):
     def __init__(self, model: keras.Model, precision: Precision = "float32") -> None:
         super().__init__(model, precision)
         self._compiled = CompiledCache()
-        self._applied: set[Any] = set()
+        self._applied_methods: set[Any] = set()
 
     def to_numpy(self, tensor: Tensor) -> NDArray[Any]:
         return np.asarray(tensor)
@@ -80,25 +81,25 @@ class KerasJax(KerasFramework):
             lambda: compile_head(traced, self._call(traced, layer), objective),
         )
         objective.target.check_outputs(compiled.shape)
-        passing = self._run(compiled.trunk, traced, inputs)
+        bypass = self._run(compiled.trunk, traced, inputs)
 
         def scores(perturbations: NDArray[Any]) -> Tensor:
-            perturbations = self._laid_out(compiled.call, perturbations)
+            perturbations = layer_layout(compiled.call, perturbations)
             try:
-                return compiled.head(perturbations, passing, objective.target.arrays(len(perturbations)))
+                return compiled.head(perturbations, bypass, objective.target.arrays(len(perturbations)))
             except jax.errors.JaxRuntimeError as error:
                 raise model_run_error(inputs, error) from error
 
         return scores
 
     def apply(self, method: Callable[[Capture], Tensor], capture: Capture) -> Tensor:
-        # JAX runs a method operation by operation, and compiles each of them when it is new.
+        # JAX runs a method operation by operation, and compiles every operation at its first use.
         key = (getattr(method, "name", method), capture.activations.shape, capture.scores.shape)
-        if key in self._applied:
+        if key in self._applied_methods:
             return method(capture)
         with timing.phase(Phase.COMPILING):
             heatmaps = method(capture)
-        self._applied.add(key)
+        self._applied_methods.add(key)
         return heatmaps
 
     def _call(self, traced: TracedModel, layer: LayerChoice) -> LayerCall:
@@ -115,41 +116,41 @@ class KerasJax(KerasFramework):
         return traced
 
     def _trace(self, inputs: Inputs) -> TracedModel:
-        variables, marker, returned = self._model.variables, Marker(), ReturnedStructure()
+        variables, marker, outputs = self._model.variables, Marker(), OutputStructure()
 
         def forward(values: list[Tensor], batch: Inputs) -> list[Tensor]:
-            # Values that are arguments are not written into the trace, so that later training is seen.
+            # The values are arguments and not constants of the trace, so that later training takes effect.
             state = keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True)))
             with recording_calls(self._layers, marker), preserve_keras_state(self._model), state:
-                return returned.note(self._model(batch, training=False))
+                return outputs.flatten(self._model(batch, training=False))
 
         def message(error: Exception) -> str:
-            return _untraceable(error) or plain_message(error)
+            return _untraceable_message(error) or plain_message(error)
 
         with translated_errors(inputs, FAILURES, marker, message):
             jaxpr = trace(forward, [variable.value for variable in variables], inputs)
         jaxpr = in_bfloat16(jaxpr) if self._precision == "bfloat16" else jaxpr
-        return TracedModel(jaxpr, variables, tuple(marker.calls), marker.shapes, returned.structure)
+        return TracedModel(jaxpr, variables, tuple(marker.calls), marker.shapes, outputs.structure)
 
     def _compile_predict(self, traced: TracedModel, output: int | str | None) -> Callable[..., Any]:
         selected = traced.select_outputs(Objective(TopK(), output=output))
-        function = run(traced.jaxpr, selected.tensors)
+        function = as_function(traced.jaxpr, selected.tensors)
         return timed_first_call(jax.jit(lambda flat: selected.read(function(*flat)).probabilities))
 
 
-def _untraceable(error: BaseException | None) -> str | None:
-    """Return what to say if the model's Python asks for values that a trace does not have; None for other errors.
+def _untraceable_message(error: BaseException | None) -> str | None:
+    """Return the message for a model whose Python code reads values that a trace does not have; None for other errors.
 
-    Keras rewrites the errors of a layer, and fails with an AttributeError at those that JAX builds from a tracer.
+    Keras rewrites the errors of a layer, and raises an AttributeError for those that JAX builds from a tracer.
     """
     while error is not None:
         if isinstance(error, (jax.errors.JAXTypeError, jax.errors.JAXIndexError)):
-            return f"its Python looks at the values of a tensor, which JAX cannot trace: {error}"
+            return f"its Python code reads the values of a tensor, which JAX cannot trace: {error}"
         error = error.__cause__ or error.__context__
     return None
 
 
 def _shapes(inputs: Inputs) -> Any:
-    """Return the inputs' shapes, which JAX compiles for, in a form that can be a key."""
-    shapes = [tuple(each.shape) for each in leaves(inputs)]
+    """Return the inputs' shapes, batch included, as a hashable key: JAX compiles for exact shapes."""
+    shapes = [tuple(array.shape) for array in leaves(inputs)]
     return (*inputs, *shapes) if isinstance(inputs, dict) else tuple(shapes)

@@ -1,31 +1,40 @@
-"""A model's forward pass as a jaxpr, JAX's list of equations: written down once, cut in two at a layer, and run.
+"""A model's forward pass as a jaxpr, traced once, split at a layer into trunk and head, and evaluated.
 
-Where a layer's output is to be found again, a mark is left in the list. A mark computes nothing, so it may stay in
-whatever else JAX keeps of the trace. A cut list has a trunk, which makes the layer's output, and a head, which makes
-the model's outputs of it.
+A mark in the jaxpr names each layer's output. A mark computes nothing, so it may stay in traces that JAX caches. The
+trunk computes the layer's output, and the head the model's outputs from it.
+
+Only this file imports from `jax.extend` and `jax.experimental`, which are public without a promise of compatibility.
+The names are the same in JAX 0.5 to 0.10; `pyproject.toml` requires 0.5 or newer (decision 0001).
 """
 
 import itertools
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import jax
 from jax.ad_checkpoint import checkpoint_name
 from jax.custom_derivatives import SymbolicZero
 from jax.experimental.xla_metadata import set_xla_metadata
-from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal, Var
+from jax.extend.core import ClosedJaxpr as ClosedJaxpr
+from jax.extend.core import Jaxpr as Jaxpr
+from jax.extend.core import JaxprEqn as JaxprEqn
+from jax.extend.core import Literal as Literal
+from jax.extend.core import Var as Var
 
 from seewhy.types import Tensor
 
-Run = Callable[..., list[Tensor]]
-"""Takes flat arrays, gives flat arrays."""
+JaxprFunction = Callable[..., list[Tensor]]
+"""A function from flat arrays to flat arrays."""
 
-Perform = Callable[[JaxprEqn, Sequence[Tensor]], Sequence[Tensor]]
-"""What an equation makes of its inputs."""
+EvaluateEquation = Callable[[JaxprEqn, Sequence[Tensor]], Sequence[Tensor]]
+"""Computes an equation's outputs from its inputs."""
+
+Atom: TypeAlias = Var | Literal
+"""An input or output of an equation."""
 
 INLINED = {"jit", "pjit", "closed_call", "core_call", "checkpoint", "remat", "remat2"}
-"""Equations that only hold other equations: what they hold may as well stand in the open."""
+"""Primitives that only contain other equations, which are inlined."""
 
 ACTIVATIONS = {
     "celu": "CELU",
@@ -44,158 +53,158 @@ ACTIVATIONS = {
     "softplus": "softplus",
     "squareplus": "squareplus",
 }
-"""The activations that JAX gives as jitted functions, by their names. They are held together, to be told later."""
+"""The activations that are jitted functions of JAX, by name. They are not inlined, so that they can be recognised."""
 
 MARK = "name"
-"""What JAX calls the equation that `mark` leaves."""
+"""The primitive of a mark."""
 
-PASSING = {MARK, "convert_element_type", "copy"}
-"""Equations that hand every value on."""
+INPUT_POSITION = -1
+"""The position before the first equation: all of the model is the head."""
 
-INPUTS = -1
-"""Where to cut so that all of the model is the head: before the first equation."""
-
-_numbers = itertools.count()
+_trace_numbers = itertools.count()
 
 
-class Split(NamedTuple):
-    """A jaxpr in two: `trunk(*inputs)` gives the marked array and what else the head needs, `head(*those)` the rest.
+class JaxprSplit(NamedTuple):
+    """A jaxpr as two functions.
 
-    The head is what depends on the marked array, and nothing else.
+    Attributes:
+        trunk: `trunk(*inputs)` returns the tapped array and the arrays that bypass it.
+        head: `head(tapped, *bypass)` returns the outputs. Its equations are those that depend on the tapped array.
     """
 
-    trunk: Run
-    head: Run
+    trunk: JaxprFunction
+    head: JaxprFunction
 
 
 def mark(array: Tensor, name: str) -> Tensor:
-    """Return the array, which `position_of(jaxpr, name)` finds again."""
+    """Return the array with a mark that `mark_position` finds."""
     return checkpoint_name(array, name)
 
 
 def trace(function: Callable[..., Any], *arrays: Any) -> ClosedJaxpr:
-    """Write down what `function` does with arrays of these shapes, with every inner `jax.jit` in the open.
+    """Trace a function for arrays of these shapes, and inline every inner `jax.jit`.
 
-    JAX does not run a jitted Python function that it has run before, and then no layer in it would be heard. Metadata
-    that differs from trace to trace makes it run them all.
+    JAX caches the trace of a jitted function and does not run its Python again, so that the calls of layers in it would
+    not be recorded. Metadata that differs in every trace disables that cache.
     """
-    with set_xla_metadata(seewhy=str(next(_numbers))):
+    with set_xla_metadata(seewhy=str(next(_trace_numbers))):
         closed = jax.make_jaxpr(function)(*arrays)
-    return jax.make_jaxpr(run(closed, closed.jaxpr.outvars))(*closed.in_avals)
+    return jax.make_jaxpr(as_function(closed, closed.jaxpr.outvars))(*closed.in_avals)
 
 
-def position_of(jaxpr: Jaxpr, name: str, shape: tuple[int, ...]) -> int | None:
-    """Return which equation is the mark `name`; None if it stands inside a loop, a branch or a vmap, or nowhere."""
+def mark_position(jaxpr: Jaxpr, name: str, shape: tuple[int, ...]) -> int | None:
+    """Return the position of the mark `name`; None if it is inside a loop, a branch or a vmap, or missing."""
     for position, equation in enumerate(jaxpr.eqns):
         if equation.primitive.name == MARK and equation.params["name"] == name:
-            # Under a vmap there is an axis more than the layer knows of.
+            # Under a vmap the array has one more axis than the layer's output.
             return position if equation.outvars[0].aval.shape == shape else None
     return None
 
 
-def position_of_sum(jaxpr: Jaxpr, array: Any, axes: set[int], outputs: Sequence[Any]) -> int | None:
-    """Return which equation adds an array up over these axes; None if `outputs` depend on it in another way."""
-    while array not in outputs:
-        readers = [
-            position for position, equation in enumerate(jaxpr.eqns) if any(atom is array for atom in equation.invars)
-        ]
-        if len(readers) != 1:
-            return None
-        equation = jaxpr.eqns[readers[0]]
-        if equation.primitive.name == "reduce_sum":
-            return readers[0] if set(equation.params["axes"]) == axes else None
-        if equation.primitive.name not in PASSING:
-            return None
-        (array,) = equation.outvars
-    return None
+def as_function(
+    closed: ClosedJaxpr, outputs: Sequence[Atom], evaluate: EvaluateEquation | None = None
+) -> JaxprFunction:
+    """Return a function from the jaxpr's inputs to some of its variables.
 
-
-def run(closed: ClosedJaxpr, outputs: Sequence[Any], perform: Perform | None = None) -> Run:
-    """Return a function of the jaxpr's inputs that gives these of its variables.
-
-    `perform` runs its equations where they are not to be run as they are.
+    Args:
+        closed: The jaxpr.
+        outputs: The variables that the function returns.
+        evaluate: Evaluates the equations; `evaluate_equation` by default.
     """
-    return _Part(closed.jaxpr.invars, closed.jaxpr.eqns, outputs, _constants(closed), perform or perform_as_is)
+    evaluate = evaluate or evaluate_equation
+    return _EquationList(closed.jaxpr.invars, closed.jaxpr.eqns, outputs, _constants(closed), evaluate)
 
 
-def split(closed: ClosedJaxpr, position: int, outputs: Sequence[Any], perform: Perform | None = None) -> Split:
-    """Cut a jaxpr behind the equation at `position`, for a head that gives `outputs`.
+def split(
+    closed: ClosedJaxpr, position: int, outputs: Sequence[Atom], evaluate: EvaluateEquation | None = None
+) -> JaxprSplit:
+    """Split a jaxpr after the equation at `position`.
 
-    At `INPUTS` the trunk gives the last of the jaxpr's inputs, which is the model's. `perform` runs the head's
-    equations where they are not to be run as they are.
+    Args:
+        closed: The jaxpr.
+        position: The position of an equation. At `INPUT_POSITION` the trunk returns the last of the jaxpr's inputs,
+            which is the model's.
+        outputs: The variables that the head returns.
+        evaluate: Evaluates the head's equations; `evaluate_equation` by default.
     """
-    before, later = list(closed.jaxpr.eqns[: position + 1]), closed.jaxpr.eqns[position + 1 :]
-    tapped = tapped_at(closed.jaxpr, position)
-    made, after = {tapped}, []
-    for equation in later:  # what only stands behind the layer, such as a branch beside it, is still the trunk's
-        if made.isdisjoint(atom for atom in equation.invars if not isinstance(atom, Literal)):
-            before.append(equation)
+    trunk_equations, following = list(closed.jaxpr.eqns[: position + 1]), closed.jaxpr.eqns[position + 1 :]
+    tapped = tapped_variable(closed.jaxpr, position)
+    dependents, head_equations = {tapped}, []
+    for equation in following:  # those that do not depend on the layer, such as a parallel branch, belong to the trunk
+        if dependents.isdisjoint(variables(equation)):
+            trunk_equations.append(equation)
         else:
-            after.append(equation)
-            made.update(equation.outvars)
-    read = [*(atom for equation in after for atom in equation.invars), *outputs]
-    # What passes by the layer: a skip connection, the weights of what follows.
-    passing = list(dict.fromkeys(atom for atom in read if not isinstance(atom, Literal) and atom not in made))
-    trunk = _Part(closed.jaxpr.invars, before, [tapped, *passing], _constants(closed))
-    return Split(trunk, _Part([tapped, *passing], after, outputs, {}, perform or perform_as_is))
+            head_equations.append(equation)
+            dependents.update(equation.outvars)
+    read = [*(atom for equation in head_equations for atom in equation.invars), *outputs]
+    # The arrays that bypass the layer: skip connections, and the weights of the head.
+    bypass = list(dict.fromkeys(atom for atom in read if not isinstance(atom, Literal) and atom not in dependents))
+    trunk = _EquationList(closed.jaxpr.invars, trunk_equations, [tapped, *bypass], _constants(closed))
+    head = _EquationList([tapped, *bypass], head_equations, outputs, {}, evaluate or evaluate_equation)
+    return JaxprSplit(trunk, head)
 
 
-def tapped_at(jaxpr: Jaxpr, position: int) -> Var:
-    """Return the variable at which a jaxpr is cut."""
-    return jaxpr.invars[-1] if position == INPUTS else jaxpr.eqns[position].outvars[0]
+def tapped_variable(jaxpr: Jaxpr, position: int) -> Var:
+    """Return the variable at which a jaxpr is split."""
+    return jaxpr.invars[-1] if position == INPUT_POSITION else jaxpr.eqns[position].outvars[0]
 
 
-def perform_as_is(equation: JaxprEqn, arrays: Sequence[Tensor]) -> Sequence[Tensor]:
-    """Run an equation."""
+def evaluate_equation(equation: JaxprEqn, arrays: Sequence[Tensor]) -> Sequence[Tensor]:
+    """Compute an equation's outputs as JAX does."""
     primitive = equation.primitive
     if primitive.name in INLINED and equation.params.get("name") not in ACTIVATIONS:
-        inner = held(equation)
-        return run(inner, inner.jaxpr.outvars)(*arrays)
-    # Functions that the equation holds, such as a derivative of its own, come apart from the rest in older JAX.
+        inner = inner_jaxpr(equation)
+        return as_function(inner, inner.jaxpr.outvars)(*arrays)
+    # Older JAX returns an equation's functions, such as a custom derivative, apart from its other parameters.
     bound = primitive.get_bind_params(equation.params)
     functions, parameters = bound if isinstance(bound, tuple) else ((), bound)
-    made = primitive.bind(*functions, *arrays, **parameters)
-    return made if primitive.multiple_results else [made]
+    results = primitive.bind(*functions, *arrays, **parameters)
+    return results if primitive.multiple_results else [results]
 
 
-def held(equation: JaxprEqn) -> ClosedJaxpr:
-    """Return the equations that an equation holds; it is one of those that hold some."""
+def inner_jaxpr(equation: JaxprEqn) -> ClosedJaxpr:
+    """Return the jaxpr inside an equation whose primitive is in `INLINED` or has a custom derivative."""
     inner: Any = equation.params["jaxpr" if "jaxpr" in equation.params else "call_jaxpr"]
     return inner if isinstance(inner, ClosedJaxpr) else ClosedJaxpr(inner, ())
 
 
-def depends(function: Callable[[Tensor], Tensor], array: Any) -> bool:
-    """Whether `function` has a derivative by `array`, be it 0 in value: the equations say so, not the numbers."""
-    found: list[bool] = []
+def variables(equation: JaxprEqn) -> set[Var]:
+    """Return the variables among an equation's inputs."""
+    return {atom for atom in equation.invars if not isinstance(atom, Literal)}
+
+
+def has_derivative(function: Callable[[Tensor], Tensor], array: Tensor) -> bool:
+    """Whether a function has a derivative by `array`, by its equations: a derivative whose value is 0 counts."""
+    is_nonzero: list[bool] = []
     probe = jax.custom_jvp(lambda value: value)
 
     def derive(values: tuple[Tensor], tangents: tuple[Any]) -> tuple[Tensor, Any]:
-        found.append(not isinstance(tangents[0], SymbolicZero))
+        is_nonzero.append(not isinstance(tangents[0], SymbolicZero))
         return values[0], tangents[0]
 
     probe.defjvp(derive, symbolic_zeros=True)
     jax.eval_shape(lambda at: jax.jvp(lambda value: probe(function(value)), (at,), (at,)), array)
-    return any(found)
+    return any(is_nonzero)
 
 
 @dataclass(frozen=True)
-class _Part:
-    """Some of a jaxpr's equations, as a function."""
+class _EquationList:
+    """Some of a jaxpr's equations as a function."""
 
     inputs: Sequence[Var]
     equations: Sequence[JaxprEqn]
-    outputs: Sequence[Any]
+    outputs: Sequence[Atom]
     constants: dict[Var, Tensor]
-    perform: Perform = perform_as_is
+    evaluate: EvaluateEquation = evaluate_equation
 
     def __call__(self, *arrays: Tensor) -> list[Tensor]:
         values = {**self.constants, **dict(zip(self.inputs, arrays, strict=True))}
 
-        def read(atoms: Iterable[Any]) -> list[Tensor]:
+        def read(atoms: Iterable[Atom]) -> list[Tensor]:
             return [atom.val if isinstance(atom, Literal) else values[atom] for atom in atoms]
 
         for equation in self.equations:
-            values.update(zip(equation.outvars, self.perform(equation, read(equation.invars)), strict=True))
+            values.update(zip(equation.outvars, self.evaluate(equation, read(equation.invars)), strict=True))
         return read(self.outputs)
 
 

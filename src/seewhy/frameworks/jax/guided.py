@@ -1,24 +1,46 @@
-"""Guided backpropagation on JAX: what the ReLUs between the tap and the logits let back.
+"""Guided backpropagation on JAX: the ReLUs between the tap and the logits get a custom derivative.
 
-The model's equations tell which are ReLUs, whoever wrote them: `max(x, 0)`, with or without `min(x, 6)` after it.
-They are performed with a derivative of ours; all others as they are.
+A jaxpr shows every ReLU, whoever wrote it: `max(x, 0)`, with or without `min(x, 6)` after it. These equations are
+evaluated with the guided derivative, and all others as they are.
 """
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.extend.core import ClosedJaxpr, Jaxpr, JaxprEqn, Literal
 
-from seewhy.frameworks.guided import HARD_SIGMOID, PRELU, WHERE, NonRelu, check_non_relu
-from seewhy.frameworks.jax.graph import ACTIVATIONS, INLINED, MARK, Perform, held, perform_as_is, tapped_at
-from seewhy.frameworks.jax.logits import BROADCAST, CUSTOM, ORDER_KEEPING
+from seewhy.frameworks.guided import (
+    HARD_SIGMOID,
+    PRELU,
+    SQRT_2_OVER_PI,
+    WHERE,
+    NonReluActivation,
+    check_activations,
+    clamp_name,
+)
+from seewhy.frameworks.jax.graph import (
+    ACTIVATIONS,
+    INLINED,
+    MARK,
+    Atom,
+    ClosedJaxpr,
+    EvaluateEquation,
+    Jaxpr,
+    JaxprEqn,
+    Literal,
+    Var,
+    evaluate_equation,
+    inner_jaxpr,
+    tapped_variable,
+    variables,
+)
+from seewhy.frameworks.jax.logits import BROADCAST, CUSTOM_DERIVATIVES, ORDER_PRESERVING
 from seewhy.types import GradientRule, Tensor
 
-OTHERS = {
+NON_RELU_ACTIVATIONS = {
     "erf": "GELU",
     "erfc": "GELU",
     "exp": "exponential or softmax",
@@ -26,52 +48,69 @@ OTHERS = {
     "logistic": "sigmoid",
     "tanh": "tanh",
 }
-"""Activations that are no ReLUs, by their primitive."""
+"""The name of each activation other than a ReLU, by its primitive."""
 
-LOOPS = {"cond": "branch", "scan": "loop", "while": "loop"}
-"""Equations that run others in an order of their own; those cannot be performed otherwise than they are."""
-
-SQRT_2_OVER_PI = 0.7978845608
-"""What GELU's approximation multiplies by before its tanh."""
+OPAQUE_PRIMITIVES = {"cond": "branch", "scan": "loop", "while": "loop"}
+"""Primitives that run inner equations in a control flow of their own, where these cannot be replaced."""
 
 
-def guided(closed: ClosedJaxpr, position: int, logits: Any, gradient_rule: GradientRule) -> Perform:
-    """Return how the equations behind the one at `position` are performed so that their ReLUs are guided.
+class Relu(NamedTuple):
+    """A ReLU's equation.
+
+    Attributes:
+        operand: Which of the equation's inputs is clamped at 0.
+        maximum: The upper bound: 6 for a ReLU6; infinite for a plain ReLU.
+    """
+
+    operand: int
+    maximum: float
+
+
+def guide_relus(closed: ClosedJaxpr, position: int, logits: Var, gradient_rule: GradientRule) -> EvaluateEquation:
+    """Return how to evaluate the equations after the one at `position` so that their ReLUs are guided.
+
+    Args:
+        closed: The traced model.
+        position: The position of the equation that computes the tapped array.
+        logits: The variable of the logits.
+        gradient_rule: Whether other activations are allowed.
 
     Raises:
-        MethodError: There are activations that are no ReLUs, and gradients may not pass them as they are; or a loop
-            or branch hides some.
+        MethodError: There are other activations and the rule does not allow them, or a loop or branch may contain some.
     """
-    reader = _Reader(closed, position)
-    on_path = reader.on_path(logits)
-    kinds = {id(equation): reader.other(equation) for equation in on_path}
-    found = (
-        NonRelu(kind, reader.layer(equation), is_hidden=equation.primitive.name in LOOPS)
-        for equation in on_path
-        if (kind := kinds[id(equation)]) is not None
+    reader = _HeadReader(closed, position)
+    head = reader.equations_to(logits)
+    names = {id(equation): reader.non_relu_name(equation) for equation in head}
+    check_activations(
+        (
+            NonReluActivation(name, reader.layer_of(equation), equation.primitive.name in OPAQUE_PRIMITIVES)
+            for equation in head
+            if (name := names[id(equation)]) is not None
+        ),
+        gradient_rule,
     )
-    check_non_relu(found, gradient_rule)
     relus = {
         id(equation): relu
-        for equation in on_path
-        if kinds[id(equation)] is None and (relu := reader.relu(equation)) is not None
+        for equation in head
+        if names[id(equation)] is None and (relu := reader.relu(equation)) is not None
     }
 
-    def perform(equation: JaxprEqn, arrays: Sequence[Tensor]) -> Sequence[Tensor]:
+    def evaluate(equation: JaxprEqn, arrays: Sequence[Tensor]) -> Sequence[Tensor]:
         if id(equation) not in relus:
-            return perform_as_is(equation, arrays)
-        values, most = relus[id(equation)]
-        return [_guided_relu(arrays[values], most)]
+            return evaluate_equation(equation, arrays)
+        relu = relus[id(equation)]
+        return [_guided_relu(arrays[relu.operand], relu.maximum)]
 
-    return perform
+    return evaluate
 
 
-def _guided_relu(values: Tensor, most: float) -> Tensor:
-    """Cut values at 0, and at `most`, with the guided derivative."""
+def _guided_relu(values: Tensor, maximum: float) -> Tensor:
+    """Clamp values at 0 and at `maximum`, with the guided derivative."""
 
     def forward(values: Tensor) -> tuple[Tensor, Tensor]:
-        split = jnp.maximum(values, 0)
-        return (split if most == math.inf else jnp.minimum(split, most)), (values > 0) & (values < most)
+        positive = jnp.maximum(values, 0)
+        outputs = positive if maximum == math.inf else jnp.minimum(positive, maximum)
+        return outputs, (values > 0) & (values < maximum)
 
     def backward(passes: Tensor, gradient: Tensor) -> tuple[Tensor]:
         return (jnp.where(passes & (gradient > 0), gradient, 0),)
@@ -81,139 +120,139 @@ def _guided_relu(values: Tensor, most: float) -> Tensor:
     return relu(values)
 
 
-Relu = tuple[int, float]
-"""Which of an equation's inputs is cut at 0, and where else it is cut."""
-
-
-class _Reader:
-    """Reads what follows the tap."""
+class _HeadReader:
+    """Finds ReLUs and other activations among the equations after the tap."""
 
     def __init__(self, closed: ClosedJaxpr, position: int) -> None:
         jaxpr: Jaxpr = closed.jaxpr
         self._constants = dict(zip(jaxpr.constvars, closed.consts, strict=True))
-        self._after = jaxpr.eqns[position + 1 :]
-        self._makers = {variable: equation for equation in jaxpr.eqns for variable in equation.outvars}
-        self._later = {tapped_at(jaxpr, position)}
-        for equation in self._after:
-            if not self._later.isdisjoint(_variables(equation)):
-                self._later.update(equation.outvars)
+        self._following = jaxpr.eqns[position + 1 :]
+        self._producers = {variable: equation for equation in jaxpr.eqns for variable in equation.outvars}
+        self._dependents = {tapped_variable(jaxpr, position)}
+        for equation in self._following:
+            if not self._dependents.isdisjoint(variables(equation)):
+                self._dependents.update(equation.outvars)
 
-    def on_path(self, last: Any) -> list[JaxprEqn]:
-        """Return the equations by which `last` depends on the tap, in order."""
-        needed, found = {last}, []
-        for equation in reversed(self._after):
-            if not needed.isdisjoint(equation.outvars) and not self._later.isdisjoint(_variables(equation)):
-                needed.update(_variables(equation))
-                found.append(equation)
-        return found[::-1]
+    def equations_to(self, last: Var) -> list[JaxprEqn]:
+        """Return the equations through which `last` depends on the tap, in order."""
+        needed, equations = {last}, []
+        for equation in reversed(self._following):
+            if not needed.isdisjoint(equation.outvars) and not self._dependents.isdisjoint(variables(equation)):
+                needed.update(variables(equation))
+                equations.append(equation)
+        return equations[::-1]
 
-    def layer(self, equation: JaxprEqn) -> str | None:
-        """Return the layer whose output is marked next."""
-        names = [each.params["name"] for each in self._after[self._after.index(equation) :] if _is(each, MARK)]
+    def layer_of(self, equation: JaxprEqn) -> str | None:
+        """Return the layer of the next mark; None if no mark follows."""
+        following = self._following[self._following.index(equation) :]
+        names = [mark.params["name"] for mark in following if _is(mark, MARK)]
         return names[0].rpartition("#")[0] if names else None
 
     def relu(self, equation: JaxprEqn) -> Relu | None:
-        """Read a ReLU; None for anything else."""
-        if equation.primitive.name in CUSTOM:
-            return _held_relu(equation)
+        """Read a ReLU; None for any other equation."""
+        if equation.primitive.name in CUSTOM_DERIVATIVES:
+            return _relu_with_custom_derivative(equation)
         if not _is(equation, "max"):
             return None
-        numbers = [self.number(atom) for atom in equation.invars]
-        return (1 - numbers.index(0.0), math.inf) if 0.0 in numbers else None
+        numbers = [self.constant_value(atom) for atom in equation.invars]
+        return Relu(1 - numbers.index(0.0), math.inf) if 0.0 in numbers else None
 
-    def other(self, equation: JaxprEqn) -> str | None:
-        """Return the name of an activation that is no ReLU; None for a ReLU and for all that is no activation."""
+    def non_relu_name(self, equation: JaxprEqn) -> str | None:
+        """Return the name of an activation other than a ReLU; None for a ReLU and for any other operation."""
         name = equation.primitive.name
-        if name in INLINED:  # only what is called as an activation is still held together
+        if name in INLINED:  # of these, only the activations are not inlined
             return ACTIVATIONS[equation.params["name"]]
         if (relu := self.relu(equation)) is not None:
-            return self.other_relu(equation.invars[relu[0]], relu[1])
+            return self.composed_name(equation.invars[relu.operand], relu.maximum)
         if name == "max":
-            least = next((number for number in map(self.number, equation.invars) if number is not None), -math.inf)
-            return None if least == -math.inf else f"cut at {least:g}, which is not 0"
+            numbers = map(self.constant_value, equation.invars)
+            bound = next((number for number in numbers if number is not None), -math.inf)
+            return None if bound == -math.inf else clamp_name(bound)
         if name == "select_n":
-            return WHERE if equation.invars[0] in self._later else None
+            return WHERE if equation.invars[0] in self._dependents else None
         if name == "tanh":
             factor = self._factor(equation.invars[0])
             return "GELU" if abs(factor - SQRT_2_OVER_PI) < 1e-3 else "tanh"
-        return OTHERS.get(name) or next(_held_others(equation), None)
+        return NON_RELU_ACTIVATIONS.get(name) or next(_inner_activation_names(equation), None)
 
-    def other_relu(self, values: Any, most: float) -> str | None:
-        """Tell apart what is written with ReLUs: hard sigmoids, `relu6(x + 3) / 6`; PReLUs, `relu(x) - a relu(-x)`."""
-        maker = self._makers.get(values)
-        if most == 6 and maker is not None and _is(maker, "add") and 3.0 in map(self.number, maker.invars):
+    def composed_name(self, values: Atom, maximum: float) -> str | None:
+        """Name an activation composed of ReLUs: hard sigmoid, `relu6(x + 3) / 6`; PReLU, `relu(x) - a * relu(-x)`."""
+        producer = self._producers.get(values)
+        shift = producer.invars if producer is not None and _is(producer, "add") else ()
+        if maximum == 6 and 3.0 in map(self.constant_value, shift):
             return HARD_SIGMOID
-        if most != math.inf:
+        if maximum != math.inf:
             return None
-        negated = {each.outvars[0] for each in self._after if _is(each, "neg") and each.invars[0] is values}
-        takers = (each for each in self._after if not negated.isdisjoint(_variables(each)))
-        beside = any(self.relu(each) is not None for each in takers)
-        return PRELU if beside or (maker is not None and _is(maker, "neg")) else None
+        negations = {
+            equation.outvars[0] for equation in self._following if _is(equation, "neg") and equation.invars[0] is values
+        }
+        consumers = (equation for equation in self._following if not negations.isdisjoint(variables(equation)))
+        is_negated = any(self.relu(consumer) is not None for consumer in consumers)
+        return PRELU if is_negated or (producer is not None and _is(producer, "neg")) else None
 
-    def number(self, atom: Any) -> float | None:
-        """Return the value of a constant of one number, repeated or not; None for anything else."""
-        while not isinstance(atom, Literal) and (maker := self._makers.get(atom)) is not None:
-            if maker.primitive.name not in ORDER_KEEPING | {BROADCAST}:
+    def constant_value(self, atom: Atom) -> float | None:
+        """Return the value of a constant with one element, broadcast or not; None for any other atom."""
+        while not isinstance(atom, Literal) and (producer := self._producers.get(atom)) is not None:
+            if producer.primitive.name not in ORDER_PRESERVING | {BROADCAST}:
                 return None
-            atom = maker.invars[0]
+            atom = producer.invars[0]
         value = atom.val if isinstance(atom, Literal) else self._constants.get(atom)
         return float(np.reshape(value, ())) if value is not None and np.size(value) == 1 else None
 
-    def _factor(self, atom: Any) -> float:
-        """Return the number that was multiplied by last; NaN for none."""
-        maker = self._makers.get(atom)
-        if maker is None or not _is(maker, "mul"):
+    def _factor(self, atom: Atom) -> float:
+        """Return the constant factor of a product; NaN for any other atom."""
+        producer = self._producers.get(atom)
+        if producer is None or not _is(producer, "mul"):
             return math.nan
-        return next((number for number in map(self.number, maker.invars) if number is not None), math.nan)
+        numbers = map(self.constant_value, producer.invars)
+        return next((number for number in numbers if number is not None), math.nan)
 
 
-def _held_relu(equation: JaxprEqn) -> Relu | None:
-    """Read `jax.nn.relu` and `jax.nn.relu6`, which hold their equations because their derivative is said apart."""
-    inner = list(_open(held(equation).jaxpr))
-    names = [each.primitive.name for each in inner]
+def _relu_with_custom_derivative(equation: JaxprEqn) -> Relu | None:
+    """Read `jax.nn.relu` and `jax.nn.relu6`, which contain inner equations because they have custom derivatives."""
+    inner = list(_inlined_equations(inner_jaxpr(equation).jaxpr))
+    names = [part.primitive.name for part in inner]
     if names not in (["max"], ["max", "min"]) or len(equation.invars) != 1:
         return None
-    zero, *most = (next((float(a.val) for a in each.invars if isinstance(a, Literal)), math.nan) for each in inner)
-    return (0, most[0] if most else math.inf) if zero == 0 else None
+    minimum, *maximum = (
+        next((float(atom.val) for atom in part.invars if isinstance(atom, Literal)), math.nan) for part in inner
+    )
+    return Relu(0, maximum[0] if maximum else math.inf) if minimum == 0 else None
 
 
-def _held_others(equation: JaxprEqn) -> Iterator[str]:
-    """Yield what a loop, a branch or a derivative said apart holds that would count in the open."""
-    loop = LOOPS.get(equation.primitive.name)
-    if loop is None and equation.primitive.name not in CUSTOM:
+def _inner_activation_names(equation: JaxprEqn) -> Iterator[str]:
+    """Yield the names of the activations inside a loop, a branch or a custom derivative."""
+    control_flow = OPAQUE_PRIMITIVES.get(equation.primitive.name)
+    if control_flow is None and equation.primitive.name not in CUSTOM_DERIVATIVES:
         return
-    for each in _held(equation):
-        name = each.primitive.name
-        if loop is not None and (name in OTHERS or name == "max"):
-            yield loop
-        elif name in INLINED and each.params.get("name") in ACTIVATIONS:
-            yield ACTIVATIONS[each.params["name"]]
-        elif name in OTHERS:
-            yield OTHERS[name]
+    for inner in _inner_equations(equation):
+        name = inner.primitive.name
+        if control_flow is not None and (name in NON_RELU_ACTIVATIONS or name == "max"):
+            yield control_flow
+        elif name in INLINED and inner.params.get("name") in ACTIVATIONS:
+            yield ACTIVATIONS[inner.params["name"]]
+        elif name in NON_RELU_ACTIVATIONS:
+            yield NON_RELU_ACTIVATIONS[name]
 
 
-def _held(equation: JaxprEqn) -> Iterator[JaxprEqn]:
-    """Yield every equation held, at any depth."""
-    for value in equation.params.values():
-        for each in value if isinstance(value, (list, tuple)) else (value,):
-            inner = each.jaxpr if isinstance(each, ClosedJaxpr) else each
-            if isinstance(inner, Jaxpr):
-                for part in inner.eqns:
-                    yield part
-                    yield from _held(part)
+def _inner_equations(equation: JaxprEqn) -> Iterator[JaxprEqn]:
+    """Yield every equation inside an equation, at any depth."""
+    for parameter in equation.params.values():
+        for value in parameter if isinstance(parameter, (list, tuple)) else (parameter,):
+            jaxpr = value.jaxpr if isinstance(value, ClosedJaxpr) else value
+            if isinstance(jaxpr, Jaxpr):
+                for inner in jaxpr.eqns:
+                    yield inner
+                    yield from _inner_equations(inner)
 
 
-def _open(jaxpr: Jaxpr) -> Iterator[JaxprEqn]:
-    """Yield a jaxpr's equations, with those that only hold others opened."""
+def _inlined_equations(jaxpr: Jaxpr) -> Iterator[JaxprEqn]:
+    """Yield a jaxpr's equations, and those inside equations of `INLINED` instead of these."""
     for equation in jaxpr.eqns:
         if equation.primitive.name in INLINED:
-            yield from _open(held(equation).jaxpr)
+            yield from _inlined_equations(inner_jaxpr(equation).jaxpr)
         else:
             yield equation
-
-
-def _variables(equation: JaxprEqn) -> set[Any]:
-    return {atom for atom in equation.invars if not isinstance(atom, Literal)}
 
 
 def _is(equation: JaxprEqn, name: str) -> bool:

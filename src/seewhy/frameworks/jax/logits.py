@@ -1,48 +1,58 @@
-"""What stands before a model's final softmax or sigmoid, read from its equations.
+"""The logits before a model's final activation, found in a jaxpr.
 
-JAX has an equation for the sigmoid and none for the softmax, which is exp(x - max x) / sum(exp(x - max x)), nor for
-its logarithm, (x - max x) - log(sum(exp(x - max x))). Whoever wrote it, these are its equations.
+JAX has a primitive for the sigmoid but none for the softmax, which is exp(x - max x) / sum(exp(x - max x)), nor for its
+logarithm, (x - max x) - log(sum(exp(x - max x))). These equations are recognised, whoever wrote them.
 """
 
 import math
 from typing import Any
 
-from jax.extend.core import Jaxpr, JaxprEqn, Literal
-
-from seewhy.frameworks.jax.graph import held
+from seewhy.frameworks.jax.graph import (
+    Atom,
+    Jaxpr,
+    JaxprEqn,
+    Literal,
+    inner_jaxpr,
+)
 from seewhy.frameworks.outputs import FinalActivation
 
-ORDER_KEEPING = {"convert_element_type", "reshape", "squeeze", "expand_dims", "copy", "stop_gradient", "name"}
-"""Equations that leave every value where it was in the order of values."""
+ORDER_PRESERVING = {"convert_element_type", "reshape", "squeeze", "expand_dims", "copy", "stop_gradient", "name"}
+"""Primitives that keep the order of the values."""
 
 BROADCAST = "broadcast_in_dim"
-"""An equation that keeps the order too, and may repeat values; where it repeats none, it only adds axes."""
+"""The primitive that repeats values; where it repeats none, it only adds axes and keeps the order."""
 
-CUSTOM = {"custom_jvp_call", "custom_vjp_call"}
-"""Equations that hold others because their derivative is said apart."""
+CUSTOM_DERIVATIVES = {"custom_jvp_call", "custom_vjp_call"}
+"""Primitives that contain inner equations because they have a custom derivative."""
 
-Found = tuple[FinalActivation, Any]
+ActivationAndLogits = tuple[FinalActivation, Atom]
 
 
-def bypass_final_activation(jaxpr: Jaxpr, output: Any) -> Found:
-    """Return what the model does last, and the variable of its logits: `output` itself where it does nothing.
+def bypass_final_activation(jaxpr: Jaxpr, output: Atom) -> ActivationAndLogits:
+    """Return the model's final activation and the variable of its logits; `output` itself for a linear output.
 
-    The logits have the output's size, in the same order; their shape and type may be others.
+    The logits have as many values as the output, in the same order; their shape and type may differ.
     """
     shape = output.aval.shape
-    return _Reader(jaxpr, shape[1] if len(shape) == 2 else None).head_of(output) or ("linear", output)
+    reader = _FinalActivationReader(jaxpr, shape[1] if len(shape) == 2 else None)
+    return reader.final_activation(output) or ("linear", output)
 
 
-class _Reader:
-    """Reads a jaxpr backwards; `classes` is None for outputs that are not (N, C)."""
+class _FinalActivationReader:
+    """Recognises final activations in a jaxpr, from its outputs to its inputs.
+
+    Args:
+        jaxpr: The traced model.
+        classes: The number of classes, C; None for outputs that are not (N, C).
+    """
 
     def __init__(self, jaxpr: Jaxpr, classes: int | None) -> None:
         self._classes = classes
-        self._makers = {variable: equation for equation in jaxpr.eqns for variable in equation.outvars}
+        self._producers = {variable: equation for equation in jaxpr.eqns for variable in equation.outvars}
 
-    def head_of(self, output: Any) -> Found | None:
-        output = self.behind(output)
-        last = self.maker(output)
+    def final_activation(self, output: Atom) -> ActivationAndLogits | None:
+        output = self.source(output)
+        last = self.producer(output)
         if last is None:
             return None
         if last.primitive.name == "logistic":
@@ -51,72 +61,75 @@ class _Reader:
             return self.softmax(*last.invars)
         if last.primitive.name == "sub":
             return self.log_softmax(*last.invars)
-        return self.inside(last, output) if last.primitive.name in CUSTOM else None
+        return self.inner_activation(last, output) if last.primitive.name in CUSTOM_DERIVATIVES else None
 
-    def softmax(self, numerator: Any, denominator: Any) -> Found | None:
+    def softmax(self, numerator: Atom, denominator: Atom) -> ActivationAndLogits | None:
         """Read `exp(x) / sum(exp(x))`."""
-        exponential = self.maker(self.behind(numerator))
+        exponential = self.producer(self.source(numerator))
         if not _is(exponential, "exp") or not self.is_sum_of(denominator, exponential.invars[0]):
             return None
         return "softmax", self.unshifted(exponential.invars[0])
 
-    def log_softmax(self, shifted: Any, normaliser: Any) -> Found | None:
+    def log_softmax(self, shifted: Atom, normaliser: Atom) -> ActivationAndLogits | None:
         """Read `x - log(sum(exp(x)))`."""
-        logarithm = self.maker(self.behind(normaliser, repeated=True))
+        logarithm = self.producer(self.source(normaliser, repeated=True))
         if not _is(logarithm, "log") or not self.is_sum_of(logarithm.invars[0], shifted):
             return None
         return "softmax", self.unshifted(shifted)
 
-    def is_sum_of(self, total: Any, exponent: Any) -> bool:
-        """Whether this is the sum of exp(exponent) over its last axis, and that is the classes'."""
-        added = self.maker(self.behind(total, repeated=True))
-        if not _is(added, "reduce_sum"):
+    def is_sum_of(self, total: Atom, exponent: Atom) -> bool:
+        """Whether `total` is the sum of exp(exponent) over the last axis, and that axis is the classes'."""
+        summation = self.producer(self.source(total, repeated=True))
+        if not _is(summation, "reduce_sum"):
             return False
-        shape = added.invars[0].aval.shape
-        if tuple(added.params["axes"]) != (len(shape) - 1,) or self._classes not in (None, shape[-1]):
+        shape = summation.invars[0].aval.shape
+        if tuple(summation.params["axes"]) != (len(shape) - 1,) or self._classes not in (None, shape[-1]):
             return False
-        exponential = self.maker(self.behind(added.invars[0]))
+        exponential = self.producer(self.source(summation.invars[0]))
         return _is(exponential, "exp") and exponential.invars[0] is exponent
 
-    def unshifted(self, exponent: Any) -> Any:
-        """Return x where this is `x - max x`, else what was given."""
-        difference = self.maker(self.behind(exponent))
+    def unshifted(self, exponent: Atom) -> Atom:
+        """Return x for an exponent `x - max x`, and any other exponent as it is."""
+        difference = self.producer(self.source(exponent))
         if not _is(difference, "sub"):
             return exponent
         values, shift = difference.invars
-        highest = self.maker(self.behind(shift, repeated=True))
-        if _is(highest, "max"):  # of the values' maximum and a lowest value, which an empty maximum would have
-            highest = self.maker(next(atom for atom in highest.invars if not isinstance(atom, Literal)))
-        is_shifted = _is(highest, "reduce_max") and self.same(highest.invars[0], values)
+        maximum = self.producer(self.source(shift, repeated=True))
+        if _is(maximum, "max"):  # of that maximum and the lowest value, which is the maximum of no values
+            maximum = self.producer(next(atom for atom in maximum.invars if not isinstance(atom, Literal)))
+        is_shifted = _is(maximum, "reduce_max") and self.same(maximum.invars[0], values)
         return values if is_shifted else exponent
 
-    def inside(self, equation: JaxprEqn, output: Any) -> Found | None:
-        """Style into an equation that holds others, for a head that reads one of its inputs as it is."""
-        jaxpr = held(equation).jaxpr
-        found = _Reader(jaxpr, self._classes).head_of(jaxpr.outvars[list(equation.outvars).index(output)])
-        if found is None or found[1] not in jaxpr.invars:
+    def inner_activation(self, equation: JaxprEqn, output: Atom) -> ActivationAndLogits | None:
+        """Recognise a final activation inside an equation with a custom derivative, applied to one of its inputs."""
+        jaxpr = inner_jaxpr(equation).jaxpr
+        inner_output = jaxpr.outvars[list(equation.outvars).index(output)]
+        inner = _FinalActivationReader(jaxpr, self._classes).final_activation(inner_output)
+        if inner is None or inner[1] not in jaxpr.invars:
             return None
-        return found[0], equation.invars[list(jaxpr.invars).index(found[1])]
+        activation, logits = inner
+        return activation, equation.invars[list(jaxpr.invars).index(logits)]
 
-    def same(self, one: Any, other: Any) -> bool:
-        return self.behind(one) is self.behind(other)
+    def same(self, first: Atom, second: Atom) -> bool:
+        """Whether two atoms have one source."""
+        return self.source(first) is self.source(second)
 
-    def behind(self, atom: Any, *, repeated: bool = False) -> Any:
-        """Return what stands behind equations that keep the order of values; `repeated`: and may repeat them."""
-        while (equation := self.maker(atom)) is not None and _keeps_order(equation, repeated):
+    def source(self, atom: Atom, *, repeated: bool = False) -> Atom:
+        """Return an atom before equations that keep the order of the values; with `repeated`, before repeats too."""
+        while (equation := self.producer(atom)) is not None and _keeps_order(equation, repeated):
             atom = equation.invars[0]
         return atom
 
-    def maker(self, atom: Any) -> Any:
-        """Return the equation that makes this; None for inputs and numbers."""
-        return None if isinstance(atom, Literal) else self._makers.get(atom)
+    def producer(self, atom: Atom) -> Any:
+        """Return the equation that produces an atom; None for inputs and literals."""
+        return None if isinstance(atom, Literal) else self._producers.get(atom)
 
 
 def _keeps_order(equation: JaxprEqn, repeated: bool) -> bool:
     if equation.primitive.name != BROADCAST:
-        return equation.primitive.name in ORDER_KEEPING
-    given, made = equation.invars[0].aval.shape, equation.outvars[0].aval.shape
-    return repeated or math.prod(given) == math.prod(made)
+        return equation.primitive.name in ORDER_PRESERVING
+    input_shape, output_shape = equation.invars[0].aval.shape, equation.outvars[0].aval.shape
+    return repeated or math.prod(input_shape) == math.prod(output_shape)
 
 
 def _is(equation: JaxprEqn | None, name: str) -> bool:

@@ -1,14 +1,20 @@
-"""The tap on JAX: a model traced with a mark at every layer's output."""
+"""The tap on JAX: a traced model with a mark at every layer's output."""
 
 from typing import Any, NamedTuple, final
 
 import jax
 import jax.numpy as jnp
 import keras
-from jax.extend.core import ClosedJaxpr, Literal, Var
 
 from seewhy.errors import LayerError
-from seewhy.frameworks.jax.graph import INPUTS, mark, position_of
+from seewhy.frameworks.jax.graph import (
+    INPUT_POSITION,
+    ClosedJaxpr,
+    Literal,
+    Var,
+    mark,
+    mark_position,
+)
 from seewhy.frameworks.jax.logits import bypass_final_activation
 from seewhy.frameworks.keras.calls import KerasRecorder
 from seewhy.frameworks.layers import INPUT, LayerCall
@@ -21,35 +27,35 @@ from seewhy.types import Tensor
 
 @final
 class Marker(KerasRecorder):
-    """Marks every output that could be explained."""
+    """Marks every layer output that has spatial positions."""
 
     def __init__(self) -> None:
         super().__init__()
         self.shapes: dict[str, tuple[int, ...]] = {}
 
     def record(self, path: str, layer: Any, output: Any, arguments: Any = None) -> Any:
-        call = self.note(path, layer, output, arguments)
+        call = self.add_call(path, layer, output, arguments)
         if not call.has_space:
             return output
         marked = mark(output, mark_name(call))
         self.shapes[mark_name(call)] = tuple(marked.shape)
-        self.remember(marked, call)  # a layer that hands it on is given the marked one
+        self.add_output(marked, call)  # a pass-through layer receives the marked array
         return marked
 
 
 @final
-class ReturnedStructure:
-    """Notes the structure of what the model returned, and lays its tensors flat."""
+class OutputStructure:
+    """Records the structure of a model's outputs, and flattens them."""
 
-    structure: Any = None
+    structure: ArrayTree = None
 
-    def note(self, raw: Any) -> list[Tensor]:
+    def flatten(self, raw: ArrayTree) -> list[Tensor]:
         arrays: list[Tensor] = []
 
-        def position(each: Any) -> int | type:
-            if not keras.ops.is_tensor(each):
-                return type(each)
-            arrays.append(each)
+        def position(value: Any) -> int | type:
+            if not keras.ops.is_tensor(value):
+                return type(value)
+            arrays.append(value)
             return len(arrays) - 1
 
         self.structure = map_tree(position, raw)
@@ -61,42 +67,41 @@ class TracedModel(NamedTuple):
     """A model's forward pass for one shape of input.
 
     Attributes:
-        jaxpr: What is computed, of the variables' values and the inputs.
-        variables: The model's.
+        jaxpr: From the variables' values and the inputs to the outputs.
+        variables: The model's variables.
         calls: Every call of every layer.
-        shapes: The shapes of the outputs that were marked, by mark.
-        returned: The model's outputs, in their structure: the position among the jaxpr's, or the type of what is no
-            tensor.
+        shapes: The shape of each marked output, by the name of its mark.
+        structure: The model's outputs: a tensor's position among the jaxpr's outputs, or the type of any other value.
     """
 
     jaxpr: ClosedJaxpr
     variables: list[Any]
     calls: tuple[LayerCall, ...]
     shapes: dict[str, tuple[int, ...]]
-    returned: Any
+    structure: ArrayTree
 
     def flat(self, inputs: Inputs) -> list[Tensor]:
-        """Return the arguments of the trace, with the values the variables have now."""
+        """Return the arguments of the trace: the current values of the variables, and the inputs."""
         return [*(variable.value for variable in self.variables), *jax.tree.leaves(inputs)]
 
     def select_outputs(self, objective: Objective) -> SelectedOutputs:
         """Select the variables of the trace that an objective reads."""
         variables = self.jaxpr.jaxpr.outvars
-        tree = map_tree(lambda each: variables[each] if isinstance(each, int) else each, self.returned)
+        tree = map_tree(lambda value: variables[value] if isinstance(value, int) else value, self.structure)
         return select_outputs(
             tree,
             objective,
-            is_tensor=lambda each: isinstance(each, (Var, Literal)),
+            is_tensor=lambda value: isinstance(value, (Var, Literal)),
             bypass_final_activation=lambda raw: bypass_final_activation(self.jaxpr.jaxpr, raw),
             read=_read,
         )
 
     def position(self, call: LayerCall) -> int:
-        """Return the equation behind which the call's output can be had."""
+        """Return the position of the equation that computes a call's output."""
         if call.path == INPUT:
-            return INPUTS
+            return INPUT_POSITION
         name = mark_name(call)
-        position = position_of(self.jaxpr.jaxpr, name, self.shapes[name])
+        position = mark_position(self.jaxpr.jaxpr, name, self.shapes[name])
         if position is None:
             raise LayerError(
                 f"The layer {call.path!r} runs inside a loop, a branch, a vmap or a custom derivative of the model's "
@@ -115,7 +120,8 @@ def _read(raw: Tensor, logits: Tensor, activation: FinalActivation, tree: ArrayT
 
 
 def output_shape(selected: SelectedOutputs) -> Shape | None:
-    """Return the shape of the selected output; None where none is selected."""
-    found: list[Shape | None] = []
-    jax.eval_shape(lambda *arrays: found.append(selected.read(arrays).shape), *(each.aval for each in selected.tensors))
-    return found[0]
+    """Return the shape of the selected output; None where the objective reads all outputs."""
+    shapes: list[Shape | None] = []
+    avals = [variable.aval for variable in selected.tensors]
+    jax.eval_shape(lambda *arrays: shapes.append(selected.read(arrays).shape), *avals)
+    return shapes[0]

@@ -1,7 +1,7 @@
-"""Where the channels of a Keras layer's output stand: first, (N, K, *space), or last, (N, *space, K).
+"""The layout of a Keras layer's output: channels first, (N, K, *space), or channels last, (N, *space, K).
 
-Convolutions and pooling layers have a `data_format`, and normalisations an axis. All else takes its layout from what
-it is given.
+Convolutions and pooling layers have a `data_format`, and normalisation layers an axis. Other layers inherit the layout
+of their inputs.
 """
 
 from collections.abc import Mapping
@@ -15,11 +15,11 @@ from seewhy.types import Tensor
 NORMALISATIONS = tuple(
     kind for name, kind in vars(keras.layers).items() if name.endswith("Normalization") and isinstance(kind, type)
 )
-"""Layers that may have the channels' axis as their `axis`."""
+"""Layers whose `axis` may be the channels' axis."""
 
 
-def stated_channels_first(layer: Any, rank: int) -> bool | None:
-    """Whether a layer says of its output of `rank` axes that its channels come first; None where it says nothing."""
+def declared_channels_first(layer: Any, rank: int) -> bool | None:
+    """Whether a layer declares its output of `rank` axes channels first; None if it declares no layout."""
     data_format = getattr(layer, "data_format", None)
     if data_format in ("channels_first", "channels_last"):
         return bool(data_format == "channels_first")
@@ -30,17 +30,17 @@ def stated_channels_first(layer: Any, rank: int) -> bool | None:
 
 
 def inherited_channels_first(layer: Any, channels_first: bool) -> bool:
-    """Whether the channels come first in the output of a layer that says nothing and was given this layout."""
+    """Whether the output is channels first, for a layer without a layout of its own and an input of this layout."""
     if not isinstance(layer, keras.layers.Permute):
         return channels_first
-    channels = 1 if channels_first else len(layer.dims)  # Permute counts its axes from 1, behind the batch
+    channels = 1 if channels_first else len(layer.dims)  # Permute counts axes from 1 and omits the batch
     return bool(layer.dims[0] == channels)
 
 
-def tensors(given: Any) -> list[Tensor]:
-    """Return the tensors among a layer's arguments, at any depth; `keras.tree` would leave some of them to the GC."""
-    if isinstance(given, Mapping):
-        given = tuple(given.values())
-    if isinstance(given, (list, tuple)):
-        return [tensor for each in given for tensor in tensors(each)]
-    return [given] if keras.ops.is_tensor(given) else []
+def tensors(arguments: Any) -> list[Tensor]:
+    """Return the tensors in a layer's arguments, at any depth. `keras.tree` leaves reference cycles that hold them."""
+    if isinstance(arguments, Mapping):
+        arguments = tuple(arguments.values())
+    if isinstance(arguments, (list, tuple)):
+        return [tensor for argument in arguments for tensor in tensors(argument)]
+    return [arguments] if keras.ops.is_tensor(arguments) else []

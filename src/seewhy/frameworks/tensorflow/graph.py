@@ -1,4 +1,4 @@
-"""A traced TensorFlow graph in two: what makes a layer's output, and what follows it."""
+"""Splitting a traced TensorFlow graph at a layer's output into trunk and head."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
@@ -8,45 +8,46 @@ import tensorflow as tf
 from seewhy.types import Tensor
 
 
-class Split(NamedTuple):
-    """A graph in two functions: `trunk(*batch)` gives what passes by the tap, `head(tapped, *passing)` the fetches.
+class GraphSplit(NamedTuple):
+    """A graph as two functions.
 
     Attributes:
-        trunk: Makes what the head needs of the image besides the tapped tensor: a skip connection.
-        head: Makes the rest. It reads the weights itself.
+        trunk: `trunk(*batch)` returns the tensors that bypass the tap, such as a skip connection.
+        head: `head(tapped, *bypass)` returns the fetches. It reads the weights itself.
+        bypass: The specifications of the tensors that bypass the tap.
     """
 
     trunk: Callable[..., list[Tensor]]
     head: Callable[..., list[Tensor]]
-    passing: list[tf.TensorSpec]
+    bypass: list[tf.TensorSpec]
 
 
-def split(wrapped: Any, batch: Sequence[Tensor], tapped: Tensor, fetches: Sequence[Tensor]) -> Split:
-    """Cut a function of `tf.compat.v1.wrap_function` at one of its tensors, for a head that gives `fetches`."""
-    passing = list(_passing(batch, tapped, fetches))
-    trunk, head = wrapped.prune(batch, passing), wrapped.prune([tapped, *passing], fetches)
-    return Split(trunk, head, [tf.TensorSpec(each.shape, each.dtype) for each in passing])
+def split(wrapped: Any, batch: Sequence[Tensor], tapped: Tensor, fetches: Sequence[Tensor]) -> GraphSplit:
+    """Split a function of `tf.compat.v1.wrap_function` at one of its tensors, with a head that returns `fetches`."""
+    bypass = list(_bypass_tensors(batch, tapped, fetches))
+    trunk, head = wrapped.prune(batch, bypass), wrapped.prune([tapped, *bypass], fetches)
+    return GraphSplit(trunk, head, [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in bypass])
 
 
-def _passing(batch: Sequence[Tensor], tapped: Tensor, fetches: Sequence[Tensor]) -> Iterable[Tensor]:
-    """Yield the tensors that depend on the batch and not on the tap, and that `fetches` need besides the tap."""
-    of_batch, of_tap = _depending(batch), _depending([tapped])
-    waiting, seen = list(fetches), {tapped.ref()}
-    while waiting:
-        tensor = waiting.pop()
-        if tensor.ref() in seen:
+def _bypass_tensors(batch: Sequence[Tensor], tapped: Tensor, fetches: Sequence[Tensor]) -> Iterable[Tensor]:
+    """Yield the tensors that `fetches` need besides the tap, and that depend on the batch but not on the tap."""
+    on_batch, on_tap = _dependent_tensors(batch), _dependent_tensors([tapped])
+    pending, visited = list(fetches), {tapped.ref()}
+    while pending:
+        tensor = pending.pop()
+        if tensor.ref() in visited:
             continue
-        seen.add(tensor.ref())
-        if tensor.ref() in of_tap:
-            waiting.extend(tensor.op.inputs)
-        elif tensor.ref() in of_batch:
+        visited.add(tensor.ref())
+        if tensor.ref() in on_tap:
+            pending.extend(tensor.op.inputs)
+        elif tensor.ref() in on_batch:
             yield tensor
 
 
-def _depending(tensors: Sequence[Tensor]) -> set[Any]:
-    """Return references to the tensors and to all that is made of them; a graph lists what makes a tensor before it."""
-    found = {tensor.ref() for tensor in tensors}
+def _dependent_tensors(tensors: Sequence[Tensor]) -> set[Any]:
+    """Return references to the tensors and to all that depend on them. A graph lists producers before consumers."""
+    references = {tensor.ref() for tensor in tensors}
     for operation in tensors[0].graph.get_operations():
-        if any(each.ref() in found for each in operation.inputs):
-            found.update(each.ref() for each in operation.outputs)
-    return found
+        if any(tensor.ref() in references for tensor in operation.inputs):
+            references.update(tensor.ref() for tensor in operation.outputs)
+    return references

@@ -1,7 +1,7 @@
-"""Guided backpropagation on TensorFlow: what the ReLUs between the tap and the logits let back.
+"""Guided backpropagation on TensorFlow: `gradient_override_map` replaces the gradients of ReLUs.
 
-While the model is traced, its ReLUs are given a gradient of ours in place of their own, which is TensorFlow's
-`gradient_override_map`. The graph then tells whether there are activations of other kinds.
+The gradients are replaced while the model is traced. The traced graph then shows whether the head has other
+activations.
 """
 
 import re
@@ -11,10 +11,19 @@ from typing import Any
 
 import tensorflow as tf
 
-from seewhy.frameworks.guided import GUIDED, HARD_SIGMOID, PRELU, WHERE, NonRelu, check_non_relu
+from seewhy.frameworks.guided import (
+    GUIDED_RULES,
+    HARD_SIGMOID,
+    PRELU,
+    SQRT_2_OVER_PI,
+    WHERE,
+    NonReluActivation,
+    check_activations,
+    clamp_name,
+)
 from seewhy.types import GradientRule, Tensor
 
-OTHERS = {
+NON_RELU_ACTIVATIONS = {
     "Elu": "ELU",
     "Erf": "GELU",
     "Erfc": "GELU",
@@ -29,9 +38,9 @@ OTHERS = {
     "Softsign": "softsign",
     "Tanh": "tanh",
 }
-"""Activations that are no ReLUs, by their operation."""
+"""The name of each activation other than a ReLU, by the type of its operation."""
 
-HIDING = {
+OPAQUE_OPERATIONS = {
     "Case": "branch",
     "If": "branch",
     "PartitionedCall": "tf.function",
@@ -41,68 +50,67 @@ HIDING = {
     "StatelessWhile": "loop",
     "While": "loop",
 }
-"""Operations that run a graph of their own, which the trace of the model does not show."""
+"""Operations that run a graph of their own, which is not part of the model's graph."""
 
 SHAPES = {"Rank", "Shape", "ShapeN", "Size"}
-"""Operations whose outputs do not hang on the values they are given."""
+"""Operations whose outputs do not depend on the values of their inputs."""
 
-SQRT_2_OVER_PI = 0.7978845608
-"""What GELU's approximation multiplies by before its tanh."""
-
-RELU, MAXIMUM = "SeeWhyGuidedRelu", "SeeWhyGuidedMaximum"
+RELU_GRADIENT, MAXIMUM_GRADIENT = "SeeWhyGuidedRelu", "SeeWhyGuidedMaximum"
 
 
 @contextmanager
-def guided_relus(gradient_rule: GradientRule) -> Iterator[None]:
-    """Give every ReLU that is traced while this is open the guided gradient, if that is how gradients are taken."""
-    if gradient_rule not in GUIDED:
+def guide_relus(gradient_rule: GradientRule) -> Iterator[None]:
+    """Give every ReLU that is traced while this is open the guided gradient, if that is the gradient rule."""
+    if gradient_rule not in GUIDED_RULES:
         yield
         return
     graph = tf.compat.v1.get_default_graph()
-    with graph.gradient_override_map({"Relu": RELU, "Relu6": RELU, "Maximum": MAXIMUM}):
+    with graph.gradient_override_map({"Relu": RELU_GRADIENT, "Relu6": RELU_GRADIENT, "Maximum": MAXIMUM_GRADIENT}):
         yield
 
 
-def check_activations(tapped: Tensor, logits: Tensor, layers: Iterable[str], gradient_rule: GradientRule) -> None:
-    """Refuse activations between the tap and the logits that are no ReLUs, unless gradients may pass them as they are.
+def check_head_activations(tapped: Tensor, logits: Tensor, layers: Iterable[str], gradient_rule: GradientRule) -> None:
+    """Refuse activations other than ReLUs between the tap and the logits, unless the rule allows them.
 
     Args:
         tapped: The tapped tensor.
-        logits: What it came to.
+        logits: The logits, which depend on it.
         layers: The paths of the model's layers.
-        gradient_rule: How gradients flow.
+        gradient_rule: How gradients flow from the scores to the tap.
 
     Raises:
-        MethodError: There are; or something hides what is in it.
+        MethodError: There are other activations and the rule does not allow them, or an opaque operation may contain
+            some.
     """
-    if gradient_rule not in GUIDED:
+    if gradient_rule not in GUIDED_RULES:
         return
-    later = _computed_of(tapped)
-    on_path = later & _needed_for(logits.op, later)
-    found = []
+    dependents = _dependents(tapped)
+    head = dependents & _dependencies(logits.op, dependents)
+    activations = []
     for operation in tapped.graph.get_operations():
-        if operation in on_path:
-            kind = HIDING.get(operation.type) or _other(operation, later)
-            if kind is not None:
-                found.append(NonRelu(kind, _layer(operation, layers), is_hidden=operation.type in HIDING))
-    check_non_relu(found, gradient_rule)
+        if operation in head:
+            name = OPAQUE_OPERATIONS.get(operation.type) or _non_relu_name(operation, dependents)
+            if name is not None:
+                is_opaque = operation.type in OPAQUE_OPERATIONS
+                activations.append(NonReluActivation(name, _layer_of(operation, layers), is_opaque))
+    check_activations(activations, gradient_rule)
 
 
-@tf.RegisterGradient(RELU)  # type: ignore[untyped-decorator]
+@tf.RegisterGradient(RELU_GRADIENT)  # type: ignore[untyped-decorator]
 def _guided_relu(operation: Any, gradient: Tensor) -> Tensor:
     values = operation.inputs[0]
     passes = values > 0
     if operation.type == "Relu6":
         passes &= values < 6
-    if _other(operation) is None:
+    if _non_relu_name(operation) is None:
         passes &= gradient > 0
     return tf.where(passes, gradient, tf.zeros_like(gradient))
 
 
-@tf.RegisterGradient(MAXIMUM)  # type: ignore[untyped-decorator]
+@tf.RegisterGradient(MAXIMUM_GRADIENT)  # type: ignore[untyped-decorator]
 def _guided_maximum(operation: Any, gradient: Tensor) -> list[Tensor | None]:
     inputs = list(operation.inputs)
-    numbers = [_number(each) for each in inputs]
+    numbers = [_constant_value(tensor) for tensor in inputs]
     if 0.0 not in numbers:
         with tf.GradientTape() as tape:
             tape.watch(inputs)
@@ -111,79 +119,80 @@ def _guided_maximum(operation: Any, gradient: Tensor) -> list[Tensor | None]:
         return gradients
     zero = numbers.index(0.0)
     passes = (inputs[1 - zero] > 0) & (gradient > 0)
-    let_back = tf.where(passes, gradient, tf.zeros_like(gradient))
-    return [None, let_back] if zero == 0 else [let_back, None]
+    guided = tf.where(passes, gradient, tf.zeros_like(gradient))
+    return [None, guided] if zero == 0 else [guided, None]
 
 
-def _computed_of(tapped: Tensor) -> set[Any]:
-    """Return the operations that depend on the tapped tensor."""
-    found: set[Any] = set()
-    waiting = list(tapped.consumers())
-    while waiting:
-        operation = waiting.pop()
-        if operation not in found and operation.type not in SHAPES:
-            found.add(operation)
-            waiting += [taker for output in operation.outputs for taker in output.consumers()]
-    return found
+def _dependents(tapped: Tensor) -> set[Any]:
+    """Return the operations that depend on the values of the tapped tensor."""
+    dependents: set[Any] = set()
+    pending = list(tapped.consumers())
+    while pending:
+        operation = pending.pop()
+        if operation not in dependents and operation.type not in SHAPES:
+            dependents.add(operation)
+            pending += [consumer for output in operation.outputs for consumer in output.consumers()]
+    return dependents
 
 
-def _needed_for(last: Any, among: set[Any]) -> set[Any]:
-    """Return those of some operations that the last one depends on, and itself."""
-    found: set[Any] = set()
-    waiting = [last]
-    while waiting:
-        operation = waiting.pop()
-        if operation not in found and operation in among:
-            found.add(operation)
-            waiting += [given.op for given in operation.inputs]
-    return found
+def _dependencies(last: Any, operations: set[Any]) -> set[Any]:
+    """Return `last` and those of some operations that it depends on."""
+    dependencies: set[Any] = set()
+    pending = [last]
+    while pending:
+        operation = pending.pop()
+        if operation not in dependencies and operation in operations:
+            dependencies.add(operation)
+            pending += [tensor.op for tensor in operation.inputs]
+    return dependencies
 
 
-def _other(operation: Any, later: set[Any] | None = None) -> str | None:
-    """Return the name of an activation that is no ReLU; None for a ReLU and for all that is no activation.
+def _non_relu_name(operation: Any, dependents: set[Any] | None = None) -> str | None:
+    """Return the name of an activation other than a ReLU; None for a ReLU and for any other operation.
 
     Args:
-        operation: Any.
-        later: What depends on the tap, to tell a choice by values from one that is always the same.
+        operation: An operation of the graph.
+        dependents: The operations that depend on the tap. A where(...) is an activation if its condition does.
     """
     kind = operation.type
     if kind in ("Relu", "Relu6"):
-        return _other_relu(operation)
+        return _composed_name(operation)
     if kind == "Tanh" and operation.inputs[0].op.type == "Mul":
-        numbers = [_number(each) for each in operation.inputs[0].op.inputs]
-        return "GELU" if any(abs(each - SQRT_2_OVER_PI) < 1e-3 for each in numbers if each is not None) else "tanh"
+        factors = [_constant_value(tensor) for tensor in operation.inputs[0].op.inputs]
+        is_gelu = any(abs(factor - SQRT_2_OVER_PI) < 1e-3 for factor in factors if factor is not None)
+        return "GELU" if is_gelu else "tanh"
     if kind == "Sigmoid":
         return "SiLU (swish)" if _multiplies_its_input(operation) else "sigmoid"
     if kind == "Maximum":
-        least = next((number for number in map(_number, operation.inputs) if number), None)
-        return None if least is None else f"cut at {least:g}, which is not 0"
+        bound = next((number for number in map(_constant_value, operation.inputs) if number), None)
+        return None if bound is None else clamp_name(bound)
     if kind in ("Select", "SelectV2"):
-        return WHERE if later is not None and operation.inputs[0].op in later else None
-    return OTHERS.get(kind)
+        return WHERE if dependents is not None and operation.inputs[0].op in dependents else None
+    return NON_RELU_ACTIVATIONS.get(kind)
 
 
-def _other_relu(operation: Any) -> str | None:
-    """Tell apart what is written with ReLUs: hard sigmoids, `relu6(x + 3) / 6`; PReLUs, `relu(x) - a * relu(-x)`."""
+def _composed_name(operation: Any) -> str | None:
+    """Name an activation composed of ReLUs: hard sigmoid, `relu6(x + 3) / 6`; PReLU, `relu(x) - a * relu(-x)`."""
     values = operation.inputs[0]
     if operation.type == "Relu6":
-        is_shifted = values.op.type in ("Add", "AddV2") and 3.0 in map(_number, values.op.inputs)
+        is_shifted = values.op.type in ("Add", "AddV2") and 3.0 in map(_constant_value, values.op.inputs)
         return HARD_SIGMOID if is_shifted else None
-    negations = [taker for taker in values.consumers() if taker.type == "Neg"]
-    beside = any(taker.type == "Relu" for each in negations for taker in each.outputs[0].consumers())
-    return PRELU if beside or values.op.type == "Neg" else None
+    negations = [consumer for consumer in values.consumers() if consumer.type == "Neg"]
+    is_negated = any(consumer.type == "Relu" for negation in negations for consumer in negation.outputs[0].consumers())
+    return PRELU if is_negated or values.op.type == "Neg" else None
 
 
 def _multiplies_its_input(sigmoid: Any) -> bool:
-    """Whether this is the sigmoid of `x * sigmoid(x)`, or of `x * sigmoid(b * x)`."""
+    """Whether a sigmoid is that of `x * sigmoid(x)` or `x * sigmoid(b * x)`."""
     values = sigmoid.inputs[0]
-    normalize = values.op.inputs if values.op.type == "Mul" else ()
-    sources = {each.ref() for each in (values, *normalize)}
-    products = [taker for taker in sigmoid.outputs[0].consumers() if taker.type == "Mul"]
-    return any(each.ref() in sources for product in products for each in product.inputs)
+    factors = values.op.inputs if values.op.type == "Mul" else ()
+    sources = {tensor.ref() for tensor in (values, *factors)}
+    products = [consumer for consumer in sigmoid.outputs[0].consumers() if consumer.type == "Mul"]
+    return any(tensor.ref() in sources for product in products for tensor in product.inputs)
 
 
-def _layer(operation: Any, layers: Iterable[str]) -> str | None:
-    """Return the path of the innermost layer that an operation's name names; Keras puts numbers behind names."""
+def _layer_of(operation: Any, layers: Iterable[str]) -> str | None:
+    """Return the path of the innermost layer in an operation's name scope; Keras may append numbers to layer names."""
     for scope in reversed(operation.name.split("/")[:-1]):
         for name in (scope, re.sub(r"_\d+$", "", scope)):
             paths = [path for path in layers if path.rpartition("/")[2] == name]
@@ -192,7 +201,7 @@ def _layer(operation: Any, layers: Iterable[str]) -> str | None:
     return None
 
 
-def _number(tensor: Tensor) -> float | None:
-    """Return the value of a constant of one number; None for anything else."""
+def _constant_value(tensor: Tensor) -> float | None:
+    """Return the value of a constant with one element; None for any other tensor."""
     value = tf.get_static_value(tensor)
     return float(value.reshape(())) if value is not None and value.size == 1 and value.dtype.kind in "fiu" else None

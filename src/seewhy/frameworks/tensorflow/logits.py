@@ -1,4 +1,4 @@
-"""The logits behind a model's outputs, read from a traced TensorFlow graph."""
+"""The logits before a model's final activation, found in a traced TensorFlow graph."""
 
 import keras
 import tensorflow as tf
@@ -9,18 +9,18 @@ from seewhy.frameworks.structures import ArrayTree
 from seewhy.targets import Objective
 from seewhy.types import Tensor
 
-INLINE = (
-    " Layers inside a tf.function of the model's own cannot be reached; under "
-    "tf.config.run_functions_eagerly(True) it is run in the open."
+FUNCTION_ADVICE = (
+    " Layers inside the model's own tf.function cannot be reached; under "
+    "tf.config.run_functions_eagerly(True) they are part of the model's graph."
 )
-"""What to do about layers that a tf.function hides."""
+"""The advice for layers inside a tf.function."""
 
 FUNCTION_CALLS = ("PartitionedCall", "StatefulPartitionedCall")
-"""Operations that run a tf.function."""
+"""Operations that call a tf.function."""
 
 
 def select_tensorflow_outputs(tree: ArrayTree, objective: Objective) -> SelectedOutputs:
-    """Select what an objective reads of all outputs, and bypass a final softmax or sigmoid."""
+    """Select the outputs that an objective reads, and bypass a final softmax or sigmoid."""
     return select_outputs(tree, objective, tf.is_tensor, bypass_final_activation, _read)
 
 
@@ -28,25 +28,26 @@ def _read(raw: Tensor, logits: Tensor, activation: FinalActivation, tree: ArrayT
     return Outputs.read(raw, tf.cast(logits, tf.float32), activation, keras.ops, tree)
 
 
-ORDER_KEEPING = {"Identity", "Cast", "Reshape", "Squeeze", "ExpandDims", "StopGradient"}
-"""Operations that leave every value where it was in the order of values."""
+ORDER_PRESERVING = {"Identity", "Cast", "Reshape", "Squeeze", "ExpandDims", "StopGradient"}
+"""Operations that keep the order of the values."""
 
 
 def bypass_final_activation(raw: Tensor) -> tuple[FinalActivation, Tensor]:
-    """Find the logits behind the outputs, wherever the final activation was written: an argument, a layer, a function.
+    """Return the model's final activation and its logits, in the outputs' shape.
 
-    The graph tells: it is the last operation but for those that only relabel values.
+    The final activation, be it an argument, a layer or a function, is the last operation of the graph, followed only by
+    operations that keep the order of the values.
     """
     operation = raw.op
-    while operation.type in ORDER_KEEPING:
+    while operation.type in ORDER_PRESERVING:
         operation = operation.inputs[0].op
     activations: dict[str, FinalActivation] = {"Softmax": "softmax", "LogSoftmax": "softmax", "Sigmoid": "sigmoid"}
     if operation.type in FUNCTION_CALLS:
         raise ModelError(
-            "The model's outputs come out of a tf.function of its own, so whether a softmax stands at the end "
-            f"cannot be seen.{INLINE}"
+            "The model's outputs are computed in a tf.function of its own, so SeeWhy cannot tell whether they are "
+            f"those of a softmax.{FUNCTION_ADVICE}"
         )
-    # A softmax over another axis than the classes' has no logits for the classes.
+    # A softmax over another axis than that of the classes has no logits for the classes.
     if operation.type not in activations or operation.inputs[0].shape[-1] != raw.shape[-1]:
         return "linear", raw
     return activations[operation.type], tf.reshape(operation.inputs[0], tf.shape(raw))

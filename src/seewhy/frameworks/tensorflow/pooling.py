@@ -1,4 +1,4 @@
-"""A head that takes nothing of a layer but its mean over space, found in a traced TensorFlow graph."""
+"""Heads that read only the spatial mean of a layer, found in a traced TensorFlow graph, and their closed form."""
 
 from collections.abc import Iterable, Sequence
 
@@ -7,44 +7,44 @@ import tensorflow as tf
 
 from seewhy.types import Tensor
 
-PASSING = ("Identity", "Cast")
-"""Operations that hand every value on."""
+VALUE_PRESERVING = ("Identity", "Cast")
+"""Operations that keep every value."""
 
 
-def pooled_mean(tapped: Tensor, space: Iterable[int], outputs: Sequence[Tensor]) -> Tensor | None:
-    """Return the mean of a tensor over all of its space, if the outputs depend on that alone.
+def pooled_mean(outputs: Sequence[Tensor], tapped: Tensor, space: Iterable[int]) -> Tensor | None:
+    """Return the spatial mean of a tensor; None if the outputs depend on more than that mean.
 
     Args:
-        tapped: In a graph that holds all that the model computes, and nothing else yet.
-        space: Its axes of space.
-        outputs: What of the model is asked.
+        outputs: The model outputs that the objective reads.
+        tapped: In a graph that holds the model and nothing else yet.
+        space: The spatial axes of `tapped`.
     """
     rank = len(tapped.shape)
-    while all(each is not tapped for each in outputs):
-        readers = [operation for operation in tapped.consumers() if operation.type != "Shape"]
-        if len(readers) != 1:
+    while all(output is not tapped for output in outputs):
+        consumers = [operation for operation in tapped.consumers() if operation.type != "Shape"]
+        if len(consumers) != 1:
             return None
-        (reader,) = readers
-        if reader.type == "Mean":
-            axes = tf.get_static_value(reader.inputs[1])
-            is_over_space = axes is not None and {int(each) % rank for each in np.ravel(axes)} == set(space)
-            return reader.outputs[0] if is_over_space else None
-        if reader.type not in PASSING:
+        (consumer,) = consumers
+        if consumer.type == "Mean":
+            axes = tf.get_static_value(consumer.inputs[1])
+            is_over_space = axes is not None and {int(axis) % rank for axis in np.ravel(axes)} == set(space)
+            return consumer.outputs[0] if is_over_space else None
+        if consumer.type not in VALUE_PRESERVING:
             return None
-        (tapped,) = reader.outputs
+        (tapped,) = consumer.outputs
     return None
 
 
 def closed_form(scores: Tensor, mean: Tensor, activations: Tensor) -> Tensor | None:
     """Return the sum over channels of activations times gradients, at every position and for every score.
 
-    Where the scores depend on the mean of the activations alone, that is the derivative of the score along the
-    activations of each position, as if they were the mean's. TensorFlow goes backwards; going backwards twice is going
-    forwards.
+    Where the scores depend only on the mean of the activations, this is the directional derivative of each score by
+    the mean, along the activations of each position. A graph has backward passes only; differentiating the backward
+    pass gives the forward derivative.
 
     Args:
         scores: (N, T), in the graph that is being traced.
-        mean: What `pooled_mean` returned.
+        mean: The result of `pooled_mean`.
         activations: (N, *space, K).
 
     Returns:
@@ -58,7 +58,7 @@ def closed_form(scores: Tensor, mean: Tensor, activations: Tensor) -> Tensor | N
     if gradients is None:
         return None
     positions = tf.transpose(tf.reshape(activations, [images, count, channels]), [1, 0, 2])
-    along = tf.cast(positions / tf.cast(count, positions.dtype), mean.dtype)
-    along = tf.reshape(along, tf.concat([[count], tf.shape(mean)], 0))
-    found = tf.vectorized_map(lambda direction: tf.gradients(gradients, seeds, direction)[0], along)
-    return tf.reshape(tf.transpose(found, [1, 2, 0]), tf.concat([tf.shape(scores), space], 0))
+    directions = tf.cast(positions / tf.cast(count, positions.dtype), mean.dtype)
+    directions = tf.reshape(directions, tf.concat([[count], tf.shape(mean)], 0))
+    derivatives = tf.vectorized_map(lambda direction: tf.gradients(gradients, seeds, direction)[0], directions)
+    return tf.reshape(tf.transpose(derivatives, [1, 2, 0]), tf.concat([tf.shape(scores), space], 0))

@@ -1,84 +1,86 @@
-"""The tap on TensorFlow: one layer's output in a traced graph, and the gradients of what follows it."""
+"""The tap on TensorFlow: one layer's output in a traced graph, and the gradients of the head."""
 
 from typing import Any, final
 
 import tensorflow as tf
 
 from seewhy.errors import LayerError
-from seewhy.frameworks.guided import GUIDED
+from seewhy.frameworks.guided import GUIDED_RULES
 from seewhy.frameworks.keras.calls import KerasRecorder
 from seewhy.frameworks.layers import LayerCall, LayerChoice, check_tapped, no_gradient
-from seewhy.frameworks.tensorflow.logits import FUNCTION_CALLS, INLINE
+from seewhy.frameworks.layouts import spatial_axes
+from seewhy.frameworks.tensorflow.logits import FUNCTION_ADVICE, FUNCTION_CALLS
 from seewhy.types import GradientRule, Tensor
 
 
 @final
-class Tap(KerasRecorder):
-    """Finds one layer's output, and makes it the only thing that is differentiated, if there is a tape.
+class TensorflowTap(KerasRecorder):
+    """Taps one layer's output, and makes it the only tensor that a gradient tape watches.
 
-    The tape starts anew at every output that could be the one. When the model has run, it holds what followed the
-    last of them, and nothing from before.
+    The tape restarts at every call that the layer choice admits. After the run it holds the operations that follow the
+    last of these calls, and no earlier ones.
+
+    Args:
+        layer: The layer, and the number of its call.
+        tape: The tape; None to find the output only.
     """
 
     def __init__(self, layer: LayerChoice, tape: tf.GradientTape | None = None) -> None:
         super().__init__()
         self.layer = layer
         self.path = layer.path
-        self.call: Any = None
-        self.output: Any = None
+        self.call: Any = None  # a LayerCall once the layer was called
+        self.output: Tensor = None
         self._tape = tape
 
     def record(self, path: str, layer: Any, output: Any, arguments: Any = None) -> Any:
-        call = self.note(path, layer, output, arguments)
+        call = self.add_call(path, layer, output, arguments)
         if self.layer.admits(call):
-            self.take(call, output)
+            self.watch(call, output)
         return output
 
     @property
     def space(self) -> range:
-        """The output's axes of space."""
-        rank = len(self.output.shape)
-        return range(2, rank) if self.call.channels_first else range(1, rank - 1)
+        """The spatial axes of the tapped output."""
+        return spatial_axes(self.call, len(self.output.shape))
 
-    def take(self, call: LayerCall, output: Any) -> None:
-        """Start the tape anew at this output."""
+    def watch(self, call: LayerCall, output: Any) -> None:
+        """Tap this output, and restart the tape there."""
         self.path, self.call, self.output = call.path, call, output
         if self._tape is not None:
             self._tape.reset()
             self._tape.watch(output)
 
     def check(self) -> None:
-        """Raise LayerError unless there is an output to explain."""
+        """Raise LayerError unless an output was tapped and can be explained."""
         if self.layer.is_input:
             return
-        check_tapped(self.layer, self.calls, INLINE)
+        check_tapped(self.layer, self.calls, FUNCTION_ADVICE)
         operations = self.output.graph.get_operations()
-        later = operations[operations.index(self.output.op) :]
-        if self.layer.is_auto and any(operation.type in FUNCTION_CALLS for operation in later):
+        head = operations[operations.index(self.output.op) :]
+        if self.layer.is_auto and any(operation.type in FUNCTION_CALLS for operation in head):
             raise LayerError(
-                f"layer='auto' cannot tell which layer is the last: after {self.path!r} the model runs a "
-                f"tf.function of its own. Name the layer.{INLINE}"
+                f"layer='auto' cannot tell which layer is the last: after {self.path!r} the model calls a "
+                f"tf.function of its own. Name the layer.{FUNCTION_ADVICE}"
             )
         if self.output.graph is not tf.compat.v1.get_default_graph():
             raise LayerError(
                 f"The layer {self.path!r} runs inside a loop, a branch or a tf.function of the model's own, where "
-                f"its output cannot be reached. Give a layer outside of it.{INLINE}"
+                f"its output cannot be reached. Give a layer outside of it.{FUNCTION_ADVICE}"
             )
 
 
 def gradients(
-    tape: tf.GradientTape, totals: Tensor, tap: Tap, gradient_rule: GradientRule, *, is_small: bool
+    tape: tf.GradientTape, totals: Tensor, tap: TensorflowTap, gradient_rule: GradientRule, *, is_small: bool
 ) -> Tensor:
-    """Differentiate every total (T,) by the tapped output, giving (T, N, ...).
+    """Return the gradients (T, N, ...) of every total (T,), in the layer's own layout. T may vary between calls.
 
-    A small head is gone through once, backwards, with all targets side by side. Else there is one pass for each target,
-    in a loop inside the graph, so that memory is that of one pass. T is free in both.
+    All targets share one vectorised backward pass through a small head. In any other head, a loop in the graph runs one
+    backward pass per target, in the memory of one pass.
     """
 
     def backward(seed: Tensor) -> Tensor:
-        if (
-            gradient_rule in GUIDED
-        ):  # a tape does not ask the operations for the gradients they were given in place of their own
+        if gradient_rule in GUIDED_RULES:  # a tape ignores overridden gradients
             (gradient,) = tf.gradients(totals, tap.output, grad_ys=seed)
         else:
             gradient = tape.gradient(totals, tap.output, output_gradients=seed)

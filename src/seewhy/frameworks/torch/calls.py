@@ -24,7 +24,7 @@ WRAPPERS = (torch.nn.DataParallel, torch.nn.parallel.DistributedDataParallel)
 
 @final
 class TorchRecorder(Recorder):
-    """Records every call of every module; `layouts` knows the axis of the channels."""
+    """Records every call of every module; `layouts` follows the channels' axis."""
 
     def __init__(self, layouts: TorchLayouts) -> None:
         self.calls: list[LayerCall] = []
@@ -35,24 +35,24 @@ class TorchRecorder(Recorder):
     def enter(self, batch: Any) -> Any:
         """Record the layout of the model's inputs, and return them unchanged."""
         for tensor in leaves(batch):
-            self._layouts.note(tensor, channels_first=True)
+            self._layouts.set_layout(tensor, channels_first=True)
         return batch
 
     def record(self, path: str, layer: Any, output: Any, arguments: Any = None) -> Any:
         """Record a call, and return its output unchanged."""
         self._numbers[path] += 1
-        channels_first = _has_space(output) and self._is_channels_first(output)
+        channels_first = _has_spatial_axes(output) and self._is_channels_first(output)
         shape = _shape(output, channels_first)
         call = LayerCall(
             path=path,
             kind=type(layer).__name__,
             shape=shape,
             is_pooling=isinstance(layer, POOLING),
-            is_passed_through=shape is not None and self._is_passed_through(path, layer, output),
+            is_pass_through=shape is not None and self._is_pass_through(path, layer, output),
             number=self._numbers[path],
             channels_first=channels_first,
         )
-        if shape is not None:  # weakly: a model's outputs together may be more than memory holds
+        if shape is not None:  # a weak reference: all of a model's outputs together may exceed the memory
             self._calls_by_storage[_storage_key(output)] = (weakref.ref(output), call)
         self.calls.append(call)
         return output
@@ -60,34 +60,34 @@ class TorchRecorder(Recorder):
     def _is_channels_first(self, output: Tensor) -> bool:
         """Whether an output is (N, K, *space).
 
-        Where that is not known, as of what a compiled function gave, it is as it was of the last call: for a block,
-        the last inside of it.
+        An unknown layout, as of the output of a compiled function, is that of the last call: for a block, the last
+        call inside it.
         """
-        known = self._layouts.is_channels_first(output)
-        if known is None:
-            known = next((call.channels_first for call in reversed(self.calls) if _is_map(call)), True)
-            self._layouts.note(output, channels_first=known)
-        return known
+        channels_first = self._layouts.is_channels_first(output)
+        if channels_first is None:
+            channels_first = next((call.channels_first for call in reversed(self.calls) if _is_map(call)), True)
+            self._layouts.set_layout(output, channels_first=channels_first)
+        return channels_first
 
-    def _is_passed_through(self, path: str, layer: Any, output: Tensor) -> bool:
-        """Whether the values are another module's, where they were: dropout at rest, a Sequential round its last.
+    def _is_pass_through(self, path: str, layer: Any, output: Tensor) -> bool:
+        """Whether a module returns another module's output: dropout in inference mode, a Sequential around its last.
 
-        What was worked on in place since is new: of a convolution and an in-place ReLU after it, the ReLU gave the
-        values that the model goes on with. And of a block that ends in a module it calls several times, such as the
-        one ReLU of a residual block, the block is meant: its path says which of the calls it was.
+        An output that was modified in place since is new: after a convolution and an in-place ReLU, the ReLU computed
+        the values that the model continues with. A block that ends in a module that it calls several times, such as
+        the one ReLU of a residual block, is not a pass-through: the block's path names that call.
         """
-        known, previous = self._calls_by_storage.get(_storage_key(output), (None, None))
-        if known is None or known() is None or previous is None:
-            return isinstance(layer, torch.nn.Flatten)  # its output is its input's, even where it had to copy
+        reference, previous = self._calls_by_storage.get(_storage_key(output), (None, None))
+        if reference is None or reference() is None or previous is None:
+            return isinstance(layer, torch.nn.Flatten)  # it keeps the values, even where it has to copy them
         is_shared_inside = previous.number > 1 and previous.path.startswith(path + ".")
-        return previous.is_pooling or previous.is_passed_through or not is_shared_inside
+        return previous.is_pooling or previous.is_pass_through or not is_shared_inside
 
 
 @contextmanager
 def recording_calls(layers: dict[str, Any], recorder: Recorder) -> Iterator[None]:
-    """Have a recorder observe every call of `layers`, by path, while this is open and in this thread only.
+    """Let a recorder observe the calls of `layers`, by path, in this thread and while this is open.
 
-    The hook comes after those that the modules have, so that it observes what goes on to the next module.
+    The hook runs after the modules' own hooks, so that it observes the output that the next module receives.
     """
     thread = threading.get_ident()
 
@@ -104,7 +104,7 @@ def recording_calls(layers: dict[str, Any], recorder: Recorder) -> Iterator[None
 
 
 def unwrap(model: Any) -> Any:
-    """Return the module itself, out of what torch.compile or data parallelism put round it."""
+    """Return the module that torch.compile or data parallelism wraps."""
     while True:
         inner = model.module if isinstance(model, WRAPPERS) else compiled_module(model)
         if inner is None:
@@ -113,8 +113,8 @@ def unwrap(model: Any) -> Any:
 
 
 def modules_by_path(model: torch.nn.Module) -> dict[str, Any]:
-    """Return every module at every depth by its dotted path, outer before inner; of one held twice, the first path."""
-    found: dict[str, Any] = {}
+    """Return all modules by dotted path, outer before inner; a module that occurs twice has its first path."""
+    modules: dict[str, Any] = {}
     seen = {id(model)}
 
     def walk(parent: Any, prefix: str) -> None:
@@ -122,15 +122,15 @@ def modules_by_path(model: torch.nn.Module) -> dict[str, Any]:
             module = unwrap(child)
             if id(module) not in seen:
                 seen.add(id(module))
-                found[prefix + name] = module
+                modules[prefix + name] = module
                 walk(module, f"{prefix}{name}.")
 
     walk(model, "")
-    return found
+    return modules
 
 
-def _has_space(output: Any) -> bool:
-    """Whether this is one tensor with an axis besides the batch and the channels."""
+def _has_spatial_axes(output: Any) -> bool:
+    """Whether the output is one tensor with axes besides the batch and the channels."""
     return isinstance(output, torch.Tensor) and output.ndim > 2
 
 
@@ -139,12 +139,12 @@ def _is_map(call: LayerCall) -> bool:
 
 
 def _shape(output: Any, channels_first: bool) -> tuple[int | None, ...] | None:
-    """Return (*space, K) of an output that is one tensor of real numbers; else None."""
+    """Return (*space, K) for an output that is one floating-point tensor; None for any other."""
     if not isinstance(output, torch.Tensor) or not output.is_floating_point() or output.layout != torch.strided:
         return None
     return (*output.shape[2:], output.shape[1]) if channels_first else tuple(output.shape[1:])
 
 
 def _storage_key(tensor: Tensor) -> Any:
-    """Return where a tensor's values lie, how they are laid out, and how often they were written to."""
+    """Return a tensor's place and layout in memory, and how often it was written to."""
     return tensor.data_ptr(), tuple(tensor.shape), tensor.stride(), version_of(tensor)

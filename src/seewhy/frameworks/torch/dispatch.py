@@ -1,17 +1,23 @@
-"""Every private name of PyTorch that SeeWhy uses, in this file alone.
+"""Every private name of PyTorch that SeeWhy uses. No other file uses one (decision 0001; a test checks it).
 
-They are the same in torch 2.6 to 2.14: `pyproject.toml` allows these versions (decision 0001).
+They are the same in torch 2.6 to 2.14; `pyproject.toml` requires 2.6 or newer.
 
 | name | used for |
 | --- | --- |
-| `torch._C.DispatchKey`, `_dispatch_tls_*`, `_PreserveDispatchKeyGuard` | running the trunk without autograd |
-| `torch._C._*_torch_function_stack` | recording functions from the tap on, below the model's own modes |
-| `torch.utils._python_dispatch`, `torch.utils._pytree` | recording operations, and the tensors in their arguments |
+| `torch._C.DispatchKey` | the key of the dispatcher for autograd |
+| `torch._C._dispatch_tls_is_dispatch_key_excluded` | whether the trunk runs without autograd |
+| `torch._C._dispatch_tls_set_dispatch_key_excluded` | running the trunk without autograd |
+| `torch._C._PreserveDispatchKeyGuard` | restoring the dispatcher after a run |
+| `torch._C._len_torch_function_stack` | recording functions from the tap on, below the model's own modes |
+| `torch._C._pop_torch_function_stack`, `torch._C._push_on_torch_function_stack` | likewise |
+| `torch.utils._python_dispatch.TorchDispatchMode` | recording operations |
+| `torch.utils._pytree.tree_leaves`, `tree_map` | the tensors in the arguments of operations |
 | `OpOverload._schema` | the arguments that an operation writes to |
 | `Tensor._version` | whether a tensor was written to |
 | `Module._modules`, `Module._buffers` | restoring buffers, also those that a forward replaces |
 | `OptimizedModule._orig_mod`, `torch._dynamo` | the module that `torch.compile` wraps |
-| `Node._saved_*` | the bounds of a clamp, in `LOWER_BOUNDS` |
+| `Node._saved_self`, `_saved_other`, `_saved_dim` | the operands of an operation, and the axes of a mean |
+| `Node._saved_min`, `_saved_min_val`, `_saved_threshold` | the lower bound of a clamp, in `LOWER_BOUNDS` |
 """
 
 import sys
@@ -26,7 +32,7 @@ from torch.utils._pytree import tree_leaves as tree_leaves
 from torch.utils._pytree import tree_map as tree_map
 
 AUTOGRAD = torch._C.DispatchKey.AutogradFunctionality
-"""The key of PyTorch's dispatcher that records gradients."""
+"""The key of PyTorch's dispatcher for recording gradients."""
 
 LOWER_BOUNDS = {
     "ClampBackward": "_saved_min",
@@ -38,17 +44,17 @@ LOWER_BOUNDS = {
 
 
 def is_autograd_excluded() -> bool:
-    """Whether this thread's dispatcher passes by autograd."""
+    """Whether this thread's dispatcher skips autograd."""
     return bool(torch._C._dispatch_tls_is_dispatch_key_excluded(AUTOGRAD))
 
 
 def exclude_autograd(excluded: bool) -> None:
-    """Have this thread's dispatcher pass by autograd, or call it again."""
+    """Make this thread's dispatcher skip autograd, or stop skipping it."""
     torch._C._dispatch_tls_set_dispatch_key_excluded(AUTOGRAD, excluded)
 
 
 def preserve_dispatch_keys() -> AbstractContextManager[Any]:
-    """Restore which keys of the dispatcher are excluded."""
+    """Return a context manager that restores which keys of the dispatcher are excluded."""
     guard: AbstractContextManager[Any] = torch._C._PreserveDispatchKeyGuard()
     return guard
 
@@ -60,7 +66,7 @@ def function_mode_count() -> int:
 
 @contextmanager
 def below_function_modes(count: int) -> Iterator[None]:
-    """Close the innermost `count` torch function modes, and open them again on top of what is opened meanwhile."""
+    """Close the innermost `count` torch function modes, and reopen them on top of the modes opened meanwhile."""
     modes: list[TorchFunctionMode] = [torch._C._pop_torch_function_stack() for _ in range(count)]
     try:
         yield
@@ -75,12 +81,12 @@ def version_of(tensor: torch.Tensor) -> int | None:
 
 
 def submodules(module: torch.nn.Module) -> Iterable[torch.nn.Module]:
-    """Return the modules that a module holds directly. `children()` is slower: it skips duplicates."""
+    """Return a module's direct children. `Module.children` is slower: it skips duplicates."""
     return (child for child in module._modules.values() if child is not None)
 
 
 def buffers(module: torch.nn.Module) -> dict[str, torch.Tensor | None]:
-    """Return the dictionary that holds a module's own buffers; what is written to it replaces a buffer."""
+    """Return the dictionary of a module's own buffers; assigning to it replaces a buffer."""
     return module._buffers
 
 
@@ -104,3 +110,21 @@ def written_arguments(operation: Any, args: Any, kwargs: Any) -> Iterator[Any]:
         if argument.alias_info is not None and argument.alias_info.is_write:
             value = args[position] if position < len(args) else kwargs.get(argument.name)
             yield from tree_leaves(value)
+
+
+def saved_self(node: Any) -> Any:
+    """Return the first operand that an autograd node saved for the backward pass; None if it saved none."""
+    return getattr(node, "_saved_self", None)
+
+
+def saved_other(node: Any) -> Any:
+    """Return the second operand that an autograd node saved for the backward pass; None if it saved none."""
+    return getattr(node, "_saved_other", None)
+
+
+def saved_axes(node: Any, rank: int) -> set[int]:
+    """Return the axes that a mean's autograd node saved, of a tensor of `rank` axes; none saved means all axes.
+
+    PyTorch stores negative axes as unsigned 64-bit numbers.
+    """
+    return {(axis - 2**64 if axis >= 2**63 else axis) % rank for axis in node._saved_dim or range(rank)}

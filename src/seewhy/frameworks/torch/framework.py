@@ -1,10 +1,10 @@
 """Native PyTorch modules.
 
-The model runs once, without side effects. A forward hook on the layer, in this thread only, taps its output: the trunk
-is not recorded, the head is, and is differentiated once for each target.
+The model runs once, without side effects. A forward hook on the layer, in this thread only, taps its output: gradients
+are recorded for the head and not for the trunk, and the head is differentiated once for each target.
 
-Images go in as (N, K, *space), and most modules lay out their feature maps so, but not all: `layouts` tells. What
-leaves this file is (N, *space, K), as everywhere else.
+Input images are (N, K, *space), and so are the outputs of most modules, but not of all: `layouts` follows the channels'
+axis. Captures are (N, *space, K), as in every framework.
 """
 
 from collections.abc import Callable
@@ -14,24 +14,24 @@ from itertools import chain
 from typing import Any, final
 
 import array_api_compat.torch as xp
-import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from seewhy.frameworks.base import Framework, Head, check_precision
 from seewhy.frameworks.compiled import CompiledCache
 from seewhy.frameworks.layers import INPUT_CALL, LayerCall, LayerChoice, check_tapped
+from seewhy.frameworks.layouts import layer_layout
 from seewhy.frameworks.recorder import translated_errors
 from seewhy.frameworks.structures import Inputs, InputSpec, check_arrays, image_count, map_leaves, shape_key
 from seewhy.frameworks.torch.calls import TorchRecorder, modules_by_path, recording_calls, unwrap
 from seewhy.frameworks.torch.capture import finish_capture
 from seewhy.frameworks.torch.graph import Tape, TapeTap
 from seewhy.frameworks.torch.layouts import TorchLayouts
-from seewhy.frameworks.torch.logits import TorchFunctions, select_torch_outputs
+from seewhy.frameworks.torch.logits import FunctionRecorder, select_torch_outputs
 from seewhy.frameworks.torch.precision import autocast_to, without_autocast
 from seewhy.frameworks.torch.restore import preserve_state
-from seewhy.frameworks.torch.tap import Tap
-from seewhy.frameworks.torch.tensors import first_tensor, off_device
+from seewhy.frameworks.torch.tap import TorchTap
+from seewhy.frameworks.torch.tensors import first_float_tensor, to_array
 from seewhy.frameworks.torch.trunk import Trunk
 from seewhy.targets import Objective, TopK
 from seewhy.types import Capture, Derivatives, GradientRule, Precision, Tensor
@@ -39,10 +39,10 @@ from seewhy.types import Capture, Derivatives, GradientRule, Precision, Tensor
 CONVOLUTIONS = (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)
 
 MODULE_INPUT_CALL = replace(INPUT_CALL, channels_first=True)
-"""The input of a module, as if it were the output of a first layer."""
+"""The input of a module, treated as the output of a first layer."""
 
 FAILURES = (RuntimeError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, AssertionError)
-"""What PyTorch, Keras and model libraries raise when a model cannot run on its input."""
+"""The exceptions of PyTorch, Keras and model libraries for a model that cannot run on its input."""
 
 
 @final
@@ -64,20 +64,20 @@ class Torch(Framework):
         return tuple(self._layers)
 
     def path_of(self, layer: object) -> str | None:
-        return next((path for path, known in self._layers.items() if known is unwrap(layer)), None)
+        return next((path for path, module in self._layers.items() if module is unwrap(layer)), None)
 
     def input_shape(self) -> None:
-        """Return None: a module does not declare what it takes."""
+        """Return None: a module does not declare its input's shape."""
 
     def check_inputs(self, inputs: InputSpec) -> Inputs:
         """Return `inputs` as float32 (N, ...).
 
         A list or tuple of arrays becomes the model's positional arguments, a dict its keyword arguments.
         """
-        return check_arrays(map_leaves(off_device, inputs), None)
+        return check_arrays(map_leaves(to_array, inputs), None)
 
     def to_numpy(self, tensor: Tensor) -> NDArray[Any]:
-        array: NDArray[Any] = off_device(tensor)
+        array: NDArray[Any] = to_array(tensor)
         return array
 
     def calls(self, inputs: Inputs) -> tuple[LayerCall, ...]:
@@ -85,7 +85,7 @@ class Torch(Framework):
         return calls
 
     def predict(self, inputs: Inputs, output: int | str | None = None) -> Tensor | None:
-        functions = TorchFunctions()
+        functions = FunctionRecorder()
         with preserve_state(self._model), torch.no_grad():
             outputs = self._forward(inputs, functions)
             with without_autocast():
@@ -100,17 +100,17 @@ class Torch(Framework):
         derivatives: Derivatives = "gradients",
         gradient_rule: GradientRule = "plain",
     ) -> Capture:
-        functions = TorchFunctions()
+        functions = FunctionRecorder()
         trunk = Trunk(functions)
         call = MODULE_INPUT_CALL if layer.is_input else check_tapped(layer, self.calls(inputs))
-        tap = Tap(call, trunk, derivatives, gradient_rule)
+        tap = TorchTap(call, trunk, derivatives, gradient_rule)
         with preserve_state(self._model), torch.enable_grad():
             with recording_calls(tap.hooked_layers(self._layers), tap):
                 outputs = self._forward(inputs, trunk, tap)
             return finish_capture(tap, layer, outputs, objective, image_count(inputs), functions, self.xp)
 
     def head(self, inputs: Inputs, layer: LayerChoice, objective: Objective) -> Head:
-        functions, tape, objective = TorchFunctions(), Tape(), objective.for_image(0)
+        functions, tape, objective = FunctionRecorder(), Tape(), objective.for_image(0)
         call = MODULE_INPUT_CALL if layer.is_input else check_tapped(layer, self.calls(inputs))
         tap = TapeTap(call, tape)
         hooks = recording_calls(tap.hooked_layers(self._layers), tap)
@@ -118,19 +118,20 @@ class Torch(Framework):
             outputs = self._forward(inputs, functions, tap)
             selected = select_torch_outputs(outputs, objective, functions, self.xp)
         scores = tape.head(tap, selected, objective, self.xp)
-        return lambda perturbations: scores(_laid_out(call, perturbations))
+        return lambda perturbations: scores(layer_layout(call, perturbations))
 
     def is_unscaled(self, inputs: Inputs) -> bool:
-        """Run the model, and see what its first convolution is given."""
+        """Run the model, and compare the input of its first convolution."""
         if isinstance(inputs, (list, dict)):
             return False
-        given: list[Any] = []
+        convolution_inputs: list[Any] = []
         with preserve_state(self._model), torch.no_grad(), ExitStack() as restore:
             for layer in self._layers.values():
                 if isinstance(layer, CONVOLUTIONS):
-                    restore.callback(layer.register_forward_pre_hook(lambda _, args: given.append(args[0])).remove)
-            self._forward(inputs, TorchFunctions())
-            return bool(given) and torch.equal(given[0], self._to_tensor(inputs))
+                    hook = layer.register_forward_pre_hook(lambda _, args: convolution_inputs.append(args[0]))
+                    restore.callback(hook.remove)
+            self._forward(inputs, FunctionRecorder())
+            return bool(convolution_inputs) and torch.equal(convolution_inputs[0], self._to_tensor(inputs))
 
     def apply(self, method: Callable[[Capture], Tensor], capture: Capture) -> Tensor:
         with torch.no_grad(), without_autocast():
@@ -140,11 +141,11 @@ class Torch(Framework):
         layouts = TorchLayouts()
         recorder = TorchRecorder(layouts)
         with preserve_state(self._model), torch.no_grad(), layouts, recording_calls(self._layers, recorder):
-            self._forward(inputs, TorchFunctions(), recorder)
+            self._forward(inputs, FunctionRecorder(), recorder)
         return tuple(recorder.calls)
 
     def _forward(
-        self, inputs: Inputs, context: TorchFunctions | Trunk, recorder: Tap | TorchRecorder | None = None
+        self, inputs: Inputs, context: FunctionRecorder | Trunk, recorder: TorchTap | TorchRecorder | None = None
     ) -> Any:
         batch = map_leaves(self._to_tensor, inputs)
         with translated_errors(inputs, FAILURES, recorder), autocast_to(self._precision, batch), context:
@@ -154,21 +155,16 @@ class Torch(Framework):
             return self._model(*batch) if isinstance(batch, list) else self._model(batch)
 
     def _to_tensor(self, array: NDArray[Any]) -> Tensor:
-        """Copy an array to the model's device, in its type and memory format."""
-        like = first_tensor(chain(self._model.parameters(), self._model.buffers()))
+        """Copy an array to the model's device, type and memory format."""
+        like = first_float_tensor(chain(self._model.parameters(), self._model.buffers()))
         if like is None:
             return torch.tensor(array, dtype=torch.float32, device="cpu")
         tensor = torch.tensor(array, dtype=like.dtype, device=like.device)
-        kernel = next((each for each in self._model.parameters() if each.ndim == 4), None)
+        kernel = next((weights for weights in self._model.parameters() if weights.ndim == 4), None)
         if kernel is None or tensor.ndim != 4 or kernel.is_contiguous():
             return tensor
         is_last = kernel.is_contiguous(memory_format=torch.channels_last)
         return tensor.contiguous(memory_format=torch.channels_last) if is_last else tensor
-
-
-def _laid_out(call: LayerCall, perturbations: NDArray[Any]) -> NDArray[Any]:
-    """Return perturbations (M, *space, K) as the module itself lays out its output."""
-    return np.moveaxis(perturbations, -1, 1) if call.channels_first else perturbations
 
 
 def _type_name(tensor: Tensor) -> str:

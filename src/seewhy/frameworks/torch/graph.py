@@ -1,9 +1,9 @@
-"""What a PyTorch model does after a layer, written down as it runs, and done again for perturbations of the layer.
+"""Recording the head of a PyTorch model, and replaying it for perturbations of a layer's output.
 
-PyTorch has no graph to cut. But everything that a model computes comes down to operations of one library, ATen, and
-those can be heard. A tape holds the operations that depend on the layer's output, in their order. Whatever else they
-read, such as weights and skip connections, stands on the tape as it was. Played again under `torch.vmap`, every
-operation sees one image's tensors, so that shapes that were written down with it stay true for any number of images.
+An eager PyTorch model has no graph to split. But every computation of a model is a sequence of ATen operations, which
+can be recorded. A tape holds the operations that depend on the layer's output, in order; other tensors that they read,
+such as weights and skip connections, are constants of the tape. It is replayed under `torch.vmap`, where every
+operation processes one image, so that recorded shapes hold for any number of images.
 """
 
 from collections.abc import Iterator
@@ -27,146 +27,148 @@ from seewhy.frameworks.torch.dispatch import (
     written_arguments,
 )
 from seewhy.frameworks.torch.precision import without_autocast
-from seewhy.frameworks.torch.tap import Tap
+from seewhy.frameworks.torch.tap import TorchTap
 from seewhy.frameworks.torch.tensors import target_arrays
 from seewhy.targets import Objective
 from seewhy.types import Namespace, Tensor
 
-READERS = ("numpy", "tolist", "__array__", "__dlpack__")
-"""Methods of a tensor that take its values out of PyTorch unheard; the others come down to operations."""
+VALUE_READERS = ("numpy", "tolist", "__array__", "__dlpack__")
+"""Methods that read a tensor's values without an ATen operation; other methods call operations."""
 
 CHANNELS_LAST = (torch.channels_last, torch.channels_last_3d)
-"""Orders in memory with the channels last."""
+"""Memory formats with the channels last."""
 
 BATCH_NORMS = (torch.ops.aten.native_batch_norm.default, torch.ops.aten.cudnn_batch_norm.default)
-"""Operations that may be given maps in half precision, and averages that are not."""
+"""Operations whose input may be in half precision while their averages are not."""
 
-LOOKS = "takes values out of PyTorch, as .item(), .numpy() or an `if` on a tensor do"
+READS_VALUES = "reads a tensor's values in Python, as .item(), .numpy() or an `if` on a tensor do"
 
-WRITES = "writes what comes from the layer into a tensor that does not"
+WRITES_TO_CONSTANT = "writes values that depend on the layer into a tensor that does not depend on it"
 
-REWRITES = "works in place on a tensor that does not come from the layer and was used together with what does"
+MODIFIES_CONSTANT = "modifies in place a tensor that does not depend on the layer, after an operation has read it"
 
-UNKNOWN = "looks at the layer's output through a tensor that PyTorch did not say it made"
+UNKNOWN_VIEW = "reads the layer's output through a view that PyTorch did not create in a recorded operation"
 
 
 @dataclass(frozen=True)
-class Slot:
-    """Where a tensor stood that depends on the layer; the layer's output has number 0."""
+class Placeholder:
+    """A placeholder for a tensor that depends on the layer; number 0 is the layer's output."""
 
     number: int
 
 
-class Step(NamedTuple):
-    """One operation, with slots where tensors stood; a result that is no tensor has None."""
+class TapeOperation(NamedTuple):
+    """One recorded ATen operation with placeholders for tensors; None for a result that is not a tensor."""
 
     operation: Any
     args: Any
     kwargs: Any
-    results: list[Slot | None]
+    results: list[Placeholder | None]
 
 
 @final
 class Tape:
-    """Writes down the operations that depend on the tensor that it was started with."""
+    """Records the operations that depend on the tensor that it is started with."""
 
     def __init__(self) -> None:
-        self._steps: list[Step] = []
-        # Every tensor is kept for as long as the tape, lest its place in memory be given to another one.
-        self._slots: dict[Any, tuple[Slot, Tensor]] = {}
+        self._operations: list[TapeOperation] = []
+        # The tape holds every tensor, so that none of their memory is reused for another tensor.
+        self._placeholders: dict[Any, tuple[Placeholder, Tensor]] = {}
         self._storages: set[int] = set()
         self._constants: dict[int, tuple[Tensor, int | None]] = {}
-        self._trouble: list[str] = []
+        self._obstacles: list[str] = []
 
     @contextmanager
     def recording(self) -> Iterator[None]:
-        """Hear all that PyTorch does in this thread, for as long as this is open."""
-        with _Operations(self), _Readers(self):
+        """Record the operations of this thread while this is open."""
+        with _OperationMode(self), _ValueReadMode(self):
             yield
 
     def start(self, output: Tensor) -> Tensor:
-        """Write down from here on what depends on this output; the model has to go on with the copy returned."""
+        """Record from here on the operations that depend on this output; the model must continue with the copy."""
         output = output.clone()
-        self._slot_for(output)
+        self._placeholder_of(output)
         return output
 
     def record(self, operation: Any, args: Any, kwargs: Any) -> Any:
-        """Perform an operation, and write it down if it depends on what the tape was started with."""
-        noted = tree_map(self._note, (args, kwargs)) if self._slots else None
+        """Run an operation, and record it if it depends on the tensor that the tape was started with."""
+        arguments = tree_map(self._replace_tensor, (args, kwargs)) if self._placeholders else None
         results = operation(*args, **kwargs)
-        if any(isinstance(each, Slot) for each in tree_leaves(noted)):
-            self._write_down(operation, noted, results)
+        if any(isinstance(leaf, Placeholder) for leaf in tree_leaves(arguments)):
+            self._append(operation, arguments, results)
         return results
 
     def record_read(self, tensor: Tensor) -> None:
-        """Note that a tensor's values are taken out of PyTorch."""
-        if _storage_key(tensor) in self._slots:
-            self._trouble.append(LOOKS)
+        """Record that Python code reads a tensor's values."""
+        if _storage_key(tensor) in self._placeholders:
+            self._obstacles.append(READS_VALUES)
 
     def head(self, tap: "TapeTap", selected: SelectedOutputs, objective: Objective, xp: Namespace) -> Head:
-        """Return what was written down as a function of perturbations (M, ...), in the layer's own layout, to scores.
+        """Return the recorded head: from perturbations (M, ...) in the layer's own layout to scores (M, T).
 
         Args:
-            tap: What started the tape.
-            asked: What the model gave that is asked.
-            question: What each perturbation is asked.
+            tap: Started the tape.
+            selected: The outputs that the objective reads.
+            objective: What the scores are.
             xp: The namespace for the target.
 
         Raises:
-            LayerError: What was written down is not all that happened.
+            LayerError: The tape cannot be replayed for other activations.
             TargetError: The model's outputs do not allow the target.
         """
         tap.check()
         if any(version_of(tensor) != version for tensor, version in self._constants.values()):
-            self._trouble.append(REWRITES)
-        results = [self._note(each) for each in selected.tensors]
-        if self._trouble:
-            raise _no_head(tap.path, self._trouble[0])
+            self._obstacles.append(MODIFIES_CONSTANT)
+        results = [self._replace_tensor(tensor) for tensor in selected.tensors]
+        if self._obstacles:
+            raise _not_replayable(tap.path, self._obstacles[0])
         with torch.no_grad(), without_autocast():
             objective.target.check_outputs(selected.read(selected.tensors).shape)
-        head = _Head(tap.path, tap.output, _with_last_uses(self._steps, results), results)
+        head = _TapeReplay(tap.path, tap.output, _with_last_uses(self._operations, results), results)
 
         def scores(perturbations: NDArray[Any]) -> Tensor:
             with torch.inference_mode(False), torch.no_grad(), without_autocast():
-                many = [each.flatten(0, 1) for each in head(torch.tensor(perturbations[:, None]))]
-                arrays = target_arrays(objective, len(perturbations), many[0])
-                return selected.read(many).score(objective, arrays, xp).scores.float()
+                outputs = [output.flatten(0, 1) for output in head(torch.tensor(perturbations[:, None]))]
+                arrays = target_arrays(objective, len(perturbations), outputs[0])
+                return selected.read(outputs).score(objective, arrays, xp).scores.float()
 
         return scores
 
-    def _write_down(self, operation: Any, noted: Any, results: Any) -> None:
-        args, kwargs = noted
+    def _append(self, operation: Any, arguments: Any, results: Any) -> None:
+        args, kwargs = arguments
         if torch.Tag.data_dependent_output in operation.tags:
-            self._trouble.append(LOOKS)
-        if any(isinstance(each, torch.Tensor) for each in written_arguments(operation, args, kwargs)):
-            self._trouble.append(WRITES)
-        for each in tree_leaves(noted):
-            if isinstance(each, torch.Tensor):
-                self._constants.setdefault(id(each), (each, version_of(each)))
-        slots = [self._slot_for(each) for each in tree_leaves(results)]
-        self._steps.append(Step(operation, args, kwargs, slots))
+            self._obstacles.append(READS_VALUES)
+        if any(isinstance(argument, torch.Tensor) for argument in written_arguments(operation, args, kwargs)):
+            self._obstacles.append(WRITES_TO_CONSTANT)
+        for leaf in tree_leaves(arguments):
+            if isinstance(leaf, torch.Tensor):
+                self._constants.setdefault(id(leaf), (leaf, version_of(leaf)))
+        placeholders = [self._placeholder_of(result) for result in tree_leaves(results)]
+        self._operations.append(TapeOperation(operation, args, kwargs, placeholders))
 
-    def _note(self, value: Any) -> Any:
-        """Return the slot of a tensor that depends on the layer; anything else as it is."""
+    def _replace_tensor(self, value: Any) -> Any:
+        """Return the placeholder of a tensor that depends on the layer; any other value as it is."""
         if not isinstance(value, torch.Tensor) or not value.numel():
             return value
-        known = self._slots.get(_storage_key(value))
-        if known is None and _storage(value) in self._storages:
-            self._trouble.append(UNKNOWN)
-        return value if known is None else known[0]
+        entry = self._placeholders.get(_storage_key(value))
+        if entry is None and _storage(value) in self._storages:
+            self._obstacles.append(UNKNOWN_VIEW)
+        return value if entry is None else entry[0]
 
-    def _slot_for(self, result: Any) -> Slot | None:
-        """Return the slot of a result. PyTorch may hand the result on as another tensor, but in the same place."""
+    def _placeholder_of(self, result: Any) -> Placeholder | None:
+        """Return the placeholder of a result. PyTorch may return another tensor object for the same memory."""
         if not isinstance(result, torch.Tensor) or not result.numel():
             return None
         self._storages.add(_storage(result))
-        slot, _ = self._slots.setdefault(_storage_key(result), (Slot(len(self._slots)), result))
-        return slot
+        placeholder, _ = self._placeholders.setdefault(
+            _storage_key(result), (Placeholder(len(self._placeholders)), result)
+        )
+        return placeholder
 
 
 @final
-class TapeTap(Tap):
-    """Starts a tape at the output of one call of one layer; or at the model's input."""
+class TapeTap(TorchTap):
+    """Starts a tape at the output of one call of one layer, or at the model's input."""
 
     def __init__(self, call: LayerCall, tape: Tape) -> None:
         super().__init__(call)
@@ -178,8 +180,8 @@ class TapeTap(Tap):
 
 
 @final
-class _Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Tells a tape of every operation."""
+class _OperationMode(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Records every operation on a tape."""
 
     def __init__(self, tape: Tape) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -190,94 +192,100 @@ class _Operations(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 @final
-class _Readers(TorchFunctionMode):
-    """Tells a tape of every tensor whose values are taken out of PyTorch."""
+class _ValueReadMode(TorchFunctionMode):
+    """Records on a tape that Python code reads a tensor's values."""
 
     def __init__(self, tape: Tape) -> None:
         super().__init__()
         self._tape = tape
 
     def __torch_function__(self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None) -> Any:
-        if getattr(func, "__name__", "") in READERS:
+        if getattr(func, "__name__", "") in VALUE_READERS:
             self._tape.record_read(args[0])
         return func(*args, **(kwargs or {}))
 
 
 @final
 @dataclass(frozen=True)
-class _Head:
-    """A tape as a function."""
+class _TapeReplay:
+    """A tape as a function of the tapped output."""
 
     path: str
     tapped: Tensor
-    steps: list[tuple[Step, set[Slot]]]
+    operations: list[tuple[TapeOperation, set[Placeholder]]]
     results: list[Any]
 
     def __call__(self, perturbations: Tensor) -> list[Tensor]:
-        """Play the tape for perturbations (M, ...) of the tapped output, all at once."""
-        # In the tapped output's own order in memory, on which views that were written down rely.
+        """Replay the tape for perturbations (M, ...) of the tapped output in one batch."""
+        # In the memory layout of the tapped output, on which recorded views depend.
         strides = (self.tapped.numel(), *self.tapped.stride())
-        laid_out = torch.empty_strided(
+        tensors = torch.empty_strided(
             perturbations.shape, strides, dtype=self.tapped.dtype, device=self.tapped.device
         ).copy_(perturbations)
         try:
-            return list(torch.vmap(self._play, randomness="same")(laid_out))
+            return list(torch.vmap(self._replay, randomness="same")(tensors))
         except RuntimeError as error:
-            raise _no_head(self.path, f"does what PyTorch cannot do for many at once: {error}") from error
+            raise _not_replayable(
+                self.path, f"has an operation that PyTorch cannot run for a batch of perturbations: {error}"
+            ) from error
 
-    def _play(self, perturbation: Tensor) -> tuple[Tensor, ...]:
-        values: dict[Any, Tensor] = {Slot(0): perturbation}
+    def _replay(self, perturbation: Tensor) -> tuple[Tensor, ...]:
+        values: dict[Any, Tensor] = {Placeholder(0): perturbation}
 
-        def read(each: Any) -> Any:
-            return values[each] if isinstance(each, Slot) else each
+        def read(value: Any) -> Any:
+            return values[value] if isinstance(value, Placeholder) else value
 
-        for step, last_used in self.steps:
-            args, kwargs = tree_map(read, (step.args, step.kwargs))
-            results = tree_leaves(_perform(step.operation, args, kwargs))
-            values.update((slot, each) for slot, each in zip(step.results, results, strict=True) if slot is not None)
-            for slot in last_used:
-                del values[slot]
-        return tuple(read(each) for each in self.results)
+        for recorded, last_used in self.operations:
+            args, kwargs = tree_map(read, (recorded.args, recorded.kwargs))
+            results = tree_leaves(_run_operation(recorded.operation, args, kwargs))
+            named_results = zip(recorded.results, results, strict=True)
+            values.update((placeholder, result) for placeholder, result in named_results if placeholder is not None)
+            for placeholder in last_used:
+                del values[placeholder]
+        return tuple(read(result) for result in self.results)
 
 
-def _perform(operation: Any, args: Any, kwargs: Any) -> Any:
-    """Perform an operation, put in other words where vmap does not know it as it stands."""
-    if kwargs.get("memory_format") in CHANNELS_LAST:  # copied as a tensor whose channels are last for a while
+def _run_operation(operation: Any, args: Any, kwargs: Any) -> Any:
+    """Run an operation, in an equivalent form where `torch.vmap` does not support it."""
+    if kwargs.get("memory_format") in CHANNELS_LAST:  # copied with the channels moved to the end
         kwargs = kwargs | {"memory_format": torch.contiguous_format}
         return operation(args[0].movedim(1, -1), *args[1:], **kwargs).movedim(-1, 1)
     if operation in BATCH_NORMS:
         maps, _, _, means, *_ = args
         if means is not None and means.dtype != maps.dtype:  # under autocast
-            normed, *rest = operation(maps.to(means.dtype), *args[1:], **kwargs)
-            return normed.to(maps.dtype), *rest
+            normalised, *statistics = operation(maps.to(means.dtype), *args[1:], **kwargs)
+            return normalised.to(maps.dtype), *statistics
     return operation(*args, **kwargs)
 
 
-def _with_last_uses(steps: list[Step], results: list[Any]) -> list[tuple[Step, set[Slot]]]:
-    """Add to each step the slots that nothing needs after it, for memory to hold no more than in any other run."""
-    needed, found = {each for each in results if isinstance(each, Slot)}, []
-    for step in reversed(steps):
-        used = {each for each in tree_leaves((step.args, step.kwargs, step.results)) if isinstance(each, Slot)}
-        found.append((step, used - needed))
+def _with_last_uses(
+    operations: list[TapeOperation], results: list[Any]
+) -> list[tuple[TapeOperation, set[Placeholder]]]:
+    """Pair each operation with the placeholders last used by it, to free their tensors as an eager run does."""
+    needed, pairs = {result for result in results if isinstance(result, Placeholder)}, []
+    for recorded in reversed(operations):
+        leaves = tree_leaves((recorded.args, recorded.kwargs, recorded.results))
+        used = {leaf for leaf in leaves if isinstance(leaf, Placeholder)}
+        pairs.append((recorded, used - needed))
         needed |= used
-    return found[::-1]
+    return pairs[::-1]
 
 
 def _storage_key(tensor: Tensor) -> Any:
-    """Return what two tensors have in common that are the same values in the same memory."""
+    """Return a key that two tensors share if they are the same values in the same memory."""
     if tensor.layout != torch.strided:
         return id(tensor)
-    where = (_storage(tensor), tensor.storage_offset(), tuple(tensor.shape), tensor.stride())
-    return (*where, tensor.dtype, tensor.device, tensor.is_conj(), tensor.is_neg())
+    place = (_storage(tensor), tensor.storage_offset(), tuple(tensor.shape), tensor.stride())
+    return (*place, tensor.dtype, tensor.device, tensor.is_conj(), tensor.is_neg())
 
 
 def _storage(tensor: Tensor) -> int:
     return tensor.untyped_storage().data_ptr() if tensor.layout == torch.strided else id(tensor)
 
 
-def _no_head(path: str, reason: str) -> LayerError:
-    place = "its input" if path == INPUT else f"the layer {path!r}"
+def _not_replayable(path: str, reason: str) -> LayerError:
+    start = "its input" if path == INPUT else f"the layer {path!r}"
     return LayerError(
-        f"The model cannot be run from {place} on for perturbations of it: what follows {reason}. Give a layer after "
-        "that, or use a method that changes the model's input instead, such as occlusion or rise."
+        f"The model cannot be run from {start} on for perturbations of it: its head {reason}. Give a layer after that, "
+        "or use a method that perturbs the model's input instead, such as occlusion or rise."
     )

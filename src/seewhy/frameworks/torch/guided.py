@@ -1,8 +1,8 @@
-"""Guided backpropagation on PyTorch: what the ReLUs between the tap and the logits let back.
+"""Guided backpropagation on PyTorch: a hook on the autograd node of every ReLU between the tap and the logits.
 
-The recorded graph says which ReLUs there are, however they were called: as a module, a function, a method, in place.
-Each is given a hook for this one run, which takes what is negative out of the gradient; its own derivative does the
-rest. Nothing of the model is changed, and many targets can still go backwards together.
+The autograd graph shows every ReLU, whether the model calls it as a module, a function or a method, in place or not. A
+hook that exists for this run only sets negative gradients to 0, and the node's own derivative does the rest. The model
+is not changed, and several targets can still share a backward pass.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,11 +11,18 @@ from typing import Any
 
 import torch
 
-from seewhy.frameworks.guided import HARD_SIGMOID, PRELU, WHERE, NonRelu, check_non_relu
-from seewhy.frameworks.torch.dispatch import LOWER_BOUNDS
+from seewhy.frameworks.guided import (
+    HARD_SIGMOID,
+    PRELU,
+    WHERE,
+    NonReluActivation,
+    check_activations,
+    clamp_name,
+)
+from seewhy.frameworks.torch.dispatch import LOWER_BOUNDS, saved_other, saved_self
 from seewhy.types import GradientRule, Tensor
 
-OTHERS = {
+NON_RELU_ACTIVATIONS = {
     "CeluBackward": "CELU",
     "EluBackward": "ELU or SELU",
     "ErfBackward": "GELU",
@@ -41,111 +48,122 @@ OTHERS = {
     "TanhBackward": "tanh",
     "WhereBackward": WHERE,
 }
-"""Activations that are no ReLUs, by what PyTorch calls their way back, without its number."""
+"""The name of each activation other than a ReLU, by the name of its autograd node without the number."""
 
-HIDING = "CheckpointFunctionBackward"
-"""A part of the model that is run again on the way back: what is in it is not recorded."""
+OPAQUE_NODE = "CheckpointFunctionBackward"
+"""The autograd node of a checkpoint, which runs its part of the model in the backward pass only."""
 
 
 @dataclass(frozen=True)
-class _Step:
-    """A recorded operation, the layer it stands in or just before, and the operations that its values go to."""
+class _NodeInfo:
+    """The layer that an autograd node belongs to or directly precedes, and the nodes that consume its output."""
 
     layer: str | None
-    takers: list[Any]
+    consumers: list[Any]
 
 
-def guide(logits: Tensor, tapped: Tensor, makers: dict[Any, str], gradient_rule: GradientRule) -> None:
-    """Have every ReLU between the tap and the logits let back only what is positive.
+def guide_relus(logits: Tensor, tapped: Tensor, layers_by_node: dict[Any, str], gradient_rule: GradientRule) -> None:
+    """Make every ReLU between the tap and the logits pass only positive gradients.
 
     Args:
-        logits: Recorded from the tap on.
-        tapped: The tapped tensor.
-        makers: Which layer made what was recorded.
-        gradient_rule: Whether there may be other activations.
+        logits: The logits, computed from the tapped tensor with gradients recorded.
+        tapped: The tapped tensor, a leaf.
+        layers_by_node: The layer whose output each autograd node computes.
+        gradient_rule: Whether other activations are allowed.
 
     Raises:
-        MethodError: There are, and they may not be; or something hides what is in it.
+        MethodError: There are other activations and the rule does not allow them, or a checkpoint may contain some.
     """
-    steps = _compiled(logits.grad_fn, makers)
-    on_path = _leading_to(tapped, steps)
-    gates = _gates(on_path) | _parametric(on_path)
-    kinds = {node: _other(node, gates) for node in on_path}
-    found = (NonRelu(kind, steps[node].layer, kind.endswith(HIDING)) for node, kind in kinds.items() if kind)
-    check_non_relu(found, gradient_rule)
-    for node, kind in kinds.items():
-        if kind is None and _least(node) == 0:
-            node.register_prehook(_only_positive(_mask(node)))
+    graph = _autograd_graph(logits.grad_fn, layers_by_node)
+    head = _nodes_from(tapped, graph)
+    composed = _hard_sigmoids(head) | _prelus(head)
+    names = {node: _non_relu_name(node, composed) for node in head}
+    check_activations(
+        (
+            NonReluActivation(name, graph[node].layer, is_opaque=name.endswith(OPAQUE_NODE))
+            for node, name in names.items()
+            if name
+        ),
+        gradient_rule,
+    )
+    for node, name in names.items():
+        if name is None and _lower_bound(node) == 0:
+            node.register_prehook(_positive_gradient_hook(_positive_mask(node)))
 
 
-def _compiled(last: Any, makers: dict[Any, str]) -> dict[Any, _Step]:
-    """Return everything recorded, the last first."""
-    steps: dict[Any, _Step] = {}
-    waiting: list[tuple[Any, Any]] = [(last, None)]
-    while waiting:
-        node, taker = waiting.pop()
-        if node in steps:
-            steps[node].takers.append(taker)
+def _autograd_graph(last: Any, layers_by_node: dict[Any, str]) -> dict[Any, _NodeInfo]:
+    """Return every node of the autograd graph, the last first."""
+    graph: dict[Any, _NodeInfo] = {}
+    pending: list[tuple[Any, Any]] = [(last, None)]
+    while pending:
+        node, consumer = pending.pop()
+        if node in graph:
+            graph[node].consumers.append(consumer)
             continue
-        layer = makers.get(node) or (steps[taker].layer if taker is not None else None)
-        steps[node] = _Step(layer, [] if taker is None else [taker])
-        waiting.extend((giver, node) for giver in _givers(node))
-    return steps
+        layer = layers_by_node.get(node) or (graph[consumer].layer if consumer is not None else None)
+        graph[node] = _NodeInfo(layer, [] if consumer is None else [consumer])
+        pending.extend((producer, node) for producer in _producers(node))
+    return graph
 
 
-def _leading_to(tapped: Tensor, steps: dict[Any, _Step]) -> list[Any]:
-    """Return what was computed of the tapped tensor; trainable weights are recorded beside it."""
-    waiting = [node for node in steps if getattr(node, "variable", None) is tapped]
-    found: dict[Any, None] = {}
-    while waiting:
-        node = waiting.pop()
-        if node not in found:
-            found[node] = None
-            waiting.extend(steps[node].takers)
-    return list(found)
+def _nodes_from(tapped: Tensor, graph: dict[Any, _NodeInfo]) -> list[Any]:
+    """Return the nodes that depend on the tapped tensor. The graph also holds those of trainable weights."""
+    pending = [node for node in graph if getattr(node, "variable", None) is tapped]
+    head: dict[Any, None] = {}
+    while pending:
+        node = pending.pop()
+        if node not in head:
+            head[node] = None
+            pending.extend(graph[node].consumers)
+    return list(head)
 
 
-def _other(node: Any, gates: dict[Any, str]) -> str | None:
-    """Return the name of an activation that is no ReLU; None for a ReLU and for all that is no activation."""
+def _non_relu_name(node: Any, composed: dict[Any, str]) -> str | None:
+    """Return the name of an activation other than a ReLU; None for a ReLU and for any other operation.
+
+    Args:
+        node: An autograd node.
+        composed: The names of activations that the model composes of ReLUs, by node.
+    """
     if isinstance(node, torch.autograd.function.BackwardCFunction):
         return f"torch.autograd.Function {_name(node)}"
-    least = _least(node)
-    if least is not None and least != 0:
-        return f"cut at {least:g}, which is not 0"
-    return gates.get(node) or OTHERS.get(_name(node))
+    bound = _lower_bound(node)
+    if bound is not None and bound != 0:
+        return clamp_name(bound)
+    return composed.get(node) or NON_RELU_ACTIVATIONS.get(_name(node))
 
 
-def _least(node: Any) -> float | None:
-    """Return where values are cut off from below; None where they are not."""
+def _lower_bound(node: Any) -> float | None:
+    """Return the lower bound that an operation clamps values at; None for an operation that does not clamp."""
     name = _name(node)
     if name == "ReluBackward":
         return 0.0
-    least = getattr(node, LOWER_BOUNDS[name]) if name in LOWER_BOUNDS else _constant_side(node)
-    if isinstance(least, torch.Tensor):
-        return float(least.max()) if least.numel() and least.max() == least.min() else None
-    return None if least is None else float(least)
+    bound = getattr(node, LOWER_BOUNDS[name]) if name in LOWER_BOUNDS else _constant_operand(node)
+    if isinstance(bound, torch.Tensor):
+        return float(bound.max()) if bound.numel() and bound.max() == bound.min() else None
+    return None if bound is None else float(bound)
 
 
-def _constant_side(node: Any) -> Tensor | None:
-    """Return what does not depend on anything recorded in `maximum(x, constant)`."""
+def _constant_operand(node: Any) -> Tensor | None:
+    """Return the operand of `maximum(x, constant)` that needs no gradient."""
     if _name(node) != "MaximumBackward":
         return None
-    mine, others = (giver for giver, _ in node.next_functions)
-    if mine is None:
-        return node._saved_self
-    return node._saved_other if others is None else None
+    first, second = (producer for producer, _ in node.next_functions)
+    if first is None:
+        return saved_self(node)
+    return saved_other(node) if second is None else None
 
 
-def _mask(node: Any) -> Tensor | None:
-    """Return where the input was positive, for those whose own derivative is not 0 at 0."""
+def _positive_mask(node: Any) -> Tensor | None:
+    """Return where the input is positive; None for an operation whose derivative is 0 at 0 anyway."""
     if _name(node) not in ("ClampBackward", "ClampMinBackward", "MaximumBackward"):
         return None
-    # A copy: the hook must not hold on to the node, which holds on to the hook.
-    values = node._saved_other if node.next_functions[0][0] is None else node._saved_self
+    # A copy: the hook must not hold the node, which holds the hook.
+    values = saved_other(node) if node.next_functions[0][0] is None else saved_self(node)
     return values.detach() > 0
 
 
-def _only_positive(mask: Tensor | None) -> Callable[[tuple[Tensor, ...]], tuple[Tensor, ...]]:
+def _positive_gradient_hook(mask: Tensor | None) -> Callable[[tuple[Tensor, ...]], tuple[Tensor, ...]]:
     def hook(gradients: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
         (gradient,) = gradients
         positive = gradient.clamp(min=0)
@@ -154,36 +172,39 @@ def _only_positive(mask: Tensor | None) -> Callable[[tuple[Tensor, ...]], tuple[
     return hook
 
 
-def _gates(nodes: list[Any]) -> dict[Any, str]:
-    """Find hard sigmoids written as a ReLU6 and a division by 6: `relu6(x + 3) / 6`, `x * relu6(x + 3) / 6`."""
-    found = {}
+def _hard_sigmoids(nodes: list[Any]) -> dict[Any, str]:
+    """Find hard sigmoids composed of a ReLU6 and a division by 6: `relu6(x + 3) / 6`, `x * relu6(x + 3) / 6`."""
+    names = {}
     for node in nodes:
-        if _is_sixth(node):
-            behind = list(_givers(node))
-            behind += [giver for each in behind if _name(each) == "MulBackward" for giver in _givers(each)]
-            found.update({each: HARD_SIGMOID for each in behind if _name(each) == "HardtanhBackward"})
-    return found
+        if _divides_by_6(node):
+            producers = list(_producers(node))
+            producers += [
+                factor for product in producers if _name(product) == "MulBackward" for factor in _producers(product)
+            ]
+            names.update({producer: HARD_SIGMOID for producer in producers if _name(producer) == "HardtanhBackward"})
+    return names
 
 
-def _is_sixth(node: Any) -> bool:
-    """Whether this divides by 6, or multiplies by a sixth."""
+def _divides_by_6(node: Any) -> bool:
+    """Whether the operation divides by 6, or multiplies by a sixth."""
     factor = {"DivBackward": 6.0, "MulBackward": 1 / 6}.get(_name(node))
-    other = getattr(node, "_saved_other", None)
-    return factor is not None and other is not None and other.numel() == 1 and abs(float(other) - factor) < 1e-3
+    operand = saved_other(node)
+    return factor is not None and operand is not None and operand.numel() == 1 and abs(float(operand) - factor) < 1e-3
 
 
-def _parametric(nodes: list[Any]) -> dict[Any, str]:
-    """Find PReLUs written as two ReLUs: `relu(x) - a * relu(-x)`."""
-    relus = {node: next(_givers(node), None) for node in nodes if _name(node) == "ReluBackward"}
-    negations = [giver for giver in relus.values() if giver is not None and _name(giver) == "NegBackward"]
-    sources = {*negations, *(source for each in negations for source in _givers(each))}
-    return {node: PRELU for node, giver in relus.items() if giver in sources}
+def _prelus(nodes: list[Any]) -> dict[Any, str]:
+    """Find PReLUs composed of two ReLUs: `relu(x) - a * relu(-x)`."""
+    relus = {node: next(_producers(node), None) for node in nodes if _name(node) == "ReluBackward"}
+    negations = [producer for producer in relus.values() if producer is not None and _name(producer) == "NegBackward"]
+    sources = {*negations, *(source for negation in negations for source in _producers(negation))}
+    return {node: PRELU for node, producer in relus.items() if producer in sources}
 
 
-def _givers(node: Any) -> Iterator[Any]:
-    return (giver for giver, _ in node.next_functions if giver is not None)
+def _producers(node: Any) -> Iterator[Any]:
+    """Yield the nodes that produce the inputs of a node's operation."""
+    return (producer for producer, _ in node.next_functions if producer is not None)
 
 
 def _name(node: Any) -> str:
-    """Return what PyTorch calls an operation's way back: "ReluBackward" of "ReluBackward0"."""
+    """Return the name of an autograd node without its number: "ReluBackward" of "ReluBackward0"."""
     return str(node.name()).rstrip("0123456789")

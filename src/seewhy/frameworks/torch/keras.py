@@ -1,7 +1,7 @@
 """Keras models on PyTorch.
 
-The model runs once, without side effects. The layer's `call` is intercepted, and the tap is set there as on a native
-module: the trunk is not recorded, the head is, whether or not its layers are trainable.
+The model runs once, without side effects. The layer's `call` is intercepted, and its output is tapped as that of a
+native module: gradients are recorded for the head and not for the trunk, whether or not the layers are trainable.
 """
 
 from collections.abc import Callable
@@ -19,16 +19,17 @@ from seewhy.frameworks.keras.calls import KerasRecorder, recording_calls
 from seewhy.frameworks.keras.framework import KerasFramework, plain_message
 from seewhy.frameworks.keras.restore import preserve_keras_state
 from seewhy.frameworks.layers import LayerCall, LayerChoice, check_tapped
+from seewhy.frameworks.layouts import layer_layout
 from seewhy.frameworks.recorder import translated_errors
 from seewhy.frameworks.structures import Inputs, InputSpec, image_count, map_leaves, shape_key
 from seewhy.frameworks.torch.capture import finish_capture
 from seewhy.frameworks.torch.framework import FAILURES
 from seewhy.frameworks.torch.graph import Tape, TapeTap
-from seewhy.frameworks.torch.logits import TorchFunctions, select_torch_outputs
+from seewhy.frameworks.torch.logits import FunctionRecorder, select_torch_outputs
 from seewhy.frameworks.torch.precision import autocast_to, without_autocast
 from seewhy.frameworks.torch.restore import preserve_state
-from seewhy.frameworks.torch.tap import Tap
-from seewhy.frameworks.torch.tensors import off_device
+from seewhy.frameworks.torch.tap import TorchTap
+from seewhy.frameworks.torch.tensors import to_array
 from seewhy.frameworks.torch.trunk import Trunk
 from seewhy.targets import Objective, TopK
 from seewhy.types import Capture, Derivatives, GradientRule, Precision, Tensor
@@ -45,10 +46,10 @@ class KerasTorch(KerasFramework):
         self._calls = CompiledCache()
 
     def check_inputs(self, inputs: InputSpec) -> Inputs:
-        return super().check_inputs(map_leaves(off_device, inputs))
+        return super().check_inputs(map_leaves(to_array, inputs))
 
     def to_numpy(self, tensor: Tensor) -> NDArray[Any]:
-        array: NDArray[Any] = off_device(tensor)
+        array: NDArray[Any] = to_array(tensor)
         return array
 
     def calls(self, inputs: Inputs) -> tuple[LayerCall, ...]:
@@ -56,7 +57,7 @@ class KerasTorch(KerasFramework):
         return calls
 
     def predict(self, inputs: Inputs, output: int | str | None = None) -> Tensor | None:
-        functions = TorchFunctions()
+        functions = FunctionRecorder()
         with self._preserve_state(), torch.no_grad(), without_autocast():
             outputs = self._forward(inputs, functions)
             selected = select_torch_outputs(outputs, Objective(TopK(), output=output), functions, self.xp)
@@ -70,17 +71,17 @@ class KerasTorch(KerasFramework):
         derivatives: Derivatives = "gradients",
         gradient_rule: GradientRule = "plain",
     ) -> Capture:
-        functions = TorchFunctions()
+        functions = FunctionRecorder()
         trunk = Trunk(functions)
         call = self._input_call if layer.is_input else check_tapped(layer, self.calls(inputs))
-        tap = Tap(call, trunk, derivatives, gradient_rule)
+        tap = TorchTap(call, trunk, derivatives, gradient_rule)
         with self._preserve_state(), torch.enable_grad():
             with recording_calls(tap.hooked_layers(self._layers), tap):
                 outputs = self._forward(inputs, trunk, tap)
             return finish_capture(tap, layer, outputs, objective, image_count(inputs), functions, self.xp)
 
     def head(self, inputs: Inputs, layer: LayerChoice, objective: Objective) -> Head:
-        functions, tape, objective = TorchFunctions(), Tape(), objective.for_image(0)
+        functions, tape, objective = FunctionRecorder(), Tape(), objective.for_image(0)
         call = self._input_call if layer.is_input else check_tapped(layer, self.calls(inputs))
         tap = TapeTap(call, tape)
         hooks = recording_calls(tap.hooked_layers(self._layers), tap)
@@ -88,26 +89,26 @@ class KerasTorch(KerasFramework):
             outputs = self._forward(inputs, functions, tap)
             selected = select_torch_outputs(outputs, objective, functions, self.xp)
         scores = tape.head(tap, selected, objective, self.xp)
-        return lambda perturbations: scores(self._laid_out(call, perturbations))
+        return lambda perturbations: scores(layer_layout(call, perturbations))
 
     def apply(self, method: Callable[[Capture], Tensor], capture: Capture) -> Tensor:
         with torch.no_grad(), without_autocast():
             return method(capture)
 
     def _preserve_state(self) -> AbstractContextManager[None]:
-        # A model's `modules()` does not list the layers inside its layers, nor what a TorchModuleWrapper wraps.
+        # A model's `modules()` lists neither the layers inside its layers nor the module in a TorchModuleWrapper.
         return preserve_state(self._model, *self._layers.values())
 
     def _record_calls(self, inputs: Inputs) -> tuple[LayerCall, ...]:
         recorder = KerasRecorder()
         with self._preserve_state(), torch.no_grad(), recording_calls(self._layers, recorder):
-            self._forward(inputs, TorchFunctions(), recorder)
+            self._forward(inputs, FunctionRecorder(), recorder)
         return tuple(recorder.calls)
 
     def _forward(
-        self, inputs: Inputs, context: TorchFunctions | Trunk, recorder: Tap | KerasRecorder | None = None
+        self, inputs: Inputs, context: FunctionRecorder | Trunk, recorder: TorchTap | KerasRecorder | None = None
     ) -> Any:
-        # Copied: a model may work on its input in place, and the array is the caller's.
+        # Copied: a model may modify its input in place, and the array belongs to the caller.
         batch = map_leaves(lambda array: keras.ops.convert_to_tensor(np.array(array)), inputs)
         with (
             translated_errors(inputs, FAILURES, recorder, plain_message),
@@ -115,4 +116,4 @@ class KerasTorch(KerasFramework):
             context,
             preserve_keras_state(self._model),
         ):
-            return self._model(recorder.enter(batch) if isinstance(recorder, Tap) else batch, training=False)
+            return self._model(recorder.enter(batch) if isinstance(recorder, TorchTap) else batch, training=False)

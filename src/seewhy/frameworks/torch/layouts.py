@@ -1,8 +1,8 @@
-"""Where the channels of a native PyTorch tensor stand: first, (N, K, *space), or last, (N, *space, K).
+"""The channels' axis of a native PyTorch tensor: channels first, (N, K, *space), or last, (N, *space, K).
 
-Few modules say it, and between them models turn tensors round with functions. So all functions are heard: a
-convolution gives its channels first, a linear function gives them last, and of everything else they are where they
-were in what it was given, or where it moved them to.
+Few modules declare their layout, and between modules models permute tensors with functions. So every torch function is
+followed: the output of a convolution has its channels first, that of a linear function has them last, and any other
+output has them where its input had them, or where the function moved them.
 """
 
 import math
@@ -15,27 +15,27 @@ import torch
 from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from seewhy.frameworks.torch.logits import ORDER_KEEPING
+from seewhy.frameworks.torch.logits import ORDER_PRESERVING
 from seewhy.types import Tensor
 
-FIRST = re.compile("conv|batch_norm|instance_norm|group_norm|.*pool")
-"""Names of functions whose outputs have their channels first, whatever goes in."""
+CHANNELS_FIRST = re.compile("conv|batch_norm|instance_norm|group_norm|.*pool")
+"""The names of functions whose outputs are always channels first."""
 
-LAST = {"linear", "bilinear", "embedding", "multi_head_attention_forward"}
-"""Functions whose outputs have their channels last, whatever goes in."""
+CHANNELS_LAST = {"linear", "bilinear", "embedding", "multi_head_attention_forward"}
+"""Functions whose outputs are always channels last."""
 
 NORMALISATIONS = {"layer_norm", "rms_norm"}
-"""Functions that have the channels last where they normalise over one axis."""
+"""Functions whose outputs are channels last if they normalise over one axis."""
 
-MOVING = {"permute", "transpose", "swapaxes", "swapdims", "movedim", "moveaxis"}
-"""Functions that change the order of the axes."""
+PERMUTING = {"permute", "transpose", "swapaxes", "swapdims", "movedim", "moveaxis"}
+"""Functions that permute axes."""
 
 MATRIX_TRANSPOSE: Any = torch.Tensor.mT.__get__  # type: ignore[attr-defined]
-"""An attribute that does so too; all attributes' functions have the same name."""
+"""The getter of an attribute that permutes axes; the getters of all attributes have the same name."""
 
 
-class _Known(NamedTuple):
-    """A tensor that goes into a function: its shape, and which axis is the channels'."""
+class _Layout(NamedTuple):
+    """A tensor's shape, and its channels' axis."""
 
     shape: tuple[int, ...]
     axis: int
@@ -43,20 +43,20 @@ class _Known(NamedTuple):
 
 @final
 class TorchLayouts(TorchFunctionMode):
-    """Follows the axis of the channels through every function that this thread's model calls, while it is open."""
+    """Follows the channels' axis through every torch function that this thread's model calls while this is open."""
 
     def __init__(self) -> None:
         super().__init__()
-        # Weak: a model's tensors together may be more than memory holds.
+        # Weak references: all of a model's tensors together may exceed the memory.
         self._axes: Any = WeakTensorKeyDictionary()
 
     def is_channels_first(self, tensor: Tensor) -> bool | None:
-        """Whether the channels of a tensor come first; None where that is not known."""
+        """Whether a tensor is channels first; None where its layout is unknown."""
         axis = self._axes.get(tensor)
         return None if axis is None else bool(axis != tensor.ndim - 1)
 
-    def note(self, tensor: Any, *, channels_first: bool) -> None:
-        """Note where the channels of a tensor are, if it has space."""
+    def set_layout(self, tensor: Any, *, channels_first: bool) -> None:
+        """Set the layout of a tensor with spatial positions; ignore any other value."""
         if isinstance(tensor, torch.Tensor) and tensor.ndim > 2:
             self._axes[tensor] = 1 if channels_first else tensor.ndim - 1
 
@@ -64,52 +64,59 @@ class TorchLayouts(TorchFunctionMode):
         self, func: Callable[..., Any], types: Iterable[type], args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         kwargs = kwargs or {}
-        # Before the call: what works in place may change the shape of what it is given.
-        given = [_Known(tuple(each.shape), self._axes[each]) for each in _tensors([args, kwargs]) if each in self._axes]
+        # Read before the call: a function that works in place may change the shape of its input.
+        layouts = [
+            _Layout(tuple(tensor.shape), self._axes[tensor])
+            for tensor in _tensors([args, kwargs])
+            if tensor in self._axes
+        ]
         result = func(*args, **kwargs)
-        for each in _tensors(result):
-            axis = _axis(func, args, kwargs, given, tuple(each.shape)) if each.ndim > 2 else None
+        for tensor in _tensors(result):
+            axis = _channels_axis(func, args, kwargs, layouts, tuple(tensor.shape)) if tensor.ndim > 2 else None
             if axis is not None:
-                self._axes[each] = axis
+                self._axes[tensor] = axis
             else:
-                self._axes.pop(each, None)
+                self._axes.pop(tensor, None)
         return result
 
 
-def _axis(
-    func: Callable[..., Any], args: tuple[Any, ...], kwargs: Any, given: list[_Known], shape: tuple[int, ...]
+def _channels_axis(
+    func: Callable[..., Any], args: tuple[Any, ...], kwargs: Any, layouts: list[_Layout], shape: tuple[int, ...]
 ) -> int | None:
-    """Return the channels' axis of a function's output of this shape; None where it cannot be told."""
+    """Return the channels' axis of a function's output of this shape, from its inputs' layouts; None if unknown."""
     name = getattr(func, "__name__", "").removesuffix("_")
-    if FIRST.match(name):
+    if CHANNELS_FIRST.match(name):
         return 1
-    if name in LAST or (name in NORMALISATIONS and _normalised_axes(args, kwargs) == 1):
+    if name in CHANNELS_LAST or (name in NORMALISATIONS and _normalised_axis_count(args, kwargs) == 1):
         return len(shape) - 1
-    if not given:
+    if not layouts:
         return None
-    if name in MOVING or func == MATRIX_TRANSPOSE:
-        return _moved(func, args, kwargs, given[0])
-    if name in ORDER_KEEPING:
-        return _reshaped(given[0], shape)
-    return next((each.axis for each in given if len(each.shape) == len(shape)), None)
+    if name in PERMUTING or func == MATRIX_TRANSPOSE:
+        return _permuted_axis(func, args, kwargs, layouts[0])
+    if name in ORDER_PRESERVING:
+        return _reshaped_axis(layouts[0], shape)
+    return next((layout.axis for layout in layouts if len(layout.shape) == len(shape)), None)
 
 
-def _normalised_axes(args: tuple[Any, ...], kwargs: Any) -> int:
+def _normalised_axis_count(args: tuple[Any, ...], kwargs: Any) -> int:
     return np.size(args[1] if len(args) > 1 else kwargs["normalized_shape"])
 
 
-def _moved(func: Callable[..., Any], args: tuple[Any, ...], kwargs: Any, given: _Known) -> int:
-    """Return where a function moves an axis: of a tensor without values that is of another size along each axis."""
-    probe = torch.empty(tuple(range(len(given.shape))), device="meta")
-    made = func(probe, *args[1:], **kwargs) if args else func(**{**kwargs, "input": probe})
-    return int(made.shape.index(given.axis))
+def _permuted_axis(func: Callable[..., Any], args: tuple[Any, ...], kwargs: Any, layout: _Layout) -> int:
+    """Return where a function moves the channels' axis, by calling it on a tensor without values.
+
+    Each axis of that tensor has another size.
+    """
+    probe = torch.empty(tuple(range(len(layout.shape))), device="meta")
+    permuted = func(probe, *args[1:], **kwargs) if args else func(**{**kwargs, "input": probe})
+    return int(permuted.shape.index(layout.axis))
 
 
-def _reshaped(given: _Known, shape: tuple[int, ...]) -> int | None:
-    """Return the axis of the same size, with as many values before it and behind it, that is nearest."""
-    before, size = math.prod(given.shape[: given.axis]), given.shape[given.axis]
-    found = [axis for axis, length in enumerate(shape) if axis and length == size and math.prod(shape[:axis]) == before]
-    return min(found, key=lambda axis: abs(axis - given.axis), default=None)
+def _reshaped_axis(layout: _Layout, shape: tuple[int, ...]) -> int | None:
+    """Return the nearest axis of the same size with as many values before and after it; None if there is none."""
+    before, channels = math.prod(layout.shape[: layout.axis]), layout.shape[layout.axis]
+    axes = [axis for axis, size in enumerate(shape) if axis and size == channels and math.prod(shape[:axis]) == before]
+    return min(axes, key=lambda axis: abs(axis - layout.axis), default=None)
 
 
 def _tensors(structure: Any) -> Iterator[Tensor]:
@@ -117,5 +124,5 @@ def _tensors(structure: Any) -> Iterator[Tensor]:
     if isinstance(structure, torch.Tensor):
         yield structure
     elif isinstance(structure, (list, tuple, dict)):
-        for each in structure.values() if isinstance(structure, dict) else structure:
-            yield from _tensors(each)
+        for value in structure.values() if isinstance(structure, dict) else structure:
+            yield from _tensors(value)

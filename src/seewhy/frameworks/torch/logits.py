@@ -1,4 +1,4 @@
-"""The torch functions that a model calls: from where on they record gradients, and which was the final activation."""
+"""The logits before a PyTorch model's final activation, found by recording the torch functions that it calls."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -9,6 +9,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from seewhy.frameworks.outputs import FinalActivation, Outputs, SelectedOutputs, select_outputs
+from seewhy.frameworks.structures import ArrayTree
 from seewhy.frameworks.torch.dispatch import exclude_autograd, is_autograd_excluded
 from seewhy.targets import Objective
 from seewhy.types import Namespace, Tensor
@@ -22,78 +23,85 @@ FINAL_ACTIVATIONS: dict[str, FinalActivation] = {
     "sigmoid_": "sigmoid",
     "special_expit": "sigmoid",
 }
-"""Final activations by the name of their function, which is the same for the function, the method and the module."""
+"""Final activations by the name of their function; the function, the method and the module all call that one."""
 
-ORDER_KEEPING = {
+ORDER_PRESERVING = {
     *("reshape", "reshape_as", "view", "view_as", "flatten", "unflatten", "ravel", "squeeze", "unsqueeze"),
     *("to", "type", "float", "double", "half", "bfloat16", "cpu", "cuda", "contiguous", "clone", "detach"),
 }
-"""Functions that leave every value where it was in the order of values. At rest, dropout hands on the tensor itself."""
+"""Functions that keep the order of the values. In inference mode, dropout returns the same tensor."""
 
-NOTED = {*FINAL_ACTIVATIONS, *ORDER_KEEPING}
+RECORDED = {*FINAL_ACTIVATIONS, *ORDER_PRESERVING}
 
 
 @final
-class TorchFunctions(TorchFunctionMode):
-    """Hears every torch function that this thread's model calls, for as long as it is open.
+class FunctionRecorder(TorchFunctionMode):
+    """Records the final activation among the torch functions that this thread's model calls while this is open.
 
     Attributes:
-        are_recorded: Set to True where what is heard must be recorded, whatever the model did before.
+        needs_gradients: Set to True to record the gradients of every function, whatever the model did before.
     """
 
     def __init__(self) -> None:
         super().__init__()
-        self.are_recorded = False
-        # Weak: a model with a softmax in every block must not be made to keep them all.
+        self.needs_gradients = False
+        # Weak references: a model with a softmax in every block must not keep all of their inputs.
         self._logits: Any = WeakTensorKeyDictionary()
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Iterable[type], args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         kwargs, name = kwargs or {}, getattr(func, "__name__", "")
-        if self.are_recorded and is_autograd_excluded():  # compiled code with the tap inside put back what was
+        # Compiled code that contains the tap restores the dispatcher's state from before the tap.
+        if self.needs_gradients and is_autograd_excluded():
             exclude_autograd(False)
-        return self._noted(name, func, args, kwargs) if name in NOTED else func(*args, **kwargs)
+        return self._record(name, func, args, kwargs) if name in RECORDED else func(*args, **kwargs)
 
     def bypass_final_activation(self, raw: Tensor) -> tuple[FinalActivation, Tensor]:
-        """Return the model's final activation, and the logits behind its outputs in the outputs' shape."""
-        head, logits, classes = self._logits.get(raw, ("linear", raw, None))
-        # A softmax over another axis than the classes' has no logits for the classes.
-        if head == "softmax" and raw.ndim == 2 and classes != raw.shape[1]:
+        """Return the model's final activation, and the logits before its outputs in the outputs' shape."""
+        activation, logits, classes = self._logits.get(raw, ("linear", raw, None))
+        # A softmax over another axis than that of the classes has no logits for the classes.
+        if activation == "softmax" and raw.ndim == 2 and classes != raw.shape[1]:
             return "linear", raw
-        return head, logits.reshape(raw.shape)
+        return activation, logits.reshape(raw.shape)
 
-    def _noted(self, name: str, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        given: Any = args[0] if args else kwargs.get("input")
+    def _record(self, name: str, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        tensor: Any = args[0] if args else kwargs.get("input")
         if name.endswith("_"):
-            given = given.clone()  # in place: what is there now is about to be written over
+            tensor = tensor.clone()  # the function overwrites its input
         result = func(*args, **kwargs)
         if name in FINAL_ACTIVATIONS:
-            self._logits[result] = (
-                FINAL_ACTIVATIONS[name],
-                given,
-                _classes(given, args, kwargs) if "softmax" in name else None,
-            )
-        elif isinstance(given, torch.Tensor) and given is not result and given in self._logits:
-            self._logits[result] = self._logits[given]
+            classes = _softmax_size(tensor, args, kwargs) if "softmax" in name else None
+            self._logits[result] = (FINAL_ACTIVATIONS[name], tensor, classes)
+        elif isinstance(tensor, torch.Tensor) and tensor is not result and tensor in self._logits:
+            self._logits[result] = self._logits[tensor]
         return result
 
 
-def _classes(given: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]) -> int | None:
-    """Return how many values each softmax is over; None where they are not side by side, in the order of values."""
+def _softmax_size(tensor: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]) -> int | None:
+    """Return the size of the axis of a softmax; None where its values are not adjacent in the order of values."""
     axis = args[1] if len(args) > 1 else kwargs.get("dim", kwargs.get("axis"))
     if axis is None:
-        axis = 0 if given.ndim in (0, 1, 3) else 1  # what PyTorch takes where it is not told
-    here = given.shape[axis:]
-    return here[0] if here and math.prod(here[1:]) == 1 else None
+        axis = 0 if tensor.ndim in (0, 1, 3) else 1  # PyTorch's implicit axis
+    sizes = tensor.shape[axis:]
+    return sizes[0] if sizes and math.prod(sizes[1:]) == 1 else None
 
 
-def select_torch_outputs(whole: Any, objective: Objective, functions: TorchFunctions, xp: Namespace) -> SelectedOutputs:
-    """Find what a question asks of all that a model returned, seeing through a final softmax or sigmoid."""
+def select_torch_outputs(
+    tree: ArrayTree, objective: Objective, functions: FunctionRecorder, xp: Namespace
+) -> SelectedOutputs:
+    """Select the outputs that an objective reads, and bypass a final softmax or sigmoid.
 
-    def read(raw: Tensor, logits: Tensor, head: FinalActivation, whole: Any) -> Outputs:
-        return Outputs.read(raw, logits.float(), head, xp, whole)
+    Args:
+        tree: All outputs of the model.
+        objective: Reads the outputs.
+        functions: Recorded the functions of the model.
+        xp: The namespace for reading the outputs.
+    """
+
+    def read(raw: Tensor, logits: Tensor, activation: FinalActivation, tree: ArrayTree) -> Outputs:
+        return Outputs.read(raw, logits.float(), activation, xp, tree)
 
     return select_outputs(
-        whole, objective, lambda each: isinstance(each, torch.Tensor), functions.bypass_final_activation, read
+        tree, objective, lambda value: isinstance(value, torch.Tensor), functions.bypass_final_activation, read
     )

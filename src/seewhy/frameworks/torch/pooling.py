@@ -1,4 +1,4 @@
-"""A head that takes nothing of a layer but its mean over space, found in what PyTorch recorded of it."""
+"""Heads that read only the spatial mean of a layer, found in PyTorch's autograd graph, and their closed form."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -6,30 +6,31 @@ from typing import Any
 import torch
 from torch.autograd.graph import GradientEdge
 
+from seewhy.frameworks.torch.dispatch import saved_axes
 from seewhy.types import Tensor
 
-PASSING = ("CloneBackward0", "AliasBackward0", "ToCopyBackward0")
-"""What is recorded of functions that hand every value on."""
+VALUE_PRESERVING = ("CloneBackward0", "AliasBackward0", "ToCopyBackward0")
+"""The autograd nodes of functions that keep every value."""
 
 MEAN = "MeanBackward1"
-"""What is recorded of a mean over some of the axes; adaptive pooling to one position is such a mean too."""
+"""The autograd node of a mean over some axes; adaptive pooling to one position is such a mean too."""
 
 
 def pooled_mean(scores: Tensor, tapped: Tensor, space: Iterable[int]) -> GradientEdge | None:
-    """Return where the mean of a tensor over all of its space is handed on, if the scores depend on that alone.
+    """Return the gradient edge of a tensor's spatial mean; None if the scores depend on more than that mean.
 
     Args:
-        scores: What was recorded, down to `tapped`.
+        scores: (N, T), computed from `tapped` with gradients recorded.
         tapped: A leaf.
-        space: Its axes of space.
+        space: The spatial axes of `tapped`.
     """
-    readers = _readers(scores)
-    (node,) = [each for each in readers if getattr(each, "variable", None) is tapped] or [None]
+    consumers = _consumers_by_node(scores)
+    node = next((node for node in consumers if getattr(node, "variable", None) is tapped), None)
     while node is not None:
-        (node,) = readers[node] if len(readers[node]) == 1 else (None,)
+        (node,) = consumers[node] if len(consumers[node]) == 1 else (None,)
         if node is not None and node.name() == MEAN:
-            return GradientEdge(node, 0) if _axes(node, tapped.ndim) == set(space) else None
-        if node is not None and node.name() not in PASSING:
+            return GradientEdge(node, 0) if saved_axes(node, tapped.ndim) == set(space) else None
+        if node is not None and node.name() not in VALUE_PRESERVING:
             return None
     return None
 
@@ -37,13 +38,13 @@ def pooled_mean(scores: Tensor, tapped: Tensor, space: Iterable[int]) -> Gradien
 def closed_form(scores: Tensor, mean: GradientEdge, activations: Tensor) -> Tensor:
     """Return the sum over channels of activations times gradients, at every position and for every score.
 
-    Where the scores depend on the mean of the activations alone, that is the derivative of the score along the
-    activations of each position, as if they were the mean's. PyTorch goes backwards; going backwards twice is going
-    forwards.
+    Where the scores depend only on the mean of the activations, this is the directional derivative of each score by
+    the mean, along the activations of each position. PyTorch has backward passes only; differentiating the backward
+    pass gives the forward derivative.
 
     Args:
-        scores: (N, T), with what was recorded of them.
-        mean: What `pooled_mean` returned.
+        scores: (N, T), with gradients recorded.
+        mean: The result of `pooled_mean`.
         activations: (N, *space, K).
 
     Returns:
@@ -53,32 +54,23 @@ def closed_form(scores: Tensor, mean: GradientEdge, activations: Tensor) -> Tens
     seeds = torch.zeros_like(scores, requires_grad=True)
     (gradients,) = torch.autograd.grad(scores, mean, seeds, create_graph=True)  # linear in the seeds
     positions = activations.reshape(images, -1, channels).movedim(1, 0)
-    along = (positions / len(positions)).to(gradients.dtype).reshape(len(positions), *gradients.shape)
-    (found,) = torch.autograd.grad(gradients, seeds, along, is_grads_batched=True)
-    sums: Tensor = found.movedim(0, -1).reshape(images, -1, *space)
+    directions = (positions / len(positions)).to(gradients.dtype).reshape(len(positions), *gradients.shape)
+    (derivatives,) = torch.autograd.grad(gradients, seeds, directions, is_grads_batched=True)
+    sums: Tensor = derivatives.movedim(0, -1).reshape(images, -1, *space)
     return sums
 
 
-def _readers(scores: Tensor) -> dict[Any, list[Any]]:
-    """Return every node that was recorded of the scores, and those that read what it gave."""
-    readers: dict[Any, list[Any]] = {scores.grad_fn: []}
-    waiting: list[Any] = [scores.grad_fn]
-    while waiting:
-        node = waiting.pop()
-        for following, _ in node.next_functions:
-            if following is None:
+def _consumers_by_node(scores: Tensor) -> dict[Any, list[Any]]:
+    """Return every node in the autograd graph of the scores, with the nodes that consume its output."""
+    consumers: dict[Any, list[Any]] = {scores.grad_fn: []}
+    pending: list[Any] = [scores.grad_fn]
+    while pending:
+        node = pending.pop()
+        for producer, _ in node.next_functions:
+            if producer is None:
                 continue
-            if following not in readers:
-                readers[following] = []
-                waiting.append(following)
-            readers[following].append(node)
-    return readers
-
-
-def _axes(node: Any, rank: int) -> set[int]:
-    """Return the axes that a mean is over; PyTorch keeps them as unsigned numbers."""
-    return {_signed(axis) % rank for axis in node._saved_dim or range(rank)}
-
-
-def _signed(axis: int) -> int:
-    return axis - 2**64 if axis >= 2**63 else axis
+            if producer not in consumers:
+                consumers[producer] = []
+                pending.append(producer)
+            consumers[producer].append(node)
+    return consumers

@@ -11,9 +11,9 @@ from seewhy.types import Precision
 
 
 def autocast_to(precision: Precision, batch: Any) -> AbstractContextManager[object]:
-    """Run a model on a batch in this precision; in float32, which is the default, as it runs anyway.
+    """Return a context manager that runs a model on a batch in this precision; float32 leaves the model's own types.
 
-    No weight is kept in bfloat16: most are used once, and an autocast of the caller's own would find them.
+    Weights in bfloat16 are not cached: most are used once, and the caller's own autocast would reuse them.
     """
     if precision == "float32":
         return nullcontext()
@@ -22,7 +22,7 @@ def autocast_to(precision: Precision, batch: Any) -> AbstractContextManager[obje
 
 @contextmanager
 def without_autocast() -> Iterator[None]:
-    """Compute in the types that the tensors have: what is left of gradients in float16 may be nothing."""
+    """Compute in the types of the tensors: gradients in float16 may underflow to 0."""
     with ExitStack() as stack:
         for kind in ("cpu", "cuda", "mps", "xpu"):
             if torch.is_autocast_enabled(kind):

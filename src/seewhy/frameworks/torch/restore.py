@@ -1,4 +1,4 @@
-"""Running PyTorch modules in evaluation mode without side effects: modes and buffers are restored."""
+"""Running PyTorch modules in inference mode without side effects: modes and buffers are restored."""
 
 import threading
 from collections import defaultdict
@@ -17,11 +17,13 @@ RUN_LOCK = threading.RLock()
 
 @contextmanager
 def preserve_state(*models: torch.nn.Module) -> Iterator[None]:
-    """Let a model run as in a prediction, whatever goes on around it, and be afterwards what it was before.
+    """Run models as in a prediction, whatever the caller's modes, and restore their state afterwards.
 
-    It is given with those of its parts that its `modules()` does not list.
-    Every module is in evaluation mode, nothing is compiled, and no inference mode is on. Autocast stays as it is.
-    Afterwards each module has its own mode again, and every buffer its values, also when the model failed.
+    Inside, every module is in evaluation mode, compiled code runs eagerly, and `torch.inference_mode` is off. Autocast
+    keeps its state. Afterwards, and if the model fails too, every module's mode and every buffer's values are restored.
+
+    Args:
+        models: A model, and those of its parts that its `modules()` does not list.
     """
     modules = _modules(models)
     with RUN_LOCK, torch.inference_mode(False), _uncompiled(), _preserve_buffers(modules), _eval_mode(modules):
@@ -30,7 +32,7 @@ def preserve_state(*models: torch.nn.Module) -> Iterator[None]:
 
 @contextmanager
 def _uncompiled() -> Iterator[None]:
-    """Run what torch.compile made as it was written: compiled code does not see that there is a hook."""
+    """Run compiled modules eagerly: compiled code ignores hooks."""
     if not has_compiled():
         yield
         return
@@ -39,20 +41,20 @@ def _uncompiled() -> Iterator[None]:
 
 
 def _modules(models: Iterable[torch.nn.Module]) -> list[torch.nn.Module]:
-    """Return every module of these models, once: the `modules()` of each would go through nested ones again."""
-    found: dict[int, torch.nn.Module] = {}
-    waiting = list(models)
-    while waiting:
-        module = waiting.pop()
-        if id(module) not in found:
-            found[id(module)] = module
-            waiting.extend(submodules(module))
-    return list(found.values())
+    """Return every module of these models once; calling `modules()` of each model would visit nested ones twice."""
+    visited: dict[int, torch.nn.Module] = {}
+    pending = list(models)
+    while pending:
+        module = pending.pop()
+        if id(module) not in visited:
+            visited[id(module)] = module
+            pending.extend(submodules(module))
+    return list(visited.values())
 
 
 @contextmanager
 def _eval_mode(modules: Iterable[Any]) -> Iterator[None]:
-    """Put modules into evaluation mode; past `eval()`, for some merge or fuse their weights when it is called."""
+    """Put modules into evaluation mode without calling `eval`, in which some modules merge or fuse their weights."""
     training = [(module, module.training) for module in modules if module.training]
     try:
         for module, _ in training:
@@ -64,7 +66,7 @@ def _eval_mode(modules: Iterable[Any]) -> Iterator[None]:
 
 
 def _set_training(module: Any, training: bool) -> None:
-    """Set a module's mode past its own `__setattr__`: Keras' does more than set; TorchScript's knows no other way."""
+    """Set a module's mode without its `__setattr__`, which in Keras has side effects; TorchScript has no other way."""
     if "training" in vars(module):
         vars(module)["training"] = training
     else:
@@ -73,48 +75,52 @@ def _set_training(module: Any, training: bool) -> None:
 
 @contextmanager
 def _preserve_buffers(modules: Iterable[Any]) -> Iterator[None]:
-    """Give every buffer back the values it has now, when this is left."""
-    held = [
+    """Restore every buffer's values on exit."""
+    records = [
         (buffers(module), name, buffer)
         for module in modules
         for name, buffer in buffers(module).items()
         if buffer is not None
     ]
-    versions = [version_of(buffer) for _, _, buffer in held]
-    copies = [(alike, _together(alike)) for alike in _alike(buffer for _, _, buffer in held)]
+    versions = [version_of(buffer) for _, _, buffer in records]
+    copies = [(group, _copy_group(group)) for group in _groups(buffer for _, _, buffer in records)]
     try:
         yield
     finally:
-        for owner, name, buffer in held:
+        for owner, name, buffer in records:
             owner[name] = buffer
-        if versions != (now := [version_of(buffer) for _, _, buffer in held]):
-            written = {id(held[at][2]) for at in range(len(held)) if versions[at] != now[at]}
+        if versions != (versions_now := [version_of(buffer) for _, _, buffer in records]):
+            written = {
+                id(buffer)
+                for (_, _, buffer), before, after in zip(records, versions, versions_now, strict=True)
+                if before != after
+            }
             with torch.no_grad():
-                for alike, together in copies:
-                    for buffer, kept in zip(alike, _apart(together, alike), strict=True):
+                for group, copy in copies:
+                    for buffer, values in zip(group, _split_group(copy, group), strict=True):
                         if id(buffer) in written:
-                            buffer.copy_(kept)
+                            buffer.copy_(values)
 
 
-def _alike(tensors: Iterable[Tensor]) -> Iterable[list[Tensor]]:
-    """Return tensors in groups that are copied in one go: batch normalisation has three small ones in each layer."""
+def _groups(tensors: Iterable[Tensor]) -> Iterable[list[Tensor]]:
+    """Group tensors that one operation can copy: every batch normalisation has three small ones."""
     groups: dict[Any, list[Tensor]] = defaultdict(list)
-    for each in tensors:
-        is_small = each.ndim < 2 and each.layout == torch.strided and not each.is_quantized
-        groups[(each.ndim, each.dtype, each.device) if is_small else id(each)].append(each)
+    for tensor in tensors:
+        is_small = tensor.ndim < 2 and tensor.layout == torch.strided and not tensor.is_quantized
+        groups[(tensor.ndim, tensor.dtype, tensor.device) if is_small else id(tensor)].append(tensor)
     return groups.values()
 
 
-def _together(alike: list[Tensor]) -> Tensor:
-    """Copy such a group into one tensor."""
+def _copy_group(group: list[Tensor]) -> Tensor:
+    """Copy a group of tensors into one."""
     with torch.no_grad():
-        if len(alike) == 1:
-            return alike[0].detach().clone()
-        return torch.cat(alike) if alike[0].ndim else torch.stack(alike)
+        if len(group) == 1:
+            return group[0].detach().clone()
+        return torch.cat(group) if group[0].ndim else torch.stack(group)
 
 
-def _apart(together: Tensor, alike: list[Tensor]) -> Sequence[Tensor]:
-    """Return the copy of each of a group."""
-    if len(alike) == 1:
-        return [together]
-    return torch.split(together, [len(each) for each in alike]) if alike[0].ndim else torch.unbind(together)
+def _split_group(copy: Tensor, group: list[Tensor]) -> Sequence[Tensor]:
+    """Return the copy of each tensor of a group."""
+    if len(group) == 1:
+        return [copy]
+    return torch.split(copy, [len(tensor) for tensor in group]) if group[0].ndim else torch.unbind(copy)

@@ -1,31 +1,32 @@
-"""The tap on PyTorch, for native modules and for Keras models: one layer's output is all that is differentiated."""
+"""The tap on PyTorch, for native modules and for Keras models: only one layer's output is differentiated."""
 
 from typing import Any
 
 import torch
 
 from seewhy.errors import LayerError
-from seewhy.frameworks.guided import GUIDED
+from seewhy.frameworks.guided import GUIDED_RULES
 from seewhy.frameworks.layers import INPUT, LayerCall, no_gradient
+from seewhy.frameworks.layouts import spatial_axes
 from seewhy.frameworks.outputs import SelectedOutputs
 from seewhy.frameworks.recorder import Recorder
-from seewhy.frameworks.torch.guided import guide
+from seewhy.frameworks.torch.guided import guide_relus
 from seewhy.frameworks.torch.pooling import closed_form, pooled_mean
 from seewhy.frameworks.torch.trunk import Trunk
 from seewhy.types import Derivatives, GradientRule, Tensor
 
 TARGETS_AT_ONCE = 32
-"""How many targets share a backward pass: more are hardly faster, and memory is that of all of them."""
+"""The number of targets that share a backward pass. More are hardly faster, and take the memory of all of them."""
 
 
-class Tap(Recorder):
-    """Makes the output of one call of one layer, or the model's input, the only thing that is differentiated.
+class TorchTap(Recorder):
+    """Makes the output of one call of one layer, or the model's input, the only tensor that is differentiated.
 
     Args:
         call: The call to tap; `INPUT_CALL` taps the input.
-        trunk: What runs before that call, and ends there; None where trunk and head run alike.
+        trunk: Runs the model before that call; None to run trunk and head alike.
         derivatives: What is computed; with "none" no gradients are recorded.
-        gradient_rule: How gradients flow.
+        gradient_rule: How gradients flow from the scores to the tap.
     """
 
     def __init__(
@@ -37,40 +38,40 @@ class Tap(Recorder):
     ) -> None:
         self.call = call
         self.path = call.path
-        self.output: Any = None
+        self.output: Tensor = None
         self._calls_left = call.number
         self._trunk = trunk
         self._derivatives = derivatives
         self._gradient_rule = gradient_rule
-        self._layers_by_node: dict[Any, str] = {}  # the autograd node of a layer's output, and the layer's path
+        self._layers_by_node: dict[Any, str] = {}  # by the autograd node of a layer's output
 
     @property
     def is_guided(self) -> bool:
         """Whether ReLUs pass only positive gradients."""
-        return self._derivatives == "gradients" and self._gradient_rule in GUIDED
+        return self._derivatives == "gradients" and self._gradient_rule in GUIDED_RULES
 
     def hooked_layers(self, layers: dict[str, Any]) -> dict[str, Any]:
-        """Return the layers that need a hook: the tapped one; none for the input; all to name guided activations."""
+        """Return the layers that need a hook: the tapped one, none for the input, or all to name guided activations."""
         if self.is_guided:
             return layers
         return {} if self.path == INPUT else {self.path: layers[self.path]}
 
     def enter(self, batch: Any) -> Any:
-        """Return the batch that goes into the model: tapped, if the input is what is explained."""
+        """Return the model's input batch, tapped if the input is explained."""
         return self.record(INPUT, None, batch) if self.path == INPUT else batch
 
     def record(self, path: str, layer: Any, output: Any, arguments: Any = None) -> Any:
-        """Tap the call that is meant, and record gradients from there on."""
+        """Tap the chosen call, and record gradients from there on."""
         if path != self.path and isinstance(output, torch.Tensor):
             self._layers_by_node.setdefault(output.grad_fn, path)
         self._calls_left -= path == self.path
         if self._calls_left or path != self.path:
             return output
-        # Two copies: one that the model cannot reach, for it may hold the layer's output elsewhere and write to it; and
-        # one that the model goes on with, on which even the next layer may work in place.
+        # Two copies: the model may hold the layer's output elsewhere and write to it, so the tap keeps a copy of its
+        # own; and the next layer may work in place, so the model continues with another.
         self.output = output.detach().clone()
         if self._trunk is not None:
-            self._trunk.end(is_recorded=self._derivatives != "none")
+            self._trunk.end(with_gradients=self._derivatives != "none")
         if self._derivatives == "none":
             return output
         self.output.requires_grad_()
@@ -80,20 +81,17 @@ class Tap(Recorder):
         """Raise LayerError unless the layer was called as in the recorded run."""
         if self.output is None:
             raise LayerError(
-                f"The layer {self.path!r} was called in an earlier run and is not now: which layers the model calls "
-                "depends on its input. Give a layer that is always called."
+                f"The layer {self.path!r} was called in an earlier run but not in this one: which layers the model "
+                "calls depends on its input. Give a layer that is always called."
             )
 
-    def guide(self, selected: SelectedOutputs) -> None:
-        """Apply guided backpropagation's rule to the ReLUs between the tap and the logits, if that is the rule."""
+    def apply_gradient_rule(self, selected: SelectedOutputs) -> None:
+        """Guide the ReLUs between the tap and the logits, if that is the gradient rule."""
         if self.is_guided and selected.one_logits.requires_grad:
-            guide(selected.one_logits, self.output, self._layers_by_node, self._gradient_rule)
+            guide_relus(selected.one_logits, self.output, self._layers_by_node, self._gradient_rule)
 
     def gradients(self, totals: Tensor) -> Tensor | None:
-        """Differentiate every total (T,) by the tapped output, giving (T, N, ...) in the layer's own layout.
-
-        None where no gradients are wanted.
-        """
+        """Return the gradients (T, N, ...) of every total (T,), in the layer's own layout; None if none are wanted."""
         if self._derivatives != "gradients":
             return None
         if not totals.requires_grad:
@@ -104,20 +102,19 @@ class Tap(Recorder):
         return torch.cat([self._backward(totals, seed, is_last=seed is seeds[-1]) for seed in seeds])
 
     def closed_form(self, scores: Tensor, activations: Tensor) -> Tensor | None:
-        """Return the sums of activations times gradients over channels, of scores (N, T), giving (N, T, *space).
+        """Return the closed form (N, T, *space) of scores (N, T).
 
-        None where they are not wanted, or where the scores depend on more than the mean of the activations.
+        None if it is not wanted, or if the scores depend on more of the layer than its spatial mean.
         """
         if self._derivatives != "closed_form" or not scores.requires_grad or _has_python_backward(scores):
             return None
-        rank = self.output.ndim
-        mean = pooled_mean(scores, self.output, range(2, rank) if self.call.channels_first else range(1, rank - 1))
+        mean = pooled_mean(scores, self.output, spatial_axes(self.call, self.output.ndim))
         return None if mean is None else closed_form(scores, mean, activations)
 
     def _backward(self, totals: Tensor, seeds: Tensor, *, is_last: bool) -> Tensor:
         """Run one backward pass for these seeds, (t, T)."""
         batched = len(seeds) > 1
-        # A single total needs no seed, and for a seed PyTorch imports SymPy, which takes a third of a second.
+        # A single total needs no seed. For a seed PyTorch imports SymPy, which takes a third of a second.
         single = None if len(totals) == 1 else seeds[0]
         (gradients,) = torch.autograd.grad(
             totals,
@@ -133,10 +130,10 @@ class Tap(Recorder):
 
 
 def _has_python_backward(totals: Tensor) -> bool:
-    """Whether the backward pass runs Python: an autograd.Function of the model's own, or a backward hook.
+    """Whether the backward pass runs Python: the model's own autograd.Function, or a backward hook.
 
-    Such code was written for one gradient, not for a batch of them: it may look at values, or keep what it is given.
-    Everything of PyTorch's own can be batched, so this alone decides whether targets share a backward pass.
+    Such code expects one gradient and not a batch of them: it may read values or store its argument. PyTorch's own
+    functions can all be batched, so this alone decides whether targets share a backward pass.
     """
     pending: list[Any] = [totals.grad_fn]
     visited: set[Any] = set()
@@ -147,5 +144,5 @@ def _has_python_backward(totals: Tensor) -> bool:
         if isinstance(node, torch.autograd.function.BackwardCFunction):
             return True
         visited.add(node)
-        pending.extend(following for following, _ in node.next_functions)
+        pending.extend(producer for producer, _ in node.next_functions)
     return False

@@ -1,4 +1,4 @@
-"""Running the trunk, what a model computes before the tap, without autograd."""
+"""Running the trunk, the part of a model before the tap, without autograd."""
 
 from contextlib import ExitStack
 from typing import final
@@ -11,42 +11,42 @@ from seewhy.frameworks.torch.dispatch import (
     function_mode_count,
     preserve_dispatch_keys,
 )
-from seewhy.frameworks.torch.logits import TorchFunctions
+from seewhy.frameworks.torch.logits import FunctionRecorder
 
 
 @final
 class Trunk:
-    """What a model runs before its tap, for as long as this is open and until `end`.
+    """Runs a model without autograd and without recording functions, from `__enter__` until `end`.
 
-    Nothing of it is recorded, and no function heard: each costs as much again as many a function of a model.
+    Recording a function costs as much as many functions of a model do themselves.
 
-    PyTorch's `is_grad_enabled` is left as it is meanwhile, and autograd is passed by. So after a `no_grad` block of the
-    model's own, such as one round a frozen part with the tap inside, recording goes on.
+    The dispatcher skips autograd, and `torch.is_grad_enabled` keeps its value. So gradients are still recorded after a
+    `no_grad` block of the model's own, such as one around a frozen part that contains the tap.
 
     Args:
-        functions: Hears what follows the tap.
+        functions: Records the functions of the head.
     """
 
-    def __init__(self, functions: TorchFunctions) -> None:
+    def __init__(self, functions: FunctionRecorder) -> None:
         self._functions = functions
-        self._closing = ExitStack()
-        self._modes = 0
+        self._exit_stack = ExitStack()
+        self._mode_count = 0
 
     def __enter__(self) -> "Trunk":
-        self._modes = function_mode_count()
-        self._closing.enter_context(preserve_dispatch_keys())
+        self._mode_count = function_mode_count()
+        self._exit_stack.enter_context(preserve_dispatch_keys())
         exclude_autograd(True)
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._closing.close()
+        self._exit_stack.close()
 
-    def end(self, *, is_recorded: bool) -> None:
-        """Hear every function from here on, and record it if that is wanted."""
-        # Below the modes that the model itself has opened and will close, such as that of a default device.
-        with below_function_modes(function_mode_count() - self._modes):
-            self._closing.enter_context(self._functions)
-        if is_recorded:
-            self._functions.are_recorded = True
+    def end(self, *, with_gradients: bool) -> None:
+        """Record every function from here on, and gradients too if they are wanted."""
+        # Below the modes that the model has opened and will close itself, such as that of a default device.
+        with below_function_modes(function_mode_count() - self._mode_count):
+            self._exit_stack.enter_context(self._functions)
+        if with_gradients:
+            self._functions.needs_gradients = True
             exclude_autograd(False)
             torch.set_grad_enabled(True)
