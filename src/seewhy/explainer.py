@@ -219,7 +219,7 @@ class Explainer:
         heatmaps = self._build_heatmaps(attribution, objective)
         (explanation,) = self._explanations(heatmaps, [image], [pixels], preprocessed.placements)
         capture, to_numpy = attribution.capture, self.framework.to_numpy
-        activations, gradients = to_numpy(capture.activations)[0], to_numpy(capture.gradients)[0]
+        activations, gradients = to_numpy(capture.activations)[0], to_numpy(capture.require_gradients())[0]
         return Inspection(activations.astype(np.float32), gradients.astype(np.float32), explanation)
 
     def layers(self, inputs: InputSpec) -> tuple[LayerCall, ...]:

@@ -11,8 +11,31 @@ IndexArray = NDArray[np.int32]
 ImageArray = NDArray[np.uint8]
 BoolArray = NDArray[np.bool_]
 
-Tensor = Any
-"""An array of whichever framework the model runs on."""
+
+class Tensor(Protocol):
+    """An array of whichever framework runs the model.
+
+    Opaque but for its shape, indexing and arithmetic: anything else is a function of the framework's `Namespace`, so
+    that a method is written once for all frameworks.
+    """
+
+    @property
+    def shape(self) -> Any:
+        """The size of each axis."""
+
+    def __getitem__(self, key: Any, /) -> Any: ...
+    def __neg__(self) -> Any: ...
+    def __add__(self, other: Any, /) -> Any: ...
+    def __sub__(self, other: Any, /) -> Any: ...
+    def __mul__(self, other: Any, /) -> Any: ...
+    def __truediv__(self, other: Any, /) -> Any: ...
+    def __eq__(self, other: object, /) -> Any: ...
+    def __ge__(self, other: Any, /) -> Any: ...
+    def __gt__(self, other: Any, /) -> Any: ...
+
+
+NativeTensor = Any
+"""A tensor inside a framework's own code, which uses what only that framework's tensors have."""
 
 Namespace = Any
 """The functions of that framework's arrays, named as in the array API: `keras.ops`, or `numpy` in tests."""

@@ -32,7 +32,7 @@ def run_perturbations(method: Method, runner: "PerturbationRunner", capture: Cap
         Raw heatmaps, float32 (N, T, *space).
     """
     capture = _in_numpy(runner.framework, capture)
-    objective = runner.objective.with_classes(capture.indices)
+    objective = runner.objective.with_classes(np.asarray(capture.indices))
     return np.concatenate(
         [
             method(

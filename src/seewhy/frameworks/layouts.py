@@ -6,15 +6,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seewhy.frameworks.layers import LayerCall
-from seewhy.types import Namespace, Tensor
+from seewhy.types import Namespace, NativeTensor
 
 
-def channels_last(call: LayerCall, tensor: Tensor, xp: Namespace) -> Tensor:
+def channels_last(call: LayerCall, tensor: NativeTensor, xp: Namespace) -> NativeTensor:
     """Return a call's output as (N, *space, K)."""
     return xp.moveaxis(tensor, 1, -1) if call.channels_first else tensor
 
 
-def targets_second(call: LayerCall, gradients: Tensor, xp: Namespace) -> Tensor:
+def targets_second(call: LayerCall, gradients: NativeTensor, xp: Namespace) -> NativeTensor:
     """Return gradients (T, N, ...) in the layout of the call's output as (N, T, *space, K)."""
     gradients = xp.swapaxes(gradients, 0, 1)
     return xp.moveaxis(gradients, 2, -1) if call.channels_first else gradients

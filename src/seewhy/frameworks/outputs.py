@@ -8,7 +8,7 @@ from seewhy.errors import ModelError, OptionError, TargetError
 from seewhy.frameworks.structures import ArrayTree, map_tree, pick_output
 from seewhy.targets import Objective, TargetScores
 from seewhy.targets.target import Shape
-from seewhy.types import Namespace, Score, Tensor
+from seewhy.types import Namespace, NativeTensor, Score
 
 FinalActivation = Literal["softmax", "sigmoid", "linear"]
 """The final activation, which a model applies to its logits."""
@@ -26,13 +26,13 @@ class Outputs:
     """
 
     raw: ArrayTree
-    logits: Tensor | None
-    probabilities: Tensor | None
+    logits: NativeTensor | None
+    probabilities: NativeTensor | None
     tree: ArrayTree = None
 
     @classmethod
     def read(
-        cls, raw: Tensor, logits: Tensor, activation: FinalActivation, xp: Namespace, tree: ArrayTree = None
+        cls, raw: NativeTensor, logits: NativeTensor, activation: FinalActivation, xp: Namespace, tree: ArrayTree = None
     ) -> "Outputs":
         """Read an output (N, ...) whose final activation was bypassed, leaving float32 `logits`."""
         if len(logits.shape) != 2:
@@ -52,12 +52,12 @@ class Outputs:
         """The shape of the selected output, with None for unknown sizes; None where no single output is selected."""
         return None if self.logits is None else tuple(self.logits.shape)
 
-    def score(self, objective: Objective, arrays: Sequence[Tensor], xp: Namespace) -> TargetScores:
+    def score(self, objective: Objective, arrays: Sequence[NativeTensor], xp: Namespace) -> TargetScores:
         """Return the scores of an objective, or raise TargetError where these outputs do not allow its target."""
         objective.target.check_outputs(self.shape)
         return objective.target(self._scored_output(objective.score), arrays, xp, self.tree)
 
-    def _scored_output(self, score: Score) -> Tensor | None:
+    def _scored_output(self, score: Score) -> NativeTensor:
         """Return the logits or probabilities, as the objective scores."""
         if score == "logit" or self.logits is None:
             return self.logits
@@ -66,10 +66,10 @@ class Outputs:
         return self.probabilities
 
 
-BypassFinalActivation = Callable[[Tensor], tuple[FinalActivation, Tensor]]
+BypassFinalActivation = Callable[[NativeTensor], tuple[FinalActivation, NativeTensor]]
 """Finds the final activation behind an output, and the logits that it was applied to."""
 
-ReadOutput = Callable[[Tensor, Tensor, FinalActivation, ArrayTree], Outputs]
+ReadOutput = Callable[[NativeTensor, NativeTensor, FinalActivation, ArrayTree], Outputs]
 """Reads an output, its logits, its final activation, and all outputs or None."""
 
 
@@ -82,12 +82,12 @@ class SelectedOutputs(NamedTuple):
         logits: The logits of the selected output; None where no single output is selected.
     """
 
-    tensors: list[Tensor]
-    read: Callable[[Sequence[Tensor]], Outputs]
-    logits: Tensor | None = None
+    tensors: list[NativeTensor]
+    read: Callable[[Sequence[NativeTensor]], Outputs]
+    logits: NativeTensor | None = None
 
     @property
-    def one_logits(self) -> Tensor:
+    def one_logits(self) -> NativeTensor:
         """The logits, or TargetError where no single output is selected."""
         if self.logits is None:
             raise TargetError(
@@ -116,10 +116,10 @@ def select_outputs(
     Raises:
         ModelError: The selected output is missing, or is not a tensor.
     """
-    tensors: list[Tensor] = []
+    tensors: list[NativeTensor] = []
     structure = map_tree(lambda value: _number_tensor(value, tensors, is_tensor), tree)
 
-    def restore(values: Sequence[Tensor]) -> ArrayTree:
+    def restore(values: Sequence[NativeTensor]) -> ArrayTree:
         return map_tree(lambda value: _restore_tensor(value, values), structure)
 
     if not objective.reads_one_output and not is_tensor(tree):
@@ -131,7 +131,7 @@ def select_outputs(
     activation, logits = bypass_final_activation(raw)
     all_tensors = tensors if objective.target.reads_all_outputs else []
 
-    def read_all(values: Sequence[Tensor]) -> Outputs:
+    def read_all(values: Sequence[NativeTensor]) -> Outputs:
         return read(values[0], values[1], activation, restore(values[2:]) if all_tensors else None)
 
     return SelectedOutputs([raw, logits, *all_tensors], read_all, logits)
@@ -144,7 +144,7 @@ class _TensorNumber:
     number: int
 
 
-def _number_tensor(value: Any, tensors: list[Tensor], is_tensor: Callable[[Any], bool]) -> Any:
+def _number_tensor(value: Any, tensors: list[NativeTensor], is_tensor: Callable[[Any], bool]) -> Any:
     """Append a tensor and return its number; return any other value as it is."""
     if not is_tensor(value):
         return value
@@ -152,19 +152,19 @@ def _number_tensor(value: Any, tensors: list[Tensor], is_tensor: Callable[[Any],
     return _TensorNumber(len(tensors) - 1)
 
 
-def _restore_tensor(value: Any, tensors: Sequence[Tensor]) -> Any:
+def _restore_tensor(value: Any, tensors: Sequence[NativeTensor]) -> Any:
     """Return the tensor with a number; None for a value that was replaced by its type."""
     if isinstance(value, _TensorNumber):
         return tensors[value.number]
     return None if isinstance(value, type) else value
 
 
-def _probabilities(outputs: Tensor, xp: Namespace) -> Tensor:
+def _probabilities(outputs: NativeTensor, xp: Namespace) -> NativeTensor:
     """Return the softmax of logits, or the outputs where they are probabilities already, as a mean of softmaxes is."""
     total, least = xp.sum(outputs, axis=-1, keepdims=True), xp.min(outputs, axis=-1, keepdims=True)
     return xp.where((least >= 0) & (xp.abs(total - 1) < 1e-3), outputs, _softmax(outputs, xp))
 
 
-def _softmax(logits: Tensor, xp: Namespace) -> Tensor:
+def _softmax(logits: NativeTensor, xp: Namespace) -> NativeTensor:
     exponentials = xp.exp(logits - xp.max(logits, axis=-1, keepdims=True))
     return exponentials / xp.sum(exponentials, axis=-1, keepdims=True)

@@ -46,4 +46,4 @@ def ablationcam(capture: Capture, runner: Runner) -> FloatArray:
     scores = runner.head_scores(ablations(), 1 + len(active)).astype(np.float64)
     weights = np.zeros((channels.shape[-1], scores.shape[1]))
     weights[active] = scores[0] - scores[1:]
-    return np.asarray(np.einsum("kt,n...k->nt...", weights, capture.activations), dtype=np.float32)
+    return np.asarray(np.einsum("kt,n...k->nt...", weights, np.asarray(capture.activations)), dtype=np.float32)

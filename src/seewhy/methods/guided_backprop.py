@@ -72,9 +72,9 @@ def guided_gradcam(capture: Capture, runner: Runner) -> FloatArray:
         Selvaraju et al., "Grad-CAM: Visual Explanations from Deep Networks via Gradient-based Localization",
         ICCV 2017, arXiv 1610.02391.
     """
-    fine = guided_backprop(capture)
+    fine = np.asarray(guided_backprop(capture))
     (layer_capture,) = runner.captures([runner.inputs], 1)
-    coarse = np.maximum(gradcam(layer_capture), 0)
+    coarse = np.maximum(np.asarray(gradcam(layer_capture)), 0)
     if coarse.ndim != fine.ndim:
         raise LayerError(
             f"The output of the layer {layer_capture.layer!r} has {coarse.ndim - 2} spatial axes and the input has "

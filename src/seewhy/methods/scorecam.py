@@ -121,7 +121,7 @@ def _score_weighted_sum(
     increases = np.zeros((channels.shape[-1], scores.shape[1]))
     increases[varying] = scores[1:] - scores[0]
     weights = _softmax(increases) * _has_effect(scores)
-    return np.asarray(np.einsum("kt,n...k->nt...", weights, capture.activations), dtype=np.float32)
+    return np.asarray(np.einsum("kt,n...k->nt...", weights, np.asarray(capture.activations)), dtype=np.float32)
 
 
 def _masks(channels: FloatArray, varying: NDArray[np.intp], size: tuple[int, ...]) -> Iterator[FloatArray]:
@@ -145,7 +145,7 @@ def _has_effect(scores: NDArray[np.float64]) -> BoolArray:
 
 
 def _check_axes(capture: Capture, image: FloatArray) -> None:
-    layer, space = capture.activations.ndim - 2, image.ndim - 1
+    layer, space = len(capture.activations.shape) - 2, image.ndim - 1
     if layer != space:
         raise LayerError(
             f"The output of the layer {capture.layer!r} has {layer} spatial axes and the input has {space}, so its "

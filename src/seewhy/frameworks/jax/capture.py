@@ -17,7 +17,7 @@ from seewhy.frameworks.layers import LayerCall, LayerChoice, no_gradient
 from seewhy.frameworks.layouts import channels_last, spatial_axes, targets_second
 from seewhy.frameworks.outputs import Outputs
 from seewhy.targets import Objective
-from seewhy.types import Derivatives, GradientRule, Tensor
+from seewhy.types import Derivatives, GradientRule, NativeTensor
 
 
 def compile_capture(
@@ -48,15 +48,17 @@ def compile_capture(
     shape = output_shape(selected)
     objective.target.check_outputs(shape)
 
-    def capture(flat: list[Tensor], *arrays: Tensor) -> dict[str, Tensor]:
+    def capture(flat: list[NativeTensor], *arrays: NativeTensor) -> dict[str, NativeTensor]:
         tapped, *bypass = trunk(*flat)
 
-        def totals(activations: Tensor, head: JaxprFunction = head) -> tuple[Tensor, dict[str, Tensor]]:
+        def totals(
+            activations: NativeTensor, head: JaxprFunction = head
+        ) -> tuple[NativeTensor, dict[str, NativeTensor]]:
             captured = _score(selected.read(head(activations, *bypass)), objective, arrays)
             # The images of a batch do not influence each other, so the gradient of the sum is each image's own.
             return jnp.sum(captured["scores"], axis=0), captured
 
-        tensors: dict[str, Tensor] = {"activations": channels_last(call, tapped.astype(jnp.float32), jnp)}
+        tensors: dict[str, NativeTensor] = {"activations": channels_last(call, tapped.astype(jnp.float32), jnp)}
         if derivatives != "gradients":
             _, captured = totals(tapped)
             return tensors | captured
@@ -83,15 +85,15 @@ def _compile_closed_form(
     shape = output_shape(selected)
     objective.target.check_outputs(shape)
 
-    def capture(flat: list[Tensor], *arrays: Tensor) -> dict[str, Tensor]:
+    def capture(flat: list[NativeTensor], *arrays: NativeTensor) -> dict[str, NativeTensor]:
         total, *bypass = trunk(*flat)
 
-        def captured_from(total: Tensor) -> dict[str, Tensor]:
+        def captured_from(total: NativeTensor) -> dict[str, NativeTensor]:
             *tensors, output = head(total, *bypass)
             captured = _score(selected.read(tensors), objective, arrays)
             return captured | {"activations": channels_last(call, output.astype(jnp.float32), jnp)}
 
-        def scores_of(total: Tensor) -> Tensor:
+        def scores_of(total: NativeTensor) -> NativeTensor:
             return captured_from(total)["scores"]
 
         if not has_derivative(scores_of, total):
@@ -114,8 +116,8 @@ def compile_head(traced: TracedModel, call: LayerCall, objective: Objective) -> 
     shape = output_shape(selected)
     objective.target.check_outputs(shape)
 
-    def scores(perturbations: Tensor, bypass: list[Tensor], arrays: Sequence[Tensor]) -> Tensor:
-        def run_one(activations: Tensor) -> list[Tensor]:
+    def scores(perturbations: NativeTensor, bypass: list[NativeTensor], arrays: Sequence[NativeTensor]) -> NativeTensor:
+        def run_one(activations: NativeTensor) -> list[NativeTensor]:
             return head(activations[None], *bypass)
 
         # Every perturbation is a batch of one image, as the arrays that bypass the layer are: (M, 1, ...).
@@ -127,7 +129,7 @@ def compile_head(traced: TracedModel, call: LayerCall, objective: Objective) -> 
     return CompiledHead(timed_first_call(bypass), timed_first_call(jax.jit(scores)), call, shape)
 
 
-def _score(outputs: Outputs, objective: Objective, arrays: Sequence[Tensor]) -> dict[str, Tensor]:
+def _score(outputs: Outputs, objective: Objective, arrays: Sequence[NativeTensor]) -> dict[str, NativeTensor]:
     """Return the tensors of a capture that are computed from the model's outputs, by name."""
     target_scores = outputs.score(objective, arrays, keras.ops)
     return {

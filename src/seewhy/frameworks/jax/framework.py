@@ -29,7 +29,7 @@ from seewhy.frameworks.recorder import translated_errors
 from seewhy.frameworks.structures import Inputs, image_count, leaves, model_run_error
 from seewhy.targets import Objective, TopK
 from seewhy.timing import Phase
-from seewhy.types import Capture, Derivatives, GradientRule, Precision, Tensor
+from seewhy.types import Capture, Derivatives, GradientRule, NativeTensor, Precision
 
 FAILURES = (ValueError, TypeError, RuntimeError, LookupError, AttributeError, ArithmeticError)
 """The exceptions of Keras and JAX for a model that cannot run on its input."""
@@ -46,13 +46,13 @@ class KerasJax(KerasFramework):
         self._compiled = CompiledCache()
         self._applied_methods: set[Any] = set()
 
-    def to_numpy(self, tensor: Tensor) -> NDArray[Any]:
+    def to_numpy(self, tensor: NativeTensor) -> NDArray[Any]:
         return np.asarray(tensor)
 
     def calls(self, inputs: Inputs) -> tuple[LayerCall, ...]:
         return self._traced(inputs).calls
 
-    def predict(self, inputs: Inputs, output: int | str | None = None) -> Tensor | None:
+    def predict(self, inputs: Inputs, output: int | str | None = None) -> NativeTensor | None:
         traced = self._traced(inputs)
         key = ("predict", _shapes(inputs), output)
         return self._run(self._compiled.get(key, lambda: self._compile_predict(traced, output)), traced, inputs)
@@ -83,7 +83,7 @@ class KerasJax(KerasFramework):
         objective.target.check_outputs(compiled.shape)
         bypass = self._run(compiled.trunk, traced, inputs)
 
-        def scores(perturbations: NDArray[Any]) -> Tensor:
+        def scores(perturbations: NDArray[Any]) -> NativeTensor:
             perturbations = layer_layout(compiled.call, perturbations)
             try:
                 return compiled.head(perturbations, bypass, objective.target.arrays(len(perturbations)))
@@ -92,7 +92,7 @@ class KerasJax(KerasFramework):
 
         return scores
 
-    def apply(self, method: Callable[[Capture], Tensor], capture: Capture) -> Tensor:
+    def apply(self, method: Callable[[Capture], NativeTensor], capture: Capture) -> NativeTensor:
         # JAX runs a method operation by operation, and compiles every operation at its first use.
         key = (getattr(method, "name", method), capture.activations.shape, capture.scores.shape)
         if key in self._applied_methods:
@@ -118,7 +118,7 @@ class KerasJax(KerasFramework):
     def _trace(self, inputs: Inputs) -> TracedModel:
         variables, marker, outputs = self._model.variables, Marker(), OutputStructure()
 
-        def forward(values: list[Tensor], batch: Inputs) -> list[Tensor]:
+        def forward(values: list[NativeTensor], batch: Inputs) -> list[NativeTensor]:
             # The values are arguments and not constants of the trace, so that later training takes effect.
             state = keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True)))
             with recording_calls(self._layers, marker), preserve_keras_state(self._model), state:

@@ -22,12 +22,12 @@ from jax.extend.core import JaxprEqn as JaxprEqn
 from jax.extend.core import Literal as Literal
 from jax.extend.core import Var as Var
 
-from seewhy.types import Tensor
+from seewhy.types import NativeTensor
 
-JaxprFunction = Callable[..., list[Tensor]]
+JaxprFunction = Callable[..., list[NativeTensor]]
 """A function from flat arrays to flat arrays."""
 
-EvaluateEquation = Callable[[JaxprEqn, Sequence[Tensor]], Sequence[Tensor]]
+EvaluateEquation = Callable[[JaxprEqn, Sequence[NativeTensor]], Sequence[NativeTensor]]
 """Computes an equation's outputs from its inputs."""
 
 Atom: TypeAlias = Var | Literal
@@ -76,7 +76,7 @@ class JaxprSplit(NamedTuple):
     head: JaxprFunction
 
 
-def mark(array: Tensor, name: str) -> Tensor:
+def mark(array: NativeTensor, name: str) -> NativeTensor:
     """Return the array with a mark that `mark_position` finds."""
     return checkpoint_name(array, name)
 
@@ -149,7 +149,7 @@ def tapped_variable(jaxpr: Jaxpr, position: int) -> Var:
     return jaxpr.invars[-1] if position == INPUT_POSITION else jaxpr.eqns[position].outvars[0]
 
 
-def evaluate_equation(equation: JaxprEqn, arrays: Sequence[Tensor]) -> Sequence[Tensor]:
+def evaluate_equation(equation: JaxprEqn, arrays: Sequence[NativeTensor]) -> Sequence[NativeTensor]:
     """Compute an equation's outputs as JAX does."""
     primitive = equation.primitive
     if primitive.name in INLINED and equation.params.get("name") not in ACTIVATIONS:
@@ -173,12 +173,12 @@ def variables(equation: JaxprEqn) -> set[Var]:
     return {atom for atom in equation.invars if not isinstance(atom, Literal)}
 
 
-def has_derivative(function: Callable[[Tensor], Tensor], array: Tensor) -> bool:
+def has_derivative(function: Callable[[NativeTensor], NativeTensor], array: NativeTensor) -> bool:
     """Whether a function has a derivative by `array`, by its equations: a derivative whose value is 0 counts."""
     is_nonzero: list[bool] = []
     probe = jax.custom_jvp(lambda value: value)
 
-    def derive(values: tuple[Tensor], tangents: tuple[Any]) -> tuple[Tensor, Any]:
+    def derive(values: tuple[NativeTensor], tangents: tuple[Any]) -> tuple[NativeTensor, Any]:
         is_nonzero.append(not isinstance(tangents[0], SymbolicZero))
         return values[0], tangents[0]
 
@@ -194,13 +194,13 @@ class _EquationList:
     inputs: Sequence[Var]
     equations: Sequence[JaxprEqn]
     outputs: Sequence[Atom]
-    constants: dict[Var, Tensor]
+    constants: dict[Var, NativeTensor]
     evaluate: EvaluateEquation = evaluate_equation
 
-    def __call__(self, *arrays: Tensor) -> list[Tensor]:
+    def __call__(self, *arrays: NativeTensor) -> list[NativeTensor]:
         values = {**self.constants, **dict(zip(self.inputs, arrays, strict=True))}
 
-        def read(atoms: Iterable[Atom]) -> list[Tensor]:
+        def read(atoms: Iterable[Atom]) -> list[NativeTensor]:
             return [atom.val if isinstance(atom, Literal) else values[atom] for atom in atoms]
 
         for equation in self.equations:
@@ -208,5 +208,5 @@ class _EquationList:
         return read(self.outputs)
 
 
-def _constants(closed: ClosedJaxpr) -> dict[Var, Tensor]:
+def _constants(closed: ClosedJaxpr) -> dict[Var, NativeTensor]:
     return dict(zip(closed.jaxpr.constvars, closed.consts, strict=True))

@@ -38,7 +38,7 @@ from seewhy.frameworks.jax.graph import (
     variables,
 )
 from seewhy.frameworks.jax.logits import BROADCAST, CUSTOM_DERIVATIVES, ORDER_PRESERVING
-from seewhy.types import GradientRule, Tensor
+from seewhy.types import GradientRule, NativeTensor
 
 NON_RELU_ACTIVATIONS = {
     "erf": "GELU",
@@ -95,7 +95,7 @@ def guide_relus(closed: ClosedJaxpr, position: int, logits: Var, gradient_rule: 
         if names[id(equation)] is None and (relu := reader.relu(equation)) is not None
     }
 
-    def evaluate(equation: JaxprEqn, arrays: Sequence[Tensor]) -> Sequence[Tensor]:
+    def evaluate(equation: JaxprEqn, arrays: Sequence[NativeTensor]) -> Sequence[NativeTensor]:
         if id(equation) not in relus:
             return evaluate_equation(equation, arrays)
         relu = relus[id(equation)]
@@ -104,15 +104,15 @@ def guide_relus(closed: ClosedJaxpr, position: int, logits: Var, gradient_rule: 
     return evaluate
 
 
-def _guided_relu(values: Tensor, maximum: float) -> Tensor:
+def _guided_relu(values: NativeTensor, maximum: float) -> NativeTensor:
     """Clamp values at 0 and at `maximum`, with the guided derivative."""
 
-    def forward(values: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(values: NativeTensor) -> tuple[NativeTensor, NativeTensor]:
         positive = jnp.maximum(values, 0)
         outputs = positive if maximum == math.inf else jnp.minimum(positive, maximum)
         return outputs, (values > 0) & (values < maximum)
 
-    def backward(passes: Tensor, gradient: Tensor) -> tuple[Tensor]:
+    def backward(passes: NativeTensor, gradient: NativeTensor) -> tuple[NativeTensor]:
         return (jnp.where(passes & (gradient > 0), gradient, 0),)
 
     relu = jax.custom_vjp(lambda values: forward(values)[0])

@@ -11,7 +11,7 @@ from seewhy.frameworks.jax.graph import (
     Jaxpr,
     Var,
 )
-from seewhy.types import Tensor
+from seewhy.types import NativeTensor
 
 VALUE_PRESERVING = {MARK, "convert_element_type", "copy"}
 """Primitives that keep every value."""
@@ -46,7 +46,9 @@ def pooled_sum(outputs: Sequence[Atom], tapped: Var, space: Iterable[int], jaxpr
     return None
 
 
-def closed_form(scores_of: Callable[[Tensor], Tensor], total: Tensor, activations: Tensor) -> Tensor:
+def closed_form(
+    scores_of: Callable[[NativeTensor], NativeTensor], total: NativeTensor, activations: NativeTensor
+) -> NativeTensor:
     """Return the sum over channels of activations times gradients, at every position and for every score.
 
     Where the scores depend only on the sum of the activations, this is the directional derivative of each score by the
@@ -61,7 +63,7 @@ def closed_form(scores_of: Callable[[Tensor], Tensor], total: Tensor, activation
         (N, T, *space).
     """
 
-    def derivative(direction: Tensor) -> Tensor:
+    def derivative(direction: NativeTensor) -> NativeTensor:
         return jax.jvp(scores_of, (total,), (direction,))[1]
 
     images, *space, channels = activations.shape

@@ -14,7 +14,7 @@ from seewhy.frameworks.jax.graph import (
     as_function,
     evaluate_equation,
 )
-from seewhy.types import Tensor
+from seewhy.types import NativeTensor
 
 PRODUCTS = {"conv_general_dilated", "dot_general"}
 """The primitives of convolutions and matrix products."""
@@ -28,7 +28,7 @@ def in_bfloat16(closed: ClosedJaxpr) -> ClosedJaxpr:
     return jax.make_jaxpr(as_function(closed, closed.jaxpr.outvars, _evaluate))(*closed.in_avals)
 
 
-def _evaluate(equation: JaxprEqn, arrays: Sequence[Tensor]) -> Sequence[Tensor]:
+def _evaluate(equation: JaxprEqn, arrays: Sequence[NativeTensor]) -> Sequence[NativeTensor]:
     """Evaluate an equation; a product's result is in bfloat16 too, or JAX could not differentiate a convolution."""
     if equation.primitive.name not in PRODUCTS or any(array.dtype != jnp.float32 for array in arrays):
         return evaluate_equation(equation, arrays)

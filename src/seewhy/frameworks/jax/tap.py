@@ -22,7 +22,7 @@ from seewhy.frameworks.outputs import FinalActivation, Outputs, SelectedOutputs,
 from seewhy.frameworks.structures import ArrayTree, Inputs, map_tree
 from seewhy.targets import Objective
 from seewhy.targets.target import Shape
-from seewhy.types import Tensor
+from seewhy.types import NativeTensor
 
 
 @final
@@ -49,8 +49,8 @@ class OutputStructure:
 
     structure: ArrayTree = None
 
-    def flatten(self, raw: ArrayTree) -> list[Tensor]:
-        arrays: list[Tensor] = []
+    def flatten(self, raw: ArrayTree) -> list[NativeTensor]:
+        arrays: list[NativeTensor] = []
 
         def position(value: Any) -> int | type:
             if not keras.ops.is_tensor(value):
@@ -80,7 +80,7 @@ class TracedModel(NamedTuple):
     shapes: dict[str, tuple[int, ...]]
     structure: ArrayTree
 
-    def flat(self, inputs: Inputs) -> list[Tensor]:
+    def flat(self, inputs: Inputs) -> list[NativeTensor]:
         """Return the arguments of the trace: the current values of the variables, and the inputs."""
         return [*(variable.value for variable in self.variables), *jax.tree.leaves(inputs)]
 
@@ -115,7 +115,7 @@ def mark_name(call: LayerCall) -> str:
     return f"{call.path}#{call.number}"
 
 
-def _read(raw: Tensor, logits: Tensor, activation: FinalActivation, tree: ArrayTree) -> Outputs:
+def _read(raw: NativeTensor, logits: NativeTensor, activation: FinalActivation, tree: ArrayTree) -> Outputs:
     return Outputs.read(raw, logits.reshape(raw.shape).astype(jnp.float32), activation, keras.ops, tree)
 
 

@@ -13,7 +13,7 @@ from seewhy.frameworks.keras.layouts import declared_channels_first, inherited_c
 from seewhy.frameworks.keras.restore import sublayers
 from seewhy.frameworks.layers import LayerCall
 from seewhy.frameworks.recorder import Recorder
-from seewhy.types import Tensor
+from seewhy.types import NativeTensor
 
 POOLING = tuple(kind for name, kind in vars(keras.layers).items() if "Pooling" in name and isinstance(kind, type))
 
@@ -61,7 +61,7 @@ class KerasRecorder(Recorder):
         reference, call = self._calls_by_output.get(id(tensor), (None, None))
         return call if reference is not None and reference() is tensor else None  # Python reuses ids
 
-    def _is_channels_first(self, path: str, layer: Any, output: Tensor, arguments: Any) -> bool:
+    def _is_channels_first(self, path: str, layer: Any, output: NativeTensor, arguments: Any) -> bool:
         """Whether a call's output is (N, K, *space), as the layer declares or inherits.
 
         A layer without a layout of its own inherits that of the output that it passes through, else of the last call

@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from seewhy.types import Tensor
+from seewhy.types import NativeTensor
 
 NORMALISATIONS = tuple(
     kind for name, kind in vars(keras.layers).items() if name.endswith("Normalization") and isinstance(kind, type)
@@ -37,7 +37,7 @@ def inherited_channels_first(layer: Any, channels_first: bool) -> bool:
     return bool(layer.dims[0] == channels)
 
 
-def tensors(arguments: Any) -> list[Tensor]:
+def tensors(arguments: Any) -> list[NativeTensor]:
     """Return the tensors in a layer's arguments, at any depth. `keras.tree` leaves reference cycles that hold them."""
     if isinstance(arguments, Mapping):
         arguments = tuple(arguments.values())

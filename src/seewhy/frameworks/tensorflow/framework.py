@@ -38,7 +38,7 @@ from seewhy.frameworks.tensorflow.pooling import closed_form, pooled_mean
 from seewhy.frameworks.tensorflow.precision import check_bfloat16, compiled
 from seewhy.frameworks.tensorflow.tap import TensorflowTap, gradients
 from seewhy.targets import Objective, TopK
-from seewhy.types import Capture, Derivatives, GradientRule, Precision, Tensor
+from seewhy.types import Capture, Derivatives, GradientRule, NativeTensor, Precision
 
 FAILURES = (ValueError, TypeError, RuntimeError, LookupError, AttributeError, ArithmeticError, tf.errors.OpError)
 """The exceptions of Keras and TensorFlow for a model that cannot run on its input."""
@@ -56,7 +56,7 @@ class KerasTensorflow(KerasFramework):
             check_bfloat16()
         self._compiled = CompiledCache()
 
-    def to_numpy(self, tensor: Tensor) -> NDArray[Any]:
+    def to_numpy(self, tensor: NativeTensor) -> NDArray[Any]:
         return np.asarray(tensor)
 
     def calls(self, inputs: Inputs) -> tuple[LayerCall, ...]:
@@ -64,7 +64,7 @@ class KerasTensorflow(KerasFramework):
         calls: tuple[LayerCall, ...] = self._compiled.get(key, lambda: self._trace_calls(inputs))
         return calls
 
-    def predict(self, inputs: Inputs, output: int | str | None = None) -> Tensor | None:
+    def predict(self, inputs: Inputs, output: int | str | None = None) -> NativeTensor | None:
         key = ("predict", shape_key(inputs), output)
         return self._run(self._compiled.get(key, lambda: self._trace_predict(inputs, output)), inputs)
 
@@ -91,7 +91,7 @@ class KerasTensorflow(KerasFramework):
         objective.target.check_outputs(entry.shape)
         bypass = self._run(entry.trunk, inputs)
 
-        def scores(perturbations: NDArray[Any]) -> Tensor:
+        def scores(perturbations: NDArray[Any]) -> NativeTensor:
             arrays = objective.target.arrays(len(perturbations))
             try:
                 activations = tf.constant(layer_layout(entry.call, perturbations))
@@ -129,7 +129,7 @@ class KerasTensorflow(KerasFramework):
         return tuple(recorder.calls)
 
     def _trace_predict(self, inputs: Inputs, output: int | str | None) -> Any:
-        def probabilities(batch: Inputs) -> Tensor | None:
+        def probabilities(batch: Inputs) -> NativeTensor | None:
             selected = select_tensorflow_outputs(self._forward(batch), Objective(TopK(), output=output))
             return selected.read(selected.tensors).probabilities
 
@@ -145,7 +145,7 @@ class KerasTensorflow(KerasFramework):
     ) -> CompiledCapture:
         facts: dict[str, Any] = {}
 
-        def capture(batch: Inputs, *arrays: Tensor) -> dict[str, Tensor]:
+        def capture(batch: Inputs, *arrays: NativeTensor) -> dict[str, NativeTensor]:
             tape = tf.GradientTape(persistent=True, watch_accessed_variables=False)
             tap = TensorflowTap(layer, tape)
             # All layers are recorded, whichever is tapped: an earlier one may determine the layout of its output.
@@ -201,7 +201,7 @@ class KerasTensorflow(KerasFramework):
         selected = facts["selected"]
         trunk, head, bypass = split(graph, facts["batch"], tap.output, selected.tensors)
 
-        def scores(perturbations: Tensor, bypass: list[Tensor], *arrays: Tensor) -> Tensor:
+        def scores(perturbations: NativeTensor, bypass: list[NativeTensor], *arrays: NativeTensor) -> NativeTensor:
             # Every perturbation is a batch of one image, as the tensors that bypass the layer are: (M, 1, ...).
             perturbations = tf.cast(perturbations, tap.output.dtype)
             batches = tf.vectorized_map(lambda activations: head(activations[None], *bypass), perturbations)

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from seewhy.types import Tensor
+from seewhy.types import NativeTensor
 
 
 class GraphSplit(NamedTuple):
@@ -17,19 +17,23 @@ class GraphSplit(NamedTuple):
         bypass: The specifications of the tensors that bypass the tap.
     """
 
-    trunk: Callable[..., list[Tensor]]
-    head: Callable[..., list[Tensor]]
+    trunk: Callable[..., list[NativeTensor]]
+    head: Callable[..., list[NativeTensor]]
     bypass: list[tf.TensorSpec]
 
 
-def split(wrapped: Any, batch: Sequence[Tensor], tapped: Tensor, fetches: Sequence[Tensor]) -> GraphSplit:
+def split(
+    wrapped: Any, batch: Sequence[NativeTensor], tapped: NativeTensor, fetches: Sequence[NativeTensor]
+) -> GraphSplit:
     """Split a function of `tf.compat.v1.wrap_function` at one of its tensors, with a head that returns `fetches`."""
     bypass = list(_bypass_tensors(batch, tapped, fetches))
     trunk, head = wrapped.prune(batch, bypass), wrapped.prune([tapped, *bypass], fetches)
     return GraphSplit(trunk, head, [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in bypass])
 
 
-def _bypass_tensors(batch: Sequence[Tensor], tapped: Tensor, fetches: Sequence[Tensor]) -> Iterable[Tensor]:
+def _bypass_tensors(
+    batch: Sequence[NativeTensor], tapped: NativeTensor, fetches: Sequence[NativeTensor]
+) -> Iterable[NativeTensor]:
     """Yield the tensors that `fetches` need besides the tap, and that depend on the batch but not on the tap."""
     on_batch, on_tap = _dependent_tensors(batch), _dependent_tensors([tapped])
     pending, visited = list(fetches), {tapped.ref()}
@@ -44,7 +48,7 @@ def _bypass_tensors(batch: Sequence[Tensor], tapped: Tensor, fetches: Sequence[T
             yield tensor
 
 
-def _dependent_tensors(tensors: Sequence[Tensor]) -> set[Any]:
+def _dependent_tensors(tensors: Sequence[NativeTensor]) -> set[Any]:
     """Return references to the tensors and to all that depend on them. A graph lists producers before consumers."""
     references = {tensor.ref() for tensor in tensors}
     for operation in tensors[0].graph.get_operations():

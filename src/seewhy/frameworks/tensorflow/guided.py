@@ -21,7 +21,7 @@ from seewhy.frameworks.guided import (
     check_activations,
     clamp_name,
 )
-from seewhy.types import GradientRule, Tensor
+from seewhy.types import GradientRule, NativeTensor
 
 NON_RELU_ACTIVATIONS = {
     "Elu": "ELU",
@@ -69,7 +69,9 @@ def guide_relus(gradient_rule: GradientRule) -> Iterator[None]:
         yield
 
 
-def check_head_activations(tapped: Tensor, logits: Tensor, layers: Iterable[str], gradient_rule: GradientRule) -> None:
+def check_head_activations(
+    tapped: NativeTensor, logits: NativeTensor, layers: Iterable[str], gradient_rule: GradientRule
+) -> None:
     """Refuse activations other than ReLUs between the tap and the logits, unless the rule allows them.
 
     Args:
@@ -97,7 +99,7 @@ def check_head_activations(tapped: Tensor, logits: Tensor, layers: Iterable[str]
 
 
 @tf.RegisterGradient(RELU_GRADIENT)  # type: ignore[untyped-decorator]
-def _guided_relu(operation: Any, gradient: Tensor) -> Tensor:
+def _guided_relu(operation: Any, gradient: NativeTensor) -> NativeTensor:
     values = operation.inputs[0]
     passes = values > 0
     if operation.type == "Relu6":
@@ -108,14 +110,14 @@ def _guided_relu(operation: Any, gradient: Tensor) -> Tensor:
 
 
 @tf.RegisterGradient(MAXIMUM_GRADIENT)  # type: ignore[untyped-decorator]
-def _guided_maximum(operation: Any, gradient: Tensor) -> list[Tensor | None]:
+def _guided_maximum(operation: Any, gradient: NativeTensor) -> list[NativeTensor | None]:
     inputs = list(operation.inputs)
     numbers = [_constant_value(tensor) for tensor in inputs]
     if 0.0 not in numbers:
         with tf.GradientTape() as tape:
             tape.watch(inputs)
             maximum = tf.maximum(*inputs)
-        gradients: list[Tensor | None] = tape.gradient(maximum, inputs, output_gradients=gradient)
+        gradients: list[NativeTensor | None] = tape.gradient(maximum, inputs, output_gradients=gradient)
         return gradients
     zero = numbers.index(0.0)
     passes = (inputs[1 - zero] > 0) & (gradient > 0)
@@ -123,7 +125,7 @@ def _guided_maximum(operation: Any, gradient: Tensor) -> list[Tensor | None]:
     return [None, guided] if zero == 0 else [guided, None]
 
 
-def _dependents(tapped: Tensor) -> set[Any]:
+def _dependents(tapped: NativeTensor) -> set[Any]:
     """Return the operations that depend on the values of the tapped tensor."""
     dependents: set[Any] = set()
     pending = list(tapped.consumers())
@@ -201,7 +203,7 @@ def _layer_of(operation: Any, layers: Iterable[str]) -> str | None:
     return None
 
 
-def _constant_value(tensor: Tensor) -> float | None:
+def _constant_value(tensor: NativeTensor) -> float | None:
     """Return the value of a constant with one element; None for any other tensor."""
     value = tf.get_static_value(tensor)
     return float(value.reshape(())) if value is not None and value.size == 1 and value.dtype.kind in "fiu" else None

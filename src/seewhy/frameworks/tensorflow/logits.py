@@ -7,7 +7,7 @@ from seewhy.errors import ModelError
 from seewhy.frameworks.outputs import FinalActivation, Outputs, SelectedOutputs, select_outputs
 from seewhy.frameworks.structures import ArrayTree
 from seewhy.targets import Objective
-from seewhy.types import Tensor
+from seewhy.types import NativeTensor
 
 FUNCTION_ADVICE = (
     " Layers inside the model's own tf.function cannot be reached; under "
@@ -24,7 +24,7 @@ def select_tensorflow_outputs(tree: ArrayTree, objective: Objective) -> Selected
     return select_outputs(tree, objective, tf.is_tensor, bypass_final_activation, _read)
 
 
-def _read(raw: Tensor, logits: Tensor, activation: FinalActivation, tree: ArrayTree) -> Outputs:
+def _read(raw: NativeTensor, logits: NativeTensor, activation: FinalActivation, tree: ArrayTree) -> Outputs:
     return Outputs.read(raw, tf.cast(logits, tf.float32), activation, keras.ops, tree)
 
 
@@ -32,7 +32,7 @@ ORDER_PRESERVING = {"Identity", "Cast", "Reshape", "Squeeze", "ExpandDims", "Sto
 """Operations that keep the order of the values."""
 
 
-def bypass_final_activation(raw: Tensor) -> tuple[FinalActivation, Tensor]:
+def bypass_final_activation(raw: NativeTensor) -> tuple[FinalActivation, NativeTensor]:
     """Return the model's final activation and its logits, in the outputs' shape.
 
     The final activation, be it an argument, a layer or a function, is the last operation of the graph, followed only by

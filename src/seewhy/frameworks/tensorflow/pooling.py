@@ -5,13 +5,13 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import tensorflow as tf
 
-from seewhy.types import Tensor
+from seewhy.types import NativeTensor
 
 VALUE_PRESERVING = ("Identity", "Cast")
 """Operations that keep every value."""
 
 
-def pooled_mean(outputs: Sequence[Tensor], tapped: Tensor, space: Iterable[int]) -> Tensor | None:
+def pooled_mean(outputs: Sequence[NativeTensor], tapped: NativeTensor, space: Iterable[int]) -> NativeTensor | None:
     """Return the spatial mean of a tensor; None if the outputs depend on more than that mean.
 
     Args:
@@ -35,7 +35,7 @@ def pooled_mean(outputs: Sequence[Tensor], tapped: Tensor, space: Iterable[int])
     return None
 
 
-def closed_form(scores: Tensor, mean: Tensor, activations: Tensor) -> Tensor | None:
+def closed_form(scores: NativeTensor, mean: NativeTensor, activations: NativeTensor) -> NativeTensor | None:
     """Return the sum over channels of activations times gradients, at every position and for every score.
 
     Where the scores depend only on the mean of the activations, this is the directional derivative of each score by

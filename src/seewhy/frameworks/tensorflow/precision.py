@@ -19,7 +19,7 @@ from typing import Any
 import tensorflow as tf
 
 from seewhy.errors import OptionError
-from seewhy.types import Precision, Tensor
+from seewhy.types import NativeTensor, Precision
 
 _AVX512 = frozenset({"avx512f", "avx512bw", "avx512dq", "avx512vl"})
 _AVX2_VNNI_2 = frozenset({"avx_ne_convert", "avx_vnni_int8"})
@@ -106,7 +106,7 @@ def _rewritten(function: Callable[..., Any], specs: Sequence[Any], options: tf.c
         return inner
 
     def outer(*args: Any) -> Any:
-        flat: list[Tensor] = inner.function_type.unpack_inputs(inner.function_type.bind(*args))
+        flat: list[NativeTensor] = inner.function_type.unpack_inputs(inner.function_type.bind(*args))
         results = tf.raw_ops.StatefulPartitionedCall(
             args=[*flat, *inner.captured_inputs],
             Tout=[output.dtype for output in inner.outputs],

@@ -10,7 +10,7 @@ from seewhy.frameworks.keras.calls import KerasRecorder
 from seewhy.frameworks.layers import LayerCall, LayerChoice, check_tapped, no_gradient
 from seewhy.frameworks.layouts import spatial_axes
 from seewhy.frameworks.tensorflow.logits import FUNCTION_ADVICE, FUNCTION_CALLS
-from seewhy.types import GradientRule, Tensor
+from seewhy.types import GradientRule, NativeTensor
 
 
 @final
@@ -30,7 +30,7 @@ class TensorflowTap(KerasRecorder):
         self.layer = layer
         self.path = layer.path
         self.call: Any = None  # a LayerCall once the layer was called
-        self.output: Tensor = None
+        self.output: NativeTensor = None
         self._tape = tape
 
     def record(self, path: str, layer: Any, output: Any, arguments: Any = None) -> Any:
@@ -71,15 +71,15 @@ class TensorflowTap(KerasRecorder):
 
 
 def gradients(
-    tape: tf.GradientTape, totals: Tensor, tap: TensorflowTap, gradient_rule: GradientRule, *, is_small: bool
-) -> Tensor:
+    tape: tf.GradientTape, totals: NativeTensor, tap: TensorflowTap, gradient_rule: GradientRule, *, is_small: bool
+) -> NativeTensor:
     """Return the gradients (T, N, ...) of every total (T,), in the layer's own layout. T may vary between calls.
 
     All targets share one vectorised backward pass through a small head. In any other head, a loop in the graph runs one
     backward pass per target, in the memory of one pass.
     """
 
-    def backward(seed: Tensor) -> Tensor:
+    def backward(seed: NativeTensor) -> NativeTensor:
         if gradient_rule in GUIDED_RULES:  # a tape ignores overridden gradients
             (gradient,) = tf.gradients(totals, tap.output, grad_ys=seed)
         else:

@@ -14,7 +14,7 @@ from seewhy.frameworks.recorder import Recorder
 from seewhy.frameworks.structures import leaves
 from seewhy.frameworks.torch.dispatch import compiled_module, version_of
 from seewhy.frameworks.torch.layouts import TorchLayouts
-from seewhy.types import Tensor
+from seewhy.types import NativeTensor
 
 POOLING = tuple(kind for name, kind in vars(torch.nn).items() if "Pool" in name and isinstance(kind, type))
 
@@ -57,7 +57,7 @@ class TorchRecorder(Recorder):
         self.calls.append(call)
         return output
 
-    def _is_channels_first(self, output: Tensor) -> bool:
+    def _is_channels_first(self, output: NativeTensor) -> bool:
         """Whether an output is (N, K, *space).
 
         An unknown layout, as of the output of a compiled function, is that of the last call: for a block, the last
@@ -69,7 +69,7 @@ class TorchRecorder(Recorder):
             self._layouts.set_layout(output, channels_first=channels_first)
         return channels_first
 
-    def _is_pass_through(self, path: str, layer: Any, output: Tensor) -> bool:
+    def _is_pass_through(self, path: str, layer: Any, output: NativeTensor) -> bool:
         """Whether a module returns another module's output: dropout in inference mode, a Sequential around its last.
 
         An output that was modified in place since is new: after a convolution and an in-place ReLU, the ReLU computed
@@ -145,6 +145,6 @@ def _shape(output: Any, channels_first: bool) -> tuple[int | None, ...] | None:
     return (*output.shape[2:], output.shape[1]) if channels_first else tuple(output.shape[1:])
 
 
-def _storage_key(tensor: Tensor) -> Any:
+def _storage_key(tensor: NativeTensor) -> Any:
     """Return a tensor's place and layout in memory, and how often it was written to."""
     return tensor.data_ptr(), tuple(tensor.shape), tensor.stride(), version_of(tensor)

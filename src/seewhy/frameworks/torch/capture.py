@@ -10,7 +10,7 @@ from seewhy.frameworks.torch.precision import without_autocast
 from seewhy.frameworks.torch.tap import TorchTap
 from seewhy.frameworks.torch.tensors import detach, target_arrays
 from seewhy.targets import Objective
-from seewhy.types import Capture, Namespace
+from seewhy.types import Capture, Namespace, NativeTensor
 
 
 def finish_capture(
@@ -44,9 +44,11 @@ def finish_capture(
         tap.apply_gradient_rule(selected)
         read = selected.read(selected.tensors)
         device_tensor = tap.output if read.logits is None else read.logits
-        target_scores = read.score(objective, target_arrays(objective, images, device_tensor), xp)
+        scores: NativeTensor
+        indices: NativeTensor
+        scores, indices = read.score(objective, target_arrays(objective, images, device_tensor), xp)
         activations = channels_last(tap.call, tap.output.detach().float(), torch)
-        scores = target_scores.scores.float()
+        scores = scores.float()
         closed_form = tap.closed_form(scores, activations)
         # The images of a batch do not influence each other, so the gradient of the sum is each image's own.
         gradients = tap.gradients(scores.sum(dim=0))
@@ -54,7 +56,7 @@ def finish_capture(
         activations=activations,
         gradients=None if gradients is None else targets_second(tap.call, gradients.float(), torch),
         scores=scores.detach(),
-        indices=target_scores.indices.to(torch.int32),
+        indices=indices.to(torch.int32),
         outputs=map_tree(detach, read.raw),
         probabilities=None if read.probabilities is None else read.probabilities.detach(),
         layer=layer.named(tap.call),

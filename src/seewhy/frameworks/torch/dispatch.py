@@ -13,7 +13,7 @@ They are the same in torch 2.6 to 2.14; `pyproject.toml` requires 2.6 or newer.
 | `torch.utils._python_dispatch.TorchDispatchMode` | recording operations |
 | `torch.utils._pytree.tree_leaves`, `tree_map` | the tensors in the arguments of operations |
 | `OpOverload._schema` | the arguments that an operation writes to |
-| `Tensor._version` | whether a tensor was written to |
+| `NativeTensor._version` | whether a tensor was written to |
 | `Module._modules`, `Module._buffers` | restoring buffers, also those that a forward replaces |
 | `OptimizedModule._orig_mod`, `torch._dynamo` | the module that `torch.compile` wraps |
 | `Node._saved_self`, `_saved_other`, `_saved_dim` | the operands of an operation, and the axes of a mean |

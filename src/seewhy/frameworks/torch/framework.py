@@ -34,7 +34,7 @@ from seewhy.frameworks.torch.tap import TorchTap
 from seewhy.frameworks.torch.tensors import first_float_tensor, to_array
 from seewhy.frameworks.torch.trunk import Trunk
 from seewhy.targets import Objective, TopK
-from seewhy.types import Capture, Derivatives, GradientRule, Precision, Tensor
+from seewhy.types import Capture, Derivatives, GradientRule, NativeTensor, Precision
 
 CONVOLUTIONS = (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)
 
@@ -76,7 +76,7 @@ class Torch(Framework):
         """
         return check_arrays(map_leaves(to_array, inputs), None)
 
-    def to_numpy(self, tensor: Tensor) -> NDArray[Any]:
+    def to_numpy(self, tensor: NativeTensor) -> NDArray[Any]:
         array: NDArray[Any] = to_array(tensor)
         return array
 
@@ -84,7 +84,7 @@ class Torch(Framework):
         calls: tuple[LayerCall, ...] = self._calls.get(shape_key(inputs), lambda: self._record_calls(inputs))
         return calls
 
-    def predict(self, inputs: Inputs, output: int | str | None = None) -> Tensor | None:
+    def predict(self, inputs: Inputs, output: int | str | None = None) -> NativeTensor | None:
         functions = FunctionRecorder()
         with preserve_state(self._model), torch.no_grad():
             outputs = self._forward(inputs, functions)
@@ -133,7 +133,7 @@ class Torch(Framework):
             self._forward(inputs, FunctionRecorder())
             return bool(convolution_inputs) and torch.equal(convolution_inputs[0], self._to_tensor(inputs))
 
-    def apply(self, method: Callable[[Capture], Tensor], capture: Capture) -> Tensor:
+    def apply(self, method: Callable[[Capture], NativeTensor], capture: Capture) -> NativeTensor:
         with torch.no_grad(), without_autocast():
             return method(capture)
 
@@ -154,7 +154,7 @@ class Torch(Framework):
                 return self._model(**batch)
             return self._model(*batch) if isinstance(batch, list) else self._model(batch)
 
-    def _to_tensor(self, array: NDArray[Any]) -> Tensor:
+    def _to_tensor(self, array: NDArray[Any]) -> NativeTensor:
         """Copy an array to the model's device, type and memory format."""
         like = first_float_tensor(chain(self._model.parameters(), self._model.buffers()))
         if like is None:
@@ -167,5 +167,5 @@ class Torch(Framework):
         return tensor.contiguous(memory_format=torch.channels_last) if is_last else tensor
 
 
-def _type_name(tensor: Tensor) -> str:
+def _type_name(tensor: NativeTensor) -> str:
     return str(tensor.dtype).removeprefix("torch.")

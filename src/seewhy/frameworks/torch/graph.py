@@ -30,7 +30,7 @@ from seewhy.frameworks.torch.precision import without_autocast
 from seewhy.frameworks.torch.tap import TorchTap
 from seewhy.frameworks.torch.tensors import target_arrays
 from seewhy.targets import Objective
-from seewhy.types import Namespace, Tensor
+from seewhy.types import Namespace, NativeTensor
 
 VALUE_READERS = ("numpy", "tolist", "__array__", "__dlpack__")
 """Methods that read a tensor's values without an ATen operation; other methods call operations."""
@@ -73,9 +73,9 @@ class Tape:
     def __init__(self) -> None:
         self._operations: list[TapeOperation] = []
         # The tape holds every tensor, so that none of their memory is reused for another tensor.
-        self._placeholders: dict[Any, tuple[Placeholder, Tensor]] = {}
+        self._placeholders: dict[Any, tuple[Placeholder, NativeTensor]] = {}
         self._storages: set[int] = set()
-        self._constants: dict[int, tuple[Tensor, int | None]] = {}
+        self._constants: dict[int, tuple[NativeTensor, int | None]] = {}
         self._obstacles: list[str] = []
 
     @contextmanager
@@ -84,7 +84,7 @@ class Tape:
         with _OperationMode(self), _ValueReadMode(self):
             yield
 
-    def start(self, output: Tensor) -> Tensor:
+    def start(self, output: NativeTensor) -> NativeTensor:
         """Record from here on the operations that depend on this output; the model must continue with the copy."""
         output = output.clone()
         self._placeholder_of(output)
@@ -98,7 +98,7 @@ class Tape:
             self._append(operation, arguments, results)
         return results
 
-    def record_read(self, tensor: Tensor) -> None:
+    def record_read(self, tensor: NativeTensor) -> None:
         """Record that Python code reads a tensor's values."""
         if _storage_key(tensor) in self._placeholders:
             self._obstacles.append(READS_VALUES)
@@ -126,13 +126,14 @@ class Tape:
             objective.target.check_outputs(selected.read(selected.tensors).shape)
         head = _TapeReplay(tap.path, tap.output, _with_last_uses(self._operations, results), results)
 
-        def scores(perturbations: NDArray[Any]) -> Tensor:
+        def score(perturbations: NDArray[Any]) -> NativeTensor:
             with torch.inference_mode(False), torch.no_grad(), without_autocast():
                 outputs = [output.flatten(0, 1) for output in head(torch.tensor(perturbations[:, None]))]
                 arrays = target_arrays(objective, len(perturbations), outputs[0])
-                return selected.read(outputs).score(objective, arrays, xp).scores.float()
+                scores: NativeTensor = selected.read(outputs).score(objective, arrays, xp).scores
+                return scores.float()
 
-        return scores
+        return score
 
     def _append(self, operation: Any, arguments: Any, results: Any) -> None:
         args, kwargs = arguments
@@ -211,11 +212,11 @@ class _TapeReplay:
     """A tape as a function of the tapped output."""
 
     path: str
-    tapped: Tensor
+    tapped: NativeTensor
     operations: list[tuple[TapeOperation, set[Placeholder]]]
     results: list[Any]
 
-    def __call__(self, perturbations: Tensor) -> list[Tensor]:
+    def __call__(self, perturbations: NativeTensor) -> list[NativeTensor]:
         """Replay the tape for perturbations (M, ...) of the tapped output in one batch."""
         # In the memory layout of the tapped output, on which recorded views depend.
         strides = (self.tapped.numel(), *self.tapped.stride())
@@ -229,8 +230,8 @@ class _TapeReplay:
                 self.path, f"has an operation that PyTorch cannot run for a batch of perturbations: {error}"
             ) from error
 
-    def _replay(self, perturbation: Tensor) -> tuple[Tensor, ...]:
-        values: dict[Any, Tensor] = {Placeholder(0): perturbation}
+    def _replay(self, perturbation: NativeTensor) -> tuple[NativeTensor, ...]:
+        values: dict[Any, NativeTensor] = {Placeholder(0): perturbation}
 
         def read(value: Any) -> Any:
             return values[value] if isinstance(value, Placeholder) else value
@@ -271,7 +272,7 @@ def _with_last_uses(
     return pairs[::-1]
 
 
-def _storage_key(tensor: Tensor) -> Any:
+def _storage_key(tensor: NativeTensor) -> Any:
     """Return a key that two tensors share if they are the same values in the same memory."""
     if tensor.layout != torch.strided:
         return id(tensor)
@@ -279,7 +280,7 @@ def _storage_key(tensor: Tensor) -> Any:
     return (*place, tensor.dtype, tensor.device, tensor.is_conj(), tensor.is_neg())
 
 
-def _storage(tensor: Tensor) -> int:
+def _storage(tensor: NativeTensor) -> int:
     return tensor.untyped_storage().data_ptr() if tensor.layout == torch.strided else id(tensor)
 
 

@@ -20,7 +20,7 @@ from seewhy.frameworks.guided import (
     clamp_name,
 )
 from seewhy.frameworks.torch.dispatch import LOWER_BOUNDS, saved_other, saved_self
-from seewhy.types import GradientRule, Tensor
+from seewhy.types import GradientRule, NativeTensor
 
 NON_RELU_ACTIVATIONS = {
     "CeluBackward": "CELU",
@@ -62,7 +62,9 @@ class _NodeInfo:
     consumers: list[Any]
 
 
-def guide_relus(logits: Tensor, tapped: Tensor, layers_by_node: dict[Any, str], gradient_rule: GradientRule) -> None:
+def guide_relus(
+    logits: NativeTensor, tapped: NativeTensor, layers_by_node: dict[Any, str], gradient_rule: GradientRule
+) -> None:
     """Make every ReLU between the tap and the logits pass only positive gradients.
 
     Args:
@@ -106,7 +108,7 @@ def _autograd_graph(last: Any, layers_by_node: dict[Any, str]) -> dict[Any, _Nod
     return graph
 
 
-def _nodes_from(tapped: Tensor, graph: dict[Any, _NodeInfo]) -> list[Any]:
+def _nodes_from(tapped: NativeTensor, graph: dict[Any, _NodeInfo]) -> list[Any]:
     """Return the nodes that depend on the tapped tensor. The graph also holds those of trainable weights."""
     pending = [node for node in graph if getattr(node, "variable", None) is tapped]
     head: dict[Any, None] = {}
@@ -144,7 +146,7 @@ def _lower_bound(node: Any) -> float | None:
     return None if bound is None else float(bound)
 
 
-def _constant_operand(node: Any) -> Tensor | None:
+def _constant_operand(node: Any) -> NativeTensor | None:
     """Return the operand of `maximum(x, constant)` that needs no gradient."""
     if _name(node) != "MaximumBackward":
         return None
@@ -154,7 +156,7 @@ def _constant_operand(node: Any) -> Tensor | None:
     return saved_other(node) if second is None else None
 
 
-def _positive_mask(node: Any) -> Tensor | None:
+def _positive_mask(node: Any) -> NativeTensor | None:
     """Return where the input is positive; None for an operation whose derivative is 0 at 0 anyway."""
     if _name(node) not in ("ClampBackward", "ClampMinBackward", "MaximumBackward"):
         return None
@@ -163,8 +165,10 @@ def _positive_mask(node: Any) -> Tensor | None:
     return values.detach() > 0
 
 
-def _positive_gradient_hook(mask: Tensor | None) -> Callable[[tuple[Tensor, ...]], tuple[Tensor, ...]]:
-    def hook(gradients: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+def _positive_gradient_hook(
+    mask: NativeTensor | None,
+) -> Callable[[tuple[NativeTensor, ...]], tuple[NativeTensor, ...]]:
+    def hook(gradients: tuple[NativeTensor, ...]) -> tuple[NativeTensor, ...]:
         (gradient,) = gradients
         positive = gradient.clamp(min=0)
         return (positive if mask is None else positive * mask,)

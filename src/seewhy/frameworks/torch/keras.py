@@ -32,7 +32,7 @@ from seewhy.frameworks.torch.tap import TorchTap
 from seewhy.frameworks.torch.tensors import to_array
 from seewhy.frameworks.torch.trunk import Trunk
 from seewhy.targets import Objective, TopK
-from seewhy.types import Capture, Derivatives, GradientRule, Precision, Tensor
+from seewhy.types import Capture, Derivatives, GradientRule, NativeTensor, Precision
 
 
 @final
@@ -48,7 +48,7 @@ class KerasTorch(KerasFramework):
     def check_inputs(self, inputs: InputSpec) -> Inputs:
         return super().check_inputs(map_leaves(to_array, inputs))
 
-    def to_numpy(self, tensor: Tensor) -> NDArray[Any]:
+    def to_numpy(self, tensor: NativeTensor) -> NDArray[Any]:
         array: NDArray[Any] = to_array(tensor)
         return array
 
@@ -56,7 +56,7 @@ class KerasTorch(KerasFramework):
         calls: tuple[LayerCall, ...] = self._calls.get(shape_key(inputs), lambda: self._record_calls(inputs))
         return calls
 
-    def predict(self, inputs: Inputs, output: int | str | None = None) -> Tensor | None:
+    def predict(self, inputs: Inputs, output: int | str | None = None) -> NativeTensor | None:
         functions = FunctionRecorder()
         with self._preserve_state(), torch.no_grad(), without_autocast():
             outputs = self._forward(inputs, functions)
@@ -91,7 +91,7 @@ class KerasTorch(KerasFramework):
         scores = tape.head(tap, selected, objective, self.xp)
         return lambda perturbations: scores(layer_layout(call, perturbations))
 
-    def apply(self, method: Callable[[Capture], Tensor], capture: Capture) -> Tensor:
+    def apply(self, method: Callable[[Capture], NativeTensor], capture: Capture) -> NativeTensor:
         with torch.no_grad(), without_autocast():
             return method(capture)
 

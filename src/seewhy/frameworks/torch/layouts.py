@@ -16,7 +16,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
 from seewhy.frameworks.torch.logits import ORDER_PRESERVING
-from seewhy.types import Tensor
+from seewhy.types import NativeTensor
 
 CHANNELS_FIRST = re.compile("conv|batch_norm|instance_norm|group_norm|.*pool")
 """The names of functions whose outputs are always channels first."""
@@ -50,7 +50,7 @@ class TorchLayouts(TorchFunctionMode):
         # Weak references: all of a model's tensors together may exceed the memory.
         self._axes: Any = WeakTensorKeyDictionary()
 
-    def is_channels_first(self, tensor: Tensor) -> bool | None:
+    def is_channels_first(self, tensor: NativeTensor) -> bool | None:
         """Whether a tensor is channels first; None where its layout is unknown."""
         axis = self._axes.get(tensor)
         return None if axis is None else bool(axis != tensor.ndim - 1)
@@ -119,7 +119,7 @@ def _reshaped_axis(layout: _Layout, shape: tuple[int, ...]) -> int | None:
     return min(axes, key=lambda axis: abs(axis - layout.axis), default=None)
 
 
-def _tensors(structure: Any) -> Iterator[Tensor]:
+def _tensors(structure: Any) -> Iterator[NativeTensor]:
     """Yield the tensors in lists, tuples and dicts, at any depth."""
     if isinstance(structure, torch.Tensor):
         yield structure

@@ -12,7 +12,7 @@ from seewhy.frameworks.outputs import FinalActivation, Outputs, SelectedOutputs,
 from seewhy.frameworks.structures import ArrayTree
 from seewhy.frameworks.torch.dispatch import exclude_autograd, is_autograd_excluded
 from seewhy.targets import Objective
-from seewhy.types import Namespace, Tensor
+from seewhy.types import Namespace, NativeTensor
 
 FINAL_ACTIVATIONS: dict[str, FinalActivation] = {
     "softmax": "softmax",
@@ -57,7 +57,7 @@ class FunctionRecorder(TorchFunctionMode):
             exclude_autograd(False)
         return self._record(name, func, args, kwargs) if name in RECORDED else func(*args, **kwargs)
 
-    def bypass_final_activation(self, raw: Tensor) -> tuple[FinalActivation, Tensor]:
+    def bypass_final_activation(self, raw: NativeTensor) -> tuple[FinalActivation, NativeTensor]:
         """Return the model's final activation, and the logits before its outputs in the outputs' shape."""
         activation, logits, classes = self._logits.get(raw, ("linear", raw, None))
         # A softmax over another axis than that of the classes has no logits for the classes.
@@ -78,7 +78,7 @@ class FunctionRecorder(TorchFunctionMode):
         return result
 
 
-def _softmax_size(tensor: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]) -> int | None:
+def _softmax_size(tensor: NativeTensor, args: tuple[Any, ...], kwargs: dict[str, Any]) -> int | None:
     """Return the size of the axis of a softmax; None where its values are not adjacent in the order of values."""
     axis = args[1] if len(args) > 1 else kwargs.get("dim", kwargs.get("axis"))
     if axis is None:
@@ -99,7 +99,7 @@ def select_torch_outputs(
         xp: The namespace for reading the outputs.
     """
 
-    def read(raw: Tensor, logits: Tensor, activation: FinalActivation, tree: ArrayTree) -> Outputs:
+    def read(raw: NativeTensor, logits: NativeTensor, activation: FinalActivation, tree: ArrayTree) -> Outputs:
         return Outputs.read(raw, logits.float(), activation, xp, tree)
 
     return select_outputs(

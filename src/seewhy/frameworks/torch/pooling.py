@@ -7,7 +7,7 @@ import torch
 from torch.autograd.graph import GradientEdge
 
 from seewhy.frameworks.torch.dispatch import saved_axes
-from seewhy.types import Tensor
+from seewhy.types import NativeTensor
 
 VALUE_PRESERVING = ("CloneBackward0", "AliasBackward0", "ToCopyBackward0")
 """The autograd nodes of functions that keep every value."""
@@ -16,7 +16,7 @@ MEAN = "MeanBackward1"
 """The autograd node of a mean over some axes; adaptive pooling to one position is such a mean too."""
 
 
-def pooled_mean(scores: Tensor, tapped: Tensor, space: Iterable[int]) -> GradientEdge | None:
+def pooled_mean(scores: NativeTensor, tapped: NativeTensor, space: Iterable[int]) -> GradientEdge | None:
     """Return the gradient edge of a tensor's spatial mean; None if the scores depend on more than that mean.
 
     Args:
@@ -35,7 +35,7 @@ def pooled_mean(scores: Tensor, tapped: Tensor, space: Iterable[int]) -> Gradien
     return None
 
 
-def closed_form(scores: Tensor, mean: GradientEdge, activations: Tensor) -> Tensor:
+def closed_form(scores: NativeTensor, mean: GradientEdge, activations: NativeTensor) -> NativeTensor:
     """Return the sum over channels of activations times gradients, at every position and for every score.
 
     Where the scores depend only on the mean of the activations, this is the directional derivative of each score by
@@ -56,11 +56,11 @@ def closed_form(scores: Tensor, mean: GradientEdge, activations: Tensor) -> Tens
     positions = activations.reshape(images, -1, channels).movedim(1, 0)
     directions = (positions / len(positions)).to(gradients.dtype).reshape(len(positions), *gradients.shape)
     (derivatives,) = torch.autograd.grad(gradients, seeds, directions, is_grads_batched=True)
-    sums: Tensor = derivatives.movedim(0, -1).reshape(images, -1, *space)
+    sums: NativeTensor = derivatives.movedim(0, -1).reshape(images, -1, *space)
     return sums
 
 
-def _consumers_by_node(scores: Tensor) -> dict[Any, list[Any]]:
+def _consumers_by_node(scores: NativeTensor) -> dict[Any, list[Any]]:
     """Return every node in the autograd graph of the scores, with the nodes that consume its output."""
     consumers: dict[Any, list[Any]] = {scores.grad_fn: []}
     pending: list[Any] = [scores.grad_fn]

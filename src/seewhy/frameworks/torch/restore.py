@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from seewhy.frameworks.torch.dispatch import buffers, has_compiled, submodules, version_of
-from seewhy.types import Tensor
+from seewhy.types import NativeTensor
 
 RUN_LOCK = threading.RLock()
 """Held while a model runs: two threads must not install and remove each other's hooks and modes."""
@@ -102,16 +102,16 @@ def _preserve_buffers(modules: Iterable[Any]) -> Iterator[None]:
                             buffer.copy_(values)
 
 
-def _groups(tensors: Iterable[Tensor]) -> Iterable[list[Tensor]]:
+def _groups(tensors: Iterable[NativeTensor]) -> Iterable[list[NativeTensor]]:
     """Group tensors that one operation can copy: every batch normalisation has three small ones."""
-    groups: dict[Any, list[Tensor]] = defaultdict(list)
+    groups: dict[Any, list[NativeTensor]] = defaultdict(list)
     for tensor in tensors:
         is_small = tensor.ndim < 2 and tensor.layout == torch.strided and not tensor.is_quantized
         groups[(tensor.ndim, tensor.dtype, tensor.device) if is_small else id(tensor)].append(tensor)
     return groups.values()
 
 
-def _copy_group(group: list[Tensor]) -> Tensor:
+def _copy_group(group: list[NativeTensor]) -> NativeTensor:
     """Copy a group of tensors into one."""
     with torch.no_grad():
         if len(group) == 1:
@@ -119,7 +119,7 @@ def _copy_group(group: list[Tensor]) -> Tensor:
         return torch.cat(group) if group[0].ndim else torch.stack(group)
 
 
-def _split_group(copy: Tensor, group: list[Tensor]) -> Sequence[Tensor]:
+def _split_group(copy: NativeTensor, group: list[NativeTensor]) -> Sequence[NativeTensor]:
     """Return the copy of each tensor of a group."""
     if len(group) == 1:
         return [copy]

@@ -13,7 +13,7 @@ from seewhy.frameworks.recorder import Recorder
 from seewhy.frameworks.torch.guided import guide_relus
 from seewhy.frameworks.torch.pooling import closed_form, pooled_mean
 from seewhy.frameworks.torch.trunk import Trunk
-from seewhy.types import Derivatives, GradientRule, Tensor
+from seewhy.types import Derivatives, GradientRule, NativeTensor
 
 TARGETS_AT_ONCE = 32
 """The number of targets that share a backward pass. More are hardly faster, and take the memory of all of them."""
@@ -38,7 +38,7 @@ class TorchTap(Recorder):
     ) -> None:
         self.call = call
         self.path = call.path
-        self.output: Tensor = None
+        self.output: NativeTensor = None
         self._calls_left = call.number
         self._trunk = trunk
         self._derivatives = derivatives
@@ -90,7 +90,7 @@ class TorchTap(Recorder):
         if self.is_guided and selected.one_logits.requires_grad:
             guide_relus(selected.one_logits, self.output, self._layers_by_node, self._gradient_rule)
 
-    def gradients(self, totals: Tensor) -> Tensor | None:
+    def gradients(self, totals: NativeTensor) -> NativeTensor | None:
         """Return the gradients (T, N, ...) of every total (T,), in the layer's own layout; None if none are wanted."""
         if self._derivatives != "gradients":
             return None
@@ -101,7 +101,7 @@ class TorchTap(Recorder):
         seeds = torch.split(torch.eye(count, dtype=totals.dtype, device=totals.device), at_once)
         return torch.cat([self._backward(totals, seed, is_last=seed is seeds[-1]) for seed in seeds])
 
-    def closed_form(self, scores: Tensor, activations: Tensor) -> Tensor | None:
+    def closed_form(self, scores: NativeTensor, activations: NativeTensor) -> NativeTensor | None:
         """Return the closed form (N, T, *space) of scores (N, T).
 
         None if it is not wanted, or if the scores depend on more of the layer than its spatial mean.
@@ -111,7 +111,7 @@ class TorchTap(Recorder):
         mean = pooled_mean(scores, self.output, spatial_axes(self.call, self.output.ndim))
         return None if mean is None else closed_form(scores, mean, activations)
 
-    def _backward(self, totals: Tensor, seeds: Tensor, *, is_last: bool) -> Tensor:
+    def _backward(self, totals: NativeTensor, seeds: NativeTensor, *, is_last: bool) -> NativeTensor:
         """Run one backward pass for these seeds, (t, T)."""
         batched = len(seeds) > 1
         # A single total needs no seed. For a seed PyTorch imports SymPy, which takes a third of a second.
@@ -129,7 +129,7 @@ class TorchTap(Recorder):
         return gradients if batched else gradients[None]
 
 
-def _has_python_backward(totals: Tensor) -> bool:
+def _has_python_backward(totals: NativeTensor) -> bool:
     """Whether the backward pass runs Python: the model's own autograd.Function, or a backward hook.
 
     Such code expects one gradient and not a batch of them: it may read values or store its argument. PyTorch's own

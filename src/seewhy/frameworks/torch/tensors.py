@@ -6,10 +6,10 @@ from typing import Any
 import torch
 
 from seewhy.targets import Objective
-from seewhy.types import Tensor
+from seewhy.types import NativeTensor
 
 
-def target_arrays(objective: Objective, count: int, tensor: Tensor) -> list[Tensor]:
+def target_arrays(objective: Objective, count: int, tensor: NativeTensor) -> list[NativeTensor]:
     """Return the arrays of a target for `count` images, on the device of a tensor."""
     arrays = [torch.tensor(array, device=tensor.device) for array in objective.target.arrays(count)]
     return [array if array.is_floating_point() else array.to(torch.int64) for array in arrays]  # indexing needs int64
@@ -20,7 +20,7 @@ def detach(value: Any) -> Any:
     return value.detach() if isinstance(value, torch.Tensor) else value
 
 
-def first_float_tensor(tensors: Iterable[Tensor]) -> Tensor | None:
+def first_float_tensor(tensors: Iterable[NativeTensor]) -> NativeTensor | None:
     """Return the first tensor of a floating-point type; None if there is none."""
     return next((tensor for tensor in tensors if tensor.is_floating_point()), None)
 
