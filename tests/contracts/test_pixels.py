@@ -193,11 +193,11 @@ OTHERS = {
     "hard SiLU|hard sigmoid": [ops.hard_silu, lambda x: x * ops.relu6(x + 3.0) / 6.0],
     "hard sigmoid": [lambda x: x * ops.hard_sigmoid(x)],
     "tanh": [ops.tanh],
-    "hard tanh|lower bound -1": [ops.hard_tanh],
+    "hard tanh|clamp with the lower bound -1": [ops.hard_tanh],
     "softplus": [ops.softplus],
     "sigmoid": [lambda x: x * ops.sigmoid(ops.mean(x, axis=(1, 2), keepdims=True))],
     "PReLU": [lambda x: ops.relu(x) - 0.1 * ops.relu(-x)],
-    "lower bound -1": [lambda x: ops.maximum(x, -1.0)],
+    "clamp with the lower bound -1": [lambda x: ops.maximum(x, -1.0)],
     "choice by where": [lambda x: ops.where(x > 0, x, 0.1 * x)],
 }
 

@@ -67,7 +67,7 @@ class Outputs:
 
 
 BypassFinalActivation = Callable[[NativeTensor], tuple[FinalActivation, NativeTensor]]
-"""Finds the final activation behind an output, and the logits that it was applied to."""
+"""Finds the final activation of an output, and the logits that it was applied to."""
 
 ReadOutput = Callable[[NativeTensor, NativeTensor, FinalActivation, ArrayTree], Outputs]
 """Reads an output, its logits, its final activation, and all outputs or None."""

@@ -143,7 +143,7 @@ OTHERS = [
     ("RReLU", nn.RReLU()),
     ("softplus", nn.Softplus()),
     ("tanh", nn.Tanh()),
-    ("lower bound -1", nn.Hardtanh()),
+    ("clamp with the lower bound -1", nn.Hardtanh()),
     ("sigmoid", lambda x: x * x.mean(dim=(2, 3), keepdim=True).sigmoid()),
     (r"choice by where\(...\)", lambda x: torch.where(x > 0, x, 0.1 * x)),
     ("torch.autograd.Function OwnBackward", Own.apply),

@@ -10,7 +10,7 @@ from seewhy.targets import Objective
 from seewhy.types import NativeTensor
 
 FUNCTION_ADVICE = (
-    " Layers inside the model's own tf.function cannot be reached; under "
+    " Layers inside a tf.function of the model's own cannot be reached; under "
     "tf.config.run_functions_eagerly(True) they are part of the model's graph."
 )
 """The advice for layers inside a tf.function."""
