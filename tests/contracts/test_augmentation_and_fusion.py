@@ -72,7 +72,7 @@ def signal_model():
 
 
 def test_inputs_that_are_no_images_have_no_views():
-    with pytest.raises(InputError, match=r"augmentation= mirrors and zooms images.*given shape \(1, 8, 2\)"):
+    with pytest.raises(InputError, match=r"augmentation= flips and zooms images.*given shape \(1, 8, 2\)"):
         Explainer(signal_model(), augmentation="flips").heatmaps(np.ones((1, 8, 2)))
     flat = keras.Sequential([keras.Input((4, 4, 3)), layers.Reshape((16, 3)), layers.Dense(2), layers.Flatten()])
     with pytest.raises(LayerError, match=r"maps with two axes of space, and the layer '.*' has 1"):
@@ -122,9 +122,9 @@ def test_what_is_no_list_of_layers():
     with pytest.raises(OptionError, match="Unknown fusion 'sum'"):
         Explainer(model, fuse="sum")
     at_input = Method(
-        "pixels", "Pixels", "", "", "", lambda capture: capture.activations[:, None, ..., 0], level="input"
+        "pixels", "Pixels", "", "", "", lambda capture: capture.activations[:, None, ..., 0], "gradient", "input"
     )
-    with pytest.raises(LayerError, match="Pixels explains the model's input and looks at no layer; given 2"):
+    with pytest.raises(LayerError, match="Pixels explains the model's input and no layer; given 2"):
         Explainer(model, at_input, layer=["conv", "conv"])
 
 
@@ -139,5 +139,5 @@ def test_several_inputs_have_no_views():
     one, two = keras.Input((2, 2, 1)), keras.Input((2, 2, 1))
     convolution, flatten, dense = paper_layers()
     model = keras.Model([one, two], dense(flatten(convolution(layers.add([one, two])))))
-    with pytest.raises(InputError, match=r"augmentation= mirrors and zooms images.*given 2 inputs"):
+    with pytest.raises(InputError, match=r"augmentation= flips and zooms images.*given 2 inputs"):
         Explainer(model, augmentation="scales").heatmaps([PAPER_INPUT, PAPER_INPUT], 0)

@@ -148,7 +148,7 @@ def test_an_option_set_to_its_default_keeps_the_closed_form(framework):
     explainer = seewhy.Explainer(model, seewhy.methods.get("gradcam", channels="sum"))
     runs = counted(explainer)
     found = explainer.heatmaps(inputs, list(range(40)))
-    assert runs == [(40, "products")]
+    assert runs == [(40, "closed_form")]
     np.testing.assert_array_equal(found.values, expected.values)
 
 

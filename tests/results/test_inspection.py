@@ -109,7 +109,7 @@ def test_targets_that_cannot_be(inspection):
 def test_only_grad_cam_at_one_layer_has_this_inside(lite0, examples):
     for options in ({"method": "rise"}, {"layer": ["top_relu6", "block5c_add"]}, {"augmentation": "flips"}):
         with pytest.raises(
-            MethodError, match=r"inspect shows the inside of Grad-CAM at one layer; this Explainer does"
+            MethodError, match=r"inspect shows the steps of Grad-CAM at one layer without augmentation; this Explainer uses"
         ):
             seewhy.Explainer(lite0, **options).inspect(examples / "cat.png")
 
@@ -118,5 +118,5 @@ def test_a_layer_that_is_no_image(examples):
     layers = [keras.Input((8, 8, 3)), keras.layers.Reshape((64, 3)), keras.layers.Conv1D(4, 3), keras.layers.Flatten()]
     model = keras.Sequential([*layers, keras.layers.Dense(2)])
     classifier = seewhy.Classifier(model, preprocess=lambda pixels: pixels / 255)
-    with pytest.raises(LayerError, match="has 1 axes of space, and an image has two"):
+    with pytest.raises(LayerError, match="has 1 spatial axes, and an image has two"):
         seewhy.Explainer(classifier).inspect(examples / "cat.png")
