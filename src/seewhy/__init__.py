@@ -19,10 +19,10 @@ if TYPE_CHECKING:
     from seewhy.images.geometry import Placement
     from seewhy.images.style import Style
     from seewhy.models import Classifier, ClassNames, Inputs, Prediction, Preprocessing, load
+    from seewhy.results.channel_inspection import Inspection
     from seewhy.results.comparison import Comparison
     from seewhy.results.explanation import Explanation
     from seewhy.results.heatmaps import Heatmaps
-    from seewhy.results.inspection import Inspection
     from seewhy.results.target_result import TargetResult
     from seewhy.viewer.notebook import view
 
@@ -63,7 +63,7 @@ _ROOMS = {
     "seewhy.frameworks": ("LayerCall",),
     "seewhy.images.geometry": ("Placement",),
     "seewhy.images.style": ("Style",),
-    "seewhy.results.inspection": ("Inspection",),
+    "seewhy.results.channel_inspection": ("Inspection",),
     "seewhy.results.target_result": ("TargetResult",),
     "seewhy.models": ("ClassNames", "Classifier", "Inputs", "Prediction", "Preprocessing", "load"),
     "seewhy.viewer.notebook": ("view",),

@@ -21,8 +21,8 @@ from seewhy.attribution.attribute import Attribution, attribute
 from seewhy.attribution.augmentation import Augmentation, parse_augmentations
 from seewhy.attribution.checks import check_batch_size, check_images, find_layers
 from seewhy.attribution.fusion import Fuse, check_fuse
+from seewhy.attribution.perturbation_runner import ProgressCallback
 from seewhy.attribution.plan import Plan, first_derivatives, plan_key, strategy_for
-from seewhy.attribution.runner import ProgressCallback
 from seewhy.errors import ImageError, InputError, MethodError, OptionError, SeewhyWarning
 from seewhy.frameworks import Framework, LayerCall, LayerChoice
 from seewhy.frameworks.compiled import CompiledCache
@@ -31,10 +31,10 @@ from seewhy.images.geometry import Placement
 from seewhy.images.reading import ImageLike, read, read_each
 from seewhy.methods import Method
 from seewhy.models import Classifier
+from seewhy.results.channel_inspection import Inspection
 from seewhy.results.comparison import Comparison
 from seewhy.results.explanation import Explanation, build_explanation
 from seewhy.results.heatmaps import Heatmaps, build_heatmaps
-from seewhy.results.inspection import Inspection
 from seewhy.targets import Objective, Target, TargetSpec, resolve
 from seewhy.types import ImageArray, LayerSpec, Model, Precision, Score
 

@@ -14,7 +14,7 @@ from PIL import Image
 from tests.hardware import skip_unless_tensorflow_runs_bfloat16
 
 import seewhy
-from seewhy.models.application_facts import ApplicationFacts, FactsCache
+from seewhy.models.application_sizes import ApplicationSize, SizeCache
 from seewhy.models.keras_applications import applications
 
 ENTRY_POINT = Path(sys.executable).parent / "seewhy"
@@ -269,13 +269,13 @@ def test_layers(run):
 def test_models_and_methods(run, monkeypatch, tmp_path):
     """A cache that knows every architecture but one, which is built: the test marked slow builds them all."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    FactsCache().write({name: ApplicationFacts((64, 96), 7) for name in applications() if name != "mobilenet"})
+    SizeCache().write({name: ApplicationSize((64, 96), 7) for name in applications() if name != "mobilenet"})
     code, out, _ = run("models")
     assert (code, "efficientnet-lite0" in out, "4,652,008" in out, "224 x 224" in out) == (0, True, True, True)
     rows = {cells[1].strip(): [cell.strip() for cell in cells[2:4]] for cells in map(_cells, out.splitlines()) if cells}
     assert rows["mobilenet"] == ["224 x 224", "4,253,864"]
     assert rows["vgg16"] == ["64 x 96", "7"]
-    assert FactsCache().read()["mobilenet"] == ApplicationFacts((224, 224), 4_253_864)
+    assert SizeCache().read()["mobilenet"] == ApplicationSize((224, 224), 4_253_864)
     code, out, _ = run("methods")
     assert (code, "1610.02391" in out, "2011.08891" in out) == (0, True, True)
 
@@ -293,7 +293,7 @@ def test_every_application_is_built_for_the_table(run, monkeypatch, tmp_path):
     assert (code, set(applications()) - set(rows)) == (0, set())
     assert rows["vgg16"] == ["224 x 224", "138,357,544"]
     assert rows["nasnetlarge"][0] == "331 x 331"
-    assert set(FactsCache().read()) == set(applications())
+    assert set(SizeCache().read()) == set(applications())
 
 
 def test_help_and_version(tmp_path):

@@ -12,8 +12,8 @@ import seewhy
 SOURCE = Path(seewhy.__file__).parent
 
 PRIVATE_FILES = {
-    "frameworks/torch/dispatch.py": "PyTorch",
-    "frameworks/keras/restore.py": "Keras",
+    "frameworks/torch/private_api.py": "PyTorch",
+    "frameworks/keras/private_api.py": "Keras",
     "frameworks/tensorflow/precision.py": "TensorFlow",
 }
 """The files that may use private names, and the framework whose names they are. JAX has none."""
@@ -21,7 +21,7 @@ PRIVATE_FILES = {
 UNSTABLE_MODULES = ("jax.extend", "jax.experimental")
 """Public modules without a promise of compatibility."""
 
-UNSTABLE_FILE = "frameworks/jax/graph.py"
+UNSTABLE_FILE = "frameworks/jax/trunk_and_head.py"
 
 FRAMEWORKS = ("torch", "keras", "tensorflow", "jax", "jaxlib")
 
@@ -126,7 +126,7 @@ def used_names(path: str) -> set[str]:
     return {part for _, name in private_names(source) for part in name.split(".") if is_private(part)}
 
 
-@pytest.mark.parametrize("path", ["frameworks/torch/dispatch.py", "frameworks/keras/restore.py"])
+@pytest.mark.parametrize("path", ["frameworks/torch/private_api.py", "frameworks/keras/private_api.py"])
 def test_the_file_lists_every_private_name_that_it_uses(path):
     """And the versions in which they are the same. TensorFlow's one name is in the decision alone."""
     docstring = ast.get_docstring(ast.parse((SOURCE / path).read_text("utf-8")))

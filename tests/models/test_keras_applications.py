@@ -8,8 +8,8 @@ import pytest
 
 import seewhy
 from seewhy.errors import ModelError, WeightsError
-from seewhy.models.application_facts import ApplicationFacts, FactsCache, read_facts
-from seewhy.models.keras_applications import Application, applications, downloaded
+from seewhy.models.application_sizes import ApplicationSize, SizeCache, read_sizes
+from seewhy.models.keras_applications import Application, applications, downloaded_names
 
 # Keras itself, saving on TensorFlow with NumPy 2.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword")
@@ -42,7 +42,7 @@ def test_a_model_that_accepts_any_size_has_a_default_input_size(examples):
     classifier = seewhy.load("mobilenetv3small", weights=None)
     assert classifier.model.input_shape == (None, None, None, 3)
     assert classifier.input_size == (224, 224)
-    assert read_facts(applications()["mobilenetv3small"]) == ApplicationFacts((224, 224), 2_554_968)
+    assert read_sizes(applications()["mobilenetv3small"]) == ApplicationSize((224, 224), 2_554_968)
     assert seewhy.explain(classifier, examples / "cat.png").heatmaps.shape == (1, 7, 7)
 
 
@@ -118,7 +118,7 @@ def test_a_failed_download_is_an_error_that_names_alternatives(end):
 
 def test_which_weights_are_downloaded(tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
-    assert downloaded(applications()) == set()
+    assert downloaded_names(applications()) == set()
     (tmp_path / "models").mkdir()
     for name in (
         "resnet50v2_weights_tf_dim_ordering_tf_kernels.h5",
@@ -130,15 +130,15 @@ def test_which_weights_are_downloaded(tmp_path, monkeypatch):
         "my_own.h5",
     ):
         (tmp_path / "models" / name).write_bytes(b"")
-    assert downloaded(applications()) == {"resnet50v2", "mobilenetv3small", "efficientnetv2b0", "nasnetlarge"}
+    assert downloaded_names(applications()) == {"resnet50v2", "mobilenetv3small", "efficientnetv2b0", "nasnetlarge"}
 
 
 def test_facts_are_read_from_the_model_and_cached(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    facts = read_facts(applications()["mobilenet"])
-    assert facts == ApplicationFacts((224, 224), 4_253_864)
-    assert FactsCache().read() == {}
-    FactsCache().write({"mobilenet": facts})
-    assert FactsCache().read() == {"mobilenet": facts}
-    FactsCache().path.write_text("[1]")
-    assert FactsCache().read() == {}
+    facts = read_sizes(applications()["mobilenet"])
+    assert facts == ApplicationSize((224, 224), 4_253_864)
+    assert SizeCache().read() == {}
+    SizeCache().write({"mobilenet": facts})
+    assert SizeCache().read() == {"mobilenet": facts}
+    SizeCache().path.write_text("[1]")
+    assert SizeCache().read() == {}

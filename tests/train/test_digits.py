@@ -12,7 +12,7 @@ from seewhy.errors import InputError, ModelRunError, OptionError, OutputError, W
 from seewhy.train import digits as recipe_digits
 from seewhy.train import training_loop
 from seewhy.train.digits import DigitsRecipe, build_model, train_digits
-from seewhy.train.run import Run
+from seewhy.train.run_folder import Run
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from seewhy.errors import InputError, OptionError
-from seewhy.train.image_folder import find_images
+from seewhy.train.image_folder import find_labeled_images
 
 
 def names(images, split):
@@ -21,7 +21,7 @@ def make_folder(bars, folder, **classes):
 
 
 def test_the_split_is_seeded_disjoint_complete_and_stratified(bars):
-    first, again, other = (find_images(bars, 0.25, seed) for seed in (0, 0, 1))
+    first, again, other = (find_labeled_images(bars, 0.25, seed) for seed in (0, 0, 1))
     training, validation = names(first, "train"), names(first, "validation")
     assert validation == names(again, "validation")
     assert validation != names(other, "validation")
@@ -36,14 +36,14 @@ def test_the_split_is_seeded_disjoint_complete_and_stratified(bars):
 
 @pytest.mark.parametrize(("fraction", "count"), [(0.001, 1), (0.2, 2), (0.5, 6), (0.999, 11)])
 def test_each_class_has_at_least_one_image_in_each_split(bars, fraction, count):
-    images = find_images(bars, fraction, 0)
+    images = find_labeled_images(bars, fraction, 0)
     assert images.labels("validation") == [0] * count + [1] * count
 
 
 def test_given_train_and_validation_folders_are_used(bars, tmp_path):
     folder = make_folder(bars, tmp_path / "data", train=("a", "b"), validation=("b", "a"))
     (folder / "validation" / "a" / "00.png").unlink()
-    images = find_images(folder, 0.2, 0)
+    images = find_labeled_images(folder, 0.2, 0)
     assert images.labels("validation") == [0] * 11 + [1] * 12
     assert all(path.is_file() and path.relative_to(folder).parts[0] == "train" for path in images.paths("train"))
     assert images.labels("train") == [0] * 12 + [1] * 12
@@ -53,7 +53,7 @@ def test_unreadable_images_are_skipped_with_the_reason(bars):
     (bars / "lying" / "a_text.png").write_text("no image")
     (bars / "standing" / "b_empty.jpg").touch()
     (bars / "standing" / "notes.txt").write_text("no image, and does not claim to be one")
-    images = find_images(bars, 0.25, 0)
+    images = find_labeled_images(bars, 0.25, 0)
     skipped = {image.path.as_posix(): image.reason for image in images.split("skipped")}
     assert list(skipped) == ["lying/a_text.png", "standing/b_empty.jpg"]
     assert "is not an image in a format" in skipped["lying/a_text.png"]
@@ -63,14 +63,14 @@ def test_unreadable_images_are_skipped_with_the_reason(bars):
 
 def test_the_checksum_depends_on_content_names_and_splits(bars):
     sums = [
-        find_images(bars, 0.25, 0).sha256,
-        find_images(bars, 0.25, 0).sha256,
-        find_images(bars, 0.25, 1).sha256,
+        find_labeled_images(bars, 0.25, 0).sha256,
+        find_labeled_images(bars, 0.25, 0).sha256,
+        find_labeled_images(bars, 0.25, 1).sha256,
     ]
     Image.new("RGB", (40, 40)).save(bars / "lying" / "05.png")
-    sums.append(find_images(bars, 0.25, 0).sha256)
+    sums.append(find_labeled_images(bars, 0.25, 0).sha256)
     (bars / "lying" / "05.png").rename(bars / "lying" / "99.png")
-    sums.append(find_images(bars, 0.25, 0).sha256)
+    sums.append(find_labeled_images(bars, 0.25, 0).sha256)
     assert sums[0] == sums[1]
     assert len(set(sums)) == 4
 
@@ -95,13 +95,13 @@ def test_invalid_data_folders(bars, tmp_path):
         (alone, "contains one class, 'train'; .* it needs a validation folder too"),
     ]:
         with pytest.raises(InputError, match=message):
-            find_images(folder, 0.2, 0)
+            find_labeled_images(folder, 0.2, 0)
 
 
 def test_splits_with_different_classes(bars, tmp_path):
     folder = make_folder(bars, tmp_path / "data", train=("cat", "dog", "emu"), validation=("cat", "fox"))
     with pytest.raises(InputError, match="differ: dog, emu only in train; fox only in validation"):
-        find_images(folder, 0.2, 0)
+        find_labeled_images(folder, 0.2, 0)
 
 
 def test_a_class_without_validation_images(bars, tmp_path):
@@ -109,10 +109,10 @@ def test_a_class_without_validation_images(bars, tmp_path):
     shutil.rmtree(folder / "validation" / "b")
     (folder / "validation" / "b").mkdir()
     with pytest.raises(InputError, match=r"no readable validation images of 'b' in"):
-        find_images(folder, 0.2, 0)
+        find_labeled_images(folder, 0.2, 0)
 
 
 @pytest.mark.parametrize("fraction", [0, 1, -0.1, float(np.nan)])
 def test_a_fraction_out_of_range(bars, fraction):
     with pytest.raises(OptionError, match="expected a fraction between 0 and 1"):
-        find_images(bars, fraction, 0)
+        find_labeled_images(bars, fraction, 0)

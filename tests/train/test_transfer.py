@@ -12,7 +12,7 @@ from seewhy.errors import InputError, ModelError, OptionError
 from seewhy.train import training_loop, transfer
 from seewhy.train.base_models import build_base
 from seewhy.train.misclassified import explain_misclassified
-from seewhy.train.run import Run
+from seewhy.train.run_folder import Run
 from seewhy.train.transfer import TransferRecipe, train_transfer
 
 RECIPE = TransferRecipe(pretrained=False, epochs=1, fine_tune=2, batch_size=8, validation=0.25)

@@ -9,8 +9,8 @@ from seewhy import timing
 from seewhy.attribution.augmentation import Augmentation, average_augmented
 from seewhy.attribution.checks import check_capture, check_finite
 from seewhy.attribution.fusion import fuse_heatmaps
+from seewhy.attribution.perturbation_runner import PerturbationRunner, run_perturbations
 from seewhy.attribution.plan import Plan
-from seewhy.attribution.runner import PerturbationRunner, run_perturbations
 from seewhy.attribution.target_chunks import heatmaps_by_chunks
 from seewhy.errors import LayerError
 from seewhy.frameworks import LayerChoice

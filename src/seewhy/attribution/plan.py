@@ -6,7 +6,7 @@ from typing import Literal, final
 
 from seewhy.attribution.augmentation import Augmentation
 from seewhy.attribution.fusion import Fuse
-from seewhy.attribution.runner import ProgressCallback
+from seewhy.attribution.perturbation_runner import ProgressCallback
 from seewhy.attribution.target_chunks import takes_chunks
 from seewhy.frameworks import Framework, LayerChoice
 from seewhy.frameworks.layers import INPUT

@@ -162,11 +162,11 @@ def explain(
 
     with timing.measure() if verbose else nullcontext() as times:
         with timing.phase(timing.Phase.IMPORTING):
-            from seewhy.cli.explain import ExplainRequest, run
+            from seewhy.cli.explain import ExplainArguments, run
             from seewhy.cli.method_options import parse_methods
-            from seewhy.cli.sources import ModelRequest
+            from seewhy.cli.model_options import ModelRequest
 
-        request = ExplainRequest(
+        request = ExplainArguments(
             images=tuple(images),
             models=tuple(ModelRequest(source, weights, trust) for source in dict.fromkeys(model or [DEFAULT_MODEL])),
             targets=None if targets is None else split_list(targets),
@@ -216,8 +216,8 @@ def inspect(
     Writes an image for each target: the weights as bars, and channels before and after weighting. An .npz file has the
     activations, gradients and weights of all channels.
     """
-    from seewhy.cli.inspect import run
-    from seewhy.cli.sources import ModelRequest
+    from seewhy.cli.inspect_channels import run
+    from seewhy.cli.model_options import ModelRequest
 
     run(
         image,
@@ -240,7 +240,7 @@ def layers(
 ) -> None:
     """List the layers of a model that can be explained, and the one that 'auto' selects."""
     from seewhy.cli.layers import run
-    from seewhy.cli.sources import ModelRequest
+    from seewhy.cli.model_options import ModelRequest
 
     run(ModelRequest(model, weights, trust))
 
@@ -298,8 +298,8 @@ def serve(
     Images stay on this machine, in memory, and are discarded after the response. Stop it with Ctrl+C or SIGTERM;
     running requests are finished first.
     """
+    from seewhy.cli.model_options import ModelRequest
     from seewhy.cli.serve import run
-    from seewhy.cli.sources import ModelRequest
 
     run(
         [ModelRequest(source, weights, trust) for source in model or [DEFAULT_MODEL]],
@@ -334,6 +334,6 @@ def errors(
     Shows the evidence for the true class and for the predicted class of each. Writes errors.png and errors.csv to the
     folder of the run.
     """
-    from seewhy.cli.errors import run as run_errors
+    from seewhy.cli.misclassified import run as run_errors
 
     run_errors(run, limit, data, method)

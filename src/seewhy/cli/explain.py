@@ -17,8 +17,8 @@ from rich.text import Text
 
 from seewhy.cli.batches import Outcome, explain_images, write_outcomes
 from seewhy.cli.compile_cache import check_is_jax, set_compile_cache
+from seewhy.cli.model_options import ModelRequest
 from seewhy.cli.output_files import REPORT, OutputFiles
-from seewhy.cli.sources import ModelRequest
 from seewhy.cli.terminal import print_error, print_times, quiet_start
 from seewhy.errors import ImageError, OptionError, OutputError, SeewhyError, UsageError
 from seewhy.explainer import BATCH_SIZE, Explainer
@@ -38,7 +38,7 @@ MAX_WITHOUT_PROGRESS_BAR = 3
 
 
 @dataclass(frozen=True)
-class ExplainRequest:
+class ExplainArguments:
     """The arguments and options of the command."""
 
     images: tuple[str, ...]
@@ -122,7 +122,7 @@ class RunSummary:
         self.exit_code = UsageError.exit_code if is_usage else SeewhyError.exit_code
 
 
-def run(request: ExplainRequest, *, as_json: bool, times: Times | None = None) -> None:
+def run(request: ExplainArguments, *, as_json: bool, times: Times | None = None) -> None:
     """Explain the images, write the files, and print the results; at the end, print where the time went.
 
     Raises:
@@ -159,7 +159,7 @@ def run(request: ExplainRequest, *, as_json: bool, times: Times | None = None) -
 
 
 def _outcomes(
-    request: ExplainRequest, paths: Sequence[Path], explainers: Sequence[Explainer], files: OutputFiles
+    request: ExplainArguments, paths: Sequence[Path], explainers: Sequence[Explainer], files: OutputFiles
 ) -> Iterator[Outcome]:
     """Explain the images and write their files."""
     # A few images, and slow methods, are explained one by one, so that each result is shown as soon as possible.
@@ -173,7 +173,7 @@ def _outcomes(
     return write_outcomes(explain_images(paths, calls, batch_size), write, batch_size)
 
 
-def _explainers(request: ExplainRequest, *, progress: bool) -> list[Explainer]:
+def _explainers(request: ExplainArguments, *, progress: bool) -> list[Explainer]:
     if request.compile_cache is not None:
         set_compile_cache(request.compile_cache)
     with quiet_start():
@@ -200,7 +200,7 @@ def _classifiers(models: Sequence[ModelRequest]) -> list[Classifier]:
 def _write_together(
     explanations: Sequence[Explanation],
     files: OutputFiles,
-    request: ExplainRequest,
+    request: ExplainArguments,
     summary: RunSummary,
     console: Console,
 ) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 from rich.console import Console
 from rich.text import Text
 
-from seewhy.cli.sources import ModelRequest
+from seewhy.cli.model_options import ModelRequest
 from seewhy.cli.tables import new_table
 from seewhy.cli.terminal import quiet_start
 from seewhy.frameworks import LayerCall

@@ -10,8 +10,8 @@ from seewhy.cli.tables import new_table
 from seewhy.cli.terminal import quiet_start
 from seewhy.errors import MissingExtraError, ModelError, did_you_mean
 from seewhy.models import MODELS
-from seewhy.models.application_facts import ApplicationFacts, FactsCache, read_facts
-from seewhy.models.keras_applications import Application, applications, downloaded
+from seewhy.models.application_sizes import ApplicationSize, SizeCache, read_sizes
+from seewhy.models.keras_applications import Application, applications, downloaded_names
 
 
 def run(names: Sequence[str] = ()) -> None:
@@ -29,7 +29,7 @@ def run(names: Sequence[str] = ()) -> None:
     for model in MODELS.values():
         if not names or model.name in names:
             _add_row(table, model.name, model.input_size, model.parameters, model.weights)
-    cached = downloaded(known)
+    cached = downloaded_names(known)
     selected = [application for application in known.values() if not names or application.name in names]
     for name, facts in _facts(selected).items():
         weights = "downloaded" if name in cached else "downloaded on first use"
@@ -58,14 +58,14 @@ def _applications() -> Mapping[str, Application]:
         return {}
 
 
-def _facts(selected: Sequence[Application]) -> dict[str, ApplicationFacts]:
+def _facts(selected: Sequence[Application]) -> dict[str, ApplicationSize]:
     """Return the facts of architectures from the cache; those that are missing are read from the built models."""
     if not selected:
         return {}
-    cache = FactsCache()
+    cache = SizeCache()
     facts = dict(cache.read())
     missing = [application for application in selected if application.name not in facts]
     for application in track(missing, "Building each model once", console=Console(stderr=True), transient=True):
-        facts[application.name] = read_facts(application)
+        facts[application.name] = read_sizes(application)
         cache.write(facts)  # after each model, so that an interruption loses nothing
     return {application.name: facts[application.name] for application in selected}

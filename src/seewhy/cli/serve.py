@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from seewhy.cli.sources import ModelRequest
+from seewhy.cli.model_options import ModelRequest
 from seewhy.cli.terminal import quiet_start
 from seewhy.errors import MissingExtraError
 

@@ -208,7 +208,7 @@ class Classifier:
         path = Path(path)
         if path.suffix != ".keras":
             raise ModelError(f"Cannot save a classifier as {path.name!r}; expected a file name that ends in .keras.")
-        if not keras_file.is_keras(self.model):
+        if not keras_file.is_keras_model(self.model):
             raise ModelError(
                 f"The model {self.name!r} is not a Keras model, and only those can be saved. Save its weights with its "
                 "own framework, and load them in a function that returns the model: package.module:callable."

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from seewhy import timing
 from seewhy.errors import MissingExtraError
+from seewhy.models.legacy_torch_file import StateDict, read_state_dict
 from seewhy.models.preprocessing import Preprocessing
-from seewhy.models.torch_state_dict import StateDict, read_state_dict
 from seewhy.timing import Phase
 
 PREPROCESSING = Preprocessing(size=(224, 224), crop=224 / 256, resample="bicubic", mean=127.0, std=128.0)

@@ -16,7 +16,7 @@ from seewhy.models.efficientnet_lite0 import (
     blocks,
     weights_path,
 )
-from seewhy.models.torch_state_dict import StateDict, read_state_dict
+from seewhy.models.legacy_torch_file import StateDict, read_state_dict
 
 SEED = 0
 

@@ -128,7 +128,7 @@ def input_size(model: Any) -> tuple[int, int]:
     return (height or OPEN_SIDE, width or OPEN_SIDE)
 
 
-def downloaded(names: Iterable[str]) -> set[str]:
+def downloaded_names(names: Iterable[str]) -> set[str]:
     """Return the architectures whose ImageNet weights are in Keras's download folder.
 
     A file belongs to the longest name that it starts with, ignoring dashes and underscores: "resnet50v2_weights..."

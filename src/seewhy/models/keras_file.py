@@ -74,7 +74,7 @@ def load_weights(model: Any, path: Path) -> None:
         ModelError: The model is not a Keras model.
         WeightsError: The file does not contain weights, or those of another architecture.
     """
-    if not is_keras(model):
+    if not is_keras_model(model):
         raise ModelError(
             f"{path} cannot be loaded into a {type(model).__name__}: weights from files can only be loaded into Keras "
             "models. Load them in a function that returns the model: package.module:callable."
@@ -105,7 +105,7 @@ def save_model(model: Any, file: BinaryIO) -> None:
             shutil.copyfileobj(written, file)
 
 
-def is_keras(model: Any) -> bool:
+def is_keras_model(model: Any) -> bool:
     """Whether a model is a Keras model; imports nothing."""
     keras = sys.modules.get("keras")
     return keras is not None and isinstance(model, keras.Model)

@@ -60,7 +60,7 @@ class Explanation:
         ids: The wnid of each class by its index, where known.
         model: The classifier's name.
         source: The path that the image was read from; None for an image in memory.
-        peak: Which quantile of a heatmap becomes 1 in its saliency; 1.0 for its maximum.
+        peak_quantile: The quantile of a heatmap that becomes 1 when it is normalized; 1.0 for its maximum.
     """
 
     image: ImageArray
@@ -97,19 +97,19 @@ class Explanation:
         return normalize(self.heatmaps, self.peak_quantile, normalization)
 
     def normalized_heatmap(self, target: int = 0, style: Style = DEFAULT_STYLE) -> FloatArray:
-        """Return the saliency of one target, float32 (H, W) in 0..1, normalised and enlarged as `style` says."""
+        """Return the normalized heatmap of one target at the size of the image, float32 (H, W) in 0..1."""
         self._check_target(target)
         return self.placement.place(self.normalize(style.normalization)[target], style.upsampling)
 
     def draw(self, target: int, style: Style) -> ImageArray:
-        """Do as `overlay`, with a look that is made already."""
+        """Do as `overlay`, with a `Style` instead of options."""
         return overlay(self.image, self.normalized_heatmap(target, style), self.placement.covered, style)
 
     def overlay(self, target: int = 0, **style: Unpack[StyleOptions]) -> ImageArray:
-        """Blend the saliency of one target into the image.
+        """Blend the normalized heatmap of one target into the image.
 
         Args:
-            target: Which of `targets`, counted from 0.
+            target: The index of one of `targets`.
             **style: The attributes of `Style`, such as `alpha=0.6` or `colormap="viridis"`.
 
         Returns:
@@ -121,11 +121,11 @@ class Explanation:
         return self.draw(target, Style(**style))
 
     def mask(self, threshold: float = 0.15, target: int = 0) -> BoolArray:
-        """Return where a target is: the pixels with at least a share of the highest saliency.
+        """Return the pixels whose normalized heatmap is at least a share of its maximum.
 
         Args:
             threshold: That share, in 0..1; 15% in section 3.2 of the Grad-CAM paper, on localization.
-            target: Which of `targets`, counted from 0.
+            target: The index of one of `targets`.
 
         Returns:
             bool (H, W). Pixels without evidence are False, whatever the threshold.
@@ -163,7 +163,7 @@ class Explanation:
             kind: "panels": the image, the raw heatmap, the normalized heatmap and the overlay of one target, side by
                 side. "grid": the overlays of all targets. "probabilities": the image, the overlay of one target,
                 and the most probable classes as bars. None: panels for one target, a grid for several.
-            target: Which of `targets` the panels show, counted from 0.
+            target: The index of the target that panels show.
             **style: As for `overlay`.
 
         Raises:

@@ -8,7 +8,7 @@ from fastapi.responses import StreamingResponse
 
 from seewhy.errors import OptionError
 from seewhy.serve import schemas
-from seewhy.serve.job_results import stream_job, wait_for_result
+from seewhy.serve.job_stream import stream_job, wait_for_result
 from seewhy.serve.openapi_errors import openapi_errors
 from seewhy.serve.request import ExplainRequest
 from seewhy.serve.response_body import MEDIA_TYPES

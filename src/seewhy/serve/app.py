@@ -10,7 +10,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp
 
 import seewhy
-from seewhy.attribution.runner import ProgressCallback
+from seewhy.attribution.perturbation_runner import ProgressCallback
 from seewhy.serve.api import explain_router
 from seewhy.serve.catalog import catalog_router
 from seewhy.serve.error_responses import add_error_handlers

@@ -8,7 +8,7 @@ from pathlib import PurePath
 
 import numpy as np
 
-from seewhy.attribution.runner import ProgressCallback
+from seewhy.attribution.perturbation_runner import ProgressCallback
 from seewhy.errors import ModelError, did_you_mean
 from seewhy.explainer import Explainer
 from seewhy.frameworks import LayerCall

@@ -6,12 +6,12 @@ wherever a target is.
 """
 
 from seewhy.targets.classes import Class, Counterfactual, Difference, TopK
-from seewhy.targets.combined import Combined, PerImage
 from seewhy.targets.dense import Embedding, Region
 from seewhy.targets.functions import AllOutputs, Function
 from seewhy.targets.objective import Objective
 from seewhy.targets.parsing import TargetSpec, resolve
 from seewhy.targets.target import ClassFinder, ClassNamer, Target, TargetScores
+from seewhy.targets.target_lists import Combined, PerImage
 
 __all__ = [
     "AllOutputs",

@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from seewhy.errors import TargetError
 from seewhy.targets.classes import Class, TopK
-from seewhy.targets.combined import Combined, PerImage
 from seewhy.targets.functions import Function
 from seewhy.targets.target import TOP_K, ClassFinder, Target, is_index, parse_class, target_count_error
+from seewhy.targets.target_lists import Combined, PerImage
 
 TargetSpec = Union[int, str, Target, Callable[[Any], Any], NDArray[np.integer[Any]], Sequence["TargetSpec"]]  # noqa: UP007  # recursive
 """What a caller may give as targets: see `resolve`."""

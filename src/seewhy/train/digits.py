@@ -11,11 +11,11 @@ from rich.console import Console
 
 from seewhy.errors import OptionError
 from seewhy.models import Classifier, Preprocessing
-from seewhy.train.augmentation import distort
+from seewhy.train.digits_augmentation import distort
 from seewhy.train.digits_data import CLASSES, SIDE, Digits, read_digits
 from seewhy.train.plots import draw_history, write_figure
 from seewhy.train.progress import TrainingProgress
-from seewhy.train.run import Row, Run, RunConfig
+from seewhy.train.run_folder import Row, Run, RunConfig
 from seewhy.train.training_loop import TrainingData, TrainingPhase, fit
 
 KIND = "digits"

@@ -68,7 +68,7 @@ class ImageFolder:
         return hashlib.sha256(lines.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def find_images(
+def find_labeled_images(
     folder: Path, fraction: float, seed: int, track: Callable[[list[Path]], Iterable[Path]] = iter
 ) -> ImageFolder:
     """Find the classes and their images, read each image once, and split them into training and validation images.

@@ -14,7 +14,7 @@ from seewhy.results.explanation import Explanation
 from seewhy.results.figures import caption
 from seewhy.train import digits_data
 from seewhy.train.evaluation import EvaluatedImage, EvaluationImages, evaluate
-from seewhy.train.run import Run
+from seewhy.train.run_folder import Run
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

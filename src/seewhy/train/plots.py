@@ -8,7 +8,7 @@ import numpy as np
 
 from seewhy.images.figure import new_figure, render
 from seewhy.images.writing import image_writer, write_atomically
-from seewhy.train.run import Row
+from seewhy.train.run_folder import Row
 from seewhy.types import IndexArray
 
 if TYPE_CHECKING:

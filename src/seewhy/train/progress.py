@@ -6,7 +6,7 @@ import keras
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from seewhy.train.run import Row
+from seewhy.train.run_folder import Row
 
 
 class TrainingProgress:

@@ -13,7 +13,7 @@ import numpy as np
 
 from seewhy.errors import ModelRunError, WeightsError
 from seewhy.train.progress import TrainingProgress
-from seewhy.train.run import Checkpoint, Row, Run
+from seewhy.train.run_folder import Checkpoint, Row, Run
 
 
 @dataclass(frozen=True)

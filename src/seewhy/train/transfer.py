@@ -14,10 +14,10 @@ from seewhy.errors import OptionError
 from seewhy.models import Classifier, load
 from seewhy.train.base_models import BaseModel, build_base
 from seewhy.train.evaluation import EvaluatedImage, EvaluationImages, confusion_matrix, evaluate
-from seewhy.train.image_folder import ImageFolder, SplitName, find_images
+from seewhy.train.image_folder import ImageFolder, SplitName, find_labeled_images
 from seewhy.train.plots import draw_confusion_matrix, draw_history, write_figure
 from seewhy.train.progress import TrainingProgress
-from seewhy.train.run import Row, Run, RunConfig
+from seewhy.train.run_folder import Row, Run, RunConfig
 from seewhy.train.training_loop import TrainingData, TrainingPhase, fit
 from seewhy.types import FloatArray, IndexArray
 
@@ -109,7 +109,7 @@ def train_transfer(
         ModelError, MissingExtraError, WeightsError: The base model is unknown or cannot be loaded.
         OutputError: A file cannot be written.
     """
-    images = find_images(folder, recipe.validation, recipe.seed, track)
+    images = find_labeled_images(folder, recipe.validation, recipe.seed, track)
     run = Run(out)
     settings = {**dataclasses.asdict(recipe), "data_sha256": images.sha256}
     config = RunConfig(KIND, str(folder.absolute()), settings)

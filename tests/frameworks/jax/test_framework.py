@@ -28,9 +28,9 @@ from tests.sample_models import (
 import seewhy
 from seewhy.errors import LayerError, ModelError, ModelRunError, NoGradientError
 from seewhy.frameworks import framework_for
-from seewhy.frameworks.jax.graph import as_function, has_derivative, mark, mark_position, split, trace
 from seewhy.frameworks.jax.logits import bypass_final_activation
 from seewhy.frameworks.jax.precision import in_bfloat16
+from seewhy.frameworks.jax.trunk_and_head import as_function, has_derivative, mark, mark_position, split, trace
 from seewhy.targets import Class, Objective
 
 BOTH = Class((0, 1))

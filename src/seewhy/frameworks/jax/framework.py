@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from seewhy import timing
 from seewhy.frameworks.base import Head
 from seewhy.frameworks.compiled import CompiledCache, CompiledCapture, CompiledHead, timed_first_call
-from seewhy.frameworks.jax.capture import compile_capture, compile_head
-from seewhy.frameworks.jax.graph import as_function, trace
+from seewhy.frameworks.jax.compile_capture import compile_capture, compile_head
 from seewhy.frameworks.jax.precision import in_bfloat16
 from seewhy.frameworks.jax.tap import Marker, OutputStructure, TracedModel
+from seewhy.frameworks.jax.trunk_and_head import as_function, trace
 from seewhy.frameworks.keras.calls import recording_calls
 from seewhy.frameworks.keras.framework import KerasFramework, plain_message
 from seewhy.frameworks.keras.restore import preserve_keras_state

@@ -12,16 +12,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from seewhy.frameworks.guided import (
-    HARD_SIGMOID,
-    PRELU,
-    SQRT_2_OVER_PI,
-    WHERE,
-    NonReluActivation,
-    check_activations,
-    clamp_name,
-)
-from seewhy.frameworks.jax.graph import (
+from seewhy.frameworks.jax.logits import BROADCAST, CUSTOM_DERIVATIVES, ORDER_PRESERVING
+from seewhy.frameworks.jax.trunk_and_head import (
     ACTIVATIONS,
     INLINED,
     MARK,
@@ -37,7 +29,15 @@ from seewhy.frameworks.jax.graph import (
     tapped_variable,
     variables,
 )
-from seewhy.frameworks.jax.logits import BROADCAST, CUSTOM_DERIVATIVES, ORDER_PRESERVING
+from seewhy.frameworks.non_relu import (
+    HARD_SIGMOID,
+    PRELU,
+    SQRT_2_OVER_PI,
+    WHERE,
+    NonReluActivation,
+    check_activations,
+    clamp_name,
+)
 from seewhy.types import GradientRule, NativeTensor
 
 NON_RELU_ACTIVATIONS = {
@@ -54,7 +54,7 @@ OPAQUE_PRIMITIVES = {"cond": "branch", "scan": "loop", "while": "loop"}
 """Primitives that run inner equations in a control flow of their own, where these cannot be replaced."""
 
 
-class Relu(NamedTuple):
+class ReluEquation(NamedTuple):
     """A ReLU's equation.
 
     Attributes:
@@ -148,14 +148,14 @@ class _HeadReader:
         names = [mark.params["name"] for mark in following if _is(mark, MARK)]
         return names[0].rpartition("#")[0] if names else None
 
-    def relu(self, equation: JaxprEqn) -> Relu | None:
+    def relu(self, equation: JaxprEqn) -> ReluEquation | None:
         """Read a ReLU; None for any other equation."""
         if equation.primitive.name in CUSTOM_DERIVATIVES:
             return _relu_with_custom_derivative(equation)
         if not _is(equation, "max"):
             return None
         numbers = [self.constant_value(atom) for atom in equation.invars]
-        return Relu(1 - numbers.index(0.0), math.inf) if 0.0 in numbers else None
+        return ReluEquation(1 - numbers.index(0.0), math.inf) if 0.0 in numbers else None
 
     def non_relu_name(self, equation: JaxprEqn) -> str | None:
         """Return the name of an activation other than a ReLU; None for a ReLU and for any other operation."""
@@ -208,7 +208,7 @@ class _HeadReader:
         return next((number for number in numbers if number is not None), math.nan)
 
 
-def _relu_with_custom_derivative(equation: JaxprEqn) -> Relu | None:
+def _relu_with_custom_derivative(equation: JaxprEqn) -> ReluEquation | None:
     """Read `jax.nn.relu` and `jax.nn.relu6`, which contain inner equations because they have custom derivatives."""
     inner = list(_inlined_equations(inner_jaxpr(equation).jaxpr))
     names = [part.primitive.name for part in inner]
@@ -217,7 +217,7 @@ def _relu_with_custom_derivative(equation: JaxprEqn) -> Relu | None:
     minimum, *maximum = (
         next((float(atom.val) for atom in part.invars if isinstance(atom, Literal)), math.nan) for part in inner
     )
-    return Relu(0, maximum[0] if maximum else math.inf) if minimum == 0 else None
+    return ReluEquation(0, maximum[0] if maximum else math.inf) if minimum == 0 else None
 
 
 def _inner_activation_names(equation: JaxprEqn) -> Iterator[str]:

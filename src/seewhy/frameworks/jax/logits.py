@@ -7,7 +7,7 @@ logarithm, (x - max x) - log(sum(exp(x - max x))). These equations are recognise
 import math
 from typing import Any
 
-from seewhy.frameworks.jax.graph import (
+from seewhy.frameworks.jax.trunk_and_head import (
     Atom,
     Jaxpr,
     JaxprEqn,

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 
-from seewhy.frameworks.jax.graph import (
+from seewhy.frameworks.jax.trunk_and_head import (
     ClosedJaxpr,
     JaxprEqn,
     as_function,

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import keras
 
 from seewhy.errors import LayerError
-from seewhy.frameworks.jax.graph import (
+from seewhy.frameworks.jax.logits import bypass_final_activation
+from seewhy.frameworks.jax.trunk_and_head import (
     INPUT_POSITION,
     ClosedJaxpr,
     Literal,
@@ -15,7 +16,6 @@ from seewhy.frameworks.jax.graph import (
     mark,
     mark_position,
 )
-from seewhy.frameworks.jax.logits import bypass_final_activation
 from seewhy.frameworks.keras.calls import KerasRecorder
 from seewhy.frameworks.layers import INPUT, LayerCall
 from seewhy.frameworks.outputs import FinalActivation, Outputs, SelectedOutputs, select_outputs

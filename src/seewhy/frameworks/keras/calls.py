@@ -10,7 +10,7 @@ from typing import Any
 import keras
 
 from seewhy.frameworks.keras.layouts import declared_channels_first, inherited_channels_first, tensors
-from seewhy.frameworks.keras.restore import sublayers
+from seewhy.frameworks.keras.private_api import sublayers
 from seewhy.frameworks.layers import LayerCall
 from seewhy.frameworks.recorder import Recorder
 from seewhy.types import NativeTensor

@@ -8,7 +8,7 @@ import keras
 
 from seewhy.frameworks.base import Framework, check_precision
 from seewhy.frameworks.keras.calls import layers_by_path
-from seewhy.frameworks.keras.restore import input_structure
+from seewhy.frameworks.keras.private_api import input_structure
 from seewhy.frameworks.layers import INPUT_CALL, LayerCall
 from seewhy.frameworks.structures import Inputs, map_leaves, message_of
 from seewhy.types import Precision

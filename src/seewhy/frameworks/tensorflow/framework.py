@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 
 from seewhy.frameworks.base import Head
 from seewhy.frameworks.compiled import CompiledCache, CompiledCapture, CompiledHead, timed_first_call
-from seewhy.frameworks.guided import GUIDED_RULES
 from seewhy.frameworks.keras.calls import KerasRecorder, recording_calls
 from seewhy.frameworks.keras.framework import KerasFramework, plain_message
 from seewhy.frameworks.keras.restore import preserve_keras_state
 from seewhy.frameworks.layers import LayerCall, LayerChoice
 from seewhy.frameworks.layouts import channels_last, layer_layout, targets_second
+from seewhy.frameworks.non_relu import GUIDED_RULES
 from seewhy.frameworks.recorder import translated_errors
 from seewhy.frameworks.structures import (
     ArrayTree,
@@ -31,12 +31,12 @@ from seewhy.frameworks.structures import (
     model_run_error,
     shape_key,
 )
-from seewhy.frameworks.tensorflow.graph import split
 from seewhy.frameworks.tensorflow.guided import check_head_activations, guide_relus
 from seewhy.frameworks.tensorflow.logits import select_tensorflow_outputs
-from seewhy.frameworks.tensorflow.pooling import closed_form, pooled_mean
+from seewhy.frameworks.tensorflow.mean_head import closed_form, pooled_mean
 from seewhy.frameworks.tensorflow.precision import check_bfloat16, compiled
 from seewhy.frameworks.tensorflow.tap import TensorflowTap, gradients
+from seewhy.frameworks.tensorflow.trunk_and_head import split
 from seewhy.targets import Objective, TopK
 from seewhy.types import Capture, Derivatives, GradientRule, NativeTensor, Precision
 

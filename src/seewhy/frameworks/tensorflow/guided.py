@@ -11,7 +11,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from seewhy.frameworks.guided import (
+from seewhy.frameworks.non_relu import (
     GUIDED_RULES,
     HARD_SIGMOID,
     PRELU,

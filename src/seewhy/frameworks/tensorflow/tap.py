@@ -5,10 +5,10 @@ from typing import Any, final
 import tensorflow as tf
 
 from seewhy.errors import LayerError
-from seewhy.frameworks.guided import GUIDED_RULES
 from seewhy.frameworks.keras.calls import KerasRecorder
 from seewhy.frameworks.layers import LayerCall, LayerChoice, check_tapped, no_gradient
 from seewhy.frameworks.layouts import spatial_axes
+from seewhy.frameworks.non_relu import GUIDED_RULES
 from seewhy.frameworks.tensorflow.logits import FUNCTION_ADVICE, FUNCTION_CALLS
 from seewhy.types import GradientRule, NativeTensor
 

@@ -12,8 +12,8 @@ import torch
 from seewhy.frameworks.layers import LayerCall
 from seewhy.frameworks.recorder import Recorder
 from seewhy.frameworks.structures import leaves
-from seewhy.frameworks.torch.dispatch import compiled_module, version_of
 from seewhy.frameworks.torch.layouts import TorchLayouts
+from seewhy.frameworks.torch.private_api import compiled_module, version_of
 from seewhy.types import NativeTensor
 
 POOLING = tuple(kind for name, kind in vars(torch.nn).items() if "Pool" in name and isinstance(kind, type))

@@ -24,15 +24,15 @@ from seewhy.frameworks.layouts import layer_layout
 from seewhy.frameworks.recorder import translated_errors
 from seewhy.frameworks.structures import Inputs, InputSpec, check_arrays, image_count, map_leaves, shape_key
 from seewhy.frameworks.torch.calls import TorchRecorder, modules_by_path, recording_calls, unwrap
-from seewhy.frameworks.torch.capture import finish_capture
-from seewhy.frameworks.torch.graph import Tape, TapeTap
+from seewhy.frameworks.torch.finish_capture import finish_capture
 from seewhy.frameworks.torch.layouts import TorchLayouts
 from seewhy.frameworks.torch.logits import FunctionRecorder, select_torch_outputs
 from seewhy.frameworks.torch.precision import autocast_to, without_autocast
 from seewhy.frameworks.torch.restore import preserve_state
 from seewhy.frameworks.torch.tap import TorchTap
 from seewhy.frameworks.torch.tensors import first_float_tensor, to_array
-from seewhy.frameworks.torch.trunk import Trunk
+from seewhy.frameworks.torch.trunk_and_head import Tape, TapeTap
+from seewhy.frameworks.torch.without_autograd import Trunk
 from seewhy.targets import Objective, TopK
 from seewhy.types import Capture, Derivatives, GradientRule, NativeTensor, Precision
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from seewhy.frameworks.guided import (
+from seewhy.frameworks.non_relu import (
     HARD_SIGMOID,
     PRELU,
     WHERE,
@@ -19,7 +19,7 @@ from seewhy.frameworks.guided import (
     check_activations,
     clamp_name,
 )
-from seewhy.frameworks.torch.dispatch import LOWER_BOUNDS, saved_other, saved_self
+from seewhy.frameworks.torch.private_api import LOWER_BOUNDS, saved_other, saved_self
 from seewhy.types import GradientRule, NativeTensor
 
 NON_RELU_ACTIVATIONS = {

@@ -10,7 +10,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from seewhy.frameworks.outputs import FinalActivation, Outputs, SelectedOutputs, select_outputs
 from seewhy.frameworks.structures import ArrayTree
-from seewhy.frameworks.torch.dispatch import exclude_autograd, is_autograd_excluded
+from seewhy.frameworks.torch.private_api import exclude_autograd, is_autograd_excluded
 from seewhy.targets import Objective
 from seewhy.types import Namespace, NativeTensor
 

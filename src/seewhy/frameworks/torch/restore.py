@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from seewhy.frameworks.torch.dispatch import buffers, has_compiled, submodules, version_of
+from seewhy.frameworks.torch.private_api import buffers, has_compiled, submodules, version_of
 from seewhy.types import NativeTensor
 
 RUN_LOCK = threading.RLock()

@@ -5,14 +5,14 @@ from typing import Any
 import torch
 
 from seewhy.errors import LayerError
-from seewhy.frameworks.guided import GUIDED_RULES
 from seewhy.frameworks.layers import INPUT, LayerCall, no_gradient
 from seewhy.frameworks.layouts import spatial_axes
+from seewhy.frameworks.non_relu import GUIDED_RULES
 from seewhy.frameworks.outputs import SelectedOutputs
 from seewhy.frameworks.recorder import Recorder
 from seewhy.frameworks.torch.guided import guide_relus
-from seewhy.frameworks.torch.pooling import closed_form, pooled_mean
-from seewhy.frameworks.torch.trunk import Trunk
+from seewhy.frameworks.torch.mean_head import closed_form, pooled_mean
+from seewhy.frameworks.torch.without_autograd import Trunk
 from seewhy.types import Derivatives, GradientRule, NativeTensor
 
 TARGETS_AT_ONCE = 32

@@ -15,14 +15,14 @@ from seewhy.images.writing import write_atomically
 from seewhy.models.keras_applications import Application, input_size
 
 
-class ApplicationFacts(NamedTuple):
+class ApplicationSize(NamedTuple):
     """What `seewhy models` lists for an architecture; `input_size` is (h, w) in pixels."""
 
     input_size: tuple[int, int]
     parameters: int
 
 
-class FactsCache:
+class SizeCache:
     """A file in the user's cache folder, for one version of Keras. A damaged file is replaced."""
 
     def __init__(self) -> None:
@@ -31,15 +31,15 @@ class FactsCache:
         folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "seewhy"
         self.path = folder / f"keras-applications-{keras.__version__}.json"
 
-    def read(self) -> Mapping[str, ApplicationFacts]:
+    def read(self) -> Mapping[str, ApplicationSize]:
         """Return the cached facts by the architecture's name."""
         try:
             content = json.loads(self.path.read_bytes())
-            return {name: ApplicationFacts((int(h), int(w)), int(count)) for name, ((h, w), count) in content.items()}
+            return {name: ApplicationSize((int(h), int(w)), int(count)) for name, ((h, w), count) in content.items()}
         except (OSError, ValueError, TypeError, AttributeError):  # the file is missing or has other content
             return {}
 
-    def write(self, facts: Mapping[str, ApplicationFacts]) -> None:
+    def write(self, facts: Mapping[str, ApplicationSize]) -> None:
         """Replace the cached facts.
 
         Raises:
@@ -52,10 +52,10 @@ class FactsCache:
         write_atomically(self.path, lambda file: file.write(json.dumps(facts, indent=1).encode()))
 
 
-def read_facts(application: Application) -> ApplicationFacts:
+def read_sizes(application: Application) -> ApplicationSize:
     """Build the model, with random weights, and return its facts."""
     model = application.build(pretrained=False)
-    facts = ApplicationFacts(input_size(model), model.count_params())
+    facts = ApplicationSize(input_size(model), model.count_params())
     del model
     gc.collect()  # models are full of reference cycles, and the largest takes 1.4 GB
     return facts

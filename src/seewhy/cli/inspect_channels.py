@@ -8,14 +8,14 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from seewhy.cli.model_options import ModelRequest
 from seewhy.cli.output_files import check_not_an_input
-from seewhy.cli.sources import ModelRequest
 from seewhy.cli.terminal import quiet_start
 from seewhy.errors import OptionError
 from seewhy.explainer import Explainer
 from seewhy.images.colour import color_table
+from seewhy.results.channel_inspection import Inspection
 from seewhy.results.explanation import IMAGE_SUFFIXES
-from seewhy.results.inspection import Inspection
 from seewhy.types import Score
 
 FORMATS = (*(suffix[1:] for suffix in IMAGE_SUFFIXES), "npz")

@@ -19,14 +19,14 @@ from seewhy.errors import LayerError
 from seewhy.frameworks.base import Head
 from seewhy.frameworks.layers import INPUT, LayerCall
 from seewhy.frameworks.outputs import SelectedOutputs
-from seewhy.frameworks.torch.dispatch import (
+from seewhy.frameworks.torch.precision import without_autocast
+from seewhy.frameworks.torch.private_api import (
     TorchDispatchMode,
     tree_leaves,
     tree_map,
     version_of,
     written_arguments,
 )
-from seewhy.frameworks.torch.precision import without_autocast
 from seewhy.frameworks.torch.tap import TorchTap
 from seewhy.frameworks.torch.tensors import target_arrays
 from seewhy.targets import Objective

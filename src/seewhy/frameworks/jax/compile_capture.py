@@ -8,13 +8,13 @@ import jax.numpy as jnp
 import keras
 
 from seewhy.frameworks.compiled import CompiledCapture, CompiledHead, timed_first_call
-from seewhy.frameworks.guided import GUIDED_RULES
-from seewhy.frameworks.jax.graph import JaxprFunction, has_derivative, split, tapped_variable
 from seewhy.frameworks.jax.guided import guide_relus
-from seewhy.frameworks.jax.pooling import closed_form, pooled_sum
+from seewhy.frameworks.jax.mean_head import closed_form, pooled_sum
 from seewhy.frameworks.jax.tap import TracedModel, output_shape
+from seewhy.frameworks.jax.trunk_and_head import JaxprFunction, has_derivative, split, tapped_variable
 from seewhy.frameworks.layers import LayerCall, LayerChoice, no_gradient
 from seewhy.frameworks.layouts import channels_last, spatial_axes, targets_second
+from seewhy.frameworks.non_relu import GUIDED_RULES
 from seewhy.frameworks.outputs import Outputs
 from seewhy.targets import Objective
 from seewhy.types import Derivatives, GradientRule, NativeTensor

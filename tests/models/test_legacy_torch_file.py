@@ -9,7 +9,7 @@ import pytest
 
 from seewhy.errors import WeightsError
 from seewhy.models.efficientnet_lite0 import WEIGHTS_SHA256, weights_path
-from seewhy.models.torch_state_dict import MAGIC_NUMBER, PROTOCOL_VERSION, read_state_dict
+from seewhy.models.legacy_torch_file import MAGIC_NUMBER, PROTOCOL_VERSION, read_state_dict
 
 
 class GlobalName:

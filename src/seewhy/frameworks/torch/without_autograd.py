@@ -5,13 +5,13 @@ from typing import final
 
 import torch
 
-from seewhy.frameworks.torch.dispatch import (
+from seewhy.frameworks.torch.logits import FunctionRecorder
+from seewhy.frameworks.torch.private_api import (
     below_function_modes,
     exclude_autograd,
     function_mode_count,
     preserve_dispatch_keys,
 )
-from seewhy.frameworks.torch.logits import FunctionRecorder
 
 
 @final

@@ -1,6 +1,6 @@
 import numpy as np
 
-from seewhy.train.augmentation import affine, distort
+from seewhy.train.digits_augmentation import affine, distort
 
 LINE = np.array([[[0, 0, 0], [1, 2, 3], [0, 0, 0]]], dtype=np.float32)
 

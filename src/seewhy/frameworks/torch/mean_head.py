@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch.autograd.graph import GradientEdge
 
-from seewhy.frameworks.torch.dispatch import saved_axes
+from seewhy.frameworks.torch.private_api import mean_axes
 from seewhy.types import NativeTensor
 
 VALUE_PRESERVING = ("CloneBackward0", "AliasBackward0", "ToCopyBackward0")
@@ -29,7 +29,7 @@ def pooled_mean(scores: NativeTensor, tapped: NativeTensor, space: Iterable[int]
     while node is not None:
         (node,) = consumers[node] if len(consumers[node]) == 1 else (None,)
         if node is not None and node.name() == MEAN:
-            return GradientEdge(node, 0) if saved_axes(node, tapped.ndim) == set(space) else None
+            return GradientEdge(node, 0) if mean_axes(node, tapped.ndim) == set(space) else None
         if node is not None and node.name() not in VALUE_PRESERVING:
             return None
     return None

@@ -122,7 +122,7 @@ def saved_other(node: Any) -> Any:
     return getattr(node, "_saved_other", None)
 
 
-def saved_axes(node: Any, rank: int) -> set[int]:
+def mean_axes(node: Any, rank: int) -> set[int]:
     """Return the axes that a mean's autograd node saved, of a tensor of `rank` axes; none saved means all axes.
 
     PyTorch stores negative axes as unsigned 64-bit numbers.

@@ -9,7 +9,7 @@ from rich.text import Text
 from seewhy.cli.terminal import quiet_start
 from seewhy.train.misclassified import MisclassifiedImages, explain_misclassified
 from seewhy.train.plots import write_figure
-from seewhy.train.run import Run
+from seewhy.train.run_folder import Run
 
 
 def run(folder: Path, limit: int, data: Path | None, method: str) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 import jax
 import jax.numpy as jnp
 
-from seewhy.frameworks.jax.graph import (
+from seewhy.frameworks.jax.trunk_and_head import (
     MARK,
     Atom,
     Jaxpr,
