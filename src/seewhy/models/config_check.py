@@ -122,10 +122,10 @@ def _check_object(entry: dict[str, Any], is_constant: bool) -> UnlistedObject | 
 
 def _check_function(entry: dict[str, Any], is_constant: bool) -> UnlistedObject | None:
     name, module, registered = entry.get("config"), entry.get("module"), entry.get("registered_name")
-    shown = f"{module}.{name}" if module else f"{name}"
+    shown = f"{module}.{name}" if module and module != "builtins" else f"{name}"
     if is_constant:
         raise ModelError(f"it passes {shown} as a constant to a layer; expected plain data")
-    if not isinstance(name, str) or registered not in (None, name):
+    if not isinstance(name, str) or registered not in (None, name, "function"):
         raise ModelError(f"it names the function {shown} a second time as {registered!r}")
     modules = ("keras.activations",) if module == "builtins" else (module,)
     if any(name in FUNCTIONS.get(listed or "", ()) for listed in modules):

@@ -2,8 +2,9 @@
 
 Each of them only describes a computation: building it with constants from a file, and calling it on tensors, reads and
 writes no file, opens no connection, and changes no setting. Left out are functions that call other functions
-(`keras.ops.map`, `keras.ops.custom_gradient`), that create tensors of any size from numbers (`keras.ops.zeros`), and
-layers that hold the code or the files of another framework (`TFSMLayer`, `TorchModuleWrapper`, `JaxLayer`).
+(`keras.ops.map`, `keras.ops.custom_gradient`), that create tensors of any size from numbers (`keras.ops.zeros`) or make
+TensorFlow crash when their arguments are wrong (`keras.ops.adaptive_max_pool`; its layers check them first), and layers
+that hold the code or the files of another framework (`TFSMLayer`, `TorchModuleWrapper`, `JaxLayer`).
 
 This module and `config_check` are also run in a process without Keras, and import only the standard library.
 """
@@ -165,7 +166,7 @@ FUNCTIONS: dict[str, frozenset[str]] = {
     ),
     "keras.ops": _names(
         """
-        abs absolute adaptive_average_pool adaptive_max_pool add all allclose amax amin angle any append arccos
+        abs absolute add all allclose amax amin angle any append arccos
         arccosh arcsin arcsinh arctan arctan2 arctanh argmax argmin argpartition argsort array array_split
         average average_pool batch_normalization binary_crossentropy bincount bitwise_and bitwise_invert
         bitwise_left_shift bitwise_not bitwise_or bitwise_right_shift bitwise_xor broadcast_to cast
