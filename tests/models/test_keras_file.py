@@ -284,11 +284,11 @@ def test_an_inspection_that_fails_or_does_not_end(folder, monkeypatch, program, 
 
 
 def test_an_inspection_that_needs_too_much_memory(folder, monkeypatch):
-    lowered = "import seewhy.models.file_inspector as inspector; inspector.MAX_MEMORY = 2**26\nmain()"
+    lowered = "import seewhy.models.file_inspector as inspector; inspector.MAX_MEMORY = 2**29\nmain()"
     monkeypatch.setattr(inspection, "PROGRAM", inspection.PROGRAM.replace("main()", lowered))
     content = b"[" + b"[]," * 5_000_000 + b"[]]"
     path = rewritten(folder / "good.keras", "bomb.keras", replaced={"config.json": content})
-    assert_refused(path, ModelError, "cannot be inspected in 64 MB of memory")
+    assert_refused(path, ModelError, "cannot be inspected in 512 MB of memory")
 
 
 def test_a_fifo_and_a_device_are_not_read(tmp_path):
