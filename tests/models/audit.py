@@ -4,6 +4,7 @@ import contextlib
 import os
 import random
 import sys
+import tempfile
 
 import keras
 import numpy as np
@@ -59,7 +60,7 @@ def _hook(event, arguments):
 
 def _is_writing(path, mode, flags):
     """Descriptors are pipes to the process that inspects a file. TensorFlow traces functions by temporary files."""
-    is_temporary = "__autograph_generated_file" in str(path) or (flags or 0) & os.O_TMPFILE == os.O_TMPFILE
+    is_temporary = "__autograph_generated_file" in str(path) or path == tempfile.gettempdir()
     is_writing = bool(set(mode or "") & set("wax+") or (flags or 0) & WRITING)
     return is_writing and not isinstance(path, int) and not is_temporary
 

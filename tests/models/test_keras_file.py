@@ -198,9 +198,9 @@ def test_compression_that_keras_does_not_use(folder, method):
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (b"[" * 300 + b"]" * 300, "its config is nested more than 200 deep"),
-        (b"[" + b"0," * 2_000_000 + b"0]", "its config is of more than 1,000,000 values"),
-        (b"[" + b"[]," * 4_000_000 + b"[]]", "its config is of more than 1,000,000 values"),
+        (b"[" * 300 + b"]" * 300, "its JSON is nested more than 200 deep"),
+        (b"[" + b"0," * 2_000_000 + b"0]", "its JSON is of more than 1,000,000 values"),
+        (b"[" + b"[]," * 4_000_000 + b"[]]", "its JSON is of more than 1,000,000 values"),
     ],
 )
 def test_a_config_that_would_fill_the_memory(folder, content, message):

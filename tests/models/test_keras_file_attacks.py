@@ -383,6 +383,7 @@ def layers_of_many_kinds():
 def test_layers_functions_and_operations_of_many_kinds_are_loaded(tmp_path):
     base = layers_of_many_kinds()
     base.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(1e-3, 10)), loss="mse", metrics=["mae"])
+    base.optimizer.build(base.trainable_variables)
     model = keras.Sequential([keras.Input((8, 8, 3)), base, keras.layers.Softmax()])
     model.save(tmp_path / "many.keras")
     inputs = np.random.default_rng(0).uniform(0, 255, (1, 8, 8, 3)).astype(np.float32)

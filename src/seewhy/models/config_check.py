@@ -66,7 +66,7 @@ def check_size(config: Any) -> None:
         count += 1
         if depth > MAX_DEPTH or count > MAX_VALUES:
             limit = f"nested more than {MAX_DEPTH} deep" if depth > MAX_DEPTH else f"of more than {MAX_VALUES:,} values"
-            raise ModelError(f"its config is {limit}")
+            raise ModelError(f"its JSON is {limit}")
         if isinstance(value, dict):
             count += len(value)
             stack.extend((item, depth + 1) for item in value.values())

@@ -170,9 +170,10 @@ def _is_size(value: Any) -> bool:
 
 def _is_text(value: Any) -> bool:
     """Whether a value is text that can be written: JSON can contain halves of characters."""
-    return (
-        isinstance(value, str) and value.isprintable() and not any("\ud800" <= letter <= "\udfff" for letter in value)
-    )
+    try:
+        return isinstance(value, str) and len(value.encode()) >= 0
+    except UnicodeEncodeError:
+        return False
 
 
 def _is_names(value: Any) -> bool:
@@ -211,7 +212,7 @@ def _check_fields(
     present = {}
     for name, value in content.items():
         if name not in fields:
-            known = ", ".join(fields)
+            known, name = ", ".join(fields), name[:60]
             raise ModelError(
                 f"{path} has an unknown field {prefix + name!r}.{did_you_mean(name, fields)} Known: {known}."
             )
@@ -273,5 +274,5 @@ def _invalid_field(path: Path, field: str, value: Any, expected: str) -> str:
 
 
 def _shorten(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
+    text = json.dumps(value, ensure_ascii=False).encode(errors="backslashreplace").decode()
     return text if len(text) <= 60 else text[:57] + "..."
