@@ -222,8 +222,12 @@ def test_a_file_that_acts_is_recognized_by_the_audit(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(AssertionError, match="pwned"), nothing_happens(tmp_path):
         (tmp_path / "pwned").write_text("")
-    with pytest.raises(AssertionError, match="epsilon"), nothing_happens(tmp_path):
-        monkeypatch.setattr(keras.config, "epsilon", lambda: 0.5)
+    epsilon = keras.config.epsilon()
+    try:
+        with pytest.raises(AssertionError, match="epsilon"), nothing_happens(tmp_path):
+            keras.config.set_epsilon(0.5)
+    finally:
+        keras.config.set_epsilon(epsilon)
 
 
 def public_names():
