@@ -46,7 +46,9 @@ def main() -> None:
         (resource.RLIMIT_FSIZE, 0),
         (resource.RLIMIT_CORE, 0),
     ):
-        resource.setrlimit(limit, (value, value))
+        hard = resource.getrlimit(limit)[1]
+        lower = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(limit, (lower, lower))
     request = json.load(sys.stdin)
     report = _report(Path(request["path"]), weights_only=request["weights_only"], trust=request["trust"])
     json.dump(report, sys.stdout)
