@@ -49,7 +49,11 @@ def test_an_existing_model_is_not_called(module, expression):
 
 @pytest.mark.parametrize(
     ("source", "missing"),
-    [("no_such_module:build", "no_such_module"), ("no_such.deep.module:build", "no_such"), ("os.none:x", "os.none")],
+    [
+        ("no_such_module:build", "no_such_module"),
+        ("no_such.deep.module:build", "no_such"),
+        ("PIL.none:x", "PIL.none"),
+    ],
 )
 def test_a_missing_module(source, missing):
     with pytest.raises(ModelError, match=rf"Cannot load '{source}': there is no module '{missing}'\."):
@@ -74,6 +78,8 @@ def test_a_module_that_fails_to_import_another_is_not_reported_as_missing(module
         ("from os import nothing\n", r"importing 'users_own' failed \(.*users_own.py, line 1\): ImportError: cannot"),
         ("def build(:\n", r"importing 'users_own' failed .*: SyntaxError: invalid syntax"),
         ("def build():\n    return [][1]\n", r"calling it failed \(.*users_own.py, line 2\): IndexError: list index"),
+        ("import sys\ndef build():\n    sys.exit()\n", r"calling it failed \(.*users_own.py, line 3\): SystemExit: "),
+        ("raise SystemExit(3)\n", r"importing 'users_own' failed \(.*users_own.py, line 1\): SystemExit: 3"),
         ("def build(size): ...\n", r"calling it failed .*: TypeError: build\(\) missing 1 required positional"),
         ("def build(): ...\n", r"'users_own:build' did not return a model that SeeWhy can run. .* builtins.NoneType"),
         ("def biuld(): ...\n", r"the module 'users_own' has no 'build'. Did you mean 'biuld'\?"),
@@ -88,3 +94,14 @@ def test_seewhy_errors_in_the_function_are_not_wrapped(module):
     content = "import seewhy\ndef build():\n    seewhy.ClassNames(['a'], ids=['x', 'y'])\n"
     with pytest.raises(TargetError, match="There are 1 class names and 2 ids"):
         seewhy.load(module(content) + ":build")
+
+
+@pytest.mark.parametrize("source", ["sys:exit", "builtins:breakpoint", "os:_exit", "os.path:abspath", "pdb:set_trace"])
+def test_functions_of_python_itself_are_not_called(source):
+    with pytest.raises(ModelError, match=rf"Cannot load '{source}': '[a-z.]+' is a module of Python itself; expected"):
+        seewhy.load(source)
+
+
+def test_a_function_that_exits_is_an_error_also_under_another_name(module):
+    with pytest.raises(ModelError, match=r"calling it failed .*SystemExit"):
+        seewhy.load(module("from sys import exit as build\n") + ":build")

@@ -1,5 +1,6 @@
 """Valid model files, and files that are damaged, malicious or contain code."""
 
+import copy
 import json
 import os
 import subprocess
@@ -14,6 +15,7 @@ from tests.sample_models import PAPER_INPUT
 
 import seewhy
 from seewhy.errors import ModelError, SeewhyError, WeightsError
+from seewhy.models import inspection, keras_file
 
 # Keras itself, saving on TensorFlow with NumPy 2.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword")
@@ -114,7 +116,7 @@ def test_a_file_with_a_changed_byte(folder):
         ({"config.json": b"[1, 2]"}, "Keras cannot load"),
         ({"config.json": b'{"class_name": "Sequential"}'}, "Keras cannot load"),
         ({"config.json": b"[" * 100_000}, "recursion"),
-        ({"model.weights.h5": b"no weights"}, "Keras cannot load"),
+        ({"model.weights.h5": b"no weights"}, "cannot be read; it may be damaged"),
     ],
 )
 def test_zip_files_that_are_not_models(folder, replaced, message):
@@ -129,22 +131,177 @@ def test_a_zip_file_that_would_write_outside_its_folder(folder, name):
     assert not list(folder.parent.glob("**/evil.txt"))
 
 
+def compressed(path, part, chunks):
+    """Write a compressed zip with one part replaced by chunks of bytes."""
+    with zipfile.ZipFile(path.parent / "good.keras") as old, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        for name in set(old.namelist()) - {part}:
+            file.writestr(name, old.read(name))
+        with file.open(part, "w", force_zip64=True) as content:
+            for chunk in chunks:
+                content.write(chunk)
+    return path
+
+
 @pytest.mark.parametrize(
     ("part", "megabytes", "size"),
     [
         ("assets/zeros", 300, "314,572,800"),
-        ("config.json", 65, "68,157,440"),
+        ("assets/zeros", 65, "68,157,440"),
+        ("model.weights.h5", 300, "314,572,800"),
+        ("config.json", 17, "17,825,792"),
     ],
 )
 def test_a_zip_file_that_would_fill_the_memory(folder, part, megabytes, size):
-    path = folder / "bomb.keras"
-    with zipfile.ZipFile(folder / "good.keras") as old, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
-        for name in set(old.namelist()) - {part}:
-            file.writestr(name, old.read(name))
-        with file.open(part, "w", force_zip64=True) as zeros:
-            for _ in range(megabytes):
-                zeros.write(bytes(2**20))
+    path = compressed(folder / "bomb.keras", part, megabytes * [bytes(2**20)])
     assert_refused(path, ModelError, "is malicious", f"would fill the memory with {size}")
+
+
+@pytest.mark.parametrize("part", ["model.weights.h5", "config.json", "assets/zeros"])
+@pytest.mark.parametrize("trust", [False, True])
+def test_the_sizes_in_the_zip_directory_are_not_believed(folder, part, trust):
+    """Python inflates all of an entry that is read in one step, and then cuts off what exceeds the declared size."""
+    path = compressed(folder / "bomb.keras", part, 40 * [bytes(2**20)])
+    content = path.read_bytes()
+    declared = (40 * 2**20).to_bytes(4, "little")
+    assert declared in content
+    path.write_bytes(content.replace(declared, (1000).to_bytes(4, "little")))
+    assert_refused(path, ModelError, "is malicious", f"{part}' has more bytes than the 1,000", trust=trust)
+
+
+def test_entries_that_share_their_data(folder):
+    """Each is small, and all of them together fill the disk."""
+    path = folder / "bomb.keras"
+    with zipfile.ZipFile(folder / "good.keras") as old, zipfile.ZipFile(path, "w") as file:
+        for name in old.namelist():
+            file.writestr(name, old.read(name))
+        file.writestr("assets/0", bytes(2**20))
+        for number in range(1, 200):
+            entry = copy.copy(file.getinfo("assets/0"))
+            entry.filename = entry.orig_filename = f"assets/{number}"
+            file.filelist.append(entry)
+    assert_refused(path, ModelError, "is malicious", "would fill the memory with 209,")
+
+
+def test_two_entries_of_one_name(folder):
+    with zipfile.ZipFile(folder / "good.keras", "a") as file, pytest.warns(UserWarning, match="Duplicate name"):
+        file.writestr("config.json", "{}")
+    assert_refused(folder / "good.keras", ModelError, "each must have its own")
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_compression_that_keras_does_not_use(folder, method):
+    with zipfile.ZipFile(folder / "good.keras", "a", method) as file:
+        file.writestr("assets/words", "hello" * 100)
+    assert_refused(folder / "good.keras", ModelError, "is compressed in a way that Keras does not use")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"[" * 300 + b"]" * 300, "its JSON is nested more than 200 deep"),
+        (b"[" + b"0," * 2_000_000 + b"0]", "its JSON is of more than 1,000,000 values"),
+        (b"[" + b"[]," * 4_000_000 + b"[]]", "its JSON is of more than 1,000,000 values"),
+    ],
+)
+def test_a_config_that_would_fill_the_memory(folder, content, message):
+    path = rewritten(folder / "good.keras", "bomb.keras", replaced={"config.json": content})
+    assert_refused(path, ModelError, "is malicious", message)
+    assert_refused(path, ModelError, "is malicious", message, trust=True)
+
+
+def link_outside(file):
+    file["outside"] = h5py.ExternalLink("/etc/passwd", "/")
+
+
+def data_outside(file):
+    file.create_dataset("outside", (4,), "u1", external=[("/etc/passwd", 0, 4)])
+
+
+def virtual_data(file):
+    layout = h5py.VirtualLayout((4,), "u1")
+    layout[:] = h5py.VirtualSource("/etc/passwd", "x", (4,))
+    file.create_virtual_dataset("outside", layout)
+
+
+def compressed_zeros(file):
+    file.create_dataset("zeros", (2**28,), "f4", chunks=(2**20,), compression="gzip")[: 2**20] = 0
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+@pytest.mark.parametrize(
+    ("add", "message"),
+    [
+        (link_outside, "'outside' is a link to another file or place"),
+        (data_outside, "'outside' is in another file"),
+        (virtual_data, "'outside' is in another file"),
+        (compressed_zeros, "would fill the memory with 1,073,741,824"),
+    ],
+)
+def test_weights_in_other_files_and_weights_that_would_fill_the_memory(folder, legacy, suffix, add, message):
+    if suffix == ".h5":
+        with h5py.File(legacy, "a") as file:
+            add(file)
+        assert_refused(legacy, ModelError, "is malicious", message)
+        return
+    with h5py.File(folder / "weights.h5", "w") as file:
+        add(file)
+    weights = (folder / "weights.h5").read_bytes()
+    path = rewritten(folder / "good.keras", "bad.keras", replaced={"model.weights.h5": weights})
+    assert_refused(path, ModelError, "is malicious", message)
+
+
+def test_weights_files_are_inspected_too(folder, paper_model):
+    with h5py.File(folder / "x.weights.h5", "w") as file:
+        link_outside(file)
+    with pytest.raises(ModelError, match="is malicious: its HDF5 entry 'outside'"):
+        keras_file.load_weights(paper_model, folder / "x.weights.h5")
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+def test_a_file_that_was_zipped_again_is_loaded(folder, paper_model, compression):
+    with (
+        zipfile.ZipFile(folder / "good.keras") as old,
+        zipfile.ZipFile(folder / "again.keras", "w", compression) as file,
+    ):
+        for name in old.namelist():
+            file.writestr(name, old.read(name))
+    np.testing.assert_array_equal(seewhy.load(folder / "again.keras").model(PAPER_INPUT), paper_model(PAPER_INPUT))
+
+
+@pytest.mark.parametrize(
+    ("program", "message"),
+    [
+        ("import os; os.kill(os.getpid(), 9)", r"is not loaded: the process that inspected it ended with -9 \(no mess"),
+        ("raise ValueError('broken')", r"ended with 1 \(ValueError: broken\)"),
+        ("while True: pass", "inspecting it took longer than 2 seconds"),
+    ],
+)
+def test_an_inspection_that_fails_or_does_not_end(folder, monkeypatch, program, message):
+    monkeypatch.setattr(inspection, "PROGRAM", program)
+    monkeypatch.setattr(inspection, "MAX_TIME", 2)
+    with pytest.raises(ModelError, match=message):
+        seewhy.load(folder / "good.keras")
+
+
+def test_an_inspection_that_needs_too_much_memory(folder, monkeypatch):
+    lowered = "import seewhy.models.file_inspector as inspector; inspector.MAX_MEMORY = 2**29\nmain()"
+    monkeypatch.setattr(inspection, "PROGRAM", inspection.PROGRAM.replace("main()", lowered))
+    content = b"[" + b"[]," * 5_000_000 + b"[]]"
+    path = rewritten(folder / "good.keras", "bomb.keras", replaced={"config.json": content})
+    assert_refused(path, ModelError, "cannot be inspected in 512 MB of memory")
+
+
+def test_a_fifo_and_a_device_are_not_read(tmp_path):
+    os.mkfifo(tmp_path / "fifo.keras")
+    (tmp_path / "device.h5").symlink_to("/dev/zero")
+    for name in ("fifo.keras", "device.h5"):
+        assert_refused(tmp_path / name, ModelError, "is a FIFO, a device or a socket; expected a regular file")
+
+
+def test_a_file_that_is_too_large(tmp_path):
+    with (tmp_path / "sparse.keras").open("wb") as file:
+        file.truncate(17 * 2**30)
+    assert_refused(tmp_path / "sparse.keras", ModelError, "has 18,253,611,008 bytes; at most 17,179,869,184 are read")
 
 
 def test_code_in_a_file_runs_only_if_it_is_trusted(tmp_path):
@@ -176,12 +333,19 @@ def test_code_as_keras_2_wrote_it(legacy):
     assert_refused(legacy, ModelError, "contains a Lambda layer")
 
 
-def test_a_lambda_with_a_named_function_of_keras_is_not_code(tmp_path):
+def test_a_lambda_with_a_harmless_function_of_keras_is_not_code(tmp_path):
     model = keras.Sequential([keras.Input((2, 2, 3)), keras.layers.Lambda(keras.ops.relu), keras.layers.Flatten()])
     model.save(tmp_path / "named.keras")
     values = np.arange(-6, 6, dtype=np.float32).reshape(1, 2, 2, 3)
     loaded = seewhy.load(tmp_path / "named.keras").model
     np.testing.assert_array_equal(np.asarray(loaded(values))[0], [0] * 6 + [0, 1, 2, 3, 4, 5])
+
+
+def test_a_lambda_with_any_other_function_of_keras_needs_trust(tmp_path):
+    """Keras calls it while it loads the file, with arguments from the file."""
+    normalize = keras.layers.Lambda(keras.utils.normalize, output_shape=(2, 2, 3))
+    keras.Sequential([keras.Input((2, 2, 3)), normalize, keras.layers.Flatten()]).save(tmp_path / "named.keras")
+    assert_refused(tmp_path / "named.keras", ModelError, "'normalize', which is not registered with Keras")
 
 
 def test_a_legacy_file_with_weights_only(tmp_path, paper_model):

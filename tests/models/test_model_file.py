@@ -122,11 +122,16 @@ def test_a_folder_with_one_model(saved, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "source", ["none.keras", "none.h5", "runs/none", "./none", "~/none.keras", "none" * 99 + ".keras"]
+    "source", ["none.keras", "none.h5", "runs/none", "./none", "~/none.keras", "none" * 99 + ".keras", "none\0.keras"]
 )
 def test_a_path_that_does_not_exist(source):
     with pytest.raises(ModelError, match=r"There is no file .*none"):
         seewhy.load(source)
+
+
+def test_a_home_folder_that_does_not_exist():
+    with pytest.raises(ModelError, match=r"There is no file ~nobody-of-this-name/x.keras: the home folder is unknown"):
+        seewhy.load("~nobody-of-this-name/x.keras")
 
 
 def test_a_file_of_another_kind(tmp_path):

@@ -1,8 +1,11 @@
 import json
+import os
 
 import keras
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import seewhy
 from seewhy import Classifier, ClassNames, Preprocessing
@@ -51,6 +54,11 @@ def write_sidecar(tmp_path, **content):
         ("input_size", [0, 224], "[0, 224]", "[height, width], in pixels"),
         ("input_size", [224.5, 224], "[224.5, 224]", "[height, width], in pixels"),
         ("input_size", [True, 224], "[true, 224]", "[height, width], in pixels"),
+        ("input_size", [10**9, 224], "[1000000000, 224]", "[height, width], in pixels"),
+        ("input_size", [8192, 8192], "[8192, 8192]", "[height, width], in pixels"),
+        ("input_size", [10**400, 1], "[1000000", "[height, width], in pixels"),
+        ("class_names", ["\ud800"], r'["\ud800"]', "a list of names, or 'imagenet'"),
+        ("layer", "\udfff", r'"\udfff"', "a layer's path or name"),
         ("layer", "", '""', "a layer's path or name"),
         ("layer", 3, "3", "a layer's path or name"),
         ("preprocessing", 3, "3", "the name of a module of keras.applications, or an object"),
@@ -64,6 +72,11 @@ def write_sidecar(tmp_path, **content):
         ("preprocessing.mean", [1, 2], "[1, 2]", "a number, or a list of three"),
         ("preprocessing.mean", "127", '"127"', "a number, or a list of three"),
         ("preprocessing.mean", float("inf"), "Infinity", "a number, or a list of three"),
+        ("preprocessing.mean", 10**400, "1000000", "a number, or a list of three, each from -1,000,000 to 1,000,000"),
+        ("preprocessing.mean", [1, 2, 1e308], "[1, 2, 1e+308]", "a number, or a list of three"),
+        ("preprocessing.std", 1e-300, "1e-300", "a number above 0, or a list of three, each from 1e-06 to 1,000,000"),
+        ("preprocessing.std", 10**400, "1000000", "a number above 0, or a list of three"),
+        ("preprocessing.crop", 10**400, "1000000", "a number above 0 and at most 1, or null"),
         ("preprocessing.std", 0, "0", "a number above 0, or a list of three"),
         ("preprocessing.std", [1, 0, 1], "[1, 0, 1]", "a number above 0, or a list of three"),
         ("preprocessing.channels_first", 1, "1", "true or false"),
@@ -75,7 +88,10 @@ def test_an_invalid_field_is_an_error_with_its_value_and_what_was_expected(tmp_p
     path = write_sidecar(tmp_path, **{outer: {inner: value} if inner else value})
     with pytest.raises(ModelError) as raised:
         sidecar.read(path)
-    assert str(raised.value).startswith(f"{path}: the field {field!r} is {shown}; expected {expected}")
+    start, _, end = str(raised.value).partition("; ")
+    is_long = str(10**400) in str(value)
+    assert start == f"{path}: the field {field!r} is {shown.ljust(57, '0') + '...' if is_long else shown}"
+    assert end.startswith(f"expected {expected}")
 
 
 def test_similar_names_are_suggested(tmp_path):
@@ -99,6 +115,10 @@ def test_the_number_of_ids_must_be_that_of_names(tmp_path):
         (b"{", "is not JSON"),
         (b"\xff", "is not JSON"),
         (b"[1]", r"contains \[1\]; expected an"),
+        (b"[" * 100_000, "is not JSON"),
+        (b'{"version": ' + 5000 * b"1" + b"}", "is not JSON: Exceeds the limit"),
+        (b"[" * 300 + b"]" * 300, "is not a sidecar: its JSON is nested more than 200 deep"),
+        (bytes(16 * 2**20 + 1), "has 16,777,217 bytes; at most 16,777,216 are read"),
     ],
 )
 def test_a_file_that_is_not_a_sidecar(tmp_path, content, message):
@@ -111,6 +131,62 @@ def test_a_sidecar_that_cannot_be_read(tmp_path):
     (tmp_path / "model.json").mkdir()
     with pytest.raises(WeightsError, match=r"Cannot read .*model.json: Is a directory"):
         sidecar.read(tmp_path / "model.json")
+
+
+@pytest.mark.parametrize("target", ["model.json", "missing.json"])
+def test_a_sidecar_that_is_a_link_to_nowhere_is_an_error(tmp_path, model, target):
+    model.save(tmp_path / "model.keras")
+    (tmp_path / "model.json").symlink_to(target)
+    with pytest.raises(WeightsError, match=r"Cannot read .*model.json: (Too many levels|No such file)"):
+        seewhy.load(tmp_path / "model.keras")
+
+
+def test_a_sidecar_that_is_a_fifo_or_a_device_is_not_read(tmp_path, model):
+    model.save(tmp_path / "model.keras")
+    os.mkfifo(tmp_path / "model.json")
+    with pytest.raises(ModelError, match=r"model.json is a FIFO, a device or a socket; expected a regular file"):
+        seewhy.load(tmp_path / "model.keras")
+    (tmp_path / "model.json").unlink()
+    (tmp_path / "model.json").symlink_to("/dev/zero")
+    with pytest.raises(ModelError, match=r"model.json is a FIFO, a device or a socket; expected a regular file"):
+        seewhy.load(tmp_path / "model.keras")
+
+
+NUMBERS = st.integers() | st.floats() | st.sampled_from([10**400, -(10**400), 10**9, 1e308, 2**63])
+VALUES = st.recursive(
+    st.none() | st.booleans() | NUMBERS | st.text(st.characters(exclude_categories=()), max_size=8),
+    lambda items: st.lists(items, max_size=4) | st.dictionaries(st.text(max_size=8), items, max_size=4),
+    max_leaves=8,
+)
+PREPROCESSING = st.fixed_dictionaries({}, optional=dict.fromkeys(sidecar.PREPROCESSING_FIELDS, VALUES))
+SIDECARS = st.fixed_dictionaries(
+    {"version": st.just(1)},
+    optional={
+        **dict.fromkeys(sidecar.FIELDS.keys() - {"version"}, VALUES),
+        "preprocessing": PREPROCESSING | VALUES,
+        "input_size": st.lists(NUMBERS | st.integers(1, 9000), min_size=2, max_size=2),
+    },
+)
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(content=SIDECARS)
+def test_a_sidecar_is_read_or_is_an_error_of_ours(tmp_path, content):
+    path = write_sidecar(tmp_path, **content)
+    try:
+        found = sidecar.read(path)
+        preprocessing = found.preprocessing and found.preprocessing.preprocessing((4, 4))
+    except seewhy.errors.SeewhyError as error:
+        str(error).encode()  # fails if it contains half a character
+        return
+    if preprocessing:
+        assert np.isfinite(preprocessing([np.full((5, 6, 3), 9, np.uint8)]).values).all()
+
+
+def test_the_input_size_of_the_model_is_checked_too(tmp_path):
+    keras.Sequential([keras.Input((10**6, 10**6, 3)), keras.layers.GlobalMaxPooling2D()]).save(tmp_path / "m.keras")
+    with pytest.raises(ModelError, match=r"The input size is 1000000 x 1000000 pixels; expected sides from 1 to 8,192"):
+        seewhy.load(tmp_path / "m.keras").predict([np.zeros((9, 9, 3), np.uint8)])
 
 
 def test_a_sidecar_written_by_hand(tmp_path):

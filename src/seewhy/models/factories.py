@@ -6,6 +6,7 @@ Importing the module runs its code, with all the rights of the user who started 
 import importlib
 import inspect
 import re
+import sys
 import traceback
 from functools import partial
 from operator import attrgetter
@@ -31,15 +32,17 @@ def load(source: str) -> Classifier:
     The name may also refer to a model or a `Classifier`, which is used as it is.
 
     Raises:
-        ModelError: The module or the name does not exist, the user's code failed, or its result is not a model.
+        ModelError: The module or the name does not exist, the module is one of Python's own, the user's code failed
+            or exited, or its result is not a model.
     """
     module_name, _, name = source.partition(":")
+    if module_name.split(".", maxsplit=1)[0] in sys.stdlib_module_names:
+        raise ModelError(
+            f"Cannot load {source!r}: {module_name!r} is a module of Python itself; expected one of yours, with a "
+            "function that returns a model."
+        )
     module = _import(source, module_name)
-    try:
-        value = attrgetter(name)(module)
-    except AttributeError as error:
-        hint = did_you_mean(name, vars(module))
-        raise ModelError(f"Cannot load {source!r}: the module {module_name!r} has no {name!r}.{hint}") from error
+    value = _attribute(source, module, name)
     if inspect.isroutine(value) or inspect.isclass(value) or isinstance(value, partial):
         value = _call(source, value)
     if isinstance(value, Classifier):
@@ -50,13 +53,21 @@ def load(source: str) -> Classifier:
         raise ModelError(f"{source!r} did not return a model that SeeWhy can run. {error}") from error
 
 
+def _attribute(source: str, module: ModuleType, name: str) -> Any:
+    try:
+        return attrgetter(name)(module)
+    except AttributeError as error:
+        hint = did_you_mean(name, vars(module))
+        raise ModelError(f"Cannot load {source!r}: the module {module.__name__!r} has no {name!r}.{hint}") from error
+
+
 def _import(source: str, name: str) -> ModuleType:
     try:
         with timing.phase(Phase.IMPORTING):
             return importlib.import_module(name)
-    except Exception as error:
-        # The user's module may raise anything. It is missing only if the error names the module itself or a package
-        # that contains it; any other name is one that the module failed to import.
+    except (Exception, SystemExit) as error:
+        # The user's module may raise anything, or exit. It is missing only if the error names the module itself or a
+        # package that contains it; any other name is one that the module failed to import.
         if isinstance(error, ModuleNotFoundError) and f"{name}.".startswith(f"{error.name}."):
             raise ModelError(
                 f"Cannot load {source!r}: there is no module {error.name!r}. Python searches the installed packages, "
@@ -70,12 +81,12 @@ def _call(source: str, function: Any) -> Any:
         return function()
     except SeewhyError:
         raise
-    except Exception as error:
-        # The user's function may raise anything.
+    except (Exception, SystemExit) as error:
+        # The user's function may raise anything, or exit.
         raise _failure(f"Cannot load {source!r}: calling it failed", error) from error
 
 
-def _failure(message: str, error: Exception) -> ModelError:
+def _failure(message: str, error: BaseException) -> ModelError:
     """Return an error with what the user's code raised, and where."""
     frame = traceback.extract_tb(error.__traceback__)[-1]
     return ModelError(f"{message} ({frame.filename}, line {frame.lineno}): {type(error).__name__}: {error}")

@@ -26,15 +26,23 @@ def load(source: str, *, trust: bool) -> Classifier:
         ModelError: The file does not exist or is not supported, or the sidecar does not fit the model.
         WeightsError: A file is damaged.
     """
-    path = _find_model(Path(source).expanduser())
+    path = _find_model(_expanded(source))
     sidecar_path = sidecar.path_beside(path)
-    metadata = sidecar.read(sidecar_path) if sidecar_path.exists() else Sidecar()
+    # A link that leads nowhere, or to itself, exists too: reading it is an error, and not ignored.
+    metadata = sidecar.read(sidecar_path) if os.path.lexists(sidecar_path) else Sidecar()
     model = keras_file.load_model(path, trust=trust)
     try:
         return _classifier(model, metadata, path.stem)
     except (LayerError, ModelError) as error:
-        problem = f"{sidecar_path} does not fit" if sidecar_path.exists() else "Cannot use"
+        problem = f"{sidecar_path} does not fit" if os.path.lexists(sidecar_path) else "Cannot use"
         raise ModelError(f"{problem} the model in {path}: {error}") from error
+
+
+def _expanded(source: str) -> Path:
+    try:
+        return Path(source).expanduser()
+    except RuntimeError as error:
+        raise ModelError(f"There is no file {source}: the home folder is unknown.") from error
 
 
 def _find_model(path: Path) -> Path:

@@ -15,6 +15,14 @@ from seewhy.timing import Phase
 from seewhy.types import FloatArray, ImageArray
 
 Resample = Literal["nearest", "bilinear", "bicubic", "lanczos"]
+MAX_SIDE = 8192
+MAX_AREA = MAX_SIDE**2 // 4
+"""Pixels of a model's input. An image of this size has 200 MB in float32."""
+
+
+def is_input_size(height: int, width: int) -> bool:
+    """Whether a model's input may have this size, in pixels."""
+    return 1 <= height <= MAX_SIDE and 1 <= width <= MAX_SIDE and height * width <= MAX_AREA
 
 
 @dataclass(frozen=True)
@@ -59,7 +67,7 @@ class Preprocessing:
             must then be one number each.
 
     Raises:
-        ModelError: `grey` is True, and `mean` or `std` has three numbers.
+        ModelError: `grey` is True, and `mean` or `std` has three numbers; or `size` is not that of an input.
     """
 
     size: tuple[int, int]
@@ -72,6 +80,11 @@ class Preprocessing:
     grey: bool = False
 
     def __post_init__(self) -> None:
+        if not is_input_size(*self.size):
+            raise ModelError(
+                f"The input size is {self.size[0]} x {self.size[1]} pixels; expected sides from 1 to {MAX_SIDE:,} and "
+                f"at most {MAX_AREA:,} pixels."
+            )
         if self.grey and not (np.ndim(self.mean) == np.ndim(self.std) == 0):
             raise ModelError(
                 f"grey images have one channel, and mean is {self.mean}, std {self.std}; expected one number each."

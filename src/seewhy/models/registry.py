@@ -152,10 +152,12 @@ def load(
         weights: "imagenet" for the trained weights; None for random weights from a fixed seed; or the path of a
             file that `save_weights` of a Keras model of the same architecture wrote. Model files and functions come
             with their own weights.
-        trust: True allows Python code in a model file (a Lambda layer) to run. Use it only for your own files.
+        trust: True allows Python code in a model file (a Lambda layer) to run, and any function of Keras that the file
+            names. Use it only for your own files.
 
     Raises:
-        ModelError: The source or the weights are unknown, or the file contains code and is not trusted.
+        ModelError: The source or the weights are unknown; or the file is malicious, or names what is not known to be
+            harmless and is not trusted.
         MissingExtraError: The framework, or the package with the weights, is not installed.
         WeightsError: A weights file is damaged or does not fit the model.
     """

@@ -17,18 +17,24 @@ allowed. `preprocessing` is the name of a module of `keras.applications`, or an 
 
 import dataclasses
 import json
-import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
 from seewhy.errors import ModelError, TargetError, WeightsError, did_you_mean
 from seewhy.models.class_names import ClassNames, imagenet
+from seewhy.models.config_check import check_size
 from seewhy.models.keras_file import application_functions
-from seewhy.models.preprocessing import Preprocessing, Resample
+from seewhy.models.preprocessing import MAX_SIDE, Preprocessing, Resample, is_input_size
+from seewhy.models.regular_files import open_regular
 
 VERSION = 1
 SUFFIX = ".json"
+MAX_SIZE = 16 * 2**20
+"""Bytes. The names and synonyms of the 21,000 classes of ImageNet have about 2 MB."""
+
+MAX_COLOR, MIN_DIVISOR = 1_000_000, 1e-6
+"""Limits on mean and std; pixels are in 0..255."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,14 +118,19 @@ def read(path: Path) -> Sidecar:
 
     Raises:
         WeightsError: The file cannot be read.
-        ModelError: A field is unknown or has an invalid value; the message names the file and the field.
+        ModelError: The file is not a regular file, is too large, or is not JSON; or a field is unknown or has an
+            invalid value. The message names the file and the field.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        with open_regular(path, MAX_SIZE) as file:
+            content = json.loads(file.read(MAX_SIZE))
+        check_size(content)
     except OSError as error:
         raise WeightsError(f"Cannot read {path}: {error.strerror or error}.") from error
     except (ValueError, RecursionError) as error:
         raise ModelError(f"{path} is not JSON: {error}.") from error
+    except ModelError as error:
+        raise error if str(path) in str(error) else ModelError(f"{path} is not a sidecar: {error}.") from error
     if not isinstance(content, dict):
         raise ModelError(f"{path} contains {_shorten(content)}; expected an object: {{'version': {VERSION}, ...}}.")
     content = {"version": None, **content}
@@ -140,7 +151,8 @@ class _Field(NamedTuple):
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    """Whether a value is a number in the limits. NaN and integers that are too large for a float are not."""
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and -MAX_COLOR <= value <= MAX_COLOR
 
 
 def _is_color(value: Any) -> bool:
@@ -148,15 +160,24 @@ def _is_color(value: Any) -> bool:
 
 
 def _is_divisor(value: Any) -> bool:
-    return _is_color(value) and all(number > 0 for number in (value if isinstance(value, list) else [value]))
+    return _is_color(value) and all(number >= MIN_DIVISOR for number in (value if isinstance(value, list) else [value]))
 
 
 def _is_size(value: Any) -> bool:
-    return isinstance(value, list) and len(value) == 2 and all(type(side) is int and side > 0 for side in value)
+    is_pair = isinstance(value, list) and len(value) == 2 and all(type(side) is int for side in value)
+    return is_pair and is_input_size(value[0], value[1])
+
+
+def _is_text(value: Any) -> bool:
+    """Whether a value is text that can be written: JSON can contain halves of characters."""
+    try:
+        return isinstance(value, str) and len(value.encode()) >= 0
+    except UnicodeEncodeError:
+        return False
 
 
 def _is_names(value: Any) -> bool:
-    return isinstance(value, list) and len(value) > 0 and all(isinstance(name, str) for name in value)
+    return isinstance(value, list) and len(value) > 0 and all(map(_is_text, value))
 
 
 FIELDS = {
@@ -166,19 +187,19 @@ FIELDS = {
     "class_synonyms": _Field(
         lambda value: isinstance(value, list) and all(map(_is_names, value)), "a list of lists of names"
     ),
-    "input_size": _Field(_is_size, "[height, width], in pixels"),
+    "input_size": _Field(_is_size, f"[height, width], in pixels, each from 1 to {MAX_SIDE:,}"),
     "preprocessing": _Field(
         lambda value: isinstance(value, (str, dict)), "the name of a module of keras.applications, or an object"
     ),
-    "layer": _Field(lambda value: isinstance(value, str) and value != "", "a layer's path or name"),
+    "layer": _Field(lambda value: _is_text(value) and value != "", "a layer's path or name"),
 }
 
 PREPROCESSING_FIELDS = {
     "name": _Field(lambda value: isinstance(value, str), "the name of a module of keras.applications"),
     "crop": _Field(lambda value: _is_number(value) and 0 < value <= 1, "a number above 0 and at most 1, or null"),
     "resample": _Field(lambda value: value in get_args(Resample), f"one of {', '.join(get_args(Resample))}"),
-    "mean": _Field(_is_color, "a number, or a list of three"),
-    "std": _Field(_is_divisor, "a number above 0, or a list of three"),
+    "mean": _Field(_is_color, f"a number, or a list of three, each from -{MAX_COLOR:,} to {MAX_COLOR:,}"),
+    "std": _Field(_is_divisor, f"a number above 0, or a list of three, each from {MIN_DIVISOR} to {MAX_COLOR:,}"),
     "channels_first": _Field(lambda value: isinstance(value, bool), "true or false"),
     "grey": _Field(lambda value: isinstance(value, bool), "true or false"),
 }
@@ -191,7 +212,7 @@ def _check_fields(
     present = {}
     for name, value in content.items():
         if name not in fields:
-            known = ", ".join(fields)
+            known, name = ", ".join(fields), name[:60]
             raise ModelError(
                 f"{path} has an unknown field {prefix + name!r}.{did_you_mean(name, fields)} Known: {known}."
             )
@@ -253,5 +274,5 @@ def _invalid_field(path: Path, field: str, value: Any, expected: str) -> str:
 
 
 def _shorten(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False)
+    text = json.dumps(value, ensure_ascii=False).encode(errors="backslashreplace").decode()
     return text if len(text) <= 60 else text[:57] + "..."

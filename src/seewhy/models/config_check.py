@@ -1,0 +1,157 @@
+"""Check the config of a Keras model: does it name only what is on the allow-list, with plain data as constants?
+
+Keras creates whatever a config names, and calls it with the constants in the config while it loads the file. Every JSON
+object in a config is checked wherever it stands, because which function of Keras reads it depends on its surroundings.
+"""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from seewhy.errors import ModelError
+from seewhy.models.keras_allowlist import CLASSES, FUNCTIONS, SHORT_CLASS_NAMES
+
+MAX_DEPTH, MAX_VALUES = 200, 1_000_000
+"""Limits on a config. Those of the largest models of keras.applications are 12 deep and have 100,000 values."""
+
+MAX_UNLISTED = 1_000
+"""The largest number of different unlisted names that are collected."""
+
+TENSOR = "__keras_tensor__"
+PLAIN_DATA = frozenset({TENSOR, "__tensor__", "__numpy__", "__bytes__", "__ellipsis__", "__slice__", "__tuple__"})
+"""Class names that stand for data and not for a class; they have no module."""
+
+DTYPES = {"bool", "bfloat16", "complex64", "complex128", "float8_e4m3fn", "float8_e5m2", "string"} | {
+    f"{kind}{bits}" for kind, sizes in (("float", (16, 32, 64)), ("int", (4, 8, 16, 32, 64))) for bits in sizes
+}
+DTYPES |= {f"u{dtype}" for dtype in DTYPES if dtype.startswith("int")}
+VOCABULARY_KEYS = ("vocabulary", "idf_weights")
+LEGACY_FUNCTIONS = frozenset({"Input", "deserialize", "get", "keras_export", "serialize"})
+"""Strings that Keras replaces by a function of its own, not on the allow-list, in the config of a legacy layer."""
+
+
+class UnlistedObject(NamedTuple):
+    """A class or function that is not on the allow-list.
+
+    Attributes:
+        name: Its name, with the module where the config gives one.
+        key: The name under which Keras searches the registered objects for it first; None if it does not.
+    """
+
+    name: str
+    key: str | None
+
+
+def find_unlisted(config: Any) -> list[UnlistedObject]:
+    """Return all classes and functions in a config that are not on the allow-list, each once.
+
+    Raises:
+        ModelError: The config contains code, a path that Keras would open, or something else that is never allowed.
+    """
+    unlisted: dict[UnlistedObject, None] = {}
+    for entry, is_constant in _json_objects(config):
+        if "class_name" in entry:
+            found = _check_object(entry, is_constant)
+            if found is not None:
+                unlisted[found] = None
+        if len(unlisted) > MAX_UNLISTED:
+            raise ModelError(f"it names more than {MAX_UNLISTED} classes and functions that are not Keras's own")
+    return list(unlisted)
+
+
+def check_size(config: Any) -> None:
+    """Raise ModelError if a config is nested too deeply, or has too many values."""
+    count, stack = 0, [(config, 0)]
+    while stack:
+        value, depth = stack.pop()
+        count += 1
+        if depth > MAX_DEPTH or count > MAX_VALUES:
+            limit = f"nested more than {MAX_DEPTH} deep" if depth > MAX_DEPTH else f"of more than {MAX_VALUES:,} values"
+            raise ModelError(f"its JSON is {limit}")
+        if isinstance(value, dict):
+            count += len(value)
+            stack.extend((item, depth + 1) for item in value.values())
+        elif isinstance(value, list):
+            stack.extend((item, depth + 1) for item in value)
+
+
+def _json_objects(config: Any) -> Iterator[tuple[dict[str, Any], bool]]:
+    """Yield every JSON object in a config, and whether it stands in a constant that is passed to a layer's call."""
+    stack = [(config, False)]
+    while stack:
+        value, is_constant = stack.pop()
+        if isinstance(value, list):
+            stack.extend((item, is_constant) for item in value)
+        elif isinstance(value, dict):
+            yield value, is_constant
+            _check_nodes(value.get("inbound_nodes"))
+            constant_keys = ("inbound_nodes", "arguments") if "function" in value else ("inbound_nodes",)
+            stack.extend((item, is_constant or key in constant_keys) for key, item in value.items())
+
+
+def _check_nodes(nodes: Any) -> None:
+    """Raise ModelError if a call of a layer has no tensor among its arguments: Keras would run it while loading."""
+    for node in nodes if isinstance(nodes, list) else []:
+        has_tensor = any(entry.get("class_name") == TENSOR for entry, _ in _json_objects(node))
+        if isinstance(node, dict) and not has_tensor:
+            raise ModelError("it calls a layer on constants only, which would run while the file is loaded")
+
+
+def _check_object(entry: dict[str, Any], is_constant: bool) -> UnlistedObject | None:
+    """Check one object; return it if it is not on the allow-list."""
+    name, module, config = entry["class_name"], entry.get("module"), entry.get("config")
+    if not isinstance(name, str) or not (module is None or isinstance(module, str)):
+        raise ModelError(f"it names the class {name!r} of the module {module!r}; expected strings")
+    if name == "__lambda__" or (name == "Lambda" and not _has_named_function(config)):
+        raise ModelError("it contains a Lambda layer, whose Python code would run on this machine")
+    if name in PLAIN_DATA and not module:
+        _check_dtype(config)
+        return None
+    shown = f"{module}.{name}" if module else name
+    if name == "function":
+        return _check_function(entry, is_constant)
+    if is_constant:
+        raise ModelError(f"it passes {shown} as a constant to a layer; expected plain data")
+    _check_class_config(name, module, config)
+    registered = entry.get("registered_name", name)
+    is_listed = name in CLASSES.get(module, ()) if module else name in SHORT_CLASS_NAMES
+    if is_listed and registered in (None, name):
+        return None
+    key = registered if module else registered or name
+    return UnlistedObject(shown, key if isinstance(key, str) else None)
+
+
+def _check_function(entry: dict[str, Any], is_constant: bool) -> UnlistedObject | None:
+    name, module, registered = entry.get("config"), entry.get("module"), entry.get("registered_name")
+    shown = f"{module}.{name}" if module and module != "builtins" else f"{name}"
+    if is_constant:
+        raise ModelError(f"it passes {shown} as a constant to a layer; expected plain data")
+    if not isinstance(name, str) or registered not in (None, name, "function"):
+        raise ModelError(f"it names the function {shown} a second time as {registered!r}")
+    modules = ("keras.activations",) if module == "builtins" else (module,)
+    if any(name in FUNCTIONS.get(listed or "", ()) for listed in modules):
+        return None
+    return UnlistedObject(shown, name)
+
+
+def _has_named_function(config: Any) -> bool:
+    function = config.get("function") if isinstance(config, dict) else None
+    return isinstance(function, dict) and function.get("class_name") == "function"
+
+
+def _check_class_config(name: str, module: str | None, config: Any) -> None:
+    """Raise ModelError for strings that make Keras open a file, or that it replaces by a function."""
+    if not isinstance(config, dict):
+        return
+    for key in VOCABULARY_KEYS:
+        if not (config.get(key) is None or isinstance(config[key], list)):
+            raise ModelError(f"the {key} of its layer {name} is a path, which would be read; expected a list")
+    if not module:
+        for key, value in config.items():
+            if key != "name" and isinstance(value, str) and value in LEGACY_FUNCTIONS:
+                raise ModelError(f"it names the function keras.layers.{value}")
+
+
+def _check_dtype(config: Any) -> None:
+    dtype = config.get("dtype") if isinstance(config, dict) else None
+    if not (dtype is None or (isinstance(dtype, str) and dtype in DTYPES)):
+        raise ModelError(f"it contains an array of the type {dtype!r}; expected one of {', '.join(sorted(DTYPES))}")
