@@ -262,7 +262,7 @@ def test_keras_itself_does_what_such_a_file_says(tmp_path, monkeypatch, attack, 
     epsilon, floatx, data_format = config.epsilon(), config.floatx(), config.image_data_format()
     try:
         with (
-            pytest.raises(AssertionError, match="pwned|epsilon|floatx|image_data_format|limits"),
+            pytest.raises(AssertionError, match=changed),
             nothing_happens(tmp_path),
         ):
             load_with_keras(path)
