@@ -354,7 +354,11 @@ def test_most_of_the_list_exists_in_this_keras(names):
     listed = {
         f"{module}.{name}" for allowlist in (CLASSES, FUNCTIONS) for module in allowlist for name in allowlist[module]
     }
-    missing = {path for path in listed - set(names) if not path.startswith(("keras._legacy", "keras.models"))}
+    missing = {
+        path
+        for path in listed - set(names)
+        if not path.startswith(("keras._legacy", "keras.models", "keras.src.backend"))
+    }
     assert len(missing) < 0.1 * len(listed), sorted(missing)
 
 
@@ -393,6 +397,8 @@ APPLICATIONS = (
 
 @pytest.mark.parametrize("name", APPLICATIONS)
 def test_the_configs_of_keras_applications_are_accepted(name):
+    if name == "NASNetMobile" and keras.config.backend() == "torch":
+        pytest.skip("Keras does not build it on PyTorch")
     model = getattr(keras.applications, name)(weights=None)
     config = json.loads(json.dumps(keras.saving.serialize_keras_object(model)))
     assert find_unlisted(config) == []

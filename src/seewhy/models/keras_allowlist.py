@@ -97,6 +97,15 @@ CLASSES: dict[str, frozenset[str]] = {
         CosineDecay CosineDecayRestarts ExponentialDecay InverseTimeDecay PiecewiseConstantDecay PolynomialDecay
         """
     ),
+    "keras.src.backend.torch.optimizers.torch_adadelta": _names("Adadelta"),
+    "keras.src.backend.torch.optimizers.torch_adagrad": _names("Adagrad"),
+    "keras.src.backend.torch.optimizers.torch_adam": _names("Adam"),
+    "keras.src.backend.torch.optimizers.torch_adamax": _names("Adamax"),
+    "keras.src.backend.torch.optimizers.torch_adamw": _names("AdamW"),
+    "keras.src.backend.torch.optimizers.torch_lion": _names("Lion"),
+    "keras.src.backend.torch.optimizers.torch_nadam": _names("Nadam"),
+    "keras.src.backend.torch.optimizers.torch_rmsprop": _names("RMSprop"),
+    "keras.src.backend.torch.optimizers.torch_sgd": _names("SGD"),
     "keras.src.activations.activations": _names("Mish ReLU"),
     "keras.src.ops.core": _names(
         """
