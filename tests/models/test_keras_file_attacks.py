@@ -453,6 +453,14 @@ def test_layers_functions_and_operations_of_many_kinds_are_loaded(tmp_path):
     np.testing.assert_allclose(*(outputs(each, inputs) for each in (model, loaded)), atol=1e-6)
 
 
+@pytest.mark.skipif(keras.config.backend() == "torch", reason="PyTorch is imported already")
+def test_optimizers_of_another_backend_are_refused(tmp_path, monkeypatch):
+    """Keras would import that backend."""
+    adam = instance("keras.src.backend.torch.optimizers.torch_adam.Adam")
+    model = functional({**on_tensor("keras.ops.relu"), "compile_config": {"optimizer": adam}}, TENSOR)
+    assert_refused(write(tmp_path / "evil.keras", model), monkeypatch)
+
+
 @pytest.mark.filterwarnings("ignore:Layer .* does not have a `quantize` method")
 def test_a_quantized_model_is_loaded(tmp_path):
     model = keras.Sequential([keras.Input((2, 2, 3)), keras.layers.Flatten(), keras.layers.Dense(4)])

@@ -97,15 +97,6 @@ CLASSES: dict[str, frozenset[str]] = {
         CosineDecay CosineDecayRestarts ExponentialDecay InverseTimeDecay PiecewiseConstantDecay PolynomialDecay
         """
     ),
-    "keras.src.backend.torch.optimizers.torch_adadelta": _names("Adadelta"),
-    "keras.src.backend.torch.optimizers.torch_adagrad": _names("Adagrad"),
-    "keras.src.backend.torch.optimizers.torch_adam": _names("Adam"),
-    "keras.src.backend.torch.optimizers.torch_adamax": _names("Adamax"),
-    "keras.src.backend.torch.optimizers.torch_adamw": _names("AdamW"),
-    "keras.src.backend.torch.optimizers.torch_lion": _names("Lion"),
-    "keras.src.backend.torch.optimizers.torch_nadam": _names("Nadam"),
-    "keras.src.backend.torch.optimizers.torch_rmsprop": _names("RMSprop"),
-    "keras.src.backend.torch.optimizers.torch_sgd": _names("SGD"),
     "keras.src.activations.activations": _names("Mish ReLU"),
     "keras.src.ops.core": _names(
         """
@@ -217,3 +208,14 @@ SHORT_CLASS_NAMES = frozenset().union(*CLASSES.values()) - frozenset().union(
     *(names for module, names in CLASSES.items() if module.startswith("keras.src.ops"))
 )
 """Classes that legacy files may name without a module."""
+
+TORCH_OPTIMIZERS = frozenset(
+    f"keras.src.backend.torch.optimizers.{name}"
+    for name in _names(
+        """
+        torch_adadelta.Adadelta torch_adagrad.Adagrad torch_adam.Adam torch_adamax.Adamax torch_adamw.AdamW
+        torch_lion.Lion torch_nadam.Nadam torch_rmsprop.RMSprop torch_sgd.SGD
+        """
+    )
+)
+"""Optimizers of Keras on PyTorch. They are allowed only there: elsewhere Keras would import PyTorch for them."""
