@@ -208,3 +208,14 @@ SHORT_CLASS_NAMES = frozenset().union(*CLASSES.values()) - frozenset().union(
     *(names for module, names in CLASSES.items() if module.startswith("keras.src.ops"))
 )
 """Classes that legacy files may name without a module."""
+
+TORCH_OPTIMIZERS = frozenset(
+    f"keras.src.backend.torch.optimizers.{name}"
+    for name in _names(
+        """
+        torch_adadelta.Adadelta torch_adagrad.Adagrad torch_adam.Adam torch_adamax.Adamax torch_adamw.AdamW
+        torch_lion.Lion torch_nadam.Nadam torch_rmsprop.RMSprop torch_sgd.SGD
+        """
+    )
+)
+"""Optimizers of Keras on PyTorch. They are allowed only there: elsewhere Keras would import PyTorch for them."""

@@ -16,7 +16,9 @@ from typing import Any, BinaryIO
 
 from seewhy import timing
 from seewhy.errors import MissingExtraError, ModelError, WeightsError
+from seewhy.models.config_check import UnlistedObject
 from seewhy.models.inspection import inspect
+from seewhy.models.keras_allowlist import TORCH_OPTIMIZERS
 from seewhy.timing import Phase
 
 BACKENDS = ("tensorflow", "jax", "torch")
@@ -46,7 +48,7 @@ def load_model(path: Path, *, trust: bool) -> Any:
     """
     keras = _import_keras(f"For {path.name}, ")
     for unlisted in inspect(path, trust=trust):
-        if unlisted.key is None or keras.saving.get_registered_object(unlisted.key) is None:
+        if not (_is_registered(keras, unlisted) or _is_torch_optimizer(keras, unlisted)):
             raise _unlisted_error(path, unlisted.name)
     try:
         return keras.saving.load_model(path, compile=False, safe_mode=not trust)
@@ -123,6 +125,15 @@ def _import_keras(need: str) -> Any:
     except ModuleNotFoundError as error:
         raise missing_extra(need, error) from error
     return keras
+
+
+def _is_registered(keras: Any, unlisted: UnlistedObject) -> bool:
+    """Whether the user's code registered the class or function under the name that Keras searches for."""
+    return unlisted.key is not None and keras.saving.get_registered_object(unlisted.key) is not None
+
+
+def _is_torch_optimizer(keras: Any, unlisted: UnlistedObject) -> bool:
+    return unlisted.name in TORCH_OPTIMIZERS and keras.config.backend() == "torch"
 
 
 def _unlisted_error(path: Path, name: str) -> ModelError:
