@@ -437,7 +437,7 @@ def test_more_images_than_fit_together(run, tmp_path):
         Image.new("RGB", (2, 2)).save(tmp_path / "images" / f"{number}.png")
     arguments = ["--together", "--method", "gradcam,eigencam", "--out", tmp_path / "out"]
     code, _, err = run("explain", tmp_path / "images", *arguments)
-    assert (code, "--together would draw 302 or more overlays in one image; the maximum is 300" in err) == (2, True)
+    assert (code, "--together would draw at least 302 overlays in one image; it can have 300" in err) == (2, True)
     assert not (tmp_path / "out").exists()
 
 
@@ -494,7 +494,7 @@ def test_one_report_of_all_images(run, tmp_path, examples):
     assert os.listdir(tmp_path / "out") == ["report.html"]
     images = images_of(report)
     assert [(each["name"], each["correct"]) for each in images] == [("cat.png", True), ("coffee.png", False)]
-    assert [len(each["maps"][0]["targets"]) for each in images] == [5, 5]  # to go from one class to the other
+    assert [len(each["explanations"][0]["targets"]) for each in images] == [5, 5]  # to go from one class to the other
 
 
 def images_of(report):
@@ -509,8 +509,8 @@ def test_a_report_beside_images(run, tmp_path, examples):
     assert f"wrote {tmp_path}/report.html" in out
     assert sorted(os.listdir(tmp_path)) == ["cat_gradcam_layercam.png", "report.html"]
     (image,) = images_of(tmp_path / "report.html")
-    assert [maps["method"] for maps in image["maps"]] == ["gradcam", "layercam"]
-    assert [len(maps["targets"]) for maps in image["maps"]] == [1, 1]
+    assert [maps["method"] for maps in image["explanations"]] == ["gradcam", "layercam"]
+    assert [len(maps["targets"]) for maps in image["explanations"]] == [1, 1]
 
 
 def test_a_report_that_cannot_be_written(run, tmp_path, examples):

@@ -11,7 +11,7 @@ def run() -> None:
     console = Console()
     for family in dict.fromkeys(method.family for method in METHODS.values()):
         table = new_table("method", "what it shows", "cost", "level", "paper")
-        table.title, table.title_justify = family.capitalize(), "left"
+        table.title, table.title_justify = f"{family.capitalize()} methods", "left"
         table.columns[0].no_wrap = True
         for method in METHODS.values():
             if method.family == family:
@@ -19,7 +19,7 @@ def run() -> None:
         console.print(table)
     console.print(
         "cost: what runs in addition to one forward pass; T: the number of targets, K: the number of channels of the "
-        "layer, head: the part of the model after the layer. resolution: whether heatmaps have the resolution of the "
+        "layer, head: the part of the model after the layer. level: whether heatmaps have the resolution of the "
         "layer or of the model's input. paper: its arXiv number, or where it was published.",
         markup=False,
     )
