@@ -231,6 +231,8 @@ def test_what_an_explainer_refuses(paper_model, lite0_explainer):
         Explainer(paper_model, score="logits")
     with pytest.raises(OptionError, match="Unknown precision 'float16'; expected 'float32' or 'bfloat16'"):
         Explainer(paper_model, precision="float16")
+    with pytest.raises(OptionError, match=r"output is \[0\]; expected the position or the key of an output"):
+        Explainer(paper_model, output=[0])
     with pytest.raises(InputError, match=r"takes a list of images; given 'cat.png'. Give \['cat.png'\]"):
         lite0_explainer.explain("cat.png")
     with pytest.raises(InputError, match=r"given an array \(20, 30, 3\). Give \[it\]"):
@@ -287,11 +289,9 @@ def test_compiled_steps_of_one_time_functions_are_dropped(paper_model, monkeypat
 
 
 EXPLAINER_OPTIONS = {
-    "output": {"output": None},
     "fuse": {"fuse": "max"},
     "augmentation": {"augmentation": "flips"},
     "signed": {"signed": True},
-    "precision": {"precision": "float32"},
 }
 
 
@@ -307,21 +307,33 @@ def test_explain_and_compare_take_what_an_explainer_takes(paper_model, options):
     np.testing.assert_array_equal(compared.heatmaps, expected.heatmaps)
 
 
+def test_explain_and_compare_take_an_output_and_a_precision_too(paper_model):
+    image = np.full((2, 2, 3), 128, np.uint8)
+    classifier = Classifier(paper_model, preprocess=lambda pixels: pixels[..., :1] / 255, input_size=(2, 2))
+    for options, message in [({"output": 1}, "model has one output"), ({"precision": "int8"}, "Unknown precision")]:
+        with pytest.raises((ModelError, OptionError), match=message):
+            seewhy.explain(classifier, image, 0, layer="conv", **options)
+        with pytest.raises((ModelError, OptionError), match=message):
+            seewhy.compare(classifier, image, targets=0, layer="conv", **options)
+
+
 def test_an_explainer_cannot_be_changed(paper_model):
     explainer = Explainer(paper_model)
     with pytest.raises(AttributeError, match=r"cannot be changed: make another one with method='hirescam'"):
         explainer.method = "hirescam"
-    assert explainer.method.name == "gradcam"
+    with pytest.raises(AttributeError, match="score cannot be deleted"):
+        del explainer.score
+    assert (explainer.method.name, explainer.score) == ("gradcam", "logit")
 
 
 def test_a_plan_is_made_once_for_a_kind_of_objective(paper_model):
-    """Classes of equal number share a plan; a probability, another number of classes, or another shape has its own."""
+    """Classes of equal number share a plan; another number of classes has its own."""
     explainer = Explainer(paper_model)
     explainer.heatmaps(PAPER_INPUT, [0, 1])
-    (plan,) = explainer._plans._entries.values()
+    (plan,) = explainer._plans.values()
     explainer.heatmaps(PAPER_INPUT, [1, 0])
     explainer.heatmaps(np.concatenate([PAPER_INPUT, PAPER_INPUT]), [1, 0])
-    assert list(explainer._plans._entries.values()) == [plan]
+    assert list(explainer._plans.values()) == [plan]
     assert (plan.strategy, plan.derivatives) == ("capture", "gradients")
     explainer.heatmaps(PAPER_INPUT, [0])
     assert len(explainer._plans) == 2

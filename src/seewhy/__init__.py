@@ -5,7 +5,7 @@
 >>> explanation = seewhy.explain(classifier, "cat.jpg", targets="top-3")
 >>> explanation.save("cat.png")
 
-Every public name is imported when it is first asked for, so that `import seewhy` and `seewhy --help` cost nothing.
+Every public name is imported when it is first used, so that `import seewhy` and `seewhy --help` cost nothing.
 """
 
 import importlib

@@ -7,9 +7,10 @@ draws it when someone asks for pixels.
 
 import itertools
 import os
+import sys
 import threading
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Any, Literal, TypedDict, Unpack, final, get_args
@@ -25,8 +26,7 @@ from seewhy.attribution.perturbation_runner import ProgressCallback
 from seewhy.attribution.plan import Plan, first_derivatives, plan_key, strategy_for
 from seewhy.errors import ImageError, InputError, MethodError, OptionError, SeewhyWarning
 from seewhy.frameworks import Framework, LayerCall, LayerChoice
-from seewhy.frameworks.compiled import CompiledCache
-from seewhy.frameworks.structures import Inputs, InputSpec, image_count
+from seewhy.frameworks.structures import InputBatch, InputSpec, image_count
 from seewhy.images.geometry import Placement
 from seewhy.images.reading import ImageLike, read, read_each
 from seewhy.methods import Method
@@ -39,6 +39,9 @@ from seewhy.targets import Objective, Target, TargetSpec, resolve
 from seewhy.types import ImageArray, LayerSpec, Model, Precision, Score
 
 BATCH_SIZE = 16
+
+MAX_PLANS = 64
+"""How many plans an explainer keeps; a plan is small, and made in a moment."""
 
 AugmentationName = Literal["flips", "scales"]
 
@@ -96,7 +99,7 @@ class Explainer:
     augmentations: tuple[Augmentation, ...]
     signed: bool
     progress: bool | ProgressCallback
-    _plans: CompiledCache
+    _plans: dict[Hashable, Plan]
     _has_hinted: threading.Event
 
     def __init__(
@@ -117,6 +120,8 @@ class Explainer:
             raise OptionError(f"Unknown precision {precision!r}; expected 'float32' or 'bfloat16'.")
         if score not in get_args(Score):
             raise OptionError(f"Unknown score {score!r}; expected 'logit' or 'probability'.")
+        if not (output is None or isinstance(output, (int, str))):
+            raise OptionError(f"output is {output!r}; expected the position or the key of an output.")
         classifier = model if isinstance(model, Classifier) else Classifier(model)
         method, framework = all_methods.get(method), classifier.framework_in(precision)
         layers = find_layers(layer, classifier, framework, method)
@@ -133,12 +138,15 @@ class Explainer:
             augmentations=parse_augmentations(augmentation),
             signed=signed,
             progress=progress,
-            _plans=CompiledCache(),
+            _plans={},
             _has_hinted=threading.Event(),
         )
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"An Explainer cannot be changed: make another one with {name}={value!r}.")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"An Explainer cannot be changed: {name} cannot be deleted.")
 
     def explain(
         self, images: Iterable[ImageLike], targets: TargetSpec = "top-1", *, batch_size: int = BATCH_SIZE
@@ -167,7 +175,7 @@ class Explainer:
             pixels = [_decoded(image) for image in islice(decoded, batch_size)]
             inputs = self.classifier.preprocess(pixels)
             heatmaps = self.heatmaps(inputs, target.slice_images(start, start + batch_size), batch_size=batch_size)
-            explanations += self._explanations(heatmaps, images[start:], pixels, inputs.placements)
+            explanations += self._explanations(heatmaps, images[start : start + batch_size], pixels, inputs.placements)
         return explanations
 
     def heatmaps(self, inputs: InputSpec, targets: TargetSpec = "top-1", *, batch_size: int = BATCH_SIZE) -> Heatmaps:
@@ -205,8 +213,9 @@ class Explainer:
         """
         if self.method.name != "gradcam" or len(self.layer_choices) > 1 or self.augmentations:
             raise MethodError(
-                f"inspect shows the steps of Grad-CAM at one layer without augmentation; this Explainer uses "
-                f"{self.method.title} at {len(self.layer_choices)}. Make another one: seewhy.Explainer(model)."
+                "inspect shows the steps of Grad-CAM at one layer without augmentation; this Explainer has the "
+                f"method {self.method.name}, {len(self.layer_choices)} layer(s) and {len(self.augmentations)} "
+                "augmentation(s). Make another one: seewhy.Explainer(model)."
             )
         pixels = read(image)
         preprocessed = self.classifier.preprocess([pixels])
@@ -249,12 +258,14 @@ class Explainer:
             signed=self.signed,
         )
 
-    def _plan(self, inputs: Inputs, objective: Objective, batch_size: int) -> Plan:
+    def _plan(self, inputs: InputBatch, objective: Objective, batch_size: int) -> Plan:
         """Return the plan for this shape of input and kind of objective, made when it is first needed."""
-        strategy = strategy_for(self.method, objective)
-        plan: Plan = self._plans.get(
-            plan_key(inputs, objective, batch_size),
-            lambda: Plan(
+        key = plan_key(inputs, objective, batch_size)
+        if key not in self._plans:
+            strategy = strategy_for(self.method, objective)
+            if len(self._plans) >= MAX_PLANS:
+                self._plans.clear()
+            self._plans[key] = Plan(
                 classifier=self.classifier,
                 framework=self.framework,
                 method=self.method,
@@ -265,11 +276,10 @@ class Explainer:
                 augmentations=self.augmentations,
                 batch_size=batch_size,
                 progress=self.progress,
-            ),
-        )
-        return plan
+            )
+        return self._plans[key]
 
-    def _check_inputs(self, inputs: InputSpec) -> Inputs:
+    def _check_inputs(self, inputs: InputSpec) -> InputBatch:
         checked = self.framework.check_inputs(inputs)
         is_one = isinstance(checked, np.ndarray)
         if self.augmentations and (not is_one or checked.ndim != 4):
@@ -282,12 +292,12 @@ class Explainer:
             )
         return checked
 
-    def _hint(self, inputs: Inputs) -> None:
+    def _hint(self, inputs: InputBatch) -> None:
         """Warn, once, if the inputs look like pixels and the classifier has no preprocessing for them."""
         if not self._has_hinted.is_set() and self.classifier.may_need_preprocessing(inputs):
             self._has_hinted.set()
             if hint := self.classifier.preprocessing_hint(inputs):
-                warnings.warn(hint, SeewhyWarning, stacklevel=3)
+                warnings.warn(hint, SeewhyWarning, stacklevel=_frames_inside())
 
     def _resolve(self, targets: TargetSpec, images: int) -> Target:
         target = resolve(targets, self.classifier.find_class)
@@ -365,6 +375,14 @@ def _listed(name: str, value: Any) -> list[Any]:
         error = MethodError if name == "methods" else OptionError
         raise error(f"compare was given no {name}: {value!r}. Give one, or a list.")
     return values
+
+
+def _frames_inside() -> int:
+    """Return the `stacklevel` with which the caller of this function warns at the line that called SeeWhy."""
+    level, frame = 0, sys._getframe(1)
+    while frame.f_back is not None and str(frame.f_globals.get("__name__")).partition(".")[0] == "seewhy":
+        level, frame = level + 1, frame.f_back
+    return level + 1
 
 
 def _decoded(image: ImageArray | ImageError) -> ImageArray:

@@ -72,14 +72,14 @@ class Capture:
 
     Attributes:
         activations: (N, *space, K), the layer's output A^k.
-        gradients: (N, T, *space, K), dy^c/dA^k; None where they were not asked for.
+        gradients: (N, T, *space, K), dy^c/dA^k; None where they were not requested.
         scores: (N, T), y^c.
         indices: (N, T), the class of each target; negative for a target that is not a class.
         outputs: (N, ...), the selected output; all outputs of the model where none was selected.
         probabilities: (N, C), or None where the outputs are not class scores.
         layer: The path of the tapped layer; empty for the model's input.
         xp: The array namespace of these tensors.
-        closed_form: (N, T, *space), sum_k A^k dy^c/dA^k; None where it was not asked for, or where the scores depend on
+        closed_form: (N, T, *space), sum_k A^k dy^c/dA^k; None where it was not requested, or where the scores depend on
             more of the layer than its mean over space.
     """
 

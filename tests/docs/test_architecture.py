@@ -1,7 +1,12 @@
 """The drawings of the page "Architecture" show the rooms of the import contract."""
 
+import re
+import shutil
+import subprocess
+import sys
 import xml.etree.ElementTree as ElementTree
 from itertools import chain
+from pathlib import Path
 
 import pytest
 from docs_build import architecture
@@ -59,3 +64,26 @@ def test_a_room_that_does_not_exist_fails():
 def test_a_page_gets_its_drawings():
     page = architecture.on_page_markdown("Before.\n\n<!-- drawing: pipeline -->\n\nAfter.\n")
     assert page == f"Before.\n\n{architecture.draw_pipeline()}\n\nAfter.\n"
+
+
+def test_the_files_that_contributing_and_decisions_name_exist():
+    root = Path(__file__).parents[2]
+    known = {path.name for path in root.rglob("*.py") if ".venv" not in str(path)}
+    for page in (root / "CONTRIBUTING.md", *sorted((root / "docs" / "decisions").glob("*.md"))):
+        named = set(re.findall(r"`(?:[\w./]*/)?([a-z_0-9]+\.py)`", page.read_text("utf-8")))
+        assert named - known - {"utils.py", "helpers.py", "test_NAME.py"} == set(), page.name
+
+
+def test_retired_words_are_found(tmp_path):
+    """The word check can fail: a copy of it beside a page with a retired word says where it is."""
+    root = Path(__file__).parents[2]
+    (tmp_path / ".ci").mkdir()
+    for name in ("check_words.py", "retired_words.txt"):
+        shutil.copy(root / ".ci" / name, tmp_path / ".ci" / name)
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "README.md").write_text("A heatmap is evidence for a class.\n", "utf-8")
+    check = [sys.executable, tmp_path / ".ci" / "check_words.py"]
+    assert subprocess.run(check, capture_output=True, text=True, check=False).returncode == 0
+    (tmp_path / "docs" / "page.md").write_text("Fine.\nIt speaks for the class.\n", "utf-8")
+    finished = subprocess.run(check, capture_output=True, text=True, check=False)
+    assert (finished.returncode, finished.stdout.splitlines()[0].split(" ")[0]) == (1, "docs/page.md:2:")

@@ -15,7 +15,7 @@ from tests.sample_models import PAPER_INPUT
 
 import seewhy
 from seewhy.errors import ModelError, SeewhyError, WeightsError
-from seewhy.models import inspection, keras_file
+from seewhy.models import file_inspection, keras_file
 
 # Keras itself, saving on TensorFlow with NumPy 2.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword")
@@ -277,15 +277,15 @@ def test_a_file_that_was_zipped_again_is_loaded(folder, paper_model, compression
     ],
 )
 def test_an_inspection_that_fails_or_does_not_end(folder, monkeypatch, program, message):
-    monkeypatch.setattr(inspection, "PROGRAM", program)
-    monkeypatch.setattr(inspection, "MAX_TIME", 2)
+    monkeypatch.setattr(file_inspection, "PROGRAM", program)
+    monkeypatch.setattr(file_inspection, "MAX_TIME", 2)
     with pytest.raises(ModelError, match=message):
         seewhy.load(folder / "good.keras")
 
 
 def test_an_inspection_that_needs_too_much_memory(folder, monkeypatch):
     lowered = "import seewhy.models.file_inspector as inspector; inspector.MAX_MEMORY = 2**29\nmain()"
-    monkeypatch.setattr(inspection, "PROGRAM", inspection.PROGRAM.replace("main()", lowered))
+    monkeypatch.setattr(file_inspection, "PROGRAM", file_inspection.PROGRAM.replace("main()", lowered))
     content = b"[" + b"[]," * 5_000_000 + b"[]]"
     path = rewritten(folder / "good.keras", "bomb.keras", replaced={"config.json": content})
     assert_refused(path, ModelError, "cannot be inspected in 512 MB of memory")

@@ -110,7 +110,7 @@ def test_only_grad_cam_at_one_layer_has_this_inside(lite0, examples):
     for options in ({"method": "rise"}, {"layer": ["top_relu6", "block5c_add"]}, {"augmentation": "flips"}):
         with pytest.raises(
             MethodError,
-            match=r"inspect shows the steps of Grad-CAM at one layer without augmentation; this Explainer uses",
+            match=r"inspect shows the steps of Grad-CAM at one layer without augmentation; this Explainer has",
         ):
             seewhy.Explainer(lite0, **options).inspect(examples / "cat.png")
 

@@ -14,7 +14,7 @@ from seewhy.attribution.plan import Plan
 from seewhy.attribution.target_chunks import heatmaps_by_chunks
 from seewhy.errors import LayerError
 from seewhy.frameworks import LayerChoice
-from seewhy.frameworks.structures import Inputs, image_count
+from seewhy.frameworks.structures import InputBatch, image_count
 from seewhy.targets import Objective
 from seewhy.timing import Phase
 from seewhy.types import Capture, FloatArray
@@ -34,7 +34,7 @@ class Attribution:
     heatmaps: FloatArray
 
 
-def attribute(plan: Plan, inputs: Inputs, objective: Objective) -> Attribution:
+def attribute(plan: Plan, inputs: InputBatch, objective: Objective) -> Attribution:
     """Return the raw heatmaps of a batch.
 
     Args:
@@ -51,7 +51,7 @@ def attribute(plan: Plan, inputs: Inputs, objective: Objective) -> Attribution:
 
 
 @timing.phase(Phase.RUNNING)
-def _attribute_layer(plan: Plan, layer: LayerChoice, inputs: Inputs, objective: Objective) -> Attribution:
+def _attribute_layer(plan: Plan, layer: LayerChoice, inputs: InputBatch, objective: Objective) -> Attribution:
     """Capture at one layer, make heatmaps by the plan's strategy, and check both."""
     method, tap = plan.method, plan.tap(layer)
     capture = plan.framework.capture(inputs, tap, objective, plan.derivatives, method.gradient_rule)
@@ -66,14 +66,16 @@ def _attribute_layer(plan: Plan, layer: LayerChoice, inputs: Inputs, objective: 
     return Attribution(capture, heatmaps)
 
 
-def _from_chunks(plan: Plan, layer: LayerChoice, inputs: Inputs, objective: Objective, capture: Capture) -> FloatArray:
+def _from_chunks(
+    plan: Plan, layer: LayerChoice, inputs: InputBatch, objective: Objective, capture: Capture
+) -> FloatArray:
     if capture.closed_form is not None:
         return plan.framework.to_numpy(capture.closed_form)
     return heatmaps_by_chunks(plan.framework, plan.method, inputs, plan.tap(layer), objective, capture)
 
 
 def _from_perturbations(
-    plan: Plan, layer: LayerChoice, inputs: Inputs, objective: Objective, capture: Capture
+    plan: Plan, layer: LayerChoice, inputs: InputBatch, objective: Objective, capture: Capture
 ) -> FloatArray:
     method, framework = plan.method, plan.framework
     runner = PerturbationRunner(
@@ -89,7 +91,7 @@ def _fuse(plan: Plan, layers: list[Attribution]) -> Attribution:
     return Attribution(replace(layers[0].capture, layer=names), heatmaps)
 
 
-def _average(plan: Plan, inputs: Inputs, objective: Objective, attribution: Attribution) -> Attribution:
+def _average(plan: Plan, inputs: InputBatch, objective: Objective, attribution: Attribution) -> Attribution:
     """Average the heatmaps with those of augmented inputs, for the classes that the inputs themselves gave."""
     objective = objective.with_classes(plan.framework.to_numpy(attribution.capture.indices))
     heatmaps = (

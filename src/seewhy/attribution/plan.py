@@ -1,4 +1,4 @@
-"""The plan of an attribution: everything that is decided before the model runs."""
+"""The plan of an attribution: how heatmaps are made, decided before the model runs."""
 
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ from seewhy.attribution.perturbation_runner import ProgressCallback
 from seewhy.attribution.target_chunks import takes_chunks
 from seewhy.frameworks import Framework, LayerChoice
 from seewhy.frameworks.layers import INPUT
-from seewhy.frameworks.structures import Inputs, shape_key
+from seewhy.frameworks.structures import InputBatch, shape_key
 from seewhy.methods import Method
 from seewhy.models import Classifier
 from seewhy.targets import Objective
@@ -77,6 +77,7 @@ def first_derivatives(method: Method, strategy: Strategy) -> Derivatives:
     return "closed_form" if method.has_closed_form else "none"
 
 
-def plan_key(inputs: Inputs, objective: Objective, batch_size: int) -> Hashable:
+def plan_key(inputs: InputBatch, objective: Objective, batch_size: int) -> Hashable:
     """Return what a plan depends on besides its explainer."""
-    return (shape_key(inputs), objective.key, objective.target.target_count, batch_size)
+    target = objective.target
+    return (shape_key(inputs), type(target), target.target_count, batch_size)

@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 
 from seewhy.frameworks import Framework, LayerChoice
-from seewhy.frameworks.structures import Inputs
+from seewhy.frameworks.structures import InputBatch
 from seewhy.methods import Method
 from seewhy.targets import Class, Objective, TopK
 from seewhy.types import Capture, FloatArray
@@ -29,7 +29,7 @@ def takes_chunks(method: Method, objective: Objective) -> bool:
 
 
 def heatmaps_by_chunks(
-    framework: Framework, method: Method, inputs: Inputs, tap: LayerChoice, objective: Objective, capture: Capture
+    framework: Framework, method: Method, inputs: InputBatch, tap: LayerChoice, objective: Objective, capture: Capture
 ) -> FloatArray:
     """Return raw heatmaps (N, T, *space) of many classes, from one run of the model per chunk of the classes.
 

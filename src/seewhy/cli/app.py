@@ -164,11 +164,11 @@ def explain(
         with timing.phase(timing.Phase.IMPORTING):
             from seewhy.cli.explain import ExplainArguments, run
             from seewhy.cli.method_options import parse_methods
-            from seewhy.cli.model_options import ModelRequest
+            from seewhy.cli.model_options import ModelArguments
 
         request = ExplainArguments(
             images=tuple(images),
-            models=tuple(ModelRequest(source, weights, trust) for source in dict.fromkeys(model or [DEFAULT_MODEL])),
+            models=tuple(ModelArguments(source, weights, trust) for source in dict.fromkeys(model or [DEFAULT_MODEL])),
             targets=None if targets is None else split_list(targets),
             methods=parse_methods(method, settings or []),
             layer=layer,
@@ -217,11 +217,11 @@ def inspect(
     activations, gradients and weights of all channels.
     """
     from seewhy.cli.inspect_channels import run
-    from seewhy.cli.model_options import ModelRequest
+    from seewhy.cli.model_options import ModelArguments
 
     run(
         image,
-        ModelRequest(model, weights, trust),
+        ModelArguments(model, weights, trust),
         split_list(targets),
         channels,
         layer,
@@ -240,9 +240,9 @@ def layers(
 ) -> None:
     """List the layers of a model that can be explained, and the one that 'auto' selects."""
     from seewhy.cli.layers import run
-    from seewhy.cli.model_options import ModelRequest
+    from seewhy.cli.model_options import ModelArguments
 
-    run(ModelRequest(model, weights, trust))
+    run(ModelArguments(model, weights, trust))
 
 
 @app.command()
@@ -298,11 +298,11 @@ def serve(
     Images stay on this machine, in memory, and are discarded after the response. Stop it with Ctrl+C or SIGTERM;
     running requests are finished first.
     """
-    from seewhy.cli.model_options import ModelRequest
+    from seewhy.cli.model_options import ModelArguments
     from seewhy.cli.serve import run
 
     run(
-        [ModelRequest(source, weights, trust) for source in model or [DEFAULT_MODEL]],
+        [ModelArguments(source, weights, trust) for source in model or [DEFAULT_MODEL]],
         host,
         port,
         allow_host or (),

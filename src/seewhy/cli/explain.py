@@ -17,7 +17,7 @@ from rich.text import Text
 
 from seewhy.cli.batches import Outcome, explain_images, write_outcomes
 from seewhy.cli.compile_cache import check_is_jax, set_compile_cache
-from seewhy.cli.model_options import ModelRequest
+from seewhy.cli.model_options import ModelArguments
 from seewhy.cli.output_files import REPORT, OutputFiles
 from seewhy.cli.terminal import print_error, print_times, quiet_start
 from seewhy.errors import ImageError, OptionError, OutputError, SeewhyError, UsageError
@@ -42,7 +42,7 @@ class ExplainArguments:
     """The arguments and options of the command."""
 
     images: tuple[str, ...]
-    models: tuple[ModelRequest, ...]
+    models: tuple[ModelArguments, ...]
     targets: list[str] | None
     methods: tuple[Method, ...]
     layer: str
@@ -187,7 +187,7 @@ def _explainers(request: ExplainArguments, *, progress: bool) -> list[Explainer]
     return explainers
 
 
-def _classifiers(models: Sequence[ModelRequest]) -> list[Classifier]:
+def _classifiers(models: Sequence[ModelArguments]) -> list[Classifier]:
     """Load the models; those with the same name are named after their sources, to tell them apart."""
     classifiers = [model.load() for model in models]
     count = Counter(classifier.name for classifier in classifiers)

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from seewhy.cli.model_options import ModelRequest
+from seewhy.cli.model_options import ModelArguments
 from seewhy.cli.output_files import check_not_an_input
 from seewhy.cli.terminal import quiet_start
 from seewhy.errors import OptionError
@@ -23,7 +23,7 @@ FORMATS = (*(suffix[1:] for suffix in IMAGE_SUFFIXES), "npz")
 
 def run(
     image: Path,
-    model: ModelRequest,
+    model: ModelArguments,
     targets: list[str],
     channels: str,
     layer: str,

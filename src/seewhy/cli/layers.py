@@ -4,13 +4,13 @@ import numpy as np
 from rich.console import Console
 from rich.text import Text
 
-from seewhy.cli.model_options import ModelRequest
+from seewhy.cli.model_options import ModelArguments
 from seewhy.cli.tables import new_table
 from seewhy.cli.terminal import quiet_start
 from seewhy.frameworks import LayerCall
 
 
-def run(model: ModelRequest) -> None:
+def run(model: ModelArguments) -> None:
     """Print the layers of a model that have spatial output, in call order, and mark the one that "auto" selects."""
     with quiet_start():
         classifier = model.load()

@@ -11,7 +11,7 @@ from seewhy.models import Classifier, load
 
 
 @dataclass(frozen=True)
-class ModelRequest:
+class ModelArguments:
     """The values of `--model`, `--weights` and `--trust`."""
 
     source: str

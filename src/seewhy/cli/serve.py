@@ -4,14 +4,14 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from seewhy.cli.model_options import ModelRequest
+from seewhy.cli.model_options import ModelArguments
 from seewhy.cli.terminal import quiet_start
 from seewhy.errors import MissingExtraError
 
 PACKAGES = ("fastapi", "starlette", "uvicorn", "python_multipart")
 
 
-def run(models: Sequence[ModelRequest], host: str, port: int, names: Sequence[str], limits: dict[str, float]) -> None:
+def run(models: Sequence[ModelArguments], host: str, port: int, names: Sequence[str], limits: dict[str, float]) -> None:
     """Load the models, and serve them until the process is terminated.
 
     Args:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from seewhy.errors import LayerError, OptionError
 from seewhy.frameworks.layers import AUTO, LayerCall, LayerChoice, only_path
-from seewhy.frameworks.structures import Inputs, InputSpec, check_arrays
+from seewhy.frameworks.structures import InputBatch, InputSpec, check_arrays
 from seewhy.targets import Objective
 from seewhy.types import Capture, Derivatives, GradientRule, LayerSpec, Namespace, Precision, Tensor
 
@@ -49,17 +49,17 @@ class Framework(ABC):
         """Return the path of a layer object; None if it is not one of the model's layers."""
 
     @abstractmethod
-    def calls(self, inputs: Inputs) -> tuple[LayerCall, ...]:
+    def calls(self, inputs: InputBatch) -> tuple[LayerCall, ...]:
         """Return the calls of all layers for inputs of this shape, in the order in which the calls return."""
 
     @abstractmethod
-    def predict(self, inputs: Inputs, output: int | str | None = None) -> Tensor | None:
+    def predict(self, inputs: InputBatch, output: int | str | None = None) -> Tensor | None:
         """Return the probabilities (N, C); None where the outputs are not class scores."""
 
     @abstractmethod
     def capture(
         self,
-        inputs: Inputs,
+        inputs: InputBatch,
         layer: LayerChoice,
         objective: Objective,
         derivatives: Derivatives = "gradients",
@@ -84,7 +84,7 @@ class Framework(ABC):
         """
 
     @abstractmethod
-    def head(self, inputs: Inputs, layer: LayerChoice, objective: Objective) -> Head:
+    def head(self, inputs: InputBatch, layer: LayerChoice, objective: Objective) -> Head:
         """Run the trunk of the model once, and return the head.
 
         Args:
@@ -116,11 +116,11 @@ class Framework(ABC):
         For a model with several inputs, this is a list or dict of shapes.
         """
 
-    def is_unscaled(self, inputs: Inputs) -> bool:
+    def is_unscaled(self, inputs: InputBatch) -> bool:
         """Whether the first convolution receives `inputs` unscaled; False where that is uncertain."""
         return False
 
-    def check_inputs(self, inputs: InputSpec) -> Inputs:
+    def check_inputs(self, inputs: InputSpec) -> InputBatch:
         """Return `inputs` as float32 (N, ...) in the structure that the model takes, or raise InputError."""
         return check_arrays(inputs, self.input_shape())
 

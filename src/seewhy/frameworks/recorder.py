@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from seewhy.frameworks.structures import Inputs, model_run_error
+from seewhy.frameworks.structures import InputBatch, model_run_error
 
 
 class Recorder(ABC):
@@ -43,7 +43,7 @@ class Recorder(ABC):
 
 @contextmanager
 def translated_errors(
-    inputs: Inputs,
+    inputs: InputBatch,
     failures: tuple[type[Exception], ...],
     recorder: Recorder | None,
     message: Callable[[Exception], object] = str,

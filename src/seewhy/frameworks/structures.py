@@ -9,11 +9,11 @@ from numpy.typing import ArrayLike
 from seewhy.errors import InputError, ModelError, ModelRunError
 from seewhy.types import FloatArray
 
-Inputs = Any
+InputBatch = Any
 """A model's input batch: a float32 array (N, ...), or a list or dict of arrays for a model with several inputs."""
 
 InputSpec = ArrayLike | Sequence[ArrayLike] | Mapping[str, ArrayLike]
-"""The values that callers may give for `Inputs`: anything that NumPy converts to an array."""
+"""The values that callers may give for `InputBatch`: anything that NumPy converts to an array."""
 
 ArrayTree = Any
 """A model's outputs: an array, or lists and dicts of arrays, nested to any depth."""
@@ -45,12 +45,12 @@ def map_tree(function: Callable[[Any], Any], structure: Any) -> Any:
     return function(structure)
 
 
-def image_count(inputs: Inputs) -> int:
+def image_count(inputs: InputBatch) -> int:
     """Return N, the number of images."""
     return len(leaves(inputs)[0])
 
 
-def shape_key(inputs: Inputs) -> Any:
+def shape_key(inputs: InputBatch) -> Any:
     """Return the inputs' shapes without the batch axis, as a hashable key."""
     shapes = map_leaves(lambda array: array.shape[1:], inputs)
     return tuple(shapes.items()) if isinstance(shapes, dict) else tuple(shapes)
@@ -81,7 +81,7 @@ def pick_output(raw: Any, output: int | str | None) -> Any:
     return raw[output]
 
 
-def check_arrays(inputs: Any, expected: Any) -> Inputs:
+def check_arrays(inputs: Any, expected: Any) -> InputBatch:
     """Return `inputs` as float32 (N, ...) in the given structure.
 
     Args:
@@ -97,7 +97,9 @@ def check_arrays(inputs: Any, expected: Any) -> Inputs:
     if isinstance(expected, (list, dict)) and len(expected) == 1 and not isinstance(inputs, (list, tuple, dict)):
         inputs = map_leaves(lambda _: inputs, expected)  # one array for a model with one input in a list
     if isinstance(inputs, dict):
-        values: Inputs = {name: _check_array(array, _expected_shape(expected, name)) for name, array in inputs.items()}
+        values: InputBatch = {
+            name: _check_array(array, _expected_shape(expected, name)) for name, array in inputs.items()
+        }
     elif isinstance(inputs, (list, tuple)) and isinstance(expected, list):
         values = [_check_array(array, _expected_shape(expected, position)) for position, array in enumerate(inputs)]
     else:
@@ -112,7 +114,7 @@ def check_arrays(inputs: Any, expected: Any) -> Inputs:
     return values
 
 
-def model_run_error(inputs: Inputs, message: object) -> ModelRunError:
+def model_run_error(inputs: InputBatch, message: object) -> ModelRunError:
     """Return the error for a model that cannot run on these inputs."""
     shapes = ", ".join(_shape_text(tuple(array.shape)) for array in leaves(inputs))
     message = message_of(message) if isinstance(message, KeyError) else message

@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 from seewhy import timing
 from seewhy.errors import MissingExtraError, ModelError, WeightsError
 from seewhy.models.config_check import UnlistedObject
-from seewhy.models.inspection import inspect
+from seewhy.models.file_inspection import inspect
 from seewhy.models.keras_allowlist import TORCH_OPTIMIZERS
 from seewhy.timing import Phase
 

@@ -48,7 +48,10 @@ class Inspection:
         return np.asarray(self.gradients.mean(axis=(1, 2)))
 
     def weighted(self, target: int = 0) -> FloatArray:
-        """Return every channel times its weight, float32 (u, v, K); the sum over channels is the raw heatmap."""
+        """Return every channel times its weight, float32 (u, v, K); the sum over channels is the raw heatmap.
+
+        With the option `channels="mean"`, the raw heatmap is their mean.
+        """
         self._check_target(target)
         return np.asarray(self.activations * self.weights[target])
 

@@ -50,7 +50,8 @@ class Explanation:
 
     Attributes:
         image: The image, uint8 (H, W, 3).
-        heatmaps: float32 (T, u, v), raw, in the method's units, which for most methods are score units.
+        heatmaps: float32 (T, u, v), at the layer's resolution, in the method's units, which for most methods are score
+            units.
         targets: One `TargetResult` for each heatmap.
         predictions: Every class, the most probable first; empty where the outputs are not class scores.
         layer: The path of the layer in the model.

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 FigureKind = Literal["overlay", "panels", "grid", "probabilities"]
-FIGURE_KINDS: tuple[FigureKind, ...] = ("overlay", "panels", "grid", "probabilities")
 GRID_COLUMNS = 3
 MAX_PROBABILITIES = 10
 """How many classes have a bar in a figure of probabilities."""

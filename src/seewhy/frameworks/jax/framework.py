@@ -26,7 +26,7 @@ from seewhy.frameworks.keras.restore import preserve_keras_state
 from seewhy.frameworks.layers import LayerCall, LayerChoice, check_tapped
 from seewhy.frameworks.layouts import layer_layout
 from seewhy.frameworks.recorder import translated_errors
-from seewhy.frameworks.structures import Inputs, image_count, leaves, model_run_error
+from seewhy.frameworks.structures import InputBatch, image_count, leaves, model_run_error
 from seewhy.targets import Objective, TopK
 from seewhy.timing import Phase
 from seewhy.types import Capture, Derivatives, GradientRule, NativeTensor, Precision
@@ -49,17 +49,17 @@ class KerasJax(KerasFramework):
     def to_numpy(self, tensor: NativeTensor) -> NDArray[Any]:
         return np.asarray(tensor)
 
-    def calls(self, inputs: Inputs) -> tuple[LayerCall, ...]:
+    def calls(self, inputs: InputBatch) -> tuple[LayerCall, ...]:
         return self._traced(inputs).calls
 
-    def predict(self, inputs: Inputs, output: int | str | None = None) -> NativeTensor | None:
+    def predict(self, inputs: InputBatch, output: int | str | None = None) -> NativeTensor | None:
         traced = self._traced(inputs)
         key = ("predict", _shapes(inputs), output)
         return self._run(self._compiled.get(key, lambda: self._compile_predict(traced, output)), traced, inputs)
 
     def capture(
         self,
-        inputs: Inputs,
+        inputs: InputBatch,
         layer: LayerChoice,
         objective: Objective,
         derivatives: Derivatives = "gradients",
@@ -74,7 +74,7 @@ class KerasJax(KerasFramework):
         captured = self._run(compiled.function, traced, inputs, *arrays)
         return Capture(**{"gradients": None} | captured, layer=compiled.layer, xp=self.xp)
 
-    def head(self, inputs: Inputs, layer: LayerChoice, objective: Objective) -> Head:
+    def head(self, inputs: InputBatch, layer: LayerChoice, objective: Objective) -> Head:
         traced, objective = self._traced(inputs), objective.for_image(0)
         compiled: CompiledHead = self._compiled.get(
             ("head", _shapes(inputs), layer, objective.key),
@@ -105,20 +105,20 @@ class KerasJax(KerasFramework):
     def _call(self, traced: TracedModel, layer: LayerChoice) -> LayerCall:
         return self._input_call if layer.is_input else check_tapped(layer, traced.calls)
 
-    def _run(self, function: Callable[..., Any], traced: TracedModel, inputs: Inputs, *arrays: Any) -> Any:
+    def _run(self, function: Callable[..., Any], traced: TracedModel, inputs: InputBatch, *arrays: Any) -> Any:
         try:
             return function(traced.flat(inputs), *arrays)
         except jax.errors.JaxRuntimeError as error:
             raise model_run_error(inputs, error) from error
 
-    def _traced(self, inputs: Inputs) -> TracedModel:
+    def _traced(self, inputs: InputBatch) -> TracedModel:
         traced: TracedModel = self._compiled.get(("trace", _shapes(inputs)), lambda: self._trace(inputs))
         return traced
 
-    def _trace(self, inputs: Inputs) -> TracedModel:
+    def _trace(self, inputs: InputBatch) -> TracedModel:
         variables, marker, outputs = self._model.variables, Marker(), OutputStructure()
 
-        def forward(values: list[NativeTensor], batch: Inputs) -> list[NativeTensor]:
+        def forward(values: list[NativeTensor], batch: InputBatch) -> list[NativeTensor]:
             # The values are arguments and not constants of the trace, so that later training takes effect.
             state = keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True)))
             with recording_calls(self._layers, marker), preserve_keras_state(self._model), state:
@@ -150,7 +150,7 @@ def _untraceable_message(error: BaseException | None) -> str | None:
     return None
 
 
-def _shapes(inputs: Inputs) -> Any:
+def _shapes(inputs: InputBatch) -> Any:
     """Return the inputs' shapes, batch included, as a hashable key: JAX compiles for exact shapes."""
     shapes = [tuple(array.shape) for array in leaves(inputs)]
     return (*inputs, *shapes) if isinstance(inputs, dict) else tuple(shapes)

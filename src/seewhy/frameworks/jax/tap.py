@@ -19,7 +19,7 @@ from seewhy.frameworks.jax.trunk_and_head import (
 from seewhy.frameworks.keras.calls import KerasRecorder
 from seewhy.frameworks.layers import INPUT, LayerCall
 from seewhy.frameworks.outputs import FinalActivation, Outputs, SelectedOutputs, select_outputs
-from seewhy.frameworks.structures import ArrayTree, Inputs, map_tree
+from seewhy.frameworks.structures import ArrayTree, InputBatch, map_tree
 from seewhy.targets import Objective
 from seewhy.targets.target import Shape
 from seewhy.types import NativeTensor
@@ -80,7 +80,7 @@ class TracedModel(NamedTuple):
     shapes: dict[str, tuple[int, ...]]
     structure: ArrayTree
 
-    def flat(self, inputs: Inputs) -> list[NativeTensor]:
+    def flat(self, inputs: InputBatch) -> list[NativeTensor]:
         """Return the arguments of the trace: the current values of the variables, and the inputs."""
         return [*(variable.value for variable in self.variables), *jax.tree.leaves(inputs)]
 

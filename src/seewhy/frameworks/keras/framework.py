@@ -10,7 +10,7 @@ from seewhy.frameworks.base import Framework, check_precision
 from seewhy.frameworks.keras.calls import layers_by_path
 from seewhy.frameworks.keras.private_api import input_structure
 from seewhy.frameworks.layers import INPUT_CALL, LayerCall
-from seewhy.frameworks.structures import Inputs, map_leaves, message_of
+from seewhy.frameworks.structures import InputBatch, map_leaves, message_of
 from seewhy.types import Precision
 
 CONVOLUTIONS = tuple(kind for name, kind in vars(keras.layers).items() if "Conv" in name and isinstance(kind, type))
@@ -53,7 +53,7 @@ class KerasFramework(Framework):
         """The model's input, treated as the output of a first layer."""
         return replace(INPUT_CALL, channels_first=self.channels_first)
 
-    def is_unscaled(self, inputs: Inputs) -> bool:
+    def is_unscaled(self, inputs: InputBatch) -> bool:
         return isinstance(self.input_shape(), tuple) and _begins_with_convolution(self._model)
 
 

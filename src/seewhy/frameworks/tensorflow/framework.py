@@ -24,7 +24,7 @@ from seewhy.frameworks.non_relu import GUIDED_RULES
 from seewhy.frameworks.recorder import translated_errors
 from seewhy.frameworks.structures import (
     ArrayTree,
-    Inputs,
+    InputBatch,
     image_count,
     leaves,
     map_leaves,
@@ -59,18 +59,18 @@ class KerasTensorflow(KerasFramework):
     def to_numpy(self, tensor: NativeTensor) -> NDArray[Any]:
         return np.asarray(tensor)
 
-    def calls(self, inputs: Inputs) -> tuple[LayerCall, ...]:
+    def calls(self, inputs: InputBatch) -> tuple[LayerCall, ...]:
         key = ("calls", shape_key(inputs))
         calls: tuple[LayerCall, ...] = self._compiled.get(key, lambda: self._trace_calls(inputs))
         return calls
 
-    def predict(self, inputs: Inputs, output: int | str | None = None) -> NativeTensor | None:
+    def predict(self, inputs: InputBatch, output: int | str | None = None) -> NativeTensor | None:
         key = ("predict", shape_key(inputs), output)
         return self._run(self._compiled.get(key, lambda: self._trace_predict(inputs, output)), inputs)
 
     def capture(
         self,
-        inputs: Inputs,
+        inputs: InputBatch,
         layer: LayerChoice,
         objective: Objective,
         derivatives: Derivatives = "gradients",
@@ -84,7 +84,7 @@ class KerasTensorflow(KerasFramework):
         captured = self._run(entry.function, inputs, *objective.target.arrays(image_count(inputs)))
         return Capture(**{"gradients": None} | captured, layer=entry.layer, xp=self.xp)
 
-    def head(self, inputs: Inputs, layer: LayerChoice, objective: Objective) -> Head:
+    def head(self, inputs: InputBatch, layer: LayerChoice, objective: Objective) -> Head:
         objective = objective.for_image(0)
         key = ("head", shape_key(inputs), layer, objective.key)
         entry: CompiledHead = self._compiled.get(key, lambda: self._trace_head(inputs, layer, objective))
@@ -101,35 +101,35 @@ class KerasTensorflow(KerasFramework):
 
         return scores
 
-    def _run(self, function: Any, inputs: Inputs, *arrays: Any) -> Any:
+    def _run(self, function: Any, inputs: InputBatch, *arrays: Any) -> Any:
         try:
             return function(map_leaves(tf.constant, inputs), *map(tf.constant, arrays))
         except tf.errors.OpError as error:
             raise model_run_error(inputs, error.message) from error
 
-    def _compile(self, function: Callable[..., Any], inputs: Inputs, arrays: tuple[Any, ...] = ()) -> Any:
+    def _compile(self, function: Callable[..., Any], inputs: InputBatch, arrays: tuple[Any, ...] = ()) -> Any:
         """Trace `function` for inputs of these shapes, any batch size, and `arrays` of any first two sizes."""
         batch = map_leaves(lambda array: tf.TensorSpec((None, *array.shape[1:]), tf.float32), inputs)
         specs = [tf.TensorSpec((None, None, *array.shape[2:]), array.dtype) for array in arrays]
         # TensorFlow optimizes the graph when it is first run.
         return timed_first_call(compiled(function, (batch, *specs), self._precision))
 
-    def _forward(self, inputs: Inputs, recorder: KerasRecorder | None = None) -> ArrayTree:
+    def _forward(self, inputs: InputBatch, recorder: KerasRecorder | None = None) -> ArrayTree:
         with translated_errors(inputs, FAILURES, recorder, plain_message), preserve_keras_state(self._model):
             return self._model(inputs, training=False)
 
-    def _trace_calls(self, inputs: Inputs) -> tuple[LayerCall, ...]:
+    def _trace_calls(self, inputs: InputBatch) -> tuple[LayerCall, ...]:
         recorder = KerasRecorder()
 
-        def forward(batch: Inputs) -> None:
+        def forward(batch: InputBatch) -> None:
             with recording_calls(self._layers, recorder):
                 self._forward(batch, recorder)
 
         self._compile(forward, inputs)
         return tuple(recorder.calls)
 
-    def _trace_predict(self, inputs: Inputs, output: int | str | None) -> Any:
-        def probabilities(batch: Inputs) -> NativeTensor | None:
+    def _trace_predict(self, inputs: InputBatch, output: int | str | None) -> Any:
+        def probabilities(batch: InputBatch) -> NativeTensor | None:
             selected = select_tensorflow_outputs(self._forward(batch), Objective(TopK(), output=output))
             return selected.read(selected.tensors).probabilities
 
@@ -137,7 +137,7 @@ class KerasTensorflow(KerasFramework):
 
     def _trace_capture(
         self,
-        inputs: Inputs,
+        inputs: InputBatch,
         layer: LayerChoice,
         objective: Objective,
         derivatives: Derivatives,
@@ -145,7 +145,7 @@ class KerasTensorflow(KerasFramework):
     ) -> CompiledCapture:
         facts: dict[str, Any] = {}
 
-        def capture(batch: Inputs, *arrays: NativeTensor) -> dict[str, NativeTensor]:
+        def capture(batch: InputBatch, *arrays: NativeTensor) -> dict[str, NativeTensor]:
             tape = tf.GradientTape(persistent=True, watch_accessed_variables=False)
             tap = TensorflowTap(layer, tape)
             # All layers are recorded, whichever is tapped: an earlier one may determine the layout of its output.
@@ -181,11 +181,11 @@ class KerasTensorflow(KerasFramework):
         function = self._compile(capture, inputs, objective.target.arrays(image_count(inputs)))
         return CompiledCapture(function, **facts)
 
-    def _trace_head(self, inputs: Inputs, layer: LayerChoice, objective: Objective) -> CompiledHead:
+    def _trace_head(self, inputs: InputBatch, layer: LayerChoice, objective: Objective) -> CompiledHead:
         tap = TensorflowTap(layer)
         facts: dict[str, Any] = {}
 
-        def forward(batch: Inputs) -> None:
+        def forward(batch: InputBatch) -> None:
             with recording_calls(self._layers, tap):
                 if layer.is_input:
                     tap.watch(self._input_call, batch)

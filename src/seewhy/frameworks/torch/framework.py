@@ -22,7 +22,7 @@ from seewhy.frameworks.compiled import CompiledCache
 from seewhy.frameworks.layers import INPUT_CALL, LayerCall, LayerChoice, check_tapped
 from seewhy.frameworks.layouts import layer_layout
 from seewhy.frameworks.recorder import translated_errors
-from seewhy.frameworks.structures import Inputs, InputSpec, check_arrays, image_count, map_leaves, shape_key
+from seewhy.frameworks.structures import InputBatch, InputSpec, check_arrays, image_count, map_leaves, shape_key
 from seewhy.frameworks.torch.calls import TorchRecorder, modules_by_path, recording_calls, unwrap
 from seewhy.frameworks.torch.finish_capture import finish_capture
 from seewhy.frameworks.torch.layouts import TorchLayouts
@@ -69,7 +69,7 @@ class Torch(Framework):
     def input_shape(self) -> None:
         """Return None: a module does not declare its input's shape."""
 
-    def check_inputs(self, inputs: InputSpec) -> Inputs:
+    def check_inputs(self, inputs: InputSpec) -> InputBatch:
         """Return `inputs` as float32 (N, ...).
 
         A list or tuple of arrays becomes the model's positional arguments, a dict its keyword arguments.
@@ -80,11 +80,11 @@ class Torch(Framework):
         array: NDArray[Any] = to_array(tensor)
         return array
 
-    def calls(self, inputs: Inputs) -> tuple[LayerCall, ...]:
+    def calls(self, inputs: InputBatch) -> tuple[LayerCall, ...]:
         calls: tuple[LayerCall, ...] = self._calls.get(shape_key(inputs), lambda: self._record_calls(inputs))
         return calls
 
-    def predict(self, inputs: Inputs, output: int | str | None = None) -> NativeTensor | None:
+    def predict(self, inputs: InputBatch, output: int | str | None = None) -> NativeTensor | None:
         functions = FunctionRecorder()
         with preserve_state(self._model), torch.no_grad():
             outputs = self._forward(inputs, functions)
@@ -94,7 +94,7 @@ class Torch(Framework):
 
     def capture(
         self,
-        inputs: Inputs,
+        inputs: InputBatch,
         layer: LayerChoice,
         objective: Objective,
         derivatives: Derivatives = "gradients",
@@ -109,7 +109,7 @@ class Torch(Framework):
                 outputs = self._forward(inputs, trunk, tap)
             return finish_capture(tap, layer, outputs, objective, image_count(inputs), functions, self.xp)
 
-    def head(self, inputs: Inputs, layer: LayerChoice, objective: Objective) -> Head:
+    def head(self, inputs: InputBatch, layer: LayerChoice, objective: Objective) -> Head:
         functions, tape, objective = FunctionRecorder(), Tape(), objective.for_image(0)
         call = MODULE_INPUT_CALL if layer.is_input else check_tapped(layer, self.calls(inputs))
         tap = TapeTap(call, tape)
@@ -120,7 +120,7 @@ class Torch(Framework):
         scores = tape.head(tap, selected, objective, self.xp)
         return lambda perturbations: scores(layer_layout(call, perturbations))
 
-    def is_unscaled(self, inputs: Inputs) -> bool:
+    def is_unscaled(self, inputs: InputBatch) -> bool:
         """Run the model, and compare the input of its first convolution."""
         if isinstance(inputs, (list, dict)):
             return False
@@ -137,7 +137,7 @@ class Torch(Framework):
         with torch.no_grad(), without_autocast():
             return method(capture)
 
-    def _record_calls(self, inputs: Inputs) -> tuple[LayerCall, ...]:
+    def _record_calls(self, inputs: InputBatch) -> tuple[LayerCall, ...]:
         layouts = TorchLayouts()
         recorder = TorchRecorder(layouts)
         with preserve_state(self._model), torch.no_grad(), layouts, recording_calls(self._layers, recorder):
@@ -145,7 +145,7 @@ class Torch(Framework):
         return tuple(recorder.calls)
 
     def _forward(
-        self, inputs: Inputs, context: FunctionRecorder | Trunk, recorder: TorchTap | TorchRecorder | None = None
+        self, inputs: InputBatch, context: FunctionRecorder | Trunk, recorder: TorchTap | TorchRecorder | None = None
     ) -> Any:
         batch = map_leaves(self._to_tensor, inputs)
         with translated_errors(inputs, FAILURES, recorder), autocast_to(self._precision, batch), context:

@@ -21,7 +21,7 @@ from seewhy.frameworks.keras.restore import preserve_keras_state
 from seewhy.frameworks.layers import LayerCall, LayerChoice, check_tapped
 from seewhy.frameworks.layouts import layer_layout
 from seewhy.frameworks.recorder import translated_errors
-from seewhy.frameworks.structures import Inputs, InputSpec, image_count, map_leaves, shape_key
+from seewhy.frameworks.structures import InputBatch, InputSpec, image_count, map_leaves, shape_key
 from seewhy.frameworks.torch.finish_capture import finish_capture
 from seewhy.frameworks.torch.framework import FAILURES
 from seewhy.frameworks.torch.logits import FunctionRecorder, select_torch_outputs
@@ -45,18 +45,18 @@ class KerasTorch(KerasFramework):
         super().__init__(model, precision)
         self._calls = CompiledCache()
 
-    def check_inputs(self, inputs: InputSpec) -> Inputs:
+    def check_inputs(self, inputs: InputSpec) -> InputBatch:
         return super().check_inputs(map_leaves(to_array, inputs))
 
     def to_numpy(self, tensor: NativeTensor) -> NDArray[Any]:
         array: NDArray[Any] = to_array(tensor)
         return array
 
-    def calls(self, inputs: Inputs) -> tuple[LayerCall, ...]:
+    def calls(self, inputs: InputBatch) -> tuple[LayerCall, ...]:
         calls: tuple[LayerCall, ...] = self._calls.get(shape_key(inputs), lambda: self._record_calls(inputs))
         return calls
 
-    def predict(self, inputs: Inputs, output: int | str | None = None) -> NativeTensor | None:
+    def predict(self, inputs: InputBatch, output: int | str | None = None) -> NativeTensor | None:
         functions = FunctionRecorder()
         with self._preserve_state(), torch.no_grad(), without_autocast():
             outputs = self._forward(inputs, functions)
@@ -65,7 +65,7 @@ class KerasTorch(KerasFramework):
 
     def capture(
         self,
-        inputs: Inputs,
+        inputs: InputBatch,
         layer: LayerChoice,
         objective: Objective,
         derivatives: Derivatives = "gradients",
@@ -80,7 +80,7 @@ class KerasTorch(KerasFramework):
                 outputs = self._forward(inputs, trunk, tap)
             return finish_capture(tap, layer, outputs, objective, image_count(inputs), functions, self.xp)
 
-    def head(self, inputs: Inputs, layer: LayerChoice, objective: Objective) -> Head:
+    def head(self, inputs: InputBatch, layer: LayerChoice, objective: Objective) -> Head:
         functions, tape, objective = FunctionRecorder(), Tape(), objective.for_image(0)
         call = self._input_call if layer.is_input else check_tapped(layer, self.calls(inputs))
         tap = TapeTap(call, tape)
@@ -99,14 +99,14 @@ class KerasTorch(KerasFramework):
         # A model's `modules()` lists neither the layers inside its layers nor the module in a TorchModuleWrapper.
         return preserve_state(self._model, *self._layers.values())
 
-    def _record_calls(self, inputs: Inputs) -> tuple[LayerCall, ...]:
+    def _record_calls(self, inputs: InputBatch) -> tuple[LayerCall, ...]:
         recorder = KerasRecorder()
         with self._preserve_state(), torch.no_grad(), recording_calls(self._layers, recorder):
             self._forward(inputs, FunctionRecorder(), recorder)
         return tuple(recorder.calls)
 
     def _forward(
-        self, inputs: Inputs, context: FunctionRecorder | Trunk, recorder: TorchTap | KerasRecorder | None = None
+        self, inputs: InputBatch, context: FunctionRecorder | Trunk, recorder: TorchTap | KerasRecorder | None = None
     ) -> Any:
         # Copied: a model may modify its input in place, and the array belongs to the caller.
         batch = map_leaves(lambda array: keras.ops.convert_to_tensor(np.array(array)), inputs)
