@@ -13,7 +13,7 @@
   x ImageError                 an image that cannot be read or decoded
     + ImageNotFoundError       no file at the path (also a UsageError)
     + ImageFormatError         a file that is not an image, or in an unsupported format
-    + ImageTooLargeError       more pixels than the limit
+    + ImageTooLargeError       more pixels, bytes or work to decode than the limit
   x ModelRunError              the model failed while running, or its outputs are not finite
   x WeightsError               a weights file that is damaged or does not fit the model
   x OutputError                a file or folder that cannot be written
@@ -94,7 +94,7 @@ class ImageFormatError(ImageError):
 
 
 class ImageTooLargeError(ImageError):
-    """An image has more pixels than the limit."""
+    """An image has more pixels, a longer side, or takes more bytes or more work to decode than the limit."""
 
 
 class ModelRunError(SeewhyError):
