@@ -113,6 +113,19 @@ class SeewhyWarning(UserWarning):
     """The call succeeds, but its result may not be what was intended."""
 
 
+MAX_SHOWN = 200
+"""The number of characters of a value that an error message shows."""
+
+
+def short_repr(value: object) -> str:
+    """Return a value as an error message shows it: `repr`, shortened if it is long."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python does not print integers of more than 4,300 digits
+        return f"an integer of {value.bit_length()} bits" if isinstance(value, int) else f"a {type(value).__name__}"
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..."
+
+
 def did_you_mean(name: str, known_names: Iterable[str], *, limit: int = 3) -> str:
     """Return `" Did you mean 'a' or 'b'?"` with the names most similar to `name`; "" if none is similar."""
     by_folded = {known.casefold(): known for known in known_names}
