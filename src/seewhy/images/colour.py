@@ -31,8 +31,8 @@ def _color_table(colormap: str) -> ImageArray:
 
     if colormap not in matplotlib.colormaps:
         raise OptionError(
-            f"Unknown colour map {short_repr(colormap)}.{did_you_mean(colormap, matplotlib.colormaps)} Expected the name of "
-            "one of matplotlib's colour maps, such as jet, viridis, inferno or turbo."
+            f"Unknown colour map {short_repr(colormap)}.{did_you_mean(colormap, matplotlib.colormaps)} Expected the "
+            "name of one of matplotlib's colour maps, such as jet, viridis, inferno or turbo."
         )
     colors = matplotlib.colormaps[colormap](np.linspace(0, 1, 256))
     return np.round(colors[:, :3] * 255).astype(np.uint8)

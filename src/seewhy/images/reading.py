@@ -155,6 +155,8 @@ def find_images(path: str) -> list[Path]:
         ImageNotFoundError: The folder or glob contains no image.
         ImageError: The folder cannot be searched, or the glob is malformed.
     """
+    if "\0" in path:
+        raise ImageError(f"{path!r} cannot be read: a path cannot contain a null character.")
     try:
         if Path(path).is_dir():
             files = [file for file in Path(path).iterdir() if file.suffix.lower() in SUFFIXES and file.is_file()]

@@ -133,8 +133,8 @@ class Inspection:
         found = _whole_numbers(wanted)
         if not found or not all(0 <= number < count for number in found):
             raise OptionError(
-                f"There are no channels {short_repr(wanted)}: {self.explanation.layer} has channels 0 to {count - 1}. Give "
-                "some of them, such as 10,42, or the strongest, top-9."
+                f"There are no channels {short_repr(wanted)}: {self.explanation.layer} has channels 0 to {count - 1}. "
+                "Give some of them, such as 10,42, or the strongest, top-9."
             )
         self._check_target(target)
         return list(dict.fromkeys(found))  # a duplicate gets no second pair of panels

@@ -88,8 +88,9 @@ class Class(Target):
 
     def __post_init__(self) -> None:
         if not isinstance(self.classes, (list, tuple)):
-            given = short_repr(self.classes)
-            raise TargetError(f"Class takes a tuple of classes; given {given}. Give Class(({given},)).")
+            raise TargetError(
+                "Class takes a tuple of classes; given {0}. Give Class(({0},)).".format(short_repr(self.classes))
+            )
         if self.is_per_image and not all(isinstance(row, (list, tuple)) for row in self.classes):
             raise TargetError(
                 f"Class takes classes for all images, or a tuple for each image; given {short_repr(self.classes)}."

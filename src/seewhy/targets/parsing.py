@@ -53,8 +53,8 @@ def _parse(targets: Any) -> Target:
     if isinstance(targets, LISTS) and len(targets):
         return _parse_list(list(targets))
     raise TargetError(
-        f"Unknown target {short_repr(targets)}. Expected 'top-3', a class index or name, a list of those, a list of lists "
-        "(one for each image), a seewhy.targets object, or a function of the outputs."
+        f"Unknown target {short_repr(targets)}. Expected 'top-3', a class index or name, a list of those, a list of "
+        "lists (one for each image), a seewhy.targets object, or a function of the outputs."
     )
 
 
