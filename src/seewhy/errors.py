@@ -13,7 +13,7 @@
   x ImageError                 an image that cannot be read or decoded
     + ImageNotFoundError       no file at the path (also a UsageError)
     + ImageFormatError         a file that is not an image, or in an unsupported format
-    + ImageTooLargeError       more pixels than the limit
+    + ImageTooLargeError       more pixels, bytes or work to decode than the limit
   x ModelRunError              the model failed while running, or its outputs are not finite
   x WeightsError               a weights file that is damaged or does not fit the model
   x OutputError                a file or folder that cannot be written
@@ -94,7 +94,7 @@ class ImageFormatError(ImageError):
 
 
 class ImageTooLargeError(ImageError):
-    """An image has more pixels than the limit."""
+    """An image has more pixels, a longer side, or takes more bytes or more work to decode than the limit."""
 
 
 class ModelRunError(SeewhyError):
@@ -111,6 +111,19 @@ class OutputError(SeewhyError):
 
 class SeewhyWarning(UserWarning):
     """The call succeeds, but its result may not be what was intended."""
+
+
+MAX_SHOWN = 200
+"""The number of characters of a value that an error message shows."""
+
+
+def short_repr(value: object) -> str:
+    """Return a value as an error message shows it: `repr`, shortened if it is long."""
+    try:
+        text = repr(value)
+    except ValueError:  # Python does not print integers of more than 4,300 digits
+        return f"an integer of {value.bit_length()} bits" if isinstance(value, int) else f"a {type(value).__name__}"
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..."
 
 
 def did_you_mean(name: str, known_names: Iterable[str], *, limit: int = 3) -> str:

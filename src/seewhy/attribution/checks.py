@@ -7,13 +7,16 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from seewhy.errors import InputError, LayerError, ModelRunError, OptionError, TargetError
+from seewhy.errors import InputError, LayerError, ModelRunError, OptionError, TargetError, short_repr
 from seewhy.frameworks import Framework, LayerChoice
 from seewhy.frameworks.layers import AUTO
 from seewhy.images.reading import ImageLike
 from seewhy.methods import Method
 from seewhy.models import Classifier
 from seewhy.types import Capture, FloatArray, LayerSpec
+
+MAX_BATCH = 100_000
+"""The maximum of `batch_size`; memory ends long before."""
 
 
 def check_capture(capture: Capture, images: int, classifier: Classifier) -> None:
@@ -81,5 +84,5 @@ def check_images(images: Iterable[ImageLike]) -> list[ImageLike]:
 
 def check_batch_size(batch_size: int) -> None:
     """Raise OptionError unless this is a whole number above 0."""
-    if not isinstance(batch_size, int) or batch_size < 1:
-        raise OptionError(f"batch_size is {batch_size!r}; expected 1 or more.")
+    if isinstance(batch_size, bool) or not isinstance(batch_size, int) or not 1 <= batch_size <= MAX_BATCH:
+        raise OptionError(f"batch_size is {short_repr(batch_size)}; expected 1 or more, up to {MAX_BATCH:,}.")

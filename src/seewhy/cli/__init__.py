@@ -5,13 +5,14 @@ import os
 import sys
 
 from seewhy.cli.app import app
-from seewhy.cli.terminal import print_error, print_warnings_as_notes
+from seewhy.cli.terminal import print_any_text, print_error, print_warnings_as_notes
 from seewhy.errors import OutputError, SeewhyError
 
 
 def main() -> None:
     """Run the command line. A `SeewhyError` becomes a message and an exit code, without a traceback."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    print_any_text()
     try:
         try:
             with print_warnings_as_notes():

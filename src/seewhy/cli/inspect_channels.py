@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from seewhy.cli.model_options import ModelArguments
-from seewhy.cli.output_files import check_not_an_input
+from seewhy.cli.output_files import check_not_an_input, fitting_stem
 from seewhy.cli.terminal import quiet_start
 from seewhy.errors import OptionError
 from seewhy.explainer import Explainer
@@ -50,7 +50,7 @@ def run(
         for name in formats:
             if name == "npz" and position > 0:
                 continue  # one file has the arrays of all targets
-            stem = f"{image.stem}_inspect" if name == "npz" else f"{image.stem}_inspect_{target.index}"
+            stem = fitting_stem(image.stem, "inspect", *(() if name == "npz" else (str(target.index),)))
             path = check_not_an_input(out / f"{stem}.{name}", {os.path.realpath(image)})
             inspection.save(path, selected, target=position, colormap=colormap)
             console.print(f"wrote {path}", markup=False, soft_wrap=True)

@@ -4,8 +4,11 @@ import ast
 from collections.abc import Sequence
 
 from seewhy import methods
-from seewhy.errors import OptionError
+from seewhy.errors import OptionError, short_repr
 from seewhy.methods import Method
+
+MAX_VALUE_LENGTH = 1000
+"""The maximum number of characters of an option's value."""
 
 
 def parse_methods(names: str, settings: Sequence[str]) -> tuple[Method, ...]:
@@ -28,7 +31,7 @@ def parse_methods(names: str, settings: Sequence[str]) -> tuple[Method, ...]:
         if name not in known:
             options = f"the options {', '.join(sorted(known))}" if known else "no options"
             titles = ", ".join(method.name for method in selected)
-            raise OptionError(f"Unknown option {name!r} in --set: {titles} has {options}.")
+            raise OptionError(f"Unknown option {short_repr(name)} in --set: {titles} has {options}.")
     return tuple(
         methods.get(method, **{name: value for name, value in values.items() if name in method.options})
         for method in selected
@@ -39,8 +42,12 @@ def _parse_setting(setting: str) -> tuple[str, object]:
     """Parse NAME=VALUE, where the value is a Python literal, such as a number, or else a string."""
     name, equals, value = setting.partition("=")
     if not equals or not name.strip() or not value.strip():
-        raise OptionError(f"Cannot set {setting!r}; expected NAME=VALUE, such as masks=8000.")
+        raise OptionError(f"Cannot set {short_repr(setting)}; expected NAME=VALUE, such as masks=8000.")
+    if len(value) > MAX_VALUE_LENGTH:
+        raise OptionError(
+            f"The value of {name.strip()!r} in --set has {len(value):,} characters; the limit is {MAX_VALUE_LENGTH:,}."
+        )
     try:
         return name.strip(), ast.literal_eval(value.strip())
-    except (ValueError, SyntaxError):
+    except (ValueError, SyntaxError, TypeError, RecursionError, MemoryError):  # as `ast.literal_eval` documents
         return name.strip(), value.strip()

@@ -12,6 +12,9 @@ from seewhy.results.explanation import IMAGE_SUFFIXES, Explanation
 from seewhy.results.figures import FigureKind
 from seewhy.viewer.report import ReportWriter
 
+MAX_STEM_BYTES = 215
+"""The maximum size of a file's stem: file systems allow 255 bytes for a name."""
+
 REPORT = "report.html"
 
 
@@ -78,15 +81,15 @@ class OutputFiles:
         except OSError as error:
             raise _folder_error(self._folder, error.strerror or error) from error
         if len(explanations) == 1:
-            return [self._write_one(explanations[0], image.stem, self._suffixes, kind, style)]
+            return [self._write_one(explanations[0], (image.stem,), self._suffixes, kind, style)]
         image_suffixes = [suffix for suffix in self._suffixes if suffix in IMAGE_SUFFIXES]
         other_suffixes = [suffix for suffix in self._suffixes if suffix not in IMAGE_SUFFIXES]
         has_several_models = len({explanation.model for explanation in explanations}) > 1
         written = []
         for explanation in explanations:
-            stem = f"{image.stem}_{_slug(explanation.model)}" if has_several_models else image.stem
-            written.append(self._write_one(explanation, stem, other_suffixes, kind, style))
-        stem = self._unused_stem("_".join([image.stem, *_models_and_methods(explanations)]))
+            model = (_slug(explanation.model),) if has_several_models else ()
+            written.append(self._write_one(explanation, (image.stem, *model), other_suffixes, kind, style))
+        stem = self._unused_stem(image.stem, *_models_and_methods(explanations))
         for suffix in image_suffixes:
             path = self._output_path(stem + suffix)
             Comparison(tuple(explanations)).save(path, **style)
@@ -96,20 +99,20 @@ class OutputFiles:
     def write_together(self, explanations: Sequence[Explanation], style: StyleOptions) -> list[str]:
         """Write one image with all explanations, in every image format, and return the paths."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        stem = self._unused_stem("_".join(["together", *_models_and_methods(explanations)]))
+        stem = self._unused_stem("together", *_models_and_methods(explanations))
         paths = [self._output_path(stem + suffix) for suffix in self._suffixes if suffix in IMAGE_SUFFIXES]
         return [str(Comparison(tuple(explanations)).save(path, **style)) for path in paths]
 
     def _write_one(
         self,
         explanation: Explanation,
-        name: str,
+        names: tuple[str, ...],
         suffixes: Sequence[str],
         kind: FigureKind | None,
         style: StyleOptions,
     ) -> list[str]:
         """Write one explanation in every format, and return the paths."""
-        stem = self._unused_stem(f"{name}_{explanation.method}")
+        stem = self._unused_stem(*names, explanation.method)
         written = []
         for suffix in suffixes:
             for file, target in _files_and_targets(stem, suffix, explanation, kind):
@@ -122,13 +125,32 @@ class OutputFiles:
         """Return the path of an output file; raise OutputError if it is one of the input images."""
         return check_not_an_input(self._folder / name, self._inputs)
 
-    def _unused_stem(self, first_choice: str) -> str:
+    def _unused_stem(self, image: str, *rest: str) -> str:
+        """Return the stem of an output file, of the image's name and its suffixes, that no file has yet."""
+        first_choice = fitting_stem(image, *rest)
         stem, number = first_choice, 1
         while stem in self._stems:
             number += 1
             stem = f"{first_choice}-{number}"
         self._stems.add(stem)
         return stem
+
+
+def fitting_stem(image: str, *rest: str) -> str:
+    """Return the parts of a file name joined by `_`, of which the image's name is shortened if the whole is too long.
+
+    The result leaves room for a number, the index of a target and a suffix.
+    """
+    end = "".join(f"_{part}" for part in rest)
+    end = _cut(end, MAX_STEM_BYTES // 2)
+    return _cut(image, MAX_STEM_BYTES - len(os.fsencode(end))) + end
+
+
+def _cut(text: str, limit: int) -> str:
+    """Return the beginning of a text, as much as fits into a number of bytes."""
+    while len(os.fsencode(text)) > limit:
+        text = text[:-1]
+    return text
 
 
 def check_not_an_input(path: Path, inputs: Container[str]) -> Path:

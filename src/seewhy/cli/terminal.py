@@ -1,6 +1,8 @@
 """Messages on standard error: errors, warnings, times, and the output of frameworks."""
 
+import codecs
 import contextlib
+import io
 import os
 import sys
 import tempfile
@@ -10,6 +12,20 @@ from typing import Any
 
 from seewhy.errors import SeewhyError, SeewhyWarning
 from seewhy.timing import Times
+
+
+def print_any_text() -> None:
+    """Make standard output print any name: a file's name byte for byte, and other text escaped if need be."""
+    codecs.register_error("seewhy", _bytes_or_escapes)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="seewhy")
+
+
+def _bytes_or_escapes(error: UnicodeError) -> tuple[str | bytes, int]:
+    try:
+        return codecs.lookup_error("surrogateescape")(error)
+    except UnicodeError:
+        return codecs.backslashreplace_errors(error)
 
 
 def print_error(error: Exception) -> None:

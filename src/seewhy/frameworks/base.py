@@ -15,6 +15,9 @@ from seewhy.types import Capture, Derivatives, GradientRule, LayerSpec, Namespac
 Head = Callable[[NDArray[Any]], Tensor]
 """A model's head: from perturbations of one image's activations, (M, *space, K), to scores (M, T)."""
 
+MAX_DIGITS = 9
+"""The maximum number of digits of the number of a call, as in "relu#2"."""
+
 
 def check_precision(precision: Precision, types: Iterable[str]) -> None:
     """Raise OptionError for bfloat16 where none of the model's types, given by name, would be rounded to it."""
@@ -141,6 +144,6 @@ class Framework(ABC):
         if layer == AUTO or layer in paths:
             return LayerChoice(layer)
         name, _, number = layer.rpartition("#")
-        if name and number.isdecimal():
+        if name and number.isdecimal() and len(number) <= MAX_DIGITS:
             return LayerChoice(only_path(name, paths), int(number))
         return LayerChoice(only_path(layer, paths))

@@ -6,7 +6,7 @@ from typing import Any
 
 from PIL import Image
 
-from seewhy.errors import OptionError
+from seewhy.errors import OptionError, short_repr
 from seewhy.images.writing import Writer
 from seewhy.types import ImageArray
 
@@ -43,5 +43,5 @@ def animation_writer(frames: Sequence[ImageArray], suffix: str, seconds: float) 
 
 
 def _check_seconds(seconds: Any) -> None:
-    if isinstance(seconds, bool) or not isinstance(seconds, Real) or not 0.02 <= float(seconds) <= 60:
-        raise OptionError(f"seconds is {seconds!r}; expected a number from 0.02 to 60.")
+    if isinstance(seconds, bool) or not isinstance(seconds, Real) or not 0.02 <= seconds <= 60:  # type: ignore[operator]
+        raise OptionError(f"seconds is {short_repr(seconds)}; expected a number from 0.02 to 60.")

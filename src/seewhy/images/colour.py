@@ -4,7 +4,7 @@ import functools
 
 import numpy as np
 
-from seewhy.errors import OptionError, did_you_mean
+from seewhy.errors import OptionError, did_you_mean, short_repr
 from seewhy.types import FloatArray, ImageArray
 
 
@@ -21,7 +21,7 @@ def color_table(colormap: str) -> ImageArray:
         OptionError: The colour map is unknown.
     """
     if not isinstance(colormap, str):
-        raise OptionError(f"colormap is {colormap!r}; expected the name of one of matplotlib's colour maps.")
+        raise OptionError(f"colormap is {short_repr(colormap)}; expected the name of one of matplotlib's colour maps.")
     return _color_table(colormap)
 
 
@@ -31,8 +31,8 @@ def _color_table(colormap: str) -> ImageArray:
 
     if colormap not in matplotlib.colormaps:
         raise OptionError(
-            f"Unknown colour map {colormap!r}.{did_you_mean(colormap, matplotlib.colormaps)} Expected the name of one "
-            "of matplotlib's colour maps, such as jet, viridis, inferno or turbo."
+            f"Unknown colour map {short_repr(colormap)}.{did_you_mean(colormap, matplotlib.colormaps)} Expected the "
+            "name of one of matplotlib's colour maps, such as jet, viridis, inferno or turbo."
         )
     colors = matplotlib.colormaps[colormap](np.linspace(0, 1, 256))
     return np.round(colors[:, :3] * 255).astype(np.uint8)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from seewhy.errors import OptionError
 from seewhy.images.colour import color_table
+from seewhy.images.text import printable
 from seewhy.types import FloatArray, ImageArray
 
 if TYPE_CHECKING:
@@ -70,11 +71,13 @@ def draw_panels(panels: Sequence[Panel], *, columns: int, colormap: str, title: 
     size = (PANEL_INCHES * sum(widths), (PANEL_INCHES + TITLE_INCHES) * rows + (TITLE_INCHES if title else 0))
     figure = new_figure(*size)
     if title:
-        figure.suptitle(title, parse_math=False)
+        figure.suptitle(printable(title), parse_math=False)
     grid = figure.add_gridspec(rows, columns, width_ratios=widths)
     for position, panel in enumerate(panels):
         axes = figure.add_subplot(grid[position])
-        axes.set_title(panel.title, fontsize="medium", wrap=True, parse_math=False)  # class names may contain $
+        axes.set_title(
+            printable(panel.title), fontsize="medium", wrap=True, parse_math=False
+        )  # class names may contain $
         _draw(panel.content, axes, colormap)
     return figure
 
@@ -114,7 +117,7 @@ def _draw_bars(bars: Bars, axes: "Axes") -> None:
         axes.plot(bars.highlighted, ends, "o", color=HIGHLIGHTED, markersize=4)
     else:
         axes.barh(positions, bars.values, color=colors)
-        axes.set_yticks(positions, bars.labels, parse_math=False)
+        axes.set_yticks(positions, list(map(printable, bars.labels)), parse_math=False)
         axes.invert_yaxis()  # the first bar at the top
     axes.spines[["top", "right"]].set_visible(False)
 

@@ -1,10 +1,16 @@
 """Overlays: heatmaps blended into their images, and heatmaps as images of their own."""
 
+from collections.abc import Iterator
+from typing import NamedTuple
+
 import numpy as np
 
 from seewhy.images.colour import color_indices, color_table, colorize
 from seewhy.images.style import Rescale, Style
 from seewhy.types import BoolArray, FloatArray, ImageArray
+
+BAND_PIXELS = 1_000_000
+"""The number of pixels that are blended at a time."""
 
 
 def heatmap_image(heatmap: FloatArray, covered: BoolArray, colormap: str = "jet") -> ImageArray:
@@ -39,19 +45,60 @@ def overlay(image: ImageArray, heatmap: FloatArray, covered: BoolArray, style: S
     Raises:
         OptionError: The colour map is unknown.
     """
-    image_weight = 1 - style.alpha if style.image_weight is None else style.image_weight
-    colors = style.alpha * color_table(style.colormap).astype(np.float32)  # weighted once, not at every pixel
-    blended = np.multiply(image, image_weight, dtype=np.float32)
-    blended += np.take(colors, color_indices(heatmap), axis=0)
-    blended = _rescale(blended, covered, style.rescale)
-    pixels = np.rint(blended, out=blended).astype(np.uint8)
-    return pixels if covered.all() else np.where(covered[..., None], pixels, image)
+    blend = _Blend(image, heatmap, style)
+    scale = _Scale(0, 1) if style.rescale == "none" else _rescaling(blend, covered, style.rescale)
+    pixels = np.empty_like(image)
+    for rows in _bands(*covered.shape):
+        blended = scale.apply(blend.rows(rows))
+        band = np.rint(blended, out=blended).astype(np.uint8)
+        pixels[rows] = band if covered[rows].all() else np.where(covered[rows][..., None], band, image[rows])
+    return pixels
 
 
-def _rescale(blended: FloatArray, covered: BoolArray, rescale: Rescale) -> FloatArray:
-    """Rescale a sum (H, W, 3) to 0..255 by its range where the model saw the image."""
-    if rescale != "none" and covered.any():
-        covered_values = blended[covered]
-        low = covered_values.min() if rescale == "range" else 0
-        blended = (blended - low) * (255 / max(covered_values.max() - low, 1e-6))
-    return np.clip(blended, 0, 255, out=blended)
+class _Blend:
+    """The weighted sum of an image and its heatmap's colours, computed for a band of rows at a time."""
+
+    def __init__(self, image: ImageArray, heatmap: FloatArray, style: Style) -> None:
+        self._image, self._heatmap = image, heatmap
+        self._image_weight = 1 - style.alpha if style.image_weight is None else style.image_weight
+        # The colours are weighted once, not at every pixel.
+        self._colors = style.alpha * color_table(style.colormap).astype(np.float32)
+
+    def rows(self, rows: slice) -> FloatArray:
+        """Return float32 (rows, W, 3), not yet in 0..255."""
+        blended: FloatArray = np.multiply(self._image[rows], self._image_weight, dtype=np.float32)
+        blended += np.take(self._colors, color_indices(self._heatmap[rows]), axis=0)
+        return blended
+
+
+class _Scale(NamedTuple):
+    """How a sum is brought to 0..255: `(sum - low) * factor`, clipped."""
+
+    low: float
+    factor: float
+
+    def apply(self, blended: FloatArray) -> FloatArray:
+        if self != (0, 1):
+            blended = (blended - self.low) * self.factor
+        return np.clip(blended, 0, 255, out=blended)
+
+
+def _rescaling(blend: _Blend, covered: BoolArray, rescale: Rescale) -> _Scale:
+    """Return the scale that brings the sum's range, where the model saw the image, to 0..255."""
+    extremes = [
+        (values.min(), values.max())
+        for rows in _bands(*covered.shape)
+        if (values := blend.rows(rows)[covered[rows]]).size
+    ]
+    if not extremes:
+        return _Scale(0, 1)
+    lows, highs = zip(*extremes, strict=True)
+    low = min(lows) if rescale == "range" else 0
+    return _Scale(low, 255 / max(max(highs) - low, 1e-6))
+
+
+def _bands(height: int, width: int) -> Iterator[slice]:
+    """Yield bands of rows: whole, the sum would take 40 bytes a pixel."""
+    step = max(1, BAND_PIXELS // width)
+    for top in range(0, height, step):
+        yield slice(top, top + step)

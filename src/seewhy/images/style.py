@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from numbers import Real
 from typing import Any, Literal, TypedDict, get_args
 
-from seewhy.errors import OptionError
+from seewhy.errors import OptionError, short_repr
 from seewhy.interpolation import Upsampling
 
 Normalization = Literal["max", "range"]
@@ -57,11 +57,13 @@ class Style:
 
 
 def _check_weight(name: str, value: Any, at_zero: str, at_one: str) -> None:
-    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= float(value) <= 1:
-        raise OptionError(f"{name} is {value!r}; expected a number from 0 ({at_zero}) to 1 ({at_one}).")
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= value <= 1:  # type: ignore[operator]
+        raise OptionError(f"{name} is {short_repr(value)}; expected a number from 0 ({at_zero}) to 1 ({at_one}).")
 
 
 def check_name(option: str, value: Any, names: tuple[str, ...]) -> None:
     """Raise OptionError if the value of an option is not one of the known names."""
     if not isinstance(value, str) or value not in names:
-        raise OptionError(f"{option} is {value!r}; expected {', '.join(map(repr, names[:-1]))} or {names[-1]!r}.")
+        raise OptionError(
+            f"{option} is {short_repr(value)}; expected {', '.join(map(repr, names[:-1]))} or {names[-1]!r}."
+        )

@@ -1,6 +1,7 @@
 """Writing files atomically: a file is written completely or not at all."""
 
 import contextlib
+import os
 import secrets
 from collections.abc import Callable
 from pathlib import Path
@@ -17,27 +18,47 @@ Writer = Callable[[BinaryIO], object]
 
 
 @timing.phase(Phase.WRITING)
-def write_atomically(path: Path, write: Writer) -> None:
+def write_atomically(path: Path, write: Writer, *, durable: bool = False) -> None:
     """Write a temporary file in the same folder, then move it to `path`, so that `path` never holds half a file.
 
     Args:
         path: The final path; its folder is created if missing.
         write: Writes the content to the binary file it is given.
+        durable: Wait until the content is on the disk before it replaces the file at `path`; for a file that is the
+            only copy of something. Without it, a power failure may leave an empty file.
 
     Raises:
         OutputError: The folder cannot be created, or the file cannot be written there.
     """
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+    if "\0" in str(path):
+        raise OutputError(f"Cannot write {str(path)!r}: a path cannot contain a null character.")
+    temporary = path.with_name(f".seewhy-{secrets.token_hex(8)}")  # a name that is never too long
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("xb") as file:
             write(file)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
         temporary.replace(path)
+        if durable:
+            _sync_folder(path.parent)
     except OSError as error:
         raise OutputError(f"Cannot write {path}: {error.strerror or error}.") from error
     finally:
         with contextlib.suppress(OSError):  # after a success it has been moved already
             temporary.unlink()
+
+
+def _sync_folder(folder: Path) -> None:
+    """Wait until the new name of a file is on the disk, where a folder can be opened for this (not on Windows)."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def image_writer(pixels: ImageArray, suffix: str) -> Writer:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from seewhy.errors import OptionError
+from seewhy.errors import OptionError, short_repr
 from seewhy.methods.checks import integer
 from seewhy.methods.method import Runner
 from seewhy.types import Capture, FloatArray
@@ -59,12 +59,13 @@ def _baseline(baseline: Any, inputs: FloatArray) -> FloatArray:
     """Return the baseline as an array (*space, C)."""
     if isinstance(baseline, str):
         if baseline != "mean":
-            raise OptionError(f"baseline is {baseline!r}; expected a number, an array, or 'mean'.")
+            raise OptionError(f"baseline is {short_repr(baseline)}; expected a number, an array, or 'mean'.")
         baseline = inputs.mean(axis=tuple(range(inputs.ndim - 1)))
     try:
-        array = np.asarray(baseline, dtype=np.float32)
-    except (TypeError, ValueError) as error:
-        raise OptionError(f"baseline is {baseline!r}; expected a number, an array, or 'mean'.") from error
+        with np.errstate(over="ignore"):  # what is not finite in float32 is refused below
+            array = np.asarray(baseline, dtype=np.float32)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise OptionError(f"baseline is {short_repr(baseline)}; expected a number, an array, or 'mean'.") from error
     if not np.isfinite(array).all():
         raise OptionError("baseline has NaN or infinite values; expected finite numbers.")
     try:

@@ -5,9 +5,12 @@ from typing import Any
 
 import numpy as np
 
-from seewhy.errors import OptionError
-from seewhy.methods.checks import integer, is_finite
+from seewhy.errors import OptionError, short_repr
+from seewhy.methods.checks import check_seed, integer, is_finite
 from seewhy.types import FloatArray
+
+MAX_SIGMA = 1000
+"""The maximum standard deviation of noise, in units of the range of the values it is added to."""
 
 
 def noisy_copies(inputs: FloatArray, samples: Any, sigma: Any, seed: Any) -> Iterator[FloatArray]:
@@ -25,8 +28,11 @@ def noisy_copies(inputs: FloatArray, samples: Any, sigma: Any, seed: Any) -> Ite
     Raises:
         OptionError: An option is out of range; raised before the first copy is drawn.
     """
-    samples, seed = integer("samples", samples), integer("seed", seed, 0)
-    if not is_finite(sigma) or sigma < 0:
-        raise OptionError(f"sigma is {sigma!r}; expected a fraction of the input's range, 0 or more, such as 0.15.")
+    samples, seed = integer("samples", samples), check_seed(seed)
+    if not is_finite(sigma) or not 0 <= sigma <= MAX_SIGMA:
+        raise OptionError(
+            f"sigma is {short_repr(sigma)}; expected a fraction of the input's range, 0 or more, such as 0.15, up to "
+            f"{MAX_SIGMA}."
+        )
     random, scale = np.random.default_rng(seed), np.float32(sigma) * np.ptp(inputs)
     return (inputs + scale * random.standard_normal(inputs.shape, dtype=np.float32) for _ in range(samples))

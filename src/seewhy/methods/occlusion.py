@@ -1,12 +1,13 @@
 """Occlusion (Zeiler and Fergus, ECCV 2014)."""
 
+import math
 from collections.abc import Iterator, Sequence
 from itertools import product
 
 import numpy as np
 
 from seewhy.errors import OptionError
-from seewhy.methods.checks import PerAxis, per_axis, per_channel
+from seewhy.methods.checks import MAX_RUNS, PerAxis, per_axis, per_channel
 from seewhy.methods.method import Runner
 from seewhy.types import Capture, FloatArray
 
@@ -86,6 +87,11 @@ def _windows(size: tuple[int, ...], window: PerAxis | None, stride: PerAxis | No
                 f"stride is {step} pixels; expected at most {length}, the size of the window: pixels between two "
                 "windows would never be covered."
             )
+    positions = [1 - (length - pixels) // step for pixels, length, step in zip(size, window_size, strides, strict=True)]
+    if math.prod(positions) > MAX_RUNS:
+        raise OptionError(
+            f"stride is {strides} pixels: {math.prod(positions):,} windows; expected at most {MAX_RUNS:,}. Increase it."
+        )
     starts = [
         [*range(0, pixels - length, step), pixels - length]
         for pixels, length, step in zip(size, window_size, strides, strict=True)

@@ -1,13 +1,21 @@
 """RISE (Petsiuk et al., BMVC 2018)."""
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
 
+from seewhy.errors import OptionError
 from seewhy.interpolation import bilinear_weights, interpolate
-from seewhy.methods.checks import PerAxis, fraction, integer, per_axis
+from seewhy.methods.checks import PerAxis, check_seed, fraction, integer, per_axis
 from seewhy.methods.method import Runner
 from seewhy.types import BoolArray, Capture, FloatArray
+
+MAX_GRID = 1000
+"""The maximum number of cells of a mask along one axis."""
+
+MAX_CELLS = 50_000_000
+"""The maximum number of cells of all masks, which are drawn at once in half a gigabyte: a million masks of 7 x 7."""
 
 
 def rise(
@@ -55,9 +63,9 @@ def rise(
     random_masks = _RandomMasks(
         image.shape[:-1],
         integer("masks", masks),
-        per_axis("grid", grid, image.ndim - 1),
+        per_axis("grid", grid, image.ndim - 1, MAX_GRID),
         fraction("p", p),
-        integer("seed", seed, 0),
+        check_seed(seed),
     )
     scores = runner.scores((image * mask[..., None] for mask in random_masks), masks).astype(np.float64)
     if centred:
@@ -68,6 +76,14 @@ def rise(
     return (totals / (masks * p))[None].astype(np.float32)
 
 
+def _check_cells(count: int, grid: tuple[int, ...]) -> None:
+    """Raise OptionError if all masks together have too many cells."""
+    if count * math.prod(grid) > MAX_CELLS:
+        raise OptionError(
+            f"masks is {count} and grid is {grid}: {count * math.prod(grid):,} cells; expected at most {MAX_CELLS:,}."
+        )
+
+
 class _RandomMasks:
     """Random masks, computed anew in each iteration: only the cells and the shift of each mask are stored.
 
@@ -76,6 +92,7 @@ class _RandomMasks:
     """
 
     def __init__(self, size: tuple[int, ...], count: int, grid: tuple[int, ...], p: float, seed: int) -> None:
+        _check_cells(count, grid)
         random = np.random.default_rng(seed)
         cell_size = [-(-pixels // cells) for pixels, cells in zip(size, grid, strict=True)]  # in pixels, rounded up
         self.size = size

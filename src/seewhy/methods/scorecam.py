@@ -1,5 +1,6 @@
 """Score-CAM, SS-CAM and IS-CAM: each channel is weighted by the score of the image masked with it."""
 
+import math
 from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
@@ -7,9 +8,13 @@ from numpy.typing import NDArray
 
 from seewhy.errors import LayerError
 from seewhy.interpolation import bilinear_weights, interpolate
-from seewhy.methods.checks import integer, positive
+from seewhy.methods.checks import check_seed, integer, positive
 from seewhy.methods.method import Runner
+from seewhy.methods.noise import MAX_SIGMA
 from seewhy.types import BoolArray, Capture, FloatArray
+
+MAX_NOISE = 100_000_000
+"""The maximum number of pixels of all noise samples of SS-CAM together, which are held at once: 0.4 gigabytes."""
 
 ROUNDING = 1e-6
 """Scores whose relative difference is smaller are equal: float32 is not more precise."""
@@ -73,9 +78,10 @@ def sscam(capture: Capture, runner: Runner, *, samples: int = 10, sigma: float =
     Reference:
         Wang et al., "SS-CAM: Smoothed Score-CAM for Sharper Visual Feature Localization", 2020, arXiv 2006.14255.
     """
-    samples, sigma = integer("samples", samples), positive("sigma", sigma)
-    random = np.random.default_rng(integer("seed", seed, 0))
     size = runner.inputs.shape[:-1]
+    samples = integer("samples", samples, most=max(1, MAX_NOISE // math.prod(size)))
+    sigma = positive("sigma", sigma, MAX_SIGMA)
+    random = np.random.default_rng(check_seed(seed))
     noises = np.float32(sigma) * random.standard_normal((samples, *size), dtype=np.float32)
     return _score_weighted_sum(capture, runner, lambda mask: (mask + noise for noise in noises), samples)
 

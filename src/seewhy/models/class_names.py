@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 
 from seewhy.errors import TargetError, did_you_mean
+from seewhy.images.text import printable
 
 
 class ClassNames(Sequence[str]):
-    """Class names in the order of the model's outputs.
+    r"""Class names in the order of the model's outputs.
 
     Args:
-        names: One name for each class.
+        names: One name for each class; a lone surrogate, which no encoding has, becomes an escape such as `\ud800`.
         ids: A second, unique identifier for each class, such as ImageNet's wnids.
         synonyms: All names of each class, where a class has more than the one in `names`.
 
@@ -27,14 +28,14 @@ class ClassNames(Sequence[str]):
     def __init__(
         self, names: Sequence[str], *, ids: Sequence[str] | None = None, synonyms: Sequence[Sequence[str]] | None = None
     ) -> None:
-        self._names = tuple(str(name) for name in names)
-        self.ids = tuple(ids) if ids is not None else None
-        self.synonyms = tuple(map(tuple, synonyms)) if synonyms is not None else None
+        self._names = tuple(printable(str(name)) for name in names)
+        self.ids = tuple(map(printable, ids)) if ids is not None else None
+        self.synonyms = tuple(tuple(map(printable, row)) for row in synonyms) if synonyms is not None else None
         for argument, values in (("ids", ids), ("synonyms", synonyms)):
             if values is not None and len(values) != len(self._names):
                 raise TargetError(f"There are {len(self._names)} class names and {len(values)} {argument}.")
-        self._by_name = _indices_by_name(((name,) for name in self._names), ids)
-        self._by_synonym = _indices_by_name(synonyms if synonyms is not None else (), None)
+        self._by_name = _indices_by_name(((name,) for name in self._names), self.ids)
+        self._by_synonym = _indices_by_name(self.synonyms if self.synonyms is not None else (), None)
 
     def __len__(self) -> int:
         return len(self._names)
@@ -96,4 +97,4 @@ def _indices_by_name(class_names: Iterable[Sequence[str]], ids: Sequence[str] | 
 
 
 def _fold(name: str) -> str:
-    return " ".join(name.replace("_", " ").replace("-", " ").casefold().split())
+    return " ".join(printable(name).replace("_", " ").replace("-", " ").casefold().split())

@@ -214,8 +214,8 @@ class Classifier:
                 "own framework, and load them in a function that returns the model: package.module:callable."
             )
         metadata = self._sidecar().as_json()  # before anything is written, for it may raise
-        write_atomically(path, lambda file: keras_file.save_model(self.model, file))
-        write_atomically(sidecar.path_beside(path), lambda file: file.write(metadata))
+        write_atomically(path, lambda file: keras_file.save_model(self.model, file), durable=True)
+        write_atomically(sidecar.path_beside(path), lambda file: file.write(metadata), durable=True)
         return path
 
     def _sidecar(self) -> Sidecar:

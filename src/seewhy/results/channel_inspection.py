@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 import numpy as np
 
-from seewhy.errors import OptionError
+from seewhy.errors import OptionError, short_repr
 from seewhy.images.colour import colorize
 from seewhy.images.figure import Bars, Panel, draw_panels, render
 from seewhy.images.style import Style, StyleOptions
@@ -130,14 +130,14 @@ class Inspection:
             OptionError: There is no such channel or target.
         """
         count = self.activations.shape[-1]
-        top = re.fullmatch(r"top-([1-9]\d*)", wanted.strip()) if isinstance(wanted, str) else None
+        top = re.fullmatch(r"top-([1-9][0-9]{0,8})", wanted.strip()) if isinstance(wanted, str) else None
         if top:
             return self.strongest(int(top[1]), target)
         found = _whole_numbers(wanted)
         if not found or not all(0 <= number < count for number in found):
             raise OptionError(
-                f"There are no channels {wanted!r}: {self.explanation.layer} has channels 0 to {count - 1}. Give some "
-                "of them, such as 10,42, or the strongest, top-9."
+                f"There are no channels {short_repr(wanted)}: {self.explanation.layer} has channels 0 to {count - 1}. "
+                "Give some of them, such as 10,42, or the strongest, top-9."
             )
         self._check_target(target)
         return list(dict.fromkeys(found))  # a duplicate gets no second pair of panels
@@ -170,7 +170,9 @@ class Inspection:
 
     def _check_target(self, target: int) -> None:
         if not _is_whole(target) or not 0 <= target < len(self.gradients):
-            raise OptionError(f"There is no target {target!r}: there are targets 0 to {len(self.gradients) - 1}.")
+            raise OptionError(
+                f"There is no target {short_repr(target)}: there are targets 0 to {len(self.gradients) - 1}."
+            )
 
 
 def _whole_numbers(wanted: Any) -> list[int]:

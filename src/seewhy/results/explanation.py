@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from seewhy import timing
-from seewhy.errors import LayerError, OptionError
+from seewhy.errors import LayerError, OptionError, short_repr
 from seewhy.images.animation import ANIMATION_SUFFIXES, animation_writer
 from seewhy.images.bounding_boxes import BoundingBox, bounding_boxes
 from seewhy.images.figure import render
@@ -305,7 +305,7 @@ class Explanation:
             or not 0 <= int(target) < len(self.targets)
         ):
             raise OptionError(
-                f"There is no target {target!r}: the explanation has targets 0 to {len(self.targets) - 1}."
+                f"There is no target {short_repr(target)}: the explanation has targets 0 to {len(self.targets) - 1}."
             )
 
 
@@ -358,8 +358,8 @@ def _write_bytes(content: bytes, file: BinaryIO) -> None:
 
 
 def _check_threshold(threshold: Any) -> None:
-    if isinstance(threshold, bool) or not isinstance(threshold, numbers.Real) or not 0 <= float(threshold) <= 1:
-        raise OptionError(f"threshold is {threshold!r}; expected a number from 0 to 1.")
+    if isinstance(threshold, bool) or not isinstance(threshold, numbers.Real) or not 0 <= threshold <= 1:  # type: ignore[operator]
+        raise OptionError(f"threshold is {short_repr(threshold)}; expected a number from 0 to 1.")
 
 
 def _in_notebook() -> bool:

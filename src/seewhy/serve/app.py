@@ -13,6 +13,7 @@ import seewhy
 from seewhy.attribution.perturbation_runner import ProgressCallback
 from seewhy.serve.api import explain_router
 from seewhy.serve.catalog import catalog_router
+from seewhy.serve.decoders import Decoders
 from seewhy.serve.error_responses import add_error_handlers
 from seewhy.serve.security import SecurityMiddleware
 from seewhy.serve.served_models import ServedModel
@@ -36,10 +37,13 @@ def make_app(make_models: Callable[[ProgressCallback], Mapping[str, ServedModel]
     """
     worker = Worker(settings.slots, settings.time_limit)
     models = make_models(worker.report_progress)
+    decoders = Decoders(settings.decode_time_limit, settings.max_pixels)
 
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        decoders.start()
         yield
+        decoders.close()
         worker.close()
 
     app = FastAPI(
@@ -51,7 +55,7 @@ def make_app(make_models: Callable[[ProgressCallback], Mapping[str, ServedModel]
         lifespan=lifespan,
     )
     add_error_handlers(app)
-    app.include_router(explain_router(models, worker, settings))
+    app.include_router(explain_router(models, worker, decoders, settings))
     app.include_router(catalog_router(models, worker, settings))
 
     @app.get("/", include_in_schema=False)

@@ -6,17 +6,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from seewhy import methods as all_methods
-from seewhy.errors import LayerError, MethodError, OptionError, TargetError
+from seewhy.errors import LayerError, MethodError, OptionError, SeewhyError, TargetError
 from seewhy.explainer import Explainer
-from seewhy.images.reading import read_bytes
 from seewhy.results.explanation import Explanation
-from seewhy.serve.response_body import response_body
+from seewhy.serve.response_body import Failure, response_body
 from seewhy.serve.schemas import ExplainFields, Format
 from seewhy.serve.served_models import ServedModel, find_model
 from seewhy.serve.settings import MAX_EXPLANATIONS, MAX_TARGETS
-from seewhy.serve.uploads import Upload
 from seewhy.serve.worker import Job, ProgressEvent
 from seewhy.targets import resolve
+from seewhy.types import ImageArray
+
+BATCH_SIZE = 4
+"""How many perturbations of an image run at once. A job can be stopped between two batches: on two cores, the 16 that
+are usual take a large model half a minute."""
 
 
 @dataclass(frozen=True)
@@ -24,25 +27,21 @@ class ExplainRequest:
     """A request whose model, methods, layers and targets are known to exist.
 
     Attributes:
-        upload: The image and the form fields.
+        name: The name of the image.
         model: The model to explain.
         explainers: One for each method and layer.
         targets: The targets, as `seewhy.explain` takes them.
         format: The format of the response.
-        max_pixels: The maximum number of pixels of the image.
     """
 
-    upload: Upload
+    name: str
     model: ServedModel
     explainers: tuple[Explainer, ...]
     targets: list[str]
     format: Format
-    max_pixels: int
 
     @classmethod
-    def parse(
-        cls, upload: Upload, fields: ExplainFields, models: Mapping[str, ServedModel], max_pixels: int
-    ) -> "ExplainRequest":
+    def parse(cls, name: str, fields: ExplainFields, models: Mapping[str, ServedModel]) -> "ExplainRequest":
         """Return the request that the fields of a form describe.
 
         Raises:
@@ -58,28 +57,38 @@ class ExplainRequest:
             for method in methods
             for layer in (layers if all_methods.get(method).level == "layer" else layers[:1])
         )
-        return cls(upload, model, explainers, targets, fields.format, max_pixels)
+        return cls(name, model, explainers, targets, fields.format)
 
-    def run(self, job: Job) -> bytes:
+    def run(self, job: Job, image: ImageArray) -> bytes:
         """Explain the image, and return the response body; the worker's thread calls this.
 
         Raises:
-            SeewhyError: The image cannot be read, or the model failed.
+            SeewhyError: No explanation is possible.
             JobStoppedError: The client disconnected, or the time limit was exceeded.
         """
         start = time.monotonic()
-        explanations = self._explain(job)
+        explanations, failures = self._explain(job, image)
         job.report(ProgressEvent(len(self.explainers), len(self.explainers), "writing the response"))
-        return response_body(explanations, self.format, self.model.name, time.monotonic() - start)
+        return response_body(explanations, failures, self.format, self.model.name, time.monotonic() - start)
 
-    def _explain(self, job: Job) -> list[Explanation]:
-        image = read_bytes(self.upload.image, self.upload.name, max_pixels=self.max_pixels)
-        explanations = []
+    def _explain(self, job: Job, image: ImageArray) -> tuple[list[Explanation], list[Failure]]:
+        """Return the explanations, and the failures of those that the model does not allow, if others are possible."""
+        explanations, failures = [], []
         for number, explainer in enumerate(self.explainers, 1):
             job.report(ProgressEvent(number, len(self.explainers), explainer.method.title))
-            (explanation,) = explainer.explain([image], self.targets)
-            explanations.append(dataclasses.replace(explanation, source=self.upload.name))
-        return explanations
+            try:
+                (explanation,) = explainer.explain([image], self.targets, batch_size=BATCH_SIZE)
+            except SeewhyError as error:
+                failures.append(Failure(explainer.method, _layer_name(explainer), error))
+            else:
+                explanations.append(dataclasses.replace(explanation, source=self.name))
+        if failures and (not explanations or self.format == "png"):  # a PNG has no place for a message
+            raise failures[0].error
+        return explanations, failures
+
+
+def _layer_name(explainer: Explainer) -> str:
+    return "input" if explainer.method.level == "input" else str(explainer.layer_choices[0])
 
 
 def _parse_targets(text: str, model: ServedModel) -> list[str]:

@@ -171,6 +171,15 @@ class ExplanationInfo(BaseModel):
     heatmaps: ArrayInfo = Field(description="(targets, rows, columns), in the method's units.")
 
 
+class FailureInfo(BaseModel):
+    """An explanation that is not possible, although others of the same request are."""
+
+    method: str
+    title: str
+    layer: str
+    error: ErrorInfo
+
+
 class ImageInfo(BaseModel):
     """The image as it was read."""
 
@@ -180,13 +189,16 @@ class ImageInfo(BaseModel):
 
 
 class ExplainResponse(BaseModel):
-    """The response for format=json; for format=viewer, `viewer_data` replaces the three fields before it."""
+    """The response for format=json; for format=viewer, `viewer_data` replaces image, predictions and explanations."""
 
     model: str
     seconds: float = Field(description="How long reading and explaining the image took, without waiting.")
     image: ImageInfo | None = None
     predictions: list[PredictionInfo] | None = Field(None, description="The five most probable classes.")
     explanations: list[ExplanationInfo] | None = Field(None, description="One for each method and layer.")
+    errors: list[FailureInfo] = Field(
+        [], description="The methods and layers that the model does not allow; if it allows none, the request fails."
+    )
     viewer_data: dict[str, Any] | None = Field(None, description="The input of the viewer's mount().")
 
 

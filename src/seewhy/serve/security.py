@@ -1,8 +1,9 @@
 """Security middleware: which requests are accepted, and what browsers may do with the responses."""
 
+import asyncio
 import ipaddress
+import re
 from collections.abc import Collection
-from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -35,6 +36,14 @@ SECURITY_HEADERS = {
 SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
 """They change nothing, and pages of other origins cannot read their responses."""
 
+HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[a-z0-9._-]+)(:[0-9]{1,5})?")
+"""What a `Host` header in lower case may be, and no more: no user name, no path."""
+
+MAX_SHOWN = 200
+"""The number of characters of a header that an error message repeats."""
+
+SHUTTING_DOWN = RequestError(503, "shutting_down", "The server is shutting down. Send the request again later.")
+
 
 class SecurityMiddleware:
     """Refuses requests for unknown hosts and from other origins, and adds security headers to every response.
@@ -58,7 +67,11 @@ class SecurityMiddleware:
             await self._app(scope, receive, send)
             return
 
+        is_started = False
+
         async def send_with_headers(message: Message) -> None:
+            nonlocal is_started
+            is_started = True
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 for name, value in SECURITY_HEADERS.items():
@@ -66,31 +79,51 @@ class SecurityMiddleware:
                 headers.setdefault("Cache-Control", "no-store")
             await send(message)
 
-        error = self._check(scope["method"], Headers(scope=scope))
+        error = self._check(scope["method"], scope["scheme"], Headers(scope=scope))
         app = self._app if error is None else error_response(error)
-        await app(scope, receive, send_with_headers)
+        try:
+            await app(scope, receive, send_with_headers)
+        except asyncio.CancelledError:  # the server shuts down, and this request has had its time to finish
+            if is_started:
+                raise
+            await error_response(SHUTTING_DOWN)(scope, receive, send_with_headers)
 
-    def _check(self, method: str, headers: Headers) -> RequestError | None:
-        host = headers.get("host", "")
+    def _check(self, method: str, scheme: str, headers: Headers) -> RequestError | None:
+        hosts = headers.getlist("host")
+        host = hosts[0].lower() if len(hosts) == 1 else ""
         if not self._is_allowed(host):
             return RequestError(
                 421,
                 "host_not_allowed",
-                f"The host name {host!r} is not allowed. Use localhost or the server's IP address, or start the server "
-                "with --allow-host and this name.",
+                f"The host name {', '.join(hosts)[:MAX_SHOWN]!r} is not allowed. Use localhost or the server's IP "
+                "address, or start the server with --allow-host and this name.",
             )
-        if method not in SAFE_METHODS and not _is_same_origin(headers, host):
+        if method not in SAFE_METHODS and not self._is_same_origin(headers, scheme, host):
             return RequestError(
                 403, "cross_origin", "The request comes from a page of another site. Send it from SeeWhy's own page."
             )
         return None
 
     def _is_allowed(self, host: str) -> bool:
-        try:
-            name = urlsplit(f"//{host}").hostname
-        except ValueError:
+        """Return whether a `Host` header is an accepted name or an IP address, with or without a port."""
+        match = HOST.fullmatch(host)
+        return match is not None and (_name(match) in self._hosts or _is_ip_address(_name(match)))
+
+    def _is_same_origin(self, headers: Headers, scheme: str, host: str) -> bool:
+        """Return whether a request comes from SeeWhy's own page, or not from a page at all.
+
+        A page on an allowed host name may also have the scheme https: then a reverse proxy has ended its TLS.
+        """
+        if headers.get("sec-fetch-site") in ("cross-site", "same-site"):
             return False
-        return name is not None and (name in self._hosts or _is_ip_address(name))
+        match = HOST.fullmatch(host)
+        is_named = match is not None and _name(match) in self._hosts - {"localhost"}
+        schemes = {scheme, "https"} if is_named else {scheme}
+        return all(origin in {f"{scheme}://{host}" for scheme in schemes} for origin in headers.getlist("origin"))
+
+
+def _name(match: re.Match[str]) -> str:
+    return match["name"].strip("[]")
 
 
 def _is_ip_address(name: str) -> bool:
@@ -99,11 +132,3 @@ def _is_ip_address(name: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _is_same_origin(headers: Headers, host: str) -> bool:
-    """Return whether a request comes from SeeWhy's own page, or not from a page at all."""
-    if headers.get("sec-fetch-site") in ("cross-site", "same-site"):
-        return False
-    origin = headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == host

@@ -1,7 +1,9 @@
 """The server process: its socket, its address, and how it starts and shuts down."""
 
+import os
 import signal
 import socket
+import threading
 from collections.abc import Callable
 from types import FrameType
 
@@ -9,10 +11,14 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from seewhy.errors import OptionError
+from seewhy.serve.header_deadline import protocol_with_deadline
 from seewhy.serve.settings import Settings
 
-SHUTDOWN_GRACE = 5.0
-"""Seconds beyond the time limit that running requests have to finish when the server shuts down."""
+SHUTDOWN_GRACE = 10
+"""Seconds that running and waiting requests have to finish when the server shuts down; then they are stopped."""
+
+SHUTDOWN_LIMIT = 14.0
+"""Seconds after which the process ends, also where a model cannot be interrupted."""
 
 
 def bind_socket(host: str, port: int) -> socket.socket:
@@ -47,12 +53,13 @@ def uvicorn_config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
         log_level="warning",
         access_log=False,
         server_header=False,
-        timeout_graceful_shutdown=int(settings.time_limit + SHUTDOWN_GRACE),
+        http=protocol_with_deadline(settings.header_time_limit),
+        timeout_graceful_shutdown=SHUTDOWN_GRACE,
     )
 
 
 def serve(app: ASGIApp, server_socket: socket.socket, settings: Settings, on_ready: Callable[[], None]) -> None:
-    """Serve until SIGTERM or Ctrl+C; running and waiting requests are finished first.
+    """Serve until SIGTERM or Ctrl+C, after which running and waiting requests have `SHUTDOWN_GRACE` to finish.
 
     Args:
         app: The application.
@@ -65,6 +72,13 @@ def serve(app: ASGIApp, server_socket: socket.socket, settings: Settings, on_rea
         async def startup(self, sockets: list[socket.socket] | None = None) -> None:
             await super().startup(sockets)
             on_ready()
+
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            if not self.should_exit:
+                watchdog = threading.Timer(SHUTDOWN_LIMIT, os._exit, (0,))
+                watchdog.daemon = True
+                watchdog.start()
+            super().handle_exit(sig, frame)
 
     def ignore(number: int, frame: FrameType | None) -> None:
         """Do nothing: uvicorn raises the signal again after it has shut down."""

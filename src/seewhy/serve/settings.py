@@ -1,6 +1,7 @@
 """The server's settings, and the fixed limits of one request."""
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, fields
 
 from seewhy.errors import OptionError
 
@@ -22,6 +23,8 @@ class Settings:
         slots: How many requests may run or wait at a time; more are refused with status 503.
         time_limit: Seconds after which a request is stopped, including the time it waits.
         upload_time_limit: Seconds after which an upload that is not complete is refused.
+        header_time_limit: Seconds after which a connection whose request has not sent all its headers is closed.
+        decode_time_limit: Seconds after which decoding an image is ended.
     """
 
     hosts: tuple[str, ...] = ()
@@ -30,8 +33,11 @@ class Settings:
     slots: int = 16
     time_limit: float = 120.0
     upload_time_limit: float = 30.0
+    header_time_limit: float = 10.0
+    decode_time_limit: float = 10.0
 
     def __post_init__(self) -> None:
-        for name in ("max_bytes", "max_pixels", "slots", "time_limit", "upload_time_limit"):
-            if not getattr(self, name) > 0:
-                raise OptionError(f"{name} is {getattr(self, name)!r}; expected a number greater than 0.")
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if field.name != "hosts" and not 0 < value < math.inf:
+                raise OptionError(f"{field.name} is {value!r}; expected a number greater than 0.")

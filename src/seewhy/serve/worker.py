@@ -1,16 +1,26 @@
-"""The worker: one thread that runs the jobs, and a limited number of slots for jobs that run or wait."""
+"""The worker: one thread that runs the jobs, and a limited number of slots for jobs that run or wait.
+
+A job has two steps. It is prepared outside the thread, which then runs the model on what was prepared: its image is
+decoded while the model runs for another job.
+"""
 
 import asyncio
 import math
 import threading
 import time
-from collections.abc import Callable
-from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeVar
 
 from seewhy.serve.error_responses import RequestError
+
+Prepared = TypeVar("Prepared")
+
+MAX_PREPARED = 3
+"""How many jobs may be prepared or run at a time: the memory of their images is bounded, and one is always ready."""
 
 DURATION_SMOOTHING = 0.2
 """The weight of the last job in the moving average of how long jobs take."""
@@ -48,7 +58,8 @@ class Job:
 
     def __init__(self, deadline: float) -> None:
         self.progress: ProgressEvent | None = None  # None while it waits for other jobs
-        self.future: Future[bytes] | None = None
+        self.task: asyncio.Task[bytes] | None = None
+        self.future: Future[bytes] | None = None  # once it is prepared
         self.finished = asyncio.Event()
         self._deadline = deadline
         self._is_stopped = threading.Event()
@@ -69,10 +80,12 @@ class Job:
         self.progress = event
 
     def stop(self) -> None:
-        """Stop the job: at once if it still waits, otherwise when it next reports its progress."""
+        """Stop the job: at once if it does not run yet, otherwise when it next reports its progress."""
         self._is_stopped.set()
         if self.future is not None:
             self.future.cancel()
+        elif self.task is not None:
+            self.task.cancel()
 
     async def wait(self, seconds: float) -> bool:
         """Wait until the job is finished, at most this long; return whether it is."""
@@ -88,12 +101,9 @@ class Job:
         Raises:
             JobStoppedError: The job was stopped, or is not finished.
         """
-        if self.future is None or not self.finished.is_set():
+        if self.task is None or not self.finished.is_set() or self.task.cancelled():
             raise JobStoppedError
-        try:
-            return self.future.result(timeout=0)
-        except CancelledError as error:
-            raise JobStoppedError from error
+        return self.task.result()
 
 
 class Worker:
@@ -109,7 +119,9 @@ class Worker:
         self.slots_taken = 0
         self._mean_seconds = 1.0
         self._current: Job | None = None
+        self.jobs: set[Job] = set()
         self._thread = ThreadPoolExecutor(1, "seewhy-worker")
+        self.prepared = asyncio.Semaphore(MAX_PREPARED)
 
     def slot(self) -> "WorkerSlot":
         """Take a slot, as a context manager.
@@ -135,7 +147,9 @@ class Worker:
             job.report(ProgressEvent(job.progress.explanation, job.progress.explanation_count, title, done, total))
 
     def close(self) -> None:
-        """Finish the running and the waiting jobs, then end the thread."""
+        """Stop the running and the waiting jobs, then end the thread."""
+        for job in tuple(self.jobs):
+            job.stop()
         self._thread.shutdown(wait=True)
 
     def _run(self, job: Job, function: Callable[[Job], bytes]) -> bytes:
@@ -160,17 +174,38 @@ class WorkerSlot:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self.job.future is None:
+        if self.job.task is None:
             self._worker.slots_taken -= 1
 
-    def start(self, function: Callable[[Job], bytes]) -> Job:
-        """Queue the slot's job."""
-        loop = asyncio.get_running_loop()
+    def start(self, prepare: Callable[[], Awaitable[Prepared]], run: Callable[[Job, Prepared], bytes]) -> Job:
+        """Start the slot's job.
 
-        def release() -> None:
-            self._worker.slots_taken -= 1
-            self.job.finished.set()
-
-        self.job.future = self._worker.submit(self.job, function)
-        self.job.future.add_done_callback(lambda _: loop.call_soon_threadsafe(release))
+        Args:
+            prepare: Called in the event loop; what it returns is passed to `run`.
+            run: Called in the worker's thread.
+        """
+        self.job.task = asyncio.create_task(self._perform(prepare, run))
+        self.job.task.add_done_callback(self._release)
+        self._worker.jobs.add(self.job)
         return self.job
+
+    async def _perform(
+        self, prepare: Callable[[], Awaitable[Prepared]], run: Callable[[Job, Prepared], bytes]
+    ) -> bytes:
+        job = self.job
+        async with self._worker.prepared:
+            prepared = await prepare()
+            job.future = self._worker.submit(job, partial(_run_prepared, run, prepared))
+            del prepared  # the thread has it, and frees it with the job
+            return await asyncio.wrap_future(job.future)
+
+    def _release(self, task: "asyncio.Task[bytes]") -> None:
+        if not task.cancelled():
+            task.exception()  # of a job that nobody awaits any more, asyncio would print it
+        self._worker.slots_taken -= 1
+        self._worker.jobs.discard(self.job)
+        self.job.finished.set()
+
+
+def _run_prepared(run: Callable[[Job, Prepared], bytes], prepared: Prepared, job: Job) -> bytes:
+    return run(job, prepared)

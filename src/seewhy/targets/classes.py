@@ -7,7 +7,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from seewhy.errors import TargetError
+from seewhy.errors import TargetError, short_repr
 from seewhy.targets.target import (
     ClassFinder,
     ClassNamer,
@@ -41,8 +41,8 @@ class TopK(Target):
     k: int = 1
 
     def __post_init__(self) -> None:
-        if not is_index(self.k):
-            raise TargetError(f"TopK takes a number of classes, such as TopK(3); given {self.k!r}.")
+        if not is_index(self.k) or self.k > np.iinfo(np.int32).max:
+            raise TargetError(f"TopK takes a number of classes, such as TopK(3); given {short_repr(self.k)}.")
         if self.k < 1:
             raise TargetError(f"'top-{self.k}' selects no class; expected 'top-1' or more.")
 
@@ -89,10 +89,12 @@ class Class(Target):
     def __post_init__(self) -> None:
         if not isinstance(self.classes, (list, tuple)):
             raise TargetError(
-                f"Class takes a tuple of classes; given {self.classes!r}. Give Class(({self.classes!r},))."
+                "Class takes a tuple of classes; given {0}. Give Class(({0},)).".format(short_repr(self.classes))
             )
         if self.is_per_image and not all(isinstance(row, (list, tuple)) for row in self.classes):
-            raise TargetError(f"Class takes classes for all images, or a tuple for each image; given {self.classes!r}.")
+            raise TargetError(
+                f"Class takes classes for all images, or a tuple for each image; given {short_repr(self.classes)}."
+            )
         for row in self._rows:
             for name in row:
                 parse_class(name)

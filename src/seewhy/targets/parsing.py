@@ -7,7 +7,7 @@ from typing import Any, Union
 import numpy as np
 from numpy.typing import NDArray
 
-from seewhy.errors import TargetError
+from seewhy.errors import TargetError, short_repr
 from seewhy.targets.classes import Class, TopK
 from seewhy.targets.functions import Function
 from seewhy.targets.target import TOP_K, ClassFinder, Target, is_index, parse_class, target_count_error
@@ -15,6 +15,9 @@ from seewhy.targets.target_lists import Combined, PerImage
 
 TargetSpec = Union[int, str, Target, Callable[[Any], Any], NDArray[np.integer[Any]], Sequence["TargetSpec"]]  # noqa: UP007  # recursive
 """What a caller may give as targets: see `resolve`."""
+
+MAX_DIGITS = 9
+"""The maximum number of digits of the k of "top-k"."""
 
 LISTS = (list, tuple, np.ndarray)
 
@@ -40,6 +43,8 @@ def _parse(targets: Any) -> Target:
     if isinstance(targets, Target):
         return targets
     if isinstance(targets, str) and (top_k := re.fullmatch(TOP_K, targets.strip())):
+        if len(top_k[1]) > MAX_DIGITS:
+            raise TargetError(f"{short_repr(targets)} selects more classes than any model has.")
         return TopK(int(top_k[1]))
     if isinstance(targets, str) or is_index(targets):
         return Class((parse_class(targets),))
@@ -48,8 +53,8 @@ def _parse(targets: Any) -> Target:
     if isinstance(targets, LISTS) and len(targets):
         return _parse_list(list(targets))
     raise TargetError(
-        f"Unknown target {targets!r}. Expected 'top-3', a class index or name, a list of those, a list of lists (one "
-        "for each image), a seewhy.targets object, or a function of the outputs."
+        f"Unknown target {short_repr(targets)}. Expected 'top-3', a class index or name, a list of those, a list of "
+        "lists (one for each image), a seewhy.targets object, or a function of the outputs."
     )
 
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from seewhy.errors import TargetError
+from seewhy.errors import TargetError, short_repr
 from seewhy.types import IndexArray, Namespace, Tensor
 
 ClassFinder = Callable[[int | str], int]
@@ -22,6 +22,8 @@ Shape = tuple[int | None, ...]
 
 ImageTransform = Callable[[NDArray[Any]], NDArray[Any]]
 """Transforms images (N, h, w, C) as an augmentation transforms the input."""
+
+MAX_NAME_LENGTH = 1000
 
 TOP_K = r"top-(\d+)"
 """The spelling of the k classes with the highest outputs, such as "top-3"."""
@@ -174,7 +176,12 @@ def is_index(value: Any) -> bool:
 def parse_class(value: Any) -> int | str:
     """Return a class as a Python int or str, or raise TargetError if the value cannot be a class."""
     if is_index(value):
+        _check_index_fits(value)
         return int(value)
+    if isinstance(value, str) and len(value) > MAX_NAME_LENGTH:
+        raise TargetError(
+            f"A class name has {len(value):,} characters: {short_repr(value)}; the limit is {MAX_NAME_LENGTH:,}."
+        )
     if isinstance(value, str) and re.fullmatch(TOP_K, value.strip()):
         raise TargetError(
             f"{value!r} is not a class and cannot be part of a Class. Give it as a target of its own, as in "
@@ -182,12 +189,16 @@ def parse_class(value: Any) -> int | str:
         )
     if isinstance(value, str):
         return value
-    raise TargetError(f"A class is an index, a name or a wnid; given {value!r}.")
+    raise TargetError(f"A class is an index, a name or a wnid; given {short_repr(value)}.")
 
 
 def find_class_index(name: int | str, find_class: ClassFinder) -> int:
     """Return the index of a class, or raise TargetError if it does not fit into an int32."""
     index = find_class(name)
-    if abs(index) > np.iinfo(np.int32).max:
-        raise TargetError(f"There is no class {index}: class indices are 32-bit integers.")
+    _check_index_fits(index)
     return index
+
+
+def _check_index_fits(index: int) -> None:
+    if abs(index) > np.iinfo(np.int32).max:
+        raise TargetError(f"There is no class {short_repr(index)}: class indices are 32-bit integers.")

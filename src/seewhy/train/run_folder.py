@@ -78,7 +78,7 @@ class Run:
         self.check(config, resume=resume)
         if not resume:
             content = json.dumps({"version": VERSION, **vars(config)}, indent=2) + "\n"
-            write_atomically(self.config_path, lambda file: file.write(content.encode()))
+            write_atomically(self.config_path, lambda file: file.write(content.encode()), durable=True)
 
     def check(self, config: RunConfig, *, resume: bool) -> None:
         """Check that a run can start in the folder, or can be resumed, without writing anything.
@@ -147,7 +147,7 @@ class Run:
         arrays |= {f"optimizer_{i:05d}": values for i, values in enumerate(checkpoint.optimizer)}
         buffer = io.BytesIO()  # on a full disk, closing a zip file raises other errors than OSError
         np.savez(buffer, **arrays)
-        write_atomically(self._checkpoint_path, lambda file: file.write(buffer.getbuffer()))
+        write_atomically(self._checkpoint_path, lambda file: file.write(buffer.getbuffer()), durable=True)
 
     def load_checkpoint(self) -> Checkpoint | None:
         """Return the checkpoint; None if no epoch is finished.
@@ -183,7 +183,9 @@ class Run:
         writer.writeheader()
         writer.writerows(rows)
         write_atomically(
-            self.folder / name, lambda file: file.write(text.getvalue().encode("utf-8", "surrogateescape"))
+            self.folder / name,
+            lambda file: file.write(text.getvalue().encode("utf-8", "surrogateescape")),
+            durable=True,
         )
 
     def read_table(self, name: str) -> list[dict[str, str]]:

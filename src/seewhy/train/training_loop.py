@@ -79,7 +79,7 @@ def fit(
     first = 0
     for number, phase in enumerate(phases):
         last = first + phase.epochs
-        if len(rows) < last:
+        if len(rows) < last or number == len(phases) - 1:  # a finished run keeps the optimizer's state too
             _compile(model, phase)
             if checkpoint is not None and checkpoint.phase == number:
                 _assign(model.optimizer.variables, checkpoint.optimizer)

@@ -7,9 +7,11 @@ import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from seewhy import timing
 from seewhy.errors import InputError, OptionError
+from seewhy.images.text import printable
 from seewhy.images.writing import write_atomically
 from seewhy.timing import Phase
 from seewhy.viewer.assets import bundle, style_sheet
@@ -159,7 +161,7 @@ def _page(summaries: Sequence[Mapping[str, object]], images: Sequence[str], head
     css, script = style_sheet("report.css") + style_sheet("viewer.css"), bundle("report.js")
     return PAGE.format(
         policy=html.escape(_policy(script, css)),
-        title=html.escape(title),
+        title=html.escape(printable(title)),
         heading=heading,
         style=css,
         script=script,
@@ -185,4 +187,14 @@ def _digest(text: str) -> str:
 
 def _script_json(value: Mapping[str, object]) -> str:
     """Return JSON for a script element: without a `<`, it cannot end the element or begin a comment."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).replace("<", "\\u003c")
+    content = json.dumps(_printable(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return content.replace("<", "\\u003c")
+
+
+def _printable(value: Any) -> Any:
+    """Return JSON in which all texts can be encoded; a report also shows files whose names are not Unicode."""
+    if isinstance(value, str):
+        return printable(value)
+    if isinstance(value, Mapping):
+        return {key: _printable(item) for key, item in value.items()}
+    return [_printable(item) for item in value] if isinstance(value, (list, tuple)) else value

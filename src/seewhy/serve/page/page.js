@@ -99,6 +99,9 @@ function showResult(response, requestedImage) {
   const seconds = response.seconds.toFixed(2);
   element("summary").replaceChildren(`${response.model} predicts `, prediction, `. Explained in ${seconds} s.`);
   element("result-bar").hidden = false;
+  if (response.errors.length > 0) {
+    showAlert(response.errors.map(({ title, layer, error }) => `${title} at ${layer}: ${error.message}`).join(" "));
+  }
 }
 
 function showAlert(message) {

@@ -1,0 +1,158 @@
+"""Names of files and classes that are no valid Unicode, or very long: nothing is lost."""
+
+import json
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from tests.cli.test_cli import ENTRY_POINT
+
+import seewhy
+from seewhy import Classifier
+from seewhy.cli.output_files import fitting_stem
+from seewhy.images.figure import Panel, draw_panels, render
+from seewhy.images.text import printable
+from seewhy.models.class_names import ClassNames
+
+NOT_UTF8 = os.fsdecode(b"caf\xe9")
+LONE = "dog\ud800"
+
+
+@pytest.fixture
+def photo(examples):
+    return Image.open(examples / "cat.png")
+
+
+def data_of(report):
+    """Return the JSON in a report's script elements."""
+    text = report.read_bytes().decode("utf-8")
+    parts = text.split('<script type="application/json" id="')[1:]
+    return [json.loads(part.partition('">')[2].partition("</script>")[0]) for part in parts]
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"), [("a", "a"), (NOT_UTF8, "caf\\xe9"), (LONE, "dog\\ud800"), ("猫🐈", "猫🐈")]
+)
+def test_printable(text, shown):
+    assert printable(text) == shown
+
+
+@given(st.text(st.characters(), max_size=20))
+def test_any_text_is_printable(text):
+    assert printable(text).encode("utf-8").decode("utf-8") == printable(text)
+
+
+def test_one_file_name_that_is_not_utf8_does_not_lose_the_report(tmp_path, photo, run):
+    """Nor does the name of a folder that is the true class."""
+    folder = tmp_path / NOT_UTF8
+    folder.mkdir()
+    for name in (NOT_UTF8, "plain"):
+        photo.save(folder / f"{name}.png")
+    out = tmp_path / "out"
+    code, _, errors = run(
+        "explain", folder, "--out", out, "--format", "png,html,json,npz", "--label-by-folder", "--together"
+    )
+    assert (code, errors) == (0, "")
+    summary, *images = data_of(out / "report.html")
+    assert sorted(image["name"] for image in images) == ["caf\\xe9.png", "plain.png"]
+    assert {image["label"] for image in images} == {"caf\\xe9"}
+    assert len(summary["images"]) == 2
+    written = {path.name for path in out.iterdir()}
+    assert {f"{NOT_UTF8}_gradcam.png", f"{NOT_UTF8}_gradcam.json", "plain_gradcam.png"} <= written
+
+
+def test_names_are_printed_byte_for_byte(tmp_path, photo):
+    """In a locale that has other characters too few: nothing fails, and a program reads the name of the file."""
+    photo.save(tmp_path / f"{NOT_UTF8}.png")
+    for encoding in ("utf-8", "ascii"):
+        command = [ENTRY_POINT, "explain", f"{NOT_UTF8}.png", "--out", "猫"]
+        finished = subprocess.run(
+            command, capture_output=True, check=False, cwd=tmp_path, env={**os.environ, "PYTHONIOENCODING": encoding}
+        )
+        assert finished.returncode == 0, finished.stderr
+        expected = "猫" if encoding == "utf-8" else "\\u732b"
+        assert f"wrote {expected}/".encode() + b"caf\xe9_gradcam.png" in finished.stdout
+
+
+def test_class_names_with_lone_surrogates(tmp_path, photo, lite0):
+    names = [LONE, *(f"class {index}" for index in range(1, 1000))]
+    names[282] = "cat\udce9"
+    classifier = Classifier(lite0.model, preprocess=lite0.preprocessing, class_names=names)
+    explanation = seewhy.explain(classifier, photo, [LONE, "top-1"])
+    assert [target.name for target in explanation.targets] == ["dog\\ud800", "cat\\xe9"]
+    assert explanation.predictions[0].name == "cat\\xe9"
+    for suffix in ("html", "json", "png", "npz"):
+        explanation.save(tmp_path / f"a.{suffix}")
+    explanation.save(tmp_path / "bars.png", "probabilities")
+    _, image = data_of(tmp_path / "a.html")
+    assert image["predictions"][0]["name"] == "cat\\xe9"
+    classifier.save(tmp_path / "model.keras")
+    assert seewhy.load(tmp_path / "model.keras").find_class(LONE) == 0
+
+
+def test_class_names_are_found_by_the_name_that_was_given_and_by_the_one_that_is_shown():
+    names = ClassNames([LONE, "cat"], ids=["n\ud8001", "n2"], synonyms=[["a\udfff"], ["b"]])
+    for query in (LONE, "dog\\ud800", "n\ud8001", "a\udfff"):
+        assert names.find(query) == 0
+
+
+def test_a_figure_shows_titles_with_lone_surrogates():
+    pixels = np.zeros((8, 8, 3), np.uint8)
+    figure = draw_panels([Panel(LONE, pixels)], columns=1, colormap="jet", title=NOT_UTF8)
+    assert render(figure).size > 0
+
+
+@pytest.mark.parametrize("letter", ["x", "猫"])
+def test_an_image_whose_name_is_as_long_as_names_may_be_is_explained_and_written(tmp_path, photo, run, letter):
+    longest = 251 // len(letter.encode())
+    names = [letter * longest + ".png", letter * (longest - 1) + ".png"]
+    for name in names:
+        photo.save(tmp_path / name, "PNG")
+    out = tmp_path / "out"
+    arguments = ("--targets", "tabby,285", "--format", "png,json", "--figure", "overlay", "--out", out)
+    code, _, errors = run("explain", *(tmp_path / name for name in names), *arguments)
+    assert (code, errors) == (0, "")
+    assert len(list(out.iterdir())) == 6
+    code, _, errors = run("explain", tmp_path / names[0], "--method", "gradcam,layercam", "--out", tmp_path / "grid")
+    assert (code, errors) == (0, "")
+    code, _, errors = run("inspect", tmp_path / names[0], "--out", tmp_path / "inspected")
+    assert (code, errors) == (0, "")
+
+
+def test_a_file_with_the_longest_name_is_written_by_the_library(tmp_path, lite0_explainer, photo):
+    (explanation,) = lite0_explainer.explain([photo])
+    assert explanation.save(tmp_path / ("x" * 251 + ".png")).exists()
+
+
+@settings(deadline=None, suppress_health_check=list(HealthCheck))
+@given(image=st.text(max_size=300), rest=st.lists(st.text(max_size=300), max_size=3))
+def test_a_stem_fits_and_is_unchanged_if_it_did(image, rest):
+    image, *rest = (text.encode("utf-8", "replace").decode() for text in (image, *rest))
+    stem = fitting_stem(image, *rest)
+    assert len(os.fsencode(stem)) <= 215
+    if len(os.fsencode("_".join([image, *rest]))) <= 107:
+        assert stem == "_".join([image, *rest])
+
+
+@pytest.mark.parametrize("name", ["a\0.png", "\0", "-" * 5000, "x" * 5000 + "/*.png", "[" * 5000, "**/" * 2000 + "*"])
+def test_images_with_impossible_names_are_errors_of_the_image(run, name):
+    if "\0" in name:
+        with pytest.raises(seewhy.errors.ImageError):
+            seewhy.images.reading.read(name)
+    code, _, errors = run("explain", "--", name)
+    assert code in (1, 2)
+    assert errors.startswith("Error: ")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a device of Linux")
+def test_a_device_is_not_an_image(run, tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    for path in (tmp_path / "pipe.png", "/dev/zero"):
+        code, _, errors = run("explain", path)
+        assert code == 1
+        assert "is not a regular file" in errors
