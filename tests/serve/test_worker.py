@@ -123,10 +123,10 @@ def worker_threads():
     return {thread for thread in threading.enumerate() if thread.name.startswith("seewhy-worker")}
 
 
-def test_the_thread_ends_with_the_server(lite0):
+def test_the_thread_ends_with_the_server(lite0, cat):
     before = worker_threads()
     with running([("lite0", lite0)], Settings()) as address:
-        post(address, b"")
+        post(address, cat)  # an upload that is no image never reaches the thread
         assert worker_threads() > before
     assert worker_threads() <= before
 
