@@ -156,9 +156,21 @@ def raw_response(address, request):
 
 
 HEADER_TEXT = st.text(st.characters(codec="latin-1", exclude_characters="\r\n\0"), max_size=60).map(str.strip)
-HEADER_NAMES = ["Origin", "Host", "Content-Type", "Content-Length", "Sec-Fetch-Site", "Expect",
-                "Transfer-Encoding", "Connection", "Upgrade", "X-Forwarded-Proto", "X-Forwarded-For", "Range",
-                "If-Modified-Since"]  # fmt: skip
+HEADER_NAMES = [
+    "Origin",
+    "Host",
+    "Content-Type",
+    "Content-Length",
+    "Sec-Fetch-Site",
+    "Expect",
+    "Transfer-Encoding",
+    "Connection",
+    "Upgrade",
+    "X-Forwarded-Proto",
+    "X-Forwarded-For",
+    "Range",
+    "If-Modified-Since",
+]
 
 
 @FUZZ

@@ -23,7 +23,26 @@ def test_localhost_and_ip_addresses_are_always_allowed(client, host):
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "localhost.evil.example", "127.0.0.1.evil.example", "photos.example", "[::1", "", "a b"]
+    "host",
+    [
+        "evil.example",
+        "localhost.evil.example",
+        "127.0.0.1.evil.example",
+        "photos.example",
+        "[::1",
+        "",
+        "a b",
+        "x@localhost",
+        "localhost/",
+        "localhost?",
+        "localhost:",
+        "localhost:x",
+        "localhost:123456",
+        "localhost.",
+        "127.1",
+        "[::1]x",
+        "localhost, localhost",
+    ],
 )
 def test_other_host_names_are_refused(client, host):
     """A name that resolves to this machine, as in DNS rebinding."""
@@ -44,6 +63,10 @@ def test_a_host_name_can_be_allowed(named_server, host, status):
     [
         {"Origin": "https://evil.example"},
         {"Origin": "null"},
+        {"Origin": "http://[::1"},
+        {"Origin": "https://127.0.0.1:8000", "Host": "127.0.0.1:8000"},
+        {"Origin": "ftp://127.0.0.1:8000", "Host": "127.0.0.1:8000"},
+        {"Origin": ""},
         {"Origin": "http://127.0.0.1:1"},
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site"},
