@@ -114,7 +114,7 @@ def test_a_bug_in_the_recorder_is_not_reported_as_the_models(bug, monkeypatch):
     def broken(*_):
         raise bug
 
-    monkeypatch.setattr("seewhy.frameworks.keras.calls.KerasRecorder.record", broken)
+    monkeypatch.setattr("seewhy.frameworks.keras.calls.KerasRecorder.add_call", broken)
     with pytest.raises(type(bug), match=r"^a bug$") as caught:
         framework_for(paper_sequential()).calls(PAPER_INPUT)
     assert caught.value is bug

@@ -406,8 +406,8 @@ def test_a_second_process_takes_what_the_first_compiled(tmp_path, examples):
         noted.append(set(re.findall(r"compilation cache (hit|miss) for '(\w+)'", finished.stderr, re.IGNORECASE)))
         heatmaps.append(np.load(tmp_path / out / "cat_gradcam.npz")["heatmaps"])
     first, second = noted
-    assert ("MISS", "jit_step") in first
-    assert ("hit", "jit_step") in second
+    assert ("MISS", "jit_capture") in first
+    assert ("hit", "jit_capture") in second
     assert {how for how, _ in second} == {"hit"}
     assert len(second) > 3  # what takes no second to compile is kept, too
     assert heatmaps[0].max() > 0
