@@ -4,7 +4,7 @@
 
 The blocks of a page run in order, in one namespace, in a temporary folder that holds a link to `examples`. A `text`
 block directly below a Python block must equal what the block prints. Without arguments all pages run but the tutorials,
-which `tutorials.py` runs when the site is built.
+which `tutorials.py` runs when the site is built, and `howto/serve.md`, which `tests/serve` runs against a server.
 """
 
 import contextlib
@@ -34,9 +34,14 @@ def main(arguments: list[str]) -> int:
 
 
 def default_pages() -> list[Path]:
-    """Return README.md and every page of the documentation that has a Python example, without the tutorials."""
+    """Return README.md and every page of the documentation that has a Python example, but those run elsewhere."""
     pages = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-    return [page for page in pages if "tutorials" not in page.parts and EXAMPLE.search(page.read_text("utf-8"))]
+    served = ROOT / "docs" / "howto" / "serve.md"
+    return [
+        page
+        for page in pages
+        if page != served and "tutorials" not in page.parts and EXAMPLE.search(page.read_text("utf-8"))
+    ]
 
 
 def run_page(page: Path) -> int:
