@@ -149,13 +149,13 @@ def test_maps_are_read_in_the_layout_that_the_module_gives_them(source, layer, a
 
 def test_tokens_are_not_drawn_on_a_image(examples):
     classifier = seewhy.load("timm:vit_tiny_patch16_224", weights=None)
-    with pytest.raises(LayerError, match="has 1 axes of space, and an image has two"):
+    with pytest.raises(LayerError, match="has 1 spatial axes, and an image has two"):
         seewhy.Explainer(classifier).explain([examples / "cat.png"])
 
 
 def test_weights_that_cannot_be_had():
     """The hub is told to be offline, and its folder of what it fetched before has nothing of this model."""
-    with pytest.raises(WeightsError, match=r"Cannot get the weights of 'resnet10t\.c3_in1k'"):
+    with pytest.raises(WeightsError, match=r"Cannot load the weights of 'resnet10t\.c3_in1k'"):
         seewhy.load("timm:resnet10t.c3_in1k")
 
 
@@ -170,4 +170,4 @@ def test_a_torchvision_that_was_built_for_another_torch(source, tmp_path):
     code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import seewhy; seewhy.load({source!r}, weights=None)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "ModelError: torchvision cannot be imported: operator torchvision::nms does not exist. " in found.stderr
-    assert "It was built for another torch than the one that is installed." in found.stderr
+    assert "It was built for another version of torch than the installed one." in found.stderr
