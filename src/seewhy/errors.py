@@ -26,6 +26,7 @@ Every message says what was given, what was expected, and what to do.
 """
 
 import difflib
+import sys
 from collections.abc import Iterable
 
 
@@ -111,6 +112,14 @@ class OutputError(SeewhyError):
 
 class SeewhyWarning(UserWarning):
     """The call succeeds, but its result may not be what was intended."""
+
+
+def frames_inside() -> int:
+    """Return the `stacklevel` with which the caller of this function warns at the line that called SeeWhy."""
+    level, frame = 0, sys._getframe(1)
+    while frame.f_back is not None and str(frame.f_globals.get("__name__")).partition(".")[0] == "seewhy":
+        level, frame = level + 1, frame.f_back
+    return level + 1
 
 
 MAX_SHOWN = 200

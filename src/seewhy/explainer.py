@@ -7,7 +7,6 @@ draws it when someone asks for pixels.
 
 import itertools
 import os
-import sys
 import threading
 import warnings
 from collections.abc import Hashable, Iterable, Iterator, Sequence
@@ -22,12 +21,13 @@ from seewhy.attribution.attribute import Attribution, attribute
 from seewhy.attribution.augmentation import Augmentation, parse_augmentations
 from seewhy.attribution.checks import check_batch_size, check_images, find_layers
 from seewhy.attribution.fusion import Fuse, check_fuse
+from seewhy.attribution.input_box import input_box
 from seewhy.attribution.perturbation_runner import ProgressCallback
 from seewhy.attribution.plan import Plan, first_derivatives, plan_key, strategy_for
-from seewhy.errors import ImageError, InputError, MethodError, OptionError, SeewhyWarning
+from seewhy.errors import ImageError, InputError, MethodError, OptionError, SeewhyWarning, frames_inside
 from seewhy.frameworks import Framework, LayerCall, LayerChoice
 from seewhy.frameworks.structures import InputBatch, InputSpec, image_count
-from seewhy.images.geometry import Placement
+from seewhy.images.geometry import InputBox, Placement
 from seewhy.images.reading import ImageLike, read, read_each
 from seewhy.methods import Method
 from seewhy.models import Classifier
@@ -197,8 +197,9 @@ class Explainer:
         checked = self._check_inputs(inputs)
         self._hint(checked)
         objective = Objective(self._resolve(targets, image_count(checked)), self.score, self.output)
-        attribution = attribute(self._plan(checked, objective, batch_size), checked, objective)
-        return self._build_heatmaps(attribution, objective)
+        plan = self._plan(checked, objective, batch_size)
+        attribution = attribute(plan, checked, objective)
+        return self._build_heatmaps(attribution, objective, input_box(plan, checked))
 
     def inspect(self, image: ImageLike, targets: TargetSpec = "top-1") -> Inspection:
         """Show how Grad-CAM makes its heatmap: the layer's activations, their gradients, and the channel weights.
@@ -225,7 +226,7 @@ class Explainer:
         # One capture, however many the targets: their gradients are what is shown.
         plan = replace(self._plan(inputs, objective, 1), strategy="capture", derivatives="gradients")
         attribution = attribute(plan, inputs, objective)
-        heatmaps = self._build_heatmaps(attribution, objective)
+        heatmaps = self._build_heatmaps(attribution, objective, input_box(plan, inputs))
         (explanation,) = self._explanations(heatmaps, [image], [pixels], preprocessed.placements)
         capture, to_numpy = attribution.capture, self.framework.to_numpy
         activations, gradients = to_numpy(capture.activations)[0], to_numpy(capture.require_gradients())[0]
@@ -248,7 +249,7 @@ class Explainer:
         for row, placement in enumerate(placements):
             yield build_explanation(heatmaps, row, images[row], pixels[row], placement, self.classifier, self.method)
 
-    def _build_heatmaps(self, attribution: Attribution, objective: Objective) -> Heatmaps:
+    def _build_heatmaps(self, attribution: Attribution, objective: Objective, box: InputBox) -> Heatmaps:
         return build_heatmaps(
             attribution,
             objective.target,
@@ -256,6 +257,7 @@ class Explainer:
             classifier=self.classifier,
             method=self.method.name,
             signed=self.signed,
+            input_box=box,
         )
 
     def _plan(self, inputs: InputBatch, objective: Objective, batch_size: int) -> Plan:
@@ -297,7 +299,7 @@ class Explainer:
         if not self._has_hinted.is_set() and self.classifier.may_need_preprocessing(inputs):
             self._has_hinted.set()
             if hint := self.classifier.preprocessing_hint(inputs):
-                warnings.warn(hint, SeewhyWarning, stacklevel=_frames_inside())
+                warnings.warn(hint, SeewhyWarning, stacklevel=frames_inside())
 
     def _resolve(self, targets: TargetSpec, images: int) -> Target:
         target = resolve(targets, self.classifier.find_class)
@@ -375,14 +377,6 @@ def _listed(name: str, value: Any) -> list[Any]:
         error = MethodError if name == "methods" else OptionError
         raise error(f"compare was given no {name}: {value!r}. Give one, or a list.")
     return values
-
-
-def _frames_inside() -> int:
-    """Return the `stacklevel` with which the caller of this function warns at the line that called SeeWhy."""
-    level, frame = 0, sys._getframe(1)
-    while frame.f_back is not None and str(frame.f_globals.get("__name__")).partition(".")[0] == "seewhy":
-        level, frame = level + 1, frame.f_back
-    return level + 1
 
 
 def _decoded(image: ImageArray | ImageError) -> ImageArray:

@@ -9,6 +9,7 @@ from seewhy import timing
 from seewhy.attribution.augmentation import Augmentation, average_augmented
 from seewhy.attribution.checks import check_capture, check_finite
 from seewhy.attribution.fusion import fuse_heatmaps
+from seewhy.attribution.input_box import layer_input_box
 from seewhy.attribution.perturbation_runner import PerturbationRunner, run_perturbations
 from seewhy.attribution.plan import Plan
 from seewhy.attribution.target_chunks import heatmaps_by_chunks
@@ -79,7 +80,14 @@ def _from_perturbations(
 ) -> FloatArray:
     method, framework = plan.method, plan.framework
     runner = PerturbationRunner(
-        framework, inputs, layer, objective, plan.batch_size, title=method.title, progress=plan.progress
+        framework,
+        inputs,
+        layer,
+        objective,
+        plan.batch_size,
+        title=method.title,
+        progress=plan.progress,
+        input_box=lambda: layer_input_box(plan, layer, inputs),
     )
     return run_perturbations(method, runner, capture)
 

@@ -1,13 +1,15 @@
 """The interface of every framework."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
+from functools import cached_property
 from typing import Any
 
 from numpy.typing import NDArray
 
 from seewhy.errors import LayerError, OptionError
 from seewhy.frameworks.layers import AUTO, LayerCall, LayerChoice, only_path
+from seewhy.frameworks.stem import StemValues
 from seewhy.frameworks.structures import InputBatch, InputSpec, check_arrays
 from seewhy.targets import Objective
 from seewhy.types import Capture, Derivatives, GradientRule, LayerSpec, Namespace, Precision, Tensor
@@ -37,6 +39,11 @@ class Framework(ABC):
 
     name: str
     xp: Namespace
+
+    @cached_property
+    def input_boxes(self) -> dict[Hashable, Any]:
+        """The part of the input that a layer's heatmaps show, by shape and layer, as far as it was measured."""
+        return {}
 
     @property
     @abstractmethod
@@ -103,6 +110,27 @@ class Framework(ABC):
             LayerError: As for `capture`; or the head cannot be run apart from the trunk.
             ModelRunError, TargetError: As for `capture`.
         """
+
+    @abstractmethod
+    def moves_image(self, inputs: InputBatch, layer: LayerChoice) -> bool:
+        """Whether the model may crop, pad, resize or mirror its input before the convolutions that precede a layer.
+
+        Args:
+            inputs: One batch of images, checked by `check_inputs`.
+            layer: The layer, and which of its calls.
+        """
+
+    @abstractmethod
+    def stem_values(self, inputs: InputBatch, layer: LayerChoice) -> list[StemValues]:
+        """Return what the first convolutions that precede a layer receive; the arguments are those of `moves_image`.
+
+        This runs the model up to there. If no convolution precedes the layer, the result is the layer's own output.
+        """
+
+    def image_size(self, inputs: InputBatch) -> tuple[int, int]:
+        """Return (h, w) of a batch of images, in pixels."""
+        height, width = inputs.shape[2:] if self.channels_first else inputs.shape[1:3]
+        return height, width
 
     def apply(self, method: Callable[[Capture], Tensor], capture: Capture) -> Tensor:
         """Compute heatmaps (N, T, *space) from a capture, in the types of its tensors."""

@@ -57,7 +57,7 @@ class Explanation:
         layer: The path of the layer in the model.
         method: The method's name.
         title: The method's title, as in figures.
-        placement: Where on the image the model's input lies.
+        placement: Where on the image the model's input lies, and where on that input the heatmaps.
         ids: The wnid of each class by its index, where known.
         model: The classifier's name.
         source: The path that the image was read from; None for an image in memory.
@@ -292,7 +292,7 @@ class Explanation:
             "names": np.array([target.name for target in self.targets]),
             "scores": np.array([target.score for target in self.targets], dtype=np.float32),
             "image_size": np.array(self.placement.image_size),
-            "box": np.array(self.placement.box),
+            "box": np.array(self.placement.heatmap_box),
         }
 
     def _wnid(self, index: int) -> str | None:
@@ -346,7 +346,7 @@ def build_explanation(
         method=heatmaps.method,
         title=method.title,
         peak_quantile=method.peak_quantile,
-        placement=placement,
+        placement=placement.with_input_box(heatmaps.input_box),
         ids=classifier.class_names.ids if classifier.class_names is not None else None,
         model=classifier.name,
         source=os.fspath(image) if isinstance(image, (str, os.PathLike)) else None,

@@ -93,7 +93,8 @@ def _small_overlay(explanation: ExplanationLike) -> ImageArray:
     (height, width), box = explanation.placement.image_size, explanation.placement.box
     scales = (photo.height / height, photo.width / width) * 2
     top, left, bottom, right = (edge * scale for edge, scale in zip(box, scales, strict=True))
-    placement = Placement((photo.height, photo.width), (top, left, bottom, right))
+    box, input_box = (top, left, bottom, right), explanation.placement.input_box
+    placement = Placement((photo.height, photo.width), box, input_box)
     (heatmap,) = placement.place(normalize(explanation.heatmaps[:1], explanation.peak_quantile))
     return overlay(np.asarray(photo), heatmap, placement.covered, Style(colormap="viridis"))
 

@@ -252,7 +252,7 @@ def _explanation_data(explanation: ExplanationLike) -> ExplanationData:
         "predictions": _top_predictions(explanation),
         "rows": rows,
         "columns": columns,
-        "box": [float(edge) for edge in explanation.placement.box],
+        "box": [float(edge) for edge in explanation.placement.heatmap_box],
         "signed": bool((heatmaps < 0).any()),
         "targets": _target_data(explanation),
     }

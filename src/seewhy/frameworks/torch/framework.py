@@ -8,7 +8,7 @@ axis. Captures are (N, *space, K), as in every framework.
 """
 
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import replace
 from itertools import chain
 from typing import Any, final
@@ -22,6 +22,7 @@ from seewhy.frameworks.compiled import CompiledCache
 from seewhy.frameworks.layers import INPUT_CALL, LayerCall, LayerChoice, check_tapped
 from seewhy.frameworks.layouts import layer_layout
 from seewhy.frameworks.recorder import translated_errors
+from seewhy.frameworks.stem import StemInput, StemValues
 from seewhy.frameworks.structures import InputBatch, InputSpec, check_arrays, image_count, map_leaves, shape_key
 from seewhy.frameworks.torch.calls import TorchRecorder, modules_by_path, recording_calls, unwrap
 from seewhy.frameworks.torch.finish_capture import finish_capture
@@ -29,6 +30,7 @@ from seewhy.frameworks.torch.layouts import TorchLayouts
 from seewhy.frameworks.torch.logits import FunctionRecorder, select_torch_outputs
 from seewhy.frameworks.torch.precision import autocast_to, without_autocast
 from seewhy.frameworks.torch.restore import preserve_state
+from seewhy.frameworks.torch.stem import StemComplete, StemRecorder, stem_values
 from seewhy.frameworks.torch.tap import TorchTap
 from seewhy.frameworks.torch.tensors import first_float_tensor, to_array
 from seewhy.frameworks.torch.trunk_and_head import Tape, TapeTap
@@ -120,6 +122,12 @@ class Torch(Framework):
         scores = tape.head(tap, selected, objective, self.xp)
         return lambda perturbations: scores(layer_layout(call, perturbations))
 
+    def moves_image(self, inputs: InputBatch, layer: LayerChoice) -> bool:
+        return any(stem.is_moved(self.image_size(inputs)) for stem in self._stem(inputs, layer))
+
+    def stem_values(self, inputs: InputBatch, layer: LayerChoice) -> list[StemValues]:
+        return stem_values(self._stem(inputs, layer))
+
     def is_unscaled(self, inputs: InputBatch) -> bool:
         """Run the model, and compare the input of its first convolution."""
         if isinstance(inputs, (list, dict)):
@@ -137,6 +145,14 @@ class Torch(Framework):
         with torch.no_grad(), without_autocast():
             return method(capture)
 
+    def _stem(self, inputs: InputBatch, layer: LayerChoice) -> list[StemInput]:
+        call = check_tapped(layer, self.calls(inputs))
+        recorder = StemRecorder(call)
+        hooks = recording_calls({call.path: self._layers[call.path]}, recorder)
+        with suppress(StemComplete), preserve_state(self._model), torch.no_grad(), hooks:
+            self._forward(inputs, recorder, recorder)
+        return recorder.found
+
     def _record_calls(self, inputs: InputBatch) -> tuple[LayerCall, ...]:
         layouts = TorchLayouts()
         recorder = TorchRecorder(layouts)
@@ -145,7 +161,10 @@ class Torch(Framework):
         return tuple(recorder.calls)
 
     def _forward(
-        self, inputs: InputBatch, context: FunctionRecorder | Trunk, recorder: TorchTap | TorchRecorder | None = None
+        self,
+        inputs: InputBatch,
+        context: FunctionRecorder | Trunk | StemRecorder,
+        recorder: TorchTap | TorchRecorder | StemRecorder | None = None,
     ) -> Any:
         batch = map_leaves(self._to_tensor, inputs)
         with translated_errors(inputs, FAILURES, recorder), autocast_to(self._precision, batch), context:
