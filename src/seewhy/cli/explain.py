@@ -17,8 +17,10 @@ from rich.text import Text
 
 from seewhy.cli.batches import Outcome, explain_images, write_outcomes
 from seewhy.cli.compile_cache import check_is_jax, set_compile_cache
+from seewhy.cli.error_messages import command_line_message
+from seewhy.cli.folder_labels import classes_by_folder
 from seewhy.cli.model_options import ModelArguments
-from seewhy.cli.output_files import REPORT, OutputFiles
+from seewhy.cli.output_files import REPORT, OutputFiles, check_output_folder
 from seewhy.cli.terminal import print_error, print_times, quiet_start
 from seewhy.errors import ImageError, OptionError, OutputError, SeewhyError, UsageError
 from seewhy.explainer import BATCH_SIZE, Explainer
@@ -116,7 +118,7 @@ class RunSummary:
 
     def add_error(self, image: Path, error: SeewhyError) -> None:
         """Add the error of an image."""
-        self.errors.append({"image": str(image), "error": str(error)})
+        self.errors.append({"image": str(image), "error": command_line_message(error)})
         # The exit code is 2 only if all errors are usage errors.
         is_usage = isinstance(error, UsageError) and self.exit_code in (0, UsageError.exit_code)
         self.exit_code = UsageError.exit_code if is_usage else SeewhyError.exit_code
@@ -136,8 +138,10 @@ def run(request: ExplainArguments, *, as_json: bool, times: Times | None = None)
         _exit(summary, as_json)
     request.check_together(len(paths))
     suffixes = [f".{name}" for name in request.formats]
-    files = OutputFiles(request.out, suffixes, inputs=paths, label_by_folder=request.label_by_folder)
+    check_output_folder(request.out)
     explainers = _explainers(request, progress=len(paths) <= MAX_WITHOUT_PROGRESS_BAR)
+    labels = classes_by_folder(paths, explainers[0].classifier) if request.label_by_folder else None
+    files = OutputFiles(request.out, suffixes, inputs=paths, labels=labels)
     console = Console(stderr=as_json, highlight=False)
     explained: list[Explanation] = []
     for outcome in _with_progress_bar(_outcomes(request, paths, explainers, files), len(paths), console):

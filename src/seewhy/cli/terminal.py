@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
+from seewhy.cli.error_messages import command_line_message
 from seewhy.errors import SeewhyError, SeewhyWarning
 from seewhy.timing import Times
 
@@ -30,7 +31,8 @@ def _bytes_or_escapes(error: UnicodeError) -> tuple[str | bytes, int]:
 
 def print_error(error: Exception) -> None:
     """Print the message of an error on standard error; above a progress bar, if there is one."""
-    sys.stderr.write(f"Error: {error}\n")  # not with a Console, which bypasses the progress bar's redirection of stderr
+    # Not with a Console, which bypasses the progress bar's redirection of stderr.
+    sys.stderr.write(f"Error: {command_line_message(error)}\n")
 
 
 def print_times(times: Times, images: int) -> None:
@@ -46,7 +48,7 @@ def print_warnings_as_notes() -> Iterator[None]:
 
         def print_note(message: Any, category: type[Warning], *location: Any, **options: Any) -> None:
             if issubclass(category, SeewhyWarning):
-                sys.stderr.write(f"Note: {message}\n")
+                sys.stderr.write(f"Note: {command_line_message(message)}\n")
             else:
                 show_warning(message, category, *location, **options)
 

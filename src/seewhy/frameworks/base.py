@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from seewhy.errors import LayerError, OptionError
 from seewhy.frameworks.layers import AUTO, LayerCall, LayerChoice, only_path
 from seewhy.frameworks.stem import StemValues
-from seewhy.frameworks.structures import InputBatch, InputSpec, check_arrays
+from seewhy.frameworks.structures import InputBatch, InputSpec, check_arrays, check_input_count
 from seewhy.targets import Objective
 from seewhy.types import Capture, Derivatives, GradientRule, LayerSpec, Namespace, Precision, Tensor
 
@@ -153,7 +153,10 @@ class Framework(ABC):
 
     def check_inputs(self, inputs: InputSpec) -> InputBatch:
         """Return `inputs` as float32 (N, ...) in the structure that the model takes, or raise InputError."""
-        return check_arrays(inputs, self.input_shape())
+        expected = self.input_shape()
+        if isinstance(expected, tuple):
+            check_input_count(inputs, 1)
+        return check_arrays(inputs, expected)
 
     def find_layer(self, layer: LayerSpec) -> LayerChoice:
         """Find a layer by its path, its name or the layer object; "auto" is resolved when the model runs.

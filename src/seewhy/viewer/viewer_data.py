@@ -5,6 +5,7 @@ from its top left corner; probabilities are in 0..1; None stands for an unknown 
 """
 
 import base64
+import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TypedDict, TypeVar
@@ -12,7 +13,7 @@ from typing import TypedDict, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from seewhy.errors import InputError, OptionError
+from seewhy.errors import InputError, OptionError, SeewhyWarning, did_you_mean, frames_inside
 from seewhy.images.colour import color_table
 from seewhy.images.normalization import peak_values
 from seewhy.models import Prediction
@@ -285,15 +286,28 @@ def _top_predictions(explanation: ExplanationLike) -> list[PredictionData]:
 
 
 def _compare(predictions: Sequence[Prediction], label: Label) -> tuple[str | None, bool | None]:
-    """Return the name of the true class, and whether it is the first prediction."""
+    """Return the name of the true class, and whether it is the first prediction; None where that is unknown."""
     if label is None:
         return None, None
-    names = {prediction.index: prediction.name for prediction in predictions}
-    name = names.get(label, f"class {label}") if isinstance(label, int) else label
-    if not predictions:
-        return name, None
-    best = predictions[0]
-    return name, best.index == label if isinstance(label, int) else _folded(best.name) == _folded(label)
+    classes = [row for row in predictions if row.index == label or _has_name(row, label)]
+    is_known = bool(classes) or not predictions
+    if not is_known:
+        near = did_you_mean(str(label), [row.name for row in predictions])
+        warnings.warn(
+            f"The label {label!r} is not a class of the model, so that no verdict is given on the prediction.{near}",
+            SeewhyWarning,
+            stacklevel=frames_inside(),
+        )
+    name = label if isinstance(label, str) else classes[0].name if classes else f"class {label}"
+    return name, predictions[0] in classes if classes else None
+
+
+def _has_name(prediction: Prediction, label: Label) -> bool:
+    """Whether a label is a prediction's name, with or without the index that tells it from others of the same name."""
+    if not isinstance(label, str):
+        return False
+    name = prediction.name
+    return _folded(label) in (_folded(name), _folded(name.removesuffix(f" ({prediction.index})")))
 
 
 def _folded(name: str) -> str:

@@ -7,6 +7,7 @@ Input images are (N, K, *space), and so are the outputs of most modules, but not
 axis. Captures are (N, *space, K), as in every framework.
 """
 
+import inspect
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
 from dataclasses import replace
@@ -23,7 +24,15 @@ from seewhy.frameworks.layers import INPUT_CALL, LayerCall, LayerChoice, check_t
 from seewhy.frameworks.layouts import layer_layout
 from seewhy.frameworks.recorder import translated_errors
 from seewhy.frameworks.stem import StemInput, StemValues
-from seewhy.frameworks.structures import InputBatch, InputSpec, check_arrays, image_count, map_leaves, shape_key
+from seewhy.frameworks.structures import (
+    InputBatch,
+    InputSpec,
+    check_arrays,
+    check_input_count,
+    image_count,
+    map_leaves,
+    shape_key,
+)
 from seewhy.frameworks.torch.calls import TorchRecorder, modules_by_path, recording_calls, unwrap
 from seewhy.frameworks.torch.finish_capture import finish_capture
 from seewhy.frameworks.torch.layouts import TorchLayouts
@@ -76,6 +85,8 @@ class Torch(Framework):
 
         A list or tuple of arrays becomes the model's positional arguments, a dict its keyword arguments.
         """
+        if (most := _most_inputs(self._model)) is not None:
+            check_input_count(inputs, most)
         return check_arrays(map_leaves(to_array, inputs), None)
 
     def to_numpy(self, tensor: NativeTensor) -> NDArray[Any]:
@@ -188,3 +199,12 @@ class Torch(Framework):
 
 def _type_name(tensor: NativeTensor) -> str:
     return str(tensor.dtype).removeprefix("torch.")
+
+
+def _most_inputs(model: torch.nn.Module) -> int | None:
+    """Return how many positional arguments a module takes; None for any number."""
+    kinds = [parameter.kind for parameter in inspect.signature(model.forward).parameters.values()]
+    if inspect.Parameter.VAR_POSITIONAL in kinds:
+        return None
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return sum(kind in positional for kind in kinds)
