@@ -255,9 +255,9 @@ STEPS = {
 """What a model may do to its input before the first convolution."""
 
 
-def brightness(step, size, is_layer=False):
+def brightness(step, size, is_layer=False, channels=3):
     """Build a model whose score is the brightness of what `step` leaves of an image; `is_layer` names its input."""
-    image = keras.Input((*size, 3))
+    image = keras.Input((*size, channels))
     x = STEPS[step](layers.ReLU(name="before")(image) if is_layer else image)
     kernel = 5 if step == "pad for a convolution" else 1
     maps = layers.Conv2D(2, kernel, name="features", kernel_initializer="ones", use_bias=False)(x)

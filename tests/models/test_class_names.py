@@ -73,3 +73,26 @@ def test_all_of_imagenet():
 def test_the_number_of_ids_must_be_that_of_names():
     with pytest.raises(TargetError, match="2 class names and 1 ids"):
         ClassNames(["a", "b"], ids=["x"])
+
+
+def test_a_shown_name_is_found_again():
+    names = imagenet()
+    shown = [names.unique_name(index) for index in range(len(names))]
+    assert [names.find(name) for name in shown] == list(range(1000))
+    assert {name for name in shown if "(" in name} == {
+        *("crane (134)", "crane (517)", "maillot (638)", "maillot (639)", "Cardigan (264)", "cardigan (474)")
+    }
+
+
+def test_a_name_that_is_the_index_of_another_class():
+    names = ClassNames(["1", "0", "2", "two"])
+    assert [names.unique_name(index) for index in range(4)] == ["1 (0)", "0 (1)", "2", "two"]
+    assert [names.find(names.unique_name(index)) for index in range(4)] == [0, 1, 2, 3]
+
+
+def test_a_number_in_a_name_is_part_of_the_name():
+    names = ClassNames(["crane", "crane (0)", "crane (7)"])
+    assert [names.find(name) for name in ("crane", "crane (0)", "crane (7)")] == [0, 1, 2]
+    for query in ("crane (2)", "crane (9)", "cat (0)"):
+        with pytest.raises(TargetError, match="There is no class"):
+            names.find(query)
