@@ -15,6 +15,7 @@ from PIL import Image
 
 from seewhy import timing
 from seewhy.errors import LayerError, OptionError, short_repr
+from seewhy.images import speckle
 from seewhy.images.animation import ANIMATION_SUFFIXES, animation_writer
 from seewhy.images.bounding_boxes import BoundingBox, bounding_boxes
 from seewhy.images.figure import render
@@ -136,17 +137,22 @@ class Explanation:
         """
         _check_threshold(threshold)
         heatmap = self.normalized_heatmap(target)
-        return np.asarray((heatmap > 0) & (heatmap >= threshold * heatmap.max()))
+        return _at_least(heatmap, threshold)
 
-    def boxes(self, threshold: float = 0.15, target: int = 0) -> list[BoundingBox]:
-        """Return the bounding boxes of the connected components of `mask`, largest component first.
+    def boxes(self, threshold: float | None = None, target: int = 0) -> list[BoundingBox]:
+        """Return the bounding boxes of the regions with the strongest evidence, largest region first.
 
-        The first is the box by which the Grad-CAM paper localizes a class (section 3.2). Pixels that touch at an edge
-        or a corner are connected (8-connectivity).
+        The regions are the connected components of `mask`. The first box is the one by which the Grad-CAM paper
+        localizes a class (section 3.2). Pixels that touch at an edge or a corner are connected (8-connectivity).
+
+        Gradients by pixels, such as those of integrated_gradients, smoothgrad and guided_gradcam, are speckled. Their
+        heatmap is smoothed first, with a Gaussian whose standard deviation is 4% of each side, and its median, the
+        level of the background, is subtracted.
 
         Args:
-            threshold: As for `mask`.
-            target: As for `mask`.
+            threshold: The share of the maximum, in 0..1, at which a region ends; None for 15%, and for 50% where the
+                heatmap is smoothed first.
+            target: The index of one of `targets`.
 
         Returns:
             (top, left, bottom, right) per box, in pixels of the image, such that `image[top:bottom, left:right]` is the
@@ -155,7 +161,18 @@ class Explanation:
         Raises:
             OptionError: An argument is out of range.
         """
-        return bounding_boxes(self.mask(threshold, target))
+        if not self._is_speckled:
+            return bounding_boxes(self.mask(0.15 if threshold is None else threshold, target))
+        threshold = speckle.SHARE if threshold is None else threshold
+        _check_threshold(threshold)
+        self._check_target(target)
+        heatmap = self.placement.place(speckle.smooth_regions(self.normalize()[target]))
+        return bounding_boxes(_at_least(heatmap, threshold))
+
+    @property
+    def _is_speckled(self) -> bool:
+        """Whether the heatmaps are gradients by pixels, whose peak is not their maximum."""
+        return self.peak_quantile < 1
 
     def figure(self, kind: FigureKind | None = None, *, target: int = 0, **style: Unpack[StyleOptions]) -> "Figure":
         """Draw a matplotlib figure.
@@ -355,6 +372,11 @@ def build_explanation(
 
 def _write_bytes(content: bytes, file: BinaryIO) -> None:
     file.write(content)
+
+
+def _at_least(heatmap: FloatArray, share: float) -> BoolArray:
+    """Return the pixels with at least this share of a heatmap's maximum, and more than 0."""
+    return np.asarray((heatmap > 0) & (heatmap >= share * heatmap.max()))
 
 
 def _check_threshold(threshold: Any) -> None:

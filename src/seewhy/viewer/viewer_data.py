@@ -74,6 +74,7 @@ class ExplanationData(TypedDict):
         columns: Of each heatmap.
         box: [top, left, bottom, right] of the part of the image that the model saw.
         signed: Whether a heatmap has negative values: evidence against a target.
+        speckled: Whether the heatmaps are smoothed before boxes are drawn, as in `Explanation.boxes`.
         targets: One for each heatmap.
     """
 
@@ -86,6 +87,7 @@ class ExplanationData(TypedDict):
     columns: int
     box: list[float]
     signed: bool
+    speckled: bool
     targets: list[TargetData]
 
 
@@ -255,6 +257,7 @@ def _explanation_data(explanation: ExplanationLike) -> ExplanationData:
         "columns": columns,
         "box": [float(edge) for edge in explanation.placement.heatmap_box],
         "signed": bool((heatmaps < 0).any()),
+        "speckled": explanation.peak_quantile < 1,
         "targets": _target_data(explanation),
     }
 

@@ -90,12 +90,12 @@ function differenceContent(image, explanation, [target, other], signed) {
 }
 
 function heatmapContent(image, explanation, raw, peak, signed) {
-  const { rows, columns, box } = explanation;
+  const { rows, columns, box, speckled } = explanation;
   const cells = raw.map((value) => (peak > 0 ? Math.min(Math.max(value / peak, -1), 1) : 0));
   return {
     detail: describeExplanation(explanation),
     method: explanation.method,
-    heatmap: { rows, columns, box, cells, signed, extent: image },
+    heatmap: { rows, columns, box, cells, signed, speckled, extent: image },
     rawHeatmap: { rows, columns, box, cells: raw },
     low: signed ? formatValue(-peak) : "0",
     high: formatValue(peak),

@@ -8,6 +8,7 @@
 import { boundingBoxes } from "./bounding_boxes.js";
 import { contourSegments } from "./contours.js";
 import { pixelCentres, placeHeatmap } from "./placement.js";
+import { smoothRegions } from "./speckle.js";
 
 const CONTOUR_GRID = 160;
 const CONTOUR_LEVELS = 4;
@@ -16,7 +17,7 @@ const CONTOUR_LEVELS = 4;
  * Draws a heatmap on its photo.
  *
  * `photo` is {width, height, pixels}; `heatmap` is as in placement.js, with `extent` {width, height}, the size of the
- * image that its box refers to, and `signed`; `style` is {mode, alpha, threshold, colors}: "overlay", "heatmap",
+ * image that its box refers to, `signed` and `speckled`; `style` is {mode, alpha, threshold, colors}: "overlay", "heatmap",
  * "contour" or "box", two numbers in 0..1, and 256 colours of three bytes.
  */
 export function draw(context, photo, heatmap, style) {
@@ -33,8 +34,18 @@ export function draw(context, photo, heatmap, style) {
   if (style.mode === "contour") {
     drawContours(context, photo, heatmap, style);
   } else if (style.mode === "box") {
-    drawBoxes(context, photo, placeOn(photo, heatmap).values, heatmap.signed, style);
+    drawBoxes(context, photo, placeOn(photo, regionsOf(heatmap)).values, heatmap.signed, style);
   }
+}
+
+const regionsCache = new WeakMap();
+
+/** Returns the heatmap whose regions have boxes: the same each time, so that it is smoothed once. */
+function regionsOf(heatmap) {
+  if (!heatmap.speckled) {
+    return heatmap;
+  }
+  return regionsCache.get(heatmap) ?? regionsCache.set(heatmap, smoothRegions(heatmap)).get(heatmap);
 }
 
 const imageDataCache = new WeakMap();
