@@ -8,7 +8,6 @@ axis. Captures are (N, *space, K), as in every framework.
 """
 
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import replace
 from itertools import chain
 from typing import Any, final
