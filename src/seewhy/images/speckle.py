@@ -1,6 +1,6 @@
 """Regions of heatmaps that are speckled: gradients by pixels vary from one pixel to the next.
 
-The largest connected component of such a heatmap is a speck, or all of the image. Smoothing makes a region of the
+The largest connected component of such a heatmap is a speck, or all of the image. A Gaussian makes a region of the
 specks that lie close together, and the median is the level of those that lie everywhere.
 """
 

@@ -9,7 +9,7 @@ const ROUNDING = 1e-5;
 /**
  * Smooths a heatmap, subtracts its median, and scales it to its maximum; returns a new heatmap.
  *
- * In a signed heatmap, what speaks for the target and what speaks against it are smoothed apart.
+ * In a signed heatmap, evidence for the target and evidence against it are smoothed apart.
  */
 export function smoothRegions(heatmap) {
   const regions = oneSign(heatmap, 1);
