@@ -73,3 +73,14 @@ def test_a_crop_of_features_is_not_taken_for_one_of_the_image():
     image = keras.Input((*SIZE, 3))
     box, _ = box_of(keras.Model(image, features(layers.Cropping2D(2)(layers.Conv2D(4, 3)(image)))))
     np.testing.assert_array_equal(box, (0, 0, *SIZE))
+
+
+def test_inputs_that_are_no_images_have_no_box():
+    """A vector becomes an image inside the model, and a sequence stays one."""
+    vector = keras.Input((96,))
+    model = keras.Model(vector, features(layers.Cropping2D(1)(layers.Reshape((4, 8, 3))(vector)), 1))
+    assert seewhy.Explainer(model, layer="features").heatmaps(np.ones((2, 96)), [0]).input_box == (0, 0, 1, 1)
+    signal = keras.Input((16, 3))
+    maps = layers.Conv1D(2, 3, name="features")(layers.Cropping1D(2)(signal))
+    model = keras.Model(signal, layers.Dense(2)(layers.GlobalAveragePooling1D()(maps)))
+    assert seewhy.Explainer(model, layer="features").heatmaps(np.ones((2, 16, 3)), [0]).input_box == (0, 0, 1, 1)

@@ -85,14 +85,15 @@ def layer_input_box(plan: Plan, layer: LayerChoice, inputs: InputBatch) -> Input
         return WHOLE
     boxes: dict[Hashable, InputBox] = plan.framework.input_boxes
     key = (shape_key(inputs), layer)
-    if key not in boxes:
-        box = _measure(plan, layer, inputs) if plan.framework.moves_image(inputs, layer) else WHOLE
-        if box is None:
-            warnings.warn(_warning(plan.classifier.name), SeewhyWarning, stacklevel=frames_inside())
-        if len(boxes) >= MAX_BOXES:
-            boxes.clear()
-        boxes[key] = box or WHOLE
-    return boxes[key]
+    known = boxes.get(key)
+    if known is not None:
+        return known
+    box = _measure(plan, layer, inputs) if plan.framework.moves_image(inputs, layer) else WHOLE
+    if box is None:
+        warnings.warn(_warning(plan.classifier.name), SeewhyWarning, stacklevel=frames_inside())
+    if len(boxes) >= MAX_BOXES:
+        boxes.clear()
+    return boxes.setdefault(key, box or WHOLE)
 
 
 def _warning(name: str | None) -> str:

@@ -201,7 +201,8 @@ class KerasTensorflow(KerasFramework):
 
     def _find_stem(self, inputs: InputBatch, batch: InputBatch, tap: TensorflowTap) -> list[StemInput]:
         """Find what the stem receives in the graph of this trace, and note whether it is moved."""
-        found = [] if isinstance(inputs, (list, dict)) else find_stem_inputs(batch, tap.output, tap.call)
+        is_images = not isinstance(inputs, (list, dict)) and inputs.ndim == 4
+        found = find_stem_inputs(batch, tap.output, tap.call) if is_images else []
         moved = any(stem.is_moved(self.image_size(inputs)) for stem in found)
         self._moves_image[(shape_key(inputs), tap.layer)] = moved
         return found
