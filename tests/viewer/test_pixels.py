@@ -74,14 +74,17 @@ def drawing(chromium):
 )
 def test_heatmaps_are_placed_as_python_places_them(drawing, box):
     heatmap = np.random.default_rng(1).random((3, 5), dtype=np.float32)
-    values = drawing.evaluate(
-        """([cells, box]) => Array.from(placeHeatmap(
-            { rows: 3, columns: 5, cells: Float32Array.from(cells), box }, pixelCentres(20, 20), pixelCentres(30, 30),
-        ).values)""",
-        [heatmap.ravel().tolist(), list(box)],
-    )
-    expected = Placement((20, 30), box).place(heatmap[None])[0]
-    np.testing.assert_allclose(np.reshape(values, (20, 30)), expected, atol=1e-6)
+    for input_box in ((0, 0, 1, 1), (0.25, 0.125, 0.75, 0.5), (-0.5, -0.25, 1.5, 1.25)):
+        placement = Placement((20, 30), box, input_box)
+        values = drawing.evaluate(
+            """([cells, box, input]) => Array.from(placeHeatmap(
+                { rows: 3, columns: 5, cells: Float32Array.from(cells), box, input },
+                pixelCentres(20, 20), pixelCentres(30, 30),
+            ).values)""",
+            [heatmap.ravel().tolist(), list(placement.heatmap_box), list(box)],
+        )
+        expected = placement.place(heatmap[None])[0]
+        np.testing.assert_allclose(np.reshape(values, (20, 30)), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("share", [0.1, 0.3, 0.45, 0.6, 1])

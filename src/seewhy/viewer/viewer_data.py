@@ -72,7 +72,9 @@ class ExplanationData(TypedDict):
         predictions: The most probable classes of this model, best first.
         rows: Of each heatmap.
         columns: Of each heatmap.
-        box: [top, left, bottom, right] of the part of the image that the model saw.
+        box: [top, left, bottom, right] of the heatmaps on the image.
+        input: The same of the model's input. It differs where the model itself crops or pads its input; the model saw
+            only what is in both.
         signed: Whether a heatmap has negative values: evidence against a target.
         speckled: Whether the heatmaps are smoothed before boxes are drawn, as in `Explanation.boxes`.
         targets: One for each heatmap.
@@ -86,6 +88,7 @@ class ExplanationData(TypedDict):
     rows: int
     columns: int
     box: list[float]
+    input: list[float]
     signed: bool
     speckled: bool
     targets: list[TargetData]
@@ -256,6 +259,7 @@ def _explanation_data(explanation: ExplanationLike) -> ExplanationData:
         "rows": rows,
         "columns": columns,
         "box": [float(edge) for edge in explanation.placement.heatmap_box],
+        "input": [float(edge) for edge in explanation.placement.box],
         "signed": bool((heatmaps < 0).any()),
         "speckled": explanation.peak_quantile < 1,
         "targets": _target_data(explanation),

@@ -159,9 +159,10 @@ function blend(pixels, background, width, { values, colorIndices, top, bottom, l
 /** Draws contour lines at the threshold and at levels above it, in the colours of their values. */
 function drawContours(context, photo, heatmap, { threshold, colors }) {
   const [top, left, bottom, right] = heatmap.box;
+  const input = heatmap.input ?? heatmap.box;
   const gridBetween = (from, to) => pixelCentres(CONTOUR_GRID, to - from).map((point) => from + point);
-  const ys = gridBetween(Math.max(top, 0), Math.min(bottom, heatmap.extent.height));
-  const xs = gridBetween(Math.max(left, 0), Math.min(right, heatmap.extent.width));
+  const ys = gridBetween(Math.max(top, input[0], 0), Math.min(bottom, input[2], heatmap.extent.height));
+  const xs = gridBetween(Math.max(left, input[1], 0), Math.min(right, input[3], heatmap.extent.width));
   const { values } = placeHeatmap(heatmap, ys, xs);
   const largest = values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
   if (largest === 0) {
