@@ -135,7 +135,8 @@ def _probes(inputs: FloatArray, rows: int) -> FloatArray:
     along_rows = np.expand_dims(ramps[0], tuple(axis for axis in range(3) if axis != rows - 1))
     along_columns = np.expand_dims(ramps[1], tuple(axis for axis in range(3) if axis != rows))
     changes = (noise, noise * along_rows, noise * along_columns)
-    return np.stack([base + sign * change for change in changes for sign in (1, -1)]).astype(np.float32)
+    probes = np.stack([base + sign * change for change in changes for sign in (1, -1)])
+    return (np.rint(probes) if inputs.dtype.kind in "iu" else probes).astype(inputs.dtype)
 
 
 def _fit(parts: list[StemValues], size: tuple[int, int], count: int) -> InputBox | None:
