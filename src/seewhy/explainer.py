@@ -7,9 +7,7 @@ draws it when someone asks for pixels.
 
 import itertools
 import os
-import sys
 import threading
-import warnings
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -24,7 +22,7 @@ from seewhy.attribution.checks import check_batch_size, check_images, find_layer
 from seewhy.attribution.fusion import Fuse, check_fuse
 from seewhy.attribution.perturbation_runner import ProgressCallback
 from seewhy.attribution.plan import Plan, first_derivatives, plan_key, strategy_for
-from seewhy.errors import ImageError, InputError, MethodError, OptionError, SeewhyWarning
+from seewhy.errors import ImageError, InputError, MethodError, OptionError, warn
 from seewhy.frameworks import Framework, LayerCall, LayerChoice
 from seewhy.frameworks.structures import InputBatch, InputSpec, image_count
 from seewhy.images.geometry import Placement
@@ -297,7 +295,7 @@ class Explainer:
         if not self._has_hinted.is_set() and self.classifier.may_need_preprocessing(inputs):
             self._has_hinted.set()
             if hint := self.classifier.preprocessing_hint(inputs):
-                warnings.warn(hint, SeewhyWarning, stacklevel=_frames_inside())
+                warn(hint)
 
     def _resolve(self, targets: TargetSpec, images: int) -> Target:
         target = resolve(targets, self.classifier.find_class)
@@ -375,14 +373,6 @@ def _listed(name: str, value: Any) -> list[Any]:
         error = MethodError if name == "methods" else OptionError
         raise error(f"compare was given no {name}: {value!r}. Give one, or a list.")
     return values
-
-
-def _frames_inside() -> int:
-    """Return the `stacklevel` with which the caller of this function warns at the line that called SeeWhy."""
-    level, frame = 0, sys._getframe(1)
-    while frame.f_back is not None and str(frame.f_globals.get("__name__")).partition(".")[0] == "seewhy":
-        level, frame = level + 1, frame.f_back
-    return level + 1
 
 
 def _decoded(image: ImageArray | ImageError) -> ImageArray:

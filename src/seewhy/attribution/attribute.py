@@ -9,6 +9,7 @@ from seewhy import timing
 from seewhy.attribution.augmentation import Augmentation, average_augmented
 from seewhy.attribution.checks import check_capture, check_finite
 from seewhy.attribution.fusion import fuse_heatmaps
+from seewhy.attribution.independence import capture_images
 from seewhy.attribution.perturbation_runner import PerturbationRunner, run_perturbations
 from seewhy.attribution.plan import Plan
 from seewhy.attribution.target_chunks import heatmaps_by_chunks
@@ -54,7 +55,7 @@ def attribute(plan: Plan, inputs: InputBatch, objective: Objective) -> Attributi
 def _attribute_layer(plan: Plan, layer: LayerChoice, inputs: InputBatch, objective: Objective) -> Attribution:
     """Capture at one layer, make heatmaps by the plan's strategy, and check both."""
     method, tap = plan.method, plan.tap(layer)
-    capture = plan.framework.capture(inputs, tap, objective, plan.derivatives, method.gradient_rule)
+    capture = capture_images(plan.framework, inputs, tap, objective, plan.derivatives, method.gradient_rule)
     check_capture(capture, image_count(inputs), plan.classifier)
     if plan.strategy == "perturbations":
         heatmaps = _from_perturbations(plan, layer, inputs, objective, capture)

@@ -41,6 +41,15 @@ def check_capture(capture: Capture, images: int, classifier: Classifier) -> None
         classifier.check_class_count(capture.probabilities.shape[1])
 
 
+def other_batch_axis(layer: str, images: int) -> LayerError:
+    """Return the error for a layer whose output's first axis has the size of the batch, and is another axis."""
+    return LayerError(
+        f"The output of the layer {layer!r} does not have its {images} images along its first axis, which only has "
+        "the same size: the axis holds something else there, such as the tokens of (tokens, images, channels). Give a "
+        "layer before or after that."
+    )
+
+
 def check_finite(heatmaps: FloatArray, scores: FloatArray) -> None:
     """Raise ModelRunError if the heatmaps (N, T, *space) or the scores (N, T) hold NaN or infinite values."""
     finite = np.isfinite(heatmaps).reshape(len(heatmaps), -1).all(axis=1) & np.isfinite(scores).all(axis=1)
