@@ -25,16 +25,13 @@ Finding = Literal["independent", "mixed", "other axis"]
 """Images do not influence each other; they do; or the layer's output has another axis for the images than the first."""
 
 TOLERANCE = 1e-5
-"""The largest change, relative to the largest value, that counts as rounding. Most devices give the very same values."""
+"""The largest change, relative to the largest value, that counts as rounding; most devices repeat values exactly."""
 
 NOISE_FACTOR = 4
 """How much more values must change than those of the same batch run twice, for a model that draws random numbers."""
 
-TENSORS = ("activations", "gradients", "scores", "outputs", "probabilities")
-"""The fields of a capture that must not depend on other images."""
-
-READ_BY_METHODS = 3
-"""How many of the compared arrays methods read: activations, scores and gradients. The others are outputs."""
+FIELDS = ("activations", "gradients", "scores", "indices", "outputs", "probabilities", "closed_form")
+"""The fields of a capture that are joined where each image is run alone."""
 
 MIXED = (
     "The images of a batch influence each other in this model, or in the target function: what it computes for an "
@@ -102,19 +99,23 @@ def _run(
 
 def _capture_each(run: Run, inputs: InputBatch, objective: Objective) -> Capture:
     """Run every image as a batch of one, and join the captures."""
+    rows = range(image_count(inputs))
     try:
-        captures = [
-            run(map_leaves(lambda array, row=row: array[row : row + 1], inputs), objective.for_image(row))
-            for row in range(image_count(inputs))
-        ]
+        captures = [run(_image(inputs, row), objective.for_image(row)) for row in rows]
     except ModelRunError as error:
         raise ModelRunError(
             "The images of a batch influence each other in this model, so each has to be explained alone, and the "
             f"model does not run on a batch of one. Make it independent of the batch. {error}"
         ) from error
-    names = (*TENSORS, "indices", "closed_form")
-    joined: dict[str, Any] = {name: _join([getattr(each, name) for each in captures], captures[0].xp) for name in names}
+    joined: dict[str, Any] = {
+        name: _join([getattr(each, name) for each in captures], captures[0].xp) for name in FIELDS
+    }
     return Capture(**joined, layer=captures[0].layer, xp=captures[0].xp)
+
+
+def _image(inputs: InputBatch, row: int) -> InputBatch:
+    """Return one image as a batch of one."""
+    return map_leaves(lambda array: array[row : row + 1], inputs)
 
 
 def _join(values: Sequence[Any], xp: Namespace) -> Any:
@@ -133,12 +134,10 @@ def _join(values: Sequence[Any], xp: Namespace) -> Any:
     return xp.concatenate(list(values), axis=0) if len(shapes) == 1 and None not in shapes else list(values)
 
 
-def _find(
-    framework: Framework, run: Run, inputs: InputBatch, objective: Objective, capture: Capture
-) -> Finding | None:
+def _find(framework: Framework, run: Run, inputs: InputBatch, objective: Objective, capture: Capture) -> Finding | None:
     """Return whether images influence each other; None where all are the same, which shows nothing."""
     count, before = image_count(inputs), _arrays(framework, capture)
-    if any(len(array) != count for array in before[:READ_BY_METHODS]):
+    if any(len(array) != count for array in before):
         return None  # the checks of a capture say what is wrong
     finding: Finding | None = None
     for replacement in _replacements(inputs):
@@ -146,7 +145,7 @@ def _find(
         finding = finding or "independent"
         noise: list[float] | None = None
         for position, changes in enumerate(zip(before, after, strict=False)):
-            if not _have_rows(*changes, count) or _change(*changes, replacement.kept) <= TOLERANCE:
+            if _change(*changes, replacement.kept) <= TOLERANCE:
                 continue
             if noise is None:
                 again = _arrays(framework, run(inputs, objective))
@@ -155,8 +154,7 @@ def _find(
                 continue
             if position == 0 and _has_other_axis(*changes, replacement.kept):
                 return "other axis"
-            if position < READ_BY_METHODS or not _has_other_axis(*changes, replacement.kept):
-                finding = "mixed"
+            finding = "mixed"
     return finding
 
 
@@ -180,24 +178,13 @@ def _flat(array: NDArray[Any]) -> NDArray[np.float64]:
 
 
 def _arrays(framework: Framework, capture: Capture) -> list[NDArray[Any]]:
-    """Return what must not depend on other images, in NumPy; of the gradients those of the first target."""
-    gradients = capture.scores if capture.gradients is None else capture.gradients[:, :1]
-    fields = [capture.activations, capture.scores, gradients, *_tensors(capture.outputs)]
-    return [framework.to_numpy(field) for field in fields]
+    """Return what must not depend on other images, in NumPy; of the gradients those of the first target.
 
-
-def _tensors(tree: Any) -> Iterator[Any]:
-    """Yield the tensors of a model's outputs."""
-    if isinstance(tree, (list, tuple, dict)):
-        for value in tree.values() if isinstance(tree, dict) else tree:
-            yield from _tensors(value)
-    elif hasattr(tree, "shape"):
-        yield tree
-
-
-def _have_rows(before: NDArray[Any], after: NDArray[Any], count: int) -> bool:
-    """Whether these are numbers with a row for each image; the boxes of a detector, for example, are not."""
-    return before.shape == after.shape and before.shape[:1] == (count,) and before.dtype.kind in "fiu"
+    Outputs that are not class scores need not have a row for each image, as the boxes of a detector have not.
+    """
+    gradients = None if capture.gradients is None else capture.gradients[:, :1]
+    fields = (capture.activations, capture.scores, gradients, capture.probabilities)
+    return [framework.to_numpy(field) for field in fields if field is not None]
 
 
 def _change(before: NDArray[Any], after: NDArray[Any], kept: slice, axis: int = 0) -> float:
