@@ -115,12 +115,7 @@ class SeewhyWarning(UserWarning):
     """The call succeeds, but its result may not be what was intended."""
 
 
-def warn(message: str) -> None:
-    """Issue a `SeewhyWarning` at the line that called SeeWhy."""
-    warnings.warn(message, SeewhyWarning, stacklevel=_frames_inside())
-
-
-def _frames_inside() -> int:
+def frames_inside() -> int:
     """Return the `stacklevel` with which the caller of this function warns at the line that called SeeWhy."""
     level, outermost, frame = 0, 0, sys._getframe(1)
     while frame.f_back is not None:
@@ -129,6 +124,11 @@ def _frames_inside() -> int:
             outermost = level  # frames of the standard library, as of a decorator, may lie between those of SeeWhy
         frame = frame.f_back
     return outermost + 1
+
+
+def warn(message: str) -> None:
+    """Issue a `SeewhyWarning` at the line that called SeeWhy."""
+    warnings.warn(message, SeewhyWarning, stacklevel=frames_inside())
 
 
 MAX_SHOWN = 200

@@ -8,6 +8,7 @@ draws it when someone asks for pixels.
 import itertools
 import os
 import threading
+import warnings
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -22,7 +23,7 @@ from seewhy.attribution.checks import check_batch_size, check_images, find_layer
 from seewhy.attribution.fusion import Fuse, check_fuse
 from seewhy.attribution.perturbation_runner import ProgressCallback
 from seewhy.attribution.plan import Plan, first_derivatives, plan_key, strategy_for
-from seewhy.errors import ImageError, InputError, MethodError, OptionError, warn
+from seewhy.errors import ImageError, InputError, MethodError, OptionError, SeewhyWarning, frames_inside
 from seewhy.frameworks import Framework, LayerCall, LayerChoice
 from seewhy.frameworks.structures import InputBatch, InputSpec, image_count
 from seewhy.images.geometry import Placement
@@ -295,7 +296,7 @@ class Explainer:
         if not self._has_hinted.is_set() and self.classifier.may_need_preprocessing(inputs):
             self._has_hinted.set()
             if hint := self.classifier.preprocessing_hint(inputs):
-                warn(hint)
+                warnings.warn(hint, SeewhyWarning, stacklevel=frames_inside())
 
     def _resolve(self, targets: TargetSpec, images: int) -> Target:
         target = resolve(targets, self.classifier.find_class)

@@ -49,6 +49,11 @@ class KerasFramework(Framework):
         return isinstance(shape, tuple) and len(shape) == 4 and shape[1] == 3 and shape[3] != 3
 
     @property
+    def _has_float16(self) -> bool:
+        """Whether a layer computes in float16, as under the policy "mixed_float16"."""
+        return "float16" in {layer.compute_dtype for layer in (self._model, *self._layers.values())}
+
+    @property
     def _input_call(self) -> LayerCall:
         """The model's input, treated as the output of a first layer."""
         return replace(INPUT_CALL, channels_first=self.channels_first)
