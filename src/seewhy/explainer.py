@@ -67,7 +67,7 @@ class Explainer:
             `seewhy.methods.get("rise", masks=8000)`.
         layer: The layer to explain: a path ("resnet50/conv5_block3_out", "layer4.2"), a unique name, or the layer
             object. "auto" takes the classifier's default layer if it has one, else the last layer with spatial output
-            that does not only pool. Of a layer that is called several times the last call is explained; "name#1" is
+            that does not only pool and whose positions reach the score. Of a layer that is called several times the last call is explained; "name#1" is
             the first. A list of layers is explained layer by layer, and their heatmaps are fused.
         score: "logit" explains logits: a final softmax or sigmoid is bypassed. "probability" explains probabilities,
             as many tutorials do.
@@ -233,7 +233,8 @@ class Explainer:
     def layers(self, inputs: InputSpec) -> tuple[LayerCall, ...]:
         """Return every call of every layer, in the order in which they return, for inputs of this shape.
 
-        `layer="auto"` takes the last call whose `is_candidate` is true; calls whose `has_space` is true can be named.
+        `layer="auto"` takes the last call whose `is_candidate` is true and whose positions reach the score; calls whose
+        `has_space` is true can be named.
         """
         return self.framework.calls(self.framework.check_inputs(inputs))
 

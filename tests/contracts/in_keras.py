@@ -304,3 +304,13 @@ def mapped():
     keras.utils.set_random_seed(0)
     image = keras.Input((*reference.SIZE, 3))
     return keras.Model(image, layers.Conv2D(4, 1)(layers.Conv2D(6, 3, name="features")(image)))
+
+
+def in_type(name, scale=1.0):
+    """Build it to compute in "float16" or "bfloat16", with weights in float32."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name if name == "float32" else f"mixed_{name}")
+    try:
+        return plain(scale=scale)
+    finally:
+        keras.config.set_dtype_policy(before)

@@ -339,3 +339,8 @@ def mapped():
     model.add_module("features", nn.Conv2d(3, 6, 3))
     model.add_module("scores", nn.Conv2d(6, 4, 1))
     return model
+
+
+def in_type(name, scale=1.0):
+    """Build it in "float16" or "bfloat16", weights and all."""
+    return plain(scale=scale).to(getattr(torch, name))

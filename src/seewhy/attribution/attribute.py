@@ -7,7 +7,7 @@ import numpy as np
 
 from seewhy import timing
 from seewhy.attribution.augmentation import Augmentation, average_augmented
-from seewhy.attribution.checks import check_capture, check_finite
+from seewhy.attribution.checks import check_capture, check_finite, check_saturation
 from seewhy.attribution.fusion import fuse_heatmaps
 from seewhy.attribution.perturbation_runner import PerturbationRunner, run_perturbations
 from seewhy.attribution.plan import Plan
@@ -62,7 +62,10 @@ def _attribute_layer(plan: Plan, layer: LayerChoice, inputs: InputBatch, objecti
         heatmaps = _from_chunks(plan, layer, inputs, objective, capture)
     else:
         heatmaps = plan.framework.to_numpy(plan.framework.apply(plan.method, capture))
-    check_finite(heatmaps, plan.framework.to_numpy(capture.scores))
+    scores = plan.framework.to_numpy(capture.scores)
+    check_finite(heatmaps, scores)
+    if objective.score == "probability" and plan.method.family == "gradient":
+        check_saturation(heatmaps, scores)
     return Attribution(capture, heatmaps)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from seewhy.errors import InputError, LayerError, ModelRunError, OptionError, TargetError, short_repr
+from seewhy.errors import InputError, LayerError, ModelRunError, OptionError, TargetError, short_repr, warn
 from seewhy.frameworks import Framework, LayerChoice
 from seewhy.frameworks.layers import AUTO
 from seewhy.images.reading import ImageLike
@@ -57,6 +57,17 @@ def check_finite(heatmaps: FloatArray, scores: FloatArray) -> None:
         raise ModelRunError(
             f"The model gave NaN or infinite values for image {int(np.argmin(finite))} of the batch: its weights "
             "may be damaged, or its arithmetic too narrow (float16)."
+        )
+
+
+def check_saturation(heatmaps: FloatArray, scores: FloatArray) -> None:
+    """Warn of heatmaps (N, T, *space) that are all 0 because a probability (N, T) is 0 or 1 up to rounding."""
+    is_blank = ~heatmaps.reshape(*heatmaps.shape[:2], -1).any(axis=2)
+    saturated = scores[is_blank & ((scores == 0) | (scores == 1))]
+    if saturated.size:
+        warn(
+            f"The probability of a target is {saturated[0]:.0f} up to rounding, and its gradient 0, so its heatmap is "
+            "blank. Explain its logit: score='logit'."
         )
 
 
