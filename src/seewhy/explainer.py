@@ -67,8 +67,9 @@ class Explainer:
             `seewhy.methods.get("rise", masks=8000)`.
         layer: The layer to explain: a path ("resnet50/conv5_block3_out", "layer4.2"), a unique name, or the layer
             object. "auto" takes the classifier's default layer if it has one, else the last layer with spatial output
-            that does not only pool and whose positions reach the score. Of a layer that is called several times the last call is explained; "name#1" is
-            the first. A list of layers is explained layer by layer, and their heatmaps are fused.
+            that does not only pool and whose positions reach the score. Of a layer that is called several times the
+            last call is explained; "name#1" is the first. A list of layers is explained layer by layer, and their
+            heatmaps are fused.
         score: "logit" explains logits: a final softmax or sigmoid is bypassed. "probability" explains probabilities,
             as many tutorials do.
         output: The output to explain, of a model with several: its position or its key.

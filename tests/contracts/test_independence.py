@@ -63,6 +63,16 @@ def test_perturbations_of_one_image_do_not_influence_each_other(framework, metho
         close(found.values[row], alone.values[0])
 
 
+def test_channel_weights_that_are_rounding_errors_are_warned_of(framework):
+    """Subtracting the mean of each channel over an image leaves nothing of the mean gradient; hirescam has none."""
+    inputs = framework.given(images(1))
+    explainer = seewhy.Explainer(framework.mixing("moments", "head"), layer="features", signed=True)
+    with pytest.warns(SeewhyWarning, match="The gradients at the layer 'features' cancel over the positions"):
+        found = explainer.heatmaps(inputs, [1])
+    hirescam = seewhy.Explainer(framework.mixing("moments", "head"), "hirescam", "features", signed=True)
+    assert np.abs(found.values).max() < 1e-4 * np.abs(hirescam.heatmaps(inputs, [1]).values).max()
+
+
 def test_many_classes_and_augmented_images_of_such_a_model(framework):
     inputs, selected = framework.given(images(2)), [*range(4)] * 9
     for options in ({}, {"augmentation": "flips"}):

@@ -14,6 +14,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
+from seewhy.attribution.checks import check_channel_weights
 from seewhy.attribution.evidence_key import evidence_key
 from seewhy.attribution.independence import capture_images
 from seewhy.attribution.plan import Plan
@@ -82,21 +83,20 @@ def capture_reaching(
     try:
         capture = capture_at(layer)
     except NoGradientError:
-        earlier = _last_reaching(plan, inputs, objective) if layer.is_auto else None
+        earlier = _last_reaching(plan, layer, inputs, objective)
         if earlier is None:
             raise
-        evidence.add(key, earlier)
-        return earlier, capture_at(earlier)
-    reach = _judge(plan, layer, inputs, objective, capture)
-    if reach is not None and reach.is_too_little:
-        earlier = _last_reaching(plan, inputs, objective) if layer.is_auto else None
-        if earlier is not None:
-            evidence.add(key, earlier)
-            return earlier, capture_at(earlier)
-        warn(_message(capture.layer, reach, layer))
-    if reach is None or len(reach.reached):
-        evidence.add(key, layer)
-    return layer, capture
+    else:
+        reach = _judge(plan, layer, inputs, objective, capture)
+        is_too_little = reach is not None and reach.is_too_little
+        earlier = _last_reaching(plan, layer, inputs, objective) if is_too_little else None
+        if earlier is None:
+            _warn(plan, layer, capture, reach)
+            if reach is None or len(reach.reached):
+                evidence.add(key, layer)
+            return layer, capture
+    evidence.add(key, earlier)
+    return earlier, capture_at(earlier)
 
 
 def _capture(plan: Plan, inputs: InputBatch, objective: Objective, layer: LayerChoice) -> Capture:
@@ -169,22 +169,24 @@ def _rolled(array: NDArray[Any]) -> NDArray[Any]:
     return np.roll(array, tuple(array.shape[axis] // 3 for axis in axes), axes)
 
 
-def _last_reaching(plan: Plan, inputs: InputBatch, objective: Objective) -> LayerChoice | None:
-    """Return the last candidate of "auto" whose positions reach the score; None if there is none.
+def _last_reaching(plan: Plan, layer: LayerChoice, inputs: InputBatch, objective: Objective) -> LayerChoice | None:
+    """Return the last candidate of "auto" whose positions reach the score; None if there is none, or a layer was named.
 
     Candidates with the same positions as the last one come first: the parts of an attention layer have others.
     """
+    if not layer.is_auto:
+        return None
     calls = plan.framework.calls(inputs)
     last, *earlier = [call for call in reversed(calls) if call.is_candidate]
     for call in sorted(earlier, key=lambda call: _space(call) != _space(last))[:MAX_TRIED]:
         is_last_call = call.number == max(other.number for other in calls if other.path == call.path)
-        layer = LayerChoice(call.path, None if is_last_call else call.number)
+        candidate = LayerChoice(call.path, None if is_last_call else call.number)
         try:
-            reach = _reach(plan, layer, inputs, objective)
+            reach = _reach(plan, candidate, inputs, objective)
         except LayerError:
             continue  # the scores do not depend on it, or its output cannot be reached
         if len(reach.reached) and reach.is_enough:
-            return layer
+            return candidate
     return None
 
 
@@ -192,14 +194,19 @@ def _space(call: LayerCall) -> tuple[int | None, ...]:
     return () if call.shape is None else call.shape[:-1]
 
 
-def _message(name: str, reach: _Reach, layer: LayerChoice) -> str:
+def _warn(plan: Plan, layer: LayerChoice, capture: Capture, reach: _Reach | None) -> None:
+    """Warn of a layer whose heatmap shows nothing."""
+    if reach is None or not reach.is_too_little:
+        if plan.method.name == "gradcam" and capture.gradients is not None:
+            check_channel_weights(plan.framework.to_numpy(capture.gradients), capture.layer)
+        return
     advice = (
         "No earlier layer was found whose positions do. Name the layer to explain."
         if layer.is_auto
         else "Name an earlier layer; layer='auto' takes the last one whose positions reach the score."
     )
-    return (
-        f"Only {reach.count} of {reach.reached.shape[1]} positions of the layer {name!r} reach the score, the same in "
-        "every image, such as that of a class token. The heatmap shows nothing about the others: their gradient is "
-        f"always 0. {advice}"
+    warn(
+        f"Only {reach.count} of {reach.reached.shape[1]} positions of the layer {capture.layer!r} reach the score, the "
+        "same in every image, such as that of a class token. The heatmap shows nothing about the others: their gradient "
+        f"is always 0. {advice}"
     )
