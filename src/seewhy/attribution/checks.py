@@ -86,8 +86,8 @@ def check_channel_weights(gradients: FloatArray, layer: str) -> None:
     if is_cancelled.any():
         warn(
             f"The gradients at the layer {layer!r} cancel over the positions, as before a normalisation over them, so "
-            "Grad-CAM's channel weights, and the heatmap, are rounding errors. Give a layer after the normalisation, or "
-            "use a method that does not average gradients, such as hirescam."
+            "Grad-CAM's channel weights, and the heatmap, are rounding errors. Give a layer after the normalisation, "
+            "or use a method that does not average gradients, such as hirescam."
         )
 
 

@@ -207,6 +207,6 @@ def _warn(plan: Plan, layer: LayerChoice, capture: Capture, reach: _Reach | None
     )
     warn(
         f"Only {reach.count} of {reach.reached.shape[1]} positions of the layer {capture.layer!r} reach the score, the "
-        "same in every image, such as that of a class token. The heatmap shows nothing about the others: their gradient "
-        f"is always 0. {advice}"
+        "same in every image, such as that of a class token. The heatmap shows nothing about the others: their "
+        f"gradient is always 0. {advice}"
     )
