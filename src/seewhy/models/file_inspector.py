@@ -1,6 +1,6 @@
 """Inspect a model file in a process of its own, with limited memory and time, before Keras loads the file.
 
-The process is started by `inspection` and does not import Keras. It reads every size from the data itself: those in a
+The process is started by `file_inspection` and does not import Keras. It reads sizes from the data itself: those in a
 zip directory can be wrong. It finds entries of a zip that would be written outside their folder or fill the memory,
 datasets of an HDF5 file that do so or are in another file, and what the config names that is not on the allow-list.
 """
@@ -17,7 +17,7 @@ from typing import Any, BinaryIO
 
 from seewhy.errors import ModelError, WeightsError
 from seewhy.models.config_check import check_size, find_unlisted
-from seewhy.models.regular_files import open_regular
+from seewhy.regular_files import FileTooLargeError, NotRegularFileError, open_regular_file
 
 MAX_MEMORY = 3 * 2**29
 """Bytes of address space; importing h5py takes about a third."""
@@ -56,10 +56,12 @@ def main() -> None:
 
 def _report(path: Path, *, weights_only: bool, trust: bool) -> dict[str, Any]:
     try:
-        with open_regular(path, MAX_FILE_SIZE) as file:
+        with open_regular_file(path, MAX_FILE_SIZE) as file:
             return {"unlisted": _inspect(path, file, weights_only=weights_only, trust=trust)}
     except (ModelError, WeightsError) as error:
         return {"error": type(error).__name__, "message": str(error)}
+    except (NotRegularFileError, FileTooLargeError) as error:
+        return {"error": "ModelError", "message": f"{path} is not read: {error}."}
     except MemoryError:
         message = f"{path} is malicious or damaged: it cannot be inspected in {MAX_MEMORY // 2**20:,} MB of memory."
         return {"error": "ModelError", "message": message}
