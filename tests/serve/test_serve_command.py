@@ -16,13 +16,13 @@ from seewhy.cli import app
 
 
 class Process:
-    """A server started from the command line."""
+    """A server started from the command line, or by a program of the test's."""
 
-    def __init__(self, folder, *options):
+    def __init__(self, folder, *options, program=("-m", "seewhy", "serve", "--port", "0"), cwd=None):
         self.log = folder / "log"
-        command = [sys.executable, "-m", "seewhy", "serve", "--port", "0", *options]
+        command = [sys.executable, *program, *options]
         with self.log.open("w") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log, env=os.environ)
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, env=os.environ, cwd=cwd)
         self.address = self.wait_for(r"SeeWhy is running at (http://\S+)")
 
     def wait_for(self, pattern):
