@@ -64,7 +64,7 @@ def slow():
         "rise",
         "smoothgrad",
         "integrated_gradients",
-    ],  # fmt: skip
+    ],
 )
 def test_a_job_stops_within_a_few_images_when_its_client_disconnects(slow, cat, method, progress):
     """Of a method that runs the model on many images, in batches of four."""
