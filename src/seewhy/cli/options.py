@@ -75,8 +75,8 @@ TrustOption = Annotated[
     typer.Option(
         "--trust",
         help="Let the model file do what it says: its code (a Lambda layer) runs with your rights, and functions of "
-        "Keras that read or write files, connect to the internet or change settings are called. Only for files of your own, "
-        "or of authors whom you would let run any program.",
+        "Keras that read or write files, connect to the internet or change settings are called. Only for files of "
+        "your own, or of authors whom you would let run any program.",
     ),
 ]
 LayerOption = Annotated[
