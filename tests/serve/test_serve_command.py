@@ -130,10 +130,31 @@ def test_a_port_in_use_is_refused():
         (("--max-mb", "-1"), "max_bytes is -1000000; expected a number greater than 0"),
         (("--time-limit", "nan"), "time_limit is nan; expected a number greater than 0"),
         (("--model", "efficientnet-lite", "--port", "0"), "Did you mean 'efficientnet-lite0'"),
+        (("--model", "sys:exit", "--port", "0"), "'sys' is a module of Python itself"),
+        (("--model", "builtins:breakpoint", "--port", "0"), "'builtins' is a module of Python itself"),
+        (("--model", "/dev/zero", "--port", "0"), "Cannot load /dev/zero; expected a model saved by Keras"),
     ],
 )
 def test_invalid_options_are_refused(options, message):
     assert message in error_output(*options)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('{"version": 1, "preprocessing": {"std": 1%s}}' % ("0" * 400), "the field 'preprocessing.std' is 1000"),
+        (None, "Too many levels of symbolic links"),
+    ],
+    ids=["a number of 400 digits", "a link to itself"],
+)
+def test_a_model_with_such_a_sidecar_is_not_served(lite0, tmp_path, content, message):
+    path = lite0.save(tmp_path / "model.keras").with_suffix(".json")
+    path.unlink()
+    if content is None:
+        path.symlink_to("model.json")
+    else:
+        path.write_text(content)
+    assert message in error_output("--model", str(tmp_path), "--port", "0")
 
 
 def test_without_the_extra_the_command_says_how_to_install_it():
