@@ -1,11 +1,16 @@
 """Recorders observe the calls of a model's layers while it runs."""
 
+import sys
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from seewhy.frameworks.cleanup import interrupt_behind
 from seewhy.frameworks.structures import InputBatch, model_run_error
+
+FROM_ANY_MODEL = (MemoryError, StopIteration, OSError, ImportError, EOFError, BufferError)
+"""What a model of any framework may raise, besides the exceptions that its framework uses."""
 
 
 class Recorder(ABC):
@@ -56,9 +61,13 @@ def translated_errors(
         recorder: Observes the model's layers.
         message: Returns the message of an exception.
     """
+    earlier = sys.exception()
+    translated: tuple[type[Exception], ...] = failures + FROM_ANY_MODEL
     try:
         yield
-    except failures as error:
+    except translated as error:
+        if (interrupt := interrupt_behind(error, earlier)) is not None:
+            raise interrupt from None
         if recorder is not None and recorder.error is not None:
             raise recorder.error from None
-        raise model_run_error(inputs, message(error)) from error
+        raise model_run_error(inputs, message(error) or type(error).__name__) from error

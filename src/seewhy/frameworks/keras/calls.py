@@ -4,11 +4,12 @@ import threading
 import weakref
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
 import keras
 
+from seewhy.frameworks.cleanup import restoring
 from seewhy.frameworks.keras.layouts import declared_channels_first, inherited_channels_first, tensors
 from seewhy.frameworks.keras.private_api import sublayers
 from seewhy.frameworks.layers import LayerCall
@@ -112,34 +113,45 @@ def recording_calls(layers: Mapping[str, Any], recorder: Recorder) -> Iterator[N
     The model continues with the output that `Recorder.record` returns.
     """
     thread = threading.get_ident()
-    with HOOK_LOCK, ExitStack() as restore:
-        for path, layer in layers.items():
-            restore.enter_context(_intercepted_call(layer, path, recorder, thread))
-        yield
+    with HOOK_LOCK:
+        intercepted = [_InterceptedCall(layer, path, recorder, thread) for path, layer in layers.items()]
+
+        def restore() -> None:
+            for call in intercepted:
+                call.restore()
+
+        with restoring(restore):
+            for call in intercepted:
+                call.install()
+            yield
 
 
-@contextmanager
-def _intercepted_call(layer: Any, path: str, recorder: Recorder, thread: int) -> Iterator[None]:
-    """Replace the `call` of one layer object by an observed one, and restore it.
+class _InterceptedCall:
+    """Replaces the `call` of one layer object by an observed one, and restores it.
 
     This writes to the instance's `__dict__`: Keras tracks attributes when they are set, and the layer must be unchanged
     afterwards.
     """
-    method = "quantized_call" if getattr(layer, "quantization_mode", None) else "call"
-    own, call = vars(layer).get(method), getattr(layer, method)
 
-    def observed(*args: Any, **kwargs: Any) -> Any:
-        output = call(*args, **kwargs)
-        return recorder.observe(path, layer, output, (args, kwargs)) if threading.get_ident() == thread else output
+    def __init__(self, layer: Any, path: str, recorder: Recorder, thread: int) -> None:
+        self._attributes = vars(layer)
+        self._method = method = "quantized_call" if getattr(layer, "quantization_mode", None) else "call"
+        self._own, call = self._attributes.get(method), getattr(layer, method)
 
-    vars(layer)[method] = observed
-    try:
-        yield
-    finally:
-        if own is None:
-            del vars(layer)[method]
+        def observed(*args: Any, **kwargs: Any) -> Any:
+            output = call(*args, **kwargs)
+            return recorder.observe(path, layer, output, (args, kwargs)) if threading.get_ident() == thread else output
+
+        self._observed = observed
+
+    def install(self) -> None:
+        self._attributes[self._method] = self._observed
+
+    def restore(self) -> None:
+        if self._own is not None:
+            self._attributes[self._method] = self._own
         else:
-            vars(layer)[method] = own
+            self._attributes.pop(self._method, None)
 
 
 def _has_spatial_axes(output: Any) -> bool:

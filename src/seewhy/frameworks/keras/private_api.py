@@ -7,10 +7,13 @@ They are the same in Keras 3.10 to 3.15; `pyproject.toml` requires 3.10 or newer
 | --- | --- |
 | `Layer._flatten_layers` | the layers inside a layer, of which Keras has no public list |
 | `Layer._losses`, `Layer._loss_ids` | the losses that a call clears |
+| `global_state.GLOBAL_STATE_TRACKER` | the scopes that an interrupted call leaves open |
 | `Functional._inputs_struct` | the structure of a model's inputs |
 """
 
 from typing import Any
+
+from keras.src.backend.common.global_state import GLOBAL_STATE_TRACKER
 
 
 def sublayers(layer: Any) -> list[Any]:
@@ -32,3 +35,9 @@ def restore_losses(layer: Any, values: list[Any], ids: set[Any]) -> None:
     """Give a layer the losses back that it had."""
     layer._losses[:] = values
     layer._loss_ids.update(ids)
+
+
+def thread_state() -> dict[str, Any]:
+    """Return Keras's state of this thread, such as its open scopes; assigning to it changes the state."""
+    state: dict[str, Any] = vars(GLOBAL_STATE_TRACKER)
+    return state

@@ -4,16 +4,17 @@ import threading
 import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Any, final
 
 import torch
 
+from seewhy.frameworks.cleanup import restoring
 from seewhy.frameworks.layers import LayerCall
 from seewhy.frameworks.recorder import Recorder
 from seewhy.frameworks.structures import leaves
 from seewhy.frameworks.torch.layouts import TorchLayouts
-from seewhy.frameworks.torch.private_api import compiled_module, version_of
+from seewhy.frameworks.torch.private_api import compiled_module, remove_hook, version_of
 from seewhy.types import NativeTensor
 
 POOLING = tuple(kind for name, kind in vars(torch.nn).items() if "Pool" in name and isinstance(kind, type))
@@ -97,9 +98,15 @@ def recording_calls(layers: dict[str, Any], recorder: Recorder) -> Iterator[None
 
         return hook
 
-    with ExitStack() as restore:
+    hooks = {path: hook_for(path) for path in layers}
+
+    def remove() -> None:
         for path, layer in layers.items():
-            restore.callback(layer.register_forward_hook(hook_for(path)).remove)
+            remove_hook(layer, hooks[path])
+
+    with restoring(remove):
+        for path, layer in layers.items():
+            layer.register_forward_hook(hooks[path])
         yield
 
 

@@ -13,7 +13,11 @@ They are the same in torch 2.6 to 2.14; `pyproject.toml` requires 2.6 or newer.
 | `torch.utils._python_dispatch.TorchDispatchMode` | recording operations |
 | `torch.utils._pytree.tree_leaves`, `tree_map` | the tensors in the arguments of operations |
 | `OpOverload._schema` | the arguments that an operation writes to |
-| `NativeTensor._version` | whether a tensor was written to |
+| `Tensor._version` | whether a tensor was written to |
+| `torch.overrides._get_current_function_mode_stack` | restoring the modes after an interrupted run |
+| `torch.utils._python_dispatch._get_current_dispatch_mode_stack` | likewise |
+| `torch._C._pop_torch_dispatch_stack`, `torch._C._push_on_torch_dispatch_stack` | likewise |
+| `Module._forward_hooks`, `Module._forward_pre_hooks` | removing the hooks of an interrupted run |
 | `Module._modules`, `Module._buffers` | restoring buffers, also those that a forward replaces |
 | `OptimizedModule._orig_mod`, `torch._dynamo` | the module that `torch.compile` wraps |
 | `Node._saved_self`, `_saved_other`, `_saved_dim` | the operands of an operation, and the axes of a mean |
@@ -26,8 +30,9 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import torch
-from torch.overrides import TorchFunctionMode
+from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
 from torch.utils._python_dispatch import TorchDispatchMode as TorchDispatchMode
+from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
 from torch.utils._pytree import tree_leaves as tree_leaves
 from torch.utils._pytree import tree_map as tree_map
 
@@ -73,6 +78,37 @@ def below_function_modes(count: int) -> Iterator[None]:
     finally:
         for mode in reversed(modes):
             torch._C._push_on_torch_function_stack(mode)
+
+
+def modes() -> tuple[list[Any], list[Any]]:
+    """Return the function modes and the dispatch modes that are open in this thread, the innermost last."""
+    function_modes = _get_current_function_mode_stack()  # type: ignore[no-untyped-call]
+    return function_modes, _get_current_dispatch_mode_stack()
+
+
+def restore_modes(function_modes: list[Any], dispatch_modes: list[Any]) -> None:
+    """Make these the open modes of this thread, as `modes` returned them.
+
+    PyTorch closes a mode while its handler runs. So an interrupt may leave too few modes as well as too many.
+    """
+    open_modes, open_dispatch_modes = modes()
+    if open_modes != function_modes:
+        for _ in open_modes:
+            torch._C._pop_torch_function_stack()
+        for mode in function_modes:
+            torch._C._push_on_torch_function_stack(mode)
+    if open_dispatch_modes != dispatch_modes:
+        for _ in open_dispatch_modes:
+            torch._C._pop_torch_dispatch_stack(None)
+        for mode in dispatch_modes:
+            torch._C._push_on_torch_dispatch_stack(mode)
+
+
+def remove_hook(module: Any, hook: Any) -> None:
+    """Remove a forward hook or forward pre-hook from a module, if it has it."""
+    for hooks in (module._forward_hooks, module._forward_pre_hooks):
+        for key in [key for key, registered in hooks.items() if registered is hook]:
+            del hooks[key]
 
 
 def version_of(tensor: torch.Tensor) -> int | None:

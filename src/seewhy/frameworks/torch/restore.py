@@ -8,7 +8,17 @@ from typing import Any
 
 import torch
 
-from seewhy.frameworks.torch.private_api import buffers, has_compiled, submodules, version_of
+from seewhy.frameworks.cleanup import restoring
+from seewhy.frameworks.torch.private_api import (
+    buffers,
+    exclude_autograd,
+    has_compiled,
+    is_autograd_excluded,
+    modes,
+    restore_modes,
+    submodules,
+    version_of,
+)
 from seewhy.types import NativeTensor
 
 RUN_LOCK = threading.RLock()
@@ -26,7 +36,30 @@ def preserve_state(*models: torch.nn.Module) -> Iterator[None]:
         models: A model, and those of its parts that its `modules()` does not list.
     """
     modules = _modules(models)
-    with RUN_LOCK, torch.inference_mode(False), _uncompiled(), _preserve_buffers(modules), _eval_mode(modules):
+    with (
+        RUN_LOCK,
+        _preserve_thread_state(),
+        torch.inference_mode(False),
+        _uncompiled(),
+        _preserve_buffers(modules),
+        _eval_mode(modules),
+    ):
+        yield
+
+
+@contextmanager
+def _preserve_thread_state() -> Iterator[None]:
+    """Restore the gradient mode and the stacks of modes, which PyTorch changes if it is interrupted."""
+    is_recorded, is_excluded, open_modes = torch.is_grad_enabled(), is_autograd_excluded(), modes()
+
+    def restore() -> None:
+        restore_modes(*open_modes)
+        if torch.is_grad_enabled() != is_recorded:
+            torch.set_grad_enabled(is_recorded)
+        if is_autograd_excluded() != is_excluded:
+            exclude_autograd(is_excluded)
+
+    with restoring(restore):
         yield
 
 
@@ -56,13 +89,15 @@ def _modules(models: Iterable[torch.nn.Module]) -> list[torch.nn.Module]:
 def _eval_mode(modules: Iterable[Any]) -> Iterator[None]:
     """Put modules into evaluation mode without calling `eval`, in which some modules merge or fuse their weights."""
     training = [(module, module.training) for module in modules if module.training]
-    try:
+
+    def restore() -> None:
+        for module, mode in training:
+            _set_training(module, mode)
+
+    with restoring(restore):
         for module, _ in training:
             _set_training(module, False)
         yield
-    finally:
-        for module, mode in training:
-            _set_training(module, mode)
 
 
 def _set_training(module: Any, training: bool) -> None:
@@ -84,9 +119,8 @@ def _preserve_buffers(modules: Iterable[Any]) -> Iterator[None]:
     ]
     versions = [version_of(buffer) for _, _, buffer in records]
     copies = [(group, _copy_group(group)) for group in _groups(buffer for _, _, buffer in records)]
-    try:
-        yield
-    finally:
+
+    def restore() -> None:
         for owner, name, buffer in records:
             owner[name] = buffer
         if versions != (versions_now := [version_of(buffer) for _, _, buffer in records]):
@@ -100,6 +134,9 @@ def _preserve_buffers(modules: Iterable[Any]) -> Iterator[None]:
                     for buffer, values in zip(group, _split_group(copy, group), strict=True):
                         if id(buffer) in written:
                             buffer.copy_(values)
+
+    with restoring(restore):
+        yield
 
 
 def _groups(tensors: Iterable[NativeTensor]) -> Iterable[list[NativeTensor]]:

@@ -39,7 +39,7 @@ class Trunk:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._exit_stack.close()
+        self._exit_stack.__exit__(*error)  # type: ignore[arg-type]  # keep the interrupt as the context of later errors
 
     def end(self, *, with_gradients: bool) -> None:
         """Record every function from here on, and gradients too if they are wanted."""
