@@ -90,7 +90,7 @@ PROGRAM = """
 import sys
 import seewhy.serve.server as server
 from seewhy.cli import main
-server.SHUTDOWN_GRACE, server.SHUTDOWN_LIMIT = 0.3, {limit}
+server.SHUTDOWN_GRACE, server.SHUTDOWN_LIMIT = {limits}
 sys.argv = ["seewhy", "serve", "--port", "0", "--model", "endless:build"]
 main()
 """
@@ -116,6 +116,25 @@ def build():
 """
 
 
+def start(folder, work, limits):
+    """Start a server with a model that does this work, and with these limits on a shutdown."""
+    (folder / "endless.py").write_text(ENDLESS.replace("{work}", work))
+    (folder / "main.py").write_text(PROGRAM.replace("{limits}", limits))
+    return Process(folder, program=["main.py"], cwd=folder)
+
+
+def test_a_running_request_is_finished_at_shutdown(tmp_path, cat):
+    started = start(tmp_path, "time.sleep(2)", "10, 14")
+    try:
+        with ThreadPoolExecutor(1) as clients:
+            response = clients.submit(post, started.address, cat, progress="true")
+            started.wait_for("(explaining)")
+            assert started.end(signal.SIGTERM) == 0
+            assert '"result"' in response.result().text.splitlines()[-1]
+    finally:
+        started.process.kill()
+
+
 @pytest.mark.parametrize(
     ("work", "limit"),
     [("time.sleep(100)", 1.0), ("while True: pass", 1.0), ("for _ in range(20): time.sleep(0.05)", 14.0)],
@@ -123,16 +142,14 @@ def build():
 )
 def test_the_server_ends_while_a_model_runs(tmp_path, cat, work, limit):
     """After the grace its client is told so; after the limit the process ends, in the middle of the model's call."""
-    (tmp_path / "endless.py").write_text(ENDLESS.replace("{work}", work))
-    (tmp_path / "main.py").write_text(PROGRAM.replace("{limit}", str(limit)))
-    started = Process(tmp_path, program=["main.py"], cwd=tmp_path)
+    started = start(tmp_path, work, f"0.3, {limit}")
     try:
         with ThreadPoolExecutor(1) as clients:
             response = clients.submit(post, started.address, cat)
             started.wait_for("(explaining)")
-            start = time.monotonic()
+            begin = time.monotonic()
             assert started.end(signal.SIGTERM) == 0
-            assert time.monotonic() - start < 10
+            assert time.monotonic() - begin < 10
             assert error_of(response.result())[:2] == (503, "shutting_down")
     finally:
         started.process.kill()
