@@ -7,6 +7,7 @@ kept depends on the others. Such a model is run on one image at a time.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Literal, NamedTuple
 
@@ -17,7 +18,7 @@ from seewhy.attribution.checks import other_batch_axis
 from seewhy.attribution.evidence_key import evidence_key
 from seewhy.errors import ModelRunError, warn
 from seewhy.frameworks import Framework, LayerChoice
-from seewhy.frameworks.structures import InputBatch, image_count, leaves, map_leaves
+from seewhy.frameworks.structures import InputBatch, image_count, leaves, map_tree
 from seewhy.targets import Objective
 from seewhy.types import Capture, Derivatives, GradientRule, Namespace
 
@@ -110,12 +111,12 @@ def _capture_each(run: Run, inputs: InputBatch, objective: Objective) -> Capture
     joined: dict[str, Any] = {
         name: _join([getattr(each, name) for each in captures], captures[0].xp) for name in FIELDS
     }
-    return Capture(**joined, layer=captures[0].layer, xp=captures[0].xp)
+    return replace(captures[0], **joined)
 
 
 def _image(inputs: InputBatch, row: int) -> InputBatch:
     """Return one image as a batch of one."""
-    return map_leaves(lambda array: array[row : row + 1], inputs)
+    return map_tree(lambda array: array[row : row + 1], inputs)
 
 
 def _join(values: Sequence[Any], xp: Namespace) -> Any:
@@ -167,9 +168,9 @@ def _replacements(inputs: InputBatch) -> Iterator[_Replacement]:
     distances = sum(np.abs(_flat(array) - _flat(array)[:1]).mean(axis=1) for array in leaves(inputs))
     other = int(np.argmax(distances))
     if np.ravel(distances)[other] > 0:
-        yield _Replacement(map_leaves(lambda array: np.repeat(array[:1], len(array), axis=0), inputs), slice(0, 1))
+        yield _Replacement(map_tree(lambda array: np.repeat(array[:1], len(array), axis=0), inputs), slice(0, 1))
         yield _Replacement(
-            map_leaves(lambda array: np.concatenate([array[other : other + 1], array[1:]]), inputs), slice(1, None)
+            map_tree(lambda array: np.concatenate([array[other : other + 1], array[1:]]), inputs), slice(1, None)
         )
 
 

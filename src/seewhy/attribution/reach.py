@@ -20,7 +20,7 @@ from seewhy.attribution.independence import capture_images
 from seewhy.attribution.plan import Plan
 from seewhy.errors import LayerError, NoGradientError, warn
 from seewhy.frameworks import LayerCall, LayerChoice
-from seewhy.frameworks.structures import InputBatch, map_leaves
+from seewhy.frameworks.structures import InputBatch, map_tree
 from seewhy.targets import Objective, TopK
 from seewhy.types import BoolArray, Capture
 
@@ -147,9 +147,9 @@ def _reached(plan: Plan, capture: Capture) -> BoolArray:
 def _variants(inputs: InputBatch) -> Iterator[InputBatch]:
     """Yield the batch, and then the same values in other places: other images of the same shape."""
     yield inputs
-    inputs = map_leaves(_varied, inputs)
+    inputs = map_tree(_varied, inputs)
     for change in (_reversed, _rolled, lambda array: _reversed(_rolled(array))):
-        yield map_leaves(change, inputs)
+        yield map_tree(change, inputs)
 
 
 def _varied(array: NDArray[Any]) -> NDArray[Any]:
