@@ -49,5 +49,5 @@ def test_a_gallery(open_page, tmp_path, width, scheme):
 
 def test_violations_are_detected(open_page, cat_report):
     page = open_page(cat_report)
-    page.locator(".detail").evaluate("detail => { detail.style.color = '#cccccc'; }")
+    page.locator(".heading .detail").evaluate("detail => { detail.style.color = '#cccccc'; }")
     assert [rule for rule, _ in violations(page)] == ["color-contrast"]

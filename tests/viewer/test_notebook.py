@@ -32,7 +32,7 @@ def test_a_notebook_shows_the_viewer(open_page, cat, tmp_path):
     frame.locator(".pane").wait_for()
     assert page.locator("img").count() == 0
     frame.locator("ol button").nth(2).hover()
-    assert frame.locator(".pane h3").inner_text().startswith("tabby")
+    assert frame.locator(".view h3:visible").inner_text().startswith("tabby")
     with page.expect_download() as waiting:
         frame.get_by_role("button", name="Save as PNG").click()
     assert waiting.value.suggested_filename == "cat_gradcam_tabby.png"
@@ -53,7 +53,7 @@ def test_the_small_image_is_the_overlay():
     whole = sample_explanation(image=image, placement=Placement((300, 400), (0, 50, 300, 350)))
     small = notebook._small_overlay(whole)
     assert small.shape == (270, 360, 3)
-    large = whole.overlay(0, colormap="viridis")
+    large = whole.overlay(0)
     assert np.abs(small[135, 60:300:40].astype(int) - large[150, 66:333:44][:6]).max() < 12
     np.testing.assert_array_equal(small[:, :44], 90)
 
