@@ -39,6 +39,7 @@ export function createPane(image, photo, bitmap, onscroll) {
   element.style.setProperty("--aspect", String(photo.width / photo.height));
   let shown = null; // {content, style}
   let zoom = 1;
+  let centre = null; // of zooming: the point {x, y} of the image, and {left, top}, to which it was scrolled then
   let pointer = { x: 0.5, y: 0.5 };
 
   canvas.addEventListener("pointermove", pointAtEvent);
@@ -52,6 +53,9 @@ export function createPane(image, photo, bitmap, onscroll) {
   canvas.addEventListener("keydown", (event) => {
     if (event.key in ARROWS) {
       event.preventDefault();
+      if (mark.hidden && zoom > 1) {
+        pointer = visibleCentre();
+      }
       const [right, down] = ARROWS[event.key];
       pointAt(pointer.x + right * KEY_STEP, pointer.y + down * KEY_STEP);
       if (zoom > 1) {
@@ -123,16 +127,28 @@ export function createPane(image, photo, bitmap, onscroll) {
     return `${image.name}: ${content.title}; ${content.detail}; ${summary}`;
   }
 
-  /** Zooms to a factor. What was in the middle stays there; at first that is the peak of the heatmap. */
+  /** Zooms to a factor, towards the peak of the heatmap, or towards the middle of what the reader has scrolled to. */
   function setZoom(newZoom) {
-    const { scrollLeft, scrollTop, scrollWidth, scrollHeight, clientWidth, clientHeight } = scroller;
-    const isFirst = zoom === 1 && shown?.content.heatmap;
-    const middle = { x: (scrollLeft + clientWidth / 2) / scrollWidth, y: (scrollTop + clientHeight / 2) / scrollHeight };
-    const { x, y } = isFirst ? peakPoint(shown.content.heatmap) : middle;
+    if (zoom === 1) {
+      centre = shown.content.heatmap === null ? { x: 0.5, y: 0.5 } : peakPoint(shown.content.heatmap);
+    } else if (scroller.scrollLeft !== centre.left || scroller.scrollTop !== centre.top) {
+      centre = visibleCentre();
+    }
     zoom = newZoom;
     element.style.setProperty("--zoom", String(zoom));
     element.classList.toggle("zoomed", zoom > 1);
-    scrollTo(x * scroller.scrollWidth - scroller.clientWidth / 2, y * scroller.scrollHeight - scroller.clientHeight / 2);
+    const left = centre.x * scroller.scrollWidth - scroller.clientWidth / 2;
+    const top = centre.y * scroller.scrollHeight - scroller.clientHeight / 2;
+    scrollTo(left, top);
+    centre = { ...centre, left: scroller.scrollLeft, top: scroller.scrollTop };
+  }
+
+  /** Returns the point of the image that is in the middle of what is visible. */
+  function visibleCentre() {
+    return {
+      x: (scroller.scrollLeft + scroller.clientWidth / 2) / scroller.scrollWidth,
+      y: (scroller.scrollTop + scroller.clientHeight / 2) / scroller.scrollHeight,
+    };
   }
 
   function scrollTo(left, top) {
