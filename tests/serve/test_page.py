@@ -13,30 +13,6 @@ from seewhy import Classifier
 from seewhy.serve.settings import Settings
 
 
-@pytest.fixture
-def open_page(chromium, address):
-    """Open the page; at the end check that the console is empty, and that no other site was contacted."""
-    contexts, own, messages, urls = [], [], [], []
-
-    def open_page(path="", at=address, **options):
-        context = chromium.new_context(**options)
-        contexts.append(context)
-        own.append(at)
-        page = context.new_page()
-        page.on("console", lambda message: messages.append(message.text))
-        page.on("pageerror", lambda error: messages.append(str(error)))
-        page.on("request", lambda request: urls.append(request.url))
-        page.goto(at + path)
-        page.wait_for_selector("html[data-ready]")
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert [message for message in messages if "Failed to load resource" not in message] == []
-    assert [url for url in urls if not url.startswith((*own, "data:", "blob:"))] == []
-
-
 def choose(page, path):
     page.set_input_files("#file", path)
     expect(page.locator("#result-bar")).to_be_visible(timeout=30_000)
@@ -157,6 +133,12 @@ def test_a_slow_method_shows_its_progress_and_can_be_stopped(open_page, client):
     expect(page.locator("#note")).to_have_text("Stopped: 1 of 2 heatmaps is finished, and shown here.")
     expect(page.get_by_role("alert")).to_be_hidden()  # it is no error
     expect(page.locator("#progress")).to_be_hidden()
+    page.get_by_role("button", name="A cup of coffee").click()  # another image: its first heatmap does not wait
+    expect(page.locator("#summary")).to_contain_text("espresso", timeout=30_000)
+    expect(page.locator("#progress-text")).to_contain_text("Heatmap 2 of 2")
+    page.get_by_role("button", name="Stop").click()
+    expect(page.locator("#note")).to_contain_text("1 of 2 heatmaps is finished")
+    expect(page.locator("#viewer .pane")).to_have_count(1)
     ends = time.monotonic() + 20
     while client.get("healthz").json()["slots_taken"]:
         assert time.monotonic() < ends, "the model is still running"
@@ -237,6 +219,7 @@ def test_a_model_of_two_classes_without_names(open_page, examples):
         page = open_page(at=other)
         choose(page, examples / "cat.png")
         assert sorted(line.split()[1] for line in predictions(page)) == ["0", "1"]
+        assert page.locator("#viewer .detail:visible").inner_text().startswith("two · Grad-CAM")  # not Keras's name
         page.get_by_role("combobox", name="Classes").fill("class")
         expect(options(page)).to_have_text([re.compile("class 0"), re.compile("class 1")])
 

@@ -6,7 +6,7 @@ from tests.viewer.sample_explanation import sample_explanation
 
 from seewhy.viewer.report import write_report
 
-SCREENS = [(1200, "light"), (1200, "dark"), (360, "light"), (360, "dark")]
+SCREENS = [(1280, "light"), (1280, "dark"), (360, "light"), (360, "dark")]
 
 
 def violations(page):
