@@ -75,7 +75,9 @@ def test_two_classes_share_their_explanation(open_page, one):
     assert captions[1].startswith("The brighter a place, the stronger the evidence for “cat”. Each heatmap is scaled")
     pin(page, 1)  # instead of the first
     pin(page, 0)  # instead of the third
-    assert texts(page, ".caption")[0].startswith("The brighter a place, the stronger the evidence for the class named")
+    assert texts(page, ".caption")[0].startswith(
+        "The brighter a place, the stronger the evidence for the class named above the image."
+    )
     assert len(texts(page, ".caption")) == 1
 
 

@@ -31,7 +31,7 @@ export function paneCaptions(contents, style) {
   const drawn = contents.filter(({ warning }) => warning === null);
   const names = new Set(drawn.map(({ name }) => name));
   const kind = drawn.every(({ isClass }) => isClass) ? "class" : "target";
-  const subjectOf = ({ name }) => (names.size === 1 ? `“${name}”` : `the ${kind} named above it`);
+  const subjectOf = ({ name }) => (names.size === 1 ? `“${name}”` : `the ${kind} named above the image`);
   const texts = drawn.map((content) => captionText(content, style, subjectOf(content)));
   if (new Set(texts).size <= 1) {
     return { shared: texts[0] ?? "", panes: contents.map(({ warning }) => warning) };
