@@ -53,7 +53,7 @@ def test_the_small_image_is_the_overlay():
     whole = sample_explanation(image=image, placement=Placement((300, 400), (0, 50, 300, 350)))
     small = notebook._small_overlay(whole)
     assert small.shape == (270, 360, 3)
-    large = whole.overlay(0)
+    large = whole.overlay(0, colormap="viridis")
     assert np.abs(small[135, 60:300:40].astype(int) - large[150, 66:333:44][:6]).max() < 12
     np.testing.assert_array_equal(small[:, :44], 90)
 

@@ -95,7 +95,7 @@ def _small_overlay(explanation: ExplanationLike) -> ImageArray:
     top, left, bottom, right = (edge * scale for edge, scale in zip(box, scales, strict=True))
     placement = Placement((photo.height, photo.width), (top, left, bottom, right))
     (heatmap,) = placement.place(normalize(explanation.heatmaps[:1], explanation.peak_quantile))
-    return overlay(np.asarray(photo), heatmap, placement.covered, Style())
+    return overlay(np.asarray(photo), heatmap, placement.covered, Style(colormap="viridis"))
 
 
 def _script_literal(text: str) -> str:
