@@ -25,7 +25,7 @@ import { createGallery } from "./gallery.js";
 import { decodeColormaps } from "./photos.js";
 import { createImageView } from "./image_view.js";
 
-const NARROW_WIDTH = 896;
+const NARROW_WIDTH = 800;
 
 /** Shows explanations in an element. */
 export function mount(element, data, options = {}) {
