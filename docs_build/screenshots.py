@@ -85,7 +85,7 @@ def running_server() -> Iterator[str]:
 
 def save(path: Path) -> None:
     """Write a screenshot as WebP, a fifth of the size of PNG."""
-    Image.open(path).convert("RGB").save(SCREENSHOTS / f"{path.stem}.webp", quality=82, method=6)
+    Image.open(path).convert("RGB").save(SCREENSHOTS / f"{path.stem}.webp", quality=80, method=6)
 
 
 if __name__ == "__main__":
