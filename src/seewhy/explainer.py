@@ -68,8 +68,9 @@ class Explainer:
             `seewhy.methods.get("rise", masks=8000)`.
         layer: The layer to explain: a path ("resnet50/conv5_block3_out", "layer4.2"), a unique name, or the layer
             object. "auto" takes the classifier's default layer if it has one, else the last layer with spatial output
-            that does not only pool. Of a layer that is called several times the last call is explained; "name#1" is
-            the first. A list of layers is explained layer by layer, and their heatmaps are fused.
+            that does not only pool and whose positions reach the score. Of a layer that is called several times the
+            last call is explained; "name#1" is the first. A list of layers is explained layer by layer, and their
+            heatmaps are fused.
         score: "logit" explains logits: a final softmax or sigmoid is bypassed. "probability" explains probabilities,
             as many tutorials do.
         output: The output to explain, of a model with several: its position or its key.
@@ -199,7 +200,7 @@ class Explainer:
         objective = Objective(self._resolve(targets, image_count(checked)), self.score, self.output)
         plan = self._plan(checked, objective, batch_size)
         attribution = attribute(plan, checked, objective)
-        return self._build_heatmaps(attribution, objective, input_box(plan, checked))
+        return self._build_heatmaps(attribution, objective, input_box(plan, attribution.layers, checked))
 
     def inspect(self, image: ImageLike, targets: TargetSpec = "top-1") -> Inspection:
         """Show how Grad-CAM makes its heatmap: the layer's activations, their gradients, and the channel weights.
@@ -226,7 +227,7 @@ class Explainer:
         # One capture, however many the targets: their gradients are what is shown.
         plan = replace(self._plan(inputs, objective, 1), strategy="capture", derivatives="gradients")
         attribution = attribute(plan, inputs, objective)
-        heatmaps = self._build_heatmaps(attribution, objective, input_box(plan, inputs))
+        heatmaps = self._build_heatmaps(attribution, objective, input_box(plan, attribution.layers, inputs))
         (explanation,) = self._explanations(heatmaps, [image], [pixels], preprocessed.placements)
         capture, to_numpy = attribution.capture, self.framework.to_numpy
         activations, gradients = to_numpy(capture.activations)[0], to_numpy(capture.require_gradients())[0]
@@ -235,7 +236,8 @@ class Explainer:
     def layers(self, inputs: InputSpec) -> tuple[LayerCall, ...]:
         """Return every call of every layer, in the order in which they return, for inputs of this shape.
 
-        `layer="auto"` takes the last call whose `is_candidate` is true; calls whose `has_space` is true can be named.
+        `layer="auto"` takes the last call whose `is_candidate` is true and whose positions reach the score; calls whose
+        `has_space` is true can be named.
         """
         return self.framework.calls(self.framework.check_inputs(inputs))
 

@@ -1,6 +1,7 @@
 """A real server with EfficientNet-Lite0, on a free port of this machine."""
 
 import contextlib
+import socket
 import threading
 import time
 
@@ -15,9 +16,11 @@ from seewhy.serve.settings import Settings
 
 
 @contextlib.contextmanager
-def running(classifiers, settings):
-    """Serve in a thread of this process, and yield the URL."""
+def running(classifiers, settings, send_buffer=None):
+    """Serve in a thread of this process, and yield the URL; the system holds `send_buffer` bytes for each client."""
     server_socket = bind_socket("127.0.0.1", 0)
+    if send_buffer is not None:
+        server_socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
     app = make_app(lambda progress: serve_models(classifiers, progress), settings)
     server = uvicorn.Server(uvicorn_config(app, settings))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [server_socket]})
@@ -60,6 +63,33 @@ def explain(client, cat):
         return client.post("api/explain", files={"image": (name, content)}, data=fields)
 
     return explain
+
+
+@pytest.fixture
+def open_page(chromium, address):
+    """Open the page; at the end check that the console is empty, and that no other site was contacted."""
+    contexts, own, messages, urls = [], [], [], []
+
+    def open_page(path="", at=address, prepare=None, ready="html[data-ready]", **options):
+        """`prepare` is called with the empty page; `ready` is what shows that the page can be used."""
+        context = chromium.new_context(**options)
+        contexts.append(context)
+        own.append(at)
+        page = context.new_page()
+        page.on("console", lambda message: messages.append(message.text))
+        page.on("pageerror", lambda error: messages.append(str(error)))
+        page.on("request", lambda request: urls.append(request.url))
+        if prepare is not None:
+            prepare(page)
+        page.goto(at + path)
+        page.wait_for_selector(ready)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert [message for message in messages if "Failed to load resource" not in message] == []
+    assert [url for url in urls if not url.startswith((*own, "data:", "blob:"))] == []
 
 
 def error_of(response):

@@ -6,15 +6,14 @@ columns. The ratio cancels whatever the model does to the values, and noise has 
 normalisation could remove.
 """
 
-import warnings
-from collections.abc import Hashable
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from seewhy.attribution.plan import Plan
-from seewhy.errors import LayerError, OptionError, SeewhyWarning, frames_inside
+from seewhy.errors import LayerError, OptionError, warn
 from seewhy.frameworks import LayerChoice
 from seewhy.frameworks.stem import StemValues
 from seewhy.frameworks.structures import InputBatch, shape_key
@@ -26,9 +25,6 @@ TOLERANCE = 0.01
 
 MAX_LINES = 64
 """How many rows or columns are fitted by a line."""
-
-MAX_BOXES = 64
-"""How many boxes are kept for a model."""
 
 RAMP = 3**0.5
 """The factor of the noise at the last row; its negative at the first."""
@@ -52,18 +48,18 @@ class _Lines(NamedTuple):
     drift: float
 
 
-def input_box(plan: Plan, inputs: InputBatch) -> InputBox:
-    """Return which part of the model's input the heatmaps show.
+def input_box(plan: Plan, layers: Sequence[LayerChoice], inputs: InputBatch) -> InputBox:
+    """Return which part of the model's input the heatmaps of these layers show.
 
     Raises:
         LayerError: The layers that are fused show different parts.
     """
     if plan.method.level == "input":
         return WHOLE
-    boxes = [layer_input_box(plan, layer, inputs) for layer in plan.layers]
+    boxes = [layer_input_box(plan, layer, inputs) for layer in layers]
     if not np.allclose(boxes, boxes[0], atol=TOLERANCE):
         raise LayerError(
-            f"The layers {', '.join(map(str, plan.layers))} show different parts of the input, because the model crops "
+            f"The layers {', '.join(map(str, layers))} show different parts of the input, because the model crops "
             "or pads it between them. Give layers before or after that step."
         )
     if plan.augmentations and not _is_centred(boxes[0]):
@@ -83,17 +79,15 @@ def layer_input_box(plan: Plan, layer: LayerChoice, inputs: InputBatch) -> Input
     """Return which part of the model's input one layer shows; all of it where the input is not one batch of images."""
     if not isinstance(inputs, np.ndarray) or inputs.ndim != 4:
         return WHOLE
-    boxes: dict[Hashable, InputBox] = plan.framework.input_boxes
-    key = (shape_key(inputs), layer)
-    known = boxes.get(key)
+    evidence, key = plan.framework.evidence, ("input box", shape_key(inputs), layer)
+    known: InputBox | None = evidence.get(key)
     if known is not None:
         return known
     box = _measure(plan, layer, inputs) if plan.framework.moves_image(inputs, layer) else WHOLE
     if box is None:
-        warnings.warn(_warning(plan.classifier.name), SeewhyWarning, stacklevel=frames_inside())
-    if len(boxes) >= MAX_BOXES:
-        boxes.clear()
-    return boxes.setdefault(key, box or WHOLE)
+        warn(_warning(plan.classifier.name))
+    evidence.add(key, box or WHOLE)
+    return box or WHOLE
 
 
 def _warning(name: str | None) -> str:

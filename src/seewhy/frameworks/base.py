@@ -1,13 +1,14 @@
 """The interface of every framework."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import Any
 
 from numpy.typing import NDArray
 
 from seewhy.errors import LayerError, OptionError
+from seewhy.frameworks.evidence import Evidence
 from seewhy.frameworks.layers import AUTO, LayerCall, LayerChoice, only_path
 from seewhy.frameworks.stem import StemValues
 from seewhy.frameworks.structures import InputBatch, InputSpec, check_arrays, check_input_count
@@ -41,9 +42,9 @@ class Framework(ABC):
     xp: Namespace
 
     @cached_property
-    def input_boxes(self) -> dict[Hashable, Any]:
-        """The part of the input that a layer's heatmaps show, by shape and layer, as far as it was measured."""
-        return {}
+    def evidence(self) -> Evidence:
+        """What runs of the model have shown about it."""
+        return Evidence()
 
     @property
     @abstractmethod

@@ -5,7 +5,6 @@ from its top left corner; probabilities are in 0..1; None stands for an unknown 
 """
 
 import base64
-import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TypedDict, TypeVar
@@ -13,14 +12,17 @@ from typing import TypedDict, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from seewhy.errors import InputError, OptionError, SeewhyWarning, did_you_mean, frames_inside
+from seewhy.errors import InputError, OptionError, did_you_mean, warn
 from seewhy.images.colour import color_table
 from seewhy.images.normalization import peak_values
+from seewhy.images.style import Style
 from seewhy.models import Prediction
 from seewhy.viewer.explanation_like import ExplanationLike
 from seewhy.viewer.photos import PhotoLimits, limits_for, photo_url
 
 COLORMAPS = ("viridis", "inferno", "jet", "coolwarm")
+"""The colour maps that a reader can choose; the last is for signed heatmaps. The default of `Style` is always there."""
+
 SHOWN_PREDICTIONS = 5
 
 Label = str | int | None
@@ -129,6 +131,18 @@ class ImageEntry(ImageSummary):
     explanations: list[ExplanationData]
 
 
+class StyleData(TypedDict):
+    """How overlays are drawn until the reader changes it: the defaults of `seewhy.images.style.Style`.
+
+    Attributes:
+        alpha: The weight of the colours, 0..1.
+        colormap: A name in the header's `colormaps`.
+    """
+
+    alpha: float
+    colormap: str
+
+
 class ViewerHeader(TypedDict):
     """The viewer's input without its images.
 
@@ -136,11 +150,13 @@ class ViewerHeader(TypedDict):
         format: "seewhy-viewer".
         version: 1.
         colormaps: Name to base64 of uint8 (256, 3). "coolwarm" is for signed heatmaps.
+        style: How overlays are drawn at first.
     """
 
     format: str
     version: int
     colormaps: dict[str, str]
+    style: StyleData
 
 
 class ViewerData(ViewerHeader):
@@ -187,8 +203,14 @@ def viewer_data(
 
 def viewer_header() -> ViewerHeader:
     """Return the viewer's input without its images."""
-    tables = {name: _base64(color_table(name)) for name in COLORMAPS}
-    return {"format": "seewhy-viewer", "version": 1, "colormaps": tables}
+    style = Style()
+    tables = {name: _base64(color_table(name)) for name in dict.fromkeys((*COLORMAPS, style.colormap))}
+    return {
+        "format": "seewhy-viewer",
+        "version": 1,
+        "colormaps": tables,
+        "style": {"alpha": style.alpha, "colormap": style.colormap},
+    }
 
 
 def group_by_image(
@@ -300,11 +322,7 @@ def _compare(predictions: Sequence[Prediction], label: Label) -> tuple[str | Non
     is_known = bool(classes) or not predictions
     if not is_known:
         near = did_you_mean(str(label), [row.name for row in predictions])
-        warnings.warn(
-            f"The label {label!r} is not a class of the model, so that no verdict is given on the prediction.{near}",
-            SeewhyWarning,
-            stacklevel=frames_inside(),
-        )
+        warn(f"The label {label!r} is not a class of the model, so that no verdict is given on the prediction.{near}")
     name = label if isinstance(label, str) else classes[0].name if classes else f"class {label}"
     return name, predictions[0] in classes if classes else None
 
