@@ -5,6 +5,7 @@ from torch import nn
 from torch.nn import functional
 
 import seewhy
+from seewhy.frameworks import framework_for
 
 SIZE = (32, 48)
 
@@ -108,8 +109,12 @@ def test_the_run_ends_at_the_layer_and_leaves_the_model_as_it_was():
     runs = []
     model = Model(lambda x: x[:, :, 8:24])
     model.dense.register_forward_hook(lambda *_: runs.append(1))
-    hooks = len(model.features._forward_hooks)
-    box_of(model)
-    # The layers are recorded once and the capture runs once; the seven runs up to the layer do not reach the head.
-    assert len(runs) == 2
-    assert len(model.features._forward_hooks) == hooks
+    framework, inputs = framework_for(model), np.ones((1, 3, *SIZE), np.float32)
+    framework.calls(inputs)
+    assert runs == [1]
+    layer = framework.find_layer("features")
+    assert framework.moves_image(inputs, layer)
+    (stem,) = framework.stem_values(inputs, layer)
+    assert (stem.values.shape, stem.window) == ((1, 16, 48, 3), (1, 1))
+    assert runs == [1]
+    assert not model.features._forward_hooks
