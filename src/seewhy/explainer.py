@@ -27,7 +27,7 @@ from seewhy.attribution.plan import Plan, first_derivatives, plan_key, strategy_
 from seewhy.errors import ImageError, InputError, MethodError, OptionError, SeewhyWarning, frames_inside
 from seewhy.frameworks import Framework, LayerCall, LayerChoice
 from seewhy.frameworks.structures import InputBatch, InputSpec, image_count
-from seewhy.images.geometry import InputBox, Placement
+from seewhy.images.geometry import WHOLE, InputBox, Placement
 from seewhy.images.reading import ImageLike, read, read_each
 from seewhy.methods import Method
 from seewhy.models import Classifier
@@ -200,7 +200,7 @@ class Explainer:
         objective = Objective(self._resolve(targets, image_count(checked)), self.score, self.output)
         plan = self._plan(checked, objective, batch_size)
         attribution = attribute(plan, checked, objective)
-        return self._build_heatmaps(attribution, objective, input_box(plan, attribution.layers, checked))
+        return self._build_heatmaps(attribution, objective, _input_box(plan, attribution, checked))
 
     def inspect(self, image: ImageLike, targets: TargetSpec = "top-1") -> Inspection:
         """Show how Grad-CAM makes its heatmap: the layer's activations, their gradients, and the channel weights.
@@ -227,7 +227,7 @@ class Explainer:
         # One capture, however many the targets: their gradients are what is shown.
         plan = replace(self._plan(inputs, objective, 1), strategy="capture", derivatives="gradients")
         attribution = attribute(plan, inputs, objective)
-        heatmaps = self._build_heatmaps(attribution, objective, input_box(plan, attribution.layers, inputs))
+        heatmaps = self._build_heatmaps(attribution, objective, _input_box(plan, attribution, inputs))
         (explanation,) = self._explanations(heatmaps, [image], [pixels], preprocessed.placements)
         capture, to_numpy = attribution.capture, self.framework.to_numpy
         activations, gradients = to_numpy(capture.activations)[0], to_numpy(capture.require_gradients())[0]
@@ -379,6 +379,11 @@ def _listed(name: str, value: Any) -> list[Any]:
         error = MethodError if name == "methods" else OptionError
         raise error(f"compare was given no {name}: {value!r}. Give one, or a list.")
     return values
+
+
+def _input_box(plan: Plan, attribution: Attribution, inputs: InputBatch) -> InputBox:
+    """Return which part of the input the heatmaps show; all of it where they are no images, such as those of tokens."""
+    return input_box(plan, attribution.layers, inputs) if attribution.heatmaps.ndim == 4 else WHOLE
 
 
 def _decoded(image: ImageArray | ImageError) -> ImageArray:

@@ -84,3 +84,13 @@ def test_inputs_that_are_no_images_have_no_box():
     maps = layers.Conv1D(2, 3, name="features")(layers.Cropping1D(2)(signal))
     model = keras.Model(signal, layers.Dense(2)(layers.GlobalAveragePooling1D()(maps)))
     assert seewhy.Explainer(model, layer="features").heatmaps(np.ones((2, 16, 3)), [0]).input_box == (0, 0, 1, 1)
+
+
+def test_rows_that_are_convolved_as_a_sequence_are_no_image():
+    """TensorFlow convolves a sequence as an image of one row, which is not that of the model's input."""
+    image = keras.Input((*SIZE, 3))
+    sequence = layers.Reshape((SIZE[0] * SIZE[1], 3))(layers.Rescaling(2.0, name="before")(image))
+    maps = layers.Conv1D(2, 3, name="features")(sequence)
+    model = keras.Model(image, layers.Dense(2)(layers.GlobalAveragePooling1D()(maps)))
+    for layer in ("before", "features"):
+        np.testing.assert_array_equal(box_of(model, layer)[0], (0, 0, *SIZE))

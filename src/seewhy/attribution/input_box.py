@@ -106,7 +106,8 @@ def _measure(plan: Plan, layer: LayerChoice, inputs: FloatArray) -> InputBox | N
     batch = np.resize(probes, (-(-len(probes) // len(inputs)) * len(inputs), *inputs.shape[1:]))
     parts = [framework.stem_values(part, layer) for part in np.split(batch, len(batch) // len(inputs))]
     size = framework.image_size(inputs)
-    boxes = [_fit([part[stem] for part in parts], size, len(inputs)) for stem in range(len(parts[0]))]
+    images = [stem for stem, (values, _) in enumerate(parts[0]) if 1 not in values.shape[1:3]]
+    boxes = [_fit([part[stem] for part in parts], size, len(inputs)) for stem in images]
     if not boxes or boxes[0] is None:
         return None
     first = boxes[0]

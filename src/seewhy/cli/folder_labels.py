@@ -46,11 +46,11 @@ def classes_by_folder(paths: Sequence[Path], classifier: Classifier) -> dict[str
 
 def _problem(folder: str, classifier: Classifier) -> str:
     """Describe a folder that does not name one class."""
-    names = classifier.class_names
+    names, shown = classifier.class_names, f"'{printable(folder)}'"
     if names is None:
-        return f"{printable(folder)!r} (the model's class names are not known)"
+        return f"{shown} (the model's class names are not known)"
     if matches := names.matches(folder):
         several = " or ".join(repr(names.unique_name(index)) for index in sorted(matches))
-        return f"{printable(folder)!r} (which may be {several})"
+        return f"{shown} (which may be {several})"
     near = did_you_mean(folder, names).strip()
-    return repr(printable(folder)) + (f" ({near[0].lower()}{near[1:]})" if near else "")
+    return shown + (f" ({near[0].lower()}{near[1:]})" if near else "")

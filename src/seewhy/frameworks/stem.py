@@ -43,6 +43,8 @@ class StemInput(NamedTuple):
         Padding that the convolution uses up, as before a strided convolution, belongs to the convolution.
         """
         sizes = [self.shape[axis] for axis in self.axes]
+        if 1 in sizes:
+            return False  # a sequence: TensorFlow convolves it as an image of one row
         growth = [cells - pixels for cells, pixels in zip(sizes, size, strict=True) if cells is not None]
         if len(growth) < len(sizes):
             return True
