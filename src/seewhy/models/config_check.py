@@ -125,7 +125,7 @@ def _check_nodes(nodes: Any) -> None:
 
 
 def _has_tensor(node: dict[str, Any]) -> bool:
-    """Whether a tensor is where Keras finds it, in lists and dictionaries of arguments; in other objects it does not."""
+    """Whether a tensor is where Keras finds it: in lists and dictionaries, and not in other objects."""
     arguments, keywords = node.get("args"), node.get("kwargs")
     if not isinstance(arguments, list) or not isinstance(keywords, dict) or "class_name" in keywords:
         return False

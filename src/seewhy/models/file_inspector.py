@@ -302,13 +302,11 @@ def _check_group(h5py: Any, root: Any, max_attributes: int) -> tuple[int, int]:
 
 def _attribute_bytes(item: Any) -> int:
     """Return the bytes of an object's attributes: texts of any length can be one text that is stored once."""
-    size = 0
-    for name in item.attrs:
-        value = item.attrs[name]
-        values = value.ravel().tolist() if getattr(value, "dtype", None) == object else [value]
-        size += sum(
-            getattr(each, "nbytes", 0) or (len(each) if isinstance(each, (str, bytes)) else 0) for each in values
-        )
+    size, values = 0, [item.attrs[name] for name in item.attrs]
+    for value in values:
+        is_array_of_objects = getattr(value, "dtype", None) is not None and value.dtype.hasobject
+        for element in value.ravel().tolist() if is_array_of_objects else [value]:
+            size += len(element) if isinstance(element, (str, bytes)) else getattr(element, "nbytes", 0)
     return size
 
 
