@@ -1,43 +1,62 @@
 """`seewhy layers`."""
 
-import numpy as np
-from rich.console import Console
-from rich.text import Text
+import json
 
+import typer
+from rich.console import Console
+
+from seewhy.cli.layer_option import layer_calls
 from seewhy.cli.model_options import ModelArguments
-from seewhy.cli.tables import new_table
+from seewhy.cli.tables import print_line, print_table
 from seewhy.cli.terminal import quiet_start
 from seewhy.frameworks import LayerCall
 
 
-def run(model: ModelArguments) -> None:
+def run(model: ModelArguments, *, as_json: bool) -> None:
     """Print the layers of a model that have spatial output, in call order, and mark the one that "auto" selects."""
     with quiet_start():
         classifier = model.load()
-        inputs = classifier.preprocess([np.zeros((*classifier.input_size, 3), dtype=np.uint8)])
-        calls = classifier.framework.calls(classifier.framework.check_inputs(inputs))
-    spatial_calls = [call for call in calls if call.has_space]
-    auto = max((position for position, call in enumerate(spatial_calls) if call.is_candidate), default=None)
-    table = new_table("layer", "type", "output shape", "")
-    for position, call in enumerate(spatial_calls):
-        is_auto = position == auto
-        table.add_row(
-            Text(call.path, style="bold green" if is_auto else ""),
-            Text(call.kind),
-            " x ".join("any" if size is None else str(size) for size in call.shape or ()),
-            Text("<- auto" if is_auto else _reason_not_auto(call)),
-        )
-    console = Console()
-    console.print(table)
+        calls = layer_calls(classifier)
+    spatial = [call for call in calls if call.has_space]
+    auto = max((position for position, call in enumerate(spatial) if call.is_candidate), default=None)
+    if as_json:
+        content = {
+            "model": classifier.name,
+            "auto": None if auto is None else spatial[auto].path,
+            "default": classifier.layer,
+            "layers": [_as_dict(call) for call in spatial],
+        }
+        typer.echo(json.dumps(content, indent=2))
+        return
+    rows = [
+        (call.path, call.kind, _shape(call), "<- auto" if position == auto else _reason_not_auto(call))
+        for position, call in enumerate(spatial)
+    ]
+    console = Console(highlight=False)
+    print_table(console, ("layer", "type", "output shape", ""), rows, marked=auto)
     if auto is not None:
-        console.print(
-            f"auto selects {spatial_calls[auto].path}: the last layer in call order that has spatial output (more than "
-            f"1 x 1) and is not a pooling layer. {len(calls) - len(spatial_calls)} other layer calls have no spatial "
+        print_line(
+            console,
+            f"auto selects {spatial[auto].path}: the last layer in call order that has spatial output (more than "
+            f"1 x 1) and is not a pooling layer. {len(calls) - len(spatial)} other layer calls have no spatial "
             "output and are not listed.",
-            markup=False,
         )
     if classifier.layer is not None:
-        console.print(f"This model has a default layer, which is explained instead: {classifier.layer}.", markup=False)
+        print_line(console, f"This model has a default layer, which is explained instead: {classifier.layer}.")
+
+
+def _as_dict(call: LayerCall) -> dict[str, object]:
+    return {
+        "path": call.path,
+        "call": call.number,
+        "type": call.kind,
+        "output_shape": None if call.shape is None else list(call.shape),
+        "is_candidate": call.is_candidate,
+    }
+
+
+def _shape(call: LayerCall) -> str:
+    return " x ".join("any" if size is None else str(size) for size in call.shape or ())
 
 
 def _reason_not_auto(call: LayerCall) -> str:

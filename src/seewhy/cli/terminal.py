@@ -28,9 +28,34 @@ def _bytes_or_escapes(error: UnicodeError) -> tuple[str | bytes, int]:
         return codecs.backslashreplace_errors(error)
 
 
+IN_COMMANDS = (
+    ("Explainer.layers lists", "'seewhy layers' lists"),
+    ("seewhy.Classifier(model, class_names=[...])", "--class-names FILE"),
+    ("seewhy.Classifier(model, preprocess=..., input_size=(224, 224))", "--input-size 224"),
+    (
+        "seewhy.Classifier(model, preprocess=...); for a model that takes 0..255, seewhy.Preprocessing(size=(height, "
+        "width)).",
+        "--preprocessing imagenet, for example; for a model that takes 0..255, --preprocessing 0..255.",
+    ),
+)
+"""What messages advise in Python, and the same on the command line."""
+
+MAX_NOTES = 20
+"""How many different notes are printed."""
+
+
 def print_error(error: Exception) -> None:
     """Print the message of an error on standard error; above a progress bar, if there is one."""
-    sys.stderr.write(f"Error: {error}\n")  # not with a Console, which bypasses the progress bar's redirection of stderr
+    sys.stderr.write(
+        f"Error: {in_commands(str(error))}\n"
+    )  # not with a Console, which bypasses the progress bar's redirection of stderr
+
+
+def in_commands(message: str) -> str:
+    """Return a message with the options and commands to use instead of Python's functions and arguments."""
+    for in_python, in_command in IN_COMMANDS:
+        message = message.replace(in_python, in_command)
+    return message
 
 
 def print_times(times: Times, images: int) -> None:
@@ -40,13 +65,17 @@ def print_times(times: Times, images: int) -> None:
 
 @contextlib.contextmanager
 def print_warnings_as_notes() -> Iterator[None]:
-    """Print every `SeewhyWarning` as a single line on standard error, without its line of code."""
+    """Print each different `SeewhyWarning` once, as a line on standard error, without its line of code."""
     with warnings.catch_warnings():
         show_warning = warnings.showwarning
+        printed: set[str] = set()
 
         def print_note(message: Any, category: type[Warning], *location: Any, **options: Any) -> None:
             if issubclass(category, SeewhyWarning):
-                sys.stderr.write(f"Note: {message}\n")
+                note = f"Note: {in_commands(str(message))}\n"
+                if note not in printed and len(printed) < MAX_NOTES:
+                    sys.stderr.write(note)
+                    printed.add(note)
             else:
                 show_warning(message, category, *location, **options)
 

@@ -4,6 +4,7 @@ Names, builders and preprocessing functions are read from the installed package.
 parameters are read from the built model.
 """
 
+import ast
 import inspect
 import os
 import random
@@ -11,6 +12,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -93,6 +95,18 @@ def is_name(source: str) -> bool:
     return re.fullmatch(r"[a-z][a-z0-9_-]*", source.lower()) is not None and not os.path.exists(source)
 
 
+def check_name(name: str, other_names: Iterable[str] = ()) -> None:
+    """Raise ModelError if the installed Keras has no such architecture, without importing Keras, which takes seconds.
+
+    Args:
+        name: The name, in upper or lower case.
+        other_names: Names from other sources, to suggest in the error message.
+    """
+    known = _listed_names()
+    if known and name.lower() not in known:
+        raise _unknown(name, [*other_names, *known])
+
+
 def load(name: str, *, pretrained: bool, other_names: Iterable[str] = ()) -> Classifier:
     """Load an architecture of `keras.applications`; images are resized to its input size, as in Keras's examples.
 
@@ -109,9 +123,7 @@ def load(name: str, *, pretrained: bool, other_names: Iterable[str] = ()) -> Cla
     known = applications()
     application = known.get(name.lower())
     if application is None:
-        raise ModelError(
-            f"Unknown model {name!r}.{did_you_mean(name, [*other_names, *known])} 'seewhy models' lists the names."
-        )
+        raise _unknown(name, [*other_names, *known])
     model = application.build(pretrained=pretrained)
     return Classifier(
         model,
@@ -141,6 +153,23 @@ def downloaded_names(names: Iterable[str]) -> set[str]:
     complete = [file for file in plain if "notop" not in file]
     owners = (next((name for name in known if file.startswith(name)), None) for file in complete)
     return {owner for owner in owners if owner is not None}
+
+
+def _listed_names() -> list[str]:
+    """Return the names of the architectures that the file `keras/applications/__init__.py` imports; [] if unknown."""
+    keras = find_spec("keras")
+    folders = [] if keras is None else keras.submodule_search_locations or []
+    try:
+        sources = [Path(folder, "applications", "__init__.py").read_text(encoding="utf-8") for folder in folders]
+        imports = [node for source in sources for node in ast.parse(source).body if isinstance(node, ast.ImportFrom)]
+    except (OSError, ValueError, SyntaxError):  # another layout: `load` finds out
+        return []
+    names = [alias.name for node in imports for alias in node.names]
+    return [name.lower() for name in names if name[:1].isupper()]
+
+
+def _unknown(name: str, known: Iterable[str]) -> ModelError:
+    return ModelError(f"Unknown model {name!r}.{did_you_mean(name, known)} 'seewhy models' lists the names.")
 
 
 def _weights_folder() -> Path:

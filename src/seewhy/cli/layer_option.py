@@ -1,0 +1,32 @@
+"""The option `--layer`: suggest only layers that can be explained."""
+
+import numpy as np
+
+from seewhy.errors import LayerError, did_you_mean
+from seewhy.frameworks import LayerCall
+from seewhy.frameworks.layers import AUTO
+from seewhy.models import Classifier
+
+
+def find_layer(classifier: Classifier, layer: str) -> str:
+    """Return a layer's name, or raise LayerError with similar names of layers that can be explained."""
+    if layer == AUTO:
+        return layer
+    try:
+        classifier.framework.find_layer(layer)
+    except LayerError as error:
+        if "There is no layer" not in str(error):
+            raise
+        paths = list(dict.fromkeys(call.path for call in layer_calls(classifier) if call.has_space))
+        names = [*paths, *(path.rsplit("/", 1)[-1] for path in paths)]
+        raise LayerError(
+            f"There is no layer {layer!r} in the model.{did_you_mean(layer, names)} 'seewhy layers' lists the layers "
+            "that can be explained."
+        ) from error
+    return layer
+
+
+def layer_calls(classifier: Classifier) -> tuple[LayerCall, ...]:
+    """Run the model on a black image, and return the calls of its layers."""
+    inputs = classifier.preprocess([np.zeros((*classifier.input_size, 3), dtype=np.uint8)])
+    return classifier.framework.calls(classifier.framework.check_inputs(inputs))
