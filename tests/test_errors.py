@@ -3,7 +3,7 @@ import inspect
 import pytest
 
 from seewhy import errors
-from seewhy.errors import SeewhyError, UsageError, did_you_mean
+from seewhy.errors import SeewhyError, UsageError, did_you_mean, install_command
 
 CLASSES = [error for _, error in inspect.getmembers(errors, inspect.isclass) if error.__module__ == "seewhy.errors"]
 TREE = [error for error in CLASSES if error is not errors.SeewhyWarning]  # the warning is outside the tree
@@ -23,7 +23,7 @@ def test_exit_codes(error):
 
 def test_a_missing_extra_says_what_to_type_and_is_an_import_error():
     error = errors.MissingExtraError("tensorflow", "tensorflow")
-    assert str(error) == "tensorflow is not installed. Install it with: pip install 'seewhy[tensorflow]'"
+    assert str(error) == f"tensorflow is not installed. Install it with: {install_command('tensorflow')}"
     assert isinstance(error, ImportError)
 
 

@@ -77,7 +77,9 @@ def explain(
     model: Annotated[
         list[str] | None,
         typer.Option(
-            help=MODEL_HELP + " May be repeated: several models are drawn in one grid.", show_default=DEFAULT_MODEL
+            metavar="MODEL",
+            help=MODEL_HELP + " May be repeated: several models are drawn in one grid.",
+            show_default=DEFAULT_MODEL,
         ),
     ] = None,
     weights: WeightsOption = "imagenet",
@@ -229,7 +231,7 @@ def inspect(
             help="Channel numbers, separated by commas: 10,42. Or top-9, those that contribute most to the heatmap."
         ),
     ] = "top-9",
-    model: Annotated[str, typer.Option(help=MODEL_HELP)] = DEFAULT_MODEL,
+    model: Annotated[str, typer.Option(metavar="MODEL", help=MODEL_HELP)] = DEFAULT_MODEL,
     weights: WeightsOption = "imagenet",
     architecture: ArchitectureOption = None,
     class_names: ClassNamesOption = None,
@@ -312,7 +314,11 @@ def methods(as_json: JsonOption = False) -> None:
 def serve(
     model: Annotated[
         list[str] | None,
-        typer.Option(help=MODEL_HELP + " May be repeated: the first is the default.", show_default=DEFAULT_MODEL),
+        typer.Option(
+            metavar="MODEL",
+            help=MODEL_HELP + " May be repeated: the first is the default.",
+            show_default=DEFAULT_MODEL,
+        ),
     ] = None,
     weights: WeightsOption = "imagenet",
     architecture: ArchitectureOption = None,

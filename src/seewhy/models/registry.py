@@ -183,6 +183,7 @@ class ModelSpec:
         """The names of the classes, where they are known before the model is loaded."""
         return self.overrides.class_names or self.kind.class_names()
 
+    @timing.phase(Phase.LOADING)
     def load(self, *, trust: bool) -> Classifier:
         """Load the model; see `load`."""
         if not isinstance(self.weights, Path):
@@ -206,7 +207,6 @@ class ModelSpec:
         return classifier
 
 
-@timing.phase(Phase.LOADING)
 def load(
     source: str | os.PathLike[str],
     weights: str | os.PathLike[str] | None = "imagenet",
