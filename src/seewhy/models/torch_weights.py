@@ -5,6 +5,7 @@ A `.pt` or `.pth` file is a pickle, which could call any function by name; torch
 """
 
 import pickle
+import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,6 +25,9 @@ STATE_DICT_KEYS = ("state_dict", "model_state_dict", "model")
 
 WRAPPERS = ("module.", "_orig_mod.", "model.", "net.")
 """What DataParallel, `torch.compile` and training modules put before each name."""
+
+UNSUPPORTED = re.compile(r"Unsupported global: GLOBAL (\S+)")
+"""torch's message about a function or class that a pickle names."""
 
 MAX_LISTED = 3
 
@@ -145,11 +149,12 @@ def _read_pickle(path: Path) -> Any:
         try:
             return torch.load(file, map_location="cpu", weights_only=True)
         except pickle.UnpicklingError as error:
+            named = UNSUPPORTED.search(str(error))
+            what = f"names {named[1]}" if named else "contains other objects"
             raise ModelError(
-                f"{path} is refused: it is not a file of tensors only, and loading the rest could run code "
-                f"({_first_line(error)}). Load it in your own code, and save the weights alone: "
-                "torch.save(model.state_dict(), path). Or give a function that returns the model: "
-                "package.module:callable."
+                f"{path} is refused: it {what}, and loading anything but tensors could run code from the file. If it "
+                "is your own, load it in your own code and save its weights: torch.save(model.state_dict(), path). Or "
+                "give a function that returns the model: package.module:callable."
             ) from error
         except (RuntimeError, EOFError, ValueError, KeyError, IndexError, TypeError, AttributeError) as error:
             raise WeightsError(f"{path} is damaged, or was not saved by torch: {_first_line(error)}") from error
