@@ -75,7 +75,4 @@ def test_a_file_without_its_framework(tmp_path, missing, backend, named, extra):
     ],
 )
 def test_native_models_without_what_they_need(missing, source, words, extra):
-    assert (
-        error_message(missing, source)
-        == f"True {words} is not installed. Install it with: {install_command(extra)}"
-    )
+    assert error_message(missing, source) == f"True {words} is not installed. Install it with: {install_command(extra)}"

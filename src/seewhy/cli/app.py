@@ -250,9 +250,9 @@ def inspect(
     Writes an image for each target: the weights as bars, and channels before and after weighting. An .npz file has the
     activations, gradients and weights of all channels.
     """
-    from seewhy.images.finding import find_images
+    from seewhy.cli.image_search import check_single_image
 
-    find_images(str(image))
+    check_single_image(image)
     from seewhy.cli.inspect_channels import run
     from seewhy.cli.model_options import ModelArguments
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from seewhy.errors import ImageError
+from seewhy.errors import ImageError, OptionError
 from seewhy.images.finding import FoundImage, find_images
 
 
@@ -45,3 +45,10 @@ def search_images(arguments: Sequence[str], *, outside: Path | None = None) -> I
         search.images += found.images
         search.skipped += found.skipped
     return search
+
+
+def check_single_image(path: Path) -> None:
+    """Raise ImageError if there is no file at the path, or OptionError for a folder."""
+    if path.is_dir():
+        raise OptionError(f"{path} is a folder; expected an image.")
+    find_images(str(path))

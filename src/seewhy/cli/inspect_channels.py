@@ -41,7 +41,7 @@ def run(
     Raises:
         SeewhyError: The call is wrong, or the image cannot be read or explained.
     """
-    _check(image, model, targets, channels, colormap, out, formats)
+    _check(model, targets, channels, colormap, out, formats)
     with quiet_start():
         classifier = model.load()
         inspection = Explainer(classifier, layer=find_layer(classifier, layer), score=score).inspect(image, targets)
@@ -60,11 +60,9 @@ def run(
 
 
 def _check(
-    image: Path, model: ModelArguments, targets: list[str], channels: str, colormap: str, out: Path, formats: list[str]
+    model: ModelArguments, targets: list[str], channels: str, colormap: str, out: Path, formats: list[str]
 ) -> None:
     """Raise SeewhyError for mistakes that can be found before a framework is imported, which takes seconds."""
-    if image.is_dir():
-        raise OptionError(f"{image} is a folder; expected an image.")
     for name in formats or [""]:
         if name not in FORMATS:
             raise OptionError(f"Cannot write the format {name!r}; known: {', '.join(FORMATS)}.")

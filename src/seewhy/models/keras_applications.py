@@ -4,7 +4,6 @@ Names, builders and preprocessing functions are read from the installed package.
 parameters are read from the built model.
 """
 
-import ast
 import inspect
 import os
 import random
@@ -12,14 +11,13 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.util import find_spec
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 from seewhy import timing
 from seewhy.errors import ModelError, WeightsError, did_you_mean
-from seewhy.models import keras_file
+from seewhy.models import keras_file, keras_names
 from seewhy.models.class_names import imagenet
 from seewhy.models.classifier import Classifier
 from seewhy.timing import Phase
@@ -102,7 +100,7 @@ def check_name(name: str, other_names: Iterable[str] = ()) -> None:
         name: The name, in upper or lower case.
         other_names: Names from other sources, to suggest in the error message.
     """
-    known = _listed_names()
+    known = keras_names.architecture_names()
     if known and name.lower() not in known:
         raise _unknown(name, [*other_names, *known])
 
@@ -153,19 +151,6 @@ def downloaded_names(names: Iterable[str]) -> set[str]:
     complete = [file for file in plain if "notop" not in file]
     owners = (next((name for name in known if file.startswith(name)), None) for file in complete)
     return {owner for owner in owners if owner is not None}
-
-
-def _listed_names() -> list[str]:
-    """Return the names of the architectures that the file `keras/applications/__init__.py` imports; [] if unknown."""
-    keras = find_spec("keras")
-    folders = [] if keras is None else keras.submodule_search_locations or []
-    try:
-        sources = [Path(folder, "applications", "__init__.py").read_text(encoding="utf-8") for folder in folders]
-        imports = [node for source in sources for node in ast.parse(source).body if isinstance(node, ast.ImportFrom)]
-    except (OSError, ValueError, SyntaxError):  # another layout: `load` finds out
-        return []
-    names = [alias.name for node in imports for alias in node.names]
-    return [name.lower() for name in names if name[:1].isupper()]
 
 
 def _unknown(name: str, known: Iterable[str]) -> ModelError:

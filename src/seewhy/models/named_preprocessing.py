@@ -2,6 +2,7 @@
 
 from seewhy.errors import OptionError, did_you_mean, short_repr
 from seewhy.models.keras_file import application_functions
+from seewhy.models.keras_names import module_names
 from seewhy.models.sidecar import PreprocessingConfig
 
 NAMED = {
@@ -15,6 +16,13 @@ ImageNet's colours. The others resize the whole image, and scale pixels to a ran
 """
 
 
+def check_name(name: str) -> None:
+    """Raise OptionError if there is no preprocessing of this name, without importing Keras, which takes seconds."""
+    modules = module_names()
+    if name not in NAMED and not (name.isidentifier() and (name in modules or not modules)):
+        raise _unknown(name, [*NAMED, *modules])
+
+
 def find_preprocessing(name: str) -> PreprocessingConfig:
     """Return the preprocessing of this name: of `NAMED`, or a module of `keras.applications`, such as "vgg16".
 
@@ -24,8 +32,7 @@ def find_preprocessing(name: str) -> PreprocessingConfig:
     """
     if name in NAMED:
         return NAMED[name]
-    if not name.isidentifier():
-        raise _unknown(name, list(NAMED))
+    check_name(name)
     modules = application_functions()
     if name not in modules:
         raise _unknown(name, [*NAMED, *modules])

@@ -10,7 +10,7 @@ from seewhy.errors import ModelError, OptionError, short_repr
 from seewhy.models.class_names import ClassNames, imagenet
 from seewhy.models.class_names_file import read_class_names
 from seewhy.models.classifier import Classifier
-from seewhy.models.named_preprocessing import find_preprocessing
+from seewhy.models.named_preprocessing import check_name, find_preprocessing
 from seewhy.models.preprocessing import MAX_SIDE, Preprocessing, is_input_size
 from seewhy.types import FloatArray
 
@@ -49,8 +49,10 @@ class Overrides:
 
         Raises:
             ModelError, WeightsError: The file does not contain class names, or cannot be read.
-            OptionError: The input size is not one.
+            OptionError: The input size is not one, or there is no preprocessing of that name.
         """
+        if isinstance(preprocessing, str):
+            check_name(preprocessing)
         return cls(_class_names(class_names), preprocessing, _size(input_size))
 
     def apply(self, classifier: Classifier) -> Classifier:
