@@ -15,6 +15,8 @@ class Without:
     '''A finder that hides some modules.'''
     def __init__(self, finder):
         self.finder = finder
+    def __getattr__(self, name):
+        return getattr(self.finder, name)
     def find_spec(self, name, path=None, target=None):
         return None if name.split(".")[0] in MISSING else self.finder.find_spec(name, path, target)
 

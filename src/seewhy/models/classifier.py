@@ -207,11 +207,12 @@ class Classifier:
         chosen = kept if preprocess is None else preprocess
         if input_size is not None and isinstance(chosen, Preprocessing):
             chosen = dataclasses.replace(chosen, size=input_size)
+        kept_size = self._input_size if self.preprocessing is None else self.preprocessing.size
         return Classifier(
             self.model,
             preprocess=chosen,
             class_names=self.class_names if class_names is None else class_names,
-            input_size=input_size or self._input_size,
+            input_size=input_size or kept_size,
             name=self.name,
             layer=self.layer,
         )

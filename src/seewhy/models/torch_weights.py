@@ -6,6 +6,7 @@ A `.pt` or `.pth` file is a pickle, which could call any function by name; torch
 
 import pickle
 import re
+import warnings
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -113,10 +114,12 @@ def class_count(state: StateDict, own: StateDict) -> int | None:
 
 
 def without_wrapper(state: StateDict, own: StateDict) -> StateDict:
-    """Return the weights without what a wrapper put before all of their names."""
-    for prefix in WRAPPERS:
-        if state and all(name.startswith(prefix) for name in state) and not any(name in own for name in state):
-            state = {name.removeprefix(prefix): tensor for name, tensor in state.items()}
+    """Return the weights without what wrappers put before all of their names."""
+    while state and not any(name in own for name in state):
+        prefix = next((prefix for prefix in WRAPPERS if all(name.startswith(prefix) for name in state)), None)
+        if prefix is None:
+            break
+        state = {name.removeprefix(prefix): tensor for name, tensor in state.items()}
     return state
 
 
@@ -147,7 +150,9 @@ def _read_pickle(path: Path) -> Any:
     with open_regular(path, MAX_FILE_SIZE) as file:
         _check_zip(path, file)
         try:
-            return torch.load(file, map_location="cpu", weights_only=True)
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", UserWarning)  # that a newer pickle protocol may not be supported
+                return torch.load(file, map_location="cpu", weights_only=True)
         except pickle.UnpicklingError as error:
             named = UNSUPPORTED.search(str(error))
             what = f"names {named[1]}" if named else "contains other objects"
