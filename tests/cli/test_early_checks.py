@@ -103,6 +103,8 @@ def test_missing_images_as_json(run):
         ("train digits --data none.npz", 2, "none.npz"),
         ("train digits --data wrong.npz", 2, "wrong.npz"),
         ("train digits --data none.npz --epochs 0", 2, "Invalid value for '--epochs'"),
+        ("models vgg", 2, "Unknown model 'vgg'. Did you mean 'vgg19'"),
+        ("train transfer data --base vgg", 2, "Unknown model 'vgg'. Did you mean 'vgg19'"),
         ("train transfer none", 2, "Cannot read the data folder none"),
         ("train transfer data --out data", 2, "data is not an empty folder"),
     ],

@@ -1,5 +1,6 @@
 """Folders of class folders and many images: what is found, written and printed."""
 
+import io
 import json
 import os
 import re
@@ -9,6 +10,10 @@ import sys
 import numpy as np
 import pytest
 from PIL import Image
+from rich.console import Console
+
+from seewhy.cli import result_printer
+from seewhy.cli.result_printer import ResultPrinter
 
 NETS = """
 import torch
@@ -90,6 +95,32 @@ def test_json_lists_everything(run):
     assert code == 0
     assert len(found["explanations"]) == 24
     assert found["skipped"] == ["photos/dog/clip.mp4", "photos/labels.csv"]
+
+
+@pytest.mark.parametrize(
+    ("stdout", "stderr", "is_silent", "bar"),
+    [
+        (True, True, False, "stdout"),  # one terminal: the results are above the bar
+        (False, True, False, "stderr"),
+        (True, True, True, "stderr"),  # JSON, and nothing else, on standard output
+        (True, False, True, None),
+        (False, False, False, None),
+    ],
+)
+def test_a_progress_bar_is_on_a_terminal_and_not_among_the_results(monkeypatch, stdout, stderr, is_silent, bar):
+    files = {"stdout": io.StringIO(), "stderr": io.StringIO()}
+
+    def console(*, stderr=False, **options):
+        name = "stderr" if stderr else "stdout"
+        return Console(file=files[name], force_terminal=terminals[name], width=80, **options)
+
+    terminals = {"stdout": stdout, "stderr": stderr}
+    monkeypatch.setattr(result_printer, "Console", console)
+    printer = ResultPrinter(5, is_silent=is_silent)
+    for number in printer.with_progress_bar(range(5)):
+        printer.print_file(f"{number}.png")
+    assert [name for name, file in files.items() if "Explaining" in file.getvalue()] == ([bar] if bar else [])
+    assert ("wrote 4.png" in files["stdout"].getvalue()) is not is_silent
 
 
 @pytest.mark.usefixtures("photos")

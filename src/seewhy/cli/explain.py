@@ -15,7 +15,7 @@ from seewhy.cli.image_search import ImageSearch
 from seewhy.cli.layer_option import find_layer
 from seewhy.cli.model_options import ModelArguments, check_targets
 from seewhy.cli.output_files import REPORT, OutputFiles
-from seewhy.cli.result_printer import MAX_IN_FULL, ResultPrinter, with_progress_bar
+from seewhy.cli.result_printer import MAX_IN_FULL, ResultPrinter
 from seewhy.cli.run_summary import RunSummary
 from seewhy.cli.terminal import print_times, quiet_start
 from seewhy.errors import OptionError, OutputError
@@ -112,7 +112,7 @@ def run(request: ExplainArguments, *, as_json: bool, quiet: bool = False, times:
     explainers = _explainers(request, progress=count <= MAX_IN_FULL and not quiet)
     explained: list[Explanation] = []
     outcomes = _outcomes(request, explainers, files)
-    for outcome in outcomes if quiet else with_progress_bar(outcomes, count):
+    for outcome in outcomes if quiet else printer.with_progress_bar(outcomes):
         if outcome.error is not None:
             summary.add_error(outcome.path, outcome.error)
             continue

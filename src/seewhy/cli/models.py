@@ -12,7 +12,7 @@ from seewhy.cli.terminal import quiet_start
 from seewhy.errors import MissingExtraError, ModelError, did_you_mean, install_command
 from seewhy.models import MODELS
 from seewhy.models.application_sizes import ApplicationSize, SizeCache, read_sizes
-from seewhy.models.keras_applications import Application, applications, downloaded_names
+from seewhy.models.keras_applications import Application, applications, check_name, downloaded_names
 
 
 def run(names: Sequence[str] = (), *, as_json: bool) -> None:
@@ -21,6 +21,9 @@ def run(names: Sequence[str] = (), *, as_json: bool) -> None:
     Raises:
         ModelError: There is no model of that name.
     """
+    for name in names:
+        if name not in MODELS:
+            check_name(name, MODELS)
     with quiet_start():
         known = _applications()
     for name in names:

@@ -1,6 +1,5 @@
 """Prints the results of `seewhy explain`: of a few images in full, of many a line for each, and a summary."""
 
-import sys
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
@@ -20,17 +19,6 @@ MAX_LINES = 20
 """How many images get a line."""
 
 
-def with_progress_bar(outcomes: Iterable[Outcome], count: int) -> Iterator[Outcome]:
-    """Yield the outcomes of `count` images, with a progress bar on standard error if there are more than a few."""
-    console = Console(stderr=True)
-    if count <= MAX_IN_FULL or not console.is_terminal:
-        yield from outcomes
-        return
-    # The bar is the last line of the terminal, below the results, which stay where they are if they go to a file.
-    with Progress(console=console, transient=True, redirect_stdout=sys.stdout.isatty()) as progress:
-        yield from progress.track(outcomes, total=count, description="Explaining")
-
-
 class ResultPrinter:
     """Prints the results on standard output.
 
@@ -41,9 +29,23 @@ class ResultPrinter:
 
     def __init__(self, count: int, *, is_silent: bool) -> None:
         self._console = Console(highlight=False)
+        self._count = count
         self._is_brief = count > MAX_IN_FULL
         self._is_silent = is_silent
         self._lines = 0
+
+    def with_progress_bar(self, outcomes: Iterable[Outcome]) -> Iterator[Outcome]:
+        """Yield the outcomes, on a terminal with a progress bar if there are more than a few.
+
+        The bar is the last line of the terminal, below the results; it is on standard error if these go elsewhere.
+        """
+        has_results = self._console.is_terminal and not self._is_silent
+        terminal = self._console if has_results else Console(stderr=True)
+        if not self._is_brief or not terminal.is_terminal:
+            yield from outcomes
+            return
+        with Progress(console=terminal, transient=True, redirect_stdout=has_results) as progress:
+            yield from progress.track(outcomes, total=self._count, description="Explaining")
 
     def print_image(self, outcome: Outcome) -> None:
         """Print the result of an image, unless there are too many."""

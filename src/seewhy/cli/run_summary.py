@@ -93,7 +93,7 @@ class RunSummary:
     def problems(self) -> Iterator[str]:
         """Yield a line about the images that failed and one about skipped files, if there are any."""
         if self.errors:
-            listed = "the errors are above"
+            listed = "the error is above" if len(self.errors) == 1 else "the errors are above"
             if len(self.errors) > MAX_LISTED:
                 listed = f"the first {MAX_LISTED} errors are above, and --json lists all"
             yield f"failed: {len(self.errors)}; {listed}"

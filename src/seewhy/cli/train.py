@@ -22,6 +22,8 @@ MAX_SKIPPED_LINES = 10
 MAX_PRINTED_CLASSES = 10
 """A confusion matrix with more classes does not fit on a terminal and is not printed."""
 
+DEFAULT_BASE = "efficientnet-lite0"
+
 INTERRUPTED = 130
 """The exit code after Ctrl-C, as is usual in shells."""
 
@@ -99,7 +101,7 @@ def transfer(
         typer.Option(
             help="The base model: efficientnet-lite0, or a model of keras.applications listed by 'seewhy models'."
         ),
-    ] = "efficientnet-lite0",
+    ] = DEFAULT_BASE,
     out: OutOption = Path("runs/transfer"),
     weights: Annotated[
         BaseWeights, typer.Option(help="The initial weights of the base model: trained on ImageNet, or random.")
@@ -125,8 +127,11 @@ def transfer(
     from rich.console import Console
 
     from seewhy.cli.terminal import quiet_start
+    from seewhy.models.keras_applications import check_name
     from seewhy.train.image_folder import find_class_folders
 
+    if base != DEFAULT_BASE:
+        check_name(base, [DEFAULT_BASE])
     find_class_folders(data)
     _check_run_folder(out, resume=resume)
 

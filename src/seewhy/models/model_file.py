@@ -95,7 +95,8 @@ def _without_architecture(path: Path) -> str:
         f"{path} contains the weights of a model and not the model. Give its architecture, for example --architecture "
         "timm:resnet18 --class-names FILE --preprocessing imagenet --input-size 224 on the command line, or "
         f"seewhy.load({path.name!r}, architecture='timm:resnet18', class_names=[...], preprocessing='imagenet', "
-        "input_size=224). Or give a function that returns the model: package.module:callable."
+        "input_size=224): see docs/howto/weights-files.md. Or give a function that returns the model: "
+        "package.module:callable."
     )
 
 
