@@ -79,7 +79,7 @@ def digits(
     with quiet_start():
         from seewhy.train.digits import DigitsRecipe, train_digits
 
-    console = Console()
+    console = Console(soft_wrap=not sys.stdout.isatty())
     recipe = DigitsRecipe(epochs=epochs, batch_size=batch_size, seed=seed, augment=augment)
     with _print_how_to_resume(out):
         last = train_digits(data, out, recipe, resume=resume, console=console)[-1]
@@ -149,7 +149,7 @@ def transfer(
         seed=seed,
         augment=augment,
     )
-    console = Console()
+    console = Console(soft_wrap=not sys.stdout.isatty())
     with _print_how_to_resume(out):
         result = train_transfer(data, out, recipe, resume=resume, console=console, track=_image_progress_bar)
     _print_skipped(result.images, console)
