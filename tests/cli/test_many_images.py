@@ -191,23 +191,23 @@ def test_only_layers_that_can_be_explained_are_suggested(run):
     code, _, err = run("explain", "photos/cat/00.png", "--model", "nets:build", "--layer", "00")
     assert code == 2
     assert err == (
-        "Error: There is no layer '00' in the model. Did you mean '0'? 'seewhy layers' lists the layers that can be "
-        "explained.\n"
+        "Error: There is no layer '00' in the model. Did you mean '0'? 'seewhy layers MODEL' lists the layers that "
+        "can be explained.\n"
     )
     code, _, err = run("explain", "photos/cat/00.png", "--model", "nets:build", "--layer", "33")
-    assert (code, "Did you mean" in err, "'seewhy layers' lists" in err) == (2, False, True)
+    assert (code, "Did you mean" in err, "'seewhy layers MODEL' lists" in err) == (2, False, True)
     code, _, err = run("explain", "photos/cat/00.png", "--model", "nets:build", "--layer", "3")
-    assert (code, "'seewhy layers' lists the layers that can" in err) == (2, True)
+    assert (code, "'seewhy layers MODEL' lists the layers that can" in err) == (2, True)
 
 
 def test_what_the_command_line_translates_is_what_the_library_says():
-    """Each phrase of `IN_COMMANDS` occurs in a message of the library."""
+    """Each phrase of `WORDS` occurs in a message of the library."""
     from pathlib import Path
 
     import seewhy
-    from seewhy.cli.terminal import IN_COMMANDS
+    from seewhy.cli.error_messages import WORDS
 
     sources = "".join(path.read_text("utf-8") for path in Path(seewhy.__file__).parent.rglob("*.py"))
     plain = re.sub(r'"\s*\n\s*f?"', "", sources)
-    for in_python, _ in IN_COMMANDS:
+    for in_python in WORDS:
         assert plain.count(in_python) >= 2  # in the table and in a message

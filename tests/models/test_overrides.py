@@ -153,11 +153,11 @@ def test_files_without_class_names(tmp_path, name, content, message):
 
 def test_class_names_in_what_is_not_a_small_regular_file(tmp_path, monkeypatch):
     os.mkfifo(tmp_path / "pipe.txt")
-    with pytest.raises(ModelError, match=r"pipe.txt is a FIFO"):
+    with pytest.raises(ModelError, match=r"pipe.txt is not read: it is a FIFO"):
         read_class_names(tmp_path / "pipe.txt")
     with pytest.raises(WeightsError, match=r"Cannot read the class names in .*none.txt"):
         read_class_names(tmp_path / "none.txt")
     (tmp_path / "large.txt").write_text("cat\n" * 10)
     monkeypatch.setattr("seewhy.models.class_names_file.MAX_SIZE", 10)
-    with pytest.raises(ModelError, match="at most 10 are read"):
+    with pytest.raises(ModelError, match="the limit is 10"):
         read_class_names(tmp_path / "large.txt")

@@ -151,13 +151,13 @@ def test_files_that_are_no_weights(folder, trained, monkeypatch):
         with pytest.raises(ModelError, match=f"other.pt contains no state dict.* but a {kind}"):
             load("other.pt")
     os.mkfifo("pipe.pt")
-    with pytest.raises(ModelError, match=r"pipe.pt is a FIFO"):
+    with pytest.raises(ModelError, match=r"pipe.pt is not read: it is a FIFO"):
         load("pipe.pt")
     (folder / "folder.pt").mkdir()
     with pytest.raises(WeightsError, match=r"Cannot read folder.pt: Is a directory"):
         load("folder.pt")
     monkeypatch.setattr("seewhy.models.torch_weights.MAX_FILE_SIZE", 100)
-    with pytest.raises(ModelError, match="at most 100 are read"):
+    with pytest.raises(ModelError, match="the limit is 100"):
         load("cut.pt")
 
 

@@ -9,7 +9,7 @@ from rich.console import Console
 
 from seewhy.cli.layer_option import find_layer
 from seewhy.cli.model_options import ModelArguments, check_targets
-from seewhy.cli.output_files import check_folder, check_not_an_input, fitting_stem
+from seewhy.cli.output_files import check_not_an_input, check_output_folder, fitting_stem
 from seewhy.cli.tables import print_line, print_table
 from seewhy.cli.terminal import quiet_start
 from seewhy.errors import OptionError, short_repr
@@ -69,7 +69,7 @@ def _check(
     if not re.fullmatch(CHANNELS, channels):
         raise OptionError(f"--channels is {short_repr(channels)}; expected channel numbers, such as 10,42, or top-9.")
     color_table(colormap)
-    check_folder(out)
+    check_output_folder(out)
     check_targets(targets, model.check())
 
 

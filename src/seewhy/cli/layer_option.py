@@ -20,8 +20,8 @@ def find_layer(classifier: Classifier, layer: str) -> str:
         paths = list(dict.fromkeys(call.path for call in layer_calls(classifier) if call.has_space))
         names = [*paths, *(path.rsplit("/", 1)[-1] for path in paths)]
         raise LayerError(
-            f"There is no layer {layer!r} in the model.{did_you_mean(layer, names)} 'seewhy layers' lists the layers "
-            "that can be explained."
+            f"There is no layer {layer!r} in the model.{did_you_mean(layer, names)} 'seewhy layers MODEL' lists the "
+            "layers that can be explained."
         ) from error
     return layer
 

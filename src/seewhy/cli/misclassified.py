@@ -8,7 +8,7 @@ from rich.console import Console
 from seewhy import methods
 from seewhy.cli.layer_option import find_layer
 from seewhy.cli.model_options import ModelArguments
-from seewhy.cli.output_files import check_folder
+from seewhy.cli.output_files import check_output_folder
 from seewhy.cli.tables import print_line, print_table
 from seewhy.cli.terminal import quiet_start
 from seewhy.train.image_folder import find_class_folders
@@ -42,7 +42,7 @@ def run_of_model(model: ModelArguments, data: Path, limit: int, method: str, lay
     """
     methods.get(method)
     find_class_folders(data)
-    check_folder(out)
+    check_output_folder(out)
     with quiet_start():
         classifier = model.load()
         images = images_by_folder(data, classifier)

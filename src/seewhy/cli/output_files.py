@@ -37,7 +37,7 @@ class OutputFiles:
     def __init__(
         self, folder: Path, suffixes: Sequence[str], inputs: Sequence[FoundImage], *, label_by_folder: bool = False
     ) -> None:
-        check_folder(folder)
+        check_output_folder(folder)
         self._folder = folder
         self._suffixes = [suffix for suffix in suffixes if suffix != ".html"]
         self._report = ReportWriter(folder / REPORT, len(inputs)) if ".html" in suffixes else None
@@ -137,7 +137,7 @@ class OutputFiles:
         return stem
 
 
-def check_folder(folder: Path) -> None:
+def check_output_folder(folder: Path) -> None:
     """Raise OutputError if an output folder cannot be created or written to, before the images are explained."""
     try:
         existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from seewhy.cli.error_messages import command_line_message
 from seewhy.cli.image_search import ImageSearch
 from seewhy.cli.terminal import print_error
 from seewhy.errors import SeewhyError, UsageError
@@ -65,7 +66,7 @@ class RunSummary:
 
     def add_error(self, image: Path, error: SeewhyError) -> None:
         """Add and print the error of an image; the first few are printed."""
-        self.errors.append({"image": str(image), "error": str(error)})
+        self.errors.append({"image": str(image), "error": command_line_message(error)})
         # The exit code is 2 only if all errors are usage errors.
         is_usage = isinstance(error, UsageError) and self.exit_code in (0, UsageError.exit_code)
         self.exit_code = UsageError.exit_code if is_usage else SeewhyError.exit_code

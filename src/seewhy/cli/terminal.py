@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
+from seewhy.cli.error_messages import command_line_message
 from seewhy.errors import SeewhyError, SeewhyWarning
 from seewhy.timing import Times
 
@@ -28,18 +29,6 @@ def _bytes_or_escapes(error: UnicodeError) -> tuple[str | bytes, int]:
         return codecs.backslashreplace_errors(error)
 
 
-IN_COMMANDS = (
-    ("Explainer.layers lists", "'seewhy layers' lists"),
-    ("seewhy.Classifier(model, class_names=[...])", "--class-names FILE"),
-    ("seewhy.Classifier(model, preprocess=..., input_size=(224, 224))", "--input-size 224"),
-    (
-        "seewhy.Classifier(model, preprocess=...); for a model that takes 0..255, seewhy.Preprocessing(size=(height, "
-        "width)).",
-        "--preprocessing imagenet, for example; for a model that takes 0..255, --preprocessing 0..255.",
-    ),
-)
-"""What messages advise in Python, and the same on the command line."""
-
 MAX_NOTES = 20
 """How many different notes are printed."""
 
@@ -47,15 +36,8 @@ MAX_NOTES = 20
 def print_error(error: Exception) -> None:
     """Print the message of an error on standard error; above a progress bar, if there is one."""
     sys.stderr.write(
-        f"Error: {in_commands(str(error))}\n"
+        f"Error: {command_line_message(error)}\n"
     )  # not with a Console, which bypasses the progress bar's redirection of stderr
-
-
-def in_commands(message: str) -> str:
-    """Return a message with the options and commands to use instead of Python's functions and arguments."""
-    for in_python, in_command in IN_COMMANDS:
-        message = message.replace(in_python, in_command)
-    return message
 
 
 def print_times(times: Times, images: int) -> None:
@@ -72,7 +54,7 @@ def print_warnings_as_notes() -> Iterator[None]:
 
         def print_note(message: Any, category: type[Warning], *location: Any, **options: Any) -> None:
             if issubclass(category, SeewhyWarning):
-                note = f"Note: {in_commands(str(message))}\n"
+                note = f"Note: {command_line_message(message)}\n"
                 if note not in printed and len(printed) < MAX_NOTES:
                     sys.stderr.write(note)
                     printed.add(note)

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from seewhy.errors import ModelError, WeightsError
-from seewhy.models.regular_files import open_regular
+from seewhy.regular_files import FileTooLargeError, NotRegularFileError, read_regular_file
 
 MAX_SIZE = 16 * 2**20
 """Bytes. The names of the 21,000 classes of ImageNet have less than 1 MB."""
@@ -23,9 +23,10 @@ def read_class_names(path: Path) -> list[str]:
         ModelError: The file is too large or not a regular file, or does not contain class names.
     """
     try:
-        with open_regular(path, MAX_SIZE) as file:
-            text = file.read(MAX_SIZE).decode("utf-8-sig")
+        text = read_regular_file(path, MAX_SIZE).decode("utf-8-sig")
         names = _from_json(path, json.loads(text)) if path.suffix.lower() == ".json" else text.splitlines()
+    except (NotRegularFileError, FileTooLargeError) as error:
+        raise ModelError(f"{path} is not read: {error}.") from error
     except OSError as error:
         raise WeightsError(f"Cannot read the class names in {path}: {error.strerror or error}.") from error
     except (ValueError, RecursionError) as error:

@@ -14,7 +14,7 @@ from typing import Any, BinaryIO
 
 from seewhy import timing
 from seewhy.errors import MissingExtraError, ModelError, WeightsError
-from seewhy.models.regular_files import check_regular, open_regular
+from seewhy.regular_files import FileTooLargeError, NotRegularFileError, open_regular_file
 from seewhy.timing import Phase
 
 SUFFIXES = (".pt", ".pth", ".safetensors")
@@ -45,6 +45,8 @@ def read_state_dict(path: Path) -> StateDict:
     """
     try:
         content = _read_safetensors(path) if path.suffix.lower() == ".safetensors" else _read_pickle(path)
+    except (NotRegularFileError, FileTooLargeError) as error:
+        raise ModelError(f"{path} is not read: {error}.") from error
     except OSError as error:
         raise WeightsError(f"Cannot read {path}: {error.strerror or error}.") from error
     state = _state_dict(content)
@@ -132,7 +134,7 @@ def _read_safetensors(path: Path) -> Any:
         if error.name not in ("safetensors", "torch"):
             raise
         raise MissingExtraError(f"For {path.name}, {error.name}", "hubs") from error
-    check_regular(path, MAX_FILE_SIZE)
+    open_regular_file(path, MAX_FILE_SIZE).close()
     try:
         return safetensors.torch.load_file(path)
     except safetensors.SafetensorError as error:
@@ -147,7 +149,7 @@ def _read_pickle(path: Path) -> Any:
         if error.name != "torch":
             raise
         raise MissingExtraError(f"For {path.name}, torch", "torch") from error
-    with open_regular(path, MAX_FILE_SIZE) as file:
+    with open_regular_file(path, MAX_FILE_SIZE) as file:
         _check_zip(path, file)
         try:
             with warnings.catch_warnings():
