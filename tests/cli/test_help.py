@@ -34,9 +34,9 @@ def test_help_fits_the_terminal_and_is_plain(capsys, command, width):
 def test_an_option_is_above_its_description_where_the_terminal_is_narrow(capsys):
     lines = help_text(capsys, ["layers"], 50).splitlines()
     position = lines.index("  --trust")
-    assert lines[position + 1].startswith("        Allow Python code")
+    assert lines[position + 1].startswith("        Let the model file")
     wide = help_text(capsys, ["layers"], 100)
-    assert "  --trust                       Allow Python code" in wide
+    assert "  --trust                       Let the model file" in wide
 
 
 def test_help_in_a_pipe_does_not_depend_on_the_terminal():
