@@ -5,7 +5,7 @@ import numpy as np
 from seewhy.errors import LayerError, did_you_mean
 from seewhy.frameworks import LayerCall
 from seewhy.frameworks.layers import AUTO
-from seewhy.models import Classifier
+from seewhy.models import Classifier, Inputs
 
 
 def find_layer(classifier: Classifier, layer: str) -> str:
@@ -26,7 +26,12 @@ def find_layer(classifier: Classifier, layer: str) -> str:
     return layer
 
 
+def sample_inputs(classifier: Classifier) -> Inputs:
+    """Return the input of an image of noise: in a blank one, positions may have no gradient that have one otherwise."""
+    noise = np.random.default_rng(0).integers(0, 256, (*classifier.input_size, 3), dtype=np.uint8)
+    return classifier.preprocess([noise])
+
+
 def layer_calls(classifier: Classifier) -> tuple[LayerCall, ...]:
-    """Run the model on a black image, and return the calls of its layers."""
-    inputs = classifier.preprocess([np.zeros((*classifier.input_size, 3), dtype=np.uint8)])
-    return classifier.framework.calls(classifier.framework.check_inputs(inputs))
+    """Run the model on an image, and return the calls of its layers."""
+    return classifier.framework.calls(classifier.framework.check_inputs(sample_inputs(classifier)))
