@@ -1,15 +1,19 @@
 """`seewhy layers`."""
 
+import copy
 import json
 
 import typer
 from rich.console import Console
 
-from seewhy.cli.layer_option import layer_calls
+from seewhy.cli.layer_option import layer_calls, sample_inputs
 from seewhy.cli.model_options import ModelArguments
 from seewhy.cli.tables import print_line, print_table
 from seewhy.cli.terminal import quiet_start
+from seewhy.errors import SeewhyError
+from seewhy.explainer import Explainer
 from seewhy.frameworks import LayerCall
+from seewhy.models import Classifier
 
 
 def run(model: ModelArguments, *, as_json: bool) -> None:
@@ -17,8 +21,9 @@ def run(model: ModelArguments, *, as_json: bool) -> None:
     with quiet_start():
         classifier = model.load()
         calls = layer_calls(classifier)
+        selected = _auto_layer(classifier)
     spatial = [call for call in calls if call.has_space]
-    auto = max((position for position, call in enumerate(spatial) if call.is_candidate), default=None)
+    auto = max((position for position, call in enumerate(spatial) if _is_auto(call, selected)), default=None)
     if as_json:
         content = {
             "model": classifier.name,
@@ -38,11 +43,25 @@ def run(model: ModelArguments, *, as_json: bool) -> None:
         print_line(
             console,
             f"auto selects {spatial[auto].path}: the last layer in call order that has spatial output (more than "
-            f"1 x 1) and is not a pooling layer. {len(calls) - len(spatial)} other layer calls have no spatial "
-            "output and are not listed.",
+            "1 x 1), is not a pooling layer, and whose positions reach the score. "
+            f"{len(calls) - len(spatial)} other layer calls have no spatial output and are not listed.",
         )
     if classifier.layer is not None:
         print_line(console, f"This model has a default layer, which is explained instead: {classifier.layer}.")
+
+
+def _auto_layer(classifier: Classifier) -> str | None:
+    """Return the layer that "auto" explains; None where the model cannot be explained without more arguments."""
+    classifier = copy.copy(classifier)
+    classifier.layer = None
+    try:
+        return Explainer(classifier).heatmaps(sample_inputs(classifier)).layer
+    except SeewhyError:
+        return None
+
+
+def _is_auto(call: LayerCall, selected: str | None) -> bool:
+    return call.is_candidate if selected is None else selected in (call.path, f"{call.path}#{call.number}")
 
 
 def _as_dict(call: LayerCall) -> dict[str, object]:
