@@ -22,8 +22,9 @@ from seewhy.frameworks.compiled import CompiledCache
 from seewhy.frameworks.layers import INPUT_CALL, LayerCall, LayerChoice, check_tapped
 from seewhy.frameworks.layouts import layer_layout
 from seewhy.frameworks.recorder import translated_errors
-from seewhy.frameworks.structures import InputBatch, InputSpec, check_arrays, image_count, map_leaves, shape_key
-from seewhy.frameworks.torch.calls import TorchRecorder, modules_by_path, recording_calls, unwrap
+from seewhy.frameworks.structures import InputBatch, InputSpec, check_arrays, map_leaves, shape_key
+from seewhy.frameworks.torch.calls import TorchRecorder, check_hookable, modules_by_path, recording_calls, unwrap
+from seewhy.frameworks.torch.failures import FAILURES
 from seewhy.frameworks.torch.finish_capture import finish_capture
 from seewhy.frameworks.torch.layouts import TorchLayouts
 from seewhy.frameworks.torch.logits import FunctionRecorder, select_torch_outputs
@@ -33,7 +34,7 @@ from seewhy.frameworks.torch.restore import preserve_state
 from seewhy.frameworks.torch.tap import TorchTap
 from seewhy.frameworks.torch.tensors import first_float_tensor, to_array
 from seewhy.frameworks.torch.trunk_and_head import Tape, TapeTap
-from seewhy.frameworks.torch.without_autograd import Trunk
+from seewhy.frameworks.torch.without_autograd import AutogradUse, Trunk
 from seewhy.targets import Objective, TopK
 from seewhy.types import Capture, Derivatives, GradientRule, NativeTensor, Precision
 
@@ -41,9 +42,6 @@ CONVOLUTIONS = (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)
 
 MODULE_INPUT_CALL = replace(INPUT_CALL, channels_first=True)
 """The input of a module, treated as the output of a first layer."""
-
-FAILURES = (RuntimeError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, AssertionError)
-"""The exceptions of PyTorch, Keras and model libraries for a model that cannot run on its input."""
 
 
 @final
@@ -60,6 +58,7 @@ class Torch(Framework):
         self._precision = precision
         self._layers = modules_by_path(self._model)
         self._calls = CompiledCache()
+        self._autograd_use = AutogradUse()
 
     def layer_paths(self) -> tuple[str, ...]:
         return tuple(self._layers)
@@ -86,12 +85,15 @@ class Torch(Framework):
         return calls
 
     def predict(self, inputs: InputBatch, output: int | str | None = None) -> NativeTensor | None:
-        functions = FunctionRecorder()
-        with preserve_state(self._model), torch.no_grad():
+        def run(functions: FunctionRecorder) -> NativeTensor | None:
             outputs = self._forward(inputs, functions)
             with without_autocast():
                 selected = select_torch_outputs(outputs, Objective(TopK(), output=output), functions, self.xp)
-                return selected.read(selected.tensors).probabilities
+                probabilities = selected.read(selected.tensors).probabilities
+            return None if probabilities is None else probabilities.detach()
+
+        with preserve_state(self._model):
+            return self._autograd_use.run(run)
 
     def capture(
         self,
@@ -101,21 +103,20 @@ class Torch(Framework):
         derivatives: Derivatives = "gradients",
         gradient_rule: GradientRule = "plain",
     ) -> Capture:
-        functions = FunctionRecorder()
-        trunk = Trunk(functions)
-        call = MODULE_INPUT_CALL if layer.is_input else check_tapped(layer, self.calls(inputs))
+        functions, call = FunctionRecorder(), self._tapped_call(inputs, layer)
+        trunk = Trunk(functions, needs_autograd=self._autograd_use.is_needed)
         tap = TorchTap(call, trunk, derivatives, gradient_rule)
         with preserve_state(self._model), torch.enable_grad():
             with recording_calls(tap.hooked_layers(self._layers), tap):
                 outputs = self._forward(inputs, trunk, tap)
-            return finish_capture(tap, layer, outputs, objective, image_count(inputs), functions, self.xp)
+            return finish_capture(tap, layer, outputs, objective, inputs, functions, self.xp)
 
     def head(self, inputs: InputBatch, layer: LayerChoice, objective: Objective) -> Head:
         functions, tape, objective = FunctionRecorder(), Tape(), objective.for_image(0)
-        call = MODULE_INPUT_CALL if layer.is_input else check_tapped(layer, self.calls(inputs))
+        call = self._tapped_call(inputs, layer)
         tap = TapeTap(call, tape)
         hooks = recording_calls(tap.hooked_layers(self._layers), tap)
-        with preserve_state(self._model), torch.no_grad(), tape.recording(), hooks:
+        with preserve_state(self._model), self._autograd_use.grad_mode(), tape.recording(), hooks:
             outputs = self._forward(inputs, functions, tap)
             selected = select_torch_outputs(outputs, objective, functions, self.xp)
         scores = tape.head(tap, selected, objective, self.xp)
@@ -135,22 +136,33 @@ class Torch(Framework):
             for layer in convolutions:
                 remove_hook(layer, record_input)
 
-        with preserve_state(self._model), torch.no_grad(), restoring(remove):
+        with preserve_state(self._model), restoring(remove):
             for layer in convolutions:
                 layer.register_forward_pre_hook(record_input)
-            self._forward(inputs, FunctionRecorder())
+            self._autograd_use.run(lambda functions: self._forward(inputs, functions))
             return bool(convolution_inputs) and torch.equal(convolution_inputs[0], self._to_tensor(inputs))
 
     def apply(self, method: Callable[[Capture], NativeTensor], capture: Capture) -> NativeTensor:
         with torch.no_grad(), without_autocast():
             return method(capture)
 
+    def _tapped_call(self, inputs: InputBatch, layer: LayerChoice) -> LayerCall:
+        calls = self.calls(inputs)  # for the input too: the recorded run shows whether the model needs autograd
+        if layer.is_input:
+            return MODULE_INPUT_CALL
+        check_hookable(layer.path, self._layers)
+        return check_tapped(layer, calls)
+
     def _record_calls(self, inputs: InputBatch) -> tuple[LayerCall, ...]:
-        layouts = TorchLayouts()
-        recorder = TorchRecorder(layouts)
-        with preserve_state(self._model), torch.no_grad(), layouts, recording_calls(self._layers, recorder):
-            self._forward(inputs, FunctionRecorder(), recorder)
-        return tuple(recorder.calls)
+        def run(functions: FunctionRecorder) -> tuple[LayerCall, ...]:
+            layouts = TorchLayouts()
+            recorder = TorchRecorder(layouts)
+            with layouts, recording_calls(self._layers, recorder):
+                self._forward(inputs, functions, recorder)
+            return tuple(recorder.calls)
+
+        with preserve_state(self._model):
+            return self._autograd_use.run(run)
 
     def _forward(
         self, inputs: InputBatch, context: FunctionRecorder | Trunk, recorder: TorchTap | TorchRecorder | None = None

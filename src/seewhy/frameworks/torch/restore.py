@@ -1,6 +1,5 @@
 """Running PyTorch modules in inference mode without side effects: modes and buffers are restored."""
 
-import threading
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -9,6 +8,7 @@ from typing import Any
 import torch
 
 from seewhy.frameworks.cleanup import restoring
+from seewhy.frameworks.torch.checkpoints import without_checkpoints
 from seewhy.frameworks.torch.private_api import (
     buffers,
     exclude_autograd,
@@ -19,9 +19,10 @@ from seewhy.frameworks.torch.private_api import (
     submodules,
     version_of,
 )
+from seewhy.threads import ForkSafeLock
 from seewhy.types import NativeTensor
 
-RUN_LOCK = threading.RLock()
+RUN_LOCK = ForkSafeLock()
 """Held while a model runs: two threads must not install and remove each other's hooks and modes."""
 
 
@@ -29,7 +30,8 @@ RUN_LOCK = threading.RLock()
 def preserve_state(*models: torch.nn.Module) -> Iterator[None]:
     """Run models as in a prediction, whatever the caller's modes, and restore their state afterwards.
 
-    Inside, every module is in evaluation mode, compiled code runs eagerly, and `torch.inference_mode` is off. Autocast
+    Inside, every module is in evaluation mode, compiled code runs eagerly, checkpointed functions run plainly,
+    transformer layers are not fused, and `torch.inference_mode` is off. Autocast
     keeps its state. Afterwards, and if the model fails too, every module's mode and every buffer's values are restored.
 
     Args:
@@ -37,10 +39,12 @@ def preserve_state(*models: torch.nn.Module) -> Iterator[None]:
     """
     modules = _modules(models)
     with (
-        RUN_LOCK,
+        RUN_LOCK.lock,
         _preserve_thread_state(),
+        without_checkpoints(),
         torch.inference_mode(False),
         _uncompiled(),
+        _without_fused_layers(),
         _preserve_buffers(modules),
         _eval_mode(modules),
     ):
@@ -70,6 +74,21 @@ def _uncompiled() -> Iterator[None]:
         yield
         return
     with torch.compiler.set_stance("force_eager"):
+        yield
+
+
+@contextmanager
+def _without_fused_layers() -> Iterator[None]:
+    """Run transformer layers as they are written: in inference PyTorch replaces them by other modules' operations.
+
+    With gradients it does not, so layers would be called in some runs and not in others, with outputs of another kind.
+    """
+    is_enabled = torch.backends.mha.get_fastpath_enabled()
+    if not is_enabled:
+        yield
+        return
+    with restoring(lambda: torch.backends.mha.set_fastpath_enabled(True)):
+        torch.backends.mha.set_fastpath_enabled(False)
         yield
 
 
