@@ -80,7 +80,9 @@ def test_a_step_of_another_thread_s_training_is_a_step_of_training():
         torch.testing.assert_close(model.state_dict()[name], value, msg=name)
     for parameter, other in zip(model.parameters(), alone.parameters(), strict=True):
         torch.testing.assert_close(parameter.grad, other.grad)
-    np.testing.assert_allclose(seewhy.Explainer(model, layer="0").heatmaps(IMAGES, 1).values, expected.values, atol=1e-6)
+    np.testing.assert_allclose(
+        seewhy.Explainer(model, layer="0").heatmaps(IMAGES, 1).values, expected.values, atol=1e-6
+    )
 
 
 @pytest.mark.usefixtures("another_thread")
@@ -151,6 +153,8 @@ def test_a_scripted_part_in_training_mode():
 def test_training_that_begins_during_the_run_is_refused():
     model = network().eval()
     model[2].function = model.train
-    with pytest.raises(ModelRunError, match=r"was put into training mode while it was explained.*copy\.deepcopy\(model\)"):
+    with pytest.raises(
+        ModelRunError, match=r"was put into training mode while it was explained.*copy\.deepcopy\(model\)"
+    ):
         seewhy.Explainer(model, layer="0").heatmaps(IMAGES, 1)
     assert all(module.training for module in model)

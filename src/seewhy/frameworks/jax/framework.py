@@ -5,7 +5,7 @@ trace, split at the tapped layer: the trunk runs as in any prediction, and only 
 each target.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from typing import Any, final
 
 import jax
@@ -54,7 +54,7 @@ class KerasJax(KerasFramework):
 
     def predict(self, inputs: InputBatch, output: int | str | None = None) -> NativeTensor | None:
         traced = self._traced(inputs)
-        key = ("predict", _shapes(inputs), output)
+        key = ("predict", self._exact_key(inputs), output)
         return self._run(self._compiled.get(key, lambda: self._compile_predict(traced, output)), traced, inputs)
 
     def capture(
@@ -65,9 +65,10 @@ class KerasJax(KerasFramework):
         derivatives: Derivatives = "gradients",
         gradient_rule: GradientRule = "plain",
     ) -> Capture:
+        self._model_layers.now().check(layer)
         traced, arrays = self._traced(inputs), objective.target.arrays(image_count(inputs))
         compiled: CompiledCapture = self._compiled.get(
-            (_shapes(inputs), _shapes(list(arrays)), layer, objective.key, derivatives, gradient_rule),
+            (self._exact_key(inputs), _shapes(list(arrays)), layer, objective.key, derivatives, gradient_rule),
             lambda: compile_capture(traced, self._call(traced, layer), layer, objective, derivatives, gradient_rule),
         )
         objective.target.check_outputs(compiled.shape)
@@ -75,9 +76,10 @@ class KerasJax(KerasFramework):
         return Capture(**{"gradients": None} | captured, layer=compiled.layer, xp=self.xp)
 
     def head(self, inputs: InputBatch, layer: LayerChoice, objective: Objective) -> Head:
+        self._model_layers.now().check(layer)
         traced, objective = self._traced(inputs), objective.for_image(0)
         compiled: CompiledHead = self._compiled.get(
-            ("head", _shapes(inputs), layer, objective.key),
+            ("head", self._exact_key(inputs), layer, objective.key),
             lambda: compile_head(traced, self._call(traced, layer), objective),
         )
         objective.target.check_outputs(compiled.shape)
@@ -111,8 +113,12 @@ class KerasJax(KerasFramework):
         except jax.errors.JaxRuntimeError as error:
             raise model_run_error(inputs, error) from error
 
+    def _exact_key(self, inputs: InputBatch) -> Hashable:
+        """Return a key for what is compiled for these layers and inputs of exactly this shape."""
+        return (self._model_layers.now().version, _shapes(inputs))
+
     def _traced(self, inputs: InputBatch) -> TracedModel:
-        traced: TracedModel = self._compiled.get(("trace", _shapes(inputs)), lambda: self._trace(inputs))
+        traced: TracedModel = self._compiled.get(("trace", self._exact_key(inputs)), lambda: self._trace(inputs))
         return traced
 
     def _trace(self, inputs: InputBatch) -> TracedModel:

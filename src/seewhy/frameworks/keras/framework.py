@@ -1,16 +1,18 @@
 """The parts of the Keras framework that all backends share."""
 
 import re
+from collections.abc import Hashable
 from dataclasses import replace
 from typing import Any
 
 import keras
 
 from seewhy.frameworks.base import Framework, check_precision
-from seewhy.frameworks.keras.calls import layers_by_path
+from seewhy.frameworks.keras.calls import layers_by_path, structure
 from seewhy.frameworks.keras.private_api import input_structure
 from seewhy.frameworks.layers import INPUT_CALL, LayerCall
-from seewhy.frameworks.structures import InputBatch, map_leaves, message_of
+from seewhy.frameworks.model_layers import ModelLayers
+from seewhy.frameworks.structures import InputBatch, map_leaves, message_of, shape_key
 from seewhy.types import Precision
 
 CONVOLUTIONS = tuple(kind for name, kind in vars(keras.layers).items() if "Conv" in name and isinstance(kind, type))
@@ -26,7 +28,7 @@ class KerasFramework(Framework):
 
     def __init__(self, model: keras.Model, precision: Precision = "float32") -> None:
         self._model = model
-        self._layers = layers_by_path(model)
+        self._model_layers = ModelLayers(lambda: layers_by_path(model), lambda: structure(model))
         check_precision(precision, (layer.compute_dtype for layer in self._layers.values() if layer.weights))
         self._precision = precision
 
@@ -47,6 +49,15 @@ class KerasFramework(Framework):
         """Whether the input is an image whose only axis of size 3 is the first."""
         shape = self.input_shape()
         return isinstance(shape, tuple) and len(shape) == 4 and shape[1] == 3 and shape[3] != 3
+
+    @property
+    def _layers(self) -> dict[str, Any]:
+        """The layers that the model has now, by path."""
+        return self._model_layers.now().by_path
+
+    def _shape_key(self, inputs: InputBatch) -> Hashable:
+        """Return a key for what is compiled for these layers and inputs of this shape, with any number of images."""
+        return (self._model_layers.now().version, shape_key(inputs))
 
     @property
     def _input_call(self) -> LayerCall:

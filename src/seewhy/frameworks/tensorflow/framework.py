@@ -29,7 +29,6 @@ from seewhy.frameworks.structures import (
     leaves,
     map_leaves,
     model_run_error,
-    shape_key,
 )
 from seewhy.frameworks.tensorflow.guided import check_head_activations, guide_relus
 from seewhy.frameworks.tensorflow.logits import select_tensorflow_outputs
@@ -60,12 +59,12 @@ class KerasTensorflow(KerasFramework):
         return np.asarray(tensor)
 
     def calls(self, inputs: InputBatch) -> tuple[LayerCall, ...]:
-        key = ("calls", shape_key(inputs))
+        key = ("calls", self._shape_key(inputs))
         calls: tuple[LayerCall, ...] = self._compiled.get(key, lambda: self._trace_calls(inputs))
         return calls
 
     def predict(self, inputs: InputBatch, output: int | str | None = None) -> NativeTensor | None:
-        key = ("predict", shape_key(inputs), output)
+        key = ("predict", self._shape_key(inputs), output)
         return self._run(self._compiled.get(key, lambda: self._trace_predict(inputs, output)), inputs)
 
     def capture(
@@ -76,8 +75,9 @@ class KerasTensorflow(KerasFramework):
         derivatives: Derivatives = "gradients",
         gradient_rule: GradientRule = "plain",
     ) -> Capture:
+        self._model_layers.now().check(layer)
         entry: CompiledCapture = self._compiled.get(
-            (shape_key(inputs), layer, objective.key, derivatives, gradient_rule),
+            (self._shape_key(inputs), layer, objective.key, derivatives, gradient_rule),
             lambda: self._trace_capture(inputs, layer, objective, derivatives, gradient_rule),
         )
         objective.target.check_outputs(entry.shape)
@@ -86,7 +86,8 @@ class KerasTensorflow(KerasFramework):
 
     def head(self, inputs: InputBatch, layer: LayerChoice, objective: Objective) -> Head:
         objective = objective.for_image(0)
-        key = ("head", shape_key(inputs), layer, objective.key)
+        self._model_layers.now().check(layer)
+        key = ("head", self._shape_key(inputs), layer, objective.key)
         entry: CompiledHead = self._compiled.get(key, lambda: self._trace_head(inputs, layer, objective))
         objective.target.check_outputs(entry.shape)
         bypass = self._run(entry.trunk, inputs)

@@ -21,9 +21,17 @@ from seewhy.frameworks.cleanup import restoring
 from seewhy.frameworks.compiled import CompiledCache
 from seewhy.frameworks.layers import INPUT_CALL, LayerCall, LayerChoice, check_tapped
 from seewhy.frameworks.layouts import layer_layout
+from seewhy.frameworks.model_layers import Layers, ModelLayers
 from seewhy.frameworks.recorder import translated_errors
 from seewhy.frameworks.structures import InputBatch, InputSpec, check_arrays, map_leaves, shape_key
-from seewhy.frameworks.torch.calls import TorchRecorder, check_hookable, modules_by_path, recording_calls, unwrap
+from seewhy.frameworks.torch.calls import (
+    TorchRecorder,
+    check_hookable,
+    modules_by_path,
+    recording_calls,
+    structure,
+    unwrap,
+)
 from seewhy.frameworks.torch.failures import FAILURES
 from seewhy.frameworks.torch.finish_capture import finish_capture
 from seewhy.frameworks.torch.layouts import TorchLayouts
@@ -56,15 +64,15 @@ class Torch(Framework):
         self._model = unwrap(model)
         check_precision(precision, map(_type_name, self._model.parameters()))
         self._precision = precision
-        self._layers = modules_by_path(self._model)
+        self._layers = ModelLayers(lambda: modules_by_path(self._model), lambda: structure(self._model))
         self._calls = CompiledCache()
         self._autograd_use = AutogradUse()
 
     def layer_paths(self) -> tuple[str, ...]:
-        return tuple(self._layers)
+        return tuple(self._layers.now().by_path)
 
     def path_of(self, layer: object) -> str | None:
-        return next((path for path, module in self._layers.items() if module is unwrap(layer)), None)
+        return next((path for path, module in self._layers.now().by_path.items() if module is unwrap(layer)), None)
 
     def input_shape(self) -> None:
         """Return None: a module does not declare its input's shape."""
@@ -81,8 +89,7 @@ class Torch(Framework):
         return array
 
     def calls(self, inputs: InputBatch) -> tuple[LayerCall, ...]:
-        calls: tuple[LayerCall, ...] = self._calls.get(shape_key(inputs), lambda: self._record_calls(inputs))
-        return calls
+        return self._calls_of(self._layers.now(), inputs)
 
     def predict(self, inputs: InputBatch, output: int | str | None = None) -> NativeTensor | None:
         def run(functions: FunctionRecorder) -> NativeTensor | None:
@@ -103,19 +110,21 @@ class Torch(Framework):
         derivatives: Derivatives = "gradients",
         gradient_rule: GradientRule = "plain",
     ) -> Capture:
-        functions, call = FunctionRecorder(), self._tapped_call(inputs, layer)
+        functions, layers = FunctionRecorder(), self._layers.now()
+        call = self._tapped_call(layers, inputs, layer)
         trunk = Trunk(functions, needs_autograd=self._autograd_use.is_needed)
         tap = TorchTap(call, trunk, derivatives, gradient_rule)
         with preserve_state(self._model), torch.enable_grad():
-            with recording_calls(tap.hooked_layers(self._layers), tap):
+            with recording_calls(tap.hooked_layers(layers.by_path), tap):
                 outputs = self._forward(inputs, trunk, tap)
             return finish_capture(tap, layer, outputs, objective, inputs, functions, self.xp)
 
     def head(self, inputs: InputBatch, layer: LayerChoice, objective: Objective) -> Head:
         functions, tape, objective = FunctionRecorder(), Tape(), objective.for_image(0)
-        call = self._tapped_call(inputs, layer)
+        layers = self._layers.now()
+        call = self._tapped_call(layers, inputs, layer)
         tap = TapeTap(call, tape)
-        hooks = recording_calls(tap.hooked_layers(self._layers), tap)
+        hooks = recording_calls(tap.hooked_layers(layers.by_path), tap)
         with preserve_state(self._model), self._autograd_use.grad_mode(), tape.recording(), hooks:
             outputs = self._forward(inputs, functions, tap)
             selected = select_torch_outputs(outputs, objective, functions, self.xp)
@@ -126,7 +135,7 @@ class Torch(Framework):
         """Run the model, and compare the input of its first convolution."""
         if isinstance(inputs, (list, dict)):
             return False
-        convolutions = [layer for layer in self._layers.values() if isinstance(layer, CONVOLUTIONS)]
+        convolutions = [layer for layer in self._layers.now().by_path.values() if isinstance(layer, CONVOLUTIONS)]
         convolution_inputs: list[Any] = []
 
         def record_input(_: Any, arguments: Any) -> None:
@@ -146,23 +155,28 @@ class Torch(Framework):
         with torch.no_grad(), without_autocast():
             return method(capture)
 
-    def _tapped_call(self, inputs: InputBatch, layer: LayerChoice) -> LayerCall:
-        calls = self.calls(inputs)  # for the input too: the recorded run shows whether the model needs autograd
+    def _tapped_call(self, layers: Layers, inputs: InputBatch, layer: LayerChoice) -> LayerCall:
+        layers.check(layer)
+        calls = self._calls_of(layers, inputs)  # for the input too: that run shows whether the model needs autograd
         if layer.is_input:
             return MODULE_INPUT_CALL
-        check_hookable(layer.path, self._layers)
+        check_hookable(layer.path, layers.by_path)
         return check_tapped(layer, calls)
 
-    def _record_calls(self, inputs: InputBatch) -> tuple[LayerCall, ...]:
+    def _calls_of(self, layers: Layers, inputs: InputBatch) -> tuple[LayerCall, ...]:
         def run(functions: FunctionRecorder) -> tuple[LayerCall, ...]:
             layouts = TorchLayouts()
             recorder = TorchRecorder(layouts)
-            with layouts, recording_calls(self._layers, recorder):
+            with layouts, recording_calls(layers.by_path, recorder):
                 self._forward(inputs, functions, recorder)
             return tuple(recorder.calls)
 
-        with preserve_state(self._model):
-            return self._autograd_use.run(run)
+        def record() -> tuple[LayerCall, ...]:
+            with preserve_state(self._model):
+                return self._autograd_use.run(run)
+
+        calls: tuple[LayerCall, ...] = self._calls.get((layers.version, shape_key(inputs)), record)
+        return calls
 
     def _forward(
         self, inputs: InputBatch, context: FunctionRecorder | Trunk, recorder: TorchTap | TorchRecorder | None = None

@@ -137,6 +137,11 @@ def submodules(module: torch.nn.Module) -> Iterable[torch.nn.Module]:
     return (child for child in module._modules.values() if child is not None)
 
 
+def named_submodules(module: torch.nn.Module) -> Iterable[tuple[str, torch.nn.Module]]:
+    """Return a module's direct children with their names."""
+    return ((name, child) for name, child in module._modules.items() if child is not None)
+
+
 def buffers(module: torch.nn.Module) -> dict[str, torch.Tensor | None]:
     """Return the dictionary of a module's own buffers; assigning to it replaces a buffer."""
     return module._buffers
