@@ -8,7 +8,6 @@ draws it when someone asks for pixels.
 import itertools
 import os
 import sys
-import threading
 import warnings
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -100,7 +99,7 @@ class Explainer:
     signed: bool
     progress: bool | ProgressCallback
     _plans: dict[Hashable, Plan]
-    _has_hinted: threading.Event
+    _has_hinted: bool
 
     def __init__(
         self,
@@ -139,8 +138,15 @@ class Explainer:
             signed=signed,
             progress=progress,
             _plans={},
-            _has_hinted=threading.Event(),
+            _has_hinted=False,
         )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what is copied and pickled: the settings, the model among them, without the plans."""
+        return vars(self) | {"_plans": {}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"An Explainer cannot be changed: make another one with {name}={value!r}.")
@@ -294,8 +300,8 @@ class Explainer:
 
     def _hint(self, inputs: InputBatch) -> None:
         """Warn, once, if the inputs look like pixels and the classifier has no preprocessing for them."""
-        if not self._has_hinted.is_set() and self.classifier.may_need_preprocessing(inputs):
-            self._has_hinted.set()
+        if not self._has_hinted and self.classifier.may_need_preprocessing(inputs):
+            vars(self)["_has_hinted"] = True
             if hint := self.classifier.preprocessing_hint(inputs):
                 warnings.warn(hint, SeewhyWarning, stacklevel=_frames_inside())
 

@@ -37,6 +37,12 @@ class Framework(ABC):
 
     name: str
     xp: Namespace
+    _model: Any
+    _precision: Precision
+
+    def __reduce__(self) -> tuple[type["Framework"], tuple[Any, Precision]]:
+        """Copy and pickle the model and the precision; compiled functions are compiled again."""
+        return type(self), (self._model, self._precision)
 
     @property
     @abstractmethod

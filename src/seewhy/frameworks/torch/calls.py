@@ -97,11 +97,12 @@ def recording_calls(layers: dict[str, Any], recorder: Recorder) -> Iterator[None
 
     The hook runs after the modules' own hooks, so that it observes the output that the next module receives.
     """
-    thread = this_thread()
+    thread, is_open = this_thread(), True
 
     def hook_for(path: str) -> Callable[[Any, Any, Any], Any]:
         def hook(layer: Any, _: Any, output: Any) -> Any:
-            return recorder.observe(path, layer, output) if this_thread() is thread else None
+            # Another thread may have copied the model, with this hook, while it was open.
+            return recorder.observe(path, layer, output) if is_open and this_thread() is thread else None
 
         return hook
 
@@ -109,6 +110,8 @@ def recording_calls(layers: dict[str, Any], recorder: Recorder) -> Iterator[None
     hooks = {path: hook_for(path) for path in layers}
 
     def remove() -> None:
+        nonlocal is_open
+        is_open = False
         for path, layer in layers.items():
             remove_hook(layer, hooks[path])
 
