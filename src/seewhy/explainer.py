@@ -25,7 +25,7 @@ from seewhy.attribution.perturbation_runner import ProgressCallback
 from seewhy.attribution.plan import Plan, first_derivatives, plan_key, strategy_for
 from seewhy.errors import ImageError, InputError, MethodError, OptionError, SeewhyWarning
 from seewhy.frameworks import Framework, LayerCall, LayerChoice
-from seewhy.frameworks.structures import InputBatch, InputSpec, image_count
+from seewhy.frameworks.structures import InputBatch, InputSpec, image_count, is_float
 from seewhy.images.geometry import Placement
 from seewhy.images.reading import ImageLike, read, read_each
 from seewhy.methods import Method
@@ -291,7 +291,13 @@ class Explainer:
         if self.augmentations and (not is_one or checked.ndim != 4):
             given = f"shape {checked.shape}" if is_one else f"{len(checked)} inputs"
             raise InputError(f"augmentation= flips and zooms images, one batch of (N, h, w, C); given {given}.")
-        if not is_one and (self.method.needs_runner or self.method.level == "input"):
+        perturbs = self.method.needs_runner or self.method.level == "input"
+        if is_one and perturbs and not is_float(checked):
+            raise InputError(
+                f"The input is of type {checked.dtype}, such as token ids, and {self.method.title} explains or changes "
+                "numbers that vary continuously. Use a method that explains a layer, such as gradcam."
+            )
+        if not is_one and perturbs:
             raise InputError(
                 f"The model has {len(checked)} inputs, and {self.method.title} needs a model with one input. Use a "
                 "method that explains a layer, such as gradcam."

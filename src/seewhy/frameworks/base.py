@@ -130,7 +130,10 @@ class Framework(ABC):
         return False
 
     def check_inputs(self, inputs: InputSpec) -> InputBatch:
-        """Return `inputs` as float32 (N, ...) in the structure that the model takes, or raise InputError."""
+        """Return `inputs` as (N, ...) in the structure that the model takes, or raise InputError.
+
+        Images are float32; whole numbers and booleans keep their type among several inputs, see `InputBatch`.
+        """
         return check_arrays(inputs, self.input_shape())
 
     def find_layer(self, layer: LayerSpec) -> LayerChoice:

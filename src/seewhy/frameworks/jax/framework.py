@@ -26,12 +26,12 @@ from seewhy.frameworks.keras.restore import preserve_keras_state
 from seewhy.frameworks.layers import LayerCall, LayerChoice, check_tapped
 from seewhy.frameworks.layouts import layer_layout
 from seewhy.frameworks.recorder import translated_errors
-from seewhy.frameworks.structures import InputBatch, image_count, leaves, model_run_error
+from seewhy.frameworks.structures import InputBatch, image_count, leaves, model_run_error, typed_shape
 from seewhy.targets import Objective, TopK
 from seewhy.timing import Phase
 from seewhy.types import Capture, Derivatives, GradientRule, NativeTensor, Precision
 
-FAILURES = (ValueError, TypeError, RuntimeError, LookupError, AttributeError, ArithmeticError)
+FAILURES = (ValueError, TypeError, RuntimeError, LookupError, AttributeError, ArithmeticError, AssertionError)
 """The exceptions of Keras and JAX for a model that cannot run on its input."""
 
 
@@ -158,5 +158,5 @@ def _untraceable_message(error: BaseException | None) -> str | None:
 
 def _shapes(inputs: InputBatch) -> Any:
     """Return the inputs' shapes, batch included, as a hashable key: JAX compiles for exact shapes."""
-    shapes = [tuple(array.shape) for array in leaves(inputs)]
+    shapes = [typed_shape(array, array.shape) for array in leaves(inputs)]
     return (*inputs, *shapes) if isinstance(inputs, dict) else tuple(shapes)

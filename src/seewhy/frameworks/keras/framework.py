@@ -6,13 +6,14 @@ from dataclasses import replace
 from typing import Any
 
 import keras
+import numpy as np
 
 from seewhy.frameworks.base import Framework, check_precision
 from seewhy.frameworks.keras.calls import layers_by_path, structure
 from seewhy.frameworks.keras.private_api import input_structure
 from seewhy.frameworks.layers import INPUT_CALL, LayerCall
 from seewhy.frameworks.model_layers import ModelLayers
-from seewhy.frameworks.structures import InputBatch, map_leaves, message_of, shape_key
+from seewhy.frameworks.structures import InputBatch, InputSpec, leaves, map_leaves, message_of, shape_key
 from seewhy.types import Precision
 
 CONVOLUTIONS = tuple(kind for name, kind in vars(keras.layers).items() if "Conv" in name and isinstance(kind, type))
@@ -43,6 +44,17 @@ class KerasFramework(Framework):
         if getattr(self._model, "inputs", None) is None:
             return None
         return map_leaves(lambda tensor: tuple(tensor.shape), input_structure(self._model))
+
+    def check_inputs(self, inputs: InputSpec) -> InputBatch:
+        """Return `inputs` as (N, ...) in the structure that the model takes; whole numbers where it declares them."""
+        checked = super().check_inputs(inputs)
+        if getattr(self._model, "inputs", None) is None:
+            return checked
+        declared = leaves(map_leaves(lambda tensor: tensor.dtype, input_structure(self._model)))
+        if isinstance(checked, dict):
+            declared = [input_structure(self._model)[name].dtype for name in checked]
+        floats = iter("float" in keras.backend.standardize_dtype(dtype) for dtype in declared)
+        return map_leaves(lambda array: array.astype(np.float32, copy=False) if next(floats) else array, checked)
 
     @property
     def channels_first(self) -> bool:

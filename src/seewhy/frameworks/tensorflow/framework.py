@@ -39,7 +39,10 @@ from seewhy.frameworks.tensorflow.trunk_and_head import split
 from seewhy.targets import Objective, TopK
 from seewhy.types import Capture, Derivatives, GradientRule, NativeTensor, Precision
 
-FAILURES = (ValueError, TypeError, RuntimeError, LookupError, AttributeError, ArithmeticError, tf.errors.OpError)
+FAILURES = (
+    *(ValueError, TypeError, RuntimeError, LookupError, AttributeError, ArithmeticError, AssertionError),
+    tf.errors.OpError,
+)
 """The exceptions of Keras and TensorFlow for a model that cannot run on its input."""
 
 
@@ -110,7 +113,7 @@ class KerasTensorflow(KerasFramework):
 
     def _compile(self, function: Callable[..., Any], inputs: InputBatch, arrays: tuple[Any, ...] = ()) -> Any:
         """Trace `function` for inputs of these shapes, any batch size, and `arrays` of any first two sizes."""
-        batch = map_leaves(lambda array: tf.TensorSpec((None, *array.shape[1:]), tf.float32), inputs)
+        batch = map_leaves(lambda array: tf.TensorSpec((None, *array.shape[1:]), array.dtype), inputs)
         specs = [tf.TensorSpec((None, None, *array.shape[2:]), array.dtype) for array in arrays]
         # TensorFlow optimizes the graph when it is first run.
         return timed_first_call(compiled(function, (batch, *specs), self._precision))
@@ -197,7 +200,7 @@ class KerasTensorflow(KerasFramework):
             objective.target.check_outputs(shape)
             facts.update(batch=leaves(batch), selected=selected, shape=shape)
 
-        image = map_leaves(lambda array: tf.TensorSpec(array.shape, tf.float32), inputs)
+        image = map_leaves(lambda array: tf.TensorSpec(array.shape, array.dtype), inputs)
         graph = tf.compat.v1.wrap_function(forward, [image])
         selected = facts["selected"]
         trunk, head, bypass = split(graph, facts["batch"], tap.output, selected.tensors)

@@ -23,7 +23,7 @@ from seewhy.frameworks.layers import INPUT_CALL, LayerCall, LayerChoice, check_t
 from seewhy.frameworks.layouts import layer_layout
 from seewhy.frameworks.model_layers import Layers, ModelLayers
 from seewhy.frameworks.recorder import translated_errors
-from seewhy.frameworks.structures import InputBatch, InputSpec, check_arrays, map_leaves, shape_key
+from seewhy.frameworks.structures import InputBatch, InputSpec, check_arrays, is_float, map_leaves, shape_key
 from seewhy.frameworks.torch.calls import (
     TorchRecorder,
     check_hookable,
@@ -78,7 +78,7 @@ class Torch(Framework):
         """Return None: a module does not declare its input's shape."""
 
     def check_inputs(self, inputs: InputSpec) -> InputBatch:
-        """Return `inputs` as float32 (N, ...).
+        """Return `inputs` as float32 (N, ...); among several inputs, whole numbers and booleans as they are.
 
         A list or tuple of arrays becomes the model's positional arguments, a dict its keyword arguments.
         """
@@ -189,10 +189,12 @@ class Torch(Framework):
             return self._model(*batch) if isinstance(batch, list) else self._model(batch)
 
     def _to_tensor(self, array: NDArray[Any]) -> NativeTensor:
-        """Copy an array to the model's device, type and memory format."""
+        """Copy an array to the model's device and memory format, and floating-point numbers to its type."""
         like = first_float_tensor(chain(self._model.parameters(), self._model.buffers()))
         if like is None:
-            return torch.tensor(array, dtype=torch.float32, device="cpu")
+            return torch.tensor(array, device="cpu")
+        if not is_float(array):
+            return torch.tensor(array, device=like.device)
         tensor = torch.tensor(array, dtype=like.dtype, device=like.device)
         kernel = next((weights for weights in self._model.parameters() if weights.ndim == 4), None)
         if kernel is None or tensor.ndim != 4 or kernel.is_contiguous():
