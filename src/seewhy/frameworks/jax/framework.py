@@ -69,7 +69,15 @@ class KerasJax(KerasFramework):
         traced, arrays = self._traced(inputs), objective.target.arrays(image_count(inputs))
         compiled: CompiledCapture = self._compiled.get(
             (self._exact_key(inputs), _shapes(list(arrays)), layer, objective.key, derivatives, gradient_rule),
-            lambda: compile_capture(traced, self._call(traced, layer), layer, objective, derivatives, gradient_rule),
+            lambda: compile_capture(
+                traced,
+                self._call(traced, layer),
+                layer,
+                objective,
+                derivatives,
+                gradient_rule,
+                lambda: translated_errors(inputs, FAILURES, None, _message),
+            ),
         )
         objective.target.check_outputs(compiled.shape)
         captured = self._run(compiled.function, traced, inputs, *arrays)
@@ -130,10 +138,7 @@ class KerasJax(KerasFramework):
             with recording_calls(self._layers, marker), preserve_keras_state(self._model), state:
                 return outputs.flatten(self._model(batch, training=False))
 
-        def message(error: Exception) -> str:
-            return _untraceable_message(error) or plain_message(error)
-
-        with translated_errors(inputs, FAILURES, marker, message):
+        with translated_errors(inputs, FAILURES, marker, _message):
             jaxpr = trace(forward, [variable.value for variable in variables], inputs)
         jaxpr = in_bfloat16(jaxpr) if self._precision == "bfloat16" else jaxpr
         return TracedModel(jaxpr, variables, tuple(marker.calls), marker.shapes, outputs.structure)
@@ -142,6 +147,10 @@ class KerasJax(KerasFramework):
         selected = traced.select_outputs(Objective(TopK(), output=output))
         function = as_function(traced.jaxpr, selected.tensors)
         return timed_first_call(jax.jit(lambda flat: selected.read(function(*flat)).probabilities))
+
+
+def _message(error: Exception) -> str:
+    return _untraceable_message(error) or plain_message(error)
 
 
 def _untraceable_message(error: BaseException | None) -> str | None:

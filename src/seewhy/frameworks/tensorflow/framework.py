@@ -176,9 +176,11 @@ class KerasTensorflow(KerasFramework):
                 "probabilities": outputs.probabilities,
             }
             if derivatives == "closed_form" and mean is not None:
-                captured["closed_form"] = closed_form(captured["scores"], mean, captured["activations"])
+                with translated_errors(inputs, FAILURES, None, plain_message):
+                    captured["closed_form"] = closed_form(captured["scores"], mean, captured["activations"])
             if derivatives == "gradients":
-                by_target = gradients(tape, totals, tap, gradient_rule, is_small=mean is not None)
+                with translated_errors(inputs, FAILURES, None, plain_message):
+                    by_target = gradients(tape, totals, tap, gradient_rule, is_small=mean is not None)
                 captured["gradients"] = targets_second(tap.call, tf.cast(by_target, tf.float32), self.xp)
             return captured
 
