@@ -211,7 +211,7 @@ class KerasTensorflow(KerasFramework):
             # Every perturbation is a batch of one image, as the tensors that bypass the layer are: (M, 1, ...).
             perturbations = tf.cast(perturbations, tap.output.dtype)
             batches = tf.vectorized_map(lambda activations: head(activations[None], *bypass), perturbations)
-            outputs = selected.read([tf.squeeze(batch, 1) for batch in batches])
+            outputs = selected.read([tf.squeeze(batch, 1) if batch.shape.rank != 1 else batch for batch in batches])
             return tf.cast(outputs.score(objective, arrays, self.xp).scores, tf.float32)
 
         arrays = [tf.TensorSpec((None, None, *array.shape[2:]), array.dtype) for array in objective.target.arrays(1)]
