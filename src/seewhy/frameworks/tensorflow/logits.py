@@ -40,8 +40,8 @@ def bypass_final_activation(raw: NativeTensor) -> tuple[FinalActivation, NativeT
     """
     if raw.shape.rank is None:
         raise ModelError(
-            "The model's output has an unknown number of axes in TensorFlow's graph, as after a squeeze without an axis "
-            "of a batch of any size. Name the axis in the model: keras.ops.squeeze(x, axis=-1)."
+            "The model's output has an unknown number of axes in TensorFlow's graph, as after a squeeze without an "
+            "axis of a batch of any size. Name the axis in the model: keras.ops.squeeze(x, axis=-1)."
         )
     operation = raw.op
     while operation.type in ORDER_PRESERVING:
