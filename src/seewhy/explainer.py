@@ -19,13 +19,13 @@ import numpy as np
 from seewhy import methods as all_methods
 from seewhy.attribution.attribute import Attribution, attribute
 from seewhy.attribution.augmentation import Augmentation, parse_augmentations
-from seewhy.attribution.checks import check_batch_size, check_images, find_layers
+from seewhy.attribution.checks import check_batch_size, check_continuous, check_images, find_layers
 from seewhy.attribution.fusion import Fuse, check_fuse
 from seewhy.attribution.perturbation_runner import ProgressCallback
 from seewhy.attribution.plan import Plan, first_derivatives, plan_key, strategy_for
 from seewhy.errors import ImageError, InputError, MethodError, OptionError, SeewhyWarning
 from seewhy.frameworks import Framework, LayerCall, LayerChoice
-from seewhy.frameworks.structures import InputBatch, InputSpec, image_count, is_float
+from seewhy.frameworks.structures import InputBatch, InputSpec, image_count
 from seewhy.images.geometry import Placement
 from seewhy.images.reading import ImageLike, read, read_each
 from seewhy.methods import Method
@@ -142,7 +142,7 @@ class Explainer:
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        """Return what is copied and pickled: the settings, the model among them, without the plans."""
+        """Return what is copied and pickled: everything but the plans."""
         return vars(self) | {"_plans": {}}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -292,12 +292,9 @@ class Explainer:
             given = f"shape {checked.shape}" if is_one else f"{len(checked)} inputs"
             raise InputError(f"augmentation= flips and zooms images, one batch of (N, h, w, C); given {given}.")
         perturbs = self.method.needs_runner or self.method.level == "input"
-        if is_one and perturbs and not is_float(checked):
-            raise InputError(
-                f"The input is of type {checked.dtype}, such as token ids, and {self.method.title} explains or changes "
-                "numbers that vary continuously. Use a method that explains a layer, such as gradcam."
-            )
-        if not is_one and perturbs:
+        if is_one and perturbs:
+            check_continuous(checked, self.method)
+        elif perturbs:
             raise InputError(
                 f"The model has {len(checked)} inputs, and {self.method.title} needs a model with one input. Use a "
                 "method that explains a layer, such as gradcam."
