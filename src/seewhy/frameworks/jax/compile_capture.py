@@ -72,7 +72,7 @@ def compile_capture(
         if derivatives != "gradients":
             _, captured = totals(tapped)
             return tensors | captured
-        jax.eval_shape(totals, tapped)  # so that an error of the target is not taken for one of the model
+        jax.eval_shape(totals, tapped)  # an error of the target is not one of the model
         with translated():
             if not has_derivative(lambda activations: totals(activations)[0], tapped):
                 raise no_gradient(call.path)
