@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 
 from seewhy.frameworks.layers import LayerChoice
-from seewhy.frameworks.layouts import channels_last, targets_second
+from seewhy.frameworks.layouts import channels_last
 from seewhy.frameworks.recorder import translated_errors
 from seewhy.frameworks.structures import ArrayTree, InputBatch, image_count, map_tree
 from seewhy.frameworks.torch.failures import FAILURES
@@ -58,11 +58,10 @@ def finish_capture(
         scores = scores.float()
         with translated_errors(inputs, FAILURES, None, message):
             closed_form = tap.closed_form(scores, activations)
-            # The images of a batch do not influence each other, so the gradient of the sum is each image's own.
-            gradients = tap.gradients(scores.sum(dim=0))
+            gradients = tap.gradients(scores, xp)
     return Capture(
         activations=activations,
-        gradients=None if gradients is None else targets_second(tap.call, gradients.float(), torch),
+        gradients=gradients,
         scores=scores.detach(),
         indices=indices.to(torch.int32),
         outputs=map_tree(detach, read.raw),
