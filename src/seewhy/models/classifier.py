@@ -34,7 +34,8 @@ class Classifier:
         model: A `keras.Model` or a `torch.nn.Module`. It is never changed.
         preprocess: A `Preprocessing`; a function from float32 (N, h, w, 3) in 0..255 to the model's input, such as
             `preprocess_input` of `keras.applications.vgg16`; or None for a model that takes values in 0..255. In the
-            last two cases, images are resized to `input_size` without keeping their aspect ratio.
+            last two cases, images are resized to `input_size` without keeping their aspect ratio. For a model that
+            takes channels first, the function may return either layout, (N, C, h, w) or (N, h, w, C).
         class_names: Names in the order of the outputs, or a `ClassNames`; None if they are unknown.
         input_size: (h, w) in pixels; None reads it from the model.
         name: The model's name in messages and figures.
