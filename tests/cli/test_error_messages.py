@@ -38,12 +38,12 @@ def test_messages_name_options(message, shown):
 
 
 def test_what_only_python_makes_is_a_function_on_the_command_line():
-    shown = command_line_message("Give the names: seewhy.Classifier(model, class_names=[...]).")
+    shown = command_line_message("Pass it to seewhy.Classifier(model).")
     assert shown.endswith("--model package.module:function calls a function that returns a Classifier.")
 
 
 def test_an_unknown_layer_names_the_command(run, examples, tmp_path):
     code, _, err = run("explain", examples / "cat.png", "--layer", "top_activatoin", "--out", tmp_path)
     assert code == 2
-    assert "'seewhy layers MODEL' lists them." in err
+    assert "'seewhy layers MODEL' lists" in err
     assert "Explainer.layers" not in err

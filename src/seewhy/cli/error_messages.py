@@ -1,6 +1,11 @@
 """Error messages in the words of the command line: they name commands and options, and not Python's arguments."""
 
 WORDS = {
+    "seewhy.Classifier(model, class_names=[...])": "--class-names FILE",
+    "seewhy.Classifier(model, preprocess=..., input_size=(224, 224))": "--input-size 224",
+    "Give the preprocessing: seewhy.Classifier(model, preprocess=...); for a model that takes 0..255, "
+    "seewhy.Preprocessing(size=(height, width)).": "Give the preprocessing, such as --preprocessing imagenet; for a "
+    "model that takes 0..255, --preprocessing 0..255.",
     "Explainer.layers lists": "'seewhy layers MODEL' lists",
     "layer='auto'": "--layer auto",
     "Leave layer= out": "Leave --layer out",

@@ -40,6 +40,12 @@ class Framework(ABC):
 
     name: str
     xp: Namespace
+    _model: Any
+    _precision: Precision
+
+    def __reduce__(self) -> tuple[type["Framework"], tuple[Any, Precision]]:
+        """Copy and pickle the model and the precision; compiled functions are compiled again."""
+        return type(self), (self._model, self._precision)
 
     @cached_property
     def evidence(self) -> Evidence:
@@ -153,7 +159,10 @@ class Framework(ABC):
         return False
 
     def check_inputs(self, inputs: InputSpec) -> InputBatch:
-        """Return `inputs` as float32 (N, ...) in the structure that the model takes, or raise InputError."""
+        """Return `inputs` as (N, ...) in the structure that the model takes, or raise InputError.
+
+        Images are float32; whole numbers and booleans keep their type among several inputs, see `InputBatch`.
+        """
         expected = self.input_shape()
         if isinstance(expected, tuple):
             check_input_count(inputs, 1)
