@@ -190,6 +190,34 @@ class Classifier:
             )
         return int(query)
 
+    def replace(
+        self,
+        *,
+        preprocess: Preprocessing | Callable[[FloatArray], Any] | None = None,
+        class_names: Sequence[str] | None = None,
+        input_size: tuple[int, int] | None = None,
+    ) -> "Classifier":
+        """Return a classifier of the same model with other preprocessing, class names or input size.
+
+        Args:
+            preprocess: As for `Classifier`; None keeps that of this classifier.
+            class_names: As for `Classifier`; None keeps those of this classifier.
+            input_size: (h, w) in pixels; None keeps that of this classifier.
+        """
+        kept = self.preprocessing or self._finish
+        chosen = kept if preprocess is None else preprocess
+        if input_size is not None and isinstance(chosen, Preprocessing):
+            chosen = dataclasses.replace(chosen, size=input_size)
+        kept_size = self._input_size if self.preprocessing is None else self.preprocessing.size
+        return Classifier(
+            self.model,
+            preprocess=chosen,
+            class_names=self.class_names if class_names is None else class_names,
+            input_size=input_size or kept_size,
+            name=self.name,
+            layer=self.layer,
+        )
+
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the model and its sidecar, which holds preprocessing and class names: `model.keras` and `model.json`.
 
