@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from functools import cached_property
 from typing import Any
 
 from numpy.typing import NDArray
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 from seewhy.errors import LayerError, OptionError
 from seewhy.frameworks.evidence import Evidence
 from seewhy.frameworks.layers import AUTO, LayerCall, LayerChoice, only_path
+from seewhy.frameworks.model_layers import ModelLayers
 from seewhy.frameworks.stem import StemValues
 from seewhy.frameworks.structures import InputBatch, InputSpec, check_arrays, check_input_count
 from seewhy.targets import Objective
@@ -42,15 +42,16 @@ class Framework(ABC):
     xp: Namespace
     _model: Any
     _precision: Precision
+    _model_layers: ModelLayers
 
     def __reduce__(self) -> tuple[type["Framework"], tuple[Any, Precision]]:
         """Copy and pickle the model and the precision; compiled functions are compiled again."""
         return type(self), (self._model, self._precision)
 
-    @cached_property
+    @property
     def evidence(self) -> Evidence:
-        """What runs of the model have shown about it."""
-        return Evidence()
+        """What runs of the model have shown about it, with the layers that it has now."""
+        return self._model_layers.now().evidence
 
     @property
     @abstractmethod

@@ -76,15 +76,17 @@ class Torch(Framework):
         self._model = unwrap(model)
         check_precision(precision, map(_type_name, self._model.parameters()))
         self._precision = precision
-        self._layers = ModelLayers(lambda: modules_by_path(self._model), lambda: structure(self._model))
+        self._model_layers = ModelLayers(lambda: modules_by_path(self._model), lambda: structure(self._model))
         self._calls = CompiledCache()
         self._autograd_use = AutogradUse()
 
     def layer_paths(self) -> tuple[str, ...]:
-        return tuple(self._layers.now().by_path)
+        return tuple(self._model_layers.now().by_path)
 
     def path_of(self, layer: object) -> str | None:
-        return next((path for path, module in self._layers.now().by_path.items() if module is unwrap(layer)), None)
+        return next(
+            (path for path, module in self._model_layers.now().by_path.items() if module is unwrap(layer)), None
+        )
 
     def input_shape(self) -> None:
         """Return None: a module does not declare its input's shape."""
@@ -103,7 +105,7 @@ class Torch(Framework):
         return array
 
     def calls(self, inputs: InputBatch) -> tuple[LayerCall, ...]:
-        return self._calls_of(self._layers.now(), inputs)
+        return self._calls_of(self._model_layers.now(), inputs)
 
     def predict(self, inputs: InputBatch, output: int | str | None = None) -> NativeTensor | None:
         def run(functions: FunctionRecorder) -> NativeTensor | None:
@@ -124,7 +126,7 @@ class Torch(Framework):
         derivatives: Derivatives = "gradients",
         gradient_rule: GradientRule = "plain",
     ) -> Capture:
-        functions, layers = FunctionRecorder(), self._layers.now()
+        functions, layers = FunctionRecorder(), self._model_layers.now()
         call = self._tapped_call(layers, inputs, layer)
         trunk = Trunk(functions, needs_autograd=self._autograd_use.is_needed)
         tap = TorchTap(call, trunk, derivatives, gradient_rule)
@@ -135,7 +137,7 @@ class Torch(Framework):
 
     def head(self, inputs: InputBatch, layer: LayerChoice, objective: Objective) -> Head:
         functions, tape, objective = FunctionRecorder(), Tape(), objective.for_image(0)
-        layers = self._layers.now()
+        layers = self._model_layers.now()
         call = self._tapped_call(layers, inputs, layer)
         tap = TapeTap(call, tape)
         hooks = recording_calls(tap.hooked_layers(layers.by_path), tap)
@@ -155,7 +157,7 @@ class Torch(Framework):
         """Run the model, and compare the input of its first convolution."""
         if isinstance(inputs, (list, dict)):
             return False
-        convolutions = [layer for layer in self._layers.now().by_path.values() if isinstance(layer, CONVOLUTIONS)]
+        convolutions = [layer for layer in self._model_layers.now().by_path.values() if isinstance(layer, CONVOLUTIONS)]
         convolution_inputs: list[Any] = []
 
         def record_input(_: Any, arguments: Any) -> None:
@@ -176,7 +178,7 @@ class Torch(Framework):
             return method(capture)
 
     def _stem(self, inputs: InputBatch, layer: LayerChoice) -> list[StemInput]:
-        layers = self._layers.now()
+        layers = self._model_layers.now()
         call = self._tapped_call(layers, inputs, layer)
         recorder = StemRecorder(call)
         hooks = recording_calls({call.path: layers.by_path[call.path]}, recorder)
