@@ -336,11 +336,12 @@ def maximum_pooled():
     return keras.Model(image, layers.Dense(reference.CLASSES)(layers.GlobalMaxPooling2D()(maps)))
 
 
-def mapped():
-    """Build a network that gives a score for each class at each position."""
+def mapped(is_flat=False):
+    """Build a network that gives a score for each class at each position, on demand as one vector."""
     keras.utils.set_random_seed(0)
     image = keras.Input((*reference.SIZE, 3))
-    return keras.Model(image, layers.Conv2D(4, 1)(layers.Conv2D(6, 3, name="features")(image)))
+    scores = layers.Conv2D(4, 1)(layers.Conv2D(6, 3, name="features")(image))
+    return keras.Model(image, layers.Flatten()(scores) if is_flat else scores)
 
 
 def in_type(name, scale=1.0):

@@ -378,13 +378,13 @@ def maximum_pooled():
     return model
 
 
-def mapped():
-    """Build a network that gives a score for each class at each position."""
+def mapped(is_flat=False):
+    """Build a network that gives a score for each class at each position, on demand as one vector."""
     torch.manual_seed(0)
     model = nn.Sequential()
     model.add_module("features", nn.Conv2d(3, 6, 3))
     model.add_module("scores", nn.Conv2d(6, 4, 1))
-    return model
+    return model.append(nn.Flatten()) if is_flat else model
 
 
 def in_type(name, scale=1.0):
