@@ -26,7 +26,7 @@ from seewhy.attribution.perturbation_runner import ProgressCallback
 from seewhy.attribution.plan import Plan, first_derivatives, plan_key, strategy_for
 from seewhy.errors import ImageError, InputError, MethodError, OptionError, SeewhyWarning
 from seewhy.frameworks import Framework, LayerCall, LayerChoice
-from seewhy.frameworks.structures import InputBatch, InputSpec, image_count
+from seewhy.frameworks.structures import InputBatch, InputSpec, image_count, leaves, only_leaf
 from seewhy.images.geometry import Placement
 from seewhy.images.reading import ImageLike, read, read_each
 from seewhy.methods import Method
@@ -182,7 +182,7 @@ class Explainer:
         """Explain a batch of preprocessed inputs.
 
         Args:
-            inputs: (N, ...), preprocessed; a list or dict of such arrays for a model with several inputs.
+            inputs: (N, ...), preprocessed; lists and dicts of such arrays for a model with several inputs.
             targets: As for `explain`.
             batch_size: How many perturbations of an image run at once, for methods that run the model many times.
 
@@ -281,13 +281,13 @@ class Explainer:
 
     def _check_inputs(self, inputs: InputSpec) -> InputBatch:
         checked = self.framework.check_inputs(inputs)
-        is_one = isinstance(checked, np.ndarray)
-        if self.augmentations and (not is_one or checked.ndim != 4):
-            given = f"shape {checked.shape}" if is_one else f"{len(checked)} inputs"
+        array, count = only_leaf(checked), len(leaves(checked))
+        if self.augmentations and (count > 1 or array.ndim != 4):
+            given = f"{count} inputs" if count > 1 else f"shape {array.shape}"
             raise InputError(f"augmentation= flips and zooms images, one batch of (N, h, w, C); given {given}.")
-        if not is_one and (self.method.needs_runner or self.method.level == "input"):
+        if count > 1 and (self.method.needs_runner or self.method.level == "input"):
             raise InputError(
-                f"The model has {len(checked)} inputs, and {self.method.title} needs a model with one input. Use a "
+                f"The model has {count} inputs, and {self.method.title} needs a model with one input. Use a "
                 "method that explains a layer, such as gradcam."
             )
         return checked

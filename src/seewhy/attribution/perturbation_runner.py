@@ -9,7 +9,7 @@ import numpy as np
 
 from seewhy.frameworks import Framework, LayerChoice
 from seewhy.frameworks.layers import INPUT
-from seewhy.frameworks.structures import map_tree
+from seewhy.frameworks.structures import InputBatch, image_count, map_tree, only_leaf
 from seewhy.methods import Method
 from seewhy.methods.method import Level
 from seewhy.targets import Objective
@@ -37,9 +37,9 @@ def run_perturbations(method: Method, runner: "PerturbationRunner", capture: Cap
         [
             method(
                 _row(capture, row),
-                replace(runner, batch=runner.batch[row : row + 1], objective=objective.for_image(row)),
+                replace(runner, batch=_image(runner.batch, row), objective=objective.for_image(row)),
             )
-            for row in range(len(runner.batch))
+            for row in range(image_count(runner.batch))
         ]
     )
 
@@ -51,7 +51,7 @@ class PerturbationRunner:
 
     Attributes:
         framework: Runs the model.
-        batch: float32 (1, ...), laid out as the model takes it.
+        batch: One input of the model, float32 (1, ...), laid out and in a structure as the model takes it.
         layer: The layer that is explained.
         objective: What the image's scores are.
         batch_size: How many perturbations run at once.
@@ -60,7 +60,7 @@ class PerturbationRunner:
     """
 
     framework: Framework
-    batch: FloatArray
+    batch: InputBatch
     layer: LayerChoice
     objective: Objective
     batch_size: int
@@ -70,7 +70,8 @@ class PerturbationRunner:
     @property
     def inputs(self) -> FloatArray:
         """The image, (*space, C)."""
-        return np.moveaxis(self.batch[0], 0, -1) if self.framework.channels_first else self.batch[0]
+        image: FloatArray = only_leaf(self.batch)[0]
+        return np.moveaxis(image, 0, -1) if self.framework.channels_first else image
 
     def scores(self, perturbations: Iterable[FloatArray], count: int) -> FloatArray:
         """Score `count` perturbations of the input, giving (count, T)."""
@@ -111,7 +112,7 @@ class PerturbationRunner:
     ) -> Iterator[tuple[Capture, int]]:
         for values, size in self._batches(perturbations, count):
             inputs = np.moveaxis(values, -1, 1) if self.framework.channels_first else values
-            inputs = self.framework.check_inputs(inputs)
+            inputs = self.framework.check_inputs(_like(self.batch, inputs))
             yield self.framework.capture(inputs, layer, self.objective, derivatives, gradient_rule), size
 
     def _batches(self, perturbations: Iterable[FloatArray], count: int) -> Iterator["_Batch"]:
@@ -134,6 +135,16 @@ class PerturbationRunner:
         console = Console(stderr=True)  # where there is no terminal, rich would print an empty line per image
         hidden = not console.is_terminal
         return track(perturbations, self.title, count, console=console, transient=True, disable=hidden)
+
+
+def _image(batch: InputBatch, row: int) -> InputBatch:
+    """Return one image of a batch, as a batch of one."""
+    return map_tree(lambda array: array[row : row + 1], batch)
+
+
+def _like(batch: InputBatch, array: FloatArray) -> InputBatch:
+    """Return an array in the structure of a batch with one array."""
+    return map_tree(lambda _: array, batch)
 
 
 class _Batch(NamedTuple):

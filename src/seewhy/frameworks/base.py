@@ -116,7 +116,8 @@ class Framework(ABC):
     def input_shape(self) -> Any:
         """Return the shape (N, ...) that the model was built for, with None for unknown sizes; None if it is unknown.
 
-        For a model with several inputs, this is a list or dict of shapes.
+        For a model with several inputs, this is a structure of shapes, with lists and dicts. One input is one shape,
+        also where the model takes it in a list or dict.
         """
 
     def is_unscaled(self, inputs: InputBatch) -> bool:

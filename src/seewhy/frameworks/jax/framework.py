@@ -26,7 +26,7 @@ from seewhy.frameworks.keras.restore import preserve_keras_state
 from seewhy.frameworks.layers import LayerCall, LayerChoice, check_tapped
 from seewhy.frameworks.layouts import layer_layout
 from seewhy.frameworks.recorder import translated_errors
-from seewhy.frameworks.structures import InputBatch, image_count, leaves, model_run_error
+from seewhy.frameworks.structures import InputBatch, image_count, model_run_error, shape_key
 from seewhy.targets import Objective, TopK
 from seewhy.timing import Phase
 from seewhy.types import Capture, Derivatives, GradientRule, NativeTensor, Precision
@@ -54,7 +54,7 @@ class KerasJax(KerasFramework):
 
     def predict(self, inputs: InputBatch, output: int | str | None = None) -> NativeTensor | None:
         traced = self._traced(inputs)
-        key = ("predict", _shapes(inputs), output)
+        key = ("predict", shape_key(inputs, with_batch=True), output)
         return self._run(self._compiled.get(key, lambda: self._compile_predict(traced, output)), traced, inputs)
 
     def capture(
@@ -67,7 +67,14 @@ class KerasJax(KerasFramework):
     ) -> Capture:
         traced, arrays = self._traced(inputs), objective.target.arrays(image_count(inputs))
         compiled: CompiledCapture = self._compiled.get(
-            (_shapes(inputs), _shapes(list(arrays)), layer, objective.key, derivatives, gradient_rule),
+            (
+                shape_key(inputs, with_batch=True),
+                shape_key(list(arrays), with_batch=True),
+                layer,
+                objective.key,
+                derivatives,
+                gradient_rule,
+            ),
             lambda: compile_capture(traced, self._call(traced, layer), layer, objective, derivatives, gradient_rule),
         )
         objective.target.check_outputs(compiled.shape)
@@ -77,7 +84,7 @@ class KerasJax(KerasFramework):
     def head(self, inputs: InputBatch, layer: LayerChoice, objective: Objective) -> Head:
         traced, objective = self._traced(inputs), objective.for_image(0)
         compiled: CompiledHead = self._compiled.get(
-            ("head", _shapes(inputs), layer, objective.key),
+            ("head", shape_key(inputs, with_batch=True), layer, objective.key),
             lambda: compile_head(traced, self._call(traced, layer), objective),
         )
         objective.target.check_outputs(compiled.shape)
@@ -112,7 +119,9 @@ class KerasJax(KerasFramework):
             raise model_run_error(inputs, error) from error
 
     def _traced(self, inputs: InputBatch) -> TracedModel:
-        traced: TracedModel = self._compiled.get(("trace", _shapes(inputs)), lambda: self._trace(inputs))
+        traced: TracedModel = self._compiled.get(
+            ("trace", shape_key(inputs, with_batch=True)), lambda: self._trace(inputs)
+        )
         return traced
 
     def _trace(self, inputs: InputBatch) -> TracedModel:
@@ -148,9 +157,3 @@ def _untraceable_message(error: BaseException | None) -> str | None:
             return f"its Python code reads the values of a tensor, which JAX cannot trace: {error}"
         error = error.__cause__ or error.__context__
     return None
-
-
-def _shapes(inputs: InputBatch) -> Any:
-    """Return the inputs' shapes, batch included, as a hashable key: JAX compiles for exact shapes."""
-    shapes = [tuple(array.shape) for array in leaves(inputs)]
-    return (*inputs, *shapes) if isinstance(inputs, dict) else tuple(shapes)

@@ -1,6 +1,7 @@
 """The parts of the Keras framework that all backends share."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +11,7 @@ from seewhy.frameworks.base import Framework, check_precision
 from seewhy.frameworks.keras.calls import layers_by_path
 from seewhy.frameworks.keras.private_api import input_structure
 from seewhy.frameworks.layers import INPUT_CALL, LayerCall
-from seewhy.frameworks.structures import InputBatch, map_leaves, message_of
+from seewhy.frameworks.structures import InputBatch, InputSpec, check_arrays, map_tree, message_of, only_leaf
 from seewhy.types import Precision
 
 CONVOLUTIONS = tuple(kind for name, kind in vars(keras.layers).items() if "Conv" in name and isinstance(kind, type))
@@ -38,9 +39,21 @@ class KerasFramework(Framework):
 
     def input_shape(self) -> Any:
         """Return the shape that Keras records; None for a subclassed model."""
-        if getattr(self._model, "inputs", None) is None:
-            return None
-        return map_leaves(lambda tensor: tuple(tensor.shape), input_structure(self._model))
+        inputs = self._symbolic_inputs()
+        return None if inputs is None else map_tree(_shape_of, only_leaf(inputs))
+
+    def check_inputs(self, inputs: InputSpec) -> InputBatch:
+        symbolic = self._symbolic_inputs()
+        if symbolic is None:
+            return check_arrays(inputs, None)
+        names = [tensor.name for tensor in symbolic] if _is_flat_list(symbolic) else []
+        if isinstance(inputs, Mapping) and len(names) > 1 and set(names) == set(inputs):
+            inputs = [inputs[name] for name in names]  # Keras takes the inputs of a list by their names too
+        return check_arrays(inputs, map_tree(_shape_of, symbolic))
+
+    def _symbolic_inputs(self) -> Any:
+        """Return the symbolic inputs of the model in the structure that it takes; None for a subclassed model."""
+        return None if getattr(self._model, "inputs", None) is None else input_structure(self._model)
 
     @property
     def channels_first(self) -> bool:
@@ -55,6 +68,14 @@ class KerasFramework(Framework):
 
     def is_unscaled(self, inputs: InputBatch) -> bool:
         return isinstance(self.input_shape(), tuple) and _begins_with_convolution(self._model)
+
+
+def _shape_of(tensor: Any) -> tuple[int | None, ...]:
+    return tuple(tensor.shape)
+
+
+def _is_flat_list(structure: Any) -> bool:
+    return isinstance(structure, (list, tuple)) and not any(isinstance(item, (list, tuple, dict)) for item in structure)
 
 
 def _begins_with_convolution(model: Any) -> bool:

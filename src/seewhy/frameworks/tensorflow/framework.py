@@ -27,8 +27,9 @@ from seewhy.frameworks.structures import (
     InputBatch,
     image_count,
     leaves,
-    map_leaves,
+    map_tree,
     model_run_error,
+    only_leaf,
     shape_key,
 )
 from seewhy.frameworks.tensorflow.guided import check_head_activations, guide_relus
@@ -103,13 +104,13 @@ class KerasTensorflow(KerasFramework):
 
     def _run(self, function: Any, inputs: InputBatch, *arrays: Any) -> Any:
         try:
-            return function(map_leaves(tf.constant, inputs), *map(tf.constant, arrays))
+            return function(map_tree(tf.constant, inputs), *map(tf.constant, arrays))
         except tf.errors.OpError as error:
             raise model_run_error(inputs, error.message) from error
 
     def _compile(self, function: Callable[..., Any], inputs: InputBatch, arrays: tuple[Any, ...] = ()) -> Any:
         """Trace `function` for inputs of these shapes, any batch size, and `arrays` of any first two sizes."""
-        batch = map_leaves(lambda array: tf.TensorSpec((None, *array.shape[1:]), tf.float32), inputs)
+        batch = map_tree(lambda array: tf.TensorSpec((None, *array.shape[1:]), tf.float32), inputs)
         specs = [tf.TensorSpec((None, None, *array.shape[2:]), array.dtype) for array in arrays]
         # TensorFlow optimizes the graph when it is first run.
         return timed_first_call(compiled(function, (batch, *specs), self._precision))
@@ -151,7 +152,7 @@ class KerasTensorflow(KerasFramework):
             # All layers are recorded, whichever is tapped: an earlier one may determine the layout of its output.
             with tape, recording_calls(self._layers, tap):
                 if layer.is_input:
-                    tap.watch(self._input_call, batch)
+                    tap.watch(self._input_call, only_leaf(batch))
                 with guide_relus(gradient_rule):
                     tree = self._forward(batch, tap)
                 tap.check()
@@ -188,7 +189,7 @@ class KerasTensorflow(KerasFramework):
         def forward(batch: InputBatch) -> None:
             with recording_calls(self._layers, tap):
                 if layer.is_input:
-                    tap.watch(self._input_call, batch)
+                    tap.watch(self._input_call, only_leaf(batch))
                 raw = self._forward(batch, tap)
             tap.check()
             selected = select_tensorflow_outputs(raw, objective)
@@ -196,7 +197,7 @@ class KerasTensorflow(KerasFramework):
             objective.target.check_outputs(shape)
             facts.update(batch=leaves(batch), selected=selected, shape=shape)
 
-        image = map_leaves(lambda array: tf.TensorSpec(array.shape, tf.float32), inputs)
+        image = map_tree(lambda array: tf.TensorSpec(array.shape, tf.float32), inputs)
         graph = tf.compat.v1.wrap_function(forward, [image])
         selected = facts["selected"]
         trunk, head, bypass = split(graph, facts["batch"], tap.output, selected.tensors)

@@ -22,7 +22,16 @@ from seewhy.frameworks.compiled import CompiledCache
 from seewhy.frameworks.layers import INPUT_CALL, LayerCall, LayerChoice, check_tapped
 from seewhy.frameworks.layouts import layer_layout
 from seewhy.frameworks.recorder import translated_errors
-from seewhy.frameworks.structures import InputBatch, InputSpec, check_arrays, image_count, map_leaves, shape_key
+from seewhy.frameworks.structures import (
+    InputBatch,
+    InputSpec,
+    check_arrays,
+    image_count,
+    map_arrays,
+    map_tree,
+    only_leaf,
+    shape_key,
+)
 from seewhy.frameworks.torch.calls import TorchRecorder, modules_by_path, recording_calls, unwrap
 from seewhy.frameworks.torch.finish_capture import finish_capture
 from seewhy.frameworks.torch.layouts import TorchLayouts
@@ -74,7 +83,7 @@ class Torch(Framework):
 
         A list or tuple of arrays becomes the model's positional arguments, a dict its keyword arguments.
         """
-        return check_arrays(map_leaves(to_array, inputs), None)
+        return check_arrays(map_arrays(to_array, inputs), None)
 
     def to_numpy(self, tensor: NativeTensor) -> NDArray[Any]:
         array: NDArray[Any] = to_array(tensor)
@@ -122,7 +131,8 @@ class Torch(Framework):
 
     def is_unscaled(self, inputs: InputBatch) -> bool:
         """Run the model, and compare the input of its first convolution."""
-        if isinstance(inputs, (list, dict)):
+        image = only_leaf(inputs)
+        if isinstance(image, (list, dict)):
             return False
         convolution_inputs: list[Any] = []
         with preserve_state(self._model), torch.no_grad(), ExitStack() as restore:
@@ -131,7 +141,7 @@ class Torch(Framework):
                     hook = layer.register_forward_pre_hook(lambda _, args: convolution_inputs.append(args[0]))
                     restore.callback(hook.remove)
             self._forward(inputs, FunctionRecorder())
-            return bool(convolution_inputs) and torch.equal(convolution_inputs[0], self._to_tensor(inputs))
+            return bool(convolution_inputs) and torch.equal(convolution_inputs[0], self._to_tensor(image))
 
     def apply(self, method: Callable[[Capture], NativeTensor], capture: Capture) -> NativeTensor:
         with torch.no_grad(), without_autocast():
@@ -147,7 +157,7 @@ class Torch(Framework):
     def _forward(
         self, inputs: InputBatch, context: FunctionRecorder | Trunk, recorder: TorchTap | TorchRecorder | None = None
     ) -> Any:
-        batch = map_leaves(self._to_tensor, inputs)
+        batch = map_tree(self._to_tensor, inputs)
         with translated_errors(inputs, FAILURES, recorder), autocast_to(self._precision, batch), context:
             batch = batch if recorder is None else recorder.enter(batch)
             if isinstance(batch, dict):

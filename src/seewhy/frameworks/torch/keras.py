@@ -21,7 +21,7 @@ from seewhy.frameworks.keras.restore import preserve_keras_state
 from seewhy.frameworks.layers import LayerCall, LayerChoice, check_tapped
 from seewhy.frameworks.layouts import layer_layout
 from seewhy.frameworks.recorder import translated_errors
-from seewhy.frameworks.structures import InputBatch, InputSpec, image_count, map_leaves, shape_key
+from seewhy.frameworks.structures import InputBatch, InputSpec, image_count, map_arrays, map_tree, shape_key
 from seewhy.frameworks.torch.finish_capture import finish_capture
 from seewhy.frameworks.torch.framework import FAILURES
 from seewhy.frameworks.torch.logits import FunctionRecorder, select_torch_outputs
@@ -46,7 +46,7 @@ class KerasTorch(KerasFramework):
         self._calls = CompiledCache()
 
     def check_inputs(self, inputs: InputSpec) -> InputBatch:
-        return super().check_inputs(map_leaves(to_array, inputs))
+        return super().check_inputs(map_arrays(to_array, inputs))
 
     def to_numpy(self, tensor: NativeTensor) -> NDArray[Any]:
         array: NDArray[Any] = to_array(tensor)
@@ -109,7 +109,7 @@ class KerasTorch(KerasFramework):
         self, inputs: InputBatch, context: FunctionRecorder | Trunk, recorder: TorchTap | KerasRecorder | None = None
     ) -> Any:
         # Copied: a model may modify its input in place, and the array belongs to the caller.
-        batch = map_leaves(lambda array: keras.ops.convert_to_tensor(np.array(array)), inputs)
+        batch = map_tree(lambda array: keras.ops.convert_to_tensor(np.array(array)), inputs)
         with (
             translated_errors(inputs, FAILURES, recorder, plain_message),
             autocast_to(self._precision, batch),
