@@ -20,7 +20,7 @@ import numpy as np
 from seewhy import methods as all_methods
 from seewhy.attribution.attribute import Attribution, attribute
 from seewhy.attribution.augmentation import Augmentation, parse_augmentations
-from seewhy.attribution.checks import check_batch_size, check_images, find_layers
+from seewhy.attribution.checks import check_batch_size, check_images, find_layers, look_like_probabilities
 from seewhy.attribution.fusion import Fuse, check_fuse
 from seewhy.attribution.perturbation_runner import ProgressCallback
 from seewhy.attribution.plan import Plan, first_derivatives, plan_key, strategy_for
@@ -101,6 +101,7 @@ class Explainer:
     progress: bool | ProgressCallback
     _plans: dict[Hashable, Plan]
     _has_hinted: threading.Event
+    _warned: set[str]
 
     def __init__(
         self,
@@ -140,6 +141,7 @@ class Explainer:
             progress=progress,
             _plans={},
             _has_hinted=threading.Event(),
+            _warned=set(),
         )
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -198,7 +200,9 @@ class Explainer:
         self._hint(checked)
         objective = Objective(self._resolve(targets, image_count(checked)), self.score, self.output)
         attribution = attribute(self._plan(checked, objective, batch_size), checked, objective)
-        return self._build_heatmaps(attribution, objective)
+        heatmaps = self._build_heatmaps(attribution, objective)
+        self._warn_of_probabilities(attribution, heatmaps)
+        return heatmaps
 
     def inspect(self, image: ImageLike, targets: TargetSpec = "top-1") -> Inspection:
         """Show how Grad-CAM makes its heatmap: the layer's activations, their gradients, and the channel weights.
@@ -226,6 +230,7 @@ class Explainer:
         plan = replace(self._plan(inputs, objective, 1), strategy="capture", derivatives="gradients")
         attribution = attribute(plan, inputs, objective)
         heatmaps = self._build_heatmaps(attribution, objective)
+        self._warn_of_probabilities(attribution, heatmaps)
         (explanation,) = self._explanations(heatmaps, [image], [pixels], preprocessed.placements)
         capture, to_numpy = attribution.capture, self.framework.to_numpy
         activations, gradients = to_numpy(capture.activations)[0], to_numpy(capture.require_gradients())[0]
@@ -298,6 +303,19 @@ class Explainer:
             self._has_hinted.set()
             if hint := self.classifier.preprocessing_hint(inputs):
                 warnings.warn(hint, SeewhyWarning, stacklevel=_frames_inside())
+
+    def _warn_of_probabilities(self, attribution: Attribution, heatmaps: Heatmaps) -> None:
+        """Warn, once, if probabilities are explained as logits: no final activation was found to be bypassed."""
+        is_unseen = self.score == "logit" and attribution.capture.final_activation == "linear"
+        if is_unseen and not self._warned and look_like_probabilities(heatmaps.outputs):
+            self._warned.add("probabilities")
+            warnings.warn(
+                f"The model {self.classifier.name!r} returns probabilities, or their logarithms: they sum to one for "
+                "every image. SeeWhy found no softmax before them, so they are explained as if they were logits. Give "
+                "a model that returns logits; or ask for probabilities: score='probability'.",
+                SeewhyWarning,
+                stacklevel=_frames_inside(),
+            )
 
     def _resolve(self, targets: TargetSpec, images: int) -> Target:
         target = resolve(targets, self.classifier.find_class)

@@ -15,6 +15,7 @@ PRIVATE_FILES = {
     "frameworks/torch/private_api.py": "PyTorch",
     "frameworks/keras/private_api.py": "Keras",
     "frameworks/tensorflow/precision.py": "TensorFlow",
+    "frameworks/tensorflow/private_api.py": "TensorFlow",
 }
 """The files that may use private names, and the framework whose names they are. JAX has none."""
 

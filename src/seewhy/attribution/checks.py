@@ -26,6 +26,7 @@ def check_capture(capture: Capture, images: int, classifier: Classifier) -> None
         LayerError: The layer's output has another number of rows.
         TargetError: The target function's scores have another number of rows.
         ModelError: The classifier has another number of class names.
+        ModelRunError: The model's class scores have another number of rows.
     """
     if capture.activations.shape[0] != images:
         raise LayerError(
@@ -38,7 +39,46 @@ def check_capture(capture: Capture, images: int, classifier: Classifier) -> None
             "(N,) or (N, T)."
         )
     if capture.probabilities is not None:
+        if _row_count(capture) != images:  # class indices of the images would be read from the same row
+            raise ModelRunError(
+                f"The model gave {_row_count(capture)} rows of class scores for {images} images; expected one for each "
+                "image. If it takes one image at a time, give one at a time: batch_size=1."
+            )
         classifier.check_class_count(capture.probabilities.shape[1])
+
+
+def check_row_count(capture: Capture, perturbations: int) -> None:
+    """Raise ModelRunError unless the model gave a row of outputs for each perturbation of one image."""
+    rows = _row_count(capture)
+    if rows != perturbations:
+        raise ModelRunError(
+            f"The model gave {rows} rows of outputs for a batch of {perturbations} perturbations of one image. If "
+            "it takes batches of one size only, give that size: batch_size=1."
+        )
+
+
+def _row_count(capture: Capture) -> int:
+    """Return the number of rows of the class scores; of the targets' scores where the outputs are not class scores."""
+    tensor = capture.scores if capture.probabilities is None else capture.probabilities
+    return int(tensor.shape[0])
+
+
+def look_like_probabilities(outputs: Any) -> bool:
+    """Whether outputs (N, ...), or their exponentials, lie in 0..1 and sum to one over the classes for all images.
+
+    The classes are on the last axis, or on that after the images.
+    """
+    if not isinstance(outputs, np.ndarray) or outputs.ndim < 2 or outputs.dtype.kind in "iub":
+        return False
+    tolerance = 1e-4 if outputs.dtype.itemsize > 2 else 1e-2  # half precision rounds every class
+    values = outputs.astype(np.float32, copy=False)
+    lowest, highest = values.min(), values.max()
+    if lowest < 0 < highest or highest > 1 + tolerance:
+        return False
+    probabilities = values if lowest >= 0 else np.exp(values)
+    return any(
+        probabilities.shape[axis] > 1 and np.abs(probabilities.sum(axis=axis) - 1).max() < tolerance for axis in (-1, 1)
+    )
 
 
 def check_finite(heatmaps: FloatArray, scores: FloatArray) -> None:

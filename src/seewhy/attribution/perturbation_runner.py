@@ -1,12 +1,15 @@
 """Running the model on perturbations of one image, for the methods that need it."""
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, NamedTuple, final
 
 import numpy as np
 
+from seewhy.attribution.checks import check_row_count
+from seewhy.errors import ModelRunError
 from seewhy.frameworks import Framework, LayerChoice
 from seewhy.frameworks.layers import INPUT
 from seewhy.frameworks.structures import InputBatch, image_count, map_tree, only_leaf
@@ -113,13 +116,16 @@ class PerturbationRunner:
         for values, size in self._batches(perturbations, count):
             inputs = np.moveaxis(values, -1, 1) if self.framework.channels_first else values
             inputs = self.framework.check_inputs(_like(self.batch, inputs))
-            yield self.framework.capture(inputs, layer, self.objective, derivatives, gradient_rule), size
+            with _batch_size_named(len(values)):
+                capture = self.framework.capture(inputs, layer, self.objective, derivatives, gradient_rule)
+            check_row_count(capture, len(values))
+            yield capture, size
 
     def _batches(self, perturbations: Iterable[FloatArray], count: int) -> Iterator["_Batch"]:
         """Yield batches of one size, so that a framework compiles the model for one shape."""
         report = self.progress if callable(self.progress) else None
         perturbations = iter(self._with_bar(perturbations, count) if self.progress is True else perturbations)
-        batch_size, done = min(self.batch_size, count), 0
+        batch_size, done = self.framework.batch_size or min(self.batch_size, count), 0
         while batch := list(islice(perturbations, batch_size)):
             if report is not None:
                 report(self.title, done, count)
@@ -135,6 +141,20 @@ class PerturbationRunner:
         console = Console(stderr=True)  # where there is no terminal, rich would print an empty line per image
         hidden = not console.is_terminal
         return track(perturbations, self.title, count, console=console, transient=True, disable=hidden)
+
+
+@contextmanager
+def _batch_size_named(count: int) -> Iterator[None]:
+    """Say in an error of the model how many perturbations it was given: the caller gave no such batch."""
+    try:
+        yield
+    except ModelRunError as error:
+        if count == 1:
+            raise
+        raise ModelRunError(
+            f"{error} This was a batch of {count} perturbations of one image. If the model takes batches of one size "
+            "only, give that size: batch_size=1."
+        ) from error
 
 
 def _image(batch: InputBatch, row: int) -> InputBatch:

@@ -37,6 +37,8 @@ class Framework(ABC):
 
     name: str
     xp: Namespace
+    batch_size: int | None = None
+    """The one number of images that the model takes at once; None where it takes any."""
 
     @property
     @abstractmethod
@@ -91,7 +93,7 @@ class Framework(ABC):
         """Run the trunk of the model once, and return the head.
 
         Args:
-            inputs: One image, checked by `check_inputs`, (1, ...).
+            inputs: One image, checked by `check_inputs`, (1, ...); of a model with a fixed batch size as many copies.
             layer: The layer, and which of its calls.
             objective: What the scores are.
 

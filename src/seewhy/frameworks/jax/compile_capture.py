@@ -10,7 +10,7 @@ import keras
 from seewhy.frameworks.compiled import CompiledCapture, CompiledHead, timed_first_call
 from seewhy.frameworks.jax.guided import guide_relus
 from seewhy.frameworks.jax.mean_head import closed_form, pooled_sum
-from seewhy.frameworks.jax.tap import TracedModel, output_shape
+from seewhy.frameworks.jax.tap import TracedModel, output_facts
 from seewhy.frameworks.jax.trunk_and_head import JaxprFunction, has_derivative, split, tapped_variable
 from seewhy.frameworks.layers import LayerCall, LayerChoice, no_gradient
 from seewhy.frameworks.layouts import channels_last, spatial_axes, targets_second
@@ -45,7 +45,7 @@ def compile_capture(
     if derivatives == "gradients" and gradient_rule in GUIDED_RULES:
         evaluate = guide_relus(traced.jaxpr, position, selected.one_logits, gradient_rule)
         differentiated = split(traced.jaxpr, position, selected.tensors, evaluate).head
-    shape = output_shape(selected)
+    shape, activation = output_facts(selected)
     objective.target.check_outputs(shape)
 
     def capture(flat: list[NativeTensor], *arrays: NativeTensor) -> dict[str, NativeTensor]:
@@ -69,7 +69,7 @@ def compile_capture(
         tensors["gradients"] = targets_second(call, gradients.astype(jnp.float32), jnp)
         return tensors | dict(captured)
 
-    return CompiledCapture(timed_first_call(jax.jit(capture)), layer.named(call), shape)
+    return CompiledCapture(timed_first_call(jax.jit(capture)), layer.named(call), shape, activation)
 
 
 def _compile_closed_form(
@@ -82,7 +82,7 @@ def _compile_closed_form(
     if position is None:
         return None
     trunk, head = split(traced.jaxpr, position, [*selected.tensors, tapped])
-    shape = output_shape(selected)
+    shape, activation = output_facts(selected)
     objective.target.check_outputs(shape)
 
     def capture(flat: list[NativeTensor], *arrays: NativeTensor) -> dict[str, NativeTensor]:
@@ -101,7 +101,7 @@ def _compile_closed_form(
         captured = captured_from(total)
         return captured | {"closed_form": closed_form(scores_of, total, captured["activations"])}
 
-    return CompiledCapture(timed_first_call(jax.jit(capture)), layer.named(call), shape)
+    return CompiledCapture(timed_first_call(jax.jit(capture)), layer.named(call), shape, activation)
 
 
 def compile_head(traced: TracedModel, call: LayerCall, objective: Objective) -> CompiledHead:
@@ -113,15 +113,17 @@ def compile_head(traced: TracedModel, call: LayerCall, objective: Objective) -> 
     selected = traced.select_outputs(objective)
     trunk, head = split(traced.jaxpr, traced.position(call), selected.tensors)
     tapped, *_ = jax.eval_shape(trunk, *traced.jaxpr.in_avals)
-    shape = output_shape(selected)
+    shape, _ = output_facts(selected)
     objective.target.check_outputs(shape)
 
     def scores(perturbations: NativeTensor, bypass: list[NativeTensor], arrays: Sequence[NativeTensor]) -> NativeTensor:
         def run_one(activations: NativeTensor) -> list[NativeTensor]:
-            return head(activations[None], *bypass)
+            return head(activations, *bypass)
 
-        # Every perturbation is a batch of one image, as the arrays that bypass the layer are: (M, 1, ...).
-        batches = jax.vmap(run_one)(perturbations.astype(tapped.dtype))
+        # Every perturbation is a batch of one image, as the arrays that bypass the layer are: (M, 1, ...). Of a model
+        # with a fixed batch size, as many perturbations as it takes are one batch.
+        groups = jnp.asarray(perturbations, tapped.dtype).reshape(-1, *tapped.shape)
+        batches = jax.vmap(run_one)(groups)
         outputs = selected.read([batch.reshape(-1, *batch.shape[2:]) for batch in batches])
         return jnp.asarray(outputs.score(objective, arrays, keras.ops).scores, jnp.float32)
 

@@ -17,10 +17,10 @@ from seewhy import timing
 from seewhy.frameworks.base import Head
 from seewhy.frameworks.compiled import CompiledCache, CompiledCapture, CompiledHead, timed_first_call
 from seewhy.frameworks.jax.compile_capture import compile_capture, compile_head
+from seewhy.frameworks.jax.logits import hidden_activations
 from seewhy.frameworks.jax.precision import in_bfloat16
 from seewhy.frameworks.jax.tap import Marker, OutputStructure, TracedModel
-from seewhy.frameworks.jax.trunk_and_head import as_function, trace
-from seewhy.frameworks.keras.calls import recording_calls
+from seewhy.frameworks.jax.trunk_and_head import as_function, inline, trace
 from seewhy.frameworks.keras.framework import KerasFramework, plain_message
 from seewhy.frameworks.keras.restore import preserve_keras_state
 from seewhy.frameworks.layers import LayerCall, LayerChoice, check_tapped
@@ -79,7 +79,8 @@ class KerasJax(KerasFramework):
         )
         objective.target.check_outputs(compiled.shape)
         captured = self._run(compiled.function, traced, inputs, *arrays)
-        return Capture(**{"gradients": None} | captured, layer=compiled.layer, xp=self.xp)
+        captured = {"gradients": None} | captured
+        return Capture(**captured, layer=compiled.layer, xp=self.xp, final_activation=compiled.activation)
 
     def head(self, inputs: InputBatch, layer: LayerChoice, objective: Objective) -> Head:
         traced, objective = self._traced(inputs), objective.for_image(0)
@@ -130,7 +131,7 @@ class KerasJax(KerasFramework):
         def forward(values: list[NativeTensor], batch: InputBatch) -> list[NativeTensor]:
             # The values are arguments and not constants of the trace, so that later training takes effect.
             state = keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True)))
-            with recording_calls(self._layers, marker), preserve_keras_state(self._model), state:
+            with self._recording(self._layers, marker), preserve_keras_state(self._model), state:
                 return outputs.flatten(self._model(batch, training=False))
 
         def message(error: Exception) -> str:
@@ -138,6 +139,8 @@ class KerasJax(KerasFramework):
 
         with translated_errors(inputs, FAILURES, marker, message):
             jaxpr = trace(forward, [variable.value for variable in variables], inputs)
+        while hidden := hidden_activations(jaxpr.jaxpr):
+            jaxpr = inline(jaxpr, hidden)
         jaxpr = in_bfloat16(jaxpr) if self._precision == "bfloat16" else jaxpr
         return TracedModel(jaxpr, variables, tuple(marker.calls), marker.shapes, outputs.structure)
 

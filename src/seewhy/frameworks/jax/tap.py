@@ -18,11 +18,11 @@ from seewhy.frameworks.jax.trunk_and_head import (
 )
 from seewhy.frameworks.keras.calls import KerasRecorder
 from seewhy.frameworks.layers import INPUT, LayerCall
-from seewhy.frameworks.outputs import FinalActivation, Outputs, SelectedOutputs, select_outputs
+from seewhy.frameworks.outputs import Outputs, SelectedOutputs, select_outputs
 from seewhy.frameworks.structures import ArrayTree, InputBatch, map_tree
 from seewhy.targets import Objective
 from seewhy.targets.target import Shape
-from seewhy.types import NativeTensor
+from seewhy.types import FinalActivation, NativeTensor
 
 
 @final
@@ -119,9 +119,13 @@ def _read(raw: NativeTensor, logits: NativeTensor, activation: FinalActivation, 
     return Outputs.read(raw, logits.reshape(raw.shape).astype(jnp.float32), activation, keras.ops, tree)
 
 
-def output_shape(selected: SelectedOutputs) -> Shape | None:
-    """Return the shape of the selected output; None where the objective reads all outputs."""
-    shapes: list[Shape | None] = []
-    avals = [variable.aval for variable in selected.tensors]
-    jax.eval_shape(lambda *arrays: shapes.append(selected.read(arrays).shape), *avals)
-    return shapes[0]
+def output_facts(selected: SelectedOutputs) -> tuple[Shape | None, FinalActivation | None]:
+    """Return the shape of the selected output and its final activation; None where no single output is selected."""
+    facts: list[tuple[Shape | None, FinalActivation | None]] = []
+
+    def read(*arrays: NativeTensor) -> None:
+        outputs = selected.read(arrays)
+        facts.append((outputs.shape, outputs.activation))
+
+    jax.eval_shape(read, *(variable.aval for variable in selected.tensors))
+    return facts[0]

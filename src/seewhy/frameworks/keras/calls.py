@@ -3,15 +3,15 @@
 import threading
 import weakref
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, final
 
 import keras
 
 from seewhy.frameworks.cleanup import restoring
 from seewhy.frameworks.keras.layouts import declared_channels_first, inherited_channels_first, tensors
-from seewhy.frameworks.keras.private_api import sublayers
+from seewhy.frameworks.keras.private_api import is_rematerialized, sublayers
 from seewhy.frameworks.layers import LayerCall
 from seewhy.frameworks.recorder import Recorder
 from seewhy.types import NativeTensor
@@ -106,15 +106,31 @@ def layers_by_path(model: Any) -> dict[str, Any]:
     return layers
 
 
+def rematerialized_operations(layers: Iterable[Any]) -> list[Any]:
+    """Return the layers that are rematerialized, and such operations of the functional models among the layers."""
+    operations = {id(layer): layer for layer in layers}
+    for layer in list(operations.values()):
+        if isinstance(layer, keras.Function):
+            operations.update((id(operation), operation) for operation in layer.operations)
+    return [operation for operation in operations.values() if is_rematerialized(operation)]
+
+
 @contextmanager
-def recording_calls(layers: Mapping[str, Any], recorder: Recorder) -> Iterator[None]:
+def recording_calls(
+    layers: Mapping[str, Any], recorder: Recorder, rematerialized: Iterable[Any] = ()
+) -> Iterator[None]:
     """Let a recorder observe the calls of `layers`, by path, in this thread and while this is open.
 
-    The model continues with the output that `Recorder.record` returns.
+    The model continues with the output that `Recorder.record` returns. In this thread the layers and operations in
+    `rematerialized` run plainly: their derivative would run them once more, and not depend on what was recorded in
+    them.
     """
     thread = threading.get_ident()
     with HOOK_LOCK:
-        intercepted = [_InterceptedCall(layer, path, recorder, thread) for path, layer in layers.items()]
+        intercepted: list[_Interception] = [
+            _InterceptedCall(layer, path, recorder, thread) for path, layer in layers.items()
+        ]
+        intercepted += [_PlainCall(operation, thread) for operation in rematerialized]
 
         def restore() -> None:
             for call in intercepted:
@@ -126,32 +142,53 @@ def recording_calls(layers: Mapping[str, Any], recorder: Recorder) -> Iterator[N
             yield
 
 
-class _InterceptedCall:
-    """Replaces the `call` of one layer object by an observed one, and restores it.
+class _Interception:
+    """Replaces a method of one layer object, and restores it.
 
     This writes to the instance's `__dict__`: Keras tracks attributes when they are set, and the layer must be unchanged
     afterwards.
     """
 
-    def __init__(self, layer: Any, path: str, recorder: Recorder, thread: int) -> None:
-        self._attributes = vars(layer)
-        self._method = method = "quantized_call" if getattr(layer, "quantization_mode", None) else "call"
-        self._own, call = self._attributes.get(method), getattr(layer, method)
-
-        def observed(*args: Any, **kwargs: Any) -> Any:
-            output = call(*args, **kwargs)
-            return recorder.observe(path, layer, output, (args, kwargs)) if threading.get_ident() == thread else output
-
-        self._observed = observed
+    def __init__(self, layer: Any, method: str, replacement: Callable[..., Any]) -> None:
+        self._attributes, self._method, self._replacement = vars(layer), method, replacement
+        self._own = self._attributes.get(method)
 
     def install(self) -> None:
-        self._attributes[self._method] = self._observed
+        self._attributes[self._method] = self._replacement
 
     def restore(self) -> None:
         if self._own is not None:
             self._attributes[self._method] = self._own
         else:
             self._attributes.pop(self._method, None)
+
+
+@final
+class _InterceptedCall(_Interception):
+    """Replaces the `call` of a layer by an observed one."""
+
+    def __init__(self, layer: Any, path: str, recorder: Recorder, thread: int) -> None:
+        method = "quantized_call" if getattr(layer, "quantization_mode", None) else "call"
+        call = getattr(layer, method)
+
+        def observed(*args: Any, **kwargs: Any) -> Any:
+            output = call(*args, **kwargs)
+            return recorder.observe(path, layer, output, (args, kwargs)) if threading.get_ident() == thread else output
+
+        super().__init__(layer, method, observed)
+
+
+@final
+class _PlainCall(_Interception):
+    """Lets a layer, or an operation of `keras.ops`, run plainly that is rematerialized elsewhere."""
+
+    def __init__(self, operation: Any, thread: int) -> None:
+        rematerialized_call = operation.rematerialized_call
+
+        def plain(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+            return call if threading.get_ident() == thread else rematerialized_call(call, *args, **kwargs)
+
+        super().__init__(operation, "rematerialized_call", plain)
 
 
 def _has_spatial_axes(output: Any) -> bool:

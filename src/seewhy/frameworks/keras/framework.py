@@ -2,16 +2,19 @@
 
 import re
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
 import keras
 
+from seewhy.errors import ModelError
 from seewhy.frameworks.base import Framework, check_precision
-from seewhy.frameworks.keras.calls import layers_by_path
+from seewhy.frameworks.keras.calls import layers_by_path, recording_calls, rematerialized_operations
 from seewhy.frameworks.keras.private_api import input_structure
 from seewhy.frameworks.layers import INPUT_CALL, LayerCall
-from seewhy.frameworks.structures import InputBatch, InputSpec, check_arrays, map_tree, message_of, only_leaf
+from seewhy.frameworks.recorder import Recorder
+from seewhy.frameworks.structures import InputBatch, InputSpec, check_arrays, leaves, map_tree, message_of, only_leaf
 from seewhy.types import Precision
 
 CONVOLUTIONS = tuple(kind for name, kind in vars(keras.layers).items() if "Conv" in name and isinstance(kind, type))
@@ -30,6 +33,8 @@ class KerasFramework(Framework):
         self._layers = layers_by_path(model)
         check_precision(precision, (layer.compute_dtype for layer in self._layers.values() if layer.weights))
         self._precision = precision
+        self._rematerialized = rematerialized_operations([model, *self._layers.values()])
+        self.batch_size = _batch_size(self._symbolic_inputs())
 
     def layer_paths(self) -> tuple[str, ...]:
         return tuple(self._layers)
@@ -51,6 +56,10 @@ class KerasFramework(Framework):
             inputs = [inputs[name] for name in names]  # Keras takes the inputs of a list by their names too
         return check_arrays(inputs, map_tree(_shape_of, symbolic))
 
+    def _recording(self, layers: Mapping[str, Any], recorder: Recorder) -> AbstractContextManager[None]:
+        """Let a recorder observe the calls of `layers`, by path, and let the model run without rematerialization."""
+        return recording_calls(layers, recorder, self._rematerialized)
+
     def _symbolic_inputs(self) -> Any:
         """Return the symbolic inputs of the model in the structure that it takes; None for a subclassed model."""
         return None if getattr(self._model, "inputs", None) is None else input_structure(self._model)
@@ -71,7 +80,23 @@ class KerasFramework(Framework):
 
 
 def _shape_of(tensor: Any) -> tuple[int | None, ...]:
-    return tuple(tensor.shape)
+    """Return the shape (N, ...) of a symbolic input, with any number of images."""
+    return (None, *tensor.shape[1:])
+
+
+def _batch_size(symbolic: Any) -> int | None:
+    """Return the number of images that all inputs were built for; None for any number.
+
+    Raises:
+        ModelError: The inputs were built for different numbers of images.
+    """
+    sizes = sorted({tensor.shape[0] for tensor in leaves(symbolic) if tensor is not None} - {None})
+    if len(sizes) > 1:
+        raise ModelError(
+            f"The inputs of the model were built for different numbers of images: {sizes}. Build it with inputs of "
+            "one batch size, or of any: keras.Input(shape)."
+        )
+    return sizes[0] if sizes else None
 
 
 def _is_flat_list(structure: Any) -> bool:

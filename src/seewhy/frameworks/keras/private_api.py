@@ -9,6 +9,7 @@ They are the same in Keras 3.10 to 3.15; `pyproject.toml` requires 3.10 or newer
 | `Layer._losses`, `Layer._loss_ids` | the losses that a call clears |
 | `global_state.GLOBAL_STATE_TRACKER` | the scopes that an interrupted call leaves open |
 | `Functional._inputs_struct` | the structure of a model's inputs |
+| `Operation._remat_mode` | whether a layer or operation is rematerialized |
 """
 
 from typing import Any
@@ -24,6 +25,11 @@ def sublayers(layer: Any) -> list[Any]:
 def input_structure(model: Any) -> Any:
     """Return a model's symbolic inputs, in the structure that the model takes."""
     return getattr(model, "_inputs_struct", model.inputs[0])
+
+
+def is_rematerialized(operation: Any) -> bool:
+    """Whether a layer or operation was created in a `keras.RematScope`, so that its derivative runs it once more."""
+    return getattr(operation, "_remat_mode", None) is not None
 
 
 def losses(layer: Any) -> tuple[list[Any], set[Any]]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from seewhy.frameworks.base import Head
 from seewhy.frameworks.compiled import CompiledCache, CompiledCapture, CompiledHead, timed_first_call
-from seewhy.frameworks.keras.calls import KerasRecorder, recording_calls
+from seewhy.frameworks.keras.calls import KerasRecorder
 from seewhy.frameworks.keras.framework import KerasFramework, plain_message
 from seewhy.frameworks.keras.restore import preserve_keras_state
 from seewhy.frameworks.layers import LayerCall, LayerChoice
@@ -83,7 +83,8 @@ class KerasTensorflow(KerasFramework):
         )
         objective.target.check_outputs(entry.shape)
         captured = self._run(entry.function, inputs, *objective.target.arrays(image_count(inputs)))
-        return Capture(**{"gradients": None} | captured, layer=entry.layer, xp=self.xp)
+        captured = {"gradients": None} | captured
+        return Capture(**captured, layer=entry.layer, xp=self.xp, final_activation=entry.activation)
 
     def head(self, inputs: InputBatch, layer: LayerChoice, objective: Objective) -> Head:
         objective = objective.for_image(0)
@@ -123,7 +124,7 @@ class KerasTensorflow(KerasFramework):
         recorder = KerasRecorder()
 
         def forward(batch: InputBatch) -> None:
-            with recording_calls(self._layers, recorder):
+            with self._recording(self._layers, recorder):
                 self._forward(batch, recorder)
 
         self._compile(forward, inputs)
@@ -131,7 +132,7 @@ class KerasTensorflow(KerasFramework):
 
     def _trace_predict(self, inputs: InputBatch, output: int | str | None) -> Any:
         def probabilities(batch: InputBatch) -> NativeTensor | None:
-            selected = select_tensorflow_outputs(self._forward(batch), Objective(TopK(), output=output))
+            selected, *_ = select_tensorflow_outputs(self._forward(batch), Objective(TopK(), output=output))
             return selected.read(selected.tensors).probabilities
 
         return self._compile(probabilities, inputs)
@@ -150,21 +151,23 @@ class KerasTensorflow(KerasFramework):
             tape = tf.GradientTape(persistent=True, watch_accessed_variables=False)
             tap = TensorflowTap(layer, tape)
             # All layers are recorded, whichever is tapped: an earlier one may determine the layout of its output.
-            with tape, recording_calls(self._layers, tap):
+            with tape, self._recording(self._layers, tap):
                 if layer.is_input:
                     tap.watch(self._input_call, only_leaf(batch))
                 with guide_relus(gradient_rule):
                     tree = self._forward(batch, tap)
                 tap.check()
-                selected = select_tensorflow_outputs(tree, objective)
+                selected, is_taped, is_inlined = select_tensorflow_outputs(tree, objective)
                 mean = pooled_mean(selected.tensors, tap.output, tap.space)
                 if derivatives == "gradients" and gradient_rule in GUIDED_RULES:
-                    check_head_activations(tap.output, selected.one_logits, self._layers, gradient_rule)
+                    check_head_activations(
+                        tap.output, selected.one_logits, self._layers, gradient_rule, is_inlined=is_inlined
+                    )
                 outputs = selected.read(selected.tensors)
                 target_scores = outputs.score(objective, arrays, self.xp)
                 # The images of a batch do not influence each other, so the gradient of the sum is each image's own.
                 totals = tf.reduce_sum(tf.cast(target_scores.scores, tf.float32), axis=0)
-            facts.update(layer=layer.named(tap.call), shape=outputs.shape)
+            facts.update(layer=layer.named(tap.call), shape=outputs.shape, activation=outputs.activation)
             captured = {
                 "activations": channels_last(tap.call, tf.cast(tap.output, tf.float32), self.xp),
                 "scores": tf.cast(target_scores.scores, tf.float32),
@@ -175,7 +178,7 @@ class KerasTensorflow(KerasFramework):
             if derivatives == "closed_form" and mean is not None:
                 captured["closed_form"] = closed_form(captured["scores"], mean, captured["activations"])
             if derivatives == "gradients":
-                by_target = gradients(tape, totals, tap, gradient_rule, is_small=mean is not None)
+                by_target = gradients(tape if is_taped else None, totals, tap, gradient_rule, is_small=mean is not None)
                 captured["gradients"] = targets_second(tap.call, tf.cast(by_target, tf.float32), self.xp)
             return captured
 
@@ -187,12 +190,12 @@ class KerasTensorflow(KerasFramework):
         facts: dict[str, Any] = {}
 
         def forward(batch: InputBatch) -> None:
-            with recording_calls(self._layers, tap):
+            with self._recording(self._layers, tap):
                 if layer.is_input:
                     tap.watch(self._input_call, only_leaf(batch))
                 raw = self._forward(batch, tap)
             tap.check()
-            selected = select_tensorflow_outputs(raw, objective)
+            selected, *_ = select_tensorflow_outputs(raw, objective)
             shape = selected.read(selected.tensors).shape
             objective.target.check_outputs(shape)
             facts.update(batch=leaves(batch), selected=selected, shape=shape)
@@ -203,10 +206,12 @@ class KerasTensorflow(KerasFramework):
         trunk, head, bypass = split(graph, facts["batch"], tap.output, selected.tensors)
 
         def scores(perturbations: NativeTensor, bypass: list[NativeTensor], *arrays: NativeTensor) -> NativeTensor:
-            # Every perturbation is a batch of one image, as the tensors that bypass the layer are: (M, 1, ...).
-            perturbations = tf.cast(perturbations, tap.output.dtype)
-            batches = tf.vectorized_map(lambda activations: head(activations[None], *bypass), perturbations)
-            outputs = selected.read([tf.squeeze(batch, 1) for batch in batches])
+            # Every perturbation is a batch of one image, as the tensors that bypass the layer are: (M, 1, ...). Of a
+            # model with a fixed batch size, as many perturbations as it takes are one batch.
+            shape = [-1, image_count(inputs), *tap.output.shape[1:]]
+            groups = tf.reshape(tf.cast(perturbations, tap.output.dtype), shape)
+            batches = tf.vectorized_map(lambda activations: head(activations, *bypass), groups)
+            outputs = selected.read([tf.reshape(batch, tf.concat([[-1], tf.shape(batch)[2:]], 0)) for batch in batches])
             return tf.cast(outputs.score(objective, arrays, self.xp).scores, tf.float32)
 
         arrays = [tf.TensorSpec((None, None, *array.shape[2:]), array.dtype) for array in objective.target.arrays(1)]

@@ -71,16 +71,23 @@ class TensorflowTap(KerasRecorder):
 
 
 def gradients(
-    tape: tf.GradientTape, totals: NativeTensor, tap: TensorflowTap, gradient_rule: GradientRule, *, is_small: bool
+    tape: tf.GradientTape | None,
+    totals: NativeTensor,
+    tap: TensorflowTap,
+    gradient_rule: GradientRule,
+    *,
+    is_small: bool,
 ) -> NativeTensor:
     """Return the gradients (T, N, ...) of every total (T,), in the layer's own layout. T may vary between calls.
+
+    Without a tape, and by a rule, they are those of the graph: a tape ignores overridden gradients.
 
     All targets share one vectorised backward pass through a small head. In any other head, a loop in the graph runs one
     backward pass per target, in the memory of one pass.
     """
 
     def backward(seed: NativeTensor) -> NativeTensor:
-        if gradient_rule in GUIDED_RULES:  # a tape ignores overridden gradients
+        if tape is None or gradient_rule in GUIDED_RULES:
             (gradient,) = tf.gradients(totals, tap.output, grad_ys=seed)
         else:
             gradient = tape.gradient(totals, tap.output, output_gradients=seed)

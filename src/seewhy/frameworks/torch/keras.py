@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from seewhy.frameworks.base import Head
 from seewhy.frameworks.compiled import CompiledCache
-from seewhy.frameworks.keras.calls import KerasRecorder, recording_calls
+from seewhy.frameworks.keras.calls import KerasRecorder
 from seewhy.frameworks.keras.framework import KerasFramework, plain_message
 from seewhy.frameworks.keras.restore import preserve_keras_state
 from seewhy.frameworks.layers import LayerCall, LayerChoice, check_tapped
@@ -76,7 +76,7 @@ class KerasTorch(KerasFramework):
         call = self._input_call if layer.is_input else check_tapped(layer, self.calls(inputs))
         tap = TorchTap(call, trunk, derivatives, gradient_rule)
         with self._preserve_state(), torch.enable_grad():
-            with recording_calls(tap.hooked_layers(self._layers), tap):
+            with self._recording(tap.hooked_layers(self._layers), tap):
                 outputs = self._forward(inputs, trunk, tap)
             return finish_capture(tap, layer, outputs, objective, image_count(inputs), functions, self.xp)
 
@@ -84,7 +84,7 @@ class KerasTorch(KerasFramework):
         functions, tape, objective = FunctionRecorder(), Tape(), objective.for_image(0)
         call = self._input_call if layer.is_input else check_tapped(layer, self.calls(inputs))
         tap = TapeTap(call, tape)
-        hooks = recording_calls(tap.hooked_layers(self._layers), tap)
+        hooks = self._recording(tap.hooked_layers(self._layers), tap)
         with self._preserve_state(), torch.no_grad(), tape.recording(), hooks:
             outputs = self._forward(inputs, functions, tap)
             selected = select_torch_outputs(outputs, objective, functions, self.xp)
@@ -101,7 +101,7 @@ class KerasTorch(KerasFramework):
 
     def _record_calls(self, inputs: InputBatch) -> tuple[LayerCall, ...]:
         recorder = KerasRecorder()
-        with self._preserve_state(), torch.no_grad(), recording_calls(self._layers, recorder):
+        with self._preserve_state(), torch.no_grad(), self._recording(self._layers, recorder):
             self._forward(inputs, FunctionRecorder(), recorder)
         return tuple(recorder.calls)
 
