@@ -22,7 +22,11 @@ class LayerCall:
         is_pooling: The layer only pools.
         is_pass_through: The layer returns another layer's output unchanged: a model around its last layer, or dropout
             in inference mode.
-        number: The number of this call among the calls of the layer, counted from 1.
+        number: The number of this call among the calls of the layer, counted from 1, in the order in which they were
+            written for a layer of a functional Keras model, and else in the order in which they run.
+        execution: Its number in the order in which they run.
+        given: What the call was given: the layers whose outputs, and the names of the model's inputs that, were its
+            arguments. Arguments that were computed otherwise are not listed.
         channels_first: The layer's own layout is (N, K, *space).
     """
 
@@ -32,6 +36,8 @@ class LayerCall:
     is_pooling: bool
     is_pass_through: bool
     number: int
+    execution: int
+    given: tuple[str, ...] = ()
     channels_first: bool = False
 
     @property
@@ -45,7 +51,7 @@ class LayerCall:
         return self.has_space and not self.is_pooling and not self.is_pass_through
 
 
-INPUT_CALL = LayerCall(INPUT, "input", None, is_pooling=False, is_pass_through=False, number=1)
+INPUT_CALL = LayerCall(INPUT, "input", None, is_pooling=False, is_pass_through=False, number=1, execution=1)
 """The model's input, treated as the output of a first layer."""
 
 
@@ -71,11 +77,12 @@ class LayerChoice:
         """Whether the layer is chosen when the model runs."""
         return self.path == AUTO
 
-    def admits(self, call: LayerCall) -> bool:
-        """Whether this call may be tapped; the last such call is."""
+    def admits(self, call: LayerCall, *, by_number: bool = True) -> bool:
+        """Whether this call may be tapped, by its number too unless the calls are not numbered yet; the last one is."""
         if self.is_auto:
             return call.is_candidate
-        return call.path == self.path and call.has_space and self.number in (None, call.number)
+        has_number = not by_number or self.number in (None, call.number)
+        return call.path == self.path and call.has_space and has_number
 
     def named(self, call: LayerCall) -> str:
         """Return the name of the tapped call, with its number where the caller gave one."""

@@ -26,7 +26,7 @@ from seewhy.frameworks.keras.restore import preserve_keras_state
 from seewhy.frameworks.layers import LayerCall, LayerChoice, check_tapped
 from seewhy.frameworks.layouts import layer_layout
 from seewhy.frameworks.recorder import translated_errors
-from seewhy.frameworks.structures import InputBatch, image_count, model_run_error, shape_key
+from seewhy.frameworks.structures import InputBatch, image_count, leaves, model_run_error, shape_key
 from seewhy.targets import Objective, TopK
 from seewhy.timing import Phase
 from seewhy.types import Capture, Derivatives, GradientRule, NativeTensor, Precision
@@ -126,10 +126,11 @@ class KerasJax(KerasFramework):
         return traced
 
     def _trace(self, inputs: InputBatch) -> TracedModel:
-        variables, marker, outputs = self._model.variables, Marker(), OutputStructure()
+        variables, marker, outputs = self._model.variables, Marker(self._model), OutputStructure()
 
         def forward(values: list[NativeTensor], batch: InputBatch) -> list[NativeTensor]:
             # The values are arguments and not constants of the trace, so that later training takes effect.
+            marker.name_inputs(self._input_names(batch), leaves(batch))
             state = keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True)))
             with self._recording(self._layers, marker), preserve_keras_state(self._model), state:
                 return outputs.flatten(self._model(batch, training=False))
@@ -142,7 +143,7 @@ class KerasJax(KerasFramework):
         while hidden := hidden_activations(jaxpr.jaxpr):
             jaxpr = inline(jaxpr, hidden)
         jaxpr = in_bfloat16(jaxpr) if self._precision == "bfloat16" else jaxpr
-        return TracedModel(jaxpr, variables, tuple(marker.calls), marker.shapes, outputs.structure)
+        return TracedModel(jaxpr, variables, marker.ordered_calls(), marker.shapes, outputs.structure)
 
     def _compile_predict(self, traced: TracedModel, output: int | str | None) -> Callable[..., Any]:
         selected = traced.select_outputs(Objective(TopK(), output=output))

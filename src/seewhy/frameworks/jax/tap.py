@@ -29,8 +29,8 @@ from seewhy.types import FinalActivation, NativeTensor
 class Marker(KerasRecorder):
     """Marks every layer output that has spatial positions."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, model: Any) -> None:
+        super().__init__(model)
         self.shapes: dict[str, tuple[int, ...]] = {}
 
     def record(self, path: str, layer: Any, output: Any, arguments: Any = None) -> Any:
@@ -112,7 +112,7 @@ class TracedModel(NamedTuple):
 
 def mark_name(call: LayerCall) -> str:
     """Return the name of the mark on a call's output."""
-    return f"{call.path}#{call.number}"
+    return f"{call.path}#{call.execution}"
 
 
 def _read(raw: NativeTensor, logits: NativeTensor, activation: FinalActivation, tree: ArrayTree) -> Outputs:

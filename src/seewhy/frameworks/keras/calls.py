@@ -3,13 +3,15 @@
 import threading
 import weakref
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, final
 
 import keras
 
 from seewhy.frameworks.cleanup import restoring
+from seewhy.frameworks.keras.call_order import CallOrder, Position
 from seewhy.frameworks.keras.layouts import declared_channels_first, inherited_channels_first, tensors
 from seewhy.frameworks.keras.private_api import is_rematerialized, sublayers
 from seewhy.frameworks.layers import LayerCall
@@ -23,12 +25,58 @@ HOOK_LOCK = threading.RLock()
 
 
 class KerasRecorder(Recorder):
-    """Records every call of every layer."""
+    """Records every call of every layer.
 
-    def __init__(self) -> None:
+    Args:
+        model: The model that runs.
+
+    Attributes:
+        calls: The calls in the order in which they run; `ordered_calls` numbers them.
+    """
+
+    def __init__(self, model: Any) -> None:
         self.calls: list[LayerCall] = []
+        self.position: Position = ()  # of the call that was recorded last
+        self._order = CallOrder(model)
+        self._positions: list[Position] = []
+        self._sources: list[list[LayerCall | str]] = []
         self._numbers: Counter[str] = Counter()
-        self._calls_by_output: dict[int, tuple[Any, LayerCall]] = {}
+        self._calls_by_output: dict[int, tuple[Any, LayerCall | str]] = {}
+
+    def name_inputs(self, names: Sequence[str], inputs: Iterable[NativeTensor]) -> None:
+        """Record the names of the model's inputs."""
+        for name, tensor in zip(names, inputs, strict=True):
+            self._calls_by_output[id(tensor)] = (weakref.ref(tensor), name)
+
+    def begin(self, layer: Any) -> None:
+        self._order.begin(layer)
+
+    def cancel(self) -> None:
+        self._order.end()
+
+    def ordered_calls(self) -> tuple[LayerCall, ...]:
+        """Return the calls in the order of `call_order`, numbered in it, and with what they were given."""
+        order = sorted(range(len(self.calls)), key=self._positions.__getitem__)
+        counts: Counter[str] = Counter()
+        names: dict[tuple[str, int], str] = {}
+        for index in order:
+            call = self.calls[index]
+            counts[call.path] += 1
+            names[call.path, call.execution] = f"{call.path}#{counts[call.path]}"
+
+        def name_of(source: LayerCall | str) -> str:
+            if isinstance(source, str):
+                return source
+            return names[source.path, source.execution] if counts[source.path] > 1 else source.path
+
+        return tuple(
+            replace(
+                self.calls[index],
+                number=int(names[self.calls[index].path, self.calls[index].execution].rpartition("#")[2]),
+                given=tuple(map(name_of, self._sources[index])),
+            )
+            for index in order
+        )
 
     def record(self, path: str, layer: Any, output: Any, arguments: Any = None) -> Any:
         """Record a call, and return its output unchanged."""
@@ -38,6 +86,10 @@ class KerasRecorder(Recorder):
     def add_call(self, path: str, layer: Any, output: Any, arguments: Any) -> LayerCall:
         """Record a call, and return its record."""
         self._numbers[path] += 1
+        self.position = self._order.end()
+        self._positions.append(self.position)
+        sources = [self._source_of(tensor) for tensor in tensors(arguments)]
+        self._sources.append([source for source in sources if source is not None])
         channels_first = _has_spatial_axes(output) and self._is_channels_first(path, layer, output, arguments)
         call = LayerCall(
             path=path,
@@ -46,6 +98,7 @@ class KerasRecorder(Recorder):
             is_pooling=isinstance(layer, POOLING),
             is_pass_through=self._call_of(output) is not None,
             number=self._numbers[path],
+            execution=self._numbers[path],
             channels_first=channels_first,
         )
         self.add_output(output, call)
@@ -59,8 +112,13 @@ class KerasRecorder(Recorder):
 
     def _call_of(self, tensor: Any) -> LayerCall | None:
         """Return the call that returned a tensor; None if no recorded call did."""
-        reference, call = self._calls_by_output.get(id(tensor), (None, None))
-        return call if reference is not None and reference() is tensor else None  # Python reuses ids
+        source = self._source_of(tensor)
+        return source if isinstance(source, LayerCall) else None
+
+    def _source_of(self, tensor: Any) -> LayerCall | str | None:
+        """Return the call that returned a tensor, or the name of the model's input that it is; None if neither."""
+        reference, source = self._calls_by_output.get(id(tensor), (None, None))
+        return source if reference is not None and reference() is tensor else None  # Python reuses ids
 
     def _is_channels_first(self, path: str, layer: Any, output: NativeTensor, arguments: Any) -> bool:
         """Whether a call's output is (N, K, *space), as the layer declares or inherits.
@@ -172,8 +230,15 @@ class _InterceptedCall(_Interception):
         call = getattr(layer, method)
 
         def observed(*args: Any, **kwargs: Any) -> Any:
-            output = call(*args, **kwargs)
-            return recorder.observe(path, layer, output, (args, kwargs)) if threading.get_ident() == thread else output
+            if threading.get_ident() != thread:
+                return call(*args, **kwargs)
+            recorder.begin(layer)
+            try:
+                output = call(*args, **kwargs)
+            except BaseException:
+                recorder.cancel()
+                raise
+            return recorder.observe(path, layer, output, (args, kwargs))
 
         super().__init__(layer, method, observed)
 

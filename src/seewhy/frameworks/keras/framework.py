@@ -56,6 +56,16 @@ class KerasFramework(Framework):
             inputs = [inputs[name] for name in names]  # Keras takes the inputs of a list by their names too
         return check_arrays(inputs, map_tree(_shape_of, symbolic))
 
+    def _input_names(self, inputs: InputBatch) -> list[str]:
+        """Return the name of each input, in the order of `leaves`; "input" for the only one."""
+        symbolic = self._symbolic_inputs()
+        if len(leaves(inputs)) == 1:
+            return ["input"]
+        if symbolic is not None:
+            return [tensor.name for tensor in leaves(symbolic)]
+        flat = list(inputs) if isinstance(inputs, dict) and len(inputs) == len(leaves(inputs)) else None
+        return flat or [f"input {position}" for position in range(1, len(leaves(inputs)) + 1)]
+
     def _recording(self, layers: Mapping[str, Any], recorder: Recorder) -> AbstractContextManager[None]:
         """Let a recorder observe the calls of `layers`, by path, and let the model run without rematerialization."""
         return recording_calls(layers, recorder, self._rematerialized)

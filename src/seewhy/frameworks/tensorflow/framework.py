@@ -18,7 +18,7 @@ from seewhy.frameworks.compiled import CompiledCache, CompiledCapture, CompiledH
 from seewhy.frameworks.keras.calls import KerasRecorder
 from seewhy.frameworks.keras.framework import KerasFramework, plain_message
 from seewhy.frameworks.keras.restore import preserve_keras_state
-from seewhy.frameworks.layers import LayerCall, LayerChoice
+from seewhy.frameworks.layers import LayerCall, LayerChoice, check_tapped
 from seewhy.frameworks.layouts import channels_last, layer_layout, targets_second
 from seewhy.frameworks.non_relu import GUIDED_RULES
 from seewhy.frameworks.recorder import translated_errors
@@ -33,7 +33,7 @@ from seewhy.frameworks.structures import (
     shape_key,
 )
 from seewhy.frameworks.tensorflow.guided import check_head_activations, guide_relus
-from seewhy.frameworks.tensorflow.logits import select_tensorflow_outputs
+from seewhy.frameworks.tensorflow.logits import FUNCTION_ADVICE, select_tensorflow_outputs
 from seewhy.frameworks.tensorflow.mean_head import closed_form, pooled_mean
 from seewhy.frameworks.tensorflow.precision import check_bfloat16, compiled
 from seewhy.frameworks.tensorflow.tap import TensorflowTap, gradients
@@ -117,18 +117,26 @@ class KerasTensorflow(KerasFramework):
         return timed_first_call(compiled(function, (batch, *specs), self._precision))
 
     def _forward(self, inputs: InputBatch, recorder: KerasRecorder | None = None) -> ArrayTree:
+        if recorder is not None:
+            recorder.name_inputs(self._input_names(inputs), leaves(inputs))
         with translated_errors(inputs, FAILURES, recorder, plain_message), preserve_keras_state(self._model):
             return self._model(inputs, training=False)
 
+    def _execution(self, inputs: InputBatch, layer: LayerChoice) -> int | None:
+        """Return which call of the layer, in the order in which they run, has the number that was asked for."""
+        if layer.number is None or layer.is_input:
+            return None
+        return check_tapped(layer, self.calls(inputs), FUNCTION_ADVICE).execution
+
     def _trace_calls(self, inputs: InputBatch) -> tuple[LayerCall, ...]:
-        recorder = KerasRecorder()
+        recorder = KerasRecorder(self._model)
 
         def forward(batch: InputBatch) -> None:
             with self._recording(self._layers, recorder):
                 self._forward(batch, recorder)
 
         self._compile(forward, inputs)
-        return tuple(recorder.calls)
+        return recorder.ordered_calls()
 
     def _trace_predict(self, inputs: InputBatch, output: int | str | None) -> Any:
         def probabilities(batch: InputBatch) -> NativeTensor | None:
@@ -146,10 +154,11 @@ class KerasTensorflow(KerasFramework):
         gradient_rule: GradientRule,
     ) -> CompiledCapture:
         facts: dict[str, Any] = {}
+        execution = self._execution(inputs, layer)
 
         def capture(batch: InputBatch, *arrays: NativeTensor) -> dict[str, NativeTensor]:
             tape = tf.GradientTape(persistent=True, watch_accessed_variables=False)
-            tap = TensorflowTap(layer, tape)
+            tap = TensorflowTap(self._model, layer, execution, tape)
             # All layers are recorded, whichever is tapped: an earlier one may determine the layout of its output.
             with tape, self._recording(self._layers, tap):
                 if layer.is_input:
@@ -186,7 +195,7 @@ class KerasTensorflow(KerasFramework):
         return CompiledCapture(function, **facts)
 
     def _trace_head(self, inputs: InputBatch, layer: LayerChoice, objective: Objective) -> CompiledHead:
-        tap = TensorflowTap(layer)
+        tap = TensorflowTap(self._model, layer, self._execution(inputs, layer))
         facts: dict[str, Any] = {}
 
         def forward(batch: InputBatch) -> None:

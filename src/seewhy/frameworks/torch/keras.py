@@ -21,7 +21,7 @@ from seewhy.frameworks.keras.restore import preserve_keras_state
 from seewhy.frameworks.layers import LayerCall, LayerChoice, check_tapped
 from seewhy.frameworks.layouts import layer_layout
 from seewhy.frameworks.recorder import translated_errors
-from seewhy.frameworks.structures import InputBatch, InputSpec, image_count, map_arrays, map_tree, shape_key
+from seewhy.frameworks.structures import InputBatch, InputSpec, image_count, leaves, map_arrays, map_tree, shape_key
 from seewhy.frameworks.torch.finish_capture import finish_capture
 from seewhy.frameworks.torch.framework import FAILURES
 from seewhy.frameworks.torch.logits import FunctionRecorder, select_torch_outputs
@@ -100,16 +100,18 @@ class KerasTorch(KerasFramework):
         return preserve_state(self._model, *self._layers.values())
 
     def _record_calls(self, inputs: InputBatch) -> tuple[LayerCall, ...]:
-        recorder = KerasRecorder()
+        recorder = KerasRecorder(self._model)
         with self._preserve_state(), torch.no_grad(), self._recording(self._layers, recorder):
             self._forward(inputs, FunctionRecorder(), recorder)
-        return tuple(recorder.calls)
+        return recorder.ordered_calls()
 
     def _forward(
         self, inputs: InputBatch, context: FunctionRecorder | Trunk, recorder: TorchTap | KerasRecorder | None = None
     ) -> Any:
         # Copied: a model may modify its input in place, and the array belongs to the caller.
         batch = map_tree(lambda array: keras.ops.convert_to_tensor(np.array(array)), inputs)
+        if isinstance(recorder, KerasRecorder):
+            recorder.name_inputs(self._input_names(batch), leaves(batch))
         with (
             translated_errors(inputs, FAILURES, recorder, plain_message),
             autocast_to(self._precision, batch),

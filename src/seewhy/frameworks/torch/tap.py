@@ -40,7 +40,7 @@ class TorchTap(Recorder):
         self.call = call
         self.path = call.path
         self.output: NativeTensor = None
-        self._calls_left = call.number
+        self._calls_left = call.execution
         self._trunk = trunk
         self._derivatives = derivatives
         self._gradient_rule = gradient_rule
