@@ -1,5 +1,7 @@
 """`seewhy layers`."""
 
+from collections import Counter
+
 import numpy as np
 from rich.console import Console
 from rich.text import Text
@@ -18,13 +20,15 @@ def run(model: ModelArguments) -> None:
         calls = classifier.framework.calls(classifier.framework.check_inputs(inputs))
     spatial_calls = [call for call in calls if call.has_space]
     auto = max((position for position, call in enumerate(spatial_calls) if call.is_candidate), default=None)
-    table = new_table("layer", "type", "output shape", "")
+    counts = Counter(call.path for call in spatial_calls)
+    table = new_table("layer", "type", "output shape", "given", "")
     for position, call in enumerate(spatial_calls):
         is_auto = position == auto
         table.add_row(
-            Text(call.path, style="bold green" if is_auto else ""),
+            Text(call.name if counts[call.path] > 1 else call.path, style="bold green" if is_auto else ""),
             Text(call.kind),
             " x ".join("any" if size is None else str(size) for size in call.shape or ()),
+            Text(", ".join(call.given)),
             Text("<- auto" if is_auto else _reason_not_auto(call)),
         )
     console = Console()

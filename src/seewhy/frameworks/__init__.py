@@ -40,8 +40,8 @@ def framework_for(model: Any, precision: Precision = "float32") -> Framework:
     if isinstance(model, str):
         raise ModelError(f"A model was given by name, {model!r}: load it first, with seewhy.load({model!r}).")
     raise ModelError(
-        f"Cannot explain {_type_of(model)}: expected a keras.Model (Keras 3) or a torch.nn.Module. A model of tf_keras "
-        "or of Keras 2 has to be saved as .keras and loaded with Keras 3."
+        f"Cannot explain {_type_of(model)}: expected a keras.Model (Keras 3) or a torch.nn.Module. Save a model of "
+        "tf_keras or of Keras 2 as HDF5, model.save('model.h5'), and load that file with seewhy.load('model.h5')."
     )
 
 

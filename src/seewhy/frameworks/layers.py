@@ -41,6 +41,11 @@ class LayerCall:
     channels_first: bool = False
 
     @property
+    def name(self) -> str:
+        """The path with the number of the call, as it is given to select this call."""
+        return f"{self.path}#{self.number}"
+
+    @property
     def has_space(self) -> bool:
         """Whether the output has more than one spatial position; an unknown size counts as more than one."""
         return self.shape is not None and len(self.shape) > 1 and any(size != 1 for size in self.shape[:-1])
