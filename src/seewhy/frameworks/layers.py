@@ -134,7 +134,8 @@ def no_gradient(path: str) -> NoGradientError:
         )
     return NoGradientError(
         f"No gradient reaches the layer {path!r}: the scores do not depend on it, or something after it (a rounding, "
-        "an argmax, stop_gradient) cannot be differentiated. Give a layer that the outputs are computed from."
+        "an argmax, stop_gradient) cannot be differentiated, or it is inside a function that the backward pass runs "
+        "once more (keras.remat, tf.recompute_grad). Give a layer that the outputs are computed from."
     )
 
 
