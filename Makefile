@@ -64,8 +64,10 @@ test-slow: $(VENV)/.development  ## tests marked slow; each mark gives its reaso
 	$(PYTEST) -m slow
 
 test-keras: $(VENV)/.development  ## Keras on JAX and on PyTorch, a process for each backend
-	KERAS_BACKEND=jax $(PYTEST) tests/contracts tests/frameworks/jax tests/train/test_backends.py
-	KERAS_BACKEND=torch $(PYTEST) tests/contracts tests/frameworks/torch/test_keras.py tests/train/test_backends.py
+	KERAS_BACKEND=jax $(PYTEST) tests/contracts tests/frameworks/jax tests/train/test_backends.py \
+		tests/models/test_build_limits.py
+	KERAS_BACKEND=torch $(PYTEST) tests/contracts tests/frameworks/torch/test_keras.py tests/train/test_backends.py \
+		tests/models/test_build_limits.py
 
 # An older processor, another locale and time zone, no browser: tests of what is missing are skipped with a reason.
 ELSEWHERE := env -u CI ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=AVX2 TF_ENABLE_ONEDNN_OPTS=0 \
@@ -86,7 +88,8 @@ lint: $(VENV)/.development  ## style, types, import rules and retired words
 	$(BIN)/python .ci/check_words.py
 
 docs: $(VENV)/.docs  ## build the documentation into site/, and run the Python of README and how-tos
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	$(BIN)/python docs_build/prepare.py
+	$(BIN)/sphinx-build -q -W --keep-going -b html -c docs_build -d .docs/.doctrees .docs site
 	$(BIN)/python docs_build/run_pages.py
 
 bench: $(PEERS)/.peers  ## measure what an explanation costs, against the bare forward pass and the peers; half an hour

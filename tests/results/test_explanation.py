@@ -1,4 +1,5 @@
 import json
+import os
 import sys
 import types
 
@@ -267,3 +268,14 @@ def test_a_target_by_a_number_of_numpy():
     np.testing.assert_array_equal(explanation().overlay(np.int64(1)), explanation().overlay(1))
     with pytest.raises(OptionError, match="There is no target True"):
         explanation().overlay(True)
+
+
+@pytest.mark.parametrize(
+    ("suffix", "is_durable"), [("npz", True), ("json", True), ("html", True), ("png", False), ("gif", False)]
+)
+def test_what_cannot_be_drawn_again_is_on_the_disk_before_it_replaces_a_file(tmp_path, monkeypatch, suffix, is_durable):
+    path, seen = tmp_path / f"a.{suffix}", []
+    path.write_bytes(b"old")
+    monkeypatch.setattr(os, "fsync", lambda _: seen.append(path.read_bytes() == b"old"))
+    explanation().save(path)
+    assert seen == ([True, False] if is_durable else [])  # the content under another name, then the folder

@@ -207,7 +207,7 @@ FUNCTIONS: dict[str, frozenset[str]] = {
 SHORT_CLASS_NAMES = frozenset().union(
     *(names for module, names in CLASSES.items() if not module.startswith("keras.src.ops"))
 )
-"""Classes that legacy files may name without a module. `Add` is the layer then, and not the operation of that name."""
+"""Classes that legacy files may name without a module; operations of the same name, such as Add, are never meant."""
 
 TORCH_OPTIMIZERS = frozenset(
     f"keras.src.backend.torch.optimizers.{name}"

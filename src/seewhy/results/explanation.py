@@ -204,6 +204,8 @@ class Explanation:
     ) -> Path:
         """Write the explanation in the format of the suffix. The file is written whole or not at all.
 
+        Arrays, JSON and reports are on the disk when this returns; images can be drawn again from them.
+
         Args:
             path: `.png`, `.jpg`: what `pixels` draws. `.gif`, `.webp`: an animation of the overlays of all
                 targets. `.npz`: the arrays. `.json`: everything but the arrays. `.html`: an interactive report.
@@ -234,7 +236,7 @@ class Explanation:
             return self.report(path)
         else:
             raise OptionError(f"Cannot save as {suffix or 'a file without suffix'!r}; expected {', '.join(SUFFIXES)}.")
-        write_atomically(path, writer)
+        write_atomically(path, writer, durable=suffix in (".npz", ".json"))
         return path
 
     def report(self, path: str | os.PathLike[str]) -> Path:

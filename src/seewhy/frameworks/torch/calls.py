@@ -14,7 +14,7 @@ from seewhy.frameworks.layers import LayerCall
 from seewhy.frameworks.recorder import Recorder
 from seewhy.frameworks.structures import leaves
 from seewhy.frameworks.torch.layouts import TorchLayouts
-from seewhy.frameworks.torch.private_api import compiled_module, remove_forward_hook, version_of
+from seewhy.frameworks.torch.private_api import compiled_module, remove_hook, version_of
 from seewhy.types import NativeTensor
 
 POOLING = tuple(kind for name, kind in vars(torch.nn).items() if "Pool" in name and isinstance(kind, type))
@@ -103,7 +103,7 @@ def recording_calls(layers: dict[str, Any], recorder: Recorder) -> Iterator[None
 
     def remove() -> None:
         for path, layer in layers.items():
-            remove_forward_hook(layer, hooks[path])
+            remove_hook(layer, hooks[path])
 
     with restoring(remove):
         for path, layer in layers.items():

@@ -8,7 +8,6 @@ axis. Captures are (N, *space, K), as in every framework.
 """
 
 from collections.abc import Callable
-from contextlib import ExitStack
 from dataclasses import replace
 from itertools import chain
 from typing import Any, final
@@ -18,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 
 from seewhy.frameworks.base import Framework, Head, check_precision
+from seewhy.frameworks.cleanup import restoring
 from seewhy.frameworks.compiled import CompiledCache
 from seewhy.frameworks.layers import INPUT_CALL, LayerCall, LayerChoice, check_tapped
 from seewhy.frameworks.layouts import layer_layout
@@ -37,6 +37,7 @@ from seewhy.frameworks.torch.finish_capture import finish_capture
 from seewhy.frameworks.torch.layouts import TorchLayouts
 from seewhy.frameworks.torch.logits import FunctionRecorder, select_torch_outputs
 from seewhy.frameworks.torch.precision import autocast_to, without_autocast
+from seewhy.frameworks.torch.private_api import remove_hook
 from seewhy.frameworks.torch.restore import preserve_state
 from seewhy.frameworks.torch.tap import TorchTap
 from seewhy.frameworks.torch.tensors import first_float_tensor, to_array
@@ -134,12 +135,19 @@ class Torch(Framework):
         image = only_leaf(inputs)
         if isinstance(image, (list, dict)):
             return False
+        convolutions = [layer for layer in self._layers.values() if isinstance(layer, CONVOLUTIONS)]
         convolution_inputs: list[Any] = []
-        with preserve_state(self._model), torch.no_grad(), ExitStack() as restore:
-            for layer in self._layers.values():
-                if isinstance(layer, CONVOLUTIONS):
-                    hook = layer.register_forward_pre_hook(lambda _, args: convolution_inputs.append(args[0]))
-                    restore.callback(hook.remove)
+
+        def record_input(_: Any, arguments: Any) -> None:
+            convolution_inputs.append(arguments[0])
+
+        def remove() -> None:
+            for layer in convolutions:
+                remove_hook(layer, record_input)
+
+        with preserve_state(self._model), torch.no_grad(), restoring(remove):
+            for layer in convolutions:
+                layer.register_forward_pre_hook(record_input)
             self._forward(inputs, FunctionRecorder())
             return bool(convolution_inputs) and torch.equal(convolution_inputs[0], self._to_tensor(image))
 

@@ -17,7 +17,7 @@ They are the same in torch 2.6 to 2.14; `pyproject.toml` requires 2.6 or newer.
 | `torch.overrides._get_current_function_mode_stack` | restoring the modes after an interrupted run |
 | `torch.utils._python_dispatch._get_current_dispatch_mode_stack` | likewise |
 | `torch._C._pop_torch_dispatch_stack`, `torch._C._push_on_torch_dispatch_stack` | likewise |
-| `Module._forward_hooks` | removing the hooks of an interrupted run |
+| `Module._forward_hooks`, `Module._forward_pre_hooks` | removing the hooks of an interrupted run |
 | `Module._modules`, `Module._buffers` | restoring buffers, also those that a forward replaces |
 | `OptimizedModule._orig_mod`, `torch._dynamo` | the module that `torch.compile` wraps |
 | `Node._saved_self`, `_saved_other`, `_saved_dim` | the operands of an operation, and the axes of a mean |
@@ -104,11 +104,11 @@ def restore_modes(function_modes: list[Any], dispatch_modes: list[Any]) -> None:
             torch._C._push_on_torch_dispatch_stack(mode)
 
 
-def remove_forward_hook(module: Any, hook: Any) -> None:
-    """Remove a forward hook from a module, if it has it."""
-    for key, registered in list(module._forward_hooks.items()):
-        if registered is hook:
-            del module._forward_hooks[key]
+def remove_hook(module: Any, hook: Any) -> None:
+    """Remove a forward hook or forward pre-hook from a module, if it has it."""
+    for hooks in (module._forward_hooks, module._forward_pre_hooks):
+        for key in [key for key, registered in hooks.items() if registered is hook]:
+            del hooks[key]
 
 
 def version_of(tensor: torch.Tensor) -> int | None:
