@@ -237,7 +237,10 @@ class Explainer:
         return Inspection(activations.astype(np.float32), gradients.astype(np.float32), explanation)
 
     def layers(self, inputs: InputSpec) -> tuple[LayerCall, ...]:
-        """Return every call of every layer, in the order in which they return, for inputs of this shape.
+        """Return every call of every layer for inputs of this shape, in the order in which they return.
+
+        The calls of a shared layer of a functional Keras model are in the order in which they were written, whatever
+        order they run in. For Keras models, `given` tells what each call was given.
 
         `layer="auto"` takes the last call whose `is_candidate` is true; calls whose `has_space` is true can be named.
         """

@@ -21,14 +21,15 @@ def run(model: ModelArguments) -> None:
     spatial_calls = [call for call in calls if call.has_space]
     auto = max((position for position, call in enumerate(spatial_calls) if call.is_candidate), default=None)
     counts = Counter(call.path for call in spatial_calls)
-    table = new_table("layer", "type", "output shape", "given", "")
+    is_shared = len(counts) < len(spatial_calls)  # then it matters which call is which
+    table = new_table("layer", "type", "output shape", *(["given"] if is_shared else []), "")
     for position, call in enumerate(spatial_calls):
         is_auto = position == auto
         table.add_row(
             Text(call.name if counts[call.path] > 1 else call.path, style="bold green" if is_auto else ""),
             Text(call.kind),
             " x ".join("any" if size is None else str(size) for size in call.shape or ()),
-            Text(", ".join(call.given)),
+            *([Text(", ".join(call.given))] if is_shared else []),
             Text("<- auto" if is_auto else _reason_not_auto(call)),
         )
     console = Console()
