@@ -13,18 +13,26 @@ import warnings
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
-from typing import Any, Literal, TypedDict, Unpack, final, get_args
+from typing import Literal, TypedDict, Unpack, final, get_args
 
 import numpy as np
 
 from seewhy import methods as all_methods
 from seewhy.attribution.attribute import Attribution, attribute
 from seewhy.attribution.augmentation import Augmentation, parse_augmentations
-from seewhy.attribution.checks import check_batch_size, check_images, find_layers, look_like_probabilities
+from seewhy.attribution.checks import (
+    check_batch_size,
+    check_images,
+    find_layers,
+    listed,
+    look_like_probabilities,
+    probabilities_hint,
+    require_decoded,
+)
 from seewhy.attribution.fusion import Fuse, check_fuse
 from seewhy.attribution.perturbation_runner import ProgressCallback
 from seewhy.attribution.plan import Plan, first_derivatives, plan_key, strategy_for
-from seewhy.errors import ImageError, InputError, MethodError, OptionError, SeewhyWarning
+from seewhy.errors import InputError, MethodError, OptionError, SeewhyWarning
 from seewhy.frameworks import Framework, LayerCall, LayerChoice
 from seewhy.frameworks.structures import InputBatch, InputSpec, image_count, leaves, only_leaf
 from seewhy.images.geometry import Placement
@@ -174,7 +182,7 @@ class Explainer:
         decoded = read_each(images)
         explanations: list[Explanation] = []
         for start in range(0, len(images), batch_size):
-            pixels = [_decoded(image) for image in islice(decoded, batch_size)]
+            pixels = [require_decoded(image) for image in islice(decoded, batch_size)]
             inputs = self.classifier.preprocess(pixels)
             heatmaps = self.heatmaps(inputs, target.slice_images(start, start + batch_size), batch_size=batch_size)
             explanations += self._explanations(heatmaps, images[start : start + batch_size], pixels, inputs.placements)
@@ -308,17 +316,11 @@ class Explainer:
                 warnings.warn(hint, SeewhyWarning, stacklevel=_frames_inside())
 
     def _warn_of_probabilities(self, attribution: Attribution, heatmaps: Heatmaps) -> None:
-        """Warn, once, if probabilities are explained as logits: no final activation was found to be bypassed."""
+        """Warn, once, if probabilities are explained as logits."""
         is_unseen = self.score == "logit" and attribution.capture.final_activation == "linear"
         if is_unseen and not self._warned and look_like_probabilities(heatmaps.outputs):
             self._warned.add("probabilities")
-            warnings.warn(
-                f"The model {self.classifier.name!r} returns probabilities, or their logarithms: they sum to one for "
-                "every image. SeeWhy found no softmax before them, so they are explained as if they were logits. Give "
-                "a model that returns logits; or ask for probabilities: score='probability'.",
-                SeewhyWarning,
-                stacklevel=_frames_inside(),
-            )
+            warnings.warn(probabilities_hint(str(self.classifier.name)), SeewhyWarning, stacklevel=_frames_inside())
 
     def _resolve(self, targets: TargetSpec, images: int) -> Target:
         target = resolve(targets, self.classifier.find_class)
@@ -377,25 +379,15 @@ def compare(
     Raises:
         SeewhyError: An explanation is not possible; the message says why.
     """
-    decoded = [image if isinstance(image, (str, os.PathLike)) else read(image) for image in _listed("images", images)]
-    classifiers = [model if isinstance(model, Classifier) else Classifier(model) for model in _listed("models", models)]
+    decoded = [image if isinstance(image, (str, os.PathLike)) else read(image) for image in listed("images", images)]
+    classifiers = [model if isinstance(model, Classifier) else Classifier(model) for model in listed("models", models)]
     explainers = [
         Explainer(classifier, method, layer, score, **options)
-        for classifier, method in itertools.product(classifiers, _listed("methods", methods))
+        for classifier, method in itertools.product(classifiers, listed("methods", methods))
     ]
     return Comparison(
         tuple(explainer.explain([image], targets)[0] for image, explainer in itertools.product(decoded, explainers))
     )
-
-
-def _listed(name: str, value: Any) -> list[Any]:
-    """Return a list as it is and a single value in a list, or raise where the list is empty."""
-    is_list = isinstance(value, (list, tuple)) or (isinstance(value, np.ndarray) and value.ndim == 4)
-    values = list(value) if is_list else [value]
-    if not values:
-        error = MethodError if name == "methods" else OptionError
-        raise error(f"compare was given no {name}: {value!r}. Give one, or a list.")
-    return values
 
 
 def _frames_inside() -> int:
@@ -404,10 +396,3 @@ def _frames_inside() -> int:
     while frame.f_back is not None and str(frame.f_globals.get("__name__")).partition(".")[0] == "seewhy":
         level, frame = level + 1, frame.f_back
     return level + 1
-
-
-def _decoded(image: ImageArray | ImageError) -> ImageArray:
-    """Return a decoded image, or raise the error that reading it gave."""
-    if isinstance(image, ImageError):
-        raise image
-    return image

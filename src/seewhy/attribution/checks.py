@@ -7,13 +7,22 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from seewhy.errors import InputError, LayerError, ModelRunError, OptionError, TargetError, short_repr
+from seewhy.errors import (
+    ImageError,
+    InputError,
+    LayerError,
+    MethodError,
+    ModelRunError,
+    OptionError,
+    TargetError,
+    short_repr,
+)
 from seewhy.frameworks import Framework, LayerChoice
 from seewhy.frameworks.layers import AUTO
 from seewhy.images.reading import ImageLike
 from seewhy.methods import Method
 from seewhy.models import Classifier
-from seewhy.types import Capture, FloatArray, LayerSpec
+from seewhy.types import Capture, FloatArray, ImageArray, LayerSpec
 
 MAX_BATCH = 100_000
 """The maximum of `batch_size`; memory ends long before."""
@@ -81,6 +90,15 @@ def look_like_probabilities(outputs: Any) -> bool:
     )
 
 
+def probabilities_hint(name: str) -> str:
+    """Return the warning for a model whose probabilities are explained as logits."""
+    return (
+        f"The model {name!r} returns probabilities, or their logarithms: they sum to one for every image. SeeWhy found "
+        "no softmax before them, so they are explained as if they were logits. Give a model that returns logits; or "
+        "ask for probabilities: score='probability'."
+    )
+
+
 def check_finite(heatmaps: FloatArray, scores: FloatArray) -> None:
     """Raise ModelRunError if the heatmaps (N, T, *space) or the scores (N, T) hold NaN or infinite values."""
     finite = np.isfinite(heatmaps).reshape(len(heatmaps), -1).all(axis=1) & np.isfinite(scores).all(axis=1)
@@ -126,3 +144,20 @@ def check_batch_size(batch_size: int) -> None:
     """Raise OptionError unless this is a whole number above 0."""
     if isinstance(batch_size, bool) or not isinstance(batch_size, int) or not 1 <= batch_size <= MAX_BATCH:
         raise OptionError(f"batch_size is {short_repr(batch_size)}; expected 1 or more, up to {MAX_BATCH:,}.")
+
+
+def listed(name: str, value: Any) -> list[Any]:
+    """Return a list as it is and a single value in a list, or raise where the list is empty."""
+    is_list = isinstance(value, (list, tuple)) or (isinstance(value, np.ndarray) and value.ndim == 4)
+    values = list(value) if is_list else [value]
+    if not values:
+        error = MethodError if name == "methods" else OptionError
+        raise error(f"compare was given no {name}: {value!r}. Give one, or a list.")
+    return values
+
+
+def require_decoded(image: ImageArray | ImageError) -> ImageArray:
+    """Return a decoded image, or raise the error that reading it gave."""
+    if isinstance(image, ImageError):
+        raise image
+    return image

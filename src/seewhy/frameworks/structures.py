@@ -58,7 +58,7 @@ def image_count(inputs: InputBatch) -> int:
 
 
 def shape_key(inputs: InputBatch, *, with_batch: bool = False) -> Any:
-    """Return the inputs' shapes, without the batch axis unless it is asked for, as a hashable key."""
+    """Return the inputs' shapes, as a hashable key; without the batch axis by default."""
     if isinstance(inputs, dict):
         return tuple((name, shape_key(value, with_batch=with_batch)) for name, value in inputs.items())
     if isinstance(inputs, list):

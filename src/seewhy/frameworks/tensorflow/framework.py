@@ -123,7 +123,7 @@ class KerasTensorflow(KerasFramework):
             return self._model(inputs, training=False)
 
     def _execution(self, inputs: InputBatch, layer: LayerChoice) -> int | None:
-        """Return which call of the layer, in the order in which they run, has the number that was asked for."""
+        """Return the call that a choice by number selects, counted in the order in which the layer's calls run."""
         if layer.number is None or layer.is_input:
             return None
         return check_tapped(layer, self.calls(inputs), FUNCTION_ADVICE).execution
