@@ -7,7 +7,6 @@ draws it when someone asks for pixels.
 
 import itertools
 import os
-import sys
 import threading
 import warnings
 from collections.abc import Hashable, Iterable, Iterator, Sequence
@@ -32,7 +31,7 @@ from seewhy.attribution.checks import (
 from seewhy.attribution.fusion import Fuse, check_fuse
 from seewhy.attribution.perturbation_runner import ProgressCallback
 from seewhy.attribution.plan import Plan, first_derivatives, plan_key, strategy_for
-from seewhy.errors import InputError, MethodError, OptionError, SeewhyWarning
+from seewhy.errors import InputError, MethodError, OptionError, SeewhyWarning, frames_inside
 from seewhy.frameworks import Framework, LayerCall, LayerChoice
 from seewhy.frameworks.structures import InputBatch, InputSpec, image_count, leaves, only_leaf
 from seewhy.images.geometry import Placement
@@ -76,8 +75,9 @@ class Explainer:
             `seewhy.methods.get("rise", masks=8000)`.
         layer: The layer to explain: a path ("resnet50/conv5_block3_out", "layer4.2"), a unique name, or the layer
             object. "auto" takes the classifier's default layer if it has one, else the last layer with spatial output
-            that does not only pool. Of a layer that is called several times the last call is explained; "name#1" is
-            the first. A list of layers is explained layer by layer, and their heatmaps are fused.
+            that does not only pool and whose positions reach the score. Of a layer that is called several times the
+            last call is explained; "name#1" is the first. A list of layers is explained layer by layer, and their
+            heatmaps are fused.
         score: "logit" explains logits: a final softmax or sigmoid is bypassed. "probability" explains probabilities,
             as many tutorials do.
         output: The output to explain, of a model with several: its position or its key.
@@ -250,7 +250,8 @@ class Explainer:
         The calls of a shared layer of a functional Keras model are in the order in which they were written, whatever
         order they run in. For Keras models, `given` tells what each call was given.
 
-        `layer="auto"` takes the last call whose `is_candidate` is true; calls whose `has_space` is true can be named.
+        `layer="auto"` takes the last call whose `is_candidate` is true and whose positions reach the score; calls whose
+        `has_space` is true can be named.
         """
         return self.framework.calls(self.framework.check_inputs(inputs))
 
@@ -313,14 +314,14 @@ class Explainer:
         if not self._has_hinted.is_set() and self.classifier.may_need_preprocessing(inputs):
             self._has_hinted.set()
             if hint := self.classifier.preprocessing_hint(inputs):
-                warnings.warn(hint, SeewhyWarning, stacklevel=_frames_inside())
+                warnings.warn(hint, SeewhyWarning, stacklevel=frames_inside())
 
     def _warn_of_probabilities(self, attribution: Attribution, heatmaps: Heatmaps) -> None:
         """Warn, once, if probabilities are explained as logits."""
         is_unseen = self.score == "logit" and attribution.capture.final_activation == "linear"
         if is_unseen and not self._warned and look_like_probabilities(heatmaps.outputs):
             self._warned.add("probabilities")
-            warnings.warn(probabilities_hint(str(self.classifier.name)), SeewhyWarning, stacklevel=_frames_inside())
+            warnings.warn(probabilities_hint(str(self.classifier.name)), SeewhyWarning, stacklevel=frames_inside())
 
     def _resolve(self, targets: TargetSpec, images: int) -> Target:
         target = resolve(targets, self.classifier.find_class)
@@ -388,11 +389,3 @@ def compare(
     return Comparison(
         tuple(explainer.explain([image], targets)[0] for image, explainer in itertools.product(decoded, explainers))
     )
-
-
-def _frames_inside() -> int:
-    """Return the `stacklevel` with which the caller of this function warns at the line that called SeeWhy."""
-    level, frame = 0, sys._getframe(1)
-    while frame.f_back is not None and str(frame.f_globals.get("__name__")).partition(".")[0] == "seewhy":
-        level, frame = level + 1, frame.f_back
-    return level + 1

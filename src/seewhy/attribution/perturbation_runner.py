@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, final
 import numpy as np
 
 from seewhy.attribution.checks import check_row_count
+from seewhy.attribution.independence import capture_images
 from seewhy.errors import ModelRunError
 from seewhy.frameworks import Framework, LayerChoice
 from seewhy.frameworks.layers import INPUT
@@ -117,7 +118,7 @@ class PerturbationRunner:
             inputs = np.moveaxis(values, -1, 1) if self.framework.channels_first else values
             inputs = self.framework.check_inputs(_like(self.batch, inputs))
             with _batch_size_named(len(values)):
-                capture = self.framework.capture(inputs, layer, self.objective, derivatives, gradient_rule)
+                capture = capture_images(self.framework, inputs, layer, self.objective, derivatives, gradient_rule)
             check_row_count(capture, len(values))
             yield capture, size
 

@@ -49,12 +49,15 @@ class CompiledCapture(NamedTuple):
         layer: The name of the tapped layer.
         shape: The shape of the selected output; None where the objective reads all outputs.
         activation: The final activation of that output, as `Capture.final_activation`.
+        scale_shape: The shape (N, T) of the scale of the scores, which the function then takes before a target's
+            arrays; (1, 1) where T is known only when it runs. None where nothing is computed in float16.
     """
 
     function: Callable[..., Any]
     layer: str
     shape: Shape | None
     activation: FinalActivation | None
+    scale_shape: tuple[int, int] | None = None
 
 
 class CompiledHead(NamedTuple):

@@ -120,9 +120,26 @@ def _is_layer(entry: dict[str, Any]) -> bool:
 def _check_nodes(nodes: Any) -> None:
     """Raise ModelError if a call of a layer has no tensor among its arguments: Keras would run it while loading."""
     for node in nodes if isinstance(nodes, list) else []:
-        has_tensor = any(entry.get("class_name") == TENSOR for entry, _ in _json_objects(node))
-        if isinstance(node, dict) and not has_tensor:
+        if isinstance(node, dict) and not _has_tensor(node):
             raise ModelError("it calls a layer on constants only, which would run while the file is loaded")
+
+
+def _has_tensor(node: dict[str, Any]) -> bool:
+    """Whether a tensor is where Keras finds it: in lists and dictionaries, and not in other objects."""
+    arguments, keywords = node.get("args"), node.get("kwargs")
+    if not isinstance(arguments, list) or not isinstance(keywords, dict) or "class_name" in keywords:
+        return False
+    stack = [arguments, *(value for key, value in keywords.items() if key != "training")]  # which Keras may drop
+    while stack:
+        value = stack.pop()
+        if isinstance(value, list):
+            stack.extend(value)
+        elif isinstance(value, dict):
+            if value.get("class_name") == TENSOR:
+                return True
+            if "class_name" not in value:
+                stack.extend(value.values())
+    return False
 
 
 def _check_object(entry: dict[str, Any], is_constant: bool) -> UnlistedObject | None:
