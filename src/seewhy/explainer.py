@@ -7,12 +7,11 @@ draws it when someone asks for pixels.
 
 import itertools
 import os
-import threading
 import warnings
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
-from typing import Literal, TypedDict, Unpack, final, get_args
+from typing import Any, Literal, TypedDict, Unpack, final, get_args
 
 import numpy as np
 
@@ -21,6 +20,7 @@ from seewhy.attribution.attribute import Attribution, attribute
 from seewhy.attribution.augmentation import Augmentation, parse_augmentations
 from seewhy.attribution.checks import (
     check_batch_size,
+    check_continuous,
     check_images,
     find_layers,
     listed,
@@ -108,7 +108,7 @@ class Explainer:
     signed: bool
     progress: bool | ProgressCallback
     _plans: dict[Hashable, Plan]
-    _has_hinted: threading.Event
+    _has_hinted: bool
     _warned: set[str]
 
     def __init__(
@@ -148,9 +148,16 @@ class Explainer:
             signed=signed,
             progress=progress,
             _plans={},
-            _has_hinted=threading.Event(),
+            _has_hinted=False,
             _warned=set(),
         )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what is copied and pickled: everything but the plans."""
+        return vars(self) | {"_plans": {}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"An Explainer cannot be changed: make another one with {name}={value!r}.")
@@ -208,9 +215,7 @@ class Explainer:
         self._hint(checked)
         objective = Objective(self._resolve(targets, image_count(checked)), self.score, self.output)
         attribution = attribute(self._plan(checked, objective, batch_size), checked, objective)
-        heatmaps = self._build_heatmaps(attribution, objective)
-        self._warn_of_probabilities(attribution, heatmaps)
-        return heatmaps
+        return self._build_heatmaps(attribution, objective)
 
     def inspect(self, image: ImageLike, targets: TargetSpec = "top-1") -> Inspection:
         """Show how Grad-CAM makes its heatmap: the layer's activations, their gradients, and the channel weights.
@@ -238,7 +243,6 @@ class Explainer:
         plan = replace(self._plan(inputs, objective, 1), strategy="capture", derivatives="gradients")
         attribution = attribute(plan, inputs, objective)
         heatmaps = self._build_heatmaps(attribution, objective)
-        self._warn_of_probabilities(attribution, heatmaps)
         (explanation,) = self._explanations(heatmaps, [image], [pixels], preprocessed.placements)
         capture, to_numpy = attribution.capture, self.framework.to_numpy
         activations, gradients = to_numpy(capture.activations)[0], to_numpy(capture.require_gradients())[0]
@@ -247,8 +251,7 @@ class Explainer:
     def layers(self, inputs: InputSpec) -> tuple[LayerCall, ...]:
         """Return every call of every layer for inputs of this shape, in the order in which they return.
 
-        The calls of a shared layer of a functional Keras model are in the order in which they were written, whatever
-        order they run in. For Keras models, `given` tells what each call was given.
+        The calls of a shared layer of a functional Keras model are in the order in which they were written.
 
         `layer="auto"` takes the last call whose `is_candidate` is true and whose positions reach the score; calls whose
         `has_space` is true can be named.
@@ -266,7 +269,7 @@ class Explainer:
             yield build_explanation(heatmaps, row, images[row], pixels[row], placement, self.classifier, self.method)
 
     def _build_heatmaps(self, attribution: Attribution, objective: Objective) -> Heatmaps:
-        return build_heatmaps(
+        heatmaps = build_heatmaps(
             attribution,
             objective.target,
             framework=self.framework,
@@ -274,6 +277,8 @@ class Explainer:
             method=self.method.name,
             signed=self.signed,
         )
+        self._warn_of_probabilities(attribution, heatmaps)
+        return heatmaps
 
     def _plan(self, inputs: InputBatch, objective: Objective, batch_size: int) -> Plan:
         """Return the plan for this shape of input and kind of objective, made when it is first needed."""
@@ -302,7 +307,10 @@ class Explainer:
         if self.augmentations and (count > 1 or array.ndim != 4):
             given = f"{count} inputs" if count > 1 else f"shape {array.shape}"
             raise InputError(f"augmentation= flips and zooms images, one batch of (N, h, w, C); given {given}.")
-        if count > 1 and (self.method.needs_runner or self.method.level == "input"):
+        perturbs = self.method.needs_runner or self.method.level == "input"
+        if count == 1 and perturbs:
+            check_continuous(array, self.method)
+        elif perturbs:
             raise InputError(
                 f"The model has {count} inputs, and {self.method.title} needs a model with one input. Use a "
                 "method that explains a layer, such as gradcam."
@@ -311,8 +319,8 @@ class Explainer:
 
     def _hint(self, inputs: InputBatch) -> None:
         """Warn, once, if the inputs look like pixels and the classifier has no preprocessing for them."""
-        if not self._has_hinted.is_set() and self.classifier.may_need_preprocessing(inputs):
-            self._has_hinted.set()
+        if not self._has_hinted and self.classifier.may_need_preprocessing(inputs):
+            vars(self)["_has_hinted"] = True
             if hint := self.classifier.preprocessing_hint(inputs):
                 warnings.warn(hint, SeewhyWarning, stacklevel=frames_inside())
 

@@ -51,6 +51,9 @@ class FixedBatch(Framework):
         self.name = framework.name
         self.xp: Namespace = framework.xp
 
+    def __reduce__(self) -> tuple[type["FixedBatch"], tuple[Any, ...]]:
+        return type(self), (self._framework, self._size)
+
     @property
     def channels_first(self) -> bool:
         return self._framework.channels_first

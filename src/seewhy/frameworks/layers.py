@@ -28,6 +28,7 @@ class LayerCall:
         given: What the call was given: the layers whose outputs, and the names of the model's inputs that, were its
             arguments. Arguments that were computed otherwise are not listed.
         channels_first: The layer's own layout is (N, K, *space).
+        obstacle: What keeps the output from being reached, as in "runs inside torch.vmap"; empty if nothing does.
     """
 
     path: str
@@ -39,6 +40,7 @@ class LayerCall:
     execution: int
     given: tuple[str, ...] = ()
     channels_first: bool = False
+    obstacle: str = ""
 
     @property
     def name(self) -> str:
@@ -119,6 +121,10 @@ def check_tapped(layer: LayerChoice, calls: Iterable[LayerCall], hint: str = "")
         raise LayerError(f"The layer {layer.path!r} is part of the model, but is not called when it runs.{hint}")
     if layer.number is not None and layer.number not in {call.number for call in layer_calls}:
         raise LayerError(f"There is no call {layer}: the layer {layer.path!r} is called {len(layer_calls)} times.")
+    if obstacle := layer_calls[-1].obstacle:
+        raise LayerError(
+            f"The layer {layer.path!r} {obstacle}, where its output cannot be reached. Give another layer."
+        )
     raise LayerError(
         f"The layer {layer.path!r} cannot be explained: its output {layer_calls[-1].shape or ''} is not one tensor "
         "with more than one position. Explainer.layers lists the layers that can."

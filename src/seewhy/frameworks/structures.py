@@ -4,14 +4,17 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from seewhy.errors import InputError, ModelError, ModelRunError
-from seewhy.types import FloatArray
 
 InputBatch = Any
 """A model's input batch, in the structure that the model takes: a float32 array (N, ...), or a list or dict of arrays,
-nested to any depth. A structure with one array is one input."""
+nested to any depth. A structure with one array is one input.
+
+Among several inputs, whole numbers and booleans keep their type: they are token ids, categories or masks. One array of
+more than two axes holds pixels or samples, and is float32.
+"""
 
 InputSpec = ArrayLike | Sequence[Any] | Mapping[str, Any]
 """The values that callers may give for `InputBatch`: anything that NumPy converts to an array, and lists and dicts."""
@@ -58,12 +61,22 @@ def image_count(inputs: InputBatch) -> int:
 
 
 def shape_key(inputs: InputBatch, *, with_batch: bool = False) -> Any:
-    """Return the inputs' shapes, as a hashable key; without the batch axis by default."""
+    """Return the inputs' shapes, with types but for float32, as a hashable key; without the batch axis by default."""
     if isinstance(inputs, dict):
         return tuple((name, shape_key(value, with_batch=with_batch)) for name, value in inputs.items())
     if isinstance(inputs, list):
         return tuple(shape_key(value, with_batch=with_batch) for value in inputs)
-    return tuple(inputs.shape if with_batch else inputs.shape[1:])
+    return typed_shape(inputs, inputs.shape if with_batch else inputs.shape[1:])
+
+
+def typed_shape(array: Any, shape: Any) -> tuple[Any, ...]:
+    """Return a shape as a hashable key, with the array's type where it is not float32."""
+    return tuple(shape) if array.dtype == np.float32 else (str(array.dtype), *shape)
+
+
+def is_float(array: Any) -> bool:
+    """Whether an array of a checked batch, or a symbolic tensor in its place, holds floating-point numbers."""
+    return "float" in array.dtype.name
 
 
 def pick_output(raw: Any, output: int | str | None) -> Any:
@@ -98,7 +111,7 @@ def pick_output(raw: Any, output: int | str | None) -> Any:
 
 
 def check_arrays(inputs: Any, expected: Any) -> InputBatch:
-    """Return `inputs` as float32 (N, ...) in the given structure.
+    """Return `inputs` as (N, ...) in the given structure: as float32, or whole numbers and booleans as they are.
 
     Args:
         inputs: An array, or a structure of arrays.
@@ -120,12 +133,15 @@ def check_arrays(inputs: Any, expected: Any) -> InputBatch:
         raise InputError(f"The inputs hold different numbers of images: {sorted(counts)}.")
     if counts in ({0}, set()):
         raise InputError("The input is an empty batch; expected at least one image.")
-    return values
+    return _as_pixels(values)
 
 
 def model_run_error(inputs: InputBatch, message: object) -> ModelRunError:
     """Return the error for a model that cannot run on these inputs."""
-    shapes = ", ".join(_shape_text(tuple(array.shape)) for array in leaves(inputs))
+    shapes = ", ".join(
+        _shape_text(tuple(array.shape)) + ("" if is_float(array) else f" of type {array.dtype.name}")
+        for array in leaves(inputs)
+    )
     message = message_of(message) if isinstance(message, KeyError) else message
     return ModelRunError(f"The model cannot run on an input of shape {shapes}: {message}")
 
@@ -135,14 +151,31 @@ def message_of(error: Exception) -> str:
     return f"KeyError: {' '.join(map(str, error.args))}" if isinstance(error, KeyError) else str(error)
 
 
-def _check_array(inputs: Any, expected: tuple[int | None, ...] | None) -> FloatArray:
+def _as_pixels(inputs: InputBatch) -> InputBatch:
+    """Return one array with more than two axes as float32; any other input batch as it is."""
+    image = only_leaf(inputs)
+    is_image = isinstance(image, np.ndarray) and image.ndim > 2
+    return map_tree(lambda array: np.ascontiguousarray(array, dtype=np.float32), inputs) if is_image else inputs
+
+
+def _type_for_model(dtype: np.dtype[Any]) -> Any:
+    """Return the type in which an array goes into a model.
+
+    Ids are integers of 32 or 64 bits, for other integers are no indices in any framework: they are pixels or samples.
+    """
+    if dtype.kind == "b" or dtype in (np.int32, np.int64):
+        return dtype
+    return np.int64 if dtype in (np.uint32, np.uint64) else np.float32
+
+
+def _check_array(inputs: Any, expected: tuple[int | None, ...] | None) -> NDArray[Any]:
     try:
         values = np.asarray(inputs)
     except ValueError as error:
         raise InputError(f"The input is no array: {error}. Every image of a batch has the same shape.") from error
     if values.dtype.kind not in "fiub" or values.ndim == 0:
         raise InputError(f"The input is {_kind(inputs, values)}; expected an array of numbers, (N, ...).")
-    values = np.ascontiguousarray(values, dtype=np.float32)
+    values = np.ascontiguousarray(values, dtype=_type_for_model(values.dtype))
     if expected is not None and not _fits(values.shape, expected):
         given, wanted = _shape_text(values.shape), _shape_text(expected)
         hint = " Add the batch axis: inputs[None]." if _fits((1, *values.shape), expected) else ""

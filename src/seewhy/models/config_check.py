@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from seewhy.errors import ModelError
+from seewhy.errors import ModelError, short_repr
 from seewhy.models.keras_allowlist import CLASSES, FUNCTIONS, SHORT_CLASS_NAMES
 
 MAX_DEPTH, MAX_VALUES = 200, 1_000_000
@@ -19,6 +19,13 @@ MAX_LAYERS = 10_000
 
 COUNTS, MAX_COUNT = ("max_tokens", "ngrams", "num_classes", "num_thresholds"), 10_000_000
 """Numbers for which Keras makes a list when it creates a layer or a metric, and the limit on their sum."""
+
+MAX_CONSTANT, LOOP_LIMITS = 2**20, {"n": 100, "indices_or_sections": 10_000}
+"""The largest whole number among the constants of a function, by its name where Keras repeats something that often.
+Functions run on the shapes of tensors while a file is loaded, and some make arrays of that length."""
+
+ARRAYS_AND_SLICES = frozenset({"value", "start", "stop", "step"})
+"""The keys of the numbers in constant arrays, and of the ends of slices, which may be large."""
 
 MAX_UNLISTED = 1_000
 """The largest number of different unlisted names that are collected."""
@@ -64,6 +71,8 @@ def find_unlisted(config: Any) -> list[UnlistedObject]:
         if layers > MAX_LAYERS or total > MAX_COUNT:
             what = f"{MAX_LAYERS:,} layers" if layers > MAX_LAYERS else f"{MAX_COUNT:,} as {' and '.join(COUNTS)}"
             raise ModelError(f"it has more than {what}, which would fill the memory")
+        if is_constant or str(entry.get("module")).startswith("keras.src.ops"):
+            _check_numbers(entry if is_constant else entry.get("config"))
         if "class_name" in entry:
             found = _check_object(entry, is_constant)
             if found is not None:
@@ -101,6 +110,22 @@ def _json_objects(config: Any) -> Iterator[tuple[dict[str, Any], bool]]:
             _check_nodes(value.get("inbound_nodes"))
             constant_keys = ("inbound_nodes", "arguments") if "function" in value else ("inbound_nodes",)
             stack.extend((item, is_constant or key in constant_keys) for key, item in value.items())
+
+
+def _check_numbers(constants: Any) -> None:
+    """Raise ModelError for numbers among the constants of a function with which loading takes gigabytes or hours."""
+    for name, value in constants.items() if isinstance(constants, dict) else ():
+        if name in ARRAYS_AND_SLICES:
+            continue
+        limit, stack = LOOP_LIMITS.get(name, MAX_CONSTANT), [value]
+        while stack:
+            number = stack.pop()
+            if isinstance(number, list):
+                stack.extend(number)
+            elif isinstance(number, int) and abs(number) > limit:
+                raise ModelError(
+                    f"it calls a function with a number as large as {short_repr(number)}; expected {limit:,}"
+                )
 
 
 def _count(value: Any) -> int:

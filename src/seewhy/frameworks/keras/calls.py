@@ -1,6 +1,5 @@
 """The layers of a Keras model, and recording their calls."""
 
-import threading
 import weakref
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -13,14 +12,15 @@ import keras
 from seewhy.frameworks.cleanup import restoring
 from seewhy.frameworks.keras.call_order import CallOrder, Position
 from seewhy.frameworks.keras.layouts import declared_channels_first, inherited_channels_first, tensors
-from seewhy.frameworks.keras.private_api import is_rematerialized, sublayers
+from seewhy.frameworks.keras.private_api import all_sublayers, is_rematerialized, sublayers
 from seewhy.frameworks.layers import LayerCall
 from seewhy.frameworks.recorder import Recorder
+from seewhy.threads import ForkSafeLock, this_thread
 from seewhy.types import NativeTensor
 
 POOLING = tuple(kind for name, kind in vars(keras.layers).items() if "Pooling" in name and isinstance(kind, type))
 
-HOOK_LOCK = threading.RLock()
+HOOK_LOCK = ForkSafeLock()
 """Held while any model is recorded: threads must not install and remove each other's interceptions."""
 
 
@@ -91,19 +91,25 @@ class KerasRecorder(Recorder):
         sources = [self._source_of(tensor) for tensor in tensors(arguments)]
         self._sources.append([source for source in sources if source is not None])
         channels_first = _has_spatial_axes(output) and self._is_channels_first(path, layer, output, arguments)
+        obstacle = self.obstacle_to(output)
         call = LayerCall(
             path=path,
             kind=type(layer).__name__,
-            shape=_shape(output, channels_first),
+            shape=None if obstacle else _shape(output, channels_first),
             is_pooling=isinstance(layer, POOLING),
             is_pass_through=self._call_of(output) is not None,
             number=self._numbers[path],
             execution=self._numbers[path],
             channels_first=channels_first,
+            obstacle=obstacle,
         )
         self.add_output(output, call)
         self.calls.append(call)
         return call
+
+    def obstacle_to(self, output: Any) -> str:
+        """Return what keeps an output from being reached, for `LayerCall.obstacle`; empty if nothing does."""
+        return ""
 
     def add_output(self, output: Any, call: LayerCall) -> None:
         """Record that a call returned this output, by a weak reference: all outputs together may exceed the memory."""
@@ -138,6 +144,14 @@ class KerasRecorder(Recorder):
         if source is None:
             return inherited_channels_first(layer, keras.config.image_data_format() == "channels_first")
         return inherited_channels_first(layer, source.channels_first)
+
+
+def structure(model: Any) -> list[Any]:
+    """Return every layer with its activation, quicker than `layers_by_path`: what a compiled function depends on.
+
+    The activation too, because setting it to linear is a common way to remove a softmax.
+    """
+    return [(layer, vars(layer).get("activation")) for layer in all_sublayers(model)]
 
 
 def layers_by_path(model: Any) -> dict[str, Any]:
@@ -183,8 +197,8 @@ def recording_calls(
     `rematerialized` run plainly: their derivative would run them once more, and not depend on what was recorded in
     them.
     """
-    thread = threading.get_ident()
-    with HOOK_LOCK:
+    thread = this_thread()
+    with HOOK_LOCK.lock:
         intercepted: list[_Interception] = [
             _InterceptedCall(layer, path, recorder, thread) for path, layer in layers.items()
         ]
@@ -225,12 +239,12 @@ class _Interception:
 class _InterceptedCall(_Interception):
     """Replaces the `call` of a layer by an observed one."""
 
-    def __init__(self, layer: Any, path: str, recorder: Recorder, thread: int) -> None:
+    def __init__(self, layer: Any, path: str, recorder: Recorder, thread: object) -> None:
         method = "quantized_call" if getattr(layer, "quantization_mode", None) else "call"
         call = getattr(layer, method)
 
         def observed(*args: Any, **kwargs: Any) -> Any:
-            if threading.get_ident() != thread:
+            if this_thread() is not thread:
                 return call(*args, **kwargs)
             recorder.begin(layer)
             try:
@@ -247,11 +261,11 @@ class _InterceptedCall(_Interception):
 class _PlainCall(_Interception):
     """Lets a layer, or an operation of `keras.ops`, run plainly that is rematerialized elsewhere."""
 
-    def __init__(self, operation: Any, thread: int) -> None:
+    def __init__(self, operation: Any, thread: object) -> None:
         rematerialized_call = operation.rematerialized_call
 
         def plain(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-            return call if threading.get_ident() == thread else rematerialized_call(call, *args, **kwargs)
+            return call if this_thread() is thread else rematerialized_call(call, *args, **kwargs)
 
         super().__init__(operation, "rematerialized_call", plain)
 

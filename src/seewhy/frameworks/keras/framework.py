@@ -1,21 +1,38 @@
 """The parts of the Keras framework that all backends share."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
 import keras
+import numpy as np
 
 from seewhy.errors import ModelError
 from seewhy.frameworks.base import Framework, check_precision
-from seewhy.frameworks.keras.calls import POOLING, layers_by_path, recording_calls, rematerialized_operations
+from seewhy.frameworks.keras.calls import (
+    POOLING,
+    layers_by_path,
+    recording_calls,
+    rematerialized_operations,
+    structure,
+)
 from seewhy.frameworks.keras.layouts import declared_channels_first
 from seewhy.frameworks.keras.private_api import input_structure
 from seewhy.frameworks.layers import INPUT_CALL, LayerCall
+from seewhy.frameworks.model_layers import ModelLayers
 from seewhy.frameworks.recorder import Recorder
-from seewhy.frameworks.structures import InputBatch, InputSpec, check_arrays, leaves, map_tree, message_of, only_leaf
+from seewhy.frameworks.structures import (
+    InputBatch,
+    InputSpec,
+    check_arrays,
+    leaves,
+    map_tree,
+    message_of,
+    only_leaf,
+    shape_key,
+)
 from seewhy.types import Precision
 
 CONVOLUTIONS = tuple(kind for name, kind in vars(keras.layers).items() if "Conv" in name and isinstance(kind, type))
@@ -34,10 +51,9 @@ class KerasFramework(Framework):
 
     def __init__(self, model: keras.Model, precision: Precision = "float32") -> None:
         self._model = model
-        self._layers = layers_by_path(model)
+        self._model_layers = ModelLayers(lambda: layers_by_path(model), lambda: structure(model))
         check_precision(precision, (layer.compute_dtype for layer in self._layers.values() if layer.weights))
         self._precision = precision
-        self._rematerialized = rematerialized_operations([model, *self._layers.values()])
         self.batch_size = _batch_size(self._symbolic_inputs())
 
     def layer_paths(self) -> tuple[str, ...]:
@@ -52,13 +68,16 @@ class KerasFramework(Framework):
         return None if inputs is None else map_tree(_shape_of, only_leaf(inputs))
 
     def check_inputs(self, inputs: InputSpec) -> InputBatch:
+        """Return `inputs` as (N, ...) in the structure that the model takes; whole numbers where it declares them."""
         symbolic = self._symbolic_inputs()
         if symbolic is None:
             return check_arrays(inputs, None)
         names = [tensor.name for tensor in symbolic] if _is_flat_list(symbolic) else []
         if isinstance(inputs, Mapping) and len(names) > 1 and set(names) == set(inputs):
             inputs = [inputs[name] for name in names]  # Keras takes the inputs of a list by their names too
-        return check_arrays(inputs, map_tree(_shape_of, symbolic))
+        checked = check_arrays(inputs, map_tree(_shape_of, symbolic))
+        floats = iter("float" in keras.backend.standardize_dtype(tensor.dtype) for tensor in leaves(symbolic))
+        return map_tree(lambda array: array.astype(np.float32, copy=False) if next(floats) else array, checked)
 
     def _input_names(self, inputs: InputBatch) -> list[str]:
         """Return the name of each input, in the order of `leaves`; "input" for the only one."""
@@ -72,7 +91,7 @@ class KerasFramework(Framework):
 
     def _recording(self, layers: Mapping[str, Any], recorder: Recorder) -> AbstractContextManager[None]:
         """Let a recorder observe the calls of `layers`, by path, and let the model run without rematerialization."""
-        return recording_calls(layers, recorder, self._rematerialized)
+        return recording_calls(layers, recorder, rematerialized_operations([self._model, *self._layers.values()]))
 
     def _symbolic_inputs(self) -> Any:
         """Return the symbolic inputs of the model in the structure that it takes; None for a subclassed model."""
@@ -98,6 +117,15 @@ class KerasFramework(Framework):
     def _has_float16(self) -> bool:
         """Whether a layer computes in float16, as under the policy "mixed_float16"."""
         return "float16" in {layer.compute_dtype for layer in (self._model, *self._layers.values())}
+
+    @property
+    def _layers(self) -> dict[str, Any]:
+        """The layers that the model has now, by path."""
+        return self._model_layers.now().by_path
+
+    def _shape_key(self, inputs: InputBatch) -> Hashable:
+        """Return a key for what is compiled for these layers and inputs of this shape, with any number of images."""
+        return (self._model_layers.now().version, shape_key(inputs))
 
     @property
     def _input_call(self) -> LayerCall:

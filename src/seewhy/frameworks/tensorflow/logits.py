@@ -74,6 +74,11 @@ class _Bypass:
         The final activation, be it an argument, a layer or a function, is the last operation, followed only by
         operations that keep the order of the values. It is found inside functions that the model calls, too.
         """
+        if raw.shape.rank is None:
+            raise ModelError(
+                "The model's output has an unknown number of axes in TensorFlow's graph, as after a squeeze without an "
+                "axis of a batch of any size. Name the axis in the model: keras.ops.squeeze(x, axis=-1)."
+            )
         tensor, graphs = raw, [raw.graph]
         is_inside = False
         while (operation := tensor.op).type in {*ORDER_PRESERVING, CUSTOM_DERIVATIVE, *FUNCTION_CALLS}:
