@@ -18,14 +18,23 @@ import numpy as np
 from seewhy import methods as all_methods
 from seewhy.attribution.attribute import Attribution, attribute
 from seewhy.attribution.augmentation import Augmentation, parse_augmentations
-from seewhy.attribution.checks import check_batch_size, check_continuous, check_images, find_layers
+from seewhy.attribution.checks import (
+    check_batch_size,
+    check_continuous,
+    check_images,
+    find_layers,
+    listed,
+    look_like_probabilities,
+    probabilities_hint,
+    require_decoded,
+)
 from seewhy.attribution.fusion import Fuse, check_fuse
 from seewhy.attribution.input_box import input_box
 from seewhy.attribution.perturbation_runner import ProgressCallback
 from seewhy.attribution.plan import Plan, first_derivatives, plan_key, strategy_for
-from seewhy.errors import ImageError, InputError, MethodError, OptionError, SeewhyWarning, frames_inside
+from seewhy.errors import InputError, MethodError, OptionError, SeewhyWarning, frames_inside
 from seewhy.frameworks import Framework, LayerCall, LayerChoice
-from seewhy.frameworks.structures import InputBatch, InputSpec, image_count
+from seewhy.frameworks.structures import InputBatch, InputSpec, image_count, leaves, only_leaf
 from seewhy.images.geometry import WHOLE, InputBox, Placement
 from seewhy.images.reading import ImageLike, read, read_each
 from seewhy.methods import Method
@@ -101,6 +110,7 @@ class Explainer:
     progress: bool | ProgressCallback
     _plans: dict[Hashable, Plan]
     _has_hinted: bool
+    _warned: set[str]
 
     def __init__(
         self,
@@ -140,6 +150,7 @@ class Explainer:
             progress=progress,
             _plans={},
             _has_hinted=False,
+            _warned=set(),
         )
 
     def __getstate__(self) -> dict[str, Any]:
@@ -179,7 +190,7 @@ class Explainer:
         decoded = read_each(images)
         explanations: list[Explanation] = []
         for start in range(0, len(images), batch_size):
-            pixels = [_decoded(image) for image in islice(decoded, batch_size)]
+            pixels = [require_decoded(image) for image in islice(decoded, batch_size)]
             inputs = self.classifier.preprocess(pixels)
             heatmaps = self.heatmaps(inputs, target.slice_images(start, start + batch_size), batch_size=batch_size)
             explanations += self._explanations(heatmaps, images[start : start + batch_size], pixels, inputs.placements)
@@ -189,7 +200,7 @@ class Explainer:
         """Explain a batch of preprocessed inputs.
 
         Args:
-            inputs: (N, ...), preprocessed; a list or dict of such arrays for a model with several inputs.
+            inputs: (N, ...), preprocessed; lists and dicts of such arrays for a model with several inputs.
             targets: As for `explain`.
             batch_size: How many perturbations of an image run at once, for methods that run the model many times.
 
@@ -240,7 +251,9 @@ class Explainer:
         return Inspection(activations.astype(np.float32), gradients.astype(np.float32), explanation)
 
     def layers(self, inputs: InputSpec) -> tuple[LayerCall, ...]:
-        """Return every call of every layer, in the order in which they return, for inputs of this shape.
+        """Return every call of every layer for inputs of this shape, in the order in which they return.
+
+        The calls of a shared layer of a functional Keras model are in the order in which they were written.
 
         `layer="auto"` takes the last call whose `is_candidate` is true and whose positions reach the score; calls whose
         `has_space` is true can be named.
@@ -258,7 +271,7 @@ class Explainer:
             yield build_explanation(heatmaps, row, images[row], pixels[row], placement, self.classifier, self.method)
 
     def _build_heatmaps(self, attribution: Attribution, objective: Objective, box: InputBox) -> Heatmaps:
-        return build_heatmaps(
+        heatmaps = build_heatmaps(
             attribution,
             objective.target,
             framework=self.framework,
@@ -267,6 +280,8 @@ class Explainer:
             signed=self.signed,
             input_box=box,
         )
+        self._warn_of_probabilities(attribution, heatmaps)
+        return heatmaps
 
     def _plan(self, inputs: InputBatch, objective: Objective, batch_size: int) -> Plan:
         """Return the plan for this shape of input and kind of objective, made when it is first needed."""
@@ -291,16 +306,16 @@ class Explainer:
 
     def _check_inputs(self, inputs: InputSpec) -> InputBatch:
         checked = self.framework.check_inputs(inputs)
-        is_one = isinstance(checked, np.ndarray)
-        if self.augmentations and (not is_one or checked.ndim != 4):
-            given = f"shape {checked.shape}" if is_one else f"{len(checked)} inputs"
+        array, count = only_leaf(checked), len(leaves(checked))
+        if self.augmentations and (count > 1 or array.ndim != 4):
+            given = f"{count} inputs" if count > 1 else f"shape {array.shape}"
             raise InputError(f"augmentation= flips and zooms images, one batch of (N, h, w, C); given {given}.")
         perturbs = self.method.needs_runner or self.method.level == "input"
-        if is_one and perturbs:
-            check_continuous(checked, self.method)
+        if count == 1 and perturbs:
+            check_continuous(array, self.method)
         elif perturbs:
             raise InputError(
-                f"The model has {len(checked)} inputs, and {self.method.title} needs a model with one input. Use a "
+                f"The model has {count} inputs, and {self.method.title} needs a model with one input. Use a "
                 "method that explains a layer, such as gradcam."
             )
         return checked
@@ -311,6 +326,13 @@ class Explainer:
             vars(self)["_has_hinted"] = True
             if hint := self.classifier.preprocessing_hint(inputs):
                 warnings.warn(hint, SeewhyWarning, stacklevel=frames_inside())
+
+    def _warn_of_probabilities(self, attribution: Attribution, heatmaps: Heatmaps) -> None:
+        """Warn, once, if probabilities are explained as logits."""
+        is_unseen = self.score == "logit" and attribution.capture.final_activation == "linear"
+        if is_unseen and not self._warned and look_like_probabilities(heatmaps.outputs):
+            self._warned.add("probabilities")
+            warnings.warn(probabilities_hint(str(self.classifier.name)), SeewhyWarning, stacklevel=frames_inside())
 
     def _resolve(self, targets: TargetSpec, images: int) -> Target:
         target = resolve(targets, self.classifier.find_class)
@@ -369,34 +391,17 @@ def compare(
     Raises:
         SeewhyError: An explanation is not possible; the message says why.
     """
-    decoded = [image if isinstance(image, (str, os.PathLike)) else read(image) for image in _listed("images", images)]
-    classifiers = [model if isinstance(model, Classifier) else Classifier(model) for model in _listed("models", models)]
+    decoded = [image if isinstance(image, (str, os.PathLike)) else read(image) for image in listed("images", images)]
+    classifiers = [model if isinstance(model, Classifier) else Classifier(model) for model in listed("models", models)]
     explainers = [
         Explainer(classifier, method, layer, score, **options)
-        for classifier, method in itertools.product(classifiers, _listed("methods", methods))
+        for classifier, method in itertools.product(classifiers, listed("methods", methods))
     ]
     return Comparison(
         tuple(explainer.explain([image], targets)[0] for image, explainer in itertools.product(decoded, explainers))
     )
 
 
-def _listed(name: str, value: Any) -> list[Any]:
-    """Return a list as it is and a single value in a list, or raise where the list is empty."""
-    is_list = isinstance(value, (list, tuple)) or (isinstance(value, np.ndarray) and value.ndim == 4)
-    values = list(value) if is_list else [value]
-    if not values:
-        error = MethodError if name == "methods" else OptionError
-        raise error(f"compare was given no {name}: {value!r}. Give one, or a list.")
-    return values
-
-
 def _input_box(plan: Plan, attribution: Attribution, inputs: InputBatch) -> InputBox:
     """Return which part of the input the heatmaps show; all of it where they are no images, such as those of tokens."""
     return input_box(plan, attribution.layers, inputs) if attribution.heatmaps.ndim == 4 else WHOLE
-
-
-def _decoded(image: ImageArray | ImageError) -> ImageArray:
-    """Return a decoded image, or raise the error that reading it gave."""
-    if isinstance(image, ImageError):
-        raise image
-    return image

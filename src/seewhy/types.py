@@ -53,6 +53,9 @@ LayerSpec = str | Model
 
 Score = Literal["logit", "probability"]
 
+FinalActivation = Literal["softmax", "sigmoid", "linear"]
+"""The final activation, which a model applies to its logits; "linear" where none was found."""
+
 Precision = Literal["float32", "bfloat16"]
 """What the model runs in: its own types; or with its convolutions and matrix products in bfloat16."""
 
@@ -79,6 +82,7 @@ class Capture:
         probabilities: (N, C), or None where the outputs are not class scores.
         layer: The path of the tapped layer; empty for the model's input.
         xp: The array namespace of these tensors.
+        final_activation: The final activation of the selected output; None where no single output is selected.
         closed_form: (N, T, *space), sum_k A^k dy^c/dA^k; None where it was not requested, or where the scores depend on
             more of the layer than its mean over space.
     """
@@ -91,6 +95,7 @@ class Capture:
     probabilities: Tensor | None
     layer: str
     xp: Namespace
+    final_activation: FinalActivation | None = None
     closed_form: Tensor | None = None
 
     def require_gradients(self) -> Tensor:

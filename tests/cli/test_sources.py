@@ -1,6 +1,7 @@
 """`--model` and `seewhy layers` with files and functions."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -153,3 +154,31 @@ def test_help_says_that_code_runs(run):
         assert "package.module:callable, which runs your code" in said
         assert "--trust" in said
         assert "Only for files of your own" in said
+
+
+def test_a_legacy_file_whose_one_input_is_in_a_list(run, tmp_path, examples):
+    image = keras.Input((8, 8, 3))
+    x = keras.layers.GlobalAveragePooling2D()(keras.layers.Conv2D(2, 3, name="conv")(image))
+    keras.Model([image], keras.layers.Dense(2, activation="softmax")(x)).save(tmp_path / "listed.h5")
+    for method in ("gradcam", "scorecam"):
+        command = ("explain", examples / "cat.png", "--model", "listed.h5", "--method", method, "--targets", "1")
+        code, out, _ = run(*command, "--json")
+        assert explained(code, out)["layer"] == "conv"
+
+
+def test_the_calls_of_a_shared_layer_and_what_they_were_given(run, tmp_path):
+    """The second call takes the first one's output; the last one is written last and takes the image."""
+    image = keras.Input((8, 8, 3))
+    shared = keras.layers.Conv2D(3, 3, padding="same", name="shared")
+    twice = shared(shared(image))
+    model = keras.Model(image, keras.layers.Flatten()(keras.layers.Add(name="sum")([twice, shared(image)])))
+    model.save(tmp_path / "shared.keras")
+    code, out, _ = run("layers", "shared.keras")
+    assert code == 0
+    rows = [re.split(r"  +", line.strip()) for line in out.splitlines() if line.startswith(("shared#", "sum"))]
+    assert [(row[0], row[3]) for row in rows] == [
+        ("shared#1", "input"),
+        ("shared#2", "shared#1"),
+        ("shared#3", "input"),
+        ("sum", "shared#2, shared#3"),
+    ]

@@ -14,7 +14,7 @@ SOURCE = Path(seewhy.__file__).parent
 PRIVATE_FILES = {
     "frameworks/torch/private_api.py": "PyTorch",
     "frameworks/keras/private_api.py": "Keras",
-    "frameworks/tensorflow/precision.py": "TensorFlow",
+    "frameworks/tensorflow/private_api.py": "TensorFlow",
 }
 """The files that may use private names, and the framework whose names they are. JAX has none."""
 
@@ -126,9 +126,9 @@ def used_names(path: str) -> set[str]:
     return {part for _, name in private_names(source) for part in name.split(".") if is_private(part)}
 
 
-@pytest.mark.parametrize("path", ["frameworks/torch/private_api.py", "frameworks/keras/private_api.py"])
+@pytest.mark.parametrize("path", PRIVATE_FILES)
 def test_the_file_lists_every_private_name_that_it_uses(path):
-    """And the versions in which they are the same. TensorFlow's one name is in the decision alone."""
+    """And the versions in which they are the same."""
     docstring = ast.get_docstring(ast.parse((SOURCE / path).read_text("utf-8")))
     assert not {name for name in used_names(path) if name not in docstring}
     assert re.search(r"the same in \w+ \d+\.\d+ to \d+\.\d+", docstring)

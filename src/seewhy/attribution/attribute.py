@@ -16,7 +16,7 @@ from seewhy.attribution.reach import capture_reaching
 from seewhy.attribution.target_chunks import heatmaps_by_chunks
 from seewhy.errors import LayerError
 from seewhy.frameworks import LayerChoice
-from seewhy.frameworks.structures import InputBatch, image_count
+from seewhy.frameworks.structures import InputBatch, image_count, map_tree
 from seewhy.targets import Objective
 from seewhy.timing import Phase
 from seewhy.types import Capture, FloatArray
@@ -115,14 +115,18 @@ def _average(plan: Plan, inputs: InputBatch, objective: Objective, attribution: 
     return replace(attribution, heatmaps=average_augmented(attribution.heatmaps, heatmaps))
 
 
-def _augmented_heatmaps(plan: Plan, augmentation: Augmentation, inputs: FloatArray, objective: Objective) -> FloatArray:
+def _augmented_heatmaps(plan: Plan, augmentation: Augmentation, inputs: InputBatch, objective: Objective) -> FloatArray:
     """Return the heatmaps of augmented inputs, not yet moved back into place."""
-    if plan.framework.channels_first:
-        augmented = np.moveaxis(augmentation.apply(np.moveaxis(inputs, 1, -1)), -1, 1)
-    else:
-        augmented = augmentation.apply(inputs)
+
+    def augment(images: FloatArray) -> FloatArray:
+        if plan.framework.channels_first:
+            images = np.moveaxis(augmentation.apply(np.moveaxis(images, 1, -1)), -1, 1)
+        else:
+            images = augmentation.apply(images)
+        return np.ascontiguousarray(images)
+
     attribution = attribute(
-        plan.without_augmentation(), np.ascontiguousarray(augmented), objective.transform(augmentation.apply)
+        plan.without_augmentation(), map_tree(augment, inputs), objective.transform(augmentation.apply)
     )
     if attribution.heatmaps.ndim != 4:
         raise LayerError(

@@ -8,14 +8,24 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from seewhy.errors import InputError, LayerError, ModelRunError, OptionError, TargetError, short_repr, warn
+from seewhy.errors import (
+    ImageError,
+    InputError,
+    LayerError,
+    MethodError,
+    ModelRunError,
+    OptionError,
+    TargetError,
+    short_repr,
+    warn,
+)
 from seewhy.frameworks import Framework, LayerChoice
 from seewhy.frameworks.layers import AUTO
 from seewhy.frameworks.structures import is_float
 from seewhy.images.reading import ImageLike
 from seewhy.methods import Method
 from seewhy.models import Classifier
-from seewhy.types import Capture, FloatArray, LayerSpec
+from seewhy.types import Capture, FloatArray, ImageArray, LayerSpec
 
 MAX_BATCH = 100_000
 """The maximum of `batch_size`; memory ends long before."""
@@ -37,6 +47,7 @@ def check_capture(capture: Capture, images: int, classifier: Classifier) -> None
         LayerError: The layer's output has another number of rows.
         TargetError: The target function's scores have another number of rows.
         ModelError: The classifier has another number of class names.
+        ModelRunError: The model's class scores have another number of rows.
     """
     if capture.activations.shape[0] != images:
         raise LayerError(
@@ -49,7 +60,55 @@ def check_capture(capture: Capture, images: int, classifier: Classifier) -> None
             "(N,) or (N, T)."
         )
     if capture.probabilities is not None:
+        if _row_count(capture) != images:  # class indices of the images would be read from the same row
+            raise ModelRunError(
+                f"The model gave {_row_count(capture)} rows of class scores for {images} images; expected one for each "
+                "image. If it takes one image at a time, give one at a time: batch_size=1."
+            )
         classifier.check_class_count(capture.probabilities.shape[1])
+
+
+def check_row_count(capture: Capture, perturbations: int) -> None:
+    """Raise ModelRunError unless the model gave a row of outputs for each perturbation of one image."""
+    rows = _row_count(capture)
+    if rows != perturbations:
+        raise ModelRunError(
+            f"The model gave {rows} rows of outputs for a batch of {perturbations} perturbations of one image. If "
+            "it takes batches of one size only, give that size: batch_size=1."
+        )
+
+
+def _row_count(capture: Capture) -> int:
+    """Return the number of rows of the class scores; of the targets' scores where the outputs are not class scores."""
+    tensor = capture.scores if capture.probabilities is None else capture.probabilities
+    return int(tensor.shape[0])
+
+
+def look_like_probabilities(outputs: Any) -> bool:
+    """Whether outputs (N, ...), or their exponentials, lie in 0..1 and sum to one over the classes for all images.
+
+    The classes are on the last axis, or on that after the images.
+    """
+    if not isinstance(outputs, np.ndarray) or outputs.ndim < 2 or outputs.dtype.kind in "iub":
+        return False
+    tolerance = 1e-4 if outputs.dtype.itemsize > 2 else 1e-2  # half precision rounds every class
+    values = outputs.astype(np.float32, copy=False)
+    lowest, highest = values.min(), values.max()
+    if lowest < 0 < highest or highest > 1 + tolerance:
+        return False
+    probabilities = values if lowest >= 0 else np.exp(values)
+    return any(
+        probabilities.shape[axis] > 1 and np.abs(probabilities.sum(axis=axis) - 1).max() < tolerance for axis in (-1, 1)
+    )
+
+
+def probabilities_hint(name: str) -> str:
+    """Return the warning for a model whose probabilities are explained as logits."""
+    return (
+        f"The model {name!r} returns probabilities, or their logarithms: they sum to one for every image. SeeWhy found "
+        "no softmax before them, so they are explained as if they were logits. Give a model that returns logits; or "
+        "ask for probabilities: score='probability'."
+    )
 
 
 def other_batch_axis(layer: str, images: int) -> LayerError:
@@ -137,3 +196,20 @@ def check_batch_size(batch_size: int) -> None:
     """Raise OptionError unless this is a whole number above 0."""
     if isinstance(batch_size, bool) or not isinstance(batch_size, int) or not 1 <= batch_size <= MAX_BATCH:
         raise OptionError(f"batch_size is {short_repr(batch_size)}; expected 1 or more, up to {MAX_BATCH:,}.")
+
+
+def listed(name: str, value: Any) -> list[Any]:
+    """Return a list as it is and a single value in a list, or raise where the list is empty."""
+    is_list = isinstance(value, (list, tuple)) or (isinstance(value, np.ndarray) and value.ndim == 4)
+    values = list(value) if is_list else [value]
+    if not values:
+        error = MethodError if name == "methods" else OptionError
+        raise error(f"compare was given no {name}: {value!r}. Give one, or a list.")
+    return values
+
+
+def require_decoded(image: ImageArray | ImageError) -> ImageArray:
+    """Return a decoded image, or raise the error that reading it gave."""
+    if isinstance(image, ImageError):
+        raise image
+    return image

@@ -16,7 +16,7 @@ from seewhy.attribution.plan import Plan
 from seewhy.errors import LayerError, OptionError, warn
 from seewhy.frameworks import LayerChoice
 from seewhy.frameworks.stem import StemValues
-from seewhy.frameworks.structures import InputBatch, shape_key
+from seewhy.frameworks.structures import InputBatch, map_tree, only_leaf, shape_key
 from seewhy.images.geometry import WHOLE, InputBox
 from seewhy.types import FloatArray
 
@@ -77,7 +77,8 @@ def _is_centred(box: InputBox) -> bool:
 
 def layer_input_box(plan: Plan, layer: LayerChoice, inputs: InputBatch) -> InputBox:
     """Return which part of the model's input one layer shows; all of it where the input is not one batch of images."""
-    if not isinstance(inputs, np.ndarray) or inputs.ndim != 4:
+    image = only_leaf(inputs)
+    if not isinstance(image, np.ndarray) or image.ndim != 4:
         return WHOLE
     evidence, key = plan.framework.evidence, ("input box", shape_key(inputs), layer)
     known: InputBox | None = evidence.get(key)
@@ -99,15 +100,19 @@ def _warning(name: str | None) -> str:
     )
 
 
-def _measure(plan: Plan, layer: LayerChoice, inputs: FloatArray) -> InputBox | None:
+def _measure(plan: Plan, layer: LayerChoice, inputs: InputBatch) -> InputBox | None:
     """Return the box that all convolutions of the stem share; None if there is none."""
-    framework = plan.framework
-    probes = _probes(inputs, rows=2 if framework.channels_first else 1)
-    batch = np.resize(probes, (-(-len(probes) // len(inputs)) * len(inputs), *inputs.shape[1:]))
-    parts = [framework.stem_values(part, layer) for part in np.split(batch, len(batch) // len(inputs))]
+    framework, image = plan.framework, only_leaf(inputs)
+    probes = _probes(image, rows=2 if framework.channels_first else 1)
+    batch = np.resize(probes, (-(-len(probes) // len(image)) * len(image), *image.shape[1:]))
+
+    def values_of(part: FloatArray) -> list[StemValues]:
+        return framework.stem_values(map_tree(lambda _: part, inputs), layer)
+
+    parts = [values_of(part) for part in np.split(batch, len(batch) // len(image))]
     size = framework.image_size(inputs)
     images = [stem for stem, (values, _) in enumerate(parts[0]) if 1 not in values.shape[1:3]]
-    boxes = [_fit([part[stem] for part in parts], size, len(inputs)) for stem in images]
+    boxes = [_fit([part[stem] for part in parts], size, len(image)) for stem in images]
     if not boxes or boxes[0] is None:
         return None
     first = boxes[0]

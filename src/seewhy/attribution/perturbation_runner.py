@@ -1,16 +1,19 @@
 """Running the model on perturbations of one image, for the methods that need it."""
 
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any, NamedTuple, final
 
 import numpy as np
 
+from seewhy.attribution.checks import check_row_count
 from seewhy.attribution.independence import capture_images
+from seewhy.errors import ModelRunError
 from seewhy.frameworks import Framework, LayerChoice
 from seewhy.frameworks.layers import INPUT
-from seewhy.frameworks.structures import map_tree
+from seewhy.frameworks.structures import InputBatch, image_count, map_tree, only_leaf
 from seewhy.images.geometry import WHOLE, InputBox
 from seewhy.interpolation import Extents
 from seewhy.methods import Method
@@ -40,9 +43,9 @@ def run_perturbations(method: Method, runner: "PerturbationRunner", capture: Cap
         [
             method(
                 _row(capture, row),
-                replace(runner, batch=runner.batch[row : row + 1], objective=objective.for_image(row)),
+                replace(runner, batch=_image(runner.batch, row), objective=objective.for_image(row)),
             )
-            for row in range(len(runner.batch))
+            for row in range(image_count(runner.batch))
         ]
     )
 
@@ -54,7 +57,7 @@ class PerturbationRunner:
 
     Attributes:
         framework: Runs the model.
-        batch: float32 (1, ...), laid out as the model takes it.
+        batch: One input of the model, float32 (1, ...), laid out and in a structure as the model takes it.
         layer: The layer that is explained.
         objective: What the image's scores are.
         batch_size: How many perturbations run at once.
@@ -64,7 +67,7 @@ class PerturbationRunner:
     """
 
     framework: Framework
-    batch: FloatArray
+    batch: InputBatch
     layer: LayerChoice
     objective: Objective
     batch_size: int
@@ -81,7 +84,8 @@ class PerturbationRunner:
     @property
     def inputs(self) -> FloatArray:
         """The image, (*space, C)."""
-        return np.moveaxis(self.batch[0], 0, -1) if self.framework.channels_first else self.batch[0]
+        image: FloatArray = only_leaf(self.batch)[0]
+        return np.moveaxis(image, 0, -1) if self.framework.channels_first else image
 
     def scores(self, perturbations: Iterable[FloatArray], count: int) -> FloatArray:
         """Score `count` perturbations of the input, giving (count, T)."""
@@ -122,14 +126,17 @@ class PerturbationRunner:
     ) -> Iterator[tuple[Capture, int]]:
         for values, size in self._batches(perturbations, count):
             inputs = np.moveaxis(values, -1, 1) if self.framework.channels_first else values
-            inputs = self.framework.check_inputs(inputs)
-            yield capture_images(self.framework, inputs, layer, self.objective, derivatives, gradient_rule), size
+            inputs = self.framework.check_inputs(_like(self.batch, inputs))
+            with _batch_size_named(len(values)):
+                capture = capture_images(self.framework, inputs, layer, self.objective, derivatives, gradient_rule)
+            check_row_count(capture, len(values))
+            yield capture, size
 
     def _batches(self, perturbations: Iterable[FloatArray], count: int) -> Iterator["_Batch"]:
         """Yield batches of one size, so that a framework compiles the model for one shape."""
         report = self.progress if callable(self.progress) else None
         perturbations = iter(self._with_bar(perturbations, count) if self.progress is True else perturbations)
-        batch_size, done = min(self.batch_size, count), 0
+        batch_size, done = self.framework.batch_size or min(self.batch_size, count), 0
         while batch := list(islice(perturbations, batch_size)):
             if report is not None:
                 report(self.title, done, count)
@@ -145,6 +152,30 @@ class PerturbationRunner:
         console = Console(stderr=True)  # where there is no terminal, rich would print an empty line per image
         hidden = not console.is_terminal
         return track(perturbations, self.title, count, console=console, transient=True, disable=hidden)
+
+
+@contextmanager
+def _batch_size_named(count: int) -> Iterator[None]:
+    """Say in an error of the model how many perturbations it was given: the caller gave no such batch."""
+    try:
+        yield
+    except ModelRunError as error:
+        if count == 1:
+            raise
+        raise ModelRunError(
+            f"{error} This was a batch of {count} perturbations of one image. If the model takes batches of one size "
+            "only, give that size: batch_size=1."
+        ) from error
+
+
+def _image(batch: InputBatch, row: int) -> InputBatch:
+    """Return one image of a batch, as a batch of one."""
+    return map_tree(lambda array: array[row : row + 1], batch)
+
+
+def _like(batch: InputBatch, array: FloatArray) -> InputBatch:
+    """Return an array in the structure of a batch with one array."""
+    return map_tree(lambda _: array, batch)
 
 
 class _Batch(NamedTuple):

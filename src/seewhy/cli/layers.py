@@ -2,6 +2,7 @@
 
 import copy
 import json
+from collections import Counter
 
 import typer
 from rich.console import Console
@@ -33,12 +34,20 @@ def run(model: ModelArguments, *, as_json: bool) -> None:
         }
         typer.echo(json.dumps(content, indent=2))
         return
+    counts = Counter(call.path for call in spatial)
+    is_shared = len(counts) < len(spatial)  # then it matters which call is which
     rows = [
-        (call.path, call.kind, _shape(call), "<- auto" if position == auto else _reason_not_auto(call))
+        (
+            call.name if counts[call.path] > 1 else call.path,
+            call.kind,
+            _shape(call),
+            *([", ".join(call.given)] if is_shared else []),
+            "<- auto" if position == auto else _reason_not_auto(call),
+        )
         for position, call in enumerate(spatial)
     ]
     console = Console(highlight=False)
-    print_table(console, ("layer", "type", "output shape", ""), rows, marked=auto)
+    print_table(console, ("layer", "type", "output shape", *(["given"] if is_shared else []), ""), rows, marked=auto)
     if auto is not None:
         print_line(
             console,

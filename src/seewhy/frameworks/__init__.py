@@ -5,6 +5,7 @@ from typing import Any
 
 from seewhy.errors import ModelError
 from seewhy.frameworks.base import Framework
+from seewhy.frameworks.fixed_batch import FixedBatch
 from seewhy.frameworks.layers import LayerCall, LayerChoice
 from seewhy.types import Precision
 
@@ -30,22 +31,8 @@ def framework_for(model: Any, precision: Precision = "float32") -> Framework:
     if keras is not None and isinstance(model, keras.Model):
         if not model.built:
             raise ModelError(f"The model {model.name!r} has no weights yet: build it, or call it on an input.")
-        if keras.backend.backend() == "tensorflow":
-            from seewhy.frameworks.tensorflow.framework import KerasTensorflow
-
-            return KerasTensorflow(model, precision)
-        if keras.backend.backend() == "jax":
-            from seewhy.frameworks.jax.framework import KerasJax
-
-            return KerasJax(model, precision)
-        if keras.backend.backend() == "torch":
-            from seewhy.frameworks.torch.keras import KerasTorch
-
-            return KerasTorch(model, precision)
-        raise ModelError(
-            f"Keras runs on {keras.backend.backend()} here; SeeWhy explains Keras models on TensorFlow, JAX and "
-            "PyTorch."
-        )
+        framework = _wrap_keras(model, keras.backend.backend(), precision)
+        return framework if framework.batch_size is None else FixedBatch(framework, framework.batch_size)
     torch = sys.modules.get("torch")
     # On the PyTorch backend a Keras layer is a torch module too, but it takes Keras' inputs.
     if torch is not None and isinstance(model, torch.nn.Module) and not _is_keras(model):
@@ -53,9 +40,25 @@ def framework_for(model: Any, precision: Precision = "float32") -> Framework:
     if isinstance(model, str):
         raise ModelError(f"A model was given by name, {model!r}: load it first, with seewhy.load({model!r}).")
     raise ModelError(
-        f"Cannot explain {_type_of(model)}: expected a keras.Model (Keras 3) or a torch.nn.Module. A model of tf_keras "
-        "or of Keras 2 has to be saved as .keras and loaded with Keras 3."
+        f"Cannot explain {_type_of(model)}: expected a keras.Model (Keras 3) or a torch.nn.Module. Save a model of "
+        "tf_keras or of Keras 2 as HDF5, model.save('model.h5'), and load that file with seewhy.load('model.h5')."
     )
+
+
+def _wrap_keras(model: Any, backend: str, precision: Precision) -> Framework:
+    if backend == "tensorflow":
+        from seewhy.frameworks.tensorflow.framework import KerasTensorflow
+
+        return KerasTensorflow(model, precision)
+    if backend == "jax":
+        from seewhy.frameworks.jax.framework import KerasJax
+
+        return KerasJax(model, precision)
+    if backend == "torch":
+        from seewhy.frameworks.torch.keras import KerasTorch
+
+        return KerasTorch(model, precision)
+    raise ModelError(f"Keras runs on {backend} here; SeeWhy explains Keras models on TensorFlow, JAX and PyTorch.")
 
 
 def _wrap_torch(model: Any, torch: Any, precision: Precision) -> Framework:

@@ -11,7 +11,7 @@ from seewhy.frameworks.evidence import Evidence
 from seewhy.frameworks.layers import AUTO, LayerCall, LayerChoice, only_path
 from seewhy.frameworks.model_layers import ModelLayers
 from seewhy.frameworks.stem import StemValues
-from seewhy.frameworks.structures import InputBatch, InputSpec, check_arrays, check_input_count
+from seewhy.frameworks.structures import InputBatch, InputSpec, check_arrays, check_input_count, only_leaf
 from seewhy.targets import Objective
 from seewhy.types import Capture, Derivatives, GradientRule, LayerSpec, Namespace, Precision, Tensor
 
@@ -40,6 +40,8 @@ class Framework(ABC):
 
     name: str
     xp: Namespace
+    batch_size: int | None = None
+    """The one number of images that the model takes at once; None where it takes any."""
     _model: Any
     _precision: Precision
     _model_layers: ModelLayers
@@ -106,7 +108,7 @@ class Framework(ABC):
         """Run the trunk of the model once, and return the head.
 
         Args:
-            inputs: One image, checked by `check_inputs`, (1, ...).
+            inputs: One image, checked by `check_inputs`, (1, ...); of a model with a fixed batch size as many copies.
             layer: The layer, and which of its calls.
             objective: What the scores are.
 
@@ -137,7 +139,8 @@ class Framework(ABC):
 
     def image_size(self, inputs: InputBatch) -> tuple[int, int]:
         """Return (h, w) of a batch of images, in pixels."""
-        height, width = inputs.shape[2:] if self.channels_first else inputs.shape[1:3]
+        shape = only_leaf(inputs).shape
+        height, width = shape[2:] if self.channels_first else shape[1:3]
         return height, width
 
     def apply(self, method: Callable[[Capture], Tensor], capture: Capture) -> Tensor:
@@ -152,7 +155,8 @@ class Framework(ABC):
     def input_shape(self) -> Any:
         """Return the shape (N, ...) that the model was built for, with None for unknown sizes; None if it is unknown.
 
-        For a model with several inputs, this is a list or dict of shapes.
+        For a model with several inputs, this is a structure of shapes, with lists and dicts. One input is one shape,
+        also where the model takes it in a list or dict.
         """
 
     def is_unscaled(self, inputs: InputBatch) -> bool:

@@ -9,6 +9,7 @@ from seewhy.frameworks.layers import LayerCall
 from seewhy.targets.target import Shape
 from seewhy.threads import ForkSafeLock
 from seewhy.timing import Phase
+from seewhy.types import FinalActivation
 
 MAX_COMPILED = 16
 """The size of a cache of compiled functions, of some 10 MB each; the least recently used one is dropped."""
@@ -47,6 +48,7 @@ class CompiledCapture(NamedTuple):
         function: From the inputs and a target's arrays to the tensors of a `Capture`, by name.
         layer: The name of the tapped layer.
         shape: The shape of the selected output; None where the objective reads all outputs.
+        activation: The final activation of that output, as `Capture.final_activation`.
         scale_shape: The shape (N, T) of the scale of the scores, which the function then takes before a target's
             arrays; (1, 1) where T is known only when it runs. None where nothing is computed in float16.
     """
@@ -54,6 +56,7 @@ class CompiledCapture(NamedTuple):
     function: Callable[..., Any]
     layer: str
     shape: Shape | None
+    activation: FinalActivation | None
     scale_shape: tuple[int, int] | None = None
 
 

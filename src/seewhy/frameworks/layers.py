@@ -22,7 +22,11 @@ class LayerCall:
         is_pooling: The layer only pools.
         is_pass_through: The layer returns another layer's output unchanged: a model around its last layer, or dropout
             in inference mode.
-        number: The number of this call among the calls of the layer, counted from 1.
+        number: The number of this call among the calls of the layer, counted from 1, in the order in which they were
+            written for a layer of a functional Keras model, and else in the order in which they run.
+        execution: Its number in the order in which they run.
+        given: What the call was given: the layers whose outputs, and the names of the model's inputs that, were its
+            arguments. Arguments that were computed otherwise are not listed.
         channels_first: The layer's own layout is (N, K, *space).
         obstacle: What keeps the output from being reached, as in "runs inside torch.vmap"; empty if nothing does.
     """
@@ -33,8 +37,15 @@ class LayerCall:
     is_pooling: bool
     is_pass_through: bool
     number: int
+    execution: int
+    given: tuple[str, ...] = ()
     channels_first: bool = False
     obstacle: str = ""
+
+    @property
+    def name(self) -> str:
+        """The path with the number of the call, as it is given to select this call."""
+        return f"{self.path}#{self.number}"
 
     @property
     def has_space(self) -> bool:
@@ -47,7 +58,7 @@ class LayerCall:
         return self.has_space and not self.is_pooling and not self.is_pass_through
 
 
-INPUT_CALL = LayerCall(INPUT, "input", None, is_pooling=False, is_pass_through=False, number=1)
+INPUT_CALL = LayerCall(INPUT, "input", None, is_pooling=False, is_pass_through=False, number=1, execution=1)
 """The model's input, treated as the output of a first layer."""
 
 
@@ -73,11 +84,12 @@ class LayerChoice:
         """Whether the layer is chosen when the model runs."""
         return self.path == AUTO
 
-    def admits(self, call: LayerCall) -> bool:
-        """Whether this call may be tapped; the last such call is."""
+    def admits(self, call: LayerCall, *, by_number: bool = True) -> bool:
+        """Whether this call may be tapped, by its number too unless the calls are not numbered yet; the last one is."""
         if self.is_auto:
             return call.is_candidate
-        return call.path == self.path and call.has_space and self.number in (None, call.number)
+        has_number = not by_number or self.number in (None, call.number)
+        return call.path == self.path and call.has_space and has_number
 
     def named(self, call: LayerCall) -> str:
         """Return the name of the tapped call, with its number where the caller gave one."""
@@ -128,7 +140,8 @@ def no_gradient(path: str) -> NoGradientError:
         )
     return NoGradientError(
         f"No gradient reaches the layer {path!r}: the scores do not depend on it, or something after it (a rounding, "
-        "an argmax, stop_gradient) cannot be differentiated. Give a layer that the outputs are computed from."
+        "an argmax, stop_gradient) cannot be differentiated, or it is inside a function that the backward pass runs "
+        "once more (keras.remat, tf.recompute_grad). Give a layer that the outputs are computed from."
     )
 
 

@@ -2,16 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from seewhy.errors import ModelError, OptionError, TargetError
 from seewhy.frameworks.structures import ArrayTree, map_tree, pick_output
 from seewhy.targets import Objective, TargetScores
 from seewhy.targets.target import Shape
-from seewhy.types import Namespace, NativeTensor, Score
-
-FinalActivation = Literal["softmax", "sigmoid", "linear"]
-"""The final activation, which a model applies to its logits."""
+from seewhy.types import FinalActivation, Namespace, NativeTensor, Score
 
 
 @dataclass(frozen=True)
@@ -23,12 +20,14 @@ class Outputs:
         logits: The input of the final activation; None where no single output is selected.
         probabilities: (N, C), or None where the output is not class scores.
         tree: All outputs, in the model's own structure; None where the objective does not read them.
+        activation: The final activation; None where no single output is selected.
     """
 
     raw: ArrayTree
     logits: NativeTensor | None
     probabilities: NativeTensor | None
     tree: ArrayTree = None
+    activation: FinalActivation | None = None
 
     @classmethod
     def read(
@@ -36,7 +35,7 @@ class Outputs:
     ) -> "Outputs":
         """Read an output (N, ...) whose final activation was bypassed, leaving float32 `logits`."""
         if len(logits.shape) != 2:
-            return cls(raw, logits, None, tree)
+            return cls(raw, logits, None, tree, activation)
         if activation == "sigmoid" and logits.shape[1] == 1:
             logits = xp.concatenate([-logits, logits], axis=1)  # one unit, two classes
         if activation == "sigmoid":
@@ -45,7 +44,7 @@ class Outputs:
             probabilities = _softmax(logits, xp)
         else:
             probabilities = _probabilities(logits, xp) if logits.shape[1] > 1 else None
-        return cls(raw, logits, probabilities, tree)
+        return cls(raw, logits, probabilities, tree, activation)
 
     @property
     def shape(self) -> Shape | None:

@@ -23,6 +23,12 @@ class Recorder(ABC):
 
     error: BaseException | None = None
 
+    def begin(self, layer: Any) -> None:
+        """Observe that a call of a layer begins; `observe` or `cancel` follows when it ends."""
+
+    def cancel(self) -> None:
+        """Observe that a call ended by an exception."""
+
     def observe(self, path: str, layer: Any, output: Any, arguments: Any = None) -> Any:
         """Record a call, and store the exception if recording fails."""
         try:

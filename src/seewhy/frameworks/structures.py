@@ -9,35 +9,31 @@ from numpy.typing import ArrayLike, NDArray
 from seewhy.errors import InputError, ModelError, ModelRunError
 
 InputBatch = Any
-"""A model's input batch: a float32 array (N, ...), or a list or dict of arrays for a model with several inputs.
+"""A model's input batch, in the structure that the model takes: a float32 array (N, ...), or a list or dict of arrays,
+nested to any depth. A structure with one array is one input.
 
 Among several inputs, whole numbers and booleans keep their type: they are token ids, categories or masks. One array of
 more than two axes holds pixels or samples, and is float32.
 """
 
-InputSpec = ArrayLike | Sequence[ArrayLike] | Mapping[str, ArrayLike]
-"""The values that callers may give for `InputBatch`: anything that NumPy converts to an array."""
+InputSpec = ArrayLike | Sequence[Any] | Mapping[str, Any]
+"""The values that callers may give for `InputBatch`: anything that NumPy converts to an array, and lists and dicts."""
 
 ArrayTree = Any
 """A model's outputs: an array, or lists and dicts of arrays, nested to any depth."""
 
 
 def leaves(structure: Any) -> list[Any]:
-    """Return the arrays of a structure, in order."""
-    if isinstance(structure, dict):
-        return list(structure.values())
-    return list(structure) if isinstance(structure, (list, tuple)) else [structure]
-
-
-def map_leaves(function: Callable[[Any], Any], structure: Any) -> Any:
-    """Apply a function to every array of a structure."""
-    if isinstance(structure, dict):
-        return {name: function(array) for name, array in structure.items()}
-    return [function(array) for array in structure] if isinstance(structure, (list, tuple)) else function(structure)
+    """Return the arrays of a structure, at any depth and in order."""
+    if isinstance(structure, Mapping):
+        structure = list(structure.values())
+    if isinstance(structure, (list, tuple)):
+        return [leaf for value in structure for leaf in leaves(value)]
+    return [structure]
 
 
 def map_tree(function: Callable[[Any], Any], structure: Any) -> Any:
-    """Apply a function to every value in a model's outputs, at any depth: detectors return lists of dicts.
+    """Apply a function to every value in a structure, at any depth: detectors return lists of dicts.
 
     All tuples become lists, and all mappings dicts.
     """
@@ -48,15 +44,29 @@ def map_tree(function: Callable[[Any], Any], structure: Any) -> Any:
     return function(structure)
 
 
+def map_arrays(function: Callable[[Any], Any], inputs: Any) -> Any:
+    """Apply a function to every array in what a caller gives; a list of numbers, nested or not, is one array."""
+    return map_tree(function, inputs) if _is_structure(inputs) else function(inputs)
+
+
+def only_leaf(structure: Any) -> Any:
+    """Return the array of a structure with one array; any other structure as it is."""
+    arrays = leaves(structure)
+    return arrays[0] if len(arrays) == 1 else structure
+
+
 def image_count(inputs: InputBatch) -> int:
     """Return N, the number of images."""
     return len(leaves(inputs)[0])
 
 
-def shape_key(inputs: InputBatch) -> Any:
-    """Return the inputs' shapes without the batch axis, with types but for float32, as a hashable key."""
-    shapes = map_leaves(lambda array: typed_shape(array, array.shape[1:]), inputs)
-    return tuple(shapes.items()) if isinstance(shapes, dict) else tuple(shapes)
+def shape_key(inputs: InputBatch, *, with_batch: bool = False) -> Any:
+    """Return the inputs' shapes, with types but for float32, as a hashable key; without the batch axis by default."""
+    if isinstance(inputs, dict):
+        return tuple((name, shape_key(value, with_batch=with_batch)) for name, value in inputs.items())
+    if isinstance(inputs, list):
+        return tuple(shape_key(value, with_batch=with_batch) for value in inputs)
+    return typed_shape(inputs, inputs.shape if with_batch else inputs.shape[1:])
 
 
 def typed_shape(array: Any, shape: Any) -> tuple[Any, ...]:
@@ -70,7 +80,7 @@ def is_float(array: Any) -> bool:
 
 
 def pick_output(raw: Any, output: int | str | None) -> Any:
-    """Return the selected output.
+    """Return the selected output; a structure with one output is that output.
 
     Raises:
         ModelError: The model has several outputs and none is named, or has no output of that name.
@@ -83,46 +93,45 @@ def pick_output(raw: Any, output: int | str | None) -> Any:
         return raw
     else:
         raise ModelError(f"The model has one output, and output={output!r} was given. Leave it out.")
-    if output is None and len(names) == 1:
-        output = names[0]
+    if output is None and len(leaves(raw)) == 1:
+        return only_leaf(raw)
     if output not in names:
         selected = "none was named" if output is None else f"{output!r} is not among them"
         raise ModelError(
             f"The model has {len(names)} outputs, and {selected}. Name one with output=...: "
             f"{', '.join(map(repr, names))}."
         )
-    return raw[output]
+    picked = only_leaf(raw[output])
+    if isinstance(picked, (Mapping, list, tuple)):
+        raise ModelError(
+            f"output={output!r} names a {type(picked).__name__} of {len(leaves(picked))} outputs; expected one output. "
+            "Give a target that reads all outputs: seewhy.targets.AllOutputs."
+        )
+    return picked
 
 
 def check_arrays(inputs: Any, expected: Any) -> InputBatch:
     """Return `inputs` as (N, ...) in the given structure: as float32, or whole numbers and booleans as they are.
 
     Args:
-        inputs: An array, or a list or dict of arrays.
-        expected: The shape that the model was built for, or a list or dict of shapes. None where it is unknown: then a
-            list of arrays is several inputs, and a list of numbers is one array.
+        inputs: An array, or a structure of arrays.
+        expected: The shape that the model was built for, a tuple; or a structure of shapes. None where it is unknown:
+            then a list of arrays is several inputs, and a list of numbers is one array.
 
     Raises:
         InputError: The inputs do not fit the expected shapes, or hold values that are not finite numbers.
     """
-    if expected is None and _are_arrays(inputs):
-        expected = [None for _ in inputs]
-    if isinstance(expected, (list, dict)) and len(expected) == 1 and not isinstance(inputs, (list, tuple, dict)):
-        inputs = map_leaves(lambda _: inputs, expected)  # one array for a model with one input in a list
-    if isinstance(inputs, dict):
-        values: InputBatch = {
-            name: _check_array(array, _expected_shape(expected, name)) for name, array in inputs.items()
-        }
-    elif isinstance(inputs, (list, tuple)) and isinstance(expected, list):
-        values = [_check_array(array, _expected_shape(expected, position)) for position, array in enumerate(inputs)]
+    if expected is None:
+        values: InputBatch = map_arrays(lambda array: _check_array(array, None), inputs)
+    elif len(shapes := _shapes(expected)) == 1:
+        array = _check_array(_only_array(inputs, expected, len(shapes[0])), shapes[0])
+        values = _map_shapes(lambda _: array, expected)
     else:
-        values = _check_array(inputs, expected if isinstance(expected, tuple) else None)
+        values = _fit(inputs, expected, len(shapes))
     counts = {len(array) for array in leaves(values)}
-    if isinstance(expected, (list, dict)) and len(leaves(values)) != len(expected):
-        raise InputError(f"The model has {len(expected)} inputs; given {len(leaves(values))}.")
-    if len(counts) != 1:
+    if len(counts) > 1:
         raise InputError(f"The inputs hold different numbers of images: {sorted(counts)}.")
-    if counts == {0}:
+    if counts in ({0}, set()):
         raise InputError("The input is an empty batch; expected at least one image.")
     return _as_pixels(values)
 
@@ -159,8 +168,9 @@ def message_of(error: Exception) -> str:
 
 def _as_pixels(inputs: InputBatch) -> InputBatch:
     """Return one array with more than two axes as float32; any other input batch as it is."""
-    is_image = isinstance(inputs, np.ndarray) and inputs.ndim > 2
-    return np.ascontiguousarray(inputs, dtype=np.float32) if is_image else inputs
+    image = only_leaf(inputs)
+    is_image = isinstance(image, np.ndarray) and image.ndim > 2
+    return map_tree(lambda array: np.ascontiguousarray(array, dtype=np.float32), inputs) if is_image else inputs
 
 
 def _type_for_model(dtype: np.dtype[Any]) -> Any:
@@ -200,22 +210,85 @@ def _missing_axes(shape: tuple[int, ...], expected: tuple[int | None, ...]) -> s
     return " Add both axes: inputs[None, ..., None]." if _fits((1, *shape, 1), expected) else ""
 
 
-def _are_arrays(inputs: Any) -> bool:
-    """Whether this is a list or tuple of arrays or tensors, of any framework."""
-    return isinstance(inputs, (list, tuple)) and len(inputs) > 0 and all(getattr(value, "ndim", 0) for value in inputs)
+def _is_structure(inputs: Any) -> bool:
+    """Whether this is a mapping, or a list or tuple of arrays, tensors of any framework, or structures."""
+    if isinstance(inputs, Mapping):
+        return True
+    is_list = isinstance(inputs, (list, tuple)) and len(inputs) > 0
+    return is_list and all(getattr(value, "ndim", 0) or _is_structure(value) for value in inputs)
+
+
+def _only_array(inputs: Any, expected: Any, rank: int) -> Any:
+    """Return the array among what is given for one input of this rank, in a structure or not."""
+    if isinstance(inputs, Mapping) and isinstance(expected, dict):
+        _check_names(inputs, expected)
+    if not _is_structure(inputs):
+        return inputs
+    arrays = leaves(inputs)
+    if isinstance(inputs, Mapping) and len(arrays) != 1:
+        raise InputError(f"The model has one input; given {len(arrays)}: {', '.join(map(repr, inputs))}.")
+    # A list of one array may also be a list of one image.
+    is_batch = len(arrays) == 1 and (isinstance(inputs, Mapping) or len(arrays[0].shape) == rank)
+    return arrays[0] if is_batch else inputs
+
+
+def _fit(inputs: Any, expected: Any, count: int) -> InputBatch:
+    """Check what is given for several inputs against their shapes.
+
+    Args:
+        inputs: What is given for `expected`.
+        expected: A shape, or a structure of shapes.
+        count: The number of inputs of the model.
+    """
+    if isinstance(expected, tuple):
+        return _check_array(inputs, expected)
+    if isinstance(expected, dict) and isinstance(inputs, Mapping):
+        _check_names(inputs, expected)
+        if len(inputs) == len(expected):
+            return {name: _fit(inputs[name], shape, count) for name, shape in expected.items()}
+    if isinstance(expected, list) and isinstance(inputs, (list, tuple)) and len(inputs) == len(expected):
+        return [_fit(value, shape, count) for value, shape in zip(inputs, expected, strict=True)]
+    raise _misfit(inputs, expected, count)
+
+
+def _misfit(inputs: Any, expected: Any, count: int) -> InputError:
+    """Return the error for inputs in another structure than the model takes."""
+    if isinstance(expected, dict) and isinstance(inputs, (list, tuple)):
+        names = ", ".join(map(repr, expected))
+        return InputError(f"The model takes its inputs by name; given a list. Give a dict with the keys {names}.")
+    if isinstance(expected, list) and isinstance(inputs, Mapping):
+        return InputError(f"The model takes a list of {len(expected)} inputs; given a dict. Give them in a list.")
+    if not _is_structure(inputs):
+        _check_array(inputs, None)
+    given = len(leaves(inputs)) if _is_structure(inputs) else 1
+    if given != count:
+        return InputError(f"The model has {count} inputs; given {given}.")
+    return InputError(f"The model takes its {count} inputs in another structure, of the shapes {expected}.")
+
+
+def _check_names(inputs: Mapping[Any, Any], expected: dict[str, Any]) -> None:
+    """Raise InputError for a name that is not one of the inputs'."""
+    for name in inputs:
+        if name not in expected:
+            raise InputError(f"The model has no input {name!r}; its inputs are {', '.join(map(repr, expected))}.")
+
+
+def _shapes(expected: Any) -> list[tuple[int | None, ...]]:
+    """Return the shapes in a structure of shapes."""
+    shapes: list[tuple[int | None, ...]] = []
+    _map_shapes(shapes.append, expected)
+    return shapes
+
+
+def _map_shapes(function: Callable[[Any], Any], expected: Any) -> Any:
+    """Apply a function to every shape, a tuple, in a structure of lists and dicts."""
+    if isinstance(expected, dict):
+        return {name: _map_shapes(function, value) for name, value in expected.items()}
+    return [_map_shapes(function, value) for value in expected] if isinstance(expected, list) else function(expected)
 
 
 def _kind(inputs: Any, values: Any) -> str:
     return type(inputs).__name__ if values.dtype == object or values.ndim == 0 else f"of type {values.dtype}"
-
-
-def _expected_shape(expected: Any, key: Any) -> tuple[int | None, ...] | None:
-    """Return the expected shape of one of several inputs; None where it is unknown."""
-    if isinstance(expected, dict) and key not in expected:
-        raise InputError(f"The model has no input {key!r}; its inputs are {', '.join(map(repr, expected))}.")
-    if isinstance(expected, list) and isinstance(key, int) and key < len(expected):
-        return None if expected[key] is None else tuple(expected[key])
-    return tuple(expected[key]) if isinstance(expected, dict) else None
 
 
 def _fits(shape: tuple[int, ...], expected: tuple[int | None, ...]) -> bool:

@@ -11,6 +11,7 @@ import numpy as np
 
 from seewhy.errors import ModelError, TargetError
 from seewhy.frameworks import Framework, framework_for
+from seewhy.frameworks.structures import only_leaf
 from seewhy.images.reading import ImageLike, read
 from seewhy.images.writing import write_atomically
 from seewhy.models import keras_file, sidecar
@@ -141,7 +142,7 @@ class Classifier:
 
     def may_need_preprocessing(self, inputs: Any) -> bool:
         """Whether these checked inputs are pixels in 0..255, and no preprocessing was given."""
-        return self.preprocessing is None and self._finish is None and _are_pixels(inputs)
+        return self.preprocessing is None and self._finish is None and _are_pixels(only_leaf(inputs))
 
     def preprocessing_hint(self, inputs: Any) -> str | None:
         """Return a warning that the model probably needs preprocessing, or None if it scales pixels itself.

@@ -36,7 +36,7 @@ FREE_SIZE, MAX_RATIO = 64 * 2**20, 20
 MAX_ENTRIES = 10_000
 CHUNK = 2**20
 HDF5_START, ZIP_START = b"\x89HDF\r\n\x1a\n", b"PK"
-CONFIG, HDF5_WEIGHTS, NUMPY_WEIGHTS = "config.json", "model.weights.h5", "model.weights.npz"
+CONFIG, METADATA, HDF5_WEIGHTS, NUMPY_WEIGHTS = "config.json", "metadata.json", "model.weights.h5", "model.weights.npz"
 
 
 def main() -> None:
@@ -147,7 +147,21 @@ def _read_zip(path: Path, file: BinaryIO) -> _Content:
                 f"{path} is a zip file without {CONFIG} and {HDF5_WEIGHTS}; expected a model saved by Keras."
             )
         weight_bytes = sum(_check_weights(archive, file, archive.getinfo(name)) for name in weights)
+        _check_version(path, archive)
         return _Content(archive.read(CONFIG), weight_bytes)
+
+
+def _check_version(path: Path, archive: zipfile.ZipFile) -> None:
+    """Raise WeightsError for a file that Keras 2 wrote, which Keras 3 cannot read."""
+    if METADATA not in archive.namelist():
+        return
+    metadata = json.loads(archive.read(METADATA))
+    version = metadata.get("keras_version") if isinstance(metadata, dict) else None
+    if isinstance(version, str) and version.startswith("2."):
+        raise WeightsError(
+            f"{path} was saved by Keras {version[:20]}, and Keras 3 cannot read .keras files of Keras 2. Load it with "
+            "that version and save it as HDF5, model.save('model.h5'); seewhy.load('model.h5') takes that file."
+        )
 
 
 def _check_entries(archive: zipfile.ZipFile, file: Any) -> None:
@@ -173,7 +187,7 @@ def _check_name(name: str) -> None:
 
 def _check_declared_size(entry: zipfile.ZipInfo) -> None:
     limit = max(FREE_SIZE, MAX_RATIO * entry.compress_size)
-    if entry.filename == CONFIG:
+    if entry.filename in (CONFIG, METADATA):
         limit = MAX_CONFIG_SIZE
     if entry.file_size > limit:
         raise ModelError(

@@ -10,12 +10,15 @@ import re
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from seewhy import timing
-from seewhy.errors import MissingExtraError, ModelError, WeightsError
+from seewhy.errors import MissingExtraError, ModelError, SeewhyWarning, WeightsError
+from seewhy.models import keras2_config
 from seewhy.models.build_limits import limited
 from seewhy.models.config_check import UnlistedObject
 from seewhy.models.file_inspection import inspect
@@ -29,6 +32,9 @@ KERAS_EXTRAS = {"jax": "jax", "torch": "keras-torch"}
 """The extra that installs Keras with a backend; the extra "torch" is for native models and does not install Keras."""
 
 SUFFIXES = (".keras", ".h5", ".hdf5")
+
+KERAS_2_LAYERS = ("LocallyConnected1D", "LocallyConnected2D", "SlicingOpLambda", "TFOpLambda", "TensorFlowOpLayer")
+"""Layers that Keras 3 does not have. Some of them stand for operations of TensorFlow, such as `2 * x`."""
 
 UNKNOWN_OBJECT = re.compile(r"(?:Could not locate (?:class|function)|Unknown [\w ]+:) '([^']+)'")
 """Keras's messages, for either format, about a class or function that is not registered."""
@@ -50,21 +56,24 @@ def load_model(path: Path, *, trust: bool) -> Any:
     """
     keras = _import_keras(f"For {path.name}, ")
     inspection = inspect(path, trust=trust)
-    for unlisted in inspection.unlisted:
-        if not (_is_registered(keras, unlisted) or _is_torch_optimizer(keras, unlisted)):
-            raise _unlisted_error(path, unlisted.name)
-    if trust:
-        return _load(keras, path, safe_mode=False)
-    with limited(keras, inspection.weight_bytes) as limits:
-        try:
-            model = _load(keras, path, safe_mode=True)
-        except (ModelError, WeightsError) as error:
-            if limits.problem is None:
-                raise
-            raise _untrusted_error(path, limits.problem) from error
-    if limits.problem is not None:  # Keras went on
-        raise _untrusted_error(path, limits.problem)
-    return model
+    with _mended(path) as readable:
+        if readable != path:
+            inspection = inspect(readable, trust=trust)  # what Keras loads is what was inspected
+        for unlisted in inspection.unlisted:
+            if not (_is_registered(keras, unlisted) or _is_torch_optimizer(keras, unlisted)):
+                raise _unlisted_error(path, unlisted.name)
+        if trust:
+            return _load(keras, path, readable, safe_mode=False)
+        with limited(keras, inspection.weight_bytes) as limits:
+            try:
+                model = _load(keras, path, readable, safe_mode=True)
+            except (ModelError, WeightsError) as error:
+                if limits.problem is None:
+                    raise
+                raise _untrusted_error(path, limits.problem) from error
+        if limits.problem is not None:  # Keras went on
+            raise _untrusted_error(path, limits.problem)
+        return model
 
 
 def load_weights(model: Any, path: Path) -> None:
@@ -85,14 +94,14 @@ def load_weights(model: Any, path: Path) -> None:
     except Exception as error:
         # Keras raises errors of a dozen types for damaged or unsupported files.
         raise WeightsError(
-            f"{path} does not contain weights for {model.name}: {_first_line(error)} Expected a file that save_weights "
+            f"{path} does not contain weights for {model.name}: {_cause(error)} Expected a file that save_weights "
             "of a model of the same architecture wrote, .weights.h5 or .h5."
         ) from error
 
 
-def _load(keras: Any, path: Path, *, safe_mode: bool) -> Any:
+def _load(keras: Any, path: Path, readable: Path, *, safe_mode: bool) -> Any:
     try:
-        return keras.saving.load_model(path, compile=False, safe_mode=safe_mode)
+        return keras.saving.load_model(readable, compile=False, safe_mode=safe_mode)
     except Exception as error:
         # Keras raises errors of a dozen types for damaged or unsupported files.
         raise _load_error(path, error) from error
@@ -109,7 +118,7 @@ def save_model(model: Any, file: BinaryIO) -> None:
         try:
             model.save(path)
         except (NotImplementedError, TypeError, ValueError) as error:
-            raise ModelError(f"Keras cannot save the model {model.name!r}: {_first_line(error)}") from error
+            raise ModelError(f"Keras cannot save the model {model.name!r}: {_cause(error)}") from error
         with path.open("rb") as written:
             shutil.copyfileobj(written, file)
 
@@ -145,6 +154,44 @@ def _import_keras(need: str) -> Any:
     return keras
 
 
+@contextmanager
+def _mended(path: Path) -> Iterator[Path]:
+    """Give the path of a file that Keras 3 can read: a copy with a mended config, for some files of Keras 2."""
+    content = None if path.suffix.lower() == ".keras" else _legacy_config(path)
+    mended = None if content is None else keras2_config.mend(content)
+    if mended is None:
+        yield path
+        return
+    import h5py
+
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "mended.h5"
+        shutil.copyfile(path, copy)
+        with h5py.File(copy, "r+") as file:
+            file.attrs["model_config"] = mended
+        yield copy
+
+
+def _legacy_config(path: Path) -> str | bytes | None:
+    """Return the config of an HDF5 file of Keras 2, which was inspected; None for one of Keras 3."""
+    import h5py
+
+    with h5py.File(path, "r") as file:
+        version, content = file.attrs.get("keras_version", ""), file.attrs["model_config"]
+    version = version.decode(errors="replace") if isinstance(version, bytes) else str(version)
+    if version.startswith("3"):
+        return None
+    content = content if isinstance(content, bytes) else str(content)
+    if keras2_config.uses_changed_function(content):
+        warnings.warn(
+            f"{path} was saved by Keras {version}, and a layer in it has the activation "
+            f"{keras2_config.CHANGED_FUNCTION}, which is another function in Keras 3: predictions may differ.",
+            SeewhyWarning,
+            stacklevel=2,
+        )
+    return content
+
+
 def _is_registered(keras: Any, unlisted: UnlistedObject) -> bool:
     """Whether the user's code registered the class or function under the name that Keras searches for."""
     return unlisted.key is not None and keras.saving.get_registered_object(unlisted.key) is not None
@@ -171,6 +218,12 @@ def _untrusted_error(path: Path, problem: str) -> ModelError:
 
 
 def _not_registered(path: Path, name: str) -> ModelError:
+    if name in KERAS_2_LAYERS:
+        return ModelError(
+            f"{path} contains a layer of Keras 2 that Keras 3 does not have, {name}. Build the model with layers of "
+            "Keras 3 in a function that loads the weights and returns the model: model.load_weights(path). Then give "
+            "the function: package.module:callable."
+        )
     return ModelError(
         f"{path} needs the class or function {name!r}, which is not registered with Keras. Decorate it with "
         "@keras.saving.register_keras_serializable() and import its module before seewhy.load, or give a function "
@@ -182,8 +235,10 @@ def _load_error(path: Path, error: Exception) -> ModelError | WeightsError:
     match = UNKNOWN_OBJECT.search(str(error))
     if match is not None:
         return _not_registered(path, match[1])
-    return WeightsError(f"Keras cannot load {path}: {type(error).__name__}: {_first_line(error)}")
+    return WeightsError(f"Keras cannot load {path}: {type(error).__name__}: {_cause(error)}")
 
 
-def _first_line(error: BaseException) -> str:
-    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)[:300]
+def _cause(error: BaseException) -> str:
+    """Return the last line of a message of Keras, which names the cause; the lines before it show the config."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    return lines[-1].removeprefix("Exception encountered: ")[:300]

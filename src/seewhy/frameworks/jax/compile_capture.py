@@ -13,7 +13,7 @@ import numpy as np
 from seewhy.frameworks.compiled import CompiledCapture, CompiledHead, timed_first_call
 from seewhy.frameworks.jax.guided import guide_relus
 from seewhy.frameworks.jax.mean_head import closed_form, pooled_sum
-from seewhy.frameworks.jax.tap import TracedModel, output_shape
+from seewhy.frameworks.jax.tap import TracedModel, output_facts
 from seewhy.frameworks.jax.trunk_and_head import (
     JaxprFunction,
     has_custom_backward,
@@ -58,7 +58,7 @@ def compile_capture(
     if derivatives == "gradients" and gradient_rule in GUIDED_RULES:
         evaluate = guide_relus(traced.jaxpr, position, selected.one_logits, gradient_rule)
         differentiated = split(traced.jaxpr, position, selected.tensors, evaluate).head
-    shape = output_shape(selected)
+    shape, activation = output_facts(selected)
     objective.target.check_outputs(shape)
 
     def capture(flat: list[NativeTensor], *arrays: NativeTensor) -> dict[str, NativeTensor]:
@@ -87,7 +87,7 @@ def compile_capture(
 
     compiled_capture = jax.jit(capture)
     scale_shape = _scores_shape(compiled_capture, traced, objective) if is_scaled else None
-    return CompiledCapture(timed_first_call(compiled_capture), layer.named(call), shape, scale_shape)
+    return CompiledCapture(timed_first_call(compiled_capture), layer.named(call), shape, activation, scale_shape)
 
 
 def _scores_shape(capture: Callable[..., Any], traced: TracedModel, objective: Objective) -> tuple[int, int]:
@@ -117,7 +117,7 @@ def _compile_closed_form(
     if position is None or has_custom_backward(traced.jaxpr.jaxpr.eqns[position + 1 :]):
         return None
     trunk, head = split(traced.jaxpr, position, [*selected.tensors, tapped])
-    shape = output_shape(selected)
+    shape, activation = output_facts(selected)
     objective.target.check_outputs(shape)
 
     def capture(flat: list[NativeTensor], *arrays: NativeTensor) -> dict[str, NativeTensor]:
@@ -137,7 +137,7 @@ def _compile_closed_form(
                 raise no_gradient(call.path)
             return captured | {"closed_form": closed_form(scores_of, total, captured["activations"])}
 
-    return CompiledCapture(timed_first_call(jax.jit(capture)), layer.named(call), shape)
+    return CompiledCapture(timed_first_call(jax.jit(capture)), layer.named(call), shape, activation)
 
 
 def compile_head(traced: TracedModel, call: LayerCall, objective: Objective) -> CompiledHead:
@@ -149,15 +149,17 @@ def compile_head(traced: TracedModel, call: LayerCall, objective: Objective) -> 
     selected = traced.select_outputs(objective)
     trunk, head = split(traced.jaxpr, traced.position(call), selected.tensors)
     tapped, *_ = jax.eval_shape(trunk, *traced.jaxpr.in_avals)
-    shape = output_shape(selected)
+    shape, _ = output_facts(selected)
     objective.target.check_outputs(shape)
 
     def scores(perturbations: NativeTensor, bypass: list[NativeTensor], arrays: Sequence[NativeTensor]) -> NativeTensor:
         def run_one(activations: NativeTensor) -> list[NativeTensor]:
-            return head(activations[None], *bypass)
+            return head(activations, *bypass)
 
-        # Every perturbation is a batch of one image, as the arrays that bypass the layer are: (M, 1, ...).
-        batches = jax.vmap(run_one)(perturbations.astype(tapped.dtype))
+        # Every perturbation is a batch of one image, as the arrays that bypass the layer are: (M, 1, ...). Of a model
+        # with a fixed batch size, as many perturbations as it takes are one batch.
+        groups = jnp.asarray(perturbations, tapped.dtype).reshape(-1, *tapped.shape)
+        batches = jax.vmap(run_one)(groups)
         outputs = selected.read([batch.reshape(-1, *batch.shape[2:]) for batch in batches])
         return jnp.asarray(outputs.score(objective, arrays, keras.ops).scores, jnp.float32)
 

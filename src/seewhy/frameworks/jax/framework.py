@@ -18,11 +18,11 @@ from seewhy import timing
 from seewhy.frameworks.base import Head
 from seewhy.frameworks.compiled import CompiledCache, CompiledCapture, CompiledHead, timed_first_call
 from seewhy.frameworks.jax.compile_capture import compile_capture, compile_head
+from seewhy.frameworks.jax.logits import hidden_activations
 from seewhy.frameworks.jax.precision import in_bfloat16
 from seewhy.frameworks.jax.stem import find_stem_inputs
 from seewhy.frameworks.jax.tap import Marker, OutputStructure, TracedModel
-from seewhy.frameworks.jax.trunk_and_head import as_function, tapped_variable, trace
-from seewhy.frameworks.keras.calls import recording_calls
+from seewhy.frameworks.jax.trunk_and_head import as_function, inline, tapped_variable, trace
 from seewhy.frameworks.keras.framework import KerasFramework, plain_message
 from seewhy.frameworks.keras.restore import preserve_keras_state
 from seewhy.frameworks.layers import LayerCall, LayerChoice, check_tapped
@@ -30,7 +30,7 @@ from seewhy.frameworks.layouts import layer_layout
 from seewhy.frameworks.loss_scale import scaled_gradients
 from seewhy.frameworks.recorder import translated_errors
 from seewhy.frameworks.stem import StemInput, StemValues
-from seewhy.frameworks.structures import InputBatch, image_count, leaves, model_run_error, typed_shape
+from seewhy.frameworks.structures import InputBatch, image_count, leaves, model_run_error, shape_key
 from seewhy.targets import Objective, TopK
 from seewhy.timing import Phase
 from seewhy.types import Capture, Derivatives, FloatArray, GradientRule, NativeTensor, Precision
@@ -72,7 +72,14 @@ class KerasJax(KerasFramework):
         self._model_layers.now().check(layer)
         traced, arrays = self._traced(inputs), objective.target.arrays(image_count(inputs))
         compiled: CompiledCapture = self._compiled.get(
-            (self._exact_key(inputs), _shapes(list(arrays)), layer, objective.key, derivatives, gradient_rule),
+            (
+                self._exact_key(inputs),
+                shape_key(list(arrays), with_batch=True),
+                layer,
+                objective.key,
+                derivatives,
+                gradient_rule,
+            ),
             lambda: compile_capture(
                 traced,
                 self._call(traced, layer),
@@ -84,8 +91,8 @@ class KerasJax(KerasFramework):
             ),
         )
         objective.target.check_outputs(compiled.shape)
-        captured = self._capture(compiled, traced, inputs, arrays)
-        return Capture(**{"gradients": None, **captured}, layer=compiled.layer, xp=self.xp)
+        captured = {"gradients": None, **self._capture(compiled, traced, inputs, arrays)}
+        return Capture(**captured, layer=compiled.layer, xp=self.xp, final_activation=compiled.activation)
 
     def head(self, inputs: InputBatch, layer: LayerChoice, objective: Objective) -> Head:
         self._model_layers.now().check(layer)
@@ -161,25 +168,28 @@ class KerasJax(KerasFramework):
 
     def _exact_key(self, inputs: InputBatch) -> Hashable:
         """Return a key for what is compiled for these layers and inputs of exactly this shape."""
-        return (self._model_layers.now().version, _shapes(inputs))
+        return (self._model_layers.now().version, shape_key(inputs, with_batch=True))
 
     def _traced(self, inputs: InputBatch) -> TracedModel:
         traced: TracedModel = self._compiled.get(("trace", self._exact_key(inputs)), lambda: self._trace(inputs))
         return traced
 
     def _trace(self, inputs: InputBatch) -> TracedModel:
-        variables, marker, outputs = self._model.variables, Marker(), OutputStructure()
+        variables, marker, outputs = self._model.variables, Marker(self._model), OutputStructure()
 
         def forward(values: list[NativeTensor], batch: InputBatch) -> list[NativeTensor]:
             # The values are arguments and not constants of the trace, so that later training takes effect.
+            marker.name_inputs(self._input_names(batch), leaves(batch))
             state = keras.StatelessScope(state_mapping=list(zip(variables, values, strict=True)))
-            with recording_calls(self._layers, marker), preserve_keras_state(self._model), state:
+            with self._recording(self._layers, marker), preserve_keras_state(self._model), state:
                 return outputs.flatten(self._model(batch, training=False))
 
         with translated_errors(inputs, FAILURES, marker, _message):
             jaxpr = trace(forward, [variable.value for variable in variables], inputs)
+        while hidden := hidden_activations(jaxpr.jaxpr):
+            jaxpr = inline(jaxpr, hidden)
         jaxpr = in_bfloat16(jaxpr) if self._precision == "bfloat16" else jaxpr
-        return TracedModel(jaxpr, variables, tuple(marker.calls), marker.shapes, outputs.structure)
+        return TracedModel(jaxpr, variables, marker.ordered_calls(), marker.shapes, outputs.structure)
 
     def _compile_predict(self, traced: TracedModel, output: int | str | None) -> Callable[..., Any]:
         selected = traced.select_outputs(Objective(TopK(), output=output))
@@ -201,9 +211,3 @@ def _untraceable_message(error: BaseException | None) -> str | None:
             return f"its Python code reads the values of a tensor, which JAX cannot trace: {error}"
         error = error.__cause__ or error.__context__
     return None
-
-
-def _shapes(inputs: InputBatch) -> Any:
-    """Return the inputs' shapes, batch included, as a hashable key: JAX compiles for exact shapes."""
-    shapes = [typed_shape(array, array.shape) for array in leaves(inputs)]
-    return (*inputs, *shapes) if isinstance(inputs, dict) else tuple(shapes)

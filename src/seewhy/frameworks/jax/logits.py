@@ -12,9 +12,10 @@ from seewhy.frameworks.jax.trunk_and_head import (
     Jaxpr,
     JaxprEqn,
     Literal,
+    inline,
     inner_jaxpr,
 )
-from seewhy.frameworks.outputs import FinalActivation
+from seewhy.types import FinalActivation
 
 ORDER_PRESERVING = {"convert_element_type", "reshape", "squeeze", "expand_dims", "copy", "stop_gradient", "name"}
 """Primitives that keep the order of the values."""
@@ -33,9 +34,34 @@ def bypass_final_activation(jaxpr: Jaxpr, output: Atom) -> ActivationAndLogits:
 
     The logits have as many values as the output, in the same order; their shape and type may differ.
     """
-    shape = output.aval.shape
-    reader = _FinalActivationReader(jaxpr, shape[1] if len(shape) == 2 else None)
+    reader = _FinalActivationReader(jaxpr, _class_count(output))
     return reader.final_activation(output) or ("linear", output)
+
+
+def hidden_activations(jaxpr: Jaxpr) -> list[JaxprEqn]:
+    """Return the equations with a custom derivative that compute both an output's logits and its final activation.
+
+    Their logits can be read only after these equations are inlined.
+    """
+    found = []
+    for output in jaxpr.outvars:
+        reader = _FinalActivationReader(jaxpr, _class_count(output))
+        last = reader.producer(source := reader.source(output))
+        if last is None or last.primitive.name not in CUSTOM_DERIVATIVES or reader.final_activation(output) is not None:
+            continue
+        inner = inline(inner_jaxpr(last)).jaxpr
+        inner_output = inner.outvars[list(last.outvars).index(source)]
+        if _FinalActivationReader(inner, _class_count(output)).final_activation(inner_output) or hidden_activations(
+            inner
+        ):
+            found.append(last)
+    return found
+
+
+def _class_count(output: Atom) -> int | None:
+    """Return the number of classes, C; None for outputs that are not (N, C)."""
+    shape = output.aval.shape
+    return shape[1] if len(shape) == 2 else None
 
 
 class _FinalActivationReader:

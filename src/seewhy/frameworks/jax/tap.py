@@ -18,19 +18,19 @@ from seewhy.frameworks.jax.trunk_and_head import (
 )
 from seewhy.frameworks.keras.calls import KerasRecorder
 from seewhy.frameworks.layers import INPUT, LayerCall
-from seewhy.frameworks.outputs import FinalActivation, Outputs, SelectedOutputs, select_outputs
+from seewhy.frameworks.outputs import Outputs, SelectedOutputs, select_outputs
 from seewhy.frameworks.structures import ArrayTree, InputBatch, map_tree
 from seewhy.targets import Objective
 from seewhy.targets.target import Shape
-from seewhy.types import NativeTensor
+from seewhy.types import FinalActivation, NativeTensor
 
 
 @final
 class Marker(KerasRecorder):
     """Marks every layer output that has spatial positions."""
 
-    def __init__(self) -> None:
-        super().__init__()
+    def __init__(self, model: Any) -> None:
+        super().__init__(model)
         self.shapes: dict[str, tuple[int, ...]] = {}
 
     def record(self, path: str, layer: Any, output: Any, arguments: Any = None) -> Any:
@@ -118,16 +118,20 @@ class TracedModel(NamedTuple):
 
 def mark_name(call: LayerCall) -> str:
     """Return the name of the mark on a call's output."""
-    return f"{call.path}#{call.number}"
+    return f"{call.path}#{call.execution}"
 
 
 def _read(raw: NativeTensor, logits: NativeTensor, activation: FinalActivation, tree: ArrayTree) -> Outputs:
     return Outputs.read(raw, logits.reshape(raw.shape).astype(jnp.float32), activation, keras.ops, tree)
 
 
-def output_shape(selected: SelectedOutputs) -> Shape | None:
-    """Return the shape of the selected output; None where the objective reads all outputs."""
-    shapes: list[Shape | None] = []
-    avals = [variable.aval for variable in selected.tensors]
-    jax.eval_shape(lambda *arrays: shapes.append(selected.read(arrays).shape), *avals)
-    return shapes[0]
+def output_facts(selected: SelectedOutputs) -> tuple[Shape | None, FinalActivation | None]:
+    """Return the shape of the selected output and its final activation; None where no single output is selected."""
+    facts: list[tuple[Shape | None, FinalActivation | None]] = []
+
+    def read(*arrays: NativeTensor) -> None:
+        outputs = selected.read(arrays)
+        facts.append((outputs.shape, outputs.activation))
+
+    jax.eval_shape(read, *(variable.aval for variable in selected.tensors))
+    return facts[0]

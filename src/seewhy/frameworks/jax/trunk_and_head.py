@@ -89,7 +89,20 @@ def trace(function: Callable[..., Any], *arrays: Any) -> ClosedJaxpr:
     """
     with set_xla_metadata(seewhy=str(next(_trace_numbers))):
         closed = jax.make_jaxpr(function)(*arrays)
-    return jax.make_jaxpr(as_function(closed, closed.jaxpr.outvars))(*closed.in_avals)
+    return inline(closed)
+
+
+def inline(closed: ClosedJaxpr, equations: Iterable[JaxprEqn] = ()) -> ClosedJaxpr:
+    """Return the jaxpr with the equations that others contain in their place: those of `INLINED`, and those given."""
+    chosen = {id(equation) for equation in equations}
+
+    def evaluate(equation: JaxprEqn, arrays: Sequence[NativeTensor]) -> Sequence[NativeTensor]:
+        if id(equation) not in chosen:
+            return evaluate_equation(equation, arrays)
+        inner = inner_jaxpr(equation)
+        return as_function(inner, inner.jaxpr.outvars)(*arrays)
+
+    return jax.make_jaxpr(as_function(closed, closed.jaxpr.outvars, evaluate))(*closed.in_avals)
 
 
 def mark_position(jaxpr: Jaxpr, name: str, shape: tuple[int, ...]) -> int | None:

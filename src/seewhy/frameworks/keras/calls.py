@@ -2,15 +2,17 @@
 
 import weakref
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from dataclasses import replace
+from typing import Any, final
 
 import keras
 
 from seewhy.frameworks.cleanup import restoring
+from seewhy.frameworks.keras.call_order import CallOrder, Position
 from seewhy.frameworks.keras.layouts import declared_channels_first, inherited_channels_first, tensors
-from seewhy.frameworks.keras.private_api import all_sublayers, sublayers
+from seewhy.frameworks.keras.private_api import all_sublayers, is_rematerialized, sublayers
 from seewhy.frameworks.layers import LayerCall
 from seewhy.frameworks.recorder import Recorder
 from seewhy.threads import ForkSafeLock, this_thread
@@ -23,12 +25,58 @@ HOOK_LOCK = ForkSafeLock()
 
 
 class KerasRecorder(Recorder):
-    """Records every call of every layer."""
+    """Records every call of every layer.
 
-    def __init__(self) -> None:
+    Args:
+        model: The model that runs.
+
+    Attributes:
+        calls: The calls in the order in which they run; `ordered_calls` numbers them.
+    """
+
+    def __init__(self, model: Any) -> None:
         self.calls: list[LayerCall] = []
+        self.position: Position = ()  # of the call that was recorded last
+        self._order = CallOrder(model)
+        self._positions: list[Position] = []
+        self._sources: list[list[LayerCall | str]] = []
         self._numbers: Counter[str] = Counter()
-        self._calls_by_output: dict[int, tuple[Any, LayerCall]] = {}
+        self._calls_by_output: dict[int, tuple[Any, LayerCall | str]] = {}
+
+    def name_inputs(self, names: Sequence[str], inputs: Iterable[NativeTensor]) -> None:
+        """Record the names of the model's inputs."""
+        for name, tensor in zip(names, inputs, strict=True):
+            self._calls_by_output[id(tensor)] = (weakref.ref(tensor), name)
+
+    def begin(self, layer: Any) -> None:
+        self._order.begin(layer)
+
+    def cancel(self) -> None:
+        self._order.end()
+
+    def ordered_calls(self) -> tuple[LayerCall, ...]:
+        """Return the calls in the order of `call_order`, numbered in it, and with what they were given."""
+        order = sorted(range(len(self.calls)), key=self._positions.__getitem__)
+        counts: Counter[str] = Counter()
+        names: dict[tuple[str, int], str] = {}
+        for index in order:
+            call = self.calls[index]
+            counts[call.path] += 1
+            names[call.path, call.execution] = f"{call.path}#{counts[call.path]}"
+
+        def name_of(source: LayerCall | str) -> str:
+            if isinstance(source, str):
+                return source
+            return names[source.path, source.execution] if counts[source.path] > 1 else source.path
+
+        return tuple(
+            replace(
+                self.calls[index],
+                number=int(names[self.calls[index].path, self.calls[index].execution].rpartition("#")[2]),
+                given=tuple(map(name_of, self._sources[index])),
+            )
+            for index in order
+        )
 
     def record(self, path: str, layer: Any, output: Any, arguments: Any = None) -> Any:
         """Record a call, and return its output unchanged."""
@@ -38,6 +86,10 @@ class KerasRecorder(Recorder):
     def add_call(self, path: str, layer: Any, output: Any, arguments: Any) -> LayerCall:
         """Record a call, and return its record."""
         self._numbers[path] += 1
+        self.position = self._order.end()
+        self._positions.append(self.position)
+        sources = [self._source_of(tensor) for tensor in tensors(arguments)]
+        self._sources.append([source for source in sources if source is not None])
         channels_first = _has_spatial_axes(output) and self._is_channels_first(path, layer, output, arguments)
         obstacle = self.obstacle_to(output)
         call = LayerCall(
@@ -47,6 +99,7 @@ class KerasRecorder(Recorder):
             is_pooling=isinstance(layer, POOLING),
             is_pass_through=self._call_of(output) is not None,
             number=self._numbers[path],
+            execution=self._numbers[path],
             channels_first=channels_first,
             obstacle=obstacle,
         )
@@ -65,8 +118,13 @@ class KerasRecorder(Recorder):
 
     def _call_of(self, tensor: Any) -> LayerCall | None:
         """Return the call that returned a tensor; None if no recorded call did."""
-        reference, call = self._calls_by_output.get(id(tensor), (None, None))
-        return call if reference is not None and reference() is tensor else None  # Python reuses ids
+        source = self._source_of(tensor)
+        return source if isinstance(source, LayerCall) else None
+
+    def _source_of(self, tensor: Any) -> LayerCall | str | None:
+        """Return the call that returned a tensor, or the name of the model's input that it is; None if neither."""
+        reference, source = self._calls_by_output.get(id(tensor), (None, None))
+        return source if reference is not None and reference() is tensor else None  # Python reuses ids
 
     def _is_channels_first(self, path: str, layer: Any, output: NativeTensor, arguments: Any) -> bool:
         """Whether a call's output is (N, K, *space), as the layer declares or inherits.
@@ -120,15 +178,31 @@ def layers_by_path(model: Any) -> dict[str, Any]:
     return layers
 
 
+def rematerialized_operations(layers: Iterable[Any]) -> list[Any]:
+    """Return the layers that are rematerialized, and such operations of the functional models among the layers."""
+    operations = {id(layer): layer for layer in layers}
+    for layer in list(operations.values()):
+        if isinstance(layer, keras.Function):
+            operations.update((id(operation), operation) for operation in layer.operations)
+    return [operation for operation in operations.values() if is_rematerialized(operation)]
+
+
 @contextmanager
-def recording_calls(layers: Mapping[str, Any], recorder: Recorder) -> Iterator[None]:
+def recording_calls(
+    layers: Mapping[str, Any], recorder: Recorder, rematerialized: Iterable[Any] = ()
+) -> Iterator[None]:
     """Let a recorder observe the calls of `layers`, by path, in this thread and while this is open.
 
-    The model continues with the output that `Recorder.record` returns.
+    The model continues with the output that `Recorder.record` returns. In this thread the layers and operations in
+    `rematerialized` run plainly: their derivative would run them once more, and not depend on what was recorded in
+    them.
     """
     thread = this_thread()
     with HOOK_LOCK.lock:
-        intercepted = [_InterceptedCall(layer, path, recorder, thread) for path, layer in layers.items()]
+        intercepted: list[_Interception] = [
+            _InterceptedCall(layer, path, recorder, thread) for path, layer in layers.items()
+        ]
+        intercepted += [_PlainCall(operation, thread) for operation in rematerialized]
 
         def restore() -> None:
             for call in intercepted:
@@ -140,32 +214,60 @@ def recording_calls(layers: Mapping[str, Any], recorder: Recorder) -> Iterator[N
             yield
 
 
-class _InterceptedCall:
-    """Replaces the `call` of one layer object by an observed one, and restores it.
+class _Interception:
+    """Replaces a method of one layer object, and restores it.
 
     This writes to the instance's `__dict__`: Keras tracks attributes when they are set, and the layer must be unchanged
     afterwards.
     """
 
-    def __init__(self, layer: Any, path: str, recorder: Recorder, thread: object) -> None:
-        self._attributes = vars(layer)
-        self._method = method = "quantized_call" if getattr(layer, "quantization_mode", None) else "call"
-        self._own, call = self._attributes.get(method), getattr(layer, method)
-
-        def observed(*args: Any, **kwargs: Any) -> Any:
-            output = call(*args, **kwargs)
-            return recorder.observe(path, layer, output, (args, kwargs)) if this_thread() is thread else output
-
-        self._observed = observed
+    def __init__(self, layer: Any, method: str, replacement: Callable[..., Any]) -> None:
+        self._attributes, self._method, self._replacement = vars(layer), method, replacement
+        self._own = self._attributes.get(method)
 
     def install(self) -> None:
-        self._attributes[self._method] = self._observed
+        self._attributes[self._method] = self._replacement
 
     def restore(self) -> None:
         if self._own is not None:
             self._attributes[self._method] = self._own
         else:
             self._attributes.pop(self._method, None)
+
+
+@final
+class _InterceptedCall(_Interception):
+    """Replaces the `call` of a layer by an observed one."""
+
+    def __init__(self, layer: Any, path: str, recorder: Recorder, thread: object) -> None:
+        method = "quantized_call" if getattr(layer, "quantization_mode", None) else "call"
+        call = getattr(layer, method)
+
+        def observed(*args: Any, **kwargs: Any) -> Any:
+            if this_thread() is not thread:
+                return call(*args, **kwargs)
+            recorder.begin(layer)
+            try:
+                output = call(*args, **kwargs)
+            except BaseException:
+                recorder.cancel()
+                raise
+            return recorder.observe(path, layer, output, (args, kwargs))
+
+        super().__init__(layer, method, observed)
+
+
+@final
+class _PlainCall(_Interception):
+    """Lets a layer, or an operation of `keras.ops`, run plainly that is rematerialized elsewhere."""
+
+    def __init__(self, operation: Any, thread: object) -> None:
+        rematerialized_call = operation.rematerialized_call
+
+        def plain(call: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+            return call if this_thread() is thread else rematerialized_call(call, *args, **kwargs)
+
+        super().__init__(operation, "rematerialized_call", plain)
 
 
 def _has_spatial_axes(output: Any) -> bool:

@@ -1,20 +1,38 @@
 """The parts of the Keras framework that all backends share."""
 
 import re
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
 import keras
 import numpy as np
 
+from seewhy.errors import ModelError
 from seewhy.frameworks.base import Framework, check_precision
-from seewhy.frameworks.keras.calls import POOLING, layers_by_path, structure
+from seewhy.frameworks.keras.calls import (
+    POOLING,
+    layers_by_path,
+    recording_calls,
+    rematerialized_operations,
+    structure,
+)
 from seewhy.frameworks.keras.layouts import declared_channels_first
 from seewhy.frameworks.keras.private_api import input_structure
 from seewhy.frameworks.layers import INPUT_CALL, LayerCall
 from seewhy.frameworks.model_layers import ModelLayers
-from seewhy.frameworks.structures import InputBatch, InputSpec, leaves, map_leaves, message_of, shape_key
+from seewhy.frameworks.recorder import Recorder
+from seewhy.frameworks.structures import (
+    InputBatch,
+    InputSpec,
+    check_arrays,
+    leaves,
+    map_tree,
+    message_of,
+    only_leaf,
+    shape_key,
+)
 from seewhy.types import Precision
 
 CONVOLUTIONS = tuple(kind for name, kind in vars(keras.layers).items() if "Conv" in name and isinstance(kind, type))
@@ -36,6 +54,7 @@ class KerasFramework(Framework):
         self._model_layers = ModelLayers(lambda: layers_by_path(model), lambda: structure(model))
         check_precision(precision, (layer.compute_dtype for layer in self._layers.values() if layer.weights))
         self._precision = precision
+        self.batch_size = _batch_size(self._symbolic_inputs())
 
     def layer_paths(self) -> tuple[str, ...]:
         return tuple(self._layers)
@@ -45,20 +64,38 @@ class KerasFramework(Framework):
 
     def input_shape(self) -> Any:
         """Return the shape that Keras records; None for a subclassed model."""
-        if getattr(self._model, "inputs", None) is None:
-            return None
-        return map_leaves(lambda tensor: tuple(tensor.shape), input_structure(self._model))
+        inputs = self._symbolic_inputs()
+        return None if inputs is None else map_tree(_shape_of, only_leaf(inputs))
 
     def check_inputs(self, inputs: InputSpec) -> InputBatch:
         """Return `inputs` as (N, ...) in the structure that the model takes; whole numbers where it declares them."""
-        checked = super().check_inputs(inputs)
-        if getattr(self._model, "inputs", None) is None:
-            return checked
-        declared = leaves(map_leaves(lambda tensor: tensor.dtype, input_structure(self._model)))
-        if isinstance(checked, dict):
-            declared = [input_structure(self._model)[name].dtype for name in checked]
-        floats = iter("float" in keras.backend.standardize_dtype(dtype) for dtype in declared)
-        return map_leaves(lambda array: array.astype(np.float32, copy=False) if next(floats) else array, checked)
+        symbolic = self._symbolic_inputs()
+        if symbolic is None:
+            return check_arrays(inputs, None)
+        names = [tensor.name for tensor in symbolic] if _is_flat_list(symbolic) else []
+        if isinstance(inputs, Mapping) and len(names) > 1 and set(names) == set(inputs):
+            inputs = [inputs[name] for name in names]  # Keras takes the inputs of a list by their names too
+        checked = check_arrays(inputs, map_tree(_shape_of, symbolic))
+        floats = iter("float" in keras.backend.standardize_dtype(tensor.dtype) for tensor in leaves(symbolic))
+        return map_tree(lambda array: array.astype(np.float32, copy=False) if next(floats) else array, checked)
+
+    def _input_names(self, inputs: InputBatch) -> list[str]:
+        """Return the name of each input, in the order of `leaves`; "input" for the only one."""
+        symbolic = self._symbolic_inputs()
+        if len(leaves(inputs)) == 1:
+            return ["input"]
+        if symbolic is not None:
+            return [tensor.name for tensor in leaves(symbolic)]
+        flat = list(inputs) if isinstance(inputs, dict) and len(inputs) == len(leaves(inputs)) else None
+        return flat or [f"input {position}" for position in range(1, len(leaves(inputs)) + 1)]
+
+    def _recording(self, layers: Mapping[str, Any], recorder: Recorder) -> AbstractContextManager[None]:
+        """Let a recorder observe the calls of `layers`, by path, and let the model run without rematerialization."""
+        return recording_calls(layers, recorder, rematerialized_operations([self._model, *self._layers.values()]))
+
+    def _symbolic_inputs(self) -> Any:
+        """Return the symbolic inputs of the model in the structure that it takes; None for a subclassed model."""
+        return None if getattr(self._model, "inputs", None) is None else input_structure(self._model)
 
     @property
     def channels_first(self) -> bool:
@@ -97,6 +134,30 @@ class KerasFramework(Framework):
 
     def is_unscaled(self, inputs: InputBatch) -> bool:
         return isinstance(self.input_shape(), tuple) and _begins_with_convolution(self._model)
+
+
+def _shape_of(tensor: Any) -> tuple[int | None, ...]:
+    """Return the shape (N, ...) of a symbolic input, with any number of images."""
+    return (None, *tensor.shape[1:])
+
+
+def _batch_size(symbolic: Any) -> int | None:
+    """Return the number of images that all inputs were built for; None for any number.
+
+    Raises:
+        ModelError: The inputs were built for different numbers of images.
+    """
+    sizes = sorted({tensor.shape[0] for tensor in leaves(symbolic) if tensor is not None} - {None})
+    if len(sizes) > 1:
+        raise ModelError(
+            f"The inputs of the model were built for different numbers of images: {sizes}. Build it with inputs of "
+            "one batch size, or of any: keras.Input(shape)."
+        )
+    return sizes[0] if sizes else None
+
+
+def _is_flat_list(structure: Any) -> bool:
+    return isinstance(structure, (list, tuple)) and not any(isinstance(item, (list, tuple, dict)) for item in structure)
 
 
 def _begins_with_convolution(model: Any) -> bool:

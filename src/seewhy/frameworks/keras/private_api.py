@@ -9,8 +9,12 @@ They are the same in Keras 3.10 to 3.15; `pyproject.toml` requires 3.10 or newer
 | `Layer._losses`, `Layer._loss_ids` | the losses that a call clears |
 | `global_state.GLOBAL_STATE_TRACKER` | the scopes that an interrupted call leaves open |
 | `Functional._inputs_struct` | the structure of a model's inputs |
+| `Operation._remat_mode` | whether a layer or operation is rematerialized |
+| `Function._nodes_by_depth` | the calls of a functional model, as it runs them |
+| `Operation._inbound_nodes` | the calls of a layer, as they were written |
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 from keras.src.backend.common.global_state import GLOBAL_STATE_TRACKER
@@ -29,6 +33,25 @@ def all_sublayers(layer: Any) -> list[Any]:
 def input_structure(model: Any) -> Any:
     """Return a model's symbolic inputs, in the structure that the model takes."""
     return getattr(model, "_inputs_struct", model.inputs[0])
+
+
+def is_rematerialized(operation: Any) -> bool:
+    """Whether a layer or operation was created in a `keras.RematScope`, so that its derivative runs it once more."""
+    return getattr(operation, "_remat_mode", None) is not None
+
+
+def run_nodes(function: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield the calls of a functional model in the order in which it runs them: the layer or operation, and its node.
+
+    This is the order of `Function.call`.
+    """
+    for _, nodes in sorted(function._nodes_by_depth.items(), reverse=True):
+        yield from ((node.operation, node) for node in nodes if node.operation and not node.is_input)
+
+
+def written_rank(operation: Any, node: Any) -> int:
+    """Return the position of a call among all calls of a layer, in any model, in the order in which they were made."""
+    return next(rank for rank, inbound in enumerate(operation._inbound_nodes) if inbound is node)
 
 
 def losses(layer: Any) -> tuple[list[Any], set[Any]]:

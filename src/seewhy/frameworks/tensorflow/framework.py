@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 
 from seewhy.frameworks.base import Head
 from seewhy.frameworks.compiled import CompiledCache, CompiledCapture, CompiledHead, timed_first_call
-from seewhy.frameworks.keras.calls import KerasRecorder, recording_calls
+from seewhy.frameworks.keras.calls import KerasRecorder
 from seewhy.frameworks.keras.framework import KerasFramework, plain_message
 from seewhy.frameworks.keras.restore import preserve_keras_state
-from seewhy.frameworks.layers import LayerCall, LayerChoice
+from seewhy.frameworks.layers import LayerCall, LayerChoice, check_tapped
 from seewhy.frameworks.layouts import channels_last, layer_layout, targets_second
 from seewhy.frameworks.loss_scale import scaled_gradients
 from seewhy.frameworks.non_relu import GUIDED_RULES
@@ -29,12 +29,12 @@ from seewhy.frameworks.structures import (
     InputBatch,
     image_count,
     leaves,
-    map_leaves,
+    map_tree,
     model_run_error,
-    shape_key,
+    only_leaf,
 )
 from seewhy.frameworks.tensorflow.guided import check_head_activations, guide_relus
-from seewhy.frameworks.tensorflow.logits import select_tensorflow_outputs
+from seewhy.frameworks.tensorflow.logits import FUNCTION_ADVICE, select_tensorflow_outputs
 from seewhy.frameworks.tensorflow.mean_head import closed_form, pooled_mean
 from seewhy.frameworks.tensorflow.precision import check_bfloat16, compiled
 from seewhy.frameworks.tensorflow.stem import find_stem_inputs
@@ -89,8 +89,8 @@ class KerasTensorflow(KerasFramework):
             lambda: self._trace_capture(inputs, layer, objective, derivatives, gradient_rule),
         )
         objective.target.check_outputs(entry.shape)
-        captured = self._capture(entry, inputs, objective.target.arrays(image_count(inputs)))
-        return Capture(**{"gradients": None, **captured}, layer=entry.layer, xp=self.xp)
+        captured = {"gradients": None, **self._capture(entry, inputs, objective.target.arrays(image_count(inputs)))}
+        return Capture(**captured, layer=entry.layer, xp=self.xp, final_activation=entry.activation)
 
     def head(self, inputs: InputBatch, layer: LayerChoice, objective: Objective) -> Head:
         objective = objective.for_image(0)
@@ -111,7 +111,7 @@ class KerasTensorflow(KerasFramework):
         return scores
 
     def moves_image(self, inputs: InputBatch, layer: LayerChoice) -> bool:
-        key = (shape_key(inputs), layer)
+        key = (self._shape_key(inputs), layer)
         if key not in self._moves_image:  # the trace of a capture decides it too
             self._trace_stem(inputs, layer)
         return self._moves_image[key]
@@ -120,7 +120,7 @@ class KerasTensorflow(KerasFramework):
         function, found = self._trace_stem(inputs, layer)
         return [
             StemValues(np.moveaxis(np.asarray(tensor, dtype=np.float32), stem.axes, (1, 2)), stem.window)
-            for tensor, stem in zip(self._run(function, inputs), found, strict=True)
+            for tensor, stem in zip(self._run(function, only_leaf(inputs)), found, strict=True)
         ]
 
     def _capture(self, entry: CompiledCapture, inputs: InputBatch, arrays: Sequence[Any]) -> dict[str, NativeTensor]:
@@ -139,34 +139,42 @@ class KerasTensorflow(KerasFramework):
 
     def _run(self, function: Any, inputs: InputBatch, *arrays: Any) -> Any:
         try:
-            return function(map_leaves(tf.constant, inputs), *map(tf.constant, arrays))
+            return function(map_tree(tf.constant, inputs), *map(tf.constant, arrays))
         except tf.errors.OpError as error:
             raise model_run_error(inputs, error.message) from error
 
     def _compile(self, function: Callable[..., Any], inputs: InputBatch, arrays: tuple[Any, ...] = ()) -> Any:
         """Trace `function` for inputs of these shapes, any batch size, and `arrays` of any first two sizes."""
-        batch = map_leaves(lambda array: tf.TensorSpec((None, *array.shape[1:]), array.dtype), inputs)
+        batch = map_tree(lambda array: tf.TensorSpec((None, *array.shape[1:]), array.dtype), inputs)
         specs = [tf.TensorSpec((None, None, *array.shape[2:]), array.dtype) for array in arrays]
         # TensorFlow optimizes the graph when it is first run.
         return timed_first_call(compiled(function, (batch, *specs), self._precision))
 
     def _forward(self, inputs: InputBatch, recorder: KerasRecorder | None = None) -> ArrayTree:
+        if recorder is not None:
+            recorder.name_inputs(self._input_names(inputs), leaves(inputs))
         with translated_errors(inputs, FAILURES, recorder, plain_message), preserve_keras_state(self._model):
             return self._model(inputs, training=False)
 
+    def _execution(self, inputs: InputBatch, layer: LayerChoice) -> int | None:
+        """Return the call that a choice by number selects, counted in the order in which the layer's calls run."""
+        if layer.number is None or layer.is_input:
+            return None
+        return check_tapped(layer, self.calls(inputs), FUNCTION_ADVICE).execution
+
     def _trace_calls(self, inputs: InputBatch) -> tuple[LayerCall, ...]:
-        recorder = KerasRecorder()
+        recorder = KerasRecorder(self._model)
 
         def forward(batch: InputBatch) -> None:
-            with recording_calls(self._layers, recorder):
+            with self._recording(self._layers, recorder):
                 self._forward(batch, recorder)
 
         self._compile(forward, inputs)
-        return tuple(recorder.calls)
+        return recorder.ordered_calls()
 
     def _trace_predict(self, inputs: InputBatch, output: int | str | None) -> Any:
         def probabilities(batch: InputBatch) -> NativeTensor | None:
-            selected = select_tensorflow_outputs(self._forward(batch), Objective(TopK(), output=output))
+            selected, *_ = select_tensorflow_outputs(self._forward(batch), Objective(TopK(), output=output))
             return selected.read(selected.tensors).probabilities
 
         return self._compile(probabilities, inputs)
@@ -180,30 +188,33 @@ class KerasTensorflow(KerasFramework):
         gradient_rule: GradientRule,
     ) -> CompiledCapture:
         facts: dict[str, Any] = {}
+        execution = self._execution(inputs, layer)
         is_scaled = derivatives == "gradients" and self._has_float16
 
         def capture(batch: InputBatch, *arrays: NativeTensor) -> dict[str, NativeTensor]:
             scale, arrays = (arrays[0], arrays[1:]) if is_scaled else (1.0, arrays)
             tape = tf.GradientTape(persistent=True, watch_accessed_variables=False)
-            tap = TensorflowTap(layer, tape)
+            tap = TensorflowTap(self._model, layer, execution, tape)
             # All layers are recorded, whichever is tapped: an earlier one may determine the layout of its output.
-            with tape, recording_calls(self._layers, tap):
+            with tape, self._recording(self._layers, tap):
                 if layer.is_input:
-                    tap.watch(self._input_call, batch)
+                    tap.watch(self._input_call, only_leaf(batch))
                 with guide_relus(gradient_rule):
                     tree = self._forward(batch, tap)
                 tap.check()
                 if not layer.is_input:
                     self._find_stem(inputs, batch, tap)
-                selected = select_tensorflow_outputs(tree, objective)
+                selected, is_taped, is_inlined = select_tensorflow_outputs(tree, objective)
                 mean = pooled_mean(selected.tensors, tap.output, tap.space)
                 if derivatives == "gradients" and gradient_rule in GUIDED_RULES:
-                    check_head_activations(tap.output, selected.one_logits, self._layers, gradient_rule)
+                    check_head_activations(
+                        tap.output, selected.one_logits, self._layers, gradient_rule, is_inlined=is_inlined
+                    )
                 outputs = selected.read(selected.tensors)
                 target_scores = outputs.score(objective, arrays, self.xp)
                 # No score may depend on more than one image, so the gradient of the sum is each image's own.
                 totals = tf.reduce_sum(tf.cast(target_scores.scores, tf.float32) * scale, axis=0)
-            facts.update(layer=layer.named(tap.call), shape=outputs.shape)
+            facts.update(layer=layer.named(tap.call), shape=outputs.shape, activation=outputs.activation)
             captured = {
                 "activations": channels_last(tap.call, tf.cast(tap.output, tf.float32), self.xp),
                 "scores": tf.cast(target_scores.scores, tf.float32),
@@ -216,7 +227,8 @@ class KerasTensorflow(KerasFramework):
                     captured["closed_form"] = closed_form(captured["scores"], mean, captured["activations"])
             if derivatives == "gradients":
                 with translated_errors(inputs, FAILURES, None, plain_message):
-                    by_target = gradients(tape, totals, tap, gradient_rule, is_small=mean is not None)
+                    recorded = tape if is_taped else None
+                    by_target = gradients(recorded, totals, tap, gradient_rule, is_small=mean is not None)
                 captured["gradients"] = targets_second(tap.call, tf.cast(by_target, tf.float32), self.xp)
             return captured
 
@@ -226,50 +238,55 @@ class KerasTensorflow(KerasFramework):
 
     def _find_stem(self, inputs: InputBatch, batch: InputBatch, tap: TensorflowTap) -> list[StemInput]:
         """Find what the stem receives in the graph of this trace, and note whether it is moved."""
-        is_images = not isinstance(inputs, (list, dict)) and inputs.ndim == 4
-        found = find_stem_inputs(batch, tap.output, tap.call) if is_images else []
+        image = only_leaf(inputs)
+        is_images = not isinstance(image, (list, dict)) and image.ndim == 4
+        found = find_stem_inputs(only_leaf(batch), tap.output, tap.call) if is_images else []
         moved = any(stem.is_moved(self.image_size(inputs)) for stem in found)
-        self._moves_image[(shape_key(inputs), tap.layer)] = moved
+        self._moves_image[(self._shape_key(inputs), tap.layer)] = moved
         return found
 
     def _trace_stem(self, inputs: InputBatch, layer: LayerChoice) -> tuple[Callable[..., Any], list[StemInput]]:
-        tap = TensorflowTap(layer)
+        tap = TensorflowTap(self._model, layer, self._execution(inputs, layer))
+        image = only_leaf(inputs)
         found: list[StemInput] = []
 
-        def forward(batch: InputBatch) -> None:
-            with recording_calls(self._layers, tap):
+        def forward(tensor: NativeTensor) -> None:
+            batch = map_tree(lambda _: tensor, inputs)
+            with self._recording(self._layers, tap):
                 self._forward(batch, tap)
             tap.check()
             found[:] = self._find_stem(inputs, batch, tap)
 
-        graph = tf.compat.v1.wrap_function(forward, [tf.TensorSpec((None, *inputs.shape[1:]), tf.float32)])
+        graph = tf.compat.v1.wrap_function(forward, [tf.TensorSpec((None, *image.shape[1:]), image.dtype)])
         return graph.prune(graph.inputs[:1], [stem.tensor for stem in found]), found
 
     def _trace_head(self, inputs: InputBatch, layer: LayerChoice, objective: Objective) -> CompiledHead:
-        tap = TensorflowTap(layer)
+        tap = TensorflowTap(self._model, layer, self._execution(inputs, layer))
         facts: dict[str, Any] = {}
 
         def forward(batch: InputBatch) -> None:
-            with recording_calls(self._layers, tap):
+            with self._recording(self._layers, tap):
                 if layer.is_input:
-                    tap.watch(self._input_call, batch)
+                    tap.watch(self._input_call, only_leaf(batch))
                 raw = self._forward(batch, tap)
             tap.check()
-            selected = select_tensorflow_outputs(raw, objective)
+            selected, *_ = select_tensorflow_outputs(raw, objective)
             shape = selected.read(selected.tensors).shape
             objective.target.check_outputs(shape)
             facts.update(batch=leaves(batch), selected=selected, shape=shape)
 
-        image = map_leaves(lambda array: tf.TensorSpec(array.shape, array.dtype), inputs)
+        image = map_tree(lambda array: tf.TensorSpec(array.shape, array.dtype), inputs)
         graph = tf.compat.v1.wrap_function(forward, [image])
         selected = facts["selected"]
         trunk, head, bypass = split(graph, facts["batch"], tap.output, selected.tensors)
 
         def scores(perturbations: NativeTensor, bypass: list[NativeTensor], *arrays: NativeTensor) -> NativeTensor:
-            # Every perturbation is a batch of one image, as the tensors that bypass the layer are: (M, 1, ...).
-            perturbations = tf.cast(perturbations, tap.output.dtype)
-            batches = tf.vectorized_map(lambda activations: head(activations[None], *bypass), perturbations)
-            outputs = selected.read([tf.squeeze(batch, 1) if batch.shape.rank != 1 else batch for batch in batches])
+            # Every perturbation is a batch of one image, as the tensors that bypass the layer are: (M, 1, ...). Of a
+            # model with a fixed batch size, as many perturbations as it takes are one batch.
+            shape = [-1, image_count(inputs), *tap.output.shape[1:]]
+            groups = tf.reshape(tf.cast(perturbations, tap.output.dtype), shape)
+            batches = tf.vectorized_map(lambda activations: head(activations, *bypass), groups)
+            outputs = selected.read([tf.reshape(batch, tf.concat([[-1], tf.shape(batch)[2:]], 0)) for batch in batches])
             return tf.cast(outputs.score(objective, arrays, self.xp).scores, tf.float32)
 
         arrays = [tf.TensorSpec((None, None, *array.shape[2:]), array.dtype) for array in objective.target.arrays(1)]

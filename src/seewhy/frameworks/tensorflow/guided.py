@@ -21,6 +21,7 @@ from seewhy.frameworks.non_relu import (
     check_activations,
     clamp_name,
 )
+from seewhy.frameworks.tensorflow.logits import CUSTOM_DERIVATIVE
 from seewhy.types import GradientRule, NativeTensor
 
 NON_RELU_ACTIVATIONS = {
@@ -70,7 +71,12 @@ def guide_relus(gradient_rule: GradientRule) -> Iterator[None]:
 
 
 def check_head_activations(
-    tapped: NativeTensor, logits: NativeTensor, layers: Iterable[str], gradient_rule: GradientRule
+    tapped: NativeTensor,
+    logits: NativeTensor,
+    layers: Iterable[str],
+    gradient_rule: GradientRule,
+    *,
+    is_inlined: bool = False,
 ) -> None:
     """Refuse activations other than ReLUs between the tap and the logits, unless the rule allows them.
 
@@ -79,6 +85,7 @@ def check_head_activations(
         logits: The logits, which depend on it.
         layers: The paths of the model's layers.
         gradient_rule: How gradients flow from the scores to the tap.
+        is_inlined: Whether the logits are computed by copies of the operations of a tf.function.
 
     Raises:
         MethodError: There are other activations and the rule does not allow them, or an opaque operation may contain
@@ -88,14 +95,35 @@ def check_head_activations(
         return
     dependents = _dependents(tapped)
     head = dependents & _dependencies(logits.op, dependents)
-    activations = []
+    activations = [NonReluActivation("tf.function", None, is_opaque=True)] if is_inlined else []
     for operation in tapped.graph.get_operations():
         if operation in head:
-            name = OPAQUE_OPERATIONS.get(operation.type) or _non_relu_name(operation, dependents)
+            opaque = _opaque_name(operation)
+            name = opaque or _non_relu_name(operation, dependents)
             if name is not None:
-                is_opaque = operation.type in OPAQUE_OPERATIONS
+                is_opaque = opaque is not None
                 activations.append(NonReluActivation(name, _layer_of(operation, layers), is_opaque))
     check_activations(activations, gradient_rule)
+
+
+def _opaque_name(operation: Any) -> str | None:
+    """Name an operation whose ReLUs cannot be reached; None for any other operation.
+
+    The derivative of a function with one of its own may run the ReLUs in it once more, without the guided gradient.
+    """
+    if operation.type != CUSTOM_DERIVATIVE:
+        return OPAQUE_OPERATIONS.get(operation.type)
+    # Its inputs are the function's results, and then its arguments, at which the search ends.
+    visited, pending = {tensor.op for tensor in operation.inputs[1:]}, [operation.inputs[0].op]
+    while pending:
+        inner = pending.pop()
+        if inner in visited:
+            continue
+        if inner.type in ("Relu", "Relu6", "Maximum"):
+            return "function with a derivative of its own"
+        visited.add(inner)
+        pending.extend(tensor.op for tensor in inner.inputs)
+    return None
 
 
 @tf.RegisterGradient(RELU_GRADIENT)  # type: ignore[untyped-decorator]

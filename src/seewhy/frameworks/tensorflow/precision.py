@@ -19,6 +19,7 @@ from typing import Any
 import tensorflow as tf
 
 from seewhy.errors import OptionError
+from seewhy.frameworks.tensorflow.private_api import NOT_INLINED
 from seewhy.types import NativeTensor, Precision
 
 _AVX512 = frozenset({"avx512f", "avx512bw", "avx512dq", "avx512vl"})
@@ -100,8 +101,7 @@ def _rounds_to_bfloat16() -> bool:
 def _rewritten(function: Callable[..., Any], specs: Sequence[Any], options: tf.compat.v1.ConfigProto) -> Any:
     """Trace `function`, and an outer function that calls it with options of its own."""
     # Not inlined: an inlined function would be rewritten with the options of the outer one.
-    attributes = {"_noinline": True}
-    inner = tf.function(function, autograph=False, experimental_attributes=attributes).get_concrete_function(*specs)
+    inner = tf.function(function, autograph=False, experimental_attributes=NOT_INLINED).get_concrete_function(*specs)
     if not inner.outputs:  # nothing to compute
         return inner
 

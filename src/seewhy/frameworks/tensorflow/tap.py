@@ -5,6 +5,7 @@ from typing import Any, final
 import tensorflow as tf
 
 from seewhy.errors import LayerError
+from seewhy.frameworks.keras.call_order import Position
 from seewhy.frameworks.keras.calls import KerasRecorder
 from seewhy.frameworks.layers import LayerCall, LayerChoice, check_tapped, no_gradient
 from seewhy.frameworks.layouts import spatial_axes
@@ -17,17 +18,23 @@ from seewhy.types import GradientRule, NativeTensor
 class TensorflowTap(KerasRecorder):
     """Taps one layer's output, and makes it the only tensor that a gradient tape watches.
 
-    The tape restarts at every call that the layer choice admits. After the run it holds the operations that follow the
-    last of these calls, and no earlier ones.
+    The tape restarts at every call that the layer choice admits, unless it stands before one that ran earlier. After
+    the run it holds the operations that follow the last of these calls, which is tapped.
 
     Args:
+        model: The model that runs.
         layer: The layer, and the number of its call.
+        execution: Which call of the layer has that number, in the order in which they run.
         tape: The tape; None to find the output only.
     """
 
-    def __init__(self, layer: LayerChoice, tape: tf.GradientTape | None = None) -> None:
-        super().__init__()
+    def __init__(
+        self, model: Any, layer: LayerChoice, execution: int | None = None, tape: tf.GradientTape | None = None
+    ) -> None:
+        super().__init__(model)
         self.layer = layer
+        self._execution = execution
+        self._tapped_position: Position = ()
         self.path = layer.path
         self.call: Any = None  # a LayerCall once the layer was called
         self.output: NativeTensor = None
@@ -35,7 +42,9 @@ class TensorflowTap(KerasRecorder):
 
     def record(self, path: str, layer: Any, output: Any, arguments: Any = None) -> Any:
         call = self.add_call(path, layer, output, arguments)
-        if self.layer.admits(call):
+        is_admitted = self.layer.admits(call, by_number=False) and self._execution in (None, call.execution)
+        if is_admitted and self.position > self._tapped_position:
+            self._tapped_position = self.position
             self.watch(call, output)
         return output
 
@@ -55,7 +64,7 @@ class TensorflowTap(KerasRecorder):
         """Raise LayerError unless an output was tapped and can be explained."""
         if self.layer.is_input:
             return
-        check_tapped(self.layer, self.calls, FUNCTION_ADVICE)
+        check_tapped(self.layer, self.ordered_calls(), FUNCTION_ADVICE)
         operations = self.output.graph.get_operations()
         head = operations[operations.index(self.output.op) :]
         if self.layer.is_auto and any(operation.type in FUNCTION_CALLS for operation in head):
@@ -71,16 +80,23 @@ class TensorflowTap(KerasRecorder):
 
 
 def gradients(
-    tape: tf.GradientTape, totals: NativeTensor, tap: TensorflowTap, gradient_rule: GradientRule, *, is_small: bool
+    tape: tf.GradientTape | None,
+    totals: NativeTensor,
+    tap: TensorflowTap,
+    gradient_rule: GradientRule,
+    *,
+    is_small: bool,
 ) -> NativeTensor:
     """Return the gradients (T, N, ...) of every total (T,), in the layer's own layout. T may vary between calls.
+
+    Without a tape, and by a rule, they are those of the graph: a tape ignores overridden gradients.
 
     All targets share one vectorised backward pass through a small head. In any other head, a loop in the graph runs one
     backward pass per target, in the memory of one pass.
     """
 
     def backward(seed: NativeTensor) -> NativeTensor:
-        if gradient_rule in GUIDED_RULES:  # a tape ignores overridden gradients
+        if tape is None or gradient_rule in GUIDED_RULES:
             (gradient,) = tf.gradients(totals, tap.output, grad_ys=seed)
         else:
             gradient = tape.gradient(totals, tap.output, output_gradients=seed)

@@ -57,6 +57,7 @@ class TorchRecorder(Recorder):
             is_pooling=isinstance(layer, POOLING),
             is_pass_through=shape is not None and self._is_pass_through(path, layer, output),
             number=self._numbers[path],
+            execution=self._numbers[path],
             channels_first=channels_first,
             obstacle="" if is_reachable else TRANSFORMED,
         )

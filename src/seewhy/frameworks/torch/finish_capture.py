@@ -68,5 +68,6 @@ def finish_capture(
         probabilities=None if read.probabilities is None else read.probabilities.detach(),
         layer=layer.named(tap.call),
         xp=xp,
+        final_activation=read.activation,
         closed_form=closed_form,
     )

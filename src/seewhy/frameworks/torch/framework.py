@@ -32,7 +32,9 @@ from seewhy.frameworks.structures import (
     check_arrays,
     check_input_count,
     is_float,
-    map_leaves,
+    map_arrays,
+    map_tree,
+    only_leaf,
     shape_key,
 )
 from seewhy.frameworks.torch.calls import (
@@ -98,7 +100,7 @@ class Torch(Framework):
         """
         if (most := _most_inputs(self._model)) is not None:
             check_input_count(inputs, most)
-        return check_arrays(map_leaves(to_array, inputs), None)
+        return check_arrays(map_arrays(to_array, inputs), None)
 
     def to_numpy(self, tensor: NativeTensor) -> NDArray[Any]:
         array: NDArray[Any] = to_array(tensor)
@@ -155,7 +157,8 @@ class Torch(Framework):
 
     def is_unscaled(self, inputs: InputBatch) -> bool:
         """Run the model, and compare the input of its first convolution."""
-        if isinstance(inputs, (list, dict)):
+        image = only_leaf(inputs)
+        if isinstance(image, (list, dict)):
             return False
         convolutions = [layer for layer in self._model_layers.now().by_path.values() if isinstance(layer, CONVOLUTIONS)]
         convolution_inputs: list[Any] = []
@@ -171,7 +174,7 @@ class Torch(Framework):
             for layer in convolutions:
                 layer.register_forward_pre_hook(record_input)
             self._autograd_use.run(lambda functions: self._forward(inputs, functions))
-            return bool(convolution_inputs) and torch.equal(convolution_inputs[0], self._to_tensor(inputs))
+            return bool(convolution_inputs) and torch.equal(convolution_inputs[0], self._to_tensor(image))
 
     def apply(self, method: Callable[[Capture], NativeTensor], capture: Capture) -> NativeTensor:
         with torch.no_grad(), without_autocast():
@@ -216,7 +219,7 @@ class Torch(Framework):
         context: FunctionRecorder | Trunk | StemRecorder,
         recorder: TorchTap | TorchRecorder | StemRecorder | None = None,
     ) -> Any:
-        batch = map_leaves(self._to_tensor, inputs)
+        batch = map_tree(self._to_tensor, inputs)
         with translated_errors(inputs, FAILURES, recorder), autocast_to(self._precision, batch), context:
             batch = batch if recorder is None else recorder.enter(batch)
             if isinstance(batch, dict):

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from seewhy.frameworks.base import Head
 from seewhy.frameworks.compiled import CompiledCache
-from seewhy.frameworks.keras.calls import KerasRecorder, recording_calls
+from seewhy.frameworks.keras.calls import KerasRecorder
 from seewhy.frameworks.keras.framework import KerasFramework, plain_message
 from seewhy.frameworks.keras.restore import preserve_keras_state
 from seewhy.frameworks.layers import LayerCall, LayerChoice, check_tapped
@@ -23,7 +23,7 @@ from seewhy.frameworks.layouts import layer_layout
 from seewhy.frameworks.model_layers import Layers
 from seewhy.frameworks.recorder import translated_errors
 from seewhy.frameworks.stem import StemInput, StemValues
-from seewhy.frameworks.structures import InputBatch, InputSpec, map_leaves, shape_key
+from seewhy.frameworks.structures import InputBatch, InputSpec, leaves, map_arrays, map_tree, shape_key
 from seewhy.frameworks.torch.failures import FAILURES
 from seewhy.frameworks.torch.finish_capture import finish_capture
 from seewhy.frameworks.torch.logits import FunctionRecorder, select_torch_outputs
@@ -58,7 +58,7 @@ class KerasTorch(KerasFramework):
         self._autograd_use = AutogradUse()
 
     def check_inputs(self, inputs: InputSpec) -> InputBatch:
-        return super().check_inputs(map_leaves(to_array, inputs))
+        return super().check_inputs(map_arrays(to_array, inputs))
 
     def to_numpy(self, tensor: NativeTensor) -> NDArray[Any]:
         array: NDArray[Any] = to_array(tensor)
@@ -91,7 +91,7 @@ class KerasTorch(KerasFramework):
         trunk = Trunk(functions, needs_autograd=self._autograd_use.is_needed)
         tap = TorchTap(call, trunk, derivatives, gradient_rule)
         with self._preserve_state(layers), torch.enable_grad():
-            with recording_calls(tap.hooked_layers(layers.by_path), tap):
+            with self._recording(tap.hooked_layers(layers.by_path), tap):
                 outputs = self._forward(inputs, trunk, tap)
             return finish_capture(tap, layer, outputs, objective, inputs, functions, self.xp, plain_message)
 
@@ -100,7 +100,7 @@ class KerasTorch(KerasFramework):
         layers = self._model_layers.now()
         call = self._tapped_call(layers, inputs, layer)
         tap = TapeTap(call, tape)
-        hooks = recording_calls(tap.hooked_layers(layers.by_path), tap)
+        hooks = self._recording(tap.hooked_layers(layers.by_path), tap)
         with self._preserve_state(layers), self._autograd_use.grad_mode(), tape.recording(), hooks:
             outputs = self._forward(inputs, functions, tap)
             selected = select_torch_outputs(outputs, objective, functions, self.xp)
@@ -125,7 +125,7 @@ class KerasTorch(KerasFramework):
         layers = self._model_layers.now()
         call = self._tapped_call(layers, inputs, layer)
         recorder = StemRecorder(call)
-        hooks = recording_calls({call.path: layers.by_path[call.path]}, recorder)
+        hooks = self._recording({call.path: layers.by_path[call.path]}, recorder)
         gradients = torch.set_grad_enabled(self._autograd_use.is_needed)
         with suppress(StemComplete), self._preserve_state(layers), gradients, hooks:
             self._forward(inputs, recorder, recorder)
@@ -138,10 +138,10 @@ class KerasTorch(KerasFramework):
 
     def _calls_of(self, layers: Layers, inputs: InputBatch) -> tuple[LayerCall, ...]:
         def run(functions: FunctionRecorder) -> tuple[LayerCall, ...]:
-            recorder = KerasTorchRecorder()
-            with recording_calls(layers.by_path, recorder):
+            recorder = KerasTorchRecorder(self._model)
+            with self._recording(layers.by_path, recorder):
                 self._forward(inputs, functions, recorder)
-            return tuple(recorder.calls)
+            return recorder.ordered_calls()
 
         def record() -> tuple[LayerCall, ...]:
             with self._preserve_state(layers):
@@ -157,7 +157,9 @@ class KerasTorch(KerasFramework):
         recorder: TorchTap | KerasRecorder | StemRecorder | None = None,
     ) -> Any:
         # Copied: a model may modify its input in place, and the array belongs to the caller.
-        batch = map_leaves(lambda array: keras.ops.convert_to_tensor(np.array(array)), inputs)
+        batch = map_tree(lambda array: keras.ops.convert_to_tensor(np.array(array)), inputs)
+        if isinstance(recorder, KerasRecorder):
+            recorder.name_inputs(self._input_names(batch), leaves(batch))
         with (
             translated_errors(inputs, FAILURES, recorder, plain_message),
             autocast_to(self._precision, batch),

@@ -8,11 +8,11 @@ import torch
 from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
-from seewhy.frameworks.outputs import FinalActivation, Outputs, SelectedOutputs, select_outputs
+from seewhy.frameworks.outputs import Outputs, SelectedOutputs, select_outputs
 from seewhy.frameworks.structures import ArrayTree
 from seewhy.frameworks.torch.private_api import DIFFERENTIATING, exclude_autograd, is_autograd_excluded
 from seewhy.targets import Objective
-from seewhy.types import Namespace, NativeTensor
+from seewhy.types import FinalActivation, Namespace, NativeTensor
 
 FINAL_ACTIVATIONS: dict[str, FinalActivation] = {
     "softmax": "softmax",

@@ -53,7 +53,7 @@ class StemRecorder(TorchFunctionMode, Recorder):
         super().__init__()
         self.found: list[StemInput] = []
         self._call = call
-        self._calls_left = call.number
+        self._calls_left = call.execution
         # Tensors are kept: PyTorch would use the memory of a deleted one for another.
         self._moved: dict[int, tuple[NativeTensor, frozenset[str]]] = {}
 

@@ -13,6 +13,7 @@ from seewhy.frameworks.loss_scale import scaled_gradients
 from seewhy.frameworks.non_relu import GUIDED_RULES
 from seewhy.frameworks.outputs import SelectedOutputs
 from seewhy.frameworks.recorder import Recorder
+from seewhy.frameworks.structures import map_tree
 from seewhy.frameworks.torch.guided import guide_relus
 from seewhy.frameworks.torch.mean_head import closed_form, pooled_mean
 from seewhy.frameworks.torch.private_api import result_types
@@ -44,7 +45,7 @@ class TorchTap(Recorder):
         self.call = call
         self.path = call.path
         self.output: NativeTensor = None
-        self._calls_left = call.number
+        self._calls_left = call.execution
         self._trunk = trunk
         self._derivatives = derivatives
         self._gradient_rule = gradient_rule
@@ -63,7 +64,7 @@ class TorchTap(Recorder):
 
     def enter(self, batch: Any) -> Any:
         """Return the model's input batch, tapped if the input is explained."""
-        return self.record(INPUT, None, batch) if self.path == INPUT else batch
+        return map_tree(lambda image: self.record(INPUT, None, image), batch) if self.path == INPUT else batch
 
     def record(self, path: str, layer: Any, output: Any, arguments: Any = None) -> Any:
         """Tap the chosen call, and record gradients from there on."""

@@ -128,7 +128,9 @@ class Tape:
 
         def score(perturbations: NDArray[Any]) -> NativeTensor:
             with torch.inference_mode(False), torch.no_grad(), without_autocast():
-                outputs = [_without_batches(output) for output in head(torch.tensor(perturbations[:, None]))]
+                # One perturbation is a batch; of a model with a fixed batch size, as many as it takes.
+                groups = torch.tensor(perturbations.reshape(-1, len(tap.output), *perturbations.shape[1:]))
+                outputs = [_without_batches(output) for output in head(groups)]
                 arrays = target_arrays(objective, len(perturbations), outputs[0])
                 scores: NativeTensor = selected.read(outputs).score(objective, arrays, xp).scores
                 return scores.float()
