@@ -30,6 +30,7 @@ from seewhy.cli.options import (
     WeightsOption,
     split_list,
 )
+from seewhy.images.default_style import DEFAULT_ALPHA, DEFAULT_COLORMAP
 
 app = typer.Typer(
     name="seewhy",
@@ -92,12 +93,12 @@ def explain(
     precision: PrecisionOption = PrecisionName.float32,
     alpha: Annotated[
         float, typer.Option(help="The opacity of the heatmap, from 0 (only the image) to 1 (only the heatmap).")
-    ] = 0.4,
+    ] = DEFAULT_ALPHA,
     image_weight: Annotated[
         float | None,
         typer.Option(help="The weight of the image in the overlay, from 0 to 1.", show_default="1 - alpha"),
     ] = None,
-    colormap: ColormapOption = "jet",
+    colormap: ColormapOption = DEFAULT_COLORMAP,
     normalization: Annotated[
         NormalizationName,
         typer.Option(help="max: divide a heatmap by its maximum. range: map its minimum to 0 and its maximum to 1."),
@@ -207,7 +208,7 @@ def inspect(
     targets: Annotated[str, typer.Option(help=TARGETS_HELP)] = "top-1",
     layer: LayerOption = "auto",
     score: ScoreOption = ScoreName.logit,
-    colormap: ColormapOption = "jet",
+    colormap: ColormapOption = DEFAULT_COLORMAP,
     out: OutOption = Path("explanations"),
     format: Annotated[str, typer.Option(help="The output formats, separated by commas: png, jpg, npz.")] = "png",
 ) -> None:

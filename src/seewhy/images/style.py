@@ -5,6 +5,7 @@ from numbers import Real
 from typing import Any, Literal, TypedDict, get_args
 
 from seewhy.errors import OptionError, short_repr
+from seewhy.images.default_style import DEFAULT_ALPHA, DEFAULT_COLORMAP
 from seewhy.interpolation import Upsampling
 
 Normalization = Literal["max", "range"]
@@ -29,7 +30,9 @@ class Style:
     Attributes:
         alpha: The weight of the colours, 0 to 1.
         image_weight: The weight of the image, 0 to 1. None means 1 - alpha, which keeps the overall brightness.
-        colormap: The name of a matplotlib colour map. An unknown name raises OptionError when something is drawn.
+        colormap: The name of a matplotlib colour map. "jet", which most papers and tutorials show, is misleading: its
+            bright bands look like edges that the heatmap does not have. An unknown name raises OptionError when
+            something is drawn.
         normalization: "max" divides a heatmap by its maximum (by its 99.5% quantile, for gradient methods at the
             input). "range" maps its minimum to 0 and its maximum to 1.
         upsampling: How a heatmap is resized to the image: "bilinear"; "bicubic" (Keys, a = -1/2), clipped to 0..1; or
@@ -41,9 +44,9 @@ class Style:
         OptionError: A value is out of range, or a name is unknown.
     """
 
-    alpha: float = 0.4
+    alpha: float = DEFAULT_ALPHA
     image_weight: float | None = None
-    colormap: str = "jet"
+    colormap: str = DEFAULT_COLORMAP
     normalization: Normalization = "max"
     upsampling: Upsampling = "bilinear"
     rescale: Rescale = "none"
