@@ -31,6 +31,7 @@ from seewhy.images.geometry import Placement
 from seewhy.images.reading import ImageLike, read, read_each
 from seewhy.methods import Method
 from seewhy.models import Classifier
+from seewhy.representation import description, shortened
 from seewhy.results.channel_inspection import Inspection
 from seewhy.results.comparison import Comparison
 from seewhy.results.explanation import Explanation, build_explanation
@@ -147,6 +148,13 @@ class Explainer:
 
     def __delattr__(self, name: str) -> None:
         raise AttributeError(f"An Explainer cannot be changed: {name} cannot be deleted.")
+
+    def __repr__(self) -> str:
+        layers = ", ".join(map(str, self.layer_choices))
+        return description(
+            self,
+            f"of {shortened(str(self.classifier.name))}: {self.method.name} at {shortened(layers)}, score {self.score}",
+        )
 
     def explain(
         self, images: Iterable[ImageLike], targets: TargetSpec = "top-1", *, batch_size: int = BATCH_SIZE

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from seewhy.interpolation import WEIGHTS, Upsampling
+from seewhy.representation import ShortRepr
 from seewhy.types import BoolArray, FloatArray
 
 
-@dataclass(frozen=True)
-class Placement:
+@dataclass(frozen=True, repr=False)
+class Placement(ShortRepr):
     """The part of an image that the model's input shows.
 
     Attributes:

@@ -7,6 +7,7 @@ from typing import Any, Literal, TypedDict, get_args
 from seewhy.errors import OptionError, short_repr
 from seewhy.images.default_style import DEFAULT_ALPHA, DEFAULT_COLORMAP
 from seewhy.interpolation import Upsampling
+from seewhy.representation import ShortRepr
 
 Normalization = Literal["max", "range"]
 Rescale = Literal["none", "max", "range"]
@@ -23,8 +24,8 @@ class StyleOptions(TypedDict, total=False):
     rescale: Rescale
 
 
-@dataclass(frozen=True)
-class Style:
+@dataclass(frozen=True, repr=False)
+class Style(ShortRepr):
     """How a heatmap is drawn on its image: `image_weight * image + alpha * colours`.
 
     Attributes:

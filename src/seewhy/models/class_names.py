@@ -11,6 +11,7 @@ import numpy as np
 
 from seewhy.errors import TargetError, did_you_mean
 from seewhy.images.text import printable
+from seewhy.representation import counted, description, listed
 
 
 class ClassNames(Sequence[str]):
@@ -36,6 +37,9 @@ class ClassNames(Sequence[str]):
                 raise TargetError(f"There are {len(self._names)} class names and {len(values)} {argument}.")
         self._by_name = _indices_by_name(((name,) for name in self._names), self.ids)
         self._by_synonym = _indices_by_name(self.synonyms if self.synonyms is not None else (), None)
+
+    def __repr__(self) -> str:
+        return description(self, f"of {counted(len(self), 'class')}: {listed(self._names)}")
 
     def __len__(self) -> int:
         return len(self._names)

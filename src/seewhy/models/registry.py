@@ -10,11 +10,12 @@ from seewhy.errors import MissingExtraError, ModelError, did_you_mean
 from seewhy.models import efficientnet_lite0, factories, keras_applications, keras_file, model_file, torch_hubs
 from seewhy.models.class_names import imagenet
 from seewhy.models.classifier import Classifier
+from seewhy.representation import ShortRepr
 from seewhy.timing import Phase
 
 
-@dataclass(frozen=True)
-class NamedModel:
+@dataclass(frozen=True, repr=False)
+class NamedModel(ShortRepr):
     """A model that comes with SeeWhy: a row of `MODELS`.
 
     Attributes:
@@ -79,8 +80,8 @@ MODELS = {
 }
 
 
-@dataclass(frozen=True)
-class Source:
+@dataclass(frozen=True, repr=False)
+class Source(ShortRepr):
     """A kind of source: a row of `SOURCES`.
 
     Attributes:

@@ -16,6 +16,7 @@ from seewhy.images.colour import colorize
 from seewhy.images.figure import Bars, Panel, draw_panels, render
 from seewhy.images.style import Style, StyleOptions
 from seewhy.images.writing import image_writer, write_atomically
+from seewhy.representation import description, listed, shortened
 from seewhy.results.explanation import IMAGE_SUFFIXES, Explanation
 from seewhy.results.figures import caption
 from seewhy.types import FloatArray
@@ -28,7 +29,7 @@ SIGNED_COLORMAP = "RdBu_r"
 """White for 0, red for evidence for the target, blue for evidence against it."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Inspection:
     """The steps of Grad-CAM for one image and T targets, at a layer of K channels.
 
@@ -41,6 +42,11 @@ class Inspection:
     activations: FloatArray
     gradients: FloatArray
     explanation: Explanation
+
+    def __repr__(self) -> str:
+        targets = listed([caption(target) for target in self.explanation.targets])
+        layer = shortened(self.explanation.layer)
+        return description(self, f"of {layer}: activations {self.activations.shape}; targets: {targets}")
 
     @property
     def weights(self) -> FloatArray:

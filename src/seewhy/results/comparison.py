@@ -11,6 +11,7 @@ from seewhy.errors import OptionError
 from seewhy.images.figure import draw_panels, render
 from seewhy.images.style import Style, StyleOptions
 from seewhy.images.writing import image_writer, write_atomically
+from seewhy.representation import counted, description, listed
 from seewhy.results.explanation import IMAGE_SUFFIXES, Explanation
 from seewhy.results.figures import overlay_panels
 from seewhy.timing import Phase
@@ -23,7 +24,7 @@ PANELS_PER_ROW = 4
 """How many explanations of one target are drawn side by side."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Comparison:
     """Explanations of the same number of targets each, drawn together.
 
@@ -39,6 +40,12 @@ class Comparison:
         counts = [len(each.targets) for each in self.explanations]
         if len(set(counts)) != 1:
             raise OptionError(f"Explanations that are compared have as many targets each; given {counts}.")
+
+    def __repr__(self) -> str:
+        count = counted(len(self.explanations), "explanation")
+        targets = counted(len(self.explanations[0].targets), "target")
+        labels = listed([label for label in self.labels if label])
+        return description(self, f"of {count}, {targets} each{labels and f': {labels}'}")
 
     @property
     def labels(self) -> tuple[str, ...]:

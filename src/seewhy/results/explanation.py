@@ -26,8 +26,9 @@ from seewhy.images.style import Normalization, Style, StyleOptions, check_name
 from seewhy.images.writing import image_writer, write_atomically
 from seewhy.methods import Method
 from seewhy.models import Classifier, Prediction
+from seewhy.representation import description, listed, shortened
 from seewhy.results import figures
-from seewhy.results.figures import FigureKind
+from seewhy.results.figures import FigureKind, caption
 from seewhy.results.heatmaps import Heatmaps
 from seewhy.results.target_result import TargetResult, target_results
 from seewhy.timing import Phase
@@ -44,7 +45,7 @@ SHOWN_PREDICTIONS = 5
 DEFAULT_STYLE = Style()
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Explanation:
     """Where one image holds the evidence for each target.
 
@@ -76,6 +77,17 @@ class Explanation:
     model: str | None = None
     source: str | None = None
     peak_quantile: float = 1.0
+
+    def __repr__(self) -> str:
+        height, width = self.placement.image_size
+        image = f"an image of {height} x {width}" if self.source is None else shortened(self.source)
+        model = "" if self.model is None else f" of {shortened(self.model)}"
+        targets = listed([caption(target) for target in self.targets])
+        return description(
+            self,
+            f"of {image}: {self.method} at {shortened(self.layer)}{model}, heatmaps {self.heatmaps.shape}; "
+            f"targets: {targets}",
+        )
 
     @property
     def normalized_heatmaps(self) -> FloatArray:

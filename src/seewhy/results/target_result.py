@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 from typing import final
 
+from seewhy.representation import ShortRepr
 from seewhy.results.heatmaps import Heatmaps
 
 
 @final
-@dataclass(frozen=True)
-class TargetResult:
+@dataclass(frozen=True, repr=False)
+class TargetResult(ShortRepr):
     """One target of one image.
 
     Attributes:
