@@ -4,7 +4,7 @@ Coordinates are pixel *edges*: an image of height H spans 0..H, and the centre o
 rows divides the input's height into u equal cells, whose values hold at the cells' centres.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -43,6 +43,12 @@ class Placement(ShortRepr):
         columns = weights(maps.shape[-1], width, left, right) * _is_inside(left, right, width)[:, None]
         placed = np.asarray(rows @ maps @ columns.T, dtype=np.float32)
         return np.clip(placed, 0, 1) if upsampling == "bicubic" else placed
+
+    def resized(self, height: int, width: int) -> "Placement":
+        """Return the placement on a copy of the image of another size, in pixels."""
+        scales = (height / self.image_size[0], width / self.image_size[1]) * 2
+        top, left, bottom, right = (edge * scale for edge, scale in zip(self.box, scales, strict=True))
+        return replace(self, image_size=(height, width), box=(top, left, bottom, right))
 
     @property
     def covered(self) -> BoolArray:

@@ -22,6 +22,7 @@ class StyleOptions(TypedDict, total=False):
     normalization: Normalization
     upsampling: Upsampling
     rescale: Rescale
+    colorbar: bool
 
 
 @dataclass(frozen=True, repr=False)
@@ -40,6 +41,8 @@ class Style(ShortRepr):
             "nearest", which shows the layer's cells.
         rescale: How the sum is brought to 0..255. "none" clips it; "max" divides it by its maximum; "range" maps its
             minimum to 0 and its maximum to 255.
+        colorbar: True draws a colour bar with raw values beside the heatmaps of a figure. An overlay alone becomes a
+            figure where a file is written; `overlay` returns pixels of the image, which have none.
 
     Raises:
         OptionError: A value is out of range, or a name is unknown.
@@ -51,6 +54,7 @@ class Style(ShortRepr):
     normalization: Normalization = "max"
     upsampling: Upsampling = "bilinear"
     rescale: Rescale = "none"
+    colorbar: bool = False
 
     def __post_init__(self) -> None:
         _check_weight("alpha", self.alpha, "the image alone", "the colours alone")
@@ -58,6 +62,8 @@ class Style(ShortRepr):
             _check_weight("image_weight", self.image_weight, "no image", "the image unchanged")
         for name, names in (("normalization", Normalization), ("upsampling", Upsampling), ("rescale", Rescale)):
             check_name(name, getattr(self, name), get_args(names))
+        if not isinstance(self.colorbar, bool):
+            raise OptionError(f"colorbar is {short_repr(self.colorbar)}; expected True or False.")
 
 
 def _check_weight(name: str, value: Any, at_zero: str, at_one: str) -> None:

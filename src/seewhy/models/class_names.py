@@ -51,8 +51,9 @@ class ClassNames(Sequence[str]):
         """Return the index of a class.
 
         Args:
-            query: An index (also as text), an id, or a name. Case, "_" and "-" are ignored. The first name of a class
-                takes precedence over a synonym of another class.
+            query: An index (also as text), an id, a name, or several names of one class separated by commas, as in
+                lists of ImageNet's classes: "tabby, tabby cat". Case, "_" and "-" are ignored. The first name of a
+                class takes precedence over a synonym of another class.
 
         Raises:
             TargetError: No class matches, or more than one does.
@@ -61,10 +62,7 @@ class ClassNames(Sequence[str]):
             if not 0 <= query < len(self):
                 raise TargetError(f"There is no class {query}: the model has classes 0 to {len(self) - 1}.")
             return int(query)
-        folded = _fold(query)
-        matches = self._by_name.get(folded, set()) or self._by_synonym.get(folded, set())
-        if query.strip().isdecimal() and int(query) < len(self):
-            matches = matches | {int(query)}
+        matches = self._matches(query)
         if len(matches) > 1:
             labels = ", ".join(f"{index} ({self.label(index)})" for index in sorted(matches))
             raise TargetError(f"{query!r} matches {len(matches)} classes: {labels}. Give the index.")
@@ -74,6 +72,26 @@ class ClassNames(Sequence[str]):
                 f"There is no class {query!r}.{hint} A class is an index (0 to {len(self) - 1}) or a name."
             )
         return next(iter(matches))
+
+    def _matches(self, query: str) -> set[int]:
+        """Return the indices of the classes that a text may mean."""
+        folded = fold_name(query)
+        matches = self._by_name.get(folded, set()) or self._by_synonym.get(folded, set())
+        if query.strip().isdecimal() and int(query) < len(self):
+            return matches | {int(query)}
+        names = [fold_name(name) for name in query.split(",")]
+        if matches or len(names) == 1:
+            return matches
+        each = [self._by_name.get(name, set()) | self._by_synonym.get(name, set()) for name in names if name]
+        common = set.intersection(*each) if each else set()
+        # The names of one class may all be names of another class too, which has more: the whole list comes first.
+        whole = {index for index in common if self.synonyms and set(map(fold_name, self.synonyms[index])) == set(names)}
+        return whole or common
+
+    def all_names(self, index: int) -> tuple[str, ...]:
+        """Return every name of a class: its name and, where there are any, its id and its synonyms."""
+        identifier = () if self.ids is None else (self.ids[index],)
+        return (self._names[index], *identifier, *(self.synonyms[index] if self.synonyms is not None else ()))
 
     def label(self, index: int) -> str:
         """Return the name and, where there is one, the id: enough to tell classes of the same name apart."""
@@ -94,11 +112,12 @@ def _indices_by_name(class_names: Iterable[Sequence[str]], ids: Sequence[str] | 
     indices: dict[str, set[int]] = defaultdict(set)
     for index, names in enumerate(class_names):
         for name in names:
-            indices[_fold(name)].add(index)
+            indices[fold_name(name)].add(index)
     for index, class_id in enumerate(ids or ()):
-        indices[_fold(class_id)].add(index)
+        indices[fold_name(class_id)].add(index)
     return dict(indices)
 
 
-def _fold(name: str) -> str:
+def fold_name(name: str) -> str:
+    """Return a name as names are compared: without regard to case, and with "_" and "-" as spaces."""
     return " ".join(printable(name).replace("_", " ").replace("-", " ").casefold().split())

@@ -1,6 +1,6 @@
 """The explanation of one image."""
 
-import io
+import base64
 import json
 import numbers
 import os
@@ -8,38 +8,38 @@ import sys
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Unpack, get_args
+from typing import TYPE_CHECKING, Any, Unpack, get_args
 
 import numpy as np
 from PIL import Image
 
 from seewhy import timing
-from seewhy.errors import LayerError, OptionError, short_repr
+from seewhy.errors import OptionError, short_repr
 from seewhy.images.animation import ANIMATION_SUFFIXES, animation_writer
 from seewhy.images.bounding_boxes import BoundingBox, bounding_boxes
-from seewhy.images.figure import render
+from seewhy.images.figure import IMAGE_SUFFIXES as IMAGE_SUFFIXES
+from seewhy.images.figure import VECTOR_SUFFIXES, ColorScale, figure_writer, render
 from seewhy.images.geometry import Placement
-from seewhy.images.normalization import normalize
+from seewhy.images.normalization import normalize, normalized_range
 from seewhy.images.overlay import overlay
-from seewhy.images.reading import ImageLike
 from seewhy.images.style import Normalization, Style, StyleOptions, check_name
 from seewhy.images.writing import image_writer, write_atomically
-from seewhy.methods import Method
-from seewhy.models import Classifier, Prediction
+from seewhy.models import Prediction
 from seewhy.representation import description, listed, shortened
 from seewhy.results import figures
+from seewhy.results.explanation_contents import explanation_arrays, explanation_facts
 from seewhy.results.figures import FigureKind, caption
-from seewhy.results.heatmaps import Heatmaps
-from seewhy.results.target_result import TargetResult, target_results
+from seewhy.results.notebook_image import IMAGE_BYTES, IMAGE_SIDE, notebook_image
+from seewhy.results.target_result import TargetRef, TargetResult, find_target
 from seewhy.timing import Phase
 from seewhy.types import BoolArray, FloatArray, ImageArray
 from seewhy.viewer.notebook import inline_html
+from seewhy.viewer.photos import jpeg_within
 from seewhy.viewer.report import write_report
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
 SUFFIXES = (*IMAGE_SUFFIXES, *ANIMATION_SUFFIXES, ".npz", ".json", ".html")
 SHOWN_PREDICTIONS = 5
 DEFAULT_STYLE = Style()
@@ -63,6 +63,7 @@ class Explanation:
         model: The classifier's name.
         source: The path that the image was read from; None for an image in memory.
         peak_quantile: The quantile of a heatmap that becomes 1 when it is normalized; 1.0 for its maximum.
+        aliases: All names of each target's class, among them its wnid and its synonyms; empty where they are unknown.
     """
 
     image: ImageArray
@@ -77,6 +78,7 @@ class Explanation:
     model: str | None = None
     source: str | None = None
     peak_quantile: float = 1.0
+    aliases: tuple[tuple[str, ...], ...] = ()
 
     def __repr__(self) -> str:
         height, width = self.placement.image_size
@@ -109,21 +111,38 @@ class Explanation:
         check_name("normalization", normalization, get_args(Normalization))
         return normalize(self.heatmaps, self.peak_quantile, normalization)
 
-    def normalized_heatmap(self, target: int = 0, style: Style = DEFAULT_STYLE) -> FloatArray:
-        """Return the normalized heatmap of one target at the size of the image, float32 (H, W) in 0..1."""
-        self._check_target(target)
-        return self.placement.place(self.normalize(style.normalization)[target], style.upsampling)
+    def find_target(self, target: TargetRef) -> int:
+        """Return the position of one of `targets`.
 
-    def draw(self, target: int, style: Style) -> ImageArray:
+        Args:
+            target: Its position; or a name of its class, as all functions with a target take it: "tiger cat".
+
+        Raises:
+            OptionError: There is no such target, or several have that name.
+        """
+        return find_target(target, self.targets, self.aliases)
+
+    def normalized_heatmap(self, target: TargetRef = 0, style: Style = DEFAULT_STYLE) -> FloatArray:
+        """Return the normalized heatmap of one target at the size of the image, float32 (H, W) in 0..1."""
+        position = self.find_target(target)
+        return self.placement.place(self.normalize(style.normalization)[position], style.upsampling)
+
+    def color_scale(self, target: TargetRef = 0, style: Style = DEFAULT_STYLE) -> ColorScale | None:
+        """Return the raw values that have the first and the last colour; None for a heatmap without a span."""
+        heatmap = self.heatmaps[self.find_target(target)]
+        low, high = normalized_range(heatmap, self.peak_quantile, style.normalization)
+        return ColorScale(low, high) if high > low else None
+
+    def draw(self, target: TargetRef, style: Style) -> ImageArray:
         """Do as `overlay`, with a `Style` instead of options."""
         return overlay(self.image, self.normalized_heatmap(target, style), self.placement.covered, style)
 
-    def overlay(self, target: int = 0, **style: Unpack[StyleOptions]) -> ImageArray:
+    def overlay(self, target: TargetRef = 0, **style: Unpack[StyleOptions]) -> ImageArray:
         """Blend the normalized heatmap of one target into the image.
 
         Args:
-            target: The index of one of `targets`.
-            **style: The attributes of `Style`, such as `alpha=0.6` or `colormap="viridis"`.
+            target: The position of one of `targets`, or its name: "tiger cat".
+            **style: The attributes of `Style`, such as `alpha=0.6` or `colormap="inferno"`.
 
         Returns:
             uint8 (H, W, 3). Outside the model's input the image is unchanged.
@@ -133,12 +152,12 @@ class Explanation:
         """
         return self.draw(target, Style(**style))
 
-    def mask(self, threshold: float = 0.15, target: int = 0) -> BoolArray:
+    def mask(self, threshold: float = 0.15, target: TargetRef = 0) -> BoolArray:
         """Return the pixels whose normalized heatmap is at least a share of its maximum.
 
         Args:
             threshold: That share, in 0..1; 15% in section 3.2 of the Grad-CAM paper, on localization.
-            target: The index of one of `targets`.
+            target: As for `overlay`.
 
         Returns:
             bool (H, W). Pixels without evidence are False, whatever the threshold.
@@ -150,7 +169,7 @@ class Explanation:
         heatmap = self.normalized_heatmap(target)
         return np.asarray((heatmap > 0) & (heatmap >= threshold * heatmap.max()))
 
-    def boxes(self, threshold: float = 0.15, target: int = 0) -> list[BoundingBox]:
+    def boxes(self, threshold: float = 0.15, target: TargetRef = 0) -> list[BoundingBox]:
         """Return the bounding boxes of the connected components of `mask`, largest component first.
 
         The first is the box by which the Grad-CAM paper localizes a class (section 3.2). Pixels that touch at an edge
@@ -169,39 +188,46 @@ class Explanation:
         """
         return bounding_boxes(self.mask(threshold, target))
 
-    def figure(self, kind: FigureKind | None = None, *, target: int = 0, **style: Unpack[StyleOptions]) -> "Figure":
+    def figure(
+        self, kind: FigureKind | None = None, *, target: TargetRef = 0, **style: Unpack[StyleOptions]
+    ) -> "Figure":
         """Draw a matplotlib figure.
 
         Args:
-            kind: "panels": the image, the raw heatmap, the normalized heatmap and the overlay of one target, side by
-                side. "grid": the overlays of all targets. "probabilities": the image, the overlay of one target,
-                and the most probable classes as bars. None: panels for one target, a grid for several.
-            target: The index of the target that panels show.
+            kind: "overlay": the overlay of one target with its name. "panels": the image, the raw heatmap, the
+                normalized heatmap and the overlay of one target, side by side. "grid": the overlays of all targets.
+                "probabilities": the image, the overlay of one target, and the most probable classes as bars. None:
+                panels for one target, a grid for several.
+            target: The target that is shown, of kinds that show one: as for `overlay`.
             **style: As for `overlay`.
 
         Raises:
             OptionError: An argument is out of range, or the colour map is unknown.
         """
-        self._check_target(target)
+        position = self.find_target(target)
         kind = kind or ("panels" if len(self.targets) == 1 else "grid")
+        if kind == "overlay":
+            return figures.single(self, position, Style(**style))
         if kind == "panels":
-            return figures.panels(self, target, Style(**style))
+            return figures.panels(self, position, Style(**style))
         if kind == "grid":
             return figures.grid(self, Style(**style))
         if kind == "probabilities":
             if not self.predictions:
                 raise OptionError("There are no probabilities to draw: the model's outputs are not class scores.")
-            return figures.probabilities(self, target, Style(**style))
-        raise OptionError(f"Unknown figure {kind!r}; expected 'panels', 'grid' or 'probabilities'.")
+            return figures.probabilities(self, position, Style(**style))
+        raise OptionError(f"Unknown figure {kind!r}; expected 'overlay', 'panels', 'grid' or 'probabilities'.")
 
     @timing.phase(Phase.DRAWING)
-    def pixels(self, kind: FigureKind | None = None, *, target: int = 0, **style: Unpack[StyleOptions]) -> ImageArray:
+    def pixels(
+        self, kind: FigureKind | None = None, *, target: TargetRef = 0, **style: Unpack[StyleOptions]
+    ) -> ImageArray:
         """Draw a figure, or the overlay alone at the image's own size, into pixels, uint8 (H, W, 3).
 
         `kind` None is the overlay for one target and the grid for several; the other arguments are those of `figure`.
         """
-        kind = kind or ("overlay" if len(self.targets) == 1 else "grid")
-        if kind == "overlay":
+        kind = kind or self._file_kind
+        if kind == "overlay" and not style.get("colorbar", False):
             return self.overlay(target, **style)
         return render(self.figure(kind, target=target, **style))
 
@@ -210,17 +236,18 @@ class Explanation:
         path: str | os.PathLike[str],
         kind: FigureKind | None = None,
         *,
-        target: int = 0,
+        target: TargetRef = 0,
         seconds: float = 1.0,
         **style: Unpack[StyleOptions],
     ) -> Path:
         """Write the explanation in the format of the suffix. The file is written whole or not at all.
 
         Args:
-            path: `.png`, `.jpg`: what `pixels` draws. `.gif`, `.webp`: an animation of the overlays of all
-                targets. `.npz`: the arrays. `.json`: everything but the arrays. `.html`: an interactive report.
+            path: `.png`, `.jpg`: what `pixels` draws. `.svg`, `.pdf`: the same as a figure, in which texts and heatmap
+                cells stay sharp at any size. `.gif`, `.webp`: an animation of the overlays of all targets. `.npz`: the
+                arrays. `.json`: everything but the arrays. `.html`: an interactive report.
             kind: As for `pixels`; the other arguments likewise.
-            target: As for `figure`.
+            target: As for `overlay`.
             seconds: How long an animation shows each target.
             **style: As for `overlay`.
 
@@ -233,15 +260,18 @@ class Explanation:
         """
         path = Path(path)
         suffix = path.suffix.lower()
-        if suffix in IMAGE_SUFFIXES:
+        if suffix in VECTOR_SUFFIXES:
+            with timing.phase(Phase.DRAWING):
+                writer = figure_writer(self.figure(kind or self._file_kind, target=target, **style), suffix)
+        elif suffix in IMAGE_SUFFIXES:
             writer = image_writer(self.pixels(kind, target=target, **style), suffix)
         elif suffix in ANIMATION_SUFFIXES:
             writer = animation_writer(figures.frames(self, Style(**style)), suffix, seconds)
         elif suffix == ".npz":
-            writer = partial(np.savez_compressed, **self._arrays())
+            writer = partial(np.savez_compressed, **explanation_arrays(self))
         elif suffix == ".json":
             content = (json.dumps(self.as_dict(), indent=2) + "\n").encode()
-            writer = partial(_write_bytes, content)
+            writer = lambda file: file.write(content)  # noqa: E731
         elif suffix == ".html":
             return self.report(path)
         else:
@@ -268,17 +298,7 @@ class Explanation:
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything but the arrays, ready for JSON, with the most probable predictions."""
-        return {
-            "image": self.source,
-            "predictions": [
-                {"index": row.index, "wnid": self._wnid(row.index), **row._asdict()}
-                for row in self.predictions[:SHOWN_PREDICTIONS]
-            ],
-            "targets": [vars(target) for target in self.targets],
-            "model": self.model,
-            "layer": self.layer,
-            "method": self.method,
-        }
+        return explanation_facts(self, SHOWN_PREDICTIONS)
 
     def show(self) -> None:
         """Show the explanation in the notebook, or elsewhere in the system's image viewer."""
@@ -290,83 +310,17 @@ class Explanation:
             Image.fromarray(self.pixels()).show(title=self.source)
 
     def _repr_html_(self) -> str:
-        return inline_html(self)
+        return inline_html(self, notebook_image(self))
 
-    def _repr_png_(self) -> bytes:
-        file = io.BytesIO()
-        image_writer(self.pixels(), ".png")(file)
-        return file.getvalue()
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        """Return what a notebook shows: HTML, or an image where that is not supported, both from one drawing."""
+        image = notebook_image(self)
+        jpeg = base64.b64encode(jpeg_within(image, IMAGE_SIDE, IMAGE_BYTES)).decode("ascii")
+        return {"text/html": inline_html(self, image), "image/jpeg": jpeg}
 
-    def _arrays(self) -> dict[str, Any]:
-        return {
-            "heatmaps": self.heatmaps,
-            "indices": np.array([target.index for target in self.targets]),
-            "names": np.array([target.name for target in self.targets]),
-            "scores": np.array([target.score for target in self.targets], dtype=np.float32),
-            "image_size": np.array(self.placement.image_size),
-            "box": np.array(self.placement.box),
-        }
-
-    def _wnid(self, index: int) -> str | None:
-        return self.ids[index] if self.ids is not None else None
-
-    def _check_target(self, target: Any) -> None:
-        if (
-            isinstance(target, bool)
-            or not isinstance(target, numbers.Integral)
-            or not 0 <= int(target) < len(self.targets)
-        ):
-            raise OptionError(
-                f"There is no target {short_repr(target)}: the explanation has targets 0 to {len(self.targets) - 1}."
-            )
-
-
-def build_explanation(
-    heatmaps: Heatmaps,
-    row: int,
-    image: ImageLike,
-    pixels: ImageArray,
-    placement: Placement,
-    classifier: Classifier,
-    method: Method,
-) -> Explanation:
-    """Return the explanation of one image of a batch.
-
-    Args:
-        heatmaps: The heatmaps of the batch.
-        row: The image's position in the batch.
-        image: What the caller gave.
-        pixels: The decoded image, uint8 (H, W, 3).
-        placement: Where on the image the model's input lies.
-        classifier: Knows the classes.
-        method: The method that was used.
-
-    Raises:
-        LayerError: The heatmaps do not have two spatial axes.
-    """
-    if heatmaps.values.ndim != 4:
-        raise LayerError(
-            f"The output of the layer {heatmaps.layer!r} has {heatmaps.values.ndim - 2} spatial axes, and an image has "
-            "two. Give another layer; for signals, volumes and tokens use Explainer.heatmaps."
-        )
-    return Explanation(
-        image=pixels,
-        heatmaps=heatmaps.values[row],
-        targets=target_results(heatmaps, row),
-        predictions=() if heatmaps.probabilities is None else classifier.rank(heatmaps.probabilities[row]),
-        layer=heatmaps.layer,
-        method=heatmaps.method,
-        title=method.title,
-        peak_quantile=method.peak_quantile,
-        placement=placement,
-        ids=classifier.class_names.ids if classifier.class_names is not None else None,
-        model=classifier.name,
-        source=os.fspath(image) if isinstance(image, (str, os.PathLike)) else None,
-    )
-
-
-def _write_bytes(content: bytes, file: BinaryIO) -> None:
-    file.write(content)
+    @property
+    def _file_kind(self) -> FigureKind:
+        return "overlay" if len(self.targets) == 1 else "grid"
 
 
 def _check_threshold(threshold: Any) -> None:
