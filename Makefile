@@ -86,7 +86,8 @@ lint: $(VENV)/.development  ## style, types, import rules and retired words
 	$(BIN)/python .ci/check_words.py
 
 docs: $(VENV)/.docs  ## build the documentation into site/, and run the Python of README and how-tos
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	$(BIN)/python docs_build/prepare.py
+	$(BIN)/sphinx-build -q -W --keep-going -b html -c docs_build -d .docs/.doctrees .docs site
 	$(BIN)/python docs_build/run_pages.py
 
 bench: $(PEERS)/.peers  ## measure what an explanation costs, against the bare forward pass and the peers; half an hour

@@ -1,4 +1,4 @@
-"""Draw the rooms of SeeWhy and the path of the data on the page "Architecture", when the site is built.
+"""Draw the rooms of SeeWhy and the path of the data on the page "Architecture".
 
 The rooms and their order are the `layers` of the import contract in `pyproject.toml`; the text in a room is the first
 line of its docstring. SVG images replace the markers `<!-- drawing: rooms -->` and `<!-- drawing: pipeline -->`.
@@ -37,8 +37,8 @@ TEXT = 'font-size="12" text-anchor="middle" fill="currentColor"'
 BOX = 'rx="6" fill="currentColor" fill-opacity="0.06" stroke="currentColor" stroke-opacity="0.5"'
 
 
-def on_page_markdown(markdown: str, **_: object) -> str:
-    """Replace the markers of a page by drawings; a hook of MkDocs."""
+def insert_drawings(markdown: str) -> str:
+    """Replace the markers of a page by drawings."""
     return MARKER.sub(lambda marker: DRAWINGS[marker[1]](), markdown)
 
 

@@ -39,8 +39,8 @@ Rows = list[dict[str, Any]]
 """The figures of a result: one row for each case, by key."""
 
 
-def on_pre_build(**_: object) -> None:
-    """Draw the plots that are missing or older than the record; a hook of MkDocs."""
+def draw_plots() -> None:
+    """Draw the plots that are missing or older than the record."""
     newest = max(RECORD.stat().st_mtime, Path(__file__).stat().st_mtime)
     record = read_record()
     IMAGES.mkdir(parents=True, exist_ok=True)
@@ -48,13 +48,6 @@ def on_pre_build(**_: object) -> None:
         path = IMAGES / f"{name}.svg"
         if name in record["results"] and not (path.exists() and path.stat().st_mtime > newest):
             plot(rows_of(record, name)).savefig(path, metadata={"Date": None})
-
-
-def on_page_markdown(markdown: str, page: Any, **_: object) -> str:
-    """Fill in the tables of a page; a hook of MkDocs."""
-    if not MARKER.search(markdown):
-        return markdown
-    return fill_tables(markdown, read_record(), page.file.src_uri)
 
 
 def read_record() -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Make the images of the documentation by running the commands on its pages, when the site is built.
+"""Make the images of the documentation by running the commands on its pages.
 
 A command is run if it writes into `docs/images`, which is not under version control. Images that are newer than the
 page and the program are not made again.
@@ -17,8 +17,8 @@ ROOT = Path(__file__).parent.parent
 COMMAND = re.compile(r"^seewhy (.*--out (docs/images/\S+).*)$", re.MULTILINE)
 
 
-def on_pre_build(**_: object) -> None:
-    """Run every command whose images are missing or outdated; a hook of MkDocs."""
+def make_images() -> None:
+    """Run every command whose images are missing or outdated."""
     program_time = max(path.stat().st_mtime for path in (ROOT / "src").rglob("*.py"))
     for page in sorted((ROOT / "docs").rglob("*.md")):
         for arguments, folder in COMMAND.findall(page.read_text("utf-8")):

@@ -1,4 +1,4 @@
-"""Run the tutorials when the site is built, and insert the output of each block below it.
+"""Run the tutorials, and insert the output of each block below it.
 
 The Python blocks of a page of `docs/tutorials` run in order, in one namespace, and its `seewhy` and `python` commands
 run in their places among them. The images that they write are the images of the page. A block whose title begins with
@@ -31,8 +31,8 @@ IMAGE = re.compile(r"\(\.\./images/tutorials/[\w-]+/([^)]+)\)")
 COLUMNS = "100"
 
 
-def on_pre_build(**_: object) -> None:
-    """Run every page whose output is missing or outdated; a hook of MkDocs."""
+def run_tutorials() -> None:
+    """Run every page whose output is missing or outdated."""
     program_time = max(path.stat().st_mtime for path in (ROOT / "src").rglob("*.py"))
     for page in sorted(PAGES.glob("*.md")):
         workspace, images = WORKSPACE / page.stem, IMAGES / page.stem
@@ -54,11 +54,14 @@ def on_pre_build(**_: object) -> None:
                 shutil.copy(path, images / path.name)
 
 
-def on_page_markdown(markdown: str, page: Any, **_: object) -> str:
-    """Insert the output of each block of a tutorial below it; a hook of MkDocs."""
-    if not page.file.src_uri.startswith("tutorials/"):
-        return markdown
-    outputs = iter(json.loads((WORKSPACE / Path(page.file.src_uri).stem / OUTPUTS).read_text("utf-8")))
+def insert_outputs(markdown: str, page: str) -> str:
+    """Insert the output of each block of a tutorial below it.
+
+    Args:
+        markdown: The page.
+        page: Its name, such as "digits".
+    """
+    outputs = iter(json.loads((WORKSPACE / page / OUTPUTS).read_text("utf-8")))
 
     def with_output(block: re.Match[str]) -> str:
         output = "" if NOT_RUN in block[2] else next(outputs)

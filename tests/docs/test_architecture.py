@@ -62,7 +62,7 @@ def test_a_room_that_does_not_exist_fails():
 
 
 def test_a_page_gets_its_drawings():
-    page = architecture.on_page_markdown("Before.\n\n<!-- drawing: pipeline -->\n\nAfter.\n")
+    page = architecture.insert_drawings("Before.\n\n<!-- drawing: pipeline -->\n\nAfter.\n")
     assert page == f"Before.\n\n{architecture.draw_pipeline()}\n\nAfter.\n"
 
 
