@@ -346,7 +346,7 @@ def test_one_image_is_a_list_of_one(lite0_explainer, examples):
         explanations = lite0_explainer.explain(image, "tiger cat")
         assert len(explanations) == 1
         np.testing.assert_array_equal(explanations[0].heatmaps, expected)
-    with pytest.raises(ImageError, match=r"\(20, 30\)|\(20,\)"):
+    with pytest.raises(ImageError, match=r"An array of shape \(30,\)"):
         lite0_explainer.explain(np.zeros((20, 30, 7), np.uint8)[0, :, 0])
 
 
