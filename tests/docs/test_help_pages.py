@@ -54,9 +54,7 @@ def test_llms_txt_lists_every_page(tmp_path):
 
 def test_the_first_sentence_of_a_page(tmp_path):
     page = tmp_path / "page.md"
-    page.write_text(
-        "# Title\n\n```sh\nseewhy --help\n```\n\nSee [that page](that.md) for `a.b`. And more.\n", "utf-8"
-    )
+    page.write_text("# Title\n\n```sh\nseewhy --help\n```\n\nSee [that page](that.md) for `a.b`. And more.\n", "utf-8")
     assert summary_of(page) == "See that page for `a.b`."
     page.write_text("# Title\n\n- a list.\n", "utf-8")
     assert summary_of(page) == ""

@@ -51,7 +51,8 @@ def test_a_notebook_of_twelve_explanations_has_less_than_two_megabytes(lite0, ph
     assert max(sizes) <= LIMIT
     assert sum(sizes) <= 2_000_000
     assert {"text/plain", "text/html", "image/jpeg"} == stored(outputs[0]).keys()
-    assert "<iframe" not in stored(outputs[1])["text/html"]
+    has_viewer = ["DecompressionStream" in stored(output)["text/html"] for output in outputs]
+    assert has_viewer == [True, False, True] * 4  # heatmaps of saliency are as large as the input
 
 
 def noise(side):

@@ -21,12 +21,12 @@ from seewhy.viewer.viewer_data import Label, viewer_data
 if TYPE_CHECKING:
     from anywidget import AnyWidget
 
-INTERACTIVE_PHOTO = PhotoLimits(800, 36_000, 36_000)
-"""The largest photo in the viewer of a notebook."""
+PHOTOS = tuple(PhotoLimits(800, size, size) for size in (36_000, 24_000, 12_000))
+"""The largest photos in the viewer of a notebook: the first that fits beside the heatmaps is taken."""
 SMALL_STILL = PhotoLimits(640, 0, 18_000)
 LARGE_STILL = PhotoLimits(1000, 0, 75_000)
 """The largest images that are shown where scripts are off, and where the viewer would take too many bytes."""
-MAX_HTML = 110_000
+MAX_HTML = 115_000
 """The characters that a notebook stores of the HTML of an explanation."""
 TOO_LARGE = (
     "The heatmaps are too large for the viewer in a notebook: explanation.report('report.html') writes a page with it, "
@@ -96,13 +96,13 @@ def inline_html(explanation: ExplanationLike, still: ImageArray) -> str:
     alt = f"{caption}, in {shortened(explanation.source or 'the image')}"
     element = {"id": f"seewhy-{secrets.token_hex(8)}", "alt": html.escape(alt)}
     if explanation.heatmaps.nbytes <= 4 * MAX_HTML:  # more could not be compressed enough
-        page = _packed(report_page([explanation], INTERACTIVE_PHOTO))
         image = photo_url(still, SMALL_STILL)
-        content = STILL_HTML.format(image=image, caption=html.escape(caption), **element) + UNPACKING.format(
-            page=page, title=_script_literal(alt), height=FRAME_HEIGHT, id=element["id"]
-        )
-        if len(content) <= MAX_HTML:
-            return content
+        content = STILL_HTML.format(image=image, caption=html.escape(caption), **element)
+        script = {"title": _script_literal(alt), "height": FRAME_HEIGHT, "id": element["id"]}
+        for limits in PHOTOS:
+            interactive = content + UNPACKING.format(page=_packed(report_page([explanation], limits)), **script)
+            if len(interactive) <= MAX_HTML:
+                return interactive
     element["caption"] = html.escape(f"{caption}. {TOO_LARGE}")
     return STILL_HTML.format(image=photo_url(still, LARGE_STILL), **element)
 
