@@ -162,4 +162,4 @@ def test_a_device_is_not_an_image(run, tmp_path):
     for path in (tmp_path / "pipe.png", "/dev/zero"):
         code, _, errors = run("explain", path)
         assert code == 1
-        assert "is not a regular file" in errors
+        assert "is a FIFO, a device or a socket, not a regular file" in errors

@@ -1,7 +1,11 @@
+import ast
+import errno
 import os
+from pathlib import Path
 
 import pytest
 
+import seewhy
 from seewhy.errors import OutputError
 from seewhy.images.writing import write_atomically
 
@@ -58,6 +62,64 @@ def test_a_durable_file_is_on_the_disk_before_it_replaces_another(tmp_path, monk
     assert (before, size, after) == (b"old", 7, b"content")
     write_atomically(path, lambda file: file.write(b""))
     assert len(synced) == 2
+
+
+def fsync_that_fails_for_folders(number):
+    def fsync(descriptor):
+        if os.path.isdir(f"/proc/self/fd/{descriptor}"):
+            raise OSError(number, os.strerror(number))
+
+    return fsync
+
+
+def test_a_file_system_that_cannot_sync_folders_is_no_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "fsync", fsync_that_fails_for_folders(errno.EINVAL))
+    write_atomically(tmp_path / "file.bin", lambda file: file.write(b"content"), durable=True)
+    assert (tmp_path / "file.bin").read_bytes() == b"content"
+
+
+def test_a_disk_that_fails_is_an_error(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "fsync", fsync_that_fails_for_folders(errno.EIO))
+    with pytest.raises(OutputError, match=r"Cannot write .*file.bin: Input/output error"):
+        write_atomically(tmp_path / "file.bin", lambda file: file.write(b"content"), durable=True)
+
+
+@pytest.mark.skipif(os.name == "posix" and os.geteuid() == 0, reason="root may list every folder")
+def test_a_folder_that_may_not_be_listed(tmp_path):
+    folder = tmp_path / "closed"
+    folder.mkdir()
+    folder.chmod(0o300)
+    try:
+        write_atomically(folder / "file.bin", lambda file: file.write(b"content"), durable=True)
+    finally:
+        folder.chmod(0o700)
+    assert (folder / "file.bin").read_bytes() == b"content"
+
+
+WRITING_CALLS = {"write_bytes", "write_text", "rename", "renames", "replace", "savefig", "save_weights", "tofile"}
+
+
+def files_written(tree):
+    """Yield the lines that open, write or rename a file other than by `write_atomically`."""
+    for call in (node for node in ast.walk(tree) if isinstance(node, ast.Call)):
+        name = call.func.attr if isinstance(call.func, ast.Attribute) else getattr(call.func, "id", "")
+        texts = [value.value for value in call.args if isinstance(value, ast.Constant) and isinstance(value.value, str)]
+        is_open = name == "open" and any(set(text) & set("wax+") and set(text) <= set("rwaxbt+") for text in texts)
+        is_text = name == "replace" and len(call.args) == 2  # str.replace; Path.replace takes one
+        is_dataclass = name == "replace" and (call.keywords or getattr(call.func, "id", "") == "replace")
+        if is_open or (name in WRITING_CALLS and not (is_text or is_dataclass)):
+            yield call.lineno
+
+
+def test_one_function_writes_all_files():
+    package = Path(seewhy.__file__).parent
+    found = {
+        path.relative_to(package).as_posix(): lines
+        for path in package.rglob("*.py")
+        if (lines := list(files_written(ast.parse(path.read_text("utf-8")))))
+    }
+    assert list(found) == ["images/writing.py"]
+    assert len(found["images/writing.py"]) == 2  # the opening and the renaming
 
 
 def test_a_folder_that_is_a_file(tmp_path):

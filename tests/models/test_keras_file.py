@@ -295,13 +295,17 @@ def test_a_fifo_and_a_device_are_not_read(tmp_path):
     os.mkfifo(tmp_path / "fifo.keras")
     (tmp_path / "device.h5").symlink_to("/dev/zero")
     for name in ("fifo.keras", "device.h5"):
-        assert_refused(tmp_path / name, ModelError, "is a FIFO, a device or a socket; expected a regular file")
+        assert_refused(
+            tmp_path / name, ModelError, "is not read: it is a FIFO, a device or a socket, not a regular file"
+        )
 
 
 def test_a_file_that_is_too_large(tmp_path):
     with (tmp_path / "sparse.keras").open("wb") as file:
         file.truncate(17 * 2**30)
-    assert_refused(tmp_path / "sparse.keras", ModelError, "has 18,253,611,008 bytes; at most 17,179,869,184 are read")
+    assert_refused(
+        tmp_path / "sparse.keras", ModelError, "is not read: it has 18,253,611,008 bytes; the limit is 17,179,869,184"
+    )
 
 
 def test_code_in_a_file_runs_only_if_it_is_trusted(tmp_path):

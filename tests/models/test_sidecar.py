@@ -118,7 +118,7 @@ def test_the_number_of_ids_must_be_that_of_names(tmp_path):
         (b"[" * 100_000, "is not JSON"),
         (b'{"version": ' + 5000 * b"1" + b"}", "is not JSON: Exceeds the limit"),
         (b"[" * 300 + b"]" * 300, "is not a sidecar: its JSON is nested more than 200 deep"),
-        (bytes(16 * 2**20 + 1), "has 16,777,217 bytes; at most 16,777,216 are read"),
+        (bytes(16 * 2**20 + 1), "is not read: it has 16,777,217 bytes; the limit is 16,777,216"),
     ],
 )
 def test_a_file_that_is_not_a_sidecar(tmp_path, content, message):
@@ -144,11 +144,15 @@ def test_a_sidecar_that_is_a_link_to_nowhere_is_an_error(tmp_path, model, target
 def test_a_sidecar_that_is_a_fifo_or_a_device_is_not_read(tmp_path, model):
     model.save(tmp_path / "model.keras")
     os.mkfifo(tmp_path / "model.json")
-    with pytest.raises(ModelError, match=r"model.json is a FIFO, a device or a socket; expected a regular file"):
+    with pytest.raises(
+        ModelError, match=r"model.json is not read: it is a FIFO, a device or a socket, not a regular file"
+    ):
         seewhy.load(tmp_path / "model.keras")
     (tmp_path / "model.json").unlink()
     (tmp_path / "model.json").symlink_to("/dev/zero")
-    with pytest.raises(ModelError, match=r"model.json is a FIFO, a device or a socket; expected a regular file"):
+    with pytest.raises(
+        ModelError, match=r"model.json is not read: it is a FIFO, a device or a socket, not a regular file"
+    ):
         seewhy.load(tmp_path / "model.keras")
 
 
@@ -216,6 +220,15 @@ def test_everything_is_saved_and_loaded(tmp_path, model):
     assert found.find_class("hound") == found.find_class("d1") == 1
     assert found.layer == "conv"
     assert sorted(path.name for path in (tmp_path / "deep").iterdir()) == ["model.json", "model.keras"]
+
+
+def test_the_model_and_its_sidecar_are_on_the_disk_before_they_replace_files(tmp_path, model, monkeypatch):
+    paths, seen = (tmp_path / "m.keras", tmp_path / "m.json"), []
+    for path in paths:
+        path.write_bytes(b"old")
+    monkeypatch.setattr(os, "fsync", lambda _: seen.append([path.read_bytes() == b"old" for path in paths]))
+    Classifier(model).save(paths[0])
+    assert seen == [[True, True], [False, True], [False, True], [False, False]]
 
 
 def test_the_names_of_imagenet_are_saved_as_one_word(tmp_path, model):

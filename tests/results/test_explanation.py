@@ -1,6 +1,7 @@
 import base64
 import io
 import json
+import os
 import re
 import sys
 import types
@@ -354,3 +355,14 @@ def test_photos_in_a_vector_graphic_keep_their_detail(tmp_path):
     png = re.search(r"data:image/png;base64,([^\"]+)", svg)[1]
     with Image.open(io.BytesIO(base64.b64decode(png))) as image:
         assert image.height > 400
+
+
+@pytest.mark.parametrize(
+    ("suffix", "is_durable"), [("npz", True), ("json", True), ("html", True), ("png", False), ("gif", False)]
+)
+def test_what_cannot_be_drawn_again_is_on_the_disk_before_it_replaces_a_file(tmp_path, monkeypatch, suffix, is_durable):
+    path, seen = tmp_path / f"a.{suffix}", []
+    path.write_bytes(b"old")
+    monkeypatch.setattr(os, "fsync", lambda _: seen.append(path.read_bytes() == b"old"))
+    explanation().save(path)
+    assert seen == ([True, False] if is_durable else [])  # the content under another name, then the folder

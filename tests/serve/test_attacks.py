@@ -1,23 +1,29 @@
 """Attacks on a running server, which goes on responding to others; each is bounded in time, memory and slots."""
 
 import contextlib
+import copy
 import io
 import json
+import resource
 import socket
 import threading
 import time
+import zipfile
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import numpy as np
 import pytest
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from tests.images.hostile_images import jpeg_bomb, png_line
+from tests.images.hostile_images import chunk, jpeg_bomb, png, png_line
 from tests.serve.conftest import error_of, running
 from tests.serve.test_worker import post, slots_taken, wait_until
 
+from seewhy import Classifier, Preprocessing
 from seewhy.serve.settings import Settings
 
 FUZZ = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
@@ -45,6 +51,81 @@ def test_image_bombs_are_refused_while_others_are_served(address, cat, bomb):
         honest = [clients.submit(post, address, cat) for _ in range(2)]
         assert [error_of(response.result())[:2] for response in bombs] == [(413, "image_too_large")] * 10
         assert [response.result().status_code for response in honest] == [200, 200]
+
+
+def zip_bomb():
+    """A zip file that would fill a gigabyte: 10 copies of 100 MB."""
+    file, zeros = io.BytesIO(), bytes(2**20)
+    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive:
+        with archive.open("0", "w") as entry:
+            for _ in range(100):
+                entry.write(zeros)
+        for number in range(1, 10):
+            copied = copy.copy(archive.getinfo("0"))
+            copied.filename = str(number)
+            archive.filelist.append(copied)
+    return file.getvalue()
+
+
+def png_with_text(kind):
+    """A PNG of one pixel, whose compressed text or colour profile has 100 MB."""
+    compressor = zlib.compressobj(9)
+    text = b"".join(compressor.compress(bytes(2**20)) for _ in range(100)) + compressor.flush()
+    return png(1, 1, zlib.compress(bytes(4)), chunk(kind, b"bomb\0\0" + text))
+
+
+def gif_of_frames(count):
+    """A GIF whose frame is repeated: only the first is decoded."""
+    file = io.BytesIO()
+    Image.new("P", (1000, 1000)).save(file, "GIF")
+    content = file.getvalue()
+    frame = content[content.index(b"\x2c\0\0\0\0") : -1]
+    return content[:-1] + frame * count + b";"
+
+
+def test_compressed_bombs_take_no_memory_while_others_are_served(address, cat):
+    bombs = {
+        "zip": (zip_bomb(), {415}),
+        "an empty zip": (b"PK\5\6" + bytes(18), {415}),
+        "compressed text": (png_with_text(b"zTXt"), {413, 422}),
+        "colour profile": (png_with_text(b"iCCP"), {200, 413, 422}),
+        "frames": (gif_of_frames(500), {200}),
+    }
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    with ThreadPoolExecutor(6) as clients:
+        responses = {name: clients.submit(post, address, content) for name, (content, _) in bombs.items()}
+        honest = clients.submit(post, address, cat)
+        found = {name: response.result().status_code for name, response in responses.items()}
+        assert honest.result().status_code == 200
+    assert [name for name, (_, expected) in bombs.items() if found[name] not in expected] == []
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000  # kilobytes
+
+
+def test_class_names_with_halves_of_characters_are_shown(cat):
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten()).eval()
+    preprocessing = Preprocessing((16, 16), channels_first=True)
+    classifier = Classifier(model, preprocess=preprocessing, class_names=[f"a\ud800{number}" for number in range(4)])
+    with running([("small", classifier)], Settings()) as address:
+        for form in ("json", "viewer", "html", "png"):
+            assert post(address, cat, format=form).status_code == 200
+        predictions = post(address, cat, targets="a\\ud8003").json()["predictions"]
+        rows = httpx.get(f"{address}api/models/small/classes").json()["classes"]
+    assert sorted(row["name"] for row in predictions) == [row["name"] for row in rows]
+    assert rows[3]["name"] == "a\\ud8003"
+
+
+@pytest.mark.parametrize(
+    "name", [b"caf\xe9.png", b"\xff" * 200, b"a\xed\xa0\x80.png", b"=?utf-8?q?a?=", b"a\\b", b"x" * 5000]
+)
+def test_names_of_uploads_that_are_not_unicode_are_shown(client, cat, name):
+    head = b'--b\r\nContent-Disposition: form-data; name="image"; filename="' + name + b'"\r\n\r\n'
+    headers = {"Content-Type": "multipart/form-data; boundary=b"}
+    response = client.post("api/explain", content=head + cat + b"\r\n--b--\r\n", headers=headers)
+    if response.status_code != 200:
+        assert 400 <= error_of(response)[0] < 500
+        return
+    assert 0 < len(response.json()["image"]["name"]) <= 120
 
 
 def test_an_image_that_takes_too_long_to_decode_is_ended_while_others_are_served(lite0, cat):

@@ -16,13 +16,13 @@ from seewhy.cli import app
 
 
 class Process:
-    """A server started from the command line."""
+    """A server started from the command line, or by a program of the test's."""
 
-    def __init__(self, folder, *options):
+    def __init__(self, folder, *options, program=("-m", "seewhy", "serve", "--port", "0"), cwd=None):
         self.log = folder / "log"
-        command = [sys.executable, "-m", "seewhy", "serve", "--port", "0", *options]
+        command = [sys.executable, *program, *options]
         with self.log.open("w") as log:
-            self.process = subprocess.Popen(command, stdout=log, stderr=log, env=os.environ)
+            self.process = subprocess.Popen(command, stdout=log, stderr=log, env=os.environ, cwd=cwd)
         self.address = self.wait_for(r"SeeWhy is running at (http://\S+)")
 
     def wait_for(self, pattern):
@@ -59,7 +59,7 @@ def started(tmp_path):
         signal.SIGINT,
         pytest.param(
             signal.SIGTERM,
-            marks=pytest.mark.slow(reason="starts another server; the two tests after it stop theirs with SIGTERM"),
+            marks=pytest.mark.slow(reason="starts another server; the tests of slow models stop theirs with SIGTERM"),
         ),
     ],
 )
@@ -75,17 +75,6 @@ def test_it_starts_responds_and_shuts_down(started, cat, number):
     assert "Traceback" not in log
     assert log.splitlines()[0] == "Loading efficientnet-lite0"
     assert len(log.splitlines()) == 2  # requests are not logged
-
-
-def test_a_running_request_is_finished_at_shutdown(started, cat):
-    server = started("--time-limit", "60")
-    form = {"methods": "smoothgrad", "progress": "true"}
-    with httpx.stream("POST", f"{server.address}api/explain", files={"image": cat}, data=form, timeout=60) as answer:
-        lines = answer.iter_lines()
-        assert "progress" in next(lines)
-        server.process.send_signal(signal.SIGTERM)
-        assert '"result"' in list(lines)[-1]
-    assert server.process.wait(60) == 0
 
 
 def test_served_models_have_distinct_names(started, cat, lite0, tmp_path):
@@ -104,11 +93,11 @@ def test_served_models_have_distinct_names(started, cat, lite0, tmp_path):
     assert server.end(signal.SIGTERM) == 0
 
 
-def error_output(*options):
-    """Run the command, which must fail with exit code 2, and return its error output."""
+def error_output(*options, code=2):
+    """Run the command, which must fail with an exit code, and return its error output."""
     command = [sys.executable, "-m", "seewhy", "serve", *options]
     finished = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert finished.returncode == 2
+    assert finished.returncode == code
     assert "Traceback" not in finished.stderr
     return " ".join(finished.stderr.split())
 
@@ -130,10 +119,31 @@ def test_a_port_in_use_is_refused():
         (("--max-mb", "-1"), "max_bytes is -1000000; expected a number greater than 0"),
         (("--time-limit", "nan"), "time_limit is nan; expected a number greater than 0"),
         (("--model", "efficientnet-lite", "--port", "0"), "Did you mean 'efficientnet-lite0'"),
+        (("--model", "sys:exit", "--port", "0"), "'sys' is a module of Python itself"),
+        (("--model", "builtins:breakpoint", "--port", "0"), "'builtins' is a module of Python itself"),
+        (("--model", "/dev/zero", "--port", "0"), "Cannot load /dev/zero; expected a model saved by Keras"),
     ],
 )
 def test_invalid_options_are_refused(options, message):
     assert message in error_output(*options)
+
+
+@pytest.mark.parametrize(
+    ("content", "message", "code"),
+    [
+        ('{"version": 1, "preprocessing": {"std": 1%s}}' % ("0" * 400), "the field 'preprocessing.std' is 1000", 2),
+        (None, "Too many levels of symbolic links", 1),
+    ],
+    ids=["a number of 400 digits", "a link to itself"],
+)
+def test_a_model_with_such_a_sidecar_is_not_served(lite0, tmp_path, content, message, code):
+    path = lite0.save(tmp_path / "model.keras").with_suffix(".json")
+    path.unlink()
+    if content is None:
+        path.symlink_to("model.json")
+    else:
+        path.write_text(content)
+    assert message in error_output("--model", str(tmp_path), "--port", "0", code=code)
 
 
 def test_without_the_extra_the_command_says_how_to_install_it():

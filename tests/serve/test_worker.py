@@ -131,7 +131,9 @@ def test_the_thread_ends_with_the_server(lite0, cat):
     assert worker_threads() <= before
 
 
-@pytest.mark.parametrize("name", ["max_bytes", "max_pixels", "slots", "time_limit", "upload_time_limit"])
+@pytest.mark.parametrize(
+    "name", ["max_bytes", "max_pixels", "slots", "time_limit", "upload_time_limit", "send_time_limit"]
+)
 @pytest.mark.parametrize("value", [0, -1, float("nan")])
 def test_limits_must_be_positive(name, value):
     with pytest.raises(OptionError, match=f"{name} is .*; expected a number greater than 0"):

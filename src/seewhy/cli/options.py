@@ -74,7 +74,9 @@ TrustOption = Annotated[
     bool,
     typer.Option(
         "--trust",
-        help="Allow Python code in the model file (a Lambda layer) to run. Only for files of your own.",
+        help="Let the model file do what it says: its code (a Lambda layer) runs with your rights, and functions of "
+        "Keras that read or write files, connect to the internet or change settings are called. Only for files of "
+        "your own, or of authors whom you would let run any program.",
     ),
 ]
 LayerOption = Annotated[

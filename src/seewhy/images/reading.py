@@ -16,7 +16,7 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from seewhy import timing
 from seewhy.errors import ImageError, ImageFormatError, ImageNotFoundError, ImageTooLargeError
 from seewhy.images.decoding_work import excessive_work
-from seewhy.images.regular_file import FileTooLargeError, read_regular_file
+from seewhy.regular_files import FileTooLargeError, read_regular_file
 from seewhy.timing import Phase
 from seewhy.types import ImageArray
 

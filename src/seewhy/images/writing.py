@@ -1,6 +1,7 @@
 """Writing files atomically: a file is written completely or not at all."""
 
 import contextlib
+import errno
 import os
 import secrets
 from collections.abc import Callable
@@ -25,7 +26,8 @@ def write_atomically(path: Path, write: Writer, *, durable: bool = False) -> Non
         path: The final path; its folder is created if missing.
         write: Writes the content to the binary file it is given.
         durable: Wait until the content is on the disk before it replaces the file at `path`; for a file that is the
-            only copy of something. Without it, a power failure may leave an empty file.
+            only copy of something. Without it, a power failure may leave an empty file; that is enough for caches and
+            for images that can be drawn again.
 
     Raises:
         OutputError: The folder cannot be created, or the file cannot be written there.
@@ -51,12 +53,18 @@ def write_atomically(path: Path, write: Writer, *, durable: bool = False) -> Non
 
 
 def _sync_folder(folder: Path) -> None:
-    """Wait until the new name of a file is on the disk, where a folder can be opened for this (not on Windows)."""
+    """Wait until the new name of a file is on the disk, where the system can do this for a folder."""
     if os.name != "posix":
         return
-    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except PermissionError:  # files may be written in this folder, but their names may not be listed
+        return
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # of file systems that sync no folders
+            raise
     finally:
         os.close(descriptor)
 

@@ -4,6 +4,7 @@ Keras creates whatever a config names, and calls it with the constants in the co
 object in a config is checked wherever it stands, because which function of Keras reads it depends on its surroundings.
 """
 
+import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -12,6 +13,12 @@ from seewhy.models.keras_allowlist import CLASSES, FUNCTIONS, SHORT_CLASS_NAMES
 
 MAX_DEPTH, MAX_VALUES = 200, 1_000_000
 """Limits on a config. Those of the largest models of keras.applications are 12 deep and have 100,000 values."""
+
+MAX_LAYERS = 10_000
+"""The largest number of layers. NASNetLarge has 1,041; Keras takes about 20 kB and a millisecond for each."""
+
+COUNTS, MAX_COUNT = ("max_tokens", "ngrams", "num_classes", "num_thresholds"), 10_000_000
+"""Numbers for which Keras makes a list when it creates a layer or a metric, and the limit on their sum."""
 
 MAX_UNLISTED = 1_000
 """The largest number of different unlisted names that are collected."""
@@ -25,6 +32,8 @@ DTYPES = {"bool", "bfloat16", "complex64", "complex128", "float8_e4m3fn", "float
 }
 DTYPES |= {f"u{dtype}" for dtype in DTYPES if dtype.startswith("int")}
 VOCABULARY_KEYS = ("vocabulary", "idf_weights")
+NOT_LAYERS = frozenset(f"keras.{part}" for part in ("initializers", "regularizers", "constraints", "dtype_policies"))
+NAMES_OF_NOT_LAYERS = frozenset().union(*(CLASSES[module] for module in NOT_LAYERS)) - CLASSES["keras.layers"]
 LEGACY_FUNCTIONS = frozenset({"Input", "deserialize", "get", "keras_export", "serialize"})
 """Strings that Keras replaces by a function of its own, not on the allow-list, in the config of a legacy layer."""
 
@@ -48,7 +57,13 @@ def find_unlisted(config: Any) -> list[UnlistedObject]:
         ModelError: The config contains code, a path that Keras would open, or something else that is never allowed.
     """
     unlisted: dict[UnlistedObject, None] = {}
+    layers = total = 0
     for entry, is_constant in _json_objects(config):
+        total += sum(_count(entry.get(name)) for name in COUNTS)
+        layers += _is_layer(entry)
+        if layers > MAX_LAYERS or total > MAX_COUNT:
+            what = f"{MAX_LAYERS:,} layers" if layers > MAX_LAYERS else f"{MAX_COUNT:,} as {' and '.join(COUNTS)}"
+            raise ModelError(f"it has more than {what}, which would fill the memory")
         if "class_name" in entry:
             found = _check_object(entry, is_constant)
             if found is not None:
@@ -86,6 +101,20 @@ def _json_objects(config: Any) -> Iterator[tuple[dict[str, Any], bool]]:
             _check_nodes(value.get("inbound_nodes"))
             constant_keys = ("inbound_nodes", "arguments") if "function" in value else ("inbound_nodes",)
             stack.extend((item, is_constant or key in constant_keys) for key, item in value.items())
+
+
+def _count(value: Any) -> int:
+    return int(value) if isinstance(value, (int, float)) and 0 < value < math.inf else 0
+
+
+def _is_layer(entry: dict[str, Any]) -> bool:
+    """Whether an object may be a layer: all are but data, functions, and what is known to be something else."""
+    name, module = entry.get("class_name"), entry.get("module")
+    if not isinstance(name, str) or name in PLAIN_DATA or name == "function":
+        return False
+    if name in NAMES_OF_NOT_LAYERS or name.endswith("DTypePolicy"):
+        return False
+    return module not in NOT_LAYERS
 
 
 def _check_nodes(nodes: Any) -> None:

@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from seewhy.errors import ModelError, WeightsError
 from seewhy.models.config_check import UnlistedObject
@@ -27,16 +27,25 @@ SINGLE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_T
 """NumPy reserves memory for each of its threads."""
 
 
-def inspect(path: Path, *, trust: bool, weights_only: bool = False) -> list[UnlistedObject]:
+class Inspection(NamedTuple):
+    """What was found in a file.
+
+    Attributes:
+        unlisted: The classes and functions that the config names and that are not on the allow-list.
+        weight_bytes: The bytes of the weights in the file.
+    """
+
+    unlisted: list[UnlistedObject]
+    weight_bytes: int
+
+
+def inspect(path: Path, *, trust: bool, weights_only: bool = False) -> Inspection:
     """Inspect a `.keras` or HDF5 file.
 
     Args:
         path: The file.
         trust: True skips the check of what the config names.
         weights_only: True skips the config: only weights are loaded from the file.
-
-    Returns:
-        The classes and functions that the config names and that are not on the allow-list.
 
     Raises:
         ModelError: The file is malicious, or contains code and is not trusted.
@@ -61,7 +70,7 @@ def inspect(path: Path, *, trust: bool, weights_only: bool = False) -> list[Unli
         raise WeightsError(message)
     if "error" in report:
         raise ModelError(message)
-    return [UnlistedObject(*unlisted) for unlisted in report["unlisted"]]
+    return Inspection([UnlistedObject(*unlisted) for unlisted in report["unlisted"]], report["weight_bytes"])
 
 
 def _report(path: Path, finished: subprocess.CompletedProcess[bytes]) -> dict[str, Any]:

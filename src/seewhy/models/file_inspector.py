@@ -1,6 +1,6 @@
 """Inspect a model file in a process of its own, with limited memory and time, before Keras loads the file.
 
-The process is started by `inspection` and does not import Keras. It reads every size from the data itself: those in a
+The process is started by `file_inspection` and does not import Keras. It reads sizes from the data itself: those in a
 zip directory can be wrong. It finds entries of a zip that would be written outside their folder or fill the memory,
 datasets of an HDF5 file that do so or are in another file, and what the config names that is not on the allow-list.
 """
@@ -13,11 +13,11 @@ import sys
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, NamedTuple
 
 from seewhy.errors import ModelError, WeightsError
 from seewhy.models.config_check import check_size, find_unlisted
-from seewhy.models.regular_files import open_regular
+from seewhy.regular_files import FileTooLargeError, NotRegularFileError, open_regular_file
 
 MAX_MEMORY = 3 * 2**29
 """Bytes of address space; importing h5py takes about a third."""
@@ -56,10 +56,12 @@ def main() -> None:
 
 def _report(path: Path, *, weights_only: bool, trust: bool) -> dict[str, Any]:
     try:
-        with open_regular(path, MAX_FILE_SIZE) as file:
-            return {"unlisted": _inspect(path, file, weights_only=weights_only, trust=trust)}
+        with open_regular_file(path, MAX_FILE_SIZE) as file:
+            return _inspect(path, file, weights_only=weights_only, trust=trust)
     except (ModelError, WeightsError) as error:
         return {"error": type(error).__name__, "message": str(error)}
+    except (NotRegularFileError, FileTooLargeError) as error:
+        return {"error": "ModelError", "message": f"{path} is not read: {error}."}
     except MemoryError:
         message = f"{path} is malicious or damaged: it cannot be inspected in {MAX_MEMORY // 2**20:,} MB of memory."
         return {"error": "ModelError", "message": message}
@@ -70,24 +72,37 @@ def _report(path: Path, *, weights_only: bool, trust: bool) -> dict[str, Any]:
     return {"error": "WeightsError", "message": message}
 
 
-def _inspect(path: Path, file: BinaryIO, *, weights_only: bool, trust: bool) -> list[tuple[str, str | None]]:
-    """Return the names and keys of what the config names and is not on the allow-list."""
+class _Content(NamedTuple):
+    """What a model file contains.
+
+    Attributes:
+        config: The config of the model; None if there is none.
+        weight_bytes: The bytes of the weights, or what they could have at most in a file of this size.
+    """
+
+    config: str | bytes | None
+    weight_bytes: int
+
+
+def _inspect(path: Path, file: BinaryIO, *, weights_only: bool, trust: bool) -> dict[str, Any]:
+    """Return the names and keys of what the config names and is not on the allow-list, and the bytes of the weights."""
     is_legacy = path.suffix.lower() != ".keras"
     _check_format(path, file, is_legacy)
     try:
         content = _read_hdf5(file) if is_legacy else _read_zip(path, file)
         if weights_only:
-            return []
-        if content is None:
+            return {"unlisted": [], "weight_bytes": content.weight_bytes}
+        if content.config is None:
             raise WeightsError(
                 f"{path} does not contain a model, at most its weights. Build the model, load the weights and save "
                 "the whole model; or give a function that returns it: package.module:callable."
             )
-        config = json.loads(content)
+        config = json.loads(content.config)
         check_size(config)
     except ModelError as error:
         raise ModelError(f"{path} is malicious: {error}.") from error
-    return [] if trust else _unlisted(path, config, is_legacy)
+    unlisted = [] if trust else _unlisted(path, config, is_legacy)
+    return {"unlisted": unlisted, "weight_bytes": content.weight_bytes}
 
 
 def _unlisted(path: Path, config: Any, is_legacy: bool) -> list[tuple[str, str | None]]:
@@ -120,8 +135,8 @@ def _format_mismatch(path: Path, is_legacy: bool, start: bytes) -> str:
     return f"{path} is not a model saved by Keras; expected {'HDF5' if is_legacy else 'a zip file'}."
 
 
-def _read_zip(path: Path, file: BinaryIO) -> bytes:
-    """Check all entries of a zip file, and return its config."""
+def _read_zip(path: Path, file: BinaryIO) -> _Content:
+    """Check all entries of a zip file, and return its content."""
     with zipfile.ZipFile(file) as archive:
         _check_entries(archive, file)
         names = archive.namelist()
@@ -130,9 +145,8 @@ def _read_zip(path: Path, file: BinaryIO) -> bytes:
             raise WeightsError(
                 f"{path} is a zip file without {CONFIG} and {HDF5_WEIGHTS}; expected a model saved by Keras."
             )
-        for name in weights:
-            _check_weights(archive, file, archive.getinfo(name))
-        return archive.read(CONFIG)
+        weight_bytes = sum(_check_weights(archive, file, archive.getinfo(name)) for name in weights)
+        return _Content(archive.read(CONFIG), weight_bytes)
 
 
 def _check_entries(archive: zipfile.ZipFile, file: Any) -> None:
@@ -232,31 +246,36 @@ def _stored_data(file: BinaryIO, entry: zipfile.ZipInfo) -> io.BufferedReader:
     return io.BufferedReader(_Section(file, start, entry.compress_size))
 
 
-def _check_weights(archive: zipfile.ZipFile, file: BinaryIO, entry: zipfile.ZipInfo) -> None:
+def _check_weights(archive: zipfile.ZipFile, file: BinaryIO, entry: zipfile.ZipInfo) -> int:
+    """Check an entry with weights, and return their bytes."""
     weights: Any = _stored_data(file, entry)
     if entry.compress_type != zipfile.ZIP_STORED:
         if entry.file_size > FREE_SIZE:
             raise ModelError(f"its entry {entry.filename!r} is compressed; Keras stores it uncompressed")
         weights = io.BytesIO(archive.read(entry))
     if entry.filename == HDF5_WEIGHTS:
-        _read_hdf5(weights)
-        return
+        return _read_hdf5(weights).weight_bytes
     with zipfile.ZipFile(weights) as arrays:
         _check_entries(arrays, weights)
+        return sum(array.file_size for array in arrays.infolist())
 
 
-def _read_hdf5(file: Any) -> str | bytes | None:
-    """Check all datasets of an HDF5 file, and return its config if it contains one."""
+def _read_hdf5(file: Any) -> _Content:
+    """Check all datasets of an HDF5 file, and return its content."""
     import h5py
 
+    size = file.seek(0, io.SEEK_END)
     with h5py.File(file, "r") as content:
-        _check_group(h5py, content)
+        weight_bytes, stored = _check_group(h5py, content)
         config = content.attrs.get("model_config")
-    return config if config is None or isinstance(config, bytes) else str(config)
+    config = config if config is None or isinstance(config, bytes) else str(config)
+    return _Content(config, min(weight_bytes, MAX_RATIO * min(stored, size)))  # datasets may share what is stored
 
 
-def _check_group(h5py: Any, root: Any) -> None:
+def _check_group(h5py: Any, root: Any) -> tuple[int, int]:
+    """Check all datasets of a group, and return their bytes and how many of them are stored."""
     stack, visited = [root], set()
+    size = stored = 0
     while stack:
         group = stack.pop()
         for name in group:
@@ -271,6 +290,9 @@ def _check_group(h5py: Any, root: Any) -> None:
                 stack.append(item)
             elif isinstance(item, h5py.Dataset):
                 _check_dataset(name, item)
+                size += item.nbytes
+                stored += item.id.get_storage_size()
+    return size, stored
 
 
 def _check_dataset(name: str, dataset: Any) -> None:

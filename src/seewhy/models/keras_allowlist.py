@@ -204,10 +204,10 @@ FUNCTIONS: dict[str, frozenset[str]] = {
 }
 """Functions by module. Keras writes "builtins" for the module of a function that it finds by name alone."""
 
-SHORT_CLASS_NAMES = frozenset().union(*CLASSES.values()) - frozenset().union(
-    *(names for module, names in CLASSES.items() if module.startswith("keras.src.ops"))
+SHORT_CLASS_NAMES = frozenset().union(
+    *(names for module, names in CLASSES.items() if not module.startswith("keras.src.ops"))
 )
-"""Classes that legacy files may name without a module."""
+"""Classes that legacy files may name without a module; operations of the same name, such as Add, are never meant."""
 
 TORCH_OPTIMIZERS = frozenset(
     f"keras.src.backend.torch.optimizers.{name}"

@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 
 from seewhy import timing
 from seewhy.errors import MissingExtraError, ModelError, WeightsError
+from seewhy.models.build_limits import limited
 from seewhy.models.config_check import UnlistedObject
 from seewhy.models.file_inspection import inspect
 from seewhy.models.keras_allowlist import TORCH_OPTIMIZERS
@@ -42,19 +43,28 @@ def load_model(path: Path, *, trust: bool) -> Any:
 
     Raises:
         ModelError: The file is malicious, contains code or names a class or function that is not on the allow-list
-            and is not trusted, or needs a class that is not registered.
+            and is not trusted, needs a class that is not registered, or describes layers out of proportion to its
+            weights.
         WeightsError: The file is empty or damaged, or does not contain a model.
         MissingExtraError: Keras is not installed.
     """
     keras = _import_keras(f"For {path.name}, ")
-    for unlisted in inspect(path, trust=trust):
+    inspection = inspect(path, trust=trust)
+    for unlisted in inspection.unlisted:
         if not (_is_registered(keras, unlisted) or _is_torch_optimizer(keras, unlisted)):
             raise _unlisted_error(path, unlisted.name)
-    try:
-        return keras.saving.load_model(path, compile=False, safe_mode=not trust)
-    except Exception as error:
-        # Keras raises errors of a dozen types for damaged or unsupported files.
-        raise _load_error(path, error) from error
+    if trust:
+        return _load(keras, path, safe_mode=False)
+    with limited(keras, inspection.weight_bytes) as limits:
+        try:
+            model = _load(keras, path, safe_mode=True)
+        except (ModelError, WeightsError) as error:
+            if limits.problem is None:
+                raise
+            raise _untrusted_error(path, limits.problem) from error
+    if limits.problem is not None:  # Keras went on
+        raise _untrusted_error(path, limits.problem)
+    return model
 
 
 def load_weights(model: Any, path: Path) -> None:
@@ -78,6 +88,14 @@ def load_weights(model: Any, path: Path) -> None:
             f"{path} does not contain weights for {model.name}: {_first_line(error)} Expected a file that save_weights "
             "of a model of the same architecture wrote, .weights.h5 or .h5."
         ) from error
+
+
+def _load(keras: Any, path: Path, *, safe_mode: bool) -> Any:
+    try:
+        return keras.saving.load_model(path, compile=False, safe_mode=safe_mode)
+    except Exception as error:
+        # Keras raises errors of a dozen types for damaged or unsupported files.
+        raise _load_error(path, error) from error
 
 
 def save_model(model: Any, file: BinaryIO) -> None:
@@ -138,12 +156,18 @@ def _is_torch_optimizer(keras: Any, unlisted: UnlistedObject) -> bool:
 
 def _unlisted_error(path: Path, name: str) -> ModelError:
     if name.split(".", maxsplit=1)[0] == "keras":
-        return ModelError(
-            f"{path} is refused: it names {name}, which is not one of the layers and functions of Keras that are known "
-            "to be harmless. If the file is your own, or you trust its author to run any program, load it with "
-            "trust=True (--trust on the command line)."
+        problem = (
+            f"it names {name}, which is not one of the layers and functions of Keras that are known to be harmless"
         )
+        return _untrusted_error(path, problem)
     return _not_registered(path, name)
+
+
+def _untrusted_error(path: Path, problem: str) -> ModelError:
+    return ModelError(
+        f"{path} is refused: {problem}. If the file is your own, or you trust its author to run any program, load it "
+        "with trust=True (--trust on the command line)."
+    )
 
 
 def _not_registered(path: Path, name: str) -> ModelError:

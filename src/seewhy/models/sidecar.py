@@ -26,7 +26,7 @@ from seewhy.models.class_names import ClassNames, imagenet
 from seewhy.models.config_check import check_size
 from seewhy.models.keras_file import application_functions
 from seewhy.models.preprocessing import MAX_SIDE, Preprocessing, Resample, is_input_size
-from seewhy.models.regular_files import open_regular
+from seewhy.regular_files import FileTooLargeError, NotRegularFileError, read_regular_file
 
 VERSION = 1
 SUFFIX = ".json"
@@ -122,15 +122,16 @@ def read(path: Path) -> Sidecar:
             invalid value. The message names the file and the field.
     """
     try:
-        with open_regular(path, MAX_SIZE) as file:
-            content = json.loads(file.read(MAX_SIZE))
+        content = json.loads(read_regular_file(path, MAX_SIZE))
         check_size(content)
+    except (NotRegularFileError, FileTooLargeError) as error:
+        raise ModelError(f"{path} is not read: {error}.") from error
     except OSError as error:
         raise WeightsError(f"Cannot read {path}: {error.strerror or error}.") from error
     except (ValueError, RecursionError) as error:
         raise ModelError(f"{path} is not JSON: {error}.") from error
     except ModelError as error:
-        raise error if str(path) in str(error) else ModelError(f"{path} is not a sidecar: {error}.") from error
+        raise ModelError(f"{path} is not a sidecar: {error}.") from error
     if not isinstance(content, dict):
         raise ModelError(f"{path} contains {_shorten(content)}; expected an object: {{'version': {VERSION}, ...}}.")
     content = {"version": None, **content}

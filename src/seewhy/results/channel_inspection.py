@@ -131,7 +131,7 @@ class Inspection:
         else:
             known = ", ".join((*IMAGE_SUFFIXES, ".npz"))
             raise OptionError(f"Cannot save as {suffix or 'a file without suffix'!r}; expected {known}.")
-        write_atomically(path, writer)
+        write_atomically(path, writer, durable=suffix == ".npz")
         return path
 
     def channels(self, wanted: str | Sequence[int], target: TargetRef = 0) -> list[int]:

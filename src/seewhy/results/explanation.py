@@ -242,6 +242,8 @@ class Explanation:
     ) -> Path:
         """Write the explanation in the format of the suffix. The file is written whole or not at all.
 
+        Arrays, JSON and reports are on the disk when this returns; images can be drawn again from them.
+
         Args:
             path: `.png`, `.jpg`: what `pixels` draws. `.svg`, `.pdf`: the same as a figure, in which texts and heatmap
                 cells stay sharp at any size. `.gif`, `.webp`: an animation of the overlays of all targets. `.npz`: the
@@ -276,7 +278,7 @@ class Explanation:
             return self.report(path)
         else:
             raise OptionError(f"Cannot save as {suffix or 'a file without suffix'!r}; expected {', '.join(SUFFIXES)}.")
-        write_atomically(path, writer)
+        write_atomically(path, writer, durable=suffix in (".npz", ".json"))
         return path
 
     def report(self, path: str | os.PathLike[str]) -> Path:

@@ -1,5 +1,6 @@
 """The application: the API, the page, and the middleware that protects them."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -43,8 +44,9 @@ def make_app(make_models: Callable[[ProgressCallback], Mapping[str, ServedModel]
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         decoders.start()
         yield
-        decoders.close()
-        worker.close()
+        # In threads, for the model may run on: meanwhile the requests that were stopped get their responses.
+        await asyncio.to_thread(decoders.close)
+        await asyncio.to_thread(worker.close)
 
     app = FastAPI(
         title="SeeWhy",

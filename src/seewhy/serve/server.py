@@ -11,7 +11,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from seewhy.errors import OptionError
-from seewhy.serve.header_deadline import protocol_with_deadline
+from seewhy.serve.connection_deadlines import protocol_with_deadlines
 from seewhy.serve.settings import Settings
 
 SHUTDOWN_GRACE = 10
@@ -53,7 +53,7 @@ def uvicorn_config(app: ASGIApp, settings: Settings) -> uvicorn.Config:
         log_level="warning",
         access_log=False,
         server_header=False,
-        http=protocol_with_deadline(settings.header_time_limit),
+        http=protocol_with_deadlines(settings.header_time_limit, settings.send_time_limit),
         timeout_graceful_shutdown=SHUTDOWN_GRACE,
     )
 
@@ -80,12 +80,11 @@ def serve(app: ASGIApp, server_socket: socket.socket, settings: Settings, on_rea
                 watchdog.start()
             super().handle_exit(sig, frame)
 
-    def ignore(number: int, frame: FrameType | None) -> None:
-        """Do nothing: uvicorn raises the signal again after it has shut down."""
-
-    previous = {number: signal.signal(number, ignore) for number in (signal.SIGTERM, signal.SIGINT)}
+    server = Server(uvicorn_config(app, settings))
+    # uvicorn handles signals only while it runs, and raises them again after it has shut down.
+    previous = {number: signal.signal(number, server.handle_exit) for number in (signal.SIGTERM, signal.SIGINT)}
     try:
-        Server(uvicorn_config(app, settings)).run(sockets=[server_socket])
+        server.run(sockets=[server_socket])
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)

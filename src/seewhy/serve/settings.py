@@ -24,6 +24,7 @@ class Settings:
         time_limit: Seconds after which a request is stopped, including the time it waits.
         upload_time_limit: Seconds after which an upload that is not complete is refused.
         header_time_limit: Seconds after which a connection whose request has not sent all its headers is closed.
+        send_time_limit: Seconds after which a connection whose client does not read the response is closed.
         decode_time_limit: Seconds after which decoding an image is ended.
     """
 
@@ -34,6 +35,7 @@ class Settings:
     time_limit: float = 120.0
     upload_time_limit: float = 30.0
     header_time_limit: float = 10.0
+    send_time_limit: float = 60.0
     decode_time_limit: float = 10.0
 
     def __post_init__(self) -> None:

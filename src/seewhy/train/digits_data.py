@@ -11,10 +11,13 @@ from typing import Any
 import numpy as np
 
 from seewhy.errors import InputError
+from seewhy.regular_files import read_regular_file
 from seewhy.types import ImageArray, IndexArray
 
 SIDE = 28
 CLASSES = 10
+MAX_BYTES = 2**30
+"""MNIST has 55 MB, not compressed."""
 ARRAYS = ("x_train", "y_train", "x_test", "y_test")
 
 
@@ -44,7 +47,7 @@ def read_digits(path: Path) -> Digits:
         InputError: The file cannot be read or is not an `.npz` file, or an array is missing or invalid.
     """
     try:
-        content = path.read_bytes()
+        content = read_regular_file(path, MAX_BYTES)
         loaded = np.load(io.BytesIO(content), allow_pickle=False)
         if isinstance(loaded, np.ndarray):
             raise InputError(f"{path} contains a single array; expected an .npz file with {', '.join(ARRAYS)}.")

@@ -79,7 +79,8 @@ def fit(
     first = 0
     for number, phase in enumerate(phases):
         last = first + phase.epochs
-        if len(rows) < last or number == len(phases) - 1:  # a finished run keeps the optimizer's state too
+        is_finished = checkpoint is not None and checkpoint.phase == number and len(rows) == total
+        if len(rows) < last or is_finished:  # after its last epoch, a run keeps the state of the optimizer too
             _compile(model, phase)
             if checkpoint is not None and checkpoint.phase == number:
                 _assign(model.optimizer.variables, checkpoint.optimizer)

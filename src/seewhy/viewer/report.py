@@ -106,7 +106,7 @@ class ReportWriter:
             OutputError: The file cannot be written.
         """
         content = _page(self._summaries, self._images).encode()
-        write_atomically(self.path, lambda file: file.write(content))
+        write_atomically(self.path, lambda file: file.write(content), durable=True)
         return self.path
 
 
