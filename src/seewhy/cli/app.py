@@ -113,6 +113,9 @@ def explain(
             "minimum to 0 and its maximum to 255."
         ),
     ] = RescaleName.none,
+    colorbar: Annotated[
+        bool, typer.Option("--colorbar", help="Draw a colour bar with the raw values beside each heatmap.")
+    ] = False,
     figure: Annotated[
         FigureName | None,
         typer.Option(
@@ -126,8 +129,8 @@ def explain(
     format: Annotated[
         str,
         typer.Option(
-            help="The output formats, separated by commas: png, jpg, npz, json; gif or webp, animations that show the "
-            "targets in turn; html, one report of all images to open in a browser."
+            help="The output formats, separated by commas: png, jpg, svg, pdf, npz, json; gif or webp, animations that "
+            "show the targets in turn; html, one report of all images to open in a browser."
         ),
     ] = "png",
     together: Annotated[
@@ -182,6 +185,7 @@ def explain(
                 "normalization": normalization.value,
                 "upsampling": upsampling.value,
                 "rescale": rescale.value,
+                "colorbar": colorbar,
             },
             figure=None if figure is None else figure.value,
             out=out,
@@ -210,7 +214,7 @@ def inspect(
     score: ScoreOption = ScoreName.logit,
     colormap: ColormapOption = DEFAULT_COLORMAP,
     out: OutOption = Path("explanations"),
-    format: Annotated[str, typer.Option(help="The output formats, separated by commas: png, jpg, npz.")] = "png",
+    format: Annotated[str, typer.Option(help="The formats, separated by commas: png, jpg, svg, pdf, npz.")] = "png",
 ) -> None:
     """Show the channels and channel weights that make up a Grad-CAM heatmap, for each target.
 
