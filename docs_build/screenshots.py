@@ -6,12 +6,14 @@ This needs Chromium and the packages of the tests. The images are kept in docs/s
 images where it is read. Take them again when the pages change.
 """
 
+import contextlib
 import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from PIL import Image
@@ -52,22 +54,38 @@ def take_report(browser: Browser, folder: Path) -> None:
 
 def take_page(browser: Browser, folder: Path) -> None:
     """Take the web page after it has explained a photo."""
-    command = [sys.executable, "-m", "seewhy", "serve", "--port", "0"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:  # noqa: S603  # our own command
-        address = next(match[0] for line in server.stderr or () if (match := ADDRESS.search(line)))
+    with running_server() as address:
         page = browser.new_page(viewport=SIZE, color_scheme="light", device_scale_factor=1)
         page.goto(address)
+        page.wait_for_selector("html[data-ready]")
         page.set_input_files("input[type=file]", ROOT / "examples" / "cat.png")
         page.wait_for_selector(".pane canvas", timeout=60_000)
         page.wait_for_timeout(1000)
         page.screenshot(path=folder / "page.png")
-        server.terminate()
     save(folder / "page.png")
+
+
+@contextlib.contextmanager
+def running_server() -> Iterator[str]:
+    """Serve the page, yield its URL, and stop the server, also after an error: its process would be waited for."""
+    command = [sys.executable, "-m", "seewhy", "serve", "--port", "0"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:  # noqa: S603  # our own command
+        try:
+            lines = list[str]()
+            for line in server.stderr or ():
+                lines.append(line)
+                if match := ADDRESS.search(line):
+                    break
+            else:
+                sys.exit("The server did not start:\n" + "".join(lines))
+            yield match[0]
+        finally:
+            server.terminate()
 
 
 def save(path: Path) -> None:
     """Write a screenshot as WebP, a fifth of the size of PNG."""
-    Image.open(path).convert("RGB").save(SCREENSHOTS / f"{path.stem}.webp", quality=82, method=6)
+    Image.open(path).convert("RGB").save(SCREENSHOTS / f"{path.stem}.webp", quality=80, method=6)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,8 @@ Every message says what was given, what was expected, and what to do.
 """
 
 import difflib
+import sys
+import warnings
 from collections.abc import Iterable
 
 
@@ -111,6 +113,22 @@ class OutputError(SeewhyError):
 
 class SeewhyWarning(UserWarning):
     """The call succeeds, but its result may not be what was intended."""
+
+
+def frames_inside() -> int:
+    """Return the `stacklevel` with which the caller of this function warns at the line that called SeeWhy."""
+    level, outermost, frame = 0, 0, sys._getframe(1)
+    while frame.f_back is not None:
+        level += 1
+        if str(frame.f_globals.get("__name__")).partition(".")[0] == "seewhy":
+            outermost = level  # frames of the standard library, as of a decorator, may lie between those of SeeWhy
+        frame = frame.f_back
+    return outermost + 1
+
+
+def warn(message: str) -> None:
+    """Issue a `SeewhyWarning` at the line that called SeeWhy."""
+    warnings.warn(message, SeewhyWarning, stacklevel=frames_inside())
 
 
 MAX_SHOWN = 200

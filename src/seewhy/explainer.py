@@ -7,7 +7,6 @@ draws it when someone asks for pixels.
 
 import itertools
 import os
-import sys
 import threading
 import warnings
 from collections.abc import Hashable, Iterable, Iterator, Sequence
@@ -24,7 +23,7 @@ from seewhy.attribution.checks import check_batch_size, check_images, find_layer
 from seewhy.attribution.fusion import Fuse, check_fuse
 from seewhy.attribution.perturbation_runner import ProgressCallback
 from seewhy.attribution.plan import Plan, first_derivatives, plan_key, strategy_for
-from seewhy.errors import ImageError, InputError, MethodError, OptionError, SeewhyWarning
+from seewhy.errors import ImageError, InputError, MethodError, OptionError, SeewhyWarning, frames_inside
 from seewhy.frameworks import Framework, LayerCall, LayerChoice
 from seewhy.frameworks.structures import InputBatch, InputSpec, image_count
 from seewhy.images.geometry import Placement
@@ -73,8 +72,9 @@ class Explainer:
             `seewhy.methods.get("rise", masks=8000)`.
         layer: The layer to explain: a path ("resnet50/conv5_block3_out", "layer4.2"), a unique name, or the layer
             object. "auto" takes the classifier's default layer if it has one, else the last layer with spatial output
-            that does not only pool. Of a layer that is called several times the last call is explained; "name#1" is
-            the first. A list of layers is explained layer by layer, and their heatmaps are fused.
+            that does not only pool and whose positions reach the score. Of a layer that is called several times the
+            last call is explained; "name#1" is the first. A list of layers is explained layer by layer, and their
+            heatmaps are fused.
         score: "logit" explains logits: a final softmax or sigmoid is bypassed. "probability" explains probabilities,
             as many tutorials do.
         output: The output to explain, of a model with several: its position or its key.
@@ -246,7 +246,8 @@ class Explainer:
     def layers(self, inputs: InputSpec) -> tuple[LayerCall, ...]:
         """Return every call of every layer, in the order in which they return, for inputs of this shape.
 
-        `layer="auto"` takes the last call whose `is_candidate` is true; calls whose `has_space` is true can be named.
+        `layer="auto"` takes the last call whose `is_candidate` is true and whose positions reach the score; calls whose
+        `has_space` is true can be named.
         """
         return self.framework.calls(self.framework.check_inputs(inputs))
 
@@ -309,7 +310,7 @@ class Explainer:
         if not self._has_hinted.is_set() and self.classifier.may_need_preprocessing(inputs):
             self._has_hinted.set()
             if hint := self.classifier.preprocessing_hint(inputs):
-                warnings.warn(hint, SeewhyWarning, stacklevel=_frames_inside())
+                warnings.warn(hint, SeewhyWarning, stacklevel=frames_inside())
 
     def _resolve(self, targets: TargetSpec, images: int) -> Target:
         target = resolve(targets, self.classifier.find_class)
@@ -401,14 +402,6 @@ def _listed(name: str, value: Any) -> list[Any]:
         error = MethodError if name == "methods" else OptionError
         raise error(f"compare was given no {name}: {value!r}. Give one, or a list.")
     return values
-
-
-def _frames_inside() -> int:
-    """Return the `stacklevel` with which the caller of this function warns at the line that called SeeWhy."""
-    level, frame = 0, sys._getframe(1)
-    while frame.f_back is not None and str(frame.f_globals.get("__name__")).partition(".")[0] == "seewhy":
-        level, frame = level + 1, frame.f_back
-    return level + 1
 
 
 def _decoded(image: ImageArray | ImageError) -> ImageArray:

@@ -1,5 +1,7 @@
 """The reference model in Keras, on the backend of this process; `in_torch` has the same functions."""
 
+import math
+
 import keras
 import numpy as np
 from keras import layers, ops
@@ -226,3 +228,89 @@ def reading(what, classes, ending="argument"):
     logits = layers.Dense(classes, name="dense")(READINGS[what](maps))
     end = ENDINGS[ending]
     return keras.Model(image, ops.softmax(logits) if isinstance(end, str) else end(logits))
+
+
+def attended(x):
+    """Return each image's maps as a mixture of those of all images, by their similarity."""
+    flat = ops.reshape(x, (-1, math.prod(x.shape[1:])))
+    return ops.reshape(ops.softmax(flat @ ops.transpose(flat) / 100) @ flat, (-1, *x.shape[1:]))
+
+
+class BatchStatistics(layers.BatchNormalization):
+    """Normalises by statistics of the batch in inference mode too."""
+
+    def call(self, x):
+        return super().call(x, training=True)
+
+
+MIXINGS = {
+    "batch statistics": lambda x: BatchStatistics()(x),
+    "moments": lambda x: (x - ops.mean(x, (0, 1, 2))) / ops.std(x, (0, 1, 2)),
+    "mean": lambda x: x + 0.5 * ops.mean(x, 0, keepdims=True),
+    "attention": attended,
+    "those before": lambda x: ops.cumsum(x, 0),
+    "those after": lambda x: ops.flip(ops.cumsum(ops.flip(x, 0), 0), 0),
+}
+"""Ways in which the images of a batch influence each other."""
+
+
+def mixing(how, where):
+    """Build it so that images influence each other before the maps, in the "trunk", or after them, in the "head"."""
+    image = keras.Input((*reference.SIZE, 3))
+    first, features, flatten, dense = parts()
+    before, after = ((MIXINGS[how] if where == part else layers.Identity()) for part in ("trunk", "head"))
+    return weighted(keras.Model(image, dense(flatten(after(features(before(first(image))))))))
+
+
+def class_token(depth=2, size=16, tokens="first"):
+    """Build a small transformer whose class token alone is read; or whose "mean" of all tokens is."""
+    keras.utils.set_random_seed(0)
+    image = keras.Input((*reference.SIZE, 3))
+    patches = layers.Conv2D(size, 3, strides=3, name="patches")(image)
+    x = layers.Reshape((-1, size), name="tokens")(patches)
+    class_part = layers.Dense(size, name="class_token")(ops.zeros_like(x[:, :1]) + 1)
+    x = layers.Concatenate(axis=1, name="all_tokens")([class_part, x])
+    for block in range(depth):
+        normal = layers.LayerNormalization(name=f"before_attention_{block}")(x)
+        x = layers.Add(name=f"attended_{block}")([x, layers.MultiHeadAttention(2, 8)(normal, normal)])
+        x = layers.Add(name=f"block_{block}")(
+            [x, layers.Dense(size, "gelu", name=f"mlp_{block}")(layers.LayerNormalization()(x))]
+        )
+    x = layers.LayerNormalization(name="norm")(x)
+    read = x[:, 0] if tokens == "first" else ops.mean(x, 1)
+    return keras.Model(image, layers.Dense(reference.CLASSES, name="dense")(read))
+
+
+def recurrent():
+    """Build a network over columns, the last step of whose last recurrent layer is read."""
+    keras.utils.set_random_seed(0)
+    image = keras.Input((*reference.SIZE, 3))
+    x = layers.Conv2D(4, 3, activation="relu", name="features")(image)
+    x = layers.Dense(32, name="columns")(layers.Reshape((10, 32))(x))
+    x = layers.SimpleRNN(6, return_sequences=True, name="steps")(x)
+    return keras.Model(image, layers.Dense(reference.CLASSES, name="dense")(x[:, -1]))
+
+
+def maximum_pooled():
+    """Build a network that reads the maximum of each of two maps."""
+    keras.utils.set_random_seed(0)
+    image = keras.Input((*reference.SIZE, 3))
+    maps = layers.Conv2D(2, 3, name="features")(image)
+    return keras.Model(image, layers.Dense(reference.CLASSES)(layers.GlobalMaxPooling2D()(maps)))
+
+
+def mapped():
+    """Build a network that gives a score for each class at each position."""
+    keras.utils.set_random_seed(0)
+    image = keras.Input((*reference.SIZE, 3))
+    return keras.Model(image, layers.Conv2D(4, 1)(layers.Conv2D(6, 3, name="features")(image)))
+
+
+def in_type(name, scale=1.0):
+    """Build it to compute in "float16" or "bfloat16", with weights in float32."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy(name if name == "float32" else f"mixed_{name}")
+    try:
+        return plain(scale=scale)
+    finally:
+        keras.config.set_dtype_policy(before)

@@ -249,3 +249,98 @@ def reading(what, classes, ending="argument"):
     model.add_module("ending", ENDINGS[ending])
     model(torch.zeros(1, 3, *reference.SIZE))
     return model
+
+
+def attended(x):
+    """Return each image's maps as a mixture of those of all images, by their similarity."""
+    flat = x.flatten(1)
+    return (torch.softmax(flat @ flat.T / 100, 1) @ flat).reshape(x.shape)
+
+
+MIXINGS = {
+    "batch statistics": lambda x: functional.batch_norm(x, None, None, training=True, eps=1e-3),
+    "moments": lambda x: (x - x.mean((0, 2, 3), keepdim=True)) / x.std((0, 2, 3), keepdim=True, unbiased=False),
+    "mean": lambda x: x + 0.5 * x.mean(0, keepdim=True),
+    "attention": attended,
+    "those before": lambda x: x.cumsum(0),
+    "those after": lambda x: x.flip(0).cumsum(0).flip(0),
+}
+"""Ways in which the images of a batch influence each other."""
+
+
+def mixing(how, where):
+    """Build it so that images influence each other before the maps, in the "trunk", or after them, in the "head"."""
+    model = weighted(Model(between=Call(MIXINGS[how]) if where == "head" else None))
+    if where == "trunk":
+        model.first = nn.Sequential(model.first, Call(MIXINGS[how]))
+    return model
+
+
+class ClassToken(nn.Module):
+    """A small transformer whose class token alone is read; or whose "mean" of all tokens is."""
+
+    def __init__(self, depth, size, tokens):
+        super().__init__()
+        self.patches = nn.Conv2d(3, size, 3, 3)
+        self.token = nn.Parameter(torch.randn(1, 1, size))
+        self.blocks = nn.ModuleList(
+            nn.TransformerEncoderLayer(size, 2, 2 * size, batch_first=True, norm_first=True) for _ in range(depth)
+        )
+        self.norm, self.dense = nn.LayerNorm(size), nn.Linear(size, reference.CLASSES)
+        self.tokens = tokens
+
+    def forward(self, image):
+        x = self.patches(image).flatten(2).transpose(1, 2)
+        x = torch.cat([self.token.expand(len(x), -1, -1), x], 1)
+        for block in self.blocks:
+            x = block(x)
+        x = self.norm(x)
+        return self.dense(x[:, 0] if self.tokens == "first" else x.mean(1))
+
+
+def class_token(depth=2, size=16, tokens="first"):
+    torch.manual_seed(0)
+    return ClassToken(depth, size, tokens).eval()
+
+
+class Recurrent(nn.Module):
+    """A network over columns, the last step of whose last recurrent layer is read."""
+
+    def __init__(self):
+        super().__init__()
+        self.features = nn.Conv2d(3, 4, 3)
+        self.columns, self.steps, self.dense = nn.Linear(32, 32), nn.RNN(32, 6, batch_first=True), nn.Linear(6, 4)
+        self.all_steps = nn.LayerNorm(6)
+
+    def forward(self, image):
+        columns = self.columns(self.features(image).relu().permute(0, 2, 3, 1).reshape(-1, 10, 32))
+        return self.dense(self.all_steps(self.steps(columns)[0])[:, -1])
+
+
+def recurrent():
+    torch.manual_seed(0)
+    return Recurrent()
+
+
+def maximum_pooled():
+    """Build a network that reads the maximum of each of two maps."""
+    torch.manual_seed(0)
+    model = nn.Sequential()
+    model.add_module("features", nn.Conv2d(3, 2, 3))
+    model.add_module("reading", nn.Sequential(nn.AdaptiveMaxPool2d(1), nn.Flatten()))
+    model.add_module("dense", nn.Linear(2, reference.CLASSES))
+    return model
+
+
+def mapped():
+    """Build a network that gives a score for each class at each position."""
+    torch.manual_seed(0)
+    model = nn.Sequential()
+    model.add_module("features", nn.Conv2d(3, 6, 3))
+    model.add_module("scores", nn.Conv2d(6, 4, 1))
+    return model
+
+
+def in_type(name, scale=1.0):
+    """Build it in "float16" or "bfloat16", weights and all."""
+    return plain(scale=scale).to(getattr(torch, name))

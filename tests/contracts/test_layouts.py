@@ -211,3 +211,27 @@ def test_a_normalisation_says_it_by_its_axis(axis, expected):
         np.ones((1, 4, 5, 6), np.float32)
     )
     assert [call.shape for call in calls[-4:-2]] == [expected, expected]
+
+
+@pytest.mark.parametrize(
+    ("shape", "layout", "expected"),
+    [
+        ((3, 12, 10), "channels_first", True),
+        ((12, 10, 3), "channels_last", False),
+        ((3, 12, 3), "channels_first", True),
+        ((3, 12, 3), "channels_last", False),
+        ((1, 12, 10), "channels_first", True),
+        ((12, 10, 1), "channels_last", False),
+        ((4, 4, 4), "channels_first", True),
+        ((4, 4, 4), "channels_last", False),
+    ],
+)
+def test_the_first_layer_tells_the_layout_of_an_input_whose_sizes_do_not(shape, layout, expected):
+    layers = [keras.layers.Conv2D(2, 1, data_format=layout), keras.layers.Flatten(), keras.layers.Dense(2)]
+    assert framework_for(keras.Sequential([keras.Input(shape), *layers])).channels_first is expected
+
+
+@pytest.mark.parametrize(("shape", "dims"), [((1, 12, 10), (2, 3, 1)), ((12, 10, 1), (1, 2, 3))])
+def test_the_layout_of_an_input_that_is_permuted_first(shape, dims):
+    layers = [keras.layers.Permute(dims), keras.layers.Conv2D(2, 1, data_format="channels_last")]
+    assert framework_for(keras.Sequential([keras.Input(shape), *layers])).channels_first is (shape[0] == 1)

@@ -65,6 +65,33 @@ def explain(client, cat):
     return explain
 
 
+@pytest.fixture
+def open_page(chromium, address):
+    """Open the page; at the end check that the console is empty, and that no other site was contacted."""
+    contexts, own, messages, urls = [], [], [], []
+
+    def open_page(path="", at=address, prepare=None, ready="html[data-ready]", **options):
+        """`prepare` is called with the empty page; `ready` is what shows that the page can be used."""
+        context = chromium.new_context(**options)
+        contexts.append(context)
+        own.append(at)
+        page = context.new_page()
+        page.on("console", lambda message: messages.append(message.text))
+        page.on("pageerror", lambda error: messages.append(str(error)))
+        page.on("request", lambda request: urls.append(request.url))
+        if prepare is not None:
+            prepare(page)
+        page.goto(at + path)
+        page.wait_for_selector(ready)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert [message for message in messages if "Failed to load resource" not in message] == []
+    assert [url for url in urls if not url.startswith((*own, "data:", "blob:"))] == []
+
+
 def error_of(response):
     """Return (status, code, message) of an error response, and check its form."""
     error = response.json()["error"]

@@ -13,30 +13,6 @@ from seewhy import Classifier
 from seewhy.serve.settings import Settings
 
 
-@pytest.fixture
-def open_page(chromium, address):
-    """Open the page; at the end check that the console is empty, and that no other site was contacted."""
-    contexts, own, messages, urls = [], [], [], []
-
-    def open_page(path="", at=address, **options):
-        context = chromium.new_context(**options)
-        contexts.append(context)
-        own.append(at)
-        page = context.new_page()
-        page.on("console", lambda message: messages.append(message.text))
-        page.on("pageerror", lambda error: messages.append(str(error)))
-        page.on("request", lambda request: urls.append(request.url))
-        page.goto(at + path)
-        page.wait_for_selector("html[data-ready]")
-        return page
-
-    yield open_page
-    for context in contexts:
-        context.close()
-    assert [message for message in messages if "Failed to load resource" not in message] == []
-    assert [url for url in urls if not url.startswith((*own, "data:", "blob:"))] == []
-
-
 def choose(page, path):
     page.set_input_files("#file", path)
     expect(page.locator("#result-bar")).to_be_visible(timeout=30_000)
@@ -65,12 +41,11 @@ def violations(page):
 def test_an_image_is_chosen_and_explained(open_page, examples):
     page = open_page()
     choose(page, examples / "cat.png")
-    assert (
-        page.locator("#summary").inner_text().startswith("efficientnet-lite0 predicts tiger cat, 38.5 %. Explained in ")
-    )
+    assert page.locator("#summary").inner_text() == "efficientnet-lite0 predicts tiger cat, 38.5\N{NO-BREAK SPACE}%"
+    assert re.fullmatch(r"cat\.png · explained in \d+\.\d\d\ss", page.locator("#facts").inner_text())
+    assert page.locator(".result h2").count() == 1  # one headline
     first = predictions(page)[0].split()
     assert (first[:2], first[-2:]) == (["tiger", "cat"], ["38.5", "%"])
-    assert page.locator("#viewer h2").inner_text() == "cat.png"
     assert len(pixels(page)) > 10_000
 
 
@@ -100,7 +75,7 @@ def test_everything_works_with_the_keyboard(open_page):
     assert methods.get_attribute("aria-activedescendant") == options(page).get_attribute("id")
     page.keyboard.press("Enter")
     expect(page.locator("#viewer canvas:visible")).to_have_count(2, timeout=30_000)
-    expect(page.locator("#viewer .detail").nth(1)).to_contain_text("LayerCAM")
+    expect(page.locator("#viewer .pane h3").nth(1)).to_contain_text("LayerCAM")
     page.get_by_role("combobox", name="Classes").focus()
     page.keyboard.type("tabb")
     expect(options(page).first).to_contain_text("tabby")
@@ -137,9 +112,9 @@ def test_another_layer_beside_the_default(open_page, examples):
     page.get_by_role("combobox", name="Layers").fill("block4a_expand_relu6")
     options(page).click()
     expect(page.locator("#viewer canvas:visible")).to_have_count(2, timeout=30_000)
-    first, second = page.locator("#viewer .detail").all_inner_texts()
-    assert "layer top_relu6" in first
-    assert "layer top_relu6" not in second
+    first, second = page.locator("#viewer .pane h3").all_inner_texts()
+    assert first.startswith("layer top_relu6 · 7")
+    assert second.startswith("layer block4a_expand_relu6 · 28")
     assert pixels(page, 0) != pixels(page, 1)
 
 
@@ -155,8 +130,15 @@ def test_a_slow_method_shows_its_progress_and_can_be_stopped(open_page, client):
     )
     assert float(page.locator("#progress-bar").get_attribute("value")) >= 0.5
     page.get_by_role("button", name="Stop").click()
-    expect(page.get_by_role("alert")).to_contain_text("Stopped.")
+    expect(page.locator("#note")).to_have_text("Stopped: 1 of 2 heatmaps is finished, and shown here.")
+    expect(page.get_by_role("alert")).to_be_hidden()  # it is no error
     expect(page.locator("#progress")).to_be_hidden()
+    page.get_by_role("button", name="A cup of coffee").click()  # another image: its first heatmap does not wait
+    expect(page.locator("#summary")).to_contain_text("espresso", timeout=30_000)
+    expect(page.locator("#progress-text")).to_contain_text("Heatmap 2 of 2")
+    page.get_by_role("button", name="Stop").click()
+    expect(page.locator("#note")).to_contain_text("1 of 2 heatmaps is finished")
+    expect(page.locator("#viewer .pane")).to_have_count(1)
     ends = time.monotonic() + 20
     while client.get("healthz").json()["slots_taken"]:
         assert time.monotonic() < ends, "the model is still running"
@@ -174,7 +156,7 @@ def test_images_are_pasted_and_dropped(open_page, examples):
         }""",
         content,
     )
-    expect(page.locator("#viewer h2")).to_have_text("pasted.png", timeout=30_000)
+    expect(page.locator("#facts")).to_contain_text("pasted.png", timeout=30_000)
     page.evaluate(
         """content => {
             const data = new DataTransfer();
@@ -183,7 +165,7 @@ def test_images_are_pasted_and_dropped(open_page, examples):
         }""",
         content,
     )
-    expect(page.locator("#viewer h2")).to_have_text("dropped.png", timeout=30_000)
+    expect(page.locator("#facts")).to_contain_text("dropped.png", timeout=30_000)
 
 
 @pytest.mark.parametrize(
@@ -215,7 +197,7 @@ def test_names_with_tags_are_shown_as_text(open_page, lite0, examples):
         page.keyboard.press("Enter")
         expect(page.get_by_role("button", name="Remove <img")).to_be_visible()
         expect(page.locator("#progress")).to_be_hidden(timeout=30_000)
-        assert page.locator("#viewer h2").inner_text() == f"{tag}.png"
+        assert page.locator("#facts").inner_text().startswith(f"{tag}.png · ")
         assert f"{tag} 282" in page.locator("#summary").inner_text()
         assert page.evaluate("window.hacked") is None
         assert page.locator("img[src=x]").count() == 0
@@ -237,6 +219,7 @@ def test_a_model_of_two_classes_without_names(open_page, examples):
         page = open_page(at=other)
         choose(page, examples / "cat.png")
         assert sorted(line.split()[1] for line in predictions(page)) == ["0", "1"]
+        assert page.locator("#viewer .detail:visible").inner_text().startswith("two · Grad-CAM")  # not Keras's name
         page.get_by_role("combobox", name="Classes").fill("class")
         expect(options(page)).to_have_text([re.compile("class 0"), re.compile("class 1")])
 

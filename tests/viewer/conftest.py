@@ -17,9 +17,14 @@ def open_page(chromium):
     """Open a page from the disk, offline; the test fails if the page requests anything or logs anything."""
     contexts, problems = [], []
 
-    def open_page(path, *, width=1000, height=800, scheme="light", scripts=True, ready=".pane, .card", expected=None):
+    def open_page(path, *, width=1000, height=800, ready=".pane, .card", expected=None, touch=False, **options):
+        """`options` are `scheme` and `scripts`; `touch` is a phone, on which nothing hovers."""
         context = chromium.new_context(
-            viewport={"width": width, "height": height}, color_scheme=scheme, java_script_enabled=scripts
+            viewport={"width": width, "height": height},
+            color_scheme=options.get("scheme", "light"),
+            java_script_enabled=options.get("scripts", True),
+            has_touch=touch,
+            is_mobile=touch,
         )
         context.set_offline(True)
         contexts.append(context)

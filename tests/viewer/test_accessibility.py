@@ -6,7 +6,7 @@ from tests.viewer.sample_explanation import sample_explanation
 
 from seewhy.viewer.report import write_report
 
-SCREENS = [(1200, "light"), (1200, "dark"), (360, "light"), (360, "dark")]
+SCREENS = [(1280, "light"), (1280, "dark"), (360, "light"), (360, "dark")]
 
 
 def violations(page):
@@ -49,5 +49,5 @@ def test_a_gallery(open_page, tmp_path, width, scheme):
 
 def test_violations_are_detected(open_page, cat_report):
     page = open_page(cat_report)
-    page.locator(".detail").evaluate("detail => { detail.style.color = '#cccccc'; }")
+    page.locator(".heading .detail").evaluate("detail => { detail.style.color = '#cccccc'; }")
     assert [rule for rule, _ in violations(page)] == ["color-contrast"]

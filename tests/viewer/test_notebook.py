@@ -30,7 +30,7 @@ def test_a_notebook_shows_the_viewer(open_page, cat, tmp_path):
     frame.locator(".pane").wait_for()
     assert page.locator("img").count() == 0
     frame.locator("ol button").nth(2).hover()
-    assert frame.locator(".pane h3").inner_text().startswith("tabby")
+    assert frame.locator(".view h3:visible").inner_text().startswith("tabby")
     with page.expect_download() as waiting:
         frame.get_by_role("button", name="Save as PNG").click()
     assert waiting.value.suggested_filename == "cat_gradcam_tabby.png"

@@ -7,6 +7,7 @@ from tests.viewer.sample_explanation import sample_explanation
 from seewhy import Placement
 from seewhy.images.bounding_boxes import bounding_boxes
 from seewhy.images.overlay import color_table, heatmap_image
+from seewhy.images.style import Style
 from seewhy.viewer.assets import bundle
 
 CLOSE = 2
@@ -43,9 +44,9 @@ def test_an_overlay_is_python_s(open_page, canvas_pixels, slide, cat, cat_report
 def test_a_heatmap_is_python_s(open_page, canvas_pixels, cat, cat_report):
     page = open_page(cat_report)
     page.get_by_role("radio", name="Heatmap").check()
-    expected = heatmap_image(cat.normalized_heatmaps[0], cat.placement.covered, "viridis")
+    expected = heatmap_image(cat.normalized_heatmaps[0], cat.placement.covered, Style().colormap)
     error = differences(canvas_pixels(page.locator(".pane canvas")), expected).max(axis=2)
-    assert error.max() <= color_step("viridis")
+    assert error.max() <= color_step(Style().colormap)
     assert (error > CLOSE).mean() < 0.001
 
 
@@ -56,7 +57,7 @@ def test_below_the_threshold_the_photo_stays(open_page, canvas_pixels, slide, ca
     mask = cat.mask(0.6)
     assert 0.02 < mask.mean() < 0.3
     np.testing.assert_array_equal(drawn[~mask], cat.image[~mask])
-    assert differences(drawn, cat.overlay(0, alpha=0.5, colormap="viridis"))[mask].max() <= CLOSE
+    assert differences(drawn, cat.overlay(0))[mask].max() <= CLOSE
 
 
 @pytest.fixture
@@ -145,6 +146,7 @@ def test_evidence_against_fades_in_from_the_middle(open_page, canvas_pixels, tmp
     page.get_by_label("Show evidence against, too").check()
     drawn = canvas_pixels(page.locator(".pane canvas"))[20].astype(int)
     cold, warm = color_table("coolwarm")[[0, 255]].astype(int)
-    assert np.abs(drawn[0] - (200 + cold) / 2).max() <= 1
-    assert np.abs(drawn[-1] - (200 + warm) / 2).max() <= 1
+    alpha = Style().alpha
+    assert np.abs(drawn[0] - ((1 - alpha) * 200 + alpha * cold)).max() <= 1
+    assert np.abs(drawn[-1] - ((1 - alpha) * 200 + alpha * warm)).max() <= 1
     assert np.abs(drawn[30] - 200).max() <= 2

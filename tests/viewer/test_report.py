@@ -70,8 +70,8 @@ def test_names_with_markup_are_shown_as_text(open_page, hostile, tmp_path):
     page = open_page(hostile.report(tmp_path / "a.html"))
     assert page.title() == f"SeeWhy: {HOSTILE}"
     assert page.locator("h2").inner_text() == HOSTILE
-    assert page.locator(".pane h3").inner_text().startswith(HOSTILE)
-    assert page.locator(".detail").inner_text().startswith("<u>net</u> · <i>Grad</i> · layer <b>conv</b>")
+    assert page.locator(".view h3:visible").inner_text().startswith(HOSTILE)
+    assert page.locator(".detail:visible").inner_text().startswith("<u>net</u> · <i>Grad</i> · layer <b>conv</b>")
     assert page.locator("ol .name").all_inner_texts()[1:] == [
         "</script><script>window.attacked = true</script>",
         "&lt;b&gt;",

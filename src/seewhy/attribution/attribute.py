@@ -7,10 +7,11 @@ import numpy as np
 
 from seewhy import timing
 from seewhy.attribution.augmentation import Augmentation, average_augmented
-from seewhy.attribution.checks import check_capture, check_finite
+from seewhy.attribution.checks import check_capture, check_finite, check_saturation
 from seewhy.attribution.fusion import fuse_heatmaps
 from seewhy.attribution.perturbation_runner import PerturbationRunner, run_perturbations
 from seewhy.attribution.plan import Plan
+from seewhy.attribution.reach import capture_reaching
 from seewhy.attribution.target_chunks import heatmaps_by_chunks
 from seewhy.errors import LayerError
 from seewhy.frameworks import LayerChoice
@@ -53,16 +54,18 @@ def attribute(plan: Plan, inputs: InputBatch, objective: Objective) -> Attributi
 @timing.phase(Phase.RUNNING)
 def _attribute_layer(plan: Plan, layer: LayerChoice, inputs: InputBatch, objective: Objective) -> Attribution:
     """Capture at one layer, make heatmaps by the plan's strategy, and check both."""
-    method, tap = plan.method, plan.tap(layer)
-    capture = plan.framework.capture(inputs, tap, objective, plan.derivatives, method.gradient_rule)
+    layer, capture = capture_reaching(plan, layer, inputs, objective)
     check_capture(capture, image_count(inputs), plan.classifier)
     if plan.strategy == "perturbations":
         heatmaps = _from_perturbations(plan, layer, inputs, objective, capture)
     elif plan.strategy == "chunks":
         heatmaps = _from_chunks(plan, layer, inputs, objective, capture)
     else:
-        heatmaps = plan.framework.to_numpy(plan.framework.apply(method, capture))
-    check_finite(heatmaps, plan.framework.to_numpy(capture.scores))
+        heatmaps = plan.framework.to_numpy(plan.framework.apply(plan.method, capture))
+    scores = plan.framework.to_numpy(capture.scores)
+    check_finite(heatmaps, scores)
+    if objective.score == "probability" and plan.method.family == "gradient":
+        check_saturation(heatmaps, scores)
     return Attribution(capture, heatmaps)
 
 

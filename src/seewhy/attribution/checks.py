@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from seewhy.errors import LayerError, ModelRunError, OptionError, TargetError, short_repr
+from seewhy.errors import LayerError, ModelRunError, OptionError, TargetError, short_repr, warn
 from seewhy.frameworks import Framework, LayerChoice
 from seewhy.frameworks.layers import AUTO
 from seewhy.images.reading import ImageLike
@@ -41,6 +41,15 @@ def check_capture(capture: Capture, images: int, classifier: Classifier) -> None
         classifier.check_class_count(capture.probabilities.shape[1])
 
 
+def other_batch_axis(layer: str, images: int) -> LayerError:
+    """Return the error for a layer whose output's first axis has the size of the batch, and is another axis."""
+    return LayerError(
+        f"The output of the layer {layer!r} does not have its {images} images along its first axis, which only has "
+        "the same size: the axis holds something else there, such as the tokens of (tokens, images, channels). Give a "
+        "layer before or after that."
+    )
+
+
 def check_finite(heatmaps: FloatArray, scores: FloatArray) -> None:
     """Raise ModelRunError if the heatmaps (N, T, *space) or the scores (N, T) hold NaN or infinite values."""
     finite = np.isfinite(heatmaps).reshape(len(heatmaps), -1).all(axis=1) & np.isfinite(scores).all(axis=1)
@@ -48,6 +57,37 @@ def check_finite(heatmaps: FloatArray, scores: FloatArray) -> None:
         raise ModelRunError(
             f"The model gave NaN or infinite values for image {int(np.argmin(finite))} of the batch: its weights "
             "may be damaged, or its arithmetic too narrow (float16)."
+        )
+
+
+def check_saturation(heatmaps: FloatArray, scores: FloatArray) -> None:
+    """Warn of heatmaps (N, T, *space) that are all 0 because a probability (N, T) is 0 or 1 up to rounding."""
+    is_blank = ~heatmaps.reshape(*heatmaps.shape[:2], -1).any(axis=2)
+    saturated = scores[is_blank & ((scores == 0) | (scores == 1))]
+    if saturated.size:
+        warn(
+            f"The probability of a target is {saturated[0]:.0f} up to rounding, and its gradient 0, so its heatmap is "
+            "blank. Explain its logit: score='logit'."
+        )
+
+
+CANCELLED = 2e-6
+"""The sum of gradients, relative to that of their absolute values, up to which it is rounding."""
+
+
+def check_channel_weights(gradients: FloatArray, layer: str) -> None:
+    """Warn where the gradients (N, T, *space, K) of every channel cancel over the positions.
+
+    That is so before a normalisation over positions: adding a constant to a channel changes nothing after it.
+    """
+    by_position = gradients.reshape(*gradients.shape[:2], -1, gradients.shape[-1])
+    total = np.abs(by_position).sum(axis=2).max(axis=2)
+    is_cancelled = (total > 0) & (np.abs(by_position.sum(axis=2)).max(axis=2) <= CANCELLED * total)
+    if is_cancelled.any():
+        warn(
+            f"The gradients at the layer {layer!r} cancel over the positions, as before a normalisation over them, so "
+            "Grad-CAM's channel weights, and the heatmap, are rounding errors. Give a layer after the normalisation, "
+            "or use a method that does not average gradients, such as hirescam."
         )
 
 

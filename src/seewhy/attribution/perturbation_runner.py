@@ -7,6 +7,7 @@ from typing import Any, NamedTuple, final
 
 import numpy as np
 
+from seewhy.attribution.independence import capture_images
 from seewhy.frameworks import Framework, LayerChoice
 from seewhy.frameworks.layers import INPUT
 from seewhy.frameworks.structures import map_tree
@@ -112,7 +113,7 @@ class PerturbationRunner:
         for values, size in self._batches(perturbations, count):
             inputs = np.moveaxis(values, -1, 1) if self.framework.channels_first else values
             inputs = self.framework.check_inputs(inputs)
-            yield self.framework.capture(inputs, layer, self.objective, derivatives, gradient_rule), size
+            yield capture_images(self.framework, inputs, layer, self.objective, derivatives, gradient_rule), size
 
     def _batches(self, perturbations: Iterable[FloatArray], count: int) -> Iterator["_Batch"]:
         """Yield batches of one size, so that a framework compiles the model for one shape."""

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from seewhy.attribution.independence import capture_images
 from seewhy.frameworks import Framework, LayerChoice
 from seewhy.frameworks.structures import InputBatch
 from seewhy.methods import Method
@@ -47,6 +48,6 @@ def heatmaps_by_chunks(
     heatmaps = []
     for start in range(0, indices.shape[1], chunk):
         part = replace(objective, target=classes.slice_targets(start, start + chunk))
-        captured = framework.capture(inputs, tap, part, method.derivatives, method.gradient_rule)
+        captured = capture_images(framework, inputs, tap, part, method.derivatives, method.gradient_rule)
         heatmaps.append(framework.to_numpy(framework.apply(method, captured)))
     return np.concatenate(heatmaps, axis=1)

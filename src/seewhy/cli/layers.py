@@ -1,5 +1,8 @@
 """`seewhy layers`."""
 
+import copy
+from typing import Any
+
 import numpy as np
 from rich.console import Console
 from rich.text import Text
@@ -7,17 +10,23 @@ from rich.text import Text
 from seewhy.cli.model_options import ModelArguments
 from seewhy.cli.tables import new_table
 from seewhy.cli.terminal import quiet_start
+from seewhy.errors import SeewhyError
+from seewhy.explainer import Explainer
 from seewhy.frameworks import LayerCall
+from seewhy.models import Classifier
 
 
 def run(model: ModelArguments) -> None:
     """Print the layers of a model that have spatial output, in call order, and mark the one that "auto" selects."""
     with quiet_start():
         classifier = model.load()
-        inputs = classifier.preprocess([np.zeros((*classifier.input_size, 3), dtype=np.uint8)])
+        # Noise: of a blank image, positions may have no gradient that have one in every other.
+        noise = np.random.default_rng(0).integers(0, 256, (*classifier.input_size, 3), dtype=np.uint8)
+        inputs = classifier.preprocess([noise])
         calls = classifier.framework.calls(classifier.framework.check_inputs(inputs))
+        selected = _auto_layer(classifier, inputs)
     spatial_calls = [call for call in calls if call.has_space]
-    auto = max((position for position, call in enumerate(spatial_calls) if call.is_candidate), default=None)
+    auto = max((position for position, call in enumerate(spatial_calls) if _is_auto(call, selected)), default=None)
     table = new_table("layer", "type", "output shape", "")
     for position, call in enumerate(spatial_calls):
         is_auto = position == auto
@@ -32,12 +41,26 @@ def run(model: ModelArguments) -> None:
     if auto is not None:
         console.print(
             f"auto selects {spatial_calls[auto].path}: the last layer in call order that has spatial output (more than "
-            f"1 x 1) and is not a pooling layer. {len(calls) - len(spatial_calls)} other layer calls have no spatial "
-            "output and are not listed.",
+            "1 x 1), is not a pooling layer, and whose positions reach the score. "
+            f"{len(calls) - len(spatial_calls)} other layer calls have no spatial output and are not listed.",
             markup=False,
         )
     if classifier.layer is not None:
         console.print(f"This model has a default layer, which is explained instead: {classifier.layer}.", markup=False)
+
+
+def _auto_layer(classifier: Classifier, inputs: Any) -> str | None:
+    """Return the layer that "auto" explains; None where the model cannot be explained without more arguments."""
+    classifier = copy.copy(classifier)
+    classifier.layer = None
+    try:
+        return Explainer(classifier).heatmaps(inputs).layer
+    except SeewhyError:
+        return None
+
+
+def _is_auto(call: LayerCall, selected: str | None) -> bool:
+    return call.is_candidate if selected is None else selected in (call.path, f"{call.path}#{call.number}")
 
 
 def _reason_not_auto(call: LayerCall) -> str:

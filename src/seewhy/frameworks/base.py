@@ -2,11 +2,13 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
+from functools import cached_property
 from typing import Any
 
 from numpy.typing import NDArray
 
 from seewhy.errors import LayerError, OptionError
+from seewhy.frameworks.evidence import Evidence
 from seewhy.frameworks.layers import AUTO, LayerCall, LayerChoice, only_path
 from seewhy.frameworks.structures import InputBatch, InputSpec, check_arrays
 from seewhy.targets import Objective
@@ -37,6 +39,11 @@ class Framework(ABC):
 
     name: str
     xp: Namespace
+
+    @cached_property
+    def evidence(self) -> Evidence:
+        """What runs of the model have shown about it."""
+        return Evidence()
 
     @property
     @abstractmethod

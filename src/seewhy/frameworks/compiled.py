@@ -47,11 +47,14 @@ class CompiledCapture(NamedTuple):
         function: From the inputs and a target's arrays to the tensors of a `Capture`, by name.
         layer: The name of the tapped layer.
         shape: The shape of the selected output; None where the objective reads all outputs.
+        scale_shape: The shape (N, T) of the scale of the scores, which the function then takes before a target's
+            arrays; (1, 1) where T is known only when it runs. None where nothing is computed in float16.
     """
 
     function: Callable[..., Any]
     layer: str
     shape: Shape | None
+    scale_shape: tuple[int, int] | None = None
 
 
 class CompiledHead(NamedTuple):

@@ -1,5 +1,6 @@
-"""The result of a job: awaited as a whole, or streamed with progress events before it."""
+"""The result of a job: awaited as a whole, or streamed with progress events and finished parts before it."""
 
+import asyncio
 import dataclasses
 import json
 from collections.abc import AsyncIterator
@@ -35,7 +36,10 @@ async def wait_for_result(job: Job, request: Request, time_limit: float) -> byte
 
 
 async def stream_job(job: Job, time_limit: float) -> AsyncIterator[bytes]:
-    """Yield JSON lines: a progress event at every change, and finally the result or the error."""
+    """Yield JSON lines: each progress event and each finished part of the result, and finally the result or the error.
+
+    Parts are not sent once the whole result is there; before an error they are, so that the client can keep them.
+    """
     last_event: ProgressEvent | None = None
     try:
         while not await job.wait(POLL_INTERVAL) and job.seconds_left > 0:
@@ -43,12 +47,21 @@ async def stream_job(job: Job, time_limit: float) -> AsyncIterator[bytes]:
             if event is None or event != last_event:
                 last_event = event
                 yield _progress_line(event)
+            async for line in _partial_lines(job):
+                yield line
         try:
             yield b'{"result":' + _result(job, time_limit) + b"}\n"
         except (SeewhyError, RequestError) as error:
+            async for line in _partial_lines(job):
+                yield line
             yield _json_line(error_content(to_request_error(error)))
     finally:
         job.stop()
+
+
+async def _partial_lines(job: Job) -> AsyncIterator[bytes]:
+    while (encode := job.next_partial_result()) is not None:
+        yield b'{"partial":' + await asyncio.to_thread(encode) + b"}\n"
 
 
 def _result(job: Job, time_limit: float) -> bytes:

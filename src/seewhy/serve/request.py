@@ -4,6 +4,7 @@ import dataclasses
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from seewhy import methods as all_methods
 from seewhy.errors import LayerError, MethodError, OptionError, SeewhyError, TargetError
@@ -67,11 +68,11 @@ class ExplainRequest:
             JobStoppedError: The client disconnected, or the time limit was exceeded.
         """
         start = time.monotonic()
-        explanations, failures = self._explain(job, image)
+        explanations, failures = self._explain(job, image, start)
         job.report(ProgressEvent(len(self.explainers), len(self.explainers), "writing the response"))
         return response_body(explanations, failures, self.format, self.model.name, time.monotonic() - start)
 
-    def _explain(self, job: Job, image: ImageArray) -> tuple[list[Explanation], list[Failure]]:
+    def _explain(self, job: Job, image: ImageArray, start: float) -> tuple[list[Explanation], list[Failure]]:
         """Return the explanations, and the failures of those that the model does not allow, if others are possible."""
         explanations, failures = [], []
         for number, explainer in enumerate(self.explainers, 1):
@@ -81,7 +82,11 @@ class ExplainRequest:
             except SeewhyError as error:
                 failures.append(Failure(explainer.method, _layer_name(explainer), error))
             else:
-                explanations.append(dataclasses.replace(explanation, source=self.name))
+                named = dataclasses.replace(explanation, source=self.name, model=self.model.name)
+                explanations.append(named)
+                if number < len(self.explainers):
+                    seconds = time.monotonic() - start
+                    job.add_partial_result(partial(response_body, [named], [], self.format, self.model.name, seconds))
         if failures and (not explanations or self.format == "png"):  # a PNG has no place for a message
             raise failures[0].error
         return explanations, failures

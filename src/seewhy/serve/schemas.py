@@ -31,7 +31,8 @@ class ExplainFields(BaseModel):
     )
     progress: bool = Field(
         False,
-        description="Stream JSON lines (application/x-ndjson): progress events, {progress: ...}, and finally "
+        description="Stream JSON lines (application/x-ndjson): progress events, {progress: ...}; of several "
+        "explanations each that is finished before the last, {partial: ...}, as a response of its own; and finally "
         "{result: ...} or {error: ...}. For the formats json and viewer.",
     )
 

@@ -8,6 +8,7 @@ import asyncio
 import math
 import threading
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -61,6 +62,7 @@ class Job:
         self.task: asyncio.Task[bytes] | None = None
         self.future: Future[bytes] | None = None  # once it is prepared
         self.finished = asyncio.Event()
+        self._partial_results: deque[Callable[[], bytes]] = deque()
         self._deadline = deadline
         self._is_stopped = threading.Event()
 
@@ -78,6 +80,14 @@ class Job:
         if self._is_stopped.is_set() or self.seconds_left < 0:
             raise JobStoppedError
         self.progress = event
+
+    def add_partial_result(self, encode: Callable[[], bytes]) -> None:
+        """Keep a part of the result that is finished, as a function that encodes it: few clients ask for parts."""
+        self._partial_results.append(encode)
+
+    def next_partial_result(self) -> Callable[[], bytes] | None:
+        """Return the oldest part of the result that was not returned yet, or None."""
+        return self._partial_results.popleft() if self._partial_results else None
 
     def stop(self) -> None:
         """Stop the job: at once if it does not run yet, otherwise when it next reports its progress."""

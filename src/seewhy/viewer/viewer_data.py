@@ -15,11 +15,14 @@ from numpy.typing import ArrayLike
 from seewhy.errors import InputError, OptionError
 from seewhy.images.colour import color_table
 from seewhy.images.normalization import peak_values
+from seewhy.images.style import Style
 from seewhy.models import Prediction
 from seewhy.viewer.explanation_like import ExplanationLike
 from seewhy.viewer.photos import PhotoLimits, limits_for, photo_url
 
 COLORMAPS = ("viridis", "inferno", "jet", "coolwarm")
+"""The colour maps that a reader can choose; the last is for signed heatmaps. The default of `Style` is always there."""
+
 SHOWN_PREDICTIONS = 5
 
 Label = str | int | None
@@ -123,6 +126,18 @@ class ImageEntry(ImageSummary):
     explanations: list[ExplanationData]
 
 
+class StyleData(TypedDict):
+    """How overlays are drawn until the reader changes it: the defaults of `seewhy.images.style.Style`.
+
+    Attributes:
+        alpha: The weight of the colours, 0..1.
+        colormap: A name in the header's `colormaps`.
+    """
+
+    alpha: float
+    colormap: str
+
+
 class ViewerHeader(TypedDict):
     """The viewer's input without its images.
 
@@ -130,11 +145,13 @@ class ViewerHeader(TypedDict):
         format: "seewhy-viewer".
         version: 1.
         colormaps: Name to base64 of uint8 (256, 3). "coolwarm" is for signed heatmaps.
+        style: How overlays are drawn at first.
     """
 
     format: str
     version: int
     colormaps: dict[str, str]
+    style: StyleData
 
 
 class ViewerData(ViewerHeader):
@@ -181,8 +198,14 @@ def viewer_data(
 
 def viewer_header() -> ViewerHeader:
     """Return the viewer's input without its images."""
-    tables = {name: _base64(color_table(name)) for name in COLORMAPS}
-    return {"format": "seewhy-viewer", "version": 1, "colormaps": tables}
+    style = Style()
+    tables = {name: _base64(color_table(name)) for name in dict.fromkeys((*COLORMAPS, style.colormap))}
+    return {
+        "format": "seewhy-viewer",
+        "version": 1,
+        "colormaps": tables,
+        "style": {"alpha": style.alpha, "colormap": style.colormap},
+    }
 
 
 def group_by_image(

@@ -29,9 +29,12 @@ class FailsInRun(nn.Module):
         return self.dense(maps.mean((2, 3)))
 
 
-@pytest.mark.parametrize("run", [1, 2, 3, 4])
+@pytest.mark.parametrize("run", [1, 2, 3, 4, 5, 6])
 def test_a_model_that_fails_in_a_later_run_under_ablationcam_is_a_model_run_error(run):
-    """The calls are recorded in run 1, the activations captured in run 2, and each image's head recorded after that."""
+    """The calls are recorded in run 1, the activations captured in run 2, images replaced in runs 3 and 4.
+
+    Each image's head is recorded after that.
+    """
     model = FailsInRun(run)
     with pytest.raises(ModelRunError, match=r"The model cannot run on an input of shape .*: the head broke") as caught:
         seewhy.Explainer(model, "ablationcam", layer="conv").heatmaps(IMAGES, [0, 1])
@@ -40,9 +43,9 @@ def test_a_model_that_fails_in_a_later_run_under_ablationcam_is_a_model_run_erro
 
 
 def test_a_model_that_fails_only_after_those_runs_is_explained():
-    model = FailsInRun(5)
+    model = FailsInRun(7)
     assert seewhy.Explainer(model, "ablationcam", layer="conv", signed=True).heatmaps(IMAGES, [0, 1]).values.any()
-    assert model.runs == 4
+    assert model.runs == 6
 
 
 def test_a_bug_in_the_recorder_is_not_reported_as_the_model_s(monkeypatch):

@@ -1,11 +1,13 @@
 """Compiling captures and heads from a traced model."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import keras
+import numpy as np
 
 from seewhy.frameworks.compiled import CompiledCapture, CompiledHead, timed_first_call
 from seewhy.frameworks.jax.guided import guide_relus
@@ -39,6 +41,7 @@ def compile_capture(
         compiled = _compile_closed_form(traced, call, layer, objective)
         if compiled is not None:
             return compiled
+    is_scaled = derivatives == "gradients" and traced.has_float16
     position, selected = traced.position(call), traced.select_outputs(objective)
     trunk, head = split(traced.jaxpr, position, selected.tensors)
     differentiated = head
@@ -49,14 +52,15 @@ def compile_capture(
     objective.target.check_outputs(shape)
 
     def capture(flat: list[NativeTensor], *arrays: NativeTensor) -> dict[str, NativeTensor]:
+        scale, arrays = (arrays[0], arrays[1:]) if is_scaled else (1.0, arrays)
         tapped, *bypass = trunk(*flat)
 
         def totals(
             activations: NativeTensor, head: JaxprFunction = head
         ) -> tuple[NativeTensor, dict[str, NativeTensor]]:
             captured = _score(selected.read(head(activations, *bypass)), objective, arrays)
-            # The images of a batch do not influence each other, so the gradient of the sum is each image's own.
-            return jnp.sum(captured["scores"], axis=0), captured
+            # No score may depend on more than one image, so the gradient of the sum is each image's own.
+            return jnp.sum(captured["scores"] * scale, axis=0), captured
 
         tensors: dict[str, NativeTensor] = {"activations": channels_last(call, tapped.astype(jnp.float32), jnp)}
         if derivatives != "gradients":
@@ -69,13 +73,28 @@ def compile_capture(
         tensors["gradients"] = targets_second(call, gradients.astype(jnp.float32), jnp)
         return tensors | dict(captured)
 
-    return CompiledCapture(timed_first_call(jax.jit(capture)), layer.named(call), shape)
+    compiled_capture = jax.jit(capture)
+    scale_shape = _scores_shape(compiled_capture, traced, objective) if is_scaled else None
+    return CompiledCapture(timed_first_call(compiled_capture), layer.named(call), shape, scale_shape)
+
+
+def _scores_shape(capture: Callable[..., Any], traced: TracedModel, objective: Objective) -> tuple[int, int]:
+    """Return the shape (N, T) of the scores of a capture that takes their scale."""
+    avals = traced.jaxpr.in_avals
+    arrays = objective.target.arrays(avals[-1].shape[0])
+    images, targets = jax.eval_shape(capture, list(avals), np.ones((1, 1), np.float32), *arrays)["scores"].shape
+    return images, targets
 
 
 def _compile_closed_form(
     traced: TracedModel, call: LayerCall, layer: LayerChoice, objective: Objective
 ) -> CompiledCapture | None:
-    """Compile the closed form; None where the scores depend on more of the layer than its mean over space."""
+    """Compile the closed form; None where the scores depend on more of the layer than its mean over space.
+
+    None in float16 too, which is too narrow for it: gradients are scaled instead.
+    """
+    if traced.has_float16:
+        return None
     selected = traced.select_outputs(objective)
     tapped = tapped_variable(traced.jaxpr.jaxpr, traced.position(call))
     position = pooled_sum(selected.tensors, tapped, spatial_axes(call, len(tapped.aval.shape)), traced.jaxpr.jaxpr)

@@ -5,10 +5,11 @@ trace, split at the tapped layer: the trunk runs as in any prediction, and only 
 each target.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, final
 
 import jax
+import jax.numpy as jnp
 import keras
 import numpy as np
 from numpy.typing import NDArray
@@ -25,11 +26,12 @@ from seewhy.frameworks.keras.framework import KerasFramework, plain_message
 from seewhy.frameworks.keras.restore import preserve_keras_state
 from seewhy.frameworks.layers import LayerCall, LayerChoice, check_tapped
 from seewhy.frameworks.layouts import layer_layout
+from seewhy.frameworks.loss_scale import scaled_gradients
 from seewhy.frameworks.recorder import translated_errors
 from seewhy.frameworks.structures import InputBatch, image_count, leaves, model_run_error
 from seewhy.targets import Objective, TopK
 from seewhy.timing import Phase
-from seewhy.types import Capture, Derivatives, GradientRule, NativeTensor, Precision
+from seewhy.types import Capture, Derivatives, FloatArray, GradientRule, NativeTensor, Precision
 
 FAILURES = (ValueError, TypeError, RuntimeError, LookupError, AttributeError, ArithmeticError)
 """The exceptions of Keras and JAX for a model that cannot run on its input."""
@@ -71,8 +73,8 @@ class KerasJax(KerasFramework):
             lambda: compile_capture(traced, self._call(traced, layer), layer, objective, derivatives, gradient_rule),
         )
         objective.target.check_outputs(compiled.shape)
-        captured = self._run(compiled.function, traced, inputs, *arrays)
-        return Capture(**{"gradients": None} | captured, layer=compiled.layer, xp=self.xp)
+        captured = self._capture(compiled, traced, inputs, arrays)
+        return Capture(**{"gradients": None, **captured}, layer=compiled.layer, xp=self.xp)
 
     def head(self, inputs: InputBatch, layer: LayerChoice, objective: Objective) -> Head:
         traced, objective = self._traced(inputs), objective.for_image(0)
@@ -104,6 +106,22 @@ class KerasJax(KerasFramework):
 
     def _call(self, traced: TracedModel, layer: LayerChoice) -> LayerCall:
         return self._input_call if layer.is_input else check_tapped(layer, traced.calls)
+
+    def _capture(
+        self, compiled: CompiledCapture, traced: TracedModel, inputs: InputBatch, arrays: Sequence[Any]
+    ) -> dict[str, NativeTensor]:
+        """Run a compiled capture, with the scores scaled as far as float16 allows where it is used."""
+        captured: dict[str, NativeTensor] = {}
+        if compiled.scale_shape is None:
+            captured.update(self._run(compiled.function, traced, inputs, *arrays))
+            return captured
+
+        def run(scale: FloatArray) -> NativeTensor:
+            captured.update(self._run(compiled.function, traced, inputs, scale, *arrays))
+            return captured["gradients"]
+
+        gradients = scaled_gradients(run, compiled.scale_shape, self.xp, self.to_numpy, jnp.asarray)
+        return captured | {"gradients": gradients}
 
     def _run(self, function: Callable[..., Any], traced: TracedModel, inputs: InputBatch, *arrays: Any) -> Any:
         try:

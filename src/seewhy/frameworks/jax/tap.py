@@ -80,6 +80,12 @@ class TracedModel(NamedTuple):
     shapes: dict[str, tuple[int, ...]]
     structure: ArrayTree
 
+    @property
+    def has_float16(self) -> bool:
+        """Whether anything is computed in float16."""
+        computed = [variable for equation in self.jaxpr.jaxpr.eqns for variable in equation.outvars]
+        return any(getattr(variable.aval, "dtype", None) == jnp.float16 for variable in computed)
+
     def flat(self, inputs: InputBatch) -> list[NativeTensor]:
         """Return the arguments of the trace: the current values of the variables, and the inputs."""
         return [*(variable.value for variable in self.variables), *jax.tree.leaves(inputs)]

@@ -7,13 +7,17 @@ from typing import Any
 import keras
 
 from seewhy.frameworks.base import Framework, check_precision
-from seewhy.frameworks.keras.calls import layers_by_path
+from seewhy.frameworks.keras.calls import POOLING, layers_by_path
+from seewhy.frameworks.keras.layouts import declared_channels_first
 from seewhy.frameworks.keras.private_api import input_structure
 from seewhy.frameworks.layers import INPUT_CALL, LayerCall
 from seewhy.frameworks.structures import InputBatch, map_leaves, message_of
 from seewhy.types import Precision
 
 CONVOLUTIONS = tuple(kind for name, kind in vars(keras.layers).items() if "Conv" in name and isinstance(kind, type))
+
+LAID_OUT = (*CONVOLUTIONS, *POOLING, keras.layers.BatchNormalization)
+"""Layers that declare the layout of their input."""
 
 UNSCALING = (keras.layers.InputLayer, keras.layers.ZeroPadding2D, keras.layers.RandomFlip, keras.layers.RandomRotation)
 """Layers that do not scale the values of an image."""
@@ -44,9 +48,24 @@ class KerasFramework(Framework):
 
     @property
     def channels_first(self) -> bool:
-        """Whether the input is an image whose only axis of size 3 is the first."""
+        """Whether the input is an image with channels first: its only axis of size 3 tells, or else the first layer."""
         shape = self.input_shape()
-        return isinstance(shape, tuple) and len(shape) == 4 and shape[1] == 3 and shape[3] != 3
+        if not isinstance(shape, tuple) or len(shape) != 4:
+            return False
+        if (shape[1] == 3) != (shape[3] == 3):
+            return bool(shape[1] == 3)
+        axes = [1, 2, 3]  # of the input, in the order of the axes of what reaches the layer
+        for layer in self._layers.values():
+            if isinstance(layer, keras.layers.Permute):
+                axes = [axes[dim - 1] for dim in layer.dims] if len(layer.dims) == 3 else axes
+            elif isinstance(layer, LAID_OUT) and (is_first := declared_channels_first(layer, 4)) is not None:
+                return axes[0 if is_first else -1] == 1
+        return False
+
+    @property
+    def _has_float16(self) -> bool:
+        """Whether a layer computes in float16, as under the policy "mixed_float16"."""
+        return "float16" in {layer.compute_dtype for layer in (self._model, *self._layers.values())}
 
     @property
     def _input_call(self) -> LayerCall:

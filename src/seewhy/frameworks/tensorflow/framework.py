@@ -5,7 +5,7 @@ the kind of objective. A gradient tape starts at the tapped output, so the trunk
 head is differentiated, once for each target.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, final
 
 import keras
@@ -20,6 +20,7 @@ from seewhy.frameworks.keras.framework import KerasFramework, plain_message
 from seewhy.frameworks.keras.restore import preserve_keras_state
 from seewhy.frameworks.layers import LayerCall, LayerChoice
 from seewhy.frameworks.layouts import channels_last, layer_layout, targets_second
+from seewhy.frameworks.loss_scale import scaled_gradients
 from seewhy.frameworks.non_relu import GUIDED_RULES
 from seewhy.frameworks.recorder import translated_errors
 from seewhy.frameworks.structures import (
@@ -38,7 +39,7 @@ from seewhy.frameworks.tensorflow.precision import check_bfloat16, compiled
 from seewhy.frameworks.tensorflow.tap import TensorflowTap, gradients
 from seewhy.frameworks.tensorflow.trunk_and_head import split
 from seewhy.targets import Objective, TopK
-from seewhy.types import Capture, Derivatives, GradientRule, NativeTensor, Precision
+from seewhy.types import Capture, Derivatives, FloatArray, GradientRule, NativeTensor, Precision
 
 FAILURES = (ValueError, TypeError, RuntimeError, LookupError, AttributeError, ArithmeticError, tf.errors.OpError)
 """The exceptions of Keras and TensorFlow for a model that cannot run on its input."""
@@ -81,8 +82,8 @@ class KerasTensorflow(KerasFramework):
             lambda: self._trace_capture(inputs, layer, objective, derivatives, gradient_rule),
         )
         objective.target.check_outputs(entry.shape)
-        captured = self._run(entry.function, inputs, *objective.target.arrays(image_count(inputs)))
-        return Capture(**{"gradients": None} | captured, layer=entry.layer, xp=self.xp)
+        captured = self._capture(entry, inputs, objective.target.arrays(image_count(inputs)))
+        return Capture(**{"gradients": None, **captured}, layer=entry.layer, xp=self.xp)
 
     def head(self, inputs: InputBatch, layer: LayerChoice, objective: Objective) -> Head:
         objective = objective.for_image(0)
@@ -100,6 +101,20 @@ class KerasTensorflow(KerasFramework):
                 raise model_run_error(inputs, error.message) from error
 
         return scores
+
+    def _capture(self, entry: CompiledCapture, inputs: InputBatch, arrays: Sequence[Any]) -> dict[str, NativeTensor]:
+        """Run a compiled capture, with the scores scaled as far as float16 allows where it is used."""
+        captured: dict[str, NativeTensor] = {}
+        if entry.scale_shape is None:
+            captured.update(self._run(entry.function, inputs, *arrays))
+            return captured
+
+        def run(scale: FloatArray) -> NativeTensor:
+            captured.update(self._run(entry.function, inputs, scale, *arrays))
+            return captured["gradients"]
+
+        gradients = scaled_gradients(run, entry.scale_shape, self.xp, self.to_numpy, tf.constant)
+        return captured | {"gradients": gradients}
 
     def _run(self, function: Any, inputs: InputBatch, *arrays: Any) -> Any:
         try:
@@ -144,8 +159,10 @@ class KerasTensorflow(KerasFramework):
         gradient_rule: GradientRule,
     ) -> CompiledCapture:
         facts: dict[str, Any] = {}
+        is_scaled = derivatives == "gradients" and self._has_float16
 
         def capture(batch: InputBatch, *arrays: NativeTensor) -> dict[str, NativeTensor]:
+            scale, arrays = (arrays[0], arrays[1:]) if is_scaled else (1.0, arrays)
             tape = tf.GradientTape(persistent=True, watch_accessed_variables=False)
             tap = TensorflowTap(layer, tape)
             # All layers are recorded, whichever is tapped: an earlier one may determine the layout of its output.
@@ -161,8 +178,8 @@ class KerasTensorflow(KerasFramework):
                     check_head_activations(tap.output, selected.one_logits, self._layers, gradient_rule)
                 outputs = selected.read(selected.tensors)
                 target_scores = outputs.score(objective, arrays, self.xp)
-                # The images of a batch do not influence each other, so the gradient of the sum is each image's own.
-                totals = tf.reduce_sum(tf.cast(target_scores.scores, tf.float32), axis=0)
+                # No score may depend on more than one image, so the gradient of the sum is each image's own.
+                totals = tf.reduce_sum(tf.cast(target_scores.scores, tf.float32) * scale, axis=0)
             facts.update(layer=layer.named(tap.call), shape=outputs.shape)
             captured = {
                 "activations": channels_last(tap.call, tf.cast(tap.output, tf.float32), self.xp),
@@ -171,15 +188,16 @@ class KerasTensorflow(KerasFramework):
                 "outputs": outputs.raw,
                 "probabilities": outputs.probabilities,
             }
-            if derivatives == "closed_form" and mean is not None:
+            if derivatives == "closed_form" and mean is not None and not self._has_float16:
                 captured["closed_form"] = closed_form(captured["scores"], mean, captured["activations"])
             if derivatives == "gradients":
                 by_target = gradients(tape, totals, tap, gradient_rule, is_small=mean is not None)
                 captured["gradients"] = targets_second(tap.call, tf.cast(by_target, tf.float32), self.xp)
             return captured
 
-        function = self._compile(capture, inputs, objective.target.arrays(image_count(inputs)))
-        return CompiledCapture(function, **facts)
+        arrays = objective.target.arrays(image_count(inputs))
+        function = self._compile(capture, inputs, (np.ones((1, 1), np.float32), *arrays) if is_scaled else arrays)
+        return CompiledCapture(function, **facts, scale_shape=(1, 1) if is_scaled else None)
 
     def _trace_head(self, inputs: InputBatch, layer: LayerChoice, objective: Objective) -> CompiledHead:
         tap = TensorflowTap(layer)

@@ -3,7 +3,7 @@
 import torch
 
 from seewhy.frameworks.layers import LayerChoice
-from seewhy.frameworks.layouts import channels_last, targets_second
+from seewhy.frameworks.layouts import channels_last
 from seewhy.frameworks.structures import ArrayTree, map_tree
 from seewhy.frameworks.torch.logits import FunctionRecorder, select_torch_outputs
 from seewhy.frameworks.torch.precision import without_autocast
@@ -50,11 +50,10 @@ def finish_capture(
         activations = channels_last(tap.call, tap.output.detach().float(), torch)
         scores = scores.float()
         closed_form = tap.closed_form(scores, activations)
-        # The images of a batch do not influence each other, so the gradient of the sum is each image's own.
-        gradients = tap.gradients(scores.sum(dim=0))
+        gradients = tap.gradients(scores, xp)
     return Capture(
         activations=activations,
-        gradients=None if gradients is None else targets_second(tap.call, gradients.float(), torch),
+        gradients=gradients,
         scores=scores.detach(),
         indices=indices.to(torch.int32),
         outputs=map_tree(detach, read.raw),

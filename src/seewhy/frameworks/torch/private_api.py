@@ -22,6 +22,7 @@ They are the same in torch 2.6 to 2.14; `pyproject.toml` requires 2.6 or newer.
 | `OptimizedModule._orig_mod`, `torch._dynamo` | the module that `torch.compile` wraps |
 | `Node._saved_self`, `_saved_other`, `_saved_dim` | the operands of an operation, and the axes of a mean |
 | `Node._saved_min`, `_saved_min_val`, `_saved_threshold` | the lower bound of a clamp, in `LOWER_BOUNDS` |
+| `Node._input_metadata` | the types of an operation's results, to find float16 |
 """
 
 import sys
@@ -46,6 +47,11 @@ LOWER_BOUNDS = {
     "ThresholdBackward": "_saved_threshold",
 }
 """The attribute of an autograd node that holds the lower bound of its operation, by the node's name."""
+
+
+def result_types(node: Any) -> set[torch.dtype]:
+    """Return the types of the results of an autograd node's operation."""
+    return {result.dtype for result in getattr(node, "_input_metadata", ()) if result is not None}
 
 
 def is_autograd_excluded() -> bool:

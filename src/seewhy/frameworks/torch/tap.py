@@ -1,19 +1,24 @@
 """The tap on PyTorch, for native modules and for Keras models: only one layer's output is differentiated."""
 
+from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import torch
 
 from seewhy.errors import LayerError
 from seewhy.frameworks.layers import INPUT, LayerCall, no_gradient
-from seewhy.frameworks.layouts import spatial_axes
+from seewhy.frameworks.layouts import spatial_axes, targets_second
+from seewhy.frameworks.loss_scale import scaled_gradients
 from seewhy.frameworks.non_relu import GUIDED_RULES
 from seewhy.frameworks.outputs import SelectedOutputs
 from seewhy.frameworks.recorder import Recorder
 from seewhy.frameworks.torch.guided import guide_relus
 from seewhy.frameworks.torch.mean_head import closed_form, pooled_mean
+from seewhy.frameworks.torch.private_api import result_types
+from seewhy.frameworks.torch.tensors import to_array
 from seewhy.frameworks.torch.without_autograd import Trunk
-from seewhy.types import Derivatives, GradientRule, NativeTensor
+from seewhy.types import Derivatives, FloatArray, GradientRule, Namespace, NativeTensor
 
 TARGETS_AT_ONCE = 32
 """The number of targets that share a backward pass. More are hardly faster, and take the memory of all of them."""
@@ -90,16 +95,23 @@ class TorchTap(Recorder):
         if self.is_guided and selected.one_logits.requires_grad:
             guide_relus(selected.one_logits, self.output, self._layers_by_node, self._gradient_rule)
 
-    def gradients(self, totals: NativeTensor) -> NativeTensor | None:
-        """Return the gradients (T, N, ...) of every total (T,), in the layer's own layout; None if none are wanted."""
+    def gradients(self, scores: NativeTensor, xp: Namespace) -> NativeTensor | None:
+        """Return the gradients (N, T, *space, K) of float32 scores (N, T); None if none are wanted.
+
+        They are those of the sum over the images, so no score may depend on more than one image.
+        """
         if self._derivatives != "gradients":
             return None
-        if not totals.requires_grad:
+        if not scores.requires_grad:
             raise no_gradient(self.path)
-        count = len(totals)
-        at_once = 1 if count == 1 or _has_python_backward(totals) else min(count, TARGETS_AT_ONCE)
-        seeds = torch.split(torch.eye(count, dtype=totals.dtype, device=totals.device), at_once)
-        return torch.cat([self._backward(totals, seed, is_last=seed is seeds[-1]) for seed in seeds])
+        if not _uses_float16(scores):
+            return self._gradients(scores.sum(dim=0))
+
+        def run(scale: FloatArray) -> NativeTensor:
+            return self._gradients((scores * to_tensor(scale)).sum(dim=0), keep_graph=True)
+
+        to_tensor = partial(torch.tensor, device=scores.device)
+        return scaled_gradients(run, tuple(scores.shape), xp, to_array, to_tensor)
 
     def closed_form(self, scores: NativeTensor, activations: NativeTensor) -> NativeTensor | None:
         """Return the closed form (N, T, *space) of scores (N, T).
@@ -108,8 +120,18 @@ class TorchTap(Recorder):
         """
         if self._derivatives != "closed_form" or not scores.requires_grad or _has_python_backward(scores):
             return None
+        if _uses_float16(scores):
+            return None  # gradients are scaled instead, which float16 is too narrow for otherwise
         mean = pooled_mean(scores, self.output, spatial_axes(self.call, self.output.ndim))
         return None if mean is None else closed_form(scores, mean, activations)
+
+    def _gradients(self, totals: NativeTensor, *, keep_graph: bool = False) -> NativeTensor:
+        """Return the gradients (N, T, *space, K) of every total (T,)."""
+        count = len(totals)
+        at_once = 1 if count == 1 or _has_python_backward(totals) else min(count, TARGETS_AT_ONCE)
+        seeds = torch.split(torch.eye(count, dtype=totals.dtype, device=totals.device), at_once)
+        by_target = [self._backward(totals, seed, is_last=seed is seeds[-1] and not keep_graph) for seed in seeds]
+        return targets_second(self.call, torch.cat(by_target).float(), torch)
 
     def _backward(self, totals: NativeTensor, seeds: NativeTensor, *, is_last: bool) -> NativeTensor:
         """Run one backward pass for these seeds, (t, T)."""
@@ -135,14 +157,22 @@ def _has_python_backward(totals: NativeTensor) -> bool:
     Such code expects one gradient and not a batch of them: it may read values or store its argument. PyTorch's own
     functions can all be batched, so this alone decides whether targets share a backward pass.
     """
-    pending: list[Any] = [totals.grad_fn]
+    return any(isinstance(node, torch.autograd.function.BackwardCFunction) for node in _nodes(totals))
+
+
+def _uses_float16(scores: NativeTensor) -> bool:
+    """Whether anything between the tap and the scores is computed in float16."""
+    return any(torch.float16 in result_types(node) for node in _nodes(scores))
+
+
+def _nodes(tensor: NativeTensor) -> Iterator[Any]:
+    """Yield every node of a tensor's autograd graph."""
+    pending: list[Any] = [tensor.grad_fn]
     visited: set[Any] = set()
     while pending:
         node = pending.pop()
         if node is None or node in visited:
             continue
-        if isinstance(node, torch.autograd.function.BackwardCFunction):
-            return True
+        yield node
         visited.add(node)
         pending.extend(producer for producer, _ in node.next_functions)
-    return False

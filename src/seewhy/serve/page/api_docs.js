@@ -1,6 +1,7 @@
 /** The page that documents the API: the contents of openapi.json as tables. */
 
 import { createElement } from "../viewer/dom.js";
+import { fetchFromServer } from "./client.js";
 
 const EXAMPLES = (url) => `curl -F image=@cat.png -F targets=top-3 ${url}api/explain
 curl -F image=@cat.png -F format=png -o overlay.png ${url}api/explain
@@ -8,10 +9,7 @@ curl -F image=@cat.png -F methods=gradcam,layercam -F format=html -o report.html
 
 async function start() {
   document.getElementById("examples").textContent = EXAMPLES(new URL("../", location.href).href);
-  const response = await fetch("../openapi.json");
-  if (!response.ok) {
-    throw new Error(`openapi.json could not be loaded: the server responded with status ${response.status}.`);
-  }
+  const response = await fetchFromServer("../openapi.json");
   const { paths } = await response.json();
   const operations = Object.entries(paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, operation]) => createSection(method.toUpperCase(), path, operation)),

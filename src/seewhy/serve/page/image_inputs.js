@@ -1,36 +1,27 @@
 /** The ways to choose an image: the file dialog, drag and drop, paste, and the samples. */
 
+import { fetchFromServer } from "./client.js";
+
 const element = (id) => document.getElementById(id);
 
-/** Calls `onimage` with the file of each image that is chosen, and `onerror` with a message if it cannot be used. */
-export function connectImageInputs(limits, onimage, onerror) {
-  function useFile(file) {
-    if (file === undefined) {
-      onerror("There is no file in it. Drop or paste an image file.");
-    } else if (file.size > limits.max_bytes) {
-      onerror(`${file.name} has more than ${limits.max_bytes.toLocaleString("en")} bytes. Choose a smaller image.`);
-    } else {
-      showPreview(file);
-      onimage(file);
-    }
-  }
-
+/** Calls `onfile` with each file that is chosen, and `onerror` with a message if there is none. */
+export function connectImageInputs(onfile, onerror) {
   element("file").addEventListener("change", (event) => {
     if (event.target.files.length > 0) {
-      useFile(event.target.files[0]);
+      onfile(event.target.files[0]);
       event.target.value = ""; // so that the same file can be chosen again
     }
   });
   document.addEventListener("paste", (event) => {
     if (event.clipboardData.files.length > 0) {
-      useFile(event.clipboardData.files[0]);
+      onfile(event.clipboardData.files[0]);
     }
   });
-  connectDrop(useFile);
-  connectSamples(useFile, onerror);
+  connectDrop(onfile, onerror);
+  connectSamples(onfile, onerror);
 }
 
-function connectDrop(useFile) {
+function connectDrop(onfile, onerror) {
   const dropZone = element("drop-zone");
   document.addEventListener("dragover", (event) => {
     event.preventDefault();
@@ -44,27 +35,46 @@ function connectDrop(useFile) {
   document.addEventListener("drop", (event) => {
     event.preventDefault();
     dropZone.classList.remove("over");
-    useFile(event.dataTransfer.files[0]);
+    const [file] = event.dataTransfer.files;
+    if (file === undefined) {
+      onerror("There is no file in what was dropped. Drop an image file.");
+    } else {
+      onfile(file);
+    }
   });
 }
 
-function connectSamples(useFile, onerror) {
+function connectSamples(onfile, onerror) {
   element("samples").addEventListener("click", async (event) => {
-    const name = event.target.closest("button")?.dataset.sample;
-    if (name === undefined) {
+    const button = event.target.closest("button");
+    if (button === null) {
       return;
     }
-    const response = await fetch(`page/samples/${name}`);
-    if (response.ok) {
-      useFile(new File([await response.blob()], name, { type: "image/jpeg" }));
-    } else {
-      onerror(`The sample could not be loaded: the server responded with status ${response.status}.`);
+    const { sample } = button.dataset;
+    try {
+      const response = await fetchFromServer(`page/samples/${sample}`);
+      onfile(new File([await response.blob()], sample, { type: "image/jpeg" }));
+    } catch (error) {
+      onerror(`The sample ${sample} could not be loaded. ${error.message}`);
     }
   });
+  for (const photo of element("samples").querySelectorAll("img")) {
+    photo.addEventListener("error", () => markFailed(photo));
+    if (photo.complete && photo.naturalWidth === 0) {
+      markFailed(photo); // before this script ran
+    }
+  }
+}
+
+/** Replaces the photo of a sample that did not load by its description. */
+function markFailed(photo) {
+  const text = document.createElement("span");
+  text.textContent = `${photo.alt} (not loaded)`;
+  photo.replaceWith(text);
 }
 
 /** Shows a preview if the browser can: it does not decode every format that the server reads. */
-function showPreview(file) {
+export function showPreview(file) {
   const preview = element("preview");
   const url = URL.createObjectURL(file);
   preview.onload = () => {

@@ -67,13 +67,11 @@ export function createMultiselect({ label, placeholder, hint, chosen, search, on
     if (number !== searchNumber || document.activeElement !== input) {
       return; // the user has typed something else in the meantime, or has left the field
     }
-    if (matches instanceof Error) {
-      status.textContent = matches.message;
-      return;
-    }
-    options = matches.filter((choice) => !chosen.some(({ value }) => value === choice.value));
-    list.replaceChildren(...(options.length > 0 ? options.map(createOption) : [createEmptyOption()]));
-    status.textContent = options.length === 0 ? "No matches." : `${options.length} matches.`;
+    const failed = matches instanceof Error;
+    options = failed ? [] : matches.filter((choice) => !chosen.some(({ value }) => value === choice.value));
+    const emptyText = failed ? matches.message : "No matches";
+    list.replaceChildren(...(options.length > 0 ? options.map(createOption) : [createEmptyOption(emptyText)]));
+    status.textContent = options.length === 0 ? emptyText : `${options.length} matches.`;
     list.hidden = false;
     input.setAttribute("aria-expanded", "true");
     activate(options.length > 0 && input.value !== "" ? 0 : -1);
@@ -95,9 +93,9 @@ export function createMultiselect({ label, placeholder, hint, chosen, search, on
     );
   }
 
-  function createEmptyOption() {
+  function createEmptyOption(text) {
     const attributes = { class: "empty", role: "option", "aria-disabled": "true", "aria-selected": "false" };
-    return createElement("li", attributes, "No matches");
+    return createElement("li", attributes, text);
   }
 
   function close() {

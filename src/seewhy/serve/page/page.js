@@ -4,62 +4,120 @@ import { createElement } from "../viewer/dom.js";
 import { formatPercent } from "../viewer/numbers.js";
 import { mount } from "../viewer/viewer.js";
 import { fetchList, requestExplanation } from "./client.js";
-import { connectImageInputs } from "./image_inputs.js";
+import { connectImageInputs, showPreview } from "./image_inputs.js";
+import { hideMessages, showAlert, showNote } from "./messages.js";
 import { createSettingsForm } from "./settings_form.js";
 import { downloadReport } from "./report_download.js";
 
 const element = (id) => document.getElementById(id);
+const oneColumn = matchMedia("(max-width: 60rem)");
 const result = { viewer: null, response: null, image: null };
-let settingsForm = null;
+let settingsForm = null; // until the catalog is there
+let limits = null;
 let image = null;
 let request = null; // the AbortController of the running request
 
-/** Loads the catalog, and makes the page ready. */
-async function start() {
-  const [{ models, limits }, { methods }] = await Promise.all([fetchList("models"), fetchList("methods")]);
-  settingsForm = createSettingsForm(element("fields"), models, methods, explain);
-  connectImageInputs(limits, selectImage, showAlert);
+/** Connects the page's elements, and makes the page ready. An image that is chosen before is explained then. */
+function start() {
+  connectImageInputs(selectImage, showAlert);
   element("stop").addEventListener("click", () => request?.abort());
   element("download").addEventListener("click", () => {
     downloadReport(result.response.viewer_data).catch((error) => showAlert(error.message));
   });
-  element("settings").open = matchMedia("(min-width: 60rem)").matches;
+  element("settings").open = !oneColumn.matches;
+  loadCatalog();
+}
+
+async function loadCatalog() {
+  hideMessages();
+  try {
+    const [{ models, limits: newLimits }, { methods }] = await Promise.all([fetchList("models"), fetchList("methods")]);
+    settingsForm = createSettingsForm(element("fields"), models, methods, explain);
+    limits = newLimits;
+  } catch (error) {
+    showAlert(`The models of the server could not be listed. ${error.message}`, loadCatalog);
+    return;
+  }
   document.documentElement.dataset.ready = "true";
+  if (image !== null) {
+    selectImage(image);
+  }
 }
 
 function selectImage(file) {
+  if (limits !== null && file.size > limits.max_bytes) {
+    showAlert(`${file.name} has more than ${limits.max_bytes.toLocaleString("en")} bytes. Choose a smaller image.`);
+    return;
+  }
   image = file;
+  showPreview(file);
   explain();
 }
 
 /** Requests explanations of the image with the current settings, and aborts the request that is still running. */
 async function explain() {
-  if (image === null) {
+  if (image === null || settingsForm === null) {
     return;
   }
   request?.abort();
   const controller = (request = new AbortController());
   const isCurrent = () => controller === request;
   const requestedImage = image;
+  let partial = null;
+  let count = null;
+
+  function onprogress(progress) {
+    if (isCurrent()) {
+      count = progress.count ?? count;
+      showProgress(progress);
+    }
+  }
+
+  function onpartial(response) {
+    if (isCurrent()) {
+      partial = response;
+      if (result.image !== requestedImage || heatmapCount(response) > heatmapCount(result.response)) {
+        showResponse(response, requestedImage);
+      }
+    }
+  }
+
   showRequestStarted();
   try {
-    const onprogress = (progress) => isCurrent() && showProgress(progress);
-    const response = await requestExplanation(image, settingsForm.fields(), controller.signal, onprogress);
+    const { signal } = controller;
+    const response = await requestExplanation(image, settingsForm.fields(), signal, onprogress, onpartial);
     if (isCurrent()) {
-      showResult(response, requestedImage);
+      showRequestFinished();
+      showResponse(response, requestedImage);
+      showFailures(response.errors);
     }
   } catch (error) {
     if (isCurrent()) {
       showRequestFinished();
-      const { aborted } = controller.signal;
-      showAlert(aborted ? "Stopped. Change the settings or choose an image to start again." : error.message);
+      if (partial !== null) {
+        showResponse(partial, requestedImage); // what is finished is kept
+      }
+      if (controller.signal.aborted) {
+        showNote(stoppedText(partial, count));
+      } else {
+        showAlert(error.message, explain);
+      }
     }
   }
 }
 
+const heatmapCount = (response) => response.viewer_data.images[0].explanations.length;
+
+function stoppedText(partial, count) {
+  const finished = partial === null ? 0 : heatmapCount(partial);
+  return finished === 0
+    ? "Stopped before a heatmap was finished. Change the settings or choose an image to start again."
+    : `Stopped: ${finished} of ${count} heatmaps ${finished === 1 ? "is" : "are"} finished, and shown here.`;
+}
+
 function showRequestStarted() {
   element("layout").dataset.state = "result";
-  element("alert").hidden = true;
+  hideMessages();
   element("result").setAttribute("aria-busy", "true");
   element("result").toggleAttribute("data-stale", result.image !== null && result.image !== image);
   element("progress").hidden = false;
@@ -85,28 +143,31 @@ function showRequestFinished() {
   element("progress").hidden = true;
 }
 
-function showResult(response, requestedImage) {
-  showRequestFinished();
+function showResponse(response, requestedImage) {
+  if (result.image !== requestedImage && oneColumn.matches) {
+    const scroll = () => element("result").scrollIntoView(); // it is below the inputs
+    element("viewer").addEventListener("seewhy-ready", scroll, { once: true });
+  }
   element("result").removeAttribute("data-stale");
   [result.response, result.image] = [response, requestedImage];
   if (result.viewer === null) {
-    result.viewer = mount(element("viewer"), response.viewer_data, { display: { sideBySide: true } });
+    const options = { display: { sideBySide: true }, heading: false };
+    result.viewer = mount(element("viewer"), response.viewer_data, options);
   } else {
     result.viewer.update(response.viewer_data);
   }
-  const [best] = response.viewer_data.images[0].predictions;
+  const [shown] = response.viewer_data.images;
+  const [best] = shown.predictions;
   const prediction = createElement("strong", {}, `${best.name}, ${formatPercent(best.probability)}`);
-  const seconds = response.seconds.toFixed(2);
-  element("summary").replaceChildren(`${response.model} predicts `, prediction, `. Explained in ${seconds} s.`);
+  element("summary").replaceChildren(`${response.model} predicts `, prediction);
+  element("facts").textContent = `${shown.name} · explained in ${response.seconds.toFixed(2)}\u00a0s`;
   element("result-bar").hidden = false;
-  if (response.errors.length > 0) {
-    showAlert(response.errors.map(({ title, layer, error }) => `${title} at ${layer}: ${error.message}`).join(" "));
+}
+
+function showFailures(errors) {
+  if (errors.length > 0) {
+    showAlert(errors.map(({ title, layer, error }) => `${title} at ${layer}: ${error.message}`).join(" "));
   }
 }
 
-function showAlert(message) {
-  element("alert").textContent = message;
-  element("alert").hidden = false;
-}
-
-start().catch((error) => showAlert(error.message));
+start();

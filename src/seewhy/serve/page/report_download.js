@@ -1,11 +1,10 @@
 /** Downloads the result as a report: one file, made here from the server's template and the data that is shown. */
 
+import { fetchFromServer } from "./client.js";
+
 /** Lets the browser save the viewer's data, of one image, as a report. */
 export async function downloadReport(data) {
-  const response = await fetch("report.html");
-  if (!response.ok) {
-    throw new Error(`The report could not be created: the server responded with status ${response.status}.`);
-  }
+  const response = await fetchTemplate();
   const [image] = data.images;
   const { photo, explanations, ...summary } = image;
   let page = await response.text();
@@ -13,6 +12,14 @@ export async function downloadReport(data) {
   page = fillScript(page, "image-0", image);
   page = page.replaceAll("SeeWhy: </", () => `SeeWhy: ${escapeHtml(image.name)}</`);
   saveFile(page, `${image.name.replace(/\.[^.]*$/, "")}_report.html`);
+}
+
+async function fetchTemplate() {
+  try {
+    return await fetchFromServer("report.html");
+  } catch (error) {
+    throw new Error(`The report could not be created. ${error.message}`, { cause: error });
+  }
 }
 
 /** Writes JSON into the script element with this id. Without a `<`, it cannot end the element. */

@@ -9,22 +9,20 @@ const MODES = [
   ["contour", "Contour"],
   ["box", "Box"],
 ];
-const COLORMAPS = [
-  ["viridis", "Viridis"],
-  ["inferno", "Inferno"],
-  ["jet", "Jet (misleading)"],
-];
 const JET_WARNING =
   "Jet is misleading: its bright bands look like edges that the heatmap does not have, and they are lost in print.";
 const SIGNED_COLORMAP = "coolwarm";
 
-/** Returns the default display options. The threshold, a fraction of the peak, is remembered for each mode. */
-export function defaultDisplay() {
+/**
+ * Returns the default display options, in the `style` of the viewer's input. The threshold, a fraction of the peak, is
+ * remembered for each mode.
+ */
+export function defaultDisplay({ alpha, colormap }) {
   return {
     mode: "overlay",
-    alpha: 0.5,
+    alpha,
     thresholds: { overlay: 0, heatmap: 0, contour: 0.15, box: 0.15 },
-    colormap: "viridis",
+    colormap,
     signed: false,
     sideBySide: false,
     difference: false,
@@ -39,10 +37,11 @@ export function styleOf(display, signed, colormaps) {
 
 /**
  * Creates the controls for an image. A change is written to `display`, then `onchange` is called; `onselect` receives
- * the position of the explanation that was chosen. `update(pinned, isSigned)` brings the controls up to date with the
- * pinned targets, and with whether signed heatmaps are shown.
+ * the position of the explanation that was chosen. `colormapNames` are the colour maps to choose from.
+ * `update(pinned, isSigned)` brings the controls up to date with the pinned targets, and with whether signed heatmaps
+ * are shown.
  */
-export function createControls(image, display, onchange, onselect) {
+export function createControls(image, display, colormapNames, onchange, onselect) {
   const set = (changes) => {
     Object.assign(display, changes);
     onchange();
@@ -57,7 +56,7 @@ export function createControls(image, display, onchange, onselect) {
     display.difference ? "difference" : "beside",
     (chosen) => set({ difference: chosen === "difference" }),
   );
-  const colormap = createSelect("Colours", COLORMAPS, display.colormap, (name) => set({ colormap: name }));
+  const colormap = createSelect("Colours", colormapChoices(colormapNames), display.colormap, (name) => set({ colormap: name }));
   const jetWarning = createElement("p", { class: "note" }, JET_WARNING);
   const element = createElement(
     "div",
@@ -83,6 +82,11 @@ export function createControls(image, display, onchange, onselect) {
   }
 
   return { element, update };
+}
+
+function colormapChoices(names) {
+  const textOf = (name) => `${name[0].toUpperCase()}${name.slice(1)}${name === "jet" ? " (misleading)" : ""}`;
+  return names.filter((name) => name !== SIGNED_COLORMAP).map((name) => [name, textOf(name)]);
 }
 
 /** Creates the choice of method and layer; nothing if there is only one explanation. */

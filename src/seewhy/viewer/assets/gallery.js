@@ -17,6 +17,7 @@ import { paneContents, targetKey } from "./pane_contents.js";
 
 const THUMBNAIL_PIXELS = 40_000;
 const PRELOAD_MARGIN = "300px";
+const SPACE_FOR_FILTERS = "(min-width: 48rem)";
 
 /**
  * Creates a gallery. `loadEntry(position)` promises the full entry of an image; `onopen(position, order)` is called
@@ -111,7 +112,18 @@ function createCard(image, onopen) {
   return createElement("li", { class: "card" }, button);
 }
 
+/** Creates the search field and the filters, which are folded on small screens; their heading counts those in use. */
 function createFilters(images, onfilter) {
+  const used = new Set();
+  const summary = createElement("summary", {}, "Sort and filter");
+  const createFilter = (label, name, choices) => {
+    const [[unused]] = choices;
+    return createSelect(label, choices, unused, (value) => {
+      used[value === unused ? "delete" : "add"](name);
+      summary.textContent = used.size > 0 ? `Sort and filter (${used.size} in use)` : "Sort and filter";
+      onfilter({ [name]: value });
+    });
+  };
   const classes = [["", "All"], ...predictedClasses(images).map((name) => [name, name])];
   const search = createElement("input", {
     type: "search",
@@ -119,13 +131,18 @@ function createFilters(images, onfilter) {
   });
   const hasVerdicts = images.some((image) => image.correct !== null);
   const orders = ORDERS.filter(([order]) => hasVerdicts || order !== "wrong-first");
+  const fields = createElement(
+    "div",
+    { class: "fields" },
+    createFilter("Sort by", "order", orders),
+    createFilter("Predicted class", "predicted", classes),
+    createFilter("Confidence", "confidence", CONFIDENCES),
+    hasVerdicts ? createFilter("Predictions", "verdict", VERDICTS) : null,
+  );
   return createElement(
     "div",
     { class: "filters", role: "search" },
     createElement("label", { class: "field" }, createElement("span", {}, "Search names and classes"), search),
-    createSelect("Sort by", orders, "original", (order) => onfilter({ order })),
-    createSelect("Predicted class", classes, "", (name) => onfilter({ predicted: name })),
-    createSelect("Confidence", CONFIDENCES, "any", (confidence) => onfilter({ confidence })),
-    hasVerdicts ? createSelect("Predictions", VERDICTS, "any", (verdict) => onfilter({ verdict })) : null,
+    createElement("details", { open: matchMedia(SPACE_FOR_FILTERS).matches }, summary, fields),
   );
 }

@@ -1,31 +1,49 @@
 /** The view of one image: its panes, its list of predictions, and the controls. */
 
+import { paneCaptions, paneHeadings } from "./captions.js";
 import { createControls, styleOf } from "./controls.js";
 import { createElement } from "./dom.js";
 import { createPane } from "./pane.js";
 import { decodeHeatmaps, loadPhoto, photoPixels, SHOWN_PIXELS } from "./photos.js";
 import { createPredictionList } from "./predictions.js";
-import { paneContents, targetKey } from "./pane_contents.js";
+import { paneContents, targetKey, targetTitle } from "./pane_contents.js";
+import { hasTouchScreen } from "./touch_screen.js";
+import { createZoom } from "./zoom.js";
 
-const HINT =
-  "Hover, or use ↑ and ↓, to see the evidence for a class. Click or press Enter to pin it; pin two to compare.";
+const MOUSE_HINTS = {
+  classes: "Hover, or use ↑ and ↓, to see the evidence for a class. Click or press Enter to pin it; pin two to compare.",
+  values: "Point at the image, or focus it and use the arrow keys, to read values.",
+};
+const TOUCH_HINTS = {
+  classes: "Tap a class to see the evidence for it. Tap it again to pin it; pin two to compare.",
+  values: "Tap the image to read values.",
+};
 
 /**
  * Creates the view of an image.
  *
- * Args: the image's entry in the viewer's input, the colour maps by name, and the display options (controls.js), which
- * are kept from image to image. Returns a promise of the element, which is drawn then.
+ * Args: the image's entry in the viewer's input; the colour maps by name; the display options (controls.js), which are
+ * kept from image to image; and whether its name is shown as a heading. Returns a promise of the element, which is drawn
+ * then.
  */
-export async function createImageView(entry, colormaps, display) {
+export async function createImageView(entry, colormaps, { display, hasHeading }) {
   const image = decodeHeatmaps(entry);
   const bitmap = await loadPhoto(image);
   const photo = photoPixels(bitmap, SHOWN_PIXELS);
   const selection = { current: targetKey(image.explanations[0].targets[0]), pinned: [], explanation: 0 };
+  const hints = hasTouchScreen() ? TOUCH_HINTS : MOUSE_HINTS;
   const panes = [];
   const paneGrid = createElement("div", { class: "panes" });
+  const heading = createSharedHeading(image);
+  let zoom = 1;
+  let isScrolling = false;
+  const zoomButtons = createZoom(photo.width / photo.height, setZoom);
+  const bar = createElement("div", { class: "view-bar" }, heading.element, zoomButtons);
+  const view = createElement("div", { class: "view" }, bar, paneGrid);
+  const caption = createElement("p", { class: "caption" });
   const callbacks = { onpoint, onleave, onpin };
   const lists = image.explanations.map((_, position) => createPredictionList(image, position, callbacks));
-  const controls = createControls(image, display, render, (position) => {
+  const controls = createControls(image, display, Object.keys(colormaps), render, (position) => {
     selection.explanation = position;
     render();
   });
@@ -33,12 +51,14 @@ export async function createImageView(entry, colormaps, display) {
     "div",
     { class: "side" },
     createElement("h3", {}, "Predictions"),
-    createElement("p", { class: "note" }, HINT),
+    createElement("p", { class: "note" }, hints.classes),
     ...lists.map((list) => list.element),
     controls.element,
   );
+  const valueHint = createElement("p", { class: "note" }, hints.values);
+  const reading = createElement("div", { class: "reading" }, caption, valueHint);
   const attributes = { class: "image", "aria-label": image.name };
-  const element = createElement("section", attributes, createHeading(image), paneGrid, side);
+  const element = createElement("section", attributes, createHeading(image, hasHeading), view, side, reading);
 
   function onpoint(key) {
     selection.current = key;
@@ -60,19 +80,35 @@ export async function createImageView(entry, colormaps, display) {
     render();
   }
 
+  function setZoom(newZoom) {
+    zoom = newZoom;
+    panes.forEach((pane) => pane.setZoom(zoom));
+  }
+
+  /** Scrolls all panes to the place to which the reader scrolls one: compared heatmaps show the same part. */
+  function scrollPanes(left, top) {
+    if (!isScrolling) {
+      isScrolling = true;
+      panes.forEach((pane) => pane.scrollTo(left, top));
+      requestAnimationFrame(() => (isScrolling = false));
+    }
+  }
+
   function render() {
     const contents = paneContents(image, { ...selection, ...display });
     while (panes.length < contents.length) {
-      panes.push(createPane(image, photo, bitmap));
+      panes.push(createPane(image, photo, bitmap, scrollPanes));
     }
     panes.length = contents.length;
-    if (paneGrid.childElementCount !== panes.length) {
+    const hasOtherPanes = paneGrid.childElementCount !== panes.length;
+    if (hasOtherPanes) {
       paneGrid.replaceChildren(...panes.map((pane) => pane.element));
       paneGrid.dataset.count = String(Math.min(panes.length, 3));
     }
-    contents.forEach((content, position) => {
-      panes[position].show(content, styleOf(display, content.heatmap?.signed, colormaps));
-    });
+    showContents(contents);
+    if (hasOtherPanes && zoom > 1) {
+      setZoom(zoom);
+    }
     const shown = selection.pinned.length === 2 ? selection.pinned : [selection.current ?? selection.pinned[0]];
     lists.forEach((list, position) => {
       list.element.hidden = position !== selection.explanation;
@@ -81,12 +117,45 @@ export async function createImageView(entry, colormaps, display) {
     controls.update(selection.pinned, contents.every((content) => content.heatmap?.signed));
   }
 
+  function showContents(contents) {
+    const headings = paneHeadings(contents);
+    const captions = paneCaptions(contents, styleOf(display, false, colormaps));
+    heading.show(headings.shared);
+    caption.textContent = captions.shared;
+    caption.hidden = captions.shared === "";
+    contents.forEach((content, i) => {
+      const style = styleOf(display, content.heatmap?.signed, colormaps);
+      panes[i].show(content, style, headings.panes[i], captions.panes[i]);
+    });
+  }
+
   render();
   return element;
 }
 
-function createHeading(image) {
-  const header = createElement("header", {}, createElement("h2", {}, image.name));
+/** Creates the heading of all panes. It has the space for the longest title of a class, so that no other moves them. */
+function createSharedHeading(image) {
+  const title = createElement("span", {});
+  const titles = image.explanations.flatMap((explanation) => explanation.targets.map(targetTitle));
+  const longest = titles.reduce((one, other) => (other.length > one.length ? other : one));
+  const titleElement = createElement("h3", { "data-longest": longest }, title);
+  const detail = createElement("p", { class: "detail" });
+  const element = createElement("div", { class: "heading" }, titleElement, detail);
+
+  function show(heading) {
+    title.textContent = heading.title;
+    titleElement.hidden = heading.title === "";
+    detail.textContent = heading.detail;
+  }
+
+  return { element, show };
+}
+
+function createHeading(image, hasHeading) {
+  if (!hasHeading && image.label === null) {
+    return null;
+  }
+  const header = createElement("header", {}, hasHeading ? createElement("h2", {}, image.name) : null);
   if (image.label !== null) {
     const best = image.predictions[0];
     const predicted = best === undefined ? "" : ` Predicted: ${best.name}.`;

@@ -42,7 +42,7 @@ export function paneContents(image, selection) {
     }
     return targets.map((target, i) =>
       target === null
-        ? missingContent(explanation, keys[i])
+        ? missingContent(image, explanation, keys[i])
         : targetContent(image, explanation, target, selection.signed),
     );
   });
@@ -61,13 +61,11 @@ function targetContent(image, explanation, target, signed) {
 function createTargetContent(image, explanation, target, signed) {
   const peak = signed ? target.signed_peak : target.peak;
   const raw = signed ? target.cells : target.cells.map((value) => Math.max(value, 0));
-  const scale = "Each heatmap is scaled to its own peak, so a bright one does not mean a probable class.";
   return {
-    title: [target.name, formatPercent(target.probability)].filter(Boolean).join(" · "),
+    title: targetTitle(target),
     name: target.name,
-    caption: signed
-      ? `Warm colours are evidence for “${target.name}”, cold colours evidence against it. ${scale}`
-      : `The brighter a place, the stronger the evidence for “${target.name}”. ${scale}`,
+    isClass: target.index >= 0,
+    minus: null,
     warning: peak > 0 ? null : `No evidence for “${target.name}” in this image.`,
     ...heatmapContent(image, explanation, raw, peak, signed),
   };
@@ -81,9 +79,8 @@ function differenceContent(image, explanation, [target, other], signed) {
   return {
     title: name,
     name,
-    caption:
-      `Warm colours are stronger evidence for “${target.name}”, cold colours for “${other.name}”. ` +
-      "The raw heatmaps are subtracted in their own units, before any scaling.",
+    isClass: false,
+    minus: [target.name, other.name],
     warning: peak > 0 ? null : "The two heatmaps do not differ.",
     ...heatmapContent(image, explanation, raw, peak, true),
   };
@@ -93,6 +90,7 @@ function heatmapContent(image, explanation, raw, peak, signed) {
   const { rows, columns, box } = explanation;
   const cells = raw.map((value) => (peak > 0 ? Math.min(Math.max(value / peak, -1), 1) : 0));
   return {
+    facts: factsOf(explanation),
     detail: describeExplanation(explanation),
     method: explanation.method,
     heatmap: { rows, columns, box, cells, signed, extent: image },
@@ -103,15 +101,39 @@ function heatmapContent(image, explanation, raw, peak, signed) {
   };
 }
 
-function missingContent(explanation, key) {
-  const name = key.slice(key.indexOf(" ") + 1);
-  const warning = `“${name}” was not explained with ${explanation.title}.`;
-  return { title: name, name, detail: describeExplanation(explanation), warning, heatmap: null };
+/** Returns the content for a target that another explanation has. */
+function missingContent(image, explanation, key) {
+  const targets = allTargets(image, image.explanations.indexOf(explanation));
+  const target = targets.find((other) => targetKey(other) === key);
+  return {
+    title: targetTitle(target),
+    name: target.name,
+    isClass: target.index >= 0,
+    minus: null,
+    facts: factsOf(explanation),
+    detail: describeExplanation(explanation),
+    warning: `“${target.name}” was not explained with ${explanation.title}.`,
+    heatmap: null,
+  };
+}
+
+/** Returns the title of a target: its name, and its probability if it is known. */
+export function targetTitle({ name, probability }) {
+  return [name, formatPercent(probability)].filter(Boolean).join(" · ");
 }
 
 /** Describes an explanation: its model, if known, its method, its layer, and the resolution of its heatmaps. */
-export function describeExplanation({ model, title, layer, rows, columns }) {
-  return [model, title, `layer ${layer}`, `${rows} × ${columns}`].filter((part) => part !== null).join(" · ");
+export function describeExplanation(explanation) {
+  return joinFacts(factsOf(explanation));
+}
+
+/** Joins the facts that are known. */
+export function joinFacts(facts) {
+  return facts.filter((fact) => fact !== null).join(" · ");
+}
+
+function factsOf({ model, title, layer, rows, columns }) {
+  return [model, title, `layer ${layer}`, `${rows}\u00a0×\u00a0${columns}`];
 }
 
 /** Returns whether the model did not see a part of the image. */
@@ -119,12 +141,19 @@ export function isCropped({ box, extent }) {
   return box[0] >= 0.5 || box[1] >= 0.5 || box[2] < extent.height - 0.5 || box[3] < extent.width - 0.5;
 }
 
-/** Describes where on the image a heatmap has its peak, for screen readers. */
-export function describePeak({ rows, columns, cells, box, extent }) {
+/** Returns where on the image a heatmap has its peak, {x, y} as fractions of its width and height. */
+export function peakPoint({ rows, columns, cells, box, extent }) {
   const peak = cells.reduce((best, value, cell) => (Math.abs(value) > Math.abs(cells[best]) ? cell : best), 0);
   const centre = (cell, count, start, stop) => start + ((cell + 0.5) / count) * (stop - start);
-  const y = centre(Math.floor(peak / columns), rows, box[0], box[2]) / extent.height;
-  const x = centre(peak % columns, columns, box[1], box[3]) / extent.width;
+  return {
+    y: centre(Math.floor(peak / columns), rows, box[0], box[2]) / extent.height,
+    x: centre(peak % columns, columns, box[1], box[3]) / extent.width,
+  };
+}
+
+/** Describes where on the image a heatmap has its peak, for screen readers. */
+export function describePeak(heatmap) {
+  const { x, y } = peakPoint(heatmap);
   const third = (fraction, words) => words[Math.min(Math.max(Math.floor(3 * fraction), 0), 2)];
   const words = [third(y, ["upper", "", "lower"]), third(x, ["left", "", "right"])].filter(Boolean);
   return words.length === 0 ? "in the middle" : `at the ${words.join(" ")}`;

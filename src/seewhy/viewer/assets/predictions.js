@@ -11,10 +11,12 @@ const STEPS = { ArrowDown: 1, ArrowUp: -1 };
  * the explanation at `position`.
  *
  * The callbacks are `onpoint(key)`, for hovering and for the arrow keys; `onleave()`, for when the pointer leaves the
- * list; and `onpin(key)`, for a click, Enter or Space.
+ * list; and `onpin(key)`, for a click, Enter or Space. A finger cannot hover: its first tap points, and a tap on what is
+ * shown already pins.
  */
 export function createPredictionList(image, position, { onpoint, onleave, onpin }) {
   const buttons = new Map();
+  let tapped = null; // {wasShown} from when a finger touches a button until the click, before which it is focused
   const rows = listedClasses(image, position).map(([row, isExplained]) => {
     if (!isExplained) {
       return createElement("li", {}, ...rowContents(row, "not explained", "plain"));
@@ -26,16 +28,30 @@ export function createPredictionList(image, position, { onpoint, onleave, onpin 
         type: "button",
         tabindex: -1,
         "aria-pressed": "false",
-        onpointerenter: () => onpoint(key),
+        onpointerenter: (event) => event.pointerType !== "touch" && onpoint(key),
+        onpointerdown: (event) => {
+          tapped = event.pointerType === "touch" ? { wasShown: button.classList.contains("shown") } : null;
+        },
+        onpointercancel: () => (tapped = null),
         onfocus: () => onpoint(key),
-        onclick: () => onpin(key),
+        onclick: () => {
+          const isFirstTap = tapped?.wasShown === false;
+          tapped = null;
+          (isFirstTap ? onpoint : onpin)(key);
+        },
       },
       ...rowContents(row, "pinned", "pin"),
     );
     buttons.set(key, button);
     return createElement("li", {}, button);
   });
-  const list = createElement("ol", { onpointerleave: onleave, onkeydown: moveFocus }, ...rows);
+  const list = createElement("ol", { onpointerleave: leave, onkeydown: moveFocus }, ...rows);
+
+  function leave(event) {
+    if (event.pointerType !== "touch") {
+      onleave();
+    }
+  }
 
   function moveFocus(event) {
     const all = [...buttons.values()];

@@ -13,6 +13,7 @@
  * Options:
  *   load(position)  Returns the full entry of an image that was given as its summary alone, or a promise of it.
  *   display         Display options that differ from `defaultDisplay` (controls.js), such as {sideBySide: true}.
+ *   heading         Whether a single image has its name as a heading; false if the host has a headline of its own.
  *
  * The element gets the class `seewhy`. It dispatches `seewhy-ready` when the first view is drawn, and `seewhy-error`,
  * with the reason in `detail`, when a photo cannot be shown; the reader sees the reason as well.
@@ -24,9 +25,12 @@ import { createGallery } from "./gallery.js";
 import { decodeColormaps } from "./photos.js";
 import { createImageView } from "./image_view.js";
 
+const NARROW_WIDTH = 800;
+
 /** Shows explanations in an element. */
 export function mount(element, data, options = {}) {
-  const display = { ...defaultDisplay(), ...options.display };
+  checkFormat(data);
+  const display = { ...defaultDisplay(data.style), ...options.display };
   let view = { destroy: () => {} };
 
   function update(newData) {
@@ -37,14 +41,25 @@ export function mount(element, data, options = {}) {
   }
 
   function destroy() {
+    sizeObserver.disconnect();
     view.destroy();
     element.replaceChildren();
-    element.classList.remove("seewhy");
+    element.classList.remove("seewhy", "narrow");
   }
 
   element.classList.add("seewhy");
+  const sizeObserver = observeWidth(element);
   update(data);
   return { update, destroy };
+}
+
+/** Keeps the class `narrow` on an element while there is no space for a list beside the image, in any host. */
+function observeWidth(element) {
+  const update = () => element.classList.toggle("narrow", element.clientWidth < NARROW_WIDTH);
+  update();
+  const observer = new ResizeObserver(update);
+  observer.observe(element);
+  return observer;
 }
 
 function checkFormat(data) {
@@ -65,11 +80,12 @@ function mountImage(element, data, display, options) {
   const frame = createElement("div", {});
   element.replaceChildren(frame);
   const loadEntry = entryLoader(data, options);
-  return { destroy: openImage(frame, loadEntry(0), decodeColormaps(data), display).cancel };
+  const viewOptions = { display, hasHeading: options.heading ?? true };
+  return { destroy: openImage(frame, loadEntry(0), decodeColormaps(data), viewOptions).cancel };
 }
 
 /** Shows the view of an image in a frame, once its entry is there, unless it is cancelled before. */
-function openImage(frame, entry, colormaps, display) {
+function openImage(frame, entry, colormaps, viewOptions) {
   let isCancelled = false;
 
   function show(content, event, detail) {
@@ -81,7 +97,7 @@ function openImage(frame, entry, colormaps, display) {
 
   frame.replaceChildren(createElement("p", { class: "note", role: "status" }, "Loading…"));
   entry
-    .then((image) => createImageView(image, colormaps, display))
+    .then((image) => createImageView(image, colormaps, viewOptions))
     .then(
       (view) => show(view, "seewhy-ready"),
       (error) => show(createAlert(error), "seewhy-error", error.message),
@@ -121,7 +137,7 @@ function mountGallery(element, data, display, options) {
     [previous.disabled, next.disabled] = [rank === 0, rank === order.length - 1];
     positionText.textContent = `${rank + 1} of ${order.length}`;
     [gallery.element.hidden, frame.hidden, navigation.hidden] = [true, false, false];
-    opening = openImage(frame, loadEntry(position), colormaps, display);
+    opening = openImage(frame, loadEntry(position), colormaps, { display, hasHeading: true });
     if (!navigation.contains(navigation.ownerDocument.activeElement)) {
       back.focus();
     }

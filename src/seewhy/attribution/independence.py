@@ -1,0 +1,207 @@
+"""Capturing a batch so that its images do not influence each other, whatever the model does.
+
+The gradient of the sum of all scores is each image's own only where a score depends on one image. That does not hold
+for a model that normalises by statistics of the batch, or whose attention runs along the axis of the images. So in the
+first run of a batch some of its images are replaced by others of the batch: whatever changes for the images that were
+kept depends on the others. Such a model is run on one image at a time.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seewhy.attribution.checks import other_batch_axis
+from seewhy.attribution.evidence_key import evidence_key
+from seewhy.errors import ModelRunError, warn
+from seewhy.frameworks import Framework, LayerChoice
+from seewhy.frameworks.structures import InputBatch, image_count, leaves, map_tree
+from seewhy.targets import Objective
+from seewhy.types import Capture, Derivatives, GradientRule, Namespace
+
+Finding = Literal["independent", "mixed", "other axis"]
+"""Images do not influence each other; they do; or the layer's output has another axis for the images than the first."""
+
+TOLERANCE = 1e-5
+"""The largest change, relative to the largest value, that counts as rounding; most devices repeat values exactly."""
+
+NOISE_FACTOR = 4
+"""How much more values must change than those of the same batch run twice, for a model that draws random numbers."""
+
+FIELDS = ("activations", "gradients", "scores", "indices", "outputs", "probabilities", "closed_form")
+"""The fields of a capture that are joined where each image is run alone."""
+
+MIXED = (
+    "The images of a batch influence each other in this model, or in the target function: what it computes for an "
+    "image depends on the others, as with a normalisation by statistics of the batch, or attention along the axis of "
+    "the images. Each image is explained alone, as a batch of one."
+)
+
+Run = Callable[[InputBatch, Objective], Capture]
+"""Captures a batch."""
+
+
+class _Replacement(NamedTuple):
+    """A batch in which some images are replaced, and the rows of those that are not."""
+
+    inputs: InputBatch
+    kept: slice
+
+
+def capture_images(
+    framework: Framework,
+    inputs: InputBatch,
+    layer: LayerChoice,
+    objective: Objective,
+    derivatives: Derivatives = "gradients",
+    gradient_rule: GradientRule = "plain",
+) -> Capture:
+    """Capture a batch as `Framework.capture` does, and one image at a time where the images influence each other.
+
+    Whether they do is found out once for each shape of input, layer and kind of objective, in two more runs.
+
+    Raises:
+        LayerError: The layer's output has another axis for the images than the first. Otherwise as for
+            `Framework.capture`.
+    """
+    run: Run = partial(_run, framework, layer, derivatives, gradient_rule)
+    if image_count(inputs) == 1:
+        return run(inputs, objective)
+    key = ("images", *evidence_key(inputs, layer, objective))
+    finding: Finding | None = framework.evidence.get(key)
+    if finding != "mixed":
+        capture = run(inputs, objective)
+        if finding is None:
+            finding = _find(framework, run, inputs, objective, capture)
+            if finding is not None:
+                framework.evidence.add(key, finding)
+            if finding == "mixed":
+                warn(MIXED)
+        if finding == "other axis":
+            raise other_batch_axis(capture.layer, image_count(inputs))
+        if finding != "mixed":
+            return capture
+    return _capture_each(run, inputs, objective)
+
+
+def _run(
+    framework: Framework,
+    layer: LayerChoice,
+    derivatives: Derivatives,
+    gradient_rule: GradientRule,
+    inputs: InputBatch,
+    objective: Objective,
+) -> Capture:
+    return framework.capture(inputs, layer, objective, derivatives, gradient_rule)
+
+
+def _capture_each(run: Run, inputs: InputBatch, objective: Objective) -> Capture:
+    """Run every image as a batch of one, and join the captures."""
+    rows = range(image_count(inputs))
+    try:
+        captures = [run(_image(inputs, row), objective.for_image(row)) for row in rows]
+    except ModelRunError as error:
+        raise ModelRunError(
+            "The images of a batch influence each other in this model, so each has to be explained alone, and the "
+            f"model does not run on a batch of one. Make it independent of the batch. {error}"
+        ) from error
+    joined: dict[str, Any] = {
+        name: _join([getattr(each, name) for each in captures], captures[0].xp) for name in FIELDS
+    }
+    return replace(captures[0], **joined)
+
+
+def _image(inputs: InputBatch, row: int) -> InputBatch:
+    """Return one image as a batch of one."""
+    return map_tree(lambda array: array[row : row + 1], inputs)
+
+
+def _join(values: Sequence[Any], xp: Namespace) -> Any:
+    """Join the values of a field of every image: tensors along the first axis, in lists and dicts too.
+
+    Values that cannot be joined, such as the boxes of a detector, become a list.
+    """
+    first = values[0]
+    if first is None:
+        return None
+    if isinstance(first, dict):
+        return {name: _join([value[name] for value in values], xp) for name in first}
+    if isinstance(first, (list, tuple)):
+        return [_join(parts, xp) for parts in zip(*values, strict=False)]
+    shapes = {tuple(value.shape[1:]) if hasattr(value, "shape") else None for value in values}
+    return xp.concatenate(list(values), axis=0) if len(shapes) == 1 and None not in shapes else list(values)
+
+
+def _find(framework: Framework, run: Run, inputs: InputBatch, objective: Objective, capture: Capture) -> Finding | None:
+    """Return whether images influence each other; None where all are the same, which shows nothing."""
+    count, before = image_count(inputs), _arrays(framework, capture)
+    if any(len(array) != count for array in before):
+        return None  # the checks of a capture say what is wrong
+    finding: Finding | None = None
+    for replacement in _replacements(inputs):
+        after = _arrays(framework, run(replacement.inputs, objective))
+        finding = finding or "independent"
+        noise: list[float] | None = None
+        for position, changes in enumerate(zip(before, after, strict=False)):
+            if _change(*changes, replacement.kept) <= TOLERANCE:
+                continue
+            if noise is None:
+                again = _arrays(framework, run(inputs, objective))
+                noise = [_change(*pair, slice(None)) for pair in zip(before, again, strict=False)]
+            if _change(*changes, replacement.kept) <= NOISE_FACTOR * noise[position]:
+                continue
+            if position == 0 and _has_other_axis(*changes, replacement.kept):
+                return "other axis"
+            finding = "mixed"
+    return finding
+
+
+def _replacements(inputs: InputBatch) -> Iterator[_Replacement]:
+    """Yield batches with some images replaced by others of the batch, if any two of its images differ.
+
+    In one, all images but the first are replaced; in the other, the first is. Values remain those of real images, so
+    that nothing in a model or a target function can fail for them.
+    """
+    distances = sum(np.abs(_flat(array) - _flat(array)[:1]).mean(axis=1) for array in leaves(inputs))
+    other = int(np.argmax(distances))
+    if np.ravel(distances)[other] > 0:
+        yield _Replacement(map_tree(lambda array: np.repeat(array[:1], len(array), axis=0), inputs), slice(0, 1))
+        yield _Replacement(
+            map_tree(lambda array: np.concatenate([array[other : other + 1], array[1:]]), inputs), slice(1, None)
+        )
+
+
+def _flat(array: NDArray[Any]) -> NDArray[np.float64]:
+    return array.reshape(len(array), -1).astype(np.float64)
+
+
+def _arrays(framework: Framework, capture: Capture) -> list[NDArray[Any]]:
+    """Return what must not depend on other images, in NumPy; of the gradients those of the first target.
+
+    Outputs that are not class scores need not have a row for each image, as the boxes of a detector have not.
+    """
+    gradients = None if capture.gradients is None else capture.gradients[:, :1]
+    fields = (capture.activations, capture.scores, gradients, capture.probabilities)
+    return [framework.to_numpy(field) for field in fields if field is not None]
+
+
+def _change(before: NDArray[Any], after: NDArray[Any], kept: slice, axis: int = 0) -> float:
+    """Return the largest change of the rows that were kept, relative to the largest value.
+
+    0 for values that are not finite, which other checks report.
+    """
+    rows, changed = (np.moveaxis(array, axis, 0)[kept] for array in (before, after))
+    if not (np.isfinite(before).all() and np.isfinite(changed).all()):
+        return 0.0
+    largest = float(np.abs(before).max(initial=0))
+    return float(np.abs(rows - changed).max(initial=0)) / largest if largest else float(np.abs(changed).any())
+
+
+def _has_other_axis(before: NDArray[Any], after: NDArray[Any], kept: slice) -> bool:
+    """Whether the images that were kept did not change along another axis of the same size."""
+    count = len(before)
+    axes = [axis for axis, size in enumerate(before.shape) if axis and size == count]
+    return any(_change(before, after, kept, axis) <= TOLERANCE for axis in axes)

@@ -1,0 +1,66 @@
+/** The texts above and below an image's panes: what all panes share is said once. */
+
+import { isCropped, joinFacts } from "./pane_contents.js";
+
+/**
+ * Returns the headings {title, detail} of the contents of panes (pane_contents.js): `shared`, for what all panes have in
+ * common, and `panes`, one each for what distinguishes it, or null. A heading without a title is null.
+ */
+export function paneHeadings(contents) {
+  const [first] = contents;
+  if (contents.length === 1) {
+    return { shared: { title: first.title, detail: joinFacts(first.facts) }, panes: [null] };
+  }
+  const isShared = first.facts.map((fact, i) => contents.every((content) => content.facts[i] === fact));
+  const ownFacts = contents.map(({ facts }) => facts.filter((_, i) => !isShared[i]));
+  const detail = joinFacts(first.facts.filter((_, i) => isShared[i]));
+  const hasOneTitle = contents.every(({ title }) => title === first.title) && ownFacts[0].length > 0;
+  return {
+    shared: { title: hasOneTitle ? first.title : "", detail },
+    panes: contents.map(({ title }, i) =>
+      hasOneTitle ? { title: joinFacts(ownFacts[i]), detail: "" } : { title, detail: joinFacts(ownFacts[i]) },
+    ),
+  };
+}
+
+/**
+ * Returns how to read the panes: `shared`, one text for all of them, and `panes`, the text of each pane or null: its
+ * warning, or its own explanation if the panes do not have the same.
+ */
+export function paneCaptions(contents, style) {
+  const drawn = contents.filter(({ warning }) => warning === null);
+  const names = new Set(drawn.map(({ name }) => name));
+  const kind = drawn.every(({ isClass }) => isClass) ? "class" : "target";
+  const subjectOf = ({ name }) => (names.size === 1 ? `“${name}”` : `the ${kind} named above the image`);
+  const texts = drawn.map((content) => captionText(content, style, subjectOf(content)));
+  if (new Set(texts).size <= 1) {
+    return { shared: texts[0] ?? "", panes: contents.map(({ warning }) => warning) };
+  }
+  return {
+    shared: "",
+    panes: contents.map((content) => content.warning ?? captionText(content, style, `“${content.name}”`)),
+  };
+}
+
+function captionText(content, style, subject) {
+  const threshold = `${Math.round(100 * style.threshold)}\u00a0% of the peak`;
+  const modeText = {
+    contour: `Contour lines join places of equal value, from ${threshold} upwards.`,
+    box: `Boxes surround connected regions of at least ${threshold}; the thick one surrounds the largest region.`,
+  };
+  const cropText = isCropped(content.heatmap) ? "Nothing is known about the part that the model did not see." : null;
+  return [modeText[style.mode], evidenceText(content, subject), cropText].filter(Boolean).join(" ");
+}
+
+function evidenceText({ heatmap, minus }, subject) {
+  if (minus !== null) {
+    return (
+      `Warm colours are stronger evidence for “${minus[0]}”, cold colours for “${minus[1]}”. ` +
+      "The raw heatmaps are subtracted in their own units, before any scaling."
+    );
+  }
+  const colours = heatmap.signed
+    ? `Warm colours are evidence for ${subject}, cold colours evidence against it.`
+    : `The brighter a place, the stronger the evidence for ${subject}.`;
+  return `${colours} Each heatmap is scaled to its own peak, so a bright one does not mean a probable class.`;
+}
