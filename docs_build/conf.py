@@ -44,9 +44,9 @@ html_extra_path = ["../.docs/llms.txt"]
 html_copy_source = False
 html_show_sphinx = False
 html_show_copyright = False
-html_sidebars = {"index": [], "quickstart": [], "costs": [], "cli": [], "glossary": []}
+html_sidebars = {"index": [], "quickstart": [], "costs": [], "cli": [], "glossary": [], "comparison": []}
 html_theme_options = {
-    "header_links_before_dropdown": 9,
+    "header_links_before_dropdown": 7,
     "navbar_persistent": [],
     "navbar_end": ["search-button", "theme-switcher"],
     "navigation_with_keys": False,

@@ -49,6 +49,7 @@ class Inputs:
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """The shape of `values`."""
         return self.values.shape
 
 
