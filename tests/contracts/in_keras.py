@@ -314,3 +314,12 @@ def in_type(name, scale=1.0):
         return plain(scale=scale)
     finally:
         keras.config.set_dtype_policy(before)
+
+
+def sequence_first():
+    """Build a network whose layer "norm" is given 4 tokens as (tokens, images, channels)."""
+    keras.utils.set_random_seed(0)
+    image = keras.Input((*reference.SIZE, 3))
+    tokens = layers.Reshape((4, 6))(layers.Conv2D(6, (6, 5), strides=(6, 5), name="patches")(image))
+    normal = layers.LayerNormalization(name="norm")(ops.transpose(tokens, (1, 0, 2)))
+    return keras.Model(image, layers.Dense(reference.CLASSES, name="dense")(ops.mean(normal, 0)))

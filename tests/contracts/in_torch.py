@@ -344,3 +344,20 @@ def mapped():
 def in_type(name, scale=1.0):
     """Build it in "float16" or "bfloat16", weights and all."""
     return plain(scale=scale).to(getattr(torch, name))
+
+
+class SequenceFirst(nn.Module):
+    """A network whose layer "norm" is given 4 tokens as (tokens, images, channels)."""
+
+    def __init__(self):
+        super().__init__()
+        self.patches, self.norm = nn.Conv2d(3, 6, (6, 5), (6, 5)), nn.LayerNorm(6)
+        self.dense = nn.Linear(6, reference.CLASSES)
+
+    def forward(self, image):
+        return self.dense(self.norm(self.patches(image).flatten(2).permute(2, 0, 1)).mean(0))
+
+
+def sequence_first():
+    torch.manual_seed(0)
+    return SequenceFirst()

@@ -8,7 +8,7 @@ from tests.contracts.in_keras import MIXINGS
 from tests.contracts.reference import close, expected, images
 
 import seewhy
-from seewhy.errors import SeewhyWarning
+from seewhy.errors import LayerError, SeewhyWarning
 from seewhy.targets import AllOutputs
 
 INFLUENCE = "The images of a batch influence each other in this model"
@@ -104,6 +104,14 @@ def test_targets_of_every_kind_where_images_mix(framework):
         rows = selected if isinstance(selected, list) and isinstance(selected[0], list) else [selected, selected]
         for row, own in enumerate(rows):
             close(found.values[row], explainer.heatmaps(inputs[row : row + 1], own).values[0])
+
+
+@pytest.mark.parametrize("count", [3, 4])
+def test_a_layer_whose_first_axis_is_not_that_of_the_images(framework, count):
+    """Of 4 images and 4 tokens, only the images themselves tell which axis is which."""
+    message = "has 4 rows for 3 images" if count == 3 else "does not have its 4 images along its first axis"
+    with pytest.raises(LayerError, match=f"The output of the layer 'norm' {message}"):
+        seewhy.Explainer(framework.sequence_first(), layer="norm").heatmaps(framework.given(images(count)), [1])
 
 
 def test_images_that_are_the_same_show_nothing_yet(framework):

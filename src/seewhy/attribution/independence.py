@@ -26,7 +26,7 @@ Finding = Literal["independent", "mixed", "other axis"]
 """Images do not influence each other; they do; or the layer's output has another axis for the images than the first."""
 
 TOLERANCE = 1e-5
-"""The largest change, relative to the largest value, that counts as rounding; most devices repeat values exactly."""
+"""The change of an image's values, relative to the largest, that counts as rounding. Most devices repeat them exactly."""
 
 NOISE_FACTOR = 4
 """How much more values must change than those of the same batch run twice, for a model that draws random numbers."""
@@ -189,15 +189,17 @@ def _arrays(framework: Framework, capture: Capture) -> list[NDArray[Any]]:
 
 
 def _change(before: NDArray[Any], after: NDArray[Any], kept: slice, axis: int = 0) -> float:
-    """Return the largest change of the rows that were kept, relative to the largest value.
+    """Return the largest change of a row that was kept, relative to its largest value.
 
     0 for values that are not finite, which other checks report.
     """
-    rows, changed = (np.moveaxis(array, axis, 0)[kept] for array in (before, after))
+    rows, changed = (_flat(np.moveaxis(array, axis, 0)[kept]) for array in (before, after))
     if not (np.isfinite(before).all() and np.isfinite(changed).all()):
         return 0.0
-    largest = float(np.abs(before).max(initial=0))
-    return float(np.abs(rows - changed).max(initial=0)) / largest if largest else float(np.abs(changed).any())
+    # Small values of one image count too, though not those that are next to nothing beside the others.
+    largest = np.maximum(np.abs(rows).max(axis=1), 1e-3 * np.abs(before).max())
+    changes = np.abs(rows - changed).max(axis=1)
+    return float(np.max(np.divide(changes, largest, out=(changes > 0).astype(np.float64), where=largest > 0)))
 
 
 def _has_other_axis(before: NDArray[Any], after: NDArray[Any], kept: slice) -> bool:
