@@ -160,7 +160,7 @@ def figure_writer(figure: "Figure", suffix: str) -> Writer:
     if suffix in RASTER_SUFFIXES:
         return image_writer(render(figure), suffix)
     date = "Date" if suffix == ".svg" else "CreationDate"  # left out, so that equal figures are equal files
-    return lambda file: figure.savefig(file, format=suffix[1:], dpi=VECTOR_DPI, metadata={date: None})
+    return lambda file: figure.canvas.print_figure(file, format=suffix[1:], dpi=VECTOR_DPI, metadata={date: None})
 
 
 def render(figure: "Figure", dpi: int = 120) -> ImageArray:
