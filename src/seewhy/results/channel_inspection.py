@@ -19,7 +19,7 @@ from seewhy.images.writing import write_atomically
 from seewhy.representation import description, listed, shortened
 from seewhy.results.explanation import Explanation
 from seewhy.results.figures import caption, overlay_panel
-from seewhy.results.notebook_image import figure_jpeg, thumbnail
+from seewhy.results.notebook_image import IMAGE_SIDE, figure_jpeg
 from seewhy.results.target_result import TargetRef
 from seewhy.types import FloatArray
 
@@ -180,7 +180,7 @@ class Inspection:
         }
 
     def _repr_jpeg_(self) -> bytes:
-        small = replace(self, explanation=thumbnail(self.explanation, len(self.explanation.targets)))
+        small = replace(self, explanation=self.explanation.thumbnail(IMAGE_SIDE, len(self.gradients)))
         return figure_jpeg(small.figure("top-4"))
 
 

@@ -14,7 +14,7 @@ from seewhy.images.writing import write_atomically
 from seewhy.representation import counted, description, listed
 from seewhy.results.explanation import Explanation
 from seewhy.results.figures import overlay_panels
-from seewhy.results.notebook_image import MAX_PANELS, MAX_TARGETS, figure_jpeg, thumbnail
+from seewhy.results.notebook_image import IMAGE_SIDE, MAX_PANELS, MAX_TARGETS, figure_jpeg
 from seewhy.timing import Phase
 from seewhy.types import ImageArray
 
@@ -87,7 +87,7 @@ class Comparison:
         shown = self.explanations[: MAX_PANELS // targets]
         is_all = (len(shown), targets) == (len(self.explanations), len(self.explanations[0].targets))
         title = None if is_all else f"The first {len(shown)} explanations and {targets} targets of {repr(self)[1:-1]}"
-        return figure_jpeg(self._figure([thumbnail(each, targets) for each in shown], Style(), title))
+        return figure_jpeg(self._figure([each.thumbnail(IMAGE_SIDE, targets) for each in shown], Style(), title))
 
     @timing.phase(Phase.DRAWING)
     def pixels(self, **style: Unpack[StyleOptions]) -> ImageArray:

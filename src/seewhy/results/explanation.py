@@ -5,7 +5,7 @@ import json
 import numbers
 import os
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack, get_args
@@ -29,7 +29,7 @@ from seewhy.representation import description, listed, shortened
 from seewhy.results import figures
 from seewhy.results.explanation_contents import explanation_arrays, explanation_facts
 from seewhy.results.figures import FigureKind, caption
-from seewhy.results.notebook_image import IMAGE_BYTES, IMAGE_SIDE, notebook_image
+from seewhy.results.notebook_image import IMAGE_BYTES, IMAGE_SIDE, MAX_TARGETS, notebook_image
 from seewhy.results.target_result import TargetRef, TargetResult, find_target
 from seewhy.timing import Phase
 from seewhy.types import BoolArray, FloatArray, ImageArray
@@ -300,7 +300,7 @@ class Explanation:
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything but the arrays, ready for JSON, with the most probable predictions."""
-        return explanation_facts(self, SHOWN_PREDICTIONS)
+        return explanation_facts(self, self.ids, SHOWN_PREDICTIONS)
 
     def show(self) -> None:
         """Show the explanation in the notebook, or elsewhere in the system's image viewer."""
@@ -311,12 +311,29 @@ class Explanation:
         else:
             Image.fromarray(self.pixels()).show(title=self.source)
 
+    def thumbnail(self, side: int, targets: int) -> "Explanation":
+        """Return an explanation of a copy of the image that is at most `side` pixels long, and of the first targets."""
+        photo = Image.fromarray(self.image)
+        photo.thumbnail((side, side), Image.Resampling.LANCZOS)
+        return replace(
+            self,
+            image=np.asarray(photo),
+            placement=self.placement.resized(photo.height, photo.width),
+            heatmaps=self.heatmaps[:targets],
+            targets=self.targets[:targets],
+            aliases=self.aliases[:targets],
+        )
+
     def _repr_html_(self) -> str:
-        return inline_html(self, notebook_image(self))
+        return inline_html(self, self._notebook_image())
+
+    def _notebook_image(self) -> ImageArray:
+        # On the whole image, drawing and blending would take much longer than is worth while for a small one.
+        return notebook_image(self.thumbnail(IMAGE_SIDE, MAX_TARGETS), len(self.targets))
 
     def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
         """Return what a notebook shows: HTML, or an image where that is not supported, both from one drawing."""
-        image = notebook_image(self)
+        image = self._notebook_image()
         jpeg = base64.b64encode(jpeg_within(image, IMAGE_SIDE, IMAGE_BYTES)).decode("ascii")
         return {"text/html": inline_html(self, image), "image/jpeg": jpeg}
 

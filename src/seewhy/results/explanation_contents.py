@@ -1,19 +1,19 @@
 """The contents of an explanation's files: its arrays (`.npz`), and everything else (`.json`)."""
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from seewhy.results.explanation import Explanation
+from seewhy.viewer.explanation_like import ExplanationLike
 
 
-def explanation_facts(explanation: "Explanation", predictions: int) -> dict[str, Any]:
+def explanation_facts(explanation: ExplanationLike, ids: Sequence[str] | None, predictions: int) -> dict[str, Any]:
     """Return everything but the arrays, ready for JSON, with this number of the most probable predictions."""
     return {
         "image": explanation.source,
         "predictions": [
-            {"index": row.index, "wnid": _wnid(explanation, row.index), **row._asdict()}
+            {"index": row.index, "wnid": None if ids is None else ids[row.index], **row._asdict()}
             for row in explanation.predictions[:predictions]
         ],
         "targets": [vars(target) for target in explanation.targets],
@@ -23,7 +23,7 @@ def explanation_facts(explanation: "Explanation", predictions: int) -> dict[str,
     }
 
 
-def explanation_arrays(explanation: "Explanation") -> dict[str, Any]:
+def explanation_arrays(explanation: ExplanationLike) -> dict[str, Any]:
     """Return the heatmaps, what they explain, and where they lie on the image."""
     return {
         "heatmaps": explanation.heatmaps,
@@ -33,7 +33,3 @@ def explanation_arrays(explanation: "Explanation") -> dict[str, Any]:
         "image_size": np.array(explanation.placement.image_size),
         "box": np.array(explanation.placement.box),
     }
-
-
-def _wnid(explanation: "Explanation", index: int) -> str | None:
-    return explanation.ids[index] if explanation.ids is not None else None

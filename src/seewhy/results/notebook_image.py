@@ -1,10 +1,6 @@
 """The images that a notebook stores of results: small, whatever the result holds."""
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
-
-import numpy as np
-from PIL import Image
 
 from seewhy.images.figure import render
 from seewhy.images.style import Style
@@ -14,8 +10,6 @@ from seewhy.viewer.photos import jpeg_within
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-    from seewhy.results.explanation import Explanation
 
 IMAGE_SIDE, IMAGE_BYTES = 800, 24_000
 """The largest image of an explanation, which a notebook stores beside the viewer; the side is in pixels."""
@@ -27,31 +21,18 @@ MAX_PANELS = 24
 """How many overlays of a comparison are drawn."""
 
 
-def notebook_image(explanation: "Explanation") -> ImageArray:
-    """Return the overlay of the target, or the grid of the first targets, on a scaled-down image, uint8 (H, W, 3).
+def notebook_image(explanation: figures.Drawable, count: int) -> ImageArray:
+    """Return the overlay of the target, or the grid of all, uint8 (H, W, 3).
 
-    On the whole image, drawing and blending would take much longer than is worth while for a small one.
+    Args:
+        explanation: What is drawn: a thumbnail with the first targets.
+        count: The number of all targets, which the title of the grid tells if not all are drawn.
     """
-    small = thumbnail(explanation, MAX_TARGETS)
-    if len(small.targets) == 1:
-        return small.overlay(0)
-    count = len(explanation.targets)
-    title = None if count <= MAX_TARGETS else f"The first {MAX_TARGETS} of {count:,} targets"
-    return render(figures.grid(small, Style(), title))
-
-
-def thumbnail(explanation: "Explanation", targets: int) -> "Explanation":
-    """Return an explanation of a scaled-down image, and of the first targets only."""
-    photo = Image.fromarray(explanation.image)
-    photo.thumbnail((IMAGE_SIDE, IMAGE_SIDE), Image.Resampling.LANCZOS)
-    return replace(
-        explanation,
-        image=np.asarray(photo),
-        placement=explanation.placement.resized(photo.height, photo.width),
-        heatmaps=explanation.heatmaps[:targets],
-        targets=explanation.targets[:targets],
-        aliases=explanation.aliases[:targets],
-    )
+    drawn = len(explanation.targets)
+    if drawn == 1:
+        return explanation.draw(0, Style())
+    title = None if drawn == count else f"The first {drawn} of {count:,} targets"
+    return render(figures.grid(explanation, Style(), title))
 
 
 def figure_jpeg(figure: "Figure") -> bytes:
