@@ -33,7 +33,7 @@ MODULES = {
 """The public modules, and which of their names are public: None for `__all__` or, without it, all that they define."""
 
 INTERNAL = {
-    "seewhy.errors": {"did_you_mean", "frames_inside", "short_repr", "warn"},
+    "seewhy.errors": {"did_you_mean", "frames_inside", "install_command", "short_repr", "warn"},
     "seewhy.methods": {"Runner"},
     "seewhy.targets": {"ClassFinder", "ClassNamer", "Objective", "TargetScores", "TargetSpec", "resolve"},
 }

@@ -1,8 +1,10 @@
 """Explain the example photos, and a 2 x 2 mosaic of them, with the embedded default model.
 
-Run it with `make demo`. It calls the `seewhy` command, and prints what a user of the command sees.
+Run it with `make demo`. It calls the `seewhy` command, and prints what a user of the command sees. All commands run in
+one process and share one model, so that the framework is started, and the model built and compiled, only once.
 """
 
+import functools
 import os
 import shlex
 import sys
@@ -11,6 +13,7 @@ from pathlib import Path
 from PIL import Image
 
 from seewhy.cli import main as seewhy
+from seewhy.cli.model_options import ModelArguments
 
 HERE = Path(__file__).parent
 OUT = Path("demo")
@@ -49,6 +52,7 @@ def run(*arguments: str) -> int:
 
 def main() -> int:
     """Run all commands, and return the exit code."""
+    ModelArguments.load = functools.cache(ModelArguments.load)
     OUT.mkdir(exist_ok=True)
     make_mosaic().save(OUT / "mosaic.png")
     photos = [os.path.relpath(HERE / name) for name in ("cat.png", "coffee.png", "rocket.jpg")]

@@ -1,9 +1,11 @@
 import inspect
+from importlib.metadata import PackageNotFoundError
+from types import SimpleNamespace
 
 import pytest
 
 from seewhy import errors
-from seewhy.errors import SeewhyError, UsageError, did_you_mean
+from seewhy.errors import SeewhyError, UsageError, did_you_mean, install_command
 
 CLASSES = [error for _, error in inspect.getmembers(errors, inspect.isclass) if error.__module__ == "seewhy.errors"]
 TREE = [error for error in CLASSES if error is not errors.SeewhyWarning]  # the warning is outside the tree
@@ -23,7 +25,7 @@ def test_exit_codes(error):
 
 def test_a_missing_extra_says_what_to_type_and_is_an_import_error():
     error = errors.MissingExtraError("tensorflow", "tensorflow")
-    assert str(error) == "tensorflow is not installed. Install it with: pip install 'seewhy[tensorflow]'"
+    assert str(error) == f"tensorflow is not installed. Install it with: {install_command('tensorflow')}"
     assert isinstance(error, ImportError)
 
 
@@ -37,3 +39,34 @@ def test_a_missing_extra_says_what_to_type_and_is_an_import_error():
 )
 def test_near_misses(name, suggestion):
     assert did_you_mean(name, ["conv1", "conv5_block3_out", "predictions"]) == suggestion
+
+
+@pytest.mark.parametrize(
+    ("origin", "command"),
+    [
+        (None, "pip install 'seewhy[jax]'"),  # from an index, which leaves no file
+        (
+            '{"url": "file:///home/a%20b/see", "dir_info": {"editable": true}}',
+            "pip install --editable '/home/a b/see[jax]'",
+        ),
+        ('{"url": "file:///home/see", "dir_info": {}}', "pip install '/home/see[jax]'"),
+        ('{"url": "file:///tmp/seewhy-0.1.0.whl", "archive_info": {}}', "pip install '/tmp/seewhy-0.1.0.whl[jax]'"),
+        (
+            '{"url": "https://example.org/see.git", "vcs_info": {"vcs": "git", "commit_id": "abc"}}',
+            "pip install 'seewhy[jax] @ git+https://example.org/see.git'",
+        ),
+        ("damaged", "pip install 'seewhy[jax]'"),
+    ],
+)
+def test_an_extra_is_installed_from_where_seewhy_was_installed(monkeypatch, origin, command):
+    installed = SimpleNamespace(read_text=lambda name: origin if name == "direct_url.json" else "")
+    monkeypatch.setattr("importlib.metadata.distribution", lambda _: installed)
+    assert install_command("jax") == command
+
+
+def test_an_extra_of_seewhy_that_is_not_installed(monkeypatch):
+    def not_found(name):
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr("importlib.metadata.distribution", not_found)
+    assert install_command("jax") == "pip install 'seewhy[jax]'"

@@ -41,7 +41,8 @@ def every_public_class():
     for module, names in modules:
         for name in names or [name for name in vars(module) if not name.startswith("_")]:
             value = getattr(module, name)
-            if inspect.isclass(value) and value.__module__.startswith("seewhy") and not inspect.isabstract(value):
+            is_own = names is not None or getattr(value, "__module__", None) == module.__name__
+            if inspect.isclass(value) and is_own and not inspect.isabstract(value):
                 found.add(value)
     return {each for each in found if not getattr(each, "_is_protocol", False) and not issubclass(each, Exception)}
 

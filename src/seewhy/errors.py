@@ -26,9 +26,12 @@ Every message says what was given, what was expected, and what to do.
 """
 
 import difflib
+import json
+import shlex
 import sys
 import warnings
 from collections.abc import Iterable
+from urllib.parse import unquote, urlsplit
 
 
 class SeewhyError(Exception):
@@ -80,7 +83,7 @@ class MissingExtraError(UsageError, ImportError):
     """
 
     def __init__(self, need: str, extra: str) -> None:
-        super().__init__(f"{need} is not installed. Install it with: pip install 'seewhy[{extra}]'")
+        super().__init__(f"{need} is not installed. Install it with: {install_command(extra)}")
 
 
 class ImageError(SeewhyError):
@@ -113,6 +116,23 @@ class OutputError(SeewhyError):
 
 class SeewhyWarning(UserWarning):
     """The call succeeds, but its result may not be what was intended."""
+
+
+def install_command(extra: str) -> str:
+    """Return the command that installs an extra from where SeeWhy was installed: a clone, a repository, or an index."""
+    from importlib.metadata import PackageNotFoundError, distribution  # imported late: it is slow
+
+    try:
+        origin = json.loads(distribution("seewhy").read_text("direct_url.json") or "{}")
+    except (PackageNotFoundError, ValueError):
+        origin = {}
+    url, package = str(origin.get("url", "")), f"seewhy[{extra}]"
+    options = "--editable " if origin.get("dir_info", {}).get("editable") else ""
+    if "vcs_info" in origin:
+        package = f"{package} @ {origin['vcs_info']['vcs']}+{url}"
+    elif url.startswith("file:"):
+        package = f"{unquote(urlsplit(url).path)}[{extra}]"
+    return f"pip install {options}{shlex.quote(package)}"
 
 
 def frames_inside() -> int:

@@ -7,7 +7,6 @@ draws it when someone asks for pixels.
 
 import itertools
 import os
-import threading
 import warnings
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -19,7 +18,7 @@ import numpy as np
 from seewhy import methods as all_methods
 from seewhy.attribution.attribute import Attribution, attribute
 from seewhy.attribution.augmentation import Augmentation, parse_augmentations
-from seewhy.attribution.checks import check_batch_size, check_images, find_layers
+from seewhy.attribution.checks import check_batch_size, check_continuous, check_images, find_layers
 from seewhy.attribution.fusion import Fuse, check_fuse
 from seewhy.attribution.perturbation_runner import ProgressCallback
 from seewhy.attribution.plan import Plan, first_derivatives, plan_key, strategy_for
@@ -105,7 +104,7 @@ class Explainer:
     signed: bool
     progress: bool | ProgressCallback
     _plans: dict[Hashable, Plan]
-    _has_hinted: threading.Event
+    _has_hinted: bool
 
     def __init__(
         self,
@@ -144,8 +143,15 @@ class Explainer:
             signed=signed,
             progress=progress,
             _plans={},
-            _has_hinted=threading.Event(),
+            _has_hinted=False,
         )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what is copied and pickled: everything but the plans."""
+        return vars(self) | {"_plans": {}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"An Explainer cannot be changed: make another one with {name}={value!r}.")
@@ -298,7 +304,10 @@ class Explainer:
         if self.augmentations and (not is_one or checked.ndim != 4):
             given = f"shape {checked.shape}" if is_one else f"{len(checked)} inputs"
             raise InputError(f"augmentation= flips and zooms images, one batch of (N, h, w, C); given {given}.")
-        if not is_one and (self.method.needs_runner or self.method.level == "input"):
+        perturbs = self.method.needs_runner or self.method.level == "input"
+        if is_one and perturbs:
+            check_continuous(checked, self.method)
+        elif perturbs:
             raise InputError(
                 f"The model has {len(checked)} inputs, and {self.method.title} needs a model with one input. Use a "
                 "method that explains a layer, such as gradcam."
@@ -307,8 +316,8 @@ class Explainer:
 
     def _hint(self, inputs: InputBatch) -> None:
         """Warn, once, if the inputs look like pixels and the classifier has no preprocessing for them."""
-        if not self._has_hinted.is_set() and self.classifier.may_need_preprocessing(inputs):
-            self._has_hinted.set()
+        if not self._has_hinted and self.classifier.may_need_preprocessing(inputs):
+            vars(self)["_has_hinted"] = True
             if hint := self.classifier.preprocessing_hint(inputs):
                 warnings.warn(hint, SeewhyWarning, stacklevel=frames_inside())
 

@@ -13,6 +13,8 @@ from time import perf_counter
 from types import MappingProxyType
 from typing import final
 
+from seewhy.threads import ForkSafeLock
+
 
 class Phase(StrEnum):
     """A phase of the work, in the order of the pipeline; the value is its name in a table."""
@@ -85,7 +87,7 @@ class Times:
 
 
 _active: tuple[Times, ...] = ()
-_lock = threading.Lock()
+_lock = ForkSafeLock()
 _thread_state = threading.local()
 
 
@@ -98,12 +100,12 @@ def measure() -> Iterator[Times]:
     """
     global _active
     times = Times()
-    with _lock:
+    with _lock.lock:
         _active = (*_active, times)
     try:
         yield times
     finally:
-        with _lock:
+        with _lock.lock:
             _active = tuple(other for other in _active if other is not times)
             times._end()
 
@@ -121,7 +123,7 @@ def phase(name: Phase) -> Iterator[None]:
         yield
     finally:
         seconds = perf_counter() - start
-        with _lock:
+        with _lock.lock:
             for times in _active:
                 if times.started <= start:
                     times._add(name, seconds - _thread_state.nested_seconds)

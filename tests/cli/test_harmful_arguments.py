@@ -17,7 +17,8 @@ import seewhy
 from seewhy.cli.method_options import parse_methods
 from seewhy.cli.options import TrustOption
 from seewhy.errors import SeewhyError
-from seewhy.images.reading import find_images, read
+from seewhy.images.finding import find_images
+from seewhy.images.reading import read
 
 # Keras itself, saving on TensorFlow with NumPy 2.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation doesn't accept a copy keyword")

@@ -24,6 +24,8 @@ def test_each_method_gets_the_settings_that_it_has():
         (" , ", [], MethodError, "Unknown method ' , '"),
         ("layercam", ["masks=3"], OptionError, "Unknown option 'masks' in --set: layercam has no options"),
         ("guided_backprop", ["others=maybe"], OptionError, "others is 'maybe'; expected 'refuse' or 'pass'"),
+        ("rise", ["masks=many"], OptionError, "masks is 'many' in --set; expected a value such as 4000"),
+        ("rise", ["centred=no"], OptionError, "centred is 'no' in --set; expected a value such as True"),
         ("gradcam", ["masks"], OptionError, "Cannot set 'masks'; expected NAME=VALUE"),
         ("gradcam", ["=3"], OptionError, "Cannot set '=3'; expected NAME=VALUE"),
     ],

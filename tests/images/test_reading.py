@@ -176,36 +176,10 @@ def test_32_bit_values_are_refused():
         read(Image.fromarray(np.zeros((2, 2), np.float32)))
 
 
-def test_folders_and_patterns_are_searched(tmp_path):
-    for name in ("b.JPG", "a.png", "notes.txt", "c.webp"):
-        (tmp_path / name).touch()
-    (tmp_path / "sub.png").mkdir()
-    assert [path.name for path in reading.find_images(str(tmp_path))] == ["a.png", "b.JPG", "c.webp"]
-    assert [path.name for path in reading.find_images(f"{tmp_path}/[ab].*")] == ["a.png", "b.JPG"]
-    assert [path.name for path in reading.find_images(f"{tmp_path}/none.png")] == ["none.png"]
-
-
-def test_a_file_whose_name_looks_like_a_pattern(tmp_path):
-    (tmp_path / "cat[1].png").touch()
-    assert [path.name for path in reading.find_images(f"{tmp_path}/cat[1].png")] == ["cat[1].png"]
-
-
-@pytest.mark.parametrize("where", ["{}", "{}/*.png"])
-def test_a_folder_without_images_is_refused(tmp_path, where):
-    with pytest.raises(ImageNotFoundError, match="contains no images"):
-        reading.find_images(where.format(tmp_path))
-
-
 def test_an_image_read_from_memory():
     file = io.BytesIO()
     Image.new("RGB", (2, 2), "red").save(file, "PNG")
     assert read(Image.open(file)).shape == (2, 2, 3)
-
-
-@pytest.mark.parametrize("where", ["{}/a**b/*.png", "{}/" + "x" * 300 + "*"])
-def test_a_path_that_cannot_be_searched_is_refused(tmp_path, where):
-    with pytest.raises(ImageError, match=r"cannot be searched|contains no images"):
-        reading.find_images(where.format(tmp_path))
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # Pillow remarks on some of the damage

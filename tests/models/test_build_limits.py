@@ -50,6 +50,10 @@ HUGE = {
         "12,000 GB",
     ),
     "attention": (functional(layer("MultiHeadAttention", num_heads=10**6, key_dim=10**6), TENSOR, TENSOR), "12,000 GB"),
+    "a rank, after a shape of TensorFlow": (
+        sequential(layer("EinsumDense", equation="ab,bc->ac", output_shape=2, lora_rank=10**9), shape=(3,)),
+        "12 GB",
+    ),
     "at each time": (
         sequential(layer("TimeDistributed", layer=layer("Dense", units=10**10)), shape=(10, 3)),
         "120 GB",

@@ -1,8 +1,10 @@
 """Valid model files, and files that are damaged, malicious or contain code."""
 
 import copy
+import io
 import json
 import os
+import struct
 import subprocess
 import sys
 import zipfile
@@ -399,3 +401,42 @@ def test_reading_does_not_hold_the_file_open(folder):
     classifier = seewhy.load(folder / "good.keras")
     (folder / "good.keras").write_bytes(b"gone")
     assert classifier.model(PAPER_INPUT).shape == (1, 2)
+
+
+def test_a_chunk_that_would_fill_the_memory(tmp_path):
+    """A dataset of a few numbers has one chunk of 2 GB, which HDF5 would decompress as a whole."""
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2)])
+    path = tmp_path / "chunk.keras"
+    model.save(path)
+    weights = io.BytesIO()
+    with h5py.File(weights, "w") as file:
+        file.create_dataset(
+            "layers/dense/vars/0", (2, 2), "f4", maxshape=(None, None), chunks=(2**14, 2**15), compression="gzip"
+        )
+    with pytest.raises(ModelError, match=r"would fill the memory with a chunk of 2,147,483,648"):
+        seewhy.load(rewritten(path, "bomb.keras", replaced={"model.weights.h5": weights.getvalue()}))
+
+
+def test_texts_that_are_stored_once_and_read_often(tmp_path):
+    """Texts of any length are in a heap, and all elements of an attribute can be the same text."""
+    length, count = 2**22, 1000
+    path = tmp_path / "texts.h5"
+    with h5py.File(path, "w") as file:
+        file.attrs["model_config"] = "{}"
+        names = ["A" * length, *map(str, range(count - 1))]
+        file.create_group("model_weights").attrs.create("layer_names", names, dtype=h5py.string_dtype("ascii"))
+    content = bytearray(path.read_bytes())
+    start = content.find(struct.pack("<I", length), content.find(b"layer_names"))
+    content[start : start + 16 * count] = content[start : start + 16] * count
+    path.write_bytes(content)
+    with pytest.raises(seewhy.errors.SeewhyError, match=r"texts.h5 (is malicious|cannot be read)"):
+        seewhy.load(path)
+
+
+def test_texts_as_weights(tmp_path):
+    path = tmp_path / "texts.h5"
+    with h5py.File(path, "w") as file:
+        file.attrs["model_config"] = "{}"
+        file.create_dataset("model_weights/dense/kernel", data=["a", "b"], dtype=h5py.string_dtype())
+    with pytest.raises(ModelError, match=r"its HDF5 dataset 'kernel' contains texts or references; expected numbers"):
+        seewhy.load(path)

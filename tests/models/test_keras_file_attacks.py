@@ -144,6 +144,21 @@ ATTACKS = {
     "calls an operation on constants": functional(
         instance("keras.src.ops.numpy.Tile", repeats=[10**9]), {"class_name": "__numpy__", "config": {"value": [1]}}
     ),
+    "calls a layer on an array in which a tensor hides": functional(
+        instance("keras.layers.UpSampling2D", size=[3000, 3000]),
+        {"class_name": "__numpy__", "config": {**IMAGES["config"], "extra": TENSOR}},
+    ),
+    "calls a layer on an array beside a tensor in a slice": functional(
+        lambda_layer("keras.ops.relu"), IMAGES, mask={"class_name": "__slice__", "config": {"start": TENSOR}}
+    ),
+    "calls a layer on an array, training it by a tensor": functional(
+        lambda_layer("keras.ops.relu"), IMAGES, training=TENSOR
+    ),
+    "differences a billion times": on_tensor("keras.ops.diff", n=10**9),
+    "splits into a million tensors": on_tensor("keras.ops.split", indices_or_sections=10**6, axis=1),
+    "makes a window of gigabytes": on_tensor(
+        "keras.ops.stft", sequence_length=2 * 10**8, sequence_stride=1, fft_length=2 * 10**8, center=False
+    ),
     "maps a function": on_tensor("keras.ops.map", f=function(GALLERY)),
     "defines a gradient": on_tensor("keras.ops.custom_gradient"),
     "names two functions": in_dense(activation=function("keras.activations.relu", registered_name="deserialize")),

@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from seewhy.errors import install_command
+
 WITHOUT = """
 import sys
 
@@ -13,6 +15,8 @@ class Without:
     '''A finder that hides some modules.'''
     def __init__(self, finder):
         self.finder = finder
+    def __getattr__(self, name):
+        return getattr(self.finder, name)
     def find_spec(self, name, path=None, target=None):
         return None if name.split(".")[0] in MISSING else self.finder.find_spec(name, path, target)
 
@@ -52,7 +56,7 @@ CASES = [
 @pytest.mark.parametrize(("missing", "backend", "named", "extra"), CASES)
 def test_the_default_model_without_its_framework(missing, backend, named, extra):
     assert error_message(missing, "efficientnet-lite0", backend) == (
-        f"True For efficientnet-lite0, {named} is not installed. Install it with: pip install 'seewhy[{extra}]'"
+        f"True For efficientnet-lite0, {named} is not installed. Install it with: {install_command(extra)}"
     )
 
 
@@ -60,7 +64,7 @@ def test_the_default_model_without_its_framework(missing, backend, named, extra)
 def test_a_file_without_its_framework(tmp_path, missing, backend, named, extra):
     (tmp_path / "x.keras").touch()
     assert error_message(missing, str(tmp_path / "x.keras"), backend) == (
-        f"True For x.keras, {named} is not installed. Install it with: pip install 'seewhy[{extra}]'"
+        f"True For x.keras, {named} is not installed. Install it with: {install_command(extra)}"
     )
 
 
@@ -73,7 +77,4 @@ def test_a_file_without_its_framework(tmp_path, missing, backend, named, extra):
     ],
 )
 def test_native_models_without_what_they_need(missing, source, words, extra):
-    assert (
-        error_message(missing, source)
-        == f"True {words} is not installed. Install it with: pip install 'seewhy[{extra}]'"
-    )
+    assert error_message(missing, source) == f"True {words} is not installed. Install it with: {install_command(extra)}"

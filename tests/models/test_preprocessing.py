@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
 
+import seewhy
 from seewhy import Preprocessing
+from seewhy.errors import ModelError
 
 BLACK_WITH_WHITE_MIDDLE = np.zeros((4, 8, 3), np.uint8)
 BLACK_WITH_WHITE_MIDDLE[:, 2:6] = 255
@@ -90,3 +92,85 @@ def test_channels_first_comes_after_everything_else():
         np.testing.assert_array_equal(inputs.values[1, channel], image[:, :, channel].astype(float) - channel + 1)
     assert inputs.placements[0].image_size == (2, 3)
     assert inputs.values.flags.c_contiguous
+
+
+COLOURS = np.random.default_rng(0).integers(0, 256, (2, 6, 8, 3), dtype=np.uint8)
+
+LAYOUTS = {
+    "channels last": lambda values: values / 255,
+    "channels first": lambda values: values.transpose(0, 3, 1, 2) / 255,
+    "padded, channels last": lambda values: np.pad(values / 255, ((0, 0), (1, 1), (1, 1), (0, 0)))[:, 1:-1, 1:-1],
+}
+
+
+@pytest.mark.parametrize("name", LAYOUTS)
+def test_a_last_step_may_return_either_layout_for_channels_first(name):
+    preprocessing = Preprocessing((6, 8), finish=LAYOUTS[name], channels_first=True)
+    expected = COLOURS.transpose(0, 3, 1, 2) / np.float32(255)
+    np.testing.assert_allclose(preprocessing(list(COLOURS)).values, expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("channels", [1, 5])
+@pytest.mark.parametrize("is_first", [False, True])
+def test_a_last_step_may_change_the_channels(channels, is_first):
+    def finish(values):
+        maps = np.repeat(values[..., :1], channels, axis=-1)
+        return maps.transpose(0, 3, 1, 2) if is_first else maps
+
+    found = Preprocessing((6, 8), finish=finish, channels_first=True)(list(COLOURS)).values
+    np.testing.assert_array_equal(found, np.repeat(COLOURS[:, None, ..., 0], channels, axis=1))
+
+
+@pytest.mark.parametrize("is_first", [False, True])
+def test_a_last_step_may_change_the_size(is_first):
+    def finish(values):
+        part = values[:, :5, :7]
+        return part.transpose(0, 3, 1, 2) if is_first else part
+
+    found = Preprocessing((6, 8), finish=finish, channels_first=True)(list(COLOURS)).values
+    np.testing.assert_array_equal(found, COLOURS[:, :5, :7].transpose(0, 3, 1, 2))
+
+
+def test_where_the_image_is_as_high_and_wide_as_it_has_channels_they_are_last():
+    found = Preprocessing((3, 3), finish=lambda values: values + 1, channels_first=True)(
+        list(COLOURS[:, :3, :3])
+    ).values
+    np.testing.assert_array_equal(found, COLOURS[:, :3, :3].transpose(0, 3, 1, 2) + 1.0)
+
+
+def test_rows_that_are_no_images_stay_as_they_are():
+    preprocessing = Preprocessing((6, 8), finish=lambda values: values.reshape(len(values), -1), channels_first=True)
+    np.testing.assert_array_equal(preprocessing(list(COLOURS)).values, COLOURS.reshape(2, -1))
+
+
+@pytest.mark.parametrize(
+    ("finish", "message"),
+    [
+        (lambda values: values[:, :5, :7, :2], r"returned the shape \(2, 5, 7, 2\) .* expected \(N, h, w, C\), or"),
+        (lambda values: values[:, :4, ::2], r"returned the shape \(2, 4, 4, 3\) for images of 6 x 8 pixels"),
+        (
+            lambda values: values[0],
+            r"was given 2 image\(s\), \(2, 6, 8, 3\), and returned the shape \(6, 8, 3\); expected",
+        ),
+        (lambda values: values.mean(), r"returned the shape \(\); expected a row for each image"),
+    ],
+)
+def test_what_a_last_step_must_not_return(finish, message):
+    with pytest.raises(ModelError, match=message):
+        Preprocessing((6, 8), finish=finish, channels_first=True)(list(COLOURS))
+
+
+@pytest.mark.parametrize("is_first", [False, True])
+def test_a_pytorch_model_takes_what_its_preprocessing_function_returns(is_first):
+    torch = pytest.importorskip("torch")
+    model = torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(96, 2))
+
+    def grey(values):
+        mean = values.mean(-1, keepdims=True) / 255
+        return mean.transpose(0, 3, 1, 2) if is_first else mean
+
+    classifier = seewhy.Classifier(model, preprocess=grey, input_size=(6, 8))
+    inputs = (COLOURS.astype(np.float32).mean(-1) / 255)[:, None]
+    expected = model(torch.tensor(inputs)).softmax(1).max(1).values.detach()
+    found = [predictions[0].probability for predictions in classifier.predict(list(COLOURS))]
+    np.testing.assert_allclose(found, expected, rtol=1e-5)

@@ -139,7 +139,5 @@ def test_a_hub_that_is_not_installed(monkeypatch, hub, missing):
         return real(module, *arguments, **options)
 
     monkeypatch.setattr(builtins, "__import__", without)
-    with pytest.raises(
-        MissingExtraError, match=rf"^{name} is not installed. Install it with: pip install 'seewhy\[hubs\]'"
-    ):
+    with pytest.raises(MissingExtraError, match=rf"^{name} is not installed. Install it with: pip install .*\[hubs\]'"):
         seewhy.load(f"{hub}:resnet50")

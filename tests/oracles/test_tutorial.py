@@ -6,6 +6,7 @@ import pytest
 import tensorflow as tf
 
 import seewhy
+from seewhy.train import digits
 
 
 def tutorial(model, layer, inputs, index):
@@ -59,3 +60,23 @@ def test_on_seeded_architectures(build, layer):
         np.testing.assert_allclose(ours.values[0, index], heatmap, atol=1e-5 * heatmap.max())
         seen += heatmap.max() > 0
     assert seen >= 2  # random classes may have no evidence; most of a random six do
+
+
+def test_on_the_model_of_the_digits_recipe(tmp_path, examples):
+    """The code of a tutorial explains the saved model: it rebuilds it from `model.input` and `model.output`."""
+    digits.make_classifier(digits.build_model(seed=0)).save(tmp_path / "model.keras")
+    classifier = seewhy.load(tmp_path / "model.keras")
+    model = classifier.model
+    with np.load(examples / "data" / "digits_4000.npz") as file:
+        inputs = file["x_test"][:1, ..., None].astype(np.float32) / 255
+    rebuilt = keras.models.Model(model.input, [model.get_layer("conv2d_1").output, model.output])
+    with tf.GradientTape() as tape:
+        activations, predictions = rebuilt(inputs)
+        index = int(tf.argmax(predictions[0]))
+        score = predictions[:, index]
+    weights = tf.reduce_mean(tape.gradient(score, activations), axis=(0, 1, 2))
+    heatmap = np.maximum((activations[0] @ weights[:, None])[..., 0], 0)
+    assert heatmap.max() > 0
+    ours = seewhy.Explainer(classifier, layer="conv2d_1", score="probability").heatmaps(inputs, "top-1")
+    assert ours.indices[0, 0] == index
+    np.testing.assert_allclose(ours.values[0, 0], heatmap, atol=1e-5 * heatmap.max())

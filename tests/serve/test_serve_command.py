@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from seewhy.cli import app
+from seewhy.errors import install_command
 
 
 class Process:
@@ -153,7 +154,7 @@ def test_without_the_extra_the_command_says_how_to_install_it():
     finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
     assert finished.returncode == 2
     assert finished.stderr == (
-        "Error: For the web page, fastapi is not installed. Install it with: pip install 'seewhy[web]'\n"
+        f"Error: For the web page, fastapi is not installed. Install it with: {install_command('web')}\n"
     )
 
 

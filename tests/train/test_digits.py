@@ -29,7 +29,7 @@ def weights(folder):
 def test_the_model_of_the_tutorial():
     model = build_model(0)
     assert model.count_params() == 119_530
-    assert [layer.count_params() for layer in model.layers] == [320, 0, 18_496, 0, 0, 100_384, 330]
+    assert [layer.count_params() for layer in model.layers] == [0, 320, 0, 18_496, 0, 0, 100_384, 330]
     assert [layer.name for layer in model.layers if "conv" in layer.name] == ["conv2d", "conv2d_1"]
     assert model.get_layer("conv2d_1").output.shape == (None, 14, 14, 64)
 

@@ -120,7 +120,7 @@ def test_without_anywidget(monkeypatch):
     monkeypatch.setitem(sys.modules, "anywidget", None)
     notebook._widget_class.cache_clear()
     with pytest.raises(
-        MissingExtraError, match=r"anywidget is not installed. Install it with: pip install 'seewhy\[notebook\]'"
+        MissingExtraError, match=r"anywidget is not installed. Install it with: pip install .*\[notebook\]'"
     ):
         seewhy.view(sample_explanation())
     notebook._widget_class.cache_clear()

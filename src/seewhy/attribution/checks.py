@@ -5,11 +5,13 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
-from seewhy.errors import LayerError, ModelRunError, OptionError, TargetError, short_repr, warn
+from seewhy.errors import InputError, LayerError, ModelRunError, OptionError, TargetError, short_repr, warn
 from seewhy.frameworks import Framework, LayerChoice
 from seewhy.frameworks.layers import AUTO
+from seewhy.frameworks.structures import is_float
 from seewhy.images.reading import ImageLike
 from seewhy.methods import Method
 from seewhy.models import Classifier
@@ -17,6 +19,15 @@ from seewhy.types import Capture, FloatArray, LayerSpec
 
 MAX_BATCH = 100_000
 """The maximum of `batch_size`; memory ends long before."""
+
+
+def check_continuous(inputs: NDArray[Any], method: Method) -> None:
+    """Raise InputError for whole numbers, if a method explains or changes the input."""
+    if not is_float(inputs):
+        raise InputError(
+            f"The input is of type {inputs.dtype}, such as token ids, and {method.title} explains or changes numbers "
+            "that vary continuously. Use a method that explains a layer, such as gradcam."
+        )
 
 
 def check_capture(capture: Capture, images: int, classifier: Classifier) -> None:

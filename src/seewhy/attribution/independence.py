@@ -26,7 +26,7 @@ Finding = Literal["independent", "mixed", "other axis"]
 """Images do not influence each other; they do; or the layer's output has another axis for the images than the first."""
 
 TOLERANCE = 1e-5
-"""The change of an image's values, relative to the largest, that counts as rounding. Most devices repeat them exactly."""
+"""The change of an image's values, relative to the largest, that counts as rounding: most devices repeat them."""
 
 NOISE_FACTOR = 4
 """How much more values must change than those of the same batch run twice, for a model that draws random numbers."""

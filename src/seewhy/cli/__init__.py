@@ -5,6 +5,7 @@ import os
 import sys
 
 from seewhy.cli.app import app
+from seewhy.cli.help_text import help_width
 from seewhy.cli.terminal import print_any_text, print_error, print_warnings_as_notes
 from seewhy.errors import OutputError, SeewhyError
 
@@ -16,7 +17,7 @@ def main() -> None:
     try:
         try:
             with print_warnings_as_notes():
-                app()
+                app(terminal_width=help_width())
         finally:
             sys.stdout.flush()
     except SeewhyError as error:

@@ -3,6 +3,7 @@
 Each command imports its implementation when it is called, so that `seewhy --help` does not wait for NumPy.
 """
 
+import json
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
@@ -11,17 +12,25 @@ import typer
 
 import seewhy
 from seewhy.cli import train
+from seewhy.cli.errors_command import errors
+from seewhy.cli.help_text import Command, Group
 from seewhy.cli.options import (
     DEFAULT_MODEL,
     MODEL_HELP,
     TARGETS_HELP,
+    ArchitectureOption,
+    ClassNamesOption,
     ColormapOption,
     FigureName,
+    InputSizeOption,
+    JsonOption,
     LayerOption,
     NormalizationName,
     OutOption,
     PrecisionName,
     PrecisionOption,
+    PreprocessingOption,
+    QuietOption,
     RescaleName,
     ScoreName,
     ScoreOption,
@@ -37,7 +46,8 @@ app = typer.Typer(
     help="Show which part of an image made a neural network predict a class.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
+    rich_markup_mode=None,
+    cls=Group,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -57,19 +67,28 @@ def options(
     """Show which part of an image made a neural network predict a class."""
 
 
-@app.command()
+@app.command(cls=Command)
 def explain(
     images: Annotated[
         list[str],
-        typer.Argument(metavar="IMAGE...", help="Images, folders of images, or patterns like 'photos/*.jpg'."),
+        typer.Argument(
+            metavar="IMAGE...",
+            help="Images; folders, which are searched with their subfolders; or patterns like 'photos/*.jpg'.",
+        ),
     ],
     model: Annotated[
         list[str] | None,
         typer.Option(
-            help=MODEL_HELP + " May be repeated: several models are drawn in one grid.", show_default=DEFAULT_MODEL
+            metavar="MODEL",
+            help=MODEL_HELP + " May be repeated: several models are drawn in one grid.",
+            show_default=DEFAULT_MODEL,
         ),
     ] = None,
     weights: WeightsOption = "imagenet",
+    architecture: ArchitectureOption = None,
+    class_names: ClassNamesOption = None,
+    preprocessing: PreprocessingOption = None,
+    input_size: InputSizeOption = None,
     trust: TrustOption = False,
     targets: Annotated[
         str | None,
@@ -155,7 +174,8 @@ def explain(
     verbose: Annotated[
         bool, typer.Option("--verbose", help="Print at the end, on standard error, where the time went.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on standard output.")] = False,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """Show the evidence for a class in each image.
 
@@ -163,7 +183,15 @@ def explain(
     image could not be read, explained or written; the other images are explained in any case.
     """
     from seewhy import timing
+    from seewhy.cli.image_search import search_images
+    from seewhy.cli.run_summary import RunSummary
 
+    found = search_images(images, outside=out)
+    if not found.images:
+        summary = RunSummary.of_search(found)
+        if as_json:
+            typer.echo(json.dumps(summary.as_dict(), indent=2))
+        raise typer.Exit(summary.exit_code)
     with timing.measure() if verbose else nullcontext() as times:
         with timing.phase(timing.Phase.IMPORTING):
             from seewhy.cli.explain import ExplainArguments, run
@@ -171,8 +199,11 @@ def explain(
             from seewhy.cli.model_options import ModelArguments
 
         request = ExplainArguments(
-            images=tuple(images),
-            models=tuple(ModelArguments(source, weights, trust) for source in dict.fromkeys(model or [DEFAULT_MODEL])),
+            images=found,
+            models=tuple(
+                ModelArguments(source, weights, trust, architecture, class_names, preprocessing, input_size)
+                for source in dict.fromkeys(model or [DEFAULT_MODEL])
+            ),
             targets=None if targets is None else split_list(targets),
             methods=parse_methods(method, settings or []),
             layer=layer,
@@ -194,10 +225,10 @@ def explain(
             label_by_folder=label_by_folder,
             compile_cache=compile_cache,
         )
-        run(request, as_json=as_json, times=times)
+        run(request, as_json=as_json, quiet=quiet, times=times)
 
 
-@app.command()
+@app.command(cls=Command)
 def inspect(
     image: Annotated[Path, typer.Argument(metavar="IMAGE", help="An image.")],
     channels: Annotated[
@@ -206,8 +237,12 @@ def inspect(
             help="Channel numbers, separated by commas: 10,42. Or top-9, those that contribute most to the heatmap."
         ),
     ] = "top-9",
-    model: Annotated[str, typer.Option(help=MODEL_HELP)] = DEFAULT_MODEL,
+    model: Annotated[str, typer.Option(metavar="MODEL", help=MODEL_HELP)] = DEFAULT_MODEL,
     weights: WeightsOption = "imagenet",
+    architecture: ArchitectureOption = None,
+    class_names: ClassNamesOption = None,
+    preprocessing: PreprocessingOption = None,
+    input_size: InputSizeOption = None,
     trust: TrustOption = False,
     targets: Annotated[str, typer.Option(help=TARGETS_HELP)] = "top-1",
     layer: LayerOption = "auto",
@@ -221,12 +256,15 @@ def inspect(
     Writes an image for each target: the weights as bars, and channels before and after weighting. An .npz file has the
     activations, gradients and weights of all channels.
     """
+    from seewhy.cli.image_search import check_single_image
+
+    check_single_image(image)
     from seewhy.cli.inspect_channels import run
     from seewhy.cli.model_options import ModelArguments
 
     run(
         image,
-        ModelArguments(model, weights, trust),
+        ModelArguments(model, weights, trust, architecture, class_names, preprocessing, input_size),
         split_list(targets),
         channels,
         layer,
@@ -237,22 +275,29 @@ def inspect(
     )
 
 
-@app.command()
+@app.command(cls=Command)
 def layers(
     model: Annotated[str, typer.Argument(metavar="MODEL", help=MODEL_HELP)],
     weights: WeightsOption = "imagenet",
+    architecture: ArchitectureOption = None,
+    class_names: ClassNamesOption = None,
+    preprocessing: PreprocessingOption = None,
+    input_size: InputSizeOption = None,
     trust: TrustOption = False,
+    as_json: JsonOption = False,
 ) -> None:
     """List the layers of a model that can be explained, and the one that 'auto' selects."""
     from seewhy.cli.layers import run
     from seewhy.cli.model_options import ModelArguments
 
-    run(ModelArguments(model, weights, trust))
+    arguments = ModelArguments(model, weights, trust, architecture, class_names, preprocessing, input_size)
+    run(arguments, as_json=as_json)
 
 
-@app.command()
+@app.command(cls=Command)
 def models(
     names: Annotated[list[str] | None, typer.Argument(metavar="[NAME...]", help="List only these.")] = None,
+    as_json: JsonOption = False,
 ) -> None:
     """List the models that can be loaded by name: input size, parameters, and whether weights are downloaded.
 
@@ -260,24 +305,32 @@ def models(
     """
     from seewhy.cli.models import run
 
-    run(names or ())
+    run(names or (), as_json=as_json)
 
 
-@app.command()
-def methods() -> None:
+@app.command(cls=Command)
+def methods(as_json: JsonOption = False) -> None:
     """List the methods: what each shows, its cost, and the level of its heatmaps."""
     from seewhy.cli.methods import run
 
-    run()
+    run(as_json=as_json)
 
 
-@app.command()
+@app.command(cls=Command)
 def serve(
     model: Annotated[
         list[str] | None,
-        typer.Option(help=MODEL_HELP + " May be repeated: the first is the default.", show_default=DEFAULT_MODEL),
+        typer.Option(
+            metavar="MODEL",
+            help=MODEL_HELP + " May be repeated: the first is the default.",
+            show_default=DEFAULT_MODEL,
+        ),
     ] = None,
     weights: WeightsOption = "imagenet",
+    architecture: ArchitectureOption = None,
+    class_names: ClassNamesOption = None,
+    preprocessing: PreprocessingOption = None,
+    input_size: InputSizeOption = None,
     trust: TrustOption = False,
     host: Annotated[
         str, typer.Option(help="The address to bind to; 0.0.0.0 accepts connections from other machines.")
@@ -307,7 +360,10 @@ def serve(
     from seewhy.cli.serve import run
 
     run(
-        [ModelArguments(source, weights, trust) for source in model or [DEFAULT_MODEL]],
+        [
+            ModelArguments(source, weights, trust, architecture, class_names, preprocessing, input_size)
+            for source in model or [DEFAULT_MODEL]
+        ],
         host,
         port,
         allow_host or (),
@@ -323,22 +379,4 @@ def serve(
 app.add_typer(train.app)
 
 
-@app.command()
-def errors(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="The folder that was given to 'seewhy train' with --out.")],
-    limit: Annotated[
-        int, typer.Option(min=1, help="The number of images to explain; those with the highest probability first.")
-    ] = 9,
-    data: Annotated[
-        Path | None, typer.Option(help="The path of the data, if they were moved after training.", show_default=False)
-    ] = None,
-    method: Annotated[str, typer.Option(help="A name listed by 'seewhy methods'.")] = "gradcam",
-) -> None:
-    """Explain the images that a trained model misclassifies, among those that it was not trained on.
-
-    Shows the evidence for the true class and for the predicted class of each. Writes errors.png and errors.csv to the
-    folder of the run.
-    """
-    from seewhy.cli.misclassified import run as run_errors
-
-    run_errors(run, limit, data, method)
+app.command(cls=Command)(errors)

@@ -2,27 +2,24 @@
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
-from itertools import chain
 from pathlib import Path
-from typing import Any, NoReturn
 
 import typer
-from rich.console import Console
-from rich.progress import track
-from rich.table import Table
-from rich.text import Text
 
 from seewhy.cli.batches import Outcome, explain_images, write_outcomes
 from seewhy.cli.compile_cache import check_is_jax, set_compile_cache
-from seewhy.cli.model_options import ModelArguments
+from seewhy.cli.image_search import ImageSearch
+from seewhy.cli.layer_option import find_layer
+from seewhy.cli.model_options import ModelArguments, check_targets
 from seewhy.cli.output_files import REPORT, OutputFiles
-from seewhy.cli.terminal import print_error, print_times, quiet_start
-from seewhy.errors import ImageError, OptionError, OutputError, SeewhyError, UsageError
+from seewhy.cli.result_printer import MAX_IN_FULL, ResultPrinter
+from seewhy.cli.run_summary import RunSummary
+from seewhy.cli.terminal import print_times, quiet_start
+from seewhy.errors import OptionError, OutputError
 from seewhy.explainer import BATCH_SIZE, Explainer
-from seewhy.images import reading
 from seewhy.images.colour import color_table
 from seewhy.images.figure import MAX_PANELS
 from seewhy.images.style import Style, StyleOptions
@@ -33,15 +30,12 @@ from seewhy.results.figures import FigureKind
 from seewhy.timing import Times
 from seewhy.types import Precision, Score
 
-MAX_WITHOUT_PROGRESS_BAR = 3
-"""The number of images above which a progress bar is shown."""
-
 
 @dataclass(frozen=True)
 class ExplainArguments:
     """The arguments and options of the command."""
 
-    images: tuple[str, ...]
+    images: ImageSearch
     models: tuple[ModelArguments, ...]
     targets: list[str] | None
     methods: tuple[Method, ...]
@@ -69,7 +63,14 @@ class ExplainArguments:
 
     def check(self) -> None:
         """Raise UsageError for mistakes that can be found before a framework is imported, which takes seconds."""
+        self._check_formats()
         color_table(Style(**self.style).colormap)
+        for model in self.models:
+            spec = model.check()
+            if self.targets is not None:
+                check_targets(self.targets, spec)
+
+    def _check_formats(self) -> None:
         for name in self.formats:
             if "." + name not in SUFFIXES:
                 known = ", ".join(suffix[1:] for suffix in SUFFIXES)
@@ -84,8 +85,9 @@ class ExplainArguments:
         if self.label_by_folder and "html" not in self.formats:
             raise OptionError("--label-by-folder is for the report; add html to --format.")
 
-    def check_together(self, images: int) -> None:
-        """Raise UsageError if one image would have too many overlays, before the images are explained."""
+        self._check_together(len(self.images.images))
+
+    def _check_together(self, images: int) -> None:
         panels = images * len(self.models) * len(self.methods)
         if self.together and panels > MAX_PANELS:
             raise OptionError(
@@ -94,35 +96,7 @@ class ExplainArguments:
             )
 
 
-@dataclass
-class RunSummary:
-    """The results so far: what `--json` prints, and the exit code."""
-
-    explanations: list[dict[str, Any]] = field(default_factory=list)
-    errors: list[dict[str, str]] = field(default_factory=list)
-    exit_code: int = 0
-
-    def add_shared_file(self, name: str) -> None:
-        """Add a file that all explanations share."""
-        for explanation in self.explanations:
-            explanation["files"].append(name)
-
-    def add_explanations(self, outcome: Outcome) -> None:
-        """Add the explanations of an image."""
-        self.explanations += [
-            {**explanation.as_dict(), "files": files}
-            for explanation, files in zip(outcome.explanations, outcome.files, strict=True)
-        ]
-
-    def add_error(self, image: Path, error: SeewhyError) -> None:
-        """Add the error of an image."""
-        self.errors.append({"image": str(image), "error": str(error)})
-        # The exit code is 2 only if all errors are usage errors.
-        is_usage = isinstance(error, UsageError) and self.exit_code in (0, UsageError.exit_code)
-        self.exit_code = UsageError.exit_code if is_usage else SeewhyError.exit_code
-
-
-def run(request: ExplainArguments, *, as_json: bool, times: Times | None = None) -> None:
+def run(request: ExplainArguments, *, as_json: bool, quiet: bool = False, times: Times | None = None) -> None:
     """Explain the images, write the files, and print the results; at the end, print where the time went.
 
     Raises:
@@ -130,40 +104,38 @@ def run(request: ExplainArguments, *, as_json: bool, times: Times | None = None)
         typer.Exit: After the last image, with the exit code.
     """
     request.check()
-    summary = RunSummary()
-    paths = list(_find_images(request.images, summary))
-    if not paths:
-        _exit(summary, as_json)
-    request.check_together(len(paths))
     suffixes = [f".{name}" for name in request.formats]
-    files = OutputFiles(request.out, suffixes, inputs=paths, label_by_folder=request.label_by_folder)
-    explainers = _explainers(request, progress=len(paths) <= MAX_WITHOUT_PROGRESS_BAR)
-    console = Console(stderr=as_json, highlight=False)
+    files = OutputFiles(request.out, suffixes, inputs=request.images.images, label_by_folder=request.label_by_folder)
+    summary = RunSummary.of_search(request.images)
+    count = len(request.images.images)
+    printer = ResultPrinter(count, is_silent=as_json or quiet)
+    explainers = _explainers(request, progress=count <= MAX_IN_FULL and not quiet)
     explained: list[Explanation] = []
-    for outcome in _with_progress_bar(_outcomes(request, paths, explainers, files), len(paths), console):
+    outcomes = _outcomes(request, explainers, files)
+    for outcome in outcomes if quiet else printer.with_progress_bar(outcomes):
         if outcome.error is not None:
             summary.add_error(outcome.path, outcome.error)
-            print_error(outcome.error)
             continue
         summary.add_explanations(outcome)
         if request.together:
             explained += outcome.explanations
-        if not as_json:
-            _print_explanations(outcome.explanations, outcome.files, console)
+        printer.print_image(outcome)
     if explained:
-        _write_together(explained, files, request, summary, console)
-    _write_report(files, summary, console)
+        _write_together(explained, files, request, summary, printer)
+    _write_report(files, summary, printer)
+    printer.print_summary(summary, request.out)
     if times is not None:
-        print_times(times, len(paths))
-    _exit(summary, as_json)
+        print_times(times, count)
+    if as_json:
+        typer.echo(json.dumps(summary.as_dict(), indent=2))
+    raise typer.Exit(summary.exit_code)
 
 
-def _outcomes(
-    request: ExplainArguments, paths: Sequence[Path], explainers: Sequence[Explainer], files: OutputFiles
-) -> Iterator[Outcome]:
+def _outcomes(request: ExplainArguments, explainers: Sequence[Explainer], files: OutputFiles) -> Iterator[Outcome]:
     """Explain the images and write their files."""
+    paths = request.images.paths
     # A few images, and slow methods, are explained one by one, so that each result is shown as soon as possible.
-    is_one_by_one = len(paths) <= MAX_WITHOUT_PROGRESS_BAR or any(method.needs_runner for method in request.methods)
+    is_one_by_one = len(paths) <= MAX_IN_FULL or any(method.needs_runner for method in request.methods)
     batch_size = 1 if is_one_by_one else BATCH_SIZE
     calls = [partial(explainer.explain, targets=request.targets_of(explainer.classifier)) for explainer in explainers]
 
@@ -178,7 +150,14 @@ def _explainers(request: ExplainArguments, *, progress: bool) -> list[Explainer]
         set_compile_cache(request.compile_cache)
     with quiet_start():
         explainers = [
-            Explainer(classifier, method, request.layer, request.score, progress=progress, precision=request.precision)
+            Explainer(
+                classifier,
+                method,
+                find_layer(classifier, request.layer),
+                request.score,
+                progress=progress,
+                precision=request.precision,
+            )
             for classifier in _classifiers(request.models)
             for method in request.methods
         ]
@@ -202,81 +181,24 @@ def _write_together(
     files: OutputFiles,
     request: ExplainArguments,
     summary: RunSummary,
-    console: Console,
+    printer: ResultPrinter,
 ) -> None:
     """Write one image with all explanations; a failure is added to the errors, and the other results stay."""
     try:
         for file in files.write_together(explanations, request.style):
-            console.print(f"wrote {file}", markup=False, soft_wrap=True)
+            summary.files.add(file)
+            printer.print_file(file)
     except (OptionError, OutputError) as error:
         summary.add_error(request.out / "together", error)
-        print_error(error)
 
 
-def _write_report(files: OutputFiles, summary: RunSummary, console: Console) -> None:
+def _write_report(files: OutputFiles, summary: RunSummary, printer: ResultPrinter) -> None:
     """Write the report, if there is one; a failure is added to the errors, and the other results stay."""
     try:
         written = files.write_report()
     except OutputError as error:
         summary.add_error(Path(REPORT), error)
-        print_error(error)
         return
     if written is not None:
         summary.add_shared_file(written)
-        console.print(f"wrote {written}", markup=False, soft_wrap=True)
-
-
-def _exit(summary: RunSummary, as_json: bool) -> NoReturn:
-    """Print JSON, if requested, and exit with the exit code."""
-    if as_json:
-        typer.echo(json.dumps({"explanations": summary.explanations, "errors": summary.errors}, indent=2))
-    raise typer.Exit(summary.exit_code)
-
-
-def _find_images(images: Sequence[str], summary: RunSummary) -> Iterator[Path]:
-    """Yield the paths of the images; an argument without images is added to the errors."""
-    for image in images:
-        try:
-            yield from reading.find_images(image)
-        except ImageError as error:
-            summary.add_error(Path(image), error)
-            print_error(error)
-
-
-def _with_progress_bar(outcomes: Iterable[Outcome], count: int, console: Console) -> Iterable[Outcome]:
-    """Yield the outcomes of `count` images, with a progress bar if there are more than a few.
-
-    The bar is the last line of the terminal, below the results; it is on standard error if these go to a file.
-    """
-    if count <= MAX_WITHOUT_PROGRESS_BAR:
-        return outcomes
-    terminal = console if console.is_terminal else Console(stderr=True)
-    return track(outcomes, description="Explaining", total=count, console=terminal)
-
-
-def _print_explanations(explanations: Sequence[Explanation], files: Sequence[Sequence[str]], console: Console) -> None:
-    """Print each model's predictions, which its methods share, then the targets and the paths of the files."""
-    for model in dict.fromkeys(explanation.model for explanation in explanations):
-        of_model = [explanation for explanation in explanations if explanation.model == model]
-        is_only_model = len(of_model) == len(explanations)
-        _print_model(of_model, str(of_model[0].source) + ("" if is_only_model else f", {model}"), console)
-    for file in dict.fromkeys(chain.from_iterable(files)):
-        console.print(f"wrote {file}", markup=False, soft_wrap=True)
-
-
-def _print_model(explanations: Sequence[Explanation], title: str, console: Console) -> None:
-    first = explanations[0]
-    console.print(Text(title), soft_wrap=True)
-    table = Table()
-    for heading, justify in (("index", "right"), ("class", "left"), ("probability", "right")):
-        table.add_column(heading, justify=justify)  # type: ignore[arg-type]
-    for prediction in first.predictions[:SHOWN_PREDICTIONS]:
-        table.add_row(str(prediction.index), Text(prediction.name), f"{prediction.probability:.4f}")
-    console.print(table)
-    for target in first.targets:
-        probability = "" if target.probability is None else f", probability {target.probability:.4f}"
-        console.print(f"explained {target.index} {target.name}: score {target.score:.3f}{probability}", markup=False)
-    for explanation in explanations:
-        empty = ", ".join(target.name for target in explanation.targets if not target.has_evidence)
-        note = f"; no evidence for {empty} in the image" if empty else ""
-        console.print(f"layer {explanation.layer}, method {explanation.method}{note}", markup=False)
+        printer.print_file(written)

@@ -1,17 +1,18 @@
 """`seewhy inspect`."""
 
 import os
+import re
 from pathlib import Path
 
 import typer
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from seewhy.cli.model_options import ModelArguments
-from seewhy.cli.output_files import check_not_an_input, fitting_stem
+from seewhy.cli.layer_option import find_layer
+from seewhy.cli.model_options import ModelArguments, check_targets
+from seewhy.cli.output_files import check_not_an_input, check_output_folder, fitting_stem
+from seewhy.cli.tables import print_line, print_table
 from seewhy.cli.terminal import quiet_start
-from seewhy.errors import OptionError
+from seewhy.errors import OptionError, short_repr
 from seewhy.explainer import Explainer
 from seewhy.images.colour import color_table
 from seewhy.results.channel_inspection import Inspection
@@ -19,6 +20,9 @@ from seewhy.results.explanation import IMAGE_SUFFIXES
 from seewhy.types import Score
 
 FORMATS = (*(suffix[1:] for suffix in IMAGE_SUFFIXES), "npz")
+
+CHANNELS = r"\s*(top-[1-9][0-9]*|[0-9]+(\s*,\s*[0-9]+)*\s*,?)\s*"
+"""The syntax of the channels; whether the layer has them is known later."""
 
 
 def run(
@@ -37,12 +41,10 @@ def run(
     Raises:
         SeewhyError: The call is wrong, or the image cannot be read or explained.
     """
-    color_table(colormap)
-    for name in formats or [""]:
-        if name not in FORMATS:
-            raise OptionError(f"Cannot write the format {name!r}; known: {', '.join(FORMATS)}.")
+    _check(model, targets, channels, colormap, out, formats)
     with quiet_start():
-        inspection = Explainer(model.load(), layer=layer, score=score).inspect(image, targets)
+        classifier = model.load()
+        inspection = Explainer(classifier, layer=find_layer(classifier, layer), score=score).inspect(image, targets)
     console = Console(highlight=False)
     for position, target in enumerate(inspection.explanation.targets):
         selected = inspection.channels(channels, position)
@@ -57,15 +59,26 @@ def run(
     typer.echo(f"layer {inspection.explanation.layer}, {inspection.activations.shape[-1]} channels")
 
 
+def _check(
+    model: ModelArguments, targets: list[str], channels: str, colormap: str, out: Path, formats: list[str]
+) -> None:
+    """Raise SeewhyError for mistakes that can be found before a framework is imported, which takes seconds."""
+    for name in formats or [""]:
+        if name not in FORMATS:
+            raise OptionError(f"Cannot write the format {name!r}; known: {', '.join(FORMATS)}.")
+    if not re.fullmatch(CHANNELS, channels):
+        raise OptionError(f"--channels is {short_repr(channels)}; expected channel numbers, such as 10,42, or top-9.")
+    color_table(colormap)
+    check_output_folder(out)
+    check_targets(targets, model.check())
+
+
 def _print_channels(inspection: Inspection, position: int, channels: list[int], console: Console) -> None:
     target = inspection.explanation.targets[position]
-    console.print(Text(f"{target.index} {target.name}: score {target.score:.3f}"), soft_wrap=True)
-    table = Table()
-    for heading in ("channel", "weight", "mean activation", "contribution to the mean"):
-        table.add_column(heading, justify="right")
-    means = inspection.activations.mean(axis=(0, 1))
+    print_line(console, f"{target.index} {target.name}: score {target.score:.3f}")
+    means, rows = inspection.activations.mean(axis=(0, 1)), []
     for channel in channels:
         weight = float(inspection.weights[position, channel])
         contribution = weight * float(means[channel]) + 0.0  # + 0.0 turns -0.0 into 0.0
-        table.add_row(str(channel), f"{weight:.4g}", f"{means[channel]:.4g}", f"{contribution:.4g}")
-    console.print(table)
+        rows.append((str(channel), f"{weight:.4g}", f"{means[channel]:.4g}", f"{contribution:.4g}"))
+    print_table(console, ("channel", "weight", "mean activation", "contribution to the mean"), rows, right=range(4))

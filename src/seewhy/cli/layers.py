@@ -1,14 +1,14 @@
 """`seewhy layers`."""
 
 import copy
-from typing import Any
+import json
 
-import numpy as np
+import typer
 from rich.console import Console
-from rich.text import Text
 
+from seewhy.cli.layer_option import layer_calls, sample_inputs
 from seewhy.cli.model_options import ModelArguments
-from seewhy.cli.tables import new_table
+from seewhy.cli.tables import print_line, print_table
 from seewhy.cli.terminal import quiet_start
 from seewhy.errors import SeewhyError
 from seewhy.explainer import Explainer
@@ -16,51 +16,66 @@ from seewhy.frameworks import LayerCall
 from seewhy.models import Classifier
 
 
-def run(model: ModelArguments) -> None:
+def run(model: ModelArguments, *, as_json: bool) -> None:
     """Print the layers of a model that have spatial output, in call order, and mark the one that "auto" selects."""
     with quiet_start():
         classifier = model.load()
-        # Noise: of a blank image, positions may have no gradient that have one in every other.
-        noise = np.random.default_rng(0).integers(0, 256, (*classifier.input_size, 3), dtype=np.uint8)
-        inputs = classifier.preprocess([noise])
-        calls = classifier.framework.calls(classifier.framework.check_inputs(inputs))
-        selected = _auto_layer(classifier, inputs)
-    spatial_calls = [call for call in calls if call.has_space]
-    auto = max((position for position, call in enumerate(spatial_calls) if _is_auto(call, selected)), default=None)
-    table = new_table("layer", "type", "output shape", "")
-    for position, call in enumerate(spatial_calls):
-        is_auto = position == auto
-        table.add_row(
-            Text(call.path, style="bold green" if is_auto else ""),
-            Text(call.kind),
-            " x ".join("any" if size is None else str(size) for size in call.shape or ()),
-            Text("<- auto" if is_auto else _reason_not_auto(call)),
-        )
-    console = Console()
-    console.print(table)
+        calls = layer_calls(classifier)
+        selected = _auto_layer(classifier)
+    spatial = [call for call in calls if call.has_space]
+    auto = max((position for position, call in enumerate(spatial) if _is_auto(call, selected)), default=None)
+    if as_json:
+        content = {
+            "model": classifier.name,
+            "auto": None if auto is None else spatial[auto].path,
+            "default": classifier.layer,
+            "layers": [_as_dict(call) for call in spatial],
+        }
+        typer.echo(json.dumps(content, indent=2))
+        return
+    rows = [
+        (call.path, call.kind, _shape(call), "<- auto" if position == auto else _reason_not_auto(call))
+        for position, call in enumerate(spatial)
+    ]
+    console = Console(highlight=False)
+    print_table(console, ("layer", "type", "output shape", ""), rows, marked=auto)
     if auto is not None:
-        console.print(
-            f"auto selects {spatial_calls[auto].path}: the last layer in call order that has spatial output (more than "
+        print_line(
+            console,
+            f"auto selects {spatial[auto].path}: the last layer in call order that has spatial output (more than "
             "1 x 1), is not a pooling layer, and whose positions reach the score. "
-            f"{len(calls) - len(spatial_calls)} other layer calls have no spatial output and are not listed.",
-            markup=False,
+            f"{len(calls) - len(spatial)} other layer calls have no spatial output and are not listed.",
         )
     if classifier.layer is not None:
-        console.print(f"This model has a default layer, which is explained instead: {classifier.layer}.", markup=False)
+        print_line(console, f"This model has a default layer, which is explained instead: {classifier.layer}.")
 
 
-def _auto_layer(classifier: Classifier, inputs: Any) -> str | None:
+def _auto_layer(classifier: Classifier) -> str | None:
     """Return the layer that "auto" explains; None where the model cannot be explained without more arguments."""
     classifier = copy.copy(classifier)
     classifier.layer = None
     try:
-        return Explainer(classifier).heatmaps(inputs).layer
+        return Explainer(classifier).heatmaps(sample_inputs(classifier)).layer
     except SeewhyError:
         return None
 
 
 def _is_auto(call: LayerCall, selected: str | None) -> bool:
     return call.is_candidate if selected is None else selected in (call.path, f"{call.path}#{call.number}")
+
+
+def _as_dict(call: LayerCall) -> dict[str, object]:
+    return {
+        "path": call.path,
+        "call": call.number,
+        "type": call.kind,
+        "output_shape": None if call.shape is None else list(call.shape),
+        "is_candidate": call.is_candidate,
+    }
+
+
+def _shape(call: LayerCall) -> str:
+    return " x ".join("any" if size is None else str(size) for size in call.shape or ())
 
 
 def _reason_not_auto(call: LayerCall) -> str:

@@ -26,8 +26,10 @@ def parse_methods(names: str, settings: Sequence[str]) -> tuple[Method, ...]:
     if not selected:
         methods.get(names)
     values = dict(map(_parse_setting, settings))
-    known = {name for method in selected for name in method.options}
-    for name in values:
+    known = {name: default for method in selected for name, default in method.options.items()}
+    for name, value in values.items():
+        if isinstance(known.get(name), float | int) and isinstance(value, str):
+            raise OptionError(f"{name} is {short_repr(value)} in --set; expected a value such as {known[name]}.")
         if name not in known:
             options = f"the options {', '.join(sorted(known))}" if known else "no options"
             titles = ", ".join(method.name for method in selected)

@@ -1,25 +1,39 @@
 """`seewhy methods`."""
 
+import json
+
+import typer
 from rich.console import Console
 
-from seewhy.cli.tables import new_table
-from seewhy.methods import METHODS
+from seewhy.cli.tables import print_line, print_table
+from seewhy.methods import METHODS, Method
 
 
-def run() -> None:
-    """Print a table of methods for each family."""
-    console = Console()
+def run(*, as_json: bool) -> None:
+    """Print the methods, a table for each family."""
+    if as_json:
+        typer.echo(json.dumps({"methods": [_as_dict(method) for method in METHODS.values()]}, indent=2))
+        return
+    console = Console(highlight=False)
     for family in dict.fromkeys(method.family for method in METHODS.values()):
-        table = new_table("method", "what it shows", "cost", "level", "paper")
-        table.title, table.title_justify = f"{family.capitalize()} methods", "left"
-        table.columns[0].no_wrap = True
-        for method in METHODS.values():
-            if method.family == family:
-                table.add_row(method.name, method.summary, method.cost, method.level, method.paper)
-        console.print(table)
-    console.print(
+        print_line(console, f"{family.capitalize()} methods", "bold")
+        rows = [
+            (method.name, method.summary, method.cost, method.level, method.paper)
+            for method in METHODS.values()
+            if method.family == family
+        ]
+        print_table(console, ("method", "what it shows", "cost", "level", "paper"), rows)
+        print_line(console, "")
+    print_line(
+        console,
         "cost: what runs in addition to one forward pass; T: the number of targets, K: the number of channels of the "
         "layer, head: the part of the model after the layer. level: whether heatmaps have the resolution of the "
         "layer or of the model's input. paper: its arXiv number, or where it was published.",
-        markup=False,
     )
+
+
+def _as_dict(method: Method) -> dict[str, object]:
+    """Return a row; the values of options that JSON cannot hold are text."""
+    names = ("name", "title", "family", "summary", "cost", "level", "paper")
+    options = json.loads(json.dumps(dict(method.options), default=str))
+    return {**{name: getattr(method, name) for name in names}, "options": options}

@@ -1,55 +1,85 @@
 """`seewhy errors`."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
+from seewhy import methods
+from seewhy.cli.layer_option import find_layer
+from seewhy.cli.model_options import ModelArguments
+from seewhy.cli.output_files import check_output_folder
+from seewhy.cli.tables import print_line, print_table
 from seewhy.cli.terminal import quiet_start
-from seewhy.train.misclassified import MisclassifiedImages, explain_misclassified
+from seewhy.train.image_folder import find_class_folders
+from seewhy.train.misclassified import MisclassifiedImages, explain_errors, explain_misclassified, images_by_folder
 from seewhy.train.plots import write_figure
-from seewhy.train.run_folder import Run
+from seewhy.train.run_folder import Run, write_table
+
+MAX_LISTED = 10
+"""The number of skipped images that are printed."""
 
 
-def run(folder: Path, limit: int, data: Path | None, method: str) -> None:
-    """Explain the misclassified images of a run, print them, and write errors.png and errors.csv.
+def run_of_training(folder: Path, limit: int, data: Path | None, method: str) -> None:
+    """Explain the misclassified images of a run, print them, and write errors.png and errors.csv to its folder.
 
     Raises:
         SeewhyError: The folder does not contain a run, or the data are missing.
     """
+    methods.get(method)
     training_run = Run(folder)
+    training_run.config()
     with quiet_start():
         misclassified = explain_misclassified(training_run, limit, data, method)
-    console = Console()
-    console.print(f"{misclassified.count} of {misclassified.evaluated} images are misclassified", highlight=False)
-    if misclassified.explained:
-        _print_and_write(misclassified, training_run, console)
+    _print_and_write(misclassified, folder)
 
 
-def _print_and_write(misclassified: MisclassifiedImages, training_run: Run, console: Console) -> None:
-    table = Table("image", "true class", "probability", "predicted class", "probability")
-    rows = []
-    for image in misclassified.explained:
-        true_target, predicted_target = image.explanation.targets
-        prediction = image.prediction
-        table.add_row(
-            Text(image.name),
-            Text(true_target.name),
-            f"{prediction.true_probability:.4f}",
-            Text(predicted_target.name),
-            f"{prediction.predicted_probability:.4f}",
-        )
-        rows.append(
-            {
-                "image": image.name,
-                "true_class": true_target.name,
-                "true_probability": prediction.true_probability,
-                "predicted_class": predicted_target.name,
-                "predicted_probability": prediction.predicted_probability,
-            }
-        )
-    console.print(table)
-    training_run.write_table("errors.csv", rows)
-    write_figure(misclassified.figure(), training_run.folder / "errors.png")
-    console.print(f"wrote {training_run.folder / 'errors.png'} and errors.csv", markup=False, soft_wrap=True)
+def run_of_model(model: ModelArguments, data: Path, limit: int, method: str, layer: str, out: Path) -> None:
+    """Explain the misclassified images in class folders, print them, and write errors.png and errors.csv.
+
+    Raises:
+        SeewhyError: The model cannot be loaded, or the folders are not named after its classes.
+    """
+    methods.get(method)
+    find_class_folders(data)
+    check_output_folder(out)
+    with quiet_start():
+        classifier = model.load()
+        images = images_by_folder(data, classifier)
+        misclassified = explain_errors(classifier, images, limit, method, find_layer(classifier, layer))
+    _print_and_write(misclassified, out)
+
+
+def _print_and_write(misclassified: MisclassifiedImages, out: Path) -> None:
+    console = Console(highlight=False)
+    print_line(console, f"{misclassified.count} of {misclassified.evaluated} images are misclassified")
+    for line in _skipped(misclassified):
+        console.print(line, markup=False, soft_wrap=True)
+    if not misclassified.explained:
+        return
+    rows = [
+        {
+            "image": image.name,
+            "true_class": image.explanation.targets[0].name,
+            "true_probability": image.prediction.true_probability,
+            "predicted_class": image.explanation.targets[1].name,
+            "predicted_probability": image.prediction.predicted_probability,
+        }
+        for image in misclassified.explained
+    ]
+    cells = [[f"{value:.4f}" if isinstance(value, float) else str(value) for value in row.values()] for row in rows]
+    headings = ("image", "true class", "probability", "predicted class", "probability")
+    print_table(console, headings, cells, right=(2, 4))
+    out.mkdir(parents=True, exist_ok=True)
+    write_table(out / "errors.csv", rows)
+    write_figure(misclassified.figure(), out / "errors.png")
+    console.print(f"wrote {out / 'errors.png'} and errors.csv", markup=False, soft_wrap=True)
+
+
+def _skipped(misclassified: MisclassifiedImages) -> Iterator[str]:
+    """Yield lines about the images that cannot be read."""
+    skipped = misclassified.skipped
+    if skipped:
+        more = f", of which the first {MAX_LISTED} are" if len(skipped) > MAX_LISTED else ""
+        yield f"skipped {len(skipped)} that cannot be read{more}:"
+        yield from (f"  {error}" for error in skipped[:MAX_LISTED])

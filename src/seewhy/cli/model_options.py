@@ -1,4 +1,4 @@
-"""The options `--model`, `--weights` and `--trust`: which model to load."""
+"""The options that say which model to load: `--model`, `--weights`, `--architecture` and others."""
 
 import contextlib
 import gc
@@ -7,24 +7,58 @@ import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from seewhy.models import Classifier, load
+from seewhy.errors import OptionError
+from seewhy.models import Classifier, ClassNames
+from seewhy.models.overrides import Overrides
+from seewhy.models.registry import ModelSpec, check
+from seewhy.targets import resolve
 
 
 @dataclass(frozen=True)
 class ModelArguments:
-    """The values of `--model`, `--weights` and `--trust`."""
+    """The values of the options; None for those that were not given."""
 
     source: str
-    weights: str
-    trust: bool
+    weights: str = "imagenet"
+    trust: bool = False
+    architecture: str | None = None
+    class_names: str | None = None
+    preprocessing: str | None = None
+    input_size: str | None = None
+
+    def check(self) -> ModelSpec:
+        """Check the options as far as that is possible before a framework is imported, which takes seconds."""
+        overrides = Overrides.parse(self.class_names, self.preprocessing, _parse_size(self.input_size))
+        return check(self.source, None if self.weights == "none" else self.weights, self.architecture, overrides)
 
     def load(self) -> Classifier:
-        """Load the model with `seewhy.load`; `package.module:callable` is searched in the current folder too."""
+        """Load the model as `seewhy.load` does; `package.module:callable` is searched in the current folder too."""
         if os.getcwd() not in sys.path:
             sys.path.append(os.getcwd())  # last, so that a file in it does not shadow an installed module
+        spec = self.check()
         # Keras prints its downloads on standard output, which is for the results.
         with _garbage_collection_paused(), contextlib.redirect_stdout(sys.stderr):
-            return load(self.source, None if self.weights == "none" else self.weights, trust=self.trust)
+            return spec.load(trust=self.trust)
+
+
+def check_targets(targets: object, spec: ModelSpec) -> None:
+    """Raise TargetError for targets that are wrong for any model, or for the class names of this one, if known."""
+    names = spec.class_names
+    if names is None:
+        resolve(targets, lambda query: int(query) if isinstance(query, int) else 0)
+        return
+    known = names if isinstance(names, ClassNames) else ClassNames(names)
+    resolve(targets, known.find)
+
+
+def _parse_size(size: str | None) -> int | tuple[int, int] | None:
+    """Parse "224", or "240x320", height by width."""
+    if size is None:
+        return None
+    sides = size.lower().split("x")
+    if not 1 <= len(sides) <= 2 or not all(side.strip().isdecimal() and len(side) <= 9 for side in sides):
+        raise OptionError(f"--input-size is {size!r}; expected a side, such as 224, or height x width: 240x320.")
+    return int(sides[0]) if len(sides) == 1 else (int(sides[0]), int(sides[1]))
 
 
 @contextlib.contextmanager

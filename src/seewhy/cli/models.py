@@ -1,53 +1,62 @@
 """`seewhy models`."""
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 
+import typer
 from rich.console import Console
 from rich.progress import track
-from rich.table import Table
 
-from seewhy.cli.tables import new_table
+from seewhy.cli.tables import print_line, print_table
 from seewhy.cli.terminal import quiet_start
-from seewhy.errors import MissingExtraError, ModelError, did_you_mean
+from seewhy.errors import MissingExtraError, ModelError, did_you_mean, install_command
 from seewhy.models import MODELS
 from seewhy.models.application_sizes import ApplicationSize, SizeCache, read_sizes
-from seewhy.models.keras_applications import Application, applications, downloaded_names
+from seewhy.models.keras_applications import Application, applications, check_name, downloaded_names
 
 
-def run(names: Sequence[str] = ()) -> None:
-    """Print the table of models that are loaded by name; only of `names`, if there are any.
+def run(names: Sequence[str] = (), *, as_json: bool) -> None:
+    """Print the models that are loaded by name; only `names`, if there are any.
 
     Raises:
         ModelError: There is no model of that name.
     """
+    for name in names:
+        if name not in MODELS:
+            check_name(name, MODELS)
     with quiet_start():
         known = _applications()
     for name in names:
         if name not in MODELS and name not in known:
             raise ModelError(f"Unknown model {name!r}.{did_you_mean(name, [*MODELS, *known])}")
-    table = new_table("model", "input size", "parameters", "ImageNet weights")
-    for model in MODELS.values():
-        if not names or model.name in names:
-            _add_row(table, model.name, model.input_size, model.parameters, model.weights)
-    cached = downloaded_names(known)
-    selected = [application for application in known.values() if not names or application.name in names]
-    for name, facts in _facts(selected).items():
-        weights = "downloaded" if name in cached else "downloaded on first use"
-        _add_row(table, name, facts.input_size, facts.parameters, weights)
-    console = Console()
-    console.print(table)
+    rows = list(_rows(names, known))
+    if as_json:
+        models = [dict(zip(("name", "input_size", "parameters", "weights"), row, strict=True)) for row in rows]
+        typer.echo(json.dumps({"models": models}, indent=2))
+        return
+    console = Console(highlight=False)
+    cells = [(name, f"{h} x {w}", f"{parameters:,}", weights) for name, (h, w), parameters, weights in rows]
+    print_table(console, ("model", "input size", "parameters", "ImageNet weights"), cells, right=(2,))
     if not known:
-        console.print("With Keras there are about forty more: pip install 'seewhy[tensorflow]'", markup=False)
+        print_line(console, f"With Keras there are about forty more: {install_command('tensorflow')}")
     if not names:
-        console.print(
+        print_line(
+            console,
             "Further models: torchvision:NAME and timm:NAME, with the names of those packages "
-            "(pip install 'seewhy[hubs]').",
-            markup=False,
+            f"({install_command('hubs')}).",
         )
 
 
-def _add_row(table: Table, name: str, size: tuple[int, int], parameters: int, weights: str) -> None:
-    table.add_row(name, f"{size[0]} x {size[1]}", f"{parameters:,}", weights)
+def _rows(names: Sequence[str], known: Mapping[str, Application]) -> Iterator[tuple[str, tuple[int, int], int, str]]:
+    """Yield the name, the input size (h, w), the number of parameters and the origin of the weights of each model."""
+    for model in MODELS.values():
+        if not names or model.name in names:
+            yield model.name, model.input_size, model.parameters, model.weights
+    downloaded = downloaded_names(known)
+    selected = [application for application in known.values() if not names or application.name in names]
+    for name, facts in _facts(selected).items():
+        weights = "downloaded" if name in downloaded else "downloaded on first use"
+        yield name, facts.input_size, facts.parameters, weights
 
 
 def _applications() -> Mapping[str, Application]:
@@ -65,7 +74,10 @@ def _facts(selected: Sequence[Application]) -> dict[str, ApplicationSize]:
     cache = SizeCache()
     facts = dict(cache.read())
     missing = [application for application in selected if application.name not in facts]
-    for application in track(missing, "Building each model once", console=Console(stderr=True), transient=True):
+    console = Console(stderr=True)
+    for application in track(
+        missing, "Building each model once", console=console, transient=True, disable=not console.is_terminal
+    ):
         facts[application.name] = read_sizes(application)
         cache.write(facts)  # after each model, so that an interruption loses nothing
     return {application.name: facts[application.name] for application in selected}

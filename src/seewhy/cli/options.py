@@ -10,8 +10,9 @@ DEFAULT_MODEL = "efficientnet-lite0"
 
 MODEL_HELP = (
     "A name listed by 'seewhy models'; a .keras or .h5 file, or a folder that contains one; torchvision:NAME; "
-    "timm:NAME; or package.module:callable, which runs your code: the module is imported, also from the current "
-    "folder, and the callable is called."
+    "timm:NAME; a .pt, .pth or .safetensors file with weights, together with --architecture; or "
+    "package.module:callable, which runs your code: the module is imported, also from the current folder, and the "
+    "callable is called."
 )
 TARGETS_HELP = "What to explain: top-3; or classes by name, index or wnid, separated by commas: tabby,285."
 
@@ -67,8 +68,47 @@ WeightsOption = Annotated[
     typer.Option(
         metavar="imagenet|none|PATH",
         help="The weights of a model given by name. imagenet: trained. none: random, from a fixed seed. PATH: a file "
-        "written by save_weights of Keras.",
+        "written by save_weights of Keras, or a state dict of PyTorch.",
     ),
+]
+ArchitectureOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="The architecture of a file with weights: timm:resnet18, torchvision:resnet50, a name listed by "
+        "'seewhy models', or package.module:callable.",
+        show_default=False,
+    ),
+]
+ClassNamesOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="FILE",
+        help="The class names in the order of the outputs: a text file with a name a line, or a .json file. Or "
+        "imagenet.",
+        show_default="those of the model",
+    ),
+]
+PreprocessingOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="How pixels become the model's input. imagenet: as torchvision does. 0..1, -1..1 or 0..255: scaled to "
+        "that range. Or a module of keras.applications, such as vgg16.",
+        show_default="that of the model",
+    ),
+]
+InputSizeOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SIZE",
+        help="The model's input in pixels: a side, 224, or height x width, 240x320.",
+        show_default="that of the model",
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on standard output.")]
+QuietOption = Annotated[
+    bool, typer.Option("--quiet", "-q", help="Print nothing but errors and notes, on standard error.")
 ]
 TrustOption = Annotated[
     bool,

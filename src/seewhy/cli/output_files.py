@@ -6,6 +6,7 @@ from collections.abc import Container, Iterator, Sequence
 from pathlib import Path
 
 from seewhy.errors import OutputError
+from seewhy.images.finding import FoundImage
 from seewhy.images.style import StyleOptions
 from seewhy.results.comparison import Comparison
 from seewhy.results.explanation import IMAGE_SUFFIXES, Explanation
@@ -21,6 +22,8 @@ REPORT = "report.html"
 class OutputFiles:
     """Writes explanations to a folder. Input images are never overwritten; images of the same name get a number.
 
+    The explanation of an image that was found in a subfolder is written to a subfolder of the same name.
+
     Args:
         folder: The output folder; created if missing, when the first file is written.
         suffixes: The suffixes of the files for each explanation; `.html` is one report for all of them.
@@ -32,20 +35,16 @@ class OutputFiles:
     """
 
     def __init__(
-        self, folder: Path, suffixes: Sequence[str], inputs: Sequence[Path], *, label_by_folder: bool = False
+        self, folder: Path, suffixes: Sequence[str], inputs: Sequence[FoundImage], *, label_by_folder: bool = False
     ) -> None:
-        try:  # fail before the images are explained
-            existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-        except OSError as error:
-            raise _folder_error(folder, error.strerror or error) from error
-        if not existing.is_dir():
-            raise _folder_error(folder, f"{existing} is a file")
+        check_output_folder(folder)
         self._folder = folder
         self._suffixes = [suffix for suffix in suffixes if suffix != ".html"]
         self._report = ReportWriter(folder / REPORT, len(inputs)) if ".html" in suffixes else None
         self._label_by_folder = label_by_folder
-        self._inputs = {os.path.realpath(path) for path in inputs}
-        self._stems: set[str] = set()
+        self._inputs = {os.path.realpath(image.path) for image in inputs}
+        self._subfolders = {image.path: image.folder for image in inputs}
+        self._stems: set[Path] = set()
 
     def write(
         self, explanations: Sequence[Explanation], image: Path, kind: FigureKind | None, style: StyleOptions
@@ -76,22 +75,25 @@ class OutputFiles:
     def _write(
         self, explanations: Sequence[Explanation], image: Path, kind: FigureKind | None, style: StyleOptions
     ) -> list[list[str]]:
+        place = self._subfolders[image]
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            (self._folder / place).mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise _folder_error(self._folder, error.strerror or error) from error
+            raise _folder_error(self._folder / place, error.strerror or error) from error
         if len(explanations) == 1:
-            return [self._write_one(explanations[0], (image.stem,), self._suffixes, kind, style)]
+            stem = self._unused_stem(place, image.stem, explanations[0].method)
+            return [self._write_one(explanations[0], stem, self._suffixes, kind, style)]
         image_suffixes = [suffix for suffix in self._suffixes if suffix in IMAGE_SUFFIXES]
         other_suffixes = [suffix for suffix in self._suffixes if suffix not in IMAGE_SUFFIXES]
         has_several_models = len({explanation.model for explanation in explanations}) > 1
         written = []
         for explanation in explanations:
             model = (_slug(explanation.model),) if has_several_models else ()
-            written.append(self._write_one(explanation, (image.stem, *model), other_suffixes, kind, style))
-        stem = self._unused_stem(image.stem, *_models_and_methods(explanations))
+            stem = self._unused_stem(place, image.stem, *model, explanation.method)
+            written.append(self._write_one(explanation, stem, other_suffixes, kind, style))
+        stem = self._unused_stem(place, image.stem, *_models_and_methods(explanations))
         for suffix in image_suffixes:
-            path = self._output_path(stem + suffix)
+            path = self._output_path(f"{stem}{suffix}")
             Comparison(tuple(explanations)).save(path, **style)
             written = [[str(path), *files] for files in written]
         return written
@@ -99,23 +101,22 @@ class OutputFiles:
     def write_together(self, explanations: Sequence[Explanation], style: StyleOptions) -> list[str]:
         """Write one image with all explanations, in every image format, and return the paths."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        stem = self._unused_stem("together", *_models_and_methods(explanations))
-        paths = [self._output_path(stem + suffix) for suffix in self._suffixes if suffix in IMAGE_SUFFIXES]
+        stem = self._unused_stem(Path(), "together", *_models_and_methods(explanations))
+        paths = [self._output_path(f"{stem}{suffix}") for suffix in self._suffixes if suffix in IMAGE_SUFFIXES]
         return [str(Comparison(tuple(explanations)).save(path, **style)) for path in paths]
 
     def _write_one(
         self,
         explanation: Explanation,
-        names: tuple[str, ...],
+        stem: Path,
         suffixes: Sequence[str],
         kind: FigureKind | None,
         style: StyleOptions,
     ) -> list[str]:
         """Write one explanation in every format, and return the paths."""
-        stem = self._unused_stem(*names, explanation.method)
         written = []
         for suffix in suffixes:
-            for file, target in _files_and_targets(stem, suffix, explanation, kind):
+            for file, target in _files_and_targets(str(stem), suffix, explanation, kind):
                 path = self._output_path(file)
                 explanation.save(path, kind, target=target, **style)
                 written.append(str(path))
@@ -125,15 +126,27 @@ class OutputFiles:
         """Return the path of an output file; raise OutputError if it is one of the input images."""
         return check_not_an_input(self._folder / name, self._inputs)
 
-    def _unused_stem(self, image: str, *rest: str) -> str:
-        """Return the stem of an output file, of the image's name and its suffixes, that no file has yet."""
+    def _unused_stem(self, place: Path, image: str, *rest: str) -> Path:
+        """Return the path in the output folder, without a suffix, of a file that does not have the path of another."""
         first_choice = fitting_stem(image, *rest)
-        stem, number = first_choice, 1
+        stem, number = place / first_choice, 1
         while stem in self._stems:
             number += 1
-            stem = f"{first_choice}-{number}"
+            stem = place / f"{first_choice}-{number}"
         self._stems.add(stem)
         return stem
+
+
+def check_output_folder(folder: Path) -> None:
+    """Raise OutputError if an output folder cannot be created or written to, before the images are explained."""
+    try:
+        existing = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    except OSError as error:
+        raise _folder_error(folder, error.strerror or error) from error
+    if not existing.is_dir():
+        raise _folder_error(folder, f"{existing} is a file")
+    if not os.access(existing, os.W_OK | os.X_OK):
+        raise _folder_error(folder, f"{existing} cannot be written to")
 
 
 def fitting_stem(image: str, *rest: str) -> str:

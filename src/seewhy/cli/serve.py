@@ -35,8 +35,10 @@ def run(models: Sequence[ModelArguments], host: str, port: int, names: Sequence[
         if error.name not in PACKAGES:
             raise
         raise MissingExtraError(f"For the web page, {error.name}", "web") from error
-    console = Console(stderr=True, highlight=False)
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
     settings = Settings(hosts=tuple(name.lower() for name in (host, *names)), **limits)  # type: ignore[arg-type]
+    for model in models:
+        model.check()
     server_socket = bind_socket(host, port)
     with server_socket:
         for model in models:

@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
+from seewhy.cli.error_messages import command_line_message
 from seewhy.errors import SeewhyError, SeewhyWarning
 from seewhy.timing import Times
 
@@ -28,9 +29,15 @@ def _bytes_or_escapes(error: UnicodeError) -> tuple[str | bytes, int]:
         return codecs.backslashreplace_errors(error)
 
 
+MAX_NOTES = 20
+"""How many different notes are printed."""
+
+
 def print_error(error: Exception) -> None:
     """Print the message of an error on standard error; above a progress bar, if there is one."""
-    sys.stderr.write(f"Error: {error}\n")  # not with a Console, which bypasses the progress bar's redirection of stderr
+    sys.stderr.write(
+        f"Error: {command_line_message(error)}\n"
+    )  # not with a Console, which bypasses the progress bar's redirection of stderr
 
 
 def print_times(times: Times, images: int) -> None:
@@ -40,13 +47,17 @@ def print_times(times: Times, images: int) -> None:
 
 @contextlib.contextmanager
 def print_warnings_as_notes() -> Iterator[None]:
-    """Print every `SeewhyWarning` as a single line on standard error, without its line of code."""
+    """Print each different `SeewhyWarning` once, as a line on standard error, without its line of code."""
     with warnings.catch_warnings():
         show_warning = warnings.showwarning
+        printed: set[str] = set()
 
         def print_note(message: Any, category: type[Warning], *location: Any, **options: Any) -> None:
             if issubclass(category, SeewhyWarning):
-                sys.stderr.write(f"Note: {message}\n")
+                note = f"Note: {command_line_message(message)}\n"
+                if note not in printed and len(printed) < MAX_NOTES:
+                    sys.stderr.write(note)
+                    printed.add(note)
             else:
                 show_warning(message, category, *location, **options)
 

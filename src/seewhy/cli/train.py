@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from seewhy.cli.help_text import Command, Group
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -20,6 +22,8 @@ MAX_SKIPPED_LINES = 10
 MAX_PRINTED_CLASSES = 10
 """A confusion matrix with more classes does not fit on a terminal and is not printed."""
 
+DEFAULT_BASE = "efficientnet-lite0"
+
 INTERRUPTED = 130
 """The exit code after Ctrl-C, as is usual in shells."""
 
@@ -27,11 +31,15 @@ app = typer.Typer(
     name="train",
     help="Train a model that 'seewhy explain' can explain.",
     no_args_is_help=True,
+    rich_markup_mode=None,
+    cls=Group,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 OutOption = Annotated[Path, typer.Option(help="The folder of the run; it must be new or empty, unless --resume.")]
-SeedOption = Annotated[int, typer.Option(help="The seed of all random numbers; the same seed gives the same model.")]
+SeedOption = Annotated[
+    int, typer.Option(min=0, help="The seed of all random numbers; the same seed gives the same model.")
+]
 ResumeOption = Annotated[
     bool, typer.Option("--resume", help="Resume an interrupted run after its last finished epoch.")
 ]
@@ -44,14 +52,14 @@ class BaseWeights(StrEnum):
     none = "none"
 
 
-@app.command()
+@app.command(cls=Command)
 def digits(
     data: Annotated[Path, typer.Option(help="An .npz file with x_train, y_train, x_test, y_test: uint8 28 x 28.")],
     out: OutOption = Path("runs/digits"),
     epochs: Annotated[
-        int | None, typer.Option(help="The number of epochs.", show_default="10; 30 with --augment")
+        int | None, typer.Option(min=1, help="The number of epochs.", show_default="10; 30 with --augment")
     ] = None,
-    batch_size: Annotated[int, typer.Option(help="The number of digits in a batch.")] = 64,
+    batch_size: Annotated[int, typer.Option(min=1, help="The number of digits in a batch.")] = 64,
     seed: SeedOption = 0,
     augment: Annotated[
         bool,
@@ -63,11 +71,15 @@ def digits(
     from rich.console import Console
 
     from seewhy.cli.terminal import quiet_start
+    from seewhy.train.digits_data import read_digits
+
+    read_digits(data)
+    _check_run_folder(out, resume=resume)
 
     with quiet_start():
         from seewhy.train.digits import DigitsRecipe, train_digits
 
-    console = Console()
+    console = Console(soft_wrap=not sys.stdout.isatty())
     recipe = DigitsRecipe(epochs=epochs, batch_size=batch_size, seed=seed, augment=augment)
     with _print_how_to_resume(out):
         last = train_digits(data, out, recipe, resume=resume, console=console)[-1]
@@ -75,7 +87,7 @@ def digits(
     _print_folder(out, console)
 
 
-@app.command()
+@app.command(cls=Command)
 def transfer(
     data: Annotated[
         Path,
@@ -89,19 +101,21 @@ def transfer(
         typer.Option(
             help="The base model: efficientnet-lite0, or a model of keras.applications listed by 'seewhy models'."
         ),
-    ] = "efficientnet-lite0",
+    ] = DEFAULT_BASE,
     out: OutOption = Path("runs/transfer"),
     weights: Annotated[
         BaseWeights, typer.Option(help="The initial weights of the base model: trained on ImageNet, or random.")
     ] = BaseWeights.imagenet,
     size: Annotated[
-        int | None, typer.Option(help="The height and width of the model's input, in pixels.", show_default="224")
+        int | None,
+        typer.Option(min=1, help="The height and width of the model's input, in pixels.", show_default="224"),
     ] = None,
-    epochs: Annotated[int, typer.Option(help="The number of epochs with a frozen base model.")] = 5,
+    epochs: Annotated[int, typer.Option(min=1, help="The number of epochs with a frozen base model.")] = 5,
     fine_tune: Annotated[
-        int, typer.Option(metavar="N", help="The number of further epochs in which the base model is trained too.")
+        int,
+        typer.Option(min=0, metavar="N", help="The number of further epochs in which the base model is trained too."),
     ] = 0,
-    batch_size: Annotated[int, typer.Option(help="The number of images in a batch.")] = 16,
+    batch_size: Annotated[int, typer.Option(min=1, help="The number of images in a batch.")] = 16,
     validation: Annotated[
         float, typer.Option(help="The fraction of each class for validation, if there is no validation/ folder.")
     ] = 0.2,
@@ -113,6 +127,13 @@ def transfer(
     from rich.console import Console
 
     from seewhy.cli.terminal import quiet_start
+    from seewhy.models.keras_applications import check_name
+    from seewhy.train.image_folder import find_class_folders
+
+    if base != DEFAULT_BASE:
+        check_name(base, [DEFAULT_BASE])
+    find_class_folders(data)
+    _check_run_folder(out, resume=resume)
 
     with quiet_start():
         from seewhy.train.transfer import TransferRecipe, train_transfer
@@ -128,7 +149,7 @@ def transfer(
         seed=seed,
         augment=augment,
     )
-    console = Console()
+    console = Console(soft_wrap=not sys.stdout.isatty())
     with _print_how_to_resume(out):
         result = train_transfer(data, out, recipe, resume=resume, console=console, track=_image_progress_bar)
     _print_skipped(result.images, console)
@@ -139,6 +160,14 @@ def transfer(
     )
     _print_confusion_matrix(result.images.class_names, result.confusion_matrix.tolist(), console)
     _print_folder(out, console)
+
+
+def _check_run_folder(out: Path, *, resume: bool) -> None:
+    """Raise SeewhyError if no run can start in the folder, before a framework is imported, which takes seconds."""
+    from seewhy.train.run_folder import Run
+
+    if not resume:
+        Run(out).check_empty()
 
 
 @contextlib.contextmanager
@@ -160,7 +189,8 @@ def _image_progress_bar(paths: list[Path]) -> Iterable[Path]:
     from rich.console import Console
     from rich.progress import track
 
-    return track(paths, "Checking the images", console=Console(stderr=True), transient=True)
+    console = Console(stderr=True)
+    return track(paths, "Checking the images", console=console, transient=True, disable=not console.is_terminal)
 
 
 def _print_skipped(images: "ImageFolder", console: "Console") -> None:
@@ -174,17 +204,13 @@ def _print_skipped(images: "ImageFolder", console: "Console") -> None:
 
 
 def _print_confusion_matrix(names: Sequence[str], matrix: Sequence[Sequence[int]], console: "Console") -> None:
-    from rich.table import Table
-    from rich.text import Text
+    from seewhy.cli.tables import print_table
 
     if len(names) > MAX_PRINTED_CLASSES:
         return  # confusion.csv and confusion.png have it
-    table = Table("true class")
-    for name in names:
-        table.add_column(Text(f"predicted {name}"))
-    for name, counts in zip(names, matrix, strict=True):
-        table.add_row(Text(name), *map(str, counts))
-    console.print(table)
+    headings = ["true class", *(f"predicted {name}" for name in names)]
+    rows = [[name, *map(str, counts)] for name, counts in zip(names, matrix, strict=True)]
+    print_table(console, headings, rows, right=range(1, len(headings)))
 
 
 def _print_folder(out: Path, console: "Console") -> None:

@@ -39,6 +39,12 @@ class Framework(ABC):
 
     name: str
     xp: Namespace
+    _model: Any
+    _precision: Precision
+
+    def __reduce__(self) -> tuple[type["Framework"], tuple[Any, Precision]]:
+        """Copy and pickle the model and the precision; compiled functions are compiled again."""
+        return type(self), (self._model, self._precision)
 
     @cached_property
     def evidence(self) -> Evidence:
@@ -131,7 +137,10 @@ class Framework(ABC):
         return False
 
     def check_inputs(self, inputs: InputSpec) -> InputBatch:
-        """Return `inputs` as float32 (N, ...) in the structure that the model takes, or raise InputError."""
+        """Return `inputs` as (N, ...) in the structure that the model takes, or raise InputError.
+
+        Images are float32; whole numbers and booleans keep their type among several inputs, see `InputBatch`.
+        """
         return check_arrays(inputs, self.input_shape())
 
     def find_layer(self, layer: LayerSpec) -> LayerChoice:

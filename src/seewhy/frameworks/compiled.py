@@ -1,6 +1,5 @@
 """Compiled functions, cached for the next call."""
 
-import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Any, NamedTuple
@@ -8,6 +7,7 @@ from typing import Any, NamedTuple
 from seewhy import timing
 from seewhy.frameworks.layers import LayerCall
 from seewhy.targets.target import Shape
+from seewhy.threads import ForkSafeLock
 from seewhy.timing import Phase
 
 MAX_COMPILED = 16
@@ -19,21 +19,21 @@ class CompiledCache:
 
     def __init__(self) -> None:
         self._entries: OrderedDict[Hashable, Any] = OrderedDict()
-        self._lock = threading.Lock()
+        self._lock = ForkSafeLock()
 
     def __len__(self) -> int:
         return len(self._entries)
 
     def get(self, key: Hashable, build: Callable[[], Any]) -> Any:
         """Return the entry of a key, built if it is missing."""
-        with self._lock:
+        with self._lock.lock:
             if key in self._entries:
                 self._entries.move_to_end(key)
                 return self._entries[key]
         # Without the lock: a trace takes a second, and other shapes need not wait. Two threads may build one entry.
         with timing.phase(Phase.COMPILING):
             entry = build()
-        with self._lock:
+        with self._lock.lock:
             entry = self._entries.setdefault(key, entry)
             while len(self._entries) > MAX_COMPILED:
                 self._entries.popitem(last=False)

@@ -25,6 +25,7 @@ class LayerCall(ShortRepr):
             in inference mode.
         number: The number of this call among the calls of the layer, counted from 1.
         channels_first: The layer's own layout is (N, K, *space).
+        obstacle: What keeps the output from being reached, as in "runs inside torch.vmap"; empty if nothing does.
     """
 
     path: str
@@ -34,6 +35,7 @@ class LayerCall(ShortRepr):
     is_pass_through: bool
     number: int
     channels_first: bool = False
+    obstacle: str = ""
 
     @property
     def has_space(self) -> bool:
@@ -108,6 +110,10 @@ def check_tapped(layer: LayerChoice, calls: Iterable[LayerCall], hint: str = "")
         raise LayerError(f"The layer {layer.path!r} is part of the model, but is not called when it runs.{hint}")
     if layer.number is not None and layer.number not in {call.number for call in layer_calls}:
         raise LayerError(f"There is no call {layer}: the layer {layer.path!r} is called {len(layer_calls)} times.")
+    if obstacle := layer_calls[-1].obstacle:
+        raise LayerError(
+            f"The layer {layer.path!r} {obstacle}, where its output cannot be reached. Give another layer."
+        )
     raise LayerError(
         f"The layer {layer.path!r} cannot be explained: its output {layer_calls[-1].shape or ''} is not one tensor "
         "with more than one position. Explainer.layers lists the layers that can."

@@ -132,9 +132,15 @@ def select_outputs(
     all_tensors = tensors if objective.target.reads_all_outputs else []
 
     def read_all(values: Sequence[NativeTensor]) -> Outputs:
-        return read(values[0], values[1], activation, restore(values[2:]) if all_tensors else None)
+        raw, logits = map(_with_image_axis, values[:2])
+        return read(raw, logits, activation, restore(values[2:]) if all_tensors else None)
 
     return SelectedOutputs([raw, logits, *all_tensors], read_all, logits)
+
+
+def _with_image_axis(output: NativeTensor) -> NativeTensor:
+    """Return an output with the axis of the images: a model that squeezes (N, 1) gives () for one image."""
+    return output[None] if len(output.shape) == 0 else output
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,16 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from seewhy.errors import InputError, ModelError, ModelRunError
-from seewhy.types import FloatArray
 
 InputBatch = Any
-"""A model's input batch: a float32 array (N, ...), or a list or dict of arrays for a model with several inputs."""
+"""A model's input batch: a float32 array (N, ...), or a list or dict of arrays for a model with several inputs.
+
+Among several inputs, whole numbers and booleans keep their type: they are token ids, categories or masks. One array of
+more than two axes holds pixels or samples, and is float32.
+"""
 
 InputSpec = ArrayLike | Sequence[ArrayLike] | Mapping[str, ArrayLike]
 """The values that callers may give for `InputBatch`: anything that NumPy converts to an array."""
@@ -51,9 +54,19 @@ def image_count(inputs: InputBatch) -> int:
 
 
 def shape_key(inputs: InputBatch) -> Any:
-    """Return the inputs' shapes without the batch axis, as a hashable key."""
-    shapes = map_leaves(lambda array: array.shape[1:], inputs)
+    """Return the inputs' shapes without the batch axis, with types but for float32, as a hashable key."""
+    shapes = map_leaves(lambda array: typed_shape(array, array.shape[1:]), inputs)
     return tuple(shapes.items()) if isinstance(shapes, dict) else tuple(shapes)
+
+
+def typed_shape(array: Any, shape: Any) -> tuple[Any, ...]:
+    """Return a shape as a hashable key, with the array's type where it is not float32."""
+    return tuple(shape) if array.dtype == np.float32 else (str(array.dtype), *shape)
+
+
+def is_float(array: Any) -> bool:
+    """Whether an array of a checked batch, or a symbolic tensor in its place, holds floating-point numbers."""
+    return "float" in array.dtype.name
 
 
 def pick_output(raw: Any, output: int | str | None) -> Any:
@@ -82,7 +95,7 @@ def pick_output(raw: Any, output: int | str | None) -> Any:
 
 
 def check_arrays(inputs: Any, expected: Any) -> InputBatch:
-    """Return `inputs` as float32 (N, ...) in the given structure.
+    """Return `inputs` as (N, ...) in the given structure: as float32, or whole numbers and booleans as they are.
 
     Args:
         inputs: An array, or a list or dict of arrays.
@@ -111,12 +124,15 @@ def check_arrays(inputs: Any, expected: Any) -> InputBatch:
         raise InputError(f"The inputs hold different numbers of images: {sorted(counts)}.")
     if counts == {0}:
         raise InputError("The input is an empty batch; expected at least one image.")
-    return values
+    return _as_pixels(values)
 
 
 def model_run_error(inputs: InputBatch, message: object) -> ModelRunError:
     """Return the error for a model that cannot run on these inputs."""
-    shapes = ", ".join(_shape_text(tuple(array.shape)) for array in leaves(inputs))
+    shapes = ", ".join(
+        _shape_text(tuple(array.shape)) + ("" if is_float(array) else f" of type {array.dtype.name}")
+        for array in leaves(inputs)
+    )
     message = message_of(message) if isinstance(message, KeyError) else message
     return ModelRunError(f"The model cannot run on an input of shape {shapes}: {message}")
 
@@ -126,14 +142,30 @@ def message_of(error: Exception) -> str:
     return f"KeyError: {' '.join(map(str, error.args))}" if isinstance(error, KeyError) else str(error)
 
 
-def _check_array(inputs: Any, expected: tuple[int | None, ...] | None) -> FloatArray:
+def _as_pixels(inputs: InputBatch) -> InputBatch:
+    """Return one array with more than two axes as float32; any other input batch as it is."""
+    is_image = isinstance(inputs, np.ndarray) and inputs.ndim > 2
+    return np.ascontiguousarray(inputs, dtype=np.float32) if is_image else inputs
+
+
+def _type_for_model(dtype: np.dtype[Any]) -> Any:
+    """Return the type in which an array goes into a model.
+
+    Ids are integers of 32 or 64 bits, for other integers are no indices in any framework: they are pixels or samples.
+    """
+    if dtype.kind == "b" or dtype in (np.int32, np.int64):
+        return dtype
+    return np.int64 if dtype in (np.uint32, np.uint64) else np.float32
+
+
+def _check_array(inputs: Any, expected: tuple[int | None, ...] | None) -> NDArray[Any]:
     try:
         values = np.asarray(inputs)
     except ValueError as error:
         raise InputError(f"The input is no array: {error}. Every image of a batch has the same shape.") from error
     if values.dtype.kind not in "fiub" or values.ndim == 0:
         raise InputError(f"The input is {_kind(inputs, values)}; expected an array of numbers, (N, ...).")
-    values = np.ascontiguousarray(values, dtype=np.float32)
+    values = np.ascontiguousarray(values, dtype=_type_for_model(values.dtype))
     if expected is not None and not _fits(values.shape, expected):
         given, wanted = _shape_text(values.shape), _shape_text(expected)
         hint = " Add the batch axis: inputs[None]." if _fits((1, *values.shape), expected) else ""

@@ -47,9 +47,6 @@ MAX_BYTES = 512_000_000
 FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF", "PPM", "AVIF")
 """The formats that are decoded. Pillow knows more, some of which start other programs (EPS) or are rarely tested."""
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".avif")
-"""The suffixes of image files that are found in a folder."""
-
 DAMAGE = (SyntaxError, ValueError, TypeError, RuntimeError, KeyError, IndexError, OverflowError, struct.error, EOFError)
 """The exceptions that Pillow's decoders raise for damaged files, besides OSError."""
 
@@ -140,36 +137,6 @@ def read_bytes(content: bytes, name: str, *, max_pixels: int = MAX_PIXELS) -> Im
         ImageError: The content is empty or damaged.
     """
     return _decode(content, name, max_pixels)
-
-
-def find_images(path: str) -> list[Path]:
-    """Return the paths of the images that a file, folder or glob names.
-
-    Args:
-        path: A file, which need not exist: reading it raises the error; a folder; or a glob such as "photos/*.jpg".
-
-    Returns:
-        The paths, sorted.
-
-    Raises:
-        ImageNotFoundError: The folder or glob contains no image.
-        ImageError: The folder cannot be searched, or the glob is malformed.
-    """
-    if "\0" in path:
-        raise ImageError(f"{path!r} cannot be read: a path cannot contain a null character.")
-    try:
-        if Path(path).is_dir():
-            files = [file for file in Path(path).iterdir() if file.suffix.lower() in SUFFIXES and file.is_file()]
-        elif any(character in path for character in "*?[") and not Path(path).exists():
-            root = Path(Path(path).anchor)
-            files = [file for file in root.glob(str(Path(path).relative_to(root))) if file.is_file()]
-        else:
-            return [Path(path)]
-    except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: symbolic links form a loop
-        raise ImageError(f"{path} cannot be searched: {getattr(error, 'strerror', None) or error}.") from error
-    if not files:
-        raise ImageNotFoundError(f"{path} contains no images ({', '.join(SUFFIXES)}).")
-    return sorted(files)
 
 
 def _read_file(path: Path) -> ImageArray:

@@ -8,7 +8,7 @@ symbolic tensors count what is created, and refuse what is out of proportion to 
 import contextlib
 import math
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextvars import ContextVar
 from functools import wraps
 from typing import Any
@@ -123,8 +123,11 @@ def _check_normalization(limits: BuildLimits, layer: Any, input_shape: Any = Non
 
 
 def _size(shape: Any) -> int:
-    """Return the number of elements; of a shape that Keras does not accept, 0."""
-    sides = shape if isinstance(shape, (list, tuple)) else [shape]
+    """Return the number of elements; of a shape that Keras does not accept, 0.
+
+    Shapes of TensorFlow are not tuples.
+    """
+    sides = tuple(shape) if isinstance(shape, Iterable) else (shape,)
     return math.prod(int(side) if isinstance(side, (int, float, np.integer)) and side > 0 else 0 for side in sides)
 
 

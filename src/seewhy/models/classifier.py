@@ -38,7 +38,8 @@ class Classifier:
         model: A `keras.Model` or a `torch.nn.Module`. It is never changed.
         preprocess: A `Preprocessing`; a function from float32 (N, h, w, 3) in 0..255 to the model's input, such as
             `preprocess_input` of `keras.applications.vgg16`; or None for a model that takes values in 0..255. In the
-            last two cases, images are resized to `input_size` without keeping their aspect ratio.
+            last two cases, images are resized to `input_size` without keeping their aspect ratio. For a model that
+            takes channels first, the function may return either layout, (N, C, h, w) or (N, h, w, C).
         class_names: Names in the order of the outputs, or a `ClassNames`; None if they are unknown.
         input_size: (h, w) in pixels; None reads it from the model.
         name: The model's name in messages and figures.
@@ -198,6 +199,34 @@ class Classifier:
                 "or the names: seewhy.Classifier(model, class_names=[...])."
             )
         return int(query)
+
+    def replace(
+        self,
+        *,
+        preprocess: Preprocessing | Callable[[FloatArray], Any] | None = None,
+        class_names: Sequence[str] | None = None,
+        input_size: tuple[int, int] | None = None,
+    ) -> "Classifier":
+        """Return a classifier of the same model with other preprocessing, class names or input size.
+
+        Args:
+            preprocess: As for `Classifier`; None keeps that of this classifier.
+            class_names: As for `Classifier`; None keeps those of this classifier.
+            input_size: (h, w) in pixels; None keeps that of this classifier.
+        """
+        kept = self.preprocessing or self._finish
+        chosen = kept if preprocess is None else preprocess
+        if input_size is not None and isinstance(chosen, Preprocessing):
+            chosen = dataclasses.replace(chosen, size=input_size)
+        kept_size = self._input_size if self.preprocessing is None else self.preprocessing.size
+        return Classifier(
+            self.model,
+            preprocess=chosen,
+            class_names=self.class_names if class_names is None else class_names,
+            input_size=input_size or kept_size,
+            name=self.name,
+            layer=self.layer,
+        )
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the model and its sidecar, which holds preprocessing and class names: `model.keras` and `model.json`.

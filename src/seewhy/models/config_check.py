@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from seewhy.errors import ModelError
+from seewhy.errors import ModelError, short_repr
 from seewhy.models.keras_allowlist import CLASSES, FUNCTIONS, SHORT_CLASS_NAMES
 
 MAX_DEPTH, MAX_VALUES = 200, 1_000_000
@@ -19,6 +19,13 @@ MAX_LAYERS = 10_000
 
 COUNTS, MAX_COUNT = ("max_tokens", "ngrams", "num_classes", "num_thresholds"), 10_000_000
 """Numbers for which Keras makes a list when it creates a layer or a metric, and the limit on their sum."""
+
+MAX_CONSTANT, LOOP_LIMITS = 2**20, {"n": 100, "indices_or_sections": 10_000}
+"""The largest whole number among the constants of a function, by its name where Keras repeats something that often.
+Functions run on the shapes of tensors while a file is loaded, and some make arrays of that length."""
+
+ARRAYS_AND_SLICES = frozenset({"value", "start", "stop", "step"})
+"""The keys of the numbers in constant arrays, and of the ends of slices, which may be large."""
 
 MAX_UNLISTED = 1_000
 """The largest number of different unlisted names that are collected."""
@@ -64,6 +71,8 @@ def find_unlisted(config: Any) -> list[UnlistedObject]:
         if layers > MAX_LAYERS or total > MAX_COUNT:
             what = f"{MAX_LAYERS:,} layers" if layers > MAX_LAYERS else f"{MAX_COUNT:,} as {' and '.join(COUNTS)}"
             raise ModelError(f"it has more than {what}, which would fill the memory")
+        if is_constant or str(entry.get("module")).startswith("keras.src.ops"):
+            _check_numbers(entry if is_constant else entry.get("config"))
         if "class_name" in entry:
             found = _check_object(entry, is_constant)
             if found is not None:
@@ -103,6 +112,22 @@ def _json_objects(config: Any) -> Iterator[tuple[dict[str, Any], bool]]:
             stack.extend((item, is_constant or key in constant_keys) for key, item in value.items())
 
 
+def _check_numbers(constants: Any) -> None:
+    """Raise ModelError for numbers among the constants of a function with which loading takes gigabytes or hours."""
+    for name, value in constants.items() if isinstance(constants, dict) else ():
+        if name in ARRAYS_AND_SLICES:
+            continue
+        limit, stack = LOOP_LIMITS.get(name, MAX_CONSTANT), [value]
+        while stack:
+            number = stack.pop()
+            if isinstance(number, list):
+                stack.extend(number)
+            elif isinstance(number, int) and abs(number) > limit:
+                raise ModelError(
+                    f"it calls a function with a number as large as {short_repr(number)}; expected {limit:,}"
+                )
+
+
 def _count(value: Any) -> int:
     return int(value) if isinstance(value, (int, float)) and 0 < value < math.inf else 0
 
@@ -120,9 +145,26 @@ def _is_layer(entry: dict[str, Any]) -> bool:
 def _check_nodes(nodes: Any) -> None:
     """Raise ModelError if a call of a layer has no tensor among its arguments: Keras would run it while loading."""
     for node in nodes if isinstance(nodes, list) else []:
-        has_tensor = any(entry.get("class_name") == TENSOR for entry, _ in _json_objects(node))
-        if isinstance(node, dict) and not has_tensor:
+        if isinstance(node, dict) and not _has_tensor(node):
             raise ModelError("it calls a layer on constants only, which would run while the file is loaded")
+
+
+def _has_tensor(node: dict[str, Any]) -> bool:
+    """Whether a tensor is where Keras finds it: in lists and dictionaries, and not in other objects."""
+    arguments, keywords = node.get("args"), node.get("kwargs")
+    if not isinstance(arguments, list) or not isinstance(keywords, dict) or "class_name" in keywords:
+        return False
+    stack = [arguments, *(value for key, value in keywords.items() if key != "training")]  # which Keras may drop
+    while stack:
+        value = stack.pop()
+        if isinstance(value, list):
+            stack.extend(value)
+        elif isinstance(value, dict):
+            if value.get("class_name") == TENSOR:
+                return True
+            if "class_name" not in value:
+                stack.extend(value.values())
+    return False
 
 
 def _check_object(entry: dict[str, Any], is_constant: bool) -> UnlistedObject | None:

@@ -26,6 +26,16 @@ def is_callable(source: str) -> bool:
     return SYNTAX.fullmatch(source) is not None
 
 
+def check(source: str) -> None:
+    """Raise ModelError if the module is one of Python's own."""
+    module_name = source.partition(":")[0]
+    if module_name.split(".", maxsplit=1)[0] in sys.stdlib_module_names:
+        raise ModelError(
+            f"Cannot load {source!r}: {module_name!r} is a module of Python itself; expected one of yours, with a "
+            "function that returns a model."
+        )
+
+
 def load(source: str) -> Classifier:
     """Import a module, call a function in it without arguments, and return its model as a classifier.
 
@@ -35,12 +45,8 @@ def load(source: str) -> Classifier:
         ModelError: The module or the name does not exist, the module is one of Python's own, the user's code failed
             or exited, or its result is not a model.
     """
+    check(source)
     module_name, _, name = source.partition(":")
-    if module_name.split(".", maxsplit=1)[0] in sys.stdlib_module_names:
-        raise ModelError(
-            f"Cannot load {source!r}: {module_name!r} is a module of Python itself; expected one of yours, with a "
-            "function that returns a model."
-        )
     module = _import(source, module_name)
     value = _attribute(source, module, name)
     if inspect.isroutine(value) or inspect.isclass(value) or isinstance(value, partial):

@@ -7,6 +7,7 @@ datasets of an HDF5 file that do so or are in another file, and what the config 
 
 import io
 import json
+import math
 import resource
 import struct
 import sys
@@ -266,18 +267,19 @@ def _read_hdf5(file: Any) -> _Content:
 
     size = file.seek(0, io.SEEK_END)
     with h5py.File(file, "r") as content:
-        weight_bytes, stored = _check_group(h5py, content)
+        weight_bytes, stored = _check_group(h5py, content, max(FREE_SIZE, MAX_RATIO * size))
         config = content.attrs.get("model_config")
     config = config if config is None or isinstance(config, bytes) else str(config)
     return _Content(config, min(weight_bytes, MAX_RATIO * min(stored, size)))  # datasets may share what is stored
 
 
-def _check_group(h5py: Any, root: Any) -> tuple[int, int]:
-    """Check all datasets of a group, and return their bytes and how many of them are stored."""
+def _check_group(h5py: Any, root: Any, max_attributes: int) -> tuple[int, int]:
+    """Check all datasets and attributes of a group, and return the datasets' bytes and how many of them are stored."""
     stack, visited = [root], set()
-    size = stored = 0
+    size = stored = attributes = 0
     while stack:
         group = stack.pop()
+        attributes += _attribute_bytes(group)
         for name in group:
             if not isinstance(group.get(name, getlink=True), h5py.HardLink):
                 raise ModelError(f"its HDF5 entry {name!r} is a link to another file or place")
@@ -290,15 +292,35 @@ def _check_group(h5py: Any, root: Any) -> tuple[int, int]:
                 stack.append(item)
             elif isinstance(item, h5py.Dataset):
                 _check_dataset(name, item)
+                attributes += _attribute_bytes(item)
                 size += item.nbytes
                 stored += item.id.get_storage_size()
+        if attributes > max_attributes:
+            raise ModelError(f"its HDF5 attributes would fill the memory with more than {attributes:,} bytes")
     return size, stored
+
+
+def _attribute_bytes(item: Any) -> int:
+    """Return the bytes of an object's attributes: texts of any length can be one text that is stored once."""
+    size, values = 0, [item.attrs[name] for name in item.attrs]
+    for value in values:
+        is_array_of_objects = getattr(value, "dtype", None) is not None and value.dtype.hasobject
+        for element in value.ravel().tolist() if is_array_of_objects else [value]:
+            size += len(element) if isinstance(element, (str, bytes)) else getattr(element, "nbytes", 0)
+    return size
 
 
 def _check_dataset(name: str, dataset: Any) -> None:
     if dataset.external or dataset.is_virtual:
         raise ModelError(f"its HDF5 dataset {name!r} is in another file")
+    if dataset.dtype.hasobject:
+        raise ModelError(f"its HDF5 dataset {name!r} contains texts or references; expected numbers")
     stored = dataset.id.get_storage_size()
+    chunk = math.prod(dataset.chunks or ()) * dataset.dtype.itemsize  # HDF5 decompresses a whole chunk for one number
+    if chunk > max(FREE_SIZE, MAX_RATIO * stored):
+        raise ModelError(
+            f"its HDF5 dataset {name!r} of {stored:,} bytes would fill the memory with a chunk of {chunk:,}"
+        )
     if dataset.nbytes > max(FREE_SIZE, MAX_RATIO * stored):
         raise ModelError(f"its HDF5 dataset {name!r} of {stored:,} bytes would fill the memory with {dataset.nbytes:,}")
 

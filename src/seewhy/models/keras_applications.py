@@ -17,7 +17,7 @@ from typing import Any
 
 from seewhy import timing
 from seewhy.errors import ModelError, WeightsError, did_you_mean
-from seewhy.models import keras_file
+from seewhy.models import keras_file, keras_names
 from seewhy.models.class_names import imagenet
 from seewhy.models.classifier import Classifier
 from seewhy.timing import Phase
@@ -93,6 +93,18 @@ def is_name(source: str) -> bool:
     return re.fullmatch(r"[a-z][a-z0-9_-]*", source.lower()) is not None and not os.path.exists(source)
 
 
+def check_name(name: str, other_names: Iterable[str] = ()) -> None:
+    """Raise ModelError if the installed Keras has no such architecture, without importing Keras, which takes seconds.
+
+    Args:
+        name: The name, in upper or lower case.
+        other_names: Names from other sources, to suggest in the error message.
+    """
+    known = keras_names.architecture_names()
+    if known and name.lower() not in known:
+        raise _unknown(name, [*other_names, *known])
+
+
 def load(name: str, *, pretrained: bool, other_names: Iterable[str] = ()) -> Classifier:
     """Load an architecture of `keras.applications`; images are resized to its input size, as in Keras's examples.
 
@@ -109,9 +121,7 @@ def load(name: str, *, pretrained: bool, other_names: Iterable[str] = ()) -> Cla
     known = applications()
     application = known.get(name.lower())
     if application is None:
-        raise ModelError(
-            f"Unknown model {name!r}.{did_you_mean(name, [*other_names, *known])} 'seewhy models' lists the names."
-        )
+        raise _unknown(name, [*other_names, *known])
     model = application.build(pretrained=pretrained)
     return Classifier(
         model,
@@ -141,6 +151,10 @@ def downloaded_names(names: Iterable[str]) -> set[str]:
     complete = [file for file in plain if "notop" not in file]
     owners = (next((name for name in known if file.startswith(name)), None) for file in complete)
     return {owner for owner in owners if owner is not None}
+
+
+def _unknown(name: str, known: Iterable[str]) -> ModelError:
+    return ModelError(f"Unknown model {name!r}.{did_you_mean(name, known)} 'seewhy models' lists the names.")
 
 
 def _weights_folder() -> Path:

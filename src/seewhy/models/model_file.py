@@ -4,14 +4,17 @@ import os
 from pathlib import Path
 
 from seewhy.errors import LayerError, ModelError
-from seewhy.models import keras_file, sidecar
+from seewhy.models import keras_file, sidecar, torch_weights
 from seewhy.models.classifier import Classifier
 from seewhy.models.sidecar import Sidecar
+
+SUFFIXES = (*keras_file.SUFFIXES, *torch_weights.SUFFIXES)
+"""The suffixes of files with a model or its weights."""
 
 
 def looks_like_path(source: str) -> bool:
     """Whether a source is a path: it contains a slash, has the suffix of a model file, or exists."""
-    has_path_syntax = "/" in source or Path(source).suffix.lower() in keras_file.SUFFIXES
+    has_path_syntax = "/" in source or Path(source).suffix.lower() in SUFFIXES
     return has_path_syntax or (source != "" and os.path.exists(source))
 
 
@@ -26,27 +29,32 @@ def load(source: str, *, trust: bool) -> Classifier:
         ModelError: The file does not exist or is not supported, or the sidecar does not fit the model.
         WeightsError: A file is damaged.
     """
-    path = _find_model(_expanded(source))
+    path = find_model(source)
     sidecar_path = sidecar.path_beside(path)
-    # A link that leads nowhere, or to itself, exists too: reading it is an error, and not ignored.
-    metadata = sidecar.read(sidecar_path) if os.path.lexists(sidecar_path) else Sidecar()
+    metadata = read_sidecar(path)
     model = keras_file.load_model(path, trust=trust)
     try:
-        return _classifier(model, metadata, path.stem)
+        return classifier_of(model, metadata, path.stem)
     except (LayerError, ModelError) as error:
         problem = f"{sidecar_path} does not fit" if os.path.lexists(sidecar_path) else "Cannot use"
         raise ModelError(f"{problem} the model in {path}: {error}") from error
 
 
-def _expanded(source: str) -> Path:
+def expanded(source: str) -> Path:
+    """Return a path, with `~` as the home folder."""
     try:
         return Path(source).expanduser()
     except RuntimeError as error:
         raise ModelError(f"There is no file {source}: the home folder is unknown.") from error
 
 
-def _find_model(path: Path) -> Path:
-    """Return the model file at a path, or the only one in the folder at the path."""
+def find_model(source: str) -> Path:
+    """Return the model file at a path, or the only one in the folder at the path.
+
+    Raises:
+        ModelError: There is no such file, or it is not one that Keras saved.
+    """
+    path = expanded(source)
     if not os.path.exists(path):  # Path.exists raises if a name is too long
         raise ModelError(f"There is no file {path}.")
     if path.is_dir():
@@ -61,6 +69,8 @@ def _find_model(path: Path) -> Path:
                 "the file."
             )
         return files[0]
+    if path.suffix.lower() in torch_weights.SUFFIXES:
+        raise ModelError(_without_architecture(path))
     if path.suffix.lower() not in keras_file.SUFFIXES:
         raise ModelError(
             f"Cannot load {path}; expected a model saved by Keras, {' or '.join(keras_file.SUFFIXES[:2])}. Any other "
@@ -69,7 +79,29 @@ def _find_model(path: Path) -> Path:
     return path
 
 
-def _classifier(model: object, metadata: Sidecar, name: str) -> Classifier:
+def read_sidecar(model: Path) -> Sidecar:
+    """Read the sidecar of a model file, if there is one.
+
+    Raises:
+        ModelError, WeightsError: As for `sidecar.read`.
+    """
+    path = sidecar.path_beside(model)
+    # A link that leads nowhere, or to itself, exists too: reading it is an error, and not ignored.
+    return sidecar.read(path) if os.path.lexists(path) else Sidecar()
+
+
+def _without_architecture(path: Path) -> str:
+    return (
+        f"{path} contains the weights of a model and not the model. Give its architecture, for example --architecture "
+        "timm:resnet18 --class-names FILE --preprocessing imagenet --input-size 224 on the command line, or "
+        f"seewhy.load({path.name!r}, architecture='timm:resnet18', class_names=[...], preprocessing='imagenet', "
+        "input_size=224): see docs/howto/weights-files.md. Or give a function that returns the model: "
+        "package.module:callable."
+    )
+
+
+def classifier_of(model: object, metadata: Sidecar, name: str) -> Classifier:
+    """Return a model with what its sidecar says about it."""
     config = metadata.preprocessing
     classifier = Classifier(
         model,

@@ -20,6 +20,9 @@ MAX_SIDE = 8192
 MAX_AREA = MAX_SIDE**2 // 4
 """Pixels of a model's input. An image of this size has 200 MB in float32."""
 
+CHANNELS = (1, 3, 4)
+"""The numbers of channels that images have."""
+
 
 def is_input_size(height: int, width: int) -> bool:
     """Whether a model's input may have this size, in pixels."""
@@ -64,10 +67,11 @@ class Preprocessing(ShortRepr):
         resample: The filter for resizing; every filter averages when shrinking.
         mean: Subtracted from values in 0..255; one number, or three for R, G, B.
         std: The divisor of the difference; one number, or three for R, G, B.
-        finish: A function for a last step, float32 (N, h, w, 3) to (N, h, w, 3), such as `preprocess_input` of
-            `keras.applications.vgg16`. It may work in place. It must not move pixels.
-        channels_first: True returns (N, 3, h, w); the transposition is the last step. A `Classifier` sets it if the
-            framework or the input shape of its model requires it.
+        finish: A function for a last step, from float32 (N, h, w, 3) to the model's input, such as `preprocess_input`
+            of `keras.applications.vgg16`. It may work in place. It must not move pixels. It may return (N, h, w, C), or
+            (N, C, h, w) if the model takes channels first.
+        channels_first: True returns (N, 3, h, w); the transposition is the last step, unless `finish` did it. A
+            `Classifier` sets it if the framework or the input shape of its model requires it.
         grey: True returns one channel instead of three, the brightness of each pixel (ITU-R 601-2); `mean` and `std`
             must then be one number each.
 
@@ -104,9 +108,38 @@ class Preprocessing(ShortRepr):
         values: FloatArray = (np.stack(resized) - mean) / std
         if self.finish is not None:
             values = np.asarray(self.finish(values), dtype=np.float32)
-        if self.channels_first:
+            self._check_count(values, len(images))
+        if self.channels_first and not self._is_channels_first(values):
             values = np.ascontiguousarray(values.transpose(0, 3, 1, 2))
         return Inputs(values, placements)
+
+    def _check_count(self, values: FloatArray, count: int) -> None:
+        """Raise ModelError unless `finish` returned a row for each image."""
+        if values.ndim == 0 or len(values) != count:
+            raise ModelError(
+                f"The preprocessing function was given {count} image(s), {(count, *self.size, 1 if self.grey else 3)}, "
+                f"and returned the shape {values.shape}; expected a row for each image, as (N, h, w, C)."
+            )
+
+    def _is_channels_first(self, values: FloatArray) -> bool:
+        """Whether `finish` returned what a model takes that takes channels first, and the axes stay where they are.
+
+        Raises:
+            ModelError: The layout of the images that it returned cannot be told.
+        """
+        if values.ndim != 4:
+            return True  # not images, such as the rows of a table
+        if values.shape[1:3] == tuple(self.size):
+            return False
+        if values.shape[2:] == tuple(self.size):
+            return True
+        is_first, is_last = values.shape[1] in CHANNELS, values.shape[3] in CHANNELS
+        if is_first == is_last:
+            raise ModelError(
+                f"The preprocessing function returned the shape {values.shape} for images of {self.size[0]} x "
+                f"{self.size[1]} pixels; expected (N, h, w, C), or (N, C, h, w)."
+            )
+        return is_first
 
     def _crop_box(self, image: ImageArray) -> tuple[float, float, float, float]:
         height, width = image.shape[:2]

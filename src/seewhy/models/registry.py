@@ -1,15 +1,24 @@
 """Every name and every kind of source from which a model can be loaded."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from seewhy import timing
-from seewhy.errors import MissingExtraError, ModelError, did_you_mean
-from seewhy.models import efficientnet_lite0, factories, keras_applications, keras_file, model_file, torch_hubs
-from seewhy.models.class_names import imagenet
+from seewhy.errors import MissingExtraError, ModelError, OptionError, did_you_mean
+from seewhy.models import (
+    efficientnet_lite0,
+    factories,
+    keras_applications,
+    keras_file,
+    model_file,
+    torch_hubs,
+    torch_weights,
+)
+from seewhy.models.class_names import ClassNames, imagenet
 from seewhy.models.classifier import Classifier
+from seewhy.models.overrides import ClassNamesSpec, InputSizeSpec, Overrides, PreprocessingSpec
 from seewhy.representation import ShortRepr
 from seewhy.timing import Phase
 
@@ -89,12 +98,18 @@ class Source(ShortRepr):
         matches: Whether a string is a source of this kind.
         load: Loads a source, given the string, whether to load trained weights, and whether to trust code in a file.
         has_random_weights: Whether the model can be built without its trained weights.
+        check: Raises ModelError for a source that cannot be loaded, as far as that is known without a framework.
+        class_names: The names of its classes, where they are known before the model is loaded.
+        build: Builds an architecture with random weights and a number of classes, or with its own number for None.
     """
 
     syntax: str
     matches: Callable[[str], bool]
     load: Callable[[str, bool, bool], Classifier]
     has_random_weights: bool
+    check: Callable[[str], object] = lambda _: None
+    class_names: Callable[[], ClassNames | None] = lambda: None
+    build: Callable[[str, int | None], Classifier] | None = None
 
 
 def _hub(prefix: str, load: Callable[..., Classifier]) -> Source:
@@ -103,6 +118,7 @@ def _hub(prefix: str, load: Callable[..., Classifier]) -> Source:
         matches=lambda source: source.startswith(prefix),
         load=lambda source, pretrained, _: load(source.removeprefix(prefix), pretrained=pretrained),
         has_random_weights=True,
+        build=lambda source, classes: load(source.removeprefix(prefix), pretrained=False, classes=classes),
     )
 
 
@@ -111,6 +127,7 @@ _FILE = Source(
     matches=model_file.looks_like_path,
     load=lambda source, _, trust: model_file.load(source, trust=trust),
     has_random_weights=False,
+    check=model_file.find_model,
 )
 
 SOURCES = (
@@ -119,12 +136,15 @@ SOURCES = (
         matches=lambda source: source in MODELS,
         load=lambda source, pretrained, _: MODELS[source].build(pretrained),
         has_random_weights=True,
+        class_names=imagenet,
     ),
     Source(
         syntax="a name that 'seewhy models' lists",
         matches=keras_applications.is_name,
         load=lambda source, pretrained, _: keras_applications.load(source, pretrained=pretrained, other_names=MODELS),
         has_random_weights=True,
+        check=lambda source: keras_applications.check_name(source, MODELS),
+        class_names=imagenet,
     ),
     _hub("torchvision:", torch_hubs.load_torchvision),
     _hub("timm:", torch_hubs.load_timm),
@@ -134,14 +154,69 @@ SOURCES = (
         matches=factories.is_callable,
         load=lambda source, *_: factories.load(source),
         has_random_weights=False,
+        check=factories.check,
     ),
 )
 """What `load` accepts; the first match is used."""
 
+WEIGHTS_SUFFIXES = (*torch_weights.SUFFIXES, ".h5", ".hdf5")
+"""The suffixes of files with weights only."""
 
-@timing.phase(Phase.LOADING)
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """What `load` was given, checked as far as that is possible without a framework, which takes seconds to import.
+
+    Attributes:
+        source: The source of the model; of a file with weights, the architecture.
+        kind: The kind of the source.
+        weights: "imagenet", None for random ones, or the path of a file.
+        overrides: What replaces the parts of the classifier.
+    """
+
+    source: str
+    kind: Source
+    weights: Path | str | None
+    overrides: Overrides
+
+    @property
+    def class_names(self) -> Sequence[str] | None:
+        """The names of the classes, where they are known before the model is loaded."""
+        return self.overrides.class_names or self.kind.class_names()
+
+    @timing.phase(Phase.LOADING)
+    def load(self, *, trust: bool) -> Classifier:
+        """Load the model; see `load`."""
+        if not isinstance(self.weights, Path):
+            return self.overrides.apply(self.kind.load(self.source, self.weights is not None, trust))
+        if self.weights.suffix.lower() in torch_weights.SUFFIXES:
+            return self.overrides.apply(self._load_torch_weights(self.weights))
+        classifier = self.kind.load(self.source, False, trust)
+        keras_file.load_weights(classifier.model, self.weights)
+        return self.overrides.apply(classifier)
+
+    def _load_torch_weights(self, path: Path) -> Classifier:
+        """Build the architecture with the number of classes that the weights have, and load them."""
+        state = torch_weights.read_state_dict(path)
+        classifier = self.kind.load(self.source, False, False)
+        if self.kind.build is not None:
+            own = classifier.model.state_dict()
+            classes = torch_weights.class_count(torch_weights.without_wrapper(state, own), own)
+            classifier = classifier if classes is None else self.kind.build(self.source, classes)
+        torch_weights.load_state_dict(classifier.model, state, path, self.source)
+        classifier.name = path.stem
+        return classifier
+
+
 def load(
-    source: str | os.PathLike[str], weights: str | os.PathLike[str] | None = "imagenet", *, trust: bool = False
+    source: str | os.PathLike[str],
+    weights: str | os.PathLike[str] | None = "imagenet",
+    *,
+    trust: bool = False,
+    architecture: str | None = None,
+    class_names: ClassNamesSpec | None = None,
+    preprocessing: PreprocessingSpec | None = None,
+    input_size: InputSizeSpec | None = None,
 ) -> Classifier:
     """Load a model by name, from a file, from torchvision or timm, or from a function of yours.
 
@@ -149,36 +224,81 @@ def load(
         source: A name that `seewhy models` lists; a path to a `.keras` or legacy `.h5` file, or to a folder that
             contains one; "torchvision:resnet50"; "timm:resnet50"; or "package.module:callable", which imports the
             module and calls the function, and so runs your code. The sidecar of a file, `model.json` beside
-            `model.keras`, describes the preprocessing and the class names; `Classifier.save` writes both.
+            `model.keras`, describes the preprocessing and the class names; `Classifier.save` writes both. Or a file
+            with weights only, `.pt`, `.pth`, `.safetensors` or `.weights.h5`, with its `architecture`.
         weights: "imagenet" for the trained weights; None for random weights from a fixed seed; or the path of a
-            file that `save_weights` of a Keras model of the same architecture wrote. Model files and functions come
-            with their own weights.
+            file that `save_weights` of a Keras model of the same architecture wrote, or of a state dict of PyTorch.
+            Model files and functions come with their own weights.
         trust: True allows Python code in a model file (a Lambda layer) to run, and any function of Keras that the file
             names. Use it only for your own files.
+        architecture: The architecture of a file with weights: "timm:resnet18", "torchvision:resnet50", a name that
+            `seewhy models` lists, or "package.module:callable".
+        class_names: The names of the classes; "imagenet"; or the path of a file with a name a line, or with JSON. None
+            keeps those that come with the model.
+        preprocessing: "imagenet", "0..1", "-1..1" or "0..255"; a module of `keras.applications`, such as "vgg16"; or
+            what `Classifier` takes. None keeps the preprocessing that comes with the model.
+        input_size: The height and width of the input, in pixels, or one number for both. None keeps that of the model.
 
     Raises:
-        ModelError: The source or the weights are unknown; or the file is malicious, or names what is not known to be
-            harmless and is not trusted.
+        ModelError: The source, the architecture or the weights are unknown; or the file is malicious, or names what is
+            not known to be harmless and is not trusted.
+        OptionError: The preprocessing is unknown, or the input size is not one.
         MissingExtraError: The framework, or the package with the weights, is not installed.
         WeightsError: A weights file is damaged or does not fit the model.
+    """
+    overrides = Overrides.parse(class_names, preprocessing, input_size)
+    return check(source, weights, architecture, overrides).load(trust=trust)
+
+
+def check(
+    source: str | os.PathLike[str],
+    weights: str | os.PathLike[str] | None,
+    architecture: str | None,
+    overrides: Overrides,
+) -> ModelSpec:
+    """Check what `load` was given, without importing a framework.
+
+    Raises:
+        ModelError, OptionError: As for `load`.
     """
     if not isinstance(source, (str, os.PathLike)):
         raise ModelError(
             f"Cannot load {source!r}; expected a name or a path. To use a model object, pass it to seewhy.Classifier."
         )
     name = os.fspath(source)
+    if architecture is not None:
+        return _check_architecture(name, weights, architecture, overrides)
     kind = _FILE if isinstance(source, os.PathLike) else _kind_of(name)
     if weights != "imagenet" and not kind.has_random_weights:
         requested = "random weights" if weights is None else "other weights"
         raise ModelError(
             f"weights={weights!r} asks for {requested}, and {name!r} comes with its own. Leave out weights."
         )
-    if weights is None or weights == "imagenet":
-        return kind.load(name, weights is not None, trust)
-    path = _weights_path(weights)
-    classifier = kind.load(name, False, trust)
-    keras_file.load_weights(classifier.model, path)
-    return classifier
+    kind.check(name)
+    return ModelSpec(name, kind, weights if weights in (None, "imagenet") else _weights_path(weights), overrides)
+
+
+def _check_architecture(
+    source: str, weights: str | os.PathLike[str] | None, architecture: str, overrides: Overrides
+) -> ModelSpec:
+    path = model_file.expanded(source)
+    if path.suffix.lower() not in WEIGHTS_SUFFIXES:
+        raise OptionError(
+            f"architecture={architecture!r} is for a file with weights only ({', '.join(WEIGHTS_SUFFIXES)}), and "
+            f"{source!r} comes with its own. Leave out architecture."
+        )
+    if weights != "imagenet":
+        raise OptionError(f"{source!r} contains the weights; given weights={weights!r} too. Leave out weights.")
+    if not os.path.exists(path):  # Path.exists raises if a name is too long
+        raise ModelError(f"There is no file {path}.")
+    kind = _kind_of(architecture)
+    if kind is _FILE:
+        raise ModelError(
+            f"The architecture {architecture!r} is a file; expected a name, such as timm:resnet18, or "
+            "package.module:callable."
+        )
+    kind.check(architecture)
+    return ModelSpec(architecture, kind, path, overrides)
 
 
 def _kind_of(name: str) -> Source:

@@ -17,8 +17,13 @@ from seewhy.timing import Phase
 SEED = 0
 
 
-def load_torchvision(name: str, *, pretrained: bool) -> Classifier:
+def load_torchvision(name: str, *, pretrained: bool, classes: int | None = None) -> Classifier:
     """Load a model of torchvision, with its default weights.
+
+    Args:
+        name: The name in torchvision.
+        pretrained: True for the default weights; False for random ones from a fixed seed.
+        classes: The number of classes, of a model that is not pretrained; None for that of the default weights.
 
     Raises:
         ModelError: torchvision has no such model, has no weights for it, or has a transform that `Preprocessing` cannot
@@ -39,17 +44,23 @@ def load_torchvision(name: str, *, pretrained: bool) -> Classifier:
     if weights is None:
         raise ModelError(f"torchvision has no weights for {name!r}, and so no transform. {_OWN_PREPROCESSING}")
     preprocessing = torchvision_preprocessing(name, weights.transforms())
-    model = _build(name, lambda: models.get_model(name, weights=weights if pretrained else None), pretrained)
+    options = {} if classes is None else {"num_classes": classes}
+    model = _build(name, lambda: models.get_model(name, weights=weights if pretrained else None, **options), pretrained)
     return Classifier(
         model,
         preprocess=preprocessing,
-        class_names=weights.meta.get("categories"),
+        class_names=weights.meta.get("categories") if classes is None else None,
         name=f"torchvision:{name}",
     )
 
 
-def load_timm(name: str, *, pretrained: bool) -> Classifier:
+def load_timm(name: str, *, pretrained: bool, classes: int | None = None) -> Classifier:
     """Load a model of timm; a tag selects among its weights: "resnet50.a1_in1k".
+
+    Args:
+        name: The name in timm.
+        pretrained: True for the trained weights; False for random ones from a fixed seed.
+        classes: The number of classes, of a model that is not pretrained; None for that of the trained weights.
 
     Raises:
         ModelError: timm has no such model, or has a transform that `Preprocessing` cannot express; or torchvision,
@@ -67,11 +78,12 @@ def load_timm(name: str, *, pretrained: bool) -> Classifier:
         raise _incompatible_torch(error) from error
     if not timm.is_model(name):
         raise _unknown_model("timm", name, timm.list_models())
-    model = _build(name, lambda: timm.create_model(name, pretrained=pretrained), pretrained)
+    options = {} if classes is None else {"num_classes": classes}
+    model = _build(name, lambda: timm.create_model(name, pretrained=pretrained, **options), pretrained)
     return Classifier(
         model,
         preprocess=timm_preprocessing(name, timm.data.resolve_model_data_config(model)),
-        class_names=timm_class_names(model.pretrained_cfg, model.num_classes),
+        class_names=timm_class_names(model.pretrained_cfg, model.num_classes) if classes is None else None,
         name=f"timm:{name}",
     )
 

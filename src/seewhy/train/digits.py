@@ -104,19 +104,19 @@ def build_model(seed: int) -> Any:
     def initializer(number: int) -> Any:
         return keras.initializers.GlorotUniform(seed=int(np.random.default_rng((seed, number)).integers(2**31)))
 
-    return keras.Sequential(
-        [
-            keras.Input((SIDE, SIDE, 1)),
-            layers.Conv2D(32, 3, padding="same", activation="relu", kernel_initializer=initializer(0), name="conv2d"),
-            layers.MaxPooling2D(2, name="max_pooling2d"),
-            layers.Conv2D(64, 3, padding="same", activation="relu", kernel_initializer=initializer(1), name="conv2d_1"),
-            layers.MaxPooling2D(2, name="max_pooling2d_1"),
-            layers.Flatten(name="flatten"),
-            layers.Dense(32, activation="relu", kernel_initializer=initializer(2), name="dense"),
-            layers.Dense(CLASSES, activation="softmax", kernel_initializer=initializer(3), name="dense_1"),
-        ],
-        name="digits",
-    )
+    # A functional model: code that rebuilds it, as tutorials do, needs `model.output`, also after it is loaded.
+    image = x = keras.Input((SIDE, SIDE, 1))
+    for layer in (
+        layers.Conv2D(32, 3, padding="same", activation="relu", kernel_initializer=initializer(0), name="conv2d"),
+        layers.MaxPooling2D(2, name="max_pooling2d"),
+        layers.Conv2D(64, 3, padding="same", activation="relu", kernel_initializer=initializer(1), name="conv2d_1"),
+        layers.MaxPooling2D(2, name="max_pooling2d_1"),
+        layers.Flatten(name="flatten"),
+        layers.Dense(32, activation="relu", kernel_initializer=initializer(2), name="dense"),
+        layers.Dense(CLASSES, activation="softmax", kernel_initializer=initializer(3), name="dense_1"),
+    ):
+        x = layer(x)
+    return keras.Model(image, x, name="digits")
 
 
 def make_classifier(model: Any) -> Classifier:

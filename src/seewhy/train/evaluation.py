@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import NamedTuple
 
 import numpy as np
 
-from seewhy.images.reading import ImageLike
+from seewhy.errors import ImageError
+from seewhy.images.reading import ImageLike, read_each
 from seewhy.models import Classifier
 from seewhy.types import IndexArray
 
@@ -38,15 +40,31 @@ class EvaluatedImage(NamedTuple):
     predicted_probability: float
 
 
-def evaluate(classifier: Classifier, evaluation: EvaluationImages) -> Iterator[EvaluatedImage]:
+def evaluate(
+    classifier: Classifier, evaluation: EvaluationImages, skipped: list[ImageError] | None = None
+) -> Iterator[EvaluatedImage]:
     """Classify the images, batch by batch.
+
+    Args:
+        classifier: The classifier.
+        evaluation: The images.
+        skipped: A list to which the errors of images that cannot be read are added; None raises them.
 
     Raises:
         ImageError: An image cannot be read.
     """
-    for start in range(0, len(evaluation.images), BATCH_SIZE):
-        batch = classifier.predict(evaluation.images[start : start + BATCH_SIZE])
-        for position, predictions in enumerate(batch, start):
+    images = enumerate(read_each(evaluation.images))
+    while batch := list(islice(images, BATCH_SIZE)):
+        readable = []
+        for position, image in batch:
+            if not isinstance(image, ImageError):
+                readable.append((position, image))
+            elif skipped is None:
+                raise image
+            else:
+                skipped.append(image)
+        predicted = classifier.predict([image for _, image in readable]) if readable else []
+        for (position, _), predictions in zip(readable, predicted, strict=True):
             true_class, best = evaluation.true_classes[position], predictions[0]
             true_probability = next(
                 prediction.probability for prediction in predictions if prediction.index == true_class

@@ -9,7 +9,8 @@ from typing import Literal
 import numpy as np
 
 from seewhy.errors import ImageError, InputError, OptionError
-from seewhy.images.reading import SUFFIXES, read
+from seewhy.images.finding import SUFFIXES
+from seewhy.images.reading import read
 
 SplitName = Literal["train", "validation", "skipped"]
 
@@ -86,10 +87,8 @@ def find_labeled_images(
     """
     if not 0 < fraction < 1:
         raise OptionError(f"validation is {fraction}; expected a fraction between 0 and 1, such as 0.2.")
-    is_split = all((folder / name).is_dir() for name in SPLIT_FOLDERS)
-    roots = [folder / name for name in SPLIT_FOLDERS] if is_split else [folder]
-    class_folders = [_class_folders(root) for root in roots]
-    _check_classes(folder, [[path.name for path in paths] for paths in class_folders])
+    is_split = _is_split(folder)
+    class_folders = find_class_folders(folder)
     files = [file for paths in class_folders for path in paths for file in _image_files(path)]
     images = [_label_image(folder, file, is_split) for file in track(files)]
     class_names = tuple(path.name for path in class_folders[0])
@@ -98,6 +97,22 @@ def find_labeled_images(
     image_folder = ImageFolder(folder, class_names, tuple(images))
     _check_counts(image_folder)
     return image_folder
+
+
+def find_class_folders(folder: Path) -> list[list[Path]]:
+    """Return the class folders of a data folder: those of `train` and of `validation`, or a single list.
+
+    Raises:
+        InputError: There are fewer than two classes, or `train` and `validation` have different classes.
+    """
+    roots = [folder / name for name in SPLIT_FOLDERS] if _is_split(folder) else [folder]
+    class_folders = [_class_folders(root) for root in roots]
+    _check_classes(folder, [[path.name for path in paths] for paths in class_folders])
+    return class_folders
+
+
+def _is_split(folder: Path) -> bool:
+    return all((folder / name).is_dir() for name in SPLIT_FOLDERS)
 
 
 def _class_folders(root: Path) -> list[Path]:

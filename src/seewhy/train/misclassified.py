@@ -5,17 +5,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from seewhy.errors import InputError
+from seewhy.errors import ImageError, InputError, TargetError
 from seewhy.explainer import Explainer
 from seewhy.images.default_style import DEFAULT_COLORMAP
 from seewhy.images.figure import Panel, draw_panels
+from seewhy.images.finding import find_images
 from seewhy.images.reading import read
 from seewhy.models import Classifier, load
 from seewhy.results.explanation import Explanation
 from seewhy.results.figures import caption
 from seewhy.train import digits_data
 from seewhy.train.evaluation import EvaluatedImage, EvaluationImages, evaluate
+from seewhy.train.image_folder import find_class_folders
 from seewhy.train.run_folder import Run
+
+MAX_LISTED = 3
+"""The number of unknown class folders that an error lists."""
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -44,11 +49,13 @@ class MisclassifiedImages:
         explained: Those with the highest predicted probability, in descending order.
         count: The number of all misclassified images.
         evaluated: The number of images that the model was evaluated on.
+        skipped: Why images could not be read.
     """
 
     explained: tuple[MisclassifiedImage, ...]
     count: int
     evaluated: int
+    skipped: tuple[ImageError, ...] = ()
 
     def figure(self, colormap: str = DEFAULT_COLORMAP) -> "Figure":
         """Draw a row for each image: the image, and the overlays for its true and its predicted class."""
@@ -75,24 +82,70 @@ def explain_misclassified(
     config = run.config()
     classifier = load(run.model_path)
     evaluation = EVALUATION_IMAGES[config.kind](run, data or Path(config.data), classifier)
-    wrong = [image for image in evaluate(classifier, evaluation) if image.predicted_class != image.true_class]
+    return explain_errors(classifier, evaluation, limit, method)
+
+
+def explain_errors(
+    classifier: Classifier, evaluation: EvaluationImages, limit: int, method: str = "gradcam", layer: str = "auto"
+) -> MisclassifiedImages:
+    """Evaluate a classifier, and explain the misclassified images with the highest predicted probability.
+
+    Args:
+        classifier: The classifier.
+        evaluation: The images and their true classes.
+        limit: The number of images to explain.
+        method: The name of a method.
+        layer: The layer to explain.
+    """
+    skipped: list[ImageError] = []
+    evaluated = list(evaluate(classifier, evaluation, skipped))
+    wrong = [image for image in evaluated if image.predicted_class != image.true_class]
     selected = sorted(wrong, key=lambda image: -image.predicted_probability)[:limit]
-    explanations = _explain(classifier, evaluation, selected, method)
+    explanations = _explain(Explainer(classifier, method, layer), evaluation, selected)
     explained = [
         MisclassifiedImage(evaluation.names[image.position], image, explanation)
         for image, explanation in zip(selected, explanations, strict=True)
     ]
-    return MisclassifiedImages(tuple(explained), len(wrong), len(evaluation.images))
+    return MisclassifiedImages(tuple(explained), len(wrong), len(evaluated), tuple(skipped))
+
+
+def images_by_folder(data: Path, classifier: Classifier) -> EvaluationImages:
+    """Return the images of a folder of class folders; where it has `train` and `validation`, those of `validation`.
+
+    Args:
+        data: The folder. The name of each class folder is the name, the index or the id of a class.
+        classifier: The classifier, which knows the classes.
+
+    Raises:
+        InputError: The folder is missing, or the name of a class folder is not that of a class.
+        ImageError: There are no images.
+    """
+    folders = find_class_folders(data)[-1]
+    classes, unknown = {}, []
+    for folder in folders:
+        try:
+            classes[folder] = classifier.find_class(folder.name)
+        except TargetError as error:
+            unknown.append(f"{folder.name!r} ({error})")
+    if unknown:
+        more = f" and {len(unknown) - MAX_LISTED} more" if len(unknown) > MAX_LISTED else ""
+        raise InputError(
+            f"The folders of {data} are not the classes of the model {classifier.name!r}: "
+            f"{'; '.join(unknown[:MAX_LISTED])}{more}. Name each folder after its class, or give the class names."
+        )
+    found = [(image.path, classes[folder]) for folder in folders for image in find_images(str(folder)).images]
+    paths = [path for path, _ in found]
+    return EvaluationImages(paths, [str(path.relative_to(data)) for path in paths], [index for _, index in found])
 
 
 def _explain(
-    classifier: Classifier, evaluation: EvaluationImages, selected: Sequence[EvaluatedImage], method: str
+    explainer: Explainer, evaluation: EvaluationImages, selected: Sequence[EvaluatedImage]
 ) -> list[Explanation]:
     if not selected:
         return []
     images = [evaluation.images[image.position] for image in selected]
     targets = [[image.true_class, image.predicted_class] for image in selected]
-    return Explainer(classifier, method).explain(images, targets)
+    return explainer.explain(images, targets)
 
 
 def _panels(image: MisclassifiedImage, colormap: str) -> list[Panel]:

@@ -89,7 +89,7 @@ class Run:
             OutputError: The folder cannot be read.
         """
         if not resume:
-            self._check_empty()
+            self.check_empty()
             return
         if not self.config_path.exists():
             raise OptionError(f"There is no run in {self.folder} to resume. Leave out --resume to start one.")
@@ -178,15 +178,7 @@ class Run:
 
     def write_table(self, name: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Write rows as CSV, with the names in the first row as header."""
-        text = io.StringIO()
-        writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
-        write_atomically(
-            self.folder / name,
-            lambda file: file.write(text.getvalue().encode("utf-8", "surrogateescape")),
-            durable=True,
-        )
+        write_table(self.folder / name, rows)
 
     def read_table(self, name: str) -> list[dict[str, str]]:
         """Read the rows of a CSV file.
@@ -200,7 +192,8 @@ class Run:
         except (OSError, csv.Error) as error:
             raise ModelError(f"Cannot read {self.folder / name}, which is part of a run: {error}.") from error
 
-    def _check_empty(self) -> None:
+    def check_empty(self) -> None:
+        """Raise OptionError unless the folder is empty or does not exist; OutputError if it cannot be read."""
         try:
             is_used = self.folder.exists() and (not self.folder.is_dir() or any(self.folder.iterdir()))
         except OSError as error:
@@ -212,3 +205,13 @@ class Run:
             )
         if is_used:
             raise OptionError(f"{self.folder} is not an empty folder. Change --out.")
+
+
+def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Write rows as CSV, with the names in the first row as header."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    content = text.getvalue().encode("utf-8", "surrogateescape")
+    write_atomically(path, lambda file: file.write(content), durable=True)

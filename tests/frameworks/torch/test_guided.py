@@ -158,13 +158,33 @@ def test_other_activations_are_refused_by_name_and_passed_on_request(kind, activ
     close(guided(model, inputs, "guided-where-relu"), guided(model, inputs, "plain"))
 
 
-def test_a_part_that_is_run_again_on_the_way_back_hides_its_relus():
+@pytest.mark.parametrize("rule", ["guided", "guided-where-relu"])
+@pytest.mark.parametrize("use_reentrant", [True, False])
+def test_the_relus_of_a_checkpointed_part_are_guided_too(use_reentrant, rule):
     def checkpointed(x):
-        return torch.utils.checkpoint.checkpoint(functional.relu, x, use_reentrant=True)
+        return torch.utils.checkpoint.checkpoint(functional.relu, x, use_reentrant=use_reentrant)
 
-    for rule in ("guided", "guided-where-relu"):
-        with pytest.raises(MethodError, match=r"cannot reach the ReLUs inside .*CheckpointFunctionBackward"):
-            guided(Reference(checkpointed), reference.images(1), rule)
+    inputs = reference.images()
+    close(guided(Reference(checkpointed), inputs, rule), reference_pixels.gradients(inputs, INDICES, guided=True))
+
+
+class CheckpointFunction(torch.autograd.Function):
+    """A checkpoint of another library, which runs its part of the model in the backward pass only."""
+
+    @staticmethod
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return functional.relu(x)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        return gradient * (ctx.saved_tensors[0] > 0)
+
+
+@pytest.mark.parametrize("rule", ["guided", "guided-where-relu"])
+def test_another_library_s_checkpoint_hides_its_relus(rule):
+    with pytest.raises(MethodError, match=r"cannot reach the ReLUs inside .*CheckpointFunctionBackward"):
+        guided(Reference(CheckpointFunction.apply), reference.images(1), rule)
 
 
 @pytest.mark.parametrize("score", ["logit", "probability"])

@@ -1,5 +1,7 @@
 """What is PyTorch's own about Keras models on it; what holds on every backend is in tests/contracts."""
 
+import contextlib
+
 import keras
 import numpy as np
 import pytest
@@ -16,7 +18,7 @@ from tests.sample_models import (
 )
 
 import seewhy
-from seewhy.errors import ModelRunError
+from seewhy.errors import LayerError, ModelRunError
 
 
 class EndsInTorch(keras.Model):
@@ -83,3 +85,100 @@ def test_a_layer_that_fails_in_a_later_run_under_ablationcam_is_a_model_run_erro
     with pytest.raises(ModelRunError, match=r"The model cannot run on an input of shape [\s\S]*the head broke"):
         seewhy.Explainer(model, "ablationcam", layer="conv").heatmaps(inputs, [0, 1])
     assert fails.runs == run
+
+
+class Remat(keras.layers.Layer):
+    """Runs two convolutions under `keras.remat`, or plainly."""
+
+    def __init__(self, *, is_rematerialized):
+        super().__init__(name="block")
+        self.first = keras.layers.Conv2D(4, 3, activation="silu", name="first")
+        self.second = keras.layers.Conv2D(5, 3, name="second")
+        self.function = keras.remat(self.both) if is_rematerialized else self.both
+
+    def build(self, shape):
+        self.first.build(shape)
+        self.second.build((None, None, None, 4))
+
+    def both(self, x):
+        return self.second(self.first(x))
+
+    def call(self, x):
+        return self.function(x)
+
+
+def rematerialized(kind):
+    scope = keras.RematScope("full") if kind == "scope" else contextlib.nullcontext()
+    image = keras.Input((10, 10, 3))
+    with scope:
+        x = Remat(is_rematerialized=kind == "function")(image)
+        x = keras.layers.Conv2D(6, 3, activation="silu", name="last")(x)
+        x = keras.layers.Dense(3)(keras.layers.GlobalAveragePooling2D()(x))
+    model = keras.Model(image, x)
+    random = np.random.default_rng(0)
+    model.set_weights([random.standard_normal(weights.shape) / 3 for weights in model.get_weights()])
+    return model
+
+
+@pytest.mark.parametrize("layer", ["block", "first", "second", "last"])
+@pytest.mark.parametrize("kind", ["function", "scope"])
+def test_a_rematerialized_part_has_the_maps_of_a_plain_one(kind, layer):
+    images = np.random.default_rng(1).standard_normal((2, 10, 10, 3)).astype(np.float32)
+    found, expected = (
+        seewhy.Explainer(rematerialized(each), layer=layer).heatmaps(images, [0, 2]) for each in (kind, "plain")
+    )
+    np.testing.assert_allclose(found.values, expected.values, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(found.scores, expected.scores, rtol=1e-5)
+
+
+class Slopes(keras.layers.Layer):
+    """The gradients of a potential of the image."""
+
+    def call(self, x):
+        with torch.enable_grad():
+            x = x.detach().requires_grad_()
+            return torch.autograd.grad((x**3).sum(), x)[0]
+
+
+@pytest.mark.parametrize("method", ["gradcam", "eigencam", "occlusion"])
+def test_a_model_may_differentiate_while_it_runs(method):
+    def network(first):
+        keras.utils.set_random_seed(0)
+        steps = [keras.layers.Conv2D(4, 3, activation="relu", name="conv"), keras.layers.GlobalAveragePooling2D()]
+        return keras.Sequential([keras.Input((8, 8, 3)), first, *steps, keras.layers.Dense(3)])
+
+    images = np.random.default_rng(1).standard_normal((2, 8, 8, 3)).astype(np.float32)
+    cubes = network(keras.layers.Lambda(lambda x: 3 * x**2))
+    found, expected = (
+        seewhy.Explainer(model, method, "conv", signed=True).heatmaps(images, 1) for model in (network(Slopes()), cubes)
+    )
+    np.testing.assert_allclose(found.values, expected.values, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(found.scores, expected.scores, rtol=1e-5)
+
+
+class Mapped(keras.layers.Layer):
+    """Runs a layer on each image under `vectorized_map`."""
+
+    def __init__(self):
+        super().__init__(name="mapped")
+        self.inner = keras.layers.Dense(4, name="inner")
+
+    def build(self, shape):
+        self.inner.build(shape)
+
+    def call(self, x):
+        return keras.ops.vectorized_map(self.inner, x)
+
+
+def test_a_layer_under_a_vectorized_map_is_refused_and_the_others_are_explained():
+    keras.utils.set_random_seed(0)
+    layers = keras.layers
+    model = keras.Sequential([keras.Input((8, 8, 3)), layers.Conv2D(3, 3, name="conv"), Mapped(), layers.Flatten()])
+    images = np.random.default_rng(1).standard_normal((2, 8, 8, 3)).astype(np.float32)
+    with pytest.raises(LayerError, match=r"The layer 'mapped/inner' runs inside torch\.vmap"):
+        seewhy.Explainer(model, layer="inner").heatmaps(images, 1)
+    inner = model.get_layer("mapped").inner
+    plain = keras.Sequential([keras.Input((8, 8, 3)), model.get_layer("conv"), inner, layers.Flatten()])
+    for layer in ("conv", "auto"):
+        found, expected = (seewhy.Explainer(each, layer=layer).heatmaps(images, 1) for each in (model, plain))
+        np.testing.assert_allclose(found.values, expected.values, rtol=1e-5, atol=1e-6)

@@ -8,10 +8,12 @@ import sys
 
 import numpy as np
 import pytest
+import safetensors.torch
 import timm
 import timm.data
 import torch
 import torchvision.models
+import torchvision.transforms
 from PIL import Image
 
 import seewhy
@@ -171,3 +173,37 @@ def test_a_torchvision_that_was_built_for_another_torch(source, tmp_path):
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert "ModelError: torchvision cannot be imported: operator torchvision::nms does not exist. " in found.stderr
     assert "It was built for another version of torch than the installed one." in found.stderr
+
+
+@pytest.mark.parametrize("hub", ["timm", "torchvision"])
+@pytest.mark.parametrize("suffix", ["pt", "safetensors"])
+def test_weights_in_a_file(tmp_path, hub, suffix):
+    """A model of five classes: its number of classes is that of the weights, its predictions are those of the hub."""
+    torch.manual_seed(3)
+    create = timm.create_model if hub == "timm" else torchvision.models.get_model
+    model = create("resnet18", num_classes=5).eval()
+    path = tmp_path / f"five.{suffix}"
+    (torch.save if suffix == "pt" else safetensors.torch.save_file)(model.state_dict(), path)
+    names = ["a", "b", "c", "d", "e"]
+    classifier = seewhy.load(
+        path, architecture=f"{hub}:resnet18", class_names=names, preprocessing="imagenet", input_size=64
+    )
+    image = Image.fromarray(np.random.default_rng(0).integers(0, 256, (80, 90, 3)).astype(np.uint8))
+    transform = torchvision.transforms.Compose(
+        [
+            torchvision.transforms.CenterCrop(70),  # 0.875 of the shorter side
+            torchvision.transforms.Resize(64),
+            torchvision.transforms.ToTensor(),
+            torchvision.transforms.Normalize([0.485, 0.456, 0.406], [0.229, 0.224, 0.225]),
+        ]
+    )
+    with torch.no_grad():
+        expected = torch.softmax(model(transform(image)[None]), dim=1)[0].numpy()
+    found = {prediction.name: prediction.probability for prediction in classifier.predict([image])[0]}
+    np.testing.assert_allclose(
+        [found[name] for name in names], expected, rtol=1e-2
+    )  # at the crop's edges, theirs repeats pixels
+    explanation = seewhy.explain(classifier, image, names)
+    assert explanation.heatmaps.shape == (5, 2, 2)
+    with pytest.raises(WeightsError, match=r"are not those of .*:resnet50"):
+        seewhy.load(path, architecture=f"{hub}:resnet50")

@@ -1,6 +1,7 @@
 """Compiling captures and heads from a traced model."""
 
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any
 
@@ -13,7 +14,13 @@ from seewhy.frameworks.compiled import CompiledCapture, CompiledHead, timed_firs
 from seewhy.frameworks.jax.guided import guide_relus
 from seewhy.frameworks.jax.mean_head import closed_form, pooled_sum
 from seewhy.frameworks.jax.tap import TracedModel, output_shape
-from seewhy.frameworks.jax.trunk_and_head import JaxprFunction, has_derivative, split, tapped_variable
+from seewhy.frameworks.jax.trunk_and_head import (
+    JaxprFunction,
+    has_custom_backward,
+    has_derivative,
+    split,
+    tapped_variable,
+)
 from seewhy.frameworks.layers import LayerCall, LayerChoice, no_gradient
 from seewhy.frameworks.layouts import channels_last, spatial_axes, targets_second
 from seewhy.frameworks.non_relu import GUIDED_RULES
@@ -29,8 +36,11 @@ def compile_capture(
     objective: Objective,
     derivatives: Derivatives,
     gradient_rule: GradientRule,
+    translated: Callable[[], AbstractContextManager[None]],
 ) -> CompiledCapture:
     """Compile the trunk, the head and its derivatives at one call of a layer.
+
+    `translated` returns a context manager that translates the errors of derivatives that are the model's own.
 
     Raises:
         MethodError: The rule is "guided", and the head has activations other than ReLUs.
@@ -38,7 +48,7 @@ def compile_capture(
         TargetError: The model's outputs do not allow the target.
     """
     if derivatives == "closed_form":
-        compiled = _compile_closed_form(traced, call, layer, objective)
+        compiled = _compile_closed_form(traced, call, layer, objective, translated)
         if compiled is not None:
             return compiled
     is_scaled = derivatives == "gradients" and traced.has_float16
@@ -66,10 +76,12 @@ def compile_capture(
         if derivatives != "gradients":
             _, captured = totals(tapped)
             return tensors | captured
-        if not has_derivative(lambda activations: totals(activations)[0], tapped):
-            raise no_gradient(call.path)
-        values, backward, captured = jax.vjp(partial(totals, head=differentiated), tapped, has_aux=True)
-        (gradients,) = jax.vmap(backward)(jnp.eye(values.size, dtype=values.dtype))
+        jax.eval_shape(totals, tapped)  # an error of the target is not one of the model
+        with translated():
+            if not has_derivative(lambda activations: totals(activations)[0], tapped):
+                raise no_gradient(call.path)
+            values, backward, captured = jax.vjp(partial(totals, head=differentiated), tapped, has_aux=True)
+            (gradients,) = jax.vmap(backward)(jnp.eye(values.size, dtype=values.dtype))
         tensors["gradients"] = targets_second(call, gradients.astype(jnp.float32), jnp)
         return tensors | dict(captured)
 
@@ -87,9 +99,13 @@ def _scores_shape(capture: Callable[..., Any], traced: TracedModel, objective: O
 
 
 def _compile_closed_form(
-    traced: TracedModel, call: LayerCall, layer: LayerChoice, objective: Objective
+    traced: TracedModel,
+    call: LayerCall,
+    layer: LayerChoice,
+    objective: Objective,
+    translated: Callable[[], AbstractContextManager[None]],
 ) -> CompiledCapture | None:
-    """Compile the closed form; None where the scores depend on more of the layer than its mean over space.
+    """Compile the closed form; None where the head reads more of the layer than its mean, or cannot run forward.
 
     None in float16 too, which is too narrow for it: gradients are scaled instead.
     """
@@ -98,7 +114,7 @@ def _compile_closed_form(
     selected = traced.select_outputs(objective)
     tapped = tapped_variable(traced.jaxpr.jaxpr, traced.position(call))
     position = pooled_sum(selected.tensors, tapped, spatial_axes(call, len(tapped.aval.shape)), traced.jaxpr.jaxpr)
-    if position is None:
+    if position is None or has_custom_backward(traced.jaxpr.jaxpr.eqns[position + 1 :]):
         return None
     trunk, head = split(traced.jaxpr, position, [*selected.tensors, tapped])
     shape = output_shape(selected)
@@ -115,10 +131,11 @@ def _compile_closed_form(
         def scores_of(total: NativeTensor) -> NativeTensor:
             return captured_from(total)["scores"]
 
-        if not has_derivative(scores_of, total):
-            raise no_gradient(call.path)
         captured = captured_from(total)
-        return captured | {"closed_form": closed_form(scores_of, total, captured["activations"])}
+        with translated():
+            if not has_derivative(scores_of, total):
+                raise no_gradient(call.path)
+            return captured | {"closed_form": closed_form(scores_of, total, captured["activations"])}
 
     return CompiledCapture(timed_first_call(jax.jit(capture)), layer.named(call), shape)
 

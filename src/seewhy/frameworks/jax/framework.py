@@ -5,7 +5,7 @@ trace, split at the tapped layer: the trunk runs as in any prediction, and only 
 each target.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, final
 
 import jax
@@ -28,12 +28,12 @@ from seewhy.frameworks.layers import LayerCall, LayerChoice, check_tapped
 from seewhy.frameworks.layouts import layer_layout
 from seewhy.frameworks.loss_scale import scaled_gradients
 from seewhy.frameworks.recorder import translated_errors
-from seewhy.frameworks.structures import InputBatch, image_count, leaves, model_run_error
+from seewhy.frameworks.structures import InputBatch, image_count, leaves, model_run_error, typed_shape
 from seewhy.targets import Objective, TopK
 from seewhy.timing import Phase
 from seewhy.types import Capture, Derivatives, FloatArray, GradientRule, NativeTensor, Precision
 
-FAILURES = (ValueError, TypeError, RuntimeError, LookupError, AttributeError, ArithmeticError)
+FAILURES = (ValueError, TypeError, RuntimeError, LookupError, AttributeError, ArithmeticError, AssertionError)
 """The exceptions of Keras and JAX for a model that cannot run on its input."""
 
 
@@ -56,7 +56,7 @@ class KerasJax(KerasFramework):
 
     def predict(self, inputs: InputBatch, output: int | str | None = None) -> NativeTensor | None:
         traced = self._traced(inputs)
-        key = ("predict", _shapes(inputs), output)
+        key = ("predict", self._exact_key(inputs), output)
         return self._run(self._compiled.get(key, lambda: self._compile_predict(traced, output)), traced, inputs)
 
     def capture(
@@ -67,19 +67,29 @@ class KerasJax(KerasFramework):
         derivatives: Derivatives = "gradients",
         gradient_rule: GradientRule = "plain",
     ) -> Capture:
+        self._model_layers.now().check(layer)
         traced, arrays = self._traced(inputs), objective.target.arrays(image_count(inputs))
         compiled: CompiledCapture = self._compiled.get(
-            (_shapes(inputs), _shapes(list(arrays)), layer, objective.key, derivatives, gradient_rule),
-            lambda: compile_capture(traced, self._call(traced, layer), layer, objective, derivatives, gradient_rule),
+            (self._exact_key(inputs), _shapes(list(arrays)), layer, objective.key, derivatives, gradient_rule),
+            lambda: compile_capture(
+                traced,
+                self._call(traced, layer),
+                layer,
+                objective,
+                derivatives,
+                gradient_rule,
+                lambda: translated_errors(inputs, FAILURES, None, _message),
+            ),
         )
         objective.target.check_outputs(compiled.shape)
         captured = self._capture(compiled, traced, inputs, arrays)
         return Capture(**{"gradients": None, **captured}, layer=compiled.layer, xp=self.xp)
 
     def head(self, inputs: InputBatch, layer: LayerChoice, objective: Objective) -> Head:
+        self._model_layers.now().check(layer)
         traced, objective = self._traced(inputs), objective.for_image(0)
         compiled: CompiledHead = self._compiled.get(
-            ("head", _shapes(inputs), layer, objective.key),
+            ("head", self._exact_key(inputs), layer, objective.key),
             lambda: compile_head(traced, self._call(traced, layer), objective),
         )
         objective.target.check_outputs(compiled.shape)
@@ -129,8 +139,12 @@ class KerasJax(KerasFramework):
         except jax.errors.JaxRuntimeError as error:
             raise model_run_error(inputs, error) from error
 
+    def _exact_key(self, inputs: InputBatch) -> Hashable:
+        """Return a key for what is compiled for these layers and inputs of exactly this shape."""
+        return (self._model_layers.now().version, _shapes(inputs))
+
     def _traced(self, inputs: InputBatch) -> TracedModel:
-        traced: TracedModel = self._compiled.get(("trace", _shapes(inputs)), lambda: self._trace(inputs))
+        traced: TracedModel = self._compiled.get(("trace", self._exact_key(inputs)), lambda: self._trace(inputs))
         return traced
 
     def _trace(self, inputs: InputBatch) -> TracedModel:
@@ -142,10 +156,7 @@ class KerasJax(KerasFramework):
             with recording_calls(self._layers, marker), preserve_keras_state(self._model), state:
                 return outputs.flatten(self._model(batch, training=False))
 
-        def message(error: Exception) -> str:
-            return _untraceable_message(error) or plain_message(error)
-
-        with translated_errors(inputs, FAILURES, marker, message):
+        with translated_errors(inputs, FAILURES, marker, _message):
             jaxpr = trace(forward, [variable.value for variable in variables], inputs)
         jaxpr = in_bfloat16(jaxpr) if self._precision == "bfloat16" else jaxpr
         return TracedModel(jaxpr, variables, tuple(marker.calls), marker.shapes, outputs.structure)
@@ -154,6 +165,10 @@ class KerasJax(KerasFramework):
         selected = traced.select_outputs(Objective(TopK(), output=output))
         function = as_function(traced.jaxpr, selected.tensors)
         return timed_first_call(jax.jit(lambda flat: selected.read(function(*flat)).probabilities))
+
+
+def _message(error: Exception) -> str:
+    return _untraceable_message(error) or plain_message(error)
 
 
 def _untraceable_message(error: BaseException | None) -> str | None:
@@ -170,5 +185,5 @@ def _untraceable_message(error: BaseException | None) -> str | None:
 
 def _shapes(inputs: InputBatch) -> Any:
     """Return the inputs' shapes, batch included, as a hashable key: JAX compiles for exact shapes."""
-    shapes = [tuple(array.shape) for array in leaves(inputs)]
+    shapes = [typed_shape(array, array.shape) for array in leaves(inputs)]
     return (*inputs, *shapes) if isinstance(inputs, dict) else tuple(shapes)

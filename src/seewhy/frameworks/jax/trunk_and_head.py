@@ -173,6 +173,18 @@ def variables(equation: JaxprEqn) -> set[Var]:
     return {atom for atom in equation.invars if not isinstance(atom, Literal)}
 
 
+def has_custom_backward(equations: Iterable[JaxprEqn]) -> bool:
+    """Whether equations, or those inside them, have a `jax.custom_vjp`, which cannot be differentiated forward."""
+    for equation in equations:
+        values = equation.params.values()
+        inner = [value.jaxpr if isinstance(value, ClosedJaxpr) else value for value in values]
+        if equation.primitive.name.startswith("custom_vjp"):
+            return True
+        if any(isinstance(jaxpr, Jaxpr) and has_custom_backward(jaxpr.eqns) for jaxpr in inner):
+            return True
+    return False
+
+
 def has_derivative(function: Callable[[NativeTensor], NativeTensor], array: NativeTensor) -> bool:
     """Whether a function has a derivative by `array`, by its equations: a derivative whose value is 0 counts."""
     is_nonzero: list[bool] = []

@@ -1,6 +1,5 @@
 """The layers of a Keras model, and recording their calls."""
 
-import threading
 import weakref
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -11,14 +10,15 @@ import keras
 
 from seewhy.frameworks.cleanup import restoring
 from seewhy.frameworks.keras.layouts import declared_channels_first, inherited_channels_first, tensors
-from seewhy.frameworks.keras.private_api import sublayers
+from seewhy.frameworks.keras.private_api import all_sublayers, sublayers
 from seewhy.frameworks.layers import LayerCall
 from seewhy.frameworks.recorder import Recorder
+from seewhy.threads import ForkSafeLock, this_thread
 from seewhy.types import NativeTensor
 
 POOLING = tuple(kind for name, kind in vars(keras.layers).items() if "Pooling" in name and isinstance(kind, type))
 
-HOOK_LOCK = threading.RLock()
+HOOK_LOCK = ForkSafeLock()
 """Held while any model is recorded: threads must not install and remove each other's interceptions."""
 
 
@@ -39,18 +39,24 @@ class KerasRecorder(Recorder):
         """Record a call, and return its record."""
         self._numbers[path] += 1
         channels_first = _has_spatial_axes(output) and self._is_channels_first(path, layer, output, arguments)
+        obstacle = self.obstacle_to(output)
         call = LayerCall(
             path=path,
             kind=type(layer).__name__,
-            shape=_shape(output, channels_first),
+            shape=None if obstacle else _shape(output, channels_first),
             is_pooling=isinstance(layer, POOLING),
             is_pass_through=self._call_of(output) is not None,
             number=self._numbers[path],
             channels_first=channels_first,
+            obstacle=obstacle,
         )
         self.add_output(output, call)
         self.calls.append(call)
         return call
+
+    def obstacle_to(self, output: Any) -> str:
+        """Return what keeps an output from being reached, for `LayerCall.obstacle`; empty if nothing does."""
+        return ""
 
     def add_output(self, output: Any, call: LayerCall) -> None:
         """Record that a call returned this output, by a weak reference: all outputs together may exceed the memory."""
@@ -80,6 +86,14 @@ class KerasRecorder(Recorder):
         if source is None:
             return inherited_channels_first(layer, keras.config.image_data_format() == "channels_first")
         return inherited_channels_first(layer, source.channels_first)
+
+
+def structure(model: Any) -> list[Any]:
+    """Return every layer with its activation, quicker than `layers_by_path`: what a compiled function depends on.
+
+    The activation too, because setting it to linear is a common way to remove a softmax.
+    """
+    return [(layer, vars(layer).get("activation")) for layer in all_sublayers(model)]
 
 
 def layers_by_path(model: Any) -> dict[str, Any]:
@@ -112,8 +126,8 @@ def recording_calls(layers: Mapping[str, Any], recorder: Recorder) -> Iterator[N
 
     The model continues with the output that `Recorder.record` returns.
     """
-    thread = threading.get_ident()
-    with HOOK_LOCK:
+    thread = this_thread()
+    with HOOK_LOCK.lock:
         intercepted = [_InterceptedCall(layer, path, recorder, thread) for path, layer in layers.items()]
 
         def restore() -> None:
@@ -133,14 +147,14 @@ class _InterceptedCall:
     afterwards.
     """
 
-    def __init__(self, layer: Any, path: str, recorder: Recorder, thread: int) -> None:
+    def __init__(self, layer: Any, path: str, recorder: Recorder, thread: object) -> None:
         self._attributes = vars(layer)
         self._method = method = "quantized_call" if getattr(layer, "quantization_mode", None) else "call"
         self._own, call = self._attributes.get(method), getattr(layer, method)
 
         def observed(*args: Any, **kwargs: Any) -> Any:
             output = call(*args, **kwargs)
-            return recorder.observe(path, layer, output, (args, kwargs)) if threading.get_ident() == thread else output
+            return recorder.observe(path, layer, output, (args, kwargs)) if this_thread() is thread else output
 
         self._observed = observed
 

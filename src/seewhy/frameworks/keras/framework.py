@@ -1,17 +1,20 @@
 """The parts of the Keras framework that all backends share."""
 
 import re
+from collections.abc import Hashable
 from dataclasses import replace
 from typing import Any
 
 import keras
+import numpy as np
 
 from seewhy.frameworks.base import Framework, check_precision
-from seewhy.frameworks.keras.calls import POOLING, layers_by_path
+from seewhy.frameworks.keras.calls import POOLING, layers_by_path, structure
 from seewhy.frameworks.keras.layouts import declared_channels_first
 from seewhy.frameworks.keras.private_api import input_structure
 from seewhy.frameworks.layers import INPUT_CALL, LayerCall
-from seewhy.frameworks.structures import InputBatch, map_leaves, message_of
+from seewhy.frameworks.model_layers import ModelLayers
+from seewhy.frameworks.structures import InputBatch, InputSpec, leaves, map_leaves, message_of, shape_key
 from seewhy.types import Precision
 
 CONVOLUTIONS = tuple(kind for name, kind in vars(keras.layers).items() if "Conv" in name and isinstance(kind, type))
@@ -30,7 +33,7 @@ class KerasFramework(Framework):
 
     def __init__(self, model: keras.Model, precision: Precision = "float32") -> None:
         self._model = model
-        self._layers = layers_by_path(model)
+        self._model_layers = ModelLayers(lambda: layers_by_path(model), lambda: structure(model))
         check_precision(precision, (layer.compute_dtype for layer in self._layers.values() if layer.weights))
         self._precision = precision
 
@@ -45,6 +48,17 @@ class KerasFramework(Framework):
         if getattr(self._model, "inputs", None) is None:
             return None
         return map_leaves(lambda tensor: tuple(tensor.shape), input_structure(self._model))
+
+    def check_inputs(self, inputs: InputSpec) -> InputBatch:
+        """Return `inputs` as (N, ...) in the structure that the model takes; whole numbers where it declares them."""
+        checked = super().check_inputs(inputs)
+        if getattr(self._model, "inputs", None) is None:
+            return checked
+        declared = leaves(map_leaves(lambda tensor: tensor.dtype, input_structure(self._model)))
+        if isinstance(checked, dict):
+            declared = [input_structure(self._model)[name].dtype for name in checked]
+        floats = iter("float" in keras.backend.standardize_dtype(dtype) for dtype in declared)
+        return map_leaves(lambda array: array.astype(np.float32, copy=False) if next(floats) else array, checked)
 
     @property
     def channels_first(self) -> bool:
@@ -66,6 +80,15 @@ class KerasFramework(Framework):
     def _has_float16(self) -> bool:
         """Whether a layer computes in float16, as under the policy "mixed_float16"."""
         return "float16" in {layer.compute_dtype for layer in (self._model, *self._layers.values())}
+
+    @property
+    def _layers(self) -> dict[str, Any]:
+        """The layers that the model has now, by path."""
+        return self._model_layers.now().by_path
+
+    def _shape_key(self, inputs: InputBatch) -> Hashable:
+        """Return a key for what is compiled for these layers and inputs of this shape, with any number of images."""
+        return (self._model_layers.now().version, shape_key(inputs))
 
     @property
     def _input_call(self) -> LayerCall:

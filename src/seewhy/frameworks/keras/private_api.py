@@ -21,6 +21,11 @@ def sublayers(layer: Any) -> list[Any]:
     return list(layer._flatten_layers(include_self=False, recursive=False))
 
 
+def all_sublayers(layer: Any) -> list[Any]:
+    """Return the layers inside a layer at any depth, each once."""
+    return list(layer._flatten_layers(include_self=False))
+
+
 def input_structure(model: Any) -> Any:
     """Return a model's symbolic inputs, in the structure that the model takes."""
     return getattr(model, "_inputs_struct", model.inputs[0])

@@ -30,7 +30,6 @@ from seewhy.frameworks.structures import (
     leaves,
     map_leaves,
     model_run_error,
-    shape_key,
 )
 from seewhy.frameworks.tensorflow.guided import check_head_activations, guide_relus
 from seewhy.frameworks.tensorflow.logits import select_tensorflow_outputs
@@ -41,7 +40,10 @@ from seewhy.frameworks.tensorflow.trunk_and_head import split
 from seewhy.targets import Objective, TopK
 from seewhy.types import Capture, Derivatives, FloatArray, GradientRule, NativeTensor, Precision
 
-FAILURES = (ValueError, TypeError, RuntimeError, LookupError, AttributeError, ArithmeticError, tf.errors.OpError)
+FAILURES = (
+    *(ValueError, TypeError, RuntimeError, LookupError, AttributeError, ArithmeticError, AssertionError),
+    tf.errors.OpError,
+)
 """The exceptions of Keras and TensorFlow for a model that cannot run on its input."""
 
 
@@ -61,12 +63,12 @@ class KerasTensorflow(KerasFramework):
         return np.asarray(tensor)
 
     def calls(self, inputs: InputBatch) -> tuple[LayerCall, ...]:
-        key = ("calls", shape_key(inputs))
+        key = ("calls", self._shape_key(inputs))
         calls: tuple[LayerCall, ...] = self._compiled.get(key, lambda: self._trace_calls(inputs))
         return calls
 
     def predict(self, inputs: InputBatch, output: int | str | None = None) -> NativeTensor | None:
-        key = ("predict", shape_key(inputs), output)
+        key = ("predict", self._shape_key(inputs), output)
         return self._run(self._compiled.get(key, lambda: self._trace_predict(inputs, output)), inputs)
 
     def capture(
@@ -77,8 +79,9 @@ class KerasTensorflow(KerasFramework):
         derivatives: Derivatives = "gradients",
         gradient_rule: GradientRule = "plain",
     ) -> Capture:
+        self._model_layers.now().check(layer)
         entry: CompiledCapture = self._compiled.get(
-            (shape_key(inputs), layer, objective.key, derivatives, gradient_rule),
+            (self._shape_key(inputs), layer, objective.key, derivatives, gradient_rule),
             lambda: self._trace_capture(inputs, layer, objective, derivatives, gradient_rule),
         )
         objective.target.check_outputs(entry.shape)
@@ -87,7 +90,8 @@ class KerasTensorflow(KerasFramework):
 
     def head(self, inputs: InputBatch, layer: LayerChoice, objective: Objective) -> Head:
         objective = objective.for_image(0)
-        key = ("head", shape_key(inputs), layer, objective.key)
+        self._model_layers.now().check(layer)
+        key = ("head", self._shape_key(inputs), layer, objective.key)
         entry: CompiledHead = self._compiled.get(key, lambda: self._trace_head(inputs, layer, objective))
         objective.target.check_outputs(entry.shape)
         bypass = self._run(entry.trunk, inputs)
@@ -124,7 +128,7 @@ class KerasTensorflow(KerasFramework):
 
     def _compile(self, function: Callable[..., Any], inputs: InputBatch, arrays: tuple[Any, ...] = ()) -> Any:
         """Trace `function` for inputs of these shapes, any batch size, and `arrays` of any first two sizes."""
-        batch = map_leaves(lambda array: tf.TensorSpec((None, *array.shape[1:]), tf.float32), inputs)
+        batch = map_leaves(lambda array: tf.TensorSpec((None, *array.shape[1:]), array.dtype), inputs)
         specs = [tf.TensorSpec((None, None, *array.shape[2:]), array.dtype) for array in arrays]
         # TensorFlow optimizes the graph when it is first run.
         return timed_first_call(compiled(function, (batch, *specs), self._precision))
@@ -189,9 +193,11 @@ class KerasTensorflow(KerasFramework):
                 "probabilities": outputs.probabilities,
             }
             if derivatives == "closed_form" and mean is not None and not self._has_float16:
-                captured["closed_form"] = closed_form(captured["scores"], mean, captured["activations"])
+                with translated_errors(inputs, FAILURES, None, plain_message):
+                    captured["closed_form"] = closed_form(captured["scores"], mean, captured["activations"])
             if derivatives == "gradients":
-                by_target = gradients(tape, totals, tap, gradient_rule, is_small=mean is not None)
+                with translated_errors(inputs, FAILURES, None, plain_message):
+                    by_target = gradients(tape, totals, tap, gradient_rule, is_small=mean is not None)
                 captured["gradients"] = targets_second(tap.call, tf.cast(by_target, tf.float32), self.xp)
             return captured
 
@@ -214,7 +220,7 @@ class KerasTensorflow(KerasFramework):
             objective.target.check_outputs(shape)
             facts.update(batch=leaves(batch), selected=selected, shape=shape)
 
-        image = map_leaves(lambda array: tf.TensorSpec(array.shape, tf.float32), inputs)
+        image = map_leaves(lambda array: tf.TensorSpec(array.shape, array.dtype), inputs)
         graph = tf.compat.v1.wrap_function(forward, [image])
         selected = facts["selected"]
         trunk, head, bypass = split(graph, facts["batch"], tap.output, selected.tensors)
@@ -223,7 +229,7 @@ class KerasTensorflow(KerasFramework):
             # Every perturbation is a batch of one image, as the tensors that bypass the layer are: (M, 1, ...).
             perturbations = tf.cast(perturbations, tap.output.dtype)
             batches = tf.vectorized_map(lambda activations: head(activations[None], *bypass), perturbations)
-            outputs = selected.read([tf.squeeze(batch, 1) for batch in batches])
+            outputs = selected.read([tf.squeeze(batch, 1) if batch.shape.rank != 1 else batch for batch in batches])
             return tf.cast(outputs.score(objective, arrays, self.xp).scores, tf.float32)
 
         arrays = [tf.TensorSpec((None, None, *array.shape[2:]), array.dtype) for array in objective.target.arrays(1)]

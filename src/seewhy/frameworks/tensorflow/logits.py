@@ -38,6 +38,11 @@ def bypass_final_activation(raw: NativeTensor) -> tuple[FinalActivation, NativeT
     The final activation, be it an argument, a layer or a function, is the last operation of the graph, followed only by
     operations that keep the order of the values.
     """
+    if raw.shape.rank is None:
+        raise ModelError(
+            "The model's output has an unknown number of axes in TensorFlow's graph, as after a squeeze without an "
+            "axis of a batch of any size. Name the axis in the model: keras.ops.squeeze(x, axis=-1)."
+        )
     operation = raw.op
     while operation.type in ORDER_PRESERVING:
         operation = operation.inputs[0].op

@@ -1,6 +1,5 @@
 """The modules of a PyTorch model, and recording their calls."""
 
-import threading
 import weakref
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -9,15 +8,21 @@ from typing import Any, final
 
 import torch
 
+from seewhy.errors import LayerError
 from seewhy.frameworks.cleanup import restoring
 from seewhy.frameworks.layers import LayerCall
 from seewhy.frameworks.recorder import Recorder
 from seewhy.frameworks.structures import leaves
 from seewhy.frameworks.torch.layouts import TorchLayouts
-from seewhy.frameworks.torch.private_api import compiled_module, remove_hook, version_of
+from seewhy.frameworks.torch.private_api import compiled_module, named_submodules, remove_hook, version_of
+from seewhy.frameworks.torch.tensors import TRANSFORMED, has_memory
+from seewhy.threads import this_thread
 from seewhy.types import NativeTensor
 
 POOLING = tuple(kind for name, kind in vars(torch.nn).items() if "Pool" in name and isinstance(kind, type))
+
+NOT_HOOKABLE = (torch.jit.RecursiveScriptModule,)  # type: ignore[attr-defined]
+"""Modules that take no hooks."""
 
 WRAPPERS = (torch.nn.DataParallel, torch.nn.parallel.DistributedDataParallel)
 """Modules that only run another, their `module`."""
@@ -42,8 +47,9 @@ class TorchRecorder(Recorder):
     def record(self, path: str, layer: Any, output: Any, arguments: Any = None) -> Any:
         """Record a call, and return its output unchanged."""
         self._numbers[path] += 1
-        channels_first = _has_spatial_axes(output) and self._is_channels_first(output)
-        shape = _shape(output, channels_first)
+        is_reachable = not isinstance(output, torch.Tensor) or has_memory(output)
+        channels_first = is_reachable and _has_spatial_axes(output) and self._is_channels_first(output)
+        shape = _shape(output, channels_first) if is_reachable else None
         call = LayerCall(
             path=path,
             kind=type(layer).__name__,
@@ -52,6 +58,7 @@ class TorchRecorder(Recorder):
             is_pass_through=shape is not None and self._is_pass_through(path, layer, output),
             number=self._numbers[path],
             channels_first=channels_first,
+            obstacle="" if is_reachable else TRANSFORMED,
         )
         if shape is not None:  # a weak reference: all of a model's outputs together may exceed the memory
             self._calls_by_storage[_storage_key(output)] = (weakref.ref(output), call)
@@ -90,17 +97,21 @@ def recording_calls(layers: dict[str, Any], recorder: Recorder) -> Iterator[None
 
     The hook runs after the modules' own hooks, so that it observes the output that the next module receives.
     """
-    thread = threading.get_ident()
+    thread, is_open = this_thread(), True
 
     def hook_for(path: str) -> Callable[[Any, Any, Any], Any]:
         def hook(layer: Any, _: Any, output: Any) -> Any:
-            return recorder.observe(path, layer, output) if threading.get_ident() == thread else None
+            # Another thread may have copied the model, with this hook, while it was open.
+            return recorder.observe(path, layer, output) if is_open and this_thread() is thread else None
 
         return hook
 
+    layers = {path: layer for path, layer in layers.items() if not isinstance(layer, NOT_HOOKABLE)}
     hooks = {path: hook_for(path) for path in layers}
 
     def remove() -> None:
+        nonlocal is_open
+        is_open = False
         for path, layer in layers.items():
             remove_hook(layer, hooks[path])
 
@@ -117,6 +128,19 @@ def unwrap(model: Any) -> Any:
         if inner is None:
             return model
         model = inner
+
+
+def structure(model: torch.nn.Module) -> list[tuple[str, torch.nn.Module]]:
+    """Return every module with its name in its parent, quicker than `modules_by_path`."""
+    found: list[tuple[str, torch.nn.Module]] = []
+    visited, pending = {id(model)}, [model]
+    while pending:
+        for name, child in named_submodules(pending.pop()):
+            found.append((name, child))
+            if id(child) not in visited:
+                visited.add(id(child))
+                pending.append(child)
+    return found
 
 
 def modules_by_path(model: torch.nn.Module) -> dict[str, Any]:
@@ -136,9 +160,20 @@ def modules_by_path(model: torch.nn.Module) -> dict[str, Any]:
     return modules
 
 
+def check_hookable(path: str, layers: dict[str, Any]) -> None:
+    """Raise LayerError for a layer that PyTorch compiled as a whole, or inside such a layer."""
+    names = path.split(".")
+    outer = [layers.get(".".join(names[:count])) for count in range(1, len(names))]
+    if isinstance(layers.get(path), NOT_HOOKABLE) or any(isinstance(layer, torch.jit.ScriptModule) for layer in outer):
+        raise LayerError(
+            f"The layer {path!r} is a TorchScript module or inside one, which is compiled as a whole: its output "
+            "cannot be reached. Give a layer outside of it, or use the torch.nn.Module that it was compiled from."
+        )
+
+
 def _has_spatial_axes(output: Any) -> bool:
     """Whether the output is one tensor with axes besides the batch and the channels."""
-    return isinstance(output, torch.Tensor) and output.ndim > 2
+    return isinstance(output, torch.Tensor) and output.ndim > 2 and not output.is_nested
 
 
 def _is_map(call: LayerCall) -> bool:
@@ -147,7 +182,9 @@ def _is_map(call: LayerCall) -> bool:
 
 def _shape(output: Any, channels_first: bool) -> tuple[int | None, ...] | None:
     """Return (*space, K) for an output that is one floating-point tensor; None for any other."""
-    if not isinstance(output, torch.Tensor) or not output.is_floating_point() or output.layout != torch.strided:
+    if not isinstance(output, torch.Tensor) or not output.is_floating_point():
+        return None
+    if output.layout != torch.strided or output.is_nested:
         return None
     return (*output.shape[2:], output.shape[1]) if channels_first else tuple(output.shape[1:])
 

@@ -1,10 +1,14 @@
 """Computing a capture from a PyTorch model's outputs, for native modules and for Keras models."""
 
+from collections.abc import Callable
+
 import torch
 
 from seewhy.frameworks.layers import LayerChoice
 from seewhy.frameworks.layouts import channels_last
-from seewhy.frameworks.structures import ArrayTree, map_tree
+from seewhy.frameworks.recorder import translated_errors
+from seewhy.frameworks.structures import ArrayTree, InputBatch, image_count, map_tree
+from seewhy.frameworks.torch.failures import FAILURES
 from seewhy.frameworks.torch.logits import FunctionRecorder, select_torch_outputs
 from seewhy.frameworks.torch.precision import without_autocast
 from seewhy.frameworks.torch.tap import TorchTap
@@ -18,9 +22,10 @@ def finish_capture(
     layer: LayerChoice,
     outputs: ArrayTree,
     objective: Objective,
-    images: int,
+    inputs: InputBatch,
     functions: FunctionRecorder,
     xp: Namespace,
+    message: Callable[[Exception], object] = str,
 ) -> Capture:
     """Compute the scores and their derivatives. Gradients must be enabled.
 
@@ -29,12 +34,14 @@ def finish_capture(
         layer: The layer as the caller named it.
         outputs: All outputs of the model.
         objective: What is differentiated.
-        images: The number of images, N.
+        inputs: The batch that the model ran on.
         functions: Recorded the functions of the head.
         xp: The namespace for the target.
+        message: Returns the message of an exception of the model.
 
     Raises:
         LayerError: The layer was not called.
+        ModelRunError: The model failed in the backward pass.
         NoGradientError: The scores do not depend on the layer.
         TargetError: The outputs do not allow the target.
     """
@@ -46,11 +53,12 @@ def finish_capture(
         device_tensor = tap.output if read.logits is None else read.logits
         scores: NativeTensor
         indices: NativeTensor
-        scores, indices = read.score(objective, target_arrays(objective, images, device_tensor), xp)
+        scores, indices = read.score(objective, target_arrays(objective, image_count(inputs), device_tensor), xp)
         activations = channels_last(tap.call, tap.output.detach().float(), torch)
         scores = scores.float()
-        closed_form = tap.closed_form(scores, activations)
-        gradients = tap.gradients(scores, xp)
+        with translated_errors(inputs, FAILURES, None, message):
+            closed_form = tap.closed_form(scores, activations)
+            gradients = tap.gradients(scores, xp)
     return Capture(
         activations=activations,
         gradients=gradients,

@@ -21,9 +21,18 @@ from seewhy.frameworks.cleanup import restoring
 from seewhy.frameworks.compiled import CompiledCache
 from seewhy.frameworks.layers import INPUT_CALL, LayerCall, LayerChoice, check_tapped
 from seewhy.frameworks.layouts import layer_layout
+from seewhy.frameworks.model_layers import Layers, ModelLayers
 from seewhy.frameworks.recorder import translated_errors
-from seewhy.frameworks.structures import InputBatch, InputSpec, check_arrays, image_count, map_leaves, shape_key
-from seewhy.frameworks.torch.calls import TorchRecorder, modules_by_path, recording_calls, unwrap
+from seewhy.frameworks.structures import InputBatch, InputSpec, check_arrays, is_float, map_leaves, shape_key
+from seewhy.frameworks.torch.calls import (
+    TorchRecorder,
+    check_hookable,
+    modules_by_path,
+    recording_calls,
+    structure,
+    unwrap,
+)
+from seewhy.frameworks.torch.failures import FAILURES
 from seewhy.frameworks.torch.finish_capture import finish_capture
 from seewhy.frameworks.torch.layouts import TorchLayouts
 from seewhy.frameworks.torch.logits import FunctionRecorder, select_torch_outputs
@@ -33,7 +42,7 @@ from seewhy.frameworks.torch.restore import preserve_state
 from seewhy.frameworks.torch.tap import TorchTap
 from seewhy.frameworks.torch.tensors import first_float_tensor, to_array
 from seewhy.frameworks.torch.trunk_and_head import Tape, TapeTap
-from seewhy.frameworks.torch.without_autograd import Trunk
+from seewhy.frameworks.torch.without_autograd import AutogradUse, Trunk
 from seewhy.targets import Objective, TopK
 from seewhy.types import Capture, Derivatives, GradientRule, NativeTensor, Precision
 
@@ -41,9 +50,6 @@ CONVOLUTIONS = (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)
 
 MODULE_INPUT_CALL = replace(INPUT_CALL, channels_first=True)
 """The input of a module, treated as the output of a first layer."""
-
-FAILURES = (RuntimeError, ValueError, TypeError, LookupError, AttributeError, ArithmeticError, AssertionError)
-"""The exceptions of PyTorch, Keras and model libraries for a model that cannot run on its input."""
 
 
 @final
@@ -58,20 +64,21 @@ class Torch(Framework):
         self._model = unwrap(model)
         check_precision(precision, map(_type_name, self._model.parameters()))
         self._precision = precision
-        self._layers = modules_by_path(self._model)
+        self._layers = ModelLayers(lambda: modules_by_path(self._model), lambda: structure(self._model))
         self._calls = CompiledCache()
+        self._autograd_use = AutogradUse()
 
     def layer_paths(self) -> tuple[str, ...]:
-        return tuple(self._layers)
+        return tuple(self._layers.now().by_path)
 
     def path_of(self, layer: object) -> str | None:
-        return next((path for path, module in self._layers.items() if module is unwrap(layer)), None)
+        return next((path for path, module in self._layers.now().by_path.items() if module is unwrap(layer)), None)
 
     def input_shape(self) -> None:
         """Return None: a module does not declare its input's shape."""
 
     def check_inputs(self, inputs: InputSpec) -> InputBatch:
-        """Return `inputs` as float32 (N, ...).
+        """Return `inputs` as float32 (N, ...); among several inputs, whole numbers and booleans as they are.
 
         A list or tuple of arrays becomes the model's positional arguments, a dict its keyword arguments.
         """
@@ -82,16 +89,18 @@ class Torch(Framework):
         return array
 
     def calls(self, inputs: InputBatch) -> tuple[LayerCall, ...]:
-        calls: tuple[LayerCall, ...] = self._calls.get(shape_key(inputs), lambda: self._record_calls(inputs))
-        return calls
+        return self._calls_of(self._layers.now(), inputs)
 
     def predict(self, inputs: InputBatch, output: int | str | None = None) -> NativeTensor | None:
-        functions = FunctionRecorder()
-        with preserve_state(self._model), torch.no_grad():
+        def run(functions: FunctionRecorder) -> NativeTensor | None:
             outputs = self._forward(inputs, functions)
             with without_autocast():
                 selected = select_torch_outputs(outputs, Objective(TopK(), output=output), functions, self.xp)
-                return selected.read(selected.tensors).probabilities
+                probabilities = selected.read(selected.tensors).probabilities
+            return None if probabilities is None else probabilities.detach()
+
+        with preserve_state(self._model):
+            return self._autograd_use.run(run)
 
     def capture(
         self,
@@ -101,21 +110,22 @@ class Torch(Framework):
         derivatives: Derivatives = "gradients",
         gradient_rule: GradientRule = "plain",
     ) -> Capture:
-        functions = FunctionRecorder()
-        trunk = Trunk(functions)
-        call = MODULE_INPUT_CALL if layer.is_input else check_tapped(layer, self.calls(inputs))
+        functions, layers = FunctionRecorder(), self._layers.now()
+        call = self._tapped_call(layers, inputs, layer)
+        trunk = Trunk(functions, needs_autograd=self._autograd_use.is_needed)
         tap = TorchTap(call, trunk, derivatives, gradient_rule)
         with preserve_state(self._model), torch.enable_grad():
-            with recording_calls(tap.hooked_layers(self._layers), tap):
+            with recording_calls(tap.hooked_layers(layers.by_path), tap):
                 outputs = self._forward(inputs, trunk, tap)
-            return finish_capture(tap, layer, outputs, objective, image_count(inputs), functions, self.xp)
+            return finish_capture(tap, layer, outputs, objective, inputs, functions, self.xp)
 
     def head(self, inputs: InputBatch, layer: LayerChoice, objective: Objective) -> Head:
         functions, tape, objective = FunctionRecorder(), Tape(), objective.for_image(0)
-        call = MODULE_INPUT_CALL if layer.is_input else check_tapped(layer, self.calls(inputs))
+        layers = self._layers.now()
+        call = self._tapped_call(layers, inputs, layer)
         tap = TapeTap(call, tape)
-        hooks = recording_calls(tap.hooked_layers(self._layers), tap)
-        with preserve_state(self._model), torch.no_grad(), tape.recording(), hooks:
+        hooks = recording_calls(tap.hooked_layers(layers.by_path), tap)
+        with preserve_state(self._model), self._autograd_use.grad_mode(), tape.recording(), hooks:
             outputs = self._forward(inputs, functions, tap)
             selected = select_torch_outputs(outputs, objective, functions, self.xp)
         scores = tape.head(tap, selected, objective, self.xp)
@@ -125,7 +135,7 @@ class Torch(Framework):
         """Run the model, and compare the input of its first convolution."""
         if isinstance(inputs, (list, dict)):
             return False
-        convolutions = [layer for layer in self._layers.values() if isinstance(layer, CONVOLUTIONS)]
+        convolutions = [layer for layer in self._layers.now().by_path.values() if isinstance(layer, CONVOLUTIONS)]
         convolution_inputs: list[Any] = []
 
         def record_input(_: Any, arguments: Any) -> None:
@@ -135,22 +145,38 @@ class Torch(Framework):
             for layer in convolutions:
                 remove_hook(layer, record_input)
 
-        with preserve_state(self._model), torch.no_grad(), restoring(remove):
+        with preserve_state(self._model), restoring(remove):
             for layer in convolutions:
                 layer.register_forward_pre_hook(record_input)
-            self._forward(inputs, FunctionRecorder())
+            self._autograd_use.run(lambda functions: self._forward(inputs, functions))
             return bool(convolution_inputs) and torch.equal(convolution_inputs[0], self._to_tensor(inputs))
 
     def apply(self, method: Callable[[Capture], NativeTensor], capture: Capture) -> NativeTensor:
         with torch.no_grad(), without_autocast():
             return method(capture)
 
-    def _record_calls(self, inputs: InputBatch) -> tuple[LayerCall, ...]:
-        layouts = TorchLayouts()
-        recorder = TorchRecorder(layouts)
-        with preserve_state(self._model), torch.no_grad(), layouts, recording_calls(self._layers, recorder):
-            self._forward(inputs, FunctionRecorder(), recorder)
-        return tuple(recorder.calls)
+    def _tapped_call(self, layers: Layers, inputs: InputBatch, layer: LayerChoice) -> LayerCall:
+        layers.check(layer)
+        calls = self._calls_of(layers, inputs)  # for the input too: that run shows whether the model needs autograd
+        if layer.is_input:
+            return MODULE_INPUT_CALL
+        check_hookable(layer.path, layers.by_path)
+        return check_tapped(layer, calls)
+
+    def _calls_of(self, layers: Layers, inputs: InputBatch) -> tuple[LayerCall, ...]:
+        def run(functions: FunctionRecorder) -> tuple[LayerCall, ...]:
+            layouts = TorchLayouts()
+            recorder = TorchRecorder(layouts)
+            with layouts, recording_calls(layers.by_path, recorder):
+                self._forward(inputs, functions, recorder)
+            return tuple(recorder.calls)
+
+        def record() -> tuple[LayerCall, ...]:
+            with preserve_state(self._model):
+                return self._autograd_use.run(run)
+
+        calls: tuple[LayerCall, ...] = self._calls.get((layers.version, shape_key(inputs)), record)
+        return calls
 
     def _forward(
         self, inputs: InputBatch, context: FunctionRecorder | Trunk, recorder: TorchTap | TorchRecorder | None = None
@@ -163,10 +189,12 @@ class Torch(Framework):
             return self._model(*batch) if isinstance(batch, list) else self._model(batch)
 
     def _to_tensor(self, array: NDArray[Any]) -> NativeTensor:
-        """Copy an array to the model's device, type and memory format."""
+        """Copy an array to the model's device and memory format, and floating-point numbers to its type."""
         like = first_float_tensor(chain(self._model.parameters(), self._model.buffers()))
         if like is None:
-            return torch.tensor(array, dtype=torch.float32, device="cpu")
+            return torch.tensor(array, device="cpu")
+        if not is_float(array):
+            return torch.tensor(array, device=like.device)
         tensor = torch.tensor(array, dtype=like.dtype, device=like.device)
         kernel = next((weights for weights in self._model.parameters() if weights.ndim == 4), None)
         if kernel is None or tensor.ndim != 4 or kernel.is_contiguous():

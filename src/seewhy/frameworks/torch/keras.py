@@ -20,19 +20,28 @@ from seewhy.frameworks.keras.framework import KerasFramework, plain_message
 from seewhy.frameworks.keras.restore import preserve_keras_state
 from seewhy.frameworks.layers import LayerCall, LayerChoice, check_tapped
 from seewhy.frameworks.layouts import layer_layout
+from seewhy.frameworks.model_layers import Layers
 from seewhy.frameworks.recorder import translated_errors
-from seewhy.frameworks.structures import InputBatch, InputSpec, image_count, map_leaves, shape_key
+from seewhy.frameworks.structures import InputBatch, InputSpec, map_leaves, shape_key
+from seewhy.frameworks.torch.failures import FAILURES
 from seewhy.frameworks.torch.finish_capture import finish_capture
-from seewhy.frameworks.torch.framework import FAILURES
 from seewhy.frameworks.torch.logits import FunctionRecorder, select_torch_outputs
 from seewhy.frameworks.torch.precision import autocast_to, without_autocast
 from seewhy.frameworks.torch.restore import preserve_state
 from seewhy.frameworks.torch.tap import TorchTap
-from seewhy.frameworks.torch.tensors import to_array
+from seewhy.frameworks.torch.tensors import TRANSFORMED, has_memory, to_array
 from seewhy.frameworks.torch.trunk_and_head import Tape, TapeTap
-from seewhy.frameworks.torch.without_autograd import Trunk
+from seewhy.frameworks.torch.without_autograd import AutogradUse, Trunk
 from seewhy.targets import Objective, TopK
 from seewhy.types import Capture, Derivatives, GradientRule, NativeTensor, Precision
+
+
+@final
+class KerasTorchRecorder(KerasRecorder):
+    """Records every call of every layer."""
+
+    def obstacle_to(self, output: Any) -> str:
+        return "" if not isinstance(output, torch.Tensor) or has_memory(output) else TRANSFORMED
 
 
 @final
@@ -44,6 +53,7 @@ class KerasTorch(KerasFramework):
     def __init__(self, model: keras.Model, precision: Precision = "float32") -> None:
         super().__init__(model, precision)
         self._calls = CompiledCache()
+        self._autograd_use = AutogradUse()
 
     def check_inputs(self, inputs: InputSpec) -> InputBatch:
         return super().check_inputs(map_leaves(to_array, inputs))
@@ -53,15 +63,18 @@ class KerasTorch(KerasFramework):
         return array
 
     def calls(self, inputs: InputBatch) -> tuple[LayerCall, ...]:
-        calls: tuple[LayerCall, ...] = self._calls.get(shape_key(inputs), lambda: self._record_calls(inputs))
-        return calls
+        return self._calls_of(self._model_layers.now(), inputs)
 
     def predict(self, inputs: InputBatch, output: int | str | None = None) -> NativeTensor | None:
-        functions = FunctionRecorder()
-        with self._preserve_state(), torch.no_grad(), without_autocast():
-            outputs = self._forward(inputs, functions)
-            selected = select_torch_outputs(outputs, Objective(TopK(), output=output), functions, self.xp)
-            return selected.read(selected.tensors).probabilities
+        def run(functions: FunctionRecorder) -> NativeTensor | None:
+            with without_autocast():
+                outputs = self._forward(inputs, functions)
+                selected = select_torch_outputs(outputs, Objective(TopK(), output=output), functions, self.xp)
+                probabilities = selected.read(selected.tensors).probabilities
+            return None if probabilities is None else probabilities.detach()
+
+        with self._preserve_state(self._model_layers.now()):
+            return self._autograd_use.run(run)
 
     def capture(
         self,
@@ -71,21 +84,22 @@ class KerasTorch(KerasFramework):
         derivatives: Derivatives = "gradients",
         gradient_rule: GradientRule = "plain",
     ) -> Capture:
-        functions = FunctionRecorder()
-        trunk = Trunk(functions)
-        call = self._input_call if layer.is_input else check_tapped(layer, self.calls(inputs))
+        functions, layers = FunctionRecorder(), self._model_layers.now()
+        call = self._tapped_call(layers, inputs, layer)
+        trunk = Trunk(functions, needs_autograd=self._autograd_use.is_needed)
         tap = TorchTap(call, trunk, derivatives, gradient_rule)
-        with self._preserve_state(), torch.enable_grad():
-            with recording_calls(tap.hooked_layers(self._layers), tap):
+        with self._preserve_state(layers), torch.enable_grad():
+            with recording_calls(tap.hooked_layers(layers.by_path), tap):
                 outputs = self._forward(inputs, trunk, tap)
-            return finish_capture(tap, layer, outputs, objective, image_count(inputs), functions, self.xp)
+            return finish_capture(tap, layer, outputs, objective, inputs, functions, self.xp, plain_message)
 
     def head(self, inputs: InputBatch, layer: LayerChoice, objective: Objective) -> Head:
         functions, tape, objective = FunctionRecorder(), Tape(), objective.for_image(0)
-        call = self._input_call if layer.is_input else check_tapped(layer, self.calls(inputs))
+        layers = self._model_layers.now()
+        call = self._tapped_call(layers, inputs, layer)
         tap = TapeTap(call, tape)
-        hooks = recording_calls(tap.hooked_layers(self._layers), tap)
-        with self._preserve_state(), torch.no_grad(), tape.recording(), hooks:
+        hooks = recording_calls(tap.hooked_layers(layers.by_path), tap)
+        with self._preserve_state(layers), self._autograd_use.grad_mode(), tape.recording(), hooks:
             outputs = self._forward(inputs, functions, tap)
             selected = select_torch_outputs(outputs, objective, functions, self.xp)
         scores = tape.head(tap, selected, objective, self.xp)
@@ -95,15 +109,28 @@ class KerasTorch(KerasFramework):
         with torch.no_grad(), without_autocast():
             return method(capture)
 
-    def _preserve_state(self) -> AbstractContextManager[None]:
+    def _preserve_state(self, layers: Layers) -> AbstractContextManager[None]:
         # A model's `modules()` lists neither the layers inside its layers nor the module in a TorchModuleWrapper.
-        return preserve_state(self._model, *self._layers.values())
+        return preserve_state(self._model, *layers.by_path.values())
 
-    def _record_calls(self, inputs: InputBatch) -> tuple[LayerCall, ...]:
-        recorder = KerasRecorder()
-        with self._preserve_state(), torch.no_grad(), recording_calls(self._layers, recorder):
-            self._forward(inputs, FunctionRecorder(), recorder)
-        return tuple(recorder.calls)
+    def _tapped_call(self, layers: Layers, inputs: InputBatch, layer: LayerChoice) -> LayerCall:
+        layers.check(layer)
+        calls = self._calls_of(layers, inputs)  # for the input too: that run shows whether the model needs autograd
+        return self._input_call if layer.is_input else check_tapped(layer, calls)
+
+    def _calls_of(self, layers: Layers, inputs: InputBatch) -> tuple[LayerCall, ...]:
+        def run(functions: FunctionRecorder) -> tuple[LayerCall, ...]:
+            recorder = KerasTorchRecorder()
+            with recording_calls(layers.by_path, recorder):
+                self._forward(inputs, functions, recorder)
+            return tuple(recorder.calls)
+
+        def record() -> tuple[LayerCall, ...]:
+            with self._preserve_state(layers):
+                return self._autograd_use.run(run)
+
+        calls: tuple[LayerCall, ...] = self._calls.get((layers.version, shape_key(inputs)), record)
+        return calls
 
     def _forward(
         self, inputs: InputBatch, context: FunctionRecorder | Trunk, recorder: TorchTap | KerasRecorder | None = None

@@ -120,9 +120,10 @@ def _reshaped_axis(layout: _Layout, shape: tuple[int, ...]) -> int | None:
 
 
 def _tensors(structure: Any) -> Iterator[NativeTensor]:
-    """Yield the tensors in lists, tuples and dicts, at any depth."""
+    """Yield the tensors in lists, tuples and dicts, at any depth, but for nested tensors, which have no shape."""
     if isinstance(structure, torch.Tensor):
-        yield structure
+        if not structure.is_nested:
+            yield structure
     elif isinstance(structure, (list, tuple, dict)):
         for value in structure.values() if isinstance(structure, dict) else structure:
             yield from _tensors(value)

@@ -10,7 +10,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from seewhy.frameworks.outputs import FinalActivation, Outputs, SelectedOutputs, select_outputs
 from seewhy.frameworks.structures import ArrayTree
-from seewhy.frameworks.torch.private_api import exclude_autograd, is_autograd_excluded
+from seewhy.frameworks.torch.private_api import DIFFERENTIATING, exclude_autograd, is_autograd_excluded
 from seewhy.targets import Objective
 from seewhy.types import Namespace, NativeTensor
 
@@ -31,7 +31,7 @@ ORDER_PRESERVING = {
 }
 """Functions that keep the order of the values. In inference mode, dropout returns the same tensor."""
 
-RECORDED = {*FINAL_ACTIVATIONS, *ORDER_PRESERVING}
+RECORDED = {*FINAL_ACTIVATIONS, *ORDER_PRESERVING, *DIFFERENTIATING}
 
 
 @final
@@ -40,11 +40,13 @@ class FunctionRecorder(TorchFunctionMode):
 
     Attributes:
         needs_gradients: Set to True to record the gradients of every function, whatever the model did before.
+        is_differentiating: The model differentiated something.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.needs_gradients = False
+        self.is_differentiating = False
         # Weak references: a model with a softmax in every block must not keep all of their inputs.
         self._logits: Any = WeakTensorKeyDictionary()
 
@@ -66,6 +68,9 @@ class FunctionRecorder(TorchFunctionMode):
         return activation, logits.reshape(raw.shape)
 
     def _record(self, name: str, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if name in DIFFERENTIATING:
+            self.is_differentiating = True
+            return func(*args, **kwargs)
         tensor: Any = args[0] if args else kwargs.get("input")
         if name.endswith("_"):
             tensor = tensor.clone()  # the function overwrites its input

@@ -8,6 +8,7 @@ They are the same in torch 2.6 to 2.14; `pyproject.toml` requires 2.6 or newer.
 | `torch._C._dispatch_tls_is_dispatch_key_excluded` | whether the trunk runs without autograd |
 | `torch._C._dispatch_tls_set_dispatch_key_excluded` | running the trunk without autograd |
 | `torch._C._PreserveDispatchKeyGuard` | restoring the dispatcher after a run |
+| `torch._C._autograd._top_saved_tensors_default_hooks` | whether saved tensors are computed again; from 2.8 on |
 | `torch._C._len_torch_function_stack` | recording functions from the tap on, below the model's own modes |
 | `torch._C._pop_torch_function_stack`, `torch._C._push_on_torch_function_stack` | likewise |
 | `torch.utils._python_dispatch.TorchDispatchMode` | recording operations |
@@ -19,6 +20,8 @@ They are the same in torch 2.6 to 2.14; `pyproject.toml` requires 2.6 or newer.
 | `torch._C._pop_torch_dispatch_stack`, `torch._C._push_on_torch_dispatch_stack` | likewise |
 | `Module._forward_hooks`, `Module._forward_pre_hooks` | removing the hooks of an interrupted run |
 | `Module._modules`, `Module._buffers` | restoring buffers, also those that a forward replaces |
+| `torch.utils.checkpoint._checkpoint_hook` | running checkpointed functions plainly |
+| `torch._make_dual` | whether a model differentiates while it runs, in `DIFFERENTIATING` |
 | `OptimizedModule._orig_mod`, `torch._dynamo` | the module that `torch.compile` wraps |
 | `Node._saved_self`, `_saved_other`, `_saved_dim` | the operands of an operation, and the axes of a mean |
 | `Node._saved_min`, `_saved_min_val`, `_saved_threshold` | the lower bound of a clamp, in `LOWER_BOUNDS` |
@@ -31,6 +34,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 import torch
+import torch.utils.checkpoint
 from torch.overrides import TorchFunctionMode, _get_current_function_mode_stack
 from torch.utils._python_dispatch import TorchDispatchMode as TorchDispatchMode
 from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
@@ -39,6 +43,12 @@ from torch.utils._pytree import tree_map as tree_map
 
 AUTOGRAD = torch._C.DispatchKey.AutogradFunctionality
 """The key of PyTorch's dispatcher for recording gradients."""
+
+DIFFERENTIATING = {"backward", "grad", "_make_dual"}
+"""The functions with which a model differentiates while it runs, backward or forward, by name."""
+
+CHECKPOINT_HOOK: Any = torch.utils.checkpoint._checkpoint_hook
+"""The context manager in which a checkpointed function does not keep its tensors."""
 
 LOWER_BOUNDS = {
     "ClampBackward": "_saved_min",
@@ -68,6 +78,12 @@ def preserve_dispatch_keys() -> AbstractContextManager[Any]:
     """Return a context manager that restores which keys of the dispatcher are excluded."""
     guard: AbstractContextManager[Any] = torch._C._PreserveDispatchKeyGuard()
     return guard
+
+
+def saved_tensor_hooks() -> Any:
+    """Return this thread's innermost hooks on tensors that autograd saves; None if there are none, or before 2.8."""
+    innermost = getattr(torch._C._autograd, "_top_saved_tensors_default_hooks", None)
+    return None if innermost is None else innermost(True)
 
 
 def function_mode_count() -> int:
@@ -125,6 +141,11 @@ def version_of(tensor: torch.Tensor) -> int | None:
 def submodules(module: torch.nn.Module) -> Iterable[torch.nn.Module]:
     """Return a module's direct children. `Module.children` is slower: it skips duplicates."""
     return (child for child in module._modules.values() if child is not None)
+
+
+def named_submodules(module: torch.nn.Module) -> Iterable[tuple[str, torch.nn.Module]]:
+    """Return a module's direct children with their names."""
+    return ((name, child) for name, child in module._modules.items() if child is not None)
 
 
 def buffers(module: torch.nn.Module) -> dict[str, torch.Tensor | None]:

@@ -1,14 +1,15 @@
 """Running PyTorch modules in inference mode without side effects: modes and buffers are restored."""
 
-import threading
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
 from seewhy.frameworks.cleanup import restoring
+from seewhy.frameworks.torch.checkpoints import without_checkpoints
+from seewhy.frameworks.torch.modes import evaluation_mode
 from seewhy.frameworks.torch.private_api import (
     buffers,
     exclude_autograd,
@@ -19,9 +20,10 @@ from seewhy.frameworks.torch.private_api import (
     submodules,
     version_of,
 )
+from seewhy.threads import ForkSafeLock
 from seewhy.types import NativeTensor
 
-RUN_LOCK = threading.RLock()
+RUN_LOCK = ForkSafeLock()
 """Held while a model runs: two threads must not install and remove each other's hooks and modes."""
 
 
@@ -29,20 +31,24 @@ RUN_LOCK = threading.RLock()
 def preserve_state(*models: torch.nn.Module) -> Iterator[None]:
     """Run models as in a prediction, whatever the caller's modes, and restore their state afterwards.
 
-    Inside, every module is in evaluation mode, compiled code runs eagerly, and `torch.inference_mode` is off. Autocast
-    keeps its state. Afterwards, and if the model fails too, every module's mode and every buffer's values are restored.
+    Inside, every module is in evaluation mode, compiled code runs eagerly, checkpointed functions run plainly,
+    transformer layers are not fused, and `torch.inference_mode` is off. Autocast keeps its state. Afterwards, and if
+    the model fails too, every module's mode and every buffer's values are restored.
 
     Args:
         models: A model, and those of its parts that its `modules()` does not list.
     """
     modules = _modules(models)
+    used_elsewhere: set[int] = set()
     with (
-        RUN_LOCK,
+        RUN_LOCK.lock,
         _preserve_thread_state(),
+        without_checkpoints(),
         torch.inference_mode(False),
         _uncompiled(),
-        _preserve_buffers(modules),
-        _eval_mode(modules),
+        _without_fused_layers(),
+        _preserve_buffers(modules, used_elsewhere),
+        evaluation_mode(modules, used_elsewhere),
     ):
         yield
 
@@ -73,6 +79,21 @@ def _uncompiled() -> Iterator[None]:
         yield
 
 
+@contextmanager
+def _without_fused_layers() -> Iterator[None]:
+    """Run transformer layers as they are written: in inference PyTorch replaces them by other modules' operations.
+
+    With gradients it does not, so layers would be called in some runs and not in others, with outputs of another kind.
+    """
+    is_enabled = torch.backends.mha.get_fastpath_enabled()
+    if not is_enabled:
+        yield
+        return
+    with restoring(lambda: torch.backends.mha.set_fastpath_enabled(True)):
+        torch.backends.mha.set_fastpath_enabled(False)
+        yield
+
+
 def _modules(models: Iterable[torch.nn.Module]) -> list[torch.nn.Module]:
     """Return every module of these models once; calling `modules()` of each model would visit nested ones twice."""
     visited: dict[int, torch.nn.Module] = {}
@@ -85,55 +106,39 @@ def _modules(models: Iterable[torch.nn.Module]) -> list[torch.nn.Module]:
     return list(visited.values())
 
 
-@contextmanager
-def _eval_mode(modules: Iterable[Any]) -> Iterator[None]:
-    """Put modules into evaluation mode without calling `eval`, in which some modules merge or fuse their weights."""
-    training = [(module, module.training) for module in modules if module.training]
+class _Buffer(NamedTuple):
+    """A buffer of a module, given by id, and how often the buffer was written to."""
 
-    def restore() -> None:
-        for module, mode in training:
-            _set_training(module, mode)
-
-    with restoring(restore):
-        for module, _ in training:
-            _set_training(module, False)
-        yield
-
-
-def _set_training(module: Any, training: bool) -> None:
-    """Set a module's mode without its `__setattr__`, which in Keras has side effects; TorchScript has no other way."""
-    if "training" in vars(module):
-        vars(module)["training"] = training
-    else:
-        module.training = training
+    module: int
+    owner: dict[str, NativeTensor]
+    name: str
+    tensor: NativeTensor
+    version: int | None
 
 
 @contextmanager
-def _preserve_buffers(modules: Iterable[Any]) -> Iterator[None]:
-    """Restore every buffer's values on exit."""
+def _preserve_buffers(modules: Iterable[Any], used_elsewhere: set[int]) -> Iterator[None]:
+    """Restore every buffer's values on exit, but for the modules, by id, whose buffers another thread trains."""
     records = [
-        (buffers(module), name, buffer)
+        _Buffer(id(module), buffers(module), name, buffer, version_of(buffer))
         for module in modules
         for name, buffer in buffers(module).items()
         if buffer is not None
     ]
-    versions = [version_of(buffer) for _, _, buffer in records]
-    copies = [(group, _copy_group(group)) for group in _groups(buffer for _, _, buffer in records)]
+    copies = [(group, _copy_group(group)) for group in _groups(record.tensor for record in records)]
 
     def restore() -> None:
-        for owner, name, buffer in records:
-            owner[name] = buffer
-        if versions != (versions_now := [version_of(buffer) for _, _, buffer in records]):
-            written = {
-                id(buffer)
-                for (_, _, buffer), before, after in zip(records, versions, versions_now, strict=True)
-                if before != after
-            }
-            with torch.no_grad():
-                for group, copy in copies:
-                    for buffer, values in zip(group, _split_group(copy, group), strict=True):
-                        if id(buffer) in written:
-                            buffer.copy_(values)
+        own = [record for record in records if record.module not in used_elsewhere]
+        for record in own:
+            record.owner[record.name] = record.tensor
+        written = {id(record.tensor) for record in own if version_of(record.tensor) != record.version}
+        if not written:
+            return
+        with torch.no_grad():
+            for group, copy in copies:
+                for buffer, values in zip(group, _split_group(copy, group), strict=True):
+                    if id(buffer) in written:
+                        buffer.copy_(values)
 
     with restoring(restore):
         yield

@@ -76,7 +76,7 @@ class TorchTap(Recorder):
         # own; and the next layer may work in place, so the model continues with another.
         self.output = output.detach().clone()
         if self._trunk is not None:
-            self._trunk.end(with_gradients=self._derivatives != "none")
+            self._trunk.end(path, with_gradients=self._derivatives != "none")
         if self._derivatives == "none":
             return output
         self.output.requires_grad_()

@@ -15,6 +15,19 @@ def target_arrays(objective: Objective, count: int, tensor: NativeTensor) -> lis
     return [array if array.is_floating_point() else array.to(torch.int64) for array in arrays]  # indexing needs int64
 
 
+TRANSFORMED = "runs inside torch.vmap or another transform of torch.func"
+"""The obstacle of a layer whose output has no memory of its own."""
+
+
+def has_memory(tensor: NativeTensor) -> bool:
+    """Whether a tensor has values in memory; inside torch.vmap and the transforms of torch.func it has not."""
+    try:
+        tensor.data_ptr()
+    except RuntimeError:
+        return bool(tensor.layout != torch.strided)  # a sparse tensor has several places in memory
+    return True
+
+
 def detach(value: Any) -> Any:
     """Detach a tensor from the autograd graph; return any other value as it is."""
     return value.detach() if isinstance(value, torch.Tensor) else value

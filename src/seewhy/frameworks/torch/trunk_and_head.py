@@ -128,7 +128,7 @@ class Tape:
 
         def score(perturbations: NDArray[Any]) -> NativeTensor:
             with torch.inference_mode(False), torch.no_grad(), without_autocast():
-                outputs = [output.flatten(0, 1) for output in head(torch.tensor(perturbations[:, None]))]
+                outputs = [_without_batches(output) for output in head(torch.tensor(perturbations[:, None]))]
                 arrays = target_arrays(objective, len(perturbations), outputs[0])
                 scores: NativeTensor = selected.read(outputs).score(objective, arrays, xp).scores
                 return scores.float()
@@ -257,6 +257,11 @@ def _run_operation(operation: Any, args: Any, kwargs: Any) -> Any:
             normalised, *statistics = operation(maps.to(means.dtype), *args[1:], **kwargs)
             return normalised.to(maps.dtype), *statistics
     return operation(*args, **kwargs)
+
+
+def _without_batches(outputs: NativeTensor) -> NativeTensor:
+    """Return the outputs of batches of one perturbation, (M, 1, ...), as (M, ...); (M,) if the model gave scalars."""
+    return outputs.flatten(0, 1) if outputs.ndim > 1 else outputs
 
 
 def _with_last_uses(

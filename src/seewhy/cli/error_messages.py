@@ -1,0 +1,32 @@
+"""Error messages in the words of the command line: they name commands and options, and not Python's arguments."""
+
+WORDS = {
+    "seewhy.Classifier(model, class_names=[...])": "--class-names FILE",
+    "seewhy.Classifier(model, preprocess=..., input_size=(224, 224))": "--input-size 224",
+    "Give the preprocessing: seewhy.Classifier(model, preprocess=...); for a model that takes 0..255, "
+    "seewhy.Preprocessing(size=(height, width)).": "Give the preprocessing, such as --preprocessing imagenet; for a "
+    "model that takes 0..255, --preprocessing 0..255.",
+    "Explainer.layers lists": "'seewhy layers MODEL' lists",
+    "layer='auto'": "--layer auto",
+    "Leave layer= out": "Leave --layer out",
+    "precision='bfloat16'": "--precision bfloat16",
+    "score='probability'": "--score probability",
+    "Name one with output=...:": "Name one in Python, Explainer(model, output=...):",
+    "seewhy.methods.get('guided_backprop', others='pass')": "--method guided_backprop --set others=pass",
+    "trust=True (--trust on the command line)": "--trust",
+    "use Explainer.heatmaps": "use Explainer.heatmaps in Python",
+}
+"""What messages say of the Python interface, and what they say on the command line."""
+
+IN_PYTHON = ("seewhy.Classifier(", "seewhy.Preprocessing")
+"""What only Python can make."""
+
+
+def command_line_message(error: Exception | str) -> str:
+    """Return the message of an error or a warning in the words of the command line."""
+    message = str(error)
+    for python, words in WORDS.items():
+        message = message.replace(python, words)
+    if any(name in message for name in IN_PYTHON):
+        message += " On the command line, --model package.module:function calls a function that returns a Classifier."
+    return message

@@ -1,0 +1,70 @@
+"""The command `seewhy errors`. It imports its implementation when it is called, as those of `app` do."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from seewhy.cli.options import (
+    MODEL_HELP,
+    ArchitectureOption,
+    ClassNamesOption,
+    InputSizeOption,
+    LayerOption,
+    PreprocessingOption,
+    TrustOption,
+    WeightsOption,
+)
+
+
+def errors(
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL",
+            help="The folder that was given to 'seewhy train' with --out. Or, with DATA, any model: " + MODEL_HELP,
+        ),
+    ],
+    folder: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="DATA",
+            help="A folder that contains a folder of images for each class, named after the class. If it has the "
+            "folders train and validation, the images of validation are used.",
+            show_default="the data of the training",
+        ),
+    ] = None,
+    limit: Annotated[
+        int, typer.Option(min=1, help="The number of images to explain; those with the highest probability first.")
+    ] = 9,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            help="Without DATA: the path of the data of the training, if they were moved.",
+            show_default=False,
+        ),
+    ] = None,
+    method: Annotated[str, typer.Option(help="A name listed by 'seewhy methods'.")] = "gradcam",
+    layer: LayerOption = "auto",
+    weights: WeightsOption = "imagenet",
+    architecture: ArchitectureOption = None,
+    class_names: ClassNamesOption = None,
+    preprocessing: PreprocessingOption = None,
+    input_size: InputSizeOption = None,
+    trust: TrustOption = False,
+    out: Annotated[
+        Path | None, typer.Option(help="The output folder; created if missing.", show_default="errors; that of the run")
+    ] = None,
+) -> None:
+    """Explain the images that a model misclassifies: of class folders, or of its training.
+
+    Shows the evidence for the true class and for the predicted class of each. Writes errors.png and errors.csv.
+    """
+    from seewhy.cli.misclassified import run_of_model, run_of_training
+    from seewhy.cli.model_options import ModelArguments
+
+    if folder is None:
+        run_of_training(Path(model), limit, data, method)
+        return
+    arguments = ModelArguments(model, weights, trust, architecture, class_names, preprocessing, input_size)
+    run_of_model(arguments, folder, limit, method, layer, out or Path("errors"))

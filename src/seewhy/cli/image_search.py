@@ -1,0 +1,54 @@
+"""The images that the arguments of a command name. It imports no library, for a mistake to be said at once."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from seewhy.errors import ImageError, OptionError
+from seewhy.images.finding import FoundImage, find_images
+
+
+@dataclass
+class ImageSearch:
+    """What was found.
+
+    Attributes:
+        images: The images, in the order of the arguments.
+        skipped: The files in searched folders that are not images.
+        errors: The arguments that name no image, and why.
+    """
+
+    images: list[FoundImage] = field(default_factory=list)
+    skipped: list[Path] = field(default_factory=list)
+    errors: list[tuple[Path, ImageError]] = field(default_factory=list)
+
+    @property
+    def paths(self) -> list[Path]:
+        """The paths of the images."""
+        return [image.path for image in self.images]
+
+
+def search_images(arguments: Sequence[str], *, outside: Path | None = None) -> ImageSearch:
+    """Find the images that the arguments name.
+
+    Args:
+        arguments: Files, folders and globs.
+        outside: A folder whose files are not images to explain: the output folder.
+    """
+    search = ImageSearch()
+    for argument in arguments:
+        try:
+            found = find_images(argument, outside=outside)
+        except ImageError as error:
+            search.errors.append((Path(argument), error))
+            continue
+        search.images += found.images
+        search.skipped += found.skipped
+    return search
+
+
+def check_single_image(path: Path) -> None:
+    """Raise ImageError if there is no file at the path, or OptionError for a folder."""
+    if path.is_dir():
+        raise OptionError(f"{path} is a folder; expected an image.")
+    find_images(str(path))

@@ -1,0 +1,54 @@
+"""The layers of a model, which a user may replace between two explanations."""
+
+import itertools
+from collections.abc import Callable
+from typing import Any, NamedTuple, final
+
+from seewhy.errors import LayerError
+from seewhy.frameworks.layers import LayerChoice
+
+_versions = itertools.count()
+
+
+class Layers(NamedTuple):
+    """The layers that a model has now.
+
+    Attributes:
+        by_path: The layers by path, outer before inner.
+        version: Another number whenever layers were replaced; a key for what was recorded or compiled.
+    """
+
+    by_path: dict[str, Any]
+    version: int
+
+    def check(self, layer: LayerChoice) -> None:
+        """Raise LayerError for a layer that the model does not have any more."""
+        if not (layer.is_input or layer.is_auto or layer.path in self.by_path):
+            raise LayerError(
+                f"The layer {layer.path!r} is not part of the model any more: it was removed or replaced after the "
+                "Explainer was made. Make another Explainer, with a layer that the model has."
+            )
+
+
+@final
+class ModelLayers:
+    """Finds the layers of a model again after some were replaced.
+
+    Args:
+        find: Returns the layers by path.
+        structure: Returns a list that is different after layers were replaced. It is computed in every run.
+    """
+
+    def __init__(self, find: Callable[[], dict[str, Any]], structure: Callable[[], list[Any]]) -> None:
+        self._find = find
+        self._structure = structure
+        self._known = structure()
+        self._layers = Layers(find(), next(_versions))
+
+    def now(self) -> Layers:
+        """Return the layers that the model has now."""
+        layers, structure = self._layers, self._structure()
+        if structure != self._known:
+            layers = self._layers = Layers(self._find(), next(_versions))
+            self._known = structure
+        return layers

@@ -1,0 +1,105 @@
+"""Finding images: the files that a path, a folder or a pattern names. It imports neither NumPy nor Pillow."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from seewhy.errors import ImageError, ImageNotFoundError
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".avif")
+"""The suffixes of image files that are found in a folder."""
+
+
+class FoundImage(NamedTuple):
+    """An image file.
+
+    Attributes:
+        path: Its path.
+        folder: The folder that contains it, relative to the folder that was searched; `.` if none was searched.
+    """
+
+    path: Path
+    folder: Path = Path()
+
+
+class FoundImages(NamedTuple):
+    """The files that a path, a folder or a pattern names.
+
+    Attributes:
+        images: The images, sorted by path.
+        skipped: The files of a folder, not hidden, that do not have the suffix of an image; sorted.
+    """
+
+    images: list[FoundImage]
+    skipped: list[Path]
+
+
+def find_images(path: str, *, outside: Path | None = None) -> FoundImages:
+    """Find the images that a file, folder or glob names.
+
+    A folder is searched with all its subfolders, except for hidden ones. Links to folders are followed, once each.
+
+    Args:
+        path: A file; a folder; or a glob such as "photos/*.jpg".
+        outside: A subfolder that is not searched, such as the one with the output files.
+
+    Raises:
+        ImageNotFoundError: There is no such file, or the folder or glob contains no image.
+        ImageError: The folder cannot be searched, or the glob is malformed.
+    """
+    if "\0" in path:
+        raise ImageError(f"{path!r} cannot be read: a path cannot contain a null character.")
+    try:
+        if Path(path).is_dir():
+            return _in_folder(Path(path), outside)
+        if any(character in path for character in "*?[") and not Path(path).exists():
+            return _by_glob(path)
+        return _single_file(Path(path))
+    except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: symbolic links form a loop
+        raise ImageError(f"{path} cannot be searched: {getattr(error, 'strerror', None) or error}.") from error
+
+
+def _single_file(path: Path) -> FoundImages:
+    try:
+        path.stat()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise ImageNotFoundError(f"There is no image at {path}.") from error
+    except OSError as error:
+        raise ImageError(f"{path} cannot be read: {error.strerror or error}.") from error
+    return FoundImages([FoundImage(path)], [])
+
+
+def _by_glob(pattern: str) -> FoundImages:
+    root = Path(Path(pattern).anchor)
+    files = sorted(file for file in root.glob(str(Path(pattern).relative_to(root))) if file.is_file())
+    if not files:
+        raise ImageNotFoundError(f"No file matches {pattern}.")
+    return FoundImages([FoundImage(file) for file in files], [])
+
+
+def _in_folder(folder: Path, outside: Path | None) -> FoundImages:
+    files = sorted(_files(folder, outside))
+    images = [FoundImage(file, file.relative_to(folder).parent) for file in files if file.suffix.lower() in SUFFIXES]
+    if not images:
+        raise ImageNotFoundError(
+            f"{folder} contains no images, nor do its subfolders: {len(files)} files, none with the suffix of an image "
+            f"({', '.join(SUFFIXES)})."
+        )
+    return FoundImages(images, [file for file in files if file.suffix.lower() not in SUFFIXES])
+
+
+def _files(folder: Path, outside: Path | None) -> Iterator[Path]:
+    """Yield the files of a folder and its subfolders, which are visited once each, also where links form a loop."""
+    visited = set() if outside is None else {os.path.realpath(outside)}
+    visited.discard(os.path.realpath(folder))
+    for parent, folders, names in os.walk(folder, followlinks=True, onerror=_raise):
+        visited.add(os.path.realpath(parent))
+        folders[:] = [name for name in sorted(folders) if not name.startswith(".")]
+        folders[:] = [name for name in folders if os.path.realpath(os.path.join(parent, name)) not in visited]
+        paths = (Path(parent, name) for name in names if not name.startswith("."))
+        yield from (path for path in paths if path.is_file())
+
+
+def _raise(error: OSError) -> None:
+    raise error

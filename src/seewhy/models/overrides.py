@@ -1,0 +1,104 @@
+"""What a caller of `load` says about a model: its class names, its preprocessing and its input size."""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Union
+
+from seewhy.errors import ModelError, OptionError, short_repr
+from seewhy.models.class_names import ClassNames, imagenet
+from seewhy.models.class_names_file import read_class_names
+from seewhy.models.classifier import Classifier
+from seewhy.models.named_preprocessing import check_name, find_preprocessing
+from seewhy.models.preprocessing import MAX_SIDE, Preprocessing, is_input_size
+from seewhy.types import FloatArray
+
+ClassNamesSpec = Union[str, "os.PathLike[str]", Sequence[str]]
+"""Class names; "imagenet"; or the path of a file with them, see `read_class_names`."""
+
+PreprocessingSpec = Union[str, Preprocessing, Callable[[FloatArray], Any]]  # noqa: UP007  # evaluated by documentation
+"""The name of a preprocessing, see `find_preprocessing`; or what `Classifier` takes."""
+
+InputSizeSpec = int | tuple[int, int]
+"""The side of a square, or (h, w), in pixels."""
+
+
+@dataclass(frozen=True)
+class Overrides:
+    """What replaces the parts of a classifier; None keeps a part.
+
+    Attributes:
+        class_names: The names of the classes.
+        preprocessing: The preprocessing.
+        input_size: (h, w) in pixels.
+    """
+
+    class_names: Sequence[str] | None = None
+    preprocessing: PreprocessingSpec | None = None
+    input_size: tuple[int, int] | None = None
+
+    @classmethod
+    def parse(
+        cls,
+        class_names: ClassNamesSpec | None = None,
+        preprocessing: PreprocessingSpec | None = None,
+        input_size: InputSizeSpec | None = None,
+    ) -> "Overrides":
+        """Check what a caller gave, and read the file with the class names.
+
+        Raises:
+            ModelError, WeightsError: The file does not contain class names, or cannot be read.
+            OptionError: The input size is not one, or there is no preprocessing of that name.
+        """
+        if isinstance(preprocessing, str):
+            check_name(preprocessing)
+        return cls(_class_names(class_names), preprocessing, _size(input_size))
+
+    def apply(self, classifier: Classifier) -> Classifier:
+        """Return the classifier with its parts replaced.
+
+        Raises:
+            OptionError: There is no preprocessing of that name.
+            ModelError: The input size is unknown.
+        """
+        if self == Overrides():
+            return classifier
+        preprocess = self.preprocessing
+        if isinstance(preprocess, str):
+            preprocess = _named(preprocess, classifier, self.input_size)
+        return classifier.replace(preprocess=preprocess, class_names=self.class_names, input_size=self.input_size)
+
+
+def _named(name: str, classifier: Classifier, size: tuple[int, int] | None) -> Preprocessing:
+    """Return the preprocessing of a name, for a grey model with one channel."""
+    config = find_preprocessing(name)
+    preprocessing = config.preprocessing(size or classifier.input_size)
+    shape = classifier.framework.input_shape()
+    is_grey = (
+        isinstance(shape, tuple) and len(shape) == 4 and shape[1 if classifier.framework.channels_first else 3] == 1
+    )
+    return Preprocessing(**{**vars(preprocessing), "grey": True}) if is_grey else preprocessing
+
+
+def _class_names(names: ClassNamesSpec | None) -> Sequence[str] | None:
+    if names is None or isinstance(names, ClassNames):
+        return names
+    if isinstance(names, (str, os.PathLike)):
+        return imagenet() if names == "imagenet" else read_class_names(Path(names).expanduser())
+    if not names or not all(isinstance(name, str) for name in names):
+        raise ModelError(f"class_names is {short_repr(names)}; expected one or more names, or the path of a file.")
+    return names
+
+
+def _size(size: InputSizeSpec | None) -> tuple[int, int] | None:
+    if size is None:
+        return None
+    sides = (size, size) if isinstance(size, int) else size
+    is_pair = isinstance(sides, (tuple, list)) and len(sides) == 2 and all(type(side) is int for side in sides)
+    if not is_pair or not is_input_size(*sides):
+        raise OptionError(
+            f"input_size is {short_repr(size)}; expected a side, or (height, width), in pixels, each from 1 to "
+            f"{MAX_SIDE:,}."
+        )
+    return (sides[0], sides[1])
