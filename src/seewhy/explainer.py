@@ -20,12 +20,13 @@ from seewhy.attribution.attribute import Attribution, attribute
 from seewhy.attribution.augmentation import Augmentation, parse_augmentations
 from seewhy.attribution.checks import check_batch_size, check_continuous, check_images, find_layers
 from seewhy.attribution.fusion import Fuse, check_fuse
+from seewhy.attribution.input_box import input_box
 from seewhy.attribution.perturbation_runner import ProgressCallback
 from seewhy.attribution.plan import Plan, first_derivatives, plan_key, strategy_for
 from seewhy.errors import ImageError, InputError, MethodError, OptionError, SeewhyWarning, frames_inside
 from seewhy.frameworks import Framework, LayerCall, LayerChoice
 from seewhy.frameworks.structures import InputBatch, InputSpec, image_count
-from seewhy.images.geometry import Placement
+from seewhy.images.geometry import WHOLE, InputBox, Placement
 from seewhy.images.reading import ImageLike, read, read_each
 from seewhy.methods import Method
 from seewhy.models import Classifier, load
@@ -215,8 +216,9 @@ class Explainer:
         checked = self._check_inputs(inputs)
         self._hint(checked)
         objective = Objective(self._resolve(targets, image_count(checked)), self.score, self.output)
-        attribution = attribute(self._plan(checked, objective, batch_size), checked, objective)
-        return self._build_heatmaps(attribution, objective)
+        plan = self._plan(checked, objective, batch_size)
+        attribution = attribute(plan, checked, objective)
+        return self._build_heatmaps(attribution, objective, _input_box(plan, attribution, checked))
 
     def inspect(self, image: ImageLike, targets: TargetSpec = "top-1") -> Inspection:
         """Show how Grad-CAM makes its heatmap: the layer's activations, their gradients, and the channel weights.
@@ -243,7 +245,7 @@ class Explainer:
         # One capture, however many the targets: their gradients are what is shown.
         plan = replace(self._plan(inputs, objective, 1), strategy="capture", derivatives="gradients")
         attribution = attribute(plan, inputs, objective)
-        heatmaps = self._build_heatmaps(attribution, objective)
+        heatmaps = self._build_heatmaps(attribution, objective, _input_box(plan, attribution, inputs))
         (explanation,) = self._explanations(heatmaps, [image], [pixels], preprocessed.placements)
         capture, to_numpy = attribution.capture, self.framework.to_numpy
         activations, gradients = to_numpy(capture.activations)[0], to_numpy(capture.require_gradients())[0]
@@ -267,7 +269,7 @@ class Explainer:
         for row, placement in enumerate(placements):
             yield build_explanation(heatmaps, row, images[row], pixels[row], placement, self.classifier, self.method)
 
-    def _build_heatmaps(self, attribution: Attribution, objective: Objective) -> Heatmaps:
+    def _build_heatmaps(self, attribution: Attribution, objective: Objective, box: InputBox) -> Heatmaps:
         return build_heatmaps(
             attribution,
             objective.target,
@@ -275,6 +277,7 @@ class Explainer:
             classifier=self.classifier,
             method=self.method.name,
             signed=self.signed,
+            input_box=box,
         )
 
     def _plan(self, inputs: InputBatch, objective: Objective, batch_size: int) -> Plan:
@@ -411,6 +414,11 @@ def _listed(name: str, value: Any) -> list[Any]:
         error = MethodError if name == "methods" else OptionError
         raise error(f"compare was given no {name}: {value!r}. Give one, or a list.")
     return values
+
+
+def _input_box(plan: Plan, attribution: Attribution, inputs: InputBatch) -> InputBox:
+    """Return which part of the input the heatmaps show; all of it where they are no images, such as those of tokens."""
+    return input_box(plan, attribution.layers, inputs) if attribution.heatmaps.ndim == 4 else WHOLE
 
 
 def _decoded(image: ImageArray | ImageError) -> ImageArray:

@@ -14,19 +14,30 @@ from seewhy.types import FloatArray
 
 Upsampling = Literal["bilinear", "bicubic", "nearest"]
 
+Extents = Sequence[tuple[float, float]]
+"""Where a map begins and ends along each axis, as shares of the result's size: (0, 1) for all of it."""
 
-def resize(maps: FloatArray, size: Sequence[int]) -> FloatArray:
-    """Resize maps bilinearly along their last axes; the extent stays the same.
+
+def resize(maps: FloatArray, size: Sequence[int], extents: Extents | None = None) -> FloatArray:
+    """Resize maps bilinearly along their last axes.
 
     Args:
         maps: (..., *space).
         size: The new number of cells along each axis of space.
+        extents: Where the maps lie in the result; beyond them, the outermost values hold. None for all of it.
 
     Returns:
         (..., *size).
     """
     space = maps.shape[maps.ndim - len(size) :]
-    return interpolate(maps, [bilinear_weights(old, new) for old, new in zip(space, size, strict=True)])
+    extents = extents or [(0.0, 1.0)] * len(size)
+    return interpolate(
+        maps,
+        [
+            bilinear_weights(old, new, start * new, stop * new)
+            for old, new, (start, stop) in zip(space, size, extents, strict=True)
+        ],
+    )
 
 
 def interpolate(maps: FloatArray, weights: Sequence[FloatArray]) -> FloatArray:

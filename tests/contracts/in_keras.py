@@ -230,6 +230,43 @@ def reading(what, classes, ending="argument"):
     return keras.Model(image, ops.softmax(logits) if isinstance(end, str) else end(logits))
 
 
+def standardize(x):
+    """Give every image the mean 0 and the standard deviation 1."""
+    return (x - ops.mean(x, (1, 2, 3), keepdims=True)) / (ops.std(x, (1, 2, 3), keepdims=True) + 1e-5)
+
+
+def pad(x, rows, columns):
+    return ops.pad(x, ((0, 0), (rows, rows), (columns, columns), (0, 0)))
+
+
+STEPS = {
+    "nothing": lambda x: x,
+    "scale": lambda x: x / 127.5,
+    "swap channels": lambda x: ops.flip(x, 3),
+    "crop": lambda x: x[:, 4:28, 10:34],
+    "scale and crop": lambda x: (x / 127.5)[:, 4:28, 10:34],
+    "standardize and crop": lambda x: standardize(x)[:, 4:28, 10:34] + 1,
+    "shrink": lambda x: ops.image.resize(x, (16, 24)),
+    "crop and enlarge": lambda x: ops.image.resize(x[:, 8:24, 8:40], (32, 64)),
+    "pad": lambda x: pad(x, 8, 12),
+    "letterbox": lambda x: pad(ops.image.resize(x, (24, 36)), 6, 0),
+    "pad for a convolution": lambda x: pad(x, 2, 2),
+    "mirror": lambda x: ops.flip(x, 2),
+    "transpose": lambda x: ops.transpose(x, (0, 2, 1, 3)),
+}
+"""What a model may do to its input before the first convolution."""
+
+
+def brightness(step, size, is_layer=False, channels=3):
+    """Build a model whose score is the brightness of what `step` leaves of an image; `is_layer` names its input."""
+    image = keras.Input((*size, channels))
+    x = STEPS[step](layers.ReLU(name="before")(image) if is_layer else image)
+    kernel = 5 if step == "pad for a convolution" else 1
+    maps = layers.Conv2D(2, kernel, name="features", kernel_initializer="ones", use_bias=False)(x)
+    mean = layers.GlobalAveragePooling2D()(maps)
+    return keras.Model(image, layers.Dense(1, kernel_initializer="ones")(mean))
+
+
 def attended(x):
     """Return each image's maps as a mixture of those of all images, by their similarity."""
     flat = ops.reshape(x, (-1, math.prod(x.shape[1:])))
@@ -299,11 +336,12 @@ def maximum_pooled():
     return keras.Model(image, layers.Dense(reference.CLASSES)(layers.GlobalMaxPooling2D()(maps)))
 
 
-def mapped():
-    """Build a network that gives a score for each class at each position."""
+def mapped(is_flat=False):
+    """Build a network that gives a score for each class at each position, on demand as one vector."""
     keras.utils.set_random_seed(0)
     image = keras.Input((*reference.SIZE, 3))
-    return keras.Model(image, layers.Conv2D(4, 1)(layers.Conv2D(6, 3, name="features")(image)))
+    scores = layers.Conv2D(4, 1)(layers.Conv2D(6, 3, name="features")(image))
+    return keras.Model(image, layers.Flatten()(scores) if is_flat else scores)
 
 
 def in_type(name, scale=1.0):

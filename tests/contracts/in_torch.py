@@ -251,6 +251,52 @@ def reading(what, classes, ending="argument"):
     return model
 
 
+def standardize(x):
+    """Give every image the mean 0 and the standard deviation 1."""
+    return (x - x.mean((1, 2, 3), keepdim=True)) / (x.std((1, 2, 3), keepdim=True) + 1e-5)
+
+
+def resize(x, size):
+    return functional.interpolate(x, size, mode="bilinear")
+
+
+def pad(x, rows, columns):
+    return functional.pad(x, (columns, columns, rows, rows))
+
+
+STEPS = {
+    "nothing": lambda x: x,
+    "scale": lambda x: x / 127.5,
+    "swap channels": lambda x: x[:, [2, 1, 0]],
+    "crop": lambda x: x[:, :, 4:28, 10:34],
+    "scale and crop": lambda x: (x / 127.5)[:, :, 4:28, 10:34],
+    "standardize and crop": lambda x: standardize(x)[:, :, 4:28, 10:34] + 1,
+    "shrink": lambda x: resize(x, (16, 24)),
+    "crop and enlarge": lambda x: resize(x[:, :, 8:24, 8:40], (32, 64)),
+    "pad": lambda x: pad(x, 8, 12),
+    "letterbox": lambda x: pad(resize(x, (24, 36)), 6, 0),
+    "pad for a convolution": lambda x: pad(x, 2, 2),
+    "mirror": lambda x: x.flip(3),
+    "transpose": lambda x: x.transpose(2, 3),
+}
+"""What a model may do to its input before the first convolution."""
+
+
+def brightness(step, _size, is_layer=False):
+    """Build a model whose score is the brightness of what `step` leaves of an image; `is_layer` names its input."""
+    model = nn.Sequential()
+    if is_layer:
+        model.add_module("before", nn.ReLU())
+    model.add_module("step", Call(STEPS[step]))
+    model.add_module("features", nn.Conv2d(3, 2, 5 if step == "pad for a convolution" else 1, bias=False))
+    model.add_module("mean", READINGS["mean"])
+    model.add_module("score", nn.Linear(2, 1))
+    for weights in (model.features.weight, model.score.weight):
+        nn.init.ones_(weights)
+    nn.init.zeros_(model.score.bias)
+    return model
+
+
 def attended(x):
     """Return each image's maps as a mixture of those of all images, by their similarity."""
     flat = x.flatten(1)
@@ -332,13 +378,13 @@ def maximum_pooled():
     return model
 
 
-def mapped():
-    """Build a network that gives a score for each class at each position."""
+def mapped(is_flat=False):
+    """Build a network that gives a score for each class at each position, on demand as one vector."""
     torch.manual_seed(0)
     model = nn.Sequential()
     model.add_module("features", nn.Conv2d(3, 6, 3))
     model.add_module("scores", nn.Conv2d(6, 4, 1))
-    return model
+    return model.append(nn.Flatten()) if is_flat else model
 
 
 def in_type(name, scale=1.0):

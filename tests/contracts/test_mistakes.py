@@ -65,6 +65,28 @@ def test_inputs_of_the_wrong_shape(framework, build):
         explainer.heatmaps(framework.given(images()[..., :2]))
 
 
+def test_a_batch_with_its_labels(framework):
+    explainer, inputs = seewhy.Explainer(framework.plain()), framework.given(images())
+    labels = np.arange(len(inputs))
+    for pair in ((inputs, labels), [inputs, np.eye(len(inputs))], (inputs, labels.tolist())):
+        with pytest.raises(InputError, match=r"has 1 input; given 2 arrays.*labels of a batch.*the images alone"):
+            explainer.heatmaps(pair)
+
+
+def test_an_image_without_its_axes(framework):
+    if framework.NAME == "torch":
+        pytest.skip("a module does not declare its input's shape")
+    model = framework.brightness("nothing", (28, 28), channels=1)
+    for given, advice in (
+        (np.zeros((28, 28)), "Add both axes: inputs[None, ..., None]."),
+        (np.zeros((5, 28, 28)), "Add the channels' axis: inputs[..., None]."),
+        (np.zeros((28, 28, 1)), "Add the batch axis: inputs[None]."),
+    ):
+        with pytest.raises(InputError) as error:
+            seewhy.Explainer(model).heatmaps(given)
+        assert str(error.value).endswith(advice)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

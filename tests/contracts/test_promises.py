@@ -7,7 +7,7 @@
 | 3 images do not meet | test_images_of_a_batch_do_not_influence_each_other | |
 | 4 logits | test_a_softmax_is_seen_through and those after it | test_scores.py; frameworks/ |
 | 5 no NaN; no evidence is said | test_no_evidence_is_zeros, test_what_is_no_number_is_said | test_mistakes.py |
-| 6 maps lie where they belong | | images/test_geometry.py, test_explanation.py: no framework |
+| 6 maps lie where they belong | test_input_box.py: models that crop | images/test_geometry.py, test_explanation.py |
 | 7 no gradient is an error | test_no_gradient_is_an_error_and_not_a_blank_map | test_layers.py; test_torch.py |
 | 8 nothing is swallowed | test_mistakes.py: no other layer, output or class is taken | test_imports.py |
 | 9 threads | test_eight_threads_share_an_explainer | test_keras.py; frameworks/ |

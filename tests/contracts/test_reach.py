@@ -83,6 +83,15 @@ def test_few_positions_that_differ_from_image_to_image_are_evidence(framework):
     seewhy.Explainer(framework.maximum_pooled(), layer="features").heatmaps(inputs, [1])
 
 
+@pytest.mark.parametrize("selected", [0, lambda outputs: outputs[:, 0]])
+def test_outputs_of_positions_are_no_fault_of_the_layer(framework, selected):
+    """Each output reads one of 80 positions, and others read others."""
+    found = seewhy.Explainer(framework.mapped(is_flat=True), "hirescam", layer="features", signed=True).heatmaps(
+        framework.given(images(2)), selected
+    )
+    assert np.argwhere(found.values[0, 0]).tolist() == [[0, 0]]
+
+
 def test_a_target_that_reads_few_positions_is_no_fault_of_the_layer(framework):
     """A region of the outputs is read at one position of the maps."""
     model, region = framework.mapped(), np.zeros((10, 8), bool)

@@ -110,6 +110,17 @@ def test_predictions_of_a_replaced_layer(make, replace):
         assert one.probability == pytest.approx(other.probability, rel=1e-4)
 
 
+def test_what_was_found_out_about_the_old_layers_is_forgotten(framework, make, replace):
+    """A new head may let images influence each other, or be reached from other positions."""
+    model, inputs = make(1), framework.given(IMAGES)
+    explainer = seewhy.Explainer(model)
+    explainer.framework.evidence.add("finding", 1)
+    explainer.heatmaps(inputs, 2)
+    assert explainer.framework.evidence.get("finding") == 1
+    replace(model, 7)
+    assert explainer.framework.evidence.get("finding") is None
+
+
 def test_layer_objects_are_those_that_the_model_has_now(framework, make, replace):
     def head(model):
         return model.layers[1] if framework is in_keras else model.head

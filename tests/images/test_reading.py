@@ -157,23 +157,52 @@ def test_formats_that_start_programs_are_not_tried(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "array",
+    ("array", "advice"),
     [
-        np.zeros((4, 4, 3), np.float32),
-        np.zeros((4, 4, 4), np.uint8),
-        np.zeros((1, 4, 4, 3), np.uint8),
-        np.zeros((0, 4, 3), np.uint8),
+        (np.zeros((4, 4, 3), np.float32), 'Scale values of 0 to 1 by 255, (255 * array).astype("uint8").'),
+        (np.zeros((28, 28)), 'Scale values of 0 to 1 by 255, (255 * array).astype("uint8").'),
+        (np.zeros((4, 4, 4), np.uint8), 'for RGBA give PIL.Image.fromarray(array, "RGBA").'),
+        (np.zeros((3, 8, 8), np.uint8), "Its channels are first: move them to the end, np.moveaxis(array, 0, -1)."),
+        (
+            np.zeros((1, 4, 4, 3), np.uint8),
+            "It is a batch: give list(batch), and of a pair (images, labels)",
+        ),
+        (np.zeros(8, np.int64), "It may be the labels of a batch (images, labels): give the images alone."),
+        (np.zeros((0, 4, 3), np.uint8), "For arrays that are already preprocessed, use Explainer.heatmaps."),
     ],
-    ids=["float", "four channels", "batch", "no rows"],
+    ids=["float", "grey float", "four channels", "channels first", "batch", "labels", "no rows"],
 )
-def test_arrays_that_are_not_images(array):
-    with pytest.raises(ImageError, match=r"is not an image; expected uint8 \(H, W, 3\)"):
+def test_arrays_that_are_not_images(array, advice):
+    with pytest.raises(ImageError, match=r"is not an image; expected uint8 \(H, W, 3\)") as error:
         read(array)
+    assert advice in str(error.value)
 
 
-def test_32_bit_values_are_refused():
-    with pytest.raises(ImageError, match="whose range is unknown"):
-        read(Image.fromarray(np.zeros((2, 2), np.float32)))
+@pytest.mark.parametrize("shape", [(4, 6), (4, 6, 1)])
+def test_grey_arrays_are_images(shape):
+    pixels = read(np.arange(24, dtype=np.uint8).reshape(shape))
+    np.testing.assert_array_equal(pixels, np.stack([np.arange(24).reshape(4, 6)] * 3, -1))
+
+
+def test_what_is_no_array_is_not_an_image():
+    class OnAnotherDevice:
+        def __array__(self, *_, **__):
+            raise TypeError("can't convert a tensor on that device")
+
+    with pytest.raises(ImageError, match="A OnAnotherDevice is not an image: can't convert a tensor on that device"):
+        read(OnAnotherDevice())
+
+
+@pytest.mark.parametrize(("dtype", "mode"), [(np.float32, "F"), (np.int32, "I")])
+def test_32_bit_values_are_refused(dtype, mode):
+    image = Image.fromarray(np.array([[0, 1], [2, 3]], dtype))
+    with pytest.raises(ImageError, match=rf"mode {mode}\) from 0 to 3, whose range is unknown. Convert it to 8 bits"):
+        read(image)
+
+
+def test_16_bit_grey_in_memory_is_scaled():
+    image = Image.fromarray(np.array([[0, 256], [32768, 65535]], np.uint16))
+    np.testing.assert_array_equal(read(image)[..., 0], [[0, 1], [128, 255]])
 
 
 def test_an_image_read_from_memory():

@@ -51,6 +51,8 @@ class Model:
 class CountingRunner:
     """Runs a Model on perturbations, and counts the runs."""
 
+    layer_extents = None
+
     def __init__(self, model, image, targets, batch_size=4):
         self.model, self.inputs, self.targets, self.batch_size = model, image, targets, batch_size
         self.forwards = self.head_forwards = 0

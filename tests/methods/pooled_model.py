@@ -45,6 +45,8 @@ class PooledModel:
 class Runner:
     """Runs a model on one perturbation at a time."""
 
+    layer_extents = None
+
     def __init__(self, model, image, targets):
         self.model, self.inputs, self.targets = model, image, targets
 

@@ -12,6 +12,8 @@ from seewhy.types import Capture
 class Sums:
     """Scores each perturbation by its sum."""
 
+    layer_extents = None
+
     inputs = np.random.default_rng(0).uniform(size=(64, 64, 1)).astype(np.float32)
 
     def scores(self, perturbations, count):

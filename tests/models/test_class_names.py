@@ -96,3 +96,26 @@ def test_a_list_of_names_of_different_classes_is_no_class():
 def test_all_names_of_a_class():
     assert imagenet().all_names(281) == ("tabby", "n02123045", "tabby", "tabby cat")
     assert ClassNames(["cat", "dog"]).all_names(1) == ("dog",)
+
+
+def test_a_shown_name_is_found_again():
+    names = imagenet()
+    shown = [names.unique_name(index) for index in range(len(names))]
+    assert [names.find(name) for name in shown] == list(range(1000))
+    assert {name for name in shown if "(" in name} == {
+        *("crane (134)", "crane (517)", "maillot (638)", "maillot (639)", "Cardigan (264)", "cardigan (474)")
+    }
+
+
+def test_a_name_that_is_the_index_of_another_class():
+    names = ClassNames(["1", "0", "2", "two"])
+    assert [names.unique_name(index) for index in range(4)] == ["1 (0)", "0 (1)", "2", "two"]
+    assert [names.find(names.unique_name(index)) for index in range(4)] == [0, 1, 2, 3]
+
+
+def test_a_number_in_a_name_is_part_of_the_name():
+    names = ClassNames(["crane", "crane (0)", "crane (7)"])
+    assert [names.find(name) for name in ("crane", "crane (0)", "crane (7)")] == [0, 1, 2]
+    for query in ("crane (2)", "crane (9)", "cat (0)"):
+        with pytest.raises(TargetError, match="There is no class"):
+            names.find(query)

@@ -6,6 +6,7 @@ import re
 import sys
 import types
 import xml.etree.ElementTree as ElementTree
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -79,6 +80,24 @@ def test_the_largest_part_is_the_first_box():
     found = explanation(heatmaps=apart, targets=found.targets)
     assert found.boxes() == [(2, 3, 3, 5), (0, 1, 1, 2), (0, 4, 1, 5)]
     assert found.boxes(0.6) == [(2, 3, 3, 5), (0, 1, 1, 2)]
+
+
+def test_boxes_of_gradients_by_pixels_are_those_of_smoothed_regions():
+    """The peak is the brightest of many specks in a square, on a background that is not empty."""
+    random = np.random.default_rng(0)
+    heatmap = (0.05 * random.random((60, 60))).astype(np.float32)
+    heatmap[10:30, 20:50] += random.random((20, 30)) < 0.2
+    whole = Placement((120, 180), (0, 0, 120, 180))
+    options = {"image": np.zeros((120, 180, 3), np.uint8), "placement": whole}
+    found = replace(explanation(), heatmaps=np.stack([heatmap] * 2), peak_quantile=0.995, **options)
+    np.testing.assert_allclose(found.boxes()[0], (20, 60, 60, 150), atol=9)  # three cells
+    assert found.boxes(0.5) == found.boxes()
+    (top, left, bottom, right), *_ = found.boxes(0.2)
+    assert top < 20 < 60 < bottom
+    assert left < 60 < 150 < right
+    by_layer = replace(found, peak_quantile=1.0)
+    assert by_layer.boxes() == by_layer.boxes(0.15)
+    assert len(by_layer.boxes()) > 20
 
 
 def test_names_may_hold_anything(tmp_path):

@@ -335,3 +335,27 @@ def test_a_function_without_a_hash_is_compared_by_identity():
     one, other = Score(), Score()
     assert Function(one).key == Function(one).key != Function(other).key
     assert scores_of(one)[0] == [[1], [4]]
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda outputs: np.stack([each["scores"][0] for each in outputs]),
+        lambda outputs: np.array([each["scores"].max() for each in outputs]),
+        lambda outputs: outputs[1]["scores"],
+    ],
+    ids=["index", "maximum", "empty scores"],
+)
+def test_no_detections_are_no_mistake_of_the_function(function):
+    outputs = [
+        {"boxes": np.zeros((2, 4)), "scores": np.array([0.9, 0.5])},
+        {"boxes": np.zeros((0, 4)), "scores": np.zeros(0)},
+    ]
+    message = r"found nothing to explain: its outputs \[1\]\['boxes'\] \(0, 4\), \[1\]\['scores'\] \(0,\) are empty"
+    with pytest.raises(TargetError, match=message):
+        AllOutputs(function)(None, (), np, outputs)
+
+
+def test_a_mistake_of_the_function_stays_its_own():
+    with pytest.raises(IndexError):
+        AllOutputs(lambda outputs: outputs[5])(None, (), np, [np.ones(3)])

@@ -7,6 +7,7 @@ from tests.viewer.sample_explanation import sample_explanation
 from seewhy import Placement
 from seewhy.images.bounding_boxes import bounding_boxes
 from seewhy.images.overlay import color_table, heatmap_image
+from seewhy.images.speckle import smooth_regions
 from seewhy.images.style import Style
 from seewhy.viewer.assets import bundle
 
@@ -74,14 +75,17 @@ def drawing(chromium):
 )
 def test_heatmaps_are_placed_as_python_places_them(drawing, box):
     heatmap = np.random.default_rng(1).random((3, 5), dtype=np.float32)
-    values = drawing.evaluate(
-        """([cells, box]) => Array.from(placeHeatmap(
-            { rows: 3, columns: 5, cells: Float32Array.from(cells), box }, pixelCentres(20, 20), pixelCentres(30, 30),
-        ).values)""",
-        [heatmap.ravel().tolist(), list(box)],
-    )
-    expected = Placement((20, 30), box).place(heatmap[None])[0]
-    np.testing.assert_allclose(np.reshape(values, (20, 30)), expected, atol=1e-6)
+    for input_box in ((0, 0, 1, 1), (0.25, 0.125, 0.75, 0.5), (-0.5, -0.25, 1.5, 1.25)):
+        placement = Placement((20, 30), box, input_box)
+        values = drawing.evaluate(
+            """([cells, box, input]) => Array.from(placeHeatmap(
+                { rows: 3, columns: 5, cells: Float32Array.from(cells), box, input },
+                pixelCentres(20, 20), pixelCentres(30, 30),
+            ).values)""",
+            [heatmap.ravel().tolist(), list(placement.heatmap_box), list(box)],
+        )
+        expected = placement.place(heatmap[None])[0]
+        np.testing.assert_allclose(np.reshape(values, (20, 30)), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("share", [0.1, 0.3, 0.45, 0.6, 1])
@@ -96,6 +100,22 @@ def test_boxes_are_python_s(drawing, share):
     assert sum(sizes) == mask.sum()
     assert {(box["top"], box["left"], box["bottom"], box["right"]) for box in boxes} == set(expected)
     assert len(boxes) == len(expected)
+
+
+@pytest.mark.parametrize("shape", [(24, 31), (2, 2), (1, 40)])
+def test_speckle_is_smoothed_as_python_smooths_it(drawing, shape):
+    heatmap = np.random.default_rng(3).random(shape, dtype=np.float32) ** 4
+    heatmap[: shape[0] // 2, : shape[1] // 2] += 0.2
+    signed = heatmap * np.where(np.arange(shape[1]) < shape[1] / 2, 1, -1).astype(np.float32)
+    for values, is_signed in ((heatmap, False), (signed, True)):
+        smoothed = drawing.evaluate(
+            """([cells, rows, columns, signed]) =>
+                Array.from(smoothRegions({ rows, columns, signed, cells: Float32Array.from(cells) }).cells)""",
+            [values.ravel().tolist(), *shape, is_signed],
+        )
+        towards, against = (smooth_regions(np.maximum(sign * values, 0)) for sign in (1, -1))
+        expected = np.where(towards >= against, towards, -against) if is_signed else towards
+        np.testing.assert_allclose(np.reshape(smoothed, shape), expected, atol=1e-5)
 
 
 def test_the_box_shown_is_python_s(open_page, canvas_pixels, slide, cat, cat_report):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from tests.viewer.sample_explanation import sample_explanation
 
-from seewhy.errors import InputError, OptionError, OutputError
+from seewhy.errors import InputError, OptionError, OutputError, SeewhyWarning
 from seewhy.viewer.report import ReportWriter, write_report
 
 HOSTILE = "<img src=x onerror=alert(1)><!--<script>\"'&.png"
@@ -82,9 +82,9 @@ def test_names_with_markup_are_shown_as_text(open_page, hostile, tmp_path):
 
 
 def test_names_with_markup_in_a_gallery_are_shown_as_text(open_page, hostile, tmp_path):
-    page = open_page(
-        write_report([hostile, sample_explanation(1)], tmp_path / "a.html", labels=[HOSTILE, "<b>cat</b>"])
-    )
+    with pytest.warns(SeewhyWarning, match="The label '<b>cat</b>' is not a class of the model"):
+        report = write_report([hostile, sample_explanation(1)], tmp_path / "a.html", labels=[HOSTILE, "<b>cat</b>"])
+    page = open_page(report)
     assert page.locator(".card .name").first.inner_text() == HOSTILE
     assert page.locator(".card .label").all_inner_texts() == [
         f"True class: {HOSTILE}",

@@ -104,7 +104,6 @@ def test_images_without_a_file_are_grouped_by_array():
         ("dog", "dog", False),
         (0, "cat", True),
         (3, "bird", False),
-        (99, "class 99", False),
         (None, None, None),
     ],
 )

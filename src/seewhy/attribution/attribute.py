@@ -9,6 +9,7 @@ from seewhy import timing
 from seewhy.attribution.augmentation import Augmentation, average_augmented
 from seewhy.attribution.checks import check_capture, check_finite, check_saturation
 from seewhy.attribution.fusion import fuse_heatmaps
+from seewhy.attribution.input_box import layer_input_box
 from seewhy.attribution.perturbation_runner import PerturbationRunner, run_perturbations
 from seewhy.attribution.plan import Plan
 from seewhy.attribution.reach import capture_reaching
@@ -29,10 +30,12 @@ class Attribution:
     Attributes:
         capture: What the first layer's run captured; `layer` names all layers, with commas.
         heatmaps: float32 (N, T, *space), before the ReLU.
+        layers: The layers that were explained: for "auto", those that it selected.
     """
 
     capture: Capture
     heatmaps: FloatArray
+    layers: tuple[LayerChoice, ...]
 
 
 def attribute(plan: Plan, inputs: InputBatch, objective: Objective) -> Attribution:
@@ -66,7 +69,7 @@ def _attribute_layer(plan: Plan, layer: LayerChoice, inputs: InputBatch, objecti
     check_finite(heatmaps, scores)
     if objective.score == "probability" and plan.method.family == "gradient":
         check_saturation(heatmaps, scores)
-    return Attribution(capture, heatmaps)
+    return Attribution(capture, heatmaps, (layer,))
 
 
 def _from_chunks(
@@ -82,7 +85,14 @@ def _from_perturbations(
 ) -> FloatArray:
     method, framework = plan.method, plan.framework
     runner = PerturbationRunner(
-        framework, inputs, layer, objective, plan.batch_size, title=method.title, progress=plan.progress
+        framework,
+        inputs,
+        layer,
+        objective,
+        plan.batch_size,
+        title=method.title,
+        progress=plan.progress,
+        input_box=lambda: layer_input_box(plan, layer, inputs),
     )
     return run_perturbations(method, runner, capture)
 
@@ -91,7 +101,8 @@ def _fuse(plan: Plan, layers: list[Attribution]) -> Attribution:
     """Fuse the heatmaps of several layers."""
     names = ", ".join(attribution.capture.layer for attribution in layers)
     heatmaps = fuse_heatmaps([attribution.heatmaps for attribution in layers], plan.fuse)
-    return Attribution(replace(layers[0].capture, layer=names), heatmaps)
+    choices = tuple(layer for attribution in layers for layer in attribution.layers)
+    return Attribution(replace(layers[0].capture, layer=names), heatmaps, choices)
 
 
 def _average(plan: Plan, inputs: InputBatch, objective: Objective, attribution: Attribution) -> Attribution:

@@ -11,6 +11,8 @@ from seewhy.attribution.independence import capture_images
 from seewhy.frameworks import Framework, LayerChoice
 from seewhy.frameworks.layers import INPUT
 from seewhy.frameworks.structures import map_tree
+from seewhy.images.geometry import WHOLE, InputBox
+from seewhy.interpolation import Extents
 from seewhy.methods import Method
 from seewhy.methods.method import Level
 from seewhy.targets import Objective
@@ -58,6 +60,7 @@ class PerturbationRunner:
         batch_size: How many perturbations run at once.
         title: The method's title, which the progress bar shows.
         progress: True shows a progress bar on standard error; a function is called instead.
+        input_box: Returns the part of the input that the layer shows; called only by methods that need it.
     """
 
     framework: Framework
@@ -67,6 +70,13 @@ class PerturbationRunner:
     batch_size: int
     title: str = ""
     progress: bool | ProgressCallback = False
+    input_box: Callable[[], InputBox] = lambda: WHOLE
+
+    @property
+    def layer_extents(self) -> Extents | None:
+        """Where the layer's output lies on the input; None where it shows all of it."""
+        top, left, bottom, right = box = self.input_box()
+        return None if box == WHOLE else ((top, bottom), (left, right))
 
     @property
     def inputs(self) -> FloatArray:

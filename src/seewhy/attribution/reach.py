@@ -3,7 +3,8 @@
 A class token is the only position of a transformer's last layers that reaches the score, and the last step the only one
 of a recurrent layer whose sequence is read no further. The gradient of all other positions is exactly 0, so a heatmap
 of such a layer shows nothing about the image. Maximum pooling also gives few positions a gradient, but others in each
-image. So a layer is judged by several images: few positions have a gradient, and they are the same in all of them.
+image; and where the outputs are those of positions, one class reads one of them, and others read others. So a layer is
+judged by several images and classes: few positions have a gradient, and they are the same for all of them.
 """
 
 from collections.abc import Iterator
@@ -21,11 +22,14 @@ from seewhy.attribution.plan import Plan
 from seewhy.errors import LayerError, NoGradientError, warn
 from seewhy.frameworks import LayerCall, LayerChoice
 from seewhy.frameworks.structures import InputBatch, map_tree
-from seewhy.targets import Objective, TopK
+from seewhy.targets import Class, Objective, TopK
 from seewhy.types import BoolArray, Capture
 
 MIN_SHARE = 0.25
 """The share of positions that must reach the score in some image, unless they differ from image to image."""
+
+CLASSES = 4
+"""How many classes judge a layer."""
 
 MAX_TRIED = 48
 """How many layers "auto" tries at most, each in a run of the model."""
@@ -37,19 +41,19 @@ class _Reach:
     """Which positions of a layer reach the score.
 
     Attributes:
-        reached: (M, positions), which positions have a gradient, for each image that has any.
+        reached: (M, positions), which positions have a gradient, for each target of each image that has any.
     """
 
     reached: BoolArray
 
     @property
     def is_enough(self) -> bool:
-        """Whether enough positions reach the score in some image, or others in each image."""
+        """Whether enough positions reach a score of some image, or others in each image."""
         return self.count >= MIN_SHARE * self.reached.shape[1] or bool((self.reached != self.reached[:1]).any())
 
     @property
     def is_too_little(self) -> bool:
-        """Whether few positions reach the score, the same in each of several images."""
+        """Whether few positions reach the scores, the same in each of several images."""
         return len(self.reached) > 1 and not self.is_enough
 
     @property
@@ -83,13 +87,13 @@ def capture_reaching(
     try:
         capture = capture_at(layer)
     except NoGradientError:
-        earlier = _last_reaching(plan, layer, inputs, objective)
+        earlier = _last_reaching(plan, layer, inputs, _few_targets(plan, objective))
         if earlier is None:
             raise
     else:
         reach = _judge(plan, layer, inputs, objective, capture)
         is_too_little = reach is not None and reach.is_too_little
-        earlier = _last_reaching(plan, layer, inputs, objective) if is_too_little else None
+        earlier = _last_reaching(plan, layer, inputs, _some_classes(objective, capture)) if is_too_little else None
         if earlier is None:
             _warn(plan, layer, capture, reach)
             if reach is None or len(reach.reached):
@@ -118,15 +122,13 @@ def _judge(plan: Plan, layer: LayerChoice, inputs: InputBatch, objective: Object
     elif not layer.is_auto and plan.method.family != "gradient":
         return None  # such a method reads activations or scores, of whatever layer the caller wants
     try:
-        return _reach(plan, layer, inputs, objective)
+        return _reach(plan, layer, inputs, _some_classes(objective, capture))
     except LayerError:
         return None  # there is no gradient; a method that needs none goes on
 
 
 def _reach(plan: Plan, layer: LayerChoice, inputs: InputBatch, objective: Objective) -> _Reach:
-    """Return which positions of a layer reach the score, in as many images as it takes to tell."""
-    if plan.strategy == "chunks":
-        objective = replace(objective, target=TopK(1))  # one class is enough, and the gradients of all take much memory
+    """Return which positions of a layer reach the scores, in as many images as it takes to tell."""
     reach, rows = _Reach(np.zeros((0, 1), bool)), []
     for batch in _variants(inputs):
         rows.append(_reached(plan, plan.framework.capture(batch, layer, objective)))
@@ -137,11 +139,22 @@ def _reach(plan: Plan, layer: LayerChoice, inputs: InputBatch, objective: Object
 
 
 def _reached(plan: Plan, capture: Capture) -> BoolArray:
-    """Return which positions have a gradient, (M, positions), for the M images in which any has one."""
+    """Return which positions have a gradient, (M, positions), for the M targets of images for which any has one."""
     gradients = plan.framework.to_numpy(capture.require_gradients())
-    by_position = gradients.reshape(*gradients.shape[:2], -1, gradients.shape[-1])
-    reached = (by_position != 0).any(axis=(1, 3))
+    images, targets, *_, channels = gradients.shape
+    reached = (gradients.reshape(images * targets, -1, channels) != 0).any(axis=2)
     return np.asarray(reached[reached.any(axis=1)])
+
+
+def _some_classes(objective: Objective, capture: Capture) -> Objective:
+    """Return an objective of some classes of an output that is a score for each class."""
+    indices = np.linspace(0, int(capture.outputs.shape[1]) - 1, CLASSES).astype(int)
+    return replace(objective, target=Class(tuple(sorted(set(indices.tolist())))), score="logit")
+
+
+def _few_targets(plan: Plan, objective: Objective) -> Objective:
+    """Return the objective, or one class where it is many: the gradients of all would take much memory."""
+    return replace(objective, target=TopK(1)) if plan.strategy == "chunks" else objective
 
 
 def _variants(inputs: InputBatch) -> Iterator[InputBatch]:

@@ -11,10 +11,11 @@ import typer
 
 from seewhy.cli.batches import Outcome, explain_images, write_outcomes
 from seewhy.cli.compile_cache import check_is_jax, set_compile_cache
+from seewhy.cli.folder_labels import classes_by_folder
 from seewhy.cli.image_search import ImageSearch
 from seewhy.cli.layer_option import find_layer
 from seewhy.cli.model_options import ModelArguments, check_targets
-from seewhy.cli.output_files import REPORT, OutputFiles
+from seewhy.cli.output_files import REPORT, OutputFiles, check_output_folder
 from seewhy.cli.result_printer import MAX_IN_FULL, ResultPrinter
 from seewhy.cli.run_summary import RunSummary
 from seewhy.cli.terminal import print_times, quiet_start
@@ -105,11 +106,13 @@ def run(request: ExplainArguments, *, as_json: bool, quiet: bool = False, times:
     """
     request.check()
     suffixes = [f".{name}" for name in request.formats]
-    files = OutputFiles(request.out, suffixes, inputs=request.images.images, label_by_folder=request.label_by_folder)
+    check_output_folder(request.out)
     summary = RunSummary.of_search(request.images)
-    count = len(request.images.images)
-    printer = ResultPrinter(count, is_silent=as_json or quiet)
-    explainers = _explainers(request, progress=count <= MAX_IN_FULL and not quiet)
+    paths = [image.path for image in request.images.images]
+    printer = ResultPrinter(len(paths), is_silent=as_json or quiet)
+    explainers = _explainers(request, progress=len(paths) <= MAX_IN_FULL and not quiet)
+    labels = classes_by_folder(paths, explainers[0].classifier) if request.label_by_folder else None
+    files = OutputFiles(request.out, suffixes, inputs=request.images.images, labels=labels)
     explained: list[Explanation] = []
     outcomes = _outcomes(request, explainers, files)
     for outcome in outcomes if quiet else printer.with_progress_bar(outcomes):
@@ -125,7 +128,7 @@ def run(request: ExplainArguments, *, as_json: bool, quiet: bool = False, times:
     _write_report(files, summary, printer)
     printer.print_summary(summary, request.out)
     if times is not None:
-        print_times(times, count)
+        print_times(times, len(paths))
     if as_json:
         typer.echo(json.dumps(summary.as_dict(), indent=2))
     raise typer.Exit(summary.exit_code)

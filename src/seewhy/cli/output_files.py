@@ -2,9 +2,10 @@
 
 import os
 import re
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
 
+from seewhy.cli.folder_labels import folder_of
 from seewhy.errors import OutputError
 from seewhy.images.finding import FoundImage
 from seewhy.images.style import StyleOptions
@@ -28,20 +29,25 @@ class OutputFiles:
         folder: The output folder; created if missing, when the first file is written.
         suffixes: The suffixes of the files for each explanation; `.html` is one report for all of them.
         inputs: The images that are explained.
-        label_by_folder: True shows the name of each image's folder as its true class in the report.
+        labels: The true class of the images in each folder, by the folder's name, for the report.
 
     Raises:
         OutputError: The folder cannot be created or written to.
     """
 
     def __init__(
-        self, folder: Path, suffixes: Sequence[str], inputs: Sequence[FoundImage], *, label_by_folder: bool = False
+        self,
+        folder: Path,
+        suffixes: Sequence[str],
+        inputs: Sequence[FoundImage],
+        *,
+        labels: Mapping[str, int] | None = None,
     ) -> None:
         check_output_folder(folder)
         self._folder = folder
         self._suffixes = [suffix for suffix in suffixes if suffix != ".html"]
         self._report = ReportWriter(folder / REPORT, len(inputs)) if ".html" in suffixes else None
-        self._label_by_folder = label_by_folder
+        self._labels = labels or {}
         self._inputs = {os.path.realpath(image.path) for image in inputs}
         self._subfolders = {image.path: image.folder for image in inputs}
         self._stems: set[Path] = set()
@@ -58,7 +64,7 @@ class OutputFiles:
         """
         written = self._write(explanations, image, kind, style)
         if self._report is not None:
-            self._report.add(explanations, image.absolute().parent.name if self._label_by_folder else None)
+            self._report.add(explanations, self._labels.get(folder_of(image)))
         return written
 
     def write_report(self) -> str | None:

@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from functools import cached_property
 from typing import Any
 
 from numpy.typing import NDArray
@@ -10,7 +9,9 @@ from numpy.typing import NDArray
 from seewhy.errors import LayerError, OptionError
 from seewhy.frameworks.evidence import Evidence
 from seewhy.frameworks.layers import AUTO, LayerCall, LayerChoice, only_path
-from seewhy.frameworks.structures import InputBatch, InputSpec, check_arrays
+from seewhy.frameworks.model_layers import ModelLayers
+from seewhy.frameworks.stem import StemValues
+from seewhy.frameworks.structures import InputBatch, InputSpec, check_arrays, check_input_count
 from seewhy.targets import Objective
 from seewhy.types import Capture, Derivatives, GradientRule, LayerSpec, Namespace, Precision, Tensor
 
@@ -41,15 +42,16 @@ class Framework(ABC):
     xp: Namespace
     _model: Any
     _precision: Precision
+    _model_layers: ModelLayers
 
     def __reduce__(self) -> tuple[type["Framework"], tuple[Any, Precision]]:
         """Copy and pickle the model and the precision; compiled functions are compiled again."""
         return type(self), (self._model, self._precision)
 
-    @cached_property
+    @property
     def evidence(self) -> Evidence:
-        """What runs of the model have shown about it."""
-        return Evidence()
+        """What runs of the model have shown about it, with the layers that it has now."""
+        return self._model_layers.now().evidence
 
     @property
     @abstractmethod
@@ -117,6 +119,27 @@ class Framework(ABC):
             ModelRunError, TargetError: As for `capture`.
         """
 
+    @abstractmethod
+    def moves_image(self, inputs: InputBatch, layer: LayerChoice) -> bool:
+        """Whether the model may crop, pad, resize or mirror its input before the convolutions that precede a layer.
+
+        Args:
+            inputs: One batch of images, checked by `check_inputs`.
+            layer: The layer, and which of its calls.
+        """
+
+    @abstractmethod
+    def stem_values(self, inputs: InputBatch, layer: LayerChoice) -> list[StemValues]:
+        """Return what the first convolutions that precede a layer receive; the arguments are those of `moves_image`.
+
+        This runs the model up to there. If no convolution precedes the layer, the result is the layer's own output.
+        """
+
+    def image_size(self, inputs: InputBatch) -> tuple[int, int]:
+        """Return (h, w) of a batch of images, in pixels."""
+        height, width = inputs.shape[2:] if self.channels_first else inputs.shape[1:3]
+        return height, width
+
     def apply(self, method: Callable[[Capture], Tensor], capture: Capture) -> Tensor:
         """Compute heatmaps (N, T, *space) from a capture, in the types of its tensors."""
         return method(capture)
@@ -141,7 +164,10 @@ class Framework(ABC):
 
         Images are float32; whole numbers and booleans keep their type among several inputs, see `InputBatch`.
         """
-        return check_arrays(inputs, self.input_shape())
+        expected = self.input_shape()
+        if isinstance(expected, tuple):
+            check_input_count(inputs, 1)
+        return check_arrays(inputs, expected)
 
     def find_layer(self, layer: LayerSpec) -> LayerChoice:
         """Find a layer by its path, its name or the layer object; "auto" is resolved when the model runs.

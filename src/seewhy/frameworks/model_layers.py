@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, final
 
 from seewhy.errors import LayerError
+from seewhy.frameworks.evidence import Evidence
 from seewhy.frameworks.layers import LayerChoice
 
 _versions = itertools.count()
@@ -16,10 +17,12 @@ class Layers(NamedTuple):
     Attributes:
         by_path: The layers by path, outer before inner.
         version: Another number whenever layers were replaced; a key for what was recorded or compiled.
+        evidence: What runs of the model with these layers have shown.
     """
 
     by_path: dict[str, Any]
     version: int
+    evidence: Evidence
 
     def check(self, layer: LayerChoice) -> None:
         """Raise LayerError for a layer that the model does not have any more."""
@@ -43,12 +46,12 @@ class ModelLayers:
         self._find = find
         self._structure = structure
         self._known = structure()
-        self._layers = Layers(find(), next(_versions))
+        self._layers = Layers(find(), next(_versions), Evidence())
 
     def now(self) -> Layers:
         """Return the layers that the model has now."""
         layers, structure = self._layers, self._structure()
         if structure != self._known:
-            layers = self._layers = Layers(self._find(), next(_versions))
+            layers = self._layers = Layers(self._find(), next(_versions), Evidence())
             self._known = structure
         return layers

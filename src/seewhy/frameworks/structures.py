@@ -127,6 +127,21 @@ def check_arrays(inputs: Any, expected: Any) -> InputBatch:
     return _as_pixels(values)
 
 
+def check_input_count(inputs: Any, most: int) -> None:
+    """Raise InputError for more arrays than the model has inputs, such as a batch with its labels."""
+    if not isinstance(inputs, (list, tuple)) or len(inputs) <= most or getattr(inputs[0], "ndim", 0) < 2:
+        return
+    shapes = [tuple(np.shape(array)) for array in inputs]
+    if len(set(shapes)) == 1:
+        return  # the images of a batch
+    is_pair = len(shapes) == 2 and shapes[0][0] == (shapes[1] or (0,))[0]
+    advice = " The second may be the labels of a batch (images, labels): give the images alone." if is_pair else ""
+    raise InputError(
+        f"The model has {most} input{'s' if most > 1 else ''}; given {len(shapes)} arrays, of shapes "
+        f"{', '.join(map(_shape_text, shapes))}.{advice}"
+    )
+
+
 def model_run_error(inputs: InputBatch, message: object) -> ModelRunError:
     """Return the error for a model that cannot run on these inputs."""
     shapes = ", ".join(
@@ -168,12 +183,21 @@ def _check_array(inputs: Any, expected: tuple[int | None, ...] | None) -> NDArra
     values = np.ascontiguousarray(values, dtype=_type_for_model(values.dtype))
     if expected is not None and not _fits(values.shape, expected):
         given, wanted = _shape_text(values.shape), _shape_text(expected)
-        hint = " Add the batch axis: inputs[None]." if _fits((1, *values.shape), expected) else ""
+        hint = _missing_axes(values.shape, expected)
         raise InputError(f"The input has shape {given}; the model expects {wanted}.{hint}")
     finite = np.isfinite(values).all(axis=tuple(range(1, values.ndim)))
     if not finite.all():
         raise InputError(f"The input holds NaN or infinite values, in image {int(np.argmin(finite))} of the batch.")
     return values
+
+
+def _missing_axes(shape: tuple[int, ...], expected: tuple[int | None, ...]) -> str:
+    """Return advice for an array that lacks the axis of the batch, of the channels, or both."""
+    if _fits((1, *shape), expected):
+        return " Add the batch axis: inputs[None]."
+    if _fits((*shape, 1), expected):
+        return " Add the channels' axis: inputs[..., None]."
+    return " Add both axes: inputs[None, ..., None]." if _fits((1, *shape, 1), expected) else ""
 
 
 def _are_arrays(inputs: Any) -> bool:

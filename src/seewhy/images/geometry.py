@@ -12,35 +12,44 @@ from seewhy.interpolation import WEIGHTS, Upsampling
 from seewhy.representation import ShortRepr
 from seewhy.types import BoolArray, FloatArray
 
+InputBox = tuple[float, float, float, float]
+"""(top, left, bottom, right) of heatmaps on the model's input, as shares of its height and width."""
+
+WHOLE: InputBox = (0.0, 0.0, 1.0, 1.0)
+"""The heatmaps show all of the input."""
+
 
 @dataclass(frozen=True, repr=False)
 class Placement(ShortRepr):
-    """The part of an image that the model's input shows.
+    """The part of an image that the model's input shows, and the part of that input that the heatmaps show.
 
     Attributes:
         image_size: (H, W) of the image, in pixels.
         box: (top, left, bottom, right) of the input on the image, in pixels; may be fractional, and may extend beyond
             the image where the input was padded.
+        input_box: (top, left, bottom, right) of the heatmaps on the input, as shares of its height and width. It lies
+            inside 0..1 where the model itself crops its input, and extends beyond where the model pads it.
     """
 
     image_size: tuple[int, int]
     box: tuple[float, float, float, float]
+    input_box: InputBox = WHOLE
 
     def place(self, maps: FloatArray, upsampling: Upsampling = "bilinear") -> FloatArray:
         """Resize heatmaps to the input and place them on the image.
 
         Args:
-            maps: (..., u, v) in 0..1, covering the input.
+            maps: (..., u, v) in 0..1, covering `heatmap_box`.
             upsampling: How values between the cells' centres are interpolated.
 
         Returns:
             float32 (..., H, W) in 0..1. Bilinear and nearest interpolation cannot overshoot; bicubic results are
-            clipped. Pixels whose centre lies outside `box` are 0: the model did not see them.
+            clipped. Pixels that are not `covered` are 0: the model did not see them.
         """
-        (height, width), (top, left, bottom, right) = self.image_size, self.box
-        weights = WEIGHTS[upsampling]
-        rows = weights(maps.shape[-2], height, top, bottom) * _is_inside(top, bottom, height)[:, None]
-        columns = weights(maps.shape[-1], width, left, right) * _is_inside(left, right, width)[:, None]
+        (height, width), (top, left, bottom, right) = self.image_size, self.heatmap_box
+        weights, (covered_rows, covered_columns) = WEIGHTS[upsampling], self._covered_lines()
+        rows = weights(maps.shape[-2], height, top, bottom) * covered_rows[:, None]
+        columns = weights(maps.shape[-1], width, left, right) * covered_columns[:, None]
         placed = np.asarray(rows @ maps @ columns.T, dtype=np.float32)
         return np.clip(placed, 0, 1) if upsampling == "bicubic" else placed
 
@@ -53,8 +62,28 @@ class Placement(ShortRepr):
     @property
     def covered(self) -> BoolArray:
         """(H, W): True where the model saw the image."""
-        (height, width), (top, left, bottom, right) = self.image_size, self.box
-        return _is_inside(top, bottom, height)[:, None] & _is_inside(left, right, width)[None, :]
+        rows, columns = self._covered_lines()
+        return rows[:, None] & columns[None, :]
+
+    @property
+    def heatmap_box(self) -> tuple[float, float, float, float]:
+        """(top, left, bottom, right) of the heatmaps on the image, in pixels."""
+        if self.input_box == WHOLE:
+            return self.box
+        (top, left, bottom, right), (first, start, last, stop) = self.box, self.input_box
+        height, width = bottom - top, right - left
+        return (top + first * height, left + start * width, top + last * height, left + stop * width)
+
+    def with_input_box(self, input_box: InputBox) -> "Placement":
+        """Return the placement for heatmaps that show this part of the input."""
+        return self if input_box == WHOLE else replace(self, input_box=input_box)
+
+    def _covered_lines(self) -> tuple[BoolArray, BoolArray]:
+        """Return which rows (H,) and columns (W,) are in both the input and the heatmaps."""
+        (height, width), boxes = self.image_size, (self.box, self.heatmap_box)
+        rows = [_is_inside(top, bottom, height) for top, _, bottom, _ in boxes]
+        columns = [_is_inside(left, right, width) for _, left, _, right in boxes]
+        return rows[0] & rows[1], columns[0] & columns[1]
 
 
 def _is_inside(start: float, stop: float, pixels: int) -> BoolArray:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 
 from seewhy import timing
@@ -181,14 +182,35 @@ def _formats() -> tuple[str, ...]:
 
 
 def _read_array(source: Any) -> ImageArray:
-    array = np.asarray(source)
+    try:
+        array = np.asarray(source)
+    except (TypeError, ValueError, RuntimeError) as error:  # a tensor on a GPU, or one that requires gradients
+        raise ImageError(f"A {type(source).__name__} is not an image: {error}") from error
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[:, :, 0]
     is_image = array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 3)
     if array.dtype != np.uint8 or not is_image or array.size == 0:
         raise ImageError(
             f"An array of shape {array.shape} and type {array.dtype} is not an image; expected uint8 (H, W, 3) with "
-            "values 0 to 255. For arrays that are already preprocessed, use Explainer.heatmaps."
+            f"values 0 to 255.{_advice(array)} For arrays that are already preprocessed, use Explainer.heatmaps."
         )
     return np.ascontiguousarray(array if array.ndim == 3 else np.stack([array] * 3, axis=-1))
+
+
+def _advice(array: NDArray[Any]) -> str:
+    """Return how to make an image of an array that is none."""
+    advice = []
+    if array.ndim == 4:
+        advice.append("It is a batch: give list(batch), and of a pair (images, labels) the images alone.")
+    elif array.ndim == 3 and array.shape[0] in (1, 3) and array.shape[2] not in (3, 4):
+        advice.append("Its channels are first: move them to the end, np.moveaxis(array, 0, -1).")
+    elif array.ndim == 3 and array.shape[2] == 4:
+        advice.append('It has four channels: for RGBA give PIL.Image.fromarray(array, "RGBA").')
+    elif array.ndim == 1:
+        advice.append("It may be the labels of a batch (images, labels): give the images alone.")
+    if array.dtype.kind == "f" and array.ndim > 1:
+        advice.append('Scale values of 0 to 1 by 255, (255 * array).astype("uint8").')
+    return "".join(f" {sentence}" for sentence in advice)
 
 
 def _pixels(image: Image.Image, name: str, max_pixels: int) -> ImageArray:
@@ -210,8 +232,11 @@ def _pixels(image: Image.Image, name: str, max_pixels: int) -> ImageArray:
             # Pillow's own conversion would clip every value above 255 to white.
             return _read_array((np.asarray(image, dtype=np.uint32) >> 8).astype(np.uint8))
         if image.mode in ("I", "F"):
+            low, high = image.getextrema()
             raise ImageError(
-                f"{name} has 32-bit values (mode {image.mode}), whose range is unknown. Convert it to 8 bits."
+                f"{name} has 32-bit values (mode {image.mode}) from {low:g} to {high:g}, whose range is unknown. "
+                "Convert it to 8 bits; if the values are in 0..1, for example: "
+                'PIL.Image.fromarray((255 * numpy.asarray(image)).astype("uint8")).'
             )
         if image.has_transparency_data:
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image.convert("RGBA"))

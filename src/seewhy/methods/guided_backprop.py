@@ -80,6 +80,6 @@ def guided_gradcam(capture: Capture, runner: Runner) -> FloatArray:
             f"The output of the layer {layer_capture.layer!r} has {coarse.ndim - 2} spatial axes and the input has "
             f"{fine.ndim - 2}, so they cannot be multiplied. Give a layer whose output has as many axes as the input."
         )
-    resized = np.stack([resize(heatmap, fine.shape[2:]) for heatmap in coarse[0]])
+    resized = np.stack([resize(heatmap, fine.shape[2:], runner.layer_extents) for heatmap in coarse[0]])
     heatmaps: FloatArray = fine * resized[None]
     return heatmaps

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, Literal, Protocol
 
 from seewhy.errors import OptionError
+from seewhy.interpolation import Extents
 from seewhy.representation import description, value_text
 from seewhy.types import Capture, Derivatives, FloatArray, GradientRule, Tensor
 
@@ -29,6 +30,10 @@ class Runner(Protocol):
     @property
     def inputs(self) -> FloatArray:
         """The preprocessed image, float32 (*space, C), channels last."""
+
+    @property
+    def layer_extents(self) -> Extents | None:
+        """Where the layer's output begins and ends on the input, along each axis; None where it shows all of it."""
 
     def scores(self, perturbations: Iterable[FloatArray], count: int) -> FloatArray:
         """Return the scores (count, T) of `count` perturbations of the input, each (*space, C)."""

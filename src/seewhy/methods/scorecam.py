@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seewhy.errors import LayerError
-from seewhy.interpolation import bilinear_weights, interpolate
+from seewhy.interpolation import Extents, resize
 from seewhy.methods.checks import check_seed, integer, positive
 from seewhy.methods.method import Runner
 from seewhy.methods.noise import MAX_SIGMA
@@ -120,7 +120,7 @@ def _score_weighted_sum(
     _check_axes(capture, image)
     axes = tuple(range(channels.ndim - 1))
     varying = np.flatnonzero(channels.max(axis=axes) > channels.min(axis=axes))
-    masks = _masks(channels, varying, image.shape[:-1])
+    masks = _masks(channels, varying, image.shape[:-1], runner.layer_extents)
     masked = (image * variant[..., None] for mask in masks for variant in variants(mask))
     scores = runner.scores(masked, (1 + len(varying)) * count).astype(np.float64)
     scores = scores.reshape(1 + len(varying), count, -1).mean(axis=1)
@@ -130,12 +130,13 @@ def _score_weighted_sum(
     return np.asarray(np.einsum("kt,n...k->nt...", weights, np.asarray(capture.activations)), dtype=np.float32)
 
 
-def _masks(channels: FloatArray, varying: NDArray[np.intp], size: tuple[int, ...]) -> Iterator[FloatArray]:
+def _masks(
+    channels: FloatArray, varying: NDArray[np.intp], size: tuple[int, ...], extents: Extents | None
+) -> Iterator[FloatArray]:
     """Yield the mask of a constant channel, which is 0, and then H^k of each channel that varies."""
-    weights = [bilinear_weights(cells, pixels) for cells, pixels in zip(channels.shape[:-1], size, strict=True)]
     yield np.zeros(size, dtype=np.float32)
     for k in varying:
-        mask = interpolate(channels[..., k], weights)
+        mask = resize(channels[..., k], size, extents)
         low, high = mask.min(), mask.max()
         yield (mask - low) / (high - low) if high > low else np.zeros_like(mask)
 

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from importlib import resources
@@ -12,6 +13,9 @@ import numpy as np
 from seewhy.errors import TargetError, did_you_mean
 from seewhy.images.text import printable
 from seewhy.representation import counted, description, listed
+
+MAX_DIGITS = 9
+"""The maximum number of digits of a class's index."""
 
 
 class ClassNames(Sequence[str]):
@@ -37,6 +41,7 @@ class ClassNames(Sequence[str]):
                 raise TargetError(f"There are {len(self._names)} class names and {len(values)} {argument}.")
         self._by_name = _indices_by_name(((name,) for name in self._names), self.ids)
         self._by_synonym = _indices_by_name(self.synonyms if self.synonyms is not None else (), None)
+        self._unique_names = tuple(map(self._unique_name, range(len(self._names))))
 
     def __repr__(self) -> str:
         return description(self, f"of {counted(len(self), 'class')}: {listed(self._names)}")
@@ -47,13 +52,17 @@ class ClassNames(Sequence[str]):
     def __getitem__(self, index: Any) -> Any:  # a name; for a slice, a tuple of names
         return self._names[index]
 
+    def unique_name(self, index: int) -> str:
+        """Return the name by which `find` finds this class: "crane (134)" if another class has the same name."""
+        return self._unique_names[index]
+
     def find(self, query: int | str) -> int:
         """Return the index of a class.
 
         Args:
-            query: An index (also as text), an id, a name, or several names of one class separated by commas, as in
-                lists of ImageNet's classes: "tabby, tabby cat". Case, "_" and "-" are ignored. The first name of a
-                class takes precedence over a synonym of another class.
+            query: An index (also as text), an id, a name, what `unique_name` returns, or several names of one class
+                separated by commas, as in lists of ImageNet's classes: "tabby, tabby cat". Case, "_" and "-" are
+                ignored. The first name of a class takes precedence over a synonym of another class.
 
         Raises:
             TargetError: No class matches, or more than one does.
@@ -62,10 +71,11 @@ class ClassNames(Sequence[str]):
             if not 0 <= query < len(self):
                 raise TargetError(f"There is no class {query}: the model has classes 0 to {len(self) - 1}.")
             return int(query)
-        matches = self._matches(query)
+        matches = self.matches(query)
         if len(matches) > 1:
             labels = ", ".join(f"{index} ({self.label(index)})" for index in sorted(matches))
-            raise TargetError(f"{query!r} matches {len(matches)} classes: {labels}. Give the index.")
+            unique = self.unique_name(min(matches))
+            raise TargetError(f"{query!r} matches {len(matches)} classes: {labels}. Give the index, or {unique!r}.")
         if not matches:
             hint = did_you_mean(query, {**self._by_name, **self._by_synonym})
             raise TargetError(
@@ -73,15 +83,34 @@ class ClassNames(Sequence[str]):
             )
         return next(iter(matches))
 
-    def _matches(self, query: str) -> set[int]:
-        """Return the indices of the classes that a text may mean."""
+    def matches(self, query: str) -> set[int]:
+        """Return the index of every class that a text names, as in `find`."""
         folded = fold_name(query)
         matches = self._by_name.get(folded, set()) or self._by_synonym.get(folded, set())
         if query.strip().isdecimal() and int(query) < len(self):
-            return matches | {int(query)}
+            matches = matches | {int(query)}
+        return matches or self._numbered(query) or self._listed(query)
+
+    def _unique_name(self, index: int) -> str:
+        name = self._names[index]
+        others = set(self._by_name[fold_name(name)])
+        if name.strip().isdecimal() and len(name) <= MAX_DIGITS and int(name) < len(self):
+            others.add(int(name))  # which is the index of another class
+        return name if others == {index} else f"{name} ({index})"
+
+    def _numbered(self, query: str) -> set[int]:
+        """Return the class of a name with its index in parentheses; an empty set for any other text."""
+        numbered = re.fullmatch(r"(.*) \((\d{1,9})\)", query.strip())
+        if numbered is None or int(numbered[2]) >= len(self):
+            return set()
+        index = int(numbered[2])
+        return {index} if fold_name(numbered[1]) == fold_name(self._names[index]) else set()
+
+    def _listed(self, query: str) -> set[int]:
+        """Return the class whose names a text lists, separated by commas; an empty set for any other text."""
         names = [fold_name(name) for name in query.split(",")]
-        if matches or len(names) == 1:
-            return matches
+        if len(names) == 1:
+            return set()
         each = [self._by_name.get(name, set()) | self._by_synonym.get(name, set()) for name in names if name]
         common = set.intersection(*each) if each else set()
         # The names of one class may all be names of another class too, which has more: the whole list comes first.

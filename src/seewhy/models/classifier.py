@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -179,10 +180,14 @@ class Classifier:
         return tuple(map(Prediction, order.tolist(), names, values))
 
     def class_name(self, index: int) -> str:
-        """Return a class's name; "class 3" if names are unknown, and "" for -1, which stands for no class."""
+        """Return a class's name, by which `find_class` finds it.
+
+        It carries the index where several classes have the name, as in "crane (134)". It is "class 3" if names are
+        unknown, and "" for -1, which stands for no class.
+        """
         if index < 0:
             return ""
-        return f"class {index}" if self.class_names is None else self.class_names[index]
+        return f"class {index}" if self.class_names is None else self.class_names.unique_name(index)
 
     def class_id(self, index: int) -> str | None:
         """Return a class's id (ImageNet's wnid), if it has one."""
@@ -193,7 +198,9 @@ class Classifier:
         """Return the index of a class given by index, name or id; raise TargetError if there is no such class."""
         if self.class_names is not None:
             return self.class_names.find(query)
-        if isinstance(query, str) and not query.strip().isdecimal():
+        if isinstance(query, str) and (numbered := re.fullmatch(r"(?:class )?(\d+)", query.strip())):
+            return int(numbered[1])
+        if isinstance(query, str):
             raise TargetError(
                 f"The class {query!r} was given by name, and the model's class names are not known. Give its index, "
                 "or the names: seewhy.Classifier(model, class_names=[...])."

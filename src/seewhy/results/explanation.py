@@ -15,6 +15,7 @@ from PIL import Image
 
 from seewhy import timing
 from seewhy.errors import OptionError, short_repr
+from seewhy.images import speckle
 from seewhy.images.animation import ANIMATION_SUFFIXES, animation_writer
 from seewhy.images.bounding_boxes import BoundingBox, bounding_boxes
 from seewhy.images.figure import IMAGE_SUFFIXES as IMAGE_SUFFIXES
@@ -58,7 +59,7 @@ class Explanation:
         layer: The path of the layer in the model.
         method: The method's name.
         title: The method's title, as in figures.
-        placement: Where on the image the model's input lies.
+        placement: Where on the image the model's input lies, and where on that input the heatmaps.
         ids: The wnid of each class by its index, where known.
         model: The classifier's name.
         source: The path that the image was read from; None for an image in memory.
@@ -167,17 +168,22 @@ class Explanation:
         """
         _check_threshold(threshold)
         heatmap = self.normalized_heatmap(target)
-        return np.asarray((heatmap > 0) & (heatmap >= threshold * heatmap.max()))
+        return _at_least(heatmap, threshold)
 
-    def boxes(self, threshold: float = 0.15, target: TargetRef = 0) -> list[BoundingBox]:
-        """Return the bounding boxes of the connected components of `mask`, largest component first.
+    def boxes(self, threshold: float | None = None, target: TargetRef = 0) -> list[BoundingBox]:
+        """Return the bounding boxes of the regions with the strongest evidence, largest region first.
 
-        The first is the box by which the Grad-CAM paper localizes a class (section 3.2). Pixels that touch at an edge
-        or a corner are connected (8-connectivity).
+        The regions are the connected components of `mask`. The first box is the one by which the Grad-CAM paper
+        localizes a class (section 3.2). Pixels that touch at an edge or a corner are connected (8-connectivity).
+
+        Gradients by pixels, such as those of integrated_gradients, smoothgrad and guided_gradcam, are speckled. Their
+        heatmap is smoothed first, with a Gaussian whose standard deviation is 4% of each side, and its median, the
+        level of the background, is subtracted.
 
         Args:
-            threshold: As for `mask`.
-            target: As for `mask`.
+            threshold: The share of the maximum, in 0..1, at which a region ends; None for 15%, and for 50% where the
+                heatmap is smoothed first.
+            target: As for `overlay`.
 
         Returns:
             (top, left, bottom, right) per box, in pixels of the image, such that `image[top:bottom, left:right]` is the
@@ -186,7 +192,17 @@ class Explanation:
         Raises:
             OptionError: An argument is out of range.
         """
-        return bounding_boxes(self.mask(threshold, target))
+        if not self._is_speckled:
+            return bounding_boxes(self.mask(0.15 if threshold is None else threshold, target))
+        threshold = speckle.SHARE if threshold is None else threshold
+        _check_threshold(threshold)
+        heatmap = self.placement.place(speckle.smooth_regions(self.normalize()[self.find_target(target)]))
+        return bounding_boxes(_at_least(heatmap, threshold))
+
+    @property
+    def _is_speckled(self) -> bool:
+        """Whether the heatmaps are gradients by pixels, whose peak is not their maximum."""
+        return self.peak_quantile < 1
 
     def figure(
         self, kind: FigureKind | None = None, *, target: TargetRef = 0, **style: Unpack[StyleOptions]
@@ -340,6 +356,11 @@ class Explanation:
     @property
     def _file_kind(self) -> FigureKind:
         return "overlay" if len(self.targets) == 1 else "grid"
+
+
+def _at_least(heatmap: FloatArray, share: float) -> BoolArray:
+    """Return the pixels with at least this share of a heatmap's maximum, and more than 0."""
+    return np.asarray((heatmap > 0) & (heatmap >= share * heatmap.max()))
 
 
 def _check_threshold(threshold: Any) -> None:

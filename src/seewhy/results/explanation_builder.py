@@ -51,7 +51,7 @@ def build_explanation(
         method=heatmaps.method,
         title=method.title,
         peak_quantile=method.peak_quantile,
-        placement=placement,
+        placement=placement.with_input_box(heatmaps.input_box),
         ids=None if class_names is None else class_names.ids,
         aliases=() if class_names is None else tuple(_names(class_names, target.index) for target in targets),
         model=classifier.name,

@@ -31,5 +31,5 @@ def explanation_arrays(explanation: ExplanationLike) -> dict[str, Any]:
         "names": np.array([target.name for target in explanation.targets]),
         "scores": np.array([target.score for target in explanation.targets], dtype=np.float32),
         "image_size": np.array(explanation.placement.image_size),
-        "box": np.array(explanation.placement.box),
+        "box": np.array(explanation.placement.heatmap_box),
     }

@@ -8,6 +8,7 @@ import numpy as np
 from seewhy.attribution.attribute import Attribution
 from seewhy.frameworks import Framework
 from seewhy.frameworks.structures import ArrayTree, map_tree
+from seewhy.images.geometry import WHOLE, InputBox
 from seewhy.models import Classifier
 from seewhy.representation import counted, description, listed, shape_text, shortened
 from seewhy.targets import Target
@@ -31,6 +32,8 @@ class Heatmaps:
         layer: The path of the layer in the model; of several layers, their paths with commas.
         method: The method's name.
         names: The name of each target of each image, N times T.
+        input_box: (top, left, bottom, right) of the heatmaps on the model's input, as shares of its height and width:
+            not (0, 0, 1, 1) where the model itself crops or pads its input.
     """
 
     values: FloatArray
@@ -41,6 +44,7 @@ class Heatmaps:
     layer: str
     method: str
     names: tuple[tuple[str, ...], ...] = ()
+    input_box: InputBox = WHOLE
 
     def __repr__(self) -> str:
         names = listed(self.names[0]) if self.names else ""
@@ -68,6 +72,7 @@ def build_heatmaps(
     classifier: Classifier,
     method: str,
     signed: bool,
+    input_box: InputBox = WHOLE,
 ) -> Heatmaps:
     """Copy an attribution to NumPy arrays, and name its targets.
 
@@ -78,6 +83,7 @@ def build_heatmaps(
         classifier: Knows the names of the classes.
         method: The method's name.
         signed: True keeps negative values; False makes them 0, which is the papers' ReLU.
+        input_box: As in `Heatmaps`.
     """
     capture, to_numpy = attribution.capture, framework.to_numpy
     indices = to_numpy(capture.indices)
@@ -92,4 +98,5 @@ def build_heatmaps(
         layer=capture.layer or "input",
         method=method,
         names=tuple(tuple(name or f"target {t}" for t, name in enumerate(row)) for row in names),
+        input_box=input_box,
     )

@@ -77,7 +77,7 @@ def _explanation_json(explanation: Explanation) -> dict[str, object]:
         "method": explanation.method,
         "title": explanation.title,
         "layer": explanation.layer,
-        "box": [float(edge) for edge in explanation.placement.box],
+        "box": [float(edge) for edge in explanation.placement.heatmap_box],
         "targets": [vars(target) for target in explanation.targets],
         "heatmaps": {"shape": explanation.heatmaps.shape, "data": _base64(explanation.heatmaps)},
     }

@@ -165,9 +165,7 @@ class ExplanationInfo(BaseModel):
     method: str
     title: str
     layer: str
-    box: list[float] = Field(
-        description="(top, left, bottom, right) of the part that the model saw, in pixels of the image."
-    )
+    box: list[float] = Field(description="(top, left, bottom, right) of the heatmaps, in pixels of the image.")
     targets: list[TargetInfo]
     heatmaps: ArrayInfo = Field(description="(targets, rows, columns), in the method's units.")
 

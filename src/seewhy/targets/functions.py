@@ -1,6 +1,6 @@
 """Targets that are functions of the caller: of one output, or of everything that the model returns."""
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -40,7 +40,7 @@ class Function(Target):
     def __call__(
         self, outputs: Tensor, arrays: Sequence[Tensor], xp: Namespace, all_outputs: Any = None
     ) -> TargetScores:
-        return _target_scores(self.function(outputs), xp)
+        return _target_scores(self.function, outputs, xp)
 
 
 @final
@@ -85,7 +85,7 @@ class AllOutputs(Target):
     def __call__(
         self, outputs: Tensor, arrays: Sequence[Tensor], xp: Namespace, all_outputs: Any = None
     ) -> TargetScores:
-        return _target_scores(self.function(all_outputs), xp)
+        return _target_scores(self.function, all_outputs, xp)
 
 
 class _ByIdentity:
@@ -116,11 +116,41 @@ def _check_callable(target: Function | AllOutputs) -> None:
         raise TargetError(f"{type(target).__name__} takes a function of the outputs; given {target.function!r}.")
 
 
-def _target_scores(scores: Any, xp: Namespace) -> TargetScores:
-    """Return what the function returned as scores (N, T), or raise TargetError."""
+def _target_scores(function: Callable[[Any], Any], outputs: Any, xp: Namespace) -> TargetScores:
+    """Return what the function returns for the outputs as scores (N, T), or raise TargetError."""
+    empty = tuple(_empty_outputs(outputs))
+    try:
+        scores = function(outputs)
+    except (IndexError, ValueError, RuntimeError) as error:
+        if empty:  # such as the first of no boxes
+            raise _nothing_found(empty, error) from error
+        raise
     rank = len(getattr(scores, "shape", ()))
+    if empty and rank in (1, 2) and 0 in scores.shape:
+        raise _nothing_found(empty, f"it returned scores of shape {tuple(scores.shape)}")
     if rank not in (1, 2) or 0 in scores.shape:
         raise TargetError(f"The target function returned {scores!r}; expected scores of shape (N,) or (N, T).")
     if rank == 1:
         scores = scores[:, None]
     return TargetScores(scores, no_class_indices(scores, xp))
+
+
+def _empty_outputs(outputs: Any, path: str = "") -> Iterator[str]:
+    """Yield where the outputs hold an array without values, such as "[0]['boxes'] (0, 4)"."""
+    if isinstance(outputs, Mapping):
+        for name, value in outputs.items():
+            yield from _empty_outputs(value, f"{path}[{name!r}]")
+    elif isinstance(outputs, (list, tuple)):
+        for position, value in enumerate(outputs):
+            yield from _empty_outputs(value, f"{path}[{position}]")
+    elif 0 in tuple(getattr(outputs, "shape", ())):
+        yield f"{path or 'the output'} {tuple(outputs.shape)}"
+
+
+def _nothing_found(empty: Sequence[str], reason: object) -> TargetError:
+    kind = f"{type(reason).__name__}: " if isinstance(reason, Exception) else ""
+    return TargetError(
+        f"The model found nothing to explain: its outputs {', '.join(empty)} are empty, and the target function does "
+        f"not allow for that ({kind}{reason}). Give an image in which the model finds something, or let it return "
+        "detections of lower scores."
+    )

@@ -12,7 +12,7 @@ from typing import TypedDict, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike
 
-from seewhy.errors import InputError, OptionError
+from seewhy.errors import InputError, OptionError, did_you_mean, warn
 from seewhy.images.colour import color_table
 from seewhy.images.normalization import peak_values
 from seewhy.images.style import Style
@@ -74,8 +74,11 @@ class ExplanationData(TypedDict):
         predictions: The most probable classes of this model, best first.
         rows: Of each heatmap.
         columns: Of each heatmap.
-        box: [top, left, bottom, right] of the part of the image that the model saw.
+        box: [top, left, bottom, right] of the heatmaps on the image.
+        input: The same of the model's input. It differs where the model itself crops or pads its input; the model saw
+            only what is in both.
         signed: Whether a heatmap has negative values: evidence against a target.
+        speckled: Whether the heatmaps are smoothed before boxes are drawn, as in `Explanation.boxes`.
         targets: One for each heatmap.
     """
 
@@ -87,7 +90,9 @@ class ExplanationData(TypedDict):
     rows: int
     columns: int
     box: list[float]
+    input: list[float]
     signed: bool
+    speckled: bool
     targets: list[TargetData]
 
 
@@ -275,8 +280,10 @@ def _explanation_data(explanation: ExplanationLike) -> ExplanationData:
         "predictions": _top_predictions(explanation),
         "rows": rows,
         "columns": columns,
-        "box": [float(edge) for edge in explanation.placement.box],
+        "box": [float(edge) for edge in explanation.placement.heatmap_box],
+        "input": [float(edge) for edge in explanation.placement.box],
         "signed": bool((heatmaps < 0).any()),
+        "speckled": explanation.peak_quantile < 1,
         "targets": _target_data(explanation),
     }
 
@@ -308,15 +315,24 @@ def _top_predictions(explanation: ExplanationLike) -> list[PredictionData]:
 
 
 def _compare(predictions: Sequence[Prediction], label: Label) -> tuple[str | None, bool | None]:
-    """Return the name of the true class, and whether it is the first prediction."""
+    """Return the name of the true class, and whether it is the first prediction; None where that is unknown."""
     if label is None:
         return None, None
-    names = {prediction.index: prediction.name for prediction in predictions}
-    name = names.get(label, f"class {label}") if isinstance(label, int) else label
-    if not predictions:
-        return name, None
-    best = predictions[0]
-    return name, best.index == label if isinstance(label, int) else _folded(best.name) == _folded(label)
+    classes = [row for row in predictions if row.index == label or _has_name(row, label)]
+    is_known = bool(classes) or not predictions
+    if not is_known:
+        near = did_you_mean(str(label), [row.name for row in predictions])
+        warn(f"The label {label!r} is not a class of the model, so that no verdict is given on the prediction.{near}")
+    name = label if isinstance(label, str) else classes[0].name if classes else f"class {label}"
+    return name, predictions[0] in classes if classes else None
+
+
+def _has_name(prediction: Prediction, label: Label) -> bool:
+    """Whether a label is a prediction's name, with or without the index that tells it from others of the same name."""
+    if not isinstance(label, str):
+        return False
+    name = prediction.name
+    return _folded(label) in (_folded(name), _folded(name.removesuffix(f" ({prediction.index})")))
 
 
 def _folded(name: str) -> str:

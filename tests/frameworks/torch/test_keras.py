@@ -173,12 +173,14 @@ class Mapped(keras.layers.Layer):
 def test_a_layer_under_a_vectorized_map_is_refused_and_the_others_are_explained():
     keras.utils.set_random_seed(0)
     layers = keras.layers
-    model = keras.Sequential([keras.Input((8, 8, 3)), layers.Conv2D(3, 3, name="conv"), Mapped(), layers.Flatten()])
+    model = keras.Sequential(
+        [keras.Input((8, 8, 3)), layers.Conv2D(3, 3, name="conv"), Mapped(), layers.GlobalAveragePooling2D()]
+    )
     images = np.random.default_rng(1).standard_normal((2, 8, 8, 3)).astype(np.float32)
     with pytest.raises(LayerError, match=r"The layer 'mapped/inner' runs inside torch\.vmap"):
         seewhy.Explainer(model, layer="inner").heatmaps(images, 1)
     inner = model.get_layer("mapped").inner
-    plain = keras.Sequential([keras.Input((8, 8, 3)), model.get_layer("conv"), inner, layers.Flatten()])
+    plain = keras.Sequential([keras.Input((8, 8, 3)), model.get_layer("conv"), inner, layers.GlobalAveragePooling2D()])
     for layer in ("conv", "auto"):
         found, expected = (seewhy.Explainer(each, layer=layer).heatmaps(images, 1) for each in (model, plain))
         np.testing.assert_allclose(found.values, expected.values, rtol=1e-5, atol=1e-6)

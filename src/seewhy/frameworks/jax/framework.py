@@ -19,8 +19,9 @@ from seewhy.frameworks.base import Head
 from seewhy.frameworks.compiled import CompiledCache, CompiledCapture, CompiledHead, timed_first_call
 from seewhy.frameworks.jax.compile_capture import compile_capture, compile_head
 from seewhy.frameworks.jax.precision import in_bfloat16
+from seewhy.frameworks.jax.stem import find_stem_inputs
 from seewhy.frameworks.jax.tap import Marker, OutputStructure, TracedModel
-from seewhy.frameworks.jax.trunk_and_head import as_function, trace
+from seewhy.frameworks.jax.trunk_and_head import as_function, tapped_variable, trace
 from seewhy.frameworks.keras.calls import recording_calls
 from seewhy.frameworks.keras.framework import KerasFramework, plain_message
 from seewhy.frameworks.keras.restore import preserve_keras_state
@@ -28,6 +29,7 @@ from seewhy.frameworks.layers import LayerCall, LayerChoice, check_tapped
 from seewhy.frameworks.layouts import layer_layout
 from seewhy.frameworks.loss_scale import scaled_gradients
 from seewhy.frameworks.recorder import translated_errors
+from seewhy.frameworks.stem import StemInput, StemValues
 from seewhy.frameworks.structures import InputBatch, image_count, leaves, model_run_error, typed_shape
 from seewhy.targets import Objective, TopK
 from seewhy.timing import Phase
@@ -104,6 +106,19 @@ class KerasJax(KerasFramework):
 
         return scores
 
+    def moves_image(self, inputs: InputBatch, layer: LayerChoice) -> bool:
+        return any(stem.is_moved(self.image_size(inputs)) for stem in self._stem(self._traced(inputs), layer))
+
+    def stem_values(self, inputs: InputBatch, layer: LayerChoice) -> list[StemValues]:
+        traced = self._traced(inputs)
+        found = self._stem(traced, layer)
+        function = as_function(traced.jaxpr, [stem.tensor for stem in found])
+        tensors = self._run(jax.jit(lambda flat: function(*flat)), traced, inputs)  # only what is returned is computed
+        return [
+            StemValues(np.moveaxis(np.asarray(tensor, dtype=np.float32), stem.axes, (1, 2)), stem.window)
+            for tensor, stem in zip(tensors, found, strict=True)
+        ]
+
     def apply(self, method: Callable[[Capture], NativeTensor], capture: Capture) -> NativeTensor:
         # JAX runs a method operation by operation, and compiles every operation at its first use.
         key = (getattr(method, "name", method), capture.activations.shape, capture.scores.shape)
@@ -116,6 +131,11 @@ class KerasJax(KerasFramework):
 
     def _call(self, traced: TracedModel, layer: LayerChoice) -> LayerCall:
         return self._input_call if layer.is_input else check_tapped(layer, traced.calls)
+
+    def _stem(self, traced: TracedModel, layer: LayerChoice) -> list[StemInput]:
+        call = self._call(traced, layer)
+        jaxpr = traced.jaxpr.jaxpr
+        return find_stem_inputs(jaxpr, tapped_variable(jaxpr, traced.position(call)), call)
 
     def _capture(
         self, compiled: CompiledCapture, traced: TracedModel, inputs: InputBatch, arrays: Sequence[Any]

@@ -23,6 +23,7 @@ from seewhy.frameworks.layouts import channels_last, layer_layout, targets_secon
 from seewhy.frameworks.loss_scale import scaled_gradients
 from seewhy.frameworks.non_relu import GUIDED_RULES
 from seewhy.frameworks.recorder import translated_errors
+from seewhy.frameworks.stem import StemInput, StemValues
 from seewhy.frameworks.structures import (
     ArrayTree,
     InputBatch,
@@ -30,11 +31,13 @@ from seewhy.frameworks.structures import (
     leaves,
     map_leaves,
     model_run_error,
+    shape_key,
 )
 from seewhy.frameworks.tensorflow.guided import check_head_activations, guide_relus
 from seewhy.frameworks.tensorflow.logits import select_tensorflow_outputs
 from seewhy.frameworks.tensorflow.mean_head import closed_form, pooled_mean
 from seewhy.frameworks.tensorflow.precision import check_bfloat16, compiled
+from seewhy.frameworks.tensorflow.stem import find_stem_inputs
 from seewhy.frameworks.tensorflow.tap import TensorflowTap, gradients
 from seewhy.frameworks.tensorflow.trunk_and_head import split
 from seewhy.targets import Objective, TopK
@@ -58,6 +61,7 @@ class KerasTensorflow(KerasFramework):
         if precision == "bfloat16":
             check_bfloat16()
         self._compiled = CompiledCache()
+        self._moves_image: dict[Any, bool] = {}
 
     def to_numpy(self, tensor: NativeTensor) -> NDArray[Any]:
         return np.asarray(tensor)
@@ -105,6 +109,19 @@ class KerasTensorflow(KerasFramework):
                 raise model_run_error(inputs, error.message) from error
 
         return scores
+
+    def moves_image(self, inputs: InputBatch, layer: LayerChoice) -> bool:
+        key = (shape_key(inputs), layer)
+        if key not in self._moves_image:  # the trace of a capture decides it too
+            self._trace_stem(inputs, layer)
+        return self._moves_image[key]
+
+    def stem_values(self, inputs: InputBatch, layer: LayerChoice) -> list[StemValues]:
+        function, found = self._trace_stem(inputs, layer)
+        return [
+            StemValues(np.moveaxis(np.asarray(tensor, dtype=np.float32), stem.axes, (1, 2)), stem.window)
+            for tensor, stem in zip(self._run(function, inputs), found, strict=True)
+        ]
 
     def _capture(self, entry: CompiledCapture, inputs: InputBatch, arrays: Sequence[Any]) -> dict[str, NativeTensor]:
         """Run a compiled capture, with the scores scaled as far as float16 allows where it is used."""
@@ -176,6 +193,8 @@ class KerasTensorflow(KerasFramework):
                 with guide_relus(gradient_rule):
                     tree = self._forward(batch, tap)
                 tap.check()
+                if not layer.is_input:
+                    self._find_stem(inputs, batch, tap)
                 selected = select_tensorflow_outputs(tree, objective)
                 mean = pooled_mean(selected.tensors, tap.output, tap.space)
                 if derivatives == "gradients" and gradient_rule in GUIDED_RULES:
@@ -204,6 +223,27 @@ class KerasTensorflow(KerasFramework):
         arrays = objective.target.arrays(image_count(inputs))
         function = self._compile(capture, inputs, (np.ones((1, 1), np.float32), *arrays) if is_scaled else arrays)
         return CompiledCapture(function, **facts, scale_shape=(1, 1) if is_scaled else None)
+
+    def _find_stem(self, inputs: InputBatch, batch: InputBatch, tap: TensorflowTap) -> list[StemInput]:
+        """Find what the stem receives in the graph of this trace, and note whether it is moved."""
+        is_images = not isinstance(inputs, (list, dict)) and inputs.ndim == 4
+        found = find_stem_inputs(batch, tap.output, tap.call) if is_images else []
+        moved = any(stem.is_moved(self.image_size(inputs)) for stem in found)
+        self._moves_image[(shape_key(inputs), tap.layer)] = moved
+        return found
+
+    def _trace_stem(self, inputs: InputBatch, layer: LayerChoice) -> tuple[Callable[..., Any], list[StemInput]]:
+        tap = TensorflowTap(layer)
+        found: list[StemInput] = []
+
+        def forward(batch: InputBatch) -> None:
+            with recording_calls(self._layers, tap):
+                self._forward(batch, tap)
+            tap.check()
+            found[:] = self._find_stem(inputs, batch, tap)
+
+        graph = tf.compat.v1.wrap_function(forward, [tf.TensorSpec((None, *inputs.shape[1:]), tf.float32)])
+        return graph.prune(graph.inputs[:1], [stem.tensor for stem in found]), found
 
     def _trace_head(self, inputs: InputBatch, layer: LayerChoice, objective: Objective) -> CompiledHead:
         tap = TensorflowTap(layer)

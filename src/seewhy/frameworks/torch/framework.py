@@ -7,7 +7,9 @@ Input images are (N, K, *space), and so are the outputs of most modules, but not
 axis. Captures are (N, *space, K), as in every framework.
 """
 
+import inspect
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from itertools import chain
 from typing import Any, final
@@ -23,7 +25,16 @@ from seewhy.frameworks.layers import INPUT_CALL, LayerCall, LayerChoice, check_t
 from seewhy.frameworks.layouts import layer_layout
 from seewhy.frameworks.model_layers import Layers, ModelLayers
 from seewhy.frameworks.recorder import translated_errors
-from seewhy.frameworks.structures import InputBatch, InputSpec, check_arrays, is_float, map_leaves, shape_key
+from seewhy.frameworks.stem import StemInput, StemValues
+from seewhy.frameworks.structures import (
+    InputBatch,
+    InputSpec,
+    check_arrays,
+    check_input_count,
+    is_float,
+    map_leaves,
+    shape_key,
+)
 from seewhy.frameworks.torch.calls import (
     TorchRecorder,
     check_hookable,
@@ -39,6 +50,7 @@ from seewhy.frameworks.torch.logits import FunctionRecorder, select_torch_output
 from seewhy.frameworks.torch.precision import autocast_to, without_autocast
 from seewhy.frameworks.torch.private_api import remove_hook
 from seewhy.frameworks.torch.restore import preserve_state
+from seewhy.frameworks.torch.stem import StemComplete, StemRecorder, stem_values
 from seewhy.frameworks.torch.tap import TorchTap
 from seewhy.frameworks.torch.tensors import first_float_tensor, to_array
 from seewhy.frameworks.torch.trunk_and_head import Tape, TapeTap
@@ -64,15 +76,17 @@ class Torch(Framework):
         self._model = unwrap(model)
         check_precision(precision, map(_type_name, self._model.parameters()))
         self._precision = precision
-        self._layers = ModelLayers(lambda: modules_by_path(self._model), lambda: structure(self._model))
+        self._model_layers = ModelLayers(lambda: modules_by_path(self._model), lambda: structure(self._model))
         self._calls = CompiledCache()
         self._autograd_use = AutogradUse()
 
     def layer_paths(self) -> tuple[str, ...]:
-        return tuple(self._layers.now().by_path)
+        return tuple(self._model_layers.now().by_path)
 
     def path_of(self, layer: object) -> str | None:
-        return next((path for path, module in self._layers.now().by_path.items() if module is unwrap(layer)), None)
+        return next(
+            (path for path, module in self._model_layers.now().by_path.items() if module is unwrap(layer)), None
+        )
 
     def input_shape(self) -> None:
         """Return None: a module does not declare its input's shape."""
@@ -82,6 +96,8 @@ class Torch(Framework):
 
         A list or tuple of arrays becomes the model's positional arguments, a dict its keyword arguments.
         """
+        if (most := _most_inputs(self._model)) is not None:
+            check_input_count(inputs, most)
         return check_arrays(map_leaves(to_array, inputs), None)
 
     def to_numpy(self, tensor: NativeTensor) -> NDArray[Any]:
@@ -89,7 +105,7 @@ class Torch(Framework):
         return array
 
     def calls(self, inputs: InputBatch) -> tuple[LayerCall, ...]:
-        return self._calls_of(self._layers.now(), inputs)
+        return self._calls_of(self._model_layers.now(), inputs)
 
     def predict(self, inputs: InputBatch, output: int | str | None = None) -> NativeTensor | None:
         def run(functions: FunctionRecorder) -> NativeTensor | None:
@@ -110,7 +126,7 @@ class Torch(Framework):
         derivatives: Derivatives = "gradients",
         gradient_rule: GradientRule = "plain",
     ) -> Capture:
-        functions, layers = FunctionRecorder(), self._layers.now()
+        functions, layers = FunctionRecorder(), self._model_layers.now()
         call = self._tapped_call(layers, inputs, layer)
         trunk = Trunk(functions, needs_autograd=self._autograd_use.is_needed)
         tap = TorchTap(call, trunk, derivatives, gradient_rule)
@@ -121,7 +137,7 @@ class Torch(Framework):
 
     def head(self, inputs: InputBatch, layer: LayerChoice, objective: Objective) -> Head:
         functions, tape, objective = FunctionRecorder(), Tape(), objective.for_image(0)
-        layers = self._layers.now()
+        layers = self._model_layers.now()
         call = self._tapped_call(layers, inputs, layer)
         tap = TapeTap(call, tape)
         hooks = recording_calls(tap.hooked_layers(layers.by_path), tap)
@@ -131,11 +147,17 @@ class Torch(Framework):
         scores = tape.head(tap, selected, objective, self.xp)
         return lambda perturbations: scores(layer_layout(call, perturbations))
 
+    def moves_image(self, inputs: InputBatch, layer: LayerChoice) -> bool:
+        return any(stem.is_moved(self.image_size(inputs)) for stem in self._stem(inputs, layer))
+
+    def stem_values(self, inputs: InputBatch, layer: LayerChoice) -> list[StemValues]:
+        return stem_values(self._stem(inputs, layer))
+
     def is_unscaled(self, inputs: InputBatch) -> bool:
         """Run the model, and compare the input of its first convolution."""
         if isinstance(inputs, (list, dict)):
             return False
-        convolutions = [layer for layer in self._layers.now().by_path.values() if isinstance(layer, CONVOLUTIONS)]
+        convolutions = [layer for layer in self._model_layers.now().by_path.values() if isinstance(layer, CONVOLUTIONS)]
         convolution_inputs: list[Any] = []
 
         def record_input(_: Any, arguments: Any) -> None:
@@ -154,6 +176,16 @@ class Torch(Framework):
     def apply(self, method: Callable[[Capture], NativeTensor], capture: Capture) -> NativeTensor:
         with torch.no_grad(), without_autocast():
             return method(capture)
+
+    def _stem(self, inputs: InputBatch, layer: LayerChoice) -> list[StemInput]:
+        layers = self._model_layers.now()
+        call = self._tapped_call(layers, inputs, layer)
+        recorder = StemRecorder(call)
+        hooks = recording_calls({call.path: layers.by_path[call.path]}, recorder)
+        gradients = torch.set_grad_enabled(self._autograd_use.is_needed)
+        with suppress(StemComplete), preserve_state(self._model), gradients, hooks:
+            self._forward(inputs, recorder, recorder)
+        return recorder.found
 
     def _tapped_call(self, layers: Layers, inputs: InputBatch, layer: LayerChoice) -> LayerCall:
         layers.check(layer)
@@ -179,7 +211,10 @@ class Torch(Framework):
         return calls
 
     def _forward(
-        self, inputs: InputBatch, context: FunctionRecorder | Trunk, recorder: TorchTap | TorchRecorder | None = None
+        self,
+        inputs: InputBatch,
+        context: FunctionRecorder | Trunk | StemRecorder,
+        recorder: TorchTap | TorchRecorder | StemRecorder | None = None,
     ) -> Any:
         batch = map_leaves(self._to_tensor, inputs)
         with translated_errors(inputs, FAILURES, recorder), autocast_to(self._precision, batch), context:
@@ -205,3 +240,12 @@ class Torch(Framework):
 
 def _type_name(tensor: NativeTensor) -> str:
     return str(tensor.dtype).removeprefix("torch.")
+
+
+def _most_inputs(model: torch.nn.Module) -> int | None:
+    """Return how many positional arguments a module takes; None for any number."""
+    kinds = [parameter.kind for parameter in inspect.signature(model.forward).parameters.values()]
+    if inspect.Parameter.VAR_POSITIONAL in kinds:
+        return None
+    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    return sum(kind in positional for kind in kinds)

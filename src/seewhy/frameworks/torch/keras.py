@@ -5,7 +5,7 @@ native module: gradients are recorded for the head and not for the trunk, whethe
 """
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from typing import Any, final
 
 import keras
@@ -22,12 +22,14 @@ from seewhy.frameworks.layers import LayerCall, LayerChoice, check_tapped
 from seewhy.frameworks.layouts import layer_layout
 from seewhy.frameworks.model_layers import Layers
 from seewhy.frameworks.recorder import translated_errors
+from seewhy.frameworks.stem import StemInput, StemValues
 from seewhy.frameworks.structures import InputBatch, InputSpec, map_leaves, shape_key
 from seewhy.frameworks.torch.failures import FAILURES
 from seewhy.frameworks.torch.finish_capture import finish_capture
 from seewhy.frameworks.torch.logits import FunctionRecorder, select_torch_outputs
 from seewhy.frameworks.torch.precision import autocast_to, without_autocast
 from seewhy.frameworks.torch.restore import preserve_state
+from seewhy.frameworks.torch.stem import StemComplete, StemRecorder, stem_values
 from seewhy.frameworks.torch.tap import TorchTap
 from seewhy.frameworks.torch.tensors import TRANSFORMED, has_memory, to_array
 from seewhy.frameworks.torch.trunk_and_head import Tape, TapeTap
@@ -105,6 +107,12 @@ class KerasTorch(KerasFramework):
         scores = tape.head(tap, selected, objective, self.xp)
         return lambda perturbations: scores(layer_layout(call, perturbations))
 
+    def moves_image(self, inputs: InputBatch, layer: LayerChoice) -> bool:
+        return any(stem.is_moved(self.image_size(inputs)) for stem in self._stem(inputs, layer))
+
+    def stem_values(self, inputs: InputBatch, layer: LayerChoice) -> list[StemValues]:
+        return stem_values(self._stem(inputs, layer))
+
     def apply(self, method: Callable[[Capture], NativeTensor], capture: Capture) -> NativeTensor:
         with torch.no_grad(), without_autocast():
             return method(capture)
@@ -112,6 +120,16 @@ class KerasTorch(KerasFramework):
     def _preserve_state(self, layers: Layers) -> AbstractContextManager[None]:
         # A model's `modules()` lists neither the layers inside its layers nor the module in a TorchModuleWrapper.
         return preserve_state(self._model, *layers.by_path.values())
+
+    def _stem(self, inputs: InputBatch, layer: LayerChoice) -> list[StemInput]:
+        layers = self._model_layers.now()
+        call = self._tapped_call(layers, inputs, layer)
+        recorder = StemRecorder(call)
+        hooks = recording_calls({call.path: layers.by_path[call.path]}, recorder)
+        gradients = torch.set_grad_enabled(self._autograd_use.is_needed)
+        with suppress(StemComplete), self._preserve_state(layers), gradients, hooks:
+            self._forward(inputs, recorder, recorder)
+        return recorder.found
 
     def _tapped_call(self, layers: Layers, inputs: InputBatch, layer: LayerChoice) -> LayerCall:
         layers.check(layer)
@@ -133,7 +151,10 @@ class KerasTorch(KerasFramework):
         return calls
 
     def _forward(
-        self, inputs: InputBatch, context: FunctionRecorder | Trunk, recorder: TorchTap | KerasRecorder | None = None
+        self,
+        inputs: InputBatch,
+        context: FunctionRecorder | Trunk | StemRecorder,
+        recorder: TorchTap | KerasRecorder | StemRecorder | None = None,
     ) -> Any:
         # Copied: a model may modify its input in place, and the array belongs to the caller.
         batch = map_leaves(lambda array: keras.ops.convert_to_tensor(np.array(array)), inputs)
@@ -143,4 +164,5 @@ class KerasTorch(KerasFramework):
             context,
             preserve_keras_state(self._model),
         ):
-            return self._model(recorder.enter(batch) if isinstance(recorder, TorchTap) else batch, training=False)
+            batch = recorder.enter(batch) if isinstance(recorder, (TorchTap, StemRecorder)) else batch
+            return self._model(batch, training=False)

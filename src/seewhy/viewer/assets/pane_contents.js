@@ -87,14 +87,14 @@ function differenceContent(image, explanation, [target, other], signed) {
 }
 
 function heatmapContent(image, explanation, raw, peak, signed) {
-  const { rows, columns, box } = explanation;
+  const { rows, columns, box, input, speckled } = explanation;
   const cells = raw.map((value) => (peak > 0 ? Math.min(Math.max(value / peak, -1), 1) : 0));
   return {
     facts: factsOf(explanation),
     detail: describeExplanation(explanation),
     method: explanation.method,
-    heatmap: { rows, columns, box, cells, signed, extent: image },
-    rawHeatmap: { rows, columns, box, cells: raw },
+    heatmap: { rows, columns, box, input, cells, signed, speckled, extent: image },
+    rawHeatmap: { rows, columns, box, input, cells: raw },
     low: signed ? formatValue(-peak) : "0",
     high: formatValue(peak),
     peak,
@@ -137,8 +137,11 @@ function factsOf({ model, title, layer, rows, columns }) {
 }
 
 /** Returns whether the model did not see a part of the image. */
-export function isCropped({ box, extent }) {
-  return box[0] >= 0.5 || box[1] >= 0.5 || box[2] < extent.height - 0.5 || box[3] < extent.width - 0.5;
+export function isCropped({ box, input = box, extent }) {
+  return [box, input].some(
+    ([top, left, bottom, right]) =>
+      top >= 0.5 || left >= 0.5 || bottom < extent.height - 0.5 || right < extent.width - 0.5,
+  );
 }
 
 /** Returns where on the image a heatmap has its peak, {x, y} as fractions of its width and height. */

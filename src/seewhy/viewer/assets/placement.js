@@ -13,9 +13,9 @@ export function pixelCentres(pixels, extent) {
  * Computes the interpolation of points along one axis, between the cells that fill start..stop.
  *
  * Returns `before`, the cell whose centre precedes each point; `next`, the cell after it; and `weight`, the weight of
- * `next`. The points are sorted; those in from..to-1 are inside start..stop.
+ * `next`. The points are sorted; those in from..to-1 are inside start..stop, and inside first..last.
  */
-function interpolation(points, cells, start, stop) {
+function interpolation(points, cells, [start, stop], [first, last]) {
   const before = new Int32Array(points.length);
   const next = new Int32Array(points.length);
   const weight = new Float32Array(points.length);
@@ -26,7 +26,7 @@ function interpolation(points, cells, start, stop) {
     before[i] = Math.floor(position);
     next[i] = Math.min(before[i] + 1, cells - 1);
     weight[i] = position - before[i];
-    if (start <= point && point < stop) {
+    if (Math.max(start, first) <= point && point < Math.min(stop, last)) {
       from = Math.min(from, i);
       to = i + 1;
     }
@@ -37,15 +37,16 @@ function interpolation(points, cells, start, stop) {
 /**
  * Samples a heatmap at points of the image.
  *
- * `heatmap` is {rows, columns, cells, box}: cells is a Float32Array (rows x columns), and box is [top, left, bottom,
- * right].
+ * `heatmap` is {rows, columns, cells, box, input}: cells is a Float32Array (rows x columns), box is [top, left, bottom,
+ * right] of the heatmap, and input that of the model's input, beyond which the model saw nothing of the image.
  * `buffer` is an array to reuse if its size fits. Returns `values`, a Float32Array (ys x xs), which is 0 outside the
- * box; and `top`, `bottom`, `left`, `right`: the range of rows and columns of points that are inside the box.
+ * boxes; and `top`, `bottom`, `left`, `right`: the range of rows and columns of points that are inside both.
  */
 export function placeHeatmap(heatmap, ys, xs, buffer = null) {
   const [top, left, bottom, right] = heatmap.box;
-  const y = interpolation(ys, heatmap.rows, top, bottom);
-  const x = interpolation(xs, heatmap.columns, left, right);
+  const input = heatmap.input ?? heatmap.box;
+  const y = interpolation(ys, heatmap.rows, [top, bottom], [input[0], input[2]]);
+  const x = interpolation(xs, heatmap.columns, [left, right], [input[1], input[3]]);
   const fits = buffer?.length === ys.length * xs.length;
   const values = fits ? buffer.fill(0) : new Float32Array(ys.length * xs.length);
   const row = new Float32Array(heatmap.columns);

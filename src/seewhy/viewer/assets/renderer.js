@@ -8,6 +8,7 @@
 import { boundingBoxes } from "./bounding_boxes.js";
 import { contourSegments } from "./contours.js";
 import { pixelCentres, placeHeatmap } from "./placement.js";
+import { smoothRegions } from "./speckle.js";
 
 const CONTOUR_GRID = 160;
 const CONTOUR_LEVELS = 4;
@@ -16,7 +17,7 @@ const CONTOUR_LEVELS = 4;
  * Draws a heatmap on its photo.
  *
  * `photo` is {width, height, pixels}; `heatmap` is as in placement.js, with `extent` {width, height}, the size of the
- * image that its box refers to, and `signed`; `style` is {mode, alpha, threshold, colors}: "overlay", "heatmap",
+ * image that its box refers to, `signed` and `speckled`; `style` is {mode, alpha, threshold, colors}: "overlay", "heatmap",
  * "contour" or "box", two numbers in 0..1, and 256 colours of three bytes.
  */
 export function draw(context, photo, heatmap, style) {
@@ -33,8 +34,18 @@ export function draw(context, photo, heatmap, style) {
   if (style.mode === "contour") {
     drawContours(context, photo, heatmap, style);
   } else if (style.mode === "box") {
-    drawBoxes(context, photo, placeOn(photo, heatmap).values, heatmap.signed, style);
+    drawBoxes(context, photo, placeOn(photo, regionsOf(heatmap)).values, heatmap.signed, style);
   }
+}
+
+const regionsCache = new WeakMap();
+
+/** Returns the heatmap whose regions have boxes: the same each time, so that it is smoothed once. */
+function regionsOf(heatmap) {
+  if (!heatmap.speckled) {
+    return heatmap;
+  }
+  return regionsCache.get(heatmap) ?? regionsCache.set(heatmap, smoothRegions(heatmap)).get(heatmap);
 }
 
 const imageDataCache = new WeakMap();
@@ -148,9 +159,10 @@ function blend(pixels, background, width, { values, colorIndices, top, bottom, l
 /** Draws contour lines at the threshold and at levels above it, in the colours of their values. */
 function drawContours(context, photo, heatmap, { threshold, colors }) {
   const [top, left, bottom, right] = heatmap.box;
+  const input = heatmap.input ?? heatmap.box;
   const gridBetween = (from, to) => pixelCentres(CONTOUR_GRID, to - from).map((point) => from + point);
-  const ys = gridBetween(Math.max(top, 0), Math.min(bottom, heatmap.extent.height));
-  const xs = gridBetween(Math.max(left, 0), Math.min(right, heatmap.extent.width));
+  const ys = gridBetween(Math.max(top, input[0], 0), Math.min(bottom, input[2], heatmap.extent.height));
+  const xs = gridBetween(Math.max(left, input[1], 0), Math.min(right, input[3], heatmap.extent.width));
   const { values } = placeHeatmap(heatmap, ys, xs);
   const largest = values.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
   if (largest === 0) {
