@@ -40,12 +40,13 @@ toc_object_entries_show_parents = "hide"
 
 html_theme = "pydata_sphinx_theme"
 html_title = "SeeWhy"
+html_extra_path = ["../.docs/llms.txt"]
 html_copy_source = False
 html_show_sphinx = False
 html_show_copyright = False
-html_sidebars = {"index": [], "quickstart": [], "costs": [], "cli": [], "glossary": []}
+html_sidebars = {"index": [], "quickstart": [], "costs": [], "cli": [], "glossary": [], "comparison": []}
 html_theme_options = {
-    "header_links_before_dropdown": 8,
+    "header_links_before_dropdown": 7,
     "navbar_persistent": [],
     "navbar_end": ["search-button", "theme-switcher"],
     "navigation_with_keys": False,

@@ -3,7 +3,8 @@
     python docs_build/prepare.py
 
 This makes the images, draws the plots and runs the tutorials, where they are missing or outdated. Then it copies `docs`
-and replaces what is generated: the output of the tutorials, the tables of measurements and the drawings.
+and replaces what is generated: the output of the tutorials, the tables of measurements and of names, and the drawings.
+It also writes `llms.txt`, a list of the pages for language models.
 """
 
 import re
@@ -17,6 +18,8 @@ sys.path.insert(0, str(ROOT))
 from docs_build.architecture import insert_drawings  # noqa: E402  # after the path is set
 from docs_build.costs import draw_plots, fill_tables, read_record  # noqa: E402
 from docs_build.images import make_images  # noqa: E402
+from docs_build.llms import write_llms  # noqa: E402
+from docs_build.public_names import insert_names  # noqa: E402
 from docs_build.tutorials import insert_outputs, run_tutorials  # noqa: E402
 
 SOURCE = ROOT / "docs"
@@ -33,6 +36,7 @@ def main() -> None:
     shutil.copytree(SOURCE, PREPARED)
     for path in PREPARED.rglob("*.md"):
         path.write_text(prepare_page(path.read_text("utf-8"), path.relative_to(PREPARED)), "utf-8")
+    write_llms(PREPARED)
 
 
 def prepare_page(markdown: str, path: Path) -> str:
@@ -44,7 +48,7 @@ def prepare_page(markdown: str, path: Path) -> str:
     """
     if path.parts[0] == "tutorials" and path.stem != "index":
         markdown = insert_outputs(markdown, path.stem)
-    markdown = insert_drawings(fill_tables(markdown, read_record(), str(path)))
+    markdown = insert_names(insert_drawings(fill_tables(markdown, read_record(), str(path))))
     return TITLED.sub(lambda block: f"```{{code-block}} {block[1]}\n:caption: {block[2]}\n", markdown)
 
 

@@ -4,7 +4,8 @@ from PIL import Image
 
 import seewhy
 from seewhy import Classifier, Explainer, Preprocessing
-from seewhy.errors import InputError, MethodError, ModelError, OptionError, TargetError
+from seewhy.errors import ImageError, MethodError, ModelError, OptionError, TargetError
+from seewhy.images.reading import read
 from seewhy.targets import Counterfactual, Difference
 from tests.sample_models import PAPER_GRADCAM, PAPER_HIRESCAM, PAPER_INPUT, PAPER_LOGITS
 
@@ -233,10 +234,8 @@ def test_what_an_explainer_refuses(paper_model, lite0_explainer):
         Explainer(paper_model, precision="float16")
     with pytest.raises(OptionError, match=r"output is \[0\]; expected the position or the key of an output"):
         Explainer(paper_model, output=[0])
-    with pytest.raises(InputError, match=r"takes a list of images; given 'cat.png'. Give \['cat.png'\]"):
-        lite0_explainer.explain("cat.png")
-    with pytest.raises(InputError, match=r"given an array \(20, 30, 3\). Give \[it\]"):
-        lite0_explainer.explain(np.zeros((20, 30, 3), np.uint8))
+    with pytest.raises(MethodError, match=r"Give one name; seewhy\.compare takes several"):
+        Explainer(paper_model, ["gradcam", "layercam"])
     with pytest.raises(OptionError, match="batch_size is -1; expected 1 or more"):
         lite0_explainer.explain([np.zeros((20, 30, 3), np.uint8)], batch_size=-1)
     with pytest.raises(TargetError, match="'tabby' was given by name, and the model's class names are not known"):
@@ -337,3 +336,44 @@ def test_a_plan_is_made_once_for_a_kind_of_objective(paper_model):
     assert (plan.strategy, plan.derivatives) == ("capture", "gradients")
     explainer.heatmaps(PAPER_INPUT, [0])
     assert len(explainer._plans) == 2
+
+
+def test_one_image_is_a_list_of_one(lite0_explainer, examples):
+    path = examples / "cat.png"
+    pixels = read(path)
+    expected = lite0_explainer.explain([path], "tiger cat")[0].heatmaps
+    for image in (path, str(path), pixels, Image.fromarray(pixels)):
+        explanations = lite0_explainer.explain(image, "tiger cat")
+        assert len(explanations) == 1
+        np.testing.assert_array_equal(explanations[0].heatmaps, expected)
+    with pytest.raises(ImageError, match=r"An array of shape \(30,\)"):
+        lite0_explainer.explain(np.zeros((20, 30, 7), np.uint8)[0, :, 0])
+
+
+def test_a_model_by_its_name_or_its_path(examples, tmp_path, monkeypatch):
+    """The same explanation as of the loaded model, which is loaded once for each call."""
+    classifier = seewhy.load("efficientnet-lite0", weights=None)
+    path = classifier.save(tmp_path / "model.keras")
+    loaded = []
+    monkeypatch.setattr("seewhy.explainer.load", lambda source: loaded.append(source) or classifier)
+    expected = seewhy.explain(classifier, examples / "cat.png", 281)
+    for source in ("efficientnet-lite0", path):
+        explanation = seewhy.explain(source, examples / "cat.png", 281)
+        np.testing.assert_array_equal(explanation.heatmaps, expected.heatmaps)
+    assert seewhy.Explainer("efficientnet-lite0").classifier is classifier
+    compared = seewhy.compare(["efficientnet-lite0", path], examples / "cat.png", method=["gradcam", "layercam"])
+    assert [each.method for each in compared.explanations] == ["gradcam", "layercam"] * 2
+    assert loaded == ["efficientnet-lite0", path, "efficientnet-lite0", "efficientnet-lite0", path]
+
+
+def test_a_model_by_a_name_that_is_unknown():
+    with pytest.raises(ModelError, match=r"Unknown model 'efficientnet-lite'\. Did you mean 'efficientnet-lite0'"):
+        seewhy.explain("efficientnet-lite", "cat.png")
+
+
+def test_a_class_by_the_list_of_its_names(lite0, examples):
+    explanation = seewhy.explain(lite0, examples / "cat.png", ["tabby, tabby cat", "n02127052"])
+    assert [target.index for target in explanation.targets] == [281, 287]
+    for name in ("tabby", "tabby cat", "n02123045", "tabby_cat"):
+        np.testing.assert_array_equal(explanation.overlay(name), explanation.overlay(0))
+    np.testing.assert_array_equal(explanation.overlay("catamount"), explanation.overlay(1))

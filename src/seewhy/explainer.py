@@ -38,10 +38,12 @@ from seewhy.frameworks.structures import InputBatch, InputSpec, image_count, lea
 from seewhy.images.geometry import WHOLE, InputBox, Placement
 from seewhy.images.reading import ImageLike, read, read_each
 from seewhy.methods import Method
-from seewhy.models import Classifier
+from seewhy.models import Classifier, load
+from seewhy.representation import description, shortened
 from seewhy.results.channel_inspection import Inspection
 from seewhy.results.comparison import Comparison
-from seewhy.results.explanation import Explanation, build_explanation
+from seewhy.results.explanation import Explanation
+from seewhy.results.explanation_builder import build_explanation
 from seewhy.results.heatmaps import Heatmaps, build_heatmaps
 from seewhy.targets import Objective, Target, TargetSpec, resolve
 from seewhy.types import ImageArray, LayerSpec, Model, Precision, Score
@@ -50,6 +52,9 @@ BATCH_SIZE = 16
 
 MAX_PLANS = 64
 """How many plans an explainer keeps; a plan is small, and made in a moment."""
+
+ModelSource = Classifier | Model | str | os.PathLike[str]
+"""What can be explained: a classifier, a model, or the name or the path of a model."""
 
 AugmentationName = Literal["flips", "scales"]
 
@@ -70,8 +75,8 @@ class Explainer:
     """Explains one model. Threads may share an explainer; its settings cannot be changed.
 
     Args:
-        model: A `Classifier`; or a bare `keras.Model` or `torch.nn.Module`, which is enough for `heatmaps`. It is
-            never changed.
+        model: A `Classifier`; the name or the path of a model, as `seewhy.load` takes it; or a bare `keras.Model` or
+            `torch.nn.Module`, which is enough for `heatmaps`. It is never changed.
         method: The name of a method, see `seewhy methods`; or a method with options, such as
             `seewhy.methods.get("rise", masks=8000)`.
         layer: The layer to explain: a path ("resnet50/conv5_block3_out", "layer4.2"), a unique name, or the layer
@@ -114,7 +119,7 @@ class Explainer:
 
     def __init__(
         self,
-        model: Classifier | Model,
+        model: ModelSource,
         method: str | Method = "gradcam",
         layer: LayerSpec | Sequence[LayerSpec] = "auto",
         score: Score = "logit",
@@ -132,7 +137,7 @@ class Explainer:
             raise OptionError(f"Unknown score {score!r}; expected 'logit' or 'probability'.")
         if not (output is None or isinstance(output, (int, str))):
             raise OptionError(f"output is {output!r}; expected the position or the key of an output.")
-        classifier = model if isinstance(model, Classifier) else Classifier(model)
+        classifier = _as_classifier(model)
         method, framework = all_methods.get(method), classifier.framework_in(precision)
         layers = find_layers(layer, classifier, framework, method)
         if signed and len(layers) > 1:
@@ -166,19 +171,26 @@ class Explainer:
     def __delattr__(self, name: str) -> None:
         raise AttributeError(f"An Explainer cannot be changed: {name} cannot be deleted.")
 
+    def __repr__(self) -> str:
+        layers = ", ".join(map(str, self.layer_choices))
+        return description(
+            self,
+            f"of {shortened(str(self.classifier.name))}: {self.method.name} at {shortened(layers)}, score {self.score}",
+        )
+
     def explain(
-        self, images: Iterable[ImageLike], targets: TargetSpec = "top-1", *, batch_size: int = BATCH_SIZE
+        self, images: ImageLike | Iterable[ImageLike], targets: TargetSpec = "top-1", *, batch_size: int = BATCH_SIZE
     ) -> list[Explanation]:
         """Explain images.
 
         Args:
-            images: Paths, PIL images or uint8 arrays (H, W, 3), of any sizes.
+            images: Paths, PIL images or uint8 arrays (H, W, 3), of any sizes; or one of those.
             targets: What is explained for each image: "top-3"; a class index, name or wnid; a list of those; a list of
                 such lists, one per image; a `seewhy.targets` object; a function of the outputs giving (N,) or (N, T).
             batch_size: How many images, or perturbations of an image, run at once.
 
         Returns:
-            One explanation per image.
+            A list with an explanation of each image, also of a single one.
 
         Raises:
             ImageError: An image cannot be read.
@@ -341,7 +353,7 @@ class Explainer:
 
 
 def explain(
-    model: Classifier | Model,
+    model: ModelSource,
     image: ImageLike,
     targets: TargetSpec = "top-1",
     method: str | Method = "gradcam",
@@ -352,7 +364,9 @@ def explain(
     """Explain one image.
 
     Args:
-        model: A `Classifier`, such as `seewhy.load` returns; or a model that takes images of one size.
+        model: A `Classifier`, such as `seewhy.load` returns; the name or the path of a model, which is loaded: "vgg16",
+            "model.keras"; or a model that takes images of one size. For more than one image, load the model once, and
+            make an `Explainer`.
         image: A path, a PIL image or a uint8 array (H, W, 3).
         targets: As for `Explainer.explain`.
         method: As for `Explainer`; the other arguments likewise.
@@ -368,22 +382,27 @@ def explain(
 
 
 def compare(
-    models: Classifier | Model | Sequence[Classifier | Model],
+    models: ModelSource | Sequence[ModelSource],
     images: ImageLike | Sequence[ImageLike],
-    methods: str | Method | Sequence[str | Method] = "gradcam",
+    methods: str | Method | Sequence[str | Method] | None = None,
     targets: TargetSpec = "top-1",
     layer: LayerSpec | Sequence[LayerSpec] = "auto",
     score: Score = "logit",
+    *,
+    method: str | Method | Sequence[str | Method] | None = None,
     **options: Unpack[ExplainerOptions],
 ) -> Comparison:
     """Explain images by several methods, or with several models.
 
     Args:
-        models: A `Classifier`, or a model that takes images of one size; or a list of those.
+        models: A `Classifier`; the name or the path of a model; or a model that takes images of one size; or a list of
+            those.
         images: A path, a PIL image or a uint8 array (H, W, 3); or a list of those.
-        methods: The name of a method, or a method with options, see `seewhy.methods.get`; or a list of those.
+        methods: The name of a method, or a method with options, see `seewhy.methods.get`; or a list of those. None is
+            gradcam.
         targets: As for `Explainer.explain`.
         layer: As for `Explainer`; the other arguments likewise.
+        method: The same as `methods`, by the name that the argument of `explain` has.
 
     Returns:
         The explanations of every image by every model and method, in this order.
@@ -392,14 +411,21 @@ def compare(
         SeewhyError: An explanation is not possible; the message says why.
     """
     decoded = [image if isinstance(image, (str, os.PathLike)) else read(image) for image in listed("images", images)]
-    classifiers = [model if isinstance(model, Classifier) else Classifier(model) for model in listed("models", models)]
-    explainers = [
-        Explainer(classifier, method, layer, score, **options)
-        for classifier, method in itertools.product(classifiers, listed("methods", methods))
-    ]
+    if methods is not None and method is not None:
+        raise MethodError("compare was given methods and method, which are the same argument. Give one of them.")
+    chosen = listed("methods", next((each for each in (methods, method) if each is not None), "gradcam"))
+    classifiers = [_as_classifier(model) for model in listed("models", models)]
+    explainers = [Explainer(*pair, layer, score, **options) for pair in itertools.product(classifiers, chosen)]
     return Comparison(
         tuple(explainer.explain([image], targets)[0] for image, explainer in itertools.product(decoded, explainers))
     )
+
+
+def _as_classifier(model: ModelSource) -> Classifier:
+    """Return a classifier as it is; a model, or what `seewhy.load` loads by a name or a path, as a classifier."""
+    if isinstance(model, Classifier):
+        return model
+    return load(model) if isinstance(model, (str, os.PathLike)) else Classifier(model)
 
 
 def _input_box(plan: Plan, attribution: Attribution, inputs: InputBatch) -> InputBox:

@@ -72,6 +72,9 @@ class Times:
             rows += ["at the same time, in other threads:", *_phase_rows(self.other_threads, images)]
         return "\n".join(rows)
 
+    def __repr__(self) -> str:
+        return f"<Times: {self.total:.3f} s in all; measured phases: {len(self.this_thread)}>"
+
     def __str__(self) -> str:
         return self.table()
 

@@ -6,6 +6,8 @@ from typing import Any, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from seewhy.representation import ShortRepr
+
 FloatArray = NDArray[np.float32]
 IndexArray = NDArray[np.int32]
 ImageArray = NDArray[np.uint8]
@@ -69,8 +71,8 @@ Derivatives = Literal["none", "gradients", "closed_form"]
 at once, `Capture.closed_form`."""
 
 
-@dataclass(frozen=True)
-class Capture:
+@dataclass(frozen=True, repr=False)
+class Capture(ShortRepr):
     """What one run of the model captured at the tap: all that a method needs, still on the model's device.
 
     Attributes:

@@ -157,7 +157,10 @@ def test_missing_images_are_usage_errors(run, tmp_path):
         (["--method", "gradcm"], "Unknown method 'gradcm'. Did you mean 'gradcam'"),
         (["--colormap", "jett"], "Unknown colour map 'jett'. Did you mean 'jet'"),
         (["--alpha", "1.5"], "alpha is 1.5; expected a number from 0 (the image alone) to 1 (the colours alone)."),
-        (["--format", "png,bmp"], "Cannot write the format 'bmp'; known: png, jpg, jpeg, gif, webp, npz, json, html."),
+        (
+            ["--format", "png,bmp"],
+            "Cannot write the format 'bmp'; known: png, jpg, jpeg, svg, pdf, gif, webp, npz, json, ",
+        ),
         (["--format", ""], "Cannot write the format ''; known: png"),
         (["--model", "efficientnet-lit"], "Unknown model 'efficientnet-lit'. Did you mean 'efficientnet-lite0'"),
         (["--layer", "top_relu"], "There is no layer 'top_relu' in the model. Did you mean 'top_relu6'"),
@@ -407,7 +410,7 @@ def test_inspect(run, tmp_path, examples):
     ("arguments", "message"),
     [
         (["--channels", "1280"], "There are no channels '1280': top_relu6 has channels 0 to 1279."),
-        (["--format", "gif"], "Cannot write the format 'gif'; known: png, jpg, jpeg, npz."),
+        (["--format", "gif"], "Cannot write the format 'gif'; known: png, jpg, jpeg, svg, pdf, npz."),
         (["--format", ","], "Cannot write the format ''; known"),
         (["--colormap", "jett"], "Unknown colour map 'jett'"),
     ],
@@ -529,3 +532,12 @@ def test_label_by_folder_needs_a_report(run, tmp_path, examples):
     assert code == 2
     assert "--label-by-folder is for the report; add html to --format." in err
     assert out == ""
+
+
+def test_vector_graphics_and_colour_bars(run, tmp_path, examples):
+    arguments = ("--targets", "tabby,lynx", "--format", "svg,png", "--colorbar", "--out", tmp_path)
+    code, _, err = run("explain", examples / "cat.png", *arguments)
+    assert (code, err) == (0, "")
+    assert (tmp_path / "cat_gradcam.svg").read_text("utf-8").count("<image") == 4  # two overlays, and a bar for each
+    with Image.open(tmp_path / "cat_gradcam.png") as image:
+        assert image.width > 600

@@ -16,7 +16,7 @@ def test_objects_that_are_no_model(framework, thing):
     with pytest.raises(ModelError, match=r"Cannot explain an object of type .*: expected a keras.Model \(Keras 3\) or"):
         seewhy.Explainer(thing)
     with pytest.raises(ModelError, match=r"given by name, 'vgg16': load it first, with seewhy.load\('vgg16'\)"):
-        seewhy.Explainer("vgg16")
+        seewhy.Classifier("vgg16")
 
 
 def test_a_part_of_a_model_is_none(framework):

@@ -1,10 +1,13 @@
 import matplotlib
 import numpy as np
 import pytest
+import typer
 
 from seewhy import Style
+from seewhy.cli import app
 from seewhy.errors import OptionError
 from seewhy.images.colour import color_table, colorize
+from seewhy.images.default_style import DEFAULT_ALPHA, DEFAULT_COLORMAP
 from seewhy.images.overlay import heatmap_image, overlay
 
 IMAGE = np.full((1, 3, 3), 100, dtype=np.uint8)
@@ -19,14 +22,14 @@ def test_colours_are_matplotlib_s():
 
 def test_blending_by_hand():
     jet = color_table("jet").astype(int)
-    found = overlay(IMAGE, HEATMAP, ALL, Style(alpha=0.25))
+    found = overlay(IMAGE, HEATMAP, ALL, Style(alpha=0.25, colormap="jet"))
     np.testing.assert_array_equal(found[0, 0], np.round(75 + 0.25 * jet[0]))
     np.testing.assert_array_equal(found[0, 2], np.round(75 + 0.25 * jet[255]))
 
 
 def test_the_ends_of_alpha():
     np.testing.assert_array_equal(overlay(IMAGE, HEATMAP, ALL, Style(alpha=0)), IMAGE)
-    np.testing.assert_array_equal(overlay(IMAGE, HEATMAP, ALL, Style(alpha=1)), colorize(HEATMAP))
+    np.testing.assert_array_equal(overlay(IMAGE, HEATMAP, ALL, Style(alpha=1)), colorize(HEATMAP, DEFAULT_COLORMAP))
 
 
 def test_the_image_is_unchanged_where_the_model_did_not_see_it():
@@ -34,13 +37,13 @@ def test_the_image_is_unchanged_where_the_model_did_not_see_it():
     found = overlay(IMAGE, HEATMAP, covered, Style(alpha=1))
     np.testing.assert_array_equal(found[0, 1], IMAGE[0, 1])
     assert (found[0, 0] != IMAGE[0, 0]).any()
-    np.testing.assert_array_equal(heatmap_image(HEATMAP, covered)[0, 1], [255, 255, 255])
+    np.testing.assert_array_equal(heatmap_image(HEATMAP, covered, "gray")[0, 1], [255, 255, 255])
 
 
 def test_an_image_of_full_weight_is_clipped_at_white():
     jet = color_table("jet").astype(int)
     light = np.full((1, 3, 3), 250, dtype=np.uint8)
-    found = overlay(light, HEATMAP, ALL, Style(alpha=0.4, image_weight=1))
+    found = overlay(light, HEATMAP, ALL, Style(alpha=0.4, image_weight=1, colormap="jet"))
     np.testing.assert_array_equal(found[0, 2], np.minimum(np.round(250 + 0.4 * jet[255]), 255))
     assert found.max() == 255
 
@@ -53,7 +56,7 @@ def test_the_sum_is_rescaled_by_its_range_where_the_model_saw_the_image(rescale)
     total = image[0, :2] + 0.01 * jet[[0, 128]]
     low = total.min() if rescale == "range" else 0
     expected = np.round((total - low) / (total.max() - low) * 255)
-    found = overlay(image, HEATMAP, covered, Style(alpha=0.01, image_weight=1, rescale=rescale))
+    found = overlay(image, HEATMAP, covered, Style(alpha=0.01, image_weight=1, colormap="jet", rescale=rescale))
     np.testing.assert_allclose(found[0, :2], expected, atol=1)  # float32 rounds some halves the other way
     np.testing.assert_array_equal(found[0, 2], image[0, 2])
 
@@ -63,7 +66,7 @@ def test_the_digits_notebook_blends_colours_up_to_255_with_an_image_up_to_1():
     image = np.array([[[0, 0, 0], [128, 128, 128], [255, 255, 255]]], dtype=np.uint8)
     total = jet * 0.01 + image[0] / 255
     expected = np.round((total - total.min()) / (total.max() - total.min()) * 255)
-    found = overlay(image, HEATMAP, ALL, Style(alpha=1, image_weight=1 / 2.55, rescale="range"))
+    found = overlay(image, HEATMAP, ALL, Style(alpha=1, image_weight=1 / 2.55, colormap="jet", rescale="range"))
     np.testing.assert_allclose(found[0], expected, atol=1)
 
 
@@ -96,3 +99,13 @@ def test_a_colour_map_that_is_not_a_name(colormap):
 def test_an_unknown_colour_map_with_a_suggestion():
     with pytest.raises(OptionError, match=r"Unknown colour map 'viridsi'. Did you mean 'viridis'"):
         colorize(HEATMAP, "viridsi")
+
+
+def test_by_default_it_is_half_the_image_and_half_viridis():
+    """The same in the library and on the command line."""
+    expected = 0.5 * IMAGE[0] + 0.5 * color_table("viridis")[[0, 128, 255]].astype(float)
+    np.testing.assert_allclose(overlay(IMAGE, HEATMAP, ALL, Style())[0], expected, atol=0.51)
+    assert (Style().alpha, Style().colormap) == (DEFAULT_ALPHA, DEFAULT_COLORMAP)
+    command = typer.main.get_command(app).commands["explain"]
+    options = {parameter.name: parameter.default for parameter in command.params}
+    assert (options["alpha"], options["colormap"]) == (DEFAULT_ALPHA, DEFAULT_COLORMAP)

@@ -75,6 +75,29 @@ def test_the_number_of_ids_must_be_that_of_names():
         ClassNames(["a", "b"], ids=["x"])
 
 
+def test_a_class_by_the_list_of_its_names():
+    """As in the lists of ImageNet's classes that other libraries come with."""
+    names = imagenet()
+    assert names.find("tabby, tabby cat") == names.find("tabby_cat,tabby") == 281
+    assert names.find("maillot, tank suit") == 639
+    assert names.find("projectile, missile") == 744
+    lists = {index: ", ".join(synonyms) for index, synonyms in enumerate(names.synonyms) if len(synonyms) > 1}
+    assert len(lists) == 492
+    assert all(names.find(each) == index for index, each in lists.items())
+
+
+def test_a_list_of_names_of_different_classes_is_no_class():
+    with pytest.raises(TargetError, match="There is no class 'tabby, lynx'"):
+        imagenet().find("tabby, lynx")
+    with pytest.raises(TargetError, match="There is no class ','"):
+        imagenet().find(",")
+
+
+def test_all_names_of_a_class():
+    assert imagenet().all_names(281) == ("tabby", "n02123045", "tabby", "tabby cat")
+    assert ClassNames(["cat", "dog"]).all_names(1) == ("dog",)
+
+
 def test_a_shown_name_is_found_again():
     names = imagenet()
     shown = [names.unique_name(index) for index in range(len(names))]

@@ -137,7 +137,7 @@ def test_a_tutorial_s_own_formula(name, loaded, digit, examples):
         shown += 1
         np.testing.assert_allclose(explanation.normalize()[position], expected / expected.max(), atol=1e-5)
         for style in tutorial.looks:
-            overlay = explanation.overlay(position, **LOOKS[style]).astype(float)
+            overlay = explanation.overlay(position, colormap="jet", **LOOKS[style]).astype(float)
             difference = np.abs(overlay - tutorial_overlay(image, expected, LOOKS[style]))
             # A hundred-thousandth may make another of the 256 colours, whose neighbours differ by up to 4 of 255.
             assert difference.mean() < 0.5

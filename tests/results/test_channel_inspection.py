@@ -75,7 +75,9 @@ def test_files(inspection, tmp_path):
     with np.load(inspection.save(tmp_path / "inside.npz")) as arrays:
         np.testing.assert_array_equal(arrays["weights"], inspection.weights)
         assert arrays["indices"].tolist() == [282, 967]
-    with pytest.raises(OptionError, match=r"Cannot save as '\.gif'; expected \.png, \.jpg, \.jpeg, \.npz\."):
+    with pytest.raises(
+        OptionError, match=r"Cannot save as '\.gif'; expected \.png, \.jpg, \.jpeg, \.svg, \.pdf, \.npz\."
+    ):
         inspection.save(tmp_path / "inside.gif")
 
 
@@ -100,7 +102,9 @@ def test_marked_bars_are_seen_among_a_thousand(inspection):
 
 def test_targets_that_cannot_be(inspection):
     for target in (2, -1, "0", True):
-        with pytest.raises(OptionError, match=r"There is no target .*: there are targets 0 to 1"):
+        with pytest.raises(
+            OptionError, match=r"There is no target .*the explanation has targets 0 to 1 \(tiger cat, espresso\)"
+        ):
             inspection.figure([1], target=target)
     with pytest.raises(OptionError, match="count is 0; expected a whole number"):
         inspection.strongest(0)

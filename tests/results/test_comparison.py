@@ -37,7 +37,10 @@ def test_methods_stand_side_by_side_for_one_target(lite0, examples):
 def test_it_is_written_as_a_image_and_as_nothing_else(compared, tmp_path):
     with Image.open(compared.save(tmp_path / "both.png")) as image:
         assert image.width > 600
-    with pytest.raises(OptionError, match=r"Cannot save a comparison as '\.npz'; expected \.png, \.jpg, \.jpeg\."):
+    assert compared.save(tmp_path / "both.svg").read_text("utf-8").count("<image") == 4
+    with pytest.raises(
+        OptionError, match=r"Cannot save a comparison as '\.npz'; expected \.png, \.jpg, \.jpeg, \.svg, \.pdf\."
+    ):
         compared.save(tmp_path / "both.npz")
 
 
@@ -89,3 +92,13 @@ def test_what_is_compared_has_as_many_targets(lite0, examples):
     one, two = (seewhy.explain(lite0, examples / "cat.png", targets) for targets in ([281], [281, 282]))
     with pytest.raises(OptionError, match=r"have as many targets each; given \[1, 2\]"):
         seewhy.Comparison((one, two))
+
+
+def test_methods_by_the_name_of_explain_s_argument(compared, lite0, examples):
+    other = seewhy.compare(lite0, examples / "cat.png", method=["gradcam", "hirescam"], targets=[281, 285])
+    for one, each in zip(compared.explanations, other.explanations, strict=True):
+        assert one.method == each.method
+        np.testing.assert_array_equal(one.heatmaps, each.heatmaps)
+    assert seewhy.compare(lite0, examples / "cat.png", method="hirescam").explanations[0].method == "hirescam"
+    with pytest.raises(MethodError, match="given methods and method, which are the same argument"):
+        seewhy.compare(lite0, examples / "cat.png", "gradcam", method="hirescam")

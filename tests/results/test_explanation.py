@@ -1,7 +1,11 @@
+import base64
+import io
 import json
 import os
+import re
 import sys
 import types
+import xml.etree.ElementTree as ElementTree
 from dataclasses import replace
 
 import numpy as np
@@ -168,12 +172,19 @@ def test_json_holds_everything_else(tmp_path):
     [
         (
             lambda e, path: e.save(path / "a.tiff"),
-            r"Cannot save as '.tiff'; expected .png, .jpg, .jpeg, .gif, .webp, .npz, .json, .html",
+            r"Cannot save as '.tiff'; expected .png, .jpg, .jpeg, .svg, .pdf, .gif, .webp, .npz, .json, .html",
         ),
         (lambda e, path: e.save(path / "a"), "Cannot save as 'a file without suffix'"),
-        (lambda e, _: e.overlay(2), "There is no target 2: the explanation has targets 0 to 1"),
+        (lambda e, _: e.overlay(2), r"There is no target 2: the explanation has targets 0 to 1 \(cat, target 1\)"),
+        (lambda e, _: e.overlay(3), r"Class 3 is target 0\. Give a position or a name\."),
+        (
+            lambda e, _: e.overlay("dog"),
+            r"There is no target 'dog': the explanation has targets 0 to 1 \(cat, target 1\)",
+        ),
+        (lambda e, _: e.mask(target="cta"), r"There is no target 'cta': .*Did you mean 'cat'\?"),
+        (lambda e, _: e.overlay(colorbar=1), "colorbar is 1; expected True or False"),
         (lambda e, _: e.figure("panels", target=-1), "There is no target -1"),
-        (lambda e, _: e.figure("mosaic"), "Unknown figure 'mosaic'; expected 'panels', 'grid' or 'probabilities'"),
+        (lambda e, _: e.figure("mosaic"), "Unknown figure 'mosaic'; expected 'overlay', 'panels', 'grid' or"),
         (lambda e, _: e.overlay(alpha=2), "alpha is 2; expected a number from 0"),
         (lambda e, _: e.figure(colormap="jett"), "Unknown colour map 'jett'. Did you mean 'jet'"),
         (lambda e, _: e.mask(1.5), "threshold is 1.5; expected a number from 0 to 1"),
@@ -219,8 +230,6 @@ def test_figures_leave_pyplot_alone():
 
 
 def test_a_notebook_shows_the_image(monkeypatch):
-    content = one_target()._repr_png_()
-    assert content[:8] == b"\x89PNG\r\n\x1a\n"
     shown = []
     ipython = types.ModuleType("IPython")
     ipython.get_ipython = lambda: types.SimpleNamespace(kernel=object())
@@ -287,6 +296,84 @@ def test_a_target_by_a_number_of_numpy():
     np.testing.assert_array_equal(explanation().overlay(np.int64(1)), explanation().overlay(1))
     with pytest.raises(OptionError, match="There is no target True"):
         explanation().overlay(True)
+
+
+def with_names(**changes):
+    """Return the explanation of two targets with all names of the class of the first."""
+    return explanation(aliases=(("cat", "n02123045", "house cat", "domestic_cat"), ()), **changes)
+
+
+@pytest.mark.parametrize("name", ["cat", "CAT", "n02123045", "house_cat", "domestic cat", np.str_("cat")])
+def test_a_target_by_any_name_of_its_class(name):
+    found = with_names()
+    assert found.find_target(name) == 0
+    np.testing.assert_array_equal(found.overlay(name), found.overlay(0))
+    np.testing.assert_array_equal(found.mask(0.5, name), found.mask(0.5, 0))
+    assert found.boxes(target=name) == found.boxes(target=0)
+    np.testing.assert_array_equal(found.pixels("overlay", target=name), found.pixels("overlay", target=0))
+
+
+def test_a_target_that_is_not_a_class_by_its_name():
+    found = with_names()
+    assert found.find_target("target 1") == 1
+    np.testing.assert_array_equal(found.overlay("Target_1"), found.overlay(1))
+
+
+def test_a_name_of_two_targets():
+    crane, other = TargetResult(3, "crane", 1.0, 0.5, True), TargetResult(5, "crane", 1.0, 0.5, True)
+    with pytest.raises(OptionError, match=r"'crane' is the name of the targets 0, 1\. Give the position of one\."):
+        explanation(targets=(crane, other)).overlay("crane")
+    by_wnid = explanation(targets=(crane, other), aliases=(("crane", "n1"), ("crane", "n2")))
+    assert by_wnid.find_target("n2") == 1
+    assert explanation(targets=(crane, crane)).find_target("crane") == 0  # one class, given twice
+
+
+def test_the_overlay_as_a_figure():
+    figure = explanation().figure("overlay", target="cat")
+    assert [axes.get_title() for axes in figure.axes] == ["3, cat 75.0%"]
+    np.testing.assert_array_equal(figure.axes[0].images[0].get_array(), explanation().overlay(0))
+
+
+@pytest.mark.parametrize(("normalization", "low"), [("max", 0), ("range", 1)])
+def test_a_colour_bar_gives_raw_values(normalization, low):
+    raised = explanation(heatmaps=np.array([[[1, 2], [3, 5]], [[0, 0], [0, 0]]], np.float32))
+    axes = raised.figure("grid", colorbar=True, colormap="inferno", normalization=normalization).axes
+    assert len(axes) == 3  # two overlays, and one bar: nothing is evidence for the second target
+    assert axes[1].get_ylim() == (low, 5)
+    assert raised.color_scale(1) is None
+    assert len(raised.figure("grid").axes) == 2
+
+
+def test_a_colour_bar_ends_at_the_value_that_is_drawn_as_1():
+    """Methods at the input divide by a quantile, above which everything has the last colour."""
+    many = np.linspace(0, 1, 10_000, dtype=np.float32).reshape(1, 100, 100)
+    quantile = one_target(heatmaps=many, peak_quantile=0.995)
+    assert quantile.color_scale().high == pytest.approx(0.995, abs=1e-3)
+    assert (quantile.normalize() == 1).mean() == pytest.approx(0.005, abs=1e-3)
+
+
+def test_a_file_with_a_colour_bar_is_larger_than_the_image(tmp_path):
+    with Image.open(one_target().save(tmp_path / "with.png", colorbar=True)) as image:
+        assert image.width > 100
+    with Image.open(one_target().save(tmp_path / "without.png")) as image:
+        assert image.size == (6, 4)
+
+
+@pytest.mark.parametrize("kind", [None, "panels", "probabilities"])
+def test_figures_as_vector_graphics(tmp_path, kind):
+    svg = explanation().save(tmp_path / "figure.svg", kind, target="cat").read_text("utf-8")
+    assert ElementTree.fromstring(svg).tag == "{http://www.w3.org/2000/svg}svg"  # noqa: S314  # our own
+    assert "<dc:date>" not in svg
+    pdf = explanation().save(tmp_path / "figure.PDF", kind).read_bytes()
+    assert pdf.startswith(b"%PDF")
+    assert b"CreationDate" not in pdf
+
+
+def test_photos_in_a_vector_graphic_keep_their_detail(tmp_path):
+    svg = one_target().save(tmp_path / "one.svg").read_text("utf-8")
+    png = re.search(r"data:image/png;base64,([^\"]+)", svg)[1]
+    with Image.open(io.BytesIO(base64.b64decode(png))) as image:
+        assert image.height > 400
 
 
 @pytest.mark.parametrize(

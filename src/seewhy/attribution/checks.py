@@ -183,12 +183,12 @@ def find_layers(
     )
 
 
-def check_images(images: Iterable[ImageLike]) -> list[ImageLike]:
-    """Return the images as a list, or raise InputError for a single image."""
+def check_images(images: ImageLike | Iterable[ImageLike]) -> list[ImageLike]:
+    """Return images as a list, a single image too."""
     if isinstance(images, (str, os.PathLike, Image.Image)):
-        raise InputError(f"Explainer.explain takes a list of images; given {images!r}. Give [{images!r}].")
+        return [images]
     if isinstance(images, np.ndarray) and images.ndim < 4:
-        raise InputError(f"Explainer.explain takes a list of images; given an array {images.shape}. Give [it].")
+        return [images]  # reading it says what is wrong with an array that is no image
     return list(images)
 
 

@@ -39,6 +39,7 @@ from seewhy.cli.options import (
     WeightsOption,
     split_list,
 )
+from seewhy.images.default_style import DEFAULT_ALPHA, DEFAULT_COLORMAP
 
 app = typer.Typer(
     name="seewhy",
@@ -111,12 +112,12 @@ def explain(
     precision: PrecisionOption = PrecisionName.float32,
     alpha: Annotated[
         float, typer.Option(help="The opacity of the heatmap, from 0 (only the image) to 1 (only the heatmap).")
-    ] = 0.4,
+    ] = DEFAULT_ALPHA,
     image_weight: Annotated[
         float | None,
         typer.Option(help="The weight of the image in the overlay, from 0 to 1.", show_default="1 - alpha"),
     ] = None,
-    colormap: ColormapOption = "jet",
+    colormap: ColormapOption = DEFAULT_COLORMAP,
     normalization: Annotated[
         NormalizationName,
         typer.Option(help="max: divide a heatmap by its maximum. range: map its minimum to 0 and its maximum to 1."),
@@ -131,6 +132,9 @@ def explain(
             "minimum to 0 and its maximum to 255."
         ),
     ] = RescaleName.none,
+    colorbar: Annotated[
+        bool, typer.Option("--colorbar", help="Draw a colour bar with the raw values beside each heatmap.")
+    ] = False,
     figure: Annotated[
         FigureName | None,
         typer.Option(
@@ -144,8 +148,8 @@ def explain(
     format: Annotated[
         str,
         typer.Option(
-            help="The output formats, separated by commas: png, jpg, npz, json; gif or webp, animations that show the "
-            "targets in turn; html, one report of all images to open in a browser."
+            help="The output formats, separated by commas: png, jpg, svg, pdf, npz, json; gif or webp, animations that "
+            "show the targets in turn; html, one report of all images to open in a browser."
         ),
     ] = "png",
     together: Annotated[
@@ -212,6 +216,7 @@ def explain(
                 "normalization": normalization.value,
                 "upsampling": upsampling.value,
                 "rescale": rescale.value,
+                "colorbar": colorbar,
             },
             figure=None if figure is None else figure.value,
             out=out,
@@ -242,9 +247,9 @@ def inspect(
     targets: Annotated[str, typer.Option(help=TARGETS_HELP)] = "top-1",
     layer: LayerOption = "auto",
     score: ScoreOption = ScoreName.logit,
-    colormap: ColormapOption = "jet",
+    colormap: ColormapOption = DEFAULT_COLORMAP,
     out: OutOption = Path("explanations"),
-    format: Annotated[str, typer.Option(help="The output formats, separated by commas: png, jpg, npz.")] = "png",
+    format: Annotated[str, typer.Option(help="The formats, separated by commas: png, jpg, svg, pdf, npz.")] = "png",
 ) -> None:
     """Show the channels and channel weights that make up a Grad-CAM heatmap, for each target.
 

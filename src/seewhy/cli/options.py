@@ -135,7 +135,9 @@ PrecisionOption = Annotated[
         help="The precision in which the model runs. bfloat16 is less exact, and faster on processors that support it."
     ),
 ]
-ColormapOption = Annotated[str, typer.Option(help="The name of a matplotlib colour map.")]
+ColormapOption = Annotated[
+    str, typer.Option(help="The name of a matplotlib colour map. jet is misleading: its bands look like edges.")
+]
 OutOption = Annotated[Path, typer.Option(help="The output folder; created if missing.")]
 
 

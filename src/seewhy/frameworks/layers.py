@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from seewhy.errors import LayerError, NoGradientError, did_you_mean
+from seewhy.representation import ShortRepr
 
 AUTO = "auto"
 
@@ -11,8 +12,8 @@ INPUT = ""
 """The path of the model's input, which is treated as the output of a first layer. No layer has an empty path."""
 
 
-@dataclass(frozen=True)
-class LayerCall:
+@dataclass(frozen=True, repr=False)
+class LayerCall(ShortRepr):
     """One call of one layer while the model ran.
 
     Attributes:
@@ -62,8 +63,8 @@ INPUT_CALL = LayerCall(INPUT, "input", None, is_pooling=False, is_pass_through=F
 """The model's input, treated as the output of a first layer."""
 
 
-@dataclass(frozen=True)
-class LayerChoice:
+@dataclass(frozen=True, repr=False)
+class LayerChoice(ShortRepr):
     """The layer to tap.
 
     Attributes:

@@ -12,7 +12,7 @@ def color_table(colormap: str) -> ImageArray:
     """Return the 256 colours of a matplotlib colour map.
 
     Args:
-        colormap: The name of the colour map, such as "jet" or "viridis".
+        colormap: The name of the colour map, such as "viridis" or "inferno".
 
     Returns:
         uint8 (256, 3).
@@ -32,7 +32,7 @@ def _color_table(colormap: str) -> ImageArray:
     if colormap not in matplotlib.colormaps:
         raise OptionError(
             f"Unknown colour map {short_repr(colormap)}.{did_you_mean(colormap, matplotlib.colormaps)} Expected the "
-            "name of one of matplotlib's colour maps, such as jet, viridis, inferno or turbo."
+            "name of one of matplotlib's colour maps, such as viridis, inferno or jet."
         )
     colors = matplotlib.colormaps[colormap](np.linspace(0, 1, 256))
     return np.round(colors[:, :3] * 255).astype(np.uint8)
@@ -44,6 +44,6 @@ def color_indices(heatmap: FloatArray) -> ImageArray:
     return np.rint(indices, out=indices).astype(np.uint8)
 
 
-def colorize(heatmap: FloatArray, colormap: str = "jet") -> ImageArray:
+def colorize(heatmap: FloatArray, colormap: str) -> ImageArray:
     """Convert a heatmap (H, W) in 0..1 to colours, uint8 (H, W, 3)."""
     return np.take(color_table(colormap), color_indices(heatmap), axis=0)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from seewhy.errors import OptionError
 from seewhy.images.colour import color_table
 from seewhy.images.text import printable
+from seewhy.images.writing import Writer, image_writer
 from seewhy.types import FloatArray, ImageArray
 
 if TYPE_CHECKING:
@@ -18,6 +19,14 @@ TITLE_INCHES = 0.35
 NARROWEST, WIDEST = 0.5, 2.5
 """The limits of a panel's aspect ratio, width / height; an image beyond them is drawn smaller."""
 BARS_ASPECT = 1.6
+SCALE_ASPECT = 0.35
+"""The width of a colour bar and its numbers, as a share of the height of a panel."""
+VECTOR_DPI = 200
+"""The resolution of photos and overlays within a vector graphic."""
+RASTER_SUFFIXES = (".png", ".jpg", ".jpeg")
+VECTOR_SUFFIXES = (".svg", ".pdf")
+IMAGE_SUFFIXES = (*RASTER_SUFFIXES, *VECTOR_SUFFIXES)
+"""The suffixes of files that figures are written to."""
 MAX_PANELS = 300
 """Panels in one figure. Their layout takes most of a minute, and in two columns they reach the height limit of JPEG."""
 HIGHLIGHTED, PLAIN = "#d1495b", "#5b7c99"
@@ -38,16 +47,25 @@ class Bars(NamedTuple):
     highlighted: Sequence[int] = ()
 
 
+class ColorScale(NamedTuple):
+    """The raw values that are drawn in the first and in the last colour of the colour map."""
+
+    low: float
+    high: float
+
+
 class Panel(NamedTuple):
     """One panel of a figure.
 
     Attributes:
         title: The text above the panel.
         content: An image, uint8 (H, W, 3); a heatmap (u, v) in 0..1; or bars.
+        scale: What a colour bar beside the panel says; None for no colour bar.
     """
 
     title: str
     content: ImageArray | FloatArray | Bars
+    scale: ColorScale | None = None
 
 
 def draw_panels(panels: Sequence[Panel], *, columns: int, colormap: str, title: str | None = None) -> "Figure":
@@ -66,7 +84,7 @@ def draw_panels(panels: Sequence[Panel], *, columns: int, colormap: str, title: 
         raise OptionError(f"The figure would have {len(panels)} panels; the limit is {MAX_PANELS}. Draw fewer at once.")
     color_table(colormap)  # raises OptionError for an unknown name, before matplotlib raises its own error
     rows = -(-len(panels) // columns)
-    aspects = [_aspect(panel.content) for panel in panels]
+    aspects = [_aspect(panel) for panel in panels]
     widths = [min(max(max(aspects[column::columns]), NARROWEST), WIDEST) for column in range(columns)]
     size = (PANEL_INCHES * sum(widths), (PANEL_INCHES + TITLE_INCHES) * rows + (TITLE_INCHES if title else 0))
     figure = new_figure(*size)
@@ -79,6 +97,8 @@ def draw_panels(panels: Sequence[Panel], *, columns: int, colormap: str, title: 
             printable(panel.title), fontsize="medium", wrap=True, parse_math=False
         )  # class names may contain $
         _draw(panel.content, axes, colormap)
+        if panel.scale is not None:
+            _draw_scale(panel.scale, figure, axes, colormap)
     return figure
 
 
@@ -92,8 +112,18 @@ def new_figure(width: float, height: float) -> "Figure":
     return figure
 
 
-def _aspect(content: ImageArray | FloatArray | Bars) -> float:
-    return BARS_ASPECT if isinstance(content, Bars) else content.shape[1] / content.shape[0]
+def _aspect(panel: Panel) -> float:
+    if isinstance(panel.content, Bars):
+        return BARS_ASPECT
+    aspect: float = panel.content.shape[1] / panel.content.shape[0]
+    return aspect if panel.scale is None else aspect + SCALE_ASPECT
+
+
+def _draw_scale(scale: ColorScale, figure: "Figure", axes: "Axes", colormap: str) -> None:
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.colors import Normalize
+
+    figure.colorbar(ScalarMappable(Normalize(*scale), colormap), ax=axes, fraction=0.08, pad=0.02).minorticks_off()
 
 
 def _draw(content: ImageArray | FloatArray | Bars, axes: "Axes", colormap: str) -> None:
@@ -120,6 +150,17 @@ def _draw_bars(bars: Bars, axes: "Axes") -> None:
         axes.set_yticks(positions, list(map(printable, bars.labels)), parse_math=False)
         axes.invert_yaxis()  # the first bar at the top
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def figure_writer(figure: "Figure", suffix: str) -> Writer:
+    """Return a function that writes a figure: as pixels (`RASTER_SUFFIXES`) or as a vector graphic (`VECTOR_SUFFIXES`).
+
+    In a vector graphic, texts, bars and heatmap cells stay sharp at any size; photos and overlays are pixels.
+    """
+    if suffix in RASTER_SUFFIXES:
+        return image_writer(render(figure), suffix)
+    date = "Date" if suffix == ".svg" else "CreationDate"  # left out, so that equal figures are equal files
+    return lambda file: figure.canvas.print_figure(file, format=suffix[1:], dpi=VECTOR_DPI, metadata={date: None})
 
 
 def render(figure: "Figure", dpi: int = 120) -> ImageArray:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from seewhy.interpolation import WEIGHTS, Upsampling
+from seewhy.representation import ShortRepr
 from seewhy.types import BoolArray, FloatArray
 
 InputBox = tuple[float, float, float, float]
@@ -18,8 +19,8 @@ WHOLE: InputBox = (0.0, 0.0, 1.0, 1.0)
 """The heatmaps show all of the input."""
 
 
-@dataclass(frozen=True)
-class Placement:
+@dataclass(frozen=True, repr=False)
+class Placement(ShortRepr):
     """The part of an image that the model's input shows, and the part of that input that the heatmaps show.
 
     Attributes:
@@ -51,6 +52,12 @@ class Placement:
         columns = weights(maps.shape[-1], width, left, right) * covered_columns[:, None]
         placed = np.asarray(rows @ maps @ columns.T, dtype=np.float32)
         return np.clip(placed, 0, 1) if upsampling == "bicubic" else placed
+
+    def resized(self, height: int, width: int) -> "Placement":
+        """Return the placement on a copy of the image of another size, in pixels."""
+        scales = (height / self.image_size[0], width / self.image_size[1]) * 2
+        top, left, bottom, right = (edge * scale for edge, scale in zip(self.box, scales, strict=True))
+        return replace(self, image_size=(height, width), box=(top, left, bottom, right))
 
     @property
     def covered(self) -> BoolArray:

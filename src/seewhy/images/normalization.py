@@ -19,6 +19,13 @@ def peak_values(heatmaps: FloatArray, quantile: float) -> FloatArray:
     return _peaks(heatmaps, quantile, np.float32(0))
 
 
+def normalized_range(heatmap: FloatArray, quantile: float, normalization: Normalization = "max") -> tuple[float, float]:
+    """Return the raw values that normalize to 0 and to 1, of one heatmap (u, v); equal for one without a span."""
+    heatmaps = np.maximum(heatmap, 0)[None]
+    lowest = heatmaps.min(axis=(1, 2), keepdims=True) if normalization == "range" else np.zeros((1, 1, 1), np.float32)
+    return float(lowest.item()), float(_peaks(heatmaps, quantile, lowest).item())
+
+
 def normalize(heatmaps: FloatArray, quantile: float, normalization: Normalization = "max") -> FloatArray:
     """Scale each heatmap to 0..1 by its own peak; negative values become 0.
 

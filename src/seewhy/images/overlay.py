@@ -13,7 +13,7 @@ BAND_PIXELS = 1_000_000
 """The number of pixels that are blended at a time."""
 
 
-def heatmap_image(heatmap: FloatArray, covered: BoolArray, colormap: str = "jet") -> ImageArray:
+def heatmap_image(heatmap: FloatArray, covered: BoolArray, colormap: str) -> ImageArray:
     """Convert a heatmap to colours, white where the model did not see the image.
 
     Args:

@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol
 
 from seewhy.errors import OptionError
 from seewhy.interpolation import Extents
+from seewhy.representation import description, value_text
 from seewhy.types import Capture, Derivatives, FloatArray, GradientRule, Tensor
 
 Family = Literal["gradient", "activation", "perturbation", "attention"]
@@ -54,7 +55,7 @@ class Runner(Protocol):
         """Run `count` perturbations of the input, each (*space, C), and yield the capture (N = 1) of each."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Method:
     """A row of the table of methods.
 
@@ -90,6 +91,10 @@ class Method:
     derivatives: Derivatives = "gradients"
     closed_form: bool = False
     choose_gradient_rule: Callable[..., GradientRule] | None = None
+
+    def __repr__(self) -> str:
+        options = ", ".join(f"{name}={value_text(value)}" for name, value in self.options.items())
+        return description(self, f"{self.name}: {self.title}, {self.paper}{options and f'; {options}'}")
 
     @property
     def has_closed_form(self) -> bool:

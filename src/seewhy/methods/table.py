@@ -292,6 +292,7 @@ def get(method: str | Method, **options: Any) -> Method:
     if isinstance(method, Method):
         return method.with_options(options)
     if not isinstance(method, str) or method not in METHODS:
-        suggestion = did_you_mean(method, METHODS) if isinstance(method, str) else ""
+        is_name = isinstance(method, str)
+        suggestion = did_you_mean(method, METHODS) if is_name else " Give one name; seewhy.compare takes several."
         raise MethodError(f"Unknown method {method!r}.{suggestion} Known: {', '.join(METHODS)}.")
     return METHODS[method].with_options(options)

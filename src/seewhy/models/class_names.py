@@ -12,6 +12,7 @@ import numpy as np
 
 from seewhy.errors import TargetError, did_you_mean
 from seewhy.images.text import printable
+from seewhy.representation import counted, description, listed
 
 MAX_DIGITS = 9
 """The maximum number of digits of a class's index."""
@@ -42,6 +43,9 @@ class ClassNames(Sequence[str]):
         self._by_synonym = _indices_by_name(self.synonyms if self.synonyms is not None else (), None)
         self._unique_names = tuple(map(self._unique_name, range(len(self._names))))
 
+    def __repr__(self) -> str:
+        return description(self, f"of {counted(len(self), 'class')}: {listed(self._names)}")
+
     def __len__(self) -> int:
         return len(self._names)
 
@@ -56,8 +60,9 @@ class ClassNames(Sequence[str]):
         """Return the index of a class.
 
         Args:
-            query: An index (also as text), an id, a name, or what `unique_name` returns. Case, "_" and "-" are ignored.
-                The first name of a class takes precedence over a synonym of another class.
+            query: An index (also as text), an id, a name, what `unique_name` returns, or several names of one class
+                separated by commas, as in lists of ImageNet's classes: "tabby, tabby cat". Case, "_" and "-" are
+                ignored. The first name of a class takes precedence over a synonym of another class.
 
         Raises:
             TargetError: No class matches, or more than one does.
@@ -80,15 +85,15 @@ class ClassNames(Sequence[str]):
 
     def matches(self, query: str) -> set[int]:
         """Return the index of every class that a text names, as in `find`."""
-        folded = _fold(query)
+        folded = fold_name(query)
         matches = self._by_name.get(folded, set()) or self._by_synonym.get(folded, set())
         if query.strip().isdecimal() and int(query) < len(self):
             matches = matches | {int(query)}
-        return matches or self._numbered(query)
+        return matches or self._numbered(query) or self._listed(query)
 
     def _unique_name(self, index: int) -> str:
         name = self._names[index]
-        others = set(self._by_name[_fold(name)])
+        others = set(self._by_name[fold_name(name)])
         if name.strip().isdecimal() and len(name) <= MAX_DIGITS and int(name) < len(self):
             others.add(int(name))  # which is the index of another class
         return name if others == {index} else f"{name} ({index})"
@@ -99,7 +104,23 @@ class ClassNames(Sequence[str]):
         if numbered is None or int(numbered[2]) >= len(self):
             return set()
         index = int(numbered[2])
-        return {index} if _fold(numbered[1]) == _fold(self._names[index]) else set()
+        return {index} if fold_name(numbered[1]) == fold_name(self._names[index]) else set()
+
+    def _listed(self, query: str) -> set[int]:
+        """Return the class whose names a text lists, separated by commas; an empty set for any other text."""
+        names = [fold_name(name) for name in query.split(",")]
+        if len(names) == 1:
+            return set()
+        each = [self._by_name.get(name, set()) | self._by_synonym.get(name, set()) for name in names if name]
+        common = set.intersection(*each) if each else set()
+        # The names of one class may all be names of another class too, which has more: the whole list comes first.
+        whole = {index for index in common if self.synonyms and set(map(fold_name, self.synonyms[index])) == set(names)}
+        return whole or common
+
+    def all_names(self, index: int) -> tuple[str, ...]:
+        """Return every name of a class: its name and, where there are any, its id and its synonyms."""
+        identifier = () if self.ids is None else (self.ids[index],)
+        return (self._names[index], *identifier, *(self.synonyms[index] if self.synonyms is not None else ()))
 
     def label(self, index: int) -> str:
         """Return the name and, where there is one, the id: enough to tell classes of the same name apart."""
@@ -120,11 +141,12 @@ def _indices_by_name(class_names: Iterable[Sequence[str]], ids: Sequence[str] | 
     indices: dict[str, set[int]] = defaultdict(set)
     for index, names in enumerate(class_names):
         for name in names:
-            indices[_fold(name)].add(index)
+            indices[fold_name(name)].add(index)
     for index, class_id in enumerate(ids or ()):
-        indices[_fold(class_id)].add(index)
+        indices[fold_name(class_id)].add(index)
     return dict(indices)
 
 
-def _fold(name: str) -> str:
+def fold_name(name: str) -> str:
+    """Return a name as names are compared: without regard to case, and with "_" and "-" as spaces."""
     return " ".join(printable(name).replace("_", " ").replace("-", " ").casefold().split())

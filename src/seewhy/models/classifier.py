@@ -18,6 +18,7 @@ from seewhy.models import keras_file, sidecar
 from seewhy.models.class_names import ClassNames
 from seewhy.models.preprocessing import Inputs, Preprocessing
 from seewhy.models.sidecar import PreprocessingConfig, Sidecar
+from seewhy.representation import call_repr, counted, description, shortened
 from seewhy.types import FloatArray, Precision
 
 
@@ -27,6 +28,9 @@ class Prediction(NamedTuple):
     index: int  # type: ignore[assignment]  # hides tuple.index, which is not used
     name: str
     probability: float
+
+    def __repr__(self) -> str:
+        return call_repr("Prediction", self._asdict())
 
 
 class Classifier:
@@ -70,6 +74,12 @@ class Classifier:
         self.layer = layer
         if layer is not None:
             self.framework.find_layer(layer)
+
+    def __repr__(self) -> str:
+        classes = "" if self.class_names is None else f", {counted(len(self.class_names), 'class')}"
+        layer = "" if self.layer is None else f", default layer {shortened(self.layer)}"
+        kind = f"{type(self.model).__module__.partition('.')[0]} {type(self.model).__name__}"
+        return description(self, f"{shortened(str(self.name))}: {kind}{classes}{layer}")
 
     @property
     def input_size(self) -> tuple[int, int]:

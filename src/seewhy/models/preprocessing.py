@@ -11,6 +11,7 @@ from PIL import Image
 from seewhy import timing
 from seewhy.errors import ModelError
 from seewhy.images.geometry import Placement
+from seewhy.representation import ShortRepr, counted, description, shape_text
 from seewhy.timing import Phase
 from seewhy.types import FloatArray, ImageArray
 
@@ -28,7 +29,7 @@ def is_input_size(height: int, width: int) -> bool:
     return 1 <= height <= MAX_SIDE and 1 <= width <= MAX_SIDE and height * width <= MAX_AREA
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Inputs:
     """A batch for the model, and the part of each image that it shows.
 
@@ -43,16 +44,20 @@ class Inputs:
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> NDArray[Any]:
         return np.array(self.values, dtype=dtype, copy=copy)
 
+    def __repr__(self) -> str:
+        return description(self, f"of {counted(len(self), 'image')}: {shape_text(self.values)}")
+
     def __len__(self) -> int:
         return len(self.values)
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """The shape of `values`."""
         return self.values.shape
 
 
-@dataclass(frozen=True)
-class Preprocessing:
+@dataclass(frozen=True, repr=False)
+class Preprocessing(ShortRepr):
     """Crop, resize and scale images: `(resized - mean) / std`, then `finish`.
 
     Attributes:

@@ -19,11 +19,12 @@ from seewhy.models import (
 from seewhy.models.class_names import ClassNames, imagenet
 from seewhy.models.classifier import Classifier
 from seewhy.models.overrides import ClassNamesSpec, InputSizeSpec, Overrides, PreprocessingSpec
+from seewhy.representation import ShortRepr
 from seewhy.timing import Phase
 
 
-@dataclass(frozen=True)
-class NamedModel:
+@dataclass(frozen=True, repr=False)
+class NamedModel(ShortRepr):
     """A model that comes with SeeWhy: a row of `MODELS`.
 
     Attributes:
@@ -88,8 +89,8 @@ MODELS = {
 }
 
 
-@dataclass(frozen=True)
-class Source:
+@dataclass(frozen=True, repr=False)
+class Source(ShortRepr):
     """A kind of source: a row of `SOURCES`.
 
     Attributes:

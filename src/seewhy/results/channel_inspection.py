@@ -3,7 +3,7 @@
 import os
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from numbers import Integral
 from pathlib import Path
@@ -13,11 +13,14 @@ import numpy as np
 
 from seewhy.errors import OptionError, short_repr
 from seewhy.images.colour import colorize
-from seewhy.images.figure import Bars, Panel, draw_panels, render
+from seewhy.images.figure import IMAGE_SUFFIXES, Bars, Panel, draw_panels, figure_writer
 from seewhy.images.style import Style, StyleOptions
-from seewhy.images.writing import image_writer, write_atomically
-from seewhy.results.explanation import IMAGE_SUFFIXES, Explanation
-from seewhy.results.figures import caption
+from seewhy.images.writing import write_atomically
+from seewhy.representation import description, listed, shortened
+from seewhy.results.explanation import Explanation
+from seewhy.results.figures import caption, overlay_panel
+from seewhy.results.notebook_image import IMAGE_SIDE, figure_jpeg
+from seewhy.results.target_result import TargetRef
 from seewhy.types import FloatArray
 
 if TYPE_CHECKING:
@@ -28,7 +31,7 @@ SIGNED_COLORMAP = "RdBu_r"
 """White for 0, red for evidence for the target, blue for evidence against it."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Inspection:
     """The steps of Grad-CAM for one image and T targets, at a layer of K channels.
 
@@ -42,20 +45,24 @@ class Inspection:
     gradients: FloatArray
     explanation: Explanation
 
+    def __repr__(self) -> str:
+        targets = listed([caption(target) for target in self.explanation.targets])
+        layer = shortened(self.explanation.layer)
+        return description(self, f"of {layer}: activations {self.activations.shape}; targets: {targets}")
+
     @property
     def weights(self) -> FloatArray:
         """float32 (T, K): the channel weights alpha_k^c, the pooled gradients (equation 1 of the Grad-CAM paper)."""
         return np.asarray(self.gradients.mean(axis=(1, 2)))
 
-    def weighted(self, target: int = 0) -> FloatArray:
+    def weighted(self, target: TargetRef = 0) -> FloatArray:
         """Return every channel times its weight, float32 (u, v, K); the sum over channels is the raw heatmap.
 
         With the option `channels="mean"`, the raw heatmap is their mean.
         """
-        self._check_target(target)
-        return np.asarray(self.activations * self.weights[target])
+        return np.asarray(self.activations * self.weights[self.explanation.find_target(target)])
 
-    def strongest(self, count: int = 9, target: int = 0) -> list[int]:
+    def strongest(self, count: int = 9, target: TargetRef = 0) -> list[int]:
         """Return the channels with the largest mean contribution to a target's heatmap, the largest first.
 
         Raises:
@@ -67,7 +74,7 @@ class Inspection:
         return [int(channel) for channel in np.argsort(-strength, kind="stable")[:count]]
 
     def figure(
-        self, channels: str | Sequence[int] = "top-9", *, target: int = 0, **style: Unpack[StyleOptions]
+        self, channels: str | Sequence[int] = "top-9", *, target: TargetRef = 0, **style: Unpack[StyleOptions]
     ) -> "Figure":
         """Draw the image, the channel weights as bars, and channels before and after weighting.
 
@@ -76,24 +83,25 @@ class Inspection:
 
         Args:
             channels: The indices of channels; or "top-9", the nine that contribute most to the target's heatmap.
-            target: The index of one of the explanation's `targets`.
+            target: The position of one of the explanation's `targets`, or its name.
             **style: As for `Explanation.overlay`.
 
         Raises:
             OptionError: There is no such channel or target, or an argument is out of range.
         """
-        shown = self.channels(channels, target)
-        drawn, title = Style(**style), caption(self.explanation.targets[target])
-        weights = self.weights[target]
+        position = self.explanation.find_target(target)
+        shown = self.channels(channels, position)
+        drawn, title = Style(**style), caption(self.explanation.targets[position])
+        weights = self.weights[position]
         panels = [
             Panel("Original", self.explanation.image),
-            Panel("All channels, weighted and summed", self.explanation.draw(target, drawn)),
+            overlay_panel(self.explanation, position, drawn, "All channels, weighted and summed"),
             Panel(f"Weights of all {len(weights)} channels", Bars(weights.tolist(), highlighted=shown)),
             Panel(
                 "Weights of those below",
                 Bars([float(weights[each]) for each in shown], [str(each) for each in shown], range(len(shown))),
             ),
-            *self._channel_panels(shown, target),
+            *self._channel_panels(shown, position),
         ]
         return draw_panels(panels, columns=COLUMNS, colormap=drawn.colormap, title=f"{title}, {self.explanation.layer}")
 
@@ -102,10 +110,13 @@ class Inspection:
         path: str | os.PathLike[str],
         channels: str | Sequence[int] = "top-9",
         *,
-        target: int = 0,
+        target: TargetRef = 0,
         **style: Unpack[StyleOptions],
     ) -> Path:
-        """Write the figure (`.png`, `.jpg`) or the arrays (`.npz`), whole or not at all, and return the path.
+        """Write the figure (`.png`, `.jpg`, `.svg`, `.pdf`) or the arrays (`.npz`), whole or not at all.
+
+        Returns:
+            The path.
 
         Raises:
             OptionError: The suffix is unknown, or as for `figure`.
@@ -114,7 +125,7 @@ class Inspection:
         path = Path(path)
         suffix = path.suffix.lower()
         if suffix in IMAGE_SUFFIXES:
-            writer = image_writer(render(self.figure(channels, target=target, **style)), suffix)
+            writer = figure_writer(self.figure(channels, target=target, **style), suffix)
         elif suffix == ".npz":
             writer = partial(np.savez_compressed, **self._arrays())
         else:
@@ -123,7 +134,7 @@ class Inspection:
         write_atomically(path, writer, durable=suffix == ".npz")
         return path
 
-    def channels(self, wanted: str | Sequence[int], target: int = 0) -> list[int]:
+    def channels(self, wanted: str | Sequence[int], target: TargetRef = 0) -> list[int]:
         """Return the indices of channels given as numbers, or as "top-9".
 
         Raises:
@@ -139,7 +150,7 @@ class Inspection:
                 f"There are no channels {short_repr(wanted)}: {self.explanation.layer} has channels 0 to {count - 1}. "
                 "Give some of them, such as 10,42, or the strongest, top-9."
             )
-        self._check_target(target)
+        self.explanation.find_target(target)
         return list(dict.fromkeys(found))  # a duplicate gets no second pair of panels
 
     def _channel_panels(self, shown: Sequence[int], target: int) -> list[Panel]:
@@ -168,11 +179,9 @@ class Inspection:
             "names": np.array([each.name for each in targets]),
         }
 
-    def _check_target(self, target: int) -> None:
-        if not _is_whole(target) or not 0 <= target < len(self.gradients):
-            raise OptionError(
-                f"There is no target {short_repr(target)}: there are targets 0 to {len(self.gradients) - 1}."
-            )
+    def _repr_jpeg_(self) -> bytes:
+        small = replace(self, explanation=self.explanation.thumbnail(IMAGE_SIDE, len(self.gradients)))
+        return figure_jpeg(small.figure("top-4"))
 
 
 def _whole_numbers(wanted: Any) -> list[int]:

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING, Unpack
 
 from seewhy import timing
 from seewhy.errors import OptionError
-from seewhy.images.figure import draw_panels, render
+from seewhy.images.figure import IMAGE_SUFFIXES, draw_panels, figure_writer, render
 from seewhy.images.style import Style, StyleOptions
-from seewhy.images.writing import image_writer, write_atomically
-from seewhy.results.explanation import IMAGE_SUFFIXES, Explanation
+from seewhy.images.writing import write_atomically
+from seewhy.representation import counted, description, listed
+from seewhy.results.explanation import Explanation
 from seewhy.results.figures import overlay_panels
+from seewhy.results.notebook_image import IMAGE_SIDE, MAX_PANELS, MAX_TARGETS, figure_jpeg
 from seewhy.timing import Phase
 from seewhy.types import ImageArray
 
@@ -23,7 +25,7 @@ PANELS_PER_ROW = 4
 """How many explanations of one target are drawn side by side."""
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Comparison:
     """Explanations of the same number of targets each, drawn together.
 
@@ -39,6 +41,12 @@ class Comparison:
         counts = [len(each.targets) for each in self.explanations]
         if len(set(counts)) != 1:
             raise OptionError(f"Explanations that are compared have as many targets each; given {counts}.")
+
+    def __repr__(self) -> str:
+        count = counted(len(self.explanations), "explanation")
+        targets = counted(len(self.explanations[0].targets), "target")
+        labels = listed([label for label in self.labels if label])
+        return description(self, f"of {count}, {targets} each{labels and f': {labels}'}")
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -61,15 +69,25 @@ class Comparison:
         Raises:
             OptionError: An argument is out of range, or the colour map is unknown.
         """
-        drawn = Style(**style)
+        return self._figure(self.explanations, Style(**style))
+
+    def _figure(self, explanations: Sequence[Explanation], style: Style, title: str | None = None) -> "Figure":
         panels = [
             panel
-            for each, label in zip(self.explanations, self.labels, strict=True)
-            for panel in overlay_panels(each, drawn, prefix=f"{label}: " if label else "")
+            for each, label in zip(explanations, self.labels, strict=False)
+            for panel in overlay_panels(each, style, prefix=f"{label}: " if label else "")
         ]
-        targets = len(self.explanations[0].targets)
+        targets = len(explanations[0].targets)
         columns = min(PANELS_PER_ROW, len(panels)) if targets == 1 else targets
-        return draw_panels(panels, columns=columns, colormap=drawn.colormap)
+        return draw_panels(panels, columns=columns, colormap=style.colormap, title=title)
+
+    def _repr_jpeg_(self) -> bytes:
+        """Draw as many of the first explanations, and of their first targets, as a notebook shows."""
+        targets = min(MAX_TARGETS, len(self.explanations[0].targets))
+        shown = self.explanations[: MAX_PANELS // targets]
+        is_all = (len(shown), targets) == (len(self.explanations), len(self.explanations[0].targets))
+        title = None if is_all else f"The first {len(shown)} explanations and {targets} targets of {repr(self)[1:-1]}"
+        return figure_jpeg(self._figure([each.thumbnail(IMAGE_SIDE, targets) for each in shown], Style(), title))
 
     @timing.phase(Phase.DRAWING)
     def pixels(self, **style: Unpack[StyleOptions]) -> ImageArray:
@@ -77,7 +95,7 @@ class Comparison:
         return render(self.figure(**style))
 
     def save(self, path: str | os.PathLike[str], **style: Unpack[StyleOptions]) -> Path:
-        """Write the figure as `.png` or `.jpg`, whole or not at all, and return the path.
+        """Write the figure as `.png`, `.jpg`, `.svg` or `.pdf`, whole or not at all, and return the path.
 
         Raises:
             OptionError: The suffix is another, or an argument is out of range.
@@ -89,8 +107,9 @@ class Comparison:
                 f"Cannot save a comparison as {path.suffix or 'a file without suffix'!r}; expected "
                 f"{', '.join(IMAGE_SUFFIXES)}."
             )
-        pixels = self.pixels(**style)
-        write_atomically(path, image_writer(pixels, path.suffix.lower()))
+        with timing.phase(Phase.DRAWING):
+            writer = figure_writer(self.figure(**style), path.suffix.lower())
+        write_atomically(path, writer)
         return path
 
 

@@ -1,51 +1,52 @@
 """The explanation of one image."""
 
-import io
+import base64
 import json
 import numbers
 import os
 import sys
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Unpack, get_args
+from typing import TYPE_CHECKING, Any, Unpack, get_args
 
 import numpy as np
 from PIL import Image
 
 from seewhy import timing
-from seewhy.errors import LayerError, OptionError, short_repr
+from seewhy.errors import OptionError, short_repr
 from seewhy.images import speckle
 from seewhy.images.animation import ANIMATION_SUFFIXES, animation_writer
 from seewhy.images.bounding_boxes import BoundingBox, bounding_boxes
-from seewhy.images.figure import render
+from seewhy.images.figure import IMAGE_SUFFIXES as IMAGE_SUFFIXES
+from seewhy.images.figure import VECTOR_SUFFIXES, ColorScale, figure_writer, render
 from seewhy.images.geometry import Placement
-from seewhy.images.normalization import normalize
+from seewhy.images.normalization import normalize, normalized_range
 from seewhy.images.overlay import overlay
-from seewhy.images.reading import ImageLike
 from seewhy.images.style import Normalization, Style, StyleOptions, check_name
 from seewhy.images.writing import image_writer, write_atomically
-from seewhy.methods import Method
-from seewhy.models import Classifier, Prediction
+from seewhy.models import Prediction
+from seewhy.representation import description, listed, shortened
 from seewhy.results import figures
-from seewhy.results.figures import FigureKind
-from seewhy.results.heatmaps import Heatmaps
-from seewhy.results.target_result import TargetResult, target_results
+from seewhy.results.explanation_contents import explanation_arrays, explanation_facts
+from seewhy.results.figures import FigureKind, caption
+from seewhy.results.notebook_image import IMAGE_BYTES, IMAGE_SIDE, MAX_TARGETS, notebook_image
+from seewhy.results.target_result import TargetRef, TargetResult, find_target
 from seewhy.timing import Phase
 from seewhy.types import BoolArray, FloatArray, ImageArray
 from seewhy.viewer.notebook import inline_html
+from seewhy.viewer.photos import jpeg_within
 from seewhy.viewer.report import write_report
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
 SUFFIXES = (*IMAGE_SUFFIXES, *ANIMATION_SUFFIXES, ".npz", ".json", ".html")
 SHOWN_PREDICTIONS = 5
 DEFAULT_STYLE = Style()
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Explanation:
     """Where one image holds the evidence for each target.
 
@@ -63,6 +64,7 @@ class Explanation:
         model: The classifier's name.
         source: The path that the image was read from; None for an image in memory.
         peak_quantile: The quantile of a heatmap that becomes 1 when it is normalized; 1.0 for its maximum.
+        aliases: All names of each target's class, among them its wnid and its synonyms; empty where they are unknown.
     """
 
     image: ImageArray
@@ -77,6 +79,18 @@ class Explanation:
     model: str | None = None
     source: str | None = None
     peak_quantile: float = 1.0
+    aliases: tuple[tuple[str, ...], ...] = ()
+
+    def __repr__(self) -> str:
+        height, width = self.placement.image_size
+        image = f"an image of {height} x {width}" if self.source is None else shortened(self.source)
+        model = "" if self.model is None else f" of {shortened(self.model)}"
+        targets = listed([caption(target) for target in self.targets])
+        return description(
+            self,
+            f"of {image}: {self.method} at {shortened(self.layer)}{model}, heatmaps {self.heatmaps.shape}; "
+            f"targets: {targets}",
+        )
 
     @property
     def normalized_heatmaps(self) -> FloatArray:
@@ -98,21 +112,38 @@ class Explanation:
         check_name("normalization", normalization, get_args(Normalization))
         return normalize(self.heatmaps, self.peak_quantile, normalization)
 
-    def normalized_heatmap(self, target: int = 0, style: Style = DEFAULT_STYLE) -> FloatArray:
-        """Return the normalized heatmap of one target at the size of the image, float32 (H, W) in 0..1."""
-        self._check_target(target)
-        return self.placement.place(self.normalize(style.normalization)[target], style.upsampling)
+    def find_target(self, target: TargetRef) -> int:
+        """Return the position of one of `targets`.
 
-    def draw(self, target: int, style: Style) -> ImageArray:
+        Args:
+            target: Its position; or a name of its class, as all functions with a target take it: "tiger cat".
+
+        Raises:
+            OptionError: There is no such target, or several have that name.
+        """
+        return find_target(target, self.targets, self.aliases)
+
+    def normalized_heatmap(self, target: TargetRef = 0, style: Style = DEFAULT_STYLE) -> FloatArray:
+        """Return the normalized heatmap of one target at the size of the image, float32 (H, W) in 0..1."""
+        position = self.find_target(target)
+        return self.placement.place(self.normalize(style.normalization)[position], style.upsampling)
+
+    def color_scale(self, target: TargetRef = 0, style: Style = DEFAULT_STYLE) -> ColorScale | None:
+        """Return the raw values that have the first and the last colour; None for a heatmap without a span."""
+        heatmap = self.heatmaps[self.find_target(target)]
+        low, high = normalized_range(heatmap, self.peak_quantile, style.normalization)
+        return ColorScale(low, high) if high > low else None
+
+    def draw(self, target: TargetRef, style: Style) -> ImageArray:
         """Do as `overlay`, with a `Style` instead of options."""
         return overlay(self.image, self.normalized_heatmap(target, style), self.placement.covered, style)
 
-    def overlay(self, target: int = 0, **style: Unpack[StyleOptions]) -> ImageArray:
+    def overlay(self, target: TargetRef = 0, **style: Unpack[StyleOptions]) -> ImageArray:
         """Blend the normalized heatmap of one target into the image.
 
         Args:
-            target: The index of one of `targets`.
-            **style: The attributes of `Style`, such as `alpha=0.6` or `colormap="viridis"`.
+            target: The position of one of `targets`, or its name: "tiger cat".
+            **style: The attributes of `Style`, such as `alpha=0.6` or `colormap="inferno"`.
 
         Returns:
             uint8 (H, W, 3). Outside the model's input the image is unchanged.
@@ -122,12 +153,12 @@ class Explanation:
         """
         return self.draw(target, Style(**style))
 
-    def mask(self, threshold: float = 0.15, target: int = 0) -> BoolArray:
+    def mask(self, threshold: float = 0.15, target: TargetRef = 0) -> BoolArray:
         """Return the pixels whose normalized heatmap is at least a share of its maximum.
 
         Args:
             threshold: That share, in 0..1; 15% in section 3.2 of the Grad-CAM paper, on localization.
-            target: The index of one of `targets`.
+            target: As for `overlay`.
 
         Returns:
             bool (H, W). Pixels without evidence are False, whatever the threshold.
@@ -139,7 +170,7 @@ class Explanation:
         heatmap = self.normalized_heatmap(target)
         return _at_least(heatmap, threshold)
 
-    def boxes(self, threshold: float | None = None, target: int = 0) -> list[BoundingBox]:
+    def boxes(self, threshold: float | None = None, target: TargetRef = 0) -> list[BoundingBox]:
         """Return the bounding boxes of the regions with the strongest evidence, largest region first.
 
         The regions are the connected components of `mask`. The first box is the one by which the Grad-CAM paper
@@ -152,7 +183,7 @@ class Explanation:
         Args:
             threshold: The share of the maximum, in 0..1, at which a region ends; None for 15%, and for 50% where the
                 heatmap is smoothed first.
-            target: The index of one of `targets`.
+            target: As for `overlay`.
 
         Returns:
             (top, left, bottom, right) per box, in pixels of the image, such that `image[top:bottom, left:right]` is the
@@ -165,8 +196,7 @@ class Explanation:
             return bounding_boxes(self.mask(0.15 if threshold is None else threshold, target))
         threshold = speckle.SHARE if threshold is None else threshold
         _check_threshold(threshold)
-        self._check_target(target)
-        heatmap = self.placement.place(speckle.smooth_regions(self.normalize()[target]))
+        heatmap = self.placement.place(speckle.smooth_regions(self.normalize()[self.find_target(target)]))
         return bounding_boxes(_at_least(heatmap, threshold))
 
     @property
@@ -174,39 +204,46 @@ class Explanation:
         """Whether the heatmaps are gradients by pixels, whose peak is not their maximum."""
         return self.peak_quantile < 1
 
-    def figure(self, kind: FigureKind | None = None, *, target: int = 0, **style: Unpack[StyleOptions]) -> "Figure":
+    def figure(
+        self, kind: FigureKind | None = None, *, target: TargetRef = 0, **style: Unpack[StyleOptions]
+    ) -> "Figure":
         """Draw a matplotlib figure.
 
         Args:
-            kind: "panels": the image, the raw heatmap, the normalized heatmap and the overlay of one target, side by
-                side. "grid": the overlays of all targets. "probabilities": the image, the overlay of one target,
-                and the most probable classes as bars. None: panels for one target, a grid for several.
-            target: The index of the target that panels show.
+            kind: "overlay": the overlay of one target with its name. "panels": the image, the raw heatmap, the
+                normalized heatmap and the overlay of one target, side by side. "grid": the overlays of all targets.
+                "probabilities": the image, the overlay of one target, and the most probable classes as bars. None:
+                panels for one target, a grid for several.
+            target: The target that is shown, of kinds that show one: as for `overlay`.
             **style: As for `overlay`.
 
         Raises:
             OptionError: An argument is out of range, or the colour map is unknown.
         """
-        self._check_target(target)
+        position = self.find_target(target)
         kind = kind or ("panels" if len(self.targets) == 1 else "grid")
+        if kind == "overlay":
+            return figures.single(self, position, Style(**style))
         if kind == "panels":
-            return figures.panels(self, target, Style(**style))
+            return figures.panels(self, position, Style(**style))
         if kind == "grid":
             return figures.grid(self, Style(**style))
         if kind == "probabilities":
             if not self.predictions:
                 raise OptionError("There are no probabilities to draw: the model's outputs are not class scores.")
-            return figures.probabilities(self, target, Style(**style))
-        raise OptionError(f"Unknown figure {kind!r}; expected 'panels', 'grid' or 'probabilities'.")
+            return figures.probabilities(self, position, Style(**style))
+        raise OptionError(f"Unknown figure {kind!r}; expected 'overlay', 'panels', 'grid' or 'probabilities'.")
 
     @timing.phase(Phase.DRAWING)
-    def pixels(self, kind: FigureKind | None = None, *, target: int = 0, **style: Unpack[StyleOptions]) -> ImageArray:
+    def pixels(
+        self, kind: FigureKind | None = None, *, target: TargetRef = 0, **style: Unpack[StyleOptions]
+    ) -> ImageArray:
         """Draw a figure, or the overlay alone at the image's own size, into pixels, uint8 (H, W, 3).
 
         `kind` None is the overlay for one target and the grid for several; the other arguments are those of `figure`.
         """
-        kind = kind or ("overlay" if len(self.targets) == 1 else "grid")
-        if kind == "overlay":
+        kind = kind or self._file_kind
+        if kind == "overlay" and not style.get("colorbar", False):
             return self.overlay(target, **style)
         return render(self.figure(kind, target=target, **style))
 
@@ -215,7 +252,7 @@ class Explanation:
         path: str | os.PathLike[str],
         kind: FigureKind | None = None,
         *,
-        target: int = 0,
+        target: TargetRef = 0,
         seconds: float = 1.0,
         **style: Unpack[StyleOptions],
     ) -> Path:
@@ -224,10 +261,11 @@ class Explanation:
         Arrays, JSON and reports are on the disk when this returns; images can be drawn again from them.
 
         Args:
-            path: `.png`, `.jpg`: what `pixels` draws. `.gif`, `.webp`: an animation of the overlays of all
-                targets. `.npz`: the arrays. `.json`: everything but the arrays. `.html`: an interactive report.
+            path: `.png`, `.jpg`: what `pixels` draws. `.svg`, `.pdf`: the same as a figure, in which texts and heatmap
+                cells stay sharp at any size. `.gif`, `.webp`: an animation of the overlays of all targets. `.npz`: the
+                arrays. `.json`: everything but the arrays. `.html`: an interactive report.
             kind: As for `pixels`; the other arguments likewise.
-            target: As for `figure`.
+            target: As for `overlay`.
             seconds: How long an animation shows each target.
             **style: As for `overlay`.
 
@@ -240,15 +278,18 @@ class Explanation:
         """
         path = Path(path)
         suffix = path.suffix.lower()
-        if suffix in IMAGE_SUFFIXES:
+        if suffix in VECTOR_SUFFIXES:
+            with timing.phase(Phase.DRAWING):
+                writer = figure_writer(self.figure(kind or self._file_kind, target=target, **style), suffix)
+        elif suffix in IMAGE_SUFFIXES:
             writer = image_writer(self.pixels(kind, target=target, **style), suffix)
         elif suffix in ANIMATION_SUFFIXES:
             writer = animation_writer(figures.frames(self, Style(**style)), suffix, seconds)
         elif suffix == ".npz":
-            writer = partial(np.savez_compressed, **self._arrays())
+            writer = partial(np.savez_compressed, **explanation_arrays(self))
         elif suffix == ".json":
             content = (json.dumps(self.as_dict(), indent=2) + "\n").encode()
-            writer = partial(_write_bytes, content)
+            writer = lambda file: file.write(content)  # noqa: E731
         elif suffix == ".html":
             return self.report(path)
         else:
@@ -275,17 +316,7 @@ class Explanation:
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything but the arrays, ready for JSON, with the most probable predictions."""
-        return {
-            "image": self.source,
-            "predictions": [
-                {"index": row.index, "wnid": self._wnid(row.index), **row._asdict()}
-                for row in self.predictions[:SHOWN_PREDICTIONS]
-            ],
-            "targets": [vars(target) for target in self.targets],
-            "model": self.model,
-            "layer": self.layer,
-            "method": self.method,
-        }
+        return explanation_facts(self, self.ids, SHOWN_PREDICTIONS)
 
     def show(self) -> None:
         """Show the explanation in the notebook, or elsewhere in the system's image viewer."""
@@ -296,84 +327,35 @@ class Explanation:
         else:
             Image.fromarray(self.pixels()).show(title=self.source)
 
-    def _repr_html_(self) -> str:
-        return inline_html(self)
-
-    def _repr_png_(self) -> bytes:
-        file = io.BytesIO()
-        image_writer(self.pixels(), ".png")(file)
-        return file.getvalue()
-
-    def _arrays(self) -> dict[str, Any]:
-        return {
-            "heatmaps": self.heatmaps,
-            "indices": np.array([target.index for target in self.targets]),
-            "names": np.array([target.name for target in self.targets]),
-            "scores": np.array([target.score for target in self.targets], dtype=np.float32),
-            "image_size": np.array(self.placement.image_size),
-            "box": np.array(self.placement.heatmap_box),
-        }
-
-    def _wnid(self, index: int) -> str | None:
-        return self.ids[index] if self.ids is not None else None
-
-    def _check_target(self, target: Any) -> None:
-        if (
-            isinstance(target, bool)
-            or not isinstance(target, numbers.Integral)
-            or not 0 <= int(target) < len(self.targets)
-        ):
-            raise OptionError(
-                f"There is no target {short_repr(target)}: the explanation has targets 0 to {len(self.targets) - 1}."
-            )
-
-
-def build_explanation(
-    heatmaps: Heatmaps,
-    row: int,
-    image: ImageLike,
-    pixels: ImageArray,
-    placement: Placement,
-    classifier: Classifier,
-    method: Method,
-) -> Explanation:
-    """Return the explanation of one image of a batch.
-
-    Args:
-        heatmaps: The heatmaps of the batch.
-        row: The image's position in the batch.
-        image: What the caller gave.
-        pixels: The decoded image, uint8 (H, W, 3).
-        placement: Where on the image the model's input lies.
-        classifier: Knows the classes.
-        method: The method that was used.
-
-    Raises:
-        LayerError: The heatmaps do not have two spatial axes.
-    """
-    if heatmaps.values.ndim != 4:
-        raise LayerError(
-            f"The output of the layer {heatmaps.layer!r} has {heatmaps.values.ndim - 2} spatial axes, and an image has "
-            "two. Give another layer; for signals, volumes and tokens use Explainer.heatmaps."
+    def thumbnail(self, side: int, targets: int) -> "Explanation":
+        """Return an explanation of a copy of the image that is at most `side` pixels long, and of the first targets."""
+        photo = Image.fromarray(self.image)
+        photo.thumbnail((side, side), Image.Resampling.LANCZOS)
+        return replace(
+            self,
+            image=np.asarray(photo),
+            placement=self.placement.resized(photo.height, photo.width),
+            heatmaps=self.heatmaps[:targets],
+            targets=self.targets[:targets],
+            aliases=self.aliases[:targets],
         )
-    return Explanation(
-        image=pixels,
-        heatmaps=heatmaps.values[row],
-        targets=target_results(heatmaps, row),
-        predictions=() if heatmaps.probabilities is None else classifier.rank(heatmaps.probabilities[row]),
-        layer=heatmaps.layer,
-        method=heatmaps.method,
-        title=method.title,
-        peak_quantile=method.peak_quantile,
-        placement=placement.with_input_box(heatmaps.input_box),
-        ids=classifier.class_names.ids if classifier.class_names is not None else None,
-        model=classifier.name,
-        source=os.fspath(image) if isinstance(image, (str, os.PathLike)) else None,
-    )
 
+    def _repr_html_(self) -> str:
+        return inline_html(self, self._notebook_image())
 
-def _write_bytes(content: bytes, file: BinaryIO) -> None:
-    file.write(content)
+    def _notebook_image(self) -> ImageArray:
+        # On the whole image, drawing and blending would take much longer than is worth while for a small one.
+        return notebook_image(self.thumbnail(IMAGE_SIDE, MAX_TARGETS), len(self.targets))
+
+    def _repr_mimebundle_(self, include: object = None, exclude: object = None) -> dict[str, str]:
+        """Return what a notebook shows: HTML, or an image where that is not supported, both from one drawing."""
+        image = self._notebook_image()
+        jpeg = base64.b64encode(jpeg_within(image, IMAGE_SIDE, IMAGE_BYTES)).decode("ascii")
+        return {"text/html": inline_html(self, image), "image/jpeg": jpeg}
+
+    @property
+    def _file_kind(self) -> FigureKind:
+        return "overlay" if len(self.targets) == 1 else "grid"
 
 
 def _at_least(heatmap: FloatArray, share: float) -> BoolArray:

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from seewhy import timing
-from seewhy.images.figure import Bars, Panel, draw_panels, render
+from seewhy.images.figure import Bars, ColorScale, Panel, draw_panels, render
 from seewhy.images.geometry import Placement
 from seewhy.images.overlay import heatmap_image
 from seewhy.images.style import Normalization, Style
@@ -54,6 +54,14 @@ class Drawable(Protocol):
     def draw(self, target: int, style: Style) -> ImageArray:
         """Return the overlay of one target, uint8 (H, W, 3)."""
 
+    def color_scale(self, target: int, style: Style) -> ColorScale | None:
+        """Return the raw values that have the first and the last colour."""
+
+
+def single(explanation: Drawable, target: int, style: Style) -> "Figure":
+    """Draw the titled overlay of one target."""
+    return draw_panels([overlay_panel(explanation, target, style)], columns=1, colormap=style.colormap)
+
 
 def panels(explanation: Drawable, target: int, style: Style) -> "Figure":
     """Draw one target in four panels: the image, the raw heatmap, the heatmap on the image, the overlay."""
@@ -65,16 +73,16 @@ def panels(explanation: Drawable, target: int, style: Style) -> "Figure":
             f"Normalized {explanation.title}",
             heatmap_image(heatmap, explanation.placement.covered, style.colormap),
         ),
-        Panel(f"Applied {explanation.title}", explanation.draw(target, style)),
+        overlay_panel(explanation, target, style, f"Applied {explanation.title}"),
     ]
     return draw_panels(row, columns=4, colormap=style.colormap, title=caption(explanation.targets[target]))
 
 
-def grid(explanation: Drawable, style: Style) -> "Figure":
-    """Draw the titled overlays of all targets in a grid of up to three columns."""
+def grid(explanation: Drawable, style: Style, title: str | None = None) -> "Figure":
+    """Draw the titled overlays of all targets in a grid of up to three columns, below a title if there is one."""
     overlays = overlay_panels(explanation, style)
     columns = 2 if len(overlays) == 4 else min(GRID_COLUMNS, len(overlays))
-    return draw_panels(overlays, columns=columns, colormap=style.colormap)
+    return draw_panels(overlays, columns=columns, colormap=style.colormap, title=title)
 
 
 def probabilities(explanation: Drawable, target: int, style: Style) -> "Figure":
@@ -88,7 +96,7 @@ def probabilities(explanation: Drawable, target: int, style: Style) -> "Figure":
     )
     row = [
         Panel("Original", explanation.image),
-        Panel(caption(explanation.targets[target]), explanation.draw(target, style)),
+        overlay_panel(explanation, target, style),
         Panel("Probabilities", bars),
     ]
     return draw_panels(row, columns=3, colormap=style.colormap)
@@ -105,9 +113,16 @@ def frames(explanation: Drawable, style: Style) -> list[ImageArray]:
 def overlay_panels(explanation: Drawable, style: Style, prefix: str = "") -> list[Panel]:
     """Return a panel with the overlay of each target, titled with `prefix` and the target's caption."""
     return [
-        Panel(prefix + caption(target), explanation.draw(index, style))
-        for index, target in enumerate(explanation.targets)
+        overlay_panel(explanation, position, style, prefix + caption(target))
+        for position, target in enumerate(explanation.targets)
     ]
+
+
+def overlay_panel(explanation: Drawable, target: int, style: Style, title: str | None = None) -> Panel:
+    """Return a panel with the overlay of one target, and a colour bar if the style has one."""
+    scale = explanation.color_scale(target, style) if style.colorbar else None
+    title = caption(explanation.targets[target]) if title is None else title
+    return Panel(title, explanation.draw(target, style), scale)
 
 
 def caption(target: TargetResult) -> str:

@@ -10,12 +10,13 @@ from seewhy.frameworks import Framework
 from seewhy.frameworks.structures import ArrayTree, map_tree
 from seewhy.images.geometry import WHOLE, InputBox
 from seewhy.models import Classifier
+from seewhy.representation import counted, description, listed, shape_text, shortened
 from seewhy.targets import Target
 from seewhy.types import BoolArray, FloatArray, IndexArray
 
 
 @final
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Heatmaps:
     """The heatmaps of a batch: N images, T targets each, at the layer's resolution.
 
@@ -44,6 +45,15 @@ class Heatmaps:
     method: str
     names: tuple[tuple[str, ...], ...] = ()
     input_box: InputBox = WHOLE
+
+    def __repr__(self) -> str:
+        names = listed(self.names[0]) if self.names else ""
+        more = " for the first image" if len(set(self.names)) > 1 else ""
+        return description(
+            self,
+            f"of {counted(len(self), 'image')}: {shape_text(self.values)}, {self.method} at {shortened(self.layer)}"
+            f"{names and f'; targets{more}: {names}'}",
+        )
 
     @property
     def has_evidence(self) -> BoolArray:

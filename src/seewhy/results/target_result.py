@@ -1,14 +1,22 @@
-"""One target of one image."""
+"""One target of one image, and finding it among the targets of an explanation."""
 
+import numbers
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import final
+from typing import Any, final
 
+from seewhy.errors import OptionError, did_you_mean, short_repr
+from seewhy.models.class_names import fold_name
+from seewhy.representation import ShortRepr, listed
 from seewhy.results.heatmaps import Heatmaps
+
+TargetRef = int | str
+"""One of an explanation's targets: its position, or a name of its class."""
 
 
 @final
-@dataclass(frozen=True)
-class TargetResult:
+@dataclass(frozen=True, repr=False)
+class TargetResult(ShortRepr):
     """One target of one image.
 
     Attributes:
@@ -40,3 +48,47 @@ def target_results(heatmaps: Heatmaps, row: int) -> tuple[TargetResult, ...]:
         )
         for position, index in enumerate(heatmaps.indices[row])
     )
+
+
+def find_target(wanted: Any, targets: Sequence[TargetResult], aliases: Sequence[Sequence[str]] = ()) -> int:
+    """Return the position of a target.
+
+    Args:
+        wanted: Its position; or its name, or another name of its class: case, "_" and "-" are ignored.
+        targets: The targets of an explanation.
+        aliases: The other names of each; empty where they are unknown.
+
+    Raises:
+        OptionError: There is no such target, or several have that name.
+    """
+    if isinstance(wanted, str):
+        return _find_by_name(wanted, targets, aliases)
+    is_whole = isinstance(wanted, numbers.Integral) and not isinstance(wanted, bool)
+    if is_whole and 0 <= wanted < len(targets):
+        return int(wanted)
+    same_class = [position for position, target in enumerate(targets) if is_whole and target.index == wanted >= 0]
+    hint = f" Class {wanted} is target {same_class[0]}." if same_class else ""
+    raise OptionError(
+        f"There is no target {short_repr(wanted)}: the explanation has targets 0 to {len(targets) - 1} "
+        f"({listed([target.name for target in targets])}).{hint} Give a position or a name."
+    )
+
+
+def _find_by_name(wanted: str, targets: Sequence[TargetResult], aliases: Sequence[Sequence[str]]) -> int:
+    folded = fold_name(wanted)
+    names = [{fold_name(target.name)} for target in targets]
+    found = [position for position, own in enumerate(names) if folded in own]
+    if not found and aliases:
+        names = [own | set(map(fold_name, each)) for own, each in zip(names, aliases, strict=True)]
+        found = [position for position, own in enumerate(names) if folded in own]
+    if not found:
+        suggestion = did_you_mean(folded, {name for own in names for name in own})
+        raise OptionError(
+            f"There is no target {short_repr(wanted)}: the explanation has targets 0 to {len(targets) - 1} "
+            f"({listed([target.name for target in targets])}).{suggestion} To explain other classes, give targets=."
+        )
+    if len({targets[position].index for position in found}) > 1 or targets[found[0]].index < 0 < len(found) - 1:
+        raise OptionError(
+            f"{short_repr(wanted)} is the name of the targets {', '.join(map(str, found))}. Give the position of one."
+        )
+    return found[0]

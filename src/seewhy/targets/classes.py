@@ -27,7 +27,7 @@ from seewhy.types import IndexArray, Namespace, Tensor
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class TopK(Target):
     """The k classes with the highest outputs of each image, the highest first: y^c for each.
 
@@ -73,7 +73,7 @@ class TopK(Target):
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Class(Target):
     """Given classes: y^c for each.
 
@@ -164,7 +164,7 @@ class Class(Target):
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Difference(Target):
     """Why one class rather than another: y^a - y^b.
 
@@ -221,7 +221,7 @@ class Difference(Target):
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Counterfactual(Target):
     """The evidence against a class: -y^c.
 

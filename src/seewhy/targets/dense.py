@@ -30,7 +30,7 @@ TINY = 1e-12
 
 
 @final
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Region(Target):
     """A class in a region of a segmentation: the class's scores, summed over the region's pixels.
 
@@ -149,7 +149,7 @@ class Region(Target):
 
 
 @final
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Embedding(Target):
     """The cosine similarity between the model's output vector y and a reference r.
 

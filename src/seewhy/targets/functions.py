@@ -10,7 +10,7 @@ from seewhy.types import Namespace, Tensor
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Function(Target):
     """A function of one output of the model.
 
@@ -44,7 +44,7 @@ class Function(Target):
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class AllOutputs(Target):
     """A function of everything that the model returns, such as the boxes and scores of a detector.
 

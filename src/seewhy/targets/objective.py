@@ -3,12 +3,13 @@
 from collections.abc import Hashable
 from dataclasses import dataclass, replace
 
+from seewhy.representation import ShortRepr
 from seewhy.targets.target import ImageTransform, Target
 from seewhy.types import IndexArray, Score
 
 
-@dataclass(frozen=True)
-class Objective:
+@dataclass(frozen=True, repr=False)
+class Objective(ShortRepr):
     """A target, and the output of the model that it is computed from.
 
     Attributes:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seewhy.errors import TargetError, short_repr
+from seewhy.representation import ShortRepr, call_repr
 from seewhy.types import IndexArray, Namespace, Tensor
 
 ClassFinder = Callable[[int | str], int]
@@ -41,8 +42,11 @@ class TargetScores(NamedTuple):
     scores: Tensor
     indices: Tensor
 
+    def __repr__(self) -> str:
+        return call_repr("TargetScores", self._asdict())
 
-class Target(ABC):
+
+class Target(ShortRepr, ABC):
     """What is explained: a function of the model's outputs that gives T scores for each image."""
 
     @property

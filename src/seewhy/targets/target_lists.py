@@ -22,7 +22,7 @@ from seewhy.types import IndexArray, Namespace, Tensor
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Combined(Target):
     """Targets of different kinds, concatenated along T; nested ones are flattened.
 
@@ -122,7 +122,7 @@ class Combined(Target):
 
 
 @final
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class PerImage(Target):
     """One target for each image, of any kinds.
 

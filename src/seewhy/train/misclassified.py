@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from seewhy.errors import ImageError, InputError, TargetError
 from seewhy.explainer import Explainer
+from seewhy.images.default_style import DEFAULT_COLORMAP
 from seewhy.images.figure import Panel, draw_panels
 from seewhy.images.finding import find_images
 from seewhy.images.reading import read
@@ -56,7 +57,7 @@ class MisclassifiedImages:
     evaluated: int
     skipped: tuple[ImageError, ...] = ()
 
-    def figure(self, colormap: str = "jet") -> "Figure":
+    def figure(self, colormap: str = DEFAULT_COLORMAP) -> "Figure":
         """Draw a row for each image: the image, and the overlays for its true and its predicted class."""
         panels = [panel for image in self.explained for panel in _panels(image, colormap)]
         return draw_panels(panels, columns=3, colormap=colormap)

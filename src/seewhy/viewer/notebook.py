@@ -1,20 +1,16 @@
 """The viewer in a notebook: as a widget, and as the HTML representation of an explanation."""
 
+import base64
 import functools
+import gzip
 import html
 import json
 import secrets
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
-import numpy as np
-from PIL import Image
-
 from seewhy.errors import MissingExtraError
-from seewhy.images.geometry import Placement
-from seewhy.images.normalization import normalize
-from seewhy.images.overlay import overlay
-from seewhy.images.style import Style
+from seewhy.representation import shortened
 from seewhy.types import ImageArray
 from seewhy.viewer.assets import bundle, style_sheet
 from seewhy.viewer.explanation_like import ExplanationLike
@@ -25,27 +21,42 @@ from seewhy.viewer.viewer_data import Label, viewer_data
 if TYPE_CHECKING:
     from anywidget import AnyWidget
 
-INTERACTIVE_PHOTO = PhotoLimits(800, 60_000)
-STATIC_PHOTO = PhotoLimits(360, 20_000)
-"""The largest photos that a notebook stores: for the viewer, and for the image shown where scripts are off."""
+PHOTOS = tuple(PhotoLimits(800, size, size) for size in (36_000, 24_000, 12_000))
+"""The largest photos in the viewer of a notebook: the first that fits beside the heatmaps is taken."""
+SMALL_STILL = PhotoLimits(640, 0, 18_000)
+LARGE_STILL = PhotoLimits(1000, 0, 75_000)
+"""The largest images that are shown where scripts are off, and where the viewer would take too many bytes."""
+MAX_HTML = 115_000
+"""The characters that a notebook stores of the HTML of an explanation."""
+TOO_LARGE = (
+    "The heatmaps are too large for the viewer in a notebook: explanation.report('report.html') writes a page with it, "
+    "and seewhy.view(explanation) shows it as a widget."
+)
+SHOWN_TARGETS = 3
+"""How many targets a caption names."""
 FRAME_HEIGHT = 680
 """In CSS pixels."""
 
-INLINE_HTML = """<div id="{id}">
+STILL_HTML = """<div id="{id}">
 <img src="{image}" alt="{alt}">
 <p>{caption}</p>
 </div>
-<script>
-(() => {{
+"""
+UNPACKING = """<script>
+(async () => {{
+  if (!("DecompressionStream" in window)) return;
+  const packed = Uint8Array.from(atob("{page}"), (character) => character.charCodeAt(0));
+  const unpacked = new Blob([packed]).stream().pipeThrough(new DecompressionStream("gzip"));
   const frame = document.createElement("iframe");
   frame.title = {title};
   frame.sandbox = "allow-scripts allow-downloads";
   frame.style.cssText = "width: 100%; height: {height}px; border: 0; resize: vertical";
-  frame.srcdoc = {page};
-  document.getElementById("{id}").replaceChildren(frame);
+  frame.srcdoc = await new Response(unpacked).text();
+  document.getElementById("{id}")?.replaceChildren(frame);
 }})();
 </script>
 """
+"""The page of the viewer is compressed: most of it is the viewer's own code, which every output holds again."""
 
 
 def view(
@@ -70,33 +81,34 @@ def view(
     return _widget_class()(data=viewer_data(explanations, labels=labels))
 
 
-def inline_html(explanation: ExplanationLike) -> str:
-    """Return what a notebook shows for an explanation: the viewer in a frame, or a small image if scripts are off."""
-    target = explanation.targets[0]
-    name = explanation.source or "the image"
-    caption = f"{explanation.title}, layer {explanation.layer}: evidence for {target.name}"
-    return INLINE_HTML.format(
-        id=f"seewhy-{secrets.token_hex(8)}",
-        image=photo_url(_small_overlay(explanation), STATIC_PHOTO),
-        alt=html.escape(f"{caption}, in {name}"),
-        caption=html.escape(caption),
-        title=_script_literal(f"{caption}, in {name}"),
-        height=FRAME_HEIGHT,
-        page=_script_literal(report_page([explanation], INTERACTIVE_PHOTO)),
-    )
+def inline_html(explanation: ExplanationLike, still: ImageArray) -> str:
+    """Return what a notebook shows for an explanation: the viewer in a frame, or an image where scripts are off.
+
+    It has at most `MAX_HTML` characters. Where the viewer would take more, it is the image alone.
+
+    Args:
+        explanation: The explanation.
+        still: The image, uint8 (H, W, 3); it is scaled down as far as necessary.
+    """
+    names = ", ".join(shortened(target.name) for target in explanation.targets[:SHOWN_TARGETS])
+    more = "" if len(explanation.targets) <= SHOWN_TARGETS else f" and {len(explanation.targets) - SHOWN_TARGETS} more"
+    caption = f"{shortened(explanation.title)}, layer {shortened(explanation.layer)}: evidence for {names}{more}"
+    alt = f"{caption}, in {shortened(explanation.source or 'the image')}"
+    element = {"id": f"seewhy-{secrets.token_hex(8)}", "alt": html.escape(alt)}
+    if explanation.heatmaps.nbytes <= 4 * MAX_HTML:  # more could not be compressed enough
+        image = photo_url(still, SMALL_STILL)
+        content = STILL_HTML.format(image=image, caption=html.escape(caption), **element)
+        script = {"title": _script_literal(alt), "height": FRAME_HEIGHT, "id": element["id"]}
+        for limits in PHOTOS:
+            interactive = content + UNPACKING.format(page=_packed(report_page([explanation], limits)), **script)
+            if len(interactive) <= MAX_HTML:
+                return interactive
+    element["caption"] = html.escape(f"{caption}. {TOO_LARGE}")
+    return STILL_HTML.format(image=photo_url(still, LARGE_STILL), **element)
 
 
-def _small_overlay(explanation: ExplanationLike) -> ImageArray:
-    """Draw the first target's overlay on a scaled-down photo: blending the full image would take much longer."""
-    photo = Image.fromarray(explanation.image)
-    photo.thumbnail((STATIC_PHOTO.side, STATIC_PHOTO.side), Image.Resampling.LANCZOS)
-    (height, width), box = explanation.placement.image_size, explanation.placement.box
-    scales = (photo.height / height, photo.width / width) * 2
-    top, left, bottom, right = (edge * scale for edge, scale in zip(box, scales, strict=True))
-    box, input_box = (top, left, bottom, right), explanation.placement.input_box
-    placement = Placement((photo.height, photo.width), box, input_box)
-    (heatmap,) = placement.place(normalize(explanation.heatmaps[:1], explanation.peak_quantile))
-    return overlay(np.asarray(photo), heatmap, placement.covered, Style(colormap="viridis"))
+def _packed(page: str) -> str:
+    return base64.b64encode(gzip.compress(page.encode(), 9, mtime=0)).decode("ascii")
 
 
 def _script_literal(text: str) -> str:

@@ -13,6 +13,7 @@ from seewhy import timing
 from seewhy.errors import InputError, OptionError
 from seewhy.images.text import printable
 from seewhy.images.writing import write_atomically
+from seewhy.representation import counted, description, shortened
 from seewhy.timing import Phase
 from seewhy.viewer.assets import bundle, style_sheet
 from seewhy.viewer.explanation_like import ExplanationLike
@@ -74,6 +75,9 @@ class ReportWriter:
         self._limits = limits_for(images)
         self._summaries: list[ImageSummary] = []
         self._images: list[str] = []
+
+    def __repr__(self) -> str:
+        return description(self, f"of {shortened(str(self.path))}: {counted(self.images, 'image')} added")
 
     @property
     def images(self) -> int:
