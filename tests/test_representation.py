@@ -60,7 +60,7 @@ LARGE = {
     seewhy.Heatmaps: lambda: HEATMAPS,
     seewhy.Inputs: lambda: seewhy.Inputs(ARRAY, (seewhy.Placement((7, 7), (0, 0, 7, 7)),) * 1000),
     seewhy.Inspection: lambda: seewhy.Inspection(ARRAY, ARRAY, long_explanation()),
-    seewhy.LayerCall: lambda: seewhy.LayerCall("/".join(NAMES), "Conv2D", (7, 7, 512), False, False, 1),
+    seewhy.LayerCall: lambda: seewhy.LayerCall("/".join(NAMES), "Conv2D", (7, 7, 512), False, False, 1, 1),
     seewhy.Placement: lambda: seewhy.Placement((4000, 6000), (1 / 3, 2 / 3, 4000 / 3, 6000 / 7)),
     seewhy.Prediction: lambda: seewhy.Prediction(1, LONG, 0.5),
     seewhy.Preprocessing: lambda: seewhy.Preprocessing((224, 224), 0.875, mean=(1 / 3,) * 3, finish=classifier),

@@ -11,7 +11,7 @@ from seewhy.frameworks.evidence import Evidence
 from seewhy.frameworks.layers import AUTO, LayerCall, LayerChoice, only_path
 from seewhy.frameworks.model_layers import ModelLayers
 from seewhy.frameworks.stem import StemValues
-from seewhy.frameworks.structures import InputBatch, InputSpec, check_arrays, check_input_count, only_leaf
+from seewhy.frameworks.structures import InputBatch, InputSpec, check_arrays, only_leaf
 from seewhy.targets import Objective
 from seewhy.types import Capture, Derivatives, GradientRule, LayerSpec, Namespace, Precision, Tensor
 
@@ -168,10 +168,7 @@ class Framework(ABC):
 
         Images are float32; whole numbers and booleans keep their type among several inputs, see `InputBatch`.
         """
-        expected = self.input_shape()
-        if isinstance(expected, tuple):
-            check_input_count(inputs, 1)
-        return check_arrays(inputs, expected)
+        return check_arrays(inputs, self.input_shape())
 
     def find_layer(self, layer: LayerSpec) -> LayerChoice:
         """Find a layer by its path, its name or the layer object; "auto" is resolved when the model runs.

@@ -124,6 +124,7 @@ def check_arrays(inputs: Any, expected: Any) -> InputBatch:
     if expected is None:
         values: InputBatch = map_arrays(lambda array: _check_array(array, None), inputs)
     elif len(shapes := _shapes(expected)) == 1:
+        check_input_count(inputs, 1)
         array = _check_array(_only_array(inputs, expected, len(shapes[0])), shapes[0])
         values = _map_shapes(lambda _: array, expected)
     else:

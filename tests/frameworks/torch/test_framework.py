@@ -813,7 +813,7 @@ def test_tensors_of_any_kind_are_inputs():
         np.testing.assert_array_equal(explainer.heatmaps(inputs, [0, 1]).values, expected)
     with pytest.raises(InputError, match="NaN or infinite values, in image 0 of the batch"):
         explainer.heatmaps(torch.tensor(IMAGE) * float("nan"))
-    with pytest.raises(InputError, match="different numbers of images"):
+    with pytest.raises(InputError, match="The model has 1 input; given 2 arrays"):
         explainer.heatmaps([IMAGE, IMAGE.repeat(2, axis=0)])
 
 

@@ -185,8 +185,7 @@ class Torch(Framework):
         call = self._tapped_call(layers, inputs, layer)
         recorder = StemRecorder(call)
         hooks = recording_calls({call.path: layers.by_path[call.path]}, recorder)
-        gradients = torch.set_grad_enabled(self._autograd_use.is_needed)
-        with suppress(StemComplete), preserve_state(self._model), gradients, hooks:
+        with suppress(StemComplete), preserve_state(self._model), self._autograd_use.grad_mode(), hooks:
             self._forward(inputs, recorder, recorder)
         return recorder.found
 

@@ -126,8 +126,7 @@ class KerasTorch(KerasFramework):
         call = self._tapped_call(layers, inputs, layer)
         recorder = StemRecorder(call)
         hooks = self._recording({call.path: layers.by_path[call.path]}, recorder)
-        gradients = torch.set_grad_enabled(self._autograd_use.is_needed)
-        with suppress(StemComplete), self._preserve_state(layers), gradients, hooks:
+        with suppress(StemComplete), self._preserve_state(layers), self._autograd_use.grad_mode(), hooks:
             self._forward(inputs, recorder, recorder)
         return recorder.found
 
