@@ -52,6 +52,13 @@ def test_a_method_option_of_absurd_size_is_refused_with_its_limit(model, method,
         seewhy.Explainer(model, methods.get(method, **options)).heatmaps(IMAGE)
 
 
+def test_a_whole_number_is_taken_as_the_same_number_with_a_point(model):
+    heatmaps = [
+        seewhy.Explainer(model, methods.get("kpcacam", gamma=gamma)).heatmaps(IMAGE) for gamma in (2**40, 2.0**40)
+    ]
+    np.testing.assert_array_equal(heatmaps[0].values, heatmaps[1].values)
+
+
 def test_windows_at_every_pixel_of_a_large_input_are_refused():
     from seewhy.methods.occlusion import _windows
 

@@ -49,7 +49,7 @@ def kpcacam(capture: Capture, *, kernel: Kernel = "rbf", gamma: float | None = N
     rows = xp.reshape(capture.activations, (images, -1, channels))
     sizes = xp.mean(xp.abs(rows), axis=(1, 2), keepdims=True)
     rows = xp.where(sizes < math.inf, rows, 0.0)
-    scale = 1 / channels if gamma is None else gamma
+    scale = 1 / channels if gamma is None else float(gamma)  # JAX takes no integer of more than 32 bits
     values, vectors = xp.linalg.eigh(_centre(_kernel_matrix(rows, kernel, scale, xp), xp))
     largest = values[..., -1:]
     component = vectors[..., -1] * xp.sqrt(xp.where(largest > 0, largest, 0.0))
