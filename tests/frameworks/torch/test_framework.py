@@ -475,6 +475,15 @@ def test_contexts_outside(context):
     assert expected.max() > 0
 
 
+@pytest.mark.parametrize("context", [torch.no_grad, torch.enable_grad])
+@pytest.mark.parametrize("method", ["gradcam", "scorecam", "saliency", "occlusion"])
+def test_the_gradient_mode_is_kept(context, method):
+    with context():
+        before = torch.is_grad_enabled()
+        seewhy.Explainer(resnet(), method).heatmaps(random(1, 3, 16, 16), [0])
+        assert torch.is_grad_enabled() == before
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
 def test_other_precisions_give_float32_heatmaps_near_the_full_ones(dtype):
     model, inputs = resnet(), random(2, 3, 16, 16)

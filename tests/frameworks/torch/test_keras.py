@@ -41,6 +41,15 @@ def test_torch_s_own_softmax_is_bypassed_too():
     np.testing.assert_allclose(captured.gradients, PAPER_GRADIENTS[None], atol=1e-6)
 
 
+@pytest.mark.parametrize("context", [torch.no_grad, torch.enable_grad])
+def test_the_gradient_mode_is_kept(context):
+    inputs = np.random.default_rng(0).random((1, 8, 8, 3)).astype(np.float32)
+    with context():
+        before = torch.is_grad_enabled()
+        seewhy.Explainer(nested(block("base"))).heatmaps(inputs, [0])
+        assert torch.is_grad_enabled() == before
+
+
 def test_parameters_keep_their_gradients_and_whether_they_want_any():
     base = block("base")
     model = nested(base)
