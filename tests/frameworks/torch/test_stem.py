@@ -58,6 +58,8 @@ BOXES = {
     "space to depth": (lambda x: functional.pixel_unshuffle(x[:, :, 8:], 2)[:, :3], (8, 0, 32, 48)),
     "every second pixel": (lambda x: x[:, :, ::2, ::2], (0, 0, 32, 48)),
     "grey, then cropped": (lambda x: x.mean(1, keepdim=True).expand(-1, 3, -1, -1)[..., 12:], (0, 12, 32, 48)),
+    "through NumPy": (lambda x: torch.from_numpy(x.detach().numpy()[:, :, 8:].copy()), (8, 0, 32, 48)),
+    "through a list": (lambda x: torch.tensor(x.tolist())[..., :24], (0, 0, 32, 24)),
     "square root": (lambda x: (x / 255).sqrt()[..., :24], (0, 0, 32, 24)),
 }
 

@@ -27,6 +27,9 @@ STEM = re.compile(
 KEEPS_POSITIONS = {(0, 1, 2, 3), (0, 3, 1, 2), (0, 2, 3, 1)}
 """The permutations of four axes that only move the channels."""
 
+READING = {"numpy", "__array__", "tolist", "__dlpack__"}
+"""Functions after which an image may go on as another tensor that no function connects with it."""
+
 WRITING = {"__setitem__", "copy_"}
 """Functions that write their last argument into their first."""
 
@@ -56,6 +59,7 @@ class StemRecorder(TorchFunctionMode, Recorder):
         self._calls_left = call.execution
         # Tensors are kept: PyTorch would use the memory of a deleted one for another.
         self._moved: dict[int, tuple[NativeTensor, frozenset[str]]] = {}
+        self._was_read = False
 
     def enter(self, batch: Any) -> Any:
         """Follow the model's input from here on, and return it unchanged."""
@@ -80,6 +84,11 @@ class StemRecorder(TorchFunctionMode, Recorder):
     ) -> Any:
         kwargs, name = kwargs or {}, getattr(func, "__name__", "")
         images = [tensor for tensor in _tensors([args, kwargs]) if self._names(tensor) is not None]
+        self._was_read = self._was_read or (name in READING and bool(images))
+        if not images and not self.found and self._was_read and STEM.match(name):
+            images = list(_tensors(args[:1]))
+            for image in images:
+                self._follow(image, frozenset(READING))
         if images and STEM.match(name):
             self.found += [
                 _stem_input(image, *_window(name, args, kwargs), self._names(image) or frozenset())
