@@ -6,6 +6,7 @@ import pytest
 from keras import layers
 
 import seewhy
+from seewhy.errors import SeewhyWarning
 
 SIZE = (32, 48)
 
@@ -45,6 +46,41 @@ def test_the_crop_of_a_model_in_a_model():
     crop = keras.Sequential([keras.Input((*SIZE, 3)), layers.Rescaling(2.0), layers.CenterCrop(16, 24)])
     box, _ = box_of(keras.Model(image, features(crop(image))))
     np.testing.assert_allclose(box, (8, 12, 24, 36), atol=1e-3)
+
+
+class Step(layers.Layer):
+    def __init__(self, step):
+        super().__init__()
+        self.step = step
+
+    def call(self, x):
+        return self.step(x)
+
+
+def test_a_crop_in_a_loop_over_the_images():
+    image = keras.Input((*SIZE, 3))
+    box, _ = box_of(keras.Model(image, features(Step(lambda x: keras.ops.map(lambda one: one[4:, :24], x))(image), 1)))
+    np.testing.assert_allclose(box, (4, 0, 32, 24), atol=0.5)
+
+
+@pytest.mark.skipif(keras.backend.backend() == "torch", reason="PyTorch has no negative steps")
+def test_a_mirror_in_a_loop_over_the_images_is_warned_of():
+    image = keras.Input((*SIZE, 3))
+    mirror = Step(lambda x: keras.ops.map(lambda one: one[::-1], x))
+    with pytest.warns(SeewhyWarning, match="mirrors, rotates or warps it"):
+        box_of(keras.Model(image, features(mirror(image))))
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="a function of TensorFlow")
+def test_a_crop_in_numpy():
+    import tensorflow as tf
+
+    def crop(x):
+        return tf.ensure_shape(tf.numpy_function(lambda a: a[:, 8:], [x], tf.float32), (None, 24, 48, 3))
+
+    image = keras.Input((*SIZE, 3))
+    box, _ = box_of(keras.Model(image, features(Step(crop)(image), 1)))
+    np.testing.assert_allclose(box, (8, 0, 32, 48), atol=0.5)
 
 
 STEMS = {

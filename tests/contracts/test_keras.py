@@ -42,3 +42,27 @@ def test_two_explainers_of_one_model_trace_at_once():
         found = list(threads.map(lambda layer: seewhy.Explainer(model, layer=layer).heatmaps(inputs).layer, layers_))
     assert found == ["base/first", "base/last", "base/last_relu", "base/last_relu"]
     assert state(model) == before
+
+
+class OneBlock(keras.Model):
+    """A transformer of one block that reads its class token."""
+
+    def __init__(self):
+        super().__init__()
+        self.patches = keras.layers.Conv2D(8, 4, 4, name="patches")
+        self.norm = keras.layers.LayerNormalization()
+        self.attention = keras.layers.MultiHeadAttention(2, 4)
+        self.dense = keras.layers.Dense(3)
+
+    def call(self, image):
+        tokens = keras.ops.reshape(self.patches(image), (-1, 4, 8))
+        tokens = keras.ops.concatenate([keras.ops.zeros_like(tokens[:, :1]), tokens], axis=1)
+        return self.dense((tokens + self.attention(self.norm(tokens), tokens))[:, 0])
+
+
+def test_auto_takes_no_channels_of_attention_heads_for_an_image():
+    model, inputs = OneBlock(), np.random.default_rng(0).random((2, 8, 8, 3)).astype(np.float32)
+    model(inputs)
+    heatmaps = seewhy.Explainer(model).heatmaps(inputs, [0])
+    assert heatmaps.layer == "patches"
+    assert heatmaps.values.shape == (2, 1, 2, 2)

@@ -29,6 +29,7 @@ class LayerCall(ShortRepr):
         given: What the call was given: the layers whose outputs, and the names of the model's inputs that, were its
             arguments. Arguments that were computed otherwise are not listed.
         channels_first: The layer's own layout is (N, K, *space).
+        is_split: The layer only splits channels among attention heads: (tokens, heads, K), whose axes are no image's.
         obstacle: What keeps the output from being reached, as in "runs inside torch.vmap"; empty if nothing does.
     """
 
@@ -41,6 +42,7 @@ class LayerCall(ShortRepr):
     execution: int
     given: tuple[str, ...] = ()
     channels_first: bool = False
+    is_split: bool = False
     obstacle: str = ""
 
     @property
@@ -56,7 +58,7 @@ class LayerCall(ShortRepr):
     @property
     def is_candidate(self) -> bool:
         """Whether `layer="auto"` may take this call; it takes the last such call."""
-        return self.has_space and not self.is_pooling and not self.is_pass_through
+        return self.has_space and not (self.is_pooling or self.is_pass_through or self.is_split)
 
 
 INPUT_CALL = LayerCall(INPUT, "input", None, is_pooling=False, is_pass_through=False, number=1, execution=1)

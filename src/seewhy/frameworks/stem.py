@@ -13,8 +13,8 @@ from seewhy.types import FloatArray, NativeTensor
 
 MOVING = re.compile(
     "slice|getitem|setitem|copy_|narrow|select|index|gather|take|pad|resize|interpolate|upsample|translate|crop|flip|rev|"
-    "roll|rotate|rot90|transpose|permute|swap|moveaxis|movedim|sample|transform|warp|unfold|patch|scatter|call|while|"
-    "cond|if$|dot_general|space|depth|shuffle|split|chunk|unbind|concat|cat$",
+    "roll|rotate|rot90|transpose|permute|swap|moveaxis|movedim|sample|transform|warp|unfold|patch|scatter|call|pyfunc|"
+    "while|scan|cond|if$|dot_general|space|depth|shuffle|split|chunk|unbind|concat|cat$",
     re.IGNORECASE,
 )
 """The names of operations that may move values to other positions. Any other that keeps the size keeps positions."""

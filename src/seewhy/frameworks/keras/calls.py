@@ -101,6 +101,7 @@ class KerasRecorder(Recorder):
             number=self._numbers[path],
             execution=self._numbers[path],
             channels_first=channels_first,
+            is_split=isinstance(layer, keras.layers.EinsumDense) and _gains_axis(output, arguments),
             obstacle=obstacle,
         )
         self.add_output(output, call)
@@ -273,6 +274,11 @@ class _PlainCall(_Interception):
 def _has_spatial_axes(output: Any) -> bool:
     """Whether the output is one tensor with axes besides the batch and the channels."""
     return bool(keras.ops.is_tensor(output)) and len(output.shape) > 2
+
+
+def _gains_axis(output: Any, arguments: Any) -> bool:
+    """Whether the output has more axes than every argument."""
+    return all(len(output.shape) > len(tensor.shape) for tensor in tensors(arguments))
 
 
 def _shape(output: Any, channels_first: bool) -> tuple[int | None, ...] | None:

@@ -41,17 +41,20 @@ def find_stem_inputs(image: NativeTensor, tapped: NativeTensor, call: LayerCall)
             ]
         elif images:
             names = frozenset().union(moving_operation(operation.type), *(moved[tensor.ref()] for tensor in images))
-            moved.update(
-                (tensor.ref(), names)
-                for tensor in operation.outputs
-                if tensor.dtype != tf.bool and tensor.shape.rank is not None and has_positions(tensor.shape)
-            )
+            moved.update((tensor.ref(), names) for tensor in operation.outputs if _may_hold_image(tensor))
     if tapped.ref() in moved:
         if tapped.shape.rank != 4:
             return []
         rows, columns = spatial_axes(call, 4)
         return [StemInput(tapped, tuple(tapped.shape), (rows, columns), (1, 1), moved[tapped.ref()])]
     return found
+
+
+def _may_hold_image(tensor: NativeTensor) -> bool:
+    """Whether an operation on the image may return it in this tensor: in a list too, as in a loop over images."""
+    if tensor.dtype == tf.variant or (tensor.shape.rank is None and tensor.dtype != tf.bool):
+        return True
+    return tensor.dtype != tf.bool and has_positions(tensor.shape)
 
 
 def _between(image: NativeTensor, tapped: NativeTensor) -> Iterator[tf.Operation]:
