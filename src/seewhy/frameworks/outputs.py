@@ -43,7 +43,7 @@ class Outputs:
         elif activation == "softmax":
             probabilities = _softmax(logits, xp)
         else:
-            probabilities = _probabilities(logits, xp) if logits.shape[1] > 1 else None
+            probabilities = _probabilities(logits, xp) if logits.shape[1] != 1 else None
         return cls(raw, logits, probabilities, tree, activation)
 
     @property

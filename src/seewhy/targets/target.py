@@ -158,6 +158,11 @@ def target_count_error(counts: Sequence[int]) -> TargetError:
 
 def class_count(shape: Shape | None) -> int:
     """Return the number of classes of an output, or raise TargetError if it is not one score for each class."""
+    if shape is not None and len(shape) == 2 and shape[1] is None:
+        raise TargetError(
+            "The number of classes is not known before the model runs, so a class cannot be the target. Let the model "
+            "state it: where its last step is a reshape to (N, -1), give the number instead of -1."
+        )
     if shape is None or len(shape) != 2 or shape[1] is None:
         raise TargetError(
             "A class cannot be the target: the model's outputs are not one score for each class, (N, classes). "

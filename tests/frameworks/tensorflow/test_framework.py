@@ -19,7 +19,7 @@ from tests.sample_models import (
 )
 
 import seewhy
-from seewhy.errors import LayerError
+from seewhy.errors import LayerError, ModelRunError, TargetError
 
 
 class EndsInTensorFlow(keras.Model):
@@ -148,3 +148,35 @@ def test_another_thread_may_use_the_model_meanwhile():
         heatmaps = seewhy.Explainer(model).heatmaps(inputs)
         np.testing.assert_array_equal(prediction.result(), expected)
     np.testing.assert_allclose(heatmaps.outputs, expected, rtol=1e-6)
+
+
+class BatchOfTwo(Subclassed):
+    """A model that has the size of its batch built in."""
+
+    def call(self, inputs):
+        return super().call(keras.ops.reshape(inputs, (2, *inputs.shape[1:])))
+
+
+def test_an_error_in_the_graph_does_not_list_the_files_of_seewhy():
+    model = BatchOfTwo()
+    inputs = np.random.default_rng(0).random((3, *PAPER_INPUT.shape[1:])).astype(np.float32)
+    model(inputs[:2])
+    with pytest.raises(ModelRunError, match=r"cannot run on an input of shape \(3, ") as caught:
+        seewhy.Explainer(model).heatmaps(inputs, [0])
+    assert "File" not in str(caught.value)
+    assert "Graph execution error" not in str(caught.value)
+
+
+class UnknownClasses(Subclassed):
+    """A model whose number of classes is not known while it is traced."""
+
+    def call(self, inputs):
+        outputs = super().call(inputs)
+        return tf.reshape(outputs, (tf.shape(outputs)[0], -1))
+
+
+def test_an_unknown_number_of_classes_is_refused():
+    model = UnknownClasses()
+    model(PAPER_INPUT)
+    with pytest.raises(TargetError, match=r"number of classes is not known.*instead of -1"):
+        seewhy.Explainer(model).heatmaps(PAPER_INPUT, [0])

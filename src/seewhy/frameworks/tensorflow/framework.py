@@ -49,6 +49,9 @@ FAILURES = (
 )
 """The exceptions of Keras and TensorFlow for a model that cannot run on its input."""
 
+GRAPH_TRACE = ("Graph execution error:", "Detected at node", '  File "')
+"""How the lines begin in which TensorFlow tells where an operation of a graph was made."""
+
 
 @final
 class KerasTensorflow(KerasFramework):
@@ -106,7 +109,7 @@ class KerasTensorflow(KerasFramework):
                 activations = tf.constant(layer_layout(entry.call, perturbations))
                 return entry.head(activations, bypass, *map(tf.constant, arrays))
             except tf.errors.OpError as error:
-                raise model_run_error(inputs, error.message) from error
+                raise model_run_error(inputs, _graph_message(error)) from error
 
         return scores
 
@@ -141,7 +144,7 @@ class KerasTensorflow(KerasFramework):
         try:
             return function(map_tree(tf.constant, inputs), *map(tf.constant, arrays))
         except tf.errors.OpError as error:
-            raise model_run_error(inputs, error.message) from error
+            raise model_run_error(inputs, _graph_message(error)) from error
 
     def _compile(self, function: Callable[..., Any], inputs: InputBatch, arrays: tuple[Any, ...] = ()) -> Any:
         """Trace `function` for inputs of these shapes, any batch size, and `arrays` of any first two sizes."""
@@ -294,3 +297,10 @@ class KerasTensorflow(KerasFramework):
         compiled_head = compiled(scores, (activations, bypass, *arrays), self._precision)
         compiled_trunk = compiled(lambda batch: trunk(*leaves(batch)), (image,), self._precision)
         return CompiledHead(timed_first_call(compiled_trunk), timed_first_call(compiled_head), tap.call, facts["shape"])
+
+
+def _graph_message(error: tf.errors.OpError) -> str:
+    """Return the message of an error in a graph without the list of files through which the graph was made."""
+    lines = str(error.message).splitlines()
+    own = [line for line in lines if line.strip() and not line.startswith(GRAPH_TRACE)]
+    return "\n".join(own) or str(error.message)
