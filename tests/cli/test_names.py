@@ -112,7 +112,13 @@ def test_a_figure_shows_titles_with_lone_surrogates():
     assert render(figure).size > 0
 
 
-@pytest.mark.parametrize("letter", ["x", pytest.param("猫", marks=needs_unicode_names)])
+@pytest.mark.parametrize(
+    "letter",
+    [
+        pytest.param("x", marks=pytest.mark.slow(reason="a cold start; a longer letter shows the same")),
+        pytest.param("猫", marks=needs_unicode_names),
+    ],
+)
 def test_an_image_whose_name_is_as_long_as_names_may_be_is_explained_and_written(tmp_path, photo, run, letter):
     longest = 251 // len(letter.encode())
     names = [letter * longest + ".png", letter * (longest - 1) + ".png"]

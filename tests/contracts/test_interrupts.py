@@ -12,6 +12,10 @@ from seewhy.errors import ModelRunError
 from seewhy.frameworks.keras.private_api import thread_state
 from seewhy.frameworks.keras.restore import SCOPES
 
+METHODS = ("layercam", "guided_backprop", "ablationcam")
+MORE = pytest.mark.slow(
+    reason="traces the model anew for every instant; gradcam, and all methods on torch, show the same"
+)
 INPUTS = np.random.default_rng(0).random((1, 8, 8, 3), dtype=np.float32)
 PACKAGES = ("seewhy/frameworks", "keras/src/backend/common", "keras/src/layers/layer.py", "torch/utils/_contextlib",
             "torch/overrides", "torch/autograd/grad_mode", "torch/utils/_python_dispatch", "torch/nn/modules/module",
@@ -45,7 +49,7 @@ def keras_state(model):
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # interrupts in generators being closed
-@pytest.mark.parametrize("method", ["gradcam", "layercam", "guided_backprop", "ablationcam"])
+@pytest.mark.parametrize("method", ["gradcam", *(pytest.param(name, marks=MORE) for name in METHODS)])
 def test_an_interrupt_leaves_nothing_behind_in_keras(method):
     model = keras_model()
     explainer = seewhy.Explainer(model, method)

@@ -7,7 +7,8 @@ from tests.contracts.reference import close, images
 import seewhy
 from seewhy.errors import SeewhyWarning
 
-METHODS = ("gradcam", "hirescam", "eigencam")
+HIRESCAM = pytest.param("hirescam", marks=pytest.mark.slow(reason="takes the same path as gradcam"))
+METHODS = ("gradcam", HIRESCAM, "eigencam")
 
 
 def reached(explainer, inputs, layer):

@@ -410,7 +410,13 @@ APPLICATIONS = (
 )
 
 
-@pytest.mark.parametrize("name", APPLICATIONS)
+BUILT = pytest.mark.slow(reason="builds a large model; EfficientNetB0 has layers of most kinds")
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["EfficientNetB0", *(pytest.param(name, marks=BUILT) for name in APPLICATIONS if name != "EfficientNetB0")],
+)
 def test_the_configs_of_keras_applications_are_accepted(name):
     if name == "NASNetMobile" and keras.config.backend() == "torch":
         pytest.skip("Keras does not build it on PyTorch")

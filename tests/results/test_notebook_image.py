@@ -36,6 +36,7 @@ def photos(examples):
     return [examples / name for name in ("cat.png", "coffee.png", "flower.jpg", "rocket.jpg")]
 
 
+@pytest.mark.slow(reason="draws twelve explanations of photos; the size of one is tested above")
 def test_a_notebook_of_twelve_explanations_has_less_than_two_megabytes(lite0, photos):
     explanations = [
         seewhy.explain(lite0, photo, "top-2", method)
