@@ -47,6 +47,8 @@ def test_all_classes_of_a_image_share_one_forward_pass(name, side, layer, space,
     )
     explainer = seewhy.Explainer(classifier, score="probability")
     for targets, count in (("top-8", 8), (ASKED, 6), ("top-8", 8)):
+        # The first run of a kind of targets may be followed by others, to see whether all positions reach the scores.
+        explainer.explain([examples / "rocket.jpg"], targets)
         counter.passed = 0
         (explanation,) = explainer.explain([examples / "rocket.jpg"], targets)
         assert counter.passed == 1
