@@ -20,8 +20,8 @@ from seewhy.attribution.attribute import Attribution, attribute
 from seewhy.attribution.augmentation import Augmentation, parse_augmentations
 from seewhy.attribution.checks import (
     check_batch_size,
-    check_continuous,
     check_images,
+    check_one_input,
     find_layers,
     listed,
     look_like_probabilities,
@@ -35,7 +35,7 @@ from seewhy.attribution.plan import Plan, first_derivatives, plan_key, strategy_
 from seewhy.errors import InputError, MethodError, OptionError, SeewhyWarning, frames_inside
 from seewhy.frameworks import Framework, LayerCall, LayerChoice
 from seewhy.frameworks.structures import InputBatch, InputSpec, image_count, leaves, only_leaf
-from seewhy.images.geometry import WHOLE, InputBox, Placement
+from seewhy.images.geometry import Placement
 from seewhy.images.reading import ImageLike, read, read_each
 from seewhy.methods import Method
 from seewhy.models import Classifier, load
@@ -114,7 +114,6 @@ class Explainer:
     signed: bool
     progress: bool | ProgressCallback
     _plans: dict[Hashable, Plan]
-    _has_hinted: bool
     _warned: set[str]
 
     def __init__(
@@ -154,7 +153,6 @@ class Explainer:
             signed=signed,
             progress=progress,
             _plans={},
-            _has_hinted=False,
             _warned=set(),
         )
 
@@ -229,7 +227,7 @@ class Explainer:
         objective = Objective(self._resolve(targets, image_count(checked)), self.score, self.output)
         plan = self._plan(checked, objective, batch_size)
         attribution = attribute(plan, checked, objective)
-        return self._build_heatmaps(attribution, objective, _input_box(plan, attribution, checked))
+        return self._build_heatmaps(plan, attribution, objective, checked)
 
     def inspect(self, image: ImageLike, targets: TargetSpec = "top-1") -> Inspection:
         """Show how Grad-CAM makes its heatmap: the layer's activations, their gradients, and the channel weights.
@@ -256,7 +254,7 @@ class Explainer:
         # One capture, however many the targets: their gradients are what is shown.
         plan = replace(self._plan(inputs, objective, 1), strategy="capture", derivatives="gradients")
         attribution = attribute(plan, inputs, objective)
-        heatmaps = self._build_heatmaps(attribution, objective, _input_box(plan, attribution, inputs))
+        heatmaps = self._build_heatmaps(plan, attribution, objective, inputs)
         (explanation,) = self._explanations(heatmaps, [image], [pixels], preprocessed.placements)
         capture, to_numpy = attribution.capture, self.framework.to_numpy
         activations, gradients = to_numpy(capture.activations)[0], to_numpy(capture.require_gradients())[0]
@@ -282,7 +280,9 @@ class Explainer:
         for row, placement in enumerate(placements):
             yield build_explanation(heatmaps, row, images[row], pixels[row], placement, self.classifier, self.method)
 
-    def _build_heatmaps(self, attribution: Attribution, objective: Objective, box: InputBox) -> Heatmaps:
+    def _build_heatmaps(
+        self, plan: Plan, attribution: Attribution, objective: Objective, inputs: InputBatch
+    ) -> Heatmaps:
         heatmaps = build_heatmaps(
             attribution,
             objective.target,
@@ -290,7 +290,7 @@ class Explainer:
             classifier=self.classifier,
             method=self.method.name,
             signed=self.signed,
-            input_box=box,
+            input_box=input_box(plan, attribution.layers, inputs, attribution.heatmaps),
         )
         self._warn_of_probabilities(attribution, heatmaps)
         return heatmaps
@@ -322,27 +322,21 @@ class Explainer:
         if self.augmentations and (count > 1 or array.ndim != 4):
             given = f"{count} inputs" if count > 1 else f"shape {array.shape}"
             raise InputError(f"augmentation= flips and zooms images, one batch of (N, h, w, C); given {given}.")
-        perturbs = self.method.needs_runner or self.method.level == "input"
-        if count == 1 and perturbs:
-            check_continuous(array, self.method)
-        elif perturbs:
-            raise InputError(
-                f"The model has {count} inputs, and {self.method.title} needs a model with one input. Use a "
-                "method that explains a layer, such as gradcam."
-            )
+        if self.method.needs_runner or self.method.level == "input":
+            check_one_input(checked, self.method)
         return checked
 
     def _hint(self, inputs: InputBatch) -> None:
         """Warn, once, if the inputs look like pixels and the classifier has no preprocessing for them."""
-        if not self._has_hinted and self.classifier.may_need_preprocessing(inputs):
-            vars(self)["_has_hinted"] = True
+        if "pixels" not in self._warned and self.classifier.may_need_preprocessing(inputs):
+            self._warned.add("pixels")
             if hint := self.classifier.preprocessing_hint(inputs):
                 warnings.warn(hint, SeewhyWarning, stacklevel=frames_inside())
 
     def _warn_of_probabilities(self, attribution: Attribution, heatmaps: Heatmaps) -> None:
         """Warn, once, if probabilities are explained as logits."""
         is_unseen = self.score == "logit" and attribution.capture.final_activation == "linear"
-        if is_unseen and not self._warned and look_like_probabilities(heatmaps.outputs):
+        if is_unseen and "probabilities" not in self._warned and look_like_probabilities(heatmaps.outputs):
             self._warned.add("probabilities")
             warnings.warn(probabilities_hint(str(self.classifier.name)), SeewhyWarning, stacklevel=frames_inside())
 
@@ -426,8 +420,3 @@ def _as_classifier(model: ModelSource) -> Classifier:
     if isinstance(model, Classifier):
         return model
     return load(model) if isinstance(model, (str, os.PathLike)) else Classifier(model)
-
-
-def _input_box(plan: Plan, attribution: Attribution, inputs: InputBatch) -> InputBox:
-    """Return which part of the input the heatmaps show; all of it where they are no images, such as those of tokens."""
-    return input_box(plan, attribution.layers, inputs) if attribution.heatmaps.ndim == 4 else WHOLE

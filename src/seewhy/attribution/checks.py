@@ -5,7 +5,6 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
 from seewhy.errors import (
@@ -21,7 +20,7 @@ from seewhy.errors import (
 )
 from seewhy.frameworks import Framework, LayerChoice
 from seewhy.frameworks.layers import AUTO
-from seewhy.frameworks.structures import is_float
+from seewhy.frameworks.structures import InputBatch, is_float, leaves, only_leaf
 from seewhy.images.reading import ImageLike
 from seewhy.methods import Method
 from seewhy.models import Classifier
@@ -31,12 +30,17 @@ MAX_BATCH = 100_000
 """The maximum of `batch_size`; memory ends long before."""
 
 
-def check_continuous(inputs: NDArray[Any], method: Method) -> None:
-    """Raise InputError for whole numbers, if a method explains or changes the input."""
-    if not is_float(inputs):
+def check_one_input(inputs: InputBatch, method: Method) -> None:
+    """Raise InputError for several inputs and for whole numbers, which a method cannot explain or change."""
+    if len(leaves(inputs)) > 1:
         raise InputError(
-            f"The input is of type {inputs.dtype}, such as token ids, and {method.title} explains or changes numbers "
-            "that vary continuously. Use a method that explains a layer, such as gradcam."
+            f"The model has {len(leaves(inputs))} inputs, and {method.title} needs a model with one input. Use a "
+            "method that explains a layer, such as gradcam."
+        )
+    if not is_float(only_leaf(inputs)):
+        raise InputError(
+            f"The input is of type {only_leaf(inputs).dtype}, such as token ids, and {method.title} explains or "
+            "changes numbers that vary continuously. Use a method that explains a layer, such as gradcam."
         )
 
 

@@ -48,13 +48,16 @@ class _Lines(NamedTuple):
     drift: float
 
 
-def input_box(plan: Plan, layers: Sequence[LayerChoice], inputs: InputBatch) -> InputBox:
+def input_box(plan: Plan, layers: Sequence[LayerChoice], inputs: InputBatch, heatmaps: FloatArray) -> InputBox:
     """Return which part of the model's input the heatmaps of these layers show.
+
+    It is all of it where the heatmaps (N, T, *space) are no images, such as those of tokens.
 
     Raises:
         LayerError: The layers that are fused show different parts.
+        OptionError: There is augmentation, and the part is not in the centre.
     """
-    if plan.method.level == "input":
+    if plan.method.level == "input" or heatmaps.ndim != 4:
         return WHOLE
     boxes = [layer_input_box(plan, layer, inputs) for layer in layers]
     if not np.allclose(boxes, boxes[0], atol=TOLERANCE):

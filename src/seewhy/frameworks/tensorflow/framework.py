@@ -22,6 +22,7 @@ from seewhy.frameworks.layers import LayerCall, LayerChoice, check_tapped
 from seewhy.frameworks.layouts import channels_last, layer_layout, targets_second
 from seewhy.frameworks.loss_scale import scaled_gradients
 from seewhy.frameworks.non_relu import GUIDED_RULES
+from seewhy.frameworks.outputs import Outputs
 from seewhy.frameworks.recorder import translated_errors
 from seewhy.frameworks.stem import StemInput, StemValues
 from seewhy.frameworks.structures import (
@@ -40,8 +41,8 @@ from seewhy.frameworks.tensorflow.precision import check_bfloat16, compiled
 from seewhy.frameworks.tensorflow.stem import find_stem_inputs
 from seewhy.frameworks.tensorflow.tap import TensorflowTap, gradients
 from seewhy.frameworks.tensorflow.trunk_and_head import split
-from seewhy.targets import Objective, TopK
-from seewhy.types import Capture, Derivatives, FloatArray, GradientRule, NativeTensor, Precision
+from seewhy.targets import Objective, TargetScores, TopK
+from seewhy.types import Capture, Derivatives, FloatArray, GradientRule, Namespace, NativeTensor, Precision
 
 FAILURES = (
     *(ValueError, TypeError, RuntimeError, LookupError, AttributeError, ArithmeticError, AssertionError),
@@ -218,13 +219,7 @@ class KerasTensorflow(KerasFramework):
                 # No score may depend on more than one image, so the gradient of the sum is each image's own.
                 totals = tf.reduce_sum(tf.cast(target_scores.scores, tf.float32) * scale, axis=0)
             facts.update(layer=layer.named(tap.call), shape=outputs.shape, activation=outputs.activation)
-            captured = {
-                "activations": channels_last(tap.call, tf.cast(tap.output, tf.float32), self.xp),
-                "scores": tf.cast(target_scores.scores, tf.float32),
-                "indices": target_scores.indices,
-                "outputs": outputs.raw,
-                "probabilities": outputs.probabilities,
-            }
+            captured = _captured(tap, outputs, target_scores, self.xp)
             if derivatives == "closed_form" and mean is not None and not self._has_float16:
                 with translated_errors(inputs, FAILURES, None, plain_message):
                     captured["closed_form"] = closed_form(captured["scores"], mean, captured["activations"])
@@ -297,6 +292,19 @@ class KerasTensorflow(KerasFramework):
         compiled_head = compiled(scores, (activations, bypass, *arrays), self._precision)
         compiled_trunk = compiled(lambda batch: trunk(*leaves(batch)), (image,), self._precision)
         return CompiledHead(timed_first_call(compiled_trunk), timed_first_call(compiled_head), tap.call, facts["shape"])
+
+
+def _captured(
+    tap: TensorflowTap, outputs: Outputs, target_scores: TargetScores, xp: Namespace
+) -> dict[str, NativeTensor]:
+    """Return what is captured but for derivatives, by the fields of `Capture`."""
+    return {
+        "activations": channels_last(tap.call, tf.cast(tap.output, tf.float32), xp),
+        "scores": tf.cast(target_scores.scores, tf.float32),
+        "indices": target_scores.indices,
+        "outputs": outputs.raw,
+        "probabilities": outputs.probabilities,
+    }
 
 
 def _graph_message(error: tf.errors.OpError) -> str:
