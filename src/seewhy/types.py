@@ -66,6 +66,19 @@ GradientRule = Literal["plain", "guided", "guided-where-relu"]
 positive gradients (guided backpropagation, Springenberg et al., arXiv 1412.6806), in a model without other activations;
 or the same, with other activations left as they are."""
 
+@dataclass(frozen=True)
+class Contrast:
+    """What is subtracted from the score of a class: `alpha` times the mean score of the classes most similar to it.
+
+    Attributes:
+        alpha: The strength of the comparison, 0 or more.
+        similar: The number of similar classes, 1 or more; a model with fewer other classes is compared with all.
+    """
+
+    alpha: float
+    similar: int
+
+
 Derivatives = Literal["none", "gradients", "closed_form"]
 """What a run of the model computes besides the forward pass: nothing; the gradients of each target; or, for all targets
 at once, `Capture.closed_form`."""
