@@ -66,6 +66,7 @@ GradientRule = Literal["plain", "guided", "guided-where-relu"]
 positive gradients (guided backpropagation, Springenberg et al., arXiv 1412.6806), in a model without other activations;
 or the same, with other activations left as they are."""
 
+
 @dataclass(frozen=True)
 class Contrast:
     """What is subtracted from the score of a class: `alpha` times the mean score of the classes most similar to it.

@@ -40,8 +40,8 @@ def several_baselines(name: str, value: Any, inputs: FloatArray) -> FloatArray:
         return one_baseline(name, array, inputs)[None]
     if array.shape[1:] != inputs.shape or not len(array):
         raise OptionError(
-            f"{name} has shape {array.shape}; expected several inputs, (M, {', '.join(map(str, inputs.shape))}), channels "
-            "last, or one."
+            f"{name} has shape {array.shape}; expected several inputs, (M, {', '.join(map(str, inputs.shape))}), "
+            "channels last, or one."
         )
     return array
 

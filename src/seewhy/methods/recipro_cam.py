@@ -40,8 +40,8 @@ def recipro_cam(
         runner: Runs the head.
         mask: "gaussian"; or "point", which keeps the position itself and nothing around it.
         origin: What is subtracted: "lowest", as in the paper, the lowest score of a position, so that no value is
-            negative; or "zeros", the score of activations that are 0 everywhere, in one more run, so that positions that
-            lower the score are negative.
+            negative; or "zeros", the score of activations that are 0 everywhere, in one more run, so that positions
+            that lower the score are negative.
 
     Returns:
         Raw heatmaps (1, T, *space), in units of the score; 0 where no mask changes the score.

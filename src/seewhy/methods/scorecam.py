@@ -17,6 +17,7 @@ from seewhy.types import Capture, FloatArray
 MAX_NOISE = 100_000_000
 """The maximum number of pixels of all noise samples of SS-CAM together, which are held at once: 0.4 gigabytes."""
 
+
 def scorecam(capture: Capture, runner: Runner) -> FloatArray:
     """Weight each channel by the increase in score of the image masked with it, and sum the channels.
 

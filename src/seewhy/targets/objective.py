@@ -43,7 +43,9 @@ class Objective(ShortRepr):
         """Whether one output of the model is selected; if not, all of them are read and none need be named."""
         return self.output is not None or self.target.reads_one_output
 
-    def __call__(self, output: Tensor, arrays: Sequence[Tensor], xp: Namespace, all_outputs: Any = None) -> TargetScores:
+    def __call__(
+        self, output: Tensor, arrays: Sequence[Tensor], xp: Namespace, all_outputs: Any = None
+    ) -> TargetScores:
         """Compute the scores that are differentiated; the arguments are those of `Target.__call__`."""
         result = self.target(output, arrays, xp, all_outputs)
         return result if self.contrast is None else contrasted(result, output, self.contrast, xp)
