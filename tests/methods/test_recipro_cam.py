@@ -40,8 +40,8 @@ def scores_alone(model, target, mask):
 @pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
 def test_it_is_the_papers_map_times_its_range(size, mask):
     model = Model(size)
-    found, runner = explain(model, [2, 0], mask=mask)
-    signed, more = explain(model, [2, 0], mask=mask, origin="zeros")
+    found, runner = explain(model, [2, 0], mask=mask, origin="lowest")
+    signed, more = explain(model, [2, 0], mask=mask)
     for t, target in enumerate([2, 0]):
         scores, nothing = scores_alone(model, target, mask)
         papers = (scores - scores.min()) / (scores.max() - scores.min())
@@ -61,7 +61,7 @@ def test_after_pooling_and_a_linear_layer_it_is_cam_divided_by_the_number_of_pos
     model, image, targets = pooled_model.PooledModel(), pooled_model.make_image(), [2, 0]
     capture, runner = model.capture(image, targets), pooled_model.Runner(model, image, targets)
     cam = methods.get("cam")(capture, runner)
-    found = methods.get("recipro_cam", mask="point", origin="zeros")(capture, runner)
+    found = methods.get("recipro_cam", mask="point")(capture, runner)
     np.testing.assert_allclose(found, cam / 12, atol=1e-5)
 
 
@@ -78,5 +78,5 @@ def test_the_size_of_batches_changes_nothing():
 def test_other_choices_are_refused():
     with pytest.raises(OptionError, match="mask is 'square'; expected 'gaussian' or 'point'"):
         explain(Model((8, 6)), [0], mask="square")
-    with pytest.raises(OptionError, match="origin is 0; expected 'lowest' or 'zeros'"):
+    with pytest.raises(OptionError, match="origin is 0; expected 'zeros' or 'lowest'"):
         explain(Model((8, 6)), [0], origin=0)

@@ -21,27 +21,26 @@ def recipro_cam(
     runner: Runner,
     *,
     mask: Literal["gaussian", "point"] = "gaussian",
-    origin: Literal["lowest", "zeros"] = "lowest",
+    origin: Literal["zeros", "lowest"] = "zeros",
 ) -> FloatArray:
     """Score each position by what the head makes of the activations around that position alone.
 
     Section 3 of the paper, with M_p the mask of the position p, which is 0 but for a Gaussian kernel of 3x3 positions,
-    cut off at the edges of the layer:
+    cut off at the edges of the layer; and with Y_0 the score of activations that are 0 everywhere:
 
         Y_p = y^c(A * M_p)
-        L^c_p = (Y_p - min_q Y_q) / (max_q Y_q - min_q Y_q)
+        L^c_p = Y_p - Y_0       (in the paper: (Y_p - min_q Y_q) / (max_q Y_q - min_q Y_q))
 
-    Raw heatmaps are the numerator, in units of the score; the denominator is the largest of them, by which heatmaps are
-    normalized anyway. The paper takes probabilities for y, as `score="probability"` does. The head is run once for each
-    position. No gradient is computed.
+    The paper subtracts the lowest score, so that every other position is positive, also where it lowers the score. With
+    Y_0 the sign of a value has a meaning, and the heatmap of a target without evidence is 0. The division only scales
+    the heatmap. The paper takes probabilities for y, as `score="probability"` does. The head is run once for each
+    position, and once for Y_0. No gradient is computed.
 
     Args:
         capture: The activations of one image.
         runner: Runs the head.
         mask: "gaussian"; or "point", which keeps the position itself and nothing around it.
-        origin: What is subtracted: "lowest", as in the paper, the lowest score of a position, so that no value is
-            negative; or "zeros", the score of activations that are 0 everywhere, in one more run, so that positions
-            that lower the score are negative.
+        origin: What is subtracted: "zeros", Y_0; or "lowest", the lowest score of a position, as in the paper.
 
     Returns:
         Raw heatmaps (1, T, *space), in units of the score; 0 where no mask changes the score.
@@ -54,7 +53,7 @@ def recipro_cam(
         arXiv 2209.14074.
     """
     kernel = GAUSSIAN if one_of("mask", mask, ("gaussian", "point")) == "gaussian" else (1.0,)
-    is_lowest = one_of("origin", origin, ("lowest", "zeros")) == "lowest"
+    is_lowest = one_of("origin", origin, ("zeros", "lowest")) == "lowest"
     activations = np.asarray(capture.activations[0])
     space = activations.shape[:-1]
 
