@@ -87,6 +87,7 @@ class Capture(ShortRepr):
         final_activation: The final activation of the selected output; None where no single output is selected.
         closed_form: (N, T, *space), sum_k A^k dy^c/dA^k; None where it was not requested, or where the scores depend on
             more of the layer than its mean over space.
+        is_bypassed: Whether a path from the input to the scores may bypass the layer; None where that is not known.
     """
 
     activations: Tensor
@@ -99,6 +100,7 @@ class Capture(ShortRepr):
     xp: Namespace
     final_activation: FinalActivation | None = None
     closed_form: Tensor | None = None
+    is_bypassed: bool | None = None
 
     def require_gradients(self) -> Tensor:
         """Return the gradients, for a method that needs them.

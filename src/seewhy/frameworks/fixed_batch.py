@@ -20,7 +20,9 @@ from seewhy.frameworks.structures import ArrayTree, InputBatch, InputSpec, image
 from seewhy.targets import Objective
 from seewhy.types import Capture, Derivatives, GradientRule, Namespace, Tensor
 
-TENSORS = [field.name for field in fields(Capture) if field.name not in ("layer", "xp", "final_activation")]
+TENSORS = [
+    field.name for field in fields(Capture) if field.name not in ("layer", "xp", "final_activation", "is_bypassed")
+]
 """The fields of a capture that have a row for each image."""
 
 
@@ -135,6 +137,9 @@ class FixedBatch(Framework):
             StemValues(np.concatenate([values for values, _ in parts])[:count], parts[0].window)
             for parts in zip(*batches, strict=True)
         ]
+
+    def carrying_calls(self, inputs: InputBatch, objective: Objective) -> frozenset[tuple[str, int]] | None:
+        return self._framework.carrying_calls(self._filled(inputs, 0, self._size), objective)
 
     def head(self, inputs: InputBatch, layer: LayerChoice, objective: Objective) -> Head:
         run = self._framework.head(self._filled(inputs, 0, 1), layer, objective)
