@@ -10,9 +10,9 @@ from seewhy.attribution.augmentation import Augmentation, average_augmented
 from seewhy.attribution.checks import check_capture, check_finite, check_saturation
 from seewhy.attribution.fusion import fuse_heatmaps
 from seewhy.attribution.input_box import layer_input_box
+from seewhy.attribution.layer_capture import capture_layer
 from seewhy.attribution.perturbation_runner import PerturbationRunner, run_perturbations
 from seewhy.attribution.plan import Plan
-from seewhy.attribution.reach import capture_reaching
 from seewhy.attribution.target_chunks import heatmaps_by_chunks
 from seewhy.errors import LayerError
 from seewhy.frameworks import LayerChoice
@@ -57,7 +57,7 @@ def attribute(plan: Plan, inputs: InputBatch, objective: Objective) -> Attributi
 @timing.phase(Phase.RUNNING)
 def _attribute_layer(plan: Plan, layer: LayerChoice, inputs: InputBatch, objective: Objective) -> Attribution:
     """Capture at one layer, make heatmaps by the plan's strategy, and check both."""
-    layer, capture = capture_reaching(plan, layer, inputs, objective)
+    layer, capture = capture_layer(plan, layer, inputs, objective)
     check_capture(capture, image_count(inputs), plan.classifier)
     if plan.strategy == "perturbations":
         heatmaps = _from_perturbations(plan, layer, inputs, objective, capture)
