@@ -1,14 +1,14 @@
 """The search of "auto": the last layer in call order that the evidence supports."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 from seewhy.attribution.layer_evidence import LayerEvidence, judge_candidate
 from seewhy.attribution.plan import Plan
 from seewhy.errors import LayerError
 from seewhy.frameworks import LayerCall, LayerChoice
-from seewhy.frameworks.structures import InputBatch
+from seewhy.frameworks.structures import InputBatch, map_tree
 from seewhy.targets import Objective
 
 MAX_TRIED = 48
@@ -74,7 +74,7 @@ def search_layer(plan: Plan, inputs: InputBatch, objective: Objective, last: Lay
 def layer_after(plan: Plan, layer: LayerChoice, inputs: InputBatch, objective: Objective) -> LayerChoice | None:
     """Return the first layer after a named one that carries the score; None if none of the next ones does."""
     calls = plan.framework.calls(inputs)
-    carrying = plan.framework.carrying_calls(inputs, objective)
+    carrying = _carrying(plan, inputs, objective)
     position = max((place for place, call in enumerate(calls) if layer.admits(call)), default=len(calls))
     following = [
         call
@@ -114,12 +114,19 @@ def _ordered(
     """
     spaces = {_space(call) for call in last}
     ordered = sorted(candidates, key=lambda call: _space(call) not in spaces)
-    carrying = plan.framework.carrying_calls(inputs, objective)
+    carrying = _carrying(plan, inputs, objective)
     if carrying is None:
         return ordered
     is_carrying = [(call.path, call.execution) in carrying for call in ordered]
     first = [call for call, carries in zip(ordered, is_carrying, strict=True) if carries]
     return first + [call for call, carries in zip(ordered, is_carrying, strict=True) if not carries][:MAX_BYPASSED]
+
+
+def _carrying(plan: Plan, inputs: InputBatch, objective: Objective) -> frozenset[tuple[str, int]] | None:
+    """Return the calls that nothing bypasses, by path and execution; None where no graph shows it."""
+    if not plan.framework.compiles_batch_size:
+        inputs = map_tree(lambda array: array[:1], inputs)
+    return plan.framework.carrying_calls(inputs, replace(objective, target=objective.target.for_image(0)))
 
 
 def _space(call: LayerCall) -> tuple[int | None, ...]:

@@ -4,10 +4,7 @@ A heatmap shows what passes through its layer. Where a skip connection, a class 
 it, the layer may carry little of the score, however large its gradients are.
 """
 
-from collections.abc import Callable
-
 import numpy as np
-from numpy.typing import NDArray
 
 from seewhy.types import FloatArray
 
@@ -20,33 +17,29 @@ EXACT = 1e-3
 NO_DIFFERENCE = 1e-5
 """The difference between two images' scores, relative to the largest score, that is too small to tell."""
 
-Scores = Callable[[list[int], list[int]], FloatArray]
-"""Returns the scores (M, T) of images by number, each with the layer's activations of another image, by number."""
 
-
-def measure_bypass(scores: Scores) -> float | None:
-    """Return which share of the difference between the scores of images 0 and 1 bypasses a layer.
+def measure_bypass(first: FloatArray, clamped: FloatArray, second: FloatArray) -> float | None:
+    """Return which share of the difference between the scores of two images bypasses a layer.
 
     With the layer's activations A and the scores y, it is |y(0, A(1)) - y(1, A(1))| / |y(0, A(0)) - y(1, A(1))|, of the
     scores without their mean over the targets, which a softmax does not see.
 
+    Args:
+        first: (1, T), the scores of image 0.
+        clamped: (1, T), those of image 0 with the activations of image 1.
+        second: (1, T), the scores of image 1.
+
     Returns:
         0 for a layer that carries everything, 1 for one that carries nothing; None if the scores do not differ.
     """
-    first, clamped, second = _centred(scores([0, 0, 1], [0, 1, 1]))
-    difference, bypassed = _size(first - second), _size(clamped - second)
-    if not np.isfinite([difference, bypassed]).all() or difference <= NO_DIFFERENCE * _size(second):
+    difference, bypassed = distance(first, second), distance(clamped, second)
+    if not np.isfinite([difference, bypassed]).all() or difference <= NO_DIFFERENCE * distance(second, 0 * second):
         return None
-    if bypassed > EXACT * difference:  # not by drawing random numbers
-        (again,) = _centred(scores([1], [1]))
-        bypassed = max(0.0, bypassed - _size(again - second))
     return bypassed / difference
 
 
-def _centred(scores: FloatArray) -> NDArray[np.float64]:
-    values = scores.astype(np.float64)
-    return values - values.mean(axis=1, keepdims=True) if values.shape[1] > 1 else values
-
-
-def _size(values: NDArray[np.float64]) -> float:
+def distance(scores: FloatArray, others: FloatArray) -> float:
+    """Return how far scores (1, T) are from others, apart from what is the same for all targets."""
+    values = scores.astype(np.float64) - others
+    values = values - values.mean(axis=1, keepdims=True) if values.shape[1] > 1 else values
     return float(np.sqrt((values**2).sum()))

@@ -13,7 +13,7 @@ def variants(inputs: InputBatch) -> Iterator[InputBatch]:
     """Yield the batch, and then the same values in other places: other images of the same shape."""
     yield inputs
     inputs = map_tree(varied, inputs)
-    for change in (_reversed, _rolled, lambda array: _reversed(_rolled(array))):
+    for change in (lambda array: _reversed(_rolled(array)), _rolled, _reversed):
         yield map_tree(change, inputs)
 
 

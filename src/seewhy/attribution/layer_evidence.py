@@ -3,17 +3,18 @@
 It is gathered in runs of the model on real inputs, once for each shape of input, layer and kind of objective.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import final
+from itertools import islice
+from typing import NamedTuple, final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from seewhy.attribution.bypass import EXACT, MAX_BYPASS, measure_bypass
+from seewhy.attribution.bypass import EXACT, MAX_BYPASS, distance, measure_bypass
 from seewhy.attribution.independence import capture_images
 from seewhy.attribution.input_box import measured_box
-from seewhy.attribution.input_variants import noise_like, varied, variants
+from seewhy.attribution.input_variants import variants, varied
 from seewhy.attribution.picture_axes import PictureAxes, measure_axes, occluded_images
 from seewhy.attribution.plan import Plan
 from seewhy.attribution.position_reach import PositionReach, measure_reach, reach_of_gradients
@@ -26,6 +27,9 @@ from seewhy.types import Capture, Derivatives, FloatArray, GradientRule
 
 CLASSES = 4
 """How many classes judge a layer."""
+
+BATCHES = 2
+"""How many batches judge the positions of a layer that "auto" tries: other images have other positions at once."""
 
 IMAGES = 4
 """How many images of a batch judge a layer that "auto" tries."""
@@ -72,6 +76,22 @@ class LayerEvidence:
         return self.is_sound and (self.bypass is None or self.bypass <= EXACT)
 
 
+class Probe(NamedTuple):
+    """What runs on other images showed.
+
+    Attributes:
+        images: The images.
+        activations: (M, *space, K), the layer's output for each.
+        scores: (1, T), those of the first and the second image; None where the runs were for other targets.
+        axes: How the layer's axes follow those of the picture; None where there is no picture, or no change.
+    """
+
+    images: InputBatch
+    activations: FloatArray
+    scores: tuple[FloatArray, FloatArray] | None
+    axes: PictureAxes | None = None
+
+
 @final
 @dataclass(frozen=True)
 class LayerJudge:
@@ -93,83 +113,88 @@ class LayerJudge:
     derivatives: Derivatives = "gradients"
     gradient_rule: GradientRule = "plain"
 
-    def reach(self, objective: Objective) -> PositionReach:
-        """Return which positions reach the scores of an objective, in as many images as it takes to tell."""
+    def reach(self, objective: Objective, batches: int | None = None) -> PositionReach:
+        """Return which positions reach the scores of an objective, in as many batches as it takes to tell."""
         framework = self.plan.framework
 
         def gradients_of(batch: InputBatch) -> FloatArray:
             capture = framework.capture(batch, self.layer, objective)
             return framework.to_numpy(capture.require_gradients())
 
-        return measure_reach(variants(self.inputs), gradients_of)
+        return measure_reach(islice(variants(self.inputs), batches), gradients_of)
 
-    def bypass(self, capture: Capture) -> float | None:
-        """Return the share of the scores that bypasses the layer; None where the framework cannot tell.
+    def probe(self, capture: Capture) -> Probe:
+        """Run the model on other images than that of the capture."""
+        occluded = self._occluded(capture)
+        if occluded is None:
+            first = map_tree(lambda array: array[:1], self.inputs)
+            *_, other = variants(first)
+            return self._run(capture, _joined(first, other))
+        images, places = occluded
+        is_blank = len(images) > len(places)
+        probe = self._run(capture, map_tree(lambda _: images, self.inputs))
+        before = probe.activations[-1:] if is_blank else self.plan.framework.to_numpy(capture.activations[:1])
+        return probe._replace(axes=measure_axes(before, probe.activations[: len(places)], places))
+
+    def bypass(self, capture: Capture, probe: Probe) -> float | None:
+        """Return the share of the scores that bypasses the layer; None where that cannot be told.
 
         Where the graph shows that no path does, the model is not run.
         """
         if capture.is_bypassed is False:
             return 0.0
-        objective = classes_of(self.objective, capture) or self.objective.for_image(0)
-        for images in self._pairs():
-            try:
-                activations = self._activations(images)
-                found = measure_bypass(partial(self._clamped, images, activations, objective))
-            except LayerError:
-                return None  # the head cannot be run apart from the trunk
-            if found is not None:
+        clamp = partial(self._clamped, probe, classes_of(self.objective, capture) or self.objective.for_image(0))
+        try:
+            first, second = probe.scores if probe.scores is not None else (clamp(0, 0), clamp(1, 1))
+            found = measure_bypass(first, clamp(0, 1), second)
+            if found is None or found <= EXACT:
                 return found
-        return None
+            noise = distance(clamp(1, 1), second)  # of a model that draws random numbers
+            return max(0.0, found - noise / distance(first, second))
+        except LayerError:
+            return None  # the head cannot be run apart from the trunk
 
-    def axes(self, capture: Capture) -> PictureAxes | None:
-        """Return how the layer's axes follow those of the picture; None where there is no picture, or no change."""
-        image, framework = only_leaf(self.inputs), self.plan.framework
-        if not isinstance(image, np.ndarray) or image.ndim != 4 or not 3 <= len(capture.activations.shape) <= 4:
+    def _occluded(self, capture: Capture) -> tuple[FloatArray, NDArray[np.float64]] | None:
+        """Return images with changed patches and where these are; of a blank one, the image itself with noise too."""
+        image, framework, rank = only_leaf(self.inputs), self.plan.framework, len(capture.activations.shape)
+        if not isinstance(image, np.ndarray) or image.ndim != 4 or not 3 <= rank <= 4:
             return None
-        is_flat = len(capture.activations.shape) < 4
-        box = WHOLE if is_flat else measured_box(self.plan, self.layer, self.inputs)
+        box = WHOLE if rank < 4 else measured_box(self.plan, self.layer, self.inputs)
         base = varied(image[:1])
         occluded = None if box is None else occluded_images(base, box, 2 if framework.channels_first else 1)
-        if occluded is None:
-            return None  # a warning says that the box cannot be measured
-        images, places = occluded
-        is_blank = not np.array_equal(base, image[:1])
-        if is_blank:
-            images = np.concatenate([images, base])
-        after = self._activations(map_tree(lambda _: images, self.inputs))
-        before = after[len(places) :] if is_blank else framework.to_numpy(capture.activations[:1])
-        return measure_axes(before, after[: len(places)], places)
+        if occluded is None or np.array_equal(base, image[:1]):
+            return occluded
+        return np.concatenate([occluded[0], base]), occluded[1]
 
-    def _pairs(self) -> Iterator[InputBatch]:
-        """Yield pairs of images: the first image beside itself with its values in other places, and beside noise."""
-        first = map_tree(lambda array: array[:1], self.inputs)
-        *_, other = variants(first)
-        for second in (other, map_tree(lambda array: noise_like(array, array.shape), first)):
-            yield _joined(first, second)
+    def _run(self, capture: Capture, images: InputBatch) -> Probe:
+        """Capture images in batches of no more images than the caller's.
 
-    def _activations(self, images: InputBatch) -> FloatArray:
-        """Return the layer's activations (M, *space, K) of images, run in batches of no more images than the caller's.
-
-        The function is used that is compiled for the caller's capture.
+        A framework that compiles a function for each kind of targets runs the one that it has for the caller's. Any
+        other returns the scores of some classes too.
         """
         framework, count = self.plan.framework, image_count(images)
+        is_compiled = capture.is_bypassed is not None
         size = image_count(self.inputs)
         size = size if framework.compiles_batch_size else min(size, count)
-        objective = replace(self.objective, target=self.objective.target.slice_images(0, size))
-        parts = []
-        for start in range(0, count, size):
-            rows = np.arange(start, start + size) % count
-            batch = map_tree(partial(np.take, indices=rows, axis=0), images)
-            capture = capture_images(framework, batch, self.layer, objective, self.derivatives, self.gradient_rule)
-            parts.append(framework.to_numpy(capture.activations))
-        return np.concatenate(parts)[:count]
+        objective = None if is_compiled else classes_of(self.objective, capture)
+        has_scores = objective is not None
+        objective = objective or self.objective
+        objective = replace(objective, target=objective.target.slice_images(0, size))
+        how = (self.derivatives, self.gradient_rule) if is_compiled else ("none", "plain")
+        captures = [
+            capture_images(framework, _rows(images, start, size), self.layer, objective, *how)
+            for start in range(0, count, size)
+        ]
+        activations = np.concatenate([framework.to_numpy(part.activations) for part in captures])[:count]
+        scores = np.concatenate([framework.to_numpy(part.scores) for part in captures])
+        pair = (scores[:1], scores[1:2]) if has_scores else None
+        return Probe(images, activations, pair)
 
-    def _clamped(
-        self, images: InputBatch, activations: FloatArray, objective: Objective, rows: list[int], sources: list[int]
-    ) -> FloatArray:
-        batch = map_tree(lambda array: array[rows], images)
+    def _clamped(self, probe: Probe, objective: Objective, image: int, source: int) -> FloatArray:
+        """Return the scores (1, T) of an image with the layer's activations of another one."""
         framework = self.plan.framework
-        return framework.to_numpy(framework.clamp(batch, self.layer, objective, activations[sources]))
+        batch = map_tree(lambda array: array[image : image + 1], probe.images)
+        return framework.to_numpy(framework.clamp(batch, self.layer, objective, probe.activations[source : source + 1]))
 
 
 def judge_capture(
@@ -190,11 +215,12 @@ def judge_capture(
         return LayerEvidence()  # the checks of a capture say what is wrong
     judge = LayerJudge(plan, layer, inputs, objective, plan.derivatives, plan.method.gradient_rule)
     if not (is_auto or plan.method.family == "gradient"):
-        return LayerEvidence(axes=judge.axes(capture))
+        return LayerEvidence(axes=judge.probe(capture).axes)
     reach = _judge_reach(judge, capture)
     if reach is not None and reach.is_too_little:
         return LayerEvidence(reach)
-    return LayerEvidence(reach, judge.bypass(capture), judge.axes(capture))
+    probe = judge.probe(capture)
+    return LayerEvidence(reach, judge.bypass(capture, probe), probe.axes)
 
 
 def judge_candidate(
@@ -221,11 +247,11 @@ def judge_candidate(
         raise LayerError(f"The layer {capture.layer!r} has {capture.activations.shape[0]} rows for {count} images.")
     reach: PositionReach | None = reach_of_gradients(plan.framework.to_numpy(capture.require_gradients()))
     if reach is not None and not (len(reach.reached) and reach.is_enough):
-        reach = judge.reach(objective) if _has_classes(capture) else None
+        reach = judge.reach(objective, BATCHES) if _has_classes(capture) else None
     if reach is not None and reach.is_too_little and not is_complete:
         return LayerEvidence(reach)
-    found = LayerEvidence(reach, judge.bypass(capture))
-    return found if not (found.is_sound or is_complete) else replace(found, axes=judge.axes(capture))
+    probe = judge.probe(capture)
+    return LayerEvidence(reach, judge.bypass(capture, probe), probe.axes)
 
 
 def classes_of(objective: Objective, capture: Capture) -> Objective | None:
@@ -257,6 +283,12 @@ def _judge_reach(judge: LayerJudge, capture: Capture) -> PositionReach | None:
         return judge.reach(objective)
     except LayerError:
         return None  # there is no gradient; a method that needs none goes on
+
+
+def _rows(images: InputBatch, start: int, size: int) -> InputBatch:
+    """Return `size` images from one on, and from the first one again after the last."""
+    rows = np.arange(start, start + size) % image_count(images)
+    return map_tree(partial(np.take, indices=rows, axis=0), images)
 
 
 def _joined(first: InputBatch, second: InputBatch) -> InputBatch:

@@ -18,6 +18,7 @@ import array_api_compat.torch as xp
 import torch
 from numpy.typing import NDArray
 
+from seewhy.errors import ModelRunError
 from seewhy.frameworks.base import Framework, Head, check_precision
 from seewhy.frameworks.cleanup import restoring
 from seewhy.frameworks.compiled import CompiledCache
@@ -45,6 +46,7 @@ from seewhy.frameworks.torch.calls import (
     structure,
     unwrap,
 )
+from seewhy.frameworks.torch.carrying_calls import EdgeRecorder
 from seewhy.frameworks.torch.clamp import ClampTap, clamped_scores
 from seewhy.frameworks.torch.failures import FAILURES
 from seewhy.frameworks.torch.finish_capture import finish_capture
@@ -165,6 +167,16 @@ class Torch(Framework):
         with preserve_state(self._model):
             return self._autograd_use.run(run)
 
+    def carrying_calls(self, inputs: InputBatch, objective: Objective) -> frozenset[tuple[str, int]] | None:
+        functions, layers, recorder = FunctionRecorder(), self._model_layers.now(), EdgeRecorder()
+        try:
+            with preserve_state(self._model), torch.enable_grad(), recording_calls(layers.by_path, recorder):
+                outputs = self._forward(inputs, functions, recorder)
+                selected = select_torch_outputs(outputs, objective, functions, self.xp)
+                return recorder.carrying(selected.tensors)
+        except ModelRunError:
+            return None  # the model runs, but its input cannot be differentiated
+
     def moves_image(self, inputs: InputBatch, layer: LayerChoice) -> bool:
         return any(stem.is_moved(self.image_size(inputs)) for stem in self._stem(inputs, layer))
 
@@ -232,7 +244,7 @@ class Torch(Framework):
         self,
         inputs: InputBatch,
         context: FunctionRecorder | Trunk | StemRecorder,
-        recorder: TorchTap | TorchRecorder | StemRecorder | None = None,
+        recorder: TorchTap | TorchRecorder | StemRecorder | EdgeRecorder | None = None,
     ) -> Any:
         batch = map_tree(self._to_tensor, inputs)
         with translated_errors(inputs, FAILURES, recorder), autocast_to(self._precision, batch), context:
