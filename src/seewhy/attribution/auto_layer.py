@@ -27,10 +27,17 @@ NOTHING = 0.9
 @final
 @dataclass(frozen=True)
 class Trial:
-    """A candidate that was tried, and the evidence about it; no evidence where no gradient or no run reaches it."""
+    """A candidate that was tried.
+
+    Attributes:
+        layer: The candidate.
+        evidence: The evidence about it; None where it cannot be explained.
+        obstacle: Why not.
+    """
 
     layer: LayerChoice
     evidence: LayerEvidence | None
+    obstacle: str = ""
 
 
 @final
@@ -94,8 +101,8 @@ def try_layer(
     """Judge one layer."""
     try:
         return Trial(layer, judge_candidate(plan, layer, inputs, objective, is_complete=is_complete))
-    except LayerError:
-        return Trial(layer, None)  # the scores do not depend on it, or its output cannot be reached
+    except LayerError as error:  # such as that the scores do not depend on it, or that it has no grid of tokens
+        return Trial(layer, None, str(error).split(". ")[0])
 
 
 def choice_of(plan: Plan, inputs: InputBatch, call: LayerCall) -> LayerChoice:

@@ -9,7 +9,8 @@ from seewhy.attribution.independence import capture_images
 from seewhy.attribution.layer_evidence import LayerEvidence, classes_of, judge_capture
 from seewhy.attribution.layer_warnings import no_layer, warn_of_auto, warn_of_named
 from seewhy.attribution.plan import Plan
-from seewhy.errors import NoGradientError
+from seewhy.attribution.token_layout import fold_tokens
+from seewhy.errors import NoGradientError, TokenGridError, warn
 from seewhy.frameworks import LayerChoice
 from seewhy.frameworks.structures import InputBatch, shape_key
 from seewhy.targets import Objective, TopK
@@ -25,20 +26,22 @@ def capture_layer(
     it is; a warning says if the evidence is against it.
 
     Returns:
-        The layer, and what was captured there.
+        The layer, and what was captured there, with tokens folded into the rows and columns of the image.
 
     Raises:
         NoGradientError: No gradient reaches the layer; for "auto", none reaches any candidate either.
-        LayerError: For "auto", the evidence supports no layer. Otherwise as for `Framework.capture`.
+        LayerError: For "auto", the evidence supports no layer; or it cannot be told how the layer's tokens lie on the
+            image. Otherwise as for `Framework.capture`.
     """
     if plan.method.level == "input":
         return layer, _capture(plan, inputs, objective, plan.tap(layer))
-    key, evidence = ("layer", *evidence_key(inputs, layer, objective)), plan.framework.evidence
+    key, evidence = ("layer", *evidence_key(inputs, layer, objective), plan.tokens), plan.framework.evidence
     known: LayerChoice | None = evidence.get(key)
     if known is not None:
-        return known, _capture(plan, inputs, objective, known)
+        return known, fold_tokens(plan, inputs, _capture(plan, inputs, objective, known), objective)
     capture_judged = _capture_auto if layer.is_auto else _capture_named
     layer, capture, found = capture_judged(plan, layer, inputs, objective)
+    capture = fold_tokens(plan, inputs, capture, objective)
     if plan.method.name == "gradcam" and capture.gradients is not None and found.is_sound:
         check_channel_weights(plan.framework.to_numpy(capture.gradients), capture.layer)
     if found.reach is None or len(found.reach.reached):
@@ -68,30 +71,33 @@ def _capture_auto(
 
     What "auto" took before for the same output and other targets is tried first.
     """
-    evidence, key = plan.framework.evidence, _auto_key(inputs, objective)
+    evidence, key = plan.framework.evidence, _auto_key(plan, inputs, objective)
     likely: LayerChoice = evidence.get(key) or layer
     found: LayerEvidence | None = None
     judged_by, failure = _few_targets(plan, objective), None
     try:
         capture = _capture(plan, inputs, objective, likely)
-    except NoGradientError as error:
+        judged_by = classes_of(objective, capture) or judged_by
+        found = judge_capture(plan, likely, inputs, objective, capture, is_auto=True)
+    except (NoGradientError, TokenGridError) as error:
         failure = error
     else:
-        found = judge_capture(plan, likely, inputs, objective, capture, is_auto=True)
-        judged_by = classes_of(objective, capture) or judged_by
         if found.is_sound:
             evidence.add(key, likely)
             return likely, capture, found
     search = search_layer(plan, inputs, judged_by, found if likely.is_auto else None)
     if search.found is None or search.found.evidence is None:
         raise failure or no_layer(search.trials)
-    warn_of_auto(search.found.evidence, str(search.found.layer))
-    evidence.add(key, search.found.layer)
-    return search.found.layer, _capture(plan, inputs, objective, search.found.layer), search.found.evidence
+    chosen, found = search.found.layer, search.found.evidence
+    if isinstance(failure, TokenGridError):
+        warn(f"{failure} layer='auto' takes {str(chosen)!r} instead.")
+    warn_of_auto(found, str(chosen))
+    evidence.add(key, chosen)
+    return chosen, _capture(plan, inputs, objective, chosen), found
 
 
-def _auto_key(inputs: InputBatch, objective: Objective) -> tuple[object, ...]:
-    return ("auto", shape_key(inputs), objective.output, objective.reads_one_output)
+def _auto_key(plan: Plan, inputs: InputBatch, objective: Objective) -> tuple[object, ...]:
+    return ("auto", shape_key(inputs), objective.output, objective.reads_one_output, plan.tokens)
 
 
 def _few_targets(plan: Plan, objective: Objective) -> Objective:
@@ -106,7 +112,7 @@ def _better(
     after = None
     if found.is_reached and found.is_picture:
         after = layer_after(plan, layer, inputs, objective)
-    known: LayerChoice | None = after or plan.framework.evidence.get(_auto_key(inputs, objective))
+    known: LayerChoice | None = after or plan.framework.evidence.get(_auto_key(plan, inputs, objective))
     if known is not None:
         return str(known)
     search = search_layer(plan, inputs, objective)

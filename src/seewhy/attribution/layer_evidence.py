@@ -18,9 +18,11 @@ from seewhy.attribution.input_variants import variants, varied
 from seewhy.attribution.picture_axes import PictureAxes, measure_axes, occluded_images
 from seewhy.attribution.plan import Plan
 from seewhy.attribution.position_reach import PositionReach, measure_reach, reach_of_gradients
-from seewhy.errors import LayerError
+from seewhy.attribution.token_layout import captured_grid
+from seewhy.errors import LayerError, NoGradientError
 from seewhy.frameworks import LayerChoice
-from seewhy.frameworks.structures import InputBatch, image_count, map_tree, only_leaf
+from seewhy.frameworks.structures import InputBatch, image_count, leaves, map_tree, only_leaf
+from seewhy.frameworks.tokens import TokenGrid
 from seewhy.images.geometry import WHOLE
 from seewhy.targets import Class, Objective
 from seewhy.types import Capture, Derivatives, FloatArray, GradientRule
@@ -113,15 +115,29 @@ class LayerJudge:
     derivatives: Derivatives = "gradients"
     gradient_rule: GradientRule = "plain"
 
+    @property
+    def is_of_one_input(self) -> bool:
+        """Whether the model has one input; others than the one that a layer is computed from bypass it by design."""
+        return len(leaves(self.inputs)) == 1
+
+    def positions(self, capture: Capture) -> PositionReach:
+        """Return which positions of the image have a gradient in a capture."""
+        grid = self.grid(capture)
+        patches = slice(None) if grid is None else slice(grid.prefix, grid.prefix + grid.patches)
+        return reach_of_gradients(self.plan.framework.to_numpy(capture.require_gradients()), patches)
+
+    def grid(self, capture: Capture) -> TokenGrid | None:
+        """Return how the layer's tokens lie on the image; None if they do not."""
+        return captured_grid(self.plan, self.inputs, capture, self.objective)
+
     def reach(self, objective: Objective, batches: int | None = None) -> PositionReach:
         """Return which positions reach the scores of an objective, in as many batches as it takes to tell."""
         framework = self.plan.framework
 
-        def gradients_of(batch: InputBatch) -> FloatArray:
-            capture = framework.capture(batch, self.layer, objective)
-            return framework.to_numpy(capture.require_gradients())
+        def reach_of(batch: InputBatch) -> PositionReach:
+            return self.positions(framework.capture(batch, self.layer, objective))
 
-        return measure_reach(islice(variants(self.inputs), batches), gradients_of)
+        return measure_reach(islice(variants(self.inputs), batches), reach_of)
 
     def probe(self, capture: Capture) -> Probe:
         """Run the model on other images than that of the capture."""
@@ -134,13 +150,18 @@ class LayerJudge:
         is_blank = len(images) > len(places)
         probe = self._run(capture, map_tree(lambda _: images, self.inputs))
         before = probe.activations[-1:] if is_blank else self.plan.framework.to_numpy(capture.activations[:1])
-        return probe._replace(axes=measure_axes(before, probe.activations[: len(places)], places))
+        after, grid = probe.activations[: len(places)], self.grid(capture)
+        if grid is not None:
+            before, after = (np.asarray(grid.fold(values, 1, np)) for values in (before, after))
+        return probe._replace(axes=measure_axes(before, after, places))
 
     def bypass(self, capture: Capture, probe: Probe) -> float | None:
         """Return the share of the scores that bypasses the layer; None where that cannot be told.
 
         Where the graph shows that no path does, the model is not run.
         """
+        if not self.is_of_one_input:
+            return None
         if capture.is_bypassed is False:
             return 0.0
         clamp = partial(self._clamped, probe, classes_of(self.objective, capture) or self.objective.for_image(0))
@@ -159,7 +180,7 @@ class LayerJudge:
         image, framework, rank = only_leaf(self.inputs), self.plan.framework, len(capture.activations.shape)
         if not isinstance(image, np.ndarray) or image.ndim != 4 or not 3 <= rank <= 4:
             return None
-        box = WHOLE if rank < 4 else measured_box(self.plan, self.layer, self.inputs)
+        box = WHOLE if rank < 4 and self.grid(capture) is None else measured_box(self.plan, self.layer, self.inputs)
         base = varied(image[:1])
         occluded = None if box is None else occluded_images(base, box, 2 if framework.channels_first else 1)
         if occluded is None or np.array_equal(base, image[:1]):
@@ -245,7 +266,7 @@ def judge_candidate(
     capture = plan.framework.capture(inputs, layer, objective)
     if capture.activations.shape[0] != count:
         raise LayerError(f"The layer {capture.layer!r} has {capture.activations.shape[0]} rows for {count} images.")
-    reach: PositionReach | None = reach_of_gradients(plan.framework.to_numpy(capture.require_gradients()))
+    reach: PositionReach | None = judge.positions(capture)
     if reach is not None and not (len(reach.reached) and reach.is_enough):
         reach = judge.reach(objective, BATCHES) if _has_classes(capture) else None
     if reach is not None and reach.is_too_little and not is_complete:
@@ -276,13 +297,13 @@ def _judge_reach(judge: LayerJudge, capture: Capture) -> PositionReach | None:
     if objective is None or capture.closed_form is not None:
         return None
     if capture.gradients is not None:
-        reach = reach_of_gradients(judge.plan.framework.to_numpy(capture.gradients))
+        reach = judge.positions(capture)
         if reach.is_enough:
             return reach
     try:
         return judge.reach(objective)
-    except LayerError:
-        return None  # there is no gradient; a method that needs none goes on
+    except NoGradientError:
+        return None  # a method that needs none goes on
 
 
 def _rows(images: InputBatch, start: int, size: int) -> InputBatch:

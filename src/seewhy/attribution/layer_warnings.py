@@ -52,7 +52,7 @@ def warn_of_auto(evidence: LayerEvidence, layer: str) -> None:
 
 def no_layer(trials: Sequence[Trial]) -> LayerError:
     """Return the error for a model of which the evidence supports no layer."""
-    listed = "; ".join(f"{trial.layer} ({_briefly(trial.evidence)})" for trial in trials[:MAX_LISTED])
+    listed = "; ".join(f"{trial.layer} ({_briefly(trial)})" for trial in trials[:MAX_LISTED])
     more = f"; and {len(trials) - MAX_LISTED} more" if len(trials) > MAX_LISTED else ""
     return LayerError(
         "layer='auto' found no layer whose positions reach the score, that carries it, and whose axes are those of the "
@@ -61,9 +61,10 @@ def no_layer(trials: Sequence[Trial]) -> LayerError:
     )
 
 
-def _briefly(evidence: LayerEvidence | None) -> str:
+def _briefly(trial: Trial) -> str:
+    evidence = trial.evidence
     if evidence is None:
-        return "the score does not depend on it"
+        return trial.obstacle
     parts = []
     if evidence.reach is not None and not evidence.is_reached:
         parts.append(f"{evidence.reach.count} of {evidence.reach.reached.shape[1]} positions reach the score")

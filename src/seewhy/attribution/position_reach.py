@@ -55,19 +55,24 @@ class PositionReach:
         return self.count / max(int(self.reached.shape[1]), 1)
 
 
-def reach_of_gradients(gradients: FloatArray) -> PositionReach:
-    """Return which positions have a gradient, of gradients (N, T, *space, K)."""
+def reach_of_gradients(gradients: FloatArray, patches: slice) -> PositionReach:
+    """Return which positions have a gradient.
+
+    Args:
+        gradients: (N, T, *space, K).
+        patches: Which positions are those of the image: not those of class tokens.
+    """
     images, targets, *_, channels = gradients.shape
     sizes = np.abs(gradients.reshape(images * targets, -1, channels)).max(axis=2)
     reached = sizes > ROUNDING * sizes.max(initial=0)
-    return PositionReach(reached[reached.any(axis=1)])
+    return PositionReach(reached[reached.any(axis=1)][:, patches])
 
 
-def measure_reach(batches: Iterable[InputBatch], gradients_of: Callable[[InputBatch], FloatArray]) -> PositionReach:
+def measure_reach(batches: Iterable[InputBatch], reach_of: Callable[[InputBatch], PositionReach]) -> PositionReach:
     """Return which positions of a layer reach the scores, in as many batches as it takes to tell."""
     reach, rows = PositionReach(np.zeros((0, 1), bool)), []
     for batch in batches:
-        rows.append(reach_of_gradients(gradients_of(batch)).reached)
+        rows.append(reach_of(batch).reached)
         reach = PositionReach(np.concatenate(rows))
         if len(reach.reached) and reach.is_enough:
             break
