@@ -318,6 +318,11 @@ def class_token(depth=2, size=16, tokens="first"):
     return keras.Model(image, layers.Dense(reference.CLASSES, name="dense")(read))
 
 
+def path_of_block(number):
+    """Return the path of the output of a block of that transformer."""
+    return f"block_{number}"
+
+
 def recurrent():
     """Build a network over columns, the last step of whose last recurrent layer is read."""
     keras.utils.set_random_seed(0)

@@ -349,6 +349,11 @@ def class_token(depth=2, size=16, tokens="first"):
     return ClassToken(depth, size, tokens).eval()
 
 
+def path_of_block(number):
+    """Return the path of the output of a block of that transformer."""
+    return f"blocks.{number}"
+
+
 class Recurrent(nn.Module):
     """A network over columns, the last step of whose last recurrent layer is read."""
 

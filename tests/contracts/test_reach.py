@@ -31,10 +31,7 @@ def test_auto_takes_no_layer_of_which_the_class_token_alone_is_read(framework, m
     found = explainer.heatmaps(inputs, [1])
     assert found.values.shape == (2, 1, positions)
     assert reached(explainer, inputs, found.layer) == positions
-    calls = [call for call in explainer.layers(inputs) if call.is_candidate and call.shape[:-1] == (positions,)]
-    later = calls[[call.path for call in calls].index(found.layer) + 1 :]
-    assert later
-    assert all(reached(explainer, inputs, call.path) == 1 for call in later)
+    assert found.layer == framework.path_of_block(0)  # of two: later layers miss the patches, or what skips attention
     named = seewhy.Explainer(model, method, layer=found.layer, signed=True)
     close(explainer.heatmaps(inputs[:1], [1]).values, named.heatmaps(inputs[:1], [1]).values)
 

@@ -1,6 +1,7 @@
 """The middle of the pipeline: capture and method, from a plan to raw heatmaps."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import final
 
 import numpy as np
@@ -10,10 +11,11 @@ from seewhy.attribution.augmentation import Augmentation, average_augmented
 from seewhy.attribution.checks import check_capture, check_finite, check_saturation
 from seewhy.attribution.fusion import fuse_heatmaps
 from seewhy.attribution.input_box import layer_input_box
+from seewhy.attribution.layer_capture import capture_layer
 from seewhy.attribution.perturbation_runner import PerturbationRunner, run_perturbations
 from seewhy.attribution.plan import Plan
-from seewhy.attribution.reach import capture_reaching
 from seewhy.attribution.target_chunks import heatmaps_by_chunks
+from seewhy.attribution.token_layout import fold_tokens
 from seewhy.errors import LayerError
 from seewhy.frameworks import LayerChoice
 from seewhy.frameworks.structures import InputBatch, image_count, map_tree
@@ -57,7 +59,7 @@ def attribute(plan: Plan, inputs: InputBatch, objective: Objective) -> Attributi
 @timing.phase(Phase.RUNNING)
 def _attribute_layer(plan: Plan, layer: LayerChoice, inputs: InputBatch, objective: Objective) -> Attribution:
     """Capture at one layer, make heatmaps by the plan's strategy, and check both."""
-    layer, capture = capture_reaching(plan, layer, inputs, objective)
+    layer, capture = capture_layer(plan, layer, inputs, objective)
     check_capture(capture, image_count(inputs), plan.classifier)
     if plan.strategy == "perturbations":
         heatmaps = _from_perturbations(plan, layer, inputs, objective, capture)
@@ -77,7 +79,8 @@ def _from_chunks(
 ) -> FloatArray:
     if capture.closed_form is not None:
         return plan.framework.to_numpy(capture.closed_form)
-    return heatmaps_by_chunks(plan.framework, plan.method, inputs, plan.tap(layer), objective, capture)
+    tap, fold = plan.tap(layer), partial(fold_tokens, plan, inputs, objective=objective)
+    return heatmaps_by_chunks(plan.framework, plan.method, inputs, tap, objective, capture, fold)
 
 
 def _from_perturbations(
@@ -93,6 +96,7 @@ def _from_perturbations(
         title=method.title,
         progress=plan.progress,
         input_box=lambda: layer_input_box(plan, layer, inputs),
+        fold=partial(fold_tokens, plan, objective=objective),
     )
     return run_perturbations(method, runner, capture)
 

@@ -17,10 +17,13 @@ from seewhy.frameworks.evidence import Evidence
 from seewhy.frameworks.layers import LayerCall, LayerChoice
 from seewhy.frameworks.stem import StemValues
 from seewhy.frameworks.structures import ArrayTree, InputBatch, InputSpec, image_count, map_tree
+from seewhy.frameworks.tokens import TokenFacts
 from seewhy.targets import Objective
 from seewhy.types import Capture, Derivatives, GradientRule, Namespace, Tensor
 
-TENSORS = [field.name for field in fields(Capture) if field.name not in ("layer", "xp", "final_activation")]
+TENSORS = [
+    field.name for field in fields(Capture) if field.name not in ("layer", "xp", "final_activation", "is_bypassed")
+]
 """The fields of a capture that have a row for each image."""
 
 
@@ -59,6 +62,10 @@ class FixedBatch(Framework):
     @property
     def evidence(self) -> Evidence:
         return self._framework.evidence
+
+    @property
+    def token_facts(self) -> TokenFacts:
+        return self._framework.token_facts
 
     @property
     def channels_first(self) -> bool:
@@ -135,6 +142,9 @@ class FixedBatch(Framework):
             StemValues(np.concatenate([values for values, _ in parts])[:count], parts[0].window)
             for parts in zip(*batches, strict=True)
         ]
+
+    def carrying_calls(self, inputs: InputBatch, objective: Objective) -> frozenset[tuple[str, int]] | None:
+        return self._framework.carrying_calls(self._filled(inputs, 0, self._size), objective)
 
     def head(self, inputs: InputBatch, layer: LayerChoice, objective: Objective) -> Head:
         run = self._framework.head(self._filled(inputs, 0, 1), layer, objective)

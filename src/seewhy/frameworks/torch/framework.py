@@ -18,6 +18,7 @@ import array_api_compat.torch as xp
 import torch
 from numpy.typing import NDArray
 
+from seewhy.errors import ModelRunError
 from seewhy.frameworks.base import Framework, Head, check_precision
 from seewhy.frameworks.cleanup import restoring
 from seewhy.frameworks.compiled import CompiledCache
@@ -45,6 +46,8 @@ from seewhy.frameworks.torch.calls import (
     structure,
     unwrap,
 )
+from seewhy.frameworks.torch.carrying_calls import EdgeRecorder
+from seewhy.frameworks.torch.clamp import ClampTap, clamped_scores
 from seewhy.frameworks.torch.failures import FAILURES
 from seewhy.frameworks.torch.finish_capture import finish_capture
 from seewhy.frameworks.torch.layouts import TorchLayouts
@@ -58,7 +61,7 @@ from seewhy.frameworks.torch.tensors import first_float_tensor, to_array
 from seewhy.frameworks.torch.trunk_and_head import Tape, TapeTap
 from seewhy.frameworks.torch.without_autograd import AutogradUse, Trunk
 from seewhy.targets import Objective, TopK
-from seewhy.types import Capture, Derivatives, GradientRule, NativeTensor, Precision
+from seewhy.types import Capture, Derivatives, FloatArray, GradientRule, NativeTensor, Precision
 
 CONVOLUTIONS = (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)
 
@@ -149,6 +152,31 @@ class Torch(Framework):
         scores = tape.head(tap, selected, objective, self.xp)
         return lambda perturbations: scores(layer_layout(call, perturbations))
 
+    def clamp(
+        self, inputs: InputBatch, layer: LayerChoice, objective: Objective, activations: FloatArray
+    ) -> NativeTensor:
+        layers, objective = self._model_layers.now(), objective.for_image(0)
+        call = self._tapped_call(layers, inputs, layer)
+
+        def run(functions: FunctionRecorder) -> NativeTensor:
+            tap = ClampTap(call, activations)
+            with recording_calls(tap.hooked_layers(layers.by_path), tap):
+                outputs = self._forward(inputs, functions, tap)
+            return clamped_scores(tap, outputs, objective, functions, self.xp)
+
+        with preserve_state(self._model):
+            return self._autograd_use.run(run)
+
+    def carrying_calls(self, inputs: InputBatch, objective: Objective) -> frozenset[tuple[str, int]] | None:
+        functions, layers, recorder = FunctionRecorder(), self._model_layers.now(), EdgeRecorder()
+        try:
+            with preserve_state(self._model), torch.enable_grad(), recording_calls(layers.by_path, recorder):
+                outputs = self._forward(inputs, functions, recorder)
+                selected = select_torch_outputs(outputs, objective, functions, self.xp)
+                return recorder.carrying(selected.tensors)
+        except ModelRunError:
+            return None  # the model runs, but its input cannot be differentiated
+
     def moves_image(self, inputs: InputBatch, layer: LayerChoice) -> bool:
         return any(stem.is_moved(self.image_size(inputs)) for stem in self._stem(inputs, layer))
 
@@ -216,7 +244,7 @@ class Torch(Framework):
         self,
         inputs: InputBatch,
         context: FunctionRecorder | Trunk | StemRecorder,
-        recorder: TorchTap | TorchRecorder | StemRecorder | None = None,
+        recorder: TorchTap | TorchRecorder | StemRecorder | EdgeRecorder | None = None,
     ) -> Any:
         batch = map_tree(self._to_tensor, inputs)
         with translated_errors(inputs, FAILURES, recorder), autocast_to(self._precision, batch), context:
