@@ -1,10 +1,11 @@
 """Finer-CAM (Zhang et al., CVPR 2025)."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import MappingProxyType
-from typing import Literal
+from typing import Annotated, Literal
 
-from seewhy.methods import checks
+from seewhy.methods.checks import integer, not_negative
 from seewhy.methods.gradcam import gradcam
 from seewhy.methods.gradcampp import gradcampp
 from seewhy.methods.hirescam import hirescam
@@ -28,18 +29,17 @@ BASES: Mapping[str, Callable[[Capture], Tensor]] = MappingProxyType(
 MAX_ALPHA = 1000
 """The maximum strength of the comparison; the paper uses 0 to 1."""
 
+Strength = Annotated[float, partial(not_negative, most=MAX_ALPHA)]
 
-def finer_contrast(*, alpha: float = 0.6, similar: int = 3) -> Contrast:
+
+def finer_contrast(*, alpha: Strength = 0.6, similar: Annotated[int, integer] = 3) -> Contrast:
     """Return what Finer-CAM subtracts from the score of a class.
 
     Args:
         alpha: The strength of the comparison, gamma in the paper: 0 explains the class alone, 1 what distinguishes it.
         similar: The number of classes that are compared, those whose scores are closest; all others if there are fewer.
-
-    Raises:
-        OptionError: An option is out of range.
     """
-    return Contrast(checks.not_negative("alpha", alpha, MAX_ALPHA), checks.integer("similar", similar))
+    return Contrast(alpha, similar)
 
 
 def finercam(capture: Capture, *, base: Base = "gradcam") -> Tensor:
@@ -60,11 +60,8 @@ def finercam(capture: Capture, *, base: Base = "gradcam") -> Tensor:
     Returns:
         Raw heatmaps (N, T, *space), in units of the score.
 
-    Raises:
-        OptionError: `base` is not one of these methods.
-
     Reference:
         Zhang et al., "Finer-CAM: Spotting the Difference Reveals Finer Details for Visual Explanation", CVPR 2025,
         arXiv 2501.11309.
     """
-    return BASES[checks.one_of("base", base, tuple(BASES))](capture)
+    return BASES[base](capture)
