@@ -104,7 +104,10 @@ def explain(
     settings: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", metavar="NAME=VALUE", help="Set an option of the method, such as masks=8000; may be repeated."
+            "--set",
+            metavar="NAME=VALUE",
+            help="Set an option of the method, such as masks=8000; may be repeated. 'seewhy methods' lists the options "
+            "of each method.",
         ),
     ] = None,
     layer: LayerOption = "auto",

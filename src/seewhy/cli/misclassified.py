@@ -10,7 +10,7 @@ from seewhy.cli.layer_option import find_layer
 from seewhy.cli.model_options import ModelArguments
 from seewhy.cli.output_files import check_output_folder
 from seewhy.cli.tables import print_line, print_table
-from seewhy.cli.terminal import quiet_start
+from seewhy.startup_log import quiet_start
 from seewhy.train.image_folder import find_class_folders
 from seewhy.train.misclassified import MisclassifiedImages, explain_errors, explain_misclassified, images_by_folder
 from seewhy.train.plots import write_figure

@@ -70,7 +70,7 @@ def digits(
     """Train a small model (119,530 parameters) for handwritten digits."""
     from rich.console import Console
 
-    from seewhy.cli.terminal import quiet_start
+    from seewhy.startup_log import quiet_start
     from seewhy.train.digits_data import read_digits
 
     read_digits(data)
@@ -126,8 +126,8 @@ def transfer(
     """Train a model for your own classes on top of a model trained on ImageNet."""
     from rich.console import Console
 
-    from seewhy.cli.terminal import quiet_start
     from seewhy.models.keras_applications import check_name
+    from seewhy.startup_log import quiet_start
     from seewhy.train.image_folder import find_class_folders
 
     if base != DEFAULT_BASE:

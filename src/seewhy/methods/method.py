@@ -100,8 +100,8 @@ class Method:
     choose_contrast: Callable[..., Contrast] | None = None
 
     def __repr__(self) -> str:
-        options = ", ".join(f"{name}={value_text(value)}" for name, value in self.options.items())
-        return description(self, f"{self.name}: {self.title}, {self.paper}{options and f'; {options}'}")
+        options = self.options_text and f"; {self.options_text}"
+        return description(self, f"{self.name}: {self.title}, {self.paper}{options}")
 
     @property
     def has_closed_form(self) -> bool:
@@ -128,6 +128,11 @@ class Method:
     def _annotations(self) -> dict[str, Any]:
         functions = (self.function, self.choose_gradient_rule, self.choose_contrast)
         return {name: each.annotation for function in functions for name, each in _parameters(function).items()}
+
+    @property
+    def options_text(self) -> str:
+        """The options and their current values in one line: `masks=4000, grid=7`."""
+        return ", ".join(f"{name}={value_text(value)}" for name, value in self.options.items())
 
     def with_options(self, options: Mapping[str, Any]) -> "Method":
         """Return the method with some of its options set; options that are set to their current values change nothing.
