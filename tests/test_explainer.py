@@ -282,7 +282,7 @@ def test_the_layers_without_an_input(paper_model):
 @pytest.mark.parametrize("call", [seewhy.explain, seewhy.compare])
 def test_a_missing_photo_is_found_before_a_model_is_loaded(call, monkeypatch, tmp_path):
     monkeypatch.setattr("seewhy.explainer.load", lambda source: pytest.fail(f"{source} was loaded"))
-    with pytest.raises(ImageNotFoundError, match="There is no image at .*nope.png"):
+    with pytest.raises(ImageNotFoundError, match=r"There is no image at .*nope\.png"):
         call("vgg16", tmp_path / "nope.png")
 
 

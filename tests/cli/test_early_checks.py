@@ -102,6 +102,7 @@ def test_missing_images_as_json(run):
         ("layers none.keras", 2, "There is no file none.keras."),
         ("layers os:getcwd", 2, "'os' is a module of Python itself"),
         ("errors none", 2, "does not contain a run"),
+        ("errors vgg16", 2, "For any other model, add the folder of class folders: seewhy errors vgg16 DATA."),
         ("errors vgg16 none", 2, "Cannot read the data folder none"),
         ("errors vgg16 data --method gradcan", 2, "Unknown method 'gradcan'"),
         ("errors vgg data", 2, "Unknown model 'vgg'"),

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import seewhy
-from seewhy.errors import ModelError, OptionError, WeightsError
+from seewhy.errors import ModelError, OptionError
 from seewhy.models.class_names_file import read_class_names
 from seewhy.models.keras_names import architecture_names, module_names
 from seewhy.models.named_preprocessing import find_preprocessing

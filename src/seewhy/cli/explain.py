@@ -113,6 +113,7 @@ def run(request: ExplainArguments, *, as_json: bool, quiet: bool = False, times:
     printer = ResultPrinter(len(paths), is_silent=as_json or quiet)
     explainers = _explainers(request, progress=len(paths) <= MAX_IN_FULL and not quiet)
     labels = classes_by_folder(paths, explainers[0].classifier) if request.label_by_folder else None
+    summary.labels = labels or {}
     files = OutputFiles(request.out, suffixes, inputs=request.images.images, labels=labels)
     explained: list[Explanation] = []
     outcomes = _outcomes(request, explainers, files)
