@@ -24,7 +24,7 @@ def help_text(capsys, command, width):
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_help_fits_the_terminal_and_is_plain(capsys, command, width):
     text = help_text(capsys, command, width)
-    assert re.search(r"<(bool|str|path|int|float|list)|[{}]", text) is None
+    assert re.search(r"<(bool|str|path|int|float|list)[> \[]|[{}]", text) is None
     assert text.isascii()
     assert "\x1b" not in text
     # A word such as "<bilinear|bicubic|nearest>" cannot be broken.
