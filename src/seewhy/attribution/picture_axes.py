@@ -96,7 +96,8 @@ def measure_axes(before: FloatArray, after: FloatArray, places: Array) -> Pictur
     Returns:
         None where nothing changes, or there are more than two spatial axes.
     """
-    changes: Array = np.abs(after.astype(np.float64) - before).sum(axis=-1)
+    before = before.astype(np.float64)
+    changes: Array = np.abs(after - before).sum(axis=-1)
     totals = changes.reshape(len(changes), -1).sum(axis=1)
     if not np.isfinite(totals).all() or totals.max() <= MIN_CHANGE**2 * np.abs(before).sum():
         return None
