@@ -425,11 +425,11 @@ last_right_layer = "features.1"
 def misread(how):
     """Build a network whose layer "late" has other axes than the picture, or in which all layers have."""
     torch.manual_seed(0)
-    mirror = torch.eye(reference.SIZE[0]).flip(0)
-    before = Call(lambda x: mirror @ x if how == "mirrored" else x)
+    kernel = torch.randn(6, 3, 3, 3)
+    mirrored = Call(lambda x: functional.conv2d(x, kernel, padding=1).flip(2).relu())
+    right = nn.Sequential(nn.Conv2d(3, 6, 3, padding=1), nn.ReLU())
     parts = {
-        "before": before,
-        "features": nn.Sequential(nn.Conv2d(3, 6, 3, padding=1), nn.ReLU()),
+        "features": mirrored if how == "mirrored" else right,
         "between": Call(AFTER[how]),
         "late": nn.Conv2d(6, 6, 1),
         "flat": nn.Flatten(),

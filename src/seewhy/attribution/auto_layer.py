@@ -75,7 +75,7 @@ def search_layer(plan: Plan, inputs: InputBatch, objective: Objective, last: Lay
         trials.append(trial)
         if trial.evidence is not None and trial.evidence.is_exact:
             return Search(trial, tuple(trials))
-    return Search(_least_bypassed(plan, inputs, objective, trials), tuple(trials))
+    return Search(_least_bypassed(trials), tuple(trials))
 
 
 def layer_after(plan: Plan, layer: LayerChoice, inputs: InputBatch, objective: Objective) -> LayerChoice | None:
@@ -140,18 +140,15 @@ def _space(call: LayerCall) -> tuple[int | None, ...]:
     return () if call.shape is None else call.shape[:-1]
 
 
-def _least_bypassed(plan: Plan, inputs: InputBatch, objective: Objective, trials: Sequence[Trial]) -> Trial | None:
+def _least_bypassed(trials: Sequence[Trial]) -> Trial | None:
     """Return the candidate that most of the score passes, of those that show a picture whose positions reach it."""
     eligible = [
         (trial.evidence.bypass, trial)
         for trial in trials
         if trial.evidence is not None
         and trial.evidence.is_reached
+        and trial.evidence.is_picture
         and trial.evidence.bypass is not None
         and trial.evidence.bypass <= NOTHING
     ]
-    for _, trial in sorted(eligible, key=lambda pair: pair[0])[:MAX_AFTER]:
-        complete = try_layer(plan, trial.layer, inputs, objective, is_complete=True)
-        if complete.evidence is not None and complete.evidence.is_reached and complete.evidence.is_picture:
-            return complete
-    return None
+    return min(eligible, key=lambda pair: pair[0])[1] if eligible else None

@@ -124,11 +124,10 @@ def _two_axes(changes: Array, places: Array) -> PictureAxes | None:
         if size == 1:
             continue
         positions = (np.arange(size) + 0.5) / size
-        found = (weights.sum(axis=2 - axis) * positions).sum(axis=1)
-        later = SIGNS[:, axis] > 0
-        expected = places[:, axis]
-        step = expected[later].mean() - expected[~later].mean()
-        slopes.append(float((found[later].mean() - found[~later].mean()) / step))
+        found, expected = (weights.sum(axis=2 - axis) * positions).sum(axis=1), places[:, axis]
+        ratios = (found - found.mean()) / (expected - expected.mean())
+        # By chance the places may agree on average, but hardly for each patch.
+        slopes.append(float(ratios.mean() if ratios.min() > 0 else min(ratios.mean(), ratios.min())))
         offsets.append(abs(float(found.mean() - expected.mean())))
     offset = max(offsets, default=0.0)
     return PictureAxes(tuple(slopes), offset, 0, _fault(slopes, offset))
