@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import final
 
-from seewhy.attribution.layer_evidence import LayerEvidence, judge_candidate
+from seewhy.attribution.layer_evidence import LayerEvidence, judge_candidate, some_classes
 from seewhy.attribution.plan import Plan
 from seewhy.errors import LayerError
 from seewhy.frameworks import LayerCall, LayerChoice
@@ -93,6 +93,22 @@ def layer_after(plan: Plan, layer: LayerChoice, inputs: InputBatch, objective: O
         if trial.evidence is not None and trial.evidence.is_sound:
             return trial.layer
     return None
+
+
+def try_all_layers(plan: Plan, inputs: InputBatch, objective: Objective) -> tuple[tuple[LayerCall, Trial], ...]:
+    """Judge every call whose output has positions, by all tests.
+
+    Raises:
+        LayerError: The output is not one score for each class.
+    """
+    probabilities = plan.framework.predict(inputs, objective.output)
+    if probabilities is None:
+        raise LayerError("The outputs of the model are not class scores, by which layers are judged. Name a layer.")
+    judged_by = some_classes(objective, int(probabilities.shape[1]))
+    calls = [call for call in plan.framework.calls(inputs) if call.has_space]
+    return tuple(
+        (call, try_layer(plan, choice_of(plan, inputs, call), inputs, judged_by, is_complete=True)) for call in calls
+    )
 
 
 def try_layer(

@@ -280,9 +280,12 @@ def judge_candidate(
 
 def classes_of(objective: Objective, capture: Capture) -> Objective | None:
     """Return an objective of some classes of an output that is a score for each class; None for other outputs."""
-    if not _has_classes(capture):
-        return None
-    indices = np.linspace(0, int(capture.outputs.shape[1]) - 1, CLASSES).astype(int)
+    return some_classes(objective, int(capture.outputs.shape[1])) if _has_classes(capture) else None
+
+
+def some_classes(objective: Objective, count: int) -> Objective:
+    """Return an objective of some of `count` classes."""
+    indices = np.linspace(0, count - 1, CLASSES).astype(int)
     return replace(objective, target=Class(tuple(sorted(set(indices.tolist())))), score="logit")
 
 

@@ -127,7 +127,7 @@ def _two_axes(changes: Array, places: Array) -> PictureAxes | None:
         found, expected = (weights.sum(axis=2 - axis) * positions).sum(axis=1), places[:, axis]
         ratios = (found - found.mean()) / (expected - expected.mean())
         # By chance the places may agree on average, but hardly for each patch.
-        slopes.append(float(ratios.mean() if ratios.min() > 0 else min(ratios.mean(), ratios.min())))
+        slopes.append(float(ratios.min() if ratios.min() < 0 and ratios.mean() > MIN_SLOPE else ratios.mean()))
         offsets.append(abs(float(found.mean() - expected.mean())))
     offset = max(offsets, default=0.0)
     return PictureAxes(tuple(slopes), offset, 0, _fault(slopes, offset))
