@@ -39,7 +39,7 @@ def test_a_named_layer_of_which_one_position_is_read_is_warned_of(framework):
     inputs = framework.given(images(2))
     explainer = seewhy.Explainer(framework.class_token(), layer="norm")
     with pytest.warns(
-        SeewhyWarning, match="Only 0 of the image's 12 positions of the layer 'norm' reach the score.* Name 'block"
+        SeewhyWarning, match="Only 0 of the image's 12 positions of the layer 'norm' reach the score.* Name "
     ):
         found = explainer.heatmaps(inputs[:1], [1])
     assert found.layer == "norm"
