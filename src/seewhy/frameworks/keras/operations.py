@@ -1,10 +1,10 @@
 """The operations of functional Keras models: `x + y` and `keras.ops.add(x, y)` are nodes of the graph, as layers are.
 
 An operation has a path, may be tapped and named like a layer. "auto" takes only operations of which it is certain that
-they compute features at the positions of a picture: those that combine several tensors of the graph at each position,
+they compute features at the positions of an image: those that combine several tensors of the graph at each position,
 activations, convolutions and normalizations, and operations that are not Keras's own. Other operations move, cast or
 scale what one layer computed, which that layer shows as well; or they multiply matrices, such as queries and keys,
-whose axes are no picture's.
+whose axes are no image's.
 """
 
 from collections.abc import Mapping
@@ -72,7 +72,7 @@ def is_auxiliary(operation: Any, channels: int) -> bool:
         return False
     if name not in COMBINING or len({id(tensor) for tensor in leaves(operation.input)}) < 2:
         return True
-    # Along another axis than the channels', what is concatenated is no picture any more.
+    # Along another axis than the channels', what is concatenated is no image any more.
     return name == "Concatenate" and (operation.axis - channels) % len(operation.output.shape) != 0
 
 
