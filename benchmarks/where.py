@@ -257,7 +257,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--check", action="store_true", help="exit with 1 where a default misses its goal")
     parser.add_argument("--models", nargs="+", choices=list(ARCHITECTURES), metavar="NAME")
     parser.add_argument("--methods", nargs="+", choices=[DEFAULT, *METHODS], metavar="NAME")
-    parser.add_argument("--frameworks", nargs="+", choices=list(FRAMEWORKS)[1:], metavar="NAME", help="besides PyTorch")
+    parser.add_argument("--frameworks", nargs="*", choices=list(FRAMEWORKS)[1:], metavar="NAME", help="besides PyTorch")
     parser.add_argument("--images", type=int)
     parser.add_argument("--framework", choices=list(FRAMEWORKS)[1:], help=argparse.SUPPRESS)
     parser.add_argument("--weights", type=Path, help=argparse.SUPPRESS)
@@ -274,7 +274,9 @@ def main() -> None:
         found = in_keras(names, methods, images, given.weights)
         (given.weights / f"{given.framework}.json").write_text(json.dumps(found))
         return
-    others = given.frameworks or (() if given.quick else tuple(FRAMEWORKS)[1:])
+    others = given.frameworks
+    if others is None:
+        others = () if given.quick else tuple(FRAMEWORKS)[1:]
     with tempfile.TemporaryDirectory() as folder:
         by_framework = {"torch": in_torch(names, methods, images, Path(folder))}
         for framework in others:
