@@ -18,6 +18,7 @@ from seewhy.frameworks.base import Head
 from seewhy.frameworks.compiled import CompiledCache
 from seewhy.frameworks.keras.calls import KerasRecorder
 from seewhy.frameworks.keras.framework import KerasFramework, plain_message
+from seewhy.frameworks.keras.operations import keras_layers
 from seewhy.frameworks.keras.restore import preserve_keras_state
 from seewhy.frameworks.layers import LayerCall, LayerChoice, check_tapped
 from seewhy.frameworks.layouts import layer_layout
@@ -147,7 +148,7 @@ class KerasTorch(KerasFramework):
 
     def _preserve_state(self, layers: Layers) -> AbstractContextManager[None]:
         # A model's `modules()` lists neither the layers inside its layers nor the module in a TorchModuleWrapper.
-        return preserve_state(self._model, *layers.by_path.values())
+        return preserve_state(self._model, *keras_layers(layers.by_path))
 
     def _stem(self, inputs: InputBatch, layer: LayerChoice) -> list[StemInput]:
         layers = self._model_layers.now()
