@@ -13,7 +13,7 @@ from seewhy.frameworks.model_layers import ModelLayers
 from seewhy.frameworks.stem import StemValues
 from seewhy.frameworks.structures import InputBatch, InputSpec, check_arrays, only_leaf
 from seewhy.targets import Objective
-from seewhy.types import Capture, Derivatives, GradientRule, LayerSpec, Namespace, Precision, Tensor
+from seewhy.types import AttentionCapture, Capture, Derivatives, GradientRule, LayerSpec, Namespace, Precision, Tensor
 
 Head = Callable[[NDArray[Any]], Tensor]
 """A model's head: from perturbations of one image's activations, (M, *space, K), to scores (M, T)."""
@@ -101,6 +101,39 @@ class Framework(ABC):
             NoGradientError: The scores do not depend on the layer.
             ModelRunError: The model failed.
             TargetError: The model's outputs do not allow the target.
+        """
+
+    @abstractmethod
+    def capture_attention(
+        self, inputs: InputBatch, objective: Objective, derivatives: Derivatives = "gradients"
+    ) -> AttentionCapture:
+        """Run the model once, with a tap on all of its attention maps, and leave the model unchanged.
+
+        A map is a softmax over keys, of products of queries and keys, that values are multiplied with. It is found
+        where it is computed, and fused attention is computed in steps; the outputs are unchanged up to rounding.
+        Gradients are recorded from the first map on.
+
+        Args:
+            inputs: Checked by `check_inputs`.
+            objective: What is differentiated.
+            derivatives: "gradients" or "none".
+
+        Raises:
+            LayerError: The model computes no attention that can be captured.
+            NoGradientError: The scores depend on none of the maps.
+            ModelRunError: The model failed.
+            TargetError: The model's outputs do not allow the target.
+        """
+
+    @abstractmethod
+    def attention_shapes(self, inputs: InputBatch) -> tuple[tuple[int, ...], ...]:
+        """Return the shape (H, Lq, Lk) of each attention map, in the order in which the maps are computed.
+
+        Maps within windows have more than three axes. Empty for a model that computes no attention. Found in one run
+        of the model, and kept for inputs of this shape.
+
+        Raises:
+            ModelRunError: The model failed.
         """
 
     @abstractmethod
