@@ -7,11 +7,17 @@ and the final activation.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from seewhy.frameworks.keras.axis_labels import OperationAxes, Shape
+from seewhy.frameworks.keras.axis_labels import Labels, OperationAxes, Shape
 from seewhy.types import NativeTensor
+
+MIXED = (
+    "combines the softmax of queries times keys with other weights, such as those of positions, before it multiplies "
+    "values with them (as ConViT does)"
+)
+"""The obstacle of attention that is more than its softmax."""
 
 ELEMENTWISE_NAMES = ("exp", "sum", "divide", "subtract", "add", "log")
 """The names that `AxisGraph.name` gives to the operations of which a softmax is composed."""
@@ -35,11 +41,37 @@ class AttentionMap(NamedTuple):
     keys: tuple[int, ...]
 
 
+class FoundAttention(NamedTuple):
+    """The attention maps of a model, in the order in which they are computed.
+
+    Attributes:
+        maps: The maps.
+        obstacle: What keeps the maps from being captured, as in "combines ..."; empty if nothing does.
+    """
+
+    maps: tuple[AttentionMap, ...]
+    obstacle: str = ""
+
+
 class Softmax(NamedTuple):
     """The result of a softmax, and the axes in which it sums to 1."""
 
     result: NativeTensor
     axes: frozenset[int]
+
+
+class _Followed(NamedTuple):
+    """What operations made of a softmax's result.
+
+    Attributes:
+        tensor: The tensor.
+        origins: For each of its axes, the axes of the softmax that it comes from.
+        is_mixed: Whether other weights were added.
+    """
+
+    tensor: NativeTensor
+    origins: tuple[frozenset[int], ...]
+    is_mixed: bool = False
 
 
 class AxisGraph(ABC):
@@ -89,15 +121,17 @@ class AxisGraph(ABC):
         return first is second
 
 
-def find_attention(graph: AxisGraph) -> list[AttentionMap]:
-    """Return the attention maps of a model, in the order in which they are computed."""
+def find_attention(graph: AxisGraph) -> FoundAttention:
+    """Find the attention maps of a model."""
     found = []
     for operation in graph.operations():
         softmax = _softmax(graph, operation)
         if softmax is not None and graph.is_data(softmax.result):
             attention = _attention(graph, softmax)
-            found += [attention] if attention is not None else []
-    return found
+            if attention == MIXED:
+                return FoundAttention((), MIXED)
+            found += [attention] if isinstance(attention, AttentionMap) else []
+    return FoundAttention(tuple(found))
 
 
 def _softmax(graph: AxisGraph, operation: Any) -> Softmax | None:
@@ -158,28 +192,40 @@ def _source(graph: AxisGraph, tensor: NativeTensor) -> NativeTensor:
     return tensor
 
 
-def _attention(graph: AxisGraph, softmax: Softmax) -> AttentionMap | None:
-    """Return the map of a softmax whose result is multiplied with values; None for any other softmax."""
-    rank = len(graph.shape(softmax.result))
-    pending = [(softmax.result, tuple(frozenset({axis}) for axis in range(rank)))]
+def _attention(graph: AxisGraph, softmax: Softmax) -> AttentionMap | str | None:
+    """Return the map of a softmax whose result is multiplied with values; None for any other softmax.
+
+    `MIXED` where the values are multiplied with more than the softmax.
+    """
+    axes_of_map = tuple(frozenset({axis}) for axis in range(len(graph.shape(softmax.result))))
+    pending = [_Followed(softmax.result, axes_of_map)]
     visited = set()
     while pending:
-        tensor, origins = pending.pop()
-        for operation, position, axes in _uses(graph, tensor):
+        followed = pending.pop()
+        for operation, position, axes in _uses(graph, followed.tensor):
             own = axes.operands[position]
-            keys = {label for label, origin in zip(own, origins, strict=True) if origin & softmax.axes}
+            keys = {label for label, origin in zip(own, followed.origins, strict=True) if origin & softmax.axes}
             if keys.isdisjoint(axes.result):
-                attention = _product(graph, softmax, operation, position, axes, origins)
+                attention = _product(graph, softmax, operation, position, axes, followed.origins)
                 if attention is not None:
-                    return attention
+                    return MIXED if followed.is_mixed else attention
             elif keys.issubset(axes.result) and id(operation) not in visited:
                 visited.add(id(operation))
-                following = tuple(
-                    frozenset().union(*(origin for label, origin in zip(own, origins, strict=True) if label == result))
-                    for result in axes.result
-                )
-                pending += [(result, following) for result in graph.results(operation)]
+                origins = tuple(_origin(label, own, followed.origins) for label in axes.result)
+                is_mixed = followed.is_mixed or _adds_weights(graph, operation, position, axes, keys)
+                pending += [_Followed(result, origins, is_mixed) for result in graph.results(operation)]
     return None
+
+
+def _origin(label: Hashable, own: Labels, origins: Sequence[frozenset[int]]) -> frozenset[int]:
+    """Return the axes of the softmax that an axis with this label comes from."""
+    return frozenset().union(*(origin for each, origin in zip(own, origins, strict=True) if each == label))
+
+
+def _adds_weights(graph: AxisGraph, operation: Any, position: int, axes: OperationAxes, keys: set[Hashable]) -> bool:
+    """Whether an operation adds a weight of its own for each key."""
+    others = [labels for place, labels in enumerate(axes.operands) if place != position]
+    return graph.name(operation) in ("add", "subtract") and any(not keys.isdisjoint(labels) for labels in others)
 
 
 def _uses(graph: AxisGraph, tensor: NativeTensor) -> Iterator[tuple[Any, int, OperationAxes]]:
