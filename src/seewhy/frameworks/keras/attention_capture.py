@@ -26,7 +26,7 @@ class CompiledAttention(NamedTuple):
     """
 
     function: Callable[..., Any]
-    layouts: list[MapLayout]
+    layouts: Sequence[MapLayout]
     shape: Shape | None
     activation: FinalActivation | None
     scale_shape: tuple[int, int] | None = None
