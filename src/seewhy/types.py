@@ -130,6 +130,8 @@ class AttentionCapture(ShortRepr):
         probabilities: (N, C), or None where the outputs are not class scores.
         xp: The array namespace of these tensors.
         final_activation: The final activation of the selected output; None where no single output is selected.
+        reads: (N, T, Lq), the share with which the scores read each row of the last map, summing to 1; all 0 where they
+            read none. A framework leaves it None.
     """
 
     maps: tuple[Tensor, ...]
@@ -140,6 +142,7 @@ class AttentionCapture(ShortRepr):
     probabilities: Tensor | None
     xp: Namespace
     final_activation: FinalActivation | None = None
+    reads: Tensor | None = None
 
     @property
     def layer(self) -> str:
@@ -155,3 +158,13 @@ class AttentionCapture(ShortRepr):
         if self.gradients is None:
             raise ValueError("The capture has no gradients: it was made with derivatives='none'.")
         return self.gradients
+
+    def require_reads(self) -> Tensor:
+        """Return what the scores read of the last map.
+
+        Raises:
+            ValueError: It was not found out.
+        """
+        if self.reads is None:
+            raise ValueError("The capture does not say which rows of the last map are read.")
+        return self.reads
