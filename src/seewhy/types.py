@@ -87,6 +87,9 @@ class Capture(ShortRepr):
         final_activation: The final activation of the selected output; None where no single output is selected.
         closed_form: (N, T, *space), sum_k A^k dy^c/dA^k; None where it was not requested, or where the scores depend on
             more of the layer than its mean over space.
+        prefix_tokens: (N, prefix, K), the layer's tokens before those that are patches of the image, of a layer whose
+            tokens were folded into the image's rows and columns; None of any other.
+        suffix_tokens: (N, suffix, K), those after the patches.
     """
 
     activations: Tensor
@@ -99,6 +102,8 @@ class Capture(ShortRepr):
     xp: Namespace
     final_activation: FinalActivation | None = None
     closed_form: Tensor | None = None
+    prefix_tokens: Tensor | None = None
+    suffix_tokens: Tensor | None = None
 
     def require_gradients(self) -> Tensor:
         """Return the gradients, for a method that needs them.

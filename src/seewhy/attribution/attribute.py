@@ -1,6 +1,7 @@
 """The middle of the pipeline: capture and method, from a plan to raw heatmaps."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import final
 
 import numpy as np
@@ -15,6 +16,7 @@ from seewhy.attribution.perturbation_runner import PerturbationRunner, run_pertu
 from seewhy.attribution.plan import Plan
 from seewhy.attribution.reach import capture_reaching
 from seewhy.attribution.target_chunks import heatmaps_by_chunks
+from seewhy.attribution.token_layout import fold_tokens
 from seewhy.errors import LayerError
 from seewhy.frameworks import LayerChoice
 from seewhy.frameworks.structures import InputBatch, image_count, map_tree
@@ -90,7 +92,8 @@ def _from_chunks(
 ) -> FloatArray:
     if capture.closed_form is not None:
         return plan.framework.to_numpy(capture.closed_form)
-    return heatmaps_by_chunks(plan.framework, plan.method, inputs, plan.tap(layer), objective, capture)
+    tap, fold = plan.tap(layer), partial(fold_tokens, plan, inputs, objective=objective)
+    return heatmaps_by_chunks(plan.framework, plan.method, inputs, tap, objective, capture, fold)
 
 
 def _from_perturbations(
@@ -106,6 +109,7 @@ def _from_perturbations(
         title=method.title,
         progress=plan.progress,
         input_box=lambda: layer_input_box(plan, layer, inputs),
+        fold=partial(fold_tokens, plan, objective=objective),
     )
     return run_perturbations(method, runner, capture)
 

@@ -21,6 +21,7 @@ from seewhy.errors import (
 from seewhy.frameworks import Framework, LayerChoice
 from seewhy.frameworks.layers import AUTO
 from seewhy.frameworks.structures import InputBatch, is_float, leaves, only_leaf
+from seewhy.frameworks.tokens import TokenGrid
 from seewhy.images.reading import ImageLike
 from seewhy.methods import Method
 from seewhy.models import Classifier
@@ -229,3 +230,13 @@ def require_decoded(image: ImageArray | ImageError) -> ImageArray:
     if isinstance(image, ImageError):
         raise image
     return image
+
+
+def check_tokens(tokens: TokenGrid | None) -> TokenGrid | None:
+    """Return tokens= as it is, or raise OptionError."""
+    if not (tokens is None or isinstance(tokens, TokenGrid)):
+        raise OptionError(
+            f"tokens is {short_repr(tokens)}; expected None or a seewhy.TokenGrid, such as "
+            "seewhy.TokenGrid(grid=(14, 14), prefix=1)."
+        )
+    return tokens

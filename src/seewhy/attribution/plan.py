@@ -11,6 +11,7 @@ from seewhy.attribution.target_chunks import takes_chunks
 from seewhy.frameworks import Framework, LayerChoice
 from seewhy.frameworks.layers import INPUT
 from seewhy.frameworks.structures import InputBatch, shape_key
+from seewhy.frameworks.tokens import TokenGrid
 from seewhy.methods import Method
 from seewhy.models import Classifier
 from seewhy.targets import Objective
@@ -41,6 +42,7 @@ class Plan:
         augmentations: The flipped and scaled inputs whose heatmaps are averaged with those of the input itself.
         batch_size: How many perturbations run at once.
         progress: Shows or reports the progress of a method that runs the model many times.
+        tokens: How the tokens of a layer lie on the image; None to find it out.
     """
 
     classifier: Classifier
@@ -53,6 +55,7 @@ class Plan:
     augmentations: tuple[Augmentation, ...]
     batch_size: int
     progress: bool | ProgressCallback
+    tokens: TokenGrid | None = None
 
     def tap(self, layer: LayerChoice) -> LayerChoice:
         """Return where the model is tapped to explain a layer: there, or at its input for a method of that level."""

@@ -12,6 +12,7 @@ from seewhy.frameworks.layers import AUTO, LayerCall, LayerChoice, only_path
 from seewhy.frameworks.model_layers import ModelLayers
 from seewhy.frameworks.stem import StemValues
 from seewhy.frameworks.structures import InputBatch, InputSpec, check_arrays, only_leaf
+from seewhy.frameworks.tokens import TokenFacts, token_facts
 from seewhy.targets import Objective
 from seewhy.types import AttentionCapture, Capture, Derivatives, GradientRule, LayerSpec, Namespace, Precision, Tensor
 
@@ -56,6 +57,11 @@ class Framework(ABC):
     def evidence(self) -> Evidence:
         """What runs of the model have shown about it, with the layers that it has now."""
         return self._model_layers.now().evidence
+
+    @property
+    def token_facts(self) -> TokenFacts:
+        """What the layers that the model has now say about its tokens."""
+        return token_facts([self._model, *self._model_layers.now().by_path.values()])
 
     @property
     @abstractmethod
