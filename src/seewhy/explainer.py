@@ -22,6 +22,7 @@ from seewhy.attribution.checks import (
     check_batch_size,
     check_images,
     check_one_input,
+    check_tokens,
     find_layers,
     listed,
     look_like_probabilities,
@@ -35,6 +36,7 @@ from seewhy.attribution.plan import Plan, first_derivatives, plan_key, strategy_
 from seewhy.errors import InputError, MethodError, OptionError, SeewhyWarning, frames_inside
 from seewhy.frameworks import Framework, LayerCall, LayerChoice
 from seewhy.frameworks.structures import InputBatch, InputSpec, image_count, leaves, only_leaf
+from seewhy.frameworks.tokens import TokenGrid
 from seewhy.images.geometry import Placement
 from seewhy.images.reading import ImageLike, read, read_each
 from seewhy.methods import Method
@@ -68,6 +70,7 @@ class ExplainerOptions(TypedDict, total=False):
     signed: bool
     progress: bool | ProgressCallback
     precision: Precision
+    tokens: TokenGrid | None
 
 
 @final
@@ -98,6 +101,9 @@ class Explainer:
             the call.
         precision: "float32" runs the model in its own types. "bfloat16" runs its convolutions and matrix products,
             forward and backward, in bfloat16 (8 significant bits). Heatmaps are computed from them in float32.
+        tokens: How the tokens of a transformer's layer lie on the image, such as
+            `seewhy.TokenGrid(grid=(14, 14), prefix=1)`. None finds it out, from what the model declares, from its other
+            layers and from the size of the input.
 
     Raises:
         ModelError, LayerError, MethodError, OptionError: An argument is invalid; the message says why.
@@ -113,6 +119,7 @@ class Explainer:
     augmentations: tuple[Augmentation, ...]
     signed: bool
     progress: bool | ProgressCallback
+    tokens: TokenGrid | None
     _plans: dict[Hashable, Plan]
     _warned: set[str]
 
@@ -129,6 +136,7 @@ class Explainer:
         signed: bool = False,
         progress: bool | ProgressCallback = False,
         precision: Precision = "float32",
+        tokens: TokenGrid | None = None,
     ) -> None:
         if precision not in get_args(Precision):
             raise OptionError(f"Unknown precision {precision!r}; expected 'float32' or 'bfloat16'.")
@@ -152,6 +160,7 @@ class Explainer:
             augmentations=parse_augmentations(augmentation),
             signed=signed,
             progress=progress,
+            tokens=check_tokens(tokens),
             _plans={},
             _warned=set(),
         )
@@ -313,6 +322,7 @@ class Explainer:
                 augmentations=self.augmentations,
                 batch_size=batch_size,
                 progress=self.progress,
+                tokens=self.tokens,
             )
         return self._plans[key]
 

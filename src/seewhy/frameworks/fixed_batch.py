@@ -17,6 +17,7 @@ from seewhy.frameworks.evidence import Evidence
 from seewhy.frameworks.layers import LayerCall, LayerChoice
 from seewhy.frameworks.stem import StemValues
 from seewhy.frameworks.structures import ArrayTree, InputBatch, InputSpec, image_count, map_tree
+from seewhy.frameworks.tokens import TokenFacts
 from seewhy.targets import Objective
 from seewhy.types import Capture, Derivatives, GradientRule, Namespace, Tensor
 
@@ -59,6 +60,10 @@ class FixedBatch(Framework):
     @property
     def evidence(self) -> Evidence:
         return self._framework.evidence
+
+    @property
+    def token_facts(self) -> TokenFacts:
+        return self._framework.token_facts
 
     @property
     def channels_first(self) -> bool:

@@ -165,8 +165,7 @@ def no_gradient_to_attention() -> NoGradientError:
     """Return the error for scores that do not depend on any attention map."""
     return NoGradientError(
         "No gradient reaches the model's attention: the scores do not depend on it, or something after it (a rounding, "
-        "an argmax, stop_gradient) cannot be differentiated. Use attention_rollout, or a method that explains a layer, "
-        "such as gradcam."
+        "an argmax, stop_gradient) cannot be differentiated. Use a method that needs no gradients, such as occlusion."
     )
 
 

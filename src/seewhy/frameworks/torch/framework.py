@@ -18,7 +18,7 @@ import array_api_compat.torch as xp
 import torch
 from numpy.typing import NDArray
 
-from seewhy.frameworks.base import Framework, Head, check_precision
+from seewhy.frameworks.base import CaptureType, Framework, Head, check_precision
 from seewhy.frameworks.cleanup import restoring
 from seewhy.frameworks.compiled import CompiledCache
 from seewhy.frameworks.layers import INPUT_CALL, LayerCall, LayerChoice, check_tapped
@@ -207,7 +207,7 @@ class Torch(Framework):
             self._autograd_use.run(lambda functions: self._forward(inputs, functions))
             return bool(convolution_inputs) and torch.equal(convolution_inputs[0], self._to_tensor(image))
 
-    def apply(self, method: Callable[[Capture], NativeTensor], capture: Capture) -> NativeTensor:
+    def apply(self, method: Callable[[CaptureType], NativeTensor], capture: CaptureType) -> NativeTensor:
         with torch.no_grad(), without_autocast():
             return method(capture)
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from seewhy.frameworks.base import Head
+from seewhy.frameworks.base import CaptureType, Head
 from seewhy.frameworks.compiled import CompiledCache
 from seewhy.frameworks.keras.calls import KerasRecorder
 from seewhy.frameworks.keras.framework import KerasFramework, plain_message
@@ -142,7 +142,7 @@ class KerasTorch(KerasFramework):
     def stem_values(self, inputs: InputBatch, layer: LayerChoice) -> list[StemValues]:
         return stem_values(self._stem(inputs, layer))
 
-    def apply(self, method: Callable[[Capture], NativeTensor], capture: Capture) -> NativeTensor:
+    def apply(self, method: Callable[[CaptureType], NativeTensor], capture: CaptureType) -> NativeTensor:
         with torch.no_grad(), without_autocast():
             return method(capture)
 
