@@ -7,6 +7,8 @@ from tests.contracts.transformer_in_torch import transformer
 from torch import nn
 from torch.nn import functional
 
+__all__ = ["transformer"]
+
 NAME = "torch"
 
 CONVOLUTIONS = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}

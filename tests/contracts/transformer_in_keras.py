@@ -39,7 +39,7 @@ def dense(kernel):
 
 
 def transformer(kind="layer", tokens="first"):
-    """Build it with attention as a "layer", in "explicit" steps, or "fused"; its head reads the "first" or the "mean"."""
+    """Build it with attention as a "layer", "explicit" or "fused"; its head reads the "first" token or the "mean"."""
     given = reference.weights()
     image = keras.Input((*reference.SIZE, 3))
     patches = layers.Conv2D(reference.WIDTH, reference.PATCH, strides=reference.PATCH, use_bias=False)

@@ -72,5 +72,5 @@ class Transformer(nn.Module):
 
 
 def transformer(kind="layer", tokens="first"):
-    """Build it with attention as a "layer", in "explicit" steps, or "fused"; its head reads the "first" or the "mean"."""
+    """Build it with attention as a "layer", "explicit" or "fused"; its head reads the "first" token or the "mean"."""
     return Transformer(kind, tokens).eval()

@@ -70,7 +70,7 @@ def read_back(capture: AttentionCapture, matrices: Sequence[Tensor], *, skip: fl
     xp, weights = capture.xp, capture.require_reads()
     for step, matrix in reversed(list(zip(chain_steps(_shapes(capture)), matrices, strict=True))):
         queries = matrix.shape[2]  # the class token alone, which is the first, or all tokens
-        passed = xp.einsum("ntq,ntqk->ntk", weights[:, :, :queries], matrix) * share
+        passed = xp.matmul(weights[:, :, None, :queries], matrix)[:, :, 0] * share
         if step == "pool":
             weights = passed
         elif step == "mix":
