@@ -22,6 +22,7 @@ def chain_steps(shapes: Sequence[tuple[int, ...]]) -> tuple[Step, ...]:
     """
     steps: list[Step] = []
     tokens = int(shapes[0][-1])
+    is_class = [tuple(shape[1:]) == (1, tokens) for shape in shapes[:2]]  # a class token among them from the first on
     for number, shape in enumerate(shapes, 1):
         if len(shape) > 3:
             raise LayerError(
@@ -30,7 +31,7 @@ def chain_steps(shapes: Sequence[tuple[int, ...]]) -> tuple[Step, ...]:
                 f"layer to layer. {SUGGESTION}"
             )
         _, queries, keys = shape
-        has_class = "first class" in steps
+        has_class = is_class == [True, True] or "first class" in steps
         if has_class and queries == 1 and keys == tokens:
             steps.append("class")
         elif not has_class and queries == keys == tokens:

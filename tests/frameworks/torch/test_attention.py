@@ -174,12 +174,16 @@ class NotAttention(nn.Module):
             tokens = tokens + self.queries(tokens)[..., :1].transpose(1, 2).softmax(-1) @ tokens
         elif self.kind == "memory":  # external attention: keys and values are weights
             tokens = (tokens @ self.memory.T).softmax(-1) @ self.memory
+        elif self.kind == "channels":  # XCiT: channels attend to channels, over all positions
+            channels = tokens.unflatten(2, (2, 4)).permute(0, 2, 3, 1)
+            attended = (channels @ channels.transpose(-2, -1)).softmax(-1) @ channels
+            tokens = attended.permute(0, 3, 1, 2).reshape(tokens.shape)
         else:  # products that nothing is multiplied with
             tokens = tokens + (tokens @ tokens.transpose(1, 2)).softmax(-1).mean(-1, keepdim=True)
         return self.head(tokens.mean(1)).softmax(-1)
 
 
-@pytest.mark.parametrize("kind", ["gate", "context", "memory", "unused"])
+@pytest.mark.parametrize("kind", ["gate", "context", "memory", "channels", "unused"])
 def test_other_softmaxes_are_not_taken(kind):
     model = NotAttention(kind)
     assert framework_for(model).attention_shapes(INPUTS) == ()

@@ -62,12 +62,30 @@ class _Weights:
     Attributes:
         position: Which of the softmaxes it is.
         keys: The axis of the keys.
+        queries: The axis of the queries.
         is_mixed: Other weights were added.
     """
 
     position: int
     keys: int
+    queries: int
     is_mixed: bool = False
+
+
+@dataclass(frozen=True)
+class _Result:
+    """Marks weights times values, until attention heads are joined.
+
+    Attributes:
+        position: Which of the softmaxes the weights are.
+        queries: The axis of the queries.
+    """
+
+    position: int
+    queries: int
+
+
+_Mark = _Scores | _Weights | _Result
 
 
 @dataclass
@@ -155,7 +173,9 @@ class AttentionRecorder(AttentionMode):
             self._found.append(_Found(tuple(weights.shape), None, is_attention=True))
             return weights
 
-        return attention_in_steps(tap, *args, **kwargs)
+        result = attention_in_steps(tap, *args, **kwargs)
+        self._marks[result] = _Result(len(self._found) - 1, result.ndim - 2)
+        return result
 
     def softmax(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> NativeTensor:
         tensor = args[0] if args else kwargs.get("input")
@@ -163,7 +183,7 @@ class AttentionRecorder(AttentionMode):
         axis = args[1] if len(args) > 1 else kwargs.get("dim", kwargs.get("axis"))
         heads = self._heads if result.ndim == 3 else None
         if isinstance(self._mark(tensor), _Scores) and result.ndim > 2 and axis in (-1, result.ndim - 1):
-            self._marks[result] = _Weights(len(self._found), result.ndim - 1)
+            self._marks[result] = _Weights(len(self._found), result.ndim - 1, result.ndim - 2)
         self._found.append(_Found(tuple(result.shape), heads))
         return result
 
@@ -175,6 +195,9 @@ class AttentionRecorder(AttentionMode):
         result = func(*args, **kwargs)
         for tensor, mark in marks:
             for part in _tensors([result]):
+                if isinstance(mark, _Result) and part.ndim < tensor.ndim:
+                    self._found[mark.position].is_attention &= not _joins(mark.queries, tensor, part)
+                    continue
                 following = _following(mark, tensor, part)
                 if following is None:
                     continue
@@ -194,19 +217,21 @@ class AttentionRecorder(AttentionMode):
             operands.reverse()
         contracted = _einsum_axes(args[0], operands) if name == "einsum" else _product_axes(operands)
         used = [
-            mark
-            for operand, axes in zip(operands, contracted, strict=True)
+            (mark, number)
+            for number, (operand, axes) in enumerate(zip(operands, contracted, strict=True))
             if isinstance(mark := self._mark(operand), _Weights) and mark.keys in axes
         ]
-        for mark in used:
+        for mark, number in used:
             self._found[mark.position].is_attention = True
             self._found[mark.position].is_mixed |= mark.is_mixed
+            if name != "einsum" and isinstance(result, torch.Tensor) and result.ndim > 2:
+                self._marks[result] = _Result(mark.position, result.ndim - 2 + number)
         if not used and result.ndim > 2:
             self._marks[result] = _Scores()
         return result
 
-    def _mark(self, tensor: Any) -> _Scores | _Weights | None:
-        mark: _Scores | _Weights | None = self._marks.get(tensor) if isinstance(tensor, torch.Tensor) else None
+    def _mark(self, tensor: Any) -> _Mark | None:
+        mark: _Mark | None = self._marks.get(tensor) if isinstance(tensor, torch.Tensor) else None
         return mark
 
 
@@ -229,7 +254,7 @@ def image_shape(shape: tuple[int, ...], heads: int | None, images: int) -> tuple
     return shape[1:] if per_image == 1 and len(shape) > 3 else (per_image, *shape[1:])
 
 
-def _following(mark: _Scores | _Weights, tensor: NativeTensor, result: NativeTensor) -> _Scores | _Weights | None:
+def _following(mark: _Mark, tensor: NativeTensor, result: NativeTensor) -> _Mark | None:
     """Return the mark of what a function made of a marked tensor; None for other values.
 
     Functions of single values, and those that mix heads, keep the number of values.
@@ -238,8 +263,28 @@ def _following(mark: _Scores | _Weights, tensor: NativeTensor, result: NativeTen
         return None
     if isinstance(mark, _Scores) or result is tensor:
         return mark
-    axis = _moved_axis(tensor, mark.keys, result)
-    return None if axis is None else _Weights(mark.position, axis, mark.is_mixed)
+    queries = _moved_axis(tensor, mark.queries, result)
+    if isinstance(mark, _Result):
+        return None if queries is None else replace(mark, queries=queries)
+    keys = _moved_axis(tensor, mark.keys, result)
+    return None if keys is None else replace(mark, keys=keys, queries=result.ndim - 2 if queries is None else queries)
+
+
+def _joins(axis: int, tensor: NativeTensor, result: NativeTensor) -> bool:
+    """Whether a reshape makes an axis part of the channels, the last axis of its result.
+
+    So it does with the queries of attention between channels, as in XCiT: heads and channels are joined to channels.
+    """
+    if result.numel() != tensor.numel():
+        return False
+    size = 1
+    for each in reversed(range(tensor.ndim)):
+        if size >= result.shape[-1]:
+            return False
+        size *= tensor.shape[each]
+        if each == axis:
+            return True
+    return False
 
 
 def _moved_axis(tensor: NativeTensor, axis: int, result: NativeTensor) -> int | None:
