@@ -29,6 +29,7 @@ class LayerCall(ShortRepr):
         given: What the call was given: the layers whose outputs, and the names of the model's inputs that, were its
             arguments. Arguments that were computed otherwise are not listed.
         channels_first: The layer's own layout is (N, K, *space).
+        images_second: The layer's own layout is (L, N, K), with the images along its second axis.
         is_split: The layer only splits channels among attention heads: (tokens, heads, K), whose axes are no image's.
         obstacle: What keeps the output from being reached, as in "runs inside torch.vmap"; empty if nothing does.
     """
@@ -42,6 +43,7 @@ class LayerCall(ShortRepr):
     execution: int
     given: tuple[str, ...] = ()
     channels_first: bool = False
+    images_second: bool = False
     is_split: bool = False
     obstacle: str = ""
 

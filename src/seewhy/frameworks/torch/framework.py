@@ -11,10 +11,12 @@ import inspect
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 from typing import Any, final
 
 import array_api_compat.torch as xp
+import numpy as np
 import torch
 from numpy.typing import NDArray
 
@@ -43,6 +45,7 @@ from seewhy.frameworks.torch.attention_tap import AttentionTap
 from seewhy.frameworks.torch.calls import (
     TorchRecorder,
     check_hookable,
+    check_image_axes,
     modules_by_path,
     recording_calls,
     structure,
@@ -229,16 +232,19 @@ class Torch(Framework):
         return check_tapped(layer, calls)
 
     def _calls_of(self, layers: Layers, inputs: InputBatch) -> tuple[LayerCall, ...]:
-        def run(functions: FunctionRecorder) -> tuple[LayerCall, ...]:
+        def run(batch: InputBatch, functions: FunctionRecorder) -> list[LayerCall]:
             layouts = TorchLayouts()
             recorder = TorchRecorder(layouts)
             with layouts, recording_calls(layers.by_path, recorder):
-                self._forward(inputs, functions, recorder)
-            return tuple(recorder.calls)
+                self._forward(batch, functions, recorder)
+            return recorder.calls
+
+        def calls_for(batch: InputBatch) -> list[LayerCall]:
+            with preserve_state(self._model):
+                return self._autograd_use.run(partial(run, batch))
 
         def record() -> tuple[LayerCall, ...]:
-            with preserve_state(self._model):
-                return self._autograd_use.run(run)
+            return check_image_axes(calls_for(inputs), image_count(inputs), lambda: calls_for(_one_more(inputs)))
 
         calls: tuple[LayerCall, ...] = self._calls.get((layers.version, shape_key(inputs)), record)
         return calls
@@ -269,6 +275,11 @@ class Torch(Framework):
             return tensor
         is_last = kernel.is_contiguous(memory_format=torch.channels_last)
         return tensor.contiguous(memory_format=torch.channels_last) if is_last else tensor
+
+
+def _one_more(inputs: InputBatch) -> InputBatch:
+    """Return a batch with one more image, a copy of the first."""
+    return map_tree(lambda array: np.concatenate([array, array[:1]]), inputs)
 
 
 def _type_name(tensor: NativeTensor) -> str:
