@@ -105,7 +105,6 @@ def test_what_each_map_does(shapes, steps):
 @pytest.mark.parametrize(
     "shapes",
     [
-        ((2, 64, 16),),  # keys are merged
         ((2, 9, 9), (2, 4, 4)),
         ((2, 9, 9), (2, 10, 10)),
         ((2, 9, 9), (2, 1, 10), (2, 10, 10)),
@@ -114,6 +113,11 @@ def test_what_each_map_does(shapes, steps):
 def test_maps_of_other_tokens_cannot_be_chained(shapes):
     with pytest.raises(LayerError, match=f"Attention layer {len(shapes)} of {len(shapes)} has a map of"):
         chain_steps(shapes)
+
+
+def test_merged_keys_cannot_be_chained():
+    with pytest.raises(LayerError, match="layer 1 of 2 has a map of 64 queries x 16 keys: the model merges tokens"):
+        chain_steps(((2, 64, 16), (2, 64, 16)))
 
 
 def test_windows_cannot_be_chained():

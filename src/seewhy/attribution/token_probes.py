@@ -59,6 +59,8 @@ def _matching(
         values = _activations(framework, inputs, call, _probes(framework, inputs, fit.grid, cells), objective)
     except (LayerError, TargetError):
         return  # the layer cannot be reached, or the model does not allow the objective
+    if len(values) != len(cells) + 1:
+        return  # the layer has no row for each image, as an embedding of positions
     changes = np.linalg.norm(values[1:] - values[:1], axis=2)
     own = changes.argmax(axis=1)
     offsets = {int(token) - row * fit.grid[1] - column for token, (row, column) in zip(own, cells, strict=True)}

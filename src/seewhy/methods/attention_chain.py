@@ -22,16 +22,11 @@ def chain_steps(shapes: Sequence[tuple[int, ...]]) -> tuple[Step, ...]:
     """
     steps: list[Step] = []
     tokens = int(shapes[0][-1])
-    is_class = [tuple(shape[1:]) == (1, tokens) for shape in shapes[:2]]  # a class token among them from the first on
+    has_class = [shape[1:] == (1, tokens) for shape in shapes[:2]] == [True, True]  # among the tokens from the first on
     for number, shape in enumerate(shapes, 1):
+        queries, keys = shape[-2:]
         if len(shape) > 3:
-            raise LayerError(
-                f"Attention layer {number} of {len(shapes)} attends within windows, shape {shape}: its maps say which "
-                "tokens of a window attend to each other, and not where the windows are, which may be shifted from "
-                f"layer to layer. {SUGGESTION}"
-            )
-        _, queries, keys = shape
-        has_class = is_class == [True, True] or "first class" in steps
+            raise _in_windows(number, shapes)
         if has_class and queries == 1 and keys == tokens:
             steps.append("class")
         elif not has_class and queries == keys == tokens:
@@ -41,14 +36,32 @@ def chain_steps(shapes: Sequence[tuple[int, ...]]) -> tuple[Step, ...]:
             tokens = int(queries)
         elif not has_class and queries == 1 and keys == tokens + 1:
             steps.append("first class")
-            tokens += 1
+            tokens, has_class = tokens + 1, True
         else:
-            raise LayerError(
-                f"Attention layer {number} of {len(shapes)} has a map of {queries} x {keys} tokens, where there were "
-                f"{tokens} tokens before: the model merges or reorders tokens between its attention layers, or it has "
-                f"several branches, so the maps cannot be chained. {SUGGESTION}"
-            )
+            raise _broken(number, shapes, tokens)
     return tuple(steps)
+
+
+def _in_windows(number: int, shapes: Sequence[tuple[int, ...]]) -> LayerError:
+    return LayerError(
+        f"Attention layer {number} of {len(shapes)} attends within windows, shape {shapes[number - 1]}: its maps say "
+        "which tokens of a window attend to each other, and not where the windows are, which may be shifted from layer "
+        f"to layer. {SUGGESTION}"
+    )
+
+
+def _broken(number: int, shapes: Sequence[tuple[int, ...]], tokens: int) -> LayerError:
+    _, queries, keys = shapes[number - 1]
+    if number == 1:
+        return LayerError(
+            f"Attention layer 1 of {len(shapes)} has a map of {queries} queries x {keys} keys: the model merges tokens "
+            f"before they are attended to, so the maps cannot be chained. {SUGGESTION}"
+        )
+    return LayerError(
+        f"Attention layer {number} of {len(shapes)} has a map of {queries} x {keys} tokens, where there were {tokens} "
+        "tokens before: the model merges or reorders tokens between its attention layers, or it has several branches, "
+        f"so the maps cannot be chained. {SUGGESTION}"
+    )
 
 
 def read_back(capture: AttentionCapture, matrices: Sequence[Tensor], *, skip: float, share: float) -> Tensor:
