@@ -156,6 +156,8 @@ def _softmax(graph: AxisGraph, operation: Any) -> Softmax | None:
     if logarithm is None:
         return None
     summation = graph.producer(_source(graph, graph.operands(logarithm)[0]))
+    if summation is not None and graph.name(summation) == "abs":  # JAX takes it of the sum of signed exponentials
+        summation = graph.producer(_source(graph, graph.operands(summation)[0]))
     exponential = _summed(graph, summation)
     return None if exponential is None else _over_summed_axes(graph, result, summation)
 
