@@ -24,9 +24,7 @@ GRADIENT_BYTES = 2**30
 """
 
 
-def attribute_attention(
-    plan: Plan, inputs: InputBatch, objective: Objective
-) -> tuple[AttentionCapture, FloatArray]:
+def attribute_attention(plan: Plan, inputs: InputBatch, objective: Objective) -> tuple[AttentionCapture, FloatArray]:
     """Capture the attention maps of a batch, and return them with raw heatmaps (N, T, h, w) on the grid of tokens.
 
     Raises:
@@ -41,6 +39,12 @@ def attribute_attention(
     parts = _chunks(plan, inputs, objective, capture, chunk) if is_chunked else iter((capture,))
     heatmaps = np.concatenate([_heatmaps(plan, inputs, objective, part) for part in parts], axis=1)
     return capture, _folded(plan, inputs, objective, capture, heatmaps)
+
+
+def last_layer(framework: Framework, inputs: InputBatch) -> tuple[LayerChoice, ...]:
+    """Return the last layer that can be named, in a tuple; an empty one if there is none."""
+    calls = [call for call in framework.calls(inputs) if call.has_space]
+    return tuple(LayerChoice(call.path, call.number) for call in calls[-1:])
 
 
 def _capture(plan: Plan, inputs: InputBatch, objective: Objective, derivatives: Derivatives) -> AttentionCapture:
@@ -97,7 +101,7 @@ def with_reads(framework: Framework, capture: AttentionCapture) -> AttentionCapt
 
 
 class _Reads(NamedTuple):
-    """How many of the maps the scores depend on, and the shares (N or 1, 1, Lq) that they read of the last one's rows."""
+    """How many of the maps the scores depend on, and what they read of the last one's rows, (N or 1, 1, Lq)."""
 
     maps: int
     shares: FloatArray
@@ -137,5 +141,4 @@ def _folded(
             f"The {capture.layer} of this model attend to {heatmaps.shape[2]} positions, which are not tokens of an "
             "image: the input is not one batch of images."
         )
-    folded: FloatArray = grid.fold(heatmaps, 2, np)
-    return folded
+    return np.asarray(grid.fold(heatmaps, 2, np))

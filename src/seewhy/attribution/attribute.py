@@ -7,7 +7,7 @@ from typing import final
 import numpy as np
 
 from seewhy import timing
-from seewhy.attribution.attention import attribute_attention
+from seewhy.attribution.attention import attribute_attention, last_layer
 from seewhy.attribution.augmentation import Augmentation, average_augmented
 from seewhy.attribution.checks import check_capture, check_finite, check_saturation, check_scores
 from seewhy.attribution.fusion import fuse_heatmaps
@@ -34,7 +34,8 @@ class Attribution:
         capture: What the first layer's run captured; `layer` names all layers, with commas. For methods of the family
             "attention", what all attention layers computed.
         heatmaps: float32 (N, T, *space), before the ReLU.
-        layers: The layers that were explained: for "auto", those that it selected.
+        layers: The layers that were explained: for "auto", those that it selected; for attention layers the last layer
+            of the model, which sees all of the image that they do, or none.
     """
 
     capture: Capture | AttentionCapture
@@ -65,7 +66,7 @@ def _attribute_layer(plan: Plan, layer: LayerChoice, inputs: InputBatch, objecti
         attention, heatmaps = attribute_attention(plan, inputs, objective)
         check_scores(attention, image_count(inputs), plan.classifier)
         _check_heatmaps(plan, objective, attention, heatmaps)
-        return Attribution(attention, heatmaps, (layer,))
+        return Attribution(attention, heatmaps, last_layer(plan.framework, inputs))
     layer, capture = capture_reaching(plan, layer, inputs, objective)
     check_capture(capture, image_count(inputs), plan.classifier)
     if plan.strategy == "perturbations":

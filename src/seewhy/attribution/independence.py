@@ -135,11 +135,12 @@ def _capture_each(run: Run[CaptureType], inputs: InputBatch, objective: Objectiv
             "The images of a batch influence each other in this model, so each has to be explained alone, and the "
             f"model does not run on a batch of one. Make it independent of the batch. {error}"
         ) from error
-    own = ("activations", "closed_form") if isinstance(captures[0], Capture) else ("maps",)
+    first = captures[0]
+    own: tuple[str, ...] = ("activations", "closed_form") if isinstance(first, Capture) else ("maps",)
     joined: dict[str, Any] = {
-        name: _join([getattr(each, name) for each in captures], captures[0].xp) for name in (*own, *FIELDS)
+        name: _join([getattr(each, name) for each in captures], first.xp) for name in (*own, *FIELDS)
     }
-    return replace(captures[0], **joined)
+    return replace(first, **joined)
 
 
 def _image(inputs: InputBatch, row: int) -> InputBatch:
@@ -158,7 +159,8 @@ def _join(values: Sequence[Any], xp: Namespace) -> Any:
     if isinstance(first, dict):
         return {name: _join([value[name] for value in values], xp) for name in first}
     if isinstance(first, (list, tuple)):
-        return [_join(parts, xp) for parts in zip(*values, strict=False)]
+        joined = [_join(parts, xp) for parts in zip(*values, strict=False)]
+        return tuple(joined) if type(first) is tuple else joined
     shapes = {tuple(value.shape[1:]) if hasattr(value, "shape") else None for value in values}
     return xp.concatenate(list(values), axis=0) if len(shapes) == 1 and None not in shapes else list(values)
 

@@ -50,9 +50,7 @@ def chain_steps(shapes: Sequence[tuple[int, ...]]) -> tuple[Step, ...]:
     return tuple(steps)
 
 
-def read_back(
-    capture: AttentionCapture, matrices: Sequence[Tensor], *, skip: float, share: float
-) -> Tensor:
+def read_back(capture: AttentionCapture, matrices: Sequence[Tensor], *, skip: float, share: float) -> Tensor:
     """Return how much of each of the image's tokens the model's head reads, along a chain of layers.
 
     With R the product of all layers, and w how much the head reads of each token, this is w R, from the last layer to

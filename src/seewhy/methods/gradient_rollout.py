@@ -13,7 +13,7 @@ def gradient_rollout(capture: AttentionCapture) -> Tensor:
         A'_l = mean_h ReLU(dy^c/dA_l * A_l)
         R <- R + A'_l R
 
-    The heatmap is the mean, over the tokens that the model's head reads, of their rows of R: the row of the class token,
+    The heatmap is the mean, over the tokens that the model's head reads, of their rows of R: that of the class token,
     or those of all tokens that are averaged. Where these are the image's own tokens, R - I is taken (equation 8): the
     identity is the same for every image. A layer that pools tokens, or gives them to a class token that joins them
     there, has no skip connection for them: R <- A'_l R for its queries.

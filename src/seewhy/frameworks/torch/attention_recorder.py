@@ -81,8 +81,10 @@ class _Found:
 
 
 class AttentionMode(TorchFunctionMode):
-    """Sees every softmax of this thread while it is open, also inside `torch.nn.MultiheadAttention`, and computes fused
-    attention in steps."""
+    """Observes every softmax of this thread while it is open, and computes fused attention in steps.
+
+    `torch.nn.MultiheadAttention` is observed inside too.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -228,7 +230,7 @@ def image_shape(shape: tuple[int, ...], heads: int | None, images: int) -> tuple
 
 
 def _following(mark: _Scores | _Weights, tensor: NativeTensor, result: NativeTensor) -> _Scores | _Weights | None:
-    """Return the mark of what a function made of a marked tensor; None if it is no longer the same values or mixed ones.
+    """Return the mark of what a function made of a marked tensor; None for other values.
 
     Functions of single values, and those that mix heads, keep the number of values.
     """
@@ -241,7 +243,7 @@ def _following(mark: _Scores | _Weights, tensor: NativeTensor, result: NativeTen
 
 
 def _moved_axis(tensor: NativeTensor, axis: int, result: NativeTensor) -> int | None:
-    """Return which axis of a result an axis of a tensor is: in a view the one with its stride; None if there is none."""
+    """Return which axis of a result an axis of a tensor is, in a view the one with its stride; None for no axis."""
     if _storage(result) == _storage(tensor):
         same = [
             each

@@ -145,9 +145,7 @@ class AttentionTap(AttentionMode):
             return torch.cat([each.flatten(2) for each in by_map], dim=2)
 
         sizes = [torch.Size(shape).numel() for shape in self._maps.shapes]
-        together = scaled_gradients(
-            run, tuple(scores.shape), xp, to_array, partial(torch.tensor, device=scores.device)
-        )
+        together = scaled_gradients(run, tuple(scores.shape), xp, to_array, partial(torch.tensor, device=scores.device))
         parts = torch.split(together, sizes, dim=2)
         return tuple(
             part.reshape(*part.shape[:2], *shape) for part, shape in zip(parts, self._maps.shapes, strict=True)
@@ -156,10 +154,7 @@ class AttentionTap(AttentionMode):
     def _by_map(self, gradients: list[list[NativeTensor]], count: int) -> tuple[NativeTensor, ...]:
         """Return the gradients (N, T, H, Lq, Lk) of each map, of those of each pass (t, ...)."""
         return tuple(
-            torch.cat([each[position] for each in gradients])
-            .float()
-            .reshape(-1, count, *shape)
-            .transpose(0, 1)
+            torch.cat([each[position] for each in gradients]).float().reshape(-1, count, *shape).transpose(0, 1)
             for position, shape in enumerate(self._maps.shapes)
         )
 
