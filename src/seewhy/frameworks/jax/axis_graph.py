@@ -60,7 +60,8 @@ class JaxAxisGraph(AxisGraph):
                 self._data.update(equation.outvars)
 
     def operations(self) -> Iterable[Any]:
-        return self._equations
+        equations: Iterable[JaxprEqn] = self._equations
+        return equations
 
     def producer(self, tensor: NativeTensor) -> Any:
         return None if isinstance(tensor, Literal) else self._producers.get(tensor)

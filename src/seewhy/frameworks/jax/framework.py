@@ -163,9 +163,8 @@ class KerasJax(KerasFramework):
 
     def apply(self, method: Callable[[CaptureType], NativeTensor], capture: CaptureType) -> NativeTensor:
         # JAX runs a method operation by operation, and compiles every operation at its first use.
-        arrays = capture.maps if isinstance(capture, AttentionCapture) else (capture.activations,)
-        shapes = tuple(tuple(array.shape) for array in (*arrays, capture.scores))
-        key = (getattr(method, "name", method), shapes)
+        shapes: list[Any] = [array.shape for array in (capture.scores, *_explained(capture))]
+        key = (getattr(method, "name", method), *shapes)
         if key in self._applied_methods:
             return method(capture)
         with timing.phase(Phase.COMPILING):
@@ -249,6 +248,11 @@ class KerasJax(KerasFramework):
         selected = traced.select_outputs(Objective(TopK(), output=output))
         function = as_function(traced.jaxpr, selected.tensors)
         return timed_first_call(jax.jit(lambda flat: selected.read(function(*flat)).probabilities))
+
+
+def _explained(capture: Capture | AttentionCapture) -> Sequence[NativeTensor]:
+    """Return the activations of a capture, or its attention maps."""
+    return capture.maps if isinstance(capture, AttentionCapture) else [capture.activations]
 
 
 def _message(error: Exception) -> str:

@@ -8,7 +8,7 @@ and the final activation.
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from seewhy.frameworks.keras.axis_labels import Labels, OperationAxes, Shape
 from seewhy.types import NativeTensor
@@ -21,6 +21,10 @@ MIXED = (
 
 ELEMENTWISE_NAMES = ("exp", "sum", "divide", "subtract", "add", "log")
 """The names that `AxisGraph.name` gives to the operations of which a softmax is composed."""
+
+
+AxisOrigin = Literal["tokens", "learned", "channels"]
+"""What an axis holds: positions of the input, queries that the model has learned, or what a layer's weights compute."""
 
 
 class AttentionMap(NamedTuple):
@@ -156,6 +160,8 @@ def _softmax(graph: AxisGraph, operation: Any) -> Softmax | None:
     if logarithm is None:
         return None
     summation = graph.producer(_source(graph, graph.operands(logarithm)[0]))
+    if summation is not None and graph.name(summation) == "abs":  # JAX takes it of the sum of signed exponentials
+        summation = graph.producer(_source(graph, graph.operands(summation)[0]))
     exponential = _summed(graph, summation)
     return None if exponential is None else _over_summed_axes(graph, result, summation)
 
@@ -255,7 +261,7 @@ def _product(
     keys = {label for label, origin in zip(own, origins, strict=True) if origin & softmax.axes}
     if not keys.issubset(others) or not graph.is_data(values):
         return None
-    if not _is_of_tokens(graph, values, {axis for axis, label in enumerate(others) if label in keys}):
+    if _axis_origin(graph, values, {axis for axis, label in enumerate(others) if label in keys}) != "tokens":
         return None  # the keys are channels
     free = {
         axis
@@ -265,31 +271,48 @@ def _product(
     }
     if not free or free & softmax.axes:
         return None  # without queries, the softmax weights branches
-    queries = {axis for axis in free if _is_of_tokens(graph, softmax.result, {axis})} or {max(free)}
+    origins_of = {axis: _axis_origin(graph, softmax.result, {axis}) for axis in sorted(free)}
+    queries = {axis for axis, origin in origins_of.items() if origin == "tokens"}
+    if not queries:  # learned queries, but for their last axis in heads that share their values
+        queries = {axis for axis, origin in origins_of.items() if origin == "learned"} and {max(free)}
+    if not queries:
+        return None  # a softmax of channels, as of the keys in linear attention
     others_axes = set(range(len(graph.shape(softmax.result)))) - free - softmax.axes
     parts = (others_axes, free - queries, queries, softmax.axes)
     return AttentionMap(softmax.result, *(tuple(sorted(part)) for part in parts))
 
 
-def _is_of_tokens(graph: AxisGraph, tensor: NativeTensor, axes: set[int]) -> bool:
-    """Whether axes hold tokens: positions of the input, and not the channels that a product with weights computes.
-
-    The nearest product with weights decides.
-    """
-    while graph.is_data(tensor) and (operation := graph.producer(tensor)) is not None:
-        labels_of = graph.axes(operation)
-        if labels_of is None or len(labels_of.result) != len(graph.shape(tensor)):
-            return True  # unknown
-        labels = {labels_of.result[axis] for axis in axes}
+def _axis_origin(graph: AxisGraph, tensor: NativeTensor, axes: set[int]) -> AxisOrigin:
+    """Return what axes hold. The nearest product with weights decides."""
+    while graph.is_data(tensor):
+        operation = graph.producer(tensor)
+        found = graph.axes(operation) if operation is not None else None
+        if found is None or len(found.result) != len(graph.shape(tensor)):
+            return "tokens"  # an input, or unknown
+        labels = {found.result[axis] for axis in axes}
         sources = [
             (operand, {axis for axis, label in enumerate(own) if label in labels})
-            for operand, own in zip(graph.operands(operation), labels_of.operands, strict=True)
-            if len(own) == len(graph.shape(operand)) and graph.is_data(operand)
+            for operand, own in zip(graph.operands(operation), found.operands, strict=True)
+            if len(own) == len(graph.shape(operand))
         ]
-        of_data = next(((operand, found) for operand, found in sources if found), None)
-        if of_data is None:
-            return False
-        if labels_of.is_product and len(sources) == 1:
-            return True
-        tensor, axes = of_data
-    return graph.is_data(tensor)
+        of_data = [(operand, own) for operand, own in sources if graph.is_data(operand)]
+        following = next(((operand, own) for operand, own in of_data if own), None)
+        if following is None:
+            return "learned" if any(own and _is_computed(graph, operand) for operand, own in sources) else "channels"
+        if found.is_product and len(of_data) == 1:
+            return "tokens"
+        tensor, axes = following
+    return "learned" if _is_computed(graph, tensor) else "channels"
+
+
+def _is_computed(graph: AxisGraph, tensor: NativeTensor) -> bool:
+    """Whether a tensor that depends on no input is a product, as of learned queries and weights, and no weight."""
+    pending = [tensor]
+    while pending:
+        operation = graph.producer(pending.pop())
+        if operation is not None:
+            axes = graph.axes(operation)
+            if axes is not None and axes.is_product:
+                return True
+            pending += graph.operands(operation)
+    return False

@@ -7,7 +7,7 @@ label that only an operand has was summed over, or broadcast.
 from collections.abc import Hashable, Sequence
 from itertools import count
 from math import prod
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 Labels = tuple[Hashable, ...]
 """The label of each axis of a tensor."""
@@ -40,9 +40,7 @@ def elementwise_axes(operands: Sequence[Shape], result: Shape) -> OperationAxes 
     for shape in operands:
         offset = len(result) - len(shape)
         is_repeated = [size == 1 and result[offset + axis] != 1 for axis, size in enumerate(shape)]
-        labels.append(
-            tuple(("one", axis) if repeated else offset + axis for axis, repeated in enumerate(is_repeated))
-        )
+        labels.append(tuple(("one", axis) if repeated else offset + axis for axis, repeated in enumerate(is_repeated)))
     return OperationAxes(tuple(labels), tuple(range(len(result))))
 
 
@@ -100,7 +98,9 @@ def _last_block(before: list[tuple[int, int | None]], after: list[tuple[int, int
         counts[smaller] += 1
 
 
-def _block_of_unknown_size(before: list[tuple[int, int | None]], after: list[tuple[int, int | None]]) -> Any:
+def _block_of_unknown_size(
+    before: list[tuple[int, int | None]], after: list[tuple[int, int | None]]
+) -> tuple[int, int] | None:
     """Return the last block of two shapes where one of its sizes is unknown: one axis, or all that are left."""
     known = [[size for _, size in side if size is not None] for side in (before, after)]
     if [len(side) - len(sizes) for side, sizes in zip((before, after), known, strict=True)] != [1, 1]:

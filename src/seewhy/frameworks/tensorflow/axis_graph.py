@@ -77,7 +77,8 @@ class TensorflowAxisGraph(AxisGraph):
         return [operation for operation in tensor.consumers() if operation.outputs and _has_ranks(operation)]
 
     def operands(self, operation: Any) -> Sequence[NativeTensor]:
-        return operation.inputs
+        operands: Sequence[NativeTensor] = operation.inputs
+        return operands
 
     def results(self, operation: Any) -> Sequence[NativeTensor]:
         first = operation.outputs[0]
@@ -87,7 +88,7 @@ class TensorflowAxisGraph(AxisGraph):
         return tuple(tensor.shape)
 
     def name(self, operation: Any) -> str:
-        name = NAMES.get(operation.type, operation.type)
+        name: str = NAMES.get(operation.type, operation.type)
         if name != "reshape":
             return name
         sizes = ([size for size in tensor.shape if size != 1] for tensor in (operation.inputs[0], operation.outputs[0]))
@@ -141,10 +142,10 @@ class TensorflowAxisGraph(AxisGraph):
         if numbers is None:
             return None
         if kind == "Transpose":
-            return moved_axes(np.ravel(numbers))
+            return moved_axes(list(map(int, np.ravel(numbers))))
         if kind == "GatherV2":
             return _gather_axes(operation, int(numbers) % len(operand))
-        return reduced_axes(len(operand), np.ravel(numbers), keeps=operation.get_attr("keep_dims"))
+        return reduced_axes(len(operand), list(map(int, np.ravel(numbers))), keeps=operation.get_attr("keep_dims"))
 
     def _constant(self, tensor: NativeTensor) -> Any:
         """Return the value of a tensor that is computed of constants; None for any other."""
