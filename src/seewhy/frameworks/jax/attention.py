@@ -49,19 +49,15 @@ class TracedAttention:
         traced: The model.
         maps: The maps.
         layouts: The layouts of the maps; empty where there are none, or where they cannot be captured.
+        shapes: The shape (H, Lq, Lk) of each map.
         obstacle: What keeps the maps from being captured; empty if nothing does.
     """
 
     traced: TracedModel
     maps: tuple[AttentionMap, ...] = ()
     layouts: tuple[MapLayout, ...] = ()
+    shapes: tuple[tuple[int, ...], ...] = ()
     obstacle: str = ""
-
-    def shapes(self, images: int) -> tuple[tuple[int, ...], ...]:
-        """Return the shape (H, Lq, Lk) of each map, for the number of images of the trace."""
-        found = zip(self.maps, self.layouts, strict=True)
-        sizes = [tuple(jax.eval_shape(layout.map, attention.softmax.aval).shape) for attention, layout in found]
-        return tuple(layout.shape(size, images) for layout, size in zip(self.layouts, sizes, strict=True))
 
 
 def trace_attention(traced: TracedModel, images: int, trace_other: Callable[[], TracedModel | None]) -> TracedAttention:
@@ -87,7 +83,11 @@ def trace_attention(traced: TracedModel, images: int, trace_other: Callable[[], 
         return TracedAttention(traced, obstacle=UNEVEN)
     pairs = zip(found.maps, candidates, strict=True)
     layouts = tuple(MapLayout.of(attention, axes[0]) for attention, axes in pairs)
-    return TracedAttention(traced, found.maps, layouts, found.obstacle)
+    sizes = [
+        jax.eval_shape(layout.map, each.softmax.aval).shape for each, layout in zip(found.maps, layouts, strict=True)
+    ]
+    shapes = tuple(layout.shape(tuple(size), images) for layout, size in zip(layouts, sizes, strict=True))
+    return TracedAttention(traced, found.maps, layouts, shapes, found.obstacle)
 
 
 def compile_attention(

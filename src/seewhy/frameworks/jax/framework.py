@@ -6,6 +6,7 @@ each target.
 """
 
 from collections.abc import Callable, Hashable, Sequence
+from dataclasses import replace
 from typing import Any, final
 
 import jax
@@ -127,7 +128,7 @@ class KerasJax(KerasFramework):
         return AttentionCapture(**captured, xp=self.xp, final_activation=compiled.activation)
 
     def attention_shapes(self, inputs: InputBatch) -> tuple[tuple[int, ...], ...]:
-        return self._attention(inputs).shapes(image_count(inputs))
+        return self._attention(inputs).shapes
 
     def head(self, inputs: InputBatch, layer: LayerChoice, objective: Objective) -> Head:
         self._model_layers.now().check(layer)
@@ -162,15 +163,26 @@ class KerasJax(KerasFramework):
         ]
 
     def apply(self, method: Callable[[CaptureType], NativeTensor], capture: CaptureType) -> NativeTensor:
+        if isinstance(capture, AttentionCapture):
+            return self._apply_to_maps(method, capture)
         # JAX runs a method operation by operation, and compiles every operation at its first use.
-        shapes: list[Any] = [array.shape for array in (capture.scores, *_explained(capture))]
-        key = (getattr(method, "name", method), *shapes)
+        key = (getattr(method, "name", method), capture.activations.shape, capture.scores.shape)
         if key in self._applied_methods:
             return method(capture)
         with timing.phase(Phase.COMPILING):
             heatmaps = method(capture)
         self._applied_methods.add(key)
         return heatmaps
+
+    def _apply_to_maps(self, method: Callable[[Any], NativeTensor], capture: AttentionCapture) -> NativeTensor:
+        """Compute heatmaps in one compiled function: operation by operation, many maps take as long as the model."""
+        arrays = {name: getattr(capture, name) for name in ("maps", "gradients", "scores", "reads")}
+        unread: dict[str, Any] = dict.fromkeys((*arrays, "indices", "outputs", "probabilities"))
+        rest = replace(capture, **unread)
+        compiled = self._compiled.get(
+            ("method", method), lambda: timed_first_call(jax.jit(lambda arrays: method(replace(rest, **arrays))))
+        )
+        return compiled(arrays)
 
     def _call(self, traced: TracedModel, layer: LayerChoice) -> LayerCall:
         return self._input_call if layer.is_input else check_tapped(layer, traced.calls)
@@ -248,11 +260,6 @@ class KerasJax(KerasFramework):
         selected = traced.select_outputs(Objective(TopK(), output=output))
         function = as_function(traced.jaxpr, selected.tensors)
         return timed_first_call(jax.jit(lambda flat: selected.read(function(*flat)).probabilities))
-
-
-def _explained(capture: Capture | AttentionCapture) -> Sequence[NativeTensor]:
-    """Return the activations of a capture, or its attention maps."""
-    return capture.maps if isinstance(capture, AttentionCapture) else [capture.activations]
 
 
 def _message(error: Exception) -> str:
