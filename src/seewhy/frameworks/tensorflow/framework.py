@@ -7,6 +7,7 @@ head is differentiated, once for each target.
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Any, final
 
 import keras
@@ -45,7 +46,7 @@ from seewhy.frameworks.tensorflow.mean_head import closed_form, pooled_mean
 from seewhy.frameworks.tensorflow.precision import check_bfloat16, compiled
 from seewhy.frameworks.tensorflow.stem import find_stem_inputs
 from seewhy.frameworks.tensorflow.tap import TensorflowTap, gradients
-from seewhy.frameworks.tensorflow.trunk_and_head import split
+from seewhy.frameworks.tensorflow.trunk_and_head import over_perturbations, split
 from seewhy.targets import Objective, TargetScores, TopK
 from seewhy.types import (
     AttentionCapture,
@@ -358,13 +359,14 @@ class KerasTensorflow(KerasFramework):
         graph = tf.compat.v1.wrap_function(forward, [image])
         selected = facts["selected"]
         trunk, head, bypass = split(graph, facts["batch"], tap.output, selected.tensors)
+        map_head = partial(over_perturbations, selected.tensors)
 
         def scores(perturbations: NativeTensor, bypass: list[NativeTensor], *arrays: NativeTensor) -> NativeTensor:
             # Every perturbation is a batch of one image, as the tensors that bypass the layer are: (M, 1, ...). Of a
             # model with a fixed batch size, as many perturbations as it takes are one batch.
             shape = [-1, image_count(inputs), *tap.output.shape[1:]]
             groups = tf.reshape(tf.cast(perturbations, tap.output.dtype), shape)
-            batches = tf.vectorized_map(lambda activations: head(activations, *bypass), groups)
+            batches = map_head(lambda activations: head(activations, *bypass), groups)
             outputs = selected.read([tf.reshape(batch, tf.concat([[-1], tf.shape(batch)[2:]], 0)) for batch in batches])
             return tf.cast(outputs.score(objective, arrays, self.xp).scores, tf.float32)
 

@@ -7,6 +7,9 @@ import tensorflow as tf
 
 from seewhy.types import NativeTensor
 
+PRODUCTS = ("BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "Einsum")
+"""The types of operations that multiply matrices with axes before them."""
+
 
 class GraphSplit(NamedTuple):
     """A graph as two functions.
@@ -29,6 +32,23 @@ def split(
     bypass = list(_bypass_tensors(batch, tapped, fetches))
     trunk, head = wrapped.prune(batch, bypass), wrapped.prune([tapped, *bypass], fetches)
     return GraphSplit(trunk, head, [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in bypass])
+
+
+def over_perturbations(
+    fetches: Sequence[NativeTensor], head: Callable[[NativeTensor], list[NativeTensor]], perturbations: NativeTensor
+) -> list[NativeTensor]:
+    """Run a head that returns `fetches` for each of several perturbations of the tapped tensor.
+
+    At once, but one by one where the graph has attention: vectorised, its products have five axes, for which kernels of
+    oneDNN write where they must not, and end the process.
+    """
+    operations = fetches[0].graph.get_operations()
+    if any(operation.type in PRODUCTS and operation.outputs[0].shape.rank > 3 for operation in operations):
+        specs = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in fetches]
+        results: list[NativeTensor] = tf.map_fn(head, perturbations, fn_output_signature=specs)
+        return results
+    results = tf.vectorized_map(head, perturbations)
+    return results
 
 
 def _bypass_tensors(
