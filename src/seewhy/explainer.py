@@ -49,7 +49,7 @@ from seewhy.results.explanation import Explanation
 from seewhy.results.explanation_builder import build_explanation
 from seewhy.results.heatmaps import Heatmaps, build_heatmaps
 from seewhy.targets import Objective, Target, TargetSpec, resolve
-from seewhy.types import ImageArray, LayerSpec, Model, Precision, Score
+from seewhy.types import Capture, ImageArray, LayerSpec, Model, Precision, Score
 
 BATCH_SIZE = 16
 
@@ -268,6 +268,7 @@ class Explainer:
         heatmaps = self._build_heatmaps(plan, attribution, objective, inputs)
         (explanation,) = self._explanations(heatmaps, [image], [pixels], preprocessed.placements)
         capture, to_numpy = attribution.capture, self.framework.to_numpy
+        assert isinstance(capture, Capture)  # noqa: S101  # gradcam's
         activations, gradients = to_numpy(capture.activations)[0], to_numpy(capture.require_gradients())[0]
         return Inspection(activations.astype(np.float32), gradients.astype(np.float32), explanation)
 

@@ -17,9 +17,9 @@ from seewhy.models import Classifier
 from seewhy.targets import Objective
 from seewhy.types import Derivatives
 
-Strategy = Literal["capture", "chunks", "perturbations"]
-"""How raw heatmaps are made: from one capture; from the closed form or from one capture per chunk of the targets; or
-from many runs of the model on perturbations of each image."""
+Strategy = Literal["capture", "chunks", "perturbations", "attention"]
+"""How raw heatmaps are made: from one capture; from the closed form or from one capture per chunk of the targets; from
+many runs of the model on perturbations of each image; or from a capture of all attention layers."""
 
 
 @final
@@ -68,6 +68,8 @@ class Plan:
 
 def strategy_for(method: Method, objective: Objective) -> Strategy:
     """Choose how raw heatmaps are made."""
+    if method.family == "attention":
+        return "attention"
     if method.needs_runner:
         return "perturbations"
     return "chunks" if takes_chunks(method, objective) else "capture"
