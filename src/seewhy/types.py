@@ -58,6 +58,9 @@ Score = Literal["logit", "probability"]
 FinalActivation = Literal["softmax", "sigmoid", "linear"]
 """The final activation, which a model applies to its logits; "linear" where none was found."""
 
+Fuse = Literal["mean", "max", "product", "layercam"]
+"""How the heatmaps of several layers are fused."""
+
 Precision = Literal["float32", "bfloat16"]
 """What the model runs in: its own types; or with its convolutions and matrix products in bfloat16."""
 

@@ -1,29 +1,8 @@
 """Finer-CAM (Zhang et al., CVPR 2025)."""
 
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
-from typing import Literal
-
 from seewhy.methods import checks
-from seewhy.methods.gradcam import gradcam
-from seewhy.methods.gradcampp import gradcampp
-from seewhy.methods.hirescam import hirescam
-from seewhy.methods.layercam import layercam
-from seewhy.methods.xgradcam import xgradcam
+from seewhy.methods.base_methods import Base, base_method
 from seewhy.types import Capture, Contrast, Tensor
-
-Base = Literal["gradcam", "hirescam", "gradcam++", "xgradcam", "layercam"]
-
-BASES: Mapping[str, Callable[[Capture], Tensor]] = MappingProxyType(
-    {
-        "gradcam": gradcam,
-        "hirescam": hirescam,
-        "gradcam++": gradcampp,
-        "xgradcam": xgradcam,
-        "layercam": layercam,
-    }
-)
-"""The methods that make a heatmap of the contrast's gradients."""
 
 MAX_ALPHA = 1000
 """The maximum strength of the comparison; the paper uses 0 to 1."""
@@ -67,4 +46,4 @@ def finercam(capture: Capture, *, base: Base = "gradcam") -> Tensor:
         Zhang et al., "Finer-CAM: Spotting the Difference Reveals Finer Details for Visual Explanation", CVPR 2025,
         arXiv 2501.11309.
     """
-    return BASES[checks.one_of("base", base, tuple(BASES))](capture)
+    return base_method(base)(capture)

@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol
 from seewhy.errors import OptionError
 from seewhy.interpolation import Extents
 from seewhy.representation import description, value_text
-from seewhy.types import Capture, Contrast, Derivatives, FloatArray, GradientRule, Tensor
+from seewhy.types import Capture, Contrast, Derivatives, FloatArray, Fuse, GradientRule, Tensor
 
 Family = Literal["gradient", "activation", "perturbation", "attention"]
 """What a method computes its heatmaps from."""
@@ -80,6 +80,8 @@ class Method:
         contrast: What is subtracted from the score of each class before it is differentiated; None if nothing is.
         choose_contrast: Returns the contrast for its keyword-only parameters, which are options of the method too; None
             if the method has no contrast.
+        fuse: How the method fuses the heatmaps of several layers, if it always explains several; of one layer that is
+            given, it fuses that and one at each finer resolution. None if it explains one layer.
     """
 
     name: str
@@ -96,6 +98,7 @@ class Method:
     choose_gradient_rule: Callable[..., GradientRule] | None = None
     contrast: Contrast | None = None
     choose_contrast: Callable[..., Contrast] | None = None
+    fuse: Fuse | None = None
 
     def __repr__(self) -> str:
         options = ", ".join(f"{name}={value_text(value)}" for name, value in self.options.items())

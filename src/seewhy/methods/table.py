@@ -20,6 +20,7 @@ from seewhy.methods.layercam import layercam
 from seewhy.methods.method import Method
 from seewhy.methods.occlusion import occlusion
 from seewhy.methods.recipro_cam import recipro_cam
+from seewhy.methods.refinecam import refinecam
 from seewhy.methods.rise import rise
 from seewhy.methods.saliency import saliency
 from seewhy.methods.scorecam import iscam, scorecam, sscam
@@ -113,6 +114,17 @@ METHODS = {
             level="layer",
             contrast=finer_contrast(),
             choose_contrast=finer_contrast,
+        ),
+        Method(
+            name="refinecam",
+            title="RefineCAM",
+            paper="2605.14641",
+            summary="the product of Grad-CAM++ heatmaps of layers at several resolutions; detailed, and without a unit",
+            cost="1 forward, T head backwards for each layer",
+            function=refinecam,
+            family="gradient",
+            level="layer",
+            fuse="product",
         ),
         Method(
             name="smoothgradcam++",
