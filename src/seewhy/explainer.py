@@ -18,6 +18,7 @@ import numpy as np
 from seewhy import methods as all_methods
 from seewhy.attribution.attribute import Attribution, attribute
 from seewhy.attribution.augmentation import Augmentation, parse_augmentations
+from seewhy.attribution.auto_layer import Trial, try_all_layers
 from seewhy.attribution.checks import (
     check_batch_size,
     check_images,
@@ -84,7 +85,8 @@ class Explainer:
             `seewhy.methods.get("rise", masks=8000)`.
         layer: The layer to explain: a path ("resnet50/conv5_block3_out", "layer4.2"), a unique name, or the layer
             object. "auto" takes the classifier's default layer if it has one, else the last layer with spatial output
-            that does not only pool and whose positions reach the score. Of a layer that is called several times the
+            that does not only pool, whose positions reach the score, that nothing bypasses, and whose axes are those of
+            the picture. Of a layer that is called several times the
             last call is explained; "name#1" is the first. A list of layers is explained layer by layer, and their
             heatmaps are fused.
         score: "logit" explains logits: a final softmax or sigmoid is bypassed. "probability" explains probabilities,
@@ -275,10 +277,28 @@ class Explainer:
 
         The calls of a shared layer of a functional Keras model are in the order in which they were written.
 
-        `layer="auto"` takes the last call whose `is_candidate` is true and whose positions reach the score; calls whose
-        `has_space` is true can be named.
+        `layer="auto"` takes the last call whose `is_candidate` is true and that the evidence supports, which
+        `judge_layers` shows; calls whose `has_space` is true can be named.
         """
         return self.framework.calls(self.framework.check_inputs(inputs))
+
+    def judge_layers(self, inputs: InputSpec) -> tuple[tuple[LayerCall, Trial], ...]:
+        """Judge every layer whose output has positions by the tests of `layer="auto"`, in some runs of the model each.
+
+        Args:
+            inputs: As for `heatmaps`; real images, as the evidence depends on them.
+
+        Returns:
+            Each call with a trial. Its `evidence` has `reach.share`, the share of positions that reach the score;
+            `bypass`, the share of the score that bypasses the layer; and `axes.agreement`, 1 for the axes of the
+            picture. It is None where the layer cannot be explained, and `obstacle` says why.
+
+        Raises:
+            LayerError: The output is not one score for each class.
+        """
+        checked = self._check_inputs(inputs)
+        objective = Objective(self._resolve("top-1", image_count(checked)), self.score, self.output)
+        return try_all_layers(self._plan(checked, objective, 1), checked, objective)
 
     def _explanations(
         self,

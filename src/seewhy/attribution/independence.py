@@ -6,7 +6,7 @@ first run of a batch some of its images are replaced by others of the batch: wha
 kept depends on the others. Such a model is run on one image at a time.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any, Literal, NamedTuple
@@ -70,7 +70,7 @@ def capture_images(
     run: Run = partial(_run, framework, layer, derivatives, gradient_rule)
     if image_count(inputs) == 1:
         return run(inputs, objective)
-    key = ("images", *evidence_key(inputs, layer, objective))
+    key = _key(inputs, layer, objective)
     finding: Finding | None = framework.evidence.get(key)
     if finding != "mixed":
         capture = run(inputs, objective)
@@ -85,6 +85,15 @@ def capture_images(
         if finding != "mixed":
             return capture
     return _capture_each(run, inputs, objective)
+
+
+def are_mixed(framework: Framework, inputs: InputBatch, layer: LayerChoice, objective: Objective) -> bool:
+    """Whether it was found that the images of such a batch influence each other."""
+    return bool(framework.evidence.get(_key(inputs, layer, objective)) == "mixed")
+
+
+def _key(inputs: InputBatch, layer: LayerChoice, objective: Objective) -> tuple[Hashable, ...]:
+    return ("images", *evidence_key(inputs, layer, objective))
 
 
 def _run(
