@@ -33,7 +33,11 @@ def one_capture() -> list[str]:
     """Return the methods that need no more than one run of the model, at a layer."""
     from seewhy.methods import METHODS
 
-    return [name for name, method in METHODS.items() if method.level == "layer" and not method.needs_runner]
+    return [
+        name
+        for name, method in METHODS.items()
+        if method.level == "layer" and not method.needs_runner and method.fuse is None
+    ]
 
 
 def seewhy_variants(model: Any, batch: Any, names: list[str]) -> Variants:
