@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import pytest
 from keras import layers
 from tests.contracts.reference_pixels import enlarged
 
@@ -9,6 +10,10 @@ import seewhy
 
 STAGES = ["features", "joined", "early"]
 INPUTS = np.random.default_rng(0).normal(size=(2, 12, 12, 2)).astype(np.float32)
+
+
+if keras.backend.backend() == "jax":
+    pytestmark = pytest.mark.slow  # the search compiles functions for each layer that it tries
 
 
 def staged():

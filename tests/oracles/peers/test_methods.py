@@ -84,7 +84,7 @@ def test_finer_cam_is_a_base_method_of_the_difference(base, peer):
 
 
 def test_refine_cam_at_two_layers_of_the_inputs_size():
-    """Where nothing is resized; each factor is 0 somewhere, so that subtracting the minimum, as theirs does, is no more."""
+    """Nothing is resized there, and each factor is 0 somewhere, so that subtracting its minimum changes nothing."""
     model, inputs = seeded(plain), images(1, SIDE)
     method = seewhy.methods.get("refinecam", base="layercam")
     ours = seewhy.Explainer(model, method, ["0", "1"]).heatmaps(inputs, list(CLASSES)).values
