@@ -30,7 +30,7 @@ from seewhy.attribution.checks import (
     probabilities_hint,
     require_decoded,
 )
-from seewhy.attribution.fusion import Fuse, check_fuse
+from seewhy.attribution.fusion import choose_fuse
 from seewhy.attribution.input_box import input_box
 from seewhy.attribution.perturbation_runner import ProgressCallback
 from seewhy.attribution.plan import Plan, first_derivatives, plan_key, strategy_for
@@ -49,7 +49,7 @@ from seewhy.results.explanation import Explanation
 from seewhy.results.explanation_builder import build_explanation
 from seewhy.results.heatmaps import Heatmaps, build_heatmaps
 from seewhy.targets import Objective, Target, TargetSpec, resolve
-from seewhy.types import Capture, ImageArray, LayerSpec, Model, Precision, Score
+from seewhy.types import Capture, Fuse, ImageArray, LayerSpec, Model, Precision, Score
 
 BATCH_SIZE = 16
 
@@ -66,7 +66,7 @@ class ExplainerOptions(TypedDict, total=False):
     """The keyword-only options of `Explainer`, which `explain` and `compare` take too."""
 
     output: int | str | None
-    fuse: Fuse
+    fuse: Fuse | None
     augmentation: AugmentationName | Sequence[AugmentationName] | None
     signed: bool
     progress: bool | ProgressCallback
@@ -93,8 +93,8 @@ class Explainer:
             as many tutorials do.
         output: The output to explain, of a model with several: its position or its key.
         fuse: How the heatmaps of several layers are fused, after each is resized to the largest resolution and scaled
-            to 0..1: "mean", "max", "product", or "layercam", the maximum after that paper's tanh(2 M / max(M)). The
-            model runs once per layer.
+            to 0..1: "mean", "max", "product", or "layercam", the maximum after that paper's tanh(2 M / max(M)). None is
+            "mean", or what the method says. The model runs once per layer.
         augmentation: Average the heatmaps with those of augmented inputs: "flips", mirrored left to right; "scales",
             zoomed to 0.9 and to 1.1; or both in a tuple. The model runs 2, 3 or 6 times.
         signed: True keeps evidence against a target as negative values; False applies the papers' ReLU.
@@ -133,7 +133,7 @@ class Explainer:
         score: Score = "logit",
         output: int | str | None = None,
         *,
-        fuse: Fuse = "mean",
+        fuse: Fuse | None = None,
         augmentation: AugmentationName | Sequence[AugmentationName] | None = None,
         signed: bool = False,
         progress: bool | ProgressCallback = False,
@@ -149,7 +149,7 @@ class Explainer:
         classifier = _as_classifier(model)
         method, framework = all_methods.get(method), classifier.framework_in(precision)
         layers = find_layers(layer, classifier, framework, method)
-        if signed and len(layers) > 1:
+        if signed and (len(layers) > 1 or method.fuse is not None):
             raise OptionError("signed=True and several layers: only evidence for a target is fused. Give one layer.")
         vars(self).update(
             classifier=classifier,
@@ -158,7 +158,7 @@ class Explainer:
             layer_choices=layers,
             score=score,
             output=output,
-            fuse=check_fuse(fuse),
+            fuse=choose_fuse(fuse, method),
             augmentations=parse_augmentations(augmentation),
             signed=signed,
             progress=progress,
@@ -235,7 +235,8 @@ class Explainer:
         check_batch_size(batch_size)
         checked = self._check_inputs(inputs)
         self._hint(checked)
-        objective = Objective(self._resolve(targets, image_count(checked)), self.score, self.output)
+        target = self._resolve(targets, image_count(checked))
+        objective = Objective(target, self.score, self.output, self.method.contrast)
         plan = self._plan(checked, objective, batch_size)
         attribution = attribute(plan, checked, objective)
         return self._build_heatmaps(plan, attribution, objective, checked)

@@ -15,6 +15,7 @@ from seewhy.attribution.input_box import layer_input_box
 from seewhy.attribution.layer_capture import capture_layer
 from seewhy.attribution.perturbation_runner import PerturbationRunner, run_perturbations
 from seewhy.attribution.plan import Plan
+from seewhy.attribution.stages import stage_layers
 from seewhy.attribution.target_chunks import heatmaps_by_chunks
 from seewhy.attribution.token_layout import fold_tokens
 from seewhy.errors import LayerError
@@ -55,6 +56,9 @@ def attribute(plan: Plan, inputs: InputBatch, objective: Objective) -> Attributi
         LayerError, TargetError, ModelRunError: The layer, the target or the model does not allow it.
     """
     layers = [_attribute_layer(plan, layer, inputs, objective) for layer in plan.layers]
+    if plan.method.fuse is not None and len(layers) == 1:
+        more = stage_layers(plan, layers[0].layers[0], inputs, objective, layers[0].capture)
+        layers += [_attribute_layer(plan, layer, inputs, objective) for layer in more]
     attribution = layers[0] if len(layers) == 1 else _fuse(plan, layers)
     return _average(plan, inputs, objective, attribution) if plan.augmentations else attribution
 

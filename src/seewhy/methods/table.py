@@ -8,9 +8,11 @@ from seewhy.methods.attention_rollout import attention_rollout
 from seewhy.methods.cam import cam
 from seewhy.methods.eigencam import eigencam, eigengradcam
 from seewhy.methods.elementwise import elementwise
+from seewhy.methods.finercam import finer_contrast, finercam
 from seewhy.methods.gradcam import gradcam
 from seewhy.methods.gradcampp import gradcampp
 from seewhy.methods.gradient_rollout import gradient_rollout
+from seewhy.methods.gradient_shap import gradient_shap
 from seewhy.methods.gradient_x_input import gradient_x_input
 from seewhy.methods.guided_backprop import guided_backprop, guided_gradcam, guided_rule
 from seewhy.methods.hirescam import hirescam
@@ -20,6 +22,8 @@ from seewhy.methods.layercam import layercam
 from seewhy.methods.legrad import legrad
 from seewhy.methods.method import Method
 from seewhy.methods.occlusion import occlusion
+from seewhy.methods.recipro_cam import recipro_cam
+from seewhy.methods.refinecam import refinecam
 from seewhy.methods.rise import rise
 from seewhy.methods.saliency import saliency
 from seewhy.methods.scorecam import iscam, scorecam, sscam
@@ -101,6 +105,29 @@ METHODS = {
             function=eigengradcam,
             family="gradient",
             level="layer",
+        ),
+        Method(
+            name="finercam",
+            title="Finer-CAM",
+            paper="2501.11309",
+            summary="Grad-CAM of the difference from the most similar classes",
+            cost="T head backwards",
+            function=finercam,
+            family="gradient",
+            level="layer",
+            contrast=finer_contrast(),
+            choose_contrast=finer_contrast,
+        ),
+        Method(
+            name="refinecam",
+            title="RefineCAM",
+            paper="2605.14641",
+            summary="the product of Grad-CAM++ heatmaps of layers at several resolutions; detailed, and without a unit",
+            cost="1 forward, T head backwards for each layer",
+            function=refinecam,
+            family="gradient",
+            level="layer",
+            fuse="product",
         ),
         Method(
             name="smoothgradcam++",
@@ -189,6 +216,17 @@ METHODS = {
             derivatives="none",
         ),
         Method(
+            name="recipro_cam",
+            title="Recipro-CAM",
+            paper="2209.14074",
+            summary="the score of the activations around each position alone",
+            cost="positions + 1 head forwards",
+            function=recipro_cam,
+            family="perturbation",
+            level="layer",
+            derivatives="none",
+        ),
+        Method(
             name="occlusion",
             title="Occlusion",
             paper="1311.2901",
@@ -237,6 +275,17 @@ METHODS = {
             summary="gradients along the path from a baseline; sums to the difference of the scores",
             cost="steps forwards, steps T backwards",
             function=integrated_gradients,
+            family="gradient",
+            level="input",
+            derivatives="none",
+        ),
+        Method(
+            name="gradient_shap",
+            title="Gradient SHAP",
+            paper="1906.10670",
+            summary="expected gradients: integrated gradients averaged over several baselines",
+            cost="samples forwards, samples T backwards",
+            function=gradient_shap,
             family="gradient",
             level="input",
             derivatives="none",

@@ -25,7 +25,8 @@ class Heatmaps:
             no evidence for the target, or negative with `signed=True`. Not normalised, so that values compare across
             images, targets and calls; fused heatmaps of several layers are in 0..1.
         indices: (N, T), the class of each target; -1 for a target that is not a class.
-        scores: float32 (N, T), what was explained: logits, or probabilities with `score="probability"`.
+        scores: float32 (N, T), what was explained: logits, or probabilities with `score="probability"`; by finercam,
+            their differences from those of similar classes.
         outputs: (N, ...), the selected output; all outputs of the model where none was selected.
         probabilities: float32 (N, C), or None where the outputs are not class scores. A single sigmoid unit is two
             classes; outputs without a final activation are passed through a softmax.
