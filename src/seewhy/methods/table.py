@@ -280,7 +280,7 @@ METHODS = {
 
 
 def _not_chosen(capture: Capture) -> Tensor:
-    raise TypeError('The method "auto" is replaced by the one that it chooses before a model runs.')
+    raise TypeError(f'No method was chosen for the capture of {capture.layer!r}: "auto" only stands for one.')
 
 
 AUTO = Method(
