@@ -22,6 +22,7 @@ from seewhy.attribution.checks import (
     check_batch_size,
     check_images,
     check_one_input,
+    check_tokens,
     find_layers,
     listed,
     look_like_probabilities,
@@ -36,6 +37,7 @@ from seewhy.attribution.plan import Plan, first_derivatives, plan_key, strategy_
 from seewhy.errors import InputError, MethodError, OptionError, SeewhyWarning, frames_inside
 from seewhy.frameworks import Framework, LayerCall, LayerChoice
 from seewhy.frameworks.structures import InputBatch, InputSpec, image_count, leaves, only_leaf
+from seewhy.frameworks.tokens import TokenGrid
 from seewhy.images.geometry import Placement
 from seewhy.images.reading import ImageLike, read, read_each
 from seewhy.methods import Method
@@ -47,7 +49,7 @@ from seewhy.results.explanation import Explanation
 from seewhy.results.explanation_builder import build_explanation
 from seewhy.results.heatmaps import Heatmaps, build_heatmaps
 from seewhy.targets import Objective, Target, TargetSpec, resolve
-from seewhy.types import ImageArray, LayerSpec, Model, Precision, Score
+from seewhy.types import Capture, ImageArray, LayerSpec, Model, Precision, Score
 
 BATCH_SIZE = 16
 
@@ -69,6 +71,7 @@ class ExplainerOptions(TypedDict, total=False):
     signed: bool
     progress: bool | ProgressCallback
     precision: Precision
+    tokens: TokenGrid | None
 
 
 @final
@@ -101,6 +104,9 @@ class Explainer:
             the call.
         precision: "float32" runs the model in its own types. "bfloat16" runs its convolutions and matrix products,
             forward and backward, in bfloat16 (8 significant bits). Heatmaps are computed from them in float32.
+        tokens: How the tokens of a transformer's layer lie on the image, such as
+            `seewhy.TokenGrid(grid=(14, 14), prefix=1)`. None finds it out, from what the model declares, from its other
+            layers and from the size of the input.
 
     Raises:
         ModelError, LayerError, MethodError, OptionError: An argument is invalid; the message says why.
@@ -116,6 +122,7 @@ class Explainer:
     augmentations: tuple[Augmentation, ...]
     signed: bool
     progress: bool | ProgressCallback
+    tokens: TokenGrid | None
     _plans: dict[Hashable, Plan]
     _warned: set[str]
 
@@ -132,6 +139,7 @@ class Explainer:
         signed: bool = False,
         progress: bool | ProgressCallback = False,
         precision: Precision = "float32",
+        tokens: TokenGrid | None = None,
     ) -> None:
         if precision not in get_args(Precision):
             raise OptionError(f"Unknown precision {precision!r}; expected 'float32' or 'bfloat16'.")
@@ -155,6 +163,7 @@ class Explainer:
             augmentations=parse_augmentations(augmentation),
             signed=signed,
             progress=progress,
+            tokens=check_tokens(tokens),
             _plans={},
             _warned=set(),
         )
@@ -257,6 +266,7 @@ class Explainer:
         heatmaps = self._build_heatmaps(plan, attribution, objective, inputs)
         (explanation,) = self._explanations(heatmaps, [image], [pixels], preprocessed.placements)
         capture, to_numpy = attribution.capture, self.framework.to_numpy
+        assert isinstance(capture, Capture)  # noqa: S101  # gradcam's
         activations, gradients = to_numpy(capture.activations)[0], to_numpy(capture.require_gradients())[0]
         return Inspection(activations.astype(np.float32), gradients.astype(np.float32), explanation)
 
@@ -326,6 +336,7 @@ class Explainer:
                 augmentations=self.augmentations,
                 batch_size=batch_size,
                 progress=self.progress,
+                tokens=self.tokens,
             )
         return self._plans[key]
 

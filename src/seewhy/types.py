@@ -87,6 +87,9 @@ class Capture(ShortRepr):
         final_activation: The final activation of the selected output; None where no single output is selected.
         closed_form: (N, T, *space), sum_k A^k dy^c/dA^k; None where it was not requested, or where the scores depend on
             more of the layer than its mean over space.
+        prefix_tokens: (N, prefix, K), the layer's tokens before those that are patches of the image, of a layer whose
+            tokens were folded into the image's rows and columns; None of any other.
+        suffix_tokens: (N, suffix, K), those after the patches.
     """
 
     activations: Tensor
@@ -99,6 +102,8 @@ class Capture(ShortRepr):
     xp: Namespace
     final_activation: FinalActivation | None = None
     closed_form: Tensor | None = None
+    prefix_tokens: Tensor | None = None
+    suffix_tokens: Tensor | None = None
 
     def require_gradients(self) -> Tensor:
         """Return the gradients, for a method that needs them.
@@ -130,6 +135,8 @@ class AttentionCapture(ShortRepr):
         probabilities: (N, C), or None where the outputs are not class scores.
         xp: The array namespace of these tensors.
         final_activation: The final activation of the selected output; None where no single output is selected.
+        reads: (N, T, Lq), the share with which the scores read each row of the last map, summing to 1; all 0 where they
+            read none. A framework leaves it None.
     """
 
     maps: tuple[Tensor, ...]
@@ -140,6 +147,7 @@ class AttentionCapture(ShortRepr):
     probabilities: Tensor | None
     xp: Namespace
     final_activation: FinalActivation | None = None
+    reads: Tensor | None = None
 
     @property
     def layer(self) -> str:
@@ -155,3 +163,13 @@ class AttentionCapture(ShortRepr):
         if self.gradients is None:
             raise ValueError("The capture has no gradients: it was made with derivatives='none'.")
         return self.gradients
+
+    def require_reads(self) -> Tensor:
+        """Return what the scores read of the last map.
+
+        Raises:
+            ValueError: It was not found out.
+        """
+        if self.reads is None:
+            raise ValueError("The capture does not say which rows of the last map are read.")
+        return self.reads

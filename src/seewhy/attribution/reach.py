@@ -19,6 +19,7 @@ from seewhy.attribution.checks import check_channel_weights
 from seewhy.attribution.evidence_key import evidence_key
 from seewhy.attribution.independence import capture_images
 from seewhy.attribution.plan import Plan
+from seewhy.attribution.token_layout import captured_grid, fold_tokens
 from seewhy.errors import LayerError, NoGradientError, warn
 from seewhy.frameworks import LayerCall, LayerChoice
 from seewhy.frameworks.structures import InputBatch, map_tree
@@ -77,9 +78,17 @@ def capture_reaching(
         NoGradientError: No gradient reaches the layer; for "auto", none reaches any candidate either. Otherwise as for
             `Framework.capture`.
     """
-    capture_at = partial(_capture, plan, inputs, objective)
     if plan.method.level == "input":
-        return layer, capture_at(plan.tap(layer))
+        return layer, _capture(plan, inputs, objective, plan.tap(layer))
+    layer, capture = _capture_reaching(plan, layer, inputs, objective)
+    return layer, fold_tokens(plan, inputs, capture, objective)
+
+
+def _capture_reaching(
+    plan: Plan, layer: LayerChoice, inputs: InputBatch, objective: Objective
+) -> tuple[LayerChoice, Capture]:
+    """Do the same for a layer's positions as they are, with tokens along one axis."""
+    capture_at = partial(_capture, plan, inputs, objective)
     key, evidence = ("reach", *evidence_key(inputs, layer, objective)), plan.framework.evidence
     known: LayerChoice | None = evidence.get(key)
     if known is not None:
@@ -95,7 +104,7 @@ def capture_reaching(
         is_too_little = reach is not None and reach.is_too_little
         earlier = _last_reaching(plan, layer, inputs, _some_classes(objective, capture)) if is_too_little else None
         if earlier is None:
-            _warn(plan, layer, capture, reach)
+            _warn(plan, layer, fold_tokens(plan, inputs, capture, objective), reach)
             if reach is None or len(reach.reached):
                 evidence.add(key, layer)
             return layer, capture
@@ -116,7 +125,7 @@ def _judge(plan: Plan, layer: LayerChoice, inputs: InputBatch, objective: Object
     if len(getattr(capture.outputs, "shape", ())) != 2 or capture.closed_form is not None:
         return None
     if capture.gradients is not None:
-        reach = _Reach(_reached(plan, capture))
+        reach = _Reach(_reached(plan, inputs, objective, capture))
         if reach.is_enough:
             return reach
     elif not layer.is_auto and plan.method.family != "gradient":
@@ -131,19 +140,24 @@ def _reach(plan: Plan, layer: LayerChoice, inputs: InputBatch, objective: Object
     """Return which positions of a layer reach the scores, in as many images as it takes to tell."""
     reach, rows = _Reach(np.zeros((0, 1), bool)), []
     for batch in _variants(inputs):
-        rows.append(_reached(plan, plan.framework.capture(batch, layer, objective)))
+        rows.append(_reached(plan, batch, objective, plan.framework.capture(batch, layer, objective)))
         reach = _Reach(np.concatenate(rows))
         if len(reach.reached) and reach.is_enough:
             break
     return reach
 
 
-def _reached(plan: Plan, capture: Capture) -> BoolArray:
-    """Return which positions have a gradient, (M, positions), for the M targets of images for which any has one."""
+def _reached(plan: Plan, inputs: InputBatch, objective: Objective, capture: Capture) -> BoolArray:
+    """Return which positions have a gradient, (M, positions), for the M targets of images for which any has one.
+
+    The positions of tokens are those of patches: a class token alone makes no heatmap.
+    """
     gradients = plan.framework.to_numpy(capture.require_gradients())
     images, targets, *_, channels = gradients.shape
     reached = (gradients.reshape(images * targets, -1, channels) != 0).any(axis=2)
-    return np.asarray(reached[reached.any(axis=1)])
+    rows = np.asarray(reached[reached.any(axis=1)])
+    grid = captured_grid(plan, inputs, capture, objective)
+    return rows if grid is None else rows[:, grid.prefix : grid.prefix + grid.patches]
 
 
 def _some_classes(objective: Objective, capture: Capture) -> Objective:

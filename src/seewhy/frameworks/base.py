@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 from numpy.typing import NDArray
 
@@ -12,8 +12,11 @@ from seewhy.frameworks.layers import AUTO, LayerCall, LayerChoice, only_path
 from seewhy.frameworks.model_layers import ModelLayers
 from seewhy.frameworks.stem import StemValues
 from seewhy.frameworks.structures import InputBatch, InputSpec, check_arrays, only_leaf
+from seewhy.frameworks.tokens import TokenFacts, token_facts
 from seewhy.targets import Objective
 from seewhy.types import AttentionCapture, Capture, Derivatives, GradientRule, LayerSpec, Namespace, Precision, Tensor
+
+CaptureType = TypeVar("CaptureType", Capture, AttentionCapture)
 
 Head = Callable[[NDArray[Any]], Tensor]
 """A model's head: from perturbations of one image's activations, (M, *space, K), to scores (M, T)."""
@@ -54,6 +57,11 @@ class Framework(ABC):
     def evidence(self) -> Evidence:
         """What runs of the model have shown about it, with the layers that it has now."""
         return self._model_layers.now().evidence
+
+    @property
+    def token_facts(self) -> TokenFacts:
+        """What the layers that the model has now say about its tokens."""
+        return token_facts([self._model, *self._model_layers.now().by_path.values()])
 
     @property
     @abstractmethod
@@ -176,7 +184,7 @@ class Framework(ABC):
         height, width = shape[2:] if self.channels_first else shape[1:3]
         return height, width
 
-    def apply(self, method: Callable[[Capture], Tensor], capture: Capture) -> Tensor:
+    def apply(self, method: Callable[[CaptureType], Tensor], capture: CaptureType) -> Tensor:
         """Compute heatmaps (N, T, *space) from a capture, in the types of its tensors."""
         return method(capture)
 

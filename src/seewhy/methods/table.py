@@ -4,17 +4,20 @@ from typing import Any
 
 from seewhy.errors import MethodError, did_you_mean
 from seewhy.methods.ablationcam import ablationcam
+from seewhy.methods.attention_rollout import attention_rollout
 from seewhy.methods.cam import cam
 from seewhy.methods.eigencam import eigencam, eigengradcam
 from seewhy.methods.elementwise import elementwise
 from seewhy.methods.gradcam import gradcam
 from seewhy.methods.gradcampp import gradcampp
+from seewhy.methods.gradient_rollout import gradient_rollout
 from seewhy.methods.gradient_x_input import gradient_x_input
 from seewhy.methods.guided_backprop import guided_backprop, guided_gradcam, guided_rule
 from seewhy.methods.hirescam import hirescam
 from seewhy.methods.integrated_gradients import integrated_gradients
 from seewhy.methods.kpcacam import kpcacam
 from seewhy.methods.layercam import layercam
+from seewhy.methods.legrad import legrad
 from seewhy.methods.method import Method
 from seewhy.methods.occlusion import occlusion
 from seewhy.methods.rise import rise
@@ -273,6 +276,37 @@ METHODS = {
             level="input",
             gradient_rule="guided",
             choose_gradient_rule=guided_rule,
+        ),
+        Method(
+            name="gradient_rollout",
+            title="Gradient-weighted rollout",
+            paper="2103.15679",
+            summary="attention weighted by its positive gradients, followed through all layers; for transformers",
+            cost="T backwards",
+            function=gradient_rollout,
+            family="attention",
+            level="layer",
+        ),
+        Method(
+            name="legrad",
+            title="LeGrad",
+            paper="2404.03214",
+            summary="the positive gradients of attention, averaged over all layers; for transformers",
+            cost="T backwards",
+            function=legrad,
+            family="attention",
+            level="layer",
+        ),
+        Method(
+            name="attention_rollout",
+            title="Attention rollout",
+            paper="2005.00928",
+            summary="attention followed through all layers; for transformers; the same for every target",
+            cost="1 forward in which attention is computed in steps",
+            function=attention_rollout,
+            family="attention",
+            level="layer",
+            derivatives="none",
         ),
     )
 }
