@@ -8,9 +8,13 @@ the path that it took through the attention maps shows where it came from.
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
+
+from seewhy.errors import LayerError
 from seewhy.frameworks import Framework, LayerChoice
-from seewhy.frameworks.structures import InputBatch
+from seewhy.frameworks.structures import InputBatch, only_leaf
 from seewhy.methods import Method, get
+from seewhy.methods.attention_chain import chain_steps
 
 LEAST_MAPS = 2
 """One attention map alone pools what convolutions computed, as in the attention pooling of CLIP's ResNets."""
@@ -38,21 +42,27 @@ def choose_method(
         return MethodChoice(method, "")
     if not all(layer.is_auto for layer in layers):
         return MethodChoice(get("gradcam"), "a layer is named")
+    if not _is_one_batch_of_images(inputs):
+        return MethodChoice(get("gradcam"), "the input is not one batch of images")
     shapes = framework.attention_shapes(inputs)
     if not shapes:
         return MethodChoice(get("gradcam"), "the model computes no attention")
-    if not follow_each_other(shapes):
-        return MethodChoice(get("gradcam"), "attention runs between other layers")
-    return MethodChoice(get("gradient_rollout"), f"{len(shapes)} attention maps follow each other to the score")
+    if not lead_to_score(shapes):
+        return MethodChoice(get("gradcam"), "the attention maps do not follow each other")
+    return MethodChoice(get("gradient_rollout"), f"{len(shapes)} attention maps follow each other")
 
 
-def follow_each_other(shapes: Sequence[tuple[int, ...]]) -> bool:
-    """Whether attention maps of shapes (H, Lq, Lk) lead from the same tokens to the score, one after the other.
-
-    The last one may pool: it may have other queries, such as the single one of attention pooling.
-    """
-    *earlier, last = shapes
-    if len(shapes) < LEAST_MAPS or any(len(shape) != 3 for shape in shapes):
+def lead_to_score(shapes: Sequence[tuple[int, ...]]) -> bool:
+    """Whether attention maps of shapes (H, Lq, Lk) lead from the image's tokens to the score, one after the other."""
+    if len(shapes) < LEAST_MAPS:
         return False
-    tokens = earlier[0][-1]
-    return last[-1] == tokens and all(shape[1:] == (tokens, tokens) for shape in earlier)
+    try:
+        chain_steps(shapes)
+    except LayerError:
+        return False
+    return True
+
+
+def _is_one_batch_of_images(inputs: InputBatch) -> bool:
+    image = only_leaf(inputs)
+    return isinstance(image, np.ndarray) and image.ndim == 4

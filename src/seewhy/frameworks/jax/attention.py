@@ -64,9 +64,7 @@ class TracedAttention:
         return tuple(layout.shape(size, images) for layout, size in zip(self.layouts, sizes, strict=True))
 
 
-def trace_attention(
-    traced: TracedModel, images: int, trace_other: Callable[[], TracedModel | None]
-) -> TracedAttention:
+def trace_attention(traced: TracedModel, images: int, trace_other: Callable[[], TracedModel | None]) -> TracedAttention:
     """Find the attention maps of a traced model.
 
     Args:

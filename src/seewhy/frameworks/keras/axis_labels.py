@@ -40,9 +40,7 @@ def elementwise_axes(operands: Sequence[Shape], result: Shape) -> OperationAxes 
     for shape in operands:
         offset = len(result) - len(shape)
         is_repeated = [size == 1 and result[offset + axis] != 1 for axis, size in enumerate(shape)]
-        labels.append(
-            tuple(("one", axis) if repeated else offset + axis for axis, repeated in enumerate(is_repeated))
-        )
+        labels.append(tuple(("one", axis) if repeated else offset + axis for axis, repeated in enumerate(is_repeated)))
     return OperationAxes(tuple(labels), tuple(range(len(result))))
 
 

@@ -24,7 +24,10 @@ BRANCHES = ("then_branch", "else_branch")
 
 FUNCTION_ATTRIBUTES = {
     **dict.fromkeys(FUNCTION_CALLS, ("f",)),
-    **{"While": ("body",), "StatelessWhile": ("body",), "If": BRANCHES, "StatelessIf": BRANCHES},
+    "While": ("body",),
+    "StatelessWhile": ("body",),
+    "If": BRANCHES,
+    "StatelessIf": BRANCHES,
 }
 """The attributes that name functions which run as part of an operation, by its type."""
 
