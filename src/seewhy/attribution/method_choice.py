@@ -46,10 +46,10 @@ def choose_method(
         return MethodChoice(get("gradcam"), "the input is not one batch of images")
     shapes = framework.attention_shapes(inputs)
     if not shapes:
-        return MethodChoice(get("gradcam"), "the model computes no attention")
+        return MethodChoice(get("gradcam"), "no attention in the model")
     if not lead_to_score(shapes):
-        return MethodChoice(get("gradcam"), "the attention maps do not follow each other")
-    return MethodChoice(get("gradient_rollout"), f"{len(shapes)} attention maps follow each other")
+        return MethodChoice(get("gradcam"), "the attention layers form no chain")
+    return MethodChoice(get("gradient_rollout"), f"{len(shapes)} attention layers form a chain")
 
 
 def lead_to_score(shapes: Sequence[tuple[int, ...]]) -> bool:
