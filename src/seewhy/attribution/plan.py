@@ -34,6 +34,7 @@ class Plan:
         classifier: The model with its class names.
         framework: Runs the model.
         method: Makes heatmaps of a capture.
+        method_reason: Why `method="auto"` chose it; empty where the caller named it.
         layers: The layers that are explained.
         strategy: How the heatmaps are made.
         derivatives: What the first run of the model computes.
@@ -47,6 +48,7 @@ class Plan:
     classifier: Classifier
     framework: Framework
     method: Method
+    method_reason: str
     layers: tuple[LayerChoice, ...]
     strategy: Strategy
     derivatives: Derivatives

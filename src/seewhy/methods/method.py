@@ -113,6 +113,11 @@ class Method:
         return self.closed_form and all(_is_same(value, defaults[name]) for name, value in self.options.items())
 
     @property
+    def is_auto(self) -> bool:
+        """Whether the method is chosen when the model runs."""
+        return self.name == "auto"
+
+    @property
     def needs_runner(self) -> bool:
         """Whether the function takes a `Runner`, to run the model again."""
         return len(_parameters(self.function)) - len(_options(self.function)) > 1

@@ -30,6 +30,7 @@ from seewhy.methods.scorecam import iscam, scorecam, sscam
 from seewhy.methods.smoothgrad import smoothgrad
 from seewhy.methods.smoothgradcampp import smoothgradcampp
 from seewhy.methods.xgradcam import xgradcam
+from seewhy.types import Capture, Tensor
 
 METHODS = {
     method.name: method
@@ -361,11 +362,28 @@ METHODS = {
 """Every method by its name, grouped by family and level."""
 
 
+def _not_chosen(capture: Capture) -> Tensor:
+    raise TypeError(f'No method was chosen for the capture of {capture.layer!r}: "auto" only stands for one.')
+
+
+AUTO = Method(
+    name="auto",
+    title="Automatic",
+    paper="",
+    summary="gradient_rollout for attention models, gradcam for all others",
+    cost="that of the chosen method",
+    function=_not_chosen,
+    family="gradient",
+    level="layer",
+)
+"""The default: stands for the method that suits the model, which is chosen when the model runs."""
+
+
 def get(method: str | Method, **options: Any) -> Method:
     """Return a method by its name, with its options set.
 
     Args:
-        method: A name that `seewhy methods` lists; or a method.
+        method: A name that `seewhy methods` lists; "auto", for the method that suits the model; or a method.
         **options: Options of the method, such as `masks=8000` for "rise".
 
     Raises:
@@ -374,8 +392,9 @@ def get(method: str | Method, **options: Any) -> Method:
     """
     if isinstance(method, Method):
         return method.with_options(options)
-    if not isinstance(method, str) or method not in METHODS:
+    known = {AUTO.name: AUTO, **METHODS}
+    if not isinstance(method, str) or method not in known:
         is_name = isinstance(method, str)
-        suggestion = did_you_mean(method, METHODS) if is_name else " Give one name; seewhy.compare takes several."
-        raise MethodError(f"Unknown method {method!r}.{suggestion} Known: {', '.join(METHODS)}.")
-    return METHODS[method].with_options(options)
+        suggestion = did_you_mean(method, known) if is_name else " Give one name; seewhy.compare takes several."
+        raise MethodError(f"Unknown method {method!r}.{suggestion} Known: {', '.join(known)}.")
+    return known[method].with_options(options)
