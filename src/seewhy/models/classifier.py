@@ -225,7 +225,7 @@ class Classifier:
         kept = self.preprocessing or self._finish
         chosen = kept if preprocess is None else preprocess
         if input_size is not None and isinstance(chosen, Preprocessing):
-            chosen = dataclasses.replace(chosen, size=input_size)
+            chosen = chosen.with_size(input_size)
         kept_size = self._input_size if self.preprocessing is None else self.preprocessing.size
         return Classifier(
             self.model,
@@ -270,7 +270,7 @@ class Classifier:
         if preprocessing is None:
             config = None if self._finish is None else PreprocessingConfig(sidecar.application_name(self._finish))
             return Sidecar(self.class_names, self._input_size, config, self.layer)
-        names = ("crop", "resample", "mean", "std", "channels_first", "grey")
+        names = ("crop", "resize", "resample", "mean", "std", "channels_first", "grey")
         values = {name: getattr(preprocessing, name) for name in names}
         config = PreprocessingConfig(sidecar.application_name(preprocessing.finish), **values)
         return Sidecar(self.class_names, preprocessing.size, config, self.layer)
