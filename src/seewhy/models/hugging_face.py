@@ -1,7 +1,6 @@
 """Image classifiers of Hugging Face transformers: by name from the hub, or from a folder of `save_pretrained`."""
 
 import contextlib
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,19 +8,15 @@ from typing import Any
 from seewhy import timing
 from seewhy.errors import MissingExtraError, ModelError, WeightsError, did_you_mean, short_repr
 from seewhy.models import hugging_face_hub
-from seewhy.models.class_names import ClassNames, fold_name, imagenet
 from seewhy.models.classifier import Classifier
 from seewhy.models.hugging_face_folder import CONFIG, HuggingFaceFolder, inspect, is_folder
 from seewhy.models.hugging_face_processor import hugging_face_preprocessing
 from seewhy.models.model_file import expanded, similar_paths
 from seewhy.models.torch_build_limits import TorchBuildLimits, limited
-from seewhy.models.torch_hubs import SEED
+from seewhy.models.torch_hubs import SEED, incompatible_torch
 from seewhy.timing import Phase
 
 PREFIX = "hf:"
-PLACEHOLDER = re.compile(r"LABEL_\d+")
-"""The names that transformers gives to classes without names."""
-
 WRAPPERS = {"timm_wrapper"}
 """Types whose config names a model of another package, with any arguments."""
 
@@ -74,48 +69,13 @@ def load(source: str, *, pretrained: bool, trust: bool, classes: int | None = No
     if folder.processor is not None:
         channels = getattr(config, "num_channels", 3)
         preprocessing = hugging_face_preprocessing(title, folder.processor, channels if channels == 1 else 3)
-    return Classifier(
-        model,
-        preprocess=preprocessing,
-        class_names=class_names(config.id2label, config.num_labels) if classes is None else None,
-        name=title,
-    )
-
-
-def class_names(labels: Any, count: int) -> ClassNames | None:
-    """Return the class names of a config; None where they are placeholders, or are not one for each class.
-
-    Args:
-        labels: `id2label`, from index to name.
-        count: The number of classes.
-    """
-    if not isinstance(labels, Mapping) or {str(index) for index in labels} != {str(index) for index in range(count)}:
-        return None
-    by_index = {str(index): str(name) for index, name in labels.items()}
-    names = [by_index[str(index)] for index in range(count)]
-    if not names or any(PLACEHOLDER.fullmatch(name) for name in names):
-        return None
-    known = imagenet()
-    if count == len(known) and all(_same_class(name, index) for index, name in enumerate(names)):
-        return known
-    return ClassNames(names)
-
-
-def _same_class(name: str, index: int) -> bool:
-    """Whether a name is that of a class of ImageNet, alone or with all its synonyms."""
-    known = imagenet()
-    synonyms = known.synonyms[index] if known.synonyms is not None else ()
-    return fold_name(name) in (fold_name(known[index]), fold_name(", ".join(synonyms)))
+    return Classifier(model, preprocess=preprocessing, name=title)
 
 
 def _is_path(name: str) -> bool:
     """Whether a name after `hf:` is a path: it looks like one, or is that of a folder."""
-    return (
-        name.startswith((".", "/", "~"))
-        or name.partition("@")[0].count("/") > 1
-        or "\\" in name
-        or expanded(name).is_dir()
-    )
+    has_path_syntax = name.startswith((".", "/", "~")) or name.partition("@")[0].count("/") > 1
+    return has_path_syntax or (name != "" and expanded(name).is_dir())
 
 
 def _find_folder(name: str) -> Path:
@@ -139,6 +99,12 @@ def _import_transformers(title: str) -> Any:
         if error.name not in ("transformers", "torch"):
             raise
         raise MissingExtraError(f"For {title}, {error.name}", "huggingface") from error
+    try:
+        import torchvision  # noqa: F401 - transformers imports it where it is installed
+    except ModuleNotFoundError:
+        pass
+    except RuntimeError as error:
+        raise incompatible_torch(error) from error
     return transformers
 
 

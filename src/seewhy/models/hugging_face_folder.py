@@ -60,7 +60,7 @@ class HuggingFaceFolder(NamedTuple):
         path: The folder.
         config: The content of `config.json`.
         processor: The settings of the image processor; None if there are none.
-        weight_bytes: The bytes of the files with weights; 0 if the weights were not asked for.
+        weight_bytes: The bytes of the files with weights; 0 if random weights are requested.
     """
 
     path: Path
@@ -185,7 +185,8 @@ def _untrusted(path: Path, problem: str) -> ModelError:
 def _objects(value: Any) -> Iterator[Mapping[str, Any]]:
     """Yield every object in a JSON value, at any depth; names of classes are not sizes."""
     if isinstance(value, Mapping):
-        yield {key: inner for key, inner in value.items() if key not in ("id2label", "label2id")}
+        value = {key: inner for key, inner in value.items() if key not in ("id2label", "label2id")}
+        yield value
     inner_values = value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ()
     for inner in inner_values:
         yield from _objects(inner)

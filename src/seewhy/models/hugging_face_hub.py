@@ -1,6 +1,6 @@
 """A model of the Hugging Face hub by its name: from the cache of `huggingface_hub`, or downloaded into it.
 
-What the cache has is used as it is, so that a model that was loaded once needs no network. Only JSON files and
+What the cache has is used as it is, so that a model that was loaded once is loaded offline, too. Only JSON files and
 safetensors are downloaded, the config first: what it says is checked before the weights are fetched.
 """
 
@@ -102,7 +102,7 @@ def _cached(hub: Any, repository: str, revision: str | None, needs_weights: bool
 def _check_reachable(hub: Any, name: str) -> None:
     """Raise ModelError if the hub does not respond within seconds."""
     advice = (
-        "Where there is network, download it: hf download "
+        "Where the hub can be reached, download the model: hf download "
         + name.replace("@", " --revision ")
         + " --local-dir folder. "
         "Copy the folder here, and give its path: hf:./folder."

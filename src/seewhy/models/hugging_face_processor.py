@@ -124,7 +124,7 @@ def _check_steps(settings: Settings, kind: _Kind) -> None:
 def _plain(settings: Settings, kind: _Kind) -> _Plan:
     """The whole image, or its centre, resized."""
     resized = _size(settings, "size", kind.is_square)
-    crop = _size(settings, "crop_size", True) if _crops(settings, kind) else None
+    crop = _crop_size(settings, kind)
     return _cut(resized, crop)
 
 
@@ -139,18 +139,19 @@ def _convnext(settings: Settings, kind: _Kind) -> _Plan:
 def _poolformer(settings: Settings, kind: _Kind) -> _Plan:
     """The centre of an image that is resized to 1 / `crop_pct` of `size`."""
     size, share = _size(settings, "size", False), settings.get("crop_pct", 0.9)
-    crop = _size(settings, "crop_size", True) if _crops(settings, kind) else None
-    if share is not None and not isinstance(size, int):
-        size = _share(size[0], share) if size[0] == size[1] else (_share(size[0], share), _share(size[1], share))
-    elif share is not None:
-        size = _share(size, share)
-    return _cut(size, crop)
+    crop = _crop_size(settings, kind)
+    if share is None:
+        return _cut(size, crop)
+    if isinstance(size, int):
+        return _cut(_share(size, share), crop)
+    height, width = (_share(side, share) for side in size)
+    return _cut(height if size[0] == size[1] else (height, width), crop)
 
 
 def _levit(settings: Settings, kind: _Kind) -> _Plan:
     """The shorter side is resized to 256/224 of what the file says."""
     size = _size(settings, "size", False)
-    crop = _size(settings, "crop_size", True) if _crops(settings, kind) else None
+    crop = _crop_size(settings, kind)
     return _cut(int((256 / 224) * size) if isinstance(size, int) else size, crop)
 
 
@@ -202,7 +203,17 @@ def _crops(settings: Settings, kind: _Kind) -> bool:
     return kind.crops if given is None else bool(given)
 
 
-def _size(settings: Settings, key: str, is_square: bool) -> int | Any:
+def _crop_size(settings: Settings, kind: _Kind) -> Size | None:
+    """Return (h, w) of the crop; None if nothing is cropped."""
+    if not _crops(settings, kind):
+        return None
+    size = _size(settings, "crop_size", True)
+    if isinstance(size, int):
+        raise _UnsupportedError(f"its crop_size is {short_repr(settings['crop_size'])}")
+    return size
+
+
+def _size(settings: Settings, key: str, is_square: bool) -> int | Size:
     """Return (h, w), or one number for the shorter side; the file may hold a number, a list or an object."""
     given = settings.get(key)
     if given is None:
@@ -220,7 +231,7 @@ def _size(settings: Settings, key: str, is_square: bool) -> int | Any:
         return (sides, sides) if is_square else sides
     is_pair = isinstance(sides, (list, tuple)) and len(sides) == 2 and all(type(side) is int for side in sides)
     if is_pair and is_input_size(*sides):
-        return tuple(sides)
+        return (sides[0], sides[1])
     raise _UnsupportedError(f"its {key} is {short_repr(given)}")
 
 
@@ -257,7 +268,7 @@ def _colors(settings: Settings, kind: _Kind) -> tuple[list[float], list[float]]:
 
 def _channels(settings: Settings, key: str) -> list[float]:
     given = settings.get(key)
-    values = given if isinstance(given, (list, tuple)) else [given]
+    values: list[Any] = list(given) if isinstance(given, (list, tuple)) else [given]
     values = values * 3 if len(values) == 1 else values
     if len(values) != 3 or not all(map(_is_number, values)):
         raise _UnsupportedError(f"its {key} is {short_repr(given)}; expected a number for each of 3 channels")

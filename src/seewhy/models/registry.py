@@ -323,7 +323,7 @@ def _kind_of(name: str) -> Source:
 
 
 def _kind_of_path(path: str) -> Source:
-    return _HUGGING_FACE if hugging_face.is_folder(Path(path)) else _FILE
+    return _HUGGING_FACE if hugging_face.is_source(path) else _FILE
 
 
 def _weights_path(weights: str | os.PathLike[str]) -> Path:

@@ -12,7 +12,7 @@ from typing import Any
 from seewhy.errors import ModelError
 from seewhy.models.build_limits import BuildLimits
 
-MAX_MODULES = 50_000
+MAX_MODULES = 20_000
 """Modules, of which the largest image classifiers have about 5,000."""
 
 _ACTIVE: ContextVar["TorchBuildLimits | None"] = ContextVar("torch_build_limits", default=None)
