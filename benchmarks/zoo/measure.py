@@ -4,7 +4,8 @@
   heatmap's maximum.
 * pos: the share of the layer's positions that have a gradient, of several inputs and classes.
 * bypass: the share of the difference of scores between two inputs that remains if the layer keeps its values.
-* grid: of five patches of the input that are overwritten in turn, how many change the layer most at their own cell.
+* grid: of five patches of the input that are overwritten in turn, how many change their own cell of the layer more than
+  the other patches do.
 """
 
 import hashlib
@@ -22,7 +23,7 @@ from seewhy.errors import SeewhyError
 SEED = 0
 CLASSES = 4
 INPUTS = 3
-ROUNDS = 7
+ROUNDS, DRAWS = 7, 2
 EQUAL, FEW, BYPASSED, CELLS = 1e-4, 0.25, 0.1, 4
 """What is right: a difference of at most 1e-4, a quarter of the positions, a tenth that bypasses, 4 of 5 cells."""
 
@@ -41,6 +42,7 @@ def measure(model: Any, size: tuple[int, int]) -> Row:
     image = np.random.default_rng(SEED).integers(0, 256, (*size, 3)).astype(np.uint8)
     inputs = classifier.preprocess([image]).values
     object.__setattr__(model, "zoo_inputs", inputs)
+    calibrate(model, np.concatenate([inputs, *_other_inputs(inputs)]))
     before = state(model)
     row: Row
     with warnings.catch_warnings(record=True) as caught:
@@ -157,23 +159,45 @@ def _bypass(layer: Any, batches: list[Any]) -> float:
 
 
 def _cells(layer: Any, inputs: Any, output: Any, grid: tuple[int, int]) -> int:
-    """Overwrite the four corners and the middle in turn, each a cell large, and count those that change their cell."""
+    """Overwrite the four corners and the middle in turn, each a cell large, and count the cells that tell which it was.
+
+    Positions at edges and of large values change more whatever is overwritten, so each cell is compared with itself:
+    its share of the whole change has to be largest where it was overwritten itself.
+    """
     rows, columns = grid
-    is_first = inputs.shape[1] == 3
-    height, width = inputs.shape[2:] if is_first else inputs.shape[1:3]
-    found = 0
-    for row, column in ((0, 0), (0, columns - 1), (rows - 1, 0), (rows - 1, columns - 1), (rows // 2, columns // 2)):
-        area = tuple(
-            slice(round(cell * side / cells), max(round((cell + 1) * side / cells), round(cell * side / cells) + 1))
-            for cell, cells, side in ((row, rows, height), (column, columns, width))
+    cells = [(0, 0), (0, columns - 1), (rows - 1, 0), (rows - 1, columns - 1), (rows // 2, columns // 2)]
+    before, changes = fold(output, grid), []
+    for row, column in cells:
+        change = sum(
+            np.abs(fold(layer.run(changed)[0], grid) - before).sum(axis=-1)
+            for changed in _overwritten(inputs, (row, column), grid)
         )
+        changes.append(change / max(float(np.sum(change)), 1e-30))
+    shares = np.array([[_near(change, cell) for change in changes] for cell in cells])
+    return int((shares.argmax(axis=1) == np.arange(len(cells))).sum())
+
+
+def _overwritten(inputs: Any, cell: tuple[int, int], grid: tuple[int, int]) -> list[Any]:
+    """Return copies of the inputs with different noise in the place of a cell."""
+    is_first = inputs.shape[1] == 3
+    sides = inputs.shape[2:] if is_first else inputs.shape[1:3]
+    area = tuple(
+        slice(round(index * side / cells), max(round((index + 1) * side / cells), round(index * side / cells) + 1))
+        for index, cells, side in zip(cell, grid, sides, strict=True)
+    )
+    place, copies = (0, slice(None), *area) if is_first else (0, *area), []
+    for seed in range(DRAWS):
         changed = inputs.copy()
-        place = (0, slice(None), *area) if is_first else (0, *area)
-        changed[place] = np.random.default_rng(row * columns + column).normal(0, 3, changed[place].shape)
-        change = np.abs(fold(layer.run(changed)[0], grid) - fold(output, grid)).sum(axis=-1)
-        top, left = np.unravel_index(int(change.argmax()), grid)
-        found += int(max(abs(top - row), abs(left - column)) <= 1)
-    return found
+        changed[place] = np.random.default_rng(seed).normal(0, 2, changed[place].shape)
+        copies.append(changed)
+    return copies
+
+
+def _near(change: Any, cell: tuple[int, int]) -> float:
+    """Return the sum of a change at a cell and, where there are many, at those around it."""
+    reach = 0 if min(change.shape) < 5 else 1
+    rows, columns = (slice(max(index - reach, 0), index + reach + 1) for index in cell)
+    return float(change[rows, columns].sum())
 
 
 def _other_inputs(inputs: Any) -> list[Any]:
@@ -200,6 +224,31 @@ def make_irregular(model: Any) -> None:
                 generator.uniform(0.5, 1.0, values.shape) if values.flat[0] else generator.normal(0, 0.1, values.shape)
             )
             assign(noise.astype(np.float32))
+
+
+def calibrate(model: Any, inputs: Any) -> None:
+    """Let batch normalization take the averages of some inputs: with random weights, deep layers vanish otherwise."""
+    import torch
+
+    if hasattr(model, "get_config"):
+        normalizations = [layer for layer in model._flatten_layers() if type(layer).__name__ == "BatchNormalization"]
+        momenta = [layer.momentum for layer in normalizations]
+        for layer in normalizations:
+            layer.momentum = 0.0
+        model(inputs, training=True)
+        for layer, momentum in zip(normalizations, momenta, strict=True):
+            layer.momentum = momentum
+        return
+    modules = [module for module in model.modules() if isinstance(module, torch.nn.modules.batchnorm._BatchNorm)]
+    momenta = [module.momentum for module in modules]
+    for module in modules:
+        module.momentum = 1.0
+        module.train()
+    with torch.no_grad():
+        model(torch.tensor(inputs))
+    for module, momentum in zip(modules, momenta, strict=True):
+        module.momentum = momentum
+        module.eval()
 
 
 def _weights(model: Any) -> list[tuple[Callable[[], Any], Callable[[Any], None]]]:

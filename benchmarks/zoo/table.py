@@ -18,7 +18,7 @@ and writes this page.
 | equal | the largest difference from Grad-CAM by plain hooks at that layer, as a share of its maximum |
 | pos | the share of the layer's positions that have a gradient, of several images and classes |
 | bypass | the share of the difference of scores between images that does not pass the layer |
-| grid | of five patches of the input that were overwritten in turn, how many changed the layer most at their own cell |
+| grid | of five patches that were overwritten in turn, how many changed their own cell more than the others did |
 | state | whether weights, modes, hooks and gradients are as before |
 | ratio | the time of an explanation over that of the bare forward pass; rough, for the models are tiny |
 | wrong | what is not as it should be: a difference above 1e-4, pos below 0.25, bypass above 0.1, grid below 4 |
