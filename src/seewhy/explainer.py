@@ -299,7 +299,8 @@ class Explainer:
         """
         checked = self._check_inputs(inputs)
         objective = Objective(self._resolve("top-1", image_count(checked)), self.score, self.output)
-        return try_all_layers(self._plan(checked, objective, 1), checked, objective)
+        plan = replace(self._plan(checked, objective, 1), method=all_methods.get("gradcam"))
+        return try_all_layers(plan, checked, objective)
 
     def _check_inspected(self, method: Method) -> None:
         """Raise MethodError unless the method may be gradcam, at one layer without augmentation."""

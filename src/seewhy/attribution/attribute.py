@@ -56,8 +56,9 @@ def attribute(plan: Plan, inputs: InputBatch, objective: Objective) -> Attributi
         LayerError, TargetError, ModelRunError: The layer, the target or the model does not allow it.
     """
     layers = [_attribute_layer(plan, layer, inputs, objective) for layer in plan.layers]
-    if plan.method.fuse is not None and len(layers) == 1:
-        more = stage_layers(plan, layers[0].layers[0], inputs, objective, layers[0].capture)
+    capture = layers[0].capture
+    if plan.method.fuse is not None and len(layers) == 1 and isinstance(capture, Capture):
+        more = stage_layers(plan, layers[0].layers[0], inputs, objective, capture)
         layers += [_attribute_layer(plan, layer, inputs, objective) for layer in more]
     attribution = layers[0] if len(layers) == 1 else _fuse(plan, layers)
     return _average(plan, inputs, objective, attribution) if plan.augmentations else attribution

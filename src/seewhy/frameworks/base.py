@@ -1,7 +1,7 @@
 """The interface of every framework."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
@@ -245,6 +245,14 @@ class Framework(ABC):
         For a model with several inputs, this is a structure of shapes, with lists and dicts. One input is one shape,
         also where the model takes it in a list or dict.
         """
+
+    def declared_size(self) -> tuple[int, int] | None:
+        """Return (h, w) of the images, in pixels, where the model says so beside its input's shape; None otherwise."""
+        return None
+
+    def declared_labels(self) -> Mapping[Any, Any] | None:
+        """Return the class names that the model itself holds, by index; None where it holds none."""
+        return None
 
     def is_unscaled(self, inputs: InputBatch) -> bool:
         """Whether the first convolution receives `inputs` unscaled; False where that is uncertain."""

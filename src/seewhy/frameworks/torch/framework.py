@@ -8,7 +8,7 @@ axis. Captures are (N, *space, K), as in every framework.
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from functools import partial
@@ -41,6 +41,7 @@ from seewhy.frameworks.structures import (
     only_leaf,
     shape_key,
 )
+from seewhy.frameworks.torch import hugging_face
 from seewhy.frameworks.torch.attention_recorder import AttentionMaps, AttentionRecorder
 from seewhy.frameworks.torch.attention_tap import AttentionTap
 from seewhy.frameworks.torch.calls import (
@@ -117,7 +118,15 @@ class Torch(Framework):
         """
         if (most := _most_inputs(self._model)) is not None:
             check_input_count(inputs, most)
-        return check_arrays(map_arrays(to_array, inputs), None)
+        checked = check_arrays(map_arrays(to_array, inputs), None)
+        hugging_face.check_takes_images(self._model, list(inspect.signature(self._model.forward).parameters), checked)
+        return checked
+
+    def declared_size(self) -> tuple[int, int] | None:
+        return hugging_face.declared_size(self._model)
+
+    def declared_labels(self) -> Mapping[Any, Any] | None:
+        return hugging_face.declared_labels(self._model)
 
     def to_numpy(self, tensor: NativeTensor) -> NDArray[Any]:
         array: NDArray[Any] = to_array(tensor)
