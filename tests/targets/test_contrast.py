@@ -9,7 +9,7 @@ from seewhy.targets import TargetScores
 from seewhy.targets.contrast import contrasted
 from seewhy.types import Contrast
 
-OUTPUTS = np.array([[5.0, 4.0, 1.0, 7.5], [0.0, 0.0, 0.0, 3.0]])
+OUTPUTS = np.array([[5.0, 4.0, 1.0, 7.5], [2.0, 2.0, 2.0, 3.0]])
 
 
 def contrasts(indices, alpha, similar, outputs=OUTPUTS):
@@ -35,10 +35,10 @@ def test_the_closest_scores_of_other_classes(alpha, similar, first):
 
 
 def test_classes_of_the_same_score_are_not_the_class_itself():
-    """Two of the others are 0 as well, and the third is 3; whichever of equals comes first."""
-    for similar, mean in ((1, 0.0), (2, 0.0), (3, 1.0)):
-        np.testing.assert_allclose(contrasts([[0, 1, 2], [0, 1, 2]], 1.0, similar)[1], -mean)
-    np.testing.assert_allclose(contrasts([[0], [3]], 1.0, 3)[1], 3)
+    """Two of the others are 2 as well, and the third is 3; whichever of equals comes first."""
+    for similar, mean in ((1, 2), (2, 2), (3, 7 / 3)):
+        np.testing.assert_allclose(contrasts([[0, 1, 2], [0, 1, 2]], 1.0, similar)[1], 2 - mean, atol=1e-12)
+    np.testing.assert_allclose(contrasts([[0], [3]], 1.0, 3)[1], 3 - 2)
 
 
 def test_a_model_of_one_class_is_refused():

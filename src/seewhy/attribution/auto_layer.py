@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import final
 
-from seewhy.attribution.layer_evidence import LayerEvidence, judge_candidate
+from seewhy.attribution.layer_evidence import LayerEvidence, judge_candidate, some_classes
 from seewhy.attribution.plan import Plan
 from seewhy.errors import LayerError
 from seewhy.frameworks import LayerCall, LayerChoice
@@ -75,24 +75,47 @@ def search_layer(plan: Plan, inputs: InputBatch, objective: Objective, last: Lay
         trials.append(trial)
         if trial.evidence is not None and trial.evidence.is_exact:
             return Search(trial, tuple(trials))
-    return Search(_least_bypassed(plan, inputs, objective, trials), tuple(trials))
+    return Search(_least_bypassed(trials), tuple(trials))
 
 
-def layer_after(plan: Plan, layer: LayerChoice, inputs: InputBatch, objective: Objective) -> LayerChoice | None:
-    """Return the first layer after a named one that carries the score; None if none of the next ones does."""
+def layer_after(
+    plan: Plan, layer: LayerChoice, inputs: InputBatch, objective: Objective, *, is_compiled: bool
+) -> LayerChoice | None:
+    """Return the first layer after a named one that carries the score; None if none of the next ones does.
+
+    Where functions are compiled, it is taken by the graph alone.
+    """
     calls = plan.framework.calls(inputs)
-    carrying = _carrying(plan, inputs, objective)
+    carrying = carrying_calls(plan, inputs, objective)
     position = max((place for place, call in enumerate(calls) if layer.admits(call)), default=len(calls))
     following = [
         call
         for call in calls[position + 1 :]
         if call.is_candidate and (carrying is None or (call.path, call.execution) in carrying)
     ]
+    if is_compiled:
+        return choice_of(plan, inputs, following[0]) if following else None
     for call in following[:MAX_AFTER]:
         trial = try_layer(plan, choice_of(plan, inputs, call), inputs, objective)
         if trial.evidence is not None and trial.evidence.is_sound:
             return trial.layer
     return None
+
+
+def try_all_layers(plan: Plan, inputs: InputBatch, objective: Objective) -> tuple[tuple[LayerCall, Trial], ...]:
+    """Judge every call whose output has positions, by all tests.
+
+    Raises:
+        LayerError: The output is not one score for each class.
+    """
+    probabilities = plan.framework.predict(inputs, objective.output)
+    if probabilities is None:
+        raise LayerError("The outputs of the model are not class scores, by which layers are judged. Name a layer.")
+    judged_by = some_classes(objective, int(probabilities.shape[1]))
+    calls = [call for call in plan.framework.calls(inputs) if call.has_space]
+    return tuple(
+        (call, try_layer(plan, choice_of(plan, inputs, call), inputs, judged_by, is_complete=True)) for call in calls
+    )
 
 
 def try_layer(
@@ -121,7 +144,7 @@ def _ordered(
     """
     spaces = {_space(call) for call in last}
     ordered = sorted(candidates, key=lambda call: _space(call) not in spaces)
-    carrying = _carrying(plan, inputs, objective)
+    carrying = carrying_calls(plan, inputs, objective)
     if carrying is None:
         return ordered
     is_carrying = [(call.path, call.execution) in carrying for call in ordered]
@@ -129,7 +152,7 @@ def _ordered(
     return first + [call for call, carries in zip(ordered, is_carrying, strict=True) if not carries][:MAX_BYPASSED]
 
 
-def _carrying(plan: Plan, inputs: InputBatch, objective: Objective) -> frozenset[tuple[str, int]] | None:
+def carrying_calls(plan: Plan, inputs: InputBatch, objective: Objective) -> frozenset[tuple[str, int]] | None:
     """Return the calls that nothing bypasses, by path and execution; None where no graph shows it."""
     if not plan.framework.compiles_batch_size:
         inputs = map_tree(lambda array: array[:1], inputs)
@@ -140,18 +163,15 @@ def _space(call: LayerCall) -> tuple[int | None, ...]:
     return () if call.shape is None else call.shape[:-1]
 
 
-def _least_bypassed(plan: Plan, inputs: InputBatch, objective: Objective, trials: Sequence[Trial]) -> Trial | None:
+def _least_bypassed(trials: Sequence[Trial]) -> Trial | None:
     """Return the candidate that most of the score passes, of those that show a picture whose positions reach it."""
     eligible = [
         (trial.evidence.bypass, trial)
         for trial in trials
         if trial.evidence is not None
         and trial.evidence.is_reached
+        and trial.evidence.is_picture
         and trial.evidence.bypass is not None
         and trial.evidence.bypass <= NOTHING
     ]
-    for _, trial in sorted(eligible, key=lambda pair: pair[0])[:MAX_AFTER]:
-        complete = try_layer(plan, trial.layer, inputs, objective, is_complete=True)
-        if complete.evidence is not None and complete.evidence.is_reached and complete.evidence.is_picture:
-            return complete
-    return None
+    return min(eligible, key=lambda pair: pair[0])[1] if eligible else None

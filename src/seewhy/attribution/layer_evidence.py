@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seewhy.attribution.bypass import EXACT, MAX_BYPASS, distance, measure_bypass
-from seewhy.attribution.independence import capture_images
+from seewhy.attribution.independence import are_mixed
 from seewhy.attribution.input_box import measured_box
 from seewhy.attribution.input_variants import variants, varied
 from seewhy.attribution.picture_axes import PictureAxes, measure_axes, occluded_images
@@ -196,14 +196,17 @@ class LayerJudge:
         framework, count = self.plan.framework, image_count(images)
         is_compiled = capture.is_bypassed is not None
         size = image_count(self.inputs)
-        size = size if framework.compiles_batch_size else min(size, count)
+        if are_mixed(framework, self.inputs, self.layer, self.objective):
+            size = 1
+        elif not framework.compiles_batch_size:
+            size = min(size, count)
         objective = None if is_compiled else classes_of(self.objective, capture)
         has_scores = objective is not None
         objective = objective or self.objective
         objective = replace(objective, target=objective.target.slice_images(0, size))
         how = (self.derivatives, self.gradient_rule) if is_compiled else ("none", "plain")
         captures = [
-            capture_images(framework, _rows(images, start, size), self.layer, objective, *how)
+            framework.capture(_rows(images, start, size), self.layer, objective, *how)
             for start in range(0, count, size)
         ]
         activations = np.concatenate([framework.to_numpy(part.activations) for part in captures])[:count]
@@ -277,9 +280,12 @@ def judge_candidate(
 
 def classes_of(objective: Objective, capture: Capture) -> Objective | None:
     """Return an objective of some classes of an output that is a score for each class; None for other outputs."""
-    if not _has_classes(capture):
-        return None
-    indices = np.linspace(0, int(capture.outputs.shape[1]) - 1, CLASSES).astype(int)
+    return some_classes(objective, int(capture.outputs.shape[1])) if _has_classes(capture) else None
+
+
+def some_classes(objective: Objective, count: int) -> Objective:
+    """Return an objective of some of `count` classes."""
+    indices = np.linspace(0, count - 1, CLASSES).astype(int)
     return replace(objective, target=Class(tuple(sorted(set(indices.tolist())))), score="logit")
 
 

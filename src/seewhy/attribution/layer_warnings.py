@@ -15,9 +15,9 @@ def faults(evidence: LayerEvidence, layer: str) -> list[str]:
     found = []
     if evidence.reach is not None and not evidence.is_reached:
         found.append(
-            f"Only {evidence.reach.count} of {evidence.reach.reached.shape[1]} positions of the layer {layer!r} reach "
-            "the score, the same in every image, such as that of a class token. The heatmap shows nothing about the "
-            "others: their gradient is always 0."
+            f"Only {evidence.reach.count} of the image's {evidence.reach.reached.shape[1]} positions of the layer "
+            f"{layer!r} reach the score, the same in every image, as where a class token or the last step alone is "
+            "read. The heatmap shows nothing about the others: their gradient is always 0."
         )
     if evidence.bypass is not None and not evidence.carries_score:
         found.append(
@@ -35,11 +35,9 @@ def faults(evidence: LayerEvidence, layer: str) -> list[str]:
 
 def warn_of_named(evidence: LayerEvidence, layer: str, better: str | None) -> None:
     """Warn of a layer that the caller named, and say which one to name."""
-    advice = (
-        "No layer was found of which that does not hold."
-        if better is None
-        else f"Name {better!r} to explain that layer."
-    )
+    advice = "Name another layer; layer='auto' looks for one without that fault."
+    if better is not None:
+        advice = f"Name {better!r} instead."
     for fault in faults(evidence, layer):
         warn(f"{fault} {advice}")
 

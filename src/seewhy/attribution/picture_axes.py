@@ -30,6 +30,9 @@ MIN_SEPARATION = 0.15
 SIGNS = np.array([[-1, -1], [-1, 1], [1, -1], [1, 1]])
 """Where the patches are: above or below the centre, and left or right of it."""
 
+HALF_PATCH = 3 / 16
+"""Half the size of a patch, as a share of the picture: most of a quarter, so that it fills cells of coarse layers."""
+
 Array = NDArray[np.float64]
 
 
@@ -75,7 +78,7 @@ def occluded_images(image: FloatArray, box: InputBox, rows: int) -> tuple[FloatA
         for axis, sign in enumerate(signs):
             size = image.shape[rows + axis]
             low, high = max(box[axis], 0.0), min(box[axis + 2], 1.0)
-            middle, half = (low + high) / 2 + sign * (high - low) / 4, (high - low) / 8
+            middle, half = (low + high) / 2 + sign * (high - low) / 4, HALF_PATCH * (high - low)
             start, stop = round((middle - half) * size), round((middle + half) * size)
             if stop <= start:
                 return None
@@ -96,7 +99,8 @@ def measure_axes(before: FloatArray, after: FloatArray, places: Array) -> Pictur
     Returns:
         None where nothing changes, or there are more than two spatial axes.
     """
-    changes: Array = np.abs(after.astype(np.float64) - before).sum(axis=-1)
+    before = before.astype(np.float64)
+    changes: Array = np.abs(after - before).sum(axis=-1)
     totals = changes.reshape(len(changes), -1).sum(axis=1)
     if not np.isfinite(totals).all() or totals.max() <= MIN_CHANGE**2 * np.abs(before).sum():
         return None
@@ -123,11 +127,10 @@ def _two_axes(changes: Array, places: Array) -> PictureAxes | None:
         if size == 1:
             continue
         positions = (np.arange(size) + 0.5) / size
-        found = (weights.sum(axis=2 - axis) * positions).sum(axis=1)
-        later = SIGNS[:, axis] > 0
-        expected = places[:, axis]
-        step = expected[later].mean() - expected[~later].mean()
-        slopes.append(float((found[later].mean() - found[~later].mean()) / step))
+        found, expected = (weights.sum(axis=2 - axis) * positions).sum(axis=1), places[:, axis]
+        ratios = (found - found.mean()) / (expected - expected.mean())
+        # By chance the places may agree on average, but hardly for each patch.
+        slopes.append(float(ratios.min() if ratios.min() < 0 and ratios.mean() > MIN_SLOPE else ratios.mean()))
         offsets.append(abs(float(found.mean() - expected.mean())))
     offset = max(offsets, default=0.0)
     return PictureAxes(tuple(slopes), offset, 0, _fault(slopes, offset))

@@ -34,6 +34,7 @@ from seewhy.cli.options import (
     RescaleName,
     ScoreName,
     ScoreOption,
+    TokensOption,
     TrustOption,
     UpsamplingName,
     WeightsOption,
@@ -103,7 +104,7 @@ def explain(
             help="A name listed by 'seewhy methods'. Several names, separated by commas, are drawn in one grid: "
             "methods x targets.",
         ),
-    ] = "gradcam",
+    ] = "auto",
     settings: Annotated[
         list[str] | None,
         typer.Option(
@@ -116,6 +117,7 @@ def explain(
     layer: LayerOption = "auto",
     score: ScoreOption = ScoreName.logit,
     precision: PrecisionOption = PrecisionName.float32,
+    tokens: TokensOption = None,
     alpha: Annotated[
         float,
         typer.Option(
@@ -210,6 +212,7 @@ def explain(
             from seewhy.cli.explain import ExplainArguments, run
             from seewhy.cli.method_options import parse_methods
             from seewhy.cli.model_options import ModelArguments
+            from seewhy.cli.tokens_option import parse_tokens
 
         request = ExplainArguments(
             images=found,
@@ -222,6 +225,7 @@ def explain(
             layer=layer,
             score=score.value,
             precision=precision.value,
+            tokens=parse_tokens(tokens),
             style={
                 "alpha": alpha,
                 "image_weight": image_weight,
@@ -261,6 +265,7 @@ def inspect(
     targets: Annotated[str, typer.Option(metavar="CLASS,...", help=TARGETS_HELP)] = "top-1",
     layer: LayerOption = "auto",
     score: ScoreOption = ScoreName.logit,
+    tokens: TokensOption = None,
     colormap: ColormapOption = DEFAULT_COLORMAP,
     out: OutOption = Path("explanations"),
     format: Annotated[
@@ -277,6 +282,7 @@ def inspect(
     check_single_image(image)
     from seewhy.cli.inspect_channels import run
     from seewhy.cli.model_options import ModelArguments
+    from seewhy.cli.tokens_option import parse_tokens
 
     run(
         image,
@@ -285,6 +291,7 @@ def inspect(
         channels,
         layer,
         score.value,
+        parse_tokens(tokens),
         colormap,
         out,
         [name.lower() for name in split_list(format)],
@@ -300,6 +307,13 @@ def layers(
     preprocessing: PreprocessingOption = None,
     input_size: InputSizeOption = None,
     trust: TrustOption = False,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check",
+            help="Run the model to show how much of the score each layer's positions reach and how much bypasses it.",
+        ),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """List the layers of a model that can be explained, and the one that 'auto' selects."""
@@ -307,7 +321,7 @@ def layers(
     from seewhy.cli.model_options import ModelArguments
 
     arguments = ModelArguments(model, weights, trust, architecture, class_names, preprocessing, input_size)
-    run(arguments, as_json=as_json)
+    run(arguments, check=check, as_json=as_json)
 
 
 @app.command(cls=Command)

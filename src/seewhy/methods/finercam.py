@@ -1,30 +1,11 @@
 """Finer-CAM (Zhang et al., CVPR 2025)."""
 
-from collections.abc import Callable, Mapping
 from functools import partial
-from types import MappingProxyType
-from typing import Annotated, Literal
+from typing import Annotated
 
+from seewhy.methods.base_methods import Base, base_method
 from seewhy.methods.checks import integer, not_negative
-from seewhy.methods.gradcam import gradcam
-from seewhy.methods.gradcampp import gradcampp
-from seewhy.methods.hirescam import hirescam
-from seewhy.methods.layercam import layercam
-from seewhy.methods.xgradcam import xgradcam
 from seewhy.types import Capture, Contrast, Tensor
-
-Base = Literal["gradcam", "hirescam", "gradcam++", "xgradcam", "layercam"]
-
-BASES: Mapping[str, Callable[[Capture], Tensor]] = MappingProxyType(
-    {
-        "gradcam": gradcam,
-        "hirescam": hirescam,
-        "gradcam++": gradcampp,
-        "xgradcam": xgradcam,
-        "layercam": layercam,
-    }
-)
-"""The methods that make a heatmap of the contrast's gradients."""
 
 MAX_ALPHA = 1000
 """The maximum strength of the comparison; the paper uses 0 to 1."""
@@ -64,4 +45,4 @@ def finercam(capture: Capture, *, base: Base = "gradcam") -> Tensor:
         Zhang et al., "Finer-CAM: Spotting the Difference Reveals Finer Details for Visual Explanation", CVPR 2025,
         arXiv 2501.11309.
     """
-    return BASES[base](capture)
+    return base_method(base)(capture)

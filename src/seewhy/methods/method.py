@@ -10,7 +10,7 @@ from seewhy.errors import OptionError
 from seewhy.interpolation import Extents
 from seewhy.methods.checks import check_option
 from seewhy.representation import description, value_text
-from seewhy.types import Capture, Contrast, Derivatives, FloatArray, GradientRule, Tensor
+from seewhy.types import AttentionCapture, Capture, Contrast, Derivatives, FloatArray, Fuse, GradientRule, Tensor
 
 Family = Literal["gradient", "activation", "perturbation", "attention"]
 """What a method computes its heatmaps from."""
@@ -68,10 +68,12 @@ class Method:
         cost: What the method runs in addition to one forward pass, in a few words.
         function: Maps a capture to raw heatmaps (N, T, *space): positive where there is evidence for the target,
             negative where there is evidence against it. A function with a second parameter also takes a `Runner`; its
-            capture has one image (N = 1) and NumPy arrays. Its keyword-only parameters are the method's options, whose
-            annotations declare their checks, see `check_option`.
+            capture has one image (N = 1) and NumPy arrays. In the family "attention" it maps an `AttentionCapture` to
+            (N, T, L), over the image's tokens. Its keyword-only parameters are the method's options, whose annotations
+            declare their checks, see `check_option`.
         family: What the heatmaps are computed from.
-        level: Whether heatmaps have the resolution of the layer or of the input.
+        level: Whether heatmaps have the resolution of the layer or of the input; "layer" for the family "attention",
+            which explains all attention layers together, at the resolution of their tokens.
         gradient_rule: How gradients flow through the model.
         derivatives: What the capture contains: the gradients, or none where the method needs none, or takes them from
             the runner's captures.
@@ -82,6 +84,8 @@ class Method:
         contrast: What is subtracted from the score of each class before it is differentiated; None if nothing is.
         choose_contrast: Returns the contrast for its keyword-only parameters, which are options of the method too; None
             if the method has no contrast.
+        fuse: How the method fuses the heatmaps of several layers, if it always explains several; of one layer that is
+            given, it fuses that and one at each finer resolution. None if it explains one layer.
     """
 
     name: str
@@ -98,6 +102,7 @@ class Method:
     choose_gradient_rule: Callable[..., GradientRule] | None = None
     contrast: Contrast | None = None
     choose_contrast: Callable[..., Contrast] | None = None
+    fuse: Fuse | None = None
 
     def __repr__(self) -> str:
         options = self.options_text and f"; {self.options_text}"
@@ -108,6 +113,11 @@ class Method:
         """Whether the closed form equals the raw heatmaps with the options that are set."""
         defaults = _defaults(self.function)
         return self.closed_form and all(_is_same(value, defaults[name]) for name, value in self.options.items())
+
+    @property
+    def is_auto(self) -> bool:
+        """Whether the method is chosen when the model runs."""
+        return self.name == "auto"
 
     @property
     def needs_runner(self) -> bool:
@@ -157,7 +167,7 @@ class Method:
             method = replace(method, choose_contrast=contrast, contrast=contrast())
         return method
 
-    def __call__(self, capture: Capture, *runner: Runner) -> Tensor:
+    def __call__(self, capture: Capture | AttentionCapture, *runner: Runner) -> Tensor:
         """Return raw heatmaps (N, T, *space) of a capture; the runner is given if `needs_runner`."""
         return self.function(capture, *runner)
 

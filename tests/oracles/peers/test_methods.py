@@ -83,6 +83,18 @@ def test_finer_cam_is_a_base_method_of_the_difference(base, peer):
     assert_close(evidence(model, method, inputs, layer), np.stack(theirs, axis=1))
 
 
+def test_refine_cam_at_two_layers_of_the_inputs_size():
+    """Nothing is resized there, and each factor is 0 somewhere, so that subtracting its minimum changes nothing."""
+    model, inputs = seeded(plain), images(1, SIDE)
+    method = seewhy.methods.get("refinecam", base="layercam")
+    ours = seewhy.Explainer(model, method, ["0", "1"]).heatmaps(inputs, list(CLASSES)).values
+    theirs = []
+    for index in CLASSES:  # their hooks stay on the model
+        refine = pytorch_grad_cam.RefineCAM(model, [model[0], model[1]], base_method=pytorch_grad_cam.LayerCAM)
+        theirs.append(refine(inputs, [ClassifierOutputTarget(index)]))
+    assert_close(ours / ours.max(axis=(2, 3), keepdims=True), np.stack(theirs, axis=1))
+
+
 def test_occlusion():
     model, inputs = seeded(plain), images(1, SIDE)
     window = {"sliding_window_shapes": (3, 8, 8), "strides": (3, 4, 4), "baselines": 0}

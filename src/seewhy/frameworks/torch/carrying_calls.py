@@ -35,12 +35,14 @@ class EdgeRecorder(Recorder):
     def carrying(self, results: Iterable[NativeTensor]) -> frozenset[tuple[str, int]] | None:
         """Return the calls, by path and execution, that no path from the input to the results bypasses.
 
-        None where the graph does not lead from the input to every result.
+        None where the graph does not lead from the only input to the results.
         """
         edges = [get_gradient_edge(result) for result in results if result.requires_grad]
         operations = _operations([*edges, *self._edges.values()])
         found = carriers(operations, map(_key, self._sources), map(_key, edges))
-        return frozenset(call for call, edge in self._edges.items() if _key(edge) in found) or None
+        if not found.issuperset(map(_key, self._sources)):
+            return None
+        return frozenset(call for call, edge in self._edges.items() if _key(edge) in found)
 
     def _differentiated(self, tensor: NativeTensor) -> NativeTensor:
         if not tensor.is_floating_point():
