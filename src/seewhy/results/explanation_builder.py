@@ -39,7 +39,7 @@ def build_explanation(
     if heatmaps.values.ndim != 4:
         raise LayerError(
             f"The output of the layer {heatmaps.layer!r} has {heatmaps.values.ndim - 2} spatial axes, and an image has "
-            "two. Give another layer; for signals, volumes and tokens use Explainer.heatmaps."
+            "two. Give another layer; for signals and volumes use Explainer.heatmaps."
         )
     targets, class_names = target_results(heatmaps, row), classifier.class_names
     return Explanation(

@@ -43,11 +43,12 @@ def over_perturbations(
     oneDNN write where they must not, and end the process.
     """
     operations = fetches[0].graph.get_operations()
+    results: list[NativeTensor]
     if any(operation.type in PRODUCTS and operation.outputs[0].shape.rank > 3 for operation in operations):
         specs = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in fetches]
-        results: list[NativeTensor] = tf.map_fn(head, perturbations, fn_output_signature=specs)
-        return results
-    results = tf.vectorized_map(head, perturbations)
+        results = tf.map_fn(head, perturbations, fn_output_signature=specs)
+    else:
+        results = tf.vectorized_map(head, perturbations)
     return results
 
 
