@@ -65,7 +65,7 @@ def test_that_no_layer_of_a_finer_resolution_is_there_is_said(staged):
 def test_it_has_one_fusion_and_no_sign(staged):
     assert seewhy.Explainer(staged, "refinecam", fuse="product").fuse == "product"
     assert seewhy.Explainer(staged, "gradcam++").fuse == "mean"
-    with pytest.raises(OptionError, match="RefineCAM fuses .* by their product; given fuse='mean'. Leave it out"):
+    with pytest.raises(OptionError, match=r"RefineCAM fuses .* by their product; given fuse='mean'. Leave it out"):
         seewhy.Explainer(staged, "refinecam", fuse="mean")
     with pytest.raises(OptionError, match="signed=True and several layers"):
         seewhy.Explainer(staged, "refinecam", signed=True)
