@@ -35,11 +35,11 @@ def test_auto_takes_no_layer_of_which_the_class_token_alone_is_read(framework, m
     close(explainer.heatmaps(inputs[:1], [1]).values, named.heatmaps(inputs[:1], [1]).values)
 
 
-def test_a_named_layer_of_which_one_position_is_read_is_warned_of(framework):
+def test_a_named_layer_of_which_the_class_token_alone_is_read_is_warned_of(framework):
     inputs = framework.given(images(2))
     explainer = seewhy.Explainer(framework.class_token(), layer="norm")
     with pytest.warns(
-        SeewhyWarning, match="Only 0 of the image's 12 positions of the layer 'norm' reach the score.* Name 'block"
+        SeewhyWarning, match="Only 0 of the image's 12 positions of the layer 'norm' reach the score.* Name "
     ):
         found = explainer.heatmaps(inputs[:1], [1])
     assert found.layer == "norm"
@@ -67,9 +67,9 @@ def test_a_blank_image_decides_as_any_other(framework):
 def test_the_last_step_of_a_recurrent_network(framework):
     explainer = seewhy.Explainer(framework.recurrent())
     inputs = framework.given(images(2))
-    with pytest.warns(SeewhyWarning, match=r"tokens=seewhy.TokenGrid\(.* layer='auto' takes 'features' instead"):
-        found = explainer.heatmaps(inputs, [1])
-    assert found.layer == "features"
+    found = explainer.heatmaps(inputs, [1])
+    assert found.layer == "columns"
+    assert found.values.shape == (2, 1, 10, 1)  # each step is a row of the image
 
 
 def test_few_positions_that_differ_from_image_to_image_are_evidence(framework):

@@ -53,6 +53,7 @@ AT_THE_INPUT = {
 }
 PERTURBATION_METHODS = {"scorecam", "sscam", "iscam", "ablationcam", "recipro_cam", "occlusion", "rise"}
 ACTIVATION_METHODS = {"eigencam", "kpcacam"}
+ATTENTION_METHODS = {"gradient_rollout", "legrad", "attention_rollout"}
 
 
 def test_every_family_and_level():
@@ -60,7 +61,8 @@ def test_every_family_and_level():
     assert {method.name for method in table if method.level == "input"} == AT_THE_INPUT
     assert {method.name for method in table if method.family == "perturbation"} == PERTURBATION_METHODS
     assert {method.name for method in table if method.family == "activation"} == ACTIVATION_METHODS
-    others = set(methods.METHODS) - PERTURBATION_METHODS - ACTIVATION_METHODS
+    assert {method.name for method in table if method.family == "attention"} == ATTENTION_METHODS
+    others = set(methods.METHODS) - PERTURBATION_METHODS - ACTIVATION_METHODS - ATTENTION_METHODS
     assert {method.name for method in table if method.family == "gradient"} == others
 
 
@@ -81,11 +83,8 @@ def test_gradient_methods_at_the_input_are_normalized_to_a_quantile():
 
 def test_what_is_differentiated():
     without = {name for name, method in methods.METHODS.items() if method.derivatives == "none"}
-    assert without == PERTURBATION_METHODS | ACTIVATION_METHODS | {
-        "integrated_gradients",
-        "gradient_shap",
-        "smoothgrad",
-    }
+    others = {"integrated_gradients", "gradient_shap", "smoothgrad", "attention_rollout"}
+    assert without == PERTURBATION_METHODS | ACTIVATION_METHODS | others
     guided = {name for name, method in methods.METHODS.items() if method.gradient_rule != "plain"}
     assert guided == {"guided_backprop", "guided_gradcam"}
     assert methods.get("guided_backprop").gradient_rule == "guided"

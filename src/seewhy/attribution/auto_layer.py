@@ -78,8 +78,13 @@ def search_layer(plan: Plan, inputs: InputBatch, objective: Objective, last: Lay
     return Search(_least_bypassed(trials), tuple(trials))
 
 
-def layer_after(plan: Plan, layer: LayerChoice, inputs: InputBatch, objective: Objective) -> LayerChoice | None:
-    """Return the first layer after a named one that carries the score; None if none of the next ones does."""
+def layer_after(
+    plan: Plan, layer: LayerChoice, inputs: InputBatch, objective: Objective, *, is_compiled: bool
+) -> LayerChoice | None:
+    """Return the first layer after a named one that carries the score; None if none of the next ones does.
+
+    Where functions are compiled, it is taken by the graph alone.
+    """
     calls = plan.framework.calls(inputs)
     carrying = carrying_calls(plan, inputs, objective)
     position = max((place for place, call in enumerate(calls) if layer.admits(call)), default=len(calls))
@@ -88,6 +93,8 @@ def layer_after(plan: Plan, layer: LayerChoice, inputs: InputBatch, objective: O
         for call in calls[position + 1 :]
         if call.is_candidate and (carrying is None or (call.path, call.execution) in carrying)
     ]
+    if is_compiled:
+        return choice_of(plan, inputs, following[0]) if following else None
     for call in following[:MAX_AFTER]:
         trial = try_layer(plan, choice_of(plan, inputs, call), inputs, objective)
         if trial.evidence is not None and trial.evidence.is_sound:

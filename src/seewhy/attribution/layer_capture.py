@@ -60,7 +60,8 @@ def _capture_named(
     found = judge_capture(plan, layer, inputs, objective, capture)
     if not found.is_sound:
         judged_by = classes_of(objective, capture) or _few_targets(plan, objective)
-        warn_of_named(found, capture.layer, _better(plan, layer, inputs, judged_by, found))
+        is_compiled = capture.is_bypassed is not None
+        warn_of_named(found, capture.layer, _better(plan, layer, inputs, judged_by, found, is_compiled=is_compiled))
     return layer, capture, found
 
 
@@ -106,14 +107,17 @@ def _few_targets(plan: Plan, objective: Objective) -> Objective:
 
 
 def _better(
-    plan: Plan, layer: LayerChoice, inputs: InputBatch, objective: Objective, found: LayerEvidence
+    plan: Plan, layer: LayerChoice, inputs: InputBatch, objective: Objective, found: LayerEvidence, *, is_compiled: bool
 ) -> str | None:
-    """Return the layer to name instead: the next one that carries the score, or else the one that "auto" takes."""
+    """Return the layer to name instead: the next one that carries the score, or else the one that "auto" takes.
+
+    None if there is none, or if finding one takes the compilation of a function for each layer that is tried.
+    """
     after = None
     if found.is_reached and found.is_picture:
-        after = layer_after(plan, layer, inputs, objective)
+        after = layer_after(plan, layer, inputs, objective, is_compiled=is_compiled)
     known: LayerChoice | None = after or plan.framework.evidence.get(_auto_key(plan, inputs, objective))
     if known is not None:
         return str(known)
-    search = search_layer(plan, inputs, objective)
-    return None if search.found is None else str(search.found.layer)
+    search = None if is_compiled else search_layer(plan, inputs, objective)
+    return None if search is None or search.found is None else str(search.found.layer)

@@ -35,7 +35,9 @@ def faults(evidence: LayerEvidence, layer: str) -> list[str]:
 
 def warn_of_named(evidence: LayerEvidence, layer: str, better: str | None) -> None:
     """Warn of a layer that the caller named, and say which one to name."""
-    advice = "No layer was found without that fault." if better is None else f"Name {better!r} instead."
+    advice = "Name another layer; layer='auto' looks for one without that fault."
+    if better is not None:
+        advice = f"Name {better!r} instead."
     for fault in faults(evidence, layer):
         warn(f"{fault} {advice}")
 

@@ -85,7 +85,7 @@ class PerturbationRunner:
     title: str = ""
     progress: bool | ProgressCallback = False
     input_box: Callable[[], InputBox] = lambda: WHOLE
-    fold: Callable[[InputBatch, Capture], Capture] = lambda inputs, capture: capture
+    fold: Callable[[InputBatch, Capture], Capture] = lambda _, capture: capture
     prefix_tokens: FloatArray | None = None
     suffix_tokens: FloatArray | None = None
 

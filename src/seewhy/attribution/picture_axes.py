@@ -30,6 +30,9 @@ MIN_SEPARATION = 0.15
 SIGNS = np.array([[-1, -1], [-1, 1], [1, -1], [1, 1]])
 """Where the patches are: above or below the centre, and left or right of it."""
 
+HALF_PATCH = 3 / 16
+"""Half the size of a patch, as a share of the picture: most of a quarter, so that it fills cells of coarse layers."""
+
 Array = NDArray[np.float64]
 
 
@@ -75,7 +78,7 @@ def occluded_images(image: FloatArray, box: InputBox, rows: int) -> tuple[FloatA
         for axis, sign in enumerate(signs):
             size = image.shape[rows + axis]
             low, high = max(box[axis], 0.0), min(box[axis + 2], 1.0)
-            middle, half = (low + high) / 2 + sign * (high - low) / 4, (high - low) / 8
+            middle, half = (low + high) / 2 + sign * (high - low) / 4, HALF_PATCH * (high - low)
             start, stop = round((middle - half) * size), round((middle + half) * size)
             if stop <= start:
                 return None

@@ -127,27 +127,26 @@ def _find(plan: Plan, inputs: InputBatch, count: int, size: Grid, objective: Obj
     """Return the grid of `count` tokens, or why it cannot be told."""
     facts = plan.framework.token_facts
     fits, is_certain = _fits(plan, inputs, count, size, facts)
-    if not fits:
-        return f"no grid of patches of the input, {size[0]} x {size[1]} pixels, has as many"
     declared = {others: pair for pair in _declared_others(facts) if (others := sum(pair))}
     if len(fits) > 1 and declared:
         fits = {fit for fit in fits if fit.others in declared} or fits
-    if len(fits) == 1:
+    if len(fits) == 1 and is_certain:
         (fit,) = fits
-        if fit.others in declared:
-            return TokenGrid(fit.grid, *declared[fit.others])
-        if is_certain and not fit.others:
-            return TokenGrid(fit.grid)
-    found = probe_tokens(plan.framework, inputs, count, sorted(fits), objective)
+        if not fit.others or fit.others in declared:
+            return TokenGrid(fit.grid, *declared.get(fit.others, (0, 0)))
+    strips = set() if is_certain else {Fit(grid, 0) for grid in ((count, 1), (1, count)) if max(grid) <= max(size)}
+    found = probe_tokens(plan.framework, inputs, count, sorted(fits | strips), objective)
     if found is not None:
         return found
+    if not fits:
+        return f"no grid of patches of the input, {size[0]} x {size[1]} pixels, has as many"
     grids = " or ".join(f"{grid[0]} x {grid[1]} patches and {others} other tokens" for grid, others in sorted(fits))
     return f"they may be {grids}, but the tokens do not change where the image is changed as such a grid would"
 
 
 def _declared_others(facts: TokenFacts) -> Iterator[tuple[int, int]]:
     """Yield the numbers of tokens before and after the patches that the model may have."""
-    for prefix in sorted(facts.prefixes):
+    for prefix in sorted(facts.prefixes or ({0, 1} if facts.suffixes else ())):
         for suffix in sorted(facts.suffixes or {0}):
             yield prefix, suffix
 
@@ -163,10 +162,11 @@ def _fits(plan: Plan, inputs: InputBatch, count: int, size: Grid, facts: TokenFa
     known = (by_patches | grids) - images
     if known:
         merged = {grid for known_grid in known for grid in _halved(known_grid)}
-        return set(_fitting(count, known, facts)) | {Fit(grid, 0) for grid in merged if _cells(grid) == count}, True
+        fits = set(_fitting(count, known, facts)) | {Fit(grid, 0) for grid in merged if _cells(grid) == count}
+        return fits, bool(fits)
     even, rounded = set[Grid](), set[Grid]()
     for image in images:
-        for side in range(2, max(image) + 1):
+        for side in range(1, max(image) + 1):
             is_even = image[0] % side == image[1] % side == 0
             (even if is_even else rounded).update(_rounded(image, (side, side)))
     few = {Fit(grid, others) for grid, others in _fitting(count, rounded, facts) if others < 2}

@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol
 from seewhy.errors import OptionError
 from seewhy.interpolation import Extents
 from seewhy.representation import description, value_text
-from seewhy.types import Capture, Contrast, Derivatives, FloatArray, Fuse, GradientRule, Tensor
+from seewhy.types import AttentionCapture, Capture, Contrast, Derivatives, FloatArray, Fuse, GradientRule, Tensor
 
 Family = Literal["gradient", "activation", "perturbation", "attention"]
 """What a method computes its heatmaps from."""
@@ -67,9 +67,11 @@ class Method:
         cost: What the method runs in addition to one forward pass, in a few words.
         function: Maps a capture to raw heatmaps (N, T, *space): positive where there is evidence for the target,
             negative where there is evidence against it. A function with a second parameter also takes a `Runner`; its
-            capture has one image (N = 1) and NumPy arrays. Its keyword-only parameters are the method's options.
+            capture has one image (N = 1) and NumPy arrays. Its keyword-only parameters are the method's options. In
+            the family "attention" it maps an `AttentionCapture` to (N, T, L), over the image's tokens.
         family: What the heatmaps are computed from.
-        level: Whether heatmaps have the resolution of the layer or of the input.
+        level: Whether heatmaps have the resolution of the layer or of the input; "layer" for the family "attention",
+            which explains all attention layers together, at the resolution of their tokens.
         gradient_rule: How gradients flow through the model.
         derivatives: What the capture contains: the gradients, or none where the method needs none, or takes them from
             the runner's captures.
@@ -111,6 +113,11 @@ class Method:
         return self.closed_form and all(_is_same(value, defaults[name]) for name, value in self.options.items())
 
     @property
+    def is_auto(self) -> bool:
+        """Whether the method is chosen when the model runs."""
+        return self.name == "auto"
+
+    @property
     def needs_runner(self) -> bool:
         """Whether the function takes a `Runner`, to run the model again."""
         return len(_parameters(self.function)) - len(_options(self.function)) > 1
@@ -147,7 +154,7 @@ class Method:
             method = replace(method, choose_contrast=contrast, contrast=contrast())
         return method
 
-    def __call__(self, capture: Capture, *runner: Runner) -> Tensor:
+    def __call__(self, capture: Capture | AttentionCapture, *runner: Runner) -> Tensor:
         """Return raw heatmaps (N, T, *space) of a capture; the runner is given if `needs_runner`."""
         return self.function(capture, *runner)
 

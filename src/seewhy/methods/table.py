@@ -4,12 +4,14 @@ from typing import Any
 
 from seewhy.errors import MethodError, did_you_mean
 from seewhy.methods.ablationcam import ablationcam
+from seewhy.methods.attention_rollout import attention_rollout
 from seewhy.methods.cam import cam
 from seewhy.methods.eigencam import eigencam, eigengradcam
 from seewhy.methods.elementwise import elementwise
 from seewhy.methods.finercam import finer_contrast, finercam
 from seewhy.methods.gradcam import gradcam
 from seewhy.methods.gradcampp import gradcampp
+from seewhy.methods.gradient_rollout import gradient_rollout
 from seewhy.methods.gradient_shap import gradient_shap
 from seewhy.methods.gradient_x_input import gradient_x_input
 from seewhy.methods.guided_backprop import guided_backprop, guided_gradcam, guided_rule
@@ -17,6 +19,7 @@ from seewhy.methods.hirescam import hirescam
 from seewhy.methods.integrated_gradients import integrated_gradients
 from seewhy.methods.kpcacam import kpcacam
 from seewhy.methods.layercam import layercam
+from seewhy.methods.legrad import legrad
 from seewhy.methods.method import Method
 from seewhy.methods.occlusion import occlusion
 from seewhy.methods.recipro_cam import recipro_cam
@@ -27,6 +30,7 @@ from seewhy.methods.scorecam import iscam, scorecam, sscam
 from seewhy.methods.smoothgrad import smoothgrad
 from seewhy.methods.smoothgradcampp import smoothgradcampp
 from seewhy.methods.xgradcam import xgradcam
+from seewhy.types import Capture, Tensor
 
 METHODS = {
     method.name: method
@@ -322,16 +326,64 @@ METHODS = {
             gradient_rule="guided",
             choose_gradient_rule=guided_rule,
         ),
+        Method(
+            name="gradient_rollout",
+            title="Gradient-weighted rollout",
+            paper="2103.15679",
+            summary="attention weighted by its positive gradients, followed through all layers; for transformers",
+            cost="T backwards",
+            function=gradient_rollout,
+            family="attention",
+            level="layer",
+        ),
+        Method(
+            name="legrad",
+            title="LeGrad",
+            paper="2404.03214",
+            summary="the positive gradients of attention, averaged over all layers; for transformers",
+            cost="T backwards",
+            function=legrad,
+            family="attention",
+            level="layer",
+        ),
+        Method(
+            name="attention_rollout",
+            title="Attention rollout",
+            paper="2005.00928",
+            summary="attention followed through all layers; for transformers; the same for every target",
+            cost="1 backward, once",
+            function=attention_rollout,
+            family="attention",
+            level="layer",
+            derivatives="none",
+        ),
     )
 }
 """Every method by its name, grouped by family and level."""
+
+
+def _not_chosen(capture: Capture) -> Tensor:
+    raise TypeError(f'No method was chosen for the capture of {capture.layer!r}: "auto" only stands for one.')
+
+
+AUTO = Method(
+    name="auto",
+    title="Automatic",
+    paper="",
+    summary="gradient_rollout for attention models, gradcam for all others",
+    cost="that of the chosen method",
+    function=_not_chosen,
+    family="gradient",
+    level="layer",
+)
+"""The default: stands for the method that suits the model, which is chosen when the model runs."""
 
 
 def get(method: str | Method, **options: Any) -> Method:
     """Return a method by its name, with its options set.
 
     Args:
-        method: A name that `seewhy methods` lists; or a method.
+        method: A name that `seewhy methods` lists; "auto", for the method that suits the model; or a method.
         **options: Options of the method, such as `masks=8000` for "rise".
 
     Raises:
@@ -340,8 +392,9 @@ def get(method: str | Method, **options: Any) -> Method:
     """
     if isinstance(method, Method):
         return method.with_options(options)
-    if not isinstance(method, str) or method not in METHODS:
+    known = {AUTO.name: AUTO, **METHODS}
+    if not isinstance(method, str) or method not in known:
         is_name = isinstance(method, str)
-        suggestion = did_you_mean(method, METHODS) if is_name else " Give one name; seewhy.compare takes several."
-        raise MethodError(f"Unknown method {method!r}.{suggestion} Known: {', '.join(METHODS)}.")
-    return METHODS[method].with_options(options)
+        suggestion = did_you_mean(method, known) if is_name else " Give one name; seewhy.compare takes several."
+        raise MethodError(f"Unknown method {method!r}.{suggestion} Known: {', '.join(known)}.")
+    return known[method].with_options(options)

@@ -32,6 +32,7 @@ class Heatmaps:
             classes; outputs without a final activation are passed through a softmax.
         layer: The path of the layer in the model; of several layers, their paths with commas.
         method: The method's name.
+        method_reason: Why `method="auto"` chose it; empty where the caller named it.
         names: The name of each target of each image, N times T.
         input_box: (top, left, bottom, right) of the heatmaps on the model's input, as shares of its height and width:
             not (0, 0, 1, 1) where the model itself crops or pads its input.
@@ -46,6 +47,7 @@ class Heatmaps:
     method: str
     names: tuple[tuple[str, ...], ...] = ()
     input_box: InputBox = WHOLE
+    method_reason: str = ""
 
     def __repr__(self) -> str:
         names = listed(self.names[0]) if self.names else ""
@@ -74,6 +76,7 @@ def build_heatmaps(
     method: str,
     signed: bool,
     input_box: InputBox = WHOLE,
+    method_reason: str = "",
 ) -> Heatmaps:
     """Copy an attribution to NumPy arrays, and name its targets.
 
@@ -83,6 +86,7 @@ def build_heatmaps(
         framework: Whose tensors these are.
         classifier: Knows the names of the classes.
         method: The method's name.
+        method_reason: As in `Heatmaps`.
         signed: True keeps negative values; False makes them 0, which is the papers' ReLU.
         input_box: As in `Heatmaps`.
     """
@@ -100,4 +104,5 @@ def build_heatmaps(
         method=method,
         names=tuple(tuple(name or f"target {t}" for t, name in enumerate(row)) for row in names),
         input_box=input_box,
+        method_reason=method_reason,
     )

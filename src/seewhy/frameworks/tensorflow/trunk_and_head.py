@@ -14,6 +14,9 @@ VALUE_FREE = {"Shape", "ShapeN", "Size", "Rank", "ZerosLike", "OnesLike"}
 BY_POSITION = "IdentityN"
 """The operation that returns each of several tensors as it is."""
 
+PRODUCTS = ("BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "Einsum")
+"""The types of operations that multiply matrices with axes before them."""
+
 
 class GraphSplit(NamedTuple):
     """A graph as two functions.
@@ -56,6 +59,24 @@ def _operations(operation: Any) -> list[Operation]:
     if operation.type == BY_POSITION:
         return [Operation([read], [returned]) for read, returned in zip(inputs, outputs, strict=True)]
     return [Operation(inputs, outputs)]
+
+
+def over_perturbations(
+    fetches: Sequence[NativeTensor], head: Callable[[NativeTensor], list[NativeTensor]], perturbations: NativeTensor
+) -> list[NativeTensor]:
+    """Run a head that returns `fetches` for each of several perturbations of the tapped tensor.
+
+    At once, but one by one where the graph has attention: vectorised, its products have five axes, for which kernels of
+    oneDNN write where they must not, and end the process.
+    """
+    operations = fetches[0].graph.get_operations()
+    results: list[NativeTensor]
+    if any(operation.type in PRODUCTS and operation.outputs[0].shape.rank > 3 for operation in operations):
+        specs = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in fetches]
+        results = tf.map_fn(head, perturbations, fn_output_signature=specs)
+    else:
+        results = tf.vectorized_map(head, perturbations)
+    return results
 
 
 def _bypass_tensors(
