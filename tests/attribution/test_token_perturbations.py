@@ -12,12 +12,13 @@ GRID = (2, 3)
 class Block(nn.Module):
     """Attention without layer names that would tell it, and a residual connection around it."""
 
-    def __init__(self, size=6):
+    def __init__(self, strength, size=6):
         super().__init__()
+        self.strength = strength
         self.query, self.key, self.value = (nn.Linear(size, size) for _ in range(3))
 
     def forward(self, x):
-        return x + torch.softmax(self.query(x) @ self.key(x).transpose(1, 2), dim=-1) @ (10 * self.value(x))
+        return x + torch.softmax(self.query(x) @ self.key(x).transpose(1, 2), dim=-1) @ (self.strength * self.value(x))
 
 
 class Transformer(nn.Module):
@@ -26,7 +27,7 @@ class Transformer(nn.Module):
     def __init__(self):
         super().__init__()
         self.patches, self.token = nn.Conv2d(3, 6, 4, 4), nn.Parameter(torch.randn(1, 1, 6))
-        self.first, self.second, self.dense = Block(), Block(), nn.Linear(6, 3)
+        self.first, self.second, self.dense = Block(0.1), Block(10), nn.Linear(6, 3)
 
     def trunk(self, x):
         patches = self.patches(x).flatten(2).transpose(1, 2)
