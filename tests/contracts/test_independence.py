@@ -137,7 +137,8 @@ def test_an_ordinary_batch_runs_again_only_the_first_time(framework, monkeypatch
         "capture",
         lambda _, batch, *rest: runs.append(len(batch)) or capture(batch, *rest),
     )
-    for count, expected_runs in ((1, [1]), (3, [3, 3, 3]), (3, [3]), (2, [2])):
+    # The first image runs again with each of four patches changed, which shows that the layer's axes are the image's.
+    for count, expected_runs in ((1, [1] * 5), (3, [3, 3, 3]), (3, [3]), (2, [2])):
         runs.clear()
         explainer.heatmaps(inputs[:count], [1])
         assert runs == expected_runs
