@@ -82,6 +82,7 @@ def tokens():
 LAYERS = ["stem", "after_stem", "blocks.0.norm", "blocks.0.linear", "blocks.1.act", "blocks.0", "blocks", "auto"]
 
 
+@pytest.mark.filterwarnings("ignore:.*bypasses the layer")
 @pytest.mark.parametrize("layer", LAYERS)
 def test_a_model_has_the_maps_of_its_twins_of_other_layouts(layer):
     wanted = seewhy.Explainer(channels_first(), "hirescam", layer).heatmaps(IMAGES, CLASSES)
