@@ -36,7 +36,7 @@ def one_capture() -> list[str]:
     return [
         name
         for name, method in METHODS.items()
-        if method.level == "layer" and method.family != "attention" and not method.needs_runner
+        if method.level == "layer" and method.family != "attention" and not method.needs_runner and method.fuse is None
     ]
 
 

@@ -58,6 +58,9 @@ Score = Literal["logit", "probability"]
 FinalActivation = Literal["softmax", "sigmoid", "linear"]
 """The final activation, which a model applies to its logits; "linear" where none was found."""
 
+Fuse = Literal["mean", "max", "product", "layercam"]
+"""How the heatmaps of several layers are fused."""
+
 Precision = Literal["float32", "bfloat16"]
 """What the model runs in: its own types; or with its convolutions and matrix products in bfloat16."""
 
@@ -65,6 +68,20 @@ GradientRule = Literal["plain", "guided", "guided-where-relu"]
 """How gradients flow from the scores to the tapped layer: as the model defines them; through ReLUs that pass only
 positive gradients (guided backpropagation, Springenberg et al., arXiv 1412.6806), in a model without other activations;
 or the same, with other activations left as they are."""
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """What is subtracted from the score of a class: `alpha` times the mean score of the classes most similar to it.
+
+    Attributes:
+        alpha: The strength of the comparison, 0 or more.
+        similar: The number of similar classes, 1 or more; a model with fewer other classes is compared with all.
+    """
+
+    alpha: float
+    similar: int
+
 
 Derivatives = Literal["none", "gradients", "closed_form"]
 """What a run of the model computes besides the forward pass: nothing; the gradients of each target; or, for all targets
@@ -87,6 +104,7 @@ class Capture(ShortRepr):
         final_activation: The final activation of the selected output; None where no single output is selected.
         closed_form: (N, T, *space), sum_k A^k dy^c/dA^k; None where it was not requested, or where the scores depend on
             more of the layer than its mean over space.
+        is_bypassed: Whether a path from the input to the scores may bypass the layer; None where that is not known.
         prefix_tokens: (N, prefix, K), the layer's tokens before those that are patches of the image, of a layer whose
             tokens were folded into the image's rows and columns; None of any other.
         suffix_tokens: (N, suffix, K), those after the patches.
@@ -102,6 +120,7 @@ class Capture(ShortRepr):
     xp: Namespace
     final_activation: FinalActivation | None = None
     closed_form: Tensor | None = None
+    is_bypassed: bool | None = None
     prefix_tokens: Tensor | None = None
     suffix_tokens: Tensor | None = None
 

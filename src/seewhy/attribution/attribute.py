@@ -12,9 +12,10 @@ from seewhy.attribution.augmentation import Augmentation, average_augmented
 from seewhy.attribution.checks import check_capture, check_finite, check_saturation, check_scores
 from seewhy.attribution.fusion import fuse_heatmaps
 from seewhy.attribution.input_box import layer_input_box
+from seewhy.attribution.layer_capture import capture_layer
 from seewhy.attribution.perturbation_runner import PerturbationRunner, run_perturbations
 from seewhy.attribution.plan import Plan
-from seewhy.attribution.reach import capture_reaching
+from seewhy.attribution.stages import stage_layers
 from seewhy.attribution.target_chunks import heatmaps_by_chunks
 from seewhy.attribution.token_layout import fold_tokens
 from seewhy.errors import LayerError
@@ -55,6 +56,10 @@ def attribute(plan: Plan, inputs: InputBatch, objective: Objective) -> Attributi
         LayerError, TargetError, ModelRunError: The layer, the target or the model does not allow it.
     """
     layers = [_attribute_layer(plan, layer, inputs, objective) for layer in plan.layers]
+    capture = layers[0].capture
+    if plan.method.fuse is not None and len(layers) == 1 and isinstance(capture, Capture):
+        more = stage_layers(plan, layers[0].layers[0], inputs, objective, capture)
+        layers += [_attribute_layer(plan, layer, inputs, objective) for layer in more]
     attribution = layers[0] if len(layers) == 1 else _fuse(plan, layers)
     return _average(plan, inputs, objective, attribution) if plan.augmentations else attribution
 
@@ -67,7 +72,7 @@ def _attribute_layer(plan: Plan, layer: LayerChoice, inputs: InputBatch, objecti
         check_scores(attention, image_count(inputs), plan.classifier)
         _check_heatmaps(plan, objective, attention, heatmaps)
         return Attribution(attention, heatmaps, last_layer(plan.framework, inputs))
-    layer, capture = capture_reaching(plan, layer, inputs, objective)
+    layer, capture = capture_layer(plan, layer, inputs, objective)
     check_capture(capture, image_count(inputs), plan.classifier)
     if plan.strategy == "perturbations":
         heatmaps = _from_perturbations(plan, layer, inputs, objective, capture)

@@ -73,7 +73,7 @@ def capture_images(
             `Framework.capture`.
     """
     run = partial(_run, framework, layer, derivatives, gradient_rule)
-    return _capture_checked(framework, run, inputs, objective, ("images", *evidence_key(inputs, layer, objective)))
+    return _capture_checked(framework, run, inputs, objective, _key(inputs, layer, objective))
 
 
 def capture_attention_of_images(
@@ -112,6 +112,15 @@ def _capture_checked(
         if finding != "mixed":
             return capture
     return _capture_each(run, inputs, objective)
+
+
+def are_mixed(framework: Framework, inputs: InputBatch, layer: LayerChoice, objective: Objective) -> bool:
+    """Whether it was found that the images of such a batch influence each other."""
+    return bool(framework.evidence.get(_key(inputs, layer, objective)) == "mixed")
+
+
+def _key(inputs: InputBatch, layer: LayerChoice, objective: Objective) -> tuple[Hashable, ...]:
+    return ("images", *evidence_key(inputs, layer, objective))
 
 
 def _run(

@@ -12,7 +12,7 @@ import numpy as np
 
 from seewhy.attribution.plan import Plan
 from seewhy.attribution.token_probes import Fit, Grid, probe_tokens
-from seewhy.errors import LayerError
+from seewhy.errors import LayerError, TokenGridError
 from seewhy.frameworks.structures import InputBatch, image_count, only_leaf, shape_key
 from seewhy.frameworks.tokens import TokenFacts, TokenGrid
 from seewhy.targets import Objective, TopK
@@ -90,7 +90,7 @@ def find_token_grid(
     if isinstance(found, TokenGrid):
         return found
     name = f" {layer!r}" if layer else ""
-    raise LayerError(
+    raise TokenGridError(
         f"The output of the layer{name} has {space[0]} positions along one axis, and {found}. Say how they lie on the "
         "image, tokens=seewhy.TokenGrid(prefix=..., grid=(h, w)), or give another layer."
     )

@@ -22,6 +22,9 @@ MAX_LAYERS = 4
 
 Grid = tuple[int, int]
 
+Window = tuple[tuple[int, int], tuple[int, int]]
+"""The first pixel and the one after the last of a cell, along the image's height and width."""
+
 
 class Fit(NamedTuple):
     """A grid of patches, and the number of other tokens, that together are a layer's tokens."""
@@ -44,9 +47,9 @@ def probe_tokens(
     """
     calls = [call for call in framework.calls(inputs) if call.has_space and call.shape and call.shape[:-1] == (count,)]
     for call in calls[:MAX_LAYERS]:
-        grids = [grid for fit in fits for grid in _matching(framework, inputs, call, fit, objective)]
+        grids = {grid for fit in fits for grid in _matching(framework, inputs, call, fit, objective)}
         if len(grids) == 1:
-            return grids[0]
+            return grids.pop()
     return None
 
 
@@ -54,39 +57,53 @@ def _matching(
     framework: Framework, inputs: InputBatch, call: LayerCall, fit: Fit, objective: Objective
 ) -> Iterator[TokenGrid]:
     """Yield the grid of a fit if the tokens of a layer agree with it."""
-    cells = _cells(fit.grid)
-    try:
-        values = _activations(framework, inputs, call, _probes(framework, inputs, fit.grid, cells), objective)
-    except (LayerError, TargetError):
-        return  # the layer cannot be reached, or the model does not allow the objective
-    if len(values) != len(cells) + 1:
-        return  # the layer has no row for each image, as an embedding of positions
-    changes = np.linalg.norm(values[1:] - values[:1], axis=2)
-    own = changes.argmax(axis=1)
-    offsets = {int(token) - row * fit.grid[1] - column for token, (row, column) in zip(own, cells, strict=True)}
-    prefix = offsets.pop()
-    if not offsets and 0 <= prefix <= fit.others and (changes.max(axis=1) > 0).all():
-        yield TokenGrid(fit.grid, prefix, fit.others - prefix)
+    rows, columns = fit.grid
+    corners = sorted({(0, 0), (0, columns - 1), (rows - 1, 0), (rows - 1, columns - 1)})
+    cells = [*corners, (rows // 2, columns // 2)]
+    for windows in _windows(framework.image_size(inputs), fit.grid, cells):
+        try:
+            values = _activations(framework, inputs, call, _probes(framework, inputs, windows), objective)
+        except (LayerError, TargetError):
+            return  # the layer cannot be reached, or the model does not allow the objective
+        if len(values) != len(cells) + 1:
+            return  # the layer has no row for each image, as an embedding of positions
+        changes = np.linalg.norm(values[1:] - values[:1], axis=2)
+        *own, middle = changes.argmax(axis=1).tolist()
+        offsets = {token - row * columns - column for token, (row, column) in zip(own, corners, strict=True)}
+        prefix = offsets.pop()
+        # Several cells may see the pixels of one between them; those of a corner are seen most by its own.
+        row, column = divmod(middle - prefix, columns)
+        is_near = abs(row - cells[-1][0]) <= 1 and abs(column - cells[-1][1]) <= 1
+        if not offsets and 0 <= prefix <= fit.others and is_near and (changes.max(axis=1) > 0).all():
+            yield TokenGrid(fit.grid, prefix, fit.others - prefix)
+            return
 
 
-def _cells(grid: Grid) -> list[Grid]:
-    """Return the cells that are changed: those in the corners and one between them."""
-    rows, columns = grid
-    return sorted({(0, 0), (0, columns - 1), (rows - 1, 0), (rows - 1, columns - 1), (rows // 2, columns // 2)})
+def _windows(size: Grid, grid: Grid, cells: list[Grid]) -> Iterable[tuple[Window, ...]]:
+    """Return where the cells are, if they fill the image, leave out its last pixels, or reach beyond them."""
+
+    def along(axis: int, cell: int) -> list[tuple[int, int]]:
+        pixels, count = size[axis], grid[axis]
+        sides = (pixels // count, -(-pixels // count))
+        return [
+            (cell * pixels // count, -(-(cell + 1) * pixels // count)),
+            *((cell * side, (cell + 1) * side) for side in sides),
+        ]
+
+    by_cell = [list(zip(along(0, row), along(1, column), strict=True)) for row, column in cells]
+    return dict.fromkeys(zip(*by_cell, strict=True))
 
 
-def _probes(framework: Framework, inputs: InputBatch, grid: Grid, cells: list[Grid]) -> FloatArray:
+def _probes(framework: Framework, inputs: InputBatch, windows: Iterable[Window]) -> FloatArray:
     """Return the first image, and then copies of it of which one cell each is changed."""
     image: FloatArray = only_leaf(inputs)[0]
     low, high = float(image.min()), float(image.max())
     noise = np.random.default_rng(0).uniform(low, high if high > low else low + 1, image.shape)
     changed = noise.astype(image.dtype)
-    height, width = framework.image_size(inputs)
     probes = [image]
-    for row, column in cells:
-        is_changed = np.zeros((height, width, 1), dtype=bool)
-        rows = slice(row * height // grid[0], -(-(row + 1) * height // grid[0]))
-        is_changed[rows, column * width // grid[1] : -(-(column + 1) * width // grid[1])] = True
+    for (top, bottom), (left, right) in windows:
+        is_changed = np.zeros((*framework.image_size(inputs), 1), dtype=bool)
+        is_changed[top:bottom, left:right] = True
         mask = np.moveaxis(is_changed, -1, 0) if framework.channels_first else is_changed
         probes.append(np.where(mask, changed, image))
     return np.stack(probes)

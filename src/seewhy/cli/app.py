@@ -101,7 +101,7 @@ def explain(
             help="A name listed by 'seewhy methods'. Several names, separated by commas, are drawn in one grid: "
             "methods x targets."
         ),
-    ] = "gradcam",
+    ] = "auto",
     settings: Annotated[
         list[str] | None,
         typer.Option(
@@ -291,6 +291,13 @@ def layers(
     preprocessing: PreprocessingOption = None,
     input_size: InputSizeOption = None,
     trust: TrustOption = False,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check",
+            help="Run the model to show how much of the score each layer's positions reach and how much bypasses it.",
+        ),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """List the layers of a model that can be explained, and the one that 'auto' selects."""
@@ -298,7 +305,7 @@ def layers(
     from seewhy.cli.model_options import ModelArguments
 
     arguments = ModelArguments(model, weights, trust, architecture, class_names, preprocessing, input_size)
-    run(arguments, as_json=as_json)
+    run(arguments, check=check, as_json=as_json)
 
 
 @app.command(cls=Command)

@@ -1,7 +1,8 @@
 """The interface of every framework."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from typing import Any, TypeVar
 
 from numpy.typing import NDArray
@@ -11,10 +12,20 @@ from seewhy.frameworks.evidence import Evidence
 from seewhy.frameworks.layers import AUTO, LayerCall, LayerChoice, only_path
 from seewhy.frameworks.model_layers import ModelLayers
 from seewhy.frameworks.stem import StemValues
-from seewhy.frameworks.structures import InputBatch, InputSpec, check_arrays, only_leaf
+from seewhy.frameworks.structures import InputBatch, InputSpec, check_arrays, image_count, map_tree, only_leaf
 from seewhy.frameworks.tokens import TokenFacts, token_facts
 from seewhy.targets import Objective
-from seewhy.types import AttentionCapture, Capture, Derivatives, GradientRule, LayerSpec, Namespace, Precision, Tensor
+from seewhy.types import (
+    AttentionCapture,
+    Capture,
+    Derivatives,
+    FloatArray,
+    GradientRule,
+    LayerSpec,
+    Namespace,
+    Precision,
+    Tensor,
+)
 
 CaptureType = TypeVar("CaptureType", Capture, AttentionCapture)
 
@@ -35,6 +46,10 @@ def check_precision(precision: Precision, types: Iterable[str]) -> None:
         )
 
 
+def _row(array: NDArray[Any], row: int) -> NDArray[Any]:
+    return array[row : row + 1]
+
+
 class Framework(ABC):
     """Runs a model in its framework. Subclasses are final.
 
@@ -45,6 +60,8 @@ class Framework(ABC):
     xp: Namespace
     batch_size: int | None = None
     """The one number of images that the model takes at once; None where it takes any."""
+    compiles_batch_size: bool = False
+    """Whether what is compiled for one number of images has to be compiled again for another."""
     _model: Any
     _precision: Precision
     _model_layers: ModelLayers
@@ -162,6 +179,35 @@ class Framework(ABC):
             ModelRunError, TargetError: As for `capture`.
         """
 
+    def clamp(self, inputs: InputBatch, layer: LayerChoice, objective: Objective, activations: FloatArray) -> Tensor:
+        """Return the scores of inputs where a layer returns other activations than it would.
+
+        Args:
+            inputs: Checked by `check_inputs`.
+            layer: The layer, and which of its calls.
+            objective: What the scores are; the same for all images.
+            activations: (N, *space, K), what the layer returns.
+
+        Returns:
+            (N, T). They depend on an image only through what bypasses the layer.
+
+        Raises:
+            LayerError, ModelRunError, TargetError: As for `head`.
+        """
+        rows = [
+            self.head(map_tree(partial(_row, row=row), inputs), layer, objective)(activations[row : row + 1])
+            for row in range(image_count(inputs))
+        ]
+        scores: Tensor = self.xp.concatenate(rows, axis=0)
+        return scores
+
+    def carrying_calls(self, inputs: InputBatch, objective: Objective) -> frozenset[tuple[str, int]] | None:
+        """Return the calls, by path and execution, that no path from the input to the scores bypasses.
+
+        None where the framework has no graph that shows it.
+        """
+        return None
+
     @abstractmethod
     def moves_image(self, inputs: InputBatch, layer: LayerChoice) -> bool:
         """Whether the model may crop, pad, resize or mirror its input before the convolutions that precede a layer.
@@ -199,6 +245,14 @@ class Framework(ABC):
         For a model with several inputs, this is a structure of shapes, with lists and dicts. One input is one shape,
         also where the model takes it in a list or dict.
         """
+
+    def declared_size(self) -> tuple[int, int] | None:
+        """Return (h, w) of the images, in pixels, where the model says so beside its input's shape; None otherwise."""
+        return None
+
+    def declared_labels(self) -> Mapping[Any, Any] | None:
+        """Return the class names that the model itself holds, by index; None where it holds none."""
+        return None
 
     def is_unscaled(self, inputs: InputBatch) -> bool:
         """Whether the first convolution receives `inputs` unscaled; False where that is uncertain."""

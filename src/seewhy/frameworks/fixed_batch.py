@@ -21,7 +21,7 @@ from seewhy.frameworks.tokens import TokenFacts
 from seewhy.targets import Objective
 from seewhy.types import AttentionCapture, Capture, Derivatives, GradientRule, Namespace, Tensor
 
-FACTS = ("layer", "xp", "final_activation")
+FACTS = ("layer", "xp", "final_activation", "is_bypassed")
 """The fields of a capture that have no row for each image."""
 
 
@@ -149,6 +149,9 @@ class FixedBatch(Framework):
             StemValues(np.concatenate([values for values, _ in parts])[:count], parts[0].window)
             for parts in zip(*batches, strict=True)
         ]
+
+    def carrying_calls(self, inputs: InputBatch, objective: Objective) -> frozenset[tuple[str, int]] | None:
+        return self._framework.carrying_calls(self._filled(inputs, 0, self._size), objective)
 
     def head(self, inputs: InputBatch, layer: LayerChoice, objective: Objective) -> Head:
         run = self._framework.head(self._filled(inputs, 0, 1), layer, objective)

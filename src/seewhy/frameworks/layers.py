@@ -31,6 +31,8 @@ class LayerCall(ShortRepr):
         channels_first: The layer's own layout is (N, K, *space).
         images_second: The layer's own layout is (L, N, K), with the images along its second axis.
         is_split: The layer only splits channels among attention heads: (tokens, heads, K), whose axes are no image's.
+        is_auxiliary: A Keras operation that only moves, casts or scales what a layer computed, or whose axes may be no
+            image's, such as a product of matrices.
         obstacle: What keeps the output from being reached, as in "runs inside torch.vmap"; empty if nothing does.
     """
 
@@ -45,6 +47,7 @@ class LayerCall(ShortRepr):
     channels_first: bool = False
     images_second: bool = False
     is_split: bool = False
+    is_auxiliary: bool = False
     obstacle: str = ""
 
     @property
@@ -60,7 +63,7 @@ class LayerCall(ShortRepr):
     @property
     def is_candidate(self) -> bool:
         """Whether `layer="auto"` may take this call; it takes the last such call."""
-        return self.has_space and not (self.is_pooling or self.is_pass_through or self.is_split)
+        return self.has_space and not (self.is_pooling or self.is_pass_through or self.is_split or self.is_auxiliary)
 
 
 INPUT_CALL = LayerCall(INPUT, "input", None, is_pooling=False, is_pass_through=False, number=1, execution=1)

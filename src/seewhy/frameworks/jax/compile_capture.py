@@ -87,7 +87,9 @@ def compile_capture(
 
     compiled_capture = jax.jit(capture)
     scale_shape = scores_shape(compiled_capture, traced, objective) if is_scaled else None
-    return CompiledCapture(timed_first_call(compiled_capture), layer.named(call), shape, activation, scale_shape)
+    is_bypassed = traced.is_bypassed(call, selected)
+    function = timed_first_call(compiled_capture)
+    return CompiledCapture(function, layer.named(call), shape, activation, scale_shape, is_bypassed)
 
 
 def scores_shape(capture: Callable[..., Any], traced: TracedModel, objective: Objective) -> tuple[int, int]:
@@ -137,7 +139,9 @@ def _compile_closed_form(
                 raise no_gradient(call.path)
             return captured | {"closed_form": closed_form(scores_of, total, captured["activations"])}
 
-    return CompiledCapture(timed_first_call(jax.jit(capture)), layer.named(call), shape, activation)
+    is_bypassed = traced.is_bypassed(call, selected)
+    function = timed_first_call(jax.jit(capture))
+    return CompiledCapture(function, layer.named(call), shape, activation, is_bypassed=is_bypassed)
 
 
 def compile_head(traced: TracedModel, call: LayerCall, objective: Objective) -> CompiledHead:

@@ -23,8 +23,8 @@ from seewhy.frameworks.jax.compile_capture import compile_capture, compile_head
 from seewhy.frameworks.jax.logits import hidden_activations
 from seewhy.frameworks.jax.precision import in_bfloat16
 from seewhy.frameworks.jax.stem import find_stem_inputs
-from seewhy.frameworks.jax.tap import Marker, OutputStructure, TracedModel
-from seewhy.frameworks.jax.trunk_and_head import as_function, inline, tapped_variable, trace
+from seewhy.frameworks.jax.tap import Marker, OutputStructure, TracedModel, mark_name
+from seewhy.frameworks.jax.trunk_and_head import MARK, as_function, inline, tapped_variable, trace
 from seewhy.frameworks.keras.attention_capture import CompiledAttention, run_attention
 from seewhy.frameworks.keras.framework import KerasFramework, plain_message
 from seewhy.frameworks.keras.restore import preserve_keras_state
@@ -47,6 +47,7 @@ class KerasJax(KerasFramework):
     """A Keras model on JAX."""
 
     name = "keras-jax"
+    compiles_batch_size = True
 
     def __init__(self, model: keras.Model, precision: Precision = "float32") -> None:
         super().__init__(model, precision)
@@ -95,7 +96,13 @@ class KerasJax(KerasFramework):
         )
         objective.target.check_outputs(compiled.shape)
         captured = {"gradients": None, **self._capture(compiled, traced, inputs, arrays)}
-        return Capture(**captured, layer=compiled.layer, xp=self.xp, final_activation=compiled.activation)
+        return Capture(
+            **captured,
+            layer=compiled.layer,
+            xp=self.xp,
+            final_activation=compiled.activation,
+            is_bypassed=compiled.is_bypassed,
+        )
 
     def capture_attention(
         self, inputs: InputBatch, objective: Objective, derivatives: Derivatives = "gradients"
@@ -148,6 +155,16 @@ class KerasJax(KerasFramework):
                 raise model_run_error(inputs, error) from error
 
         return scores
+
+    def carrying_calls(self, inputs: InputBatch, objective: Objective) -> frozenset[tuple[str, int]]:
+        traced = self._traced(inputs)
+        found = traced.carriers(traced.select_outputs(objective))
+        names = {
+            equation.params["name"]
+            for equation in traced.jaxpr.jaxpr.eqns
+            if equation.primitive.name == MARK and not found.isdisjoint(equation.outvars)
+        }
+        return frozenset((call.path, call.execution) for call in traced.calls if mark_name(call) in names)
 
     def moves_image(self, inputs: InputBatch, layer: LayerChoice) -> bool:
         return any(stem.is_moved(self.image_size(inputs)) for stem in self._stem(self._traced(inputs), layer))

@@ -45,8 +45,8 @@ from seewhy.frameworks.tensorflow.logits import FUNCTION_ADVICE, select_tensorfl
 from seewhy.frameworks.tensorflow.mean_head import closed_form, pooled_mean
 from seewhy.frameworks.tensorflow.precision import check_bfloat16, compiled
 from seewhy.frameworks.tensorflow.stem import find_stem_inputs
-from seewhy.frameworks.tensorflow.tap import TensorflowTap, gradients
-from seewhy.frameworks.tensorflow.trunk_and_head import over_perturbations, split
+from seewhy.frameworks.tensorflow.tap import OutputRecorder, TensorflowTap, gradients
+from seewhy.frameworks.tensorflow.trunk_and_head import carrying_tensors, is_bypassed, over_perturbations, split
 from seewhy.targets import Objective, TargetScores, TopK
 from seewhy.types import (
     AttentionCapture,
@@ -107,7 +107,13 @@ class KerasTensorflow(KerasFramework):
         )
         objective.target.check_outputs(entry.shape)
         captured = {"gradients": None, **self._capture(entry, inputs, objective.target.arrays(image_count(inputs)))}
-        return Capture(**captured, layer=entry.layer, xp=self.xp, final_activation=entry.activation)
+        return Capture(
+            **captured,
+            layer=entry.layer,
+            xp=self.xp,
+            final_activation=entry.activation,
+            is_bypassed=entry.is_bypassed,
+        )
 
     def capture_attention(
         self, inputs: InputBatch, objective: Objective, derivatives: Derivatives = "gradients"
@@ -150,6 +156,20 @@ class KerasTensorflow(KerasFramework):
                 raise model_run_error(inputs, _graph_message(error)) from error
 
         return scores
+
+    def carrying_calls(self, inputs: InputBatch, objective: Objective) -> frozenset[tuple[str, int]]:
+        recorder = OutputRecorder(self._model)
+        found: set[tuple[str, int]] = set()
+
+        def forward(batch: InputBatch) -> None:
+            with self._recording(self._layers, recorder):
+                tree = self._forward(batch, recorder)
+            selected, *_ = select_tensorflow_outputs(tree, objective)
+            tensors = carrying_tensors(leaves(batch), selected.tensors)
+            found.update(call for call, output in recorder.outputs.items() if output.ref() in tensors)
+
+        self._compile(forward, inputs)
+        return frozenset(found)
 
     def moves_image(self, inputs: InputBatch, layer: LayerChoice) -> bool:
         key = (self._shape_key(inputs), layer)
@@ -301,6 +321,7 @@ class KerasTensorflow(KerasFramework):
                 # No score may depend on more than one image, so the gradient of the sum is each image's own.
                 totals = tf.reduce_sum(tf.cast(target_scores.scores, tf.float32) * scale, axis=0)
             facts.update(layer=layer.named(tap.call), shape=outputs.shape, activation=outputs.activation)
+            facts["is_bypassed"] = is_bypassed(leaves(batch), tap.output, selected.tensors)
             captured = _captured(tap, outputs, target_scores, self.xp)
             if derivatives == "closed_form" and mean is not None and not self._has_float16:
                 with translated_errors(inputs, FAILURES, None, plain_message):

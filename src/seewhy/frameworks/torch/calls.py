@@ -188,7 +188,9 @@ def _is_map(call: LayerCall) -> bool:
 
 def _has_images_second(output: Any, images: int) -> bool:
     """Whether the output may be (L, N, K); a batch of another size shows whether it is, see `check_image_axes`."""
-    return _has_spatial_axes(output) and output.ndim == 3 and output.shape[0] != images == output.shape[1]
+    if not _has_spatial_axes(output) or output.ndim != 3 or output.shape[1] != images:
+        return False
+    return output.shape[0] != images or images > 1  # of N images and N tokens, either axis may be that of the images
 
 
 def check_image_axes(

@@ -8,7 +8,7 @@ axis. Captures are (N, *space, K), as in every framework.
 """
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from functools import partial
@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from seewhy.errors import ModelRunError
 from seewhy.frameworks.base import CaptureType, Framework, Head, check_precision
 from seewhy.frameworks.cleanup import restoring
 from seewhy.frameworks.compiled import CompiledCache
@@ -40,6 +41,7 @@ from seewhy.frameworks.structures import (
     only_leaf,
     shape_key,
 )
+from seewhy.frameworks.torch import hugging_face
 from seewhy.frameworks.torch.attention_recorder import AttentionMaps, AttentionRecorder
 from seewhy.frameworks.torch.attention_tap import AttentionTap
 from seewhy.frameworks.torch.calls import (
@@ -51,6 +53,8 @@ from seewhy.frameworks.torch.calls import (
     structure,
     unwrap,
 )
+from seewhy.frameworks.torch.carrying_calls import EdgeRecorder
+from seewhy.frameworks.torch.clamp import ClampTap, clamped_scores
 from seewhy.frameworks.torch.failures import FAILURES
 from seewhy.frameworks.torch.finish_capture import finish_capture
 from seewhy.frameworks.torch.layouts import TorchLayouts
@@ -64,7 +68,15 @@ from seewhy.frameworks.torch.tensors import first_float_tensor, to_array
 from seewhy.frameworks.torch.trunk_and_head import Tape, TapeTap
 from seewhy.frameworks.torch.without_autograd import AutogradUse, Trunk
 from seewhy.targets import Objective, TopK
-from seewhy.types import AttentionCapture, Capture, Derivatives, GradientRule, NativeTensor, Precision
+from seewhy.types import (
+    AttentionCapture,
+    Capture,
+    Derivatives,
+    FloatArray,
+    GradientRule,
+    NativeTensor,
+    Precision,
+)
 
 CONVOLUTIONS = (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)
 
@@ -106,7 +118,15 @@ class Torch(Framework):
         """
         if (most := _most_inputs(self._model)) is not None:
             check_input_count(inputs, most)
-        return check_arrays(map_arrays(to_array, inputs), None)
+        checked = check_arrays(map_arrays(to_array, inputs), None)
+        hugging_face.check_takes_images(self._model, list(inspect.signature(self._model.forward).parameters), checked)
+        return checked
+
+    def declared_size(self) -> tuple[int, int] | None:
+        return hugging_face.declared_size(self._model)
+
+    def declared_labels(self) -> Mapping[Any, Any] | None:
+        return hugging_face.declared_labels(self._model)
 
     def to_numpy(self, tensor: NativeTensor) -> NDArray[Any]:
         array: NDArray[Any] = to_array(tensor)
@@ -183,6 +203,31 @@ class Torch(Framework):
         scores = tape.head(tap, selected, objective, self.xp)
         return lambda perturbations: scores(layer_layout(call, perturbations))
 
+    def clamp(
+        self, inputs: InputBatch, layer: LayerChoice, objective: Objective, activations: FloatArray
+    ) -> NativeTensor:
+        layers, objective = self._model_layers.now(), objective.for_image(0)
+        call = self._tapped_call(layers, inputs, layer)
+
+        def run(functions: FunctionRecorder) -> NativeTensor:
+            tap = ClampTap(call, activations)
+            with recording_calls(tap.hooked_layers(layers.by_path), tap):
+                outputs = self._forward(inputs, functions, tap)
+            return clamped_scores(tap, outputs, objective, functions, self.xp)
+
+        with preserve_state(self._model):
+            return self._autograd_use.run(run)
+
+    def carrying_calls(self, inputs: InputBatch, objective: Objective) -> frozenset[tuple[str, int]] | None:
+        functions, layers, recorder = FunctionRecorder(), self._model_layers.now(), EdgeRecorder()
+        try:
+            with preserve_state(self._model), torch.enable_grad(), recording_calls(layers.by_path, recorder):
+                outputs = self._forward(inputs, functions, recorder)
+                selected = select_torch_outputs(outputs, objective, functions, self.xp)
+                return recorder.carrying(selected.tensors)
+        except ModelRunError:
+            return None  # the model runs, but its input cannot be differentiated
+
     def moves_image(self, inputs: InputBatch, layer: LayerChoice) -> bool:
         return any(stem.is_moved(self.image_size(inputs)) for stem in self._stem(inputs, layer))
 
@@ -253,7 +298,7 @@ class Torch(Framework):
         self,
         inputs: InputBatch,
         context: AbstractContextManager[Any],
-        recorder: TorchTap | TorchRecorder | StemRecorder | None = None,
+        recorder: TorchTap | TorchRecorder | StemRecorder | EdgeRecorder | None = None,
     ) -> Any:
         batch = map_tree(self._to_tensor, inputs)
         with translated_errors(inputs, FAILURES, recorder), autocast_to(self._precision, batch), context:

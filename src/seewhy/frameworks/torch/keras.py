@@ -13,10 +13,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from seewhy.errors import ModelRunError
 from seewhy.frameworks.base import CaptureType, Head
 from seewhy.frameworks.compiled import CompiledCache
 from seewhy.frameworks.keras.calls import KerasRecorder
 from seewhy.frameworks.keras.framework import KerasFramework, plain_message
+from seewhy.frameworks.keras.operations import keras_layers
 from seewhy.frameworks.keras.restore import preserve_keras_state
 from seewhy.frameworks.layers import LayerCall, LayerChoice, check_tapped
 from seewhy.frameworks.layouts import layer_layout
@@ -26,6 +28,8 @@ from seewhy.frameworks.stem import StemInput, StemValues
 from seewhy.frameworks.structures import InputBatch, InputSpec, image_count, leaves, map_arrays, map_tree, shape_key
 from seewhy.frameworks.torch.attention_recorder import AttentionMaps, AttentionRecorder
 from seewhy.frameworks.torch.attention_tap import AttentionTap
+from seewhy.frameworks.torch.carrying_calls import EdgeRecorder
+from seewhy.frameworks.torch.clamp import ClampTap, clamped_scores
 from seewhy.frameworks.torch.failures import FAILURES
 from seewhy.frameworks.torch.finish_capture import finish_capture
 from seewhy.frameworks.torch.logits import FunctionRecorder, select_torch_outputs
@@ -37,7 +41,15 @@ from seewhy.frameworks.torch.tensors import TRANSFORMED, has_memory, to_array
 from seewhy.frameworks.torch.trunk_and_head import Tape, TapeTap
 from seewhy.frameworks.torch.without_autograd import AutogradUse, Trunk
 from seewhy.targets import Objective, TopK
-from seewhy.types import AttentionCapture, Capture, Derivatives, GradientRule, NativeTensor, Precision
+from seewhy.types import (
+    AttentionCapture,
+    Capture,
+    Derivatives,
+    FloatArray,
+    GradientRule,
+    NativeTensor,
+    Precision,
+)
 
 
 @final
@@ -136,6 +148,31 @@ class KerasTorch(KerasFramework):
         scores = tape.head(tap, selected, objective, self.xp)
         return lambda perturbations: scores(layer_layout(call, perturbations))
 
+    def clamp(
+        self, inputs: InputBatch, layer: LayerChoice, objective: Objective, activations: FloatArray
+    ) -> NativeTensor:
+        layers, objective = self._model_layers.now(), objective.for_image(0)
+        call = self._tapped_call(layers, inputs, layer)
+
+        def run(functions: FunctionRecorder) -> NativeTensor:
+            tap = ClampTap(call, activations)
+            with self._recording(tap.hooked_layers(layers.by_path), tap):
+                outputs = self._forward(inputs, functions, tap)
+            return clamped_scores(tap, outputs, objective, functions, self.xp)
+
+        with self._preserve_state(layers):
+            return self._autograd_use.run(run)
+
+    def carrying_calls(self, inputs: InputBatch, objective: Objective) -> frozenset[tuple[str, int]] | None:
+        functions, layers, recorder = FunctionRecorder(), self._model_layers.now(), EdgeRecorder()
+        try:
+            with self._preserve_state(layers), torch.enable_grad(), self._recording(layers.by_path, recorder):
+                outputs = self._forward(inputs, functions, recorder)
+                selected = select_torch_outputs(outputs, objective, functions, self.xp)
+                return recorder.carrying(selected.tensors)
+        except ModelRunError:
+            return None  # the model runs, but its input cannot be differentiated
+
     def moves_image(self, inputs: InputBatch, layer: LayerChoice) -> bool:
         return any(stem.is_moved(self.image_size(inputs)) for stem in self._stem(inputs, layer))
 
@@ -148,7 +185,7 @@ class KerasTorch(KerasFramework):
 
     def _preserve_state(self, layers: Layers) -> AbstractContextManager[None]:
         # A model's `modules()` lists neither the layers inside its layers nor the module in a TorchModuleWrapper.
-        return preserve_state(self._model, *layers.by_path.values())
+        return preserve_state(self._model, *keras_layers(layers.by_path))
 
     def _stem(self, inputs: InputBatch, layer: LayerChoice) -> list[StemInput]:
         layers = self._model_layers.now()
@@ -182,7 +219,7 @@ class KerasTorch(KerasFramework):
         self,
         inputs: InputBatch,
         context: AbstractContextManager[Any],
-        recorder: TorchTap | KerasRecorder | StemRecorder | None = None,
+        recorder: TorchTap | KerasRecorder | StemRecorder | EdgeRecorder | None = None,
     ) -> Any:
         # Copied: a model may modify its input in place, and the array belongs to the caller.
         batch = map_tree(lambda array: keras.ops.convert_to_tensor(np.array(array)), inputs)
@@ -194,5 +231,5 @@ class KerasTorch(KerasFramework):
             context,
             preserve_keras_state(self._model),
         ):
-            batch = recorder.enter(batch) if isinstance(recorder, (TorchTap, StemRecorder)) else batch
+            batch = recorder.enter(batch) if isinstance(recorder, (TorchTap, StemRecorder, EdgeRecorder)) else batch
             return self._model(batch, training=False)
