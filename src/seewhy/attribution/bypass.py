@@ -35,7 +35,7 @@ def measure_bypass(first: FloatArray, clamped: FloatArray, second: FloatArray) -
     difference, bypassed = distance(first, second), distance(clamped, second)
     if not np.isfinite([difference, bypassed]).all() or difference <= NO_DIFFERENCE * distance(second, 0 * second):
         return None
-    return bypassed / difference
+    return min(1.0, bypassed / difference)
 
 
 def distance(scores: FloatArray, others: FloatArray) -> float:
