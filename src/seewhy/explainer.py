@@ -30,8 +30,9 @@ from seewhy.attribution.checks import (
     probabilities_hint,
     require_decoded,
 )
-from seewhy.attribution.fusion import Fuse, check_fuse
+from seewhy.attribution.fusion import choose_fuse
 from seewhy.attribution.input_box import input_box
+from seewhy.attribution.method_choice import choose_method
 from seewhy.attribution.perturbation_runner import ProgressCallback
 from seewhy.attribution.plan import Plan, first_derivatives, plan_key, strategy_for
 from seewhy.errors import InputError, MethodError, OptionError, SeewhyWarning, frames_inside
@@ -49,7 +50,7 @@ from seewhy.results.explanation import Explanation
 from seewhy.results.explanation_builder import build_explanation
 from seewhy.results.heatmaps import Heatmaps, build_heatmaps
 from seewhy.targets import Objective, Target, TargetSpec, resolve
-from seewhy.types import ImageArray, LayerSpec, Model, Precision, Score
+from seewhy.types import Capture, Fuse, ImageArray, LayerSpec, Model, Precision, Score
 
 BATCH_SIZE = 16
 
@@ -66,7 +67,7 @@ class ExplainerOptions(TypedDict, total=False):
     """The keyword-only options of `Explainer`, which `explain` and `compare` take too."""
 
     output: int | str | None
-    fuse: Fuse
+    fuse: Fuse | None
     augmentation: AugmentationName | Sequence[AugmentationName] | None
     signed: bool
     progress: bool | ProgressCallback
@@ -82,7 +83,9 @@ class Explainer:
         model: A `Classifier`; the name or the path of a model, as `seewhy.load` takes it; or a bare `keras.Model` or
             `torch.nn.Module`, which is enough for `heatmaps`. It is never changed.
         method: The name of a method, see `seewhy methods`; or a method with options, such as
-            `seewhy.methods.get("rise", masks=8000)`.
+            `seewhy.methods.get("rise", masks=8000)`. "auto" takes gradient_rollout for a model whose attention maps
+            follow each other from the image to the score, as in a vision transformer, unless a layer is named; and
+            gradcam for any other.
         layer: The layer to explain: a path ("resnet50/conv5_block3_out", "layer4.2"), a unique name, or the layer
             object. "auto" takes the classifier's default layer if it has one, else the last layer with spatial output
             that does not only pool, whose positions reach the score, that nothing bypasses, and whose axes are those of
@@ -93,8 +96,8 @@ class Explainer:
             as many tutorials do.
         output: The output to explain, of a model with several: its position or its key.
         fuse: How the heatmaps of several layers are fused, after each is resized to the largest resolution and scaled
-            to 0..1: "mean", "max", "product", or "layercam", the maximum after that paper's tanh(2 M / max(M)). The
-            model runs once per layer.
+            to 0..1: "mean", "max", "product", or "layercam", the maximum after that paper's tanh(2 M / max(M)). None is
+            "mean", or what the method says. The model runs once per layer.
         augmentation: Average the heatmaps with those of augmented inputs: "flips", mirrored left to right; "scales",
             zoomed to 0.9 and to 1.1; or both in a tuple. The model runs 2, 3 or 6 times.
         signed: True keeps evidence against a target as negative values; False applies the papers' ReLU.
@@ -128,12 +131,12 @@ class Explainer:
     def __init__(
         self,
         model: ModelSource,
-        method: str | Method = "gradcam",
+        method: str | Method = "auto",
         layer: LayerSpec | Sequence[LayerSpec] = "auto",
         score: Score = "logit",
         output: int | str | None = None,
         *,
-        fuse: Fuse = "mean",
+        fuse: Fuse | None = None,
         augmentation: AugmentationName | Sequence[AugmentationName] | None = None,
         signed: bool = False,
         progress: bool | ProgressCallback = False,
@@ -149,7 +152,7 @@ class Explainer:
         classifier = _as_classifier(model)
         method, framework = all_methods.get(method), classifier.framework_in(precision)
         layers = find_layers(layer, classifier, framework, method)
-        if signed and len(layers) > 1:
+        if signed and (len(layers) > 1 or method.fuse is not None):
             raise OptionError("signed=True and several layers: only evidence for a target is fused. Give one layer.")
         vars(self).update(
             classifier=classifier,
@@ -158,7 +161,7 @@ class Explainer:
             layer_choices=layers,
             score=score,
             output=output,
-            fuse=check_fuse(fuse),
+            fuse=choose_fuse(fuse, method),
             augmentations=parse_augmentations(augmentation),
             signed=signed,
             progress=progress,
@@ -235,7 +238,8 @@ class Explainer:
         check_batch_size(batch_size)
         checked = self._check_inputs(inputs)
         self._hint(checked)
-        objective = Objective(self._resolve(targets, image_count(checked)), self.score, self.output)
+        target = self._resolve(targets, image_count(checked))
+        objective = Objective(target, self.score, self.output, self.method.contrast)
         plan = self._plan(checked, objective, batch_size)
         attribution = attribute(plan, checked, objective)
         return self._build_heatmaps(plan, attribution, objective, checked)
@@ -251,23 +255,21 @@ class Explainer:
             MethodError: The method is not gradcam at one layer without augmentation.
             SeewhyError: As for `explain`.
         """
-        if self.method.name != "gradcam" or len(self.layer_choices) > 1 or self.augmentations:
-            raise MethodError(
-                "inspect shows the steps of Grad-CAM at one layer without augmentation; this Explainer has the "
-                f"method {self.method.name}, {len(self.layer_choices)} layer(s) and {len(self.augmentations)} "
-                "augmentation(s). Make another one: seewhy.Explainer(model)."
-            )
+        self._check_inspected(self.method)
         pixels = read(image)
         preprocessed = self.classifier.preprocess([pixels])
         inputs = self._check_inputs(preprocessed)
         self._hint(inputs)
         objective = Objective(self._resolve(targets, 1), self.score, self.output)
+        plan = self._plan(inputs, objective, 1)
+        self._check_inspected(plan.method)
         # One capture, however many the targets: their gradients are what is shown.
-        plan = replace(self._plan(inputs, objective, 1), strategy="capture", derivatives="gradients")
+        plan = replace(plan, strategy="capture", derivatives="gradients")
         attribution = attribute(plan, inputs, objective)
         heatmaps = self._build_heatmaps(plan, attribution, objective, inputs)
         (explanation,) = self._explanations(heatmaps, [image], [pixels], preprocessed.placements)
         capture, to_numpy = attribution.capture, self.framework.to_numpy
+        assert isinstance(capture, Capture)  # noqa: S101  # gradcam's
         activations, gradients = to_numpy(capture.activations)[0], to_numpy(capture.require_gradients())[0]
         return Inspection(activations.astype(np.float32), gradients.astype(np.float32), explanation)
 
@@ -297,7 +299,17 @@ class Explainer:
         """
         checked = self._check_inputs(inputs)
         objective = Objective(self._resolve("top-1", image_count(checked)), self.score, self.output)
-        return try_all_layers(self._plan(checked, objective, 1), checked, objective)
+        plan = replace(self._plan(checked, objective, 1), method=all_methods.get("gradcam"))
+        return try_all_layers(plan, checked, objective)
+
+    def _check_inspected(self, method: Method) -> None:
+        """Raise MethodError unless the method may be gradcam, at one layer without augmentation."""
+        if method.name not in ("auto", "gradcam") or len(self.layer_choices) > 1 or self.augmentations:
+            raise MethodError(
+                "inspect shows the steps of Grad-CAM at one layer without augmentation; this Explainer has the "
+                f"method {method.name}, {len(self.layer_choices)} layer(s) and {len(self.augmentations)} "
+                'augmentation(s). Make another one: seewhy.Explainer(model, "gradcam").'
+            )
 
     def _explanations(
         self,
@@ -306,8 +318,9 @@ class Explainer:
         pixels: Sequence[ImageArray],
         placements: Sequence[Placement],
     ) -> Iterator[Explanation]:
+        method = all_methods.get(heatmaps.method) if self.method.is_auto else self.method
         for row, placement in enumerate(placements):
-            yield build_explanation(heatmaps, row, images[row], pixels[row], placement, self.classifier, self.method)
+            yield build_explanation(heatmaps, row, images[row], pixels[row], placement, self.classifier, method)
 
     def _build_heatmaps(
         self, plan: Plan, attribution: Attribution, objective: Objective, inputs: InputBatch
@@ -317,9 +330,10 @@ class Explainer:
             objective.target,
             framework=self.framework,
             classifier=self.classifier,
-            method=self.method.name,
+            method=plan.method.name,
             signed=self.signed,
             input_box=input_box(plan, attribution.layers, inputs, attribution.heatmaps),
+            method_reason=plan.method_reason,
         )
         self._warn_of_probabilities(attribution, heatmaps)
         return heatmaps
@@ -328,16 +342,18 @@ class Explainer:
         """Return the plan for this shape of input and kind of objective, made when it is first needed."""
         key = plan_key(inputs, objective, batch_size)
         if key not in self._plans:
-            strategy = strategy_for(self.method, objective)
+            method, reason = choose_method(self.method, self.framework, inputs, self.layer_choices)
+            strategy = strategy_for(method, objective)
             if len(self._plans) >= MAX_PLANS:
                 self._plans.clear()
             self._plans[key] = Plan(
                 classifier=self.classifier,
                 framework=self.framework,
-                method=self.method,
+                method=method,
+                method_reason=reason,
                 layers=self.layer_choices,
                 strategy=strategy,
-                derivatives=first_derivatives(self.method, strategy),
+                derivatives=first_derivatives(method, strategy),
                 fuse=self.fuse,
                 augmentations=self.augmentations,
                 batch_size=batch_size,
@@ -380,7 +396,7 @@ def explain(
     model: ModelSource,
     image: ImageLike,
     targets: TargetSpec = "top-1",
-    method: str | Method = "gradcam",
+    method: str | Method = "auto",
     layer: LayerSpec | Sequence[LayerSpec] = "auto",
     score: Score = "logit",
     **options: Unpack[ExplainerOptions],
@@ -423,7 +439,7 @@ def compare(
             those.
         images: A path, a PIL image or a uint8 array (H, W, 3); or a list of those.
         methods: The name of a method, or a method with options, see `seewhy.methods.get`; or a list of those. None is
-            gradcam.
+            "auto".
         targets: As for `Explainer.explain`.
         layer: As for `Explainer`; the other arguments likewise.
         method: The same as `methods`, by the name that the argument of `explain` has.
@@ -437,7 +453,7 @@ def compare(
     decoded = [image if isinstance(image, (str, os.PathLike)) else read(image) for image in listed("images", images)]
     if methods is not None and method is not None:
         raise MethodError("compare was given methods and method, which are the same argument. Give one of them.")
-    chosen = listed("methods", next((each for each in (methods, method) if each is not None), "gradcam"))
+    chosen = listed("methods", next((each for each in (methods, method) if each is not None), "auto"))
     classifiers = [_as_classifier(model) for model in listed("models", models)]
     explainers = [Explainer(*pair, layer, score, **options) for pair in itertools.product(classifiers, chosen)]
     return Comparison(

@@ -6,9 +6,10 @@ import keras
 import numpy as np
 from keras import layers, ops
 from tests.contracts import reference
+from tests.contracts.transformer_in_keras import transformer
 from tests.sample_models import predict, state, weight_array
 
-__all__ = ["predict", "state"]
+__all__ = ["predict", "state", "transformer"]
 
 NAME = f"keras-{keras.backend.backend()}"
 

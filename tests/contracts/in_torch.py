@@ -3,8 +3,11 @@
 import numpy as np
 import torch
 from tests.contracts import reference
+from tests.contracts.transformer_in_torch import transformer
 from torch import nn
 from torch.nn import functional
+
+__all__ = ["transformer"]
 
 NAME = "torch"
 

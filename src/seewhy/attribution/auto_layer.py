@@ -86,7 +86,7 @@ def layer_after(
     Where functions are compiled, it is taken by the graph alone.
     """
     calls = plan.framework.calls(inputs)
-    carrying = _carrying(plan, inputs, objective)
+    carrying = carrying_calls(plan, inputs, objective)
     position = max((place for place, call in enumerate(calls) if layer.admits(call)), default=len(calls))
     following = [
         call
@@ -144,7 +144,7 @@ def _ordered(
     """
     spaces = {_space(call) for call in last}
     ordered = sorted(candidates, key=lambda call: _space(call) not in spaces)
-    carrying = _carrying(plan, inputs, objective)
+    carrying = carrying_calls(plan, inputs, objective)
     if carrying is None:
         return ordered
     is_carrying = [(call.path, call.execution) in carrying for call in ordered]
@@ -152,7 +152,7 @@ def _ordered(
     return first + [call for call, carries in zip(ordered, is_carrying, strict=True) if not carries][:MAX_BYPASSED]
 
 
-def _carrying(plan: Plan, inputs: InputBatch, objective: Objective) -> frozenset[tuple[str, int]] | None:
+def carrying_calls(plan: Plan, inputs: InputBatch, objective: Objective) -> frozenset[tuple[str, int]] | None:
     """Return the calls that nothing bypasses, by path and execution; None where no graph shows it."""
     if not plan.framework.compiles_batch_size:
         inputs = map_tree(lambda array: array[:1], inputs)

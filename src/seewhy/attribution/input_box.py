@@ -57,7 +57,7 @@ def input_box(plan: Plan, layers: Sequence[LayerChoice], inputs: InputBatch, hea
         LayerError: The layers that are fused show different parts.
         OptionError: There is augmentation, and the part is not in the centre.
     """
-    if plan.method.level == "input" or heatmaps.ndim != 4:
+    if plan.method.level == "input" or heatmaps.ndim != 4 or not layers:
         return WHOLE
     boxes = [layer_input_box(plan, layer, inputs) for layer in layers]
     if not np.allclose(boxes, boxes[0], atol=TOLERANCE):

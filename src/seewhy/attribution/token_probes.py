@@ -65,6 +65,8 @@ def _matching(
             values = _activations(framework, inputs, call, _probes(framework, inputs, windows), objective)
         except (LayerError, TargetError):
             return  # the layer cannot be reached, or the model does not allow the objective
+        if len(values) != len(cells) + 1:
+            return  # the layer has no row for each image, as an embedding of positions
         changes = np.linalg.norm(values[1:] - values[:1], axis=2)
         *own, middle = changes.argmax(axis=1).tolist()
         offsets = {token - row * columns - column for token, (row, column) in zip(own, corners, strict=True)}

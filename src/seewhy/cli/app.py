@@ -101,7 +101,7 @@ def explain(
             help="A name listed by 'seewhy methods'. Several names, separated by commas, are drawn in one grid: "
             "methods x targets."
         ),
-    ] = "gradcam",
+    ] = "auto",
     settings: Annotated[
         list[str] | None,
         typer.Option(

@@ -1,9 +1,9 @@
 """The interface of every framework."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from numpy.typing import NDArray
 
@@ -15,7 +15,19 @@ from seewhy.frameworks.stem import StemValues
 from seewhy.frameworks.structures import InputBatch, InputSpec, check_arrays, image_count, map_tree, only_leaf
 from seewhy.frameworks.tokens import TokenFacts, token_facts
 from seewhy.targets import Objective
-from seewhy.types import Capture, Derivatives, FloatArray, GradientRule, LayerSpec, Namespace, Precision, Tensor
+from seewhy.types import (
+    AttentionCapture,
+    Capture,
+    Derivatives,
+    FloatArray,
+    GradientRule,
+    LayerSpec,
+    Namespace,
+    Precision,
+    Tensor,
+)
+
+CaptureType = TypeVar("CaptureType", Capture, AttentionCapture)
 
 Head = Callable[[NDArray[Any]], Tensor]
 """A model's head: from perturbations of one image's activations, (M, *space, K), to scores (M, T)."""
@@ -117,6 +129,39 @@ class Framework(ABC):
         """
 
     @abstractmethod
+    def capture_attention(
+        self, inputs: InputBatch, objective: Objective, derivatives: Derivatives = "gradients"
+    ) -> AttentionCapture:
+        """Run the model once, with a tap on all of its attention maps, and leave the model unchanged.
+
+        A map is a softmax over keys, of products of queries and keys, that values are multiplied with. It is found
+        where it is computed, and fused attention is computed in steps; the outputs are unchanged up to rounding.
+        Gradients are recorded from the first map on.
+
+        Args:
+            inputs: Checked by `check_inputs`.
+            objective: What is differentiated.
+            derivatives: "gradients" or "none".
+
+        Raises:
+            LayerError: The model computes no attention that can be captured.
+            NoGradientError: The scores depend on none of the maps.
+            ModelRunError: The model failed.
+            TargetError: The model's outputs do not allow the target.
+        """
+
+    @abstractmethod
+    def attention_shapes(self, inputs: InputBatch) -> tuple[tuple[int, ...], ...]:
+        """Return the shape (H, Lq, Lk) of each attention map, in the order in which the maps are computed.
+
+        Maps within windows have more than three axes. Empty for a model that computes no attention. Found in one run
+        of the model, and kept for inputs of this shape.
+
+        Raises:
+            ModelRunError: The model failed.
+        """
+
+    @abstractmethod
     def head(self, inputs: InputBatch, layer: LayerChoice, objective: Objective) -> Head:
         """Run the trunk of the model once, and return the head.
 
@@ -185,7 +230,7 @@ class Framework(ABC):
         height, width = shape[2:] if self.channels_first else shape[1:3]
         return height, width
 
-    def apply(self, method: Callable[[Capture], Tensor], capture: Capture) -> Tensor:
+    def apply(self, method: Callable[[CaptureType], Tensor], capture: CaptureType) -> Tensor:
         """Compute heatmaps (N, T, *space) from a capture, in the types of its tensors."""
         return method(capture)
 
@@ -200,6 +245,14 @@ class Framework(ABC):
         For a model with several inputs, this is a structure of shapes, with lists and dicts. One input is one shape,
         also where the model takes it in a list or dict.
         """
+
+    def declared_size(self) -> tuple[int, int] | None:
+        """Return (h, w) of the images, in pixels, where the model says so beside its input's shape; None otherwise."""
+        return None
+
+    def declared_labels(self) -> Mapping[Any, Any] | None:
+        """Return the class names that the model itself holds, by index; None where it holds none."""
+        return None
 
     def is_unscaled(self, inputs: InputBatch) -> bool:
         """Whether the first convolution receives `inputs` unscaled; False where that is uncertain."""

@@ -153,6 +153,27 @@ def no_gradient(path: str) -> NoGradientError:
     )
 
 
+def no_attention(obstacle: str = "") -> LayerError:
+    """Return the error for a model whose attention cannot be captured: it has none, or there is an obstacle."""
+    if obstacle:
+        return LayerError(
+            f"The attention of this model cannot be explained: it {obstacle}. Use a method that explains a layer, such "
+            "as gradcam."
+        )
+    return LayerError(
+        "The model computes no attention: no softmax of queries times keys that values are multiplied with. Methods "
+        "for attention explain transformers; for other models use a method that explains a layer, such as gradcam."
+    )
+
+
+def no_gradient_to_attention() -> NoGradientError:
+    """Return the error for scores that do not depend on any attention map."""
+    return NoGradientError(
+        "No gradient reaches the model's attention: the scores do not depend on it, or something after it (a rounding, "
+        "an argmax, stop_gradient) cannot be differentiated. Use a method that needs no gradients, such as occlusion."
+    )
+
+
 def only_path(name: str, paths: tuple[str, ...]) -> str:
     """Return the one path that is `name` or ends in it, or raise LayerError."""
     matches = [path for path in paths if path == name or path.endswith(("/" + name, "." + name))]

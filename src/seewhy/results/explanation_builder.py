@@ -55,6 +55,7 @@ def build_explanation(
         ids=None if class_names is None else class_names.ids,
         aliases=() if class_names is None else tuple(_names(class_names, target.index) for target in targets),
         model=classifier.name,
+        method_reason=heatmaps.method_reason,
         source=os.fspath(image) if isinstance(image, (str, os.PathLike)) else None,
     )
 

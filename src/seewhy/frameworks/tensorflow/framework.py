@@ -6,6 +6,7 @@ head is differentiated, once for each target.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any, final
 
@@ -14,10 +15,13 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from seewhy.errors import LayerError
 from seewhy.frameworks.base import Head
 from seewhy.frameworks.compiled import CompiledCache, CompiledCapture, CompiledHead, timed_first_call
+from seewhy.frameworks.keras.attention_capture import CompiledAttention, run_attention
 from seewhy.frameworks.keras.calls import KerasRecorder
 from seewhy.frameworks.keras.framework import KerasFramework, plain_message
+from seewhy.frameworks.keras.map_layout import MapLayout
 from seewhy.frameworks.keras.restore import preserve_keras_state
 from seewhy.frameworks.layers import LayerCall, LayerChoice, check_tapped
 from seewhy.frameworks.layouts import channels_last, layer_layout, targets_second
@@ -35,6 +39,7 @@ from seewhy.frameworks.structures import (
     model_run_error,
     only_leaf,
 )
+from seewhy.frameworks.tensorflow.attention import TracedCalls, map_tensors
 from seewhy.frameworks.tensorflow.guided import check_head_activations, guide_relus
 from seewhy.frameworks.tensorflow.logits import FUNCTION_ADVICE, select_tensorflow_outputs
 from seewhy.frameworks.tensorflow.mean_head import closed_form, pooled_mean
@@ -43,7 +48,16 @@ from seewhy.frameworks.tensorflow.stem import find_stem_inputs
 from seewhy.frameworks.tensorflow.tap import OutputRecorder, TensorflowTap, gradients
 from seewhy.frameworks.tensorflow.trunk_and_head import carrying_tensors, is_bypassed, over_perturbations, split
 from seewhy.targets import Objective, TargetScores, TopK
-from seewhy.types import Capture, Derivatives, FloatArray, GradientRule, Namespace, NativeTensor, Precision
+from seewhy.types import (
+    AttentionCapture,
+    Capture,
+    Derivatives,
+    FloatArray,
+    GradientRule,
+    Namespace,
+    NativeTensor,
+    Precision,
+)
 
 FAILURES = (
     *(ValueError, TypeError, RuntimeError, LookupError, AttributeError, ArithmeticError, AssertionError),
@@ -72,9 +86,7 @@ class KerasTensorflow(KerasFramework):
         return np.asarray(tensor)
 
     def calls(self, inputs: InputBatch) -> tuple[LayerCall, ...]:
-        key = ("calls", self._shape_key(inputs))
-        calls: tuple[LayerCall, ...] = self._compiled.get(key, lambda: self._trace_calls(inputs))
-        return calls
+        return self._traced_calls(inputs).calls
 
     def predict(self, inputs: InputBatch, output: int | str | None = None) -> NativeTensor | None:
         key = ("predict", self._shape_key(inputs), output)
@@ -102,6 +114,30 @@ class KerasTensorflow(KerasFramework):
             final_activation=entry.activation,
             is_bypassed=entry.is_bypassed,
         )
+
+    def capture_attention(
+        self, inputs: InputBatch, objective: Objective, derivatives: Derivatives = "gradients"
+    ) -> AttentionCapture:
+        target, images = objective.target, image_count(inputs)
+        is_one = target.target_count == 1
+        entry: CompiledAttention = self._compiled.get(
+            ("attention", self._shape_key(inputs), objective.key, derivatives, is_one),
+            lambda: self._trace_attention(inputs, objective, derivatives, is_one=is_one),
+        )
+        target.check_outputs(entry.shape)
+        captured = run_attention(
+            entry,
+            lambda scales: self._run(entry.function, inputs, *scales, *target.arrays(images)),
+            images,
+            self.to_numpy,
+            tf.constant,
+        )
+        return AttentionCapture(**captured, xp=self.xp, final_activation=entry.activation)
+
+    def attention_shapes(self, inputs: InputBatch) -> tuple[tuple[int, ...], ...]:
+        key = ("attention shapes", self._shape_key(inputs))
+        shapes: tuple[tuple[int, ...], ...] = self._compiled.get(key, lambda: self._attention_shapes(inputs))
+        return shapes
 
     def head(self, inputs: InputBatch, layer: LayerChoice, objective: Objective) -> Head:
         objective = objective.for_image(0)
@@ -187,15 +223,60 @@ class KerasTensorflow(KerasFramework):
             return None
         return check_tapped(layer, self.calls(inputs), FUNCTION_ADVICE).execution
 
-    def _trace_calls(self, inputs: InputBatch) -> tuple[LayerCall, ...]:
-        recorder = KerasRecorder(self._model)
+    def _traced_calls(self, inputs: InputBatch) -> TracedCalls:
+        key = ("calls", self._shape_key(inputs))
+        traced: TracedCalls = self._compiled.get(key, lambda: self._trace_calls(inputs))
+        return traced
 
-        def forward(batch: InputBatch) -> None:
+    def _trace_calls(self, inputs: InputBatch) -> TracedCalls:
+        recorder = KerasRecorder(self._model)
+        layouts: list[MapLayout] = []
+
+        def forward(batch: InputBatch) -> list[NativeTensor]:
             with self._recording(self._layers, recorder):
                 self._forward(batch, recorder)
+            with suppress(LayerError):
+                maps = map_tensors(leaves(batch), image_count(inputs))
+                layouts[:] = maps.layouts
+                return [tf.shape(each) for each in maps.laid_out()]
+            return []
 
-        self._compile(forward, inputs)
-        return recorder.ordered_calls()
+        function = self._compile(forward, inputs)
+        return TracedCalls(recorder.ordered_calls(), function, layouts)
+
+    def _attention_shapes(self, inputs: InputBatch) -> tuple[tuple[int, ...], ...]:
+        traced, images = self._traced_calls(inputs), image_count(inputs)
+        if not traced.layouts:
+            return ()
+        sizes = [tuple(map(int, shape)) for shape in self._run(traced.map_shapes, inputs)]
+        return tuple(layout.shape(size, images) for layout, size in zip(traced.layouts, sizes, strict=True))
+
+    def _trace_attention(
+        self, inputs: InputBatch, objective: Objective, derivatives: Derivatives, *, is_one: bool
+    ) -> CompiledAttention:
+        facts: dict[str, Any] = {}
+        is_scaled = derivatives == "gradients" and self._has_float16
+
+        def capture(batch: InputBatch, *arrays: NativeTensor) -> dict[str, Any]:
+            scale, arrays = (arrays[0], arrays[1:]) if is_scaled else (1.0, arrays)
+            recorder = KerasRecorder(self._model)
+            with self._recording(self._layers, recorder):  # recorded so that nothing is rematerialized
+                tree = self._forward(batch, recorder)
+            maps = map_tensors(leaves(batch), image_count(inputs))
+            selected, *_ = select_tensorflow_outputs(tree, objective)
+            outputs = selected.read(selected.tensors)
+            target_scores = outputs.score(objective, arrays, self.xp)
+            facts.update(layouts=maps.layouts, shape=outputs.shape, activation=outputs.activation)
+            captured = _scored(outputs, target_scores) | {"maps": maps.laid_out()}
+            if derivatives == "gradients":
+                totals = tf.reduce_sum(tf.cast(target_scores.scores, tf.float32) * scale, axis=0)
+                with translated_errors(inputs, FAILURES, None, plain_message):
+                    captured["gradients"] = maps.gradients(totals, is_one=is_one)
+            return captured
+
+        arrays = objective.target.arrays(image_count(inputs))
+        function = self._compile(capture, inputs, (np.ones((1, 1), np.float32), *arrays) if is_scaled else arrays)
+        return CompiledAttention(function, **facts, scale_shape=(1, 1) if is_scaled else None)
 
     def _trace_predict(self, inputs: InputBatch, output: int | str | None) -> Any:
         def probabilities(batch: InputBatch) -> NativeTensor | None:
@@ -323,6 +404,13 @@ def _captured(
     """Return what is captured but for derivatives, by the fields of `Capture`."""
     return {
         "activations": channels_last(tap.call, tf.cast(tap.output, tf.float32), xp),
+        **_scored(outputs, target_scores),
+    }
+
+
+def _scored(outputs: Outputs, target_scores: TargetScores) -> dict[str, Any]:
+    """Return the tensors of a capture that are computed from the model's outputs, by name."""
+    return {
         "scores": tf.cast(target_scores.scores, tf.float32),
         "indices": target_scores.indices,
         "outputs": outputs.raw,

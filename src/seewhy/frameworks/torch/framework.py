@@ -8,8 +8,8 @@ axis. Captures are (N, *space, K), as in every framework.
 """
 
 import inspect
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from functools import partial
 from itertools import chain
@@ -21,7 +21,7 @@ import torch
 from numpy.typing import NDArray
 
 from seewhy.errors import ModelRunError
-from seewhy.frameworks.base import Framework, Head, check_precision
+from seewhy.frameworks.base import CaptureType, Framework, Head, check_precision
 from seewhy.frameworks.cleanup import restoring
 from seewhy.frameworks.compiled import CompiledCache
 from seewhy.frameworks.layers import INPUT_CALL, LayerCall, LayerChoice, check_tapped
@@ -41,6 +41,9 @@ from seewhy.frameworks.structures import (
     only_leaf,
     shape_key,
 )
+from seewhy.frameworks.torch import hugging_face
+from seewhy.frameworks.torch.attention_recorder import AttentionMaps, AttentionRecorder
+from seewhy.frameworks.torch.attention_tap import AttentionTap
 from seewhy.frameworks.torch.calls import (
     TorchRecorder,
     check_hookable,
@@ -65,7 +68,15 @@ from seewhy.frameworks.torch.tensors import first_float_tensor, to_array
 from seewhy.frameworks.torch.trunk_and_head import Tape, TapeTap
 from seewhy.frameworks.torch.without_autograd import AutogradUse, Trunk
 from seewhy.targets import Objective, TopK
-from seewhy.types import Capture, Derivatives, FloatArray, GradientRule, NativeTensor, Precision
+from seewhy.types import (
+    AttentionCapture,
+    Capture,
+    Derivatives,
+    FloatArray,
+    GradientRule,
+    NativeTensor,
+    Precision,
+)
 
 CONVOLUTIONS = (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)
 
@@ -107,7 +118,15 @@ class Torch(Framework):
         """
         if (most := _most_inputs(self._model)) is not None:
             check_input_count(inputs, most)
-        return check_arrays(map_arrays(to_array, inputs), None)
+        checked = check_arrays(map_arrays(to_array, inputs), None)
+        hugging_face.check_takes_images(self._model, list(inspect.signature(self._model.forward).parameters), checked)
+        return checked
+
+    def declared_size(self) -> tuple[int, int] | None:
+        return hugging_face.declared_size(self._model)
+
+    def declared_labels(self) -> Mapping[Any, Any] | None:
+        return hugging_face.declared_labels(self._model)
 
     def to_numpy(self, tensor: NativeTensor) -> NDArray[Any]:
         array: NDArray[Any] = to_array(tensor)
@@ -143,6 +162,34 @@ class Torch(Framework):
             with recording_calls(tap.hooked_layers(layers.by_path), tap):
                 outputs = self._forward(inputs, trunk, tap)
             return finish_capture(tap, layer, outputs, objective, inputs, functions, self.xp)
+
+    def capture_attention(
+        self, inputs: InputBatch, objective: Objective, derivatives: Derivatives = "gradients"
+    ) -> AttentionCapture:
+        functions = FunctionRecorder()
+        maps = self._attention_maps(inputs)
+        tap = AttentionTap(maps, Trunk(functions, needs_autograd=self._autograd_use.is_needed), derivatives)
+        with preserve_state(self._model), torch.enable_grad():
+            outputs = self._forward(inputs, tap.open())
+            return tap.finish(outputs, objective, inputs, functions, self.xp)
+
+    def attention_shapes(self, inputs: InputBatch) -> tuple[tuple[int, ...], ...]:
+        return self._attention_maps(inputs).shapes
+
+    def _attention_maps(self, inputs: InputBatch) -> AttentionMaps:
+        def run(functions: FunctionRecorder) -> AttentionMaps:
+            recorder = AttentionRecorder([*self._model.parameters(), *self._model.buffers()])
+            with recorder:
+                self._forward(inputs, functions)
+            return recorder.maps(image_count(inputs))
+
+        def record() -> AttentionMaps:
+            with preserve_state(self._model):
+                return self._autograd_use.run(run)
+
+        key = ("attention", self._model_layers.now().version, shape_key(inputs))
+        maps: AttentionMaps = self._calls.get(key, record)
+        return maps
 
     def head(self, inputs: InputBatch, layer: LayerChoice, objective: Objective) -> Head:
         functions, tape, objective = FunctionRecorder(), Tape(), objective.for_image(0)
@@ -208,7 +255,7 @@ class Torch(Framework):
             self._autograd_use.run(lambda functions: self._forward(inputs, functions))
             return bool(convolution_inputs) and torch.equal(convolution_inputs[0], self._to_tensor(image))
 
-    def apply(self, method: Callable[[Capture], NativeTensor], capture: Capture) -> NativeTensor:
+    def apply(self, method: Callable[[CaptureType], NativeTensor], capture: CaptureType) -> NativeTensor:
         with torch.no_grad(), without_autocast():
             return method(capture)
 
@@ -250,7 +297,7 @@ class Torch(Framework):
     def _forward(
         self,
         inputs: InputBatch,
-        context: FunctionRecorder | Trunk | StemRecorder,
+        context: AbstractContextManager[Any],
         recorder: TorchTap | TorchRecorder | StemRecorder | EdgeRecorder | None = None,
     ) -> Any:
         batch = map_tree(self._to_tensor, inputs)

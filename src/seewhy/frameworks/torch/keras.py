@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 
 from seewhy.errors import ModelRunError
-from seewhy.frameworks.base import Head
+from seewhy.frameworks.base import CaptureType, Head
 from seewhy.frameworks.compiled import CompiledCache
 from seewhy.frameworks.keras.calls import KerasRecorder
 from seewhy.frameworks.keras.framework import KerasFramework, plain_message
@@ -25,7 +25,9 @@ from seewhy.frameworks.layouts import layer_layout
 from seewhy.frameworks.model_layers import Layers
 from seewhy.frameworks.recorder import translated_errors
 from seewhy.frameworks.stem import StemInput, StemValues
-from seewhy.frameworks.structures import InputBatch, InputSpec, leaves, map_arrays, map_tree, shape_key
+from seewhy.frameworks.structures import InputBatch, InputSpec, image_count, leaves, map_arrays, map_tree, shape_key
+from seewhy.frameworks.torch.attention_recorder import AttentionMaps, AttentionRecorder
+from seewhy.frameworks.torch.attention_tap import AttentionTap
 from seewhy.frameworks.torch.carrying_calls import EdgeRecorder
 from seewhy.frameworks.torch.clamp import ClampTap, clamped_scores
 from seewhy.frameworks.torch.failures import FAILURES
@@ -39,7 +41,15 @@ from seewhy.frameworks.torch.tensors import TRANSFORMED, has_memory, to_array
 from seewhy.frameworks.torch.trunk_and_head import Tape, TapeTap
 from seewhy.frameworks.torch.without_autograd import AutogradUse, Trunk
 from seewhy.targets import Objective, TopK
-from seewhy.types import Capture, Derivatives, FloatArray, GradientRule, NativeTensor, Precision
+from seewhy.types import (
+    AttentionCapture,
+    Capture,
+    Derivatives,
+    FloatArray,
+    GradientRule,
+    NativeTensor,
+    Precision,
+)
 
 
 @final
@@ -99,6 +109,33 @@ class KerasTorch(KerasFramework):
                 outputs = self._forward(inputs, trunk, tap)
             return finish_capture(tap, layer, outputs, objective, inputs, functions, self.xp, plain_message)
 
+    def capture_attention(
+        self, inputs: InputBatch, objective: Objective, derivatives: Derivatives = "gradients"
+    ) -> AttentionCapture:
+        functions, layers = FunctionRecorder(), self._model_layers.now()
+        maps = self._attention_maps(layers, inputs)
+        tap = AttentionTap(maps, Trunk(functions, needs_autograd=self._autograd_use.is_needed), derivatives)
+        with self._preserve_state(layers), torch.enable_grad():
+            outputs = self._forward(inputs, tap.open())
+            return tap.finish(outputs, objective, inputs, functions, self.xp, plain_message)
+
+    def attention_shapes(self, inputs: InputBatch) -> tuple[tuple[int, ...], ...]:
+        return self._attention_maps(self._model_layers.now(), inputs).shapes
+
+    def _attention_maps(self, layers: Layers, inputs: InputBatch) -> AttentionMaps:
+        def run(functions: FunctionRecorder) -> AttentionMaps:
+            recorder = AttentionRecorder([variable.value for variable in self._model.variables])
+            with recorder:
+                self._forward(inputs, functions)
+            return recorder.maps(image_count(inputs))
+
+        def record() -> AttentionMaps:
+            with self._preserve_state(layers):
+                return self._autograd_use.run(run)
+
+        maps: AttentionMaps = self._calls.get(("attention", layers.version, shape_key(inputs)), record)
+        return maps
+
     def head(self, inputs: InputBatch, layer: LayerChoice, objective: Objective) -> Head:
         functions, tape, objective = FunctionRecorder(), Tape(), objective.for_image(0)
         layers = self._model_layers.now()
@@ -142,7 +179,7 @@ class KerasTorch(KerasFramework):
     def stem_values(self, inputs: InputBatch, layer: LayerChoice) -> list[StemValues]:
         return stem_values(self._stem(inputs, layer))
 
-    def apply(self, method: Callable[[Capture], NativeTensor], capture: Capture) -> NativeTensor:
+    def apply(self, method: Callable[[CaptureType], NativeTensor], capture: CaptureType) -> NativeTensor:
         with torch.no_grad(), without_autocast():
             return method(capture)
 
@@ -181,7 +218,7 @@ class KerasTorch(KerasFramework):
     def _forward(
         self,
         inputs: InputBatch,
-        context: FunctionRecorder | Trunk | StemRecorder,
+        context: AbstractContextManager[Any],
         recorder: TorchTap | KerasRecorder | StemRecorder | EdgeRecorder | None = None,
     ) -> Any:
         # Copied: a model may modify its input in place, and the array belongs to the caller.
