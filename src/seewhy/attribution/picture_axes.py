@@ -24,7 +24,7 @@ MAX_OFFSET = 0.15
 MIN_CHANGE = 1e-3
 """The change of the output, relative to that by other patches, below which a patch is not seen at all."""
 
-MIN_CONTRAST = 0.3
+MIN_CONTRAST = 0.45
 """The share of a patch's changes that is where other patches change less, of 0.75 where each has its own positions.
 
 Below it, as at a layer of few positions that each see most of the picture, the places of the changes show no fault.
