@@ -106,10 +106,12 @@ def measure_axes(before: FloatArray, after: FloatArray, places: Array) -> Pictur
         None where that cannot be told: nothing changes, all patches change the same positions, or the layer has no two
         spatial axes.
     """
+    if not (np.isfinite(before).all() and np.isfinite(after).all()):
+        return None  # a check of what was captured says so
     before = before.astype(np.float64)
     changes: Array = np.abs(after - before).sum(axis=-1)
     totals = changes.reshape(len(changes), -1).sum(axis=1)
-    if changes.ndim != 3 or not np.isfinite(totals).all() or totals.max() <= MIN_CHANGE**2 * np.abs(before).sum():
+    if changes.ndim != 3 or totals.max() <= MIN_CHANGE**2 * np.abs(before).sum():
         return None
     seen = totals > MIN_CHANGE * totals.max()
     unseen = int((~seen).sum())
