@@ -13,15 +13,16 @@ PYTEST := OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 $(BIN)/pytest --numprocesse
 	--dist worksteal --durations 15
 SOURCES := pyproject.toml constraints.txt Makefile
 PEERS := .venv-peers
+ZOO := .venv-zoo
 XPLIQUE := xplique tensorflow-probability tf-keras
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all test-slow test-keras test-elsewhere oracle lint docs bench wheel clean
+.PHONY: help setup demo test test-all test-slow test-keras test-elsewhere oracle lint docs bench zoo zoo-sample wheel clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*##/\1\t/p' Makefile | expand -t 16
 
-$(BIN)/python $(PEERS)/bin/python:
+$(BIN)/python $(PEERS)/bin/python $(ZOO)/bin/python:
 	@command -v $(PYTHON) >/dev/null || { echo "SeeWhy needs Python 3.11 or later; $(PYTHON) is not installed."; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "SeeWhy needs Python 3.11 or later; $(PYTHON) is $$($(PYTHON) --version). Try: make PYTHON=python3.12"; exit 1; }
@@ -54,6 +55,13 @@ setup: $(VENV)/.development  ## make .venv with everything development needs
 
 demo: $(VENV)/.runtime  ## explain the example photos, and a mosaic of them, with EfficientNet-Lite0
 	@$(BIN)/python examples/demo.py
+
+$(ZOO)/.zoo: $(SOURCES) constraints-zoo.txt | $(ZOO)/bin/python
+	@echo "Installing SeeWhy and five libraries of models into $(ZOO); the first time takes a few minutes."
+	@$(ZOO)/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) 'pip>=25.1'
+	@$(ZOO)/bin/python $(INSTALL) --constraint constraints-zoo.txt $(PIP_ARGS) \
+		--editable '.[tensorflow,jax,torch,hubs,huggingface]' --group zoo
+	@touch $@
 
 test: lint  ## lint, types, import rules; tests of Keras on TensorFlow and of native PyTorch; ten minutes
 	$(PYTEST) -m "not slow"
@@ -95,11 +103,17 @@ docs: $(VENV)/.docs  ## build the documentation into site/, and run the Python o
 bench: $(PEERS)/.peers  ## measure what an explanation costs, against the bare forward pass and the peers; half an hour
 	$(PEERS)/bin/python -m benchmarks
 
+zoo: $(ZOO)/.zoo  ## explain one model of each family of five libraries, and write docs/zoo.md; half an hour
+	$(ZOO)/bin/python -m benchmarks.zoo
+
+zoo-sample: $(ZOO)/.zoo  ## the same with a few small models, without the page; two minutes
+	$(ZOO)/bin/python -m benchmarks.zoo --sample
+
 wheel: | $(BIN)/python  ## build dist/*.whl
 	@rm -rf dist
 	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps $(PIP_ARGS) --wheel-dir dist .
 
 clean:  ## remove everything that was made
-	rm -rf $(VENV) $(PEERS) benchmarks/results dist site docs/images .tutorials demo explanations
+	rm -rf $(VENV) $(PEERS) $(ZOO) benchmarks/results dist site docs/images .tutorials demo explanations
 	rm -rf .hypothesis .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
 	find src tests examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,8 +1,8 @@
 """Images for the where-test, and where the peak of a heatmap lies on them.
 
 An image is a grid of cells of 16 x 16 pixels with noise. One cell has a bright square whose colour is the class of the
-image: red, green or blue. Up to three others have squares that say nothing: they are grey or dark. In training there are
-images without a bright square too, a class of their own. So nothing but that square can decide for its colour.
+image: red, green or blue. Up to three others have squares that say nothing: they are grey or dark. In training there
+are images without a bright square too, a class of their own. So nothing but that square can decide for its colour.
 """
 
 from typing import NamedTuple

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from benchmarks import where, where_torch
 from benchmarks.where_images import CELL, draw_squares, peaks_on_squares
 
 import seewhy
+from benchmarks import where, where_torch
 
 
 def test_the_square_is_in_its_cell_and_has_the_colour_of_its_class():

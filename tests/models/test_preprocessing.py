@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from PIL import Image
 
 import seewhy
 from seewhy import Preprocessing
@@ -44,6 +45,50 @@ def test_crop_boxes(image_size, size, crop, box):
     inputs = Preprocessing(size=size, crop=crop)([np.zeros((*image_size, 3), np.uint8)])
     assert inputs.placements[0].box == box
     assert inputs.shape == (1, *size, 3)
+
+
+def test_an_image_is_resized_and_the_input_is_cut_out_of_its_centre():
+    """100 x 201 becomes 20 x 40; rows 2 to 18 and columns 10 to 30 of it are 10 to 90 and 50.25 to 150.75 of 201."""
+    image = np.random.default_rng(0).integers(0, 256, (100, 201, 3)).astype(np.uint8)
+    inputs = Preprocessing(size=(16, 20), resize=20)([image])
+    assert inputs.placements[0].box == (10, 10 * 201 / 40, 90, 30 * 201 / 40)
+    whole = np.asarray(Image.fromarray(image).resize((40, 20), Image.Resampling.BILINEAR))
+    np.testing.assert_array_equal(inputs.values[0], whole[2:18, 10:30])
+    squashed = Preprocessing(size=(10, 10), resize=(10, 14))([image])
+    assert squashed.placements[0].box == (0, 2 * 201 / 14, 100, 12 * 201 / 14)
+
+
+def test_an_input_that_is_larger_than_the_resized_image_is_black_beyond_it():
+    inputs = Preprocessing(size=(6, 4), resize=(4, 4))([np.full((8, 8, 3), 9, np.uint8)])
+    assert inputs.placements[0].box == (-2, 0, 10, 8)
+    np.testing.assert_array_equal(inputs.values[0, :, 0, 0], [0, 9, 9, 9, 9, 0])
+
+
+def test_a_very_long_image_does_not_fill_the_memory():
+    """Resized as a whole it would have 512 x 16,776,960 pixels; the middle of a ramp is what the input shows."""
+    image = np.repeat(np.linspace(0, 255, 65_535).astype(np.uint8)[:, None, None], 2, axis=1).repeat(3, axis=2)
+    inputs = Preprocessing(size=(300, 512), resize=512)([image])
+    (placement,) = inputs.placements
+    assert placement.box[2] - placement.box[0] == pytest.approx(300 * 2 / 512)
+    np.testing.assert_allclose(inputs.values, 127, atol=1)
+
+
+def test_another_size_shows_the_same_part_of_the_image():
+    assert Preprocessing((224, 224), resize=256).with_size((112, 112)) == Preprocessing((112, 112), resize=128)
+    assert Preprocessing((20, 10), resize=(22, 12)).with_size((40, 30)) == Preprocessing((40, 30), resize=(44, 36))
+    assert Preprocessing((20, 10), crop=0.5).with_size((40, 30)) == Preprocessing((40, 30), crop=0.5)
+
+
+@pytest.mark.parametrize(
+    ("settings", "problem"),
+    [
+        ({"resize": 0}, "resize is 0; expected sides from 1"),
+        ({"resize": 9, "crop": 0.5}, "crop=0.5 and resize=9: both say"),
+    ],
+)
+def test_a_resize_that_is_none(settings, problem):
+    with pytest.raises(ModelError, match=problem):
+        Preprocessing((8, 8), **settings)
 
 
 def test_a_crop_keeps_every_whole_pixel_there_is():

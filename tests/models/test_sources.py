@@ -13,6 +13,8 @@ from seewhy.models import SOURCES
         ("efficientnet-lite0", "efficientnet-lite0"),
         ("torchvision:resnet50", "torchvision:NAME"),
         ("timm:resnet50.a1_in1k", "timm:NAME"),
+        ("hf:microsoft/resnet-50", "hf:NAME"),
+        ("hf:./runs/flowers", "hf:NAME"),
         ("runs/cats", "a path"),
         ("model.KERAS", "a path"),
         ("./nets:build", "a path"),
@@ -30,7 +32,10 @@ def test_a_string_without_a_match(source):
     with pytest.raises(ModelError) as raised:
         seewhy.load(source)
     assert f"Unknown model {source!r}." in str(raised.value)
-    assert "torchvision:NAME; timm:NAME; a path to a .keras or .h5 file; package.module:callable." in str(raised.value)
+    assert "torchvision:NAME; timm:NAME; hf:NAME, or a folder that save_pretrained of transformers wrote; " in str(
+        raised.value
+    )
+    assert "; a path to a .keras or .h5 file; package.module:callable." in str(raised.value)
 
 
 def test_a_similar_name_is_suggested():

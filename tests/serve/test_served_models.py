@@ -33,6 +33,8 @@ def classifier(units=3, **options):
         ("/srv/runs/cats", "cats"),
         ("torchvision:resnet50", "torchvision:resnet50"),
         ("timm:hf_hub/resnet50.a1", "timm:hf_hub-resnet50.a1"),
+        ("hf:microsoft/resnet-50.a1", "resnet-50.a1"),
+        ("hf:./runs/flowers", "flowers"),
         ("package.module:model", "package.module:model"),
         ("<b>.keras", "b"),
         ("../..", "model"),

@@ -10,9 +10,9 @@ DEFAULT_MODEL = "efficientnet-lite0"
 
 MODEL_HELP = (
     "A name listed by 'seewhy models'; a .keras or .h5 file, or a folder that contains one; torchvision:NAME; "
-    "timm:NAME; a .pt, .pth or .safetensors file with weights, together with --architecture; or "
-    "package.module:callable, which runs your code: the module is imported, also from the current folder, and the "
-    "callable is called."
+    "timm:NAME; hf:OWNER/NAME of Hugging Face, or a folder that its save_pretrained wrote; a .pt, .pth or .safetensors "
+    "file with weights, together with --architecture; or package.module:callable, which runs your code: the module is "
+    "imported, also from the current folder, and the callable is called."
 )
 TARGETS_HELP = "What to explain: top-3; or classes by name, index or wnid, separated by commas: tabby,285."
 
@@ -115,8 +115,8 @@ TrustOption = Annotated[
     typer.Option(
         "--trust",
         help="Let the model file do what it says: its code (a Lambda layer) runs with your rights, and functions of "
-        "Keras that read or write files, connect to the internet or change settings are called. Only for files of "
-        "your own, or of authors whom you would let run any program.",
+        "Keras that read or write files, connect to the internet or change settings are called; and Python code of a "
+        "Hugging Face repository runs. Only for files of your own, or of authors whom you would let run any program.",
     ),
 ]
 LayerOption = Annotated[
@@ -124,6 +124,15 @@ LayerOption = Annotated[
     typer.Option(
         help="A name or path listed by 'seewhy layers'. auto: the default layer of the model or, if it has none, the "
         "last layer with spatial output."
+    ),
+]
+TokensOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HxW,prefix=N",
+        help="How the tokens of a transformer's layer lie on the image: rows x columns of patches, and how many other "
+        "tokens are before them, such as a class token, or after them: 14x14,prefix=1 or 4x6,prefix=5,suffix=1.",
+        show_default="found by what the model declares and does",
     ),
 ]
 ScoreOption = Annotated[

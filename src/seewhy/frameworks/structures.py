@@ -82,11 +82,16 @@ def is_float(array: Any) -> bool:
 def pick_output(raw: Any, output: int | str | None) -> Any:
     """Return the selected output; a structure with one output is that output.
 
+    Of the outputs of a Hugging Face model, `ModelOutput`, the logits are selected if none is named: the loss, the
+    hidden states and the attention maps beside them are no scores.
+
     Raises:
         ModelError: The model has several outputs and none is named, or has no output of that name.
     """
     if isinstance(raw, Mapping):
         names: list[int | str] = list(raw)
+        if output is None and _is_model_output(raw):
+            return _logits(raw)
     elif isinstance(raw, (list, tuple)):
         names = list(range(len(raw)))
     elif output is None:
@@ -108,6 +113,25 @@ def pick_output(raw: Any, output: int | str | None) -> Any:
             "Give a target that reads all outputs: seewhy.targets.AllOutputs."
         )
     return picked
+
+
+def _is_model_output(raw: Mapping[Any, Any]) -> bool:
+    """Whether these are the outputs of a Hugging Face model; imports nothing."""
+    return any(
+        base.__name__ == "ModelOutput" and base.__module__.startswith("transformers.") for base in type(raw).__mro__
+    )
+
+
+def _logits(outputs: Mapping[Any, Any]) -> Any:
+    """Return the logits among the outputs of a Hugging Face model."""
+    if "logits" not in outputs:
+        raise ModelError(
+            f"The Hugging Face model has no classification head: its outputs are {', '.join(map(repr, outputs))}, and "
+            "none is 'logits'. Load it with transformers.AutoModelForImageClassification, or wrap it in a "
+            "torch.nn.Module whose forward takes pixels and returns scores. To explain a number of one of these "
+            "outputs, name it with output=... and give a function as the target."
+        )
+    return outputs["logits"]
 
 
 def check_arrays(inputs: Any, expected: Any) -> InputBatch:

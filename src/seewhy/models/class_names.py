@@ -4,7 +4,7 @@ import functools
 import json
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 from typing import Any
 
@@ -134,6 +134,34 @@ def imagenet() -> ClassNames:
     wnids, descriptions = zip(*json.loads(content), strict=True)
     synonyms = [[name.strip() for name in description.split(",")] for description in descriptions]
     return ClassNames([names[0] for names in synonyms], ids=wnids, synonyms=synonyms)
+
+
+PLACEHOLDER = re.compile(r"LABEL_\d+")
+"""The names that Hugging Face's transformers gives to classes without names."""
+
+
+def named_classes(labels: Mapping[Any, Any] | None) -> ClassNames | None:
+    """Return the class names of a model that holds them by index, as `id2label` of Hugging Face models does.
+
+    Args:
+        labels: From index, a number or text, to name.
+
+    Returns:
+        The names; None where they are placeholders, or are not one for each index from 0.
+    """
+    by_index = {str(index): str(name) for index, name in (labels or {}).items()}
+    names = [by_index.get(str(index), "") for index in range(len(by_index))]
+    if not all(names) or any(map(PLACEHOLDER.fullmatch, names)) or not names:
+        return None
+    known = imagenet()
+    return known if len(names) == len(known) and all(map(_is_imagenet, names, range(len(names)))) else ClassNames(names)
+
+
+def _is_imagenet(name: str, index: int) -> bool:
+    """Whether a name is that of a class of ImageNet, alone or with all its synonyms."""
+    known = imagenet()
+    synonyms = known.synonyms[index] if known.synonyms is not None else ()
+    return fold_name(name) in (fold_name(known[index]), fold_name(", ".join(synonyms)))
 
 
 def _indices_by_name(class_names: Iterable[Sequence[str]], ids: Sequence[str] | None) -> dict[str, set[int]]:

@@ -15,7 +15,7 @@ from seewhy.frameworks.structures import only_leaf
 from seewhy.images.reading import ImageLike, read
 from seewhy.images.writing import write_atomically
 from seewhy.models import keras_file, sidecar
-from seewhy.models.class_names import ClassNames
+from seewhy.models.class_names import ClassNames, named_classes
 from seewhy.models.preprocessing import Inputs, Preprocessing
 from seewhy.models.sidecar import PreprocessingConfig, Sidecar
 from seewhy.representation import call_repr, counted, description, shortened
@@ -42,7 +42,8 @@ class Classifier:
             `preprocess_input` of `keras.applications.vgg16`; or None for a model that takes values in 0..255. In the
             last two cases, images are resized to `input_size` without keeping their aspect ratio. For a model that
             takes channels first, the function may return either layout, (N, C, h, w) or (N, h, w, C).
-        class_names: Names in the order of the outputs, or a `ClassNames`; None if they are unknown.
+        class_names: Names in the order of the outputs, or a `ClassNames`; None for those that the model holds, such as
+            `config.id2label` of Hugging Face models, or if they are unknown.
         input_size: (h, w) in pixels; None reads it from the model.
         name: The model's name in messages and figures.
         layer: The layer that `layer="auto"` selects: a path, or a name that only one layer has. None leaves the
@@ -67,7 +68,7 @@ class Classifier:
         self.framework: Framework = framework_for(model)
         self._frameworks: dict[Precision, Framework] = {"float32": self.framework}
         self.name = name or getattr(model, "name", type(model).__name__)
-        self.class_names = _class_names(class_names)
+        self.class_names = _class_names(class_names, self.framework)
         self.preprocessing = preprocess if isinstance(preprocess, Preprocessing) else None
         self._finish = None if isinstance(preprocess, Preprocessing) else preprocess
         self._input_size = input_size
@@ -96,6 +97,9 @@ class Classifier:
         size: tuple[int | None, ...] = ()
         if _is_image(shape):
             size = shape[2:] if self.framework.channels_first else shape[1:3]
+        declared = self.framework.declared_size()
+        if declared is not None:
+            return declared
         if not size or size[0] is None or size[1] is None:
             raise ModelError(
                 f"The input size of the model {self.name!r} is unknown (its input shape is {shape}). Give it: "
@@ -225,7 +229,7 @@ class Classifier:
         kept = self.preprocessing or self._finish
         chosen = kept if preprocess is None else preprocess
         if input_size is not None and isinstance(chosen, Preprocessing):
-            chosen = dataclasses.replace(chosen, size=input_size)
+            chosen = chosen.with_size(input_size)
         kept_size = self._input_size if self.preprocessing is None else self.preprocessing.size
         return Classifier(
             self.model,
@@ -270,7 +274,7 @@ class Classifier:
         if preprocessing is None:
             config = None if self._finish is None else PreprocessingConfig(sidecar.application_name(self._finish))
             return Sidecar(self.class_names, self._input_size, config, self.layer)
-        names = ("crop", "resample", "mean", "std", "channels_first", "grey")
+        names = ("crop", "resize", "resample", "mean", "std", "channels_first", "grey")
         values = {name: getattr(preprocessing, name) for name in names}
         config = PreprocessingConfig(sidecar.application_name(preprocessing.finish), **values)
         return Sidecar(self.class_names, preprocessing.size, config, self.layer)
@@ -285,5 +289,8 @@ def _is_image(shape: Any) -> bool:
     return isinstance(shape, tuple) and len(shape) == 4
 
 
-def _class_names(names: Sequence[str] | None) -> ClassNames | None:
-    return names if names is None or isinstance(names, ClassNames) else ClassNames(names)
+def _class_names(names: Sequence[str] | None, framework: Framework) -> ClassNames | None:
+    """Return the names that were given, or else those that the model holds."""
+    if names is None:
+        return named_classes(framework.declared_labels())
+    return names if isinstance(names, ClassNames) else ClassNames(names)

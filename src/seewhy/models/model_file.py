@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from seewhy.errors import LayerError, ModelError
+from seewhy.errors import LayerError, ModelError, did_you_mean
 from seewhy.models import keras_file, sidecar, torch_weights
 from seewhy.models.classifier import Classifier
 from seewhy.models.sidecar import Sidecar
@@ -48,6 +48,14 @@ def expanded(source: str) -> Path:
         raise ModelError(f"There is no file {source}: the home folder is unknown.") from error
 
 
+def similar_paths(path: Path) -> str:
+    """Return `" Did you mean 'a'?"` with the names in the same folder that resemble one that does not exist."""
+    try:
+        return did_you_mean(path.name, os.listdir(path.parent))
+    except OSError:
+        return ""
+
+
 def find_model(source: str) -> Path:
     """Return the model file at a path, or the only one in the folder at the path.
 
@@ -56,7 +64,7 @@ def find_model(source: str) -> Path:
     """
     path = expanded(source)
     if not os.path.exists(path):  # Path.exists raises if a name is too long
-        raise ModelError(f"There is no file {path}.")
+        raise ModelError(f"There is no file {path}.{similar_paths(path)}")
     if path.is_dir():
         try:
             files = sorted(file for file in path.iterdir() if file.suffix.lower() in keras_file.SUFFIXES)

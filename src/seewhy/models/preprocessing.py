@@ -1,7 +1,7 @@
 """Turn images into a model's input, and record which part of each image it shows."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -64,6 +64,9 @@ class Preprocessing(ShortRepr):
         size: (h, w) of the model's input, in pixels.
         crop: The size of the centre crop, as a fraction of the largest crop of the input's aspect ratio that fits into
             the image; None resizes the whole image to `size` without keeping its aspect ratio.
+        resize: The size (h, w) to which the whole image is resized before the input is cut out of its centre, on whole
+            pixels of the resized image; one number is the size of its shorter side. An input that is larger than the
+            resized image is black beyond it. None resizes the crop.
         resample: The filter for resizing; every filter averages when shrinking.
         mean: Subtracted from values in 0..255; one number, or three for R, G, B.
         std: The divisor of the difference; one number, or three for R, G, B.
@@ -87,8 +90,10 @@ class Preprocessing(ShortRepr):
     finish: Callable[[FloatArray], Any] | None = None
     channels_first: bool = False
     grey: bool = False
+    resize: int | tuple[int, int] | None = None
 
     def __post_init__(self) -> None:
+        self._check_resize()
         if not is_input_size(*self.size):
             raise ModelError(
                 f"The input size is {self.size[0]} x {self.size[1]} pixels; expected sides from 1 to {MAX_SIDE:,} and "
@@ -98,6 +103,34 @@ class Preprocessing(ShortRepr):
             raise ModelError(
                 f"grey images have one channel, and mean is {self.mean}, std {self.std}; expected one number each."
             )
+
+    def _check_resize(self) -> None:
+        if self.resize is None:
+            return
+        sides = (self.resize, self.resize) if isinstance(self.resize, int) else self.resize
+        if not is_input_size(*sides):
+            raise ModelError(
+                f"resize is {self.resize}; expected sides from 1 to {MAX_SIDE:,}, and at most {MAX_AREA:,} pixels."
+            )
+        if self.crop is not None:
+            raise ModelError(
+                f"Given crop={self.crop} and resize={self.resize}: both say which part of the image is the input. Give "
+                "one of them."
+            )
+
+    def with_size(self, size: tuple[int, int]) -> "Preprocessing":
+        """Return the same preprocessing for inputs of another size, which show the same part of an image.
+
+        Args:
+            size: (h, w) in pixels.
+        """
+        scales = [new / old for new, old in zip(size, self.size, strict=True)]
+        if self.resize is None:
+            return replace(self, size=size)
+        if isinstance(self.resize, int):
+            return replace(self, size=size, resize=round(self.resize * max(scales)))
+        height, width = (round(side * scale) for side, scale in zip(self.resize, scales, strict=True))
+        return replace(self, size=size, resize=(height, width))
 
     @timing.phase(Phase.PREPROCESSING)
     def __call__(self, images: Sequence[ImageArray]) -> Inputs:
@@ -143,6 +176,10 @@ class Preprocessing(ShortRepr):
 
     def _crop_box(self, image: ImageArray) -> tuple[float, float, float, float]:
         height, width = image.shape[:2]
+        if self.resize is not None:
+            (rows, columns), (first, start) = self._resized_size(height, width), self._corner(height, width)
+            down, across = height / rows, width / columns
+            return (first * down, start * across, (first + self.size[0]) * down, (start + self.size[1]) * across)
         if self.crop is None:
             return (0.0, 0.0, float(height), float(width))
         # Whole pixels, as in training: a shift of half a pixel changes a probability by some percent.
@@ -154,8 +191,42 @@ class Preprocessing(ShortRepr):
     def _resize(self, image: ImageArray, placement: Placement) -> FloatArray:
         top, left, bottom, right = placement.box
         source = Image.fromarray(image)
-        resized = (source.convert("L") if self.grey else source).resize(
-            (self.size[1], self.size[0]), Image.Resampling[self.resample.upper()], box=(left, top, right, bottom)
-        )
+        source = source.convert("L") if self.grey else source
+        if self.resize is not None:
+            resized = self._cut(source)
+        else:
+            resized = source.resize((self.size[1], self.size[0]), self._filter, box=(left, top, right, bottom))
         values = np.asarray(resized, dtype=np.float32)
         return values[..., None] if self.grey else values
+
+    @property
+    def _filter(self) -> Image.Resampling:
+        return Image.Resampling[self.resample.upper()]
+
+    def _resized_size(self, height: int, width: int) -> tuple[int, int]:
+        """Return the size to which an image of this size is resized, before the input is cut out."""
+        if not isinstance(self.resize, int):
+            return self.resize or self.size
+        longer = int(self.resize * max(height, width) / min(height, width))
+        return (longer, self.resize) if width <= height else (self.resize, longer)
+
+    def _corner(self, height: int, width: int) -> tuple[int, int]:
+        """Return (top, left) of the input on the resized image, in whole pixels; negative where it is larger."""
+        rows, columns = self._resized_size(height, width)
+        return ((rows - self.size[0]) // 2, (columns - self.size[1]) // 2)
+
+    def _cut(self, source: Image.Image) -> Image.Image:
+        """Resize an image, and cut the input out of its centre."""
+        (rows, columns), (top, left) = (
+            self._resized_size(source.height, source.width),
+            self._corner(source.height, source.width),
+        )
+        bottom, right = top + self.size[0], left + self.size[1]
+        if rows * columns <= MAX_AREA:
+            return source.resize((columns, rows), self._filter).crop((left, top, right, bottom))
+        # Of an image that is very long, only what the input shows: the whole would fill the memory.
+        first, start, last, stop = max(top, 0), max(left, 0), min(bottom, rows), min(right, columns)
+        down, across = source.height / rows, source.width / columns
+        box = (start * across, first * down, min(stop * across, source.width), min(last * down, source.height))
+        part = source.resize((stop - start, last - first), self._filter, box=box)
+        return part.crop((left - start, top - first, right - start, bottom - first))

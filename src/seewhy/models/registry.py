@@ -10,6 +10,7 @@ from seewhy.errors import MissingExtraError, ModelError, OptionError, did_you_me
 from seewhy.models import (
     efficientnet_lite0,
     factories,
+    hugging_face,
     keras_applications,
     keras_file,
     model_file,
@@ -122,6 +123,15 @@ def _hub(prefix: str, load: Callable[..., Classifier]) -> Source:
     )
 
 
+_HUGGING_FACE = Source(
+    syntax="hf:NAME, or a folder that save_pretrained of transformers wrote",
+    matches=hugging_face.is_source,
+    load=lambda source, pretrained, trust: hugging_face.load(source, pretrained=pretrained, trust=trust),
+    has_random_weights=True,
+    check=hugging_face.check,
+    build=lambda source, classes: hugging_face.load(source, pretrained=False, trust=False, classes=classes),
+)
+
 _FILE = Source(
     syntax="a path to a .keras or .h5 file",
     matches=model_file.looks_like_path,
@@ -148,6 +158,7 @@ SOURCES = (
     ),
     _hub("torchvision:", torch_hubs.load_torchvision),
     _hub("timm:", torch_hubs.load_timm),
+    _HUGGING_FACE,
     _FILE,
     Source(
         syntax="package.module:callable",
@@ -218,19 +229,20 @@ def load(
     preprocessing: PreprocessingSpec | None = None,
     input_size: InputSizeSpec | None = None,
 ) -> Classifier:
-    """Load a model by name, from a file, from torchvision or timm, or from a function of yours.
+    """Load a model by name, from a file, from torchvision, timm or Hugging Face, or from a function of yours.
 
     Args:
         source: A name that `seewhy models` lists; a path to a `.keras` or legacy `.h5` file, or to a folder that
-            contains one; "torchvision:resnet50"; "timm:resnet50"; or "package.module:callable", which imports the
-            module and calls the function, and so runs your code. The sidecar of a file, `model.json` beside
-            `model.keras`, describes the preprocessing and the class names; `Classifier.save` writes both. Or a file
-            with weights only, `.pt`, `.pth`, `.safetensors` or `.weights.h5`, with its `architecture`.
+            contains one; "torchvision:resnet50"; "timm:resnet50"; "hf:microsoft/resnet-50", a model of the
+            Hugging Face hub, or a folder that `save_pretrained` of transformers wrote; or "package.module:callable",
+            which imports the module and calls the function, and so runs your code. The sidecar of a file, `model.json`
+            beside `model.keras`, describes the preprocessing and the class names; `Classifier.save` writes both. Or a
+            file with weights only, `.pt`, `.pth`, `.safetensors` or `.weights.h5`, with its `architecture`.
         weights: "imagenet" for the trained weights; None for random weights from a fixed seed; or the path of a
             file that `save_weights` of a Keras model of the same architecture wrote, or of a state dict of PyTorch.
             Model files and functions come with their own weights.
-        trust: True allows Python code in a model file (a Lambda layer) to run, and any function of Keras that the file
-            names. Use it only for your own files.
+        trust: True allows Python code in a model file (a Lambda layer) or of a Hugging Face repository to run, and any
+            function of Keras that the file names. Use it only for your own files.
         architecture: The architecture of a file with weights: "timm:resnet18", "torchvision:resnet50", a name that
             `seewhy models` lists, or "package.module:callable".
         class_names: The names of the classes; "imagenet"; or the path of a file with a name a line, or with JSON. None
@@ -268,7 +280,7 @@ def check(
     name = os.fspath(source)
     if architecture is not None:
         return _check_architecture(name, weights, architecture, overrides)
-    kind = _FILE if isinstance(source, os.PathLike) else _kind_of(name)
+    kind = _kind_of_path(name) if isinstance(source, os.PathLike) else _kind_of(name)
     if weights != "imagenet" and not kind.has_random_weights:
         requested = "random weights" if weights is None else "other weights"
         raise ModelError(
@@ -308,6 +320,10 @@ def _kind_of(name: str) -> Source:
         known = "; ".join(kind.syntax for kind in SOURCES)
         raise ModelError(f"Unknown model {name!r}.{did_you_mean(name, MODELS)} Known: {known}.")
     return kind
+
+
+def _kind_of_path(path: str) -> Source:
+    return _HUGGING_FACE if hugging_face.is_source(path) else _FILE
 
 
 def _weights_path(weights: str | os.PathLike[str]) -> Path:

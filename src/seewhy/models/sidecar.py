@@ -12,7 +12,7 @@ A model file contains neither the preprocessing nor the class names. The sidecar
 
 Only `version` is required. `class_names` may be "imagenet"; with a list of names, `class_ids` and `class_synonyms` are
 allowed. `preprocessing` is the name of a module of `keras.applications`, or an object such as {"crop": 0.875,
-"resample": "bicubic", "mean": 127, "std": 128}, which may also contain "name", "channels_first" and "grey".
+"resample": "bicubic", "mean": 127, "std": 128}, which may also contain "resize", "name", "channels_first" and "grey".
 """
 
 import dataclasses
@@ -52,6 +52,7 @@ class PreprocessingConfig:
     std: float | tuple[float, float, float] = 1.0
     channels_first: bool = False
     grey: bool = False
+    resize: int | tuple[int, int] | None = None
 
     @property
     def is_only_a_name(self) -> bool:
@@ -198,6 +199,10 @@ FIELDS = {
 PREPROCESSING_FIELDS = {
     "name": _Field(lambda value: isinstance(value, str), "the name of a module of keras.applications"),
     "crop": _Field(lambda value: _is_number(value) and 0 < value <= 1, "a number above 0 and at most 1, or null"),
+    "resize": _Field(
+        lambda value: _is_size(value if isinstance(value, list) else [value, value]),
+        f"a side in pixels, or [height, width], each from 1 to {MAX_SIDE:,}",
+    ),
     "resample": _Field(lambda value: value in get_args(Resample), f"one of {', '.join(get_args(Resample))}"),
     "mean": _Field(_is_color, f"a number, or a list of three, each from -{MAX_COLOR:,} to {MAX_COLOR:,}"),
     "std": _Field(_is_divisor, f"a number above 0, or a list of three, each from {MIN_DIVISOR} to {MAX_COLOR:,}"),
@@ -267,7 +272,8 @@ def _preprocessing_as_json(config: PreprocessingConfig) -> str | dict[str, Any]:
     """Return the name if everything else is a default; otherwise all values, so that defaults may change later."""
     if config.name is not None and config.is_only_a_name:
         return config.name
-    return dataclasses.asdict(config)
+    values = dataclasses.asdict(config)
+    return values if config.resize is not None else {name: values[name] for name in values if name != "resize"}
 
 
 def _invalid_field(path: Path, field: str, value: Any, expected: str) -> str:

@@ -37,7 +37,7 @@ def load_torchvision(name: str, *, pretrained: bool, classes: int | None = None)
     except ModuleNotFoundError as error:
         raise _missing_extra("torchvision", error) from error
     except RuntimeError as error:
-        raise _incompatible_torch(error) from error
+        raise incompatible_torch(error) from error
     if name not in models.list_models():
         raise _unknown_model("torchvision", name, models.list_models())
     weights = getattr(models.get_model_weights(name), "DEFAULT", None)
@@ -75,7 +75,7 @@ def load_timm(name: str, *, pretrained: bool, classes: int | None = None) -> Cla
     except ModuleNotFoundError as error:
         raise _missing_extra("timm", error) from error
     except RuntimeError as error:  # timm imports torchvision
-        raise _incompatible_torch(error) from error
+        raise incompatible_torch(error) from error
     if not timm.is_model(name):
         raise _unknown_model("timm", name, timm.list_models())
     options = {} if classes is None else {"num_classes": classes}
@@ -220,7 +220,7 @@ def _missing_extra(package: str, error: ModuleNotFoundError) -> Exception:
     return MissingExtraError(str(error.name), "hubs") if error.name in (package, "torch") else error
 
 
-def _incompatible_torch(error: RuntimeError) -> ModelError:
+def incompatible_torch(error: RuntimeError) -> ModelError:
     """Return an error that explains torchvision's message about operators that do not exist."""
     return ModelError(
         f"torchvision cannot be imported: {error}. It was built for another version of torch than the installed one. "

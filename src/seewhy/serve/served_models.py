@@ -54,7 +54,7 @@ class ServedModel:
         names = classifier.class_names
         self.class_count = len(names if names is not None else classifier.predict([grey])[0])
         targets = f"top-{min(DEFAULT_TARGETS, self.class_count)}"
-        (explanation,) = self.explainer("gradcam", "auto").explain([grey], targets)
+        (explanation,) = self.explainer("auto", "auto").explain([grey], targets)
         if not explanation.predictions:
             raise ModelError(
                 f"The outputs of {name} are not class scores, which the web page needs. Use the Python library."
@@ -126,6 +126,8 @@ def find_model(models: Mapping[str, ServedModel], name: str | None) -> ServedMod
 
 def short_name(source: str) -> str:
     """Return a name that is valid in a URL and reveals no folder: a file's name without its suffix."""
+    if source.startswith("hf:"):
+        source = PurePath(source.removeprefix("hf:")).name
     is_file = source.endswith((".keras", ".h5")) or "/" in source or "\\" in source
     stem = PurePath(source.replace("\\", "/")).stem if is_file and not source.startswith("timm:") else source
     return re.sub(r"[^\w.:+-]+", "-", stem).strip("-.") or "model"

@@ -1,0 +1,186 @@
+"""One layer of a model, run plainly: its output, the class scores, and the gradients of the scores at the layer.
+
+This is written apart from SeeWhy: it keeps what the layer returns with a hook, or in place of the layer's `call`, and
+gives another value in its place. Only the layer object is found by the path that SeeWhy reports.
+"""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+Array = Any
+
+
+def plain_layer(model: Any, layer: Any, number: int | None) -> "TorchLayer | KerasLayer":
+    """Return a layer of a Keras model or a torch module.
+
+    Args:
+        model: The model.
+        layer: The layer, or the operation of a functional Keras model.
+        number: Which of its calls, from 1; None for the last.
+    """
+    import sys
+
+    keras = sys.modules.get("keras")
+    return (
+        KerasLayer(model, layer, number)
+        if keras and isinstance(model, keras.Model)
+        else TorchLayer(model, layer, number)
+    )
+
+
+class TorchLayer:
+    """A layer of a torch module."""
+
+    def __init__(self, model: Any, layer: Any, number: int | None) -> None:
+        self._model, self._layer = model, layer
+        self._number = number or self._calls()
+
+    def run(self, inputs: Array, replacement: Array = None) -> tuple[Array, Array]:
+        """Return the layer's output and the class scores, with the output replaced if another is given."""
+        import torch
+
+        value = None if replacement is None else torch.tensor(replacement)
+        with torch.no_grad():
+            output, logits = self._run(inputs, value)
+        return output.numpy(), logits.numpy()
+
+    def gradients(self, inputs: Array, output: Array, classes: Sequence[int]) -> list[Array]:
+        """Return the gradient of each class's score at the layer, where it has this output."""
+        import torch
+
+        value = torch.tensor(output, requires_grad=True)
+        with torch.enable_grad():
+            _, logits = self._run(inputs, value)
+            return [
+                _or_zeros(torch.autograd.grad(logits[0, index], value, retain_graph=True, allow_unused=True)[0], output)
+                for index in classes
+            ]
+
+    def _run(self, inputs: Array, value: Any) -> tuple[Any, Any]:
+        import torch
+
+        calls, kept = 0, []
+
+        def replace(_: Any, __: Any, output: Any) -> Any:
+            nonlocal calls
+            calls += 1
+            if calls != self._number:
+                return output
+            kept.append(output.detach().clone())
+            return output if value is None else value.clone()  # a copy, for what follows may overwrite it
+
+        hook = self._layer.register_forward_hook(replace)
+        try:
+            logits = scores_of(self._model(torch.tensor(inputs)))
+        finally:
+            hook.remove()
+        return kept[0], logits
+
+    def _calls(self) -> int:
+        import torch
+
+        calls = []
+        hook = self._layer.register_forward_hook(lambda *_: calls.append(1))
+        try:
+            with torch.no_grad():
+                self._model(torch.tensor(self._model.zoo_inputs))
+        finally:
+            hook.remove()
+        return len(calls)
+
+
+class KerasLayer:
+    """A layer, or an operation, of a Keras model on any backend."""
+
+    def __init__(self, model: Any, layer: Any, number: int | None) -> None:
+        self._model, self._layer, self._number = model, layer, number
+        if number is None:
+            with self._replaced(None) as kept:
+                model(model.zoo_inputs, training=False)
+            self._number = len(kept)
+
+    def run(self, inputs: Array, replacement: Array = None) -> tuple[Array, Array]:
+        """Return the layer's output and the class scores, with the output replaced if another is given."""
+        import keras
+
+        with self._replaced(replacement) as kept:
+            logits = self._model(inputs, training=False)
+        return (
+            keras.ops.convert_to_numpy(kept[self._number - 1]),
+            keras.ops.convert_to_numpy(scores_of(logits)),
+        )
+
+    def gradients(self, inputs: Array, output: Array, classes: Sequence[int]) -> list[Array]:
+        """Return the gradient of each class's score at the layer, where it has this output."""
+        import keras
+
+        def score(value: Any, index: int) -> Any:
+            with self._replaced(value):
+                return scores_of(self._model(inputs, training=False))[0, index]
+
+        backend = keras.backend.backend()
+        return [np.asarray(GRADIENTS[backend](score, output, index)) for index in classes]
+
+    @contextlib.contextmanager
+    def _replaced(self, value: Any) -> Iterator[list[Any]]:
+        """Run the layer's `call` plainly, and keep what it returns; give `value` in place of the call that counts."""
+        original, kept = self._layer.call, []
+
+        def call(*arguments: Any, **options: Any) -> Any:
+            kept.append(original(*arguments, **options))
+            is_replaced = value is not None and len(kept) == self._number
+            return _as_tensor(value) if is_replaced else kept[-1]
+
+        object.__setattr__(self._layer, "call", call)
+        try:
+            yield kept
+        finally:
+            object.__delattr__(self._layer, "call")
+
+
+def scores_of(outputs: Any) -> Any:
+    """Return the class scores among a model's outputs: Hugging Face calls them logits, others return them first."""
+    if hasattr(outputs, "logits"):
+        return outputs.logits
+    return outputs[0] if isinstance(outputs, (list, tuple)) else outputs
+
+
+def _as_tensor(value: Any) -> Any:
+    import keras
+
+    return keras.ops.convert_to_tensor(value) if isinstance(value, np.ndarray) else value
+
+
+def _or_zeros(gradient: Any, output: Array) -> Array:
+    return np.zeros_like(output) if gradient is None else gradient.numpy()
+
+
+def _tensorflow_gradient(score: Any, output: Array, index: int) -> Array:
+    import tensorflow as tf
+
+    value = tf.constant(output)
+    with tf.GradientTape() as tape:
+        tape.watch(value)
+        result = score(value, index)
+    gradient = tape.gradient(result, value)
+    return np.zeros_like(output) if gradient is None else gradient.numpy()
+
+
+def _jax_gradient(score: Any, output: Array, index: int) -> Array:
+    import jax
+
+    return jax.grad(score)(jax.numpy.asarray(output), index)
+
+
+def _torch_gradient(score: Any, output: Array, index: int) -> Array:
+    import torch
+
+    value = torch.tensor(output, requires_grad=True)
+    (gradient,) = torch.autograd.grad(score(value, index), value, allow_unused=True)
+    return _or_zeros(gradient, output)
+
+
+GRADIENTS = {"tensorflow": _tensorflow_gradient, "jax": _jax_gradient, "torch": _torch_gradient}

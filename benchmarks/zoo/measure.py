@@ -1,0 +1,327 @@
+"""What is found out about one model: whether it is explained, and whether the explanation is right.
+
+* equal: the largest difference between the heatmap and Grad-CAM that is computed from plain hooks, as a share of the
+  heatmap's maximum.
+* pos: the share of the layer's positions that have a gradient, of several inputs and classes.
+* bypass: the share of the difference of scores between two inputs that remains if the layer keeps its values.
+* grid: of five patches of the input that are overwritten in turn, how many change their own cell of the layer more than
+  the other patches do.
+"""
+
+import hashlib
+import time
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from benchmarks.zoo.layers import plain_layer, scores_of
+
+import seewhy
+from seewhy.errors import SeewhyError
+
+SEED = 0
+CLASSES = 4
+INPUTS = 3
+ROUNDS, DRAWS = 7, 2
+EQUAL, FEW, BYPASSED, CELLS = 1e-4, 0.25, 0.1, 4
+"""What is right: a difference of at most 1e-4, a quarter of the positions, a tenth that bypasses, 4 of 5 cells."""
+
+Row = dict[str, Any]
+
+
+def measure(model: Any, size: tuple[int, int]) -> Row:
+    """Explain an image with the defaults, and check what comes out.
+
+    Args:
+        model: In inference mode. Its weights are made less regular first: zeros and ones hide what a layer does.
+        size: (h, w) of its input, in pixels.
+    """
+    make_irregular(model)
+    classifier = seewhy.Classifier(model, preprocess=seewhy.Preprocessing(size, mean=127.5, std=63.0))
+    image = np.random.default_rng(SEED).integers(0, 256, (*size, 3)).astype(np.uint8)
+    inputs = classifier.preprocess([image]).values
+    object.__setattr__(model, "zoo_inputs", inputs)
+    calibrate(model, np.concatenate([inputs, *_other_inputs(inputs)]))
+    before = state(model)
+    row: Row
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            explainer = seewhy.Explainer(classifier)
+            (explanation,) = explainer.explain([image], targets=[0])
+        except SeewhyError as error:
+            row = {"outcome": "refused", "words": f"{type(error).__name__}: {error}", "state": before == state(model)}
+            return row | {"problems": problems(row)}
+    row = {
+        "outcome": "explained",
+        "layer": explanation.layer,
+        "method": explanation.method,
+        "grid": list(explanation.heatmaps.shape[1:]),
+        "warnings": [str(each.message) for each in caught if issubclass(each.category, seewhy.errors.SeewhyWarning)],
+        "evidence": bool(explanation.heatmaps.max() > 0),
+        "state": before == state(model),
+    }
+    row |= _checks(explainer, explanation, inputs)
+    row["ratio"] = _ratio(explainer, inputs)
+    row["problems"] = problems(row)
+    return row
+
+
+def problems(row: Row) -> list[str]:
+    """Return what is wrong about an explanation; nothing is wrong about one that is refused."""
+    if row["outcome"] != "explained":
+        return [] if row.get("state", True) else ["the model was changed"]
+    found = {
+        "the model was changed": not row["state"],
+        "not equal": (row["equal"] or 0) > EQUAL,
+        "few positions": row["pos"] is not None and row["pos"] < FEW,
+        "bypassed": (row["bypass"] or 0) > BYPASSED,
+        "not the image's grid": row["cells"] is not None and row["cells"] < CELLS,
+    }
+    return [problem for problem, is_wrong in found.items() if is_wrong]
+
+
+def _checks(explainer: Any, explanation: Any, inputs: Any) -> Row:
+    """Compare with plain hooks at the layer that was explained."""
+    nothing: Row = {"equal": None, "pos": None, "bypass": None, "cells": None}
+    path, number = _call(explanation.layer, explainer.framework)
+    if path is None:
+        return nothing
+    layer = plain_layer(explainer.classifier.model, path, number)
+    output, logits = layer.run(inputs)
+    grid = explanation.heatmaps.shape[1:]
+    if fold(output, grid) is None:
+        return nothing
+    expected = grad_cam(output, layer.gradients(inputs, output, [0])[0], grid)
+    found = _grad_cam_of(explainer, explanation, inputs)
+    scale = max(float(expected.max()), 1e-12)
+    others = _other_inputs(inputs)
+    classes = np.linspace(0, logits.shape[1] - 1, CLASSES).astype(int).tolist()
+    return {
+        "equal": None if found is None else float(np.abs(found - expected).max()) / scale,
+        "pos": _positions(layer, [inputs, *others], classes, grid),
+        "bypass": _bypass(layer, [inputs, *others]),
+        "cells": _cells(layer, inputs, output, grid),
+    }
+
+
+def _grad_cam_of(explainer: Any, explanation: Any, inputs: Any) -> Any:
+    """Return the heatmap that is compared with Grad-CAM: the one that was made, or Grad-CAM at the same layer."""
+    if explanation.method == "gradcam":
+        return explanation.heatmaps[0]
+    return seewhy.Explainer(explainer.classifier, "gradcam", explanation.layer).heatmaps(inputs, 0).values[0, 0]
+
+
+def grad_cam(output: Any, gradient: Any, grid: tuple[int, int]) -> Any:
+    """Grad-CAM by its definition, on the positions of the image."""
+    activations, gradients = fold(output, grid), fold(gradient, grid)
+    return np.maximum((activations * gradients.mean(axis=(0, 1))).sum(axis=-1), 0)
+
+
+def fold(output: Any, grid: tuple[int, int]) -> Any:
+    """Return (u, v, K) of a layer's output (1, ...); None where it does not have those positions.
+
+    Where it has more tokens than positions, the others, such as a class token, come first.
+    """
+    values, positions = output[0], grid[0] * grid[1]
+    if values.ndim == 3 and values.shape[1:] == tuple(grid):
+        return np.moveaxis(values, 0, -1)
+    if values.ndim == 3 and values.shape[:2] == tuple(grid):
+        return values
+    if values.ndim == 2 and 0 <= values.shape[0] - positions <= 8:
+        return values[values.shape[0] - positions :].reshape(*grid, -1)
+    if values.ndim == 2 and values.shape[1] == positions:
+        return values.T.reshape(*grid, -1)
+    return None
+
+
+def _positions(layer: Any, batches: list[Any], classes: list[int], grid: tuple[int, int]) -> float:
+    reached = np.zeros(grid, bool)
+    for inputs in batches:
+        output, _ = layer.run(inputs)
+        for gradient in layer.gradients(inputs, output, classes):
+            sizes = np.abs(fold(gradient, grid)).max(axis=-1)
+            reached |= sizes > 1e-6 * max(float(np.abs(gradient).max()), 1e-30)
+    return float(reached.mean())
+
+
+def _bypass(layer: Any, batches: list[Any]) -> float:
+    first, *others = batches
+    output, kept = layer.run(first)
+    remaining = total = 0.0
+    for inputs in others:
+        _, logits = layer.run(inputs)
+        _, held = layer.run(inputs, output)
+        remaining += float(np.abs(held - kept).sum())
+        total += float(np.abs(logits - kept).sum())
+    return remaining / max(total, 1e-12)
+
+
+def _cells(layer: Any, inputs: Any, output: Any, grid: tuple[int, int]) -> int:
+    """Overwrite the four corners and the middle in turn, each a cell large, and count the cells that tell which it was.
+
+    Positions at edges and of large values change more whatever is overwritten, so each cell is compared with itself:
+    its share of the whole change has to be largest where it was overwritten itself.
+    """
+    rows, columns = grid
+    cells = [(0, 0), (0, columns - 1), (rows - 1, 0), (rows - 1, columns - 1), (rows // 2, columns // 2)]
+    before, changes = fold(output, grid), []
+    for row, column in cells:
+        change = sum(
+            np.abs(fold(layer.run(changed)[0], grid) - before).sum(axis=-1)
+            for changed in _overwritten(inputs, (row, column), grid)
+        )
+        changes.append(change / max(float(np.sum(change)), 1e-30))
+    shares = np.array([[_near(change, cell) for change in changes] for cell in cells])
+    return int((shares.argmax(axis=1) == np.arange(len(cells))).sum())
+
+
+def _overwritten(inputs: Any, cell: tuple[int, int], grid: tuple[int, int]) -> list[Any]:
+    """Return copies of the inputs with different noise in the place of a cell."""
+    is_first = inputs.shape[1] == 3
+    sides = inputs.shape[2:] if is_first else inputs.shape[1:3]
+    area = tuple(
+        slice(round(index * side / cells), max(round((index + 1) * side / cells), round(index * side / cells) + 1))
+        for index, cells, side in zip(cell, grid, sides, strict=True)
+    )
+    place, copies = (0, slice(None), *area) if is_first else (0, *area), []
+    for seed in range(DRAWS):
+        changed = inputs.copy()
+        changed[place] = np.random.default_rng(seed).normal(0, 2, changed[place].shape)
+        copies.append(changed)
+    return copies
+
+
+def _near(change: Any, cell: tuple[int, int]) -> float:
+    """Return the sum of a change at a cell and, where there are many, at those around it."""
+    reach = 0 if min(change.shape) < 5 else 1
+    rows, columns = (slice(max(index - reach, 0), index + reach + 1) for index in cell)
+    return float(change[rows, columns].sum())
+
+
+def _other_inputs(inputs: Any) -> list[Any]:
+    generator = np.random.default_rng(SEED + 1)
+    return [generator.normal(0, 1, inputs.shape).astype(np.float32) for _ in range(INPUTS - 1)]
+
+
+def _call(layer: str, framework: Any) -> tuple[Any, int | None]:
+    """Return a layer object and the number of its call, from "path" or "path#2"; None if there is no such layer."""
+    by_path = framework._model_layers.now().by_path
+    if layer in by_path:
+        return by_path[layer], None
+    path, _, number = layer.rpartition("#")
+    return (by_path[path], int(number)) if path in by_path and number.isdecimal() else (None, None)
+
+
+def make_irregular(model: Any) -> None:
+    """Add noise to weights that are all the same, such as scales of 1e-6, biases of 0 and averages."""
+    generator = np.random.default_rng(SEED)
+    for get, assign in _weights(model):
+        values = get()
+        if values.dtype == np.float32 and values.size > 1 and (values == values.flat[0]).all():
+            noise = (
+                generator.uniform(0.5, 1.0, values.shape) if values.flat[0] else generator.normal(0, 0.1, values.shape)
+            )
+            assign(noise.astype(np.float32))
+
+
+def calibrate(model: Any, inputs: Any) -> None:
+    """Let batch normalization take the averages of some inputs: with random weights, deep layers vanish otherwise."""
+    import torch
+
+    if hasattr(model, "get_config"):
+        normalizations = [layer for layer in model._flatten_layers() if type(layer).__name__ == "BatchNormalization"]
+        momenta = [layer.momentum for layer in normalizations]
+        for layer in normalizations:
+            layer.momentum = 0.0
+        model(inputs, training=True)
+        for layer, momentum in zip(normalizations, momenta, strict=True):
+            layer.momentum = momentum
+        return
+    modules = [module for module in model.modules() if isinstance(module, torch.nn.modules.batchnorm._BatchNorm)]
+    momenta = [module.momentum for module in modules]
+    for module in modules:
+        module.momentum = 1.0
+        module.train()
+    with torch.no_grad():
+        model(torch.tensor(inputs))
+    for module, momentum in zip(modules, momenta, strict=True):
+        module.momentum = momentum
+        module.eval()
+
+
+def _weights(model: Any) -> list[tuple[Callable[[], Any], Callable[[Any], None]]]:
+    import torch
+
+    if isinstance(model, torch.nn.Module) and not hasattr(model, "get_config"):
+        tensors = [*model.parameters(), *(each for name, each in model.named_buffers() if "running" in name)]
+        return [(lambda each=each: each.detach().numpy(), lambda new, each=each: _copy(each, new)) for each in tensors]
+    return [(lambda each=each: np.asarray(each.numpy()), each.assign) for each in model.weights]
+
+
+def _copy(tensor: Any, values: Any) -> None:
+    import torch
+
+    with torch.no_grad():
+        tensor.copy_(torch.tensor(values))
+
+
+def state(model: Any) -> str:
+    """Return a digest of everything about a model that an explanation must not change."""
+    digest = hashlib.sha256()
+    for get, _ in _weights(model):
+        digest.update(np.ascontiguousarray(get()).tobytes())
+    modules = list(model.modules()) if hasattr(model, "modules") else []
+    for module in modules:
+        digest.update(repr((module.training, len(module._forward_hooks), len(module._forward_pre_hooks))).encode())
+    for parameter in model.parameters() if modules else ():
+        digest.update(repr((parameter.requires_grad, parameter.grad is None)).encode())
+    if not modules:
+        digest.update(repr([(each.path, each.trainable) for each in model.weights]).encode())
+    return digest.hexdigest()
+
+
+def _ratio(explainer: Any, inputs: Any) -> float:
+    """Return the time of an explanation, of one class of one image, over that of a bare forward pass."""
+    forward = _bare_forward(explainer.classifier.model, inputs)
+    times: list[list[float]] = [[], []]
+    for run in (forward, lambda: explainer.heatmaps(inputs, 0)):
+        run()
+    for _ in range(ROUNDS):
+        for run, seconds in zip((forward, lambda: explainer.heatmaps(inputs, 0)), times, strict=True):
+            start = time.perf_counter()
+            run()
+            seconds.append(time.perf_counter() - start)
+    return float(np.median(times[1]) / np.median(times[0]))
+
+
+def _bare_forward(model: Any, inputs: Any) -> Callable[[], Any]:
+    import torch
+
+    if not hasattr(model, "get_config"):
+
+        def forward() -> Any:
+            with torch.no_grad():
+                return scores_of(model(torch.tensor(inputs)))
+
+        return forward
+    import keras
+
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        compiled = tf.function(lambda value: model(value, training=False), autograph=False)
+        return lambda: scores_of(compiled(tf.constant(inputs))).numpy()
+    if backend == "jax":
+        import jax
+
+        compiled = jax.jit(lambda value: model(value, training=False))
+        return lambda: np.asarray(scores_of(compiled(inputs)))
+
+    def run() -> Any:
+        with torch.no_grad():
+            return scores_of(model(torch.tensor(inputs), training=False))
+
+    return run

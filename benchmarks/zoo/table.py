@@ -1,0 +1,83 @@
+"""The table of the zoo, docs/zoo.md."""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+PAGE = Path(__file__).parent.parent.parent / "docs" / "zoo.md"
+
+INTRODUCTION = """# The zoo
+
+What `layer="auto"` and the default method do with one model of each family of timm, torchvision, Hugging Face
+transformers, `keras.applications` and KerasHub, with random weights. `make zoo` measures this in about half an hour,
+and writes this page.
+
+| column | meaning |
+| --- | --- |
+| answer | the model is explained, or refused in words |
+| equal | the largest difference from Grad-CAM by plain hooks at that layer, as a share of its maximum |
+| pos | the share of the layer's positions that have a gradient, of several images and classes |
+| bypass | the share of the difference of scores between images that does not pass the layer |
+| grid | of five patches that were overwritten in turn, how many changed their own cell more than the others did |
+| state | whether weights, modes, hooks and gradients are as before |
+| ratio | the time of an explanation over that of the bare forward pass; rough, for the models are tiny |
+| wrong | what is not as it should be: a difference above 1e-4, pos below 0.25, bypass above 0.1, grid below 4 |
+"""
+
+
+def write_table(rows: list[dict[str, Any]]) -> None:
+    """Write the page."""
+    libraries = list(dict.fromkeys(row["name"].partition(":")[0] for row in rows))
+    parts = [INTRODUCTION, _summary(rows)]
+    for library in libraries:
+        own = [row for row in rows if row["name"].partition(":")[0] == library]
+        parts.append(f"## {library}\n\n{_table(own)}")
+    PAGE.write_text("\n".join(parts))
+
+
+def _summary(rows: list[dict[str, Any]]) -> str:
+    count = Counter("wrong" if row["problems"] else row["outcome"] for row in rows)
+    told = [f"{count[kind]} {words}" for kind, words in KINDS.items() if count[kind]]
+    return f"Of {len(rows)} models, {', '.join(told)}.\n"
+
+
+KINDS = {
+    "explained": "are explained rightly",
+    "refused": "are refused in words",
+    "wrong": "are explained wrongly",
+    "failed": "could not be run here",
+}
+
+
+def _table(rows: list[dict[str, Any]]) -> str:
+    heading = "| model | answer | layer | method | equal | pos | bypass | grid | state | ratio | wrong |"
+    lines = [heading, "|" + " --- |" * 11]
+    return "\n".join([*lines, *map(_line, rows)]) + "\n"
+
+
+def _line(row: dict[str, Any]) -> str:
+    name = row["name"].partition(":")[2]
+    if row["outcome"] != "explained":
+        answer = f"{row['outcome']}: {_text(row['words'])}"
+        cells = [name, answer, *[""] * 6, "same" if row.get("state") else "", "", ", ".join(row["problems"])]
+        return f"| {' | '.join(cells)} |"
+    answer = "explained, with a warning" if row["warnings"] else "explained"
+    cells = [
+        name,
+        answer,
+        f"`{row['layer']}` ({' x '.join(map(str, row['grid']))})",
+        row["method"],
+        "" if row["equal"] is None else f"{row['equal']:.0e}",
+        "" if row["pos"] is None else f"{row['pos']:.2f}",
+        "" if row["bypass"] is None else f"{row['bypass']:.2f}",
+        "" if row["cells"] is None else f"{row['cells']}/5",
+        "same" if row["state"] else "changed",
+        f"{row['ratio']:.1f}",
+        ", ".join(row["problems"]),
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _text(words: str, most: int = 160) -> str:
+    words = " ".join(words.split()).replace("|", "\\|").replace("<", "&lt;")
+    return words if len(words) <= most else f"{words[: most - 3]}..."

@@ -1,0 +1,206 @@
+"""Image classifiers of Hugging Face transformers: by name from the hub, or from a folder of `save_pretrained`."""
+
+import contextlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from seewhy import timing
+from seewhy.errors import MissingExtraError, ModelError, WeightsError, did_you_mean, short_repr
+from seewhy.models import hugging_face_hub
+from seewhy.models.classifier import Classifier
+from seewhy.models.hugging_face_folder import CONFIG, HuggingFaceFolder, inspect, is_folder
+from seewhy.models.hugging_face_processor import hugging_face_preprocessing
+from seewhy.models.model_file import expanded, similar_paths
+from seewhy.models.torch_build_limits import TorchBuildLimits, limited
+from seewhy.models.torch_hubs import SEED, incompatible_torch
+from seewhy.timing import Phase
+
+PREFIX = "hf:"
+WRAPPERS = {"timm_wrapper"}
+"""Types whose config names a model of another package, with any arguments."""
+
+EXPECTED = (
+    "Expected a model for image classification, which AutoModelForImageClassification loads, with its classification "
+    "head"
+)
+
+
+def is_source(source: str) -> bool:
+    """Whether a source is written `hf:NAME`, or is the path of a folder with a Hugging Face model."""
+    return source.startswith(PREFIX) or (source != "" and is_folder(Path(source)))
+
+
+def check(source: str) -> None:
+    """Raise ModelError for a folder that is no model, or a text that is no name, as far as that is known here."""
+    name = source.removeprefix(PREFIX)
+    if _is_path(name):
+        _find_folder(name)
+    else:
+        hugging_face_hub.check_name(name)
+
+
+def load(source: str, *, pretrained: bool, trust: bool, classes: int | None = None) -> Classifier:
+    """Load an image classifier with its image processor and class names.
+
+    Args:
+        source: "hf:OWNER/NAME", or "hf:" and the path of a folder; the path of a folder alone, too.
+        pretrained: True for the trained weights; False for random ones from a fixed seed.
+        trust: True allows Python code of the model's author to run.
+        classes: The number of classes, of a model that is not pretrained; None for that of the config.
+
+    Raises:
+        ModelError: There is no such model, it is no image classifier, it needs code that is not trusted, or its image
+            processor cannot be expressed as a `Preprocessing`.
+        WeightsError: The weights are damaged, or lack the classification head.
+        MissingExtraError: transformers or torch is not installed.
+    """
+    name = source.removeprefix(PREFIX)
+    is_path = _is_path(name)
+    path = _find_folder(name) if is_path else hugging_face_hub.find_model(name, trust=trust, needs_weights=pretrained)
+    folder = inspect(path, trust=trust, needs_weights=pretrained)
+    title = path.resolve().name if is_path else f"{PREFIX}{name}"
+    transformers = _import_transformers(title)
+    config = _config(transformers, folder, title, trust=trust)
+    if classes is not None:
+        config.num_labels = classes
+    model = _build(transformers, folder, config, title, pretrained=pretrained, trust=trust)
+    preprocessing = None
+    if folder.processor is not None:
+        channels = getattr(config, "num_channels", 3)
+        preprocessing = hugging_face_preprocessing(title, folder.processor, channels if channels == 1 else 3)
+    return Classifier(model, preprocess=preprocessing, name=title)
+
+
+def _is_path(name: str) -> bool:
+    """Whether a name after `hf:` is a path: it looks like one, or is that of a folder."""
+    has_path_syntax = name.startswith((".", "/", "~")) or name.partition("@")[0].count("/") > 1
+    return has_path_syntax or (name != "" and expanded(name).is_dir())
+
+
+def _find_folder(name: str) -> Path:
+    path = expanded(name)
+    if not path.is_dir():
+        raise ModelError(f"There is no folder {path}.{similar_paths(path)}")
+    if not (path / CONFIG).exists():
+        raise ModelError(
+            f"The folder {path} contains no {CONFIG}; expected a folder that save_pretrained of transformers wrote, "
+            f"with {CONFIG}, model.safetensors and preprocessor_config.json."
+        )
+    return path
+
+
+def _import_transformers(title: str) -> Any:
+    try:
+        with timing.phase(Phase.IMPORTING):
+            import torch  # noqa: F401 - without it, transformers has no models
+            import transformers
+    except ModuleNotFoundError as error:
+        if error.name not in ("transformers", "torch"):
+            raise
+        raise MissingExtraError(f"For {title}, {error.name}", "huggingface") from error
+    try:
+        import torchvision  # noqa: F401 - transformers imports it where it is installed
+    except ModuleNotFoundError:
+        pass
+    except RuntimeError as error:
+        raise incompatible_torch(error) from error
+    return transformers
+
+
+def _config(transformers: Any, folder: HuggingFaceFolder, title: str, *, trust: bool) -> Any:
+    """Return the config object of a model that classifies images."""
+    kind = folder.config.get("model_type")
+    known = {*transformers.models.auto.modeling_auto.MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES} - WRAPPERS
+    if not trust and kind not in known:
+        made = f" It was saved as {short_repr(_architecture(folder))}." if _architecture(folder) else ""
+        raise ModelError(
+            f"{title} is a model of type {short_repr(kind)}, for which transformers has no image classifier."
+            f"{did_you_mean(str(kind), known)}{made} {EXPECTED}; a model of timm is given as timm:NAME. Or wrap your "
+            "model in a torch.nn.Module whose forward takes pixels and returns class scores."
+        )
+    try:
+        return transformers.AutoConfig.from_pretrained(folder.path, local_files_only=True, trust_remote_code=trust)
+    except Exception as error:  # transformers and its checks raise errors of a dozen types
+        raise WeightsError(f"transformers cannot read the config of {title}: {_first_line(error)}") from error
+
+
+def _build(
+    transformers: Any, folder: HuggingFaceFolder, config: Any, title: str, *, pretrained: bool, trust: bool
+) -> Any:
+    """Return the model in evaluation mode; random weights come from a fixed seed, and torch's generator is restored."""
+    import torch
+
+    auto = transformers.AutoModelForImageClassification
+    limits: Any = contextlib.nullcontext(None) if trust else limited(folder.weight_bytes if pretrained else 2**30)
+    with limits as counted, torch.random.fork_rng(devices=[]), _quiet(transformers):
+        torch.manual_seed(SEED)
+        try:
+            if pretrained:
+                model, report = auto.from_pretrained(
+                    folder.path,
+                    config=config,
+                    use_safetensors=True,
+                    local_files_only=True,
+                    trust_remote_code=trust,
+                    dtype=torch.float32,
+                    output_loading_info=True,
+                )
+                _check_report(report, folder, title)
+            else:
+                model = auto.from_config(config, trust_remote_code=trust, dtype=torch.float32)
+        except Exception as error:  # transformers raises errors of a dozen types
+            raise _build_error(error, counted, title) from error
+    return model.eval().to(memory_format=torch.channels_last)
+
+
+def _build_error(error: Exception, limits: TorchBuildLimits | None, title: str) -> Exception:
+    if limits is not None and limits.problem is not None:
+        return ModelError(
+            f"{title} is refused: {limits.problem}. If the model is your own, or you trust its author to run any "
+            "program, load it with trust=True (--trust on the command line)."
+        )
+    if isinstance(error, (ModelError, WeightsError)):
+        return error
+    return WeightsError(f"transformers cannot load {title}: {type(error).__name__}: {_first_line(error)}")
+
+
+def _check_report(report: Mapping[str, Any], folder: HuggingFaceFolder, title: str) -> None:
+    """Raise WeightsError if weights are missing: transformers would take random ones, and say so in a log."""
+    missing = sorted(report["missing_keys"])
+    other = sorted(str(key[0] if isinstance(key, tuple) else key) for key in report["mismatched_keys"])
+    if not missing and not other:
+        return
+    problem = f"has no weights for {_few(missing)}" if missing else f"has weights of another shape for {_few(other)}"
+    saved = _architecture(folder)
+    made = f" It was saved as {saved}, which may have no classification head, or another one." if saved else ""
+    raise WeightsError(f"{title} {problem}.{made} {EXPECTED}, and its weights.")
+
+
+def _architecture(folder: HuggingFaceFolder) -> str | None:
+    names = folder.config.get("architectures")
+    return str(names[0])[:100] if isinstance(names, list) and names else None
+
+
+@contextlib.contextmanager
+def _quiet(transformers: Any) -> Iterator[None]:
+    """Hide the progress bars and the report of transformers; what the report says is an error here."""
+    logging = transformers.utils.logging
+    level, had_bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(level)
+        if had_bar:
+            logging.enable_progress_bar()
+
+
+def _few(names: list[str], most: int = 3) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def _first_line(error: BaseException) -> str:
+    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)[:300]
