@@ -43,7 +43,7 @@ STEPS = 600
 
 IMAGES, QUICK_IMAGES = 200, 60
 
-SLOW_IMAGES = 30
+SLOW_IMAGES = 20
 """The number of images of a method that runs the model many times for each."""
 
 FEWER = {"masks": 400, "samples": 8, "steps": 16}

@@ -1,7 +1,8 @@
 """Images for the where-test, and where the peak of a heatmap lies on them.
 
 An image is a grid of cells of 16 x 16 pixels with noise. One cell has a bright square whose colour is the class of the
-image: red, green or blue. Three others have squares that say nothing: they are grey or dark.
+image: red, green or blue. Up to three others have squares that say nothing: they are grey or dark. In training there
+are images without a bright square too, a class of their own. So nothing but that square can decide for its colour.
 """
 
 from typing import NamedTuple
@@ -12,8 +13,12 @@ from numpy.typing import NDArray
 CELL = 16
 SQUARE = 12
 COLOURS = np.array([[2, 0, 0], [0, 2, 0], [0, 0, 2]], np.float32)
-DISTRACTORS = np.array([[0.7, 0.7, 0.7], [-0.7, -0.7, -0.7], [0.7, 0.7, 0.7]], np.float32)
-NOISE = 0.2
+DISTRACTORS = np.array([[0.7, 0.7, 0.7], [-0.7, -0.7, -0.7]], np.float32)
+MOST_DISTRACTORS = 3
+NOISE = 0.4
+
+CLASSES = len(COLOURS) + 1
+"""The colours, and that of images without a bright square."""
 
 Grid = tuple[int, int]
 """How many cells an image has: rows and columns."""
@@ -33,20 +38,29 @@ class Squares(NamedTuple):
     cells: NDArray[np.int64]
 
 
-def draw_squares(count: int, grid: Grid, seed: int) -> Squares:
-    """Return images whose squares are in random cells, each class as often as the others."""
+def draw_squares(count: int, grid: Grid, seed: int, *, for_training: bool = False) -> Squares:
+    """Return images whose squares are in random cells, each class as often as the others.
+
+    Args:
+        count: How many images.
+        grid: The cells of each.
+        seed: Of the random numbers.
+        for_training: Whether there are images without a bright square, too.
+    """
     random = np.random.default_rng(seed)
     rows, columns = grid
     images = random.normal(0, NOISE, (count, rows * CELL, columns * CELL, 3)).astype(np.float32)
-    classes = random.permutation(np.arange(count) % len(COLOURS))
+    classes = random.permutation(np.arange(count) % (CLASSES if for_training else len(COLOURS)))
     cells = np.zeros((count, 2), np.int64)
     for image, kind, cell in zip(images, classes, cells, strict=True):
-        places = random.permutation(rows * columns)[: len(DISTRACTORS) + 1]
-        cell[:] = divmod(int(places[0]), columns)
-        for place, colour in zip(places, (COLOURS[kind], *DISTRACTORS), strict=True):
+        distractors = DISTRACTORS[random.integers(len(DISTRACTORS), size=random.integers(MOST_DISTRACTORS + 1))]
+        colours = [*COLOURS[kind : kind + 1], *distractors]
+        places = random.permutation(rows * columns)[: len(colours)]
+        for place, colour in zip(places, colours, strict=True):
             row, column = divmod(int(place), columns)
             top, left = CELL * np.array([row, column]) + random.integers(0, CELL - SQUARE + 1, 2)
             image[top : top + SQUARE, left : left + SQUARE] += colour
+        cell[:] = divmod(int(places[0]), columns) if len(places) else 0
     return Squares(images, classes, cells)
 
 

@@ -5,13 +5,12 @@ from typing import Any
 
 import keras
 import numpy as np
-from benchmarks.where_images import CELL, COLOURS, Grid
+from benchmarks.where_images import CELL, CLASSES, Grid
 from keras import layers, ops
 from numpy.typing import NDArray
 
 WIDTH = 32
 HEADS = 2
-CLASSES = len(COLOURS)
 EPSILON = 1e-5
 WINDOW = 4
 

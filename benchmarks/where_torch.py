@@ -5,14 +5,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from benchmarks.where_images import CELL, COLOURS, Grid, draw_squares
+from benchmarks.where_images import CELL, CLASSES, Grid, draw_squares
 from torch import nn
 from torch.nn import functional
 
 WIDTH = 32
 HEADS = 2
-CLASSES = len(COLOURS)
-LEARNING_RATE = 2e-3
+LEARNING_RATE, WEIGHT_DECAY = 2e-3, 0.1
 BATCH = 48
 CHECK_EVERY = 25
 """After how many steps the model is tried on images that it has not seen."""
@@ -204,8 +203,9 @@ def train(name: str, grid: Grid, steps: int) -> nn.Module:
     """Return a model that was trained until it names the colour of every square in images that it has not seen."""
     torch.manual_seed(0)
     model = MODELS[name](grid)
-    optimizer = torch.optim.Adam(model.parameters(), LEARNING_RATE)
-    seen, unseen = draw_squares(40 * BATCH, grid, seed=1), draw_squares(256, grid, seed=2)
+    optimizer = torch.optim.AdamW(model.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY)
+    seen = draw_squares(60 * BATCH, grid, seed=1, for_training=True)
+    unseen = draw_squares(256, grid, seed=2, for_training=True)
     images, classes = torch.tensor(to_inputs(seen.images)), torch.tensor(seen.classes)
     tried = torch.tensor(to_inputs(unseen.images))
     for step in range(1, steps + 1):
