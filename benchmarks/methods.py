@@ -30,10 +30,14 @@ PEER_GOALS = {"eigencam": "5.0", "ablationcam": "3.0", "scorecam": "3.0"}
 
 
 def one_capture() -> list[str]:
-    """Return the methods that need no more than one run of the model, at a layer."""
+    """Return the methods that need no more than one run of the model, at a layer that is named."""
     from seewhy.methods import METHODS
 
-    return [name for name, method in METHODS.items() if method.level == "layer" and not method.needs_runner]
+    return [
+        name
+        for name, method in METHODS.items()
+        if method.level == "layer" and method.family != "attention" and not method.needs_runner and method.fuse is None
+    ]
 
 
 def seewhy_variants(model: Any, batch: Any, names: list[str]) -> Variants:

@@ -34,7 +34,8 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="efficientnet-lite0")
-    parser.add_argument("--methods", nargs="*", default=list(METHODS), choices=list(METHODS), metavar="NAME")
+    names = [name for name, method in METHODS.items() if method.family != "attention"]
+    parser.add_argument("--methods", nargs="*", default=names, choices=names, metavar="NAME")
     arguments = parser.parse_args()
     mosaic = np.asarray(runpy.run_path(str(EXAMPLES / "demo.py"))["make_mosaic"]())
     classifier = seewhy.load(arguments.model)

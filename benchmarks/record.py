@@ -10,6 +10,7 @@ is run by itself, or for one case, replaces what `python -m benchmarks` has foun
 import json
 import os
 import platform
+from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,9 @@ PACKAGES = (
     *("seewhy", "keras", "tensorflow", "jax", "torch", "torchvision", "numpy", "pillow"),
     *("captum", "torchcam", "grad-cam", "tf-keras-vis", "xplique"),
 )
+
+APART = "where-"
+"""How the results begin that a benchmark records itself."""
 
 INSTRUCTIONS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_bf16", "amx_int8")
 """Those that decide how fast a model runs, as Linux calls them."""
@@ -84,9 +88,18 @@ def _version(package: str) -> str | None:
         return None
 
 
+def record_results(names: Iterable[str]) -> None:
+    """Replace some results in the record by those that were measured last, and keep the others."""
+    record, measured = json.loads(RECORD.read_text("utf-8")), read_results()
+    record["results"] |= {name: compact(measured[name], name) for name in names}
+    RECORD.write_text(to_text(record), encoding="utf-8")
+
+
 def main() -> None:
-    """Write the record."""
-    results = {name: compact(result, name) for name, result in read_results().items()}
+    """Write the record, with what other benchmarks than those of `python -m benchmarks` have recorded."""
+    earlier = json.loads(RECORD.read_text("utf-8"))["results"]
+    results = {name: result for name, result in earlier.items() if name.startswith(APART)}
+    results |= {name: compact(result, name) for name, result in read_results().items()}
     if "summary" not in results:
         raise SystemExit("benchmarks/results has no summary; run python -m benchmarks first.")
     RECORD.write_text(to_text({"machine": describe_machine(), "results": results}), encoding="utf-8")

@@ -66,6 +66,7 @@ LARGE = {
     seewhy.Preprocessing: lambda: seewhy.Preprocessing((224, 224), 0.875, mean=(1 / 3,) * 3, finish=classifier),
     seewhy.Style: seewhy.Style,
     seewhy.TargetResult: lambda: seewhy.TargetResult(1, LONG, 1.0, 0.5, True),
+    seewhy.TokenGrid: lambda: seewhy.TokenGrid((10**9, 10**9), 10**9, 10**9),
     methods.Method: lambda: methods.get("rise", masks=10**9),
     models.NamedModel: lambda: models.MODELS["efficientnet-lite0"],
     models.Source: lambda: models.SOURCES[0],

@@ -18,23 +18,27 @@ import numpy as np
 from seewhy import methods as all_methods
 from seewhy.attribution.attribute import Attribution, attribute
 from seewhy.attribution.augmentation import Augmentation, parse_augmentations
+from seewhy.attribution.auto_layer import Trial, try_all_layers
 from seewhy.attribution.checks import (
     check_batch_size,
     check_images,
     check_one_input,
+    check_tokens,
     find_layers,
     listed,
     look_like_probabilities,
     probabilities_hint,
     require_decoded,
 )
-from seewhy.attribution.fusion import Fuse, check_fuse
+from seewhy.attribution.fusion import choose_fuse
 from seewhy.attribution.input_box import input_box
+from seewhy.attribution.method_choice import choose_method
 from seewhy.attribution.perturbation_runner import ProgressCallback
 from seewhy.attribution.plan import Plan, first_derivatives, plan_key, strategy_for
 from seewhy.errors import InputError, MethodError, OptionError, SeewhyWarning, frames_inside
 from seewhy.frameworks import Framework, LayerCall, LayerChoice
 from seewhy.frameworks.structures import InputBatch, InputSpec, image_count, leaves, only_leaf
+from seewhy.frameworks.tokens import TokenGrid
 from seewhy.images.geometry import Placement
 from seewhy.images.reading import ImageLike, read, read_each
 from seewhy.methods import Method
@@ -46,7 +50,7 @@ from seewhy.results.explanation import Explanation
 from seewhy.results.explanation_builder import build_explanation
 from seewhy.results.heatmaps import Heatmaps, build_heatmaps
 from seewhy.targets import Objective, Target, TargetSpec, resolve
-from seewhy.types import ImageArray, LayerSpec, Model, Precision, Score
+from seewhy.types import Capture, Fuse, ImageArray, LayerSpec, Model, Precision, Score
 
 BATCH_SIZE = 16
 
@@ -63,11 +67,12 @@ class ExplainerOptions(TypedDict, total=False):
     """The keyword-only options of `Explainer`, which `explain` and `compare` take too."""
 
     output: int | str | None
-    fuse: Fuse
+    fuse: Fuse | None
     augmentation: AugmentationName | Sequence[AugmentationName] | None
     signed: bool
     progress: bool | ProgressCallback
     precision: Precision
+    tokens: TokenGrid | None
 
 
 @final
@@ -78,18 +83,21 @@ class Explainer:
         model: A `Classifier`; the name or the path of a model, as `seewhy.load` takes it; or a bare `keras.Model` or
             `torch.nn.Module`, which is enough for `heatmaps`. It is never changed.
         method: The name of a method, see `seewhy methods`; or a method with options, such as
-            `seewhy.methods.get("rise", masks=8000)`.
+            `seewhy.methods.get("rise", masks=8000)`. "auto" takes gradient_rollout for a model whose attention maps
+            follow each other from the image to the score, as in a vision transformer, unless a layer is named; and
+            gradcam for any other.
         layer: The layer to explain: a path ("resnet50/conv5_block3_out", "layer4.2"), a unique name, or the layer
             object. "auto" takes the classifier's default layer if it has one, else the last layer with spatial output
-            that does not only pool and whose positions reach the score. Of a layer that is called several times the
+            that does not only pool, whose positions reach the score, that nothing bypasses, and whose axes are those of
+            the picture. Of a layer that is called several times the
             last call is explained; "name#1" is the first. A list of layers is explained layer by layer, and their
             heatmaps are fused.
         score: "logit" explains logits: a final softmax or sigmoid is bypassed. "probability" explains probabilities,
             as many tutorials do.
         output: The output to explain, of a model with several: its position or its key.
         fuse: How the heatmaps of several layers are fused, after each is resized to the largest resolution and scaled
-            to 0..1: "mean", "max", "product", or "layercam", the maximum after that paper's tanh(2 M / max(M)). The
-            model runs once per layer.
+            to 0..1: "mean", "max", "product", or "layercam", the maximum after that paper's tanh(2 M / max(M)). None is
+            "mean", or what the method says. The model runs once per layer.
         augmentation: Average the heatmaps with those of augmented inputs: "flips", mirrored left to right; "scales",
             zoomed to 0.9 and to 1.1; or both in a tuple. The model runs 2, 3 or 6 times.
         signed: True keeps evidence against a target as negative values; False applies the papers' ReLU.
@@ -98,6 +106,9 @@ class Explainer:
             the call.
         precision: "float32" runs the model in its own types. "bfloat16" runs its convolutions and matrix products,
             forward and backward, in bfloat16 (8 significant bits). Heatmaps are computed from them in float32.
+        tokens: How the tokens of a transformer's layer lie on the image, such as
+            `seewhy.TokenGrid(grid=(14, 14), prefix=1)`. None finds it out, from what the model declares, from its other
+            layers and from the size of the input.
 
     Raises:
         ModelError, LayerError, MethodError, OptionError: An argument is invalid; the message says why.
@@ -113,22 +124,24 @@ class Explainer:
     augmentations: tuple[Augmentation, ...]
     signed: bool
     progress: bool | ProgressCallback
+    tokens: TokenGrid | None
     _plans: dict[Hashable, Plan]
     _warned: set[str]
 
     def __init__(
         self,
         model: ModelSource,
-        method: str | Method = "gradcam",
+        method: str | Method = "auto",
         layer: LayerSpec | Sequence[LayerSpec] = "auto",
         score: Score = "logit",
         output: int | str | None = None,
         *,
-        fuse: Fuse = "mean",
+        fuse: Fuse | None = None,
         augmentation: AugmentationName | Sequence[AugmentationName] | None = None,
         signed: bool = False,
         progress: bool | ProgressCallback = False,
         precision: Precision = "float32",
+        tokens: TokenGrid | None = None,
     ) -> None:
         if precision not in get_args(Precision):
             raise OptionError(f"Unknown precision {precision!r}; expected 'float32' or 'bfloat16'.")
@@ -139,7 +152,7 @@ class Explainer:
         classifier = _as_classifier(model)
         method, framework = all_methods.get(method), classifier.framework_in(precision)
         layers = find_layers(layer, classifier, framework, method)
-        if signed and len(layers) > 1:
+        if signed and (len(layers) > 1 or method.fuse is not None):
             raise OptionError("signed=True and several layers: only evidence for a target is fused. Give one layer.")
         vars(self).update(
             classifier=classifier,
@@ -148,10 +161,11 @@ class Explainer:
             layer_choices=layers,
             score=score,
             output=output,
-            fuse=check_fuse(fuse),
+            fuse=choose_fuse(fuse, method),
             augmentations=parse_augmentations(augmentation),
             signed=signed,
             progress=progress,
+            tokens=check_tokens(tokens),
             _plans={},
             _warned=set(),
         )
@@ -224,7 +238,8 @@ class Explainer:
         check_batch_size(batch_size)
         checked = self._check_inputs(inputs)
         self._hint(checked)
-        objective = Objective(self._resolve(targets, image_count(checked)), self.score, self.output)
+        target = self._resolve(targets, image_count(checked))
+        objective = Objective(target, self.score, self.output, self.method.contrast)
         plan = self._plan(checked, objective, batch_size)
         attribution = attribute(plan, checked, objective)
         return self._build_heatmaps(plan, attribution, objective, checked)
@@ -240,23 +255,21 @@ class Explainer:
             MethodError: The method is not gradcam at one layer without augmentation.
             SeewhyError: As for `explain`.
         """
-        if self.method.name != "gradcam" or len(self.layer_choices) > 1 or self.augmentations:
-            raise MethodError(
-                "inspect shows the steps of Grad-CAM at one layer without augmentation; this Explainer has the "
-                f"method {self.method.name}, {len(self.layer_choices)} layer(s) and {len(self.augmentations)} "
-                "augmentation(s). Make another one: seewhy.Explainer(model)."
-            )
+        self._check_inspected(self.method)
         pixels = read(image)
         preprocessed = self.classifier.preprocess([pixels])
         inputs = self._check_inputs(preprocessed)
         self._hint(inputs)
         objective = Objective(self._resolve(targets, 1), self.score, self.output)
+        plan = self._plan(inputs, objective, 1)
+        self._check_inspected(plan.method)
         # One capture, however many the targets: their gradients are what is shown.
-        plan = replace(self._plan(inputs, objective, 1), strategy="capture", derivatives="gradients")
+        plan = replace(plan, strategy="capture", derivatives="gradients")
         attribution = attribute(plan, inputs, objective)
         heatmaps = self._build_heatmaps(plan, attribution, objective, inputs)
         (explanation,) = self._explanations(heatmaps, [image], [pixels], preprocessed.placements)
         capture, to_numpy = attribution.capture, self.framework.to_numpy
+        assert isinstance(capture, Capture)  # noqa: S101  # gradcam's
         activations, gradients = to_numpy(capture.activations)[0], to_numpy(capture.require_gradients())[0]
         return Inspection(activations.astype(np.float32), gradients.astype(np.float32), explanation)
 
@@ -265,10 +278,38 @@ class Explainer:
 
         The calls of a shared layer of a functional Keras model are in the order in which they were written.
 
-        `layer="auto"` takes the last call whose `is_candidate` is true and whose positions reach the score; calls whose
-        `has_space` is true can be named.
+        `layer="auto"` takes the last call whose `is_candidate` is true and that the evidence supports, which
+        `judge_layers` shows; calls whose `has_space` is true can be named.
         """
         return self.framework.calls(self.framework.check_inputs(inputs))
+
+    def judge_layers(self, inputs: InputSpec) -> tuple[tuple[LayerCall, Trial], ...]:
+        """Judge every layer whose output has positions by the tests of `layer="auto"`, in some runs of the model each.
+
+        Args:
+            inputs: As for `heatmaps`; real images, as the evidence depends on them.
+
+        Returns:
+            Each call with a trial. Its `evidence` has `reach.share`, the share of positions that reach the score;
+            `bypass`, the share of the score that bypasses the layer; and `axes.agreement`, 1 for the axes of the
+            picture. It is None where the layer cannot be explained, and `obstacle` says why.
+
+        Raises:
+            LayerError: The output is not one score for each class.
+        """
+        checked = self._check_inputs(inputs)
+        objective = Objective(self._resolve("top-1", image_count(checked)), self.score, self.output)
+        plan = replace(self._plan(checked, objective, 1), method=all_methods.get("gradcam"))
+        return try_all_layers(plan, checked, objective)
+
+    def _check_inspected(self, method: Method) -> None:
+        """Raise MethodError unless the method may be gradcam, at one layer without augmentation."""
+        if method.name not in ("auto", "gradcam") or len(self.layer_choices) > 1 or self.augmentations:
+            raise MethodError(
+                "inspect shows the steps of Grad-CAM at one layer without augmentation; this Explainer has the "
+                f"method {method.name}, {len(self.layer_choices)} layer(s) and {len(self.augmentations)} "
+                'augmentation(s). Make another one: seewhy.Explainer(model, "gradcam").'
+            )
 
     def _explanations(
         self,
@@ -277,8 +318,9 @@ class Explainer:
         pixels: Sequence[ImageArray],
         placements: Sequence[Placement],
     ) -> Iterator[Explanation]:
+        method = all_methods.get(heatmaps.method) if self.method.is_auto else self.method
         for row, placement in enumerate(placements):
-            yield build_explanation(heatmaps, row, images[row], pixels[row], placement, self.classifier, self.method)
+            yield build_explanation(heatmaps, row, images[row], pixels[row], placement, self.classifier, method)
 
     def _build_heatmaps(
         self, plan: Plan, attribution: Attribution, objective: Objective, inputs: InputBatch
@@ -288,9 +330,10 @@ class Explainer:
             objective.target,
             framework=self.framework,
             classifier=self.classifier,
-            method=self.method.name,
+            method=plan.method.name,
             signed=self.signed,
             input_box=input_box(plan, attribution.layers, inputs, attribution.heatmaps),
+            method_reason=plan.method_reason,
         )
         self._warn_of_probabilities(attribution, heatmaps)
         return heatmaps
@@ -299,20 +342,23 @@ class Explainer:
         """Return the plan for this shape of input and kind of objective, made when it is first needed."""
         key = plan_key(inputs, objective, batch_size)
         if key not in self._plans:
-            strategy = strategy_for(self.method, objective)
+            method, reason = choose_method(self.method, self.framework, inputs, self.layer_choices)
+            strategy = strategy_for(method, objective)
             if len(self._plans) >= MAX_PLANS:
                 self._plans.clear()
             self._plans[key] = Plan(
                 classifier=self.classifier,
                 framework=self.framework,
-                method=self.method,
+                method=method,
+                method_reason=reason,
                 layers=self.layer_choices,
                 strategy=strategy,
-                derivatives=first_derivatives(self.method, strategy),
+                derivatives=first_derivatives(method, strategy),
                 fuse=self.fuse,
                 augmentations=self.augmentations,
                 batch_size=batch_size,
                 progress=self.progress,
+                tokens=self.tokens,
             )
         return self._plans[key]
 
@@ -350,7 +396,7 @@ def explain(
     model: ModelSource,
     image: ImageLike,
     targets: TargetSpec = "top-1",
-    method: str | Method = "gradcam",
+    method: str | Method = "auto",
     layer: LayerSpec | Sequence[LayerSpec] = "auto",
     score: Score = "logit",
     **options: Unpack[ExplainerOptions],
@@ -393,7 +439,7 @@ def compare(
             those.
         images: A path, a PIL image or a uint8 array (H, W, 3); or a list of those.
         methods: The name of a method, or a method with options, see `seewhy.methods.get`; or a list of those. None is
-            gradcam.
+            "auto".
         targets: As for `Explainer.explain`.
         layer: As for `Explainer`; the other arguments likewise.
         method: The same as `methods`, by the name that the argument of `explain` has.
@@ -407,7 +453,7 @@ def compare(
     decoded = [image if isinstance(image, (str, os.PathLike)) else read(image) for image in listed("images", images)]
     if methods is not None and method is not None:
         raise MethodError("compare was given methods and method, which are the same argument. Give one of them.")
-    chosen = listed("methods", next((each for each in (methods, method) if each is not None), "gradcam"))
+    chosen = listed("methods", next((each for each in (methods, method) if each is not None), "auto"))
     classifiers = [_as_classifier(model) for model in listed("models", models)]
     explainers = [Explainer(*pair, layer, score, **options) for pair in itertools.product(classifiers, chosen)]
     return Comparison(

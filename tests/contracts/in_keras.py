@@ -6,9 +6,10 @@ import keras
 import numpy as np
 from keras import layers, ops
 from tests.contracts import reference
+from tests.contracts.transformer_in_keras import transformer
 from tests.sample_models import predict, state, weight_array
 
-__all__ = ["predict", "state"]
+__all__ = ["predict", "state", "transformer"]
 
 NAME = f"keras-{keras.backend.backend()}"
 
@@ -318,6 +319,11 @@ def class_token(depth=2, size=16, tokens="first"):
     return keras.Model(image, layers.Dense(reference.CLASSES, name="dense")(read))
 
 
+def path_of_block(number):
+    """Return the path of the output of a block of that transformer."""
+    return f"block_{number}"
+
+
 def recurrent():
     """Build a network over columns, the last step of whose last recurrent layer is read."""
     keras.utils.set_random_seed(0)
@@ -361,3 +367,65 @@ def sequence_first():
     tokens = layers.Reshape((4, 6))(layers.Conv2D(6, (6, 5), strides=(6, 5), name="patches")(image))
     normal = layers.LayerNormalization(name="norm")(ops.transpose(tokens, (1, 0, 2)))
     return keras.Model(image, layers.Dense(reference.CLASSES, name="dense")(ops.mean(normal, 0)))
+
+
+AFTER = {
+    "transposed": lambda x: ops.transpose(x, (0, 2, 1, 3)),
+    "cropped": lambda x: x[:, :5],
+    "mirrored": lambda x: x,
+}
+"""What a model may do to its maps."""
+
+
+last_right_layer = "features"
+"""The last layer of `misread` with the axes of the picture."""
+
+
+def misread(how):
+    """Build a network whose layer "late" has other axes than the picture, or in which all layers have."""
+    keras.utils.set_random_seed(0)
+    image = keras.Input((*reference.SIZE, 3))
+    mirror = layers.EinsumDense("ncwk,cd->ndwk", (*reference.SIZE, 3), name="mirror")
+    x = layers.Conv2D(6, 3, padding="same", activation="relu", name="features")(mirror(image))
+    x = layers.Conv2D(6, 1, name="late")(AFTER[how](x))
+    mirror.set_weights([np.eye(reference.SIZE[0])[:: -1 if how == "mirrored" else 1]])
+    return keras.Model(image, layers.Dense(reference.CLASSES, name="dense")(layers.Flatten(name="flat")(x)))
+
+
+def bypassed(how):
+    """Build a network of whose score much bypasses its last layer with positions, "branch"."""
+    keras.utils.set_random_seed(0)
+    image = keras.Input((*reference.SIZE, 3))
+    x = layers.Conv2D(6, 3, padding="same", activation="relu", name="features")(image)
+    if how == "attention pooling":
+        value = layers.Dense(6, name="value")(x)
+        key = layers.Dense(1, name="branch", kernel_initializer="ones")(x)
+        weights = ops.softmax(ops.reshape(key, (-1, 1, math.prod(reference.SIZE))))
+        read = ops.matmul(weights, ops.reshape(value, (-1, math.prod(reference.SIZE), 6)))[:, 0]
+    else:
+        branch = layers.Conv2D(6, 3, padding="same", name="branch")(x)
+        mean = layers.GlobalAveragePooling2D()
+        read = mean(branch) + layers.Dense(6, name="auxiliary")(layers.GlobalAveragePooling2D()(x))
+    return keras.Model(image, layers.Dense(reference.CLASSES, name="dense")(read))
+
+
+def mixed_tokens():
+    """Build a network with a convolution along the 16 values of 12 tokens, as if they were positions."""
+    keras.utils.set_random_seed(0)
+    image = keras.Input((*reference.SIZE, 3))
+    patches = layers.Conv2D(16, 3, strides=3, name="patches")(image)
+    tokens = layers.Permute((2, 1), name="turned")(layers.Reshape((-1, 16), name="tokens")(patches))
+    mixed = layers.Conv1D(8, 3, padding="same", name="mixed")(tokens)
+    return keras.Model(image, layers.Dense(reference.CLASSES, name="dense")(layers.Flatten(name="flat")(mixed)))
+
+
+def renamed(model):
+    """Return a model with other names of all its layers and of their classes."""
+    text = model.to_json()
+    for number, layer in enumerate(model.layers):
+        text = text.replace(f'"{layer.name}"', f'"thing{number}"')
+    other = keras.models.model_from_json(text)
+    other.set_weights(model.get_weights())
+    for layer in other.layers:
+        layer.__class__ = type("Thing", (type(layer),), {})
+    return other

@@ -3,8 +3,11 @@
 import numpy as np
 import torch
 from tests.contracts import reference
+from tests.contracts.transformer_in_torch import transformer
 from torch import nn
 from torch.nn import functional
+
+__all__ = ["transformer"]
 
 NAME = "torch"
 
@@ -349,6 +352,11 @@ def class_token(depth=2, size=16, tokens="first"):
     return ClassToken(depth, size, tokens).eval()
 
 
+def path_of_block(number):
+    """Return the path of the output of a block of that transformer."""
+    return f"blocks.{number}"
+
+
 class Recurrent(nn.Module):
     """A network over columns, the last step of whose last recurrent layer is read."""
 
@@ -407,3 +415,84 @@ class SequenceFirst(nn.Module):
 def sequence_first():
     torch.manual_seed(0)
     return SequenceFirst()
+
+
+AFTER = {"transposed": lambda x: x.transpose(2, 3), "cropped": lambda x: x[:, :, :5], "mirrored": lambda x: x}
+"""What a model may do to its maps."""
+
+
+last_right_layer = "features.1"
+"""The last layer of `misread` with the axes of the picture."""
+
+
+def misread(how):
+    """Build a network whose layer "late" has other axes than the picture, or in which all layers have."""
+    torch.manual_seed(0)
+    kernel = torch.randn(6, 3, 3, 3)
+    mirrored = Call(lambda x: functional.conv2d(x, kernel, padding=1).flip(2).relu())
+    right = nn.Sequential(nn.Conv2d(3, 6, 3, padding=1), nn.ReLU())
+    parts = {
+        "features": mirrored if how == "mirrored" else right,
+        "between": Call(AFTER[how]),
+        "late": nn.Conv2d(6, 6, 1),
+        "flat": nn.Flatten(),
+        "dense": nn.LazyLinear(reference.CLASSES),
+    }
+    model = nn.Sequential()
+    for name, part in parts.items():
+        model.add_module(name, part)
+    model(torch.zeros(1, 3, *reference.SIZE))
+    return model
+
+
+class Bypassed(nn.Module):
+    """A network of whose score much bypasses its last layer with positions, "branch"."""
+
+    def __init__(self, how):
+        super().__init__()
+        self.how = how
+        self.features = nn.Conv2d(3, 6, 3, padding=1)
+        self.value, self.auxiliary = nn.Conv2d(6, 6, 1), nn.Linear(6, 6)
+        self.branch = nn.Conv2d(6, 1, 1) if how == "attention pooling" else nn.Conv2d(6, 6, 3, padding=1)
+        self.dense = nn.Linear(6, reference.CLASSES)
+
+    def forward(self, image):
+        x = self.features(image).relu()
+        if self.how == "attention pooling":
+            value = self.value(x).flatten(2)
+            return self.dense((value * torch.softmax(self.branch(x).flatten(2), -1)).sum(-1))
+        return self.dense(self.branch(x).mean((2, 3)) + self.auxiliary(x.mean((2, 3))))
+
+
+def bypassed(how):
+    torch.manual_seed(0)
+    model = Bypassed(how)
+    if how == "attention pooling":
+        nn.init.ones_(model.branch.weight)
+    return model
+
+
+class MixedTokens(nn.Module):
+    """A network with a convolution along the 16 values of 12 tokens, as if they were positions."""
+
+    def __init__(self):
+        super().__init__()
+        self.patches, self.mixed = nn.Conv2d(3, 16, 3, 3), nn.Conv1d(12, 8, 3, padding=1)
+        self.dense = nn.Linear(8 * 16, reference.CLASSES)
+
+    def forward(self, image):
+        return self.dense(self.mixed(self.patches(image).flatten(2).transpose(1, 2)).flatten(1))
+
+
+def mixed_tokens():
+    torch.manual_seed(0)
+    return MixedTokens()
+
+
+def renamed(model):
+    """Return a sequential model with other names of all its layers and of their classes."""
+    other = nn.Sequential()
+    for number, part in enumerate(model):
+        part.__class__ = type("Thing", (type(part),), {})
+        other.add_module(f"thing{number}", renamed(part) if isinstance(part, nn.Sequential) else part)
+    return other

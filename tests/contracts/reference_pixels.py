@@ -85,6 +85,25 @@ def smoothed(inputs, indices, samples, sigma, seed):
     return np.stack(maps)
 
 
+BASELINES = np.random.default_rng(7).normal(size=(3, *reference.SIZE, 3)).astype(np.float32)
+
+
+def expected_gradients(inputs, indices, samples, sigma, seed, baselines):
+    """Average gradients between noisy copies and baselines, sample by sample, drawn as `gradient_shap` says."""
+    random = np.random.default_rng([seed, 1])
+    shares, chosen = random.random(samples, dtype=np.float32), random.integers(len(baselines), size=samples)
+    maps = []
+    for image in inputs:
+        noise = np.random.default_rng(seed).standard_normal((samples, *image.shape), dtype=np.float32)
+        total = 0
+        for s in range(samples):
+            copy, start = image + sigma * (image.max() - image.min()) * noise[s], baselines[chosen[s]]
+            point = shares[s] * copy + (1 - shares[s]) * start
+            total = total + (gradients(point[None], indices)[0] * (copy - start)).sum(axis=-1)
+        maps.append(total / samples)
+    return np.stack(maps)
+
+
 def maps(inputs, indices):
     """Return the map of every method, (N, T, h, w), signed, of options that `OPTIONS` says."""
     plain, guided = gradients(inputs, indices), gradients(inputs, indices, guided=True)
@@ -92,6 +111,7 @@ def maps(inputs, indices):
         saliency=np.abs(plain).max(axis=-1),
         gradient_x_input=np.einsum("nthwc,nhwc->nthw", plain, inputs),
         integrated_gradients=integrated(inputs, indices, steps=5, baseline=0.5),
+        gradient_shap=expected_gradients(inputs, indices, samples=6, sigma=0.2, seed=3, baselines=BASELINES),
         smoothgrad=smoothed(inputs, indices, samples=6, sigma=0.2, seed=3),
         guided_backprop=guided.sum(axis=-1),
         guided_gradcam=guided.sum(axis=-1) * enlarged(gradcam(inputs, indices), inputs.shape[1:3]),
@@ -102,6 +122,7 @@ OPTIONS = {
     "saliency": {},
     "gradient_x_input": {},
     "integrated_gradients": {"steps": 5, "baseline": 0.5},
+    "gradient_shap": {"samples": 6, "sigma": 0.2, "seed": 3, "baselines": BASELINES},
     "smoothgrad": {"samples": 6, "sigma": 0.2, "seed": 3},
     "guided_backprop": {},
     "guided_gradcam": {},

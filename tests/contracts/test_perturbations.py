@@ -65,3 +65,12 @@ def test_ablation_cam_by_hand():
     """Without A^1 class 0 loses 9, without A^2 it gains 16; class 1 loses -10 and 0."""
     x = PAPER_INPUT[0, ..., 0]
     np.testing.assert_allclose(explain("ablationcam")[0], [25 * x - 48, -10 * x], atol=1e-5)
+
+
+def test_recipro_cam_by_hand():
+    """The positions' parts of the logits, and a quarter of each with an eighth and a sixteenth of its neighbours."""
+    found = explain("recipro_cam", mask="point")[0]
+    np.testing.assert_allclose(found, [[[-15, 4], [0, 4]], [[-1, -2], [-3, -4]]], atol=1e-5)
+    expected = np.array([[-3, -0.375], [-1.125, 0.5625]])
+    np.testing.assert_allclose(explain("recipro_cam")[0, 0], expected, atol=1e-5)
+    np.testing.assert_allclose(explain("recipro_cam", origin="lowest")[0, 0], expected + 3, atol=1e-5)

@@ -63,6 +63,9 @@ def test_a_page_lists_the_options_with_their_defaults(name):
 @pytest.mark.parametrize("name", METHODS)
 def test_the_example_makes_the_image_on_the_page(name):
     example = section(read_page(name), "Example")
+    if METHODS[name].family == "attention":  # the model of the images is no transformer: the page builds one
+        assert f'method="{name}")' in example
+        return
     ((arguments, folder),) = COMMAND.findall(example)
     assert f"--method {name} " in arguments
     assert f"](../{folder.removeprefix('docs/')}/cat_{name}.png)" in example

@@ -123,6 +123,8 @@ BY_HAND = {
     "xgradcam": xgradcam,
     "elementwise": elementwise,
     "layercam": layercam,
+    "refinecam": gradcampp,  # of one of its layers
+    "finercam": gradcam,  # of the gradients that are captured, which are those of the contrast
     "eigencam": eigencam,
     "eigengradcam": eigengradcam,
     "kpcacam": kpcacam,

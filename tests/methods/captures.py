@@ -10,7 +10,11 @@ from seewhy.types import Capture
 
 NAMESPACES = {"numpy": np, "keras": keras.ops, "torch": xtorch}
 
-ONE_CAPTURE = [name for name, method in methods.METHODS.items() if not method.needs_runner and method.level == "layer"]
+ONE_CAPTURE = [
+    name
+    for name, method in methods.METHODS.items()
+    if not method.needs_runner and method.level == "layer" and method.family != "attention"
+]
 """The methods that need one capture of a layer and no runner."""
 
 GRADIENT_METHODS = [name for name in ONE_CAPTURE if methods.METHODS[name].family == "gradient"]

@@ -49,10 +49,11 @@ def test_channels_of_gradcam_are_added_up_or_averaged():
 
 AT_THE_INPUT = {
     *("occlusion", "rise", "saliency", "gradient_x_input", "integrated_gradients", "smoothgrad", "guided_backprop"),
-    "guided_gradcam",
+    *("guided_gradcam", "gradient_shap"),
 }
-PERTURBATION_METHODS = {"scorecam", "sscam", "iscam", "ablationcam", "occlusion", "rise"}
+PERTURBATION_METHODS = {"scorecam", "sscam", "iscam", "ablationcam", "recipro_cam", "occlusion", "rise"}
 ACTIVATION_METHODS = {"eigencam", "kpcacam"}
+ATTENTION_METHODS = {"gradient_rollout", "legrad", "attention_rollout"}
 
 
 def test_every_family_and_level():
@@ -60,7 +61,8 @@ def test_every_family_and_level():
     assert {method.name for method in table if method.level == "input"} == AT_THE_INPUT
     assert {method.name for method in table if method.family == "perturbation"} == PERTURBATION_METHODS
     assert {method.name for method in table if method.family == "activation"} == ACTIVATION_METHODS
-    others = set(methods.METHODS) - PERTURBATION_METHODS - ACTIVATION_METHODS
+    assert {method.name for method in table if method.family == "attention"} == ATTENTION_METHODS
+    others = set(methods.METHODS) - PERTURBATION_METHODS - ACTIVATION_METHODS - ATTENTION_METHODS
     assert {method.name for method in table if method.family == "gradient"} == others
 
 
@@ -68,7 +70,7 @@ def test_a_function_with_a_second_parameter_needs_a_runner():
     needs_runner = {method.name for method in methods.METHODS.values() if method.needs_runner}
     assert needs_runner == {
         *PERTURBATION_METHODS,
-        *("cam", "smoothgradcam++", "integrated_gradients", "smoothgrad", "guided_gradcam"),
+        *("cam", "smoothgradcam++", "integrated_gradients", "gradient_shap", "smoothgrad", "guided_gradcam"),
     }
     assert methods.get("rise", masks=3).needs_runner
     assert not methods.get("gradcam", channels="mean").needs_runner
@@ -81,7 +83,8 @@ def test_gradient_methods_at_the_input_are_normalized_to_a_quantile():
 
 def test_what_is_differentiated():
     without = {name for name, method in methods.METHODS.items() if method.derivatives == "none"}
-    assert without == PERTURBATION_METHODS | ACTIVATION_METHODS | {"integrated_gradients", "smoothgrad"}
+    others = {"integrated_gradients", "gradient_shap", "smoothgrad", "attention_rollout"}
+    assert without == PERTURBATION_METHODS | ACTIVATION_METHODS | others
     guided = {name for name, method in methods.METHODS.items() if method.gradient_rule != "plain"}
     assert guided == {"guided_backprop", "guided_gradcam"}
     assert methods.get("guided_backprop").gradient_rule == "guided"
@@ -119,3 +122,12 @@ def test_an_unknown_option_is_refused_with_the_known_ones():
         methods.get("gradcam", masks=3)
     with pytest.raises(OptionError, match=r"'hirescam' has no option 'channels'. Its options: none\."):
         methods.get("hirescam", channels="sum")
+
+
+def test_finercam_makes_its_heatmap_by_a_base_method():
+    activations, gradients = drawn()
+    for base in ("gradcam", "hirescam", "gradcam++", "xgradcam", "layercam"):
+        expected = raw_heatmaps(base, activations, gradients)
+        np.testing.assert_array_equal(raw_heatmaps("finercam", activations, gradients, base=base), expected)
+    with pytest.raises(OptionError, match="base is 'rise'; expected 'gradcam' or 'hirescam' or"):
+        raw_heatmaps("finercam", activations, gradients, base="rise")

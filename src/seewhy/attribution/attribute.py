@@ -1,25 +1,29 @@
 """The middle of the pipeline: capture and method, from a plan to raw heatmaps."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import final
 
 import numpy as np
 
 from seewhy import timing
+from seewhy.attribution.attention import attribute_attention, last_layer
 from seewhy.attribution.augmentation import Augmentation, average_augmented
-from seewhy.attribution.checks import check_capture, check_finite, check_saturation
+from seewhy.attribution.checks import check_capture, check_finite, check_saturation, check_scores
 from seewhy.attribution.fusion import fuse_heatmaps
 from seewhy.attribution.input_box import layer_input_box
+from seewhy.attribution.layer_capture import capture_layer
 from seewhy.attribution.perturbation_runner import PerturbationRunner, run_perturbations
 from seewhy.attribution.plan import Plan
-from seewhy.attribution.reach import capture_reaching
+from seewhy.attribution.stages import stage_layers
 from seewhy.attribution.target_chunks import heatmaps_by_chunks
+from seewhy.attribution.token_layout import fold_tokens
 from seewhy.errors import LayerError
 from seewhy.frameworks import LayerChoice
 from seewhy.frameworks.structures import InputBatch, image_count, map_tree
 from seewhy.targets import Objective
 from seewhy.timing import Phase
-from seewhy.types import Capture, FloatArray
+from seewhy.types import AttentionCapture, Capture, FloatArray
 
 
 @final
@@ -28,12 +32,14 @@ class Attribution:
     """Raw heatmaps, and what they were made of.
 
     Attributes:
-        capture: What the first layer's run captured; `layer` names all layers, with commas.
+        capture: What the first layer's run captured; `layer` names all layers, with commas. For methods of the family
+            "attention", what all attention layers computed.
         heatmaps: float32 (N, T, *space), before the ReLU.
-        layers: The layers that were explained: for "auto", those that it selected.
+        layers: The layers that were explained: for "auto", those that it selected; for attention layers the last layer
+            of the model, which sees all of the image that they do, or none.
     """
 
-    capture: Capture
+    capture: Capture | AttentionCapture
     heatmaps: FloatArray
     layers: tuple[LayerChoice, ...]
 
@@ -50,6 +56,10 @@ def attribute(plan: Plan, inputs: InputBatch, objective: Objective) -> Attributi
         LayerError, TargetError, ModelRunError: The layer, the target or the model does not allow it.
     """
     layers = [_attribute_layer(plan, layer, inputs, objective) for layer in plan.layers]
+    capture = layers[0].capture
+    if plan.method.fuse is not None and len(layers) == 1 and isinstance(capture, Capture):
+        more = stage_layers(plan, layers[0].layers[0], inputs, objective, capture)
+        layers += [_attribute_layer(plan, layer, inputs, objective) for layer in more]
     attribution = layers[0] if len(layers) == 1 else _fuse(plan, layers)
     return _average(plan, inputs, objective, attribution) if plan.augmentations else attribution
 
@@ -57,7 +67,12 @@ def attribute(plan: Plan, inputs: InputBatch, objective: Objective) -> Attributi
 @timing.phase(Phase.RUNNING)
 def _attribute_layer(plan: Plan, layer: LayerChoice, inputs: InputBatch, objective: Objective) -> Attribution:
     """Capture at one layer, make heatmaps by the plan's strategy, and check both."""
-    layer, capture = capture_reaching(plan, layer, inputs, objective)
+    if plan.strategy == "attention":
+        attention, heatmaps = attribute_attention(plan, inputs, objective)
+        check_scores(attention, image_count(inputs), plan.classifier)
+        _check_heatmaps(plan, objective, attention, heatmaps)
+        return Attribution(attention, heatmaps, last_layer(plan.framework, inputs))
+    layer, capture = capture_layer(plan, layer, inputs, objective)
     check_capture(capture, image_count(inputs), plan.classifier)
     if plan.strategy == "perturbations":
         heatmaps = _from_perturbations(plan, layer, inputs, objective, capture)
@@ -65,11 +80,17 @@ def _attribute_layer(plan: Plan, layer: LayerChoice, inputs: InputBatch, objecti
         heatmaps = _from_chunks(plan, layer, inputs, objective, capture)
     else:
         heatmaps = plan.framework.to_numpy(plan.framework.apply(plan.method, capture))
+    _check_heatmaps(plan, objective, capture, heatmaps)
+    return Attribution(capture, heatmaps, (layer,))
+
+
+def _check_heatmaps(
+    plan: Plan, objective: Objective, capture: Capture | AttentionCapture, heatmaps: FloatArray
+) -> None:
     scores = plan.framework.to_numpy(capture.scores)
     check_finite(heatmaps, scores)
-    if objective.score == "probability" and plan.method.family == "gradient":
+    if objective.score == "probability" and plan.method.family in ("gradient", "attention"):
         check_saturation(heatmaps, scores)
-    return Attribution(capture, heatmaps, (layer,))
 
 
 def _from_chunks(
@@ -77,7 +98,8 @@ def _from_chunks(
 ) -> FloatArray:
     if capture.closed_form is not None:
         return plan.framework.to_numpy(capture.closed_form)
-    return heatmaps_by_chunks(plan.framework, plan.method, inputs, plan.tap(layer), objective, capture)
+    tap, fold = plan.tap(layer), partial(fold_tokens, plan, inputs, objective=objective)
+    return heatmaps_by_chunks(plan.framework, plan.method, inputs, tap, objective, capture, fold)
 
 
 def _from_perturbations(
@@ -93,6 +115,7 @@ def _from_perturbations(
         title=method.title,
         progress=plan.progress,
         input_box=lambda: layer_input_box(plan, layer, inputs),
+        fold=partial(fold_tokens, plan, objective=objective),
     )
     return run_perturbations(method, runner, capture)
 
@@ -102,7 +125,9 @@ def _fuse(plan: Plan, layers: list[Attribution]) -> Attribution:
     names = ", ".join(attribution.capture.layer for attribution in layers)
     heatmaps = fuse_heatmaps([attribution.heatmaps for attribution in layers], plan.fuse)
     choices = tuple(layer for attribution in layers for layer in attribution.layers)
-    return Attribution(replace(layers[0].capture, layer=names), heatmaps, choices)
+    capture = layers[0].capture
+    assert isinstance(capture, Capture)  # noqa: S101  # attention layers are explained together, as one
+    return Attribution(replace(capture, layer=names), heatmaps, choices)
 
 
 def _average(plan: Plan, inputs: InputBatch, objective: Objective, attribution: Attribution) -> Attribution:

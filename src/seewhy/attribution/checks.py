@@ -21,10 +21,11 @@ from seewhy.errors import (
 from seewhy.frameworks import Framework, LayerChoice
 from seewhy.frameworks.layers import AUTO
 from seewhy.frameworks.structures import InputBatch, is_float, leaves, only_leaf
+from seewhy.frameworks.tokens import TokenGrid
 from seewhy.images.reading import ImageLike
 from seewhy.methods import Method
 from seewhy.models import Classifier
-from seewhy.types import Capture, FloatArray, ImageArray, LayerSpec
+from seewhy.types import AttentionCapture, Capture, FloatArray, ImageArray, LayerSpec
 
 MAX_BATCH = 100_000
 """The maximum of `batch_size`; memory ends long before."""
@@ -58,6 +59,11 @@ def check_capture(capture: Capture, images: int, classifier: Classifier) -> None
             f"The output of the layer {capture.layer!r} has {capture.activations.shape[0]} rows for {images} "
             "images: the model folds other axes into the batch there. Give a layer before or after that."
         )
+    check_scores(capture, images, classifier)
+
+
+def check_scores(capture: Capture | AttentionCapture, images: int, classifier: Classifier) -> None:
+    """Check that a capture has one row of scores per image and one probability per class name, as `check_capture`."""
     if capture.scores.shape[0] != images:
         raise TargetError(
             f"The target function gave scores of shape {tuple(capture.scores.shape)} for {images} images; expected "
@@ -82,7 +88,7 @@ def check_row_count(capture: Capture, perturbations: int) -> None:
         )
 
 
-def _row_count(capture: Capture) -> int:
+def _row_count(capture: Capture | AttentionCapture) -> int:
     """Return the number of rows of the class scores; of the targets' scores where the outputs are not class scores."""
     tensor = capture.scores if capture.probabilities is None else capture.probabilities
     return int(tensor.shape[0])
@@ -171,8 +177,15 @@ def find_layers(
     """Return the layers that a caller means; "auto" is the classifier's default layer, if it has one.
 
     Raises:
-        LayerError: There is no such layer, or the method explains no layer.
+        LayerError: There is no such layer, or the method explains no layer, or all attention layers together.
     """
+    if method.family == "attention":
+        if not isinstance(layer, str) or layer != AUTO:
+            raise LayerError(
+                f"{method.title} explains all attention layers together; given layer={short_repr(layer)}. Leave layer= "
+                "out, or use a method that explains a layer, such as gradcam."
+            )
+        return (LayerChoice(AUTO),)
     layers: list[Any] = list(layer) if isinstance(layer, (list, tuple)) else [layer]
     if not layers:
         raise LayerError("layer=[] names no layer; expected one or more, or 'auto'.")
@@ -217,3 +230,13 @@ def require_decoded(image: ImageArray | ImageError) -> ImageArray:
     if isinstance(image, ImageError):
         raise image
     return image
+
+
+def check_tokens(tokens: TokenGrid | None) -> TokenGrid | None:
+    """Return tokens= as it is, or raise OptionError."""
+    if not (tokens is None or isinstance(tokens, TokenGrid)):
+        raise OptionError(
+            f"tokens is {short_repr(tokens)}; expected None or a seewhy.TokenGrid, such as "
+            "seewhy.TokenGrid(grid=(14, 14), prefix=1)."
+        )
+    return tokens

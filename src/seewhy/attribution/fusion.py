@@ -1,15 +1,14 @@
 """Fusing the heatmaps of several layers: deep layers are class-discriminative, shallow layers are sharp."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from seewhy.errors import LayerError, OptionError, did_you_mean
 from seewhy.interpolation import resize
-from seewhy.types import FloatArray
-
-Fuse = Literal["mean", "max", "product", "layercam"]
+from seewhy.methods import Method
+from seewhy.types import FloatArray, Fuse
 
 GAMMA = 2
 """LayerCAM's scale factor."""
@@ -30,6 +29,22 @@ def check_fuse(fuse: Any) -> Fuse:
             return known
     near = did_you_mean(fuse, FUSIONS) if isinstance(fuse, str) else ""
     raise OptionError(f"Unknown fusion {fuse!r}.{near} Known: {', '.join(FUSIONS)}.")
+
+
+def choose_fuse(fuse: Any, method: Method) -> Fuse:
+    """Return how a method's heatmaps of several layers are fused: as the caller says, by default as the method does.
+
+    Raises:
+        OptionError: There is no such fusion, or the method has another one.
+    """
+    if fuse is None:
+        return method.fuse or "mean"
+    if method.fuse not in (None, check_fuse(fuse)):
+        raise OptionError(
+            f"{method.title} fuses the heatmaps of several layers by their {method.fuse}; given fuse={fuse!r}. Leave "
+            "it out, or use another method, such as gradcam++."
+        )
+    return check_fuse(fuse)
 
 
 def fuse_heatmaps(heatmaps: Sequence[FloatArray], fuse: Fuse) -> FloatArray:

@@ -6,10 +6,10 @@ first run of a batch some of its images are replaced by others of the batch: wha
 kept depends on the others. Such a model is run on one image at a time.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,9 +18,10 @@ from seewhy.attribution.checks import other_batch_axis
 from seewhy.attribution.evidence_key import evidence_key
 from seewhy.errors import ModelRunError, warn
 from seewhy.frameworks import Framework, LayerChoice
+from seewhy.frameworks.layers import INPUT
 from seewhy.frameworks.structures import InputBatch, image_count, leaves, map_tree
 from seewhy.targets import Objective
-from seewhy.types import Capture, Derivatives, GradientRule, Namespace
+from seewhy.types import AttentionCapture, Capture, Derivatives, GradientRule, Namespace
 
 Finding = Literal["independent", "mixed", "other axis"]
 """Images do not influence each other; they do; or the layer's output has another axis for the images than the first."""
@@ -31,8 +32,8 @@ TOLERANCE = 1e-5
 NOISE_FACTOR = 4
 """How much more values must change than those of the same batch run twice, for a model that draws random numbers."""
 
-FIELDS = ("activations", "gradients", "scores", "indices", "outputs", "probabilities", "closed_form")
-"""The fields of a capture that are joined where each image is run alone."""
+FIELDS = ("gradients", "scores", "indices", "outputs", "probabilities")
+"""The fields of a capture that are joined where each image is run alone, besides those of one kind of capture."""
 
 MIXED = (
     "The images of a batch influence each other in this model, or in the target function: what it computes for an "
@@ -40,7 +41,11 @@ MIXED = (
     "the images. Each image is explained alone, as a batch of one."
 )
 
-Run = Callable[[InputBatch, Objective], Capture]
+Captured = Capture | AttentionCapture
+
+CaptureType = TypeVar("CaptureType", Capture, AttentionCapture)
+
+Run = Callable[[InputBatch, Objective], CaptureType]
 """Captures a batch."""
 
 
@@ -67,10 +72,32 @@ def capture_images(
         LayerError: The layer's output has another axis for the images than the first. Otherwise as for
             `Framework.capture`.
     """
-    run: Run = partial(_run, framework, layer, derivatives, gradient_rule)
+    run = partial(_run, framework, layer, derivatives, gradient_rule)
+    return _capture_checked(framework, run, inputs, objective, _key(inputs, layer, objective))
+
+
+def capture_attention_of_images(
+    framework: Framework, inputs: InputBatch, objective: Objective, derivatives: Derivatives
+) -> AttentionCapture:
+    """Capture a batch as `Framework.capture_attention` does, and one image at a time where the images mix.
+
+    Raises:
+        LayerError: As for `Framework.capture_attention`.
+    """
+
+    def run(inputs: InputBatch, objective: Objective) -> AttentionCapture:
+        return framework.capture_attention(inputs, objective, derivatives)
+
+    key = ("images, attention", *evidence_key(inputs, LayerChoice(INPUT), objective))
+    return _capture_checked(framework, run, inputs, objective, key)
+
+
+def _capture_checked(
+    framework: Framework, run: Run[CaptureType], inputs: InputBatch, objective: Objective, key: Hashable
+) -> CaptureType:
+    """Capture a batch, or each of its images where they influence each other; the finding is kept by its key."""
     if image_count(inputs) == 1:
         return run(inputs, objective)
-    key = ("images", *evidence_key(inputs, layer, objective))
     finding: Finding | None = framework.evidence.get(key)
     if finding != "mixed":
         capture = run(inputs, objective)
@@ -87,6 +114,15 @@ def capture_images(
     return _capture_each(run, inputs, objective)
 
 
+def are_mixed(framework: Framework, inputs: InputBatch, layer: LayerChoice, objective: Objective) -> bool:
+    """Whether it was found that the images of such a batch influence each other."""
+    return bool(framework.evidence.get(_key(inputs, layer, objective)) == "mixed")
+
+
+def _key(inputs: InputBatch, layer: LayerChoice, objective: Objective) -> tuple[Hashable, ...]:
+    return ("images", *evidence_key(inputs, layer, objective))
+
+
 def _run(
     framework: Framework,
     layer: LayerChoice,
@@ -98,7 +134,7 @@ def _run(
     return framework.capture(inputs, layer, objective, derivatives, gradient_rule)
 
 
-def _capture_each(run: Run, inputs: InputBatch, objective: Objective) -> Capture:
+def _capture_each(run: Run[CaptureType], inputs: InputBatch, objective: Objective) -> CaptureType:
     """Run every image as a batch of one, and join the captures."""
     rows = range(image_count(inputs))
     try:
@@ -108,10 +144,12 @@ def _capture_each(run: Run, inputs: InputBatch, objective: Objective) -> Capture
             "The images of a batch influence each other in this model, so each has to be explained alone, and the "
             f"model does not run on a batch of one. Make it independent of the batch. {error}"
         ) from error
+    first = captures[0]
+    own: tuple[str, ...] = ("activations", "closed_form") if isinstance(first, Capture) else ("maps",)
     joined: dict[str, Any] = {
-        name: _join([getattr(each, name) for each in captures], captures[0].xp) for name in FIELDS
+        name: _join([getattr(each, name) for each in captures], first.xp) for name in (*own, *FIELDS)
     }
-    return replace(captures[0], **joined)
+    return replace(first, **joined)
 
 
 def _image(inputs: InputBatch, row: int) -> InputBatch:
@@ -130,12 +168,15 @@ def _join(values: Sequence[Any], xp: Namespace) -> Any:
     if isinstance(first, dict):
         return {name: _join([value[name] for value in values], xp) for name in first}
     if isinstance(first, (list, tuple)):
-        return [_join(parts, xp) for parts in zip(*values, strict=False)]
+        joined = [_join(parts, xp) for parts in zip(*values, strict=False)]
+        return tuple(joined) if type(first) is tuple else joined
     shapes = {tuple(value.shape[1:]) if hasattr(value, "shape") else None for value in values}
     return xp.concatenate(list(values), axis=0) if len(shapes) == 1 and None not in shapes else list(values)
 
 
-def _find(framework: Framework, run: Run, inputs: InputBatch, objective: Objective, capture: Capture) -> Finding | None:
+def _find(
+    framework: Framework, run: Run[CaptureType], inputs: InputBatch, objective: Objective, capture: CaptureType
+) -> Finding | None:
     """Return whether images influence each other; None where all are the same, which shows nothing."""
     count, before = image_count(inputs), _arrays(framework, capture)
     if any(len(array) != count for array in before):
@@ -178,13 +219,17 @@ def _flat(array: NDArray[Any]) -> NDArray[np.float64]:
     return array.reshape(len(array), -1).astype(np.float64)
 
 
-def _arrays(framework: Framework, capture: Capture) -> list[NDArray[Any]]:
+def _arrays(framework: Framework, capture: Captured) -> list[NDArray[Any]]:
     """Return what must not depend on other images, in NumPy; of the gradients those of the first target.
 
     Outputs that are not class scores need not have a row for each image, as the boxes of a detector have not.
     """
-    gradients = None if capture.gradients is None else capture.gradients[:, :1]
-    fields = (capture.activations, capture.scores, gradients, capture.probabilities)
+    if isinstance(capture, Capture):
+        gradients = None if capture.gradients is None else capture.gradients[:, :1]
+        fields = [capture.activations, capture.scores, gradients, capture.probabilities]
+    else:
+        first_gradients = [each[:, :1] for each in capture.gradients or ()]
+        fields = [*capture.maps, capture.scores, *first_gradients, capture.probabilities]
     return [framework.to_numpy(field) for field in fields if field is not None]
 
 

@@ -57,7 +57,7 @@ def input_box(plan: Plan, layers: Sequence[LayerChoice], inputs: InputBatch, hea
         LayerError: The layers that are fused show different parts.
         OptionError: There is augmentation, and the part is not in the centre.
     """
-    if plan.method.level == "input" or heatmaps.ndim != 4:
+    if plan.method.level == "input" or heatmaps.ndim != 4 or not layers:
         return WHOLE
     boxes = [layer_input_box(plan, layer, inputs) for layer in layers]
     if not np.allclose(boxes, boxes[0], atol=TOLERANCE):
@@ -79,19 +79,27 @@ def _is_centred(box: InputBox) -> bool:
 
 
 def layer_input_box(plan: Plan, layer: LayerChoice, inputs: InputBatch) -> InputBox:
-    """Return which part of the model's input one layer shows; all of it where the input is not one batch of images."""
+    """Return which part of the model's input one layer shows; all of it where it cannot be measured."""
+    return measured_box(plan, layer, inputs) or WHOLE
+
+
+def measured_box(plan: Plan, layer: LayerChoice, inputs: InputBatch) -> InputBox | None:
+    """Return which part of the model's input one layer shows; all of it where the input is not one batch of images.
+
+    None where it cannot be measured, of which a warning says so.
+    """
     image = only_leaf(inputs)
     if not isinstance(image, np.ndarray) or image.ndim != 4:
         return WHOLE
     evidence, key = plan.framework.evidence, ("input box", shape_key(inputs), layer)
-    known: InputBox | None = evidence.get(key)
+    known: tuple[InputBox | None] | None = evidence.get(key)
     if known is not None:
-        return known
+        return known[0]
     box = _measure(plan, layer, inputs) if plan.framework.moves_image(inputs, layer) else WHOLE
     if box is None:
         warn(_warning(plan.classifier.name))
-    evidence.add(key, box or WHOLE)
-    return box or WHOLE
+    evidence.add(key, (box,))
+    return box
 
 
 def _warning(name: str | None) -> str:

@@ -14,6 +14,7 @@ from seewhy.errors import ModelRunError
 from seewhy.frameworks import Framework, LayerChoice
 from seewhy.frameworks.layers import INPUT
 from seewhy.frameworks.structures import InputBatch, image_count, map_tree, only_leaf
+from seewhy.frameworks.tokens import unfold_tokens
 from seewhy.images.geometry import WHOLE, InputBox
 from seewhy.interpolation import Extents
 from seewhy.methods import Method
@@ -43,7 +44,13 @@ def run_perturbations(method: Method, runner: "PerturbationRunner", capture: Cap
         [
             method(
                 _row(capture, row),
-                replace(runner, batch=_image(runner.batch, row), objective=objective.for_image(row)),
+                replace(
+                    runner,
+                    batch=_image(runner.batch, row),
+                    objective=objective.for_image(row),
+                    prefix_tokens=None if capture.prefix_tokens is None else np.asarray(capture.prefix_tokens)[row],
+                    suffix_tokens=None if capture.suffix_tokens is None else np.asarray(capture.suffix_tokens)[row],
+                ),
             )
             for row in range(image_count(runner.batch))
         ]
@@ -64,6 +71,10 @@ class PerturbationRunner:
         title: The method's title, which the progress bar shows.
         progress: True shows a progress bar on standard error; a function is called instead.
         input_box: Returns the part of the input that the layer shows; called only by methods that need it.
+        fold: Folds the tokens of the layer, in a capture of a batch, into rows and columns.
+        prefix_tokens: (prefix, K), the layer's tokens before those that are folded, of the image itself; None where no
+            tokens are folded.
+        suffix_tokens: (suffix, K), those after them.
     """
 
     framework: Framework
@@ -74,6 +85,9 @@ class PerturbationRunner:
     title: str = ""
     progress: bool | ProgressCallback = False
     input_box: Callable[[], InputBox] = lambda: WHOLE
+    fold: Callable[[InputBatch, Capture], Capture] = lambda _, capture: capture
+    prefix_tokens: FloatArray | None = None
+    suffix_tokens: FloatArray | None = None
 
     @property
     def layer_extents(self) -> Extents | None:
@@ -97,7 +111,7 @@ class PerturbationRunner:
         head = self.framework.head(self.batch, self.layer, self.objective)
         return np.concatenate(
             [
-                self.framework.to_numpy(head(batch.values))[: batch.size]
+                self.framework.to_numpy(head(self._unfolded(batch.values)))[: batch.size]
                 for batch in self._batches(perturbations, count)  # bound to no name, so that a failure ends the bar
             ]
         )
@@ -130,7 +144,16 @@ class PerturbationRunner:
             with _batch_size_named(len(values)):
                 capture = capture_images(self.framework, inputs, layer, self.objective, derivatives, gradient_rule)
             check_row_count(capture, len(values))
-            yield capture, size
+            yield capture if layer.is_input else self.fold(inputs, capture), size
+
+    def _unfolded(self, perturbations: FloatArray) -> FloatArray:
+        """Return perturbations of the layer's activations (M, *space, K) as the layer returns them.
+
+        Tokens that are no patches keep the values that they have for the image.
+        """
+        if self.prefix_tokens is None or self.suffix_tokens is None:
+            return perturbations
+        return unfold_tokens(perturbations, self.prefix_tokens, self.suffix_tokens)
 
     def _batches(self, perturbations: Iterable[FloatArray], count: int) -> Iterator["_Batch"]:
         """Yield batches of one size, so that a framework compiles the model for one shape."""
@@ -185,7 +208,10 @@ class _Batch(NamedTuple):
     size: int
 
 
-TENSOR_FIELDS = ("activations", "gradients", "scores", "indices", "outputs", "probabilities")
+TENSOR_FIELDS = (
+    *("activations", "gradients", "scores", "indices", "outputs", "probabilities"),
+    *("prefix_tokens", "suffix_tokens"),
+)
 """The fields of a capture that hold tensors."""
 
 

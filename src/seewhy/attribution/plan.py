@@ -5,20 +5,20 @@ from dataclasses import dataclass, replace
 from typing import Literal, final
 
 from seewhy.attribution.augmentation import Augmentation
-from seewhy.attribution.fusion import Fuse
 from seewhy.attribution.perturbation_runner import ProgressCallback
 from seewhy.attribution.target_chunks import takes_chunks
 from seewhy.frameworks import Framework, LayerChoice
 from seewhy.frameworks.layers import INPUT
 from seewhy.frameworks.structures import InputBatch, shape_key
+from seewhy.frameworks.tokens import TokenGrid
 from seewhy.methods import Method
 from seewhy.models import Classifier
 from seewhy.targets import Objective
-from seewhy.types import Derivatives
+from seewhy.types import Derivatives, Fuse
 
-Strategy = Literal["capture", "chunks", "perturbations"]
-"""How raw heatmaps are made: from one capture; from the closed form or from one capture per chunk of the targets; or
-from many runs of the model on perturbations of each image."""
+Strategy = Literal["capture", "chunks", "perturbations", "attention"]
+"""How raw heatmaps are made: from one capture; from the closed form or from one capture per chunk of the targets; from
+many runs of the model on perturbations of each image; or from a capture of all attention layers."""
 
 
 @final
@@ -34,6 +34,7 @@ class Plan:
         classifier: The model with its class names.
         framework: Runs the model.
         method: Makes heatmaps of a capture.
+        method_reason: Why `method="auto"` chose it; empty where the caller named it.
         layers: The layers that are explained.
         strategy: How the heatmaps are made.
         derivatives: What the first run of the model computes.
@@ -41,11 +42,13 @@ class Plan:
         augmentations: The flipped and scaled inputs whose heatmaps are averaged with those of the input itself.
         batch_size: How many perturbations run at once.
         progress: Shows or reports the progress of a method that runs the model many times.
+        tokens: How the tokens of a layer lie on the image; None to find it out.
     """
 
     classifier: Classifier
     framework: Framework
     method: Method
+    method_reason: str
     layers: tuple[LayerChoice, ...]
     strategy: Strategy
     derivatives: Derivatives
@@ -53,6 +56,7 @@ class Plan:
     augmentations: tuple[Augmentation, ...]
     batch_size: int
     progress: bool | ProgressCallback
+    tokens: TokenGrid | None = None
 
     def tap(self, layer: LayerChoice) -> LayerChoice:
         """Return where the model is tapped to explain a layer: there, or at its input for a method of that level."""
@@ -65,6 +69,8 @@ class Plan:
 
 def strategy_for(method: Method, objective: Objective) -> Strategy:
     """Choose how raw heatmaps are made."""
+    if method.family == "attention":
+        return "attention"
     if method.needs_runner:
         return "perturbations"
     return "chunks" if takes_chunks(method, objective) else "capture"

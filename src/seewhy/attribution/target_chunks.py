@@ -4,6 +4,7 @@ The gradients of a thousand classes of one image are 400 MB for ResNet-50, and o
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -30,7 +31,13 @@ def takes_chunks(method: Method, objective: Objective) -> bool:
 
 
 def heatmaps_by_chunks(
-    framework: Framework, method: Method, inputs: InputBatch, tap: LayerChoice, objective: Objective, capture: Capture
+    framework: Framework,
+    method: Method,
+    inputs: InputBatch,
+    tap: LayerChoice,
+    objective: Objective,
+    capture: Capture,
+    fold: Callable[[Capture], Capture],
 ) -> FloatArray:
     """Return raw heatmaps (N, T, *space) of many classes, from one run of the model per chunk of the classes.
 
@@ -41,6 +48,7 @@ def heatmaps_by_chunks(
         tap: Where the model is tapped.
         objective: Many classes, as `takes_chunks` tells.
         capture: What a run without gradients captured; its `indices` are the classes.
+        fold: Folds the tokens of the layer into rows and columns.
     """
     indices = framework.to_numpy(capture.indices)
     classes = Class(tuple(map(tuple, indices.tolist())))
@@ -49,5 +57,5 @@ def heatmaps_by_chunks(
     for start in range(0, indices.shape[1], chunk):
         part = replace(objective, target=classes.slice_targets(start, start + chunk))
         captured = capture_images(framework, inputs, tap, part, method.derivatives, method.gradient_rule)
-        heatmaps.append(framework.to_numpy(framework.apply(method, captured)))
+        heatmaps.append(framework.to_numpy(framework.apply(method, fold(captured))))
     return np.concatenate(heatmaps, axis=1)

@@ -34,6 +34,7 @@ from seewhy.cli.options import (
     RescaleName,
     ScoreName,
     ScoreOption,
+    TokensOption,
     TrustOption,
     UpsamplingName,
     WeightsOption,
@@ -100,7 +101,7 @@ def explain(
             help="A name listed by 'seewhy methods'. Several names, separated by commas, are drawn in one grid: "
             "methods x targets."
         ),
-    ] = "gradcam",
+    ] = "auto",
     settings: Annotated[
         list[str] | None,
         typer.Option(
@@ -110,6 +111,7 @@ def explain(
     layer: LayerOption = "auto",
     score: ScoreOption = ScoreName.logit,
     precision: PrecisionOption = PrecisionName.float32,
+    tokens: TokensOption = None,
     alpha: Annotated[
         float, typer.Option(help="The opacity of the heatmap, from 0 (only the image) to 1 (only the heatmap).")
     ] = DEFAULT_ALPHA,
@@ -197,6 +199,7 @@ def explain(
             from seewhy.cli.explain import ExplainArguments, run
             from seewhy.cli.method_options import parse_methods
             from seewhy.cli.model_options import ModelArguments
+            from seewhy.cli.tokens_option import parse_tokens
 
         request = ExplainArguments(
             images=found,
@@ -209,6 +212,7 @@ def explain(
             layer=layer,
             score=score.value,
             precision=precision.value,
+            tokens=parse_tokens(tokens),
             style={
                 "alpha": alpha,
                 "image_weight": image_weight,
@@ -247,6 +251,7 @@ def inspect(
     targets: Annotated[str, typer.Option(help=TARGETS_HELP)] = "top-1",
     layer: LayerOption = "auto",
     score: ScoreOption = ScoreName.logit,
+    tokens: TokensOption = None,
     colormap: ColormapOption = DEFAULT_COLORMAP,
     out: OutOption = Path("explanations"),
     format: Annotated[str, typer.Option(help="The formats, separated by commas: png, jpg, svg, pdf, npz.")] = "png",
@@ -261,6 +266,7 @@ def inspect(
     check_single_image(image)
     from seewhy.cli.inspect_channels import run
     from seewhy.cli.model_options import ModelArguments
+    from seewhy.cli.tokens_option import parse_tokens
 
     run(
         image,
@@ -269,6 +275,7 @@ def inspect(
         channels,
         layer,
         score.value,
+        parse_tokens(tokens),
         colormap,
         out,
         [name.lower() for name in split_list(format)],
@@ -284,6 +291,13 @@ def layers(
     preprocessing: PreprocessingOption = None,
     input_size: InputSizeOption = None,
     trust: TrustOption = False,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check",
+            help="Run the model to show how much of the score each layer's positions reach and how much bypasses it.",
+        ),
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """List the layers of a model that can be explained, and the one that 'auto' selects."""
@@ -291,7 +305,7 @@ def layers(
     from seewhy.cli.model_options import ModelArguments
 
     arguments = ModelArguments(model, weights, trust, architecture, class_names, preprocessing, input_size)
-    run(arguments, as_json=as_json)
+    run(arguments, check=check, as_json=as_json)
 
 
 @app.command(cls=Command)

@@ -14,6 +14,8 @@ WORDS = {
     "Name one with output=...:": "Name one in Python, Explainer(model, output=...):",
     "seewhy.methods.get('guided_backprop', others='pass')": "--method guided_backprop --set others=pass",
     "trust=True (--trust on the command line)": "--trust",
+    "tokens=seewhy.TokenGrid(prefix=..., grid=(h, w))": "--tokens HxW,prefix=N",
+    "Leave tokens= out": "Leave --tokens out",
     "use Explainer.heatmaps": "use Explainer.heatmaps in Python",
 }
 """What messages say of the Python interface, and what they say on the command line."""

@@ -44,7 +44,7 @@ def errors(
             show_default=False,
         ),
     ] = None,
-    method: Annotated[str, typer.Option(help="A name listed by 'seewhy methods'.")] = "gradcam",
+    method: Annotated[str, typer.Option(help="A name listed by 'seewhy methods'.")] = "auto",
     layer: LayerOption = "auto",
     weights: WeightsOption = "imagenet",
     architecture: ArchitectureOption = None,

@@ -21,6 +21,7 @@ from seewhy.cli.run_summary import RunSummary
 from seewhy.cli.terminal import print_times, quiet_start
 from seewhy.errors import OptionError, OutputError
 from seewhy.explainer import BATCH_SIZE, Explainer
+from seewhy.frameworks.tokens import TokenGrid
 from seewhy.images.colour import color_table
 from seewhy.images.figure import MAX_PANELS
 from seewhy.images.style import Style, StyleOptions
@@ -43,6 +44,7 @@ class ExplainArguments:
     layer: str
     score: Score
     precision: Precision
+    tokens: TokenGrid | None
     style: StyleOptions
     figure: FigureKind | None
     out: Path
@@ -160,6 +162,7 @@ def _explainers(request: ExplainArguments, *, progress: bool) -> list[Explainer]
                 request.score,
                 progress=progress,
                 precision=request.precision,
+                tokens=request.tokens,
             )
             for classifier in _classifiers(request.models)
             for method in request.methods

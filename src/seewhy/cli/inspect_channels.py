@@ -14,6 +14,7 @@ from seewhy.cli.tables import print_line, print_table
 from seewhy.cli.terminal import quiet_start
 from seewhy.errors import OptionError, short_repr
 from seewhy.explainer import Explainer
+from seewhy.frameworks.tokens import TokenGrid
 from seewhy.images.colour import color_table
 from seewhy.results.channel_inspection import Inspection
 from seewhy.results.explanation import IMAGE_SUFFIXES
@@ -32,6 +33,7 @@ def run(
     channels: str,
     layer: str,
     score: Score,
+    tokens: TokenGrid | None,
     colormap: str,
     out: Path,
     formats: list[str],
@@ -44,7 +46,8 @@ def run(
     _check(model, targets, channels, colormap, out, formats)
     with quiet_start():
         classifier = model.load()
-        inspection = Explainer(classifier, layer=find_layer(classifier, layer), score=score).inspect(image, targets)
+        explainer = Explainer(classifier, layer=find_layer(classifier, layer), score=score, tokens=tokens)
+        inspection = explainer.inspect(image, targets)
     console = Console(highlight=False)
     for position, target in enumerate(inspection.explanation.targets):
         selected = inspection.channels(channels, position)

@@ -7,6 +7,9 @@ from collections import Counter
 import typer
 from rich.console import Console
 
+from seewhy.attribution.auto_layer import Trial
+from seewhy.attribution.layer_evidence import LayerEvidence
+from seewhy.attribution.layer_warnings import faults
 from seewhy.cli.layer_option import layer_calls, sample_inputs
 from seewhy.cli.model_options import ModelArguments
 from seewhy.cli.tables import print_line, print_table
@@ -17,12 +20,13 @@ from seewhy.frameworks import LayerCall
 from seewhy.models import Classifier
 
 
-def run(model: ModelArguments, *, as_json: bool) -> None:
+def run(model: ModelArguments, *, check: bool, as_json: bool) -> None:
     """Print the layers of a model that have spatial output, in call order, and mark the one that "auto" selects."""
     with quiet_start():
         classifier = model.load()
         calls = layer_calls(classifier)
         selected = _auto_layer(classifier)
+        trials = dict(Explainer(classifier).judge_layers(sample_inputs(classifier))) if check else {}
     spatial = [call for call in calls if call.has_space]
     auto = max((position for position, call in enumerate(spatial) if _is_auto(call, selected)), default=None)
     if as_json:
@@ -30,7 +34,7 @@ def run(model: ModelArguments, *, as_json: bool) -> None:
             "model": classifier.name,
             "auto": None if auto is None else spatial[auto].path,
             "default": classifier.layer,
-            "layers": [_as_dict(call) for call in spatial],
+            "layers": [_as_dict(call) | _judged(trials.get(call)) for call in spatial],
         }
         typer.echo(json.dumps(content, indent=2))
         return
@@ -42,17 +46,19 @@ def run(model: ModelArguments, *, as_json: bool) -> None:
             call.kind,
             _shape(call),
             *([", ".join(call.given)] if is_shared else []),
+            *(_evidence(trials[call]) if check else []),
             "<- auto" if position == auto else _reason_not_auto(call),
         )
         for position, call in enumerate(spatial)
     ]
     console = Console(highlight=False)
-    print_table(console, ("layer", "type", "output shape", *(["given"] if is_shared else []), ""), rows, marked=auto)
+    columns = (*(["given"] if is_shared else []), *(["positions", "bypass", "axes"] if check else []))
+    print_table(console, ("layer", "type", "output shape", *columns, ""), rows, marked=auto)
     if auto is not None:
         print_line(
             console,
             f"auto selects {spatial[auto].path}: the last layer in call order that has spatial output (more than "
-            "1 x 1), is not a pooling layer, and whose positions reach the score. "
+            "1 x 1), is not a pooling layer, and passes the tests that --check shows. "
             f"{len(calls) - len(spatial)} other layer calls have no spatial output and are not listed.",
         )
     if classifier.layer is not None:
@@ -81,6 +87,31 @@ def _as_dict(call: LayerCall) -> dict[str, object]:
         "output_shape": None if call.shape is None else list(call.shape),
         "is_candidate": call.is_candidate,
     }
+
+
+def _judged(trial: Trial | None) -> dict[str, object]:
+    """Return the evidence about a layer for JSON; nothing if layers are not judged."""
+    if trial is None:
+        return {}
+    evidence = trial.evidence or LayerEvidence()
+    return {
+        "positions": None if evidence.reach is None else round(evidence.reach.share, 4),
+        "bypass": None if evidence.bypass is None else round(evidence.bypass, 4),
+        "axes": None if evidence.axes is None else round(evidence.axes.agreement, 4),
+        "faults": [trial.obstacle] if trial.obstacle else faults(evidence, str(trial.layer)),
+    }
+
+
+def _evidence(trial: Trial) -> tuple[str, str, str]:
+    """Return the share of positions that reach the score, the share of it that bypasses a layer, and its axes."""
+    if trial.evidence is None:
+        return "-", "-", "-"
+    reach, bypass, axes = trial.evidence.reach, trial.evidence.bypass, trial.evidence.axes
+    return (
+        "-" if reach is None else f"{reach.share:.0%}",
+        "-" if bypass is None else f"{bypass:.2f}",
+        "-" if axes is None else "ok" if not axes.fault else f"no ({axes.agreement:.2f})",
+    )
 
 
 def _shape(call: LayerCall) -> str:

@@ -126,6 +126,15 @@ LayerOption = Annotated[
         "last layer with spatial output."
     ),
 ]
+TokensOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HxW,prefix=N",
+        help="How the tokens of a transformer's layer lie on the image: rows x columns of patches, and how many other "
+        "tokens are before them, such as a class token, or after them: 14x14,prefix=1 or 4x6,prefix=5,suffix=1.",
+        show_default="found by what the model declares and does",
+    ),
+]
 ScoreOption = Annotated[
     ScoreName, typer.Option(help="Explain the logit, or the probability after the final softmax or sigmoid.")
 ]

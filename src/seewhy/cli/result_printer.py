@@ -101,7 +101,8 @@ class ResultPrinter:
         for explanation in explanations:
             empty = ", ".join(target.name for target in explanation.targets if not target.has_evidence)
             note = f"; no evidence for {empty} in the image" if empty else ""
-            print_line(self._console, f"layer {explanation.layer}, method {explanation.method}{note}")
+            reason = f" (auto: {explanation.method_reason})" if explanation.method_reason else ""
+            print_line(self._console, f"layer {explanation.layer}, method {explanation.method}{reason}{note}")
 
 
 def _brief(outcome: Outcome) -> str:

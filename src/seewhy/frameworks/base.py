@@ -2,7 +2,8 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from numpy.typing import NDArray
 
@@ -11,9 +12,22 @@ from seewhy.frameworks.evidence import Evidence
 from seewhy.frameworks.layers import AUTO, LayerCall, LayerChoice, only_path
 from seewhy.frameworks.model_layers import ModelLayers
 from seewhy.frameworks.stem import StemValues
-from seewhy.frameworks.structures import InputBatch, InputSpec, check_arrays, only_leaf
+from seewhy.frameworks.structures import InputBatch, InputSpec, check_arrays, image_count, map_tree, only_leaf
+from seewhy.frameworks.tokens import TokenFacts, token_facts
 from seewhy.targets import Objective
-from seewhy.types import Capture, Derivatives, GradientRule, LayerSpec, Namespace, Precision, Tensor
+from seewhy.types import (
+    AttentionCapture,
+    Capture,
+    Derivatives,
+    FloatArray,
+    GradientRule,
+    LayerSpec,
+    Namespace,
+    Precision,
+    Tensor,
+)
+
+CaptureType = TypeVar("CaptureType", Capture, AttentionCapture)
 
 Head = Callable[[NDArray[Any]], Tensor]
 """A model's head: from perturbations of one image's activations, (M, *space, K), to scores (M, T)."""
@@ -32,6 +46,10 @@ def check_precision(precision: Precision, types: Iterable[str]) -> None:
         )
 
 
+def _row(array: NDArray[Any], row: int) -> NDArray[Any]:
+    return array[row : row + 1]
+
+
 class Framework(ABC):
     """Runs a model in its framework. Subclasses are final.
 
@@ -42,6 +60,8 @@ class Framework(ABC):
     xp: Namespace
     batch_size: int | None = None
     """The one number of images that the model takes at once; None where it takes any."""
+    compiles_batch_size: bool = False
+    """Whether what is compiled for one number of images has to be compiled again for another."""
     _model: Any
     _precision: Precision
     _model_layers: ModelLayers
@@ -54,6 +74,11 @@ class Framework(ABC):
     def evidence(self) -> Evidence:
         """What runs of the model have shown about it, with the layers that it has now."""
         return self._model_layers.now().evidence
+
+    @property
+    def token_facts(self) -> TokenFacts:
+        """What the layers that the model has now say about its tokens."""
+        return token_facts([self._model, *self._model_layers.now().by_path.values()])
 
     @property
     @abstractmethod
@@ -104,6 +129,39 @@ class Framework(ABC):
         """
 
     @abstractmethod
+    def capture_attention(
+        self, inputs: InputBatch, objective: Objective, derivatives: Derivatives = "gradients"
+    ) -> AttentionCapture:
+        """Run the model once, with a tap on all of its attention maps, and leave the model unchanged.
+
+        A map is a softmax over keys, of products of queries and keys, that values are multiplied with. It is found
+        where it is computed, and fused attention is computed in steps; the outputs are unchanged up to rounding.
+        Gradients are recorded from the first map on.
+
+        Args:
+            inputs: Checked by `check_inputs`.
+            objective: What is differentiated.
+            derivatives: "gradients" or "none".
+
+        Raises:
+            LayerError: The model computes no attention that can be captured.
+            NoGradientError: The scores depend on none of the maps.
+            ModelRunError: The model failed.
+            TargetError: The model's outputs do not allow the target.
+        """
+
+    @abstractmethod
+    def attention_shapes(self, inputs: InputBatch) -> tuple[tuple[int, ...], ...]:
+        """Return the shape (H, Lq, Lk) of each attention map, in the order in which the maps are computed.
+
+        Maps within windows have more than three axes. Empty for a model that computes no attention. Found in one run
+        of the model, and kept for inputs of this shape.
+
+        Raises:
+            ModelRunError: The model failed.
+        """
+
+    @abstractmethod
     def head(self, inputs: InputBatch, layer: LayerChoice, objective: Objective) -> Head:
         """Run the trunk of the model once, and return the head.
 
@@ -120,6 +178,35 @@ class Framework(ABC):
             LayerError: As for `capture`; or the head cannot be run apart from the trunk.
             ModelRunError, TargetError: As for `capture`.
         """
+
+    def clamp(self, inputs: InputBatch, layer: LayerChoice, objective: Objective, activations: FloatArray) -> Tensor:
+        """Return the scores of inputs where a layer returns other activations than it would.
+
+        Args:
+            inputs: Checked by `check_inputs`.
+            layer: The layer, and which of its calls.
+            objective: What the scores are; the same for all images.
+            activations: (N, *space, K), what the layer returns.
+
+        Returns:
+            (N, T). They depend on an image only through what bypasses the layer.
+
+        Raises:
+            LayerError, ModelRunError, TargetError: As for `head`.
+        """
+        rows = [
+            self.head(map_tree(partial(_row, row=row), inputs), layer, objective)(activations[row : row + 1])
+            for row in range(image_count(inputs))
+        ]
+        scores: Tensor = self.xp.concatenate(rows, axis=0)
+        return scores
+
+    def carrying_calls(self, inputs: InputBatch, objective: Objective) -> frozenset[tuple[str, int]] | None:
+        """Return the calls, by path and execution, that no path from the input to the scores bypasses.
+
+        None where the framework has no graph that shows it.
+        """
+        return None
 
     @abstractmethod
     def moves_image(self, inputs: InputBatch, layer: LayerChoice) -> bool:
@@ -143,7 +230,7 @@ class Framework(ABC):
         height, width = shape[2:] if self.channels_first else shape[1:3]
         return height, width
 
-    def apply(self, method: Callable[[Capture], Tensor], capture: Capture) -> Tensor:
+    def apply(self, method: Callable[[CaptureType], Tensor], capture: CaptureType) -> Tensor:
         """Compute heatmaps (N, T, *space) from a capture, in the types of its tensors."""
         return method(capture)
 

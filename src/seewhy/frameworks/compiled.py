@@ -51,6 +51,7 @@ class CompiledCapture(NamedTuple):
         activation: The final activation of that output, as `Capture.final_activation`.
         scale_shape: The shape (N, T) of the scale of the scores, which the function then takes before a target's
             arrays; (1, 1) where T is known only when it runs. None where nothing is computed in float16.
+        is_bypassed: As `Capture.is_bypassed`.
     """
 
     function: Callable[..., Any]
@@ -58,6 +59,7 @@ class CompiledCapture(NamedTuple):
     shape: Shape | None
     activation: FinalActivation | None
     scale_shape: tuple[int, int] | None = None
+    is_bypassed: bool | None = None
 
 
 class CompiledHead(NamedTuple):

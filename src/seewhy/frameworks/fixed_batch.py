@@ -12,16 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seewhy.errors import LayerError
-from seewhy.frameworks.base import Framework, Head
+from seewhy.frameworks.base import CaptureType, Framework, Head
 from seewhy.frameworks.evidence import Evidence
 from seewhy.frameworks.layers import LayerCall, LayerChoice
 from seewhy.frameworks.stem import StemValues
 from seewhy.frameworks.structures import ArrayTree, InputBatch, InputSpec, image_count, map_tree
+from seewhy.frameworks.tokens import TokenFacts
 from seewhy.targets import Objective
-from seewhy.types import Capture, Derivatives, GradientRule, Namespace, Tensor
+from seewhy.types import AttentionCapture, Capture, Derivatives, GradientRule, Namespace, Tensor
 
-TENSORS = [field.name for field in fields(Capture) if field.name not in ("layer", "xp", "final_activation")]
-"""The fields of a capture that have a row for each image."""
+FACTS = ("layer", "xp", "final_activation", "is_bypassed")
+"""The fields of a capture that have no row for each image."""
 
 
 class _FullBatch(NamedTuple):
@@ -61,6 +62,10 @@ class FixedBatch(Framework):
         return self._framework.evidence
 
     @property
+    def token_facts(self) -> TokenFacts:
+        return self._framework.token_facts
+
+    @property
     def channels_first(self) -> bool:
         return self._framework.channels_first
 
@@ -82,7 +87,7 @@ class FixedBatch(Framework):
     def to_numpy(self, tensor: Tensor) -> NDArray[Any]:
         return self._framework.to_numpy(tensor)
 
-    def apply(self, method: Callable[[Capture], Tensor], capture: Capture) -> Tensor:
+    def apply(self, method: Callable[[CaptureType], Tensor], capture: CaptureType) -> Tensor:
         return self._framework.apply(method, capture)
 
     def calls(self, inputs: InputBatch) -> tuple[LayerCall, ...]:
@@ -117,10 +122,19 @@ class FixedBatch(Framework):
                     "or after that."
                 )
             captures.append(_rows(captured, batch.rows, self._size))
-        names = [name for name in TENSORS if getattr(captures[0], name) is not None]
-        return replace(
-            captures[0], **{name: self._joined([getattr(captured, name) for captured in captures]) for name in names}
-        )
+        return self._joined_captures(captures)
+
+    def capture_attention(
+        self, inputs: InputBatch, objective: Objective, derivatives: Derivatives = "gradients"
+    ) -> AttentionCapture:
+        captures = []
+        for batch in self._full_batches(inputs, objective):
+            captured = self._framework.capture_attention(batch.inputs, batch.objective, derivatives)
+            captures.append(_rows(captured, batch.rows, self._size))
+        return self._joined_captures(captures)
+
+    def attention_shapes(self, inputs: InputBatch) -> tuple[tuple[int, ...], ...]:
+        return self._framework.attention_shapes(self._filled(inputs, 0, self._size))
 
     def moves_image(self, inputs: InputBatch, layer: LayerChoice) -> bool:
         return self._framework.moves_image(self._filled(inputs, 0, self._size), layer)
@@ -135,6 +149,9 @@ class FixedBatch(Framework):
             StemValues(np.concatenate([values for values, _ in parts])[:count], parts[0].window)
             for parts in zip(*batches, strict=True)
         ]
+
+    def carrying_calls(self, inputs: InputBatch, objective: Objective) -> frozenset[tuple[str, int]] | None:
+        return self._framework.carrying_calls(self._filled(inputs, 0, self._size), objective)
 
     def head(self, inputs: InputBatch, layer: LayerChoice, objective: Objective) -> Head:
         run = self._framework.head(self._filled(inputs, 0, 1), layer, objective)
@@ -169,6 +186,13 @@ class FixedBatch(Framework):
         rows = np.minimum(np.arange(start, start + self._size), min(stop, image_count(inputs)) - 1)
         return map_tree(lambda array: array[rows], inputs)
 
+    def _joined_captures(self, captures: Sequence[CaptureType]) -> CaptureType:
+        first = captures[0]
+        names = [name for name in _tensor_names(first) if getattr(first, name) is not None]
+        return replace(
+            first, **{name: self._joined([getattr(captured, name) for captured in captures]) for name in names}
+        )
+
     def _joined(self, parts: Sequence[ArrayTree]) -> ArrayTree:
         """Join what is of the same structure along the batch axis."""
         first = parts[0]
@@ -176,15 +200,26 @@ class FixedBatch(Framework):
             return first
         if isinstance(first, dict):
             return {name: self._joined([part[name] for part in parts]) for name in first}
-        if isinstance(first, list):
-            return [self._joined(values) for values in zip(*parts, strict=True)]
+        if isinstance(first, (list, tuple)):
+            return type(first)([self._joined(values) for values in zip(*parts, strict=True)])
         return self.xp.concatenate(parts, axis=0) if len(first.shape) else first
 
 
-def _rows(captured: Capture, rows: slice, size: int) -> Capture:
+def _tensor_names(captured: Capture | AttentionCapture) -> list[str]:
+    """Return the fields of a capture that have a row for each image."""
+    return [field.name for field in fields(captured) if field.name not in FACTS]
+
+
+def _rows(captured: CaptureType, rows: slice, size: int) -> CaptureType:
     """Return some images of a capture; an output without a row for each image is kept whole."""
 
     def cut(value: Any) -> Any:
         return value[rows] if value is not None and len(value.shape) and value.shape[0] == size else value
 
-    return replace(captured, **{name: map_tree(cut, getattr(captured, name)) for name in TENSORS})
+    names = _tensor_names(captured)
+    changes = {name: map_tree(cut, getattr(captured, name)) for name in names if name not in ("maps", "gradients")}
+    for name in ("maps", "gradients"):
+        value = getattr(captured, name, None)
+        if name in names:
+            changes[name] = tuple(map(cut, value)) if isinstance(value, tuple) else cut(value)
+    return replace(captured, **changes)

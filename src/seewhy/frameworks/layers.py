@@ -29,7 +29,10 @@ class LayerCall(ShortRepr):
         given: What the call was given: the layers whose outputs, and the names of the model's inputs that, were its
             arguments. Arguments that were computed otherwise are not listed.
         channels_first: The layer's own layout is (N, K, *space).
+        images_second: The layer's own layout is (L, N, K), with the images along its second axis.
         is_split: The layer only splits channels among attention heads: (tokens, heads, K), whose axes are no image's.
+        is_auxiliary: A Keras operation that only moves, casts or scales what a layer computed, or whose axes may be no
+            image's, such as a product of matrices.
         obstacle: What keeps the output from being reached, as in "runs inside torch.vmap"; empty if nothing does.
     """
 
@@ -42,7 +45,9 @@ class LayerCall(ShortRepr):
     execution: int
     given: tuple[str, ...] = ()
     channels_first: bool = False
+    images_second: bool = False
     is_split: bool = False
+    is_auxiliary: bool = False
     obstacle: str = ""
 
     @property
@@ -58,7 +63,7 @@ class LayerCall(ShortRepr):
     @property
     def is_candidate(self) -> bool:
         """Whether `layer="auto"` may take this call; it takes the last such call."""
-        return self.has_space and not (self.is_pooling or self.is_pass_through or self.is_split)
+        return self.has_space and not (self.is_pooling or self.is_pass_through or self.is_split or self.is_auxiliary)
 
 
 INPUT_CALL = LayerCall(INPUT, "input", None, is_pooling=False, is_pass_through=False, number=1, execution=1)
@@ -145,6 +150,27 @@ def no_gradient(path: str) -> NoGradientError:
         f"No gradient reaches the layer {path!r}: the scores do not depend on it, or something after it (a rounding, "
         "an argmax, stop_gradient) cannot be differentiated, or it is inside a function that the backward pass runs "
         "once more (keras.remat, tf.recompute_grad). Give a layer that the outputs are computed from."
+    )
+
+
+def no_attention(obstacle: str = "") -> LayerError:
+    """Return the error for a model whose attention cannot be captured: it has none, or there is an obstacle."""
+    if obstacle:
+        return LayerError(
+            f"The attention of this model cannot be explained: it {obstacle}. Use a method that explains a layer, such "
+            "as gradcam."
+        )
+    return LayerError(
+        "The model computes no attention: no softmax of queries times keys that values are multiplied with. Methods "
+        "for attention explain transformers; for other models use a method that explains a layer, such as gradcam."
+    )
+
+
+def no_gradient_to_attention() -> NoGradientError:
+    """Return the error for scores that do not depend on any attention map."""
+    return NoGradientError(
+        "No gradient reaches the model's attention: the scores do not depend on it, or something after it (a rounding, "
+        "an argmax, stop_gradient) cannot be differentiated. Use a method that needs no gradients, such as occlusion."
     )
 
 

@@ -1,4 +1,8 @@
-"""Between a layer's own layout and channels last, (N, *space, K), the layout outside `frameworks/`."""
+"""Between a layer's own layout and channels last, (N, *space, K), the layout outside `frameworks/`.
+
+A layer's own layout is that, or channels first, (N, K, *space); or for tokens also sequence first, (L, N, K), as in
+PyTorch's attention without `batch_first`.
+"""
 
 from typing import Any
 
@@ -11,20 +15,26 @@ from seewhy.types import Namespace, NativeTensor
 
 def channels_last(call: LayerCall, tensor: NativeTensor, xp: Namespace) -> NativeTensor:
     """Return a call's output as (N, *space, K)."""
+    if call.images_second:
+        return xp.swapaxes(tensor, 0, 1)
     return xp.moveaxis(tensor, 1, -1) if call.channels_first else tensor
 
 
 def targets_second(call: LayerCall, gradients: NativeTensor, xp: Namespace) -> NativeTensor:
-    """Return gradients (T, N, ...) in the layout of the call's output as (N, T, *space, K)."""
+    """Return gradients (T, ...), of which each is in the layout of the call's output, as (N, T, *space, K)."""
+    if call.images_second:
+        return xp.moveaxis(gradients, 2, 0)
     gradients = xp.swapaxes(gradients, 0, 1)
     return xp.moveaxis(gradients, 2, -1) if call.channels_first else gradients
 
 
 def layer_layout(call: LayerCall, perturbations: NDArray[Any]) -> NDArray[Any]:
-    """Return perturbations (M, *space, K) in the layout of the call's output."""
+    """Return perturbations (M, *space, K) in the layout of the call's output, but with the M of them first."""
     return np.moveaxis(perturbations, -1, 1) if call.channels_first else perturbations
 
 
 def spatial_axes(call: LayerCall, rank: int) -> range:
     """Return the spatial axes of a call's output of `rank` axes."""
+    if call.images_second:
+        return range(1)
     return range(2, rank) if call.channels_first else range(1, rank - 1)

@@ -54,7 +54,7 @@ class Outputs:
     def score(self, objective: Objective, arrays: Sequence[NativeTensor], xp: Namespace) -> TargetScores:
         """Return the scores of an objective, or raise TargetError where these outputs do not allow its target."""
         objective.target.check_outputs(self.shape)
-        return objective.target(self._scored_output(objective.score), arrays, xp, self.tree)
+        return objective(self._scored_output(objective.score), arrays, xp, self.tree)
 
     def _scored_output(self, score: Score) -> NativeTensor:
         """Return the logits or probabilities, as the objective scores."""

@@ -41,6 +41,13 @@ def positive(name: str, value: Any, most: float = MAX_NUMBER) -> float:
     return float(value)
 
 
+def not_negative(name: str, value: Any, most: float = MAX_NUMBER) -> float:
+    """Return a number from 0 to `most`, or raise OptionError."""
+    if not is_finite(value) or not 0 <= value <= most:
+        raise OptionError(f"{name} is {short_repr(value)}; expected a number, 0 or more, up to {most:g}.")
+    return float(value)
+
+
 def fraction(name: str, value: Any) -> float:
     """Return a number between 0 and 1, both excluded, or raise OptionError."""
     if not _is_number(value) or not 0 < value < 1:

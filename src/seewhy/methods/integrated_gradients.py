@@ -1,11 +1,10 @@
 """Integrated gradients (Sundararajan, Taly and Yan, ICML 2017)."""
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
-from seewhy.errors import OptionError, short_repr
+from seewhy.methods.baselines import one_baseline
 from seewhy.methods.checks import integer
 from seewhy.methods.method import Runner
 from seewhy.types import Capture, FloatArray
@@ -41,7 +40,7 @@ def integrated_gradients(
         Sundararajan, Taly and Yan, "Axiomatic Attribution for Deep Networks", ICML 2017, arXiv 1703.01365.
     """
     steps = integer("steps", steps)
-    start = _baseline(baseline, runner.inputs)
+    start = one_baseline("baseline", baseline, runner.inputs)
     difference = runner.inputs - start
 
     def path() -> Iterator[FloatArray]:
@@ -53,23 +52,3 @@ def integrated_gradients(
         total += point.require_gradients()[0]
     heatmaps: FloatArray = np.einsum("t...c,...c->t...", total / steps, difference)[None].astype(np.float32)
     return heatmaps
-
-
-def _baseline(baseline: Any, inputs: FloatArray) -> FloatArray:
-    """Return the baseline as an array (*space, C)."""
-    if isinstance(baseline, str):
-        if baseline != "mean":
-            raise OptionError(f"baseline is {short_repr(baseline)}; expected a number, an array, or 'mean'.")
-        baseline = inputs.mean(axis=tuple(range(inputs.ndim - 1)))
-    try:
-        with np.errstate(over="ignore"):  # what is not finite in float32 is refused below
-            array = np.asarray(baseline, dtype=np.float32)
-    except (TypeError, ValueError, OverflowError) as error:
-        raise OptionError(f"baseline is {short_repr(baseline)}; expected a number, an array, or 'mean'.") from error
-    if not np.isfinite(array).all():
-        raise OptionError("baseline has NaN or infinite values; expected finite numbers.")
-    try:
-        return np.broadcast_to(array, inputs.shape)
-    except ValueError as error:
-        message = f"baseline has shape {array.shape}; expected {inputs.shape}, channels last, or a number."
-        raise OptionError(message) from error

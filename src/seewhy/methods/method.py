@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol
 from seewhy.errors import OptionError
 from seewhy.interpolation import Extents
 from seewhy.representation import description, value_text
-from seewhy.types import Capture, Derivatives, FloatArray, GradientRule, Tensor
+from seewhy.types import AttentionCapture, Capture, Contrast, Derivatives, FloatArray, Fuse, GradientRule, Tensor
 
 Family = Literal["gradient", "activation", "perturbation", "attention"]
 """What a method computes its heatmaps from."""
@@ -67,9 +67,11 @@ class Method:
         cost: What the method runs in addition to one forward pass, in a few words.
         function: Maps a capture to raw heatmaps (N, T, *space): positive where there is evidence for the target,
             negative where there is evidence against it. A function with a second parameter also takes a `Runner`; its
-            capture has one image (N = 1) and NumPy arrays. Its keyword-only parameters are the method's options.
+            capture has one image (N = 1) and NumPy arrays. Its keyword-only parameters are the method's options. In
+            the family "attention" it maps an `AttentionCapture` to (N, T, L), over the image's tokens.
         family: What the heatmaps are computed from.
-        level: Whether heatmaps have the resolution of the layer or of the input.
+        level: Whether heatmaps have the resolution of the layer or of the input; "layer" for the family "attention",
+            which explains all attention layers together, at the resolution of their tokens.
         gradient_rule: How gradients flow through the model.
         derivatives: What the capture contains: the gradients, or none where the method needs none, or takes them from
             the runner's captures.
@@ -77,6 +79,11 @@ class Method:
             times gradients wherever gradients are the same at every position.
         choose_gradient_rule: Returns the gradient rule for its keyword-only parameters, which are options of the method
             too; None if the rule is fixed.
+        contrast: What is subtracted from the score of each class before it is differentiated; None if nothing is.
+        choose_contrast: Returns the contrast for its keyword-only parameters, which are options of the method too; None
+            if the method has no contrast.
+        fuse: How the method fuses the heatmaps of several layers, if it always explains several; of one layer that is
+            given, it fuses that and one at each finer resolution. None if it explains one layer.
     """
 
     name: str
@@ -91,6 +98,9 @@ class Method:
     derivatives: Derivatives = "gradients"
     closed_form: bool = False
     choose_gradient_rule: Callable[..., GradientRule] | None = None
+    contrast: Contrast | None = None
+    choose_contrast: Callable[..., Contrast] | None = None
+    fuse: Fuse | None = None
 
     def __repr__(self) -> str:
         options = ", ".join(f"{name}={value_text(value)}" for name, value in self.options.items())
@@ -101,6 +111,11 @@ class Method:
         """Whether the closed form equals the raw heatmaps with the options that are set."""
         defaults = _defaults(self.function)
         return self.closed_form and all(_is_same(value, defaults[name]) for name, value in self.options.items())
+
+    @property
+    def is_auto(self) -> bool:
+        """Whether the method is chosen when the model runs."""
+        return self.name == "auto"
 
     @property
     def needs_runner(self) -> bool:
@@ -115,13 +130,13 @@ class Method:
     @property
     def options(self) -> dict[str, Any]:
         """The options of the method and their current values."""
-        return _options(self.function) | _options(self.choose_gradient_rule)
+        return _options(self.function) | _options(self.choose_gradient_rule) | _options(self.choose_contrast)
 
     def with_options(self, options: Mapping[str, Any]) -> "Method":
         """Return the method with some of its options set; options that are set to their current values change nothing.
 
         Raises:
-            OptionError: The method has no such option, or a gradient rule cannot be chosen by that value.
+            OptionError: The method has no such option, or a gradient rule or contrast cannot be chosen by that value.
         """
         for name in options:
             if name not in self.options:
@@ -131,12 +146,15 @@ class Method:
         if not changed:
             return self
         method = replace(self, function=_with_options(self.function, changed))
-        if self.choose_gradient_rule is None:
-            return method
-        choose = _with_options(self.choose_gradient_rule, changed)
-        return replace(method, choose_gradient_rule=choose, gradient_rule=choose())
+        if self.choose_gradient_rule is not None:
+            rule = _with_options(self.choose_gradient_rule, changed)
+            method = replace(method, choose_gradient_rule=rule, gradient_rule=rule())
+        if self.choose_contrast is not None:
+            contrast = _with_options(self.choose_contrast, changed)
+            method = replace(method, choose_contrast=contrast, contrast=contrast())
+        return method
 
-    def __call__(self, capture: Capture, *runner: Runner) -> Tensor:
+    def __call__(self, capture: Capture | AttentionCapture, *runner: Runner) -> Tensor:
         """Return raw heatmaps (N, T, *space) of a capture; the runner is given if `needs_runner`."""
         return self.function(capture, *runner)
 

@@ -34,5 +34,7 @@ def noisy_copies(inputs: FloatArray, samples: Any, sigma: Any, seed: Any) -> Ite
             f"sigma is {short_repr(sigma)}; expected a fraction of the input's range, 0 or more, such as 0.15, up to "
             f"{MAX_SIGMA}."
         )
+    if sigma == 0:
+        return (inputs for _ in range(samples))
     random, scale = np.random.default_rng(seed), np.float32(sigma) * np.ptp(inputs)
     return (inputs + scale * random.standard_normal(inputs.shape, dtype=np.float32) for _ in range(samples))

@@ -9,15 +9,13 @@ from numpy.typing import NDArray
 from seewhy.errors import LayerError
 from seewhy.interpolation import Extents, resize
 from seewhy.methods.checks import check_seed, integer, positive
+from seewhy.methods.effect import has_effect
 from seewhy.methods.method import Runner
 from seewhy.methods.noise import MAX_SIGMA
-from seewhy.types import BoolArray, Capture, FloatArray
+from seewhy.types import Capture, FloatArray
 
 MAX_NOISE = 100_000_000
 """The maximum number of pixels of all noise samples of SS-CAM together, which are held at once: 0.4 gigabytes."""
-
-ROUNDING = 1e-6
-"""Scores whose relative difference is smaller are equal: float32 is not more precise."""
 
 
 def scorecam(capture: Capture, runner: Runner) -> FloatArray:
@@ -126,7 +124,7 @@ def _score_weighted_sum(
     scores = scores.reshape(1 + len(varying), count, -1).mean(axis=1)
     increases = np.zeros((channels.shape[-1], scores.shape[1]))
     increases[varying] = scores[1:] - scores[0]
-    weights = _softmax(increases) * _has_effect(scores)
+    weights = _softmax(increases) * has_effect(scores)
     return np.asarray(np.einsum("kt,n...k->nt...", weights, np.asarray(capture.activations)), dtype=np.float32)
 
 
@@ -144,11 +142,6 @@ def _masks(
 def _softmax(increases: NDArray[np.float64]) -> NDArray[np.float64]:
     exponentials = np.exp(increases - increases.max(axis=0))
     return np.asarray(exponentials / exponentials.sum(axis=0))
-
-
-def _has_effect(scores: NDArray[np.float64]) -> BoolArray:
-    """Return for each target whether any mask changes its score."""
-    return np.asarray(np.ptp(scores, axis=0) > ROUNDING * np.abs(scores).max(axis=0))
 
 
 def _check_axes(capture: Capture, image: FloatArray) -> None:

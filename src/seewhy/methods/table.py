@@ -4,25 +4,33 @@ from typing import Any
 
 from seewhy.errors import MethodError, did_you_mean
 from seewhy.methods.ablationcam import ablationcam
+from seewhy.methods.attention_rollout import attention_rollout
 from seewhy.methods.cam import cam
 from seewhy.methods.eigencam import eigencam, eigengradcam
 from seewhy.methods.elementwise import elementwise
+from seewhy.methods.finercam import finer_contrast, finercam
 from seewhy.methods.gradcam import gradcam
 from seewhy.methods.gradcampp import gradcampp
+from seewhy.methods.gradient_rollout import gradient_rollout
+from seewhy.methods.gradient_shap import gradient_shap
 from seewhy.methods.gradient_x_input import gradient_x_input
 from seewhy.methods.guided_backprop import guided_backprop, guided_gradcam, guided_rule
 from seewhy.methods.hirescam import hirescam
 from seewhy.methods.integrated_gradients import integrated_gradients
 from seewhy.methods.kpcacam import kpcacam
 from seewhy.methods.layercam import layercam
+from seewhy.methods.legrad import legrad
 from seewhy.methods.method import Method
 from seewhy.methods.occlusion import occlusion
+from seewhy.methods.recipro_cam import recipro_cam
+from seewhy.methods.refinecam import refinecam
 from seewhy.methods.rise import rise
 from seewhy.methods.saliency import saliency
 from seewhy.methods.scorecam import iscam, scorecam, sscam
 from seewhy.methods.smoothgrad import smoothgrad
 from seewhy.methods.smoothgradcampp import smoothgradcampp
 from seewhy.methods.xgradcam import xgradcam
+from seewhy.types import Capture, Tensor
 
 METHODS = {
     method.name: method
@@ -98,6 +106,29 @@ METHODS = {
             function=eigengradcam,
             family="gradient",
             level="layer",
+        ),
+        Method(
+            name="finercam",
+            title="Finer-CAM",
+            paper="2501.11309",
+            summary="Grad-CAM of the difference from the most similar classes",
+            cost="T head backwards",
+            function=finercam,
+            family="gradient",
+            level="layer",
+            contrast=finer_contrast(),
+            choose_contrast=finer_contrast,
+        ),
+        Method(
+            name="refinecam",
+            title="RefineCAM",
+            paper="2605.14641",
+            summary="the product of Grad-CAM++ heatmaps of layers at several resolutions; detailed, and without a unit",
+            cost="1 forward, T head backwards for each layer",
+            function=refinecam,
+            family="gradient",
+            level="layer",
+            fuse="product",
         ),
         Method(
             name="smoothgradcam++",
@@ -186,6 +217,17 @@ METHODS = {
             derivatives="none",
         ),
         Method(
+            name="recipro_cam",
+            title="Recipro-CAM",
+            paper="2209.14074",
+            summary="the score of the activations around each position alone",
+            cost="positions + 1 head forwards",
+            function=recipro_cam,
+            family="perturbation",
+            level="layer",
+            derivatives="none",
+        ),
+        Method(
             name="occlusion",
             title="Occlusion",
             paper="1311.2901",
@@ -239,6 +281,17 @@ METHODS = {
             derivatives="none",
         ),
         Method(
+            name="gradient_shap",
+            title="Gradient SHAP",
+            paper="1906.10670",
+            summary="expected gradients: integrated gradients averaged over several baselines",
+            cost="samples forwards, samples T backwards",
+            function=gradient_shap,
+            family="gradient",
+            level="input",
+            derivatives="none",
+        ),
+        Method(
             name="smoothgrad",
             title="SmoothGrad",
             paper="1706.03825",
@@ -273,16 +326,64 @@ METHODS = {
             gradient_rule="guided",
             choose_gradient_rule=guided_rule,
         ),
+        Method(
+            name="gradient_rollout",
+            title="Gradient-weighted rollout",
+            paper="2103.15679",
+            summary="attention weighted by its positive gradients, followed through all layers; for transformers",
+            cost="T backwards",
+            function=gradient_rollout,
+            family="attention",
+            level="layer",
+        ),
+        Method(
+            name="legrad",
+            title="LeGrad",
+            paper="2404.03214",
+            summary="the positive gradients of attention, averaged over all layers; for transformers",
+            cost="T backwards",
+            function=legrad,
+            family="attention",
+            level="layer",
+        ),
+        Method(
+            name="attention_rollout",
+            title="Attention rollout",
+            paper="2005.00928",
+            summary="attention followed through all layers; for transformers; the same for every target",
+            cost="1 backward, once",
+            function=attention_rollout,
+            family="attention",
+            level="layer",
+            derivatives="none",
+        ),
     )
 }
 """Every method by its name, grouped by family and level."""
+
+
+def _not_chosen(capture: Capture) -> Tensor:
+    raise TypeError(f'No method was chosen for the capture of {capture.layer!r}: "auto" only stands for one.')
+
+
+AUTO = Method(
+    name="auto",
+    title="Automatic",
+    paper="",
+    summary="gradient_rollout for attention models, gradcam for all others",
+    cost="that of the chosen method",
+    function=_not_chosen,
+    family="gradient",
+    level="layer",
+)
+"""The default: stands for the method that suits the model, which is chosen when the model runs."""
 
 
 def get(method: str | Method, **options: Any) -> Method:
     """Return a method by its name, with its options set.
 
     Args:
-        method: A name that `seewhy methods` lists; or a method.
+        method: A name that `seewhy methods` lists; "auto", for the method that suits the model; or a method.
         **options: Options of the method, such as `masks=8000` for "rise".
 
     Raises:
@@ -291,8 +392,9 @@ def get(method: str | Method, **options: Any) -> Method:
     """
     if isinstance(method, Method):
         return method.with_options(options)
-    if not isinstance(method, str) or method not in METHODS:
+    known = {AUTO.name: AUTO, **METHODS}
+    if not isinstance(method, str) or method not in known:
         is_name = isinstance(method, str)
-        suggestion = did_you_mean(method, METHODS) if is_name else " Give one name; seewhy.compare takes several."
-        raise MethodError(f"Unknown method {method!r}.{suggestion} Known: {', '.join(METHODS)}.")
-    return METHODS[method].with_options(options)
+        suggestion = did_you_mean(method, known) if is_name else " Give one name; seewhy.compare takes several."
+        raise MethodError(f"Unknown method {method!r}.{suggestion} Known: {', '.join(known)}.")
+    return known[method].with_options(options)

@@ -59,6 +59,7 @@ class Explanation:
         layer: The path of the layer in the model.
         method: The method's name.
         title: The method's title, as in figures.
+        method_reason: Why `method="auto"` chose the method; empty where the caller named it.
         placement: Where on the image the model's input lies, and where on that input the heatmaps.
         ids: The wnid of each class by its index, where known.
         model: The classifier's name.
@@ -80,6 +81,7 @@ class Explanation:
     source: str | None = None
     peak_quantile: float = 1.0
     aliases: tuple[tuple[str, ...], ...] = ()
+    method_reason: str = ""
 
     def __repr__(self) -> str:
         height, width = self.placement.image_size

@@ -39,7 +39,7 @@ def build_explanation(
     if heatmaps.values.ndim != 4:
         raise LayerError(
             f"The output of the layer {heatmaps.layer!r} has {heatmaps.values.ndim - 2} spatial axes, and an image has "
-            "two. Give another layer; for signals, volumes and tokens use Explainer.heatmaps."
+            "two. Give another layer; for signals and volumes use Explainer.heatmaps."
         )
     targets, class_names = target_results(heatmaps, row), classifier.class_names
     return Explanation(
@@ -55,6 +55,7 @@ def build_explanation(
         ids=None if class_names is None else class_names.ids,
         aliases=() if class_names is None else tuple(_names(class_names, target.index) for target in targets),
         model=classifier.name,
+        method_reason=heatmaps.method_reason,
         source=os.fspath(image) if isinstance(image, (str, os.PathLike)) else None,
     )
 

@@ -25,12 +25,14 @@ class Heatmaps:
             no evidence for the target, or negative with `signed=True`. Not normalised, so that values compare across
             images, targets and calls; fused heatmaps of several layers are in 0..1.
         indices: (N, T), the class of each target; -1 for a target that is not a class.
-        scores: float32 (N, T), what was explained: logits, or probabilities with `score="probability"`.
+        scores: float32 (N, T), what was explained: logits, or probabilities with `score="probability"`; by finercam,
+            their differences from those of similar classes.
         outputs: (N, ...), the selected output; all outputs of the model where none was selected.
         probabilities: float32 (N, C), or None where the outputs are not class scores. A single sigmoid unit is two
             classes; outputs without a final activation are passed through a softmax.
         layer: The path of the layer in the model; of several layers, their paths with commas.
         method: The method's name.
+        method_reason: Why `method="auto"` chose it; empty where the caller named it.
         names: The name of each target of each image, N times T.
         input_box: (top, left, bottom, right) of the heatmaps on the model's input, as shares of its height and width:
             not (0, 0, 1, 1) where the model itself crops or pads its input.
@@ -45,6 +47,7 @@ class Heatmaps:
     method: str
     names: tuple[tuple[str, ...], ...] = ()
     input_box: InputBox = WHOLE
+    method_reason: str = ""
 
     def __repr__(self) -> str:
         names = listed(self.names[0]) if self.names else ""
@@ -73,6 +76,7 @@ def build_heatmaps(
     method: str,
     signed: bool,
     input_box: InputBox = WHOLE,
+    method_reason: str = "",
 ) -> Heatmaps:
     """Copy an attribution to NumPy arrays, and name its targets.
 
@@ -82,6 +86,7 @@ def build_heatmaps(
         framework: Whose tensors these are.
         classifier: Knows the names of the classes.
         method: The method's name.
+        method_reason: As in `Heatmaps`.
         signed: True keeps negative values; False makes them 0, which is the papers' ReLU.
         input_box: As in `Heatmaps`.
     """
@@ -99,4 +104,5 @@ def build_heatmaps(
         method=method,
         names=tuple(tuple(name or f"target {t}" for t, name in enumerate(row)) for row in names),
         input_box=input_box,
+        method_reason=method_reason,
     )

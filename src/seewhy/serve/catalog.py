@@ -5,7 +5,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query
 
-from seewhy.methods import METHODS
+from seewhy.methods import AUTO, METHODS
 from seewhy.serve import schemas
 from seewhy.serve.openapi_errors import openapi_errors
 from seewhy.serve.served_models import ServedModel, find_model
@@ -86,5 +86,5 @@ def _method_infos() -> list[schemas.MethodInfo]:
             paper=method.paper,
             reports_progress=method.needs_runner,
         )
-        for method in METHODS.values()
+        for method in (AUTO, *METHODS.values())
     ]

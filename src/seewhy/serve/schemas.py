@@ -18,7 +18,7 @@ class ExplainFields(BaseModel):
         description="The targets: such as top-3; or classes by index, name or id, separated by commas.",
         examples=["top-3", "tiger cat,285"],
     )
-    methods: str = Field("gradcam", description="Names of methods, separated by commas.", examples=["gradcam,layercam"])
+    methods: str = Field("auto", description="Names of methods, separated by commas.", examples=["gradcam,layercam"])
     layers: str = Field("auto", description="Paths of layers, separated by commas; auto is the model's default layer.")
     score: Literal["logit", "probability"] = Field(
         "logit", description="The score to explain: before the final softmax or sigmoid, or after it."

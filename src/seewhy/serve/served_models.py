@@ -54,7 +54,7 @@ class ServedModel:
         names = classifier.class_names
         self.class_count = len(names if names is not None else classifier.predict([grey])[0])
         targets = f"top-{min(DEFAULT_TARGETS, self.class_count)}"
-        (explanation,) = self.explainer("gradcam", "auto").explain([grey], targets)
+        (explanation,) = self.explainer("auto", "auto").explain([grey], targets)
         if not explanation.predictions:
             raise ModelError(
                 f"The outputs of {name} are not class scores, which the web page needs. Use the Python library."

@@ -54,6 +54,10 @@ class TopK(Target):
     def target_count(self) -> int:
         return self.k
 
+    @property
+    def is_classes(self) -> bool:
+        return True
+
     def with_classes(self, indices: IndexArray) -> "Class":
         return Class(tuple(tuple(int(index) for index in row) for row in indices))
 
@@ -119,6 +123,10 @@ class Class(Target):
     @property
     def target_count(self) -> int:
         return len(self._rows[0])
+
+    @property
+    def is_classes(self) -> bool:
+        return True
 
     def arrays(self, count: int) -> tuple[NDArray[Any], ...]:
         indices = np.array(self._rows, dtype=np.int32)

@@ -60,6 +60,11 @@ class Target(ShortRepr, ABC):
         return 1
 
     @property
+    def is_classes(self) -> bool:
+        """Whether every score is that of a class."""
+        return False
+
+    @property
     def reads_one_output(self) -> bool:
         """Whether the target reads one output of the model, which must be named if there are several."""
         return True

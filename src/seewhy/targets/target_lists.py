@@ -54,6 +54,10 @@ class Combined(Target):
         return None if None in counts else sum(count for count in counts if count is not None)
 
     @property
+    def is_classes(self) -> bool:
+        return all(part.is_classes for part in self.parts)
+
+    @property
     def reads_one_output(self) -> bool:
         return any(part.reads_one_output for part in self.parts)
 
@@ -161,6 +165,10 @@ class PerImage(Target):
     @property
     def target_count(self) -> int | None:
         return next((target.target_count for target in self.targets if target.target_count is not None), None)
+
+    @property
+    def is_classes(self) -> bool:
+        return all(target.is_classes for target in self.targets)
 
     @property
     def reads_one_output(self) -> bool:

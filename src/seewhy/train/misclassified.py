@@ -63,9 +63,7 @@ class MisclassifiedImages:
         return draw_panels(panels, columns=3, colormap=colormap)
 
 
-def explain_misclassified(
-    run: Run, limit: int, data: Path | None = None, method: str = "gradcam"
-) -> MisclassifiedImages:
+def explain_misclassified(run: Run, limit: int, data: Path | None = None, method: str = "auto") -> MisclassifiedImages:
     """Evaluate the model of a run, and explain the misclassified images with the highest predicted probability.
 
     Args:
@@ -86,7 +84,7 @@ def explain_misclassified(
 
 
 def explain_errors(
-    classifier: Classifier, evaluation: EvaluationImages, limit: int, method: str = "gradcam", layer: str = "auto"
+    classifier: Classifier, evaluation: EvaluationImages, limit: int, method: str = "auto", layer: str = "auto"
 ) -> MisclassifiedImages:
     """Evaluate a classifier, and explain the misclassified images with the highest predicted probability.
 

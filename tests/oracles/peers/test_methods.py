@@ -52,6 +52,49 @@ def test_methods_to_the_pixels(method, peer, options):
     assert_close(evidence(model, method, inputs), np.stack(theirs, axis=1))
 
 
+def test_gradient_shap_at_the_same_random_points(monkeypatch):
+    """Captum draws the points from NumPy's global generator; there is one baseline and no noise to draw."""
+    model, inputs = seeded(plain), images(1, SIDE)
+    shares = np.random.default_rng([0, 1]).random(20, dtype=np.float32)
+    monkeypatch.setattr(np.random, "uniform", lambda *_: shares)
+    attribute = captum.attr.GradientShap(model).attribute
+    theirs = [attribute(inputs, torch.full_like(inputs, 0.3), n_samples=20, target=each) for each in CLASSES]
+    ours = evidence(model, seewhy.methods.get("gradient_shap", samples=20, baselines=0.3), inputs)
+    assert_close(ours, np.stack([reduced(each, "gradient_shap") for each in theirs], axis=1))
+
+
+@pytest.mark.parametrize(
+    ("base", "peer"), [("hirescam", pytorch_grad_cam.HiResCAM), ("layercam", pytorch_grad_cam.LayerCAM)]
+)
+def test_finer_cam_is_a_base_method_of_the_difference(base, peer):
+    """The library weights the classes by their probabilities, which the paper does not; so the target is given."""
+    model, inputs = seeded(plain), images(1, SIDE)
+    layer = model[4]
+    scores = model(inputs)[0].detach().numpy()
+    theirs = []
+    for index in CLASSES:
+        nearest = [int(each) for each in np.argsort(np.abs(scores - scores[index])) if each != index][:2]
+        targets = [lambda output, index=index, nearest=nearest: output[index] - 0.8 * output[nearest].mean()]
+        with peer(model, [layer]) as cam:
+            cam(inputs, targets)
+            (activations,), (gradients,) = cam.activations_and_grads.activations, cam.activations_and_grads.gradients
+            theirs.append(cam.get_cam_image(inputs, layer, targets, activations.numpy(), gradients.numpy(), False))
+    method = seewhy.methods.get("finercam", alpha=0.8, similar=2, base=base)
+    assert_close(evidence(model, method, inputs, layer), np.stack(theirs, axis=1))
+
+
+def test_refine_cam_at_two_layers_of_the_inputs_size():
+    """Nothing is resized there, and each factor is 0 somewhere, so that subtracting its minimum changes nothing."""
+    model, inputs = seeded(plain), images(1, SIDE)
+    method = seewhy.methods.get("refinecam", base="layercam")
+    ours = seewhy.Explainer(model, method, ["0", "1"]).heatmaps(inputs, list(CLASSES)).values
+    theirs = []
+    for index in CLASSES:  # their hooks stay on the model
+        refine = pytorch_grad_cam.RefineCAM(model, [model[0], model[1]], base_method=pytorch_grad_cam.LayerCAM)
+        theirs.append(refine(inputs, [ClassifierOutputTarget(index)]))
+    assert_close(ours / ours.max(axis=(2, 3), keepdims=True), np.stack(theirs, axis=1))
+
+
 def test_occlusion():
     model, inputs = seeded(plain), images(1, SIDE)
     window = {"sliding_window_shapes": (3, 8, 8), "strides": (3, 4, 4), "baselines": 0}

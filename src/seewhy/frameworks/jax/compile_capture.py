@@ -68,7 +68,7 @@ def compile_capture(
         def totals(
             activations: NativeTensor, head: JaxprFunction = head
         ) -> tuple[NativeTensor, dict[str, NativeTensor]]:
-            captured = _score(selected.read(head(activations, *bypass)), objective, arrays)
+            captured = output_scores(selected.read(head(activations, *bypass)), objective, arrays)
             # No score may depend on more than one image, so the gradient of the sum is each image's own.
             return jnp.sum(captured["scores"] * scale, axis=0), captured
 
@@ -86,11 +86,13 @@ def compile_capture(
         return tensors | dict(captured)
 
     compiled_capture = jax.jit(capture)
-    scale_shape = _scores_shape(compiled_capture, traced, objective) if is_scaled else None
-    return CompiledCapture(timed_first_call(compiled_capture), layer.named(call), shape, activation, scale_shape)
+    scale_shape = scores_shape(compiled_capture, traced, objective) if is_scaled else None
+    is_bypassed = traced.is_bypassed(call, selected)
+    function = timed_first_call(compiled_capture)
+    return CompiledCapture(function, layer.named(call), shape, activation, scale_shape, is_bypassed)
 
 
-def _scores_shape(capture: Callable[..., Any], traced: TracedModel, objective: Objective) -> tuple[int, int]:
+def scores_shape(capture: Callable[..., Any], traced: TracedModel, objective: Objective) -> tuple[int, int]:
     """Return the shape (N, T) of the scores of a capture that takes their scale."""
     avals = traced.jaxpr.in_avals
     arrays = objective.target.arrays(avals[-1].shape[0])
@@ -125,7 +127,7 @@ def _compile_closed_form(
 
         def captured_from(total: NativeTensor) -> dict[str, NativeTensor]:
             *tensors, output = head(total, *bypass)
-            captured = _score(selected.read(tensors), objective, arrays)
+            captured = output_scores(selected.read(tensors), objective, arrays)
             return captured | {"activations": channels_last(call, output.astype(jnp.float32), jnp)}
 
         def scores_of(total: NativeTensor) -> NativeTensor:
@@ -137,7 +139,9 @@ def _compile_closed_form(
                 raise no_gradient(call.path)
             return captured | {"closed_form": closed_form(scores_of, total, captured["activations"])}
 
-    return CompiledCapture(timed_first_call(jax.jit(capture)), layer.named(call), shape, activation)
+    is_bypassed = traced.is_bypassed(call, selected)
+    function = timed_first_call(jax.jit(capture))
+    return CompiledCapture(function, layer.named(call), shape, activation, is_bypassed=is_bypassed)
 
 
 def compile_head(traced: TracedModel, call: LayerCall, objective: Objective) -> CompiledHead:
@@ -167,7 +171,7 @@ def compile_head(traced: TracedModel, call: LayerCall, objective: Objective) -> 
     return CompiledHead(timed_first_call(bypass), timed_first_call(jax.jit(scores)), call, shape)
 
 
-def _score(outputs: Outputs, objective: Objective, arrays: Sequence[NativeTensor]) -> dict[str, NativeTensor]:
+def output_scores(outputs: Outputs, objective: Objective, arrays: Sequence[NativeTensor]) -> dict[str, NativeTensor]:
     """Return the tensors of a capture that are computed from the model's outputs, by name."""
     target_scores = outputs.score(objective, arrays, keras.ops)
     return {

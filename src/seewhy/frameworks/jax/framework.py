@@ -6,6 +6,7 @@ each target.
 """
 
 from collections.abc import Callable, Hashable, Sequence
+from dataclasses import replace
 from typing import Any, final
 
 import jax
@@ -15,25 +16,27 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seewhy import timing
-from seewhy.frameworks.base import Head
+from seewhy.frameworks.base import CaptureType, Head
 from seewhy.frameworks.compiled import CompiledCache, CompiledCapture, CompiledHead, timed_first_call
+from seewhy.frameworks.jax.attention import TracedAttention, compile_attention, trace_attention
 from seewhy.frameworks.jax.compile_capture import compile_capture, compile_head
 from seewhy.frameworks.jax.logits import hidden_activations
 from seewhy.frameworks.jax.precision import in_bfloat16
 from seewhy.frameworks.jax.stem import find_stem_inputs
-from seewhy.frameworks.jax.tap import Marker, OutputStructure, TracedModel
-from seewhy.frameworks.jax.trunk_and_head import as_function, inline, tapped_variable, trace
+from seewhy.frameworks.jax.tap import Marker, OutputStructure, TracedModel, mark_name
+from seewhy.frameworks.jax.trunk_and_head import MARK, as_function, inline, tapped_variable, trace
+from seewhy.frameworks.keras.attention_capture import CompiledAttention, run_attention
 from seewhy.frameworks.keras.framework import KerasFramework, plain_message
 from seewhy.frameworks.keras.restore import preserve_keras_state
-from seewhy.frameworks.layers import LayerCall, LayerChoice, check_tapped
+from seewhy.frameworks.layers import LayerCall, LayerChoice, check_tapped, no_attention
 from seewhy.frameworks.layouts import layer_layout
 from seewhy.frameworks.loss_scale import scaled_gradients
 from seewhy.frameworks.recorder import translated_errors
 from seewhy.frameworks.stem import StemInput, StemValues
-from seewhy.frameworks.structures import InputBatch, image_count, leaves, model_run_error, shape_key
+from seewhy.frameworks.structures import InputBatch, image_count, leaves, map_tree, model_run_error, shape_key
 from seewhy.targets import Objective, TopK
 from seewhy.timing import Phase
-from seewhy.types import Capture, Derivatives, FloatArray, GradientRule, NativeTensor, Precision
+from seewhy.types import AttentionCapture, Capture, Derivatives, FloatArray, GradientRule, NativeTensor, Precision
 
 FAILURES = (ValueError, TypeError, RuntimeError, LookupError, AttributeError, ArithmeticError, AssertionError)
 """The exceptions of Keras and JAX for a model that cannot run on its input."""
@@ -44,6 +47,7 @@ class KerasJax(KerasFramework):
     """A Keras model on JAX."""
 
     name = "keras-jax"
+    compiles_batch_size = True
 
     def __init__(self, model: keras.Model, precision: Precision = "float32") -> None:
         super().__init__(model, precision)
@@ -92,7 +96,46 @@ class KerasJax(KerasFramework):
         )
         objective.target.check_outputs(compiled.shape)
         captured = {"gradients": None, **self._capture(compiled, traced, inputs, arrays)}
-        return Capture(**captured, layer=compiled.layer, xp=self.xp, final_activation=compiled.activation)
+        return Capture(
+            **captured,
+            layer=compiled.layer,
+            xp=self.xp,
+            final_activation=compiled.activation,
+            is_bypassed=compiled.is_bypassed,
+        )
+
+    def capture_attention(
+        self, inputs: InputBatch, objective: Objective, derivatives: Derivatives = "gradients"
+    ) -> AttentionCapture:
+        images = image_count(inputs)
+        arrays = objective.target.arrays(images)
+        attention = self._attention(inputs)
+        if not attention.layouts:
+            raise no_attention(attention.obstacle)
+        compiled: CompiledAttention = self._compiled.get(
+            (
+                "attention capture",
+                self._exact_key(inputs),
+                shape_key(list(arrays), with_batch=True),
+                objective.key,
+                derivatives,
+            ),
+            lambda: compile_attention(
+                attention, objective, derivatives, lambda: translated_errors(inputs, FAILURES, None, _message)
+            ),
+        )
+        objective.target.check_outputs(compiled.shape)
+        captured = run_attention(
+            compiled,
+            lambda scales: self._run(compiled.function, attention.traced, inputs, *scales, *arrays),
+            images,
+            self.to_numpy,
+            jnp.asarray,
+        )
+        return AttentionCapture(**captured, xp=self.xp, final_activation=compiled.activation)
+
+    def attention_shapes(self, inputs: InputBatch) -> tuple[tuple[int, ...], ...]:
+        return self._attention(inputs).shapes
 
     def head(self, inputs: InputBatch, layer: LayerChoice, objective: Objective) -> Head:
         self._model_layers.now().check(layer)
@@ -113,6 +156,16 @@ class KerasJax(KerasFramework):
 
         return scores
 
+    def carrying_calls(self, inputs: InputBatch, objective: Objective) -> frozenset[tuple[str, int]]:
+        traced = self._traced(inputs)
+        found = traced.carriers(traced.select_outputs(objective))
+        names = {
+            equation.params["name"]
+            for equation in traced.jaxpr.jaxpr.eqns
+            if equation.primitive.name == MARK and not found.isdisjoint(equation.outvars)
+        }
+        return frozenset((call.path, call.execution) for call in traced.calls if mark_name(call) in names)
+
     def moves_image(self, inputs: InputBatch, layer: LayerChoice) -> bool:
         return any(stem.is_moved(self.image_size(inputs)) for stem in self._stem(self._traced(inputs), layer))
 
@@ -126,7 +179,9 @@ class KerasJax(KerasFramework):
             for tensor, stem in zip(tensors, found, strict=True)
         ]
 
-    def apply(self, method: Callable[[Capture], NativeTensor], capture: Capture) -> NativeTensor:
+    def apply(self, method: Callable[[CaptureType], NativeTensor], capture: CaptureType) -> NativeTensor:
+        if isinstance(capture, AttentionCapture):
+            return self._apply_to_maps(method, capture)
         # JAX runs a method operation by operation, and compiles every operation at its first use.
         key = (getattr(method, "name", method), capture.activations.shape, capture.scores.shape)
         if key in self._applied_methods:
@@ -135,6 +190,16 @@ class KerasJax(KerasFramework):
             heatmaps = method(capture)
         self._applied_methods.add(key)
         return heatmaps
+
+    def _apply_to_maps(self, method: Callable[[Any], NativeTensor], capture: AttentionCapture) -> NativeTensor:
+        """Compute heatmaps in one compiled function: operation by operation, many maps take as long as the model."""
+        arrays = {name: getattr(capture, name) for name in ("maps", "gradients", "scores", "reads")}
+        unread: dict[str, Any] = dict.fromkeys((*arrays, "indices", "outputs", "probabilities"))
+        rest = replace(capture, **unread)
+        compiled = self._compiled.get(
+            ("method", method), lambda: timed_first_call(jax.jit(lambda arrays: method(replace(rest, **arrays))))
+        )
+        return compiled(arrays)
 
     def _call(self, traced: TracedModel, layer: LayerChoice) -> LayerCall:
         return self._input_call if layer.is_input else check_tapped(layer, traced.calls)
@@ -173,6 +238,23 @@ class KerasJax(KerasFramework):
     def _traced(self, inputs: InputBatch) -> TracedModel:
         traced: TracedModel = self._compiled.get(("trace", self._exact_key(inputs)), lambda: self._trace(inputs))
         return traced
+
+    def _attention(self, inputs: InputBatch) -> TracedAttention:
+        key = ("attention", self._exact_key(inputs))
+        attention: TracedAttention = self._compiled.get(key, lambda: self._trace_attention(inputs))
+        return attention
+
+    def _trace_attention(self, inputs: InputBatch) -> TracedAttention:
+        images = image_count(inputs)
+
+        def trace_other() -> TracedModel | None:
+            """Trace the model for another number of images, or return None if it takes one number only."""
+            if self.batch_size is not None:
+                return None
+            other = 1 if images > 1 else 2
+            return self._traced(map_tree(lambda array: np.resize(array, (other, *array.shape[1:])), inputs))
+
+        return trace_attention(self._traced(inputs), images, trace_other)
 
     def _trace(self, inputs: InputBatch) -> TracedModel:
         variables, marker, outputs = self._model.variables, Marker(self._model), OutputStructure()

@@ -127,7 +127,7 @@ class _HeadReader:
         jaxpr: Jaxpr = closed.jaxpr
         self._constants = dict(zip(jaxpr.constvars, closed.consts, strict=True))
         self._following = jaxpr.eqns[position + 1 :]
-        self._producers = {variable: equation for equation in jaxpr.eqns for variable in equation.outvars}
+        self._producers = _producers(jaxpr)
         self._dependents = {tapped_variable(jaxpr, position)}
         for equation in self._following:
             if not self._dependents.isdisjoint(variables(equation)):
@@ -186,6 +186,7 @@ class _HeadReader:
         negations = {
             equation.outvars[0] for equation in self._following if _is(equation, "neg") and equation.invars[0] is values
         }
+        negations |= {mark.outvars[0] for mark in self._following if _is(mark, MARK) and mark.invars[0] in negations}
         consumers = (equation for equation in self._following if not negations.isdisjoint(variables(equation)))
         is_negated = any(self.relu(consumer) is not None for consumer in consumers)
         return PRELU if is_negated or (producer is not None and _is(producer, "neg")) else None
@@ -206,6 +207,15 @@ class _HeadReader:
             return math.nan
         numbers = map(self.constant_value, producer.invars)
         return next((number for number in numbers if number is not None), math.nan)
+
+
+def _producers(jaxpr: Jaxpr) -> dict[Var, JaxprEqn]:
+    """Return the equation that computes each variable; for the output of a mark, the one that computes its input."""
+    producers: dict[Var, JaxprEqn] = {}
+    for equation in jaxpr.eqns:
+        source = producers.get(equation.invars[0]) if _is(equation, MARK) else None
+        producers.update((variable, source or equation) for variable in equation.outvars)
+    return producers
 
 
 def _relu_with_custom_derivative(equation: JaxprEqn) -> ReluEquation | None:

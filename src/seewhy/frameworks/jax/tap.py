@@ -13,8 +13,10 @@ from seewhy.frameworks.jax.trunk_and_head import (
     ClosedJaxpr,
     Literal,
     Var,
+    carrying_variables,
     mark,
     mark_position,
+    tapped_variable,
 )
 from seewhy.frameworks.keras.calls import KerasRecorder
 from seewhy.frameworks.layers import INPUT, LayerCall
@@ -101,6 +103,15 @@ class TracedModel(NamedTuple):
             bypass_final_activation=lambda raw: bypass_final_activation(self.jaxpr.jaxpr, raw),
             read=_read,
         )
+
+    def is_bypassed(self, call: LayerCall, selected: SelectedOutputs) -> bool:
+        """Whether a path from the inputs to the selected outputs bypasses a call's output."""
+        return tapped_variable(self.jaxpr.jaxpr, self.position(call)) not in self.carriers(selected)
+
+    def carriers(self, selected: SelectedOutputs) -> frozenset[Any]:
+        """Return the variables that no path from the inputs to the selected outputs bypasses."""
+        images = len(self.jaxpr.jaxpr.invars) - len(self.variables)
+        return carrying_variables(self.jaxpr, images, selected.tensors)
 
     def position(self, call: LayerCall) -> int:
         """Return the position of the equation that computes a call's output."""

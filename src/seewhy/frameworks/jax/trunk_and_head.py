@@ -22,6 +22,7 @@ from jax.extend.core import JaxprEqn as JaxprEqn
 from jax.extend.core import Literal as Literal
 from jax.extend.core import Var as Var
 
+from seewhy.frameworks.dataflow import Operation, carriers
 from seewhy.types import NativeTensor
 
 JaxprFunction = Callable[..., list[NativeTensor]]
@@ -155,6 +156,13 @@ def split(
     trunk = _EquationList(closed.jaxpr.invars, trunk_equations, [tapped, *bypass], _constants(closed))
     head = _EquationList([tapped, *bypass], head_equations, outputs, {}, evaluate or evaluate_equation)
     return JaxprSplit(trunk, head)
+
+
+def carrying_variables(closed: ClosedJaxpr, images: int, outputs: Sequence[Atom]) -> frozenset[Any]:
+    """Return the variables that no path from the last `images` inputs to the outputs bypasses."""
+    operations = [Operation(tuple(variables(each)), each.outvars) for each in closed.jaxpr.eqns]
+    results = [atom for atom in outputs if not isinstance(atom, Literal)]
+    return carriers(operations, closed.jaxpr.invars[len(closed.jaxpr.invars) - images :], results)
 
 
 def tapped_variable(jaxpr: Jaxpr, position: int) -> Var:

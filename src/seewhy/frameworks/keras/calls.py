@@ -12,6 +12,7 @@ import keras
 from seewhy.frameworks.cleanup import restoring
 from seewhy.frameworks.keras.call_order import CallOrder, Position
 from seewhy.frameworks.keras.layouts import declared_channels_first, inherited_channels_first, tensors
+from seewhy.frameworks.keras.operations import graph_operations, is_auxiliary, is_pooling_operation
 from seewhy.frameworks.keras.private_api import all_sublayers, is_rematerialized, sublayers
 from seewhy.frameworks.layers import LayerCall
 from seewhy.frameworks.recorder import Recorder
@@ -96,12 +97,13 @@ class KerasRecorder(Recorder):
             path=path,
             kind=type(layer).__name__,
             shape=None if obstacle else _shape(output, channels_first),
-            is_pooling=isinstance(layer, POOLING),
+            is_pooling=isinstance(layer, POOLING) or is_pooling_operation(layer),
             is_pass_through=self._call_of(output) is not None,
             number=self._numbers[path],
             execution=self._numbers[path],
             channels_first=channels_first,
             is_split=isinstance(layer, keras.layers.EinsumDense) and _gains_axis(output, arguments),
+            is_auxiliary=_has_spatial_axes(output) and is_auxiliary(layer, 1 if channels_first else -1),
             obstacle=obstacle,
         )
         self.add_output(output, call)
@@ -143,8 +145,9 @@ class KerasRecorder(Recorder):
         candidates = (self._call_of(output), inside, *input_calls, last)
         source = next((call for call in candidates if call is not None), None)
         if source is None:
-            return inherited_channels_first(layer, keras.config.image_data_format() == "channels_first")
-        return inherited_channels_first(layer, source.channels_first)
+            is_first = keras.config.image_data_format() == "channels_first"
+            return inherited_channels_first(layer, is_first, len(output.shape))
+        return inherited_channels_first(layer, source.channels_first, len(output.shape))
 
 
 def structure(model: Any) -> list[Any]:
@@ -156,15 +159,16 @@ def structure(model: Any) -> list[Any]:
 
 
 def layers_by_path(model: Any) -> dict[str, Any]:
-    """Return all layers by path, outer before inner, in the order in which they were added.
+    """Return all layers, and the operations of functional models, by path, outer before inner.
 
-    A layer that occurs twice has its first path. A name that occurs twice in one parent gets a number: "conv[1]".
+    They are in the order in which they were added, or in which a functional model runs them. A layer that occurs twice
+    has its first path. A name that occurs twice in one parent gets a number: "conv[1]".
     """
     layers: dict[str, Any] = {}
     seen = {id(model)}
 
     def walk(parent: Any, prefix: str) -> None:
-        for layer in sublayers(parent):
+        for layer in (*graph_operations(parent), *(sublayers(parent) if isinstance(parent, keras.Layer) else ())):
             if id(layer) in seen:
                 continue
             seen.add(id(layer))
@@ -183,8 +187,7 @@ def rematerialized_operations(layers: Iterable[Any]) -> list[Any]:
     """Return the layers that are rematerialized, and such operations of the functional models among the layers."""
     operations = {id(layer): layer for layer in layers}
     for layer in list(operations.values()):
-        if isinstance(layer, keras.Function):
-            operations.update((id(operation), operation) for operation in layer.operations)
+        operations.update((id(operation), operation) for operation in graph_operations(layer))
     return [operation for operation in operations.values() if is_rematerialized(operation)]
 
 

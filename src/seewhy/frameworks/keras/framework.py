@@ -19,6 +19,7 @@ from seewhy.frameworks.keras.calls import (
     structure,
 )
 from seewhy.frameworks.keras.layouts import declared_channels_first
+from seewhy.frameworks.keras.operations import axes_order, keras_layers
 from seewhy.frameworks.keras.private_api import input_structure
 from seewhy.frameworks.layers import INPUT_CALL, LayerCall
 from seewhy.frameworks.model_layers import ModelLayers
@@ -52,7 +53,7 @@ class KerasFramework(Framework):
     def __init__(self, model: keras.Model, precision: Precision = "float32") -> None:
         self._model = model
         self._model_layers = ModelLayers(lambda: layers_by_path(model), lambda: structure(model))
-        check_precision(precision, (layer.compute_dtype for layer in self._layers.values() if layer.weights))
+        check_precision(precision, (layer.compute_dtype for layer in keras_layers(self._layers) if layer.weights))
         self._precision = precision
         self.batch_size = _batch_size(self._symbolic_inputs())
 
@@ -107,8 +108,9 @@ class KerasFramework(Framework):
             return bool(shape[1] == 3)
         axes = [1, 2, 3]  # of the input, in the order of the axes of what reaches the layer
         for layer in self._layers.values():
-            if isinstance(layer, keras.layers.Permute):
-                axes = [axes[dim - 1] for dim in layer.dims] if len(layer.dims) == 3 else axes
+            order = axes_order(layer, 4)
+            if order is not None:
+                axes = [axes[axis - 1] for axis in order[1:]] if len(order) == 4 and order[0] == 0 else axes
             elif isinstance(layer, LAID_OUT) and (is_first := declared_channels_first(layer, 4)) is not None:
                 return axes[0 if is_first else -1] == 1
         return False
@@ -116,11 +118,11 @@ class KerasFramework(Framework):
     @property
     def _has_float16(self) -> bool:
         """Whether a layer computes in float16, as under the policy "mixed_float16"."""
-        return "float16" in {layer.compute_dtype for layer in (self._model, *self._layers.values())}
+        return "float16" in {layer.compute_dtype for layer in (self._model, *keras_layers(self._layers))}
 
     @property
     def _layers(self) -> dict[str, Any]:
-        """The layers that the model has now, by path."""
+        """The layers and operations that the model has now, by path."""
         return self._model_layers.now().by_path
 
     def _shape_key(self, inputs: InputBatch) -> Hashable:

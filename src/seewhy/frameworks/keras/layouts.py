@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
+from seewhy.frameworks.keras.operations import axes_order
 from seewhy.types import NativeTensor
 
 NORMALISATIONS = tuple(
@@ -29,12 +30,18 @@ def declared_channels_first(layer: Any, rank: int) -> bool | None:
     return {1: True, -1: False, rank - 1: False}.get(axes[0]) if len(axes) == 1 and rank > 2 else None
 
 
-def inherited_channels_first(layer: Any, channels_first: bool) -> bool:
-    """Whether the output is channels first, for a layer without a layout of its own and an input of this layout."""
-    if not isinstance(layer, keras.layers.Permute):
+def inherited_channels_first(layer: Any, channels_first: bool, rank: int) -> bool:
+    """Whether the output is channels first, for a layer without a layout of its own and an input of this layout.
+
+    Args:
+        layer: The layer or operation.
+        channels_first: The layout of its input.
+        rank: The number of the output's axes.
+    """
+    order = axes_order(layer, rank)
+    if order is None:
         return channels_first
-    channels = 1 if channels_first else len(layer.dims)  # Permute counts axes from 1 and omits the batch
-    return bool(layer.dims[0] == channels)
+    return order[1] == (1 if channels_first else rank - 1)
 
 
 def tensors(arguments: Any) -> list[NativeTensor]:

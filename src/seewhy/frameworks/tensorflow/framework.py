@@ -6,6 +6,8 @@ head is differentiated, once for each target.
 """
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
+from functools import partial
 from typing import Any, final
 
 import keras
@@ -13,10 +15,13 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from seewhy.errors import LayerError
 from seewhy.frameworks.base import Head
 from seewhy.frameworks.compiled import CompiledCache, CompiledCapture, CompiledHead, timed_first_call
+from seewhy.frameworks.keras.attention_capture import CompiledAttention, run_attention
 from seewhy.frameworks.keras.calls import KerasRecorder
 from seewhy.frameworks.keras.framework import KerasFramework, plain_message
+from seewhy.frameworks.keras.map_layout import MapLayout
 from seewhy.frameworks.keras.restore import preserve_keras_state
 from seewhy.frameworks.layers import LayerCall, LayerChoice, check_tapped
 from seewhy.frameworks.layouts import channels_last, layer_layout, targets_second
@@ -34,15 +39,25 @@ from seewhy.frameworks.structures import (
     model_run_error,
     only_leaf,
 )
+from seewhy.frameworks.tensorflow.attention import TracedCalls, map_tensors
 from seewhy.frameworks.tensorflow.guided import check_head_activations, guide_relus
 from seewhy.frameworks.tensorflow.logits import FUNCTION_ADVICE, select_tensorflow_outputs
 from seewhy.frameworks.tensorflow.mean_head import closed_form, pooled_mean
 from seewhy.frameworks.tensorflow.precision import check_bfloat16, compiled
 from seewhy.frameworks.tensorflow.stem import find_stem_inputs
-from seewhy.frameworks.tensorflow.tap import TensorflowTap, gradients
-from seewhy.frameworks.tensorflow.trunk_and_head import split
+from seewhy.frameworks.tensorflow.tap import OutputRecorder, TensorflowTap, gradients
+from seewhy.frameworks.tensorflow.trunk_and_head import carrying_tensors, is_bypassed, over_perturbations, split
 from seewhy.targets import Objective, TargetScores, TopK
-from seewhy.types import Capture, Derivatives, FloatArray, GradientRule, Namespace, NativeTensor, Precision
+from seewhy.types import (
+    AttentionCapture,
+    Capture,
+    Derivatives,
+    FloatArray,
+    GradientRule,
+    Namespace,
+    NativeTensor,
+    Precision,
+)
 
 FAILURES = (
     *(ValueError, TypeError, RuntimeError, LookupError, AttributeError, ArithmeticError, AssertionError),
@@ -71,9 +86,7 @@ class KerasTensorflow(KerasFramework):
         return np.asarray(tensor)
 
     def calls(self, inputs: InputBatch) -> tuple[LayerCall, ...]:
-        key = ("calls", self._shape_key(inputs))
-        calls: tuple[LayerCall, ...] = self._compiled.get(key, lambda: self._trace_calls(inputs))
-        return calls
+        return self._traced_calls(inputs).calls
 
     def predict(self, inputs: InputBatch, output: int | str | None = None) -> NativeTensor | None:
         key = ("predict", self._shape_key(inputs), output)
@@ -94,7 +107,37 @@ class KerasTensorflow(KerasFramework):
         )
         objective.target.check_outputs(entry.shape)
         captured = {"gradients": None, **self._capture(entry, inputs, objective.target.arrays(image_count(inputs)))}
-        return Capture(**captured, layer=entry.layer, xp=self.xp, final_activation=entry.activation)
+        return Capture(
+            **captured,
+            layer=entry.layer,
+            xp=self.xp,
+            final_activation=entry.activation,
+            is_bypassed=entry.is_bypassed,
+        )
+
+    def capture_attention(
+        self, inputs: InputBatch, objective: Objective, derivatives: Derivatives = "gradients"
+    ) -> AttentionCapture:
+        target, images = objective.target, image_count(inputs)
+        is_one = target.target_count == 1
+        entry: CompiledAttention = self._compiled.get(
+            ("attention", self._shape_key(inputs), objective.key, derivatives, is_one),
+            lambda: self._trace_attention(inputs, objective, derivatives, is_one=is_one),
+        )
+        target.check_outputs(entry.shape)
+        captured = run_attention(
+            entry,
+            lambda scales: self._run(entry.function, inputs, *scales, *target.arrays(images)),
+            images,
+            self.to_numpy,
+            tf.constant,
+        )
+        return AttentionCapture(**captured, xp=self.xp, final_activation=entry.activation)
+
+    def attention_shapes(self, inputs: InputBatch) -> tuple[tuple[int, ...], ...]:
+        key = ("attention shapes", self._shape_key(inputs))
+        shapes: tuple[tuple[int, ...], ...] = self._compiled.get(key, lambda: self._attention_shapes(inputs))
+        return shapes
 
     def head(self, inputs: InputBatch, layer: LayerChoice, objective: Objective) -> Head:
         objective = objective.for_image(0)
@@ -113,6 +156,20 @@ class KerasTensorflow(KerasFramework):
                 raise model_run_error(inputs, _graph_message(error)) from error
 
         return scores
+
+    def carrying_calls(self, inputs: InputBatch, objective: Objective) -> frozenset[tuple[str, int]]:
+        recorder = OutputRecorder(self._model)
+        found: set[tuple[str, int]] = set()
+
+        def forward(batch: InputBatch) -> None:
+            with self._recording(self._layers, recorder):
+                tree = self._forward(batch, recorder)
+            selected, *_ = select_tensorflow_outputs(tree, objective)
+            tensors = carrying_tensors(leaves(batch), selected.tensors)
+            found.update(call for call, output in recorder.outputs.items() if output.ref() in tensors)
+
+        self._compile(forward, inputs)
+        return frozenset(found)
 
     def moves_image(self, inputs: InputBatch, layer: LayerChoice) -> bool:
         key = (self._shape_key(inputs), layer)
@@ -166,15 +223,60 @@ class KerasTensorflow(KerasFramework):
             return None
         return check_tapped(layer, self.calls(inputs), FUNCTION_ADVICE).execution
 
-    def _trace_calls(self, inputs: InputBatch) -> tuple[LayerCall, ...]:
-        recorder = KerasRecorder(self._model)
+    def _traced_calls(self, inputs: InputBatch) -> TracedCalls:
+        key = ("calls", self._shape_key(inputs))
+        traced: TracedCalls = self._compiled.get(key, lambda: self._trace_calls(inputs))
+        return traced
 
-        def forward(batch: InputBatch) -> None:
+    def _trace_calls(self, inputs: InputBatch) -> TracedCalls:
+        recorder = KerasRecorder(self._model)
+        layouts: list[MapLayout] = []
+
+        def forward(batch: InputBatch) -> list[NativeTensor]:
             with self._recording(self._layers, recorder):
                 self._forward(batch, recorder)
+            with suppress(LayerError):
+                maps = map_tensors(leaves(batch), image_count(inputs))
+                layouts[:] = maps.layouts
+                return [tf.shape(each) for each in maps.laid_out()]
+            return []
 
-        self._compile(forward, inputs)
-        return recorder.ordered_calls()
+        function = self._compile(forward, inputs)
+        return TracedCalls(recorder.ordered_calls(), function, layouts)
+
+    def _attention_shapes(self, inputs: InputBatch) -> tuple[tuple[int, ...], ...]:
+        traced, images = self._traced_calls(inputs), image_count(inputs)
+        if not traced.layouts:
+            return ()
+        sizes = [tuple(map(int, shape)) for shape in self._run(traced.map_shapes, inputs)]
+        return tuple(layout.shape(size, images) for layout, size in zip(traced.layouts, sizes, strict=True))
+
+    def _trace_attention(
+        self, inputs: InputBatch, objective: Objective, derivatives: Derivatives, *, is_one: bool
+    ) -> CompiledAttention:
+        facts: dict[str, Any] = {}
+        is_scaled = derivatives == "gradients" and self._has_float16
+
+        def capture(batch: InputBatch, *arrays: NativeTensor) -> dict[str, Any]:
+            scale, arrays = (arrays[0], arrays[1:]) if is_scaled else (1.0, arrays)
+            recorder = KerasRecorder(self._model)
+            with self._recording(self._layers, recorder):  # recorded so that nothing is rematerialized
+                tree = self._forward(batch, recorder)
+            maps = map_tensors(leaves(batch), image_count(inputs))
+            selected, *_ = select_tensorflow_outputs(tree, objective)
+            outputs = selected.read(selected.tensors)
+            target_scores = outputs.score(objective, arrays, self.xp)
+            facts.update(layouts=maps.layouts, shape=outputs.shape, activation=outputs.activation)
+            captured = _scored(outputs, target_scores) | {"maps": maps.laid_out()}
+            if derivatives == "gradients":
+                totals = tf.reduce_sum(tf.cast(target_scores.scores, tf.float32) * scale, axis=0)
+                with translated_errors(inputs, FAILURES, None, plain_message):
+                    captured["gradients"] = maps.gradients(totals, is_one=is_one)
+            return captured
+
+        arrays = objective.target.arrays(image_count(inputs))
+        function = self._compile(capture, inputs, (np.ones((1, 1), np.float32), *arrays) if is_scaled else arrays)
+        return CompiledAttention(function, **facts, scale_shape=(1, 1) if is_scaled else None)
 
     def _trace_predict(self, inputs: InputBatch, output: int | str | None) -> Any:
         def probabilities(batch: InputBatch) -> NativeTensor | None:
@@ -219,6 +321,7 @@ class KerasTensorflow(KerasFramework):
                 # No score may depend on more than one image, so the gradient of the sum is each image's own.
                 totals = tf.reduce_sum(tf.cast(target_scores.scores, tf.float32) * scale, axis=0)
             facts.update(layer=layer.named(tap.call), shape=outputs.shape, activation=outputs.activation)
+            facts["is_bypassed"] = is_bypassed(leaves(batch), tap.output, selected.tensors)
             captured = _captured(tap, outputs, target_scores, self.xp)
             if derivatives == "closed_form" and mean is not None and not self._has_float16:
                 with translated_errors(inputs, FAILURES, None, plain_message):
@@ -277,13 +380,14 @@ class KerasTensorflow(KerasFramework):
         graph = tf.compat.v1.wrap_function(forward, [image])
         selected = facts["selected"]
         trunk, head, bypass = split(graph, facts["batch"], tap.output, selected.tensors)
+        map_head = partial(over_perturbations, selected.tensors)
 
         def scores(perturbations: NativeTensor, bypass: list[NativeTensor], *arrays: NativeTensor) -> NativeTensor:
             # Every perturbation is a batch of one image, as the tensors that bypass the layer are: (M, 1, ...). Of a
             # model with a fixed batch size, as many perturbations as it takes are one batch.
             shape = [-1, image_count(inputs), *tap.output.shape[1:]]
             groups = tf.reshape(tf.cast(perturbations, tap.output.dtype), shape)
-            batches = tf.vectorized_map(lambda activations: head(activations, *bypass), groups)
+            batches = map_head(lambda activations: head(activations, *bypass), groups)
             outputs = selected.read([tf.reshape(batch, tf.concat([[-1], tf.shape(batch)[2:]], 0)) for batch in batches])
             return tf.cast(outputs.score(objective, arrays, self.xp).scores, tf.float32)
 
@@ -300,6 +404,13 @@ def _captured(
     """Return what is captured but for derivatives, by the fields of `Capture`."""
     return {
         "activations": channels_last(tap.call, tf.cast(tap.output, tf.float32), xp),
+        **_scored(outputs, target_scores),
+    }
+
+
+def _scored(outputs: Outputs, target_scores: TargetScores) -> dict[str, Any]:
+    """Return the tensors of a capture that are computed from the model's outputs, by name."""
+    return {
         "scores": tf.cast(target_scores.scores, tf.float32),
         "indices": target_scores.indices,
         "outputs": outputs.raw,

@@ -15,8 +15,11 @@ NOT_INLINED = {"_noinline": True}
 """The attributes of a function that TensorFlow does not inline."""
 
 
-def function_graph(operation: Any, graphs: Iterable[Any]) -> Any:
-    """Return the graph of the function that an operation calls, as one of `graphs` knows it; None if none does."""
-    name = operation.get_attr("f").name
+def function_graph(operation: Any, graphs: Iterable[Any], attribute: str = "f") -> Any:
+    """Return the graph of a function that an operation runs, as one of `graphs` knows it; None if none does.
+
+    The attribute names the function: "f" for a call, "body" for a loop, "then_branch" for a branch.
+    """
+    name = operation.get_attr(attribute).name
     functions = (graph._get_function(name) for graph in graphs)
     return next((function.graph for function in functions if hasattr(function, "graph")), None)

@@ -79,6 +79,25 @@ class TensorflowTap(KerasRecorder):
             )
 
 
+@final
+class OutputRecorder(KerasRecorder):
+    """Records the output of every call that is one tensor.
+
+    Attributes:
+        outputs: By the path of the layer and the number of the execution.
+    """
+
+    def __init__(self, model: Any) -> None:
+        super().__init__(model)
+        self.outputs: dict[tuple[str, int], NativeTensor] = {}
+
+    def record(self, path: str, layer: Any, output: Any, arguments: Any = None) -> Any:
+        call = self.add_call(path, layer, output, arguments)
+        if call.shape is not None:
+            self.outputs[call.path, call.execution] = output
+        return output
+
+
 def gradients(
     tape: tf.GradientTape | None,
     totals: NativeTensor,

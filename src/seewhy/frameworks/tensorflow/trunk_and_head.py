@@ -5,7 +5,17 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
+from seewhy.frameworks.dataflow import Operation, carriers
 from seewhy.types import NativeTensor
+
+VALUE_FREE = {"Shape", "ShapeN", "Size", "Rank", "ZerosLike", "OnesLike"}
+"""Operations whose results depend on the shape of a tensor and not on its values."""
+
+BY_POSITION = "IdentityN"
+"""The operation that returns each of several tensors as it is."""
+
+PRODUCTS = ("BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "Einsum")
+"""The types of operations that multiply matrices with axes before them."""
 
 
 class GraphSplit(NamedTuple):
@@ -29,6 +39,44 @@ def split(
     bypass = list(_bypass_tensors(batch, tapped, fetches))
     trunk, head = wrapped.prune(batch, bypass), wrapped.prune([tapped, *bypass], fetches)
     return GraphSplit(trunk, head, [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in bypass])
+
+
+def carrying_tensors(batch: Sequence[NativeTensor], fetches: Sequence[NativeTensor]) -> frozenset[Any]:
+    """Return references to the tensors that no path from the batch to `fetches` bypasses."""
+    operations = [part for operation in fetches[0].graph.get_operations() for part in _operations(operation)]
+    return carriers(operations, [tensor.ref() for tensor in batch], [tensor.ref() for tensor in fetches])
+
+
+def is_bypassed(batch: Sequence[NativeTensor], tapped: NativeTensor, fetches: Sequence[NativeTensor]) -> bool:
+    """Whether a path from the batch to `fetches` bypasses a tensor; also where they are in different graphs."""
+    return tapped.ref() not in carrying_tensors(batch, fetches)
+
+
+def _operations(operation: Any) -> list[Operation]:
+    """Return what an operation does to values, in parts that do not depend on each other."""
+    outputs = [tensor.ref() for tensor in operation.outputs]
+    inputs = [] if operation.type in VALUE_FREE else [tensor.ref() for tensor in operation.inputs]
+    if operation.type == BY_POSITION:
+        return [Operation([read], [returned]) for read, returned in zip(inputs, outputs, strict=True)]
+    return [Operation(inputs, outputs)]
+
+
+def over_perturbations(
+    fetches: Sequence[NativeTensor], head: Callable[[NativeTensor], list[NativeTensor]], perturbations: NativeTensor
+) -> list[NativeTensor]:
+    """Run a head that returns `fetches` for each of several perturbations of the tapped tensor.
+
+    At once, but one by one where the graph has attention: vectorised, its products have five axes, for which kernels of
+    oneDNN write where they must not, and end the process.
+    """
+    operations = fetches[0].graph.get_operations()
+    results: list[NativeTensor]
+    if any(operation.type in PRODUCTS and operation.outputs[0].shape.rank > 3 for operation in operations):
+        specs = [tf.TensorSpec(tensor.shape, tensor.dtype) for tensor in fetches]
+        results = tf.map_fn(head, perturbations, fn_output_signature=specs)
+    else:
+        results = tf.vectorized_map(head, perturbations)
+    return results
 
 
 def _bypass_tensors(

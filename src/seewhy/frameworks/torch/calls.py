@@ -2,13 +2,14 @@
 
 import weakref
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, final
 
 import torch
 
-from seewhy.errors import LayerError
+from seewhy.errors import LayerError, ModelRunError
 from seewhy.frameworks.cleanup import restoring
 from seewhy.frameworks.layers import LayerCall
 from seewhy.frameworks.recorder import Recorder
@@ -37,9 +38,11 @@ class TorchRecorder(Recorder):
         self._layouts = layouts
         self._numbers: Counter[str] = Counter()
         self._calls_by_storage: dict[Any, tuple[Any, LayerCall]] = {}
+        self._images = 0
 
     def enter(self, batch: Any) -> Any:
         """Record the layout of the model's inputs, and return them unchanged."""
+        self._images = len(leaves(batch)[0])
         for tensor in leaves(batch):
             self._layouts.set_layout(tensor, channels_first=True)
         return batch
@@ -49,7 +52,8 @@ class TorchRecorder(Recorder):
         self._numbers[path] += 1
         is_reachable = not isinstance(output, torch.Tensor) or has_memory(output)
         channels_first = is_reachable and _has_spatial_axes(output) and self._is_channels_first(output)
-        shape = _shape(output, channels_first) if is_reachable else None
+        images_second = is_reachable and not channels_first and _has_images_second(output, self._images)
+        shape = _shape(output, channels_first, images_second) if is_reachable else None
         call = LayerCall(
             path=path,
             kind=type(layer).__name__,
@@ -59,6 +63,7 @@ class TorchRecorder(Recorder):
             number=self._numbers[path],
             execution=self._numbers[path],
             channels_first=channels_first,
+            images_second=images_second and shape is not None,
             obstacle="" if is_reachable else TRANSFORMED,
         )
         if shape is not None:  # a weak reference: all of a model's outputs together may exceed the memory
@@ -181,12 +186,48 @@ def _is_map(call: LayerCall) -> bool:
     return call.shape is not None and len(call.shape) > 1
 
 
-def _shape(output: Any, channels_first: bool) -> tuple[int | None, ...] | None:
+def _has_images_second(output: Any, images: int) -> bool:
+    """Whether the output may be (L, N, K); a batch of another size shows whether it is, see `check_image_axes`."""
+    if not _has_spatial_axes(output) or output.ndim != 3 or output.shape[1] != images:
+        return False
+    return output.shape[0] != images or images > 1  # of N images and N tokens, either axis may be that of the images
+
+
+def check_image_axes(
+    calls: Sequence[LayerCall], images: int, run_with_one_more: Callable[[], Sequence[LayerCall]]
+) -> tuple[LayerCall, ...]:
+    """Return calls of a batch of N images, with their images along the second axis only where that axis has grown.
+
+    Args:
+        calls: The calls, as they were recorded.
+        images: N.
+        run_with_one_more: Returns the calls of a batch of N + 1 images.
+    """
+    if not any(call.images_second for call in calls):
+        return tuple(calls)
+    try:
+        others = {(call.path, call.execution): call for call in run_with_one_more()}
+    except ModelRunError:  # the model takes no other batch: its layers are those of an unknown layout
+        others = {}
+
+    def check(call: LayerCall) -> LayerCall:
+        other = others.get((call.path, call.execution), call)
+        is_confirmed = bool(others) and other.images_second and other.shape == call.shape
+        if is_confirmed or not call.images_second or call.shape is None:
+            return call
+        return replace(call, images_second=False, shape=(images, call.shape[-1]))
+
+    return tuple(map(check, calls))
+
+
+def _shape(output: Any, channels_first: bool, images_second: bool) -> tuple[int | None, ...] | None:
     """Return (*space, K) for an output that is one floating-point tensor; None for any other."""
     if not isinstance(output, torch.Tensor) or not output.is_floating_point():
         return None
     if output.layout != torch.strided or output.is_nested:
         return None
+    if images_second:
+        return output.shape[0], output.shape[2]
     return (*output.shape[2:], output.shape[1]) if channels_first else tuple(output.shape[1:])
 
 

@@ -9,16 +9,19 @@ axis. Captures are (N, *space, K), as in every framework.
 
 import inspect
 from collections.abc import Callable, Mapping
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 from typing import Any, final
 
 import array_api_compat.torch as xp
+import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from seewhy.frameworks.base import Framework, Head, check_precision
+from seewhy.errors import ModelRunError
+from seewhy.frameworks.base import CaptureType, Framework, Head, check_precision
 from seewhy.frameworks.cleanup import restoring
 from seewhy.frameworks.compiled import CompiledCache
 from seewhy.frameworks.layers import INPUT_CALL, LayerCall, LayerChoice, check_tapped
@@ -31,6 +34,7 @@ from seewhy.frameworks.structures import (
     InputSpec,
     check_arrays,
     check_input_count,
+    image_count,
     is_float,
     map_arrays,
     map_tree,
@@ -38,14 +42,19 @@ from seewhy.frameworks.structures import (
     shape_key,
 )
 from seewhy.frameworks.torch import hugging_face
+from seewhy.frameworks.torch.attention_recorder import AttentionMaps, AttentionRecorder
+from seewhy.frameworks.torch.attention_tap import AttentionTap
 from seewhy.frameworks.torch.calls import (
     TorchRecorder,
     check_hookable,
+    check_image_axes,
     modules_by_path,
     recording_calls,
     structure,
     unwrap,
 )
+from seewhy.frameworks.torch.carrying_calls import EdgeRecorder
+from seewhy.frameworks.torch.clamp import ClampTap, clamped_scores
 from seewhy.frameworks.torch.failures import FAILURES
 from seewhy.frameworks.torch.finish_capture import finish_capture
 from seewhy.frameworks.torch.layouts import TorchLayouts
@@ -59,7 +68,15 @@ from seewhy.frameworks.torch.tensors import first_float_tensor, to_array
 from seewhy.frameworks.torch.trunk_and_head import Tape, TapeTap
 from seewhy.frameworks.torch.without_autograd import AutogradUse, Trunk
 from seewhy.targets import Objective, TopK
-from seewhy.types import Capture, Derivatives, GradientRule, NativeTensor, Precision
+from seewhy.types import (
+    AttentionCapture,
+    Capture,
+    Derivatives,
+    FloatArray,
+    GradientRule,
+    NativeTensor,
+    Precision,
+)
 
 CONVOLUTIONS = (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)
 
@@ -146,6 +163,34 @@ class Torch(Framework):
                 outputs = self._forward(inputs, trunk, tap)
             return finish_capture(tap, layer, outputs, objective, inputs, functions, self.xp)
 
+    def capture_attention(
+        self, inputs: InputBatch, objective: Objective, derivatives: Derivatives = "gradients"
+    ) -> AttentionCapture:
+        functions = FunctionRecorder()
+        maps = self._attention_maps(inputs)
+        tap = AttentionTap(maps, Trunk(functions, needs_autograd=self._autograd_use.is_needed), derivatives)
+        with preserve_state(self._model), torch.enable_grad():
+            outputs = self._forward(inputs, tap.open())
+            return tap.finish(outputs, objective, inputs, functions, self.xp)
+
+    def attention_shapes(self, inputs: InputBatch) -> tuple[tuple[int, ...], ...]:
+        return self._attention_maps(inputs).shapes
+
+    def _attention_maps(self, inputs: InputBatch) -> AttentionMaps:
+        def run(functions: FunctionRecorder) -> AttentionMaps:
+            recorder = AttentionRecorder([*self._model.parameters(), *self._model.buffers()])
+            with recorder:
+                self._forward(inputs, functions)
+            return recorder.maps(image_count(inputs))
+
+        def record() -> AttentionMaps:
+            with preserve_state(self._model):
+                return self._autograd_use.run(run)
+
+        key = ("attention", self._model_layers.now().version, shape_key(inputs))
+        maps: AttentionMaps = self._calls.get(key, record)
+        return maps
+
     def head(self, inputs: InputBatch, layer: LayerChoice, objective: Objective) -> Head:
         functions, tape, objective = FunctionRecorder(), Tape(), objective.for_image(0)
         layers = self._model_layers.now()
@@ -157,6 +202,31 @@ class Torch(Framework):
             selected = select_torch_outputs(outputs, objective, functions, self.xp)
         scores = tape.head(tap, selected, objective, self.xp)
         return lambda perturbations: scores(layer_layout(call, perturbations))
+
+    def clamp(
+        self, inputs: InputBatch, layer: LayerChoice, objective: Objective, activations: FloatArray
+    ) -> NativeTensor:
+        layers, objective = self._model_layers.now(), objective.for_image(0)
+        call = self._tapped_call(layers, inputs, layer)
+
+        def run(functions: FunctionRecorder) -> NativeTensor:
+            tap = ClampTap(call, activations)
+            with recording_calls(tap.hooked_layers(layers.by_path), tap):
+                outputs = self._forward(inputs, functions, tap)
+            return clamped_scores(tap, outputs, objective, functions, self.xp)
+
+        with preserve_state(self._model):
+            return self._autograd_use.run(run)
+
+    def carrying_calls(self, inputs: InputBatch, objective: Objective) -> frozenset[tuple[str, int]] | None:
+        functions, layers, recorder = FunctionRecorder(), self._model_layers.now(), EdgeRecorder()
+        try:
+            with preserve_state(self._model), torch.enable_grad(), recording_calls(layers.by_path, recorder):
+                outputs = self._forward(inputs, functions, recorder)
+                selected = select_torch_outputs(outputs, objective, functions, self.xp)
+                return recorder.carrying(selected.tensors)
+        except ModelRunError:
+            return None  # the model runs, but its input cannot be differentiated
 
     def moves_image(self, inputs: InputBatch, layer: LayerChoice) -> bool:
         return any(stem.is_moved(self.image_size(inputs)) for stem in self._stem(inputs, layer))
@@ -185,7 +255,7 @@ class Torch(Framework):
             self._autograd_use.run(lambda functions: self._forward(inputs, functions))
             return bool(convolution_inputs) and torch.equal(convolution_inputs[0], self._to_tensor(image))
 
-    def apply(self, method: Callable[[Capture], NativeTensor], capture: Capture) -> NativeTensor:
+    def apply(self, method: Callable[[CaptureType], NativeTensor], capture: CaptureType) -> NativeTensor:
         with torch.no_grad(), without_autocast():
             return method(capture)
 
@@ -207,16 +277,19 @@ class Torch(Framework):
         return check_tapped(layer, calls)
 
     def _calls_of(self, layers: Layers, inputs: InputBatch) -> tuple[LayerCall, ...]:
-        def run(functions: FunctionRecorder) -> tuple[LayerCall, ...]:
+        def run(batch: InputBatch, functions: FunctionRecorder) -> list[LayerCall]:
             layouts = TorchLayouts()
             recorder = TorchRecorder(layouts)
             with layouts, recording_calls(layers.by_path, recorder):
-                self._forward(inputs, functions, recorder)
-            return tuple(recorder.calls)
+                self._forward(batch, functions, recorder)
+            return recorder.calls
+
+        def calls_for(batch: InputBatch) -> list[LayerCall]:
+            with preserve_state(self._model):
+                return self._autograd_use.run(partial(run, batch))
 
         def record() -> tuple[LayerCall, ...]:
-            with preserve_state(self._model):
-                return self._autograd_use.run(run)
+            return check_image_axes(calls_for(inputs), image_count(inputs), lambda: calls_for(_one_more(inputs)))
 
         calls: tuple[LayerCall, ...] = self._calls.get((layers.version, shape_key(inputs)), record)
         return calls
@@ -224,8 +297,8 @@ class Torch(Framework):
     def _forward(
         self,
         inputs: InputBatch,
-        context: FunctionRecorder | Trunk | StemRecorder,
-        recorder: TorchTap | TorchRecorder | StemRecorder | None = None,
+        context: AbstractContextManager[Any],
+        recorder: TorchTap | TorchRecorder | StemRecorder | EdgeRecorder | None = None,
     ) -> Any:
         batch = map_tree(self._to_tensor, inputs)
         with translated_errors(inputs, FAILURES, recorder), autocast_to(self._precision, batch), context:
@@ -247,6 +320,11 @@ class Torch(Framework):
             return tensor
         is_last = kernel.is_contiguous(memory_format=torch.channels_last)
         return tensor.contiguous(memory_format=torch.channels_last) if is_last else tensor
+
+
+def _one_more(inputs: InputBatch) -> InputBatch:
+    """Return a batch with one more image, a copy of the first."""
+    return map_tree(lambda array: np.concatenate([array, array[:1]]), inputs)
 
 
 def _type_name(tensor: NativeTensor) -> str:

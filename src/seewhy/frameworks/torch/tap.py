@@ -105,7 +105,7 @@ class TorchTap(Recorder):
             return None
         if not scores.requires_grad:
             raise no_gradient(self.path)
-        if not _uses_float16(scores):
+        if not uses_float16(scores):
             return self._gradients(scores.sum(dim=0))
 
         def run(scale: FloatArray) -> NativeTensor:
@@ -119,9 +119,9 @@ class TorchTap(Recorder):
 
         None if it is not wanted, or if the scores depend on more of the layer than its spatial mean.
         """
-        if self._derivatives != "closed_form" or not scores.requires_grad or _has_python_backward(scores):
+        if self._derivatives != "closed_form" or not scores.requires_grad or has_python_backward(scores):
             return None
-        if _uses_float16(scores):
+        if uses_float16(scores):
             return None  # gradients are scaled instead, which float16 is too narrow for otherwise
         mean = pooled_mean(scores, self.output, spatial_axes(self.call, self.output.ndim))
         return None if mean is None else closed_form(scores, mean, activations)
@@ -129,7 +129,7 @@ class TorchTap(Recorder):
     def _gradients(self, totals: NativeTensor, *, keep_graph: bool = False) -> NativeTensor:
         """Return the gradients (N, T, *space, K) of every total (T,)."""
         count = len(totals)
-        at_once = 1 if count == 1 or _has_python_backward(totals) else min(count, TARGETS_AT_ONCE)
+        at_once = 1 if count == 1 or has_python_backward(totals) else min(count, TARGETS_AT_ONCE)
         seeds = torch.split(torch.eye(count, dtype=totals.dtype, device=totals.device), at_once)
         by_target = [self._backward(totals, seed, is_last=seed is seeds[-1] and not keep_graph) for seed in seeds]
         return targets_second(self.call, torch.cat(by_target).float(), torch)
@@ -152,7 +152,7 @@ class TorchTap(Recorder):
         return gradients if batched else gradients[None]
 
 
-def _has_python_backward(totals: NativeTensor) -> bool:
+def has_python_backward(totals: NativeTensor) -> bool:
     """Whether the backward pass runs Python: the model's own autograd.Function, or a backward hook.
 
     Such code expects one gradient and not a batch of them: it may read values or store its argument. PyTorch's own
@@ -161,7 +161,7 @@ def _has_python_backward(totals: NativeTensor) -> bool:
     return any(isinstance(node, torch.autograd.function.BackwardCFunction) for node in _nodes(totals))
 
 
-def _uses_float16(scores: NativeTensor) -> bool:
+def uses_float16(scores: NativeTensor) -> bool:
     """Whether anything between the tap and the scores is computed in float16."""
     return any(torch.float16 in result_types(node) for node in _nodes(scores))
 

@@ -41,6 +41,9 @@ CHANNELS_LAST = (torch.channels_last, torch.channels_last_3d)
 BATCH_NORMS = (torch.ops.aten.native_batch_norm.default, torch.ops.aten.cudnn_batch_norm.default)
 """Operations whose input may be in half precision while their averages are not."""
 
+FUSED_ATTENTION = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu.default
+"""Attention as one operation, which `torch.vmap` would run image by image, with a warning."""
+
 READS_VALUES = "reads a tensor's values in Python, as .item(), .numpy() or an `if` on a tensor do"
 
 WRITES_TO_CONSTANT = "writes values that depend on the layer into a tensor that does not depend on it"
@@ -124,12 +127,15 @@ class Tape:
             raise _not_replayable(tap.path, self._obstacles[0])
         with torch.no_grad(), without_autocast():
             objective.target.check_outputs(selected.read(selected.tensors).shape)
-        head = _TapeReplay(tap.path, tap.output, _with_last_uses(self._operations, results), results)
+        operations = self._operations if any(map(_writes, self._operations)) else _without_views(self._operations)
+        head = _TapeReplay(tap.path, tap.output, _with_last_uses(operations, results), results)
 
         def score(perturbations: NDArray[Any]) -> NativeTensor:
             with torch.inference_mode(False), torch.no_grad(), without_autocast():
                 # One perturbation is a batch; of a model with a fixed batch size, as many as it takes.
-                groups = torch.tensor(perturbations.reshape(-1, len(tap.output), *perturbations.shape[1:]))
+                images = tap.output.shape[1 if tap.call.images_second else 0]
+                groups = torch.tensor(perturbations.reshape(-1, images, *perturbations.shape[1:]))
+                groups = groups.swapaxes(1, 2) if tap.call.images_second else groups
                 outputs = [_without_batches(output) for output in head(groups)]
                 arrays = target_arrays(objective, len(perturbations), outputs[0])
                 scores: NativeTensor = selected.read(outputs).score(objective, arrays, xp).scores
@@ -253,12 +259,37 @@ def _run_operation(operation: Any, args: Any, kwargs: Any) -> Any:
     if kwargs.get("memory_format") in CHANNELS_LAST:  # copied with the channels moved to the end
         kwargs = kwargs | {"memory_format": torch.contiguous_format}
         return operation(args[0].movedim(1, -1), *args[1:], **kwargs).movedim(-1, 1)
+    if operation == FUSED_ATTENTION:
+        query, key, value, *rest = args
+        mask = kwargs.get("attn_mask")
+        return torch.ops.aten._scaled_dot_product_attention_math.default(
+            query, key, value, mask, *rest, scale=kwargs.get("scale")
+        )
     if operation in BATCH_NORMS:
         maps, _, _, means, *_ = args
         if means is not None and means.dtype != maps.dtype:  # under autocast
             normalised, *statistics = operation(maps.to(means.dtype), *args[1:], **kwargs)
             return normalised.to(maps.dtype), *statistics
     return operation(*args, **kwargs)
+
+
+def _writes(recorded: TapeOperation) -> bool:
+    """Whether an operation works in place on a tensor that depends on the layer."""
+    written = written_arguments(recorded.operation, recorded.args, recorded.kwargs)
+    return any(isinstance(argument, Placeholder) for argument in written)
+
+
+def _without_views(operations: list[TapeOperation]) -> list[TapeOperation]:
+    """Return operations that copy where a view would not fit: strides under `torch.vmap` are others than recorded.
+
+    That is the same where nothing is written in place.
+    """
+    return [
+        recorded._replace(operation=torch.ops.aten.reshape.default)
+        if recorded.operation in (torch.ops.aten.view.default, torch.ops.aten._unsafe_view.default)
+        else recorded
+        for recorded in operations
+    ]
 
 
 def _without_batches(outputs: NativeTensor) -> NativeTensor:

@@ -4,7 +4,7 @@ import { createSelect } from "../viewer/dom.js";
 import { fetchList } from "./client.js";
 import { createMultiselect } from "./multiselect.js";
 
-const DEFAULT_METHOD = "gradcam";
+const DEFAULT_METHOD = "auto";
 const DEFAULT_TARGETS = 5;
 const DEFAULT_LAYER = { value: "auto", text: "The model’s default" };
 

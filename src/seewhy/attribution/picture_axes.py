@@ -1,0 +1,160 @@
+"""Whether the axes of a layer's output are those of the picture: a changed patch of the input changes it there.
+
+What a layer returns with two axes need not be a picture: heads and tokens of attention, or classes and boxes. And a
+model may mirror, transpose or crop what it computes. So four patches of the input, above and below, left and right of
+the centre, are replaced by noise in turn, and where the output changes is compared with where the patch is.
+"""
+
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seewhy.attribution.input_variants import noise_like
+from seewhy.images.geometry import InputBox
+from seewhy.types import FloatArray
+
+MIN_SLOPE, MAX_SLOPE = 0.3, 1.7
+"""How far the place of the change may move for each step of the patch: 1 where both are the same."""
+
+MAX_OFFSET = 0.15
+"""How far, as a share of the picture, the places of the changes may lie from the patches on average."""
+
+MIN_CHANGE = 1e-3
+"""The change of the output, relative to that by other patches, below which a patch is not seen at all."""
+
+MIN_SEPARATION = 0.15
+"""How different the changes by two patches must be at a layer with one spatial axis: 1 minus their cosine."""
+
+SIGNS = np.array([[-1, -1], [-1, 1], [1, -1], [1, 1]])
+"""Where the patches are: above or below the centre, and left or right of it."""
+
+HALF_PATCH = 3 / 16
+"""Half the size of a patch, as a share of the picture: most of a quarter, so that it fills cells of coarse layers."""
+
+Array = NDArray[np.float64]
+
+
+@final
+@dataclass(frozen=True)
+class PictureAxes:
+    """How the axes of a layer's output follow those of the picture.
+
+    Attributes:
+        slopes: For each axis that has more than one position, how far the place of the change moves, relative to the
+            patch: 1 where it is the picture's axis, negative where it is mirrored, 0 where it is another axis.
+        offset: The largest distance along an axis of the changes from the patches on average, as a share of its length.
+        unseen: The number of patches of four that change nothing.
+        fault: What is wrong; empty if nothing is.
+    """
+
+    slopes: tuple[float, ...]
+    offset: float
+    unseen: int
+    fault: str
+
+    @property
+    def agreement(self) -> float:
+        """The smallest slope: 1 for the axes of the picture."""
+        return min(self.slopes, default=1.0)
+
+
+def occluded_images(image: FloatArray, box: InputBox, rows: int) -> tuple[FloatArray, Array] | None:
+    """Return an image with each of four patches replaced by noise, and the places of their centres inside the box.
+
+    Args:
+        image: (1, ...), with its rows along the axis `rows` and its columns along the next.
+        box: Which part of the input the layer shows.
+        rows: The axis.
+
+    Returns:
+        (4, ...) and (4, 2) in 0..1; None if the image is too small.
+    """
+    noise = noise_like(image, image.shape[1:])
+    images, places = np.repeat(image, len(SIGNS), axis=0), np.zeros(SIGNS.shape)
+    for number, signs in enumerate(SIGNS):
+        window: list[slice] = [slice(None)] * (image.ndim - 1)
+        for axis, sign in enumerate(signs):
+            size = image.shape[rows + axis]
+            low, high = max(box[axis], 0.0), min(box[axis + 2], 1.0)
+            middle, half = (low + high) / 2 + sign * (high - low) / 4, HALF_PATCH * (high - low)
+            start, stop = round((middle - half) * size), round((middle + half) * size)
+            if stop <= start:
+                return None
+            window[rows - 1 + axis] = slice(start, stop)
+            places[number, axis] = ((start + stop) / 2 / size - box[axis]) / (box[axis + 2] - box[axis])
+        images[number][tuple(window)] = noise[tuple(window)]
+    return images, places
+
+
+def measure_axes(before: FloatArray, after: FloatArray, places: Array) -> PictureAxes | None:
+    """Return how the axes of a layer's output follow those of the picture.
+
+    Args:
+        before: (1, *space, K), the activations of the image.
+        after: (4, *space, K), those with a patch of it replaced.
+        places: (4, 2), the centres of the patches, in 0..1 of what the layer shows.
+
+    Returns:
+        None where nothing changes, or there are more than two spatial axes.
+    """
+    before = before.astype(np.float64)
+    changes: Array = np.abs(after - before).sum(axis=-1)
+    totals = changes.reshape(len(changes), -1).sum(axis=1)
+    if not np.isfinite(totals).all() or totals.max() <= MIN_CHANGE**2 * np.abs(before).sum():
+        return None
+    seen = totals > MIN_CHANGE * totals.max()
+    if changes.ndim == 2:
+        return _one_axis(changes[seen])
+    if changes.ndim != 3:
+        return None
+    unseen = int((~seen).sum())
+    if unseen:
+        return PictureAxes((), 0.0, unseen, f"{unseen} of 4 changed patches of the picture change nothing there")
+    return _two_axes(changes / totals[:, None, None], places)
+
+
+def _two_axes(changes: Array, places: Array) -> PictureAxes | None:
+    """Compare where the output changes, (4, h, w), with where the patches are.
+
+    What all patches change alike, as the statistics of a normalisation do, tells nothing and is left out.
+    """
+    contrast = np.maximum(changes - changes.mean(axis=0), 0) ** 2
+    weights = contrast / np.maximum(contrast.sum(axis=(1, 2), keepdims=True), np.finfo(np.float64).tiny)
+    slopes, offsets = [], []
+    for axis, size in enumerate(changes.shape[1:]):
+        if size == 1:
+            continue
+        positions = (np.arange(size) + 0.5) / size
+        found, expected = (weights.sum(axis=2 - axis) * positions).sum(axis=1), places[:, axis]
+        ratios = (found - found.mean()) / (expected - expected.mean())
+        # By chance the places may agree on average, but hardly for each patch.
+        slopes.append(float(ratios.min() if ratios.min() < 0 and ratios.mean() > MIN_SLOPE else ratios.mean()))
+        offsets.append(abs(float(found.mean() - expected.mean())))
+    offset = max(offsets, default=0.0)
+    return PictureAxes(tuple(slopes), offset, 0, _fault(slopes, offset))
+
+
+def _one_axis(changes: Array) -> PictureAxes:
+    """Judge the changes (M, positions) of tokens whose grid is not known: other patches change other tokens."""
+    unit = changes / np.sqrt((changes**2).sum(axis=1, keepdims=True))
+    separation = 1 - float((unit @ unit.T).min())
+    fault = (
+        ""
+        if separation >= MIN_SEPARATION
+        else f"any changed patch of the picture changes all positions alike (up to {separation:.2f} of 1)"
+    )
+    return PictureAxes((separation,), 0.0, 0, fault)
+
+
+def _fault(slopes: list[float], offset: float) -> str:
+    for axis, slope in zip(("rows", "columns") if len(slopes) == 2 else ("positions",), slopes, strict=True):
+        if slope < MIN_SLOPE:
+            way = "against" if slope < -MIN_SLOPE else "not with"
+            return f"its {axis} move {way} those of the picture ({slope:.2f} for a step of 1)"
+        if slope > MAX_SLOPE:
+            return f"its {axis} show a part of the picture only (they move by {slope:.2f} for a step of 1)"
+    if offset > MAX_OFFSET:
+        return f"what it shows is shifted by {offset:.2f} of the picture"
+    return ""

@@ -1,0 +1,61 @@
+"""The tensors of a graph that everything passes on the way from a model's input to its scores."""
+
+from collections.abc import Hashable, Iterable, Sequence
+from typing import NamedTuple
+
+
+class Operation(NamedTuple):
+    """One operation of a graph.
+
+    Attributes:
+        inputs: What stands for the tensors whose values it reads.
+        outputs: What stands for the tensors that it returns.
+    """
+
+    inputs: Sequence[Hashable]
+    outputs: Sequence[Hashable]
+
+
+def carriers(
+    operations: Sequence[Operation], sources: Iterable[Hashable], results: Iterable[Hashable]
+) -> frozenset[Hashable]:
+    """Return the tensors that no path from the sources to the results bypasses.
+
+    After each operation the tensors are counted that depend on the sources and are still to be read for the results. If
+    there is only one, all paths lead through it.
+
+    Args:
+        operations: In an order in which they can run.
+        sources: The model's inputs.
+        results: The outputs that the scores are computed from.
+    """
+    results = set(results)
+    relevant = _dependents(operations, sources) & _needed(operations, results)
+    last_reads = {tensor: position for position, read in enumerate(operations) for tensor in read.inputs}
+    last_reads |= dict.fromkeys(results, len(operations))
+    found: set[Hashable] = set()
+    pending = {tensor for tensor in sources if tensor in relevant}
+    if len(pending) == 1:
+        found |= pending
+    for position, operation in enumerate(operations):
+        pending = {tensor for tensor in pending if last_reads[tensor] > position}
+        pending |= {tensor for tensor in operation.outputs if tensor in relevant}
+        if len(pending) == 1:
+            found |= pending
+    return frozenset(found)
+
+
+def _dependents(operations: Sequence[Operation], sources: Iterable[Hashable]) -> set[Hashable]:
+    found = set(sources)
+    for operation in operations:
+        if not found.isdisjoint(operation.inputs):
+            found.update(operation.outputs)
+    return found
+
+
+def _needed(operations: Sequence[Operation], results: Iterable[Hashable]) -> set[Hashable]:
+    found = set(results)
+    for operation in reversed(operations):
+        if not found.isdisjoint(operation.outputs):
+            found.update(operation.inputs)
+    return found

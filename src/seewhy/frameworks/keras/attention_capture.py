@@ -1,0 +1,81 @@
+"""Running a compiled capture of attention maps."""
+
+from collections.abc import Callable, Sequence
+from math import prod
+from typing import Any, NamedTuple
+
+import keras
+from numpy.typing import NDArray
+
+from seewhy.frameworks.keras.map_layout import MapLayout, separate_images
+from seewhy.frameworks.loss_scale import scaled_gradients
+from seewhy.targets.target import Shape
+from seewhy.types import FinalActivation, FloatArray, NativeTensor
+
+
+class CompiledAttention(NamedTuple):
+    """A compiled function that captures attention maps, and facts from its trace.
+
+    Attributes:
+        function: From the inputs and a target's arrays to the tensors of an `AttentionCapture`, by name, with the axes
+            that `layouts` say.
+        layouts: The layout of each map.
+        shape: The shape of the selected output; None where the objective reads all outputs.
+        activation: The final activation of that output.
+        scale_shape: As in `CompiledCapture`.
+    """
+
+    function: Callable[..., Any]
+    layouts: Sequence[MapLayout]
+    shape: Shape | None
+    activation: FinalActivation | None
+    scale_shape: tuple[int, int] | None = None
+
+
+def run_attention(
+    compiled: CompiledAttention,
+    run: Callable[[Sequence[FloatArray]], dict[str, Any]],
+    images: int,
+    to_numpy: Callable[[NativeTensor], NDArray[Any]],
+    to_tensor: Callable[[FloatArray], NativeTensor],
+) -> dict[str, Any]:
+    """Return the fields of an `AttentionCapture`, with scores scaled as far as float16 allows where it is used.
+
+    Args:
+        compiled: The compiled function.
+        run: Runs it with the scales of the scores, if any: an empty list or one array.
+        images: The number of images, N.
+        to_numpy: Copies a tensor to a NumPy array.
+        to_tensor: Copies a NumPy array to a tensor.
+    """
+    captured: dict[str, Any] = {"gradients": None}
+
+    def capture(scales: Sequence[FloatArray]) -> tuple[NativeTensor, ...]:
+        captured.update(run(scales))
+        captured["maps"] = separate_images(captured["maps"], compiled.layouts, images)
+        if captured["gradients"] is not None:
+            gradients = separate_images(captured["gradients"], compiled.layouts, images, targets=True)
+            captured["gradients"] = gradients
+        return captured["gradients"] or ()
+
+    if compiled.scale_shape is None:
+        capture([])
+        return captured
+
+    def together(scale: FloatArray) -> NativeTensor:
+        parts = capture([scale])
+        return keras.ops.concatenate([keras.ops.reshape(part, (*part.shape[:2], -1)) for part in parts], axis=2)
+
+    joined = scaled_gradients(together, compiled.scale_shape, keras.ops, to_numpy, to_tensor)
+    return captured | {"gradients": _apart(joined, captured["maps"])}
+
+
+def _apart(joined: NativeTensor, maps: Sequence[NativeTensor]) -> tuple[NativeTensor, ...]:
+    """Return the gradients (N, T, H, Lq, Lk) of each map, of (N, T, all of them)."""
+    parts, start = [], 0
+    for each in maps:
+        shape = tuple(each.shape[1:])
+        part = joined[:, :, start : start + prod(shape)]
+        parts.append(keras.ops.reshape(part, (*joined.shape[:2], *shape)))
+        start += prod(shape)
+    return tuple(parts)

@@ -1,0 +1,334 @@
+"""Finding a model's attention maps: each softmax over keys, of queries times keys, that values are multiplied with."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any, final
+
+import torch
+from torch.overrides import TorchFunctionMode
+from torch.utils.weak import WeakTensorKeyDictionary
+
+from seewhy.frameworks.torch.attention_operations import MULTI_HEAD, attention_in_steps, open_multi_head_attention
+from seewhy.frameworks.torch.tensors import has_memory
+from seewhy.types import NativeTensor
+
+SOFTMAXES = {"softmax", "special_softmax"}
+"""The softmax by the names of its functions; the function, the method and the module all call one of these."""
+
+FUSED = "scaled_dot_product_attention"
+"""The name of the function that computes attention in one step."""
+
+PRODUCTS = {"matmul", "__matmul__", "__rmatmul__", "bmm", "baddbmm"}
+"""The names of functions that multiply matrices, besides `einsum`."""
+
+SUMS = {"add", "__add__", "__radd__", "__iadd__", "add_", "sub", "__sub__", "__rsub__", "lerp"}
+"""The names of functions that add or subtract tensors."""
+
+MIXED = (
+    "combines the softmax of queries times keys with other weights, such as those of positions, before it multiplies "
+    "values with them (as ConViT does)"
+)
+"""The obstacle of attention that is more than its softmax."""
+
+UNEVEN = "computes attention for a number of rows that is no multiple of the number of images"
+"""The obstacle of maps whose first axis is not that of the images."""
+
+
+@dataclass(frozen=True)
+class AttentionMaps:
+    """The attention maps of a model, for inputs of one shape.
+
+    Attributes:
+        positions: Which of the model's softmaxes are attention maps, counted from 0 in the order in which they run;
+            fused attention counts as a softmax.
+        shapes: The shape of each map without the images: (H, Lq, Lk), or with more axes for windows.
+        obstacle: What keeps the maps from being captured, as in "combines ..."; empty if nothing does.
+    """
+
+    positions: tuple[int, ...]
+    shapes: tuple[tuple[int, ...], ...]
+    obstacle: str = ""
+
+
+@dataclass(frozen=True)
+class _Scores:
+    """Marks products of queries and keys."""
+
+
+@dataclass(frozen=True)
+class _Weights:
+    """Marks a softmax of such products, and what it becomes before values are multiplied with it.
+
+    Attributes:
+        position: Which of the softmaxes it is.
+        keys: The axis of the keys.
+        queries: The axis of the queries.
+        is_mixed: Other weights were added.
+    """
+
+    position: int
+    keys: int
+    queries: int
+    is_mixed: bool = False
+
+
+@dataclass(frozen=True)
+class _Result:
+    """Marks weights times values, until attention heads are joined.
+
+    Attributes:
+        position: Which of the softmaxes the weights are.
+        queries: The axis of the queries.
+    """
+
+    position: int
+    queries: int
+
+
+_Mark = _Scores | _Weights | _Result
+
+
+@dataclass
+class _Found:
+    """What is known about one softmax."""
+
+    shape: tuple[int, ...]
+    heads: int | None
+    is_attention: bool = False
+    is_mixed: bool = False
+
+
+class AttentionMode(TorchFunctionMode):
+    """Observes every softmax of this thread while it is open, and computes fused attention in steps.
+
+    `torch.nn.MultiheadAttention` is observed inside too.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._heads: int | None = None  # inside torch.nn.MultiheadAttention, which folds heads into the first axis
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Iterable[type], args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        kwargs, name = kwargs or {}, getattr(func, "__name__", "")
+        if func is MULTI_HEAD:
+            return self._multi_head(args, kwargs)
+        if name == FUSED and not (args and args[0].is_nested):
+            return self.fused(args, kwargs)
+        if name in SOFTMAXES:
+            return self.softmax(func, args, kwargs)
+        return self.other(name, func, args, kwargs)
+
+    def fused(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> NativeTensor:
+        """Compute fused attention in steps."""
+        raise NotImplementedError
+
+    def softmax(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> NativeTensor:
+        """Compute a softmax."""
+        raise NotImplementedError
+
+    def other(self, name: str, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Compute any other function."""
+        return func(*args, **kwargs)
+
+    def _multi_head(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Compute multi-head attention with this mode open; PyTorch closes it while it handles a function."""
+        outer, self._heads = self._heads, kwargs.get("num_heads", args[4] if len(args) > 4 else None)
+        try:
+            with self:
+                return open_multi_head_attention(*args, **kwargs)
+        finally:
+            self._heads = outer
+
+
+@final
+class AttentionRecorder(AttentionMode):
+    """Follows products of queries and keys through every function to the product with values.
+
+    Args:
+        weights: The model's weights and buffers. A product with them is a layer's, not one of queries and keys.
+    """
+
+    def __init__(self, weights: Iterable[NativeTensor]) -> None:
+        super().__init__()
+        self._storages = {_storage(tensor) for tensor in weights}
+        self._found: list[_Found] = []
+        self._marks: Any = WeakTensorKeyDictionary()
+
+    def maps(self, images: int) -> AttentionMaps:
+        """Return the attention maps of the run, for its number of images."""
+        found = [(position, each) for position, each in enumerate(self._found) if each.is_attention]
+        shapes = [image_shape(each.shape, each.heads, images) for _, each in found]
+        if any(each.is_mixed for _, each in found):
+            return AttentionMaps((), (), MIXED)
+        if None in shapes:
+            return AttentionMaps((), (), UNEVEN)
+        return AttentionMaps(
+            tuple(position for position, _ in found), tuple(shape for shape in shapes if shape is not None)
+        )
+
+    def fused(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> NativeTensor:
+        def tap(weights: NativeTensor) -> NativeTensor:
+            self._found.append(_Found(tuple(weights.shape), None, is_attention=True))
+            return weights
+
+        result = attention_in_steps(tap, *args, **kwargs)
+        self._marks[result] = _Result(len(self._found) - 1, result.ndim - 2)
+        return result
+
+    def softmax(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> NativeTensor:
+        tensor = args[0] if args else kwargs.get("input")
+        result: NativeTensor = func(*args, **kwargs)
+        axis = args[1] if len(args) > 1 else kwargs.get("dim", kwargs.get("axis"))
+        heads = self._heads if result.ndim == 3 else None
+        if isinstance(self._mark(tensor), _Scores) and result.ndim > 2 and axis in (-1, result.ndim - 1):
+            self._marks[result] = _Weights(len(self._found), result.ndim - 1, result.ndim - 2)
+        self._found.append(_Found(tuple(result.shape), heads))
+        return result
+
+    def other(self, name: str, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        if name in PRODUCTS or name == "einsum":
+            return self._product(name, func, args, kwargs)
+        tensors = list(_tensors([args, kwargs]))
+        marks = [(tensor, mark) for tensor in tensors if (mark := self._mark(tensor)) is not None]
+        result = func(*args, **kwargs)
+        for tensor, mark in marks:
+            for part in _tensors([result]):
+                if isinstance(mark, _Result) and part.ndim < tensor.ndim:
+                    self._found[mark.position].is_attention &= not _joins(mark.queries, tensor, part)
+                    continue
+                following = _following(mark, tensor, part)
+                if following is None:
+                    continue
+                is_sum = name in SUMS and any(other is not tensor and other.ndim > 1 for other in tensors)
+                if isinstance(following, _Weights) and is_sum:
+                    following = replace(following, is_mixed=True)
+                self._marks[part] = following
+        return result
+
+    def _product(self, name: str, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        result = func(*args, **kwargs)
+        operands = list(_tensors([args, kwargs]))
+        operands = operands[-2:] if name == "baddbmm" else operands  # its first tensor is added
+        if len(operands) != 2 or any(_storage(operand) in self._storages for operand in operands):
+            return result
+        if name == "__rmatmul__":
+            operands.reverse()
+        contracted = _einsum_axes(args[0], operands) if name == "einsum" else _product_axes(operands)
+        used = [
+            (mark, number)
+            for number, (operand, axes) in enumerate(zip(operands, contracted, strict=True))
+            if isinstance(mark := self._mark(operand), _Weights) and mark.keys in axes
+        ]
+        for mark, number in used:
+            self._found[mark.position].is_attention = True
+            self._found[mark.position].is_mixed |= mark.is_mixed
+            if name != "einsum" and isinstance(result, torch.Tensor) and result.ndim > 2:
+                self._marks[result] = _Result(mark.position, result.ndim - 2 + number)
+        if not used and result.ndim > 2:
+            self._marks[result] = _Scores()
+        return result
+
+    def _mark(self, tensor: Any) -> _Mark | None:
+        mark: _Mark | None = self._marks.get(tensor) if isinstance(tensor, torch.Tensor) else None
+        return mark
+
+
+def image_shape(shape: tuple[int, ...], heads: int | None, images: int) -> tuple[int, ...] | None:
+    """Return the shape of a map without the images, (H, Lq, Lk), or with an axis for windows before it.
+
+    Args:
+        shape: The shape of the softmax, with heads or windows folded into its first axis.
+        heads: How many heads are folded into it, where that is known.
+        images: The number of images.
+
+    Returns:
+        None if the first axis is no multiple of the number of images.
+    """
+    if heads is not None:
+        shape = (shape[0] // heads, heads, *shape[1:])
+    if shape[0] % images:
+        return None
+    per_image = shape[0] // images
+    return shape[1:] if per_image == 1 and len(shape) > 3 else (per_image, *shape[1:])
+
+
+def _following(mark: _Mark, tensor: NativeTensor, result: NativeTensor) -> _Mark | None:
+    """Return the mark of what a function made of a marked tensor; None for other values.
+
+    Functions of single values, and those that mix heads, keep the number of values.
+    """
+    if result.numel() != tensor.numel() or not result.is_floating_point():
+        return None
+    if isinstance(mark, _Scores) or result is tensor:
+        return mark
+    queries = _moved_axis(tensor, mark.queries, result)
+    if isinstance(mark, _Result):
+        return None if queries is None else replace(mark, queries=queries)
+    keys = _moved_axis(tensor, mark.keys, result)
+    return None if keys is None else replace(mark, keys=keys, queries=result.ndim - 2 if queries is None else queries)
+
+
+def _joins(axis: int, tensor: NativeTensor, result: NativeTensor) -> bool:
+    """Whether a reshape makes an axis part of the channels, the last axis of its result.
+
+    So it does with the queries of attention between channels, as in XCiT: heads and channels are joined to channels.
+    """
+    if result.numel() != tensor.numel():
+        return False
+    size = 1
+    for each in reversed(range(tensor.ndim)):
+        if size >= result.shape[-1]:
+            return False
+        size *= tensor.shape[each]
+        if each == axis:
+            return True
+    return False
+
+
+def _moved_axis(tensor: NativeTensor, axis: int, result: NativeTensor) -> int | None:
+    """Return which axis of a result an axis of a tensor is, in a view the one with its stride; None for no axis."""
+    if _storage(result) == _storage(tensor):
+        same = [
+            each
+            for each in range(result.ndim)
+            if result.shape[each] == tensor.shape[axis] and result.stride(each) == tensor.stride(axis)
+        ]
+        return same[-1] if same else None
+    if result.shape == tensor.shape:
+        return axis
+    return result.ndim - 1 if axis == tensor.ndim - 1 and result.shape[-1] == tensor.shape[-1] else None
+
+
+def _product_axes(operands: list[NativeTensor]) -> list[set[int]]:
+    """Return the axes of both operands that a product of matrices sums over."""
+    return [{operands[0].ndim - 1}, {max(operands[1].ndim - 2, 0)}]
+
+
+def _einsum_axes(equation: Any, operands: list[NativeTensor]) -> list[set[int]]:
+    """Return the axes of both operands that an `einsum` sums over."""
+    if not isinstance(equation, str) or "->" not in equation:
+        return [set(), set()]
+    terms, _, output = equation.replace(" ", "").partition("->")
+    axes: list[set[int]] = []
+    for term, operand in zip(terms.split(","), operands, strict=True):
+        letters = term.replace("...", "." * (operand.ndim - len(term.replace("...", ""))))
+        axes.append({axis for axis, letter in enumerate(letters) if letter != "." and letter not in output})
+    return axes
+
+
+def _tensors(values: Iterable[Any]) -> Iterator[NativeTensor]:
+    """Yield the tensors among values, also in lists, tuples and dicts."""
+    for value in values:
+        if isinstance(value, torch.Tensor):
+            yield value
+        elif isinstance(value, (list, tuple)):
+            yield from _tensors(value)
+        elif isinstance(value, dict):
+            yield from _tensors(value.values())
+
+
+def _storage(tensor: NativeTensor) -> int:
+    is_strided = tensor.layout == torch.strided and tensor.numel() and has_memory(tensor)
+    return tensor.untyped_storage().data_ptr() if is_strided else id(tensor)

@@ -1,0 +1,48 @@
+"""Running a PyTorch model with a layer's output replaced, for native modules and for Keras models."""
+
+from typing import Any, final
+
+import torch
+
+from seewhy.frameworks.layers import LayerCall
+from seewhy.frameworks.layouts import layer_layout
+from seewhy.frameworks.structures import ArrayTree
+from seewhy.frameworks.torch.logits import FunctionRecorder, select_torch_outputs
+from seewhy.frameworks.torch.precision import without_autocast
+from seewhy.frameworks.torch.tap import TorchTap
+from seewhy.frameworks.torch.tensors import target_arrays
+from seewhy.targets import Objective
+from seewhy.types import FloatArray, Namespace, NativeTensor
+
+
+@final
+class ClampTap(TorchTap):
+    """Replaces the output of one call of one layer.
+
+    Args:
+        call: The call.
+        activations: (N, *space, K), what it returns.
+    """
+
+    def __init__(self, call: LayerCall, activations: FloatArray) -> None:
+        super().__init__(call)
+        self._activations = layer_layout(call, activations)
+
+    def record(self, path: str, layer: Any, output: Any, arguments: Any = None) -> Any:
+        was_called = self.output is not None
+        super().record(path, layer, output, arguments)
+        if was_called or self.output is None:
+            return output
+        return torch.tensor(self._activations, dtype=output.dtype, device=output.device)
+
+
+def clamped_scores(
+    tap: ClampTap, outputs: ArrayTree, objective: Objective, functions: FunctionRecorder, xp: Namespace
+) -> NativeTensor:
+    """Return the scores (N, T) of a run with a layer's output replaced."""
+    tap.check()
+    with without_autocast():
+        selected = select_torch_outputs(outputs, objective, functions, xp)
+        arrays = target_arrays(objective, len(tap.output), tap.output)
+        scores: NativeTensor = selected.read(selected.tensors).score(objective, arrays, xp).scores
+        return scores.detach().float()
