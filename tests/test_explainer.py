@@ -322,7 +322,7 @@ def test_an_explainer_cannot_be_changed(paper_model):
         explainer.method = "hirescam"
     with pytest.raises(AttributeError, match="score cannot be deleted"):
         del explainer.score
-    assert (explainer.method.name, explainer.score) == ("gradcam", "logit")
+    assert (explainer.method.name, explainer.score) == ("auto", "logit")
 
 
 def test_a_plan_is_made_once_for_a_kind_of_objective(paper_model):

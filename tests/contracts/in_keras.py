@@ -422,7 +422,7 @@ def mixed_tokens():
 def renamed(model):
     """Return a model with other names of all its layers and of their classes."""
     text = model.to_json()
-    for number, layer in enumerate(model.layers):
+    for number, layer in enumerate(model.operations):
         text = text.replace(f'"{layer.name}"', f'"thing{number}"')
     other = keras.models.model_from_json(text)
     other.set_weights(model.get_weights())

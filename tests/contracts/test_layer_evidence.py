@@ -9,7 +9,7 @@ from seewhy.errors import LayerError, SeewhyWarning
 
 
 def auto(framework, model):
-    return seewhy.Explainer(model).heatmaps(framework.given(images(1)), [1])
+    return seewhy.Explainer(model, "gradcam").heatmaps(framework.given(images(1)), [1])
 
 
 def bypass_of(framework, model, layer):
@@ -38,7 +38,7 @@ def test_auto_takes_no_layer_that_much_of_the_score_bypasses(framework, how):
 
 def test_a_named_layer_that_much_of_the_score_bypasses_is_warned_of(framework):
     model, inputs = framework.bypassed("auxiliary head"), framework.given(images(1))
-    explainer = seewhy.Explainer(model, layer="branch")
+    explainer = seewhy.Explainer(model, "gradcam", layer="branch")
     with pytest.warns(SeewhyWarning, match=r"\d+% of the difference .* bypasses the layer 'branch'.* Name "):
         explainer.heatmaps(inputs, [1])
     explainer.heatmaps(inputs, [1])  # it is said once
@@ -62,7 +62,7 @@ def test_the_clamped_scores_are_those_of_the_head(framework):
 def test_auto_takes_no_layer_with_other_axes_than_the_picture(framework, how, fault):
     assert auto(framework, framework.misread(how)).layer == framework.last_right_layer
     with pytest.warns(SeewhyWarning, match=f"The axes of the layer 'late' are not those of the picture: .*{fault}"):
-        seewhy.Explainer(framework.misread(how), layer="late").heatmaps(framework.given(images(1)), [1])
+        seewhy.Explainer(framework.misread(how), "gradcam", layer="late").heatmaps(framework.given(images(1)), [1])
 
 
 def test_a_model_that_mirrors_its_input_in_all_layers_is_refused(framework):

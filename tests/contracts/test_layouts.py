@@ -92,6 +92,7 @@ def both_maps(build, layer):
     return heatmaps
 
 
+@pytest.mark.filterwarnings("ignore:.* bypasses the layer")
 @pytest.mark.usefixtures("setting")
 @pytest.mark.parametrize("layer", ["conv", "norm", "relu", "nested", "nested/last", "block", "block/conv", "auto"])
 def test_a_model_has_the_maps_of_its_twin_of_the_other_layout(layer):

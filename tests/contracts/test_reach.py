@@ -37,7 +37,7 @@ def test_auto_takes_no_layer_of_which_the_class_token_alone_is_read(framework, m
 
 def test_a_named_layer_of_which_the_class_token_alone_is_read_is_warned_of(framework):
     inputs = framework.given(images(2))
-    explainer = seewhy.Explainer(framework.class_token(), layer="norm")
+    explainer = seewhy.Explainer(framework.class_token(), "gradcam", layer="norm")
     with pytest.warns(
         SeewhyWarning, match="Only 0 of the image's 12 positions of the layer 'norm' reach the score.* Name "
     ):
@@ -47,25 +47,25 @@ def test_a_named_layer_of_which_the_class_token_alone_is_read_is_warned_of(frame
 
 
 def test_a_named_layer_is_warned_of_with_many_classes_too(framework):
-    explainer = seewhy.Explainer(framework.class_token(), layer="norm")
+    explainer = seewhy.Explainer(framework.class_token(), "gradcam", layer="norm")
     with pytest.warns(SeewhyWarning, match="Only 0 of the image's 12 positions of the layer 'norm'"):
         explainer.heatmaps(framework.given(images(1)), [*range(4)] * 9)
 
 
 def test_a_transformer_whose_tokens_are_averaged_keeps_its_last_layer(framework):
-    explainer = seewhy.Explainer(framework.class_token(tokens="mean"))
+    explainer = seewhy.Explainer(framework.class_token(tokens="mean"), "gradcam")
     assert explainer.heatmaps(framework.given(images(2)), [1]).layer == "norm"
 
 
 def test_a_blank_image_decides_as_any_other(framework):
     model = framework.class_token()
-    by_image = seewhy.Explainer(model).heatmaps(framework.given(images(1)), [1]).layer
+    by_image = seewhy.Explainer(model, "gradcam").heatmaps(framework.given(images(1)), [1]).layer
     blank = framework.given(np.zeros((1, 12, 10, 3), np.float32))
-    assert seewhy.Explainer(framework.class_token()).heatmaps(blank, [1]).layer == by_image
+    assert seewhy.Explainer(framework.class_token(), "gradcam").heatmaps(blank, [1]).layer == by_image
 
 
 def test_the_last_step_of_a_recurrent_network(framework):
-    explainer = seewhy.Explainer(framework.recurrent())
+    explainer = seewhy.Explainer(framework.recurrent(), "gradcam")
     inputs = framework.given(images(2))
     found = explainer.heatmaps(inputs, [1])
     assert found.layer == "columns"

@@ -20,7 +20,7 @@ def test_any_number_of_dimensions(name, space):
 
 def test_an_unknown_method_is_refused_with_the_nearest():
     with pytest.raises(
-        MethodError, match=r"Unknown method 'grad-cam'. Did you mean 'gradcam'.*\? Known: gradcam, hires"
+        MethodError, match=r"Unknown method 'grad-cam'. Did you mean 'gradcam'.*\? Known: auto, gradcam, hires"
     ):
         methods.get("grad-cam")
 

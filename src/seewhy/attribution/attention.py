@@ -3,9 +3,11 @@
 import math
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import NamedTuple
+from functools import partial
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from seewhy.attribution.evidence_key import evidence_key
 from seewhy.attribution.independence import capture_attention_of_images
@@ -14,7 +16,7 @@ from seewhy.attribution.token_layout import find_token_grid
 from seewhy.errors import LayerError
 from seewhy.frameworks import Framework, LayerChoice
 from seewhy.frameworks.layers import AUTO
-from seewhy.frameworks.structures import InputBatch, image_count
+from seewhy.frameworks.structures import InputBatch, image_count, map_tree
 from seewhy.methods.attention_chain import chain_steps
 from seewhy.targets import Class, Objective, TopK
 from seewhy.types import AttentionCapture, Derivatives, FloatArray
@@ -110,7 +112,7 @@ class _Reads(NamedTuple):
 def _known_reads(plan: Plan, inputs: InputBatch, objective: Objective, capture: AttentionCapture) -> _Reads:
     """Return what the scores read, for a method that needs no gradients: found by those of one target.
 
-    It is kept where it is the same for all of these images and is one row, or most rows: a head that takes the maximum
+    It is kept where it is the same for all of these images, and for others made of them: a head that takes the maximum
     of all tokens reads others in each image.
     """
     framework = plan.framework
@@ -123,12 +125,26 @@ def _known_reads(plan: Plan, inputs: InputBatch, objective: Objective, capture: 
         objective = replace(objective, target=Class(tuple(map(tuple, classes.tolist()))))
     found = with_reads(framework, _capture(plan, inputs, objective, "gradients"))
     shares = framework.to_numpy(found.require_reads())[:, :1]
-    rows = int((shares > 0).any(axis=0).sum())
-    reads = _Reads(len(found.maps), shares)
-    if (shares == shares[:1]).all() and (rows == 1 or 2 * rows > shares.shape[2]):
+    reads, is_same = _Reads(len(found.maps), shares), bool((shares == shares[:1]).all())
+    for flipped in _flipped(inputs):
+        if is_same:
+            other = with_reads(framework, _capture(plan, flipped, objective, "gradients"))
+            is_same = np.array_equal(shares, framework.to_numpy(other.require_reads())[:, :1])
+    if is_same:
         reads = _Reads(len(found.maps), shares[:1])
         framework.evidence.add(key, reads)
     return reads
+
+
+def _flipped(inputs: InputBatch) -> Iterator[InputBatch]:
+    """Yield other images of the same values."""
+    for flips in ((1, -1), (-1, 1), (-1, -1)):
+        index = (..., *(slice(None, None, step) for step in flips))
+        yield map_tree(partial(_flip, index=index), inputs)
+
+
+def _flip(array: NDArray[Any], index: tuple[Any, ...]) -> NDArray[Any]:
+    return np.ascontiguousarray(array[index]) if array.ndim > 3 else array
 
 
 def _folded(

@@ -32,10 +32,12 @@ def measure_bypass(first: FloatArray, clamped: FloatArray, second: FloatArray) -
     Returns:
         0 for a layer that carries everything, 1 for one that carries nothing; None if the scores do not differ.
     """
+    if not np.isfinite([first, clamped, second]).all():
+        return None  # a check of what was captured says so
     difference, bypassed = distance(first, second), distance(clamped, second)
-    if not np.isfinite([difference, bypassed]).all() or difference <= NO_DIFFERENCE * distance(second, 0 * second):
+    if difference <= NO_DIFFERENCE * distance(second, 0 * second):
         return None
-    return bypassed / difference
+    return min(1.0, bypassed / difference)
 
 
 def distance(scores: FloatArray, others: FloatArray) -> float:

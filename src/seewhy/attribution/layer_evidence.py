@@ -23,7 +23,6 @@ from seewhy.errors import LayerError, NoGradientError
 from seewhy.frameworks import LayerChoice
 from seewhy.frameworks.structures import InputBatch, image_count, leaves, map_tree, only_leaf
 from seewhy.frameworks.tokens import TokenGrid
-from seewhy.images.geometry import WHOLE
 from seewhy.targets import Class, Objective
 from seewhy.types import Capture, Derivatives, FloatArray, GradientRule
 
@@ -178,9 +177,10 @@ class LayerJudge:
     def _occluded(self, capture: Capture) -> tuple[FloatArray, NDArray[np.float64]] | None:
         """Return images with changed patches and where these are; of a blank one, the image itself with noise too."""
         image, framework, rank = only_leaf(self.inputs), self.plan.framework, len(capture.activations.shape)
-        if not isinstance(image, np.ndarray) or image.ndim != 4 or not 3 <= rank <= 4:
+        is_picture = rank == 4 or self.grid(capture) is not None
+        if not isinstance(image, np.ndarray) or image.ndim != 4 or not is_picture:
             return None
-        box = WHOLE if rank < 4 and self.grid(capture) is None else measured_box(self.plan, self.layer, self.inputs)
+        box = measured_box(self.plan, self.layer, self.inputs)
         base = varied(image[:1])
         occluded = None if box is None else occluded_images(base, box, 2 if framework.channels_first else 1)
         if occluded is None or np.array_equal(base, image[:1]):

@@ -24,8 +24,14 @@ MAX_OFFSET = 0.15
 MIN_CHANGE = 1e-3
 """The change of the output, relative to that by other patches, below which a patch is not seen at all."""
 
-MIN_SEPARATION = 0.15
-"""How different the changes by two patches must be at a layer with one spatial axis: 1 minus their cosine."""
+MIN_CONTRAST = 0.45
+"""The share of a patch's changes that is where other patches change less, of 0.75 where each has its own positions.
+
+Below it, as at a layer of few positions that each see most of the picture, the places of the changes show no fault.
+"""
+
+MIN_UNSEEN = 2
+"""How many patches of four must change nothing: a single one may hold nothing that the layer responds to."""
 
 SIGNS = np.array([[-1, -1], [-1, 1], [1, -1], [1, 1]])
 """Where the patches are: above or below the centre, and left or right of it."""
@@ -97,31 +103,30 @@ def measure_axes(before: FloatArray, after: FloatArray, places: Array) -> Pictur
         places: (4, 2), the centres of the patches, in 0..1 of what the layer shows.
 
     Returns:
-        None where nothing changes, or there are more than two spatial axes.
+        None where that cannot be told: nothing changes, all patches change the same positions, or the layer has no two
+        spatial axes.
     """
+    if not (np.isfinite(before).all() and np.isfinite(after).all()):
+        return None  # a check of what was captured says so
     before = before.astype(np.float64)
     changes: Array = np.abs(after - before).sum(axis=-1)
     totals = changes.reshape(len(changes), -1).sum(axis=1)
-    if not np.isfinite(totals).all() or totals.max() <= MIN_CHANGE**2 * np.abs(before).sum():
+    if changes.ndim != 3 or totals.max() <= MIN_CHANGE**2 * np.abs(before).sum():
         return None
     seen = totals > MIN_CHANGE * totals.max()
-    if changes.ndim == 2:
-        return _one_axis(changes[seen])
-    if changes.ndim != 3:
-        return None
     unseen = int((~seen).sum())
-    if unseen:
+    if unseen >= MIN_UNSEEN:
         return PictureAxes((), 0.0, unseen, f"{unseen} of 4 changed patches of the picture change nothing there")
-    return _two_axes(changes / totals[:, None, None], places)
+    return _compare(changes / totals[:, None, None], places) if not unseen else None
 
 
-def _two_axes(changes: Array, places: Array) -> PictureAxes | None:
+def _compare(changes: Array, places: Array) -> PictureAxes | None:
     """Compare where the output changes, (4, h, w), with where the patches are.
 
     What all patches change alike, as the statistics of a normalisation do, tells nothing and is left out.
     """
-    contrast = np.maximum(changes - changes.mean(axis=0), 0) ** 2
-    weights = contrast / np.maximum(contrast.sum(axis=(1, 2), keepdims=True), np.finfo(np.float64).tiny)
+    contrast = np.maximum(changes - changes.mean(axis=0), 0)
+    weights = contrast**2 / np.maximum((contrast**2).sum(axis=(1, 2), keepdims=True), np.finfo(np.float64).tiny)
     slopes, offsets = [], []
     for axis, size in enumerate(changes.shape[1:]):
         if size == 1:
@@ -133,19 +138,9 @@ def _two_axes(changes: Array, places: Array) -> PictureAxes | None:
         slopes.append(float(ratios.min() if ratios.min() < 0 and ratios.mean() > MIN_SLOPE else ratios.mean()))
         offsets.append(abs(float(found.mean() - expected.mean())))
     offset = max(offsets, default=0.0)
-    return PictureAxes(tuple(slopes), offset, 0, _fault(slopes, offset))
-
-
-def _one_axis(changes: Array) -> PictureAxes:
-    """Judge the changes (M, positions) of tokens whose grid is not known: other patches change other tokens."""
-    unit = changes / np.sqrt((changes**2).sum(axis=1, keepdims=True))
-    separation = 1 - float((unit @ unit.T).min())
-    fault = (
-        ""
-        if separation >= MIN_SEPARATION
-        else f"any changed patch of the picture changes all positions alike (up to {separation:.2f} of 1)"
-    )
-    return PictureAxes((separation,), 0.0, 0, fault)
+    fault = _fault(slopes, offset)
+    is_clear = not fault or contrast.sum(axis=(1, 2)).mean() >= MIN_CONTRAST
+    return PictureAxes(tuple(slopes), offset, 0, fault) if is_clear else None
 
 
 def _fault(slopes: list[float], offset: float) -> str:

@@ -31,6 +31,7 @@ def carriers(
     """
     results = set(results)
     relevant = _dependents(operations, sources) & _needed(operations, results)
+    operations = [operation for operation in operations if not relevant.isdisjoint(operation.outputs)]
     last_reads = {tensor: position for position, read in enumerate(operations) for tensor in read.inputs}
     last_reads |= dict.fromkeys(results, len(operations))
     found: set[Hashable] = set()

@@ -174,6 +174,9 @@ class NotAttention(nn.Module):
             tokens = tokens + self.queries(tokens)[..., :1].transpose(1, 2).softmax(-1) @ tokens
         elif self.kind == "memory":  # external attention: keys and values are weights
             tokens = (tokens @ self.memory.T).softmax(-1) @ self.memory
+        elif self.kind == "transposed":  # the sum is over the queries
+            products = tokens @ tokens.transpose(1, 2)
+            tokens = tokens + products.softmax(-1).transpose(1, 2) @ tokens
         elif self.kind == "channels":  # XCiT: channels attend to channels, over all positions
             channels = tokens.unflatten(2, (2, 4)).permute(0, 2, 3, 1)
             attended = (channels @ channels.transpose(-2, -1)).softmax(-1) @ channels
@@ -183,7 +186,7 @@ class NotAttention(nn.Module):
         return self.head(tokens.mean(1)).softmax(-1)
 
 
-@pytest.mark.parametrize("kind", ["gate", "context", "memory", "channels", "unused"])
+@pytest.mark.parametrize("kind", ["gate", "context", "memory", "channels", "transposed", "unused"])
 def test_other_softmaxes_are_not_taken(kind):
     model = NotAttention(kind)
     assert framework_for(model).attention_shapes(INPUTS) == ()

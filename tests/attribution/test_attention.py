@@ -1,0 +1,74 @@
+"""Explaining all attention layers of a model together: which maps count, images that mix, and where the head reads."""
+
+import numpy as np
+import pytest
+import torch
+from tests.contracts import attention_reference as reference
+from tests.contracts.transformer_in_torch import Transformer
+
+import seewhy
+from seewhy.errors import SeewhyWarning
+
+IMAGES = reference.images()
+INPUTS = np.ascontiguousarray(np.moveaxis(IMAGES, -1, 1))
+ROLLOUTS = {
+    "gradient_rollout": lambda images, **options: reference.gradient_rollout(images, 1, **options),
+    "attention_rollout": reference.attention_rollout,
+}
+
+
+class Auxiliary(Transformer):
+    """Attends once more for an output that no score depends on."""
+
+    def forward(self, image):
+        tokens = self.patches(image).flatten(2).transpose(1, 2)
+        tokens = torch.cat([tokens[:, :1], tokens], dim=1)
+        scores = super().forward(image)
+        self.auxiliary = (tokens @ tokens.mT).softmax(-1) @ tokens
+        return scores
+
+
+@pytest.mark.parametrize("method", ROLLOUTS)
+def test_a_map_that_no_score_depends_on_is_left_out(method):
+    explainer = seewhy.Explainer(Auxiliary("fused", "first").eval(), method)
+    expected = ROLLOUTS[method](IMAGES)
+    for _ in range(2):  # what the head reads is kept for the second time
+        found = explainer.heatmaps(INPUTS, [1])
+        np.testing.assert_allclose(found.values[:, 0], expected, atol=1e-6)
+    assert found.layer == "3 attention layers"
+
+
+class Mixing(Transformer):
+    """Subtracts the mean of the batch."""
+
+    def forward(self, image):
+        return super().forward(image - image.mean(dim=0))
+
+
+def test_images_that_influence_each_other_are_explained_alone():
+    explainer = seewhy.Explainer(Mixing("fused", "first").eval(), "legrad", tokens=seewhy.TokenGrid(reference.GRID, 1))
+    with pytest.warns(SeewhyWarning, match="The images of a batch influence each other"):
+        found = explainer.heatmaps(INPUTS, [1])
+    expected = reference.legrad(np.zeros_like(IMAGES), 1)
+    np.testing.assert_allclose(found.values[:, 0], expected, atol=1e-6)
+
+
+class Maximum(Transformer):
+    """Reads the token whose first value is the largest."""
+
+    def forward(self, image):
+        x = self.patches(image).flatten(2).transpose(1, 2)
+        for norm, block in zip(self.norms, self.blocks, strict=True):
+            x = x + block(norm(x))
+        return self.head(x[torch.arange(len(x)), x[:, :, 0].argmax(dim=1)])
+
+
+def test_each_image_may_read_another_token():
+    model = Maximum("fused", "mean").eval()
+    images = reference.images(4)
+    inputs = np.ascontiguousarray(np.moveaxis(images, -1, 1))
+    explainer = seewhy.Explainer(model, "attention_rollout")
+    together = explainer.heatmaps(inputs, [1]).values
+    alone = [explainer.heatmaps(each[None], [1]).values[0] for each in inputs]
+    np.testing.assert_allclose(together, alone, atol=1e-7)
+    assert len({each.argmax() for each in together}) > 1
