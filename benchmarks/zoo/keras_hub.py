@@ -28,9 +28,9 @@ CONFIGS: dict[str, tuple[dict[str, Any], int]] = {
     ),
     "ResNet": (
         {
-            "input_conv_filters": [8],
+            "input_conv_filters": [64],
             "input_conv_kernel_sizes": [7],
-            "stackwise_num_filters": [8, 16, 32],
+            "stackwise_num_filters": [64, 64, 64],
             "stackwise_num_blocks": [1, 1, 1],
             "stackwise_num_strides": [1, 2, 2],
             "block_type": "basic_block",
@@ -64,14 +64,6 @@ CONFIGS: dict[str, tuple[dict[str, Any], int]] = {
         {"stackwise_num_repeats": [1, 1, 1], "stackwise_num_filters": [8, 16, 32], "image_shape": (64, 64, 3)},
         64,
     ),
-    "Xception": (
-        {
-            "stackwise_conv_filters": [[8, 16], [16, 16], [32, 32]],
-            "stackwise_pooling": [True, True, False],
-            "image_shape": (64, 64, 3),
-        },
-        64,
-    ),
     "CSPNet": (
         {
             "stem_filters": 8,
@@ -81,6 +73,7 @@ CONFIGS: dict[str, tuple[dict[str, Any], int]] = {
             "stackwise_strides": [2, 2],
             "stackwise_num_filters": [16, 32],
             "block_type": "dark_block",
+            "stage_type": "dark",
             "image_shape": (64, 64, 3),
         },
         64,

@@ -48,16 +48,15 @@ class TorchLayer:
         return output.numpy(), logits.numpy()
 
     def gradients(self, inputs: Array, output: Array, classes: Sequence[int]) -> list[Array]:
-        """Return the gradient of each class's score at the layer, where it has this output."""
+        """Return the gradient of each class's score, summed over the images, at the layer where it has this output."""
         import torch
 
         value = torch.tensor(output, requires_grad=True)
         with torch.enable_grad():
             _, logits = self._run(inputs, value)
-            return [
-                _or_zeros(torch.autograd.grad(logits[0, index], value, retain_graph=True, allow_unused=True)[0], output)
-                for index in classes
-            ]
+            sums = [logits[:, index].sum() for index in classes]
+            gradients = [torch.autograd.grad(each, value, retain_graph=True, allow_unused=True)[0] for each in sums]
+        return [_or_zeros(gradient, output) for gradient in gradients]
 
     def _run(self, inputs: Array, value: Any) -> tuple[Any, Any]:
         import torch
@@ -114,15 +113,15 @@ class KerasLayer:
         )
 
     def gradients(self, inputs: Array, output: Array, classes: Sequence[int]) -> list[Array]:
-        """Return the gradient of each class's score at the layer, where it has this output."""
+        """Return the gradient of each class's score, summed over the images, at the layer where it has this output."""
         import keras
 
-        def score(value: Any, index: int) -> Any:
+        def scores(value: Any) -> list[Any]:
             with self._replaced(value):
-                return scores_of(self._model(inputs, training=False))[0, index]
+                logits = scores_of(self._model(inputs, training=False))
+            return [keras.ops.sum(logits[:, index]) for index in classes]
 
-        backend = keras.backend.backend()
-        return [np.asarray(GRADIENTS[backend](score, output, index)) for index in classes]
+        return GRADIENTS[keras.backend.backend()](scores, output)
 
     @contextlib.contextmanager
     def _replaced(self, value: Any) -> Iterator[list[Any]]:
@@ -158,29 +157,32 @@ def _or_zeros(gradient: Any, output: Array) -> Array:
     return np.zeros_like(output) if gradient is None else gradient.numpy()
 
 
-def _tensorflow_gradient(score: Any, output: Array, index: int) -> Array:
+def _tensorflow_gradients(scores: Any, output: Array) -> list[Array]:
     import tensorflow as tf
 
     value = tf.constant(output)
-    with tf.GradientTape() as tape:
+    with tf.GradientTape(persistent=True) as tape:
         tape.watch(value)
-        result = score(value, index)
-    gradient = tape.gradient(result, value)
-    return np.zeros_like(output) if gradient is None else gradient.numpy()
+        results = scores(value)
+    gradients = [tape.gradient(result, value) for result in results]
+    return [_or_zeros(gradient, output) for gradient in gradients]
 
 
-def _jax_gradient(score: Any, output: Array, index: int) -> Array:
+def _jax_gradients(scores: Any, output: Array) -> list[Array]:
     import jax
 
-    return jax.grad(score)(jax.numpy.asarray(output), index)
+    results, pull = jax.vjp(scores, jax.numpy.asarray(output))
+    rows = np.eye(len(results), dtype=np.float32)
+    return [np.asarray(pull(list(map(jax.numpy.asarray, row)))[0]) for row in rows]
 
 
-def _torch_gradient(score: Any, output: Array, index: int) -> Array:
+def _torch_gradients(scores: Any, output: Array) -> list[Array]:
     import torch
 
     value = torch.tensor(output, requires_grad=True)
-    (gradient,) = torch.autograd.grad(score(value, index), value, allow_unused=True)
-    return _or_zeros(gradient, output)
+    results = scores(value)
+    gradients = [torch.autograd.grad(each, value, retain_graph=True, allow_unused=True)[0] for each in results]
+    return [_or_zeros(gradient, output) for gradient in gradients]
 
 
-GRADIENTS = {"tensorflow": _tensorflow_gradient, "jax": _jax_gradient, "torch": _torch_gradient}
+GRADIENTS = {"tensorflow": _tensorflow_gradients, "jax": _jax_gradients, "torch": _torch_gradients}

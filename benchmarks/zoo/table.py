@@ -15,13 +15,13 @@ and writes this page.
 | column | meaning |
 | --- | --- |
 | answer | the model is explained, or refused in words |
-| equal | the largest difference from Grad-CAM by plain hooks at that layer, as a share of its maximum |
+| equal | the largest difference from Grad-CAM by plain hooks, or a rollout written apart, as a share of the maximum |
 | pos | the share of the layer's positions that have a gradient, of several images and classes |
 | bypass | the share of the difference of scores between images that does not pass the layer |
 | grid | of five patches that were overwritten in turn, how many changed their own cell more than the others did |
 | state | whether weights, modes, hooks and gradients are as before |
 | ratio | the time of an explanation over that of the bare forward pass; rough, for the models are tiny |
-| wrong | what is not as it should be: a difference above 1e-4, pos below 0.25, bypass above 0.1, grid below 4 |
+| wrong | what is not as it should be: equal above 1e-4, pos below 0.25, bypass above 0.1, grid below 4/5 or 3/4 |
 """
 
 
@@ -70,7 +70,7 @@ def _line(row: dict[str, Any]) -> str:
         "" if row["equal"] is None else f"{row['equal']:.0e}",
         "" if row["pos"] is None else f"{row['pos']:.2f}",
         "" if row["bypass"] is None else f"{row['bypass']:.2f}",
-        "" if row["cells"] is None else f"{row['cells']}/5",
+        "" if row["cells"] is None else "/".join(map(str, row["cells"])),
         "same" if row["state"] else "changed",
         f"{row['ratio']:.1f}",
         ", ".join(row["problems"]),
