@@ -1,10 +1,19 @@
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 import seewhy
 from seewhy import Classifier, Explainer, Preprocessing
-from seewhy.errors import ImageError, MethodError, ModelError, OptionError, TargetError
+from seewhy.errors import (
+    ImageError,
+    ImageNotFoundError,
+    InputError,
+    MethodError,
+    ModelError,
+    OptionError,
+    TargetError,
+)
 from seewhy.images.reading import read
 from seewhy.targets import Counterfactual, Difference
 from tests.sample_models import PAPER_GRADCAM, PAPER_HIRESCAM, PAPER_INPUT, PAPER_LOGITS
@@ -261,6 +270,22 @@ def test_the_layers_of_ones_own_model(paper_model):
     ]
 
 
+def test_the_layers_without_an_input(paper_model):
+    assert Explainer(paper_model).layers() == Explainer(paper_model).layers(PAPER_INPUT)
+    convolution = torch.nn.Conv2d(3, 2, 1)
+    with pytest.raises(InputError, match=r"input size of the model 'Conv2d' is unknown .* Explainer.layers\(inputs\)"):
+        Explainer(convolution).layers()
+    (call,) = Explainer(Classifier(torch.nn.Sequential(convolution), input_size=(4, 6))).layers()
+    assert call.shape == (4, 6, 2)
+
+
+@pytest.mark.parametrize("call", [seewhy.explain, seewhy.compare])
+def test_a_missing_photo_is_found_before_a_model_is_loaded(call, monkeypatch, tmp_path):
+    monkeypatch.setattr("seewhy.explainer.load", lambda source: pytest.fail(f"{source} was loaded"))
+    with pytest.raises(ImageNotFoundError, match=r"There is no image at .*nope\.png"):
+        call("vgg16", tmp_path / "nope.png")
+
+
 def test_an_unknown_input_size_is_asked_for():
     import keras
 
@@ -322,7 +347,7 @@ def test_an_explainer_cannot_be_changed(paper_model):
         explainer.method = "hirescam"
     with pytest.raises(AttributeError, match="score cannot be deleted"):
         del explainer.score
-    assert (explainer.method.name, explainer.score) == ("gradcam", "logit")
+    assert (explainer.method.name, explainer.score) == ("auto", "logit")
 
 
 def test_a_plan_is_made_once_for_a_kind_of_objective(paper_model):
@@ -368,7 +393,7 @@ def test_a_model_by_its_name_or_its_path(examples, tmp_path, monkeypatch):
 
 def test_a_model_by_a_name_that_is_unknown():
     with pytest.raises(ModelError, match=r"Unknown model 'efficientnet-lite'\. Did you mean 'efficientnet-lite0'"):
-        seewhy.explain("efficientnet-lite", "cat.png")
+        seewhy.explain("efficientnet-lite", np.zeros((8, 8, 3), np.uint8))
 
 
 def test_a_class_by_the_list_of_its_names(lite0, examples):

@@ -67,7 +67,7 @@ LARGE = {
     seewhy.Style: seewhy.Style,
     seewhy.TargetResult: lambda: seewhy.TargetResult(1, LONG, 1.0, 0.5, True),
     seewhy.TokenGrid: lambda: seewhy.TokenGrid((10**9, 10**9), 10**9, 10**9),
-    methods.Method: lambda: methods.get("rise", masks=10**9),
+    methods.Method: lambda: methods.get("rise", masks=10**6),
     models.NamedModel: lambda: models.MODELS["efficientnet-lite0"],
     models.Source: lambda: models.SOURCES[0],
     targets.AllOutputs: lambda: targets.AllOutputs(lambda outputs: outputs),
@@ -148,3 +148,26 @@ def test_nested_values():
 def test_numbers_agree_with_their_nouns():
     assert repr(seewhy.ClassNames(["cat"])) == "<ClassNames of 1 class: cat>"
     assert repr(seewhy.Comparison((sample_explanation(),))).startswith("<Comparison of 1 explanation, 3 targets each")
+
+
+class Thousand(torch.nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = torch.nn.Conv2d(3, 1000, 1)
+
+    def forward(self, x):
+        return self.layer(x).mean((2, 3))
+
+
+def test_no_attribute_or_result_prints_a_thousand_classes():
+    names = seewhy.ClassNames(NAMES, ids=NAMES, synonyms=[(LONG,)] * 1000)
+    classifier = seewhy.Classifier(Thousand(), class_names=names, input_size=(4, 4), preprocess=lambda image: image)
+    explainer, image = seewhy.Explainer(classifier, score="probability"), np.zeros((4, 4, 3), np.uint8)
+    explanation = explainer.explain(image, "top-50")[0]
+    heatmaps = explainer.heatmaps(np.ones((9, 3, 4, 4), np.float32), "top-50")
+    assert explanation.predictions[:2] == tuple(explanation.predictions)[:2]
+    results = {"predict": classifier.predict([image])[0], "layers": explainer.layers()}
+    for owner in (explanation, heatmaps, names, classifier, explainer):
+        results |= {name: getattr(owner, name) for name in dir(owner) if not name.startswith("_")}
+    for name, result in results.items():
+        assert callable(result) or isinstance(result, np.ndarray) or len(repr(result)) <= 1000, name

@@ -16,7 +16,8 @@
     + ImageFormatError         a file that is not an image, or in an unsupported format
     + ImageTooLargeError       more pixels, bytes or work to decode than the limit
   x ModelRunError              the model failed while running, or its outputs are not finite
-  x WeightsError               a weights file that is damaged or does not fit the model
+  x WeightsError               a weights file that is damaged
+    + WeightsMismatchError     a weights file that does not fit the model (also a ModelError)
   x OutputError                a file or folder that cannot be written
 
 Outside the tree is a Python warning:
@@ -113,6 +114,10 @@ class ModelRunError(SeewhyError):
 
 class WeightsError(SeewhyError):
     """A weights file is damaged or does not fit the model."""
+
+
+class WeightsMismatchError(WeightsError, ModelError):
+    """A weights file is that of another architecture."""
 
 
 class OutputError(SeewhyError):

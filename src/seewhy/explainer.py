@@ -40,10 +40,11 @@ from seewhy.frameworks import Framework, LayerCall, LayerChoice
 from seewhy.frameworks.structures import InputBatch, InputSpec, image_count, leaves, only_leaf
 from seewhy.frameworks.tokens import TokenGrid
 from seewhy.images.geometry import Placement
-from seewhy.images.reading import ImageLike, read, read_each
+from seewhy.images.reading import ImageLike, check_exists, read, read_each
 from seewhy.methods import Method
 from seewhy.models import Classifier, load
-from seewhy.representation import description, shortened
+from seewhy.models.blank_input import blank_input
+from seewhy.representation import ShortTuple, description, shortened
 from seewhy.results.channel_inspection import Inspection
 from seewhy.results.comparison import Comparison
 from seewhy.results.explanation import Explanation
@@ -273,15 +274,22 @@ class Explainer:
         activations, gradients = to_numpy(capture.activations)[0], to_numpy(capture.require_gradients())[0]
         return Inspection(activations.astype(np.float32), gradients.astype(np.float32), explanation)
 
-    def layers(self, inputs: InputSpec) -> tuple[LayerCall, ...]:
+    def layers(self, inputs: InputSpec | None = None) -> tuple[LayerCall, ...]:
         """Return every call of every layer for inputs of this shape, in the order in which they return.
+
+        Args:
+            inputs: As for `heatmaps`; None takes a blank image of the size that the classifier or the model has.
 
         The calls of a shared layer of a functional Keras model are in the order in which they were written.
 
         `layer="auto"` takes the last call whose `is_candidate` is true and that the evidence supports, which
         `judge_layers` shows; calls whose `has_space` is true can be named.
+
+        Raises:
+            InputError: The size of the input is not known, and none was given.
         """
-        return self.framework.calls(self.framework.check_inputs(inputs))
+        inputs = blank_input(self.classifier) if inputs is None else inputs
+        return ShortTuple(self.framework.calls(self.framework.check_inputs(inputs)))
 
     def judge_layers(self, inputs: InputSpec) -> tuple[tuple[LayerCall, Trial], ...]:
         """Judge every layer whose output has positions by the tests of `layer="auto"`, in some runs of the model each.
@@ -417,6 +425,7 @@ def explain(
     Raises:
         SeewhyError: The explanation is not possible; the message says why.
     """
+    check_exists(image)  # before a model is loaded
     (explanation,) = Explainer(model, method, layer, score, **options).explain([image], targets)
     return explanation
 
@@ -451,6 +460,8 @@ def compare(
         SeewhyError: An explanation is not possible; the message says why.
     """
     decoded = [image if isinstance(image, (str, os.PathLike)) else read(image) for image in listed("images", images)]
+    for image in decoded:
+        check_exists(image)  # before a model is loaded
     if methods is not None and method is not None:
         raise MethodError("compare was given methods and method, which are the same argument. Give one of them.")
     chosen = listed("methods", next((each for each in (methods, method) if each is not None), "auto"))

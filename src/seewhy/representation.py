@@ -3,7 +3,9 @@
 import dataclasses
 import functools
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 MAX_LENGTH = 300
 """The number of characters of a representation."""
@@ -13,6 +15,10 @@ MAX_TEXT = 60
 
 MAX_ITEMS = 3
 """The number of items of a sequence in it."""
+
+
+SHOWN_ITEMS = 5
+"""The number of items that a `ShortTuple` shows: as many as there usually are targets and shown predictions."""
 
 
 class ShortRepr:
@@ -26,6 +32,17 @@ class ShortRepr:
     def __repr__(self) -> str:
         fields = (field.name for field in dataclasses.fields(self) if field.repr)  # type: ignore[arg-type]
         return call_repr(type(self).__name__, {name: getattr(self, name) for name in fields})
+
+
+class ShortTuple(tuple[T, ...]):
+    """A tuple that represents itself by its first items and its length."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        texts = [_item_text(each) for each in self[: SHOWN_ITEMS + 1]]
+        shown = texts if len(self) <= SHOWN_ITEMS + 1 else [*texts[:SHOWN_ITEMS], f"... {len(self):,} in all"]
+        return f"({shown[0]},)" if len(shown) == 1 else f"({', '.join(shown)})"
 
 
 def call_repr(name: str, arguments: Mapping[str, Any]) -> str:
@@ -90,6 +107,12 @@ def _atom_text(value: Any) -> str:
     if callable(value) and hasattr(value, "__qualname__"):
         return shortened(value.__qualname__)
     return shortened(one_line(repr(value)), 2 * MAX_TEXT)
+
+
+def _item_text(value: Any) -> str:
+    """Return an object as it represents itself, and a text or a plain tuple shortened."""
+    is_plain = isinstance(value, (str, list, tuple, Mapping)) and not hasattr(value, "_fields")
+    return value_text(value) if is_plain else repr(value)
 
 
 def _sequence_text(value: list[Any] | tuple[Any, ...]) -> str:

@@ -95,18 +95,18 @@ def gradcam_of_patches(model, layer, inputs, grid, prefix):
 )
 def test_the_heatmap_is_that_of_the_patches_alone(options, prefix):
     model = transformer(**options)
-    found = seewhy.Explainer(model, layer="last.norm", signed=True).heatmaps(images(), [1])
-    expected = gradcam_of_patches(model, "last.norm", images(), GRID, prefix)
+    found = seewhy.Explainer(model, layer="first", signed=True).heatmaps(images(), [1])
+    expected = gradcam_of_patches(model, "first", images(), GRID, prefix)
     np.testing.assert_allclose(found.values, expected, atol=1e-5 * float(expected.abs().max()))
     given = seewhy.TokenGrid(GRID, prefix, options.get("suffix", 0))
-    named = seewhy.Explainer(model, layer="last.norm", signed=True, tokens=given).heatmaps(images(), [1])
+    named = seewhy.Explainer(model, layer="first", signed=True, tokens=given).heatmaps(images(), [1])
     np.testing.assert_array_equal(named.values, found.values)
 
 
 def test_later_stages_have_half_the_rows_and_columns():
     model = transformer(reads=None, merged=True)
-    found = seewhy.Explainer(model, layer="last.norm", signed=True).heatmaps(images(), [1])
-    expected = gradcam_of_patches(model, "last.norm", images(), (2, 3), 0)
+    found = seewhy.Explainer(model, layer="last", signed=True).heatmaps(images(), [1])
+    expected = gradcam_of_patches(model, "last", images(), (2, 3), 0)
     np.testing.assert_allclose(found.values, expected, atol=1e-5 * float(expected.abs().max()))
 
 
@@ -114,23 +114,21 @@ def test_an_input_that_the_patches_do_not_fill():
     """The convolution leaves out what remains of 18 x 27 pixels."""
     model = transformer(prefix=1)
     inputs = np.pad(images(), ((0, 0), (0, 0), (0, 2), (0, 3)))
-    found = seewhy.Explainer(model, layer="last.norm", signed=True).heatmaps(inputs, [1])
-    np.testing.assert_allclose(
-        found.values, gradcam_of_patches(model, "last.norm", images(), GRID, 1).numpy(), atol=1e-5
-    )
+    found = seewhy.Explainer(model, layer="first", signed=True).heatmaps(inputs, [1])
+    np.testing.assert_allclose(found.values, gradcam_of_patches(model, "first", images(), GRID, 1).numpy(), atol=1e-5)
 
 
 def test_ablation_cam_sets_channels_of_patches_to_0_and_no_other_token():
     model, patches = transformer(prefix=2, suffix=1), slice(2, 26)
-    found = seewhy.Explainer(model, "ablationcam", layer="last.norm", signed=True).heatmaps(images(), [1])
-    activations, _ = captured(model, "last.norm", images())
+    found = seewhy.Explainer(model, "ablationcam", layer="first", signed=True).heatmaps(images(), [1])
+    activations, _ = captured(model, "first", images())
     weights = []
     with torch.no_grad():
         scores = model(torch.tensor(images()))[:, 1]
         for k in range(SIZE):
             ablated = activations.clone()
             ablated[:, patches, k] = 0
-            hook = model.last.norm.register_forward_hook(lambda *_, ablated=ablated: ablated)
+            hook = model.first.register_forward_hook(lambda *_, ablated=ablated: ablated)
             weights.append(scores - model(torch.tensor(images()))[:, 1])
             hook.remove()
     expected = torch.einsum("kn,npk->np", torch.stack(weights), activations[:, patches]).reshape(-1, 1, *GRID)
@@ -141,7 +139,7 @@ def test_ablation_cam_sets_channels_of_patches_to_0_and_no_other_token():
 def test_methods_that_run_perturbations_take_the_patches(method):
     options = {"others": "pass"} if method == "guided_gradcam" else {}
     explainer = seewhy.Explainer(
-        transformer(prefix=1), seewhy.methods.get(method, **options), layer="last.norm", signed=True
+        transformer(prefix=1), seewhy.methods.get(method, **options), layer="first", signed=True
     )
     found = explainer.heatmaps(images(), [1])
     alone = explainer.heatmaps(images()[1:], [1])
@@ -151,28 +149,28 @@ def test_methods_that_run_perturbations_take_the_patches(method):
 
 def test_layers_are_fused_and_inputs_augmented():
     model = transformer(prefix=1)
-    fused = seewhy.Explainer(model, layer=["patches", "last.norm"]).heatmaps(images(), [1])
-    single = [seewhy.Explainer(model, layer=layer).heatmaps(images(), [1]).values for layer in ("patches", "last.norm")]
+    fused = seewhy.Explainer(model, layer=["patches", "first"]).heatmaps(images(), [1])
+    single = [seewhy.Explainer(model, layer=layer).heatmaps(images(), [1]).values for layer in ("patches", "first")]
     scaled = [each / each.max(axis=(2, 3), keepdims=True) for each in single]
     np.testing.assert_allclose(fused.values, np.mean(scaled, axis=0), atol=1e-6)
     flipped = images()[..., ::-1].copy()
-    averaged = seewhy.Explainer(model, layer="last.norm", augmentation="flips", signed=True).heatmaps(images(), [1])
-    plain = seewhy.Explainer(model, layer="last.norm", signed=True)
+    averaged = seewhy.Explainer(model, layer="first", augmentation="flips", signed=True).heatmaps(images(), [1])
+    plain = seewhy.Explainer(model, layer="first", signed=True)
     both = [plain.heatmaps(images(), [1]).values, plain.heatmaps(flipped, [1]).values[..., ::-1]]
     np.testing.assert_allclose(averaged.values, np.mean(both, axis=0), atol=1e-6)
 
 
 def test_many_classes_at_once_have_the_maps_that_each_has_alone():
     model = transformer(prefix=1, reads=None)
-    explainer = seewhy.Explainer(model, layer="last.mlp", signed=True)
+    explainer = seewhy.Explainer(model, layer="last", signed=True)
     many = explainer.heatmaps(images(), [0, 1, 2] * 12)
     np.testing.assert_allclose(many.values[:, 4:5], explainer.heatmaps(images(), [1]).values, atol=1e-6)
 
 
 def test_tokens_that_are_no_patches_are_no_image():
     """20 queries: 4 x 5 of them would nearly fit the image."""
-    explainer = seewhy.Explainer(transformer(queries=20), layer="last.norm")
-    with pytest.raises(LayerError, match=r"'last.norm' has 20 positions along one axis, and no grid of patches of the"):
+    explainer = seewhy.Explainer(transformer(queries=20, reads=None), layer="last")
+    with pytest.raises(LayerError, match=r"'last' has 20 positions along one axis, and no grid of patches of the"):
         explainer.heatmaps(images(), [1])
     with pytest.raises(LayerError, match=r"tokens=seewhy.TokenGrid\(prefix=..., grid=\(h, w\)\)"):
         explainer.heatmaps(images(), [1])
@@ -181,7 +179,7 @@ def test_tokens_that_are_no_patches_are_no_image():
 @pytest.mark.parametrize(
     ("tokens", "layer", "message"),
     [
-        (seewhy.TokenGrid((4, 6)), "last.norm", r"0 \+ 4 x 6 \+ 0 = 24 tokens, and the layer 'last.norm' has 25"),
+        (seewhy.TokenGrid((4, 6)), "first", r"0 \+ 4 x 6 \+ 0 = 24 tokens, and the layer 'first' has 25"),
         (seewhy.TokenGrid((4, 6), 1), "patches", r"the layer 'patches' has no tokens: its positions are \(4, 6\)"),
     ],
 )

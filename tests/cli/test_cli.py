@@ -167,7 +167,7 @@ def test_missing_images_are_usage_errors(run, tmp_path):
         (["--layer", "predictions"], "The layer 'predictions' cannot be explained"),
         (["--targets", "tabbby"], "There is no class 'tabbby'. Did you mean 'tabby'"),
         (["--targets", "crane"], "'crane' matches 2 classes: 134 (crane, n02012849), 517 (crane, n03126707)"),
-        (["--targets", "1000"], "There is no class '1000'."),
+        (["--targets", "1000"], "There is no class '1000':"),
         (["--targets", "top-1001"], "'top-1001' selects more than the model's 1000 classes."),
         (["--targets", ""], "Unknown target []"),
         (["--score", "logits"], "Invalid value for '--score'"),

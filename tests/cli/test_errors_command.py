@@ -1,6 +1,7 @@
 """`seewhy errors MODEL DATA`: the misclassified images in class folders, by any model."""
 
 import csv
+import json
 import sys
 
 import numpy as np
@@ -61,6 +62,21 @@ def test_the_misclassified_images_of_any_model(run, data, tmp_path):
     assert float(second["true_probability"]) == pytest.approx(1 / (1 + np.exp(0.8)), rel=1e-5)
     with Image.open(tmp_path / "errors" / "errors.png") as figure:
         assert figure.height > 400
+
+
+def test_the_results_as_json_or_not_at_all(run, data, tmp_path):
+    (data / "red" / "bad.png").write_text("no image")
+    code, out, err = run("errors", "colours:build", "data", "--json")
+    found = json.loads(out)
+    assert (code, err, found["evaluated"], found["misclassified"]) == (0, "", 5, 2)
+    assert [row["image"] for row in found["explained"]] == ["red/2.png", "blue/0.png"]
+    assert found["explained"][1]["true_probability"] == pytest.approx(1 / (1 + np.exp(0.8)), rel=1e-5)
+    assert found["files"] == ["errors/errors.png", "errors/errors.csv"]
+    assert "data/red/bad.png is not an image" in found["skipped"][0]
+    code, out, err = run("errors", "colours:build", "data", "--quiet", "--out", "quiet")
+    assert (code, out, err.count("\n")) == (0, "", 1)
+    assert "data/red/bad.png is not an image" in err
+    assert len(rows_of(tmp_path / "quiet" / "errors.csv")) == 2
 
 
 def test_the_validation_images_of_a_data_set(run, data, tmp_path):

@@ -3,9 +3,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from seewhy.cli.batches import Outcome
 from seewhy.cli.folder_labels import classes_by_folder
+from seewhy.cli.run_summary import RunSummary
 from seewhy.errors import TargetError
-from seewhy.models import ClassNames
+from seewhy.models import ClassNames, Prediction
 from seewhy.models.class_names import imagenet
 
 
@@ -50,6 +52,16 @@ def test_only_a_few_are_listed():
 def test_a_model_without_class_names():
     with pytest.raises(TargetError, match=r"'cat' \(the model's class names are not known\)"):
         classes_by_folder([Path("cat", "1.jpg")], classifier(None))
+
+
+def test_the_summary_counts_misclassified_images():
+    summary = RunSummary(labels={"cat": 0, "dog": 1})
+    for path, best in [("cat/1.png", 0), ("cat/2.png", 1), ("dog/1.png", 0), ("dog/2.png", None), ("bird/1.png", 0)]:
+        predictions = [] if best is None else [Prediction(best, "name", 0.75), Prediction(1 - best, "other", 0.25)]
+        explanation = SimpleNamespace(as_dict=dict, predictions=predictions)
+        summary.add_explanations(Outcome(Path(path), [explanation], [[]]))
+    assert "misclassified: 2 of 3 images" in list(summary.lines(Path("out")))
+    assert list(RunSummary().problems()) == []
 
 
 def test_unknown_folders_are_an_error_before_any_image_is_explained(run, tmp_path, examples):

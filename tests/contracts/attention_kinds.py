@@ -55,16 +55,16 @@ class Windows(Attend):
         return ops.reshape(ops.einsum("nhqk,nkhd->nqhd", attention, value), (-1, TOKENS, WIDTH))
 
 
-class KeysFirst(Attend):
-    """The sums of the softmax are over the second axis, and the first axis of the tokens is not that of the images."""
+class QueriesFirst(Attend):
+    """The axis of the queries comes before that of the images, and the softmax is over the axis between them."""
 
     map_shape = (1, TOKENS, TOKENS)
 
     def call(self, x):
         x = ops.transpose(x, (1, 0, 2))
         query, key, value = self.query(x), self.key(x), self.value(x)
-        attention = ops.softmax(ops.einsum("knc,qnc->nkq", key, query), axis=1)
-        attention = self.changed(ops.transpose(attention, (0, 2, 1))[:, None])
+        attention = ops.softmax(ops.einsum("qnc,knc->qkn", query, key), axis=1)
+        attention = self.changed(ops.transpose(attention, (2, 0, 1))[:, None])
         return ops.einsum("nqk,knc->nqc", attention[:, 0], value)
 
 

@@ -44,7 +44,7 @@ def test_softmaxes_of_channels_and_gates_are_no_attention():
 
 def test_maps_and_gradients_are_those_of_each_image():
     """A map multiplied with 1 + d has the derivative sum(A * dy/dA * d) at 0, which finite differences show."""
-    attending = (kinds.Folded(), kinds.Windows(), kinds.KeysFirst())
+    attending = (kinds.Folded(), kinds.Windows(), kinds.QueriesFirst())
     framework = framework_for(kinds.model(*attending))
     capture = framework.capture_attention(images(), OBJECTIVE)
     for layer, *tensors in zip(attending, capture.maps, capture.require_gradients(), strict=True):

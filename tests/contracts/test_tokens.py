@@ -9,13 +9,13 @@ from seewhy.targets import Class, Objective
 GRID, PATCHES = (4, 3), slice(1, None)
 
 
-def before_attention(framework):
-    return "blocks.0.norm1" if framework.NAME == "torch" else "before_attention_0"
+def first_block(framework):
+    return "blocks.0" if framework.NAME == "torch" else "block_0"
 
 
 def test_grad_cam_is_that_of_the_patches_alone(framework):
     inputs = framework.given(images(2))
-    explainer = seewhy.Explainer(framework.class_token(depth=1), layer=before_attention(framework), signed=True)
+    explainer = seewhy.Explainer(framework.class_token(), layer=first_block(framework), signed=True)
     found = explainer.heatmaps(inputs, [1])
     runs = explainer.framework
     raw = runs.capture(runs.check_inputs(inputs), runs.find_layer(found.layer), Objective(Class((1,))))
@@ -26,7 +26,7 @@ def test_grad_cam_is_that_of_the_patches_alone(framework):
 
 def test_ablation_cam_keeps_the_class_token(framework):
     inputs = framework.given(images(1))
-    model, layer = framework.class_token(depth=1), before_attention(framework)
+    model, layer = framework.class_token(), first_block(framework)
     explainer = seewhy.Explainer(model, "ablationcam", layer=layer, signed=True)
     found = explainer.heatmaps(inputs, [1])
     runs, objective = explainer.framework, Objective(Class((1,)))

@@ -100,7 +100,6 @@ def test_the_closed_form_of_the_table(name, has_closed_form):
 def test_an_option_set_to_its_default_keeps_the_closed_form():
     assert methods.get("gradcam", channels="sum").has_closed_form
     assert not methods.get("gradcam", channels="mean").has_closed_form
-    assert not methods.get("gradcam", channels=["sum"]).has_closed_form
     there_and_back = methods.get(methods.get("gradcam", channels="mean"), channels="sum")
     assert there_and_back.has_closed_form
     activations, gradients = drawn()
@@ -111,10 +110,44 @@ def test_an_option_set_to_its_default_keeps_the_closed_form():
 def test_options_that_change_nothing_return_the_same_method():
     assert methods.get("rise", masks=4000, p=0.5) is methods.METHODS["rise"]
     assert methods.get("rise", masks=4000, p=0.25).options == {**methods.METHODS["rise"].options, "p": 0.25}
-    assert methods.get("rise", centred=1) is not methods.METHODS["rise"]  # 1 == True, but is another value
+    assert methods.get("rise", centred=np.True_) is methods.METHODS["rise"]
     baseline = np.zeros(3, np.float32)
     again = methods.get(methods.get("integrated_gradients", baseline=baseline), baseline=baseline)
     assert again.options["baseline"] is baseline
+
+
+@pytest.mark.parametrize(
+    ("name", "option", "value", "message"),
+    [
+        ("rise", "masks", 0, "masks is 0; expected an integer, 1 or more"),
+        ("rise", "grid", (7, 0), "grid is 0; expected an integer, 1 or more, up to 1,000"),
+        ("rise", "centred", 1, "centred is 1; expected True or False"),
+        ("finercam", "base", "rise", "base is 'rise'; expected 'gradcam' or"),
+        ("finercam", "similar", 0, "similar is 0; expected an integer"),
+        ("recipro_cam", "mask", "square", "mask is 'square'; expected 'gaussian' or 'point'"),
+        ("gradient_shap", "baselines", [[np.inf]], "baselines has NaN or infinite values"),
+        ("occlusion", "stride", (), r"stride is \(\); expected an integer, or one for each"),
+        ("kpcacam", "gamma", 0, "gamma is 0; expected a number above 0"),
+    ],
+)
+def test_an_option_is_checked_when_it_is_set(name, option, value, message):
+    with pytest.raises(OptionError, match=message):
+        methods.get(name, **{option: value})
+
+
+@pytest.mark.parametrize(("name", "method"), methods.METHODS.items())
+def test_every_option_declares_its_check(name, method):
+    for option, default in method.options.items():
+        assert methods.get(name, **{option: default}) is method or isinstance(default, np.ndarray)
+        with pytest.raises(OptionError, match=f"^{option} is <object"):
+            methods.get(name, **{option: object()})
+
+
+def test_a_checked_value_is_converted():
+    method = methods.get("rise", masks=np.int64(8), grid=[3, 4])
+    assert method.options == {**methods.METHODS["rise"].options, "masks": 8, "grid": (3, 4)}
+    assert type(method.options["masks"]) is int
+    assert methods.get("kpcacam", gamma=None) is methods.METHODS["kpcacam"]
 
 
 def test_an_unknown_option_is_refused_with_the_known_ones():

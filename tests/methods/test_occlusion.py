@@ -113,9 +113,9 @@ def test_the_size_of_batches_changes_nothing():
         ({"window": "ab"}, "window is 'ab'; expected an integer, or one for each"),
         ({"stride": 0}, "stride is 0; expected an integer, 1 or more"),
         ({"window": 2, "stride": 3}, "stride is 3 pixels; expected at most 2, the size of the window"),
-        ({"baseline": "grey"}, "baseline is 'grey'; expected 'mean', a number, or 2,"),
+        ({"baseline": "grey"}, "baseline is 'grey'; expected 'mean', a number, or one for each"),
         ({"baseline": (0, 0, 0)}, "expected 'mean', a number, or 2, one for each channel"),
-        ({"baseline": ("a", "b")}, "expected 'mean', a number, or 2,"),
+        ({"baseline": ("a", "b")}, "expected 'mean', a number, or one for each"),
         ({"baseline": float("nan")}, "baseline is nan; expected"),
     ],
 )

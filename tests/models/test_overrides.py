@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import seewhy
-from seewhy.errors import ModelError, OptionError, WeightsError
+from seewhy.errors import ModelError, OptionError
 from seewhy.models.class_names_file import read_class_names
 from seewhy.models.keras_names import architecture_names, module_names
 from seewhy.models.named_preprocessing import find_preprocessing
@@ -155,7 +155,7 @@ def test_class_names_in_what_is_not_a_small_regular_file(tmp_path, monkeypatch):
     os.mkfifo(tmp_path / "pipe.txt")
     with pytest.raises(ModelError, match=r"pipe.txt is not read: it is a FIFO"):
         read_class_names(tmp_path / "pipe.txt")
-    with pytest.raises(WeightsError, match=r"Cannot read the class names in .*none.txt"):
+    with pytest.raises(ModelError, match=r"There is no file .*none.txt with the class names"):
         read_class_names(tmp_path / "none.txt")
     (tmp_path / "large.txt").write_text("cat\n" * 10)
     monkeypatch.setattr("seewhy.models.class_names_file.MAX_SIZE", 10)

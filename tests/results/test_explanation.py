@@ -303,7 +303,9 @@ def with_names(**changes):
     return explanation(aliases=(("cat", "n02123045", "house cat", "domestic_cat"), ()), **changes)
 
 
-@pytest.mark.parametrize("name", ["cat", "CAT", "n02123045", "house_cat", "domestic cat", np.str_("cat")])
+@pytest.mark.parametrize(
+    "name", ["cat", "CAT", "n02123045", "house_cat", "domestic cat", "House-cat, cat", np.str_("cat")]
+)
 def test_a_target_by_any_name_of_its_class(name):
     found = with_names()
     assert found.find_target(name) == 0

@@ -105,6 +105,30 @@ def test_heatmaps_that_are_finished_are_kept_when_the_rest_fails(open_page, two_
     expect(page.locator("#viewer .pane h3")).to_have_text(["Grad-CAM", "LayerCAM"])
 
 
+def test_a_damaged_photo_leaves_no_other_result_and_no_button_that_cannot_help(open_page, examples, tmp_path):
+    damaged = tmp_path / "damaged.png"
+    damaged.write_bytes((examples / "cat.png").read_bytes()[:2000])
+    page = open_page()
+    choose(page, examples / "cat.png")
+    page.set_input_files("#file", damaged)
+    expect(alert(page)).to_contain_text("damaged.png")
+    expect(page.get_by_role("button", name="Try again")).to_be_hidden()
+    expect(page.locator("#viewer")).to_be_hidden()
+    expect(page.locator("#result-bar")).to_be_hidden()
+    choose(page, examples / "cat.png")
+    expect(page.locator("#viewer")).to_be_visible()
+    expect(page.get_by_role("alert")).to_be_hidden()
+
+
+@pytest.mark.parametrize("width", [1280, 360])
+def test_only_a_wide_window_offers_to_drop_a_photo(open_page, examples, width):
+    page = open_page(viewport={"width": width, "height": 800})
+    words = page.get_by_text("or drop it here, or paste it")
+    expect(words).to_be_visible(visible=width == 1280)
+    choose(page, examples / "cat.png")
+    expect(words).to_be_visible(visible=width == 1280)
+
+
 def test_after_a_proxy_s_error_the_request_is_sent_again(open_page, examples):
     page = open_page()
     page.route("**/api/explain", lambda route: route.fulfill(status=502, body="<h1>Bad gateway</h1>"))

@@ -159,7 +159,8 @@ def _fits(plan: Plan, inputs: InputBatch, count: int, size: Grid, facts: TokenFa
     calls = plan.framework.calls(inputs)
     grids = set(_proportional((*facts.grids, *(call.shape[:-1] for call in calls if call.shape is not None)), size))
     images = {size} | {grid for grid in grids if grid[0] > size[0] / 2}  # a preprocessing layer's output, not patches
-    known = (by_patches | grids) - images
+    # An image of as many pixels is no preprocessing: the tokens are its pixels.
+    known = (by_patches | grids) - {image for image in images if _cells(image) != count}
     if known:
         merged = {grid for known_grid in known for grid in _halved(known_grid)}
         fits = set(_fitting(count, known, facts)) | {Fit(grid, 0) for grid in merged if _cells(grid) == count}

@@ -73,7 +73,7 @@ def explain(
     images: Annotated[
         list[str],
         typer.Argument(
-            metavar="IMAGE...",
+            metavar="IMAGE",
             help="Images; folders, which are searched with their subfolders; or patterns like 'photos/*.jpg'.",
         ),
     ],
@@ -93,19 +93,25 @@ def explain(
     trust: TrustOption = False,
     targets: Annotated[
         str | None,
-        typer.Option(help=TARGETS_HELP, show_default="top-1; top-5 if the report is the only output"),
+        typer.Option(
+            metavar="CLASS,...", help=TARGETS_HELP, show_default="top-1; top-5 if the report is the only output"
+        ),
     ] = None,
     method: Annotated[
         str,
         typer.Option(
+            metavar="METHOD,...",
             help="A name listed by 'seewhy methods'. Several names, separated by commas, are drawn in one grid: "
-            "methods x targets."
+            "methods x targets.",
         ),
     ] = "auto",
     settings: Annotated[
         list[str] | None,
         typer.Option(
-            "--set", metavar="NAME=VALUE", help="Set an option of the method, such as masks=8000; may be repeated."
+            "--set",
+            metavar="NAME=VALUE",
+            help="Set an option of the method, such as masks=8000; may be repeated. 'seewhy methods' lists the options "
+            "of each method.",
         ),
     ] = None,
     layer: LayerOption = "auto",
@@ -113,11 +119,16 @@ def explain(
     precision: PrecisionOption = PrecisionName.float32,
     tokens: TokensOption = None,
     alpha: Annotated[
-        float, typer.Option(help="The opacity of the heatmap, from 0 (only the image) to 1 (only the heatmap).")
+        float,
+        typer.Option(
+            metavar="NUMBER", help="The opacity of the heatmap, from 0 (only the image) to 1 (only the heatmap)."
+        ),
     ] = DEFAULT_ALPHA,
     image_weight: Annotated[
         float | None,
-        typer.Option(help="The weight of the image in the overlay, from 0 to 1.", show_default="1 - alpha"),
+        typer.Option(
+            metavar="NUMBER", help="The weight of the image in the overlay, from 0 to 1.", show_default="1 - alpha"
+        ),
     ] = None,
     colormap: ColormapOption = DEFAULT_COLORMAP,
     normalization: Annotated[
@@ -150,8 +161,9 @@ def explain(
     format: Annotated[
         str,
         typer.Option(
+            metavar="FORMAT,...",
             help="The output formats, separated by commas: png, jpg, svg, pdf, npz, json; gif or webp, animations that "
-            "show the targets in turn; html, one report of all images to open in a browser."
+            "show the targets in turn; html, one report of all images to open in a browser.",
         ),
     ] = "png",
     together: Annotated[
@@ -161,7 +173,8 @@ def explain(
         bool,
         typer.Option(
             "--label-by-folder",
-            help="The name of an image's folder is its true class; the report marks misclassified images.",
+            help="The name of an image's folder is its true class; the report marks misclassified images, and the "
+            "closing summary counts them.",
         ),
     ] = False,
     compile_cache: Annotated[
@@ -238,7 +251,8 @@ def inspect(
     channels: Annotated[
         str,
         typer.Option(
-            help="Channel numbers, separated by commas: 10,42. Or top-9, those that contribute most to the heatmap."
+            metavar="CHANNEL,...",
+            help="Channel numbers, separated by commas: 10,42. Or top-9, those that contribute most to the heatmap.",
         ),
     ] = "top-9",
     model: Annotated[str, typer.Option(metavar="MODEL", help=MODEL_HELP)] = DEFAULT_MODEL,
@@ -248,13 +262,15 @@ def inspect(
     preprocessing: PreprocessingOption = None,
     input_size: InputSizeOption = None,
     trust: TrustOption = False,
-    targets: Annotated[str, typer.Option(help=TARGETS_HELP)] = "top-1",
+    targets: Annotated[str, typer.Option(metavar="CLASS,...", help=TARGETS_HELP)] = "top-1",
     layer: LayerOption = "auto",
     score: ScoreOption = ScoreName.logit,
     tokens: TokensOption = None,
     colormap: ColormapOption = DEFAULT_COLORMAP,
     out: OutOption = Path("explanations"),
-    format: Annotated[str, typer.Option(help="The formats, separated by commas: png, jpg, svg, pdf, npz.")] = "png",
+    format: Annotated[
+        str, typer.Option(metavar="FORMAT,...", help="The formats, separated by commas: png, jpg, svg, pdf, npz.")
+    ] = "png",
 ) -> None:
     """Show the channels and channel weights that make up a Grad-CAM heatmap, for each target.
 
@@ -310,7 +326,7 @@ def layers(
 
 @app.command(cls=Command)
 def models(
-    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME...]", help="List only these.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="List only these.")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """List the models that can be loaded by name: input size, parameters, and whether weights are downloaded.
@@ -347,9 +363,10 @@ def serve(
     input_size: InputSizeOption = None,
     trust: TrustOption = False,
     host: Annotated[
-        str, typer.Option(help="The address to bind to; 0.0.0.0 accepts connections from other machines.")
+        str,
+        typer.Option(metavar="HOST", help="The address to bind to; 0.0.0.0 accepts connections from other machines."),
     ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="The port; 0 selects a free one.")] = 8000,
+    port: Annotated[int, typer.Option(min=0, max=65535, metavar="PORT", help="The port; 0 selects a free one.")] = 8000,
     allow_host: Annotated[
         list[str] | None,
         typer.Option(
@@ -358,12 +375,21 @@ def serve(
             "IP addresses are always allowed.",
         ),
     ] = None,
-    max_mb: Annotated[float, typer.Option(help="The maximum size of a request, in megabytes.")] = 20.0,
-    max_pixels: Annotated[int, typer.Option(help="The maximum number of pixels of an image.")] = 50_000_000,
+    max_mb: Annotated[
+        float, typer.Option(metavar="MEGABYTES", help="The maximum size of a request, in megabytes.")
+    ] = 20.0,
+    max_pixels: Annotated[
+        int, typer.Option(metavar="PIXELS", help="The maximum number of pixels of an image.")
+    ] = 50_000_000,
     slots: Annotated[
-        int, typer.Option(help="The maximum number of running and waiting requests; further ones are rejected.")
+        int,
+        typer.Option(
+            metavar="N", help="The maximum number of running and waiting requests; further ones are rejected."
+        ),
     ] = 16,
-    time_limit: Annotated[float, typer.Option(help="The maximum time of a request, in seconds.")] = 120.0,
+    time_limit: Annotated[
+        float, typer.Option(metavar="SECONDS", help="The maximum time of a request, in seconds.")
+    ] = 120.0,
 ) -> None:
     """Start a web page, and a JSON API, that explain images with the given models only.
 

@@ -10,8 +10,10 @@ from seewhy.cli.options import (
     ArchitectureOption,
     ClassNamesOption,
     InputSizeOption,
+    JsonOption,
     LayerOption,
     PreprocessingOption,
+    QuietOption,
     TrustOption,
     WeightsOption,
 )
@@ -29,22 +31,27 @@ def errors(
         Path | None,
         typer.Argument(
             metavar="DATA",
-            help="A folder that contains a folder of images for each class, named after the class. If it has the "
+            help="A folder that contains a folder of images for each class, named after the class; not needed for the "
+            "folder of a training. If it has the "
             "folders train and validation, the images of validation are used.",
             show_default="the data of the training",
         ),
     ] = None,
     limit: Annotated[
-        int, typer.Option(min=1, help="The number of images to explain; those with the highest probability first.")
+        int,
+        typer.Option(
+            min=1, metavar="N", help="The number of images to explain; those with the highest probability first."
+        ),
     ] = 9,
     data: Annotated[
         Path | None,
         typer.Option(
-            help="Without DATA: the path of the data of the training, if they were moved.",
+            metavar="PATH",
+            help="Without DATA, for the folder of a training whose data were moved: where they are now.",
             show_default=False,
         ),
     ] = None,
-    method: Annotated[str, typer.Option(help="A name listed by 'seewhy methods'.")] = "auto",
+    method: Annotated[str, typer.Option(metavar="METHOD", help="A name listed by 'seewhy methods'.")] = "auto",
     layer: LayerOption = "auto",
     weights: WeightsOption = "imagenet",
     architecture: ArchitectureOption = None,
@@ -52,19 +59,25 @@ def errors(
     preprocessing: PreprocessingOption = None,
     input_size: InputSizeOption = None,
     trust: TrustOption = False,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
     out: Annotated[
-        Path | None, typer.Option(help="The output folder; created if missing.", show_default="errors; that of the run")
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="The output folder; created if missing.", show_default="errors; that of the run"
+        ),
     ] = None,
 ) -> None:
     """Explain the images that a model misclassifies: of class folders, or of its training.
 
     Shows the evidence for the true class and for the predicted class of each. Writes errors.png and errors.csv.
     """
-    from seewhy.cli.misclassified import run_of_model, run_of_training
+    from seewhy.cli.misclassified import Report, run_of_model, run_of_training
     from seewhy.cli.model_options import ModelArguments
 
+    report: Report = "json" if as_json else "nothing" if quiet else "text"
     if folder is None:
-        run_of_training(Path(model), limit, data, method)
+        run_of_training(Path(model), limit, data, method, report)
         return
     arguments = ModelArguments(model, weights, trust, architecture, class_names, preprocessing, input_size)
-    run_of_model(arguments, folder, limit, method, layer, out or Path("errors"))
+    run_of_model(arguments, folder, limit, method, layer, out or Path("errors"), report)

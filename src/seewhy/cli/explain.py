@@ -18,7 +18,7 @@ from seewhy.cli.model_options import ModelArguments, check_targets
 from seewhy.cli.output_files import REPORT, OutputFiles, check_output_folder
 from seewhy.cli.result_printer import MAX_IN_FULL, ResultPrinter
 from seewhy.cli.run_summary import RunSummary
-from seewhy.cli.terminal import print_times, quiet_start
+from seewhy.cli.terminal import print_times
 from seewhy.errors import OptionError, OutputError
 from seewhy.explainer import BATCH_SIZE, Explainer
 from seewhy.frameworks.tokens import TokenGrid
@@ -29,6 +29,7 @@ from seewhy.methods import Method
 from seewhy.models import Classifier
 from seewhy.results.explanation import IMAGE_SUFFIXES, SHOWN_PREDICTIONS, SUFFIXES, Explanation
 from seewhy.results.figures import FigureKind
+from seewhy.startup_log import quiet_start
 from seewhy.timing import Times
 from seewhy.types import Precision, Score
 
@@ -114,6 +115,7 @@ def run(request: ExplainArguments, *, as_json: bool, quiet: bool = False, times:
     printer = ResultPrinter(len(paths), is_silent=as_json or quiet)
     explainers = _explainers(request, progress=len(paths) <= MAX_IN_FULL and not quiet)
     labels = classes_by_folder(paths, explainers[0].classifier) if request.label_by_folder else None
+    summary.labels = labels or {}
     files = OutputFiles(request.out, suffixes, inputs=request.images.images, labels=labels)
     explained: list[Explanation] = []
     outcomes = _outcomes(request, explainers, files)

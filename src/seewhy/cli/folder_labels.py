@@ -3,17 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from seewhy.cli.image_search import folder_of
 from seewhy.errors import TargetError, did_you_mean
 from seewhy.images.text import printable
 from seewhy.models import Classifier
 
 MAX_LISTED = 10
 """How many unknown folders an error lists."""
-
-
-def folder_of(path: Path) -> str:
-    """Return the name of an image's folder."""
-    return path.absolute().parent.name
 
 
 def classes_by_folder(paths: Sequence[Path], classifier: Classifier) -> dict[str, int]:

@@ -1,8 +1,9 @@
 """The text of `--help`: plain, as wide as the terminal, with descriptions below the options where that is narrow."""
 
+import os
+import re
 import shutil
 import sys
-from functools import partial
 from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
@@ -15,15 +16,16 @@ NARROW = 80
 
 
 def help_width() -> int:
-    """Return the width of the text, which depends on a terminal only if there is one."""
-    return min(shutil.get_terminal_size().columns, WIDTH) if sys.stdout.isatty() else WIDTH
+    """Return the width of the text: that of the terminal, if there is one, or what COLUMNS asks for."""
+    is_known = sys.stdout.isatty() or "COLUMNS" in os.environ
+    return min(shutil.get_terminal_size().columns, WIDTH) if is_known else WIDTH
 
 
 class Command(TyperCommand):
     """A command whose help is readable on a narrow terminal."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        _narrow(formatter)
+        _prepare(formatter)
         super().format_help(ctx, formatter)
 
 
@@ -31,10 +33,15 @@ class Group(TyperGroup):
     """A group of commands whose help is readable on a narrow terminal."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        _narrow(formatter)
+        _prepare(formatter)
         super().format_help(ctx, formatter)
 
 
-def _narrow(formatter: Any) -> None:
-    if formatter.width < NARROW:
-        formatter.write_dl = partial(formatter.write_dl, col_max=4)
+def _prepare(formatter: Any) -> None:
+    """Let a formatter of click write arguments by their names alone: no braces around them, no types of Python."""
+    write_usage, write_dl = formatter.write_usage, formatter.write_dl
+    options = {"col_max": 4} if formatter.width < NARROW else {}
+    formatter.write_usage = lambda prog, args="", prefix=None: write_usage(prog, re.sub("[{}]", "", args), prefix)
+    formatter.write_dl = lambda rows, **given: write_dl(
+        [(name if name.startswith("-") else name.partition(" <")[0], text) for name, text in rows], **(given | options)
+    )

@@ -11,13 +11,13 @@ from seewhy.cli.layer_option import find_layer
 from seewhy.cli.model_options import ModelArguments, check_targets
 from seewhy.cli.output_files import check_not_an_input, check_output_folder, fitting_stem
 from seewhy.cli.tables import print_line, print_table
-from seewhy.cli.terminal import quiet_start
 from seewhy.errors import OptionError, short_repr
 from seewhy.explainer import Explainer
 from seewhy.frameworks.tokens import TokenGrid
 from seewhy.images.colour import color_table
 from seewhy.results.channel_inspection import Inspection
 from seewhy.results.explanation import IMAGE_SUFFIXES
+from seewhy.startup_log import quiet_start
 from seewhy.types import Score
 
 FORMATS = (*(suffix[1:] for suffix in IMAGE_SUFFIXES), "npz")

@@ -13,11 +13,11 @@ from seewhy.attribution.layer_warnings import faults
 from seewhy.cli.layer_option import layer_calls, sample_inputs
 from seewhy.cli.model_options import ModelArguments
 from seewhy.cli.tables import print_line, print_table
-from seewhy.cli.terminal import quiet_start
 from seewhy.errors import SeewhyError
 from seewhy.explainer import Explainer
 from seewhy.frameworks import LayerCall
 from seewhy.models import Classifier
+from seewhy.startup_log import quiet_start
 
 
 def run(model: ModelArguments, *, check: bool, as_json: bool) -> None:

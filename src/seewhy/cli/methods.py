@@ -24,6 +24,9 @@ def run(*, as_json: bool) -> None:
         ]
         print_table(console, ("method", "what it shows", "cost", "level", "paper"), rows)
         print_line(console, "")
+    options = [(method.name, method.options_text) for method in METHODS.values() if method.options]
+    print_table(console, ("method", "options and their defaults, which --set NAME=VALUE changes"), options)
+    print_line(console, "")
     print_line(
         console,
         "cost: what runs in addition to one forward pass; T: the number of targets, K: the number of channels of the "

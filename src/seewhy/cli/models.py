@@ -8,11 +8,11 @@ from rich.console import Console
 from rich.progress import track
 
 from seewhy.cli.tables import print_line, print_table
-from seewhy.cli.terminal import quiet_start
 from seewhy.errors import MissingExtraError, ModelError, did_you_mean, install_command
 from seewhy.models import MODELS
 from seewhy.models.application_sizes import ApplicationSize, SizeCache, read_sizes
 from seewhy.models.keras_applications import Application, applications, check_name, downloaded_names
+from seewhy.startup_log import quiet_start
 
 
 def run(names: Sequence[str] = (), *, as_json: bool) -> None:

@@ -122,8 +122,9 @@ TrustOption = Annotated[
 LayerOption = Annotated[
     str,
     typer.Option(
+        metavar="LAYER",
         help="A name or path listed by 'seewhy layers'. auto: the default layer of the model or, if it has none, the "
-        "last layer with spatial output."
+        "last layer with spatial output.",
     ),
 ]
 TokensOption = Annotated[
@@ -145,9 +146,12 @@ PrecisionOption = Annotated[
     ),
 ]
 ColormapOption = Annotated[
-    str, typer.Option(help="The name of a matplotlib colour map. jet is misleading: its bands look like edges.")
+    str,
+    typer.Option(
+        metavar="NAME", help="The name of a matplotlib colour map. jet is misleading: its bands look like edges."
+    ),
 ]
-OutOption = Annotated[Path, typer.Option(help="The output folder; created if missing.")]
+OutOption = Annotated[Path, typer.Option(metavar="FOLDER", help="The output folder; created if missing.")]
 
 
 def split_list(text: str) -> list[str]:

@@ -1,13 +1,13 @@
 """The results of `seewhy explain`: what `--json` prints, what is printed at the end, and the exit code."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seewhy.cli.error_messages import command_line_message
-from seewhy.cli.image_search import ImageSearch
+from seewhy.cli.image_search import ImageSearch, folder_of
 from seewhy.cli.terminal import print_error
 from seewhy.errors import SeewhyError, UsageError
 
@@ -28,6 +28,9 @@ class RunSummary:
         explanations: What `--json` prints for each explanation.
         errors: What `--json` prints for each image that failed.
         predictions: How often each class is the most probable one, by the class's name, for the first model.
+        labels: The true class of the images in each folder, by the folder's name; empty where it is not known.
+        labelled: The number of explained images whose true class is known.
+        misclassified: The number of those whose most probable class, of the first model, is another.
         files: The files that were written.
         exit_code: The exit code of the command.
     """
@@ -37,6 +40,9 @@ class RunSummary:
     explanations: list[dict[str, Any]] = field(default_factory=list)
     errors: list[dict[str, str]] = field(default_factory=list)
     predictions: Counter[str] = field(default_factory=Counter)
+    labels: Mapping[str, int] = field(default_factory=dict)
+    labelled: int = 0
+    misclassified: int = 0
     files: set[str] = field(default_factory=set)
     exit_code: int = 0
 
@@ -62,7 +68,11 @@ class RunSummary:
             for explanation, files in zip(outcome.explanations, outcome.files, strict=True)
         ]
         self.files.update(*outcome.files)
-        self.predictions.update(prediction.name for prediction in outcome.explanations[0].predictions[:1])
+        best = outcome.explanations[0].predictions[:1]
+        self.predictions.update(prediction.name for prediction in best)
+        if best and (label := self.labels.get(folder_of(outcome.path))) is not None:
+            self.labelled += 1
+            self.misclassified += best[0].index != label
 
     def add_error(self, image: Path, error: SeewhyError) -> None:
         """Add and print the error of an image; the first few are printed."""
@@ -92,7 +102,9 @@ class RunSummary:
         yield from self.problems()
 
     def problems(self) -> Iterator[str]:
-        """Yield a line about the images that failed and one about skipped files, if there are any."""
+        """Yield a line about misclassified images, one about those that failed and one about skipped files, if any."""
+        if self.labelled:
+            yield f"misclassified: {self.misclassified:,} of {_count(self.labelled, 'image')}"
         if self.errors:
             listed = "the error is above" if len(self.errors) == 1 else "the errors are above"
             if len(self.errors) > MAX_LISTED:

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from seewhy.cli.model_options import ModelArguments
-from seewhy.cli.terminal import quiet_start
 from seewhy.errors import MissingExtraError
+from seewhy.startup_log import quiet_start
 
 PACKAGES = ("fastapi", "starlette", "uvicorn", "python_multipart")
 

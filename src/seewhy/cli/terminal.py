@@ -3,15 +3,13 @@
 import codecs
 import contextlib
 import io
-import os
 import sys
-import tempfile
 import warnings
 from collections.abc import Iterator
 from typing import Any
 
 from seewhy.cli.error_messages import command_line_message
-from seewhy.errors import SeewhyError, SeewhyWarning
+from seewhy.errors import SeewhyWarning
 from seewhy.timing import Times
 
 
@@ -64,28 +62,3 @@ def print_warnings_as_notes() -> Iterator[None]:
         warnings.showwarning = print_note
         warnings.simplefilter("always", SeewhyWarning)
         yield
-
-
-@contextlib.contextmanager
-def quiet_start() -> Iterator[None]:
-    """Hide what the C++ code of a framework prints on standard error while the framework is imported.
-
-    TensorFlow reports missing GPUs before any setting can prevent it. If the block raises an error that is not a
-    `SeewhyError`, the hidden output is printed.
-    """
-    with (
-        tempfile.TemporaryFile() as hidden,
-        os.fdopen(os.dup(2), "w", encoding="utf-8") as visible,
-        contextlib.redirect_stderr(visible),  # what Python itself prints stays visible
-    ):
-        os.dup2(hidden.fileno(), 2)
-        try:
-            yield
-        except (SeewhyError, KeyboardInterrupt):
-            raise
-        except BaseException:
-            hidden.seek(0)
-            visible.write(hidden.read().decode("utf-8", "replace"))
-            raise
-        finally:
-            os.dup2(visible.fileno(), 2)

@@ -36,9 +36,11 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-OutOption = Annotated[Path, typer.Option(help="The folder of the run; it must be new or empty, unless --resume.")]
+OutOption = Annotated[
+    Path, typer.Option(metavar="FOLDER", help="The folder of the run; it must be new or empty, unless --resume.")
+]
 SeedOption = Annotated[
-    int, typer.Option(min=0, help="The seed of all random numbers; the same seed gives the same model.")
+    int, typer.Option(min=0, metavar="N", help="The seed of all random numbers; the same seed gives the same model.")
 ]
 ResumeOption = Annotated[
     bool, typer.Option("--resume", help="Resume an interrupted run after its last finished epoch.")
@@ -54,12 +56,14 @@ class BaseWeights(StrEnum):
 
 @app.command(cls=Command)
 def digits(
-    data: Annotated[Path, typer.Option(help="An .npz file with x_train, y_train, x_test, y_test: uint8 28 x 28.")],
+    data: Annotated[
+        Path, typer.Option(metavar="FILE", help="An .npz file with x_train, y_train, x_test, y_test: uint8 28 x 28.")
+    ],
     out: OutOption = Path("runs/digits"),
     epochs: Annotated[
-        int | None, typer.Option(min=1, help="The number of epochs.", show_default="10; 30 with --augment")
+        int | None, typer.Option(min=1, metavar="N", help="The number of epochs.", show_default="10; 30 with --augment")
     ] = None,
-    batch_size: Annotated[int, typer.Option(min=1, help="The number of digits in a batch.")] = 64,
+    batch_size: Annotated[int, typer.Option(min=1, metavar="N", help="The number of digits in a batch.")] = 64,
     seed: SeedOption = 0,
     augment: Annotated[
         bool,
@@ -70,7 +74,7 @@ def digits(
     """Train a small model (119,530 parameters) for handwritten digits."""
     from rich.console import Console
 
-    from seewhy.cli.terminal import quiet_start
+    from seewhy.startup_log import quiet_start
     from seewhy.train.digits_data import read_digits
 
     read_digits(data)
@@ -99,7 +103,8 @@ def transfer(
     base: Annotated[
         str,
         typer.Option(
-            help="The base model: efficientnet-lite0, or a model of keras.applications listed by 'seewhy models'."
+            metavar="MODEL",
+            help="The base model: efficientnet-lite0, or a model of keras.applications listed by 'seewhy models'.",
         ),
     ] = DEFAULT_BASE,
     out: OutOption = Path("runs/transfer"),
@@ -108,16 +113,21 @@ def transfer(
     ] = BaseWeights.imagenet,
     size: Annotated[
         int | None,
-        typer.Option(min=1, help="The height and width of the model's input, in pixels.", show_default="224"),
+        typer.Option(
+            min=1, metavar="N", help="The height and width of the model's input, in pixels.", show_default="224"
+        ),
     ] = None,
-    epochs: Annotated[int, typer.Option(min=1, help="The number of epochs with a frozen base model.")] = 5,
+    epochs: Annotated[int, typer.Option(min=1, metavar="N", help="The number of epochs with a frozen base model.")] = 5,
     fine_tune: Annotated[
         int,
         typer.Option(min=0, metavar="N", help="The number of further epochs in which the base model is trained too."),
     ] = 0,
-    batch_size: Annotated[int, typer.Option(min=1, help="The number of images in a batch.")] = 16,
+    batch_size: Annotated[int, typer.Option(min=1, metavar="N", help="The number of images in a batch.")] = 16,
     validation: Annotated[
-        float, typer.Option(help="The fraction of each class for validation, if there is no validation/ folder.")
+        float,
+        typer.Option(
+            metavar="NUMBER", help="The fraction of each class for validation, if there is no validation/ folder."
+        ),
     ] = 0.2,
     seed: SeedOption = 0,
     augment: Annotated[bool, typer.Option(help="Flip and rotate the images at random in training.")] = True,
@@ -126,8 +136,8 @@ def transfer(
     """Train a model for your own classes on top of a model trained on ImageNet."""
     from rich.console import Console
 
-    from seewhy.cli.terminal import quiet_start
     from seewhy.models.keras_applications import check_name
+    from seewhy.startup_log import quiet_start
     from seewhy.train.image_folder import find_class_folders
 
     if base != DEFAULT_BASE:

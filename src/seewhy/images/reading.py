@@ -79,6 +79,18 @@ def read(source: ImageLike) -> ImageArray:
     return _read_array(source)
 
 
+def check_exists(source: ImageLike) -> None:
+    """Raise ImageNotFoundError for a path at which there is nothing, without reading the image."""
+    if not isinstance(source, (str, os.PathLike)):
+        return
+    try:
+        os.stat(source)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise ImageNotFoundError(f"There is no image at {Path(source)}.") from error
+    except (OSError, ValueError):
+        return  # reading the image says why
+
+
 def read_each(sources: Iterable[ImageLike]) -> Iterator[ImageArray | ImageError]:
     """Read images in order, decoding files in threads a few images ahead.
 

@@ -1,17 +1,26 @@
 """Baselines: inputs without evidence, from which the methods that need one start."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
 from seewhy.errors import OptionError, short_repr
 from seewhy.types import FloatArray
 
-Baseline = float | str | FloatArray
+
+def finite_baseline(name: str, value: Any) -> str | FloatArray:
+    """Return "mean", or a number or an array of finite numbers as it is, or raise OptionError."""
+    if isinstance(value, str) and value == "mean":
+        return value
+    _as_array(name, value)
+    return value
+
+
+Baseline = Annotated[float | str | FloatArray, finite_baseline]
 """A number, "mean" for the mean of each channel of the image, or an array, in units of the model's input."""
 
 
-def one_baseline(name: str, value: Any, inputs: FloatArray) -> FloatArray:
+def one_baseline(name: str, value: Baseline, inputs: FloatArray) -> FloatArray:
     """Return the value of an option as a baseline (*space, C).
 
     Args:
@@ -20,9 +29,9 @@ def one_baseline(name: str, value: Any, inputs: FloatArray) -> FloatArray:
         inputs: The image, (*space, C).
 
     Raises:
-        OptionError: The value is no baseline, or does not fit the image.
+        OptionError: The value does not fit the image.
     """
-    array = _as_array(name, value, inputs)
+    array = _mean_or_array(name, value, inputs)
     try:
         return np.broadcast_to(array, inputs.shape)
     except ValueError as error:
@@ -30,12 +39,12 @@ def one_baseline(name: str, value: Any, inputs: FloatArray) -> FloatArray:
         raise OptionError(message) from error
 
 
-def several_baselines(name: str, value: Any, inputs: FloatArray) -> FloatArray:
+def several_baselines(name: str, value: Baseline, inputs: FloatArray) -> FloatArray:
     """Return the value of an option as baselines (M, *space, C): one, or an array of several, (M, *space, C).
 
     The arguments and errors are those of `one_baseline`.
     """
-    array = _as_array(name, value, inputs)
+    array = _mean_or_array(name, value, inputs)
     if array.ndim <= inputs.ndim:
         return one_baseline(name, array, inputs)[None]
     if array.shape[1:] != inputs.shape or not len(array):
@@ -46,11 +55,13 @@ def several_baselines(name: str, value: Any, inputs: FloatArray) -> FloatArray:
     return array
 
 
-def _as_array(name: str, value: Any, inputs: FloatArray) -> FloatArray:
+def _mean_or_array(name: str, value: Baseline, inputs: FloatArray) -> FloatArray:
     if isinstance(value, str):
-        if value != "mean":
-            raise OptionError(f"{name} is {short_repr(value)}; expected a number, an array, or 'mean'.")
-        value = inputs.mean(axis=tuple(range(inputs.ndim - 1)))
+        return np.asarray(inputs.mean(axis=tuple(range(inputs.ndim - 1))))
+    return _as_array(name, value)
+
+
+def _as_array(name: str, value: Any) -> FloatArray:
     try:
         with np.errstate(over="ignore"):  # what is not finite in float32 is refused below
             array = np.asarray(value, dtype=np.float32)

@@ -1,15 +1,18 @@
-"""Checks of the values of methods' options."""
+"""Checks of the values of methods' options.
+
+An option declares its check in its annotation: a number by an alias such as `Runs`, below; a choice by `Literal`; a
+switch by `bool`. `check_option` applies it when the option is set. What needs the image, such as the number of spatial
+axes, is checked by the method's function.
+"""
 
 from collections.abc import Sequence
-from typing import Any
+from functools import partial
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 import numpy as np
 
 from seewhy.errors import OptionError, short_repr
-
-PerAxis = int | Sequence[int]
-"""One number for all spatial axes, or one for each."""
-
 
 MAX_RUNS = 1_000_000
 """The maximum of options that say how many times the model is run: 250 times the largest default, for RISE."""
@@ -22,6 +25,33 @@ MAX_NUMBER = 1e30
 """The maximum of positive numbers: their products with activations and pixels still fit into float32."""
 
 
+def check_option(name: str, value: Any, annotation: Any) -> Any:
+    """Return the value of an option, checked and converted as the option's annotation declares.
+
+    Args:
+        name: The option's name, for the message.
+        value: Any value.
+        annotation: `Annotated` with functions (name, value) that return the value or raise OptionError; `Literal` with
+            strings; `bool`; or one of them and None. Other annotations declare no check.
+
+    Raises:
+        OptionError: The value is not one that the annotation allows.
+    """
+    if get_origin(annotation) in (Union, UnionType):
+        types = get_args(annotation)
+        if value is None and NoneType in types:
+            return None
+        others = [each for each in types if each is not NoneType]
+        return check_option(name, value, others[0]) if len(others) == 1 else value
+    if get_origin(annotation) is Annotated:
+        for check in filter(callable, get_args(annotation)[1:]):
+            value = check(name, value)
+        return value
+    if get_origin(annotation) is Literal:
+        return one_of(name, value, get_args(annotation))
+    return boolean(name, value) if annotation is bool else value
+
+
 def integer(name: str, value: Any, least: int = 1, most: int = MAX_RUNS) -> int:
     """Return an integer from `least` to `most`, or raise OptionError."""
     if not _is_integer(value) or not least <= value <= most:
@@ -29,9 +59,11 @@ def integer(name: str, value: Any, least: int = 1, most: int = MAX_RUNS) -> int:
     return int(value)
 
 
-def check_seed(value: Any) -> int:
-    """Return the seed of a random generator, or raise OptionError."""
-    return integer("seed", value, 0, MAX_SEED)
+def boolean(name: str, value: Any) -> bool:
+    """Return True or False, or raise OptionError."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise OptionError(f"{name} is {short_repr(value)}; expected True or False.")
+    return bool(value)
 
 
 def positive(name: str, value: Any, most: float = MAX_NUMBER) -> float:
@@ -62,25 +94,37 @@ def one_of(name: str, value: Any, choices: Sequence[str]) -> str:
     return value
 
 
-def per_axis(name: str, value: Any, axes: int, most: int = MAX_RUNS) -> tuple[int, ...]:
-    """Return one integer from 1 to `most` for each spatial axis, or raise OptionError."""
+def one_or_each_axis(name: str, value: Any, most: int = MAX_RUNS) -> int | tuple[int, ...]:
+    """Return an integer from 1 to `most`, or several in a tuple, or raise OptionError."""
     if _is_integer(value):
-        return (integer(name, value, most=most),) * axes
-    if isinstance(value, str) or not isinstance(value, Sequence) or len(value) != axes:
+        return integer(name, value, most=most)
+    if isinstance(value, str) or not isinstance(value, Sequence) or not len(value):
         raise OptionError(
-            f"{name} is {short_repr(value)}; expected an integer, or one for each of the input's {axes} spatial axes."
+            f"{name} is {short_repr(value)}; expected an integer, or one for each of the input's spatial axes."
         )
     return tuple(integer(name, size, most=most) for size in value)
 
 
-def per_channel(name: str, value: Any, channels: int, alternatives: str = "") -> tuple[float, ...]:
-    """Return one finite number for each channel, or raise OptionError, which lists the `alternatives` first."""
-    values = (value,) * channels if _is_number(value) else value
-    if not isinstance(values, Sequence) or len(values) != channels or not all(map(is_finite, values)):
+def per_axis(name: str, value: int | Sequence[int], axes: int) -> tuple[int, ...]:
+    """Return the checked value of an option as one integer for each spatial axis, or raise OptionError."""
+    if not isinstance(value, Sequence):
+        return (value,) * axes
+    if len(value) != axes:
         raise OptionError(
-            f"{name} is {short_repr(value)}; expected {alternatives}a number, or {channels}, one for each channel."
+            f"{name} is {short_repr(value)}; expected an integer, or one for each of the input's {axes} spatial axes."
         )
-    return tuple(map(float, values))
+    return tuple(value)
+
+
+def mean_or_each_channel(name: str, value: Any) -> float | tuple[float, ...] | str:
+    """Return "mean", a finite number, or several in a tuple, or raise OptionError."""
+    if isinstance(value, str) and value == "mean":
+        return value
+    if is_finite(value):
+        return float(value)
+    if isinstance(value, str) or not isinstance(value, Sequence) or not len(value) or not all(map(is_finite, value)):
+        raise OptionError(f"{name} is {short_repr(value)}; expected 'mean', a number, or one for each channel.")
+    return tuple(map(float, value))
 
 
 def is_finite(value: Any) -> bool:
@@ -94,3 +138,21 @@ def _is_integer(value: Any) -> bool:
 
 def _is_number(value: Any) -> bool:
     return _is_integer(value) or isinstance(value, (float, np.floating))
+
+
+Runs = Annotated[int, integer]
+"""How many times the model is run."""
+
+Seed = Annotated[int, partial(integer, least=0, most=MAX_SEED)]
+"""The seed of a random generator."""
+
+Fraction = Annotated[float, fraction]
+"""A number between 0 and 1, both excluded."""
+
+Positive = Annotated[float, positive]
+
+PerAxis = Annotated[int | Sequence[int], one_or_each_axis]
+"""One number for all spatial axes, or one for each."""
+
+PerChannel = Annotated[float | Sequence[float] | str, mean_or_each_channel]
+"""One number for all channels, or one for each; or "mean", the mean of each channel of the image."""

@@ -1,24 +1,26 @@
 """Finer-CAM (Zhang et al., CVPR 2025)."""
 
-from seewhy.methods import checks
+from functools import partial
+from typing import Annotated
+
 from seewhy.methods.base_methods import Base, base_method
+from seewhy.methods.checks import integer, not_negative
 from seewhy.types import Capture, Contrast, Tensor
 
 MAX_ALPHA = 1000
 """The maximum strength of the comparison; the paper uses 0 to 1."""
 
+Strength = Annotated[float, partial(not_negative, most=MAX_ALPHA)]
 
-def finer_contrast(*, alpha: float = 0.6, similar: int = 3) -> Contrast:
+
+def finer_contrast(*, alpha: Strength = 0.6, similar: Annotated[int, integer] = 3) -> Contrast:
     """Return what Finer-CAM subtracts from the score of a class.
 
     Args:
         alpha: The strength of the comparison, gamma in the paper: 0 explains the class alone, 1 what distinguishes it.
         similar: The number of classes that are compared, those whose scores are closest; all others if there are fewer.
-
-    Raises:
-        OptionError: An option is out of range.
     """
-    return Contrast(checks.not_negative("alpha", alpha, MAX_ALPHA), checks.integer("similar", similar))
+    return Contrast(alpha, similar)
 
 
 def finercam(capture: Capture, *, base: Base = "gradcam") -> Tensor:
@@ -38,9 +40,6 @@ def finercam(capture: Capture, *, base: Base = "gradcam") -> Tensor:
 
     Returns:
         Raw heatmaps (N, T, *space), in units of the score.
-
-    Raises:
-        OptionError: `base` is not one of these methods.
 
     Reference:
         Zhang et al., "Finer-CAM: Spotting the Difference Reveals Finer Details for Visual Explanation", CVPR 2025,

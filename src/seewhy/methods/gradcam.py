@@ -2,7 +2,6 @@
 
 from typing import Literal
 
-from seewhy.methods import checks
 from seewhy.types import Capture, Tensor
 
 
@@ -22,14 +21,10 @@ def gradcam(capture: Capture, *, channels: Literal["sum", "mean"] = "sum") -> Te
     Returns:
         Raw heatmaps (N, T, *space), in units of the score.
 
-    Raises:
-        OptionError: `channels` is neither "sum" nor "mean".
-
     Reference:
         Selvaraju et al., "Grad-CAM: Visual Explanations from Deep Networks via Gradient-based Localization",
         ICCV 2017, arXiv 1610.02391.
     """
-    checks.one_of("channels", channels, ("sum", "mean"))
     xp = capture.xp
     space = tuple(range(2, len(capture.require_gradients().shape) - 1))
     weights = xp.mean(capture.require_gradients(), axis=space)

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from seewhy.methods.baselines import Baseline, several_baselines
+from seewhy.methods.checks import Runs, Seed
 from seewhy.methods.method import Runner
-from seewhy.methods.noise import noisy_copies
+from seewhy.methods.noise import RelativeSigma, noisy_copies
 from seewhy.types import Capture, FloatArray
 
 
@@ -14,10 +15,10 @@ def gradient_shap(
     capture: Capture,
     runner: Runner,
     *,
-    samples: int = 128,
+    samples: Runs = 128,
     baselines: Baseline = 0.0,
-    sigma: float = 0.0,
-    seed: int = 0,
+    sigma: RelativeSigma = 0.0,
+    seed: Seed = 0,
 ) -> FloatArray:
     """Average gradients at random points between random baselines and the input, times the difference.
 
@@ -44,7 +45,7 @@ def gradient_shap(
         Raw heatmaps (1, T, *space), in units of the score.
 
     Raises:
-        OptionError: An option is out of range.
+        OptionError: The baselines do not fit the image.
 
     Reference:
         Erion et al., "Improving performance of deep learning models with axiomatic attribution priors and expected
@@ -52,7 +53,6 @@ def gradient_shap(
         Interpreting Model Predictions", NeurIPS 2017, arXiv 1705.07874.
     """
     image = runner.inputs
-    noisy_copies(image, samples, sigma, seed)  # checks the options
     starts = several_baselines("baselines", baselines, image)
     random = np.random.default_rng([seed, 1])  # other numbers than those of the noise
     shares = random.random(samples, dtype=np.float32)

@@ -6,7 +6,6 @@ import numpy as np
 
 from seewhy.errors import LayerError
 from seewhy.interpolation import resize
-from seewhy.methods.checks import one_of
 from seewhy.methods.gradcam import gradcam
 from seewhy.methods.method import Runner
 from seewhy.types import Capture, FloatArray, GradientRule, Tensor
@@ -20,11 +19,8 @@ def guided_rule(*, others: Others = "refuse") -> GradientRule:
     Args:
         others: What happens to models with activations other than ReLU, for which the rule is not defined: "refuse"
             raises an error; "pass" leaves the gradients of those activations unchanged.
-
-    Raises:
-        OptionError: `others` is neither "refuse" nor "pass".
     """
-    return "guided" if one_of("others", others, ("refuse", "pass")) == "refuse" else "guided-where-relu"
+    return "guided" if others == "refuse" else "guided-where-relu"
 
 
 def guided_backprop(capture: Capture) -> Tensor:

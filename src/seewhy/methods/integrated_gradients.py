@@ -4,14 +4,14 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from seewhy.methods.baselines import one_baseline
-from seewhy.methods.checks import integer
+from seewhy.methods.baselines import Baseline, one_baseline
+from seewhy.methods.checks import Runs
 from seewhy.methods.method import Runner
 from seewhy.types import Capture, FloatArray
 
 
 def integrated_gradients(
-    capture: Capture, runner: Runner, *, steps: int = 128, baseline: float | str | FloatArray = 0.0
+    capture: Capture, runner: Runner, *, steps: Runs = 128, baseline: Baseline = 0.0
 ) -> FloatArray:
     """Average the gradients along the straight path from a baseline to the input, and multiply by the difference.
 
@@ -34,12 +34,11 @@ def integrated_gradients(
         Raw heatmaps (1, T, *space), in units of the score.
 
     Raises:
-        OptionError: An option is out of range.
+        OptionError: The baseline does not fit the image.
 
     Reference:
         Sundararajan, Taly and Yan, "Axiomatic Attribution for Deep Networks", ICML 2017, arXiv 1703.01365.
     """
-    steps = integer("steps", steps)
     start = one_baseline("baseline", baseline, runner.inputs)
     difference = runner.inputs - start
 

@@ -4,7 +4,7 @@ import math
 from typing import Literal
 
 from seewhy.errors import LayerError
-from seewhy.methods.checks import one_of, positive
+from seewhy.methods.checks import Positive
 from seewhy.types import Capture, Namespace, Tensor
 
 Kernel = Literal["rbf", "sigmoid"]
@@ -13,7 +13,7 @@ MAX_POSITIONS = 4096
 """The maximum number of positions of a layer: a matrix (positions, positions) is decomposed."""
 
 
-def kpcacam(capture: Capture, *, kernel: Kernel = "rbf", gamma: float | None = None) -> Tensor:
+def kpcacam(capture: Capture, *, kernel: Kernel = "rbf", gamma: Positive | None = None) -> Tensor:
     """Project the activations on their first kernel principal component; the heatmap is the same for every target.
 
     With a_p the activations at position p, 1_P the (P, P) matrix of 1/P, and lambda_1 and u_1 the largest eigenvalue of
@@ -36,20 +36,19 @@ def kpcacam(capture: Capture, *, kernel: Kernel = "rbf", gamma: float | None = N
         Raw heatmaps (N, T, *space), without a unit.
 
     Raises:
-        OptionError: The kernel is unknown, or gamma is not above 0.
         LayerError: The layer has more than `MAX_POSITIONS` positions.
 
     Reference:
         Karmani et al., "KPCA-CAM: Visual Explainability of Deep Computer Vision Models using Kernel PCA", 2024,
         arXiv 2410.00267.
     """
-    _check(capture, kernel, gamma)
+    _check_positions(capture)
     xp = capture.xp
     images, *space, channels = capture.activations.shape
     rows = xp.reshape(capture.activations, (images, -1, channels))
     sizes = xp.mean(xp.abs(rows), axis=(1, 2), keepdims=True)
     rows = xp.where(sizes < math.inf, rows, 0.0)
-    scale = 1 / channels if gamma is None else float(gamma)  # JAX takes no integer of more than 32 bits
+    scale = 1 / channels if gamma is None else gamma
     values, vectors = xp.linalg.eigh(_centre(_kernel_matrix(rows, kernel, scale, xp), xp))
     largest = values[..., -1:]
     component = vectors[..., -1] * xp.sqrt(xp.where(largest > 0, largest, 0.0))
@@ -78,10 +77,7 @@ def _norms(rows: Tensor, xp: Namespace) -> Tensor:
     return xp.sqrt(xp.sum(rows * rows, axis=-1))
 
 
-def _check(capture: Capture, kernel: str, gamma: float | None) -> None:
-    one_of("kernel", kernel, ("rbf", "sigmoid"))
-    if gamma is not None:
-        positive("gamma", gamma)
+def _check_positions(capture: Capture) -> None:
     positions = math.prod(capture.activations.shape[1:-1])
     if positions > MAX_POSITIONS:
         raise LayerError(

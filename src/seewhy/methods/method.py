@@ -8,6 +8,7 @@ from typing import Any, Literal, Protocol
 
 from seewhy.errors import OptionError
 from seewhy.interpolation import Extents
+from seewhy.methods.checks import check_option
 from seewhy.representation import description, value_text
 from seewhy.types import AttentionCapture, Capture, Contrast, Derivatives, FloatArray, Fuse, GradientRule, Tensor
 
@@ -67,8 +68,9 @@ class Method:
         cost: What the method runs in addition to one forward pass, in a few words.
         function: Maps a capture to raw heatmaps (N, T, *space): positive where there is evidence for the target,
             negative where there is evidence against it. A function with a second parameter also takes a `Runner`; its
-            capture has one image (N = 1) and NumPy arrays. Its keyword-only parameters are the method's options. In
-            the family "attention" it maps an `AttentionCapture` to (N, T, L), over the image's tokens.
+            capture has one image (N = 1) and NumPy arrays. In the family "attention" it maps an `AttentionCapture` to
+            (N, T, L), over the image's tokens. Its keyword-only parameters are the method's options, whose annotations
+            declare their checks, see `check_option`.
         family: What the heatmaps are computed from.
         level: Whether heatmaps have the resolution of the layer or of the input; "layer" for the family "attention",
             which explains all attention layers together, at the resolution of their tokens.
@@ -103,8 +105,8 @@ class Method:
     fuse: Fuse | None = None
 
     def __repr__(self) -> str:
-        options = ", ".join(f"{name}={value_text(value)}" for name, value in self.options.items())
-        return description(self, f"{self.name}: {self.title}, {self.paper}{options and f'; {options}'}")
+        options = self.options_text and f"; {self.options_text}"
+        return description(self, f"{self.name}: {self.title}, {self.paper}{options}")
 
     @property
     def has_closed_form(self) -> bool:
@@ -132,17 +134,28 @@ class Method:
         """The options of the method and their current values."""
         return _options(self.function) | _options(self.choose_gradient_rule) | _options(self.choose_contrast)
 
+    @property
+    def _annotations(self) -> dict[str, Any]:
+        functions = (self.function, self.choose_gradient_rule, self.choose_contrast)
+        return {name: each.annotation for function in functions for name, each in _parameters(function).items()}
+
+    @property
+    def options_text(self) -> str:
+        """The options and their current values in one line: `masks=4000, grid=7`."""
+        return ", ".join(f"{name}={value_text(value)}" for name, value in self.options.items())
+
     def with_options(self, options: Mapping[str, Any]) -> "Method":
         """Return the method with some of its options set; options that are set to their current values change nothing.
 
         Raises:
-            OptionError: The method has no such option, or a gradient rule or contrast cannot be chosen by that value.
+            OptionError: The method has no such option, or the option cannot have that value.
         """
         for name in options:
             if name not in self.options:
                 listed = ", ".join(f"{option}={value!r}" for option, value in self.options.items()) or "none"
                 raise OptionError(f"The method {self.name!r} has no option {name!r}. Its options: {listed}.")
-        changed = {name: value for name, value in options.items() if not _is_same(value, self.options[name])}
+        checked = {name: check_option(name, value, self._annotations[name]) for name, value in options.items()}
+        changed = {name: value for name, value in checked.items() if not _is_same(value, self.options[name])}
         if not changed:
             return self
         method = replace(self, function=_with_options(self.function, changed))

@@ -1,19 +1,33 @@
 """Noisy copies of an input, for the methods that average over them."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
 from seewhy.errors import OptionError, short_repr
-from seewhy.methods.checks import check_seed, integer, is_finite
+from seewhy.methods.checks import is_finite
 from seewhy.types import FloatArray
 
 MAX_SIGMA = 1000
 """The maximum standard deviation of noise, in units of the range of the values it is added to."""
 
 
-def noisy_copies(inputs: FloatArray, samples: Any, sigma: Any, seed: Any) -> Iterator[FloatArray]:
+def fraction_of_range(name: str, value: Any) -> float:
+    """Return the standard deviation of noise, as a fraction of the input's range, or raise OptionError."""
+    if not is_finite(value) or not 0 <= value <= MAX_SIGMA:
+        raise OptionError(
+            f"{name} is {short_repr(value)}; expected a fraction of the input's range, 0 or more, such as 0.15, up to "
+            f"{MAX_SIGMA}."
+        )
+    return float(value)
+
+
+RelativeSigma = Annotated[float, fraction_of_range]
+"""The standard deviation of noise, as a fraction of the input's range."""
+
+
+def noisy_copies(inputs: FloatArray, samples: int, sigma: float, seed: int) -> Iterator[FloatArray]:
     """Return an iterator over copies of an input with Gaussian noise, each drawn when it is needed.
 
     Args:
@@ -24,16 +38,7 @@ def noisy_copies(inputs: FloatArray, samples: Any, sigma: Any, seed: Any) -> Ite
 
     Returns:
         An iterator over (*space, C).
-
-    Raises:
-        OptionError: An option is out of range; raised before the first copy is drawn.
     """
-    samples, seed = integer("samples", samples), check_seed(seed)
-    if not is_finite(sigma) or not 0 <= sigma <= MAX_SIGMA:
-        raise OptionError(
-            f"sigma is {short_repr(sigma)}; expected a fraction of the input's range, 0 or more, such as 0.15, up to "
-            f"{MAX_SIGMA}."
-        )
     if sigma == 0:
         return (inputs for _ in range(samples))
     random, scale = np.random.default_rng(seed), np.float32(sigma) * np.ptp(inputs)

@@ -6,8 +6,8 @@ from itertools import product
 
 import numpy as np
 
-from seewhy.errors import OptionError
-from seewhy.methods.checks import MAX_RUNS, PerAxis, per_axis, per_channel
+from seewhy.errors import OptionError, short_repr
+from seewhy.methods.checks import MAX_RUNS, PerAxis, PerChannel, per_axis
 from seewhy.methods.method import Runner
 from seewhy.types import Capture, FloatArray
 
@@ -24,7 +24,7 @@ def occlusion(
     *,
     window: PerAxis | None = None,
     stride: PerAxis | None = None,
-    baseline: float | Sequence[float] | str = 0.0,
+    baseline: PerChannel = 0.0,
 ) -> FloatArray:
     """Average the drop in score over the sliding windows that cover each pixel.
 
@@ -99,9 +99,13 @@ def _windows(size: tuple[int, ...], window: PerAxis | None, stride: PerAxis | No
     return [tuple(map(slice, corner, np.add(corner, window_size))) for corner in product(*starts)]
 
 
-def _fill_value(baseline: float | Sequence[float] | str, image: FloatArray) -> FloatArray:
+def _fill_value(baseline: PerChannel, image: FloatArray) -> FloatArray:
     """Return the value (C,) of covered pixels."""
     channels = image.shape[-1]
-    if isinstance(baseline, str) and baseline == "mean":
+    if isinstance(baseline, str):
         return np.asarray(image.reshape(-1, channels).mean(axis=0))
-    return np.array(per_channel("baseline", baseline, channels, "'mean', "), dtype=np.float32)
+    if isinstance(baseline, Sequence) and len(baseline) != channels:
+        raise OptionError(
+            f"baseline is {short_repr(baseline)}; expected 'mean', a number, or {channels}, one for each channel."
+        )
+    return np.full(channels, baseline, dtype=np.float32)

@@ -7,7 +7,6 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from seewhy.methods.checks import one_of
 from seewhy.methods.effect import has_effect
 from seewhy.methods.method import Runner
 from seewhy.types import Capture, FloatArray
@@ -45,15 +44,12 @@ def recipro_cam(
     Returns:
         Raw heatmaps (1, T, *space), in units of the score; 0 where no mask changes the score.
 
-    Raises:
-        OptionError: An option has another value.
-
     Reference:
         Byun and Lee, "Recipro-CAM: Fast gradient-free visual explanations for convolutional neural networks", 2022,
         arXiv 2209.14074.
     """
-    kernel = GAUSSIAN if one_of("mask", mask, ("gaussian", "point")) == "gaussian" else (1.0,)
-    is_lowest = one_of("origin", origin, ("zeros", "lowest")) == "lowest"
+    kernel = GAUSSIAN if mask == "gaussian" else (1.0,)
+    is_lowest = origin == "lowest"
     activations = np.asarray(capture.activations[0])
     space = activations.shape[:-1]
 

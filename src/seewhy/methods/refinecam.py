@@ -23,9 +23,6 @@ def refinecam(capture: Capture, *, base: Base = "gradcam++") -> Tensor:
     Returns:
         Raw heatmaps (N, T, *space) of one layer, in units of the score.
 
-    Raises:
-        OptionError: `base` is not one of these methods.
-
     Reference:
         Domeniconi, Stramiglio, Lombardi and Salti, "How to Evaluate and Refine your CAM", 2026, arXiv 2605.14641; and
         the implementation of its authors in the library pytorch-grad-cam.

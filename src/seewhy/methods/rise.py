@@ -1,18 +1,23 @@
 """RISE (Petsiuk et al., BMVC 2018)."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Annotated
 
 import numpy as np
 
 from seewhy.errors import OptionError
 from seewhy.interpolation import bilinear_weights, interpolate
-from seewhy.methods.checks import PerAxis, check_seed, fraction, integer, per_axis
+from seewhy.methods.checks import Fraction, Runs, Seed, one_or_each_axis, per_axis
 from seewhy.methods.method import Runner
 from seewhy.types import BoolArray, Capture, FloatArray
 
 MAX_GRID = 1000
 """The maximum number of cells of a mask along one axis."""
+
+Grid = Annotated[int | Sequence[int], partial(one_or_each_axis, most=MAX_GRID)]
+"""One number for all spatial axes, or one for each."""
 
 MAX_CELLS = 50_000_000
 """The maximum number of cells of all masks, which are drawn at once in half a gigabyte: a million masks of 7 x 7."""
@@ -22,10 +27,10 @@ def rise(
     _: Capture,
     runner: Runner,
     *,
-    masks: int = 4000,
-    grid: PerAxis = 7,
-    p: float = 0.5,
-    seed: int = 0,
+    masks: Runs = 4000,
+    grid: Grid = 7,
+    p: Fraction = 0.5,
+    seed: Seed = 0,
     centred: bool = True,
 ) -> FloatArray:
     """Average random masks, each weighted by the score of the masked image.
@@ -53,20 +58,14 @@ def rise(
         Raw heatmaps (1, T, *space) at the input's resolution, in units of the score.
 
     Raises:
-        OptionError: An option is out of range.
+        OptionError: The grid does not fit the spatial axes, or all masks together have too many cells.
 
     Reference:
         Petsiuk, Das and Saenko, "RISE: Randomized Input Sampling for Explanation of Black-box Models", BMVC 2018,
         arXiv 1806.07421.
     """
     image = runner.inputs
-    random_masks = _RandomMasks(
-        image.shape[:-1],
-        integer("masks", masks),
-        per_axis("grid", grid, image.ndim - 1, MAX_GRID),
-        fraction("p", p),
-        check_seed(seed),
-    )
+    random_masks = _RandomMasks(image.shape[:-1], masks, per_axis("grid", grid, image.ndim - 1), p, seed)
     scores = runner.scores((image * mask[..., None] for mask in random_masks), masks).astype(np.float64)
     if centred:
         scores -= scores.mean(axis=0)

@@ -2,13 +2,15 @@
 
 import math
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import Annotated
 
 import numpy as np
 from numpy.typing import NDArray
 
 from seewhy.errors import LayerError
 from seewhy.interpolation import Extents, resize
-from seewhy.methods.checks import check_seed, integer, positive
+from seewhy.methods.checks import Runs, Seed, integer, positive
 from seewhy.methods.effect import has_effect
 from seewhy.methods.method import Runner
 from seewhy.methods.noise import MAX_SIGMA
@@ -16,6 +18,8 @@ from seewhy.types import Capture, FloatArray
 
 MAX_NOISE = 100_000_000
 """The maximum number of pixels of all noise samples of SS-CAM together, which are held at once: 0.4 gigabytes."""
+
+Sigma = Annotated[float, partial(positive, most=MAX_SIGMA)]
 
 
 def scorecam(capture: Capture, runner: Runner) -> FloatArray:
@@ -49,7 +53,7 @@ def scorecam(capture: Capture, runner: Runner) -> FloatArray:
     return _score_weighted_sum(capture, runner, lambda mask: (mask,), 1)
 
 
-def sscam(capture: Capture, runner: Runner, *, samples: int = 10, sigma: float = 2.0, seed: int = 0) -> FloatArray:
+def sscam(capture: Capture, runner: Runner, *, samples: Runs = 10, sigma: Sigma = 2.0, seed: Seed = 0) -> FloatArray:
     """Weight each channel as in Score-CAM, averaged over noisy masks.
 
     The smoothing of feature maps in the paper:
@@ -70,7 +74,7 @@ def sscam(capture: Capture, runner: Runner, *, samples: int = 10, sigma: float =
         Raw heatmaps (1, T, *space), in units of the activations.
 
     Raises:
-        OptionError: An option is out of range.
+        OptionError: There are more samples than fit into memory for an image of this size.
         LayerError: The layer's output does not have as many spatial axes as the input.
 
     Reference:
@@ -78,13 +82,12 @@ def sscam(capture: Capture, runner: Runner, *, samples: int = 10, sigma: float =
     """
     size = runner.inputs.shape[:-1]
     samples = integer("samples", samples, most=max(1, MAX_NOISE // math.prod(size)))
-    sigma = positive("sigma", sigma, MAX_SIGMA)
-    random = np.random.default_rng(check_seed(seed))
+    random = np.random.default_rng(seed)
     noises = np.float32(sigma) * random.standard_normal((samples, *size), dtype=np.float32)
     return _score_weighted_sum(capture, runner, lambda mask: (mask + noise for noise in noises), samples)
 
 
-def iscam(capture: Capture, runner: Runner, *, steps: int = 10) -> FloatArray:
+def iscam(capture: Capture, runner: Runner, *, steps: Runs = 10) -> FloatArray:
     """Weight each channel as in Score-CAM, averaged over masks of increasing strength.
 
     The integral of the score along the path from the baseline to the masked image, in N steps:
@@ -100,13 +103,12 @@ def iscam(capture: Capture, runner: Runner, *, steps: int = 10) -> FloatArray:
         Raw heatmaps (1, T, *space), in units of the activations.
 
     Raises:
-        OptionError: `steps` is not an integer of 1 or more.
         LayerError: The layer's output does not have as many spatial axes as the input.
 
     Reference:
         Naidu et al., "IS-CAM: Integrated Score-CAM for axiomatic-based explanations", 2020, arXiv 2010.03023.
     """
-    scales = np.arange(1, integer("steps", steps) + 1, dtype=np.float32) / np.float32(steps)
+    scales = np.arange(1, steps + 1, dtype=np.float32) / np.float32(steps)
     return _score_weighted_sum(capture, runner, lambda mask: (scale * mask for scale in scales), len(scales))
 
 

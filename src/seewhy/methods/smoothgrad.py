@@ -2,13 +2,14 @@
 
 import numpy as np
 
+from seewhy.methods.checks import Runs, Seed
 from seewhy.methods.method import Runner
-from seewhy.methods.noise import noisy_copies
+from seewhy.methods.noise import RelativeSigma, noisy_copies
 from seewhy.types import Capture, FloatArray
 
 
 def smoothgrad(
-    capture: Capture, runner: Runner, *, samples: int = 50, sigma: float = 0.15, seed: int = 0
+    capture: Capture, runner: Runner, *, samples: Runs = 50, sigma: RelativeSigma = 0.15, seed: Seed = 0
 ) -> FloatArray:
     """Average the gradient over noisy copies of the input, and take its largest absolute value over the channels.
 
@@ -26,9 +27,6 @@ def smoothgrad(
 
     Returns:
         Raw heatmaps (1, T, *space), in units of the score per unit of the input. With sigma=0 they are `saliency`.
-
-    Raises:
-        OptionError: An option is out of range.
 
     Reference:
         Smilkov et al., "SmoothGrad: removing noise by adding noise", 2017, arXiv 1706.03825.

@@ -2,13 +2,14 @@
 
 import numpy as np
 
+from seewhy.methods.checks import Runs, Seed
 from seewhy.methods.method import Runner
-from seewhy.methods.noise import noisy_copies
+from seewhy.methods.noise import RelativeSigma, noisy_copies
 from seewhy.types import Capture, FloatArray
 
 
 def smoothgradcampp(
-    capture: Capture, runner: Runner, *, samples: int = 25, sigma: float = 0.15, seed: int = 0
+    capture: Capture, runner: Runner, *, samples: Runs = 25, sigma: RelativeSigma = 0.15, seed: Seed = 0
 ) -> FloatArray:
     """Compute Grad-CAM++ from derivatives that are averaged over noisy copies of the input.
 
@@ -31,9 +32,6 @@ def smoothgradcampp(
 
     Returns:
         Raw heatmaps (1, T, *space), in units of the score. With sigma=0 they are `gradcampp`.
-
-    Raises:
-        OptionError: An option is out of range.
 
     Reference:
         Omeiza et al., "Smooth Grad-CAM++: An Enhanced Inference Level Visualization Technique for Deep Convolutional

@@ -388,7 +388,7 @@ def get(method: str | Method, **options: Any) -> Method:
 
     Raises:
         MethodError: The method is unknown.
-        OptionError: The method has no such option.
+        OptionError: The method has no such option, or the option cannot have that value, whatever the image is.
     """
     if isinstance(method, Method):
         return method.with_options(options)

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from seewhy.errors import TargetError, did_you_mean
+from seewhy.errors import TargetError, did_you_mean, short_repr
 from seewhy.images.text import printable
-from seewhy.representation import counted, description, listed
+from seewhy.representation import ShortTuple, counted, description, listed
 
 MAX_DIGITS = 9
 """The maximum number of digits of a class's index."""
@@ -34,8 +34,8 @@ class ClassNames(Sequence[str]):
         self, names: Sequence[str], *, ids: Sequence[str] | None = None, synonyms: Sequence[Sequence[str]] | None = None
     ) -> None:
         self._names = tuple(printable(str(name)) for name in names)
-        self.ids = tuple(map(printable, ids)) if ids is not None else None
-        self.synonyms = tuple(tuple(map(printable, row)) for row in synonyms) if synonyms is not None else None
+        self.ids = ShortTuple(map(printable, ids)) if ids is not None else None
+        self.synonyms = ShortTuple(tuple(map(printable, row)) for row in synonyms) if synonyms is not None else None
         for argument, values in (("ids", ids), ("synonyms", synonyms)):
             if values is not None and len(values) != len(self._names):
                 raise TargetError(f"There are {len(self._names)} class names and {len(values)} {argument}.")
@@ -76,6 +76,11 @@ class ClassNames(Sequence[str]):
             labels = ", ".join(f"{index} ({self.label(index)})" for index in sorted(matches))
             unique = self.unique_name(min(matches))
             raise TargetError(f"{query!r} matches {len(matches)} classes: {labels}. Give the index, or {unique!r}.")
+        if not matches and re.fullmatch(r"[+-]?\d+", query.strip(), re.ASCII):
+            raise TargetError(
+                f"There is no class {short_repr(query)}: the model has classes 0 to {len(self) - 1}, and none has this "
+                "name."
+            )
         if not matches:
             hint = did_you_mean(query, {**self._by_name, **self._by_synonym})
             raise TargetError(

@@ -20,13 +20,15 @@ def read_class_names(path: Path) -> list[str]:
 
     Raises:
         WeightsError: The file cannot be read.
-        ModelError: The file is too large or not a regular file, or does not contain class names.
+        ModelError: There is no such file; or it is too large or not a regular file, or does not contain class names.
     """
     try:
         text = read_regular_file(path, MAX_SIZE).decode("utf-8-sig")
         names = _from_json(path, json.loads(text)) if path.suffix.lower() == ".json" else text.splitlines()
     except (NotRegularFileError, FileTooLargeError) as error:
         raise ModelError(f"{path} is not read: {error}.") from error
+    except FileNotFoundError as error:
+        raise ModelError(f"There is no file {path} with the class names.") from error
     except OSError as error:
         raise WeightsError(f"Cannot read the class names in {path}: {error.strerror or error}.") from error
     except (ValueError, RecursionError) as error:

@@ -18,7 +18,7 @@ from seewhy.models import keras_file, sidecar
 from seewhy.models.class_names import ClassNames, named_classes
 from seewhy.models.preprocessing import Inputs, Preprocessing
 from seewhy.models.sidecar import PreprocessingConfig, Sidecar
-from seewhy.representation import call_repr, counted, description, shortened
+from seewhy.representation import ShortTuple, call_repr, counted, description, shortened
 from seewhy.types import FloatArray, Precision
 
 
@@ -182,7 +182,7 @@ class Classifier:
         """Turn the probabilities (C,) of one image into predictions, the most probable first."""
         order = np.argsort(-probabilities, kind="stable")
         names, values = map(self.class_name, order.tolist()), probabilities[order].tolist()
-        return tuple(map(Prediction, order.tolist(), names, values))
+        return ShortTuple(map(Prediction, order.tolist(), names, values))
 
     def class_name(self, index: int) -> str:
         """Return a class's name, by which `find_class` finds it.

@@ -154,7 +154,10 @@ def downloaded_names(names: Iterable[str]) -> set[str]:
 
 
 def _unknown(name: str, known: Iterable[str]) -> ModelError:
-    return ModelError(f"Unknown model {name!r}.{did_you_mean(name, known)} 'seewhy models' lists the names.")
+    return ModelError(
+        f"Unknown model {name!r}.{did_you_mean(name, known)} 'seewhy models' lists the names. Models of timm and "
+        f"torchvision need a prefix: timm:{name}, torchvision:{name}."
+    )
 
 
 def _weights_folder() -> Path:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from seewhy import timing
-from seewhy.errors import MissingExtraError, ModelError, SeewhyWarning, WeightsError
+from seewhy.errors import MissingExtraError, ModelError, SeewhyWarning, WeightsError, WeightsMismatchError
 from seewhy.models import keras2_config
 from seewhy.models.build_limits import limited
 from seewhy.models.config_check import UnlistedObject
@@ -81,7 +81,8 @@ def load_weights(model: Any, path: Path) -> None:
 
     Raises:
         ModelError: The model is not a Keras model.
-        WeightsError: The file does not contain weights, or those of another architecture.
+        WeightsError: The file is damaged.
+        WeightsMismatchError: The file contains no weights, or those of another architecture.
     """
     if not is_keras_model(model):
         raise ModelError(
@@ -92,8 +93,9 @@ def load_weights(model: Any, path: Path) -> None:
     try:
         model.load_weights(path)
     except Exception as error:
-        # Keras raises errors of a dozen types for damaged or unsupported files.
-        raise WeightsError(
+        # Keras raises errors of a dozen types for damaged or unsupported files, and h5py OSError for damaged ones.
+        kind = WeightsError if isinstance(error, OSError) else WeightsMismatchError
+        raise kind(
             f"{path} does not contain weights for {model.name}: {_cause(error)} Expected a file that save_weights "
             "of a model of the same architecture wrote, .weights.h5 or .h5."
         ) from error

@@ -21,6 +21,7 @@ from seewhy.models.class_names import ClassNames, imagenet
 from seewhy.models.classifier import Classifier
 from seewhy.models.overrides import ClassNamesSpec, InputSizeSpec, Overrides, PreprocessingSpec
 from seewhy.representation import ShortRepr
+from seewhy.startup_log import quiet_first_start
 from seewhy.timing import Phase
 
 
@@ -256,10 +257,12 @@ def load(
             not known to be harmless and is not trusted.
         OptionError: The preprocessing is unknown, or the input size is not one.
         MissingExtraError: The framework, or the package with the weights, is not installed.
-        WeightsError: A weights file is damaged or does not fit the model.
+        WeightsError: A weights file is damaged, or, a `WeightsMismatchError`, does not fit the model.
     """
     overrides = Overrides.parse(class_names, preprocessing, input_size)
-    return check(source, weights, architecture, overrides).load(trust=trust)
+    spec = check(source, weights, architecture, overrides)
+    with quiet_first_start():
+        return spec.load(trust=trust)
 
 
 def check(

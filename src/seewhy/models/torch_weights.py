@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from seewhy import timing
-from seewhy.errors import MissingExtraError, ModelError, WeightsError
+from seewhy.errors import MissingExtraError, ModelError, WeightsError, WeightsMismatchError
 from seewhy.regular_files import FileTooLargeError, NotRegularFileError, open_regular_file
 from seewhy.timing import Phase
 
@@ -64,7 +64,7 @@ def load_state_dict(model: Any, state: StateDict, path: Path, architecture: str)
 
     Raises:
         ModelError: The model is not a `torch.nn.Module`.
-        WeightsError: Names or shapes differ; the message lists some.
+        WeightsMismatchError: Names or shapes differ; the message lists some.
     """
     import torch
 
@@ -88,7 +88,7 @@ def load_state_dict(model: Any, state: StateDict, path: Path, architecture: str)
         ),
     ]
     if any(problems):
-        raise WeightsError(
+        raise WeightsMismatchError(
             f"The weights in {path} are not those of {architecture}: {'; '.join(filter(None, problems))}. Give the "
             "architecture that they were trained with."
         )

@@ -7,6 +7,7 @@ from seewhy.images.geometry import Placement
 from seewhy.images.reading import ImageLike
 from seewhy.methods import Method
 from seewhy.models import Classifier, ClassNames
+from seewhy.representation import ShortTuple
 from seewhy.results.explanation import Explanation
 from seewhy.results.heatmaps import Heatmaps
 from seewhy.results.target_result import target_results
@@ -53,7 +54,7 @@ def build_explanation(
         peak_quantile=method.peak_quantile,
         placement=placement.with_input_box(heatmaps.input_box),
         ids=None if class_names is None else class_names.ids,
-        aliases=() if class_names is None else tuple(_names(class_names, target.index) for target in targets),
+        aliases=() if class_names is None else ShortTuple(_names(class_names, target.index) for target in targets),
         model=classifier.name,
         method_reason=heatmaps.method_reason,
         source=os.fspath(image) if isinstance(image, (str, os.PathLike)) else None,

@@ -10,7 +10,7 @@ from seewhy.frameworks import Framework
 from seewhy.frameworks.structures import ArrayTree, map_tree
 from seewhy.images.geometry import WHOLE, InputBox
 from seewhy.models import Classifier
-from seewhy.representation import counted, description, listed, shape_text, shortened
+from seewhy.representation import ShortTuple, counted, description, listed, shape_text, shortened
 from seewhy.targets import Target
 from seewhy.types import BoolArray, FloatArray, IndexArray
 
@@ -102,7 +102,7 @@ def build_heatmaps(
         probabilities=None if capture.probabilities is None else to_numpy(capture.probabilities),
         layer=capture.layer or "input",
         method=method,
-        names=tuple(tuple(name or f"target {t}" for t, name in enumerate(row)) for row in names),
+        names=ShortTuple(ShortTuple(name or f"target {t}" for t, name in enumerate(row)) for row in names),
         input_box=input_box,
         method_reason=method_reason,
     )

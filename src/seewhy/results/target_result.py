@@ -7,7 +7,7 @@ from typing import Any, final
 
 from seewhy.errors import OptionError, did_you_mean, short_repr
 from seewhy.models.class_names import fold_name
-from seewhy.representation import ShortRepr, listed
+from seewhy.representation import ShortRepr, ShortTuple, listed
 from seewhy.results.heatmaps import Heatmaps
 
 TargetRef = int | str
@@ -38,7 +38,7 @@ def target_results(heatmaps: Heatmaps, row: int) -> tuple[TargetResult, ...]:
     """Return the results of all targets of one image of a batch."""
     has_evidence = heatmaps.has_evidence[row]
     probabilities = None if heatmaps.probabilities is None else heatmaps.probabilities[row]
-    return tuple(
+    return ShortTuple(
         TargetResult(
             index=int(index),
             name=heatmaps.names[row][position],
@@ -81,6 +81,9 @@ def _find_by_name(wanted: str, targets: Sequence[TargetResult], aliases: Sequenc
     if not found and aliases:
         names = [own | set(map(fold_name, each)) for own, each in zip(names, aliases, strict=True)]
         found = [position for position, own in enumerate(names) if folded in own]
+    if not found:
+        parts = {fold_name(part) for part in wanted.split(",")} - {""}  # "tabby, tabby cat", several names of one class
+        found = [position for position, own in enumerate(names) if parts and parts <= own]
     if not found:
         suggestion = did_you_mean(folded, {name for own in names for name in own})
         raise OptionError(

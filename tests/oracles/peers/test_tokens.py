@@ -17,14 +17,14 @@ def small(name):
     if name == "torchvision":
         model = torchvision.models.VisionTransformer(32, 8, 2, 2, 32, 64, num_classes=5)
         torch.nn.init.normal_(model.heads.head.weight)
-        return model.eval(), "encoder.layers.encoder_layer_1.ln_1", (4, 4), 1
+        return model.eval(), "encoder.layers.encoder_layer_0", (4, 4), 1
     options = {"embed_dim": 32, "depth": 2, "num_heads": 2, "num_classes": 5, "img_size": (32, 48), "patch_size": 8}
     if name == "registers":
         options |= {"reg_tokens": 4}
     if name == "mean":
         options |= {"class_token": False, "global_pool": "avg"}
     model = timm.models.VisionTransformer(**options)
-    return model.eval(), "blocks.1.norm1", (4, 6), model.num_prefix_tokens
+    return model.eval(), "blocks.0", (4, 6), model.num_prefix_tokens
 
 
 @pytest.mark.parametrize("name", ["class token", "registers", "mean", "torchvision"])

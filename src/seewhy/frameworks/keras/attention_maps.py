@@ -19,9 +19,6 @@ MIXED = (
 )
 """The obstacle of attention that is more than its softmax."""
 
-ELEMENTWISE_NAMES = ("exp", "sum", "divide", "subtract", "add", "log")
-"""The names that `AxisGraph.name` gives to the operations of which a softmax is composed."""
-
 
 AxisOrigin = Literal["tokens", "learned", "channels"]
 """What an axis holds: positions of the input, queries that the model has learned, or what a layer's weights compute."""
@@ -111,7 +108,10 @@ class AxisGraph(ABC):
 
     @abstractmethod
     def name(self, operation: Any) -> str:
-        """Return the name of an operation: one of `ELEMENTWISE_NAMES`, "softmax", "same", or another.
+        """Return the name of an operation.
+
+        Known are "softmax", which is over the last axis, and the parts of a softmax in steps: "exp", "sum", "divide",
+        "subtract", "add", "log" and "abs".
 
         "same" is an operation whose result has the values of its first operand, repeated or with other axes of size 1.
         """

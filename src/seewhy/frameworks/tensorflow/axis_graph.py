@@ -124,7 +124,7 @@ class TensorflowAxisGraph(AxisGraph):
             return None
         labels = iter(axes.operands)
         known = {tensor.ref() for tensor in tensors}
-        return axes._replace(operands=tuple(next(labels) if tensor.ref() in known else () for tensor in operands))
+        return OperationAxes(tuple(next(labels) if tensor.ref() in known else () for tensor in operands), axes.result)
 
     def _moving_axes(self, operation: Any, operand: Any, result: Any) -> OperationAxes | None:
         """Return the labels of an operation that moves, merges, selects or sums axes of its first operand."""
@@ -167,7 +167,7 @@ def _has_ranks(operation: Any) -> bool:
 
 def _padded(axes: OperationAxes, count: int) -> OperationAxes:
     """Return labels with those of further operands, which are shapes or indices."""
-    return axes._replace(operands=(*axes.operands, *((),) * (count - len(axes.operands))))
+    return OperationAxes((*axes.operands, *((),) * (count - len(axes.operands))), axes.result)
 
 
 def _matrix_product_axes(operation: Any) -> OperationAxes:
@@ -220,8 +220,8 @@ def _convolution_axes(operation: Any) -> OperationAxes:
 
 def _slice_axes(operation: Any, operand: int, result: int) -> OperationAxes | None:
     """Return the labels of a strided slice, whose masks say which axes it drops and adds."""
-    masks = {name: operation.get_attr(f"{name}_axis_mask") for name in ("shrink", "new")}
-    ellipsis = operation.get_attr("ellipsis_mask")
+    masks = ("shrink_axis_mask", "new_axis_mask", "ellipsis_mask")
+    dropped, new, ellipsis = (operation.get_attr(mask) for mask in masks)
     count = operation.inputs[1].shape[0]
     if count is None:
         return None
@@ -229,13 +229,13 @@ def _slice_axes(operation: Any, operand: int, result: int) -> OperationAxes | No
     axis = 0
     for position in range(count):
         if ellipsis >> position & 1:
-            later = sum(not masks["new"] >> place & 1 for place in range(position + 1, count))
+            later = sum(not new >> place & 1 for place in range(position + 1, count))
             labels += range(axis, operand - later)
             axis = operand - later
-        elif masks["new"] >> position & 1:
+        elif new >> position & 1:
             labels.append(("new", position))
         else:
-            labels += [] if masks["shrink"] >> position & 1 else [axis]
+            labels += [] if dropped >> position & 1 else [axis]
             axis += 1
     labels += range(axis, operand)
     return OperationAxes((tuple(range(operand)),), tuple(labels)) if len(labels) == result else None

@@ -13,6 +13,9 @@ They are the same in torch 2.6 to 2.14; `pyproject.toml` requires 2.6 or newer.
 | `torch._C._pop_torch_function_stack`, `torch._C._push_on_torch_function_stack` | likewise |
 | `torch.utils._python_dispatch.TorchDispatchMode` | recording operations |
 | `torch.utils._pytree.tree_leaves`, `tree_map` | the tensors in the arguments of operations |
+| `aten._scaled_dot_product_flash_attention_for_cpu` | replaying fused attention, in `FUSED_ATTENTION` |
+| `aten._scaled_dot_product_attention_math` | the same in operations that can be batched |
+| `aten._unsafe_view` | replaying views, in `VIEWS` |
 | `OpOverload._schema` | the arguments that an operation writes to |
 | `Tensor._version` | whether a tensor was written to |
 | `torch.overrides._get_current_function_mode_stack` | restoring the modes after an interrupted run |
@@ -43,6 +46,12 @@ from torch.utils._pytree import tree_map as tree_map
 
 AUTOGRAD = torch._C.DispatchKey.AutogradFunctionality
 """The key of PyTorch's dispatcher for recording gradients."""
+
+FUSED_ATTENTION = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu.default
+"""Attention as one operation, on a CPU."""
+
+VIEWS = (torch.ops.aten.view.default, torch.ops.aten._unsafe_view.default)
+"""The operations that view a tensor in another shape, and fail where its strides do not allow it."""
 
 DIFFERENTIATING = {"backward", "grad", "_make_dual"}
 """The functions with which a model differentiates while it runs, backward or forward, by name."""
@@ -165,6 +174,13 @@ def compiled_module(module: Any) -> torch.nn.Module | None:
 def has_compiled() -> bool:
     """Whether `torch.compile` was imported; importing it takes seconds."""
     return "torch._dynamo" in sys.modules
+
+
+def unfused_attention(query: Any, key: Any, value: Any, *options: Any, attn_mask: Any = None, scale: Any = None) -> Any:
+    """Run what `FUSED_ATTENTION` computes as matrix products and a softmax."""
+    return torch.ops.aten._scaled_dot_product_attention_math.default(
+        query, key, value, attn_mask, *options, scale=scale
+    )
 
 
 def written_arguments(operation: Any, args: Any, kwargs: Any) -> Iterator[Any]:

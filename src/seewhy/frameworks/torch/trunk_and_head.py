@@ -21,9 +21,12 @@ from seewhy.frameworks.layers import INPUT, LayerCall
 from seewhy.frameworks.outputs import SelectedOutputs
 from seewhy.frameworks.torch.precision import without_autocast
 from seewhy.frameworks.torch.private_api import (
+    FUSED_ATTENTION,
+    VIEWS,
     TorchDispatchMode,
     tree_leaves,
     tree_map,
+    unfused_attention,
     version_of,
     written_arguments,
 )
@@ -40,9 +43,6 @@ CHANNELS_LAST = (torch.channels_last, torch.channels_last_3d)
 
 BATCH_NORMS = (torch.ops.aten.native_batch_norm.default, torch.ops.aten.cudnn_batch_norm.default)
 """Operations whose input may be in half precision while their averages are not."""
-
-FUSED_ATTENTION = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu.default
-"""Attention as one operation, which `torch.vmap` would run image by image, with a warning."""
 
 READS_VALUES = "reads a tensor's values in Python, as .item(), .numpy() or an `if` on a tensor do"
 
@@ -259,12 +259,8 @@ def _run_operation(operation: Any, args: Any, kwargs: Any) -> Any:
     if kwargs.get("memory_format") in CHANNELS_LAST:  # copied with the channels moved to the end
         kwargs = kwargs | {"memory_format": torch.contiguous_format}
         return operation(args[0].movedim(1, -1), *args[1:], **kwargs).movedim(-1, 1)
-    if operation == FUSED_ATTENTION:
-        query, key, value, *rest = args
-        mask = kwargs.get("attn_mask")
-        return torch.ops.aten._scaled_dot_product_attention_math.default(
-            query, key, value, mask, *rest, scale=kwargs.get("scale")
-        )
+    if operation == FUSED_ATTENTION:  # which `torch.vmap` would run image by image, with a warning
+        return unfused_attention(*args, **kwargs)
     if operation in BATCH_NORMS:
         maps, _, _, means, *_ = args
         if means is not None and means.dtype != maps.dtype:  # under autocast
@@ -285,9 +281,7 @@ def _without_views(operations: list[TapeOperation]) -> list[TapeOperation]:
     That is the same where nothing is written in place.
     """
     return [
-        recorded._replace(operation=torch.ops.aten.reshape.default)
-        if recorded.operation in (torch.ops.aten.view.default, torch.ops.aten._unsafe_view.default)
-        else recorded
+        recorded._replace(operation=torch.ops.aten.reshape.default) if recorded.operation in VIEWS else recorded
         for recorded in operations
     ]
 

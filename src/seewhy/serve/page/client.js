@@ -4,6 +4,9 @@ const MAX_RETRIES = 5;
 const ADVICE =
   "Check that “seewhy serve” is still running and that this device is connected to it, then try again.";
 
+/** The server refuses the request as it is: sent again, it would be refused again. */
+export class RefusedError extends Error {}
+
 /**
  * Fetches something from the server, as `fetch` does, and returns the response. An error says what happened and what to
  * do: the browser's own is “Failed to fetch”, or less.
@@ -11,7 +14,7 @@ const ADVICE =
 export async function fetchFromServer(path, options = {}) {
   const response = await connect(path, options);
   if (!response.ok) {
-    throw new Error(await errorMessage(response));
+    throw await errorOf(response);
   }
   return response;
 }
@@ -44,7 +47,7 @@ export async function requestExplanation(image, fields, signal, onprogress, onpa
       return readResult(response, signal, onprogress, onpartial);
     }
     if (response.status !== 503 || retries === 0) {
-      throw new Error(await errorMessage(response));
+      throw await errorOf(response);
     }
     const seconds = Number(response.headers.get("Retry-After") ?? 1);
     const text = `The server is busy. Trying again in ${seconds}\u00a0s…`;
@@ -59,7 +62,7 @@ async function checkReadable(image) {
     await image.slice(0, 1).arrayBuffer();
   } catch (error) {
     const message = `${image.name} cannot be read: it was changed, moved or deleted after it was chosen. Choose it again.`;
-    throw new Error(message, { cause: error });
+    throw new RefusedError(message, { cause: error });
   }
 }
 
@@ -79,7 +82,7 @@ async function readResult(response, signal, onprogress, onpartial) {
       return line.result;
     }
     if (line.error) {
-      throw new Error(line.error.message);
+      throw errorWith(line.error);
     }
     if (line.partial) {
       finished = finished === null ? line.partial : joinResponses(finished, line.partial);
@@ -143,12 +146,17 @@ function progressText(event) {
   return { text: `${prefix}${title}${suffix}`, fraction, count, announcement: `${prefix}${title}` };
 }
 
-/** Returns the message of an error response; one without JSON is not SeeWhy's, but such as a proxy's. */
-async function errorMessage(response) {
+/** Returns the error of an error response; one without JSON is not SeeWhy's, but such as a proxy's. */
+async function errorOf(response) {
   const isJson = response.headers.get("Content-Type")?.startsWith("application/json");
   return isJson
-    ? (await response.json()).error.message
-    : `The server responded with status ${response.status}, and does not say why. ${ADVICE}`;
+    ? errorWith((await response.json()).error)
+    : new Error(`The server responded with status ${response.status}, and does not say why. ${ADVICE}`);
+}
+
+/** Returns the error that the API describes: a status from 400 to 499 says that the request is at fault. */
+function errorWith({ message, status }) {
+  return status >= 400 && status < 500 ? new RefusedError(message) : new Error(message);
 }
 
 function sleep(seconds, signal) {

@@ -3,7 +3,7 @@
 import { createElement } from "../viewer/dom.js";
 import { formatPercent } from "../viewer/numbers.js";
 import { mount } from "../viewer/viewer.js";
-import { fetchList, requestExplanation } from "./client.js";
+import { RefusedError, fetchList, requestExplanation } from "./client.js";
 import { connectImageInputs, showPreview } from "./image_inputs.js";
 import { hideMessages, showAlert, showNote } from "./messages.js";
 import { createSettingsForm } from "./settings_form.js";
@@ -96,11 +96,13 @@ async function explain() {
       showRequestFinished();
       if (partial !== null) {
         showResponse(partial, requestedImage); // what is finished is kept
+      } else if (result.image !== requestedImage) {
+        hideResult(); // it is that of another image
       }
       if (controller.signal.aborted) {
         showNote(stoppedText(partial, count));
       } else {
-        showAlert(error.message, explain);
+        showAlert(error.message, error instanceof RefusedError ? null : explain);
       }
     }
   }
@@ -143,12 +145,20 @@ function showRequestFinished() {
   element("progress").hidden = true;
 }
 
+function hideResult() {
+  element("result").removeAttribute("data-stale");
+  element("result-bar").hidden = true;
+  element("viewer").hidden = true;
+  result.image = null;
+}
+
 function showResponse(response, requestedImage) {
   if (result.image !== requestedImage && oneColumn.matches) {
     const scroll = () => element("result").scrollIntoView(); // it is below the inputs
     element("viewer").addEventListener("seewhy-ready", scroll, { once: true });
   }
   element("result").removeAttribute("data-stale");
+  element("viewer").hidden = false;
   [result.response, result.image] = [response, requestedImage];
   if (result.viewer === null) {
     const options = { display: { sideBySide: true }, heading: false };

@@ -1,0 +1,30 @@
+"""An input for a model that has not been given one: a blank image."""
+
+from typing import Any
+
+import numpy as np
+
+from seewhy.errors import InputError, ModelError
+from seewhy.models.classifier import Classifier
+
+
+def blank_input(classifier: Classifier) -> Any:
+    """Return the input (1, ...) of a blank image, or zeros where the model does not take images.
+
+    Args:
+        classifier: Whose preprocessing or model has a size.
+
+    Raises:
+        InputError: The size of the input is not known.
+    """
+    shape = classifier.framework.input_shape()
+    if isinstance(shape, tuple) and all(isinstance(size, int) for size in shape[1:]):
+        return np.zeros((1, *shape[1:]), np.float32)
+    try:
+        return classifier.preprocess([np.zeros((*classifier.input_size, 3), np.uint8)])
+    except ModelError as error:
+        raise InputError(
+            f"The input size of the model {classifier.name!r} is unknown (its input shape is {shape}), so its layers "
+            "cannot be listed. Give an input: Explainer.layers(inputs); or the size: seewhy.Classifier(model, "
+            "input_size=(224, 224))."
+        ) from error
