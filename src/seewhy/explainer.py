@@ -90,7 +90,7 @@ class Explainer:
         layer: The layer to explain: a path ("resnet50/conv5_block3_out", "layer4.2"), a unique name, or the layer
             object. "auto" takes the classifier's default layer if it has one, else the last layer with spatial output
             that does not only pool, whose positions reach the score, that nothing bypasses, and whose axes are those of
-            the picture. Of a layer that is called several times the
+            the image. Of a layer that is called several times the
             last call is explained; "name#1" is the first. A list of layers is explained layer by layer, and their
             heatmaps are fused.
         score: "logit" explains logits: a final softmax or sigmoid is bypassed. "probability" explains probabilities,
@@ -300,7 +300,7 @@ class Explainer:
         Returns:
             Each call with a trial. Its `evidence` has `reach.share`, the share of positions that reach the score;
             `bypass`, the share of the score that bypasses the layer; and `axes.agreement`, 1 for the axes of the
-            picture. It is None where the layer cannot be explained, and `obstacle` says why.
+            image. It is None where the layer cannot be explained, and `obstacle` says why.
 
         Raises:
             LayerError: The output is not one score for each class.

@@ -8,6 +8,8 @@ from torch import nn
 import seewhy
 from seewhy.errors import LayerError, OptionError
 
+pytestmark = pytest.mark.filterwarnings("ignore:.* bypasses the layer")  # those that are named are inside blocks
+
 GRID, PATCH, SIZE = (4, 6), 4, 8
 
 

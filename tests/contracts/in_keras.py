@@ -378,11 +378,11 @@ AFTER = {
 
 
 last_right_layer = "features"
-"""The last layer of `misread` with the axes of the picture."""
+"""The last layer of `misread` with the axes of the image."""
 
 
 def misread(how):
-    """Build a network whose layer "late" has other axes than the picture, or in which all layers have."""
+    """Build a network whose layer "late" has other axes than the image, or in which all layers have."""
     keras.utils.set_random_seed(0)
     image = keras.Input((*reference.SIZE, 3))
     mirror = layers.EinsumDense("ncwk,cd->ndwk", (*reference.SIZE, 3), name="mirror")

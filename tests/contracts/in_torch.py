@@ -422,11 +422,11 @@ AFTER = {"transposed": lambda x: x.transpose(2, 3), "cropped": lambda x: x[:, :,
 
 
 last_right_layer = "features.1"
-"""The last layer of `misread` with the axes of the picture."""
+"""The last layer of `misread` with the axes of the image."""
 
 
 def misread(how):
-    """Build a network whose layer "late" has other axes than the picture, or in which all layers have."""
+    """Build a network whose layer "late" has other axes than the image, or in which all layers have."""
     torch.manual_seed(0)
     kernel = torch.randn(6, 3, 3, 3)
     mirrored = Call(lambda x: functional.conv2d(x, kernel, padding=1).flip(2).relu())

@@ -1,4 +1,4 @@
-""" "auto" takes a layer that carries the score and has the picture's axes; of a named one that does not, a warning."""
+""" "auto" takes a layer that carries the score and has the image's axes; of a named one that does not, a warning."""
 
 import numpy as np
 import pytest
@@ -59,15 +59,15 @@ def test_the_clamped_scores_are_those_of_the_head(framework):
 @pytest.mark.parametrize(
     ("how", "fault"), [("transposed", "its rows move not with those"), ("cropped", "of 4 changed patches")]
 )
-def test_auto_takes_no_layer_with_other_axes_than_the_picture(framework, how, fault):
+def test_auto_takes_no_layer_with_other_axes_than_the_image(framework, how, fault):
     assert auto(framework, framework.misread(how)).layer == framework.last_right_layer
-    with pytest.warns(SeewhyWarning, match=f"The axes of the layer 'late' are not those of the picture: .*{fault}"):
+    with pytest.warns(SeewhyWarning, match=f"The axes of the layer 'late' are not those of the image: .*{fault}"):
         seewhy.Explainer(framework.misread(how), "gradcam", layer="late").heatmaps(framework.given(images(1)), [1])
 
 
 def test_a_model_that_mirrors_its_input_in_all_layers_is_refused(framework):
     with pytest.raises(
-        LayerError, match=r"found no layer .* late \(its (rows|columns) move against those of the picture"
+        LayerError, match=r"found no layer .* late \(its (rows|columns) move against those of the image"
     ):
         auto(framework, framework.misread("mirrored"))
 

@@ -164,13 +164,13 @@ def _space(call: LayerCall) -> tuple[int | None, ...]:
 
 
 def _least_bypassed(trials: Sequence[Trial]) -> Trial | None:
-    """Return the candidate that most of the score passes, of those that show a picture whose positions reach it."""
+    """Return the candidate that most of the score passes, of those that show a image whose positions reach it."""
     eligible = [
         (trial.evidence.bypass, trial)
         for trial in trials
         if trial.evidence is not None
         and trial.evidence.is_reached
-        and trial.evidence.is_picture
+        and trial.evidence.is_image
         and trial.evidence.bypass is not None
         and trial.evidence.bypass <= NOTHING
     ]

@@ -114,7 +114,7 @@ def _better(
     None if there is none, or if finding one takes the compilation of a function for each layer that is tried.
     """
     after = None
-    if found.is_reached and found.is_picture:
+    if found.is_reached and found.is_image:
         after = layer_after(plan, layer, inputs, objective, is_compiled=is_compiled)
     known: LayerChoice | None = after or plan.framework.evidence.get(_auto_key(plan, inputs, objective))
     if known is not None:

@@ -1,4 +1,4 @@
-"""The evidence by which a layer is judged: that its positions reach the score, that it carries it, and shows a picture.
+"""The evidence by which a layer is judged: that its positions reach the score, that it carries it, and shows a image.
 
 It is gathered in runs of the model on real inputs, once for each shape of input, layer and kind of objective.
 """
@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seewhy.attribution.bypass import EXACT, MAX_BYPASS, distance, measure_bypass
+from seewhy.attribution.image_axes import ImageAxes, measure_axes, occluded_images
 from seewhy.attribution.independence import are_mixed
 from seewhy.attribution.input_box import measured_box
 from seewhy.attribution.input_variants import variants, varied
-from seewhy.attribution.picture_axes import PictureAxes, measure_axes, occluded_images
 from seewhy.attribution.plan import Plan
 from seewhy.attribution.position_reach import PositionReach, measure_reach, reach_of_gradients
 from seewhy.attribution.token_layout import captured_grid
@@ -44,12 +44,12 @@ class LayerEvidence:
     Attributes:
         reach: Which positions reach the score.
         bypass: The share of the score that bypasses the layer.
-        axes: How the layer's axes follow those of the picture.
+        axes: How the layer's axes follow those of the image.
     """
 
     reach: PositionReach | None = None
     bypass: float | None = None
-    axes: PictureAxes | None = None
+    axes: ImageAxes | None = None
 
     @property
     def is_reached(self) -> bool:
@@ -57,8 +57,8 @@ class LayerEvidence:
         return self.reach is None or not self.reach.is_too_little
 
     @property
-    def is_picture(self) -> bool:
-        """Whether the layer's axes are those of the picture, as far as is known."""
+    def is_image(self) -> bool:
+        """Whether the layer's axes are those of the image, as far as is known."""
         return self.axes is None or not self.axes.fault
 
     @property
@@ -69,7 +69,7 @@ class LayerEvidence:
     @property
     def is_sound(self) -> bool:
         """Whether a heatmap of the layer shows where the score comes from."""
-        return self.is_reached and self.is_picture and self.carries_score
+        return self.is_reached and self.is_image and self.carries_score
 
     @property
     def is_exact(self) -> bool:
@@ -84,13 +84,13 @@ class Probe(NamedTuple):
         images: The images.
         activations: (M, *space, K), the layer's output for each.
         scores: (1, T), those of the first and the second image; None where the runs were for other targets.
-        axes: How the layer's axes follow those of the picture; None where there is no picture, or no change.
+        axes: How the layer's axes follow those of the image; None where there is no image, or no change.
     """
 
     images: InputBatch
     activations: FloatArray
     scores: tuple[FloatArray, FloatArray] | None
-    axes: PictureAxes | None = None
+    axes: ImageAxes | None = None
 
 
 @final
@@ -177,8 +177,8 @@ class LayerJudge:
     def _occluded(self, capture: Capture) -> tuple[FloatArray, NDArray[np.float64]] | None:
         """Return images with changed patches and where these are; of a blank one, the image itself with noise too."""
         image, framework, rank = only_leaf(self.inputs), self.plan.framework, len(capture.activations.shape)
-        is_picture = rank == 4 or self.grid(capture) is not None
-        if not isinstance(image, np.ndarray) or image.ndim != 4 or not is_picture:
+        is_image = rank == 4 or self.grid(capture) is not None
+        if not isinstance(image, np.ndarray) or image.ndim != 4 or not is_image:
             return None
         box = measured_box(self.plan, self.layer, self.inputs)
         base = varied(image[:1])

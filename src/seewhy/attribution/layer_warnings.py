@@ -25,9 +25,9 @@ def faults(evidence: LayerEvidence, layer: str) -> list[str]:
             "as through a skip connection, a class token or another branch. The heatmap shows only what passes through "
             "the layer."
         )
-    if evidence.axes is not None and not evidence.is_picture:
+    if evidence.axes is not None and not evidence.is_image:
         found.append(
-            f"The axes of the layer {layer!r} are not those of the picture: {evidence.axes.fault}. The heatmap lies at "
+            f"The axes of the layer {layer!r} are not those of the image: {evidence.axes.fault}. The heatmap lies at "
             "the wrong places."
         )
     return found
@@ -54,7 +54,7 @@ def no_layer(trials: Sequence[Trial]) -> LayerError:
     more = f"; and {len(trials) - MAX_LISTED} more" if len(trials) > MAX_LISTED else ""
     return LayerError(
         "layer='auto' found no layer whose positions reach the score, that carries it, and whose axes are those of the "
-        f"picture, so a heatmap would be misleading. Tried, from the last one: {listed}{more}. 'seewhy layers MODEL "
+        f"image, so a heatmap would be misleading. Tried, from the last one: {listed}{more}. 'seewhy layers MODEL "
         "--check' judges every layer. A layer that you name is explained in any case, with a warning."
     )
 
@@ -68,6 +68,6 @@ def _briefly(trial: Trial) -> str:
         parts.append(f"{evidence.reach.count} of {evidence.reach.reached.shape[1]} positions reach the score")
     if evidence.bypass is not None and not evidence.carries_score:
         parts.append(f"{evidence.bypass:.0%} bypasses it")
-    if evidence.axes is not None and not evidence.is_picture:
+    if evidence.axes is not None and not evidence.is_image:
         parts.append(evidence.axes.fault)
     return ", ".join(parts)

@@ -1,6 +1,6 @@
-"""Whether the axes of a layer's output are those of the picture: a changed patch of the input changes it there.
+"""Whether the axes of a layer's output are those of the image: a changed patch of the input changes it there.
 
-What a layer returns with two axes need not be a picture: heads and tokens of attention, or classes and boxes. And a
+What a layer returns with two axes need not be a image: heads and tokens of attention, or classes and boxes. And a
 model may mirror, transpose or crop what it computes. So four patches of the input, above and below, left and right of
 the centre, are replaced by noise in turn, and where the output changes is compared with where the patch is.
 """
@@ -19,7 +19,7 @@ MIN_SLOPE, MAX_SLOPE = 0.3, 1.7
 """How far the place of the change may move for each step of the patch: 1 where both are the same."""
 
 MAX_OFFSET = 0.15
-"""How far, as a share of the picture, the places of the changes may lie from the patches on average."""
+"""How far, as a share of the image, the places of the changes may lie from the patches on average."""
 
 MIN_CHANGE = 1e-3
 """The change of the output, relative to that by other patches, below which a patch is not seen at all."""
@@ -27,7 +27,7 @@ MIN_CHANGE = 1e-3
 MIN_CONTRAST = 0.45
 """The share of a patch's changes that is where other patches change less, of 0.75 where each has its own positions.
 
-Below it, as at a layer of few positions that each see most of the picture, the places of the changes show no fault.
+Below it, as at a layer of few positions that each see most of the image, the places of the changes show no fault.
 """
 
 MIN_UNSEEN = 2
@@ -37,19 +37,19 @@ SIGNS = np.array([[-1, -1], [-1, 1], [1, -1], [1, 1]])
 """Where the patches are: above or below the centre, and left or right of it."""
 
 HALF_PATCH = 3 / 16
-"""Half the size of a patch, as a share of the picture: most of a quarter, so that it fills cells of coarse layers."""
+"""Half the size of a patch, as a share of the image: most of a quarter, so that it fills cells of coarse layers."""
 
 Array = NDArray[np.float64]
 
 
 @final
 @dataclass(frozen=True)
-class PictureAxes:
-    """How the axes of a layer's output follow those of the picture.
+class ImageAxes:
+    """How the axes of a layer's output follow those of the image.
 
     Attributes:
         slopes: For each axis that has more than one position, how far the place of the change moves, relative to the
-            patch: 1 where it is the picture's axis, negative where it is mirrored, 0 where it is another axis.
+            patch: 1 where it is the image's axis, negative where it is mirrored, 0 where it is another axis.
         offset: The largest distance along an axis of the changes from the patches on average, as a share of its length.
         unseen: The number of patches of four that change nothing.
         fault: What is wrong; empty if nothing is.
@@ -62,7 +62,7 @@ class PictureAxes:
 
     @property
     def agreement(self) -> float:
-        """The smallest slope: 1 for the axes of the picture."""
+        """The smallest slope: 1 for the axes of the image."""
         return min(self.slopes, default=1.0)
 
 
@@ -94,8 +94,8 @@ def occluded_images(image: FloatArray, box: InputBox, rows: int) -> tuple[FloatA
     return images, places
 
 
-def measure_axes(before: FloatArray, after: FloatArray, places: Array) -> PictureAxes | None:
-    """Return how the axes of a layer's output follow those of the picture.
+def measure_axes(before: FloatArray, after: FloatArray, places: Array) -> ImageAxes | None:
+    """Return how the axes of a layer's output follow those of the image.
 
     Args:
         before: (1, *space, K), the activations of the image.
@@ -116,11 +116,11 @@ def measure_axes(before: FloatArray, after: FloatArray, places: Array) -> Pictur
     seen = totals > MIN_CHANGE * totals.max()
     unseen = int((~seen).sum())
     if unseen >= MIN_UNSEEN:
-        return PictureAxes((), 0.0, unseen, f"{unseen} of 4 changed patches of the picture change nothing there")
+        return ImageAxes((), 0.0, unseen, f"{unseen} of 4 changed patches of the image change nothing there")
     return _compare(changes / totals[:, None, None], places) if not unseen else None
 
 
-def _compare(changes: Array, places: Array) -> PictureAxes | None:
+def _compare(changes: Array, places: Array) -> ImageAxes | None:
     """Compare where the output changes, (4, h, w), with where the patches are.
 
     What all patches change alike, as the statistics of a normalisation do, tells nothing and is left out.
@@ -140,16 +140,16 @@ def _compare(changes: Array, places: Array) -> PictureAxes | None:
     offset = max(offsets, default=0.0)
     fault = _fault(slopes, offset)
     is_clear = not fault or contrast.sum(axis=(1, 2)).mean() >= MIN_CONTRAST
-    return PictureAxes(tuple(slopes), offset, 0, fault) if is_clear else None
+    return ImageAxes(tuple(slopes), offset, 0, fault) if is_clear else None
 
 
 def _fault(slopes: list[float], offset: float) -> str:
     for axis, slope in zip(("rows", "columns") if len(slopes) == 2 else ("positions",), slopes, strict=True):
         if slope < MIN_SLOPE:
             way = "against" if slope < -MIN_SLOPE else "not with"
-            return f"its {axis} move {way} those of the picture ({slope:.2f} for a step of 1)"
+            return f"its {axis} move {way} those of the image ({slope:.2f} for a step of 1)"
         if slope > MAX_SLOPE:
-            return f"its {axis} show a part of the picture only (they move by {slope:.2f} for a step of 1)"
+            return f"its {axis} show a part of the image only (they move by {slope:.2f} for a step of 1)"
     if offset > MAX_OFFSET:
-        return f"what it shows is shifted by {offset:.2f} of the picture"
+        return f"what it shows is shifted by {offset:.2f} of the image"
     return ""
