@@ -12,12 +12,16 @@ import numpy as np
 
 from seewhy.errors import LayerError
 from seewhy.frameworks import Framework, LayerChoice
-from seewhy.frameworks.structures import InputBatch, only_leaf
+from seewhy.frameworks.structures import InputBatch, is_float, only_leaf
 from seewhy.methods import Method, get
 from seewhy.methods.attention_chain import chain_steps
 
 LEAST_MAPS = 2
 """One attention map alone pools what convolutions computed, as in the attention pooling of CLIP's ResNets."""
+
+STEPS_IN_WINDOWS = 16
+"""Steps of integrated gradients where attention runs within windows, which the default runs for every image: in the
+where-test more steps found no more squares."""
 
 
 class MethodChoice(NamedTuple):
@@ -47,9 +51,11 @@ def choose_method(
     shapes = framework.attention_shapes(inputs)
     if not shapes:
         return MethodChoice(get("gradcam"), "no attention in the model")
+    if any(len(shape) > 3 for shape in shapes) and is_float(only_leaf(inputs)):
+        return MethodChoice(get("integrated_gradients", steps=STEPS_IN_WINDOWS), "attention within windows")
     if not lead_to_score(shapes):
         return MethodChoice(get("gradcam"), "the attention layers form no chain")
-    return MethodChoice(get("gradient_rollout"), f"{len(shapes)} attention layers form a chain")
+    return MethodChoice(get("legrad_rollout"), f"{len(shapes)} attention layers form a chain")
 
 
 def lead_to_score(shapes: Sequence[tuple[int, ...]]) -> bool:
