@@ -84,9 +84,9 @@ class Explainer:
         model: A `Classifier`; the name or the path of a model, as `seewhy.load` takes it; or a bare `keras.Model` or
             `torch.nn.Module`, which is enough for `heatmaps`. It is never changed.
         method: The name of a method, see `seewhy methods`; or a method with options, such as
-            `seewhy.methods.get("rise", masks=8000)`. "auto" takes gradient_rollout for a model whose attention maps
-            follow each other from the image to the score, as in a vision transformer, unless a layer is named; and
-            gradcam for any other.
+            `seewhy.methods.get("rise", masks=8000)`. "auto" takes legrad_rollout for a model whose attention maps
+            follow each other from the image to the score, as in a vision transformer; integrated_gradients with 16
+            steps where attention runs within windows; and gradcam for any other, and where a layer is named.
         layer: The layer to explain: a path ("resnet50/conv5_block3_out", "layer4.2"), a unique name, or the layer
             object. "auto" takes the classifier's default layer if it has one, else the last layer with spatial output
             that does not only pool, whose positions reach the score, that nothing bypasses, and whose axes are those of
