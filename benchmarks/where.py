@@ -257,7 +257,8 @@ def publish_all(by_framework: dict[str, dict[str, Shares]], of_two: dict[str, Sh
         )
         publish(
             "where-two",
-            f"Share of heatmaps that are higher on their own square, of two in each of {images} images, or as above: PyTorch",
+            f"Share of heatmaps that are higher on their own square, of two in each of {images} images, or as above: "
+            "PyTorch",
             method_rows(of_two),
             of_two,
             where,
