@@ -9,7 +9,7 @@ from benchmarks.results import publish
 from tests.torchvision_operators import declare_missing
 
 MODEL = "vit_tiny_patch16_224"
-METHODS = ("gradient_rollout", "legrad", "attention_rollout")
+METHODS = ("legrad_rollout", "gradient_rollout", "legrad", "attention_rollout")
 GOAL = "3.5"
 """How many times as long as the bare forward pass one class may take."""
 

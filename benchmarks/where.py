@@ -1,8 +1,9 @@
 """The where-test: does the peak of a heatmap lie on what decided?
 
 Small models learn to name the colour of a bright square among other squares, see `benchmarks.where_images`. On images
-that they have not seen, the share of heatmaps is counted whose peak lies in the cell of that square. The models are
-trained in PyTorch; in Keras they are built once more, for every backend, with the same weights.
+that they have not seen, the share of heatmaps is counted whose peak lies in the cell of that square. On images with two
+such squares of different colours, the share of heatmaps is counted that are higher on the square of their own colour.
+The models are trained in PyTorch; in Keras they are built once more, for every backend, with the same weights.
 
     python -m benchmarks.where           every method in PyTorch, the defaults in Keras too; about five minutes
     python -m benchmarks.where --quick   the defaults in PyTorch, on fewer images; under a minute
@@ -27,7 +28,7 @@ import numpy as np
 from benchmarks.interleaved import machine
 from benchmarks.record import record_results
 from benchmarks.results import Row, publish
-from benchmarks.where_images import Grid, Squares, draw_squares, peaks_on_squares
+from benchmarks.where_images import Grid, Squares, draw_pairs, draw_squares, higher_on_own, peaks_on_squares
 
 import seewhy
 from seewhy.errors import SeewhyError
@@ -100,7 +101,10 @@ def settings(method: Method) -> Method:
 
 
 def share(model: Any, inputs: Any, squares: Squares, grid: Grid, name: str) -> float | str:
-    """Return the share of heatmaps whose peak lies on the square, or why there are none."""
+    """Return the share of heatmaps whose peak lies on the square, or why there are none.
+
+    Of images with two squares, it is the share of heatmaps that are higher on their own.
+    """
     count = len(inputs)
     if name == DEFAULT:
         explainer = seewhy.Explainer(model)
@@ -108,7 +112,7 @@ def share(model: Any, inputs: Any, squares: Squares, grid: Grid, name: str) -> f
         method = settings(METHODS[name])
         count = min(count, SLOW_IMAGES) if method.needs_runner else count
         explainer = seewhy.Explainer(model, method)
-    targets = [[int(kind)] for kind in squares.classes[:count]]
+    targets = squares.classes[:count].reshape(count, -1).tolist()
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", seewhy.errors.SeewhyWarning)  # a warning is no excuse for a wrong peak
@@ -118,6 +122,8 @@ def share(model: Any, inputs: Any, squares: Squares, grid: Grid, name: str) -> f
         return "refused"
     if heatmaps.values.ndim != 4:
         return "no grid"
+    if squares.classes.ndim == 2:
+        return float(higher_on_own(heatmaps.values, squares.cells[:count], grid).mean())
     return float(peaks_on_squares(heatmaps.values[:, 0], squares.cells[:count], grid).mean())
 
 
@@ -132,13 +138,15 @@ def shares(model: Any, inputs: Any, squares: Squares, name: str, methods: Iterab
     return found
 
 
-def in_torch(names: Iterable[str], methods: Iterable[str], images: int, weights: Path) -> dict[str, Shares]:
-    """Train each model in PyTorch, write its weights for Keras, and return its shares."""
+def in_torch(
+    names: Iterable[str], methods: Iterable[str], images: int, weights: Path
+) -> tuple[dict[str, Shares], dict[str, Shares]]:
+    """Train each model in PyTorch, write its weights for Keras, and return its shares for one and for two squares."""
     import torch
 
     from benchmarks import where_torch
 
-    found = {}
+    found, of_two = {}, {}
     for name in names:
         grid, start = ARCHITECTURES[name].grid, time.monotonic()
         model = where_torch.train(name, grid, STEPS)
@@ -151,7 +159,9 @@ def in_torch(names: Iterable[str], methods: Iterable[str], images: int, weights:
         arrays = [array.detach().numpy() for array in where_torch.weight_arrays(model)]
         np.savez(weights / name, *arrays, scores=scores)
         found[name] = {"accuracy": accuracy} | shares(model, inputs, squares, name, methods)
-    return found
+        pairs = draw_pairs(images, grid, seed=4)
+        of_two[name] = shares(model, where_torch.to_inputs(pairs.images), pairs, name, methods)
+    return found, of_two
 
 
 def in_keras(names: Iterable[str], methods: Iterable[str], images: int, weights: Path) -> dict[str, Shares]:
@@ -227,7 +237,7 @@ def _cell(reached: float | str) -> str:
     return reached if isinstance(reached, str) else f"{reached:.2f}"
 
 
-def publish_all(by_framework: dict[str, dict[str, Shares]], images: int) -> list[str]:
+def publish_all(by_framework: dict[str, dict[str, Shares]], of_two: dict[str, Shares], images: int) -> list[str]:
     """Publish the tables, and return the names of their files."""
     where, measured = machine("keras", "tensorflow", "jax", "torch"), by_framework
     title = f"Share of heatmaps whose peak lies on the square, of {images} images"
@@ -245,7 +255,15 @@ def publish_all(by_framework: dict[str, dict[str, Shares]], images: int) -> list
             measured,
             where,
         )
-        names += ["where-methods", "where-poor"]
+        publish(
+            "where-two",
+            f"Share of heatmaps that are higher on their own square, of two in each of {images} images, or as above: "
+            "PyTorch",
+            method_rows(of_two),
+            of_two,
+            where,
+        )
+        names += ["where-methods", "where-poor", "where-two"]
     return names
 
 
@@ -278,10 +296,11 @@ def main() -> None:
     if others is None:
         others = () if given.quick else tuple(FRAMEWORKS)[1:]
     with tempfile.TemporaryDirectory() as folder:
-        by_framework = {"torch": in_torch(names, methods, images, Path(folder))}
+        found, of_two = in_torch(names, methods, images, Path(folder))
+        by_framework = {"torch": found}
         for framework in others:
             by_framework[framework] = in_process(framework, names, (DEFAULT,), images, Path(folder))
-    published = publish_all(by_framework, images)
+    published = publish_all(by_framework, of_two, images)
     if given.record:
         record_results(published)
     missed = list(misses(by_framework))

@@ -53,15 +53,65 @@ def draw_squares(count: int, grid: Grid, seed: int, *, for_training: bool = Fals
     classes = random.permutation(np.arange(count) % (CLASSES if for_training else len(COLOURS)))
     cells = np.zeros((count, 2), np.int64)
     for image, kind, cell in zip(images, classes, cells, strict=True):
-        distractors = DISTRACTORS[random.integers(len(DISTRACTORS), size=random.integers(MOST_DISTRACTORS + 1))]
-        colours = [*COLOURS[kind : kind + 1], *distractors]
-        places = random.permutation(rows * columns)[: len(colours)]
-        for place, colour in zip(places, colours, strict=True):
-            row, column = divmod(int(place), columns)
-            top, left = CELL * np.array([row, column]) + random.integers(0, CELL - SQUARE + 1, 2)
-            image[top : top + SQUARE, left : left + SQUARE] += colour
-        cell[:] = divmod(int(places[0]), columns) if len(places) else 0
+        places = _add_squares(image, COLOURS[kind : kind + 1], grid, random)
+        cell[:] = places[0] if len(places) else 0
     return Squares(images, classes, cells)
+
+
+def draw_pairs(count: int, grid: Grid, seed: int) -> Squares:
+    """Return images with two bright squares of different colours, besides grey and dark ones.
+
+    Args:
+        count: How many images.
+        grid: The cells of each.
+        seed: Of the random numbers.
+
+    Returns:
+        Images, with the classes of both squares (N, 2), and their cells (N, 2, 2).
+    """
+    random = np.random.default_rng(seed)
+    rows, columns = grid
+    images = random.normal(0, NOISE, (count, rows * CELL, columns * CELL, 3)).astype(np.float32)
+    classes = np.stack([random.permutation(len(COLOURS))[:2] for _ in range(count)])
+    cells = [
+        _add_squares(image, COLOURS[kinds], grid, random)[:2] for image, kinds in zip(images, classes, strict=True)
+    ]
+    return Squares(images, classes, np.stack(cells))
+
+
+def _add_squares(
+    image: NDArray[np.float32], colours: NDArray[np.float32], grid: Grid, random: np.random.Generator
+) -> NDArray[np.int64]:
+    """Add squares of these colours and some others to an image, each in a cell of its own; return their cells."""
+    distractors = DISTRACTORS[random.integers(len(DISTRACTORS), size=random.integers(MOST_DISTRACTORS + 1))]
+    colours = np.concatenate([colours, distractors])
+    places = random.permutation(grid[0] * grid[1])[: len(colours)]
+    cells = np.stack(np.divmod(places, grid[1]), axis=1)
+    for cell, colour in zip(cells, colours, strict=True):
+        top, left = CELL * cell + random.integers(0, CELL - SQUARE + 1, 2)
+        image[top : top + SQUARE, left : left + SQUARE] += colour
+    return cells
+
+
+def higher_on_own(heatmaps: NDArray[np.floating], cells: NDArray[np.int64], grid: Grid) -> NDArray[np.bool_]:
+    """Return whether the heatmap of each of two squares' classes is higher in its own square's cell than in the other.
+
+    Args:
+        heatmaps: (N, 2, rows, columns), of any resolution.
+        cells: (N, 2, 2), row and column of each square.
+        grid: The number of cells of an image.
+
+    Returns:
+        (N, 2); False where both are the same.
+    """
+    rows, columns = (
+        (np.arange(count * CELL) * size) // (count * CELL) for count, size in zip(grid, heatmaps.shape[2:], strict=True)
+    )
+    pixels = heatmaps[:, :, rows[:, None], columns]  # of the size of the image, without interpolation
+    means = pixels.reshape(*heatmaps.shape[:2], grid[0], CELL, grid[1], CELL).mean(axis=(3, 5))
+    images = np.arange(len(cells))[:, None, None]
+    found = means[images, np.arange(2)[:, None], cells[:, None, :, 0], cells[:, None, :, 1]]  # by class, and by square
+    return np.stack([found[:, 0, 0] > found[:, 0, 1], found[:, 1, 1] > found[:, 1, 0]], axis=1)
 
 
 def peaks_on_squares(heatmaps: NDArray[np.floating], cells: NDArray[np.int64], grid: Grid) -> NDArray[np.bool_]:

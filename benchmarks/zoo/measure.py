@@ -1,7 +1,7 @@
 """What is found out about one model: whether it is explained, and whether the explanation is right.
 
 * equal: the largest difference between the heatmap and Grad-CAM that is computed from plain hooks, as a share of the
-  heatmap's maximum; of gradient-weighted rollout, from one that is computed apart.
+  heatmap's maximum; of the default's other methods, from one that is computed apart.
 * pos: the share of the layer's positions that have a gradient, of several inputs and classes.
 * bypass: the share of the difference of scores between two inputs that remains if the layer keeps its values.
 * grid: of five patches of the input that are overwritten in turn, how many change their own cell of the layer more than
@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 from benchmarks.zoo.layers import plain_layer, scores_of
-from benchmarks.zoo.rollout import gradient_rollout
+from benchmarks.zoo.written_apart import attention_heatmap, integrated_gradients
 from PIL import Image
 
 import seewhy
@@ -89,8 +89,8 @@ def problems(row: Row) -> list[str]:
 def _checks(explainer: Any, explanation: Any, inputs: Any, others: Any) -> Row:
     """Compare with plain hooks at the layer that was explained."""
     nothing: Row = {"equal": None, "pos": None, "bypass": None, "cells": None}
-    if explanation.method == "gradient_rollout":
-        return nothing | {"equal": _rollout_difference(explainer.classifier.model, explanation.heatmaps[0], inputs)}
+    if explanation.method in ("gradient_rollout", "legrad_rollout", "integrated_gradients"):
+        return nothing | {"equal": _difference_apart(explainer.classifier.model, explanation, inputs)}
     path, number = _call(explanation.layer, explainer.framework)
     if path is None:
         return nothing
@@ -111,11 +111,15 @@ def _checks(explainer: Any, explanation: Any, inputs: Any, others: Any) -> Row:
     }
 
 
-def _rollout_difference(model: Any, heatmap: Any, inputs: Any) -> float | None:
-    """Return the largest difference from a rollout that was computed apart, both scaled to a maximum of 1."""
+def _difference_apart(model: Any, explanation: Any, inputs: Any) -> float | None:
+    """Return the largest difference from a heatmap that was computed apart, both scaled to a maximum of 1."""
     if hasattr(model, "get_config"):
         return None
-    expected = gradient_rollout(model, inputs, heatmap.shape)
+    heatmap = explanation.heatmaps[0]
+    if explanation.method == "integrated_gradients":
+        expected = integrated_gradients(model, inputs)
+    else:
+        expected = attention_heatmap(explanation.method, model, inputs, heatmap.shape)
     if expected is None:
         return None
     return float(np.abs(heatmap / max(heatmap.max(), 1e-30) - expected / max(expected.max(), 1e-30)).max())

@@ -15,7 +15,7 @@ and writes this page.
 | column | meaning |
 | --- | --- |
 | answer | the model is explained, or refused in words |
-| equal | the largest difference from Grad-CAM by plain hooks, or a rollout written apart, as a share of the maximum |
+| equal | the largest difference from Grad-CAM by plain hooks, or the method written apart, as a share of the maximum |
 | pos | the share of the layer's positions that have a gradient, of several images and classes |
 | bypass | the share of the difference of scores between images that does not pass the layer |
 | grid | of five patches that were overwritten in turn, how many changed their own cell more than the others did |

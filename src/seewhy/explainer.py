@@ -7,7 +7,6 @@ draws it when someone asks for pixels.
 
 import itertools
 import os
-import warnings
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
@@ -37,7 +36,7 @@ from seewhy.attribution.input_box import input_box
 from seewhy.attribution.method_choice import choose_method
 from seewhy.attribution.perturbation_runner import ProgressCallback
 from seewhy.attribution.plan import Plan, first_derivatives, plan_key, strategy_for
-from seewhy.errors import InputError, MethodError, OptionError, SeewhyWarning, frames_inside
+from seewhy.errors import InputError, MethodError, OptionError, warn
 from seewhy.frameworks import Framework, LayerCall, LayerChoice
 from seewhy.frameworks.structures import InputBatch, InputSpec, image_count, leaves, only_leaf
 from seewhy.frameworks.tokens import TokenGrid
@@ -72,9 +71,9 @@ class Explainer:
         model: A `Classifier`; the name or the path of a model, as `seewhy.load` takes it; or a bare `keras.Model` or
             `torch.nn.Module`, which is enough for `heatmaps`. It is never changed.
         method: The name of a method, see `seewhy methods`; or a method with options, such as
-            `seewhy.methods.get("rise", masks=8000)`. "auto" takes gradient_rollout for a model whose attention maps
-            follow each other from the image to the score, as in a vision transformer, unless a layer is named; and
-            gradcam for any other.
+            `seewhy.methods.get("rise", masks=8000)`. "auto" takes legrad_rollout for a model whose attention maps
+            follow each other from the image to the score, as in a vision transformer; integrated_gradients with 16
+            steps where attention runs within windows; and gradcam for any other, and where a layer is named.
         layer: The layer to explain: a path ("resnet50/conv5_block3_out", "layer4.2"), a unique name, or the layer
             object. "auto" takes the classifier's default layer if it has one, else the last layer with spatial output
             that does not only pool, whose positions reach the score, that nothing bypasses, and whose axes are those of
@@ -322,7 +321,10 @@ class Explainer:
         """Return the plan for this shape of input and kind of objective, made when it is first needed."""
         key = plan_key(inputs, objective, batch_size)
         if key not in self._plans:
-            method, reason = choose_method(self.method, self.framework, inputs, self.layer_choices)
+            method, reason, doubt = choose_method(self.method, self.framework, inputs, self.layer_choices)
+            if doubt and "method" not in self._warned:
+                self._warned.add("method")
+                warn(doubt)
             strategy = strategy_for(method, objective)
             if len(self._plans) >= MAX_PLANS:
                 self._plans.clear()
@@ -357,14 +359,14 @@ class Explainer:
         if "pixels" not in self._warned and self.classifier.may_need_preprocessing(inputs):
             self._warned.add("pixels")
             if hint := self.classifier.preprocessing_hint(inputs):
-                warnings.warn(hint, SeewhyWarning, stacklevel=frames_inside())
+                warn(hint)
 
     def _warn_of_probabilities(self, attribution: Attribution, heatmaps: Heatmaps) -> None:
         """Warn, once, if probabilities are explained as logits."""
         is_unseen = self.score == "logit" and attribution.capture.final_activation == "linear"
         if is_unseen and "probabilities" not in self._warned and look_like_probabilities(heatmaps.outputs):
             self._warned.add("probabilities")
-            warnings.warn(probabilities_hint(str(self.classifier.name)), SeewhyWarning, stacklevel=frames_inside())
+            warn(probabilities_hint(str(self.classifier.name)))
 
     def _resolve(self, targets: TargetSpec, images: int) -> Target:
         target = resolve(targets, self.classifier.find_class)

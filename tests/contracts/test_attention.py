@@ -11,7 +11,7 @@ from seewhy.targets import Class, Objective
 
 TARGETS = (1, 3)
 MEAN = pytest.param("mean", marks=pytest.mark.slow(reason="differs in the last step only"))
-METHODS = ("gradient_rollout", "legrad", "attention_rollout")
+METHODS = ("legrad_rollout", "gradient_rollout", "legrad", "attention_rollout")
 
 
 def close(values, expected, tolerance=1e-4):
@@ -35,6 +35,8 @@ def test_heatmaps_are_those_of_the_papers(framework, tokens):
         close(found["gradient_rollout"].values[:, number], reference.gradient_rollout(images, target, tokens))
         close(found["legrad"].values[:, number], reference.legrad(images, target, tokens))
         close(found["attention_rollout"].values[:, number], reference.attention_rollout(images, tokens))
+        product = reference.legrad(images, target, tokens) * reference.attention_rollout(images, tokens)
+        close(found["legrad_rollout"].values[:, number], product)
     assert found["legrad"].layer == "2 attention layers"
     close(found["legrad"].scores, reference.run(images, tokens)[0][:, TARGETS])
 

@@ -87,6 +87,28 @@ def test_legrad_needs_the_same_tokens_in_all_layers():
         heatmaps("legrad", maps, gradients, [0.5, 0.5])
 
 
+def test_legrad_rollout_by_hand():
+    attention, gradient = np.array([[[[0.25, 0.75], [0.5, 0.5]]]]), np.array([[[[[4.0, -1.0], [0.0, 2.0]]]]])
+    reads = [1.0, 0.0]  # rollout: (1 + 0.25) / 2 and 0.75 / 2; LeGrad: 4 / 2 and 2 / 2
+    np.testing.assert_allclose(heatmaps("legrad_rollout", [attention], [gradient], reads)[0, 0], [1.25, 0.375])
+
+
+@pytest.mark.parametrize("shapes", [[(4, 4)] * 3, [(4, 4), (1, 4)], [(4, 4), (1, 5), (1, 5)], [(1, 5), (1, 5)]])
+def test_legrad_rollout_is_the_product_of_its_factors(shapes):
+    maps, gradients = drawn(shapes)
+    reads = np.arange(1.0, shapes[-1][0] + 1)
+    product, *factors = (heatmaps(each, maps, gradients, reads) for each in ("legrad_rollout", "legrad", ROLLOUTS[1]))
+    np.testing.assert_allclose(product, factors[0] * factors[1], rtol=1e-12)
+    assert product.min() >= 0 < product.max()
+
+
+def test_legrad_rollout_of_pooled_tokens_averages_the_layers_before():
+    maps, gradients = drawn([(4, 4), (2, 4), (2, 2)])
+    before = heatmaps("legrad", maps[:2], gradients[:2], [0.5, 0.5])
+    expected = before * heatmaps("attention_rollout", maps, gradients, [0.5, 0.5])
+    np.testing.assert_allclose(heatmaps("legrad_rollout", maps, gradients, [0.5, 0.5]), expected, rtol=1e-12)
+
+
 CHAINS = {
     ((2, 9, 9), (2, 9, 9)): ("mix", "mix"),
     ((2, 9, 9), (4, 1, 9)): ("mix", "pool"),

@@ -53,7 +53,7 @@ AT_THE_INPUT = {
 }
 PERTURBATION_METHODS = {"scorecam", "sscam", "iscam", "ablationcam", "recipro_cam", "occlusion", "rise"}
 ACTIVATION_METHODS = {"eigencam", "kpcacam"}
-ATTENTION_METHODS = {"gradient_rollout", "legrad", "attention_rollout"}
+ATTENTION_METHODS = {"gradient_rollout", "legrad", "attention_rollout", "legrad_rollout"}
 
 
 def test_every_family_and_level():

@@ -2,29 +2,54 @@
 
 In a convolutional model a position of the last layer holds what the model saw there, and Grad-CAM shows which of the
 positions raise the score. In a vision transformer attention has carried information between all positions by then, and
-the path that it took through the attention maps shows where it came from.
+the path that it took through the attention maps shows where it came from. Attention within windows has no such path, as
+its maps do not say where the windows are: there, gradients are followed back to the input.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from seewhy.errors import LayerError
 from seewhy.frameworks import Framework, LayerChoice
-from seewhy.frameworks.structures import InputBatch, only_leaf
+from seewhy.frameworks.structures import InputBatch, is_float, only_leaf
 from seewhy.methods import Method, get
 from seewhy.methods.attention_chain import chain_steps
 
 LEAST_MAPS = 2
 """One attention map alone pools what convolutions computed, as in the attention pooling of CLIP's ResNets."""
 
+STEPS_IN_WINDOWS = 16
+"""Steps of integrated gradients where attention runs within windows, which the default runs for every image: in the
+where-test more steps found no more squares."""
+
+AttentionKind = Literal["chain", "windows", "other"]
+"""How the attention maps of a model lie: one after the other from the image's tokens to the score; within windows; or
+otherwise, as with a single map, or where tokens are merged between maps."""
+
+UNRELIABLE: dict[AttentionKind, frozenset[str]] = {
+    "chain": frozenset({"gradcam"}),
+    "windows": frozenset({"gradcam"}),
+    "other": frozenset(),
+}
+"""The methods that the where-test found unreliable: whose peaks lie on what decided in fewer than half of the images, in
+three or more models whose attention forms a chain, or in the one with windows. `python -m benchmarks.where --record`
+measures that, and a test compares this list with its table."""
+
 
 class MethodChoice(NamedTuple):
-    """A method, and why "auto" chose it; the reason is empty where the caller named the method."""
+    """A method, and why "auto" chose it; the reason is empty where the caller named the method.
+
+    Attributes:
+        method: The method.
+        reason: In a few words.
+        doubt: What to say to the caller who named a method that is unreliable for this kind of model, or empty.
+    """
 
     method: Method
     reason: str
+    doubt: str = ""
 
 
 def choose_method(
@@ -39,7 +64,7 @@ def choose_method(
         layers: The layers to explain.
     """
     if not method.is_auto:
-        return MethodChoice(method, "")
+        return MethodChoice(method, "", _doubt(method, framework, inputs, layers))
     if not all(layer.is_auto for layer in layers):
         return MethodChoice(get("gradcam"), "a layer is named")
     if not _is_one_batch_of_images(inputs):
@@ -47,20 +72,50 @@ def choose_method(
     shapes = framework.attention_shapes(inputs)
     if not shapes:
         return MethodChoice(get("gradcam"), "no attention in the model")
-    if not lead_to_score(shapes):
-        return MethodChoice(get("gradcam"), "the attention layers form no chain")
-    return MethodChoice(get("gradient_rollout"), f"{len(shapes)} attention layers form a chain")
+    return _suited_to(shapes, is_differentiable=is_float(only_leaf(inputs)))
 
 
-def lead_to_score(shapes: Sequence[tuple[int, ...]]) -> bool:
-    """Whether attention maps of shapes (H, Lq, Lk) lead from the image's tokens to the score, one after the other."""
+def attention_kind(shapes: Sequence[tuple[int, ...]]) -> AttentionKind:
+    """Return how attention maps of shapes (H, Lq, Lk), or of more axes within windows, lie."""
+    if any(len(shape) > 3 for shape in shapes):
+        return "windows"
     if len(shapes) < LEAST_MAPS:
-        return False
+        return "other"
     try:
         chain_steps(shapes)
     except LayerError:
-        return False
-    return True
+        return "other"
+    return "chain"
+
+
+def _suited_to(shapes: Sequence[tuple[int, ...]], *, is_differentiable: bool) -> MethodChoice:
+    kind = attention_kind(shapes)
+    if kind == "chain":
+        return MethodChoice(get("legrad_rollout"), f"{len(shapes)} attention layers form a chain")
+    if kind == "windows" and is_differentiable:
+        method = get("integrated_gradients", steps=STEPS_IN_WINDOWS)
+        return MethodChoice(method, f"attention within windows; {STEPS_IN_WINDOWS} steps")
+    return MethodChoice(get("gradcam"), "the attention layers form no chain")
+
+
+def _doubt(method: Method, framework: Framework, inputs: InputBatch, layers: Sequence[LayerChoice]) -> str:
+    """Return what is said of a method that the caller named, and of no layer; empty where nothing is known against it.
+
+    A layer that is named has evidence of its own.
+    """
+    is_suspect = any(method.name in names for names in UNRELIABLE.values())
+    if not (is_suspect and all(layer.is_auto for layer in layers) and _is_one_batch_of_images(inputs)):
+        return ""
+    shapes = framework.attention_shapes(inputs)
+    kind = attention_kind(shapes)
+    if method.name not in UNRELIABLE[kind]:
+        return ""
+    better = _suited_to(shapes, is_differentiable=is_float(only_leaf(inputs))).method
+    what = "attention runs within windows" if kind == "windows" else "attention layers form a chain"
+    return (
+        f"{method.title} is unreliable for a model whose {what}: in SeeWhy's tests with such models, its peak mostly "
+        f"lay elsewhere than on what decided. method='auto' takes {better.name}."
+    )
 
 
 def _is_one_batch_of_images(inputs: InputBatch) -> bool:

@@ -35,7 +35,7 @@ def legrad(capture: AttentionCapture) -> Tensor:
     if "pool" in steps[:-1]:
         raise LayerError(
             "LeGrad averages attention over layers with the same tokens, and this model has fewer of them in later "
-            "layers. Use gradient_rollout, or a method that explains a layer, such as gradcam."
+            "layers. Use legrad_rollout or gradient_rollout, or a method that explains a layer, such as gradcam."
         )
     by_layer = [xp.mean(xp.maximum(each, 0.0), axis=(2, 3)) for each in gradients]
     tokens = by_layer[0].shape[-1]  # a class token that joins them in later layers precedes them

@@ -20,6 +20,7 @@ from seewhy.methods.integrated_gradients import integrated_gradients
 from seewhy.methods.kpcacam import kpcacam
 from seewhy.methods.layercam import layercam
 from seewhy.methods.legrad import legrad
+from seewhy.methods.legrad_rollout import legrad_rollout
 from seewhy.methods.method import Method
 from seewhy.methods.occlusion import occlusion
 from seewhy.methods.recipro_cam import recipro_cam
@@ -347,6 +348,16 @@ METHODS = {
             level="layer",
         ),
         Method(
+            name="legrad_rollout",
+            title="LeGrad x attention rollout",
+            paper="2404.03214, 2005.00928",
+            summary="LeGrad times attention rollout; the usual choice for vision transformers",
+            cost="T backwards",
+            function=legrad_rollout,
+            family="attention",
+            level="layer",
+        ),
+        Method(
             name="attention_rollout",
             title="Attention rollout",
             paper="2005.00928",
@@ -370,7 +381,7 @@ AUTO = Method(
     name="auto",
     title="Automatic",
     paper="",
-    summary="gradient_rollout for attention models, gradcam for all others",
+    summary="legrad_rollout for vision transformers, integrated_gradients for attention in windows, else gradcam",
     cost="that of the chosen method",
     function=_not_chosen,
     family="gradient",

@@ -1,0 +1,123 @@
+"""What `method="auto"` takes for each kind of model, and what is said of a method that does not suit it."""
+
+import json
+import warnings
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from docs_build.images import ROOT
+from torch import nn
+from torch.nn import functional
+
+import seewhy
+from seewhy.attribution.method_choice import UNRELIABLE, choose_method
+from seewhy.errors import SeewhyWarning
+from seewhy.frameworks import LayerChoice
+from seewhy.frameworks.layers import AUTO
+
+IMAGES = np.zeros((1, 8, 8, 3), np.float32)
+CHAIN, WINDOWS = ((2, 9, 9), (2, 9, 9)), ((4, 2, 9, 9), (4, 2, 9, 9))
+
+
+def chosen(shapes, inputs=IMAGES, method="auto", layer=AUTO):
+    framework = SimpleNamespace(attention_shapes=lambda _: shapes)
+    return choose_method(seewhy.methods.get(method), framework, inputs, [LayerChoice(layer)])
+
+
+@pytest.mark.parametrize(
+    ("shapes", "inputs", "layer", "method", "reason"),
+    [
+        ((), IMAGES, AUTO, "gradcam", "no attention in the model"),
+        (CHAIN, IMAGES, AUTO, "legrad_rollout", "2 attention layers form a chain"),
+        (((2, 9, 9), (1, 4, 9), (2, 4, 4)), IMAGES, AUTO, "legrad_rollout", "3 attention layers form a chain"),
+        (WINDOWS, IMAGES, AUTO, "integrated_gradients", "attention within windows; 16 steps"),
+        (WINDOWS, IMAGES.astype(np.uint8), AUTO, "gradcam", "the attention layers form no chain"),
+        (((2, 1, 9),), IMAGES, AUTO, "gradcam", "the attention layers form no chain"),
+        (((2, 64, 16), (2, 64, 16)), IMAGES, AUTO, "gradcam", "the attention layers form no chain"),
+        (CHAIN, IMAGES, "block", "gradcam", "a layer is named"),
+        (WINDOWS, [IMAGES, IMAGES], AUTO, "gradcam", "the input is not one batch of images"),
+    ],
+)
+def test_the_method_suits_the_model(shapes, inputs, layer, method, reason):
+    choice = chosen(shapes, inputs, layer=layer)
+    assert (choice.method.name, choice.reason, choice.doubt) == (method, reason, "")
+
+
+def test_a_method_that_is_named_is_taken_with_a_doubt():
+    choice = chosen(CHAIN, method="gradcam")
+    assert (choice.method.name, choice.reason) == ("gradcam", "")
+    assert choice.doubt.startswith("Grad-CAM is unreliable for a model whose attention layers form a chain: ")
+    assert choice.doubt.endswith("method='auto' takes legrad_rollout.")
+    assert "whose attention runs within windows" in chosen(WINDOWS, method="gradcam").doubt
+    for shapes, inputs, method, layer in [
+        ((), IMAGES, "gradcam", AUTO),
+        (((2, 1, 9),), IMAGES, "gradcam", AUTO),
+        (CHAIN, IMAGES, "occlusion", AUTO),
+        (CHAIN, IMAGES, "gradcam", "block"),
+        (CHAIN, [IMAGES, IMAGES], "gradcam", AUTO),
+    ]:
+        assert chosen(shapes, inputs, method, layer).doubt == ""
+
+
+def test_the_unreliable_methods_are_those_of_the_where_test():
+    """Fewer than half of the peaks, in three models whose attention forms a chain, or in that with windows."""
+    record = json.loads((ROOT / "docs" / "measured.json").read_text("utf-8"))["results"]["where-methods"]
+    columns = record["headings"]
+    chains = [number for number, title in enumerate(columns) if title.startswith("ViT")]
+    windows = columns.index("shifted windows")
+    rows = [row for row in record["rows"] if row[0] in seewhy.methods.METHODS]
+
+    def is_poor(cell):
+        return cell.replace(".", "").isdigit() and float(cell) < 0.5
+
+    assert UNRELIABLE["chain"] == {row[0] for row in rows if sum(is_poor(row[each]) for each in chains) >= 3}
+    assert UNRELIABLE["windows"] == {row[0] for row in rows if is_poor(row[windows])}
+
+
+class InWindows(nn.Module):
+    """Attends within four windows of 2 x 2 patches, of the 4 x 4 that an image of 8 x 8 pixels has."""
+
+    def __init__(self):
+        super().__init__()
+        self.patches, self.products = nn.Conv2d(3, 8, 2, 2), nn.Linear(8, 24)
+        self.head = nn.Linear(8, 3)
+
+    def forward(self, image):
+        x = self.patches(image).unflatten(2, (2, 2)).unflatten(4, (2, 2)).permute(0, 2, 4, 3, 5, 1).flatten(3, 4)
+        query, key, value = self.products(x.flatten(1, 2)).unflatten(3, (2, 12)).transpose(2, 3).chunk(3, dim=-1)
+        x = functional.scaled_dot_product_attention(query, key, value).transpose(2, 3).flatten(3)
+        return self.head(x.flatten(1, 2).mean(dim=1))
+
+
+def test_integrated_gradients_where_attention_runs_within_windows():
+    torch.manual_seed(0)
+    model = InWindows().eval()
+    reported = []
+    classifier = seewhy.Classifier(model, preprocess=seewhy.Preprocessing((8, 8), mean=127.5, std=64.0))
+    explainer = seewhy.Explainer(classifier, progress=lambda title, done, total: reported.append((title, done, total)))
+    image = np.random.default_rng(0).integers(0, 256, (8, 8, 3)).astype(np.uint8)
+    (explanation,) = explainer.explain([image], [1])
+    assert (explanation.method, explanation.method_reason) == (
+        "integrated_gradients",
+        "attention within windows; 16 steps",
+    )
+    assert (explanation.title, explanation.peak_quantile) == ("Integrated gradients", 0.995)
+    assert (explanation.layer, explanation.heatmaps.shape) == ("input", (1, 8, 8))
+    assert reported[0] == ("Integrated gradients", 0, 16)
+    named = seewhy.Explainer(classifier, seewhy.methods.get("integrated_gradients", steps=16)).explain([image], [1])
+    np.testing.assert_array_equal(explanation.heatmaps, named[0].heatmaps)
+    signed = seewhy.Explainer(classifier, signed=True, augmentation="flips").explain([image, image], [1])
+    assert signed[1].heatmaps.min() < 0 < signed[1].heatmaps.max()
+
+
+def test_the_doubt_is_said_once():
+    explainer = seewhy.Explainer(InWindows().eval(), "gradcam")
+    inputs = np.random.default_rng(0).normal(size=(1, 3, 8, 8)).astype(np.float32)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        for targets in ([0], [1], [0, 1]):
+            explainer.heatmaps(inputs, targets)
+    doubts = [each for each in caught if "is unreliable" in str(each.message)]
+    assert [each.category for each in doubts] == [SeewhyWarning]
