@@ -33,7 +33,7 @@ UNRELIABLE: dict[AttentionKind, frozenset[str]] = {
     "windows": frozenset({"gradcam"}),
     "other": frozenset(),
 }
-"""The methods that the where-test found unreliable: whose peaks lie on what decided in fewer than half of the images, in
+"""The methods that the where-test found unreliable: whose peaks lie on what decided in fewer than half of the images in
 three or more models whose attention forms a chain, or in the one with windows. `python -m benchmarks.where --record`
 measures that, and a test compares this list with its table."""
 
