@@ -72,7 +72,7 @@ test-slow: $(VENV)/.development  ## tests marked slow; each mark gives its reaso
 	$(PYTEST) -m slow
 
 test-keras: $(VENV)/.development  ## Keras on JAX and on PyTorch, a process for each backend
-	KERAS_BACKEND=jax $(PYTEST) tests/contracts tests/frameworks/jax tests/train/test_backends.py \
+	KERAS_BACKEND=jax $(PYTEST) -m "not slow" tests/contracts tests/frameworks/jax tests/train/test_backends.py \
 		tests/models/test_build_limits.py
 	KERAS_BACKEND=torch $(PYTEST) tests/contracts tests/frameworks/torch/test_keras.py tests/train/test_backends.py \
 		tests/models/test_build_limits.py

@@ -10,7 +10,7 @@ import os
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
-from typing import Any, Literal, TypedDict, Unpack, final, get_args
+from typing import Any, Unpack, final
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from seewhy.attribution.auto_layer import Trial, try_all_layers
 from seewhy.attribution.checks import (
     check_batch_size,
     check_images,
+    check_inspected,
     check_one_input,
     check_tokens,
     find_layers,
@@ -29,6 +30,7 @@ from seewhy.attribution.checks import (
     probabilities_hint,
     require_decoded,
 )
+from seewhy.attribution.explainer_options import AugmentationName, ExplainerOptions, check_options
 from seewhy.attribution.fusion import choose_fuse
 from seewhy.attribution.input_box import input_box
 from seewhy.attribution.method_choice import choose_method
@@ -60,20 +62,6 @@ MAX_PLANS = 64
 ModelSource = Classifier | Model | str | os.PathLike[str]
 """What can be explained: a classifier, a model, or the name or the path of a model."""
 
-AugmentationName = Literal["flips", "scales"]
-
-
-class ExplainerOptions(TypedDict, total=False):
-    """The keyword-only options of `Explainer`, which `explain` and `compare` take too."""
-
-    output: int | str | None
-    fuse: Fuse | None
-    augmentation: AugmentationName | Sequence[AugmentationName] | None
-    signed: bool
-    progress: bool | ProgressCallback
-    precision: Precision
-    tokens: TokenGrid | None
-
 
 @final
 class Explainer:
@@ -89,9 +77,8 @@ class Explainer:
         layer: The layer to explain: a path ("resnet50/conv5_block3_out", "layer4.2"), a unique name, or the layer
             object. "auto" takes the classifier's default layer if it has one, else the last layer with spatial output
             that does not only pool, whose positions reach the score, that nothing bypasses, and whose axes are those of
-            the image. Of a layer that is called several times the
-            last call is explained; "name#1" is the first. A list of layers is explained layer by layer, and their
-            heatmaps are fused.
+            the image. Of a layer that is called several times the last call is explained; "name#1" is the first. A list
+            of layers is explained layer by layer, and their heatmaps are fused.
         score: "logit" explains logits: a final softmax or sigmoid is bypassed. "probability" explains probabilities,
             as many tutorials do.
         output: The output to explain, of a model with several: its position or its key.
@@ -143,12 +130,7 @@ class Explainer:
         precision: Precision = "float32",
         tokens: TokenGrid | None = None,
     ) -> None:
-        if precision not in get_args(Precision):
-            raise OptionError(f"Unknown precision {precision!r}; expected 'float32' or 'bfloat16'.")
-        if score not in get_args(Score):
-            raise OptionError(f"Unknown score {score!r}; expected 'logit' or 'probability'.")
-        if not (output is None or isinstance(output, (int, str))):
-            raise OptionError(f"output is {output!r}; expected the position or the key of an output.")
+        check_options(score, output, precision)
         classifier = _as_classifier(model)
         method, framework = all_methods.get(method), classifier.framework_in(precision)
         layers = find_layers(layer, classifier, framework, method)
@@ -255,14 +237,14 @@ class Explainer:
             MethodError: The method is not gradcam at one layer without augmentation.
             SeewhyError: As for `explain`.
         """
-        self._check_inspected(self.method)
+        check_inspected(self.method, self.layer_choices, self.augmentations)
         pixels = read(image)
         preprocessed = self.classifier.preprocess([pixels])
         inputs = self._check_inputs(preprocessed)
         self._hint(inputs)
         objective = Objective(self._resolve(targets, 1), self.score, self.output)
         plan = self._plan(inputs, objective, 1)
-        self._check_inspected(plan.method)
+        check_inspected(plan.method, self.layer_choices, self.augmentations)
         # One capture, however many the targets: their gradients are what is shown.
         plan = replace(plan, strategy="capture", derivatives="gradients")
         attribution = attribute(plan, inputs, objective)
@@ -276,13 +258,12 @@ class Explainer:
     def layers(self, inputs: InputSpec | None = None) -> tuple[LayerCall, ...]:
         """Return every call of every layer for inputs of this shape, in the order in which they return.
 
-        Args:
-            inputs: As for `heatmaps`; None takes a blank image of the size that the classifier or the model has.
-
         The calls of a shared layer of a functional Keras model are in the order in which they were written.
-
         `layer="auto"` takes the last call whose `is_candidate` is true and that the evidence supports, which
         `judge_layers` shows; calls whose `has_space` is true can be named.
+
+        Args:
+            inputs: As for `heatmaps`; None takes a blank image of the size that the classifier or the model has.
 
         Raises:
             InputError: The size of the input is not known, and none was given.
@@ -308,15 +289,6 @@ class Explainer:
         objective = Objective(self._resolve("top-1", image_count(checked)), self.score, self.output)
         plan = replace(self._plan(checked, objective, 1), method=all_methods.get("gradcam"))
         return try_all_layers(plan, checked, objective)
-
-    def _check_inspected(self, method: Method) -> None:
-        """Raise MethodError unless the method may be gradcam, at one layer without augmentation."""
-        if method.name not in ("auto", "gradcam") or len(self.layer_choices) > 1 or self.augmentations:
-            raise MethodError(
-                "inspect shows the steps of Grad-CAM at one layer without augmentation; this Explainer has the "
-                f"method {method.name}, {len(self.layer_choices)} layer(s) and {len(self.augmentations)} "
-                'augmentation(s). Make another one: seewhy.Explainer(model, "gradcam").'
-            )
 
     def _explanations(
         self,

@@ -126,6 +126,7 @@ def test_speaking_against_is_kept_where_it_is_asked_for():
     assert found.min() < 0 < found.max()
 
 
+@pytest.mark.slow(reason="compiles every perturbation method for two ranks; the tests of images show the rest")
 def test_volumes_and_signals():
     for axes in (1, 3):
         convolution = layers.Conv1D if axes == 1 else layers.Conv3D

@@ -141,6 +141,7 @@ TARGETS = VALUES | st.text(max_size=30)
 OPTIONS = st.sampled_from([(name, option) for name, method in methods.METHODS.items() for option in method.options])
 
 
+@pytest.mark.slow(reason="runs methods on hundreds of values; options are checked when they are set, which is tested")
 @FUZZ
 @given(option=OPTIONS, value=VALUES)
 def test_no_option_gives_an_error_of_another_tree(model, option, value):

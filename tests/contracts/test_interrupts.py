@@ -65,7 +65,14 @@ def test_an_interrupt_leaves_nothing_behind_in_keras(method):
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # interrupts in generators being closed
-@pytest.mark.parametrize("method", ["gradcam", "guided_backprop", "ablationcam"])
+@pytest.mark.parametrize(
+    "method",
+    [
+        "gradcam",
+        pytest.param("guided_backprop", marks=pytest.mark.slow(reason="some sixty runs, as of gradcam")),
+        pytest.param("ablationcam", marks=pytest.mark.slow(reason="some sixty runs, as of gradcam")),
+    ],
+)
 def test_an_interrupt_leaves_nothing_behind_in_torch(method):
     torch = pytest.importorskip("torch")
     from seewhy.frameworks.torch.private_api import is_autograd_excluded, modes

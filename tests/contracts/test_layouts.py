@@ -85,6 +85,9 @@ def setting(request):
     keras.config.set_image_data_format(before)
 
 
+MORE_LAYERS = pytest.mark.slow(reason="a compilation for each; three other kinds of layers show the same")
+
+
 def both_maps(build, layer):
     heatmaps = [seewhy.Explainer(net, "hirescam", layer).heatmaps(inputs, [0, 1, 2]) for net, inputs in twins(build)]
     assert heatmaps[0].layer == heatmaps[1].layer
@@ -94,7 +97,13 @@ def both_maps(build, layer):
 
 @pytest.mark.filterwarnings("ignore:.* bypasses the layer")
 @pytest.mark.usefixtures("setting")
-@pytest.mark.parametrize("layer", ["conv", "norm", "relu", "nested", "nested/last", "block", "block/conv", "auto"])
+@pytest.mark.parametrize(
+    "layer",
+    [
+        *("norm", "block/conv", "auto"),
+        *(pytest.param(layer, marks=MORE_LAYERS) for layer in ("conv", "relu", "nested", "nested/last", "block")),
+    ],
+)
 def test_a_model_has_the_maps_of_its_twin_of_the_other_layout(layer):
     first, last = both_maps(model, layer)
     assert first.values.shape == (2, 3, *SIZE)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from seewhy.attribution.augmentation import Augmentation
 from seewhy.errors import (
     ImageError,
     InputError,
@@ -240,3 +241,13 @@ def check_tokens(tokens: TokenGrid | None) -> TokenGrid | None:
             "seewhy.TokenGrid(grid=(14, 14), prefix=1)."
         )
     return tokens
+
+
+def check_inspected(method: Method, layers: Sequence[LayerChoice], augmentations: Sequence[Augmentation]) -> None:
+    """Raise MethodError unless the method may be gradcam, at one layer without augmentation."""
+    if method.name not in ("auto", "gradcam") or len(layers) > 1 or augmentations:
+        raise MethodError(
+            "inspect shows the steps of Grad-CAM at one layer without augmentation; this Explainer has the method "
+            f"{method.name}, {len(layers)} layer(s) and {len(augmentations)} augmentation(s). Make another one: "
+            'seewhy.Explainer(model, "gradcam").'
+        )

@@ -1,0 +1,33 @@
+"""The options that `Explainer`, `explain` and `compare` have in common."""
+
+from collections.abc import Sequence
+from typing import Literal, TypedDict, get_args
+
+from seewhy.attribution.perturbation_runner import ProgressCallback
+from seewhy.errors import OptionError
+from seewhy.frameworks.tokens import TokenGrid
+from seewhy.types import Fuse, Precision, Score
+
+AugmentationName = Literal["flips", "scales"]
+
+
+class ExplainerOptions(TypedDict, total=False):
+    """The keyword-only options of `Explainer`, which `explain` and `compare` take too."""
+
+    output: int | str | None
+    fuse: Fuse | None
+    augmentation: AugmentationName | Sequence[AugmentationName] | None
+    signed: bool
+    progress: bool | ProgressCallback
+    precision: Precision
+    tokens: TokenGrid | None
+
+
+def check_options(score: Score, output: int | str | None, precision: Precision) -> None:
+    """Raise OptionError for a value that no model allows."""
+    if precision not in get_args(Precision):
+        raise OptionError(f"Unknown precision {precision!r}; expected 'float32' or 'bfloat16'.")
+    if score not in get_args(Score):
+        raise OptionError(f"Unknown score {score!r}; expected 'logit' or 'probability'.")
+    if not (output is None or isinstance(output, (int, str))):
+        raise OptionError(f"output is {output!r}; expected the position or the key of an output.")
