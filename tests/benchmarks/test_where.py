@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import torch
-from benchmarks.where_images import CELL, draw_squares, peaks_on_squares
+from benchmarks.where_images import CELL, draw_pairs, draw_squares, higher_on_own, peaks_on_squares
 
 import seewhy
 from benchmarks import where, where_keras, where_torch
@@ -20,6 +20,25 @@ def test_the_square_is_in_its_cell_and_has_the_colour_of_its_class():
         cells = image.reshape(4, CELL, 6, CELL, 3).mean(axis=(1, 3))
         colour = (3 * cells[..., kind] - cells.sum(axis=-1)).reshape(-1)  # 0 of a grey square
         assert divmod(int(colour.argmax()), 6) == tuple(cell)
+
+
+def test_two_squares_have_two_colours_and_two_cells():
+    pairs = draw_pairs(20, GRID, seed=0)
+    assert (pairs.classes[:, 0] != pairs.classes[:, 1]).all()
+    for image, kinds, cells in zip(*pairs, strict=True):
+        means = image.reshape(4, CELL, 6, CELL, 3).mean(axis=(1, 3))
+        for kind, cell in zip(kinds, cells, strict=True):
+            colour = (3 * means[..., kind] - means.sum(axis=-1)).reshape(-1)
+            assert divmod(int(colour.argmax()), 6) == tuple(cell)
+
+
+@pytest.mark.parametrize("scale", [1, 2, 16])
+def test_a_heatmap_is_higher_on_its_own_square(scale):
+    cells = np.array([[[3, 5], [0, 2]]] * 3)
+    heatmaps = np.zeros((3, 2, 4 * scale, 6 * scale))
+    heatmaps[0, 0, -1, -1] = heatmaps[0, 1, 0, 2 * scale] = 1  # each on its own
+    heatmaps[1, :, -1, -1] = 1  # the same for both; and in the last image nothing
+    assert higher_on_own(heatmaps, cells, GRID).tolist() == [[True, True], [True, False], [False, False]]
 
 
 @pytest.mark.parametrize("sizes", [(4, 6), (8, 12), (64, 96), (3, 3)])

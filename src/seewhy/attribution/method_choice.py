@@ -29,12 +29,32 @@ AttentionKind = Literal["chain", "windows", "other"]
 otherwise, as with a single map, or where tokens are merged between maps."""
 
 UNRELIABLE: dict[AttentionKind, frozenset[str]] = {
-    "chain": frozenset({"gradcam"}),
-    "windows": frozenset({"gradcam"}),
+    "chain": frozenset(
+        {
+            *(
+                "gradcam",
+                "hirescam",
+                "gradcam++",
+                "xgradcam",
+                "layercam",
+                "eigengradcam",
+                "finercam",
+                "smoothgradcam++",
+            ),
+            *("eigencam", "ablationcam", "recipro_cam", "saliency", "gradient_x_input", "legrad"),
+        }
+    ),
+    "windows": frozenset(
+        {
+            *("gradcam", "hirescam", "gradcam++", "xgradcam", "layercam", "elementwise", "eigengradcam", "finercam"),
+            *("smoothgradcam++", "cam", "eigencam", "kpcacam", "ablationcam", "recipro_cam"),
+            *("saliency", "gradient_x_input", "smoothgrad"),
+        }
+    ),
     "other": frozenset(),
 }
-"""The methods that the where-test found unreliable: whose peaks lie on what decided in fewer than half of the images in
-three or more models whose attention forms a chain, or in the one with windows. `python -m benchmarks.where --record`
+"""The methods that the where-test found unreliable: whose peaks lie on what decided in fewer than half of the images,
+in three or more models whose attention forms a chain, or in the one with windows. `python -m benchmarks.where --record`
 measures that, and a test compares this list with its table."""
 
 

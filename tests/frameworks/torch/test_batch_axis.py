@@ -7,6 +7,7 @@ from torch import nn
 
 import seewhy
 from seewhy.errors import ModelRunError, SeewhyWarning
+from seewhy.targets import Class, Objective
 
 
 class SequenceFirst(nn.Module):
@@ -52,6 +53,16 @@ def test_tokens_along_the_first_axis(method, count):
         weights = torch.stack([scores(tokens) - scores(each) for each in without], dim=1)
     expected = torch.einsum("nk,lnk->nl", weights, tokens).detach().reshape(count, 1, 2, 2)
     np.testing.assert_allclose(found.values, expected, atol=1e-5 * float(expected.abs().max()))
+
+
+def test_tokens_that_are_clamped_along_the_first_axis():
+    """With the tokens of another image, an image has the scores of that one."""
+    runner = seewhy.Explainer(sequence_first()).framework
+    choice, objective = runner.find_layer("norm"), Objective(Class((1, 2)))
+    one, other = images(2)[:1], images(2)[1:]
+    expected = runner.capture(other, choice, objective)
+    clamped = runner.clamp(one, choice, objective, runner.to_numpy(expected.activations))
+    np.testing.assert_allclose(runner.to_numpy(clamped), runner.to_numpy(expected.scores), atol=1e-6)
 
 
 def test_the_same_tokens_after_the_images():

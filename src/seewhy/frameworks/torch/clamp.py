@@ -26,7 +26,8 @@ class ClampTap(TorchTap):
 
     def __init__(self, call: LayerCall, activations: FloatArray) -> None:
         super().__init__(call)
-        self._activations = layer_layout(call, activations)
+        own = layer_layout(call, activations)
+        self._activations = own.swapaxes(0, 1) if call.images_second else own
 
     def record(self, path: str, layer: Any, output: Any, arguments: Any = None) -> Any:
         was_called = self.output is not None
@@ -43,6 +44,7 @@ def clamped_scores(
     tap.check()
     with without_autocast():
         selected = select_torch_outputs(outputs, objective, functions, xp)
-        arrays = target_arrays(objective, len(tap.output), tap.output)
+        images = tap.output.shape[1 if tap.call.images_second else 0]
+        arrays = target_arrays(objective, images, tap.output)
         scores: NativeTensor = selected.read(selected.tensors).score(objective, arrays, xp).scores
         return scores.detach().float()
