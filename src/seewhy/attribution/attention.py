@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from seewhy.attribution.evidence_key import evidence_key
 from seewhy.attribution.independence import capture_attention_of_images
 from seewhy.attribution.plan import Plan
+from seewhy.attribution.token_layers import check_token_layers
 from seewhy.attribution.token_layout import find_token_grid
 from seewhy.errors import LayerError
 from seewhy.frameworks import Framework, LayerChoice
@@ -35,6 +36,7 @@ def attribute_attention(plan: Plan, inputs: InputBatch, objective: Objective) ->
     shapes = plan.framework.attention_shapes(inputs)
     if shapes:
         chain_steps(shapes)  # refuses maps that cannot be explained before any is captured
+        check_token_layers(plan, inputs, objective, shapes[0][-1])
     chunk = _targets_at_once(shapes, image_count(inputs))
     is_chunked = plan.method.derivatives == "gradients" and _is_many_classes(objective, chunk)
     capture = _capture(plan, inputs, objective, "none" if is_chunked else plan.method.derivatives)

@@ -8,8 +8,11 @@ from seewhy.attribution.layer_evidence import LayerEvidence, judge_candidate, so
 from seewhy.attribution.plan import Plan
 from seewhy.errors import LayerError
 from seewhy.frameworks import LayerCall, LayerChoice
-from seewhy.frameworks.structures import InputBatch, map_tree
+from seewhy.frameworks.structures import InputBatch, leaves, map_tree
 from seewhy.targets import Objective
+
+MAX_UNKNOWN = 8
+"""After how many sound candidates whose bypass cannot be told "auto" looks for no better one."""
 
 MAX_TRIED = 48
 """How many layers "auto" tries at most, each in a few runs of the model."""
@@ -58,7 +61,8 @@ def search_layer(plan: Plan, inputs: InputBatch, objective: Objective, last: Lay
     """Search the candidates of "auto" for the last one that the evidence supports.
 
     Candidates that nothing bypasses come before all others: which of several bypassed ones carries enough would be a
-    matter of degree. If there is none, the candidate that is bypassed least is taken.
+    matter of degree. If there is none, the last one is taken of those whose bypass cannot be told, as where the scores
+    of two images are equal; and else the candidate that is bypassed least.
 
     Args:
         plan: Has the framework.
@@ -68,14 +72,19 @@ def search_layer(plan: Plan, inputs: InputBatch, objective: Objective, last: Lay
     """
     candidates = [call for call in reversed(plan.framework.calls(inputs)) if call.is_candidate]
     trials: list[Trial] = []
+    unknown: list[Trial] = []
     if last is not None and candidates:
         trials.append(Trial(choice_of(plan, inputs, candidates[0]), last))
     for call in _ordered(plan, inputs, objective, candidates[len(trials) :], candidates[:1])[:MAX_TRIED]:
         trial = try_layer(plan, choice_of(plan, inputs, call), inputs, objective)
         trials.append(trial)
         if trial.evidence is not None and trial.evidence.is_exact:
-            return Search(trial, tuple(trials))
-    return Search(_least_bypassed(trials), tuple(trials))
+            if trial.evidence.bypass is not None or len(leaves(inputs)) > 1:
+                return Search(trial, tuple(trials))
+            unknown.append(trial)
+            if len(unknown) == MAX_UNKNOWN:
+                break
+    return Search(unknown[0] if unknown else _least_bypassed(trials), tuple(trials))
 
 
 def layer_after(

@@ -1,4 +1,4 @@
-"""The evidence by which a layer is judged: that its positions reach the score, that it carries it, and shows a image.
+"""The evidence by which a layer is judged: that its positions reach the score, carry it, and show the image.
 
 It is gathered in runs of the model on real inputs, once for each shape of input, layer and kind of objective.
 """

@@ -46,7 +46,7 @@ def run(
     _check(model, targets, channels, colormap, out, formats)
     with quiet_start():
         classifier = model.load()
-        explainer = Explainer(classifier, layer=find_layer(classifier, layer), score=score, tokens=tokens)
+        explainer = Explainer(classifier, "gradcam", find_layer(classifier, layer), score, tokens=tokens)
         inspection = explainer.inspect(image, targets)
     console = Console(highlight=False)
     for position, target in enumerate(inspection.explanation.targets):

@@ -26,7 +26,7 @@ def run(model: ModelArguments, *, check: bool, as_json: bool) -> None:
         classifier = model.load()
         calls = layer_calls(classifier)
         selected = _auto_layer(classifier)
-        trials = dict(Explainer(classifier).judge_layers(sample_inputs(classifier))) if check else {}
+        trials = dict(Explainer(classifier, "gradcam").judge_layers(sample_inputs(classifier))) if check else {}
     spatial = [call for call in calls if call.has_space]
     auto = max((position for position, call in enumerate(spatial) if _is_auto(call, selected)), default=None)
     if as_json:
@@ -70,7 +70,7 @@ def _auto_layer(classifier: Classifier) -> str | None:
     classifier = copy.copy(classifier)
     classifier.layer = None
     try:
-        return Explainer(classifier).heatmaps(sample_inputs(classifier)).layer
+        return Explainer(classifier, "gradcam").heatmaps(sample_inputs(classifier)).layer
     except SeewhyError:
         return None
 

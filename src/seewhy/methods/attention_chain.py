@@ -96,10 +96,20 @@ def read_back(capture: AttentionCapture, matrices: Sequence[Tensor], *, skip: fl
     return weights
 
 
-def own_share(capture: AttentionCapture) -> Tensor | float:
-    """Return what `read_back` gives if no layer passes anything: (N, T, L) where tokens keep their places, else 0."""
-    is_kept = all(step == "mix" for step in chain_steps(_shapes(capture)))
-    return capture.require_reads() if is_kept else 0.0
+def read_beyond_own(capture: AttentionCapture, matrices: Sequence[Tensor]) -> Tensor:
+    """Return `read_back` with skip=1 and share=1 without what the head reads of the tokens themselves, (N, T, L).
+
+    Where all tokens keep their places, this is w R - w. The two differ little where the matrices are small, so their
+    difference d is carried from layer to layer and not taken at the end: d <- d + (w + d) A. Where tokens are pooled or
+    a class token joins them, nothing is left out.
+    """
+    if any(step != "mix" for step in chain_steps(_shapes(capture))):
+        return read_back(capture, matrices, skip=1.0, share=1.0)
+    xp, reads = capture.xp, capture.require_reads()
+    gained = reads * 0.0
+    for matrix in reversed(matrices):
+        gained = gained + xp.einsum("ntq,ntqk->ntk", reads + gained, matrix)
+    return gained
 
 
 def _class_weights(weights: Tensor, passed: Tensor, skip: float, xp: Namespace) -> Tensor:

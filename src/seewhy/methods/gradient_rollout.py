@@ -1,6 +1,6 @@
 """Gradient-weighted attention rollout (Chefer, Gur and Wolf, ICCV 2021)."""
 
-from seewhy.methods.attention_chain import own_share, read_back
+from seewhy.methods.attention_chain import read_beyond_own
 from seewhy.types import AttentionCapture, Tensor
 
 
@@ -36,4 +36,4 @@ def gradient_rollout(capture: AttentionCapture) -> Tensor:
         xp.mean(xp.maximum(gradients * attention[:, None], 0.0), axis=2)
         for gradients, attention in zip(capture.require_gradients(), capture.maps, strict=True)
     ]
-    return read_back(capture, weighted, skip=1.0, share=1.0) - own_share(capture)
+    return read_beyond_own(capture, weighted)
