@@ -31,17 +31,9 @@ otherwise, as with a single map, or where tokens are merged between maps."""
 UNRELIABLE: dict[AttentionKind, frozenset[str]] = {
     "chain": frozenset(
         {
-            *(
-                "gradcam",
-                "hirescam",
-                "gradcam++",
-                "xgradcam",
-                "layercam",
-                "eigengradcam",
-                "finercam",
-                "smoothgradcam++",
-            ),
-            *("eigencam", "ablationcam", "recipro_cam", "saliency", "gradient_x_input", "legrad"),
+            *("gradcam", "hirescam", "gradcam++", "xgradcam", "layercam", "eigengradcam", "finercam"),
+            *("smoothgradcam++", "eigencam", "ablationcam", "recipro_cam"),
+            *("saliency", "gradient_x_input", "smoothgrad", "legrad"),
         }
     ),
     "windows": frozenset(
