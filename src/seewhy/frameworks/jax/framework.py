@@ -135,7 +135,7 @@ class KerasJax(KerasFramework):
         return AttentionCapture(**captured, xp=self.xp, final_activation=compiled.activation)
 
     def attention_shapes(self, inputs: InputBatch) -> tuple[tuple[int, ...], ...]:
-        return self._attention(inputs).shapes
+        return () if self._is_free_of_attention else self._attention(inputs).shapes
 
     def head(self, inputs: InputBatch, layer: LayerChoice, objective: Objective) -> Head:
         self._model_layers.now().check(layer)

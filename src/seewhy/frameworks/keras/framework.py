@@ -11,6 +11,7 @@ import numpy as np
 
 from seewhy.errors import ModelError
 from seewhy.frameworks.base import Framework, check_precision
+from seewhy.frameworks.keras.attention_free import is_free_of_attention
 from seewhy.frameworks.keras.calls import (
     POOLING,
     layers_by_path,
@@ -114,6 +115,11 @@ class KerasFramework(Framework):
             elif isinstance(layer, LAID_OUT) and (is_first := declared_channels_first(layer, 4)) is not None:
                 return axes[0 if is_first else -1] == 1
         return False
+
+    @property
+    def _is_free_of_attention(self) -> bool:
+        """Whether the model certainly computes no attention, which saves a run of it to find out."""
+        return is_free_of_attention(self._model, self._layers.values())
 
     @property
     def _has_float16(self) -> bool:

@@ -135,6 +135,8 @@ class KerasTensorflow(KerasFramework):
         return AttentionCapture(**captured, xp=self.xp, final_activation=entry.activation)
 
     def attention_shapes(self, inputs: InputBatch) -> tuple[tuple[int, ...], ...]:
+        if self._is_free_of_attention:
+            return ()
         key = ("attention shapes", self._shape_key(inputs))
         shapes: tuple[tuple[int, ...], ...] = self._compiled.get(key, lambda: self._attention_shapes(inputs))
         return shapes

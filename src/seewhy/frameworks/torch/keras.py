@@ -120,6 +120,8 @@ class KerasTorch(KerasFramework):
             return tap.finish(outputs, objective, inputs, functions, self.xp, plain_message)
 
     def attention_shapes(self, inputs: InputBatch) -> tuple[tuple[int, ...], ...]:
+        if self._is_free_of_attention:
+            return ()
         return self._attention_maps(self._model_layers.now(), inputs).shapes
 
     def _attention_maps(self, layers: Layers, inputs: InputBatch) -> AttentionMaps:
