@@ -22,8 +22,8 @@ LEAST_MAPS = 2
 """One attention map alone pools what convolutions computed, as in the attention pooling of CLIP's ResNets."""
 
 STEPS_IN_WINDOWS = 16
-"""Steps of integrated gradients where attention runs within windows, which the default runs for every image: in the
-where-test more steps found no more squares."""
+"""Steps of integrated gradients where attention runs within windows, which the default runs for every image. With 8 its
+peaks lay on what decided in 98% of 100 images of the where-test, with 4 in 73%."""
 
 AttentionKind = Literal["chain", "windows", "other"]
 """How the attention maps of a model lie: one after the other from the image's tokens to the score; within windows; or
@@ -32,17 +32,9 @@ otherwise, as with a single map, or where tokens are merged between maps."""
 UNRELIABLE: dict[AttentionKind, frozenset[str]] = {
     "chain": frozenset(
         {
-            *(
-                "gradcam",
-                "hirescam",
-                "gradcam++",
-                "xgradcam",
-                "layercam",
-                "eigengradcam",
-                "finercam",
-                "smoothgradcam++",
-            ),
-            *("eigencam", "ablationcam", "recipro_cam", "saliency", "gradient_x_input", "legrad"),
+            *("gradcam", "hirescam", "gradcam++", "xgradcam", "layercam", "eigengradcam", "finercam"),
+            *("smoothgradcam++", "eigencam", "ablationcam", "recipro_cam"),
+            *("saliency", "gradient_x_input", "smoothgrad", "legrad"),
         }
     ),
     "windows": frozenset(
