@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
-from seewhy.attribution.token_layers import ends_in_tokens
+from seewhy.attribution.token_layers import end_in_tokens
 from seewhy.errors import LayerError
 from seewhy.frameworks import Framework, LayerChoice
 from seewhy.frameworks.structures import InputBatch, is_float, only_leaf
@@ -85,7 +85,7 @@ def choose_method(
     shapes = framework.attention_shapes(inputs)
     if not shapes:
         return MethodChoice(get("gradcam"), "no attention in the model")
-    if attention_kind(shapes) == "chain" and not ends_in_tokens(framework, inputs):
+    if attention_kind(shapes) == "chain" and not end_in_tokens(framework, inputs, shapes):
         return MethodChoice(get("gradcam"), "the last layers have rows and columns, and no tokens")
     return _suited_to(shapes, is_differentiable=is_float(only_leaf(inputs)))
 
@@ -123,7 +123,7 @@ def _doubt(method: Method, framework: Framework, inputs: InputBatch, layers: Seq
         return ""
     shapes = framework.attention_shapes(inputs)
     kind = attention_kind(shapes)
-    if method.name not in UNRELIABLE[kind] or (kind == "chain" and not ends_in_tokens(framework, inputs)):
+    if method.name not in UNRELIABLE[kind] or (kind == "chain" and not end_in_tokens(framework, inputs, shapes)):
         return ""
     better = _suited_to(shapes, is_differentiable=is_float(only_leaf(inputs))).method
     what = "attention runs within windows" if kind == "windows" else "attention layers form a chain"

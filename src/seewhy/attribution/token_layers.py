@@ -1,8 +1,9 @@
 """The layers whose tokens attention maps are about, and whether these lie on the image as a heatmap assumes."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from itertools import islice
 
 from seewhy.attribution.layer_evidence import LayerJudge
 from seewhy.attribution.plan import Plan
@@ -10,19 +11,29 @@ from seewhy.errors import LayerError, warn
 from seewhy.frameworks import Framework, LayerCall, LayerChoice
 from seewhy.frameworks.structures import InputBatch, image_count, map_tree, shape_key
 from seewhy.methods import get
+from seewhy.methods.attention_chain import chain_steps
 from seewhy.targets import Objective
 
 MAX_TRIED = 4
 """How many layers are tried whose output may have a row for each image."""
 
 
-def ends_in_tokens(framework: Framework, inputs: InputBatch) -> bool:
-    """Whether the last layer with positions has them along one axis, as the blocks of a transformer have.
+def end_in_tokens(framework: Framework, inputs: InputBatch, shapes: Sequence[tuple[int, ...]]) -> bool:
+    """Whether the last layer with positions has the tokens of a chain of attention maps, as a transformer's last block.
 
-    In a convolutional model with attention in some of its blocks it has rows and columns.
+    In a convolutional model with attention in some of its blocks it has rows and columns; where attention runs along
+    rows or within windows it has more tokens than the maps.
+
+    Args:
+        framework: Runs the model.
+        inputs: The batch.
+        shapes: (H, Lq, Lk) of each map.
     """
     last = next((call for call in reversed(framework.calls(inputs)) if call.is_candidate), None)
-    return last is not None and last.shape is not None and len(last.shape) == 2
+    if last is None or last.shape is None or len(last.shape) != 2:
+        return False
+    tokens = shapes[0][-1]
+    return last.shape[0] in (tokens, tokens + 1) or "pool" in chain_steps(shapes)
 
 
 def check_token_layers(plan: Plan, inputs: InputBatch, objective: Objective, tokens: int) -> None:
@@ -41,37 +52,46 @@ def check_token_layers(plan: Plan, inputs: InputBatch, objective: Objective, tok
     fault: str | None = evidence.get(key)
     if fault is None:
         calls = [call for call in plan.framework.calls(inputs) if _positions(call) == tokens]
-        if not calls:
+        # Where layers have the tokens along one axis, their order matters, and not that of the rows before.
+        calls = [call for call in calls if len(call.shape or ()) == 2] or calls
+        fault = _order_fault(plan, inputs, objective, calls)
+        if fault is None:
             raise LayerError(
-                f"The attention maps of this model are about {tokens} tokens, and no layer has an output of as many: "
-                "attention may run within windows or along rows, which the maps do not tell. Use a method that "
-                "explains a layer or the input, such as gradcam or integrated_gradients."
+                f"The attention maps of this model are about {tokens} tokens, and no layer was found that has as many "
+                "for each image: attention may run within windows or along rows, which the maps do not tell. Use a "
+                "method that explains a layer or the input, such as gradcam or integrated_gradients."
             )
-        fault = next(_order_faults(plan, inputs, objective, calls), "")
         evidence.add(key, fault)
     if fault:
         warn(
-            f"The tokens of this model's attention layers do not lie on the image row by row: {fault}. The heatmap lies "
-            "at the wrong places. Use a method that explains a layer before the tokens, or the input, such as "
+            f"The tokens of this model's attention layers do not lie on the image row by row: {fault}. The heatmap "
+            "lies at the wrong places. Use a method that explains a layer before the tokens, or the input, such as "
             "integrated_gradients."
         )
 
 
-def _order_faults(plan: Plan, inputs: InputBatch, objective: Objective, calls: list[LayerCall]) -> Iterator[str]:
-    """Yield how the axes of layers differ from those of the image, from the first layer that tells on; "" for not."""
+def _order_fault(plan: Plan, inputs: InputBatch, objective: Objective, calls: Iterable[LayerCall]) -> str | None:
+    """Return how the axes of the first layer that tells differ from those of the image; "" for not at all.
+
+    None if no layer has a row for each image, as an embedding of positions and layers inside windows have not.
+    """
     plan = replace(plan, method=get("gradcam"), derivatives="none")
     first = map_tree(lambda array: array[:1], inputs) if plan.framework.batch_size is None else inputs
     objective = objective.for_image(0) if image_count(first) == 1 else objective
-    for call in calls[:MAX_TRIED]:
+    found: str | None = None
+    for call in islice(calls, MAX_TRIED):
         judge = LayerJudge(plan, LayerChoice(call.path, call.number), first, objective, "none")
         try:
             capture = plan.framework.capture(first, judge.layer, objective, "none")
-            is_of_images = capture.activations.shape[0] == image_count(first)  # an embedding of positions is not
-            axes = judge.probe(capture).axes if is_of_images else None
+            if capture.activations.shape[0] != image_count(first):
+                continue
+            axes = judge.probe(capture).axes
         except LayerError:
-            continue  # the layer's output cannot be reached
+            continue  # the layer's output cannot be reached, or has no grid of tokens
         if axes is not None:
-            yield axes.fault
+            return axes.fault
+        found = ""
+    return found
 
 
 def _positions(call: LayerCall) -> int:
