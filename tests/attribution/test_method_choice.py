@@ -13,16 +13,24 @@ from torch.nn import functional
 
 import seewhy
 from seewhy.attribution.method_choice import UNRELIABLE, choose_method
-from seewhy.errors import SeewhyWarning
+from seewhy.errors import LayerError, SeewhyWarning
 from seewhy.frameworks import LayerChoice
-from seewhy.frameworks.layers import AUTO
+from seewhy.frameworks.layers import AUTO, LayerCall
 
 IMAGES = np.zeros((1, 8, 8, 3), np.float32)
 CHAIN, WINDOWS = ((2, 9, 9), (2, 9, 9)), ((4, 2, 9, 9), (4, 2, 9, 9))
 
 
-def chosen(shapes, inputs=IMAGES, method="auto", layer=AUTO):
-    framework = SimpleNamespace(attention_shapes=lambda _: shapes)
+def layer_of(*space):
+    return LayerCall("norm", "LayerNorm", (*space, 8), is_pooling=False, is_pass_through=False, number=1, execution=1)
+
+
+LAST = layer_of(9)
+
+
+def chosen(shapes, inputs=IMAGES, method="auto", layer=AUTO, last=LAST):
+    """Choose for a model with these attention maps, whose last layer with positions is `last`."""
+    framework = SimpleNamespace(attention_shapes=lambda _: shapes, calls=lambda _: [last])
     return choose_method(seewhy.methods.get(method), framework, inputs, [LayerChoice(layer)])
 
 
@@ -43,6 +51,18 @@ def chosen(shapes, inputs=IMAGES, method="auto", layer=AUTO):
 def test_the_method_suits_the_model(shapes, inputs, layer, method, reason):
     choice = chosen(shapes, inputs, layer=layer)
     assert (choice.method.name, choice.reason, choice.doubt) == (method, reason, "")
+
+
+@pytest.mark.parametrize("last", [layer_of(3, 3), layer_of(36), layer_of(6, 6)])
+def test_maps_that_are_not_of_the_last_layer_s_tokens_are_not_taken(last):
+    """Attention in a block of a convolutional model, within windows that are in the batch, or along rows."""
+    choice = chosen(CHAIN, last=last)
+    assert (choice.method.name, choice.reason) == ("gradcam", "the last layers have other positions than the maps")
+    assert chosen(CHAIN, method="gradcam", last=last).doubt == ""
+
+
+def test_a_class_token_may_join_the_tokens_late():
+    assert chosen(((2, 9, 9), (2, 9, 9), (2, 1, 10)), last=layer_of(10)).method.name == "legrad_rollout"
 
 
 def test_a_method_that_is_named_is_taken_with_a_doubt():
@@ -74,6 +94,59 @@ def test_the_unreliable_methods_are_those_of_the_where_test():
 
     assert UNRELIABLE["chain"] == {row[0] for row in rows if sum(is_poor(row[each]) for each in chains) >= 3}
     assert UNRELIABLE["windows"] == {row[0] for row in rows if is_poor(row[windows])}
+
+
+class Transformer(nn.Module):
+    """A mean over tokens that two layers attend to, of patches that may be in the order of columns."""
+
+    def __init__(self, *, by_columns):
+        super().__init__()
+        self.by_columns, self.patches = by_columns, nn.Conv2d(3, 8, 2, 2)
+        self.blocks = nn.ModuleList(nn.Linear(8, 24) for _ in range(2))
+        self.norm, self.head = nn.LayerNorm(8), nn.Linear(8, 3)
+
+    def forward(self, image):
+        x = self.patches(image)
+        x = (x.transpose(2, 3) if self.by_columns else x).flatten(2).transpose(1, 2)
+        for block in self.blocks:
+            query, key, value = self.norm(block(x).unflatten(2, (3, 8))).unbind(2)
+            x = x + functional.scaled_dot_product_attention(query[:, None], key[:, None], value[:, None])[:, 0]
+            x = self.norm(x)
+        return self.head(x.mean(dim=1))
+
+
+@pytest.mark.parametrize("by_columns", [False, True])
+def test_the_order_of_the_tokens_is_tested(by_columns):
+    torch.manual_seed(0)
+    explainer = seewhy.Explainer(Transformer(by_columns=by_columns).eval())
+    inputs = np.random.default_rng(0).normal(size=(1, 3, 8, 8)).astype(np.float32)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        heatmaps = explainer.heatmaps(inputs, [0])
+    assert (heatmaps.method, heatmaps.values.shape) == ("legrad_rollout", (1, 1, 4, 4))
+    said = [str(each.message) for each in caught]
+    assert ["do not lie on the image row by row" in each for each in said] == [True] * by_columns
+
+
+class Axial(nn.Module):
+    """Attends along the rows of 3 x 4 patches, which are images of their own to the softmax."""
+
+    def __init__(self):
+        super().__init__()
+        self.patches, self.head = nn.Conv2d(3, 8, 2, 2), nn.Linear(8, 3)
+
+    def forward(self, image):
+        x = self.patches(image).permute(0, 2, 3, 1)
+        for _ in range(2):
+            rows = x.flatten(0, 1)
+            x = x + ((rows @ rows.transpose(1, 2)).softmax(dim=-1) @ rows).unflatten(0, x.shape[:2])
+        return self.head(x.mean(dim=(1, 2)))
+
+
+def test_maps_along_rows_are_refused():
+    inputs = np.random.default_rng(0).normal(size=(2, 3, 6, 8)).astype(np.float32)
+    with pytest.raises(LayerError, match="no layer was found that has as many for each image"):
+        seewhy.Explainer(Axial().eval(), "legrad").heatmaps(inputs, [0])
 
 
 class InWindows(nn.Module):

@@ -55,6 +55,16 @@ def test_every_token_keeps_its_place(name, xp):
     np.testing.assert_allclose(heatmaps(name, maps, gradients, reads, xp), reads @ relevance - own, atol=1e-12)
 
 
+def test_small_gradients_are_not_lost_beside_the_tokens_themselves():
+    """In float32 the sum of a share of 0.25 and a relevance of 1e-9 is 0.25."""
+    maps, gradients = drawn([(4, 4)] * 3)
+    reads = np.full(4, 0.25, np.float32)
+    small = [(1e-9 * each).astype(np.float32) for each in gradients]
+    found = heatmaps("gradient_rollout", [each.astype(np.float32) for each in maps], small, reads)
+    expected = sum(passed("gradient_rollout", *pair)[0] for pair in zip(maps, gradients, strict=True))
+    np.testing.assert_allclose(found / 1e-9, np.einsum("q,ntqk->ntk", reads, expected), rtol=1e-5)
+
+
 @pytest.mark.parametrize("name", ROLLOUTS)
 def test_a_query_pools_the_tokens(name):
     maps, gradients = drawn([(4, 4), (1, 4)])

@@ -86,7 +86,7 @@ def choose_method(
     if not shapes:
         return MethodChoice(get("gradcam"), "no attention in the model")
     if attention_kind(shapes) == "chain" and not end_in_tokens(framework, inputs, shapes):
-        return MethodChoice(get("gradcam"), "the last layers have rows and columns, and no tokens")
+        return MethodChoice(get("gradcam"), "the last layers have other positions than the maps")
     return _suited_to(shapes, is_differentiable=is_float(only_leaf(inputs)))
 
 
