@@ -123,5 +123,5 @@ def test_a_layer_that_is_no_image(examples):
     layers = [keras.Input((8, 8, 3)), keras.layers.Reshape((64, 3)), keras.layers.Conv1D(4, 3), keras.layers.Flatten()]
     model = keras.Sequential([*layers, keras.layers.Dense(2)])
     classifier = seewhy.Classifier(model, preprocess=lambda pixels: pixels / 255)
-    with pytest.raises(LayerError, match="has 1 spatial axes, and an image has two"):
-        seewhy.Explainer(classifier).inspect(examples / "cat.png")
+    with pytest.raises(LayerError, match="has 62 positions along one axis"):
+        seewhy.Explainer(classifier, "gradcam", "conv1d").inspect(examples / "cat.png")

@@ -34,6 +34,7 @@ def test_the_heatmaps_are_the_library_s(explain, lite0, examples):
         np.testing.assert_array_equal(decode(explanation["heatmaps"]), expected.heatmaps)
 
 
+@pytest.mark.filterwarnings("ignore:.* bypasses the layer")
 def test_layers_side_by_side_and_one_explanation_by_an_input_level_method(explain, client):
     early = client.get(f"{MODEL}/layers").json()["layers"][40]
     explanations = explain(layers=f"{early['path']},auto", methods="gradcam,saliency").json()["explanations"]
@@ -170,7 +171,7 @@ def test_classes_are_found_by_synonyms_up_to_the_limit(client):
 
 def test_methods(client):
     methods = {method["name"]: method for method in client.get("api/methods").json()["methods"]}
-    assert set(methods) == set(seewhy.methods.METHODS)
+    assert set(methods) == {"auto", *seewhy.methods.METHODS}
     assert (methods["rise"]["reports_progress"], methods["gradcam"]["reports_progress"]) == (True, False)
     assert (methods["saliency"]["level"], methods["gradcam"]["level"]) == ("input", "layer")
     assert methods["gradcam"]["paper"] == "1610.02391"

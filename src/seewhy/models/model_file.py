@@ -52,7 +52,7 @@ def similar_paths(path: Path) -> str:
     """Return `" Did you mean 'a'?"` with the names in the same folder that resemble one that does not exist."""
     try:
         return did_you_mean(path.name, os.listdir(path.parent))
-    except OSError:
+    except (OSError, ValueError):  # a name that no file can have
         return ""
 
 
