@@ -36,7 +36,7 @@ def test_targets(targets, message):
 
 
 def test_options():
-    with pytest.raises(MethodError, match=r"Unknown method None\. Give one name; .* Known: gradcam"):
+    with pytest.raises(MethodError, match=r"Unknown method None\. Give one name; .* Known: auto, gradcam"):
         seewhy.Explainer(paper_sequential(), method=None)
     with pytest.raises(ModelError, match="Cannot load None; expected a name or a path"):
         seewhy.load(None)

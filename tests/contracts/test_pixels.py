@@ -298,11 +298,12 @@ def test_guided_gradcam_needs_a_layer_with_the_input_s_axes():
         [
             keras.Input((8, 8, 3)),
             layers.Conv2D(4, 3, activation="relu"),
-            layers.Reshape((36, 4), name="tokens"),
+            layers.Reshape((36, 4)),
+            layers.Conv1D(4, 3, activation="relu", name="sequence"),
             layers.Flatten(),
             layers.Dense(3),
         ]
     )
-    explain = seewhy.Explainer(built, "guided_gradcam", "tokens")
-    with pytest.raises(LayerError, match="'tokens' has 1 spatial axes and the input has 2"):
+    explain = seewhy.Explainer(built, "guided_gradcam", "sequence")
+    with pytest.raises(LayerError, match="'sequence' has 34 positions along one axis"):
         explain.heatmaps(np.ones((1, 8, 8, 3), np.float32))
