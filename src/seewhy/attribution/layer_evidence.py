@@ -19,7 +19,7 @@ from seewhy.attribution.input_variants import variants, varied
 from seewhy.attribution.plan import Plan
 from seewhy.attribution.position_reach import PositionReach, measure_reach, reach_of_gradients
 from seewhy.attribution.token_layout import captured_grid
-from seewhy.errors import LayerError, NoGradientError
+from seewhy.errors import LayerError, ModelRunError, NoGradientError
 from seewhy.frameworks import LayerChoice
 from seewhy.frameworks.structures import InputBatch, image_count, leaves, map_tree, only_leaf
 from seewhy.frameworks.tokens import TokenGrid
@@ -239,12 +239,11 @@ def judge_capture(
         return LayerEvidence()  # the checks of a capture say what is wrong
     judge = LayerJudge(plan, layer, inputs, objective, plan.derivatives, plan.method.gradient_rule)
     if not (is_auto or plan.method.family == "gradient"):
-        return LayerEvidence(axes=judge.probe(capture).axes)
+        return _probed(judge, capture, None, with_bypass=False)
     reach = _judge_reach(judge, capture)
     if reach is not None and reach.is_too_little:
         return LayerEvidence(reach)
-    probe = judge.probe(capture)
-    return LayerEvidence(reach, judge.bypass(capture, probe), probe.axes)
+    return _probed(judge, capture, reach)
 
 
 def judge_candidate(
@@ -274,8 +273,18 @@ def judge_candidate(
         reach = judge.reach(objective, BATCHES) if _has_classes(capture) else None
     if reach is not None and reach.is_too_little and not is_complete:
         return LayerEvidence(reach)
-    probe = judge.probe(capture)
-    return LayerEvidence(reach, judge.bypass(capture, probe), probe.axes)
+    return _probed(judge, capture, reach)
+
+
+def _probed(
+    judge: LayerJudge, capture: Capture, reach: PositionReach | None, *, with_bypass: bool = True
+) -> LayerEvidence:
+    """Return evidence with what runs on other images show."""
+    try:
+        probe = judge.probe(capture)
+        return LayerEvidence(reach, judge.bypass(capture, probe) if with_bypass else None, probe.axes)
+    except ModelRunError:
+        return LayerEvidence(reach)  # the model runs on the caller's batch, and not on others or on one image
 
 
 def classes_of(objective: Objective, capture: Capture) -> Objective | None:
@@ -310,6 +319,8 @@ def _judge_reach(judge: LayerJudge, capture: Capture) -> PositionReach | None:
         return judge.reach(objective)
     except NoGradientError:
         return None  # a method that needs none goes on
+    except ModelRunError:
+        return None  # the model runs on the caller's images, and not on others
 
 
 def _rows(images: InputBatch, start: int, size: int) -> InputBatch:

@@ -643,6 +643,7 @@ def failing(_):
     raise RuntimeError("the caller's own mistake")
 
 
+@pytest.mark.filterwarnings("ignore:.* bypasses the layer 'layer3.0.conv1'")
 @pytest.mark.parametrize("layer", ["auto", "layer3.0.conv1"])
 def test_the_model_is_afterwards_what_it_was(layer):
     model, inputs = resnet(), random(2, 3, 16, 16)

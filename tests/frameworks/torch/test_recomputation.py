@@ -14,6 +14,8 @@ from torch.utils.checkpoint import checkpoint, checkpoint_sequential
 import seewhy
 from seewhy.errors import LayerError, ModelRunError, NoGradientError
 
+pytestmark = pytest.mark.filterwarnings("ignore:.* bypasses the layer 'block")
+
 LAYERS = ("stem", "block", "block.conv", "block.norm", "last")
 
 

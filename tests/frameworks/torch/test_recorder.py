@@ -29,11 +29,11 @@ class FailsInRun(nn.Module):
         return self.dense(maps.mean((2, 3)))
 
 
-@pytest.mark.parametrize("run", [1, 2, 3, 4, 5, 6])
+@pytest.mark.parametrize("run", [1, 2, 3, 4, 7, 8])
 def test_a_model_that_fails_in_a_later_run_under_ablationcam_is_a_model_run_error(run):
     """The calls are recorded in run 1, the activations captured in run 2, images replaced in runs 3 and 4.
 
-    Each image's head is recorded after that.
+    The axes of the layer are judged in runs 5 and 6, and each image's head is recorded after that.
     """
     model = FailsInRun(run)
     with pytest.raises(ModelRunError, match=r"The model cannot run on an input of shape .*: the head broke") as caught:
@@ -42,10 +42,11 @@ def test_a_model_that_fails_in_a_later_run_under_ablationcam_is_a_model_run_erro
     assert isinstance(caught.value.__cause__, RuntimeError)
 
 
-def test_a_model_that_fails_only_after_those_runs_is_explained():
-    model = FailsInRun(7)
+@pytest.mark.parametrize(("run", "runs"), [(5, 7), (6, 8), (9, 8)])
+def test_a_model_that_fails_only_on_other_images_or_later_is_explained(run, runs):
+    model = FailsInRun(run)
     assert seewhy.Explainer(model, "ablationcam", layer="conv", signed=True).heatmaps(IMAGES, [0, 1]).values.any()
-    assert model.runs == 6
+    assert model.runs == runs
 
 
 def test_a_bug_in_the_recorder_is_not_reported_as_the_model_s(monkeypatch):
