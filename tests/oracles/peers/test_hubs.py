@@ -17,7 +17,7 @@ import torchvision.transforms
 from PIL import Image
 
 import seewhy
-from seewhy.errors import LayerError, ModelError, WeightsError
+from seewhy.errors import ModelError, WeightsError
 
 TORCHVISION = {
     "resnet50": ("layer4.2", 7),
@@ -149,10 +149,11 @@ def test_maps_are_read_in_the_layout_that_the_module_gives_them(source, layer, a
         np.testing.assert_allclose(values, expected, atol=1e-4 * float(expected.max()))
 
 
-def test_tokens_are_not_drawn_on_a_image(examples):
+def test_the_tokens_of_a_transformer_are_drawn_on_the_image(examples):
     classifier = seewhy.load("timm:vit_tiny_patch16_224", weights=None)
-    with pytest.raises(LayerError, match="has 1 spatial axes, and an image has two"):
-        seewhy.Explainer(classifier).explain([examples / "cat.png"])
+    (explanation,) = seewhy.Explainer(classifier).explain([examples / "cat.png"])
+    assert (explanation.method, explanation.layer) == ("legrad_rollout", "12 attention layers")
+    assert explanation.heatmaps.shape == (1, 14, 14)
 
 
 def test_weights_that_cannot_be_had():
