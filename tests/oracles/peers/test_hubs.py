@@ -83,7 +83,7 @@ def test_preprocessing_is_the_hub_s_and_the_layer_is_the_last_with_space(source,
     assert max(abs(down), abs(right)) <= 1
     assert difference < 0.15 * expected.std()
 
-    heatmaps = seewhy.Explainer(classifier).heatmaps(ours[None], list(range(4)))
+    heatmaps = seewhy.Explainer(classifier, "gradcam").heatmaps(ours[None], list(range(4)))
     assert heatmaps.layer == layer
     assert heatmaps.values.shape == (1, 4, side, side)
     with torch.no_grad():
