@@ -36,7 +36,7 @@ class Counter(keras.layers.Layer):
         ("xception", 299, "xception/block14_sepconv2_act", (10, 10), 22_910_480),
     ],
 )
-def test_all_classes_of_a_image_share_one_forward_pass(name, side, layer, space, parameters, examples):
+def test_all_classes_of_an_image_share_one_forward_pass(name, side, layer, space, parameters, examples):
     application = applications()[name]
     model, counter = application.build(pretrained=False), Counter()
     assert model.count_params() == parameters

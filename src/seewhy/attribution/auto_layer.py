@@ -173,7 +173,7 @@ def _space(call: LayerCall) -> tuple[int | None, ...]:
 
 
 def _least_bypassed(trials: Sequence[Trial]) -> Trial | None:
-    """Return the candidate that most of the score passes, of those that show a image whose positions reach it."""
+    """Return the candidate that most of the score passes, of those that show an image whose positions reach it."""
     eligible = [
         (trial.evidence.bypass, trial)
         for trial in trials

@@ -1,8 +1,8 @@
 """Whether the axes of a layer's output are those of the image: a changed patch of the input changes it there.
 
-What a layer returns with two axes need not be a image: heads and tokens of attention, or classes and boxes. And a
-model may mirror, transpose or crop what it computes. So four patches of the input, above and below, left and right of
-the centre, are replaced by noise in turn, and where the output changes is compared with where the patch is.
+The two axes of a layer's output may be heads and tokens of attention, or classes and boxes. And a model may mirror,
+transpose or crop what it computes. So four patches of the input, above and below, left and right of the centre, are
+replaced by noise in turn, and where the output changes is compared with where the patch is.
 """
 
 from dataclasses import dataclass
