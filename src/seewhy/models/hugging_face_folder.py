@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from seewhy.errors import ModelError, WeightsError, short_repr
-from seewhy.models.config_check import check_size
+from seewhy.models.json_object import read_json_object
 from seewhy.regular_files import FileTooLargeError, NotRegularFileError, open_regular_file, read_regular_file
 
 CONFIG = "config.json"
@@ -92,7 +92,7 @@ def inspect(path: Path, *, trust: bool, needs_weights: bool = True) -> HuggingFa
         ModelError: The folder has no config, names what is not trusted, or has no weights in the safetensors format.
         WeightsError: A file is damaged.
     """
-    config = _read_json(path / CONFIG)
+    config = read_json_object(path / CONFIG, MAX_JSON)
     processor = _processor(path)
     if not trust:
         _check_config(path / CONFIG, config)
@@ -113,7 +113,7 @@ def shard_names(index: Path) -> list[str]:
     Raises:
         ModelError: A name leads out of the folder, or is not that of a safetensors file.
     """
-    content = _read_json(index)
+    content = read_json_object(index, MAX_JSON)
     named = content.get("weight_map")
     names = sorted({str(name) for name in named.values()}) if isinstance(named, dict) else []
     if not 0 < len(names) <= MAX_SHARDS:
@@ -137,28 +137,11 @@ def check_config(name: str, config: Mapping[str, Any], *, trust: bool) -> None:
 def _processor(path: Path) -> Mapping[str, Any] | None:
     """Return the settings of the image processor, which newer versions keep among those of a processor of several."""
     if os.path.lexists(path / PROCESSOR):
-        return _read_json(path / PROCESSOR)
+        return read_json_object(path / PROCESSOR, MAX_JSON)
     if os.path.lexists(path / NESTED_PROCESSOR):
-        nested = _read_json(path / NESTED_PROCESSOR).get("image_processor")
+        nested = read_json_object(path / NESTED_PROCESSOR, MAX_JSON).get("image_processor")
         return nested if isinstance(nested, dict) else None
     return None
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(read_regular_file(path, MAX_JSON))
-        check_size(content)
-    except (NotRegularFileError, FileTooLargeError) as error:
-        raise ModelError(f"{path} is not read: {error}.") from error
-    except OSError as error:
-        raise WeightsError(f"Cannot read {path}: {error.strerror or error}.") from error
-    except (ValueError, RecursionError) as error:
-        raise ModelError(f"{path} is not JSON: {error}.") from error
-    except ModelError as error:
-        raise ModelError(f"{path} is malicious: {error}.") from error
-    if not isinstance(content, dict):
-        raise ModelError(f"{path} contains {short_repr(content)}; expected an object.")
-    return content
 
 
 def _check_config(path: Path, config: Mapping[str, Any]) -> None:

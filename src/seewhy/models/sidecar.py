@@ -21,12 +21,11 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
 
-from seewhy.errors import ModelError, TargetError, WeightsError, did_you_mean
+from seewhy.errors import ModelError, TargetError, did_you_mean
 from seewhy.models.class_names import ClassNames, imagenet
-from seewhy.models.config_check import check_size
+from seewhy.models.json_object import read_json_object, shown_json
 from seewhy.models.keras_file import application_functions
 from seewhy.models.preprocessing import MAX_SIDE, Preprocessing, Resample, is_input_size
-from seewhy.regular_files import FileTooLargeError, NotRegularFileError, read_regular_file
 
 VERSION = 1
 SUFFIX = ".json"
@@ -122,19 +121,7 @@ def read(path: Path) -> Sidecar:
         ModelError: The file is not a regular file, is too large, or is not JSON; or a field is unknown or has an
             invalid value. The message names the file and the field.
     """
-    try:
-        content = json.loads(read_regular_file(path, MAX_SIZE))
-        check_size(content)
-    except (NotRegularFileError, FileTooLargeError) as error:
-        raise ModelError(f"{path} is not read: {error}.") from error
-    except OSError as error:
-        raise WeightsError(f"Cannot read {path}: {error.strerror or error}.") from error
-    except (ValueError, RecursionError) as error:
-        raise ModelError(f"{path} is not JSON: {error}.") from error
-    except ModelError as error:
-        raise ModelError(f"{path} is not a sidecar: {error}.") from error
-    if not isinstance(content, dict):
-        raise ModelError(f"{path} contains {_shorten(content)}; expected an object: {{'version': {VERSION}, ...}}.")
+    content = read_json_object(path, MAX_SIZE, f"an object: {{'version': {VERSION}, ...}}")
     content = {"version": None, **content}
     fields = _check_fields(path, content, FIELDS)
     return Sidecar(
@@ -277,9 +264,4 @@ def _preprocessing_as_json(config: PreprocessingConfig) -> str | dict[str, Any]:
 
 
 def _invalid_field(path: Path, field: str, value: Any, expected: str) -> str:
-    return f"{path}: the field {field!r} is {_shorten(value)}; expected {expected}."
-
-
-def _shorten(value: Any) -> str:
-    text = json.dumps(value, ensure_ascii=False).encode(errors="backslashreplace").decode()
-    return text if len(text) <= 60 else text[:57] + "..."
+    return f"{path}: the field {field!r} is {shown_json(value)}; expected {expected}."
