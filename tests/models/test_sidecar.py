@@ -117,7 +117,7 @@ def test_the_number_of_ids_must_be_that_of_names(tmp_path):
         (b"[1]", r"contains \[1\]; expected an"),
         (b"[" * 100_000, "is not JSON"),
         (b'{"version": ' + 5000 * b"1" + b"}", "is not JSON: Exceeds the limit"),
-        (b"[" * 300 + b"]" * 300, "is not a sidecar: its JSON is nested more than 200 deep"),
+        (b"[" * 300 + b"]" * 300, "is malicious: its JSON is nested more than 200 deep"),
         (bytes(16 * 2**20 + 1), "is not read: it has 16,777,217 bytes; the limit is 16,777,216"),
     ],
 )
