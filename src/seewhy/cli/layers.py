@@ -2,7 +2,9 @@
 
 import copy
 import json
+import warnings
 from collections import Counter
+from collections.abc import Mapping, Sequence
 
 import typer
 from rich.console import Console
@@ -13,7 +15,7 @@ from seewhy.attribution.layer_warnings import faults
 from seewhy.cli.layer_option import layer_calls, sample_inputs
 from seewhy.cli.model_options import ModelArguments
 from seewhy.cli.tables import print_line, print_table
-from seewhy.errors import SeewhyError
+from seewhy.errors import SeewhyError, SeewhyWarning
 from seewhy.explainer import Explainer
 from seewhy.frameworks import LayerCall
 from seewhy.models import Classifier
@@ -26,7 +28,7 @@ def run(model: ModelArguments, *, check: bool, as_json: bool) -> None:
         classifier = model.load()
         calls = layer_calls(classifier)
         selected = _auto_layer(classifier)
-        trials = dict(Explainer(classifier, "gradcam").judge_layers(sample_inputs(classifier))) if check else {}
+        trials = dict(Explainer(classifier).judge_layers(sample_inputs(classifier))) if check else {}
     spatial = [call for call in calls if call.has_space]
     auto = max((position for position, call in enumerate(spatial) if _is_auto(call, selected)), default=None)
     if as_json:
@@ -38,22 +40,9 @@ def run(model: ModelArguments, *, check: bool, as_json: bool) -> None:
         }
         typer.echo(json.dumps(content, indent=2))
         return
-    counts = Counter(call.path for call in spatial)
-    is_shared = len(counts) < len(spatial)  # then it matters which call is which
-    rows = [
-        (
-            call.name if counts[call.path] > 1 else call.path,
-            call.kind,
-            _shape(call),
-            *([", ".join(call.given)] if is_shared else []),
-            *(_evidence(trials[call]) if check else []),
-            "<- auto" if position == auto else _reason_not_auto(call),
-        )
-        for position, call in enumerate(spatial)
-    ]
     console = Console(highlight=False)
-    columns = (*(["given"] if is_shared else []), *(["positions", "bypass", "axes"] if check else []))
-    print_table(console, ("layer", "type", "output shape", *columns, ""), rows, marked=auto)
+    headings, rows = _table(spatial, auto, trials)
+    print_table(console, headings, rows, marked=auto)
     if auto is not None:
         print_line(
             console,
@@ -65,12 +54,35 @@ def run(model: ModelArguments, *, check: bool, as_json: bool) -> None:
         print_line(console, f"This model has a default layer, which is explained instead: {classifier.layer}.")
 
 
+def _table(
+    calls: Sequence[LayerCall], auto: int | None, trials: Mapping[LayerCall, Trial]
+) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """Return the headings and the rows of the table, with the evidence about each layer if there is any."""
+    counts = Counter(call.path for call in calls)
+    is_shared = len(counts) < len(calls)  # then it matters which call is which
+    rows = [
+        (
+            call.name if counts[call.path] > 1 else call.path,
+            call.kind,
+            _shape(call),
+            *([", ".join(call.given)] if is_shared else []),
+            *(_evidence(trials[call]) if trials else []),
+            "<- auto" if position == auto else _reason_not_auto(call),
+        )
+        for position, call in enumerate(calls)
+    ]
+    columns = (*(["given"] if is_shared else []), *(["positions", "bypass", "axes"] if trials else []))
+    return ("layer", "type", "output shape", *columns, ""), rows
+
+
 def _auto_layer(classifier: Classifier) -> str | None:
     """Return the layer that "auto" explains; None where the model cannot be explained without more arguments."""
     classifier = copy.copy(classifier)
     classifier.layer = None
     try:
-        return Explainer(classifier, "gradcam").heatmaps(sample_inputs(classifier)).layer
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", ".* is unreliable for a model", SeewhyWarning)  # it is asked for a layer
+            return Explainer(classifier, "gradcam").heatmaps(sample_inputs(classifier)).layer
     except SeewhyError:
         return None
 
