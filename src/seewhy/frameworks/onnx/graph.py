@@ -1,0 +1,147 @@
+"""A model as a graph of values and nodes.
+
+A *value* is a tensor with a name, which one node computes and others read. An ONNX model has no layers, so every value
+that depends on the model's input is one.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, final
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+
+from seewhy.frameworks.onnx.shapes import Shape, ValueInfo, infer_values
+
+AI_ONNX = ("", "ai.onnx")
+"""The names of the domain of ONNX's own operators."""
+
+
+@final
+class Graph:
+    """A model's nodes, and what is known of its values for inputs of certain shapes.
+
+    Args:
+        model: The model, without functions of its own.
+        input_shapes: The shape of each input; None for the number of images.
+        measured: Shapes that were found by running the model, where they cannot be inferred.
+    """
+
+    def __init__(
+        self,
+        model: onnx.ModelProto,
+        input_shapes: Mapping[str, Shape],
+        measured: Mapping[str, Shape] | None = None,
+    ) -> None:
+        self.model = model
+        self.nodes: list[onnx.NodeProto] = list(model.graph.node)
+        self.initializers = {tensor.name: tensor for tensor in model.graph.initializer}
+        self.inputs = tuple(value.name for value in model.graph.input if value.name not in self.initializers)
+        self.outputs = tuple(value.name for value in model.graph.output)
+        self.opset = opset_of(model)
+        self._producers = {name: node for node in self.nodes for name in node.output if name}
+        self._consumers: dict[str, list[onnx.NodeProto]] = {}
+        for node in self.nodes:
+            for name in dict.fromkeys(reads(node)):
+                self._consumers.setdefault(name, []).append(node)
+        self._values = infer_values(model, input_shapes)
+        self._measured = dict(measured or {})
+        self._constants: dict[str, NDArray[Any]] = {}
+        self.dependent = self.descendants(self.inputs) | set(self.inputs)
+
+    def producer(self, value: str) -> onnx.NodeProto | None:
+        """Return the node that computes a value; None for inputs and initializers."""
+        return self._producers.get(value)
+
+    def consumers(self, value: str) -> list[onnx.NodeProto]:
+        """Return the nodes that read a value."""
+        return self._consumers.get(value, [])
+
+    def shape(self, value: str) -> Shape | None:
+        """Return a value's shape, with None for sizes that vary with the number of images; None if it is unknown."""
+        if value in self._measured:
+            return self._measured[value]
+        if value in self.initializers:
+            return tuple(self.initializers[value].dims)
+        info = self._values.get(value)
+        return None if info is None else info.shape
+
+    def has_images_first(self, value: str) -> bool:
+        """Whether a value has one row for each image, and no other size of it varies with their number."""
+        shape = self.shape(value)
+        return bool(shape) and shape is not None and shape[0] is None and None not in shape[1:]
+
+    def dtype(self, value: str) -> np.dtype[Any]:
+        """Return a value's type; float32 where it is unknown."""
+        if value in self.initializers:
+            return np.dtype(onnx.helper.tensor_dtype_to_np_dtype(self.initializers[value].data_type))
+        info = self._values.get(value)
+        return np.dtype(np.float32) if info is None else info.dtype
+
+    def is_float(self, value: str) -> bool:
+        """Whether a value holds floating-point numbers."""
+        return "float" in self.dtype(value).name
+
+    def constant(self, value: str) -> NDArray[Any] | None:
+        """Return the values of an initializer or of a node's constant; None for what the model computes."""
+        if value not in self._constants:
+            found = self._find_constant(value)
+            if found is None:
+                return None
+            self._constants[value] = found
+        return self._constants[value]
+
+    def _find_constant(self, value: str) -> NDArray[Any] | None:
+        if value in self.initializers:
+            return np.asarray(onnx.numpy_helper.to_array(self.initializers[value]))
+        node = self._producers.get(value)
+        if node is None or node.domain not in AI_ONNX:
+            return None
+        if node.op_type == "Identity":
+            return self.constant(node.input[0])
+        if node.op_type != "Constant":
+            return None
+        (attribute,) = node.attribute
+        content = onnx.helper.get_attribute_value(attribute)
+        if isinstance(content, onnx.TensorProto):
+            return np.asarray(onnx.numpy_helper.to_array(content))
+        is_float = attribute.name in ("value_float", "value_floats")
+        return np.asarray(content, dtype=np.float32 if is_float else None)
+
+    def descendants(self, values: Iterable[str]) -> set[str]:
+        """Return the values that depend on any of these, which are not among them."""
+        found, given = set[str](), set(values)
+        for node in self.nodes:
+            if any(name in found or name in given for name in reads(node)):
+                found.update(name for name in node.output if name)
+        return found
+
+    def nodes_for(self, values: Iterable[str], given: Iterable[str]) -> list[onnx.NodeProto]:
+        """Return the nodes that compute values from given ones, in an order in which they can run."""
+        needed, given = set(values), set(given)
+        nodes = []
+        for node in reversed(self.nodes):
+            if any(name in needed and name not in given for name in node.output):
+                nodes.append(node)
+                needed.update(reads(node))
+        return nodes[::-1]
+
+
+def opset_of(model: onnx.ModelProto) -> int:
+    """Return the version of ONNX's own operators that a model uses."""
+    return next((int(entry.version) for entry in model.opset_import if entry.domain in AI_ONNX), 1)
+
+
+def reads(node: onnx.NodeProto) -> Iterator[str]:
+    """Yield the names of the values that a node reads, also inside the graphs of its attributes."""
+    yield from (name for name in node.input if name)
+    for attribute in node.attribute:
+        for graph in (attribute.g, *attribute.graphs):
+            yield from _outer_reads(graph)
+
+
+def _outer_reads(graph: onnx.GraphProto) -> Iterator[str]:
+    inner = {value.name for value in graph.input} | {tensor.name for tensor in graph.initializer}
+    inner |= {name for node in graph.node for name in node.output}
+    yield from (name for node in graph.node for name in reads(node) if name not in inner)
+    yield from (value.name for value in graph.output if value.name not in inner)
