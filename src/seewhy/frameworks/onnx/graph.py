@@ -24,14 +24,14 @@ class Graph:
     Args:
         model: The model, without functions of its own.
         input_shapes: The shape of each input; None for the number of images.
-        measured: Shapes that were found by running the model, where they cannot be inferred.
+        measured: What running the model has shown of values whose shapes cannot be inferred.
     """
 
     def __init__(
         self,
         model: onnx.ModelProto,
         input_shapes: Mapping[str, Shape],
-        measured: Mapping[str, Shape] | None = None,
+        measured: Mapping[str, ValueInfo] | None = None,
     ) -> None:
         self.model = model
         self.nodes: list[onnx.NodeProto] = list(model.graph.node)
@@ -44,8 +44,7 @@ class Graph:
         for node in self.nodes:
             for name in dict.fromkeys(reads(node)):
                 self._consumers.setdefault(name, []).append(node)
-        self._values = infer_values(model, input_shapes)
-        self._measured = dict(measured or {})
+        self._values = {**infer_values(model, input_shapes), **(measured or {})}
         self._constants: dict[str, NDArray[Any]] = {}
         self.dependent = self.descendants(self.inputs) | set(self.inputs)
 
@@ -59,17 +58,15 @@ class Graph:
 
     def shape(self, value: str) -> Shape | None:
         """Return a value's shape, with None for sizes that vary with the number of images; None if it is unknown."""
-        if value in self._measured:
-            return self._measured[value]
         if value in self.initializers:
             return tuple(self.initializers[value].dims)
         info = self._values.get(value)
         return None if info is None else info.shape
 
-    def has_images_first(self, value: str) -> bool:
-        """Whether a value has one row for each image, and no other size of it varies with their number."""
-        shape = self.shape(value)
-        return bool(shape) and shape is not None and shape[0] is None and None not in shape[1:]
+    def image_axis(self, value: str) -> int | None:
+        """Return the axis of a value with one part for each image; None where there is none, or more varies."""
+        info = self._values.get(value)
+        return None if info is None or value not in self.dependent else info.image_axis
 
     def dtype(self, value: str) -> np.dtype[Any]:
         """Return a value's type; float32 where it is unknown."""

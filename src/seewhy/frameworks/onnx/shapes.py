@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import onnx
 
-BATCH = "seewhy_batch"
-"""The symbol of the number of images."""
+COUNTS = (2, 3)
+"""The numbers of images for which shapes are inferred. What is the same for both does not depend on their number."""
 
 LARGE = 1024
 """Initializers of more values than this are no shapes or axes: shape inference runs without their values."""
@@ -21,24 +21,72 @@ class ValueInfo(NamedTuple):
 
     Attributes:
         dtype: Its type.
-        shape: Its shape, with None for the number of images; None where a size is not known.
+        shape: Its shape, with None for sizes that vary with the number of images; None where a size is not known.
+        image_axis: The axis along which it has one part for each image; None where there is no such axis, or where
+            another size varies too.
     """
 
     dtype: np.dtype[Any]
     shape: Shape | None
+    image_axis: int | None = None
 
 
 def infer_values(model: onnx.ModelProto, input_shapes: Mapping[str, Shape]) -> dict[str, ValueInfo]:
-    """Return what is known of each value, for inputs of these shapes."""
-    inferred = onnx.shape_inference.infer_shapes(_without_weights(model, input_shapes), data_prop=True)
-    graph = inferred.graph
+    """Return what is known of each value, for inputs of these shapes; None stands for the number of images."""
+    counts = COUNTS if any(None in shape for shape in input_shapes.values()) else (1,)
+    light = _without_weights(model)
+    inferred = [_infer(light, input_shapes, count) for count in counts]
+    infos = {}
+    for name, (dtype, first) in inferred[0].items():
+        _, second = inferred[-1].get(name, (dtype, None))
+        infos[name] = ValueInfo(dtype, *joined(first, second, len(counts) == 1))
+    return infos
+
+
+def joined(
+    first: tuple[int, ...] | None, second: tuple[int, ...] | None, is_fixed: bool
+) -> tuple[Shape | None, int | None]:
+    """Join the shapes of a value for both `COUNTS` of images into one, and find the axis of the images.
+
+    Args:
+        first: Its shape for the first number of images.
+        second: For the second number, or the same one where the model takes one number only.
+        is_fixed: Whether it takes one number only; the first axis is then taken for that of the images.
+    """
+    if first is None or second is None or len(first) != len(second):
+        return None, None
+    if is_fixed:
+        return first, 0 if first else None
+    shape = tuple(one if one == two else None for one, two in zip(first, second, strict=True))
+    varying = [axis for axis, size in enumerate(shape) if size is None]
+    has_images = len(varying) == 1 and (first[varying[0]], second[varying[0]]) == COUNTS
+    return shape, varying[0] if has_images else None
+
+
+def with_count(shape: Shape, count: int) -> tuple[int, ...]:
+    """Return the shape of an input for a number of images."""
+    return tuple(count if size is None else size for size in shape)
+
+
+def _infer(
+    light: onnx.ModelProto, input_shapes: Mapping[str, Shape], count: int
+) -> dict[str, tuple[np.dtype[Any], tuple[int, ...] | None]]:
+    """Infer types and shapes for a number of images."""
+    for value in light.graph.input:
+        if value.name in input_shapes:
+            sizes = with_count(input_shapes[value.name], count)
+            kind = value.type.tensor_type.elem_type
+            value.CopyFrom(onnx.helper.make_tensor_value_info(value.name, kind, sizes))
+    graph = onnx.shape_inference.infer_shapes(light, data_prop=True).graph
     return {
-        value.name: _value_info(value) for value in (*graph.input, *graph.value_info, *graph.output) if _is_tensor(value)
+        value.name: _type_and_shape(value)
+        for value in (*graph.input, *graph.value_info, *graph.output)
+        if _is_tensor(value)
     }
 
 
-def _without_weights(model: onnx.ModelProto, input_shapes: Mapping[str, Shape]) -> onnx.ModelProto:
-    """Return the model with inputs of these shapes, and with its weights as inputs: copying them takes long."""
+def _without_weights(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return the model with its weights as inputs, for copying them takes long."""
     light = onnx.ModelProto(ir_version=model.ir_version, opset_import=model.opset_import)
     graph = light.graph
     graph.name = "shapes"
@@ -49,13 +97,9 @@ def _without_weights(model: onnx.ModelProto, input_shapes: Mapping[str, Shape]) 
         else:
             graph.initializer.append(tensor)
     names = {tensor.name for tensor in model.graph.initializer}
-    for value in model.graph.input:
-        if value.name not in names:
-            kind = value.type.tensor_type.elem_type
-            shape = [BATCH if size is None else size for size in input_shapes[value.name]]
-            graph.input.append(onnx.helper.make_tensor_value_info(value.name, kind, shape))
-    for value in model.graph.output:  # without their declared shapes, whose symbols may contradict those of the inputs
-        graph.output.append(onnx.helper.make_empty_tensor_value_info(value.name))
+    graph.input.extend(value for value in model.graph.input if value.name not in names)
+    # Without the declared shapes of the outputs, whose symbols may contradict those of the inputs.
+    graph.output.extend(onnx.helper.make_empty_tensor_value_info(value.name) for value in model.graph.output)
     return light
 
 
@@ -63,17 +107,9 @@ def _is_tensor(value: onnx.ValueInfoProto) -> bool:
     return value.type.HasField("tensor_type") and value.type.tensor_type.elem_type != onnx.TensorProto.UNDEFINED
 
 
-def _value_info(value: onnx.ValueInfoProto) -> ValueInfo:
+def _type_and_shape(value: onnx.ValueInfoProto) -> tuple[np.dtype[Any], tuple[int, ...] | None]:
     kind = value.type.tensor_type
     dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(kind.elem_type))
-    if not kind.HasField("shape"):
-        return ValueInfo(dtype, None)
-    shape: list[int | None] = []
-    for size in kind.shape.dim:
-        if size.HasField("dim_value"):
-            shape.append(int(size.dim_value))
-        elif size.dim_param == BATCH:
-            shape.append(None)
-        else:
-            return ValueInfo(dtype, None)
-    return ValueInfo(dtype, tuple(shape))
+    if not kind.HasField("shape") or not all(size.HasField("dim_value") for size in kind.shape.dim):
+        return dtype, None
+    return dtype, tuple(int(size.dim_value) for size in kind.shape.dim)
