@@ -16,7 +16,7 @@ def framework_for(model: Any, precision: Precision = "float32") -> Framework:
     """Wrap a model for its framework. Only frameworks that the caller has imported are imported.
 
     Args:
-        model: A `keras.Model` or a `torch.nn.Module`.
+        model: A `keras.Model`, a `torch.nn.Module`, or an ONNX model: an `OnnxModel` or an `onnx.ModelProto`.
         precision: "float32" runs the model in its own types; "bfloat16" runs its convolutions and matrix products in
             that type.
 
@@ -37,6 +37,9 @@ def framework_for(model: Any, precision: Precision = "float32") -> Framework:
     # On the PyTorch backend a Keras layer is a torch module too, but it takes Keras' inputs.
     if torch is not None and isinstance(model, torch.nn.Module) and not _is_keras(model):
         return _wrap_torch(model, torch, precision)
+    onnx = sys.modules.get("onnx")
+    if onnx is not None and isinstance(model, (onnx.ModelProto, _onnx_model())):
+        return _wrap_onnx(model, onnx, precision)
     if isinstance(model, str):
         raise ModelError(f"A model was given by name, {model!r}: load it first, with seewhy.load({model!r}).")
     raise ModelError(
@@ -72,6 +75,19 @@ def _wrap_torch(model: Any, torch: Any, precision: Precision) -> Framework:
     from seewhy.frameworks.torch.framework import Torch
 
     return Torch(model, precision)
+
+
+def _onnx_model() -> type[Any]:
+    from seewhy.frameworks.onnx.model import OnnxModel
+
+    return OnnxModel
+
+
+def _wrap_onnx(model: Any, onnx: Any, precision: Precision) -> Framework:
+    from seewhy.frameworks.onnx.framework import Onnx
+
+    framework = Onnx(_onnx_model()(model) if isinstance(model, onnx.ModelProto) else model, precision)
+    return framework if framework.batch_size is None else FixedBatch(framework, framework.batch_size)
 
 
 def _is_keras(model: Any) -> bool:

@@ -108,8 +108,8 @@ class Region(Target):
             check_image_count(len(self.mask), count)
 
     def check_outputs(self, shape: Shape | None) -> None:
-        has_channels_first = self._has_channels_first(shape)
-        classes = None if shape is None else shape[1 if has_channels_first else 3]
+        channels = 1 if self.has_channels_first(shape) else 3
+        classes = None if shape is None else shape[channels]
         if classes is not None:
             check_class_index(self.class_, classes)
 
@@ -117,14 +117,14 @@ class Region(Target):
         self, outputs: Tensor, arrays: Sequence[Tensor], xp: Namespace, all_outputs: Any = None
     ) -> TargetScores:
         mask, indices = arrays
-        if self._has_channels_first(tuple(outputs.shape)):
+        if self.has_channels_first(tuple(outputs.shape)):
             inside, space = mask[:, None] > 0, (2, 3)
         else:
             inside, space = mask[..., None] > 0, (1, 2)
         sums = xp.sum(xp.where(inside, outputs, xp.zeros_like(outputs)), axis=space)  # (N, C)
         return TargetScores(xp.take_along_axis(sums, indices, axis=-1), xp.zeros_like(indices) - 1)
 
-    def _has_channels_first(self, shape: Shape | None) -> bool:
+    def has_channels_first(self, shape: Shape | None) -> bool:
         """Return whether an output of this shape is (N, C, H, W), or raise TargetError."""
         if shape is None or len(shape) != 4:
             raise TargetError(

@@ -4,6 +4,7 @@ A *value* is a tensor with a name, which one node computes and others read. An O
 that depends on the model's input is one.
 """
 
+import itertools
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, final
 
@@ -16,6 +17,8 @@ from seewhy.frameworks.onnx.shapes import Shape, ValueInfo, infer_values
 AI_ONNX = ("", "ai.onnx")
 """The names of the domain of ONNX's own operators."""
 
+_versions = itertools.count()
+
 
 @final
 class Graph:
@@ -25,6 +28,12 @@ class Graph:
         model: The model, without functions of its own.
         input_shapes: The shape of each input; None for the number of images.
         measured: What running the model has shown of values whose shapes cannot be inferred.
+
+    Attributes:
+        inputs, outputs: The names of the model's inputs and outputs.
+        dependent: The values that depend on the inputs, with the inputs themselves.
+        unknown: Those of them whose shapes are not known.
+        version: A number that no other graph has.
     """
 
     def __init__(
@@ -34,6 +43,7 @@ class Graph:
         measured: Mapping[str, ValueInfo] | None = None,
     ) -> None:
         self.model = model
+        self.version = next(_versions)
         self.nodes: list[onnx.NodeProto] = list(model.graph.node)
         self.initializers = {tensor.name: tensor for tensor in model.graph.initializer}
         self.inputs = tuple(value.name for value in model.graph.input if value.name not in self.initializers)
@@ -47,6 +57,9 @@ class Graph:
         self._values = {**infer_values(model, input_shapes), **(measured or {})}
         self._constants: dict[str, NDArray[Any]] = {}
         self.dependent = self.descendants(self.inputs) | set(self.inputs)
+        self.unknown = [
+            name for node in self.nodes for name in node.output if name in self.dependent and self.shape(name) is None
+        ]
 
     def producer(self, value: str) -> onnx.NodeProto | None:
         """Return the node that computes a value; None for inputs and initializers."""

@@ -1,0 +1,311 @@
+"""ONNX models.
+
+ONNX Runtime has no gradients, and a session runs a graph as a whole. So a tap is a cut: the model is run with the
+tapped value as a further output, and what follows the value is a session of its own, forward or backward. The backward
+pass is made of ONNX nodes too, and only for the head.
+"""
+
+from collections.abc import Hashable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+from functools import partial
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seewhy.errors import LayerError, OptionError
+from seewhy.frameworks.base import Framework, Head
+from seewhy.frameworks.compiled import CompiledCache
+from seewhy.frameworks.dataflow import Operation, carriers
+from seewhy.frameworks.layers import INPUT_CALL, LayerCall, LayerChoice, check_tapped, no_attention
+from seewhy.frameworks.layouts import layer_layout
+from seewhy.frameworks.loss_scale import scaled_gradients
+from seewhy.frameworks.model_layers import ModelLayers
+from seewhy.frameworks.onnx import array_namespace as xp
+from seewhy.frameworks.onnx.calls import value_calls
+from seewhy.frameworks.onnx.graph import Graph, reads
+from seewhy.frameworks.onnx.logits import bypass_final_activation
+from seewhy.frameworks.onnx.measured_shapes import measure_values
+from seewhy.frameworks.onnx.model import OnnxModel
+from seewhy.frameworks.onnx.model_inputs import as_input, declared_inputs, has_channels_first, with_default_sizes
+from seewhy.frameworks.onnx.part import CountSource, Part, whole
+from seewhy.frameworks.onnx.seeds import output_gradients
+from seewhy.frameworks.onnx.session import FAILURES
+from seewhy.frameworks.onnx.sessions import Sessions
+from seewhy.frameworks.onnx.shapes import Shape
+from seewhy.frameworks.onnx.stem import find_stem_inputs, is_unscaled
+from seewhy.frameworks.onnx.tap import Tap
+from seewhy.frameworks.outputs import Outputs, SelectedOutputs, select_outputs
+from seewhy.frameworks.recorder import translated_errors
+from seewhy.frameworks.stem import StemValues
+from seewhy.frameworks.structures import InputBatch, InputSpec, check_arrays, leaves, only_leaf, shape_key
+from seewhy.targets import Objective, TargetScores, TopK
+from seewhy.types import AttentionCapture, Capture, Derivatives, FloatArray, GradientRule, Precision
+
+NO_ATTENTION = "is an ONNX file, in which attention maps are not found yet"
+
+
+@final
+class Onnx(Framework):
+    """An ONNX model."""
+
+    name = "onnx"
+    xp = xp
+
+    def __init__(self, model: OnnxModel, precision: Precision = "float32") -> None:
+        if precision != "float32":
+            raise OptionError(f"precision={precision!r} is not for ONNX files, which run in the types that they have.")
+        self._model, self._precision = model, precision
+        self._inputs = declared_inputs(model.proto)
+        sizes = {shape[0] for shape in self._inputs.values() if shape}
+        self.batch_size = next(iter(sizes)) if len(sizes) == 1 else None
+        self._graphs, self._compiled = CompiledCache(), CompiledCache()
+        self._sessions = Sessions(model)
+        self._model_layers = ModelLayers(self._layers, list)
+
+    @property
+    def channels_first(self) -> bool:
+        """Whether images are (N, K, h, w): the axis of 1, 3 or 4 channels tells, the second where both might be."""
+        return has_channels_first(next(iter(self._inputs.values())))
+
+    def layer_paths(self) -> tuple[str, ...]:
+        return tuple(self._model_layers.now().by_path)
+
+    def path_of(self, layer: object) -> None:
+        """Return None: the layers of an ONNX model are no objects."""
+
+    def input_shape(self) -> Any:
+        """Return the shape of the input; of several, a dict of shapes by name."""
+        shapes = {name: (None, *shape[1:]) for name, shape in self._inputs.items()}
+        return next(iter(shapes.values())) if len(shapes) == 1 else shapes
+
+    def check_inputs(self, inputs: InputSpec) -> InputBatch:
+        """Return `inputs` as (N, ...): one array, or several by name; a list is taken in the order of the inputs."""
+        names = list(self._inputs)
+        if len(names) > 1 and isinstance(inputs, (list, tuple)) and len(inputs) == len(names):
+            inputs = dict(zip(names, inputs, strict=True))
+        return check_arrays(inputs, self.input_shape())
+
+    def declared_labels(self) -> None:
+        """Return None: what the file says of its classes is read when it is loaded."""
+
+    def to_numpy(self, tensor: NDArray[Any]) -> NDArray[Any]:
+        return np.asarray(tensor)
+
+    def calls(self, inputs: InputBatch) -> tuple[LayerCall, ...]:
+        key = ("calls", shape_key(inputs))
+        calls: tuple[LayerCall, ...] = self._graphs.get(
+            key, lambda: value_calls(self._graph(inputs), channels_first=self.channels_first)
+        )
+        return calls
+
+    def predict(self, inputs: InputBatch, output: int | str | None = None) -> NDArray[Any] | None:
+        graph = self._graph(inputs)
+        selected = self._select(graph, Objective(TopK(), output=output))
+        with self._translated(inputs):
+            values = self._run(graph, selected.tensors, inputs)
+        return selected.read(values).probabilities
+
+    def capture(
+        self,
+        inputs: InputBatch,
+        layer: LayerChoice,
+        objective: Objective,
+        derivatives: Derivatives = "gradients",
+        gradient_rule: GradientRule = "plain",
+    ) -> Capture:
+        graph, call = self._graph(inputs), self._call(inputs, layer)
+        selected = self._select(graph, objective)
+        differentiated = selected.tensors[2:] if selected.logits is not None else selected.tensors
+        if objective.reads_one_output and selected.logits is not None:
+            differentiated = [selected.logits, *differentiated]
+        key = (shape_key(inputs), call.path, tuple(selected.tensors), tuple(differentiated), derivatives, gradient_rule)
+        tap: Tap = self._compiled.get(
+            key,
+            lambda: Tap(graph, call, selected.tensors, differentiated, derivatives, gradient_rule, self._sessions),
+        )
+        arrays = objective.target.arrays(len(leaves(inputs)[0]))
+        with self._translated(inputs):
+            values = tap.forward(self._feeds(inputs))
+        tensors = [values[name] for name in selected.tensors]
+        outputs = selected.read(tensors)
+        scores = outputs.score(objective, arrays, xp)
+        captured = {"gradients": None, "closed_form": None}
+        if derivatives == "gradients" or tap.has_closed_form:
+            compute = tap.closed_form if tap.has_closed_form else tap.gradients
+            is_read = [name in differentiated and number != 0 for number, name in enumerate(selected.tensors)]
+            is_read = is_read if selected.logits is not None else [True] * len(is_read)
+            found = output_gradients(selected.read, tensors, is_read, objective, arrays, scores)
+            seeds = {
+                name: seed for name, seed, read in zip(selected.tensors, found, is_read, strict=True) if read
+            }
+            with self._translated(inputs):
+                captured["closed_form" if tap.has_closed_form else "gradients"] = self._derivatives(
+                    graph, partial(compute, values), seeds
+                )
+        return Capture(
+            activations=tap.activations(values),
+            scores=np.asarray(scores.scores, np.float32),
+            indices=scores.indices,
+            outputs=outputs.raw,
+            probabilities=outputs.probabilities,
+            layer=layer.named(call),
+            xp=xp,
+            final_activation=outputs.activation,
+            is_bypassed=self._is_bypassed(graph, tap.value, selected),
+            **captured,
+        )
+
+    def capture_attention(
+        self, inputs: InputBatch, objective: Objective, derivatives: Derivatives = "gradients"
+    ) -> AttentionCapture:
+        raise no_attention(NO_ATTENTION)
+
+    def attention_shapes(self, inputs: InputBatch) -> tuple[tuple[int, ...], ...]:
+        return ()
+
+    def head(self, inputs: InputBatch, layer: LayerChoice, objective: Objective) -> Head:
+        graph, call = self._graph(inputs), self._call(inputs, layer)
+        selected, objective = self._select(graph, objective), objective.for_image(0)
+        value = call.path or graph.inputs[0]
+        axis = graph.image_axis(value)
+        source = None if axis is None else CountSource(value, axis)
+        part = Part(graph, [value], selected.tensors, graph.descendants([value]), count_source=source)
+        with self._translated(inputs):
+            run = self._sessions.get(part)
+            bypass = dict(zip(part.bypass, self._run(graph, part.bypass, inputs), strict=True))
+        is_row_wise = all(graph.image_axis(name) == 0 for name in (value, *part.bypass)) and self.batch_size is None
+
+        def outputs(rows: NDArray[Any]) -> list[NDArray[Any]]:
+            given = {name: np.repeat(array, len(rows), axis=0) if is_row_wise else array for name, array in bypass.items()}
+            values = run({**given, value: rows})
+            return [values[name] for name in selected.tensors]
+
+        def scores(perturbations: NDArray[Any]) -> NDArray[Any]:
+            size = self.batch_size or (len(perturbations) if is_row_wise else 1)
+            rows = np.ascontiguousarray(layer_layout(call, perturbations), dtype=graph.dtype(value))
+            with self._translated(inputs):
+                parts = [outputs(rows[start : start + size]) for start in range(0, len(rows), size)]
+            joined = selected.read([np.concatenate(values) for values in zip(*parts, strict=True)])
+            arrays = objective.target.arrays(len(perturbations))
+            return np.asarray(joined.score(objective, arrays, xp).scores, np.float32)
+
+        return scores
+
+    def carrying_calls(self, inputs: InputBatch, objective: Objective) -> frozenset[tuple[str, int]]:
+        graph = self._graph(inputs)
+        found = self._carriers(graph, self._select(graph, objective))
+        return frozenset((call.path, call.execution) for call in self.calls(inputs) if call.path in found)
+
+    def moves_image(self, inputs: InputBatch, layer: LayerChoice) -> bool:
+        found = find_stem_inputs(self._graph(inputs), self._call(inputs, layer))
+        return any(stem.is_moved(self.image_size(inputs)) for stem in found)
+
+    def stem_values(self, inputs: InputBatch, layer: LayerChoice) -> list[StemValues]:
+        graph = self._graph(inputs)
+        found = find_stem_inputs(graph, self._call(inputs, layer))
+        with self._translated(inputs):
+            values = self._run(graph, [stem.tensor for stem in found], inputs)
+        return [
+            StemValues(np.moveaxis(np.asarray(value, np.float32), stem.axes, (1, 2)), stem.window)
+            for value, stem in zip(values, found, strict=True)
+        ]
+
+    def is_unscaled(self, inputs: InputBatch) -> bool:
+        return isinstance(self.input_shape(), tuple) and is_unscaled(self._graph(inputs))
+
+    def _layers(self) -> dict[str, Any]:
+        shapes = {name: with_default_sizes(shape) for name, shape in self._inputs.items()}
+        graph = self._inferred_graph(shapes)
+        return {call.path: call for call in value_calls(graph, channels_first=self.channels_first)}
+
+    def _call(self, inputs: InputBatch, layer: LayerChoice) -> LayerCall:
+        if not layer.is_input:
+            self._model_layers.now().check(layer)
+            return check_tapped(layer, self.calls(inputs))
+        if len(self._inputs) > 1:
+            raise LayerError("The model has several inputs, so its input cannot be explained. Name a layer.")
+        return replace(INPUT_CALL, channels_first=self.channels_first)
+
+    def _graph(self, inputs: InputBatch) -> Graph:
+        shapes = {name: (self.batch_size, *array.shape[1:]) for name, array in self._by_name(inputs).items()}
+        inferred = self._inferred_graph(shapes)
+        if not inferred.unknown:
+            return inferred
+
+        def measure() -> Graph:
+            with self._translated(inputs):
+                measured = measure_values(inferred, self._feeds(inputs), self._sessions, self.batch_size)
+            return Graph(self._model.proto, shapes, measured)
+
+        graph: Graph = self._graphs.get(("measured", *shapes.items()), measure)
+        return graph
+
+    def _inferred_graph(self, shapes: Mapping[str, Shape]) -> Graph:
+        graph: Graph = self._graphs.get(("inferred", *shapes.items()), lambda: Graph(self._model.proto, shapes))
+        return graph
+
+    def _select(self, graph: Graph, objective: Objective) -> SelectedOutputs:
+        outputs = graph.outputs
+        tree: Any = outputs[0] if len(outputs) == 1 else {name: name for name in outputs}
+
+        def read(raw: NDArray[Any], logits: NDArray[Any], activation: Any, tree: Any) -> Outputs:
+            wide = logits if logits.dtype == np.float64 else np.asarray(logits, np.float32)
+            return Outputs.read(raw, wide.reshape(raw.shape), activation, xp, tree)
+
+        return select_outputs(
+            tree, objective, lambda value: isinstance(value, str), partial(bypass_final_activation, graph), read
+        )
+
+    def _run(self, graph: Graph, names: Sequence[str], inputs: InputBatch) -> list[NDArray[Any]]:
+        """Return the values of these names."""
+        feeds = self._feeds(inputs)
+        computed = [name for name in names if name not in feeds]
+        values = {**feeds, **(self._sessions.get(whole(graph, computed))(feeds) if computed else {})}
+        return [values[name] for name in names]
+
+    def _derivatives(self, graph: Graph, compute: Any, seeds: Mapping[str, NDArray[Any]]) -> FloatArray:
+        """Run backward, with the scores scaled as far as float16 allows where an output is in float16."""
+        if all(graph.dtype(name) != np.float16 for name in seeds):
+            found: FloatArray = compute(seeds)
+            return found
+
+        def run(scales: FloatArray) -> FloatArray:
+            return compute(  # type: ignore[no-any-return]
+                {name: seed * scales[(..., *(None,) * (seed.ndim - 2))] for name, seed in seeds.items()}
+            )
+
+        shape = next(iter(seeds.values())).shape[:2]
+        scaled: FloatArray = scaled_gradients(run, shape, xp, np.asarray, np.asarray)
+        return scaled
+
+    def _is_bypassed(self, graph: Graph, value: str, selected: SelectedOutputs) -> bool:
+        return value not in self._carriers(graph, selected)
+
+    def _carriers(self, graph: Graph, selected: SelectedOutputs) -> frozenset[Hashable]:
+        results = tuple(selected.tensors if selected.logits is None else selected.tensors[1:])
+
+        def find() -> frozenset[Hashable]:
+            operations = [
+                Operation([name for name in reads(node) if name in graph.dependent], list(node.output))
+                for node in graph.nodes
+            ]
+            return carriers(operations, graph.inputs, results)
+
+        found: frozenset[Hashable] = self._compiled.get(("carriers", graph.version, results), find)
+        return found
+
+    def _by_name(self, inputs: InputBatch) -> dict[str, NDArray[Any]]:
+        if isinstance(inputs, dict):
+            return inputs
+        return dict(zip(self._inputs, [only_leaf(inputs)], strict=True))
+
+    def _feeds(self, inputs: InputBatch) -> dict[str, NDArray[Any]]:
+        given = self._by_name(inputs)
+        return {
+            value.name: as_input(given[value.name], value) for value in self._model.proto.graph.input if value.name in given
+        }
+
+    def _translated(self, inputs: InputBatch) -> AbstractContextManager[None]:
+        return translated_errors(inputs, FAILURES, None)

@@ -1,0 +1,153 @@
+"""The derivatives of an objective by the outputs that it reads, in NumPy.
+
+They are where a backward pass starts. The scores of classes have theirs in closed form. Any other objective is a
+function of numbers that are already computed, and its derivatives are differences of it in float64.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seewhy.errors import TargetError
+from seewhy.frameworks.outputs import Outputs
+from seewhy.frameworks.onnx import array_namespace as xp
+from seewhy.targets import Class, Objective, Region, TargetScores, TopK
+
+MAX_VALUES = 4096
+"""The most values of an image's outputs for which derivatives are found by differences: each takes four evaluations."""
+
+STEP = 2.0**-10
+"""The larger of two steps by which a value of 1 or less is changed; larger values are changed in proportion."""
+
+ReadValues = Callable[[Sequence[NDArray[Any]]], Outputs]
+
+
+def output_gradients(
+    read: ReadValues,
+    values: Sequence[NDArray[Any]],
+    is_read: Sequence[bool],
+    objective: Objective,
+    arrays: Sequence[NDArray[Any]],
+    scores: TargetScores,
+) -> list[NDArray[np.float32]]:
+    """Return dy/dv for each value v that the objective reads.
+
+    Args:
+        read: Reads outputs from values.
+        values: The values, (N, ...) each.
+        is_read: Whether the objective depends on a value; the derivatives of the others are 0.
+        objective: What is differentiated.
+        arrays: The arrays of the objective's target.
+        scores: The objective's scores for these values.
+
+    Returns:
+        (N, T, ...) for each value.
+
+    Raises:
+        TargetError: The objective is a function of too many values.
+    """
+    targets = np.shape(scores.scores)[1]
+    gradients = [np.zeros((len(value), targets, *value.shape[1:]), np.float32) for value in values]
+    for position, value in enumerate(values):
+        if not is_read[position]:
+            continue
+        closed = _closed_form(read, value, objective, arrays, scores) if sum(is_read) == 1 else None
+        if closed is None:
+            _check_size(value, objective)
+            closed = _differences(read, values, position, _fixed(objective, scores), arrays, scores)
+        gradients[position][...] = closed
+    return gradients
+
+
+def _closed_form(
+    read: ReadValues,
+    value: NDArray[Any],
+    objective: Objective,
+    arrays: Sequence[NDArray[Any]],
+    scores: TargetScores,
+) -> NDArray[Any] | None:
+    """Return the derivatives of logits of classes, or of their sum in a region; None for any other objective."""
+    if objective.score != "logit" or objective.contrast is not None:
+        return None
+    images, targets = np.shape(scores.scores)
+    gradients = np.zeros((images, targets, *value.shape[1:]), np.float32)
+    if isinstance(objective.target, (Class, TopK)) and value.ndim == 2:
+        if value.shape[1] > 1:
+            np.put_along_axis(gradients, np.asarray(scores.indices)[..., None], 1.0, axis=-1)
+        else:  # one unit for two classes
+            gradients[..., 0] = np.where(np.asarray(scores.indices) == 1, 1.0, -1.0)
+        return gradients if _is_sum(gradients, value, scores) else None
+    if isinstance(objective.target, Region):
+        masks, indices = arrays
+        has_channels_first = objective.target.has_channels_first(value.shape)
+        moved = gradients if has_channels_first else np.moveaxis(gradients, -1, 2)
+        moved[np.arange(images), 0, indices[:, 0]] = masks
+        return gradients if _is_sum(gradients, value, scores) else None
+    return None
+
+
+def _is_sum(gradients: NDArray[Any], value: NDArray[Any], scores: TargetScores) -> bool:
+    """Whether the scores are sums of values times their derivatives, as those in closed form are."""
+    axes = tuple(range(2, gradients.ndim))
+    found = np.sum(gradients * value[:, None], axis=axes, dtype=np.float64)
+    return np.allclose(found, scores.scores, rtol=1e-3, atol=1e-3 * float(np.max(np.abs(scores.scores), initial=0)))
+
+
+def _fixed(objective: Objective, scores: TargetScores) -> Objective:
+    """Return the objective with the classes that were found, which a small step must not exchange."""
+    return objective.with_classes(np.asarray(scores.indices)) if objective.target.is_classes else objective
+
+
+def _check_size(value: NDArray[Any], objective: Objective) -> None:
+    size = int(np.prod(value.shape[1:]))
+    if size > MAX_VALUES:
+        raise TargetError(
+            f"{objective.target!r} is a function of {size:,} values, and an ONNX file has no derivatives of its own: "
+            f"they are found by differences, of at most {MAX_VALUES:,} values. Give a class, a Region of a "
+            "segmentation, or a function of an output with fewer values; or explain the model in its own framework."
+        )
+
+
+def _differences(
+    read: ReadValues,
+    values: Sequence[NDArray[Any]],
+    position: int,
+    objective: Objective,
+    arrays: Sequence[NDArray[Any]],
+    scores: TargetScores,
+) -> NDArray[Any]:
+    """Return derivatives by central differences with two steps, of which an extrapolation is taken."""
+    arrays = arrays if not objective.target.is_classes else objective.target.arrays(len(values[0]))
+    wide = [np.asarray(value, np.float64) for value in values]
+    original = wide[position].reshape(len(wide[position]), -1)
+    gradients = np.empty((*np.shape(scores.scores), original.shape[1]))
+    with np.errstate(all="ignore"):
+        for index in range(original.shape[1]):
+            slopes = []
+            for step in (STEP, STEP / 2):
+                steps = step * np.maximum(1.0, np.abs(original[:, index]))
+                above, below = (
+                    _score(read, wide, position, index, sign * steps, objective, arrays) for sign in (1.0, -1.0)
+                )
+                slopes.append((above - below) / (2 * steps[:, None]))
+            gradients[..., index] = (4 * slopes[1] - slopes[0]) / 3
+    return gradients.reshape(*gradients.shape[:2], *values[position].shape[1:])
+
+
+def _score(
+    read: ReadValues,
+    values: Sequence[NDArray[Any]],
+    position: int,
+    index: int,
+    steps: NDArray[Any],
+    objective: Objective,
+    arrays: Sequence[NDArray[Any]],
+) -> NDArray[Any]:
+    """Return the scores (N, T) after one value of every image was changed by a step."""
+    changed = values[position].reshape(len(values[position]), -1).copy()
+    changed[:, index] += steps
+    outputs = list(values)
+    outputs[position] = changed.reshape(values[position].shape)
+    return np.asarray(read(outputs).score(objective, arrays, xp).scores, dtype=np.float64)

@@ -1,0 +1,176 @@
+"""The tap on a value of a graph: a forward run that returns it, and a backward run that starts at the outputs.
+
+The forward run is the whole model, with the tapped value and what the backward run reads as further outputs. The
+backward run begins at derivatives of the objective by the model's outputs, and computes nothing of the trunk.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from seewhy.errors import MethodError
+from seewhy.frameworks.layers import LayerCall, no_gradient
+from seewhy.frameworks.layouts import channels_last, spatial_axes, targets_second
+from seewhy.frameworks.onnx import array_namespace as xp
+from seewhy.frameworks.onnx.backward import backward
+from seewhy.frameworks.onnx.graph import Graph
+from seewhy.frameworks.onnx.graph_builder import GraphBuilder
+from seewhy.frameworks.onnx.mean_head import pooled_value
+from seewhy.frameworks.onnx.part import CountSource, Part, whole
+from seewhy.frameworks.onnx.session import Session
+from seewhy.frameworks.onnx.sessions import Sessions
+from seewhy.types import Derivatives, FloatArray, GradientRule
+
+MAX_REPEATED = 2**26
+"""The bytes of values of the model up to which all targets share one backward run; else each has its own."""
+
+
+class Backward(NamedTuple):
+    """A backward run.
+
+    Attributes:
+        session: Computes the gradient, given a derivative for each output and the values that it reads.
+        seeds: The names of those derivatives, by output.
+        reads: The values of the model that it reads.
+        gradient: The name of the gradient.
+        is_row_wise: Whether each row of the gradient depends on the same row of what is given alone, so that all
+            targets can share one run.
+    """
+
+    session: Session
+    seeds: dict[str, str]
+    reads: list[str]
+    gradient: str
+    is_row_wise: bool
+
+
+@final
+class Tap:
+    """What is run to capture one value of a graph.
+
+    Args:
+        graph: The model.
+        call: The value.
+        outputs: The outputs that the objective reads.
+        differentiated: Those of them that it depends on.
+        derivatives: What is computed besides the forward run.
+        gradient_rule: How gradients flow.
+        sessions: Makes the sessions.
+
+    Raises:
+        MethodError: An operator between the value and the outputs has no gradient here.
+        NoGradientError: The outputs do not depend on the value.
+    """
+
+    def __init__(
+        self,
+        graph: Graph,
+        call: LayerCall,
+        outputs: Sequence[str],
+        differentiated: Sequence[str],
+        derivatives: Derivatives,
+        gradient_rule: GradientRule,
+        sessions: Sessions,
+    ) -> None:
+        self._graph, self._call = graph, call
+        self.value = call.path or graph.inputs[0]
+        self._rank = len(graph.shape(self.value) or ())
+        self._divisor: int | None = None
+        self._backward: Backward | None = None
+        if derivatives != "none":
+            self._compile_backward(differentiated, derivatives, gradient_rule, sessions)
+        reads = [] if self._backward is None else self._backward.reads
+        given = set(graph.inputs)
+        self._from_inputs = [name for name in (self.value, *outputs, *reads) if name in given]
+        self._forward = sessions.get(whole(graph, [n for n in (self.value, *outputs, *reads) if n not in given]))
+
+    @property
+    def has_closed_form(self) -> bool:
+        """Whether `closed_form` can be computed, and nothing else."""
+        return self._divisor is not None
+
+    def forward(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+        """Run the model, and return the values that are needed, by name."""
+        return {**self._forward(inputs), **{name: inputs[name] for name in self._from_inputs}}
+
+    def activations(self, values: Mapping[str, NDArray[Any]]) -> FloatArray:
+        """Return the tapped value, (N, *space, K)."""
+        return np.asarray(channels_last(self._call, values[self.value], xp), dtype=np.float32)
+
+    def gradients(self, values: Mapping[str, NDArray[Any]], seeds: Mapping[str, NDArray[Any]]) -> FloatArray:
+        """Return dy/dA, (N, T, *space, K).
+
+        Args:
+            values: What `forward` returned.
+            seeds: The derivatives of the objective by each output that it depends on, (N, T, ...).
+        """
+        gradients = self._run_backward(values, seeds)
+        return np.asarray(targets_second(self._call, gradients, xp), dtype=np.float32)
+
+    def closed_form(self, values: Mapping[str, NDArray[Any]], seeds: Mapping[str, NDArray[Any]]) -> FloatArray:
+        """Return the sum over channels of activations times gradients, (N, T, *space), in one product for all targets."""
+        assert self._divisor is not None  # noqa: S101  # the caller asked `has_closed_form`
+        activations = self.activations(values)
+        images, channels = len(activations), activations.shape[-1]
+        gradients = np.swapaxes(self._run_backward(values, seeds), 0, 1).reshape(images, -1, channels)
+        weights = np.asarray(gradients, np.float32) / np.float32(self._divisor)
+        products = activations.reshape(images, -1, channels) @ np.swapaxes(weights, 1, 2)
+        return np.swapaxes(products, 1, 2).reshape(images, weights.shape[1], *activations.shape[1:-1])
+
+    def _compile_backward(
+        self, outputs: Sequence[str], derivatives: Derivatives, rule: GradientRule, sessions: Sessions
+    ) -> None:
+        source = self.value
+        if derivatives == "closed_form":
+            space = spatial_axes(self._call, self._rank)
+            pooled = pooled_value(self._graph, source, space, outputs)
+            if pooled is None or self._graph.dtype(source) == np.float16:
+                return
+            source, self._divisor = pooled
+        if rule != "plain":
+            raise MethodError("Guided backpropagation does not explain ONNX files yet. Use saliency.")
+        builder = GraphBuilder(self._graph.opset, [name for node in self._graph.nodes for name in node.output])
+        seeds = {output: f"seewhy/seed/{number}" for number, output in enumerate(outputs)}
+        builder.reserve(seeds.values())
+        gradient = backward(self._graph, builder, seeds, [source])[source]
+        if gradient is None:
+            raise no_gradient(self._call.path)
+        part = Part(
+            self._graph,
+            list(seeds.values()),
+            [gradient],
+            (),
+            extra_nodes=builder.nodes,
+            extra_initializers=builder.initializers,
+            types={seed: self._graph.dtype(output) for output, seed in seeds.items()},
+            count_source=CountSource(next(iter(seeds.values())), 0),
+        )
+        axes = {self._graph.image_axis(name) for name in (source, *outputs, *part.bypass)}
+        is_row_wise = axes == {0} and None in (self._graph.shape(source) or ())
+        self._backward = Backward(sessions.get(part), seeds, part.bypass, gradient, is_row_wise)
+
+    def _run_backward(self, values: Mapping[str, NDArray[Any]], seeds: Mapping[str, NDArray[Any]]) -> NDArray[Any]:
+        """Return gradients (T, ...), each in the layout of what it is the gradient of."""
+        assert self._backward is not None  # noqa: S101  # the caller asked for derivatives
+        run = self._backward
+        images, targets = next(iter(seeds.values())).shape[:2]
+        reads = {name: values[name] for name in run.reads}
+        given = {run.seeds[output]: self._in_type(output, seed) for output, seed in seeds.items()}
+        size = sum(array.nbytes for array in reads.values()) * targets
+        if targets > 1 and (not run.is_row_wise or size > MAX_REPEATED):
+            parts = [
+                run.session({**reads, **{name: seed[:, target] for name, seed in given.items()}})[run.gradient]
+                for target in range(targets)
+            ]
+            return np.stack(parts)
+        repeated = {name: np.repeat(array, targets, axis=0) for name, array in reads.items()} if targets > 1 else reads
+        rows = {name: seed.reshape(images * targets, *seed.shape[2:]) for name, seed in given.items()}
+        gradients = run.session({**repeated, **rows})[run.gradient]
+        if targets == 1:
+            return gradients[None]
+        return np.swapaxes(gradients.reshape(images, targets, *gradients.shape[1:]), 0, 1)
+
+    def _in_type(self, output: str, seed: NDArray[Any]) -> NDArray[Any]:
+        return np.ascontiguousarray(seed, dtype=self._graph.dtype(output))
