@@ -1,5 +1,7 @@
 """Explaining all attention layers of a model together: which maps count, images that mix, and where the head reads."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ from tests.contracts import attention_reference as reference
 from tests.contracts.transformer_in_torch import Transformer
 
 import seewhy
-from seewhy.errors import SeewhyWarning
+from seewhy.errors import LayerError, SeewhyWarning
 
 IMAGES = reference.images()
 INPUTS = np.ascontiguousarray(np.moveaxis(IMAGES, -1, 1))
@@ -72,3 +74,20 @@ def test_each_image_may_read_another_token():
     alone = [explainer.heatmaps(each[None], [1]).values[0] for each in inputs]
     np.testing.assert_allclose(together, alone, atol=1e-7)
     assert len({each.argmax() for each in together}) > 1
+
+
+def test_tokens_that_do_not_fit_the_maps_are_refused():
+    explainer = seewhy.Explainer(Transformer("fused", "first").eval(), "legrad", tokens=seewhy.TokenGrid((3, 3), 1))
+    with pytest.raises(LayerError, match=r"are 1 \+ 3 x 3 \+ 0 = 10 tokens, and the layer .* has 7"):
+        explainer.heatmaps(INPUTS, [1])
+
+
+def test_what_was_found_with_other_tokens_is_not_said_again():
+    classifier = seewhy.Classifier(Transformer("fused", "first").eval())
+    with pytest.warns(SeewhyWarning, match="do not lie on the image row by row"):
+        seewhy.Explainer(classifier, "legrad", tokens=seewhy.TokenGrid((3, 2), 1)).heatmaps(INPUTS, [1])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", SeewhyWarning)
+        found = seewhy.Explainer(classifier, "legrad_rollout").heatmaps(INPUTS, [1])
+    expected = reference.legrad(IMAGES, 1) * reference.attention_rollout(IMAGES)
+    np.testing.assert_allclose(found.values[:, 0], expected, atol=1e-6)

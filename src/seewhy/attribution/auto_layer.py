@@ -8,7 +8,7 @@ from seewhy.attribution.layer_evidence import LayerEvidence, judge_candidate, so
 from seewhy.attribution.plan import Plan
 from seewhy.errors import LayerError
 from seewhy.frameworks import LayerCall, LayerChoice
-from seewhy.frameworks.structures import InputBatch, leaves, map_tree
+from seewhy.frameworks.structures import InputBatch, image_count, leaves, map_tree
 from seewhy.targets import Objective
 
 MAX_UNKNOWN = 8
@@ -163,9 +163,12 @@ def _ordered(
 
 def carrying_calls(plan: Plan, inputs: InputBatch, objective: Objective) -> frozenset[tuple[str, int]] | None:
     """Return the calls that nothing bypasses, by path and execution; None where no graph shows it."""
-    if not plan.framework.compiles_batch_size:
-        inputs = map_tree(lambda array: array[:1], inputs)
-    return plan.framework.carrying_calls(inputs, replace(objective, target=objective.target.for_image(0)))
+    framework, objective = plan.framework, replace(objective, target=objective.target.for_image(0))
+    if not framework.compiles_batch_size and image_count(inputs) > 1:
+        carrying = framework.carrying_calls(map_tree(lambda array: array[:1], inputs), objective)
+        if carrying is not None:
+            return carrying  # it is None too for a model that does not run on one image
+    return framework.carrying_calls(inputs, objective)
 
 
 def _space(call: LayerCall) -> tuple[int | None, ...]:

@@ -261,7 +261,19 @@ def judge_candidate(
     Raises:
         LayerError: The scores do not depend on it, or its output cannot be reached.
     """
-    inputs = inputs if plan.framework.compiles_batch_size else map_tree(lambda array: array[:IMAGES], inputs)
+    if not plan.framework.compiles_batch_size and image_count(inputs) > IMAGES:
+        try:
+            first = map_tree(lambda array: array[:IMAGES], inputs)
+            return _judge_batch(plan, layer, first, objective, is_complete=is_complete)
+        except ModelRunError:
+            pass  # a model that is written for batches of the caller's size
+    return _judge_batch(plan, layer, inputs, objective, is_complete=is_complete)
+
+
+def _judge_batch(
+    plan: Plan, layer: LayerChoice, inputs: InputBatch, objective: Objective, *, is_complete: bool
+) -> LayerEvidence:
+    """Judge a candidate by all images of a batch."""
     count = image_count(inputs)
     objective = replace(objective, target=objective.target.slice_images(0, count))
     judge = LayerJudge(plan, layer, inputs, objective)
@@ -269,8 +281,8 @@ def judge_candidate(
     if capture.activations.shape[0] != count:
         raise LayerError(f"The layer {capture.layer!r} has {capture.activations.shape[0]} rows for {count} images.")
     reach: PositionReach | None = judge.positions(capture)
-    if reach is not None and not (len(reach.reached) and reach.is_enough):
-        reach = judge.reach(objective, BATCHES) if _has_classes(capture) else None
+    if not (len(reach.reached) and reach.is_enough):
+        reach = _reach_in_others(judge, objective, BATCHES) if _has_classes(capture) else None
     if reach is not None and reach.is_too_little and not is_complete:
         return LayerEvidence(reach)
     return _probed(judge, capture, reach)
@@ -316,11 +328,17 @@ def _judge_reach(judge: LayerJudge, capture: Capture) -> PositionReach | None:
         if reach.is_enough:
             return reach
     try:
-        return judge.reach(objective)
+        return _reach_in_others(judge, objective)
     except NoGradientError:
         return None  # a method that needs none goes on
+
+
+def _reach_in_others(judge: LayerJudge, objective: Objective, batches: int | None = None) -> PositionReach | None:
+    """Return which positions reach the scores in other images too; None where the model does not run on these."""
+    try:
+        return judge.reach(objective, batches)
     except ModelRunError:
-        return None  # the model runs on the caller's images, and not on others
+        return None
 
 
 def _rows(images: InputBatch, start: int, size: int) -> InputBatch:

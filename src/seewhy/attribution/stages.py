@@ -39,7 +39,7 @@ def stage_layers(
     Raises:
         LayerError: There is no such layer.
     """
-    key, evidence = ("stages", *evidence_key(inputs, last, objective)), plan.framework.evidence
+    key, evidence = ("stages", *evidence_key(inputs, last, objective), plan.tokens), plan.framework.evidence
     known: tuple[LayerChoice, ...] | None = evidence.get(key)
     if known is not None:
         return known
