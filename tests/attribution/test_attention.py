@@ -91,3 +91,39 @@ def test_what_was_found_with_other_tokens_is_not_said_again():
         found = seewhy.Explainer(classifier, "legrad_rollout").heatmaps(INPUTS, [1])
     expected = reference.legrad(IMAGES, 1) * reference.attention_rollout(IMAGES)
     np.testing.assert_allclose(found.values[:, 0], expected, atol=1e-6)
+
+
+class Saturated(Transformer):
+    """Has a logit of class 1 that is far above all others in images of large values."""
+
+    def forward(self, image):
+        return super().forward(image) + 1000 * (image.mean(dim=(1, 2, 3)) > 1)[:, None] * torch.eye(4)[1]
+
+
+def test_what_is_read_is_found_where_a_probability_is_1():
+    explainer = seewhy.Explainer(Saturated("fused", "first").eval(), "attention_rollout", score="probability")
+    for images in (IMAGES + 3, IMAGES):
+        found = explainer.heatmaps(np.ascontiguousarray(np.moveaxis(images, -1, 1)), [1])
+        assert (found.scores == 1).all() == (images is not IMAGES)
+        np.testing.assert_allclose(found.values[:, 0], reference.attention_rollout(images), atol=1e-6)
+
+
+class TokenPerClass(Transformer):
+    """Reads the score of each class from a token of its own, the first four of those of the image."""
+
+    def forward(self, image):
+        x = self.patches(image).flatten(2).transpose(1, 2)
+        for norm, block in zip(self.norms, self.blocks, strict=True):
+            x = x + block(norm(x))
+        return x[:, :4].sum(dim=2)
+
+
+def test_each_class_may_read_a_token_of_its_own():
+    _, maps = reference.run(IMAGES, "mean")
+    rollout = np.eye(6)
+    for attention in maps:
+        rollout = (attention.mean(axis=1) / 2 + np.eye(6) / 2) @ rollout
+    explainer = seewhy.Explainer(TokenPerClass("fused", "mean").eval(), "attention_rollout")
+    for targets in ([2], [0, 3], [1]):
+        found = explainer.heatmaps(INPUTS, targets).values
+        np.testing.assert_allclose(found, rollout[:, targets].reshape(2, -1, *reference.GRID), atol=1e-6)

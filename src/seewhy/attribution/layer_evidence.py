@@ -280,8 +280,9 @@ def _judge_batch(
     capture = plan.framework.capture(inputs, layer, objective)
     if capture.activations.shape[0] != count:
         raise LayerError(f"The layer {capture.layer!r} has {capture.activations.shape[0]} rows for {count} images.")
-    reach: PositionReach | None = judge.positions(capture)
-    if not (len(reach.reached) and reach.is_enough):
+    own = judge.positions(capture)
+    reach: PositionReach | None = own
+    if not (len(own.reached) and own.is_enough):
         reach = _reach_in_others(judge, objective, BATCHES) if _has_classes(capture) else None
     if reach is not None and reach.is_too_little and not is_complete:
         return LayerEvidence(reach)
