@@ -279,8 +279,8 @@ class Explainer:
 
         Returns:
             Each call with a trial. Its `evidence` has `reach.share`, the share of positions that reach the score;
-            `bypass`, the share of the score that bypasses the layer; and `axes.agreement`, 1 for the axes of the
-            image. It is None where the layer cannot be explained, and `obstacle` says why.
+            `bypass`, the share of the score that bypasses the layer; and `axes.fault`, empty for the axes of the image.
+            It is None where the layer cannot be explained, and `obstacle` says why.
 
         Raises:
             LayerError: The output is not one score for each class.
