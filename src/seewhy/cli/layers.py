@@ -85,7 +85,7 @@ def _auto_layer(classifier: Classifier) -> tuple[str | None, str]:
     classifier.layer = None
     try:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", ".* is unreliable for a model", SeewhyWarning)  # it is asked for a layer
+            warnings.filterwarnings("ignore", ".* is unreliable for a model", SeewhyWarning)  # only the layer is used
             return Explainer(classifier, "gradcam").heatmaps(sample_inputs(classifier)).layer, ""
     except SeewhyError as error:
         return None, command_line_message(error)
