@@ -152,26 +152,6 @@ def check_saturation(heatmaps: FloatArray, scores: FloatArray) -> None:
         )
 
 
-CANCELLED = 2e-6
-"""The sum of gradients, relative to that of their absolute values, up to which it is rounding."""
-
-
-def check_channel_weights(gradients: FloatArray, layer: str) -> None:
-    """Warn where the gradients (N, T, *space, K) of every channel cancel over the positions.
-
-    That is so before a normalisation over positions: adding a constant to a channel changes nothing after it.
-    """
-    by_position = gradients.reshape(*gradients.shape[:2], -1, gradients.shape[-1])
-    total = np.abs(by_position).sum(axis=2).max(axis=2)
-    is_cancelled = (total > 0) & (np.abs(by_position.sum(axis=2)).max(axis=2) <= CANCELLED * total)
-    if is_cancelled.any():
-        warn(
-            f"The gradients at the layer {layer!r} cancel over the positions, as before a normalisation over them, so "
-            "Grad-CAM's channel weights, and the heatmap, are rounding errors. Give a layer after the normalisation, "
-            "or use a method that does not average gradients, such as hirescam."
-        )
-
-
 def find_layers(
     layer: LayerSpec | Sequence[LayerSpec], classifier: Classifier, framework: Framework, method: Method
 ) -> tuple[LayerChoice, ...]:

@@ -71,7 +71,7 @@ class PerturbationRunner:
         title: The method's title, which the progress bar shows.
         progress: True shows a progress bar on standard error; a function is called instead.
         input_box: Returns the part of the input that the layer shows; called only by methods that need it.
-        fold: Folds the tokens of the layer, in a capture of a batch, into rows and columns.
+        prepare: Checks what was captured of the layer for a batch, and folds its tokens into rows and columns.
         prefix_tokens: (prefix, K), the layer's tokens before those that are folded, of the image itself; None where no
             tokens are folded.
         suffix_tokens: (suffix, K), those after them.
@@ -85,7 +85,7 @@ class PerturbationRunner:
     title: str = ""
     progress: bool | ProgressCallback = False
     input_box: Callable[[], InputBox] = lambda: WHOLE
-    fold: Callable[[InputBatch, Capture], Capture] = lambda _, capture: capture
+    prepare: Callable[[InputBatch, Capture], Capture] = lambda _, capture: capture
     prefix_tokens: FloatArray | None = None
     suffix_tokens: FloatArray | None = None
 
@@ -144,7 +144,7 @@ class PerturbationRunner:
             with _batch_size_named(len(values)):
                 capture = capture_images(self.framework, inputs, layer, self.objective, derivatives, gradient_rule)
             check_row_count(capture, len(values))
-            yield capture if layer.is_input else self.fold(inputs, capture), size
+            yield capture if layer.is_input else self.prepare(inputs, capture), size
 
     def _unfolded(self, perturbations: FloatArray) -> FloatArray:
         """Return perturbations of the layer's activations (M, *space, K) as the layer returns them.

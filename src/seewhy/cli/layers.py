@@ -46,7 +46,7 @@ def run(model: ModelArguments, *, check: bool, as_json: bool) -> None:
     headings, rows = _table(spatial, counts, auto, trials)
     print_table(console, headings, rows, marked=auto)
     if auto is None:
-        print_line(console, f"auto selects no layer: {refusal or 'none has spatial output that is not pooled.'}")
+        print_line(console, f"auto selects no layer: {refusal}")
     else:
         print_line(
             console,
