@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from seewhy.attribution.checks import output_of
 from seewhy.attribution.evidence_key import evidence_key
 from seewhy.attribution.independence import capture_attention_of_images
 from seewhy.attribution.plan import Plan
@@ -18,7 +19,7 @@ from seewhy.errors import LayerError
 from seewhy.frameworks import Framework, LayerChoice
 from seewhy.frameworks.layers import AUTO
 from seewhy.frameworks.structures import InputBatch, image_count, map_tree
-from seewhy.methods.attention_chain import chain_steps
+from seewhy.methods.attention_chain import chain_steps, map_shapes
 from seewhy.targets import Class, Objective, TopK
 from seewhy.types import AttentionCapture, Derivatives, FloatArray, IndexArray
 
@@ -82,7 +83,7 @@ def _chunks(
         yield _capture(plan, inputs, objective, "gradients")
         return
     indices = plan.framework.to_numpy(capture.indices)
-    chunk = _chunk([tuple(each.shape[1:]) for each in capture.maps], inputs)
+    chunk = _chunk(map_shapes(capture), inputs)
     for start in range(0, indices.shape[1], chunk):
         yield _capture(plan, inputs, _of_classes(objective, indices[:, start : start + chunk]), "gradients")
 
@@ -173,7 +174,7 @@ def _folded(
     plan: Plan, inputs: InputBatch, objective: Objective, capture: AttentionCapture, heatmaps: FloatArray
 ) -> FloatArray:
     """Return heatmaps (N, T, L) as (N, T, h, w), without the tokens that belong to no patch."""
-    grid = find_token_grid(plan, inputs, heatmaps.shape[2:], layer=capture.layer, objective=objective)
+    grid = find_token_grid(plan, inputs, heatmaps.shape[2:], output_of(capture), objective)
     if grid is None:
         raise LayerError(
             f"The {capture.layer} of this model attend to {heatmaps.shape[2]} positions, which are not tokens of an "

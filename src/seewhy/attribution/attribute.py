@@ -36,8 +36,9 @@ class Attribution:
         capture: What the first layer's run captured; `layer` names all layers, with commas. For methods of the family
             "attention", what all attention layers computed.
         heatmaps: float32 (N, T, *space), before the ReLU.
-        layers: The layers that were explained: for "auto", those that it selected; for attention layers the last layer
-            of the model, which sees all of the image that they do, or none.
+        layers: The layers that were explained; for "auto", those that it selected. For methods of the family
+            "attention" the last layer of the model that has positions, by which the heatmap is placed; empty if there
+            is none.
     """
 
     capture: Capture | AttentionCapture

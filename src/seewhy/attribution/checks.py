@@ -122,12 +122,18 @@ def probabilities_hint(name: str) -> str:
     )
 
 
-def other_batch_axis(layer: str, images: int) -> LayerError:
-    """Return the error for a layer whose output's first axis has the size of the batch, and is another axis."""
+def output_of(capture: Capture | AttentionCapture) -> str:
+    """Return whose output was captured, for messages."""
+    is_layer = isinstance(capture, Capture)
+    return f"the output of the layer {capture.layer!r}" if is_layer else "the attention of this model"
+
+
+def other_batch_axis(output: str, images: int) -> LayerError:
+    """Return the error for an output whose first axis has the size of the batch, and is another axis."""
     return LayerError(
-        f"The output of the layer {layer!r} does not have its {images} images along its first axis, which only has "
-        "the same size: the axis holds something else there, such as the tokens of (tokens, images, channels). Give a "
-        "layer before or after that."
+        f"{output[0].upper()}{output[1:]} does not have its {images} images along its first axis, which only has "
+        "the same size: the axis holds something else there, such as the tokens of (tokens, images, channels). "
+        "Explain a layer before or after that."
     )
 
 

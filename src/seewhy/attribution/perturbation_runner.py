@@ -13,7 +13,7 @@ from seewhy.attribution.independence import capture_images
 from seewhy.errors import ModelRunError
 from seewhy.frameworks import Framework, LayerChoice
 from seewhy.frameworks.layers import INPUT
-from seewhy.frameworks.structures import InputBatch, image_count, map_tree, only_leaf
+from seewhy.frameworks.structures import InputBatch, image_at, image_count, map_tree, only_leaf
 from seewhy.frameworks.tokens import unfold_tokens
 from seewhy.images.geometry import WHOLE, InputBox
 from seewhy.interpolation import Extents
@@ -46,7 +46,7 @@ def run_perturbations(method: Method, runner: "PerturbationRunner", capture: Cap
                 _row(capture, row),
                 replace(
                     runner,
-                    batch=_image(runner.batch, row),
+                    batch=image_at(runner.batch, row),
                     objective=objective.for_image(row),
                     prefix_tokens=None if capture.prefix_tokens is None else np.asarray(capture.prefix_tokens)[row],
                     suffix_tokens=None if capture.suffix_tokens is None else np.asarray(capture.suffix_tokens)[row],
@@ -189,11 +189,6 @@ def _batch_size_named(count: int) -> Iterator[None]:
             f"{error} This was a batch of {count} perturbations of one image. If the model takes batches of one size "
             "only, give that size: batch_size=1."
         ) from error
-
-
-def _image(batch: InputBatch, row: int) -> InputBatch:
-    """Return one image of a batch, as a batch of one."""
-    return map_tree(lambda array: array[row : row + 1], batch)
 
 
 def _like(batch: InputBatch, array: FloatArray) -> InputBatch:

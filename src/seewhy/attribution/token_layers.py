@@ -1,6 +1,5 @@
 """The layers whose tokens attention maps are about, and whether these lie on the image as a heatmap assumes."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -8,7 +7,7 @@ from seewhy.attribution.layer_evidence import LayerJudge
 from seewhy.attribution.plan import Plan
 from seewhy.errors import LayerError, ModelRunError, warn
 from seewhy.frameworks import Framework, LayerCall, LayerChoice
-from seewhy.frameworks.structures import InputBatch, image_count, map_tree, shape_key
+from seewhy.frameworks.structures import InputBatch, image_at, image_count, shape_key
 from seewhy.methods import get
 from seewhy.methods.attention_chain import chain_steps
 from seewhy.targets import Objective
@@ -51,7 +50,7 @@ def check_token_layers(plan: Plan, inputs: InputBatch, objective: Objective, tok
     evidence, key = plan.framework.evidence, ("token layers", shape_key(inputs), tokens, plan.tokens)
     fault: str | None = evidence.get(key)
     if fault is None:
-        calls = [call for call in plan.framework.calls(inputs) if _positions(call) == tokens]
+        calls = [call for call in plan.framework.calls(inputs) if call.positions == tokens]
         # Where layers have the tokens along one axis, their order matters, and not that of the rows before.
         calls = [call for call in calls if len(call.shape or ()) == 2] or calls
         fault = _order_fault(plan, inputs, objective, calls)
@@ -78,7 +77,7 @@ def _order_fault(plan: Plan, inputs: InputBatch, objective: Objective, calls: Se
     plan = replace(plan, method=get("gradcam"), derivatives="none")
     if plan.framework.batch_size is None and image_count(inputs) > 1:
         try:
-            return _order_fault_in(plan, map_tree(lambda array: array[:1], inputs), objective.for_image(0), calls)
+            return _order_fault_in(plan, image_at(inputs, 0), objective.for_image(0), calls)
         except ModelRunError:
             pass  # a model that is written for batches of the caller's size
     return _order_fault_in(plan, inputs, objective, calls)
@@ -108,8 +107,3 @@ def _order_fault_in(plan: Plan, inputs: InputBatch, objective: Objective, calls:
 def _plan_of(plan: Plan, call: LayerCall) -> Plan:
     """Return the plan of a layer: `tokens=` is about the maps, and not about a layer that has rows and columns."""
     return plan if len(call.shape or ()) == 2 else replace(plan, tokens=None)
-
-
-def _positions(call: LayerCall) -> int:
-    """Return the number of positions of a layer's output; 0 where it has none, or a size is unknown."""
-    return math.prod(size or 0 for size in call.shape[:-1]) if call.shape is not None and call.has_space else 0

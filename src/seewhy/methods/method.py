@@ -121,7 +121,7 @@ class Method:
 
     @property
     def averages_gradients(self) -> bool:
-        """Whether channels are weighted by the mean of their gradients, as in Grad-CAM, by the method or a part of it."""
+        """Whether the method, or a part of it, weights channels by their mean gradient, as Grad-CAM does."""
         return self.name in ("gradcam", "guided_gradcam") or self.options.get("base") == "gradcam"
 
     @property
