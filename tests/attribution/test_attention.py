@@ -78,7 +78,7 @@ def test_each_image_may_read_another_token():
 
 def test_tokens_that_do_not_fit_the_maps_are_refused():
     explainer = seewhy.Explainer(Transformer("fused", "first").eval(), "legrad", tokens=seewhy.TokenGrid((3, 3), 1))
-    with pytest.raises(LayerError, match=r"are 1 \+ 3 x 3 \+ 0 = 10 tokens, and the layer .* has 7"):
+    with pytest.raises(LayerError, match=r"are 1 \+ 3 x 3 \+ 0 = 10 tokens, and the output of the layer .* has 7"):
         explainer.heatmaps(INPUTS, [1])
 
 

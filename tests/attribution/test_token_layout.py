@@ -179,7 +179,7 @@ def test_tokens_that_are_no_patches_are_no_image():
 @pytest.mark.parametrize(
     ("tokens", "layer", "message"),
     [
-        (seewhy.TokenGrid((4, 6)), "first", r"0 \+ 4 x 6 \+ 0 = 24 tokens, and the layer 'first' has 25"),
+        (seewhy.TokenGrid((4, 6)), "first", r"0 \+ 4 x 6 \+ 0 = 24 tokens, and the output of the layer 'first' has 25"),
         (seewhy.TokenGrid((4, 6), 1), "patches", r"the layer 'patches' has no tokens: its positions are \(4, 6\)"),
     ],
 )
