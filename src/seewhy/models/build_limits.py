@@ -44,6 +44,10 @@ class BuildLimits:
         self._weight_bytes = weight_bytes
         self._bytes, self._tensors = 0, 0
 
+    def clear(self) -> None:
+        """Count from zero."""
+        self._bytes, self._tensors = 0, 0
+
     def add_array(self, shape: Any, dtype: Any) -> None:
         """Count an array before it is created."""
         self._bytes += _size(shape) * _item_size(dtype)

@@ -1,7 +1,9 @@
 """Limits on what PyTorch creates while it builds the model that a config describes: see `build_limits`.
 
-The model is built without memory for its weights (on torch's device "meta"), so that its parameters can be counted as
-they are registered. Layers without parameters are counted, too, for each takes memory.
+Parameters are counted as they are registered, which is after torch has created them. So the caller builds the model
+without memory for its weights, on torch's device "meta": `from_pretrained` of transformers does so itself, and a model
+with random weights is built twice. Layers without parameters are counted, too, for each takes memory. What a model
+creates and does not register, such as a list, is not counted: the limits on the numbers in a config bound it.
 """
 
 import contextlib
@@ -24,6 +26,11 @@ class TorchBuildLimits(BuildLimits):
     def __init__(self, weight_bytes: int) -> None:
         super().__init__(weight_bytes)
         self._modules = 0
+
+    def restart(self) -> None:
+        """Count from zero, for another model."""
+        self._modules = 0
+        self.clear()
 
     def add_module(self) -> None:
         """Count a module."""
