@@ -55,8 +55,8 @@ class _Redirection:
     def _redirect(self) -> None:
         hidden = tempfile.TemporaryFile()  # noqa: SIM115 - `_restore` closes it
         if self._visible is None:
-            # Unbuffered, and without a warning at the exit of Python that nobody has closed it.
-            raw = open(os.dup(2), "wb", buffering=0, closefd=False)  # noqa: SIM115 - it is never closed
+            # Never closed: unbuffered, and without a warning of that at the exit of Python.
+            raw = os.fdopen(os.dup(2), "wb", buffering=0, closefd=False)
             self._visible = io.TextIOWrapper(raw, "utf-8", "backslashreplace", write_through=True)
         else:
             os.dup2(2, self._visible.fileno(), inheritable=False)
