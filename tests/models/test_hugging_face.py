@@ -253,25 +253,14 @@ def test_the_image_processor_of_a_processor_of_several(tmp_path):
 @pytest.mark.parametrize(
     "source",
     [
-        *(
-            "hf:a b",
-            "hf:",
-            "hf:a/..",
-            "hf:org/net:tag",
-            "hf:-x/y",
-            "hf:a--b/c",
-            "hf:é/b",
-            "hf:a.git",
-            "hf:a/b.",
-            "hf:a/-b",
-        ),
-        "hf:" + "a" * 300,
-        "hf:a/" + "b" * 95,
+        *("hf:a b", "hf:", "hf:a/..", "hf:org/net:tag", "hf:-x/y", "hf:a--b/c", "hf:é/b", "hf:a.git", "hf:a/b."),
+        *("hf:a/-b", f"hf:{'a' * 300}", f"hf:a/{'b' * 97}", f"hf:{'a' * 97}/b", "hf:a\0b"),
     ],
 )
 def test_names_that_are_none(source):
     with pytest.raises(ModelError, match="is no name of a model on the Hugging Face hub; expected OWNER/NAME"):
         seewhy.load(source)
+    hugging_face_hub.check_name(f"{'a' * 96}/{'b' * 96}")
 
 
 def test_folders_that_do_not_exist_or_are_no_models(tmp_path, monkeypatch):
@@ -284,14 +273,12 @@ def test_folders_that_do_not_exist_or_are_no_models(tmp_path, monkeypatch):
     with pytest.raises(ModelError, match=r"The folder empty contains no config.json; expected a folder that save_pre"):
         seewhy.load("hf:empty")
     monkeypatch.setenv("HOME", str(tmp_path))
-    for source in (
-        "hf:flowers",
-        "flowers",
-        tmp_path / "flowers",
-        "~/flowers",
-        "hf:~/flowers",
-    ):  # both are found, up to what transformers would do
-        monkeypatch.setitem(sys.modules, "transformers", None)
+    for source in ("~\0/flowers", "hf:~\0flowers", "~\ud800/flowers", "hf:~nobody-of-that-name/flowers"):
+        with pytest.raises(ModelError, match=r"There is no file .*flowers: the home folder is unknown"):
+            seewhy.load(source)
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    for source in ("hf:flowers", "flowers", tmp_path / "flowers", "~/flowers", "hf:~/flowers"):
+        # All are found, up to what transformers would do.
         with pytest.raises(MissingExtraError, match=r"For flowers, transformers is not installed.*huggingface"):
             seewhy.load(source)
 

@@ -24,9 +24,6 @@ PREFIX = "hf:"
 WRAPPERS = {"timm_wrapper"}
 """Types whose config names a model of another package, with any arguments."""
 
-RANDOM_BYTES = 2**30
-"""The bytes of the weights that a model without a file of weights is taken to have; the limit is 4 times as much."""
-
 NO_PROCESSOR = (
     f"has no image processor ({PROCESSOR}), and how the images that it was trained on were prepared is not known. It "
     "is given pixels in 0..255, with which its predictions are probably meaningless. Save its processor beside it: "
@@ -43,7 +40,12 @@ EXPECTED = (
 
 def is_source(source: str) -> bool:
     """Whether a source is written `hf:NAME`, or is the path of a folder with a Hugging Face model."""
-    return source.startswith(PREFIX) or (source != "" and is_folder(Path(os.path.expanduser(source))))
+    if source.startswith(PREFIX):
+        return True
+    try:
+        return source != "" and is_folder(expanded(source))
+    except ModelError:  # it begins with ~, and there is no such user
+        return False
 
 
 def check(source: str) -> None:
@@ -156,9 +158,7 @@ def _build(
     import torch
 
     auto = transformers.AutoModelForImageClassification
-    limits: Any = (
-        contextlib.nullcontext(None) if trust else limited(folder.weight_bytes if pretrained else RANDOM_BYTES)
-    )
+    limits: Any = contextlib.nullcontext() if trust else limited(folder.weight_bytes if pretrained else None)
     with limits as counted, torch.random.fork_rng(devices=[]), _quiet(transformers):
         torch.manual_seed(SEED)
         try:

@@ -28,7 +28,7 @@ from seewhy.timing import Phase
 
 NAME = re.compile(r"\w(?:[\w.-]*\w)?(?:/\w(?:[\w.-]*\w)?)?(?:@\w[\w./-]{0,95})?", re.ASCII)
 MAX_NAME = 96
-"""The characters of OWNER/NAME."""
+"""The characters of OWNER, and of NAME."""
 
 TIMEOUT = 3.0
 """Seconds in which the hub has to respond; its own client would try for half a minute."""
@@ -37,8 +37,8 @@ TIMEOUT = 3.0
 def check_name(name: str) -> None:
     """Raise ModelError for a text that is no name of a model on the hub."""
     repository = name.partition("@")[0]
-    is_name = NAME.fullmatch(name) is not None and len(repository) <= MAX_NAME and not repository.endswith(".git")
-    if not is_name or ".." in name or "--" in repository:
+    is_name = NAME.fullmatch(name) is not None and max(map(len, repository.split("/"))) <= MAX_NAME
+    if not is_name or ".." in name or "--" in repository or repository.endswith(".git"):
         raise _no_name(name)
 
 
