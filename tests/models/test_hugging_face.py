@@ -417,12 +417,16 @@ def test_errors_of_a_download(monkeypatch, tmp_path, error, expected, message):
     """The search for similar names fails, too, which changes nothing."""
 
     def download(*_, local_files_only=False, **__):
-        raise FileNotFoundError if local_files_only else error
+        if local_files_only:
+            raise FileNotFoundError
+        if error is HfHubHTTPError:  # its client then says that there is no connection
+            raise hub.errors.LocalEntryNotFoundError("Check your connection.") from error()
+        raise error
 
     def list_models(**_):
         raise HTTPError
 
-    online_hub(monkeypatch, tmp_path, download, HfApi=lambda: types.SimpleNamespace(list_models=list_models))
+    hub = online_hub(monkeypatch, tmp_path, download, HfApi=lambda: types.SimpleNamespace(list_models=list_models))
     with pytest.raises(expected, match=message):
         seewhy.load("hf:microsoft/resnet-51")
 

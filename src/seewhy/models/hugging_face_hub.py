@@ -87,7 +87,10 @@ def find_model(name: str, *, trust: bool, needs_weights: bool) -> Path:
             "hf auth login."
         ) from error
     except _transfer_errors(hub) as error:
-        raise WeightsError(f"Cannot download hf:{name}: {str(error) or type(error).__name__}") from error
+        is_vague = isinstance(error, hub.errors.LocalEntryNotFoundError)  # it says that there is no connection
+        reason = error.__cause__ or error if is_vague else error
+        text = " ".join(str(reason).split()) or type(reason).__name__
+        raise WeightsError(f"Cannot download hf:{name}: {text}") from error
 
 
 def _transfer_errors(hub: Any) -> tuple[type[Exception], ...]:
