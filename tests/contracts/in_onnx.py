@@ -53,9 +53,7 @@ def named_by_module(model):
             for depth in range(1, len(scopes) + 1):
                 # The exporter writes /outer/outer.inner, and the tests outer.inner.
                 last[scopes[depth - 1] if "." in scopes[depth - 1] else ".".join(scopes[:depth])] = value
-    names = {}
-    for module, value in last.items():
-        names.setdefault(value, module)
+    names = {value: module for module, value in sorted(last.items(), key=lambda item: len(item[0]))}
     for node in model.graph.node:
         for values in (node.input, node.output):
             values[:] = [names.get(value, value) for value in values]
@@ -80,10 +78,6 @@ def damaged():
 
 def nested(depth=1):
     return exported(in_torch.nested(depth), (3, *reference.SIZE))
-
-
-def siamese():
-    return exported(in_torch.siamese(), *[(3, *reference.SIZE)] * 2, names=("one", "two"))
 
 
 def several(structure):
