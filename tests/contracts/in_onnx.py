@@ -16,7 +16,9 @@ from tests.contracts import in_torch, reference
 NAME = "onnx"
 
 given, path = in_torch.given, in_torch.path
-last_right_layer, path_of_block = in_torch.last_right_layer, in_torch.path_of_block
+path_of_block = in_torch.path_of_block
+
+last_right_layer = "features"
 
 
 def exported(model, *shapes, names=("image",), outputs=("output",), open_axes=()):
@@ -112,10 +114,6 @@ def class_token(depth=2, size=16, tokens="first"):
     return exported(in_torch.class_token(depth, size, tokens), (3, *reference.SIZE))
 
 
-def recurrent():
-    return exported(in_torch.recurrent(), (3, *reference.SIZE))
-
-
 def maximum_pooled():
     return exported(in_torch.maximum_pooled(), (3, *reference.SIZE))
 
@@ -129,6 +127,8 @@ def sequence_first():
 
 
 def misread(how):
+    if how == "mirrored":
+        pytest.skip("what a module computes before it mirrors is a layer of its own")
     return exported(in_torch.misread(how), (3, *reference.SIZE))
 
 
