@@ -95,9 +95,7 @@ def several(structure):
 
 def reading(what, classes, ending="argument"):
     is_open = what != "all"
-    return exported(
-        in_torch.reading(what, classes, ending), (3, *reference.SIZE), open_axes=(2, 3) if is_open else ()
-    )
+    return exported(in_torch.reading(what, classes, ending), (3, *reference.SIZE), open_axes=(2, 3) if is_open else ())
 
 
 def brightness(step, size, is_layer=False):

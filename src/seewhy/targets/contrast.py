@@ -35,9 +35,7 @@ def contrasted(result: TargetScores, outputs: Tensor, contrast: Contrast, xp: Na
     return TargetScores(result.scores - contrast.alpha * total / (nearest.shape[-1] - 1), result.indices)
 
 
-def similar_classes(
-    result: TargetScores, outputs: Tensor, contrast: Contrast, xp: Namespace
-) -> tuple[Tensor, Tensor]:
+def similar_classes(result: TargetScores, outputs: Tensor, contrast: Contrast, xp: Namespace) -> tuple[Tensor, Tensor]:
     """Return the classes most similar to each, and which of them it is compared with; the arguments are as above.
 
     Returns:

@@ -11,4 +11,4 @@ def sigmoid(values: NDArray[Any]) -> NDArray[Any]:
     """Return 1 / (1 + exp(-x)), computed without overflow."""
     exponential = np.exp(-np.abs(values))
     positive = 1 / (1 + exponential)
-    return np.where(values >= 0, positive, exponential * positive)
+    return np.asarray(np.where(values >= 0, positive, exponential * positive))

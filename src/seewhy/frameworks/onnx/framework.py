@@ -40,8 +40,8 @@ from seewhy.frameworks.outputs import Outputs, SelectedOutputs, select_outputs
 from seewhy.frameworks.recorder import translated_errors
 from seewhy.frameworks.stem import StemValues
 from seewhy.frameworks.structures import InputBatch, InputSpec, check_arrays, leaves, only_leaf, shape_key
-from seewhy.targets import Objective, TargetScores, TopK
-from seewhy.types import AttentionCapture, Capture, Derivatives, FloatArray, GradientRule, Precision
+from seewhy.targets import Objective, TopK
+from seewhy.types import AttentionCapture, Capture, Derivatives, FloatArray, GradientRule, NativeTensor, Precision
 
 NO_ATTENTION = "is an ONNX file, in which attention maps are not found yet"
 
@@ -90,7 +90,7 @@ class Onnx(Framework):
     def declared_labels(self) -> None:
         """Return None: what the file says of its classes is read when it is loaded."""
 
-    def to_numpy(self, tensor: NDArray[Any]) -> NDArray[Any]:
+    def to_numpy(self, tensor: NativeTensor) -> NDArray[Any]:
         return np.asarray(tensor)
 
     def calls(self, inputs: InputBatch) -> tuple[LayerCall, ...]:
@@ -131,15 +131,13 @@ class Onnx(Framework):
         tensors = [values[name] for name in selected.tensors]
         outputs = selected.read(tensors)
         scores = outputs.score(objective, arrays, xp)
-        captured = {"gradients": None, "closed_form": None}
+        captured: dict[str, FloatArray | None] = {"gradients": None, "closed_form": None}
         if derivatives == "gradients" or tap.has_closed_form:
             compute = tap.closed_form if tap.has_closed_form else tap.gradients
             is_read = [name in differentiated and number != 0 for number, name in enumerate(selected.tensors)]
             is_read = is_read if selected.logits is not None else [True] * len(is_read)
-            found = output_gradients(selected.read, tensors, is_read, objective, arrays, scores)
-            seeds = {
-                name: seed for name, seed, read in zip(selected.tensors, found, is_read, strict=True) if read
-            }
+            found = output_gradients(selected.read, tensors, is_read, objective, arrays, *map(np.asarray, scores))
+            seeds = {name: seed for name, seed, read in zip(selected.tensors, found, is_read, strict=True) if read}
             with self._translated(inputs):
                 captured["closed_form" if tap.has_closed_form else "gradients"] = self._derivatives(
                     graph, partial(compute, values), seeds
@@ -178,7 +176,9 @@ class Onnx(Framework):
         is_row_wise = all(graph.image_axis(name) == 0 for name in (value, *part.bypass)) and self.batch_size is None
 
         def outputs(rows: NDArray[Any]) -> list[NDArray[Any]]:
-            given = {name: np.repeat(array, len(rows), axis=0) if is_row_wise else array for name, array in bypass.items()}
+            given = {
+                name: np.repeat(array, len(rows), axis=0) if is_row_wise else array for name, array in bypass.items()
+            }
             values = run({**given, value: rows})
             return [values[name] for name in selected.tensors]
 
@@ -304,7 +304,9 @@ class Onnx(Framework):
     def _feeds(self, inputs: InputBatch) -> dict[str, NDArray[Any]]:
         given = self._by_name(inputs)
         return {
-            value.name: as_input(given[value.name], value) for value in self._model.proto.graph.input if value.name in given
+            value.name: as_input(given[value.name], value)
+            for value in self._model.proto.graph.input
+            if value.name in given
         }
 
     def _translated(self, inputs: InputBatch) -> AbstractContextManager[None]:

@@ -89,7 +89,8 @@ class Graph:
     def dtype(self, value: str) -> np.dtype[Any]:
         """Return a value's type; float32 where it is unknown."""
         if value in self.initializers:
-            return np.dtype(onnx.helper.tensor_dtype_to_np_dtype(self.initializers[value].data_type))
+            dtype: np.dtype[Any] = onnx.helper.tensor_dtype_to_np_dtype(self.initializers[value].data_type)
+            return dtype
         info = self._values.get(value)
         return np.dtype(np.float32) if info is None else info.dtype
 

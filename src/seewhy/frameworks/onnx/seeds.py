@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from seewhy.errors import TargetError
 from seewhy.frameworks.onnx import array_namespace as xp
 from seewhy.frameworks.outputs import Outputs
-from seewhy.targets import Class, Objective, Region, TargetScores, TopK
+from seewhy.targets import Class, Objective, Region, TopK
 from seewhy.targets.contrast import similar_classes
 
 MAX_VALUES = 4096
@@ -31,7 +31,8 @@ def output_gradients(
     is_read: Sequence[bool],
     objective: Objective,
     arrays: Sequence[NDArray[Any]],
-    scores: TargetScores,
+    scores: NDArray[Any],
+    indices: NDArray[Any],
 ) -> list[NDArray[np.float32]]:
     """Return dy/dv for each value v that the objective reads.
 
@@ -41,7 +42,8 @@ def output_gradients(
         is_read: Whether the objective depends on a value; the derivatives of the others are 0.
         objective: What is differentiated.
         arrays: The arrays of the objective's target.
-        scores: The objective's scores for these values.
+        scores: (N, T), the objective's scores for these values.
+        indices: (N, T), the class of each; negative for a score that is not a class's.
 
     Returns:
         (N, T, ...) for each value.
@@ -49,15 +51,17 @@ def output_gradients(
     Raises:
         TargetError: The objective is a function of too many values.
     """
-    images, targets = np.shape(scores.scores)
+    images, targets = scores.shape
     gradients = [np.zeros((len(value), targets, *value.shape[1:]), np.float32) for value in values]
     for position, value in enumerate(values):
         if not is_read[position] or len(value) != images:
             continue  # a function of a user may give scores of another shape, which is refused later
-        closed = _closed_form(read, value, objective, arrays, scores) if sum(is_read) == 1 else None
+        closed = _closed_form(read, value, objective, arrays, scores, indices) if sum(is_read) == 1 else None
         if closed is None:
             _check_size(value, objective)
-            closed = _differences(read, values, position, _fixed(objective, scores), arrays, scores)
+            # A small step must not exchange the classes that were found.
+            fixed = objective.with_classes(indices) if objective.target.is_classes else objective
+            closed = _differences(read, values, position, fixed, targets)
         gradients[position][...] = closed
     return gradients
 
@@ -67,26 +71,27 @@ def _closed_form(
     value: NDArray[Any],
     objective: Objective,
     arrays: Sequence[NDArray[Any]],
-    scores: TargetScores,
+    scores: NDArray[Any],
+    indices: NDArray[Any],
 ) -> NDArray[Any] | None:
     """Return the derivatives of logits of classes, or of their sum in a region; None for any other objective."""
     if objective.score != "logit":
         return None
-    images, targets = np.shape(scores.scores)
+    images, targets = scores.shape
     gradients = np.zeros((images, targets, *value.shape[1:]), np.float32)
     if isinstance(objective.target, (Class, TopK)) and value.ndim == 2:
         if value.shape[1] > 1:
-            np.put_along_axis(gradients, np.asarray(scores.indices)[..., None], 1.0, axis=-1)
+            np.put_along_axis(gradients, indices[..., None], 1.0, axis=-1)
         else:  # one unit for two classes
-            gradients[..., 0] = np.where(np.asarray(scores.indices) == 1, 1.0, -1.0)
+            gradients[..., 0] = np.where(indices == 1, 1.0, -1.0)
         if objective.contrast is not None:
             _subtract_similar(gradients, read, value, objective, arrays)
         return gradients if _is_sum(gradients, value, scores) else None
     if isinstance(objective.target, Region):
-        masks, indices = arrays
+        masks, classes = arrays
         has_channels_first = objective.target.has_channels_first(value.shape)
         moved = gradients if has_channels_first else np.moveaxis(gradients, -1, 2)
-        moved[np.arange(images), 0, indices[:, 0]] = masks
+        moved[np.arange(images), 0, classes[:, 0]] = masks
         return gradients if _is_sum(gradients, value, scores) else None
     return None
 
@@ -97,27 +102,22 @@ def _subtract_similar(
     """Subtract the derivatives of the classes with which each class is compared."""
     contrast = objective.contrast
     assert contrast is not None  # noqa: S101  # the caller asked
-    outputs = read([value, value]).logits
+    outputs: Any = read([value, value]).logits
     classes = objective.target(outputs, arrays, xp)
-    nearest, is_compared = similar_classes(classes, outputs, contrast, xp)
+    nearest, is_compared = map(np.asarray, similar_classes(classes, outputs, contrast, xp))
     shares = contrast.alpha / (nearest.shape[-1] - 1) * np.asarray(is_compared, np.float32)
     compared = np.zeros((*gradients.shape[:2], np.shape(outputs)[1]), np.float32)
     np.put_along_axis(compared, nearest, shares, axis=-1)
     gradients -= compared if value.shape[1] > 1 else compared[..., 1:] - compared[..., :1]
 
 
-def _is_sum(gradients: NDArray[Any], value: NDArray[Any], scores: TargetScores) -> bool:
+def _is_sum(gradients: NDArray[Any], value: NDArray[Any], scores: NDArray[Any]) -> bool:
     """Whether the scores are sums of values times their derivatives, as those in closed form are."""
-    if not np.isfinite(scores.scores).all():
+    if not np.isfinite(scores).all():
         return True  # which is refused later
     axes = tuple(range(2, gradients.ndim))
     found = np.sum(gradients * value[:, None], axis=axes, dtype=np.float64)
-    return np.allclose(found, scores.scores, rtol=1e-3, atol=1e-3 * float(np.max(np.abs(scores.scores), initial=0)))
-
-
-def _fixed(objective: Objective, scores: TargetScores) -> Objective:
-    """Return the objective with the classes that were found, which a small step must not exchange."""
-    return objective.with_classes(np.asarray(scores.indices)) if objective.target.is_classes else objective
+    return np.allclose(found, scores, rtol=1e-3, atol=1e-3 * float(np.max(np.abs(scores), initial=0)))
 
 
 def _check_size(value: NDArray[Any], objective: Objective) -> None:
@@ -131,18 +131,13 @@ def _check_size(value: NDArray[Any], objective: Objective) -> None:
 
 
 def _differences(
-    read: ReadValues,
-    values: Sequence[NDArray[Any]],
-    position: int,
-    objective: Objective,
-    arrays: Sequence[NDArray[Any]],
-    scores: TargetScores,
+    read: ReadValues, values: Sequence[NDArray[Any]], position: int, objective: Objective, targets: int
 ) -> NDArray[Any]:
     """Return derivatives by central differences with two steps, of which an extrapolation is taken."""
-    arrays = arrays if not objective.target.is_classes else objective.target.arrays(len(values[0]))
+    arrays = objective.target.arrays(len(values[0]))
     wide = [np.asarray(value, np.float64) for value in values]
     original = wide[position].reshape(len(wide[position]), -1)
-    gradients = np.empty((*np.shape(scores.scores), original.shape[1]))
+    gradients = np.empty((len(original), targets, original.shape[1]))
     with np.errstate(all="ignore"):
         for index in range(original.shape[1]):
             slopes = []

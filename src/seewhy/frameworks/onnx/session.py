@@ -84,7 +84,7 @@ class SharedWeights:
         return values
 
     def _is_large(self, tensor: onnx.TensorProto) -> bool:
-        return tensor.name in self._initializers and np.prod(tensor.dims, dtype=np.int64) >= FEWEST_SHARED
+        return tensor.name in self._initializers and int(np.prod(tensor.dims, dtype=np.int64)) >= FEWEST_SHARED
 
     def _value(self, name: str) -> onnxruntime.OrtValue:
         if name not in self._values:

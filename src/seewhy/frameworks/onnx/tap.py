@@ -81,7 +81,7 @@ class Tap:
         self._backward: Backward | None = None
         if derivatives != "none":
             self._compile_backward(differentiated, derivatives, gradient_rule, sessions)
-        reads = [] if self._backward is None else self._backward.reads
+        reads: list[str] = [] if self._backward is None else self._backward.reads
         given = set(graph.inputs)
         self._from_inputs = [name for name in (self.value, *outputs, *reads) if name in given]
         self._forward = sessions.get(whole(graph, [n for n in (self.value, *outputs, *reads) if n not in given]))
@@ -110,7 +110,7 @@ class Tap:
         return np.asarray(targets_second(self._call, gradients, xp), dtype=np.float32)
 
     def closed_form(self, values: Mapping[str, NDArray[Any]], seeds: Mapping[str, NDArray[Any]]) -> FloatArray:
-        """Return the sum over channels of activations times gradients, (N, T, *space), in one product for all targets."""
+        """Return the sum over channels of activations times gradients, (N, T, *space), of all targets in one product."""
         assert self._divisor is not None  # noqa: S101  # the caller asked `has_closed_form`
         activations = self.activations(values)
         images, channels = len(activations), activations.shape[-1]
