@@ -157,6 +157,32 @@ def test_fused_attention_in_steps_gives_the_same(options):
     assert maps[0].shape == (2, 4, 5, 6)
 
 
+@pytest.mark.parametrize("mask", [torch.tensor([[0.0] * 6, [-torch.inf] * 6]), torch.tensor([[True] * 6, [False] * 6])])
+def test_gradients_of_fused_attention_are_those_of_pytorch_where_a_query_attends_to_no_key(mask):
+    from seewhy.frameworks.torch.attention_operations import attention_in_steps
+
+    torch.manual_seed(0)
+    tensors = [torch.randn(1, 1, length, 8, requires_grad=True) for length in (2, 6, 6)]
+    expected = torch.autograd.grad(functional.scaled_dot_product_attention(*tensors, mask).square().sum(), tensors)
+    found = torch.autograd.grad(attention_in_steps(lambda weights: weights, *tensors, mask).square().sum(), tensors)
+    for own, reference_gradient in zip(found, expected, strict=True):
+        np.testing.assert_allclose(own, reference_gradient, atol=1e-6)
+        assert own.abs().sum() > 0
+
+
+@pytest.mark.parametrize("is_autocast", [False, True])
+def test_products_of_half_precision_are_not_rounded_before_the_softmax(is_autocast):
+    from seewhy.frameworks.torch.attention_operations import attention_in_steps
+
+    torch.manual_seed(0)
+    tensors = [(torch.randn(1, 2, 16, 64) * size).bfloat16() for size in (8, 8, 1)]
+    exact = functional.scaled_dot_product_attention(*(each.double() for each in tensors))
+    with torch.autocast("cpu", torch.bfloat16, enabled=is_autocast):
+        found = attention_in_steps(lambda weights: weights, *tensors)
+    assert found.dtype == torch.bfloat16
+    np.testing.assert_allclose(found.float(), exact, atol=0.03)
+
+
 class NotAttention(nn.Module):
     """Softmaxes that weigh something, but no values by products of queries and keys."""
 
