@@ -200,6 +200,9 @@ class NotAttention(nn.Module):
             tokens = tokens + self.queries(tokens)[..., :1].transpose(1, 2).softmax(-1) @ tokens
         elif self.kind == "memory":  # external attention: keys and values are weights
             tokens = (tokens @ self.memory.T).softmax(-1) @ self.memory
+        elif self.kind == "normalized memory":  # the same, with weights that are computed first
+            memory = functional.normalize(self.memory, dim=-1)
+            tokens = tokens + (tokens @ memory.T).softmax(-1) @ memory
         elif self.kind == "transposed":  # the sum is over the queries
             products = tokens @ tokens.transpose(1, 2)
             tokens = tokens + products.softmax(-1).transpose(1, 2) @ tokens
@@ -212,7 +215,7 @@ class NotAttention(nn.Module):
         return self.head(tokens.mean(1)).softmax(-1)
 
 
-@pytest.mark.parametrize("kind", ["gate", "context", "memory", "channels", "transposed", "unused"])
+@pytest.mark.parametrize("kind", ["gate", "context", "memory", "normalized memory", "channels", "transposed", "unused"])
 def test_other_softmaxes_are_not_taken(kind):
     model = NotAttention(kind)
     assert framework_for(model).attention_shapes(INPUTS) == ()

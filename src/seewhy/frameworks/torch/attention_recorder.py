@@ -21,6 +21,9 @@ FUSED = "scaled_dot_product_attention"
 PRODUCTS = {"matmul", "__matmul__", "__rmatmul__", "bmm", "baddbmm"}
 """The names of functions that multiply matrices, besides `einsum`."""
 
+REPEATS = {"repeat", "repeat_interleave", "tile"}
+"""The names of functions that repeat a tensor, such as a learned query for every image."""
+
 SUMS = {"add", "__add__", "__radd__", "__iadd__", "add_", "sub", "__sub__", "__rsub__", "lerp"}
 """The names of functions that add or subtract tensors."""
 
@@ -147,7 +150,8 @@ class AttentionRecorder(AttentionMode):
     """Follows products of queries and keys through every function to the product with values.
 
     Args:
-        weights: The model's weights and buffers. A product with them is a layer's, not one of queries and keys.
+        weights: The model's weights and buffers. A product with them, or with what is computed from one of them alone,
+            is a layer's, not one of queries and keys.
     """
 
     def __init__(self, weights: Iterable[NativeTensor]) -> None:
@@ -155,6 +159,7 @@ class AttentionRecorder(AttentionMode):
         self._storages = {_storage(tensor) for tensor in weights}
         self._found: list[_Found] = []
         self._marks: Any = WeakTensorKeyDictionary()
+        self._of_weights: Any = WeakTensorKeyDictionary()  # what functions of one weight computed: a cast, a norm
 
     def maps(self, images: int) -> AttentionMaps:
         """Return the attention maps of the run, for its number of images."""
@@ -193,6 +198,8 @@ class AttentionRecorder(AttentionMode):
         tensors = list(_tensors([args, kwargs]))
         marks = [(tensor, mark) for tensor in tensors if (mark := self._mark(tensor)) is not None]
         result = func(*args, **kwargs)
+        if len(tensors) == 1 and name not in REPEATS and self._is_weight(tensors[0]):
+            self._mark_of_weight(tensors[0], result)
         for tensor, mark in marks:
             for part in _tensors([result]):
                 if isinstance(mark, _Result) and part.ndim < tensor.ndim:
@@ -211,7 +218,7 @@ class AttentionRecorder(AttentionMode):
         result = func(*args, **kwargs)
         operands = list(_tensors([args, kwargs]))
         operands = operands[-2:] if name == "baddbmm" else operands  # its first tensor is added
-        if len(operands) != 2 or any(_storage(operand) in self._storages for operand in operands):
+        if len(operands) != 2 or any(map(self._is_weight, operands)):
             return result
         if name == "__rmatmul__":
             operands.reverse()
@@ -229,6 +236,16 @@ class AttentionRecorder(AttentionMode):
         if not used and result.ndim > 2:
             self._marks[result] = _Scores()
         return result
+
+    def _is_weight(self, tensor: NativeTensor) -> bool:
+        """Whether a tensor is a weight, part of one, or computed from one alone."""
+        return _storage(tensor) in self._storages or tensor in self._of_weights
+
+    def _mark_of_weight(self, weight: NativeTensor, result: Any) -> None:
+        """Note what a function made of a weight alone, with as many values; what pools or repeats it is no weight."""
+        for part in _tensors([result]):
+            if part.numel() == weight.numel() and part.is_floating_point():
+                self._of_weights[part] = True
 
     def _mark(self, tensor: Any) -> _Mark | None:
         mark: _Mark | None = self._marks.get(tensor) if isinstance(tensor, torch.Tensor) else None
