@@ -70,6 +70,12 @@ def masked(block, x):
 WAYS = [with_einsum, in_place, folded_heads, values_first, masked]
 
 
+def heads_before_images(block, x):
+    query, key, value = (each.transpose(0, 1).flatten(0, 1) for each in heads(block, x))
+    weights = torch.softmax(query @ key.mT / HEAD_SIZE**0.5, dim=-1)
+    return merged(block, (weights @ value).unflatten(0, (reference.HEADS, -1)).transpose(0, 1))
+
+
 class Written(Products):
     """The four products with attention written as a function."""
 
@@ -103,6 +109,11 @@ def check(found, images=None):
 @pytest.mark.parametrize("way", WAYS)
 def test_attention_is_found_however_it_is_written(way):
     check(capture(written(way)))
+
+
+def test_attention_heads_before_images_are_refused():
+    with pytest.raises(LayerError, match=r"attention of this model .* first axis is not that of the images"):
+        seewhy.Explainer(written(heads_before_images), "legrad").heatmaps(INPUTS, [1])
 
 
 @pytest.mark.parametrize("options", [{"need_weights": False}, {"average_attn_weights": False}])

@@ -25,8 +25,8 @@ from seewhy.frameworks.jax.trunk_and_head import (
 )
 from seewhy.frameworks.keras.attention_capture import CompiledAttention
 from seewhy.frameworks.keras.attention_maps import AttentionMap, FoundAttention, find_attention
-from seewhy.frameworks.keras.map_layout import UNEVEN, MapLayout
-from seewhy.frameworks.layers import no_gradient_to_attention
+from seewhy.frameworks.keras.map_layout import MapLayout
+from seewhy.frameworks.layers import UNEVEN, no_gradient_to_attention
 from seewhy.targets import Objective
 from seewhy.types import Derivatives, NativeTensor
 

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple, final
 import tensorflow as tf
 
 from seewhy.frameworks.keras.attention_maps import AttentionMap, FoundAttention, find_attention
-from seewhy.frameworks.keras.map_layout import UNEVEN, MapLayout
-from seewhy.frameworks.layers import LayerCall, no_attention, no_gradient_to_attention
+from seewhy.frameworks.keras.map_layout import MapLayout
+from seewhy.frameworks.layers import UNEVEN, LayerCall, no_attention, no_gradient_to_attention
 from seewhy.frameworks.tensorflow.axis_graph import TensorflowAxisGraph
 from seewhy.frameworks.tensorflow.logits import FUNCTION_CALLS
 from seewhy.frameworks.tensorflow.private_api import function_graph

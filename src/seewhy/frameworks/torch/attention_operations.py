@@ -49,7 +49,7 @@ def attention_in_steps(
         dropout_p: The share of the map that is dropped.
         is_causal: Queries attend to no later keys.
         scale: The factor of the products; None for 1 / sqrt(E).
-        enable_gqa: Several heads of queries share a head of keys.
+        enable_gqa: Several attention heads of queries share one of keys and values.
 
     Returns:
         (..., Lq, V), equal to the function's result up to rounding.

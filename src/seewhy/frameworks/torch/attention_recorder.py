@@ -1,5 +1,6 @@
 """Finding a model's attention maps: each softmax over keys, of queries times keys, that values are multiplied with."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, final
@@ -8,6 +9,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from seewhy.frameworks.layers import MIXED_WEIGHTS, UNEVEN
 from seewhy.frameworks.torch.attention_operations import MULTI_HEAD, attention_in_steps, open_multi_head_attention
 from seewhy.frameworks.torch.tensors import has_memory
 from seewhy.types import NativeTensor
@@ -26,15 +28,6 @@ REPEATS = {"repeat", "repeat_interleave", "tile"}
 
 SUMS = {"add", "__add__", "__radd__", "__iadd__", "add_", "sub", "__sub__", "__rsub__", "lerp"}
 """The names of functions that add or subtract tensors."""
-
-MIXED = (
-    "combines the softmax of queries times keys with other weights, such as those of positions, before it multiplies "
-    "values with them (as ConViT does)"
-)
-"""The obstacle of attention that is more than its softmax."""
-
-UNEVEN = "computes attention for a number of rows that is no multiple of the number of images"
-"""The obstacle of maps whose first axis is not that of the images."""
 
 
 @dataclass(frozen=True)
@@ -101,7 +94,7 @@ class _Found:
     is_mixed: bool = False
 
 
-class AttentionMode(TorchFunctionMode):
+class AttentionMode(TorchFunctionMode, ABC):
     """Observes every softmax of this thread while it is open, and computes fused attention in steps.
 
     `torch.nn.MultiheadAttention` is observed inside too.
@@ -109,7 +102,7 @@ class AttentionMode(TorchFunctionMode):
 
     def __init__(self) -> None:
         super().__init__()
-        self._heads: int | None = None  # inside torch.nn.MultiheadAttention, which folds heads into the first axis
+        self._heads: int | None = None  # inside torch.nn.MultiheadAttention, which folds attention heads into axis 0
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Iterable[type], args: tuple[Any, ...] = (), kwargs: Any = None
@@ -123,13 +116,13 @@ class AttentionMode(TorchFunctionMode):
             return self.softmax(func, args, kwargs)
         return self.other(name, func, args, kwargs)
 
+    @abstractmethod
     def fused(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> NativeTensor:
         """Compute fused attention in steps."""
-        raise NotImplementedError
 
+    @abstractmethod
     def softmax(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> NativeTensor:
         """Compute a softmax."""
-        raise NotImplementedError
 
     def other(self, name: str, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Compute any other function."""
@@ -162,11 +155,15 @@ class AttentionRecorder(AttentionMode):
         self._of_weights: Any = WeakTensorKeyDictionary()  # what functions of one weight computed: a cast, a norm
 
     def maps(self, images: int) -> AttentionMaps:
-        """Return the attention maps of the run, for its number of images."""
+        """Return the attention maps of the run, for its number of images.
+
+        Axis 0 of every softmax is taken as images times attention heads or windows, in this order; another order of
+        the same size shows only when the values of maps are compared, see `attribution.independence`.
+        """
         found = [(position, each) for position, each in enumerate(self._found) if each.is_attention]
         shapes = [image_shape(each.shape, each.heads, images) for _, each in found]
         if any(each.is_mixed for _, each in found):
-            return AttentionMaps((), (), MIXED)
+            return AttentionMaps((), (), MIXED_WEIGHTS)
         if None in shapes:
             return AttentionMaps((), (), UNEVEN)
         return AttentionMaps(
@@ -256,8 +253,9 @@ def image_shape(shape: tuple[int, ...], heads: int | None, images: int) -> tuple
     """Return the shape of a map without the images, (H, Lq, Lk), or with an axis for windows before it.
 
     Args:
-        shape: The shape of the softmax, with heads or windows folded into its first axis.
-        heads: How many heads are folded into it, where that is known.
+        shape: The shape of the softmax. Attention heads or windows may be folded into its first axis, after the images:
+            the maps of an image are taken to follow each other.
+        heads: How many attention heads are folded into it, where that is known.
         images: The number of images.
 
     Returns:
@@ -274,7 +272,7 @@ def image_shape(shape: tuple[int, ...], heads: int | None, images: int) -> tuple
 def _following(mark: _Mark, tensor: NativeTensor, result: NativeTensor) -> _Mark | None:
     """Return the mark of what a function made of a marked tensor; None for other values.
 
-    Functions of single values, and those that mix heads, keep the number of values.
+    Functions of single values, and those that mix attention heads, keep the number of values.
     """
     if result.numel() != tensor.numel() or not result.is_floating_point():
         return None
@@ -290,7 +288,8 @@ def _following(mark: _Mark, tensor: NativeTensor, result: NativeTensor) -> _Mark
 def _joins(axis: int, tensor: NativeTensor, result: NativeTensor) -> bool:
     """Whether a reshape makes an axis part of the channels, the last axis of its result.
 
-    So it does with the queries of attention between channels, as in XCiT: heads and channels are joined to channels.
+    So it does with the queries of attention between channels, as in XCiT: attention heads and channels are
+    joined to channels.
     """
     if result.numel() != tensor.numel():
         return False
