@@ -202,9 +202,13 @@ class Framework(ABC):
         return scores
 
     def carrying_calls(self, inputs: InputBatch, objective: Objective) -> frozenset[tuple[str, int]] | None:
-        """Return the calls, by path and execution, that no path from the input to the scores bypasses.
+        """Return the calls, by path and execution, that no differentiable path from the input to the scores bypasses.
 
-        None where the framework has no graph that shows it.
+        On TensorFlow and JAX, paths that have no derivative, as through a comparison or an argmax, count too. None
+        where the framework has no graph that shows it, or where the input cannot be differentiated.
+
+        Raises:
+            ModelRunError: The model failed.
         """
         return None
 
