@@ -48,7 +48,7 @@ SLOW_IMAGES = 20
 """The number of images of a method that runs the model many times for each."""
 
 FEWER = {"masks": 400, "samples": 8, "steps": 16}
-"""Options of such methods, which by default run these small models for minutes."""
+"""Options of such methods, which by default run these small models for minutes; all but IS-CAM's steps are fewer."""
 
 BATCH_SIZE = 128
 
@@ -204,7 +204,7 @@ def poor_rows(found: dict[str, Shares]) -> list[Row]:
     for method in METHODS:
         poor = [name for name, of_model in found.items() if _is_poor(of_model.get(method))]
         if poor:
-            titles = ", ".join(ARCHITECTURES[name].title for name in poor)
+            titles = "; ".join(ARCHITECTURES[name].title for name in poor)
             rows.append({"method": method, f"less than {POOR:.0%} for": titles})
     return rows
 

@@ -1,7 +1,9 @@
 """What C++ code prints while a framework is imported is hidden, if nobody else imported TensorFlow or set its log."""
 
+import logging
 import os
 import sys
+import threading
 
 import pytest
 
@@ -75,3 +77,37 @@ def test_what_python_prints_is_visible(capfd, monkeypatch):
             os.write(2, b"hidden\n")
             sys.stderr.write("visible\n")
     assert capfd.readouterr().err == "visible\n"
+
+
+def test_a_handler_of_logging_made_meanwhile_still_writes_afterwards(capfd, monkeypatch):
+    with open(2, "w", encoding="utf-8", closefd=False) as stream:
+        monkeypatch.setattr(sys, "stderr", stream)
+        for _ in range(2):
+            with quiet_start():
+                handler = logging.StreamHandler()
+            assert sys.stderr is stream
+            handler.emit(logging.LogRecord("tf", logging.WARNING, "", 0, "afterwards", None, None))
+    assert capfd.readouterr().err == "afterwards\n" * 2
+
+
+def test_two_threads_and_a_block_in_a_block_restore_standard_error(capfd):
+    """The second thread enters while the first is in its block, and leaves last."""
+    entered, left = threading.Event(), threading.Event()
+
+    def second():
+        with quiet_start(), quiet_start():
+            entered.set()
+            assert left.wait(10)
+            os.write(2, b"hidden\n")
+
+    thread = threading.Thread(target=second)
+    with quiet_start():
+        thread.start()
+        assert entered.wait(10)
+    left.set()
+    thread.join()
+    os.write(2, b"later\n")
+    assert capfd.readouterr().err == "later\n"
+    with pytest.raises(KeyError), quiet_start(), quiet_start():
+        raise KeyError(os.write(2, b"the log\n"))
+    assert capfd.readouterr().err == "the log\n"  # once

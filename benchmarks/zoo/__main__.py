@@ -49,7 +49,7 @@ def main() -> int:
         print(f"{len(rows)} models in {time.monotonic() - start:.0f} s, {len(wrong)} of them wrong or failed")
     if not arguments.sample:
         kept = [json.loads(path.read_text()) for entry in every if (path := _path(entry, RESULTS)).exists()]
-        write_table(kept)
+        write_table(kept, len(every))
     return len(wrong)
 
 

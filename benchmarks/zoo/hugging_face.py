@@ -1,6 +1,6 @@
 """Image classifiers of Hugging Face transformers with small, random configs."""
 
-from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 TOWER = {
@@ -12,6 +12,7 @@ TOWER = {
     "patch_size": 8,
 }
 STAGES = {"hidden_sizes": [8, 16, 16, 32], "depths": [1, 1, 1, 1]}
+SWIN = {"image_size": 64, "patch_size": 4, "embed_dim": 16, "depths": [2, 2], "num_heads": [1, 2], "window_size": 4}
 LEVIT = {"image_size": 128, "hidden_sizes": [16] * 3, "num_attention_heads": [2] * 3, "depths": [1] * 3}
 MOBILEVIT = {"image_size": 128, "num_attention_heads": 2, "hidden_sizes": [16] * 3, "neck_hidden_sizes": [8] * 6 + [16]}
 
@@ -28,16 +29,8 @@ CONFIGS: dict[str, tuple[str, dict[str, Any], int]] = {
     ),
     "CLIP": ("CLIPForImageClassification", {"vision_config": TOWER}, 64),
     "SigLIP": ("SiglipForImageClassification", {"vision_config": TOWER}, 64),
-    "Swin": (
-        "SwinForImageClassification",
-        {"image_size": 64, "patch_size": 4, "embed_dim": 16, "depths": [2, 2], "num_heads": [1, 2], "window_size": 4},
-        64,
-    ),
-    "Swin V2": (
-        "Swinv2ForImageClassification",
-        {"image_size": 64, "patch_size": 4, "embed_dim": 16, "depths": [2, 2], "num_heads": [1, 2], "window_size": 4},
-        64,
-    ),
+    "Swin": ("SwinForImageClassification", SWIN, 64),
+    "Swin V2": ("Swinv2ForImageClassification", SWIN, 64),
     "ConvNeXt": ("ConvNextForImageClassification", STAGES, 128),
     "ConvNeXt V2": ("ConvNextV2ForImageClassification", STAGES, 128),
     "ResNet": ("ResNetForImageClassification", {**STAGES, "embedding_size": 8}, 128),
@@ -83,8 +76,4 @@ def _build(kind: str, changes: dict[str, Any], side: int) -> tuple[Any, tuple[in
     return model(config).eval(), (side, side)
 
 
-def _entry(name: str) -> Callable[[], tuple[Any, tuple[int, int]]]:
-    return lambda: _build(*CONFIGS[name])
-
-
-MODELS = {name: _entry(name) for name in CONFIGS}
+MODELS = {name: partial(_build, *config) for name, config in CONFIGS.items()}

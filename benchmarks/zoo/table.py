@@ -14,7 +14,7 @@ and writes this page.
 
 | column | meaning |
 | --- | --- |
-| answer | the model is explained, or refused in words |
+| answer | the model is explained, or refused with an error |
 | equal | the largest difference from Grad-CAM by plain hooks, or the method written apart, as a share of the maximum |
 | pos | the share of the layer's positions that have a gradient, of several images and classes |
 | bypass | the share of the difference of scores between images that does not pass the layer |
@@ -25,25 +25,31 @@ and writes this page.
 """
 
 
-def write_table(rows: list[dict[str, Any]]) -> None:
-    """Write the page."""
+def write_table(rows: list[dict[str, Any]], count: int) -> None:
+    """Write the page.
+
+    Args:
+        rows: What was measured.
+        count: The number of models of the zoo.
+    """
     libraries = list(dict.fromkeys(row["name"].partition(":")[0] for row in rows))
-    parts = [INTRODUCTION, _summary(rows)]
+    parts = [INTRODUCTION, _summary(rows, count)]
     for library in libraries:
         own = [row for row in rows if row["name"].partition(":")[0] == library]
         parts.append(f"## {library}\n\n{_table(own)}")
     PAGE.write_text("\n".join(parts))
 
 
-def _summary(rows: list[dict[str, Any]]) -> str:
+def _summary(rows: list[dict[str, Any]], models: int) -> str:
     count = Counter("wrong" if row["problems"] else row["outcome"] for row in rows)
     told = [f"{count[kind]} {words}" for kind, words in KINDS.items() if count[kind]]
-    return f"Of {len(rows)} models, {', '.join(told)}.\n"
+    measured = "" if len(rows) == models else f"{len(rows)} of {models} models are measured. "
+    return f"{measured}Of {len(rows)} models, {', '.join(told)}.\n"
 
 
 KINDS = {
     "explained": "are explained rightly",
-    "refused": "are refused in words",
+    "refused": "are refused with an error",
     "wrong": "are explained wrongly",
     "failed": "could not be run here",
 }

@@ -5,7 +5,7 @@
     + ModelError               an unknown model name, an unsupported object, or parts that do not fit together
     + LayerError               an unknown or ambiguous layer, or one without spatial positions
       - NoGradientError        no gradient of the score reaches the layer
-      - TokenGridError         it cannot be told how the layer's tokens lie on the image
+      - TokenGridError         the grid of the layer's tokens cannot be determined
     + TargetError              an unknown, ambiguous or impossible target
     + MethodError              an unknown method, or one that does not apply to the model
     + OptionError              an unknown colour map, figure or score; a number out of range
@@ -61,7 +61,7 @@ class NoGradientError(LayerError):
 
 
 class TokenGridError(LayerError):
-    """It cannot be told how a layer's tokens lie on the image."""
+    """The grid of a layer's tokens cannot be determined."""
 
 
 class TargetError(UsageError):

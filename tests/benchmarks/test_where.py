@@ -78,9 +78,13 @@ def test_the_models_of_both_frameworks_compute_the_same():
 
 
 def test_what_misses_its_goal_and_what_is_poor_is_named():
-    found = {"cnn": {where.DEFAULT: 0.94, "saliency": 0.4}, "swin": {where.DEFAULT: "refused", "saliency": 0.6}}
+    found = {
+        "cnn": {where.DEFAULT: 0.94, "saliency": 0.4},
+        "vit-mean-2": {where.DEFAULT: 1.0, "saliency": 0.1},
+        "swin": {where.DEFAULT: "refused", "saliency": 0.6},
+    }
     assert list(where.misses({"torch": found})) == [
         "PyTorch, CNN: 0.94; the goal is 0.95",
         "PyTorch, shifted windows: refused; the goal is 0.85",
     ]
-    assert where.poor_rows(found) == [{"method": "saliency", "less than 50% for": "CNN"}]
+    assert where.poor_rows(found) == [{"method": "saliency", "less than 50% for": "CNN; ViT, mean, 2 blocks"}]

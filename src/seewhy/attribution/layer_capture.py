@@ -30,8 +30,8 @@ def capture_layer(
 
     Raises:
         NoGradientError: No gradient reaches the layer; for "auto", none reaches any candidate either.
-        LayerError: For "auto", the evidence supports no layer; or it cannot be told how the layer's tokens lie on the
-            image. Otherwise as for `Framework.capture`.
+        LayerError: For "auto", the evidence supports no layer; or the grid of the layer's tokens cannot be
+            determined. Otherwise as for `Framework.capture`.
     """
     if plan.method.level == "input":
         return layer, _capture(plan, inputs, objective, plan.tap(layer))

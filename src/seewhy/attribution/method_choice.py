@@ -22,8 +22,7 @@ LEAST_MAPS = 2
 """One attention map alone pools what convolutions computed, as in the attention pooling of CLIP's ResNets."""
 
 STEPS_IN_WINDOWS = 16
-"""Steps of integrated gradients where attention runs within windows, which the default runs for every image. With 8 its
-peaks lay on what decided in 98% of 100 images of the where-test, with 4 in 73%."""
+"""Steps of integrated gradients where attention runs within windows, which the default runs for every image."""
 
 AttentionKind = Literal["chain", "windows", "other"]
 """How the attention maps of a model lie: one after the other from the image's tokens to the score; within windows; or

@@ -28,7 +28,7 @@ def fold_tokens(plan: Plan, inputs: InputBatch, capture: Capture, objective: Obj
     A capture whose positions are those of an image, a signal or a volume is returned as it is.
 
     Raises:
-        LayerError: The grid cannot be told.
+        LayerError: The grid cannot be determined.
     """
     grid = captured_grid(plan, inputs, capture, objective)
     if grid is None:
@@ -124,7 +124,7 @@ def _image_size(plan: Plan, inputs: InputBatch) -> Grid | None:
 
 
 def _find(plan: Plan, inputs: InputBatch, count: int, size: Grid, objective: Objective) -> TokenGrid | str:
-    """Return the grid of `count` tokens, or why it cannot be told."""
+    """Return the grid of `count` tokens, or why it cannot be determined."""
     facts = plan.framework.token_facts
     fits, is_certain = _fits(plan, inputs, count, size, facts)
     declared = {others: pair for pair in _declared_others(facts) if (others := sum(pair))}

@@ -81,7 +81,7 @@ def _auto_layer(classifier: Classifier) -> str | None:
     classifier.layer = None
     try:
         with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", ".* is unreliable for a model", SeewhyWarning)  # it is asked for a layer
+            warnings.filterwarnings("ignore", ".* is unreliable for a model", SeewhyWarning)  # only the layer is used
             return Explainer(classifier, "gradcam").heatmaps(sample_inputs(classifier)).layer
     except SeewhyError:
         return None

@@ -145,6 +145,7 @@ def _build(
                     trust_remote_code=trust,
                     dtype=torch.float32,
                     output_loading_info=True,
+                    ignore_mismatched_sizes=True,  # the report names them
                 )
                 _check_report(report, folder, title)
             else:
@@ -174,7 +175,8 @@ def _check_report(report: Mapping[str, Any], folder: HuggingFaceFolder, title: s
     problem = f"has no weights for {_few(missing)}" if missing else f"has weights of another shape for {_few(other)}"
     saved = _architecture(folder)
     made = f" It was saved as {saved}, which may have no classification head, or another one." if saved else ""
-    raise WeightsError(f"{title} {problem}.{made} {EXPECTED}, and its weights.")
+    count = f" The number of classes in {CONFIG} (id2label) has to be that of the head." if other else ""
+    raise WeightsError(f"{title} {problem}.{made} {EXPECTED}, and its weights.{count}")
 
 
 def _architecture(folder: HuggingFaceFolder) -> str | None:

@@ -1,5 +1,6 @@
 """Every name and every kind of source from which a model can be loaded."""
 
+import contextlib
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -103,6 +104,7 @@ class Source(ShortRepr):
         check: Raises ModelError for a source that cannot be loaded, as far as that is known without a framework.
         class_names: The names of its classes, where they are known before the model is loaded.
         build: Builds an architecture with random weights and a number of classes, or with its own number for None.
+        may_start_tensorflow: Whether TensorFlow may be imported while such a source is loaded.
     """
 
     syntax: str
@@ -112,6 +114,7 @@ class Source(ShortRepr):
     check: Callable[[str], object] = lambda _: None
     class_names: Callable[[], ClassNames | None] = lambda: None
     build: Callable[[str, int | None], Classifier] | None = None
+    may_start_tensorflow: bool = True
 
 
 def _hub(prefix: str, load: Callable[..., Classifier]) -> Source:
@@ -121,6 +124,7 @@ def _hub(prefix: str, load: Callable[..., Classifier]) -> Source:
         load=lambda source, pretrained, _: load(source.removeprefix(prefix), pretrained=pretrained),
         has_random_weights=True,
         build=lambda source, classes: load(source.removeprefix(prefix), pretrained=False, classes=classes),
+        may_start_tensorflow=False,
     )
 
 
@@ -131,6 +135,7 @@ _HUGGING_FACE = Source(
     has_random_weights=True,
     check=hugging_face.check,
     build=lambda source, classes: hugging_face.load(source, pretrained=False, trust=False, classes=classes),
+    may_start_tensorflow=False,
 )
 
 _FILE = Source(
@@ -261,7 +266,7 @@ def load(
     """
     overrides = Overrides.parse(class_names, preprocessing, input_size)
     spec = check(source, weights, architecture, overrides)
-    with quiet_first_start():
+    with quiet_first_start() if spec.kind.may_start_tensorflow else contextlib.nullcontext():
         return spec.load(trust=trust)
 
 

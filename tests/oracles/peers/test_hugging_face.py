@@ -172,6 +172,19 @@ def test_models_that_are_no_classifiers(tmp_path):
         seewhy.load(tmp_path / "bert")
 
 
+def test_class_names_for_another_head(tmp_path):
+    """The head has 3 classes, and the config names 2: transformers would take a random head."""
+    model, processor = build("ViT")
+    path = save(tmp_path / "net", model, processor)
+    config = json.loads((path / "config.json").read_text())
+    (path / "config.json").write_text(json.dumps({**config, "id2label": {"0": "cat", "1": "dog"}, "label2id": {}}))
+    message = (
+        r"has weights of another shape for classifier.bias, classifier.weight\..*\(id2label\) has to be that of the"
+    )
+    with pytest.raises(WeightsError, match=message):
+        seewhy.load(path)
+
+
 def test_random_weights_and_weights_of_a_file(tmp_path):
     model, processor = build("ResNet")
     path = save(tmp_path / "net", model, processor)
