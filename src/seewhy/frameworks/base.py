@@ -154,8 +154,9 @@ class Framework(ABC):
     def attention_shapes(self, inputs: InputBatch) -> tuple[tuple[int, ...], ...]:
         """Return the shape (H, Lq, Lk) of each attention map, in the order in which the maps are computed.
 
-        Maps within windows have more than three axes. Empty for a model that computes no attention. Found in one run
-        of the model, and kept for inputs of this shape.
+        Maps within windows have more than three axes. Empty for a model that computes no attention, or none that can be
+        captured; `capture_attention` then says why. Found in one run or trace of the model, and kept for inputs of this
+        shape.
 
         Raises:
             ModelRunError: The model failed.

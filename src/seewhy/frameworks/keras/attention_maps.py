@@ -102,18 +102,26 @@ class AxisGraph(ABC):
         """Return the labels of an operation's axes; None where they are unknown."""
 
     @abstractmethod
-    def name(self, operation: Any) -> str:
-        """Return the name of an operation.
+    def kind(self, operation: Any) -> str:
+        """Return what an operation does, by one name for all backends.
 
         Known are "softmax", which is over the last axis, and the parts of a softmax in steps: "exp", "sum", "divide",
-        "subtract", "add", "log" and "abs".
-
-        "same" is an operation whose result has the values of its first operand, repeated or with other axes of size 1.
+        "subtract", "add", "log" and "abs"; "reshape"; and "same", whose result has the values of the first operand,
+        cast or repeated. Other operations have the name that the backend gives them.
         """
 
     @abstractmethod
     def is_data(self, tensor: NativeTensor) -> bool:
         """Whether a tensor depends on the model's input; weights and shapes do not."""
+
+    def name(self, operation: Any) -> str:
+        """Return the `kind` of an operation; "same" for a reshape that adds or removes axes of size 1 only."""
+        kind = self.kind(operation)
+        if kind != "reshape":
+            return kind
+        ends = (self.operands(operation)[0], self.results(operation)[0])
+        before, after = ([size for size in self.shape(tensor) if size != 1] for tensor in ends)
+        return "same" if before == after else kind
 
     def is_same(self, first: NativeTensor, second: NativeTensor) -> bool:
         """Whether two values are one tensor."""

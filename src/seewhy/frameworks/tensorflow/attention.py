@@ -37,12 +37,13 @@ class TracedCalls(NamedTuple):
 
     Attributes:
         calls: Every call of every layer.
-        map_shapes: From the inputs to the shape of each attention map.
-        layouts: The layouts of these maps; empty where the model computes no attention that can be captured.
+        map_shapes: From the inputs to the shape of each attention map; None where the model computes no attention that
+            can be captured.
+        layouts: The layouts of these maps.
     """
 
     calls: tuple[LayerCall, ...]
-    map_shapes: Callable[..., Any]
+    map_shapes: Callable[..., Any] | None
     layouts: list[MapLayout]
 
 
