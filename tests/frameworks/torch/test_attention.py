@@ -194,6 +194,29 @@ def test_products_of_half_precision_are_not_rounded_before_the_softmax(is_autoca
     np.testing.assert_allclose(found.float(), exact, atol=0.03)
 
 
+def between_channels_in_heads(tokens):
+    """Channels attend to channels, over all positions, as in XCiT."""
+    channels = tokens.unflatten(2, (2, 4)).permute(0, 2, 3, 1)
+    attended = (channels @ channels.transpose(-2, -1)).softmax(-1) @ channels
+    return attended.permute(0, 3, 1, 2).reshape(tokens.shape)
+
+
+def between_channels(tokens):
+    """The same without attention heads, as in DANet."""
+    channels = tokens.mT
+    return ((channels @ tokens).softmax(-1) @ channels).mT
+
+
+def between_channels_by_einsum(tokens):
+    products = torch.einsum("npc,npd->ncd", tokens * 2, tokens)
+    return torch.einsum("ncd,npd->npc", products.softmax(-1), tokens)
+
+
+OF_CHANNELS = {
+    each.__name__: each for each in (between_channels_in_heads, between_channels, between_channels_by_einsum)
+}
+
+
 class NotAttention(nn.Module):
     """Softmaxes that weigh something, but no values by products of queries and keys."""
 
@@ -217,16 +240,16 @@ class NotAttention(nn.Module):
         elif self.kind == "transposed":  # the sum is over the queries
             products = tokens @ tokens.transpose(1, 2)
             tokens = tokens + products.softmax(-1).transpose(1, 2) @ tokens
-        elif self.kind == "channels":  # XCiT: channels attend to channels, over all positions
-            channels = tokens.unflatten(2, (2, 4)).permute(0, 2, 3, 1)
-            attended = (channels @ channels.transpose(-2, -1)).softmax(-1) @ channels
-            tokens = attended.permute(0, 3, 1, 2).reshape(tokens.shape)
+        elif self.kind in OF_CHANNELS:
+            tokens = tokens + OF_CHANNELS[self.kind](tokens)
         else:  # products that nothing is multiplied with
             tokens = tokens + (tokens @ tokens.transpose(1, 2)).softmax(-1).mean(-1, keepdim=True)
         return self.head(tokens.mean(1)).softmax(-1)
 
 
-@pytest.mark.parametrize("kind", ["gate", "context", "memory", "normalized memory", "channels", "transposed", "unused"])
+@pytest.mark.parametrize(
+    "kind", ["gate", "context", "memory", "normalized memory", "transposed", "unused", *OF_CHANNELS]
+)
 def test_other_softmaxes_are_not_taken(kind):
     model = NotAttention(kind)
     assert framework_for(model).attention_shapes(INPUTS) == ()

@@ -26,6 +26,9 @@ PRODUCTS = {"matmul", "__matmul__", "__rmatmul__", "bmm", "baddbmm"}
 REPEATS = {"repeat", "repeat_interleave", "tile"}
 """The names of functions that repeat a tensor, such as a learned query for every image."""
 
+CHANNEL_AXES = {"linear": -1, "conv1d": 1, "conv2d": 1, "conv3d": 1}
+"""The axis of the channels in the result of each function that multiplies with a layer's weights, by its name."""
+
 SUMS = {"add", "__add__", "__radd__", "__iadd__", "add_", "sub", "__sub__", "__rsub__", "lerp"}
 """The names of functions that add or subtract tensors."""
 
@@ -153,6 +156,7 @@ class AttentionRecorder(AttentionMode):
         self._found: list[_Found] = []
         self._marks: Any = WeakTensorKeyDictionary()
         self._of_weights: Any = WeakTensorKeyDictionary()  # what functions of one weight computed: a cast, a norm
+        self._channels: Any = WeakTensorKeyDictionary()  # the axis of the channels that a layer computed
 
     def maps(self, images: int) -> AttentionMaps:
         """Return the attention maps of the run, for its number of images.
@@ -197,6 +201,7 @@ class AttentionRecorder(AttentionMode):
         result = func(*args, **kwargs)
         if len(tensors) == 1 and name not in REPEATS and self._is_weight(tensors[0]):
             self._mark_of_weight(tensors[0], result)
+        self._follow_channels(name, tensors, result)
         for tensor, mark in marks:
             for part in _tensors([result]):
                 if isinstance(mark, _Result) and part.ndim < tensor.ndim:
@@ -215,14 +220,16 @@ class AttentionRecorder(AttentionMode):
         result = func(*args, **kwargs)
         operands = list(_tensors([args, kwargs]))
         operands = operands[-2:] if name == "baddbmm" else operands  # its first tensor is added
-        if len(operands) != 2 or any(map(self._is_weight, operands)):
-            return result
         if name == "__rmatmul__":
             operands.reverse()
-        contracted = _einsum_axes(args[0], operands) if name == "einsum" else _product_axes(operands)
+        if len(operands) != 2 or any(map(self._is_weight, operands)):
+            if name != "einsum" and self._is_weight(operands[-1]) and operands[-1].ndim > 1:
+                self._channels[result] = result.ndim - 1
+            return result
+        summed, free = _einsum_axes(args[0], operands) if name == "einsum" else _product_axes(operands)
         used = [
             (mark, number)
-            for number, (operand, axes) in enumerate(zip(operands, contracted, strict=True))
+            for number, (operand, axes) in enumerate(zip(operands, summed, strict=True))
             if isinstance(mark := self._mark(operand), _Weights) and mark.keys in axes
         ]
         for mark, number in used:
@@ -230,9 +237,21 @@ class AttentionRecorder(AttentionMode):
             self._found[mark.position].is_mixed |= mark.is_mixed
             if name != "einsum" and isinstance(result, torch.Tensor) and result.ndim > 2:
                 self._marks[result] = _Result(mark.position, result.ndim - 2 + number)
-        if not used and result.ndim > 2:
+        is_of_channels = all(self._channels.get(operand) in axes for operand, axes in zip(operands, free, strict=True))
+        if not used and result.ndim > 2 and not is_of_channels:  # channels attend to channels in DANet
             self._marks[result] = _Scores()
         return result
+
+    def _follow_channels(self, name: str, tensors: Iterable[NativeTensor], result: Any) -> None:
+        """Note the axis of the channels in the result of a function of some tensors."""
+        for part in _tensors([result]):
+            if name in CHANNEL_AXES:
+                self._channels[part] = CHANNEL_AXES[name] % part.ndim
+                continue
+            axes = ((tensor, axis) for tensor in tensors if (axis := self._channels.get(tensor)) is not None)
+            moved = next((_moved_axis(*each, part) for each in axes), None)
+            if moved is not None:
+                self._channels[part] = moved
 
     def _is_weight(self, tensor: NativeTensor) -> bool:
         """Whether a tensor is a weight, part of one, or computed from one alone."""
@@ -317,21 +336,25 @@ def _moved_axis(tensor: NativeTensor, axis: int, result: NativeTensor) -> int | 
     return result.ndim - 1 if axis == tensor.ndim - 1 and result.shape[-1] == tensor.shape[-1] else None
 
 
-def _product_axes(operands: list[NativeTensor]) -> list[set[int]]:
-    """Return the axes of both operands that a product of matrices sums over."""
-    return [{operands[0].ndim - 1}, {max(operands[1].ndim - 2, 0)}]
+def _product_axes(operands: list[NativeTensor]) -> tuple[list[set[int]], list[set[int]]]:
+    """Return the axes of both operands that a product of matrices sums over, and those that only one operand has."""
+    ranks = [operand.ndim for operand in operands]
+    return [{ranks[0] - 1}, {max(ranks[1] - 2, 0)}], [{ranks[0] - 2}, {ranks[1] - 1}]
 
 
-def _einsum_axes(equation: Any, operands: list[NativeTensor]) -> list[set[int]]:
-    """Return the axes of both operands that an `einsum` sums over."""
+def _einsum_axes(equation: Any, operands: list[NativeTensor]) -> tuple[list[set[int]], list[set[int]]]:
+    """Return the axes of both operands that an `einsum` sums over, and those that only one operand has."""
     if not isinstance(equation, str) or "->" not in equation:
-        return [set(), set()]
-    terms, _, output = equation.replace(" ", "").partition("->")
-    axes: list[set[int]] = []
-    for term, operand in zip(terms.split(","), operands, strict=True):
-        letters = term.replace("...", "." * (operand.ndim - len(term.replace("...", ""))))
-        axes.append({axis for axis, letter in enumerate(letters) if letter != "." and letter not in output})
-    return axes
+        return [set(), set()], [set(), set()]
+    sides, _, output = equation.replace(" ", "").partition("->")
+    terms = sides.split(",")
+    summed: list[set[int]] = []
+    free: list[set[int]] = []
+    for term, other, operand in zip(terms, reversed(terms), operands, strict=True):
+        letters = list(enumerate(term.replace("...", "." * (operand.ndim - len(term.replace("...", ""))))))
+        summed.append({axis for axis, letter in letters if letter not in output + "."})
+        free.append({axis for axis, letter in letters if letter in output and letter not in other + "."})
+    return summed, free
 
 
 def _tensors(values: Iterable[Any]) -> Iterator[NativeTensor]:
