@@ -25,13 +25,13 @@ def test_every_kind_of_attention_is_found():
     shapes = {
         kinds.self_attention(layers.MultiHeadAttention(kinds.HEADS, size, dropout=0.1)): several,
         kinds.Grouped(): (4, tokens, tokens),
+        kinds.Talking(): several,
         kinds.LearnedQuery(): (kinds.HEADS, 1, tokens),
     }
     if not IS_TORCH:
         shapes |= {
             kinds.self_attention(layers.AdditiveAttention()): (1, tokens, tokens),
             kinds.over_grid(layers.MultiHeadAttention(kinds.HEADS, size)): several,
-            kinds.Talking(): several,
         }
     assert framework_for(kinds.model(*shapes)).attention_shapes(images()) == tuple(shapes.values())
 
@@ -43,7 +43,7 @@ def test_softmaxes_of_channels_and_gates_are_no_attention():
 
 def test_maps_and_gradients_are_those_of_each_image():
     """A map multiplied with 1 + d has the derivative sum(A * dy/dA * d) at 0, which finite differences show."""
-    attending = (kinds.Windows(),) if IS_TORCH else (kinds.Folded(), kinds.Windows(), kinds.QueriesFirst())
+    attending = (kinds.Windows(), *((kinds.Talking(),) if IS_TORCH else (kinds.Folded(), kinds.QueriesFirst())))
     framework = framework_for(kinds.model(*attending))
     capture = framework.capture_attention(images(), OBJECTIVE)
     for layer, *tensors in zip(attending, capture.maps, capture.require_gradients(), strict=True):

@@ -35,7 +35,8 @@ def merged(block, attended):
 def with_einsum(block, x):
     query, key, value = heads(block, x)
     scores = torch.einsum("...id,...jd->...ij", query, key) * HEAD_SIZE**-0.5
-    return merged(block, torch.einsum("bhij,bhjd->bhid", functional.softmax(scores, -1), value))
+    weights = torch.einsum("b h i j, h g", functional.softmax(scores, -1), torch.eye(reference.HEADS))
+    return merged(block, torch.einsum("bhij,bhjd->bhid", weights, value))
 
 
 def in_place(block, x):
@@ -212,9 +213,17 @@ def between_channels_by_einsum(tokens):
     return torch.einsum("ncd,npd->npc", products.softmax(-1), tokens)
 
 
-OF_CHANNELS = {
-    each.__name__: each for each in (between_channels_in_heads, between_channels, between_channels_by_einsum)
-}
+def between_channels_in_heads_by_einsum(tokens):
+    channels = tokens.unflatten(2, (2, 4))
+    products = torch.einsum("nphc,nphd->nhcd", channels, channels)
+    return torch.einsum("nhcd,nphd->nphc", products.softmax(-1), channels).flatten(2)
+
+
+BETWEEN_CHANNELS = (
+    *(between_channels, between_channels_by_einsum),
+    *(between_channels_in_heads, between_channels_in_heads_by_einsum),
+)
+OF_CHANNELS = {each.__name__: each for each in BETWEEN_CHANNELS}
 
 
 class NotAttention(nn.Module):

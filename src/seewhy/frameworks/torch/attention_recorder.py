@@ -11,6 +11,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from seewhy.frameworks.layers import MIXED_WEIGHTS, UNEVEN
 from seewhy.frameworks.torch.attention_operations import MULTI_HEAD, attention_in_steps, open_multi_head_attention
+from seewhy.frameworks.torch.product_axes import OperandAxes, einsum_axes, product_axes
 from seewhy.frameworks.torch.tensors import has_memory
 from seewhy.types import NativeTensor
 
@@ -222,25 +223,35 @@ class AttentionRecorder(AttentionMode):
         operands = operands[-2:] if name == "baddbmm" else operands  # its first tensor is added
         if name == "__rmatmul__":
             operands.reverse()
-        if len(operands) != 2 or any(map(self._is_weight, operands)):
-            if name != "einsum" and self._is_weight(operands[-1]) and operands[-1].ndim > 1:
-                self._channels[result] = result.ndim - 1
+        axes = einsum_axes(args[0], operands, result) if name == "einsum" else product_axes(operands, result)
+        if axes is None:
             return result
-        summed, free = _einsum_axes(args[0], operands) if name == "einsum" else _product_axes(operands)
-        used = [
-            (mark, number)
-            for number, (operand, axes) in enumerate(zip(operands, summed, strict=True))
-            if isinstance(mark := self._mark(operand), _Weights) and mark.keys in axes
+        is_layer = any(map(self._is_weight, operands))
+        if is_layer and name != "einsum" and self._is_weight(operands[1]):
+            self._channels[result] = result.ndim - 1
+        weights = [
+            (mark, of_operand)
+            for operand, of_operand in zip(operands, axes, strict=True)
+            if isinstance(mark := self._mark(operand), _Weights)
         ]
-        for mark, number in used:
-            self._found[mark.position].is_attention = True
-            self._found[mark.position].is_mixed |= mark.is_mixed
-            if name != "einsum" and isinstance(result, torch.Tensor) and result.ndim > 2:
-                self._marks[result] = _Result(mark.position, result.ndim - 2 + number)
-        is_of_channels = all(self._channels.get(operand) in axes for operand, axes in zip(operands, free, strict=True))
-        if not used and result.ndim > 2 and not is_of_channels:  # channels attend to channels in DANet
+        for mark, of_operand in weights:
+            self._follow_weights(mark, of_operand, result, is_layer=is_layer)
+        # Channels attend to channels where both of them are of axes that the other operand lacks, as in DANet.
+        is_of_channels = all(self._channels.get(each) in own for each, (_, own, _) in zip(operands, axes, strict=True))
+        if not (weights or is_layer or is_of_channels) and result.ndim > 2:
             self._marks[result] = _Scores()
         return result
+
+    def _follow_weights(self, mark: _Weights, axes: OperandAxes, result: NativeTensor, *, is_layer: bool) -> None:
+        """Note what a product of a softmax is: the result of attention, or the softmax with attention heads mixed."""
+        keys, queries = (axes.kept.get(axis) for axis in (mark.keys, mark.queries))
+        if keys is not None and queries is not None:
+            self._marks[result] = replace(mark, keys=keys, queries=queries)
+        elif mark.keys in axes.summed and not is_layer:
+            self._found[mark.position].is_attention = True
+            self._found[mark.position].is_mixed |= mark.is_mixed
+            if queries is not None and result.ndim > 2:
+                self._marks[result] = _Result(mark.position, queries)
 
     def _follow_channels(self, name: str, tensors: Iterable[NativeTensor], result: Any) -> None:
         """Note the axis of the channels in the result of a function of some tensors."""
@@ -334,27 +345,6 @@ def _moved_axis(tensor: NativeTensor, axis: int, result: NativeTensor) -> int | 
     if result.shape == tensor.shape:
         return axis
     return result.ndim - 1 if axis == tensor.ndim - 1 and result.shape[-1] == tensor.shape[-1] else None
-
-
-def _product_axes(operands: list[NativeTensor]) -> tuple[list[set[int]], list[set[int]]]:
-    """Return the axes of both operands that a product of matrices sums over, and those that only one operand has."""
-    ranks = [operand.ndim for operand in operands]
-    return [{ranks[0] - 1}, {max(ranks[1] - 2, 0)}], [{ranks[0] - 2}, {ranks[1] - 1}]
-
-
-def _einsum_axes(equation: Any, operands: list[NativeTensor]) -> tuple[list[set[int]], list[set[int]]]:
-    """Return the axes of both operands that an `einsum` sums over, and those that only one operand has."""
-    if not isinstance(equation, str) or "->" not in equation:
-        return [set(), set()], [set(), set()]
-    sides, _, output = equation.replace(" ", "").partition("->")
-    terms = sides.split(",")
-    summed: list[set[int]] = []
-    free: list[set[int]] = []
-    for term, other, operand in zip(terms, reversed(terms), operands, strict=True):
-        letters = list(enumerate(term.replace("...", "." * (operand.ndim - len(term.replace("...", ""))))))
-        summed.append({axis for axis, letter in letters if letter not in output + "."})
-        free.append({axis for axis, letter in letters if letter in output and letter not in other + "."})
-    return summed, free
 
 
 def _tensors(values: Iterable[Any]) -> Iterator[NativeTensor]:
