@@ -14,12 +14,12 @@ from typing import Any, Literal, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from seewhy.attribution.checks import other_batch_axis
+from seewhy.attribution.checks import other_batch_axis, output_of
 from seewhy.attribution.evidence_key import evidence_key
 from seewhy.errors import LayerError, ModelRunError, warn
 from seewhy.frameworks import Framework, LayerChoice
 from seewhy.frameworks.layers import INPUT, OTHER_AXIS, no_attention
-from seewhy.frameworks.structures import InputBatch, image_count, leaves, map_tree
+from seewhy.frameworks.structures import InputBatch, image_at, image_count, leaves, map_tree
 from seewhy.targets import Objective
 from seewhy.types import AttentionCapture, Capture, Derivatives, GradientRule, Namespace
 
@@ -116,7 +116,8 @@ def _capture_checked(
 
 def _other_axis(capture: Captured, images: int) -> LayerError:
     """Return the error for a capture that has its images along another axis than the first."""
-    return other_batch_axis(capture.layer, images) if isinstance(capture, Capture) else no_attention(OTHER_AXIS)
+    is_layer = isinstance(capture, Capture)
+    return other_batch_axis(output_of(capture), images) if is_layer else no_attention(OTHER_AXIS)
 
 
 def are_mixed(framework: Framework, inputs: InputBatch, layer: LayerChoice, objective: Objective) -> bool:
@@ -143,7 +144,7 @@ def _capture_each(run: Run[CaptureType], inputs: InputBatch, objective: Objectiv
     """Run every image as a batch of one, and join the captures."""
     rows = range(image_count(inputs))
     try:
-        captures = [run(_image(inputs, row), objective.for_image(row)) for row in rows]
+        captures = [run(image_at(inputs, row), objective.for_image(row)) for row in rows]
     except ModelRunError as error:
         raise ModelRunError(
             "The images of a batch influence each other in this model, so each has to be explained alone, and the "
@@ -155,11 +156,6 @@ def _capture_each(run: Run[CaptureType], inputs: InputBatch, objective: Objectiv
         name: _join([getattr(each, name) for each in captures], first.xp) for name in (*own, *FIELDS)
     }
     return replace(first, **joined)
-
-
-def _image(inputs: InputBatch, row: int) -> InputBatch:
-    """Return one image as a batch of one."""
-    return map_tree(lambda array: array[row : row + 1], inputs)
 
 
 def _join(values: Sequence[Any], xp: Namespace) -> Any:
