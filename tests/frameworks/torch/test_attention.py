@@ -359,7 +359,7 @@ def test_the_grid_is_found_and_the_class_token_left_out():
 def test_many_classes_are_explained_in_chunks(monkeypatch):
     explainer = seewhy.Explainer(Transformer("fused", "first").eval(), "legrad")
     at_once = explainer.heatmaps(INPUTS, [[0, 1, 2, 3]] * 2)
-    monkeypatch.setattr("seewhy.attribution.attention.GRADIENT_BYTES", 4 * 2 * 2 * 2 * 49 * 3)
+    monkeypatch.setattr("seewhy.attribution.attention.ATTENTION_BYTES", 4 * 2 * 2 * 2 * 49 * 3)
     in_chunks = explainer.heatmaps(INPUTS, [[0, 1, 2, 3]] * 2)
     np.testing.assert_allclose(in_chunks.values, at_once.values, atol=1e-8)
     np.testing.assert_allclose(in_chunks.values[:, 1], reference.legrad(reference.images(), 1), atol=1e-6)
