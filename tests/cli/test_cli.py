@@ -47,14 +47,15 @@ def test_a_photo_from_a_cold_start(tmp_path, examples):
         assert image.size == (451, 300)
 
 
-def test_json_and_nothing_else_on_standard_output(tmp_path, examples):
+def test_json_and_nothing_else_on_standard_output(run, tmp_path, examples, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "broken.jpg").write_text("no image")
-    finished = run_installed(
+    code, out, _ = run(
         "explain", examples / "cat.png", "broken.jpg", "--targets", "tabby,285,n02123159", "--format", "png,npz,json",
-        "--figure", "overlay", "--json", cwd=tmp_path,
+        "--figure", "overlay", "--json",
     )  # fmt: skip
-    assert finished.returncode == 1
-    found = json.loads(finished.stdout)
+    assert code == 1
+    found = json.loads(out)
     (explanation,) = found["explanations"]
     assert explanation["image"] == str(examples / "cat.png")
     assert list(explanation) == ["image", "predictions", "targets", "model", "layer", "method", "files"]
@@ -80,10 +81,10 @@ def seconds(table):
     return [{name: [float(number) for number in numbers if number] for name, *numbers in part} for part in rows]
 
 
-def test_verbose_says_where_the_time_went(run, tmp_path, examples):
+def test_verbose_says_where_the_time_went(run_cold, tmp_path, examples):
     """On standard error, so that standard output is JSON; the rows of the main thread add up to the total."""
     images = [examples / "cat.png", examples / "coffee.png"]
-    code, out, err = run("explain", *images, "--out", tmp_path, "--json", "--verbose")
+    code, out, err = run_cold("explain", *images, "--out", tmp_path, "--json", "--verbose")
     assert code == 0
     assert len(json.loads(out)["explanations"]) == 2
     assert err.startswith("where the time went")
