@@ -271,7 +271,11 @@ def test_a_file_that_was_zipped_again_is_loaded(folder, paper_model, compression
 @pytest.mark.parametrize(
     ("program", "limit", "message"),
     [
-        ("import os; os.kill(os.getpid(), 9)", 60, r"is not loaded: the process that inspected it ended with -9 \(no mess"),
+        (
+            "import os; os.kill(os.getpid(), 9)",
+            60,
+            r"is not loaded: the process that inspected it ended with -9 \(no mess",
+        ),
         ("raise ValueError('broken')", 60, r"ended with 1 \(ValueError: broken\)"),
         ("while True: pass", 0.5, "inspecting it took longer than 0.5 seconds"),
     ],
