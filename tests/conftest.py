@@ -1,5 +1,6 @@
 """What many tests share: the example images and the default model."""
 
+import gc
 import locale
 import sys
 from pathlib import Path
@@ -12,6 +13,17 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 
 if locale.getpreferredencoding(False).lower() not in ("utf-8", "utf8"):
     import_axe()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection():
+    """Exclude what the imported packages make from garbage collection: a million objects, which are never freed."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(scope="session")

@@ -1,3 +1,5 @@
+import functools
+
 import numpy as np
 import pytest
 import torch
@@ -162,6 +164,12 @@ def brightness_model(size):
     return model
 
 
+@functools.cache
+def brightness_explainer(crop):
+    """Return the explainer of that model for a crop; images of all sizes share what it compiles."""
+    return Explainer(Classifier(brightness_model(64), preprocess=Preprocessing(size=(64, 64), crop=crop)))
+
+
 def lit(height, width, row, column, side=24):
     """Return a black image with a white square, its centre at (row, column)."""
     image = np.zeros((height, width, 3), np.uint8)
@@ -174,8 +182,7 @@ def lit(height, width, row, column, side=24):
 @pytest.mark.parametrize(("down", "right"), [(-40, -30), (30, 45), (0, 0)])
 def test_a_heatmap_lies_where_the_light_is(crop, height, width, down, right):
     image = lit(height, width, height // 2 + down, width // 2 + right)
-    classifier = Classifier(brightness_model(64), preprocess=Preprocessing(size=(64, 64), crop=crop))
-    (explanation,) = Explainer(classifier).explain([image], 0)
+    (explanation,) = brightness_explainer(crop).explain([image], 0)
     (heatmap,) = explanation.normalized_heatmaps
     total = heatmap.sum()
     row = (heatmap.sum(axis=1) @ np.arange(height)) / total
@@ -375,17 +382,15 @@ def test_one_image_is_a_list_of_one(lite0_explainer, examples):
         lite0_explainer.explain(np.zeros((20, 30, 7), np.uint8)[0, :, 0])
 
 
-def test_a_model_by_its_name_or_its_path(examples, tmp_path, monkeypatch):
+def test_a_model_by_its_name_or_its_path(lite0, examples, tmp_path, monkeypatch):
     """The same explanation as of the loaded model, which is loaded once for each call."""
-    classifier = seewhy.load("efficientnet-lite0", weights=None)
-    path = classifier.save(tmp_path / "model.keras")
-    loaded = []
-    monkeypatch.setattr("seewhy.explainer.load", lambda source: loaded.append(source) or classifier)
-    expected = seewhy.explain(classifier, examples / "cat.png", 281)
+    path, loaded = tmp_path / "model.keras", []
+    monkeypatch.setattr("seewhy.explainer.load", lambda source: loaded.append(source) or lite0)
+    expected = seewhy.explain(lite0, examples / "cat.png", 281)
     for source in ("efficientnet-lite0", path):
         explanation = seewhy.explain(source, examples / "cat.png", 281)
         np.testing.assert_array_equal(explanation.heatmaps, expected.heatmaps)
-    assert seewhy.Explainer("efficientnet-lite0").classifier is classifier
+    assert seewhy.Explainer("efficientnet-lite0").classifier is lite0
     compared = seewhy.compare(["efficientnet-lite0", path], examples / "cat.png", method=["gradcam", "layercam"])
     assert [each.method for each in compared.explanations] == ["gradcam", "layercam"] * 2
     assert loaded == ["efficientnet-lite0", path, "efficientnet-lite0", "efficientnet-lite0", path]

@@ -1,14 +1,25 @@
 """Run the command line in tests."""
 
+import copy
+import functools
 import sys
 
 import pytest
 
 from seewhy.cli import main
+from seewhy.cli.model_options import ModelArguments
+
+
+@pytest.fixture(scope="session")
+def load_once():
+    """Load the default model once, with `ModelArguments.load`; its copies share what is traced, and not their name."""
+    load = functools.cache(ModelArguments.load)
+    default = ModelArguments("efficientnet-lite0")
+    return lambda arguments: copy.copy(load(arguments)) if arguments == default else load.__wrapped__(arguments)
 
 
 @pytest.fixture
-def run(monkeypatch, capfd):
+def run_cold(monkeypatch, capfd):
     """Run the command line in this process; return (exit code, standard output, standard error)."""
 
     def run(*arguments):
@@ -24,3 +35,10 @@ def run(monkeypatch, capfd):
         return code, captured.out, captured.err
 
     return run
+
+
+@pytest.fixture
+def run(run_cold, load_once, monkeypatch):
+    """Run the command line with a default model that tests share; it is loaded and traced once."""
+    monkeypatch.setattr(ModelArguments, "load", load_once)
+    return run_cold

@@ -47,14 +47,15 @@ def test_a_photo_from_a_cold_start(tmp_path, examples):
         assert image.size == (451, 300)
 
 
-def test_json_and_nothing_else_on_standard_output(tmp_path, examples):
+def test_json_and_nothing_else_on_standard_output(run, tmp_path, examples, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "broken.jpg").write_text("no image")
-    finished = run_installed(
+    code, out, _ = run(
         "explain", examples / "cat.png", "broken.jpg", "--targets", "tabby,285,n02123159", "--format", "png,npz,json",
-        "--figure", "overlay", "--json", cwd=tmp_path,
+        "--figure", "overlay", "--json",
     )  # fmt: skip
-    assert finished.returncode == 1
-    found = json.loads(finished.stdout)
+    assert code == 1
+    found = json.loads(out)
     (explanation,) = found["explanations"]
     assert explanation["image"] == str(examples / "cat.png")
     assert list(explanation) == ["image", "predictions", "targets", "model", "layer", "method", "files"]
@@ -80,10 +81,10 @@ def seconds(table):
     return [{name: [float(number) for number in numbers if number] for name, *numbers in part} for part in rows]
 
 
-def test_verbose_says_where_the_time_went(run, tmp_path, examples):
+def test_verbose_says_where_the_time_went(run_cold, tmp_path, examples):
     """On standard error, so that standard output is JSON; the rows of the main thread add up to the total."""
     images = [examples / "cat.png", examples / "coffee.png"]
-    code, out, err = run("explain", *images, "--out", tmp_path, "--json", "--verbose")
+    code, out, err = run_cold("explain", *images, "--out", tmp_path, "--json", "--verbose")
     assert code == 0
     assert len(json.loads(out)["explanations"]) == 2
     assert err.startswith("where the time went")
@@ -365,25 +366,38 @@ def test_a_full_disk_under_standard_output():
     assert finished.stderr == "Error: Cannot print the results: No space left on device.\n"
 
 
-def test_two_models_share_an_image_in_the_style_of_a_tutorial(run, tmp_path, examples):
+SMALL = """
+import torch
+import seewhy
+
+def build():
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU(), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(),
+        torch.nn.Linear(4, 1000),
+    )
+    return seewhy.Classifier(model, preprocess=seewhy.Preprocessing(size=(16, 16), std=255.0), name="small")
+"""
+
+
+def test_two_models_share_an_image_in_the_style_of_a_tutorial(run, tmp_path, examples, monkeypatch):
     style = ["--image-weight", "1", "--upsampling", "nearest", "--rescale", "range", "--normalization", "range"]
-    models = ["--model", "efficientnet-lite0", "--model", "mobilenetv3small", "--weights", "none"]
+    (tmp_path / "nets").mkdir()
+    (tmp_path / "nets" / "small.py").write_text(SMALL)
+    monkeypatch.syspath_prepend(tmp_path / "nets")
+    models = ["--model", "efficientnet-lite0", "--model", "small:build"]
     code, out, err = run(
         "explain", examples / "cat.png", *models, *style, "--targets", "282,281", "--format", "png,gif",
-        "--together", "--out", tmp_path,
+        "--together", "--out", tmp_path / "out",
     )  # fmt: skip
     assert code == 0, err
     assert "cat.png, efficientnet-lite0" in out
-    assert "cat.png, mobilenetv3small" in out
-    files = {
-        "cat_efficientnet-lite0_mobilenetv3small_gradcam.png", "cat_efficientnet-lite0_gradcam.gif",
-        "cat_mobilenetv3small_gradcam.gif",
+    assert "cat.png, small" in out
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        "cat_efficientnet-lite0_small_gradcam.png", "cat_efficientnet-lite0_gradcam.gif", "cat_small_gradcam.gif",
+        "together_efficientnet-lite0_small_gradcam.png",
     }  # fmt: skip
-    assert {path.name for path in tmp_path.iterdir()} == {
-        *files,
-        "together_efficientnet-lite0_mobilenetv3small_gradcam.png",
-    }
-    with Image.open(tmp_path / "cat_mobilenetv3small_gradcam.gif") as image:
+    with Image.open(tmp_path / "out" / "cat_small_gradcam.gif") as image:
         assert image.n_frames == 2
 
 

@@ -2,8 +2,12 @@
 
 import csv
 
+import keras
 import numpy as np
 from PIL import Image
+
+from seewhy.train import transfer
+from seewhy.train.base_models import BaseModel
 
 
 def test_digits_from_training_to_misclassified_images(run, examples, tmp_path):
@@ -39,7 +43,15 @@ def test_digits_from_training_to_misclassified_images(run, examples, tmp_path):
     assert "already contains a run of 'digits'" in err
 
 
-def test_skipped_images_are_counted_and_listed(run, tmp_path):
+def small_base(name, *, pretrained, size):
+    """Build a base of one layer instead of MobileNet, which tests/train trains."""
+    assert (name, pretrained, size) == ("mobilenet", False, 32)
+    layers = [keras.Input((32, 32, 3)), keras.layers.Conv2D(4, 3, activation="relu")]
+    return BaseModel(keras.Sequential(layers, name="small"), keras.applications.mobilenet.preprocess_input)
+
+
+def test_skipped_images_are_counted_and_listed(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(transfer, "build_base", small_base)
     for name, color in (("dark", 0), ("light", 255)):
         (tmp_path / "data" / name).mkdir(parents=True)
         for number in range(3):

@@ -25,7 +25,7 @@ class Attend(layers.Layer):
 
 
 class Folded(Attend):
-    """Heads are folded into the axis of the images, and the softmax is written as exponentials over their sum."""
+    """Attention heads are folded into the axis of the images; the softmax is written as exponentials over their sum."""
 
     def call(self, x):
         query, key, value = (self.fold(layer(x)) for layer in (self.query, self.key, self.value))
@@ -69,7 +69,7 @@ class QueriesFirst(Attend):
 
 
 class Grouped(Attend):
-    """Two heads of queries share a head of keys and values."""
+    """Two attention heads of queries share one of keys and values."""
 
     map_shape = (4, TOKENS, TOKENS)
 
@@ -80,7 +80,7 @@ class Grouped(Attend):
 
 
 class Talking(Attend):
-    """Heads are mixed after the softmax, as in talking-heads attention."""
+    """Attention heads are mixed after the softmax, as in talking-heads attention."""
 
     def call(self, x):
         query, key, value = (
@@ -117,6 +117,15 @@ class Mixed(Attend):
     def call(self, x):
         attention = ops.softmax(self.query(x) @ ops.transpose(self.key(x), (0, 2, 1)))
         return (attention + ops.softmax(self.changes[0])) @ self.value(x)
+
+
+class Uneven(Attend):
+    """The images attend together with a copy of the first."""
+
+    def call(self, x):
+        x = ops.concatenate([x, x[:1]])
+        attention = ops.softmax(self.query(x) @ ops.transpose(self.key(x), (0, 2, 1)))
+        return (attention @ self.value(x))[:-1]
 
 
 class InLoop(Attend):

@@ -59,12 +59,16 @@ def test_a_whole_number_is_taken_as_the_same_number_with_a_point(model):
     np.testing.assert_array_equal(heatmaps[0].values, heatmaps[1].values)
 
 
-def test_windows_at_every_pixel_of_a_large_input_are_refused():
+def test_windows_at_every_pixel_of_a_large_input_are_refused(monkeypatch):
+    from seewhy.methods import occlusion
     from seewhy.methods.occlusion import _windows
 
     with pytest.raises(OptionError, match=r"16,777,216 windows; expected at most 1,000,000. Increase it"):
         _windows((4096, 4096), 1, 1)
-    assert len(_windows((900, 1000), 1, 1)) == 900_000
+    monkeypatch.setattr(occlusion, "MAX_RUNS", 1000)
+    assert len(_windows((25, 40), 1, 1)) == 1000
+    with pytest.raises(OptionError, match="1,025 windows"):
+        _windows((25, 41), 1, 1)
 
 
 @pytest.mark.parametrize(

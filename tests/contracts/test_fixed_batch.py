@@ -1,5 +1,7 @@
 """Models that take batches of one size only, on every Keras backend, and what other models of that kind are told."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -7,7 +9,6 @@ from keras import layers, ops
 
 import seewhy
 from seewhy.errors import LayerError, ModelError, ModelRunError
-from seewhy.frameworks import framework_for
 
 IMAGES = np.random.default_rng(0).random((7, 8, 8, 3)).astype(np.float32)
 
@@ -25,9 +26,15 @@ def model_of(batch, structure=lambda x: x):
     return model
 
 
+@functools.cache
+def classifier_of(batch):
+    """Build the classifier that tests share, and with it what is compiled."""
+    return seewhy.Classifier(model_of(batch))
+
+
 @pytest.mark.parametrize("batch", [1, 4])
 def test_any_number_of_images(batch):
-    fixed, free = (seewhy.Explainer(model_of(size), layer="maps") for size in (batch, None))
+    fixed, free = (seewhy.Explainer(classifier_of(size), layer="maps") for size in (batch, None))
     for images in (1, 3, 4, 7):
         inputs, targets = IMAGES[:images], [[row % 3, (row + 1) % 3] for row in range(images)]
         for target in ("top-2", targets):
@@ -40,8 +47,8 @@ def test_any_number_of_images(batch):
 @pytest.mark.parametrize("method", ["ablationcam", "scorecam", "occlusion", "smoothgrad", "integrated_gradients"])
 def test_perturbations_of_a_model_with_a_fixed_batch_size(method):
     inputs, targets = IMAGES[:2], [[0], [2]]
-    expected = seewhy.Explainer(model_of(None), method, layer="more").heatmaps(inputs, targets)
-    explainer = seewhy.Explainer(model_of(4), method, layer="more")
+    expected = seewhy.Explainer(classifier_of(None), method, layer="more").heatmaps(inputs, targets)
+    explainer = seewhy.Explainer(classifier_of(4), method, layer="more")
     for batch_size in (1, 16):
         heatmaps = explainer.heatmaps(inputs, targets, batch_size=batch_size)
         np.testing.assert_allclose(
@@ -68,7 +75,7 @@ def test_outputs_in_a_dict_are_joined_too():
 
 
 def test_the_calls_of_layers_are_those_of_a_full_batch():
-    calls = framework_for(model_of(4)).calls(IMAGES[:1])
+    calls = classifier_of(4).framework.calls(IMAGES[:1])
     assert [(call.path, call.shape) for call in calls if call.has_space][:2] == [
         ("maps", (6, 6, 4)),
         ("more", (6, 6, 4)),

@@ -1,5 +1,7 @@
 """Gradients in float16 neither vanish nor overflow: heatmaps are those of float32, up to float16's own rounding."""
 
+import functools
+
 import numpy as np
 import pytest
 from tests.contracts.reference import CLASSES, images
@@ -23,11 +25,17 @@ def agree(narrow, wide, tolerance=0.03):
         np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance * largest)
 
 
+@functools.cache
+def classifier_of(framework, name, scale):
+    """Build a classifier in a type, which tests share, and with it what is compiled."""
+    return seewhy.Classifier(framework.in_type(name, scale))
+
+
 def both(framework, name, method, score="logit", scale=1.0, selected=ALL):
     """Return the heatmaps of a model in a narrow type, and those of the same model in float32."""
     inputs = framework.given(images() * np.array([1, 2, 0.5], np.float32)[:, None, None, None])
     return [
-        seewhy.Explainer(framework.in_type(each, scale), method, "features", score, signed=True).heatmaps(
+        seewhy.Explainer(classifier_of(framework, each, scale), method, "features", score, signed=True).heatmaps(
             inputs, selected
         )
         for each in (name, "float32")

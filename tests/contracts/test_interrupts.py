@@ -57,23 +57,25 @@ def test_an_interrupt_leaves_nothing_behind_in_keras(method):
     interrupter = Interrupter(*PACKAGES)
     interrupter.run(lambda: seewhy.Explainer(model, method).heatmaps(INPUTS, 0))
     interrupted = 0
-    for point in points(interrupter.count, 8):
+    for point in points(interrupter.count, 6):
         interrupted += interrupter.run(lambda: seewhy.Explainer(model, method).heatmaps(INPUTS, 0), point)
         assert keras_state(model) == before, point
-    assert interrupted > 6
+    assert interrupted > 4
     np.testing.assert_array_equal(explainer.heatmaps(INPUTS, 0).values, expected)
 
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")  # interrupts in generators being closed
 @pytest.mark.parametrize(
-    "method",
+    ("method", "wanted"),
     [
-        "gradcam",
-        pytest.param("guided_backprop", marks=pytest.mark.slow(reason="some sixty runs, as of gradcam")),
-        pytest.param("ablationcam", marks=pytest.mark.slow(reason="some sixty runs, as of gradcam")),
+        ("gradcam", 30),
+        *(
+            pytest.param(name, 60, marks=pytest.mark.slow(reason="ninety runs; gradcam shows the same"))
+            for name in ("guided_backprop", "ablationcam")
+        ),
     ],
 )
-def test_an_interrupt_leaves_nothing_behind_in_torch(method):
+def test_an_interrupt_leaves_nothing_behind_in_torch(method, wanted):
     torch = pytest.importorskip("torch")
     from seewhy.frameworks.torch.private_api import is_autograd_excluded, modes
 
@@ -104,10 +106,10 @@ def test_an_interrupt_leaves_nothing_behind_in_torch(method):
     interrupter = Interrupter(*PACKAGES)
     interrupter.run(run)
     interrupted = 0
-    for point in points(interrupter.count, 60):
+    for point in points(interrupter.count, wanted):
         interrupted += interrupter.run(run, point)
         assert state() == before, point
-    assert interrupted > 30
+    assert interrupted > wanted / 2
     np.testing.assert_array_equal(run().values, expected)
 
 

@@ -85,7 +85,9 @@ def setting(request):
     keras.config.set_image_data_format(before)
 
 
-MORE_LAYERS = pytest.mark.slow(reason="a compilation for each; three other kinds of layers show the same")
+MORE_LAYERS = pytest.mark.slow(
+    reason="a compilation for each; three other kinds of layers show the same, each in one setting"
+)
 
 
 def both_maps(build, layer):
@@ -96,14 +98,22 @@ def both_maps(build, layer):
 
 
 @pytest.mark.filterwarnings("ignore:.* bypasses the layer")
-@pytest.mark.usefixtures("setting")
 @pytest.mark.parametrize(
-    "layer",
+    ("layer", "setting"),
     [
-        *("norm", "block/conv", "auto"),
-        *(pytest.param(layer, marks=MORE_LAYERS) for layer in ("conv", "relu", "nested", "nested/last", "block")),
+        ("norm", "channels_first"),
+        ("block/conv", "channels_last"),
+        *(("auto", setting) for setting in LAYOUTS),  # the one whose layout no layer says
+        *(
+            pytest.param(layer, setting, marks=MORE_LAYERS)
+            for layer in ("norm", "conv", "relu", "nested", "nested/last", "block", "block/conv")
+            for setting in LAYOUTS
+            if (layer, setting) not in (("norm", "channels_first"), ("block/conv", "channels_last"))
+        ),
     ],
+    indirect=["setting"],
 )
+@pytest.mark.usefixtures("setting")
 def test_a_model_has_the_maps_of_its_twin_of_the_other_layout(layer):
     first, last = both_maps(model, layer)
     assert first.values.shape == (2, 3, *SIZE)

@@ -1,5 +1,7 @@
 """Methods to the pixels, and guided backpropagation below them, on every Keras backend."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -56,6 +58,12 @@ def guided(of, inputs, gradient_rule="guided"):
 
 def explainer(of, name, **options):
     return seewhy.Explainer(of, methods.get(name, **{**reference_pixels.OPTIONS[name], **options}), signed=True)
+
+
+@pytest.fixture(scope="module")
+def unharmed():
+    """The reference model, for tests that do not run it."""
+    return plain()
 
 
 def backend_relu(x):
@@ -139,17 +147,17 @@ def test_maps_are_what_numpy_gives(name):
 @pytest.mark.parametrize("name", PIXELS)
 def test_a_batch_is_its_images_and_the_model_is_unharmed(name):
     model, inputs = plain(), reference.images()
-    before = state(model)
-    found = explainer(model, name).heatmaps(inputs, [[2, 0], [1, 1], [3, 2]]).values
+    before, explain = state(model), explainer(model, name)
+    found = explain.heatmaps(inputs, [[2, 0], [1, 1], [3, 2]]).values
     for row, classes in enumerate([[2, 0], [1, 1], [3, 2]]):
-        alone = explainer(model, name).heatmaps(inputs[row : row + 1], classes).values
+        alone = explain.heatmaps(inputs[row : row + 1], classes).values
         close(found[row : row + 1], alone)
     assert state(model) == before
 
 
 @pytest.mark.parametrize("score", ["logit", "probability"])
 def test_integrated_gradients_add_up_to_the_score_s_difference(score):
-    model, inputs = plain(), reference.images()
+    model, inputs = seewhy.Classifier(plain()), reference.images()
     for baseline, start in ((0.0, 0 * inputs), ("mean", inputs.mean(axis=(1, 2), keepdims=True) + 0 * inputs)):
         explain = seewhy.Explainer(
             model, methods.get("integrated_gradients", baseline=baseline, steps=256), score=score, signed=True
@@ -197,9 +205,9 @@ def test_a_baseline_may_be_an_image():
         ("smoothgrad", {"sigma": -0.1}, "sigma is -0.1"),
     ],
 )
-def test_options_out_of_range_are_refused(name, options, message):
+def test_options_out_of_range_are_refused(unharmed, name, options, message):
     with pytest.raises(OptionError, match=message):
-        explainer(plain(), name, **options).heatmaps(reference.images(1))
+        explainer(unharmed, name, **options).heatmaps(reference.images(1))
 
 
 OTHERS = {
@@ -277,19 +285,24 @@ def test_an_unknown_choice_about_others_is_refused():
         methods.get("guided_gradcam", steps=4)
 
 
-@pytest.mark.parametrize(("shape", "kind"), [((9, 8, 1), 2), ((9, 8, 5), 2), ((20, 2), 1), ((6, 5, 4, 2), 3)])
+@functools.cache
+def classifier_of(shape):
+    """Build a classifier of inputs of a shape, which methods share, and with it what is compiled for them."""
+    convolution = {1: layers.Conv1D, 2: layers.Conv2D, 3: layers.Conv3D}[len(shape) - 1]
+    first, last = convolution(4, 3, activation="relu", name="conv"), layers.Dense(3)
+    return seewhy.Classifier(keras.Sequential([keras.Input(shape), first, layers.Flatten(), last]))
+
+
+@pytest.mark.parametrize("shape", [(9, 8, 1), (9, 8, 5), (20, 2), (6, 5, 4, 2)])
 @pytest.mark.parametrize("name", OF_ANY_SHAPE)
-def test_any_number_of_channels_and_of_axes(name, shape, kind):
-    convolution = {1: layers.Conv1D, 2: layers.Conv2D, 3: layers.Conv3D}[kind]
-    built = keras.Sequential(
-        [keras.Input(shape), convolution(4, 3, activation="relu", name="conv"), layers.Flatten(), layers.Dense(3)]
-    )
+def test_any_number_of_channels_and_of_axes(name, shape):
+    classifier = classifier_of(shape)
     inputs = np.random.default_rng(0).normal(size=(2, *shape)).astype(np.float32)
-    heatmaps = explainer(built, name).heatmaps(inputs, [0, 1])
+    heatmaps = explainer(classifier, name).heatmaps(inputs, [0, 1])
     assert heatmaps.values.shape == (2, 2, *shape[:-1])
     if name == "gradient_x_input":  # the model is linear but for its ReLU: the map and the biases' part add up
         biased = heatmaps.values.sum(axis=tuple(range(2, 1 + len(shape))))
-        np.testing.assert_allclose(biased, predict(built, inputs)[:, :2], atol=1e-5)  # all biases are 0
+        np.testing.assert_allclose(biased, predict(classifier.model, inputs)[:, :2], atol=1e-5)  # all biases are 0
     assert (heatmaps.values != 0).any(axis=tuple(range(2, 1 + len(shape)))).all() or name == "guided_gradcam"
 
 

@@ -36,8 +36,20 @@ def agree(model, inputs, target, score="logit"):
         np.testing.assert_allclose(getattr(found, name), getattr(wanted, name), rtol=1e-6)
 
 
-@pytest.mark.parametrize("what", MEANS)
-@pytest.mark.parametrize("score", ["logit", "probability"])
+@pytest.mark.parametrize(
+    ("what", "score"),
+    [
+        *((what, "logit") for what in MEANS),
+        *((what, "probability") for what in ("mean", "mean, bent")),
+        *(
+            pytest.param(
+                what, "probability", marks=pytest.mark.slow(reason="each shown of logits, and that of two others")
+            )
+            for what in MEANS
+            if what not in ("mean", "mean, bent")
+        ),
+    ],
+)
 def test_heads_that_take_the_mean_alone(framework, what, score):
     agree(framework.reading(what, CLASSES), framework.given(images()), TARGETS["every class"], score)
 

@@ -5,8 +5,6 @@ import io
 import json
 import os
 import struct
-import subprocess
-import sys
 import zipfile
 
 import h5py
@@ -147,9 +145,9 @@ def compressed(path, part, chunks):
 @pytest.mark.parametrize(
     ("part", "megabytes", "size"),
     [
-        ("assets/zeros", 300, "314,572,800"),
+        ("assets/zeros", 80, "83,886,080"),
         ("assets/zeros", 65, "68,157,440"),
-        ("model.weights.h5", 300, "314,572,800"),
+        ("model.weights.h5", 80, "83,886,080"),
         ("config.json", 17, "17,825,792"),
     ],
 )
@@ -198,17 +196,17 @@ def test_compression_that_keras_does_not_use(folder, method):
 
 
 @pytest.mark.parametrize(
-    ("content", "message"),
+    ("content", "message", "trust"),
     [
-        (b"[" * 300 + b"]" * 300, "its JSON is nested more than 200 deep"),
-        (b"[" + b"0," * 2_000_000 + b"0]", "its JSON is of more than 1,000,000 values"),
-        (b"[" + b"[]," * 4_000_000 + b"[]]", "its JSON is of more than 1,000,000 values"),
+        (b"[" * 300 + b"]" * 300, "its JSON is nested more than 200 deep", False),
+        (b"[" * 300 + b"]" * 300, "its JSON is nested more than 200 deep", True),
+        (b"[" + b"0," * 1_000_000 + b"0]", "its JSON is of more than 1,000,000 values", True),
+        (b"[" + b"[]," * 4_000_000 + b"[]]", "its JSON is of more than 1,000,000 values", False),
     ],
 )
-def test_a_config_that_would_fill_the_memory(folder, content, message):
+def test_a_config_that_would_fill_the_memory(folder, content, message, trust):
     path = rewritten(folder / "good.keras", "bomb.keras", replaced={"config.json": content})
-    assert_refused(path, ModelError, "is malicious", message)
-    assert_refused(path, ModelError, "is malicious", message, trust=True)
+    assert_refused(path, ModelError, "is malicious", message, trust=trust)
 
 
 def link_outside(file):
@@ -271,16 +269,20 @@ def test_a_file_that_was_zipped_again_is_loaded(folder, paper_model, compression
 
 
 @pytest.mark.parametrize(
-    ("program", "message"),
+    ("program", "limit", "message"),
     [
-        ("import os; os.kill(os.getpid(), 9)", r"is not loaded: the process that inspected it ended with -9 \(no mess"),
-        ("raise ValueError('broken')", r"ended with 1 \(ValueError: broken\)"),
-        ("while True: pass", "inspecting it took longer than 2 seconds"),
+        (
+            "import os; os.kill(os.getpid(), 9)",
+            60,
+            r"is not loaded: the process that inspected it ended with -9 \(no mess",
+        ),
+        ("raise ValueError('broken')", 60, r"ended with 1 \(ValueError: broken\)"),
+        ("while True: pass", 0.5, "inspecting it took longer than 0.5 seconds"),
     ],
 )
-def test_an_inspection_that_fails_or_does_not_end(folder, monkeypatch, program, message):
+def test_an_inspection_that_fails_or_does_not_end(folder, monkeypatch, program, limit, message):
     monkeypatch.setattr(file_inspection, "PROGRAM", program)
-    monkeypatch.setattr(file_inspection, "MAX_TIME", 2)
+    monkeypatch.setattr(file_inspection, "MAX_TIME", limit)
     with pytest.raises(ModelError, match=message):
         seewhy.load(folder / "good.keras")
 
@@ -359,19 +361,19 @@ def test_a_legacy_file_with_weights_only(tmp_path, paper_model):
     assert_refused(tmp_path / "only.weights.h5", WeightsError, "does not contain a model, at most its weights")
 
 
-WRITE_ODD = """
-import keras, sys
-@keras.saving.register_keras_serializable("mine")
-class Odd(keras.layers.Layer): pass
-keras.Sequential([keras.Input((2, 2, 3)), Odd(), keras.layers.Flatten()]).save(sys.argv[1])
-"""
+class Odd(keras.layers.Layer):
+    pass
 
 
 @pytest.mark.parametrize("suffix", [".keras", ".h5"])
 def test_a_class_that_is_not_registered(tmp_path, suffix):
     path = tmp_path / f"odd{suffix}"
-    environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
-    subprocess.run([sys.executable, "-c", WRITE_ODD, path], check=True, capture_output=True, env=environment)
+    model = keras.Sequential([keras.Input((2, 2, 3)), Odd(), keras.layers.Flatten()])
+    keras.saving.register_keras_serializable("mine")(Odd)
+    try:
+        model.save(path)
+    finally:  # as in another process
+        keras.saving.get_custom_objects().pop("mine>Odd")
     assert_refused(
         path,
         ModelError,

@@ -31,9 +31,13 @@ class Counter(keras.layers.Layer):
     [
         pytest.param(
             *("vgg16", 224, "vgg16/block5_conv3", (14, 14), 138_357_544),
-            marks=pytest.mark.slow(reason="a model of half a gigabyte; Xception shows the same"),
+            marks=pytest.mark.slow(reason="a model of half a gigabyte; MobileNet shows the same"),
         ),
-        ("xception", 299, "xception/block14_sepconv2_act", (10, 10), 22_910_480),
+        pytest.param(
+            *("xception", 299, "xception/block14_sepconv2_act", (10, 10), 22_910_480),
+            marks=pytest.mark.slow(reason="a large model and image; MobileNet shows the same"),
+        ),
+        ("mobilenet", 224, "mobilenet_1.00_224/conv_pw_13_relu", (7, 7), 4_253_864),
     ],
 )
 def test_all_classes_of_an_image_share_one_forward_pass(name, side, layer, space, parameters, examples):

@@ -1,4 +1,4 @@
-"""A real server with EfficientNet-Lite0, on a free port of this machine."""
+"""A real server with EfficientNet-Lite0, on a free port of this machine; and a small model for a test's own server."""
 
 import contextlib
 import socket
@@ -7,8 +7,10 @@ import time
 
 import httpx
 import pytest
+import torch
 import uvicorn
 
+from seewhy import Classifier, Preprocessing
 from seewhy.serve.app import make_app
 from seewhy.serve.served_models import serve_models
 from seewhy.serve.server import bind_socket, url_of, uvicorn_config
@@ -35,6 +37,30 @@ def running(classifiers, settings, send_buffer=None):
         thread.join(30)
         server_socket.close()
     assert not thread.is_alive()
+
+
+class SlowModel(torch.nn.Module):
+    """Takes its time for each image, once it is told to, and counts the images."""
+
+    def __init__(self, classes=10, seconds=0.0):
+        super().__init__()
+        self.early, self.conv = torch.nn.Conv2d(3, 4, 1), torch.nn.Conv2d(4, 4, 3, stride=4)
+        self.dense = torch.nn.Linear(4, classes)
+        self.batches, self.seconds = [], seconds
+
+    def forward(self, images):
+        self.batches.append(len(images))
+        if self.seconds:
+            time.sleep(self.seconds * len(images))
+        return self.dense(torch.relu(self.conv(self.early(images))).mean(dim=(2, 3)))
+
+
+def small_classifier(side=16, seconds=0.0, class_names=None):
+    """Build a classifier of ten classes, or of those with names, that takes so many seconds for each image."""
+    torch.manual_seed(0)
+    model = SlowModel(10 if class_names is None else len(class_names), seconds).eval()
+    preprocessing = Preprocessing((side, side), std=255.0, channels_first=True)
+    return Classifier(model, preprocess=preprocessing, class_names=class_names)
 
 
 @pytest.fixture(scope="session")

@@ -5,12 +5,15 @@ import io
 import json
 import re
 
+import httpx
 import numpy as np
 import pytest
 from PIL import Image
-from tests.serve.conftest import error_of
+from tests.serve.conftest import error_of, running, small_classifier
+from tests.serve.test_worker import post
 
 import seewhy
+from seewhy.serve.settings import Settings
 
 MODEL = "api/models/efficientnet-lite0"
 
@@ -34,14 +37,15 @@ def test_the_heatmaps_are_the_library_s(explain, lite0, examples):
         np.testing.assert_array_equal(decode(explanation["heatmaps"]), expected.heatmaps)
 
 
-@pytest.mark.filterwarnings("ignore:.* bypasses the layer")
-def test_layers_side_by_side_and_one_explanation_by_an_input_level_method(explain, client):
-    early = client.get(f"{MODEL}/layers").json()["layers"][40]
-    explanations = explain(layers=f"{early['path']},auto", methods="gradcam,saliency").json()["explanations"]
+def test_layers_side_by_side_and_one_explanation_by_an_input_level_method(cat):
+    with running([("small", small_classifier())], Settings()) as address:
+        layers = httpx.get(f"{address}api/models/small/layers").json()["layers"]
+        assert [(layer["path"], layer["is_default"]) for layer in layers] == [("early", False), ("conv", True)]
+        explanations = post(address, cat, layers="early,auto", methods="gradcam,saliency").json()["explanations"]
     assert [(row["method"], row["layer"], decode(row["heatmaps"]).shape) for row in explanations] == [
-        ("gradcam", early["path"], (1, *early["shape"][:2])),
-        ("gradcam", "top_relu6", (1, 7, 7)),
-        ("saliency", "input", (1, 224, 224)),
+        ("gradcam", "early", (1, 16, 16)),
+        ("gradcam", "conv", (1, 4, 4)),
+        ("saliency", "input", (1, 16, 16)),
     ]
 
 
@@ -93,9 +97,13 @@ def test_the_report_is_self_contained(explain):
     assert not re.search(r'(src|href)="http', response.text)
 
 
-def test_progress_is_streamed_before_the_same_result(explain):
+def test_progress_is_streamed_before_the_same_result(cat):
     """The explanation that is finished first is sent at once, as a response of its own."""
-    response = explain(methods="gradcam,smoothgrad", progress="true")
+    classifier = small_classifier(seconds=0.02)
+    with running([("slow", classifier)], Settings()) as address:
+        response = post(address, cat, methods="gradcam,smoothgrad", progress="true")
+        classifier.model.seconds = 0.0
+        plain = post(address, cat, methods="gradcam,smoothgrad").json()
     assert response.headers["content-type"] == "application/x-ndjson"
     *lines, last = map(json.loads, response.text.splitlines())
     progress = [line["progress"] for line in lines if line.get("progress")]
@@ -111,7 +119,6 @@ def test_progress_is_streamed_before_the_same_result(explain):
     assert 24 <= runs[-1] <= 48  # batches of 4; the last of them may be over before it is reported
     assert all(count % 4 == 0 for count in runs)
     assert runs == sorted(runs)
-    plain = explain(methods="gradcam,smoothgrad").json()
     assert last["result"]["explanations"] == plain["explanations"]
     (partial,) = [line["partial"] for line in lines if "partial" in line]
     assert partial["explanations"] == plain["explanations"][:1]

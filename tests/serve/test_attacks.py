@@ -15,15 +15,13 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import numpy as np
 import pytest
-import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 from tests.images.hostile_images import chunk, jpeg_bomb, png, png_line
-from tests.serve.conftest import error_of, running
+from tests.serve.conftest import error_of, running, small_classifier
 from tests.serve.test_worker import post, slots_taken, wait_until
 
-from seewhy import Classifier, Preprocessing
 from seewhy.serve.settings import Settings
 
 FUZZ = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
@@ -102,10 +100,7 @@ def test_compressed_bombs_take_no_memory_while_others_are_served(address, cat):
 
 
 def test_class_names_with_halves_of_characters_are_shown(cat):
-    torch.manual_seed(0)
-    model = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten()).eval()
-    preprocessing = Preprocessing((16, 16), channels_first=True)
-    classifier = Classifier(model, preprocess=preprocessing, class_names=[f"a\ud800{number}" for number in range(4)])
+    classifier = small_classifier(class_names=[f"a\ud800{number}" for number in range(4)])
     with running([("small", classifier)], Settings()) as address:
         for form in ("json", "viewer", "html", "png"):
             assert post(address, cat, format=form).status_code == 200
@@ -188,28 +183,29 @@ def test_a_connection_that_sends_nothing_is_closed(lite0):
         assert connection.recv(1000) == b""
 
 
-def test_the_deadline_for_headers_does_not_end_a_long_request(lite0, cat):
-    with running([("lite0", lite0)], Settings(header_time_limit=0.3)) as address:
+def test_the_deadline_for_headers_does_not_end_a_long_request(cat):
+    slow = small_classifier(seconds=0.02)
+    with running([("slow", slow)], Settings(header_time_limit=0.3)) as address:
         assert post(address, cat, methods="smoothgrad").status_code == 200
 
 
-def test_a_method_that_is_not_possible_does_not_lose_the_others(client, explain):
-    layers = client.get("api/models/efficientnet-lite0/layers").json()["layers"]
-    large = next(row["path"] for row in layers if row["shape"][0] == 112)  # more positions than KPCA-CAM takes
-    fields = {"methods": "gradcam,kpcacam", "layers": f"auto,{large}"}
-    answer = explain(**fields).json()
-    assert [(row["method"], row["layer"]) for row in answer["explanations"]] == [
-        ("gradcam", "top_relu6"), ("gradcam", large), ("kpcacam", "top_relu6"),
-    ]  # fmt: skip
-    (failure,) = answer["errors"]
-    assert (failure["method"], failure["title"], failure["layer"]) == ("kpcacam", "KPCA-CAM", large)
-    assert (failure["error"]["status"], failure["error"]["code"]) == (422, "invalid_layer")
-    assert "takes at most 4096" in failure["error"]["message"]
-    assert explain(**fields, format="viewer").json()["errors"] == answer["errors"]
-    assert "KPCA-CAM at " in explain(**fields, format="html").text
-    for refused in ({**fields, "format": "png"}, {"methods": "kpcacam", "layers": large}):
-        assert error_of(explain(**refused))[:2] == (422, "invalid_layer")
-    assert explain().json()["errors"] == []
+def test_a_method_that_is_not_possible_does_not_lose_the_others(cat):
+    """KPCA-CAM takes at most 4096 positions."""
+    with running([("large", small_classifier(side=66))], Settings()) as address:
+        fields = {"methods": "gradcam,kpcacam", "layers": "conv,early"}
+        answer = post(address, cat, **fields).json()
+        assert [(row["method"], row["layer"]) for row in answer["explanations"]] == [
+            ("gradcam", "conv"), ("gradcam", "early"), ("kpcacam", "conv"),
+        ]  # fmt: skip
+        (failure,) = answer["errors"]
+        assert (failure["method"], failure["title"], failure["layer"]) == ("kpcacam", "KPCA-CAM", "early")
+        assert (failure["error"]["status"], failure["error"]["code"]) == (422, "invalid_layer")
+        assert "takes at most 4096" in failure["error"]["message"]
+        assert post(address, cat, **fields, format="viewer").json()["errors"] == answer["errors"]
+        assert "KPCA-CAM at " in post(address, cat, **fields, format="html").text
+        for refused in ({**fields, "format": "png"}, {"methods": "kpcacam", "layers": "early"}):
+            assert error_of(post(address, cat, **refused))[:2] == (422, "invalid_layer")
+        assert post(address, cat).json()["errors"] == []
 
 
 @pytest.mark.parametrize(

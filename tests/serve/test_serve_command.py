@@ -7,12 +7,12 @@ import socket
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import httpx
 import pytest
+from tests.cli.test_many_images import NETS
 
-from seewhy.cli import app
+from seewhy.cli import app, main
 from seewhy.errors import install_command
 
 
@@ -44,7 +44,7 @@ def started(tmp_path):
     processes = []
 
     def start(*options):
-        processes.append(Process(tmp_path, *options))
+        processes.append(Process(tmp_path, *options, cwd=tmp_path))
         return processes[-1]
 
     yield start
@@ -78,35 +78,42 @@ def test_it_starts_responds_and_shuts_down(started, cat, number):
     assert len(log.splitlines()) == 2  # requests are not logged
 
 
-def test_served_models_have_distinct_names(started, cat, lite0, tmp_path):
-    path = Path(tmp_path / "cats model.keras")
-    lite0.save(path)
-    server = started("--model", str(path), "--model", "efficientnet-lite0", "--model", "efficientnet-lite0")
-    models = httpx.get(f"{server.address}api/models").json()["models"]
-    assert [model["name"] for model in models] == ["cats-model", "efficientnet-lite0", "efficientnet-lite0-2"]
-    answers = [
-        httpx.post(
-            f"{server.address}api/explain", files={"image": cat}, data={"model": model["name"]}, timeout=60
-        ).json()
-        for model in models
-    ]
-    assert [answer["predictions"][0]["index"] for answer in answers] == [282] * 3
+def test_several_models_are_served(started, cat, tmp_path):
+    (tmp_path / "nets.py").write_text(NETS)
+    server = started("--model", "nets:build", "--model", "nets:build")
+    names = [model["name"] for model in httpx.get(f"{server.address}api/models").json()["models"]]
+    assert names == ["nets:build", "nets:build-2"]
+    for name in names:
+        answer = httpx.post(f"{server.address}api/explain", files={"image": cat}, data={"model": name}, timeout=60)
+        assert answer.json()["model"] == name
     assert server.end(signal.SIGTERM) == 0
 
 
-def error_output(*options, code=2):
-    """Run the command, which must fail with an exit code, and return its error output."""
-    command = [sys.executable, "-m", "seewhy", "serve", *options]
-    finished = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
-    assert finished.returncode == code
-    assert "Traceback" not in finished.stderr
-    return " ".join(finished.stderr.split())
+@pytest.fixture
+def error_output(monkeypatch, capfd):
+    """Run the command in this process, which must fail with an exit code, and return its error output."""
+
+    def error_output(*options, code=2):
+        monkeypatch.setattr(sys, "argv", ["seewhy", "serve", *options])
+        monkeypatch.setenv("COLUMNS", "200")
+        with pytest.raises(SystemExit) as end:
+            main()
+        errors = capfd.readouterr().err
+        assert end.value.code == code
+        assert "Traceback" not in errors
+        return " ".join(errors.split())
+
+    return error_output
 
 
 def test_a_port_in_use_is_refused():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        message = error_output("--port", str(port))
+        command = [sys.executable, "-m", "seewhy", "serve", "--port", str(port)]
+        finished = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert finished.returncode == 2
+    assert "Traceback" not in finished.stderr
+    message = " ".join(finished.stderr.split())
     assert f"Cannot listen on 127.0.0.1 port {port}: Address already in use. Choose another address with" in message
 
 
@@ -125,7 +132,7 @@ def test_a_port_in_use_is_refused():
         (("--model", "/dev/zero", "--port", "0"), "Cannot load /dev/zero; expected a model saved by Keras"),
     ],
 )
-def test_invalid_options_are_refused(options, message):
+def test_invalid_options_are_refused(error_output, options, message):
     assert message in error_output(*options)
 
 
@@ -137,7 +144,7 @@ def test_invalid_options_are_refused(options, message):
     ],
     ids=["a number of 400 digits", "a link to itself"],
 )
-def test_a_model_with_such_a_sidecar_is_not_served(lite0, tmp_path, content, message, code):
+def test_a_model_with_such_a_sidecar_is_not_served(error_output, lite0, tmp_path, content, message, code):
     path = lite0.save(tmp_path / "model.keras").with_suffix(".json")
     path.unlink()
     if content is None:

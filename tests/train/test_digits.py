@@ -69,7 +69,13 @@ def test_an_image_of_a_digit_is_explained(trained, digits, tmp_path):
     assert explanation.targets[1].name == "1"
 
 
-@pytest.mark.parametrize("augment", [False, True])
+@pytest.mark.parametrize(
+    "augment",
+    [
+        pytest.param(False, marks=pytest.mark.slow(reason="trains three times; test_backends.py does so in its stead")),
+        True,
+    ],
+)
 def test_a_resumed_run_ends_like_an_uninterrupted_one(few_digits, tmp_path, monkeypatch, augment):
     recipe = DigitsRecipe(epochs=3, augment=augment, seed=5)
     whole = train_digits(few_digits, tmp_path / "whole", recipe)

@@ -16,15 +16,15 @@ from numpy.typing import NDArray
 
 from seewhy.attribution.checks import other_batch_axis, output_of
 from seewhy.attribution.evidence_key import evidence_key
-from seewhy.errors import ModelRunError, warn
+from seewhy.errors import LayerError, ModelRunError, warn
 from seewhy.frameworks import Framework, LayerChoice
-from seewhy.frameworks.layers import INPUT
+from seewhy.frameworks.layers import INPUT, OTHER_AXIS, no_attention
 from seewhy.frameworks.structures import InputBatch, image_at, image_count, leaves, map_tree
 from seewhy.targets import Objective
 from seewhy.types import AttentionCapture, Capture, Derivatives, GradientRule, Namespace
 
 Finding = Literal["independent", "mixed", "other axis"]
-"""Images do not influence each other; they do; or the layer's output has another axis for the images than the first."""
+"""Images do not influence each other; they do; or what is captured has another axis for the images than the first."""
 
 TOLERANCE = 1e-5
 """The change of an image's values, relative to the largest, that counts as rounding: most devices repeat them."""
@@ -82,7 +82,7 @@ def capture_attention_of_images(
     """Capture a batch as `Framework.capture_attention` does, and one image at a time where the images mix.
 
     Raises:
-        LayerError: As for `Framework.capture_attention`.
+        LayerError: As for `Framework.capture_attention`; or the maps have another axis for the images than the first.
     """
 
     def run(inputs: InputBatch, objective: Objective) -> AttentionCapture:
@@ -108,10 +108,16 @@ def _capture_checked(
             if finding == "mixed":
                 warn(MIXED)
         if finding == "other axis":
-            raise other_batch_axis(output_of(capture), image_count(inputs))
+            raise _other_axis(capture, image_count(inputs))
         if finding != "mixed":
             return capture
     return _capture_each(run, inputs, objective)
+
+
+def _other_axis(capture: Captured, images: int) -> LayerError:
+    """Return the error for a capture that has its images along another axis than the first."""
+    is_layer = isinstance(capture, Capture)
+    return other_batch_axis(output_of(capture), images) if is_layer else no_attention(OTHER_AXIS)
 
 
 def are_mixed(framework: Framework, inputs: InputBatch, layer: LayerChoice, objective: Objective) -> bool:

@@ -154,8 +154,9 @@ class Framework(ABC):
     def attention_shapes(self, inputs: InputBatch) -> tuple[tuple[int, ...], ...]:
         """Return the shape (H, Lq, Lk) of each attention map, in the order in which the maps are computed.
 
-        Maps within windows have more than three axes. Empty for a model that computes no attention. Found in one run
-        of the model, and kept for inputs of this shape.
+        Maps within windows have more than three axes. Empty for a model that computes no attention, or none that can be
+        captured; `capture_attention` then says why. Found in one run or trace of the model, and kept for inputs of this
+        shape.
 
         Raises:
             ModelRunError: The model failed.
@@ -202,9 +203,13 @@ class Framework(ABC):
         return scores
 
     def carrying_calls(self, inputs: InputBatch, objective: Objective) -> frozenset[tuple[str, int]] | None:
-        """Return the calls, by path and execution, that no path from the input to the scores bypasses.
+        """Return the calls, by path and execution, that no differentiable path from the input to the scores bypasses.
 
-        None where the framework has no graph that shows it.
+        On TensorFlow and JAX, paths that have no derivative, as through a comparison or an argmax, count too. None
+        where the framework has no graph that shows it, or where the input cannot be differentiated.
+
+        Raises:
+            ModelRunError: The model failed.
         """
         return None
 

@@ -1,15 +1,18 @@
 """Compiled functions, cached for the next call."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any, NamedTuple
+
+from numpy.typing import NDArray
 
 from seewhy import timing
 from seewhy.frameworks.layers import LayerCall
+from seewhy.frameworks.loss_scale import scaled_gradients
 from seewhy.targets.target import Shape
 from seewhy.threads import ForkSafeLock
 from seewhy.timing import Phase
-from seewhy.types import FinalActivation
+from seewhy.types import Capture, FinalActivation, FloatArray, Namespace, NativeTensor
 
 MAX_COMPILED = 16
 """The size of a cache of compiled functions, of some 10 MB each; the least recently used one is dropped."""
@@ -60,6 +63,35 @@ class CompiledCapture(NamedTuple):
     activation: FinalActivation | None
     scale_shape: tuple[int, int] | None = None
     is_bypassed: bool | None = None
+
+    def capture(
+        self,
+        run: Callable[[Sequence[FloatArray]], dict[str, NativeTensor]],
+        xp: Namespace,
+        to_numpy: Callable[[NativeTensor], NDArray[Any]],
+        to_tensor: Callable[[FloatArray], NativeTensor],
+    ) -> Capture:
+        """Return what the function captures, with the scores scaled as far as float16 allows where it is used.
+
+        Args:
+            run: Runs the function with the scale of the scores, if it takes one: an empty list or one array.
+            xp: The namespace of the tensors.
+            to_numpy: Copies a tensor to a NumPy array.
+            to_tensor: Copies a NumPy array to a tensor.
+        """
+        captured: dict[str, NativeTensor] = {"gradients": None}
+        if self.scale_shape is None:
+            captured.update(run([]))
+        else:
+
+            def gradients(scale: FloatArray) -> NativeTensor:
+                captured.update(run([scale]))
+                return captured["gradients"]
+
+            captured["gradients"] = scaled_gradients(gradients, self.scale_shape, xp, to_numpy, to_tensor)
+        return Capture(
+            **captured, layer=self.layer, xp=xp, final_activation=self.activation, is_bypassed=self.is_bypassed
+        )
 
 
 class CompiledHead(NamedTuple):

@@ -31,9 +31,10 @@ class LayerCall(ShortRepr):
             arguments. Arguments that were computed otherwise are not listed.
         channels_first: The layer's own layout is (N, K, *space).
         images_second: The layer's own layout is (L, N, K), with the images along its second axis.
-        is_split: The layer only splits channels among attention heads: (tokens, heads, K), whose axes are no image's.
-        is_auxiliary: A Keras operation that only moves, casts or scales what a layer computed, or whose axes may be no
-            image's, such as a product of matrices.
+        is_split: The layer only splits channels among attention heads: (tokens, heads, K), whose axes are not those of
+            an image.
+        is_auxiliary: A Keras operation that only moves, casts or scales what a layer computed, or whose axes may not be
+            those of an image, such as a matrix product.
         obstacle: What keeps the output from being reached, as in "runs inside torch.vmap"; empty if nothing does.
     """
 
@@ -157,6 +158,22 @@ def no_gradient(path: str) -> NoGradientError:
         "an argmax, stop_gradient) cannot be differentiated, or it is inside a function that the backward pass runs "
         "once more (keras.remat, tf.recompute_grad). Give a layer that the outputs are computed from."
     )
+
+
+MIXED_WEIGHTS = (
+    "combines the softmax of queries times keys with other weights, such as those of positions, before it multiplies "
+    "values with them (as ConViT does)"
+)
+"""The obstacle of attention that is more than its softmax."""
+
+UNEVEN = "computes attention in arrays of which no axis is that of the images, or a multiple of it"
+"""The obstacle of maps whose images cannot be told apart."""
+
+OTHER_AXIS = (
+    "computes maps whose first axis is not that of the images, though it has a size that fits, as where attention "
+    "heads come before images"
+)
+"""The obstacle of maps whose images are along another axis than they are taken to be."""
 
 
 def no_attention(obstacle: str = "") -> LayerError:

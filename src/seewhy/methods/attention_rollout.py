@@ -7,7 +7,7 @@ from seewhy.types import AttentionCapture, Tensor
 def attention_rollout(capture: AttentionCapture) -> Tensor:
     """Multiply the attention maps of all layers, with half of each for the skip connection.
 
-    Section 3 of the paper, with A_l averaged over the heads; from R = I and from the first layer to the last:
+    Section 3 of the paper, with A_l averaged over the attention heads; from R = I and from the first layer to the last:
 
         R <- (0.5 A_l + 0.5 I) R
 

@@ -6,9 +6,9 @@ from seewhy.types import AttentionCapture, Tensor
 
 
 def legrad(capture: AttentionCapture) -> Tensor:
-    """Average the positive gradients of the attention maps over heads, queries and layers.
+    """Average the positive gradients of the attention maps over attention heads, queries and layers.
 
-    Equations 7 to 9 of the paper, with h heads, n queries i, and L layers l:
+    Equations 7 to 9 of the paper, with h attention heads, n queries i, and L layers l:
 
         E_l = 1/(h n) sum_h sum_i ReLU(dy^c/dA_l[h, i])
         L^c = 1/L sum_l E_l

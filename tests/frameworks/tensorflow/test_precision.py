@@ -8,6 +8,8 @@ import pytest
 import tensorflow as tf
 from tests.hardware import skip_unless_tensorflow_runs_bfloat16
 
+from seewhy.errors import OptionError
+from seewhy.frameworks.tensorflow import precision
 from seewhy.frameworks.tensorflow.precision import bfloat16_obstacle, compiled, cpu_flags
 
 A_LITTLE_MORE = 1 + 2**-9
@@ -65,11 +67,15 @@ def check_in_a_fresh_process(**environment):
         ("ONEDNN_MAX_CPU_ISA", "AVX2", "ONEDNN_MAX_CPU_ISA=AVX2 keeps oneDNN from the instructions it needs"),
     ],
 )
-def test_a_process_where_tensorflow_cannot_says_why(variable, value, reason):
-    """oneDNN, held to older instructions, would end the process, not raise."""
-    finished = check_in_a_fresh_process(**{variable: value})
-    assert finished.returncode == 1
-    assert f"OptionError: precision='bfloat16' has no effect on this TensorFlow: {reason}" in finished.stderr
+def test_a_process_where_tensorflow_cannot_says_why(monkeypatch, variable, value, reason):
+    """Before anything runs: oneDNN, held to older instructions, would end the process, not raise."""
+    for name in os.environ:
+        if "ONEDNN" in name:
+            monkeypatch.delenv(name)
+    monkeypatch.setenv(variable, value)
+    monkeypatch.setattr(precision, "_rounds_to_bfloat16", lambda: pytest.fail("TensorFlow was run"))
+    with pytest.raises(OptionError, match=f"precision='bfloat16' has no effect on this TensorFlow: {reason}"):
+        precision.check_bfloat16.__wrapped__()
 
 
 def test_tensorflow_agrees_about_this_processor():

@@ -35,7 +35,8 @@ def merged(block, attended):
 def with_einsum(block, x):
     query, key, value = heads(block, x)
     scores = torch.einsum("...id,...jd->...ij", query, key) * HEAD_SIZE**-0.5
-    return merged(block, torch.einsum("bhij,bhjd->bhid", functional.softmax(scores, -1), value))
+    weights = torch.einsum("b h i j, h g", functional.softmax(scores, -1), torch.eye(reference.HEADS))
+    return merged(block, torch.einsum("bhij,bhjd->bhid", weights, value))
 
 
 def in_place(block, x):
@@ -68,6 +69,12 @@ def masked(block, x):
 
 
 WAYS = [with_einsum, in_place, folded_heads, values_first, masked]
+
+
+def heads_before_images(block, x):
+    query, key, value = (each.transpose(0, 1).flatten(0, 1) for each in heads(block, x))
+    weights = torch.softmax(query @ key.mT / HEAD_SIZE**0.5, dim=-1)
+    return merged(block, (weights @ value).unflatten(0, (reference.HEADS, -1)).transpose(0, 1))
 
 
 class Written(Products):
@@ -103,6 +110,11 @@ def check(found, images=None):
 @pytest.mark.parametrize("way", WAYS)
 def test_attention_is_found_however_it_is_written(way):
     check(capture(written(way)))
+
+
+def test_attention_heads_before_images_are_refused():
+    with pytest.raises(LayerError, match=r"attention of this model .* first axis is not that of the images"):
+        seewhy.Explainer(written(heads_before_images), "legrad").heatmaps(INPUTS, [1])
 
 
 @pytest.mark.parametrize("options", [{"need_weights": False}, {"average_attn_weights": False}])
@@ -157,6 +169,63 @@ def test_fused_attention_in_steps_gives_the_same(options):
     assert maps[0].shape == (2, 4, 5, 6)
 
 
+@pytest.mark.parametrize("mask", [torch.tensor([[0.0] * 6, [-torch.inf] * 6]), torch.tensor([[True] * 6, [False] * 6])])
+def test_gradients_of_fused_attention_are_those_of_pytorch_where_a_query_attends_to_no_key(mask):
+    from seewhy.frameworks.torch.attention_operations import attention_in_steps
+
+    torch.manual_seed(0)
+    tensors = [torch.randn(1, 1, length, 8, requires_grad=True) for length in (2, 6, 6)]
+    expected = torch.autograd.grad(functional.scaled_dot_product_attention(*tensors, mask).square().sum(), tensors)
+    found = torch.autograd.grad(attention_in_steps(lambda weights: weights, *tensors, mask).square().sum(), tensors)
+    for own, reference_gradient in zip(found, expected, strict=True):
+        np.testing.assert_allclose(own, reference_gradient, atol=1e-6)
+        assert own.abs().sum() > 0
+
+
+@pytest.mark.parametrize("is_autocast", [False, True])
+def test_products_of_half_precision_are_not_rounded_before_the_softmax(is_autocast):
+    from seewhy.frameworks.torch.attention_operations import attention_in_steps
+
+    torch.manual_seed(0)
+    tensors = [(torch.randn(1, 2, 16, 64) * size).bfloat16() for size in (8, 8, 1)]
+    exact = functional.scaled_dot_product_attention(*(each.double() for each in tensors))
+    with torch.autocast("cpu", torch.bfloat16, enabled=is_autocast):
+        found = attention_in_steps(lambda weights: weights, *tensors)
+    assert found.dtype == torch.bfloat16
+    np.testing.assert_allclose(found.float(), exact, atol=0.03)
+
+
+def between_channels_in_heads(tokens):
+    """Channels attend to channels, over all positions, as in XCiT."""
+    channels = tokens.unflatten(2, (2, 4)).permute(0, 2, 3, 1)
+    attended = (channels @ channels.transpose(-2, -1)).softmax(-1) @ channels
+    return attended.permute(0, 3, 1, 2).reshape(tokens.shape)
+
+
+def between_channels(tokens):
+    """The same without attention heads, as in DANet."""
+    channels = tokens.mT
+    return ((channels @ tokens).softmax(-1) @ channels).mT
+
+
+def between_channels_by_einsum(tokens):
+    products = torch.einsum("npc,npd->ncd", tokens * 2, tokens)
+    return torch.einsum("ncd,npd->npc", products.softmax(-1), tokens)
+
+
+def between_channels_in_heads_by_einsum(tokens):
+    channels = tokens.unflatten(2, (2, 4))
+    products = torch.einsum("nphc,nphd->nhcd", channels, channels)
+    return torch.einsum("nhcd,nphd->nphc", products.softmax(-1), channels).flatten(2)
+
+
+BETWEEN_CHANNELS = (
+    *(between_channels, between_channels_by_einsum),
+    *(between_channels_in_heads, between_channels_in_heads_by_einsum),
+)
+OF_CHANNELS = {each.__name__: each for each in BETWEEN_CHANNELS}
+
+
 class NotAttention(nn.Module):
     """Softmaxes that weigh something, but no values by products of queries and keys."""
 
@@ -174,19 +243,22 @@ class NotAttention(nn.Module):
             tokens = tokens + self.queries(tokens)[..., :1].transpose(1, 2).softmax(-1) @ tokens
         elif self.kind == "memory":  # external attention: keys and values are weights
             tokens = (tokens @ self.memory.T).softmax(-1) @ self.memory
+        elif self.kind == "normalized memory":  # the same, with weights that are computed first
+            memory = functional.normalize(self.memory, dim=-1)
+            tokens = tokens + (tokens @ memory.T).softmax(-1) @ memory
         elif self.kind == "transposed":  # the sum is over the queries
             products = tokens @ tokens.transpose(1, 2)
             tokens = tokens + products.softmax(-1).transpose(1, 2) @ tokens
-        elif self.kind == "channels":  # XCiT: channels attend to channels, over all positions
-            channels = tokens.unflatten(2, (2, 4)).permute(0, 2, 3, 1)
-            attended = (channels @ channels.transpose(-2, -1)).softmax(-1) @ channels
-            tokens = attended.permute(0, 3, 1, 2).reshape(tokens.shape)
+        elif self.kind in OF_CHANNELS:
+            tokens = tokens + OF_CHANNELS[self.kind](tokens)
         else:  # products that nothing is multiplied with
             tokens = tokens + (tokens @ tokens.transpose(1, 2)).softmax(-1).mean(-1, keepdim=True)
         return self.head(tokens.mean(1)).softmax(-1)
 
 
-@pytest.mark.parametrize("kind", ["gate", "context", "memory", "channels", "transposed", "unused"])
+@pytest.mark.parametrize(
+    "kind", ["gate", "context", "memory", "normalized memory", "transposed", "unused", *OF_CHANNELS]
+)
 def test_other_softmaxes_are_not_taken(kind):
     model = NotAttention(kind)
     assert framework_for(model).attention_shapes(INPUTS) == ()
@@ -287,7 +359,7 @@ def test_the_grid_is_found_and_the_class_token_left_out():
 def test_many_classes_are_explained_in_chunks(monkeypatch):
     explainer = seewhy.Explainer(Transformer("fused", "first").eval(), "legrad")
     at_once = explainer.heatmaps(INPUTS, [[0, 1, 2, 3]] * 2)
-    monkeypatch.setattr("seewhy.attribution.attention.GRADIENT_BYTES", 4 * 2 * 2 * 2 * 49 * 3)
+    monkeypatch.setattr("seewhy.attribution.attention.ATTENTION_BYTES", 4 * 2 * 2 * 2 * 49 * 3)
     in_chunks = explainer.heatmaps(INPUTS, [[0, 1, 2, 3]] * 2)
     np.testing.assert_allclose(in_chunks.values, at_once.values, atol=1e-8)
     np.testing.assert_allclose(in_chunks.values[:, 1], reference.legrad(reference.images(), 1), atol=1e-6)

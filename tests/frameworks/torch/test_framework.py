@@ -875,3 +875,29 @@ def test_the_name_of_a_shared_module_includes_the_number_of_the_call():
         for layer in ("0", "0#2")
     ]
     assert named == ["0", "0#2"]
+
+
+class ReadsTheInput(Paper):
+    """Turns its input into NumPy, which a tensor whose gradients are recorded refuses; or fails in any case."""
+
+    fails = False
+
+    def forward(self, image):
+        image.numpy()
+        return failing(image) if self.fails else super().forward(image)
+
+
+def test_a_failure_of_the_model_is_not_taken_for_an_input_that_cannot_be_differentiated():
+    model = ReadsTheInput()
+    framework = framework_for(model)
+    assert framework.carrying_calls(IMAGE, Objective(BOTH)) is None
+    model.fails = True
+    with pytest.raises(ModelRunError):
+        framework.carrying_calls(IMAGE, Objective(BOTH))
+
+
+def test_activations_of_another_shape_do_not_replace_a_layer_s_output():
+    framework = framework_for(Paper())
+    activations = np.ones((1, 1, 1, 2), np.float32)
+    with pytest.raises(LayerError, match=r"output of shape \(1, 2, 2, 2\), .* has shape \(1, 2, 1, 1\)"):
+        framework.clamp(IMAGE, framework.find_layer("conv"), Objective(BOTH), activations)

@@ -19,6 +19,8 @@ from tests.sample_models import (
 
 import seewhy
 from seewhy.errors import LayerError, ModelRunError
+from seewhy.frameworks import framework_for
+from seewhy.targets import Class, Objective
 
 
 class EndsInTorch(keras.Model):
@@ -193,3 +195,12 @@ def test_a_layer_under_a_vectorized_map_is_refused_and_the_others_are_explained(
     for layer in ("conv", "auto"):
         found, expected = (seewhy.Explainer(each, layer=layer).heatmaps(images, 1) for each in (model, plain))
         np.testing.assert_allclose(found.values, expected.values, rtol=1e-5, atol=1e-6)
+
+
+def test_weights_that_are_cast_are_no_keys_and_values():
+    """Under a mixed policy a product with a weight is one with its copy in bfloat16."""
+    layers = keras.layers
+    dense = [layers.Dense(5, activation="softmax", dtype="mixed_bfloat16"), layers.Dense(4, dtype="mixed_bfloat16")]
+    model = keras.Sequential([keras.Input((2, 3, 3)), layers.Reshape((6, 3)), *dense, layers.GlobalAveragePooling1D()])
+    with pytest.raises(LayerError, match="computes no attention"):
+        framework_for(model).capture_attention(np.ones((1, 2, 3, 3), np.float32), Objective(Class((1,))))

@@ -25,8 +25,8 @@ from seewhy.frameworks.jax.trunk_and_head import (
 )
 from seewhy.frameworks.keras.attention_capture import CompiledAttention
 from seewhy.frameworks.keras.attention_maps import AttentionMap, FoundAttention, find_attention
-from seewhy.frameworks.keras.map_layout import UNEVEN, MapLayout
-from seewhy.frameworks.layers import no_gradient_to_attention
+from seewhy.frameworks.keras.map_layout import MapLayout
+from seewhy.frameworks.layers import UNEVEN, no_gradient_to_attention
 from seewhy.targets import Objective
 from seewhy.types import Derivatives, NativeTensor
 
@@ -76,7 +76,7 @@ def trace_attention(traced: TracedModel, images: int, trace_other: Callable[[], 
         other_maps = _find(_with_softmaxes(other)).maps
         if len(other_maps) != len(found.maps):
             return TracedAttention(traced, obstacle=UNEVEN)
-        candidates = [_changed_axes(*pair) for pair in zip(found.maps, other_maps, strict=True)]
+        candidates = [_changed_axes(*pair, images) for pair in zip(found.maps, other_maps, strict=True)]
         if any(len(axes) > 1 for axes in candidates):
             return TracedAttention(traced, obstacle=UNEVEN)
     if not all(candidates):
@@ -174,10 +174,10 @@ def _with_softmaxes(traced: TracedModel) -> TracedModel:
     return traced._replace(jaxpr=inline(traced.jaxpr, hidden)) if hidden else traced
 
 
-def _changed_axes(attention: AttentionMap, other: AttentionMap) -> list[int]:
-    """Return the axes of a map that have another size for another number of images."""
+def _changed_axes(attention: AttentionMap, other: AttentionMap, images: int) -> list[int]:
+    """Return the axes of a map that have another size for another number of images, and here a multiple of it."""
     sizes, others = attention.softmax.aval.shape, other.softmax.aval.shape
-    return [axis for axis in attention.others if sizes[axis] != others[axis]]
+    return [axis for axis in attention.others if sizes[axis] != others[axis] and sizes[axis] % images == 0]
 
 
 def _images_axes(attention: AttentionMap, images: int) -> list[int]:

@@ -30,7 +30,7 @@ NAMES = {
     "reshape": "reshape",
     "squeeze": "reshape",
 }
-"""The names of `AxisGraph.name`, by the primitive of the equation."""
+"""The names of `AxisGraph.kind`, by the primitive of the equation."""
 
 REDUCTIONS = {"reduce_sum", "reduce_max", "reduce_min", "reduce_prod", "reduce_and", "reduce_or", "argmax", "argmin"}
 
@@ -80,14 +80,8 @@ class JaxAxisGraph(AxisGraph):
     def shape(self, tensor: NativeTensor) -> tuple[int, ...]:
         return tuple(tensor.aval.shape)
 
-    def name(self, operation: Any) -> str:
-        name = NAMES.get(operation.primitive.name, str(operation.primitive.name))
-        if name != "reshape":
-            return name
-        before, after = (
-            [size for size in atom.aval.shape if size != 1] for atom in (operation.invars[0], operation.outvars[0])
-        )
-        return "same" if before == after else name
+    def kind(self, operation: Any) -> str:
+        return NAMES.get(operation.primitive.name, str(operation.primitive.name))
 
     def is_data(self, tensor: NativeTensor) -> bool:
         return not isinstance(tensor, Literal) and tensor in self._data

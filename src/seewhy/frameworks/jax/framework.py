@@ -5,7 +5,7 @@ trace, split at the tapped layer: the trunk runs as in any prediction, and only 
 each target.
 """
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable
 from dataclasses import replace
 from typing import Any, final
 
@@ -30,13 +30,12 @@ from seewhy.frameworks.keras.framework import KerasFramework, plain_message
 from seewhy.frameworks.keras.restore import preserve_keras_state
 from seewhy.frameworks.layers import LayerCall, LayerChoice, check_tapped, no_attention
 from seewhy.frameworks.layouts import layer_layout
-from seewhy.frameworks.loss_scale import scaled_gradients
 from seewhy.frameworks.recorder import translated_errors
 from seewhy.frameworks.stem import StemInput, StemValues
 from seewhy.frameworks.structures import InputBatch, image_count, leaves, map_tree, model_run_error, shape_key
 from seewhy.targets import Objective, TopK
 from seewhy.timing import Phase
-from seewhy.types import AttentionCapture, Capture, Derivatives, FloatArray, GradientRule, NativeTensor, Precision
+from seewhy.types import AttentionCapture, Capture, Derivatives, GradientRule, NativeTensor, Precision
 
 FAILURES = (ValueError, TypeError, RuntimeError, LookupError, AttributeError, ArithmeticError, AssertionError)
 """The exceptions of Keras and JAX for a model that cannot run on its input."""
@@ -95,13 +94,11 @@ class KerasJax(KerasFramework):
             ),
         )
         objective.target.check_outputs(compiled.shape)
-        captured = {"gradients": None, **self._capture(compiled, traced, inputs, arrays)}
-        return Capture(
-            **captured,
-            layer=compiled.layer,
-            xp=self.xp,
-            final_activation=compiled.activation,
-            is_bypassed=compiled.is_bypassed,
+        return compiled.capture(
+            lambda scales: self._run(compiled.function, traced, inputs, *scales, *arrays),
+            self.xp,
+            self.to_numpy,
+            jnp.asarray,
         )
 
     def capture_attention(
@@ -125,14 +122,13 @@ class KerasJax(KerasFramework):
             ),
         )
         objective.target.check_outputs(compiled.shape)
-        captured = run_attention(
+        return run_attention(
             compiled,
             lambda scales: self._run(compiled.function, attention.traced, inputs, *scales, *arrays),
             images,
             self.to_numpy,
             jnp.asarray,
         )
-        return AttentionCapture(**captured, xp=self.xp, final_activation=compiled.activation)
 
     def attention_shapes(self, inputs: InputBatch) -> tuple[tuple[int, ...], ...]:
         return () if self._is_free_of_attention else self._attention(inputs).shapes
@@ -208,22 +204,6 @@ class KerasJax(KerasFramework):
         call = self._call(traced, layer)
         jaxpr = traced.jaxpr.jaxpr
         return find_stem_inputs(jaxpr, tapped_variable(jaxpr, traced.position(call)), call)
-
-    def _capture(
-        self, compiled: CompiledCapture, traced: TracedModel, inputs: InputBatch, arrays: Sequence[Any]
-    ) -> dict[str, NativeTensor]:
-        """Run a compiled capture, with the scores scaled as far as float16 allows where it is used."""
-        captured: dict[str, NativeTensor] = {}
-        if compiled.scale_shape is None:
-            captured.update(self._run(compiled.function, traced, inputs, *arrays))
-            return captured
-
-        def run(scale: FloatArray) -> NativeTensor:
-            captured.update(self._run(compiled.function, traced, inputs, scale, *arrays))
-            return captured["gradients"]
-
-        gradients = scaled_gradients(run, compiled.scale_shape, self.xp, self.to_numpy, jnp.asarray)
-        return captured | {"gradients": gradients}
 
     def _run(self, function: Callable[..., Any], traced: TracedModel, inputs: InputBatch, *arrays: Any) -> Any:
         try:

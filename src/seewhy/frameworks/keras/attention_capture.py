@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from seewhy.frameworks.keras.map_layout import MapLayout, separate_images
 from seewhy.frameworks.loss_scale import scaled_gradients
 from seewhy.targets.target import Shape
-from seewhy.types import FinalActivation, FloatArray, NativeTensor
+from seewhy.types import AttentionCapture, FinalActivation, FloatArray, NativeTensor
 
 
 class CompiledAttention(NamedTuple):
@@ -38,17 +38,17 @@ def run_attention(
     images: int,
     to_numpy: Callable[[NativeTensor], NDArray[Any]],
     to_tensor: Callable[[FloatArray], NativeTensor],
-) -> dict[str, Any]:
-    """Return the fields of an `AttentionCapture`, with scores scaled as far as float16 allows where it is used.
+) -> AttentionCapture:
+    """Return what a compiled function captures, with the scores scaled as far as float16 allows where it is used.
 
     Args:
         compiled: The compiled function.
-        run: Runs it with the scales of the scores, if any: an empty list or one array.
+        run: Runs it with the scale of the scores, if it takes one: an empty list or one array.
         images: The number of images, N.
         to_numpy: Copies a tensor to a NumPy array.
         to_tensor: Copies a NumPy array to a tensor.
     """
-    captured: dict[str, Any] = {"gradients": None}
+    captured: dict[str, Any] = {"gradients": None, "xp": keras.ops, "final_activation": compiled.activation}
 
     def capture(scales: Sequence[FloatArray]) -> tuple[NativeTensor, ...]:
         captured.update(run(scales))
@@ -60,14 +60,15 @@ def run_attention(
 
     if compiled.scale_shape is None:
         capture([])
-        return captured
+        return AttentionCapture(**captured)
 
     def together(scale: FloatArray) -> NativeTensor:
         parts = capture([scale])
         return keras.ops.concatenate([keras.ops.reshape(part, (*part.shape[:2], -1)) for part in parts], axis=2)
 
     joined = scaled_gradients(together, compiled.scale_shape, keras.ops, to_numpy, to_tensor)
-    return captured | {"gradients": _apart(joined, captured["maps"])}
+    captured["gradients"] = _apart(joined, captured["maps"])
+    return AttentionCapture(**captured)
 
 
 def _apart(joined: NativeTensor, maps: Sequence[NativeTensor]) -> tuple[NativeTensor, ...]:

@@ -26,20 +26,30 @@ ELEMENTWISE_OPERATIONS = (
 
 
 def is_free_of_attention(model: Any, layers: Iterable[Any]) -> bool:
-    """Whether a model and all of its layers and operations are Keras's own, and none multiplies two tensors."""
+    """Whether a model and all of its layers and operations are Keras's own, and none multiplies two tensors.
+
+    False too while another thread records the layers' calls, since recording replaces their `call`.
+    """
     return _is_plain_model(model) and all(map(_is_plain, layers))
 
 
 def _is_plain_model(model: Any) -> bool:
-    return type(model) in (keras.Model, keras.Sequential) or (isinstance(model, keras.Function) and _is_of_keras(model))
+    return isinstance(model, (keras.Sequential, keras.Function)) and _is_of_keras(model) and not _has_own_call(model)
 
 
 def _is_plain(layer: Any) -> bool:
     if isinstance(layer, keras.Model):
         return _is_plain_model(layer)
+    if not _is_of_keras(layer) or _has_own_call(layer):
+        return False
     if isinstance(layer, keras.layers.Layer):
-        return _is_of_keras(layer) and not isinstance(layer, MULTIPLYING_LAYERS)
-    return _is_of_keras(layer) and type(layer).__name__ in ELEMENTWISE_OPERATIONS
+        return not isinstance(layer, MULTIPLYING_LAYERS)
+    return type(layer).__name__ in ELEMENTWISE_OPERATIONS
+
+
+def _has_own_call(layer: Any) -> bool:
+    """Whether what one layer computes was replaced, and not that of its class."""
+    return "call" in vars(layer)
 
 
 def _is_of_keras(layer: Any) -> bool:

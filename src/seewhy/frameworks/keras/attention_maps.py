@@ -1,7 +1,8 @@
 """Finding attention maps in the operations of a traced model, whatever its layers are called.
 
 A map is a softmax over keys whose result is multiplied with values and summed over the keys: one value for each query
-remains. Between the softmax and that product there may be operations that keep or mix the axes of heads and windows.
+remains. Between the softmax and that product there may be operations that keep or mix the axes of attention heads
+and windows.
 Not attention are softmaxes whose result weights branches or experts, which have no queries; softmaxes over channels;
 and the final activation.
 """
@@ -11,14 +12,8 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import Any, Literal, NamedTuple
 
 from seewhy.frameworks.keras.axis_labels import Labels, OperationAxes, Shape
+from seewhy.frameworks.layers import MIXED_WEIGHTS
 from seewhy.types import NativeTensor
-
-MIXED = (
-    "combines the softmax of queries times keys with other weights, such as those of positions, before it multiplies "
-    "values with them (as ConViT does)"
-)
-"""The obstacle of attention that is more than its softmax."""
-
 
 AxisOrigin = Literal["tokens", "learned", "channels"]
 """What an axis holds: positions of the input, queries that the model has learned, or what a layer's weights compute."""
@@ -107,18 +102,26 @@ class AxisGraph(ABC):
         """Return the labels of an operation's axes; None where they are unknown."""
 
     @abstractmethod
-    def name(self, operation: Any) -> str:
-        """Return the name of an operation.
+    def kind(self, operation: Any) -> str:
+        """Return what an operation does, by one name for all backends.
 
         Known are "softmax", which is over the last axis, and the parts of a softmax in steps: "exp", "sum", "divide",
-        "subtract", "add", "log" and "abs".
-
-        "same" is an operation whose result has the values of its first operand, repeated or with other axes of size 1.
+        "subtract", "add", "log" and "abs"; "reshape"; and "same", whose result has the values of the first operand,
+        cast or repeated. Other operations have the name that the backend gives them.
         """
 
     @abstractmethod
     def is_data(self, tensor: NativeTensor) -> bool:
         """Whether a tensor depends on the model's input; weights and shapes do not."""
+
+    def name(self, operation: Any) -> str:
+        """Return the `kind` of an operation; "same" for a reshape that adds or removes axes of size 1 only."""
+        kind = self.kind(operation)
+        if kind != "reshape":
+            return kind
+        ends = (self.operands(operation)[0], self.results(operation)[0])
+        before, after = ([size for size in self.shape(tensor) if size != 1] for tensor in ends)
+        return "same" if before == after else kind
 
     def is_same(self, first: NativeTensor, second: NativeTensor) -> bool:
         """Whether two values are one tensor."""
@@ -132,8 +135,8 @@ def find_attention(graph: AxisGraph) -> FoundAttention:
         softmax = _softmax(graph, operation)
         if softmax is not None and graph.is_data(softmax.result):
             attention = _attention(graph, softmax)
-            if attention == MIXED:
-                return FoundAttention((), MIXED)
+            if attention == MIXED_WEIGHTS:
+                return FoundAttention((), MIXED_WEIGHTS)
             found += [attention] if isinstance(attention, AttentionMap) else []
     return FoundAttention(tuple(found))
 
@@ -201,7 +204,7 @@ def _source(graph: AxisGraph, tensor: NativeTensor) -> NativeTensor:
 def _attention(graph: AxisGraph, softmax: Softmax) -> AttentionMap | str | None:
     """Return the map of a softmax whose result is multiplied with values; None for any other softmax.
 
-    `MIXED` where the values are multiplied with more than the softmax.
+    `MIXED_WEIGHTS` where the values are multiplied with more than the softmax.
     """
     axes_of_map = tuple(frozenset({axis}) for axis in range(len(graph.shape(softmax.result))))
     pending = [_Followed(softmax.result, axes_of_map)]
@@ -214,7 +217,7 @@ def _attention(graph: AxisGraph, softmax: Softmax) -> AttentionMap | str | None:
             if keys.isdisjoint(axes.result):
                 attention = _product(graph, softmax, operation, position, axes, followed.origins)
                 if attention is not None:
-                    return MIXED if followed.is_mixed else attention
+                    return MIXED_WEIGHTS if followed.is_mixed else attention
             elif keys.issubset(axes.result) and id(operation) not in visited:
                 visited.add(id(operation))
                 origins = tuple(_origin(label, own, followed.origins) for label in axes.result)
@@ -273,7 +276,7 @@ def _product(
         return None  # without queries, the softmax weights branches
     origins_of = {axis: _axis_origin(graph, softmax.result, {axis}) for axis in sorted(free)}
     queries = {axis for axis, origin in origins_of.items() if origin == "tokens"}
-    if not queries:  # learned queries, but for their last axis in heads that share their values
+    if not queries:  # learned queries, but for their last axis in attention heads that share values
         queries = {axis for axis, origin in origins_of.items() if origin == "learned"} and {max(free)}
     if not queries:
         return None  # a softmax of channels, as of the keys in linear attention

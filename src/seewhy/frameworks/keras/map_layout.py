@@ -7,11 +7,8 @@ from typing import NamedTuple
 import keras
 
 from seewhy.frameworks.keras.attention_maps import AttentionMap
-from seewhy.frameworks.layers import no_attention
+from seewhy.frameworks.layers import UNEVEN, no_attention
 from seewhy.types import NativeTensor
-
-UNEVEN = "computes attention in arrays of which no axis is that of the images"
-"""The obstacle of maps whose images cannot be told apart."""
 
 Axes = tuple[int, ...]
 
@@ -20,9 +17,11 @@ class MapLayout(NamedTuple):
     """How a softmax's result becomes a map.
 
     Attributes:
-        images: The axis of the softmax's result that is that of the images; windows or heads may be folded into it.
+        images: The axis of the softmax's result that is that of the images; windows or attention heads may be
+            folded into it, after the images.
         following: The axes that become one each: of windows, of attention heads, of queries, of keys.
-        folds_heads: Whether it is heads that may be folded into the axis of the images: there is no axis for them.
+        folds_heads: Whether it is attention heads that may be folded into the axis of the images: there is no axis for
+            them.
     """
 
     images: int
@@ -87,7 +86,10 @@ def separate_images(
 
 
 def _separate(tensor: NativeTensor, layout: MapLayout, images: int, first: int) -> NativeTensor:
-    """Move windows or heads that are folded into the axis of the images to where those of a map begin, at `first`."""
+    """Move windows or attention heads from the axis of the images to where those of a map begin, at `first`.
+
+    They are taken to follow each other for every image.
+    """
     count, *sizes = tensor.shape
     if count == images:
         return tensor

@@ -4,7 +4,7 @@ An operation has a path, may be tapped and named like a layer. "auto" takes only
 they compute features at the positions of an image: those that combine several tensors of the graph at each position,
 activations, convolutions and normalizations, and operations that are not Keras's own. Other operations move, cast or
 scale what one layer computed, which that layer shows as well; or they multiply matrices, such as queries and keys,
-whose axes are no image's.
+whose axes are not those of an image.
 """
 
 from collections.abc import Mapping
@@ -23,17 +23,8 @@ COMBINING = {
 
 COMPUTING = {
     *("Relu", "Relu6", "Elu", "Selu", "Celu", "Gelu", "Glu", "Silu", "HardSilu", "LeakyRelu", "LogSigmoid", "Softplus"),
-    *(
-        "Softsign",
-        "SoftShrink",
-        "HardShrink",
-        "TanhShrink",
-        "HardTanh",
-        "Tanh",
-        "Squareplus",
-        "SparsePlus",
-        "Threshold",
-    ),
+    *("Softsign", "SoftShrink", "HardShrink", "TanhShrink", "HardTanh", "Tanh"),
+    *("Squareplus", "SparsePlus", "Threshold"),
     *("Conv", "DepthwiseConv", "SeparableConv", "ConvTranspose", "BatchNorm", "LayerNorm", "RMSNorm"),
 }
 """The classes of activations, convolutions and normalizations."""

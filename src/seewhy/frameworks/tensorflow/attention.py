@@ -7,8 +7,8 @@ from typing import Any, NamedTuple, final
 import tensorflow as tf
 
 from seewhy.frameworks.keras.attention_maps import AttentionMap, FoundAttention, find_attention
-from seewhy.frameworks.keras.map_layout import UNEVEN, MapLayout
-from seewhy.frameworks.layers import LayerCall, no_attention, no_gradient_to_attention
+from seewhy.frameworks.keras.map_layout import MapLayout
+from seewhy.frameworks.layers import UNEVEN, LayerCall, no_attention, no_gradient_to_attention
 from seewhy.frameworks.tensorflow.axis_graph import TensorflowAxisGraph
 from seewhy.frameworks.tensorflow.logits import FUNCTION_CALLS
 from seewhy.frameworks.tensorflow.private_api import function_graph
@@ -37,12 +37,13 @@ class TracedCalls(NamedTuple):
 
     Attributes:
         calls: Every call of every layer.
-        map_shapes: From the inputs to the shape of each attention map.
-        layouts: The layouts of these maps; empty where the model computes no attention that can be captured.
+        map_shapes: From the inputs to the shape of each attention map; None where the model computes no attention that
+            can be captured.
+        layouts: The layouts of these maps.
     """
 
     calls: tuple[LayerCall, ...]
-    map_shapes: Callable[..., Any]
+    map_shapes: Callable[..., Any] | None
     layouts: list[MapLayout]
 
 

@@ -15,6 +15,7 @@ from seewhy.frameworks.keras.axis_labels import (
     reduced_axes,
     reshaped_axes,
 )
+from seewhy.frameworks.tensorflow.operation_types import CONVOLUTIONS, PRODUCTS, SHAPES
 from seewhy.types import NativeTensor
 
 NAMES = {
@@ -33,14 +34,7 @@ NAMES = {
     "ExpandDims": "reshape",
     "Squeeze": "reshape",
 }
-"""The names of `AxisGraph.name`, by the type of the operation."""
-
-SHAPES = {"Shape", "ShapeN", "Rank", "Size"}
-"""Operations whose result does not depend on the values of their operand."""
-
-MATRIX_PRODUCTS = {"MatMul", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3"}
-
-CONVOLUTIONS = {"Conv1D", "Conv2D", "DepthwiseConv2dNative", "Conv3D"}
+"""The names of `AxisGraph.kind`, by the type of the operation."""
 
 REDUCTIONS = {"Sum", "Mean", "Max", "Min", "Prod", "All", "Any"}
 
@@ -87,13 +81,9 @@ class TensorflowAxisGraph(AxisGraph):
     def shape(self, tensor: NativeTensor) -> tuple[int | None, ...]:
         return tuple(tensor.shape)
 
-    def name(self, operation: Any) -> str:
-        name: str = NAMES.get(operation.type, operation.type)
-        if name != "reshape":
-            return name
-        sizes = ([size for size in tensor.shape if size != 1] for tensor in (operation.inputs[0], operation.outputs[0]))
-        before, after = sizes
-        return "same" if before == after else name
+    def kind(self, operation: Any) -> str:
+        kind: str = NAMES.get(operation.type, operation.type)
+        return kind
 
     def is_data(self, tensor: NativeTensor) -> bool:
         return tensor.ref() in self._data
@@ -109,7 +99,7 @@ class TensorflowAxisGraph(AxisGraph):
             return None
         if kind == "Einsum":
             return _einsum_axes(operation)
-        if kind in MATRIX_PRODUCTS:
+        if kind in PRODUCTS:
             return _matrix_product_axes(operation)
         if kind in CONVOLUTIONS:
             return _convolution_axes(operation)
@@ -148,15 +138,25 @@ class TensorflowAxisGraph(AxisGraph):
         return reduced_axes(len(operand), list(map(int, np.ravel(numbers))), keeps=operation.get_attr("keep_dims"))
 
     def _constant(self, tensor: NativeTensor) -> Any:
-        """Return the value of a tensor that is computed of constants; None for any other."""
+        """Return the value of a tensor that is computed from constants; None for any other."""
         value = tf.get_static_value(tensor)
-        if value is not None or self.is_data(tensor):
+        if value is not None or not _is_constant(tensor):
             return value
-        try:
-            with tf.compat.v1.Session(graph=self._graph) as session:
-                return session.run(tensor)
-        except (tf.errors.OpError, ValueError, RuntimeError):  # it depends on a placeholder, or on a shape
-            return None
+        with tf.compat.v1.Session(graph=self._graph) as session:
+            return session.run(tensor)
+
+
+def _is_constant(tensor: NativeTensor) -> bool:
+    """Whether a tensor is computed from constants alone."""
+    visited, pending = {tensor.op}, [tensor.op]
+    while pending:
+        operation = pending.pop()
+        producers = {operand.op for operand in operation.inputs} | {*operation.control_inputs}
+        if operation.op_def.is_stateful or not (producers or operation.type == "Const"):
+            return False
+        pending += producers - visited
+        visited |= producers
+    return True
 
 
 def _has_ranks(operation: Any) -> bool:

@@ -5,7 +5,7 @@ the kind of objective. A gradient tape starts at the tapped output, so the trunk
 head is differentiated, once for each target.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from typing import Any, final
@@ -25,7 +25,6 @@ from seewhy.frameworks.keras.map_layout import MapLayout
 from seewhy.frameworks.keras.restore import preserve_keras_state
 from seewhy.frameworks.layers import LayerCall, LayerChoice, check_tapped
 from seewhy.frameworks.layouts import channels_last, layer_layout, targets_second
-from seewhy.frameworks.loss_scale import scaled_gradients
 from seewhy.frameworks.non_relu import GUIDED_RULES
 from seewhy.frameworks.outputs import Outputs
 from seewhy.frameworks.recorder import translated_errors
@@ -52,7 +51,6 @@ from seewhy.types import (
     AttentionCapture,
     Capture,
     Derivatives,
-    FloatArray,
     GradientRule,
     Namespace,
     NativeTensor,
@@ -106,13 +104,9 @@ class KerasTensorflow(KerasFramework):
             lambda: self._trace_capture(inputs, layer, objective, derivatives, gradient_rule),
         )
         objective.target.check_outputs(entry.shape)
-        captured = {"gradients": None, **self._capture(entry, inputs, objective.target.arrays(image_count(inputs)))}
-        return Capture(
-            **captured,
-            layer=entry.layer,
-            xp=self.xp,
-            final_activation=entry.activation,
-            is_bypassed=entry.is_bypassed,
+        arrays = objective.target.arrays(image_count(inputs))
+        return entry.capture(
+            lambda scales: self._run(entry.function, inputs, *scales, *arrays), self.xp, self.to_numpy, tf.constant
         )
 
     def capture_attention(
@@ -125,14 +119,13 @@ class KerasTensorflow(KerasFramework):
             lambda: self._trace_attention(inputs, objective, derivatives, is_one=is_one),
         )
         target.check_outputs(entry.shape)
-        captured = run_attention(
+        return run_attention(
             entry,
             lambda scales: self._run(entry.function, inputs, *scales, *target.arrays(images)),
             images,
             self.to_numpy,
             tf.constant,
         )
-        return AttentionCapture(**captured, xp=self.xp, final_activation=entry.activation)
 
     def attention_shapes(self, inputs: InputBatch) -> tuple[tuple[int, ...], ...]:
         if self._is_free_of_attention:
@@ -186,20 +179,6 @@ class KerasTensorflow(KerasFramework):
             for tensor, stem in zip(self._run(function, only_leaf(inputs)), found, strict=True)
         ]
 
-    def _capture(self, entry: CompiledCapture, inputs: InputBatch, arrays: Sequence[Any]) -> dict[str, NativeTensor]:
-        """Run a compiled capture, with the scores scaled as far as float16 allows where it is used."""
-        captured: dict[str, NativeTensor] = {}
-        if entry.scale_shape is None:
-            captured.update(self._run(entry.function, inputs, *arrays))
-            return captured
-
-        def run(scale: FloatArray) -> NativeTensor:
-            captured.update(self._run(entry.function, inputs, scale, *arrays))
-            return captured["gradients"]
-
-        gradients = scaled_gradients(run, entry.scale_shape, self.xp, self.to_numpy, tf.constant)
-        return captured | {"gradients": gradients}
-
     def _run(self, function: Any, inputs: InputBatch, *arrays: Any) -> Any:
         try:
             return function(map_tree(tf.constant, inputs), *map(tf.constant, arrays))
@@ -231,27 +210,31 @@ class KerasTensorflow(KerasFramework):
         return traced
 
     def _trace_calls(self, inputs: InputBatch) -> TracedCalls:
-        recorder = KerasRecorder(self._model)
+        recorder, is_free = KerasRecorder(self._model), self._is_free_of_attention
         layouts: list[MapLayout] = []
 
         def forward(batch: InputBatch) -> list[NativeTensor]:
             with self._recording(self._layers, recorder):
                 self._forward(batch, recorder)
+            if is_free:
+                return []
             with suppress(LayerError):
                 maps = map_tensors(leaves(batch), image_count(inputs))
                 layouts[:] = maps.layouts
                 return [tf.shape(each) for each in maps.laid_out()]
             return []
 
-        function = self._compile(forward, inputs)
-        return TracedCalls(recorder.ordered_calls(), function, layouts)
+        function = self._compile(forward, inputs)  # dropped, of some 10 MB, where it computes nothing
+        return TracedCalls(recorder.ordered_calls(), function if layouts else None, layouts)
 
     def _attention_shapes(self, inputs: InputBatch) -> tuple[tuple[int, ...], ...]:
         traced, images = self._traced_calls(inputs), image_count(inputs)
-        if not traced.layouts:
+        if traced.map_shapes is None:
             return ()
         sizes = [tuple(map(int, shape)) for shape in self._run(traced.map_shapes, inputs)]
-        return tuple(layout.shape(size, images) for layout, size in zip(traced.layouts, sizes, strict=True))
+        with suppress(LayerError):  # of maps of which only a run shows that their images cannot be told apart
+            return tuple(layout.shape(size, images) for layout, size in zip(traced.layouts, sizes, strict=True))
+        return ()
 
     def _trace_attention(
         self, inputs: InputBatch, objective: Objective, derivatives: Derivatives, *, is_one: bool

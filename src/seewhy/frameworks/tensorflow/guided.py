@@ -22,6 +22,7 @@ from seewhy.frameworks.non_relu import (
     clamp_name,
 )
 from seewhy.frameworks.tensorflow.logits import CUSTOM_DERIVATIVE
+from seewhy.frameworks.tensorflow.operation_types import SHAPES
 from seewhy.types import GradientRule, NativeTensor
 
 NON_RELU_ACTIVATIONS = {
@@ -52,9 +53,6 @@ OPAQUE_OPERATIONS = {
     "While": "loop",
 }
 """Operations that run a graph of their own, which is not part of the model's graph."""
-
-SHAPES = {"Rank", "Shape", "ShapeN", "Size"}
-"""Operations whose outputs do not depend on the values of their inputs."""
 
 RELU_GRADIENT, MAXIMUM_GRADIENT = "SeeWhyGuidedRelu", "SeeWhyGuidedMaximum"
 

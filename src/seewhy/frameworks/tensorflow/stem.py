@@ -9,11 +9,10 @@ import tensorflow as tf
 from seewhy.frameworks.layers import LayerCall
 from seewhy.frameworks.layouts import spatial_axes
 from seewhy.frameworks.stem import StemInput, has_positions, moving_operation
+from seewhy.frameworks.tensorflow.operation_types import CONVOLUTIONS, PRODUCTS
 from seewhy.types import NativeTensor
 
-CONVOLUTIONS = {"Conv2D", "DepthwiseConv2dNative", "Conv3D"}
 POOLING = {"AvgPool", "MaxPool", "MaxPoolV2", "AvgPool3D", "MaxPool3D"}
-PRODUCTS = {"MatMul", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "Einsum"}
 DILATING = "SpaceToBatchND"
 """Before a dilated convolution, this moves every second row, or every third, to images of their own."""
 

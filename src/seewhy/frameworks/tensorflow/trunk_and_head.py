@@ -6,16 +6,14 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 
 from seewhy.frameworks.dataflow import Operation, carriers
+from seewhy.frameworks.tensorflow.operation_types import PRODUCTS, SHAPES
 from seewhy.types import NativeTensor
 
-VALUE_FREE = {"Shape", "ShapeN", "Size", "Rank", "ZerosLike", "OnesLike"}
+VALUE_FREE = SHAPES | {"ZerosLike", "OnesLike"}
 """Operations whose results depend on the shape of a tensor and not on its values."""
 
 BY_POSITION = "IdentityN"
 """The operation that returns each of several tensors as it is."""
-
-PRODUCTS = ("BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "Einsum")
-"""The types of operations that multiply matrices with axes before them."""
 
 
 class GraphSplit(NamedTuple):

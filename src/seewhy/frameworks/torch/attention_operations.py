@@ -8,13 +8,11 @@ from typing import Any
 import torch
 from torch.nn import functional
 
+from seewhy.frameworks.torch.precision import without_autocast
 from seewhy.types import NativeTensor
 
 MULTI_HEAD = functional.multi_head_attention_forward
 """The function of `torch.nn.MultiheadAttention`; its products and its softmax are torch functions too."""
-
-HALF_TYPES = (torch.float16, torch.bfloat16)
-"""Types in which fused attention still computes its softmax in float32."""
 
 
 def open_multi_head_attention(*args: Any, **kwargs: Any) -> Any:
@@ -51,7 +49,7 @@ def attention_in_steps(
         dropout_p: The share of the map that is dropped.
         is_causal: Queries attend to no later keys.
         scale: The factor of the products; None for 1 / sqrt(E).
-        enable_gqa: Several heads of queries share a head of keys.
+        enable_gqa: Several attention heads of queries share one of keys and values.
 
     Returns:
         (..., Lq, V), equal to the function's result up to rounding.
@@ -60,19 +58,20 @@ def attention_in_steps(
         key = key.repeat_interleave(query.shape[-3] // key.shape[-3], -3)
         value = value.repeat_interleave(query.shape[-3] // value.shape[-3], -3)
     factor = 1 / math.sqrt(query.shape[-1]) if scale is None else scale
-    scores = torch.matmul(query * factor, key.transpose(-2, -1))
-    if scores.dtype in HALF_TYPES:
-        scores = scores.float()
+    with without_autocast():  # as fused attention, with the products in float32 of half precision too
+        wide = torch.promote_types(torch.promote_types(query.dtype, key.dtype), torch.float32)
+        scores = torch.matmul(query.to(wide) * factor, key.to(wide).transpose(-2, -1))
     if is_causal:
         allowed = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).tril()
         attn_mask = allowed if attn_mask is None else attn_mask
     if attn_mask is not None:
         is_bool = attn_mask.dtype == torch.bool
         scores = scores.masked_fill(~attn_mask, -math.inf) if is_bool else scores + attn_mask
-    weights = torch.softmax(scores, -1)
-    if attn_mask is not None:  # a query that may attend to no key has the result 0, not NaN
-        weights = weights.masked_fill((scores == -math.inf).all(-1, keepdim=True), 0.0)
-    weights = tap(weights)
+    if attn_mask is None:
+        weights = tap(torch.softmax(scores, -1))
+    else:  # a query that may attend to no key has the result 0 and the gradient 0; its softmax would have NaN for both
+        is_empty = (scores == -math.inf).all(-1, keepdim=True)
+        weights = tap(torch.softmax(scores.masked_fill(is_empty, 0.0), -1).masked_fill(is_empty, 0.0))
     if dropout_p > 0:
         weights = torch.dropout(weights, dropout_p, train=True)
     return torch.matmul(weights.to(value.dtype), value)

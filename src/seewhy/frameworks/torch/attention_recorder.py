@@ -1,5 +1,6 @@
 """Finding a model's attention maps: each softmax over keys, of queries times keys, that values are multiplied with."""
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any, final
@@ -8,7 +9,9 @@ import torch
 from torch.overrides import TorchFunctionMode
 from torch.utils.weak import WeakTensorKeyDictionary
 
+from seewhy.frameworks.layers import MIXED_WEIGHTS, UNEVEN
 from seewhy.frameworks.torch.attention_operations import MULTI_HEAD, attention_in_steps, open_multi_head_attention
+from seewhy.frameworks.torch.product_axes import OperandAxes, einsum_axes, product_axes
 from seewhy.frameworks.torch.tensors import has_memory
 from seewhy.types import NativeTensor
 
@@ -21,17 +24,14 @@ FUSED = "scaled_dot_product_attention"
 PRODUCTS = {"matmul", "__matmul__", "__rmatmul__", "bmm", "baddbmm"}
 """The names of functions that multiply matrices, besides `einsum`."""
 
+REPEATS = {"repeat", "repeat_interleave", "tile"}
+"""The names of functions that repeat a tensor, such as a learned query for every image."""
+
+CHANNEL_AXES = {"linear": -1, "conv1d": 1, "conv2d": 1, "conv3d": 1}
+"""The axis of the channels in the result of each function that multiplies with a layer's weights, by its name."""
+
 SUMS = {"add", "__add__", "__radd__", "__iadd__", "add_", "sub", "__sub__", "__rsub__", "lerp"}
 """The names of functions that add or subtract tensors."""
-
-MIXED = (
-    "combines the softmax of queries times keys with other weights, such as those of positions, before it multiplies "
-    "values with them (as ConViT does)"
-)
-"""The obstacle of attention that is more than its softmax."""
-
-UNEVEN = "computes attention for a number of rows that is no multiple of the number of images"
-"""The obstacle of maps whose first axis is not that of the images."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class _Found:
     is_mixed: bool = False
 
 
-class AttentionMode(TorchFunctionMode):
+class AttentionMode(TorchFunctionMode, ABC):
     """Observes every softmax of this thread while it is open, and computes fused attention in steps.
 
     `torch.nn.MultiheadAttention` is observed inside too.
@@ -106,7 +106,7 @@ class AttentionMode(TorchFunctionMode):
 
     def __init__(self) -> None:
         super().__init__()
-        self._heads: int | None = None  # inside torch.nn.MultiheadAttention, which folds heads into the first axis
+        self._heads: int | None = None  # inside torch.nn.MultiheadAttention, which folds attention heads into axis 0
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Iterable[type], args: tuple[Any, ...] = (), kwargs: Any = None
@@ -120,13 +120,13 @@ class AttentionMode(TorchFunctionMode):
             return self.softmax(func, args, kwargs)
         return self.other(name, func, args, kwargs)
 
+    @abstractmethod
     def fused(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> NativeTensor:
         """Compute fused attention in steps."""
-        raise NotImplementedError
 
+    @abstractmethod
     def softmax(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> NativeTensor:
         """Compute a softmax."""
-        raise NotImplementedError
 
     def other(self, name: str, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Compute any other function."""
@@ -147,7 +147,8 @@ class AttentionRecorder(AttentionMode):
     """Follows products of queries and keys through every function to the product with values.
 
     Args:
-        weights: The model's weights and buffers. A product with them is a layer's, not one of queries and keys.
+        weights: The model's weights and buffers. A product with them, or with what is computed from one of them alone,
+            is a layer's, not one of queries and keys.
     """
 
     def __init__(self, weights: Iterable[NativeTensor]) -> None:
@@ -155,13 +156,19 @@ class AttentionRecorder(AttentionMode):
         self._storages = {_storage(tensor) for tensor in weights}
         self._found: list[_Found] = []
         self._marks: Any = WeakTensorKeyDictionary()
+        self._of_weights: Any = WeakTensorKeyDictionary()  # what functions of one weight computed: a cast, a norm
+        self._channels: Any = WeakTensorKeyDictionary()  # the axis of the channels that a layer computed
 
     def maps(self, images: int) -> AttentionMaps:
-        """Return the attention maps of the run, for its number of images."""
+        """Return the attention maps of the run, for its number of images.
+
+        Axis 0 of every softmax is taken as images times attention heads or windows, in this order; another order of
+        the same size shows only when the values of maps are compared, see `attribution.independence`.
+        """
         found = [(position, each) for position, each in enumerate(self._found) if each.is_attention]
         shapes = [image_shape(each.shape, each.heads, images) for _, each in found]
         if any(each.is_mixed for _, each in found):
-            return AttentionMaps((), (), MIXED)
+            return AttentionMaps((), (), MIXED_WEIGHTS)
         if None in shapes:
             return AttentionMaps((), (), UNEVEN)
         return AttentionMaps(
@@ -193,6 +200,9 @@ class AttentionRecorder(AttentionMode):
         tensors = list(_tensors([args, kwargs]))
         marks = [(tensor, mark) for tensor in tensors if (mark := self._mark(tensor)) is not None]
         result = func(*args, **kwargs)
+        if len(tensors) == 1 and name not in REPEATS and self._is_weight(tensors[0]):
+            self._mark_of_weight(tensors[0], result)
+        self._follow_channels(name, tensors, result)
         for tensor, mark in marks:
             for part in _tensors([result]):
                 if isinstance(mark, _Result) and part.ndim < tensor.ndim:
@@ -211,24 +221,58 @@ class AttentionRecorder(AttentionMode):
         result = func(*args, **kwargs)
         operands = list(_tensors([args, kwargs]))
         operands = operands[-2:] if name == "baddbmm" else operands  # its first tensor is added
-        if len(operands) != 2 or any(_storage(operand) in self._storages for operand in operands):
-            return result
         if name == "__rmatmul__":
             operands.reverse()
-        contracted = _einsum_axes(args[0], operands) if name == "einsum" else _product_axes(operands)
-        used = [
-            (mark, number)
-            for number, (operand, axes) in enumerate(zip(operands, contracted, strict=True))
-            if isinstance(mark := self._mark(operand), _Weights) and mark.keys in axes
+        axes = einsum_axes(args[0], operands, result) if name == "einsum" else product_axes(operands, result)
+        if axes is None:
+            return result
+        is_layer = any(map(self._is_weight, operands))
+        if is_layer and name != "einsum" and self._is_weight(operands[1]):
+            self._channels[result] = result.ndim - 1
+        weights = [
+            (mark, of_operand)
+            for operand, of_operand in zip(operands, axes, strict=True)
+            if isinstance(mark := self._mark(operand), _Weights)
         ]
-        for mark, number in used:
-            self._found[mark.position].is_attention = True
-            self._found[mark.position].is_mixed |= mark.is_mixed
-            if name != "einsum" and isinstance(result, torch.Tensor) and result.ndim > 2:
-                self._marks[result] = _Result(mark.position, result.ndim - 2 + number)
-        if not used and result.ndim > 2:
+        for mark, of_operand in weights:
+            self._follow_weights(mark, of_operand, result, is_layer=is_layer)
+        # Channels attend to channels where both of them are of axes that the other operand lacks, as in DANet.
+        is_of_channels = all(self._channels.get(each) in own for each, (_, own, _) in zip(operands, axes, strict=True))
+        if not (weights or is_layer or is_of_channels) and result.ndim > 2:
             self._marks[result] = _Scores()
         return result
+
+    def _follow_weights(self, mark: _Weights, axes: OperandAxes, result: NativeTensor, *, is_layer: bool) -> None:
+        """Note what a product of a softmax is: the result of attention, or the softmax with attention heads mixed."""
+        keys, queries = (axes.kept.get(axis) for axis in (mark.keys, mark.queries))
+        if keys is not None and queries is not None:
+            self._marks[result] = replace(mark, keys=keys, queries=queries)
+        elif mark.keys in axes.summed and not is_layer:
+            self._found[mark.position].is_attention = True
+            self._found[mark.position].is_mixed |= mark.is_mixed
+            if queries is not None and result.ndim > 2:
+                self._marks[result] = _Result(mark.position, queries)
+
+    def _follow_channels(self, name: str, tensors: Iterable[NativeTensor], result: Any) -> None:
+        """Note the axis of the channels in the result of a function of some tensors."""
+        for part in _tensors([result]):
+            if name in CHANNEL_AXES:
+                self._channels[part] = CHANNEL_AXES[name] % part.ndim
+                continue
+            axes = ((tensor, axis) for tensor in tensors if (axis := self._channels.get(tensor)) is not None)
+            moved = next((_moved_axis(*each, part) for each in axes), None)
+            if moved is not None:
+                self._channels[part] = moved
+
+    def _is_weight(self, tensor: NativeTensor) -> bool:
+        """Whether a tensor is a weight, part of one, or computed from one alone."""
+        return _storage(tensor) in self._storages or tensor in self._of_weights
+
+    def _mark_of_weight(self, weight: NativeTensor, result: Any) -> None:
+        """Note what a function made of a weight alone, with as many values; what pools or repeats it is no weight."""
+        for part in _tensors([result]):
+            if part.numel() == weight.numel() and part.is_floating_point():
+                self._of_weights[part] = True
 
     def _mark(self, tensor: Any) -> _Mark | None:
         mark: _Mark | None = self._marks.get(tensor) if isinstance(tensor, torch.Tensor) else None
@@ -239,8 +283,9 @@ def image_shape(shape: tuple[int, ...], heads: int | None, images: int) -> tuple
     """Return the shape of a map without the images, (H, Lq, Lk), or with an axis for windows before it.
 
     Args:
-        shape: The shape of the softmax, with heads or windows folded into its first axis.
-        heads: How many heads are folded into it, where that is known.
+        shape: The shape of the softmax. Attention heads or windows may be folded into its first axis, after the images:
+            the maps of an image are taken to follow each other.
+        heads: How many attention heads are folded into it, where that is known.
         images: The number of images.
 
     Returns:
@@ -257,7 +302,7 @@ def image_shape(shape: tuple[int, ...], heads: int | None, images: int) -> tuple
 def _following(mark: _Mark, tensor: NativeTensor, result: NativeTensor) -> _Mark | None:
     """Return the mark of what a function made of a marked tensor; None for other values.
 
-    Functions of single values, and those that mix heads, keep the number of values.
+    Functions of single values, and those that mix attention heads, keep the number of values.
     """
     if result.numel() != tensor.numel() or not result.is_floating_point():
         return None
@@ -273,7 +318,8 @@ def _following(mark: _Mark, tensor: NativeTensor, result: NativeTensor) -> _Mark
 def _joins(axis: int, tensor: NativeTensor, result: NativeTensor) -> bool:
     """Whether a reshape makes an axis part of the channels, the last axis of its result.
 
-    So it does with the queries of attention between channels, as in XCiT: heads and channels are joined to channels.
+    So it does with the queries of attention between channels, as in XCiT: attention heads and channels are
+    joined to channels.
     """
     if result.numel() != tensor.numel():
         return False
@@ -299,23 +345,6 @@ def _moved_axis(tensor: NativeTensor, axis: int, result: NativeTensor) -> int | 
     if result.shape == tensor.shape:
         return axis
     return result.ndim - 1 if axis == tensor.ndim - 1 and result.shape[-1] == tensor.shape[-1] else None
-
-
-def _product_axes(operands: list[NativeTensor]) -> list[set[int]]:
-    """Return the axes of both operands that a product of matrices sums over."""
-    return [{operands[0].ndim - 1}, {max(operands[1].ndim - 2, 0)}]
-
-
-def _einsum_axes(equation: Any, operands: list[NativeTensor]) -> list[set[int]]:
-    """Return the axes of both operands that an `einsum` sums over."""
-    if not isinstance(equation, str) or "->" not in equation:
-        return [set(), set()]
-    terms, _, output = equation.replace(" ", "").partition("->")
-    axes: list[set[int]] = []
-    for term, operand in zip(terms.split(","), operands, strict=True):
-        letters = term.replace("...", "." * (operand.ndim - len(term.replace("...", ""))))
-        axes.append({axis for axis, letter in enumerate(letters) if letter != "." and letter not in output})
-    return axes
 
 
 def _tensors(values: Iterable[Any]) -> Iterator[NativeTensor]:

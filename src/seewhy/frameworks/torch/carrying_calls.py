@@ -1,4 +1,8 @@
-"""The calls of a PyTorch model's modules that everything passes, found in its autograd graph."""
+"""The calls of a PyTorch model's modules that everything passes, found in its autograd graph.
+
+The graph does not show paths through `detach`, comparisons, `argmax` and the like, which are counted on TensorFlow and
+JAX. A call may be bypassed by these; candidates of "auto" are therefore judged by their values too.
+"""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -33,7 +37,7 @@ class EdgeRecorder(Recorder):
         return output
 
     def carrying(self, results: Iterable[NativeTensor]) -> frozenset[tuple[str, int]] | None:
-        """Return the calls, by path and execution, that no path from the input to the results bypasses.
+        """Return the calls, by path and execution, that no differentiable path from the input to the results bypasses.
 
         None where the graph does not lead from the only input to the results.
         """

@@ -4,6 +4,7 @@ from typing import Any, final
 
 import torch
 
+from seewhy.errors import LayerError
 from seewhy.frameworks.layers import LayerCall
 from seewhy.frameworks.layouts import layer_layout
 from seewhy.frameworks.structures import ArrayTree
@@ -34,6 +35,12 @@ class ClampTap(TorchTap):
         super().record(path, layer, output, arguments)
         if was_called or self.output is None:
             return output
+        if output.shape != self._activations.shape:
+            raise LayerError(
+                f"The layer {path!r} returned an output of shape {tuple(output.shape)}, and its output in another run, "
+                f"which was to replace it, has shape {self._activations.shape}: the shape depends on more than that of "
+                "the model's input. Give another layer."
+            )
         return torch.tensor(self._activations, dtype=output.dtype, device=output.device)
 
 

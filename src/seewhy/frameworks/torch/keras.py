@@ -172,8 +172,10 @@ class KerasTorch(KerasFramework):
                 outputs = self._forward(inputs, functions, recorder)
                 selected = select_torch_outputs(outputs, objective, functions, self.xp)
                 return recorder.carrying(selected.tensors)
-        except ModelRunError:
-            return None  # the model runs, but its input cannot be differentiated
+        except ModelRunError:  # its input cannot be differentiated, unless the model fails without that too
+            with self._preserve_state(layers):
+                self._autograd_use.run(lambda functions: self._forward(inputs, functions))
+            return None
 
     def moves_image(self, inputs: InputBatch, layer: LayerChoice) -> bool:
         return any(stem.is_moved(self.image_size(inputs)) for stem in self._stem(inputs, layer))
