@@ -104,4 +104,10 @@ def _adds_bias(graph: Graph, node: onnx.NodeProto) -> bool:
         return False
     before = graph.producer(values[0])
     bias = graph.shape(next(value for value in node.input if value != values[0]))
-    return before is not None and before.op_type == "MatMul" and _has_weights(graph, before) and bias != () and bias is not None
+    return (
+        before is not None
+        and before.op_type == "MatMul"
+        and _has_weights(graph, before)
+        and bias != ()
+        and bias is not None
+    )

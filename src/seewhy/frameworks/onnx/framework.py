@@ -137,9 +137,7 @@ class Onnx(Framework):
             is_read = [name in differentiated and number != 0 for number, name in enumerate(selected.tensors)]
             is_read = is_read if selected.logits is not None else [True] * len(is_read)
             found = output_gradients(selected.read, tensors, is_read, objective, arrays, scores)
-            seeds = {
-                name: seed for name, seed, read in zip(selected.tensors, found, is_read, strict=True) if read
-            }
+            seeds = {name: seed for name, seed, read in zip(selected.tensors, found, is_read, strict=True) if read}
             with self._translated(inputs):
                 captured["closed_form" if tap.has_closed_form else "gradients"] = self._derivatives(
                     graph, partial(compute, values), seeds
@@ -178,7 +176,9 @@ class Onnx(Framework):
         is_row_wise = all(graph.image_axis(name) == 0 for name in (value, *part.bypass)) and self.batch_size is None
 
         def outputs(rows: NDArray[Any]) -> list[NDArray[Any]]:
-            given = {name: np.repeat(array, len(rows), axis=0) if is_row_wise else array for name, array in bypass.items()}
+            given = {
+                name: np.repeat(array, len(rows), axis=0) if is_row_wise else array for name, array in bypass.items()
+            }
             values = run({**given, value: rows})
             return [values[name] for name in selected.tensors]
 
@@ -304,7 +304,9 @@ class Onnx(Framework):
     def _feeds(self, inputs: InputBatch) -> dict[str, NDArray[Any]]:
         given = self._by_name(inputs)
         return {
-            value.name: as_input(given[value.name], value) for value in self._model.proto.graph.input if value.name in given
+            value.name: as_input(given[value.name], value)
+            for value in self._model.proto.graph.input
+            if value.name in given
         }
 
     def _translated(self, inputs: InputBatch) -> AbstractContextManager[None]:

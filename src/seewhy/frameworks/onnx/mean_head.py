@@ -52,7 +52,9 @@ def pooled_value(graph: Graph, layer: str, space: Iterable[int], outputs: Iterab
             return PooledValue(node.output[0], positions) if _covers(graph, node, shape, space) else None
         elif node.op_type in ("ReduceMean", "ReduceSum"):
             axes = _reduced_axes(graph, node, len(shape))
-            return PooledValue(node.output[0], positions if node.op_type == "ReduceMean" else 1) if axes == space else None
+            return (
+                PooledValue(node.output[0], positions if node.op_type == "ReduceMean" else 1) if axes == space else None
+            )
         else:
             return None
     return None

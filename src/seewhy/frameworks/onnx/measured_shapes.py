@@ -35,7 +35,8 @@ def measure_values(
     )
     return {
         name: ValueInfo(
-            graph.dtype(name), *joined(_shape(first[shape_names[name]]), _shape(second[shape_names[name]]), batch_size is not None)
+            graph.dtype(name),
+            *joined(_shape(first[shape_names[name]]), _shape(second[shape_names[name]]), batch_size is not None),
         )
         for name in graph.unknown
     }

@@ -1,5 +1,8 @@
 """An ONNX model, and how it is run."""
+
 from dataclasses import dataclass
+
+
 @dataclass
 class OnnxModel:
     proto: object

@@ -154,7 +154,9 @@ class Part:
         if name in self.types:
             return helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(self.types[name]), None)
         kind, shape = helper.np_dtype_to_tensor_dtype(self.graph.dtype(name)), self.graph.shape(name)
-        sizes = None if shape is None else [f"{name}/{axis}" if size is None else size for axis, size in enumerate(shape)]
+        sizes = (
+            None if shape is None else [f"{name}/{axis}" if size is None else size for axis, size in enumerate(shape)]
+        )
         return helper.make_tensor_value_info(name, kind, sizes)
 
 
