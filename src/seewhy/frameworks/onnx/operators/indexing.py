@@ -82,11 +82,19 @@ def scatter(g: NodeGradient, gradient: str, indices: NDArray[np.int64], axis: in
 
 def gather_elements(g: NodeGradient) -> InputGradients:
     """For each output, an element of x at an index along an axis."""
-    if g.graph.opset < 16 or g.graph.dtype(g.x).itemsize == 2:
-        raise NoGradientRuleError("it needs opset 16 or later, and float32 or float64")
-    zeros = g.zeros_like(g.x)
-    axis = g.axis(g.x, default=0)
-    return (g.builder.op("ScatterElements", zeros, g.inputs[1], g.gradient, axis=axis, reduction="add"),)
+    if g.graph.opset < 16:
+        raise NoGradientRuleError("it needs opset 16 or later")
+    return (scatter_add(g, g.zeros_like(g.x), g.inputs[1], g.gradient, g.axis(g.x, default=0)),)
+
+
+def scatter_add(g: NodeGradient, zeros: str, indices: str, gradient: str, axis: int) -> str:
+    """Add each element of a gradient to zeros, at an index along an axis. It needs opset 16."""
+    narrow = g.graph.dtype(g.x)
+    if narrow.itemsize > 2:
+        return g.builder.op("ScatterElements", zeros, indices, gradient, axis=axis, reduction="add")
+    wide = (g.builder.cast(value, np.float32) for value in (zeros, gradient))  # ONNX Runtime adds no float16
+    added = g.builder.op("ScatterElements", next(wide), indices, next(wide), axis=axis, reduction="add")
+    return g.builder.cast(added, narrow)
 
 
 def pad(g: NodeGradient) -> InputGradients:

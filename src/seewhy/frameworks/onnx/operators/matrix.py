@@ -37,7 +37,7 @@ def _gemm(g: NodeGradient, a: str, b: str, alpha: float, trans_a: bool, trans_b:
 
 
 def matmul(g: NodeGradient) -> InputGradients:
-    """Gradient of y = A B, all axes but the last two broadcast; a vector is a row on the left, a column on the right."""
+    """Gradient of y = A B, all axes but the last two broadcast; a vector is a row or a column."""
     build, (a, b) = g.builder, g.inputs
     shape_a, shape_b = g.shape(a), g.shape(b)
     gradient, full_a, full_b = g.gradient, a, b
