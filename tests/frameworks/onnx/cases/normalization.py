@@ -81,6 +81,7 @@ NORMALIZATIONS = [
     case("LpNormalization", lambda x: F.normalize(x, dim=-1, eps=0), normal(*IMAGE)),
     case("LpNormalization", lambda x: F.normalize(x, dim=1, eps=0), normal(*IMAGE), axis=1, p=2),
     case("LpNormalization", lambda x: F.normalize(x, 1, dim=1, eps=0), normal(*IMAGE), axis=1, p=1),
+    case("LpNormalization", lambda x: torch.stack([x[0] / x[0].norm(), x[1] * 0]), np.array([[3.0, 4], [0, 0]])),
     case(
         "LRN",
         lambda x: F.local_response_norm(x, 5, 0.3, 0.6, 1.5),

@@ -129,6 +129,10 @@ def _double(array):
 
 
 CONVOLUTIONS = [
+    *convolution(lambda *x: F.conv2d(*x, padding=3), (2, 3, 5, 6), (4, 3, 2, 2), pads=(3,) * 4),
+    *convolution(
+        lambda x, w, b=None: F.conv2d(x, w, b, 1, 1, 1, 2), (2, 4, 5, 6), (6, 2, 3, 3), pads=(1,) * 4, group=2
+    ),
     *convolution(F.conv2d, (2, 3, 5, 6), (4, 3, 1, 1)),
     *convolution(lambda *x: F.conv2d(*x, padding=1), (2, 3, 5, 6), (4, 3, 3, 3), pads=(1,) * 4),
     *convolution(
@@ -191,6 +195,10 @@ CONVOLUTIONS = [
     linear("ConvTranspose", (2, 3, 4, 5), (3, 4, 3, 3), strides=(2, 2), auto_pad="SAME_LOWER"),
     linear("ConvTranspose", (2, 3, 4, 5), (3, 4, 3, 3), strides=(2, 2), output_shape=(8, 10)),
     linear("ConvTranspose", (2, 3, 4, 5), (3, 4, 3, 3), strides=(2, 2), auto_pad="VALID"),
+    linear("ConvTranspose", (2, 3, 4, 5), (3, 4, 5, 6), strides=(2, 1), auto_pad="SAME_UPPER"),
+    linear("ConvTranspose", (2, 3, 4, 5), (3, 4, 5, 6), strides=(2, 1), auto_pad="SAME_LOWER"),
+    linear("ConvTranspose", (2, 3, 4, 5), (3, 4, 5, 6), strides=(2, 2), output_shape=(8, 11)),
+    linear("ConvTranspose", (2, 3, 4, 5), (3, 4, 5, 6), strides=(2, 2), pads=(0, 1, 3, 2)),
     case(
         "com.microsoft.FusedConv",
         lambda x, z: F.relu(F.conv2d(x, *_double(KERNEL), padding=1) + z),
