@@ -1,9 +1,11 @@
-"""Every framework of this process: Keras on its one backend; and native PyTorch, beside Keras on TensorFlow.
+"""Every framework of this process: Keras on its one backend; native PyTorch beside Keras on TensorFlow; and ONNX models
+beside Keras on PyTorch.
 
-So the three runs of the Makefile, one for each backend, show the same of all four. `in_keras` and `in_torch` have the
-same functions, which build the same models with the same weights.
+So the three runs of the Makefile, one for each backend, show the same of all five. `in_keras`, `in_torch` and `in_onnx`
+have the same functions, which build the same models with the same weights.
 """
 
+import importlib.util
 import sys
 
 import keras
@@ -16,6 +18,10 @@ if keras.backend.backend() == "tensorflow":
     from tests.contracts import in_torch
 
     FRAMEWORKS.append(in_torch)
+if keras.backend.backend() == "torch" and importlib.util.find_spec("onnxruntime"):
+    from tests.contracts import in_onnx
+
+    FRAMEWORKS.append(in_onnx)
 
 
 # Models as small as these compute for microseconds, and PyTorch's threads would wait for each other for milliseconds.

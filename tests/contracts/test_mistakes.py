@@ -53,6 +53,8 @@ def test_outputs_that_are_not_arrays(framework):
 @pytest.mark.parametrize("build", ["plain", "subclassed"])
 def test_inputs_of_the_wrong_shape(framework, build):
     """Keras knows the shape of what it built itself; the others have to be run to tell."""
+    if framework.NAME == "onnx":
+        pytest.skip("an ONNX model declares its input's shape, with channels first")
     explainer = seewhy.Explainer(getattr(framework, build)())
     if framework.NAME != "torch" and build == "plain":
         with pytest.raises(InputError, match=r"has shape \(3, 12, 10, 2\); the model expects \(any, 12, 10, 3\)\.$"):
@@ -74,8 +76,8 @@ def test_a_batch_with_its_labels(framework):
 
 
 def test_an_image_without_its_axes(framework):
-    if framework.NAME == "torch":
-        pytest.skip("a module does not declare its input's shape")
+    if not framework.NAME.startswith("keras"):
+        pytest.skip("of the axes that Keras declares")
     model = framework.brightness("nothing", (28, 28), channels=1)
     for given, advice in (
         (np.zeros((28, 28)), "Add both axes: inputs[None, ..., None]."),

@@ -48,11 +48,11 @@ def output_gradients(
     Raises:
         TargetError: The objective is a function of too many values.
     """
-    targets = np.shape(scores.scores)[1]
+    images, targets = np.shape(scores.scores)
     gradients = [np.zeros((len(value), targets, *value.shape[1:]), np.float32) for value in values]
     for position, value in enumerate(values):
-        if not is_read[position]:
-            continue
+        if not is_read[position] or len(value) != images:
+            continue  # a function of a user may give scores of another shape, which is refused later
         closed = _closed_form(read, value, objective, arrays, scores) if sum(is_read) == 1 else None
         if closed is None:
             _check_size(value, objective)
