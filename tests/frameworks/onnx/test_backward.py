@@ -12,6 +12,7 @@ from seewhy.errors import MethodError
 from seewhy.frameworks.onnx.backward import backward, backward_reads, without_gradient
 from seewhy.frameworks.onnx.graph import Graph
 from seewhy.frameworks.onnx.graph_builder import GraphBuilder
+from seewhy.frameworks.onnx.shapes import ValueInfo
 
 RANDOM = np.random.default_rng(7)
 
@@ -241,3 +242,21 @@ def test_constant_nodes_are_constants():
     joined, gradients = with_gradient(model, {"x": (2, 2)}, {"y": None}, ["x"])
     found = run(joined, {"x": np.zeros((2, 2)), "seed_y": np.array([[1.0, 2], [3, 4]])})
     np.testing.assert_allclose(found[gradients["x"]], [[2, 1], [4, 3]])
+
+
+def test_a_slice_that_starts_where_a_shape_says_is_differentiated():
+    def write(build, x):
+        height = build.op("Gather", build.op("Shape", x), build.integers(1))
+        return build.op("Slice", x, build.op("Div", height, build.integers(2)), height, build.integers(1))
+
+    graph, y = graph_of(write, x=(None, 4))
+    joined, gradients = with_gradient(
+        graph.model, {"x": (None, 4)}, {y: ValueInfo(np.dtype(np.float64), (None, 2))}, ["x"]
+    )
+    found = run(joined, {"x": np.zeros((3, 4)), f"seed_{y}": np.array([[1.0, 2]] * 3)})
+    np.testing.assert_allclose(found[gradients["x"]], [[0, 0, 1, 2]] * 3)
+    by_count, y = graph_of(
+        lambda build, x: build.op("Slice", x, build.op("Shape", x), build.integers(9, 9)), x=(None, 4)
+    )
+    with pytest.raises(MethodError, match="its starts are not constant"):
+        backward(by_count, GraphBuilder(17), {y: "seed"}, ["x"])

@@ -12,6 +12,7 @@ from onnx import NodeProto
 from seewhy.errors import MethodError
 from seewhy.frameworks.onnx.graph import Graph, reads
 from seewhy.frameworks.onnx.graph_builder import GraphBuilder
+from seewhy.frameworks.onnx.known_values import KnownValues
 from seewhy.frameworks.onnx.operators.node_gradient import NodeGradient, NoGradientRuleError
 from seewhy.frameworks.onnx.operators.table import CONSTANT_ALMOST_EVERYWHERE, GRADIENTS, operator_name
 
@@ -86,7 +87,7 @@ def _emit(
     missing: dict[str, str],
 ) -> dict[str, str | None]:
     """Emit the gradients, and collect operators without a rule, whose inputs get a placeholder for a gradient."""
-    dependent = _dependent(graph, sources)
+    dependent, known_values = _dependent(graph, sources), KnownValues(graph)
     parts: dict[str, list[str]] = {value: [name] for value, name in gradients.items()}
     for node in reversed(graph.nodes):
         if not any(name in parts for name in node.output) or not any(name in dependent for name in reads(node)):
@@ -95,7 +96,7 @@ def _emit(
         needed = tuple(name in dependent and graph.is_float(name) for name in node.input)
         if not any(needed):
             continue
-        step = NodeGradient(graph, node, builder, output_gradients, needed)
+        step = NodeGradient(graph, node, builder, output_gradients, needed, known_values)
         for name, gradient in zip(node.input, _input_gradients(step, missing), strict=True):
             if gradient is not None:
                 parts.setdefault(name, []).append(gradient)
