@@ -12,6 +12,7 @@ from onnx import NodeProto
 from seewhy.errors import MethodError
 from seewhy.frameworks.onnx.graph import Graph, reads
 from seewhy.frameworks.onnx.graph_builder import GraphBuilder
+from seewhy.frameworks.onnx.known_values import KnownValues
 from seewhy.frameworks.onnx.operators.node_gradient import NodeGradient, NoGradientRuleError
 from seewhy.frameworks.onnx.operators.table import CONSTANT_ALMOST_EVERYWHERE, GRADIENTS, operator_name
 
@@ -86,16 +87,16 @@ def _emit(
     missing: dict[str, str],
 ) -> dict[str, str | None]:
     """Emit the gradients, and collect operators without a rule, whose inputs get a placeholder for a gradient."""
-    dependent = _dependent(graph, sources)
+    dependent, known_values = _dependent(graph, sources), KnownValues(graph)
     parts: dict[str, list[str]] = {value: [name] for value, name in gradients.items()}
     for node in reversed(graph.nodes):
-        if not any(name in parts for name in node.output) or not any(name in dependent for name in _inputs(node)):
+        if not any(name in parts for name in node.output) or not any(name in dependent for name in reads(node)):
             continue
         output_gradients = tuple(_total(builder, parts, name) for name in node.output)
         needed = tuple(name in dependent and graph.is_float(name) for name in node.input)
         if not any(needed):
             continue
-        step = NodeGradient(graph, node, builder, output_gradients, needed)
+        step = NodeGradient(graph, node, builder, output_gradients, needed, known_values)
         for name, gradient in zip(node.input, _input_gradients(step, missing), strict=True):
             if gradient is not None:
                 parts.setdefault(name, []).append(gradient)
@@ -132,7 +133,7 @@ def _dependent(graph: Graph, sources: Iterable[str]) -> set[str]:
     found = set(sources)
     for node in graph.nodes:
         if not is_constant_almost_everywhere(graph, node) and any(
-            name in found and graph.is_float(name) for name in _inputs(node)
+            name in found and graph.is_float(name) for name in reads(node)
         ):
             found.update(name for name in node.output if name)
     return found
@@ -143,11 +144,6 @@ def is_constant_almost_everywhere(graph: Graph, node: NodeProto) -> bool:
     if node.op_type in ("Cast", "CastLike"):
         return not graph.is_float(node.output[0])
     return operator_name(node) in CONSTANT_ALMOST_EVERYWHERE
-
-
-def _inputs(node: NodeProto) -> Iterator[str]:
-    """Yield what a node reads, also inside the graphs of its attributes."""
-    return reads(node)
 
 
 def _names(graph: Graph) -> Iterator[str]:

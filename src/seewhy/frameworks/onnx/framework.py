@@ -136,7 +136,7 @@ class Onnx(Framework):
             compute = tap.closed_form if tap.has_closed_form else tap.gradients
             is_read = [name in differentiated and number != 0 for number, name in enumerate(selected.tensors)]
             is_read = is_read if selected.logits is not None else [True] * len(is_read)
-            found = output_gradients(selected.read, tensors, is_read, objective, arrays, *map(np.asarray, scores))
+            found = output_gradients(selected.read, tensors, is_read, objective, arrays, scores)
             seeds = {name: seed for name, seed, read in zip(selected.tensors, found, is_read, strict=True) if read}
             with self._translated(inputs):
                 captured["closed_form" if tap.has_closed_form else "gradients"] = self._derivatives(

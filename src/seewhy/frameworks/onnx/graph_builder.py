@@ -5,8 +5,10 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import Any
 
 import numpy as np
-import onnx
 from onnx import NodeProto, TensorProto, helper, numpy_helper
+
+LARGE = 1024
+"""Constants of more elements than this are not compared with others."""
 
 
 class GraphBuilder:
@@ -16,20 +18,20 @@ class GraphBuilder:
         opset: The version of the operators of `ai.onnx`, 11 or later, at which the nodes are valid.
         taken: The names of values and nodes of the model that the nodes are added to.
         prefix: What each new name starts with.
+
+    Attributes:
+        nodes: The emitted nodes, in an order in which they can run.
+        initializers: The constants that they read.
     """
 
     def __init__(self, opset: int, taken: Iterable[str] = (), prefix: str = "seewhy") -> None:
         self.opset = opset
         self.nodes: list[NodeProto] = []
-        self._constants: dict[tuple[str, tuple[int, ...], bytes], TensorProto] = {}
+        self.initializers: list[TensorProto] = []
+        self._named: dict[tuple[str, tuple[int, ...], bytes], str] = {}
         self._taken = set(taken)
         self._prefix = prefix
         self._numbers = itertools.count()
-
-    @property
-    def initializers(self) -> list[TensorProto]:
-        """The constants that the nodes read, each of them once."""
-        return list(self._constants.values())
 
     def reserve(self, names: Iterable[str]) -> None:
         """Give none of these names to a new value."""
@@ -53,12 +55,13 @@ class GraphBuilder:
         return names
 
     def constant(self, array: Any, dtype: Any = None) -> str:
-        """Return the name of a constant; the same array gets the same name."""
-        array = np.ascontiguousarray(array, dtype) if np.ndim(array) else np.asarray(array, dtype)
-        key = (str(array.dtype), array.shape, array.tobytes())
-        if key not in self._constants:
-            self._constants[key] = numpy_helper.from_array(array, self._fresh("constant"))
-        return self._constants[key].name
+        """Return the name of a constant; the same array gets the same name, unless it is large."""
+        array = np.asarray(array, dtype)
+        key = (str(array.dtype), array.shape, array.tobytes() if array.size <= LARGE else b"")
+        if array.size > LARGE or key not in self._named:
+            self.initializers.append(numpy_helper.from_array(array, self._fresh("constant")))
+            self._named[key] = self.initializers[-1].name
+        return self._named[key]
 
     def integers(self, *values: int) -> str:
         """Return the name of a constant vector of integers, such as axes or a shape."""
@@ -142,9 +145,9 @@ class GraphBuilder:
         """Return what is at constant indices along one axis."""
         return self.op("Gather", value, self.constant(indices, np.int64), axis=axis)
 
-    def where_positive(self, sign_of: str, value: str, otherwise: str, zero: str) -> str:
-        """Return `value` where `sign_of` is greater than `zero`, a constant 0 of its type, and `otherwise` elsewhere."""
-        return self.op("Where", self.op("Greater", sign_of, zero), value, otherwise)
+    def where_greater(self, compared: str, constant: str, value: str, otherwise: str) -> str:
+        """Return `value` where another one is greater than a constant, and `otherwise` elsewhere."""
+        return self.op("Where", self.op("Greater", compared, constant), value, otherwise)
 
     def along_axis(self, value: str, rank: int, axis: int, matrix: str, transposed: str) -> str:
         """Return the product of a value and a matrix (old size, new size) along one axis.
@@ -168,8 +171,3 @@ class GraphBuilder:
         name = next(name for number in self._numbers if (name := f"{self._prefix}/{what}_{number}") not in self._taken)
         self._taken.add(name)
         return name
-
-
-def default_opsets(opset: int, domains: Iterable[str] = ()) -> list[onnx.OperatorSetIdProto]:
-    """Return the opsets of a model of `ai.onnx` at a version, and of other domains at version 1."""
-    return [helper.make_opsetid("", opset), *(helper.make_opsetid(domain, 1) for domain in sorted(set(domains) - {""}))]

@@ -1,5 +1,10 @@
 """Gradients of convolutions."""
 
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
 from seewhy.frameworks.onnx.operators.node_gradient import (
     GradientRule,
     InputGradients,
@@ -17,6 +22,9 @@ def conv(g: NodeGradient) -> InputGradients:
 def conv_input_gradient(g: NodeGradient, gradient: str) -> str:
     """Return the gradient of a convolution's input, given that of its output."""
     layout = windows(g, _kernel(g), g.x, g.y)
+    weights = g.graph.constant(g.inputs[1])
+    if weights is not None and set(layout.strides) == {1} and _can_be_flipped(layout):
+        return _flipped(g, gradient, weights, layout)
     rank = len(layout.kernel)
     missing = [
         layout.inputs[axis]
@@ -35,6 +43,31 @@ def conv_input_gradient(g: NodeGradient, gradient: str) -> str:
         dilations=layout.dilations,
         pads=(*layout.begins, *layout.ends),
         output_padding=missing,
+    )
+
+
+def _can_be_flipped(layout: Windows) -> bool:
+    """Whether no window lies in the padding alone."""
+    return all(max(layout.begins[axis], layout.ends[axis]) < layout.extent(axis) for axis in range(len(layout.kernel)))
+
+
+def _flipped(g: NodeGradient, gradient: str, weights: NDArray[Any], layout: Windows) -> str:
+    """Return the gradient as a convolution with the flipped kernel, which is faster than a transposed one.
+
+    The weights are (outputs, inputs of a group, *kernel); flipped, (inputs, outputs of a group, *kernel).
+    """
+    group, rank = g.attribute("group", 1), len(layout.kernel)
+    outputs, inputs = weights.shape[:2]
+    grouped = weights.reshape(group, outputs // group, inputs, *layout.kernel).swapaxes(1, 2)
+    flipped = np.flip(grouped.reshape(group * inputs, outputs // group, *layout.kernel), tuple(range(2, 2 + rank)))
+    return g.builder.op(
+        "Conv",
+        gradient,
+        g.builder.constant(flipped),
+        group=group,
+        kernel_shape=layout.kernel,
+        dilations=layout.dilations,
+        pads=[layout.extent(axis) - 1 - pads[axis] for pads in (layout.begins, layout.ends) for axis in range(rank)],
     )
 
 

@@ -11,12 +11,12 @@ from seewhy.frameworks.onnx.operators.node_gradient import (
 
 
 def add(g: NodeGradient) -> InputGradients:
-    """y = a + b + ..."""
+    """Gradient of y = a + b + ..."""
     return [g.sum_to(g.gradient, name) if g.needs(index) else None for index, name in enumerate(g.inputs)]
 
 
 def subtract(g: NodeGradient) -> InputGradients:
-    """y = a - b."""
+    """Gradient of y = a - b."""
     a, b = g.inputs
     return (
         g.sum_to(g.gradient, a) if g.needs(0) else None,
@@ -25,7 +25,7 @@ def subtract(g: NodeGradient) -> InputGradients:
 
 
 def multiply(g: NodeGradient) -> InputGradients:
-    """y = a b."""
+    """Gradient of y = a b."""
     a, b = g.inputs
     return (
         g.sum_to(g.builder.mul(g.gradient, b), a) if g.needs(0) else None,
@@ -34,7 +34,7 @@ def multiply(g: NodeGradient) -> InputGradients:
 
 
 def divide(g: NodeGradient) -> InputGradients:
-    """y = a / b; dy/db = -y / b."""
+    """Gradient of y = a / b; dy/db = -y / b."""
     (a, b), build = g.inputs, g.builder
     quotient = build.div(g.gradient, b)
     return (
@@ -44,13 +44,13 @@ def divide(g: NodeGradient) -> InputGradients:
 
 
 def mean(g: NodeGradient) -> InputGradients:
-    """y = (a + b + ...) / n."""
+    """Gradient of y = (a + b + ...) / n."""
     part = g.builder.mul(g.gradient, g.scalar(1 / len(g.inputs)))
     return [g.sum_to(part, name) if g.needs(index) else None for index, name in enumerate(g.inputs)]
 
 
 def power(g: NodeGradient) -> InputGradients:
-    """y = x^e; dy/dx = e x^(e - 1), and 0 where e is 0; dy/de = y log x, and 0 where x is 0."""
+    """Gradient of y = x^e; dy/dx = e x^(e - 1), and 0 where e is 0; dy/de = y log x, and 0 where x is 0."""
     (x, exponent), build = g.inputs, g.builder
     zero, e = g.scalar(0), g.convert(exponent, of=exponent, to=x)
     of_x = of_exponent = None
@@ -64,7 +64,7 @@ def power(g: NodeGradient) -> InputGradients:
 
 
 def largest(g: NodeGradient) -> InputGradients:
-    """y = max(a, b, ...) or min(a, b, ...); equal ones share the gradient, as in torch.maximum."""
+    """Gradient of y = max(a, b, ...) or min(a, b, ...); equal ones share the gradient, as in torch.maximum."""
     build = g.builder
     selected = [build.cast(build.op("Equal", name, g.y), g.graph.dtype(g.x)) for name in g.inputs]
     part = build.div(g.gradient, build.total(selected))
@@ -75,7 +75,7 @@ def largest(g: NodeGradient) -> InputGradients:
 
 
 def where(g: NodeGradient) -> InputGradients:
-    """y = a where the condition holds, and b elsewhere."""
+    """Gradient of y = a where the condition holds, and b elsewhere."""
     condition, a, b = g.inputs
     zero = g.scalar(0, like=a)
     return (
@@ -86,7 +86,7 @@ def where(g: NodeGradient) -> InputGradients:
 
 
 def clip(g: NodeGradient) -> InputGradients:
-    """y = min(max(x, low), high); 0 at the bounds, as for ReLU6."""
+    """Gradient of y = min(max(x, low), high); 0 at the bounds, as for ReLU6."""
     inside = g.gradient
     if low := g.optional_input(1):
         inside = g.builder.op("Where", g.builder.op("Greater", g.x, low), inside, g.scalar(0))
@@ -96,17 +96,17 @@ def clip(g: NodeGradient) -> InputGradients:
 
 
 def identity(g: NodeGradient) -> InputGradients:
-    """y = x."""
+    """Gradient of y = x."""
     return (g.gradient,)
 
 
 def cast(g: NodeGradient) -> InputGradients:
-    """y = x in another floating-point type."""
+    """Gradient of y = x in another floating-point type."""
     return (g.convert(g.gradient, of=g.y, to=g.x),)
 
 
 def dropout(g: NodeGradient) -> InputGradients:
-    """y = x, in inference mode."""
+    """Gradient of y = x, in inference mode."""
     training = g.constant_input(2, "training mode")
     if training is not None and bool(training):
         raise NoGradientRuleError("it is in training mode")
@@ -114,53 +114,53 @@ def dropout(g: NodeGradient) -> InputGradients:
 
 
 def negative(g: NodeGradient) -> InputGradients:
-    """y = -x."""
+    """Gradient of y = -x."""
     return (g.builder.op("Neg", g.gradient),)
 
 
 def square_root(g: NodeGradient) -> InputGradients:
-    """dy/dx = 1 / (2 y)."""
+    """Gradient: dy/dx = 1 / (2 y)."""
     return (g.builder.div(g.gradient, g.builder.mul(g.scalar(2), g.y)),)
 
 
 def reciprocal(g: NodeGradient) -> InputGradients:
-    """dy/dx = -y^2."""
+    """Gradient: dy/dx = -y^2."""
     return (g.builder.op("Neg", g.builder.mul(g.gradient, g.builder.mul(g.y, g.y))),)
 
 
 def exponential(g: NodeGradient) -> InputGradients:
-    """dy/dx = y."""
+    """Gradient: dy/dx = y."""
     return (g.builder.mul(g.gradient, g.y),)
 
 
 def logarithm(g: NodeGradient) -> InputGradients:
-    """dy/dx = 1 / x."""
+    """Gradient: dy/dx = 1 / x."""
     return (g.builder.div(g.gradient, g.x),)
 
 
 def absolute(g: NodeGradient) -> InputGradients:
-    """dy/dx = sign x, which is 0 at 0."""
+    """Gradient: dy/dx = sign x, which is 0 at 0."""
     return (g.builder.mul(g.gradient, g.builder.op("Sign", g.x)),)
 
 
 def error_function(g: NodeGradient) -> InputGradients:
-    """dy/dx = 2 / sqrt(pi) exp(-x^2)."""
+    """Gradient: dy/dx = 2 / sqrt(pi) exp(-x^2)."""
     bell = g.builder.op("Exp", g.builder.op("Neg", g.builder.mul(g.x, g.x)))
     return (g.builder.mul(g.gradient, g.builder.mul(bell, g.scalar(2 / math.sqrt(math.pi)))),)
 
 
 def sine(g: NodeGradient) -> InputGradients:
-    """dy/dx = cos x."""
+    """Gradient: dy/dx = cos x."""
     return (g.builder.mul(g.gradient, g.builder.op("Cos", g.x)),)
 
 
 def cosine(g: NodeGradient) -> InputGradients:
-    """dy/dx = -sin x."""
+    """Gradient: dy/dx = -sin x."""
     return (g.builder.op("Neg", g.builder.mul(g.gradient, g.builder.op("Sin", g.x))),)
 
 
 def arctangent(g: NodeGradient) -> InputGradients:
-    """dy/dx = 1 / (1 + x^2)."""
+    """Gradient: dy/dx = 1 / (1 + x^2)."""
     return (g.builder.div(g.gradient, g.builder.add(g.scalar(1), g.builder.mul(g.x, g.x))),)
 
 

@@ -37,10 +37,9 @@ def _integers(array: NDArray[np.int64] | None) -> tuple[int, ...]:
 
 def gather(g: NodeGradient) -> InputGradients:
     """What is at constant indices along an axis of x."""
-    indices = g.constant_input(1, "indices")
+    indices = g.constant_array(1, "indices")
     axis = g.axis(g.x, default=0)
     size = g.size(g.x, axis)
-    assert indices is not None  # an input of Gather that is not optional
     if indices.ndim == 0:
         flat = g.builder.unsqueeze(g.gradient, [axis])
     elif indices.ndim == 1:
@@ -83,19 +82,26 @@ def scatter(g: NodeGradient, gradient: str, indices: NDArray[np.int64], axis: in
 
 def gather_elements(g: NodeGradient) -> InputGradients:
     """For each output, an element of x at an index along an axis."""
-    if g.graph.opset < 16 or g.graph.dtype(g.x).itemsize == 2:
-        raise NoGradientRuleError("it needs opset 16 or later, and float32 or float64")
-    zeros = g.zeros_like(g.x)
-    axis = g.axis(g.x, default=0)
-    return (g.builder.op("ScatterElements", zeros, g.inputs[1], g.gradient, axis=axis, reduction="add"),)
+    if g.graph.opset < 16:
+        raise NoGradientRuleError("it needs opset 16 or later")
+    return (scatter_add(g, g.zeros_like(g.x), g.inputs[1], g.gradient, g.axis(g.x, default=0)),)
+
+
+def scatter_add(g: NodeGradient, zeros: str, indices: str, gradient: str, axis: int) -> str:
+    """Add each element of a gradient to zeros, at an index along an axis. It needs opset 16."""
+    narrow = g.graph.dtype(g.x)
+    if narrow.itemsize > 2:
+        return g.builder.op("ScatterElements", zeros, indices, gradient, axis=axis, reduction="add")
+    wide = (g.builder.cast(value, np.float32) for value in (zeros, gradient))  # ONNX Runtime adds no float16
+    added = g.builder.op("ScatterElements", next(wide), indices, next(wide), axis=axis, reduction="add")
+    return g.builder.cast(added, narrow)
 
 
 def pad(g: NodeGradient) -> InputGradients:
-    """x with elements added along each axis: constants, or copies of elements."""
+    """Elements added to x along each axis: constants, or copies of others."""
     rank, mode = g.rank(g.x), g.attribute("mode", "constant")
-    pads = g.constant_input(1, "pads")
+    pads = g.constant_array(1, "pads")
     axes = [axis % rank for axis in _integers(g.constant_input(3, "axes"))] or [*range(rank)]
-    assert pads is not None  # an input of Pad that is not optional
     before, after = np.zeros(rank, int), np.zeros(rank, int)
     before[axes], after[axes] = pads[: len(axes)], pads[len(axes) :]
     if mode == "constant":

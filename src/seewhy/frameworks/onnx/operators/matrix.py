@@ -10,7 +10,7 @@ from seewhy.frameworks.onnx.shapes import Shape
 
 
 def gemm(g: NodeGradient) -> InputGradients:
-    """y = alpha A' B' + beta C, where A' and B' may be transposed."""
+    """Gradient of y = alpha A' B' + beta C, where A' and B' may be transposed."""
     a, b = g.inputs[:2]
     alpha, beta = g.attribute("alpha", 1.0), g.attribute("beta", 1.0)
     trans_a, trans_b = bool(g.attribute("transA", 0)), bool(g.attribute("transB", 0))
@@ -37,7 +37,7 @@ def _gemm(g: NodeGradient, a: str, b: str, alpha: float, trans_a: bool, trans_b:
 
 
 def matmul(g: NodeGradient) -> InputGradients:
-    """y = A B, with all axes but the last two broadcast; a vector is a row on the left, a column on the right."""
+    """Gradient of y = A B, all axes but the last two broadcast; a vector is a row or a column."""
     build, (a, b) = g.builder, g.inputs
     shape_a, shape_b = g.shape(a), g.shape(b)
     gradient, full_a, full_b = g.gradient, a, b
@@ -72,7 +72,7 @@ def _batch(a: Shape, b: Shape) -> Shape:
 
 
 def einsum(g: NodeGradient) -> InputGradients:
-    """y = einsum("ab,bc->ac", A, B): the gradient is that of the output times the other operands."""
+    """Gradient of a sum of products of the operands: that of the output times the other operands."""
     operands, output = _labels(g)
     return [_einsum_operand(g, operands, output, index) if g.needs(index) else None for index in range(len(operands))]
 

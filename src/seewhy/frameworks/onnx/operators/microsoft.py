@@ -18,7 +18,7 @@ def fast_gelu_without_bias(g: NodeGradient) -> InputGradients:
 
 
 def quick_gelu(g: NodeGradient) -> InputGradients:
-    """y = x sigmoid(alpha x)."""
+    """Gradient of y = x sigmoid(alpha x)."""
     return swish(g, default_alpha=1.702)
 
 
@@ -28,7 +28,7 @@ def fused_conv(g: NodeGradient) -> InputGradients:
     if activation not in ("", "Relu"):
         raise NoGradientRuleError(f"its activation is {activation}")
     if activation:
-        gradient = g.builder.where_positive(g.y, gradient, g.scalar(0), g.scalar(0))
+        gradient = g.builder.where_greater(g.y, g.scalar(0), gradient, g.scalar(0))
     return conv_input_gradient(g, gradient) if g.needs(0) else None, None, None, gradient if g.needs(3) else None
 
 

@@ -10,6 +10,7 @@ from onnx import NodeProto, helper
 from seewhy.errors import MethodError
 from seewhy.frameworks.onnx.graph import Graph
 from seewhy.frameworks.onnx.graph_builder import GraphBuilder
+from seewhy.frameworks.onnx.known_values import KnownValues
 from seewhy.frameworks.onnx.shapes import Shape
 
 
@@ -27,6 +28,7 @@ class NodeGradient:
         builder: Emits the nodes of the gradient.
         output_gradients: The name of the gradient of each output, in the shape of the output; None where there is none.
         needed: For each input, whether its gradient is needed.
+        known_values: Computes what the model computes from shapes only.
     """
 
     graph: Graph
@@ -34,6 +36,7 @@ class NodeGradient:
     builder: GraphBuilder
     output_gradients: tuple[str | None, ...]
     needed: tuple[bool, ...]
+    known_values: KnownValues
 
     @property
     def gradient(self) -> str:
@@ -119,9 +122,16 @@ class NodeGradient:
         name = self.optional_input(index)
         if name is None:
             return None
-        constant = self.graph.constant(name)
+        constant = self.known_values.get(name)
         if constant is None:
             raise NoGradientRuleError(f"its {what} are not constant")
+        return constant
+
+    def constant_array(self, index: int, what: str) -> np.ndarray:
+        """Return an input that has to be given and constant."""
+        constant = self.constant_input(index, what)
+        if constant is None:
+            raise NoGradientRuleError(f"it has no {what}")
         return constant
 
     def integers(self, attribute: str, index: int) -> tuple[int, ...] | None:

@@ -13,7 +13,7 @@ from seewhy.frameworks.onnx.operators.node_gradient import (
 
 
 def batch_normalization(g: NodeGradient) -> InputGradients:
-    """y = scale (x - mean) / sqrt(variance + epsilon) + bias, with constants for each channel."""
+    """Gradient of y = scale (x - mean) / sqrt(variance + epsilon) + bias, with constants for each channel."""
     if g.attribute("training_mode", 0):
         raise NoGradientRuleError("it is in training mode")
     build, scale, variance = g.builder, g.inputs[1], g.inputs[4]
@@ -24,7 +24,7 @@ def batch_normalization(g: NodeGradient) -> InputGradients:
 
 
 def instance_normalization(g: NodeGradient) -> InputGradients:
-    """y = scale (x - mean) / sqrt(variance + epsilon) + bias over the space of each channel."""
+    """Gradient of y = scale (x - mean) / sqrt(variance + epsilon) + bias over the space of each channel."""
     x, gradient = _wide(g, g.x), _wide(g, g.gradient)
     weighted = g.builder.mul(gradient, _wide(g, _on_channels(g, g.inputs[1])))
     return (_narrow(g, _normalized(g, x, weighted, range(2, g.rank(g.x)))),)
@@ -45,13 +45,13 @@ def group_normalization(g: NodeGradient) -> InputGradients:
 
 
 def layer_normalization(g: NodeGradient) -> InputGradients:
-    """y = scale (x - mean) / sqrt(variance + epsilon) + bias over all axes from one on."""
+    """Gradient of y = scale (x - mean) / sqrt(variance + epsilon) + bias over all axes from one on."""
     weighted = g.builder.mul(_wide(g, g.gradient), _wide(g, g.inputs[1], of=g.inputs[1]))
     return (_narrow(g, _normalized(g, _wide(g, g.x), weighted, range(g.axis(g.x), g.rank(g.x)))),)
 
 
 def rms_normalization(g: NodeGradient) -> InputGradients:
-    """y = scale x / sqrt(mean(x^2) + epsilon) over all axes from one on."""
+    """Gradient of y = scale x / sqrt(mean(x^2) + epsilon) over all axes from one on."""
     weighted = g.builder.mul(_wide(g, g.gradient), _wide(g, g.inputs[1], of=g.inputs[1]))
     axes = range(g.axis(g.x), g.rank(g.x))
     return (_narrow(g, _normalized(g, _wide(g, g.x), weighted, axes, is_centered=False)),)
@@ -74,7 +74,7 @@ def _normalized(g: NodeGradient, x: str, gradient: str, axes: Sequence[int], *, 
 
 
 def lp_normalization(g: NodeGradient) -> InputGradients:
-    """y = x / n with n = sum |x| or sqrt(sum x^2) over an axis; 0 where n is 0."""
+    """Gradient of y = x / n with n = sum |x| or sqrt(sum x^2) over an axis; 0 where n is 0."""
     build, zero, axes = g.builder, g.scalar(0), [g.axis(g.x)]
     product = build.reduce_sum(build.mul(g.gradient, g.y), axes)
     if g.attribute("p", 2) == 1:
@@ -89,7 +89,7 @@ def lp_normalization(g: NodeGradient) -> InputGradients:
 
 
 def local_response_normalization(g: NodeGradient) -> InputGradients:
-    """y = x d^-beta with d = bias + alpha / size times the sum of x^2 over neighbouring channels."""
+    """Gradient of y = x d^-beta with d = bias + alpha / size times the sum of x^2 over neighbouring channels."""
     build, rank, channels = g.builder, g.rank(g.x), g.size(g.x, 1)
     alpha, beta, size = g.attribute("alpha", 1e-4), g.attribute("beta", 0.75), g.attribute("size")
     distances = np.arange(channels) - np.arange(channels)[:, None]  # from the channel of the row

@@ -5,6 +5,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from seewhy.frameworks.onnx.operators.indexing import scatter_add
 from seewhy.frameworks.onnx.operators.node_gradient import GradientRule, InputGradients, NodeGradient
 from seewhy.frameworks.onnx.operators.windows import Windows, windows
 
@@ -43,28 +44,36 @@ def _averages(layout: Windows, axis: int, counts_padding: bool) -> NDArray[np.fl
     matrix = np.zeros((layout.outputs[axis], size))
     np.add.at(matrix, (np.nonzero(inside)[0], positions[inside]), 1)
     counted = positions < size + layout.ends[axis] if counts_padding else inside
-    return matrix / counted.sum(axis=1, keepdims=True)
+    return np.asarray(matrix / counted.sum(axis=1, keepdims=True))
 
 
 def max_pool(g: NodeGradient) -> InputGradients:
     """The maximum of each window: of equal elements, the first one has the gradient, as in torch's max_pool2d.
 
     The operator itself tells which element it took. Windows that overlap may have taken the same one, and an operator
-    that adds at an index exists from opset 16 only, and not for float16. Otherwise, windows that overlap are put into
-    different groups, each of which has zeros of its own.
+    that adds at an index exists from opset 16 only.
     """
-    build = g.builder
-    layout = windows(g, tuple(g.attribute("kernel_shape")), g.x, g.y)
-    taken = _indices(g)
-    if g.graph.opset >= 16 and g.graph.dtype(g.x).itemsize > 2:
-        zeros = build.reshape(g.zeros_like(g.x), [None])
-        return (g.reshape_like(_scattered(g, zeros, taken, reduction="add"), g.x),)
-    groups = _groups(layout)
+    build, taken = g.builder, _indices(g)
+    if g.graph.opset < 16:
+        return (_added_by_groups(g, taken),)
+    zeros, indices, gradient = (build.reshape(value, [None]) for value in (g.zeros_like(g.x), taken, g.gradient))
+    return (g.reshape_like(scatter_add(g, zeros, indices, gradient, 0), g.x),)
+
+
+def _added_by_groups(g: NodeGradient, taken: str) -> str:
+    """Add the gradient at indices of the input. Windows that overlap are in different groups, each with its own zeros.
+
+    Args:
+        g: The node.
+        taken: For each window, the index of an element among all of the input.
+    """
+    build, groups = g.builder, _groups(windows(g, tuple(g.attribute("kernel_shape")), g.x, g.y))
     offsets = build.mul(build.constant(groups, np.int64), build.op("Size", g.x))
     shape = build.op("Concat", build.integers(int(groups.max()) + 1), g.runtime_shape(g.x), axis=0)
-    zeros = build.reshape(build.op("Expand", g.scalar(0), shape), [None])
-    grouped = build.op("Reshape", _scattered(g, zeros, build.add(taken, offsets)), shape)
-    return (build.reduce_sum(grouped, [0], keepdims=False),)
+    zeros = build.op("Expand", g.scalar(0), shape)
+    flat = (build.reshape(value, [None]) for value in (zeros, build.add(taken, offsets), g.gradient))
+    placed = build.op("Reshape", build.op("ScatterElements", *flat, axis=0), shape)
+    return build.reduce_sum(placed, [0], keepdims=False)
 
 
 def _indices(g: NodeGradient) -> str:
@@ -72,11 +81,6 @@ def _indices(g: NodeGradient) -> str:
     names = ("kernel_shape", "strides", "pads", "dilations", "ceil_mode", "auto_pad")
     attributes = {name: value for name in names if (value := g.attribute(name)) is not None}
     return g.builder.ops("MaxPool", g.x, outputs=2, **attributes)[1]
-
-
-def _scattered(g: NodeGradient, zeros: str, indices: str, **attributes: str) -> str:
-    flat = (g.builder.reshape(value, [None]) for value in (indices, g.gradient))
-    return g.builder.op("ScatterElements", zeros, *flat, axis=0, **attributes)
 
 
 def _groups(layout: Windows) -> NDArray[np.int64]:

@@ -28,7 +28,7 @@ def _scales(g: NodeGradient) -> dict[int, np.float32]:
     axes = [axis % rank for axis in g.attribute("axes") or range(rank)]
     scales = g.constant_input(2, "scales")
     if scales is not None and scales.size:
-        given = dict(zip(axes, np.float32(scales), strict=True))
+        given = dict(zip(axes, scales.astype(np.float32), strict=True))
         return {axis: scale for axis, scale in given.items() if scale != 1}
     resized = [axis for axis in axes if g.shape(g.x)[axis] != g.shape(g.y)[axis]]
     return {axis: np.float32(g.size(g.y, axis)) / np.float32(g.size(g.x, axis)) for axis in resized}
@@ -38,7 +38,8 @@ def _interpolation(g: NodeGradient, size: int, resized: int, scale: np.float32) 
     """Return the weight of each of `size` elements in each of the `resized` ones (resized, size)."""
     places, mode = _places(g, size, resized, scale), g.attribute("mode", "nearest")
     if mode == "nearest":
-        return np.eye(size)[np.clip(_nearest(places, g.attribute("nearest_mode", "round_prefer_floor")), 0, size - 1)]
+        nearest = _nearest(places, g.attribute("nearest_mode", "round_prefer_floor"))
+        return np.asarray(np.eye(size)[np.clip(nearest, 0, size - 1)])
     if mode == "linear":
         places = np.clip(places, 0, size - 1)
     low = np.floor(places).astype(int)
@@ -49,7 +50,7 @@ def _interpolation(g: NodeGradient, size: int, resized: int, scale: np.float32) 
         if g.attribute("exclude_outside", 0):
             weights = weights * ((neighbours >= 0) & (neighbours < size))
         np.add.at(matrix, (np.arange(resized), np.clip(neighbours, 0, size - 1)), weights)
-    return matrix / matrix.sum(axis=1, keepdims=True)
+    return np.asarray(matrix / matrix.sum(axis=1, keepdims=True))
 
 
 def _places(g: NodeGradient, size: int, resized: int, scale: np.float32) -> NDArray[np.float32]:
@@ -74,12 +75,12 @@ def _nearest(places: NDArray[np.float32], mode: str) -> NDArray[np.int64]:
     """Return the index of the element nearest to each place."""
     half = np.float32(0.5)
     rounded = {
-        "round_prefer_floor": lambda: np.ceil(places - half),
-        "round_prefer_ceil": lambda: np.floor(places + half),
-        "floor": lambda: np.floor(places),
-        "ceil": lambda: np.ceil(places),
-    }[mode]()
-    return rounded.astype(np.int64)
+        "round_prefer_floor": np.ceil(places - half),
+        "round_prefer_ceil": np.floor(places + half),
+        "floor": np.floor(places),
+        "ceil": np.ceil(places),
+    }[mode]
+    return np.asarray(rounded, np.int64)
 
 
 def _weights(mode: str, fraction: NDArray[np.float64], a: float) -> list[tuple[int, NDArray[np.float64]]]:

@@ -35,10 +35,41 @@ GRADIENTS: "dict[str, GradientRule]" = {
 """The rule of each operator, by its name, with the domain before it if that is not ONNX's own."""
 
 CONSTANT_ALMOST_EVERYWHERE = frozenset(
-    "Shape Size Floor Ceil Round Sign ArgMax ArgMin Hardmax OneHot NonZero "
-    "Equal Greater GreaterOrEqual Less LessOrEqual And Or Xor Not IsNaN IsInf "
-    "BitwiseAnd BitwiseOr BitwiseXor BitwiseNot EyeLike ConstantOfShape NonMaxSuppression "
-    "RandomNormalLike RandomUniformLike Bernoulli Multinomial".split()
+    (
+        "Shape",
+        "Size",
+        "Floor",
+        "Ceil",
+        "Round",
+        "Sign",
+        "ArgMax",
+        "ArgMin",
+        "Hardmax",
+        "OneHot",
+        "NonZero",
+        "Equal",
+        "Greater",
+        "GreaterOrEqual",
+        "Less",
+        "LessOrEqual",
+        "And",
+        "Or",
+        "Xor",
+        "Not",
+        "IsNaN",
+        "IsInf",
+        "BitwiseAnd",
+        "BitwiseOr",
+        "BitwiseXor",
+        "BitwiseNot",
+        "EyeLike",
+        "ConstantOfShape",
+        "NonMaxSuppression",
+        "RandomNormalLike",
+        "RandomUniformLike",
+        "Bernoulli",
+        "Multinomial",
+    )
 )
 """Operators whose outputs do not change with their inputs, or change in steps: their gradient is 0."""
 
