@@ -69,7 +69,7 @@ def prepare(model: onnx.ModelProto, path: Path) -> onnx.ModelProto:
         return model
     try:
         return onnx.version_converter.convert_version(model, CONVERTED_OPSET)
-    except (RuntimeError, onnx.version_converter.ConvertError) as error:
+    except (RuntimeError, ValueError, onnx.version_converter.ConvertError) as error:
         raise ModelError(
             f"{path} has opset {_opset(model)}, and cannot be converted to opset {CONVERTED_OPSET}: "
             f"{first_line(error)} Export the model again, with opset {CONVERTED_OPSET} or newer."
