@@ -27,6 +27,7 @@ from seewhy.models.overrides import Overrides  # noqa: E402
 FLOAT = TensorProto.FLOAT
 RELU = helper.make_node("Relu", ["x"], ["y"])
 KERNEL = np.arange(4 * 3 * 3 * 3, dtype=np.float32).reshape(4, 3, 3, 3)
+DATA = KERNEL.tobytes()
 
 
 def model_of(nodes=(RELU,), weights=None, *, shape=(1, 3, 8, 8), opset=17, ir_version=8, functions=(), domains=()):
@@ -295,7 +296,7 @@ def test_how_much_memory_a_graph_needs_at_most():
     assert bounded(outer, 4_016_000)
 
 
-def external(folder, content=KERNEL.tobytes(), **fields):
+def external(folder, content=DATA, **fields):
     """Write a model whose kernel is in another file."""
     model = model_of(nodes_of(("Conv", ["w"], {})), {"w": KERNEL})
     tensor = model.graph.initializer[0]
@@ -310,7 +311,7 @@ def external(folder, content=KERNEL.tobytes(), **fields):
 
 
 def test_weights_in_another_file(tmp_path):
-    path, _ = external(tmp_path, b"1234" + KERNEL.tobytes(), offset=4, length=KERNEL.nbytes)
+    path, _ = external(tmp_path, b"1234" + DATA, offset=4, length=KERNEL.nbytes)
     model = load_model(path, trust=False)
     tensor = model.proto.graph.initializer[0]
     np.testing.assert_array_equal(numpy_helper.to_array(tensor), KERNEL)
@@ -325,10 +326,10 @@ def test_weights_in_another_file(tmp_path):
     [
         (None, {}, WeightsError, "needs the file weights.bin, which has its weights and is missing"),
         (b"", {}, WeightsError, "has 0 bytes, and model.onnx has weights in it up to 432"),
-        (KERNEL.tobytes(), {"offset": 1}, WeightsError, "has 432 bytes, and .* up to 433"),
-        (KERNEL.tobytes(), {"length": 400}, ModelError, r"'w' have 400 bytes .* shape \[4, 3, 3, 3\] has 432"),
-        (KERNEL.tobytes(), {"offset": -1}, ModelError, "have the offset '-1'; expected a number of bytes"),
-        (KERNEL.tobytes(), {"length": "9" * 30}, ModelError, "have the length"),
+        (DATA, {"offset": 1}, WeightsError, "has 432 bytes, and .* up to 433"),
+        (DATA, {"length": 400}, ModelError, r"'w' have 400 bytes .* shape \[4, 3, 3, 3\] has 432"),
+        (DATA, {"offset": -1}, ModelError, "have the offset '-1'; expected a number of bytes"),
+        (DATA, {"length": "9" * 30}, ModelError, "have the length"),
         (None, {"location": "/etc/passwd"}, ModelError, "names weights in '/etc/passwd'; expected a file in its own f"),
         (None, {"location": "../weights.bin"}, ModelError, "names weights in '../weights.bin'"),
         (None, {"location": "a/../../b"}, ModelError, "names weights in"),
@@ -345,7 +346,7 @@ def test_weights_in_files_that_are_not_read(tmp_path, content, fields, error, me
     inside, outside = tmp_path / "inside", tmp_path / "outside"
     for folder in (inside, outside, inside / "folder"):
         folder.mkdir()
-    (outside / "weights.bin").write_bytes(KERNEL.tobytes())
+    (outside / "weights.bin").write_bytes(DATA)
     (inside / "link").symlink_to(outside / "weights.bin")
     (inside / "linked").symlink_to(outside)
     os.mkfifo(inside / "fifo")
@@ -396,6 +397,8 @@ def test_a_model_and_its_options(tmp_path):
         )
         assert each.proto == proto
         assert each.metadata == {"task": "classify"}
+        assert each.has_fixed_size
+    assert not seewhy.OnnxModel(model_of(shape=(1, 3, "h", 8))).has_fixed_size
     for options in ({"providers": []}, {"providers": "CPUExecutionProvider"}, {"threads": 0}, {"threads": True}):
         with pytest.raises(OptionError, match=f"{next(iter(options))} is .*; expected a"):
             seewhy.OnnxModel(proto, **options)
@@ -412,10 +415,10 @@ def test_onnx_files_are_a_kind_of_file(tmp_path):
         assert registry.check(source, "imagenet", None, Overrides()).kind.syntax == "a path to an .onnx file"
     with pytest.raises(ModelError, match=r"There is no file .*mode.onnx. Did you mean 'model.onnx'"):
         seewhy.load(tmp_path / "mode.onnx")
-    with pytest.raises(ModelError, match="asks for other weights, and .* comes with its own"):
+    with pytest.raises(ModelError, match=r"asks for other weights, and .* comes with its own"):
         seewhy.load(path, weights="other.h5")
     (tmp_path / "model.txt").touch()
-    with pytest.raises(OptionError, match="providers and threads are for .onnx files"):
+    with pytest.raises(OptionError, match=r"providers and threads are for .onnx files"):
         seewhy.load_onnx(written(tmp_path, b"", "model.keras"))
     with pytest.raises(ModelError, match=r"contains 2 models \(model.keras, model.onnx\)"):
         seewhy.load(tmp_path)
@@ -424,7 +427,7 @@ def test_onnx_files_are_a_kind_of_file(tmp_path):
 def test_what_is_missing(tmp_path, monkeypatch):
     path = written(tmp_path, model_of())
     monkeypatch.setattr(onnx, "__version__", "1.20.1")
-    with pytest.raises(MissingExtraError, match="For model.onnx, onnx 1.21 or newer is not installed"):
+    with pytest.raises(MissingExtraError, match=r"For model.onnx, onnx 1.21 or newer is not installed"):
         load_model(path, trust=True)
     for module in ("onnxruntime", "onnx"):
         monkeypatch.setitem(sys.modules, module, None)

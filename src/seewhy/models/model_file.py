@@ -82,7 +82,8 @@ def _load_onnx(
 ) -> Classifier:
     given = read_sidecar(path)  # before the model, which takes longer
     model = onnx_file.load_model(path, trust=trust, providers=providers, threads=threads)
-    return _classifier(path, model, read_metadata(model.metadata, path).updated(given))
+    metadata = read_metadata(model.metadata, path, has_size=model.has_fixed_size)
+    return _classifier(path, model, metadata.updated(given))
 
 
 def _classifier(path: Path, model: object, metadata: Sidecar) -> Classifier:

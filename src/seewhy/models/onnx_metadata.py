@@ -10,6 +10,7 @@
 import ast
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -32,7 +33,7 @@ TIMM_CONFIG = "pretrained_cfg"
 MAX_NAMES = 100_000
 
 
-def read_metadata(metadata: Mapping[str, str], path: Path) -> Sidecar:
+def read_metadata(metadata: Mapping[str, str], path: Path, *, has_size: bool = False) -> Sidecar:
     """Return what the metadata of a model says, as a sidecar does.
 
     SeeWhy's own keys take precedence over those of Ultralytics, and these over those of timm. A value of others that is
@@ -41,6 +42,8 @@ def read_metadata(metadata: Mapping[str, str], path: Path) -> Sidecar:
     Args:
         metadata: From key to text.
         path: The file of the model, for messages.
+        has_size: Whether the graph says the size of its input; then the size for which the model was trained, which may
+            be another, is ignored.
 
     Raises:
         ModelError: One of SeeWhy's own keys is unknown or has an invalid value.
@@ -51,6 +54,8 @@ def read_metadata(metadata: Mapping[str, str], path: Path) -> Sidecar:
         found = _timm(timm, path)
     if metadata.keys() >= ULTRALYTICS_KEYS:
         found = found.updated(_ultralytics(metadata, path))
+    if has_size:
+        found = replace(found, input_size=None)
     return found.updated(_own(metadata, path))
 
 
@@ -144,22 +149,19 @@ def _timm(settings: Mapping[str, Any], path: Path) -> Sidecar:
 def _timm_preprocessing(settings: Mapping[str, Any], path: Path) -> PreprocessingConfig | None:
     """Return the preprocessing; timm's mean and std are for values in 0..1."""
     resample, mode = str(settings.get("interpolation", "bicubic")).strip("\"'"), settings.get("crop_mode", "center")
-    fraction = settings.get("crop_pct", 1.0)
-    colors = {key: _scaled(settings.get(key)) for key in ("mean", "std")}
-    checks = {key: colors[key] if colors[key] is not None else settings.get(key) for key in colors}
-    checks["crop"] = fraction
-    for key, value in checks.items():
-        if value is None or not PREPROCESSING_FIELDS[key].is_valid(value):
-            _ignored("crop_pct" if key == "crop" else key, settings.get(key, value), "that of timm", path)
+    fraction, mean, std = settings.get("crop_pct", 1.0), _scaled(settings.get("mean")), _scaled(settings.get("std"))
+    for key, field, value in (("mean", "mean", mean), ("std", "std", std), ("crop_pct", "crop", fraction)):
+        if value is None or not PREPROCESSING_FIELDS[field].is_valid(value):
+            _ignored(key, settings.get(key), f"what timm has: {PREPROCESSING_FIELDS[field].expected}", path)
             return None
     if resample not in get_args(Resample) or mode not in ("center", "squash") or (mode == "squash" and fraction != 1):
-        _ignored("crop_mode", f"{mode}, with {resample}", "center, with bilinear or bicubic", path)
+        _ignored("crop_mode", f"{mode}, {fraction}, {resample}", "center, with a filter such as bicubic", path)
         return None
     return PreprocessingConfig(
         crop=None if mode == "squash" else fraction,
         resample=resample,  # type: ignore[arg-type]  # checked above
-        mean=tuple(colors["mean"]),  # type: ignore[arg-type]  # three, checked above
-        std=tuple(colors["std"]),  # type: ignore[arg-type]
+        mean=tuple(mean),  # type: ignore[arg-type]  # three, checked above
+        std=tuple(std),  # type: ignore[arg-type]
     )
 
 

@@ -50,6 +50,13 @@ class OnnxModel:
         self.threads = check_threads(threads)
         self.metadata: dict[str, str] = {entry.key: entry.value for entry in proto.metadata_props}
 
+    @property
+    def has_fixed_size(self) -> bool:
+        """Whether the graph says the size of its inputs, but for that of the batch."""
+        weights = {tensor.name for tensor in self.proto.graph.initializer}
+        shapes = [value.type.tensor_type.shape.dim for value in self.proto.graph.input if value.name not in weights]
+        return all(side.dim_value > 0 for shape in shapes for side in shape[1:])
+
     def __repr__(self) -> str:
         return call_repr("OnnxModel", {"name": self.name, "providers": list(self.providers), "threads": self.threads})
 
