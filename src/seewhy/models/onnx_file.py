@@ -49,8 +49,8 @@ def load_model(
     else:
         run_inspector(ONNX_PROGRAM, path, {"path": os.path.abspath(path)}, lambda: _import_packages(path))
     from seewhy.frameworks.onnx.model import OnnxModel
-    from seewhy.models.onnx_reading import prepare, read_model
-    from seewhy.models.onnx_support import check_ends, check_nodes
+    from seewhy.frameworks.onnx.versions import prepare
+    from seewhy.models.onnx_reading import read_model
 
     try:
         proto, _ = read_model(path)
@@ -58,10 +58,7 @@ def load_model(
         raise ModelError(f"{path} is not read: {error}.") from error
     except OSError as error:
         raise WeightsError(f"Cannot read {path}: {error.strerror or error}.") from error
-    check_ends(proto, path)
-    proto = prepare(proto, path)
-    check_nodes(proto.graph, path)
-    return OnnxModel(proto, name=path.stem, providers=providers, threads=threads)
+    return OnnxModel(prepare(proto, path), name=path.stem, providers=providers, threads=threads)
 
 
 def _import_packages(path: Path) -> None:

@@ -15,11 +15,12 @@ from typing import Any
 import onnx
 
 from seewhy.errors import ModelError, WeightsError
+from seewhy.frameworks.onnx.support import check_ends, check_nodes
 from seewhy.frameworks.onnx.tensors import model_tensors
+from seewhy.frameworks.onnx.versions import first_line, prepare, updated
 from seewhy.models.onnx_external_data import MAX_MODEL_SIZE
 from seewhy.models.onnx_memory import SIDES, check_sizes_from_values, clear_output_shapes, fill_input_shapes, is_bounded
-from seewhy.models.onnx_reading import first_line, prepare, read_model
-from seewhy.models.onnx_support import check_ends, check_nodes
+from seewhy.models.onnx_reading import read_model
 from seewhy.models.onnx_tensor_sizes import check_tensor, tensor_bytes
 from seewhy.models.process_limits import limit_memory, limit_process
 from seewhy.regular_files import FileTooLargeError, NotRegularFileError
@@ -82,7 +83,7 @@ def _inspect(path: Path) -> None:
     is_as_in_file = not model.functions
     model = _without_weights(model)
     opsets = [entry.version for entry in model.opset_import]
-    model = prepare(model, path)
+    model = updated(model, path)
     is_as_in_file = is_as_in_file and opsets == [entry.version for entry in model.opset_import]
     open_sides = fill_input_shapes(model.graph)
     _check(model, weights, path)
@@ -141,8 +142,7 @@ def _load(path: Path, is_as_in_file: bool) -> Any:
     model = os.fspath(path) if is_as_in_file else prepare(read_model(path)[0], path).SerializeToString()
     try:
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-    except Exception as error:
-        # ONNX Runtime has a dozen classes of errors, without a base class.
+    except runtime_failures() as error:
         raise _load_error(path, error) from error
 
 
@@ -155,7 +155,7 @@ def _run(path: Path, session: Any, inputs: list[Any], open_sides: list[Any]) -> 
         try:
             session.run(None, {value.name: _zeros(value.type.tensor_type) for value in inputs})
             return
-        except Exception as error:
+        except runtime_failures() as error:
             if is_out_of_memory(error):
                 raise ModelError(_too_large(path, "be run on one image")) from error
             first = first or error
@@ -189,6 +189,14 @@ def _runtime_version() -> str:
     import onnxruntime
 
     return str(onnxruntime.__version__)
+
+
+def runtime_failures() -> tuple[type[Exception], ...]:
+    """Return the classes of errors that ONNX Runtime raises; they have no base class and are in no public module."""
+    from onnxruntime.capi import onnxruntime_pybind11_state as runtime
+
+    kinds = [kind for kind in vars(runtime).values() if isinstance(kind, type) and issubclass(kind, Exception)]
+    return (*kinds, MemoryError, RuntimeError, ValueError)
 
 
 def runtime_message(error: BaseException | None) -> str:

@@ -13,7 +13,7 @@ import onnx
 import onnx.shape_inference
 
 from seewhy.errors import ModelError
-from seewhy.models.onnx_support import named
+from seewhy.frameworks.onnx.support import named
 from seewhy.models.onnx_tensor_sizes import BITS
 
 BATCH, CHANNELS = 1, 3

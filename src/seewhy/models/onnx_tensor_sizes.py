@@ -7,6 +7,7 @@ from typing import Any
 from onnx import TensorProto
 
 from seewhy.errors import ModelError, short_repr
+from seewhy.frameworks.onnx.support import type_name
 
 BITS = {
     TensorProto.FLOAT: 32,
@@ -31,13 +32,6 @@ BITS = {
 }
 """The types of weights, and the bits of a number. Texts and complex numbers are not among them."""
 
-ARRAY_TYPES = (
-    {name for name, bits in BITS.items() if bits >= 8}
-    - {TensorProto.BFLOAT16, TensorProto.FLOAT8E4M3FN, TensorProto.FLOAT8E4M3FNUZ}
-    - {TensorProto.FLOAT8E5M2, TensorProto.FLOAT8E5M2FNUZ}
-)
-"""The types of inputs and outputs: those that NumPy has."""
-
 COPIED_BYTES, HEADER_BYTES = 2**20, 4096
 """Data of more bytes than the first are not copied to be counted; names and shapes have at most the second."""
 
@@ -55,14 +49,6 @@ NUMBERS = {
     },
 }
 """The fields that hold numbers one by one, and the types that each may have."""
-
-
-def type_name(data_type: int) -> str:
-    """Return the name of a type of ONNX, as in messages."""
-    try:
-        return str(TensorProto.DataType.Name(data_type)).lower()
-    except ValueError:
-        return f"number {data_type}"
 
 
 def element_count(tensor: Any) -> int:

@@ -23,7 +23,7 @@ class OnnxModel:
 
     Args:
         proto: The model, with its weights: `onnx.load` also reads those that are in other files. It is not changed, and
-            must not be changed by others.
+            must not be changed by others. Functions in it are inlined, and an opset before 11 is converted to 13.
         name: The model's name in messages and figures; "" for that of its graph.
         providers: The execution providers of ONNX Runtime, the preferred one first.
         threads: The number of threads that run an operator; None for ONNX Runtime's choice, the number of cores.
@@ -32,7 +32,7 @@ class OnnxModel:
         metadata: The metadata of the model, from key to text.
 
     Raises:
-        ModelError: `proto` is not a model, or some of its weights are in other files.
+        ModelError: `proto` is not a model, contains what cannot be explained, or has weights in other files.
         OptionError: `providers` are not names, or `threads` is not a positive number.
     """
 
@@ -44,8 +44,11 @@ class OnnxModel:
         providers: Sequence[str] = DEFAULT_PROVIDERS,
         threads: int | None = None,
     ) -> None:
-        self.proto = _checked_proto(proto)
+        checked = _checked_proto(proto)
         self.name = name or proto.graph.name or "model"
+        from seewhy.frameworks.onnx.versions import prepare  # which imports onnx
+
+        self.proto = prepare(checked, f"The ONNX model {short_repr(self.name)}")
         self.providers = check_providers(providers)
         self.threads = check_threads(threads)
         self.metadata: dict[str, str] = {entry.key: entry.value for entry in proto.metadata_props}
