@@ -73,12 +73,14 @@ class Explainer:
         method: The name of a method, see `seewhy methods`; or a method with options, such as
             `seewhy.methods.get("rise", masks=8000)`. "auto" takes legrad_rollout for a model whose attention maps
             follow each other from the image to the score, as in a vision transformer; integrated_gradients with 16
-            steps where attention runs within windows; and gradcam for any other, and where a layer is named.
+            steps where attention runs within windows; and gradcam for any other, and where a layer is named or the
+            classifier has a default layer.
         layer: The layer to explain: a path ("resnet50/conv5_block3_out", "layer4.2"), a unique name, or the layer
             object. "auto" takes the classifier's default layer if it has one, else the last layer with spatial output
-            that does not only pool, whose positions reach the score, that nothing bypasses, and whose axes are those of
-            the image. Of a layer that is called several times the last call is explained; "name#1" is the first. A list
-            of layers is explained layer by layer, and their heatmaps are fused.
+            that does not only pool, whose positions reach the score, that at most a tenth of the score bypasses, and
+            whose axes are those of the image; if there is none, the layer that is bypassed least, with a warning. Of a
+            layer that is called several times the last call is explained; "name#1" is the first. A list of layers is
+            explained layer by layer, and their heatmaps are fused.
         score: "logit" explains logits: a final softmax or sigmoid is bypassed. "probability" explains probabilities,
             as many tutorials do.
         output: The output to explain, of a model with several: its position or its key.
@@ -279,8 +281,8 @@ class Explainer:
 
         Returns:
             Each call with a trial. Its `evidence` has `reach.share`, the share of positions that reach the score;
-            `bypass`, the share of the score that bypasses the layer; and `axes.agreement`, 1 for the axes of the
-            image. It is None where the layer cannot be explained, and `obstacle` says why.
+            `bypass`, the share of the score that bypasses the layer; and `axes.fault`, empty for the axes of the image.
+            It is None where the layer cannot be explained, and `obstacle` says why.
 
         Raises:
             LayerError: The output is not one score for each class.

@@ -106,7 +106,7 @@ class Capture(ShortRepr):
             more of the layer than its mean over space.
         is_bypassed: Whether a path from the input to the scores may bypass the layer; None where that is not known.
         prefix_tokens: (N, prefix, K), the layer's tokens before those that are patches of the image, of a layer whose
-            tokens were folded into the image's rows and columns; None of any other.
+            tokens were folded into the image's rows and columns; None for any other layer.
         suffix_tokens: (N, suffix, K), those after the patches.
     """
 

@@ -1,5 +1,7 @@
 """Explaining all attention layers of a model together: which maps count, images that mix, and where the head reads."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -7,7 +9,7 @@ from tests.contracts import attention_reference as reference
 from tests.contracts.transformer_in_torch import Transformer
 
 import seewhy
-from seewhy.errors import SeewhyWarning
+from seewhy.errors import LayerError, SeewhyWarning
 
 IMAGES = reference.images()
 INPUTS = np.ascontiguousarray(np.moveaxis(IMAGES, -1, 1))
@@ -72,3 +74,56 @@ def test_each_image_may_read_another_token():
     alone = [explainer.heatmaps(each[None], [1]).values[0] for each in inputs]
     np.testing.assert_allclose(together, alone, atol=1e-7)
     assert len({each.argmax() for each in together}) > 1
+
+
+def test_tokens_that_do_not_fit_the_maps_are_refused():
+    explainer = seewhy.Explainer(Transformer("fused", "first").eval(), "legrad", tokens=seewhy.TokenGrid((3, 3), 1))
+    with pytest.raises(LayerError, match=r"are 1 \+ 3 x 3 \+ 0 = 10 tokens, and the output of the layer .* has 7"):
+        explainer.heatmaps(INPUTS, [1])
+
+
+def test_what_was_found_with_other_tokens_is_not_said_again():
+    classifier = seewhy.Classifier(Transformer("fused", "first").eval())
+    with pytest.warns(SeewhyWarning, match="do not lie on the image row by row"):
+        seewhy.Explainer(classifier, "legrad", tokens=seewhy.TokenGrid((3, 2), 1)).heatmaps(INPUTS, [1])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", SeewhyWarning)
+        found = seewhy.Explainer(classifier, "legrad_rollout").heatmaps(INPUTS, [1])
+    expected = reference.legrad(IMAGES, 1) * reference.attention_rollout(IMAGES)
+    np.testing.assert_allclose(found.values[:, 0], expected, atol=1e-6)
+
+
+class Saturated(Transformer):
+    """Has a logit of class 1 that is far above all others in images of large values."""
+
+    def forward(self, image):
+        return super().forward(image) + 1000 * (image.mean(dim=(1, 2, 3)) > 1)[:, None] * torch.eye(4)[1]
+
+
+def test_what_is_read_is_found_where_a_probability_is_1():
+    explainer = seewhy.Explainer(Saturated("fused", "first").eval(), "attention_rollout", score="probability")
+    for images in (IMAGES + 3, IMAGES):
+        found = explainer.heatmaps(np.ascontiguousarray(np.moveaxis(images, -1, 1)), [1])
+        assert (found.scores == 1).all() == (images is not IMAGES)
+        np.testing.assert_allclose(found.values[:, 0], reference.attention_rollout(images), atol=1e-6)
+
+
+class TokenPerClass(Transformer):
+    """Reads the score of each class from a token of its own, the first four of those of the image."""
+
+    def forward(self, image):
+        x = self.patches(image).flatten(2).transpose(1, 2)
+        for norm, block in zip(self.norms, self.blocks, strict=True):
+            x = x + block(norm(x))
+        return x[:, :4].sum(dim=2)
+
+
+def test_each_class_may_read_a_token_of_its_own():
+    _, maps = reference.run(IMAGES, "mean")
+    rollout = np.eye(6)
+    for attention in maps:
+        rollout = (attention.mean(axis=1) / 2 + np.eye(6) / 2) @ rollout
+    explainer = seewhy.Explainer(TokenPerClass("fused", "mean").eval(), "attention_rollout")
+    for targets in ([2], [0, 3], [1]):
+        found = explainer.heatmaps(INPUTS, targets).values
+        np.testing.assert_allclose(found, rollout[:, targets].reshape(2, -1, *reference.GRID), atol=1e-6)

@@ -26,10 +26,10 @@ def test_the_axes_of_the_image():
     [
         (lambda x: x[:, ::-1], "its rows move against those"),
         (lambda x: x[:, :, ::-1], "its columns move against those"),
-        (lambda x: x.swapaxes(1, 2), "its rows move not with those"),
+        (lambda x: x.swapaxes(1, 2), "its rows do not follow those"),
         (lambda x: x[:, :8], "2 of 4 changed patches"),
         (lambda x: np.roll(x, 4, axis=1) * (np.arange(16)[:, None, None] >= 4), "shifted"),
-        (lambda x: np.stack([x.mean(axis=1)] * 2, axis=1), "its rows move not with those"),
+        (lambda x: np.stack([x.mean(axis=1)] * 2, axis=1), "its rows do not follow those"),
     ],
 )
 def test_other_axes(view, fault):
@@ -45,3 +45,11 @@ def test_positions_that_each_see_the_whole_image_show_no_fault():
 
 def test_values_that_do_not_change_show_nothing():
     assert changed(lambda x: np.ones_like(x)) is None
+
+
+def test_a_single_position_shows_nothing():
+    assert changed(lambda x: x.mean(axis=(1, 2), keepdims=True)) is None
+
+
+def test_the_agreement_of_a_layer_that_shows_a_part_is_0():
+    assert changed(lambda x: x[:, :8]).agreement == 0

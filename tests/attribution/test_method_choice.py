@@ -41,10 +41,9 @@ def chosen(shapes, inputs=IMAGES, method="auto", layer=AUTO, last=LAST):
         (CHAIN, IMAGES, AUTO, "legrad_rollout", "2 attention layers form a chain"),
         (((2, 9, 9), (1, 4, 9), (2, 4, 4)), IMAGES, AUTO, "legrad_rollout", "3 attention layers form a chain"),
         (WINDOWS, IMAGES, AUTO, "integrated_gradients", "attention within windows; 16 steps"),
-        (WINDOWS, IMAGES.astype(np.uint8), AUTO, "gradcam", "the attention layers form no chain"),
         (((2, 1, 9),), IMAGES, AUTO, "gradcam", "the attention layers form no chain"),
         (((2, 64, 16), (2, 64, 16)), IMAGES, AUTO, "gradcam", "the attention layers form no chain"),
-        (CHAIN, IMAGES, "block", "gradcam", "a layer is named"),
+        (CHAIN, IMAGES, "block", "gradcam", "a layer is named, or the classifier has a default layer"),
         (WINDOWS, [IMAGES, IMAGES], AUTO, "gradcam", "the input is not one batch of images"),
     ],
 )

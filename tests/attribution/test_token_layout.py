@@ -179,7 +179,7 @@ def test_tokens_that_are_no_patches_are_no_image():
 @pytest.mark.parametrize(
     ("tokens", "layer", "message"),
     [
-        (seewhy.TokenGrid((4, 6)), "first", r"0 \+ 4 x 6 \+ 0 = 24 tokens, and the layer 'first' has 25"),
+        (seewhy.TokenGrid((4, 6)), "first", r"0 \+ 4 x 6 \+ 0 = 24 tokens, and the output of the layer 'first' has 25"),
         (seewhy.TokenGrid((4, 6), 1), "patches", r"the layer 'patches' has no tokens: its positions are \(4, 6\)"),
     ],
 )
@@ -194,6 +194,9 @@ def test_what_is_no_grid(tokens):
         seewhy.Explainer(transformer(), tokens=tokens)
 
 
-def test_a_given_grid_does_not_change_methods_at_the_input():
-    explainer = seewhy.Explainer(transformer(prefix=1), "saliency", tokens=seewhy.TokenGrid((4, 6), 1))
-    assert explainer.heatmaps(images(), [1]).values.shape == (2, 1, 16, 24)
+@pytest.mark.parametrize("targets", [[1], [0, 1, 2] * 11])
+def test_a_given_grid_does_not_change_methods_at_the_input(targets):
+    model, tokens = transformer(prefix=1), seewhy.TokenGrid((4, 6), 1)
+    found = seewhy.Explainer(model, "saliency", tokens=tokens).heatmaps(images(), targets).values
+    expected = seewhy.Explainer(model, "saliency").heatmaps(images(), [1]).values
+    np.testing.assert_allclose(found[:, targets.index(1)], expected[:, 0], rtol=1e-4)

@@ -345,6 +345,7 @@ def test_methods_are_listed_by_family(run):
     assert code == 0
     assert "Gradient methods" in out
     assert "T head backwards" in out
+    assert "auto, the default, takes legrad_rollout for vision transformers" in out
 
 
 def test_a_wrong_call_creates_no_folder(run, tmp_path, examples):

@@ -40,3 +40,23 @@ def test_json_has_what_is_wrong_with_a_layer(run, residual):
     assert (by_path["sum"]["positions"], by_path["sum"]["bypass"]) == (1, 0)
     (fault,) = by_path["branch"]["faults"]
     assert fault.endswith("The heatmap shows only what passes through the layer.")
+
+
+def test_a_model_that_auto_refuses(run, tmp_path):
+    """The score reads one position of the only layer."""
+    image = keras.Input((16, 16, 3))
+    x = keras.layers.Conv2D(4, 3, padding="same", name="features")(image)
+    keras.Model(image, keras.layers.Dense(3)(x[:, 0, 0])).save(tmp_path / "corner.keras")
+    code, out, _ = run("layers", tmp_path / "corner.keras", "--preprocessing", "0..1")
+    assert (code, "<- auto" in out) == (0, False)
+    assert "auto selects no layer: --layer auto found no layer whose positions reach the score" in out
+    assert "features (1 of 256 positions reach the score)" in out
+
+
+def test_the_call_of_a_shared_layer_that_auto_selects(run, tmp_path):
+    image = keras.Input((16, 16, 3))
+    shared = keras.layers.Conv2D(3, 3, padding="same", name="shared")
+    x = keras.layers.Dense(3, name="head")(keras.layers.Flatten()(shared(shared(image))))
+    keras.Model(image, x).save(tmp_path / "twice.keras")
+    code, out, _ = run("layers", tmp_path / "twice.keras", "--preprocessing", "0..1", "--json")
+    assert (code, json.loads(out)["auto"]) == (0, "shared#2")

@@ -10,7 +10,7 @@ from tests.sample_models import PAPER_INPUT, paper_sequential
 import seewhy
 from seewhy import methods
 from seewhy.errors import TargetError
-from seewhy.targets import Class, Counterfactual, PerImage, TopK
+from seewhy.targets import Class, Counterfactual, PerImage
 
 MANY = 40
 BASES = {"gradcam": by_hand.gradcam, "gradcam++": by_hand.gradcampp}
@@ -69,4 +69,3 @@ def test_what_is_not_a_class_is_refused(target):
     inputs = np.concatenate([PAPER_INPUT] * (2 if isinstance(target, PerImage) else 1))
     with pytest.raises(TargetError, match=r"compares classes with similar ones, and .* is not a class. Give classes"):
         seewhy.Explainer(paper_sequential(), "finercam", "conv").heatmaps(inputs, target)
-    assert TopK(2).is_classes

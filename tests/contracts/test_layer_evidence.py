@@ -57,7 +57,7 @@ def test_the_clamped_scores_are_those_of_the_head(framework):
 
 
 @pytest.mark.parametrize(
-    ("how", "fault"), [("transposed", "its rows move not with those"), ("cropped", "of 4 changed patches")]
+    ("how", "fault"), [("transposed", "its rows do not follow those"), ("cropped", "of 4 changed patches")]
 )
 def test_auto_takes_no_layer_with_other_axes_than_the_image(framework, how, fault):
     assert auto(framework, framework.misread(how)).layer == framework.last_right_layer

@@ -168,6 +168,8 @@ def test_what_is_a_hugging_face_folder(tmp_path):
         ({"attn_implementation": "evil/kernels"}, "attn_implementation asks for kernels to be downloaded"),
         ({"vision_config": {"_attn_implementation": "a/b"}}, "_attn_implementation asks for kernels to be downloaded"),
         ({"attn_implementation": {"": "eager", "vision_config": "a/b"}}, "attn_implementation asks for kernels"),
+        ({"attn_implementation": ["eager", ["a/b"]]}, "attn_implementation asks for kernels"),
+        ({"experts_implementation": ["a/b"]}, "experts_implementation asks for kernels"),
         ({"transformers_weights": "../x.bin"}, "transformers_weights asks for another file of weights"),
         ({"backbone_config": [{"use_pretrained_backbone": True}]}, "asks for the weights of another model"),
         ({"num_hidden_layers": MAX_NUMBER + 1}, "its num_hidden_layers is 1000001, and sizes are at most 1,000,000"),
@@ -186,7 +188,13 @@ def test_a_processor_with_code_is_refused_and_harmless_keys_are_not(tmp_path):
     path = folder(tmp_path / "net", processor_settings={"auto_map": {"AutoImageProcessor": "evil.Processor"}})
     with pytest.raises(ModelError, match="auto_map asks for Python code of its own"):
         seewhy.load(path)
-    harmless = {"attn_implementation": "sdpa", "auto_map": None, "use_timm_backbone": False, "id2label": {"0": 10**9}}
+    harmless = {
+        "attn_implementation": ["sdpa"],
+        "experts_implementation": 5,
+        "auto_map": None,
+        "use_timm_backbone": False,
+        "id2label": {"0": 10**9},
+    }
     assert inspect(folder(tmp_path / "b", {**CONFIG, **harmless}), trust=False).processor is None
 
 
@@ -242,10 +250,17 @@ def test_the_image_processor_of_a_processor_of_several(tmp_path):
     assert inspect(path, trust=False).processor == VIT
 
 
-@pytest.mark.parametrize("source", ["hf:a b", "hf:", "hf:a/..", "hf:org/net:tag"])
+@pytest.mark.parametrize(
+    "source",
+    [
+        *("hf:a b", "hf:", "hf:a/..", "hf:org/net:tag", "hf:-x/y", "hf:a--b/c", "hf:é/b", "hf:a.git", "hf:a/b."),
+        *("hf:a/-b", f"hf:{'a' * 300}", f"hf:a/{'b' * 97}", f"hf:{'a' * 97}/b", "hf:a\0b"),
+    ],
+)
 def test_names_that_are_none(source):
     with pytest.raises(ModelError, match="is no name of a model on the Hugging Face hub; expected OWNER/NAME"):
         seewhy.load(source)
+    hugging_face_hub.check_name(f"{'a' * 96}/{'b' * 96}")
 
 
 def test_folders_that_do_not_exist_or_are_no_models(tmp_path, monkeypatch):
@@ -257,10 +272,62 @@ def test_folders_that_do_not_exist_or_are_no_models(tmp_path, monkeypatch):
             seewhy.load(source)
     with pytest.raises(ModelError, match=r"The folder empty contains no config.json; expected a folder that save_pre"):
         seewhy.load("hf:empty")
-    for source in ("hf:flowers", "flowers", tmp_path / "flowers"):  # both are found, up to what transformers would do
-        monkeypatch.setitem(sys.modules, "transformers", None)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    for source in ("~\0/flowers", "hf:~\0flowers", "~\ud800/flowers", "hf:~nobody-of-that-name/flowers"):
+        with pytest.raises(ModelError, match=r"There is no file .*flowers: the home folder is unknown"):
+            seewhy.load(source)
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    for source in ("hf:flowers", "flowers", tmp_path / "flowers", "~/flowers", "hf:~/flowers"):
+        # All are found, up to what transformers would do.
         with pytest.raises(MissingExtraError, match=r"For flowers, transformers is not installed.*huggingface"):
             seewhy.load(source)
+
+
+class HTTPError(Exception):
+    """Of a library, and no OSError."""
+
+
+class HfHubHTTPError(HTTPError, OSError):
+    pass
+
+
+class RepositoryNotFoundError(HfHubHTTPError):
+    pass
+
+
+class GatedRepoError(RepositoryNotFoundError):
+    pass
+
+
+class RevisionNotFoundError(HfHubHTTPError):
+    pass
+
+
+class RemoteEntryNotFoundError(HfHubHTTPError):
+    pass
+
+
+class HFValidationError(ValueError):
+    pass
+
+
+ERRORS = {
+    error.__name__: error
+    for error in (
+        HfHubHTTPError,
+        RepositoryNotFoundError,
+        GatedRepoError,
+        RevisionNotFoundError,
+        RemoteEntryNotFoundError,
+        HFValidationError,
+    )
+}
+
+
+@pytest.fixture
+def installed(monkeypatch):
+    """transformers and torch are found, and not used."""
+    monkeypatch.setitem(sys.modules, "transformers", types.ModuleType("transformers"))
 
 
 def fake_hub(monkeypatch, tmp_path, *, error=None, is_offline=False):
@@ -278,7 +345,7 @@ def fake_hub(monkeypatch, tmp_path, *, error=None, is_offline=False):
         assert timeout <= 3
         raise error
 
-    errors = types.SimpleNamespace(LocalEntryNotFoundError=MissingError)
+    errors = types.SimpleNamespace(**ERRORS, LocalEntryNotFoundError=MissingError)
     constants = types.SimpleNamespace(
         HF_HUB_CACHE=str(tmp_path), ENDPOINT="https://huggingface.co", is_offline_mode=lambda: is_offline
     )
@@ -296,6 +363,7 @@ def fake_hub(monkeypatch, tmp_path, *, error=None, is_offline=False):
     ("is_offline", "reason"),
     [(True, "HF_HUB_OFFLINE forbids downloads"), (False, r"https://huggingface.co cannot be reached: no route")],
 )
+@pytest.mark.usefixtures("installed")
 def test_offline_it_says_what_to_do(monkeypatch, tmp_path, is_offline, reason):
     fake_hub(monkeypatch, tmp_path, error=OSError("no route"), is_offline=is_offline)
     with pytest.raises(ModelError) as raised:
@@ -307,9 +375,93 @@ def test_offline_it_says_what_to_do(monkeypatch, tmp_path, is_offline, reason):
     assert "hf download microsoft/resnet-51 --local-dir folder. Copy the folder here" in message
 
 
+@pytest.mark.usefixtures("installed")
 def test_the_default_hub_is_an_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     with pytest.raises(
         MissingExtraError, match=r"huggingface_hub is not installed. Install it with: .*\[huggingface\]"
     ):
         hugging_face.load("hf:microsoft/resnet-50", pretrained=True, trust=False)
+
+
+def test_nothing_is_downloaded_without_transformers(monkeypatch):
+    monkeypatch.setitem(sys.modules, "transformers", None)
+    monkeypatch.setattr(hugging_face_hub, "find_model", lambda *_, **__: pytest.fail("it is downloaded"))
+    with pytest.raises(MissingExtraError, match=r"For hf:a/b, transformers is not installed.*\[huggingface\]"):
+        seewhy.load("hf:a/b")
+
+
+def online_hub(monkeypatch, tmp_path, download, **functions):
+    """huggingface_hub with an empty cache, whose hub responds."""
+    fake_hub(monkeypatch, tmp_path)
+    hub = hugging_face_hub._import_hub()
+    hub.hf_hub_download = download
+    hub.utils.get_session = lambda: types.SimpleNamespace(head=lambda *_, **__: None)
+    for name, function in functions.items():
+        setattr(hub, name, function)
+    return hub
+
+
+@pytest.mark.usefixtures("installed")
+@pytest.mark.parametrize(
+    ("error", "expected", "message"),
+    [
+        (RepositoryNotFoundError, ModelError, "has no model 'microsoft/resnet-51'.*Did you mean 'microsoft/resnet-50'"),
+        (GatedRepoError, ModelError, "accept its conditions on its page, https://huggingface.co/microsoft/resnet-51"),
+        (HfHubHTTPError, WeightsError, "Cannot download hf:microsoft/resnet-51: HfHubHTTPError"),
+        (HTTPError, WeightsError, "Cannot download hf:microsoft/resnet-51: HTTPError"),
+        (HFValidationError, ModelError, "'microsoft/resnet-51' is no name of a model"),
+    ],
+)
+def test_errors_of_a_download(monkeypatch, tmp_path, error, expected, message):
+    """The search for similar names fails, too, which changes nothing."""
+
+    def download(*_, local_files_only=False, **__):
+        if local_files_only:
+            raise FileNotFoundError
+        if error is HfHubHTTPError:  # its client then says that there is no connection
+            raise hub.errors.LocalEntryNotFoundError("Check your connection.") from error()
+        raise error
+
+    def list_models(**_):
+        raise HTTPError
+
+    hub = online_hub(monkeypatch, tmp_path, download, HfApi=lambda: types.SimpleNamespace(list_models=list_models))
+    with pytest.raises(expected, match=message):
+        seewhy.load("hf:microsoft/resnet-51")
+
+
+@pytest.mark.parametrize("is_known", [False, True])
+def test_a_snapshot_without_a_processor_is_completed(monkeypatch, tmp_path, is_known):
+    """Unless it is known that the hub has none; the commit stays the same."""
+    path = folder(tmp_path / ("0" * 40))
+    fetched = []
+
+    def download(_, file, *, revision, local_files_only=False, **__):
+        if not local_files_only:
+            fetched.append((file, revision))
+        if file == "preprocessor_config.json":
+            (path / file).write_text(json.dumps(VIT))
+        return str(path / file)
+
+    hub = online_hub(
+        monkeypatch, tmp_path, download, try_to_load_from_cache=lambda *_, **__: object() if is_known else None
+    )
+    assert hugging_face_hub.find_model("a/b", trust=False, needs_weights=True) == path
+    assert (("preprocessor_config.json", "0" * 40) in fetched) is not is_known
+    (path / "preprocessor_config.json").unlink(missing_ok=True)
+    hub.constants.is_offline_mode = lambda: True
+    assert hugging_face_hub.find_model("a/b", trust=False, needs_weights=True) == path
+
+
+def test_the_config_of_the_hub_is_read_with_limits(monkeypatch, tmp_path):
+    (tmp_path / "config.json").write_text("[" * 300 + "]" * 300)
+
+    def download(_, file, *, local_files_only=False, **__):
+        if local_files_only:
+            raise FileNotFoundError
+        return str(tmp_path / file)
+
+    online_hub(monkeypatch, tmp_path, download)
+    with pytest.raises(ModelError, match=r"config.json is malicious"):
+        hugging_face_hub.find_model("a/b", trust=False, needs_weights=True)

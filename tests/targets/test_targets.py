@@ -125,6 +125,11 @@ def test_outputs_that_are_not_class_scores_have_no_classes(spec):
     resolve(len, FIND).check_outputs(None)
 
 
+def test_what_are_classes_only():
+    assert all(resolve(spec, FIND).is_classes for spec in ("top-2", [0, "top-1"], [[0], ["top-1"]]))
+    assert not any(resolve(spec, FIND).is_classes for spec in (len, [0, len], [[0], [Counterfactual(1)]]))
+
+
 def test_a_slice_of_a_batch():
     per_image = resolve([[0], [1], [2]], FIND)
     assert per_image.slice_images(1, 3).arrays(2)[0].tolist() == [[1], [2]]

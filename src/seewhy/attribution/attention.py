@@ -1,7 +1,7 @@
 """Explaining all attention layers of a model together: from their maps to heatmaps on the grid of tokens."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from seewhy.attribution.checks import output_of
 from seewhy.attribution.evidence_key import evidence_key
 from seewhy.attribution.independence import capture_attention_of_images
 from seewhy.attribution.plan import Plan
@@ -18,11 +19,11 @@ from seewhy.errors import LayerError
 from seewhy.frameworks import Framework, LayerChoice
 from seewhy.frameworks.layers import AUTO
 from seewhy.frameworks.structures import InputBatch, image_count, map_tree
-from seewhy.methods.attention_chain import chain_steps
+from seewhy.methods.attention_chain import chain_steps, map_shapes
 from seewhy.targets import Class, Objective, TopK
-from seewhy.types import AttentionCapture, Derivatives, FloatArray
+from seewhy.types import AttentionCapture, Derivatives, FloatArray, IndexArray
 
-GRADIENT_BYTES = 2**30
+ATTENTION_BYTES = 2**30
 """How much memory the gradients of one run may take: those of a small transformer are 6 MB for each target of an image.
 """
 
@@ -37,11 +38,9 @@ def attribute_attention(plan: Plan, inputs: InputBatch, objective: Objective) ->
     if shapes:
         chain_steps(shapes)  # refuses maps that cannot be explained before any is captured
         check_token_layers(plan, inputs, objective, shapes[0][-1])
-    chunk = _targets_at_once(shapes, image_count(inputs))
-    is_chunked = plan.method.derivatives == "gradients" and _is_many_classes(objective, chunk)
-    capture = _capture(plan, inputs, objective, "none" if is_chunked else plan.method.derivatives)
-    parts = _chunks(plan, inputs, objective, capture, chunk) if is_chunked else iter((capture,))
-    heatmaps = np.concatenate([_heatmaps(plan, inputs, objective, part) for part in parts], axis=1)
+    is_many = isinstance(objective.target, (Class, TopK)) and objective.target.target_count > _chunk(shapes, inputs)
+    capture = _capture(plan, inputs, objective, "none" if is_many else plan.method.derivatives)
+    heatmaps = _heatmaps(plan, inputs, objective, capture)
     return capture, _folded(plan, inputs, objective, capture, heatmaps)
 
 
@@ -55,37 +54,47 @@ def _capture(plan: Plan, inputs: InputBatch, objective: Objective, derivatives: 
     return capture_attention_of_images(plan.framework, inputs, objective, derivatives)
 
 
-def _targets_at_once(shapes: tuple[tuple[int, ...], ...], images: int) -> int:
-    """Return for how many targets the gradients of all maps may be held."""
-    return max(1, GRADIENT_BYTES // max(1, 4 * images * sum(map(math.prod, shapes))))
-
-
-def _is_many_classes(objective: Objective, chunk: int) -> bool:
-    target = objective.target
-    return isinstance(target, (Class, TopK)) and target.target_count > chunk
-
-
-def _chunks(
-    plan: Plan, inputs: InputBatch, objective: Objective, capture: AttentionCapture, chunk: int
-) -> Iterator[AttentionCapture]:
-    """Capture the gradients of some of the classes at a time."""
-    indices = plan.framework.to_numpy(capture.indices)
-    classes = Class(tuple(map(tuple, indices.tolist())))
-    for start in range(0, indices.shape[1], chunk):
-        part = replace(objective, target=classes.slice_targets(start, start + chunk))
-        yield _capture(plan, inputs, part, plan.method.derivatives)
+def _chunk(shapes: Iterable[tuple[int, ...]], inputs: InputBatch) -> int:
+    """Return for how many targets the gradients of all maps, of shapes (H, Lq, Lk), may be held."""
+    return max(1, ATTENTION_BYTES // max(1, 4 * image_count(inputs) * sum(map(math.prod, shapes))))
 
 
 def _heatmaps(plan: Plan, inputs: InputBatch, objective: Objective, capture: AttentionCapture) -> FloatArray:
     """Return raw heatmaps (N, T, L) over tokens."""
     framework = plan.framework
-    if capture.gradients is not None:
-        return framework.to_numpy(framework.apply(plan.method, with_reads(framework, capture)))
-    reads = _known_reads(plan, inputs, objective, capture)
-    arrays = tuple(framework.to_numpy(each) for each in capture.maps[: reads.maps])
-    scores = framework.to_numpy(capture.scores)
-    capture = replace(capture, maps=arrays, scores=scores, reads=reads.shares, xp=np)
-    return np.asarray(plan.method(capture), dtype=np.float32)
+    if plan.method.derivatives == "none":
+        reads = _known_reads(plan, inputs, objective, capture)
+        if reads is not None:
+            arrays = tuple(framework.to_numpy(each) for each in capture.maps[: reads.map_count])
+            scores = framework.to_numpy(capture.scores)
+            capture = replace(capture, maps=arrays, scores=scores, reads=reads.shares, xp=np)
+            return np.asarray(plan.method(capture), dtype=np.float32)
+        objective = _unsaturated(objective)
+    parts = (capture,) if capture.gradients is not None else _chunks(plan, inputs, objective, capture)
+    heatmaps = [framework.to_numpy(framework.apply(plan.method, with_reads(framework, part))) for part in parts]
+    return np.concatenate(heatmaps, axis=1)
+
+
+def _chunks(
+    plan: Plan, inputs: InputBatch, objective: Objective, capture: AttentionCapture
+) -> Iterator[AttentionCapture]:
+    """Capture gradients, those of some classes at a time."""
+    if not isinstance(objective.target, (Class, TopK)):
+        yield _capture(plan, inputs, objective, "gradients")
+        return
+    indices = plan.framework.to_numpy(capture.indices)
+    chunk = _chunk(map_shapes(capture), inputs)
+    for start in range(0, indices.shape[1], chunk):
+        yield _capture(plan, inputs, _of_classes(objective, indices[:, start : start + chunk]), "gradients")
+
+
+def _of_classes(objective: Objective, indices: IndexArray) -> Objective:
+    return replace(objective, target=Class(tuple(map(tuple, indices.tolist()))))
+
+
+def _unsaturated(objective: Objective) -> Objective:
+    """Return the objective of the logits of classes: the gradient of a probability of 1 is 0, whatever is read."""
+    return replace(objective, score="logit") if isinstance(objective.target, (Class, TopK)) else objective
 
 
 def with_reads(framework: Framework, capture: AttentionCapture) -> AttentionCapture:
@@ -105,37 +114,49 @@ def with_reads(framework: Framework, capture: AttentionCapture) -> AttentionCapt
 
 
 class _Reads(NamedTuple):
-    """How many of the maps the scores depend on, and what they read of the last one's rows, (N or 1, 1, Lq)."""
+    """How many of the maps the scores depend on, and what they read of the last one's rows, (1, 1, Lq)."""
 
-    maps: int
+    map_count: int
     shares: FloatArray
 
 
-def _known_reads(plan: Plan, inputs: InputBatch, objective: Objective, capture: AttentionCapture) -> _Reads:
-    """Return what the scores read, for a method that needs no gradients: found by those of one target.
+def _known_reads(plan: Plan, inputs: InputBatch, objective: Objective, capture: AttentionCapture) -> _Reads | None:
+    """Return what the scores read, for a method that needs no gradients; None where it is not always the same.
 
-    It is kept where it is the same for all of these images, and for others made of them: a head that takes the maximum
-    of all tokens reads others in each image.
+    It is found by the gradients of two classes, and of other images made of these. A model that has a class token for
+    each class reads another one for each, and a head that takes the maximum of all tokens others in each image.
     """
     framework = plan.framework
     key = ("attention reads", *evidence_key(inputs, LayerChoice(AUTO), objective))
-    known: _Reads | None = framework.evidence.get(key)
+    known: tuple[_Reads | None] | None = framework.evidence.get(key)
     if known is not None:
-        return known
-    if isinstance(objective.target, (Class, TopK)):
-        classes = framework.to_numpy(capture.indices)[:, :1]
-        objective = replace(objective, target=Class(tuple(map(tuple, classes.tolist()))))
-    found = with_reads(framework, _capture(plan, inputs, objective, "gradients"))
-    shares = framework.to_numpy(found.require_reads())[:, :1]
-    reads, is_same = _Reads(len(found.maps), shares), bool((shares == shares[:1]).all())
-    for flipped in _flipped(inputs):
-        if is_same:
-            other = with_reads(framework, _capture(plan, flipped, objective, "gradients"))
-            is_same = np.array_equal(shares, framework.to_numpy(other.require_reads())[:, :1])
-    if is_same:
-        reads = _Reads(len(found.maps), shares[:1])
-        framework.evidence.add(key, reads)
+        return known[0]
+    reads: _Reads | None = None
+    for batch, judged_by in _read_by(framework, inputs, _unsaturated(objective), capture):
+        found = with_reads(framework, _capture(plan, batch, judged_by, "gradients"))
+        shares = framework.to_numpy(found.require_reads())
+        if not shares.any(axis=2).all():
+            return None  # of other images it may be seen what is read
+        reads = reads or _Reads(len(found.maps), shares[:1, :1])
+        if len(found.maps) != reads.map_count or (shares != reads.shares).any():
+            reads = None
+            break
+    framework.evidence.add(key, (reads,))
     return reads
+
+
+def _read_by(
+    framework: Framework, inputs: InputBatch, objective: Objective, capture: AttentionCapture
+) -> Iterator[tuple[InputBatch, Objective]]:
+    """Yield what shows which rows are read: the batch with two classes, one at a time, and with other images."""
+    if isinstance(objective.target, (Class, TopK)):
+        indices, shape = framework.to_numpy(capture.indices)[:, :1], capture.outputs.shape
+        if len(shape) == 2 and shape[1] > 1:
+            yield inputs, _of_classes(objective, (indices + 1) % shape[1])
+        objective = _of_classes(objective, indices)
+    yield inputs, objective
+    for flipped in _flipped(inputs):
+        yield flipped, objective
 
 
 def _flipped(inputs: InputBatch) -> Iterator[InputBatch]:
@@ -153,7 +174,7 @@ def _folded(
     plan: Plan, inputs: InputBatch, objective: Objective, capture: AttentionCapture, heatmaps: FloatArray
 ) -> FloatArray:
     """Return heatmaps (N, T, L) as (N, T, h, w), without the tokens that belong to no patch."""
-    grid = find_token_grid(plan, inputs, heatmaps.shape[2:], layer=capture.layer, objective=objective)
+    grid = find_token_grid(plan, inputs, heatmaps.shape[2:], output_of(capture), objective)
     if grid is None:
         raise LayerError(
             f"The {capture.layer} of this model attend to {heatmaps.shape[2]} positions, which are not tokens of an "

@@ -9,6 +9,7 @@ import numpy as np
 from seewhy import timing
 from seewhy.attribution.attention import attribute_attention, last_layer
 from seewhy.attribution.augmentation import Augmentation, average_augmented
+from seewhy.attribution.channel_weights import check_channel_weights
 from seewhy.attribution.checks import check_capture, check_finite, check_saturation, check_scores
 from seewhy.attribution.fusion import fuse_heatmaps
 from seewhy.attribution.input_box import layer_input_box
@@ -35,8 +36,9 @@ class Attribution:
         capture: What the first layer's run captured; `layer` names all layers, with commas. For methods of the family
             "attention", what all attention layers computed.
         heatmaps: float32 (N, T, *space), before the ReLU.
-        layers: The layers that were explained: for "auto", those that it selected; for attention layers the last layer
-            of the model, which sees all of the image that they do, or none.
+        layers: The layers that were explained; for "auto", those that it selected. For methods of the family
+            "attention" the last layer of the model that has positions, by which the heatmap is placed; empty if there
+            is none.
     """
 
     capture: Capture | AttentionCapture
@@ -98,8 +100,8 @@ def _from_chunks(
 ) -> FloatArray:
     if capture.closed_form is not None:
         return plan.framework.to_numpy(capture.closed_form)
-    tap, fold = plan.tap(layer), partial(fold_tokens, plan, inputs, objective=objective)
-    return heatmaps_by_chunks(plan.framework, plan.method, inputs, tap, objective, capture, fold)
+    tap, prepare = plan.tap(layer), partial(_prepare, plan, layer, objective)
+    return heatmaps_by_chunks(plan.framework, plan.method, inputs, tap, objective, capture, prepare)
 
 
 def _from_perturbations(
@@ -115,9 +117,16 @@ def _from_perturbations(
         title=method.title,
         progress=plan.progress,
         input_box=lambda: layer_input_box(plan, layer, inputs),
-        fold=partial(fold_tokens, plan, objective=objective),
+        prepare=partial(_prepare, plan, layer, objective),
     )
     return run_perturbations(method, runner, capture)
+
+
+def _prepare(plan: Plan, layer: LayerChoice, objective: Objective, inputs: InputBatch, capture: Capture) -> Capture:
+    """Fold the tokens of a layer that was captured again, and check its gradients."""
+    capture = fold_tokens(plan, inputs, capture, objective)
+    check_channel_weights(plan.framework, plan.method, inputs, layer, objective, capture)
+    return capture
 
 
 def _fuse(plan: Plan, layers: list[Attribution]) -> Attribution:

@@ -8,7 +8,7 @@ from seewhy.attribution.layer_evidence import LayerEvidence, judge_candidate, so
 from seewhy.attribution.plan import Plan
 from seewhy.errors import LayerError
 from seewhy.frameworks import LayerCall, LayerChoice
-from seewhy.frameworks.structures import InputBatch, leaves, map_tree
+from seewhy.frameworks.structures import InputBatch, image_at, image_count, leaves
 from seewhy.targets import Objective
 
 MAX_UNKNOWN = 8
@@ -60,9 +60,9 @@ class Search:
 def search_layer(plan: Plan, inputs: InputBatch, objective: Objective, last: LayerEvidence | None = None) -> Search:
     """Search the candidates of "auto" for the last one that the evidence supports.
 
-    Candidates that nothing bypasses come before all others: which of several bypassed ones carries enough would be a
-    matter of degree. If there is none, the last one is taken of those whose bypass cannot be told, as where the scores
-    of two images are equal; and else the candidate that is bypassed least.
+    That is the last one that is bypassed by at most `EXACT` of the score: which of several that are bypassed more
+    carries enough would be a matter of degree. If there is none, the last one is taken of those whose bypass cannot be
+    told, as where the scores of two images are equal; and else the candidate that is bypassed least.
 
     Args:
         plan: Has the framework.
@@ -96,10 +96,10 @@ def layer_after(
     """
     calls = plan.framework.calls(inputs)
     carrying = carrying_calls(plan, inputs, objective)
-    position = max((place for place, call in enumerate(calls) if layer.admits(call)), default=len(calls))
+    named = max((index for index, call in enumerate(calls) if layer.admits(call)), default=len(calls))
     following = [
         call
-        for call in calls[position + 1 :]
+        for call in calls[named + 1 :]
         if call.is_candidate and (carrying is None or (call.path, call.execution) in carrying)
     ]
     if is_compiled:
@@ -163,9 +163,12 @@ def _ordered(
 
 def carrying_calls(plan: Plan, inputs: InputBatch, objective: Objective) -> frozenset[tuple[str, int]] | None:
     """Return the calls that nothing bypasses, by path and execution; None where no graph shows it."""
-    if not plan.framework.compiles_batch_size:
-        inputs = map_tree(lambda array: array[:1], inputs)
-    return plan.framework.carrying_calls(inputs, replace(objective, target=objective.target.for_image(0)))
+    framework, objective = plan.framework, replace(objective, target=objective.target.for_image(0))
+    if not framework.compiles_batch_size and image_count(inputs) > 1:
+        carrying = framework.carrying_calls(image_at(inputs, 0), objective)
+        if carrying is not None:
+            return carrying  # it is None too for a model that does not run on one image
+    return framework.carrying_calls(inputs, objective)
 
 
 def _space(call: LayerCall) -> tuple[int | None, ...]:

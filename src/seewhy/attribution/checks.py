@@ -122,12 +122,18 @@ def probabilities_hint(name: str) -> str:
     )
 
 
-def other_batch_axis(layer: str, images: int) -> LayerError:
-    """Return the error for a layer whose output's first axis has the size of the batch, and is another axis."""
+def output_of(capture: Capture | AttentionCapture) -> str:
+    """Return whose output was captured, for messages."""
+    is_layer = isinstance(capture, Capture)
+    return f"the output of the layer {capture.layer!r}" if is_layer else "the attention of this model"
+
+
+def other_batch_axis(output: str, images: int) -> LayerError:
+    """Return the error for an output whose first axis has the size of the batch, and is another axis."""
     return LayerError(
-        f"The output of the layer {layer!r} does not have its {images} images along its first axis, which only has "
-        "the same size: the axis holds something else there, such as the tokens of (tokens, images, channels). Give a "
-        "layer before or after that."
+        f"{output[0].upper()}{output[1:]} does not have its {images} images along its first axis, which only has "
+        "the same size: the axis holds something else there, such as the tokens of (tokens, images, channels). "
+        "Explain a layer before or after that."
     )
 
 
@@ -149,26 +155,6 @@ def check_saturation(heatmaps: FloatArray, scores: FloatArray) -> None:
         warn(
             f"The probability of a target is {saturated[0]:.0f} up to rounding, and its gradient 0, so its heatmap is "
             "blank. Explain its logit: score='logit'."
-        )
-
-
-CANCELLED = 2e-6
-"""The sum of gradients, relative to that of their absolute values, up to which it is rounding."""
-
-
-def check_channel_weights(gradients: FloatArray, layer: str) -> None:
-    """Warn where the gradients (N, T, *space, K) of every channel cancel over the positions.
-
-    That is so before a normalisation over positions: adding a constant to a channel changes nothing after it.
-    """
-    by_position = gradients.reshape(*gradients.shape[:2], -1, gradients.shape[-1])
-    total = np.abs(by_position).sum(axis=2).max(axis=2)
-    is_cancelled = (total > 0) & (np.abs(by_position.sum(axis=2)).max(axis=2) <= CANCELLED * total)
-    if is_cancelled.any():
-        warn(
-            f"The gradients at the layer {layer!r} cancel over the positions, as before a normalisation over them, so "
-            "Grad-CAM's channel weights, and the heatmap, are rounding errors. Give a layer after the normalisation, "
-            "or use a method that does not average gradients, such as hirescam."
         )
 
 

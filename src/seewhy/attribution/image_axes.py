@@ -62,8 +62,8 @@ class ImageAxes:
 
     @property
     def agreement(self) -> float:
-        """The smallest slope: 1 for the axes of the image."""
-        return min(self.slopes, default=1.0)
+        """The smallest slope: 1 for the axes of the image, and 0 where a part of the image does not show at all."""
+        return min(self.slopes, default=0.0)
 
 
 def occluded_images(image: FloatArray, box: InputBox, rows: int) -> tuple[FloatArray, Array] | None:
@@ -137,7 +137,9 @@ def _compare(changes: Array, places: Array) -> ImageAxes | None:
         # By chance the places may agree on average, but hardly for each patch.
         slopes.append(float(ratios.min() if ratios.min() < 0 and ratios.mean() > MIN_SLOPE else ratios.mean()))
         offsets.append(abs(float(found.mean() - expected.mean())))
-    offset = max(offsets, default=0.0)
+    if not slopes:
+        return None
+    offset = max(offsets)
     fault = _fault(slopes, offset)
     is_clear = not fault or contrast.sum(axis=(1, 2)).mean() >= MIN_CONTRAST
     return ImageAxes(tuple(slopes), offset, 0, fault) if is_clear else None
@@ -146,8 +148,8 @@ def _compare(changes: Array, places: Array) -> ImageAxes | None:
 def _fault(slopes: list[float], offset: float) -> str:
     for axis, slope in zip(("rows", "columns") if len(slopes) == 2 else ("positions",), slopes, strict=True):
         if slope < MIN_SLOPE:
-            way = "against" if slope < -MIN_SLOPE else "not with"
-            return f"its {axis} move {way} those of the image ({slope:.2f} for a step of 1)"
+            way = "move against" if slope < -MIN_SLOPE else "do not follow"
+            return f"its {axis} {way} those of the image ({slope:.2f} for a step of 1)"
         if slope > MAX_SLOPE:
             return f"its {axis} show a part of the image only (they move by {slope:.2f} for a step of 1)"
     if offset > MAX_OFFSET:

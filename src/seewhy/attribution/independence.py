@@ -14,12 +14,12 @@ from typing import Any, Literal, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from seewhy.attribution.checks import other_batch_axis
+from seewhy.attribution.checks import other_batch_axis, output_of
 from seewhy.attribution.evidence_key import evidence_key
 from seewhy.errors import ModelRunError, warn
 from seewhy.frameworks import Framework, LayerChoice
 from seewhy.frameworks.layers import INPUT
-from seewhy.frameworks.structures import InputBatch, image_count, leaves, map_tree
+from seewhy.frameworks.structures import InputBatch, image_at, image_count, leaves, map_tree
 from seewhy.targets import Objective
 from seewhy.types import AttentionCapture, Capture, Derivatives, GradientRule, Namespace
 
@@ -108,7 +108,7 @@ def _capture_checked(
             if finding == "mixed":
                 warn(MIXED)
         if finding == "other axis":
-            raise other_batch_axis(capture.layer, image_count(inputs))
+            raise other_batch_axis(output_of(capture), image_count(inputs))
         if finding != "mixed":
             return capture
     return _capture_each(run, inputs, objective)
@@ -138,7 +138,7 @@ def _capture_each(run: Run[CaptureType], inputs: InputBatch, objective: Objectiv
     """Run every image as a batch of one, and join the captures."""
     rows = range(image_count(inputs))
     try:
-        captures = [run(_image(inputs, row), objective.for_image(row)) for row in rows]
+        captures = [run(image_at(inputs, row), objective.for_image(row)) for row in rows]
     except ModelRunError as error:
         raise ModelRunError(
             "The images of a batch influence each other in this model, so each has to be explained alone, and the "
@@ -150,11 +150,6 @@ def _capture_each(run: Run[CaptureType], inputs: InputBatch, objective: Objectiv
         name: _join([getattr(each, name) for each in captures], first.xp) for name in (*own, *FIELDS)
     }
     return replace(first, **joined)
-
-
-def _image(inputs: InputBatch, row: int) -> InputBatch:
-    """Return one image as a batch of one."""
-    return map_tree(lambda array: array[row : row + 1], inputs)
 
 
 def _join(values: Sequence[Any], xp: Namespace) -> Any:

@@ -16,7 +16,7 @@ from seewhy.attribution.plan import Plan
 from seewhy.errors import LayerError, OptionError, warn
 from seewhy.frameworks import LayerChoice
 from seewhy.frameworks.stem import StemValues
-from seewhy.frameworks.structures import InputBatch, map_tree, only_leaf, shape_key
+from seewhy.frameworks.structures import InputBatch, is_image_batch, map_tree, only_leaf, shape_key
 from seewhy.images.geometry import WHOLE, InputBox
 from seewhy.types import FloatArray
 
@@ -86,10 +86,9 @@ def layer_input_box(plan: Plan, layer: LayerChoice, inputs: InputBatch) -> Input
 def measured_box(plan: Plan, layer: LayerChoice, inputs: InputBatch) -> InputBox | None:
     """Return which part of the model's input one layer shows; all of it where the input is not one batch of images.
 
-    None where it cannot be measured, of which a warning says so.
+    None where it cannot be measured; a warning says so.
     """
-    image = only_leaf(inputs)
-    if not isinstance(image, np.ndarray) or image.ndim != 4:
+    if not is_image_batch(inputs):
         return WHOLE
     evidence, key = plan.framework.evidence, ("input box", shape_key(inputs), layer)
     known: tuple[InputBox | None] | None = evidence.get(key)

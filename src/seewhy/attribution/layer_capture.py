@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from seewhy.attribution.auto_layer import layer_after, search_layer
-from seewhy.attribution.checks import check_channel_weights
+from seewhy.attribution.channel_weights import check_channel_weights
 from seewhy.attribution.evidence_key import evidence_key
 from seewhy.attribution.independence import capture_images
 from seewhy.attribution.layer_evidence import LayerEvidence, classes_of, judge_capture
@@ -42,8 +42,8 @@ def capture_layer(
     capture_judged = _capture_auto if layer.is_auto else _capture_named
     layer, capture, found = capture_judged(plan, layer, inputs, objective)
     capture = fold_tokens(plan, inputs, capture, objective)
-    if plan.method.name == "gradcam" and capture.gradients is not None and found.is_sound:
-        check_channel_weights(plan.framework.to_numpy(capture.gradients), capture.layer)
+    if found.is_sound:
+        check_channel_weights(plan.framework, plan.method, inputs, layer, objective, capture)
     if found.reach is None or len(found.reach.reached):
         evidence.add(key, layer)
     return layer, capture

@@ -21,7 +21,7 @@ from seewhy.attribution.position_reach import PositionReach, measure_reach, reac
 from seewhy.attribution.token_layout import captured_grid
 from seewhy.errors import LayerError, ModelRunError, NoGradientError
 from seewhy.frameworks import LayerChoice
-from seewhy.frameworks.structures import InputBatch, image_count, leaves, map_tree, only_leaf
+from seewhy.frameworks.structures import InputBatch, image_at, image_count, is_image_batch, leaves, map_tree, only_leaf
 from seewhy.frameworks.tokens import TokenGrid
 from seewhy.targets import Class, Objective
 from seewhy.types import Capture, Derivatives, FloatArray, GradientRule
@@ -142,7 +142,7 @@ class LayerJudge:
         """Run the model on other images than that of the capture."""
         occluded = self._occluded(capture)
         if occluded is None:
-            first = map_tree(lambda array: array[:1], self.inputs)
+            first = image_at(self.inputs, 0)
             *_, other = variants(first)
             return self._run(capture, _joined(first, other))
         images, places = occluded
@@ -176,10 +176,10 @@ class LayerJudge:
 
     def _occluded(self, capture: Capture) -> tuple[FloatArray, NDArray[np.float64]] | None:
         """Return images with changed patches and where these are; of a blank one, the image itself with noise too."""
-        image, framework, rank = only_leaf(self.inputs), self.plan.framework, len(capture.activations.shape)
-        is_image = rank == 4 or self.grid(capture) is not None
-        if not isinstance(image, np.ndarray) or image.ndim != 4 or not is_image:
+        framework, has_rows = self.plan.framework, len(capture.activations.shape) == 4
+        if not is_image_batch(self.inputs) or not (has_rows or self.grid(capture) is not None):
             return None
+        image = only_leaf(self.inputs)
         box = measured_box(self.plan, self.layer, self.inputs)
         base = varied(image[:1])
         occluded = None if box is None else occluded_images(base, box, 2 if framework.channels_first else 1)
@@ -217,7 +217,7 @@ class LayerJudge:
     def _clamped(self, probe: Probe, objective: Objective, image: int, source: int) -> FloatArray:
         """Return the scores (1, T) of an image with the layer's activations of another one."""
         framework = self.plan.framework
-        batch = map_tree(lambda array: array[image : image + 1], probe.images)
+        batch = image_at(probe.images, image)
         return framework.to_numpy(framework.clamp(batch, self.layer, objective, probe.activations[source : source + 1]))
 
 
@@ -261,16 +261,29 @@ def judge_candidate(
     Raises:
         LayerError: The scores do not depend on it, or its output cannot be reached.
     """
-    inputs = inputs if plan.framework.compiles_batch_size else map_tree(lambda array: array[:IMAGES], inputs)
+    if not plan.framework.compiles_batch_size and image_count(inputs) > IMAGES:
+        try:
+            first = map_tree(lambda array: array[:IMAGES], inputs)
+            return _judge_batch(plan, layer, first, objective, is_complete=is_complete)
+        except ModelRunError:
+            pass  # a model that is written for batches of the caller's size
+    return _judge_batch(plan, layer, inputs, objective, is_complete=is_complete)
+
+
+def _judge_batch(
+    plan: Plan, layer: LayerChoice, inputs: InputBatch, objective: Objective, *, is_complete: bool
+) -> LayerEvidence:
+    """Judge a candidate by all images of a batch."""
     count = image_count(inputs)
     objective = replace(objective, target=objective.target.slice_images(0, count))
     judge = LayerJudge(plan, layer, inputs, objective)
     capture = plan.framework.capture(inputs, layer, objective)
     if capture.activations.shape[0] != count:
         raise LayerError(f"The layer {capture.layer!r} has {capture.activations.shape[0]} rows for {count} images.")
-    reach: PositionReach | None = judge.positions(capture)
-    if reach is not None and not (len(reach.reached) and reach.is_enough):
-        reach = judge.reach(objective, BATCHES) if _has_classes(capture) else None
+    own = judge.positions(capture)
+    reach: PositionReach | None = own
+    if not (len(own.reached) and own.is_enough):
+        reach = _reach_in_others(judge, objective, BATCHES) if _has_classes(capture) else None
     if reach is not None and reach.is_too_little and not is_complete:
         return LayerEvidence(reach)
     return _probed(judge, capture, reach)
@@ -316,11 +329,17 @@ def _judge_reach(judge: LayerJudge, capture: Capture) -> PositionReach | None:
         if reach.is_enough:
             return reach
     try:
-        return judge.reach(objective)
+        return _reach_in_others(judge, objective)
     except NoGradientError:
         return None  # a method that needs none goes on
+
+
+def _reach_in_others(judge: LayerJudge, objective: Objective, batches: int | None = None) -> PositionReach | None:
+    """Return which positions reach the scores in other images too; None where the model does not run on these."""
+    try:
+        return judge.reach(objective, batches)
     except ModelRunError:
-        return None  # the model runs on the caller's images, and not on others
+        return None
 
 
 def _rows(images: InputBatch, start: int, size: int) -> InputBatch:

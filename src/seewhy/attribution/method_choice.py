@@ -9,12 +9,10 @@ its maps do not say where the windows are: there, gradients are followed back to
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-import numpy as np
-
 from seewhy.attribution.token_layers import end_in_tokens
 from seewhy.errors import LayerError
 from seewhy.frameworks import Framework, LayerChoice
-from seewhy.frameworks.structures import InputBatch, is_float, only_leaf
+from seewhy.frameworks.structures import InputBatch, is_image_batch
 from seewhy.methods import Method, get
 from seewhy.methods.attention_chain import chain_steps
 
@@ -78,15 +76,21 @@ def choose_method(
     if not method.is_auto:
         return MethodChoice(method, "", _doubt(method, framework, inputs, layers))
     if not all(layer.is_auto for layer in layers):
-        return MethodChoice(get("gradcam"), "a layer is named")
-    if not _is_one_batch_of_images(inputs):
+        return MethodChoice(get("gradcam"), "a layer is named, or the classifier has a default layer")
+    if not is_image_batch(inputs):
         return MethodChoice(get("gradcam"), "the input is not one batch of images")
     shapes = framework.attention_shapes(inputs)
     if not shapes:
         return MethodChoice(get("gradcam"), "no attention in the model")
-    if attention_kind(shapes) == "chain" and not end_in_tokens(framework, inputs, shapes):
+    kind = attention_kind(shapes)
+    if kind == "chain" and not end_in_tokens(framework, inputs, shapes):
         return MethodChoice(get("gradcam"), "the last layers have other positions than the maps")
-    return _suited_to(shapes, is_differentiable=is_float(only_leaf(inputs)))
+    reasons: dict[AttentionKind, str] = {
+        "chain": f"{len(shapes)} attention layers form a chain",
+        "windows": f"attention within windows; {STEPS_IN_WINDOWS} steps",
+        "other": "the attention layers form no chain",
+    }
+    return MethodChoice(_suited_to(kind), reasons[kind])
 
 
 def attention_kind(shapes: Sequence[tuple[int, ...]]) -> AttentionKind:
@@ -102,14 +106,10 @@ def attention_kind(shapes: Sequence[tuple[int, ...]]) -> AttentionKind:
     return "chain"
 
 
-def _suited_to(shapes: Sequence[tuple[int, ...]], *, is_differentiable: bool) -> MethodChoice:
-    kind = attention_kind(shapes)
-    if kind == "chain":
-        return MethodChoice(get("legrad_rollout"), f"{len(shapes)} attention layers form a chain")
-    if kind == "windows" and is_differentiable:
-        method = get("integrated_gradients", steps=STEPS_IN_WINDOWS)
-        return MethodChoice(method, f"attention within windows; {STEPS_IN_WINDOWS} steps")
-    return MethodChoice(get("gradcam"), "the attention layers form no chain")
+def _suited_to(kind: AttentionKind) -> Method:
+    if kind == "windows":
+        return get("integrated_gradients", steps=STEPS_IN_WINDOWS)
+    return get("legrad_rollout" if kind == "chain" else "gradcam")
 
 
 def _doubt(method: Method, framework: Framework, inputs: InputBatch, layers: Sequence[LayerChoice]) -> str:
@@ -118,20 +118,14 @@ def _doubt(method: Method, framework: Framework, inputs: InputBatch, layers: Seq
     A layer that is named has evidence of its own.
     """
     is_suspect = any(method.name in names for names in UNRELIABLE.values())
-    if not (is_suspect and all(layer.is_auto for layer in layers) and _is_one_batch_of_images(inputs)):
+    if not (is_suspect and all(layer.is_auto for layer in layers) and is_image_batch(inputs)):
         return ""
     shapes = framework.attention_shapes(inputs)
     kind = attention_kind(shapes)
     if method.name not in UNRELIABLE[kind] or (kind == "chain" and not end_in_tokens(framework, inputs, shapes)):
         return ""
-    better = _suited_to(shapes, is_differentiable=is_float(only_leaf(inputs))).method
     what = "attention runs within windows" if kind == "windows" else "attention layers form a chain"
     return (
         f"{method.title} is unreliable for a model whose {what}: in SeeWhy's tests with such models, its peak mostly "
-        f"lay elsewhere than on what decided. method='auto' takes {better.name}."
+        f"lay elsewhere than on what decided. method='auto' takes {_suited_to(kind).name}."
     )
-
-
-def _is_one_batch_of_images(inputs: InputBatch) -> bool:
-    image = only_leaf(inputs)
-    return isinstance(image, np.ndarray) and image.ndim == 4

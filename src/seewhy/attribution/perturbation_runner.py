@@ -13,7 +13,7 @@ from seewhy.attribution.independence import capture_images
 from seewhy.errors import ModelRunError
 from seewhy.frameworks import Framework, LayerChoice
 from seewhy.frameworks.layers import INPUT
-from seewhy.frameworks.structures import InputBatch, image_count, map_tree, only_leaf
+from seewhy.frameworks.structures import InputBatch, image_at, image_count, map_tree, only_leaf
 from seewhy.frameworks.tokens import unfold_tokens
 from seewhy.images.geometry import WHOLE, InputBox
 from seewhy.interpolation import Extents
@@ -46,7 +46,7 @@ def run_perturbations(method: Method, runner: "PerturbationRunner", capture: Cap
                 _row(capture, row),
                 replace(
                     runner,
-                    batch=_image(runner.batch, row),
+                    batch=image_at(runner.batch, row),
                     objective=objective.for_image(row),
                     prefix_tokens=None if capture.prefix_tokens is None else np.asarray(capture.prefix_tokens)[row],
                     suffix_tokens=None if capture.suffix_tokens is None else np.asarray(capture.suffix_tokens)[row],
@@ -71,7 +71,7 @@ class PerturbationRunner:
         title: The method's title, which the progress bar shows.
         progress: True shows a progress bar on standard error; a function is called instead.
         input_box: Returns the part of the input that the layer shows; called only by methods that need it.
-        fold: Folds the tokens of the layer, in a capture of a batch, into rows and columns.
+        prepare: Checks what was captured of the layer for a batch, and folds its tokens into rows and columns.
         prefix_tokens: (prefix, K), the layer's tokens before those that are folded, of the image itself; None where no
             tokens are folded.
         suffix_tokens: (suffix, K), those after them.
@@ -85,7 +85,7 @@ class PerturbationRunner:
     title: str = ""
     progress: bool | ProgressCallback = False
     input_box: Callable[[], InputBox] = lambda: WHOLE
-    fold: Callable[[InputBatch, Capture], Capture] = lambda _, capture: capture
+    prepare: Callable[[InputBatch, Capture], Capture] = lambda _, capture: capture
     prefix_tokens: FloatArray | None = None
     suffix_tokens: FloatArray | None = None
 
@@ -144,7 +144,7 @@ class PerturbationRunner:
             with _batch_size_named(len(values)):
                 capture = capture_images(self.framework, inputs, layer, self.objective, derivatives, gradient_rule)
             check_row_count(capture, len(values))
-            yield capture if layer.is_input else self.fold(inputs, capture), size
+            yield capture if layer.is_input else self.prepare(inputs, capture), size
 
     def _unfolded(self, perturbations: FloatArray) -> FloatArray:
         """Return perturbations of the layer's activations (M, *space, K) as the layer returns them.
@@ -189,11 +189,6 @@ def _batch_size_named(count: int) -> Iterator[None]:
             f"{error} This was a batch of {count} perturbations of one image. If the model takes batches of one size "
             "only, give that size: batch_size=1."
         ) from error
-
-
-def _image(batch: InputBatch, row: int) -> InputBatch:
-    """Return one image of a batch, as a batch of one."""
-    return map_tree(lambda array: array[row : row + 1], batch)
 
 
 def _like(batch: InputBatch, array: FloatArray) -> InputBatch:

@@ -1,6 +1,5 @@
 """The layers of a method that fuses several: one at each resolution of the model."""
 
-import math
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -39,7 +38,7 @@ def stage_layers(
     Raises:
         LayerError: There is no such layer.
     """
-    key, evidence = ("stages", *evidence_key(inputs, last, objective)), plan.framework.evidence
+    key, evidence = ("stages", *evidence_key(inputs, last, objective), plan.tokens), plan.framework.evidence
     known: tuple[LayerChoice, ...] | None = evidence.get(key)
     if known is not None:
         return known
@@ -57,18 +56,18 @@ def stage_layers(
 def _search(plan: Plan, last: LayerChoice, inputs: InputBatch, objective: Objective) -> Iterator[LayerChoice]:
     """Yield the layer of each finer resolution, up to `STAGES` with the last one."""
     calls = plan.framework.calls(inputs)
-    place = max(place for place, call in enumerate(calls) if last.admits(call))
-    carrying, positions, count = carrying_calls(plan, inputs, objective), _positions(calls[place]), 1
+    index = max(index for index, call in enumerate(calls) if last.admits(call))
+    carrying, positions, count = carrying_calls(plan, inputs, objective), calls[index].positions, 1
     before = [
         call
-        for call in reversed(calls[:place])
+        for call in reversed(calls[:index])
         if call.is_candidate
-        and _rank(call) == _rank(calls[place])
+        and _rank(call) == _rank(calls[index])
         and _is_known(call)
         and (carrying is None or (call.path, call.execution) in carrying)
     ]
-    for resolution in sorted({_positions(call) for call in before if _positions(call) > positions}):
-        tried = [choice_of(plan, inputs, call) for call in before if _positions(call) == resolution][:MAX_TRIED]
+    for resolution in sorted({call.positions for call in before if call.positions > positions}):
+        tried = [choice_of(plan, inputs, call) for call in before if call.positions == resolution][:MAX_TRIED]
         trials = (try_layer(plan, choice, inputs, objective) for choice in tried)
         found = next((trial.layer for trial in trials if trial.evidence is not None and trial.evidence.is_exact), None)
         if found is not None:
@@ -84,8 +83,3 @@ def _rank(call: LayerCall) -> int:
 
 def _is_known(call: LayerCall) -> bool:
     return call.shape is not None and None not in call.shape
-
-
-def _positions(call: LayerCall) -> int:
-    """Return the number of positions; 0 where a size is unknown."""
-    return math.prod(size or 0 for size in (call.shape or ())[:-1])

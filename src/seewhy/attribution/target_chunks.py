@@ -37,7 +37,7 @@ def heatmaps_by_chunks(
     tap: LayerChoice,
     objective: Objective,
     capture: Capture,
-    fold: Callable[[Capture], Capture],
+    prepare: Callable[[InputBatch, Capture], Capture],
 ) -> FloatArray:
     """Return raw heatmaps (N, T, *space) of many classes, from one run of the model per chunk of the classes.
 
@@ -48,7 +48,7 @@ def heatmaps_by_chunks(
         tap: Where the model is tapped.
         objective: Many classes, as `takes_chunks` tells.
         capture: What a run without gradients captured; its `indices` are the classes.
-        fold: Folds the tokens of the layer into rows and columns.
+        prepare: Checks what was captured of a layer, and folds its tokens into rows and columns.
     """
     indices = framework.to_numpy(capture.indices)
     classes = Class(tuple(map(tuple, indices.tolist())))
@@ -57,5 +57,6 @@ def heatmaps_by_chunks(
     for start in range(0, indices.shape[1], chunk):
         part = replace(objective, target=classes.slice_targets(start, start + chunk))
         captured = capture_images(framework, inputs, tap, part, method.derivatives, method.gradient_rule)
-        heatmaps.append(framework.to_numpy(framework.apply(method, fold(captured))))
+        captured = captured if tap.is_input else prepare(inputs, captured)
+        heatmaps.append(framework.to_numpy(framework.apply(method, captured)))
     return np.concatenate(heatmaps, axis=1)

@@ -1,15 +1,13 @@
 """The layers whose tokens attention maps are about, and whether these lie on the image as a heatmap assumes."""
 
-import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from itertools import islice
 
 from seewhy.attribution.layer_evidence import LayerJudge
 from seewhy.attribution.plan import Plan
-from seewhy.errors import LayerError, warn
+from seewhy.errors import LayerError, ModelRunError, warn
 from seewhy.frameworks import Framework, LayerCall, LayerChoice
-from seewhy.frameworks.structures import InputBatch, image_count, map_tree, shape_key
+from seewhy.frameworks.structures import InputBatch, image_at, image_count, shape_key
 from seewhy.methods import get
 from seewhy.methods.attention_chain import chain_steps
 from seewhy.targets import Objective
@@ -46,12 +44,13 @@ def check_token_layers(plan: Plan, inputs: InputBatch, objective: Objective, tok
         tokens: The number of tokens that are attended to.
 
     Raises:
-        LayerError: No layer has as many positions: the maps are of windows, of rows, or of something else.
+        LayerError: No layer has as many positions: the maps are of windows, of rows, or of something else. Or it
+            cannot be told how the tokens lie on the image, or `tokens=` does not fit them.
     """
-    evidence, key = plan.framework.evidence, ("token layers", shape_key(inputs), tokens)
+    evidence, key = plan.framework.evidence, ("token layers", shape_key(inputs), tokens, plan.tokens)
     fault: str | None = evidence.get(key)
     if fault is None:
-        calls = [call for call in plan.framework.calls(inputs) if _positions(call) == tokens]
+        calls = [call for call in plan.framework.calls(inputs) if call.positions == tokens]
         # Where layers have the tokens along one axis, their order matters, and not that of the rows before.
         calls = [call for call in calls if len(call.shape or ()) == 2] or calls
         fault = _order_fault(plan, inputs, objective, calls)
@@ -70,30 +69,41 @@ def check_token_layers(plan: Plan, inputs: InputBatch, objective: Objective, tok
         )
 
 
-def _order_fault(plan: Plan, inputs: InputBatch, objective: Objective, calls: Iterable[LayerCall]) -> str | None:
+def _order_fault(plan: Plan, inputs: InputBatch, objective: Objective, calls: Sequence[LayerCall]) -> str | None:
     """Return how the axes of the first layer that tells differ from those of the image; "" for not at all.
 
     None if no layer has a row for each image, as an embedding of positions and layers inside windows have not.
     """
     plan = replace(plan, method=get("gradcam"), derivatives="none")
-    first = map_tree(lambda array: array[:1], inputs) if plan.framework.batch_size is None else inputs
-    objective = objective.for_image(0) if image_count(first) == 1 else objective
-    found: str | None = None
-    for call in islice(calls, MAX_TRIED):
-        judge = LayerJudge(plan, LayerChoice(call.path, call.number), first, objective, "none")
+    if plan.framework.batch_size is None and image_count(inputs) > 1:
         try:
-            capture = plan.framework.capture(first, judge.layer, objective, "none")
-            if capture.activations.shape[0] != image_count(first):
-                continue
-            axes = judge.probe(capture).axes
+            return _order_fault_in(plan, image_at(inputs, 0), objective.for_image(0), calls)
+        except ModelRunError:
+            pass  # a model that is written for batches of the caller's size
+    return _order_fault_in(plan, inputs, objective, calls)
+
+
+def _order_fault_in(plan: Plan, inputs: InputBatch, objective: Objective, calls: Sequence[LayerCall]) -> str | None:
+    """Return what `_order_fault` does, by runs on a batch and on other images."""
+    found: str | None = None
+    for call in calls[:MAX_TRIED]:
+        judge = LayerJudge(_plan_of(plan, call), LayerChoice(call.path, call.number), inputs, objective, "none")
+        try:
+            capture = plan.framework.capture(inputs, judge.layer, objective, "none")
         except LayerError:
-            continue  # the layer's output cannot be reached, or has no grid of tokens
+            continue  # the layer's output cannot be reached
+        if capture.activations.shape[0] != image_count(inputs):
+            continue
+        found = ""
+        try:
+            axes = judge.probe(capture).axes
+        except ModelRunError:
+            continue  # the model runs on the caller's images, and not on others
         if axes is not None:
             return axes.fault
-        found = ""
     return found
 
 
-def _positions(call: LayerCall) -> int:
-    """Return the number of positions of a layer's output; 0 where it has none, or a size is unknown."""
-    return math.prod(size or 0 for size in call.shape[:-1]) if call.shape is not None and call.has_space else 0
+def _plan_of(plan: Plan, call: LayerCall) -> Plan:
+    """Return the plan of a layer: `tokens=` is about the maps, and not about a layer that has rows and columns."""
+    return plan if len(call.shape or ()) == 2 else replace(plan, tokens=None)

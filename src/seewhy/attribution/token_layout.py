@@ -8,12 +8,11 @@ Whatever these leave open is decided by runs of the model on an image of which a
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-import numpy as np
-
+from seewhy.attribution.checks import output_of
 from seewhy.attribution.plan import Plan
 from seewhy.attribution.token_probes import Fit, Grid, probe_tokens
 from seewhy.errors import LayerError, TokenGridError
-from seewhy.frameworks.structures import InputBatch, image_count, only_leaf, shape_key
+from seewhy.frameworks.structures import InputBatch, image_count, is_image_batch, shape_key
 from seewhy.frameworks.tokens import TokenFacts, TokenGrid
 from seewhy.targets import Objective, TopK
 from seewhy.types import Capture
@@ -52,15 +51,14 @@ def captured_grid(
     images, *space, _ = capture.activations.shape
     if images != image_count(inputs):
         return None  # the checks of a capture say what is wrong
-    return find_token_grid(plan, inputs, tuple(space), layer=capture.layer, objective=objective)
+    return find_token_grid(plan, inputs, tuple(space), output_of(capture), objective)
 
 
 def find_token_grid(
     plan: Plan,
     inputs: InputBatch,
     space: tuple[int, ...],
-    *,
-    layer: str = "",
+    output: str,
     objective: Objective | None = None,
 ) -> TokenGrid | None:
     """Return how a layer's tokens lie on the image; None where its positions are not tokens of an image.
@@ -71,14 +69,14 @@ def find_token_grid(
         plan: The model, and `tokens=`, which is obeyed.
         inputs: Checked by `Framework.check_inputs`.
         space: The sizes of the layer's spatial axes, without images and channels.
-        layer: The layer's path, for messages.
+        output: What has the tokens, for messages: "the output of the layer 'norm'".
         objective: Of a run of the model that shows which tokens are no patches; any that the model allows.
 
     Raises:
         LayerError: No grid fits, or more than one; or `tokens=` does not fit the layer.
     """
     if plan.tokens is not None:
-        return _given(plan, plan.tokens, space, layer)
+        return _given(plan, plan.tokens, space, output)
     size = _image_size(plan, inputs)
     if len(space) != 1 or size is None:
         return None
@@ -89,35 +87,32 @@ def find_token_grid(
         evidence.add(key, found)
     if isinstance(found, TokenGrid):
         return found
-    name = f" {layer!r}" if layer else ""
     raise TokenGridError(
-        f"The output of the layer{name} has {space[0]} positions along one axis, and {found}. Say how they lie on the "
-        "image, tokens=seewhy.TokenGrid(prefix=..., grid=(h, w)), or give another layer."
+        f"{output[0].upper()}{output[1:]} has {space[0]} positions along one axis, and {found}. Say how they lie on "
+        "the image, tokens=seewhy.TokenGrid(prefix=..., grid=(h, w)), or explain another layer."
     )
 
 
-def _given(plan: Plan, tokens: TokenGrid, space: tuple[int, ...], layer: str) -> TokenGrid | None:
+def _given(plan: Plan, tokens: TokenGrid, space: tuple[int, ...], output: str) -> TokenGrid | None:
     """Return tokens= if it fits the layer; several layers need not all have tokens."""
-    name = f"the layer {layer!r}" if layer else "the layer"
     if len(space) != 1:
         if len(plan.layers) > 1:
             return None
         raise LayerError(
-            f"tokens={tokens} was given, and {name} has no tokens: its positions are {space}. Leave tokens= out, or "
-            "give a layer of tokens."
+            f"tokens={tokens} was given, and {output} has no tokens: its positions are {space}. Leave tokens= out, or "
+            "explain a layer of tokens."
         )
     if tokens.tokens != space[0]:
         raise LayerError(
             f"tokens={tokens} are {tokens.prefix} + {tokens.grid[0]} x {tokens.grid[1]} + {tokens.suffix} = "
-            f"{tokens.tokens} tokens, and {name} has {space[0]}. Give a grid that fits, or another layer."
+            f"{tokens.tokens} tokens, and {output} has {space[0]}. Give a grid that fits, or explain another layer."
         )
     return tokens
 
 
 def _image_size(plan: Plan, inputs: InputBatch) -> Grid | None:
     """Return (h, w) of the input in pixels; None where it is not one batch of images."""
-    image = only_leaf(inputs)
-    if not isinstance(image, np.ndarray) or image.ndim != 4:
+    if not is_image_batch(inputs):
         return None
     size = plan.framework.image_size(inputs)
     return None if 1 in size else size

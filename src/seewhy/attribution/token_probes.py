@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from seewhy.attribution.input_variants import noise_like
 from seewhy.errors import LayerError, TargetError
 from seewhy.frameworks import Framework, LayerCall, LayerChoice
 from seewhy.frameworks.structures import InputBatch, map_tree, only_leaf
@@ -97,9 +98,7 @@ def _windows(size: Grid, grid: Grid, cells: list[Grid]) -> Iterable[tuple[Window
 def _probes(framework: Framework, inputs: InputBatch, windows: Iterable[Window]) -> FloatArray:
     """Return the first image, and then copies of it of which one cell each is changed."""
     image: FloatArray = only_leaf(inputs)[0]
-    low, high = float(image.min()), float(image.max())
-    noise = np.random.default_rng(0).uniform(low, high if high > low else low + 1, image.shape)
-    changed = noise.astype(image.dtype)
+    changed = noise_like(image, image.shape)
     probes = [image]
     for (top, bottom), (left, right) in windows:
         is_changed = np.zeros((*framework.image_size(inputs), 1), dtype=bool)

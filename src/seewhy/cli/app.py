@@ -16,6 +16,7 @@ from seewhy.cli.errors_command import errors
 from seewhy.cli.help_text import Command, Group
 from seewhy.cli.options import (
     DEFAULT_MODEL,
+    METHOD_HELP,
     MODEL_HELP,
     TARGETS_HELP,
     ArchitectureOption,
@@ -101,8 +102,7 @@ def explain(
         str,
         typer.Option(
             metavar="METHOD,...",
-            help="A name listed by 'seewhy methods'. Several names, separated by commas, are drawn in one grid: "
-            "methods x targets.",
+            help=f"{METHOD_HELP} Several names, separated by commas, are drawn in one grid: methods x targets.",
         ),
     ] = "auto",
     settings: Annotated[

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from seewhy.cli.options import (
+    METHOD_HELP,
     MODEL_HELP,
     ArchitectureOption,
     ClassNamesOption,
@@ -51,7 +52,7 @@ def errors(
             show_default=False,
         ),
     ] = None,
-    method: Annotated[str, typer.Option(metavar="METHOD", help="A name listed by 'seewhy methods'.")] = "auto",
+    method: Annotated[str, typer.Option(metavar="METHOD", help=METHOD_HELP)] = "auto",
     layer: LayerOption = "auto",
     weights: WeightsOption = "imagenet",
     architecture: ArchitectureOption = None,

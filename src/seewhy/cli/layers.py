@@ -12,6 +12,7 @@ from rich.console import Console
 from seewhy.attribution.auto_layer import Trial
 from seewhy.attribution.layer_evidence import LayerEvidence
 from seewhy.attribution.layer_warnings import faults
+from seewhy.cli.error_messages import command_line_message
 from seewhy.cli.layer_option import layer_calls, sample_inputs
 from seewhy.cli.model_options import ModelArguments
 from seewhy.cli.tables import print_line, print_table
@@ -27,42 +28,45 @@ def run(model: ModelArguments, *, check: bool, as_json: bool) -> None:
     with quiet_start():
         classifier = model.load()
         calls = layer_calls(classifier)
-        selected = _auto_layer(classifier)
+        selected, refusal = _auto_layer(classifier)
         trials = dict(Explainer(classifier).judge_layers(sample_inputs(classifier))) if check else {}
     spatial = [call for call in calls if call.has_space]
-    auto = max((position for position, call in enumerate(spatial) if _is_auto(call, selected)), default=None)
+    counts = Counter(call.path for call in spatial)
+    auto = max((position for position, call in enumerate(spatial) if selected in (call.path, call.name)), default=None)
     if as_json:
         content = {
             "model": classifier.name,
-            "auto": None if auto is None else spatial[auto].path,
+            "auto": None if auto is None else _name(spatial[auto], counts),
             "default": classifier.layer,
             "layers": [_as_dict(call) | _judged(trials.get(call)) for call in spatial],
         }
         typer.echo(json.dumps(content, indent=2))
         return
     console = Console(highlight=False)
-    headings, rows = _table(spatial, auto, trials)
+    headings, rows = _table(spatial, counts, auto, trials)
     print_table(console, headings, rows, marked=auto)
-    if auto is not None:
+    if auto is None:
+        print_line(console, f"auto selects no layer: {refusal}")
+    else:
         print_line(
             console,
-            f"auto selects {spatial[auto].path}: the last layer in call order that has spatial output (more than "
-            "1 x 1), is not a pooling layer, and passes the tests that --check shows. "
-            f"{len(calls) - len(spatial)} other layer calls have no spatial output and are not listed.",
+            f"auto selects {_name(spatial[auto], counts)}: the last layer in call order that has spatial output (more "
+            "than 1 x 1), is not a pooling layer, and passes the tests that --check shows; or, if none passes, the one "
+            "that is bypassed least.",
         )
+    print_line(console, f"{len(calls) - len(spatial)} other layer calls have no spatial output and are not listed.")
     if classifier.layer is not None:
         print_line(console, f"This model has a default layer, which is explained instead: {classifier.layer}.")
 
 
 def _table(
-    calls: Sequence[LayerCall], auto: int | None, trials: Mapping[LayerCall, Trial]
+    calls: Sequence[LayerCall], counts: Mapping[str, int], auto: int | None, trials: Mapping[LayerCall, Trial]
 ) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """Return the headings and the rows of the table, with the evidence about each layer if there is any."""
-    counts = Counter(call.path for call in calls)
     is_shared = len(counts) < len(calls)  # then it matters which call is which
     rows = [
         (
-            call.name if counts[call.path] > 1 else call.path,
+            _name(call, counts),
             call.kind,
             _shape(call),
             *([", ".join(call.given)] if is_shared else []),
@@ -75,20 +79,21 @@ def _table(
     return ("layer", "type", "output shape", *columns, ""), rows
 
 
-def _auto_layer(classifier: Classifier) -> str | None:
-    """Return the layer that "auto" explains; None where the model cannot be explained without more arguments."""
+def _auto_layer(classifier: Classifier) -> tuple[str | None, str]:
+    """Return the layer that "auto" explains; None where it refuses the model, and why it does."""
     classifier = copy.copy(classifier)
     classifier.layer = None
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".* is unreliable for a model", SeewhyWarning)  # only the layer is used
-            return Explainer(classifier, "gradcam").heatmaps(sample_inputs(classifier)).layer
-    except SeewhyError:
-        return None
+            return Explainer(classifier, "gradcam").heatmaps(sample_inputs(classifier)).layer, ""
+    except SeewhyError as error:
+        return None, command_line_message(error)
 
 
-def _is_auto(call: LayerCall, selected: str | None) -> bool:
-    return call.is_candidate if selected is None else selected in (call.path, f"{call.path}#{call.number}")
+def _name(call: LayerCall, counts: Mapping[str, int]) -> str:
+    """Return a call's path, with its number for a layer that is called several times."""
+    return call.name if counts[call.path] > 1 else call.path
 
 
 def _as_dict(call: LayerCall) -> dict[str, object]:
@@ -122,7 +127,7 @@ def _evidence(trial: Trial) -> tuple[str, str, str]:
     return (
         "-" if reach is None else f"{reach.share:.0%}",
         "-" if bypass is None else f"{bypass:.2f}",
-        "-" if axes is None else "ok" if not axes.fault else f"no ({axes.agreement:.2f})",
+        "-" if axes is None else "ok" if not axes.fault else "no",
     )
 
 

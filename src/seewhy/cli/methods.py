@@ -6,7 +6,7 @@ import typer
 from rich.console import Console
 
 from seewhy.cli.tables import print_line, print_table
-from seewhy.methods import METHODS, Method
+from seewhy.methods import AUTO, METHODS, Method
 
 
 def run(*, as_json: bool) -> None:
@@ -15,6 +15,8 @@ def run(*, as_json: bool) -> None:
         typer.echo(json.dumps({"methods": [_as_dict(method) for method in METHODS.values()]}, indent=2))
         return
     console = Console(highlight=False)
+    print_line(console, f"auto, the default, takes {AUTO.summary}.")
+    print_line(console, "")
     for family in dict.fromkeys(method.family for method in METHODS.values()):
         print_line(console, f"{family.capitalize()} methods", "bold")
         rows = [

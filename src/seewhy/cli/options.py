@@ -14,6 +14,7 @@ MODEL_HELP = (
     "file with weights, together with --architecture; or package.module:callable, which runs your code: the module is "
     "imported, also from the current folder, and the callable is called."
 )
+METHOD_HELP = "A name listed by 'seewhy methods'; auto takes the one that suits the model."
 TARGETS_HELP = "What to explain: top-3; or classes by name, index or wnid, separated by commas: tabby,285."
 
 
@@ -124,7 +125,8 @@ LayerOption = Annotated[
     typer.Option(
         metavar="LAYER",
         help="A name or path listed by 'seewhy layers'. auto: the default layer of the model or, if it has none, the "
-        "last layer with spatial output.",
+        "last layer with spatial output that passes the tests of 'seewhy layers --check'. With --method auto, a layer "
+        "that is named is explained by gradcam.",
     ),
 ]
 TokensOption = Annotated[

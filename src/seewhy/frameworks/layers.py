@@ -1,5 +1,6 @@
 """The calls of a model's layers, and the choice of the call to tap."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -59,6 +60,11 @@ class LayerCall(ShortRepr):
     def has_space(self) -> bool:
         """Whether the output has more than one spatial position; an unknown size counts as more than one."""
         return self.shape is not None and len(self.shape) > 1 and any(size != 1 for size in self.shape[:-1])
+
+    @property
+    def positions(self) -> int:
+        """The number of the output's spatial positions; 0 where it has one or none, or a size is unknown."""
+        return math.prod(size or 0 for size in self.shape[:-1]) if self.shape is not None and self.has_space else 0
 
     @property
     def is_candidate(self) -> bool:

@@ -60,6 +60,17 @@ def image_count(inputs: InputBatch) -> int:
     return len(leaves(inputs)[0])
 
 
+def image_at(inputs: InputBatch, row: int) -> InputBatch:
+    """Return one image as a batch of one."""
+    return map_tree(lambda array: array[row : row + 1], inputs)
+
+
+def is_image_batch(inputs: InputBatch) -> bool:
+    """Whether the model has one input, of images: (N, h, w, C) or (N, C, h, w)."""
+    image = only_leaf(inputs)
+    return isinstance(image, np.ndarray) and image.ndim == 4
+
+
 def shape_key(inputs: InputBatch, *, with_batch: bool = False) -> Any:
     """Return the inputs' shapes, with types but for float32, as a hashable key; without the batch axis by default."""
     if isinstance(inputs, dict):

@@ -42,6 +42,16 @@ def chain_steps(shapes: Sequence[tuple[int, ...]]) -> tuple[Step, ...]:
     return tuple(steps)
 
 
+def steps_of(capture: AttentionCapture) -> tuple[Step, ...]:
+    """Return what each map of a capture does, as `chain_steps` does."""
+    return chain_steps(map_shapes(capture))
+
+
+def map_shapes(capture: AttentionCapture) -> list[tuple[int, ...]]:
+    """Return (H, Lq, Lk) of each map."""
+    return [tuple(each.shape[1:]) for each in capture.maps]
+
+
 def _in_windows(number: int, shapes: Sequence[tuple[int, ...]]) -> LayerError:
     return LayerError(
         f"Attention layer {number} of {len(shapes)} attends within windows, shape {shapes[number - 1]}: its maps say "
@@ -82,7 +92,7 @@ def read_back(capture: AttentionCapture, matrices: Sequence[Tensor], *, skip: fl
         (N, T, L), without the class token where it only joins the others in the last layers.
     """
     xp, weights = capture.xp, capture.require_reads()
-    for step, matrix in reversed(list(zip(chain_steps(_shapes(capture)), matrices, strict=True))):
+    for step, matrix in reversed(list(zip(steps_of(capture), matrices, strict=True))):
         queries = matrix.shape[2]  # the class token alone, which is the first, or all tokens
         passed = xp.matmul(weights[:, :, None, :queries], matrix)[:, :, 0] * share
         if step == "pool":
@@ -103,7 +113,7 @@ def read_beyond_own(capture: AttentionCapture, matrices: Sequence[Tensor]) -> Te
     difference d is carried from layer to layer and not taken at the end: d <- d + (w + d) A. Where tokens are pooled or
     a class token joins them, nothing is left out.
     """
-    if any(step != "mix" for step in chain_steps(_shapes(capture))):
+    if any(step != "mix" for step in steps_of(capture)):
         return read_back(capture, matrices, skip=1.0, share=1.0)
     xp, reads = capture.xp, capture.require_reads()
     gained = reads * 0.0
@@ -122,7 +132,3 @@ def _class_weights(weights: Tensor, passed: Tensor, skip: float, xp: Namespace) 
     if weights.shape[-1] > 1:
         others = others + weights[:, :, 1:]
     return xp.concatenate([own + passed[:, :, :1], others], axis=-1)
-
-
-def _shapes(capture: AttentionCapture) -> list[tuple[int, ...]]:
-    return [tuple(each.shape[1:]) for each in capture.maps]

@@ -12,8 +12,9 @@ def attention_rollout(capture: AttentionCapture) -> Tensor:
         R <- (0.5 A_l + 0.5 I) R
 
     The heatmap is the mean, over the tokens that the model's head reads, of their rows of R: that of the class token,
-    or those of all tokens that are averaged. It is the same for every target: it shows where the model looks, which is
-    no evidence for a class. A layer that pools tokens has no skip connection for them: R <- A_l R, up to a factor.
+    or those of all tokens that are averaged. It is the same for every target that reads the same tokens, as it is in
+    all models but those with a class token for each class: it shows where the model looks, which is no evidence for a
+    class. A layer that pools tokens has no skip connection for them: R <- A_l R, up to a factor.
 
     Args:
         capture: The attention maps.

@@ -23,8 +23,3 @@ BASES: Mapping[str, Callable[[Capture], Tensor]] = MappingProxyType(
     }
 )
 """Methods that need the gradients of one capture."""
-
-
-def base_method(base: Base) -> Callable[[Capture], Tensor]:
-    """Return a base method."""
-    return BASES[base]

@@ -3,7 +3,7 @@
 from functools import partial
 from typing import Annotated
 
-from seewhy.methods.base_methods import Base, base_method
+from seewhy.methods.base_methods import BASES, Base
 from seewhy.methods.checks import integer, not_negative
 from seewhy.types import Capture, Contrast, Tensor
 
@@ -45,4 +45,4 @@ def finercam(capture: Capture, *, base: Base = "gradcam") -> Tensor:
         Zhang et al., "Finer-CAM: Spotting the Difference Reveals Finer Details for Visual Explanation", CVPR 2025,
         arXiv 2501.11309.
     """
-    return base_method(base)(capture)
+    return BASES[base](capture)

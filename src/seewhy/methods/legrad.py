@@ -1,7 +1,7 @@
 """LeGrad (Bousselham et al., ICCV 2025)."""
 
 from seewhy.errors import LayerError
-from seewhy.methods.attention_chain import chain_steps
+from seewhy.methods.attention_chain import steps_of
 from seewhy.types import AttentionCapture, Tensor
 
 
@@ -31,7 +31,7 @@ def legrad(capture: AttentionCapture) -> Tensor:
         via Feature Formation Sensitivity", ICCV 2025, arXiv 2404.03214.
     """
     xp, gradients = capture.xp, capture.require_gradients()
-    steps = chain_steps([tuple(each.shape[1:]) for each in capture.maps])
+    steps = steps_of(capture)
     if "pool" in steps[:-1]:
         raise LayerError(
             "LeGrad averages attention over layers with the same tokens, and this model has fewer of them in later "

@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from seewhy.methods.attention_chain import chain_steps
+from seewhy.methods.attention_chain import steps_of
 from seewhy.methods.attention_rollout import attention_rollout
 from seewhy.methods.legrad import legrad
 from seewhy.types import AttentionCapture, Tensor
@@ -41,6 +41,6 @@ def legrad_rollout(capture: AttentionCapture) -> Tensor:
 
 def _until_pooled(capture: AttentionCapture) -> AttentionCapture:
     """Return the capture of the layers that attend to the image's tokens: up to the first that pools them."""
-    steps = chain_steps([tuple(each.shape[1:]) for each in capture.maps])
+    steps = steps_of(capture)
     count = steps.index("pool") + 1 if "pool" in steps else len(steps)
     return replace(capture, maps=capture.maps[:count], gradients=capture.require_gradients()[:count])

@@ -120,6 +120,11 @@ class Method:
         return self.name == "auto"
 
     @property
+    def averages_gradients(self) -> bool:
+        """Whether the method, or a part of it, weights channels by their mean gradient, as Grad-CAM does."""
+        return self.name in ("gradcam", "guided_gradcam") or self.options.get("base") == "gradcam"
+
+    @property
     def needs_runner(self) -> bool:
         """Whether the function takes a `Runner`, to run the model again."""
         return len(_parameters(self.function)) - len(_options(self.function)) > 1

@@ -1,6 +1,6 @@
 """RefineCAM (Domeniconi et al., 2026)."""
 
-from seewhy.methods.base_methods import Base, base_method
+from seewhy.methods.base_methods import BASES, Base
 from seewhy.types import Capture, Tensor
 
 
@@ -27,4 +27,4 @@ def refinecam(capture: Capture, *, base: Base = "gradcam++") -> Tensor:
         Domeniconi, Stramiglio, Lombardi and Salti, "How to Evaluate and Refine your CAM", 2026, arXiv 2605.14641; and
         the implementation of its authors in the library pytorch-grad-cam.
     """
-    return base_method(base)(capture)
+    return BASES[base](capture)

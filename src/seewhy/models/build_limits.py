@@ -34,24 +34,27 @@ class BuildLimits:
 
     Args:
         weight_bytes: The bytes of the weights in the file.
+        known: What the message says about them; None for "it contains ... bytes of weights".
 
     Attributes:
         problem: What is too much; None as long as nothing is. Keras catches some errors and repeats others.
     """
 
-    def __init__(self, weight_bytes: int) -> None:
+    def __init__(self, weight_bytes: int, known: str | None = None) -> None:
         self.problem: str | None = None
-        self._weight_bytes = weight_bytes
+        self._max_bytes = FREE_BYTES + MAX_RATIO * weight_bytes
+        self._known = known or f"it contains {weight_bytes:,} bytes of weights"
+        self._bytes, self._tensors = 0, 0
+
+    def clear(self) -> None:
+        """Count from zero."""
         self._bytes, self._tensors = 0, 0
 
     def add_array(self, shape: Any, dtype: Any) -> None:
         """Count an array before it is created."""
         self._bytes += _size(shape) * _item_size(dtype)
-        if self._bytes > FREE_BYTES + MAX_RATIO * self._weight_bytes:
-            self._refuse(
-                f"its layers would need {_amount(self._bytes)} or more for their weights, and it contains "
-                f"{self._weight_bytes:,} bytes of weights"
-            )
+        if self._bytes > self._max_bytes:
+            self._refuse(f"its layers would need {_amount(self._bytes)} or more for their weights, and {self._known}")
 
     def add_tensor(self) -> None:
         """Count a symbolic tensor."""

@@ -69,6 +69,7 @@ class Classifier:
         self._frameworks: dict[Precision, Framework] = {"float32": self.framework}
         self.name = name or getattr(model, "name", type(model).__name__)
         self.class_names = _class_names(class_names, self.framework)
+        self._were_names_given = class_names is not None
         self.preprocessing = preprocess if isinstance(preprocess, Preprocessing) else None
         self._finish = None if isinstance(preprocess, Preprocessing) else preprocess
         self._input_size = input_size
@@ -81,6 +82,11 @@ class Classifier:
         layer = "" if self.layer is None else f", default layer {shortened(self.layer)}"
         kind = f"{type(self.model).__module__.partition('.')[0]} {type(self.model).__name__}"
         return description(self, f"{shortened(str(self.name))}: {kind}{classes}{layer}")
+
+    @property
+    def has_preprocessing(self) -> bool:
+        """Whether preprocessing was given; otherwise the model takes values in 0..255."""
+        return self.preprocessing is not None or self._finish is not None
 
     @property
     def input_size(self) -> tuple[int, int]:
@@ -156,7 +162,7 @@ class Classifier:
 
     def may_need_preprocessing(self, inputs: Any) -> bool:
         """Whether these checked inputs are pixels in 0..255, and no preprocessing was given."""
-        return self.preprocessing is None and self._finish is None and _are_pixels(only_leaf(inputs))
+        return not self.has_preprocessing and _are_pixels(only_leaf(inputs))
 
     def preprocessing_hint(self, inputs: Any) -> str | None:
         """Return a warning that the model probably needs preprocessing, or None if it scales pixels itself.
@@ -174,8 +180,12 @@ class Classifier:
     def check_class_count(self, count: int) -> None:
         """Raise ModelError if the number of class names differs from `count`, the model's number of classes."""
         if self.class_names is not None and len(self.class_names) != count:
+            if self._were_names_given:
+                problem = f"{len(self.class_names)} class names were given, and the model"
+            else:
+                problem = f"The config of the model has {len(self.class_names)} class names (id2label), and"
             raise ModelError(
-                f"{len(self.class_names)} class names were given, and the model {self.name!r} has {count} classes."
+                f"{problem} {self.name!r} has {count} classes. Give a name for each class: class_names=[...]."
             )
 
     def rank(self, probabilities: FloatArray) -> tuple[Prediction, ...]:
@@ -230,11 +240,12 @@ class Classifier:
         chosen = kept if preprocess is None else preprocess
         if input_size is not None and isinstance(chosen, Preprocessing):
             chosen = chosen.with_size(input_size)
+        kept_names = self.class_names if self._were_names_given else None  # which reads the model's own again
         kept_size = self._input_size if self.preprocessing is None else self.preprocessing.size
         return Classifier(
             self.model,
             preprocess=chosen,
-            class_names=self.class_names if class_names is None else class_names,
+            class_names=kept_names if class_names is None else class_names,
             input_size=input_size or kept_size,
             name=self.name,
             layer=self.layer,

@@ -1,6 +1,10 @@
 """Image classifiers of Hugging Face transformers: by name from the hub, or from a folder of `save_pretrained`."""
 
 import contextlib
+import copy
+import importlib.util
+import os
+import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,7 +13,7 @@ from seewhy import timing
 from seewhy.errors import MissingExtraError, ModelError, WeightsError, did_you_mean, short_repr
 from seewhy.models import hugging_face_hub
 from seewhy.models.classifier import Classifier
-from seewhy.models.hugging_face_folder import CONFIG, HuggingFaceFolder, inspect, is_folder
+from seewhy.models.hugging_face_folder import CONFIG, PROCESSOR, HuggingFaceFolder, inspect, is_folder
 from seewhy.models.hugging_face_processor import hugging_face_preprocessing
 from seewhy.models.model_file import expanded, similar_paths
 from seewhy.models.torch_build_limits import TorchBuildLimits, limited
@@ -20,6 +24,14 @@ PREFIX = "hf:"
 WRAPPERS = {"timm_wrapper"}
 """Types whose config names a model of another package, with any arguments."""
 
+NO_PROCESSOR = (
+    f"has no image processor ({PROCESSOR}), and how the images that it was trained on were prepared is not known. It "
+    "is given pixels in 0..255, with which its predictions are probably meaningless. Save its processor beside it: "
+    "processor.save_pretrained(folder). Or give the preprocessing: preprocessing='imagenet' (--preprocessing on the "
+    "command line)."
+)
+"""What a warning says about a model that came without its preprocessing."""
+
 EXPECTED = (
     "Expected a model for image classification, which AutoModelForImageClassification loads, with its classification "
     "head"
@@ -28,7 +40,12 @@ EXPECTED = (
 
 def is_source(source: str) -> bool:
     """Whether a source is written `hf:NAME`, or is the path of a folder with a Hugging Face model."""
-    return source.startswith(PREFIX) or (source != "" and is_folder(Path(source)))
+    if source.startswith(PREFIX):
+        return True
+    try:
+        return source != "" and is_folder(expanded(source))
+    except ModelError:  # it begins with ~, and there is no such user
+        return False
 
 
 def check(source: str) -> None:
@@ -57,6 +74,8 @@ def load(source: str, *, pretrained: bool, trust: bool, classes: int | None = No
     """
     name = source.removeprefix(PREFIX)
     is_path = _is_path(name)
+    if not is_path:
+        _check_installed(source)  # before anything is downloaded
     path = _find_folder(name) if is_path else hugging_face_hub.find_model(name, trust=trust, needs_weights=pretrained)
     folder = inspect(path, trust=trust, needs_weights=pretrained)
     title = path.resolve().name if is_path else f"{PREFIX}{name}"
@@ -67,27 +86,34 @@ def load(source: str, *, pretrained: bool, trust: bool, classes: int | None = No
     model = _build(transformers, folder, config, title, pretrained=pretrained, trust=trust)
     preprocessing = None
     if folder.processor is not None:
-        channels = getattr(config, "num_channels", 3)
-        preprocessing = hugging_face_preprocessing(title, folder.processor, channels if channels == 1 else 3)
+        channels = getattr(getattr(config, "vision_config", config), "num_channels", 3)
+        preprocessing = hugging_face_preprocessing(title, folder.processor, channels)
     return Classifier(model, preprocess=preprocessing, name=title)
 
 
 def _is_path(name: str) -> bool:
     """Whether a name after `hf:` is a path: it looks like one, or is that of a folder."""
     has_path_syntax = name.startswith((".", "/", "~")) or name.partition("@")[0].count("/") > 1
-    return has_path_syntax or (name != "" and expanded(name).is_dir())
+    return has_path_syntax or (name != "" and os.path.isdir(name))  # Path.is_dir raises if it is too long
 
 
 def _find_folder(name: str) -> Path:
     path = expanded(name)
-    if not path.is_dir():
+    if not os.path.isdir(path):
         raise ModelError(f"There is no folder {path}.{similar_paths(path)}")
-    if not (path / CONFIG).exists():
+    if not os.path.exists(path / CONFIG):
         raise ModelError(
             f"The folder {path} contains no {CONFIG}; expected a folder that save_pretrained of transformers wrote, "
             f"with {CONFIG}, model.safetensors and preprocessor_config.json."
         )
     return path
+
+
+def _check_installed(title: str) -> None:
+    """Raise MissingExtraError if a package is missing, without the seconds in which it is imported."""
+    for package in ("transformers", "torch"):
+        if sys.modules.get(package) is None and (package in sys.modules or importlib.util.find_spec(package) is None):
+            raise MissingExtraError(f"For {title}, {package}", "huggingface")
 
 
 def _import_transformers(title: str) -> Any:
@@ -112,7 +138,7 @@ def _config(transformers: Any, folder: HuggingFaceFolder, title: str, *, trust: 
     """Return the config object of a model that classifies images."""
     kind = folder.config.get("model_type")
     known = {*transformers.models.auto.modeling_auto.MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES} - WRAPPERS
-    if not trust and kind not in known:
+    if not trust and (not isinstance(kind, str) or kind not in known):
         made = f" It was saved as {short_repr(_architecture(folder))}." if _architecture(folder) else ""
         raise ModelError(
             f"{title} is a model of type {short_repr(kind)}, for which transformers has no image classifier."
@@ -132,7 +158,7 @@ def _build(
     import torch
 
     auto = transformers.AutoModelForImageClassification
-    limits: Any = contextlib.nullcontext(None) if trust else limited(folder.weight_bytes if pretrained else 2**30)
+    limits: Any = contextlib.nullcontext() if trust else limited(folder.weight_bytes if pretrained else None)
     with limits as counted, torch.random.fork_rng(devices=[]), _quiet(transformers):
         torch.manual_seed(SEED)
         try:
@@ -149,10 +175,22 @@ def _build(
                 )
                 _check_report(report, folder, title)
             else:
-                model = auto.from_config(config, trust_remote_code=trust, dtype=torch.float32)
+                model = _random(auto, config, counted, trust=trust)
         except Exception as error:  # transformers raises errors of a dozen types
             raise _build_error(error, counted, title) from error
     return model.eval().to(memory_format=torch.channels_last)
+
+
+def _random(auto: Any, config: Any, limits: TorchBuildLimits | None, *, trust: bool) -> Any:
+    """Return a model with random weights, which is built without memory for them first if there are limits."""
+    import torch
+
+    if limits is not None:
+        with torch.device("meta"):
+            auto.from_config(copy.deepcopy(config), dtype=torch.float32)
+        limits.restart()
+        torch.manual_seed(SEED)
+    return auto.from_config(config, trust_remote_code=trust, dtype=torch.float32)
 
 
 def _build_error(error: Exception, limits: TorchBuildLimits | None, title: str) -> Exception:

@@ -151,7 +151,7 @@ def _check_config(path: Path, config: Mapping[str, Any]) -> None:
                 raise _untrusted(path, f"{key} asks for {ACTING[key]}")
             if key in IMPLEMENTATIONS and any(name not in ATTENTION for name in _texts(value)):
                 raise _untrusted(path, f"{key} asks for kernels to be downloaded, {short_repr(value)}")
-            if key in EXPERTS and any(name and "/" in name for name in _texts(value)):
+            if key in EXPERTS and any("/" in str(name) for name in _texts(value)):
                 raise _untrusted(path, f"{key} asks for kernels to be downloaded, {short_repr(value)}")
             if _largest(value) > MAX_NUMBER:
                 problem = f"its {key} is {short_repr(value)}, and sizes are at most {MAX_NUMBER:,}"
@@ -176,8 +176,11 @@ def _objects(value: Any) -> Iterator[Mapping[str, Any]]:
 
 
 def _texts(value: Any) -> list[Any]:
-    """Return the texts in a value: an object holds one for each part of the model."""
-    return [text for inner in value.values() for text in _texts(inner)] if isinstance(value, Mapping) else [value]
+    """Return the texts in a value, at any depth: an object holds one for each part of the model."""
+    if not isinstance(value, (Mapping, list)):
+        return [value]
+    inner_values = value.values() if isinstance(value, Mapping) else value
+    return [text for inner in inner_values for text in _texts(inner)]
 
 
 def _largest(value: Any) -> float:

@@ -4,18 +4,17 @@ What the cache has is used as it is, so that a model that was loaded once is loa
 safetensors are downloaded, the config first: what it says is checked before the weights are fetched.
 """
 
-import json
 import os
 import re
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from seewhy import timing
-from seewhy.errors import MissingExtraError, ModelError, WeightsError, did_you_mean
+from seewhy.errors import MissingExtraError, ModelError, WeightsError, did_you_mean, short_repr
 from seewhy.models.hugging_face_folder import (
     CONFIG,
     INDEX,
+    MAX_JSON,
     NESTED_PROCESSOR,
     PICKLES,
     PROCESSOR,
@@ -24,9 +23,12 @@ from seewhy.models.hugging_face_folder import (
     no_safetensors,
     shard_names,
 )
+from seewhy.models.json_object import read_json_object
 from seewhy.timing import Phase
 
-NAME = re.compile(r"[\w.-]{1,96}(/[\w.-]{1,96})?(@[\w./-]{1,96})?")
+NAME = re.compile(r"\w(?:[\w.-]*\w)?(?:/\w(?:[\w.-]*\w)?)?(?:@\w[\w./-]{0,95})?", re.ASCII)
+MAX_NAME = 96
+"""The characters of OWNER, and of NAME."""
 
 TIMEOUT = 3.0
 """Seconds in which the hub has to respond; its own client would try for half a minute."""
@@ -34,11 +36,17 @@ TIMEOUT = 3.0
 
 def check_name(name: str) -> None:
     """Raise ModelError for a text that is no name of a model on the hub."""
-    if NAME.fullmatch(name) is None or ".." in name:
-        raise ModelError(
-            f"{name!r} is no name of a model on the Hugging Face hub; expected OWNER/NAME, such as "
-            "hf:microsoft/resnet-50, or OWNER/NAME@REVISION. A folder is given by its path: hf:./folder."
-        )
+    repository = name.partition("@")[0]
+    is_name = NAME.fullmatch(name) is not None and max(map(len, repository.split("/"))) <= MAX_NAME
+    if not is_name or ".." in name or "--" in repository or repository.endswith(".git"):
+        raise _no_name(name)
+
+
+def _no_name(name: str) -> ModelError:
+    return ModelError(
+        f"{short_repr(name)} is no name of a model on the Hugging Face hub; expected OWNER/NAME, such as "
+        "hf:microsoft/resnet-50, or OWNER/NAME@REVISION. A folder is given by its path: hf:./folder."
+    )
 
 
 def find_model(name: str, *, trust: bool, needs_weights: bool) -> Path:
@@ -56,20 +64,38 @@ def find_model(name: str, *, trust: bool, needs_weights: bool) -> Path:
     """
     hub = _import_hub()
     repository, _, revision = name.partition("@")
-    cached = _cached(hub, repository, revision or None, needs_weights)
-    if cached is not None:
-        return cached
-    _check_reachable(hub, name)
     try:
+        cached = _cached(hub, repository, revision or None, needs_weights)
+        if cached is not None and (_knows_processor(hub, repository, cached) or _unreachable(hub)):
+            return cached
+        if cached is not None:  # the processor of the same commit
+            revision = cached.name
+        elif problem := _unreachable(hub):
+            raise _not_cached(hub, name, problem)
         return _download(hub, name, repository, revision or None, trust=trust, needs_weights=needs_weights)
+    except hub.errors.HFValidationError as error:
+        raise _no_name(name) from error
+    except hub.errors.GatedRepoError as error:
+        raise ModelError(
+            f"hf:{name} is a gated model, which is not open to you. Log in, hf auth login, and accept its conditions "
+            f"on its page, {hub.constants.ENDPOINT}/{repository}."
+        ) from error
     except (hub.errors.RepositoryNotFoundError, hub.errors.RevisionNotFoundError) as error:
         known = did_you_mean(repository, _similar_names(hub, repository))
         raise ModelError(
             f"The Hugging Face hub has no model {name!r}, or it is not public.{known} For a private one, log in first: "
             "hf auth login."
         ) from error
-    except (OSError, hub.errors.HfHubHTTPError) as error:
-        raise WeightsError(f"Cannot download hf:{name}: {error}") from error
+    except _transfer_errors(hub) as error:
+        is_vague = isinstance(error, hub.errors.LocalEntryNotFoundError)  # it says that there is no connection
+        reason = error.__cause__ or error if is_vague else error
+        text = " ".join(str(reason).split()) or type(reason).__name__
+        raise WeightsError(f"Cannot download hf:{name}: {text}") from error
+
+
+def _transfer_errors(hub: Any) -> tuple[type[Exception], ...]:
+    """Return the errors of a transfer: OSError, and those of the HTTP library of this version of the hub's client."""
+    return (OSError, *hub.errors.HfHubHTTPError.__bases__)
 
 
 def _import_hub() -> Any:
@@ -99,27 +125,33 @@ def _cached(hub: Any, repository: str, revision: str | None, needs_weights: bool
     return folder if has_shards else None
 
 
-def _check_reachable(hub: Any, name: str) -> None:
-    """Raise ModelError if the hub does not respond within seconds."""
-    advice = (
-        "Where the hub can be reached, download the model: hf download "
-        + name.replace("@", " --revision ")
-        + " --local-dir folder. "
-        "Copy the folder here, and give its path: hf:./folder."
-    )
-    cache = hub.constants.HF_HUB_CACHE
+def _knows_processor(hub: Any, repository: str, folder: Path) -> bool:
+    """Whether the cache has the settings of the image processor of a commit, or knows that there are none."""
+    if os.path.exists(folder / PROCESSOR) or os.path.exists(folder / NESTED_PROCESSOR):
+        return True
+    known = [
+        hub.try_to_load_from_cache(repository, file, revision=folder.name) for file in (PROCESSOR, NESTED_PROCESSOR)
+    ]
+    return None not in known
+
+
+def _unreachable(hub: Any) -> str:
+    """Return why nothing can be downloaded; "" if the hub responds within seconds."""
     if hub.constants.is_offline_mode():
-        raise ModelError(
-            f"hf:{name} is not in the cache, {cache}, and HF_HUB_OFFLINE forbids downloads."
-            f"{did_you_mean(name, _cached_names(hub))} {advice}"
-        )
+        return "HF_HUB_OFFLINE forbids downloads"
     try:
         hub.utils.get_session().head(hub.constants.ENDPOINT, timeout=TIMEOUT)
-    except Exception as error:  # of the HTTP library that this version of the hub's client uses
-        raise ModelError(
-            f"hf:{name} is not in the cache, {cache}, and {hub.constants.ENDPOINT} cannot be reached: {error}."
-            f"{did_you_mean(name, _cached_names(hub))} {advice}"
-        ) from error
+    except _transfer_errors(hub) as error:
+        return f"{hub.constants.ENDPOINT} cannot be reached: {error}"
+    return ""
+
+
+def _not_cached(hub: Any, name: str, problem: str) -> ModelError:
+    return ModelError(
+        f"hf:{name} is not in the cache, {hub.constants.HF_HUB_CACHE}, and {problem}."
+        f"{did_you_mean(name, _cached_names(hub))} Where the hub can be reached, download the model: hf download "
+        f"{name.replace('@', ' --revision ')} --local-dir folder. Copy the folder here, and give its path: hf:./folder."
+    )
 
 
 def _download(hub: Any, name: str, repository: str, revision: str | None, *, trust: bool, needs_weights: bool) -> Path:
@@ -132,7 +164,7 @@ def _download(hub: Any, name: str, repository: str, revision: str | None, *, tru
     config = fetch(CONFIG)
     if config is None:
         raise ModelError(f"hf:{name} has no {CONFIG}, and so is no model of transformers.")
-    check_config(f"hf:{name}", _json(config), trust=trust)
+    check_config(f"hf:{name}", read_json_object(config, MAX_JSON), trust=trust)
     _ = fetch(PROCESSOR) or fetch(NESTED_PROCESSOR)
     if needs_weights and fetch(WEIGHTS) is None:
         index = fetch(INDEX)
@@ -141,14 +173,6 @@ def _download(hub: Any, name: str, repository: str, revision: str | None, *, tru
         for shard in shard_names(index):
             fetch(shard)
     return config.parent
-
-
-def _json(path: Path) -> Mapping[str, Any]:
-    try:
-        content = json.loads(path.read_bytes())
-    except ValueError as error:
-        raise ModelError(f"{path} is not JSON: {error}.") from error
-    return content if isinstance(content, dict) else {}
 
 
 def _cached_names(hub: Any) -> list[str]:
@@ -163,5 +187,8 @@ def _cached_names(hub: Any) -> list[str]:
 def _similar_names(hub: Any, repository: str) -> list[str]:
     """Return the names of models on the hub that resemble one which does not exist, and of those in the cache."""
     words = re.split(r"[/\d]", repository.rpartition("/")[2])[0].strip("-_.")
-    found = [model.id for model in hub.HfApi().list_models(search=words, limit=50)] if words else []
+    try:
+        found = [model.id for model in hub.HfApi().list_models(search=words, limit=50)] if words else []
+    except _transfer_errors(hub):  # the error that is raised already says more
+        found = []
     return [*_cached_names(hub), *found]

@@ -99,7 +99,7 @@ def expanded(source: str) -> Path:
     """Return a path, with `~` as the home folder."""
     try:
         return Path(source).expanduser()
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:  # there is no such user, or no user can have that name
         raise ModelError(f"There is no file {source}: the home folder is unknown.") from error
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from seewhy import timing
-from seewhy.errors import MissingExtraError, ModelError, OptionError, did_you_mean
+from seewhy.errors import MissingExtraError, ModelError, OptionError, did_you_mean, warn
 from seewhy.models import (
     efficientnet_lite0,
     factories,
@@ -105,6 +105,7 @@ class Source(ShortRepr):
         check: Raises ModelError for a source that cannot be loaded, as far as that is known without a framework.
         class_names: The names of its classes, where they are known before the model is loaded.
         build: Builds an architecture with random weights and a number of classes, or with its own number for None.
+        no_preprocessing: What a warning says about a model that came without preprocessing; "" if there is none.
         may_start_tensorflow: Whether TensorFlow may be imported while such a source is loaded.
     """
 
@@ -115,6 +116,7 @@ class Source(ShortRepr):
     check: Callable[[str], object] = lambda _: None
     class_names: Callable[[], ClassNames | None] = lambda: None
     build: Callable[[str, int | None], Classifier] | None = None
+    no_preprocessing: str = ""
     may_start_tensorflow: bool = True
 
 
@@ -136,6 +138,7 @@ _HUGGING_FACE = Source(
     has_random_weights=True,
     check=hugging_face.check,
     build=lambda source, classes: hugging_face.load(source, pretrained=False, trust=False, classes=classes),
+    no_preprocessing=hugging_face.NO_PROCESSOR,
     may_start_tensorflow=False,
 )
 
@@ -215,13 +218,19 @@ class ModelSpec:
     @timing.phase(Phase.LOADING)
     def load(self, *, trust: bool) -> Classifier:
         """Load the model; see `load`."""
+        classifier = self.overrides.apply(self._load(trust))
+        if self.kind.no_preprocessing and not classifier.has_preprocessing:
+            warn(f"The model {classifier.name!r} {self.kind.no_preprocessing}")
+        return classifier
+
+    def _load(self, trust: bool) -> Classifier:
         if not isinstance(self.weights, Path):
-            return self.overrides.apply(self.kind.load(self.source, self.weights is not None, trust))
+            return self.kind.load(self.source, self.weights is not None, trust)
         if self.weights.suffix.lower() in torch_weights.SUFFIXES:
-            return self.overrides.apply(self._load_torch_weights(self.weights))
+            return self._load_torch_weights(self.weights)
         classifier = self.kind.load(self.source, False, trust)
         keras_file.load_weights(classifier.model, self.weights)
-        return self.overrides.apply(classifier)
+        return classifier
 
     def _load_torch_weights(self, path: Path) -> Classifier:
         """Build the architecture with the number of classes that the weights have, and load them."""
@@ -346,7 +355,7 @@ def _kind_of_path(path: str) -> Source:
 
 
 def _weights_path(weights: str | os.PathLike[str]) -> Path:
-    if not isinstance(weights, (str, os.PathLike)) or not Path(weights).is_file():
+    if not isinstance(weights, (str, os.PathLike)) or not os.path.isfile(weights):
         raise ModelError(
             f"Unknown weights {weights!r}; expected 'imagenet', None for random weights (on the command line: none), "
             "or the path of a file."

@@ -1,7 +1,9 @@
 """Limits on what PyTorch creates while it builds the model that a config describes: see `build_limits`.
 
-The model is built without memory for its weights (on torch's device "meta"), so that its parameters can be counted as
-they are registered. Layers without parameters are counted, too, for each takes memory.
+Parameters are counted as they are registered, which is after torch has created them. So the caller builds the model
+without memory for its weights, on torch's device "meta": `from_pretrained` of transformers does so itself, and a model
+with random weights is built twice. Layers without parameters are counted, too, for each takes memory. What a model
+creates and does not register, such as a list, is not counted: the limits on the numbers in a config bound it.
 """
 
 import contextlib
@@ -15,15 +17,26 @@ from seewhy.models.build_limits import BuildLimits
 MAX_MODULES = 20_000
 """Modules, of which the largest image classifiers have about 5,000."""
 
+RANDOM_BYTES = 2**30
+"""The bytes of the weights that a model with random weights is taken to have; the limit is 4 times as much."""
+
 _ACTIVE: ContextVar["TorchBuildLimits | None"] = ContextVar("torch_build_limits", default=None)
 
 
 class TorchBuildLimits(BuildLimits):
     """Counts modules, parameters and buffers, and raises ModelError when they are too many."""
 
-    def __init__(self, weight_bytes: int) -> None:
-        super().__init__(weight_bytes)
+    def __init__(self, weight_bytes: int | None) -> None:
+        if weight_bytes is None:
+            super().__init__(RANDOM_BYTES, "a model with random weights may have 4.4 GB of them")
+        else:
+            super().__init__(weight_bytes)
         self._modules = 0
+
+    def restart(self) -> None:
+        """Count from zero, for another model."""
+        self._modules = 0
+        self.clear()
 
     def add_module(self) -> None:
         """Count a module."""
@@ -34,11 +47,11 @@ class TorchBuildLimits(BuildLimits):
 
 
 @contextlib.contextmanager
-def limited(weight_bytes: int) -> Iterator[TorchBuildLimits]:
+def limited(weight_bytes: int | None) -> Iterator[TorchBuildLimits]:
     """Limit what this thread registers with modules of PyTorch.
 
     Args:
-        weight_bytes: The bytes of the weights in the files.
+        weight_bytes: The bytes of the weights in the files; None for random weights.
     """
     from torch.nn.modules import module
 

@@ -57,12 +57,12 @@ def test_tokens_along_the_first_axis(method, count):
 
 def test_tokens_that_are_clamped_along_the_first_axis():
     """With the tokens of another image, an image has the scores of that one."""
-    runner = seewhy.Explainer(sequence_first()).framework
-    choice, objective = runner.find_layer("norm"), Objective(Class((1, 2)))
+    framework = seewhy.Explainer(sequence_first()).framework
+    choice, objective = framework.find_layer("norm"), Objective(Class((1, 2)))
     one, other = images(2)[:1], images(2)[1:]
-    expected = runner.capture(other, choice, objective)
-    clamped = runner.clamp(one, choice, objective, runner.to_numpy(expected.activations))
-    np.testing.assert_allclose(runner.to_numpy(clamped), runner.to_numpy(expected.scores), atol=1e-6)
+    expected = framework.capture(other, choice, objective)
+    clamped = framework.clamp(one, choice, objective, framework.to_numpy(expected.activations))
+    np.testing.assert_allclose(framework.to_numpy(clamped), framework.to_numpy(expected.scores), atol=1e-6)
 
 
 def test_the_same_tokens_after_the_images():

@@ -5,6 +5,7 @@ import io
 import json
 import re
 import resource
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ import transformers
 from PIL import Image
 
 import seewhy
-from seewhy.errors import ModelError, WeightsError
+from seewhy.errors import ModelError, SeewhyWarning, WeightsError
 from seewhy.models import torch_build_limits
 
 TOWER = {
@@ -164,12 +165,14 @@ def test_models_that_are_no_classifiers(tmp_path):
         with pytest.raises(WeightsError, match=f"has no weights for {missing}") as raised:
             seewhy.load(path)
         assert f"It was saved as {type(model).__name__}, which may have no classification head" in str(raised.value)
-    bert = {"model_type": "bert", "architectures": ["BertModel"]}
     (tmp_path / "bert").mkdir()
-    (tmp_path / "bert" / "config.json").write_text(json.dumps(bert))
     (tmp_path / "bert" / "model.safetensors").write_bytes(b"")
-    with pytest.raises(ModelError, match="is a model of type 'bert', for which transformers has no image classifier"):
-        seewhy.load(tmp_path / "bert")
+    for kind in ("bert", ["vit"]):
+        bert = {"model_type": kind, "architectures": ["BertModel"]}
+        (tmp_path / "bert" / "config.json").write_text(json.dumps(bert))
+        message = f"is a model of type {kind!r}, for which transformers has no image classifier"
+        with pytest.raises(ModelError, match=re.escape(message)):
+            seewhy.load(tmp_path / "bert")
 
 
 def test_class_names_for_another_head(tmp_path):
@@ -185,10 +188,38 @@ def test_class_names_for_another_head(tmp_path):
         seewhy.load(path)
 
 
-def test_random_weights_and_weights_of_a_file(tmp_path):
+def test_a_model_without_its_image_processor(tmp_path):
+    """A warning, unless preprocessing is given; and channels that no image has are refused."""
+    model, processor = build("ViT")
+    path = save(tmp_path / "net", model)
+    with pytest.warns(SeewhyWarning, match=r"'net' has no image processor.*processor.save_pretrained.*--preprocessing"):
+        seewhy.load(path)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert seewhy.load(path, preprocessing="imagenet").preprocessing.size == (32, 32)
+    four = transformers.ViTForImageClassification(transformers.ViTConfig(**TOWER, num_channels=4))
+    with pytest.raises(ModelError, match="its model takes 4 channels, and images have 3"):
+        seewhy.load(save(tmp_path / "four", four, processor))
+
+
+def test_names_in_the_config_for_another_number_of_classes(photo):
+    model, _ = build("ViT")
+    model.classifier = torch.nn.Linear(16, 5)
+    classifier = seewhy.Classifier(model, preprocess=seewhy.Preprocessing((32, 32)))
+    for each in (classifier, classifier.replace(input_size=(32, 32))):
+        with pytest.raises(
+            ModelError, match=r"The config of the model has 3 class names \(id2label\), and .* 5 classes"
+        ):
+            each.predict([np.asarray(photo)])
+    with pytest.raises(ModelError, match="2 class names were given"):
+        classifier.replace(class_names=["a", "b"]).predict([np.asarray(photo)])
+
+
+def test_random_weights_and_weights_of_a_file(tmp_path, monkeypatch):
     model, processor = build("ResNet")
     path = save(tmp_path / "net", model, processor)
     (path / "model.safetensors").unlink()
+    monkeypatch.setattr(torch_build_limits, "MAX_MODULES", 100)  # the model has 56, and is built twice
     first, second = (seewhy.load(path, weights=None).model.state_dict() for _ in range(2))
     assert all(torch.equal(first[name], second[name]) for name in first)
     torch.manual_seed(1)
@@ -221,8 +252,13 @@ def test_a_small_folder_does_not_fill_the_memory(changes, problem, tmp_path, mon
     (path / "config.json").write_text(json.dumps({**config, **changes}))
     monkeypatch.setattr(torch_build_limits, "MAX_MODULES", 500)  # for 20,000 take seconds
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with pytest.raises(ModelError, match=f"net is refused: {problem}.*trust=True"):
-        seewhy.load(path)
+    for weights, known in (
+        ("imagenet", r"it contains [\d,]+ bytes of weights"),
+        (None, "random weights may have 4.4 GB"),
+    ):
+        reason = f".*, and .*{known}" if "would need" in problem else ""
+        with pytest.raises(ModelError, match=f"net is refused: {problem}{reason}.*trust=True"):
+            seewhy.load(path, weights=weights)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 500_000  # kilobytes
 
 
