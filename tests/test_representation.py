@@ -34,6 +34,13 @@ def classifier():
     return seewhy.Classifier(Doubled(), class_names=NAMES, input_size=(224, 224), name=LONG)
 
 
+def onnx_model():
+    onnx = pytest.importorskip("onnx")
+    values = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1]) for name in "xy"]
+    graph = onnx.helper.make_graph([onnx.helper.make_node("Relu", ["x"], ["y"])], LONG, values[:1], values[1:])
+    return seewhy.OnnxModel(onnx.helper.make_model(graph), providers=NAMES)
+
+
 def every_public_class():
     """Return the classes that the public modules export, without errors, protocols and type aliases."""
     modules = ((module, getattr(module, "__all__", None)) for module in (seewhy, methods, targets, timing, models))
@@ -63,6 +70,7 @@ LARGE = {
     seewhy.LayerCall: lambda: seewhy.LayerCall("/".join(NAMES), "Conv2D", (7, 7, 512), False, False, 1, 1),
     seewhy.Placement: lambda: seewhy.Placement((4000, 6000), (1 / 3, 2 / 3, 4000 / 3, 6000 / 7)),
     seewhy.Prediction: lambda: seewhy.Prediction(1, LONG, 0.5),
+    seewhy.OnnxModel: onnx_model,
     seewhy.Preprocessing: lambda: seewhy.Preprocessing((224, 224), 0.875, mean=(1 / 3,) * 3, finish=classifier),
     seewhy.Style: seewhy.Style,
     seewhy.TargetResult: lambda: seewhy.TargetResult(1, LONG, 1.0, 0.5, True),

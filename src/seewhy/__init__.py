@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from seewhy.errors import SeewhyError
     from seewhy.explainer import Explainer, compare, explain
     from seewhy.frameworks import LayerCall
+    from seewhy.frameworks.onnx.model import OnnxModel
     from seewhy.images.geometry import Placement
     from seewhy.images.style import Style
-    from seewhy.models import Classifier, ClassNames, Inputs, Prediction, Preprocessing, load
+    from seewhy.models import Classifier, ClassNames, Inputs, Prediction, Preprocessing, load, load_onnx
     from seewhy.results.channel_inspection import Inspection
     from seewhy.results.comparison import Comparison
     from seewhy.results.explanation import Explanation
@@ -38,6 +39,7 @@ __all__ = [
     "Inputs",
     "Inspection",
     "LayerCall",
+    "OnnxModel",
     "Placement",
     "Prediction",
     "Preprocessing",
@@ -49,6 +51,7 @@ __all__ = [
     "errors",
     "explain",
     "load",
+    "load_onnx",
     "methods",
     "targets",
     "timing",
@@ -62,12 +65,13 @@ _ROOMS = {
     "seewhy.results.explanation": ("Explanation",),
     "seewhy.results.heatmaps": ("Heatmaps",),
     "seewhy.frameworks": ("LayerCall",),
+    "seewhy.frameworks.onnx.model": ("OnnxModel",),
     "seewhy.frameworks.tokens": ("TokenGrid",),
     "seewhy.images.geometry": ("Placement",),
     "seewhy.images.style": ("Style",),
     "seewhy.results.channel_inspection": ("Inspection",),
     "seewhy.results.target_result": ("TargetResult",),
-    "seewhy.models": ("ClassNames", "Classifier", "Inputs", "Prediction", "Preprocessing", "load"),
+    "seewhy.models": ("ClassNames", "Classifier", "Inputs", "Prediction", "Preprocessing", "load", "load_onnx"),
     "seewhy.viewer.notebook": ("view",),
 }
 

@@ -9,7 +9,7 @@ import typer
 DEFAULT_MODEL = "efficientnet-lite0"
 
 MODEL_HELP = (
-    "A name listed by 'seewhy models'; a .keras or .h5 file, or a folder that contains one; torchvision:NAME; "
+    "A name listed by 'seewhy models'; a .keras, .h5 or .onnx file, or a folder that contains one; torchvision:NAME; "
     "timm:NAME; hf:OWNER/NAME of Hugging Face, or a folder that its save_pretrained wrote; a .pt, .pth or .safetensors "
     "file with weights, together with --architecture; or package.module:callable, which runs your code: the module is "
     "imported, also from the current folder, and the callable is called."

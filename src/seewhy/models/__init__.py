@@ -2,6 +2,7 @@
 
 from seewhy.models.class_names import ClassNames
 from seewhy.models.classifier import Classifier, Prediction
+from seewhy.models.model_file import load_onnx
 from seewhy.models.preprocessing import Inputs, Preprocessing
 from seewhy.models.registry import MODELS, SOURCES, NamedModel, Source, load
 
@@ -16,4 +17,5 @@ __all__ = [
     "Preprocessing",
     "Source",
     "load",
+    "load_onnx",
 ]

@@ -18,6 +18,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from seewhy.errors import ModelError, WeightsError
 from seewhy.models.config_check import check_size, find_unlisted
+from seewhy.models.process_limits import limit_process
 from seewhy.regular_files import FileTooLargeError, NotRegularFileError, open_regular_file
 
 MAX_MEMORY = 3 * 2**29
@@ -41,15 +42,7 @@ CONFIG, METADATA, HDF5_WEIGHTS, NUMPY_WEIGHTS = "config.json", "metadata.json", 
 
 def main() -> None:
     """Inspect the file of the request on the standard input, and write a report to the standard output, both JSON."""
-    for limit, value in (
-        (resource.RLIMIT_AS, MAX_MEMORY),
-        (resource.RLIMIT_CPU, MAX_PROCESSOR_TIME),
-        (resource.RLIMIT_FSIZE, 0),
-        (resource.RLIMIT_CORE, 0),
-    ):
-        hard = resource.getrlimit(limit)[1]
-        lower = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(limit, (lower, lower))
+    limit_process(resource.RLIMIT_AS, MAX_MEMORY, MAX_PROCESSOR_TIME)
     request = json.load(sys.stdin)
     report = _report(Path(request["path"]), weights_only=request["weights_only"], trust=request["trust"])
     json.dump(report, sys.stdout)

@@ -1,14 +1,19 @@
 """Load a classifier from a model file, or from a folder that contains one."""
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
-from seewhy.errors import LayerError, ModelError, did_you_mean
-from seewhy.models import keras_file, sidecar, torch_weights
+from seewhy.errors import LayerError, ModelError, OptionError, did_you_mean
+from seewhy.models import keras_file, onnx_file, sidecar, torch_weights
 from seewhy.models.classifier import Classifier
+from seewhy.models.onnx_metadata import read_metadata
 from seewhy.models.sidecar import Sidecar
 
-SUFFIXES = (*keras_file.SUFFIXES, *torch_weights.SUFFIXES)
+MODEL_SUFFIXES = (*keras_file.SUFFIXES, *onnx_file.SUFFIXES)
+"""The suffixes of files with a model."""
+
+SUFFIXES = (*MODEL_SUFFIXES, *torch_weights.SUFFIXES)
 """The suffixes of files with a model or its weights."""
 
 
@@ -22,7 +27,7 @@ def load(source: str, *, trust: bool) -> Classifier:
     """Load a model and its sidecar.
 
     Args:
-        source: A `.keras` or legacy `.h5` file; or a folder that contains exactly one.
+        source: A `.keras`, legacy `.h5` or `.onnx` file; or a folder that contains exactly one.
         trust: True allows code in the file to run.
 
     Raises:
@@ -30,9 +35,59 @@ def load(source: str, *, trust: bool) -> Classifier:
         WeightsError: A file is damaged.
     """
     path = find_model(source)
-    sidecar_path = sidecar.path_beside(path)
+    if path.suffix.lower() in onnx_file.SUFFIXES:
+        return _load_onnx(path, trust=trust)
     metadata = read_sidecar(path)
-    model = keras_file.load_model(path, trust=trust)
+    return _classifier(path, keras_file.load_model(path, trust=trust), metadata)
+
+
+def load_onnx(
+    source: str | os.PathLike[str],
+    *,
+    providers: Sequence[str] = onnx_file.DEFAULT_PROVIDERS,
+    threads: int | None = None,
+    trust: bool = False,
+) -> Classifier:
+    """Load an `.onnx` file as `seewhy.load` does, with options of ONNX Runtime.
+
+    Args:
+        source: The path of the file.
+        providers: The execution providers, the preferred one first, such as "CUDAExecutionProvider".
+        threads: The number of threads that run an operator; None for ONNX Runtime's choice, the number of cores.
+        trust: True skips the inspection of the file in a process with limited memory.
+
+    Returns:
+        The classifier: the model with the preprocessing and class names of its metadata or its sidecar.
+
+    Raises:
+        ModelError: The file does not exist, is malicious or is not supported, or the sidecar does not fit the model.
+        WeightsError: The file is damaged, or one with weights is missing.
+        OptionError: `providers` are not names, or `threads` is not a positive number.
+        MissingExtraError: onnx or onnxruntime is not installed.
+    """
+    if not isinstance(source, (str, os.PathLike)):
+        raise ModelError(f"load_onnx was given {source!r}; expected the path of an .onnx file.")
+    path = find_model(os.fspath(source))
+    if path.suffix.lower() not in onnx_file.SUFFIXES:
+        raise OptionError(f"providers and threads are for .onnx files; given {path}. Load it with seewhy.load.")
+    return _load_onnx(path, trust=trust, providers=providers, threads=threads)
+
+
+def _load_onnx(
+    path: Path,
+    *,
+    trust: bool,
+    providers: Sequence[str] = onnx_file.DEFAULT_PROVIDERS,
+    threads: int | None = None,
+) -> Classifier:
+    given = read_sidecar(path)  # before the model, which takes longer
+    model = onnx_file.load_model(path, trust=trust, providers=providers, threads=threads)
+    metadata = read_metadata(model.metadata, path, has_size=model.has_fixed_size)
+    return _classifier(path, model, metadata.updated(given))
+
+
+def _classifier(path: Path, model: object, metadata: Sidecar) -> Classifier:
+    sidecar_path = sidecar.path_beside(path)
     try:
         return classifier_of(model, metadata, path.stem)
     except (LayerError, ModelError) as error:
@@ -60,14 +115,14 @@ def find_model(source: str) -> Path:
     """Return the model file at a path, or the only one in the folder at the path.
 
     Raises:
-        ModelError: There is no such file, or it is not one that Keras saved.
+        ModelError: There is no such file, or it is none with a model.
     """
     path = expanded(source)
     if not os.path.exists(path):  # Path.exists raises if a name is too long
         raise ModelError(f"There is no file {path}.{similar_paths(path)}")
     if path.is_dir():
         try:
-            files = sorted(file for file in path.iterdir() if file.suffix.lower() in keras_file.SUFFIXES)
+            files = sorted(file for file in path.iterdir() if file.suffix.lower() in MODEL_SUFFIXES)
         except OSError as error:
             raise ModelError(f"Cannot read the folder {path}: {error.strerror or error}.") from error
         if len(files) != 1:
@@ -79,10 +134,10 @@ def find_model(source: str) -> Path:
         return files[0]
     if path.suffix.lower() in torch_weights.SUFFIXES:
         raise ModelError(_without_architecture(path))
-    if path.suffix.lower() not in keras_file.SUFFIXES:
+    if path.suffix.lower() not in MODEL_SUFFIXES:
         raise ModelError(
-            f"Cannot load {path}; expected a model saved by Keras, {' or '.join(keras_file.SUFFIXES[:2])}. Any other "
-            "model can be loaded by a function that returns it: package.module:callable."
+            f"Cannot load {path}; expected a model saved by Keras, {' or '.join(keras_file.SUFFIXES[:2])}, or in the "
+            "format ONNX, .onnx. Any other model can be loaded by a function that returns it: package.module:callable."
         )
     return path
 

@@ -15,6 +15,7 @@ from seewhy.models import (
     keras_applications,
     keras_file,
     model_file,
+    onnx_file,
     torch_hubs,
     torch_weights,
 )
@@ -141,6 +142,15 @@ _HUGGING_FACE = Source(
     may_start_tensorflow=False,
 )
 
+_ONNX_FILE = Source(
+    syntax="a path to an .onnx file",
+    matches=lambda source: Path(source).suffix.lower() in onnx_file.SUFFIXES and not os.path.isdir(source),
+    load=lambda source, _, trust: model_file.load(source, trust=trust),
+    has_random_weights=False,
+    check=model_file.find_model,
+    may_start_tensorflow=False,
+)
+
 _FILE = Source(
     syntax="a path to a .keras or .h5 file",
     matches=model_file.looks_like_path,
@@ -168,6 +178,7 @@ SOURCES = (
     _hub("torchvision:", torch_hubs.load_torchvision),
     _hub("timm:", torch_hubs.load_timm),
     _HUGGING_FACE,
+    _ONNX_FILE,
     _FILE,
     Source(
         syntax="package.module:callable",
@@ -247,8 +258,8 @@ def load(
     """Load a model by name, from a file, from torchvision, timm or Hugging Face, or from a function of yours.
 
     Args:
-        source: A name that `seewhy models` lists; a path to a `.keras` or legacy `.h5` file, or to a folder that
-            contains one; "torchvision:resnet50"; "timm:resnet50"; "hf:microsoft/resnet-50", a model of the
+        source: A name that `seewhy models` lists; a path to a `.keras`, legacy `.h5` or `.onnx` file, or to a folder
+            that contains one; "torchvision:resnet50"; "timm:resnet50"; "hf:microsoft/resnet-50", a model of the
             Hugging Face hub, or a folder that `save_pretrained` of transformers wrote; or "package.module:callable",
             which imports the module and calls the function, and so runs your code. The sidecar of a file, `model.json`
             beside `model.keras`, describes the preprocessing and the class names; `Classifier.save` writes both. Or a
@@ -321,7 +332,7 @@ def _check_architecture(
     if not os.path.exists(path):  # Path.exists raises if a name is too long
         raise ModelError(f"There is no file {path}.")
     kind = _kind_of(architecture)
-    if kind is _FILE:
+    if kind in (_ONNX_FILE, _FILE):
         raise ModelError(
             f"The architecture {architecture!r} is a file; expected a name, such as timm:resnet18, or "
             "package.module:callable."
@@ -340,7 +351,7 @@ def _kind_of(name: str) -> Source:
 
 
 def _kind_of_path(path: str) -> Source:
-    return _HUGGING_FACE if hugging_face.is_source(path) else _FILE
+    return next((kind for kind in (_HUGGING_FACE, _ONNX_FILE) if kind.matches(path)), _FILE)
 
 
 def _weights_path(weights: str | os.PathLike[str]) -> Path:

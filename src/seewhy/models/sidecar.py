@@ -78,6 +78,11 @@ class Sidecar:
     preprocessing: PreprocessingConfig | None = None
     layer: str | None = None
 
+    def updated(self, other: "Sidecar") -> "Sidecar":
+        """Return these fields, with those of another sidecar in place of them where it has any."""
+        given = {name: value for name, value in vars(other).items() if value is not None}
+        return dataclasses.replace(self, **given)
+
     def as_json(self) -> bytes:
         """Return the content of the file."""
         content: dict[str, Any] = {"version": VERSION, **_class_fields(self.class_names)}
@@ -122,7 +127,19 @@ def read(path: Path) -> Sidecar:
             invalid value. The message names the file and the field.
     """
     content = read_json_object(path, MAX_SIZE, f"an object: {{'version': {VERSION}, ...}}")
-    content = {"version": None, **content}
+    return parse(path, {"version": None, **content})
+
+
+def parse(path: Path, content: Mapping[str, Any]) -> Sidecar:
+    """Check the content of a sidecar, or what a model says about itself in the same fields.
+
+    Args:
+        path: The file, for messages.
+        content: The fields.
+
+    Raises:
+        ModelError: A field is unknown or has an invalid value. The message names the file and the field.
+    """
     fields = _check_fields(path, content, FIELDS)
     return Sidecar(
         class_names=_class_names(path, fields),

@@ -128,7 +128,7 @@ def short_name(source: str) -> str:
     """Return a name that is valid in a URL and reveals no folder: a file's name without its suffix."""
     if source.startswith("hf:"):
         source = PurePath(source.removeprefix("hf:")).name
-    is_file = source.endswith((".keras", ".h5")) or "/" in source or "\\" in source
+    is_file = source.endswith((".keras", ".h5", ".onnx")) or "/" in source or "\\" in source
     stem = PurePath(source.replace("\\", "/")).stem if is_file and not source.startswith("timm:") else source
     return re.sub(r"[^\w.:+-]+", "-", stem).strip("-.") or "model"
 

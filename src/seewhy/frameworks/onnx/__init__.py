@@ -1,1 +1,1 @@
-"""ONNX files, run by ONNX Runtime."""
+"""Models in the ONNX format, which ONNX Runtime runs."""
