@@ -50,7 +50,8 @@ def _call(
     channels = axes.get(name, -1)
     layout = None
     if is_reached and shape is not None:
-        layout = tuple(shape[axis] for axis in range(len(shape)) if axis not in (images, channels)) + (shape[channels],)
+        space = (size for axis, size in enumerate(shape) if axis not in (images, channels))
+        layout = (*space, shape[channels])
     return LayerCall(
         path=name,
         kind=node.op_type,

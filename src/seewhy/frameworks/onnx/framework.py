@@ -1,7 +1,7 @@
 """ONNX models.
 
 ONNX Runtime has no gradients, and a session runs a graph as a whole. So a tap is a cut: the model is run with the
-tapped value as a further output, and what follows the value is a session of its own, forward or backward. The backward
+tapped value as a further output, and its head is a session of its own, forward or backward. The backward
 pass is made of ONNX nodes too, and only for the head.
 """
 
@@ -136,8 +136,11 @@ class Onnx(Framework):
             compute = tap.closed_form if tap.has_closed_form else tap.gradients
             is_read = [name in differentiated and number != 0 for number, name in enumerate(selected.tensors)]
             is_read = is_read if selected.logits is not None else [True] * len(is_read)
-            found = output_gradients(selected.read, tensors, is_read, objective, arrays, scores)
-            seeds = {name: seed for name, seed, read in zip(selected.tensors, found, is_read, strict=True) if read}
+            found = output_gradients(selected.read, tensors, is_read, objective, arrays, *map(np.asarray, scores))
+            seeds: dict[str, FloatArray] = {}
+            for name, seed, read in zip(selected.tensors, found, is_read, strict=True):
+                if read:  # one value may be both the selected output and one of all
+                    seeds[name] = seeds[name] + seed if name in seeds else seed
             with self._translated(inputs):
                 captured["closed_form" if tap.has_closed_form else "gradients"] = self._derivatives(
                     graph, partial(compute, values), seeds

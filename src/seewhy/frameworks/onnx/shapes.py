@@ -51,7 +51,7 @@ def joined(
     Args:
         first: Its shape for the first number of images.
         second: For the second number, or the same one where the model takes one number only.
-        is_fixed: Whether it takes one number only; the first axis is then taken for that of the images.
+        is_fixed: Whether it takes one number only; the first axis is then that of the images.
     """
     if first is None or second is None or len(first) != len(second):
         return None, None

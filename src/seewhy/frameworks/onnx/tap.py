@@ -110,7 +110,7 @@ class Tap:
         return np.asarray(targets_second(self._call, gradients, xp), dtype=np.float32)
 
     def closed_form(self, values: Mapping[str, NDArray[Any]], seeds: Mapping[str, NDArray[Any]]) -> FloatArray:
-        """Return the sum over channels of activations times gradients, (N, T, *space), of all targets in one product."""
+        """Return the sum over channels of activations times gradients, (N, T, *space), one product for all targets."""
         assert self._divisor is not None  # noqa: S101  # the caller asked `has_closed_form`
         activations = self.activations(values)
         images, channels = len(activations), activations.shape[-1]
