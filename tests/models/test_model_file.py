@@ -135,9 +135,9 @@ def test_a_home_folder_that_does_not_exist():
 
 
 def test_a_file_of_another_kind(tmp_path):
-    (tmp_path / "net.onnx").touch()
-    with pytest.raises(ModelError, match=r"net.onnx; expected a model saved by Keras, .keras or .h5"):
-        seewhy.load(tmp_path / "net.onnx")
+    (tmp_path / "net.tflite").touch()
+    with pytest.raises(ModelError, match=r"net.tflite; expected a model saved by Keras, .keras or .h5"):
+        seewhy.load(tmp_path / "net.tflite")
 
 
 @pytest.mark.parametrize(
