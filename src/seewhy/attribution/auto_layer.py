@@ -1,12 +1,13 @@
 """The search of "auto": the last layer in call order that the evidence supports."""
 
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import final
 
 from seewhy.attribution.layer_evidence import LayerEvidence, judge_candidate, some_classes
 from seewhy.attribution.plan import Plan
-from seewhy.errors import LayerError
+from seewhy.errors import LayerError, ModelRunError
 from seewhy.frameworks import LayerCall, LayerChoice
 from seewhy.frameworks.structures import InputBatch, image_at, image_count, leaves
 from seewhy.targets import Objective
@@ -165,9 +166,8 @@ def carrying_calls(plan: Plan, inputs: InputBatch, objective: Objective) -> froz
     """Return the calls that nothing bypasses, by path and execution; None where no graph shows it."""
     framework, objective = plan.framework, replace(objective, target=objective.target.for_image(0))
     if not framework.compiles_batch_size and image_count(inputs) > 1:
-        carrying = framework.carrying_calls(image_at(inputs, 0), objective)
-        if carrying is not None:
-            return carrying  # it is None too for a model that does not run on one image
+        with suppress(ModelRunError):  # the model takes no batch of one image
+            return framework.carrying_calls(image_at(inputs, 0), objective)
     return framework.carrying_calls(inputs, objective)
 
 
