@@ -13,7 +13,7 @@ from seewhy.errors import MethodError
 from seewhy.frameworks.onnx.graph import Graph, reads
 from seewhy.frameworks.onnx.graph_builder import GraphBuilder
 from seewhy.frameworks.onnx.known_values import KnownValues
-from seewhy.frameworks.onnx.operators.node_gradient import NodeGradient, NoGradientRuleError
+from seewhy.frameworks.onnx.operators.node_gradient import GradientRule, NodeGradient, NoGradientRuleError
 from seewhy.frameworks.onnx.operators.table import CONSTANT_ALMOST_EVERYWHERE, GRADIENTS, operator_name
 
 GRADIENT_FREE = "eigencam, recipro_cam, scorecam, occlusion or rise"
@@ -24,7 +24,11 @@ PLACEHOLDER = "gradient"
 
 
 def backward(
-    graph: Graph, builder: GraphBuilder, gradients: Mapping[str, str], sources: Sequence[str]
+    graph: Graph,
+    builder: GraphBuilder,
+    gradients: Mapping[str, str],
+    sources: Sequence[str],
+    rules: Mapping[str, GradientRule] = GRADIENTS,
 ) -> dict[str, str | None]:
     """Emit the gradient with respect to sources, given that with respect to values that depend on them.
 
@@ -36,6 +40,7 @@ def backward(
         builder: Emits the nodes.
         gradients: For each value whose gradient is given, the name of the gradient.
         sources: The values whose gradients are wanted.
+        rules: The gradient rule of each operator.
 
     Returns:
         For each source, the name of its gradient; None where none of the values depends on it, or only in steps.
@@ -45,7 +50,7 @@ def backward(
     """
     builder.reserve(_names(graph))
     missing: dict[str, str] = {}
-    found = _emit(graph, builder, gradients, sources, missing)
+    found = _emit(graph, builder, gradients, sources, missing, rules)
     if missing:
         raise MethodError(missing_message(missing))
     return found
@@ -85,6 +90,7 @@ def _emit(
     gradients: Mapping[str, str],
     sources: Sequence[str],
     missing: dict[str, str],
+    rules: Mapping[str, GradientRule] = GRADIENTS,
 ) -> dict[str, str | None]:
     """Emit the gradients, and collect operators without a rule, whose inputs get a placeholder for a gradient."""
     dependent, known_values = _dependent(graph, sources), KnownValues(graph)
@@ -97,17 +103,19 @@ def _emit(
         if not any(needed):
             continue
         step = NodeGradient(graph, node, builder, output_gradients, needed, known_values)
-        for name, gradient in zip(node.input, _input_gradients(step, missing), strict=True):
+        for name, gradient in zip(node.input, _input_gradients(step, missing, rules), strict=True):
             if gradient is not None:
                 parts.setdefault(name, []).append(gradient)
     return {source: _total(builder, parts, source) for source in sources}
 
 
-def _input_gradients(step: NodeGradient, missing: dict[str, str]) -> list[str | None]:
+def _input_gradients(
+    step: NodeGradient, missing: dict[str, str], rules: Mapping[str, GradientRule]
+) -> list[str | None]:
     """Return the gradient of each input that needs one."""
     operator = operator_name(step.node)
     try:
-        rule = GRADIENTS.get(operator)
+        rule = rules.get(operator)
         if rule is None:
             raise NoGradientRuleError("it has no gradient rule")
         found = [*rule(step), *[None] * len(step.needed)][: len(step.needed)]

@@ -10,14 +10,16 @@ from typing import Any, NamedTuple, final
 import numpy as np
 from numpy.typing import NDArray
 
-from seewhy.errors import MethodError
 from seewhy.frameworks.layers import LayerCall, no_gradient
 from seewhy.frameworks.layouts import channels_last, spatial_axes, targets_second
+from seewhy.frameworks.non_relu import GUIDED_RULES, NonReluActivation, check_activations
 from seewhy.frameworks.onnx import array_namespace as xp
 from seewhy.frameworks.onnx.backward import backward
 from seewhy.frameworks.onnx.graph import Graph
 from seewhy.frameworks.onnx.graph_builder import GraphBuilder
+from seewhy.frameworks.onnx.guided import guided_rules
 from seewhy.frameworks.onnx.mean_head import pooled_value
+from seewhy.frameworks.onnx.operators.table import GRADIENTS
 from seewhy.frameworks.onnx.part import CountSource, Part, whole
 from seewhy.frameworks.onnx.session import Session
 from seewhy.frameworks.onnx.sessions import Sessions
@@ -60,7 +62,8 @@ class Tap:
         sessions: Makes the sessions.
 
     Raises:
-        MethodError: An operator between the value and the outputs has no gradient here.
+        MethodError: An operator between the value and the outputs has no gradient here; or the rule is "guided", and
+            there is an activation other than ReLUs.
         NoGradientError: The outputs do not depend on the value.
     """
 
@@ -129,12 +132,13 @@ class Tap:
             if pooled is None or self._graph.dtype(source) == np.float16:
                 return
             source, self._divisor = pooled
-        if rule != "plain":
-            raise MethodError("Guided backpropagation does not explain ONNX files yet. Use saliency.")
+        others: list[NonReluActivation] = []
+        rules = guided_rules(others) if rule in GUIDED_RULES else GRADIENTS
         builder = GraphBuilder(self._graph.opset, [name for node in self._graph.nodes for name in node.output])
         seeds = {output: f"seewhy/seed/{number}" for number, output in enumerate(outputs)}
         builder.reserve(seeds.values())
-        gradient = backward(self._graph, builder, seeds, [source])[source]
+        gradient = backward(self._graph, builder, seeds, [source], rules)[source]
+        check_activations(others, rule)
         if gradient is None:
             raise no_gradient(self._call.path)
         part = Part(
