@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import Any, Literal, NamedTuple
 
-from seewhy.frameworks.keras.axis_labels import Labels, OperationAxes, Shape
+from seewhy.frameworks.axis_labels import Labels, OperationAxes, Shape
 from seewhy.types import NativeTensor
 
 MIXED = (
@@ -110,7 +110,7 @@ class AxisGraph(ABC):
     def name(self, operation: Any) -> str:
         """Return the name of an operation.
 
-        Known are "softmax", which is over the last axis, and the parts of a softmax in steps: "exp", "sum", "divide",
+        Known are "softmax", see `softmax_axes`, and the parts of a softmax in steps: "exp", "sum", "divide",
         "subtract", "add", "log" and "abs".
 
         "same" is an operation whose result has the values of its first operand, repeated or with other axes of size 1.
@@ -119,6 +119,10 @@ class AxisGraph(ABC):
     @abstractmethod
     def is_data(self, tensor: NativeTensor) -> bool:
         """Whether a tensor depends on the model's input; weights and shapes do not."""
+
+    def softmax_axes(self, operation: Any) -> frozenset[int]:
+        """Return the axes in which the result of a softmax sums to 1, the last one where it can have no other."""
+        return frozenset({len(self.shape(self.results(operation)[0])) - 1})
 
     def is_same(self, first: NativeTensor, second: NativeTensor) -> bool:
         """Whether two values are one tensor."""
@@ -145,7 +149,7 @@ def _softmax(graph: AxisGraph, operation: Any) -> Softmax | None:
         return None
     result, operands = graph.results(operation)[0], graph.operands(operation)
     if name == "softmax":
-        return Softmax(result, frozenset({len(graph.shape(result)) - 1}))
+        return Softmax(result, graph.softmax_axes(operation))
     if name == "divide":
         exponential, summation = graph.producer(_source(graph, operands[0])), _source(graph, operands[1])
         return _normalized(graph, result, exponential, graph.producer(summation))
