@@ -11,7 +11,7 @@ import warnings
 import onnx
 import pytest
 import torch
-from tests.contracts import in_torch, reference
+from tests.contracts import attention_reference, in_torch, reference
 
 NAME = "onnx"
 
@@ -145,7 +145,7 @@ def in_type(name, scale=1.0):
 
 
 def transformer(*arguments, **options):
-    return exported(in_torch.transformer(*arguments, **options), (3, *reference.SIZE))
+    return exported(in_torch.transformer(*arguments, **options), (3, *attention_reference.SIZE))
 
 
 def __getattr__(name):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from seewhy.frameworks.keras.axis_labels import elementwise_axes, reduced_axes, reshaped_axes
+from seewhy.frameworks.axis_labels import elementwise_axes, reduced_axes, reshaped_axes
 
 
 def sources(axes):

@@ -125,7 +125,7 @@ def test_functions_of_one_and_of_all_outputs():
 def test_a_function_of_too_many_values():
     torch.manual_seed(0)
     model = in_onnx.exported(nn.Sequential(nn.Conv2d(3, 60, 1)), IMAGES.shape[1:])
-    with pytest.raises(TargetError, match="function of 7,200 values.* Give a class, a Region"):
+    with pytest.raises(TargetError, match=r"function of 7,200 values.* Give a class, a Region"):
         seewhy.Explainer(model, layer="output").heatmaps(IMAGES, lambda y: y.mean((1, 2, 3)))
 
 
@@ -140,7 +140,7 @@ def test_a_batch_of_one_size():
 
 def test_what_is_no_layer_and_no_option():
     model = in_onnx.plain()
-    with pytest.raises(LayerError, match="There is no layer 'featurs' in the model. Did you mean 'features'"):
+    with pytest.raises(LayerError, match=r"There is no layer 'featurs' in the model\. Did you mean 'features'"):
         seewhy.Explainer(model, layer="featurs")
     with pytest.raises(OptionError, match="precision='bfloat16' is not for ONNX files"):
         seewhy.Explainer(model, precision="bfloat16")

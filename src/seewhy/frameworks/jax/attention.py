@@ -3,11 +3,13 @@
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, final
 
 import jax
 import jax.numpy as jnp
 
+from seewhy.frameworks.attention_maps import AttentionMap, FoundAttention, find_attention
 from seewhy.frameworks.compiled import timed_first_call
 from seewhy.frameworks.jax.axis_graph import JaxAxisGraph
 from seewhy.frameworks.jax.compile_capture import output_scores, scores_shape
@@ -24,9 +26,8 @@ from seewhy.frameworks.jax.trunk_and_head import (
     inner_jaxpr,
 )
 from seewhy.frameworks.keras.attention_capture import CompiledAttention
-from seewhy.frameworks.keras.attention_maps import AttentionMap, FoundAttention, find_attention
-from seewhy.frameworks.keras.map_layout import MapLayout
 from seewhy.frameworks.layers import UNEVEN, no_gradient_to_attention
+from seewhy.frameworks.map_layout import MapLayout
 from seewhy.targets import Objective
 from seewhy.types import Derivatives, NativeTensor
 
@@ -84,7 +85,8 @@ def trace_attention(traced: TracedModel, images: int, trace_other: Callable[[], 
     pairs = zip(found.maps, candidates, strict=True)
     layouts = tuple(MapLayout.of(attention, axes[0]) for attention, axes in pairs)
     sizes = [
-        jax.eval_shape(layout.map, each.softmax.aval).shape for each, layout in zip(found.maps, layouts, strict=True)
+        jax.eval_shape(partial(layout.map, xp=jnp), each.softmax.aval).shape
+        for each, layout in zip(found.maps, layouts, strict=True)
     ]
     shapes = tuple(layout.shape(tuple(size), images) for layout, size in zip(layouts, sizes, strict=True))
     return TracedAttention(traced, found.maps, layouts, shapes, found.obstacle)
@@ -151,13 +153,13 @@ def _changing(changes: dict[Var, NativeTensor]) -> Callable[..., Sequence[Native
 
 def _laid_out(captured: dict[str, Any], layouts: Sequence[MapLayout]) -> dict[str, Any]:
     """Return what was captured with maps and gradients in their layouts, in float32."""
-    maps = [layout.map(each).astype(jnp.float32) for layout, each in zip(layouts, captured["maps"], strict=True)]
+    maps = [layout.map(each, jnp).astype(jnp.float32) for layout, each in zip(layouts, captured["maps"], strict=True)]
     if "gradients" not in captured:
         return captured | {"maps": maps}
     pairs = zip(layouts, captured["gradients"], strict=True)
     return captured | {
         "maps": maps,
-        "gradients": [layout.gradients(each).astype(jnp.float32) for layout, each in pairs],
+        "gradients": [layout.gradients(each, jnp).astype(jnp.float32) for layout, each in pairs],
     }
 
 

@@ -4,15 +4,15 @@ from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from typing import Any, final
 
-from seewhy.frameworks.jax.trunk_and_head import INLINED, Jaxpr, JaxprEqn, Literal, Var, variables
-from seewhy.frameworks.keras.attention_maps import AxisGraph
-from seewhy.frameworks.keras.axis_labels import (
+from seewhy.frameworks.attention_maps import AxisGraph
+from seewhy.frameworks.axis_labels import (
     OperationAxes,
     elementwise_axes,
     moved_axes,
     reduced_axes,
     reshaped_axes,
 )
+from seewhy.frameworks.jax.trunk_and_head import INLINED, Jaxpr, JaxprEqn, Literal, Var, variables
 from seewhy.types import NativeTensor
 
 NAMES = {

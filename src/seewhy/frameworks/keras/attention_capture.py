@@ -1,14 +1,13 @@
 """Running a compiled capture of attention maps."""
 
 from collections.abc import Callable, Sequence
-from math import prod
 from typing import Any, NamedTuple
 
 import keras
 from numpy.typing import NDArray
 
-from seewhy.frameworks.keras.map_layout import MapLayout, separate_images
 from seewhy.frameworks.loss_scale import scaled_gradients
+from seewhy.frameworks.map_layout import MapLayout, joined_gradients, separate_gradients, separate_images
 from seewhy.targets.target import Shape
 from seewhy.types import AttentionCapture, FinalActivation, FloatArray, NativeTensor
 
@@ -52,9 +51,9 @@ def run_attention(
 
     def capture(scales: Sequence[FloatArray]) -> tuple[NativeTensor, ...]:
         captured.update(run(scales))
-        captured["maps"] = separate_images(captured["maps"], compiled.layouts, images)
+        captured["maps"] = separate_images(captured["maps"], compiled.layouts, images, keras.ops)
         if captured["gradients"] is not None:
-            gradients = separate_images(captured["gradients"], compiled.layouts, images, targets=True)
+            gradients = separate_images(captured["gradients"], compiled.layouts, images, keras.ops, targets=True)
             captured["gradients"] = gradients
         return captured["gradients"] or ()
 
@@ -63,20 +62,8 @@ def run_attention(
         return AttentionCapture(**captured)
 
     def together(scale: FloatArray) -> NativeTensor:
-        parts = capture([scale])
-        return keras.ops.concatenate([keras.ops.reshape(part, (*part.shape[:2], -1)) for part in parts], axis=2)
+        return joined_gradients(capture([scale]), keras.ops)
 
     joined = scaled_gradients(together, compiled.scale_shape, keras.ops, to_numpy, to_tensor)
-    captured["gradients"] = _apart(joined, captured["maps"])
+    captured["gradients"] = separate_gradients(joined, captured["maps"], keras.ops)
     return AttentionCapture(**captured)
-
-
-def _apart(joined: NativeTensor, maps: Sequence[NativeTensor]) -> tuple[NativeTensor, ...]:
-    """Return the gradients (N, T, H, Lq, Lk) of each map, of (N, T, all of them)."""
-    parts, start = [], 0
-    for each in maps:
-        shape = tuple(each.shape[1:])
-        part = joined[:, :, start : start + prod(shape)]
-        parts.append(keras.ops.reshape(part, (*joined.shape[:2], *shape)))
-        start += prod(shape)
-    return tuple(parts)

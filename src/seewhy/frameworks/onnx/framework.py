@@ -5,7 +5,7 @@ tapped value as a further output, and its head is a session of its own, forward 
 pass is made of ONNX nodes too, and only for the head.
 """
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import partial
@@ -18,11 +18,13 @@ from seewhy.errors import LayerError, OptionError
 from seewhy.frameworks.base import Framework, Head
 from seewhy.frameworks.compiled import CompiledCache
 from seewhy.frameworks.dataflow import Operation, carriers
-from seewhy.frameworks.layers import INPUT_CALL, LayerCall, LayerChoice, check_tapped, no_attention
+from seewhy.frameworks.layers import INPUT_CALL, LayerCall, LayerChoice, check_tapped
 from seewhy.frameworks.layouts import layer_layout
 from seewhy.frameworks.loss_scale import scaled_gradients
+from seewhy.frameworks.map_layout import joined_gradients, separate_gradients
 from seewhy.frameworks.model_layers import ModelLayers
 from seewhy.frameworks.onnx import array_namespace as xp
+from seewhy.frameworks.onnx.attention import AttentionMaps, AttentionTap, attention_maps
 from seewhy.frameworks.onnx.calls import value_calls
 from seewhy.frameworks.onnx.graph import Graph, reads
 from seewhy.frameworks.onnx.logits import bypass_final_activation
@@ -30,7 +32,7 @@ from seewhy.frameworks.onnx.measured_shapes import measure_values
 from seewhy.frameworks.onnx.model import OnnxModel
 from seewhy.frameworks.onnx.model_inputs import as_input, declared_inputs, has_channels_first, with_default_sizes
 from seewhy.frameworks.onnx.part import CountSource, Part, whole
-from seewhy.frameworks.onnx.seeds import output_gradients
+from seewhy.frameworks.onnx.scored_values import score_values
 from seewhy.frameworks.onnx.session import FAILURES
 from seewhy.frameworks.onnx.sessions import Sessions
 from seewhy.frameworks.onnx.shapes import Shape
@@ -42,8 +44,6 @@ from seewhy.frameworks.stem import StemValues
 from seewhy.frameworks.structures import InputBatch, InputSpec, check_arrays, leaves, only_leaf, shape_key
 from seewhy.targets import Objective, TopK
 from seewhy.types import AttentionCapture, Capture, Derivatives, FloatArray, GradientRule, NativeTensor, Precision
-
-NO_ATTENTION = "is an ONNX file, in which attention maps are not found yet"
 
 
 @final
@@ -117,43 +117,28 @@ class Onnx(Framework):
     ) -> Capture:
         graph, call = self._graph(inputs), self._call(inputs, layer)
         selected = self._select(graph, objective)
-        differentiated = selected.tensors[2:] if selected.logits is not None else selected.tensors
-        if objective.reads_one_output and selected.logits is not None:
-            differentiated = [selected.logits, *differentiated]
+        differentiated = _differentiated(selected, objective)
         key = (shape_key(inputs), call.path, tuple(selected.tensors), tuple(differentiated), derivatives, gradient_rule)
         tap: Tap = self._compiled.get(
             key,
             lambda: Tap(graph, call, selected.tensors, differentiated, derivatives, gradient_rule, self._sessions),
         )
-        arrays = objective.target.arrays(len(leaves(inputs)[0]))
         with self._translated(inputs):
             values = tap.forward(self._feeds(inputs))
-        tensors = [values[name] for name in selected.tensors]
-        outputs = selected.read(tensors)
-        scores = outputs.score(objective, arrays, xp)
-        captured: dict[str, FloatArray | None] = {"gradients": None, "closed_form": None}
+        scored = score_values(selected, objective, differentiated, values)
+        captured: dict[str, Any] = {"gradients": None, "closed_form": None}
         if derivatives == "gradients" or tap.has_closed_form:
             compute = tap.closed_form if tap.has_closed_form else tap.gradients
-            is_read = [name in differentiated and number != 0 for number, name in enumerate(selected.tensors)]
-            is_read = is_read if selected.logits is not None else [True] * len(is_read)
-            found = output_gradients(selected.read, tensors, is_read, objective, arrays, *map(np.asarray, scores))
-            seeds: dict[str, FloatArray] = {}
-            for name, seed, read in zip(selected.tensors, found, is_read, strict=True):
-                if read:  # one value may be both the selected output and one of all
-                    seeds[name] = seeds[name] + seed if name in seeds else seed
+            seeds = scored.seeds()
             with self._translated(inputs):
-                captured["closed_form" if tap.has_closed_form else "gradients"] = self._derivatives(
+                captured["closed_form" if tap.has_closed_form else "gradients"] = self._scaled(
                     graph, partial(compute, values), seeds
                 )
         return Capture(
             activations=tap.activations(values),
-            scores=np.asarray(scores.scores, np.float32),
-            indices=scores.indices,
-            outputs=outputs.raw,
-            probabilities=outputs.probabilities,
+            **scored.fields(),
             layer=layer.named(call),
             xp=xp,
-            final_activation=outputs.activation,
             is_bypassed=self._is_bypassed(graph, tap.value, selected),
             **captured,
         )
@@ -161,10 +146,38 @@ class Onnx(Framework):
     def capture_attention(
         self, inputs: InputBatch, objective: Objective, derivatives: Derivatives = "gradients"
     ) -> AttentionCapture:
-        raise no_attention(NO_ATTENTION)
+        graph, maps = self._graph(inputs), self._attention_maps(inputs)
+        selected = self._select(graph, objective)
+        differentiated = _differentiated(selected, objective)
+        key = (shape_key(inputs), "attention", tuple(selected.tensors), tuple(differentiated), derivatives)
+        tap: AttentionTap = self._compiled.get(
+            key, lambda: AttentionTap(graph, maps, selected.tensors, differentiated, derivatives, self._sessions)
+        )
+        with self._translated(inputs):
+            values = tap.forward(self._feeds(inputs))
+        scored = score_values(selected, objective, differentiated, values)
+        found, gradients = tap.maps(values, len(leaves(inputs)[0])), None
+        if derivatives == "gradients":
+            seeds = scored.seeds()
+
+            def together(seeds: Mapping[str, NDArray[Any]]) -> FloatArray:
+                return np.asarray(joined_gradients(tap.gradients(values, seeds), xp))
+
+            with self._translated(inputs):
+                gradients = separate_gradients(self._scaled(graph, together, seeds), found, xp)
+        return AttentionCapture(maps=found, gradients=gradients, **scored.fields(), xp=xp)
 
     def attention_shapes(self, inputs: InputBatch) -> tuple[tuple[int, ...], ...]:
-        return ()
+        try:
+            return self._attention_maps(inputs).shapes
+        except LayerError:
+            return ()
+
+    def _attention_maps(self, inputs: InputBatch) -> AttentionMaps:
+        graph, images = self._graph(inputs), len(leaves(inputs)[0])
+        key = ("attention maps", graph.version, images)
+        maps: AttentionMaps = self._compiled.get(key, lambda: attention_maps(graph, images))
+        return maps
 
     def head(self, inputs: InputBatch, layer: LayerChoice, objective: Objective) -> Head:
         graph, call = self._graph(inputs), self._call(inputs, layer)
@@ -268,16 +281,18 @@ class Onnx(Framework):
         values = {**feeds, **(self._sessions.get(whole(graph, computed))(feeds) if computed else {})}
         return [values[name] for name in names]
 
-    def _derivatives(self, graph: Graph, compute: Any, seeds: Mapping[str, NDArray[Any]]) -> FloatArray:
+    def _scaled(
+        self,
+        graph: Graph,
+        compute: Callable[[Mapping[str, NDArray[Any]]], FloatArray],
+        seeds: Mapping[str, NDArray[Any]],
+    ) -> FloatArray:
         """Run backward, with the scores scaled as far as float16 allows where an output is in float16."""
         if all(graph.dtype(name) != np.float16 for name in seeds):
-            found: FloatArray = compute(seeds)
-            return found
+            return compute(seeds)
 
         def run(scales: FloatArray) -> FloatArray:
-            return compute(  # type: ignore[no-any-return]
-                {name: seed * scales[(..., *(None,) * (seed.ndim - 2))] for name, seed in seeds.items()}
-            )
+            return compute({name: seed * scales[(..., *(None,) * (seed.ndim - 2))] for name, seed in seeds.items()})
 
         shape = next(iter(seeds.values())).shape[:2]
         scaled: FloatArray = scaled_gradients(run, shape, xp, np.asarray, np.asarray)
@@ -314,3 +329,11 @@ class Onnx(Framework):
 
     def _translated(self, inputs: InputBatch) -> AbstractContextManager[None]:
         return translated_errors(inputs, FAILURES, None)
+
+
+def _differentiated(selected: SelectedOutputs, objective: Objective) -> list[str]:
+    """Return the outputs that an objective depends on."""
+    if selected.logits is None:
+        return list(selected.tensors)
+    logits = [selected.logits] if objective.reads_one_output else []
+    return [*logits, *selected.tensors[2:]]

@@ -81,6 +81,13 @@ class Graph:
         info = self._values.get(value)
         return None if info is None else info.shape
 
+    def sizes(self, value: str, images: int) -> tuple[int, ...] | None:
+        """Return a value's shape for a number of images; None where it does not follow from that number alone."""
+        shape, info = self.shape(value), self._values.get(value)
+        if shape is None or info is None or (None in shape and info.per_image is None):
+            return None
+        return tuple(images * (info.per_image or 1) if size is None else size for size in shape)
+
     def image_axis(self, value: str) -> int | None:
         """Return the axis of a value with one part for each image; None where there is none, or more varies."""
         info = self._values.get(value)

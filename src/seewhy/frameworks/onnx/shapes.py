@@ -24,11 +24,14 @@ class ValueInfo(NamedTuple):
         shape: Its shape, with None for sizes that vary with the number of images; None where a size is not known.
         image_axis: The axis along which it has one part for each image; None where there is no such axis, or where
             another size varies too.
+        per_image: How many parts it has for each image along the only axis whose size varies; None where there is no
+            such axis, or where that size is no multiple of the number of images.
     """
 
     dtype: np.dtype[Any]
     shape: Shape | None
     image_axis: int | None = None
+    per_image: int | None = None
 
 
 def infer_values(model: onnx.ModelProto, input_shapes: Mapping[str, Shape]) -> dict[str, ValueInfo]:
@@ -45,8 +48,8 @@ def infer_values(model: onnx.ModelProto, input_shapes: Mapping[str, Shape]) -> d
 
 def joined(
     first: tuple[int, ...] | None, second: tuple[int, ...] | None, is_fixed: bool
-) -> tuple[Shape | None, int | None]:
-    """Join the shapes of a value for both `COUNTS` of images into one, and find the axis of the images.
+) -> tuple[Shape | None, int | None, int | None]:
+    """Join the shapes of a value for both `COUNTS` of images into one, and find `image_axis` and `per_image`.
 
     Args:
         first: Its shape for the first number of images.
@@ -54,13 +57,17 @@ def joined(
         is_fixed: Whether it takes one number only; the first axis is then that of the images.
     """
     if first is None or second is None or len(first) != len(second):
-        return None, None
+        return None, None, None
     if is_fixed:
-        return first, 0 if first else None
+        return first, 0 if first else None, None
     shape = tuple(one if one == two else None for one, two in zip(first, second, strict=True))
     varying = [axis for axis, size in enumerate(shape) if size is None]
-    has_images = len(varying) == 1 and (first[varying[0]], second[varying[0]]) == COUNTS
-    return shape, varying[0] if has_images else None
+    if len(varying) != 1:
+        return shape, None, None
+    (axis,) = varying
+    per_image = second[axis] - first[axis]
+    is_multiple = first[axis] == COUNTS[0] * per_image
+    return shape, axis if is_multiple and per_image == 1 else None, per_image if is_multiple else None
 
 
 def with_count(shape: Shape, count: int) -> tuple[int, ...]:

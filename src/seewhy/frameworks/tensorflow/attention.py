@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, final
 
+import keras
 import tensorflow as tf
 
-from seewhy.frameworks.keras.attention_maps import AttentionMap, FoundAttention, find_attention
-from seewhy.frameworks.keras.map_layout import MapLayout
+from seewhy.frameworks.attention_maps import FoundAttention, find_attention
 from seewhy.frameworks.layers import UNEVEN, LayerCall, no_attention, no_gradient_to_attention
+from seewhy.frameworks.map_layout import MapLayout, images_axis
 from seewhy.frameworks.tensorflow.axis_graph import TensorflowAxisGraph
 from seewhy.frameworks.tensorflow.logits import FUNCTION_CALLS
 from seewhy.frameworks.tensorflow.private_api import function_graph
@@ -63,7 +64,7 @@ class MapTensors:
     def laid_out(self) -> list[NativeTensor]:
         """Return the maps in float32, as `MapLayout.map` lays them out."""
         pairs = zip(self.layouts, self.softmaxes, strict=True)
-        return [tf.cast(layout.map(softmax), tf.float32) for layout, softmax in pairs]
+        return [tf.cast(layout.map(softmax, keras.ops), tf.float32) for layout, softmax in pairs]
 
     def gradients(self, totals: NativeTensor, *, is_one: bool) -> list[NativeTensor]:
         """Return the gradients of every total (T,) by every map, as `MapLayout.gradients` lays them out.
@@ -82,7 +83,7 @@ class MapTensors:
             seeds = tf.eye(tf.size(totals))
             by_target = tf.map_fn(lambda seed: self._backward(totals, seed), seeds, fn_output_signature=types)
         pairs = zip(self.layouts, by_target, strict=True)
-        return [tf.cast(layout.gradients(each), tf.float32) for layout, each in pairs]
+        return [tf.cast(layout.gradients(each, keras.ops), tf.float32) for layout, each in pairs]
 
     def _backward(self, totals: NativeTensor, seed: NativeTensor) -> list[NativeTensor]:
         """Return the gradient by every softmax; 0 where the totals do not depend on it."""
@@ -110,18 +111,13 @@ def map_tensors(inputs: Sequence[NativeTensor], images: int) -> MapTensors:
     found = FoundAttention((), UNREACHED) if is_unreached else find_attention(TensorflowAxisGraph(graph, inputs))
     if found.obstacle or not found.maps:
         raise no_attention(found.obstacle)
-    layouts = [MapLayout.of(attention, _images_axis(attention, images)) for attention in found.maps]
-    return MapTensors([attention.softmax for attention in found.maps], layouts)
-
-
-def _images_axis(attention: AttentionMap, images: int) -> int:
-    """Return the axis of the images: the only one of unknown size; of a fixed batch, the first multiple of it."""
-    sizes = {axis: attention.softmax.shape[axis] for axis in attention.others}
-    unknown = [axis for axis, size in sizes.items() if size is None]
-    fixed = [axis for axis, size in sizes.items() if size is not None and size % images == 0]
-    if len(unknown) > 1 or not unknown + fixed:
+    axes = [images_axis(attention, attention.softmax.shape, images) for attention in found.maps]
+    layouts = [
+        MapLayout.of(attention, axis) for attention, axis in zip(found.maps, axes, strict=True) if axis is not None
+    ]
+    if len(layouts) < len(axes):
         raise no_attention(UNEVEN)
-    return (unknown or fixed)[0]
+    return MapTensors([attention.softmax for attention in found.maps], layouts)
 
 
 def _inner_graphs(graph: Any, outer: list[Any]) -> Iterator[Any]:

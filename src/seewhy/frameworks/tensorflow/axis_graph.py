@@ -6,8 +6,8 @@ from typing import Any, final
 import numpy as np
 import tensorflow as tf
 
-from seewhy.frameworks.keras.attention_maps import AxisGraph
-from seewhy.frameworks.keras.axis_labels import (
+from seewhy.frameworks.attention_maps import AxisGraph
+from seewhy.frameworks.axis_labels import (
     Labels,
     OperationAxes,
     elementwise_axes,

@@ -21,10 +21,10 @@ from seewhy.frameworks.compiled import CompiledCache, CompiledCapture, CompiledH
 from seewhy.frameworks.keras.attention_capture import CompiledAttention, run_attention
 from seewhy.frameworks.keras.calls import KerasRecorder
 from seewhy.frameworks.keras.framework import KerasFramework, plain_message
-from seewhy.frameworks.keras.map_layout import MapLayout
 from seewhy.frameworks.keras.restore import preserve_keras_state
 from seewhy.frameworks.layers import LayerCall, LayerChoice, check_tapped
 from seewhy.frameworks.layouts import channels_last, layer_layout, targets_second
+from seewhy.frameworks.map_layout import MapLayout
 from seewhy.frameworks.non_relu import GUIDED_RULES
 from seewhy.frameworks.outputs import Outputs
 from seewhy.frameworks.recorder import translated_errors

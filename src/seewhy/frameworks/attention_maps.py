@@ -11,7 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import Any, Literal, NamedTuple
 
-from seewhy.frameworks.keras.axis_labels import Labels, OperationAxes, Shape
+from seewhy.frameworks.axis_labels import Labels, OperationAxes, Shape
 from seewhy.frameworks.layers import MIXED_WEIGHTS
 from seewhy.types import NativeTensor
 
@@ -105,9 +105,9 @@ class AxisGraph(ABC):
     def kind(self, operation: Any) -> str:
         """Return what an operation does, by one name for all backends.
 
-        Known are "softmax", which is over the last axis, and the parts of a softmax in steps: "exp", "sum", "divide",
+        Known are "softmax", see `softmax_axes`, and the parts of a softmax in steps: "exp", "sum", "divide",
         "subtract", "add", "log" and "abs"; "reshape"; and "same", whose result has the values of the first operand,
-        cast or repeated. Other operations have the name that the backend gives them.
+        cast or repeated. Other operations have the name that the framework gives them.
         """
 
     @abstractmethod
@@ -122,6 +122,10 @@ class AxisGraph(ABC):
         ends = (self.operands(operation)[0], self.results(operation)[0])
         before, after = ([size for size in self.shape(tensor) if size != 1] for tensor in ends)
         return "same" if before == after else kind
+
+    def softmax_axes(self, operation: Any) -> frozenset[int]:
+        """Return the axes in which the result of a softmax sums to 1, the last one where it can have no other."""
+        return frozenset({len(self.shape(self.results(operation)[0])) - 1})
 
     def is_same(self, first: NativeTensor, second: NativeTensor) -> bool:
         """Whether two values are one tensor."""
@@ -148,7 +152,7 @@ def _softmax(graph: AxisGraph, operation: Any) -> Softmax | None:
         return None
     result, operands = graph.results(operation)[0], graph.operands(operation)
     if name == "softmax":
-        return Softmax(result, frozenset({len(graph.shape(result)) - 1}))
+        return Softmax(result, graph.softmax_axes(operation))
     if name == "divide":
         exponential, summation = graph.producer(_source(graph, operands[0])), _source(graph, operands[1])
         return _normalized(graph, result, exponential, graph.producer(summation))

@@ -14,6 +14,9 @@ Labels = tuple[Hashable, ...]
 
 Shape = tuple[int | None, ...]
 
+PRIME = 2**31 - 1
+"""A prime that stands for an unknown size. No other size is a multiple of it."""
+
 
 class OperationAxes(NamedTuple):
     """The labels of an operation.
@@ -60,9 +63,12 @@ def reduced_axes(rank: int, axes: Sequence[int], *, keeps: bool) -> OperationAxe
 def reshaped_axes(operand: Shape, result: Shape) -> OperationAxes | None:
     """Return the labels of a reshape: axes that are split or merged share one label.
 
-    None where an unknown size other than that of the first axes hides which axes they are.
+    None where several unknown sizes hide which axes they are.
     """
-    before, after = list(enumerate(operand)), list(enumerate(result))
+    sizes = _sizes(operand, result)
+    if sizes is None:
+        return None
+    before, after = (list(enumerate(side)) for side in sizes)
     labels: tuple[dict[int, int], dict[int, int]] = ({}, {})
     for block in count():
         if not before and not after:
@@ -80,30 +86,38 @@ def reshaped_axes(operand: Shape, result: Shape) -> OperationAxes | None:
     )
 
 
-def _last_block(before: list[tuple[int, int | None]], after: list[tuple[int, int | None]]) -> tuple[int, int] | None:
+def _sizes(operand: Shape, result: Shape) -> tuple[list[int], list[int]] | None:
+    """Return two shapes of equally many values with a number for the unknown size of each; None where it is not known.
+
+    That number is a multiple of a prime, so that no other sizes can be taken for it.
+    """
+    known = [[size for size in shape if size is not None] for shape in (operand, result)]
+    unknown = [len(shape) - len(sizes) for shape, sizes in zip((operand, result), known, strict=True)]
+    first, second = map(prod, known)
+    if unknown == [0, 0]:
+        return known[0], known[1]
+    if unknown != [1, 1] or not first or not second or (first % second and second % first):
+        return None
+    stands_for = [PRIME * max(1, second // first), PRIME * max(1, first // second)]
+    filled = [
+        [number if size is None else size for size in shape]
+        for shape, number in zip((operand, result), stands_for, strict=True)
+    ]
+    return filled[0], filled[1]
+
+
+def _last_block(before: list[tuple[int, int]], after: list[tuple[int, int]]) -> tuple[int, int] | None:
     """Return how many of the last axes of two shapes hold equally many values, as few as possible."""
     if not before or not after:  # axes of size 1 are left on one side
         return (len(before), len(after)) if all(size == 1 for _, size in before + after) else None
     sides, counts = (before, after), [1, 1]
     while True:
-        taken = [[size for _, size in side[len(side) - number :]] for side, number in zip(sides, counts, strict=True)]
-        if None in taken[0] + taken[1]:
-            return _block_of_unknown_size(before, after)
-        sizes = [prod(size for size in block if size is not None) for block in taken]
+        sizes = [
+            prod(size for _, size in side[len(side) - number :]) for side, number in zip(sides, counts, strict=True)
+        ]
         if sizes[0] == sizes[1]:
             return counts[0], counts[1]
         smaller = sizes.index(min(sizes))
         if counts[smaller] == len(sides[smaller]):
             return None
         counts[smaller] += 1
-
-
-def _block_of_unknown_size(
-    before: list[tuple[int, int | None]], after: list[tuple[int, int | None]]
-) -> tuple[int, int] | None:
-    """Return the last block of two shapes where one of its sizes is unknown: one axis, or all that are left."""
-    known = [[size for _, size in side if size is not None] for side in (before, after)]
-    if [len(side) - len(sizes) for side, sizes in zip((before, after), known, strict=True)] != [1, 1]:
-        return None
-    is_one_axis = before[-1][1] is None and after[-1][1] is None and prod(known[0]) == prod(known[1])
-    return (1, 1) if is_one_axis else (len(before), len(after))
