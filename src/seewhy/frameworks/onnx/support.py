@@ -98,7 +98,7 @@ def check_ends(model: onnx.ModelProto, origin: object) -> None:
 def _check_type(value: Any, kind: str, origin: object) -> None:
     which = value.type.WhichOneof("value")
     if which != "tensor_type":
-        type_text = "an unknown type" if which is None else f"the type {which.removesuffix('_type')}"
+        type_text = "an unknown type" if which is None else f"the type {which.replace('_', ' ').removesuffix(' type')}"
         raise ModelError(
             f"{origin} has {kind} that are no tensors: {short_repr(value.name)} has {type_text}. Export the model "
             "without what makes them, such as zipmap of skl2onnx."
