@@ -150,7 +150,7 @@ PrecisionOption = Annotated[
 ColormapOption = Annotated[
     str,
     typer.Option(
-        metavar="NAME", help="The name of a matplotlib colour map. jet is misleading: its bands look like edges."
+        metavar="NAME", help="The name of a colour map, such as inferno. jet is misleading: its bands look like edges."
     ),
 ]
 OutOption = Annotated[Path, typer.Option(metavar="FOLDER", help="The output folder; created if missing.")]
