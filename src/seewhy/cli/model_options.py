@@ -25,11 +25,13 @@ class ModelArguments:
     class_names: str | None = None
     preprocessing: str | None = None
     input_size: str | None = None
+    backend: str | None = None
 
     def check(self) -> ModelSpec:
         """Check the options as far as that is possible before a framework is imported, which takes seconds."""
         overrides = Overrides.parse(self.class_names, self.preprocessing, _parse_size(self.input_size))
-        return check(self.source, None if self.weights == "none" else self.weights, self.architecture, overrides)
+        weights = None if self.weights == "none" else self.weights
+        return check(self.source, weights, self.architecture, overrides, self.backend)
 
     def load(self) -> Classifier:
         """Load the model as `seewhy.load` does; `package.module:callable` is searched in the current folder too."""

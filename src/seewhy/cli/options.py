@@ -107,6 +107,14 @@ InputSizeOption = Annotated[
         show_default="that of the model",
     ),
 ]
+BackendOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="onnx|tensorflow|jax|torch",
+        help="What efficientnet-lite0 runs on. No other model takes one.",
+        show_default="what is installed: Keras, else ONNX Runtime, else PyTorch",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on standard output.")]
 QuietOption = Annotated[
     bool, typer.Option("--quiet", "-q", help="Print nothing but errors and notes, on standard error.")
