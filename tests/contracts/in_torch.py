@@ -340,7 +340,7 @@ class ClassToken(nn.Module):
 
     def forward(self, image):
         x = self.patches(image).flatten(2).transpose(1, 2)
-        x = torch.cat([self.token.expand(len(x), -1, -1), x], 1)
+        x = torch.cat([self.token.expand(x.shape[0], -1, -1), x], 1)
         for block in self.blocks:
             x = block(x)
         x = self.norm(x)

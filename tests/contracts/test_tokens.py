@@ -9,13 +9,9 @@ from seewhy.targets import Class, Objective
 GRID, PATCHES = (4, 3), slice(1, None)
 
 
-def first_block(framework):
-    return "blocks.0" if framework.NAME == "torch" else "block_0"
-
-
 def test_grad_cam_is_that_of_the_patches_alone(framework):
     inputs = framework.given(images(2))
-    explainer = seewhy.Explainer(framework.class_token(), layer=first_block(framework), signed=True)
+    explainer = seewhy.Explainer(framework.class_token(), layer=framework.path_of_block(0), signed=True)
     found = explainer.heatmaps(inputs, [1])
     runs = explainer.framework
     raw = runs.capture(runs.check_inputs(inputs), runs.find_layer(found.layer), Objective(Class((1,))))
@@ -26,7 +22,7 @@ def test_grad_cam_is_that_of_the_patches_alone(framework):
 
 def test_ablation_cam_keeps_the_class_token(framework):
     inputs = framework.given(images(1))
-    model, layer = framework.class_token(), first_block(framework)
+    model, layer = framework.class_token(), framework.path_of_block(0)
     explainer = seewhy.Explainer(model, "ablationcam", layer=layer, signed=True)
     found = explainer.heatmaps(inputs, [1])
     runs, objective = explainer.framework, Objective(Class((1,)))

@@ -65,7 +65,7 @@ class Transformer(nn.Module):
     def forward(self, image):
         x = self.patches(image).flatten(2).transpose(1, 2)
         if self.token is not None:
-            x = torch.cat([self.token.expand(len(x), 1, -1), x], dim=1)
+            x = torch.cat([self.token.expand(x.shape[0], 1, -1), x], dim=1)
         for norm, block in zip(self.norms, self.blocks, strict=True):
             x = x + block(norm(x))
         return self.head(x.mean(dim=1) if self.token is None else x[:, 0])

@@ -29,6 +29,24 @@ def contrasted(result: TargetScores, outputs: Tensor, contrast: Contrast, xp: Na
     Raises:
         TargetError: The model has one class only.
     """
+    nearest, is_compared = similar_classes(result, outputs, contrast, xp)
+    values = xp.take_along_axis(outputs[:, None] + xp.zeros_like(result.scores[..., None]), nearest, axis=-1)
+    total = xp.sum(xp.where(is_compared, values, xp.zeros_like(values)), axis=-1)
+    return TargetScores(result.scores - contrast.alpha * total / (nearest.shape[-1] - 1), result.indices)
+
+
+def similar_classes(
+    result: TargetScores, outputs: Tensor, contrast: Contrast, xp: Namespace
+) -> tuple[Tensor, Tensor]:
+    """Return the classes most similar to each, and which of them it is compared with; the arguments are as above.
+
+    Returns:
+        The classes (N, T, similar + 1), the most similar first, and whether each is one of those that are compared: not
+        the class itself, which is among them but for ties, nor else the last.
+
+    Raises:
+        TargetError: The model has one class only.
+    """
     classes = outputs.shape[-1]
     if classes < 2:
         raise TargetError(
@@ -37,9 +55,7 @@ def contrasted(result: TargetScores, outputs: Tensor, contrast: Contrast, xp: Na
         )
     similar = min(contrast.similar, classes - 1)
     distances = xp.abs(outputs[:, None] - result.scores[..., None])  # (N, T, C)
-    nearest = xp.argsort(distances, axis=-1)[..., : similar + 1]  # with the class itself, but for ties
-    values = xp.take_along_axis(outputs[:, None] + xp.zeros_like(distances), nearest, axis=-1)
+    nearest = xp.argsort(distances, axis=-1)[..., : similar + 1]
     is_itself = nearest[..., :similar] == result.indices[..., None]
-    others = xp.sum(xp.where(is_itself, xp.zeros_like(values[..., :similar]), values[..., :similar]), axis=-1)
-    last = xp.where(xp.any(is_itself, axis=-1), values[..., similar], xp.zeros_like(others))
-    return TargetScores(result.scores - contrast.alpha * (others + last) / similar, result.indices)
+    takes_last = xp.any(is_itself, axis=-1, keepdims=True)
+    return nearest, xp.concatenate([is_itself == xp.zeros_like(is_itself), takes_last], axis=-1)

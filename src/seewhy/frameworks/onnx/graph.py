@@ -12,6 +12,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
+from seewhy.errors import ModelError
 from seewhy.frameworks.onnx.shapes import Shape, ValueInfo, infer_values
 
 AI_ONNX = ("", "ai.onnx")
@@ -34,6 +35,9 @@ class Graph:
         dependent: The values that depend on the inputs, with the inputs themselves.
         unknown: Those of them whose shapes are not known.
         version: A number that no other graph has.
+
+    Raises:
+        ModelError: A node reads a value before it is computed, or two nodes compute the same value.
     """
 
     def __init__(
@@ -49,6 +53,7 @@ class Graph:
         self.inputs = tuple(value.name for value in model.graph.input if value.name not in self.initializers)
         self.outputs = tuple(value.name for value in model.graph.output)
         self.opset = opset_of(model)
+        _check_order(self.nodes, {*self.inputs, *self.initializers})
         self._producers = {name: node for node in self.nodes for name in node.output if name}
         self._consumers: dict[str, list[onnx.NodeProto]] = {}
         for node in self.nodes:
@@ -135,6 +140,18 @@ class Graph:
                 nodes.append(node)
                 needed.update(reads(node))
         return nodes[::-1]
+
+
+def _check_order(nodes: Iterable[onnx.NodeProto], known: set[str]) -> None:
+    """Check that each value is computed once, and before it is read."""
+    known = set(known)
+    for node in nodes:
+        name = node.name or node.op_type
+        if (unknown := next((value for value in reads(node) if value not in known), None)) is not None:
+            raise ModelError(f"The ONNX model is damaged: its node {name!r} reads {unknown!r} before it is computed.")
+        if (twice := next((value for value in node.output if value and value in known), None)) is not None:
+            raise ModelError(f"The ONNX model is damaged: its node {name!r} computes {twice!r} once more.")
+        known.update(node.output)
 
 
 def opset_of(model: onnx.ModelProto) -> int:
