@@ -30,16 +30,16 @@ $(BIN)/python $(PEERS)/bin/python $(ZOO)/bin/python:
 		echo "Python cannot make environments here. On Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
 
 $(VENV)/.runtime: $(SOURCES) | $(BIN)/python
-	@echo "Installing SeeWhy with TensorFlow into $(VENV); the first time takes a minute or two."
+	@echo "Installing SeeWhy with ONNX Runtime into $(VENV); the first time takes half a minute."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) 'pip>=25.1'
-	@$(PIP) --editable '.[tensorflow,demo]'
+	@$(PIP) --editable '.[demo]'
 	@touch $@
 
 $(VENV)/.development: $(VENV)/.runtime
-	@$(PIP) --editable '.[tensorflow,jax,torch,onnx,demo,web,notebook]' --group test --group lint
+	@$(PIP) --editable '.[tensorflow,jax,torch,onnx,demo,web,figures,notebook]' --group test --group lint
 	@touch $@
 
-$(VENV)/.docs: $(VENV)/.runtime
+$(VENV)/.docs: $(VENV)/.development
 	@$(PIP) --group docs
 	@touch $@
 
@@ -47,7 +47,7 @@ $(PEERS)/.peers: $(SOURCES) constraints-peers.txt | $(PEERS)/bin/python
 	@echo "Installing SeeWhy beside its peers into $(PEERS); the first time takes a few minutes."
 	@$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) 'pip>=25.1'
 	@$(PEERS)/bin/python $(INSTALL) --constraint constraints-peers.txt $(PIP_ARGS) \
-		--editable '.[tensorflow,jax,torch,onnx,hubs,demo]' --group test --group peers
+		--editable '.[tensorflow,jax,torch,hubs,onnx,demo,figures]' --group test --group peers
 	@$(PEERS)/bin/python $(INSTALL) --constraint constraints-peers.txt $(PIP_ARGS) --no-deps $(XPLIQUE)
 	@touch $@
 

@@ -1,7 +1,8 @@
 """Explain the example photos, and a 2 x 2 mosaic of them, with the embedded default model.
 
 Run it with `make demo`. It calls the `seewhy` command, and prints what a user of the command sees. All commands run in
-one process and share one model, so that the framework is started, and the model built and compiled, only once.
+one process and share one model, so that the runtime is started, and the model built, only once. No image is a figure of
+several panels, which would need matplotlib.
 """
 
 import functools
@@ -56,12 +57,12 @@ def main() -> int:
     OUT.mkdir(exist_ok=True)
     make_mosaic().save(OUT / "mosaic.png")
     photos = [os.path.relpath(HERE / name) for name in ("cat.png", "coffee.png", "rocket.jpg")]
-    failed = run("explain", *photos, "--targets", "top-3", "--out", str(OUT))
-    failed |= run("explain", photos[0], "--figure", "panels", "--method", "hirescam", "--out", str(OUT))
-    failed |= run("explain", str(OUT / "mosaic.png"), "--targets", TARGETS, "--figure", "grid", "--out", str(OUT))
+    failed = run("explain", *photos, "--targets", "top-3", "--figure", "overlay", "--out", str(OUT))
+    failed |= run("explain", photos[0], "--method", "hirescam", "--format", "png,html", "--out", str(OUT))
+    failed |= run("explain", str(OUT / "mosaic.png"), "--targets", TARGETS, "--figure", "overlay", "--out", str(OUT))
     if not failed:
-        print(f"\nThe images are in {OUT.resolve()}:")
-        print("\n".join(f"  {path.name}" for path in sorted(OUT.glob("*.png"))))
+        print(f"\nThe images, and a report to open in a browser, are in {OUT.resolve()}:")
+        print("\n".join(f"  {path.name}" for path in sorted(OUT.glob("*.*"))))
     return failed
 
 

@@ -119,3 +119,32 @@ def test_mistakes_are_found_before_a_model_is_loaded(run, arguments, code, messa
     exit_code, out, err = run(*arguments.split())
     assert (exit_code, out) == (code, "")
     assert message in " ".join(err.split())
+
+
+@pytest.mark.usefixtures("never_loaded", "folder")
+def test_figures_without_matplotlib_are_refused_before_a_model_is_loaded(run, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    for options in (
+        "explain a.png --targets top-2",
+        "explain a.png --targets 1,2 --format html,jpg",
+        "explain a.png --figure panels",
+        "explain a.png --method gradcam,layercam",
+        "explain a.png --model vgg16 --model vgg19",
+        "explain a.png --together",
+        "explain a.png --colorbar",
+        "explain a.png --format svg",
+        "inspect a.png",
+        "errors data data",
+        "train transfer data",
+    ):
+        code, out, err = run(*options.split())
+        assert (code, out) == (2, ""), options
+        assert "matplotlib is not installed. Install it with: pip install" in err, options
+    for options in (
+        "",
+        "--targets top-2 --figure overlay",
+        "--targets top-2 --format html,gif,npz",
+        "--figure overlay",
+    ):
+        with pytest.raises(AssertionError, match="was loaded"):
+            run("explain", "a.png", *options.split())

@@ -1,3 +1,5 @@
+import sys
+
 import matplotlib
 import numpy as np
 import pytest
@@ -6,7 +8,7 @@ import typer
 from seewhy import Style
 from seewhy.cli import app
 from seewhy.errors import OptionError
-from seewhy.images.colour import color_table, colorize
+from seewhy.images.colour import COLORMAPS, _color_table, color_table, colorize
 from seewhy.images.default_style import DEFAULT_ALPHA, DEFAULT_COLORMAP
 from seewhy.images.overlay import heatmap_image, overlay
 
@@ -16,8 +18,18 @@ ALL = np.ones((1, 3), dtype=bool)
 
 
 def test_colours_are_matplotlib_s():
-    expected = np.round(matplotlib.colormaps["viridis"](np.array([0.0, 128 / 255, 1.0]))[:, :3] * 255)
-    np.testing.assert_array_equal(colorize(HEATMAP, "viridis")[0], expected)
+    for name in (*COLORMAPS, "Blues"):  # those that are kept as tables, and one that matplotlib makes
+        colors = matplotlib.colormaps[name](np.arange(256))[:, :3]
+        np.testing.assert_array_equal(color_table(name), np.round(colors * 255), err_msg=name)
+    np.testing.assert_array_equal(colorize(HEATMAP, "viridis")[0], color_table("viridis")[[0, 128, 255]])
+
+
+def test_colours_without_matplotlib(monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    _color_table.cache_clear()
+    assert color_table("jet_r")[0].tolist() == [128, 0, 0]
+    with pytest.raises(OptionError, match=r"Unknown colour map 'grey'. Did you mean 'gray'.* install .*\[figures\]'"):
+        color_table("grey")
 
 
 def test_blending_by_hand():

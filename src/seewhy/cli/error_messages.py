@@ -16,6 +16,7 @@ WORDS = {
     "trust=True (--trust on the command line)": "--trust",
     "tokens=seewhy.TokenGrid(prefix=..., grid=(h, w))": "--tokens HxW,prefix=N",
     "Leave tokens= out": "Leave --tokens out",
+    "Leave out backend.": "Leave out --backend.",
     "use Explainer.heatmaps": "use Explainer.heatmaps in Python",
 }
 """What messages say of the Python interface, and what they say on the command line."""

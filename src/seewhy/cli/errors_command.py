@@ -9,6 +9,7 @@ from seewhy.cli.options import (
     METHOD_HELP,
     MODEL_HELP,
     ArchitectureOption,
+    BackendOption,
     ClassNamesOption,
     InputSizeOption,
     JsonOption,
@@ -59,6 +60,7 @@ def errors(
     class_names: ClassNamesOption = None,
     preprocessing: PreprocessingOption = None,
     input_size: InputSizeOption = None,
+    backend: BackendOption = None,
     trust: TrustOption = False,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
@@ -80,5 +82,5 @@ def errors(
     if folder is None:
         run_of_training(Path(model), limit, data, method, report)
         return
-    arguments = ModelArguments(model, weights, trust, architecture, class_names, preprocessing, input_size)
+    arguments = ModelArguments(model, weights, trust, architecture, class_names, preprocessing, input_size, backend)
     run_of_model(arguments, folder, limit, method, layer, out or Path("errors"), report)

@@ -23,7 +23,7 @@ from seewhy.errors import OptionError, OutputError
 from seewhy.explainer import BATCH_SIZE, Explainer
 from seewhy.frameworks.tokens import TokenGrid
 from seewhy.images.colour import color_table
-from seewhy.images.figure import MAX_PANELS
+from seewhy.images.figure import MAX_PANELS, VECTOR_SUFFIXES, check_matplotlib
 from seewhy.images.style import Style, StyleOptions
 from seewhy.methods import Method
 from seewhy.models import Classifier
@@ -69,10 +69,20 @@ class ExplainArguments:
         """Raise UsageError for mistakes that can be found before a framework is imported, which takes seconds."""
         self._check_formats()
         color_table(Style(**self.style).colormap)
-        for model in self.models:
-            spec = model.check()
-            if self.targets is not None:
-                check_targets(self.targets, spec)
+        specs = [model.check() for model in self.models]
+        counts = [] if self.targets is None else [check_targets(self.targets, spec).target_count for spec in specs]
+        if self._draws_figures(has_several_targets=counts not in ([], [1] * len(counts))):
+            check_matplotlib()
+
+    def _draws_figures(self, *, has_several_targets: bool) -> bool:
+        """Whether an image is more than an overlay alone."""
+        suffixes = {f".{name}" for name in self.formats}
+        if self.figure in (None, "overlay"):
+            is_grid = len(self.models) * len(self.methods) > 1 or (self.figure is None and has_several_targets)
+            is_figure = is_grid or self.together or self.style.get("colorbar", False)
+        else:
+            is_figure = True
+        return not suffixes.isdisjoint(IMAGE_SUFFIXES if is_figure else VECTOR_SUFFIXES)
 
     def _check_formats(self) -> None:
         for name in self.formats:

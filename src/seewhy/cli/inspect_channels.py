@@ -15,6 +15,7 @@ from seewhy.errors import OptionError, short_repr
 from seewhy.explainer import Explainer
 from seewhy.frameworks.tokens import TokenGrid
 from seewhy.images.colour import color_table
+from seewhy.images.figure import check_matplotlib
 from seewhy.results.channel_inspection import Inspection
 from seewhy.results.explanation import IMAGE_SUFFIXES
 from seewhy.startup_log import quiet_start
@@ -72,6 +73,8 @@ def _check(
     if not re.fullmatch(CHANNELS, channels):
         raise OptionError(f"--channels is {short_repr(channels)}; expected channel numbers, such as 10,42, or top-9.")
     color_table(colormap)
+    if set(formats) != {"npz"}:
+        check_matplotlib()
     check_output_folder(out)
     check_targets(targets, model.check())
 

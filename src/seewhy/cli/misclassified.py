@@ -15,6 +15,7 @@ from seewhy.cli.output_files import check_output_folder
 from seewhy.cli.tables import print_line, print_table
 from seewhy.cli.terminal import print_error
 from seewhy.errors import ModelError
+from seewhy.images.figure import check_matplotlib
 from seewhy.startup_log import quiet_start
 from seewhy.train.image_folder import find_class_folders
 from seewhy.train.misclassified import MisclassifiedImages, explain_errors, explain_misclassified, images_by_folder
@@ -35,6 +36,7 @@ def run_of_training(folder: Path, limit: int, data: Path | None, method: str, re
     Raises:
         SeewhyError: The folder does not contain a run, or the data are missing.
     """
+    check_matplotlib()
     methods.get(method)
     training_run = Run(folder)
     _check_run(training_run)
@@ -51,6 +53,7 @@ def run_of_model(
     Raises:
         SeewhyError: The model cannot be loaded, or the folders are not named after its classes.
     """
+    check_matplotlib()
     methods.get(method)
     find_class_folders(data)
     check_output_folder(out)

@@ -11,7 +11,7 @@ from seewhy.errors import OptionError
 from seewhy.models import Classifier, ClassNames
 from seewhy.models.overrides import Overrides
 from seewhy.models.registry import ModelSpec, check
-from seewhy.targets import resolve
+from seewhy.targets import Target, resolve
 
 
 @dataclass(frozen=True)
@@ -25,11 +25,13 @@ class ModelArguments:
     class_names: str | None = None
     preprocessing: str | None = None
     input_size: str | None = None
+    backend: str | None = None
 
     def check(self) -> ModelSpec:
         """Check the options as far as that is possible before a framework is imported, which takes seconds."""
         overrides = Overrides.parse(self.class_names, self.preprocessing, _parse_size(self.input_size))
-        return check(self.source, None if self.weights == "none" else self.weights, self.architecture, overrides)
+        weights = None if self.weights == "none" else self.weights
+        return check(self.source, weights, self.architecture, overrides, self.backend)
 
     def load(self) -> Classifier:
         """Load the model as `seewhy.load` does; `package.module:callable` is searched in the current folder too."""
@@ -41,14 +43,17 @@ class ModelArguments:
             return spec.load(trust=self.trust)
 
 
-def check_targets(targets: object, spec: ModelSpec) -> None:
-    """Raise TargetError for targets that are wrong for any model, or for the class names of this one, if known."""
+def check_targets(targets: object, spec: ModelSpec) -> Target:
+    """Return the targets as they are without the model; the classes may be others, where its class names are unknown.
+
+    Raises:
+        TargetError: The targets are wrong for any model, or for the class names of this one, if known.
+    """
     names = spec.class_names
     if names is None:
-        resolve(targets, lambda query: int(query) if isinstance(query, int) else 0)
-        return
+        return resolve(targets, lambda query: int(query) if isinstance(query, int) else 0)
     known = names if isinstance(names, ClassNames) else ClassNames(names)
-    resolve(targets, known.find)
+    return resolve(targets, known.find)
 
 
 def _parse_size(size: str | None) -> int | tuple[int, int] | None:

@@ -107,6 +107,14 @@ InputSizeOption = Annotated[
         show_default="that of the model",
     ),
 ]
+BackendOption = Annotated[
+    str | None,
+    typer.Option(
+        metavar="onnx|tensorflow|jax|torch",
+        help="What efficientnet-lite0 runs on. No other model takes one.",
+        show_default="what is installed: Keras, else ONNX Runtime, else PyTorch",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on standard output.")]
 QuietOption = Annotated[
     bool, typer.Option("--quiet", "-q", help="Print nothing but errors and notes, on standard error.")
@@ -150,7 +158,7 @@ PrecisionOption = Annotated[
 ColormapOption = Annotated[
     str,
     typer.Option(
-        metavar="NAME", help="The name of a matplotlib colour map. jet is misleading: its bands look like edges."
+        metavar="NAME", help="The name of a colour map, such as inferno. jet is misleading: its bands look like edges."
     ),
 ]
 OutOption = Annotated[Path, typer.Option(metavar="FOLDER", help="The output folder; created if missing.")]

@@ -174,8 +174,10 @@ def transfer(
 
 def _check_run_folder(out: Path, *, resume: bool) -> None:
     """Raise SeewhyError if no run can start in the folder, before a framework is imported, which takes seconds."""
+    from seewhy.images.figure import check_matplotlib
     from seewhy.train.run_folder import Run
 
+    check_matplotlib()
     if not resume:
         Run(out).check_empty()
 

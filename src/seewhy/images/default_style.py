@@ -4,7 +4,7 @@ This file imports nothing, so that the command line shows the defaults without w
 """
 
 DEFAULT_COLORMAP = "viridis"
-"""A colour map of matplotlib and of the viewer, in which equal differences of the heatmap look equal."""
+"""A colour map of the base and of the viewer, in which equal differences of the heatmap look equal."""
 
 DEFAULT_ALPHA = 0.5
 """The weight of the colours; that of the image is 1 - alpha."""

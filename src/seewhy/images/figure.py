@@ -1,9 +1,10 @@
 """Matplotlib figures of titled panels, drawn without pyplot and its global state."""
 
+import importlib.util
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from seewhy.errors import OptionError
+from seewhy.errors import MissingExtraError, OptionError
 from seewhy.images.colour import color_table
 from seewhy.images.text import printable
 from seewhy.images.writing import Writer, image_writer
@@ -74,12 +75,14 @@ def draw_panels(panels: Sequence[Panel], *, columns: int, colormap: str, title: 
     Args:
         panels: The panels, row by row.
         columns: How many panels a row has.
-        colormap: The name of the matplotlib colour map for heatmaps.
+        colormap: The name of the colour map for heatmaps.
         title: The title of the whole figure.
 
     Raises:
+        MissingExtraError: matplotlib is not installed.
         OptionError: There are more than `MAX_PANELS` panels, or the colour map is unknown.
     """
+    check_matplotlib()
     if len(panels) > MAX_PANELS:
         raise OptionError(f"The figure would have {len(panels)} panels; the limit is {MAX_PANELS}. Draw fewer at once.")
     color_table(colormap)  # raises OptionError for an unknown name, before matplotlib raises its own error
@@ -102,8 +105,19 @@ def draw_panels(panels: Sequence[Panel], *, columns: int, colormap: str, title: 
     return figure
 
 
+def check_matplotlib() -> None:
+    """Raise MissingExtraError if matplotlib, which draws all figures, is not installed. It is not imported."""
+    if importlib.util.find_spec("matplotlib") is None:
+        raise MissingExtraError("For figures with titles, grids, bars or a colour bar, matplotlib", "figures")
+
+
 def new_figure(width: float, height: float) -> "Figure":
-    """Return an empty figure, sized in inches, that is not registered with pyplot."""
+    """Return an empty figure, sized in inches, that is not registered with pyplot.
+
+    Raises:
+        MissingExtraError: matplotlib is not installed.
+    """
+    check_matplotlib()
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

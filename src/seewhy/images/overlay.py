@@ -19,7 +19,7 @@ def heatmap_image(heatmap: FloatArray, covered: BoolArray, colormap: str) -> Ima
     Args:
         heatmap: (H, W) in 0..1.
         covered: (H, W); False where the model did not see the image.
-        colormap: The name of a matplotlib colour map.
+        colormap: The name of a colour map.
 
     Returns:
         uint8 (H, W, 3).

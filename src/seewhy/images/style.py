@@ -32,9 +32,9 @@ class Style(ShortRepr):
     Attributes:
         alpha: The weight of the colours, 0 to 1.
         image_weight: The weight of the image, 0 to 1. None means 1 - alpha, which keeps the overall brightness.
-        colormap: The name of a matplotlib colour map. "jet", which most papers and tutorials show, is misleading: its
-            bright bands look like edges that the heatmap does not have. An unknown name raises OptionError when
-            something is drawn.
+        colormap: The name of a colour map; with the extra `figures`, of any of matplotlib. "jet", which most papers and
+            tutorials show, is misleading: its bright bands look like edges that the heatmap does not have. An unknown
+            name raises OptionError when something is drawn.
         normalization: "max" divides a heatmap by its maximum (by its 99.5% quantile, for gradient methods at the
             input). "range" maps its minimum to 0 and its maximum to 1.
         upsampling: How a heatmap is resized to the image: "bilinear"; "bicubic" (Keys, a = -1/2), clipped to 0..1; or

@@ -3,13 +3,14 @@
 import contextlib
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from seewhy import timing
-from seewhy.errors import MissingExtraError, ModelError, OptionError, did_you_mean, warn
+from seewhy.errors import ModelError, OptionError, did_you_mean, warn
 from seewhy.models import (
     efficientnet_lite0,
+    efficientnet_lite0_backends,
     factories,
     hugging_face,
     keras_applications,
@@ -46,32 +47,6 @@ class NamedModel(ShortRepr):
     build: Callable[[bool], Classifier]
 
 
-def _efficientnet_lite0(pretrained: bool) -> Classifier:
-    try:
-        model = efficientnet_lite0.build_keras(pretrained=pretrained)
-    except ModuleNotFoundError as error:
-        raise keras_file.missing_extra("For efficientnet-lite0, ", error) from error
-    return Classifier(
-        model, preprocess=efficientnet_lite0.PREPROCESSING, class_names=imagenet(), name="efficientnet-lite0"
-    )
-
-
-def _efficientnet_lite0_torch(pretrained: bool) -> Classifier:
-    try:
-        with timing.phase(Phase.IMPORTING):
-            from seewhy.models.efficientnet_lite0_torch import build_torch
-    except ModuleNotFoundError as error:
-        if error.name != "torch":
-            raise
-        raise MissingExtraError("For efficientnet-lite0-torch, torch", "torch") from error
-    return Classifier(
-        build_torch(pretrained=pretrained),
-        preprocess=efficientnet_lite0.PREPROCESSING,
-        class_names=imagenet(),
-        name="efficientnet-lite0-torch",
-    )
-
-
 MODELS = {
     model.name: model
     for model in (
@@ -80,14 +55,14 @@ MODELS = {
             input_size=efficientnet_lite0.PREPROCESSING.size,
             parameters=4_652_008,
             weights="installed with the extra 'demo'",
-            build=_efficientnet_lite0,
+            build=efficientnet_lite0_backends.build,
         ),
         NamedModel(
             name="efficientnet-lite0-torch",
             input_size=efficientnet_lite0.PREPROCESSING.size,
             parameters=4_652_008,
             weights="the same weights, for native PyTorch",
-            build=_efficientnet_lite0_torch,
+            build=lambda pretrained: efficientnet_lite0_backends.native_torch(pretrained, "efficientnet-lite0-torch"),
         ),
     )
 }
@@ -254,6 +229,7 @@ def load(
     class_names: ClassNamesSpec | None = None,
     preprocessing: PreprocessingSpec | None = None,
     input_size: InputSizeSpec | None = None,
+    backend: str | None = None,
 ) -> Classifier:
     """Load a model by name, from a file, from torchvision, timm or Hugging Face, or from a function of yours.
 
@@ -276,16 +252,19 @@ def load(
         preprocessing: "imagenet", "0..1", "-1..1" or "0..255"; a module of `keras.applications`, such as "vgg16"; or
             what `Classifier` takes. None keeps the preprocessing that comes with the model.
         input_size: The height and width of the input, in pixels, or one number for both. None keeps that of the model.
+        backend: What "efficientnet-lite0" is built for: "onnx" (ONNX Runtime), "tensorflow" or "jax" (Keras), or
+            "torch" (native PyTorch). None takes what is installed: Keras, else ONNX Runtime, else PyTorch. No other
+            model takes one.
 
     Raises:
         ModelError: The source, the architecture or the weights are unknown; or the file is malicious, or names what is
             not known to be harmless and is not trusted.
-        OptionError: The preprocessing is unknown, or the input size is not one.
+        OptionError: The preprocessing or the backend is unknown, or the input size is not one.
         MissingExtraError: The framework, or the package with the weights, is not installed.
         WeightsError: A weights file is damaged, or, a `WeightsMismatchError`, does not fit the model.
     """
     overrides = Overrides.parse(class_names, preprocessing, input_size)
-    spec = check(source, weights, architecture, overrides)
+    spec = check(source, weights, architecture, overrides, backend)
     with quiet_first_start() if spec.kind.may_start_tensorflow else contextlib.nullcontext():
         return spec.load(trust=trust)
 
@@ -295,6 +274,7 @@ def check(
     weights: str | os.PathLike[str] | None,
     architecture: str | None,
     overrides: Overrides,
+    backend: str | None = None,
 ) -> ModelSpec:
     """Check what `load` was given, without importing a framework.
 
@@ -306,6 +286,7 @@ def check(
             f"Cannot load {source!r}; expected a name or a path. To use a model object, pass it to seewhy.Classifier."
         )
     name = os.fspath(source)
+    efficientnet_lite0_backends.check_backend(backend, name)
     if architecture is not None:
         return _check_architecture(name, weights, architecture, overrides)
     kind = _kind_of_path(name) if isinstance(source, os.PathLike) else _kind_of(name)
@@ -315,6 +296,9 @@ def check(
             f"weights={weights!r} asks for {requested}, and {name!r} comes with its own. Leave out weights."
         )
     kind.check(name)
+    if backend is not None:
+        build = efficientnet_lite0_backends.build
+        kind = replace(kind, load=lambda _, pretrained, __: build(pretrained, backend))
     return ModelSpec(name, kind, weights if weights in (None, "imagenet") else _weights_path(weights), overrides)
 
 

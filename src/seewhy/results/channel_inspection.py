@@ -13,7 +13,7 @@ import numpy as np
 
 from seewhy.errors import OptionError, short_repr
 from seewhy.images.colour import colorize
-from seewhy.images.figure import IMAGE_SUFFIXES, Bars, Panel, draw_panels, figure_writer
+from seewhy.images.figure import IMAGE_SUFFIXES, Bars, Panel, check_matplotlib, draw_panels, figure_writer
 from seewhy.images.style import Style, StyleOptions
 from seewhy.images.writing import write_atomically
 from seewhy.representation import description, listed, shortened
@@ -87,8 +87,10 @@ class Inspection:
             **style: As for `Explanation.overlay`.
 
         Raises:
+            MissingExtraError: matplotlib is not installed.
             OptionError: There is no such channel or target, or an argument is out of range.
         """
+        check_matplotlib()
         position = self.explanation.find_target(target)
         shown = self.channels(channels, position)
         drawn, title = Style(**style), caption(self.explanation.targets[position])

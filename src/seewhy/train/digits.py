@@ -10,6 +10,7 @@ import numpy as np
 from rich.console import Console
 
 from seewhy.errors import OptionError
+from seewhy.images.figure import check_matplotlib
 from seewhy.models import Classifier, Preprocessing
 from seewhy.train.digits_augmentation import distort
 from seewhy.train.digits_data import CLASSES, SIDE, Digits, read_digits
@@ -79,9 +80,11 @@ def train_digits(
 
     Raises:
         InputError: The data file is missing or invalid.
+        MissingExtraError: matplotlib is not installed.
         OptionError: The folder is not empty, or contains another run.
         OutputError: A file cannot be written.
     """
+    check_matplotlib()  # which draws the history, at the end
     digits = read_digits(data)
     run = Run(out)
     settings = {**dataclasses.asdict(recipe), "epochs": recipe.total_epochs, "data_sha256": digits.sha256}

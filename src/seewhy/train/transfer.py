@@ -11,6 +11,7 @@ import numpy as np
 from rich.console import Console
 
 from seewhy.errors import OptionError
+from seewhy.images.figure import check_matplotlib
 from seewhy.models import Classifier, load
 from seewhy.train.base_models import BaseModel, build_base
 from seewhy.train.evaluation import EvaluatedImage, EvaluationImages, confusion_matrix, evaluate
@@ -106,9 +107,11 @@ def train_transfer(
     Raises:
         InputError: The data folder is missing or invalid.
         OptionError: The folder of the run is not empty, or contains another run.
-        ModelError, MissingExtraError, WeightsError: The base model is unknown or cannot be loaded.
+        ModelError, MissingExtraError, WeightsError: The base model is unknown or cannot be loaded, or matplotlib is not
+            installed.
         OutputError: A file cannot be written.
     """
+    check_matplotlib()  # which draws the history and the confusion matrix, at the end
     images = find_labeled_images(folder, recipe.validation, recipe.seed, track)
     run = Run(out)
     settings = {**dataclasses.asdict(recipe), "data_sha256": images.sha256}

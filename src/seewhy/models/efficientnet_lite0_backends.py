@@ -1,0 +1,106 @@
+"""EfficientNet-Lite0 in what is installed: Keras, ONNX Runtime or native PyTorch."""
+
+import importlib.util
+import os
+import sys
+
+from seewhy import timing
+from seewhy.errors import MissingExtraError, OptionError, short_repr
+from seewhy.models import efficientnet_lite0, keras_file
+from seewhy.models.class_names import imagenet
+from seewhy.models.classifier import Classifier
+from seewhy.timing import Phase
+
+NAME = "efficientnet-lite0"
+KERAS_BACKENDS = ("tensorflow", "jax")
+BACKENDS = ("onnx", *KERAS_BACKENDS, "torch")
+"""What `backend` may be: the ONNX graph, the Keras model on one of its backends, or the native PyTorch module."""
+
+
+def check_backend(backend: str | None, source: str) -> None:
+    """Raise OptionError for a backend that is unknown, or given for another model than the one built in all of them."""
+    if backend is None:
+        return
+    if source != NAME:
+        raise OptionError(
+            f"backend={short_repr(backend)} is for {NAME}, which is built for each; {short_repr(source)} runs in what "
+            "it is written in. Leave out backend."
+        )
+    if backend not in BACKENDS:
+        raise OptionError(f"Unknown backend {short_repr(backend)}; expected one of {', '.join(BACKENDS)}.")
+
+
+def build(pretrained: bool, backend: str | None = None) -> Classifier:
+    """Build the classifier for a backend; None takes what is installed: Keras, else ONNX Runtime, else PyTorch.
+
+    Raises:
+        OptionError: Keras was imported with another backend than the one named.
+        MissingExtraError: The backend, or the package with the weights, is not installed.
+    """
+    if backend is None:
+        backend = _installed()
+    if backend == "onnx":
+        return _onnx(pretrained)
+    if backend == "torch":
+        return native_torch(pretrained, NAME)
+    if backend is not None:
+        _choose_keras_backend(backend)
+    return _keras(pretrained)
+
+
+def native_torch(pretrained: bool, name: str) -> Classifier:
+    """Build the native PyTorch module."""
+    try:
+        with timing.phase(Phase.IMPORTING):
+            from seewhy.models.efficientnet_lite0_torch import build_torch
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise MissingExtraError(f"For {name}, torch", "torch") from error
+    return _classifier(build_torch(pretrained=pretrained), name)
+
+
+def _installed() -> str | None:
+    """Return the backend that is taken where none is named; None for Keras, on the backend that it is set to."""
+    if _is_installed("keras"):
+        return None
+    if _is_installed("onnx") and _is_installed("onnxruntime"):
+        return "onnx"
+    return "torch" if _is_installed("torch") else None
+
+
+def _is_installed(package: str) -> bool:
+    return importlib.util.find_spec(package) is not None
+
+
+def _choose_keras_backend(backend: str) -> None:
+    """Have Keras run on a backend, which it takes from the environment when it is imported."""
+    keras = sys.modules.get("keras")
+    if keras is None:
+        os.environ["KERAS_BACKEND"] = backend
+    elif keras.backend.backend() != backend:
+        raise OptionError(
+            f"backend={backend!r} was given, and Keras runs on {keras.backend.backend()} in this process, which cannot "
+            f"change. Set the environment variable KERAS_BACKEND={backend} before Keras is imported."
+        )
+
+
+def _keras(pretrained: bool) -> Classifier:
+    try:
+        model = efficientnet_lite0.build_keras(pretrained=pretrained)
+    except ModuleNotFoundError as error:
+        raise keras_file.missing_extra(f"For {NAME}, ", error) from error
+    return _classifier(model, NAME)
+
+
+def _onnx(pretrained: bool) -> Classifier:
+    for package in ("onnx", "onnxruntime"):
+        if not _is_installed(package):
+            raise MissingExtraError(f"For {NAME} with backend='onnx', {package}", "onnx")
+    with timing.phase(Phase.IMPORTING):
+        from seewhy.models.efficientnet_lite0_onnx import build_onnx
+    return _classifier(build_onnx(pretrained=pretrained), NAME)
+
+
+def _classifier(model: object, name: str) -> Classifier:
+    return Classifier(model, preprocess=efficientnet_lite0.PREPROCESSING, class_names=imagenet(), name=name)
