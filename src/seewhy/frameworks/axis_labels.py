@@ -89,7 +89,7 @@ def reshaped_axes(operand: Shape, result: Shape) -> OperationAxes | None:
 def _sizes(operand: Shape, result: Shape) -> tuple[list[int], list[int]] | None:
     """Return two shapes of equally many values with a number for the unknown size of each; None where it is not known.
 
-    That number is a multiple of a prime, so that no other sizes can be taken for it.
+    That number is a multiple of a prime, so that no other sizes can be read as it.
     """
     known = [[size for size in shape if size is not None] for shape in (operand, result)]
     unknown = [len(shape) - len(sizes) for shape, sizes in zip((operand, result), known, strict=True)]
