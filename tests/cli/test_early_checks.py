@@ -122,7 +122,7 @@ def test_mistakes_are_found_before_a_model_is_loaded(run, arguments, code, messa
 
 
 @pytest.mark.usefixtures("never_loaded", "folder")
-def test_figures_without_matplotlib_are_refused_before_a_model_is_loaded(run, monkeypatch):
+def test_figures_without_matplotlib_are_refused_before_a_model_is_loaded(run_cold, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     for options in (
         "explain a.png --targets top-2",
@@ -137,7 +137,7 @@ def test_figures_without_matplotlib_are_refused_before_a_model_is_loaded(run, mo
         "errors data data",
         "train transfer data",
     ):
-        code, out, err = run(*options.split())
+        code, out, err = run_cold(*options.split())
         assert (code, out) == (2, ""), options
         assert "matplotlib is not installed. Install it with: pip install" in err, options
     for options in (
@@ -147,4 +147,4 @@ def test_figures_without_matplotlib_are_refused_before_a_model_is_loaded(run, mo
         "--figure overlay",
     ):
         with pytest.raises(AssertionError, match="was loaded"):
-            run("explain", "a.png", *options.split())
+            run_cold("explain", "a.png", *options.split())

@@ -1,5 +1,6 @@
 """The server process: its socket, its address, and how it starts and shuts down."""
 
+import contextlib
 import os
 import signal
 import socket
@@ -29,9 +30,11 @@ def bind_socket(host: str, port: int) -> socket.socket:
     """
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
-        server_socket = socket.socket(family, socket.SOCK_STREAM)
-        server_socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        server_socket.bind(address)
+        with contextlib.ExitStack() as closing:  # where it cannot be bound
+            server_socket = closing.enter_context(socket.socket(family, socket.SOCK_STREAM))
+            server_socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            server_socket.bind(address)
+            closing.pop_all()
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or error
         raise OptionError(
