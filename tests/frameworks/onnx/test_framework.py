@@ -83,8 +83,9 @@ def test_a_head_with_attention_and_values_that_bypass_the_layer(method):
     agree(Reader().eval(), method, "features", [2, 0])
 
 
-def test_tokens_before_images():
-    agree(in_torch.sequence_first(), "gradcam", "norm", [1, 3], tokens=seewhy.TokenGrid((2, 2)))
+@pytest.mark.parametrize("method", ["gradcam", "ablationcam"])
+def test_tokens_before_images(method):
+    agree(in_torch.sequence_first(), method, "norm", [1, 3], tokens=seewhy.TokenGrid((2, 2)))
 
 
 def test_a_class_token():

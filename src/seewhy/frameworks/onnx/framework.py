@@ -195,7 +195,7 @@ class Onnx(Framework):
             given = {
                 name: np.repeat(array, len(rows), axis=0) if is_row_wise else array for name, array in bypass.items()
             }
-            values = run({**given, value: rows})
+            values = run({**given, value: np.swapaxes(rows, 0, 1) if call.images_second else rows})
             return [values[name] for name in selected.tensors]
 
         def scores(perturbations: NDArray[Any]) -> NDArray[Any]:
