@@ -21,10 +21,10 @@ path_of_block = in_torch.path_of_block
 last_right_layer = "features"
 
 
-def exported(model, *shapes, names=("image",), outputs=("output",), open_axes=()):
-    """Export a module that takes arrays of these shapes, without their first axis, in batches of any size."""
+def exported(model, *shapes, names=("image",), outputs=("output",), open_axes=(), images=None):
+    """Export a module that takes arrays of these shapes, without their first axis, in batches of any or of one size."""
     file = io.BytesIO()
-    inputs = tuple(torch.rand(2, *shape, dtype=first_type(model)) for shape in shapes)
+    inputs = tuple(torch.rand(images or 2, *shape, dtype=first_type(model)) for shape in shapes)
     torch.backends.mha.set_fastpath_enabled(False)  # its operator cannot be exported
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # the exporter that works without onnxscript is deprecated
@@ -34,7 +34,10 @@ def exported(model, *shapes, names=("image",), outputs=("output",), open_axes=()
             file,
             input_names=list(names),
             output_names=list(outputs),
-            dynamic_axes={name: {0: "images", **{axis: f"size {axis}" for axis in open_axes}} for name in names},
+            dynamic_axes={
+                name: {**({} if images else {0: "images"}), **{axis: f"size {axis}" for axis in open_axes}}
+                for name in names
+            },
             opset_version=17,
             dynamo=False,
         )

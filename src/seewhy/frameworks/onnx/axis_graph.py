@@ -109,6 +109,10 @@ class OnnxAxisGraph(AxisGraph):
     def is_same(self, first: str, second: str) -> bool:
         return first == second
 
+    def axes_of(self, node: onnx.NodeProto) -> OperationAxes | None:
+        """Return the labels of any node; None where they are not known."""
+        return self.axes(node) if self._has_ranks(node) else None
+
     def axes(self, operation: onnx.NodeProto) -> OperationAxes | None:
         kind, operands, result = operation.op_type, operation.input, self.shape(operation.output[0])
         if not operands or kind in AXES_UNKNOWN or kind in SHAPES:

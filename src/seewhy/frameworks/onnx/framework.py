@@ -27,6 +27,7 @@ from seewhy.frameworks.onnx import array_namespace as xp
 from seewhy.frameworks.onnx.attention import AttentionMaps, AttentionTap, attention_maps
 from seewhy.frameworks.onnx.calls import value_calls
 from seewhy.frameworks.onnx.graph import Graph, reads
+from seewhy.frameworks.onnx.image_axes import followed_image_axes
 from seewhy.frameworks.onnx.logits import bypass_final_activation
 from seewhy.frameworks.onnx.measured_shapes import measure_values
 from seewhy.frameworks.onnx.model import OnnxModel
@@ -35,7 +36,7 @@ from seewhy.frameworks.onnx.part import CountSource, Part, whole
 from seewhy.frameworks.onnx.scored_values import score_values
 from seewhy.frameworks.onnx.session import FAILURES
 from seewhy.frameworks.onnx.sessions import Sessions
-from seewhy.frameworks.onnx.shapes import Shape
+from seewhy.frameworks.onnx.shapes import Shape, ValueInfo
 from seewhy.frameworks.onnx.stem import find_stem_inputs, is_unscaled
 from seewhy.frameworks.onnx.tap import Tap
 from seewhy.frameworks.outputs import Outputs, SelectedOutputs, select_outputs
@@ -253,13 +254,19 @@ class Onnx(Framework):
         def measure() -> Graph:
             with self._translated(inputs):
                 measured = measure_values(inferred, self._feeds(inputs), self._sessions, self.batch_size)
-            return Graph(self._model.proto, shapes, measured)
+            return self._new_graph(shapes, measured)
 
         graph: Graph = self._graphs.get(("measured", *shapes.items()), measure)
         return graph
 
     def _inferred_graph(self, shapes: Mapping[str, Shape]) -> Graph:
-        graph: Graph = self._graphs.get(("inferred", *shapes.items()), lambda: Graph(self._model.proto, shapes))
+        graph: Graph = self._graphs.get(("inferred", *shapes.items()), lambda: self._new_graph(shapes))
+        return graph
+
+    def _new_graph(self, shapes: Mapping[str, Shape], measured: Mapping[str, ValueInfo] | None = None) -> Graph:
+        graph = Graph(self._model.proto, shapes, measured)
+        if self.batch_size is not None:
+            graph.set_image_axes(followed_image_axes(graph, self.batch_size))
         return graph
 
     def _select(self, graph: Graph, objective: Objective) -> SelectedOutputs:

@@ -61,6 +61,7 @@ class Graph:
                 self._consumers.setdefault(name, []).append(node)
         self._values = {**infer_values(model, input_shapes), **(measured or {})}
         self._constants: dict[str, NDArray[Any]] = {}
+        self._image_axes: dict[str, int | None] = {}
         self.dependent = self.descendants(self.inputs) | set(self.inputs)
         self.unknown = [
             name for node in self.nodes for name in node.output if name in self.dependent and self.shape(name) is None
@@ -90,8 +91,14 @@ class Graph:
 
     def image_axis(self, value: str) -> int | None:
         """Return the axis of a value with one part for each image; None where there is none, or more varies."""
+        if value in self._image_axes:
+            return self._image_axes[value]
         info = self._values.get(value)
         return None if info is None or value not in self.dependent else info.image_axis
+
+    def set_image_axes(self, axes: Mapping[str, int | None]) -> None:
+        """Say what `image_axis` returns for some values, which the shapes alone do not tell."""
+        self._image_axes = dict(axes)
 
     def dtype(self, value: str) -> np.dtype[Any]:
         """Return a value's type; float32 where it is unknown."""
