@@ -52,7 +52,7 @@ from seewhy.results.explanation import Explanation
 from seewhy.results.explanation_builder import build_explanation
 from seewhy.results.heatmaps import Heatmaps, build_heatmaps
 from seewhy.targets import Objective, Target, TargetSpec, resolve
-from seewhy.types import Capture, Fuse, ImageArray, LayerSpec, Model, Precision, Score
+from seewhy.types import Backend, Capture, Fuse, ImageArray, LayerSpec, Model, Precision, Score
 
 BATCH_SIZE = 16
 
@@ -95,6 +95,9 @@ class Explainer:
             the call.
         precision: "float32" runs the model in its own types. "bfloat16" runs its convolutions and matrix products,
             forward and backward, in bfloat16 (8 significant bits). Heatmaps are computed from them in float32.
+        backend: "onnx" runs a PyTorch module in ONNX Runtime, which is faster on a CPU: the module is exported when it
+            first runs, and again after its weights were changed, and the first capture at each layer is compared with
+            PyTorch's. Needs the extra `onnx`. None runs the model in its framework.
         tokens: How the tokens of a transformer's layer lie on the image, such as
             `seewhy.TokenGrid(grid=(14, 14), prefix=1)`. None finds it out, from what the model declares, from its other
             layers and from the size of the input.
@@ -130,11 +133,12 @@ class Explainer:
         signed: bool = False,
         progress: bool | ProgressCallback = False,
         precision: Precision = "float32",
+        backend: Backend | None = None,
         tokens: TokenGrid | None = None,
     ) -> None:
-        check_options(score, output, precision)
+        check_options(score, output, precision, backend)
         classifier = _as_classifier(model)
-        method, framework = all_methods.get(method), classifier.framework_in(precision)
+        method, framework = all_methods.get(method), classifier.framework_in(precision, backend)
         layers = find_layers(layer, classifier, framework, method)
         if signed and (len(layers) > 1 or method.fuse is not None):
             raise OptionError("signed=True and several layers: only evidence for a target is fused. Give one layer.")

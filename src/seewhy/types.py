@@ -64,6 +64,9 @@ Fuse = Literal["mean", "max", "product", "layercam"]
 Precision = Literal["float32", "bfloat16"]
 """What the model runs in: its own types; or with its convolutions and matrix products in bfloat16."""
 
+Backend = Literal["onnx"]
+"""What runs a model other than its own framework."""
+
 GradientRule = Literal["plain", "guided", "guided-where-relu"]
 """How gradients flow from the scores to the tapped layer: as the model defines them; through ReLUs that pass only
 positive gradients (guided backpropagation, Springenberg et al., arXiv 1412.6806), in a model without other activations;

@@ -6,7 +6,7 @@ from typing import Literal, TypedDict, get_args
 from seewhy.attribution.perturbation_runner import ProgressCallback
 from seewhy.errors import OptionError
 from seewhy.frameworks.tokens import TokenGrid
-from seewhy.types import Fuse, Precision, Score
+from seewhy.types import Backend, Fuse, Precision, Score
 
 AugmentationName = Literal["flips", "scales"]
 
@@ -20,11 +20,16 @@ class ExplainerOptions(TypedDict, total=False):
     signed: bool
     progress: bool | ProgressCallback
     precision: Precision
+    backend: Backend | None
     tokens: TokenGrid | None
 
 
-def check_options(score: Score, output: int | str | None, precision: Precision) -> None:
+def check_options(score: Score, output: int | str | None, precision: Precision, backend: Backend | None = None) -> None:
     """Raise OptionError for a value that no model allows."""
+    if backend is not None and backend not in get_args(Backend):
+        raise OptionError(f"Unknown backend {backend!r}; expected 'onnx', or None for the model's own framework.")
+    if backend is not None and precision != "float32":
+        raise OptionError(f"backend={backend!r} runs in float32, and precision={precision!r} was given. Leave one out.")
     if precision not in get_args(Precision):
         raise OptionError(f"Unknown precision {precision!r}; expected 'float32' or 'bfloat16'.")
     if score not in get_args(Score):

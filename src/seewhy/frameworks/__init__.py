@@ -1,15 +1,16 @@
 """The only code that runs a model."""
 
+import importlib.util
 import sys
 from typing import Any
 
-from seewhy.errors import ModelError
+from seewhy.errors import MissingExtraError, ModelError
 from seewhy.frameworks.base import Framework
 from seewhy.frameworks.fixed_batch import FixedBatch
 from seewhy.frameworks.layers import LayerCall, LayerChoice
 from seewhy.types import Precision
 
-__all__ = ["Framework", "LayerCall", "LayerChoice", "framework_for"]
+__all__ = ["Framework", "LayerCall", "LayerChoice", "exported", "framework_for"]
 
 
 def framework_for(model: Any, precision: Precision = "float32") -> Framework:
@@ -46,6 +47,23 @@ def framework_for(model: Any, precision: Precision = "float32") -> Framework:
         f"Cannot explain {_type_of(model)}: expected a keras.Model (Keras 3) or a torch.nn.Module. Save a model of "
         "tf_keras or of Keras 2 as HDF5, model.save('model.h5'), and load that file with seewhy.load('model.h5')."
     )
+
+
+def exported(framework: Framework) -> Framework:
+    """Return what runs the model of a framework in ONNX Runtime.
+
+    Raises:
+        OptionError: The model is not a PyTorch module.
+        MissingExtraError: ONNX Runtime is not installed.
+    """
+    if framework.name == "onnx":
+        return framework
+    for package in ("onnx", "onnxruntime"):
+        if importlib.util.find_spec(package) is None:
+            raise MissingExtraError(f"For backend='onnx', {package}", "onnx")
+    from seewhy.frameworks.exported import Exported
+
+    return Exported(framework)
 
 
 def _wrap_keras(model: Any, backend: str, precision: Precision) -> Framework:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from seewhy.errors import ModelError, TargetError
-from seewhy.frameworks import Framework, framework_for
+from seewhy.frameworks import Framework, exported, framework_for
 from seewhy.frameworks.structures import only_leaf
 from seewhy.images.reading import ImageLike, read
 from seewhy.images.writing import write_atomically
@@ -19,7 +19,7 @@ from seewhy.models.class_names import ClassNames, named_classes
 from seewhy.models.preprocessing import Inputs, Preprocessing
 from seewhy.models.sidecar import PreprocessingConfig, Sidecar
 from seewhy.representation import ShortTuple, call_repr, counted, description, shortened
-from seewhy.types import FloatArray, Precision
+from seewhy.types import Backend, FloatArray, Precision
 
 
 class Prediction(NamedTuple):
@@ -67,6 +67,7 @@ class Classifier:
         self.model = model
         self.framework: Framework = framework_for(model)
         self._frameworks: dict[Precision, Framework] = {"float32": self.framework}
+        self._exported: Framework | None = None
         self.name = name or getattr(model, "name", type(model).__name__)
         self.class_names = _class_names(class_names, self.framework)
         self._were_names_given = class_names is not None
@@ -113,12 +114,21 @@ class Classifier:
             )
         return (size[0], size[1])
 
-    def framework_in(self, precision: Precision) -> Framework:
-        """Return the framework that runs the model in this precision; each is created once and caches compiled code.
+    def framework_in(self, precision: Precision, backend: Backend | None = None) -> Framework:
+        """Return what runs the model in this precision; each is created once and caches compiled code.
+
+        Args:
+            precision: The precision.
+            backend: What runs it other than its own framework; in float32.
 
         Raises:
-            OptionError: The model cannot run in bfloat16 here.
+            OptionError: The model cannot run in bfloat16, or on that backend, here.
+            MissingExtraError: The backend is not installed.
         """
+        if backend is not None:
+            if self._exported is None:
+                self._exported = exported(self.framework)
+            return self._exported
         if precision not in self._frameworks:
             self._frameworks[precision] = framework_for(self.model, precision)
         return self._frameworks[precision]

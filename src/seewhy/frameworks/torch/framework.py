@@ -8,7 +8,7 @@ axis. Captures are (N, *space, K), as in every framework.
 """
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from functools import partial
@@ -59,8 +59,9 @@ from seewhy.frameworks.torch.failures import FAILURES
 from seewhy.frameworks.torch.finish_capture import finish_capture
 from seewhy.frameworks.torch.layouts import TorchLayouts
 from seewhy.frameworks.torch.logits import FunctionRecorder, select_torch_outputs
+from seewhy.frameworks.torch.onnx import export
 from seewhy.frameworks.torch.precision import autocast_to, without_autocast
-from seewhy.frameworks.torch.private_api import remove_hook
+from seewhy.frameworks.torch.private_api import remove_hook, version_of
 from seewhy.frameworks.torch.restore import preserve_state
 from seewhy.frameworks.torch.stem import StemComplete, StemRecorder, stem_values
 from seewhy.frameworks.torch.tap import TorchTap
@@ -190,6 +191,23 @@ class Torch(Framework):
         key = ("attention", self._model_layers.now().version, shape_key(inputs))
         maps: AttentionMaps = self._calls.get(key, record)
         return maps
+
+    def weights_version(self) -> Hashable:
+        """Return what is different after weights were changed or replaced."""
+        tensors = chain(self._model.parameters(), self._model.buffers())
+        return tuple((tensor.data_ptr(), version_of(tensor)) for tensor in tensors)
+
+    def export_onnx(self, inputs: InputBatch) -> bytes:
+        """Return the module as an ONNX model.
+
+        Args:
+            inputs: Checked by `check_inputs`: one array, or a list of arrays.
+
+        Raises:
+            ModelRunError: The module cannot be exported.
+        """
+        batch = map_tree(self._to_tensor, inputs)
+        return export(self._model, batch if isinstance(batch, list) else [batch])
 
     def head(self, inputs: InputBatch, layer: LayerChoice, objective: Objective) -> Head:
         functions, tape, objective = FunctionRecorder(), Tape(), objective.for_image(0)
