@@ -121,11 +121,11 @@ class Onnx(Framework):
         selected = self._select(graph, objective)
         differentiated = _differentiated(selected, objective)
         key = (shape_key(inputs), call.path, tuple(selected.tensors), tuple(differentiated), derivatives, gradient_rule)
-        tap: Tap = self._compiled.get(
-            key,
-            lambda: Tap(graph, call, selected.tensors, differentiated, derivatives, gradient_rule, self._sessions),
-        )
         with self._translated(inputs):
+            tap: Tap = self._compiled.get(
+                key,
+                lambda: Tap(graph, call, selected.tensors, differentiated, derivatives, gradient_rule, self._sessions),
+            )
             values = tap.forward(self._feeds(inputs))
         scored = score_values(selected, objective, differentiated, values)
         captured: dict[str, Any] = {"gradients": None, "closed_form": None}
@@ -152,10 +152,10 @@ class Onnx(Framework):
         selected = self._select(graph, objective)
         differentiated = _differentiated(selected, objective)
         key = (shape_key(inputs), "attention", tuple(selected.tensors), tuple(differentiated), derivatives)
-        tap: AttentionTap = self._compiled.get(
-            key, lambda: AttentionTap(graph, maps, selected.tensors, differentiated, derivatives, self._sessions)
-        )
         with self._translated(inputs):
+            tap: AttentionTap = self._compiled.get(
+                key, lambda: AttentionTap(graph, maps, selected.tensors, differentiated, derivatives, self._sessions)
+            )
             values = tap.forward(self._feeds(inputs))
         scored = score_values(selected, objective, differentiated, values)
         found, gradients = tap.maps(values, len(leaves(inputs)[0])), None
