@@ -14,6 +14,8 @@ from torch import nn
 
 import seewhy
 
+pytestmark = pytest.mark.filterwarnings("ignore:.*bypasses the layer")  # layers in branches are compared too
+
 CLASSES = (1, 4, 2)
 
 
