@@ -178,6 +178,13 @@ def test_a_model_that_fails_while_it_runs():
         seewhy.Explainer(model, layer="features").heatmaps(IMAGES[:, :, :9], [1])
 
 
+def test_an_operator_that_is_not_implemented_for_a_type():
+    with pytest.raises(
+        ModelRunError, match=r"cannot run on an input of shape \(3, 3, 12, 10\).*implementation for Conv"
+    ):
+        seewhy.Explainer(in_onnx.in_type("float64"), layer="features").heatmaps(IMAGES, [1])
+
+
 def test_a_damaged_graph():
     model = in_onnx.plain()
     model.graph.node[1].output[0] = "image"

@@ -59,6 +59,7 @@ class Onnx(Framework):
             raise OptionError(f"precision={precision!r} is not for ONNX files, which run in the types that they have.")
         self._model, self._precision = model, precision
         self._inputs = declared_inputs(model.proto)
+        self._channels_first = has_channels_first(model.proto, *next(iter(self._inputs.items())))
         sizes = {shape[0] for shape in self._inputs.values() if shape}
         self.batch_size = next(iter(sizes)) if len(sizes) == 1 else None
         self._graphs, self._compiled = CompiledCache(), CompiledCache()
@@ -67,8 +68,8 @@ class Onnx(Framework):
 
     @property
     def channels_first(self) -> bool:
-        """Whether images are (N, K, h, w): the axis of 1, 3 or 4 channels tells, the second where both might be."""
-        return has_channels_first(next(iter(self._inputs.values())))
+        """Whether images are (N, K, h, w): the first convolution tells, or the axis of 1, 3 or 4 channels."""
+        return self._channels_first
 
     def layer_paths(self) -> tuple[str, ...]:
         return tuple(self._model_layers.now().by_path)
@@ -120,11 +121,11 @@ class Onnx(Framework):
         selected = self._select(graph, objective)
         differentiated = _differentiated(selected, objective)
         key = (shape_key(inputs), call.path, tuple(selected.tensors), tuple(differentiated), derivatives, gradient_rule)
-        tap: Tap = self._compiled.get(
-            key,
-            lambda: Tap(graph, call, selected.tensors, differentiated, derivatives, gradient_rule, self._sessions),
-        )
         with self._translated(inputs):
+            tap: Tap = self._compiled.get(
+                key,
+                lambda: Tap(graph, call, selected.tensors, differentiated, derivatives, gradient_rule, self._sessions),
+            )
             values = tap.forward(self._feeds(inputs))
         scored = score_values(selected, objective, differentiated, values)
         captured: dict[str, Any] = {"gradients": None, "closed_form": None}
@@ -151,10 +152,10 @@ class Onnx(Framework):
         selected = self._select(graph, objective)
         differentiated = _differentiated(selected, objective)
         key = (shape_key(inputs), "attention", tuple(selected.tensors), tuple(differentiated), derivatives)
-        tap: AttentionTap = self._compiled.get(
-            key, lambda: AttentionTap(graph, maps, selected.tensors, differentiated, derivatives, self._sessions)
-        )
         with self._translated(inputs):
+            tap: AttentionTap = self._compiled.get(
+                key, lambda: AttentionTap(graph, maps, selected.tensors, differentiated, derivatives, self._sessions)
+            )
             values = tap.forward(self._feeds(inputs))
         scored = score_values(selected, objective, differentiated, values)
         found, gradients = tap.maps(values, len(leaves(inputs)[0])), None

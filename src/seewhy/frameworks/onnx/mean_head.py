@@ -66,7 +66,8 @@ def _covers(graph: Graph, node: onnx.NodeProto, shape: tuple[int | None, ...], s
     window = tuple(attributes["kernel_shape"].ints)
     output = graph.shape(node.output[0])
     is_padded = "pads" in attributes and any(attributes["pads"].ints)
-    return not is_padded and space == set(range(2, len(shape))) and window == shape[2:] and output is not None
+    is_one = output is not None and all(size == 1 for size in output[2:])
+    return not is_padded and is_one and space == set(range(2, len(shape))) and window == shape[2:]
 
 
 def _reduced_axes(graph: Graph, node: onnx.NodeProto, rank: int) -> set[int] | None:

@@ -16,6 +16,15 @@ CHANNELS = (1, 3, 4)
 """The numbers of channels of an image: grey, RGB, and with a fourth."""
 
 
+CONVOLUTIONS = {"Conv", "ConvTranspose", "ConvInteger", "QLinearConv", "FusedConv"}
+
+ALIGNED = {
+    *("Identity", "Cast", "Add", "Sub", "Mul", "Div", "Pad", "Clip", "BatchNormalization", "Resize", "Dropout", "Relu"),
+    *("QuantizeLinear", "DequantizeLinear"),
+}
+"""Operators before the first convolution that leave the axes as they are."""
+
+
 def declared_inputs(model: onnx.ModelProto) -> dict[str, Shape]:
     """Return the shape of each input by name, with None for sizes that it leaves open.
 
@@ -41,9 +50,37 @@ def with_default_sizes(shape: Shape) -> Shape:
     return (shape[0], *(DEFAULT_SIZE if size is None else size for size in shape[1:]))
 
 
-def has_channels_first(shape: Shape) -> bool:
-    """Whether an input is (N, K, *space): the axis that may be one of channels tells; the second if both may be."""
-    return len(shape) < 3 or shape[1] in CHANNELS or shape[-1] not in CHANNELS
+def has_channels_first(model: onnx.ModelProto, name: str, shape: Shape) -> bool:
+    """Whether an input is (N, K, *space): its first convolution tells, and else the axis that may be one of channels.
+
+    Args:
+        model: The model.
+        name: The name of the input.
+        shape: Its shape; None for sizes that the model leaves open.
+    """
+    if len(shape) < 3:
+        return True
+    axis = _channels_of_convolution(model, name, len(shape))
+    if axis in (1, len(shape) - 1):
+        return axis == 1
+    return shape[1] in CHANNELS or shape[-1] not in CHANNELS
+
+
+def _channels_of_convolution(model: onnx.ModelProto, name: str, rank: int) -> int | None:
+    """Return the axis of an input that is the channels of the first convolution; None where there is no telling."""
+    order = {name: list(range(rank))}
+    for node in model.graph.node:
+        given = next((value for value in node.input if value in order), None)
+        if given is None:
+            continue
+        if node.op_type in CONVOLUTIONS and given == node.input[0]:
+            return order[given][1]
+        if node.op_type == "Transpose":
+            moved = next((list(attribute.ints) for attribute in node.attribute), list(range(rank))[::-1])
+            order[node.output[0]] = [order[given][axis] for axis in moved]
+        elif node.op_type in ALIGNED:
+            order[node.output[0]] = order[given]
+    return None
 
 
 def as_input(array: NDArray[Any], value: onnx.ValueInfoProto) -> NDArray[Any]:
