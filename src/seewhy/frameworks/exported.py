@@ -1,7 +1,7 @@
 """A model of a framework, exported and run by another runtime: `Explainer(model, backend="onnx")`.
 
 The runtime computes what is costly: predictions, captures, heads. What is looked up once, such as the layers, their
-order, and attention maps, is asked of the framework. The first capture at each layer is compared with the framework's.
+order, and attention maps, the framework tells. The first capture at each layer is compared with the framework's.
 """
 
 from collections.abc import Callable, Hashable, Mapping

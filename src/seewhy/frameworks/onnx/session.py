@@ -47,6 +47,8 @@ class Session:
     def __init__(self, model: onnx.ModelProto, options: RunOptions, weights: "SharedWeights") -> None:
         session_options = onnxruntime.SessionOptions()
         session_options.log_severity_level = FATAL_ONLY  # failures are exceptions, and the rest is of no use to users
+        # The threads of one session would else wait in a loop, on the cores on which those of another compute.
+        session_options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         if options.threads is not None:
             session_options.intra_op_num_threads = options.threads
         self._shared = weights.share(model, session_options)
