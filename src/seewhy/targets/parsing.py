@@ -66,6 +66,8 @@ def _parse_list(targets: list[Any]) -> Target:
         raise TargetError(
             "Targets are either a list for all images, or a list of lists, one for each image; given a mixture of both."
         )
+    if all(is_index(target) for target in targets):
+        return Class(tuple(map(int, targets)))  # many classes in one step
     parts = tuple(_parse(target) for target in targets)
     if all(isinstance(part, Class) and not part.is_per_image for part in parts):
         return Class(tuple(name for part in parts if isinstance(part, Class) for name in part.classes))  # type: ignore[arg-type]

@@ -26,6 +26,9 @@ ImageTransform = Callable[[NDArray[Any]], NDArray[Any]]
 
 MAX_NAME_LENGTH = 1000
 
+MAX_INDEX = 2**31 - 1
+"""The largest class index: indices are 32-bit integers."""
+
 TOP_K = r"top-(\d+)"
 """The spelling of the k classes with the highest outputs, such as "top-3"."""
 
@@ -214,5 +217,5 @@ def find_class_index(name: int | str, find_class: ClassFinder) -> int:
 
 
 def _check_index_fits(index: int) -> None:
-    if abs(index) > np.iinfo(np.int32).max:
+    if abs(index) > MAX_INDEX:
         raise TargetError(f"There is no class {short_repr(index)}: class indices are 32-bit integers.")

@@ -86,7 +86,7 @@ def _closed_form(
             gradients[..., 0] = np.where(indices == 1, 1.0, -1.0)
         if objective.contrast is not None:
             _subtract_similar(gradients, read, value, objective, arrays)
-        return gradients if _is_sum(gradients, value, scores) else None
+        return gradients
     if isinstance(objective.target, Region):
         masks, classes = arrays
         has_channels_first = objective.target.has_channels_first(value.shape)
