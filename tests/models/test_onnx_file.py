@@ -436,3 +436,28 @@ def test_what_is_missing(tmp_path, monkeypatch):
         assert str(raised.value) == f"For model.onnx, {module} is not installed. Install it with: " + install_command(
             "onnx"
         )
+
+
+@pytest.mark.parametrize("operator", ["Dropout", "BatchNormalization"])
+def test_operators_in_training_mode_are_refused(operator):
+    """Their results are random, or depend on the other images."""
+    one, image = numpy_helper.from_array(np.ones(3, np.float32), "one"), ["N", 3, 8, 8]
+    if operator == "Dropout":
+        constants = [
+            numpy_helper.from_array(np.array(0.5, np.float32), "ratio"),
+            numpy_helper.from_array(np.array(True), "yes"),
+        ]
+        node = helper.make_node("Dropout", ["x", "ratio", "yes"], ["y"])
+    else:
+        constants = [one]
+        node = helper.make_node("BatchNormalization", ["x", *["one"] * 4], ["y", "m", "v"], training_mode=1)
+    graph = helper.make_graph(
+        [node],
+        "test",
+        [helper.make_tensor_value_info("x", FLOAT, image)],
+        [helper.make_tensor_value_info("y", FLOAT, image)],
+        constants,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    with pytest.raises(ModelError, match=r"exported in training mode.*after model.eval"):
+        seewhy.OnnxModel(model)

@@ -49,10 +49,11 @@ def check_nodes(graph: Any, origin: object) -> None:
     """Check the nodes of a graph whose functions are inlined.
 
     Raises:
-        ModelError: An operator is custom, cannot be explained, or selects what the outputs show.
+        ModelError: An operator is custom, cannot be explained, is in training mode, or selects what the outputs show.
     """
     for node in graph.node:
         _check_node(node, origin)
+    _check_modes(graph, origin)
     _check_top_k(graph, origin)
 
 
@@ -142,6 +143,23 @@ def _check_domain(node: Any, origin: object) -> None:
             f"{origin} is refused: it contains {named(node)}, which reads another file or runs code. Export the model "
             "for ONNX Runtime on the processor."
         )
+
+
+def _check_modes(graph: Any, origin: object) -> None:
+    """Refuse operators in training mode, whose results are random or depend on the other images."""
+    constants = {tensor.name: tensor for tensor in graph.initializer}
+    for node in graph.node:
+        attributes = {attribute.name: attribute for attribute in node.attribute}
+        if node.op_type == "Constant" and "value" in attributes:
+            constants[node.output[0]] = attributes["value"].t
+        is_training = "training_mode" in attributes and attributes["training_mode"].i == 1
+        if node.op_type == "Dropout" and len(node.input) > 2 and (mode := constants.get(node.input[2])) is not None:
+            is_training = bool(onnx.numpy_helper.to_array(mode).any())
+        if is_training:
+            raise ModelError(
+                f"{origin} was exported in training mode, as {named(node)} shows: its results are random or depend on "
+                "the other images of a batch. Export the model after model.eval()."
+            )
 
 
 def _check_top_k(graph: Any, origin: object) -> None:
