@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from typing import Any, final
 
-from numpy.typing import NDArray
-
 from seewhy.frameworks.tokens import TokenGrid
 from seewhy.methods import Method
 from seewhy.types import FinalActivation, FloatArray, Score
@@ -12,6 +10,18 @@ from seewhy.types import FinalActivation, FloatArray, Score
 Classes = int | tuple[int, ...] | None
 """The classes that an exported model explains: the number k of the most probable ones, given classes, or None for all.
 """
+
+PREFIX = "seewhy."
+"""What the keys of our metadata start with."""
+
+EXPORT_KEYS = frozenset(
+    PREFIX + name
+    for name in (
+        "version", "model", "method", "options", "score", "signed", "targets", "placed", "input_box", "tolerance",
+        "activation", "deviation",
+    )
+)  # fmt: skip
+"""The keys of the metadata that say what the heatmaps of an exported model are; the others are those of a sidecar."""
 
 MAX_BACKWARD_PASSES = 32
 """How many targets are explained where each takes a backward pass of its own, which is a part of the exported graph."""
@@ -86,6 +96,7 @@ class ExplainedModel:
         model: The model, in the format's own type.
         inputs: The names of its inputs.
         outputs: The names of its outputs.
+        layer: The name that the explained layer has in it; empty for its input.
         activation: The final activation of the source.
         backward_passes: How many backward passes it contains; 0 where the heatmaps are one product.
     """
@@ -93,8 +104,6 @@ class ExplainedModel:
     model: Any
     inputs: tuple[str, ...]
     outputs: tuple[str, ...]
+    layer: str
     activation: FinalActivation
     backward_passes: int
-
-
-ArraysByName = dict[str, NDArray[Any]]

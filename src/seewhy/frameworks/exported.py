@@ -151,10 +151,11 @@ class Exported(Framework):
         return replace(found, layer=layer.named(call))
 
     def explained_model(self, inputs: InputBatch, layer: LayerChoice, settings: ExportSettings) -> ExplainedModel:
+        from seewhy.frameworks.onnx.export_graph import with_input_names
+
         runtime = self._runtime(inputs)
-        return runtime.framework.explained_model(
-            inputs, self._value(runtime, inputs, self._call(inputs, layer)), settings
-        )
+        value = self._value(runtime, inputs, self._call(inputs, layer))
+        return with_input_names(runtime.framework.explained_model(inputs, value, settings))
 
     def head(self, inputs: InputBatch, layer: LayerChoice, objective: Objective) -> Head:
         runtime = self._runtime(inputs)

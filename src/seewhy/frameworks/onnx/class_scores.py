@@ -60,7 +60,9 @@ def with_class_scores(graph: Graph, output: str, score: Score, builder: GraphBui
     probabilities = _probabilities(logits, activation, classes, builder)
     scores = logits if score == "logit" else probabilities
     if scores is None:
-        raise ModelError("The model has one output without a final activation, and no probabilities; explain its logit.")
+        raise ModelError(
+            "The model has one output without a final activation, and no probabilities; explain its logit."
+        )
     added = _with_nodes(graph, builder)
     return ClassScores(added, scores, probabilities, activation, classes)
 

@@ -99,7 +99,9 @@ class _Composition:
         proto = finished_model(self.scored, self.builder, named, heatmaps.shape, self.settings)
         inputs = tuple(value.name for value in proto.graph.input)
         names = tuple(value.name for value in proto.graph.output)
-        return ExplainedModel(proto, inputs, names, self.scored.activation, self.backward_passes)
+        values = {value for node in proto.graph.node for value in node.output}
+        layer = self.call.path if self.call.path in values else ""
+        return ExplainedModel(proto, inputs, names, layer, self.scored.activation, self.backward_passes)
 
     @property
     def _target_count(self) -> int:
@@ -246,7 +248,9 @@ class _Composition:
             row = builder.constant(np.eye(classes, dtype=np.float32)[chosen][None])
             return builder.op("Expand", row, builder.op("Shape", self.scored.scores))
         column = builder.slice(indices, 1, target, target + 1)
-        return builder.cast(builder.op("Equal", column, builder.constant(np.arange(classes)[None], np.int64)), np.float32)
+        return builder.cast(
+            builder.op("Equal", column, builder.constant(np.arange(classes)[None], np.int64)), np.float32
+        )
 
     def _check_count(self) -> None:
         if self._target_count > MAX_BACKWARD_PASSES:
@@ -256,7 +260,9 @@ class _Composition:
                 "asked for. Give fewer, such as targets='top-5', or a list of classes."
             )
 
-    def _heatmaps(self, activations: NodeArray, gradients: NodeArray, scores: NodeArray, xp: NodeNamespace) -> NodeArray:
+    def _heatmaps(
+        self, activations: NodeArray, gradients: NodeArray, scores: NodeArray, xp: NodeNamespace
+    ) -> NodeArray:
         """Return the heatmaps (N, T, *space)."""
         tokens, method = self.settings.tokens, self.settings.method
         if tokens is not None:

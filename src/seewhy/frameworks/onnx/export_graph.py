@@ -1,12 +1,13 @@
 """The graph of an exported model: its nodes in order, its inputs and outputs with their names and types."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import onnx
 from onnx import helper
 
-from seewhy.frameworks.export_settings import ExportSettings, PixelTransform
+from seewhy.frameworks.export_settings import ExplainedModel, ExportSettings, PixelTransform
 from seewhy.frameworks.onnx.class_scores import ClassScores
 from seewhy.frameworks.onnx.graph import Graph
 from seewhy.frameworks.onnx.graph_builder import GraphBuilder
@@ -112,9 +113,16 @@ def _rename(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:
         named.name = names.get(named.name, named.name)
 
 
-def rename_input(model: onnx.ModelProto, old: str, new: str) -> None:
-    """Give an input of a model another name, which no value has."""
-    _rename(model.graph, {old: new})
+def with_input_names(explained: ExplainedModel) -> ExplainedModel:
+    """Return a model that was exported from another framework with plain names for its inputs: input, or input_1, ..."""
+    graph, count = explained.model.graph, len(explained.inputs)
+    if explained.inputs == (PIXELS,):
+        return explained
+    wanted = ["input"] if count == 1 else [f"input_{number}" for number in range(1, count + 1)]
+    taken = {name for node in graph.node for name in node.output} | {tensor.name for tensor in graph.initializer}
+    new = tuple(_fresh(name, taken) for name in wanted)
+    _rename(graph, dict(zip(explained.inputs, new, strict=True)))
+    return replace(explained, inputs=new)
 
 
 def _prepend_pixels(model: onnx.ModelProto, graph: Graph, pixels: PixelTransform) -> None:

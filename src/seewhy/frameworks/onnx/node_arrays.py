@@ -56,7 +56,9 @@ class NodeArray:
             return self
         if any(self.shape[axis] is None for axis in same):
             raise MethodError("The method needs a value for each image where the model has one for all.")
-        sizes = self.builder.integers(*(self.shape[axis] or 1 if axis in same else 1 for axis in range(len(self.shape))))
+        sizes = self.builder.integers(
+            *(self.shape[axis] or 1 if axis in same else 1 for axis in range(len(self.shape)))
+        )
         stored = tuple(self.shape[axis] if axis in same else size for axis, size in enumerate(self.stored))
         return NodeArray(self.builder, self.builder.op("Expand", self.name, sizes), self.shape, stored)
 
