@@ -78,8 +78,7 @@ def _write_onnx(
     about = {**metadata, f"{PREFIX}activation": found.activation}
     if found.layer:
         about[f"{PREFIX}layer"] = found.layer
-    content = found.model.SerializeToString()
-    outputs = run_model(content, verification.samples.feeds(found.inputs))
+    outputs = run_model(found.model, verification.samples.feeds(found.inputs))
     deviation = verification.deviation(outputs, settings)
     about[f"{PREFIX}deviation"] = f"{deviation:.3g}"
     content = with_metadata(found.model, about, seewhy.__version__).SerializeToString()
