@@ -10,7 +10,7 @@ from seewhy.errors import ModelError, OptionError
 from seewhy.explainer import Explainer
 from seewhy.exporter.formats import FormatName
 from seewhy.exporter.verification import Verification
-from seewhy.frameworks import LayerChoice, exported
+from seewhy.frameworks import LayerChoice
 from seewhy.frameworks.export_settings import PREFIX, ExplainedModel, ExportSettings
 from seewhy.images.writing import write_atomically
 
@@ -56,7 +56,7 @@ def explained(
     explainer: Explainer, layer: LayerChoice, settings: ExportSettings, verification: Verification
 ) -> ExplainedModel:
     """Return the model as an ONNX model that computes its heatmaps."""
-    framework = exported(explainer.framework)
+    framework = explainer.classifier.framework_in("float32", "onnx")
     return framework.explained_model(verification.samples.inputs, layer, settings)
 
 
