@@ -14,7 +14,7 @@ from seewhy.exporter.samples import make_samples
 from seewhy.exporter.scope import check_explainer, check_tolerance, exported_classes
 from seewhy.exporter.settings import export_settings
 from seewhy.exporter.verification import Verification
-from seewhy.exporter.writers import write
+from seewhy.exporter.writers import Task, write
 from seewhy.images.reading import ImageLike
 from seewhy.representation import call_repr
 from seewhy.targets import TargetSpec
@@ -107,7 +107,7 @@ def export(
     about = metadata(
         explainer, verification.heatmaps, classes, takes_pixels=preprocess, is_placed=place, tolerance=tolerance
     )
-    written = write(kind, destination, explainer, layer, settings, about, verification)
+    written = write(kind, Task(destination, explainer, layer, settings, about, verification))
     return Export(
         path=destination,
         format=kind,
