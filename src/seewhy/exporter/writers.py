@@ -1,6 +1,7 @@
 """Writing exported models: each format is verified by its own runtime before it takes its place."""
 
 import importlib.util
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,9 @@ from seewhy.images.writing import write_atomically, write_together
 
 MAX_BYTES = 2**31 - 2**20
 """Protobuf, the format of ONNX, has no larger messages."""
+
+METADATA_FILE = "seewhy.json"
+"""The file with the metadata of a SavedModel, in its folder for what others add."""
 
 
 @final
@@ -126,13 +130,49 @@ def _write_openvino(task: Task) -> Written:
     return written[0]
 
 
-def _not_yet(task: Task) -> Written:
-    raise ModelError("This format is not available.")
+def _write_saved_model(task: Task) -> Written:
+    framework = _native(task, "keras-tensorflow", "SavedModel", "a Keras model on TensorFlow")
+    from seewhy.frameworks.tensorflow.saved_model import run_saved_model, write_saved_model
+
+    written: list[Written] = []
+
+    def write_verified(path: Path) -> None:
+        found = write_saved_model(framework, path, task.inputs, task.layer, task.settings)
+        outputs = run_saved_model(path, task.verification.samples.feeds(found.inputs))
+        written.append(task.verified(found, outputs))
+        extra = path / "assets.extra" / METADATA_FILE
+        write_atomically(extra, lambda file: file.write(_as_json(written[0].metadata)))
+
+    write_together(task.path, write_verified)
+    return written[0]
+
+
+def _native(task: Task, name: str, title: str, kind: str) -> Any:
+    """Return the framework of the source, which must be the one that writes a format.
+
+    Raises:
+        ModelError: It is another, or takes one number of images only.
+    """
+    framework = task.explainer.classifier.framework
+    if framework.name != name:
+        raise ModelError(
+            f"{title} is written from {kind}, and {task.explainer.classifier.name!r} is a model of {framework.name}. "
+            "Export it to ONNX or OpenVINO."
+        )
+    if framework.batch_size is not None:
+        raise ModelError(
+            f"{title} is written from a model that takes any number of images, and this one takes "
+            f"{framework.batch_size}. Export it to ONNX or OpenVINO."
+        )
+    return framework
+
+
+def _as_json(metadata: Mapping[str, str]) -> bytes:
+    return (json.dumps(dict(metadata), indent=2, ensure_ascii=False) + "\n").encode()
 
 
 WRITERS: dict[FormatName, Callable[[Task], Written]] = {
     "onnx": _write_onnx,
     "openvino": _write_openvino,
-    "savedmodel": _not_yet,
-    "stablehlo": _not_yet,
+    "savedmodel": _write_saved_model,
 }

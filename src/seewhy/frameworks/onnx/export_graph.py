@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 from onnx import helper
 
-from seewhy.frameworks.export_settings import ExplainedModel, ExportSettings, PixelTransform
+from seewhy.frameworks.export_settings import GREY, PIXELS, ExplainedModel, ExportSettings, PixelTransform
 from seewhy.frameworks.onnx.class_scores import ClassScores
 from seewhy.frameworks.onnx.graph import Graph
 from seewhy.frameworks.onnx.graph_builder import GraphBuilder
@@ -17,14 +17,8 @@ from seewhy.frameworks.onnx.shapes import Shape
 OUTPUTS = ("scores", "probabilities", "heatmaps", "classes")
 """The names of the outputs, in order."""
 
-PIXELS = "image"
-"""The name of an input of pixels."""
-
 IMAGES = "images"
 """The name of the size of the batch."""
-
-GREY = (19595, 38470, 7471, 65536)
-"""The weights of R, G and B with which Pillow computes the brightness of a pixel, and their sum."""
 
 
 def finished_model(
