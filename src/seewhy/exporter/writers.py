@@ -147,6 +147,22 @@ def _write_saved_model(task: Task) -> Written:
     return written[0]
 
 
+def _write_stablehlo(task: Task) -> Written:
+    framework = _native(task, "keras-jax", "StableHLO", "a Keras model on JAX")
+    from seewhy.frameworks.jax.stablehlo import explained_stablehlo, run_stablehlo
+
+    found = explained_stablehlo(framework, task.inputs, task.layer, task.settings)
+    written = task.verified(found, run_stablehlo(found.model, task.verification.samples.feeds(found.inputs)))
+
+    def write_both(path: Path) -> None:
+        write_atomically(path, lambda file: file.write(found.model))
+        beside = path.with_name(f"{path.name}.json")
+        write_atomically(beside, lambda file: file.write(_as_json(written.metadata)))
+
+    write_together(task.path, write_both)
+    return written
+
+
 def _native(task: Task, name: str, title: str, kind: str) -> Any:
     """Return the framework of the source, which must be the one that writes a format.
 
@@ -175,4 +191,5 @@ WRITERS: dict[FormatName, Callable[[Task], Written]] = {
     "onnx": _write_onnx,
     "openvino": _write_openvino,
     "savedmodel": _write_saved_model,
+    "stablehlo": _write_stablehlo,
 }
