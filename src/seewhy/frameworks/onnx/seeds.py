@@ -122,7 +122,7 @@ def _are_logits(value: NDArray[Any], scores: NDArray[Any], indices: NDArray[Any]
 def _is_sum(gradients: NDArray[Any], value: NDArray[Any], scores: NDArray[Any]) -> bool:
     """Whether the scores are sums of values times their derivatives, as those in closed form are."""
     axes = tuple(range(2, gradients.ndim))
-    return _are_close(np.sum(gradients * value[:, None], axis=axes, dtype=np.float64), scores)
+    return _are_close(np.asarray(np.sum(gradients * value[:, None], axis=axes, dtype=np.float64)), scores)
 
 
 def _are_close(found: NDArray[Any], scores: NDArray[Any]) -> bool:
