@@ -7,7 +7,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from tests.contracts import in_onnx, in_torch, reference
+from tests.contracts import attention_reference, in_onnx, in_torch, reference
 from torch import nn
 
 import seewhy
@@ -114,6 +114,20 @@ def test_transformers_and_their_tokens(model, layer, tmp_path):
     images = in_torch.given(reference.images(2))
     wanted, found = explainer.heatmaps(images, "top-2"), run(written.path, images)
     assert wanted.values.ndim == 4
+    agree(found["heatmaps"], wanted.values)
+
+
+@pytest.mark.parametrize(("model", "method"), [("class_token", "auto"), ("transformer", "gradient_rollout")])
+def test_attention_maps(model, method, tmp_path):
+    """Also of attention heads that are stored among the images, as those of PyTorch's own transformer are."""
+    size = attention_reference.SIZE if model == "transformer" else reference.SIZE
+    source = seewhy.Classifier(getattr(in_torch, model)(), input_size=size, preprocess=lambda pixels: pixels / 255)
+    explainer = seewhy.Explainer(source, method)
+    written = seewhy.export(explainer, tmp_path / "model.onnx", targets="top-2", samples=PICTURES)
+    assert (written.method, written.backward_passes) == ("legrad_rollout" if method == "auto" else method, 2)
+    images = np.random.default_rng(4).normal(size=(3, 3, *size)).astype(np.float32)
+    wanted, found = explainer.heatmaps(images, "top-2"), run(written.path, images)
+    assert found["classes"].tolist() == wanted.indices.tolist()
     agree(found["heatmaps"], wanted.values)
 
 

@@ -72,7 +72,8 @@ def export(
 
     Args:
         explainer: Explains the model at one layer, by a method that needs no perturbations, such as gradcam, hirescam,
-            gradcam++, xgradcam, layercam, elementwise or cam; or at its input, such as saliency.
+            gradcam++, xgradcam, layercam, elementwise or cam; at its input, such as saliency; or by its attention maps,
+            such as legrad_rollout, in ONNX and OpenVINO.
         path: Where it is written.
         to: "onnx", "openvino", "savedmodel" or "stablehlo"; None reads it from the suffix: ".onnx", ".xml", none, or
             ".stablehlo".

@@ -44,13 +44,11 @@ def check_method(method: Method) -> None:
     reason = None
     if method.needs_runner and method.name != "cam":
         reason = "runs the model many times, on changed images or activations"
-    elif method.family == "attention":
-        reason = "explains all attention layers together"
     elif method.fuse is not None:
         reason = "explains several layers"
     elif method.contrast is not None:
         reason = "compares classes that are different for each image"
-    elif method.family != "gradient" or method.name == "eigengradcam":
+    elif method.family not in ("gradient", "attention") or method.name == "eigengradcam":
         reason = "computes principal components, for which exported models have no operator"
     if reason is not None:
         raise MethodError(f"{method.title} {reason}, so it cannot be a part of the exported model. {INSTEAD}.")

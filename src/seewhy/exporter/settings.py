@@ -5,6 +5,7 @@ import numpy as np
 from seewhy.attribution.token_layout import find_token_grid
 from seewhy.errors import OptionError
 from seewhy.explainer import Explainer
+from seewhy.exporter.attention_reads import attention_reads
 from seewhy.exporter.pixels import require_transform
 from seewhy.exporter.samples import Samples
 from seewhy.exporter.scope import resolved_method
@@ -29,14 +30,21 @@ def export_settings(
         OptionError: The heatmaps are not those of an image, and should be placed.
     """
     method = resolved_method(explainer, heatmaps.method)
-    layer = LayerChoice(INPUT) if method.level == "input" else explainer.framework.find_layer(heatmaps.layer)
+    is_attention = method.family == "attention"
+    has_no_layer = is_attention or method.level == "input"
+    layer = LayerChoice(INPUT) if has_no_layer else explainer.framework.find_layer(heatmaps.layer)
+    tokens = None if has_no_layer else _token_grid(explainer, samples.inputs, layer)
+    attention = None
+    if is_attention:
+        attention, tokens = attention_reads(explainer, samples.inputs)
     settings = ExportSettings(
         method=method,
         classes=classes,
         score=explainer.score,
         output=explainer.output,
         signed=explainer.signed,
-        tokens=None if method.level == "input" else _token_grid(explainer, samples.inputs, layer),
+        tokens=tokens,
+        attention=attention,
         enlargement=_enlargement(explainer, heatmaps, samples.inputs) if is_placed else None,
         pixels=None if samples.pixels is None else require_transform(explainer.classifier),
     )

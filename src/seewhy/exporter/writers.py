@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, final
 
 import seewhy
-from seewhy.errors import MissingExtraError, ModelError
+from seewhy.errors import MethodError, MissingExtraError, ModelError
 from seewhy.explainer import Explainer
 from seewhy.exporter.formats import FormatName
 from seewhy.exporter.verification import Verification
@@ -166,6 +166,7 @@ def _write_openvino(task: Task) -> Written:
 
 
 def _write_saved_model(task: Task) -> Written:
+    _check_layer_method(task)
     framework: Any = task.explainer.classifier.framework
     from seewhy.frameworks.tensorflow.saved_model import run_saved_model, write_saved_model
 
@@ -183,6 +184,7 @@ def _write_saved_model(task: Task) -> Written:
 
 
 def _write_stablehlo(task: Task) -> Written:
+    _check_layer_method(task)
     framework: Any = task.explainer.classifier.framework
     from seewhy.frameworks.jax.stablehlo import explained_stablehlo, run_stablehlo
 
@@ -196,6 +198,16 @@ def _write_stablehlo(task: Task) -> Written:
 
     write_together(task.path, write_both)
     return written
+
+
+def _check_layer_method(task: Task) -> None:
+    """Raise MethodError for a method that explains attention maps, which the framework's own formats do not have."""
+    method = task.settings.method
+    if method.family == "attention":
+        raise MethodError(
+            f"{method.title} explains all attention layers together, which is exported to ONNX or OpenVINO. Export it "
+            "so, or use a method that explains a layer, such as gradcam."
+        )
 
 
 def _as_json(metadata: Mapping[str, str]) -> bytes:

@@ -69,6 +69,20 @@ class Enlargement:
 
 @final
 @dataclass(frozen=True)
+class AttentionReads:
+    """What the scores read of the attention maps, the same for all images.
+
+    Attributes:
+        map_count: How many of the maps they depend on.
+        shares: (Lq,), the share with which they read each row of the last of these.
+    """
+
+    map_count: int
+    shares: FloatArray
+
+
+@final
+@dataclass(frozen=True)
 class ExportSettings:
     """What an exported model computes.
 
@@ -81,6 +95,7 @@ class ExportSettings:
         tokens: How the layer's tokens lie on the image; None where its positions are no tokens.
         enlargement: How heatmaps are enlarged to the size of the input; None leaves them at the layer's resolution.
         pixels: How pixels become the model's input; None where the input is the model's own.
+        attention: What the scores read of the attention maps, for a method that explains these.
     """
 
     method: Method
@@ -91,6 +106,7 @@ class ExportSettings:
     tokens: TokenGrid | None = None
     enlargement: Enlargement | None = None
     pixels: PixelTransform | None = None
+    attention: AttentionReads | None = None
 
 
 @final

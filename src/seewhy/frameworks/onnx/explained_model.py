@@ -10,6 +10,7 @@ from seewhy.errors import MethodError
 from seewhy.frameworks.export_settings import ExplainedModel, ExportSettings
 from seewhy.frameworks.layers import LayerCall
 from seewhy.frameworks.layouts import channels_last
+from seewhy.frameworks.onnx.attention_export import attention_heatmaps
 from seewhy.frameworks.onnx.backward import model_names
 from seewhy.frameworks.onnx.class_scores import ClassScores, with_class_scores
 from seewhy.frameworks.onnx.export_graph import finished_model
@@ -91,6 +92,16 @@ class _Composition:
 
     def _heatmaps(self, indices: str | None, scores: NodeArray, xp: NodeNamespace) -> NodeArray:
         """Return the heatmaps (N, T, *space)."""
+        if self.settings.attention is not None:
+            heatmaps = attention_heatmaps(self.head, indices, scores, xp)
+            if self.settings.tokens is not None:
+                heatmaps = cast("NodeArray", self.settings.tokens.fold(heatmaps, 2, xp))
+        else:
+            heatmaps = self._layer_heatmaps(indices, scores, xp)
+        return heatmaps if self.settings.signed else xp.maximum(heatmaps, 0.0)
+
+    def _layer_heatmaps(self, indices: str | None, scores: NodeArray, xp: NodeNamespace) -> NodeArray:
+        """Return the raw heatmaps (N, T, *space) of a layer."""
         gradients, activations = self.head.gradients(indices, xp), self._activations(xp)
         tokens, method = self.settings.tokens, self.settings.method
         if tokens is not None:
@@ -108,7 +119,8 @@ class _Composition:
             xp=xp,
         )
         heatmaps: Any = _cam(capture, self.head) if method.name == "cam" else method(capture)
-        return heatmaps if self.settings.signed else xp.maximum(heatmaps, 0.0)
+        raw: NodeArray = heatmaps
+        return raw
 
     def _activations(self, xp: NodeNamespace) -> NodeArray:
         """Return the layer, (N, *space, K), in float32."""

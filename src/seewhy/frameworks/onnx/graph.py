@@ -74,6 +74,12 @@ class Graph:
         graph.set_image_axes(self._image_axes)
         return graph
 
+    @property
+    def batch_size(self) -> int | None:
+        """The number of images that the model takes; None for any."""
+        shape = self.shape(self.inputs[0])
+        return shape[0] if shape else None
+
     def producer(self, value: str) -> onnx.NodeProto | None:
         """Return the node that computes a value; None for inputs and initializers."""
         return self._producers.get(value)

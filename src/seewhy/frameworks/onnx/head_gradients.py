@@ -108,15 +108,20 @@ class HeadGradients:
         constants = self._constant_gradients()
         if constants is not None:
             return self._of_constants(constants, indices, xp)
+        self.start_backward_passes()
+        seeds = [self.seed(target, indices) for target in range(self.target_count)]
+        return xp.stack([self._by_layer(self._backward(self.builder, seed), xp) for seed in seeds], axis=1)
+
+    def start_backward_passes(self) -> None:
+        """Note that each target takes a backward pass, or raise TargetError if they are too many."""
         if self.target_count > MAX_BACKWARD_PASSES:
+            what = f"the layer {self.call.path!r} or its mean" if self.call.path else "what is explained"
             raise TargetError(
-                f"The scores are not linear in the layer {self.call.path!r} or its mean, so each target takes a "
-                f"backward pass in the exported model: at most {MAX_BACKWARD_PASSES}, and {self.target_count} were "
-                "asked for. Give fewer, such as targets='top-5', or a list of classes."
+                f"The scores are not linear in {what}, so each target takes a backward pass in the exported model: at "
+                f"most {MAX_BACKWARD_PASSES}, and {self.target_count} were asked for. Give fewer, such as "
+                "targets='top-5', or a list of classes."
             )
         self.backward_passes = self.target_count
-        seeds = [self._seed(target, indices) for target in range(self.target_count)]
-        return xp.stack([self._by_layer(self._backward(self.builder, seed), xp) for seed in seeds], axis=1)
 
     @cached_property
     def _source(self) -> _Source:
@@ -193,7 +198,7 @@ class HeadGradients:
         scaled = gradients / float(divisor) if divisor is not None and divisor > 1 else gradients
         return scaled.reshaped((*first, *(1 for _ in space), channels)).broadcast((*first, *space, channels))
 
-    def _seed(self, target: int, indices: str | None) -> str:
+    def seed(self, target: int, indices: str | None) -> str:
         """Return the derivatives of the score of a target by all scores, (N, C): 1 for its class, 0 for others."""
         builder, count, classes = self.builder, self.scored.classes, self.settings.classes
         if indices is None:

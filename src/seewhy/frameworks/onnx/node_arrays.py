@@ -68,15 +68,17 @@ class NodeArray:
             at = next(index for index, each in enumerate(keys) if each is Ellipsis)
             given = sum(each is not None and each is not Ellipsis for each in keys)
             keys[at : at + 1] = [slice(None)] * (len(self.shape) - given)
-        found = self
+        found, single = self, [axis for axis, each in enumerate(keys) if isinstance(each, int)]
         for axis, each in enumerate(keys):
             if each is None:
                 found = found._with_new_axis(axis)
             elif isinstance(each, slice):
                 found = found._sliced(axis, each)
+            elif isinstance(each, int):
+                found = found._sliced(axis, slice(each, each + 1 or None))
             else:
-                raise MethodError(f"The method reads single values, at {each}, for which it cannot be exported.")
-        return found
+                raise MethodError(f"The method reads values at {each}, for which it cannot be exported.")
+        return found.squeezed(single) if single else found
 
     def __neg__(self) -> "NodeArray":
         return self.mapped("Neg")

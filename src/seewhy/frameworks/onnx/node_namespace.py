@@ -74,6 +74,21 @@ class NodeNamespace:
         """Return the array in another shape."""
         return array.reshaped(shape)
 
+    def shape(self, array: NodeArray) -> tuple[int | None, ...]:
+        """Return the size of each axis."""
+        return array.shape
+
+    def transpose(self, array: NodeArray, order: Sequence[int]) -> NodeArray:
+        """Return the array with its axes in another order."""
+        return array.transposed(order)
+
+    def matmul(self, one: NodeArray, other: NodeArray) -> NodeArray:
+        """Return the product of matrices along the last two axes."""
+        name = self._builder.op("MatMul", one.name, other.name)
+        product = (one.shape[-2], other.shape[-1])
+        shape = (*broadcast_shape(one.shape[:-2], other.shape[:-2]), *product)
+        return NodeArray(self._builder, name, shape, (*broadcast_shape(one.stored[:-2], other.stored[:-2]), *product))
+
     def moveaxis(self, array: NodeArray, source: int, destination: int) -> NodeArray:
         """Return the array with one axis in another place."""
         rank = len(array.shape)
@@ -102,13 +117,16 @@ class NodeNamespace:
         return NodeArray.of(self._builder, name, shape)
 
     def einsum(self, formula: str, weights: NodeArray, array: NodeArray) -> NodeArray:
-        """Return the sum over channels of weights times an array (N, *space, K): the two formulas that methods use.
+        """Return the sum of weights times an array, by one of the formulas that methods use.
 
         Args:
-            formula: "ntk,n...k->nt..." with weights (N, T, K); or "nt...k,n...k->nt..." with (N, T, *space, K).
+            formula: "ntk,n...k->nt..." with weights (N, T, K); "nt...k,n...k->nt..." with (N, T, *space, K); or
+                "ntq,ntqk->ntk" with (N, T, Q).
             weights: The weights.
             array: What is weighted.
         """
+        if formula == "ntq,ntqk->ntk":
+            return self.matmul(weights[:, :, None], array)[:, :, 0]
         if formula.replace("c", "k") == "nt...k,n...k->nt...":
             space = range(2, len(weights.shape) - 1)
             if any(weights.stored[axis] != 1 for axis in space):
