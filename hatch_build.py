@@ -1,9 +1,9 @@
 """The build hook, which brings ONNX Runtime Web for `seewhy site`; run as a script, it does only that.
 
-The files are those of a pinned npm package, checked against its SHA-512. They are not committed: wheels and sdists carry
-them, so that nobody who installs one needs npm, and a wheel is built from an sdist without a network. `npm pack` fetches
-the package, with the user's settings, where npm is installed. Otherwise it is a plain download from the registry that
-`NPM_CONFIG_REGISTRY` names, or from npm's own.
+The files are those of a pinned npm package, checked against its SHA-512. They are not committed: wheels and sdists
+carry them, so that nobody who installs one needs npm, and a wheel is built from an sdist without a network. `npm pack`
+fetches the package, with the user's settings, where npm is installed. Otherwise it is a plain download from the
+registry that `NPM_CONFIG_REGISTRY` names, or from npm's own.
 """
 
 import base64
@@ -81,7 +81,7 @@ def _npm_pack() -> bytes:
 
 
 def _download() -> bytes:
-    registry = os.environ.get("NPM_CONFIG_REGISTRY") or os.environ.get("npm_config_registry") or PUBLIC_REGISTRY
+    registry = os.environ.get("NPM_CONFIG_REGISTRY", PUBLIC_REGISTRY)
     url = f"{registry.rstrip('/')}/{PACKAGE}/-/{PACKAGE}-{VERSION}.tgz"
     if not url.startswith(("https://", "http://")):
         raise RuntimeUnavailableError(f"the registry {registry} is not an address of the web")
@@ -94,8 +94,8 @@ def _download() -> bytes:
 
 def _advice(error: RuntimeUnavailableError) -> str:
     return (
-        f"ONNX Runtime Web was not brought: {error}. Without it everything works but 'seewhy site'. To bring it, name an "
-        "npm registry that can be reached in NPM_CONFIG_REGISTRY, and build again."
+        f"ONNX Runtime Web was not brought: {error}. Without it everything works but 'seewhy site'. To bring it, name "
+        "an npm registry that can be reached in NPM_CONFIG_REGISTRY, and build again."
     )
 
 

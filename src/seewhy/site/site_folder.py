@@ -48,8 +48,8 @@ CREDITS = "Photos: Stéfan van der Walt (CC0), Rachel Michetti (CC0), SpaceX (pu
 class Samples:
     """The sample photos of a site, by file name, with their alternative texts, and a line that names their authors."""
 
-    def __init__(self, photos: Mapping[str, bytes], texts: Mapping[str, str], credits: str = "") -> None:
-        self.photos, self.texts, self.credits = photos, texts, credits
+    def __init__(self, photos: Mapping[str, bytes], texts: Mapping[str, str], authors: str = "") -> None:
+        self.photos, self.texts, self.authors = photos, texts, authors
 
     @classmethod
     def of_seewhy(cls) -> "Samples":
@@ -96,7 +96,7 @@ def write_folder(model: SiteModel, folder: Path, samples: Samples) -> Path:
 
 
 def check_folder(folder: Path) -> None:
-    """Raise OutputError unless the folder is missing, empty, or that of a site; hidden files, as Git's, do not count."""
+    """Raise OutputError unless the folder is missing, empty or that of a site; hidden files, as Git's, do not count."""
     try:
         others = [path.name for path in folder.iterdir() if not path.name.startswith(".")]
     except FileNotFoundError:
@@ -137,18 +137,18 @@ def _sample_list(samples: Samples) -> str:
     heading = "<h3>Or try a sample</h3>" if samples.photos else ""
     return (
         f'<div class="samples">\n      {heading}\n      <ul id="samples">\n        {buttons}\n      </ul>\n'
-        f'      <p class="credits">{html.escape(samples.credits)}</p>\n    </div>'
+        f'      <p class="credits">{html.escape(samples.authors)}</p>\n    </div>'
     )
 
 
 def _licenses(model_name: str, samples: Samples) -> str:
     parts = [
-        f"This site was written by SeeWhy, which is under the Apache License 2.0:\n"
-        f"https://www.apache.org/licenses/LICENSE-2.0\n\nThe model {model_name} (model/model.onnx) is under the licence "
-        "of its authors.",
+        "This site was written by SeeWhy, which is under the Apache License 2.0:\n"
+        "https://www.apache.org/licenses/LICENSE-2.0",
+        f"The model {model_name} (model/model.onnx) is under the licence of its authors.",
         "runtime/LICENSES.md and runtime/ThirdPartyNotices.txt are the licences of ONNX Runtime Web.",
     ]
-    if samples.credits:
+    if samples.authors:
         parts.append((SERVED_PAGE / "samples" / "LICENSES.md").read_text("utf-8").strip())
     return "\n\n".join(parts) + "\n"
 
