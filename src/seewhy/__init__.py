@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from seewhy import errors, methods, targets, timing
     from seewhy.errors import SeewhyError
     from seewhy.explainer import Explainer, compare, explain
+    from seewhy.exporter.exporter import Export, export
     from seewhy.frameworks import LayerCall
     from seewhy.frameworks.onnx.model import OnnxModel
     from seewhy.images.geometry import Placement
@@ -35,6 +36,7 @@ __all__ = [
     "Comparison",
     "Explainer",
     "Explanation",
+    "Export",
     "Heatmaps",
     "Inputs",
     "Inspection",
@@ -50,6 +52,7 @@ __all__ = [
     "compare",
     "errors",
     "explain",
+    "export",
     "load",
     "load_onnx",
     "methods",
@@ -62,6 +65,7 @@ _ROOMS = {
     "seewhy.results.comparison": ("Comparison",),
     "seewhy.errors": ("SeewhyError",),
     "seewhy.explainer": ("Explainer", "compare", "explain"),
+    "seewhy.exporter.exporter": ("Export", "export"),
     "seewhy.results.explanation": ("Explanation",),
     "seewhy.results.heatmaps": ("Heatmaps",),
     "seewhy.frameworks": ("LayerCall",),

@@ -7,8 +7,9 @@ from typing import Any, TypeVar
 
 from numpy.typing import NDArray
 
-from seewhy.errors import LayerError, OptionError
+from seewhy.errors import LayerError, ModelError, OptionError
 from seewhy.frameworks.evidence import Evidence
+from seewhy.frameworks.export_settings import ExplainedModel, ExportSettings
 from seewhy.frameworks.layers import AUTO, LayerCall, LayerChoice, only_path
 from seewhy.frameworks.model_layers import ModelLayers
 from seewhy.frameworks.stem import StemValues
@@ -228,6 +229,20 @@ class Framework(ABC):
 
         This runs the model up to there. If no convolution precedes the layer, the result is the layer's own output.
         """
+
+    def explained_model(self, inputs: InputBatch, layer: LayerChoice, settings: ExportSettings) -> ExplainedModel:
+        """Return an ONNX model that computes the scores of this model and their heatmaps.
+
+        Args:
+            inputs: Of the size for which it is exported.
+            layer: The layer that is explained.
+            settings: What it computes.
+
+        Raises:
+            ModelError: The model cannot be exported, or its output is not one score for each class.
+            LayerError, MethodError, TargetError: The layer, the method or the number of targets does not allow it.
+        """
+        raise ModelError(f"A model of {self.name} cannot be exported to ONNX.")
 
     def image_size(self, inputs: InputBatch) -> tuple[int, int]:
         """Return (h, w) of a batch of images, in pixels."""

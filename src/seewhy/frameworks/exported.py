@@ -15,6 +15,7 @@ from seewhy.errors import LayerError, ModelError, OptionError
 from seewhy.frameworks.base import CaptureType, Framework, Head
 from seewhy.frameworks.compiled import CompiledCache
 from seewhy.frameworks.evidence import Evidence
+from seewhy.frameworks.export_settings import ExplainedModel, ExportSettings
 from seewhy.frameworks.layers import INPUT_CALL, LayerCall, LayerChoice, check_tapped
 from seewhy.frameworks.stem import StemValues
 from seewhy.frameworks.structures import InputBatch, InputSpec, shape_key
@@ -148,6 +149,13 @@ class Exported(Framework):
             self._compare(found, self._framework.capture(inputs, layer, objective, derivatives, gradient_rule))
             self._compared.add(key)
         return replace(found, layer=layer.named(call))
+
+    def explained_model(self, inputs: InputBatch, layer: LayerChoice, settings: ExportSettings) -> ExplainedModel:
+        from seewhy.frameworks.onnx.export_graph import with_input_names
+
+        runtime = self._runtime(inputs)
+        value = self._value(runtime, inputs, self._call(inputs, layer))
+        return with_input_names(runtime.framework.explained_model(inputs, value, settings))
 
     def head(self, inputs: InputBatch, layer: LayerChoice, objective: Objective) -> Head:
         runtime = self._runtime(inputs)

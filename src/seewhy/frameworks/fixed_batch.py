@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from seewhy.errors import LayerError
 from seewhy.frameworks.base import CaptureType, Framework, Head
 from seewhy.frameworks.evidence import Evidence
+from seewhy.frameworks.export_settings import ExplainedModel, ExportSettings
 from seewhy.frameworks.layers import LayerCall, LayerChoice
 from seewhy.frameworks.stem import StemValues
 from seewhy.frameworks.structures import ArrayTree, InputBatch, InputSpec, image_count, map_tree
@@ -152,6 +153,9 @@ class FixedBatch(Framework):
 
     def carrying_calls(self, inputs: InputBatch, objective: Objective) -> frozenset[tuple[str, int]] | None:
         return self._framework.carrying_calls(self._filled(inputs, 0, self._size), objective)
+
+    def explained_model(self, inputs: InputBatch, layer: LayerChoice, settings: ExportSettings) -> ExplainedModel:
+        return self._framework.explained_model(self._filled(inputs, 0, self._size), layer, settings)
 
     def head(self, inputs: InputBatch, layer: LayerChoice, objective: Objective) -> Head:
         run = self._framework.head(self._filled(inputs, 0, 1), layer, objective)

@@ -147,7 +147,7 @@ class Classifier:
             ImageError: An image cannot be read.
             ModelError: The input size is unknown.
         """
-        preprocessing = self.preprocessing or Preprocessing(size=self.input_size, finish=self._finish)
+        preprocessing = preprocessing_of(self)
         if self.framework.channels_first:
             preprocessing = dataclasses.replace(preprocessing, channels_first=True)
         return preprocessing([read(image) for image in images])
@@ -285,20 +285,35 @@ class Classifier:
                 f"The model {self.name!r} is not a Keras model, and only those can be saved. Save its weights with its "
                 "own framework, and load them in a function that returns the model: package.module:callable."
             )
-        metadata = self._sidecar().as_json()  # before anything is written, for it may raise
+        metadata = sidecar_of(self).as_json()  # before anything is written, for it may raise
         write_atomically(path, lambda file: keras_file.save_model(self.model, file), durable=True)
         write_atomically(sidecar.path_beside(path), lambda file: file.write(metadata), durable=True)
         return path
 
-    def _sidecar(self) -> Sidecar:
-        preprocessing = self.preprocessing
-        if preprocessing is None:
-            config = None if self._finish is None else PreprocessingConfig(sidecar.application_name(self._finish))
-            return Sidecar(self.class_names, self._input_size, config, self.layer)
-        names = ("crop", "resize", "resample", "mean", "std", "channels_first", "grey")
-        values = {name: getattr(preprocessing, name) for name in names}
-        config = PreprocessingConfig(sidecar.application_name(preprocessing.finish), **values)
-        return Sidecar(self.class_names, preprocessing.size, config, self.layer)
+
+def preprocessing_of(classifier: Classifier) -> Preprocessing:
+    """Return the preprocessing of a classifier, also where a function or none was given.
+
+    Raises:
+        ModelError: The input size is unknown.
+    """
+    return classifier.preprocessing or Preprocessing(size=classifier.input_size, finish=classifier._finish)
+
+
+def sidecar_of(classifier: Classifier) -> Sidecar:
+    """Return what the sidecar of a classifier's model file holds.
+
+    Raises:
+        ModelError: The preprocessing is a Python function that is not part of `keras.applications`.
+    """
+    preprocessing, finish = classifier.preprocessing, classifier._finish
+    if preprocessing is None:
+        config = None if finish is None else PreprocessingConfig(sidecar.application_name(finish))
+        return Sidecar(classifier.class_names, classifier._input_size, config, classifier.layer)
+    names = ("crop", "resize", "resample", "mean", "std", "channels_first", "grey")
+    values = {name: getattr(preprocessing, name) for name in names}
+    config = PreprocessingConfig(sidecar.application_name(preprocessing.finish), **values)
+    return Sidecar(classifier.class_names, preprocessing.size, config, classifier.layer)
 
 
 def _are_pixels(inputs: Any) -> bool:

@@ -2,6 +2,7 @@
 
 * SeeWhy's own keys are the fields of a sidecar, as JSON: `seewhy.class_names`, `seewhy.class_ids`,
   `seewhy.class_synonyms`, `seewhy.input_size`, `seewhy.preprocessing`; and `seewhy.layer`, as plain text.
+  The other keys that `seewhy.export` writes say what the model's heatmaps are, and change nothing here.
 * Ultralytics writes `names`, `imgsz`, `task` and `channels`, each as Python prints it.
 * timm's settings are `input_size`, `mean`, `std`, `interpolation`, `crop_pct`, `crop_mode` and `label_names`, as JSON
   or as Python prints them; or an object of these under `pretrained_cfg`.
@@ -15,12 +16,11 @@ from pathlib import Path
 from typing import Any, get_args
 
 from seewhy.errors import ModelError, short_repr, warn
+from seewhy.frameworks.export_settings import EXPORT_KEYS, PREFIX
 from seewhy.models import sidecar
 from seewhy.models.class_names import ClassNames, named_classes
 from seewhy.models.preprocessing import Resample, is_input_size
 from seewhy.models.sidecar import FIELDS, PREPROCESSING_FIELDS, PreprocessingConfig, Sidecar
-
-PREFIX = "seewhy."
 
 MAX_JSON, MAX_LITERAL = 16 * 2**20, 2**20
 """Characters of a value. Python needs about a hundred bytes for each character of a literal; the names of 21,000
@@ -62,7 +62,7 @@ def read_metadata(metadata: Mapping[str, str], path: Path, *, has_size: bool = F
 def _own(metadata: Mapping[str, str], path: Path) -> Sidecar:
     content: dict[str, Any] = {"version": sidecar.VERSION}
     for key, text in metadata.items():
-        if not key.startswith(PREFIX):
+        if not key.startswith(PREFIX) or key in EXPORT_KEYS:
             continue
         field = key.removeprefix(PREFIX)
         content[field] = text if field == "layer" or field not in FIELDS else _json(key, text, path)

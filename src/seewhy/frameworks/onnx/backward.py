@@ -48,7 +48,7 @@ def backward(
     Raises:
         MethodError: Operators between them have no gradient rule; the message names all of them.
     """
-    builder.reserve(_names(graph))
+    builder.reserve(model_names(graph))
     missing: dict[str, str] = {}
     found = _emit(graph, builder, gradients, sources, missing, rules)
     if missing:
@@ -154,7 +154,8 @@ def is_constant_almost_everywhere(graph: Graph, node: NodeProto) -> bool:
     return operator_name(node) in CONSTANT_ALMOST_EVERYWHERE
 
 
-def _names(graph: Graph) -> Iterator[str]:
+def model_names(graph: Graph) -> Iterator[str]:
+    """Yield the names that a model's values and nodes have."""
     yield from graph.inputs
     yield from graph.initializers
     for node in graph.nodes:

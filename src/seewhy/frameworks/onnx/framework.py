@@ -18,6 +18,7 @@ from seewhy.errors import LayerError, OptionError
 from seewhy.frameworks.base import Framework, Head
 from seewhy.frameworks.compiled import CompiledCache
 from seewhy.frameworks.dataflow import Operation, carriers
+from seewhy.frameworks.export_settings import ExplainedModel, ExportSettings
 from seewhy.frameworks.layers import INPUT_CALL, LayerCall, LayerChoice, check_tapped
 from seewhy.frameworks.layouts import layer_layout
 from seewhy.frameworks.loss_scale import scaled_gradients
@@ -210,6 +211,14 @@ class Onnx(Framework):
             return np.asarray(joined.score(objective, arrays, xp).scores, np.float32)
 
         return scores
+
+    def explained_model(self, inputs: InputBatch, layer: LayerChoice, settings: ExportSettings) -> ExplainedModel:
+        from seewhy.frameworks.onnx.explained_model import explained_model  # which few runs need
+
+        graph, objective = self._graph(inputs), Objective(TopK(), settings.score, settings.output)
+        output = self._select(graph, objective).tensors[0]
+        with self._translated(inputs):
+            return explained_model(graph, self._call(inputs, layer), output, settings, self._sessions)
 
     def carrying_calls(self, inputs: InputBatch, objective: Objective) -> frozenset[tuple[str, int]]:
         graph = self._graph(inputs)

@@ -60,12 +60,19 @@ class Graph:
             for name in dict.fromkeys(reads(node)):
                 self._consumers.setdefault(name, []).append(node)
         self._values = {**infer_values(model, input_shapes), **(measured or {})}
+        self._known = input_shapes, measured
         self._constants: dict[str, NDArray[Any]] = {}
         self._image_axes: dict[str, int | None] = {}
         self.dependent = self.descendants(self.inputs) | set(self.inputs)
         self.unknown = [
             name for node in self.nodes for name in node.output if name in self.dependent and self.shape(name) is None
         ]
+
+    def with_model(self, model: onnx.ModelProto) -> "Graph":
+        """Return the graph of a model that has this one's nodes and more, with what is known of this one's values."""
+        graph = Graph(model, *self._known)
+        graph.set_image_axes(self._image_axes)
+        return graph
 
     def producer(self, value: str) -> onnx.NodeProto | None:
         """Return the node that computes a value; None for inputs and initializers."""

@@ -37,6 +37,10 @@ class GraphBuilder:
         """Give none of these names to a new value."""
         self._taken.update(names)
 
+    def start_anew(self) -> None:
+        """Forget the nodes and constants, which are part of the model now, and keep their names taken."""
+        self.nodes, self.initializers, self._named = [], [], {}
+
     def external_inputs(self) -> tuple[str, ...]:
         """Return the values that the nodes read and that neither they nor the constants here provide."""
         inside = {name for node in self.nodes for name in node.output} | {tensor.name for tensor in self.initializers}
@@ -93,13 +97,16 @@ class GraphBuilder:
 
     def reduce_sum(self, value: str, axes: Collection[int], keepdims: bool = True) -> str:
         """Return the sum over axes; the value itself where there are none."""
-        return self._reduce("ReduceSum", 13, value, axes, keepdims)
+        return self.reduce("ReduceSum", 13, value, axes, keepdims)
 
     def reduce_mean(self, value: str, axes: Collection[int], keepdims: bool = True) -> str:
         """Return the mean over axes; the value itself where there are none."""
-        return self._reduce("ReduceMean", 18, value, axes, keepdims)
+        return self.reduce("ReduceMean", 18, value, axes, keepdims)
 
-    def _reduce(self, operator: str, axes_input_since: int, value: str, axes: Collection[int], keepdims: bool) -> str:
+    def reduce(
+        self, operator: str, axes_input_since: int, value: str, axes: Collection[int], keepdims: bool = True
+    ) -> str:
+        """Return a reduction over axes, which are an input from one opset on; the value itself where there are none."""
         if not axes:
             return value
         if self.opset < axes_input_since:

@@ -6,6 +6,7 @@ import onnx.inliner
 import onnx.version_converter
 
 from seewhy.errors import ModelError, WeightsError
+from seewhy.frameworks.onnx.exported_file import without_explanation
 from seewhy.frameworks.onnx.support import check_ends, check_functions, check_nodes
 
 MIN_OPSET, CONVERTED_OPSET = 11, 13
@@ -30,7 +31,7 @@ def prepare(model: onnx.ModelProto, origin: object) -> onnx.ModelProto:
 
 
 def updated(model: onnx.ModelProto, origin: object) -> onnx.ModelProto:
-    """Return a model without functions, and of opset 11 or newer; the same one if it is so.
+    """Return a model without functions and heatmaps, and of opset 11 or newer; the same one if it is so.
 
     Raises:
         ModelError: An operator is custom, or the model is too old or too new.
@@ -38,6 +39,7 @@ def updated(model: onnx.ModelProto, origin: object) -> onnx.ModelProto:
     """
     _check_versions(model, origin)
     check_functions(model, origin)
+    model = without_explanation(model)
     if model.functions:
         model = onnx.inliner.inline_local_functions(model, convert_version=True)
         check_functions(model, origin)
