@@ -26,7 +26,7 @@ def handmade_model(*, top=None, **changes):
         "preprocessing": Preprocessing(SIZE, crop=0.9, resample="bicubic"),
         "class_names": ClassNames(NAMES),
         "class_count": CLASSES,
-        "heatmap_count": CLASSES if top is None else top,
+        "top": top,
     }
     return SiteModel(**{**values, **changes})
 

@@ -28,7 +28,9 @@ class SiteModel:
         preprocessing: How a photo becomes the input, up to its pixels: the rest is in the graph.
         class_names: The names of the classes, where they are known.
         class_count: C.
-        heatmap_count: T.
+        top: T, if the heatmaps are those of the T most probable classes; else None.
+        classes: The classes of the heatmaps, if they are always the same and not all; else None.
+        peak_quantile: The quantile of a heatmap that is drawn as 1; 1.0 is its maximum.
     """
 
     content: bytes
@@ -40,7 +42,9 @@ class SiteModel:
     preprocessing: Preprocessing
     class_names: ClassNames | None
     class_count: int
-    heatmap_count: int
+    top: int | None = None
+    classes: tuple[int, ...] | None = None
+    peak_quantile: float = 1.0
 
 
 class FileData(TypedDict):
@@ -96,7 +100,9 @@ class SiteManifest(TypedDict):
         class_names: The name of each class, or None.
         class_ids: The wnid or another id of each class, or None.
         class_count: The number of classes.
-        heatmap_count: The number of heatmaps; below the number of classes, they are those of the most probable ones.
+        top: The number of heatmaps, if they are those of the most probable classes; else None.
+        classes: The class of each heatmap, if they are always the same; None for all classes, and where `top` is given.
+        peak_quantile: The quantile of a heatmap that is drawn as 1.
         viewer: The viewer's input without its images.
     """
 
@@ -111,7 +117,9 @@ class SiteManifest(TypedDict):
     class_names: list[str] | None
     class_ids: list[str] | None
     class_count: int
-    heatmap_count: int
+    top: int | None
+    classes: list[int] | None
+    peak_quantile: float
     viewer: ViewerHeader
 
 
@@ -141,7 +149,9 @@ def site_manifest(model: SiteModel, model_file: FileData, runtime: RuntimeData) 
         "class_names": None if names is None else [names.unique_name(index) for index in range(len(names))],
         "class_ids": None if names is None or names.ids is None else list(names.ids),
         "class_count": model.class_count,
-        "heatmap_count": model.heatmap_count,
+        "top": model.top,
+        "classes": None if model.classes is None else list(model.classes),
+        "peak_quantile": model.peak_quantile,
         "viewer": viewer_header(),
     }
 

@@ -12,20 +12,20 @@ const SHOWN_CLASSES = 50;
  * where there is nothing to choose. `chosen()` returns {top} or {index} for each choice.
  */
 export function createClassField(manifest, onchange) {
-  const { class_count: count, heatmap_count: heatmapCount } = manifest;
-  const shown = Math.min(DEFAULT_TARGETS, heatmapCount);
-  if (heatmapCount < count) {
-    return { element: null, chosen: () => [{ top: heatmapCount }] };
+  const { class_count: count, top, classes } = manifest;
+  if (top !== null) {
+    return { element: null, chosen: () => [{ top }] };
   }
-  const topClasses = { value: `top-${shown}`, text: shown === count ? `All ${count}` : `The ${shown} most probable` };
-  const classes = Array.from({ length: count }, (_, index) => classChoice(manifest, index));
+  const choices = (classes ?? Array.from({ length: count }, (_, index) => index)).map((index) => classChoice(manifest, index));
+  const shown = Math.min(DEFAULT_TARGETS, choices.length);
+  const topClasses = { value: `top-${shown}`, text: shown === choices.length ? `All ${shown}` : `The ${shown} most probable` };
   const field = createMultiselect({
     label: "Classes",
     placeholder: "Add a class",
     hint: "By name or index. The result lists each class with its evidence.",
     chosen: [topClasses],
     search: async (text) => {
-      const found = searchItems(text, classes, ({ text: name, value, detail }) => [name, value, detail]);
+      const found = searchItems(text, choices, ({ text: name, value, detail }) => [name, value, detail]);
       const first = found.slice(0, SHOWN_CLASSES);
       return matches(text, topClasses.text) ? [topClasses, ...first] : first;
     },

@@ -33,7 +33,7 @@ export function checkBrowser() {
  * `run(pixels)` takes the model's input (photo.js) and returns its outputs: `scores` and `probabilities`, one for each
  * class; `heatmaps`, their values and {rows, columns}; and `classes`, the class of each heatmap.
  */
-export async function loadModel({ model, runtime, preprocessing }, onprogress) {
+export async function loadModel({ model, runtime, preprocessing, classes: knownClasses }, onprogress) {
   checkBrowser();
   const [[wasm, content], ort] = await Promise.all([
     readFiles([runtime.wasm, model.file], onprogress),
@@ -49,7 +49,7 @@ export async function loadModel({ model, runtime, preprocessing }, onprogress) {
   const [height, width] = preprocessing.size;
   const run = async (pixels) => {
     const image = new ort.Tensor("uint8", pixels, [1, height, width, 3]);
-    return readOutputs(await session.run({ image }));
+    return readOutputs(await session.run({ image }), knownClasses);
   };
   return { run };
 }
@@ -63,12 +63,13 @@ async function importRuntime(path) {
   }
 }
 
-function readOutputs({ scores, probabilities, heatmaps, classes }) {
+/** `knownClasses` are those of the heatmaps, if they are always the same and not all. */
+function readOutputs({ scores, probabilities, heatmaps, classes }, knownClasses) {
   const [, count, rows, columns] = heatmaps.dims;
   return {
     scores: scores.data,
     probabilities: probabilities.data,
     heatmaps: { values: heatmaps.data, rows, columns },
-    classes: classes ? Array.from(classes.data, Number) : Array.from({ length: count }, (_, index) => index),
+    classes: classes ? Array.from(classes.data, Number) : (knownClasses ?? Array.from({ length: count }, (_, i) => i)),
   };
 }

@@ -25,7 +25,7 @@ export function viewerData(manifest, outputs, chosen, { name, width, height, url
     box: heatmapBox(box, manifest.input_box),
     input: box,
     signed: targets.some(({ lowest }) => lowest < 0),
-    speckled: false,
+    speckled: manifest.peak_quantile < 1,
     targets: targets.map(({ lowest, ...shown }) => shown),
   };
   const image = { name, label: null, correct: null, width, height, predictions, photo: url, explanations: [explanation] };
@@ -58,16 +58,25 @@ function target(manifest, outputs, index) {
   const cells = outputs.heatmaps.rows * outputs.heatmaps.columns;
   const start = outputs.classes.indexOf(index) * cells;
   const heatmap = outputs.heatmaps.values.slice(start, start + cells);
-  const [lowest, highest] = [Math.min(...heatmap), Math.max(...heatmap)];
+  const lowest = heatmap.reduce((least, value) => Math.min(least, value), 0);
   return {
     ...prediction(manifest, outputs, index),
     score: outputs.scores[index],
-    has_evidence: highest > 0,
-    peak: Math.max(highest, 0),
-    signed_peak: Math.max(highest, -lowest),
+    has_evidence: heatmap.some((value) => value > 0),
+    peak: peakOf(heatmap.map((value) => Math.max(value, 0)), manifest.peak_quantile),
+    signed_peak: peakOf(heatmap.map(Math.abs), manifest.peak_quantile),
     heatmap: base64OfFloats(heatmap),
     lowest,
   };
+}
+
+/** Returns the quantile of values, as `peak_values` in Python, or their maximum where the quantile is 0. */
+function peakOf(values, quantile) {
+  const sorted = values.slice().sort();
+  const position = quantile * (sorted.length - 1);
+  const below = sorted[Math.floor(position)];
+  const peak = below + (position % 1) * (sorted[Math.ceil(position)] - below);
+  return peak > 0 ? peak : sorted.at(-1);
 }
 
 /** Returns where the heatmaps are on the photo: a model that crops its own input shows less than all of it. */
