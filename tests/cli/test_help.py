@@ -9,7 +9,7 @@ import pytest
 
 from seewhy.cli.app import app
 
-COMMANDS = ([], ["explain"], ["inspect"], ["layers"], ["models"], ["methods"], ["serve"], ["errors"], ["train"],
+COMMANDS = ([], ["explain"], ["inspect"], ["layers"], ["models"], ["methods"], ["serve"], ["site"], ["errors"], ["train"],
             ["train", "digits"], ["train", "transfer"])  # fmt: skip
 
 

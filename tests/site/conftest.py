@@ -48,7 +48,7 @@ def browser_runtime():
 
 
 @pytest.fixture(scope="session")
-def site_folder(tmp_path_factory, browser_runtime):
+def site_folder(tmp_path_factory, browser_runtime):  # noqa: ARG001  # without it the test is skipped
     """The site of the handmade model."""
     return write_folder(handmade_model(), tmp_path_factory.mktemp("sites") / "site", Samples.of_seewhy())
 

@@ -1,4 +1,4 @@
-"""A small model that carries its explanation, made by hand: a convolution, pooling, a linear layer, and all heatmaps."""
+"""A small model that carries its explanation, made by hand: a convolution, pooling and a linear layer."""
 
 import numpy as np
 import onnx

@@ -21,7 +21,7 @@ def check_runtime() -> None:
     if all((RUNTIME / name).is_file() for name in (SCRIPT, WASM, VERSION_FILE)):
         return
     if (CLONE / "hatch_build.py").is_file():
-        remedy = f"Bring it: make -C {CLONE} browser-runtime"
+        remedy = f"Bring it with: make -C {CLONE} browser-runtime"
     else:
         remedy = (
             "SeeWhy was built where the npm registry could not be reached; install a wheel that has it, or build again "

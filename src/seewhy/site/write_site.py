@@ -66,8 +66,8 @@ def write_site(
         content = exported.path.read_bytes()
     if len(content) > MAX_BYTES:
         raise ModelError(
-            f"The exported model has {len(content) / 1e9:.1f} GB; a browser runs at most {MAX_BYTES / 1e9:g} GB. Take a "
-            "smaller model."
+            f"The exported model has {len(content) / 1e9:.1f} GB; a browser runs at most {MAX_BYTES / 1e9:g} GB. Take "
+            "a smaller model."
         )
     return write_folder(_site_model(explainer, exported, content), destination, photos)
 

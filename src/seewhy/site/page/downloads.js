@@ -15,14 +15,14 @@ export async function readJson(path) {
 
 /**
  * Reads files {path, bytes, version} at once, and returns their contents, Uint8Arrays, in that order. `onprogress`
- * receives the number of bytes so far and their total.
+ * receives the number of bytes so far and their total. `signal` aborts the reading.
  */
-export async function readFiles(files, onprogress) {
+export async function readFiles(files, onprogress, signal) {
   const total = files.reduce((sum, { bytes }) => sum + bytes, 0);
   let done = 0;
   return Promise.all(
     files.map((file) =>
-      readFile(file, (count) => {
+      readFile(file, signal, (count) => {
         done += count;
         onprogress(done, total);
       }),
@@ -32,8 +32,8 @@ export async function readFiles(files, onprogress) {
 
 const ADVICE = "Upload the whole folder that “seewhy site” wrote, as it is.";
 
-async function readFile({ path, bytes, version }, onchunk) {
-  const response = await request(`${path}?${version}`); // another version has another address, in any cache
+async function readFile({ path, bytes, version }, signal, onchunk) {
+  const response = await request(path, { version, signal }); // another version has another address, in any cache
   const content = new Uint8Array(bytes);
   let size = 0;
   try {
@@ -58,10 +58,10 @@ async function readFile({ path, bytes, version }, onchunk) {
   return content;
 }
 
-async function request(path, options = {}) {
+async function request(path, { version = null, ...options }) {
   let response;
   try {
-    response = await fetch(path, options);
+    response = await fetch(version === null ? path : `${path}?${version}`, options);
   } catch (error) {
     throw new DownloadError(`The file ${path} cannot be loaded. Check the connection, then try again.`, { cause: error });
   }

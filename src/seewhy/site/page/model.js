@@ -34,11 +34,7 @@ export function checkBrowser() {
  * class; `heatmaps`, their values and {rows, columns}; and `classes`, the class of each heatmap.
  */
 export async function loadModel({ model, runtime, preprocessing, classes: knownClasses }, onprogress) {
-  checkBrowser();
-  const [[wasm, content], ort] = await Promise.all([
-    readFiles([runtime.wasm, model.file], onprogress),
-    importRuntime(runtime.script),
-  ]);
+  const [ort, [wasm, content]] = await readAll(model, runtime, onprogress);
   Object.assign(ort.env.wasm, { wasmBinary: wasm.buffer, numThreads: 1, proxy: false });
   let session;
   try {
@@ -52,6 +48,19 @@ export async function loadModel({ model, runtime, preprocessing, classes: knownC
     return readOutputs(await session.run({ image }), knownClasses);
   };
   return { run };
+}
+
+/** Reads the runtime and the model at once. When one of them fails, the others are not read any further. */
+async function readAll(model, runtime, onprogress) {
+  const controller = new AbortController();
+  const { signal } = controller;
+  const report = (done, total) => signal.aborted || onprogress(done, total);
+  try {
+    return await Promise.all([importRuntime(runtime.script), readFiles([runtime.wasm, model.file], report, signal)]);
+  } catch (error) {
+    controller.abort();
+    throw error;
+  }
 }
 
 async function importRuntime(path) {
