@@ -66,7 +66,7 @@ function showSettings() {
   const bytes = manifest.model.file.bytes + manifest.runtime.wasm.bytes;
   element("about").textContent =
     `${manifest.model.name} sees ${height} × ${width} pixels and is explained by ${manifest.method.title} at the layer ` +
-    `${manifest.layer}. Model and runtime have ${megabytes(bytes)} MB.`;
+    `${manifest.layer}. The model and its runtime have ${megabytes(bytes)}\u00a0MB.`;
 }
 
 function showLoading(done, total) {
