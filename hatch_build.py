@@ -70,7 +70,8 @@ def bring() -> None:
 
 def _npm_pack() -> bytes:
     with tempfile.TemporaryDirectory() as folder:
-        command = ["npm", "pack", "--ignore-scripts", "--silent", f"{PACKAGE}@{VERSION}"]
+        patience = ["--fetch-retries=1", "--fetch-retry-mintimeout=1000", "--fetch-retry-maxtimeout=5000"]
+        command = ["npm", "pack", "--ignore-scripts", "--loglevel=error", *patience, f"{PACKAGE}@{VERSION}"]
         try:
             subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True, timeout=TIMEOUT)
         except subprocess.CalledProcessError as error:
