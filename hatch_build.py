@@ -75,7 +75,8 @@ def _npm_pack() -> bytes:
         try:
             subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True, timeout=TIMEOUT)
         except subprocess.CalledProcessError as error:
-            raise RuntimeUnavailableError(f"npm failed: {error.stderr.strip()[-500:]}") from error
+            said = " ".join(error.stderr.split())[:300]
+            raise RuntimeUnavailableError(f"npm failed: {said}") from error
         except (OSError, subprocess.TimeoutExpired) as error:
             raise RuntimeUnavailableError(f"npm failed: {error}") from error
         return (Path(folder) / f"{PACKAGE}-{VERSION}.tgz").read_bytes()
