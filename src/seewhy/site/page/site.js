@@ -18,7 +18,7 @@ const megabytes = (bytes) => (bytes / 1e6).toFixed(1);
 const oneColumn = matchMedia("(max-width: 60rem)");
 const NOISE =
   "This browser changes the pixels that pages read, as a protection against fingerprinting, so that the model would see " +
-  "noise. Allow this page to read them (in Firefox, the picture symbol beside the address), then choose the photo again.";
+  "noise. Allow this page to read them (in Firefox, with the symbol beside the address), then choose the photo again.";
 
 let manifest = null;
 let model = null; // until it is loaded
