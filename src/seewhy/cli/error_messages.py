@@ -17,6 +17,10 @@ WORDS = {
     "tokens=seewhy.TokenGrid(prefix=..., grid=(h, w))": "--tokens HxW,prefix=N",
     "Leave tokens= out": "Leave --tokens out",
     "Leave out backend.": "Leave out --backend.",
+    "preprocess=True": "--preprocess",
+    "place=True": "--place",
+    "tolerance=...": "--tolerance",
+    "targets='top-5'": "--targets top-5",
     "use Explainer.heatmaps": "use Explainer.heatmaps in Python",
 }
 """What messages say of the Python interface, and what they say on the command line."""

@@ -4,7 +4,7 @@ import ast
 from collections.abc import Sequence
 
 from seewhy import methods
-from seewhy.errors import OptionError, short_repr
+from seewhy.errors import MethodError, OptionError, short_repr
 from seewhy.methods import Method
 
 MAX_VALUE_LENGTH = 1000
@@ -38,6 +38,19 @@ def parse_methods(names: str, settings: Sequence[str]) -> tuple[Method, ...]:
         methods.get(method, **{name: value for name, value in values.items() if name in method.options})
         for method in selected
     )
+
+
+def parse_method(name: str, settings: Sequence[str]) -> Method:
+    """Return one method with its settings; the arguments are those of `parse_methods`.
+
+    Raises:
+        MethodError: The method is unknown, or there are several.
+        OptionError: As for `parse_methods`.
+    """
+    selected = parse_methods(name, settings)
+    if len(selected) > 1:
+        raise MethodError(f"--method names {len(selected)} methods, {short_repr(name)}; expected one.")
+    return selected[0]
 
 
 def _parse_setting(setting: str) -> tuple[str, object]:

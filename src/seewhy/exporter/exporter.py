@@ -14,12 +14,11 @@ from seewhy.exporter.samples import make_samples
 from seewhy.exporter.scope import check_explainer, check_tolerance, exported_classes
 from seewhy.exporter.settings import export_settings
 from seewhy.exporter.verification import Verification
-from seewhy.exporter.writers import write
+from seewhy.exporter.writers import Task, write
 from seewhy.images.reading import ImageLike
 from seewhy.representation import call_repr
 from seewhy.targets import TargetSpec
 
-DEFAULT_TARGETS = "top-5"
 DEFAULT_TOLERANCE = 1e-3
 
 
@@ -60,7 +59,7 @@ def export(
     path: str | os.PathLike[str],
     *,
     to: str | None = None,
-    targets: TargetSpec = DEFAULT_TARGETS,
+    targets: TargetSpec | None = None,
     preprocess: bool = False,
     place: bool = False,
     tolerance: float = DEFAULT_TOLERANCE,
@@ -77,9 +76,9 @@ def export(
         path: Where it is written.
         to: "onnx", "openvino", "savedmodel" or "stablehlo"; None reads it from the suffix: ".onnx", ".xml", none, or
             ".stablehlo".
-        targets: "top-5", the classes of the highest scores; "all"; or a class or a list of classes. Where the head is
-            not linear in the layer or its mean over space, each target takes a backward pass in the model, and there
-            are at most 32.
+        targets: "top-3", the classes of the highest scores; "all"; or a class or a list of classes. None is "top-5", or
+            as many as there are. Where the head is not linear in the layer or its mean over space, each target takes a
+            backward pass in the model, and there are at most 32.
         preprocess: True exports a model that takes pixels, uint8 (N, h, w, 3), as the input "image": they have the size
             of the model's input, and scaling and layout are done inside. False leaves the model's own input.
         place: True enlarges heatmaps to the size of the input, as an overlay does.
@@ -108,7 +107,7 @@ def export(
     about = metadata(
         explainer, verification.heatmaps, classes, takes_pixels=preprocess, is_placed=place, tolerance=tolerance
     )
-    written = write(kind, destination, explainer, layer, settings, about, verification)
+    written = write(kind, Task(destination, explainer, layer, settings, about, verification))
     return Export(
         path=destination,
         format=kind,

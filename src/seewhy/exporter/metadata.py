@@ -59,9 +59,7 @@ def _sidecar(classifier: Classifier, *, takes_pixels: bool) -> Sidecar:
     """Return class names, and how an image becomes the input of the exported model."""
     size = None if not _has_size(classifier) else classifier.input_size
     if takes_pixels:
-        known = classifier.preprocessing
-        moved = {} if known is None else {"crop": known.crop, "resize": known.resize, "resample": known.resample}
-        return Sidecar(classifier.class_names, size, PreprocessingConfig(**moved))
+        return Sidecar(classifier.class_names, size, _moving(classifier))
     try:
         return replace(sidecar_of(classifier), layer=None, input_size=size)
     except ModelError:  # a function of Python
@@ -82,10 +80,16 @@ def _as_scaling(classifier: Classifier) -> PreprocessingConfig | None:
     scales = np.diag(transform.matrix)
     if np.count_nonzero(transform.matrix) != 3 or not np.all(scales > 0):
         return None
+    means, stds = (list(map(float, values)) for values in (-transform.offset / scales, 1 / scales))
+    return replace(_moving(classifier), mean=(means[0], means[1], means[2]), std=(stds[0], stds[1], stds[2]))
+
+
+def _moving(classifier: Classifier) -> PreprocessingConfig:
+    """Return how images are cropped and resized, without what is done to the values of pixels."""
     known = classifier.preprocessing
-    moved = {} if known is None else {"crop": known.crop, "resize": known.resize, "resample": known.resample}
-    mean, std = (tuple(map(float, values)) for values in (-transform.offset / scales, 1 / scales))
-    return PreprocessingConfig(mean=mean, std=std, **moved)  # type: ignore[arg-type]  # three each
+    if known is None:
+        return PreprocessingConfig()
+    return PreprocessingConfig(crop=known.crop, resize=known.resize, resample=known.resample)
 
 
 def _has_size(classifier: Classifier) -> bool:

@@ -8,12 +8,11 @@ from typing import Any, final
 import numpy as np
 
 from seewhy.attribution.checks import check_images
-from seewhy.errors import OptionError
+from seewhy.errors import ModelError, OptionError
 from seewhy.exporter import pixels as pixel_inputs
-from seewhy.frameworks.structures import InputBatch, map_tree
+from seewhy.frameworks.structures import InputBatch
 from seewhy.images.reading import ImageLike, read
 from seewhy.models import Classifier
-from seewhy.models.blank_input import blank_input
 from seewhy.types import ImageArray
 
 EXAMPLES = ("cat.jpg", "coffee.jpg", "rocket.jpg")
@@ -57,16 +56,14 @@ def make_samples(classifier: Classifier, images: Iterable[ImageLike] | None, *, 
     Raises:
         ImageError: A picture cannot be read.
         OptionError: There is none, or are too many.
-        InputError: The size of the model's input is not known.
+        ModelError: The size of the model's input is not known.
     """
-    blank = blank_input(classifier)
-    if not _takes_pictures(blank):
+    shape = classifier.framework.input_shape()
+    if not _takes_pictures(shape):
         if as_pixels or images is not None:
             what = "preprocess=True" if as_pixels else "samples=..."
             raise OptionError(f"{what} is for a model of one input of images. Leave it out.")
-        random = np.random.default_rng(0)
-        noise = map_tree(lambda array: _noise(random, np.asarray(array)), blank)
-        return Samples(classifier.framework.check_inputs(noise), None)
+        return Samples(classifier.framework.check_inputs(_noise(classifier, shape)), None)
     pictures = _pictures(classifier, images)
     if as_pixels:
         resized = pixel_inputs.resized(classifier, pictures)
@@ -86,11 +83,22 @@ def _pictures(classifier: Classifier, images: Iterable[ImageLike] | None) -> lis
     return [*(read(str(folder.joinpath(name))) for name in EXAMPLES), *noise]
 
 
-def _takes_pictures(blank: Any) -> bool:
-    shape = getattr(blank, "shape", ())
-    return len(shape) == 4 and (shape[1] in (1, 3) or shape[3] in (1, 3))
+def _takes_pictures(shape: Any) -> bool:
+    """Whether inputs of this shape are images; one that is not known is taken to be those."""
+    if shape is None:
+        return True
+    return isinstance(shape, tuple) and len(shape) == 4 and bool({1, 3, 4, None} & {shape[1], shape[3]})
 
 
-def _noise(random: np.random.Generator, array: Any) -> Any:
-    shape = (NOISE_PICTURES, *array.shape[1:])
-    return random.standard_normal(shape).astype(np.float32) if array.dtype.kind == "f" else np.zeros(shape, array.dtype)
+def _noise(classifier: Classifier, shape: Any) -> Any:
+    """Return noise of a shape (N, ...), or of each shape in a structure."""
+    if isinstance(shape, dict):
+        return {name: _noise(classifier, each) for name, each in shape.items()}
+    if isinstance(shape, list) or (isinstance(shape, tuple) and any(isinstance(each, tuple) for each in shape)):
+        return [_noise(classifier, each) for each in shape]
+    if not all(isinstance(size, int) for size in shape[1:]):
+        raise ModelError(
+            f"The size of an input of the model {classifier.name!r} is unknown: its shape is {shape}. Export a model "
+            "whose inputs have a size."
+        )
+    return np.random.default_rng(0).standard_normal((NOISE_PICTURES, *shape[1:])).astype(np.float32)

@@ -13,6 +13,9 @@ from seewhy.targets import Class, TargetSpec, TopK, resolve
 
 ALL = "all"
 
+DEFAULT_COUNT = 5
+"""How many of the most probable classes are explained where no targets are given."""
+
 MAX_TOLERANCE = 0.1
 
 INSTEAD = "Use gradcam, hirescam, gradcam++, xgradcam, layercam, elementwise or cam"
@@ -63,7 +66,7 @@ def check_tolerance(tolerance: float) -> None:
         )
 
 
-def exported_classes(explainer: Explainer, targets: TargetSpec, inputs: InputBatch) -> Classes:
+def exported_classes(explainer: Explainer, targets: TargetSpec | None, inputs: InputBatch) -> Classes:
     """Return the classes that are explained.
 
     Raises:
@@ -71,6 +74,8 @@ def exported_classes(explainer: Explainer, targets: TargetSpec, inputs: InputBat
         ModelError: The model has no class scores.
     """
     count = class_count(explainer, inputs)
+    if targets is None:
+        return min(DEFAULT_COUNT, count)
     if isinstance(targets, str) and targets.strip().lower() == ALL:
         return None
     target = resolve(targets, explainer.classifier.find_class)

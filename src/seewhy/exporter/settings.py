@@ -61,8 +61,8 @@ def _enlargement(explainer: Explainer, heatmaps: Heatmaps, inputs: InputBatch) -
     placement = Placement((height, width), (0.0, 0.0, float(height), float(width)), heatmaps.input_box)
     top, left, bottom, right = placement.heatmap_box
     rows, columns = heatmaps.values.shape[2:]
-    covered = placement.covered
+    covered_rows, covered_columns = (np.any(placement.covered, axis=axis, keepdims=True) for axis in (1, 0))
     return Enlargement(
-        np.asarray(bilinear_weights(rows, height, top, bottom) * covered.any(axis=1)[:, None], np.float32),
-        np.asarray(bilinear_weights(columns, width, left, right) * covered.any(axis=0)[:, None], np.float32),
+        np.asarray(bilinear_weights(rows, height, top, bottom) * covered_rows, np.float32),
+        np.asarray(bilinear_weights(columns, width, left, right) * covered_columns.T, np.float32),
     )

@@ -12,7 +12,9 @@ from seewhy.explainer import Explainer
 from seewhy.exporter.samples import Samples
 from seewhy.frameworks.export_settings import Classes, ExportSettings
 from seewhy.results.heatmaps import Heatmaps
-from seewhy.types import FloatArray
+
+SMALLEST = 1e-12
+"""Values that are all smaller are those of a saturated probability: nothing but rounding."""
 
 
 @final
@@ -56,7 +58,7 @@ class Verification:
         """
         wanted = self._wanted(outputs)
         scores = np.take_along_axis(outputs["scores"], wanted.indices.astype(np.int64), axis=1)
-        values = wanted.values
+        values: NDArray[Any] = wanted.values
         if settings.enlargement is not None:
             values = settings.enlargement.rows @ values @ settings.enlargement.columns.T
         pairs = {"scores": (scores, wanted.scores), "heatmaps": (outputs["heatmaps"], values)}
@@ -83,10 +85,10 @@ class Verification:
         return self.explainer.heatmaps(self.samples.inputs, outputs["classes"].tolist())
 
 
-def _deviation(found: NDArray[Any], wanted: FloatArray) -> float:
+def _deviation(found: NDArray[Any], wanted: NDArray[Any]) -> float:
     """Return the largest difference, relative to the largest value; infinity for another shape, and for NaN."""
     if found.shape != wanted.shape or not np.isfinite(found).all():
         return float("inf")
     largest = float(np.max(np.abs(wanted), initial=0.0))
     difference = float(np.max(np.abs(found - wanted), initial=0.0))
-    return difference / largest if largest else (0.0 if difference < np.finfo(np.float32).tiny else float("inf"))
+    return difference / max(largest, SMALLEST)

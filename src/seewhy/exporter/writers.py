@@ -1,21 +1,26 @@
 """Writing exported models: each format is verified by its own runtime before it takes its place."""
 
-from collections.abc import Mapping
+import importlib.util
+import json
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import final
+from typing import Any, final
 
 import seewhy
-from seewhy.errors import ModelError, OptionError
+from seewhy.errors import MissingExtraError, ModelError
 from seewhy.explainer import Explainer
 from seewhy.exporter.formats import FormatName
 from seewhy.exporter.verification import Verification
-from seewhy.frameworks import LayerChoice, exported
+from seewhy.frameworks import LayerChoice
 from seewhy.frameworks.export_settings import PREFIX, ExplainedModel, ExportSettings
-from seewhy.images.writing import write_atomically
+from seewhy.images.writing import write_atomically, write_together
 
 MAX_BYTES = 2**31 - 2**20
 """Protobuf, the format of ONNX, has no larger messages."""
+
+METADATA_FILE = "seewhy.json"
+"""The file with the metadata of a SavedModel, in its folder for what others add."""
 
 
 @final
@@ -30,15 +35,49 @@ class Written:
     metadata: Mapping[str, str]
 
 
-def write(
-    kind: FormatName,
-    path: Path,
-    explainer: Explainer,
-    layer: LayerChoice,
-    settings: ExportSettings,
-    metadata: Mapping[str, str],
-    verification: Verification,
-) -> Written:
+@final
+@dataclass(frozen=True)
+class Task:
+    """What is to be written.
+
+    Attributes:
+        path: Where.
+        explainer: The source.
+        layer: The layer that is explained.
+        settings: What the exported model computes.
+        metadata: What it says of itself.
+        verification: What it has to return for samples.
+    """
+
+    path: Path
+    explainer: Explainer
+    layer: LayerChoice
+    settings: ExportSettings
+    metadata: Mapping[str, str]
+    verification: Verification
+
+    @property
+    def inputs(self) -> Any:
+        """The samples, as the source takes them."""
+        return self.verification.samples.inputs
+
+    def verified(self, model: ExplainedModel, outputs: Mapping[str, Any]) -> Written:
+        """Compare outputs for the samples with those of the explainer, and return what is said of the model.
+
+        Raises:
+            ModelError: They deviate.
+        """
+        deviation = self.verification.deviation(outputs, self.settings)
+        about = {
+            **self.metadata,
+            f"{PREFIX}activation": model.activation,
+            f"{PREFIX}deviation": f"{deviation:.3g}",
+            **({f"{PREFIX}layer": model.layer} if model.layer else {}),
+        }
+        return Written(model.inputs, model.outputs, deviation, model.backward_passes, about)
+
+
+def write(kind: FormatName, task: Task) -> Written:
     """Export, verify and write a model.
 
     Raises:
@@ -47,41 +86,110 @@ def write(
         MissingExtraError: A package is not installed.
         OutputError: The file cannot be written.
     """
-    if kind == "onnx":
-        return _write_onnx(path, explainer, layer, settings, metadata, verification)
-    raise OptionError(f"Exporting to {kind} is not available.")
+    return WRITERS[kind](task)
 
 
-def explained(
-    explainer: Explainer, layer: LayerChoice, settings: ExportSettings, verification: Verification
-) -> ExplainedModel:
+def _onnx_model(task: Task) -> ExplainedModel:
     """Return the model as an ONNX model that computes its heatmaps."""
-    framework = exported(explainer.framework)
-    return framework.explained_model(verification.samples.inputs, layer, settings)
-
-
-def _write_onnx(
-    path: Path,
-    explainer: Explainer,
-    layer: LayerChoice,
-    settings: ExportSettings,
-    metadata: Mapping[str, str],
-    verification: Verification,
-) -> Written:
-    found = explained(explainer, layer, settings, verification)
-    from seewhy.frameworks.onnx.export_graph import with_metadata
-    from seewhy.frameworks.onnx.run_file import run_model
-
+    framework = task.explainer.classifier.framework_in("float32", "onnx")
+    found = framework.explained_model(task.inputs, task.layer, task.settings)
     size = found.model.ByteSize()
     if size > MAX_BYTES:
         raise ModelError(f"The exported model would have {size / 1e9:.1f} GB, and an ONNX file has at most 2 GB.")
-    about = {**metadata, f"{PREFIX}activation": found.activation}
-    if found.layer:
-        about[f"{PREFIX}layer"] = found.layer
-    content = found.model.SerializeToString()
-    outputs = run_model(content, verification.samples.feeds(found.inputs))
-    deviation = verification.deviation(outputs, settings)
-    about[f"{PREFIX}deviation"] = f"{deviation:.3g}"
-    content = with_metadata(found.model, about, seewhy.__version__).SerializeToString()
-    write_atomically(path, lambda file: file.write(content), durable=True)
-    return Written(found.inputs, found.outputs, deviation, found.backward_passes, about)
+    return found
+
+
+def _write_onnx(task: Task) -> Written:
+    found = _onnx_model(task)
+    from seewhy.frameworks.onnx.export_graph import with_metadata
+    from seewhy.frameworks.onnx.run_file import run_model
+
+    written = task.verified(found, run_model(found.model, task.verification.samples.feeds(found.inputs)))
+    content = with_metadata(found.model, written.metadata, seewhy.__version__).SerializeToString()
+    write_atomically(task.path, lambda file: file.write(content), durable=True)
+    return written
+
+
+def _write_openvino(task: Task) -> Written:
+    """Convert the ONNX model. Its metadata say what ONNX Runtime was not asked: the deviation is OpenVINO's."""
+    if importlib.util.find_spec("openvino") is None:
+        raise MissingExtraError("For export to OpenVINO, openvino", "openvino")
+    found = _onnx_model(task)
+    from seewhy.frameworks.onnx.export_graph import with_metadata
+    from seewhy.frameworks.onnx.openvino import run_openvino, write_openvino
+
+    feeds, written = task.verification.samples.feeds(found.inputs), list[Written]()
+
+    def write_verified(path: Path) -> None:
+        write_openvino(found.model.SerializeToString(), path)
+        written.append(task.verified(found, run_openvino(path, feeds, found.outputs)))
+        model = with_metadata(found.model, written[0].metadata, seewhy.__version__)
+        write_openvino(model.SerializeToString(), path)
+
+    write_together(task.path, write_verified)
+    return written[0]
+
+
+def _write_saved_model(task: Task) -> Written:
+    framework = _native(task, "keras-tensorflow", "SavedModel", "a Keras model on TensorFlow")
+    from seewhy.frameworks.tensorflow.saved_model import run_saved_model, write_saved_model
+
+    written: list[Written] = []
+
+    def write_verified(path: Path) -> None:
+        found = write_saved_model(framework, path, task.inputs, task.layer, task.settings)
+        outputs = run_saved_model(path, task.verification.samples.feeds(found.inputs))
+        written.append(task.verified(found, outputs))
+        extra = path / "assets.extra" / METADATA_FILE
+        write_atomically(extra, lambda file: file.write(_as_json(written[0].metadata)))
+
+    write_together(task.path, write_verified)
+    return written[0]
+
+
+def _write_stablehlo(task: Task) -> Written:
+    framework = _native(task, "keras-jax", "StableHLO", "a Keras model on JAX")
+    from seewhy.frameworks.jax.stablehlo import explained_stablehlo, run_stablehlo
+
+    found = explained_stablehlo(framework, task.inputs, task.layer, task.settings)
+    written = task.verified(found, run_stablehlo(found.model, task.verification.samples.feeds(found.inputs)))
+
+    def write_both(path: Path) -> None:
+        write_atomically(path, lambda file: file.write(found.model))
+        beside = path.with_name(f"{path.name}.json")
+        write_atomically(beside, lambda file: file.write(_as_json(written.metadata)))
+
+    write_together(task.path, write_both)
+    return written
+
+
+def _native(task: Task, name: str, title: str, kind: str) -> Any:
+    """Return the framework of the source, which must be the one that writes a format.
+
+    Raises:
+        ModelError: It is another, or takes one number of images only.
+    """
+    framework = task.explainer.classifier.framework
+    if framework.name != name:
+        raise ModelError(
+            f"{title} is written from {kind}, and {task.explainer.classifier.name!r} is a model of {framework.name}. "
+            "Export it to ONNX or OpenVINO."
+        )
+    if framework.batch_size is not None:
+        raise ModelError(
+            f"{title} is written from a model that takes any number of images, and this one takes "
+            f"{framework.batch_size}. Export it to ONNX or OpenVINO."
+        )
+    return framework
+
+
+def _as_json(metadata: Mapping[str, str]) -> bytes:
+    return (json.dumps(dict(metadata), indent=2, ensure_ascii=False) + "\n").encode()
+
+
+WRITERS: dict[FormatName, Callable[[Task], Written]] = {
+    "onnx": _write_onnx,
+    "openvino": _write_openvino,
+    "savedmodel": _write_saved_model,
+    "stablehlo": _write_stablehlo,
+}

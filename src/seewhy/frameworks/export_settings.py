@@ -23,6 +23,12 @@ EXPORT_KEYS = frozenset(
 )  # fmt: skip
 """The keys of the metadata that say what the heatmaps of an exported model are; the others are those of a sidecar."""
 
+PIXELS = "image"
+"""The name of an input of pixels."""
+
+GREY = (19595, 38470, 7471, 65536)
+"""The weights of R, G and B with which Pillow computes the brightness of a pixel, and their sum."""
+
 MAX_BACKWARD_PASSES = 32
 """How many targets are explained where each takes a backward pass of its own, which is a part of the exported graph."""
 

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import os
 import secrets
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
@@ -50,6 +51,35 @@ def write_atomically(path: Path, write: Writer, *, durable: bool = False) -> Non
     finally:
         with contextlib.suppress(OSError):  # after a success it has been moved already
             temporary.unlink()
+
+
+@timing.phase(Phase.WRITING)
+def write_together(path: Path, write: Callable[[Path], object]) -> None:
+    """Let a function write a folder, or several files, in a temporary folder; then move all of it beside `path`.
+
+    Args:
+        path: The final path of the folder or of one of the files; its folder is created if missing. A folder that is
+            there already is replaced.
+        write: Is given a path of the same name in the temporary folder, whose other files are moved too. If it raises,
+            nothing is left.
+
+    Raises:
+        OutputError: A folder cannot be created, or a file cannot be written.
+    """
+    temporary = path.parent / f".seewhy-{secrets.token_hex(8)}"
+    try:
+        temporary.mkdir(parents=True)
+        write(temporary / path.name)
+        if (temporary / path.name).is_dir() and path.is_dir():
+            path.rename(temporary / ".replaced")
+        # The file at `path` last: when it is there, the others are.
+        written = [each for each in temporary.iterdir() if each.name != ".replaced"]
+        for each in sorted(written, key=lambda each: each.name == path.name):
+            each.replace(path.parent / each.name)
+    except OSError as error:
+        raise OutputError(f"Cannot write {path}: {error.strerror or error}.") from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
 
 
 def _sync_folder(folder: Path) -> None:

@@ -17,6 +17,7 @@ allowed. `preprocessing` is the name of a module of `keras.applications`, or an 
 
 import dataclasses
 import json
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple, get_args
@@ -108,7 +109,8 @@ def application_name(function: Callable[..., Any] | None) -> str | None:
     """
     if function is None:
         return None
-    for name, preprocess_input in application_functions().items():
+    is_known = "keras" in sys.modules  # whose import takes seconds; without it the function is not Keras's
+    for name, preprocess_input in application_functions().items() if is_known else ():
         if preprocess_input is function:
             return name
     raise ModelError(

@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 from onnx import helper
 
-from seewhy.frameworks.export_settings import ExplainedModel, ExportSettings, PixelTransform
+from seewhy.frameworks.export_settings import GREY, PIXELS, ExplainedModel, ExportSettings, PixelTransform
 from seewhy.frameworks.onnx.class_scores import ClassScores
 from seewhy.frameworks.onnx.graph import Graph
 from seewhy.frameworks.onnx.graph_builder import GraphBuilder
@@ -17,14 +17,8 @@ from seewhy.frameworks.onnx.shapes import Shape
 OUTPUTS = ("scores", "probabilities", "heatmaps", "classes")
 """The names of the outputs, in order."""
 
-PIXELS = "image"
-"""The name of an input of pixels."""
-
 IMAGES = "images"
 """The name of the size of the batch."""
-
-GREY = (19595, 38470, 7471, 65536)
-"""The weights of R, G and B with which Pillow computes the brightness of a pixel, and their sum."""
 
 
 def finished_model(
@@ -54,21 +48,20 @@ def finished_model(
     if settings.pixels is not None:
         _prepend_pixels(model, graph, settings.pixels)
     _rename(model.graph, {**_out_of_the_way(model.graph, outputs), **{temporary[name]: name for name in outputs}})
-    images = graph.shape(graph.inputs[0])[0] or IMAGES  # type: ignore[index]
-    space = heatmaps[2:]
-    if settings.enlargement is not None:
-        space = (len(settings.enlargement.rows), len(settings.enlargement.columns))
-    classes, targets = scored.classes, heatmaps[1]
-    shapes = {
-        "scores": [classes],
-        "probabilities": [classes],
-        "heatmaps": [targets, *space],
-        "classes": [targets],
+    images = _batch_size(graph)
+    enlargement, space = settings.enlargement, heatmaps[2:]
+    if enlargement is not None:
+        space = (len(enlargement.rows), len(enlargement.columns))
+    sizes: dict[str, Shape] = {
+        "scores": (scored.classes,),
+        "probabilities": (scored.classes,),
+        "heatmaps": (heatmaps[1], *space),
+        "classes": (heatmaps[1],),
     }
     del model.graph.output[:]
     for name in outputs:
         kind = onnx.TensorProto.INT64 if name == "classes" else onnx.TensorProto.FLOAT
-        model.graph.output.append(helper.make_tensor_value_info(name, kind, [images, *shapes[name]]))
+        model.graph.output.append(helper.make_tensor_value_info(name, kind, [images, *sizes[name]]))
     _name_batches(model.graph, images)
     model.graph.name = "explained"
     return model
@@ -80,6 +73,12 @@ def with_metadata(model: onnx.ModelProto, metadata: Mapping[str, str], version: 
     for key, value in metadata.items():
         model.metadata_props.add(key=key, value=value)
     return model
+
+
+def _batch_size(graph: Graph) -> int | str:
+    """Return the number of images that a model takes, or the name of that size where it takes any."""
+    shape = graph.shape(graph.inputs[0])
+    return (shape[0] if shape else None) or IMAGES
 
 
 def _name_batches(graph: onnx.GraphProto, images: int | str) -> None:
@@ -114,7 +113,7 @@ def _rename(graph: onnx.GraphProto, names: Mapping[str, str]) -> None:
 
 
 def with_input_names(explained: ExplainedModel) -> ExplainedModel:
-    """Return a model that was exported from another framework with plain names for its inputs: input, or input_1, ..."""
+    """Return a model of another framework with plain names for its inputs: input; or input_1, input_2, ..."""
     graph, count = explained.model.graph, len(explained.inputs)
     if explained.inputs == (PIXELS,):
         return explained
@@ -140,8 +139,7 @@ def _prepend_pixels(model: onnx.ModelProto, graph: Graph, pixels: PixelTransform
     del model.graph.node[:]
     model.graph.node.extend(nodes)
     model.graph.initializer.extend(builder.initializers)
-    images = graph.shape(graph.inputs[0])[0] or IMAGES  # type: ignore[index]
-    info = helper.make_tensor_value_info(PIXELS, onnx.TensorProto.UINT8, [images, *pixels.size, 3])
+    info = helper.make_tensor_value_info(PIXELS, onnx.TensorProto.UINT8, [_batch_size(graph), *pixels.size, 3])
     model.graph.input[0].CopyFrom(info)
 
 

@@ -68,15 +68,14 @@ class NodeArray:
             at = next(index for index, each in enumerate(keys) if each is Ellipsis)
             given = sum(each is not None and each is not Ellipsis for each in keys)
             keys[at : at + 1] = [slice(None)] * (len(self.shape) - given)
-        found, axis = self, 0
-        for each in keys:
+        found = self
+        for axis, each in enumerate(keys):
             if each is None:
                 found = found._with_new_axis(axis)
             elif isinstance(each, slice):
                 found = found._sliced(axis, each)
             else:
                 raise MethodError(f"The method reads single values, at {each}, for which it cannot be exported.")
-            axis += 1
         return found
 
     def __neg__(self) -> "NodeArray":
@@ -175,7 +174,7 @@ class NodeArray:
         return NodeArray(self.builder, name, shape, broadcast_shape(self.stored, value.stored))
 
     def _with_new_axis(self, axis: int) -> "NodeArray":
-        shape, stored = (size[:axis] + (1,) + size[axis:] for size in (self.shape, self.stored))
+        shape, stored = ((*size[:axis], 1, *size[axis:]) for size in (self.shape, self.stored))
         return NodeArray(self.builder, self.builder.unsqueeze(self.name, [axis]), shape, stored)
 
     def _sliced(self, axis: int, key: slice) -> "NodeArray":

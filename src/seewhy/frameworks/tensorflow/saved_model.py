@@ -1,0 +1,165 @@
+"""Keras models on TensorFlow as a SavedModel that computes its heatmaps, with TensorFlow's own gradients."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, final
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from seewhy.errors import ModelError
+from seewhy.frameworks.export_settings import PIXELS, ExplainedModel, ExportSettings
+from seewhy.frameworks.keras.explained_function import (
+    ChosenClasses,
+    check_pass_count,
+    choose_classes,
+    class_scores,
+    finished_heatmaps,
+    has_closed_form,
+    transformed_pixels,
+)
+from seewhy.frameworks.layers import LayerChoice
+from seewhy.frameworks.layouts import channels_last, targets_second
+from seewhy.frameworks.non_relu import GUIDED_RULES
+from seewhy.frameworks.structures import InputBatch, leaves, map_tree, only_leaf
+from seewhy.frameworks.tensorflow.framework import KerasTensorflow
+from seewhy.frameworks.tensorflow.guided import check_head_activations, guide_relus
+from seewhy.frameworks.tensorflow.logits import select_tensorflow_outputs
+from seewhy.frameworks.tensorflow.mean_head import closed_form, pooled_mean
+from seewhy.frameworks.tensorflow.tap import TensorflowTap, gradients
+from seewhy.targets import Objective, TopK
+from seewhy.types import Capture, NativeTensor
+
+SIGNATURE = "serving_default"
+
+
+def write_saved_model(
+    framework: KerasTensorflow, path: Path, inputs: InputBatch, layer: LayerChoice, settings: ExportSettings
+) -> ExplainedModel:
+    """Write a model that computes its scores and heatmaps as a SavedModel.
+
+    Args:
+        framework: Runs the model.
+        path: The folder.
+        inputs: Of the size for which it is exported.
+        layer: The layer that is explained.
+        settings: What it computes.
+
+    Raises:
+        LayerError, MethodError, TargetError, ModelError: The layer, the method, the targets or the outputs do not
+            allow it.
+    """
+    program = _Program(framework, inputs, layer, settings)
+    function = tf.function(program, autograph=False).get_concrete_function(**program.specs())
+    module = tf.Module()
+    module.weights = [variable.value for variable in framework._model.variables]
+    tf.saved_model.save(module, path, signatures={SIGNATURE: function})
+    outputs = tuple(function.structured_outputs)
+    return ExplainedModel(path, program.names, outputs, program.layer_name, program.activation, program.passes)
+
+
+def run_saved_model(path: Path, feeds: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
+    """Load a SavedModel, and return its outputs by name.
+
+    Raises:
+        ModelError: TensorFlow cannot load or run it.
+    """
+    try:
+        function = tf.saved_model.load(path).signatures[SIGNATURE]
+        found = function(**{name: tf.constant(array) for name, array in feeds.items()})
+    except (tf.errors.OpError, ValueError) as error:
+        raise ModelError(f"TensorFlow cannot run the exported model: {error}") from error
+    return {name: np.asarray(tensor) for name, tensor in found.items()}
+
+
+@final
+class _Program:
+    """The function that is traced: from the inputs by name to the outputs by name."""
+
+    def __init__(
+        self, framework: KerasTensorflow, inputs: InputBatch, layer: LayerChoice, settings: ExportSettings
+    ) -> None:
+        self._framework, self._inputs, self._layer, self._settings = framework, inputs, layer, settings
+        arrays = leaves(inputs)
+        plain = ("input",) if len(arrays) == 1 else tuple(f"input_{number}" for number in range(1, len(arrays) + 1))
+        self.names = plain if settings.pixels is None else (PIXELS,)
+        self.layer_name, self.passes = layer.path, 0
+        self.activation: Any = "linear"
+
+    def specs(self) -> dict[str, tf.TensorSpec]:
+        """Return the shape and the type of each input."""
+        pixels = self._settings.pixels
+        if pixels is not None:
+            return {PIXELS: tf.TensorSpec((None, *pixels.size, 3), tf.uint8, PIXELS)}
+        arrays = zip(self.names, leaves(self._inputs), strict=True)
+        return {name: tf.TensorSpec((None, *array.shape[1:]), array.dtype, name) for name, array in arrays}
+
+    def __call__(self, **tensors: NativeTensor) -> dict[str, NativeTensor]:
+        framework, layer, settings = self._framework, self._layer, self._settings
+        batch, rule = self._batch(tensors), settings.method.gradient_rule
+        tape = tf.GradientTape(persistent=True, watch_accessed_variables=False)
+        tap = TensorflowTap(framework._model, layer, framework._execution(self._inputs, layer), tape)
+        with tape, framework._recording(framework._layers, tap):
+            if layer.is_input:
+                tap.watch(framework._input_call, only_leaf(batch))
+            with guide_relus(rule):
+                tree = framework._forward(batch, tap)
+            tap.check()
+            found = select_tensorflow_outputs(tree, Objective(TopK(), settings.score, settings.output))
+            mean = pooled_mean(found.selected.tensors, tap.output, tap.space)
+            if rule in GUIDED_RULES:
+                logits = found.selected.one_logits
+                check_head_activations(tap.output, logits, framework._layers, rule, is_inlined=found.is_inlined)
+            outputs = found.selected.read(found.selected.tensors)
+            scores = class_scores(outputs, settings.score)
+            chosen = choose_classes(scores, settings)
+            totals = tf.reduce_sum(chosen.scores, axis=0)
+        self.activation = outputs.activation
+        named = {"scores": scores, "probabilities": tf.cast(outputs.probabilities, tf.float32)}
+        recorded = tape if found.is_taped else None
+        named["heatmaps"] = self._heatmaps(tap, recorded, mean, chosen, totals)
+        if chosen.indices is not None:
+            named["classes"] = tf.cast(chosen.indices, tf.int64)
+        return named
+
+    def _batch(self, tensors: Mapping[str, NativeTensor]) -> InputBatch:
+        """Return the inputs by name in the structure that the model takes."""
+        if self._settings.pixels is not None:
+            (pixels,) = tensors.values()
+            return map_tree(lambda _: transformed_pixels(pixels, self._settings.pixels), self._inputs)  # type: ignore[arg-type]
+        rest = iter([tensors[name] for name in self.names])
+        return map_tree(lambda _: next(rest), self._inputs)
+
+    def _heatmaps(
+        self,
+        tap: TensorflowTap,
+        tape: tf.GradientTape | None,
+        mean: NativeTensor | None,
+        chosen: ChosenClasses,
+        totals: NativeTensor,
+    ) -> NativeTensor:
+        """Return the heatmaps (N, T, *space)."""
+        settings, layer = self._settings, str(self._layer)
+        activations = channels_last(tap.call, tf.cast(tap.output, tf.float32), keras.ops)
+        if mean is not None and has_closed_form(settings):
+            product = closed_form(chosen.scores, mean, activations)
+            static = (*chosen.scores.shape[:2], *activations.shape[1:-1])
+            return finished_heatmaps(None, tf.ensure_shape(product, static), settings, layer)
+        self.passes = int(chosen.scores.shape[1])
+        check_pass_count(self.passes, layer)
+        rule = settings.method.gradient_rule
+        by_target = gradients(tape, totals, tap, rule, is_small=mean is not None)
+        found = targets_second(tap.call, tf.cast(by_target, tf.float32), keras.ops)
+        capture = Capture(
+            activations=activations,
+            gradients=tf.ensure_shape(found, (None, self.passes, *activations.shape[1:])),
+            scores=chosen.scores,
+            indices=chosen.scores,  # which no method reads
+            outputs=chosen.scores,
+            probabilities=None,
+            layer=layer,
+            xp=keras.ops,
+        )
+        return finished_heatmaps(capture, None, settings, layer)
