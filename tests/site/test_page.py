@@ -56,6 +56,14 @@ def canvas_pixels(page):
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))).convert("RGB"))
 
 
+def check_overlay(page, pixels, heatmap, placement, peak_quantile=1.0):
+    """Check that the page draws a heatmap (u, v) on an image as Python does, within 2 of 255."""
+    normalized = placement.place(normalize(heatmap[None], peak_quantile))[0]
+    expected = overlay(pixels, normalized, placement.covered, Style()).astype(int)
+    assert np.abs(canvas_pixels(page) - expected).max() <= 2
+    assert np.abs(expected - pixels).max() > 60
+
+
 def shown_targets(page):
     """Return the names of the classes in the list, and their probabilities in percent."""
     rows = page.locator("#viewer .side ol:visible li")
@@ -82,10 +90,7 @@ def test_a_photo_is_explained_as_python_explains_it(open_site, site_url, photo):
     shown = shown_targets(page)
     assert [name for name, _ in shown] == [name for name, _ in expected]
     np.testing.assert_allclose([value for _, value in shown], [value for _, value in expected], atol=0.06)
-    heatmap = normalize(outputs["heatmaps"][0, best[:1]], 1.0)
-    drawn = overlay(pixels, placement.place(heatmap)[0], placement.covered, Style())
-    assert np.abs(canvas_pixels(page).astype(int) - drawn.astype(int)).max() <= 2
-    assert np.abs(drawn.astype(int) - pixels).max() > 60
+    check_overlay(page, pixels, outputs["heatmaps"][0, best[0]], placement)
 
 
 def test_classes_are_found_by_name_and_explained_without_another_run(open_site, site_url, photo):
@@ -107,13 +112,18 @@ def test_classes_are_found_by_name_and_explained_without_another_run(open_site, 
 
 
 def test_a_model_with_heatmaps_of_its_most_probable_classes_has_no_choice(open_site, tmp_path, photo):
-    model = handmade_model(top=2, class_names=None, preprocessing=Preprocessing(SIZE, resize=18, resample="bilinear"))
+    """Its heatmaps show a part of the input, and are scaled by a quantile, as those of the input are."""
+    preprocessing = Preprocessing(SIZE, resize=18, resample="bilinear")
+    part = {"input_box": (0.125, 0.0, 0.75, 1.25), "peak_quantile": 0.7}
+    model = handmade_model(top=2, class_names=None, preprocessing=preprocessing, **part)
     write_folder(model, tmp_path / "site", Samples({}, {}))
     with serving(tmp_path / "site") as url:
         page = open_site(url)
         choose(page, photo)
         assert page.get_by_role("combobox").count() == 1  # of the viewer: the colours
-        outputs, _ = outputs_of(model, np.asarray(Image.open(photo)))
+        pixels = np.asarray(Image.open(photo))
+        outputs, placement = outputs_of(model, pixels)
+        check_overlay(page, pixels, outputs["heatmaps"][0, 0], placement.with_input_box(model.input_box), 0.7)
         names = page.locator("#viewer .side ol:visible button .name").all_inner_texts()
         assert names == [f"class {index}" for index in outputs["classes"][0]]
         assert len(shown_targets(page)) == min(5, CLASSES)

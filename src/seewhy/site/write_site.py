@@ -11,7 +11,7 @@ import numpy as np
 from seewhy import methods
 from seewhy.errors import ModelError
 from seewhy.explainer import Explainer
-from seewhy.exporter.exporter import DEFAULT_TARGETS, Export, export
+from seewhy.exporter.exporter import Export, export
 from seewhy.exporter.scope import ALL, check_explainer, class_count
 from seewhy.frameworks.export_settings import MAX_BACKWARD_PASSES, PREFIX
 from seewhy.images.reading import ImageLike, read
@@ -22,6 +22,9 @@ from seewhy.site.browser_runtime import check_runtime
 from seewhy.site.manifest import SiteModel
 from seewhy.site.site_folder import Samples, check_folder, write_folder
 from seewhy.targets import TargetSpec
+
+MANY_CLASSES = "top-5"
+"""What a model of many classes explains where each takes a backward pass."""
 
 MAX_BYTES = 1_000_000_000
 """The maximum size of a model. A browser holds it twice while it prepares it, in at most 4 GB."""
@@ -78,7 +81,7 @@ def _export(explainer: Explainer, path: Path, targets: TargetSpec | None) -> Exp
         return export(explainer, path, targets=targets, preprocess=True)
     if _class_count(explainer) <= MAX_BACKWARD_PASSES:
         return export(explainer, path, targets=ALL, preprocess=True)
-    exported = export(explainer, path, targets=DEFAULT_TARGETS, preprocess=True)
+    exported = export(explainer, path, targets=MANY_CLASSES, preprocess=True)
     return exported if exported.backward_passes else export(explainer, path, targets=ALL, preprocess=True)
 
 
