@@ -11,6 +11,9 @@ from seewhy.frameworks.onnx.node_arrays import NodeArray, as_array, broadcast_sh
 
 Axes = int | Iterable[int] | None
 
+CHANNELS_LAST = (0, 2, 3, 1)
+"""The order of the axes of an image that makes channels the last."""
+
 
 @final
 class NodeNamespace:
@@ -118,9 +121,20 @@ class NodeNamespace:
     def _weighted(self, weights: NodeArray, array: NodeArray) -> NodeArray:
         """Return the sum over channels of weights (N, T, K) times an array (N, *space, K), as one product."""
         images, *space, channels = array.shape
+        if weights.stored[0] == 1 and array.untransposed is not None and array.untransposed[1] == CHANNELS_LAST:
+            return self._convolved(weights, array)
         by_channel = self.moveaxis(array.full(), -1, 1)
         positions = by_channel.reshaped((images, channels, *((-1,) if len(space) != 1 else space)))
         name = self._builder.op("MatMul", weights.name, positions.name)
         targets = weights.shape[1]
         product = NodeArray.of(self._builder, name, (images, targets, positions.shape[-1]))
         return product.reshaped((images, targets, *space))
+
+    def _convolved(self, weights: NodeArray, array: NodeArray) -> NodeArray:
+        """Return the same for weights that all images share: a convolution, which runtimes compute in their layouts."""
+        assert array.untransposed is not None  # noqa: S101  # the caller asked
+        images, *space, channels = array.shape
+        targets = weights.shape[1]
+        kernel = weights.broadcast((1, targets, channels)).reshaped((targets, channels, 1, 1))
+        name = self._builder.op("Conv", array.untransposed[0], kernel.name, kernel_shape=[1, 1])
+        return NodeArray.of(self._builder, name, (images, targets, *space))
