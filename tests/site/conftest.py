@@ -55,8 +55,9 @@ def site_folder(tmp_path_factory, browser_runtime):  # noqa: ARG001  # without i
 
 @pytest.fixture(scope="session")
 def site_url(site_folder):
-    with serving(site_folder) as url:
-        yield url
+    """The URL of the site, below that of its host."""
+    with serving(site_folder.parent) as url:
+        yield f"{url}{site_folder.name}/"
 
 
 @pytest.fixture

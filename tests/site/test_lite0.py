@@ -50,10 +50,11 @@ def decoded(url):
 def test_a_photo_is_explained_in_time_and_as_in_python(open_site, lite0_url, explainer, examples):
     page = open_site(lite0_url)
     times = []
-    for _ in range(3):  # other processes may run on this machine
+    content = (examples / "cat.png").read_bytes()
+    for name in ("first.png", "second.png", "third.png"):  # other processes may run on this machine
         begin = time.perf_counter()
-        page.set_input_files("#file", examples / "cat.png")
-        expect(page.locator("#result-bar")).to_be_visible()
+        page.set_input_files("#file", {"name": name, "mimeType": "image/png", "buffer": content})
+        expect(page.locator("#facts")).to_contain_text(name)
         page.wait_for_selector("#viewer canvas")
         times.append(time.perf_counter() - begin)
     assert min(times) <= PROMISED_SECONDS

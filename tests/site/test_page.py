@@ -272,6 +272,13 @@ def test_from_the_disk_the_page_says_that_it_needs_a_host(chromium, site_folder)
     page.close()
 
 
+def test_where_no_script_runs_the_page_says_why_after_a_while(open_site, site_url):
+    """As in a browser that refuses the scripts of a page from the disk."""
+    page = open_site(site_url, ready=None, prepare=lambda page: page.route("**/*.js", lambda route: route.abort()),
+                     expected="Failed to load resource")  # fmt: skip
+    expect(page.get_by_text("If this text stays, the page was opened from the disk")).to_be_visible()
+
+
 def test_nothing_can_be_sent_elsewhere_and_no_other_script_runs(open_site, site_url):
     """The policy of the page forbids it, also to a script that got into it."""
     arrived = []

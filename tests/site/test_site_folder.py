@@ -11,7 +11,7 @@ from tests.site.handmade_model import handmade_model
 
 import seewhy
 from seewhy import Classifier, Explainer, Preprocessing
-from seewhy.errors import MethodError, ModelError, OutputError
+from seewhy.errors import MethodError, ModelError, OptionError, OutputError
 from seewhy.site import browser_runtime
 from seewhy.site.site_folder import Samples, check_folder, write_folder
 
@@ -122,10 +122,14 @@ def test_the_classes_of_a_site(tmp_path, explainer, options, expected):
 
 
 @pytest.mark.usefixtures("runtime")
-def test_a_method_that_runs_the_model_many_times_is_refused(tmp_path):
-    explainer = Explainer(explainer_of(3).classifier, "rise")
+def test_what_no_site_can_do_is_refused_before_anything_is_written(tmp_path):
+    """A method that runs the model many times, and preprocessing that no graph computes."""
+    classifier = explainer_of(3).classifier
     with pytest.raises(MethodError, match="cannot be a part of the exported model"):
-        seewhy.write_site(explainer, tmp_path / "site")
+        seewhy.write_site(Explainer(classifier, "rise"), tmp_path / "site")
+    bent = Classifier(classifier.model, preprocess=Preprocessing((8, 8), finish=np.sqrt))
+    with pytest.raises(OptionError, match=r"is more than cropping and resizing, which the page does"):
+        seewhy.write_site(Explainer(bent, "gradcam", "relu"), tmp_path / "site")
     assert not (tmp_path / "site").exists()
 
 

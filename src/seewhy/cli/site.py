@@ -55,7 +55,8 @@ def run(
         write_site(explainer, folder, targets=wanted, samples=samples)
     if is_quiet:
         return
-    size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+    files = (path for path in folder.rglob("[!.]*") if path.is_file() and ".git" not in path.parts)
+    size = sum(path.stat().st_size for path in files)
     typer.echo(f"Wrote {folder}: {size / 1e6:.1f} MB. Put it on any static host. To look at it on this machine:")
     typer.echo(f"  python -m http.server --bind 127.0.0.1 --directory {shlex.quote(str(folder))}")
     typer.echo("and open http://localhost:8000/")

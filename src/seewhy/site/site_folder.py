@@ -82,7 +82,7 @@ def write_folder(model: SiteModel, folder: Path, samples: Samples) -> Path:
         RUNTIME_SCRIPT: (RUNTIME / SCRIPT).read_bytes(),
         f"runtime/{WASM}": wasm,
         MODEL: model.content,
-        LICENSES: _licenses(model.name, samples).encode(),
+        LICENSES: _licenses(model.name, samples).encode("utf-8-sig"),  # hosts do not say how it is encoded
         "report.html": report_template().encode(),
         "index.html": _index(model.name, samples).encode(),
         MANIFEST: json.dumps(manifest, ensure_ascii=False, allow_nan=False).encode(),  # last: it says that all is there

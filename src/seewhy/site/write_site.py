@@ -3,15 +3,17 @@
 import json
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
 from seewhy import methods
-from seewhy.errors import ModelError
+from seewhy.attribution.checks import check_images
+from seewhy.errors import ModelError, OptionError
 from seewhy.explainer import Explainer
 from seewhy.exporter.exporter import Export, export
+from seewhy.exporter.pixels import pixel_transform
 from seewhy.exporter.scope import ALL, check_explainer, class_count
 from seewhy.frameworks.export_settings import MAX_BACKWARD_PASSES, PREFIX
 from seewhy.images.reading import ImageLike, read
@@ -35,7 +37,7 @@ def write_site(
     folder: str | os.PathLike[str],
     *,
     targets: TargetSpec | None = None,
-    samples: Sequence[ImageLike] | None = None,
+    samples: ImageLike | Iterable[ImageLike] | None = None,
 ) -> Path:
     """Write a page for any static host, which explains the visitor's photos in the visitor's browser.
 
@@ -63,6 +65,7 @@ def write_site(
     check_runtime()
     check_folder(destination)
     check_explainer(explainer)
+    _check_preprocessing(explainer.classifier)
     photos = _samples(explainer.classifier, samples)
     with tempfile.TemporaryDirectory() as temporary:
         exported = _export(explainer, Path(temporary) / "model.onnx", targets)
@@ -73,6 +76,16 @@ def write_site(
             "a smaller model."
         )
     return write_folder(_site_model(explainer, exported, content), destination, photos)
+
+
+def _check_preprocessing(classifier: Classifier) -> None:
+    """Raise OptionError where the exported model could not do what is left of preprocessing."""
+    if pixel_transform(classifier) is None:
+        raise OptionError(
+            f"The preprocessing of {classifier.name!r} is more than cropping and resizing, which the page does, and a "
+            "weighted sum of the channels of each pixel, which the exported model does. Give one that is no more, such "
+            "as seewhy.Preprocessing(size, mean=..., std=...)."
+        )
 
 
 def _export(explainer: Explainer, path: Path, targets: TargetSpec | None) -> Export:
@@ -113,10 +126,11 @@ def _site_model(explainer: Explainer, exported: Export, content: bytes) -> SiteM
     )
 
 
-def _samples(classifier: Classifier, samples: Sequence[ImageLike] | None) -> Samples:
+def _samples(classifier: Classifier, samples: ImageLike | Iterable[ImageLike] | None) -> Samples:
     if samples is None:
         return Samples.of_seewhy() if classifier.class_names is imagenet() else Samples({}, {})
-    return Samples.of_images([read(sample) for sample in samples], [_name(sample) for sample in samples])
+    images = check_images(samples)
+    return Samples.of_images([read(image) for image in images], [_name(image) for image in images])
 
 
 def _name(sample: ImageLike) -> str:

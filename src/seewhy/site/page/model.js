@@ -45,7 +45,12 @@ export async function loadModel({ model, runtime, preprocessing, classes: knownC
   const [height, width] = preprocessing.size;
   const run = async (pixels) => {
     const image = new ort.Tensor("uint8", pixels, [1, height, width, 3]);
-    return readOutputs(await session.run({ image }), knownClasses);
+    try {
+      return readOutputs(await session.run({ image }), knownClasses);
+    } catch (error) {
+      const advice = "It may lack memory: close other tabs, and load this page again.";
+      throw new Error(`The model failed in this browser: ${error.message ?? error}. ${advice}`, { cause: error });
+    }
   };
   return { run };
 }

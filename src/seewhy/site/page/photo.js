@@ -27,7 +27,7 @@ export async function openPhoto(file) {
   await checkSize(file, name);
   let bitmap;
   try {
-    bitmap = await createImageBitmap(file, { imageOrientation: "from-image", colorSpaceConversion: "none" });
+    bitmap = await createImageBitmap(file, { colorSpaceConversion: "none" });
   } catch (error) {
     throw undecodable(name, error);
   }

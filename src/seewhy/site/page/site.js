@@ -30,6 +30,7 @@ let runNumber = 0;
 
 /** Connects the page's elements, and loads the model. A photo that is chosen before is explained then. */
 function start() {
+  element("starting").hidden = true;
   connectImageInputs(selectPhoto, showAlert, (sample) => fetch(`samples/${sample}`));
   element("download").addEventListener("click", saveReport);
   element("settings").open = !oneColumn.matches;
@@ -95,7 +96,8 @@ async function explain() {
   try {
     const run = explained?.file === photoFile ? explained : await runModel(photoFile);
     if (number !== runNumber) {
-      return; // another photo was chosen in the meantime
+      forget(run === explained ? null : run); // another photo was chosen in the meantime
+      return;
     }
     if (run !== explained) {
       run.seconds = (performance.now() - begin) / 1000;
