@@ -75,16 +75,24 @@ def test_every_file_that_the_page_names_is_in_the_folder(tmp_path):
 
 @pytest.mark.usefixtures("runtime")
 def test_a_site_is_replaced_and_nothing_else(tmp_path):
-    """Hidden files, such as those of Git, may lie in the folder."""
+    """Its files that are not needed any more are removed; those of others stay, such as those of Git."""
     folder = tmp_path / "site"
     folder.mkdir()
     (folder / ".git").mkdir()
-    write_folder(handmade_model(name="one"), folder, Samples({}, {}))
+    write_folder(handmade_model(name="one"), folder, Samples.of_seewhy())
+    (folder / "CNAME").write_text("example.org")
+    (tmp_path / "mine.txt").write_text("mine")
+    manifest = json.loads((folder / "site.json").read_text("utf-8"))
+    manifest["files"] += ["../mine.txt", 3, "/etc/hostname", "CNAME/x", "", "\0"]
+    (folder / "site.json").write_text(json.dumps(manifest))
     write_folder(handmade_model(name="other"), folder, Samples({}, {}))
     assert json.loads((folder / "site.json").read_text("utf-8"))["model"]["name"] == "other"
+    assert list((folder / "samples").iterdir()) == []
+    assert (folder / "CNAME").exists()
+    assert (tmp_path / "mine.txt").exists()
     for content in ("{}", "[]", "no JSON"):
         (folder / "site.json").write_text(content)
-        with pytest.raises(OutputError, match=r"files that are not of a site, such as 'LICENSES\.txt'"):
+        with pytest.raises(OutputError, match=r"files that are not of a site, such as 'CNAME'"):
             check_folder(folder)
     with pytest.raises(OutputError, match="Not a directory"):
         check_folder(folder / "index.html")

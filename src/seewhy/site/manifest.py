@@ -1,6 +1,7 @@
 """The manifest of a site, `site.json`: what its page has to know of the model and of the other files."""
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TypedDict
 
@@ -104,6 +105,8 @@ class SiteManifest(TypedDict):
         classes: The class of each heatmap, if they are always the same; None for all classes, and where `top` is given.
         peak_quantile: The quantile of a heatmap that is drawn as 1.
         viewer: The viewer's input without its images.
+        files: The paths of the other files of the site: those that are not needed any more are removed when the site is
+            replaced.
     """
 
     format: str
@@ -121,9 +124,10 @@ class SiteManifest(TypedDict):
     classes: list[int] | None
     peak_quantile: float
     viewer: ViewerHeader
+    files: list[str]
 
 
-def site_manifest(model: SiteModel, model_file: FileData, runtime: RuntimeData) -> SiteManifest:
+def site_manifest(model: SiteModel, model_file: FileData, runtime: RuntimeData, files: Iterable[str]) -> SiteManifest:
     """Return the manifest of a site.
 
     Raises:
@@ -153,6 +157,7 @@ def site_manifest(model: SiteModel, model_file: FileData, runtime: RuntimeData) 
         "classes": None if model.classes is None else list(model.classes),
         "peak_quantile": model.peak_quantile,
         "viewer": viewer_header(),
+        "files": list(files),
     }
 
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from string import Template
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -35,6 +36,8 @@ SHARED = (
 MANIFEST, MODEL, LICENSES = "site.json", "model/model.onnx", "LICENSES.txt"
 RUNTIME_SCRIPT = f"runtime/{Path(SCRIPT).stem}.js"
 """With a suffix that every static host serves as JavaScript; ".mjs" is unknown to some."""
+
+RUNTIME_WASM = f"runtime/{WASM}"
 
 SAMPLE_SIDE = 1024
 SAMPLES = {
@@ -70,29 +73,41 @@ def write_folder(model: SiteModel, folder: Path, samples: Samples) -> Path:
         OutputError: The folder has other files than a site's, or cannot be written.
     """
     check_folder(folder)
-    wasm = (RUNTIME / WASM).read_bytes()
-    model_file = file_data(MODEL, model.content)
-    manifest = site_manifest(model, model_file, {"script": RUNTIME_SCRIPT, "wasm": file_data(f"runtime/{WASM}", wasm)})
-    contents: dict[str, bytes] = {
+    former, contents = _former_files(folder), _contents(model, samples)
+    wasm = file_data(RUNTIME_WASM, contents[RUNTIME_WASM])
+    manifest = site_manifest(model, file_data(MODEL, model.content), {"script": RUNTIME_SCRIPT, "wasm": wasm}, contents)
+    contents[MANIFEST] = json.dumps(manifest, ensure_ascii=False, allow_nan=False).encode()  # last: all is there
+    for name, content in contents.items():
+        write_atomically(folder / name, lambda file, content=content: file.write(content))  # type: ignore[misc]
+    for path in former - {folder / name for name in contents}:
+        path.unlink(missing_ok=True)
+    return folder
+
+
+def _contents(model: SiteModel, samples: Samples) -> dict[str, bytes]:
+    """Return the content of every file but the manifest, by its path."""
+    notices = third_party_notices()
+    return {
         **_read_all("viewer", ASSETS, lambda name: name not in ("report.js", "report.css", "widget.js")),
         **_read_all("page", SERVED_PAGE, lambda name: name in SHARED),
         **_read_all("page", OWN_PAGE, lambda name: name != "index.html"),
         **{f"samples/{name}": content for name, content in samples.photos.items()},
+        **({} if notices is None else {f"runtime/{NOTICES}": notices}),
         "runtime/LICENSES.md": (HERE / "LICENSES.md").read_bytes(),
         RUNTIME_SCRIPT: (RUNTIME / SCRIPT).read_bytes(),
-        f"runtime/{WASM}": wasm,
+        RUNTIME_WASM: (RUNTIME / WASM).read_bytes(),
         MODEL: model.content,
         LICENSES: _licenses(model.name, samples).encode("utf-8-sig"),  # hosts do not say how it is encoded
         "report.html": report_template().encode(),
         "index.html": _index(model.name, samples).encode(),
-        MANIFEST: json.dumps(manifest, ensure_ascii=False, allow_nan=False).encode(),  # last: it says that all is there
     }
-    notices = third_party_notices()
-    if notices is not None:
-        contents = {f"runtime/{NOTICES}": notices, **contents}
-    for name, content in contents.items():
-        write_atomically(folder / name, lambda file, content=content: file.write(content))  # type: ignore[misc]
-    return folder
+
+
+def _former_files(folder: Path) -> set[Path]:
+    """Return the files of the site that is replaced, inside of its folder, whatever its manifest says."""
+    files = (_manifest_of(folder) or {}).get("files", [])
+    paths = [folder / name for name in files if isinstance(name, str) and "\0" not in name]
+    return {path for path in paths if path.is_file() and path.resolve().is_relative_to(folder.resolve())}
 
 
 def check_folder(folder: Path) -> None:
@@ -103,18 +118,19 @@ def check_folder(folder: Path) -> None:
         return
     except OSError as error:
         raise OutputError(f"Cannot write a site to {folder}: {error.strerror}. Give a new folder.") from error
-    if others and not _is_site(folder):
+    if others and _manifest_of(folder) is None:
         raise OutputError(
             f"{folder} has files that are not of a site, such as {sorted(others)[0]!r}. Give a new or an empty folder."
         )
 
 
-def _is_site(folder: Path) -> bool:
+def _manifest_of(folder: Path) -> dict[str, Any] | None:
+    """Return the manifest of a folder; None if it is not that of a site."""
     try:
         manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
     except (OSError, ValueError):
-        return False
-    return isinstance(manifest, dict) and manifest.get("format") == FORMAT
+        return None
+    return manifest if isinstance(manifest, dict) and manifest.get("format") == FORMAT else None
 
 
 def _read_all(prefix: str, folder: Path, is_wanted: Callable[[str], bool]) -> dict[str, bytes]:
