@@ -14,7 +14,7 @@ from seewhy.exporter.samples import make_samples
 from seewhy.exporter.scope import check_explainer, check_tolerance, exported_classes
 from seewhy.exporter.settings import export_settings
 from seewhy.exporter.verification import Verification
-from seewhy.exporter.writers import Task, write
+from seewhy.exporter.writers import Task, check_source, write
 from seewhy.images.reading import ImageLike
 from seewhy.representation import call_repr
 from seewhy.targets import TargetSpec
@@ -100,6 +100,7 @@ def export(
     check_path(destination, kind)
     check_tolerance(tolerance)
     check_explainer(explainer)
+    check_source(kind, explainer)
     given = make_samples(explainer.classifier, samples, as_pixels=preprocess)
     classes = exported_classes(explainer, targets, given.inputs)
     verification = Verification.of(explainer, given, classes, is_placed=place, tolerance=tolerance)

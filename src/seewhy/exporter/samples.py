@@ -59,7 +59,7 @@ def make_samples(classifier: Classifier, images: Iterable[ImageLike] | None, *, 
         ModelError: The size of the model's input is not known.
     """
     shape = classifier.framework.input_shape()
-    if not _takes_pictures(shape):
+    if not _takes_pictures(classifier, shape):
         if as_pixels or images is not None:
             what = "preprocess=True" if as_pixels else "samples=..."
             raise OptionError(f"{what} is for a model of one input of images. Leave it out.")
@@ -83,11 +83,11 @@ def _pictures(classifier: Classifier, images: Iterable[ImageLike] | None) -> lis
     return [*(read(str(folder.joinpath(name))) for name in EXAMPLES), *noise]
 
 
-def _takes_pictures(shape: Any) -> bool:
+def _takes_pictures(classifier: Classifier, shape: Any) -> bool:
     """Whether inputs of this shape are images; one that is not known is taken to be those."""
-    if shape is None:
-        return True
-    return isinstance(shape, tuple) and len(shape) == 4 and bool({1, 3, 4, None} & {shape[1], shape[3]})
+    if shape is None or classifier.has_preprocessing:
+        return shape is None or isinstance(shape, tuple)
+    return isinstance(shape, tuple) and len(shape) == 4 and bool({3, None} & {shape[1], shape[3]})
 
 
 def _noise(classifier: Classifier, shape: Any) -> Any:

@@ -19,6 +19,18 @@ from seewhy.images.writing import write_atomically, write_together
 MAX_BYTES = 2**31 - 2**20
 """Protobuf, the format of ONNX, has no larger messages."""
 
+NATIVE: dict[FormatName, tuple[str, str, str]] = {
+    "savedmodel": ("keras-tensorflow", "SavedModel", "a Keras model on TensorFlow"),
+    "stablehlo": ("keras-jax", "StableHLO", "a Keras model on JAX"),
+}
+"""The formats that one framework writes: its name, that of the format, and what is written."""
+
+PACKAGES: dict[FormatName, tuple[str, ...]] = {
+    "onnx": ("onnx", "onnxruntime"),
+    "openvino": ("onnx", "onnxruntime", "openvino"),
+}
+"""What is needed for a format besides the framework of the model; the extra has the name of the format."""
+
 METADATA_FILE = "seewhy.json"
 """The file with the metadata of a SavedModel, in its folder for what others add."""
 
@@ -89,6 +101,31 @@ def write(kind: FormatName, task: Task) -> Written:
     return WRITERS[kind](task)
 
 
+def check_source(kind: FormatName, explainer: Explainer) -> None:
+    """Raise an error where a format cannot be written from a model, as far as that is known before it runs.
+
+    Raises:
+        ModelError: The format is that of another framework, or the model takes one number of images only.
+        MissingExtraError: A package is not installed.
+    """
+    for package in PACKAGES.get(kind, ()):
+        if importlib.util.find_spec(package) is None:
+            raise MissingExtraError(f"For export to {kind}, {package}", kind)
+    if kind not in NATIVE:
+        return
+    framework, (name, title, source) = explainer.classifier.framework, NATIVE[kind]
+    if framework.name != name:
+        raise ModelError(
+            f"{title} is written from {source}, and {explainer.classifier.name!r} is a model of {framework.name}. "
+            "Export it to ONNX or OpenVINO."
+        )
+    if framework.batch_size is not None:
+        raise ModelError(
+            f"{title} is written from a model that takes any number of images, and this one takes "
+            f"{framework.batch_size}. Export it to ONNX or OpenVINO."
+        )
+
+
 def _onnx_model(task: Task) -> ExplainedModel:
     """Return the model as an ONNX model that computes its heatmaps."""
     framework = task.explainer.classifier.framework_in("float32", "onnx")
@@ -112,8 +149,6 @@ def _write_onnx(task: Task) -> Written:
 
 def _write_openvino(task: Task) -> Written:
     """Convert the ONNX model. Its metadata say what ONNX Runtime was not asked: the deviation is OpenVINO's."""
-    if importlib.util.find_spec("openvino") is None:
-        raise MissingExtraError("For export to OpenVINO, openvino", "openvino")
     found = _onnx_model(task)
     from seewhy.frameworks.onnx.export_graph import with_metadata
     from seewhy.frameworks.onnx.openvino import run_openvino, write_openvino
@@ -131,7 +166,7 @@ def _write_openvino(task: Task) -> Written:
 
 
 def _write_saved_model(task: Task) -> Written:
-    framework = _native(task, "keras-tensorflow", "SavedModel", "a Keras model on TensorFlow")
+    framework: Any = task.explainer.classifier.framework
     from seewhy.frameworks.tensorflow.saved_model import run_saved_model, write_saved_model
 
     written: list[Written] = []
@@ -148,7 +183,7 @@ def _write_saved_model(task: Task) -> Written:
 
 
 def _write_stablehlo(task: Task) -> Written:
-    framework = _native(task, "keras-jax", "StableHLO", "a Keras model on JAX")
+    framework: Any = task.explainer.classifier.framework
     from seewhy.frameworks.jax.stablehlo import explained_stablehlo, run_stablehlo
 
     found = explained_stablehlo(framework, task.inputs, task.layer, task.settings)
@@ -161,26 +196,6 @@ def _write_stablehlo(task: Task) -> Written:
 
     write_together(task.path, write_both)
     return written
-
-
-def _native(task: Task, name: str, title: str, kind: str) -> Any:
-    """Return the framework of the source, which must be the one that writes a format.
-
-    Raises:
-        ModelError: It is another, or takes one number of images only.
-    """
-    framework = task.explainer.classifier.framework
-    if framework.name != name:
-        raise ModelError(
-            f"{title} is written from {kind}, and {task.explainer.classifier.name!r} is a model of {framework.name}. "
-            "Export it to ONNX or OpenVINO."
-        )
-    if framework.batch_size is not None:
-        raise ModelError(
-            f"{title} is written from a model that takes any number of images, and this one takes "
-            f"{framework.batch_size}. Export it to ONNX or OpenVINO."
-        )
-    return framework
 
 
 def _as_json(metadata: Mapping[str, str]) -> bytes:

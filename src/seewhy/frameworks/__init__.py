@@ -53,7 +53,6 @@ def exported(framework: Framework) -> Framework:
     """Return what runs the model of a framework in ONNX Runtime.
 
     Raises:
-        OptionError: The model is not a PyTorch module.
         MissingExtraError: ONNX Runtime is not installed.
     """
     if framework.name == "onnx":
@@ -63,6 +62,8 @@ def exported(framework: Framework) -> Framework:
             raise MissingExtraError(f"For backend='onnx', {package}", "onnx")
     from seewhy.frameworks.exported import Exported
 
+    if isinstance(framework, FixedBatch):
+        return FixedBatch(Exported(framework.of_full_batches), framework.of_full_batches.batch_size or 1)
     return Exported(framework)
 
 

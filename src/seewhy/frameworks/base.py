@@ -1,7 +1,7 @@
 """The interface of every framework."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from functools import partial
 from typing import Any, TypeVar
 
@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from seewhy.errors import LayerError, ModelError, OptionError
 from seewhy.frameworks.evidence import Evidence
 from seewhy.frameworks.export_settings import ExplainedModel, ExportSettings
+from seewhy.frameworks.exported_graph import ExportedGraph
 from seewhy.frameworks.layers import AUTO, LayerCall, LayerChoice, only_path
 from seewhy.frameworks.model_layers import ModelLayers
 from seewhy.frameworks.stem import StemValues
@@ -284,6 +285,19 @@ class Framework(ABC):
         Images are float32; whole numbers and booleans keep their type among several inputs, see `InputBatch`.
         """
         return check_arrays(inputs, self.input_shape())
+
+    def weights_version(self) -> Hashable:
+        """Return what is different after weights or layers were changed or replaced, while it is kept."""
+        raise NotImplementedError
+
+    def export_onnx(self, inputs: InputBatch) -> ExportedGraph:
+        """Return the model as an ONNX model that takes batches of any size, or of its own. The model is left as it was.
+
+        Raises:
+            ModelRunError: The model cannot be exported.
+            MissingExtraError: What exports it is not installed.
+        """
+        raise NotImplementedError
 
     def find_layer(self, layer: LayerSpec) -> LayerChoice:
         """Find a layer by its path, its name or the layer object; "auto" is resolved when the model runs.

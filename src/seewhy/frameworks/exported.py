@@ -4,21 +4,21 @@ The runtime computes what is costly: predictions, captures, heads. What is looke
 order, and attention maps, the framework tells. The first capture at each layer is compared with the framework's.
 """
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from seewhy.errors import LayerError, ModelError, OptionError
+from seewhy.errors import LayerError, ModelError
 from seewhy.frameworks.base import CaptureType, Framework, Head
 from seewhy.frameworks.compiled import CompiledCache
 from seewhy.frameworks.evidence import Evidence
 from seewhy.frameworks.export_settings import ExplainedModel, ExportSettings
 from seewhy.frameworks.layers import INPUT_CALL, LayerCall, LayerChoice, check_tapped
 from seewhy.frameworks.stem import StemValues
-from seewhy.frameworks.structures import InputBatch, InputSpec, shape_key
+from seewhy.frameworks.structures import InputBatch, InputSpec, leaves, shape_key
 from seewhy.frameworks.tokens import TokenFacts
 from seewhy.targets import Objective
 from seewhy.types import AttentionCapture, Capture, Derivatives, GradientRule, NativeTensor, Tensor
@@ -34,39 +34,38 @@ class Runtime(NamedTuple):
 
     Attributes:
         framework: Runs it.
-        values: The name of the value that each module returns, by the module's path.
+        inputs: The names of its inputs, in the order of `leaves`.
+        values: The name of the value that each call of a layer returns, by its path and the number of its execution.
+        compared: The captures that were compared with the framework's.
     """
 
     framework: Framework
-    values: Mapping[str, str]
+    inputs: Sequence[str]
+    values: Mapping[tuple[str, int], str]
+    compared: set[Hashable]
+
+    def given(self, inputs: InputBatch) -> InputBatch:
+        """Return the inputs of a model as those of the exported one."""
+        arrays = leaves(inputs)
+        return arrays[0] if len(arrays) == 1 else dict(zip(self.inputs, arrays, strict=True))
 
 
 @final
 class Exported(Framework):
-    """Runs a PyTorch module in ONNX Runtime.
+    """Runs the model of a framework in ONNX Runtime.
 
     Args:
-        framework: Runs the module in PyTorch: `frameworks.torch.framework.Torch`.
-
-    Raises:
-        OptionError: The framework is not native PyTorch.
-        MissingExtraError: ONNX Runtime is not installed.
+        framework: Runs the model.
     """
 
-    def __init__(self, framework: Any) -> None:
-        if framework.name != "torch":
-            raise OptionError(
-                f"backend='onnx' runs PyTorch modules in ONNX Runtime, and this is a model of {framework.name}. Leave "
-                "it out."
-            )
+    def __init__(self, framework: Framework) -> None:
         from seewhy.frameworks.onnx import array_namespace
 
-        self._framework: Framework = framework
-        self._source = framework
-        self.name = "torch on onnx"
+        self._framework = framework
+        self.name = f"{framework.name} on onnx"
         self.xp = array_namespace
+        self.batch_size = framework.batch_size
         self._exported = CompiledCache()
-        self._compared: set[Hashable] = set()
 
     def __reduce__(self) -> tuple[type["Exported"], tuple[Framework]]:  # type: ignore[override]
         return type(self), (self._framework,)
@@ -131,7 +130,8 @@ class Exported(Framework):
         return method(capture) if capture.xp is self.xp else self._framework.apply(method, capture)
 
     def predict(self, inputs: InputBatch, output: int | str | None = None) -> Tensor | None:
-        return self._runtime(inputs).framework.predict(inputs, output)
+        runtime = self._runtime(inputs)
+        return runtime.framework.predict(runtime.given(inputs), output)
 
     def capture(
         self,
@@ -143,11 +143,11 @@ class Exported(Framework):
     ) -> Capture:
         runtime, call = self._runtime(inputs), self._call(inputs, layer)
         value = self._value(runtime, inputs, call)
-        found = runtime.framework.capture(inputs, value, objective, derivatives, gradient_rule)
-        key = (id(runtime.framework), value, objective.key, derivatives, gradient_rule)
-        if key not in self._compared:
+        found = runtime.framework.capture(runtime.given(inputs), value, objective, derivatives, gradient_rule)
+        key = (value, objective.key, derivatives, gradient_rule)
+        if key not in runtime.compared:
             self._compare(found, self._framework.capture(inputs, layer, objective, derivatives, gradient_rule))
-            self._compared.add(key)
+            runtime.compared.add(key)
         return replace(found, layer=layer.named(call))
 
     def explained_model(self, inputs: InputBatch, layer: LayerChoice, settings: ExportSettings) -> ExplainedModel:
@@ -155,11 +155,12 @@ class Exported(Framework):
 
         runtime = self._runtime(inputs)
         value = self._value(runtime, inputs, self._call(inputs, layer))
-        return with_input_names(runtime.framework.explained_model(inputs, value, settings))
+        return with_input_names(runtime.framework.explained_model(runtime.given(inputs), value, settings))
 
     def head(self, inputs: InputBatch, layer: LayerChoice, objective: Objective) -> Head:
         runtime = self._runtime(inputs)
-        return runtime.framework.head(inputs, self._value(runtime, inputs, self._call(inputs, layer)), objective)
+        value = self._value(runtime, inputs, self._call(inputs, layer))
+        return runtime.framework.head(runtime.given(inputs), value, objective)
 
     def _call(self, inputs: InputBatch, layer: LayerChoice) -> LayerCall:
         return INPUT_CALL if layer.is_input else check_tapped(layer, self.calls(inputs))
@@ -168,10 +169,10 @@ class Exported(Framework):
         """Return the value of the exported model that a call of a layer returns."""
         if call is INPUT_CALL:
             return LayerChoice(call.path)
-        value = runtime.values.get(call.path)
-        is_last = all(other.number <= call.number for other in self.calls(inputs) if other.path == call.path)
-        if value is None or not is_last:
-            which = "only the last call of a layer has a name" if value is not None else "no operation of it is left"
+        value = runtime.values.get((call.path, call.execution))
+        if value is None:
+            is_named = any(path == call.path for path, _ in runtime.values)
+            which = "only the last call of a layer has a name" if is_named else "no operation of it is left"
             raise LayerError(
                 f"The layer {call.path!r} cannot be explained with backend='onnx': in the exported model, {which}. "
                 "Name another layer, or leave out backend."
@@ -191,7 +192,7 @@ class Exported(Framework):
             if deviation > TOLERANCE * largest:
                 share = f"by {deviation / largest:.1e} of the largest value" if is_alike and largest else "in shape"
                 raise ModelError(
-                    f"The exported model deviates from PyTorch: the {name} of the layer {wanted.layer!r} differ "
+                    f"The exported model deviates from the framework: the {name} of the layer {wanted.layer!r} differ "
                     f"{share}; up to {TOLERANCE:g} is expected. Leave out backend."
                 )
 
@@ -199,9 +200,10 @@ class Exported(Framework):
         """Return the exported model, exported anew for inputs of another shape and after weights were changed."""
 
         def export() -> Runtime:
-            from seewhy.frameworks.onnx.module_paths import exported_framework
+            from seewhy.frameworks.onnx.exported_layers import exported_layers
 
-            return Runtime(*exported_framework(self._source.export_onnx(inputs)))
+            graph = self._framework.export_onnx(inputs)
+            return Runtime(*exported_layers(graph, self.calls(inputs)), set())
 
-        runtime: Runtime = self._exported.get((shape_key(inputs), self._source.weights_version()), export)
+        runtime: Runtime = self._exported.get((shape_key(inputs), self._framework.weights_version()), export)
         return runtime

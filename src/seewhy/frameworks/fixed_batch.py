@@ -70,6 +70,11 @@ class FixedBatch(Framework):
     def channels_first(self) -> bool:
         return self._framework.channels_first
 
+    @property
+    def of_full_batches(self) -> Framework:
+        """What runs the model on batches of its size."""
+        return self._framework
+
     def layer_paths(self) -> tuple[str, ...]:
         return self._framework.layer_paths()
 

@@ -71,7 +71,7 @@ def test_an_export_that_deviates_is_refused(monkeypatch):
     """As an operation would that the exporter translates wrongly."""
     model, other = in_torch.plain(), in_torch.plain(scale=1.01)
     export = torch_framework.export
-    monkeypatch.setattr(torch_framework, "export", lambda _, inputs: export(other, inputs))
+    monkeypatch.setattr(torch_framework, "export", lambda _, *arguments: export(other, *arguments))
     with pytest.raises(ModelError, match=r"scores of the layer 'features' differ by .*e-0[23] of the largest value"):
         explained(model, "onnx")
 

@@ -5,6 +5,7 @@ trace, split at the tapped layer: the trunk runs as in any prediction, and only 
 each target.
 """
 
+import operator
 from collections.abc import Callable, Hashable
 from dataclasses import replace
 from typing import Any, final
@@ -18,14 +19,17 @@ from numpy.typing import NDArray
 from seewhy import timing
 from seewhy.frameworks.base import CaptureType, Head
 from seewhy.frameworks.compiled import CompiledCache, CompiledCapture, CompiledHead, timed_first_call
+from seewhy.frameworks.exported_graph import ExportedGraph, translated_export
 from seewhy.frameworks.jax.attention import TracedAttention, compile_attention, trace_attention
 from seewhy.frameworks.jax.compile_capture import compile_capture, compile_head
 from seewhy.frameworks.jax.logits import hidden_activations
+from seewhy.frameworks.jax.onnx import export
 from seewhy.frameworks.jax.precision import in_bfloat16
 from seewhy.frameworks.jax.stem import find_stem_inputs
 from seewhy.frameworks.jax.tap import Marker, OutputStructure, TracedModel, mark_name
 from seewhy.frameworks.jax.trunk_and_head import MARK, as_function, inline, tapped_variable, trace
 from seewhy.frameworks.keras.attention_capture import CompiledAttention, run_attention
+from seewhy.frameworks.keras.exported_outputs import ExportedOutputs, with_leaves
 from seewhy.frameworks.keras.framework import KerasFramework, plain_message
 from seewhy.frameworks.keras.restore import preserve_keras_state
 from seewhy.frameworks.layers import LayerCall, LayerChoice, check_tapped, no_attention
@@ -52,6 +56,8 @@ class KerasJax(KerasFramework):
         super().__init__(model, precision)
         self._compiled = CompiledCache()
         self._applied_methods: set[Any] = set()
+        self._weights: list[Any] = []
+        self._weights_number = 0
 
     def to_numpy(self, tensor: NativeTensor) -> NDArray[Any]:
         return np.asarray(tensor)
@@ -174,6 +180,27 @@ class KerasJax(KerasFramework):
             StemValues(np.moveaxis(np.asarray(tensor, dtype=np.float32), stem.axes, (1, 2)), stem.window)
             for tensor, stem in zip(tensors, found, strict=True)
         ]
+
+    def weights_version(self) -> Hashable:
+        arrays = [variable.value for variable in self._model.variables]
+        self._weights, old = arrays, self._weights  # kept, so that no other array gets the id of one of them
+        same = len(old) == len(arrays) and all(map(operator.is_, old, arrays))
+        self._weights_number += not same
+        return (self._model_layers.now().version, self._weights_number)
+
+    def export_onnx(self, inputs: InputBatch) -> ExportedGraph:
+        recorders: list[ExportedOutputs] = []
+
+        def forward(*tensors: NativeTensor) -> list[NativeTensor]:
+            recorders.append(recorder := ExportedOutputs(self._model))
+            batch = with_leaves(inputs, iter(tensors))
+            recorder.name_inputs(self._input_names(batch), leaves(batch))
+            with self._recording(self._layers, recorder), preserve_keras_state(self._model):
+                return recorder.flatten(self._model(batch, training=False))
+
+        with translated_export(FAILURES, _message):
+            content, names = export(forward, leaves(inputs), self.batch_size)
+        return recorders[-1].graph(content, names)
 
     def apply(self, method: Callable[[CaptureType], NativeTensor], capture: CaptureType) -> NativeTensor:
         if isinstance(capture, AttentionCapture):

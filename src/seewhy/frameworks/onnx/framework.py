@@ -43,22 +43,30 @@ from seewhy.frameworks.onnx.tap import Tap
 from seewhy.frameworks.outputs import Outputs, SelectedOutputs, select_outputs
 from seewhy.frameworks.recorder import translated_errors
 from seewhy.frameworks.stem import StemValues
-from seewhy.frameworks.structures import InputBatch, InputSpec, check_arrays, leaves, only_leaf, shape_key
+from seewhy.frameworks.structures import ArrayTree, InputBatch, InputSpec, check_arrays, leaves, only_leaf, shape_key
 from seewhy.targets import Objective, TopK
 from seewhy.types import AttentionCapture, Capture, Derivatives, FloatArray, GradientRule, NativeTensor, Precision
 
 
 @final
 class Onnx(Framework):
-    """An ONNX model."""
+    """An ONNX model.
+
+    Args:
+        model: The model.
+        precision: "float32" only.
+        output_tree: The names of its outputs in the structure in which they are read, such as that of the model which
+            was exported; by default one output, or a dict of several by name.
+    """
 
     name = "onnx"
     xp = xp
 
-    def __init__(self, model: OnnxModel, precision: Precision = "float32") -> None:
+    def __init__(self, model: OnnxModel, precision: Precision = "float32", output_tree: ArrayTree = None) -> None:
         if precision != "float32":
             raise OptionError(f"precision={precision!r} is not for ONNX files, which run in the types that they have.")
         self._model, self._precision = model, precision
+        self._output_tree = output_tree
         self._inputs = declared_inputs(model.proto)
         self._channels_first = has_channels_first(model.proto, *next(iter(self._inputs.items())))
         sizes = {shape[0] for shape in self._inputs.values() if shape}
@@ -282,6 +290,7 @@ class Onnx(Framework):
     def _select(self, graph: Graph, objective: Objective) -> SelectedOutputs:
         outputs = graph.outputs
         tree: Any = outputs[0] if len(outputs) == 1 else {name: name for name in outputs}
+        tree = tree if self._output_tree is None else self._output_tree
 
         def read(raw: NDArray[Any], logits: NDArray[Any], activation: Any, tree: Any) -> Outputs:
             wide = logits if logits.dtype == np.float64 else np.asarray(logits, np.float32)

@@ -9,9 +9,6 @@ from typing import NamedTuple
 
 import onnx
 
-from seewhy.frameworks.onnx.framework import Onnx
-from seewhy.frameworks.onnx.model import OnnxModel
-
 
 class NamedValues(NamedTuple):
     """A model whose values have the paths of modules, where they are outputs of modules.
@@ -48,9 +45,3 @@ def _module_paths(value: str) -> Iterator[str]:
         else:
             parts.append(scope)
         yield ".".join(parts)
-
-
-def exported_framework(content: bytes) -> tuple[Onnx, dict[str, str]]:
-    """Return what runs a module that was exported, and the value that each module inside returns, by its path."""
-    named = name_by_module(onnx.load_from_string(content))
-    return Onnx(OnnxModel(named.proto)), named.values

@@ -5,7 +5,7 @@ the kind of objective. A gradient tape starts at the tapped output, so the trunk
 head is differentiated, once for each target.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from contextlib import suppress
 from functools import partial
 from typing import Any, final
@@ -18,8 +18,10 @@ from numpy.typing import NDArray
 from seewhy.errors import LayerError
 from seewhy.frameworks.base import Head
 from seewhy.frameworks.compiled import CompiledCache, CompiledCapture, CompiledHead, timed_first_call
+from seewhy.frameworks.exported_graph import ExportedGraph, translated_export
 from seewhy.frameworks.keras.attention_capture import CompiledAttention, run_attention
 from seewhy.frameworks.keras.calls import KerasRecorder
+from seewhy.frameworks.keras.exported_outputs import ExportedOutputs, with_leaves
 from seewhy.frameworks.keras.framework import KerasFramework, plain_message
 from seewhy.frameworks.keras.restore import preserve_keras_state
 from seewhy.frameworks.layers import LayerCall, LayerChoice, check_tapped
@@ -42,6 +44,7 @@ from seewhy.frameworks.tensorflow.attention import TracedCalls, map_tensors
 from seewhy.frameworks.tensorflow.guided import check_head_activations, guide_relus
 from seewhy.frameworks.tensorflow.logits import FUNCTION_ADVICE, select_tensorflow_outputs
 from seewhy.frameworks.tensorflow.mean_head import closed_form, pooled_mean
+from seewhy.frameworks.tensorflow.onnx import WeightReader, export
 from seewhy.frameworks.tensorflow.precision import check_bfloat16, compiled
 from seewhy.frameworks.tensorflow.stem import find_stem_inputs
 from seewhy.frameworks.tensorflow.tap import OutputRecorder, TensorflowTap, gradients
@@ -178,6 +181,25 @@ class KerasTensorflow(KerasFramework):
             StemValues(np.moveaxis(np.asarray(tensor, dtype=np.float32), stem.axes, (1, 2)), stem.window)
             for tensor, stem in zip(self._run(function, only_leaf(inputs)), found, strict=True)
         ]
+
+    def weights_version(self) -> Hashable:
+        key = ("weights", self._model_layers.now().version)
+        read = self._compiled.get(key, lambda: WeightReader([variable.value for variable in self._model.variables]))
+        return (self._model_layers.now().version, read())
+
+    def export_onnx(self, inputs: InputBatch) -> ExportedGraph:
+        recorders: list[ExportedOutputs] = []
+
+        def forward(*tensors: NativeTensor) -> list[NativeTensor]:
+            recorders.append(recorder := ExportedOutputs(self._model))
+            batch = with_leaves(inputs, iter(tensors))
+            with self._recording(self._layers, recorder):
+                return recorder.flatten(self._forward(batch, recorder))
+
+        specs = [tf.TensorSpec((self.batch_size, *array.shape[1:]), array.dtype) for array in leaves(inputs)]
+        with translated_export(FAILURES, plain_message):
+            content, names = export(forward, specs)
+        return recorders[-1].graph(content, names)
 
     def _run(self, function: Any, inputs: InputBatch, *arrays: Any) -> Any:
         try:

@@ -24,6 +24,7 @@ from seewhy.errors import ModelRunError
 from seewhy.frameworks.base import CaptureType, Framework, Head, check_precision
 from seewhy.frameworks.cleanup import restoring
 from seewhy.frameworks.compiled import CompiledCache
+from seewhy.frameworks.exported_graph import ExportedGraph, numbered
 from seewhy.frameworks.layers import INPUT_CALL, LayerCall, LayerChoice, check_tapped
 from seewhy.frameworks.layouts import layer_layout
 from seewhy.frameworks.model_layers import Layers, ModelLayers
@@ -59,7 +60,7 @@ from seewhy.frameworks.torch.failures import FAILURES
 from seewhy.frameworks.torch.finish_capture import finish_capture
 from seewhy.frameworks.torch.layouts import TorchLayouts
 from seewhy.frameworks.torch.logits import FunctionRecorder, select_torch_outputs
-from seewhy.frameworks.torch.onnx import export
+from seewhy.frameworks.torch.onnx import export, input_names
 from seewhy.frameworks.torch.precision import autocast_to, without_autocast
 from seewhy.frameworks.torch.private_api import remove_hook, version_of
 from seewhy.frameworks.torch.restore import preserve_state
@@ -193,21 +194,15 @@ class Torch(Framework):
         return maps
 
     def weights_version(self) -> Hashable:
-        """Return what is different after weights were changed or replaced."""
         tensors = chain(self._model.parameters(), self._model.buffers())
-        return tuple((tensor.data_ptr(), version_of(tensor)) for tensor in tensors)
+        return (self._model_layers.now().version, *((tensor.data_ptr(), version_of(tensor)) for tensor in tensors))
 
-    def export_onnx(self, inputs: InputBatch) -> bytes:
-        """Return the module as an ONNX model.
-
-        Args:
-            inputs: Checked by `check_inputs`: one array, or a list of arrays.
-
-        Raises:
-            ModelRunError: The module cannot be exported.
-        """
-        batch = map_tree(self._to_tensor, inputs)
-        return export(self._model, batch if isinstance(batch, list) else [batch])
+    def export_onnx(self, inputs: InputBatch) -> ExportedGraph:
+        with preserve_state(self._model):
+            outputs = self._autograd_use.run(lambda functions: self._forward(inputs, functions))
+        structure, _ = numbered(outputs, torch.is_tensor)
+        names = input_names(inputs)
+        return ExportedGraph(export(self._model, map_tree(self._to_tensor, inputs), names), names, structure)
 
     def head(self, inputs: InputBatch, layer: LayerChoice, objective: Objective) -> Head:
         functions, tape, objective = FunctionRecorder(), Tape(), objective.for_image(0)

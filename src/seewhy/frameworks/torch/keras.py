@@ -4,7 +4,7 @@ The model runs once, without side effects. The layer's `call` is intercepted, an
 native module: gradients are recorded for the head and not for the trunk, whether or not the layers are trainable.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from contextlib import AbstractContextManager, suppress
 from typing import Any, final
 
@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from seewhy.errors import ModelRunError
 from seewhy.frameworks.base import CaptureType, Head
 from seewhy.frameworks.compiled import CompiledCache
+from seewhy.frameworks.exported_graph import ExportedGraph
 from seewhy.frameworks.keras.calls import KerasRecorder
+from seewhy.frameworks.keras.exported_outputs import ExportedOutputs, with_leaves
 from seewhy.frameworks.keras.framework import KerasFramework, plain_message
 from seewhy.frameworks.keras.operations import keras_layers
 from seewhy.frameworks.keras.restore import preserve_keras_state
@@ -33,7 +35,9 @@ from seewhy.frameworks.torch.clamp import ClampTap, clamped_scores
 from seewhy.frameworks.torch.failures import FAILURES
 from seewhy.frameworks.torch.finish_capture import finish_capture
 from seewhy.frameworks.torch.logits import FunctionRecorder, select_torch_outputs
+from seewhy.frameworks.torch.onnx import FunctionModule, export, input_names
 from seewhy.frameworks.torch.precision import autocast_to, without_autocast
+from seewhy.frameworks.torch.private_api import version_of
 from seewhy.frameworks.torch.restore import preserve_state
 from seewhy.frameworks.torch.stem import StemComplete, StemRecorder, stem_values
 from seewhy.frameworks.torch.tap import TorchTap
@@ -149,6 +153,27 @@ class KerasTorch(KerasFramework):
             selected = select_torch_outputs(outputs, objective, functions, self.xp)
         scores = tape.head(tap, selected, objective, self.xp)
         return lambda perturbations: scores(layer_layout(call, perturbations))
+
+    def weights_version(self) -> Hashable:
+        values = (variable.value for variable in self._model.variables)
+        return (self._model_layers.now().version, *((value.data_ptr(), version_of(value)) for value in values))
+
+    def export_onnx(self, inputs: InputBatch) -> ExportedGraph:
+        recorders: list[ExportedOutputs] = []
+
+        def forward(*tensors: NativeTensor) -> tuple[NativeTensor, ...]:
+            recorders.append(recorder := ExportedOutputs(self._model))
+            batch = with_leaves(inputs, iter(tensors))
+            with self._recording(self._layers, recorder), preserve_keras_state(self._model):
+                recorder.name_inputs(self._input_names(batch), leaves(batch))
+                return tuple(recorder.flatten(self._model(batch, training=False)))
+
+        names, arrays = input_names(inputs), [keras.ops.convert_to_tensor(array) for array in leaves(inputs)]
+        with self._preserve_state(self._model_layers.now()):
+            content = export(
+                FunctionModule(self._model, forward), arrays, names, takes_any_batch=self.batch_size is None
+            )
+        return recorders[-1].graph(content, names)
 
     def clamp(
         self, inputs: InputBatch, layer: LayerChoice, objective: Objective, activations: FloatArray

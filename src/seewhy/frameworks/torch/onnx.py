@@ -7,41 +7,51 @@ It is the one that needs no other package.
 import io
 import logging
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import torch
+from torch.overrides import TorchFunctionMode
 
-from seewhy.errors import ModelRunError
+from seewhy.frameworks.exported_graph import export_error
+from seewhy.frameworks.structures import InputBatch, leaves
 from seewhy.frameworks.torch.failures import FAILURES
+from seewhy.frameworks.torch.private_api import without_exporter_log
 from seewhy.frameworks.torch.restore import preserve_state
 from seewhy.types import NativeTensor
 
 OPSET = 17
 
 
-def export(module: torch.nn.Module, inputs: Sequence[NativeTensor]) -> bytes:
-    """Return a module as an ONNX model, which takes batches of any size. The module is left as it was.
+def input_names(inputs: InputBatch) -> list[str]:
+    """Return the names of the inputs of an exported model, in the order of `leaves`."""
+    return [f"input {number}" for number in range(1, len(leaves(inputs)) + 1)]
+
+
+def export(module: torch.nn.Module, inputs: InputBatch, names: Sequence[str], *, takes_any_batch: bool = True) -> bytes:
+    """Return a module as an ONNX model. The module is left as it was.
 
     Args:
         module: The module.
-        inputs: What it is called with.
+        inputs: What it is called with: a tensor, a list of positional arguments, or a dict of arguments.
+        names: The names of the inputs.
+        takes_any_batch: Whether the model takes batches of any size; else only of the size of `inputs`.
 
     Raises:
         ModelRunError: The exporter does not know an operation of the module.
     """
     file: Any = io.BytesIO()  # which the exporter's annotations leave out
-    names = [f"input {number}" for number in range(1, len(inputs) + 1)]
     is_training = [(part, part.training) for part in module.modules()]
     with preserve_state(module), _quiet_exporter(), torch.no_grad():
         try:
             torch.onnx.export(
                 module,
-                tuple(inputs),
+                tuple(inputs) if isinstance(inputs, list) else () if isinstance(inputs, dict) else (inputs,),
                 file,
-                input_names=names,
-                dynamic_axes={name: {0: "images"} for name in names},
+                kwargs=inputs if isinstance(inputs, dict) else None,
+                input_names=[*names],
+                dynamic_axes={name: {0: "images"} for name in names} if takes_any_batch else None,
                 opset_version=OPSET,
                 training=torch.onnx.TrainingMode.PRESERVE,
                 do_constant_folding=True,
@@ -49,9 +59,7 @@ def export(module: torch.nn.Module, inputs: Sequence[NativeTensor]) -> bytes:
             )
         except (*FAILURES, torch.onnx.errors.OnnxExporterError) as error:
             reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
-            raise ModelRunError(
-                f"The model cannot be exported to ONNX: {reason}. Leave out backend, and it runs in PyTorch."
-            ) from error
+            raise export_error(reason) from error
         finally:
             for part, mode in is_training:
                 part.training = mode
@@ -59,12 +67,56 @@ def export(module: torch.nn.Module, inputs: Sequence[NativeTensor]) -> bytes:
     return content
 
 
+class PlainTrace(TorchFunctionMode):
+    """Keeps out of a trace what nothing computes.
+
+    A conversion to the type that a tensor has returns the tensor itself, and a trace would read another value from
+    there on. Sizes would be computed values, with which a layer normalization cannot be exported.
+    """
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func is torch.Tensor.to and _is_unchanged(args[0], [*args[1:], *kwargs.values()]):
+            return args[0]
+        if func is torch.nn.functional.layer_norm and len(args) > 1:
+            args = (args[0], [int(size) for size in args[1]], *args[2:])
+        elif func is torch.nn.functional.layer_norm and "normalized_shape" in kwargs:
+            kwargs = kwargs | {"normalized_shape": [int(size) for size in kwargs["normalized_shape"]]}
+        return func(*args, **kwargs)
+
+
+def _is_unchanged(tensor: NativeTensor, wanted: Sequence[Any]) -> bool:
+    """Whether a tensor has the types and devices that it is converted to, with no other conversion."""
+    kinds = {torch.dtype: tensor.dtype, torch.device: tensor.device, str: str(tensor.device), type(None): None}
+    return all(value is False or (type(value) in kinds and value == kinds[type(value)]) for value in wanted)
+
+
+class FunctionModule(torch.nn.Module):
+    """A function of a model as a module, which is what the exporter takes.
+
+    Args:
+        model: The model, whose parameters it has.
+        function: From tensors to tensors.
+    """
+
+    def __init__(self, model: torch.nn.Module, function: Callable[..., tuple[NativeTensor, ...]]) -> None:
+        super().__init__()
+        self.model = model
+        self.function = function
+
+    def forward(self, *tensors: NativeTensor) -> tuple[NativeTensor, ...]:
+        """Call the function."""
+        return self.function(*tensors)
+
+
 @contextmanager
 def _quiet_exporter() -> Iterator[None]:
     """Hide what the exporter says of itself, and let it export transformers, whose fast path has no equivalent."""
     logger = logging.getLogger("torch.onnx")
     level, is_fast = logger.level, torch.backends.mha.get_fastpath_enabled()
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), without_exporter_log(), PlainTrace():
         warnings.simplefilter("ignore")
         logger.setLevel(logging.ERROR)
         torch.backends.mha.set_fastpath_enabled(False)

@@ -28,6 +28,7 @@ They are the same in torch 2.6 to 2.14; `pyproject.toml` requires 2.6 or newer.
 | `OptimizedModule._orig_mod`, `torch._dynamo` | the module that `torch.compile` wraps |
 | `Node._saved_self`, `_saved_other`, `_saved_dim` | the operands of an operation, and the axes of a mean |
 | `Node._saved_min`, `_saved_min_val`, `_saved_threshold` | the lower bound of a clamp, in `LOWER_BOUNDS` |
+| `torch._C._jit_onnx_log` | hiding the graph that the ONNX exporter prints when it fails |
 | `Node._input_metadata` | the types of an operation's results, to find float16 |
 """
 
@@ -71,6 +72,17 @@ LOWER_BOUNDS = {
 def result_types(node: Any) -> set[torch.dtype]:
     """Return the types of the results of an autograd node's operation."""
     return {result.dtype for result in getattr(node, "_input_metadata", ()) if result is not None}
+
+
+@contextmanager
+def without_exporter_log() -> Iterator[None]:
+    """Let the ONNX exporter print nothing: it does, whatever its level, where it fails."""
+    log = torch._C._jit_onnx_log
+    torch._C._jit_onnx_log = lambda *_: None
+    try:
+        yield
+    finally:
+        torch._C._jit_onnx_log = log
 
 
 def is_autograd_excluded() -> bool:
