@@ -17,7 +17,7 @@ ZOO := .venv-zoo
 XPLIQUE := xplique tensorflow-probability tf-keras
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all test-slow test-keras test-elsewhere oracle lint docs bench zoo zoo-sample wheel clean
+.PHONY: help setup demo browser-runtime test test-all test-slow test-keras test-elsewhere oracle lint docs bench zoo zoo-sample wheel clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*##/\1\t/p' Makefile | expand -t 16
@@ -52,6 +52,10 @@ $(PEERS)/.peers: $(SOURCES) constraints-peers.txt | $(PEERS)/bin/python
 	@touch $@
 
 setup: $(VENV)/.development  ## make .venv with everything development needs
+	@$(BIN)/python hatch_build.py || true
+
+browser-runtime: | $(BIN)/python  ## bring ONNX Runtime Web from the npm registry, for 'seewhy site'
+	@$(BIN)/python hatch_build.py
 
 demo: $(VENV)/.runtime  ## explain the example photos, and a mosaic of them, with EfficientNet-Lite0
 	@$(BIN)/python examples/demo.py
@@ -111,9 +115,10 @@ zoo-sample: $(ZOO)/.zoo  ## the same with a few small models, without the page; 
 
 wheel: | $(BIN)/python  ## build dist/*.whl
 	@rm -rf dist
-	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps $(PIP_ARGS) --wheel-dir dist .
+	@SEEWHY_BROWSER_RUNTIME=required $(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps $(PIP_ARGS) --wheel-dir dist .
 
 clean:  ## remove everything that was made
 	rm -rf $(VENV) $(PEERS) $(ZOO) benchmarks/results dist site docs/images .tutorials demo explanations
 	rm -rf .hypothesis .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf src/seewhy/site/runtime
 	find src tests examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

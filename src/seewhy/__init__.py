@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from seewhy.results.explanation import Explanation
     from seewhy.results.heatmaps import Heatmaps
     from seewhy.results.target_result import TargetResult
+    from seewhy.site.write_site import write_site
     from seewhy.viewer.notebook import view
 
 __version__ = "0.1.0"
@@ -59,6 +60,7 @@ __all__ = [
     "targets",
     "timing",
     "view",
+    "write_site",
 ]
 
 _ROOMS = {
@@ -76,6 +78,7 @@ _ROOMS = {
     "seewhy.results.channel_inspection": ("Inspection",),
     "seewhy.results.target_result": ("TargetResult",),
     "seewhy.models": ("ClassNames", "Classifier", "Inputs", "Prediction", "Preprocessing", "load", "load_onnx"),
+    "seewhy.site.write_site": ("write_site",),
     "seewhy.viewer.notebook": ("view",),
 }
 

@@ -42,6 +42,7 @@ from seewhy.cli.options import (
     WeightsOption,
     split_list,
 )
+from seewhy.cli.site_command import site
 from seewhy.images.default_style import DEFAULT_ALPHA, DEFAULT_COLORMAP
 
 app = typer.Typer(
@@ -520,3 +521,6 @@ app.add_typer(train.app)
 
 
 app.command(cls=Command)(errors)
+
+
+app.command(cls=Command)(site)

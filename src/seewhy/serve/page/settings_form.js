@@ -3,6 +3,7 @@
 import { createSelect } from "../viewer/dom.js";
 import { fetchList } from "./client.js";
 import { createMultiselect } from "./multiselect.js";
+import { matches, searchItems } from "./text_search.js";
 
 const DEFAULT_METHOD = "auto";
 const DEFAULT_TARGETS = 5;
@@ -86,16 +87,4 @@ function layerChoice({ path, kind, shape }) {
 
 function classChoice({ index, name, id }) {
   return { value: String(index), text: name, detail: id === null ? `class ${index}` : `class ${index}, ${id}` };
-}
-
-/** Returns whether one of the texts contains the query. */
-function matches(query, ...texts) {
-  const wanted = query.trim().toLowerCase();
-  return texts.some((text) => text.toLowerCase().includes(wanted));
-}
-
-/** Returns the items with a text that contains the query, ordered by which of their texts it is. */
-function searchItems(query, items, textsOf) {
-  const rank = (item) => textsOf(item).findIndex((text) => matches(query, text));
-  return items.filter((item) => rank(item) >= 0).sort((a, b) => rank(a) - rank(b));
 }
