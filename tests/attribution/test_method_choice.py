@@ -28,9 +28,11 @@ def layer_of(*space):
 LAST = layer_of(9)
 
 
-def chosen(shapes, inputs=IMAGES, method="auto", layer=AUTO, last=LAST):
+def chosen(shapes, inputs=IMAGES, method="auto", layer=AUTO, last=LAST, links=()):
     """Choose for a model with these attention maps, whose last layer with positions is `last`."""
-    framework = SimpleNamespace(attention_shapes=lambda _: shapes, calls=lambda _: [last])
+    framework = SimpleNamespace(
+        attention_shapes=lambda _: shapes, attention_links=lambda _: links, calls=lambda _: [last]
+    )
     return choose_method(seewhy.methods.get(method), framework, inputs, [LayerChoice(layer)])
 
 
@@ -58,6 +60,11 @@ def test_maps_that_are_not_of_the_last_layer_s_tokens_are_not_taken(last):
     choice = chosen(CHAIN, last=last)
     assert (choice.method.name, choice.reason) == ("gradcam", "the last layers have other positions than the maps")
     assert chosen(CHAIN, method="gradcam", last=last).doubt == ""
+
+
+def test_maps_of_branches_form_no_chain():
+    choice = chosen(CHAIN, links=(False,))
+    assert (choice.method.name, choice.reason) == ("gradcam", "the attention layers form no chain")
 
 
 def test_a_class_token_may_join_the_tokens_late():

@@ -14,7 +14,7 @@ from seewhy.errors import LayerError
 from seewhy.frameworks import Framework, LayerChoice
 from seewhy.frameworks.structures import InputBatch, is_image_batch
 from seewhy.methods import Method, get
-from seewhy.methods.attention_chain import chain_steps
+from seewhy.methods.attention_chain import chain_steps, check_links
 
 LEAST_MAPS = 2
 """One attention map alone pools what convolutions computed, as in the attention pooling of CLIP's ResNets."""
@@ -82,7 +82,7 @@ def choose_method(
     shapes = framework.attention_shapes(inputs)
     if not shapes:
         return MethodChoice(get("gradcam"), "no attention in the model")
-    kind = attention_kind(shapes)
+    kind = attention_kind(framework, inputs)
     if kind == "chain" and not end_in_tokens(framework, inputs, shapes):
         return MethodChoice(get("gradcam"), "the last layers have other positions than the maps")
     reasons: dict[AttentionKind, str] = {
@@ -93,14 +93,16 @@ def choose_method(
     return MethodChoice(_suited_to(kind), reasons[kind])
 
 
-def attention_kind(shapes: Sequence[tuple[int, ...]]) -> AttentionKind:
-    """Return how attention maps of shapes (H, Lq, Lk), or of more axes within windows, lie."""
+def attention_kind(framework: Framework, inputs: InputBatch) -> AttentionKind:
+    """Return how the attention maps of a model lie."""
+    shapes = framework.attention_shapes(inputs)
     if any(len(shape) > 3 for shape in shapes):
         return "windows"
     if len(shapes) < LEAST_MAPS:
         return "other"
     try:
         chain_steps(shapes)
+        check_links(framework.attention_links(inputs))
     except LayerError:
         return "other"
     return "chain"
@@ -121,7 +123,7 @@ def _doubt(method: Method, framework: Framework, inputs: InputBatch, layers: Seq
     if not (is_suspect and all(layer.is_auto for layer in layers) and is_image_batch(inputs)):
         return ""
     shapes = framework.attention_shapes(inputs)
-    kind = attention_kind(shapes)
+    kind = attention_kind(framework, inputs)
     if method.name not in UNRELIABLE[kind] or (kind == "chain" and not end_in_tokens(framework, inputs, shapes)):
         return ""
     what = "attention runs within windows" if kind == "windows" else "attention layers form a chain"
