@@ -327,7 +327,7 @@ class Explainer:
         """Return the plan for this shape of input and kind of objective, made when it is first needed."""
         key = plan_key(inputs, objective, batch_size)
         if key not in self._plans:
-            method, reason, doubt = choose_method(self.method, self.framework, inputs, self.layer_choices)
+            method, reason, doubt = choose_method(self.method, self.framework, inputs, self.layer_choices, objective)
             if doubt and "method" not in self._warned:
                 self._warned.add("method")
                 warn(doubt)
