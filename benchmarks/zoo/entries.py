@@ -54,7 +54,7 @@ TIMM_SIDES = {
     "inception_v4": 299,
     "lcnet_035": 320,
 }
-"""Other sides than `timm_model` chooses: what the patches divide, and what leaves more than a few positions to judge the
+"""Other sides than `timm_model` chooses: multiples of the patches, and sizes that leave enough positions to judge the
 grid by. SAM's model is built for images of that size."""
 
 TORCHVISION = """
