@@ -46,7 +46,7 @@ def chosen(shapes, inputs=IMAGES, method="auto", layer=AUTO, last=LAST, links=()
 @pytest.mark.parametrize(
     ("shapes", "inputs", "layer", "method", "reason"),
     [
-        ((), IMAGES, AUTO, "gradcam", "no attention in the model"),
+        ((), IMAGES, AUTO, "gradcam", "no attention maps"),
         (CHAIN, IMAGES, AUTO, "legrad_rollout", "2 attention layers form a chain"),
         (((2, 9, 9), (1, 4, 9), (2, 4, 4)), IMAGES, AUTO, "legrad_rollout", "3 attention layers form a chain"),
         (WINDOWS, IMAGES, AUTO, "integrated_gradients", "attention within windows; 16 steps"),

@@ -85,7 +85,7 @@ def choose_method(
         return MethodChoice(get("gradcam"), "the input is not one batch of images")
     shapes = framework.attention_shapes(inputs)
     if not shapes:
-        return MethodChoice(get("gradcam"), "no attention in the model")
+        return MethodChoice(get("gradcam"), "no attention maps")
     kind = attention_kind(framework, inputs)
     if kind != "windows" and (len(shapes) < LEAST_MAPS or is_carried(framework, inputs, objective)):
         if kind == "other":

@@ -11,7 +11,7 @@ Step = Literal["mix", "pool", "class", "first class"]
 left behind; a class token attends to itself and to all others; or it does so for the first time, which is where it
 joins them."""
 
-SUGGESTION = "Use a method that explains a layer, such as gradcam."
+SUGGESTION = 'Use method="auto", which takes one that suits the model, or a method that explains a layer or the input.'
 
 
 def chain_steps(shapes: Sequence[tuple[int, ...]]) -> tuple[Step, ...]:
