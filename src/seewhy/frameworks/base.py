@@ -166,8 +166,8 @@ class Framework(ABC):
     def attention_links(self, inputs: InputBatch) -> tuple[bool, ...]:
         """Return whether the values of each attention map but the first are computed from the map before it.
 
-        Told from the flow of the data, so that maps of two branches, which do not follow each other, are not taken for
-        a chain. Kept as `attention_shapes` is.
+        Told from the flow of the data, so that maps of two branches, whose shapes may be the same, are not chained.
+        Kept as `attention_shapes` is.
 
         Raises:
             ModelRunError: The model failed.

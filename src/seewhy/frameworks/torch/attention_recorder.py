@@ -195,7 +195,7 @@ class AttentionRecorder(AttentionMode):
         return result
 
     def softmax_computed(self, weights: NativeTensor) -> NativeTensor:
-        """Observe a softmax, and return what the model goes on with."""
+        """Observe a softmax, and return what the model uses."""
         return weights
 
     def values_read(self, position: int, values: NativeTensor) -> None:
