@@ -1,10 +1,13 @@
 """What models with attention cost: native PyTorch, timm's models without pretrained weights, one image, in turns.
 
+Processor time of one thread is measured, which other processes disturb less than the time on the wall.
+
 python -m benchmarks.attention           prints the table
 python -m benchmarks.attention --record  keeps it in docs/measured.json, of which the documentation is made
 """
 
 import argparse
+import time
 from functools import partial
 
 import numpy as np
@@ -77,7 +80,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0, help="the budget of each model (default 60)")
     parser.add_argument("--record", action="store_true", help="keep the table in docs/measured.json")
     given = parser.parse_args()
-    times = {name: interleave(variants(name), given.seconds) for name in CASES}
+    times = {name: interleave(variants(name), given.seconds, clock=time.process_time) for name in CASES}
     table = [row for name in CASES for row in rows(name, times[name])]
     publish("attention", "Models with attention against the forward pass", table, times, machine("torch", "timm"))
     if given.record:
