@@ -11,7 +11,7 @@ INTRODUCTION = """# The zoo
 What `layer="auto"` and the default method do with one model of each family of timm, torchvision, Hugging Face
 transformers, `keras.applications` and KerasHub, with random weights. `make zoo` measures this in about 40 minutes on
 two cores, with the versions of `constraints-zoo.txt`, and writes this page. The models of transformers and KerasHub
-have small configurations; most others are the smallest of their family, for images of 160 pixels where the size is free.
+have small configurations. Most others are the smallest of their family, and get images of 160 pixels if they take any.
 
 | column | meaning |
 | --- | --- |
