@@ -92,8 +92,8 @@ def _legrad_rollout(attention: list[Any], gradient: list[Any]) -> Any:
     tokens = attention[0].shape[-1]
     counted = next((number for number, each in enumerate(attention, 1) if 1 < each.shape[-2] < each.shape[-1]), None)
     slopes = [np.maximum(slope, 0).mean(axis=(0, 1))[-tokens:] for slope in gradient[:counted]]
-    rows = _rollout([each.mean(axis=0) for each in attention[:counted]], 0.5, 0.5)
-    return _read(gradient[:counted], rows) * np.mean(slopes, axis=0)
+    rows = _rollout([each.mean(axis=0) for each in attention], 0.5, 0.5)
+    return _read(gradient, rows) * np.mean(slopes, axis=0)
 
 
 def _torch_maps(model: Any, inputs: Any) -> tuple[list[Any], list[Any]]:
