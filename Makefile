@@ -107,7 +107,7 @@ docs: $(VENV)/.docs  ## build the documentation into site/, and run the Python o
 bench: $(PEERS)/.peers  ## measure what an explanation costs, against the bare forward pass and the peers; half an hour
 	$(PEERS)/bin/python -m benchmarks
 
-zoo: $(ZOO)/.zoo  ## explain one model of each family of five libraries, and write docs/zoo.md; half an hour
+zoo: $(ZOO)/.zoo  ## explain one model of each family of five libraries, and write docs/zoo.md; 40 minutes
 	$(ZOO)/bin/python -m benchmarks.zoo
 
 zoo-sample: $(ZOO)/.zoo  ## the same with a few small models, without the page; two minutes

@@ -165,6 +165,17 @@ class Framework(ABC):
         """
 
     @abstractmethod
+    def attention_links(self, inputs: InputBatch) -> tuple[bool, ...]:
+        """Return whether the values of each attention map but the first are computed from the map before it.
+
+        Told from the flow of the data, so that maps of two branches, whose shapes may be the same, are not chained.
+        Kept as `attention_shapes` is.
+
+        Raises:
+            ModelRunError: The model failed.
+        """
+
+    @abstractmethod
     def head(self, inputs: InputBatch, layer: LayerChoice, objective: Objective) -> Head:
         """Run the trunk of the model once, and return the head.
 

@@ -123,6 +123,9 @@ class Exported(Framework):
     def attention_shapes(self, inputs: InputBatch) -> tuple[tuple[int, ...], ...]:
         return self._framework.attention_shapes(inputs)
 
+    def attention_links(self, inputs: InputBatch) -> tuple[bool, ...]:
+        return self._framework.attention_links(inputs)
+
     def to_numpy(self, tensor: NativeTensor) -> NDArray[Any]:
         return tensor if isinstance(tensor, np.ndarray) else self._framework.to_numpy(tensor)
 

@@ -142,6 +142,9 @@ class FixedBatch(Framework):
     def attention_shapes(self, inputs: InputBatch) -> tuple[tuple[int, ...], ...]:
         return self._framework.attention_shapes(self._filled(inputs, 0, self._size))
 
+    def attention_links(self, inputs: InputBatch) -> tuple[bool, ...]:
+        return self._framework.attention_links(self._filled(inputs, 0, self._size))
+
     def moves_image(self, inputs: InputBatch, layer: LayerChoice) -> bool:
         return self._framework.moves_image(self._filled(inputs, 0, self._size), layer)
 

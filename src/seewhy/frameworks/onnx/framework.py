@@ -184,6 +184,9 @@ class Onnx(Framework):
         except LayerError:
             return ()
 
+    def attention_links(self, inputs: InputBatch) -> tuple[bool, ...]:
+        return self._attention_maps(inputs).links if self.attention_shapes(inputs) else ()
+
     def _attention_maps(self, inputs: InputBatch) -> AttentionMaps:
         graph, images = self._graph(inputs), len(leaves(inputs)[0])
         key = ("attention maps", graph.version, images)

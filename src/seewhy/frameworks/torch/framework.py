@@ -43,6 +43,7 @@ from seewhy.frameworks.structures import (
     shape_key,
 )
 from seewhy.frameworks.torch import hugging_face
+from seewhy.frameworks.torch.attention_links import LinkRecorder
 from seewhy.frameworks.torch.attention_recorder import AttentionMaps, AttentionRecorder
 from seewhy.frameworks.torch.attention_tap import AttentionTap
 from seewhy.frameworks.torch.calls import (
@@ -177,6 +178,20 @@ class Torch(Framework):
 
     def attention_shapes(self, inputs: InputBatch) -> tuple[tuple[int, ...], ...]:
         return self._attention_maps(inputs).shapes
+
+    def attention_links(self, inputs: InputBatch) -> tuple[bool, ...]:
+        positions = self._attention_maps(inputs).positions
+
+        def record() -> tuple[bool, ...]:
+            trunk = Trunk(FunctionRecorder(), needs_autograd=self._autograd_use.is_needed)
+            recorder = LinkRecorder([*self._model.parameters(), *self._model.buffers()], trunk)
+            with preserve_state(self._model), torch.enable_grad():
+                self._forward(inputs, recorder.open())
+            return recorder.links(positions)
+
+        key = ("attention links", self._model_layers.now().version, shape_key(inputs))
+        links: tuple[bool, ...] = self._calls.get(key, record) if len(positions) > 1 else ()
+        return links
 
     def _attention_maps(self, inputs: InputBatch) -> AttentionMaps:
         def run(functions: FunctionRecorder) -> AttentionMaps:
