@@ -31,7 +31,7 @@ class Metric:
         function: Returns float64 (N, T), a value for each image and target, NaN where it is undefined.
         forwards: From options by keyword, which it may ignore, to the number of forward passes for each image and
             target; for a metric that needs an explainer, the number of explanations.
-        curve: Returns a `Curve`, whose area is the metric's value; None for a metric without one. It takes what
+        curve: Returns a `Curve`, whose `values` are those of the metric; None for a metric without one. It takes what
             `function` takes.
     """
 
