@@ -229,3 +229,13 @@ def test_two_targets_have_two_maps():
     maps = np.stack([left, left[:, ::-1]])[None]
     found = evaluate.deletion_curve(classifier, np.ones((1, 3, 4, 4), np.float32), maps, [0, 1], steps=2, score="logit")
     np.testing.assert_allclose(found.y, [[[1, 0, 0], [1, 0, 0]]], atol=1e-6)
+
+
+def test_the_other_class_of_the_random_logit_test_depends_on_the_class_alone():
+    maker = explainer(known_models.colours(), hirescam, "1")
+    images = np.concatenate([known_models.solid()[:, :, :8], known_models.solid()[::-1, :, 8:]], axis=2)
+    together = evaluate.random_logit(maker, images, [[0], [1], [1], [0]], seed=2)
+    alone = np.concatenate(
+        [evaluate.random_logit(maker, images[[row]], [[c]], seed=2) for row, c in enumerate([0, 1, 1, 0])]
+    )
+    np.testing.assert_allclose(together, alone)
