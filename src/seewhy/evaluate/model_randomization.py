@@ -18,7 +18,7 @@ from seewhy.frameworks import Framework
 from seewhy.frameworks.kernels import Kernels
 from seewhy.frameworks.structures import InputBatch
 from seewhy.methods.checks import integer
-from seewhy.targets import TargetSpec
+from seewhy.targets import Objective, TargetSpec, TopK
 from seewhy.types import DoubleArray
 
 Mode = Literal["cascading", "independent"]
@@ -175,7 +175,8 @@ def random_like(array: NDArray[np.generic], random: np.random.Generator) -> NDAr
 def with_fixed_choices(explainer: Explainer, inputs: InputBatch) -> Explainer:
     """Return an explainer with the method and the layer that "auto" takes for the model with its own weights."""
     choices = explainer.layer_choices
-    method = choose_method(explainer.method, explainer.framework, inputs, choices).method
+    objective = Objective(TopK(1), explainer.score, explainer.output)
+    method = choose_method(explainer.method, explainer.framework, inputs, choices, objective).method
     if method.level == "layer" and method.family != "attention" and method.fuse is None and len(choices) == 1:
         layer = explainer.heatmaps(inputs[:1] if isinstance(inputs, np.ndarray) else inputs).layer
         choices = (explainer.framework.find_layer(layer),)
