@@ -1,0 +1,232 @@
+"""The loop of a study: each image, each method, each metric; results are stored as they come."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from seewhy.errors import ImageError, InputError, SeewhyError
+from seewhy.evaluate.annotations import Annotations, Mask
+from seewhy.evaluate.labels import Labels
+from seewhy.evaluate.metric import Metric
+from seewhy.evaluate.study_images import StudyImage
+from seewhy.evaluate.study_sources import HeatmapSource, Subject
+from seewhy.evaluate.study_store import Record, StudyStore
+from seewhy.images.reading import read
+from seewhy.models import Classifier
+from seewhy.results.explanation import Explanation
+from seewhy.types import FloatArray
+
+SHOWN_PREDICTIONS = 5
+
+MapState = Literal["ok", "zero", "constant", "not finite"]
+"""What a heatmap is: "zero" shows no evidence; a "constant" one orders no pixels; NaN and infinite values say nothing."""
+
+
+class Progress(NamedTuple):
+    """How far a study is.
+
+    Attributes:
+        done: The number of finished images.
+        total: The number of images.
+        is_resumed: Whether the last image was finished by an earlier run.
+        problems: What went wrong with the last image.
+    """
+
+    done: int
+    total: int
+    is_resumed: bool
+    problems: tuple[str, ...] = ()
+
+
+ProgressCallback = Callable[[Progress], None]
+
+
+@dataclass(frozen=True, eq=False)
+class StudyRun:
+    """Everything that the loop needs.
+
+    Attributes:
+        classifier: The model.
+        images: The images.
+        sources: The methods, the maps of other tools, and the baselines.
+        metrics: The metrics.
+        labels: The true classes.
+        annotations: Where objects are; None where that is not known.
+        options: `steps`, `batch_size` and others; each metric gets those that it has.
+        seed: Of the study.
+    """
+
+    classifier: Classifier
+    images: Sequence[StudyImage]
+    sources: Sequence[HeatmapSource]
+    metrics: Sequence[Metric]
+    labels: Labels
+    annotations: Annotations | None
+    options: dict[str, Any]
+    seed: int
+
+    def run(
+        self, store: StudyStore, progress: ProgressCallback | None, should_stop: Callable[[], bool] | None
+    ) -> bool:
+        """Measure all images that are not finished; return whether all are.
+
+        Args:
+            store: Where results are.
+            progress: Called after each image.
+            should_stop: Called after each image; True ends the run.
+        """
+        for position, image in enumerate(self.images):
+            is_resumed = store.image(position) is not None
+            if not is_resumed:
+                store.write_image(position, self._measure_image(position, image, store))
+            if progress is not None:
+                problems = () if is_resumed else _problems(store, position, len(self.sources))
+                progress(Progress(position + 1, len(self.images), is_resumed, problems))
+            is_last = position + 1 == len(self.images)
+            if not is_last and should_stop is not None and should_stop():
+                return False
+        return True
+
+    def _measure_image(self, position: int, image: StudyImage, store: StudyStore) -> Record:
+        """Measure one image with all methods; an image that cannot be measured is recorded with the reason."""
+        record: Record = {"image": image.name, "label": self._label(image.name), "error": None, "problems": []}
+        try:
+            subject = self._subject(position, image)
+        except SeewhyError as error:
+            return record | {"error": str(error)}
+        mask = Mask(None)
+        if self.annotations is not None:
+            mask = self.annotations.mask(image.name, subject.placement.image_size, subject.target)
+        for number, source in enumerate(self.sources):
+            if store.result(position, number) is None:
+                result, heatmap = self._measure(source, subject, mask)
+                store.write_result(position, number, result, heatmap)
+        predicted = subject.predictions[0]
+        return record | {
+            "problems": list(mask.problems),
+            "target": subject.target,
+            "target_name": self.classifier.class_name(subject.target),
+            "predicted": predicted.index,
+            "predicted_name": predicted.name,
+            "probability": next(each.probability for each in subject.predictions if each.index == subject.target),
+        }
+
+    def _label(self, name: str) -> int | None:
+        label = self.labels.classes.get(name)
+        return self.annotations.label(name) if label is None and self.annotations is not None else label
+
+    def _subject(self, position: int, image: StudyImage) -> Subject:
+        """Read an image and decide what is explained: its true class, or the most probable one."""
+        if image.name in self.labels.problems:
+            raise InputError(self.labels.problems[image.name])
+        pixels = read(image.image)
+        (predictions,) = self.classifier.predict([pixels])
+        label = self._label(image.name)
+        classes = {each.index for each in predictions}
+        if label is not None and label not in classes:
+            raise InputError(f"its label is class {label}, and the model has classes 0 to {len(classes) - 1}")
+        (placement,) = self.classifier.preprocess([pixels]).placements
+        seed = int(np.random.SeedSequence([self.seed, position]).generate_state(1)[0])
+        target = predictions[0].index if label is None else label
+        return Subject(image.name, pixels, placement, predictions, target, seed)
+
+    def _measure(self, source: HeatmapSource, subject: Subject, mask: Mask) -> tuple[Record, FloatArray | None]:
+        """Return the values of one image for one method, and its heatmap."""
+        record: Record = {"method": source.name, "error": None, "map": None, "values": {}, "curves": {}, "errors": {}}
+        try:
+            explanation = source.explain(subject)
+        except SeewhyError as error:
+            return record | {"error": str(error)}
+        heatmap = explanation.heatmaps[0]
+        record |= {"map": _state(heatmap)} | _facts(explanation)
+        for metric in self.metrics:
+            self._add_value(record, metric, source, subject, explanation, mask)
+        return record, heatmap
+
+    def _add_value(
+        self,
+        record: Record,
+        metric: Metric,
+        source: HeatmapSource,
+        subject: Subject,
+        explanation: Explanation,
+        mask: Mask,
+    ) -> None:
+        """Add the value of a metric; None where it is undefined, with the reason where that is an error."""
+        record["values"][metric.name] = None
+        arguments = _arguments(metric, self.classifier, source, subject, explanation, mask)
+        if record["map"] == "not finite" or arguments is None:
+            return
+        given = {"seed": subject.seed, **self.options}
+        options = {name: value for name, value in given.items() if name in metric.options}
+        try:
+            if metric.curve is None:
+                value = float(np.asarray(metric(*arguments, **options)).ravel()[0])
+            else:
+                curve = metric.curve(*arguments, **options)
+                value = float(curve.auc.ravel()[0])
+                if np.isfinite(value):
+                    record["curves"][metric.name] = {
+                        "x": curve.x.tolist(),
+                        "y": curve.y.reshape(-1, len(curve.x))[0].tolist(),
+                        "labels": [curve.x_label, curve.y_label],
+                    }
+        except (SeewhyError, ImageError) as error:
+            record["errors"][metric.name] = str(error)
+            return
+        record["values"][metric.name] = value if np.isfinite(value) else None
+
+
+def _arguments(
+    metric: Metric,
+    classifier: Classifier,
+    source: HeatmapSource,
+    subject: Subject,
+    explanation: Explanation,
+    mask: Mask,
+) -> tuple[Any, ...] | None:
+    """Return what a metric takes for one image; None where there is no such thing."""
+    if metric.needs == "heatmaps":
+        return ([explanation],)
+    if metric.needs == "annotations":
+        return None if mask.pixels is None else ([explanation], mask.pixels[None])
+    if metric.needs == "classifier":
+        return (classifier, [subject.pixels], [explanation])
+    return None if source.explainer is None else (source.explainer, [subject.pixels], [subject.target])
+
+
+def _state(heatmap: FloatArray) -> MapState:
+    if not np.isfinite(heatmap).all():
+        return "not finite"
+    if not (heatmap > 0).any():
+        return "zero"
+    return "constant" if (heatmap == heatmap.flat[0]).all() else "ok"
+
+
+def _facts(explanation: Explanation) -> Record:
+    """Return what the viewer needs of an explanation besides its heatmap and the image."""
+    target = explanation.targets[0]
+    return {
+        "title": explanation.title,
+        "layer": explanation.layer,
+        "model": explanation.model,
+        "peak_quantile": explanation.peak_quantile,
+        "target": [target.index, target.name, target.score, target.probability, target.has_evidence],
+        "predictions": [list(each) for each in explanation.predictions[:SHOWN_PREDICTIONS]],
+        "image_size": list(explanation.placement.image_size),
+        "box": list(explanation.placement.box),
+        "input_box": list(explanation.placement.input_box),
+    }
+
+
+def _problems(store: StudyStore, position: int, methods: int) -> tuple[str, ...]:
+    """Return what went wrong with an image, each message once."""
+    image = store.image(position) or {}
+    messages = [image["error"]] if image.get("error") else []
+    for number in range(methods):
+        result = store.result(position, number) or {}
+        messages += [f"{result['method']}: {result['error']}"] if result.get("error") else []
+        messages += [f"{metric} of {result['method']}: {text}" for metric, text in result.get("errors", {}).items()]
+    return tuple(f"{image.get('image')}: {message}" for message in dict.fromkeys(messages))
