@@ -137,7 +137,7 @@ class Explainer:
         tokens: TokenGrid | None = None,
     ) -> None:
         check_options(score, output, precision, backend)
-        classifier = _as_classifier(model)
+        classifier = as_classifier(model)
         method, framework = all_methods.get(method), classifier.framework_in(precision, backend)
         layers = find_layers(layer, classifier, framework, method)
         if signed and (len(layers) > 1 or method.fuse is not None):
@@ -445,14 +445,14 @@ def compare(
     if methods is not None and method is not None:
         raise MethodError("compare was given methods and method, which are the same argument. Give one of them.")
     chosen = listed("methods", next((each for each in (methods, method) if each is not None), "auto"))
-    classifiers = [_as_classifier(model) for model in listed("models", models)]
+    classifiers = [as_classifier(model) for model in listed("models", models)]
     explainers = [Explainer(*pair, layer, score, **options) for pair in itertools.product(classifiers, chosen)]
     return Comparison(
         tuple(explainer.explain([image], targets)[0] for image, explainer in itertools.product(decoded, explainers))
     )
 
 
-def _as_classifier(model: ModelSource) -> Classifier:
+def as_classifier(model: ModelSource) -> Classifier:
     """Return a classifier as it is; a model, or what `seewhy.load` loads by a name or a path, as a classifier."""
     if isinstance(model, Classifier):
         return model
