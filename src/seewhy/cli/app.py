@@ -13,6 +13,7 @@ import typer
 import seewhy
 from seewhy.cli import train
 from seewhy.cli.errors_command import errors
+from seewhy.cli.evaluate_command import evaluate, metrics
 from seewhy.cli.help_text import Command, Group
 from seewhy.cli.options import (
     DEFAULT_MODEL,
@@ -425,3 +426,5 @@ app.add_typer(train.app)
 
 
 app.command(cls=Command)(errors)
+app.command(cls=Command)(evaluate)
+app.command(cls=Command)(metrics)

@@ -61,7 +61,7 @@ def find_study_images(source: Source) -> tuple[StudyImage, ...]:
 
 def _as_list(source: Source) -> Sequence[ImageLike]:
     if isinstance(source, (str, os.PathLike, np.ndarray)) or hasattr(source, "getexif"):
-        return [source]
+        return [source]  # type: ignore[list-item]
     return list(source)
 
 

@@ -7,7 +7,8 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 
 from seewhy.errors import ImageError, InputError, SeewhyError
-from seewhy.evaluate.annotations import Annotations, Mask
+from seewhy.evaluate.annotation_files import Annotations, ObjectMask
+from seewhy.evaluate.heatmap_stack import heatmap_stack
 from seewhy.evaluate.labels import Labels
 from seewhy.evaluate.metric import Metric
 from seewhy.evaluate.study_images import StudyImage
@@ -21,7 +22,7 @@ from seewhy.types import FloatArray
 SHOWN_PREDICTIONS = 5
 
 MapState = Literal["ok", "zero", "constant", "not finite"]
-"""What a heatmap is: "zero" shows no evidence; a "constant" one orders no pixels; NaN and infinite values say nothing."""
+"""What a heatmap is: "zero" shows no evidence, a "constant" one orders no pixels, "not finite" has NaN or infinity."""
 
 
 class Progress(NamedTuple):
@@ -67,9 +68,7 @@ class StudyRun:
     options: dict[str, Any]
     seed: int
 
-    def run(
-        self, store: StudyStore, progress: ProgressCallback | None, should_stop: Callable[[], bool] | None
-    ) -> bool:
+    def run(self, store: StudyStore, progress: ProgressCallback | None, should_stop: Callable[[], bool] | None) -> bool:
         """Measure all images that are not finished; return whether all are.
 
         Args:
@@ -96,7 +95,7 @@ class StudyRun:
             subject = self._subject(position, image)
         except SeewhyError as error:
             return record | {"error": str(error)}
-        mask = Mask(None)
+        mask = ObjectMask(None)
         if self.annotations is not None:
             mask = self.annotations.mask(image.name, subject.placement.image_size, subject.target)
         for number, source in enumerate(self.sources):
@@ -132,13 +131,13 @@ class StudyRun:
         target = predictions[0].index if label is None else label
         return Subject(image.name, pixels, placement, predictions, target, seed)
 
-    def _measure(self, source: HeatmapSource, subject: Subject, mask: Mask) -> tuple[Record, FloatArray | None]:
+    def _measure(self, source: HeatmapSource, subject: Subject, mask: ObjectMask) -> tuple[Record, FloatArray | None]:
         """Return the values of one image for one method, and its heatmap."""
         record: Record = {"method": source.name, "error": None, "map": None, "values": {}, "curves": {}, "errors": {}}
         try:
             explanation = source.explain(subject)
         except SeewhyError as error:
-            return record | {"error": str(error)}
+            return {**record, "error": str(error)}, None
         heatmap = explanation.heatmaps[0]
         record |= {"map": _state(heatmap)} | _facts(explanation)
         for metric in self.metrics:
@@ -152,7 +151,7 @@ class StudyRun:
         source: HeatmapSource,
         subject: Subject,
         explanation: Explanation,
-        mask: Mask,
+        mask: ObjectMask,
     ) -> None:
         """Add the value of a metric; None where it is undefined, with the reason where that is an error."""
         record["values"][metric.name] = None
@@ -185,11 +184,12 @@ def _arguments(
     source: HeatmapSource,
     subject: Subject,
     explanation: Explanation,
-    mask: Mask,
+    mask: ObjectMask,
 ) -> tuple[Any, ...] | None:
     """Return what a metric takes for one image; None where there is no such thing."""
     if metric.needs == "heatmaps":
-        return ([explanation],)
+        # At one size for all methods: values of maps of different resolutions do not compare.
+        return (heatmap_stack([explanation]).on_input(0, classifier.input_size)[None],)
     if metric.needs == "annotations":
         return None if mask.pixels is None else ([explanation], mask.pixels[None])
     if metric.needs == "classifier":

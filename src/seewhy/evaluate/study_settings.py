@@ -67,8 +67,8 @@ class StudySettings:
         ]
         if changes:
             raise OptionError(
-                f"{folder} has a study with other settings ({'; '.join(changes)}). Resume it with the same settings, or "
-                "give another folder."
+                f"{folder} has a study with other settings ({'; '.join(changes)}). Resume it with the same settings, "
+                "or give another folder."
             )
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from seewhy import methods as all_methods
 from seewhy.errors import InputError, MethodError
+from seewhy.evaluate.baselines import centered_gaussian, random_map
 from seewhy.evaluate.labels import match_names
 from seewhy.explainer import Explainer
 from seewhy.images.geometry import Placement
@@ -18,10 +19,6 @@ from seewhy.models import Prediction
 from seewhy.results.explanation import Explanation
 from seewhy.results.target_result import TargetResult
 from seewhy.types import FloatArray, ImageArray
-
-BASELINE_GRID = (7, 7)
-"""The resolution of the baselines: that of the last layer of most CNNs, for a map whose pixels are all random would
-damage an image far more than one of any method."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,17 +96,23 @@ class MethodSource:
 
 @dataclass(frozen=True, eq=False)
 class BaselineSource:
-    """A map that does not know the model: from a size (u, v) and a seed to a map."""
+    """A map that does not know the model, (1, 1, u, v), made of a seed."""
 
     name: str
     title: str
-    function: Callable[[tuple[int, int], int], NDArray[Any]]
+    function: Callable[[int], FloatArray]
     is_baseline: bool = True
     explainer: None = None
 
     def explain(self, subject: Subject) -> Explanation:
-        heatmap = np.asarray(self.function(BASELINE_GRID, subject.seed), np.float32)
-        return _explanation(self, subject, heatmap, subject.placement)
+        return _explanation(self, subject, self.function(subject.seed)[0, 0], subject.placement)
+
+
+BASELINES = (
+    BaselineSource("random", "Random map", lambda seed: random_map(1, seed=seed)),
+    BaselineSource("gaussian", "Centred Gaussian", lambda _: centered_gaussian(1)),
+)
+"""The baselines of every study."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,7 +154,9 @@ class GivenMaps:
         try:
             return np.asarray(np.load(entry, allow_pickle=False))
         except (OSError, ValueError, EOFError) as error:
-            raise InputError(f"The map {entry} cannot be read: {error}. Expected an array in NumPy's format.") from error
+            raise InputError(
+                f"The map {entry} cannot be read: {error}. Expected an array in NumPy's format."
+            ) from error
 
 
 def find_given_maps(name: str, maps: Path | str | Sequence[Any], images: Sequence[str]) -> GivenMaps:
@@ -167,7 +172,9 @@ def find_given_maps(name: str, maps: Path | str | Sequence[Any], images: Sequenc
     """
     if not isinstance(maps, (str, Path)):
         if len(maps) != len(images):
-            raise InputError(f"{len(maps)} maps of {name!r} were given for {len(images)} images; expected one for each.")
+            raise InputError(
+                f"{len(maps)} maps of {name!r} were given for {len(images)} images; expected one for each."
+            )
         return GivenMaps(name, dict(zip(images, map(np.asarray, maps), strict=True)))
     folder = Path(maps)
     files = {str(path.relative_to(folder).with_suffix("")): path for path in sorted(folder.rglob("*.npy"))}

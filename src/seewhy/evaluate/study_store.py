@@ -104,7 +104,7 @@ class StudyStore:
         return _read_json(path) if path.exists() else None
 
     def _write_json(self, path: Path, content: Mapping[str, Any]) -> None:
-        text = json.dumps(content, allow_nan=False, indent=1) + "\n"
+        text = json.dumps(content, allow_nan=False) + "\n"
         write_atomically(path, lambda file: file.write(text.encode()))
 
 

@@ -13,6 +13,9 @@ from seewhy.representation import listed
 SIGNIFICANCE = 0.05
 """A difference counts if it, or a larger one, would be found by chance in fewer than this share of studies."""
 
+JUDGED = ("faithfulness", "localisation")
+"""The families by which a map that does not know the model should be worse; it may be as smooth or as small as any."""
+
 
 @dataclass(frozen=True)
 class Cell:
@@ -26,7 +29,8 @@ class Cell:
         count: The number of images with a value.
         undefined: The number of images without one.
         is_baseline: Whether the method does not know the model.
-        verdict: How it compares with the baselines, in words; empty for a baseline.
+        verdict: How it compares with the baselines, in words; empty for a baseline, and for a metric by which maps that
+            do not know the model may be good.
         is_beaten: Whether it is not better than every baseline.
     """
 
@@ -112,7 +116,8 @@ def study_table(
         for row, method in enumerate(methods):
             own = values[:, row, column]
             is_baseline = method in baselines
-            verdict, is_beaten = ("", False) if is_baseline else _verdict(method, baselines, compared, own)
+            is_judged = not is_baseline and metric.family in JUDGED
+            verdict, is_beaten = _verdict(method, baselines, compared, own) if is_judged else ("", False)
             cells.append(_cell(own, method, metric.name, seed, is_baseline, verdict, is_beaten))
     return StudyTable(tuple(cells), tuple(comparisons))
 
@@ -177,9 +182,7 @@ def _compare(
     return compared
 
 
-def _verdict(
-    method: str, baselines: Sequence[str], compared: Sequence[Comparison], values: Values
-) -> tuple[str, bool]:
+def _verdict(method: str, baselines: Sequence[str], compared: Sequence[Comparison], values: Values) -> tuple[str, bool]:
     """Return how a method compares with the baselines, in words, and whether it fails to be better than all of them."""
     by_baseline = {each.second: each for each in compared if each.first == method and each.second in baselines}
     if not by_baseline:

@@ -5,14 +5,12 @@ import io
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from seewhy.errors import MissingExtraError, OptionError
+from seewhy.evaluate.study_data import StudyData
 from seewhy.images.text import printable
 from seewhy.images.writing import write_atomically
-
-if TYPE_CHECKING:
-    from seewhy.evaluate.study import Study
 
 COLUMNS = ("image", "label", "predicted", "explained", "probability", "method", "metric", "value", "map", "note")
 SUFFIXES = (".csv", ".json", ".parquet")
@@ -28,7 +26,9 @@ def check_suffix(suffix: str) -> None:
         MissingExtraError: pyarrow, which writes Parquet, is not installed.
     """
     if suffix not in SUFFIXES:
-        raise OptionError(f"Cannot write values as {suffix or 'a file without suffix'!r}; known: {', '.join(SUFFIXES)}.")
+        raise OptionError(
+            f"Cannot write values as {suffix or 'a file without suffix'!r}; known: {', '.join(SUFFIXES)}."
+        )
     if suffix == ".parquet":
         try:
             import pyarrow.parquet  # noqa: F401
@@ -36,7 +36,7 @@ def check_suffix(suffix: str) -> None:
             raise MissingExtraError("For Parquet files, pyarrow", "parquet") from error
 
 
-def value_rows(study: "Study") -> Iterator[Row]:
+def value_rows(study: StudyData) -> Iterator[Row]:
     """Yield a row for each image, method and metric; an image that could not be measured has one row."""
     for position in range(len(study.images)):
         image = study.store.image(position)
@@ -58,7 +58,7 @@ def value_rows(study: "Study") -> Iterator[Row]:
                 yield {**facts, "method": method, **_value(result, metric, image)}
 
 
-def write_values(study: "Study", path: Path) -> Path:
+def write_values(study: StudyData, path: Path) -> Path:
     """Write the values in the format of the suffix; the file is written whole or not at all."""
     check_suffix(path.suffix.lower())
     writers = {".csv": _write_csv, ".json": _write_json, ".parquet": _write_parquet}
@@ -71,10 +71,15 @@ def _value(result: Mapping[str, Any], metric: str, image: Mapping[str, Any]) -> 
     note = result.get("error") or result.get("errors", {}).get(metric)
     if value is None and note is None:
         note = "; ".join(image["problems"]) or "undefined"
-    return {"metric": metric, "value": value, "map": result.get("map"), "note": None if note is None else printable(note)}
+    return {
+        "metric": metric,
+        "value": value,
+        "map": result.get("map"),
+        "note": None if note is None else printable(note),
+    }
 
 
-def _write_csv(study: "Study", path: Path) -> None:
+def _write_csv(study: StudyData, path: Path) -> None:
     def write(file: Any) -> None:
         text = io.TextIOWrapper(file, encoding="utf-8", newline="", write_through=True)
         writer = csv.DictWriter(text, COLUMNS)
@@ -85,7 +90,7 @@ def _write_csv(study: "Study", path: Path) -> None:
     write_atomically(path, write, durable=True)
 
 
-def _write_json(study: "Study", path: Path) -> None:
+def _write_json(study: StudyData, path: Path) -> None:
     def write(file: Any) -> None:
         file.write(b"[\n")
         for number, row in enumerate(value_rows(study)):
@@ -95,7 +100,7 @@ def _write_json(study: "Study", path: Path) -> None:
     write_atomically(path, write, durable=True)
 
 
-def _write_parquet(study: "Study", path: Path) -> None:
+def _write_parquet(study: StudyData, path: Path) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 

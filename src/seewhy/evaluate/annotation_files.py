@@ -12,6 +12,7 @@ import numpy as np
 
 from seewhy.errors import ImageError, InputError, TargetError
 from seewhy.evaluate.labels import match_names
+from seewhy.evaluate.study_settings import checksum
 from seewhy.images.finding import SUFFIXES
 from seewhy.images.reading import read
 from seewhy.models import Classifier
@@ -24,7 +25,7 @@ MAX_BYTES = 2_000_000_000
 Size = tuple[int, int]
 
 
-class Mask(NamedTuple):
+class ObjectMask(NamedTuple):
     """The pixels of the objects of one image.
 
     Attributes:
@@ -47,10 +48,14 @@ class Annotations(Protocol):
     def unused(self) -> int:
         """The number of annotated images that are not there."""
 
+    @property
+    def checksum(self) -> str:
+        """A checksum of them."""
+
     def label(self, name: str) -> int | None:
         """Return the class of an image whose objects are all of one class, if classes are known."""
 
-    def mask(self, name: str, size: Size, target: int) -> Mask:
+    def mask(self, name: str, size: Size, target: int) -> ObjectMask:
         """Return the pixels of an image's objects of one class; of all its objects where their classes are unknown.
 
         Args:
@@ -92,30 +97,36 @@ class CocoBoxes:
     def source(self) -> str:
         return str(self.path)
 
+    @property
+    def checksum(self) -> str:
+        return checksum([repr(sorted(self.boxes.items())), repr(sorted(self.sizes.items()))])
+
     def label(self, name: str) -> int | None:
         categories = {box.category for box in self.boxes.get(name, ())}
         return next(iter(categories)) if len(categories) == 1 else None
 
-    def mask(self, name: str, size: Size, target: int) -> Mask:
+    def mask(self, name: str, size: Size, target: int) -> ObjectMask:
         if name not in self.boxes:
-            return Mask(None, ("it has no boxes",))
+            return ObjectMask(None, ("it has no boxes",))
         stated = self.sizes.get(name, size)
         if stated != size:
-            return Mask(
+            return ObjectMask(
                 None, (f"its boxes are for {stated[0]} x {stated[1]} pixels, and the image has {size[0]} x {size[1]}",)
             )
         problems = [f"{self.damaged[name]} of its boxes have no four finite numbers"] if name in self.damaged else []
         has_classes = any(box.category is not None for box in self.boxes[name])
         wanted = [box for box in self.boxes[name] if not has_classes or box.category == target]
         if not wanted:
-            return Mask(None, (*problems, "it has no box of the explained class"))
+            return ObjectMask(None, (*problems, "it has no box of the explained class"))
         pixels = np.zeros(size, dtype=bool)
         outside = [not _fill(pixels, box) for box in wanted]
         if any(outside):
-            problems.append(f"{sum(outside)} of {len(outside)} boxes extend beyond the image, and are cut off at its edge")
+            problems.append(
+                f"{sum(outside)} of {len(outside)} boxes extend beyond the image, and are cut off at its edge"
+            )
         if not pixels.any():
-            return Mask(None, (*problems, "no box covers a pixel of it"))
-        return Mask(pixels, tuple(problems))
+            return ObjectMask(None, (*problems, "no box covers a pixel of it"))
+        return ObjectMask(pixels, tuple(problems))
 
 
 @dataclass(frozen=True)
@@ -136,20 +147,26 @@ class MaskFolder:
     def source(self) -> str:
         return str(self.folder)
 
+    @property
+    def checksum(self) -> str:
+        return checksum([f"{name} {path.stat().st_size}" for name, path in sorted(self.paths.items())])
+
     def label(self, name: str) -> int | None:
         return None
 
-    def mask(self, name: str, size: Size, target: int) -> Mask:
+    def mask(self, name: str, size: Size, target: int) -> ObjectMask:
         if name not in self.paths:
-            return Mask(None, ("it has no mask",))
+            return ObjectMask(None, ("it has no mask",))
         try:
             pixels = read(self.paths[name]).any(axis=2)
         except ImageError as error:
-            return Mask(None, (f"its mask cannot be read: {error}",))
+            return ObjectMask(None, (f"its mask cannot be read: {error}",))
         if pixels.shape != size:
             height, width = pixels.shape
-            return Mask(None, (f"its mask has {height} x {width} pixels, and the image has {size[0]} x {size[1]}",))
-        return Mask(pixels) if pixels.any() else Mask(None, ("its mask is empty",))
+            return ObjectMask(
+                None, (f"its mask has {height} x {width} pixels, and the image has {size[0]} x {size[1]}",)
+            )
+        return ObjectMask(pixels) if pixels.any() else ObjectMask(None, ("its mask is empty",))
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,17 +177,23 @@ class GivenMasks:
     source: str = "masks"
     unused: int = 0
 
+    @property
+    def checksum(self) -> str:
+        return checksum(b"" if mask is None else np.asarray(mask).tobytes() for mask in self.masks.values())
+
     def label(self, name: str) -> int | None:
         return None
 
-    def mask(self, name: str, size: Size, target: int) -> Mask:
+    def mask(self, name: str, size: Size, target: int) -> ObjectMask:
         mask = self.masks.get(name)
         if mask is None:
-            return Mask(None, ("it has no mask",))
+            return ObjectMask(None, ("it has no mask",))
         pixels = np.asarray(mask) != 0
         if pixels.shape != size:
-            return Mask(None, (f"its mask has shape {pixels.shape}, and the image has {size[0]} x {size[1]} pixels",))
-        return Mask(pixels) if pixels.any() else Mask(None, ("its mask is empty",))
+            return ObjectMask(
+                None, (f"its mask has shape {pixels.shape}, and the image has {size[0]} x {size[1]} pixels",)
+            )
+        return ObjectMask(pixels) if pixels.any() else ObjectMask(None, ("its mask is empty",))
 
 
 def read_coco(path: Path, names: Sequence[str], classifier: Classifier) -> CocoBoxes:
