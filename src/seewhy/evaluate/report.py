@@ -92,7 +92,7 @@ def _foot(study: StudyData, shown: int) -> Iterator[str]:
         f"images: {settings.images}; labels: {settings.labels}; annotations: {settings.annotations}",
     ]
     yield _list(facts, "notes")
-    yield f"<h2>{counted(shown, 'image')}: the worst and the best by each metric</h2></div>"
+    yield f"<h2>{counted(shown, 'image')}: the worst and the best, and those on which methods differ most</h2></div>"
 
 
 def _list(items: Sequence[str], name: str) -> str:

@@ -52,11 +52,14 @@ def find_extremes(study: StudyData) -> list[Extremes]:
 
 
 def shown_images(study: StudyData, extremes: list[Extremes]) -> list[int]:
-    """Return the positions of the images that a report shows: of these, or else the first that were measured."""
-    chosen = list(dict.fromkeys(image for each in extremes for image in (each.worst, each.best)))
-    if not chosen:
-        chosen = [image for image in range(len(study.images)) if (study.store.image(image) or {}).get("error") is None]
-    return chosen[:MAX_SHOWN]
+    """Return the positions of the images that a report shows: these, and those on which methods differ most."""
+    chosen = [image for each in extremes for image in (each.worst, each.best)]
+    measured = [image for image in range(len(study.images)) if (study.store.image(image) or {}).get("error") is None]
+    rows = [row for row, method in enumerate(study.methods) if method not in study.baselines]
+    values = np.nan_to_num(study.values[:, rows, 0])
+    spread = np.ptp(values, axis=1) if rows else np.zeros(len(values))
+    chosen += sorted(measured, key=lambda image: -spread[image])
+    return list(dict.fromkeys(chosen))[:MAX_SHOWN]
 
 
 def stored_explanations(study: StudyData, image: int) -> list[Explanation]:

@@ -44,8 +44,13 @@ def _finding(study: StudyData, metric: Metric) -> str:
     ]
     rivals = [name for name in rivals if name not in study.baselines]
     text += f"; no difference from {listed(rivals)} is established." if rivals else "."
-    beaten = [cell for cell in known if cell.is_beaten]
-    return text + "".join(f" {cell.method} is {cell.verdict}." for cell in beaten)
+    beaten: dict[str, list[str]] = {}
+    for cell in known:
+        if cell.is_beaten:
+            beaten.setdefault(cell.verdict, []).append(cell.method)
+    return text + "".join(
+        f" {verdict[0].upper()}{verdict[1:]}: {listed(methods)}." for verdict, methods in beaten.items()
+    )
 
 
 def value_text(cell: Cell) -> str:
