@@ -5,10 +5,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from seewhy.evaluate.enumeration import enumerated
 from seewhy.evaluate.metric import Metric
 from seewhy.evaluate.study_data import StudyData
 from seewhy.evaluate.study_table import Cell
-from seewhy.representation import counted, listed
+from seewhy.representation import counted
 
 STATES = {
     "zero": "has no positive value (no evidence)",
@@ -33,9 +34,11 @@ def _finding(study: StudyData, metric: Metric) -> str:
     if not known:
         return f"{metric.title}: no method has a value."
     sign = -1 if metric.higher_is_better else 1
-    best = min(known, key=lambda cell: sign * (cell.mean or 0.0))
+    most = max(cell.count for cell in known)
+    # A method that has a value for a few images only is not called the best of those that have one for all.
+    best = min((cell for cell in known if 2 * cell.count > most), key=lambda cell: sign * (cell.mean or 0.0))
     text = f"{metric.title}: {best.method} is best, {value_text(best)}"
-    if max(cell.count for cell in known) < 2:
+    if most < 2:
         return f"{text}. This is one image: there is no interval, and nothing can be said about other images."
     rivals = [
         each.second if each.first == best.method else each.first
@@ -43,13 +46,13 @@ def _finding(study: StudyData, metric: Metric) -> str:
         if each.metric == metric.name and best.method in (each.first, each.second) and each.better is None
     ]
     rivals = [name for name in rivals if name not in study.baselines]
-    text += f"; no difference from {listed(rivals)} is established." if rivals else "."
+    text += f"; no difference from {enumerated(rivals)} is established." if rivals else "."
     beaten: dict[str, list[str]] = {}
     for cell in known:
         if cell.is_beaten:
             beaten.setdefault(cell.verdict, []).append(cell.method)
     return text + "".join(
-        f" {verdict[0].upper()}{verdict[1:]}: {listed(methods)}." for verdict, methods in beaten.items()
+        f" {verdict[0].upper()}{verdict[1:]}: {enumerated(methods)}." for verdict, methods in beaten.items()
     )
 
 
@@ -70,20 +73,21 @@ def number(value: float) -> str:
 
 def _image_notes(study: StudyData) -> Iterator[str]:
     failed, annotated = [], []
+    needs_annotations = any(metric.needs == "annotations" for metric in study.metrics.values())
     for position, name in enumerate(study.images):
         record = study.store.image(position)
         if record is None:
             continue
         if record["error"] is not None:
             failed.append(f"{name} ({record['error'].rstrip('.')})")
-        elif record["problems"]:
+        elif record["problems"] and needs_annotations:
             annotated.append(f"{name} ({'; '.join(record['problems'])})")
     if not study.is_complete:
         yield "The study is not complete: it was stopped, and can be resumed."
     if failed:
-        yield f"{counted(len(failed), 'image')} could not be measured: {listed(failed)}."
+        yield f"{counted(len(failed), 'image')} could not be measured: {enumerated(failed)}."
     if annotated:
-        yield f"{counted(len(annotated), 'image')} with incomplete annotations: {listed(annotated)}."
+        yield f"{counted(len(annotated), 'image')} with incomplete annotations: {enumerated(annotated)}."
 
 
 def _map_notes(study: StudyData) -> Iterator[str]:
@@ -113,7 +117,7 @@ def _value_notes(study: StudyData) -> Iterator[str]:
         }
         never = [method for method in study.methods if study.table.cell(method, metric).count == 0]
         if missing:
-            counts = listed([f"{method} {count}" for method, count in missing.items()])
+            counts = enumerated([f"{method} {count}" for method, count in missing.items()])
             yield f"{metric}: images without a value, which are not in the mean: {counts}."
         if never:
-            yield f"{metric} has no value for {listed(never)}."
+            yield f"{metric} has no value for {enumerated(never)}."

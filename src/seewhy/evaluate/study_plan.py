@@ -14,6 +14,7 @@ from seewhy.attribution.checks import check_batch_size
 from seewhy.errors import InputError, OptionError, did_you_mean, short_repr
 from seewhy.evaluate.annotation_files import Annotations, GivenMasks, read_coco, read_masks
 from seewhy.evaluate.bootstrap import check_statistics
+from seewhy.evaluate.enumeration import enumerated
 from seewhy.evaluate.labels import Labels, labels_by_folder, labels_from_table
 from seewhy.evaluate.metric import Metric
 from seewhy.evaluate.study_images import Source, find_study_images
@@ -33,7 +34,7 @@ from seewhy.evaluate.table import METRICS
 from seewhy.explainer import BATCH_SIZE, Explainer, ModelSource, as_classifier
 from seewhy.methods import Method
 from seewhy.models import Classifier
-from seewhy.representation import counted, listed
+from seewhy.representation import counted
 from seewhy.types import BoolArray, LayerSpec, Score
 
 DEFAULT_METHODS = ("gradcam", "gradcam++", "hirescam", "layercam", "eigencam")
@@ -239,7 +240,7 @@ def _measurable(metrics: Sequence[Metric], annotations: Annotations | None) -> t
     able = tuple(metric for metric in metrics if metric not in unable)
     if not unable:
         return able, []
-    names = listed([metric.name for metric in unable])
+    names = enumerated([metric.name for metric in unable])
     problem = (
         f"No annotations were given, and {names} {'needs' if len(unable) == 1 else 'need'} them: give boxes or masks."
     )
@@ -253,16 +254,16 @@ def _label_problems(labels: Labels) -> list[str]:
     if labels.missing:
         problems.append(
             f"{counted(len(labels.missing), 'image')} without a label, of which the most probable class is explained: "
-            f"{listed(labels.missing)}."
+            f"{enumerated(labels.missing)}."
         )
     if labels.problems:
         problems.append(
             f"{counted(len(labels.problems), 'image')} left out, for a label is not a class of the model: "
-            f"{listed([f'{name} ({problem})' for name, problem in labels.problems.items()])}."
+            f"{enumerated([f'{name} ({problem})' for name, problem in labels.problems.items()])}."
         )
     if labels.unused:
         problems.append(
-            f"{counted(len(labels.unused), 'label')} of images that are not there: {listed(labels.unused)}."
+            f"{counted(len(labels.unused), 'label')} of images that are not there: {enumerated(labels.unused)}."
         )
     return problems
 

@@ -153,9 +153,11 @@ class GivenMaps:
             return entry
         try:
             return np.asarray(np.load(entry, allow_pickle=False))
-        except (OSError, ValueError, EOFError) as error:
+        except OSError as error:
+            raise InputError(f"The map {entry} cannot be read: {error.strerror or error}.") from error
+        except (ValueError, EOFError) as error:
             raise InputError(
-                f"The map {entry} cannot be read: {error}. Expected an array in NumPy's format."
+                f"The map {entry} is not an array in NumPy's format, as `numpy.save` writes it."
             ) from error
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from seewhy.evaluate.bootstrap import Values, holm, mean_interval, sign_flip_test
+from seewhy.evaluate.enumeration import enumerated
 from seewhy.evaluate.metric import Metric
-from seewhy.representation import listed
 
 SIGNIFICANCE = 0.05
 """A difference counts if it, or a larger one, would be found by chance in fewer than this share of studies."""
@@ -197,7 +197,7 @@ def _verdict(method: str, baselines: Sequence[str], compared: Sequence[Compariso
 
 
 def _joined(names: Sequence[str]) -> str:
-    return listed(names).replace(", ", " and ") if len(names) == 2 else listed(names)
+    return " and ".join(names) if len(names) == 2 else enumerated(names)
 
 
 def _plain(row: Cell | Comparison) -> dict[str, Any]:
