@@ -180,6 +180,14 @@ def explain(
             "closing summary counts them.",
         ),
     ] = False,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check",
+            help="Check each heatmap, in words: does the score fall when its brightest 15% are covered, and does it "
+            "differ from that of the next class? The model runs about ten more times for each.",
+        ),
+    ] = False,
     compile_cache: Annotated[
         Path | None,
         typer.Option(
@@ -243,6 +251,7 @@ def explain(
             formats=tuple(name.strip().lower() for name in format.split(",")),
             together=together,
             label_by_folder=label_by_folder,
+            check_heatmaps=check,
             compile_cache=compile_cache,
         )
         run(request, as_json=as_json, quiet=quiet, times=times)

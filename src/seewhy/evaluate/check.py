@@ -1,18 +1,22 @@
 """Cheap signs of whether one heatmap can be trusted, in words."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
 from PIL import Image, ImageFilter
 
+from seewhy import methods as all_methods
 from seewhy.errors import OptionError, TargetError, short_repr
 from seewhy.evaluate.model_scores import running_model
 from seewhy.explainer import BATCH_SIZE, Explainer
-from seewhy.representation import ShortRepr
+from seewhy.representation import ShortRepr, ShortTuple
 from seewhy.results.explanation import Explanation
 from seewhy.results.target_result import TargetRef
 from seewhy.types import BoolArray, FloatArray
+
+CheckProgress = Callable[[int, int], None]
 
 SHARE = 0.15
 """The share of the pixels that is covered: the brightest ones, and as many elsewhere."""
@@ -99,6 +103,7 @@ def check(
     share: float = SHARE,
     draws: int = DRAWS,
     seed: int = 0,
+    explain_other: bool = True,
 ) -> Check:
     """Check one heatmap: does the score fall when its bright pixels are covered, and is it that of another class too?
 
@@ -115,6 +120,7 @@ def check(
         share: The share of the pixels that is covered, in 0..1.
         draws: The number of other places, 1 or more.
         seed: Determines these places.
+        explain_other: Whether the other class is explained for the comparison if the explanation does not have it.
 
     Returns:
         The check: numbers, and `sentences`.
@@ -133,7 +139,9 @@ def check(
         raise TargetError(f"The target {result.name!r} is not a class, and only maps of classes can be checked.")
     bright = _brightest(explanation, position, share)
     score, *covered = _scores(explainer, explanation, result.index, bright, draws, seed)
-    other_name, overlap = _compare_with_other(explainer, explanation, position, bright, share)
+    other_name, overlap = _compare_with_other(
+        explainer if explain_other else None, explanation, position, bright, share
+    )
     is_covered = bool(bright.any())
     return Check(
         name=result.name,
@@ -146,13 +154,24 @@ def check(
     )
 
 
-def with_checks(explainer: Explainer, explanation: Explanation) -> Explanation:
-    """Return an explanation with a line about each of its targets, which reports show; empty where none is a class."""
-    lines = tuple(
-        check(explainer, explanation, position).line if target.index >= 0 and explanation.predictions else ""
-        for position, target in enumerate(explanation.targets)
-    )
-    return replace(explanation, checks=lines)
+def with_checks(explainer: Explainer, explanation: Explanation, progress: CheckProgress | None = None) -> Explanation:
+    """Return an explanation with a line about each target that is a class, which reports show.
+
+    Args:
+        explainer: The explainer that made it.
+        explanation: The explanation.
+        progress: Called before each target with the number that are done, and their total; it may raise.
+    """
+    targets = []
+    method = all_methods.get(explanation.method)
+    for position, target in enumerate(explanation.targets):
+        if progress is not None:
+            progress(position, len(explanation.targets))
+        is_class = target.index >= 0 and bool(explanation.predictions)
+        # Another explanation by a method that runs the model thousands of times costs more than a sign is worth.
+        line = check(explainer, explanation, position, explain_other=not method.needs_runner).line if is_class else ""
+        targets.append(replace(target, check=line))
+    return replace(explanation, targets=ShortTuple(targets))
 
 
 def check_forwards(targets: int, draws: int = DRAWS) -> int:
@@ -214,7 +233,7 @@ def _other_places(bright: BoolArray, seen: BoolArray, draws: int, seed: int) -> 
 
 
 def _compare_with_other(
-    explainer: Explainer, explanation: Explanation, position: int, bright: BoolArray, share: float
+    explainer: Explainer | None, explanation: Explanation, position: int, bright: BoolArray, share: float
 ) -> tuple[str, float | None]:
     """Return the most probable other class, and the share of bright pixels that its map has in common."""
     index = explanation.targets[position].index
@@ -222,9 +241,11 @@ def _compare_with_other(
     if other is None or not bright.any():
         return "", None
     known = [number for number, target in enumerate(explanation.targets) if target.index == other.index]
+    if not known and explainer is None:
+        return "", None
     if known:
         other_bright = _brightest(explanation, known[0], share)
-    else:
+    elif explainer is not None:
         (explained,) = explainer.explain([explanation.image], [other.index])
         other_bright = _brightest(explained, 0, share)
     if not other_bright.any():

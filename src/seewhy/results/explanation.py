@@ -65,7 +65,6 @@ class Explanation:
         model: The classifier's name.
         source: The path that the image was read from; None for an image in memory.
         peak_quantile: The quantile of a heatmap that becomes 1 when it is normalized; 1.0 for its maximum.
-        checks: What `seewhy.evaluate.check` says of each target's heatmap, in words; empty where it was not asked.
         aliases: All names of each target's class, among them its wnid and its synonyms; empty where they are unknown.
     """
 
@@ -83,7 +82,6 @@ class Explanation:
     peak_quantile: float = 1.0
     aliases: tuple[tuple[str, ...], ...] = ()
     method_reason: str = ""
-    checks: tuple[str, ...] = ()
 
     def __repr__(self) -> str:
         height, width = self.placement.image_size
