@@ -1,20 +1,14 @@
 """Deletion (RISE: Petsiuk et al., BMVC 2018)."""
 
-from typing import Any
-
-import numpy as np
-
 from seewhy.evaluate.curve import Curve
-from seewhy.evaluate.evaluated_maps import EvaluatedMap, evaluated_batches
+from seewhy.evaluate.evaluated_maps import evaluated_batches
 from seewhy.evaluate.heatmap_stack import HeatmapsLike
 from seewhy.evaluate.model_scores import ImagesLike, ModelLike
-from seewhy.evaluate.removal import pixel_order, removed_counts, removed_pixels, transitions
+from seewhy.evaluate.removal import removed_pixels
+from seewhy.evaluate.removal_curve import STEPS, removal_curve
 from seewhy.methods.baselines import Baseline
 from seewhy.targets import TargetSpec
 from seewhy.types import DoubleArray, Score
-
-STEPS = 224
-"""The steps of the paper: a row of pixels in each, for inputs of 224 x 224."""
 
 
 def deletion(
@@ -87,20 +81,11 @@ def deletion_curve(
     score: Score = "probability",
 ) -> Curve:
     """Return the score over the share of removed pixels, whose area is `deletion`; the arguments are the same."""
-    shares, curves = np.zeros(0), []
-    for batch in evaluated_batches(classifier, images, heatmaps, targets, score=score, batch_size=batch_size):
-        counts = removed_counts(int(np.prod(batch.images.size)), steps)
-        shares = counts / counts[-1]
-
-        def removed(each: EvaluatedMap, counts: Any = counts) -> Any:
-            end = removed_pixels(baseline, each.pixels)
-            return transitions(each.pixels, end, pixel_order(each.heatmap, seed), counts[1:])
-
-        own = np.array([each.score for each in batch.maps])
-        curves.append(batch.values(np.column_stack([own, batch.score(removed, len(counts) - 1)])))
-    return Curve(shares, np.concatenate(curves), "share of removed pixels", score)
-
-
-def removal_forwards(*, steps: int = STEPS, **_: Any) -> int:
-    """Return the forward passes for an image and target: one for each step, and one for the image."""
-    return steps + 1
+    return removal_curve(
+        evaluated_batches(classifier, images, heatmaps, targets, score=score, batch_size=batch_size),
+        lambda image: (image, removed_pixels(baseline, image)),
+        image_is_first=True,
+        steps=steps,
+        seed=seed,
+        labels=("share of removed pixels", score),
+    )

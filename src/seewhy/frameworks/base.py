@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any, TypeVar
 
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from seewhy.errors import LayerError, OptionError
 from seewhy.frameworks.evidence import Evidence
+from seewhy.frameworks.kernels import Kernels
 from seewhy.frameworks.layers import AUTO, LayerCall, LayerChoice, only_path
 from seewhy.frameworks.model_layers import ModelLayers
 from seewhy.frameworks.stem import StemValues
@@ -227,6 +229,22 @@ class Framework(ABC):
         """Return what the first convolutions that precede a layer receive; the arguments are those of `moves_image`.
 
         This runs the model up to there. If no convolution precedes the layer, the result is the layer's own output.
+        """
+
+    @abstractmethod
+    def kernels(self) -> Kernels:
+        """Return copies of the kernels and matrices of each layer, in the order of the layers."""
+
+    @abstractmethod
+    def with_kernels(self, kernels: Kernels) -> AbstractContextManager["Framework"]:
+        """Run the model with other kernels for some of its layers, while the context is open.
+
+        Args:
+            kernels: In the form of what `kernels` returns, for some of the layers.
+
+        Returns:
+            A context of what runs the model then: this or another framework. When it is left, also by an exception, the
+            model has its own kernels again, bit for bit.
         """
 
     def image_size(self, inputs: InputBatch) -> tuple[int, int]:

@@ -4,7 +4,8 @@ The runtime computes what is costly: predictions, captures, heads. What is looke
 order, and attention maps, the framework tells. The first capture at each layer is compared with the framework's.
 """
 
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, NamedTuple, final
 
@@ -15,6 +16,7 @@ from seewhy.errors import LayerError, ModelError, OptionError
 from seewhy.frameworks.base import CaptureType, Framework, Head
 from seewhy.frameworks.compiled import CompiledCache
 from seewhy.frameworks.evidence import Evidence
+from seewhy.frameworks.kernels import Kernels
 from seewhy.frameworks.layers import INPUT_CALL, LayerCall, LayerChoice, check_tapped
 from seewhy.frameworks.stem import StemValues
 from seewhy.frameworks.structures import InputBatch, InputSpec, shape_key
@@ -90,6 +92,14 @@ class Exported(Framework):
 
     def calls(self, inputs: InputBatch) -> tuple[LayerCall, ...]:
         return self._framework.calls(inputs)
+
+    def kernels(self) -> Kernels:
+        return self._framework.kernels()
+
+    @contextmanager
+    def with_kernels(self, kernels: Kernels) -> Iterator[Framework]:
+        with self._framework.with_kernels(kernels):
+            yield Exported(self._framework)  # whose exports are of these kernels only
 
     def input_shape(self) -> Any:
         return self._framework.input_shape()

@@ -5,6 +5,7 @@ copies are left out of what is returned.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import fields, replace
 from typing import Any, NamedTuple, final
 
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from seewhy.errors import LayerError
 from seewhy.frameworks.base import CaptureType, Framework, Head
 from seewhy.frameworks.evidence import Evidence
+from seewhy.frameworks.kernels import Kernels
 from seewhy.frameworks.layers import LayerCall, LayerChoice
 from seewhy.frameworks.stem import StemValues
 from seewhy.frameworks.structures import ArrayTree, InputBatch, InputSpec, image_count, map_tree
@@ -74,6 +76,14 @@ class FixedBatch(Framework):
 
     def path_of(self, layer: object) -> str | None:
         return self._framework.path_of(layer)
+
+    def kernels(self) -> Kernels:
+        return self._framework.kernels()
+
+    @contextmanager
+    def with_kernels(self, kernels: Kernels) -> Iterator[Framework]:
+        with self._framework.with_kernels(kernels) as framework:
+            yield FixedBatch(framework, self._size)
 
     def input_shape(self) -> Any:
         return self._framework.input_shape()

@@ -8,8 +8,8 @@ axis. Captures are (N, *space, K), as in every framework.
 """
 
 import inspect
-from collections.abc import Callable, Hashable, Mapping
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from itertools import chain
@@ -24,6 +24,7 @@ from seewhy.errors import ModelRunError
 from seewhy.frameworks.base import CaptureType, Framework, Head, check_precision
 from seewhy.frameworks.cleanup import restoring
 from seewhy.frameworks.compiled import CompiledCache
+from seewhy.frameworks.kernels import Kernels
 from seewhy.frameworks.layers import INPUT_CALL, LayerCall, LayerChoice, check_tapped
 from seewhy.frameworks.layouts import layer_layout
 from seewhy.frameworks.model_layers import Layers, ModelLayers
@@ -57,6 +58,7 @@ from seewhy.frameworks.torch.carrying_calls import EdgeRecorder
 from seewhy.frameworks.torch.clamp import ClampTap, clamped_scores
 from seewhy.frameworks.torch.failures import FAILURES
 from seewhy.frameworks.torch.finish_capture import finish_capture
+from seewhy.frameworks.torch.kernels import kernels_of, replaced_kernels
 from seewhy.frameworks.torch.layouts import TorchLayouts
 from seewhy.frameworks.torch.logits import FunctionRecorder, select_torch_outputs
 from seewhy.frameworks.torch.onnx import export
@@ -191,6 +193,14 @@ class Torch(Framework):
         key = ("attention", self._model_layers.now().version, shape_key(inputs))
         maps: AttentionMaps = self._calls.get(key, record)
         return maps
+
+    def kernels(self) -> Kernels:
+        return kernels_of({"": self._model, **self._model_layers.now().by_path})
+
+    @contextmanager
+    def with_kernels(self, kernels: Kernels) -> Iterator[Framework]:
+        with replaced_kernels({"": self._model, **self._model_layers.now().by_path}, kernels):
+            yield self
 
     def weights_version(self) -> Hashable:
         """Return what is different after weights were changed or replaced."""
