@@ -23,8 +23,8 @@ from seewhy.cli.terminal import print_error
 from seewhy.errors import OptionError, OutputError, SeewhyError
 from seewhy.evaluate.bootstrap import check_statistics
 from seewhy.evaluate.study_plan import StudyPlan, find_metrics, prepare
+from seewhy.evaluate.study_progress import Progress
 from seewhy.evaluate.study_result import Study
-from seewhy.evaluate.study_run import Progress
 from seewhy.evaluate.study_store import StudyStore
 from seewhy.evaluate.study_values import check_suffix
 from seewhy.methods import Method
@@ -175,7 +175,7 @@ def _run(plan: StudyPlan, *, is_silent: bool) -> Study:
         if is_silent or not console.is_terminal:
             return plan.run(_Lines(is_silent=is_silent).show, should_stop)
         columns = (
-            TextColumn("Measuring"),
+            TextColumn("Measuring {task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
@@ -183,7 +183,7 @@ def _run(plan: StudyPlan, *, is_silent: bool) -> Study:
             TimeRemainingColumn(),
         )
         with ProgressBar(*columns, console=console, transient=True) as bar:
-            return plan.run(_Bar(bar, bar.add_task("", total=len(plan.loop.images))).show, should_stop)
+            return plan.run(_Bar(bar, bar.add_task("images", total=len(plan.loop.images))).show, should_stop)
 
 
 @contextlib.contextmanager
@@ -229,7 +229,10 @@ class _Bar:
 
     def show(self, progress: Progress) -> None:
         self._problems.print(progress)
-        self._bar.update(self._task, completed=progress.done)
+        if progress.stage and progress.done == 1:
+            self._bar.reset(self._task)  # the time of an image says nothing about that of a part
+        description = progress.stage or "images"
+        self._bar.update(self._task, completed=progress.done, total=progress.total, description=description)
 
 
 class _Lines:
@@ -240,10 +243,13 @@ class _Lines:
 
     def show(self, progress: Progress) -> None:
         self._problems.print(progress)
+        if progress.stage and progress.done == 1:
+            self._timer = _Timer()
         self._timer.add(progress)
         is_shown = progress.done == progress.total or progress.done % max(1, progress.total // LINES) == 0
         if not self._is_silent and is_shown and not progress.is_resumed:
-            sys.stderr.write(f"{progress.done} of {progress.total} images; about {self._timer.left(progress)} left\n")
+            what = f"parts ({progress.stage})" if progress.stage else "images"
+            sys.stderr.write(f"{progress.done} of {progress.total} {what}; about {self._timer.left(progress)} left\n")
 
 
 class _Timer:

@@ -6,8 +6,8 @@ from typing import Any
 from seewhy.errors import warn
 from seewhy.evaluate.study_images import Source
 from seewhy.evaluate.study_plan import DEFAULT_METHODS, DEFAULT_METRICS, prepare
+from seewhy.evaluate.study_progress import ProgressCallback
 from seewhy.evaluate.study_result import Study
-from seewhy.evaluate.study_run import ProgressCallback
 from seewhy.explainer import ModelSource
 from seewhy.methods import Method
 

@@ -18,8 +18,9 @@ from seewhy.evaluate.enumeration import enumerated
 from seewhy.evaluate.labels import Labels, labels_by_folder, labels_from_table
 from seewhy.evaluate.metric import Metric
 from seewhy.evaluate.study_images import Source, find_study_images
+from seewhy.evaluate.study_progress import ProgressCallback
 from seewhy.evaluate.study_result import Study
-from seewhy.evaluate.study_run import ProgressCallback, StudyRun
+from seewhy.evaluate.study_run import StudyRun
 from seewhy.evaluate.study_settings import StudySettings, checksum
 from seewhy.evaluate.study_sources import (
     BASELINES,

@@ -2,16 +2,19 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 
-from seewhy.errors import ImageError, InputError, SeewhyError
+from seewhy.errors import InputError, SeewhyError
 from seewhy.evaluate.annotation_files import Annotations, ObjectMask
 from seewhy.evaluate.heatmap_stack import heatmap_stack
 from seewhy.evaluate.labels import Labels
 from seewhy.evaluate.metric import Metric
+from seewhy.evaluate.metric_values import add_value, metric_values
+from seewhy.evaluate.study_explainer_metrics import ExplainerMetrics
 from seewhy.evaluate.study_images import StudyImage
+from seewhy.evaluate.study_progress import Progress, ProgressCallback
 from seewhy.evaluate.study_sources import HeatmapSource, Subject
 from seewhy.evaluate.study_store import Record, StudyStore
 from seewhy.images.reading import read
@@ -23,25 +26,6 @@ SHOWN_PREDICTIONS = 5
 
 MapState = Literal["ok", "zero", "constant", "not finite"]
 """What a heatmap is: "zero" shows no evidence, a "constant" one orders no pixels, "not finite" has NaN or infinity."""
-
-
-class Progress(NamedTuple):
-    """How far a study is.
-
-    Attributes:
-        done: The number of finished images.
-        total: The number of images.
-        is_resumed: Whether the last image was finished by an earlier run.
-        problems: What went wrong with the last image.
-    """
-
-    done: int
-    total: int
-    is_resumed: bool
-    problems: tuple[str, ...] = ()
-
-
-ProgressCallback = Callable[[Progress], None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +70,9 @@ class StudyRun:
             is_last = position + 1 == len(self.images)
             if not is_last and should_stop is not None and should_stop():
                 return False
-        return True
+        return ExplainerMetrics(self.images, self.sources, self.metrics, self.options, self.seed).measure(
+            store, progress, should_stop
+        )
 
     def _measure_image(self, position: int, image: StudyImage, store: StudyStore) -> Record:
         """Measure one image with all methods; an image that cannot be measured is recorded with the reason."""
@@ -154,37 +140,22 @@ class StudyRun:
         mask: ObjectMask,
     ) -> None:
         """Add the value of a metric; None where it is undefined, with the reason where that is an error."""
+        if metric.needs == "explainer" and source.explainer is not None:
+            return  # measured later, for many images at once
         record["values"][metric.name] = None
-        arguments = _arguments(metric, self.classifier, source, subject, explanation, mask)
+        arguments = _arguments(metric, self.classifier, subject, explanation, mask)
         if record["map"] == "not finite" or arguments is None:
             return
-        given = {"seed": subject.seed, **self.options}
-        options = {name: value for name, value in given.items() if name in metric.options}
         try:
-            if metric.curve is None:
-                value = float(np.asarray(metric(*arguments, **options)).ravel()[0])
-            else:
-                curve = metric.curve(*arguments, **options)
-                value = float(curve.auc.ravel()[0])
-                if np.isfinite(value):
-                    record["curves"][metric.name] = {
-                        "x": curve.x.tolist(),
-                        "y": curve.y.reshape(-1, len(curve.x))[0].tolist(),
-                        "labels": [curve.x_label, curve.y_label],
-                    }
-        except (SeewhyError, ImageError) as error:
+            values = metric_values(metric, arguments, {"seed": subject.seed, **self.options}, 1)
+        except SeewhyError as error:
             record["errors"][metric.name] = str(error)
             return
-        record["values"][metric.name] = value if np.isfinite(value) else None
+        add_value(record, metric.name, *values[0])
 
 
 def _arguments(
-    metric: Metric,
-    classifier: Classifier,
-    source: HeatmapSource,
-    subject: Subject,
-    explanation: Explanation,
-    mask: ObjectMask,
+    metric: Metric, classifier: Classifier, subject: Subject, explanation: Explanation, mask: ObjectMask
 ) -> tuple[Any, ...] | None:
     """Return what a metric takes for one image; None where there is no such thing."""
     if metric.needs == "heatmaps":
@@ -192,9 +163,7 @@ def _arguments(
         return (heatmap_stack([explanation]).on_input(0, classifier.input_size)[None],)
     if metric.needs == "annotations":
         return None if mask.pixels is None else ([explanation], mask.pixels[None])
-    if metric.needs == "classifier":
-        return (classifier, [subject.pixels], [explanation])
-    return None if source.explainer is None else (source.explainer, [subject.pixels], [subject.target])
+    return (classifier, [subject.pixels], [explanation]) if metric.needs == "classifier" else None
 
 
 def _state(heatmap: FloatArray) -> MapState:

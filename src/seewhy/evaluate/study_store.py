@@ -90,7 +90,7 @@ class StudyStore:
         self._write_json(self._path(image), record)
 
     def write_result(self, image: int, method: int, record: Record, heatmap: FloatArray | None) -> None:
-        """Write the values of an image for a method, after its heatmap: a result without one has none."""
+        """Write the values of an image for a method, after its heatmap; None leaves the one that was written."""
         path = self._path(image, method)
         if heatmap is not None:
             write_atomically(path.with_suffix(".npy"), lambda file: np.save(file, heatmap, allow_pickle=False))
