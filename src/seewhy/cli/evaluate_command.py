@@ -49,7 +49,7 @@ def evaluate(
         str,
         typer.Option(
             metavar="METRIC,...",
-            help="Names listed by 'seewhy metrics', separated by commas.",
+            help="Names listed by 'seewhy metrics', or of their families, such as faithfulness, separated by commas.",
         ),
     ] = "deletion,insertion",
     labels: Annotated[

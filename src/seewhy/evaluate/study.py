@@ -30,7 +30,7 @@ def study(
         model: A `Classifier`, a model, or its name or path.
         images: A path, a folder or a pattern such as "photos/*.jpg"; an image; or several of those.
         methods: Names of methods, or methods with options.
-        metrics: Names in `seewhy.evaluate.METRICS`.
+        metrics: Names in `seewhy.evaluate.METRICS`, or names of families, such as "faithfulness".
         progress: Called with a `Progress` after each image.
         **options: As for `prepare`: `labels`, `boxes`, `masks`, `maps`, `out`, `resume`, `layer`, `score`, `steps`,
             `batch_size` and `seed`.

@@ -61,6 +61,12 @@ class StudyData:
         return StudyStore(self.folder)
 
     @cached_property
+    def failed_images(self) -> int:
+        """The number of images that could not be measured by any method."""
+        records = [self.store.image(image) or {} for image in range(len(self.images))]
+        return sum(record.get("error") is not None for record in records)
+
+    @cached_property
     def values(self) -> Values:
         """float64 (N, M, K): the value of each image, method and metric; NaN where it is undefined."""
         values = np.full((len(self.images), len(self.methods), len(self.metrics)), np.nan)

@@ -108,7 +108,7 @@ class ExplainerMetrics:
         return metric_values(metric, arguments, {"seed": self.seed, **self.options}, len(images))
 
     def _add_chances(self, store: StudyStore) -> None:
-        """Give the baselines what they have in mosaics by chance: of four pictures, one holds a quarter of the energy."""
+        """Give baselines what they have by chance in mosaics: of four pictures, one holds a quarter of the energy."""
         for metric in self.metrics:
             if metric.name != "grid_pointing_game":
                 continue

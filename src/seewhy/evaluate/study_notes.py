@@ -109,15 +109,21 @@ def _map_notes(study: StudyData) -> Iterator[str]:
 
 
 def _value_notes(study: StudyData) -> Iterator[str]:
-    for metric in study.metrics:
-        missing = {
-            method: cell.undefined
-            for method in study.methods
-            if (cell := study.table.cell(method, metric)).undefined and cell.count
-        }
-        never = [method for method in study.methods if study.table.cell(method, metric).count == 0]
+    """Yield a note for each set of metrics that lack the same values."""
+    failed = study.failed_images
+    lacking: dict[str, list[str]] = {}
+    for metric in study.metrics.values():
+        cells = [study.table.cell(method, metric.name) for method in study.methods]
+        if metric.needs == "explainer":
+            cells = [cell for cell in cells if not cell.is_baseline]
+        missing = [
+            f"{cell.method} {cell.undefined - failed}" for cell in cells if cell.undefined > failed and cell.count
+        ]
+        never = [cell.method for cell in cells if cell.count == 0]
         if missing:
-            counts = enumerated([f"{method} {count}" for method, count in missing.items()])
-            yield f"{metric}: images without a value, which are not in the mean: {counts}."
+            text = f"images without a value, which are not in the mean: {enumerated(missing)}."
+            lacking.setdefault(text, []).append(metric.name)
         if never:
-            yield f"{metric} has no value for {enumerated(never)}."
+            lacking.setdefault(f"no value at all for {enumerated(never)}.", []).append(metric.name)
+    for text, metrics in lacking.items():
+        yield f"{enumerated(metrics)}: {text}"

@@ -180,22 +180,25 @@ def prepare(
 
 
 def find_metrics(names: Sequence[str]) -> tuple[Metric, ...]:
-    """Return metrics by their names.
+    """Return metrics by their names, or by the names of their families.
 
     Raises:
-        OptionError: A metric is unknown, is given twice, or there is none.
+        OptionError: A metric is unknown, or there is none.
     """
     names = [names] if isinstance(names, str) else list(names)
     if not names:
         raise OptionError("There is no metric to measure.")
+    families = {metric.family for metric in METRICS.values()}
+    found: dict[str, Metric] = {}
     for name in names:
-        if name not in METRICS:
+        if name not in METRICS and name not in families:
+            near = did_you_mean(str(name), [*METRICS, *families])
             raise OptionError(
-                f"Unknown metric {short_repr(name)}; known: {', '.join(METRICS)}.{did_you_mean(str(name), METRICS)}"
+                f"Unknown metric {short_repr(name)}.{near} Known: {', '.join(METRICS)}; and the families "
+                f"{', '.join(sorted(families))}."
             )
-        if names.count(name) > 1:
-            raise OptionError(f"The metric {name!r} is given twice.")
-    return tuple(METRICS[name] for name in names)
+        found |= {metric.name: metric for metric in METRICS.values() if name in (metric.name, metric.family)}
+    return tuple(found.values())
 
 
 def _check_numbers(steps: int | None, batch_size: int, seed: int) -> None:
