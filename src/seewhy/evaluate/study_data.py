@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -14,6 +13,7 @@ from seewhy.evaluate.study_images import StudyImage
 from seewhy.evaluate.study_settings import StudySettings
 from seewhy.evaluate.study_store import StudyStore
 from seewhy.evaluate.study_table import StudyTable, study_table
+from seewhy.evaluate.temporary_folder import TemporaryFolder
 from seewhy.representation import counted, description, listed
 
 
@@ -45,7 +45,7 @@ class StudyData:
     is_complete: bool
     has_omissions: bool = False
     sources: tuple[StudyImage, ...] = field(repr=False, default=())
-    temporary: Any = field(repr=False, default=None)
+    temporary: TemporaryFolder | None = field(repr=False, default=None)
 
     def __repr__(self) -> str:
         state = "" if self.is_complete else ", not complete"

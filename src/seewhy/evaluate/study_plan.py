@@ -1,7 +1,6 @@
 """Preparing a study: everything that can be checked before it runs."""
 
 import os
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +31,7 @@ from seewhy.evaluate.study_sources import (
 )
 from seewhy.evaluate.study_store import StudyStore
 from seewhy.evaluate.table import METRICS
+from seewhy.evaluate.temporary_folder import TemporaryFolder
 from seewhy.explainer import BATCH_SIZE, Explainer, ModelSource, as_classifier
 from seewhy.methods import Method
 from seewhy.models import Classifier
@@ -81,8 +81,8 @@ class StudyPlan:
             progress: Called after each image.
             should_stop: Called after each image; True ends the run, which can be resumed.
         """
-        temporary = tempfile.TemporaryDirectory(prefix="seewhy-study-") if self.folder is None else None
-        folder = Path(temporary.name) if temporary is not None else self.folder
+        temporary = TemporaryFolder() if self.folder is None else None
+        folder = temporary.path if temporary is not None else self.folder
         assert folder is not None  # noqa: S101  # one of both is there
         store = StudyStore(folder)
         store.start(self.settings, resume=self.is_resumed)
