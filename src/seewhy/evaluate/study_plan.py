@@ -3,12 +3,12 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, final
 
 import numpy as np
 
-import seewhy
 from seewhy.attribution.checks import check_batch_size
 from seewhy.errors import InputError, OptionError, did_you_mean, short_repr
 from seewhy.evaluate.annotation_files import Annotations, GivenMasks, read_coco, read_masks
@@ -288,7 +288,7 @@ def _settings(loop: StudyRun, *, layer: str, score: str, steps: int, batch_size:
     labels = [f"{name} {index}" for name, index in sorted(loop.labels.classes.items())]
     labels += sorted(loop.labels.problems)
     return StudySettings(
-        seewhy=seewhy.__version__,
+        seewhy=version("seewhy"),
         model=str(classifier.name),
         framework=classifier.framework.name,
         noise_prediction=f"{first.name} {first.probability:.3g}",
