@@ -14,7 +14,8 @@ PYTEST := OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 $(BIN)/pytest --numprocesse
 SOURCES := pyproject.toml constraints.txt Makefile
 PEERS := .venv-peers
 ZOO := .venv-zoo
-XPLIQUE := xplique tensorflow-probability tf-keras
+# Without what they ask for: bounds below what is installed here, and a second OpenCV.
+BOUNDED_PEERS := xplique tensorflow-probability tf-keras quantus
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test test-all test-slow test-keras test-elsewhere oracle lint docs bench zoo zoo-sample wheel clean
@@ -36,7 +37,7 @@ $(VENV)/.runtime: $(SOURCES) | $(BIN)/python
 	@touch $@
 
 $(VENV)/.development: $(VENV)/.runtime
-	@$(PIP) --editable '.[tensorflow,jax,torch,onnx,demo,web,figures,notebook]' --group test --group lint
+	@$(PIP) --editable '.[tensorflow,jax,torch,onnx,demo,evaluate,web,figures,notebook]' --group test --group lint
 	@touch $@
 
 $(VENV)/.docs: $(VENV)/.development
@@ -47,8 +48,8 @@ $(PEERS)/.peers: $(SOURCES) constraints-peers.txt | $(PEERS)/bin/python
 	@echo "Installing SeeWhy beside its peers into $(PEERS); the first time takes a few minutes."
 	@$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) 'pip>=25.1'
 	@$(PEERS)/bin/python $(INSTALL) --constraint constraints-peers.txt $(PIP_ARGS) \
-		--editable '.[tensorflow,jax,torch,hubs,onnx,demo,figures]' --group test --group peers
-	@$(PEERS)/bin/python $(INSTALL) --constraint constraints-peers.txt $(PIP_ARGS) --no-deps $(XPLIQUE)
+		--editable '.[tensorflow,jax,torch,hubs,onnx,demo,evaluate,figures]' --group test --group peers
+	@$(PEERS)/bin/python $(INSTALL) --constraint constraints-peers.txt $(PIP_ARGS) --no-deps $(BOUNDED_PEERS)
 	@touch $@
 
 setup: $(VENV)/.development  ## make .venv with everything development needs

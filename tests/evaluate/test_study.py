@@ -210,4 +210,4 @@ def test_the_value_of_a_metric_with_a_curve_summarises_it(classifier, images):
         arguments = (explainer, images[:1]) if metric.name in explainer_metrics else arguments
         options = {"steps": 4} if "steps" in metric.options else {}
         expected = metric(*arguments, **options)
-        np.testing.assert_allclose(metric.value_of(metric.curve(*arguments, **options)), expected, err_msg=metric.name)
+        np.testing.assert_allclose(metric.curve(*arguments, **options).values, expected, err_msg=metric.name)

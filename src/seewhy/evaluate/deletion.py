@@ -65,7 +65,7 @@ def deletion(
         seed=seed,
         baseline=baseline,
         score=score,
-    ).auc
+    ).values
 
 
 def deletion_curve(

@@ -27,24 +27,24 @@ def grid_pointing_game(
     batch_size: int = EXPLAINED_AT_ONCE,
     seed: int = 0,
 ) -> DoubleArray:
-    """Return the share of a heatmap's energy that lies on its own picture in a mosaic of several.
+    """Return the share of a heatmap's energy that lies on its own image in a mosaic of several.
 
-    Section 4 of the paper: pictures of different classes, each classified with confidence, become one input, and the
-    class of each is explained. With the heatmap L of the mosaic for the class of picture i, without negative values:
+    The paper's localisation metric: images of different classes, each classified with confidence, become one input, and
+    the class of each is explained. With the heatmap L of the mosaic for the class of image i, without negative values:
 
-        localisation_i = sum_{p in picture i} L_p / sum_p L_p
+        localisation_i = sum_{p in image i} L_p / sum_p L_p
 
     No annotation is needed. Higher is better; chance is 1 / grid^2. The mosaic has the size of the model's input, and
-    the pictures are shrunk; the paper enlarges the input instead, which many models do not allow.
+    the images are shrunk; the paper enlarges the input instead, which many models do not allow.
 
     Args:
         explainer: Makes the heatmaps.
         images: Paths, PIL images or uint8 arrays (H, W, 3); or preprocessed inputs, floats (N, ...).
         targets: One class for each image: "top-1", or a list with one class in a list for each image.
-        grid: The number of pictures along each side of a mosaic; 3 in the paper.
-        min_confidence: The probability of its class that a picture needs to be part of a mosaic.
+        grid: The number of images along each side of a mosaic; 3 in the paper.
+        min_confidence: The probability of its class that a image needs to be part of a mosaic.
         batch_size: How many images, or perturbations of an image, run at once.
-        seed: The seed of the order in which pictures are put together.
+        seed: The seed of the order in which images are put together.
 
     Returns:
         float64 (N, 1) in 0..1; NaN for an image that is part of no mosaic, since the model is not sure of it or there
@@ -55,8 +55,7 @@ def grid_pointing_game(
         SeewhyError: As for `Explainer.explain`.
 
     Reference:
-        Böhle, Fritz and Schiele, "Convolutional Dynamic Alignment Networks for Interpretable Classifications",
-        CVPR 2021, arXiv 2104.00032.
+        Böhle, Fritz and Schiele, CVPR 2021, arXiv 2104.00032, which introduces CoDA-Nets.
     """
     cells = integer("grid", grid, least=2) ** 2
     model = running_model(explainer, score="probability", batch_size=batch_size)
@@ -123,14 +122,14 @@ def _pixels(model: RunningModel, images: Any) -> FloatArray:
 
 
 def _mosaic(pixels: FloatArray, grid: int) -> FloatArray:
-    """Return pictures (grid^2, h, w, C) as one of the size of each, row by row."""
+    """Return images (grid^2, h, w, C) as one image of their size, row by row."""
     height, width = pixels.shape[1:3]
     rows, columns = _edges(height, grid), _edges(width, grid)
     mosaic = np.empty(pixels.shape[1:], dtype=np.float32)
-    for cell, picture in enumerate(pixels):
+    for cell, image in enumerate(pixels):
         (top, bottom), (left, right) = rows[cell // grid], columns[cell % grid]
         weights = [_area_weights(height, bottom - top), _area_weights(width, right - left)]
-        mosaic[top:bottom, left:right] = np.moveaxis(interpolate(np.moveaxis(picture, -1, 0), weights), 0, -1)
+        mosaic[top:bottom, left:right] = np.moveaxis(interpolate(np.moveaxis(image, -1, 0), weights), 0, -1)
     return mosaic
 
 
@@ -156,5 +155,5 @@ def _share_of_cell(heatmap: DoubleArray, cell: int, grid: int) -> float:
 
 
 def mosaic_explanations(**_: object) -> int:
-    """Return the explanations of an image and target: one, which the pictures of a mosaic share."""
+    """Return the explanations of an image and target: one, which the images of a mosaic share."""
     return 1

@@ -56,7 +56,7 @@ def insertion(
         seed=seed,
         baseline=baseline,
         score=score,
-    ).auc
+    ).values
 
 
 def insertion_curve(

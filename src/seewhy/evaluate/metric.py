@@ -5,11 +5,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, final
 
-import numpy as np
-
-from seewhy.evaluate.curve import Curve
-from seewhy.types import DoubleArray
-
 Family = Literal["faithfulness", "localisation", "robustness", "sanity", "complexity"]
 """What a metric asks: whether the map shows what the model uses; whether it lies on the object; whether it changes
 little with the image; whether it changes with the model; and how concentrated it is."""
@@ -17,9 +12,6 @@ little with the image; whether it changes with the model; and how concentrated i
 Needs = Literal["heatmaps", "classifier", "explainer", "annotations"]
 """What a metric is a function of: heatmaps; heatmaps and masks of objects; a model, images and heatmaps; or an
 explainer and images."""
-
-Summary = Literal["area", "mean", "maximum"]
-"""The area under a curve, the mean of its values, or the highest of them."""
 
 
 @final
@@ -39,9 +31,8 @@ class Metric:
         function: Returns float64 (N, T), a value for each image and target, NaN where it is undefined.
         forwards: From options by keyword, which it may ignore, to the number of forward passes for each image and
             target; for a metric that needs an explainer, the number of explanations.
-        curve: Returns a `Curve`, which the metric's value summarises; None for a metric without one. It takes what
+        curve: Returns a `Curve`, whose `values` are those of the metric; None for a metric without one. It takes what
             `function` takes.
-        summary: What of the curve is the metric's value.
     """
 
     name: str
@@ -53,7 +44,6 @@ class Metric:
     function: Callable[..., Any]
     forwards: Callable[..., int]
     curve: Callable[..., Any] | None = None
-    summary: Summary = "area"
 
     @property
     def has_curve(self) -> bool:
@@ -65,12 +55,6 @@ class Metric:
         """The options of the function with their defaults."""
         parameters = inspect.signature(self.function).parameters.values()
         return {each.name: each.default for each in parameters if each.kind is inspect.Parameter.KEYWORD_ONLY}
-
-    def value_of(self, curve: Curve) -> DoubleArray:
-        """Return the values (N, T) that summarise a curve of this metric: what `function` returns."""
-        if self.summary == "area":
-            return curve.auc
-        return np.asarray(curve.y.mean(axis=-1) if self.summary == "mean" else curve.y.max(axis=-1))
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:
         """Return the values, float64 (N, T)."""

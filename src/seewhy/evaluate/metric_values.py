@@ -27,7 +27,7 @@ def metric_values(
         values = np.asarray(metric(*arguments, **own)).reshape(images)
         return [(_finite(value), None) for value in values]
     curve = metric.curve(*arguments, **own)
-    values, heights = metric.value_of(curve).reshape(images), curve.y.reshape(images, -1)
+    values, heights = np.asarray(curve.values).reshape(images), curve.y.reshape(images, -1)
     labels = [curve.x_label, curve.y_label]
     return [
         (_finite(value), {"x": curve.x.tolist(), "y": y.tolist(), "labels": labels} if np.isfinite(y).all() else None)

@@ -74,7 +74,7 @@ def model_randomization(
     Reference:
         Adebayo et al., "Sanity Checks for Saliency Maps", NeurIPS 2018, arXiv 1810.03292.
     """
-    curve = randomization_curve(
+    return randomization_curve(
         explainer,
         images,
         targets,
@@ -83,8 +83,7 @@ def model_randomization(
         similarity=similarity,
         batch_size=batch_size,
         seed=seed,
-    )
-    return np.asarray(curve.y.mean(axis=-1))
+    ).values
 
 
 def independent_randomization(

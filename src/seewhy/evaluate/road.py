@@ -42,8 +42,10 @@ def road(
 
         ROAD = mean_p ( f(x_p, least relevant first) - f(x_p, most relevant first) ) / 2
 
-    The paper reports the accuracy of each order on a data set; for single images this takes the score, and half the
-    difference of the two orders, as pytorch-grad-cam does. Higher is better; 0 is what a random map has on average.
+    The mean over p is the area under the curve, by the trapezoidal rule, since the shares of the paper are not equally
+    far apart. The paper reports the accuracy of each order on a data set; for single images this takes the score, and
+    half the difference of the two orders, as pytorch-grad-cam does. Higher is better; 0 is what a random map has on
+    average.
 
     Args:
         classifier: As for `deletion`, and so are the arguments that are not described here.
@@ -63,7 +65,7 @@ def road(
         Rong et al., "A Consistent and Efficient Evaluation Strategy for Attribution Methods", ICML 2022,
         arXiv 2202.00449.
     """
-    curve = road_curve(
+    return road_curve(
         classifier,
         images,
         heatmaps,
@@ -73,8 +75,7 @@ def road(
         batch_size=batch_size,
         seed=seed,
         score=score,
-    )
-    return np.asarray(curve.y.mean(axis=-1))
+    ).values
 
 
 def road_curve(

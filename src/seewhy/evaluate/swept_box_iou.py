@@ -35,7 +35,7 @@ def swept_box_iou(heatmaps: HeatmapsLike, masks: MasksLike, *, thresholds: int =
     Reference:
         Choe et al., "Evaluating Weakly Supervised Object Localization Methods Right", CVPR 2020, arXiv 2001.07437.
     """
-    return np.asarray(box_iou_curve(heatmaps, masks, thresholds=thresholds).y.max(axis=-1))
+    return box_iou_curve(heatmaps, masks, thresholds=thresholds).values
 
 
 def box_iou_curve(heatmaps: HeatmapsLike, masks: MasksLike, *, thresholds: int = THRESHOLDS) -> Curve:
@@ -54,7 +54,7 @@ def box_iou_curve(heatmaps: HeatmapsLike, masks: MasksLike, *, thresholds: int =
         objects = bounding_boxes(mask)
         return np.array([best_iou(bounding_boxes((heatmap >= cut * peak) & (heatmap > 0)), objects) for cut in cuts])
 
-    return Curve(cuts, over_masks(overlaps, heatmaps, masks, undefined=undefined), "threshold", "IoU")
+    return Curve(cuts, over_masks(overlaps, heatmaps, masks, undefined=undefined), "threshold", "IoU", "maximum")
 
 
 def max_box_accuracy(curve: Curve, deltas: Sequence[float] = (0.3, 0.5, 0.7)) -> float:

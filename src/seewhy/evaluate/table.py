@@ -68,7 +68,6 @@ METRICS: Mapping[str, Metric] = {
             function=road,
             forwards=road_forwards,
             curve=road_curve,
-            summary="mean",
         ),
         Metric(
             name="average_drop",
@@ -190,7 +189,6 @@ METRICS: Mapping[str, Metric] = {
             function=swept_box_iou,
             forwards=no_forwards,
             curve=box_iou_curve,
-            summary="maximum",
         ),
         Metric(
             name="grid_pointing_game",
@@ -222,7 +220,6 @@ METRICS: Mapping[str, Metric] = {
             function=model_randomization,
             forwards=randomization_explanations,
             curve=randomization_curve,
-            summary="mean",
         ),
         Metric(
             name="independent_randomization",
@@ -234,7 +231,6 @@ METRICS: Mapping[str, Metric] = {
             function=independent_randomization,
             forwards=randomization_explanations,
             curve=partial(randomization_curve, mode="independent"),
-            summary="mean",
         ),
         Metric(
             name="random_logit",
