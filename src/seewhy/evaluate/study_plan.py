@@ -120,23 +120,7 @@ def prepare(
     batch_size: int = BATCH_SIZE,
     seed: int = 0,
 ) -> StudyPlan:
-    """Check a study, without running it.
-
-    Args:
-        model: As for `study`; the first four arguments likewise.
-        labels: The true classes: "folder" for the names of the images' folders; the path of a CSV file with the columns
-            image and label; or a class for each image, None where it is unknown.
-        boxes: A file with boxes in COCO's format.
-        masks: A folder with a mask for each image, `1.png` for `1.jpg`; or a mask (H, W) for each.
-        maps: Maps of other tools by the tool's name: a folder with `1.npy` for `1.jpg`, or an array for each image;
-            (u, v) over the model's input, or (H, W) over the image.
-        out: The folder of the results; None keeps them in a temporary folder as long as the study is in use.
-        resume: Continue the study in that folder.
-        layer: The layer to explain, as for `Explainer`.
-        score: What is explained, as for `Explainer`.
-        steps: The number of steps of curves; None for the default of each metric.
-        batch_size: How many perturbed inputs run at once.
-        seed: Determines everything random.
+    """Check a study, without running it; the arguments are those of `study`.
 
     Raises:
         SeewhyError: The study is not possible; the message says why.
