@@ -7,6 +7,7 @@ from seewhy.evaluate.average_gain import average_gain
 from seewhy.evaluate.average_increase import average_increase
 from seewhy.evaluate.baselines import centered_gaussian, random_map
 from seewhy.evaluate.box_iou import box_iou
+from seewhy.evaluate.check import Check, check
 from seewhy.evaluate.curve import Curve
 from seewhy.evaluate.deletion import deletion, deletion_curve
 from seewhy.evaluate.energy_pointing_game import energy_pointing_game
@@ -24,13 +25,17 @@ from seewhy.evaluate.random_logit import random_logit
 from seewhy.evaluate.relevance_mass import relevance_mass
 from seewhy.evaluate.relevance_rank import relevance_rank
 from seewhy.evaluate.road import road, road_curve
+from seewhy.evaluate.study import study
+from seewhy.evaluate.study_result import Study
 from seewhy.evaluate.swept_box_iou import box_iou_curve, mask_iou_curve, max_box_accuracy, swept_box_iou
 from seewhy.evaluate.table import METRICS
 
 __all__ = [
     "METRICS",
+    "Check",
     "Curve",
     "Metric",
+    "Study",
     "adcc",
     "average_drop",
     "average_gain",
@@ -39,6 +44,7 @@ __all__ = [
     "box_iou_curve",
     "boxes_to_masks",
     "centered_gaussian",
+    "check",
     "deletion",
     "deletion_curve",
     "energy_pointing_game",
@@ -62,5 +68,6 @@ __all__ = [
     "relevance_rank",
     "road",
     "road_curve",
+    "study",
     "swept_box_iou",
 ]

@@ -1,6 +1,6 @@
 /** The settings: the model, the methods, the layers and the classes. */
 
-import { createSelect } from "../viewer/dom.js";
+import { createCheckbox, createSelect } from "../viewer/dom.js";
 import { fetchList } from "./client.js";
 import { createMultiselect } from "./multiselect.js";
 import { matches, searchItems } from "./text_search.js";
@@ -45,7 +45,12 @@ export function createSettingsForm(element, models, methods, onchange) {
     classField.set([topClasses]);
     onchange();
   });
-  element.replaceChildren(modelField, methodField.element, layerField.element, classField.element);
+  let isChecked = false;
+  const checkField = createCheckbox("Check the heatmaps: about ten more runs of the model for each", isChecked, (value) => {
+    isChecked = value;
+    onchange();
+  });
+  element.replaceChildren(modelField, methodField.element, layerField.element, classField.element, checkField);
 
   async function searchLayers(text) {
     const { layers } = await fetchList(`models/${encodeURIComponent(model.name)}/layers`);
@@ -65,6 +70,7 @@ export function createSettingsForm(element, models, methods, onchange) {
     methods: methodField.values().join(","),
     layers: layerField.values().join(","),
     targets: classField.values().join(","),
+    ...(isChecked ? { check: "true" } : {}),
   });
   return { fields };
 }
