@@ -116,6 +116,12 @@ def test_localisation_on_paper():
     np.testing.assert_allclose(masks.y[0, 0], [2 / 5, 2 / 3])
 
 
+def test_relevance_of_equal_pixels_counts_as_the_mean_over_all_choices():
+    """Two of three equal pixels are among the top two, and one of the three lies on the object of two pixels."""
+    mask = np.array([[[1, 0, 0, 1]]], dtype=bool)
+    assert evaluate.relevance_rank(np.array([[[1.0, 1, 1, 0]]]), mask).item() == pytest.approx(1 / 3)
+
+
 def test_the_pointing_game_has_a_tolerance_and_shares_a_plateau():
     heatmap, mask = np.zeros((8, 8)), np.zeros((1, 8, 8), dtype=bool)
     heatmap[0, 0], mask[0, 3, 4] = 1, True
@@ -239,3 +245,5 @@ def test_the_other_class_of_the_random_logit_test_depends_on_the_class_alone():
         [evaluate.random_logit(maker, images[[row]], [[c]], seed=2) for row, c in enumerate([0, 1, 1, 0])]
     )
     np.testing.assert_allclose(together, alone)
+    for seed in range(8):  # never the class itself, of which the map would be the same
+        assert not (evaluate.random_logit(maker, images, [[0], [1], [1], [0]], seed=seed) > 0.999).any()

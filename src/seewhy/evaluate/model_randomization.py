@@ -131,7 +131,7 @@ def randomization_curve(
     first = running_model(check_explainer(explainer), score=explainer.score, batch_size=batch_size).inputs(
         all_images[:1]
     )
-    parts = _parts(explainer.framework, first, integer("stages", stages))
+    parts = layer_parts(explainer.framework, first, integer("stages", stages))
     explainer = with_fixed_choices(explainer, first)
     values: list[DoubleArray] = []
     for batch in explained_batches(explainer, all_images, targets, batch_size=batch_size):
@@ -192,7 +192,7 @@ def _explain_with(explainer: Explainer, kernels: Kernels, batch: ExplainedImages
         return batch.on_input(batch.explain(batch.pixels, changed))
 
 
-def _parts(framework: Framework, inputs: InputBatch, stages: int) -> list[list[str]]:
+def layer_parts(framework: Framework, inputs: InputBatch, stages: int) -> list[list[str]]:
     """Return the layers with kernels, from the output to the input, in parts of about as many layers each."""
     order = {call.path: position for position, call in enumerate(framework.calls(inputs))}
     paths = sorted(framework.kernels(), key=lambda path: order.get(path, -1), reverse=True)
