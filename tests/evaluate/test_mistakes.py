@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from tests.evaluate import known_models
 from tests.evaluate.known_models import SIZE, explainer, hirescam
 
@@ -185,3 +186,16 @@ def test_values_of_explanations_and_heatmaps_of_part_of_the_input():
     half = replace(heatmaps, values=np.ones((3, 1, 4, 4), np.float32), input_box=(0.0, 0.0, 1.0, 0.5))
     curve = evaluate.deletion_curve(classifier, np.ones_like(IMAGES), half, steps=2, score="logit")
     np.testing.assert_allclose(curve.y[:, 0], np.tile([1, 0, 0], (3, 1)), atol=1e-5)
+
+
+def test_tensors_and_what_is_no_explainer():
+    classifier, tensor = known_models.linear(WEIGHTS), torch.as_tensor(IMAGES)
+    found = evaluate.average_drop(classifier, tensor, torch.as_tensor(MAPS), [0])
+    np.testing.assert_array_equal(found, evaluate.average_drop(classifier, IMAGES, MAPS, [0]))
+    with pytest.raises(InputError, match="images are a Tensor, and no array"):
+        evaluate.average_drop(classifier, tensor.clone().requires_grad_(), MAPS)
+    with pytest.raises(InputError, match="heatmaps are no array"):
+        evaluate.entropy(tensor.clone().requires_grad_())
+    for name in ("adcc", "grid_pointing_game", "model_randomization"):
+        with pytest.raises(OptionError, match=r"needs a seewhy\.Explainer; given a Classifier"):
+            METRICS[name](classifier, IMAGES)

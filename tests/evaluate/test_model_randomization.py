@@ -12,7 +12,7 @@ from tests.evaluate.known_models import classless, explainer, hirescam
 import seewhy
 from seewhy import Classifier, Explainer, evaluate
 from seewhy.errors import ModelError
-from seewhy.evaluate.model_randomization import random_like, random_stages
+from seewhy.evaluate.model_randomization import layer_parts, random_like, random_stages
 
 
 def small():
@@ -41,6 +41,15 @@ def test_the_stages_go_from_the_output_to_the_input():
     drawn = random_like(kernels["a"][0], np.random.default_rng(1))
     assert drawn.mean() == pytest.approx(1, abs=0.2)
     assert np.abs(drawn - kernels["a"][0].mean()).max() <= 2.0001 * kernels["a"][0].std()
+
+
+def test_the_layers_are_in_the_order_in_which_they_run():
+    model = small()
+    reordered = torch.nn.Module()  # whose attributes are in another order than its calls
+    reordered.last, reordered.body = model[7], model[:7]
+    reordered.forward = lambda images: reordered.last(reordered.body(images))
+    framework = Classifier(reordered.eval(), input_size=(16, 16)).framework
+    assert layer_parts(framework, known_models.images(), 2) == [["last", "body.3"], ["body.0"]]
 
 
 @pytest.mark.parametrize("backend", [None, "onnx"])

@@ -116,6 +116,12 @@ def test_localisation_on_paper():
     np.testing.assert_allclose(masks.y[0, 0], [2 / 5, 2 / 3])
 
 
+def test_relevance_of_equal_pixels_counts_as_the_mean_over_all_choices():
+    """Two of three equal pixels are among the top two, and one of the three lies on the object of two pixels."""
+    mask = np.array([[[1, 0, 0, 1]]], dtype=bool)
+    assert evaluate.relevance_rank(np.array([[[1.0, 1, 1, 0]]]), mask).item() == pytest.approx(1 / 3)
+
+
 def test_the_pointing_game_has_a_tolerance_and_shares_a_plateau():
     heatmap, mask = np.zeros((8, 8)), np.zeros((1, 8, 8), dtype=bool)
     heatmap[0, 0], mask[0, 3, 4] = 1, True
@@ -229,3 +235,15 @@ def test_two_targets_have_two_maps():
     maps = np.stack([left, left[:, ::-1]])[None]
     found = evaluate.deletion_curve(classifier, np.ones((1, 3, 4, 4), np.float32), maps, [0, 1], steps=2, score="logit")
     np.testing.assert_allclose(found.y, [[[1, 0, 0], [1, 0, 0]]], atol=1e-6)
+
+
+def test_the_other_class_of_the_random_logit_test_depends_on_the_class_alone():
+    maker = explainer(known_models.colours(), hirescam, "1")
+    images = np.concatenate([known_models.solid()[:, :, :8], known_models.solid()[::-1, :, 8:]], axis=2)
+    together = evaluate.random_logit(maker, images, [[0], [1], [1], [0]], seed=2)
+    alone = np.concatenate(
+        [evaluate.random_logit(maker, images[[row]], [[c]], seed=2) for row, c in enumerate([0, 1, 1, 0])]
+    )
+    np.testing.assert_allclose(together, alone)
+    for seed in range(8):  # never the class itself, of which the map would be the same
+        assert not (evaluate.random_logit(maker, images, [[0], [1], [1], [0]], seed=seed) > 0.999).any()

@@ -6,6 +6,7 @@ from typing import Any, final
 
 import numpy as np
 
+from seewhy.errors import OptionError
 from seewhy.evaluate.heatmap_stack import heatmap_stack
 from seewhy.evaluate.model_scores import ImagesLike, RunningModel, image_list, running_model
 from seewhy.explainer import BATCH_SIZE, Explainer
@@ -65,6 +66,16 @@ class ExplainedImages:
         return np.stack([stack.on_input(image, (height, width)) for image in range(len(stack))])
 
 
+def check_explainer(explainer: Explainer) -> Explainer:
+    """Return an explainer as it is, or raise OptionError for anything else."""
+    if not isinstance(explainer, Explainer):
+        raise OptionError(
+            f"This metric makes heatmaps itself, and needs a seewhy.Explainer; given a {type(explainer).__name__}. "
+            "Give seewhy.Explainer(model, method)."
+        )
+    return explainer
+
+
 def explained_batches(
     explainer: Explainer, images: ImagesLike, targets: TargetSpec, *, batch_size: int
 ) -> Iterator[ExplainedImages]:
@@ -73,6 +84,7 @@ def explained_batches(
     Raises:
         SeewhyError: As for `Explainer.explain`.
     """
+    explainer = check_explainer(explainer)
     model = running_model(explainer, score=explainer.score, batch_size=batch_size)
     all_images: Any = image_list(images)
     target = model.objective(targets).target

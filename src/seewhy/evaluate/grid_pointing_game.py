@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from seewhy.errors import TargetError
-from seewhy.evaluate.explained_images import EXPLAINED_AT_ONCE
+from seewhy.evaluate.explained_images import EXPLAINED_AT_ONCE, check_explainer
 from seewhy.evaluate.heatmap_stack import heatmap_stack
 from seewhy.evaluate.model_scores import ImagesLike, RunningModel, image_list, running_model
 from seewhy.explainer import Explainer
@@ -58,7 +58,7 @@ def grid_pointing_game(
         Böhle, Fritz and Schiele, CVPR 2021, arXiv 2104.00032, which introduces CoDA-Nets.
     """
     cells = integer("grid", grid, least=2) ** 2
-    model = running_model(explainer, score="probability", batch_size=batch_size)
+    model = running_model(check_explainer(explainer), score="probability", batch_size=batch_size)
     all_images = image_list(images)
     classes, confidences = _classify(model, all_images, targets)
     confident = np.flatnonzero(confidences >= fraction("min_confidence", min_confidence))

@@ -11,7 +11,7 @@ from seewhy.attribution.method_choice import choose_method
 from seewhy.errors import ModelError, OptionError, short_repr
 from seewhy.evaluate.correlation import similarities, similarity_of
 from seewhy.evaluate.curve import Curve
-from seewhy.evaluate.explained_images import EXPLAINED_AT_ONCE, ExplainedImages, explained_batches
+from seewhy.evaluate.explained_images import EXPLAINED_AT_ONCE, ExplainedImages, check_explainer, explained_batches
 from seewhy.evaluate.model_scores import ImagesLike, image_list, running_model
 from seewhy.explainer import Explainer
 from seewhy.frameworks import Framework
@@ -128,8 +128,10 @@ def randomization_curve(
     if mode not in ("cascading", "independent"):
         raise OptionError(f"mode is {short_repr(mode)}; expected 'cascading' or 'independent'.")
     all_images = image_list(images)
-    first = running_model(explainer, score=explainer.score, batch_size=batch_size).inputs(all_images[:1])
-    parts = _parts(explainer.framework, first, integer("stages", stages))
+    first = running_model(check_explainer(explainer), score=explainer.score, batch_size=batch_size).inputs(
+        all_images[:1]
+    )
+    parts = layer_parts(explainer.framework, first, integer("stages", stages))
     explainer = with_fixed_choices(explainer, first)
     values: list[DoubleArray] = []
     for batch in explained_batches(explainer, all_images, targets, batch_size=batch_size):
@@ -189,7 +191,7 @@ def _explain_with(explainer: Explainer, kernels: Kernels, batch: ExplainedImages
         return batch.on_input(batch.explain(batch.pixels, changed))
 
 
-def _parts(framework: Framework, inputs: InputBatch, stages: int) -> list[list[str]]:
+def layer_parts(framework: Framework, inputs: InputBatch, stages: int) -> list[list[str]]:
     """Return the layers with kernels, from the output to the input, in parts of about as many layers each."""
     order = {call.path: position for position, call in enumerate(framework.calls(inputs))}
     paths = sorted(framework.kernels(), key=lambda path: order.get(path, -1), reverse=True)

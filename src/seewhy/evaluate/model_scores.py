@@ -6,6 +6,7 @@ from itertools import groupby, islice
 from typing import Any, NamedTuple, final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from seewhy.attribution.checks import check_batch_size, check_images, check_scores
 from seewhy.attribution.independence import capture_images
@@ -23,8 +24,8 @@ ModelLike = Explainer | ModelSource
 """A classifier, a model, its name or path; or an explainer, in whose precision and backend the model then runs."""
 
 ImagesLike = ImageLike | Iterable[ImageLike] | Inputs | FloatArray
-"""Paths, PIL images or uint8 arrays (H, W, 3); or inputs that are preprocessed already: `Inputs`, or an array of floats
-(N, ...)."""
+"""Paths, PIL images or uint8 arrays (H, W, 3); or inputs that are preprocessed already: `Inputs`, or an array or a
+tensor of floats (N, ...)."""
 
 
 class Perturbation(NamedTuple):
@@ -161,6 +162,8 @@ def image_list(images: ImagesLike) -> Any:
     """Return images as a sequence that can be sliced; inputs that are preprocessed already as an array."""
     if isinstance(images, Inputs):
         return np.asarray(images.values)
+    if not isinstance(images, (str, list, tuple, np.ndarray)) and len(getattr(images, "shape", ())) > 2:
+        images = _as_array(images)
     return images if _is_preprocessed(images) else check_images(images)
 
 
@@ -186,6 +189,16 @@ def scored_batches(model: RunningModel, images: Any, targets: TargetSpec) -> Ite
         pixels = only_leaf(inputs)
         pixels = np.moveaxis(pixels, 1, -1) if model.framework.channels_first else pixels
         yield ScoredImages(start, pixels, scores, classes, model, own)
+
+
+def _as_array(images: Any) -> NDArray[Any]:
+    """Return a batch in a tensor of any framework as an array."""
+    try:
+        return np.asarray(images)
+    except (TypeError, ValueError, RuntimeError) as error:  # a tensor on a GPU, or one that requires gradients
+        raise InputError(
+            f"The images are a {type(images).__name__}, and no array can be made of it: {error}"
+        ) from error
 
 
 def _is_preprocessed(images: Any) -> bool:

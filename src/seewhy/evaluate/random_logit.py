@@ -32,7 +32,7 @@ def random_logit(
         similarity: "ssim", as in the paper, the structural similarity of the maps at the size of the input; "pearson",
             or "spearman".
         batch_size: How many images, or perturbations of an image, run at once.
-        seed: The seed of the other classes.
+        seed: The seed of the other classes; a class has the same other one in all images and calls.
 
     Returns:
         float64 (N, T), at most 1; NaN where one of the two maps is all zeros.
@@ -45,28 +45,24 @@ def random_logit(
         Sixt, Granz and Landgraf, "When Explanations Lie: Why Many Modified BP Attributions Fail", ICML 2020,
         arXiv 1912.09818.
     """
-    compare, values, start = similarity_of(similarity), [], 0
+    compare, values = similarity_of(similarity), []
     for batch in explained_batches(explainer, images, targets, batch_size=batch_size):
-        others = _other_classes(batch, seed, start)
+        others = _other_classes(batch, seed)
         again = explainer.heatmaps(batch.inputs, others.tolist(), batch_size=batch_size)
         values.append(similarities(compare, batch.on_input(batch.heatmaps), batch.on_input(again)))
-        start += len(others)
     return np.concatenate(values)
 
 
-def _other_classes(batch: ExplainedImages, seed: int, start: int) -> IndexArray:
-    """Draw a class for each target (n, T) that is another one, for each image by its position."""
+def _other_classes(batch: ExplainedImages, seed: int) -> IndexArray:
+    """Draw a class for each target (n, T) that is another one; it depends on the class and the seed alone."""
     classes, probabilities = batch.heatmaps.indices, batch.heatmaps.probabilities
     if not batch.target.is_classes or probabilities is None:
         raise TargetError("The random logit test compares classes. Give classes as targets, such as 'top-1'.")
     count = probabilities.shape[1]
     if count < 2:
         raise TargetError("The random logit test compares classes, and the model has only one.")
-    steps = [
-        np.random.default_rng((seed, image)).integers(1, count, classes.shape[1])
-        for image in range(start, start + len(classes))
-    ]
-    return np.asarray((classes + np.stack(steps)) % count, dtype=np.int32)
+    steps = [int(np.random.default_rng((seed, int(each))).integers(1, count)) for each in classes.ravel()]
+    return np.asarray((classes + np.reshape(steps, classes.shape)) % count, dtype=np.int32)
 
 
 def two_explanations(**_: object) -> int:

@@ -12,7 +12,7 @@ from seewhy.images.bounding_boxes import bounding_boxes
 from seewhy.methods.checks import integer
 from seewhy.types import BoolArray, DoubleArray
 
-THRESHOLDS = 50
+THRESHOLDS = 20
 
 
 def swept_box_iou(heatmaps: HeatmapsLike, masks: MasksLike, *, thresholds: int = THRESHOLDS) -> DoubleArray:
