@@ -165,7 +165,7 @@ def _outcomes(request: ExplainArguments, explainers: Sequence[Explainer], files:
 
 
 def _explain_batch(request: ExplainArguments, explainer: Explainer) -> ExplainBatch:
-    """Return the function that explains a batch of images, and checks their heatmaps if that was asked for."""
+    """Return the function that explains a batch of images, and checks their heatmaps if that was requested."""
     explain = partial(explainer.explain, targets=request.targets_of(explainer.classifier))
     if not request.check_heatmaps:
         return explain

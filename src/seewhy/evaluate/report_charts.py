@@ -92,7 +92,7 @@ def means_chart(cells: Sequence[Cell], study: StudyData, title: str) -> str:
         return ""
     edges = [edge for cell in shown for edge in (*(cell.interval or ()), cell.mean) if edge is not None]
     ticks = _ticks(min(edges), max(edges))
-    left, height = 150, TOP + ROW * len(shown) + BOTTOM
+    left, height = 170, TOP + ROW * len(shown) + BOTTOM
     scale = (WIDTH - left - RIGHT - 8) / ((ticks[-1] - ticks[0]) or 1)
     parts = []
     for tick in ticks:

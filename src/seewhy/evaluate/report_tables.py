@@ -68,7 +68,7 @@ def _cell(cell: Cell) -> str:
     mark = ' class="beaten"' if cell.is_beaten else ""
     counts = f"; {cell.undefined} undefined" if cell.undefined and cell.count else ""
     verdict = f'<span class="verdict">{_text(cell.verdict + counts)}</span>' if cell.verdict or counts else ""
-    return f"<td{mark}>{_text(value_text(cell))}{verdict}</td>"
+    return f'<td{mark}><span class="value">{_text(value_text(cell))}</span>{verdict}</td>'
 
 
 def _comparison_row(each: Comparison) -> str:

@@ -102,13 +102,13 @@ class ExplainerMetrics:
         return ()
 
     def _values(self, store: StudyStore, metric: Metric, method: int, images: list[int]) -> list[Value]:
-        pictures = [self.images[image].image for image in images]
+        sources = [self.images[image].image for image in images]
         targets = [[(store.image(image) or {})["target"]] for image in images]
-        arguments = (self.sources[method].explainer, pictures, targets)
+        arguments = (self.sources[method].explainer, sources, targets)
         return metric_values(metric, arguments, {"seed": self.seed, **self.options}, len(images))
 
     def _add_chances(self, store: StudyStore) -> None:
-        """Give baselines what they have by chance in mosaics: of four pictures, one holds a quarter of the energy."""
+        """Give baselines what they have by chance in mosaics: of four images, one holds a quarter of the energy."""
         for metric in self.metrics:
             if metric.name != "grid_pointing_game":
                 continue

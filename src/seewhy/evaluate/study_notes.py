@@ -11,6 +11,11 @@ from seewhy.evaluate.study_data import StudyData
 from seewhy.evaluate.study_table import Cell
 from seewhy.representation import counted
 
+REASONS = {
+    "grid_pointing_game": " A mosaic needs four images of different classes, each with a probability of at least 50%.",
+}
+"""Why metrics may have no value, of those for which that is not plain."""
+
 STATES = {
     "zero": "has no positive value (no evidence)",
     "constant": "is constant, so that it orders no pixels",
@@ -124,6 +129,7 @@ def _value_notes(study: StudyData) -> Iterator[str]:
             text = f"images without a value, which are not in the mean: {enumerated(missing)}."
             lacking.setdefault(text, []).append(metric.name)
         if never:
-            lacking.setdefault(f"no value at all for {enumerated(never)}.", []).append(metric.name)
+            reason = REASONS.get(metric.name, "")
+            lacking.setdefault(f"no value at all for {enumerated(never)}.{reason}", []).append(metric.name)
     for text, metrics in lacking.items():
         yield f"{enumerated(metrics)}: {text}"
