@@ -38,4 +38,5 @@ def test_links_are_from_a_result_to_the_next_step_s_read():
     assert links(operations, "bdf", "acc") == (True, False)  # c is computed from b, and not from d
     assert links(operations, "bdf", "abd") == (True, True)  # what is read may be the result itself
     assert links(operations, "fbd", "aac") == (False, True)
+    assert links(operations, "bdf", "afa") == (False, False)  # of a later step, and not of the one before
     assert links(operations, "b", "a") == ()
