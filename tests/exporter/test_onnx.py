@@ -55,8 +55,10 @@ def agree(found, wanted, tolerance=1e-5):
     np.testing.assert_allclose(found, wanted, rtol=0, atol=tolerance * np.abs(wanted).max())
 
 
-@pytest.mark.parametrize("method", ["gradcam", "xgradcam"])
-@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize(
+    ("head", "method"),
+    [*((head, "gradcam") for head in HEADS), *((head, "xgradcam") for head in ("normalized", "perceptron"))],
+)
 def test_outputs_are_those_of_the_explainer(head, method, tmp_path):
     """In batches of another size than that of the samples, on other images, of the classes that are the highest."""
     explainer = seewhy.Explainer(classifier(head), method, "0")
@@ -243,6 +245,12 @@ def test_a_model_that_deviates_is_not_written(tmp_path):
     """Its own arithmetic is exact to 1e-7, and more than that is asked for."""
     explainer = seewhy.Explainer(classifier("perceptron"), "gradcam", "0")
     refused(tmp_path, ModelError, "deviates from its source: .*No file was written", explainer, tolerance=1e-12)
+
+
+def test_an_explainer_that_runs_in_onnx_runtime(tmp_path):
+    explainer = seewhy.Explainer(classifier("perceptron"), "gradcam", "0", backend="onnx")
+    written = seewhy.export(explainer, tmp_path / "model.onnx", targets=[2], samples=PICTURES)
+    agree(run(written.path, IMAGES)["heatmaps"], explainer.heatmaps(IMAGES, [2]).values)
 
 
 def test_a_file_that_was_there_stays_if_the_export_fails(tmp_path):

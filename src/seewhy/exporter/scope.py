@@ -34,8 +34,8 @@ def check_explainer(explainer: Explainer) -> None:
         raise OptionError("An exported model explains one layer, and the explainer has several. Give one: layer=...")
     if explainer.augmentations:
         raise OptionError("An exported model explains an image as it is given. Leave out augmentation=.")
-    classifier = explainer.classifier
-    if explainer.framework is not classifier.framework and explainer.framework is classifier.framework_in("bfloat16"):
+    framework, own = explainer.framework, explainer.classifier.framework
+    if framework is not own and framework.name == own.name:  # another backend has another name
         raise OptionError("A model is exported in its own types. Leave out precision='bfloat16'.")
 
 
