@@ -36,7 +36,7 @@ $(VENV)/.runtime: $(SOURCES) | $(BIN)/python
 	@touch $@
 
 $(VENV)/.development: $(VENV)/.runtime
-	@$(PIP) --editable '.[tensorflow,jax,torch,onnx-tensorflow,demo,web,figures,notebook]' --group test --group lint
+	@$(PIP) --editable '.[tensorflow,jax,torch,onnx-tensorflow,openvino,demo,web,figures,notebook]' --group test --group lint
 	@touch $@
 
 $(VENV)/.docs: $(VENV)/.development
@@ -47,7 +47,7 @@ $(PEERS)/.peers: $(SOURCES) constraints-peers.txt | $(PEERS)/bin/python
 	@echo "Installing SeeWhy beside its peers into $(PEERS); the first time takes a few minutes."
 	@$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) 'pip>=25.1'
 	@$(PEERS)/bin/python $(INSTALL) --constraint constraints-peers.txt $(PIP_ARGS) \
-		--editable '.[tensorflow,jax,torch,hubs,onnx,demo,figures]' --group test --group peers
+		--editable '.[tensorflow,jax,torch,hubs,openvino,demo,figures]' --group test --group peers
 	@$(PEERS)/bin/python $(INSTALL) --constraint constraints-peers.txt $(PIP_ARGS) --no-deps $(XPLIQUE)
 	@touch $@
 
