@@ -223,6 +223,7 @@ def test_what_cannot_be_exported(tmp_path):
     refused(tmp_path, OptionError, r"Cannot export to '.*model.pb'; expected a name with the suffix", name="model.pb")
     refused(tmp_path, OptionError, "Unknown format 'onxx'. Did you mean 'onnx'", to="onxx")
     refused(tmp_path, OptionError, "expected a name that ends in .xml", to="openvino")
+    refused(tmp_path, ModelError, "export was given .*; expected an Explainer", classifier("pooled-linear"))
     refused(tmp_path, OptionError, "tolerance is 0; expected a share", tolerance=0)
     refused(
         tmp_path,
@@ -238,7 +239,7 @@ def test_what_cannot_be_exported(tmp_path):
 def test_too_many_backward_passes(tmp_path, monkeypatch):
     monkeypatch.setattr("seewhy.frameworks.onnx.head_gradients.MAX_BACKWARD_PASSES", 3)
     explainer = seewhy.Explainer(classifier("perceptron"), "gradcam", "0")
-    refused(tmp_path, TargetError, "at most 3, and 4 were asked for. Give fewer", explainer, targets="all")
+    refused(tmp_path, TargetError, "at most 3, and 4 were requested. Give fewer", explainer, targets="all")
 
 
 def test_a_model_that_deviates_is_not_written(tmp_path):

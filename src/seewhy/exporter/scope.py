@@ -21,6 +21,15 @@ MAX_TOLERANCE = 0.1
 INSTEAD = "Use gradcam, hirescam, gradcam++, xgradcam, layercam, elementwise or cam"
 
 
+def check_is_explainer(explainer: object) -> None:
+    """Raise ModelError for anything but an explainer, such as a model."""
+    if not isinstance(explainer, Explainer):
+        raise ModelError(
+            f"export was given {short_repr(explainer)}; expected an Explainer, which says how the model is explained: "
+            "seewhy.export(seewhy.Explainer(model), 'model.onnx')."
+        )
+
+
 def check_explainer(explainer: Explainer) -> None:
     """Raise an error for an explainer that no exported model can be like.
 

@@ -21,8 +21,7 @@ from seewhy.frameworks.onnx.guided import guided_rules
 from seewhy.frameworks.onnx.mean_head import pooled_value
 from seewhy.frameworks.onnx.operators.table import GRADIENTS
 from seewhy.frameworks.onnx.part import CountSource, Part, whole
-from seewhy.frameworks.onnx.session import Session
-from seewhy.frameworks.onnx.sessions import Sessions
+from seewhy.frameworks.onnx.sessions import PartSession, Sessions
 from seewhy.types import Derivatives, FloatArray, GradientRule
 
 MAX_REPEATED = 2**26
@@ -41,7 +40,7 @@ class Backward(NamedTuple):
             targets can share one run.
     """
 
-    session: Session
+    session: PartSession
     seeds: dict[str, str]
     reads: list[str]
     gradient: str
