@@ -206,7 +206,7 @@ class KerasTensorflow(KerasFramework):
             batch: The symbolic inputs, in the graph that is traced.
             inputs: Inputs of the same shape.
             layer: The layer, and which of its calls.
-            tape: Records what follows the tap.
+            tape: Records the head.
             gradient_rule: How gradients flow.
         """
         tap = TensorflowTap(self._model, layer, self._execution(inputs, layer), tape)
