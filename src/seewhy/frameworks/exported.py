@@ -208,7 +208,7 @@ class Exported(Framework):
         )
 
     def _deviation(self, found: Tensor, wanted: Tensor) -> float:
-        """Return the largest deviation as a share of the largest value; infinity where it has another shape or no number."""
+        """Return the largest deviation as a share of the largest value; infinity for another shape or no number."""
         ours, theirs = (np.asarray(self.to_numpy(tensor), np.float64) for tensor in (found, wanted))
         if ours.shape != theirs.shape or not np.array_equal(np.isfinite(ours), np.isfinite(theirs)):
             return float("inf")

@@ -165,7 +165,9 @@ class Onnx(Framework):
             values = tap.forward(self._feeds(inputs))
         scored = score_values(selected, objective, differentiated, values)
         captured: dict[str, Any] = {"gradients": None, "closed_form": None}
-        if derivatives == "gradients" or tap.has_closed_form:
+        if tap.has_closed_form and (classes := scored.class_indices()) is not None:
+            captured["closed_form"] = tap.class_maps(values, classes)
+        if captured["closed_form"] is None and (derivatives == "gradients" or tap.has_closed_form):
             compute = tap.closed_form if tap.has_closed_form else tap.gradients
             seeds = scored.seeds()
             with self._translated(inputs):
