@@ -48,7 +48,7 @@ $(PEERS)/.peers: $(SOURCES) constraints-peers.txt | $(PEERS)/bin/python
 	@echo "Installing SeeWhy beside its peers into $(PEERS); the first time takes a few minutes."
 	@$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) 'pip>=25.1'
 	@$(PEERS)/bin/python $(INSTALL) --constraint constraints-peers.txt $(PIP_ARGS) \
-		--editable '.[tensorflow,jax,torch,hubs,onnx,demo,evaluate,figures]' --group test --group peers
+		--editable '.[tensorflow,jax,torch,hubs,openvino,demo,evaluate,figures]' --group test --group peers
 	@$(PEERS)/bin/python $(INSTALL) --constraint constraints-peers.txt $(PIP_ARGS) --no-deps $(BOUNDED_PEERS)
 	@touch $@
 

@@ -98,7 +98,8 @@ class Explainer:
         backend: "onnx" runs a PyTorch or Keras model in ONNX Runtime, which is faster on a CPU: the model is exported
             when it first runs, and again after its weights were changed, and the first capture at each layer is
             compared with the framework's. Needs the extra `onnx`, for Keras on TensorFlow `onnx-tensorflow`, and on JAX
-            `onnx-jax`. None runs the model in its framework.
+            `onnx-jax`. "openvino" runs it in OpenVINO, ONNX models too, with the extra `openvino`. None runs the model
+            in its framework.
         tokens: How the tokens of a transformer's layer lie on the image, such as
             `seewhy.TokenGrid(grid=(14, 14), prefix=1)`. None finds it out, from what the model declares, from its other
             layers and from the size of the input.

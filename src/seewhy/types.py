@@ -65,7 +65,7 @@ Fuse = Literal["mean", "max", "product", "layercam"]
 Precision = Literal["float32", "bfloat16"]
 """What the model runs in: its own types; or with its convolutions and matrix products in bfloat16."""
 
-Backend = Literal["onnx"]
+Backend = Literal["onnx", "openvino"]
 """What runs a model other than its own framework."""
 
 GradientRule = Literal["plain", "guided", "guided-where-relu"]

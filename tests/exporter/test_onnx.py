@@ -55,8 +55,10 @@ def agree(found, wanted, tolerance=1e-5):
     np.testing.assert_allclose(found, wanted, rtol=0, atol=tolerance * np.abs(wanted).max())
 
 
-@pytest.mark.parametrize("method", ["gradcam", "xgradcam"])
-@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize(
+    ("head", "method"),
+    [*((head, "gradcam") for head in HEADS), *((head, "xgradcam") for head in ("normalized", "perceptron"))],
+)
 def test_outputs_are_those_of_the_explainer(head, method, tmp_path):
     """In batches of another size than that of the samples, on other images, of the classes that are the highest."""
     explainer = seewhy.Explainer(classifier(head), method, "0")
@@ -221,6 +223,7 @@ def test_what_cannot_be_exported(tmp_path):
     refused(tmp_path, OptionError, r"Cannot export to '.*model.pb'; expected a name with the suffix", name="model.pb")
     refused(tmp_path, OptionError, "Unknown format 'onxx'. Did you mean 'onnx'", to="onxx")
     refused(tmp_path, OptionError, "expected a name that ends in .xml", to="openvino")
+    refused(tmp_path, ModelError, "export was given .*; expected an Explainer", classifier("pooled-linear"))
     refused(tmp_path, OptionError, "tolerance is 0; expected a share", tolerance=0)
     refused(
         tmp_path,
@@ -236,13 +239,19 @@ def test_what_cannot_be_exported(tmp_path):
 def test_too_many_backward_passes(tmp_path, monkeypatch):
     monkeypatch.setattr("seewhy.frameworks.onnx.head_gradients.MAX_BACKWARD_PASSES", 3)
     explainer = seewhy.Explainer(classifier("perceptron"), "gradcam", "0")
-    refused(tmp_path, TargetError, "at most 3, and 4 were asked for. Give fewer", explainer, targets="all")
+    refused(tmp_path, TargetError, "at most 3, and 4 were requested. Give fewer", explainer, targets="all")
 
 
 def test_a_model_that_deviates_is_not_written(tmp_path):
     """Its own arithmetic is exact to 1e-7, and more than that is asked for."""
     explainer = seewhy.Explainer(classifier("perceptron"), "gradcam", "0")
     refused(tmp_path, ModelError, "deviates from its source: .*No file was written", explainer, tolerance=1e-12)
+
+
+def test_an_explainer_that_runs_in_onnx_runtime(tmp_path):
+    explainer = seewhy.Explainer(classifier("perceptron"), "gradcam", "0", backend="onnx")
+    written = seewhy.export(explainer, tmp_path / "model.onnx", targets=[2], samples=PICTURES)
+    agree(run(written.path, IMAGES)["heatmaps"], explainer.heatmaps(IMAGES, [2]).values)
 
 
 def test_a_file_that_was_there_stays_if_the_export_fails(tmp_path):

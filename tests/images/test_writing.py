@@ -7,7 +7,7 @@ import pytest
 
 import seewhy
 from seewhy.errors import OutputError
-from seewhy.images.writing import write_atomically
+from seewhy.images.writing import write_atomically, write_together
 
 
 def test_a_file_is_written_and_its_folder_created(tmp_path):
@@ -96,6 +96,28 @@ def test_a_folder_that_may_not_be_listed(tmp_path):
     assert (folder / "file.bin").read_bytes() == b"content"
 
 
+def test_files_that_belong_together(tmp_path):
+    """All of them or none; a folder that was there is replaced."""
+
+    def write(path):
+        path.with_suffix(".bin").write_bytes(b"weights")
+        path.write_bytes(b"graph")
+
+    write_together(tmp_path / "new" / "model.xml", write)
+    assert sorted(os.listdir(tmp_path / "new")) == ["model.bin", "model.xml"]
+
+    def write_half(path):
+        path.mkdir()
+        raise KeyboardInterrupt
+
+    (tmp_path / "folder" / "old").mkdir(parents=True)
+    with pytest.raises(KeyboardInterrupt):
+        write_together(tmp_path / "folder", write_half)
+    assert os.listdir(tmp_path / "folder") == ["old"]
+    write_together(tmp_path / "folder", lambda path: (path / "new").mkdir(parents=True))
+    assert (os.listdir(tmp_path / "folder"), sorted(os.listdir(tmp_path))) == (["new"], ["folder", "new"])
+
+
 WRITING_CALLS = {"write_bytes", "write_text", "rename", "renames", "replace", "savefig", "save_weights", "tofile"}
 
 
@@ -119,7 +141,8 @@ def test_one_function_writes_all_files():
         if (lines := list(files_written(ast.parse(path.read_text("utf-8")))))
     }
     assert list(found) == ["images/writing.py"]
-    assert len(found["images/writing.py"]) == 2  # the opening and the renaming
+    # The opening and the renaming; and of files that belong together, the moving of each, and of a replaced folder.
+    assert len(found["images/writing.py"]) == 4
 
 
 def test_a_folder_that_is_a_file(tmp_path):

@@ -27,11 +27,16 @@ class ExplainerOptions(TypedDict, total=False):
 def check_options(score: Score, output: int | str | None, precision: Precision, backend: Backend | None = None) -> None:
     """Raise OptionError for a value that no model allows."""
     if backend is not None and backend not in get_args(Backend):
-        raise OptionError(f"Unknown backend {backend!r}; expected 'onnx', or None for the model's own framework.")
-    if backend is not None and precision != "float32":
-        raise OptionError(f"backend={backend!r} runs in float32, and precision={precision!r} was given. Leave one out.")
+        raise OptionError(
+            f"Unknown backend {backend!r}; expected 'onnx' or 'openvino', or None for the model's own framework."
+        )
     if precision not in get_args(Precision):
         raise OptionError(f"Unknown precision {precision!r}; expected 'float32' or 'bfloat16'.")
+    if backend == "onnx" and precision != "float32":
+        raise OptionError(
+            f"backend='onnx' runs in float32, and precision={precision!r} was given. Leave one out, or take "
+            "backend='openvino', which also runs in bfloat16."
+        )
     if score not in get_args(Score):
         raise OptionError(f"Unknown score {score!r}; expected 'logit' or 'probability'.")
     if not (output is None or isinstance(output, (int, str))):

@@ -402,7 +402,7 @@ def export(
         list[Path] | None,
         typer.Option(
             metavar="IMAGE",
-            help="A picture on which both are compared; may be repeated.",
+            help="An image on which both are compared; may be repeated.",
             show_default="three that come with SeeWhy, and noise",
         ),
     ] = None,

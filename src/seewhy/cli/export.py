@@ -105,7 +105,7 @@ def _print(written: Export) -> None:
     print_line(console, f"{written.method} at {written.layer}: {cost}")
     print_line(
         console,
-        f"Run by its own runtime on sample pictures, it deviates by {written.deviation:.1e} of the largest value.",
+        f"Run by its own runtime on sample images, it deviates by {written.deviation:.1e} of the largest value.",
     )
 
 

@@ -7,11 +7,12 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import final
 
+from seewhy.errors import OptionError, short_repr
 from seewhy.explainer import Explainer
 from seewhy.exporter.formats import FormatName, check_path, choose_format
 from seewhy.exporter.metadata import metadata
 from seewhy.exporter.samples import make_samples
-from seewhy.exporter.scope import check_explainer, check_tolerance, exported_classes
+from seewhy.exporter.scope import check_explainer, check_is_explainer, check_tolerance, exported_classes
 from seewhy.exporter.settings import export_settings
 from seewhy.exporter.verification import Verification
 from seewhy.exporter.writers import Task, check_source, write
@@ -84,7 +85,7 @@ def export(
             of the model's input, and scaling and layout are done inside. False leaves the model's own input.
         place: True enlarges heatmaps to the size of the input, as an overlay does.
         tolerance: How far outputs may be from those of the explainer, relative to the largest value.
-        samples: Pictures on which they are compared; None takes pictures that come with SeeWhy, and noise.
+        samples: Images on which they are compared; None takes images that come with SeeWhy, and noise.
 
     Returns:
         What was written, and the deviation that was measured.
@@ -96,6 +97,9 @@ def export(
         OutputError: The file cannot be written.
         MissingExtraError: A package for the format is not installed.
     """
+    check_is_explainer(explainer)
+    if not isinstance(path, (str, os.PathLike)):
+        raise OptionError(f"export was given the path {short_repr(path)}; expected a name such as 'model.onnx'.")
     destination = Path(path)
     kind = choose_format(destination, to)
     check_path(destination, kind)

@@ -1,11 +1,11 @@
 """What an exported model says of itself: where it comes from, what its heatmaps are, its classes and preprocessing."""
 
 import json
+import sys
 from dataclasses import replace
 
 import numpy as np
 
-import seewhy
 from seewhy.errors import ModelError, warn
 from seewhy.explainer import Explainer
 from seewhy.exporter.pixels import pixel_transform
@@ -32,7 +32,7 @@ def metadata(
     classifier = explainer.classifier
     method = explainer.method if not explainer.method.is_auto else None
     own = {
-        "version": seewhy.__version__,
+        "version": package_version(),
         "model": str(classifier.name),
         "method": heatmaps.method,
         "options": json.dumps({} if method is None else method.options, default=str),
@@ -47,6 +47,11 @@ def metadata(
     fields.pop("version"), fields.pop("layer", None)
     own.update((name, json.dumps(value, ensure_ascii=False)) for name, value in fields.items())
     return {f"{PREFIX}{name}": value for name, value in own.items()}
+
+
+def package_version() -> str:
+    """Return the version of SeeWhy. An import of it here would be a cycle, as it names what this room has."""
+    return str(sys.modules["seewhy"].__version__)
 
 
 def _targets(classes: Classes) -> str:

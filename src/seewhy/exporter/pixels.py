@@ -1,4 +1,4 @@
-"""Preprocessing as an affine function of each pixel, which a graph can compute: found by running it on pictures."""
+"""Preprocessing as an affine function of each pixel, which a graph can compute: found by running it on images."""
 
 from collections.abc import Sequence
 from dataclasses import replace

@@ -1,14 +1,16 @@
-"""What an exported model is tested with: pictures that come with SeeWhy, pictures of noise, or those of the caller."""
+"""What an exported model is tested with: images that come with SeeWhy, images of noise, or those of the caller."""
 
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any, final
 
 import numpy as np
+from PIL import Image
 
 from seewhy.attribution.checks import check_images
-from seewhy.errors import ModelError, OptionError
+from seewhy.errors import ModelError, OptionError, short_repr
 from seewhy.exporter import pixels as pixel_inputs
 from seewhy.frameworks.structures import InputBatch
 from seewhy.images.reading import ImageLike, read
@@ -16,9 +18,9 @@ from seewhy.models import Classifier
 from seewhy.types import ImageArray
 
 EXAMPLES = ("cat.jpg", "coffee.jpg", "rocket.jpg")
-"""The pictures of the web page."""
+"""The photos of the web page."""
 
-NOISE_PICTURES = 2
+NOISE_COUNT = 2
 
 MAX_SAMPLES = 64
 
@@ -54,36 +56,38 @@ def make_samples(classifier: Classifier, images: Iterable[ImageLike] | None, *, 
         as_pixels: Whether the exported model takes pixels.
 
     Raises:
-        ImageError: A picture cannot be read.
+        ImageError: An image cannot be read.
         OptionError: There is none, or are too many.
         ModelError: The size of the model's input is not known.
     """
     shape = classifier.framework.input_shape()
-    if not _takes_pictures(classifier, shape):
+    if not _takes_images(classifier, shape):
         if as_pixels or images is not None:
             what = "preprocess=True" if as_pixels else "samples=..."
             raise OptionError(f"{what} is for a model of one input of images. Leave it out.")
         return Samples(classifier.framework.check_inputs(_noise(classifier, shape)), None)
-    pictures = _pictures(classifier, images)
+    chosen = _images(classifier, images)
     if as_pixels:
-        resized = pixel_inputs.resized(classifier, pictures)
+        resized = pixel_inputs.resized(classifier, chosen)
         return Samples(classifier.framework.check_inputs(pixel_inputs.scaled(classifier, resized)), resized)
-    return Samples(classifier.framework.check_inputs(classifier.preprocess(pictures)), None)
+    return Samples(classifier.framework.check_inputs(classifier.preprocess(chosen)), None)
 
 
-def _pictures(classifier: Classifier, images: Iterable[ImageLike] | None) -> list[ImageArray]:
+def _images(classifier: Classifier, images: Iterable[ImageLike] | None) -> list[ImageArray]:
     if images is not None:
+        if not isinstance(images, (str, os.PathLike, Image.Image, np.ndarray, Iterable)):
+            raise OptionError(f"samples is {short_repr(images)}; expected images, such as a list of paths.")
         given = [read(image) for image in check_images(images)]
         if not 1 <= len(given) <= MAX_SAMPLES:
-            raise OptionError(f"samples has {len(given)} pictures; expected 1 to {MAX_SAMPLES}.")
+            raise OptionError(f"samples has {len(given)} images; expected 1 to {MAX_SAMPLES}.")
         return given
     folder = files("seewhy").joinpath("serve/page/samples")
     random = np.random.default_rng(0)
-    noise = [random.integers(0, 256, (*classifier.input_size, 3), np.uint8) for _ in range(NOISE_PICTURES)]
+    noise = [random.integers(0, 256, (*classifier.input_size, 3), np.uint8) for _ in range(NOISE_COUNT)]
     return [*(read(str(folder.joinpath(name))) for name in EXAMPLES), *noise]
 
 
-def _takes_pictures(classifier: Classifier, shape: Any) -> bool:
+def _takes_images(classifier: Classifier, shape: Any) -> bool:
     """Whether inputs of this shape are images; one that is not known is taken to be those."""
     if shape is None or classifier.has_preprocessing:
         return shape is None or isinstance(shape, tuple)
@@ -101,4 +105,4 @@ def _noise(classifier: Classifier, shape: Any) -> Any:
             f"The size of an input of the model {classifier.name!r} is unknown: its shape is {shape}. Export a model "
             "whose inputs have a size."
         )
-    return np.random.default_rng(0).standard_normal((NOISE_PICTURES, *shape[1:])).astype(np.float32)
+    return np.random.default_rng(0).standard_normal((NOISE_COUNT, *shape[1:])).astype(np.float32)

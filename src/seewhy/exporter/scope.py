@@ -21,6 +21,15 @@ MAX_TOLERANCE = 0.1
 INSTEAD = "Use gradcam, hirescam, gradcam++, xgradcam, layercam, elementwise or cam"
 
 
+def check_is_explainer(explainer: object) -> None:
+    """Raise ModelError for anything but an explainer, such as a model."""
+    if not isinstance(explainer, Explainer):
+        raise ModelError(
+            f"export was given {short_repr(explainer)}; expected an Explainer, which says how the model is explained: "
+            "seewhy.export(seewhy.Explainer(model), 'model.onnx')."
+        )
+
+
 def check_explainer(explainer: Explainer) -> None:
     """Raise an error for an explainer that no exported model can be like.
 
@@ -34,8 +43,8 @@ def check_explainer(explainer: Explainer) -> None:
         raise OptionError("An exported model explains one layer, and the explainer has several. Give one: layer=...")
     if explainer.augmentations:
         raise OptionError("An exported model explains an image as it is given. Leave out augmentation=.")
-    classifier = explainer.classifier
-    if explainer.framework is not classifier.framework and explainer.framework is classifier.framework_in("bfloat16"):
+    framework, own = explainer.framework, explainer.classifier.framework
+    if framework is not own and framework.name == own.name:  # another backend has another name
         raise OptionError("A model is exported in its own types. Leave out precision='bfloat16'.")
 
 

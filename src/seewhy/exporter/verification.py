@@ -69,7 +69,7 @@ class Verification:
         if not deviations[worst] <= self.tolerance:
             raise ModelError(
                 f"The exported model deviates from its source: its {worst} by {deviations[worst]:.1e} of the largest "
-                f"value on sample pictures; up to {self.tolerance:g} is allowed. No file was written. Give another "
+                f"value on sample images; up to {self.tolerance:g} is allowed. No file was written. Give another "
                 "layer or method; or a tolerance=..., if that is good enough."
             )
         return deviations[worst]

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
-import seewhy
 from seewhy.errors import MethodError, MissingExtraError, ModelError
 from seewhy.explainer import Explainer
 from seewhy.exporter.formats import FormatName
+from seewhy.exporter.metadata import package_version
 from seewhy.exporter.verification import Verification
 from seewhy.frameworks import LayerChoice
 from seewhy.frameworks.export_settings import PREFIX, ExplainedModel, ExportSettings
@@ -142,7 +142,7 @@ def _write_onnx(task: Task) -> Written:
     from seewhy.frameworks.onnx.run_file import run_model
 
     written = task.verified(found, run_model(found.model, task.verification.samples.feeds(found.inputs)))
-    content = with_metadata(found.model, written.metadata, seewhy.__version__).SerializeToString()
+    content = with_metadata(found.model, written.metadata, package_version()).SerializeToString()
     write_atomically(task.path, lambda file: file.write(content), durable=True)
     return written
 
@@ -158,7 +158,7 @@ def _write_openvino(task: Task) -> Written:
     def write_verified(path: Path) -> None:
         write_openvino(found.model.SerializeToString(), path)
         written.append(task.verified(found, run_openvino(path, feeds, found.outputs)))
-        model = with_metadata(found.model, written[0].metadata, seewhy.__version__)
+        model = with_metadata(found.model, written[0].metadata, package_version())
         write_openvino(model.SerializeToString(), path)
 
     write_together(task.path, write_verified)

@@ -8,7 +8,7 @@ from seewhy.errors import MissingExtraError, ModelError
 from seewhy.frameworks.base import Framework
 from seewhy.frameworks.fixed_batch import FixedBatch
 from seewhy.frameworks.layers import LayerCall, LayerChoice
-from seewhy.types import Precision
+from seewhy.types import Backend, Precision
 
 __all__ = ["Framework", "LayerCall", "LayerChoice", "exported", "framework_for"]
 
@@ -49,22 +49,32 @@ def framework_for(model: Any, precision: Precision = "float32") -> Framework:
     )
 
 
-def exported(framework: Framework) -> Framework:
-    """Return what runs the model of a framework in ONNX Runtime.
+def exported(framework: Framework, backend: Backend, precision: Precision = "float32") -> Framework:
+    """Return what runs the model of a framework in another runtime.
+
+    Args:
+        framework: Runs the model.
+        backend: "onnx" is ONNX Runtime.
+        precision: In which type.
 
     Raises:
-        MissingExtraError: ONNX Runtime is not installed.
+        MissingExtraError: The runtime is not installed.
+        OptionError: It cannot run the model in this type, here.
     """
-    if framework.name == "onnx":
+    if framework.name == backend == "onnx":
         return framework
-    for package in ("onnx", "onnxruntime"):
+    for package in ("onnx", "onnxruntime", *(["openvino"] if backend == "openvino" else [])):
         if importlib.util.find_spec(package) is None:
-            raise MissingExtraError(f"For backend='onnx', {package}", "onnx")
+            raise MissingExtraError(f"For backend={backend!r}, {package}", backend)
+    if backend == "openvino":
+        from seewhy.frameworks.onnx.openvino_session import check_processor
+
+        check_processor(precision)
     from seewhy.frameworks.exported import Exported
 
     if isinstance(framework, FixedBatch):
-        return FixedBatch(Exported(framework.of_full_batches), framework.of_full_batches.batch_size or 1)
-    return Exported(framework)
+        return FixedBatch(Exported(framework.of_full_batches, backend, precision), framework.batch_size or 1)
+    return Exported(framework, backend, precision)
 
 
 def _wrap_keras(model: Any, backend: str, precision: Precision) -> Framework:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, final
 import numpy as np
 from numpy.typing import NDArray
 
-from seewhy.errors import LayerError, ModelError
+from seewhy.errors import LayerError, ModelError, warn
 from seewhy.frameworks.base import CaptureType, Framework, Head
 from seewhy.frameworks.compiled import CompiledCache
 from seewhy.frameworks.evidence import Evidence
@@ -23,7 +23,7 @@ from seewhy.frameworks.stem import StemValues
 from seewhy.frameworks.structures import InputBatch, InputSpec, leaves, shape_key
 from seewhy.frameworks.tokens import TokenFacts
 from seewhy.targets import Objective
-from seewhy.types import AttentionCapture, Capture, Derivatives, GradientRule, NativeTensor, Tensor
+from seewhy.types import AttentionCapture, Backend, Capture, Derivatives, GradientRule, NativeTensor, Precision, Tensor
 
 TOLERANCE = 1e-3
 """How far what is captured may deviate from the framework, relative to the largest value."""
@@ -54,23 +54,25 @@ class Runtime(NamedTuple):
 
 @final
 class Exported(Framework):
-    """Runs the model of a framework in ONNX Runtime.
+    """Runs the model of a framework in ONNX Runtime or OpenVINO.
 
     Args:
         framework: Runs the model.
+        runtime: What runs it instead: "onnx" is ONNX Runtime.
+        precision: In which type.
     """
 
-    def __init__(self, framework: Framework) -> None:
+    def __init__(self, framework: Framework, runtime: Backend, precision: Precision = "float32") -> None:
         from seewhy.frameworks.onnx import array_namespace
 
-        self._framework = framework
-        self.name = f"{framework.name} on onnx"
+        self._framework, self._on, self._precision = framework, runtime, precision
+        self.name = f"{framework.name} on {runtime}"
         self.xp = array_namespace
         self.batch_size = framework.batch_size
         self._exported = CompiledCache()
 
-    def __reduce__(self) -> tuple[type["Exported"], tuple[Framework]]:  # type: ignore[override]
-        return type(self), (self._framework,)
+    def __reduce__(self) -> tuple[type["Exported"], tuple[Any, ...]]:
+        return type(self), (self._framework, self._on, self._precision)
 
     @property
     def evidence(self) -> Evidence:
@@ -99,7 +101,7 @@ class Exported(Framework):
     @contextmanager
     def with_kernels(self, kernels: Kernels) -> Iterator[Framework]:
         with self._framework.with_kernels(kernels):
-            yield Exported(self._framework)  # whose exports are of these kernels only
+            yield Exported(self._framework, self._on, self._precision)  # its exports have these kernels
 
     def input_shape(self) -> Any:
         return self._framework.input_shape()
@@ -184,39 +186,61 @@ class Exported(Framework):
             return LayerChoice(call.path)
         value = runtime.values.get((call.path, call.execution))
         if value is None:
-            is_named = any(path == call.path for path, _ in runtime.values)
-            which = "only the last call of a layer has a name" if is_named else "no operation of it is left"
+            is_shared = sum(other.path == call.path for other in self.calls(inputs)) > 1
             raise LayerError(
-                f"The layer {call.path!r} cannot be explained with backend='onnx': in the exported model, {which}. "
-                "Name another layer, or leave out backend."
+                f"The layer {call.path!r} cannot be explained with backend={self._on!r}: in the exported model, "
+                f"{'its calls cannot be told apart' if is_shared else 'no operation of it is left'}. Name another "
+                "layer, or leave out backend."
             )
         return LayerChoice(value)
 
     def _compare(self, found: Capture, wanted: Capture) -> None:
-        """Raise ModelError where the runtime's capture is not the framework's."""
-        for name in COMPARED:
-            pair = getattr(found, name), getattr(wanted, name)
-            if pair[0] is None or pair[1] is None:
-                continue
-            ours, theirs = (np.asarray(self.to_numpy(tensor), np.float64) for tensor in pair)
-            largest = float(np.max(np.abs(theirs), initial=0.0))
-            is_alike = ours.shape == theirs.shape
-            deviation = float(np.max(np.abs(ours - theirs), initial=0.0)) if is_alike else np.inf
-            if deviation > TOLERANCE * largest:
-                share = f"by {deviation / largest:.1e} of the largest value" if is_alike and largest else "in shape"
-                raise ModelError(
-                    f"The exported model deviates from the framework: the {name} of the layer {wanted.layer!r} differ "
-                    f"{share}; up to {TOLERANCE:g} is expected. Leave out backend."
-                )
+        """Raise ModelError where the runtime's capture is not the framework's; in another type, warn of how far."""
+        pairs = {name: (getattr(found, name), getattr(wanted, name)) for name in COMPARED}
+        deviations = {
+            name: self._deviation(*pair) for name, pair in pairs.items() if not any(each is None for each in pair)
+        }
+        most = max(deviations, key=lambda name: deviations[name])
+        if deviations[most] <= TOLERANCE:
+            return
+        if self._precision != "float32" and np.isfinite(deviations[most]):
+            errors = ", ".join(f"{name} by {deviation:.1e}" for name, deviation in deviations.items())
+            warn(
+                f"With precision={self._precision!r} and backend={self._on!r}, what is captured at the layer "
+                f"{wanted.layer!r} deviates from float32, in shares of the largest value: {errors}."
+            )
+            return
+        share = (
+            f"by {deviations[most]:.1e} of the largest value"
+            if np.isfinite(deviations[most])
+            else "in shape or are no numbers"
+        )
+        raise ModelError(
+            f"The exported model deviates from the framework: the {most} of the layer {wanted.layer!r} differ {share}; "
+            f"up to {TOLERANCE:g} is expected. Leave out backend."
+        )
+
+    def _deviation(self, found: Tensor, wanted: Tensor) -> float:
+        """Return the largest deviation as a share of the largest value; infinity for another shape or no number."""
+        ours, theirs = (np.asarray(self.to_numpy(tensor), np.float64) for tensor in (found, wanted))
+        if ours.shape != theirs.shape or not np.array_equal(np.isfinite(ours), np.isfinite(theirs)):
+            return float("inf")
+        ours, theirs = (np.where(np.isfinite(theirs), array, 0.0) for array in (ours, theirs))
+        deviation, largest = (float(np.max(np.abs(array), initial=0.0)) for array in (ours - theirs, theirs))
+        return 0.0 if not deviation else deviation / largest if largest else float("inf")
 
     def _runtime(self, inputs: InputBatch) -> Runtime:
         """Return the exported model, exported anew for inputs of another shape and after weights were changed."""
 
         def export() -> Runtime:
-            from seewhy.frameworks.onnx.exported_layers import exported_layers
+            from seewhy.frameworks.onnx.exported_layers import exported_layers, in_runtime
+            from seewhy.frameworks.onnx.framework import Onnx
 
-            graph = self._framework.export_onnx(inputs)
-            return Runtime(*exported_layers(graph, self.calls(inputs)), set())
+            calls, options = self.calls(inputs), (self._on, self._precision)
+            if isinstance(self._framework, Onnx):
+                return Runtime(*in_runtime(self._framework, calls, *options), set())
+            return Runtime(*exported_layers(self._framework.export_onnx(inputs), calls, *options), set())
 
-        runtime: Runtime = self._exported.get((shape_key(inputs), self._framework.weights_version()), export)
+        version = None if self._framework.name == "onnx" else self._framework.weights_version()
+        runtime: Runtime = self._exported.get((shape_key(inputs), version), export)
         return runtime

@@ -67,7 +67,7 @@ class Classifier:
         self.model = model
         self.framework: Framework = framework_for(model)
         self._frameworks: dict[Precision, Framework] = {"float32": self.framework}
-        self._exported: Framework | None = None
+        self._exported: dict[tuple[Backend, Precision], Framework] = {}
         self.name = name or getattr(model, "name", type(model).__name__)
         self.class_names = _class_names(class_names, self.framework)
         self._were_names_given = class_names is not None
@@ -119,16 +119,16 @@ class Classifier:
 
         Args:
             precision: The precision.
-            backend: What runs it other than its own framework; in float32.
+            backend: What runs it other than its own framework.
 
         Raises:
             OptionError: The model cannot run in bfloat16, or on that backend, here.
             MissingExtraError: The backend is not installed.
         """
         if backend is not None:
-            if self._exported is None:
-                self._exported = exported(self.framework)
-            return self._exported
+            if (backend, precision) not in self._exported:
+                self._exported[backend, precision] = exported(self.framework, backend, precision)
+            return self._exported[backend, precision]
         if precision not in self._frameworks:
             self._frameworks[precision] = framework_for(self.model, precision)
         return self._frameworks[precision]

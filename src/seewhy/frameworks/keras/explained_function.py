@@ -56,7 +56,7 @@ def check_pass_count(targets: int, layer: str) -> None:
     if targets > MAX_BACKWARD_PASSES:
         raise TargetError(
             f"Each heatmap of the layer {layer!r} takes a backward pass in the exported model: at most "
-            f"{MAX_BACKWARD_PASSES}, and {targets} were asked for. Give fewer, such as targets='top-5', or a list of "
+            f"{MAX_BACKWARD_PASSES}, and {targets} were requested. Give fewer, such as targets='top-5', or a list of "
             "classes."
         )
 

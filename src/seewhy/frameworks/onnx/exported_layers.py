@@ -1,5 +1,6 @@
 """The layers of a model that a framework exported, as values of the ONNX model."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -15,6 +16,7 @@ from seewhy.frameworks.onnx.model import OnnxModel
 from seewhy.frameworks.onnx.module_paths import name_by_module
 from seewhy.frameworks.onnx.normal_forms import NormalForms
 from seewhy.frameworks.structures import map_tree
+from seewhy.types import Backend, Precision
 
 MOVING = {"Identity", "Cast", "Transpose"}
 """Operators by which an exporter makes an output of a value that it has in another layout or under another name."""
@@ -34,12 +36,16 @@ class ExportedLayers(NamedTuple):
     values: Mapping[tuple[str, int], str]
 
 
-def exported_layers(exported: ExportedGraph, calls: Iterable[LayerCall]) -> ExportedLayers:
+def exported_layers(
+    exported: ExportedGraph, calls: Iterable[LayerCall], runtime: Backend, precision: Precision
+) -> ExportedLayers:
     """Return what runs an exported model.
 
     Args:
         exported: The model.
         calls: The calls of its layers in the framework.
+        runtime: What runs it.
+        precision: In which type.
 
     Raises:
         ModelError: The exported model has other inputs or outputs than the model.
@@ -56,15 +62,24 @@ def exported_layers(exported: ExportedGraph, calls: Iterable[LayerCall]) -> Expo
         )
     del proto.graph.output[count:]
     if exported.calls is None:
-        last = {call.path: call.execution for call in sorted(calls, key=lambda call: call.number)}
+        counts = Counter(
+            call.path for call in calls
+        )  # the values of a second call are named as those of another module
         named = name_by_module(proto)
-        values = {(path, last[path]): value for path, value in named.values.items() if path in last}
+        values = {(path, 1): value for path, value in named.values.items() if counts[path] == 1}
     else:
         values = _layer_values(proto, {call: outputs[position] for call, position in exported.calls.items()})
     NormalForms(proto).rewrite()
     _check_operators(proto)
     tree = map_tree(lambda value: outputs[value] if isinstance(value, int) else value, exported.outputs)
-    return ExportedLayers(Onnx(OnnxModel(proto), output_tree=tree), exported.inputs, values)
+    framework = Onnx(OnnxModel(proto), precision, tree, runtime)
+    return ExportedLayers(framework, exported.inputs, values)
+
+
+def in_runtime(framework: Onnx, calls: Iterable[LayerCall], runtime: Backend, precision: Precision) -> ExportedLayers:
+    """Return what runs an ONNX model in another runtime, where its layers are the same values."""
+    values = {(call.path, call.execution): call.path for call in calls}
+    return ExportedLayers(framework.on(runtime, precision), framework.input_names, values)
 
 
 def _values(tree: object) -> Iterator[object]:

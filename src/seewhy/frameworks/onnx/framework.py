@@ -37,7 +37,6 @@ from seewhy.frameworks.onnx.model import OnnxModel
 from seewhy.frameworks.onnx.model_inputs import as_input, declared_inputs, has_channels_first, with_default_sizes
 from seewhy.frameworks.onnx.part import CountSource, Part, whole
 from seewhy.frameworks.onnx.scored_values import score_values
-from seewhy.frameworks.onnx.session import FAILURES
 from seewhy.frameworks.onnx.sessions import Sessions
 from seewhy.frameworks.onnx.shapes import Shape, ValueInfo
 from seewhy.frameworks.onnx.stem import find_stem_inputs, is_unscaled
@@ -47,7 +46,16 @@ from seewhy.frameworks.recorder import translated_errors
 from seewhy.frameworks.stem import StemValues
 from seewhy.frameworks.structures import ArrayTree, InputBatch, InputSpec, check_arrays, leaves, only_leaf, shape_key
 from seewhy.targets import Objective, TopK
-from seewhy.types import AttentionCapture, Capture, Derivatives, FloatArray, GradientRule, NativeTensor, Precision
+from seewhy.types import (
+    AttentionCapture,
+    Backend,
+    Capture,
+    Derivatives,
+    FloatArray,
+    GradientRule,
+    NativeTensor,
+    Precision,
+)
 
 
 @final
@@ -56,31 +64,50 @@ class Onnx(Framework):
 
     Args:
         model: The model.
-        precision: "float32" only.
+        precision: "bfloat16" only where OpenVINO runs it.
         output_tree: The names of its outputs in the structure in which they are read, such as that of the model which
             was exported; by default one output, or a dict of several by name.
+        runtime: What runs it: "onnx" is ONNX Runtime.
     """
 
     name = "onnx"
     xp = xp
 
-    def __init__(self, model: OnnxModel, precision: Precision = "float32", output_tree: ArrayTree = None) -> None:
-        if precision != "float32":
+    def __init__(
+        self,
+        model: OnnxModel,
+        precision: Precision = "float32",
+        output_tree: ArrayTree = None,
+        runtime: Backend = "onnx",
+    ) -> None:
+        if precision != "float32" and runtime == "onnx":
             raise OptionError(f"precision={precision!r} is not for ONNX files, which run in the types that they have.")
         self._model, self._precision = model, precision
-        self._output_tree = output_tree
+        self._output_tree, self._runtime = output_tree, runtime
         self._inputs = declared_inputs(model.proto)
         self._channels_first = has_channels_first(model.proto, *next(iter(self._inputs.items())))
         sizes = {shape[0] for shape in self._inputs.values() if shape}
         self.batch_size = next(iter(sizes)) if len(sizes) == 1 else None
         self._graphs, self._compiled = CompiledCache(), CompiledCache()
-        self._sessions = Sessions(model)
+        self._sessions = Sessions(model, runtime, precision)
         self._model_layers = ModelLayers(self._layers, list)
+
+    def __reduce__(self) -> tuple[type["Onnx"], tuple[Any, ...]]:
+        return type(self), (self._model, self._precision, self._output_tree, self._runtime)
+
+    def on(self, runtime: Backend, precision: Precision) -> "Onnx":
+        """Return what runs the same model in another runtime."""
+        return Onnx(self._model, precision, self._output_tree, runtime)
 
     @property
     def channels_first(self) -> bool:
         """Whether images are (N, K, h, w): the first convolution tells, or the axis of 1, 3 or 4 channels."""
         return self._channels_first
+
+    @property
+    def input_names(self) -> list[str]:
+        """The names of the inputs."""
+        return list(self._inputs)
 
     def layer_paths(self) -> tuple[str, ...]:
         return tuple(self._model_layers.now().by_path)
@@ -151,7 +178,9 @@ class Onnx(Framework):
             values = tap.forward(self._feeds(inputs))
         scored = score_values(selected, objective, differentiated, values)
         captured: dict[str, Any] = {"gradients": None, "closed_form": None}
-        if derivatives == "gradients" or tap.has_closed_form:
+        if tap.has_closed_form and (classes := scored.class_indices()) is not None:
+            captured["closed_form"] = tap.class_maps(values, classes)
+        if captured["closed_form"] is None and (derivatives == "gradients" or tap.has_closed_form):
             compute = tap.closed_form if tap.has_closed_form else tap.gradients
             seeds = scored.seeds()
             with self._translated(inputs):
@@ -370,7 +399,7 @@ class Onnx(Framework):
         }
 
     def _translated(self, inputs: InputBatch) -> AbstractContextManager[None]:
-        return translated_errors(inputs, FAILURES, None)
+        return translated_errors(inputs, self._sessions.failures, None)
 
 
 def _differentiated(selected: SelectedOutputs, objective: Objective) -> list[str]:

@@ -118,7 +118,7 @@ class HeadGradients:
             what = f"the layer {self.call.path!r} or its mean" if self.call.path else "what is explained"
             raise TargetError(
                 f"The scores are not linear in {what}, so each target takes a backward pass in the exported model: at "
-                f"most {MAX_BACKWARD_PASSES}, and {self.target_count} were asked for. Give fewer, such as "
+                f"most {MAX_BACKWARD_PASSES}, and {self.target_count} were requested. Give fewer, such as "
                 "targets='top-5', or a list of classes."
             )
         self.backward_passes = self.target_count

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from seewhy.frameworks.onnx import array_namespace as xp
 from seewhy.frameworks.onnx.seeds import output_gradients
 from seewhy.frameworks.outputs import Outputs, SelectedOutputs
-from seewhy.targets import Objective, TargetScores
+from seewhy.targets import Class, Objective, TargetScores, TopK
 from seewhy.types import FloatArray
 
 
@@ -44,6 +44,19 @@ class ScoredValues:
             "probabilities": self.outputs.probabilities,
             "final_activation": self.outputs.activation,
         }
+
+    def class_indices(self) -> NDArray[np.intp] | None:
+        """Return the class (N, T) of each score where the scores are logits of classes, and nothing else; else None."""
+        objective, read = (
+            self.objective,
+            [value for value, is_read in zip(self.values, self.is_read, strict=True) if is_read],
+        )
+        is_plain = objective.score == "logit" and objective.contrast is None
+        if not is_plain or len(read) != 1 or not isinstance(objective.target, (Class, TopK)):
+            return None
+        indices = np.asarray(self.scores.indices)
+        logits = read[0]
+        return indices if logits.ndim == 2 and logits.shape[1] > 1 and len(logits) == len(indices) else None
 
     def seeds(self) -> dict[str, FloatArray]:
         """Return the derivatives of the scores by each output that they depend on, (N, T, ...), by name."""

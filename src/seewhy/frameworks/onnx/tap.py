@@ -21,12 +21,15 @@ from seewhy.frameworks.onnx.guided import guided_rules
 from seewhy.frameworks.onnx.mean_head import pooled_value
 from seewhy.frameworks.onnx.operators.table import GRADIENTS
 from seewhy.frameworks.onnx.part import CountSource, Part, whole
-from seewhy.frameworks.onnx.session import Session
-from seewhy.frameworks.onnx.sessions import Sessions
+from seewhy.frameworks.onnx.sessions import PartSession, Sessions
 from seewhy.types import Derivatives, FloatArray, GradientRule
 
 MAX_REPEATED = 2**26
 """The bytes of values of the model up to which all targets share one backward run; else each has its own."""
+
+
+FEW_SHARE = 16
+"""Derivatives of all classes are computed, once, where at least one class in so many is wanted."""
 
 
 class Backward(NamedTuple):
@@ -41,7 +44,7 @@ class Backward(NamedTuple):
             targets can share one run.
     """
 
-    session: Session
+    session: PartSession
     seeds: dict[str, str]
     reads: list[str]
     gradient: str
@@ -128,6 +131,39 @@ class Tap:
         products = positions @ np.swapaxes(by_target, 1, 2)
         return np.swapaxes(products, 1, 2).reshape(images, by_target.shape[1], *space)
 
+    def class_maps(self, values: Mapping[str, NDArray[Any]], classes: NDArray[np.intp]) -> FloatArray | None:
+        """Return what `closed_form` returns for logits of classes, without derivatives of each.
+
+        None where the head is not linear, or where so few are wanted that the derivatives of each take less time.
+
+        Args:
+            values: What `forward` returned.
+            classes: (N, T).
+        """
+        activations = self.activations(values)
+        images, *space, channels = activations.shape
+        run = self._backward
+        if run is None or self._divisor is None or run.reads or len(run.seeds) != 1:
+            return None
+        (output,) = run.seeds
+        count, targets = values[output].shape[1], classes.shape[1]
+        if self._weights is None and targets * FEW_SHARE < count:
+            return None
+        weights = self._all_weights(output, count, channels)
+        positions = np.swapaxes(activations.reshape(images, -1, channels), 1, 2)  # (N, K, positions)
+        if targets * 2 <= count:
+            maps = weights[classes] @ positions
+        else:
+            maps = np.take_along_axis(weights @ positions, classes[..., None], axis=1)
+        return maps.reshape(images, targets, *space)
+
+    def _all_weights(self, output: str, classes: int, channels: int) -> NDArray[np.float32]:
+        """Return the derivatives (C, K) of all classes by the layer's activations at one position."""
+        if self._weights is None:
+            derivatives = self._run_backward({}, {output: np.eye(classes, dtype=np.float32)[None]})
+            self._weights = np.asarray(derivatives, np.float32).reshape(classes, channels) / np.float32(self._divisor)
+        return self._weights
+
     def _linear_weights(self, seeds: Mapping[str, NDArray[Any]], shape: tuple[int, ...]) -> NDArray[np.float32] | None:
         """Return the derivatives (C, K) of all outputs by the mean, of a head that is linear in it.
 
@@ -144,11 +180,8 @@ class Tap:
         targets, classes = seed.shape[1:]
         if targets * classes * (channels - positions) <= positions * channels * (classes - targets):
             return None
-        if self._weights is None:
-            (name,) = seeds
-            derivatives = self._run_backward({}, {name: np.eye(classes, dtype=np.float32)[None]})
-            self._weights = np.asarray(derivatives, np.float32).reshape(classes, channels) / np.float32(self._divisor)
-        return self._weights
+        (name,) = seeds
+        return self._all_weights(name, classes, channels)
 
     def _compile_backward(
         self, outputs: Sequence[str], derivatives: Derivatives, rule: GradientRule, sessions: Sessions

@@ -5,7 +5,7 @@ the kind of objective. A gradient tape starts at the tapped output, so the trunk
 head is differentiated, once for each target.
 """
 
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Any, final
@@ -184,6 +184,42 @@ class KerasTensorflow(KerasFramework):
             StemValues(np.moveaxis(np.asarray(tensor, dtype=np.float32), stem.axes, (1, 2)), stem.window)
             for tensor, stem in zip(self._run(function, only_leaf(inputs)), found, strict=True)
         ]
+
+    @property
+    def variables(self) -> list[NativeTensor]:
+        """The model's variables."""
+        return [variable.value for variable in self._model.variables]
+
+    @property
+    def layers_by_path(self) -> Mapping[str, Any]:
+        """The layers and operations that the model has now."""
+        return self._layers
+
+    def run_tapped(
+        self,
+        batch: InputBatch,
+        inputs: InputBatch,
+        layer: LayerChoice,
+        tape: tf.GradientTape,
+        gradient_rule: GradientRule,
+    ) -> tuple[TensorflowTap, ArrayTree]:
+        """Run the model on symbolic inputs with a tap on a layer, and return the tap and the outputs.
+
+        Args:
+            batch: The symbolic inputs, in the graph that is traced.
+            inputs: Inputs of the same shape.
+            layer: The layer, and which of its calls.
+            tape: Records the head.
+            gradient_rule: How gradients flow.
+        """
+        tap = TensorflowTap(self._model, layer, self._execution(inputs, layer), tape)
+        with self._recording(self._layers, tap):
+            if layer.is_input:
+                tap.watch(self._input_call, only_leaf(batch))
+            with guide_relus(gradient_rule):
+                tree = self._forward(batch, tap)
+            tap.check()
+        return tap, tree
 
     def weights_version(self) -> Hashable:
         key = ("weights", self._model_layers.now().version)

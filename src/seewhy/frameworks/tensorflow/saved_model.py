@@ -23,9 +23,9 @@ from seewhy.frameworks.keras.explained_function import (
 from seewhy.frameworks.layers import LayerChoice
 from seewhy.frameworks.layouts import channels_last, targets_second
 from seewhy.frameworks.non_relu import GUIDED_RULES
-from seewhy.frameworks.structures import InputBatch, leaves, map_tree, only_leaf
+from seewhy.frameworks.structures import InputBatch, leaves, map_tree
 from seewhy.frameworks.tensorflow.framework import KerasTensorflow
-from seewhy.frameworks.tensorflow.guided import check_head_activations, guide_relus
+from seewhy.frameworks.tensorflow.guided import check_head_activations
 from seewhy.frameworks.tensorflow.logits import select_tensorflow_outputs
 from seewhy.frameworks.tensorflow.mean_head import closed_form, pooled_mean
 from seewhy.frameworks.tensorflow.tap import TensorflowTap, gradients
@@ -54,7 +54,7 @@ def write_saved_model(
     program = _Program(framework, inputs, layer, settings)
     function = tf.function(program, autograph=False).get_concrete_function(**program.specs())
     module = tf.Module()
-    module.weights = [variable.value for variable in framework._model.variables]
+    module.weights = framework.variables
     tf.saved_model.save(module, path, signatures={SIGNATURE: function})
     outputs = tuple(function.structured_outputs)
     return ExplainedModel(path, program.names, outputs, program.layer_name, program.activation, program.passes)
@@ -100,18 +100,13 @@ class _Program:
         framework, layer, settings = self._framework, self._layer, self._settings
         batch, rule = self._batch(tensors), settings.method.gradient_rule
         tape = tf.GradientTape(persistent=True, watch_accessed_variables=False)
-        tap = TensorflowTap(framework._model, layer, framework._execution(self._inputs, layer), tape)
-        with tape, framework._recording(framework._layers, tap):
-            if layer.is_input:
-                tap.watch(framework._input_call, only_leaf(batch))
-            with guide_relus(rule):
-                tree = framework._forward(batch, tap)
-            tap.check()
+        with tape:
+            tap, tree = framework.run_tapped(batch, self._inputs, layer, tape, rule)
             found = select_tensorflow_outputs(tree, Objective(TopK(), settings.score, settings.output))
             mean = pooled_mean(found.selected.tensors, tap.output, tap.space)
             if rule in GUIDED_RULES:
                 logits = found.selected.one_logits
-                check_head_activations(tap.output, logits, framework._layers, rule, is_inlined=found.is_inlined)
+                check_head_activations(tap.output, logits, framework.layers_by_path, rule, is_inlined=found.is_inlined)
             outputs = found.selected.read(found.selected.tensors)
             scores = class_scores(outputs, settings.score)
             chosen = choose_classes(scores, settings)
