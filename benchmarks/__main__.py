@@ -3,6 +3,7 @@
     python -m benchmarks.cost      an explanation against the bare forward pass, on every framework
     python -m benchmarks.growth    how it grows with the classes, the batch, and the size of the image
     python -m benchmarks.peers     SeeWhy, Captum, torchcam, pytorch-grad-cam; xplique, tf-keras-vis, notebooks' code
+    python -m benchmarks.runtimes  ONNX Runtime and OpenVINO beside PyTorch's forward pass and the peers
     python -m benchmarks.memory    the most memory that it takes, and that the bare forward pass takes
     python -m benchmarks.pipeline  200 JPEG files, from file to file, against the bare forward passes alone
     python -m benchmarks.methods   every method of one capture against Grad-CAM, and Eigen-CAM of pytorch-grad-cam
@@ -28,6 +29,7 @@ BENCHMARKS = {
     "cost": ("--quick",),
     "growth": ("--quick",),
     "peers": ("--quick",),
+    "runtimes": ("--quick",),
     "memory": ("--frameworks", "torch", "keras-tensorflow", "--images", "2"),
     "pipeline": ("--images", "32", "--rounds", "2"),
     "methods": ("--seconds", "0"),

@@ -73,6 +73,26 @@ def _peers() -> Iterable[Goal]:
         yield Goal(text, "peers", {"tool": (tool,), "classes": (classes,), **of}, bound, "seewhy", is_least=True)
 
 
+def _runtimes() -> Iterable[Goal]:
+    """In the faster of the two runtimes."""
+    ours, resnet, mobilenet = {"tool": ("onnx", "openvino")}, ("ResNet50",), ("MobileNetV2",)
+    for classes in (1, 1000):
+        of = {**ours, "classes": (classes,), "model": resnet}
+        yield Goal(f"backend, {classes:,} classes / PyTorch's forward, ResNet50", "runtimes", of, 0.75)
+    for tool, classes, runtime, bound, model in (
+        ("captum", 1, "onnx", 1.5, resnet),
+        ("torchcam", 1, "onnx", 1.5, resnet),
+        ("pytorch-grad-cam", 8, "onnx", 40.0, resnet),
+        ("captum", 1, "onnx", 2.0, mobilenet),
+        ("torchcam", 1, "onnx", 2.0, mobilenet),
+        ("pytorch-grad-cam", 8, "onnx", 45.0, mobilenet),
+    ):
+        text = f"{tool} / SeeWhy in ONNX Runtime, {'one class' if classes == 1 else 'eight classes'}, {model[0]}"
+        of = {"tool": (tool,), "classes": (classes,), "model": model}
+        yield Goal(text, "runtimes", of, bound, runtime, is_least=True)
+    yield Goal("backend, 1, 8 and 1,000 classes / the runtime's own forward", "runtimes", ours, 1.15, "runtime")
+
+
 GOALS = (
     *_one_and_eight(),
     Goal(
@@ -82,6 +102,7 @@ GOALS = (
         1.5,
     ),
     *_peers(),
+    *_runtimes(),
     Goal("from JPEG files to overlays / bare forwards", "pipeline", {"what": ("to JPEG", "to PNG")}, 1.25),
     Goal("peak memory, 16 images, one class / bare forward's", "memory", {"images": (16,), "classes": (1,)}, 1.2),
 )

@@ -21,7 +21,7 @@ from benchmarks.results import read_results
 RECORD = Path(__file__).parent.parent / "docs" / "measured.json"
 
 PACKAGES = (
-    *("seewhy", "keras", "tensorflow", "jax", "torch", "torchvision", "numpy", "pillow"),
+    *("seewhy", "keras", "tensorflow", "jax", "torch", "torchvision", "onnxruntime", "openvino", "numpy", "pillow"),
     *("captum", "torchcam", "grad-cam", "tf-keras-vis", "xplique"),
 )
 

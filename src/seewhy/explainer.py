@@ -99,7 +99,7 @@ class Explainer:
             when it first runs, and again after its weights were changed, and the first capture at each layer is
             compared with the framework's. Needs the extra `onnx`, for Keras on TensorFlow `onnx-tensorflow`, and on JAX
             `onnx-jax`. "openvino" runs it in OpenVINO, ONNX models too, with the extra `openvino`. None runs the model
-            in its framework.
+            in its framework, unless the classifier has a backend.
         tokens: How the tokens of a transformer's layer lie on the image, such as
             `seewhy.TokenGrid(grid=(14, 14), prefix=1)`. None finds it out, from what the model declares, from its other
             layers and from the size of the input.
@@ -138,8 +138,9 @@ class Explainer:
         backend: Backend | None = None,
         tokens: TokenGrid | None = None,
     ) -> None:
-        check_options(score, output, precision, backend)
         classifier = as_classifier(model)
+        backend = classifier.backend if backend is None else backend
+        check_options(score, output, precision, backend)
         method, framework = all_methods.get(method), classifier.framework_in(precision, backend)
         layers = find_layers(layer, classifier, framework, method)
         if signed and (len(layers) > 1 or method.fuse is not None):

@@ -65,12 +65,24 @@ def test_backends():
     assert (classifier.framework.name, classifier.name) == ("torch", "efficientnet-lite0")
 
 
+def test_what_runs_any_model():
+    classifier = seewhy.load("efficientnet-lite0-torch", weights=None, backend="onnx")
+    assert seewhy.Explainer(classifier).framework.name == "torch on onnx"
+    assert seewhy.Explainer(classifier, backend="openvino").framework.name == "torch on openvino"
+    with pytest.raises(OptionError, match="backend='onnx' runs in float32"):
+        seewhy.Explainer(classifier, precision="bfloat16")
+
+
 @pytest.mark.parametrize(
     ("source", "backend", "message"),
     [
         ("efficientnet-lite0", "jax", "backend='jax' was given, and Keras runs on tensorflow in this process"),
-        ("efficientnet-lite0", "caffe", "Unknown backend 'caffe'; expected one of onnx, tensorflow, jax, torch"),
-        ("vgg16", "onnx", "backend='onnx' is for efficientnet-lite0, which is built for each; 'vgg16' runs in what"),
+        (
+            "efficientnet-lite0",
+            "caffe",
+            "Unknown backend 'caffe'; expected one of onnx, tensorflow, jax, torch, openvino",
+        ),
+        ("vgg16", "torch", "backend='torch' is for efficientnet-lite0, which is built for each; 'vgg16' runs in what"),
     ],
 )
 @pytest.mark.usefixtures("lite0")  # for which Keras was imported

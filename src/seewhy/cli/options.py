@@ -110,9 +110,9 @@ InputSizeOption = Annotated[
 BackendOption = Annotated[
     str | None,
     typer.Option(
-        metavar="onnx|tensorflow|jax|torch",
-        help="What efficientnet-lite0 runs on. No other model takes one.",
-        show_default="what is installed: Keras, else ONNX Runtime, else PyTorch",
+        metavar="onnx|openvino|tensorflow|jax|torch",
+        help="What runs the model: onnx or openvino for any; efficientnet-lite0 is built for the others, too.",
+        show_default="the model's framework; for efficientnet-lite0 Keras, else ONNX Runtime, else PyTorch",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on standard output.")]

@@ -48,6 +48,7 @@ class Classifier:
         name: The model's name in messages and figures.
         layer: The layer that `layer="auto"` selects: a path, or a name that only one layer has. None leaves the
             choice to `Explainer`.
+        backend: What runs the model where an `Explainer` names nothing: "onnx" or "openvino"; None for its framework.
 
     Raises:
         ModelError: `model` is of an unsupported type.
@@ -63,8 +64,10 @@ class Classifier:
         input_size: tuple[int, int] | None = None,
         name: str | None = None,
         layer: str | None = None,
+        backend: Backend | None = None,
     ) -> None:
         self.model = model
+        self.backend = backend
         self.framework: Framework = framework_for(model)
         self._frameworks: dict[Precision, Framework] = {"float32": self.framework}
         self._exported: dict[tuple[Backend, Precision], Framework] = {}

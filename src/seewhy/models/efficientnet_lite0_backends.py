@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import sys
+from typing import get_args
 
 from seewhy import timing
 from seewhy.errors import MissingExtraError, OptionError, short_repr
@@ -10,6 +11,7 @@ from seewhy.models import efficientnet_lite0, keras_file
 from seewhy.models.class_names import imagenet
 from seewhy.models.classifier import Classifier
 from seewhy.timing import Phase
+from seewhy.types import Backend
 
 NAME = "efficientnet-lite0"
 KERAS_BACKENDS = ("tensorflow", "jax")
@@ -17,17 +19,26 @@ BACKENDS = ("onnx", *KERAS_BACKENDS, "torch")
 """What `backend` may be: the ONNX graph, the Keras model on one of its backends, or the native PyTorch module."""
 
 
-def check_backend(backend: str | None, source: str) -> None:
-    """Raise OptionError for a backend that is unknown, or given for another model than the one built in all of them."""
+def split_backend(backend: str | None, source: str) -> tuple[str | None, Backend | None]:
+    """Return what this model is built for, and what runs any model other than the framework that it is written in.
+
+    Raises:
+        OptionError: The backend is unknown, or is for the model that is built in all of them, and given for another.
+    """
+    runtime: Backend | None = next((name for name in get_args(Backend) if name == backend), None)
     if backend is None:
-        return
-    if source != NAME:
+        return None, None
+    if backend not in (*BACKENDS, *get_args(Backend)):
+        names = dict.fromkeys((*BACKENDS, *get_args(Backend)))
+        raise OptionError(f"Unknown backend {short_repr(backend)}; expected one of {', '.join(names)}.")
+    if source == NAME and backend in BACKENDS:
+        return backend, None
+    if runtime is None:
         raise OptionError(
             f"backend={short_repr(backend)} is for {NAME}, which is built for each; {short_repr(source)} runs in what "
-            "it is written in. Leave out backend."
+            f"it is written in, or in {' or '.join(get_args(Backend))}. Leave out backend."
         )
-    if backend not in BACKENDS:
-        raise OptionError(f"Unknown backend {short_repr(backend)}; expected one of {', '.join(BACKENDS)}.")
+    return None, runtime
 
 
 def build(pretrained: bool, backend: str | None = None) -> Classifier:

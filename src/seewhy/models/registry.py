@@ -26,6 +26,7 @@ from seewhy.models.overrides import ClassNamesSpec, InputSizeSpec, Overrides, Pr
 from seewhy.representation import ShortRepr
 from seewhy.startup_log import quiet_first_start
 from seewhy.timing import Phase
+from seewhy.types import Backend
 
 
 @dataclass(frozen=True, repr=False)
@@ -178,12 +179,14 @@ class ModelSpec:
         kind: The kind of the source.
         weights: "imagenet", None for random ones, or the path of a file.
         overrides: What replaces the parts of the classifier.
+        backend: What runs the model other than its framework.
     """
 
     source: str
     kind: Source
     weights: Path | str | None
     overrides: Overrides
+    backend: Backend | None = None
 
     @property
     def class_names(self) -> Sequence[str] | None:
@@ -194,6 +197,7 @@ class ModelSpec:
     def load(self, *, trust: bool) -> Classifier:
         """Load the model; see `load`."""
         classifier = self.overrides.apply(self._load(trust))
+        classifier.backend = self.backend
         if self.kind.no_preprocessing and not classifier.has_preprocessing:
             warn(f"The model {classifier.name!r} {self.kind.no_preprocessing}")
         return classifier
@@ -252,9 +256,10 @@ def load(
         preprocessing: "imagenet", "0..1", "-1..1" or "0..255"; a module of `keras.applications`, such as "vgg16"; or
             what `Classifier` takes. None keeps the preprocessing that comes with the model.
         input_size: The height and width of the input, in pixels, or one number for both. None keeps that of the model.
-        backend: What "efficientnet-lite0" is built for: "onnx" (ONNX Runtime), "tensorflow" or "jax" (Keras), or
-            "torch" (native PyTorch). None takes what is installed: Keras, else ONNX Runtime, else PyTorch. No other
-            model takes one.
+        backend: What runs the model where an `Explainer` names nothing: "onnx" (ONNX Runtime) or "openvino", see
+            `Explainer`. "efficientnet-lite0" is built for it: as an ONNX graph for "onnx", and also for "tensorflow" or
+            "jax" (Keras), or "torch" (native PyTorch). None takes, for that model, what is installed: Keras, else ONNX
+            Runtime, else PyTorch; and for others what they are written in.
 
     Raises:
         ModelError: The source, the architecture or the weights are unknown; or the file is malicious, or names what is
@@ -286,9 +291,9 @@ def check(
             f"Cannot load {source!r}; expected a name or a path. To use a model object, pass it to seewhy.Classifier."
         )
     name = os.fspath(source)
-    efficientnet_lite0_backends.check_backend(backend, name)
+    built_for, runtime = efficientnet_lite0_backends.split_backend(backend, name)
     if architecture is not None:
-        return _check_architecture(name, weights, architecture, overrides)
+        return replace(_check_architecture(name, weights, architecture, overrides), backend=runtime)
     kind = _kind_of_path(name) if isinstance(source, os.PathLike) else _kind_of(name)
     if weights != "imagenet" and not kind.has_random_weights:
         requested = "random weights" if weights is None else "other weights"
@@ -296,10 +301,11 @@ def check(
             f"weights={weights!r} asks for {requested}, and {name!r} comes with its own. Leave out weights."
         )
     kind.check(name)
-    if backend is not None:
+    if built_for is not None:
         build = efficientnet_lite0_backends.build
-        kind = replace(kind, load=lambda _, pretrained, __: build(pretrained, backend))
-    return ModelSpec(name, kind, weights if weights in (None, "imagenet") else _weights_path(weights), overrides)
+        kind = replace(kind, load=lambda _, pretrained, __: build(pretrained, built_for))
+    path = weights if weights in (None, "imagenet") else _weights_path(weights)
+    return ModelSpec(name, kind, path, overrides, runtime)
 
 
 def _check_architecture(
