@@ -197,6 +197,20 @@ def test_mistakes_are_found_before_anything_runs(classifier, images, options, er
         prepare(classifier, images[:2], **given)
 
 
+def test_a_misclassified_image_is_marked_as_such_in_the_report(tmp_path):
+    """The label is the last of seven classes, and a report has the five most probable ones."""
+    import torch
+
+    import seewhy
+
+    model = torch.nn.Sequential(torch.nn.Conv2d(3, 7, 1), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
+    with torch.no_grad():
+        model[0].bias[:] = torch.arange(7, 0, -1) * 9.0
+    classifier = seewhy.Classifier(model, preprocess=seewhy.Preprocessing(size=(4, 4), std=255.0))
+    result = study(classifier, quadrant_images(1), ["gradcam"], ["gini"], labels=[6], layer="0")
+    assert '"label":"class 6","correct":false' in result.report(tmp_path / "report.html").read_text("utf-8")
+
+
 def test_the_value_of_a_metric_with_a_curve_summarises_it(classifier, images):
     explainer_metrics = ("model_randomization", "independent_randomization")
     import seewhy

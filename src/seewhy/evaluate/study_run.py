@@ -177,13 +177,18 @@ def _state(heatmap: FloatArray) -> MapState:
 def _facts(explanation: Explanation) -> Record:
     """Return what the viewer needs of an explanation besides its heatmap and the image."""
     target = explanation.targets[0]
+    shown = [
+        each
+        for position, each in enumerate(explanation.predictions)
+        if position < SHOWN_PREDICTIONS or each.index == target.index  # also of an image that is misclassified
+    ]
     return {
         "title": explanation.title,
         "layer": explanation.layer,
         "model": explanation.model,
         "peak_quantile": explanation.peak_quantile,
         "target": [target.index, target.name, target.score, target.probability, target.has_evidence],
-        "predictions": [list(each) for each in explanation.predictions[:SHOWN_PREDICTIONS]],
+        "predictions": [list(each) for each in shown],
         "image_size": list(explanation.placement.image_size),
         "box": list(explanation.placement.box),
         "input_box": list(explanation.placement.input_box),
