@@ -86,7 +86,8 @@ def _closed_form(
             gradients[..., 0] = np.where(indices == 1, 1.0, -1.0)
         if objective.contrast is not None:
             _subtract_similar(gradients, read, value, objective, arrays)
-        return gradients
+            return gradients if _is_sum(gradients, value, scores) else None
+        return gradients if _are_logits(value, scores, indices) else None
     if isinstance(objective.target, Region):
         masks, classes = arrays
         has_channels_first = objective.target.has_channels_first(value.shape)
@@ -111,12 +112,22 @@ def _subtract_similar(
     gradients -= compared if value.shape[1] > 1 else compared[..., 1:] - compared[..., :1]
 
 
+def _are_logits(value: NDArray[Any], scores: NDArray[Any], indices: NDArray[Any]) -> bool:
+    """Whether the scores are the values at their indices, or of one unit for two classes the value and its negative."""
+    if value.shape[1] > 1:
+        return _are_close(np.take_along_axis(value, indices, axis=1), scores)
+    return _are_close(np.where(indices == 1, value, -value), scores)
+
+
 def _is_sum(gradients: NDArray[Any], value: NDArray[Any], scores: NDArray[Any]) -> bool:
     """Whether the scores are sums of values times their derivatives, as those in closed form are."""
+    axes = tuple(range(2, gradients.ndim))
+    return _are_close(np.asarray(np.sum(gradients * value[:, None], axis=axes, dtype=np.float64)), scores)
+
+
+def _are_close(found: NDArray[Any], scores: NDArray[Any]) -> bool:
     if not np.isfinite(scores).all():
         return True  # which is refused later
-    axes = tuple(range(2, gradients.ndim))
-    found = np.sum(gradients * value[:, None], axis=axes, dtype=np.float64)
     return np.allclose(found, scores, rtol=1e-3, atol=1e-3 * float(np.max(np.abs(scores), initial=0)))
 
 
