@@ -65,7 +65,7 @@ $(ZOO)/.zoo: $(SOURCES) constraints-zoo.txt | $(ZOO)/bin/python
 	@echo "Installing SeeWhy and five libraries of models into $(ZOO); the first time takes a few minutes."
 	@$(ZOO)/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) 'pip>=25.1'
 	@$(ZOO)/bin/python $(INSTALL) --constraint constraints-zoo.txt $(PIP_ARGS) \
-		--editable '.[tensorflow,jax,torch,hubs,huggingface]' --group zoo
+		--editable '.[tensorflow,jax,torch,hubs,huggingface,onnx]' --group zoo
 	@touch $@
 
 test: lint  ## lint, types, import rules; tests of Keras on TensorFlow and of native PyTorch; ten minutes
@@ -113,6 +113,7 @@ zoo: $(ZOO)/.zoo  ## explain one model of each family of five libraries, and wri
 
 zoo-sample: $(ZOO)/.zoo  ## the same with a few small models, without the page; two minutes
 	$(ZOO)/bin/python -m benchmarks.zoo --sample
+	$(ZOO)/bin/python -m benchmarks.zoo.exported
 
 wheel: | $(BIN)/python  ## build dist/*.whl
 	@rm -rf dist

@@ -114,8 +114,10 @@ def _onnx_model() -> type[Any]:
 
 def _wrap_onnx(model: Any, onnx: Any, precision: Precision) -> Framework:
     from seewhy.frameworks.onnx.framework import Onnx
+    from seewhy.frameworks.onnx.inner_batch import with_inner_batch_declared
 
-    framework = Onnx(_onnx_model()(model) if isinstance(model, onnx.ModelProto) else model, precision)
+    given = _onnx_model()(model) if isinstance(model, onnx.ModelProto) else model
+    framework = Onnx(with_inner_batch_declared(given), precision)
     return framework if framework.batch_size is None else FixedBatch(framework, framework.batch_size)
 
 

@@ -1,5 +1,8 @@
 """ONNX models against the PyTorch modules that they were exported from."""
 
+import io
+import warnings
+
 import numpy as np
 import onnx
 import pytest
@@ -191,3 +194,45 @@ def test_a_damaged_graph():
     with pytest.raises(ModelError):
         seewhy.Explainer(model)
     assert isinstance(model, onnx.ModelProto)
+
+
+class Traced(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.features, self.dense = nn.Conv2d(3, 4, 3), nn.Linear(4 * 10 * 8, 3)
+
+    def forward(self, image):
+        return self.dense(torch.relu(self.features(image)).reshape(1, -1))
+
+
+def test_a_number_of_images_that_is_fixed_inside():
+    """The inputs are declared for any number."""
+    torch.manual_seed(0)
+    model = Traced().eval()
+    file = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        axes = {"image": {0: "images"}}
+        torch.onnx.export(
+            model, torch.zeros(1, *IMAGES.shape[1:]), file, input_names=["image"], dynamic_axes=axes, dynamo=False
+        )
+    found = seewhy.Explainer(onnx.load_from_string(file.getvalue()), "hirescam", signed=True).heatmaps(IMAGES, [1])
+    wanted = [seewhy.Explainer(model, "hirescam", "features", signed=True).heatmaps(IMAGES[:1], [1])]
+    assert found.values.shape[0] == len(IMAGES)
+    np.testing.assert_allclose(found.scores[:1], wanted[0].scores, rtol=1e-5)
+
+
+def test_gradients_through_rounding_to_few_bits():
+    model = in_onnx.plain()
+    model.graph.initializer.extend(
+        [numpy_helper.from_array(np.float32(0.1), "scale"), numpy_helper.from_array(np.uint8(0), "zero")]
+    )
+    position = next(i for i, node in enumerate(model.graph.node) if "features" in node.output)
+    for node in model.graph.node:
+        node.input[:] = ["rounded" if name == "features" else name for name in node.input]
+    for name, given, output in (("QuantizeLinear", "features", "few"), ("DequantizeLinear", "few", "rounded")):
+        position += 1
+        model.graph.node.insert(position, helper.make_node(name, [given, "scale", "zero"], [output], name=f"{output}?"))
+    with pytest.raises(MethodError, match=r"QuantizeLinear \('few\?': it rounds to 8 bits or fewer\). Choose a layer"):
+        seewhy.Explainer(model, "gradcam", "features").heatmaps(IMAGES, [1])
+    assert seewhy.Explainer(model, "eigencam", "features").heatmaps(IMAGES, [1]).values.max() > 0

@@ -14,7 +14,7 @@ from seewhy.frameworks.onnx.graph import Graph, reads
 from seewhy.frameworks.onnx.graph_builder import GraphBuilder
 from seewhy.frameworks.onnx.known_values import KnownValues
 from seewhy.frameworks.onnx.operators.node_gradient import GradientRule, NodeGradient, NoGradientRuleError
-from seewhy.frameworks.onnx.operators.table import CONSTANT_ALMOST_EVERYWHERE, GRADIENTS, operator_name
+from seewhy.frameworks.onnx.operators.table import CONSTANT_ALMOST_EVERYWHERE, GRADIENTS, QUANTIZING, operator_name
 
 GRADIENT_FREE = "eigencam, recipro_cam, scorecam, occlusion or rise"
 """Methods that need no gradient, as a message names them."""
@@ -94,6 +94,7 @@ def _emit(
 ) -> dict[str, str | None]:
     """Emit the gradients, and collect operators without a rule, whose inputs get a placeholder for a gradient."""
     dependent, known_values = _dependent(graph, sources), KnownValues(graph)
+    missing.update(_quantizations(graph, dependent, gradients))
     parts: dict[str, list[str]] = {value: [name] for value, name in gradients.items()}
     for node in reversed(graph.nodes):
         if not any(name in parts for name in node.output) or not any(name in dependent for name in reads(node)):
@@ -144,6 +145,21 @@ def _dependent(graph: Graph, sources: Iterable[str]) -> set[str]:
             name in found and graph.is_float(name) for name in reads(node)
         ):
             found.update(name for name in node.output if name)
+    return found
+
+
+def _quantizations(graph: Graph, dependent: set[str], outputs: Iterable[str]) -> dict[str, str]:
+    """Return the operators that round what the outputs are computed from to a few values, each with a node.
+
+    Their gradient is 0 almost everywhere, and a model that was quantized has no other path to its outputs, or some.
+    """
+    needed, found = set(outputs), dict[str, str]()
+    for node in reversed(graph.nodes):
+        if needed.isdisjoint(node.output):
+            continue
+        needed.update(reads(node))
+        if node.op_type in QUANTIZING and node.input[0] in dependent:
+            found[operator_name(node)] = f"'{node.name or node.output[0]}': it rounds to 8 bits or fewer"
     return found
 
 

@@ -74,6 +74,10 @@ CONSTANT_ALMOST_EVERYWHERE = frozenset(
 """Operators whose outputs do not change with their inputs, or change in steps: their gradient is 0."""
 
 
+QUANTIZING = ("QuantizeLinear", "DynamicQuantizeLinear")
+"""Operators that round to whole numbers of few bits, from which the rest of a model computes."""
+
+
 def operator_name(node: NodeProto) -> str:
     """Return the name of a node's operator, with its domain if that is not ONNX's own."""
     return node.op_type if node.domain in ("", "ai.onnx") else f"{node.domain}.{node.op_type}"
