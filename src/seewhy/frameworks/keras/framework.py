@@ -11,6 +11,7 @@ import numpy as np
 
 from seewhy.errors import ModelError
 from seewhy.frameworks.base import Framework, check_precision
+from seewhy.frameworks.fingerprint import fingerprint
 from seewhy.frameworks.keras.attention_free import is_free_of_attention
 from seewhy.frameworks.keras.calls import (
     POOLING,
@@ -19,6 +20,7 @@ from seewhy.frameworks.keras.calls import (
     rematerialized_operations,
     structure,
 )
+from seewhy.frameworks.keras.configuration import configuration
 from seewhy.frameworks.keras.layouts import declared_channels_first
 from seewhy.frameworks.keras.operations import axes_order, keras_layers
 from seewhy.frameworks.keras.private_api import input_structure
@@ -63,6 +65,11 @@ class KerasFramework(Framework):
 
     def path_of(self, layer: object) -> str | None:
         return next((path for path, candidate in self._layers.items() if candidate is layer), None)
+
+    def fingerprint(self) -> str:
+        arrays = map(keras.ops.convert_to_numpy, self._model.weights)
+        weights = ((str(number), np.asarray(array)) for number, array in enumerate(arrays))
+        return fingerprint(map(configuration, self._layers.values()), weights)
 
     def input_shape(self) -> Any:
         """Return the shape that Keras records; None for a subclassed model."""

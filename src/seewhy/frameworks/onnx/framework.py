@@ -18,6 +18,7 @@ from seewhy.errors import LayerError, OptionError
 from seewhy.frameworks.base import Framework, Head
 from seewhy.frameworks.compiled import CompiledCache
 from seewhy.frameworks.dataflow import Operation, carriers
+from seewhy.frameworks.fingerprint import fingerprint
 from seewhy.frameworks.layers import INPUT_CALL, LayerCall, LayerChoice, check_tapped
 from seewhy.frameworks.layouts import layer_layout
 from seewhy.frameworks.loss_scale import scaled_gradients
@@ -70,6 +71,13 @@ class Onnx(Framework):
     def channels_first(self) -> bool:
         """Whether images are (N, K, h, w): the first convolution tells, or the axis of 1, 3 or 4 channels."""
         return self._channels_first
+
+    def fingerprint(self) -> str:
+        graph = self._model.proto.graph
+        parts = (part for parts in (graph.input, graph.output, graph.node, graph.initializer) for part in parts)
+        contents = (part.SerializeToString(deterministic=True) for part in parts)  # the whole may exceed 2 GB
+        versions = [[opset.domain, opset.version] for opset in self._model.proto.opset_import]
+        return fingerprint(versions, (("", np.frombuffer(content, np.uint8)) for content in contents))
 
     def layer_paths(self) -> tuple[str, ...]:
         return tuple(self._model_layers.now().by_path)
