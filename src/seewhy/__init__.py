@@ -12,7 +12,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from seewhy import errors, methods, targets, timing
+    from seewhy import datasets, errors, methods, targets, timing
     from seewhy.errors import SeewhyError
     from seewhy.explainer import Explainer, compare, explain
     from seewhy.frameworks import LayerCall
@@ -48,6 +48,7 @@ __all__ = [
     "TargetResult",
     "TokenGrid",
     "compare",
+    "datasets",
     "errors",
     "explain",
     "load",
@@ -77,7 +78,7 @@ _ROOMS = {
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("errors", "methods", "targets", "timing"):
+    if name in ("datasets", "errors", "methods", "targets", "timing"):
         return importlib.import_module(f"seewhy.{name}")
     for room, names in _ROOMS.items():
         if name in names:

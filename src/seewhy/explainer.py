@@ -5,6 +5,7 @@ gradients at a layer and applies a method to them. The explanation that comes ou
 draws it when someone asks for pixels.
 """
 
+import copy
 import itertools
 import os
 from collections.abc import Hashable, Iterable, Iterator, Sequence
@@ -120,6 +121,7 @@ class Explainer:
     augmentations: tuple[Augmentation, ...]
     signed: bool
     progress: bool | ProgressCallback
+    precision: Precision
     tokens: TokenGrid | None
     _plans: dict[Hashable, Plan]
     _warned: set[str]
@@ -157,6 +159,7 @@ class Explainer:
             augmentations=parse_augmentations(augmentation),
             signed=signed,
             progress=progress,
+            precision=precision,
             tokens=check_tokens(tokens),
             _plans={},
             _warned=set(),
@@ -342,6 +345,26 @@ class Explainer:
         assert isinstance(capture, Capture)  # noqa: S101  # gradcam's
         activations, gradients = to_numpy(capture.activations)[0], to_numpy(capture.require_gradients())[0]
         return Inspection(activations.astype(np.float32), gradients.astype(np.float32), explanation)
+
+    def fix_choices(self, method: Method, layer: str) -> "Explainer":
+        """Return an explainer with what "auto" chose for some images, for others that must be explained alike.
+
+        A method or a layer that was named stays as it is.
+
+        Args:
+            method: The method that was chosen.
+            layer: The path of the layer that was chosen, as `Heatmaps.layer` has it.
+        """
+        is_path = layer in self.framework.layer_paths()
+        layers = (LayerChoice(layer),) if is_path and all(c.is_auto for c in self.layer_choices) else self.layer_choices
+        fixed = copy.copy(self)
+        vars(fixed).update(layer_choices=layers, method=method if self.method.is_auto else self.method)
+        return fixed
+
+    def method_of(self, heatmaps: Heatmaps) -> Method:
+        """Return the method of heatmaps that this explainer made, with its options; "auto" chose it."""
+        made = (plan.method for plan in self._plans.values() if plan.method.name == heatmaps.method)
+        return next(made, self.method)
 
     def layers(self, inputs: InputSpec | None = None) -> tuple[LayerCall, ...]:
         """Return every call of every layer for inputs of this shape, in the order in which they return.

@@ -4,8 +4,8 @@ from types import SimpleNamespace
 import pytest
 
 from seewhy.cli.batches import Outcome
-from seewhy.cli.folder_labels import classes_by_folder
 from seewhy.cli.run_summary import RunSummary
+from seewhy.datasets.folder_labels import classes_by_folder
 from seewhy.errors import TargetError
 from seewhy.models import ClassNames, Prediction
 from seewhy.models.class_names import imagenet

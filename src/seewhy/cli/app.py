@@ -12,6 +12,7 @@ import typer
 
 import seewhy
 from seewhy.cli import train
+from seewhy.cli.batch_command import batch
 from seewhy.cli.errors_command import errors
 from seewhy.cli.help_text import Command, Group
 from seewhy.cli.options import (
@@ -425,3 +426,4 @@ app.add_typer(train.app)
 
 
 app.command(cls=Command)(errors)
+app.command(cls=Command)(batch)

@@ -5,7 +5,7 @@ import re
 from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from seewhy.cli.image_search import folder_of
+from seewhy.datasets.folder_labels import folder_of
 from seewhy.errors import OutputError
 from seewhy.images.finding import FoundImage
 from seewhy.images.style import StyleOptions

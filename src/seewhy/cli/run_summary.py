@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seewhy.cli.error_messages import command_line_message
-from seewhy.cli.image_search import ImageSearch, folder_of
+from seewhy.cli.image_search import ImageSearch
 from seewhy.cli.terminal import print_error
+from seewhy.datasets.folder_labels import folder_of
 from seewhy.errors import SeewhyError, UsageError
 
 if TYPE_CHECKING:
