@@ -131,7 +131,7 @@ def batch(
     """Explain every image of a data set, and write a table of the results as Parquet.
 
     Every image ends in exactly one row: of FOLDER/results or of FOLDER/errors. Ctrl+C finishes the part in hand. A run
-    that was interrupted, by whatever it was, goes on with --resume.
+    that was interrupted, by whatever it was, is continued with --resume.
 
     The exit code is 0 if every image was explained, 2 if the call was wrong, 1 if an image failed or the output cannot
     be written, and 130 after Ctrl+C.

@@ -66,7 +66,7 @@ def run(
     """Explain every image of a data set, and write a table of the results as Parquet.
 
     Every image ends in exactly one row: of the results, or of the errors. A run that was interrupted, by whatever it
-    was, goes on with `resume=True`.
+    was, is continued with `resume=True`.
 
     Args:
         model: An `Explainer`; or what `Explainer` takes as a model.

@@ -44,7 +44,7 @@ class Sample(NamedTuple):
 
 
 class CutShortError(Exception):
-    """The archive ends in the middle of a member, or what follows is no header."""
+    """The archive ends in the middle of a member, or has no header where one is due."""
 
 
 @final
@@ -152,7 +152,7 @@ def _samples(file: BinaryIO, offset: int) -> Iterator[Sample]:
     """Yield the samples of an archive from a header on.
 
     Raises:
-        CutShortError: The archive ends in the middle of a member, or what follows is no header.
+        CutShortError: The archive ends in the middle of a member, or has no header where one is due.
     """
     sample = Sample("", 0, None, None)
     for start, member in _members(file, offset):
@@ -188,7 +188,7 @@ def _members(file: BinaryIO, offset: int) -> Iterator[tuple[int, tarfile.TarInfo
                 start = archive.offset
             file.seek(archive.offset)
             if file.read(512) != bytes(512):  # an archive ends in blocks of zeros
-                raise CutShortError("what follows is no header.")
+                raise CutShortError("there is no header where one is due.")
     except (tarfile.TarError, OSError, ValueError, OverflowError, RecursionError) as error:
         raise CutShortError(f"{error}.") from error
 

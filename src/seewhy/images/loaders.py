@@ -18,7 +18,7 @@ TORCH_LOADERS = (("torch.utils.data", "DataLoader"), ("torch.utils.data", "Datas
 TENSORFLOW_DATASETS = (("tensorflow", "DatasetV2"),)
 HUGGING_FACE_DATASETS = (("datasets", "Dataset"), ("datasets", "IterableDataset"))
 
-IMAGE_COLUMNS = ("image", "images", "img", "pixel_values", "pixels", "photo", "picture", "jpg", "png")
+IMAGE_COLUMNS = ("image", "images", "img", "pixel_values", "pixels", "photo", "jpg", "png")
 """The names under which images are looked for, in this order, where none is given."""
 
 Column = str | int
