@@ -13,7 +13,7 @@ import numpy as np
 import seewhy
 from seewhy.attribution.checks import check_batch_size
 from seewhy.datasets.arrow import pyarrow_parquet
-from seewhy.datasets.decoding import DecoderProcesses, decode
+from seewhy.datasets.decoding import DecoderProcesses, check_time_limit, decode
 from seewhy.datasets.filesystems import is_url
 from seewhy.datasets.find_source import SourceOptions, find_source
 from seewhy.datasets.folder_labels import classes_of_folders
@@ -101,6 +101,8 @@ def run(
     pyarrow_parquet()
     check_batch_size(batch_size)
     check_name("heatmaps", heatmaps, get_args(HeatmapType))
+    if time_limit is not None:
+        check_time_limit(time_limit)
     shard, folder = _check_shard(shard), RunFolder(Path(out))
     if not resume and not (shard != (1, 1) and folder.has_run):
         folder.check_unused()

@@ -31,6 +31,13 @@ def decode(record: Record) -> ImageArray:
     return read(image.fetch() if isinstance(image, RemoteFile) else image)
 
 
+def check_time_limit(time_limit: float) -> None:
+    """Raise OptionError unless this is a number of seconds."""
+    is_number = isinstance(time_limit, (int, float)) and not isinstance(time_limit, bool)
+    if not is_number or not 0 < time_limit <= MAX_SECONDS:
+        raise OptionError(f"time_limit is {short_repr(time_limit)}; expected seconds, above 0, up to {MAX_SECONDS:,}.")
+
+
 @final
 class DecoderProcesses:
     """Decodes images in processes, one for each reading thread; for files that may be made to do harm.
@@ -43,14 +50,7 @@ class DecoderProcesses:
     """
 
     def __init__(self, time_limit: float) -> None:
-        if (
-            isinstance(time_limit, bool)
-            or not isinstance(time_limit, (int, float))
-            or not 0 < time_limit <= MAX_SECONDS
-        ):
-            raise OptionError(
-                f"time_limit is {short_repr(time_limit)}; expected seconds, above 0, up to {MAX_SECONDS:,}."
-            )
+        check_time_limit(time_limit)
         self._processes = [DecoderProcess(time_limit) for _ in range(READERS)]
         self._idle: queue.SimpleQueue[DecoderProcess] = queue.SimpleQueue()
         for process in self._processes:

@@ -13,8 +13,8 @@ from seewhy.explainer import Explainer
 from seewhy.results.heatmaps import Heatmaps
 from seewhy.targets import Target
 
-SMALLEST_NORMAL = float(np.finfo(np.float16).smallest_normal)
-"""Smaller values lose digits in float16."""
+SMALLEST, LARGEST = float(np.finfo(np.float16).smallest_normal), float(np.finfo(np.float16).max)
+"""The range of float16; smaller values lose digits."""
 
 
 def choose(explainer: Explainer, source: Source, target: Target, requested: Settings) -> dict[str, Any]:
@@ -36,7 +36,7 @@ def choose(explainer: Explainer, source: Source, target: Target, requested: Sett
             "two. Give another layer."
         )
     largest = float(np.abs(heatmaps.values).max(initial=0.0))
-    if requested["heatmaps"] == "float16" and not (largest == 0 or SMALLEST_NORMAL <= largest <= np.finfo("e").max):
+    if requested["heatmaps"] == "float16" and not (largest == 0 or SMALLEST <= largest <= LARGEST):
         raise OptionError(f"The heatmaps reach {largest:g}, which float16 cannot hold. Take heatmaps='float32'.")
     return _settings(explainer, heatmaps)
 

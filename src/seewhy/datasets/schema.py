@@ -189,5 +189,5 @@ def check_fits(heatmaps: FloatArray, kind: HeatmapType, shape: Sequence[int], ke
     if list(heatmaps.shape) != list(shape):
         raise ImageError(f"The heatmaps of {key} have the shape {heatmaps.shape}; those of the run {tuple(shape)}.")
     largest = float(np.abs(heatmaps).max(initial=0.0))
-    if kind == "float16" and largest > np.finfo(np.float16).max:
+    if kind == "float16" and largest > float(np.finfo(np.float16).max):
         raise ImageError(f"The heatmaps of {key} reach {largest:g}, too much for float16. Take heatmaps='float32'.")
