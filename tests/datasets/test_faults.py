@@ -25,7 +25,7 @@ def work(tmp_path_factory):
     folder, random_values = tmp_path_factory.mktemp("work"), np.random.default_rng(0)
     shapes = {"kernel": (4, 3, 3, 3), "weight": (4, 2)}
     weights = [
-        numpy_helper.from_array(random_values.normal(size=shape).astype(np.float32) / 255, name)
+        numpy_helper.from_array(random_values.normal(size=shape).astype(np.float32) / 9, name)
         for name, shape in shapes.items()
     ]
     nodes = [
@@ -51,7 +51,7 @@ def work(tmp_path_factory):
 
 
 def arguments(out, *more):
-    sizes = ["--input-size", "32", "--chunk-size", "4", "--batch-size", "2"]
+    sizes = ["--input-size", "32", "--preprocessing", "0..255", "--chunk-size", "4", "--batch-size", "2"]
     return [*COMMAND, "batch", "photos", "--out", out, "--model", "m.onnx", *sizes, *more]
 
 
