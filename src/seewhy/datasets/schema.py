@@ -114,17 +114,63 @@ def result_table(images: Sequence[ExplainedImage], schema: Any, constants: Mappi
         schema: As `result_schema` returns it.
         constants: The columns that are the same for all images, by name.
     """
+    made = {**_plain_columns(images), **_nested_columns(images, schema)}
+    made |= {name: [value] * len(images) for name, value in constants.items()}
     pa = pyarrow()
-    rows = [_row(image) for image in images]
-    columns = []
-    for field in schema:
-        if field.name == "heatmaps":
-            columns.append(_heatmap_column(images, field.type))
-        elif field.name in constants:
-            columns.append(pa.array([constants[field.name]] * len(rows), field.type))
-        else:
-            columns.append(pa.array([row[field.name] for row in rows], field.type))
+    columns = [
+        made[field.name] if isinstance(made[field.name], pa.Array) else pa.array(made[field.name], field.type)
+        for field in schema
+    ]
     return pa.Table.from_arrays(columns, schema=schema)
+
+
+def _plain_columns(images: Sequence[ExplainedImage]) -> dict[str, list[Any]]:
+    columns = {name: [getattr(image, name) for image in images] for name in ("position", "key", "label", "label_index")}
+    sizes = [image.placement.image_size for image in images]
+    return columns | {"height": [height for height, _ in sizes], "width": [width for _, width in sizes]}
+
+
+def _nested_columns(images: Sequence[ExplainedImage], schema: Any) -> dict[str, Any]:
+    predictions = [list(image.predictions) for image in images]
+    targets = [
+        [(target.index, target.name, target.score, target.probability, target.has_evidence) for target in image.targets]
+        for image in images
+    ]
+    boxes = _boxes([box for image in images for box in image.boxes], _item_type(schema, "targets").field("box").type)
+    return {
+        "predictions": _lists(predictions, _item_type(schema, "predictions")),
+        "targets": _lists(targets, _item_type(schema, "targets"), boxes),
+        "heatmaps": _heatmap_column(images, schema.field("heatmaps").type),
+        "input_on_image": _boxes([image.placement.box for image in images], schema.field("input_on_image").type),
+        "heatmap_on_input": _boxes(
+            [image.placement.input_box for image in images], schema.field("heatmap_on_input").type
+        ),
+    }
+
+
+def _item_type(schema: Any, column: str) -> Any:
+    return schema.field(column).type.value_type
+
+
+def _lists(rows: Sequence[Sequence[tuple[Any, ...]]], kind: Any, *last: Any) -> Any:
+    """Return a column of lists of structs; the last fields may be given as columns of all structs."""
+    pa = pyarrow()
+    fields = list(kind)
+    items = [item for row in rows for item in row]
+    columns = zip(*items, strict=True) if items else ([] for _ in fields[: len(fields) - len(last)])
+    arrays = [pa.array(values, field.type) for values, field in zip(columns, fields, strict=False)]
+    structs = pa.StructArray.from_arrays([*arrays, *last], fields=fields)
+    offsets = np.cumsum([0, *map(len, rows)], dtype=np.int32)
+    return pa.ListArray.from_arrays(pa.array(offsets), structs)
+
+
+def _boxes(boxes: Sequence[Sequence[float] | None], kind: Any) -> Any:
+    """Return a column of structs of four sides; None becomes a struct that is missing."""
+    pa = pyarrow()
+    missing = np.array([box is None for box in boxes], dtype=np.bool_)
+    sides = np.array([(0, 0, 0, 0) if box is None else box for box in boxes]).reshape(-1, 4)
+    arrays = [pa.array(sides[:, side].astype(field.type.to_pandas_dtype())) for side, field in enumerate(kind)]
+    return pa.StructArray.from_arrays(arrays, fields=list(kind), mask=pa.array(missing))
 
 
 def error_table(images: Iterable[FailedImage], schema: Any) -> Any:
@@ -140,31 +186,6 @@ def error_table(images: Iterable[FailedImage], schema: Any) -> Any:
         for image in images
     ]
     return pyarrow().Table.from_pylist(rows, schema=schema)
-
-
-def _row(image: ExplainedImage) -> dict[str, Any]:
-    height, width = image.placement.image_size
-    return {
-        "position": image.position,
-        "key": image.key,
-        "width": width,
-        "height": height,
-        "label": image.label,
-        "label_index": image.label_index,
-        "predictions": [
-            {"index": index, "name": name, "probability": probability} for index, name, probability in image.predictions
-        ],
-        "targets": [
-            {**vars(target), "box": None if box is None else _sides(box)}
-            for target, box in zip(image.targets, image.boxes, strict=True)
-        ],
-        "input_on_image": _sides(image.placement.box),
-        "heatmap_on_input": _sides(image.placement.input_box),
-    }
-
-
-def _sides(box: Sequence[float]) -> dict[str, float]:
-    return dict(zip(("top", "left", "bottom", "right"), box, strict=True))
 
 
 def _heatmap_column(images: Sequence[ExplainedImage], kind: Any) -> Any:
