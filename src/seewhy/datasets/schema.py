@@ -169,7 +169,7 @@ def _boxes(boxes: Sequence[Sequence[float] | None], kind: Any) -> Any:
     pa = pyarrow()
     missing = np.array([box is None for box in boxes], dtype=np.bool_)
     sides = np.array([(0, 0, 0, 0) if box is None else box for box in boxes]).reshape(-1, 4)
-    arrays = [pa.array(sides[:, side].astype(field.type.to_pandas_dtype())) for side, field in enumerate(kind)]
+    arrays = [pa.array(sides[:, side], field.type) for side, field in enumerate(kind)]
     return pa.StructArray.from_arrays(arrays, fields=list(kind), mask=pa.array(missing))
 
 
@@ -191,7 +191,7 @@ def error_table(images: Iterable[FailedImage], schema: Any) -> Any:
 def _heatmap_column(images: Sequence[ExplainedImage], kind: Any) -> Any:
     pa = pyarrow()
     size = int(np.prod(kind.shape))
-    values = np.zeros((len(images), size), kind.value_type.to_pandas_dtype())
+    values = np.zeros((len(images), size), np.float16 if pa.types.is_float16(kind.value_type) else np.float32)
     for row, image in enumerate(images):
         values[row] = image.heatmaps.reshape(-1)
     flat = pa.array(values.reshape(-1), kind.value_type)
