@@ -11,6 +11,8 @@ Every public name is imported when it is first used, so that `import seewhy` and
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from seewhy.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from seewhy import datasets, errors, methods, targets, timing
     from seewhy.errors import SeewhyError
@@ -26,8 +28,6 @@ if TYPE_CHECKING:
     from seewhy.results.heatmaps import Heatmaps
     from seewhy.results.target_result import TargetResult
     from seewhy.viewer.notebook import view
-
-__version__ = "0.1.0"
 
 __all__ = [
     "ClassNames",

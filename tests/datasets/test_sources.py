@@ -223,7 +223,7 @@ def test_what_is_no_source_is_refused(photos, tmp_path):
         (tmp_path / "shard.tar.gz", {}, OptionError, "is compressed"),
         (tmp_path / "bad.parquet", {}, ImageError, "is no Parquet file, or damaged"),
         (tmp_path / "latin.txt", {}, OptionError, "not text in UTF-8"),
-        (photos, {"key_column": "id"}, OptionError, "key_column='id' does not apply"),
+        (photos, {"key_column": "id"}, OptionError, "key_column= does not apply"),
         (f"hf:{tmp_path / 'none'}", {}, ImageNotFoundError, "There is no data set"),
     ]
     for name, options, error, message in refused:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from seewhy.cli.error_messages import command_line_message
 from seewhy.cli.image_search import ImageSearch
 from seewhy.cli.terminal import print_error
-from seewhy.datasets.folder_labels import folder_of
 from seewhy.errors import SeewhyError, UsageError
+from seewhy.images.finding import folder_of
 
 if TYPE_CHECKING:
     from seewhy.cli.batches import Outcome

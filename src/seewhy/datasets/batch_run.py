@@ -10,7 +10,7 @@ from typing import Any, get_args
 
 import numpy as np
 
-import seewhy
+from seewhy import methods
 from seewhy.attribution.checks import check_batch_size
 from seewhy.datasets.arrow import pyarrow_parquet
 from seewhy.datasets.decoding import DecoderProcesses, check_time_limit, decode
@@ -30,6 +30,7 @@ from seewhy.errors import OptionError, TargetError, short_repr
 from seewhy.explainer import BATCH_SIZE, Explainer, ModelSource
 from seewhy.images.style import check_name
 from seewhy.targets import Target, TargetSpec, resolve
+from seewhy.version import __version__
 
 CHUNK_SIZE = 256
 """The number of images of a chunk, and of a part of the output, by default."""
@@ -127,7 +128,7 @@ def run(
 
 def make_writer(explainer: Explainer, target: Target, folder: Path, settings: Settings) -> PartWriter:
     """Return what writes the parts of a run, with what was chosen for it: what each worker holds."""
-    method = seewhy.methods.get(settings["method"], **settings["method_options"])
+    method = methods.get(settings["method"], **settings["method_options"])
     return PartWriter(
         explainer=explainer.fix_choices(method, settings["layer"]),
         target=target,
@@ -187,7 +188,7 @@ def _requested(
     name = os.fspath(source)
     requested = {
         "schema": SCHEMA_VERSION,
-        "seewhy_version": seewhy.__version__,
+        "seewhy_version": __version__,
         "source": name if is_url(name) or name.startswith(PREFIX) else os.path.abspath(name),
         "source_options": options.as_dict(),
         "source_fingerprint": found.fingerprint,

@@ -159,7 +159,7 @@ def _rows(
     reader = csv.DictReader(io.StringIO(text), delimiter="\t" if suffix == ".tsv" else ",")
     try:
         columns = list(reader.fieldnames or ())
-        path = find_column(name, columns, image_column, PATH_COLUMNS, "paths of images", "image_column")
+        path = find_column(name, columns, image_column, PATH_COLUMNS, "paths of images", "image_column=")
         label = find_label_column(name, columns, label_column)
         return [(row[path].strip(), (row[label] or None) if label else None) for row in reader if row[path]]
     except csv.Error as error:
@@ -170,7 +170,7 @@ def find_label_column(name: str, columns: Sequence[str], given: str | None) -> s
     """Return the name of the column of labels; None where there is none, and none was named."""
     if given is None and not set(LABEL_COLUMNS) & {column.lower() for column in columns}:
         return None
-    return find_column(name, columns, given, LABEL_COLUMNS, "labels", "label_column")
+    return find_column(name, columns, given, LABEL_COLUMNS, "labels", "label_column=")
 
 
 def find_column(
@@ -191,6 +191,6 @@ def find_column(
     if found is None:
         raise OptionError(
             f"{name} has no column of {content}: it has {', '.join(columns) or 'none'}, and {', '.join(usual)} are "
-            f"looked for. Name it with {option}=."
+            f"looked for. Name it with {option}."
         )
     return found

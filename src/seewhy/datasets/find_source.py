@@ -65,10 +65,10 @@ def find_source(
         raise OptionError("label_by_folder=True and label_column= both say what the labels are. Give one of them.")
     suffix = PurePosixPath(name).suffix.lower()
     if name.startswith(PREFIX):
-        _check_unused(name, options, "label_by_folder", "key_column")
+        _check_unused(name, options, "label_by_folder=", "key_column=")
         source = of_hugging_face(name, chunk_size, options.image_column, options.label_column)
     elif suffix in LIST_SUFFIXES and "*" not in name:
-        _check_unused(name, options, "key_column")
+        _check_unused(name, options, "key_column=")
         source = of_list(name, chunk_size, options.image_column, options.label_column, options.label_by_folder)
     elif is_url(name):
         files = find_remote(name)
@@ -94,12 +94,12 @@ def _of_local(name: str, chunk_size: int, options: SourceOptions, outside: Path 
 
 
 def _of_images(name: str, found: FoundImages, chunk_size: int, options: SourceOptions) -> Source:
-    _check_unused(name, options, "image_column", "label_column", "key_column")
+    _check_unused(name, options, "image_column=", "label_column=", "key_column=")
     return of_found_images(name, found.images, len(found.skipped), chunk_size, options.label_by_folder)
 
 
 def _of_remote_images(name: str, files: Sequence[FoundFile], chunk_size: int, options: SourceOptions) -> Source:
-    _check_unused(name, options, "image_column", "label_column", "key_column")
+    _check_unused(name, options, "image_column=", "label_column=", "key_column=")
     shown = [file for file in files if not any(part.startswith(".") for part in file.key.split("/"))]
     images = [file for file in shown if PurePosixPath(file.path).suffix.lower() in SUFFIXES]
     if not images:
@@ -117,11 +117,11 @@ def _of_files(name: str, files: Sequence[FoundFile], chunk_size: int, options: S
         filesystem = filesystem_of(name)[0]
         files = [file._replace(path=filesystem.unstrip_protocol(file.path)) for file in files]
     if paths and all(path.endswith(PARQUET_SUFFIXES) for path in paths):
-        _check_unused(name, options, "label_by_folder")
+        _check_unused(name, options, "label_by_folder=")
         columns = (options.image_column, options.label_column, options.key_column)
         return of_parquet_files(name, files, chunk_size, *columns)
     if paths and all(path.endswith(TAR_SUFFIXES) for path in paths):
-        _check_unused(name, options, "image_column", "label_column", "key_column", "label_by_folder")
+        _check_unused(name, options, "image_column=", "label_column=", "key_column=", "label_by_folder=")
         return of_tar_shards(name, list(files), chunk_size)
     return None
 
@@ -140,6 +140,6 @@ def _files_in(folder: str) -> list[FoundFile]:
 
 def _check_unused(name: str, options: SourceOptions, *unused: str) -> None:
     """Raise OptionError for an option that this kind of source does not have."""
-    given = next((option for option in unused if getattr(options, option)), None)
+    given = next((option for option in unused if getattr(options, option[:-1])), None)
     if given is not None:
-        raise OptionError(f"{given}={getattr(options, given)!r} does not apply to the source {name}. Leave it out.")
+        raise OptionError(f"{given} does not apply to the source {name}. Leave it out.")

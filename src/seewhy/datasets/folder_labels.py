@@ -4,16 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from seewhy.errors import TargetError, did_you_mean
+from seewhy.images.finding import folder_of
 from seewhy.images.text import printable
 from seewhy.models import Classifier
 
 MAX_LISTED = 10
 """How many unknown folders an error lists."""
-
-
-def folder_of(path: Path) -> str:
-    """Return the name of an image's folder."""
-    return path.absolute().parent.name
 
 
 def classes_by_folder(paths: Sequence[Path], classifier: Classifier) -> dict[str, int]:

@@ -204,9 +204,9 @@ def _find_columns(path: str, schema: Any, image: str | None, label: str | None, 
     if image is None and not names:
         listed = ", ".join(f"{field.name} ({field.type})" for field in schema)
         raise OptionError(f"{path} has no column with bytes of images: it has {listed}.")
-    found = find_column(path, names if image is None else schema.names, image, IMAGE_COLUMNS, "images", "image_column")
+    found = find_column(path, names if image is None else schema.names, image, IMAGE_COLUMNS, "images", "image_column=")
     if key is not None:
-        key = find_column(path, schema.names, key, (), "keys", "key_column")
+        key = find_column(path, schema.names, key, (), "keys", "key_column=")
     others = [name for name in schema.names if name != found]
     return Columns(found, find_label_column(path, others, label), key)
 
