@@ -36,7 +36,7 @@ $(VENV)/.runtime: $(SOURCES) | $(BIN)/python
 	@touch $@
 
 $(VENV)/.development: $(VENV)/.runtime
-	@$(PIP) --editable '.[tensorflow,jax,torch,onnx,demo,web,figures,notebook]' --group test --group lint
+	@$(PIP) --editable '.[tensorflow,jax,torch,onnx,demo,web,figures,notebook,datasets]' --group test --group lint
 	@touch $@
 
 $(VENV)/.docs: $(VENV)/.development
