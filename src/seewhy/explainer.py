@@ -355,7 +355,7 @@ class Explainer:
             method: The method that was chosen.
             layer: The path of the layer that was chosen, as `Heatmaps.layer` has it.
         """
-        is_path = layer in self.framework.layer_paths()
+        is_path = method.level == "layer" and layer in self.framework.layer_paths()
         layers = (LayerChoice(layer),) if is_path and all(c.is_auto for c in self.layer_choices) else self.layer_choices
         fixed = copy.copy(self)
         vars(fixed).update(layer_choices=layers, method=method if self.method.is_auto else self.method)

@@ -1,5 +1,6 @@
 """Explain a data set: find the source, explain its chunks, and write a part for each."""
 
+import dataclasses
 import json
 import logging
 import os
@@ -13,7 +14,7 @@ import numpy as np
 from seewhy import methods
 from seewhy.attribution.checks import check_batch_size
 from seewhy.datasets.arrow import pyarrow_parquet
-from seewhy.datasets.decoding import DecoderProcesses, check_time_limit, decode
+from seewhy.datasets.decoding import Decode, DecoderProcesses, check_time_limit, decode
 from seewhy.datasets.filesystems import is_url
 from seewhy.datasets.find_source import SourceOptions, find_source
 from seewhy.datasets.folder_labels import classes_of_folders
@@ -28,6 +29,7 @@ from seewhy.datasets.run_folder import CHOSEN, RunFolder, Settings
 from seewhy.datasets.schema import SCHEMA_VERSION, HeatmapType
 from seewhy.errors import OptionError, TargetError, short_repr
 from seewhy.explainer import BATCH_SIZE, Explainer, ModelSource
+from seewhy.frameworks.fingerprint import fingerprint
 from seewhy.images.style import check_name
 from seewhy.targets import Target, TargetSpec, resolve
 from seewhy.version import __version__
@@ -105,7 +107,7 @@ def run(
     if time_limit is not None:
         check_time_limit(time_limit)
     shard, folder = _check_shard(shard), RunFolder(Path(out))
-    if not resume and not (shard != (1, 1) and folder.has_run):
+    if not folder.has_run or not (resume or shard != (1, 1)):
         folder.check_unused()
     source_options = _source_options(options)
     explainer = model if isinstance(model, Explainer) else Explainer(model)
@@ -114,12 +116,13 @@ def run(
     found = find_source(source, size, source_options, outside=folder.path)
     _check_labels(found, explainer)
     requested = _requested(explainer, source, found, source_options, targets, batch_size, size, heatmaps)
-    settings = _begin(folder, explainer, found, target, requested)
     chunks = found.chunks[shard[0] - 1 :: shard[1]]
-    _check_new_shard(folder, chunks, resume)
     with closing(DecoderProcesses(time_limit)) if time_limit is not None else nullcontext() as processes:
+        read = decode if processes is None else processes.decode
+        settings = _begin(folder, explainer, found, target, requested, read)
+        _check_new_shard(folder, chunks, resume)
         writer = make_writer(explainer, target, folder.path, settings)
-        writer.decode = decode if processes is None else processes.decode
+        writer.decode = read
         _explain(writer, folder, chunks, progress, should_stop)
     is_complete = folder.finish(found.chunks)
     _logger.info("%s: %s", folder.path, "complete" if is_complete else "not complete yet")
@@ -128,7 +131,9 @@ def run(
 
 def make_writer(explainer: Explainer, target: Target, folder: Path, settings: Settings) -> PartWriter:
     """Return what writes the parts of a run, with what was chosen for it: what each worker holds."""
-    method = methods.get(settings["method"], **settings["method_options"])
+    method = explainer.method
+    if method.is_auto:
+        method = methods.get(settings["method"], **settings["method_options"])
     return PartWriter(
         explainer=explainer.fix_choices(method, settings["layer"]),
         target=target,
@@ -163,12 +168,12 @@ def _explain(
 
 
 def _begin(
-    folder: RunFolder, explainer: Explainer, found: Source, target: Target, requested: Settings
+    folder: RunFolder, explainer: Explainer, found: Source, target: Target, requested: Settings, read: Decode
 ) -> dict[str, Any]:
     """Return the settings of the run: those of the one that was begun here, or new ones, which are written."""
     if folder.has_run:
         return folder.check_same(requested)
-    settings = {**requested, **choose(explainer, found, target, requested)}
+    settings = {**requested, **choose(explainer, found, target, requested, read)}
     assert set(settings) - set(requested) == set(CHOSEN)  # noqa: S101  # what a resumed run takes over
     folder.begin(settings)
     return settings
@@ -210,13 +215,17 @@ def _requested(
     return dict(json.loads(json.dumps(requested)))
 
 
-def _text(targets: Any) -> Any:
-    """Return targets as JSON holds them."""
-    if isinstance(targets, (list, tuple)):
-        return [_text(each) for each in targets]
-    if isinstance(targets, np.integer):
-        return int(targets)
-    return targets if isinstance(targets, str | int) else getattr(targets, "__qualname__", repr(targets))
+def _text(value: Any) -> Any:
+    """Return targets as JSON holds them; of arrays a hash, of functions the name."""
+    if isinstance(value, (list, tuple)):
+        return [_text(each) for each in value]
+    if isinstance(value, np.integer):
+        return int(value)
+    if isinstance(value, np.ndarray):
+        return fingerprint([], [("", value)])
+    if dataclasses.is_dataclass(value):
+        return [type(value).__name__, *map(_text, vars(value).values())]
+    return value if isinstance(value, str | int | float | None) else getattr(value, "__qualname__", repr(value))
 
 
 def _source_options(options: dict[str, Any]) -> SourceOptions:

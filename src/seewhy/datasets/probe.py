@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from seewhy.batches import IMAGE_ERRORS
-from seewhy.datasets.decoding import decode
+from seewhy.datasets.decoding import Decode
 from seewhy.datasets.records import Source
 from seewhy.datasets.run_folder import Settings
 from seewhy.errors import LayerError, OptionError
@@ -17,7 +17,7 @@ SMALLEST, LARGEST = float(np.finfo(np.float16).smallest_normal), float(np.finfo(
 """The range of float16; smaller values lose digits."""
 
 
-def choose(explainer: Explainer, source: Source, target: Target, requested: Settings) -> dict[str, Any]:
+def choose(explainer: Explainer, source: Source, target: Target, requested: Settings, decode: Decode) -> dict[str, Any]:
     """Return the settings that the first image decides: what "auto" chose, and the shape of the heatmaps.
 
     Every worker and every resumed run takes them over: the evidence for "auto" may differ from image to image, and the
@@ -27,7 +27,7 @@ def choose(explainer: Explainer, source: Source, target: Target, requested: Sett
         OptionError: The heatmaps do not fit into the type of their column.
         SeewhyError: The model cannot be explained in this way.
     """
-    heatmaps = _first_heatmaps(explainer, source, target, requested["batch_size"])
+    heatmaps = _first_heatmaps(explainer, source, target, requested["batch_size"], decode)
     if heatmaps is None:  # every image becomes an error
         return _settings(explainer, None)
     if heatmaps.values.ndim != 4:
@@ -46,7 +46,7 @@ def _settings(explainer: Explainer, heatmaps: Heatmaps | None) -> dict[str, Any]
     return {
         "layer": "" if heatmaps is None else heatmaps.layer,
         "method": method.name,
-        "method_options": {} if heatmaps is None else dict(method.options),
+        "method_options": dict(method.options) if explainer.method.is_auto and heatmaps is not None else {},
         "method_reason": "" if heatmaps is None else heatmaps.method_reason,
         "title": method.title,
         "peak_quantile": method.peak_quantile,
@@ -54,7 +54,9 @@ def _settings(explainer: Explainer, heatmaps: Heatmaps | None) -> dict[str, Any]
     }
 
 
-def _first_heatmaps(explainer: Explainer, source: Source, target: Target, batch_size: int) -> Heatmaps | None:
+def _first_heatmaps(
+    explainer: Explainer, source: Source, target: Target, batch_size: int, decode: Decode
+) -> Heatmaps | None:
     """Return the heatmaps of the first image that can be read and explained; None if there is none."""
     copies = batch_size if explainer.framework.compiles_batch_size else 1
     for chunk in source.chunks:
