@@ -2,6 +2,7 @@
 
 import json
 import os
+import pickle
 
 import duckdb
 import numpy as np
@@ -14,7 +15,10 @@ import torch
 import datasets as hugging_face
 import seewhy
 from seewhy import datasets
+from seewhy.datasets.batch_run import make_writer
+from seewhy.datasets.find_source import SourceOptions, find_source
 from seewhy.errors import ImageError, OptionError, TargetError
+from seewhy.targets import resolve
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +79,19 @@ def test_explanations_come_back(output, classifier, damaged):
     assert rows[4].predictions[0].name == theirs.predictions[0].name
     chosen = output.explanations(lambda row: row["key"] in ("cat/05.png", "dog/00.png"))
     assert [each.source for each in chosen] == [f"{damaged}/cat/05.png", f"{damaged}/dog/00.png"]
+
+
+def test_a_worker_elsewhere_writes_the_same_part(output, classifier, damaged, tmp_path, options):
+    """What an executor sends to its workers can be pickled, and a part is overwritten by whoever explains it again."""
+    source = find_source(damaged, options["chunk_size"], SourceOptions(label_by_folder=True))
+    target = resolve(options["targets"], classifier.find_class)
+    writer = make_writer(seewhy.Explainer(classifier), target, tmp_path, output.settings)
+    worker, chunk = pickle.loads(pickle.dumps((writer, source.chunks[2])))  # noqa: S301
+    for _ in range(2):
+        assert worker.write(chunk) == (5, 1)
+    for kind in ("results", "errors"):
+        name = f"{kind}/part-000002.parquet"
+        assert (tmp_path / name).read_bytes() == (output.path / name).read_bytes()
 
 
 def test_the_summary_counts_what_the_tables_hold(output):
@@ -173,6 +190,8 @@ def test_what_cannot_run_is_refused(classifier, photos, tmp_path):
     ):
         with pytest.raises(error, match=message):
             datasets.run(model, source, **({"out": tmp_path / "out"} | changed))
+    with pytest.raises(OptionError, match="The source is None; expected a folder"):
+        datasets.run(classifier, None, tmp_path / "out")
     with pytest.raises(OptionError, match="is not the output of a run"):
         datasets.open(tmp_path / "full")
     output = datasets.run(classifier, tmp_path / "bad", tmp_path / "nothing")  # every image fails

@@ -12,7 +12,7 @@ from seewhy.datasets.hugging_face_source import PREFIX, of_hugging_face
 from seewhy.datasets.parquet_source import of_parquet_files
 from seewhy.datasets.records import Source
 from seewhy.datasets.tar_source import of_tar_shards
-from seewhy.errors import ImageNotFoundError, OptionError
+from seewhy.errors import ImageNotFoundError, OptionError, short_repr
 from seewhy.images.finding import SUFFIXES, FoundImages, find_images
 
 LIST_SUFFIXES = (".txt", ".lst", ".csv", ".tsv")
@@ -58,9 +58,9 @@ def find_source(
         ImageError: It cannot be read.
         OptionError: An option does not fit the source.
     """
-    options, name = options or SourceOptions(), os.fspath(name)
-    if not isinstance(name, str) or not name:
-        raise OptionError(f"The source is {name!r}; expected a folder, a file, a glob, a URL, or hf:NAME.")
+    options = options or SourceOptions()
+    if not isinstance(name, (str, os.PathLike)) or not isinstance(name := os.fspath(name), str) or not name:
+        raise OptionError(f"The source is {short_repr(name)}; expected a folder, a file, a glob, a URL, or hf:NAME.")
     if options.label_by_folder and options.label_column is not None:
         raise OptionError("label_by_folder=True and label_column= both say what the labels are. Give one of them.")
     suffix = PurePosixPath(name).suffix.lower()

@@ -16,7 +16,7 @@ from seewhy.datasets.part import ERRORS, RESULTS, part_path
 from seewhy.datasets.records import Record, Source
 from seewhy.datasets.run_folder import RunFolder, Settings
 from seewhy.datasets.schema import error_schema, result_schema
-from seewhy.errors import ImageError, MissingExtraError, short_repr
+from seewhy.errors import ImageError, MissingExtraError, OptionError, did_you_mean, short_repr
 from seewhy.images.geometry import Placement
 from seewhy.models import Prediction
 from seewhy.representation import ShortTuple, description
@@ -72,10 +72,16 @@ class Output:
             columns: The names of the columns; None for all.
             where: An expression of `pyarrow.compute`, such as `field("label_index") == 3`; a function of a row, a
                 dict without the heatmaps; or None for all rows.
+
+        Raises:
+            OptionError: There is no such column.
         """
         pa = pyarrow()
         shape, kind = self._settings["heatmap_shape"], self._settings["heatmaps"]
         schema = result_schema(shape, kind, {"run": self._settings})
+        if unknown := [name for name in columns or () if name not in schema.names]:
+            hint = did_you_mean(str(unknown[0]), schema.names)
+            raise OptionError(f"There is no column {unknown[0]!r}.{hint} Expected {', '.join(schema.names)}.")
         schema = schema if columns is None else pa.schema([schema.field(name) for name in columns], schema.metadata)
         tables = [self._part(number, columns, where) for number in self._folder.parts()]
         return pa.concat_tables([schema.empty_table(), *tables])
