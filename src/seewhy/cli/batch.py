@@ -24,7 +24,7 @@ from seewhy.cli.model_options import ModelArguments, check_targets
 from seewhy.cli.output_files import check_output_folder
 from seewhy.cli.run_summary import MAX_LISTED
 from seewhy.cli.terminal import print_error
-from seewhy.datasets.find_source import SourceOptions, find_source
+from seewhy.datasets.find_source import check_source
 from seewhy.datasets.output import Output
 from seewhy.datasets.progress import Progress
 from seewhy.errors import OptionError, OutputError
@@ -63,8 +63,7 @@ class BatchArguments:
             raise OptionError("A data set is explained by one method. Give one --method.")
         check_targets(self.targets, self.model.check())
         check_output_folder(self.out)
-        names = {name: self.options[name] for name in SourceOptions.__dataclass_fields__}
-        find_source(self.source, 1_000, SourceOptions(**names), outside=self.out)
+        check_source(self.source)
 
 
 def run(request: BatchArguments, *, log: bool, quiet: bool, as_json: bool) -> None:

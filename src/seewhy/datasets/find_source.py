@@ -78,6 +78,13 @@ def find_source(
     return source.check()
 
 
+def check_source(name: str) -> None:
+    """Raise ImageNotFoundError for a path on the disk at which there is nothing, without searching what is there."""
+    is_path = not (name.startswith(PREFIX) or is_url(name) or any(character in name for character in "*?["))
+    if is_path and "\0" not in name and not os.path.lexists(name):
+        raise ImageNotFoundError(f"There is no image at {name}.")
+
+
 def _of_local(name: str, chunk_size: int, options: SourceOptions, outside: Path | None) -> Source:
     try:
         found = find_images(name, outside=outside)
