@@ -118,7 +118,24 @@ def stages(classifier: Any, run: Callable[[Any], object], paths: list[Path], fol
     for name, call in calls.items():
         call()
         found[name] = 1000 * statistics.median(timed(call)[1] for _ in range(3)) / len(paths)
-    return found
+    return found | {"reading and decoding in processes of their own": isolated(paths)}
+
+
+def isolated(paths: list[Path]) -> float:
+    """Return the milliseconds of all cores, for each image, of decoding in processes of their own: `--time-limit`."""
+    from seewhy.datasets.decoding import DecoderProcesses
+    from seewhy.datasets.records import Record
+
+    def seconds(times: int) -> float:
+        start = time.process_time() + sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
+        processes = DecoderProcesses(60)
+        for path in paths * times:
+            processes.decode(Record(0, str(path), None, path))
+        processes.close()
+        return time.process_time() + sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2]) - start
+
+    once = seconds(1)  # with the start of the processes
+    return 1000 * (seconds(4) - once) / (3 * len(paths))
 
 
 def measure(backend: str, folder: Path, rounds: int) -> dict[str, Any]:
