@@ -19,7 +19,6 @@ class Progress:
         before: How many were done by runs before this one, which it resumes.
         done: How many are done, with those.
         errors: How many of these failed.
-        seconds: Since the first image of this run.
     """
 
     total: int
