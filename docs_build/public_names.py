@@ -23,6 +23,7 @@ MEMBERS = re.compile(r":members:(.*)")
 
 MODULES = {
     "seewhy": None,
+    "seewhy.datasets": None,
     "seewhy.errors": None,
     "seewhy.evaluate": None,
     "seewhy.methods": None,

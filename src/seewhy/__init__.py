@@ -11,8 +11,10 @@ Every public name is imported when it is first used, so that `import seewhy` and
 import importlib
 from typing import TYPE_CHECKING, Any
 
+from seewhy.version import __version__ as __version__
+
 if TYPE_CHECKING:
-    from seewhy import errors, evaluate, methods, targets, timing
+    from seewhy import datasets, errors, evaluate, methods, targets, timing
     from seewhy.errors import SeewhyError
     from seewhy.explainer import Explainer, compare, explain
     from seewhy.exporter.exporter import Export, export
@@ -28,8 +30,6 @@ if TYPE_CHECKING:
     from seewhy.results.target_result import TargetResult
     from seewhy.site.write_site import write_site
     from seewhy.viewer.notebook import view
-
-__version__ = "0.1.0"
 
 __all__ = [
     "ClassNames",
@@ -51,6 +51,7 @@ __all__ = [
     "TargetResult",
     "TokenGrid",
     "compare",
+    "datasets",
     "errors",
     "evaluate",
     "explain",
@@ -85,7 +86,7 @@ _ROOMS = {
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("errors", "evaluate", "methods", "targets", "timing"):
+    if name in ("datasets", "errors", "evaluate", "methods", "targets", "timing"):
         return importlib.import_module(f"seewhy.{name}")
     for room, names in _ROOMS.items():
         if name in names:

@@ -5,12 +5,13 @@ gradients at a layer and applies a method to them. The explanation that comes ou
 draws it when someone asks for pixels.
 """
 
+import copy
 import itertools
 import os
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
-from typing import Any, Unpack, final
+from typing import Any, Literal, Unpack, final, overload
 
 import numpy as np
 
@@ -36,12 +37,16 @@ from seewhy.attribution.input_box import input_box
 from seewhy.attribution.method_choice import choose_method
 from seewhy.attribution.perturbation_runner import ProgressCallback
 from seewhy.attribution.plan import Plan, first_derivatives, plan_key, strategy_for
-from seewhy.errors import InputError, MethodError, OptionError, warn
+from seewhy.batches import consecutive, explain_each, in_order, read_batches
+from seewhy.errors import ImageError, InputError, MethodError, OptionError, SeewhyError, warn
 from seewhy.frameworks import Framework, LayerCall, LayerChoice
 from seewhy.frameworks.structures import InputBatch, InputSpec, image_count, leaves, only_leaf
 from seewhy.frameworks.tokens import TokenGrid
 from seewhy.images.geometry import Placement
+from seewhy.images.loaders import Column, images_of
+from seewhy.images.read_ahead import READ_AHEAD
 from seewhy.images.reading import ImageLike, check_exists, read, read_each
+from seewhy.images.style import check_name
 from seewhy.methods import Method
 from seewhy.models import Classifier, load
 from seewhy.models.blank_input import blank_input
@@ -118,6 +123,7 @@ class Explainer:
     augmentations: tuple[Augmentation, ...]
     signed: bool
     progress: bool | ProgressCallback
+    precision: Precision
     tokens: TokenGrid | None
     _plans: dict[Hashable, Plan]
     _warned: set[str]
@@ -156,6 +162,7 @@ class Explainer:
             augmentations=parse_augmentations(augmentation),
             signed=signed,
             progress=progress,
+            precision=precision,
             tokens=check_tokens(tokens),
             _plans={},
             _warned=set(),
@@ -206,10 +213,88 @@ class Explainer:
         explanations: list[Explanation] = []
         for start in range(0, len(images), batch_size):
             pixels = [require_decoded(image) for image in islice(decoded, batch_size)]
-            inputs = self.classifier.preprocess(pixels)
-            heatmaps = self.heatmaps(inputs, target.slice_images(start, start + batch_size), batch_size=batch_size)
-            explanations += self._explanations(heatmaps, images[start : start + batch_size], pixels, inputs.placements)
+            of_batch = target.slice_images(start, start + batch_size)
+            explanations += self._explain_pixels(images[start : start + batch_size], pixels, of_batch, batch_size)
         return explanations
+
+    @overload
+    def stream(
+        self,
+        images: ImageLike | Iterable[Any],
+        targets: TargetSpec = ...,
+        *,
+        batch_size: int = ...,
+        column: Column | None = ...,
+        errors: Literal["raise"] = ...,
+    ) -> Iterator[Explanation]: ...
+
+    @overload
+    def stream(
+        self,
+        images: ImageLike | Iterable[Any],
+        targets: TargetSpec = ...,
+        *,
+        batch_size: int = ...,
+        column: Column | None = ...,
+        errors: Literal["yield"],
+    ) -> Iterator[Explanation | SeewhyError]: ...
+
+    def stream(
+        self,
+        images: ImageLike | Iterable[Any],
+        targets: TargetSpec = "top-1",
+        *,
+        batch_size: int = BATCH_SIZE,
+        column: Column | None = None,
+        errors: Literal["raise", "yield"] = "raise",
+    ) -> Iterator[Explanation | SeewhyError]:
+        """Explain any number of images in bounded memory, and yield their explanations in order.
+
+        The next images are read and decoded in threads while the model runs. Nothing is kept of what was yielded.
+
+        Args:
+            images: As for `explain`; or a PyTorch `DataLoader`, a `tf.data.Dataset` or a Hugging Face
+                `datasets.Dataset`. Batches of floating-point pixels must be in 0..1 or in 0..255, not normalized.
+            targets: As for `explain`.
+            batch_size: How many images run at once, whatever the batches of the loader are.
+            column: The key or the position of the images in what a loader yields. None takes the first item of a tuple,
+                and of a dict or a data set the column that holds images.
+            errors: What happens where an image cannot be read or explained. "raise" raises the error after the
+                explanations before it; "yield" yields it in the place of the explanation, and goes on.
+
+        Returns:
+            An iterator over an explanation of each image.
+
+        Raises:
+            OptionError: An argument is invalid, or there is no such column.
+            SeewhyError: As for `explain`.
+        """
+        check_batch_size(batch_size)
+        check_name("errors", errors, ("raise", "yield"))
+        target = resolve(targets, self.classifier.find_class)
+        return self._stream(images_of(images, column), target, batch_size, errors)
+
+    def _stream(
+        self, images: Iterable[ImageLike], target: Target, batch_size: int, errors: str
+    ) -> Iterator[Explanation | SeewhyError]:
+        count = 0
+
+        def explain(batch: Sequence[tuple[int, ImageLike, ImageArray]]) -> list[Explanation]:
+            rows, sources, pixels = zip(*batch, strict=True)
+            of_batch = target.slice_images(rows[0], rows[-1] + 1)
+            return self._explain_pixels(sources, pixels, of_batch, batch_size)
+
+        for batch in read_batches(images, batch_size, ahead=max(batch_size, READ_AHEAD)):
+            rows = [(count + row, *pair) for row, pair in enumerate(batch)]
+            readable = [(row, source, image) for row, source, image in rows if not isinstance(image, ImageError)]
+            parts = [readable] if target.slice_images(0, 1) is target else consecutive(readable, lambda item: item[0])
+            results = (result for part in parts for result in explain_each(part, explain))
+            for _, result in in_order(batch, results):
+                if errors == "raise" and isinstance(result, SeewhyError):
+                    raise result
+                yield result
+            count += len(batch)
+        target.check_images(count)
 
     def heatmaps(self, inputs: InputSpec, targets: TargetSpec = "top-1", *, batch_size: int = BATCH_SIZE) -> Heatmaps:
         """Explain a batch of preprocessed inputs.
@@ -264,6 +349,26 @@ class Explainer:
         activations, gradients = to_numpy(capture.activations)[0], to_numpy(capture.require_gradients())[0]
         return Inspection(activations.astype(np.float32), gradients.astype(np.float32), explanation)
 
+    def fix_choices(self, method: Method, layer: str) -> "Explainer":
+        """Return an explainer with what "auto" chose for some images, for others that must be explained alike.
+
+        A method or a layer that was named stays as it is.
+
+        Args:
+            method: The method that was chosen.
+            layer: The path of the layer that was chosen, as `Heatmaps.layer` has it.
+        """
+        is_path = method.level == "layer" and layer in self.framework.layer_paths()
+        layers = (LayerChoice(layer),) if is_path and all(c.is_auto for c in self.layer_choices) else self.layer_choices
+        fixed = copy.copy(self)
+        vars(fixed).update(layer_choices=layers, method=method if self.method.is_auto else self.method)
+        return fixed
+
+    def method_of(self, heatmaps: Heatmaps) -> Method:
+        """Return the method of heatmaps that this explainer made, with its options; "auto" chose it."""
+        made = (plan.method for plan in self._plans.values() if plan.method.name == heatmaps.method)
+        return next(made, self.method)
+
     def layers(self, inputs: InputSpec | None = None) -> tuple[LayerCall, ...]:
         """Return every call of every layer for inputs of this shape, in the order in which they return.
 
@@ -298,6 +403,13 @@ class Explainer:
         objective = Objective(self._resolve("top-1", image_count(checked)), self.score, self.output)
         plan = replace(self._plan(checked, objective, 1), method=all_methods.get("gradcam"))
         return try_all_layers(plan, checked, objective)
+
+    def _explain_pixels(
+        self, images: Sequence[ImageLike], pixels: Sequence[ImageArray], target: Target, batch_size: int
+    ) -> list[Explanation]:
+        inputs = self.classifier.preprocess(pixels)
+        heatmaps = self.heatmaps(inputs, target, batch_size=batch_size)
+        return list(self._explanations(heatmaps, images, pixels, inputs.placements))
 
     def _explanations(
         self,

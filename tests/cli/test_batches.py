@@ -10,7 +10,7 @@ from keras import layers, ops
 from PIL import Image
 
 import seewhy
-from seewhy.cli import batches
+from seewhy import batches
 from seewhy.cli.batches import explain_images, write_outcomes
 from seewhy.errors import ModelRunError, OutputError, TargetError
 

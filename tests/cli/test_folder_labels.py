@@ -4,8 +4,8 @@ from types import SimpleNamespace
 import pytest
 
 from seewhy.cli.batches import Outcome
-from seewhy.cli.folder_labels import classes_by_folder
 from seewhy.cli.run_summary import RunSummary
+from seewhy.datasets.folder_labels import classes_by_folder
 from seewhy.errors import TargetError
 from seewhy.models import ClassNames, Prediction
 from seewhy.models.class_names import imagenet
@@ -31,7 +31,7 @@ def test_folders_that_are_no_classes_are_listed_with_near_misses():
     with pytest.raises(TargetError) as error:
         classes_by_folder(paths, classifier(ClassNames(["cat", "dog"])))
     assert str(error.value) == (
-        "--label-by-folder takes the name of an image's folder as its true class, and 2 of 3 folders do not name a "
+        "label_by_folder=True takes the name of an image's folder as its true class, and 2 of 3 folders do not name a "
         "class of the model 'pets': 'dgo' (did you mean 'dog'?); 'holiday 2024'. Rename them to a class's name, index "
         "or id, or leave the option out."
     )

@@ -23,7 +23,7 @@ from seewhy.frameworks import Framework, LayerChoice
 from seewhy.frameworks.layers import AUTO
 from seewhy.frameworks.structures import InputBatch, is_float, leaves, only_leaf
 from seewhy.frameworks.tokens import TokenGrid
-from seewhy.images.reading import ImageLike
+from seewhy.images.reading import EncodedImage, ImageLike
 from seewhy.methods import Method
 from seewhy.models import Classifier
 from seewhy.types import AttentionCapture, Capture, FloatArray, ImageArray, LayerSpec
@@ -189,7 +189,7 @@ def find_layers(
 
 def check_images(images: ImageLike | Iterable[ImageLike]) -> list[ImageLike]:
     """Return images as a list, a single image too."""
-    if isinstance(images, (str, os.PathLike, Image.Image)):
+    if isinstance(images, (str, os.PathLike, Image.Image, EncodedImage)):
         return [images]
     if isinstance(images, np.ndarray) and images.ndim < 4:
         return [images]  # reading it says what is wrong with an array that is no image

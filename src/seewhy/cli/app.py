@@ -12,6 +12,7 @@ import typer
 
 import seewhy
 from seewhy.cli import train
+from seewhy.cli.batch_command import batch
 from seewhy.cli.errors_command import errors
 from seewhy.cli.evaluate_command import evaluate, metrics
 from seewhy.cli.help_text import Command, Group
@@ -534,3 +535,4 @@ app.command(cls=Command)(errors)
 app.command(cls=Command)(site)
 app.command(cls=Command)(evaluate)
 app.command(cls=Command)(metrics)
+app.command(cls=Command)(batch)

@@ -9,17 +9,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from seewhy import timing
-from seewhy.errors import ImageError, ModelRunError, OutputError, SeewhyError
-from seewhy.images.reading import read_each
+from seewhy.batches import IMAGE_ERRORS, explain_each, in_order, read_batches
+from seewhy.errors import ImageError, SeewhyError
 from seewhy.results.explanation import Explanation
 from seewhy.timing import Phase
 from seewhy.types import ImageArray
-
-IMAGE_ERRORS = (ImageError, ModelRunError, OutputError)
-"""Errors that concern a single image: they are recorded, and the other images are explained."""
-
-MAX_BATCH_BYTES = 2**28
-"""The memory for the pixels of a batch; a single image may exceed it."""
 
 ExplainBatch = Callable[[Sequence[ImageArray]], list[Explanation]]
 """Explains a batch of images with one method."""
@@ -39,11 +33,11 @@ class Outcome(NamedTuple):
 
 def explain_images(paths: Sequence[Path], explainers: Sequence[ExplainBatch], batch_size: int) -> Iterator[Outcome]:
     """Explain images in batches, and yield their outcomes in order; nothing is written yet."""
-    for batch in _batches(zip(paths, read_each(paths), strict=True), batch_size):
+    for batch in read_batches(paths, batch_size):
         readable = [(path, image) for path, image in batch if not isinstance(image, ImageError)]
-        outcomes = iter(_explain_batch(readable, explainers) if readable else ())
-        for path, image in batch:
-            yield Outcome(path, error=image) if isinstance(image, ImageError) else next(outcomes)
+        outcomes = explain_each(readable, lambda images: _explain_batch(images, explainers))
+        for path, outcome in in_order(batch, outcomes):
+            yield Outcome(path, error=outcome) if isinstance(outcome, SeewhyError) else outcome
 
 
 def write_outcomes(outcomes: Iterable[Outcome], write: WriteFiles, max_waiting: int) -> Iterator[Outcome]:
@@ -65,30 +59,9 @@ def write_outcomes(outcomes: Iterable[Outcome], write: WriteFiles, max_waiting: 
         yield from (_wait_for_files(*pair) for pair in waiting)
 
 
-def _batches(
-    images: Iterable[tuple[Path, ImageArray | ImageError]], batch_size: int
-) -> Iterator[list[tuple[Path, ImageArray | ImageError]]]:
-    batch: list[tuple[Path, ImageArray | ImageError]] = []
-    batch_bytes = 0
-    for path, image in images:
-        batch.append((path, image))
-        batch_bytes += 0 if isinstance(image, ImageError) else image.nbytes
-        if len(batch) == batch_size or batch_bytes > MAX_BATCH_BYTES:
-            yield batch
-            batch, batch_bytes = [], 0
-    if batch:
-        yield batch
-
-
 def _explain_batch(images: Sequence[tuple[Path, ImageArray]], explainers: Sequence[ExplainBatch]) -> list[Outcome]:
-    """Explain a batch; if that fails, explain each image separately, so that only those that fail are lost."""
     pixels = [image for _, image in images]
-    try:
-        by_image = list(zip(*(explain(pixels) for explain in explainers), strict=True))
-    except IMAGE_ERRORS as error:
-        if len(images) == 1:
-            return [Outcome(images[0][0], error=error)]
-        return [outcome for image in images for outcome in _explain_batch([image], explainers)]
+    by_image = zip(*(explain(pixels) for explain in explainers), strict=True)
     return [
         Outcome(path, [replace(explanation, source=os.fspath(path)) for explanation in explanations])
         for (path, _), explanations in zip(images, by_image, strict=True)

@@ -11,7 +11,6 @@ import typer
 
 from seewhy.cli.batches import ExplainBatch, Outcome, explain_images, write_outcomes
 from seewhy.cli.compile_cache import check_is_jax, set_compile_cache
-from seewhy.cli.folder_labels import classes_by_folder
 from seewhy.cli.image_search import ImageSearch
 from seewhy.cli.layer_option import find_layer
 from seewhy.cli.model_options import ModelArguments, check_targets
@@ -19,6 +18,7 @@ from seewhy.cli.output_files import REPORT, OutputFiles, check_output_folder
 from seewhy.cli.result_printer import MAX_IN_FULL, ResultPrinter
 from seewhy.cli.run_summary import RunSummary
 from seewhy.cli.terminal import print_times
+from seewhy.datasets.folder_labels import classes_by_folder
 from seewhy.errors import OptionError, OutputError
 from seewhy.explainer import BATCH_SIZE, Explainer
 from seewhy.frameworks.tokens import TokenGrid

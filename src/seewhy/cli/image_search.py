@@ -52,8 +52,3 @@ def check_single_image(path: Path) -> None:
     if path.is_dir():
         raise OptionError(f"{path} is a folder; expected an image.")
     find_images(str(path))
-
-
-def folder_of(path: Path) -> str:
-    """Return the name of an image's folder."""
-    return path.absolute().parent.name

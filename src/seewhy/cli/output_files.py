@@ -5,9 +5,8 @@ import re
 from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from seewhy.cli.image_search import folder_of
 from seewhy.errors import OutputError
-from seewhy.images.finding import FoundImage
+from seewhy.images.finding import FoundImage, folder_of
 from seewhy.images.style import StyleOptions
 from seewhy.results.comparison import Comparison
 from seewhy.results.explanation import IMAGE_SUFFIXES, Explanation

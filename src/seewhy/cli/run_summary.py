@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from seewhy.cli.error_messages import command_line_message
-from seewhy.cli.image_search import ImageSearch, folder_of
+from seewhy.cli.image_search import ImageSearch
 from seewhy.cli.terminal import print_error
 from seewhy.errors import SeewhyError, UsageError
+from seewhy.images.finding import folder_of
 
 if TYPE_CHECKING:
     from seewhy.cli.batches import Outcome

@@ -6,11 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
 from seewhy.errors import InputError
 from seewhy.evaluate.study_settings import checksum
 from seewhy.images.finding import find_images
-from seewhy.images.reading import ImageLike
+from seewhy.images.reading import EncodedImage, ImageLike
 
 Source = ImageLike | Iterable[ImageLike]
 
@@ -21,7 +22,7 @@ class StudyImage:
 
     Attributes:
         name: Its path in the folder that was searched, or "image 3"; no two images have the same.
-        image: A path, a PIL image or an array.
+        image: A path, a PIL image, an array or the bytes of a file.
     """
 
     name: str
@@ -29,11 +30,12 @@ class StudyImage:
 
     @property
     def checksum(self) -> str:
-        """A checksum of the image: of its name and size for a file, and of its pixels for an array."""
+        """A checksum of the image: of its name and size for a file, and of its bytes or pixels for any other."""
         if isinstance(self.image, (str, os.PathLike)):
             path = Path(self.image)
             return checksum([self.name, str(path.stat().st_size) if path.exists() else "missing"])
-        return checksum([self.name, np.asarray(self.image).tobytes()])
+        content = self.image.content if isinstance(self.image, EncodedImage) else np.asarray(self.image).tobytes()
+        return checksum([self.name, content])
 
 
 def find_study_images(source: Source) -> tuple[StudyImage, ...]:
@@ -60,8 +62,8 @@ def find_study_images(source: Source) -> tuple[StudyImage, ...]:
 
 
 def _as_list(source: Source) -> Sequence[ImageLike]:
-    if isinstance(source, (str, os.PathLike, np.ndarray)) or hasattr(source, "getexif"):
-        return [source]  # type: ignore[list-item]
+    if isinstance(source, (str, os.PathLike, np.ndarray, Image.Image, EncodedImage)):
+        return [source]
     return list(source)
 
 

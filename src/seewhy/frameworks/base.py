@@ -296,6 +296,10 @@ class Framework(ABC):
         also where the model takes it in a list or dict.
         """
 
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """Return a hash of the weights and the configuration, in hexadecimal; that of an equal model is the same."""
+
     def declared_size(self) -> tuple[int, int] | None:
         """Return (h, w) of the images, in pixels, where the model says so beside its input's shape; None otherwise."""
         return None

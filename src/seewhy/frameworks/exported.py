@@ -106,6 +106,9 @@ class Exported(Framework):
     def input_shape(self) -> Any:
         return self._framework.input_shape()
 
+    def fingerprint(self) -> str:
+        return self._framework.fingerprint()
+
     def declared_size(self) -> tuple[int, int] | None:
         return self._framework.declared_size()
 

@@ -94,6 +94,9 @@ class FixedBatch(Framework):
     def input_shape(self) -> Any:
         return self._framework.input_shape()
 
+    def fingerprint(self) -> str:
+        return self._framework.fingerprint()
+
     def check_inputs(self, inputs: InputSpec) -> InputBatch:
         return self._framework.check_inputs(inputs)
 

@@ -35,14 +35,20 @@ def bounding_boxes(mask: BoolArray) -> list[BoundingBox]:
 
 def _runs(mask: BoolArray) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
     """Return the runs of True in each row, top to bottom: their start columns, stop columns and rows."""
-    changes = np.diff(np.pad(mask.astype(np.int8), ((0, 0), (1, 1))), axis=1)
-    rows, starts = np.nonzero(changes == 1)
-    return starts, np.nonzero(changes == -1)[1], rows
+    width = mask.shape[1] + 1  # a column of False after each row, so that every run ends in its row
+    padded = np.zeros((mask.shape[0], width), dtype=np.bool_)
+    padded[:, :-1] = mask
+    flat = np.concatenate([[False], padded.reshape(-1)])
+    changes = np.flatnonzero(flat[1:] != flat[:-1])
+    starts, stops = changes[::2], changes[1::2]
+    rows = starts // width
+    return starts - rows * width, stops - rows * width, rows
 
 
 def _component_labels(starts: NDArray[np.intp], stops: NDArray[np.intp], rows: NDArray[np.intp]) -> NDArray[np.intp]:
     """Label each run with its component, named by the component's first run, by union-find."""
     parent = list(range(len(rows)))
+    firsts, lasts, lines = starts.tolist(), stops.tolist(), rows.tolist()  # Python's numbers are quicker one by one
 
     def root(run: int) -> int:
         while parent[run] != run:
@@ -50,13 +56,13 @@ def _component_labels(starts: NDArray[np.intp], stops: NDArray[np.intp], rows: N
         return run
 
     above = 0
-    for run, row in enumerate(rows):
+    for run, row in enumerate(lines):
         # Skip the runs of the row above that end left of this one; runs that touch at a corner are connected.
-        while rows[above] < row - 1 or (rows[above] == row - 1 and stops[above] < starts[run]):
+        while lines[above] < row - 1 or (lines[above] == row - 1 and lasts[above] < firsts[run]):
             above += 1
         other = above
-        while rows[other] == row - 1 and starts[other] <= stops[run]:
-            first, second = sorted((root(other), root(run)))
-            parent[second] = first
+        while lines[other] == row - 1 and firsts[other] <= lasts[run]:
+            one, another = root(other), root(run)
+            parent[max(one, another)] = min(one, another)
             other += 1
-    return np.array([root(run) for run in range(len(rows))], dtype=np.intp)
+    return np.array([root(run) for run in range(len(lines))], dtype=np.intp)

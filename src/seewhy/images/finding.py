@@ -60,6 +60,11 @@ def find_images(path: str, *, outside: Path | None = None) -> FoundImages:
         raise ImageError(f"{path} cannot be searched: {getattr(error, 'strerror', None) or error}.") from error
 
 
+def folder_of(path: Path) -> str:
+    """Return the name of an image's folder."""
+    return path.absolute().parent.name
+
+
 def _single_file(path: Path) -> FoundImages:
     try:
         path.stat()

@@ -4,11 +4,10 @@ import functools
 import io
 import os
 import struct
-from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,17 +16,28 @@ from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from seewhy import timing
 from seewhy.errors import ImageError, ImageFormatError, ImageNotFoundError, ImageTooLargeError
 from seewhy.images.decoding_work import excessive_work
+from seewhy.images.read_ahead import READ_AHEAD, read_ahead
 from seewhy.regular_files import FileTooLargeError, read_regular_file
+from seewhy.representation import ShortRepr
 from seewhy.timing import Phase
 from seewhy.types import ImageArray
 
-ImageLike = str | os.PathLike[str] | Image.Image | ImageArray
 
-READERS = 2
-"""The number of threads that decode images."""
+@final
+@dataclass(frozen=True, repr=False)
+class EncodedImage(ShortRepr):
+    """The bytes of an image file that is part of something else, such as an archive or a table.
 
-READ_AHEAD = 4
-"""How many images are decoded ahead of the one that is wanted next."""
+    Attributes:
+        content: The bytes.
+        name: The image's name in messages.
+    """
+
+    content: bytes
+    name: str
+
+
+ImageLike = str | os.PathLike[str] | Image.Image | ImageArray | EncodedImage
 
 MAX_PIXELS = 80_000_000
 """The maximum number of pixels of an image.
@@ -76,6 +86,8 @@ def read(source: ImageLike) -> ImageArray:
         return _pixels(source, "the PIL image", MAX_PIXELS)
     if isinstance(source, (str, os.PathLike)):
         return _read_file(Path(source))
+    if isinstance(source, EncodedImage):
+        return _decode(source.content, source.name, MAX_PIXELS)
     return _read_array(source)
 
 
@@ -91,38 +103,28 @@ def check_exists(source: ImageLike) -> None:
         return  # reading the image says why
 
 
-def read_each(sources: Iterable[ImageLike]) -> Iterator[ImageArray | ImageError]:
+def read_each(sources: Iterable[ImageLike], ahead: int = READ_AHEAD) -> Iterator[ImageArray | ImageError]:
     """Read images in order, decoding files in threads a few images ahead.
 
     The next images are decoded while the model runs on the current ones, and only a few are held in memory.
 
     Args:
         sources: What `read` accepts, in any number.
+        ahead: How many images are decoded ahead of the one that is wanted next.
 
     Returns:
         For each source, what `read` returns, or the error that it raises.
     """
-    with ThreadPoolExecutor(READERS) as readers:
-        pending: deque[Future[ImageArray | ImageError]] = deque()
-        for source in sources:
-            pending.append(_submit(source, readers))
-            if len(pending) > READ_AHEAD:
-                yield _await(pending.popleft())
-        while pending:
-            yield _await(pending.popleft())
+    return read_ahead(sources, _read_or_error, is_slow=_is_encoded, size=_bytes_of, ahead=ahead)
 
 
-def _submit(source: ImageLike, readers: ThreadPoolExecutor) -> "Future[ImageArray | ImageError]":
-    if isinstance(source, (str, os.PathLike)):
-        return readers.submit(_read_or_error, source)
-    done: Future[ImageArray | ImageError] = Future()  # the caller's objects are read in the caller's thread
-    done.set_result(_read_or_error(source))
-    return done
+def _is_encoded(source: ImageLike) -> bool:
+    """Whether reading is worth a thread; the caller's objects are read in the caller's thread."""
+    return isinstance(source, (str, os.PathLike, EncodedImage))
 
 
-@timing.phase(Phase.AWAITING_IMAGES)
-def _await(image: "Future[ImageArray | ImageError]") -> ImageArray | ImageError:
-    return image.result()
+def _bytes_of(image: ImageArray | ImageError) -> int:
+    return 0 if isinstance(image, ImageError) else image.nbytes
 
 
 def _read_or_error(source: ImageLike) -> ImageArray | ImageError:

@@ -11,6 +11,7 @@ import numpy as np
 
 from seewhy.errors import ModelError, TargetError
 from seewhy.frameworks import Framework, exported, framework_for
+from seewhy.frameworks.fingerprint import fingerprint
 from seewhy.frameworks.structures import only_leaf
 from seewhy.images.reading import ImageLike, read
 from seewhy.images.writing import write_atomically
@@ -172,6 +173,16 @@ class Classifier:
             )
         self.check_class_count(probabilities.shape[1])
         return [self.rank(row) for row in self.framework.to_numpy(probabilities)]
+
+    def fingerprint(self) -> str:
+        """Return a hash of the model's weights and configuration, of the preprocessing and of the class names.
+
+        It is the same in every process and on every machine, for a model that was built or loaded in the same way.
+        """
+        names = None if self.class_names is None else list(self.class_names)
+        finish = getattr(self._finish, "__qualname__", type(self._finish).__qualname__)
+        preprocessing = None if self.preprocessing is None else vars(self.preprocessing)
+        return fingerprint([self.framework.fingerprint(), self._input_size, finish, preprocessing, names], ())
 
     def may_need_preprocessing(self, inputs: Any) -> bool:
         """Whether these checked inputs are pixels in 0..255, and no preprocessing was given."""

@@ -15,9 +15,8 @@ from PIL import Image
 
 from seewhy import timing
 from seewhy.errors import OptionError, short_repr
-from seewhy.images import speckle
 from seewhy.images.animation import ANIMATION_SUFFIXES, animation_writer
-from seewhy.images.bounding_boxes import BoundingBox, bounding_boxes
+from seewhy.images.bounding_boxes import BoundingBox
 from seewhy.images.figure import IMAGE_SUFFIXES as IMAGE_SUFFIXES
 from seewhy.images.figure import VECTOR_SUFFIXES, ColorScale, figure_writer, render
 from seewhy.images.geometry import Placement
@@ -28,6 +27,7 @@ from seewhy.images.writing import image_writer, write_atomically
 from seewhy.models import Prediction
 from seewhy.representation import description, listed, shortened
 from seewhy.results import figures
+from seewhy.results.evidence_boxes import at_least, evidence_boxes
 from seewhy.results.explanation_contents import explanation_arrays, explanation_facts
 from seewhy.results.figures import FigureKind, caption
 from seewhy.results.notebook_image import IMAGE_BYTES, IMAGE_SIDE, MAX_TARGETS, notebook_image
@@ -170,7 +170,7 @@ class Explanation:
         """
         _check_threshold(threshold)
         heatmap = self.normalized_heatmap(target)
-        return _at_least(heatmap, threshold)
+        return at_least(heatmap, threshold)
 
     def boxes(self, threshold: float | None = None, target: TargetRef = 0) -> list[BoundingBox]:
         """Return the bounding boxes of the regions with the strongest evidence, largest region first.
@@ -194,17 +194,10 @@ class Explanation:
         Raises:
             OptionError: An argument is out of range.
         """
-        if not self._is_speckled:
-            return bounding_boxes(self.mask(0.15 if threshold is None else threshold, target))
-        threshold = speckle.SHARE if threshold is None else threshold
-        _check_threshold(threshold)
-        heatmap = self.placement.place(speckle.smooth_regions(self.normalize()[self.find_target(target)]))
-        return bounding_boxes(_at_least(heatmap, threshold))
-
-    @property
-    def _is_speckled(self) -> bool:
-        """Whether the heatmaps are gradients by pixels, whose peak is not their maximum."""
-        return self.peak_quantile < 1
+        if threshold is not None:
+            _check_threshold(threshold)
+        heatmap = self.heatmaps[self.find_target(target)]
+        return evidence_boxes(heatmap, self.placement, self.peak_quantile, threshold)
 
     def figure(
         self, kind: FigureKind | None = None, *, target: TargetRef = 0, **style: Unpack[StyleOptions]
@@ -358,11 +351,6 @@ class Explanation:
     @property
     def _file_kind(self) -> FigureKind:
         return "overlay" if len(self.targets) == 1 else "grid"
-
-
-def _at_least(heatmap: FloatArray, share: float) -> BoolArray:
-    """Return the pixels with at least this share of a heatmap's maximum, and more than 0."""
-    return np.asarray((heatmap > 0) & (heatmap >= share * heatmap.max()))
 
 
 def _check_threshold(threshold: Any) -> None:

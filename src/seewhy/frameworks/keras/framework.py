@@ -11,6 +11,7 @@ import numpy as np
 
 from seewhy.errors import ModelError
 from seewhy.frameworks.base import Framework, check_precision
+from seewhy.frameworks.fingerprint import fingerprint
 from seewhy.frameworks.keras.attention_free import is_free_of_attention
 from seewhy.frameworks.keras.calls import (
     POOLING,
@@ -19,6 +20,7 @@ from seewhy.frameworks.keras.calls import (
     rematerialized_operations,
     structure,
 )
+from seewhy.frameworks.keras.configuration import configuration
 from seewhy.frameworks.keras.kernels import kernels_of, replaced_kernels
 from seewhy.frameworks.keras.layouts import declared_channels_first
 from seewhy.frameworks.keras.operations import axes_order, keras_layers
@@ -73,6 +75,11 @@ class KerasFramework(Framework):
     def with_kernels(self, kernels: Kernels) -> Iterator[Framework]:
         with replaced_kernels({"": self._model, **self._layers}, kernels):
             yield self
+
+    def fingerprint(self) -> str:
+        arrays = map(keras.ops.convert_to_numpy, self._model.weights)
+        weights = ((str(number), np.asarray(array)) for number, array in enumerate(arrays))
+        return fingerprint(map(configuration, self._layers.values()), weights)
 
     def input_shape(self) -> Any:
         """Return the shape that Keras records; None for a subclassed model."""

@@ -19,6 +19,7 @@ from seewhy.frameworks.base import Framework, Head
 from seewhy.frameworks.compiled import CompiledCache
 from seewhy.frameworks.dataflow import Operation, carriers
 from seewhy.frameworks.export_settings import ExplainedModel, ExportSettings
+from seewhy.frameworks.fingerprint import fingerprint
 from seewhy.frameworks.kernels import Kernels
 from seewhy.frameworks.layers import INPUT_CALL, LayerCall, LayerChoice, check_tapped
 from seewhy.frameworks.layouts import layer_layout
@@ -108,6 +109,13 @@ class Onnx(Framework):
     def input_names(self) -> list[str]:
         """The names of the inputs."""
         return list(self._inputs)
+
+    def fingerprint(self) -> str:
+        graph = self._model.proto.graph
+        parts = (part for parts in (graph.input, graph.output, graph.node, graph.initializer) for part in parts)
+        contents = (part.SerializeToString(deterministic=True) for part in parts)  # the whole may exceed 2 GB
+        versions = [[opset.domain, opset.version] for opset in self._model.proto.opset_import]
+        return fingerprint(versions, (("", np.frombuffer(content, np.uint8)) for content in contents))
 
     def layer_paths(self) -> tuple[str, ...]:
         return tuple(self._model_layers.now().by_path)

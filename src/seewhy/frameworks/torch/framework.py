@@ -25,6 +25,7 @@ from seewhy.frameworks.base import CaptureType, Framework, Head, check_precision
 from seewhy.frameworks.cleanup import restoring
 from seewhy.frameworks.compiled import CompiledCache
 from seewhy.frameworks.exported_graph import ExportedGraph, numbered
+from seewhy.frameworks.fingerprint import fingerprint
 from seewhy.frameworks.kernels import Kernels
 from seewhy.frameworks.layers import INPUT_CALL, LayerCall, LayerChoice, check_tapped
 from seewhy.frameworks.layouts import layer_layout
@@ -69,7 +70,7 @@ from seewhy.frameworks.torch.private_api import remove_hook, version_of
 from seewhy.frameworks.torch.restore import preserve_state
 from seewhy.frameworks.torch.stem import StemComplete, StemRecorder, stem_values
 from seewhy.frameworks.torch.tap import TorchTap
-from seewhy.frameworks.torch.tensors import first_float_tensor, to_array
+from seewhy.frameworks.torch.tensors import first_float_tensor, to_array, to_bytes
 from seewhy.frameworks.torch.trunk_and_head import Tape, TapeTap
 from seewhy.frameworks.torch.without_autograd import AutogradUse, Trunk
 from seewhy.targets import Objective, TopK
@@ -104,6 +105,13 @@ class Torch(Framework):
         self._model_layers = ModelLayers(lambda: modules_by_path(self._model), lambda: structure(self._model))
         self._calls = CompiledCache()
         self._autograd_use = AutogradUse()
+
+    def fingerprint(self) -> str:
+        states = (pair for pair in self._model.state_dict().items() if isinstance(pair[1], torch.Tensor))
+        modules = (
+            [path, type(module).__qualname__, module.extra_repr()] for path, module in self._model.named_modules()
+        )
+        return fingerprint(modules, ((name, to_bytes(value)) for name, value in states))
 
     def layer_paths(self) -> tuple[str, ...]:
         return tuple(self._model_layers.now().by_path)

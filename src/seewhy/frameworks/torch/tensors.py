@@ -3,7 +3,9 @@
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from seewhy.targets import Objective
 from seewhy.types import NativeTensor
@@ -44,3 +46,13 @@ def to_array(value: Any) -> Any:
         return value
     value = value.detach().cpu()
     return (value.float() if value.is_floating_point() else value).numpy()
+
+
+def to_bytes(tensor: NativeTensor) -> NDArray[np.uint8]:
+    """Return the bytes of a tensor of any type and layout, preceded by its type and shape."""
+    values = tensor.detach().cpu()
+    values = values.to_dense() if values.layout != torch.strided else values
+    values = values.int_repr() if values.is_quantized else values
+    head = np.frombuffer(f"{tensor.dtype} {tuple(tensor.shape)}".encode(), np.uint8)
+    flat = values.resolve_conj().resolve_neg().contiguous().reshape(-1)
+    return np.concatenate([head, flat.view(torch.uint8).numpy()]) if flat.numel() else head

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from seewhy.cli.image_search import folder_of
 from seewhy.errors import TargetError, did_you_mean
+from seewhy.images.finding import folder_of
 from seewhy.images.text import printable
 from seewhy.models import Classifier
 
@@ -13,10 +13,15 @@ MAX_LISTED = 10
 
 
 def classes_by_folder(paths: Sequence[Path], classifier: Classifier) -> dict[str, int]:
-    """Return the class of each folder that holds images, by the folder's name.
+    """Return the class of each folder that holds images; see `classes_of_folders`."""
+    return classes_of_folders(sorted({folder_of(path) for path in paths}), classifier)
+
+
+def classes_of_folders(folders: Sequence[str], classifier: Classifier) -> dict[str, int]:
+    """Return the class that each folder names, by the folder's name.
 
     Args:
-        paths: The images.
+        folders: The names of the folders.
         classifier: Finds a class by its name, its index or its id.
 
     Raises:
@@ -24,7 +29,6 @@ def classes_by_folder(paths: Sequence[Path], classifier: Classifier) -> dict[str
     """
     classes: dict[str, int] = {}
     problems: list[str] = []
-    folders = sorted({folder_of(path) for path in paths})
     for folder in folders:
         try:
             classes[folder] = classifier.find_class(folder)
@@ -33,7 +37,7 @@ def classes_by_folder(paths: Sequence[Path], classifier: Classifier) -> dict[str
     if problems:
         listed = "; ".join([*problems[:MAX_LISTED], *(["..."] if len(problems) > MAX_LISTED else [])])
         raise TargetError(
-            f"--label-by-folder takes the name of an image's folder as its true class, and {len(problems)} of "
+            f"label_by_folder=True takes the name of an image's folder as its true class, and {len(problems)} of "
             f"{len(folders)} folders do not name a class of the model {classifier.name!r}: {listed}. Rename them to a "
             "class's name, index or id, or leave the option out."
         )

@@ -1,0 +1,91 @@
+"""Batches of images of which some cannot be read or explained: those fail, and the others are explained."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import TypeVar
+
+from seewhy.errors import ImageError, ModelRunError, OutputError, SeewhyError
+from seewhy.images.read_ahead import READ_AHEAD
+from seewhy.images.reading import ImageLike, read_each
+from seewhy.types import ImageArray
+
+IMAGE_ERRORS = (ImageError, ModelRunError, OutputError)
+"""Errors that concern a single image: they are recorded, and the other images are explained."""
+
+MAX_BATCH_BYTES = 2**28
+"""The memory for the pixels of a batch; a single image may exceed it."""
+
+Image = TypeVar("Image")
+Result = TypeVar("Result")
+Source = TypeVar("Source", bound=ImageLike)
+
+
+def read_batches(
+    images: Iterable[Source], batch_size: int, ahead: int = READ_AHEAD
+) -> Iterator[list[tuple[Source, ImageArray | ImageError]]]:
+    """Read images in batches; each image comes with its pixels, or with the error that reading it gave.
+
+    Args:
+        images: In any number; taken a few ahead.
+        batch_size: The number of images of a batch.
+        ahead: How many images are decoded ahead.
+    """
+    given: list[Source] = []
+
+    def remember() -> Iterator[Source]:
+        for image in images:
+            given.append(image)
+            yield image
+
+    def pairs() -> Iterator[tuple[Source, ImageArray | ImageError]]:
+        for pixels in read_each(remember(), ahead):
+            yield given.pop(0), pixels
+
+    return batches(pairs(), batch_size, lambda pair: 0 if isinstance(pair[1], ImageError) else pair[1].nbytes)
+
+
+def batches(items: Iterable[Image], batch_size: int, size: Callable[[Image], int]) -> Iterator[list[Image]]:
+    """Collect items in lists of `batch_size`, or fewer if they take more than `MAX_BATCH_BYTES` of memory."""
+    batch: list[Image] = []
+    batch_bytes = 0
+    for item in items:
+        batch.append(item)
+        batch_bytes += size(item)
+        if len(batch) == batch_size or batch_bytes > MAX_BATCH_BYTES:
+            yield batch
+            batch, batch_bytes = [], 0
+    if batch:
+        yield batch
+
+
+def explain_each(
+    images: Sequence[Image], explain: Callable[[Sequence[Image]], Sequence[Result]]
+) -> list[Result | SeewhyError]:
+    """Explain a batch; if that fails, explain each image separately, so that only those that fail are lost."""
+    if not images:
+        return []
+    try:
+        return list(explain(images))
+    except IMAGE_ERRORS as error:
+        if len(images) == 1:
+            return [error]
+    return [result for image in images for result in explain_each([image], explain)]
+
+
+def in_order(
+    images: Sequence[tuple[Source, ImageArray | ImageError]], results: Iterable[Result | SeewhyError]
+) -> Iterator[tuple[Source, Result | SeewhyError]]:
+    """Yield each image of a batch with its result, where `results` are those of the images that could be read."""
+    remaining = iter(results)
+    for image, pixels in images:
+        yield image, pixels if isinstance(pixels, ImageError) else next(remaining)
+
+
+def consecutive(items: Iterable[Image], number: Callable[[Image], int]) -> list[list[Image]]:
+    """Return items in lists in each of which the numbers follow each other without a gap."""
+    runs: list[list[Image]] = []
+    for item in items:
+        if runs and number(runs[-1][-1]) + 1 == number(item):
+            runs[-1].append(item)
+        else:
+            runs.append([item])
+    return runs

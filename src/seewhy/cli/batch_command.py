@@ -1,0 +1,168 @@
+"""The command `seewhy batch`. It imports its implementation when it is called, as those of `app` do."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from seewhy.cli.options import (
+    DEFAULT_MODEL,
+    METHOD_HELP,
+    MODEL_HELP,
+    TARGETS_HELP,
+    ArchitectureOption,
+    BackendOption,
+    ClassNamesOption,
+    InputSizeOption,
+    JsonOption,
+    LayerOption,
+    PrecisionName,
+    PrecisionOption,
+    PreprocessingOption,
+    QuietOption,
+    ScoreName,
+    ScoreOption,
+    TokensOption,
+    TrustOption,
+    WeightsOption,
+)
+
+
+class HeatmapTypeName(StrEnum):
+    """The values of `--heatmaps`."""
+
+    float16 = "float16"
+    float32 = "float32"
+
+
+def batch(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE",
+            help="A folder, which is searched with its subfolders; a pattern like 'photos/*.jpg'; a text or CSV file "
+            "that lists paths; Parquet files with images in a column; tar archives as WebDataset writes them; "
+            "hf:NAME@SPLIT, a data set in the local cache of Hugging Face, or hf:FOLDER. Also URLs, such as "
+            "s3://bucket/photos.",
+        ),
+    ],
+    out: Annotated[
+        Path, typer.Option(metavar="FOLDER", help="The output folder; created if missing.", show_default=False)
+    ],
+    model: Annotated[str, typer.Option(metavar="MODEL", help=MODEL_HELP)] = DEFAULT_MODEL,
+    weights: WeightsOption = "imagenet",
+    architecture: ArchitectureOption = None,
+    class_names: ClassNamesOption = None,
+    preprocessing: PreprocessingOption = None,
+    input_size: InputSizeOption = None,
+    backend: BackendOption = None,
+    trust: TrustOption = False,
+    targets: Annotated[str, typer.Option(metavar="CLASS,...", help=TARGETS_HELP)] = "top-1",
+    method: Annotated[str, typer.Option(metavar="METHOD", help=METHOD_HELP)] = "auto",
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Set an option of the method; may be repeated."),
+    ] = None,
+    layer: LayerOption = "auto",
+    score: ScoreOption = ScoreName.logit,
+    precision: PrecisionOption = PrecisionName.float32,
+    tokens: TokensOption = None,
+    heatmaps: Annotated[HeatmapTypeName, typer.Option(help="The type of the column of heatmaps.")] = (
+        HeatmapTypeName.float16
+    ),
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the run in the output folder, which was interrupted.")
+    ] = False,
+    shard: Annotated[
+        str | None,
+        typer.Option(
+            metavar="I/N",
+            help="Explain the I-th of N shares of the source, such as 1/8, for job arrays. All of them write to the "
+            "same folder.",
+            show_default=False,
+        ),
+    ] = None,
+    label_by_folder: Annotated[
+        bool, typer.Option("--label-by-folder", help="The name of an image's folder is its true class.")
+    ] = False,
+    image_column: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="The column of images or paths, of a table.", show_default="one with a usual name"
+        ),
+    ] = None,
+    label_column: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="The column of true classes, of a table.",
+            show_default="one with a usual name, if there is one",
+        ),
+    ] = None,
+    key_column: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="The column of keys, of Parquet files.", show_default="the number of the row"
+        ),
+    ] = None,
+    batch_size: Annotated[int, typer.Option(metavar="N", help="How many images run at once.")] = 16,
+    chunk_size: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="The number of images of a part of the output.",
+            show_default="256; 16 for a method that runs the model many times",
+        ),
+    ] = None,
+    time_limit: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SECONDS",
+            help="Decode images in processes of their own, which are ended when an image takes longer: for files that "
+            "may be made to do harm.",
+            show_default=False,
+        ),
+    ] = None,
+    log: Annotated[bool, typer.Option("--log", help="Log parts and errors on standard error, with the time.")] = False,
+    quiet: QuietOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Explain every image of a data set, and write a table of the results as Parquet.
+
+    Every image ends in exactly one row: of FOLDER/results or of FOLDER/errors. Ctrl+C finishes the part in hand. A run
+    that was interrupted, by whatever it was, is continued with --resume.
+
+    The exit code is 0 if every image was explained, 2 if the call was wrong, 1 if an image failed or the output cannot
+    be written, and 130 after Ctrl+C.
+    """
+    from seewhy.cli.batch import BatchArguments, run
+    from seewhy.cli.method_options import parse_methods
+    from seewhy.cli.model_options import ModelArguments
+    from seewhy.cli.options import split_list
+    from seewhy.cli.tokens_option import parse_tokens
+
+    request = BatchArguments(
+        source=source,
+        out=out,
+        model=ModelArguments(model, weights, trust, architecture, class_names, preprocessing, input_size, backend),
+        targets=split_list(targets),
+        methods=parse_methods(method, settings or []),
+        layer=layer,
+        score=score.value,
+        precision=precision.value,
+        tokens=parse_tokens(tokens),
+        shard=shard,
+        options={
+            "heatmaps": heatmaps.value,
+            "resume": resume,
+            "batch_size": batch_size,
+            "chunk_size": chunk_size,
+            "time_limit": time_limit,
+            "label_by_folder": label_by_folder,
+            "image_column": image_column,
+            "label_column": label_column,
+            "key_column": key_column,
+        },
+    )
+    run(request, log=log, quiet=quiet, as_json=as_json)

@@ -1,0 +1,34 @@
+"""Many images: read from folders, archives and tables, explained in parts, and written as Parquet.
+
+>>> from seewhy import datasets
+>>> output = datasets.run("efficientnet-lite0", "photos", "explained")
+>>> output.table().to_pandas()
+"""
+
+import importlib
+import logging
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from seewhy.datasets.batch_run import run
+    from seewhy.datasets.output import Output
+    from seewhy.datasets.output import open_output as open  # noqa: A004 - it is datasets.open
+    from seewhy.datasets.progress import Progress
+
+__all__ = ["Output", "Progress", "open", "run"]
+
+logging.getLogger(__name__).addHandler(logging.NullHandler())  # silent, until the program asks for its messages
+
+_FILES = {
+    "Output": ("output", "Output"),
+    "Progress": ("progress", "Progress"),
+    "open": ("output", "open_output"),
+    "run": ("batch_run", "run"),
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _FILES:
+        file, attribute = _FILES[name]
+        return getattr(importlib.import_module(f"seewhy.datasets.{file}"), attribute)
+    raise AttributeError(f"module 'seewhy.datasets' has no attribute {name!r}")

@@ -1,0 +1,273 @@
+"""Explain a data set: find the source, explain its chunks, and write a part for each."""
+
+import dataclasses
+import json
+import logging
+import os
+from collections.abc import Callable, Sequence
+from contextlib import closing, nullcontext
+from pathlib import Path
+from typing import Any, get_args
+
+import numpy as np
+
+from seewhy import methods
+from seewhy.attribution.checks import check_batch_size
+from seewhy.datasets.arrow import pyarrow_parquet
+from seewhy.datasets.decoding import Decode, DecoderProcesses, check_time_limit, decode
+from seewhy.datasets.filesystems import is_url
+from seewhy.datasets.find_source import SourceOptions, find_source
+from seewhy.datasets.folder_labels import classes_of_folders
+from seewhy.datasets.hugging_face_source import PREFIX
+from seewhy.datasets.local_executor import explain_chunks
+from seewhy.datasets.output import Output
+from seewhy.datasets.part import PartWriter
+from seewhy.datasets.probe import choose
+from seewhy.datasets.progress import Progress, ProgressCallback
+from seewhy.datasets.records import Chunk, Source
+from seewhy.datasets.run_folder import CHOSEN, RunFolder, Settings
+from seewhy.datasets.schema import SCHEMA_VERSION, HeatmapType
+from seewhy.errors import OptionError, TargetError, short_repr
+from seewhy.explainer import BATCH_SIZE, Explainer, ModelSource
+from seewhy.frameworks.fingerprint import fingerprint
+from seewhy.images.style import check_name
+from seewhy.targets import Target, TargetSpec, resolve
+from seewhy.version import __version__
+
+CHUNK_SIZE = 256
+"""The number of images of a chunk, and of a part of the output, by default."""
+
+SLOW_CHUNK_SIZE = 16
+"""The same for methods that run the model many times for each image."""
+
+MAX_CHUNK_SIZE = 1_000_000
+
+MAX_SHARDS = 1_000_000
+
+Shard = tuple[int, int]
+"""(i, n): the i-th of n parts of the chunks, counted from 1."""
+
+_logger = logging.getLogger("seewhy.datasets")
+
+
+def run(
+    model: Explainer | ModelSource,
+    source: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    targets: TargetSpec = "top-1",
+    *,
+    batch_size: int = BATCH_SIZE,
+    chunk_size: int | None = None,
+    heatmaps: HeatmapType = "float16",
+    resume: bool = False,
+    shard: Shard | None = None,
+    time_limit: float | None = None,
+    progress: ProgressCallback | None = None,
+    should_stop: Callable[[], bool] = lambda: False,
+    **options: Any,
+) -> Output:
+    """Explain every image of a data set, and write a table of the results as Parquet.
+
+    Every image ends in exactly one row: of the results, or of the errors. A run that was interrupted, by whatever it
+    was, is continued with `resume=True`.
+
+    Args:
+        model: An `Explainer`; or what `Explainer` takes as a model.
+        source: A folder, which is searched with its subfolders; a glob; a text or CSV file that lists paths; Parquet
+            files with images in a column; tar archives, as WebDataset writes them; "hf:NAME@SPLIT", a data set of
+            Hugging Face in the local cache, or "hf:FOLDER", one that was saved on the disk. Paths may be
+            URLs of fsspec.
+        out: The output folder; created if missing.
+        targets: As for `Explainer.explain`, the same for every image.
+        batch_size: How many images run at once.
+        chunk_size: The number of images of a part of the output. None is 256, and 16 for a method that runs the model
+            many times.
+        heatmaps: The type of the column of heatmaps: "float16" or "float32".
+        resume: Go on with the run in the output folder.
+        shard: (i, n) explains the i-th of n shares of the source, for job arrays; all n write to the same folder.
+        time_limit: Decode images in processes of their own, which are ended when an image takes more seconds; for files
+            that may be made to do harm. None decodes them in this process.
+        progress: Is called with a `Progress` after each batch.
+        should_stop: Is called after each part; True ends the run, which can be resumed.
+        **options: How the source is read: `image_column`, `label_column`, `key_column` and `label_by_folder`, see
+            `SourceOptions`.
+
+    Returns:
+        The output; its `is_complete` is False if the run was stopped, or if other shards are not done yet.
+
+    Raises:
+        ImageError: The source cannot be read, or has no images.
+        OptionError: An argument is invalid; or the output folder holds a run with other settings.
+        OutputError: The output cannot be written, as on a full disk. What was written stays, and can be resumed.
+        SeewhyError: The model cannot be explained in this way.
+    """
+    pyarrow_parquet()
+    check_batch_size(batch_size)
+    check_name("heatmaps", heatmaps, get_args(HeatmapType))
+    if time_limit is not None:
+        check_time_limit(time_limit)
+    shard, folder = _check_shard(shard), RunFolder(Path(out))
+    if not folder.has_run or not (resume or shard != (1, 1)):
+        folder.check_unused()
+    source_options = _source_options(options)
+    explainer = model if isinstance(model, Explainer) else Explainer(model)
+    target = _same_for_all(resolve(targets, explainer.classifier.find_class))
+    size = _check_chunk_size(chunk_size, explainer)
+    found = find_source(source, size, source_options, outside=folder.path)
+    _check_labels(found, explainer)
+    requested = _requested(explainer, source, found, source_options, targets, batch_size, size, heatmaps)
+    chunks = found.chunks[shard[0] - 1 :: shard[1]]
+    with closing(DecoderProcesses(time_limit)) if time_limit is not None else nullcontext() as processes:
+        read = decode if processes is None else processes.decode
+        settings = _begin(folder, explainer, found, target, requested, read)
+        _check_new_shard(folder, chunks, resume)
+        writer = make_writer(explainer, target, folder.path, settings)
+        writer.decode = read
+        _explain(writer, folder, chunks, progress, should_stop)
+    is_complete = folder.finish(found.chunks)
+    _logger.info("%s: %s", folder.path, "complete" if is_complete else "not complete yet")
+    return Output(folder.path)
+
+
+def make_writer(explainer: Explainer, target: Target, folder: Path, settings: Settings) -> PartWriter:
+    """Return what writes the parts of a run, with what was chosen for it: what each worker holds."""
+    method = explainer.method
+    if method.is_auto:
+        method = methods.get(settings["method"], **settings["method_options"])
+    return PartWriter(
+        explainer=explainer.fix_choices(method, settings["layer"]),
+        target=target,
+        folder=folder,
+        shape=tuple(settings["heatmap_shape"]),
+        heatmap_type=settings["heatmaps"],
+        batch_size=settings["batch_size"],
+        constants={
+            "layer": settings["layer"],
+            "method": settings["method"],
+            "model": settings["model"],
+            "model_fingerprint": settings["model_fingerprint"],
+            "seewhy_version": settings["seewhy_version"],
+        },
+        metadata={"run": dict(settings)},
+    )
+
+
+def _explain(
+    writer: PartWriter,
+    folder: RunFolder,
+    chunks: Sequence[Chunk],
+    progress: ProgressCallback | None,
+    should_stop: Callable[[], bool],
+) -> None:
+    done = {chunk.number: counts for chunk in chunks if (counts := folder.counts_of(chunk)) is not None}
+    before, errors = sum(map(sum, done.values())), sum(counts.errors for counts in done.values())
+    state = Progress(sum(chunk.count for chunk in chunks), before, before, errors)
+    _logger.info("%s: %d of %d images are done", folder.path, before, state.total)
+    todo = [chunk for chunk in chunks if chunk.number not in done]
+    explain_chunks(writer, todo, state, progress, should_stop)
+
+
+def _begin(
+    folder: RunFolder, explainer: Explainer, found: Source, target: Target, requested: Settings, read: Decode
+) -> dict[str, Any]:
+    """Return the settings of the run: those of the one that was begun here, or new ones, which are written."""
+    if folder.has_run:
+        return folder.check_same(requested)
+    settings = {**requested, **choose(explainer, found, target, requested, read)}
+    assert set(settings) - set(requested) == set(CHOSEN)  # noqa: S101  # what a resumed run takes over
+    folder.begin(settings)
+    return settings
+
+
+def _requested(
+    explainer: Explainer,
+    source: str | os.PathLike[str],
+    found: Source,
+    options: SourceOptions,
+    targets: TargetSpec,
+    batch_size: int,
+    chunk_size: int,
+    heatmaps: HeatmapType,
+) -> dict[str, Any]:
+    """Return what is known before an image is explained: what a run that is resumed must have in common."""
+    name = os.fspath(source)
+    requested = {
+        "schema": SCHEMA_VERSION,
+        "seewhy_version": __version__,
+        "source": name if is_url(name) or name.startswith(PREFIX) else os.path.abspath(name),
+        "source_options": options.as_dict(),
+        "source_fingerprint": found.fingerprint,
+        "images": found.count,
+        "chunk_size": chunk_size,
+        "batch_size": batch_size,
+        "heatmaps": heatmaps,
+        "targets": _text(targets),
+        "model": str(explainer.classifier.name),
+        "model_fingerprint": explainer.classifier.fingerprint(),
+        "framework": explainer.framework.name,
+        "requested_method": f"{explainer.method.name} {explainer.method.options_text}".strip(),
+        "requested_layer": ", ".join(map(str, explainer.layer_choices)),
+        "fuse": explainer.fuse,
+        **{name: getattr(explainer, name) for name in ("score", "output", "signed", "precision")},
+        "augmentations": [str(each) for each in explainer.augmentations],
+        "tokens": None if explainer.tokens is None else repr(explainer.tokens),
+    }
+    return dict(json.loads(json.dumps(requested)))
+
+
+def _text(value: Any) -> Any:
+    """Return targets as JSON holds them; of arrays a hash, of functions the name."""
+    if isinstance(value, (list, tuple)):
+        return [_text(each) for each in value]
+    if isinstance(value, np.integer):
+        return int(value)
+    if isinstance(value, np.ndarray):
+        return fingerprint([], [("", value)])
+    if dataclasses.is_dataclass(value):
+        return [type(value).__name__, *map(_text, vars(value).values())]
+    return value if isinstance(value, str | int | float | None) else getattr(value, "__qualname__", repr(value))
+
+
+def _source_options(options: dict[str, Any]) -> SourceOptions:
+    unknown = next((name for name in options if name not in SourceOptions.__dataclass_fields__), None)
+    if unknown is not None:
+        known = ", ".join(SourceOptions.__dataclass_fields__)
+        raise OptionError(f"run has no argument {unknown!r}; a source has {known}.")
+    return SourceOptions(**options)
+
+
+def _same_for_all(target: Target) -> Target:
+    try:
+        for count in (1, 2):
+            target.check_images(count)
+    except TargetError as error:
+        raise TargetError("Targets were given for each image; a data set has the same targets for all.") from error
+    return target
+
+
+def _check_shard(shard: Shard | None) -> Shard:
+    if shard is None:
+        return (1, 1)
+    is_pair = isinstance(shard, (tuple, list)) and len(shard) == 2 and all(type(each) is int for each in shard)
+    if not is_pair or not 1 <= shard[0] <= shard[1] <= MAX_SHARDS:
+        raise OptionError(f"shard is {short_repr(shard)}; expected (i, n) with 1 <= i <= n, such as (1, 8).")
+    return (shard[0], shard[1])
+
+
+def _check_chunk_size(chunk_size: int | None, explainer: Explainer) -> int:
+    if chunk_size is None:
+        return SLOW_CHUNK_SIZE if explainer.method.needs_runner else CHUNK_SIZE
+    if type(chunk_size) is not int or not 1 <= chunk_size <= MAX_CHUNK_SIZE:
+        raise OptionError(f"chunk_size is {short_repr(chunk_size)}; expected 1 to {MAX_CHUNK_SIZE:,}.")
+    return chunk_size
+
+
+def _check_new_shard(folder: RunFolder, chunks: Sequence[Chunk], resume: bool) -> None:
+    if not resume and any(folder.counts_of(chunk) is not None for chunk in chunks):
+        raise OptionError(f"{folder.path} has parts of this shard. Go on with resume=True, or give another folder.")
+
+
+def _check_labels(found: Source, explainer: Explainer) -> None:
+    """Raise TargetError if folders, of which each is to be a class, are none."""
+    if found.folders:
+        classes_of_folders(found.folders, explainer.classifier)

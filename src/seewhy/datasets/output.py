@@ -1,0 +1,223 @@
+"""The output of a run, read back: as a table, as explanations, and in summary."""
+
+import os
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+
+from seewhy.datasets.arrow import pyarrow, pyarrow_compute, pyarrow_parquet
+from seewhy.datasets.decoding import decode
+from seewhy.datasets.find_source import SourceOptions, find_source
+from seewhy.datasets.part import ERRORS, RESULTS, part_path
+from seewhy.datasets.records import Record, Source
+from seewhy.datasets.run_folder import RunFolder, Settings
+from seewhy.datasets.schema import error_schema, result_schema
+from seewhy.errors import ImageError, MissingExtraError, OptionError, did_you_mean, short_repr
+from seewhy.images.geometry import Placement
+from seewhy.models import Prediction
+from seewhy.representation import ShortTuple, description
+from seewhy.results.explanation import Explanation
+from seewhy.results.target_result import TargetResult
+
+Row = Mapping[str, Any]
+Filter = Any | Callable[[Row], bool] | None
+"""Which rows are taken: an expression of `pyarrow.compute`; a function of a row, a dict; or None for all."""
+
+
+@final
+class Output:
+    """The output of a run.
+
+    Args:
+        folder: The output folder.
+
+    Raises:
+        OptionError: The folder is not that of a run, or was written in another version of the schema.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str]) -> None:
+        self._folder = RunFolder(Path(folder))
+        self._settings = self._folder.settings()
+
+    def __repr__(self) -> str:
+        state = "complete" if self.is_complete else "not complete"
+        settings = self._settings
+        return description(
+            self, f"of {settings['images']:,} images of {short_repr(settings['source'])}: {settings['method']}, {state}"
+        )
+
+    @property
+    def path(self) -> Path:
+        """The output folder."""
+        return self._folder.path
+
+    @property
+    def settings(self) -> Settings:
+        """What the run was made with, as `run.json` says."""
+        return self._settings
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every image of the source has its row."""
+        return self._folder.is_complete
+
+    def table(self, columns: list[str] | None = None, where: Filter = None) -> Any:
+        """Return the results as a `pyarrow.Table`, in the order of the source.
+
+        Args:
+            columns: The names of the columns; None for all.
+            where: An expression of `pyarrow.compute`, such as `field("label_index") == 3`; a function of a row, a
+                dict without the heatmaps; or None for all rows.
+
+        Raises:
+            OptionError: There is no such column.
+        """
+        pa = pyarrow()
+        shape, kind = self._settings["heatmap_shape"], self._settings["heatmaps"]
+        schema = result_schema(shape, kind, {"run": self._settings})
+        if unknown := [name for name in columns or () if name not in schema.names]:
+            hint = did_you_mean(str(unknown[0]), schema.names)
+            raise OptionError(f"There is no column {unknown[0]!r}.{hint} Expected {', '.join(schema.names)}.")
+        schema = schema if columns is None else pa.schema([schema.field(name) for name in columns], schema.metadata)
+        tables = [self._part(number, columns, where) for number in self._folder.parts()]
+        return pa.concat_tables([schema.empty_table(), *tables])
+
+    def errors(self) -> Any:
+        """Return the images that failed as a `pyarrow.Table`: position, key, label, kind and message."""
+        paths = (part_path(self.path, ERRORS, number) for number in self._folder.parts())
+        tables = [pyarrow_parquet().read_table(path) for path in paths if path.exists()]
+        return pyarrow().concat_tables([error_schema({"run": self._settings}).empty_table(), *tables])
+
+    def features(self) -> Any:
+        """Return the `datasets.Features` with which Hugging Face's `datasets` reads the results.
+
+        `datasets.load_dataset("parquet", data_files="out/results/*.parquet", features=output.features())`. The package
+        does not know Arrow's tensors: a heatmap is a list of T x u x v numbers in it.
+
+        Raises:
+            MissingExtraError: The package `datasets` is not installed.
+        """
+        try:
+            from datasets import Features
+        except ModuleNotFoundError as error:
+            raise MissingExtraError("For features, the package datasets of Hugging Face", "datasets") from error
+        pa, schema = pyarrow(), result_schema(self._settings["heatmap_shape"], self._settings["heatmaps"], {})
+        plain = [(each.name, getattr(each.type, "storage_type", each.type)) for each in schema]
+        return Features.from_arrow_schema(pa.schema(plain))
+
+    def explanations(self, where: Filter = None) -> Iterator[Explanation]:
+        """Yield the explanations of the results, in the order of the source; their images are read from it again.
+
+        Their heatmaps have the precision of the table, and their predictions are those in it, the most probable.
+
+        Args:
+            where: As for `table`.
+
+        Raises:
+            ImageError: The source has changed, or an image cannot be read any more.
+        """
+        source: Source | None = None
+        for number in self._folder.parts():
+            table = self._part(number, None, where)
+            if not table.num_rows:
+                continue
+            source = source or self._find_source()
+            records = _records(source, table.column("position").to_pylist())
+            heatmaps = table.column("heatmaps").combine_chunks().to_numpy_ndarray()
+            for row, values in zip(table.drop_columns("heatmaps").to_pylist(), heatmaps, strict=True):
+                yield _explanation(row, values, records[row["position"]], self._settings)
+
+    def summary(self) -> dict[str, Any]:
+        """Return the numbers of images, errors, predictions and so on, ready for JSON."""
+        predictions: Counter[str] = Counter()
+        counts: Counter[str] = Counter()
+        unknown: Counter[str] = Counter()
+        for number in self._folder.parts():
+            for row in self._part(number, ["predictions", "targets", "label", "label_index"], None).to_pylist():
+                counts["explained"] += 1
+                counts["without_evidence"] += not any(target["has_evidence"] for target in row["targets"])
+                best = row["predictions"][0] if row["predictions"] else None
+                predictions.update([best["name"]] if best else [])
+                if row["label_index"] is not None and best:
+                    counts["labelled"] += 1
+                    counts["misclassified"] += best["index"] != row["label_index"]
+                elif row["label"] is not None:
+                    unknown[row["label"]] += 1
+        errors = Counter(self.errors().column("kind").to_pylist())
+        return {
+            "complete": self.is_complete,
+            "images": self._settings["images"],
+            "explained": counts["explained"],
+            "failed": sum(errors.values()),
+            "errors": dict(errors.most_common()),
+            "predictions": dict(predictions.most_common()),
+            "labelled": counts["labelled"],
+            "misclassified": counts["misclassified"],
+            "labels_without_class": dict(unknown.most_common()),
+            "without_evidence": counts["without_evidence"],
+            **{name: self._settings[name] for name in ("model", "method", "layer", "source")},
+        }
+
+    def _part(self, number: int, columns: list[str] | None, where: Filter) -> Any:
+        """Return the rows of a part that `where` takes."""
+        path, expression = part_path(self.path, RESULTS, number), pyarrow_compute().Expression
+        if where is None or isinstance(where, expression):
+            return pyarrow_parquet().read_table(path, columns=columns, filters=where)
+        table = pyarrow_parquet().read_table(path)
+        mask = pyarrow().array([bool(where(row)) for row in table.drop_columns("heatmaps").to_pylist()], "bool")
+        table = table.filter(mask)
+        return table if columns is None else table.select(columns)
+
+    def _find_source(self) -> Source:
+        settings = self._settings
+        options = SourceOptions(**settings["source_options"])
+        source = find_source(settings["source"], settings["chunk_size"], options, outside=self.path)
+        if source.fingerprint != settings["source_fingerprint"]:
+            raise ImageError(f"The source {settings['source']} has changed since the run: it cannot be read back.")
+        return source
+
+
+def open_output(folder: str | os.PathLike[str]) -> Output:
+    """Open the output of a run.
+
+    Args:
+        folder: The output folder.
+
+    Raises:
+        OptionError: The folder is not that of a run, or was written in another version of the schema.
+    """
+    return Output(folder)
+
+
+def _records(source: Source, positions: list[int]) -> dict[int, Record]:
+    """Return the records at these positions, which are those of one part."""
+    starts = [chunk.start for chunk in source.chunks]
+    chunk = source.chunks[bisect_right(starts, positions[0]) - 1]
+    wanted = set(positions)
+    return {record.position: record for record in chunk.records() if record.position in wanted}
+
+
+def _explanation(row: Row, heatmaps: Any, record: Record, settings: Settings) -> Explanation:
+    targets = [{name: value for name, value in target.items() if name != "box"} for target in row["targets"]]
+    return Explanation(
+        image=decode(record),
+        heatmaps=np.asarray(heatmaps, np.float32),
+        targets=ShortTuple(TargetResult(**target) for target in targets),
+        predictions=ShortTuple(Prediction(**prediction) for prediction in row["predictions"]),
+        layer=row["layer"],
+        method=row["method"],
+        title=settings["title"],
+        placement=Placement(
+            (row["height"], row["width"]),
+            tuple(row["input_on_image"].values()),
+            tuple(row["heatmap_on_input"].values()),
+        ),
+        model=row["model"],
+        source=os.fspath(record.image) if isinstance(record.image, Path) else row["key"],
+        peak_quantile=settings["peak_quantile"],
+        method_reason=settings["method_reason"],
+    )

@@ -1,0 +1,69 @@
+"""Explain the first image of a source, to fix what "auto" chooses for all of them."""
+
+from typing import Any
+
+import numpy as np
+
+from seewhy.batches import IMAGE_ERRORS
+from seewhy.datasets.decoding import Decode
+from seewhy.datasets.records import Source
+from seewhy.datasets.run_folder import Settings
+from seewhy.errors import LayerError, OptionError
+from seewhy.explainer import Explainer
+from seewhy.results.heatmaps import Heatmaps
+from seewhy.targets import Target
+
+SMALLEST, LARGEST = float(np.finfo(np.float16).smallest_normal), float(np.finfo(np.float16).max)
+"""The range of float16; smaller values lose digits."""
+
+
+def choose(explainer: Explainer, source: Source, target: Target, requested: Settings, decode: Decode) -> dict[str, Any]:
+    """Return the settings that the first image decides: what "auto" chose, and the shape of the heatmaps.
+
+    Every worker and every resumed run takes them over: the evidence for "auto" may differ from image to image, and the
+    rows of a table must not.
+
+    Raises:
+        OptionError: The heatmaps do not fit into the type of their column.
+        SeewhyError: The model cannot be explained in this way.
+    """
+    heatmaps = _first_heatmaps(explainer, source, target, requested["batch_size"], decode)
+    if heatmaps is None:  # every image becomes an error
+        return _settings(explainer, None)
+    if heatmaps.values.ndim != 4:
+        raise LayerError(
+            f"The output of the layer {heatmaps.layer!r} has {heatmaps.values.ndim - 2} spatial axes, and an image has "
+            "two. Give another layer."
+        )
+    largest = float(np.abs(heatmaps.values).max(initial=0.0))
+    if requested["heatmaps"] == "float16" and not (largest == 0 or SMALLEST <= largest <= LARGEST):
+        raise OptionError(f"The heatmaps reach {largest:g}, which float16 cannot hold. Take heatmaps='float32'.")
+    return _settings(explainer, heatmaps)
+
+
+def _settings(explainer: Explainer, heatmaps: Heatmaps | None) -> dict[str, Any]:
+    method = explainer.method if heatmaps is None else explainer.method_of(heatmaps)
+    return {
+        "layer": "" if heatmaps is None else heatmaps.layer,
+        "method": method.name,
+        "method_options": dict(method.options) if explainer.method.is_auto and heatmaps is not None else {},
+        "method_reason": "" if heatmaps is None else heatmaps.method_reason,
+        "title": method.title,
+        "peak_quantile": method.peak_quantile,
+        "heatmap_shape": [1, 1, 1] if heatmaps is None else list(heatmaps.values.shape[1:]),
+    }
+
+
+def _first_heatmaps(
+    explainer: Explainer, source: Source, target: Target, batch_size: int, decode: Decode
+) -> Heatmaps | None:
+    """Return the heatmaps of the first image that can be read and explained; None if there is none."""
+    copies = batch_size if explainer.framework.compiles_batch_size else 1
+    for chunk in source.chunks:
+        for record in chunk.records():
+            try:
+                values = explainer.classifier.preprocess([decode(record)]).values
+                return explainer.heatmaps(np.repeat(values, copies, axis=0), target, batch_size=batch_size)
+            except IMAGE_ERRORS:
+                continue
+    return None

@@ -1,0 +1,69 @@
+"""`seewhy batch`: what it prints, and its exit codes."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+from tests.cli.test_many_images import NETS
+
+from seewhy import datasets
+from seewhy.cli.batch import progress_text
+
+
+@pytest.fixture
+def photos(tmp_path, monkeypatch):
+    """Two class folders with six images, of which one is none."""
+    random = np.random.default_rng(0)
+    for name in ("cat", "dog"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        for number in range(3):
+            pixels = random.integers(0, 256, (9, 8, 3)).astype(np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "photos" / name / f"{number}.png")
+    (tmp_path / "photos" / "dog" / "1.png").write_text("no image")
+    (tmp_path / "nets.py").write_text(NETS)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    monkeypatch.delitem(sys.modules, "nets", raising=False)
+    return tmp_path / "photos"
+
+
+@pytest.mark.usefixtures("photos")
+def test_a_data_set_is_explained_and_a_run_is_not_overwritten(run):
+    command = ("batch", "photos", "--out", "out", "--model", "nets:build", "--label-by-folder")
+    code, out, err = run(*command)
+    assert code == 1
+    assert out.splitlines()[0] == "explained 5 of 6 images; wrote out"
+    assert "misclassified: " in out
+    assert out.splitlines()[-1] == "failed: 1 (ImageFormatError 1); out/errors says why"
+    assert err.startswith("Error: photos/dog/1.png is not an image in a format SeeWhy reads")
+    assert err.splitlines()[-1].startswith("6 of 6 images (100%), ")
+    code, _, err = run(*command)
+    assert (code, err) == (2, "Error: out holds a run that is complete. Give another folder, or delete it.\n")
+    code, out, err = run(*command, "--resume", "--json", "--quiet")
+    assert (code, err) == (1, "")
+    assert json.loads(out)["labelled"] == 5
+    code, _, err = run(*command, "--resume", "--targets", "dog")
+    assert code == 2
+    assert 'targets: ["top-1"] then, ["dog"] now' in err
+    assert len(list(datasets.open("out").explanations())) == 5
+
+
+@pytest.mark.usefixtures("photos")
+def test_wrong_calls_exit_with_2_before_the_model_is_loaded(run):
+    for arguments, message in (
+        (("none",), "There is no image at none."),
+        (("photos", "--shard", "3"), "--shard is '3'; expected I/N"),
+        (("photos", "--label-column", "class"), "--label-column does not apply to the source photos"),
+        (("photos", "--method", "gradcam,rise"), "Give one --method"),
+        (("photos", "--targets", "cat", "--model", "none.keras"), "none.keras"),
+    ):
+        code, _, err = run("batch", *arguments, "--out", "out")
+        assert (code, message in err) == (2, True), err
+
+
+def test_the_line_of_the_progress():
+    progress = datasets.Progress(total=4_000, before=1_000, done=2_000, errors=3)
+    progress._started -= 100
+    assert progress_text(progress) == "2,000 of 4,000 images (50%), 10.0 a second, 0:03:20 left, 3 failed"

@@ -1,0 +1,116 @@
+"""`Explainer.stream`: the same explanations as `explain`, in bounded memory, from any loader."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import torch
+from PIL import Image
+
+import datasets
+import seewhy
+from seewhy.errors import ImageError, ImageNotFoundError, InputError, OptionError, TargetError
+from seewhy.images.reading import READ_AHEAD
+
+
+@pytest.fixture(scope="module")
+def explainer():
+    torch.manual_seed(0)
+    model = torch.nn.Sequential(
+        torch.nn.Conv2d(3, 4, 3),
+        torch.nn.ReLU(),
+        torch.nn.AdaptiveAvgPool2d(1),
+        torch.nn.Flatten(),
+        torch.nn.Linear(4, 3),
+    )
+    return seewhy.Explainer(seewhy.Classifier(model, preprocess=seewhy.Preprocessing(size=(8, 8), std=255.0)))
+
+
+@pytest.fixture(scope="module")
+def pixels():
+    return np.random.default_rng(0).integers(0, 256, (10, 8, 8, 3)).astype(np.uint8)
+
+
+def assert_same(found, explainer, pixels, targets="top-1"):
+    expected = explainer.explain(list(pixels), targets)
+    found = list(found)
+    assert len(found) == len(expected)
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(ours.image, theirs.image)
+        np.testing.assert_allclose(ours.heatmaps, theirs.heatmaps, rtol=1e-5, atol=1e-6)
+
+
+def loaders(pixels):
+    """Return what the images can be given as; every other one has labels."""
+    floats = torch.tensor(np.moveaxis(pixels, -1, 1)) / 255  # as ToTensor makes them
+    labels = torch.arange(10)
+    rows = datasets.Dataset.from_dict(
+        {"label": list(range(10)), "photo": [Image.fromarray(each) for each in pixels]},
+        features=datasets.Features({"label": datasets.Value("int64"), "photo": datasets.Image()}),
+    )
+    return {
+        "a generator": (each for each in pixels),
+        "a DataLoader of ToTensor's": torch.utils.data.DataLoader(
+            torch.utils.data.TensorDataset(floats, labels), batch_size=4
+        ),
+        "a DataLoader of bytes": torch.utils.data.DataLoader(list(torch.tensor(pixels)), batch_size=3),
+        "a tf.data.Dataset of Keras": tf.data.Dataset.from_tensor_slices(
+            (pixels.astype(np.float32), np.arange(10))
+        ).batch(4),
+        "a tf.data.Dataset of dicts": tf.data.Dataset.from_tensor_slices({"label": np.arange(10), "image": pixels}),
+        "a data set of Hugging Face": rows,
+        "an iterable data set of Hugging Face": rows.to_iterable_dataset(),
+    }
+
+
+def test_every_loader_gives_the_explanations_of_its_images(explainer, pixels):
+    for images in loaders(pixels).values():
+        assert_same(explainer.stream(images, [0, 2], batch_size=4), explainer, pixels, [0, 2])
+
+
+def test_no_more_images_are_taken_than_a_few_ahead(explainer, pixels):
+    taken = []
+
+    def images():
+        for number in range(200):
+            taken.append(number)
+            yield pixels[number % 10]
+
+    stream = explainer.stream(images(), batch_size=3)
+    next(stream)
+    assert len(taken) <= 3 + READ_AHEAD + 1
+    assert len(list(stream)) == 199
+
+
+def test_each_image_may_have_its_own_targets_also_beside_one_that_cannot_be_read(explainer, pixels, tmp_path):
+    images = [*pixels[:2], tmp_path / "none.png", *pixels[2:5]]
+    targets = [[0], [1], [0], [2], [1], [0]]
+    found = list(explainer.stream(images, targets, batch_size=4, errors="yield"))
+    assert isinstance(found.pop(2), ImageNotFoundError)
+    assert [each.targets[0].index for each in found] == [0, 1, 2, 1, 0]
+    with pytest.raises(TargetError, match="Targets were given for 6 images, but there are 5"):
+        list(explainer.stream(pixels[:5], targets))
+
+
+def test_an_error_is_raised_after_the_explanations_before_it(explainer, pixels, tmp_path):
+    stream = explainer.stream([*pixels[:2], tmp_path / "none.png", pixels[2]])
+    assert len([next(stream), next(stream)]) == 2
+    with pytest.raises(ImageNotFoundError):
+        next(stream)
+
+
+def test_what_is_no_image_is_refused(explainer, pixels):
+    normalized = torch.utils.data.DataLoader(list(torch.tensor(pixels) / 127.5 - 1), batch_size=4)
+    with pytest.raises(InputError, match=r"values from -1 to 1; expected pixels in 0\.\.255 or in 0\.\.1"):
+        next(explainer.stream(normalized))
+    changing = torch.utils.data.DataLoader([torch.ones(8, 8, 3), torch.full((8, 8, 3), 200.0)])
+    with pytest.raises(InputError, match=r"Earlier batches were in 0\.\.1"):
+        list(explainer.stream(changing))
+    rows = datasets.Dataset.from_dict({"label": [1], "text": ["a"]})
+    with pytest.raises(OptionError, match="No column holds images: there are label, text"):
+        next(explainer.stream(rows))
+    with pytest.raises(OptionError, match="There is no column 'imge'"):
+        next(explainer.stream([{"image": pixels[0]}], column="imge"))
+    with pytest.raises(ImageError, match="of shape"):
+        next(explainer.stream([pixels[0] / 255]))
+    with pytest.raises(OptionError, match="errors is 'skip'"):
+        explainer.stream(pixels, errors="skip")
