@@ -98,6 +98,8 @@ class Unknown(nn.Module):
 def test_what_cannot_be_exported_or_explained():
     with pytest.raises(ModelRunError, match=r"cannot be exported to ONNX: .*Leave out backend"):
         explained(Unknown(), "onnx")
+    with pytest.raises(ModelRunError, match="cannot be exported to ONNX: it computes in bfloat16"):
+        explained(in_torch.plain().bfloat16(), "onnx")
     for layer in ("features", "features#1"):
         with pytest.raises(LayerError, match=r"'features' cannot be .* its calls cannot be told apart"):
             seewhy.Explainer(in_torch.siamese(), "gradcam", layer, backend="onnx").heatmaps([IMAGES, IMAGES], [1])

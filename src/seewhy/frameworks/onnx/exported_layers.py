@@ -117,8 +117,11 @@ def _layer_values(proto: onnx.ModelProto, outputs: Mapping[tuple[str, int], str]
 
 
 def _check_operators(proto: onnx.ModelProto) -> None:
-    """Raise ModelRunError for an operator that the exporter has left in the framework's own form."""
+    """Raise ModelRunError for an operator that the exporter has left in the framework's own form, and for bfloat16."""
     version = opset_of(proto)
+    casts = (attribute.i for node in proto.graph.node for attribute in node.attribute if node.op_type == "Cast")
+    if onnx.TensorProto.BFLOAT16 in (*(tensor.data_type for tensor in proto.graph.initializer), *casts):
+        raise export_error("it computes in bfloat16, for which the runtimes have no operators")
     for node in proto.graph.node:
         if node.domain in AI_ONNX and not onnx.defs.has(node.op_type, version, ""):
             raise export_error(f"ONNX has no operator {node.op_type} in opset {version}")

@@ -36,6 +36,25 @@ def check_processor(precision: Precision) -> None:
 
 
 @final
+class _Program:
+    """A compiled part. Each thread that runs it has a request of its own."""
+
+    def __init__(self, compiled: Any) -> None:
+        self._compiled = compiled
+        self._requests: list[Any] = []
+
+    def run(self, inputs: list[NDArray[Any]]) -> list[NDArray[Any]]:
+        try:
+            request = self._requests.pop()
+        except IndexError:
+            request = self._compiled.create_infer_request()
+        results = request.infer(inputs, share_inputs=True)
+        values = [np.array(results[number]) for number in range(len(self._compiled.outputs))]
+        self._requests.append(request)
+        return values
+
+
+@final
 class OpenvinoSession:
     """A part of a model that OpenVINO runs.
 
@@ -64,7 +83,7 @@ class OpenvinoSession:
         values = self._program(tuple(array.shape for array in given)).run(given)
         return dict(zip(self.outputs, values, strict=True))
 
-    def _program(self, shapes: tuple[tuple[int, ...], ...]) -> "_Program":
+    def _program(self, shapes: tuple[tuple[int, ...], ...]) -> _Program:
         with self._lock.lock:
             if shapes in self._programs:
                 return self._programs[shapes]
@@ -76,7 +95,7 @@ class OpenvinoSession:
                 self._open, self._shared = wanted, self._compiled(wanted)
             return self._shared
 
-    def _compiled(self, shapes: list[list[int]]) -> "_Program":
+    def _compiled(self, shapes: list[list[int]]) -> _Program:
         """Compile the part for inputs of these shapes; -1 stands for any size."""
         model = self._model.clone()
         model.reshape(dict(enumerate(shapes)))
@@ -87,22 +106,3 @@ def _opened(known: Sequence[Sequence[Sequence[int]]]) -> list[list[int]]:
     """Return shapes of the inputs that all the known ones fit, with -1 for sizes that differ."""
     by_input = zip(*known, strict=True)
     return [[sizes[0] if len(set(sizes)) == 1 else -1 for sizes in zip(*shapes, strict=True)] for shapes in by_input]
-
-
-@final
-class _Program:
-    """A compiled part. Each thread that runs it has a request of its own."""
-
-    def __init__(self, compiled: Any) -> None:
-        self._compiled = compiled
-        self._requests: list[Any] = []
-
-    def run(self, inputs: list[NDArray[Any]]) -> list[NDArray[Any]]:
-        try:
-            request = self._requests.pop()
-        except IndexError:
-            request = self._compiled.create_infer_request()
-        results = request.infer(inputs, share_inputs=True)
-        values = [np.array(results[number]) for number in range(len(self._compiled.outputs))]
-        self._requests.append(request)
-        return values

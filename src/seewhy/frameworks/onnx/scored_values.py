@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from seewhy.frameworks.onnx import array_namespace as xp
-from seewhy.frameworks.onnx.seeds import output_gradients
+from seewhy.frameworks.onnx.seeds import are_logits, output_gradients
 from seewhy.frameworks.outputs import Outputs, SelectedOutputs
 from seewhy.targets import Class, Objective, TargetScores, TopK
 from seewhy.types import FloatArray
@@ -56,7 +56,9 @@ class ScoredValues:
             return None
         indices = np.asarray(self.scores.indices)
         logits = read[0]
-        return indices if logits.ndim == 2 and logits.shape[1] > 1 and len(logits) == len(indices) else None
+        if logits.ndim != 2 or logits.shape[1] < 2 or len(logits) != len(indices):
+            return None
+        return indices if are_logits(logits, np.asarray(self.scores.scores), indices) else None
 
     def seeds(self) -> dict[str, FloatArray]:
         """Return the derivatives of the scores by each output that they depend on, (N, T, ...), by name."""

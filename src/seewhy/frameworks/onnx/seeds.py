@@ -87,7 +87,7 @@ def _closed_form(
         if objective.contrast is not None:
             _subtract_similar(gradients, read, value, objective, arrays)
             return gradients if _is_sum(gradients, value, scores) else None
-        return gradients if _are_logits(value, scores, indices) else None
+        return gradients if are_logits(value, scores, indices) else None
     if isinstance(objective.target, Region):
         masks, classes = arrays
         has_channels_first = objective.target.has_channels_first(value.shape)
@@ -112,7 +112,7 @@ def _subtract_similar(
     gradients -= compared if value.shape[1] > 1 else compared[..., 1:] - compared[..., :1]
 
 
-def _are_logits(value: NDArray[Any], scores: NDArray[Any], indices: NDArray[Any]) -> bool:
+def are_logits(value: NDArray[Any], scores: NDArray[Any], indices: NDArray[Any]) -> bool:
     """Whether the scores are the values at their indices, or of one unit for two classes the value and its negative."""
     if value.shape[1] > 1:
         return _are_close(np.take_along_axis(value, indices, axis=1), scores)

@@ -60,6 +60,13 @@ def _quiet_converter() -> Iterator[None]:
         logger.setLevel(level)
 
 
+def _readable(variable: Any) -> Any:
+    """Return the value of a variable in the same memory, as whole numbers where NumPy does not know its type."""
+    if variable.dtype.as_numpy_dtype.__module__ == "numpy":
+        return tf.identity(variable)
+    return tf.bitcast(variable, tf.uint16 if variable.dtype.size == 2 else tf.uint8)
+
+
 class WeightReader:
     """Tells whether weights were changed, by where they are in memory.
 
@@ -68,7 +75,7 @@ class WeightReader:
     """
 
     def __init__(self, variables: Sequence[Any]) -> None:
-        self._read = tf.function(lambda: [tf.identity(variable) for variable in variables], autograph=False)
+        self._read = tf.function(lambda: [_readable(variable) for variable in variables], autograph=False)
         self._tensors: list[Any] = []
 
     def __call__(self) -> Hashable:

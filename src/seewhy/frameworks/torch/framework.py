@@ -66,7 +66,7 @@ from seewhy.frameworks.torch.layouts import TorchLayouts
 from seewhy.frameworks.torch.logits import FunctionRecorder, select_torch_outputs
 from seewhy.frameworks.torch.onnx import export, input_names
 from seewhy.frameworks.torch.precision import autocast_to, without_autocast
-from seewhy.frameworks.torch.private_api import remove_hook, version_of
+from seewhy.frameworks.torch.private_api import own_tensors, remove_hook, version_of
 from seewhy.frameworks.torch.restore import preserve_state
 from seewhy.frameworks.torch.stem import StemComplete, StemRecorder, stem_values
 from seewhy.frameworks.torch.tap import TorchTap
@@ -227,8 +227,9 @@ class Torch(Framework):
             yield self
 
     def weights_version(self) -> Hashable:
-        tensors = chain(self._model.parameters(), self._model.buffers())
-        return (self._model_layers.now().version, *((tensor.data_ptr(), version_of(tensor)) for tensor in tensors))
+        layers = self._model_layers.now()
+        tensors = (tensor for module in (self._model, *layers.by_path.values()) for tensor in own_tensors(module))
+        return (layers.version, *[(tensor.data_ptr(), version_of(tensor)) for tensor in tensors])
 
     def export_onnx(self, inputs: InputBatch) -> ExportedGraph:
         with preserve_state(self._model):

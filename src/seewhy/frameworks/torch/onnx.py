@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch.overrides import TorchFunctionMode
 
-from seewhy.frameworks.exported_graph import export_error
+from seewhy.frameworks.exported_graph import MAX_REASON, export_error
 from seewhy.frameworks.structures import InputBatch, leaves
 from seewhy.frameworks.torch.failures import FAILURES
 from seewhy.frameworks.torch.private_api import without_exporter_log
@@ -58,8 +58,8 @@ def export(module: torch.nn.Module, inputs: InputBatch, names: Sequence[str], *,
                 dynamo=False,
             )
         except (*FAILURES, torch.onnx.errors.OnnxExporterError) as error:
-            reason = str(error).strip().splitlines()[-1] if str(error).strip() else type(error).__name__
-            raise export_error(reason) from error
+            lines = [line for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+            raise export_error(lines[0].partition("[Caused by")[0][:MAX_REASON]) from error
         finally:
             for part, mode in is_training:
                 part.training = mode

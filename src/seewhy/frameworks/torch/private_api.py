@@ -22,6 +22,7 @@ They are the same in torch 2.6 to 2.14; `pyproject.toml` requires 2.6 or newer.
 | `torch.utils._python_dispatch._get_current_dispatch_mode_stack` | likewise |
 | `torch._C._pop_torch_dispatch_stack`, `torch._C._push_on_torch_dispatch_stack` | likewise |
 | `Module._forward_hooks`, `Module._forward_pre_hooks` | removing the hooks of an interrupted run |
+| `Module._parameters` | whether weights were changed, in every run |
 | `Module._modules`, `Module._buffers` | restoring buffers, also those that a forward replaces |
 | `torch.utils.checkpoint._checkpoint_hook` | running checkpointed functions plainly |
 | `torch._make_dual` | whether a model differentiates while it runs, in `DIFFERENTIATING` |
@@ -167,6 +168,12 @@ def submodules(module: torch.nn.Module) -> Iterable[torch.nn.Module]:
 def named_submodules(module: torch.nn.Module) -> Iterable[tuple[str, torch.nn.Module]]:
     """Return a module's direct children with their names."""
     return ((name, child) for name, child in module._modules.items() if child is not None)
+
+
+def own_tensors(module: torch.nn.Module) -> Iterator[torch.Tensor]:
+    """Yield a module's own parameters and buffers. `Module.parameters` is slower: it walks all modules."""
+    for tensors in (module._parameters, module._buffers):
+        yield from (tensor for tensor in tensors.values() if tensor is not None)
 
 
 def buffers(module: torch.nn.Module) -> dict[str, torch.Tensor | None]:
