@@ -158,8 +158,8 @@ def test_json_holds_everything_else(tmp_path):
             for index in range(5)
         ],
         "targets": [
-            {"index": 3, "name": "cat", "score": 2.5, "probability": 0.75, "has_evidence": True, "check": None},
-            {"index": -1, "name": "target 1", "score": -1.0, "probability": None, "has_evidence": False, "check": None},
+            {"index": 3, "name": "cat", "score": 2.5, "probability": 0.75, "has_evidence": True, "check": ""},
+            {"index": -1, "name": "target 1", "score": -1.0, "probability": None, "has_evidence": False, "check": ""},
         ],
         "model": "lite",
         "layer": "conv",
