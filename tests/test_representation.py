@@ -1,6 +1,7 @@
 """Every public class represents itself in one line of at most 300 characters, however much it holds."""
 
 import inspect
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -63,6 +64,7 @@ LARGE = {
     seewhy.Classifier: classifier,
     seewhy.Comparison: lambda: seewhy.Comparison((long_explanation(),) * 50),
     seewhy.Explainer: lambda: seewhy.Explainer(classifier()),
+    seewhy.Export: lambda: seewhy.Export(Path(LONG), "onnx", NAMES, NAMES, LONG, LONG, 1 / 3, 0, {}),
     seewhy.Explanation: long_explanation,
     seewhy.Heatmaps: lambda: HEATMAPS,
     seewhy.Inputs: lambda: seewhy.Inputs(ARRAY, (seewhy.Placement((7, 7), (0, 0, 7, 7)),) * 1000),
