@@ -14,10 +14,11 @@ PYTEST := OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 $(BIN)/pytest --numprocesse
 SOURCES := pyproject.toml constraints.txt Makefile
 PEERS := .venv-peers
 ZOO := .venv-zoo
-XPLIQUE := xplique tensorflow-probability tf-keras
+# Without what they ask for: bounds below what is installed here, and a second OpenCV.
+BOUNDED_PEERS := xplique tensorflow-probability tf-keras quantus
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-all test-slow test-keras test-elsewhere oracle lint docs bench zoo zoo-sample wheel clean
+.PHONY: help setup demo browser-runtime test test-all test-slow test-keras test-elsewhere oracle lint docs bench zoo zoo-sample wheel clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*##/\1\t/p' Makefile | expand -t 16
@@ -36,7 +37,7 @@ $(VENV)/.runtime: $(SOURCES) | $(BIN)/python
 	@touch $@
 
 $(VENV)/.development: $(VENV)/.runtime
-	@$(PIP) --editable '.[tensorflow,jax,torch,onnx-tensorflow,openvino,demo,web,figures,notebook]' --group test --group lint
+	@$(PIP) --editable '.[tensorflow,jax,torch,onnx-tensorflow,openvino,demo,evaluate,parquet,web,figures,notebook]' --group test --group lint
 	@touch $@
 
 $(VENV)/.docs: $(VENV)/.development
@@ -47,11 +48,15 @@ $(PEERS)/.peers: $(SOURCES) constraints-peers.txt | $(PEERS)/bin/python
 	@echo "Installing SeeWhy beside its peers into $(PEERS); the first time takes a few minutes."
 	@$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) 'pip>=25.1'
 	@$(PEERS)/bin/python $(INSTALL) --constraint constraints-peers.txt $(PIP_ARGS) \
-		--editable '.[tensorflow,jax,torch,hubs,openvino,demo,figures]' --group test --group peers
-	@$(PEERS)/bin/python $(INSTALL) --constraint constraints-peers.txt $(PIP_ARGS) --no-deps $(XPLIQUE)
+		--editable '.[tensorflow,jax,torch,hubs,openvino,demo,evaluate,figures]' --group test --group peers
+	@$(PEERS)/bin/python $(INSTALL) --constraint constraints-peers.txt $(PIP_ARGS) --no-deps $(BOUNDED_PEERS)
 	@touch $@
 
 setup: $(VENV)/.development  ## make .venv with everything development needs
+	@$(BIN)/python hatch_build.py || true
+
+browser-runtime: | $(BIN)/python  ## bring ONNX Runtime Web from the npm registry, for 'seewhy site'
+	@$(BIN)/python hatch_build.py
 
 demo: $(VENV)/.runtime  ## explain the example photos, and a mosaic of them, with EfficientNet-Lite0
 	@$(BIN)/python examples/demo.py
@@ -103,7 +108,7 @@ docs: $(VENV)/.docs  ## build the documentation into site/, and run the Python o
 bench: $(PEERS)/.peers  ## measure what an explanation costs, against the bare forward pass and the peers; half an hour
 	$(PEERS)/bin/python -m benchmarks
 
-zoo: $(ZOO)/.zoo  ## explain one model of each family of five libraries, and write docs/zoo.md; half an hour
+zoo: $(ZOO)/.zoo  ## explain one model of each family of five libraries, and write docs/zoo.md; 40 minutes
 	$(ZOO)/bin/python -m benchmarks.zoo
 
 zoo-sample: $(ZOO)/.zoo  ## the same with a few small models, without the page; two minutes
@@ -111,9 +116,10 @@ zoo-sample: $(ZOO)/.zoo  ## the same with a few small models, without the page; 
 
 wheel: | $(BIN)/python  ## build dist/*.whl
 	@rm -rf dist
-	@$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps $(PIP_ARGS) --wheel-dir dist .
+	@SEEWHY_BROWSER_RUNTIME=required $(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps $(PIP_ARGS) --wheel-dir dist .
 
 clean:  ## remove everything that was made
 	rm -rf $(VENV) $(PEERS) $(ZOO) benchmarks/results dist site docs/images .tutorials demo explanations
 	rm -rf .hypothesis .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf src/seewhy/site/runtime
 	find src tests examples benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -25,8 +25,8 @@ PACKAGES = (
     *("captum", "torchcam", "grad-cam", "tf-keras-vis", "xplique"),
 )
 
-APART = "where-"
-"""How the results begin that a benchmark records itself."""
+APART = ("where-", "attention")
+"""How the results begin that benchmarks record themselves."""
 
 INSTRUCTIONS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_bf16", "amx_int8")
 """Those that decide how fast a model runs, as Linux calls them."""

@@ -24,6 +24,7 @@ MEMBERS = re.compile(r":members:(.*)")
 MODULES = {
     "seewhy": None,
     "seewhy.errors": None,
+    "seewhy.evaluate": None,
     "seewhy.methods": None,
     "seewhy.targets": None,
     "seewhy.timing": ("measure", "Phase", "Times"),

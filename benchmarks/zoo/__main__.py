@@ -5,7 +5,8 @@
     python -m benchmarks.zoo --only vit  the models whose names contain a text, again
     python -m benchmarks.zoo --table     only write docs/zoo.md, from what has been measured
 
-Each result is a JSON file in benchmarks/results/zoo. To measure all anew, delete that folder.
+Each result is a JSON file in benchmarks/results/zoo. To measure all anew, delete that folder. The results are kept in
+docs/zoo.json, so that the table is whole after some of them are measured again.
 """
 
 import argparse
@@ -22,10 +23,11 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.zoo.entries import Entry, entries
-from benchmarks.zoo.table import write_table
+from benchmarks.zoo.table import PAGE, write_table
 
 RESULTS = Path(__file__).parent.parent / "results" / "zoo"
-MAX_SECONDS, MAX_MEMORY = 240, 8 * 2**30
+RECORD = PAGE.with_suffix(".json")
+MAX_SECONDS, MAX_MEMORY = 600, 8 * 2**30
 """What one model may take; the memory is that of its data."""
 
 
@@ -48,8 +50,7 @@ def main() -> int:
         wrong = [row for row in rows if row["problems"] or row["outcome"] == "failed"]
         print(f"{len(rows)} models in {time.monotonic() - start:.0f} s, {len(wrong)} of them wrong or failed")
     if not arguments.sample:
-        kept = [json.loads(path.read_text()) for entry in every if (path := _path(entry, RESULTS)).exists()]
-        write_table(kept, len(every))
+        write_table(_record(every), len(every))
     return len(wrong)
 
 
@@ -57,6 +58,16 @@ def _is_chosen(entry: Entry, arguments: argparse.Namespace) -> bool:
     if arguments.only is not None:
         return arguments.only in entry.name
     return entry.is_sample or not arguments.sample
+
+
+def _record(every: list[Entry]) -> list[dict[str, Any]]:
+    """Keep what was measured in the record, and return its rows."""
+    known = {row["name"]: row for row in json.loads(RECORD.read_text("utf-8"))} if RECORD.exists() else {}
+    measured = [json.loads(path.read_text()) for entry in every if (path := _path(entry, RESULTS)).exists()]
+    known |= {row["name"]: row for row in measured}
+    rows = [known[entry.name] for entry in every if entry.name in known]
+    RECORD.write_text("[\n" + ",\n".join(map(json.dumps, rows)) + "\n]\n", encoding="utf-8")
+    return rows
 
 
 def _path(entry: Entry, folder: Path) -> Path:

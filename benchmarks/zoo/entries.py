@@ -46,8 +46,16 @@ vitamin_small_224 volo_d1_224 ese_vovnet19b_slim_dw legacy_xception xception41 x
 """.split()  # noqa: SIM905 - a list of names is read more easily as text
 """One model of each module of timm; of those with several kinds of heads, the kinds."""
 
-TIMM_SIDES = {"vgg11": 224, "samvit_base_patch16": 256}
-"""Other sides than `timm_model` chooses; the second is built for images of that size."""
+TIMM_SIDES = {
+    "vgg11": 224,
+    "samvit_base_patch16": 256,
+    "deepseek_vit_412m": 168,
+    "efficientvit_b0": 320,
+    "inception_v4": 299,
+    "lcnet_035": 320,
+}
+"""Other sides than `timm_model` chooses: multiples of the patches, and sizes that leave enough positions to judge the
+grid by. SAM's model is built for images of that size."""
 
 TORCHVISION = """
 alexnet convnext_tiny densenet121 efficientnet_b0 efficientnet_v2_s googlenet inception_v3 maxvit_t mnasnet0_5

@@ -54,6 +54,9 @@ def measure(model: Any, size: tuple[int, int]) -> Row:
         try:
             explainer = seewhy.Explainer(classifier)
             (explanation,) = explainer.explain([image], targets=[0])
+            target = 0 if explanation.method != "gradcam" else _with_evidence(explainer, inputs)
+            if target:
+                (explanation,) = explainer.explain([image], targets=[target])
         except SeewhyError as error:
             row = {"outcome": "refused", "words": f"{type(error).__name__}: {error}", "state": before == state(model)}
             return row | {"problems": problems(row)}
@@ -66,7 +69,7 @@ def measure(model: Any, size: tuple[int, int]) -> Row:
         "evidence": bool(explanation.heatmaps.max() > 0),
         "state": before == state(model),
     }
-    row |= _checks(explainer, explanation, inputs, other_inputs)
+    row |= _checks(explainer, explanation, inputs, other_inputs, target)
     row["ratio"] = _ratio(explainer, inputs)
     row["problems"] = problems(row)
     return row
@@ -86,7 +89,7 @@ def problems(row: Row) -> list[str]:
     return [problem for problem, is_wrong in found.items() if is_wrong]
 
 
-def _checks(explainer: Any, explanation: Any, inputs: Any, others: Any) -> Row:
+def _checks(explainer: Any, explanation: Any, inputs: Any, others: Any, target: int) -> Row:
     """Compare with plain hooks at the layer that was explained."""
     nothing: Row = {"equal": None, "pos": None, "bypass": None, "cells": None}
     if explanation.method in ("gradient_rollout", "legrad_rollout", "integrated_gradients"):
@@ -99,7 +102,7 @@ def _checks(explainer: Any, explanation: Any, inputs: Any, others: Any) -> Row:
     grid = explanation.heatmaps.shape[1:]
     if fold(output, grid) is None:
         return nothing
-    expected = grad_cam(output, layer.gradients(inputs, output, [0])[0], grid)
+    expected = grad_cam(output, layer.gradients(inputs, output, [target])[0], grid)
     found = _grad_cam_of(explainer, explanation, inputs)
     scale = max(float(expected.max()), 1e-12)
     classes = np.linspace(0, logits.shape[1] - 1, CLASSES).astype(int).tolist()
@@ -111,10 +114,14 @@ def _checks(explainer: Any, explanation: Any, inputs: Any, others: Any) -> Row:
     }
 
 
+def _with_evidence(explainer: Any, inputs: Any) -> int:
+    """Return the first class whose heatmap has positive values: zeros are equal whatever is wrong."""
+    heatmaps = explainer.heatmaps(inputs, list(range(CLASSES))).values[0]
+    return int(np.argmax(heatmaps.reshape(CLASSES, -1).max(axis=1) > 0))
+
+
 def _difference_apart(model: Any, explanation: Any, inputs: Any) -> float | None:
     """Return the largest difference from a heatmap that was computed apart, both scaled to a maximum of 1."""
-    if hasattr(model, "get_config"):
-        return None
     heatmap = explanation.heatmaps[0]
     if explanation.method == "integrated_gradients":
         expected = integrated_gradients(model, inputs)

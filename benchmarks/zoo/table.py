@@ -9,8 +9,9 @@ PAGE = Path(__file__).parent.parent.parent / "docs" / "zoo.md"
 INTRODUCTION = """# The zoo
 
 What `layer="auto"` and the default method do with one model of each family of timm, torchvision, Hugging Face
-transformers, `keras.applications` and KerasHub, with random weights. `make zoo` measures this in about half an hour,
-and writes this page.
+transformers, `keras.applications` and KerasHub, with random weights. `make zoo` measures this in about 40 minutes on
+two cores, with the versions of `constraints-zoo.txt`, and writes this page. The models of transformers and KerasHub
+have small configurations. Most others are the smallest of their family, and get images of 160 pixels if they take any.
 
 | column | meaning |
 | --- | --- |
@@ -22,6 +23,8 @@ and writes this page.
 | state | whether weights, modes, hooks and gradients are as before |
 | ratio | the time of an explanation over that of the bare forward pass; rough, for the models are tiny |
 | wrong | what is not as it should be: equal above 1e-4, pos below 0.25, bypass above 0.1, grid below 4/5 or 3/4 |
+
+Pos, bypass and grid are about a layer. They are empty for methods that explain all attention layers or the input.
 """
 
 

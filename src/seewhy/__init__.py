@@ -12,7 +12,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from seewhy import errors, methods, targets, timing
+    from seewhy import errors, evaluate, methods, targets, timing
     from seewhy.errors import SeewhyError
     from seewhy.explainer import Explainer, compare, explain
     from seewhy.exporter.exporter import Export, export
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from seewhy.results.explanation import Explanation
     from seewhy.results.heatmaps import Heatmaps
     from seewhy.results.target_result import TargetResult
+    from seewhy.site.write_site import write_site
     from seewhy.viewer.notebook import view
 
 __version__ = "0.1.0"
@@ -51,6 +52,7 @@ __all__ = [
     "TokenGrid",
     "compare",
     "errors",
+    "evaluate",
     "explain",
     "export",
     "load",
@@ -59,6 +61,7 @@ __all__ = [
     "targets",
     "timing",
     "view",
+    "write_site",
 ]
 
 _ROOMS = {
@@ -76,12 +79,13 @@ _ROOMS = {
     "seewhy.results.channel_inspection": ("Inspection",),
     "seewhy.results.target_result": ("TargetResult",),
     "seewhy.models": ("ClassNames", "Classifier", "Inputs", "Prediction", "Preprocessing", "load", "load_onnx"),
+    "seewhy.site.write_site": ("write_site",),
     "seewhy.viewer.notebook": ("view",),
 }
 
 
 def __getattr__(name: str) -> Any:
-    if name in ("errors", "methods", "targets", "timing"):
+    if name in ("errors", "evaluate", "methods", "targets", "timing"):
         return importlib.import_module(f"seewhy.{name}")
     for room, names in _ROOMS.items():
         if name in names:

@@ -73,8 +73,8 @@ class Explainer:
         method: The name of a method, see `seewhy methods`; or a method with options, such as
             `seewhy.methods.get("rise", masks=8000)`. "auto" takes legrad_rollout for a model whose attention maps
             follow each other from the image to the score, as in a vision transformer; integrated_gradients with 16
-            steps where attention runs within windows; and gradcam for any other, and where a layer is named or the
-            classifier has a default layer.
+            steps where attention runs within windows, or in one of several branches; and gradcam for any other, and
+            where a layer is named or the classifier has a default layer.
         layer: The layer to explain: a path ("resnet50/conv5_block3_out", "layer4.2"), a unique name, or the layer
             object. "auto" takes the classifier's default layer if it has one, else the last layer with spatial output
             that does not only pool, whose positions reach the score, that at most a tenth of the score bypasses, and
@@ -139,7 +139,7 @@ class Explainer:
         tokens: TokenGrid | None = None,
     ) -> None:
         check_options(score, output, precision, backend)
-        classifier = _as_classifier(model)
+        classifier = as_classifier(model)
         method, framework = all_methods.get(method), classifier.framework_in(precision, backend)
         layers = find_layers(layer, classifier, framework, method)
         if signed and (len(layers) > 1 or method.fuse is not None):
@@ -329,7 +329,7 @@ class Explainer:
         """Return the plan for this shape of input and kind of objective, made when it is first needed."""
         key = plan_key(inputs, objective, batch_size)
         if key not in self._plans:
-            method, reason, doubt = choose_method(self.method, self.framework, inputs, self.layer_choices)
+            method, reason, doubt = choose_method(self.method, self.framework, inputs, self.layer_choices, objective)
             if doubt and "method" not in self._warned:
                 self._warned.add("method")
                 warn(doubt)
@@ -447,14 +447,14 @@ def compare(
     if methods is not None and method is not None:
         raise MethodError("compare was given methods and method, which are the same argument. Give one of them.")
     chosen = listed("methods", next((each for each in (methods, method) if each is not None), "auto"))
-    classifiers = [_as_classifier(model) for model in listed("models", models)]
+    classifiers = [as_classifier(model) for model in listed("models", models)]
     explainers = [Explainer(*pair, layer, score, **options) for pair in itertools.product(classifiers, chosen)]
     return Comparison(
         tuple(explainer.explain([image], targets)[0] for image, explainer in itertools.product(decoded, explainers))
     )
 
 
-def _as_classifier(model: ModelSource) -> Classifier:
+def as_classifier(model: ModelSource) -> Classifier:
     """Return a classifier as it is; a model, or what `seewhy.load` loads by a name or a path, as a classifier."""
     if isinstance(model, Classifier):
         return model

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from seewhy.representation import ShortRepr, counted
 
 FloatArray = NDArray[np.float32]
+DoubleArray = NDArray[np.float64]
 IndexArray = NDArray[np.int32]
 ImageArray = NDArray[np.uint8]
 BoolArray = NDArray[np.bool_]

@@ -40,6 +40,25 @@ def test_a_map_that_no_score_depends_on_is_left_out(method):
     assert found.layer == "3 attention layers"
 
 
+class Branched(Transformer):
+    """Adds what a convolution of the image says, which attention does not see."""
+
+    def __init__(self):
+        super().__init__("fused", "first")
+        self.branch = torch.nn.Conv2d(3, reference.CLASSES, 2)
+
+    def forward(self, image):
+        return self.branch(image).mean((2, 3)) + super().forward(image)
+
+
+def test_a_branch_that_bypasses_attention_is_told_of():
+    model = Branched().eval()
+    assert seewhy.Explainer(model).heatmaps(INPUTS, [1]).method == "integrated_gradients"
+    explainer = seewhy.Explainer(model, "gradient_rollout", tokens=seewhy.TokenGrid(reference.GRID, 1))
+    with pytest.warns(SeewhyWarning, match="a branch bypasses the attention layers, and the heatmap shows only what"):
+        explainer.heatmaps(INPUTS, [1])
+
+
 class Mixing(Transformer):
     """Subtracts the mean of the batch."""
 

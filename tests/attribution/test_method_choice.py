@@ -15,7 +15,9 @@ import seewhy
 from seewhy.attribution.method_choice import UNRELIABLE, choose_method
 from seewhy.errors import LayerError, SeewhyWarning
 from seewhy.frameworks import LayerChoice
+from seewhy.frameworks.evidence import Evidence
 from seewhy.frameworks.layers import AUTO, LayerCall
+from seewhy.targets import Class, Objective
 
 IMAGES = np.zeros((1, 8, 8, 3), np.float32)
 CHAIN, WINDOWS = ((2, 9, 9), (2, 9, 9)), ((4, 2, 9, 9), (4, 2, 9, 9))
@@ -28,16 +30,23 @@ def layer_of(*space):
 LAST = layer_of(9)
 
 
-def chosen(shapes, inputs=IMAGES, method="auto", layer=AUTO, last=LAST):
+def chosen(shapes, inputs=IMAGES, method="auto", layer=AUTO, last=LAST, links=(), carrying=None):
     """Choose for a model with these attention maps, whose last layer with positions is `last`."""
-    framework = SimpleNamespace(attention_shapes=lambda _: shapes, calls=lambda _: [last])
-    return choose_method(seewhy.methods.get(method), framework, inputs, [LayerChoice(layer)])
+    framework = SimpleNamespace(
+        attention_shapes=lambda _: shapes,
+        attention_links=lambda _: links,
+        calls=lambda _: [last],
+        carrying_calls=lambda *_: carrying,
+        compiles_batch_size=False,
+        evidence=Evidence(),
+    )
+    return choose_method(seewhy.methods.get(method), framework, inputs, [LayerChoice(layer)], Objective(Class((0,))))
 
 
 @pytest.mark.parametrize(
     ("shapes", "inputs", "layer", "method", "reason"),
     [
-        ((), IMAGES, AUTO, "gradcam", "no attention in the model"),
+        ((), IMAGES, AUTO, "gradcam", "no attention maps"),
         (CHAIN, IMAGES, AUTO, "legrad_rollout", "2 attention layers form a chain"),
         (((2, 9, 9), (1, 4, 9), (2, 4, 4)), IMAGES, AUTO, "legrad_rollout", "3 attention layers form a chain"),
         (WINDOWS, IMAGES, AUTO, "integrated_gradients", "attention within windows; 16 steps"),
@@ -58,6 +67,19 @@ def test_maps_that_are_not_of_the_last_layer_s_tokens_are_not_taken(last):
     choice = chosen(CHAIN, last=last)
     assert (choice.method.name, choice.reason) == ("gradcam", "the last layers have other positions than the maps")
     assert chosen(CHAIN, method="gradcam", last=last).doubt == ""
+
+
+def test_maps_of_branches_form_no_chain():
+    choice = chosen(CHAIN, links=(False,))
+    assert (choice.method.name, choice.reason) == ("gradcam", "the attention layers form no chain")
+    assert chosen(CHAIN, links=(False,), carrying={("norm", 1)}).method.name == "gradcam"
+
+
+def test_where_no_layer_carries_all_branches_gradients_go_to_the_input():
+    for links in ((False,), (True,)):  # attention in both of two branches, or in one of them
+        choice = chosen(CHAIN, links=links, carrying={("other", 1)})
+        assert choice.reason == "attention in one of several branches; 16 steps"
+        assert choice.method.name == "integrated_gradients"
 
 
 def test_a_class_token_may_join_the_tokens_late():

@@ -63,7 +63,7 @@ def test_json_and_nothing_else_on_standard_output(run, tmp_path, examples, monke
         "index": 282, "wnid": "n02123159", "name": "tiger cat", "probability": pytest.approx(0.385, abs=0.01)
     }  # fmt: skip
     assert [target["index"] for target in explanation["targets"]] == [281, 285, 282]
-    assert list(explanation["targets"][0]) == ["index", "name", "score", "probability", "has_evidence"]
+    assert list(explanation["targets"][0]) == ["index", "name", "score", "probability", "has_evidence", "check"]
     assert explanation["files"] == [
         f"explanations/cat_gradcam{part}" for part in ("_281.png", "_285.png", "_282.png", ".npz", ".json")
     ]

@@ -9,8 +9,8 @@ import pytest
 
 from seewhy.cli.app import app
 
-COMMANDS = ([], ["explain"], ["inspect"], ["layers"], ["export"], ["models"], ["methods"], ["serve"], ["errors"],
-            ["train"], ["train", "digits"], ["train", "transfer"])  # fmt: skip
+COMMANDS = ([], ["explain"], ["inspect"], ["layers"], ["export"], ["models"], ["methods"], ["serve"], ["site"],
+            ["errors"], ["train"], ["train", "digits"], ["train", "transfer"])  # fmt: skip
 
 
 def help_text(capsys, command, width):

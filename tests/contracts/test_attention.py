@@ -55,6 +55,17 @@ def test_maps_and_gradients_are_captured(framework, kind):
         close(runner.to_numpy(gradient), np.stack([each[number] for each in gradients], axis=1))
 
 
+@pytest.mark.parametrize("kind", ["layer", "explicit"])
+def test_maps_of_branches_are_no_chain(framework, kind):
+    """Their shapes are those of a chain, and their product would be wrong."""
+    images = framework.given(reference.images())
+    runner = seewhy.frameworks.framework_for(framework.transformer(kind))
+    assert runner.attention_links(runner.check_inputs(images)) == (True,)
+    branched = seewhy.Explainer(framework.transformer(kind, is_branched=True), "gradient_rollout")
+    with pytest.raises(LayerError, match=r"layer 2 of 2 does not read what attention layer 1 computed: they lie side"):
+        branched.heatmaps(images, [0])
+
+
 def test_a_model_without_attention_is_refused(framework):
     explainer = seewhy.Explainer(framework.plain(), "gradient_rollout")
     with pytest.raises(

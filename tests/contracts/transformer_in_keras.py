@@ -38,8 +38,11 @@ def dense(kernel):
     return layer
 
 
-def transformer(kind="layer", tokens="first"):
-    """Build it with attention as a "layer", "explicit" or "fused"; its head reads the "first" token or the "mean"."""
+def transformer(kind="layer", tokens="first", *, is_branched=False):
+    """Build it with attention as a "layer", "explicit" or "fused"; its head reads the "first" token or the "mean".
+
+    In branches, all blocks read the embedded patches, and their results are added.
+    """
     given = reference.weights()
     image = keras.Input((*reference.SIZE, 3))
     patches = layers.Conv2D(reference.WIDTH, reference.PATCH, strides=reference.PATCH, use_bias=False)
@@ -47,7 +50,9 @@ def transformer(kind="layer", tokens="first"):
     patches.set_weights([given.patches.reshape(reference.PATCH, reference.PATCH, 3, reference.WIDTH)])
     if tokens == "first":
         x = ops.concatenate([ops.zeros_like(x[:, :1]) + given.token, x], axis=1)
+    embedded = x
     for block in given.blocks:
-        normal = layers.LayerNormalization(epsilon=reference.EPSILON, center=False, scale=False)(x)
+        read = embedded if is_branched else x
+        normal = layers.LayerNormalization(epsilon=reference.EPSILON, center=False, scale=False)(read)
         x = x + attend(kind, normal, block)
     return keras.Model(image, dense(given.head)(x[:, 0] if tokens == "first" else ops.mean(x, axis=1)))

@@ -47,8 +47,9 @@ class Layer(nn.MultiheadAttention):
 
 
 class Transformer(nn.Module):
-    def __init__(self, kind, tokens):
+    def __init__(self, kind, tokens, *, is_branched=False):
         super().__init__()
+        self.is_branched = is_branched
         given = reference.weights()
         self.patches = nn.Conv2d(3, reference.WIDTH, reference.PATCH, reference.PATCH, bias=False)
         kernel = given.patches.reshape(reference.PATCH, reference.PATCH, 3, reference.WIDTH)
@@ -66,11 +67,15 @@ class Transformer(nn.Module):
         x = self.patches(image).flatten(2).transpose(1, 2)
         if self.token is not None:
             x = torch.cat([self.token.expand(x.shape[0], 1, -1), x], dim=1)
+        embedded = x
         for norm, block in zip(self.norms, self.blocks, strict=True):
-            x = x + block(norm(x))
+            x = x + block(norm(embedded if self.is_branched else x))
         return self.head(x.mean(dim=1) if self.token is None else x[:, 0])
 
 
-def transformer(kind="layer", tokens="first"):
-    """Build it with attention as a "layer", "explicit" or "fused"; its head reads the "first" token or the "mean"."""
-    return Transformer(kind, tokens).eval()
+def transformer(kind="layer", tokens="first", *, is_branched=False):
+    """Build it with attention as a "layer", "explicit" or "fused"; its head reads the "first" token or the "mean".
+
+    In branches, all blocks read the embedded patches, and their results are added.
+    """
+    return Transformer(kind, tokens, is_branched=is_branched).eval()

@@ -1,6 +1,6 @@
 """The tensors of a graph that everything passes on the way from the inputs to the results."""
 
-from seewhy.frameworks.dataflow import Operation, carriers
+from seewhy.frameworks.dataflow import Operation, carriers, links
 
 
 def found(*operations, results="z"):
@@ -31,3 +31,12 @@ def test_several_results_are_all_read():
 def test_an_operation_with_two_results():
     assert found(("a", "bc"), "bz") == "abz"
     assert found(("a", "bc"), ("bc", "z")) == "az"
+
+
+def test_links_are_from_a_result_to_the_next_step_s_read():
+    operations = [Operation(*pair) for pair in ["ab", ("ab", "c"), "cd", "ae", "ef"]]
+    assert links(operations, "bdf", "acc") == (True, False)  # c is computed from b, and not from d
+    assert links(operations, "bdf", "abd") == (True, True)  # what is read may be the result itself
+    assert links(operations, "fbd", "aac") == (False, True)
+    assert links(operations, "bdf", "afa") == (False, False)  # of a later step, and not of the one before
+    assert links(operations, "b", "a") == ()

@@ -58,6 +58,16 @@ def test_signed_keeps_evidence_against(explain):
     np.testing.assert_array_equal(np.maximum(signed, 0), plain)
 
 
+def test_heatmaps_are_checked_in_words_if_that_is_requested(explain):
+    (plain,) = explain().json()["explanations"][0]["targets"]
+    (checked,) = explain(check="true").json()["explanations"][0]["targets"]
+    assert plain["check"] == ""
+    assert checked["check"].startswith(
+        "With the brightest 15% of the image blurred, the score of tiger cat goes from 9."
+    )
+    assert {**checked, "check": ""} == plain
+
+
 def test_scores_are_logits_unless_probabilities_are_requested(explain):
     (logit,) = explain().json()["explanations"][0]["targets"]
     (probability,) = explain(score="probability").json()["explanations"][0]["targets"]

@@ -19,7 +19,7 @@ from seewhy.errors import LayerError
 from seewhy.frameworks import Framework, LayerChoice
 from seewhy.frameworks.layers import AUTO
 from seewhy.frameworks.structures import InputBatch, image_count, map_tree
-from seewhy.methods.attention_chain import chain_steps, map_shapes
+from seewhy.methods.attention_chain import chain_steps, check_links, map_shapes
 from seewhy.targets import Class, Objective, TopK
 from seewhy.types import AttentionCapture, Derivatives, FloatArray, IndexArray
 
@@ -65,13 +65,18 @@ def _heatmaps(plan: Plan, inputs: InputBatch, objective: Objective, capture: Att
     if plan.method.derivatives == "none":
         reads = _known_reads(plan, inputs, objective, capture)
         if reads is not None:
+            check_links(plan.framework.attention_links(inputs), reads.map_count)
             arrays = tuple(framework.to_numpy(each) for each in capture.maps[: reads.map_count])
             scores = framework.to_numpy(capture.scores)
             capture = replace(capture, maps=arrays, scores=scores, reads=reads.shares, xp=np)
             return np.asarray(plan.method(capture), dtype=np.float32)
         objective = _unsaturated(objective)
     parts = (capture,) if capture.gradients is not None else _chunks(plan, inputs, objective, capture)
-    heatmaps = [framework.to_numpy(framework.apply(plan.method, with_reads(framework, part))) for part in parts]
+    heatmaps = []
+    for part in parts:
+        part_read = with_reads(framework, part)
+        check_links(framework.attention_links(inputs), len(part_read.maps))
+        heatmaps.append(framework.to_numpy(framework.apply(plan.method, part_read)))
     return np.concatenate(heatmaps, axis=1)
 
 

@@ -5,10 +5,12 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import final
 
+from seewhy.attribution.evidence_key import evidence_key
 from seewhy.attribution.layer_evidence import LayerEvidence, judge_candidate, some_classes
 from seewhy.attribution.plan import Plan
 from seewhy.errors import LayerError, ModelRunError
-from seewhy.frameworks import LayerCall, LayerChoice
+from seewhy.frameworks import Framework, LayerCall, LayerChoice
+from seewhy.frameworks.layers import AUTO
 from seewhy.frameworks.structures import InputBatch, image_at, image_count, leaves
 from seewhy.targets import Objective
 
@@ -96,7 +98,7 @@ def layer_after(
     Where functions are compiled, it is taken by the graph alone.
     """
     calls = plan.framework.calls(inputs)
-    carrying = carrying_calls(plan, inputs, objective)
+    carrying = carrying_calls(plan.framework, inputs, objective)
     named = max((index for index, call in enumerate(calls) if layer.admits(call)), default=len(calls))
     following = [
         call
@@ -154,7 +156,7 @@ def _ordered(
     """
     spaces = {_space(call) for call in last}
     ordered = sorted(candidates, key=lambda call: _space(call) not in spaces)
-    carrying = carrying_calls(plan, inputs, objective)
+    carrying = carrying_calls(plan.framework, inputs, objective)
     if carrying is None:
         return ordered
     is_carrying = [(call.path, call.execution) in carrying for call in ordered]
@@ -162,9 +164,28 @@ def _ordered(
     return first + [call for call, carries in zip(ordered, is_carrying, strict=True) if not carries][:MAX_BYPASSED]
 
 
-def carrying_calls(plan: Plan, inputs: InputBatch, objective: Objective) -> frozenset[tuple[str, int]] | None:
+def carrying_calls(framework: Framework, inputs: InputBatch, objective: Objective) -> frozenset[tuple[str, int]] | None:
     """Return the calls that nothing bypasses, by path and execution; None where no graph shows it."""
-    framework, objective = plan.framework, replace(objective, target=objective.target.for_image(0))
+    objective = replace(objective, target=objective.target.for_image(0))
+    evidence, key = framework.evidence, ("carrying calls", *evidence_key(inputs, LayerChoice(AUTO), objective))
+    found: tuple[frozenset[tuple[str, int]] | None] | None = evidence.get(key)
+    if found is None:
+        found = (_find_carrying_calls(framework, inputs, objective),)
+        evidence.add(key, found)
+    return found[0]
+
+
+def is_carried(framework: Framework, inputs: InputBatch, objective: Objective) -> bool:
+    """Whether there is a candidate of `layer="auto"` that nothing bypasses, as far as the data flow tells."""
+    carrying = carrying_calls(framework, inputs, objective)
+    return carrying is None or any(
+        call.is_candidate and (call.path, call.execution) in carrying for call in framework.calls(inputs)
+    )
+
+
+def _find_carrying_calls(
+    framework: Framework, inputs: InputBatch, objective: Objective
+) -> frozenset[tuple[str, int]] | None:
     if not framework.compiles_batch_size and image_count(inputs) > 1:
         with suppress(ModelRunError):  # the model takes no batch of one image
             return framework.carrying_calls(image_at(inputs, 0), objective)

@@ -3,24 +3,27 @@
 In a convolutional model a position of the last layer holds what the model saw there, and Grad-CAM shows which of the
 positions raise the score. In a vision transformer attention has carried information between all positions by then, and
 the path that it took through the attention maps shows where it came from. Attention within windows has no such path, as
-its maps do not say where the windows are: there, gradients are followed back to the input.
+its maps do not say where the windows are: there, gradients are followed back to the input. So they are where attention
+runs in several branches that meet at the score only, as no layer carries all of it.
 """
 
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
+from seewhy.attribution.auto_layer import is_carried
 from seewhy.attribution.token_layers import end_in_tokens
 from seewhy.errors import LayerError
 from seewhy.frameworks import Framework, LayerChoice
 from seewhy.frameworks.structures import InputBatch, is_image_batch
 from seewhy.methods import Method, get
-from seewhy.methods.attention_chain import chain_steps
+from seewhy.methods.attention_chain import chain_steps, check_links
+from seewhy.targets import Objective
 
 LEAST_MAPS = 2
 """One attention map alone pools what convolutions computed, as in the attention pooling of CLIP's ResNets."""
 
-STEPS_IN_WINDOWS = 16
-"""Steps of integrated gradients where attention runs within windows, which the default runs for every image."""
+STEPS_TO_INPUT = 16
+"""Steps of integrated gradients, which the default runs for every image."""
 
 AttentionKind = Literal["chain", "windows", "other"]
 """How the attention maps of a model lie: one after the other from the image's tokens to the score; within windows; or
@@ -63,7 +66,7 @@ class MethodChoice(NamedTuple):
 
 
 def choose_method(
-    method: Method, framework: Framework, inputs: InputBatch, layers: Sequence[LayerChoice]
+    method: Method, framework: Framework, inputs: InputBatch, layers: Sequence[LayerChoice], objective: Objective
 ) -> MethodChoice:
     """Return the method itself, or for "auto" the method that suits the model.
 
@@ -72,6 +75,7 @@ def choose_method(
         framework: Runs the model.
         inputs: Checked by `Framework.check_inputs`.
         layers: The layers to explain.
+        objective: What is explained.
     """
     if not method.is_auto:
         return MethodChoice(method, "", _doubt(method, framework, inputs, layers))
@@ -81,35 +85,31 @@ def choose_method(
         return MethodChoice(get("gradcam"), "the input is not one batch of images")
     shapes = framework.attention_shapes(inputs)
     if not shapes:
-        return MethodChoice(get("gradcam"), "no attention in the model")
-    kind = attention_kind(shapes)
-    if kind == "chain" and not end_in_tokens(framework, inputs, shapes):
-        return MethodChoice(get("gradcam"), "the last layers have other positions than the maps")
-    reasons: dict[AttentionKind, str] = {
-        "chain": f"{len(shapes)} attention layers form a chain",
-        "windows": f"attention within windows; {STEPS_IN_WINDOWS} steps",
-        "other": "the attention layers form no chain",
-    }
-    return MethodChoice(_suited_to(kind), reasons[kind])
+        return MethodChoice(get("gradcam"), "no attention maps")
+    kind = attention_kind(framework, inputs)
+    if kind != "windows" and (len(shapes) < LEAST_MAPS or is_carried(framework, inputs, objective)):
+        if kind == "other":
+            return MethodChoice(get("gradcam"), "the attention layers form no chain")
+        if not end_in_tokens(framework, inputs, shapes):
+            return MethodChoice(get("gradcam"), "the last layers have other positions than the maps")
+        return MethodChoice(get("legrad_rollout"), f"{len(shapes)} attention layers form a chain")
+    where = "within windows" if kind == "windows" else "in one of several branches"
+    return MethodChoice(get("integrated_gradients", steps=STEPS_TO_INPUT), f"attention {where}; {STEPS_TO_INPUT} steps")
 
 
-def attention_kind(shapes: Sequence[tuple[int, ...]]) -> AttentionKind:
-    """Return how attention maps of shapes (H, Lq, Lk), or of more axes within windows, lie."""
+def attention_kind(framework: Framework, inputs: InputBatch) -> AttentionKind:
+    """Return how the attention maps of a model lie."""
+    shapes = framework.attention_shapes(inputs)
     if any(len(shape) > 3 for shape in shapes):
         return "windows"
     if len(shapes) < LEAST_MAPS:
         return "other"
     try:
         chain_steps(shapes)
+        check_links(framework.attention_links(inputs))
     except LayerError:
         return "other"
     return "chain"
-
-
-def _suited_to(kind: AttentionKind) -> Method:
-    if kind == "windows":
-        return get("integrated_gradients", steps=STEPS_IN_WINDOWS)
-    return get("legrad_rollout" if kind == "chain" else "gradcam")
 
 
 def _doubt(method: Method, framework: Framework, inputs: InputBatch, layers: Sequence[LayerChoice]) -> str:
@@ -121,11 +121,12 @@ def _doubt(method: Method, framework: Framework, inputs: InputBatch, layers: Seq
     if not (is_suspect and all(layer.is_auto for layer in layers) and is_image_batch(inputs)):
         return ""
     shapes = framework.attention_shapes(inputs)
-    kind = attention_kind(shapes)
+    kind = attention_kind(framework, inputs)
     if method.name not in UNRELIABLE[kind] or (kind == "chain" and not end_in_tokens(framework, inputs, shapes)):
         return ""
+    suited = "integrated_gradients" if kind == "windows" else "legrad_rollout"
     what = "attention runs within windows" if kind == "windows" else "attention layers form a chain"
     return (
         f"{method.title} is unreliable for a model whose {what}: in SeeWhy's tests with such models, its peak mostly "
-        f"lay elsewhere than on what decided. method='auto' takes {_suited_to(kind).name}."
+        f"lay elsewhere than on what decided. method='auto' takes {suited}."
     )

@@ -57,7 +57,7 @@ def _search(plan: Plan, last: LayerChoice, inputs: InputBatch, objective: Object
     """Yield the layer of each finer resolution, up to `STAGES` with the last one."""
     calls = plan.framework.calls(inputs)
     index = max(index for index, call in enumerate(calls) if last.admits(call))
-    carrying, positions, count = carrying_calls(plan, inputs, objective), calls[index].positions, 1
+    carrying, positions, count = carrying_calls(plan.framework, inputs, objective), calls[index].positions, 1
     before = [
         call
         for call in reversed(calls[:index])

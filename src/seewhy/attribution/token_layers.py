@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
+from seewhy.attribution.auto_layer import is_carried
 from seewhy.attribution.layer_evidence import LayerJudge
 from seewhy.attribution.plan import Plan
 from seewhy.errors import LayerError, ModelRunError, warn
@@ -66,6 +67,11 @@ def check_token_layers(plan: Plan, inputs: InputBatch, objective: Objective, tok
             f"The tokens of this model's attention layers do not lie on the image row by row: {fault}. The heatmap "
             "lies at the wrong places. Use a method that explains a layer before the tokens, or the input, such as "
             "integrated_gradients."
+        )
+    if not is_carried(plan.framework, inputs, objective):
+        warn(
+            "No layer of this model carries all of the score: a branch bypasses the attention layers, and the heatmap "
+            "shows only what passes through these. Use a method that explains the input, such as integrated_gradients."
         )
 
 

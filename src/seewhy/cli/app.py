@@ -13,6 +13,7 @@ import typer
 import seewhy
 from seewhy.cli import train
 from seewhy.cli.errors_command import errors
+from seewhy.cli.evaluate_command import evaluate, metrics
 from seewhy.cli.help_text import Command, Group
 from seewhy.cli.options import (
     DEFAULT_MODEL,
@@ -42,6 +43,7 @@ from seewhy.cli.options import (
     WeightsOption,
     split_list,
 )
+from seewhy.cli.site_command import site
 from seewhy.images.default_style import DEFAULT_ALPHA, DEFAULT_COLORMAP
 
 app = typer.Typer(
@@ -179,6 +181,14 @@ def explain(
             "closing summary counts them.",
         ),
     ] = False,
+    check: Annotated[
+        bool,
+        typer.Option(
+            "--check",
+            help="Check each heatmap, in words: does the score fall when its brightest 15% are covered, and does it "
+            "differ from that of the next class? The model runs about ten more times for each.",
+        ),
+    ] = False,
     compile_cache: Annotated[
         Path | None,
         typer.Option(
@@ -242,6 +252,7 @@ def explain(
             formats=tuple(name.strip().lower() for name in format.split(",")),
             together=together,
             label_by_folder=label_by_folder,
+            check_heatmaps=check,
             compile_cache=compile_cache,
         )
         run(request, as_json=as_json, quiet=quiet, times=times)
@@ -520,3 +531,6 @@ app.add_typer(train.app)
 
 
 app.command(cls=Command)(errors)
+app.command(cls=Command)(site)
+app.command(cls=Command)(evaluate)
+app.command(cls=Command)(metrics)

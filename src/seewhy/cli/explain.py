@@ -9,7 +9,7 @@ from pathlib import Path
 
 import typer
 
-from seewhy.cli.batches import Outcome, explain_images, write_outcomes
+from seewhy.cli.batches import ExplainBatch, Outcome, explain_images, write_outcomes
 from seewhy.cli.compile_cache import check_is_jax, set_compile_cache
 from seewhy.cli.folder_labels import classes_by_folder
 from seewhy.cli.image_search import ImageSearch
@@ -20,6 +20,7 @@ from seewhy.cli.result_printer import MAX_IN_FULL, ResultPrinter
 from seewhy.cli.run_summary import RunSummary
 from seewhy.cli.terminal import print_times
 from seewhy.errors import OptionError, OutputError
+from seewhy.evaluate.check import with_checks
 from seewhy.explainer import BATCH_SIZE, Explainer
 from seewhy.frameworks.tokens import TokenGrid
 from seewhy.images.colour import color_table
@@ -52,6 +53,7 @@ class ExplainArguments:
     formats: tuple[str, ...]
     together: bool = False
     label_by_folder: bool = False
+    check_heatmaps: bool = False
     compile_cache: Path | None = None
 
     def targets_of(self, classifier: Classifier) -> list[str]:
@@ -154,12 +156,20 @@ def _outcomes(request: ExplainArguments, explainers: Sequence[Explainer], files:
     # A few images, and slow methods, are explained one by one, so that each result is shown as soon as possible.
     is_one_by_one = len(paths) <= MAX_IN_FULL or any(method.needs_runner for method in request.methods)
     batch_size = 1 if is_one_by_one else BATCH_SIZE
-    calls = [partial(explainer.explain, targets=request.targets_of(explainer.classifier)) for explainer in explainers]
+    calls = [_explain_batch(request, explainer) for explainer in explainers]
 
     def write(explanations: Sequence[Explanation], path: Path) -> list[list[str]]:
         return files.write(explanations, path, request.figure, request.style)
 
     return write_outcomes(explain_images(paths, calls, batch_size), write, batch_size)
+
+
+def _explain_batch(request: ExplainArguments, explainer: Explainer) -> ExplainBatch:
+    """Return the function that explains a batch of images, and checks their heatmaps if that was requested."""
+    explain = partial(explainer.explain, targets=request.targets_of(explainer.classifier))
+    if not request.check_heatmaps:
+        return explain
+    return lambda images: [with_checks(explainer, explanation) for explanation in explain(images)]
 
 
 def _explainers(request: ExplainArguments, *, progress: bool) -> list[Explainer]:

@@ -103,6 +103,9 @@ class ResultPrinter:
             note = f"; no evidence for {empty} in the image" if empty else ""
             reason = f" (auto: {explanation.method_reason})" if explanation.method_reason else ""
             print_line(self._console, f"layer {explanation.layer}, method {explanation.method}{reason}{note}")
+            for target in explanation.targets:
+                if target.check:
+                    print_line(self._console, f"check of {target.name}: {target.check}")
 
 
 def _brief(outcome: Outcome) -> str:

@@ -9,6 +9,7 @@ from seewhy.explainer import Explainer
 from seewhy.frameworks.export_settings import AttentionReads
 from seewhy.frameworks.structures import InputBatch
 from seewhy.frameworks.tokens import TokenGrid
+from seewhy.methods.attention_chain import check_links
 from seewhy.targets import Objective, TopK
 
 
@@ -16,13 +17,15 @@ def attention_reads(explainer: Explainer, inputs: InputBatch) -> tuple[Attention
     """Return what the scores read, and how the tokens of the first map lie on the image.
 
     Raises:
-        LayerError: The model computes no attention, or the grid of its tokens cannot be determined.
+        LayerError: The model computes no attention or its attention layers form no chain, or the grid of its tokens
+            cannot be determined.
         MethodError: What is read differs between images or classes.
     """
     framework = explainer.framework
     classes = min(2, int(np.shape(framework.to_numpy(framework.predict(inputs, explainer.output)))[1]))  # type: ignore[arg-type]
     objective = Objective(TopK(classes), "logit", explainer.output)
     capture = with_reads(framework, framework.capture_attention(inputs, objective))
+    check_links(framework.attention_links(inputs), len(capture.maps))
     shares = framework.to_numpy(capture.require_reads())
     if (shares != shares[:1, :1]).any() or not shares[0, 0].any():
         raise MethodError(

@@ -12,6 +12,7 @@ from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import Any, Literal, NamedTuple
 
 from seewhy.frameworks.axis_labels import Labels, OperationAxes, Shape
+from seewhy.frameworks.dataflow import Operation, links
 from seewhy.frameworks.layers import MIXED_WEIGHTS
 from seewhy.types import NativeTensor
 
@@ -24,6 +25,7 @@ class AttentionMap(NamedTuple):
 
     Attributes:
         softmax: The result of the softmax.
+        values: What it is multiplied with.
         others: The axes of images, windows and attention heads.
         groups: The axes of attention heads that share their values.
         queries: The axes of the tokens that attend.
@@ -31,6 +33,7 @@ class AttentionMap(NamedTuple):
     """
 
     softmax: NativeTensor
+    values: NativeTensor
     others: tuple[int, ...]
     groups: tuple[int, ...]
     queries: tuple[int, ...]
@@ -43,10 +46,12 @@ class FoundAttention(NamedTuple):
     Attributes:
         maps: The maps.
         obstacle: What keeps the maps from being captured, as in "combines ..."; empty if nothing does.
+        links: Whether the values of each map but the first are computed from the map before it.
     """
 
     maps: tuple[AttentionMap, ...]
     obstacle: str = ""
+    links: tuple[bool, ...] = ()
 
 
 class Softmax(NamedTuple):
@@ -114,6 +119,14 @@ class AxisGraph(ABC):
     def is_data(self, tensor: NativeTensor) -> bool:
         """Whether a tensor depends on the model's input; weights and shapes do not."""
 
+    @abstractmethod
+    def flow(self) -> Sequence[Operation]:
+        """Return what every operation reads and computes, in the order in which they run."""
+
+    def reference(self, tensor: NativeTensor) -> Hashable:
+        """Return what stands for a tensor in `flow`."""
+        return tensor  # type: ignore[no-any-return]
+
     def name(self, operation: Any) -> str:
         """Return the `kind` of an operation; "same" for a reshape that adds or removes axes of size 1 only."""
         kind = self.kind(operation)
@@ -142,7 +155,11 @@ def find_attention(graph: AxisGraph) -> FoundAttention:
             if attention == MIXED_WEIGHTS:
                 return FoundAttention((), MIXED_WEIGHTS)
             found += [attention] if isinstance(attention, AttentionMap) else []
-    return FoundAttention(tuple(found))
+    softmaxes, values = (
+        [graph.reference(tensor) for tensor in tensors]
+        for tensors in ([each.softmax for each in found], [each.values for each in found])
+    )
+    return FoundAttention(tuple(found), links=links(graph.flow(), softmaxes, values) if found else ())
 
 
 def _softmax(graph: AxisGraph, operation: Any) -> Softmax | None:
@@ -286,7 +303,7 @@ def _product(
         return None  # a softmax of channels, as of the keys in linear attention
     others_axes = set(range(len(graph.shape(softmax.result)))) - free - softmax.axes
     parts = (others_axes, free - queries, queries, softmax.axes)
-    return AttentionMap(softmax.result, *(tuple(sorted(part)) for part in parts))
+    return AttentionMap(softmax.result, values, *(tuple(sorted(part)) for part in parts))
 
 
 def _axis_origin(graph: AxisGraph, tensor: NativeTensor, axes: set[int]) -> AxisOrigin:

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from functools import partial
 from typing import Any, TypeVar
 
@@ -11,6 +12,7 @@ from seewhy.errors import LayerError, ModelError, OptionError
 from seewhy.frameworks.evidence import Evidence
 from seewhy.frameworks.export_settings import ExplainedModel, ExportSettings
 from seewhy.frameworks.exported_graph import ExportedGraph
+from seewhy.frameworks.kernels import Kernels
 from seewhy.frameworks.layers import AUTO, LayerCall, LayerChoice, only_path
 from seewhy.frameworks.model_layers import ModelLayers
 from seewhy.frameworks.stem import StemValues
@@ -165,6 +167,17 @@ class Framework(ABC):
         """
 
     @abstractmethod
+    def attention_links(self, inputs: InputBatch) -> tuple[bool, ...]:
+        """Return whether the values of each attention map but the first are computed from the map before it.
+
+        Told from the flow of the data, so that maps of two branches, whose shapes may be the same, are not chained.
+        Kept as `attention_shapes` is.
+
+        Raises:
+            ModelRunError: The model failed.
+        """
+
+    @abstractmethod
     def head(self, inputs: InputBatch, layer: LayerChoice, objective: Objective) -> Head:
         """Run the trunk of the model once, and return the head.
 
@@ -244,6 +257,22 @@ class Framework(ABC):
             LayerError, MethodError, TargetError: The layer, the method or the number of targets does not allow it.
         """
         raise ModelError(f"A model of {self.name} cannot be exported to ONNX.")
+
+    @abstractmethod
+    def kernels(self) -> Kernels:
+        """Return copies of the kernels and matrices of each layer, in the order of the layers."""
+
+    @abstractmethod
+    def with_kernels(self, kernels: Kernels) -> AbstractContextManager["Framework"]:
+        """Run the model with other kernels for some of its layers, while the context is open.
+
+        Args:
+            kernels: In the form of what `kernels` returns, for some of the layers.
+
+        Returns:
+            A context of what runs the model then: this or another framework. When it is left, also by an exception, the
+            model has its own kernels again, bit for bit.
+        """
 
     def image_size(self, inputs: InputBatch) -> tuple[int, int]:
         """Return (h, w) of a batch of images, in pixels."""

@@ -1,4 +1,4 @@
-"""The tensors of a graph that everything passes on the way from a model's input to its scores."""
+"""What the data flow of a graph tells: the tensors that everything passes, and which values come from which."""
 
 from collections.abc import Hashable, Iterable, Sequence
 from typing import NamedTuple
@@ -44,6 +44,25 @@ def carriers(
         if len(pending) == 1:
             found |= pending
     return frozenset(found)
+
+
+def links(operations: Sequence[Operation], results: Sequence[Hashable], reads: Sequence[Hashable]) -> tuple[bool, ...]:
+    """Return for each of some values, but the first, whether it is computed from the result before it.
+
+    Args:
+        operations: In an order in which they can run.
+        results: What steps of the model compute, one for each step.
+        reads: A value that each step reads.
+    """
+    steps = {result: 1 << step for step, result in enumerate(results)}
+    sources: dict[Hashable, int] = {}  # the results that a tensor is computed from, a bit for each
+    for operation in operations:
+        read = 0
+        for tensor in operation.inputs:
+            read |= sources.get(tensor, 0) | steps.get(tensor, 0)
+        sources.update((tensor, read) for tensor in operation.outputs)
+    found = [sources.get(value, 0) | steps.get(value, 0) for value in reads]
+    return tuple(bool(each >> step & 1) for step, each in enumerate(found[1:]))
 
 
 def _dependents(operations: Sequence[Operation], sources: Iterable[Hashable]) -> set[Hashable]:

@@ -4,7 +4,8 @@ The runtime computes what is costly: predictions, captures, heads. What is looke
 order, and attention maps, the framework tells. The first capture at each layer is compared with the framework's.
 """
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, NamedTuple, final
 
@@ -16,6 +17,7 @@ from seewhy.frameworks.base import CaptureType, Framework, Head
 from seewhy.frameworks.compiled import CompiledCache
 from seewhy.frameworks.evidence import Evidence
 from seewhy.frameworks.export_settings import ExplainedModel, ExportSettings
+from seewhy.frameworks.kernels import Kernels
 from seewhy.frameworks.layers import INPUT_CALL, LayerCall, LayerChoice, check_tapped
 from seewhy.frameworks.stem import StemValues
 from seewhy.frameworks.structures import InputBatch, InputSpec, leaves, shape_key
@@ -93,6 +95,14 @@ class Exported(Framework):
     def calls(self, inputs: InputBatch) -> tuple[LayerCall, ...]:
         return self._framework.calls(inputs)
 
+    def kernels(self) -> Kernels:
+        return self._framework.kernels()
+
+    @contextmanager
+    def with_kernels(self, kernels: Kernels) -> Iterator[Framework]:
+        with self._framework.with_kernels(kernels):
+            yield Exported(self._framework)  # whose exports are of these kernels only
+
     def input_shape(self) -> Any:
         return self._framework.input_shape()
 
@@ -124,6 +134,9 @@ class Exported(Framework):
 
     def attention_shapes(self, inputs: InputBatch) -> tuple[tuple[int, ...], ...]:
         return self._framework.attention_shapes(inputs)
+
+    def attention_links(self, inputs: InputBatch) -> tuple[bool, ...]:
+        return self._framework.attention_links(inputs)
 
     def to_numpy(self, tensor: NativeTensor) -> NDArray[Any]:
         return tensor if isinstance(tensor, np.ndarray) else self._framework.to_numpy(tensor)

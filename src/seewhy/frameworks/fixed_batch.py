@@ -5,6 +5,7 @@ copies are left out of what is returned.
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import fields, replace
 from typing import Any, NamedTuple, final
 
@@ -15,6 +16,7 @@ from seewhy.errors import LayerError
 from seewhy.frameworks.base import CaptureType, Framework, Head
 from seewhy.frameworks.evidence import Evidence
 from seewhy.frameworks.export_settings import ExplainedModel, ExportSettings
+from seewhy.frameworks.kernels import Kernels
 from seewhy.frameworks.layers import LayerCall, LayerChoice
 from seewhy.frameworks.stem import StemValues
 from seewhy.frameworks.structures import ArrayTree, InputBatch, InputSpec, image_count, map_tree
@@ -81,6 +83,14 @@ class FixedBatch(Framework):
     def path_of(self, layer: object) -> str | None:
         return self._framework.path_of(layer)
 
+    def kernels(self) -> Kernels:
+        return self._framework.kernels()
+
+    @contextmanager
+    def with_kernels(self, kernels: Kernels) -> Iterator[Framework]:
+        with self._framework.with_kernels(kernels) as framework:
+            yield FixedBatch(framework, self._size)
+
     def input_shape(self) -> Any:
         return self._framework.input_shape()
 
@@ -141,6 +151,9 @@ class FixedBatch(Framework):
 
     def attention_shapes(self, inputs: InputBatch) -> tuple[tuple[int, ...], ...]:
         return self._framework.attention_shapes(self._filled(inputs, 0, self._size))
+
+    def attention_links(self, inputs: InputBatch) -> tuple[bool, ...]:
+        return self._framework.attention_links(self._filled(inputs, 0, self._size))
 
     def moves_image(self, inputs: InputBatch, layer: LayerChoice) -> bool:
         return self._framework.moves_image(self._filled(inputs, 0, self._size), layer)

@@ -11,7 +11,7 @@ Step = Literal["mix", "pool", "class", "first class"]
 left behind; a class token attends to itself and to all others; or it does so for the first time, which is where it
 joins them."""
 
-SUGGESTION = "Use a method that explains a layer, such as gradcam."
+SUGGESTION = 'Use method="auto", which takes one that suits the model, or a method that explains a layer or the input.'
 
 
 def chain_steps(shapes: Sequence[tuple[int, ...]]) -> tuple[Step, ...]:
@@ -40,6 +40,26 @@ def chain_steps(shapes: Sequence[tuple[int, ...]]) -> tuple[Step, ...]:
         else:
             raise _broken(number, shapes, tokens)
     return tuple(steps)
+
+
+def check_links(links: Sequence[bool], map_count: int | None = None) -> None:
+    """Check that each map follows the one before it.
+
+    Args:
+        links: For each map but the first, whether its values are computed from the map before it.
+        map_count: How many of the maps the score depends on, the first ones; None for all.
+
+    Raises:
+        LayerError: Maps lie side by side.
+    """
+    links = links[: None if map_count is None else max(0, map_count - 1)]
+    if not all(links):
+        number = links.index(False) + 2
+        raise LayerError(
+            f"Attention layer {number} of {len(links) + 1} does not read what attention layer {number - 1} computed: "
+            "they lie side by side, as in a model of several branches, so the maps cannot be chained. "
+            f"{SUGGESTION}"
+        )
 
 
 def steps_of(capture: AttentionCapture) -> tuple[Step, ...]:

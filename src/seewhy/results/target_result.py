@@ -25,6 +25,7 @@ class TargetResult(ShortRepr):
         score: What was explained: a logit, or a probability with `score="probability"`.
         probability: In 0..1; None for a target that is not a class.
         has_evidence: False if the image holds no evidence for the target: its heatmap has no positive value.
+        check: What `seewhy.evaluate.check` says of the heatmap, in words; empty where it was not asked.
     """
 
     index: int
@@ -32,6 +33,7 @@ class TargetResult(ShortRepr):
     score: float
     probability: float | None
     has_evidence: bool
+    check: str = ""
 
 
 def target_results(heatmaps: Heatmaps, row: int) -> tuple[TargetResult, ...]:

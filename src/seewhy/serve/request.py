@@ -8,6 +8,7 @@ from functools import partial
 
 from seewhy import methods as all_methods
 from seewhy.errors import LayerError, MethodError, OptionError, SeewhyError, TargetError
+from seewhy.evaluate.check import CheckProgress, with_checks
 from seewhy.explainer import Explainer
 from seewhy.results.explanation import Explanation
 from seewhy.serve.response_body import Failure, response_body
@@ -33,6 +34,7 @@ class ExplainRequest:
         explainers: One for each method and layer.
         targets: The targets, as `seewhy.explain` takes them.
         format: The format of the response.
+        check: Whether each heatmap is checked.
     """
 
     name: str
@@ -40,6 +42,7 @@ class ExplainRequest:
     explainers: tuple[Explainer, ...]
     targets: list[str]
     format: Format
+    check: bool = False
 
     @classmethod
     def parse(cls, name: str, fields: ExplainFields, models: Mapping[str, ServedModel]) -> "ExplainRequest":
@@ -58,7 +61,7 @@ class ExplainRequest:
             for method in methods
             for layer in (layers if all_methods.get(method).level == "layer" else layers[:1])
         )
-        return cls(name, model, explainers, targets, fields.format)
+        return cls(name, model, explainers, targets, fields.format, fields.check)
 
     def run(self, job: Job, image: ImageArray) -> bytes:
         """Explain the image, and return the response body; the worker's thread calls this.
@@ -72,6 +75,12 @@ class ExplainRequest:
         job.report(ProgressEvent(len(self.explainers), len(self.explainers), "writing the response"))
         return response_body(explanations, failures, self.format, self.model.name, time.monotonic() - start)
 
+    def _check_progress(self, job: Job, number: int) -> CheckProgress:
+        def report(done: int, total: int) -> None:
+            job.report(ProgressEvent(number, len(self.explainers), "checking the heatmaps", done, total))
+
+        return report
+
     def _explain(self, job: Job, image: ImageArray, start: float) -> tuple[list[Explanation], list[Failure]]:
         """Return the explanations, and the failures of those that the model does not allow, if others are possible."""
         explanations, failures = [], []
@@ -79,6 +88,8 @@ class ExplainRequest:
             job.report(ProgressEvent(number, len(self.explainers), explainer.method.title))
             try:
                 (explanation,) = explainer.explain([image], self.targets, batch_size=BATCH_SIZE)
+                if self.check:
+                    explanation = with_checks(explainer, explanation, self._check_progress(job, number))
             except SeewhyError as error:
                 failures.append(Failure(explainer.method, _layer_name(explainer), error))
             else:

@@ -24,6 +24,11 @@ class ExplainFields(BaseModel):
         "logit", description="The score to explain: before the final softmax or sigmoid, or after it."
     )
     signed: bool = Field(False, description="Keep evidence against a target, as negative values.")
+    check: bool = Field(
+        False,
+        description="Check each heatmap: the model runs about ten more times for each, and `check` of the target says "
+        "in words whether its score falls when the brightest pixels are covered.",
+    )
     format: Format = Field(
         "json",
         description="json: heatmaps and scores. viewer: the input of the viewer. html: a report in one file. png: the "
@@ -150,6 +155,7 @@ class TargetInfo(BaseModel):
     score: float
     probability: float | None
     has_evidence: bool = Field(description="False if the heatmap has no positive value.")
+    check: str = Field("", description="What the check of the heatmap says, in words; empty without check=true.")
 
 
 class ArrayInfo(BaseModel):

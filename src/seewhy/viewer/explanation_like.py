@@ -31,6 +31,10 @@ class TargetLike(Protocol):
     def has_evidence(self) -> bool:
         """Whether the heatmap has any positive value."""
 
+    @property
+    def check(self) -> str:
+        """What the check of the heatmap says, in words; empty without one."""
+
 
 class ExplanationLike(Protocol):
     """The explanation of one image by one model, method and layer, as the viewer reads it."""

@@ -98,14 +98,19 @@ class ReportWriter:
         self._images.append(_script_json(image))
 
     @timing.phase(Phase.WRITING)
-    def write(self) -> Path:
+    def write(self, *, heading: str = HEADING, style: str = "", title: str | None = None) -> Path:
         """Write the report, completely or not at all, and return its path.
+
+        Args:
+            heading: HTML above the viewer, in which all texts are escaped.
+            style: CSS for it.
+            title: The page's title; None names the image, or the number of images.
 
         Raises:
             InputError: No image was added.
             OutputError: The file cannot be written.
         """
-        content = _page(self._summaries, self._images).encode()
+        content = _page(self._summaries, self._images, heading, style, title).encode()
         write_atomically(self.path, lambda file: file.write(content), durable=True)
         return self.path
 
@@ -158,11 +163,17 @@ def report_template() -> str:
     return _page([{"name": ""}], ["null"])
 
 
-def _page(summaries: Sequence[Mapping[str, object]], images: Sequence[str], heading: str = HEADING) -> str:
+def _page(
+    summaries: Sequence[Mapping[str, object]],
+    images: Sequence[str],
+    heading: str = HEADING,
+    style: str = "",
+    title: str | None = None,
+) -> str:
     if not images:
         raise InputError("There is nothing to report: no image was added.")
-    title = f"SeeWhy: {summaries[0]['name'] if len(summaries) == 1 else f'{len(summaries):,} images'}"
-    css, script = style_sheet("report.css") + style_sheet("viewer.css"), bundle("report.js")
+    title = title or f"SeeWhy: {summaries[0]['name'] if len(summaries) == 1 else f'{len(summaries):,} images'}"
+    css, script = style_sheet("report.css") + style_sheet("viewer.css") + style, bundle("report.js")
     return PAGE.format(
         policy=html.escape(_policy(script, css)),
         title=html.escape(printable(title)),

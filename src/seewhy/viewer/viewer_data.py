@@ -51,6 +51,7 @@ class TargetData(TypedDict):
         peak: The value that is drawn as 1.
         signed_peak: The absolute value that is drawn as 1 where evidence against the target is shown too.
         heatmap: Base64 of float32 (rows, columns), little-endian, in the method's units.
+        check: What the check of the heatmap says, in words; empty without one.
     """
 
     index: int
@@ -61,6 +62,7 @@ class TargetData(TypedDict):
     peak: float
     signed_peak: float
     heatmap: str
+    check: str
 
 
 class ExplanationData(TypedDict):
@@ -302,6 +304,7 @@ def _target_data(explanation: ExplanationLike) -> list[TargetData]:
             "peak": peak,
             "signed_peak": signed_peak,
             "heatmap": _base64(heatmap.astype("<f4")),
+            "check": target.check,
         }
         for target, heatmap, peak, signed_peak in zip(explanation.targets, heatmaps, peaks, signed_peaks, strict=True)
     ]

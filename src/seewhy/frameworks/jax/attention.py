@@ -52,6 +52,7 @@ class TracedAttention:
         layouts: The layouts of the maps; empty where there are none, or where they cannot be captured.
         shapes: The shape (H, Lq, Lk) of each map.
         obstacle: What keeps the maps from being captured; empty if nothing does.
+        links: As in `FoundAttention`.
     """
 
     traced: TracedModel
@@ -59,6 +60,7 @@ class TracedAttention:
     layouts: tuple[MapLayout, ...] = ()
     shapes: tuple[tuple[int, ...], ...] = ()
     obstacle: str = ""
+    links: tuple[bool, ...] = ()
 
 
 def trace_attention(traced: TracedModel, images: int, trace_other: Callable[[], TracedModel | None]) -> TracedAttention:
@@ -89,7 +91,7 @@ def trace_attention(traced: TracedModel, images: int, trace_other: Callable[[], 
         for each, layout in zip(found.maps, layouts, strict=True)
     ]
     shapes = tuple(layout.shape(tuple(size), images) for layout, size in zip(layouts, sizes, strict=True))
-    return TracedAttention(traced, found.maps, layouts, shapes, found.obstacle)
+    return TracedAttention(traced, found.maps, layouts, shapes, found.obstacle, found.links)
 
 
 def compile_attention(

@@ -12,6 +12,7 @@ from seewhy.frameworks.axis_labels import (
     reduced_axes,
     reshaped_axes,
 )
+from seewhy.frameworks.dataflow import Operation
 from seewhy.frameworks.jax.trunk_and_head import INLINED, Jaxpr, JaxprEqn, Literal, Var, variables
 from seewhy.types import NativeTensor
 
@@ -58,6 +59,9 @@ class JaxAxisGraph(AxisGraph):
                 self._consumers[variable].append(equation)
             if not self._data.isdisjoint(variables(equation)):
                 self._data.update(equation.outvars)
+
+    def flow(self) -> list[Operation]:
+        return [Operation(tuple(variables(equation)), equation.outvars) for equation in self._equations]
 
     def operations(self) -> Iterable[Any]:
         equations: Iterable[JaxprEqn] = self._equations

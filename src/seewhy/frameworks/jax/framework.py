@@ -139,6 +139,9 @@ class KerasJax(KerasFramework):
     def attention_shapes(self, inputs: InputBatch) -> tuple[tuple[int, ...], ...]:
         return () if self._is_free_of_attention else self._attention(inputs).shapes
 
+    def attention_links(self, inputs: InputBatch) -> tuple[bool, ...]:
+        return () if self._is_free_of_attention else self._attention(inputs).links
+
     def head(self, inputs: InputBatch, layer: LayerChoice, objective: Objective) -> Head:
         self._model_layers.now().check(layer)
         traced, objective = self._traced(inputs), objective.for_image(0)

@@ -1,8 +1,8 @@
 """The parts of the Keras framework that all backends share."""
 
 import re
-from collections.abc import Hashable, Mapping
-from contextlib import AbstractContextManager
+from collections.abc import Hashable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -19,9 +19,11 @@ from seewhy.frameworks.keras.calls import (
     rematerialized_operations,
     structure,
 )
+from seewhy.frameworks.keras.kernels import kernels_of, replaced_kernels
 from seewhy.frameworks.keras.layouts import declared_channels_first
 from seewhy.frameworks.keras.operations import axes_order, keras_layers
 from seewhy.frameworks.keras.private_api import input_structure
+from seewhy.frameworks.kernels import Kernels
 from seewhy.frameworks.layers import INPUT_CALL, LayerCall
 from seewhy.frameworks.model_layers import ModelLayers
 from seewhy.frameworks.recorder import Recorder
@@ -63,6 +65,14 @@ class KerasFramework(Framework):
 
     def path_of(self, layer: object) -> str | None:
         return next((path for path, candidate in self._layers.items() if candidate is layer), None)
+
+    def kernels(self) -> Kernels:
+        return kernels_of({"": self._model, **self._layers})
+
+    @contextmanager
+    def with_kernels(self, kernels: Kernels) -> Iterator[Framework]:
+        with replaced_kernels({"": self._model, **self._layers}, kernels):
+            yield self
 
     def input_shape(self) -> Any:
         """Return the shape that Keras records; None for a subclassed model."""

@@ -31,11 +31,13 @@ class AttentionMaps(NamedTuple):
         softmaxes: The values that are maps.
         layouts: Their layouts.
         shapes: The shape (H, Lq, Lk) of each map.
+        links: As in `FoundAttention`.
     """
 
     softmaxes: list[str]
     layouts: list[MapLayout]
     shapes: tuple[tuple[int, ...], ...]
+    links: tuple[bool, ...]
 
 
 def attention_maps(graph: Graph, images: int) -> AttentionMaps:
@@ -61,7 +63,7 @@ def attention_maps(graph: Graph, images: int) -> AttentionMaps:
         layouts.append(MapLayout.of(attention, axis))
         laid_out = layouts[-1].map(np.broadcast_to(np.float32(0), sizes), xp).shape
         shapes.append(layouts[-1].shape(tuple(laid_out), images))
-    return AttentionMaps([attention.softmax for attention in found.maps], layouts, tuple(shapes))
+    return AttentionMaps([attention.softmax for attention in found.maps], layouts, tuple(shapes), found.links)
 
 
 @final

@@ -35,7 +35,9 @@ def attention_heatmaps(head: HeadGradients, indices: str | None, scores: NodeArr
     assert reads is not None  # noqa: S101  # the settings of an attention method have it
     found = attention_maps(graph, graph.batch_size or FEW_IMAGES)
     count = reads.map_count
-    found = AttentionMaps(found.softmaxes[:count], found.layouts[:count], found.shapes[:count])
+    found = AttentionMaps(
+        found.softmaxes[:count], found.layouts[:count], found.shapes[:count], found.links[: max(0, count - 1)]
+    )
     maps = [_laid_out(head, found, number, name, xp) for number, name in enumerate(found.softmaxes)]
     gradients = _gradients(head, found, indices, xp) if settings.method.derivatives == "gradients" else None
     images, targets = scores.shape

@@ -16,6 +16,7 @@ from seewhy.frameworks.axis_labels import (
     reduced_axes,
     reshaped_axes,
 )
+from seewhy.frameworks.dataflow import Operation
 from seewhy.frameworks.onnx.graph import AI_ONNX, Graph, reads
 
 RESHAPES = {"Reshape", "Flatten", "Squeeze", "Unsqueeze"}
@@ -72,6 +73,9 @@ class OnnxAxisGraph(AxisGraph):
         for node in graph.nodes:
             if node.op_type not in SHAPES and not self._data.isdisjoint(reads(node)):
                 self._data.update(name for name in node.output if name)
+
+    def flow(self) -> list[Operation]:
+        return [Operation(list(reads(node)), list(node.output)) for node in self._graph.nodes]
 
     def operations(self) -> Iterable[onnx.NodeProto]:
         return [node for node in self._graph.nodes if self._has_ranks(node)]

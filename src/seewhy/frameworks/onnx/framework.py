@@ -5,8 +5,8 @@ tapped value as a further output, and its head is a session of its own, forward 
 pass is made of ONNX nodes too, and only for the head.
 """
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import replace
 from functools import partial
 from typing import Any, final
@@ -19,6 +19,7 @@ from seewhy.frameworks.base import Framework, Head
 from seewhy.frameworks.compiled import CompiledCache
 from seewhy.frameworks.dataflow import Operation, carriers
 from seewhy.frameworks.export_settings import ExplainedModel, ExportSettings
+from seewhy.frameworks.kernels import Kernels
 from seewhy.frameworks.layers import INPUT_CALL, LayerCall, LayerChoice, check_tapped
 from seewhy.frameworks.layouts import layer_layout
 from seewhy.frameworks.loss_scale import scaled_gradients
@@ -29,6 +30,7 @@ from seewhy.frameworks.onnx.attention import AttentionMaps, AttentionTap, attent
 from seewhy.frameworks.onnx.calls import value_calls
 from seewhy.frameworks.onnx.graph import Graph, reads
 from seewhy.frameworks.onnx.image_axes import followed_image_axes
+from seewhy.frameworks.onnx.kernels import kernels_of, with_kernels
 from seewhy.frameworks.onnx.logits import bypass_final_activation
 from seewhy.frameworks.onnx.measured_shapes import measure_values
 from seewhy.frameworks.onnx.model import OnnxModel
@@ -112,6 +114,17 @@ class Onnx(Framework):
 
     def path_of(self, layer: object) -> None:
         """Return None: the layers of an ONNX model are no objects."""
+
+    def kernels(self) -> Kernels:
+        return kernels_of(self._model.proto)
+
+    @contextmanager
+    def with_kernels(self, kernels: Kernels) -> Iterator[Framework]:
+        proto = with_kernels(self._model.proto, kernels)
+        options = {"providers": self._model.providers, "threads": self._model.threads}
+        changed = Onnx(OnnxModel(proto, name=self._model.name, **options), self._precision)
+        changed._model_layers = self._model_layers  # the layers are the same, and what is known of them
+        yield changed
 
     def input_shape(self) -> Any:
         """Return the shape of the input; of several, a dict of shapes by name."""
@@ -212,6 +225,9 @@ class Onnx(Framework):
             return self._attention_maps(inputs).shapes
         except LayerError:
             return ()
+
+    def attention_links(self, inputs: InputBatch) -> tuple[bool, ...]:
+        return self._attention_maps(inputs).links if self.attention_shapes(inputs) else ()
 
     def _attention_maps(self, inputs: InputBatch) -> AttentionMaps:
         graph, images = self._graph(inputs), len(leaves(inputs)[0])

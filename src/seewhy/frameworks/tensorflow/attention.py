@@ -41,11 +41,13 @@ class TracedCalls(NamedTuple):
         map_shapes: From the inputs to the shape of each attention map; None where the model computes no attention that
             can be captured.
         layouts: The layouts of these maps.
+        links: As in `FoundAttention`.
     """
 
     calls: tuple[LayerCall, ...]
     map_shapes: Callable[..., Any] | None
     layouts: list[MapLayout]
+    links: tuple[bool, ...]
 
 
 @final
@@ -56,10 +58,12 @@ class MapTensors:
     Attributes:
         softmaxes: The results of the softmaxes.
         layouts: The layouts of the maps.
+        links: As in `FoundAttention`.
     """
 
     softmaxes: list[NativeTensor]
     layouts: list[MapLayout]
+    links: tuple[bool, ...]
 
     def laid_out(self) -> list[NativeTensor]:
         """Return the maps in float32, as `MapLayout.map` lays them out."""
@@ -117,7 +121,7 @@ def map_tensors(inputs: Sequence[NativeTensor], images: int) -> MapTensors:
     ]
     if len(layouts) < len(axes):
         raise no_attention(UNEVEN)
-    return MapTensors([attention.softmax for attention in found.maps], layouts)
+    return MapTensors([attention.softmax for attention in found.maps], layouts, found.links)
 
 
 def _inner_graphs(graph: Any, outer: list[Any]) -> Iterator[Any]:

@@ -1,6 +1,6 @@
 """The operations of a traced TensorFlow graph, with labels for their axes."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Any, final
 
 import numpy as np
@@ -15,6 +15,7 @@ from seewhy.frameworks.axis_labels import (
     reduced_axes,
     reshaped_axes,
 )
+from seewhy.frameworks.dataflow import Operation
 from seewhy.frameworks.tensorflow.operation_types import CONVOLUTIONS, PRODUCTS, SHAPES
 from seewhy.types import NativeTensor
 
@@ -60,6 +61,16 @@ class TensorflowAxisGraph(AxisGraph):
             if operation.type not in SHAPES and any(tensor.ref() in self._data for tensor in operation.inputs):
                 self._data.update(tensor.ref() for tensor in operation.outputs)
         self._axes: dict[Any, OperationAxes | None] = {}
+
+    def flow(self) -> list[Operation]:
+        return [
+            Operation([tensor.ref() for tensor in each.inputs], [tensor.ref() for tensor in each.outputs])
+            for each in self._graph.get_operations()
+        ]
+
+    def reference(self, tensor: NativeTensor) -> Hashable:
+        reference: Hashable = tensor.ref()
+        return reference
 
     def operations(self) -> Iterable[Any]:
         return self._operations

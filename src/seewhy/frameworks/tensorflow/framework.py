@@ -137,6 +137,9 @@ class KerasTensorflow(KerasFramework):
         shapes: tuple[tuple[int, ...], ...] = self._compiled.get(key, lambda: self._attention_shapes(inputs))
         return shapes
 
+    def attention_links(self, inputs: InputBatch) -> tuple[bool, ...]:
+        return () if self._is_free_of_attention else self._traced_calls(inputs).links
+
     def head(self, inputs: InputBatch, layer: LayerChoice, objective: Objective) -> Head:
         objective = objective.for_image(0)
         self._model_layers.now().check(layer)
@@ -270,6 +273,7 @@ class KerasTensorflow(KerasFramework):
     def _trace_calls(self, inputs: InputBatch) -> TracedCalls:
         recorder, is_free = KerasRecorder(self._model), self._is_free_of_attention
         layouts: list[MapLayout] = []
+        links: list[bool] = []
 
         def forward(batch: InputBatch) -> list[NativeTensor]:
             with self._recording(self._layers, recorder):
@@ -278,12 +282,12 @@ class KerasTensorflow(KerasFramework):
                 return []
             with suppress(LayerError):
                 maps = map_tensors(leaves(batch), image_count(inputs))
-                layouts[:] = maps.layouts
+                layouts[:], links[:] = maps.layouts, maps.links
                 return [tf.shape(each) for each in maps.laid_out()]
             return []
 
         function = self._compile(forward, inputs)  # dropped, of some 10 MB, where it computes nothing
-        return TracedCalls(recorder.ordered_calls(), function if layouts else None, layouts)
+        return TracedCalls(recorder.ordered_calls(), function if layouts else None, layouts, tuple(links))
 
     def _attention_shapes(self, inputs: InputBatch) -> tuple[tuple[int, ...], ...]:
         traced, images = self._traced_calls(inputs), image_count(inputs)

@@ -3,7 +3,7 @@
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any, final
+from typing import Any
 
 import torch
 from torch.overrides import TorchFunctionMode
@@ -142,7 +142,6 @@ class AttentionMode(TorchFunctionMode, ABC):
             self._heads = outer
 
 
-@final
 class AttentionRecorder(AttentionMode):
     """Follows products of queries and keys through every function to the product with values.
 
@@ -178,21 +177,29 @@ class AttentionRecorder(AttentionMode):
     def fused(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> NativeTensor:
         def tap(weights: NativeTensor) -> NativeTensor:
             self._found.append(_Found(tuple(weights.shape), None, is_attention=True))
-            return weights
+            return self.softmax_computed(weights)
 
         result = attention_in_steps(tap, *args, **kwargs)
+        self.values_read(len(self._found) - 1, args[2] if len(args) > 2 else kwargs["value"])
         self._marks[result] = _Result(len(self._found) - 1, result.ndim - 2)
         return result
 
     def softmax(self, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> NativeTensor:
         tensor = args[0] if args else kwargs.get("input")
-        result: NativeTensor = func(*args, **kwargs)
+        result = self.softmax_computed(func(*args, **kwargs))
         axis = args[1] if len(args) > 1 else kwargs.get("dim", kwargs.get("axis"))
         heads = self._heads if result.ndim == 3 else None
         if isinstance(self._mark(tensor), _Scores) and result.ndim > 2 and axis in (-1, result.ndim - 1):
             self._marks[result] = _Weights(len(self._found), result.ndim - 1, result.ndim - 2)
         self._found.append(_Found(tuple(result.shape), heads))
         return result
+
+    def softmax_computed(self, weights: NativeTensor) -> NativeTensor:
+        """Observe a softmax, and return what the model uses."""
+        return weights
+
+    def values_read(self, position: int, values: NativeTensor) -> None:
+        """Observe what the softmax of a position is multiplied with."""
 
     def other(self, name: str, func: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if name in PRODUCTS or name == "einsum":
@@ -230,28 +237,36 @@ class AttentionRecorder(AttentionMode):
         if is_layer and name != "einsum" and self._is_weight(operands[1]):
             self._channels[result] = result.ndim - 1
         weights = [
-            (mark, of_operand)
-            for operand, of_operand in zip(operands, axes, strict=True)
+            (mark, of_operand, other)
+            for operand, of_operand, other in zip(operands, axes, operands[::-1], strict=True)
             if isinstance(mark := self._mark(operand), _Weights)
         ]
-        for mark, of_operand in weights:
-            self._follow_weights(mark, of_operand, result, is_layer=is_layer)
+        for mark, of_operand, other in weights:
+            if self._follow_weights(mark, of_operand, result, is_layer=is_layer):
+                self.values_read(mark.position, other)
         # Channels attend to channels where both of them are of axes that the other operand lacks, as in DANet.
         is_of_channels = all(self._channels.get(each) in own for each, (_, own, _) in zip(operands, axes, strict=True))
         if not (weights or is_layer or is_of_channels) and result.ndim > 2:
             self._marks[result] = _Scores()
         return result
 
-    def _follow_weights(self, mark: _Weights, axes: OperandAxes, result: NativeTensor, *, is_layer: bool) -> None:
-        """Note what a product of a softmax is: the result of attention, or the softmax with attention heads mixed."""
+    def _follow_weights(self, mark: _Weights, axes: OperandAxes, result: NativeTensor, *, is_layer: bool) -> bool:
+        """Note what a product of a softmax is: the result of attention, or the softmax with attention heads mixed.
+
+        Returns:
+            Whether it is the result of attention.
+        """
         keys, queries = (axes.kept.get(axis) for axis in (mark.keys, mark.queries))
         if keys is not None and queries is not None:
             self._marks[result] = replace(mark, keys=keys, queries=queries)
-        elif mark.keys in axes.summed and not is_layer:
+            return False
+        if mark.keys in axes.summed and not is_layer:
             self._found[mark.position].is_attention = True
             self._found[mark.position].is_mixed |= mark.is_mixed
             if queries is not None and result.ndim > 2:
                 self._marks[result] = _Result(mark.position, queries)
+            return True
+        return False
 
     def _follow_channels(self, name: str, tensors: Iterable[NativeTensor], result: Any) -> None:
         """Note the axis of the channels in the result of a function of some tensors."""

@@ -42,11 +42,11 @@ class EdgeRecorder(Recorder):
         None where the graph does not lead from the only input to the results.
         """
         edges = [get_gradient_edge(result) for result in results if result.requires_grad]
-        operations = _operations([*edges, *self._edges.values()])
-        found = carriers(operations, map(_key, self._sources), map(_key, edges))
-        if not found.issuperset(map(_key, self._sources)):
+        operations = operations_before([*edges, *self._edges.values()])
+        found = carriers(operations, map(edge_key, self._sources), map(edge_key, edges))
+        if not found.issuperset(map(edge_key, self._sources)):
             return None
-        return frozenset(call for call, edge in self._edges.items() if _key(edge) in found)
+        return frozenset(call for call, edge in self._edges.items() if edge_key(edge) in found)
 
     def _differentiated(self, tensor: NativeTensor) -> NativeTensor:
         if not tensor.is_floating_point():
@@ -56,11 +56,12 @@ class EdgeRecorder(Recorder):
         return copy
 
 
-def _key(edge: GradientEdge) -> tuple[Any, int]:
+def edge_key(edge: GradientEdge) -> tuple[Any, int]:
+    """Return what stands for an edge among the tensors of `operations_before`."""
     return (edge.node, edge.output_nr)
 
 
-def _operations(edges: Iterable[GradientEdge]) -> list[Operation]:
+def operations_before(edges: Iterable[GradientEdge]) -> list[Operation]:
     """Return the nodes that lead to some edges as operations, producers before consumers."""
     outputs: dict[Any, set[int]] = {}
     for edge in edges:

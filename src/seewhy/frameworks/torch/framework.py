@@ -8,8 +8,8 @@ axis. Captures are (N, *space, K), as in every framework.
 """
 
 import inspect
-from collections.abc import Callable, Hashable, Mapping
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from itertools import chain
@@ -25,6 +25,7 @@ from seewhy.frameworks.base import CaptureType, Framework, Head, check_precision
 from seewhy.frameworks.cleanup import restoring
 from seewhy.frameworks.compiled import CompiledCache
 from seewhy.frameworks.exported_graph import ExportedGraph, numbered
+from seewhy.frameworks.kernels import Kernels
 from seewhy.frameworks.layers import INPUT_CALL, LayerCall, LayerChoice, check_tapped
 from seewhy.frameworks.layouts import layer_layout
 from seewhy.frameworks.model_layers import Layers, ModelLayers
@@ -43,6 +44,7 @@ from seewhy.frameworks.structures import (
     shape_key,
 )
 from seewhy.frameworks.torch import hugging_face
+from seewhy.frameworks.torch.attention_links import LinkRecorder
 from seewhy.frameworks.torch.attention_recorder import AttentionMaps, AttentionRecorder
 from seewhy.frameworks.torch.attention_tap import AttentionTap
 from seewhy.frameworks.torch.calls import (
@@ -58,6 +60,7 @@ from seewhy.frameworks.torch.carrying_calls import EdgeRecorder
 from seewhy.frameworks.torch.clamp import ClampTap, clamped_scores
 from seewhy.frameworks.torch.failures import FAILURES
 from seewhy.frameworks.torch.finish_capture import finish_capture
+from seewhy.frameworks.torch.kernels import kernels_of, replaced_kernels
 from seewhy.frameworks.torch.layouts import TorchLayouts
 from seewhy.frameworks.torch.logits import FunctionRecorder, select_torch_outputs
 from seewhy.frameworks.torch.onnx import export, input_names
@@ -178,6 +181,20 @@ class Torch(Framework):
     def attention_shapes(self, inputs: InputBatch) -> tuple[tuple[int, ...], ...]:
         return self._attention_maps(inputs).shapes
 
+    def attention_links(self, inputs: InputBatch) -> tuple[bool, ...]:
+        positions = self._attention_maps(inputs).positions
+
+        def record() -> tuple[bool, ...]:
+            trunk = Trunk(FunctionRecorder(), needs_autograd=self._autograd_use.is_needed)
+            recorder = LinkRecorder([*self._model.parameters(), *self._model.buffers()], trunk)
+            with preserve_state(self._model), torch.enable_grad():
+                self._forward(inputs, recorder.open())
+            return recorder.links(positions)
+
+        key = ("attention links", self._model_layers.now().version, shape_key(inputs))
+        links: tuple[bool, ...] = self._calls.get(key, record) if len(positions) > 1 else ()
+        return links
+
     def _attention_maps(self, inputs: InputBatch) -> AttentionMaps:
         def run(functions: FunctionRecorder) -> AttentionMaps:
             recorder = AttentionRecorder([*self._model.parameters(), *self._model.buffers()])
@@ -192,6 +209,14 @@ class Torch(Framework):
         key = ("attention", self._model_layers.now().version, shape_key(inputs))
         maps: AttentionMaps = self._calls.get(key, record)
         return maps
+
+    def kernels(self) -> Kernels:
+        return kernels_of({"": self._model, **self._model_layers.now().by_path})
+
+    @contextmanager
+    def with_kernels(self, kernels: Kernels) -> Iterator[Framework]:
+        with replaced_kernels({"": self._model, **self._model_layers.now().by_path}, kernels):
+            yield self
 
     def weights_version(self) -> Hashable:
         tensors = chain(self._model.parameters(), self._model.buffers())

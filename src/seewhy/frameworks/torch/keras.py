@@ -28,6 +28,7 @@ from seewhy.frameworks.model_layers import Layers
 from seewhy.frameworks.recorder import translated_errors
 from seewhy.frameworks.stem import StemInput, StemValues
 from seewhy.frameworks.structures import InputBatch, InputSpec, image_count, leaves, map_arrays, map_tree, shape_key
+from seewhy.frameworks.torch.attention_links import LinkRecorder
 from seewhy.frameworks.torch.attention_recorder import AttentionMaps, AttentionRecorder
 from seewhy.frameworks.torch.attention_tap import AttentionTap
 from seewhy.frameworks.torch.carrying_calls import EdgeRecorder
@@ -127,6 +128,21 @@ class KerasTorch(KerasFramework):
         if self._is_free_of_attention:
             return ()
         return self._attention_maps(self._model_layers.now(), inputs).shapes
+
+    def attention_links(self, inputs: InputBatch) -> tuple[bool, ...]:
+        layers = self._model_layers.now()
+        positions = () if self._is_free_of_attention else self._attention_maps(layers, inputs).positions
+
+        def record() -> tuple[bool, ...]:
+            trunk = Trunk(FunctionRecorder(), needs_autograd=self._autograd_use.is_needed)
+            recorder = LinkRecorder([variable.value for variable in self._model.variables], trunk)
+            with self._preserve_state(layers), torch.enable_grad():
+                self._forward(inputs, recorder.open())
+            return recorder.links(positions)
+
+        key = ("attention links", layers.version, shape_key(inputs))
+        links: tuple[bool, ...] = self._calls.get(key, record) if len(positions) > 1 else ()
+        return links
 
     def _attention_maps(self, layers: Layers, inputs: InputBatch) -> AttentionMaps:
         def run(functions: FunctionRecorder) -> AttentionMaps:

@@ -1,11 +1,12 @@
 /** The ways to choose an image: the file dialog, drag and drop, paste, and the samples. */
 
-import { fetchFromServer } from "./client.js";
-
 const element = (id) => document.getElementById(id);
 
-/** Calls `onfile` with each file that is chosen, and `onerror` with a message if there is none. */
-export function connectImageInputs(onfile, onerror) {
+/**
+ * Calls `onfile` with each file that is chosen, and `onerror` with a message if there is none. `fetchSample(name)` promises
+ * the response with a sample.
+ */
+export function connectImageInputs(onfile, onerror, fetchSample) {
   element("file").addEventListener("change", (event) => {
     if (event.target.files.length > 0) {
       onfile(event.target.files[0]);
@@ -18,7 +19,7 @@ export function connectImageInputs(onfile, onerror) {
     }
   });
   connectDrop(onfile, onerror);
-  connectSamples(onfile, onerror);
+  connectSamples(onfile, onerror, fetchSample);
 }
 
 function connectDrop(onfile, onerror) {
@@ -44,7 +45,7 @@ function connectDrop(onfile, onerror) {
   });
 }
 
-function connectSamples(onfile, onerror) {
+function connectSamples(onfile, onerror, fetchSample) {
   element("samples").addEventListener("click", async (event) => {
     const button = event.target.closest("button");
     if (button === null) {
@@ -52,7 +53,7 @@ function connectSamples(onfile, onerror) {
     }
     const { sample } = button.dataset;
     try {
-      const response = await fetchFromServer(`page/samples/${sample}`);
+      const response = await fetchSample(sample);
       onfile(new File([await response.blob()], sample, { type: "image/jpeg" }));
     } catch (error) {
       onerror(`The sample ${sample} could not be loaded. ${error.message}`);

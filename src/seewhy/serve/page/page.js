@@ -3,7 +3,7 @@
 import { createElement } from "../viewer/dom.js";
 import { formatPercent } from "../viewer/numbers.js";
 import { mount } from "../viewer/viewer.js";
-import { RefusedError, fetchList, requestExplanation } from "./client.js";
+import { RefusedError, fetchFromServer, fetchList, requestExplanation } from "./client.js";
 import { connectImageInputs, showPreview } from "./image_inputs.js";
 import { hideMessages, showAlert, showNote } from "./messages.js";
 import { createSettingsForm } from "./settings_form.js";
@@ -19,11 +19,9 @@ let request = null; // the AbortController of the running request
 
 /** Connects the page's elements, and makes the page ready. An image that is chosen before is explained then. */
 function start() {
-  connectImageInputs(selectImage, showAlert);
+  connectImageInputs(selectImage, showAlert, (sample) => fetchFromServer(`page/samples/${sample}`));
   element("stop").addEventListener("click", () => request?.abort());
-  element("download").addEventListener("click", () => {
-    downloadReport(result.response.viewer_data).catch((error) => showAlert(error.message));
-  });
+  element("download").addEventListener("click", () => saveReport(result.response.viewer_data));
   element("settings").open = !oneColumn.matches;
   loadCatalog();
 }
@@ -172,6 +170,15 @@ function showResponse(response, requestedImage) {
   element("summary").replaceChildren(`${response.model} predicts `, prediction);
   element("facts").textContent = `${shown.name} · explained in ${response.seconds.toFixed(2)}\u00a0s`;
   element("result-bar").hidden = false;
+}
+
+async function saveReport(data) {
+  try {
+    const template = await fetchFromServer("report.html");
+    downloadReport(data, await template.text());
+  } catch (error) {
+    showAlert(`The report could not be created. ${error.message}`);
+  }
 }
 
 function showFailures(errors) {

@@ -1,25 +1,14 @@
-/** Downloads the result as a report: one file, made here from the server's template and the data that is shown. */
+/** Downloads the result as a report: one file, made here of a template and the data that is shown. */
 
-import { fetchFromServer } from "./client.js";
-
-/** Lets the browser save the viewer's data, of one image, as a report. */
-export async function downloadReport(data) {
-  const response = await fetchTemplate();
+/** Lets the browser save the viewer's data, of one image, as a report. `template` is the page of an empty report. */
+export function downloadReport(data, template) {
   const [image] = data.images;
   const { photo, explanations, ...summary } = image;
-  let page = await response.text();
+  let page = template;
   page = fillScript(page, "viewer-data", { ...data, images: [summary] });
   page = fillScript(page, "image-0", image);
   page = page.replaceAll("SeeWhy: </", () => `SeeWhy: ${escapeHtml(image.name)}</`);
   saveFile(page, `${image.name.replace(/\.[^.]*$/, "")}_report.html`);
-}
-
-async function fetchTemplate() {
-  try {
-    return await fetchFromServer("report.html");
-  } catch (error) {
-    throw new Error(`The report could not be created. ${error.message}`, { cause: error });
-  }
 }
 
 /** Writes JSON into the script element with this id. Without a `<`, it cannot end the element. */

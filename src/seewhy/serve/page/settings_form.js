@@ -1,8 +1,9 @@
 /** The settings: the model, the methods, the layers and the classes. */
 
-import { createSelect } from "../viewer/dom.js";
+import { createCheckbox, createSelect } from "../viewer/dom.js";
 import { fetchList } from "./client.js";
 import { createMultiselect } from "./multiselect.js";
+import { matches, searchItems } from "./text_search.js";
 
 const DEFAULT_METHOD = "auto";
 const DEFAULT_TARGETS = 5;
@@ -44,7 +45,12 @@ export function createSettingsForm(element, models, methods, onchange) {
     classField.set([topClasses]);
     onchange();
   });
-  element.replaceChildren(modelField, methodField.element, layerField.element, classField.element);
+  let isChecked = false;
+  const checkField = createCheckbox("Check the heatmaps: about ten more runs of the model for each", isChecked, (value) => {
+    isChecked = value;
+    onchange();
+  });
+  element.replaceChildren(modelField, methodField.element, layerField.element, classField.element, checkField);
 
   async function searchLayers(text) {
     const { layers } = await fetchList(`models/${encodeURIComponent(model.name)}/layers`);
@@ -64,6 +70,7 @@ export function createSettingsForm(element, models, methods, onchange) {
     methods: methodField.values().join(","),
     layers: layerField.values().join(","),
     targets: classField.values().join(","),
+    ...(isChecked ? { check: "true" } : {}),
   });
   return { fields };
 }
@@ -86,16 +93,4 @@ function layerChoice({ path, kind, shape }) {
 
 function classChoice({ index, name, id }) {
   return { value: String(index), text: name, detail: id === null ? `class ${index}` : `class ${index}, ${id}` };
-}
-
-/** Returns whether one of the texts contains the query. */
-function matches(query, ...texts) {
-  const wanted = query.trim().toLowerCase();
-  return texts.some((text) => text.toLowerCase().includes(wanted));
-}
-
-/** Returns the items with a text that contains the query, ordered by which of their texts it is. */
-function searchItems(query, items, textsOf) {
-  const rank = (item) => textsOf(item).findIndex((text) => matches(query, text));
-  return items.filter((item) => rank(item) >= 0).sort((a, b) => rank(a) - rank(b));
 }

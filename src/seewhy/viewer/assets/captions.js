@@ -42,6 +42,13 @@ export function paneCaptions(contents, style) {
   };
 }
 
+/** Returns what the checks of the heatmaps say, with the title of each where there are several panes; "" without one. */
+export function checkText(contents) {
+  const checked = contents.filter(({ check }) => check);
+  const isOne = contents.length === 1;
+  return checked.map(({ title, facts, check }) => (isOne ? check : `${title}, ${facts[1]}: ${check}`)).join("\n");
+}
+
 function captionText(content, style, subject) {
   const threshold = `${Math.round(100 * style.threshold)}\u00a0% of the peak`;
   const modeText = {

@@ -1,6 +1,6 @@
 /** The view of one image: its panes, its list of predictions, and the controls. */
 
-import { paneCaptions, paneHeadings } from "./captions.js";
+import { checkText, paneCaptions, paneHeadings } from "./captions.js";
 import { createControls, styleOf } from "./controls.js";
 import { createElement } from "./dom.js";
 import { createPane } from "./pane.js";
@@ -41,6 +41,7 @@ export async function createImageView(entry, colormaps, { display, hasHeading })
   const bar = createElement("div", { class: "view-bar" }, heading.element, zoomButtons);
   const view = createElement("div", { class: "view" }, bar, paneGrid);
   const caption = createElement("p", { class: "caption" });
+  const check = createElement("p", { class: "check-text", hidden: true });
   const callbacks = { onpoint, onleave, onpin };
   const lists = image.explanations.map((_, position) => createPredictionList(image, position, callbacks));
   const controls = createControls(image, display, Object.keys(colormaps), render, (position) => {
@@ -56,7 +57,7 @@ export async function createImageView(entry, colormaps, { display, hasHeading })
     controls.element,
   );
   const valueHint = createElement("p", { class: "note" }, hints.values);
-  const reading = createElement("div", { class: "reading" }, caption, valueHint);
+  const reading = createElement("div", { class: "reading" }, caption, check, valueHint);
   const attributes = { class: "image", "aria-label": image.name };
   const element = createElement("section", attributes, createHeading(image, hasHeading), view, side, reading);
 
@@ -123,6 +124,8 @@ export async function createImageView(entry, colormaps, { display, hasHeading })
     heading.show(headings.shared);
     caption.textContent = captions.shared;
     caption.hidden = captions.shared === "";
+    check.textContent = checkText(contents);
+    check.hidden = check.textContent === "";
     contents.forEach((content, i) => {
       const style = styleOf(display, content.heatmap?.signed, colormaps);
       panes[i].show(content, style, headings.panes[i], captions.panes[i]);

@@ -67,6 +67,7 @@ function createTargetContent(image, explanation, target, signed) {
     isClass: target.index >= 0,
     minus: null,
     warning: peak > 0 ? null : `No evidence for “${target.name}” in this image.`,
+    check: target.check ?? "",
     ...heatmapContent(image, explanation, raw, peak, signed),
   };
 }

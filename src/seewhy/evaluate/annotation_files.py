@@ -1,0 +1,303 @@
+"""Where objects lie in images: boxes in COCO's format, or a folder of masks."""
+
+import json
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePath
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from seewhy.errors import ImageError, InputError, TargetError
+from seewhy.evaluate.labels import match_names
+from seewhy.evaluate.study_settings import checksum
+from seewhy.images.finding import SUFFIXES
+from seewhy.images.reading import read
+from seewhy.models import Classifier
+from seewhy.regular_files import read_regular_file
+from seewhy.types import BoolArray
+
+MAX_BYTES = 2_000_000_000
+"""The maximum size of a file with boxes; that of COCO's training images has 450 MB."""
+
+Size = tuple[int, int]
+
+
+class ObjectMask(NamedTuple):
+    """The pixels of the objects of one image.
+
+    Attributes:
+        pixels: bool (H, W); None where the image has no usable annotation.
+        problems: What is wrong with the image's annotation, if anything.
+    """
+
+    pixels: BoolArray | None
+    problems: tuple[str, ...] = ()
+
+
+class Annotations(Protocol):
+    """The annotations of the images of a study."""
+
+    @property
+    def source(self) -> str:
+        """Where they are from, for messages."""
+
+    @property
+    def unused(self) -> int:
+        """The number of annotated images that are not there."""
+
+    @property
+    def checksum(self) -> str:
+        """A checksum of them."""
+
+    def label(self, name: str) -> int | None:
+        """Return the class of an image whose objects are all of one class, if classes are known."""
+
+    def mask(self, name: str, size: Size, target: int) -> ObjectMask:
+        """Return the pixels of an image's objects of one class; of all its objects where their classes are unknown.
+
+        Args:
+            name: The image's name.
+            size: (H, W) of the image, in pixels.
+            target: The class that is explained.
+        """
+
+
+class Box(NamedTuple):
+    """A box in pixels, and its class; None if its category is no class of the model."""
+
+    left: float
+    top: float
+    width: float
+    height: float
+    category: int | None
+
+
+@dataclass(frozen=True)
+class CocoBoxes:
+    """Boxes in COCO's format.
+
+    Attributes:
+        path: The file.
+        boxes: The boxes of each image, by the image's name.
+        sizes: (H, W) of the images, as the file states them.
+        unused: The number of annotated images that are not there.
+        damaged: The number of boxes that have no four finite numbers.
+    """
+
+    path: Path
+    boxes: Mapping[str, Sequence[Box]]
+    sizes: Mapping[str, Size]
+    unused: int = 0
+    damaged: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def source(self) -> str:
+        return str(self.path)
+
+    @property
+    def checksum(self) -> str:
+        return checksum([repr(sorted(self.boxes.items())), repr(sorted(self.sizes.items()))])
+
+    def label(self, name: str) -> int | None:
+        categories = {box.category for box in self.boxes.get(name, ())}
+        return next(iter(categories)) if len(categories) == 1 else None
+
+    def mask(self, name: str, size: Size, target: int) -> ObjectMask:
+        if name not in self.boxes:
+            return ObjectMask(None, ("it has no boxes",))
+        stated = self.sizes.get(name, size)
+        if stated != size:
+            return ObjectMask(
+                None, (f"its boxes are for {stated[0]} x {stated[1]} pixels, and the image has {size[0]} x {size[1]}",)
+            )
+        problems = [f"{self.damaged[name]} of its boxes have no four finite numbers"] if name in self.damaged else []
+        has_classes = any(box.category is not None for box in self.boxes[name])
+        wanted = [box for box in self.boxes[name] if not has_classes or box.category == target]
+        if not wanted:
+            return ObjectMask(None, (*problems, "it has no box of the explained class"))
+        pixels = np.zeros(size, dtype=bool)
+        outside = [not _fill(pixels, box) for box in wanted]
+        if any(outside):
+            problems.append(
+                f"{sum(outside)} of {len(outside)} boxes extend beyond the image, and are cut off at its edge"
+            )
+        if not pixels.any():
+            return ObjectMask(None, (*problems, "no box covers a pixel of it"))
+        return ObjectMask(pixels, tuple(problems))
+
+
+@dataclass(frozen=True)
+class MaskFolder:
+    """A folder with a mask for each image: pixels that are not black are the object.
+
+    Attributes:
+        folder: The folder.
+        paths: The mask of each image, by the image's name.
+        unused: The number of masks of images that are not there.
+    """
+
+    folder: Path
+    paths: Mapping[str, Path]
+    unused: int = 0
+
+    @property
+    def source(self) -> str:
+        return str(self.folder)
+
+    @property
+    def checksum(self) -> str:
+        return checksum([f"{name} {path.stat().st_size}" for name, path in sorted(self.paths.items())])
+
+    def label(self, name: str) -> int | None:
+        return None
+
+    def mask(self, name: str, size: Size, target: int) -> ObjectMask:
+        if name not in self.paths:
+            return ObjectMask(None, ("it has no mask",))
+        try:
+            pixels = read(self.paths[name]).any(axis=2)
+        except ImageError as error:
+            return ObjectMask(None, (f"its mask cannot be read: {error}",))
+        if pixels.shape != size:
+            height, width = pixels.shape
+            return ObjectMask(
+                None, (f"its mask has {height} x {width} pixels, and the image has {size[0]} x {size[1]}",)
+            )
+        return ObjectMask(pixels) if pixels.any() else ObjectMask(None, ("its mask is empty",))
+
+
+@dataclass(frozen=True, eq=False)
+class GivenMasks:
+    """Masks in memory, bool (H, W) each; None for an image without one."""
+
+    masks: Mapping[str, BoolArray | None]
+    source: str = "masks"
+    unused: int = 0
+
+    @property
+    def checksum(self) -> str:
+        return checksum(b"" if mask is None else np.asarray(mask).tobytes() for mask in self.masks.values())
+
+    def label(self, name: str) -> int | None:
+        return None
+
+    def mask(self, name: str, size: Size, target: int) -> ObjectMask:
+        mask = self.masks.get(name)
+        if mask is None:
+            return ObjectMask(None, ("it has no mask",))
+        pixels = np.asarray(mask) != 0
+        if pixels.shape != size:
+            return ObjectMask(
+                None, (f"its mask has shape {pixels.shape}, and the image has {size[0]} x {size[1]} pixels",)
+            )
+        return ObjectMask(pixels) if pixels.any() else ObjectMask(None, ("its mask is empty",))
+
+
+def read_coco(path: Path, names: Sequence[str], classifier: Classifier) -> CocoBoxes:
+    """Read boxes in COCO's format: `images`, `annotations` with `bbox` [left, top, width, height], and `categories`.
+
+    If the categories of an image's boxes are classes of the model, those of the explained class count, else all boxes.
+
+    Raises:
+        InputError: The file cannot be read, is not in this format, or names none of the images.
+    """
+    content = _read_json(path)
+    try:
+        images = {image["id"]: image for image in content["images"]}
+        categories = {each["id"]: _find(classifier, str(each["name"])) for each in content.get("categories", [])}
+        annotations = [(each["image_id"], each["bbox"], each.get("category_id")) for each in content["annotations"]]
+        files = [str(image["file_name"]) for image in images.values()]
+        found = dict(zip(images, match_names(files, names), strict=True))
+        sizes = {found[key]: size for key, image in images.items() if (size := _stated_size(image)) is not None}
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InputError(
+            f"{path} is not in COCO's format: {error!r}. Expected an object with the lists images (id, file_name), "
+            "annotations (image_id, bbox) and categories (id, name)."
+        ) from error
+    if not any(found.values()):
+        example = f" The file names {files[0]!r}, and the first image is {names[0]!r}." if files and names else ""
+        raise InputError(f"{path} has boxes for none of the {len(names)} images.{example}")
+    boxes: dict[str, list[Box]] = defaultdict(list)
+    damaged: dict[str, int] = defaultdict(int)
+    for image, bbox, category in annotations:
+        name = found.get(image)
+        numbers = _four_numbers(bbox)
+        if name is not None and numbers is None:
+            damaged[name] += 1
+        elif name is not None and numbers is not None:
+            boxes[name].append(Box(*numbers, categories.get(category)))
+    return CocoBoxes(
+        path=path,
+        boxes=dict(boxes),
+        sizes={name: size for name, size in sizes.items() if name is not None},
+        unused=sum(name is None for name in found.values()),
+        damaged=dict(damaged),
+    )
+
+
+def read_masks(folder: Path, names: Sequence[str]) -> MaskFolder:
+    """Find the masks of images: `cats/1.jpg` has the mask `cats/1.png`, or `1.png` if only one image has that name.
+
+    Raises:
+        InputError: There is no such folder, or it has no mask for any of the images.
+    """
+    if not folder.is_dir():
+        raise InputError(f"{folder} is not a folder; expected a folder with a mask, such as 1.png, for each image.")
+    masks = {str(path.relative_to(folder).with_suffix("")): path for path in _images_in(folder)}
+    stems = {str(PurePath(name).with_suffix("")): name for name in names}
+    found = match_names(list(masks), list(stems))
+    paths = {stems[stem]: masks[mask] for mask, stem in zip(masks, found, strict=True) if stem is not None}
+    if not paths:
+        example = f" It needs a mask named {PurePath(names[0]).stem}.png for {names[0]!r}." if names else ""
+        raise InputError(f"{folder} has a mask for none of the {len(names)} images.{example}")
+    return MaskFolder(folder, paths, unused=len(masks) - len(paths))
+
+
+def _fill(pixels: BoolArray, box: Box) -> bool:
+    """Set the pixels of a box whose centres it contains; return whether it lies inside the image."""
+    height, width = pixels.shape
+    right, bottom = box.left + box.width, box.top + box.height
+    rows, columns = np.arange(height) + 0.5, np.arange(width) + 0.5
+    inside_rows, inside_columns = (rows >= box.top) & (rows < bottom), (columns >= box.left) & (columns < right)
+    pixels |= inside_rows[:, None] & inside_columns[None, :]
+    slack = 1.0  # boxes of whole pixels are often counted from 1, or end one pixel further
+    return -slack <= box.left and -slack <= box.top and right <= width + slack and bottom <= height + slack
+
+
+def _images_in(folder: Path) -> Iterator[Path]:
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() in SUFFIXES and not path.name.startswith("."):
+            yield path
+
+
+def _read_json(path: Path) -> Any:
+    try:
+        return json.loads(read_regular_file(path, MAX_BYTES))
+    except (OSError, ValueError, RecursionError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"Cannot read the boxes in {path}: {reason}. Expected JSON in COCO's format.") from error
+
+
+def _find(classifier: Classifier, name: str) -> int | None:
+    try:
+        return classifier.find_class(name)
+    except TargetError:
+        return None
+
+
+def _stated_size(image: Mapping[str, Any]) -> Size | None:
+    height, width = image.get("height"), image.get("width")
+    return (height, width) if isinstance(height, int) and isinstance(width, int) else None
+
+
+def _four_numbers(bbox: Any) -> tuple[float, float, float, float] | None:
+    """Return the numbers of a box; None if it has others than four finite ones, or no area."""
+    if not isinstance(bbox, list) or len(bbox) != 4:
+        return None
+    if not all(isinstance(number, (int, float)) and math.isfinite(number) for number in bbox):
+        return None
+    left, top, width, height = map(float, bbox)
+    return (left, top, width, height) if width > 0 and height > 0 else None

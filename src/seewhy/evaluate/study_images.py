@@ -1,0 +1,77 @@
+"""The images of a study: their names, by which labels and annotations find them, and what is known of each."""
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from seewhy.errors import InputError
+from seewhy.evaluate.study_settings import checksum
+from seewhy.images.finding import find_images
+from seewhy.images.reading import ImageLike
+
+Source = ImageLike | Iterable[ImageLike]
+
+
+@dataclass(frozen=True, eq=False)
+class StudyImage:
+    """One image of a study.
+
+    Attributes:
+        name: Its path in the folder that was searched, or "image 3"; no two images have the same.
+        image: A path, a PIL image or an array.
+    """
+
+    name: str
+    image: ImageLike
+
+    @property
+    def checksum(self) -> str:
+        """A checksum of the image: of its name and size for a file, and of its pixels for an array."""
+        if isinstance(self.image, (str, os.PathLike)):
+            path = Path(self.image)
+            return checksum([self.name, str(path.stat().st_size) if path.exists() else "missing"])
+        return checksum([self.name, np.asarray(self.image).tobytes()])
+
+
+def find_study_images(source: Source) -> tuple[StudyImage, ...]:
+    """Return the images of a study.
+
+    Args:
+        source: A path, a folder, which is searched with its subfolders, a pattern such as "photos/*.jpg"; a PIL image,
+            an array; or several of those.
+
+    Raises:
+        ImageError: A path names no image, or a folder has none.
+        InputError: There is no image.
+    """
+    found: list[tuple[str, ImageLike]] = []
+    for item in _as_list(source):
+        if isinstance(item, (str, os.PathLike)):
+            images = find_images(os.fspath(item)).images
+            found += [((each.folder / each.path.name).as_posix(), each.path) for each in images]
+        else:
+            found.append((f"image {len(found) + 1}", item))
+    if not found:
+        raise InputError("There is no image to study.")
+    return tuple(StudyImage(name, image) for name, image in _with_unique_names(found))
+
+
+def _as_list(source: Source) -> Sequence[ImageLike]:
+    if isinstance(source, (str, os.PathLike, np.ndarray)) or hasattr(source, "getexif"):
+        return [source]  # type: ignore[list-item]
+    return list(source)
+
+
+def _with_unique_names(found: Sequence[tuple[str, ImageLike]]) -> list[tuple[str, ImageLike]]:
+    """Name images by their whole paths where the short names of two are the same; the same file counts once."""
+    names = [name for name, _ in found]
+    if len(set(names)) == len(names):
+        return list(found)
+    unique: dict[str, ImageLike] = {}
+    for name, image in found:
+        is_path = isinstance(image, (str, os.PathLike))
+        unique[Path(os.fspath(image)).as_posix() if is_path else name] = image  # type: ignore[arg-type]
+    return list(unique.items())

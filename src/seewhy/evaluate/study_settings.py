@@ -1,0 +1,85 @@
+"""What the results of a study depend on: a study is resumed only with the same settings."""
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from seewhy.errors import OptionError
+
+WORDS = {
+    "noise_prediction": "the model's prediction for an image of noise (are these other weights?)",
+    "images": "the images",
+    "labels": "the labels",
+    "annotations": "the annotations",
+    "batch_size": "the batch size",
+}
+"""What a message calls settings whose names say too little."""
+
+
+@dataclass(frozen=True)
+class StudySettings:
+    """The settings of a study.
+
+    Attributes:
+        seewhy: The version of SeeWhy.
+        model: The model's name.
+        framework: What it is written in.
+        noise_prediction: What the model predicts for a fixed image of noise, which tells other weights from these.
+        layer: The layer that is explained, as it was given.
+        score: What is explained: logits or probabilities.
+        methods: The methods with their options.
+        metrics: The names of the metrics.
+        steps: The number of steps of curves.
+        batch_size: How many perturbed inputs run at once, on which the last bits of scores depend.
+        seed: Determines everything random.
+        images: The number of images and a checksum of their names and contents.
+        labels: A checksum of the labels.
+        annotations: A checksum of the annotations.
+    """
+
+    seewhy: str
+    model: str
+    framework: str
+    noise_prediction: str
+    layer: str
+    score: str
+    methods: tuple[str, ...]
+    metrics: tuple[str, ...]
+    steps: int
+    batch_size: int
+    seed: int
+    images: str
+    labels: str
+    annotations: str
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the settings, ready for JSON."""
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in asdict(self).items()}
+
+    def check_same(self, saved: Mapping[str, Any], folder: str) -> None:
+        """Raise OptionError with the differences if a saved study has other settings."""
+        own = self.as_dict()
+        changes = [
+            f"{WORDS.get(each.name, each.name)}: {_text(saved.get(each.name))}, now {_text(own[each.name])}"
+            for each in fields(self)
+            if saved.get(each.name) != own[each.name]
+        ]
+        if changes:
+            raise OptionError(
+                f"{folder} has a study with other settings ({'; '.join(changes)}). Resume it with the same settings, "
+                "or give another folder."
+            )
+
+
+def checksum(parts: Iterable[str | bytes]) -> str:
+    """Return a short checksum of texts and bytes."""
+    digest = hashlib.sha256()
+    for part in parts:
+        content = part.encode("utf-8", "surrogateescape") if isinstance(part, str) else part
+        digest.update(len(content).to_bytes(8, "little") + content)
+    return digest.hexdigest()[:16]
+
+
+def _text(value: object) -> str:
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

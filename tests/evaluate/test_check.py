@@ -1,0 +1,81 @@
+"""The cheap signs of one heatmap, on a model of which the true explanation is known."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from tests.evaluate.quadrant_model import quadrant_classifier, quadrant_images, quadrant_mask
+
+import seewhy
+from seewhy.errors import OptionError, TargetError
+from seewhy.evaluate import check
+from seewhy.evaluate.check import with_checks
+
+
+@pytest.fixture(scope="module")
+def explainer():
+    return seewhy.Explainer(quadrant_classifier(), "gradcam", "features")
+
+
+@pytest.fixture(scope="module")
+def explanation(explainer):
+    (found,) = explainer.explain(quadrant_images(1), "top-1")
+    return found
+
+
+def with_heatmap(explanation, heatmap):
+    return replace(explanation, heatmaps=np.asarray(heatmap, np.float32)[None])
+
+
+def test_covering_what_decides_lowers_the_score(explainer, explanation):
+    """A blur carries the darkness around the red quadrant into it; covering the other corner changes nothing."""
+    true = with_heatmap(explanation, quadrant_mask())
+    found = check(explainer, true, share=0.25)
+    assert found.is_faithful
+    assert found.score == pytest.approx(explanation.targets[0].score, rel=1e-5)
+    assert found.covered < found.score - 0.3
+    assert "The bright pixels matter more than others: this supports the map." in found.line
+    false = check(explainer, with_heatmap(explanation, quadrant_mask()[::-1, ::-1]), share=0.25)
+    assert not false.is_faithful
+    assert false.covered == pytest.approx(false.score, abs=0.3)
+    assert "It falls no more than elsewhere: this does not support the map." in false.line
+
+
+def test_the_maps_of_two_classes_are_compared(explainer, explanation):
+    """The gradient of a class is in its own channel, and that of green is dim everywhere but covers the same pixels."""
+    found = check(explainer, explanation)
+    assert found.other_name == "green"
+    same = replace(
+        explanation,
+        heatmaps=np.stack([quadrant_mask()] * 2).astype(np.float32),
+        targets=(explanation.targets[0], replace(explanation.targets[0], index=1, name="green")),
+    )
+    assert check(explainer, same).overlap == 1.0
+    assert "100% of its brightest pixels are also those of the map for green" in check(explainer, same).line
+    other = replace(same, heatmaps=np.stack([quadrant_mask(), quadrant_mask()[::-1]]).astype(np.float32))
+    assert check(explainer, other).overlap == 0.0
+    assert "the map is its own" in check(explainer, other).line
+
+
+def test_a_map_without_evidence_is_said_to_be_one(explainer, explanation):
+    empty = check(explainer, with_heatmap(explanation, np.zeros((4, 4))))
+    assert empty.sentences == ("The map shows no evidence, so there is nothing to cover.",)
+    assert (empty.covered, empty.overlap) == (None, None)
+
+
+def test_checks_are_the_same_each_time_and_reports_have_them(explainer, explanation, tmp_path):
+    checked = with_checks(explainer, explanation)
+    assert checked.targets[0].check == check(explainer, explanation).line
+    assert explanation.targets[0].check == ""
+    assert checked.targets[0].check in checked.report(tmp_path / "report.html").read_text("utf-8")
+    assert checked.as_dict()["targets"][0]["check"] == checked.targets[0].check
+
+
+def test_mistakes(explainer, explanation):
+    with pytest.raises(OptionError, match=r"share is 0\.9; expected a number above 0, up to 0\.5"):
+        check(explainer, explanation, share=0.9)
+    with pytest.raises(OptionError, match="draws is 0; expected a whole number from 1"):
+        check(explainer, explanation, draws=0)
+    target = replace(explanation.targets[0], index=-1, name="a region")
+    with pytest.raises(TargetError, match="The target 'a region' is not a class"):
+        check(explainer, replace(explanation, targets=(target,)))

@@ -1,0 +1,140 @@
+"""Random kernels: which layers get them, in which order, and that the model has its own again, after Ctrl+C too."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from tests.contracts.in_onnx import exported
+from tests.evaluate import known_models
+from tests.evaluate.known_models import classless, explainer, hirescam
+
+import seewhy
+from seewhy import Classifier, Explainer, evaluate
+from seewhy.errors import ModelError
+from seewhy.evaluate.model_randomization import layer_parts, random_like, random_stages
+
+
+def small():
+    torch.manual_seed(0)
+    convolution = torch.nn.Conv2d(3, 4, 3, padding=1)
+    model = torch.nn.Sequential(
+        *(convolution, torch.nn.ReLU(), torch.nn.BatchNorm2d(4), torch.nn.Conv2d(4, 4, 3, padding=1), torch.nn.ReLU()),
+        *(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten(), torch.nn.Linear(4, 3)),
+    )
+    return model.eval()
+
+
+def facts(model):
+    return [(id(each), each._version, each.detach().numpy().tobytes()) for each in model.parameters()]
+
+
+def test_the_stages_go_from_the_output_to_the_input():
+    kernels = {name: (np.random.default_rng(0).normal(1, 2, (40, 50)),) for name in "abc"}
+    cascade = list(random_stages(kernels, [["c"], ["b", "a"]], "cascading", 0))
+    alone = list(random_stages(kernels, [["c"], ["b", "a"]], "independent", 0))
+    assert [set(each) for each in cascade] == [{"c"}, {"a", "b", "c"}]
+    assert [set(each) for each in alone] == [{"c"}, {"a", "b"}]
+    np.testing.assert_array_equal(cascade[1]["c"][0], cascade[0]["c"][0])
+    np.testing.assert_array_equal(cascade[1]["a"][0], alone[1]["a"][0])
+    assert not np.array_equal(cascade[1]["a"][0], cascade[1]["b"][0])
+    drawn = random_like(kernels["a"][0], np.random.default_rng(1))
+    assert drawn.mean() == pytest.approx(1, abs=0.2)
+    assert np.abs(drawn - kernels["a"][0].mean()).max() <= 2.0001 * kernels["a"][0].std()
+
+
+def test_the_layers_are_in_the_order_in_which_they_run():
+    model = small()
+    reordered = torch.nn.Module()  # whose attributes are in another order than its calls
+    reordered.last, reordered.body = model[7], model[:7]
+    reordered.forward = lambda images: reordered.last(reordered.body(images))
+    framework = Classifier(reordered.eval(), input_size=(16, 16)).framework
+    assert layer_parts(framework, known_models.images(), 2) == [["last", "body.3"], ["body.0"]]
+
+
+@pytest.mark.parametrize("backend", [None, "onnx"])
+def test_a_model_keeps_its_weights_bit_for_bit_also_when_interrupted(backend):
+    model = small()
+    before = facts(model)
+    maker = Explainer(Classifier(model, input_size=(16, 16)), "gradcam", backend=backend)
+    found = evaluate.randomization_curve(maker, known_models.images(), [0], stages=3)
+    assert facts(model) == before
+    assert (found.x == [1 / 3, 2 / 3, 1]).all()
+    assert (found.y < 0.999).all()
+
+    class Interrupting(torch.nn.Module):
+        def forward(self, values):
+            if [id(each) for each in model.parameters()] != [each[0] for each in before]:
+                raise KeyboardInterrupt
+            return values
+
+    model.append(Interrupting())
+    with pytest.raises(KeyboardInterrupt):
+        evaluate.model_randomization(
+            Explainer(Classifier(model, input_size=(16, 16)), "gradcam"), known_models.images()
+        )
+    assert facts(model) == before
+
+
+def test_a_method_that_ignores_the_model_does_not_change():
+    classifier, images = Classifier(small(), input_size=(16, 16)), known_models.images()
+    of_the_input = replace(known_models.method("input", classless), level="input")
+    ignorant, faithful = (
+        evaluate.model_randomization(Explainer(classifier, each), images, [0], similarity=similarity)
+        for each, similarity in ((of_the_input, "ssim"), ("gradcam", "spearman"))
+    )
+    np.testing.assert_allclose(ignorant, 1)
+    assert (faithful < 0.9).all()
+
+
+def test_kernels_are_matrices_and_shared_ones_belong_to_one_layer():
+    model = small()
+    model[3].weight = torch.nn.Parameter(model[3].weight)
+    model.append(torch.nn.Linear(3, 3, bias=False))
+    model.append(torch.nn.Linear(3, 3))
+    model[9].weight = model[8].weight
+    framework = Classifier(model, input_size=(16, 16)).framework
+    kernels = framework.kernels()
+    assert {path: [array.shape for array in arrays] for path, arrays in kernels.items()} == {
+        "0": [(4, 3, 3, 3)],
+        "3": [(4, 4, 3, 3)],
+        "7": [(3, 4)],
+        "8": [(3, 3)],
+    }
+    with framework.with_kernels({"8": (np.zeros((3, 3)),)}):
+        assert not model[9].weight.any()
+        assert model[9].weight is model[8].weight
+    assert model[9].weight.any()
+
+
+def test_a_model_without_kernels():
+    model = torch.nn.Sequential(torch.nn.AvgPool2d(2), torch.nn.Flatten())
+    with pytest.raises(ModelError, match="No layer of the model has a kernel"):
+        evaluate.model_randomization(
+            Explainer(Classifier(model.eval(), input_size=(16, 16)), "gradient_x_input"), known_models.images(), [0]
+        )
+
+
+def test_a_linear_model_with_random_weights_has_another_map():
+    found = evaluate.model_randomization(
+        explainer(known_models.linear(known_models.quadrant()), hirescam), known_models.images(), [0], stages=1
+    )
+    assert (np.abs(found) < 0.5).all()
+
+
+def test_an_onnx_model_agrees_with_its_module_and_is_copied():
+    model = small()
+    proto = exported(model, (3, 16, 16))
+    ours, theirs = Classifier(seewhy.OnnxModel(proto)), Classifier(model, input_size=(16, 16))
+    images, maps = known_models.images(), known_models.images(seed=1)[:, 0]
+    for function in (evaluate.insertion, evaluate.mufidelity, evaluate.average_drop):
+        options = {"steps": 4} if function is evaluate.insertion else {}
+        values = [function(each, images, maps, [0], **options) for each in (ours, theirs)]
+        np.testing.assert_allclose(*values, rtol=1e-4, atol=1e-6)
+    content = ours.model.proto.SerializeToString()
+    kernels, wanted = (list(each.framework.kernels().values()) for each in (ours, theirs))
+    assert [[array.shape for array in arrays] for arrays in kernels] == [
+        [array.shape for array in each] for each in wanted
+    ]
+    assert (evaluate.model_randomization(Explainer(ours, "gradcam"), images, [0], stages=3) < 0.999).all()
+    assert ours.model.proto.SerializeToString() == content
