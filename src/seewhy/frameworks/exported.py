@@ -101,7 +101,7 @@ class Exported(Framework):
     @contextmanager
     def with_kernels(self, kernels: Kernels) -> Iterator[Framework]:
         with self._framework.with_kernels(kernels):
-            yield Exported(self._framework)  # whose exports are of these kernels only
+            yield Exported(self._framework, self._on, self._precision)  # whose exports are of these kernels only
 
     def input_shape(self) -> Any:
         return self._framework.input_shape()
