@@ -11,7 +11,7 @@ from tests.contracts import attention_reference, in_onnx, in_torch, reference
 from torch import nn
 
 import seewhy
-from seewhy.errors import MethodError, ModelError, ModelRunError, OptionError, TargetError
+from seewhy.errors import MethodError, ModelError, ModelRunError, OptionError, OutputError, SeewhyWarning, TargetError
 from seewhy.exporter.verification import deviation
 
 SIZE, CHANNELS, CLASSES = (12, 10), 6, 4
@@ -249,6 +249,17 @@ def test_what_cannot_be_exported(tmp_path):
     )
     segmentation = seewhy.Classifier(nn.Conv2d(3, 4, 3), input_size=SIZE, preprocess=lambda pixels: pixels / 255)
     refused(tmp_path, ModelError, "are not class scores", seewhy.Explainer(segmentation, "gradcam"))
+
+
+def test_samples_without_evidence(tmp_path):
+    source = classifier("pooled-linear")
+    nn.init.zeros_(source.model[-1].weight)
+    with pytest.warns(SeewhyWarning, match="All heatmaps of the samples are 0"):
+        seewhy.export(seewhy.Explainer(source, "gradcam", "0"), tmp_path / "m.onnx", samples=PICTURES)
+
+
+def test_a_name_that_is_too_long(tmp_path):
+    refused(tmp_path, OutputError, "File name too long", name=f"{'a' * 300}.onnx")
 
 
 def test_too_many_backward_passes(tmp_path, monkeypatch):

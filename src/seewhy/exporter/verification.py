@@ -7,7 +7,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from seewhy.errors import ModelError
+from seewhy.errors import ModelError, warn
 from seewhy.explainer import Explainer
 from seewhy.exporter.samples import Samples
 from seewhy.frameworks.export_settings import Classes, ExportSettings
@@ -51,6 +51,11 @@ class Verification:
             probabilities: Any = explainer.framework.predict(samples.inputs, explainer.output)
             targets = list(range(probabilities.shape[1]))
         heatmaps = explainer.heatmaps(samples.inputs, targets)
+        if not heatmaps.values.any():
+            warn(
+                "All heatmaps of the samples are 0, so that those of the exported model are hardly verified. Give "
+                "samples=... with images that show the classes, or explain with signed=True."
+            )
         return cls(explainer, samples, classes, heatmaps, is_placed, tolerance)
 
     def check(self, outputs: Mapping[str, NDArray[Any]], settings: ExportSettings) -> float:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from seewhy.errors import ModelError, TargetError
+from seewhy.errors import ModelError, OptionError, TargetError, short_repr
 from seewhy.frameworks import Framework, exported, framework_for
 from seewhy.frameworks.structures import only_leaf
 from seewhy.images.reading import ImageLike, read
@@ -51,6 +51,7 @@ class Classifier:
 
     Raises:
         ModelError: `model` is of an unsupported type.
+        OptionError: `preprocess` is neither a `Preprocessing` nor a function.
         LayerError: There is no such layer, or more than one of that name.
     """
 
@@ -64,6 +65,11 @@ class Classifier:
         name: str | None = None,
         layer: str | None = None,
     ) -> None:
+        if preprocess is not None and not callable(preprocess):
+            raise OptionError(
+                f"preprocess is {short_repr(preprocess)}; expected a seewhy.Preprocessing, or a function such as "
+                "keras.applications.vgg16.preprocess_input."
+            )
         self.model = model
         self.framework: Framework = framework_for(model)
         self._frameworks: dict[Precision, Framework] = {"float32": self.framework}
