@@ -11,7 +11,8 @@ from tests.contracts import attention_reference, in_onnx, in_torch, reference
 from torch import nn
 
 import seewhy
-from seewhy.errors import MethodError, ModelError, OptionError, TargetError
+from seewhy.errors import MethodError, ModelError, ModelRunError, OptionError, OutputError, SeewhyWarning, TargetError
+from seewhy.exporter.verification import deviation
 
 SIZE, CHANNELS, CLASSES = (12, 10), 6, 4
 IMAGES = np.random.default_rng(1).normal(size=(3, 3, *SIZE)).astype(np.float32)
@@ -187,6 +188,20 @@ def test_it_is_read_back_as_its_source(head, preprocess, tmp_path):
     np.testing.assert_allclose(found.predictions[0].probability, wanted.predictions[0].probability, atol=1e-6)
 
 
+@pytest.mark.parametrize("head", ["pooled-linear", "perceptron"])
+def test_logits_of_a_file_with_probabilities(head, tmp_path):
+    """They are found before the softmax that the export added, or the model's own."""
+    source = classifier(head)
+    path = seewhy.export(
+        seewhy.Explainer(source, "gradcam", "0", score="probability"), tmp_path / "m.onnx", samples=PICTURES
+    ).path
+    for score in ("logit", "probability"):
+        wanted = seewhy.Explainer(source, "gradcam", "0", score).heatmaps(IMAGES, [1, 2])
+        found = seewhy.Explainer(seewhy.load(str(path)), "gradcam", score=score).heatmaps(IMAGES, [1, 2])
+        agree(found.values, wanted.values)
+        agree(found.scores, wanted.scores)
+
+
 def test_metadata(tmp_path):
     explainer = seewhy.Explainer(classifier("pooled-linear", class_names=[*"abcd"]), "gradcam", "0")
     written = seewhy.export(explainer, tmp_path / "model.onnx", targets=["b", 3])
@@ -236,6 +251,17 @@ def test_what_cannot_be_exported(tmp_path):
     refused(tmp_path, ModelError, "are not class scores", seewhy.Explainer(segmentation, "gradcam"))
 
 
+def test_samples_without_evidence(tmp_path):
+    source = classifier("pooled-linear")
+    nn.init.zeros_(source.model[-1].weight)
+    with pytest.warns(SeewhyWarning, match="All heatmaps of the samples are 0"):
+        seewhy.export(seewhy.Explainer(source, "gradcam", "0"), tmp_path / "m.onnx", samples=PICTURES)
+
+
+def test_a_name_that_is_too_long(tmp_path):
+    refused(tmp_path, OutputError, "File name too long", name=f"{'a' * 300}.onnx")
+
+
 def test_too_many_backward_passes(tmp_path, monkeypatch):
     monkeypatch.setattr("seewhy.frameworks.onnx.head_gradients.MAX_BACKWARD_PASSES", 3)
     explainer = seewhy.Explainer(classifier("perceptron"), "gradcam", "0")
@@ -252,6 +278,62 @@ def test_an_explainer_that_runs_in_onnx_runtime(tmp_path):
     explainer = seewhy.Explainer(classifier("perceptron"), "gradcam", "0", backend="onnx")
     written = seewhy.export(explainer, tmp_path / "model.onnx", targets=[2], samples=PICTURES)
     agree(run(written.path, IMAGES)["heatmaps"], explainer.heatmaps(IMAGES, [2]).values)
+
+
+class Scored(nn.Module):
+    """A linear head of which a forward pass reads something by Python, and without it."""
+
+    def __init__(self, read):
+        super().__init__()
+        self.read, self.linear = read, nn.Linear(CHANNELS, CLASSES)
+        self.register_buffer("limit", torch.tensor(1.0))
+
+    def forward(self, features):
+        return self.read(self, self.linear(features.mean((2, 3))), features)
+
+
+READS = {
+    "branch": lambda head, scores, features: scores if features.mean() < head.limit else -scores,
+    "number": lambda _, scores, features: scores * (1 + (features.max() > 1e9).item()),
+    "array": lambda _, scores, features: scores * float(features.detach().numpy().min() > -1e9),
+    "count": lambda _, scores, features: scores.reshape(len(features), CLASSES),
+}
+"""What a trace keeps as it was for its input."""
+
+
+@pytest.mark.parametrize("kind", READS)
+def test_values_that_python_reads(kind, tmp_path, monkeypatch):
+    """Samples of one kind agree with a trace that other images do not."""
+    monkeypatch.setitem(HEADS, kind, lambda: [Scored(READS[kind])])
+    message = (
+        r"images, at test_onnx\.py.*x\.shape\[0\]" if kind == "count" else r"value that it computes, at test_onnx\.py"
+    )
+    explainer = seewhy.Explainer(classifier(kind), "gradcam", "0")
+    with pytest.raises(ModelRunError, match=message) as caught:
+        seewhy.export(explainer, tmp_path / "m.onnx", samples=PICTURES)
+    assert "backend" not in str(caught.value)
+    assert not list(tmp_path.iterdir())
+
+
+def test_sizes_and_constants_that_python_reads(tmp_path, monkeypatch):
+    """They are the same for every input, or a trace follows them."""
+
+    def read(head, scores, features):
+        assert features.shape[2] == 8
+        return scores.reshape(features.shape[0], CLASSES) if head.limit > 0 else None
+
+    monkeypatch.setitem(HEADS, "read", lambda: [Scored(read)])
+    explainer = seewhy.Explainer(classifier("read"), "gradcam", "0")
+    written = seewhy.export(explainer, tmp_path / "m.onnx", samples=PICTURES)
+    agree(run(written.path, IMAGES)["heatmaps"], explainer.heatmaps(IMAGES, "top-4").values)
+
+
+def test_deviation_is_relative_to_each_heatmap():
+    """An image with small heatmaps is verified as one with large ones is, up to a tenth of these."""
+    wanted = np.array([1000.0, 200.0, 1.0]).reshape(3, 1, 1, 1) * np.ones((3, 1, 2, 2))
+    off = np.zeros_like(wanted)
+    off[1, 0, 0, 0], off[2, 0, 0, 0] = 20.0, 5.0
+    assert deviation(wanted + off, wanted, (2, 3)) == pytest.approx(0.1)
 
 
 def test_a_file_that_was_there_stays_if_the_export_fails(tmp_path):

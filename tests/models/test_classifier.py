@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from seewhy import Classifier, Preprocessing
-from seewhy.errors import ModelError
+from seewhy.errors import ModelError, OptionError
 
 IMAGE = np.arange(6 * 5 * 3, dtype=np.uint8).reshape(6, 5, 3)
 
@@ -40,3 +40,9 @@ def test_channels_first_with_a_given_preprocessing():
 def test_an_unknown_input_size_is_an_error(shape):
     with pytest.raises(ModelError, match=r"The input size of the model .* is unknown"):
         assert Classifier(model(*shape)).input_size is None
+
+
+@pytest.mark.parametrize("preprocess", ["caffe", {"mean": 1}])
+def test_preprocessing_is_a_function_or_settings(preprocess):
+    with pytest.raises(OptionError, match=r"preprocess is .*expected a seewhy\.Preprocessing, or a function"):
+        Classifier(model(3, 6, 5), preprocess=preprocess)

@@ -33,9 +33,15 @@ def choose_format(path: Path, to: str | None) -> FormatName:
 
 def check_path(path: Path, kind: FormatName) -> None:
     """Raise OutputError where a path cannot be written, before a model is run."""
-    is_folder = kind == "savedmodel"
     if "\0" in str(path):
         raise OutputError(f"Cannot write {str(path)!r}: a path cannot contain a null character.")
+    try:
+        _check_place(path, is_folder=kind == "savedmodel")
+    except OSError as error:  # such as for a name that is too long
+        raise OutputError(f"Cannot write {short_repr(str(path))}: {error.strerror or error}.") from error
+
+
+def _check_place(path: Path, *, is_folder: bool) -> None:
     if path.is_dir() and not is_folder:
         raise OutputError(f"Cannot write {path}: it is a folder. Give the name of a file in it.")
     if is_folder and path.exists() and not (path / "saved_model.pb").is_file():

@@ -7,11 +7,14 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from seewhy.errors import ModelError
+from seewhy.errors import ModelError, warn
 from seewhy.explainer import Explainer
 from seewhy.exporter.samples import Samples
 from seewhy.frameworks.export_settings import Classes, ExportSettings
 from seewhy.results.heatmaps import Heatmaps
+
+SMALL_SHARE = 0.1
+"""The share of the largest value, up to which deviations are relative to a heatmap's own largest value."""
 
 SMALLEST = 1e-12
 """Values that are all smaller are those of a saturated probability: nothing but rounding."""
@@ -48,9 +51,14 @@ class Verification:
             probabilities: Any = explainer.framework.predict(samples.inputs, explainer.output)
             targets = list(range(probabilities.shape[1]))
         heatmaps = explainer.heatmaps(samples.inputs, targets)
+        if not heatmaps.values.any():
+            warn(
+                "All heatmaps of the samples are 0, so that those of the exported model are hardly verified. Give "
+                "samples=... with images that show the classes, or explain with signed=True."
+            )
         return cls(explainer, samples, classes, heatmaps, is_placed, tolerance)
 
-    def deviation(self, outputs: Mapping[str, NDArray[Any]], settings: ExportSettings) -> float:
+    def check(self, outputs: Mapping[str, NDArray[Any]], settings: ExportSettings) -> float:
         """Return how far outputs for the samples are from those of the explainer, relative to the largest value.
 
         Raises:
@@ -64,7 +72,10 @@ class Verification:
         pairs = {"scores": (scores, wanted.scores), "heatmaps": (outputs["heatmaps"], values)}
         if "probabilities" in outputs and wanted.probabilities is not None:
             pairs["probabilities"] = outputs["probabilities"], wanted.probabilities
-        deviations = {name: _deviation(found, expected) for name, (found, expected) in pairs.items()}
+        deviations = {
+            name: deviation(found, expected, (1,) if expected.ndim == 2 else tuple(range(2, expected.ndim)))
+            for name, (found, expected) in pairs.items()
+        }
         worst = max(deviations, key=lambda name: deviations[name])
         if not deviations[worst] <= self.tolerance:
             raise ModelError(
@@ -80,15 +91,19 @@ class Verification:
             return self.heatmaps
         # Of classes whose scores are equal up to rounding, another may come first.
         chosen = np.take_along_axis(outputs["scores"], outputs["classes"], axis=1)
-        if _deviation(chosen, self.heatmaps.scores) > self.tolerance:
+        if deviation(chosen, self.heatmaps.scores, (1,)) > self.tolerance:
             return self.heatmaps
         return self.explainer.heatmaps(self.samples.inputs, outputs["classes"].tolist())
 
 
-def _deviation(found: NDArray[Any], wanted: NDArray[Any]) -> float:
-    """Return the largest difference, relative to the largest value; infinity for another shape, and for NaN."""
+def deviation(found: NDArray[Any], wanted: NDArray[Any], axes: tuple[int, ...]) -> float:
+    """Return the largest difference, relative to the largest value along axes, such as those of one heatmap.
+
+    It is infinite for another shape, and for NaN. Differences of small heatmaps are relative to a share of the largest
+    value of all, as rounding does not become smaller with them.
+    """
     if found.shape != wanted.shape or not np.isfinite(found).all():
         return float("inf")
-    largest = float(np.max(np.abs(wanted), initial=0.0))
-    difference = float(np.max(np.abs(found - wanted), initial=0.0))
-    return difference / max(largest, SMALLEST)
+    largest = np.max(np.abs(wanted), axis=axes, keepdims=True, initial=0.0)
+    least = max(SMALL_SHARE * float(np.max(largest, initial=0.0)), SMALLEST)
+    return float(np.max(np.abs(found - wanted) / np.maximum(largest, least), initial=0.0))

@@ -2,12 +2,15 @@
 
 import importlib.util
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
-from seewhy.errors import MethodError, MissingExtraError, ModelError
+import numpy as np
+
+from seewhy.errors import LayerError, MethodError, MissingExtraError, ModelError, ModelRunError
 from seewhy.explainer import Explainer
 from seewhy.exporter.formats import FormatName
 from seewhy.exporter.metadata import package_version
@@ -30,6 +33,14 @@ PACKAGES: dict[FormatName, tuple[str, ...]] = {
     "openvino": ("onnx", "onnxruntime", "openvino"),
 }
 """What is needed for a format besides the framework of the model; the extra has the name of the format."""
+
+OF_BACKEND = {
+    " with backend='onnx'": "",
+    ", or leave out backend.": ".",
+    " Leave out backend, and it runs in its framework.": "",
+    " Leave out backend.": "",
+}
+"""What errors say of the option `backend` of explainers, and what is said in its place of an export."""
 
 METADATA_FILE = "seewhy.json"
 """The file with the metadata of a SavedModel, in its folder for what others add."""
@@ -79,7 +90,7 @@ class Task:
         Raises:
             ModelError: They deviate.
         """
-        deviation = self.verification.deviation(outputs, self.settings)
+        deviation = self.verification.check(outputs, self.settings)
         about = {
             **self.metadata,
             f"{PREFIX}activation": model.activation,
@@ -129,11 +140,43 @@ def check_source(kind: FormatName, explainer: Explainer) -> None:
 def _onnx_model(task: Task) -> ExplainedModel:
     """Return the model as an ONNX model that computes its heatmaps."""
     framework = task.explainer.classifier.framework_in("float32", "onnx")
-    found = framework.explained_model(task.inputs, task.layer, task.settings)
+    with _without_backend():
+        found = framework.explained_model(task.inputs, task.layer, task.settings)
     size = found.model.ByteSize()
     if size > MAX_BYTES:
         raise ModelError(f"The exported model would have {size / 1e9:.1f} GB, and an ONNX file has at most 2 GB.")
+    if framework.batch_size is None:
+        _check_other_batch(found, task)
     return found
+
+
+@contextmanager
+def _without_backend() -> Iterator[None]:
+    """Reword what errors say of the option `backend`, by which the same ONNX model is run but not exported."""
+    try:
+        yield
+    except (LayerError, ModelError, ModelRunError) as error:
+        text = str(error)
+        for said, meant in OF_BACKEND.items():
+            text = text.replace(said, meant)
+        if text == str(error):
+            raise
+        raise type(error)(text) from error
+
+
+def _check_other_batch(found: ExplainedModel, task: Task) -> None:
+    """Raise ModelError for a model that takes no other number of images than that of the samples."""
+    from seewhy.frameworks.onnx.run_file import run_model
+
+    feeds = task.verification.samples.feeds(found.inputs)
+    count = len(next(iter(feeds.values())))
+    other = {name: np.concatenate([values, values])[: 1 if count > 1 else 2] for name, values in feeds.items()}
+    try:
+        run_model(found.model, other)
+    except ModelError as error:
+        raise ModelError(
+            f"The exported model would take batches of {count} images only, as many as it was exported with; {error}"
+        ) from error
 
 
 def _write_onnx(task: Task) -> Written:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from seewhy.errors import ModelError, TargetError
+from seewhy.errors import ModelError, OptionError, TargetError, short_repr
 from seewhy.frameworks import Framework, exported, framework_for
 from seewhy.frameworks.fingerprint import fingerprint
 from seewhy.frameworks.structures import only_leaf
@@ -53,6 +53,7 @@ class Classifier:
 
     Raises:
         ModelError: `model` is of an unsupported type.
+        OptionError: `preprocess` is neither a `Preprocessing` nor a function.
         LayerError: There is no such layer, or more than one of that name.
     """
 
@@ -67,6 +68,11 @@ class Classifier:
         layer: str | None = None,
         backend: Backend | None = None,
     ) -> None:
+        if preprocess is not None and not callable(preprocess):
+            raise OptionError(
+                f"preprocess is {short_repr(preprocess)}; expected a seewhy.Preprocessing, or a function such as "
+                "keras.applications.vgg16.preprocess_input."
+            )
         self.model = model
         self.backend = backend
         self.framework: Framework = framework_for(model)

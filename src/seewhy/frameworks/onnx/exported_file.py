@@ -1,5 +1,7 @@
 """A model that `seewhy.export` wrote, read back: its class scores, without the heatmaps that it computes itself."""
 
+from collections.abc import Mapping
+
 import onnx
 
 from seewhy.frameworks.export_settings import PREFIX
@@ -20,7 +22,8 @@ def without_explanation(model: onnx.ModelProto) -> onnx.ModelProto:
     if f"{PREFIX}method" not in metadata or "heatmaps" not in names or not {*names} <= {*OUTPUTS}:
         return model
     is_known = metadata.get(f"{PREFIX}activation") in KNOWN_ACTIVATIONS and "probabilities" in names
-    kept = "probabilities" if is_known else "scores"
+    output = next(value for value in model.graph.output if value.name == ("probabilities" if is_known else "scores"))
+    kept = output.name if is_known else _logits(model.graph)
     needed, nodes = {kept}, []
     for node in reversed(model.graph.node):
         if not needed.isdisjoint(node.output):
@@ -34,5 +37,29 @@ def without_explanation(model: onnx.ModelProto) -> onnx.ModelProto:
     graph.node.extend(reversed(nodes))
     graph.initializer.extend(tensor for tensor in model.graph.initializer if tensor.name in needed)
     graph.input.extend(model.graph.input)
-    graph.output.extend(value for value in model.graph.output if value.name == kept)
+    graph.output.append(output)
+    graph.output[0].name = kept
     return source
+
+
+def _logits(graph: onnx.GraphProto) -> str:
+    """Return the value of the logits: "scores", unless these are the probabilities of a model that returns logits.
+
+    They are then a softmax of the logits, or for images whose outputs are probabilities already, these themselves.
+    """
+    producers = {name: node for node in graph.node for name in node.output}
+    choice = _source(producers, "scores")
+    if choice is None or choice.op_type != "Where":
+        return "scores"
+    _, logits, probabilities = choice.input
+    softmax = _source(producers, probabilities)
+    is_softmax = softmax is not None and softmax.op_type == "Softmax" and softmax.input[0] == logits
+    return logits if is_softmax else "scores"
+
+
+def _source(producers: Mapping[str, onnx.NodeProto], name: str) -> onnx.NodeProto | None:
+    """Return the node that computes a value, behind those that copy it."""
+    node = producers.get(name)
+    while node is not None and node.op_type == "Identity":
+        node = producers.get(node.input[0])
+    return node

@@ -19,6 +19,7 @@ from seewhy.frameworks.structures import InputBatch, leaves
 from seewhy.frameworks.torch.failures import FAILURES
 from seewhy.frameworks.torch.private_api import without_exporter_log
 from seewhy.frameworks.torch.restore import preserve_state
+from seewhy.frameworks.torch.value_reads import check_value_reads
 from seewhy.types import NativeTensor
 
 OPSET = 17
@@ -39,11 +40,12 @@ def export(module: torch.nn.Module, inputs: InputBatch, names: Sequence[str], *,
         takes_any_batch: Whether the model takes batches of any size; else only of the size of `inputs`.
 
     Raises:
-        ModelRunError: The exporter does not know an operation of the module.
+        ModelRunError: The exporter does not know an operation of the module; or Python reads values that the module
+            computes, so that it may do other things for another input.
     """
     file: Any = io.BytesIO()  # which the exporter's annotations leave out
     is_training = [(part, part.training) for part in module.modules()]
-    with preserve_state(module), _quiet_exporter(), torch.no_grad():
+    with preserve_state(module), _quiet_exporter() as warned, torch.no_grad():
         try:
             torch.onnx.export(
                 module,
@@ -63,6 +65,8 @@ def export(module: torch.nn.Module, inputs: InputBatch, names: Sequence[str], *,
         finally:
             for part, mode in is_training:
                 part.training = mode
+    if any(issubclass(warning.category, torch.jit.TracerWarning) for warning in warned):  # type: ignore[attr-defined]
+        check_value_reads(module, inputs, takes_any_batch=takes_any_batch)
     content: bytes = file.getvalue()
     return content
 
@@ -112,16 +116,20 @@ class FunctionModule(torch.nn.Module):
 
 
 @contextmanager
-def _quiet_exporter() -> Iterator[None]:
-    """Hide what the exporter says of itself, and let it export transformers, whose fast path has no equivalent."""
+def _quiet_exporter() -> Iterator[list[warnings.WarningMessage]]:
+    """Hide what the exporter says of itself, and let it export transformers, whose fast path has no equivalent.
+
+    Yields:
+        The warnings, which are not shown.
+    """
     logger = logging.getLogger("torch.onnx")
     level, is_fast = logger.level, torch.backends.mha.get_fastpath_enabled()
-    with warnings.catch_warnings(), without_exporter_log(), PlainTrace():
-        warnings.simplefilter("ignore")
+    with warnings.catch_warnings(record=True) as warned, without_exporter_log(), PlainTrace():
+        warnings.simplefilter("always")
         logger.setLevel(logging.ERROR)
         torch.backends.mha.set_fastpath_enabled(False)
         try:
-            yield
+            yield warned
         finally:
             logger.setLevel(level)
             torch.backends.mha.set_fastpath_enabled(is_fast)
