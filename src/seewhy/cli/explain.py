@@ -20,7 +20,6 @@ from seewhy.cli.result_printer import MAX_IN_FULL, ResultPrinter
 from seewhy.cli.run_summary import RunSummary
 from seewhy.cli.terminal import print_times
 from seewhy.errors import OptionError, OutputError
-from seewhy.evaluate.check import with_checks
 from seewhy.explainer import BATCH_SIZE, Explainer
 from seewhy.frameworks.tokens import TokenGrid
 from seewhy.images.colour import color_table
@@ -169,6 +168,8 @@ def _explain_batch(request: ExplainArguments, explainer: Explainer) -> ExplainBa
     explain = partial(explainer.explain, targets=request.targets_of(explainer.classifier))
     if not request.check_heatmaps:
         return explain
+    from seewhy.evaluate.check import with_checks  # imported late: it brings all metrics
+
     return lambda images: [with_checks(explainer, explanation) for explanation in explain(images)]
 
 
