@@ -57,6 +57,7 @@ class EvaluateArguments:
     resume: bool
     formats: tuple[str, ...]
     steps: int | None
+    min_confidence: float | None
     batch_size: int
     seed: int
     layer: str
@@ -104,6 +105,7 @@ class EvaluateArguments:
                 layer=find_layer(classifier, self.layer),
                 score=self.score,
                 steps=self.steps,
+                min_confidence=self.min_confidence,
                 batch_size=self.batch_size,
                 seed=self.seed,
             )

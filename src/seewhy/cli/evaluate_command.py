@@ -104,6 +104,16 @@ def evaluate(
             show_default="each metric's own, those of its paper",
         ),
     ] = None,
+    min_confidence: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            metavar="P",
+            help="The probability of its class that an image needs to be part of a mosaic of the grid pointing game.",
+            show_default="0.5",
+        ),
+    ] = None,
     batch_size: Annotated[
         int, typer.Option(min=1, metavar="N", help="How many perturbed inputs run at once, which bounds the memory.")
     ] = 16,
@@ -145,6 +155,7 @@ def evaluate(
         resume=resume,
         formats=tuple(name.lower() for name in split_list(formats)),
         steps=steps,
+        min_confidence=min_confidence,
         batch_size=batch_size,
         seed=seed,
         layer=layer,

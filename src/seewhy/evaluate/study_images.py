@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from seewhy.errors import InputError
-from seewhy.evaluate.study_settings import checksum
+from seewhy.evaluate.study_settings import checksum, file_checksum
 from seewhy.images.finding import find_images
 from seewhy.images.reading import ImageLike
 
@@ -29,11 +29,11 @@ class StudyImage:
 
     @property
     def checksum(self) -> str:
-        """A checksum of the image: of its name and size for a file, and of its pixels for an array."""
+        """A checksum of the image: of its name, and of its file's content or its pixels."""
         if isinstance(self.image, (str, os.PathLike)):
-            path = Path(self.image)
-            return checksum([self.name, str(path.stat().st_size) if path.exists() else "missing"])
-        return checksum([self.name, np.asarray(self.image).tobytes()])
+            return checksum([self.name, file_checksum(Path(self.image))])
+        pixels = np.asarray(self.image)
+        return checksum([self.name, str(pixels.shape), pixels.tobytes()])
 
 
 def find_study_images(source: Source) -> tuple[StudyImage, ...]:
