@@ -1,6 +1,6 @@
 """Crops of the four example photos, of which `seewhy evaluate` makes mosaics for the grid pointing game.
 
-    python -m benchmarks.mosaic FOLDER                 24 crops of each photo, with labels
+    python -m benchmarks.mosaic FOLDER                 12 crops of each photo, with labels
     seewhy evaluate FOLDER/images --labels FOLDER/labels.csv --metrics grid_pointing_game --min-confidence 0.2
 
 A crop has 80% to 100% of each side of its photo, and half of the crops are mirrored.
@@ -47,7 +47,7 @@ def main() -> None:
     """Read the command line and write the crops."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--crops", type=int, default=24, help="of each photo")
+    parser.add_argument("--crops", type=int, default=12, help="of each photo")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     write_crops(arguments.folder, arguments.crops, arguments.seed)

@@ -2,7 +2,9 @@
 
 import csv
 import json
+import shutil
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -159,6 +161,18 @@ def test_a_study_is_not_resumed_with_other_files_of_the_same_names_and_sizes(cla
     expected = r"\(the images: .*; the maps of other tools: .*; the annotations: .*\)"
     with pytest.raises(OptionError, match=expected):
         prepare(classifier, path, ["gradcam"], metrics, resume=True, **options).run()
+
+
+@pytest.mark.parametrize(
+    ("file", "content"), [("000000-00.npy", "x"), ("000000-00.json", "{}"), ("000000.json", "["), ("000000.json", "{}")]
+)
+def test_damaged_results_are_named(measured, tmp_path, file, content):
+    shutil.copytree(measured.folder, tmp_path / "study")
+    damaged = replace(measured, folder=tmp_path / "study")
+    (tmp_path / "study" / "results" / "000" / file).write_text(content)
+    with pytest.raises(InputError, match=rf"{file} is damaged: .*\. Delete .*000000\* to measure that again"):
+        damaged.report(tmp_path / "report.html")
+    assert not (tmp_path / "report.html").exists()
 
 
 def test_maps_of_zeros_and_nan_are_counted(classifier, images):

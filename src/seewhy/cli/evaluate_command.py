@@ -136,7 +136,7 @@ def evaluate(
 
     Writes report.html, and the value of each image, method and metric. Ctrl-C ends the study after the current image;
     --resume continues it. The exit code is 0 if everything was measured, 2 if the call was wrong, and 1 if an image, a
-    method or a metric failed; the rest is measured in any case.
+    method or a metric failed, or a metric has no value at all; the rest is measured in any case.
     """
     from seewhy.cli.evaluate import EvaluateArguments, run
     from seewhy.cli.method_options import parse_methods

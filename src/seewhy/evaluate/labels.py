@@ -87,7 +87,7 @@ def match_names(wanted: Sequence[str], names: Sequence[str]) -> list[str | None]
 
 
 def _different_labels(rows: Iterable[tuple[str | None, str]]) -> dict[str, str]:
-    """Return what is wrong with the images that have several labels: none of them can be taken for the true one."""
+    """Return what is wrong with the images that have several labels: none of them can be trusted."""
     texts: dict[str, dict[str, None]] = {}
     for name, label in rows:
         if name is not None:

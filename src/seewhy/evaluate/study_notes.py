@@ -12,7 +12,8 @@ from seewhy.evaluate.study_table import Cell
 from seewhy.representation import counted
 
 REASONS = {
-    "grid_pointing_game": " A mosaic needs four images of different classes, each with a probability of at least 50%.",
+    "grid_pointing_game": " A mosaic needs four images of different classes, each with a probability of at least 50%, "
+    "or min_confidence.",
 }
 """Why metrics may have no value, of those for which that is not plain."""
 
