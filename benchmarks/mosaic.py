@@ -1,54 +1,56 @@
-"""How much of each method's evidence lies where it should, on an image of four images.
+"""Crops of the four example photos, of which `seewhy evaluate` makes mosaics for the grid pointing game.
 
-The mosaic of `examples/` has a cat, a coffee, a rocket and a daisy, each in a quadrant of its own. For each of the four
-classes a map should have its energy in its own quadrant; a map that knows nothing of classes has about a quarter there.
-Run it with `python benchmarks/mosaic.py`; it prints a table in Markdown.
+    python -m benchmarks.mosaic FOLDER                 12 crops of each photo, with labels
+    seewhy evaluate FOLDER/images --labels FOLDER/labels.csv --metrics grid_pointing_game --min-confidence 0.2
+
+A crop has 80% to 100% of each side of its photo, and half of the crops are mirrored.
 """
 
 import argparse
-import runpy
-import time
+import csv
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
-from rich.progress import track
-
-import seewhy
-from seewhy.methods import METHODS
+from PIL import Image
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
-CLASSES = ("tiger cat", "espresso", "missile", "daisy")
+SMALLEST = 0.8
+
+PHOTOS = {"tiger cat": "cat.png", "espresso": "coffee.png", "daisy": "flower.jpg", "missile": "rocket.jpg"}
+"""By the class that EfficientNet-Lite0 predicts for it."""
 
 
-def shares(explanation: seewhy.Explanation) -> list[float]:
-    """Return, for each class, the share of its saliency that lies in its own quadrant."""
-    heatmap = explanation.normalized_heatmaps
-    height, width = (side // 2 for side in heatmap.shape[1:])
-    quadrants = [(slice(height), slice(width)), (slice(height), slice(width, None))]
-    quadrants += [(slice(height, None), slice(width)), (slice(height, None), slice(width, None))]
-    return [float(each[place].sum() / max(each.sum(), 1e-12)) for each, place in zip(heatmap, quadrants, strict=True)]
+def write_crops(folder: Path, count: int, seed: int = 0) -> None:
+    """Write crops of each photo, and their labels."""
+    random = np.random.default_rng(seed)
+    (folder / "images").mkdir(parents=True, exist_ok=True)
+    rows = [("image", "label")]
+    for label, photo in PHOTOS.items():
+        image = Image.open(EXAMPLES / photo).convert("RGB")
+        for number in range(count):
+            name = f"{label.replace(' ', '_')}-{number:03}.png"
+            _crop(image, random).save(folder / "images" / name)
+            rows.append((name, label))
+    with (folder / "labels.csv").open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows(rows)
+
+
+def _crop(image: Image.Image, random: np.random.Generator) -> Image.Image:
+    scale = random.uniform(SMALLEST, 1)
+    width, height = (int(side * scale) for side in image.size)
+    left, top = int(random.integers(image.width - width + 1)), int(random.integers(image.height - height + 1))
+    crop = image.crop((left, top, left + width, top + height))
+    return crop.transpose(Image.Transpose.FLIP_LEFT_RIGHT) if random.integers(2) else crop
 
 
 def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", default="efficientnet-lite0")
-    names = [name for name, method in METHODS.items() if method.family != "attention"]
-    parser.add_argument("--methods", nargs="*", default=names, choices=names, metavar="NAME")
+    """Read the command line and write the crops."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--crops", type=int, default=12, help="of each photo")
+    parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    mosaic = np.asarray(runpy.run_path(str(EXAMPLES / "demo.py"))["make_mosaic"]())
-    classifier = seewhy.load(arguments.model)
-    print(f"| method | {' | '.join(CLASSES)} | mean | s |")
-    print("| --- |" + " ---: |" * (len(CLASSES) + 2))
-    for name in track(arguments.methods, console=Console(stderr=True), transient=True):
-        explainer = seewhy.Explainer(classifier, name)
-        start = time.perf_counter()
-        (explanation,) = explainer.explain([mosaic], list(CLASSES))
-        seconds = time.perf_counter() - start
-        found = shares(explanation)
-        cells = " | ".join(f"{share:.2f}" for share in (*found, float(np.mean(found))))
-        print(f"| `{name}` | {cells} | {seconds:.1f} |", flush=True)
+    write_crops(arguments.folder, arguments.crops, arguments.seed)
 
 
 if __name__ == "__main__":

@@ -36,7 +36,11 @@ def test_the_boxes_of_the_explained_class_are_its_mask(coco):
     expected[0:3, 1:3] = True
     assert np.array_equal(boxes.mask("a.jpg", (4, 6), target=1).pixels, expected)
     assert boxes.mask("a.jpg", (4, 6), target=0).pixels.sum() == 1
-    assert boxes.mask("b.jpg", (4, 6), target=0).pixels.sum() == 4  # "sky" is no class: any object counts
+    # "sky" is no class, so its box is none of a dog; only where no category is a class, any object counts.
+    assert boxes.mask("b.jpg", (4, 6), target=0).problems == ("it has no box of the explained class",)
+    unknown = coco([(1, [0, 0, 2, 2], 10)], categories=["sky"])
+    assert not unknown.has_classes
+    assert unknown.mask("b.jpg", (4, 6), target=0).pixels.sum() == 4
     assert [boxes.label(name) for name in NAMES] == [None, None, None, None]
     assert coco([(0, [1, 0, 2, 3], 10)]).label("a.jpg") == 1
     assert boxes.unused == 1

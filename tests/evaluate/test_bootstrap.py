@@ -23,6 +23,9 @@ def test_undefined_values_are_left_out_and_one_value_has_no_interval():
     assert mean_interval(values, 0) == mean_interval(values[[0, 2, 3]], 0)
     assert mean_interval(np.array([np.nan, 5.0]), 0) is None
     assert mean_interval(np.full(6, 0.25), 0) == (0.25, 0.25)
+    nearly = 0.25 + 1e-17 * np.arange(5)  # equal but for rounding, as values of methods that are the same by theory
+    assert mean_interval(nearly, 0) == (nearly.min(), nearly.max())
+    np.testing.assert_allclose(mean_interval(values * 1e-300, 0), np.array(mean_interval(values, 0)) * 1e-300)
     with pytest.raises(OptionError, match="confidence is 95; expected a number between 0 and 1"):
         mean_interval(values, 0, confidence=95)
 

@@ -34,6 +34,14 @@ def test_a_table_names_images_by_their_paths_or_unique_files(tmp_path):
     assert (labels.missing, labels.unused) == (["owl/3.png"], ["1.png", "9.png"])  # two images are named 1.png
 
 
+def test_an_image_with_different_labels_has_none(tmp_path):
+    path = tmp_path / "labels.csv"
+    path.write_text("image,label\ncat/1.png,cat\ncat/1.png,dog\ncat/2.png,cat\ncat/2.png,cat\n")
+    labels = labels_from_table(path, NAMES, Classifier())
+    assert labels.classes == {"cat/2.png": 1}
+    assert labels.problems == {"cat/1.png": "it has several labels: 'cat', 'dog'"}
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -2,7 +2,9 @@
 
 import csv
 import json
+import shutil
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -141,6 +143,38 @@ def test_a_study_is_resumed_only_with_the_same_settings(classifier, images, tmp_
     assert run(4, resume=True).is_complete
 
 
+def test_a_study_is_not_resumed_with_other_files_of_the_same_names_and_sizes(classifier, images, tmp_path):
+    """What was measured of the old files would stand beside what is measured of the new ones."""
+    options = {"layer": "features", "steps": 2, "out": tmp_path / "study", "maps": {"tool": tmp_path / "maps"}}
+    options["masks"] = tmp_path / "masks"
+    for folder in ("images", "maps", "masks"):
+        (tmp_path / folder).mkdir()
+    mask, path = quadrant_mask(), tmp_path / "images" / "1.bmp"
+    Image.fromarray(images[0]).save(path)
+    Image.fromarray(mask).convert("L").save(tmp_path / "masks" / "1.bmp")
+    np.save(tmp_path / "maps" / "1.npy", TRUE)
+    metrics = ["deletion", "box_iou"]
+    prepare(classifier, path, ["gradcam"], metrics, **options).run()
+    Image.fromarray(images[1]).save(path)
+    Image.fromarray(~mask).convert("L").save(tmp_path / "masks" / "1.bmp")
+    np.save(tmp_path / "maps" / "1.npy", -TRUE)
+    expected = r"\(the images: .*; the maps of other tools: .*; the annotations: .*\)"
+    with pytest.raises(OptionError, match=expected):
+        prepare(classifier, path, ["gradcam"], metrics, resume=True, **options).run()
+
+
+@pytest.mark.parametrize(
+    ("file", "content"), [("000000-00.npy", "x"), ("000000-00.json", "{}"), ("000000.json", "["), ("000000.json", "{}")]
+)
+def test_damaged_results_are_named(measured, tmp_path, file, content):
+    shutil.copytree(measured.folder, tmp_path / "study")
+    damaged = replace(measured, folder=tmp_path / "study")
+    (tmp_path / "study" / "results" / "000" / file).write_text(content)
+    with pytest.raises(InputError, match=rf"{file} is damaged: .*\. Delete .*000000\* to measure that again"):
+        damaged.report(tmp_path / "report.html")
+    assert not (tmp_path / "report.html").exists()
+
+
 def test_maps_of_zeros_and_nan_are_counted(classifier, images):
     maps = [np.zeros((4, 4)), np.full((4, 4), np.nan), np.ones((4, 4)), TRUE, np.ones((2, 4, 4))]
     result = study(
@@ -153,6 +187,7 @@ def test_maps_of_zeros_and_nan_are_counted(classifier, images):
     assert "1 map of tool is constant, so that it orders no pixels." in listed
     assert any("tool failed for 1 image: The map of 'tool' for image 5 has shape (2, 4, 4)" in note for note in listed)
     assert any("images without a value, which are not in the mean: tool 4." in note for note in listed)
+    assert any(note.startswith("5 images are few: the intervals are too narrow") for note in listed)
 
 
 def test_one_image_has_no_interval_and_nothing_is_left_out_in_silence(classifier, images, tmp_path):
@@ -183,6 +218,7 @@ def test_one_image_has_no_interval_and_nothing_is_left_out_in_silence(classifier
         ({"metrics": ["box_iou"]}, OptionError, "No annotations were given, and box_iou needs them"),
         ({"methods": ["gradcam", "gradcam"]}, MethodError, "The method 'gradcam' is given twice"),
         ({"steps": 0}, OptionError, "steps is 0; expected a whole number from 1"),
+        ({"min_confidence": 1.5}, OptionError, "min_confidence is 1.5; expected a number between 0 and 1"),
         ({"seed": -1}, OptionError, "seed is -1; expected a whole number from 0"),
         ({"labels": [0]}, InputError, "1 labels were given for 2 images"),
         ({"masks": [None]}, InputError, "1 masks were given for 2 images"),

@@ -57,6 +57,7 @@ class EvaluateArguments:
     resume: bool
     formats: tuple[str, ...]
     steps: int | None
+    min_confidence: float | None
     batch_size: int
     seed: int
     layer: str
@@ -104,6 +105,7 @@ class EvaluateArguments:
                 layer=find_layer(classifier, self.layer),
                 score=self.score,
                 steps=self.steps,
+                min_confidence=self.min_confidence,
                 batch_size=self.batch_size,
                 seed=self.seed,
             )
@@ -158,13 +160,16 @@ def _write_files(study: Study, request: EvaluateArguments) -> tuple[list[str], i
 
 
 def _exit_code(study: Study) -> int:
-    """Return 1 if an image, a method or a metric failed, 2 if a metric was left out, else 0."""
+    """Return 1 if an image, a method or a metric failed or has no value at all, 2 if a metric was left out, else 0."""
     store = study.store
     for position in range(len(study.images)):
         results = [store.result(position, number) for number in range(len(study.methods))]
         has_failed = any(result is None or result["error"] or result["errors"] for result in results)
         if has_failed or (store.image(position) or {}).get("error"):
             return SeewhyError.exit_code
+    cells = [cell for cell in study.table.cells if not cell.is_baseline]
+    if any(all(cell.count == 0 for cell in cells if cell.metric == metric) for metric in study.metrics):
+        return SeewhyError.exit_code
     return OptionError.exit_code if study.has_omissions else 0
 
 

@@ -104,6 +104,16 @@ def evaluate(
             show_default="each metric's own, those of its paper",
         ),
     ] = None,
+    min_confidence: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            metavar="P",
+            help="The probability of its class that an image needs to be part of a mosaic of the grid pointing game.",
+            show_default="0.5",
+        ),
+    ] = None,
     batch_size: Annotated[
         int, typer.Option(min=1, metavar="N", help="How many perturbed inputs run at once, which bounds the memory.")
     ] = 16,
@@ -126,7 +136,7 @@ def evaluate(
 
     Writes report.html, and the value of each image, method and metric. Ctrl-C ends the study after the current image;
     --resume continues it. The exit code is 0 if everything was measured, 2 if the call was wrong, and 1 if an image, a
-    method or a metric failed; the rest is measured in any case.
+    method or a metric failed, or a metric has no value at all; the rest is measured in any case.
     """
     from seewhy.cli.evaluate import EvaluateArguments, run
     from seewhy.cli.method_options import parse_methods
@@ -145,6 +155,7 @@ def evaluate(
         resume=resume,
         formats=tuple(name.lower() for name in split_list(formats)),
         steps=steps,
+        min_confidence=min_confidence,
         batch_size=batch_size,
         seed=seed,
         layer=layer,

@@ -12,7 +12,7 @@ import numpy as np
 
 from seewhy.errors import ImageError, InputError, TargetError
 from seewhy.evaluate.labels import match_names
-from seewhy.evaluate.study_settings import checksum
+from seewhy.evaluate.study_settings import checksum, file_checksum
 from seewhy.images.finding import SUFFIXES
 from seewhy.images.reading import read
 from seewhy.models import Classifier
@@ -83,6 +83,7 @@ class CocoBoxes:
         path: The file.
         boxes: The boxes of each image, by the image's name.
         sizes: (H, W) of the images, as the file states them.
+        has_classes: Whether any category is a class of the model; if none is, all boxes count.
         unused: The number of annotated images that are not there.
         damaged: The number of boxes that have no four finite numbers.
     """
@@ -90,6 +91,7 @@ class CocoBoxes:
     path: Path
     boxes: Mapping[str, Sequence[Box]]
     sizes: Mapping[str, Size]
+    has_classes: bool = True
     unused: int = 0
     damaged: Mapping[str, int] = field(default_factory=dict)
 
@@ -99,7 +101,8 @@ class CocoBoxes:
 
     @property
     def checksum(self) -> str:
-        return checksum([repr(sorted(self.boxes.items())), repr(sorted(self.sizes.items()))])
+        boxes, sizes = sorted(self.boxes.items()), sorted(self.sizes.items())
+        return checksum([repr(boxes), repr(sizes), repr(sorted(self.damaged.items())), repr(self.has_classes)])
 
     def label(self, name: str) -> int | None:
         categories = {box.category for box in self.boxes.get(name, ())}
@@ -114,8 +117,7 @@ class CocoBoxes:
                 None, (f"its boxes are for {stated[0]} x {stated[1]} pixels, and the image has {size[0]} x {size[1]}",)
             )
         problems = [f"{self.damaged[name]} of its boxes have no four finite numbers"] if name in self.damaged else []
-        has_classes = any(box.category is not None for box in self.boxes[name])
-        wanted = [box for box in self.boxes[name] if not has_classes or box.category == target]
+        wanted = [box for box in self.boxes[name] if not self.has_classes or box.category == target]
         if not wanted:
             return ObjectMask(None, (*problems, "it has no box of the explained class"))
         pixels = np.zeros(size, dtype=bool)
@@ -149,7 +151,7 @@ class MaskFolder:
 
     @property
     def checksum(self) -> str:
-        return checksum([f"{name} {path.stat().st_size}" for name, path in sorted(self.paths.items())])
+        return checksum([part for name, path in sorted(self.paths.items()) for part in (name, file_checksum(path))])
 
     def label(self, name: str) -> int | None:
         return None
@@ -199,7 +201,7 @@ class GivenMasks:
 def read_coco(path: Path, names: Sequence[str], classifier: Classifier) -> CocoBoxes:
     """Read boxes in COCO's format: `images`, `annotations` with `bbox` [left, top, width, height], and `categories`.
 
-    If the categories of an image's boxes are classes of the model, those of the explained class count, else all boxes.
+    If any category is a class of the model, the boxes of the explained class count, else all boxes.
 
     Raises:
         InputError: The file cannot be read, is not in this format, or names none of the images.
@@ -233,6 +235,7 @@ def read_coco(path: Path, names: Sequence[str], classifier: Classifier) -> CocoB
         path=path,
         boxes=dict(boxes),
         sizes={name: size for name, size in sizes.items() if name is not None},
+        has_classes=any(index is not None for index in categories.values()),
         unused=sum(name is None for name in found.values()),
         damaged=dict(damaged),
     )

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 
@@ -67,7 +67,9 @@ def labels_from_table(path: Path, names: Sequence[str], classifier: Classifier) 
         example = f" The first row names {rows[0][0]!r}, and the first image is {names[0]!r}." if rows and names else ""
         raise InputError(f"{path} has a label for none of the {len(names)} images.{example}")
     labels = _resolve(texts, names, classifier, "label")
-    return Labels(labels.classes, labels.problems, labels.missing, unused)
+    different = _different_labels(zip(found, (label for _, label in rows), strict=True))
+    classes = {name: index for name, index in labels.classes.items() if name not in different}
+    return Labels(classes, {**labels.problems, **different}, labels.missing, unused)
 
 
 def match_names(wanted: Sequence[str], names: Sequence[str]) -> list[str | None]:
@@ -82,6 +84,19 @@ def match_names(wanted: Sequence[str], names: Sequence[str]) -> list[str | None]
         same_file = by_file.get(path.name, [])
         matches.append(by_name.get(path.as_posix()) or (same_file[0] if len(same_file) == 1 else None))
     return matches
+
+
+def _different_labels(rows: Iterable[tuple[str | None, str]]) -> dict[str, str]:
+    """Return what is wrong with the images that have several labels: none of them can be trusted."""
+    texts: dict[str, dict[str, None]] = {}
+    for name, label in rows:
+        if name is not None:
+            texts.setdefault(name, {})[label] = None
+    return {
+        name: f"it has several labels: {', '.join(repr(printable(label)) for label in own)}"
+        for name, own in texts.items()
+        if len(own) > 1
+    }
 
 
 def _resolve(texts: Mapping[str, str], names: Sequence[str], classifier: Classifier, kind: str) -> Labels:

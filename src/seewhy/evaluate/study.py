@@ -35,6 +35,7 @@ def study(
     layer: LayerSpec = "auto",
     score: Score = "logit",
     steps: int | None = None,
+    min_confidence: float | None = None,
     batch_size: int = BATCH_SIZE,
     seed: int = 0,
     progress: ProgressCallback | None = None,
@@ -62,6 +63,8 @@ def study(
         layer: The layer to explain, as for `Explainer`.
         score: What is explained, as for `Explainer`.
         steps: The number of steps of curves; None for the default of each metric.
+        min_confidence: The probability of its class that an image needs to be part of a mosaic of the grid pointing
+            game, in 0..1; None for the metric's own.
         batch_size: How many perturbed inputs run at once.
         seed: Determines everything random: the same seed gives the same bits on one machine.
         progress: Called with a `Progress` after each image.
@@ -87,6 +90,7 @@ def study(
         layer=layer,
         score=score,
         steps=steps,
+        min_confidence=min_confidence,
         batch_size=batch_size,
         seed=seed,
     )

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from seewhy.errors import InputError
-from seewhy.evaluate.study_settings import checksum
+from seewhy.evaluate.study_settings import checksum, file_checksum
 from seewhy.images.finding import find_images
 from seewhy.images.reading import EncodedImage, ImageLike
 
@@ -30,12 +30,13 @@ class StudyImage:
 
     @property
     def checksum(self) -> str:
-        """A checksum of the image: of its name and size for a file, and of its bytes or pixels for any other."""
+        """A checksum of the image: of its name, and of its file's content or its pixels."""
         if isinstance(self.image, (str, os.PathLike)):
-            path = Path(self.image)
-            return checksum([self.name, str(path.stat().st_size) if path.exists() else "missing"])
-        content = self.image.content if isinstance(self.image, EncodedImage) else np.asarray(self.image).tobytes()
-        return checksum([self.name, content])
+            return checksum([self.name, file_checksum(Path(self.image))])
+        if isinstance(self.image, EncodedImage):
+            return checksum([self.name, self.image.content])
+        pixels = np.asarray(self.image)
+        return checksum([self.name, str(pixels.shape), pixels.tobytes()])
 
 
 def find_study_images(source: Source) -> tuple[StudyImage, ...]:

@@ -12,9 +12,13 @@ from seewhy.evaluate.study_table import Cell
 from seewhy.representation import counted
 
 REASONS = {
-    "grid_pointing_game": " A mosaic needs four images of different classes, each with a probability of at least 50%.",
+    "grid_pointing_game": " A mosaic needs four images of different classes, each with a probability of at least 50%, "
+    "or min_confidence.",
 }
 """Why metrics may have no value, of those for which that is not plain."""
+
+FEW = 6
+"""With fewer images, not even differences of one sign are established: 2 / 2^5 is more than 0.05."""
 
 STATES = {
     "zero": "has no positive value (no evidence)",
@@ -114,7 +118,13 @@ def _map_notes(study: StudyData) -> Iterator[str]:
 
 
 def _value_notes(study: StudyData) -> Iterator[str]:
-    """Yield a note for each set of metrics that lack the same values."""
+    """Yield a note on few images, and one for each set of metrics that lack the same values."""
+    most = max((cell.count for cell in study.table.cells), default=0)
+    if 1 < most < FEW:
+        yield (
+            f"{most} images are few: the intervals are too narrow, and no difference between two methods can be "
+            f"established with fewer than {FEW}."
+        )
     failed = study.failed_images
     lacking: dict[str, list[str]] = {}
     for metric in study.metrics.values():

@@ -11,7 +11,7 @@ import numpy as np
 
 from seewhy.attribution.checks import check_batch_size
 from seewhy.errors import InputError, OptionError, did_you_mean, short_repr
-from seewhy.evaluate.annotation_files import Annotations, GivenMasks, read_coco, read_masks
+from seewhy.evaluate.annotation_files import Annotations, CocoBoxes, GivenMasks, read_coco, read_masks
 from seewhy.evaluate.bootstrap import check_statistics
 from seewhy.evaluate.enumeration import enumerated
 from seewhy.evaluate.labels import Labels, labels_by_folder, labels_from_table
@@ -23,6 +23,7 @@ from seewhy.evaluate.study_run import StudyRun
 from seewhy.evaluate.study_settings import StudySettings, checksum
 from seewhy.evaluate.study_sources import (
     BASELINES,
+    GivenMaps,
     HeatmapSource,
     MethodSource,
     check_names,
@@ -34,6 +35,7 @@ from seewhy.evaluate.table import METRICS
 from seewhy.evaluate.temporary_folder import TemporaryFolder
 from seewhy.explainer import BATCH_SIZE, Explainer, ModelSource, as_classifier
 from seewhy.methods import Method
+from seewhy.methods.checks import fraction
 from seewhy.models import Classifier
 from seewhy.representation import counted
 from seewhy.types import BoolArray, LayerSpec, Score
@@ -117,6 +119,7 @@ def prepare(
     layer: LayerSpec = "auto",
     score: Score = "logit",
     steps: int | None = None,
+    min_confidence: float | None = None,
     batch_size: int = BATCH_SIZE,
     seed: int = 0,
 ) -> StudyPlan:
@@ -126,7 +129,7 @@ def prepare(
         SeewhyError: The study is not possible; the message says why.
     """
     check_statistics()
-    _check_numbers(steps, batch_size, seed)
+    _check_numbers(steps, min_confidence, batch_size, seed)
     chosen, checked = find_metrics(metrics), make_methods(methods)
     found = find_study_images(images)
     store = None if out is None else StudyStore(Path(out))
@@ -144,7 +147,7 @@ def prepare(
     sources += [find_given_maps(name, given, names) for name, given in (maps or {}).items()]
     sources += BASELINES
     check_names(sources)
-    options = {"steps": steps, "batch_size": batch_size}
+    options = {"steps": steps, "min_confidence": min_confidence, "batch_size": batch_size}
     loop = StudyRun(
         classifier=classifier,
         images=found,
@@ -155,7 +158,7 @@ def prepare(
         options={name: value for name, value in options.items() if value is not None},
         seed=seed,
     )
-    settings = _settings(loop, layer=str(layer), score=score, steps=steps or 0, batch_size=batch_size)
+    settings = _settings(loop, layer=str(layer), score=score)
     problems += _label_problems(true_classes) if labels is not None else []
     problems += _annotation_problems(annotations)
     folder = None if store is None else store.folder
@@ -185,8 +188,10 @@ def find_metrics(names: Sequence[str]) -> tuple[Metric, ...]:
     return tuple(found.values())
 
 
-def _check_numbers(steps: int | None, batch_size: int, seed: int) -> None:
+def _check_numbers(steps: int | None, min_confidence: float | None, batch_size: int, seed: int) -> None:
     check_batch_size(batch_size)
+    if min_confidence is not None:
+        fraction("min_confidence", min_confidence)
     for name, value, least in (("steps", 1 if steps is None else steps, 1), ("seed", seed, 0)):
         if isinstance(value, bool) or not isinstance(value, int) or value < least:
             raise OptionError(f"{name} is {short_repr(value)}; expected a whole number from {least}.")
@@ -246,7 +251,7 @@ def _label_problems(labels: Labels) -> list[str]:
         )
     if labels.problems:
         problems.append(
-            f"{counted(len(labels.problems), 'image')} left out, for a label is not a class of the model: "
+            f"{counted(len(labels.problems), 'image')} left out because of the label: "
             f"{enumerated([f'{name} ({problem})' for name, problem in labels.problems.items()])}."
         )
     if labels.unused:
@@ -257,13 +262,18 @@ def _label_problems(labels: Labels) -> list[str]:
 
 
 def _annotation_problems(annotations: Annotations | None) -> list[str]:
-    if annotations is None or not annotations.unused:
-        return []
-    are = "is" if annotations.unused == 1 else "are"
-    return [f"{annotations.source} also annotates {counted(annotations.unused, 'image')} that {are} not there."]
+    problems = []
+    if isinstance(annotations, CocoBoxes) and not annotations.has_classes:
+        problems.append(f"No category of {annotations.source} is a class of the model, so all boxes of an image count.")
+    if annotations is not None and annotations.unused:
+        are = "is" if annotations.unused == 1 else "are"
+        problems.append(
+            f"{annotations.source} also annotates {counted(annotations.unused, 'image')} that {are} not there."
+        )
+    return problems
 
 
-def _settings(loop: StudyRun, *, layer: str, score: str, steps: int, batch_size: int) -> StudySettings:
+def _settings(loop: StudyRun, *, layer: str, score: str) -> StudySettings:
     """Return what the results depend on."""
     classifier = loop.classifier
     size = classifier.input_size
@@ -280,13 +290,20 @@ def _settings(loop: StudyRun, *, layer: str, score: str, steps: int, batch_size:
         score=score,
         methods=tuple(source.name for source in loop.sources),
         metrics=tuple(metric.name for metric in loop.metrics),
-        steps=steps,
-        batch_size=batch_size,
+        steps=loop.options.get("steps", 0),
+        min_confidence=loop.options.get("min_confidence", "default"),
+        batch_size=loop.options["batch_size"],
         seed=loop.seed,
         images=f"{counted(len(loop.images), 'image')} ({checksum(image.checksum for image in loop.images)})",
         labels=checksum(labels) if loop.labels.classes else "none",
+        maps=_maps_checksum(loop.sources),
         annotations="none" if loop.annotations is None else loop.annotations.checksum,
     )
+
+
+def _maps_checksum(sources: Sequence[HeatmapSource]) -> str:
+    given = [source for source in sources if isinstance(source, GivenMaps)]
+    return checksum(source.checksum for source in given) if given else "none"
 
 
 def _known(metric: Metric, options: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,14 +3,20 @@
 import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
+from pathlib import Path
 from typing import Any
 
 from seewhy.errors import OptionError
+from seewhy.regular_files import read_regular_file
+
+MAX_BYTES = 2_000_000_000
 
 WORDS = {
     "noise_prediction": "the model's prediction for an image of noise (are these other weights?)",
     "images": "the images",
     "labels": "the labels",
+    "maps": "the maps of other tools",
+    "min_confidence": "the least confidence",
     "annotations": "the annotations",
     "batch_size": "the batch size",
 }
@@ -31,10 +37,12 @@ class StudySettings:
         methods: The methods with their options.
         metrics: The names of the metrics.
         steps: The number of steps of curves.
+        min_confidence: The probability that an image needs to be part of a mosaic.
         batch_size: How many perturbed inputs run at once, on which the last bits of scores depend.
         seed: Determines everything random.
         images: The number of images and a checksum of their names and contents.
         labels: A checksum of the labels.
+        maps: A checksum of the maps of other tools.
         annotations: A checksum of the annotations.
     """
 
@@ -47,10 +55,12 @@ class StudySettings:
     methods: tuple[str, ...]
     metrics: tuple[str, ...]
     steps: int
+    min_confidence: float | str
     batch_size: int
     seed: int
     images: str
     labels: str
+    maps: str
     annotations: str
 
     def as_dict(self) -> dict[str, Any]:
@@ -79,6 +89,14 @@ def checksum(parts: Iterable[str | bytes]) -> str:
         content = part.encode("utf-8", "surrogateescape") if isinstance(part, str) else part
         digest.update(len(content).to_bytes(8, "little") + content)
     return digest.hexdigest()[:16]
+
+
+def file_checksum(path: Path) -> str:
+    """Return a checksum of the content of a file; "unreadable" for one that cannot be read, which fails later."""
+    try:
+        return checksum([read_regular_file(path, MAX_BYTES)])
+    except (OSError, ValueError):
+        return "unreadable"
 
 
 def _text(value: object) -> str:

@@ -12,6 +12,7 @@ from seewhy import methods as all_methods
 from seewhy.errors import InputError, MethodError
 from seewhy.evaluate.baselines import centered_gaussian, random_map
 from seewhy.evaluate.labels import match_names
+from seewhy.evaluate.study_settings import checksum, file_checksum
 from seewhy.explainer import Explainer
 from seewhy.images.geometry import Placement
 from seewhy.methods import Method
@@ -132,6 +133,11 @@ class GivenMaps:
     def title(self) -> str:
         return self.name
 
+    @property
+    def checksum(self) -> str:
+        """A checksum of the maps: of arrays, and of the contents of files."""
+        return checksum([part for name, entry in sorted(self.maps.items()) for part in (name, _content(entry))])
+
     def explain(self, subject: Subject) -> Explanation:
         heatmap = np.asarray(self._load(subject.name))
         if heatmap.ndim == 3 and len(heatmap) == 1:
@@ -159,6 +165,10 @@ class GivenMaps:
             raise InputError(
                 f"The map {entry} is not an array in NumPy's format, as `numpy.save` writes it."
             ) from error
+
+
+def _content(entry: NDArray[Any] | Path) -> str:
+    return file_checksum(entry) if isinstance(entry, Path) else checksum([str(entry.shape), entry.tobytes()])
 
 
 def find_given_maps(name: str, maps: Path | str | Sequence[Any], images: Sequence[str]) -> GivenMaps:

@@ -7,7 +7,7 @@ results/000/000012-03.npy     its heatmap
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,9 @@ from seewhy.types import FloatArray
 
 VERSION = 1
 IMAGES_PER_FOLDER = 1000
+
+IMAGE_KEYS = ("image", "label", "error", "problems")
+RESULT_KEYS = ("method", "error", "map", "values", "curves", "errors")
 
 Record = dict[str, Any]
 """The content of one file with results, ready for JSON."""
@@ -74,16 +77,24 @@ class StudyStore:
 
     def image(self, image: int) -> Record | None:
         """Return what is known of an image; None if it is not finished."""
-        return self._read(self._path(image))
+        return self._read(self._path(image), IMAGE_KEYS)
 
     def result(self, image: int, method: int) -> Record | None:
         """Return the values of an image for a method; None if they are not there yet."""
-        return self._read(self._path(image, method))
+        return self._read(self._path(image, method), RESULT_KEYS)
 
     def heatmap(self, image: int, method: int) -> FloatArray | None:
         """Return the heatmap (u, v) of an image by a method; None if there is none."""
         path = self._path(image, method).with_suffix(".npy")
-        return np.asarray(np.load(path, allow_pickle=False), np.float32) if path.exists() else None
+        if not path.exists():
+            return None
+        try:
+            heatmap = np.asarray(np.load(path, allow_pickle=False), np.float32)
+        except (OSError, ValueError, EOFError) as error:
+            raise _damaged(path, str(error)) from error
+        if heatmap.ndim != 2:
+            raise _damaged(path, f"it holds an array of shape {heatmap.shape}")
+        return heatmap
 
     def write_image(self, image: int, record: Record) -> None:
         """Write what is known of an image all of whose methods are done."""
@@ -100,8 +111,13 @@ class StudyStore:
         name = f"{image:06}" if method is None else f"{image:06}-{method:02}"
         return self.folder / "results" / f"{image // IMAGES_PER_FOLDER:03}" / f"{name}.json"
 
-    def _read(self, path: Path) -> Record | None:
-        return _read_json(path) if path.exists() else None
+    def _read(self, path: Path, keys: Collection[str]) -> Record | None:
+        if not path.exists():
+            return None
+        record = _read_json(path)
+        if missing := sorted(set(keys) - set(record)):
+            raise _damaged(path, f"it has no {missing[0]!r}")
+        return record
 
     def _write_json(self, path: Path, content: Mapping[str, Any]) -> None:
         text = json.dumps(content, allow_nan=False) + "\n"
@@ -112,7 +128,14 @@ def _read_json(path: Path) -> Record:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise InputError(f"{path} is damaged: {error}. Delete it to compute it again.") from error
+        raise _damaged(path, str(error)) from error
     if not isinstance(content, dict):
-        raise InputError(f"{path} is damaged: it holds no JSON object. Delete it to compute it again.")
+        raise _damaged(path, "it holds no JSON object")
     return content
+
+
+def _damaged(path: Path, reason: str) -> InputError:
+    """Return an error that says how to go on: what belongs to one image is measured again."""
+    is_of_image = path.parent.parent.name == "results"
+    files = f"{path.parent / path.name[:6]}*" if is_of_image else str(path.parent)
+    return InputError(f"{path} is damaged: {reason.rstrip('.')}. Delete {files} to measure that again.")
