@@ -21,7 +21,7 @@ def pointing_game(heatmaps: HeatmapsLike, masks: MasksLike, *, tolerance: float 
 
     Returns:
         float64 (N, T), 0 or 1; the share of hits where several pixels have the highest value. NaN for a heatmap that is
-        constant, or holds NaN, and where there is no object.
+        constant, has no positive values, or holds NaN, and where there is no object.
 
     Raises:
         InputError: The heatmaps or masks have another shape.
@@ -32,7 +32,8 @@ def pointing_game(heatmaps: HeatmapsLike, masks: MasksLike, *, tolerance: float 
     tolerance = not_negative("tolerance", tolerance)
 
     def share_of_hits(heatmap: DoubleArray, mask: BoolArray) -> float:
-        if not is_defined(heatmap):
+        # Where nothing is positive, the highest values are the zeros around the part that the model saw.
+        if not is_defined(heatmap) or heatmap.max() <= 0:
             return float("nan")
         peaks, on_object = np.argwhere(heatmap == heatmap.max()), mask[heatmap == heatmap.max()]
         if tolerance and not on_object.all():
