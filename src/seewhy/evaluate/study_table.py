@@ -31,7 +31,7 @@ class Cell:
         is_baseline: Whether the method does not know the model.
         verdict: How it compares with the baselines, in words; empty for a baseline, and for a metric by which maps that
             do not know the model may be good.
-        is_beaten: Whether it is not better than every baseline.
+        is_beaten: Whether it is not shown to be better than every baseline.
     """
 
     method: str
@@ -192,7 +192,7 @@ def _verdict(method: str, baselines: Sequence[str], compared: Sequence[Compariso
     worse = [name for name, each in by_baseline.items() if each.better == name]
     equal = [name for name, each in by_baseline.items() if each.better is None]
     parts = [f"worse than {_joined(worse)}"] if worse else []
-    parts += [f"not better than {_joined(equal)}"] if equal else []
+    parts += [f"not shown to be better than {_joined(equal)}"] if equal else []
     return "; ".join(parts) or f"better than {_joined(list(by_baseline))}", bool(parts)
 
 
