@@ -159,6 +159,7 @@ def test_a_run_is_not_resumed_with_other_images(trained, bars, tmp_path):
         train_transfer(tmp_path / "bars", out, RECIPE, resume=True)
 
 
+@pytest.mark.slow(reason="compiles a heatmap of MobileNet; test_train.py explains those of a smaller model")
 def test_misclassified_validation_images_are_explained(trained, bars, tmp_path):
     out, result, _ = trained
     wrong = result.confusion_matrix.sum() - np.trace(result.confusion_matrix)
