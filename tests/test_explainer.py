@@ -341,7 +341,7 @@ def test_explain_and_compare_take_what_an_explainer_takes(paper_model, options):
 def test_explain_and_compare_take_an_output_and_a_precision_too(paper_model):
     image = np.full((2, 2, 3), 128, np.uint8)
     classifier = Classifier(paper_model, preprocess=lambda pixels: pixels[..., :1] / 255, input_size=(2, 2))
-    for options, message in [({"output": 1}, "model has one output"), ({"precision": "int8"}, "Unknown precision")]:
+    for options, message in [({"output": 1}, "model has one output"), ({"precision": "int4"}, "Unknown precision")]:
         with pytest.raises((ModelError, OptionError), match=message):
             seewhy.explain(classifier, image, 0, layer="conv", **options)
         with pytest.raises((ModelError, OptionError), match=message):
