@@ -60,6 +60,7 @@ np.savez(sys.argv[3], **heatmaps)
 """
 
 
+@pytest.mark.slow(reason="starts TensorFlow in another process; the next test loads the file in this one")
 def test_a_transfer_learning_model_is_explained_in_a_new_process(saved, examples, tmp_path):
     classifier, path = saved
     command = [sys.executable, "-c", EXPLAIN, path, examples / "cat.png", tmp_path / "found.npz"]

@@ -78,6 +78,7 @@ def test_a_process_where_tensorflow_cannot_says_why(monkeypatch, variable, value
         precision.check_bfloat16.__wrapped__()
 
 
+@pytest.mark.slow(reason="starts TensorFlow in another process")
 def test_tensorflow_agrees_about_this_processor():
     """TensorFlow's own look at the processor: a refusal that came of misread flags would skip the tests above."""
     from tensorflow.python.util._pywrap_utils import IsDataTypeSupportedByOneDNNOnThisCPU
