@@ -15,6 +15,7 @@ from seewhy.cli import train
 from seewhy.cli.batch_command import batch
 from seewhy.cli.errors_command import errors
 from seewhy.cli.evaluate_command import evaluate, metrics
+from seewhy.cli.export_command import export
 from seewhy.cli.help_text import Command, Group
 from seewhy.cli.options import (
     DEFAULT_MODEL,
@@ -44,6 +45,7 @@ from seewhy.cli.options import (
     WeightsOption,
     split_list,
 )
+from seewhy.cli.serve_command import serve
 from seewhy.cli.site_command import site
 from seewhy.images.default_style import DEFAULT_ALPHA, DEFAULT_COLORMAP
 
@@ -73,7 +75,6 @@ def options(
     """Show which part of an image made a neural network predict a class."""
 
 
-@app.command(cls=Command)
 def explain(
     images: Annotated[
         list[str],
@@ -259,7 +260,6 @@ def explain(
         run(request, as_json=as_json, quiet=quiet, times=times)
 
 
-@app.command(cls=Command)
 def inspect(
     image: Annotated[Path, typer.Argument(metavar="IMAGE", help="An image.")],
     channels: Annotated[
@@ -313,7 +313,6 @@ def inspect(
     )
 
 
-@app.command(cls=Command)
 def layers(
     model: Annotated[str, typer.Argument(metavar="MODEL", help=MODEL_HELP)],
     weights: WeightsOption = "imagenet",
@@ -340,102 +339,6 @@ def layers(
     run(arguments, check=check, as_json=as_json)
 
 
-@app.command(cls=Command)
-def export(
-    model: Annotated[str, typer.Argument(metavar="MODEL", help=MODEL_HELP)],
-    to: Annotated[
-        str | None,
-        typer.Option(
-            metavar="onnx|openvino|savedmodel|stablehlo",
-            help="The format. ONNX and OpenVINO are for models of all frameworks, SavedModel for Keras on TensorFlow, "
-            "StableHLO for Keras on JAX.",
-            show_default="that of the suffix of --out, or onnx",
-        ),
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FILE", help="Where the model is written.", show_default="NAME-explained in the current folder"
-        ),
-    ] = None,
-    weights: WeightsOption = "imagenet",
-    architecture: ArchitectureOption = None,
-    class_names: ClassNamesOption = None,
-    preprocessing: PreprocessingOption = None,
-    input_size: InputSizeOption = None,
-    backend: BackendOption = None,
-    trust: TrustOption = False,
-    targets: Annotated[
-        str | None,
-        typer.Option(
-            metavar="CLASS,...",
-            help="Which classes have a heatmap: top-3; all; or classes by name, index or wnid, separated by commas.",
-            show_default="top-5",
-        ),
-    ] = None,
-    method: Annotated[str, typer.Option(metavar="METHOD", help=METHOD_HELP)] = "auto",
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="NAME=VALUE", help="Set an option of the method; may be repeated."),
-    ] = None,
-    layer: LayerOption = "auto",
-    score: ScoreOption = ScoreName.logit,
-    tokens: TokensOption = None,
-    preprocess: Annotated[
-        bool,
-        typer.Option(
-            "--preprocess",
-            help="The model takes pixels, uint8 (N, h, w, 3), as the input 'image', and scales them itself.",
-        ),
-    ] = False,
-    place: Annotated[
-        bool, typer.Option("--place", help="The model enlarges heatmaps to the size of its input.")
-    ] = False,
-    tolerance: Annotated[
-        float,
-        typer.Option(
-            metavar="NUMBER",
-            help="How far outputs may be from those of the source, relative to the largest value; else nothing is "
-            "written.",
-        ),
-    ] = 1e-3,
-    sample: Annotated[
-        list[Path] | None,
-        typer.Option(
-            metavar="IMAGE",
-            help="An image on which both are compared; may be repeated.",
-            show_default="three that come with SeeWhy, and noise",
-        ),
-    ] = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Write a model that returns heatmaps with its scores, for any runtime.
-
-    It is verified by the runtime of its format before it is written: the exit code is 2 if it cannot be exported so.
-    """
-    from seewhy.cli.export import ExportArguments, run
-    from seewhy.cli.method_options import parse_method
-    from seewhy.cli.model_options import ModelArguments
-    from seewhy.cli.tokens_option import parse_tokens
-
-    request = ExportArguments(
-        model=ModelArguments(model, weights, trust, architecture, class_names, preprocessing, input_size, backend),
-        to=to,
-        out=out,
-        targets=None if targets is None else split_list(targets),
-        method=parse_method(method, settings or []),
-        layer=layer,
-        score=score.value,
-        tokens=parse_tokens(tokens),
-        preprocess=preprocess,
-        place=place,
-        tolerance=tolerance,
-        samples=sample or (),
-    )
-    run(request, as_json=as_json)
-
-
-@app.command(cls=Command)
 def models(
     names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="List only these.")] = None,
     as_json: JsonOption = False,
@@ -449,7 +352,6 @@ def models(
     run(names or (), as_json=as_json)
 
 
-@app.command(cls=Command)
 def methods(as_json: JsonOption = False) -> None:
     """List the methods: what each shows, its cost, and the level of its heatmaps."""
     from seewhy.cli.methods import run
@@ -457,82 +359,6 @@ def methods(as_json: JsonOption = False) -> None:
     run(as_json=as_json)
 
 
-@app.command(cls=Command)
-def serve(
-    model: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="MODEL",
-            help=MODEL_HELP + " May be repeated: the first is the default.",
-            show_default=DEFAULT_MODEL,
-        ),
-    ] = None,
-    weights: WeightsOption = "imagenet",
-    architecture: ArchitectureOption = None,
-    class_names: ClassNamesOption = None,
-    preprocessing: PreprocessingOption = None,
-    input_size: InputSizeOption = None,
-    backend: BackendOption = None,
-    trust: TrustOption = False,
-    host: Annotated[
-        str,
-        typer.Option(metavar="HOST", help="The address to bind to; 0.0.0.0 accepts connections from other machines."),
-    ] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, metavar="PORT", help="The port; 0 selects a free one.")] = 8000,
-    allow_host: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME",
-            help="A host name that requests may use, such as that of a reverse proxy; may be repeated. localhost and "
-            "IP addresses are always allowed.",
-        ),
-    ] = None,
-    max_mb: Annotated[
-        float, typer.Option(metavar="MEGABYTES", help="The maximum size of a request, in megabytes.")
-    ] = 20.0,
-    max_pixels: Annotated[
-        int, typer.Option(metavar="PIXELS", help="The maximum number of pixels of an image.")
-    ] = 50_000_000,
-    slots: Annotated[
-        int,
-        typer.Option(
-            metavar="N", help="The maximum number of running and waiting requests; further ones are rejected."
-        ),
-    ] = 16,
-    time_limit: Annotated[
-        float, typer.Option(metavar="SECONDS", help="The maximum time of a request, in seconds.")
-    ] = 120.0,
-) -> None:
-    """Start a web page, and a JSON API, that explain images with the given models only.
-
-    Images stay on this machine, in memory, and are discarded after the response. Stop it with Ctrl+C or SIGTERM;
-    running requests are finished first.
-    """
-    from seewhy.cli.model_options import ModelArguments
-    from seewhy.cli.serve import run
-
-    run(
-        [
-            ModelArguments(source, weights, trust, architecture, class_names, preprocessing, input_size, backend)
-            for source in model or [DEFAULT_MODEL]
-        ],
-        host,
-        port,
-        allow_host or (),
-        {
-            "max_bytes": int(max_mb * 1_000_000),
-            "max_pixels": max_pixels,
-            "slots": slots,
-            "time_limit": time_limit,
-        },
-    )
-
-
+for command in (explain, inspect, layers, export, models, methods, serve, errors, site, evaluate, metrics, batch):
+    app.command(cls=Command)(command)  # in the order of the help
 app.add_typer(train.app)
-
-
-app.command(cls=Command)(errors)
-app.command(cls=Command)(site)
-app.command(cls=Command)(evaluate)
-app.command(cls=Command)(metrics)
-app.command(cls=Command)(batch)
