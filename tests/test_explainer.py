@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 import seewhy
-from seewhy import Classifier, Explainer, Preprocessing
+from seewhy import Classifier, Explainer, Preprocessing, methods
 from seewhy.errors import (
     ImageError,
     ImageNotFoundError,
@@ -346,6 +346,16 @@ def test_explain_and_compare_take_an_output_and_a_precision_too(paper_model):
             seewhy.explain(classifier, image, 0, layer="conv", **options)
         with pytest.raises((ModelError, OptionError), match=message):
             seewhy.compare(classifier, image, targets=0, layer="conv", **options)
+
+
+@pytest.mark.parametrize("layer", ["conv", "conv#1"])
+def test_choices_are_fixed_also_to_one_call_of_a_layer(paper_model, layer):
+    explainer = Explainer(paper_model)
+    fixed = explainer.fix_choices(methods.get("hirescam"), layer)
+    assert (tuple(map(str, fixed.layer_choices)), fixed.method.name) == ((layer,), "hirescam")
+    assert [str(choice) for choice in explainer.layer_choices] == ["auto"]
+    named = Explainer(paper_model, "gradcam", "conv").fix_choices(methods.get("hirescam"), layer)
+    assert (tuple(map(str, named.layer_choices)), named.method.name) == (("conv",), "gradcam")
 
 
 def test_an_explainer_cannot_be_changed(paper_model):

@@ -358,8 +358,10 @@ class Explainer:
             method: The method that was chosen.
             layer: The path of the layer that was chosen, as `Heatmaps.layer` has it.
         """
-        is_path = method.level == "layer" and layer in self.framework.layer_paths()
-        layers = (LayerChoice(layer),) if is_path and all(c.is_auto for c in self.layer_choices) else self.layer_choices
+        paths, (name, _, _) = self.framework.layer_paths(), layer.rpartition("#")  # "name#2" is its second call
+        is_path = method.level == "layer" and (layer in paths or name in paths)
+        is_open = is_path and all(choice.is_auto for choice in self.layer_choices)
+        layers = (self.framework.find_layer(layer),) if is_open else self.layer_choices
         fixed = copy.copy(self)
         vars(fixed).update(layer_choices=layers, method=method if self.method.is_auto else self.method)
         return fixed

@@ -7,7 +7,6 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from seewhy.attribution.method_choice import choose_method
 from seewhy.errors import ModelError, OptionError, short_repr
 from seewhy.evaluate.correlation import similarities, similarity_of
 from seewhy.evaluate.curve import Curve
@@ -18,7 +17,7 @@ from seewhy.frameworks import Framework
 from seewhy.frameworks.kernels import Kernels
 from seewhy.frameworks.structures import InputBatch
 from seewhy.methods.checks import integer
-from seewhy.targets import Objective, TargetSpec, TopK
+from seewhy.targets import TargetSpec
 from seewhy.types import DoubleArray
 
 Mode = Literal["cascading", "independent"]
@@ -132,7 +131,9 @@ def randomization_curve(
         all_images[:1]
     )
     parts = layer_parts(explainer.framework, first, integer("stages", stages))
-    explainer = with_fixed_choices(explainer, first)
+    # The layer and the method that "auto" takes for the model with its own weights.
+    heatmaps = explainer.heatmaps(first)
+    explainer = explainer.fix_choices(explainer.method_of(heatmaps), heatmaps.layer)
     values: list[DoubleArray] = []
     for batch in explained_batches(explainer, all_images, targets, batch_size=batch_size):
         own = np.abs(batch.on_input(batch.heatmaps))
@@ -170,19 +171,6 @@ def random_like(array: NDArray[np.generic], random: np.random.Generator) -> NDAr
     while (beyond := np.abs(drawn) > 2).any():
         drawn[beyond] = random.standard_normal(int(beyond.sum()))
     return np.asarray(values.mean() + values.std() * drawn, dtype=np.float32)
-
-
-def with_fixed_choices(explainer: Explainer, inputs: InputBatch) -> Explainer:
-    """Return an explainer with the method and the layer that "auto" takes for the model with its own weights."""
-    choices = explainer.layer_choices
-    objective = Objective(TopK(1), explainer.score, explainer.output)
-    method = choose_method(explainer.method, explainer.framework, inputs, choices, objective).method
-    if method.level == "layer" and method.family != "attention" and method.fuse is None and len(choices) == 1:
-        layer = explainer.heatmaps(inputs[:1] if isinstance(inputs, np.ndarray) else inputs).layer
-        choices = (explainer.framework.find_layer(layer),)
-    fixed = copy.copy(explainer)
-    vars(fixed).update(method=method, layer_choices=choices)
-    return fixed
 
 
 def _explain_with(explainer: Explainer, kernels: Kernels, batch: ExplainedImages) -> DoubleArray:
