@@ -82,7 +82,11 @@ class Onnx(Framework):
         runtime: Backend = "onnx",
     ) -> None:
         if precision != "float32" and runtime == "onnx":
-            raise OptionError(f"precision={precision!r} is not for ONNX files, which run in the types that they have.")
+            raise OptionError(
+                f"precision={precision!r} is not for ONNX models, which run in the types that they have. Leave it out, or "
+                "run the model in OpenVINO or in a framework: backend='openvino', or for efficientnet-lite0 "
+                "backend='tensorflow', 'jax' or 'torch'."
+            )
         self._model, self._precision = model, precision
         self._output_tree, self._runtime = output_tree, runtime
         self._inputs = declared_inputs(model.proto)
