@@ -316,9 +316,10 @@ class Explainer:
         self._hint(checked)
         target = self._resolve(targets, image_count(checked))
         objective = Objective(target, self.score, self.output, self.method.contrast)
-        plan = self._plan(checked, objective, batch_size)
-        attribution = attribute(plan, checked, objective)
-        return self._build_heatmaps(plan, attribution, objective, checked)
+        with self.framework.explaining(checked):
+            plan = self._plan(checked, objective, batch_size)
+            attribution = attribute(plan, checked, objective)
+            return self._build_heatmaps(plan, attribution, objective, checked)
 
     def inspect(self, image: ImageLike, targets: TargetSpec = "top-1") -> Inspection:
         """Show how Grad-CAM makes its heatmap: the layer's activations, their gradients, and the channel weights.

@@ -252,7 +252,10 @@ def test_a_lower_precision(run, tmp_path, examples):
     skip_unless_tensorflow_runs_bfloat16()
     arguments = ("explain", examples / "cat.png", "--precision", "bfloat16", "--out", tmp_path, "--json")
     code, _, err = run(*arguments)
-    assert (code, "in a framework: backend='openvino', or for efficientnet-lite0 backend='tensorflow'" in err) == (2, True)
+    assert (code, "in a framework: backend='openvino', or for efficientnet-lite0 backend='tensorflow'" in err) == (
+        2,
+        True,
+    )
     code, out, _ = run(*arguments, "--backend", "tensorflow")
     assert code == 0
     (target,) = json.loads(out)["explanations"][0]["targets"]

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 in what is installed: ONNX Runtime, Keras or native PyTorch; its layers have the same names in all."""
+"""EfficientNet-Lite0 in what is installed: ONNX Runtime, Keras or native PyTorch. Its layers have one name in all."""
 
 import importlib.util
 import os

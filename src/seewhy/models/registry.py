@@ -335,8 +335,8 @@ def _built_for(kind: Source, name: str, backend: str | None, weights: Path | str
     if isinstance(weights, Path):
         if backend == "onnx":
             raise OptionError(
-                f"{weights} is loaded into a model of Keras or PyTorch, not into an ONNX graph; given backend='onnx'. Leave "
-                "out backend."
+                f"{weights} is loaded into a model of Keras or PyTorch, not into an ONNX graph; given backend='onnx'. "
+                "Leave out backend."
             )
         backend = efficientnet_lite0_backends.backend_for_weights(weights) if backend is None else backend
     return replace(kind, load=lambda _, pretrained, __: efficientnet_lite0_backends.build(pretrained, backend))

@@ -8,7 +8,7 @@ axis. Captures are (N, *space, K), as in every framework.
 """
 
 import inspect
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -49,12 +49,12 @@ from seewhy.frameworks.torch.attention_links import LinkRecorder
 from seewhy.frameworks.torch.attention_recorder import AttentionMaps, AttentionRecorder
 from seewhy.frameworks.torch.attention_tap import AttentionTap
 from seewhy.frameworks.torch.calls import (
+    Structure,
     TorchRecorder,
     check_hookable,
     check_image_axes,
     modules_by_path,
     recording_calls,
-    structure,
     unwrap,
 )
 from seewhy.frameworks.torch.carrying_calls import EdgeRecorder
@@ -66,7 +66,7 @@ from seewhy.frameworks.torch.layouts import TorchLayouts
 from seewhy.frameworks.torch.logits import FunctionRecorder, select_torch_outputs
 from seewhy.frameworks.torch.onnx import export, input_names
 from seewhy.frameworks.torch.precision import autocast_to, without_autocast
-from seewhy.frameworks.torch.private_api import own_tensors, remove_hook, version_of
+from seewhy.frameworks.torch.private_api import own_tensors, remove_hook, versions_of
 from seewhy.frameworks.torch.restore import preserve_state
 from seewhy.frameworks.torch.stem import StemComplete, StemRecorder, stem_values
 from seewhy.frameworks.torch.tap import TorchTap
@@ -102,8 +102,9 @@ class Torch(Framework):
         self._model = unwrap(model)
         check_precision(precision, map(_type_name, self._model.parameters()))
         self._precision = precision
-        self._model_layers = ModelLayers(lambda: modules_by_path(self._model), lambda: structure(self._model))
+        self._model_layers = ModelLayers(lambda: modules_by_path(self._model), Structure(self._model))
         self._calls = CompiledCache()
+        self._forward_parameters: tuple[object, Mapping[str, inspect.Parameter]] = None, {}
         self._autograd_use = AutogradUse()
 
     def fingerprint(self) -> str:
@@ -129,11 +130,22 @@ class Torch(Framework):
 
         A list or tuple of arrays becomes the model's positional arguments, a dict its keyword arguments.
         """
-        if (most := _most_inputs(self._model)) is not None:
+        parameters = self._parameters()
+        if (most := _most_inputs(parameters.values())) is not None:
             check_input_count(inputs, most)
         checked = check_arrays(map_arrays(to_array, inputs), None)
-        hugging_face.check_takes_images(self._model, list(inspect.signature(self._model.forward).parameters), checked)
+        hugging_face.check_takes_images(self._model, list(parameters), checked)
         return checked
+
+    def _parameters(self) -> Mapping[str, inspect.Parameter]:
+        """Return the parameters of the module's `forward`, which a user may replace."""
+        forward = self._model.forward
+        function = getattr(forward, "__func__", forward)
+        known, parameters = self._forward_parameters
+        if known is not function:
+            parameters = inspect.signature(forward).parameters
+            self._forward_parameters = function, parameters
+        return parameters
 
     def declared_size(self) -> tuple[int, int] | None:
         return hugging_face.declared_size(self._model)
@@ -228,8 +240,8 @@ class Torch(Framework):
 
     def weights_version(self) -> Hashable:
         layers = self._model_layers.now()
-        tensors = (tensor for module in (self._model, *layers.by_path.values()) for tensor in own_tensors(module))
-        return (layers.version, *[(tensor.data_ptr(), version_of(tensor)) for tensor in tensors])
+        tensors = own_tensors((self._model, *layers.by_path.values()))
+        return (layers.version, *[tensor.data_ptr() for tensor in tensors], *versions_of(tensors))
 
     def export_onnx(self, inputs: InputBatch) -> ExportedGraph:
         with preserve_state(self._model):
@@ -380,9 +392,9 @@ def _type_name(tensor: NativeTensor) -> str:
     return str(tensor.dtype).removeprefix("torch.")
 
 
-def _most_inputs(model: torch.nn.Module) -> int | None:
-    """Return how many positional arguments a module takes; None for any number."""
-    kinds = [parameter.kind for parameter in inspect.signature(model.forward).parameters.values()]
+def _most_inputs(parameters: Iterable[inspect.Parameter]) -> int | None:
+    """Return how many positional arguments a function of these parameters takes; None for any number."""
+    kinds = [parameter.kind for parameter in parameters]
     if inspect.Parameter.VAR_POSITIONAL in kinds:
         return None
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
