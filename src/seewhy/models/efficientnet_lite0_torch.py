@@ -48,7 +48,7 @@ def build_torch(*, pretrained: bool) -> nn.Module:
 
 @final
 class EfficientNetLite0(nn.Module):
-    """The network, with random weights. All layers are its children, so they have the names of the Keras layers."""
+    """The model, with random weights. All layers are its children, so they have the names of the Keras layers."""
 
     def __init__(self) -> None:
         super().__init__()

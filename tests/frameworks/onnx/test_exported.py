@@ -72,7 +72,7 @@ def test_weights_that_change_are_exported_again():
 
 
 def test_a_head_that_is_linear_in_the_mean_is_differentiated_once_for_each_class(monkeypatch):
-    """Its derivatives are kept, by class; layers and weights are looked up once in an explanation, and found changed."""
+    """They are kept; layers and weights are looked up once in an explanation, and found changed."""
     torch.manual_seed(0)
     model, runs, versions = in_torch.reading("mean", 7), [], []
     run, version = Tap._run_backward, torch_framework.Torch.weights_version

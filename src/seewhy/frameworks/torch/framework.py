@@ -7,8 +7,7 @@ Input images are (N, K, *space), and so are the outputs of most modules, but not
 axis. Captures are (N, *space, K), as in every framework.
 """
 
-import inspect
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -61,6 +60,7 @@ from seewhy.frameworks.torch.carrying_calls import EdgeRecorder
 from seewhy.frameworks.torch.clamp import ClampTap, clamped_scores
 from seewhy.frameworks.torch.failures import FAILURES
 from seewhy.frameworks.torch.finish_capture import finish_capture
+from seewhy.frameworks.torch.forward_parameters import ForwardParameters
 from seewhy.frameworks.torch.kernels import kernels_of, replaced_kernels
 from seewhy.frameworks.torch.layouts import TorchLayouts
 from seewhy.frameworks.torch.logits import FunctionRecorder, select_torch_outputs
@@ -104,7 +104,7 @@ class Torch(Framework):
         self._precision = precision
         self._model_layers = ModelLayers(lambda: modules_by_path(self._model), Structure(self._model))
         self._calls = CompiledCache()
-        self._forward_parameters: tuple[object, Mapping[str, inspect.Parameter]] = None, {}
+        self._parameters = ForwardParameters(self._model)
         self._autograd_use = AutogradUse()
 
     def fingerprint(self) -> str:
@@ -130,22 +130,11 @@ class Torch(Framework):
 
         A list or tuple of arrays becomes the model's positional arguments, a dict its keyword arguments.
         """
-        parameters = self._parameters()
-        if (most := _most_inputs(parameters.values())) is not None:
+        if (most := self._parameters.most_inputs()) is not None:
             check_input_count(inputs, most)
         checked = check_arrays(map_arrays(to_array, inputs), None)
-        hugging_face.check_takes_images(self._model, list(parameters), checked)
+        hugging_face.check_takes_images(self._model, list(self._parameters.now()), checked)
         return checked
-
-    def _parameters(self) -> Mapping[str, inspect.Parameter]:
-        """Return the parameters of the module's `forward`, which a user may replace."""
-        forward = self._model.forward
-        function = getattr(forward, "__func__", forward)
-        known, parameters = self._forward_parameters
-        if known is not function:
-            parameters = inspect.signature(forward).parameters
-            self._forward_parameters = function, parameters
-        return parameters
 
     def declared_size(self) -> tuple[int, int] | None:
         return hugging_face.declared_size(self._model)
@@ -390,12 +379,3 @@ def _one_more(inputs: InputBatch) -> InputBatch:
 
 def _type_name(tensor: NativeTensor) -> str:
     return str(tensor.dtype).removeprefix("torch.")
-
-
-def _most_inputs(parameters: Iterable[inspect.Parameter]) -> int | None:
-    """Return how many positional arguments a function of these parameters takes; None for any number."""
-    kinds = [parameter.kind for parameter in parameters]
-    if inspect.Parameter.VAR_POSITIONAL in kinds:
-        return None
-    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return sum(kind in positional for kind in kinds)
