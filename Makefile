@@ -18,7 +18,7 @@ ZOO := .venv-zoo
 BOUNDED_PEERS := xplique tensorflow-probability tf-keras quantus
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo browser-runtime test test-all test-slow test-keras test-elsewhere oracle lint docs bench zoo zoo-sample wheel clean
+.PHONY: help setup demo browser-runtime test test-all test-slow test-keras test-elsewhere oracle lint docs bench bench-runtimes zoo zoo-sample wheel clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*##/\1\t/p' Makefile | expand -t 16
@@ -107,6 +107,10 @@ docs: $(VENV)/.docs  ## build the documentation into site/, and run the Python o
 
 bench: $(PEERS)/.peers  ## measure what an explanation costs, against the bare forward pass and the peers; half an hour
 	$(PEERS)/bin/python -m benchmarks
+
+bench-runtimes: $(PEERS)/.peers  ## measure ONNX Runtime and OpenVINO beside PyTorch and the peers, and record it; ten minutes
+	$(PEERS)/bin/python -m benchmarks.runtimes
+	$(PEERS)/bin/python -m benchmarks.record runtimes runtimes-goals
 
 zoo: $(ZOO)/.zoo  ## explain one model of each family of five libraries, and write docs/zoo.md; 40 minutes
 	$(ZOO)/bin/python -m benchmarks.zoo

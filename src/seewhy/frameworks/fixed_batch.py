@@ -5,7 +5,7 @@ copies are left out of what is returned.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import fields, replace
 from typing import Any, NamedTuple, final
 
@@ -63,6 +63,9 @@ class FixedBatch(Framework):
     @property
     def evidence(self) -> Evidence:
         return self._framework.evidence
+
+    def explaining(self, inputs: InputBatch) -> AbstractContextManager[None]:
+        return self._framework.explaining(self._filled(inputs, 0, self._size))
 
     @property
     def token_facts(self) -> TokenFacts:

@@ -82,7 +82,11 @@ class Onnx(Framework):
         runtime: Backend = "onnx",
     ) -> None:
         if precision != "float32" and runtime == "onnx":
-            raise OptionError(f"precision={precision!r} is not for ONNX files, which run in the types that they have.")
+            raise OptionError(
+                f"precision={precision!r} is not for ONNX models, which run in the types that they have. Leave it out, "
+                "or run the model in OpenVINO or in a framework: backend='openvino', or for efficientnet-lite0 "
+                "backend='tensorflow', 'jax' or 'torch'."
+            )
         self._model, self._precision = model, precision
         self._output_tree, self._runtime = output_tree, runtime
         self._inputs = declared_inputs(model.proto)
@@ -186,15 +190,17 @@ class Onnx(Framework):
             values = tap.forward(self._feeds(inputs))
         scored = score_values(selected, objective, differentiated, values)
         captured: dict[str, Any] = {"gradients": None, "closed_form": None}
-        if tap.has_closed_form and (classes := scored.class_indices()) is not None:
-            captured["closed_form"] = tap.class_maps(values, classes)
-        if captured["closed_form"] is None and (derivatives == "gradients" or tap.has_closed_form):
-            compute = tap.closed_form if tap.has_closed_form else tap.gradients
-            seeds = scored.seeds()
+        if derivatives == "gradients" or tap.has_closed_form:
+            name, of_classes, compute = (
+                ("closed_form", tap.class_maps, tap.closed_form)
+                if tap.has_closed_form
+                else ("gradients", tap.class_gradients, tap.gradients)
+            )
+            classes = scored.class_indices()
             with self._translated(inputs):
-                captured["closed_form" if tap.has_closed_form else "gradients"] = self._scaled(
-                    graph, partial(compute, values), seeds
-                )
+                captured[name] = None if classes is None else of_classes(values, classes)
+                if captured[name] is None:
+                    captured[name] = self._scaled(graph, partial(compute, values), scored.seeds())
         return Capture(
             activations=tap.activations(values),
             **scored.fields(),
