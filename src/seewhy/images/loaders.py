@@ -5,7 +5,7 @@ No framework is imported: an object is recognized by the module and the name of 
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Literal, final
+from typing import Any, Literal, TypeGuard, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +25,8 @@ IMAGE_COLUMNS = ("image", "images", "img", "pixel_values", "pixels", "photo", "j
 Column = str | int
 
 Batching = Literal["stacked", "custom", "unknown", "none"]
-"""How the elements of a data set hold samples: stacked by PyTorch's `default_collate`; collated by the user's function; in
-batches or one by one; or one by one."""
+"""How the elements of a data set hold samples: stacked by PyTorch's `default_collate`; collated by the user's function;
+in batches or one by one; or one by one."""
 
 Kind = Literal["torch", "tensorflow", "hugging_face"]
 
@@ -50,7 +50,7 @@ def images_of(images: ImageLike | Iterable[Any], column: Column | None = None) -
         images = _array(images)  # a tensor
     if isinstance(images, np.ndarray) and images.ndim < 4:
         return iter([images])
-    _check_iterable(images)
+    images = _checked_iterable(images)
     if _is_one_of(images, HUGGING_FACE_DATASETS):
         return _of_hugging_face(images, column)
     if (loader := _loader(images)) is not None:
@@ -60,12 +60,14 @@ def images_of(images: ImageLike | Iterable[Any], column: Column | None = None) -
     return iter(images)  # reading an element says what is wrong with it
 
 
-def _check_iterable(images: Any) -> None:
+def _checked_iterable(images: Any) -> Iterable[Any]:
     if isinstance(images, Mapping):
         names = ", ".join(map(str, images))
         raise OptionError(f"images is a {type(images).__name__} of {names}; expected images. Give one of its values.")
     if not hasattr(images, "__iter__") and not hasattr(images, "__getitem__"):
         raise OptionError(f"images is {short_repr(images)}; expected an image, or an iterable of images.")
+    iterable: Iterable[Any] = images
+    return iterable
 
 
 def _loader(images: Any) -> tuple[Iterable[Any], Kind, Batching] | None:
@@ -144,7 +146,7 @@ def _parts(images: Any) -> Iterable[Any]:
     return (images,)
 
 
-def _is_image(thing: Any) -> bool:
+def _is_image(thing: Any) -> TypeGuard[str | os.PathLike[str] | Image.Image | EncodedImage]:
     return isinstance(thing, (str, os.PathLike, Image.Image, EncodedImage))
 
 
