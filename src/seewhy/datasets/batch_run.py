@@ -15,10 +15,8 @@ from seewhy import methods
 from seewhy.attribution.checks import check_batch_size
 from seewhy.datasets.arrow import pyarrow_parquet
 from seewhy.datasets.decoding import Decode, DecoderProcesses, check_time_limit, decode
-from seewhy.datasets.filesystems import is_url
-from seewhy.datasets.find_source import SourceOptions, find_source
+from seewhy.datasets.find_source import SourceOptions, absolute_name, check_apart, find_source
 from seewhy.datasets.folder_labels import classes_of_folders
-from seewhy.datasets.hugging_face_source import PREFIX
 from seewhy.datasets.local_executor import explain_chunks
 from seewhy.datasets.output import Output
 from seewhy.datasets.part import PartWriter
@@ -31,6 +29,7 @@ from seewhy.errors import OptionError, TargetError, short_repr
 from seewhy.explainer import BATCH_SIZE, Explainer, ModelSource
 from seewhy.frameworks.fingerprint import fingerprint
 from seewhy.images.style import check_name
+from seewhy.images.text import printable
 from seewhy.targets import Target, TargetSpec, resolve
 from seewhy.version import __version__
 
@@ -114,6 +113,7 @@ def run(
     target = _same_for_all(resolve(targets, explainer.classifier.find_class))
     size = _check_chunk_size(chunk_size, explainer)
     found = find_source(source, size, source_options, outside=folder.path)
+    check_apart(os.fspath(source), folder.path)
     _check_labels(found, explainer)
     requested = _requested(explainer, source, found, source_options, targets, batch_size, size, heatmaps)
     chunks = found.chunks[shard[0] - 1 :: shard[1]]
@@ -190,11 +190,10 @@ def _requested(
     heatmaps: HeatmapType,
 ) -> dict[str, Any]:
     """Return what is known before an image is explained: what a run that is resumed must have in common."""
-    name = os.fspath(source)
     requested = {
         "schema": SCHEMA_VERSION,
         "seewhy_version": __version__,
-        "source": name if is_url(name) or name.startswith(PREFIX) else os.path.abspath(name),
+        "source": absolute_name(os.fspath(source)),
         "source_options": options.as_dict(),
         "source_fingerprint": found.fingerprint,
         "images": found.count,
@@ -202,7 +201,7 @@ def _requested(
         "batch_size": batch_size,
         "heatmaps": heatmaps,
         "targets": _text(targets),
-        "model": str(explainer.classifier.name),
+        "model": printable(str(explainer.classifier.name)),
         "model_fingerprint": explainer.classifier.fingerprint(),
         "framework": explainer.framework.name,
         "requested_method": f"{explainer.method.name} {explainer.method.options_text}".strip(),
