@@ -105,8 +105,9 @@ def run(
     check_name("heatmaps", heatmaps, get_args(HeatmapType))
     if time_limit is not None:
         check_time_limit(time_limit)
-    shard, folder = _check_shard(shard), RunFolder(Path(out))
-    if not folder.has_run or not (resume or shard != (1, 1)):
+    shard, folder = _check_shard(shard), RunFolder(_check_out(out))
+    may_join = resume or shard != (1, 1)
+    if not folder.has_run or not may_join:
         folder.check_unused()
     source_options = _source_options(options)
     explainer = model if isinstance(model, Explainer) else Explainer(model)
@@ -119,7 +120,7 @@ def run(
     chunks = found.chunks[shard[0] - 1 :: shard[1]]
     with closing(DecoderProcesses(time_limit)) if time_limit is not None else nullcontext() as processes:
         read = decode if processes is None else processes.decode
-        settings = _begin(folder, explainer, found, target, requested, read)
+        settings = _begin(folder, explainer, found, target, requested, read, may_join)
         _check_new_shard(folder, chunks, resume)
         writer = make_writer(explainer, target, folder.path, settings)
         writer.decode = read
@@ -168,15 +169,24 @@ def _explain(
 
 
 def _begin(
-    folder: RunFolder, explainer: Explainer, found: Source, target: Target, requested: Settings, read: Decode
+    folder: RunFolder,
+    explainer: Explainer,
+    found: Source,
+    target: Target,
+    requested: Settings,
+    read: Decode,
+    may_join: bool,
 ) -> dict[str, Any]:
     """Return the settings of the run: those of the one that was begun here, or new ones, which are written."""
     if folder.has_run:
         return folder.check_same(requested)
     settings = {**requested, **choose(explainer, found, target, requested, read)}
     assert set(settings) - set(requested) == set(CHOSEN)  # noqa: S101  # what a resumed run takes over
-    folder.begin(settings)
-    return settings
+    if folder.begin(settings):
+        return settings
+    if not may_join:  # another process began a run here a moment ago
+        folder.check_unused()
+    return folder.check_same(requested)  # what the first of several shards chose, all take over
 
 
 def _requested(
@@ -242,6 +252,12 @@ def _same_for_all(target: Target) -> Target:
     except TargetError as error:
         raise TargetError("Targets were given for each image; a data set has the same targets for all.") from error
     return target
+
+
+def _check_out(out: str | os.PathLike[str]) -> Path:
+    if not isinstance(out, (str, os.PathLike)) or not isinstance(path := os.fspath(out), str) or not path:
+        raise OptionError(f"out is {short_repr(out)}; expected the path of a folder.")
+    return Path(path)
 
 
 def _check_shard(shard: Shard | None) -> Shard:
