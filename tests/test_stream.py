@@ -39,9 +39,23 @@ def assert_same(found, explainer, pixels, targets="top-1"):
         np.testing.assert_allclose(ours.heatmaps, theirs.heatmaps, rtol=1e-5, atol=1e-6)
 
 
+class Endless(torch.utils.data.Dataset):
+    """Raises no IndexError, as a data set that looks its images up in a table may do."""
+
+    def __init__(self, pixels):
+        self.pixels = pixels
+
+    def __len__(self):
+        return len(self.pixels)
+
+    def __getitem__(self, index):
+        return self.pixels[index % len(self.pixels)], index
+
+
 def loaders(pixels):
     """Return what the images can be given as; every other one has labels."""
     floats = torch.tensor(np.moveaxis(pixels, -1, 1)) / 255  # as ToTensor makes them
+    pictures = [Image.fromarray(each) for each in pixels]
     labels = torch.arange(10)
     rows = datasets.Dataset.from_dict(
         {"label": list(range(10)), "photo": [Image.fromarray(each) for each in pixels]},
@@ -59,6 +73,14 @@ def loaders(pixels):
         "a tf.data.Dataset of dicts": tf.data.Dataset.from_tensor_slices({"label": np.arange(10), "image": pixels}),
         "a data set of Hugging Face": rows,
         "an iterable data set of Hugging Face": rows.to_iterable_dataset(),
+        "a data set of Hugging Face with nested lists": datasets.Dataset.from_dict({"image": pixels.tolist()}),
+        "a data set of PyTorch that only its length ends": Endless(pixels),
+        "a DataLoader of lists of PIL images": torch.utils.data.DataLoader(pictures, batch_size=4, collate_fn=list),
+        "a DataLoader of lists of tensors": torch.utils.data.DataLoader(list(floats), batch_size=4, collate_fn=list),
+        "a DataLoader of integers": torch.utils.data.DataLoader(list(torch.tensor(pixels).long()), batch_size=3),
+        "a tf.data.Dataset of ragged batches": tf.data.Dataset.from_generator(
+            lambda: iter(pixels), output_signature=tf.TensorSpec((None, 8, 3), tf.uint8)
+        ).ragged_batch(4),
     }
 
 
@@ -98,6 +120,28 @@ def test_an_error_is_raised_after_the_explanations_before_it(explainer, pixels, 
         next(stream)
 
 
+@pytest.mark.parametrize("is_file", [True, False])
+def test_an_exception_of_the_source_loses_nothing_before_it(explainer, pixels, tmp_path, is_file):
+    Image.fromarray(pixels[0]).save(tmp_path / "a.png")
+
+    def images():
+        yield from [tmp_path / "a.png" if is_file else pixels[0]] * 7
+        raise KeyError("the source ends here")
+
+    found = []
+    with pytest.raises(KeyError, match="the source ends here"):
+        found.extend(explainer.stream(images(), batch_size=4))
+    assert len(found) == 7
+
+
+def test_grey_batches_are_not_taken_for_images_with_their_channels_first(explainer, pixels):
+    grey = pixels[..., 0]  # in batches of three, (3, 8, 8)
+    loader = torch.utils.data.DataLoader(list(torch.tensor(grey)), batch_size=3)
+    assert_same(explainer.stream(loader), explainer, np.stack([grey] * 3, axis=-1))
+    with pytest.raises(InputError, match=r"three grey images, or one image with its channels first"):
+        next(explainer.stream(tf.data.Dataset.from_tensor_slices(grey).batch(3)))
+
+
 def test_what_is_no_image_is_refused(explainer, pixels):
     normalized = torch.utils.data.DataLoader(list(torch.tensor(pixels) / 127.5 - 1), batch_size=4)
     with pytest.raises(InputError, match=r"values from -1 to 1; expected pixels in 0\.\.255 or in 0\.\.1"):
@@ -112,5 +156,14 @@ def test_what_is_no_image_is_refused(explainer, pixels):
         next(explainer.stream([{"image": pixels[0]}], column="imge"))
     with pytest.raises(ImageError, match="of shape"):
         next(explainer.stream([pixels[0] / 255]))
+    for images, error, message in (
+        (None, OptionError, "images is None; expected an image, or an iterable"),
+        (datasets.DatasetDict(train=rows), OptionError, "a DatasetDict of train; expected images"),
+        (torch.tensor(np.moveaxis(pixels[0], -1, 0)), ImageError, "Its channels are first"),
+        (tf.data.Dataset.from_tensor_slices(["a.png"]), InputError, "The elements are strings"),
+        (torch.utils.data.DataLoader([torch.full((8, 8, 3), 256)]), InputError, "values from 0 to 256"),
+    ):
+        with pytest.raises(error, match=message):
+            next(explainer.stream(images))
     with pytest.raises(OptionError, match="errors is 'skip'"):
         explainer.stream(pixels, errors="skip")

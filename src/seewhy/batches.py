@@ -44,15 +44,23 @@ def read_batches(
 
 
 def batches(items: Iterable[Image], batch_size: int, size: Callable[[Image], int]) -> Iterator[list[Image]]:
-    """Collect items in lists of `batch_size`, or fewer if they take more than `MAX_BATCH_BYTES` of memory."""
+    """Collect items in lists of `batch_size`, or fewer if they take more than `MAX_BATCH_BYTES` of memory.
+
+    If `items` raises an exception, it is raised again after everything before it was yielded.
+    """
     batch: list[Image] = []
     batch_bytes = 0
-    for item in items:
-        batch.append(item)
-        batch_bytes += size(item)
-        if len(batch) == batch_size or batch_bytes > MAX_BATCH_BYTES:
+    try:
+        for item in items:
+            batch.append(item)
+            batch_bytes += size(item)
+            if len(batch) == batch_size or batch_bytes > MAX_BATCH_BYTES:
+                yield batch
+                batch, batch_bytes = [], 0
+    except Exception:
+        if batch:
             yield batch
-            batch, batch_bytes = [], 0
+        raise
     if batch:
         yield batch
 

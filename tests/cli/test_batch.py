@@ -67,3 +67,14 @@ def test_the_line_of_the_progress():
     progress = datasets.Progress(total=4_000, before=1_000, done=2_000, errors=3)
     progress._started -= 100
     assert progress_text(progress) == "2,000 of 4,000 images (50%), 10.0 a second, 0:03:20 left, 3 failed"
+
+
+def test_ctrl_c_shows_no_traceback_also_where_a_library_reports_something_else(run, monkeypatch):
+    def load(_):
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt as interrupt:
+            raise ImportError("initialization failed") from interrupt  # as an extension module in C does
+
+    monkeypatch.setattr("seewhy.cli.batch._explainer", load)
+    assert run("batch", ".", "--out", "out") == (130, "", "")

@@ -81,6 +81,19 @@ def test_an_image_that_ends_the_decoder_is_refused_and_the_next_is_decoded(decod
     assert decoder.decode(SMALL, "b.png", MAX_PIXELS).shape == (4, 5, 3)
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_that_end_all_processes_of_a_job_cost_no_image(number):
+    decoder = DecoderProcess(20)
+    try:
+        if os.name == "posix":
+            assert os.getpgid(decoder._process.pid) != os.getpgid(0)  # Ctrl+C does not reach it
+        for _ in range(2):  # before it can ignore the signal, and when it is idle
+            decoder._process.send_signal(number)
+            assert decoder.decode(SMALL, "a.png", MAX_PIXELS).shape == (4, 5, 3)
+    finally:
+        decoder.close()
+
+
 def test_a_decoder_that_was_taken_over_cannot_make_the_caller_take_more_than_an_image(decoder, monkeypatch):
     monkeypatch.setattr(decoder_process, "_read_header", lambda _: {"height": 10**9, "width": 10**9})
     with pytest.raises(ImageError, match="the decoder's response is not an image"):

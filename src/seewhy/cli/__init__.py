@@ -9,6 +9,9 @@ from seewhy.cli.help_text import help_width
 from seewhy.cli.terminal import print_any_text, print_error, print_warnings_as_notes
 from seewhy.errors import OutputError, SeewhyError
 
+INTERRUPTED = 130
+"""The exit code of a command that was ended by Ctrl+C, as shells have it."""
+
 
 def main() -> None:
     """Run the command line. A `SeewhyError` becomes a message and an exit code, without a traceback."""
@@ -23,6 +26,12 @@ def main() -> None:
     except SeewhyError as error:
         print_error(error)
         sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except ImportError as error:
+        if not isinstance(error.__cause__ or error.__context__, KeyboardInterrupt):
+            raise
+        sys.exit(INTERRUPTED)  # Ctrl+C while a library in C was loading, which names the failure and not its cause
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise

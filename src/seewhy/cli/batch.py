@@ -19,6 +19,7 @@ import typer
 from rich.console import Console
 
 from seewhy import datasets
+from seewhy.cli import INTERRUPTED
 from seewhy.cli.layer_option import find_layer
 from seewhy.cli.model_options import ModelArguments, check_targets
 from seewhy.cli.output_files import check_output_folder
@@ -33,9 +34,6 @@ from seewhy.frameworks.tokens import TokenGrid
 from seewhy.methods import Method
 from seewhy.startup_log import quiet_start
 from seewhy.types import Precision, Score
-
-INTERRUPTED = 130
-"""The exit code of a command that was ended by Ctrl+C, as shells have it."""
 
 LINE_SECONDS = 10.0
 """How often the progress is printed where standard error is no terminal."""
@@ -131,7 +129,8 @@ def _stopping() -> Iterator[Callable[[], bool]]:
         if stopped.is_set():
             raise KeyboardInterrupt
         stopped.set()
-        sys.stderr.write("\nFinishing the part in hand; once more to stop at once.\n")
+        with contextlib.suppress(OSError):  # not sys.stderr, which this handler may have interrupted in a call
+            os.write(2, b"\nFinishing the part in hand; once more to stop at once.\n")
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

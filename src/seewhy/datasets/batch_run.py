@@ -15,10 +15,8 @@ from seewhy import methods
 from seewhy.attribution.checks import check_batch_size
 from seewhy.datasets.arrow import pyarrow_parquet
 from seewhy.datasets.decoding import Decode, DecoderProcesses, check_time_limit, decode
-from seewhy.datasets.filesystems import is_url
-from seewhy.datasets.find_source import SourceOptions, find_source
+from seewhy.datasets.find_source import SourceOptions, absolute_name, check_apart, find_source
 from seewhy.datasets.folder_labels import classes_of_folders
-from seewhy.datasets.hugging_face_source import PREFIX
 from seewhy.datasets.local_executor import explain_chunks
 from seewhy.datasets.output import Output
 from seewhy.datasets.part import PartWriter
@@ -31,6 +29,7 @@ from seewhy.errors import OptionError, TargetError, short_repr
 from seewhy.explainer import BATCH_SIZE, Explainer, ModelSource
 from seewhy.frameworks.fingerprint import fingerprint
 from seewhy.images.style import check_name
+from seewhy.images.text import printable
 from seewhy.targets import Target, TargetSpec, resolve
 from seewhy.version import __version__
 
@@ -106,20 +105,22 @@ def run(
     check_name("heatmaps", heatmaps, get_args(HeatmapType))
     if time_limit is not None:
         check_time_limit(time_limit)
-    shard, folder = _check_shard(shard), RunFolder(Path(out))
-    if not folder.has_run or not (resume or shard != (1, 1)):
+    shard, folder = _check_shard(shard), RunFolder(_check_out(out))
+    may_join = resume or shard != (1, 1)
+    if not folder.has_run or not may_join:
         folder.check_unused()
     source_options = _source_options(options)
     explainer = model if isinstance(model, Explainer) else Explainer(model)
     target = _same_for_all(resolve(targets, explainer.classifier.find_class))
     size = _check_chunk_size(chunk_size, explainer)
     found = find_source(source, size, source_options, outside=folder.path)
+    check_apart(os.fspath(source), folder.path)
     _check_labels(found, explainer)
     requested = _requested(explainer, source, found, source_options, targets, batch_size, size, heatmaps)
     chunks = found.chunks[shard[0] - 1 :: shard[1]]
     with closing(DecoderProcesses(time_limit)) if time_limit is not None else nullcontext() as processes:
         read = decode if processes is None else processes.decode
-        settings = _begin(folder, explainer, found, target, requested, read)
+        settings = _begin(folder, explainer, found, target, requested, read, may_join)
         _check_new_shard(folder, chunks, resume)
         writer = make_writer(explainer, target, folder.path, settings)
         writer.decode = read
@@ -168,15 +169,24 @@ def _explain(
 
 
 def _begin(
-    folder: RunFolder, explainer: Explainer, found: Source, target: Target, requested: Settings, read: Decode
+    folder: RunFolder,
+    explainer: Explainer,
+    found: Source,
+    target: Target,
+    requested: Settings,
+    read: Decode,
+    may_join: bool,
 ) -> dict[str, Any]:
     """Return the settings of the run: those of the one that was begun here, or new ones, which are written."""
     if folder.has_run:
         return folder.check_same(requested)
     settings = {**requested, **choose(explainer, found, target, requested, read)}
     assert set(settings) - set(requested) == set(CHOSEN)  # noqa: S101  # what a resumed run takes over
-    folder.begin(settings)
-    return settings
+    if folder.begin(settings):
+        return settings
+    if not may_join:  # another process began a run here a moment ago
+        folder.check_unused()
+    return folder.check_same(requested)  # what the first of several shards chose, all take over
 
 
 def _requested(
@@ -190,11 +200,10 @@ def _requested(
     heatmaps: HeatmapType,
 ) -> dict[str, Any]:
     """Return what is known before an image is explained: what a run that is resumed must have in common."""
-    name = os.fspath(source)
     requested = {
         "schema": SCHEMA_VERSION,
         "seewhy_version": __version__,
-        "source": name if is_url(name) or name.startswith(PREFIX) else os.path.abspath(name),
+        "source": absolute_name(os.fspath(source)),
         "source_options": options.as_dict(),
         "source_fingerprint": found.fingerprint,
         "images": found.count,
@@ -202,7 +211,7 @@ def _requested(
         "batch_size": batch_size,
         "heatmaps": heatmaps,
         "targets": _text(targets),
-        "model": str(explainer.classifier.name),
+        "model": printable(str(explainer.classifier.name)),
         "model_fingerprint": explainer.classifier.fingerprint(),
         "framework": explainer.framework.name,
         "requested_method": f"{explainer.method.name} {explainer.method.options_text}".strip(),
@@ -243,6 +252,12 @@ def _same_for_all(target: Target) -> Target:
     except TargetError as error:
         raise TargetError("Targets were given for each image; a data set has the same targets for all.") from error
     return target
+
+
+def _check_out(out: str | os.PathLike[str]) -> Path:
+    if not isinstance(out, (str, os.PathLike)) or not isinstance(path := os.fspath(out), str) or not path:
+        raise OptionError(f"out is {short_repr(out)}; expected the path of a folder.")
+    return Path(path)
 
 
 def _check_shard(shard: Shard | None) -> Shard:

@@ -7,13 +7,13 @@ from pathlib import Path, PurePosixPath
 from typing import Any, final
 
 from seewhy.datasets.file_source import of_files, of_found_images, of_list
-from seewhy.datasets.filesystems import FoundFile, filesystem_of, find_remote, is_url, size_of
+from seewhy.datasets.filesystems import FoundFile, filesystem_of, find_remote, found_file, is_url
 from seewhy.datasets.hugging_face_source import PREFIX, of_hugging_face
 from seewhy.datasets.parquet_source import of_parquet_files
 from seewhy.datasets.records import Source
 from seewhy.datasets.tar_source import of_tar_shards
 from seewhy.errors import ImageNotFoundError, OptionError, short_repr
-from seewhy.images.finding import SUFFIXES, FoundImages, find_images
+from seewhy.images.finding import SUFFIXES, FoundImages, find_images, is_below
 
 LIST_SUFFIXES = (".txt", ".lst", ".csv", ".tsv")
 TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz", ".tar.zst")
@@ -71,7 +71,7 @@ def find_source(
         _check_unused(name, options, "key_column=")
         source = of_list(name, chunk_size, options.image_column, options.label_column, options.label_by_folder)
     elif is_url(name):
-        files = find_remote(name)
+        files = find_remote(name, outside)
         source = _of_files(name, files, chunk_size, options) or _of_remote_images(name, files, chunk_size, options)
     else:
         source = _of_local(name, chunk_size, options, outside)
@@ -89,14 +89,13 @@ def _of_local(name: str, chunk_size: int, options: SourceOptions, outside: Path 
     try:
         found = find_images(name, outside=outside)
     except ImageNotFoundError:
-        source = _of_files(name, _files_in(name), chunk_size, options)  # a folder without images may hold shards
+        source = _of_files(
+            name, _files_in(name, outside), chunk_size, options
+        )  # a folder without images may hold shards
         if source is None:
             raise
         return source
-    files = [
-        FoundFile(os.path.basename(each.path), os.fspath(each.path), size_of(os.fspath(each.path)))
-        for each in found.images
-    ]
+    files = [found_file(os.path.basename(each.path), os.fspath(each.path)) for each in found.images]
     return _of_files(name, files, chunk_size, options) or _of_images(name, found, chunk_size, options)
 
 
@@ -133,16 +132,36 @@ def _of_files(name: str, files: Sequence[FoundFile], chunk_size: int, options: S
     return None
 
 
-def _files_in(folder: str) -> list[FoundFile]:
+def _files_in(folder: str, outside: Path | None) -> list[FoundFile]:
     """Return the files of a folder that are no images, but may be Parquet files or archives."""
     if not Path(folder).is_dir():
         return []
+    outside = outside if outside is not None and is_below(outside, folder) else None
     paths = sorted(
         path
         for path in Path(folder).rglob("*")
-        if path.name.lower().endswith(PARQUET_SUFFIXES + TAR_SUFFIXES) and not path.name.startswith(".")
+        if path.name.lower().endswith(PARQUET_SUFFIXES + TAR_SUFFIXES)
+        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
+        and (outside is None or not is_below(path, outside))
     )
-    return [FoundFile(path.relative_to(folder).as_posix(), os.fspath(path), size_of(os.fspath(path))) for path in paths]
+    return [found_file(path.relative_to(folder).as_posix(), os.fspath(path)) for path in paths]
+
+
+def check_apart(name: str, out: Path) -> None:
+    """Raise OptionError if the output folder is the one that is searched: the next search would find the output."""
+    searched = name.partition("*")[0] if "**" in name else name
+    if not is_url(name) and os.path.isdir(searched or ".") and os.path.realpath(searched) == os.path.realpath(out):
+        raise OptionError(f"The output folder {out} is the folder of the images. Give a folder of its own.")
+
+
+def absolute_name(name: str) -> str:
+    """Return the name of a source that means the same in another working directory."""
+    if is_url(name):
+        return name
+    if not name.startswith(PREFIX):
+        return os.path.abspath(name)
+    path, at, split = name.removeprefix(PREFIX).partition("@")
+    return f"{PREFIX}{os.path.abspath(path)}{at}{split}" if os.path.isdir(path) else name
 
 
 def _check_unused(name: str, options: SourceOptions, *unused: str) -> None:

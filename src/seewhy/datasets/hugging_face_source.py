@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, final
 
+from seewhy.datasets.arrow import pyarrow
 from seewhy.datasets.file_source import LABEL_COLUMNS
 from seewhy.datasets.records import Chunk, Record, Source, checked_size, chunk_ranges, fingerprint_of
 from seewhy.errors import ImageError, ImageNotFoundError, MissingExtraError, OptionError, did_you_mean
@@ -35,10 +36,18 @@ class HuggingFaceChunk:
 
     def records(self) -> Iterator[Record]:
         """Read the rows."""
-        rows = self.dataset.select(range(self.start, self.start + self.count))
-        for index, row in enumerate(rows):
-            position = self.start + index
-            yield Record(position, f"row {position}", self._label(row), _image(row[self.image], position))
+        rows = iter(self.dataset.select(range(self.start, self.start + self.count)))
+        for position in range(self.start, self.start + self.count):
+            key = f"row {position}"
+            try:
+                row = next(rows)
+            except (pyarrow().ArrowException, OSError) as error:
+                problem = ImageError(f"{key} is damaged: {(str(error).splitlines() or [type(error).__name__])[0]}.")
+                yield from (
+                    Record(row, f"row {row}", None, problem) for row in range(position, self.start + self.count)
+                )
+                return
+            yield Record(position, key, self._label(row), _image(row[self.image], position))
 
     def _label(self, row: Mapping[str, Any]) -> str | None:
         value = None if self.label is None else row[self.label]
@@ -78,7 +87,8 @@ def of_hugging_face(name: str, chunk_size: int, image_column: str | None, label_
         HuggingFaceChunk(number, part.start, len(part), rows, image, label, names)
         for number, part in enumerate(chunk_ranges(len(dataset), chunk_size))
     ]
-    fingerprint = fingerprint_of([(len(dataset), image, label, str(dataset.features), dataset.info.dataset_size)])
+    sizes = [os.path.getsize(file["filename"]) for file in dataset.cache_files]
+    fingerprint = fingerprint_of([(len(dataset), image, label, str(dataset.features), sizes)])
     return Source(name, chunks, fingerprint)
 
 

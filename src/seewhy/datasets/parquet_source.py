@@ -104,7 +104,8 @@ class ParquetChunk:
 
     def _record(self, index: int, row: dict[str, Any]) -> Record:
         columns = self.columns
-        key = self._row_key(index) if columns.key is None else printable(str(row[columns.key]))
+        given = None if columns.key is None else row[columns.key]
+        key = self._row_key(index) if given is None else printable(str(given))
         label = None if columns.label is None or row[columns.label] is None else str(row[columns.label])
         content = row[columns.image]
         content = content.get("bytes") if isinstance(content, dict) else content
@@ -144,7 +145,7 @@ def of_parquet_files(
         except ImageError as error:
             added = [BrokenChunk(len(chunks), start, file.key, error)]
         chunks += added
-        items.append((file.key, file.size, sum(chunk.count for chunk in added)))
+        items.append((file.key, file.size, file.modified, sum(chunk.count for chunk in added)))
     return Source(name, chunks, fingerprint_of([*items, (image_column, label_column, key_column)]))
 
 
@@ -188,7 +189,7 @@ def _repeated_keys(table: Any, row_group: int, key_column: str | None, known: se
     for batch in table.iter_batches(1024, row_groups=[row_group], columns=[key_column]):
         for key in batch.column(0).to_pylist():
             digest = hashlib.blake2b(str(key).encode("utf-8", "surrogatepass"), digest_size=12).digest()
-            if digest in known:
+            if key is not None and digest in known:
                 repeated.append(row)
             known.add(digest)
             row += 1
@@ -196,7 +197,9 @@ def _repeated_keys(table: Any, row_group: int, key_column: str | None, known: se
 
 
 def _find_columns(path: str, schema: Any, image: str | None, label: str | None, key: str | None) -> Columns:
-    names = [name for name in schema.names if _holds_bytes(schema.field(name).type)]
+    names = [field.name for field in schema if _holds_bytes(field.type)]
+    if repeated := [name for name in (image, label, key, *names) if schema.names.count(name) > 1]:
+        raise OptionError(f"{path} has several columns {repeated[0]!r}, which cannot be told apart. Rename them.")
     if image is not None and image in schema.names and image not in names:
         raise OptionError(f"The column {image!r} of {path} is {schema.field(image).type}; expected bytes of images.")
     if image is None and len(names) == 1:

@@ -224,7 +224,13 @@ def part_path(folder: Path, kind: str, number: int) -> Path:
 
 def write_table(path: Path, table: Any) -> None:
     """Write an Arrow table as a Parquet file, completely or not at all; it is on the disk when this returns."""
-    write_atomically(path, partial(pyarrow_parquet().write_table, table, compression="zstd"), durable=True)
+    write = partial(write_atomically, path, partial(pyarrow_parquet().write_table, table, compression="zstd"))
+    try:
+        write(durable=True)
+    except OutputError as error:
+        if not isinstance(error.__cause__, FileNotFoundError):
+            raise
+        write(durable=True)  # another process completed the run, and took the temporary file for one of a killed run
 
 
 def _remove(path: Path) -> None:

@@ -8,13 +8,16 @@ from seewhy.batches import IMAGE_ERRORS
 from seewhy.datasets.decoding import Decode
 from seewhy.datasets.records import Source
 from seewhy.datasets.run_folder import Settings
-from seewhy.errors import LayerError, OptionError
+from seewhy.errors import LayerError, ModelRunError, OptionError
 from seewhy.explainer import Explainer
 from seewhy.results.heatmaps import Heatmaps
 from seewhy.targets import Target
 
 SMALLEST, LARGEST = float(np.finfo(np.float16).smallest_normal), float(np.finfo(np.float16).max)
 """The range of float16; smaller values lose digits."""
+
+MAX_FAILURES = 100
+"""On how many images the model may fail before the run is refused: an error of each image would help nobody."""
 
 
 def choose(explainer: Explainer, source: Source, target: Target, requested: Settings, decode: Decode) -> dict[str, Any]:
@@ -57,13 +60,22 @@ def _settings(explainer: Explainer, heatmaps: Heatmaps | None) -> dict[str, Any]
 def _first_heatmaps(
     explainer: Explainer, source: Source, target: Target, batch_size: int, decode: Decode
 ) -> Heatmaps | None:
-    """Return the heatmaps of the first image that can be read and explained; None if there is none."""
+    """Return the heatmaps of the first image that can be read and explained; None if there is none.
+
+    Raises:
+        ModelRunError: The model fails on the first `MAX_FAILURES` images that can be read, so on all of them, perhaps.
+    """
+    failures = 0
     copies = batch_size if explainer.framework.compiles_batch_size else 1
     for chunk in source.chunks:
         for record in chunk.records():
             try:
                 values = explainer.classifier.preprocess([decode(record)]).values
                 return explainer.heatmaps(np.repeat(values, copies, axis=0), target, batch_size=batch_size)
+            except ModelRunError:
+                failures += 1
+                if failures == MAX_FAILURES:
+                    raise
             except IMAGE_ERRORS:
                 continue
     return None

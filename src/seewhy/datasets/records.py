@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, final
 
-from seewhy.errors import ImageError, ImageNotFoundError, ImageTooLargeError
+from seewhy.datasets.filesystems import filesystem_of, image_errors
+from seewhy.errors import ImageError, ImageNotFoundError, ImageTooLargeError, UsageError
 from seewhy.images.reading import MAX_BYTES, EncodedImage, ImageLike
 
 
@@ -14,8 +15,8 @@ class RemoteFile(NamedTuple):
     """A file of a file system of fsspec.
 
     Attributes:
-        filesystem: The file system.
-        path: The path in it.
+        filesystem: The file system; None for that of the URL `path`.
+        path: The path in it, or the URL.
         name: The file's name in messages.
     """
 
@@ -29,14 +30,18 @@ class RemoteFile(NamedTuple):
         Raises:
             ImageError: There is no such file, it is too large, or it cannot be read.
         """
-        try:
-            with self.filesystem.open(self.path, "rb") as file:
+        with image_errors(self.name, "cannot be read"):
+            filesystem, path = (self.filesystem, self.path) if self.filesystem is not None else self._of_url()
+            with filesystem.open(path, "rb") as file:
                 content = file.read(MAX_BYTES + 1)
-        except FileNotFoundError as error:
-            raise ImageNotFoundError(f"There is no image at {self.name}.") from error
-        except (OSError, ValueError) as error:
-            raise ImageError(f"{self.name} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
         return checked_size(content, self.name)
+
+    def _of_url(self) -> tuple[Any, str]:
+        """Return the file system of the URL and the path in it; each row of a list may have another one."""
+        try:
+            return filesystem_of(self.path)
+        except UsageError as error:  # an error of this image, and not of the call
+            raise ImageError(str(error)) from error
 
 
 def checked_size(content: bytes, name: str) -> EncodedImage:

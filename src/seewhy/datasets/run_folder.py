@@ -9,6 +9,7 @@ manifest.json    the parts and the numbers of their rows; written last, when eve
 import contextlib
 import hashlib
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, final
@@ -18,7 +19,7 @@ from seewhy.datasets.part import ERRORS, RESULTS, PartCounts, part_path
 from seewhy.datasets.records import Chunk
 from seewhy.datasets.schema import SCHEMA_VERSION
 from seewhy.errors import OptionError, OutputError, short_repr
-from seewhy.images.writing import write_atomically
+from seewhy.images.writing import write_atomically, write_first
 
 RUN, MANIFEST = "run.json", "manifest.json"
 
@@ -42,6 +43,13 @@ class RunFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        try:
+            os.stat(path)
+        except FileNotFoundError:
+            return
+        except (OSError, ValueError) as error:
+            why = getattr(error, "strerror", None) or error
+            raise OutputError(f"The output folder {short_repr(str(path))} cannot be used: {why}.") from error
 
     @property
     def has_run(self) -> bool:
@@ -117,10 +125,10 @@ class RunFolder:
             )
         return begun
 
-    def begin(self, settings: Settings) -> None:
-        """Write what the run is made with."""
+    def begin(self, settings: Settings) -> bool:
+        """Write what the run is made with, and return True; False if another process has begun it meanwhile."""
         content = json.dumps(settings, indent=2, sort_keys=True).encode() + b"\n"
-        write_atomically(self.path / RUN, lambda file: file.write(content), durable=True)
+        return write_first(self.path / RUN, lambda file: file.write(content))
 
     def counts_of(self, chunk: Chunk) -> PartCounts | None:
         """Return the numbers of rows of a chunk's part; None if it is not done."""
@@ -157,7 +165,7 @@ class RunFolder:
         }
         content = json.dumps(manifest, indent=1).encode() + b"\n"
         write_atomically(self.path / MANIFEST, lambda file: file.write(content), durable=True)
-        _remove(path for kind in (RESULTS, ERRORS) for path in (self.path / kind).glob(".seewhy-*"))
+        _remove(path for kind in (".", RESULTS, ERRORS) for path in (self.path / kind).glob(".seewhy-*"))
         return True
 
 

@@ -5,7 +5,7 @@ place in the archive.
 """
 
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import PurePosixPath
@@ -35,12 +35,14 @@ class Sample(NamedTuple):
         offset: The place of the first header.
         image: The offset and the size of the image in the archive; None where there is none.
         label: Those of the label, `.cls`.
+        skipped: How many samples that begin at the same header come before this one.
     """
 
     name: str
     offset: int
     image: tuple[int, int] | None
     label: tuple[int, int] | None
+    skipped: int = 0
 
 
 class CutShortError(Exception):
@@ -56,6 +58,7 @@ class TarChunk:
         key: The key of the archive.
         path: Its path or URL.
         offset: The place of the first header.
+        skipped: How many samples that begin there come before the first one.
         repeated: The indices, in the chunk, of samples with the name of an earlier one.
     """
 
@@ -65,6 +68,7 @@ class TarChunk:
     key: str
     path: str
     offset: int
+    skipped: int
     repeated: frozenset[int]
 
     def records(self) -> Iterator[Record]:
@@ -84,7 +88,7 @@ class TarChunk:
     def _samples(self) -> Iterator[Record]:
         with open_file(self.path) as file:
             samples = (sample for sample in _samples(file, self.offset) if sample.image is not None)
-            for index, sample in enumerate(islice(samples, self.count)):
+            for index, sample in enumerate(islice(samples, self.skipped, self.skipped + self.count)):
                 key = f"{self.key}/{printable(sample.name)}"
                 image: Any = ImageError(f"{key} is in the archive twice; the first one is explained.")
                 if index not in self.repeated:
@@ -116,8 +120,9 @@ def _add_shard(shard: FoundFile, chunks: list[Chunk], items: list[tuple[Any, ...
     repeated = {index for index, sample in enumerate(samples) if known.setdefault(sample.name, index) != index}
     for rows in chunk_ranges(len(samples), chunk_size):
         own = frozenset(index - rows.start for index in rows if index in repeated)
-        place = (shard.key, shard.path, samples[rows.start].offset)
+        place = (shard.key, shard.path, samples[rows.start].offset, samples[rows.start].skipped)
         chunks.append(TarChunk(len(chunks), _next_start(chunks), len(rows), *place, own))
+    items.append((shard.key, shard.size, shard.modified))
     items.extend((shard.key, *sample) for sample in samples)
     if problem is not None:
         chunks.append(BrokenChunk(len(chunks), _next_start(chunks), shard.key, problem))
@@ -152,25 +157,39 @@ def _samples(file: BinaryIO, offset: int) -> Iterator[Sample]:
     """Yield the samples of an archive from a header on.
 
     Raises:
-        CutShortError: The archive ends in the middle of a member, or has no header where one is due.
+        CutShortError: The archive ends in the middle of a member, or has no header where one is due; after the samples
+            before.
     """
-    sample = Sample("", 0, None, None)
-    for start, member in _members(file, offset):
-        path = PurePosixPath(member.name)
-        stem, _, suffix = path.name.partition(".")
-        if not member.isreg() or member.issparse() or not stem:
-            continue
-        name, place = str(path.parent / stem), (member.offset_data, member.size)
-        if sample.name != name:
-            if sample.name:
-                yield sample
-            sample = Sample(name, start, None, None)
-        if sample.image is None and f".{suffix.lower()}" in SUFFIXES:
-            sample = sample._replace(image=place)
-        elif suffix.lower() == "cls":
-            sample = sample._replace(label=place)
-    if sample.name:
+    sample, others = Sample("", 0, None, None), dict[str, tuple[int, int]]()
+    try:
+        for start, member in _members(file, offset):
+            path = PurePosixPath(member.name)
+            stem, _, suffix = path.name.partition(".")
+            if not member.isreg() or member.issparse() or not stem:
+                continue
+            name, place = str(path.parent / stem), (member.offset_data, member.size)
+            if sample.name != name:
+                yield from _named(sample, others)
+                sample, others = Sample(name, start, None, None), {}
+            if sample.image is None and f".{suffix.lower()}" in SUFFIXES:
+                sample = sample._replace(image=place)
+            elif suffix.lower() == "cls":
+                sample = sample._replace(label=place)
+            elif path.suffix.lower() in SUFFIXES:
+                others.setdefault(f"{name}.{suffix.rpartition('.')[0]}", place)
+    except CutShortError:
+        yield from _named(sample, others)
+        raise
+    yield from _named(sample, others)
+
+
+def _named(sample: Sample, others: Mapping[str, tuple[int, int]]) -> Iterator[Sample]:
+    """Yield a sample; if all its images have a second name, such as photo.2021.jpg, a sample for each of them."""
+    if sample.image is not None or (sample.name and not others):
         yield sample
+    else:
+        for skipped, (name, place) in enumerate(others.items()):
+            yield sample._replace(name=name, image=place, skipped=skipped)
 
 
 def _members(file: BinaryIO, offset: int) -> Iterator[tuple[int, tarfile.TarInfo]]:
@@ -213,7 +232,8 @@ def _content(file: BinaryIO, place: tuple[int, int], key: str) -> EncodedImage |
         return ImageTooLargeError(f"{key} is not read: it has {size:,} bytes; the limit is {MAX_BYTES:,}.")
     try:
         file.seek(offset)
-        return EncodedImage(file.read(size), key)
+        content = file.read(size)
+        return EncodedImage(content, key) if len(content) == size else ImageError(f"{key} is cut short.")
     except OSError as error:
         return ImageError(f"{key} cannot be read: {error.strerror or error}.")
 
@@ -221,5 +241,8 @@ def _content(file: BinaryIO, place: tuple[int, int], key: str) -> EncodedImage |
 def _label(file: BinaryIO, sample: Sample) -> str | None:
     if sample.label is None or sample.label[1] > MAX_LABEL_BYTES:
         return None
-    file.seek(sample.label[0])
-    return file.read(sample.label[1]).decode("utf-8", "replace").strip() or None
+    try:
+        file.seek(sample.label[0])
+        return file.read(sample.label[1]).decode("utf-8", "replace").strip() or None
+    except OSError as error:
+        raise CutShortError(f"{error}.") from error

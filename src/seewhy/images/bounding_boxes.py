@@ -1,5 +1,7 @@
 """Bounding boxes of the connected components of a mask."""
 
+from collections.abc import Iterable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -46,23 +48,40 @@ def _runs(mask: BoolArray) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[
 
 
 def _component_labels(starts: NDArray[np.intp], stops: NDArray[np.intp], rows: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Label each run with its component, named by the component's first run, by union-find."""
-    parent = list(range(len(rows)))
-    firsts, lasts, lines = starts.tolist(), stops.tolist(), rows.tolist()  # Python's numbers are quicker one by one
+    """Label each run with its component, named by the component's first run, by union-find.
 
-    def root(run: int) -> int:
-        while parent[run] != run:
-            parent[run] = run = parent[parent[run]]
-        return run
+    Most runs touch one run of the row above. Those chains are followed in NumPy, all at once; what joins two chains is
+    few, and is joined one by one.
+    """
+    width = int(stops.max(initial=0)) + 2
+    above = (rows - 1) * width
+    # The runs of the row above from `first` to before `last` touch a run, at corners too.
+    first = np.searchsorted(rows * width + stops, above + starts, side="left")
+    last = np.searchsorted(rows * width + starts, above + stops, side="right")
+    own = np.arange(len(rows))
+    labels = np.where(first < last, first, own)
+    while not np.array_equal(labels, further := labels[labels]):
+        labels = further
+    joined = np.flatnonzero(last - first > 1)
+    if len(joined):
+        pairs = ((run, other) for run in joined.tolist() for other in range(int(first[run]) + 1, int(last[run])))
+        labels = _join(labels, pairs)
+    return np.asarray(labels)
 
-    above = 0
-    for run, row in enumerate(lines):
-        # Skip the runs of the row above that end left of this one; runs that touch at a corner are connected.
-        while lines[above] < row - 1 or (lines[above] == row - 1 and lasts[above] < firsts[run]):
-            above += 1
-        other = above
-        while lines[other] == row - 1 and firsts[other] <= lasts[run]:
-            one, another = root(other), root(run)
-            parent[max(one, another)] = min(one, another)
-            other += 1
-    return np.array([root(run) for run in range(len(lines))], dtype=np.intp)
+
+def _join(labels: NDArray[np.intp], pairs: Iterable[tuple[int, int]]) -> NDArray[np.intp]:
+    """Return labels in which the components of each pair of runs are one."""
+    parent = dict(zip(roots := np.unique(labels).tolist(), roots, strict=True))
+
+    def root(label: int) -> int:
+        while parent[label] != label:
+            parent[label] = label = parent[parent[label]]
+        return label
+
+    names = labels.tolist()
+    for run, other in pairs:
+        one, another = root(names[run]), root(names[other])
+        parent[max(one, another)] = min(one, another)
+    renamed = np.arange(len(labels))
+    renamed[roots] = [root(label) for label in roots]
+    return np.asarray(renamed[labels])

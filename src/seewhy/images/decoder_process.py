@@ -12,6 +12,7 @@ Nothing that comes from it is unpickled: a decoder that a file has taken over co
 import contextlib
 import json
 import math
+import os
 import signal
 import struct
 import subprocess
@@ -36,6 +37,14 @@ RESPONSE_ERRORS = (ImageError, errors.ImageFormatError, ImageTooLargeError)
 """The errors that a response may name."""
 
 
+class _EndedFromOutsideError(ImageError):
+    """The process was ended by a signal that no decoder raises."""
+
+
+_SIGNALS_TO_END = (-signal.SIGINT, -signal.SIGTERM)
+"""The exit codes of a process that such a signal reaches before it ignores them."""
+
+
 class DecoderProcess:
     """A process that decodes images; it is started at once, and again whenever it ended.
 
@@ -56,6 +65,16 @@ class DecoderProcess:
             ImageTooLargeError: The image takes longer than the time limit.
             ImageError: The image cannot be decoded, or decoding it ended the process.
         """
+        try:
+            return self._decode(content, name, max_pixels)
+        except _EndedFromOutsideError:  # as when a batch system ends all processes of a job: the image did nothing
+            pass
+        try:
+            return self._decode(content, name, max_pixels)
+        except _EndedFromOutsideError as error:
+            raise ImageError(str(error)) from error
+
+    def _decode(self, content: bytes, name: str, max_pixels: int) -> ImageArray:
         process, timed_out = self._process, threading.Event()
 
         def kill() -> None:
@@ -92,6 +111,8 @@ class DecoderProcess:
         except subprocess.TimeoutExpired:  # it has not ended, but what it sent is no response
             self._process.kill()
             return ImageError(f"{name} is damaged: the decoder's response is not an image.")
+        if not timed_out and code in _SIGNALS_TO_END:
+            return _EndedFromOutsideError(f"{name} was not decoded: the decoder was ended (signal {-code}).")
         if timed_out or code == -getattr(signal, "SIGALRM", 0):  # its own alarm may ring before the timer here
             return ImageTooLargeError(
                 f"{name} takes longer than {self._time_limit:g} s to decode. Save it again in another format."
@@ -105,18 +126,18 @@ class DecoderProcess:
                 self._process = self._start()
 
     def _start(self) -> "subprocess.Popen[bytes]":
-        code = f"import sys; sys.path[:] = {sys.path!r}; from {__name__} import main; main()"
+        ignored = "; ".join(f"signal.signal(signal.{name}, signal.SIG_IGN)" for name in ("SIGINT", "SIGTERM"))
+        code = f"import signal; {ignored}; import sys; sys.path[:] = {sys.path!r}; from {__name__} import main; main()"
         command = [sys.executable, "-W", "ignore", "-c", code]
-        return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)  # noqa: S603  # our own code
+        # In a group of its own, as Ctrl+C reaches all processes of the terminal's group: whoever decodes ends this one.
+        group, pipe = 0 if os.name == "posix" else None, subprocess.PIPE
+        return subprocess.Popen(command, stdin=pipe, stdout=pipe, process_group=group)  # noqa: S603  # our own code
 
 
 def main() -> None:
     """Decode images from standard input, one after the other, until it is closed."""
     from seewhy.images.reading import MAX_PIXELS, read_bytes
 
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # Ctrl+C reaches all processes of the terminal; the server ends this one
     _limit_resources()
     requests, responses = sys.stdin.buffer, sys.stdout.buffer
     sys.stdout = sys.stderr  # nothing else may write between the responses

@@ -1,6 +1,7 @@
 """Finding images: the files that a path, a folder or a pattern names. It imports neither NumPy nor Pillow."""
 
 import os
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
@@ -42,7 +43,7 @@ def find_images(path: str, *, outside: Path | None = None) -> FoundImages:
 
     Args:
         path: A file; a folder; or a glob such as "photos/*.jpg".
-        outside: A subfolder that is not searched, such as the one with the output files.
+        outside: A folder that is not searched, such as the one with the output files, unless it is `path` itself.
 
     Raises:
         ImageNotFoundError: There is no such file, or the folder or glob contains no image.
@@ -54,10 +55,11 @@ def find_images(path: str, *, outside: Path | None = None) -> FoundImages:
         if Path(path).is_dir():
             return _in_folder(Path(path), outside)
         if any(character in path for character in "*?[") and not Path(path).exists():
-            return _by_glob(path)
+            return _by_glob(path, outside)
         return _single_file(Path(path))
     except (OSError, ValueError, RuntimeError) as error:  # RuntimeError: symbolic links form a loop
-        raise ImageError(f"{path} cannot be searched: {getattr(error, 'strerror', None) or error}.") from error
+        where = getattr(error, "filename", None) or path
+        raise ImageError(f"{where} cannot be searched: {getattr(error, 'strerror', None) or error}.") from error
 
 
 def folder_of(path: Path) -> str:
@@ -75,9 +77,12 @@ def _single_file(path: Path) -> FoundImages:
     return FoundImages([FoundImage(path)], [])
 
 
-def _by_glob(pattern: str) -> FoundImages:
+def _by_glob(pattern: str, outside: Path | None) -> FoundImages:
     root = Path(Path(pattern).anchor)
-    files = sorted(file for file in root.glob(str(Path(pattern).relative_to(root))) if file.is_file())
+    found: Iterator[Path] = filter(_may_be_read, root.glob(str(Path(pattern).relative_to(root))))
+    if outside is not None and is_below(outside, os.path.dirname(re.split(r"[*?[]", pattern)[0]) or "."):
+        found = (file for file in found if not is_below(file, outside))
+    files = sorted(found)
     if not files:
         raise ImageNotFoundError(f"No file matches {pattern}.")
     return FoundImages([FoundImage(file) for file in files], [])
@@ -103,7 +108,17 @@ def _files(folder: Path, outside: Path | None) -> Iterator[Path]:
         folders[:] = [name for name in sorted(folders) if not name.startswith(".")]
         folders[:] = [name for name in folders if os.path.realpath(os.path.join(parent, name)) not in visited]
         paths = (Path(parent, name) for name in names if not name.startswith("."))
-        yield from (path for path in paths if path.is_file())
+        yield from (path for path in paths if _may_be_read(path))
+
+
+def _may_be_read(path: Path) -> bool:
+    """Whether this is a file, or is named like an image: reading a pipe or a broken link says what is wrong with it."""
+    return path.is_file() or (path.suffix.lower() in SUFFIXES and not path.is_dir())
+
+
+def is_below(path: str | os.PathLike[str], folder: str | os.PathLike[str]) -> bool:
+    """Whether a path is within a folder, however both are written."""
+    return os.path.realpath(path).startswith(os.path.realpath(folder).rstrip(os.sep) + os.sep)
 
 
 def _raise(error: OSError) -> None:

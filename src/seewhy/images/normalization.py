@@ -47,5 +47,7 @@ def normalize(heatmaps: FloatArray, quantile: float, normalization: Normalizatio
 
 def _peaks(heatmaps: FloatArray, quantile: float, lowest: FloatArray | np.float32) -> FloatArray:
     """Return the quantile of each heatmap, or its maximum where the quantile is no higher than `lowest`."""
+    if quantile == 1:
+        return np.asarray(heatmaps.max(axis=(1, 2), keepdims=True))
     peaks = np.quantile(heatmaps, quantile, axis=(1, 2), keepdims=True).astype(np.float32)
     return np.asarray(np.where(peaks > lowest, peaks, heatmaps.max(axis=(1, 2), keepdims=True)))

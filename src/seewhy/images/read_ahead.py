@@ -31,6 +31,8 @@ def read_ahead(
 ) -> Iterator[Read]:
     """Read in threads a few steps ahead, and yield in order.
 
+    If `sources` raises an exception, it is raised again after everything before it was yielded.
+
     Args:
         sources: What is read, in any number; taken a few ahead, in the caller's thread.
         read: Reads one; runs in several threads.
@@ -40,13 +42,16 @@ def read_ahead(
     """
     with ThreadPoolExecutor(READERS, "seewhy-reader") as readers:
         pending: deque[Future[Read]] = deque()
+        failure: list[Exception] = []
         try:
-            for source in sources:
-                pending.append(readers.submit(read, source) if is_slow(source) else _done(read(source)))
+            for source in _until_failure(sources, failure):
+                pending.append(readers.submit(read, source) if is_slow(source) else _done(read, source))
                 while len(pending) > ahead or (len(pending) > 1 and _bytes_waiting(pending, size) > MAX_WAITING_BYTES):
                     yield _await(pending.popleft())
             while pending:
                 yield _await(pending.popleft())
+            if failure:
+                raise failure.pop()
         finally:
             for waiting in pending:  # the caller has stopped
                 waiting.cancel()
@@ -56,9 +61,21 @@ def _bytes_waiting(pending: Iterable[Future[Read]], size: Callable[[Read], int])
     return sum(size(future.result()) for future in pending if future.done() and future.exception() is None)
 
 
-def _done(value: Read) -> Future[Read]:
+def _until_failure(sources: Iterable[Source], failure: list[Exception]) -> Iterator[Source]:
+    """Yield sources until an exception ends them, which is appended to `failure`."""
+    try:
+        yield from sources
+    except Exception as error:  # noqa: BLE001  # it is raised in its place
+        failure.append(error)
+
+
+def _done(read: Callable[[Source], Read], source: Source) -> Future[Read]:
+    """Read in this thread; an exception comes in its place, as from a thread."""
     done: Future[Read] = Future()
-    done.set_result(value)
+    try:
+        done.set_result(read(source))
+    except Exception as error:  # noqa: BLE001  # the future raises it
+        done.set_exception(error)
     return done
 
 

@@ -17,10 +17,11 @@ from seewhy.timing import Phase
 from seewhy.types import ImageArray
 
 Writer = Callable[[BinaryIO], object]
+Move = Callable[[Path, Path], None]
 
 
 @timing.phase(Phase.WRITING)
-def write_atomically(path: Path, write: Writer, *, durable: bool = False) -> None:
+def write_atomically(path: Path, write: Writer, *, durable: bool = False, move: Move = os.replace) -> None:
     """Write a temporary file in the same folder, then move it to `path`, so that `path` never holds half a file.
 
     Args:
@@ -29,6 +30,7 @@ def write_atomically(path: Path, write: Writer, *, durable: bool = False) -> Non
         durable: Wait until the content is on the disk before it replaces the file at `path`; for a file that is the
             only copy of something. Without it, a power failure may leave an empty file; that is enough for caches and
             for images that can be drawn again.
+        move: Moves the temporary file to `path`.
 
     Raises:
         OutputError: The folder cannot be created, or the file cannot be written there.
@@ -43,7 +45,7 @@ def write_atomically(path: Path, write: Writer, *, durable: bool = False) -> Non
             if durable:
                 file.flush()
                 os.fsync(file.fileno())
-        temporary.replace(path)
+        move(temporary, path)
         if durable:
             _sync_folder(path.parent)
     except OSError as error:
@@ -51,6 +53,36 @@ def write_atomically(path: Path, write: Writer, *, durable: bool = False) -> Non
     finally:
         with contextlib.suppress(OSError):  # after a success it has been moved already
             temporary.unlink()
+
+
+def write_first(path: Path, write: Writer) -> bool:
+    """Write a file as `write_atomically` with `durable`, unless it is there; of several processes, one writes it.
+
+    Returns:
+        Whether this call wrote it.
+
+    Raises:
+        OutputError: As for `write_atomically`.
+    """
+    try:
+        write_atomically(path, write, durable=True, move=_move_unless_there)
+    except OutputError as error:
+        if isinstance(error.__cause__, FileExistsError) and path.is_file():
+            return False
+        raise
+    return True
+
+
+def _move_unless_there(temporary: Path, path: Path) -> None:
+    """Move a file, or raise FileExistsError: `os.link` replaces nothing."""
+    try:
+        os.link(temporary, path)
+    except OSError as error:
+        if isinstance(error, FileExistsError) or path.exists():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST)) from error
+        if error.errno not in (errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK, errno.EXDEV):
+            raise
+        temporary.replace(path)  # a file system without links: two processes in the same moment may both write
 
 
 @timing.phase(Phase.WRITING)
