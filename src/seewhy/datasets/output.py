@@ -3,13 +3,14 @@
 import os
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, final
 
 import numpy as np
 
 from seewhy.datasets.arrow import pyarrow, pyarrow_compute, pyarrow_parquet
+from seewhy.datasets.conversions import Conversions, Filter, Row
 from seewhy.datasets.decoding import decode
 from seewhy.datasets.find_source import SourceOptions, find_source
 from seewhy.datasets.part import ERRORS, RESULTS, part_path
@@ -23,13 +24,12 @@ from seewhy.representation import ShortTuple, description
 from seewhy.results.explanation import Explanation
 from seewhy.results.target_result import TargetResult
 
-Row = Mapping[str, Any]
-Filter = Any | Callable[[Row], bool] | None
-"""Which rows are taken: an expression of `pyarrow.compute`; a function of a row, a dict; or None for all."""
+BATCH_ROWS = 256
+"""How many rows become Python objects at once."""
 
 
 @final
-class Output:
+class Output(Conversions):
     """The output of a run.
 
     Args:
@@ -79,9 +79,7 @@ class Output:
         pa = pyarrow()
         shape, kind = self._settings["heatmap_shape"], self._settings["heatmaps"]
         schema = result_schema(shape, kind, {"run": self._settings})
-        if unknown := [name for name in columns or () if name not in schema.names]:
-            hint = did_you_mean(str(unknown[0]), schema.names)
-            raise OptionError(f"There is no column {unknown[0]!r}.{hint} Expected {', '.join(schema.names)}.")
+        self._check_columns(columns)
         schema = schema if columns is None else pa.schema([schema.field(name) for name in columns], schema.metadata)
         tables = [self._part(number, columns, where) for number in self._folder.parts()]
         return pa.concat_tables([schema.empty_table(), *tables])
@@ -109,6 +107,28 @@ class Output:
         plain = [(each.name, getattr(each.type, "storage_type", each.type)) for each in schema]
         return Features.from_arrow_schema(pa.schema(plain))
 
+    def rows(self, columns: list[str] | None = None, where: Filter = None) -> Iterator[Row]:
+        """Yield the results as dicts, in the order of the source; the heatmaps as arrays (T, u, v).
+
+        One part at a time is in memory, whatever the number of rows.
+
+        Args:
+            columns: As for `table`.
+            where: As for `table`.
+
+        Raises:
+            OptionError: There is no such column.
+        """
+        self._check_columns(columns)
+        for number in self._folder.parts():
+            for batch in self._part(number, columns, where).to_batches(max_chunksize=BATCH_ROWS):
+                if "heatmaps" not in batch.schema.names:
+                    yield from batch.to_pylist()
+                    continue
+                heatmaps = batch.column("heatmaps").to_numpy_ndarray()
+                for row, values in zip(batch.drop_columns("heatmaps").to_pylist(), heatmaps, strict=True):
+                    yield {**row, "heatmaps": values}
+
     def explanations(self, where: Filter = None) -> Iterator[Explanation]:
         """Yield the explanations of the results, in the order of the source; their images are read from it again.
 
@@ -125,7 +145,7 @@ class Output:
             table = self._part(number, None, where)
             if not table.num_rows:
                 continue
-            source = source or self._find_source()
+            source = source or self.find_source()
             records = _records(source, table.column("position").to_pylist())
             heatmaps = table.column("heatmaps").combine_chunks().to_numpy_ndarray()
             for row, values in zip(table.drop_columns("heatmaps").to_pylist(), heatmaps, strict=True):
@@ -162,6 +182,12 @@ class Output:
             **{name: self._settings[name] for name in ("model", "method", "layer", "source")},
         }
 
+    def _check_columns(self, columns: list[str] | None) -> None:
+        names = result_schema(self._settings["heatmap_shape"], self._settings["heatmaps"], {}).names
+        if unknown := [name for name in columns or () if name not in names]:
+            hint = did_you_mean(str(unknown[0]), names)
+            raise OptionError(f"There is no column {unknown[0]!r}.{hint} Expected {', '.join(names)}.")
+
     def _part(self, number: int, columns: list[str] | None, where: Filter) -> Any:
         """Return the rows of a part that `where` takes."""
         path, expression = part_path(self.path, RESULTS, number), pyarrow_compute().Expression
@@ -172,7 +198,12 @@ class Output:
         table = table.filter(mask)
         return table if columns is None else table.select(columns)
 
-    def _find_source(self) -> Source:
+    def find_source(self) -> Source:
+        """Return the source of the run, found again.
+
+        Raises:
+            ImageError: It has changed since the run.
+        """
         settings = self._settings
         options = SourceOptions(**settings["source_options"])
         source = find_source(settings["source"], settings["chunk_size"], options, outside=self.path)
