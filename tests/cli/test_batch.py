@@ -67,3 +67,28 @@ def test_the_line_of_the_progress():
     progress = datasets.Progress(total=4_000, before=1_000, done=2_000, errors=3)
     progress._started -= 100
     assert progress_text(progress) == "2,000 of 4,000 images (50%), 10.0 a second, 0:03:20 left, 3 failed"
+
+
+@pytest.mark.usefixtures("photos")
+def test_an_output_is_converted(run):
+    assert run("batch", "photos", "--out", "out", "--model", "nets:build", "--quiet")[0] == 1
+    for to, path in (
+        ("coco", "out/coco.json"),
+        ("masks", "out/masks"),
+        ("fiftyone", "out/fiftyone.json"),
+        ("label-studio", "out/label-studio.json"),
+        ("csv", "out/targets.csv"),
+    ):
+        assert run("convert", "out", "--to", to) == (0, f"wrote {path}\n", "")
+    code, out, _ = run("convert", "out", "--to", "csv", "--out", "a.csv", "--json")
+    assert (code, json.loads(out)) == (0, {"path": "a.csv", "format": "csv"})
+    for arguments, code, message in (
+        (("out", "--to", "yolo"), 2, "Invalid value for '--to'"),
+        (("none", "--to", "csv"), 2, "none is not the output of a run"),
+        (("out", "--to", "masks"), 1, "out/masks is not empty"),
+        (("out", "--to", "coco", "--threshold", "0.5"), 2, "--threshold does not apply to coco, but to masks"),
+        (("out", "--to", "csv", "--out", "photos"), 2, "photos has the suffix ''; expected '.csv'"),
+        (("out", "--to", "csv", "--out", "nets.py/a.csv"), 1, "Cannot write nets.py/a.csv"),
+    ):
+        assert run("convert", *arguments)[0] == code
+        assert message in run("convert", *arguments)[2]

@@ -96,7 +96,7 @@ def test_coco(output, explanations, tmp_path):
 
 
 def test_targets_that_are_no_classes_are_categories_after_the_classes(classifier, photos, tmp_path):
-    targets = ["dog", seewhy.targets.ClassDifference("cat", "dog")]
+    targets = ["dog", seewhy.targets.Difference("cat", "dog")]
     output = datasets.run(classifier, photos, tmp_path / "out", targets)
     coco = json.loads(output.to_coco(tmp_path / "a.json").read_text())
     assert [(each["id"], each["name"]) for each in coco["categories"]] == [(2, "dog"), (3, "cat rather than dog")]
@@ -158,9 +158,7 @@ def test_label_studio(output, explanations, tmp_path):
     assert {label.get("value") for label in drawing} == {"cat", "dog"}
     assert image.get("value") == "$image"
     assert tasks[3]["data"]["image"] == "/data/local-files/?d=cat/03.png"
-    regions = [
-        (number, region) for number, task in enumerate(tasks) for region in task["predictions"][0]["result"]
-    ]
+    regions = [(number, region) for number, task in enumerate(tasks) for region in task["predictions"][0]["result"]]
     for (number, region), (image_number, target, box) in zip(regions, boxes_of(explanations), strict=True):
         value, (height, width) = region["value"], explanations[number].image.shape[:2]
         assert (number, value["rectanglelabels"]) == (image_number, [["cat", "dog"][target]])
@@ -178,7 +176,10 @@ def test_csv(output, explanations, tmp_path):
     frame = pandas.read_csv(output.to_csv(tmp_path / "targets.csv"))
     assert len(frame) == 40
     for row in frame.itertuples():
-        target, boxes = explanations[row.position].targets[row.target], explanations[row.position].boxes(target=row.target)
+        target, boxes = (
+            explanations[row.position].targets[row.target],
+            explanations[row.position].boxes(target=row.target),
+        )
         assert (row.label, row.predicted_name) == (row.key[:3], explanations[row.position].predictions[0].name)
         assert (row.index, row.name, row.has_evidence) == (target.index, target.name, target.has_evidence)
         assert (row.score, row.probability) == pytest.approx((target.score, target.probability), rel=1e-5)
@@ -242,5 +243,5 @@ def test_what_is_there_is_not_overwritten_or_mistaken(output, photos, tmp_path, 
     ):
         with pytest.raises(OptionError, match=message):
             write(path)
-    with pytest.raises(OptionError, match="no column 'kex'. Did you mean 'key'"):
+    with pytest.raises(OptionError, match=r"no column 'kex'\. Did you mean 'key'"):
         next(output.rows(["kex"]))
