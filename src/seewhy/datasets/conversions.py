@@ -11,13 +11,14 @@ from seewhy.datasets.formats.fiftyone import write_fiftyone
 from seewhy.datasets.formats.label_studio import write_label_studio
 from seewhy.datasets.formats.mask_files import write_masks
 from seewhy.datasets.formats.target_csv import write_csv
+from seewhy.datasets.overlay_files import OVERLAYS
 from seewhy.datasets.part import ERRORS, RESULTS
 from seewhy.datasets.records import Source
 from seewhy.datasets.run_folder import MANIFEST, RUN
 from seewhy.errors import OptionError, short_repr
 from seewhy.results.evidence_boxes import check_threshold
 
-OWN_NAMES = (RUN, MANIFEST, RESULTS, ERRORS)
+OWN_NAMES = (RUN, MANIFEST, RESULTS, ERRORS, OVERLAYS)
 """What an output folder consists of."""
 
 Row = Mapping[str, Any]

@@ -13,6 +13,7 @@ from seewhy.datasets.arrow import pyarrow, pyarrow_compute, pyarrow_parquet
 from seewhy.datasets.conversions import Conversions, Filter, Row
 from seewhy.datasets.decoding import decode
 from seewhy.datasets.find_source import SourceOptions, find_source
+from seewhy.datasets.overlay_files import overlay_paths
 from seewhy.datasets.part import ERRORS, RESULTS, part_path
 from seewhy.datasets.records import Record, Source
 from seewhy.datasets.run_folder import RunFolder, Settings
@@ -106,6 +107,17 @@ class Output(Conversions):
         pa, schema = pyarrow(), result_schema(self._settings["heatmap_shape"], self._settings["heatmaps"], {})
         plain = [(each.name, getattr(each.type, "storage_type", each.type)) for each in schema]
         return Features.from_arrow_schema(pa.schema(plain))
+
+    def overlay_paths(self, row: Row) -> list[Path]:
+        """Return the paths of the overlays of a row with `position` and `key`, one for each target.
+
+        Raises:
+            OptionError: The run was made without overlays.
+        """
+        if self._settings["overlays"] is None:
+            raise OptionError(f"The run in {self.path} has no overlays: it was made without overlays=.")
+        targets = self._settings["heatmap_shape"][0]
+        return overlay_paths(self.path, row["position"], row["key"], targets, self._settings["overlays"])
 
     def rows(self, columns: list[str] | None = None, where: Filter = None) -> Iterator[Row]:
         """Yield the results as dicts, in the order of the source; the heatmaps as arrays (T, u, v).
