@@ -127,6 +127,16 @@ def run(
         read = decode if processes is None else processes.decode
         settings = _begin(folder, explainer, found, target, requested, read)
         _check_new_shard(folder, chunks, resume)
+        _logger.info(
+            "%s: %d images in %d parts; %s at %s, heatmaps %s in %s",
+            folder.path,
+            found.count,
+            len(found.chunks),
+            settings["method"],
+            settings["layer"],
+            settings["heatmap_shape"],
+            settings["heatmaps"],
+        )
         writer = make_writer(explainer, target, folder.path, settings)
         writer.decode = read
         _explain(writer, folder, chunks, progress, should_stop)
