@@ -43,9 +43,9 @@ def image_locations(output: "Conversions", images: str | None) -> Locate:
         chunk = chunks[row["position"] // size]
         assert isinstance(chunk, FileChunk)  # noqa: S101  # as was checked
         path = printable(chunk.paths[row["position"] - chunk.start])
-        if chunk.filesystem is None:
-            return os.path.abspath(path)
-        return path if is_url(path) else str(chunk.filesystem.unstrip_protocol(path))
+        if is_url(path):
+            return path
+        return os.path.abspath(path) if chunk.filesystem is None else str(chunk.filesystem.unstrip_protocol(path))
 
     return locate
 
