@@ -102,7 +102,8 @@ def test_what_is_not_in_the_cache(photos):
 
 def test_an_image_at_a_url_is_an_error_of_its_row(files, tmp_path):
     images = [*({"bytes": None, "path": path} for path in (str(files[0]), "https://images.org/a.png")), None]
-    Dataset.from_dict({"image": images}, features=Features({"image": Image()})).save_to_disk(str(tmp_path / "saved"))
+    stored = {"bytes": Value("binary"), "path": Value("string")}
+    Dataset.from_dict({"image": images}, features=Features({"image": stored})).save_to_disk(str(tmp_path / "saved"))
     first, second, third = records_of(f"hf:{tmp_path / 'saved'}")
     assert decode(first).shape == (9, 9, 3)
     with pytest.raises(ImageError, match=r"Row 1 is at https://images.org/a.png, which is not on the disk"):
