@@ -243,5 +243,10 @@ def test_what_is_there_is_not_overwritten_or_mistaken(output, photos, tmp_path, 
     ):
         with pytest.raises(OptionError, match=message):
             write(path)
+    part = next((listed.path / "results").iterdir())
+    part.write_bytes(part.read_bytes()[:-9])
+    with pytest.raises(OutputError, match=r"part-000000.parquet cannot be read: .*resume=True"):
+        listed.to_coco(tmp_path / "a.json")
+    assert not (tmp_path / "a.json").exists()
     with pytest.raises(OptionError, match=r"no column 'kex'\. Did you mean 'key'"):
         next(output.rows(["kex"]))

@@ -98,7 +98,7 @@ class Conversions(ABC):
         """Write the results as JSON that `fiftyone.Dataset.from_json` reads.
 
         A sample has the fields `ground_truth` and `prediction` (classifications), `evidence` (detections, the boxes),
-        `heatmap` (a heatmap of at most 64 x 64; `heatmap_2` and so on for further targets), `position` and `key`.
+        `heatmap` (at most 64 pixels long, which FiftyOne enlarges; `heatmap_2` and so on for further targets), `position` and `key`.
 
         Args:
             path: The file, `.json`.

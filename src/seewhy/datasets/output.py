@@ -18,7 +18,7 @@ from seewhy.datasets.part import ERRORS, RESULTS, part_path
 from seewhy.datasets.records import Record, Source
 from seewhy.datasets.run_folder import RunFolder, Settings
 from seewhy.datasets.schema import error_schema, result_schema
-from seewhy.errors import ImageError, MissingExtraError, OptionError, did_you_mean, short_repr
+from seewhy.errors import ImageError, MissingExtraError, OptionError, OutputError, did_you_mean, short_repr
 from seewhy.images.geometry import Placement
 from seewhy.models import Prediction
 from seewhy.representation import ShortTuple, description
@@ -88,7 +88,7 @@ class Output(Conversions):
     def errors(self) -> Any:
         """Return the images that failed as a `pyarrow.Table`: position, key, label, kind and message."""
         paths = (part_path(self.path, ERRORS, number) for number in self._folder.parts())
-        tables = [pyarrow_parquet().read_table(path) for path in paths if path.exists()]
+        tables = [_read_part(path) for path in paths if path.exists()]
         return pyarrow().concat_tables([error_schema({"run": self._settings}).empty_table(), *tables])
 
     def features(self) -> Any:
@@ -204,8 +204,8 @@ class Output(Conversions):
         """Return the rows of a part that `where` takes."""
         path, expression = part_path(self.path, RESULTS, number), pyarrow_compute().Expression
         if where is None or isinstance(where, expression):
-            return pyarrow_parquet().read_table(path, columns=columns, filters=where)
-        table = pyarrow_parquet().read_table(path)
+            return _read_part(path, columns=columns, filters=where)
+        table = _read_part(path)
         mask = pyarrow().array([bool(where(row)) for row in table.drop_columns("heatmaps").to_pylist()], "bool")
         table = table.filter(mask)
         return table if columns is None else table.select(columns)
@@ -234,6 +234,14 @@ def open_output(folder: str | os.PathLike[str]) -> Output:
         OptionError: The folder is not that of a run, or was written in another version of the schema.
     """
     return Output(folder)
+
+
+def _read_part(path: Path, **options: Any) -> Any:
+    try:
+        return pyarrow_parquet().read_table(path, **options)
+    except (OSError, pyarrow().ArrowException) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise OutputError(f"{path} cannot be read: {reason}. Explain it again, by the run with resume=True.") from error
 
 
 def _records(source: Source, positions: list[int]) -> dict[int, Record]:

@@ -18,8 +18,8 @@ from seewhy.types import ImageArray
 if TYPE_CHECKING:
     from seewhy.datasets.conversions import Conversions, Filter, Row
 
-MAP_SIDE = 64
-"""The longest side of a heatmap, in pixels: FiftyOne enlarges it to the image. It has all of them in its database."""
+PIXELS_PER_CELL, MAX_SIDE = 4, 64
+"""The longest side of a heatmap, for each of its cells and at most: FiftyOne has all of them in its database."""
 
 _FIELDS = "fiftyone.core.fields"
 _LABELS = "fiftyone.core.labels"
@@ -63,6 +63,7 @@ def heatmap_field(target: int) -> str:
 
 def _samples(output: "Conversions", columns: list[str], where: "Filter", locate: Locate) -> Iterator[dict[str, Any]]:
     quantile = output.settings["peak_quantile"]
+    side = min(PIXELS_PER_CELL * max(output.settings["heatmap_shape"][1:]), MAX_SIDE)
     for row in output.rows(columns, where):
         best = row["predictions"][0] if row["predictions"] else None
         sample = {
@@ -76,7 +77,7 @@ def _samples(output: "Conversions", columns: list[str], where: "Filter", locate:
             "evidence": {"_cls": "Detections", "detections": list(_detections(row))},
         }
         for number, target in enumerate(row["targets"]):
-            values = heatmap_bytes(row, number, quantile, MAP_SIDE)
+            values = heatmap_bytes(row, number, quantile, side)
             field = {"_cls": "Heatmap", "tags": [], "map": _as_binary(values), "range": [0, 255]}
             sample[heatmap_field(number)] = {**field, "label": target["name"], "score": as_number(target["score"])}
         yield sample
