@@ -98,7 +98,8 @@ class Conversions(ABC):
         """Write the results as JSON that `fiftyone.Dataset.from_json` reads.
 
         A sample has the fields `ground_truth` and `prediction` (classifications), `evidence` (detections, the boxes),
-        `heatmap` (at most 64 pixels long, which FiftyOne enlarges; `heatmap_2` and so on for further targets), `position` and `key`.
+        `heatmap` (at most 64 pixels long, which FiftyOne enlarges; `heatmap_2` and so on for further targets),
+        `position` and `key`.
 
         Args:
             path: The file, `.json`.
