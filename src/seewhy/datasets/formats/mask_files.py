@@ -53,7 +53,7 @@ def _write_masks(
 def _unused_name(folder: Path, row: "Row", number: int) -> str:
     """Return the path of a mask in the folder: that of the image, unless another mask has it already.
 
-    What is there already is asked of the disk: it alone knows which names are the same to it, such as "a" and "A".
+    Only the disk knows which names are the same to it, such as "a" and "A".
     """
     ending = f"_{number}.png" if len(row["targets"]) > 1 else ".png"
     parent, stem = safe_folder(row["key"]), safe_stem(row["key"])
