@@ -19,7 +19,7 @@ from seewhy import datasets
 from seewhy.datasets.batch_run import make_writer
 from seewhy.datasets.find_source import SourceOptions, find_source
 from seewhy.datasets.schema import check_fits
-from seewhy.errors import ImageError, OptionError, TargetError
+from seewhy.errors import ImageError, OptionError, OutputError, TargetError
 from seewhy.targets import resolve
 
 
@@ -94,6 +94,19 @@ def test_overlays_are_those_of_the_explanations(output, classifier, damaged):
             assert np.abs(difference).max() <= 2
     stem = f"{row['position']:09}_{row['key'][-6:-4]}"
     assert path == output.path / "overlays" / "000000" / f"{stem}_1.png"
+
+
+def test_a_part_is_not_done_if_an_overlay_cannot_be_written(classifier, photos, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "overlays").touch()
+    with pytest.raises(OutputError, match=r"Cannot write .*overlays/000000/000000000_00.jpg"):
+        datasets.run(classifier, photos / "cat", tmp_path / "out", overlays="jpg")  # in one batch, the last
+    assert not (tmp_path / "out" / "results").exists()
+    (tmp_path / "out" / "overlays").unlink()
+    output = datasets.run(classifier, photos / "cat", tmp_path / "out", overlays="jpg", resume=True)
+    assert len(list((tmp_path / "out" / "overlays").rglob("*.jpg"))) == output.summary()["explained"] == 10
+    with pytest.raises(OptionError, match="has no overlays"):
+        datasets.run(classifier, photos / "cat", tmp_path / "none").overlay_paths({"position": 0, "key": "a"})
 
 
 def test_a_worker_elsewhere_writes_the_same_part(output, classifier, damaged, tmp_path, options):
