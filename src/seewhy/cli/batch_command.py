@@ -29,9 +29,17 @@ from seewhy.cli.options import (
 )
 
 
+class OverlayFormatName(StrEnum):
+    """The values of `--overlays`."""
+
+    png = "png"
+    jpg = "jpg"
+
+
 class HeatmapTypeName(StrEnum):
     """The values of `--heatmaps`."""
 
+    auto = "auto"
     float16 = "float16"
     float32 = "float32"
 
@@ -68,9 +76,17 @@ def batch(
     score: ScoreOption = ScoreName.logit,
     precision: PrecisionOption = PrecisionName.float32,
     tokens: TokensOption = None,
-    heatmaps: Annotated[HeatmapTypeName, typer.Option(help="The type of the column of heatmaps.")] = (
-        HeatmapTypeName.float16
-    ),
+    heatmaps: Annotated[
+        HeatmapTypeName,
+        typer.Option(
+            help="The type of the column of heatmaps; auto is float16 if it holds those of the first image with digits "
+            "to spare, and else float32."
+        ),
+    ] = HeatmapTypeName.auto,
+    overlays: Annotated[
+        OverlayFormatName | None,
+        typer.Option(help="Also write the overlay of each target, to FOLDER/overlays.", show_default="none"),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run in the output folder, which was interrupted.")
     ] = False,
@@ -155,6 +171,7 @@ def batch(
         shard=shard,
         options={
             "heatmaps": heatmaps.value,
+            "overlays": None if overlays is None else overlays.value,
             "resume": resume,
             "batch_size": batch_size,
             "chunk_size": chunk_size,

@@ -21,6 +21,7 @@ WORDS = {
     "image_column=": "--image-column",
     "label_column=": "--label-column",
     "key_column=": "--key-column",
+    "with images=": "with --images",
     "tokens=seewhy.TokenGrid(prefix=..., grid=(h, w))": "--tokens HxW,prefix=N",
     "Leave tokens= out": "Leave --tokens out",
     "Leave out backend.": "Leave out --backend.",

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Output", "Progress", "open", "run"]
 
-logging.getLogger(__name__).addHandler(logging.NullHandler())  # silent, until the program asks for its messages
+logging.getLogger("seewhy").addHandler(logging.NullHandler())  # silent, until the program asks for its messages
 
 _FILES = {
     "Output": ("output", "Output"),

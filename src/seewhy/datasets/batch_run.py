@@ -19,12 +19,13 @@ from seewhy.datasets.find_source import SourceOptions, absolute_name, check_apar
 from seewhy.datasets.folder_labels import classes_of_folders
 from seewhy.datasets.local_executor import explain_chunks
 from seewhy.datasets.output import Output
+from seewhy.datasets.overlay_files import OverlayFormat
 from seewhy.datasets.part import PartWriter
 from seewhy.datasets.probe import choose
 from seewhy.datasets.progress import Progress, ProgressCallback
 from seewhy.datasets.records import Chunk, Source
 from seewhy.datasets.run_folder import CHOSEN, RunFolder, Settings
-from seewhy.datasets.schema import SCHEMA_VERSION, HeatmapType
+from seewhy.datasets.schema import SCHEMA_VERSION, RequestedType
 from seewhy.errors import OptionError, TargetError, short_repr
 from seewhy.explainer import BATCH_SIZE, Explainer, ModelSource
 from seewhy.frameworks.fingerprint import fingerprint
@@ -57,7 +58,8 @@ def run(
     *,
     batch_size: int = BATCH_SIZE,
     chunk_size: int | None = None,
-    heatmaps: HeatmapType = "float16",
+    heatmaps: RequestedType = "auto",
+    overlays: OverlayFormat | None = None,
     resume: bool = False,
     shard: Shard | None = None,
     time_limit: float | None = None,
@@ -81,7 +83,9 @@ def run(
         batch_size: How many images run at once.
         chunk_size: The number of images of a part of the output. None is 256, and 16 for a method that runs the model
             many times.
-        heatmaps: The type of the column of heatmaps: "float16" or "float32".
+        heatmaps: The type of the column of heatmaps: "float16" or "float32"; "auto" for float16 if it holds those of
+            the first image with digits to spare, and else for float32.
+        overlays: "png" or "jpg" writes the overlay of each target too; None writes none.
         resume: Go on with the run in the output folder.
         shard: (i, n) explains the i-th of n shares of the source, for job arrays; all n write to the same folder.
         time_limit: Decode images in processes of their own, which are ended when an image takes more seconds; for files
@@ -102,7 +106,9 @@ def run(
     """
     pyarrow_parquet()
     check_batch_size(batch_size)
-    check_name("heatmaps", heatmaps, get_args(HeatmapType))
+    check_name("heatmaps", heatmaps, get_args(RequestedType))
+    if overlays is not None:
+        check_name("overlays", overlays, get_args(OverlayFormat))
     if time_limit is not None:
         check_time_limit(time_limit)
     shard, folder = _check_shard(shard), RunFolder(_check_out(out))
@@ -116,12 +122,22 @@ def run(
     found = find_source(source, size, source_options, outside=folder.path)
     check_apart(os.fspath(source), folder.path)
     _check_labels(found, explainer)
-    requested = _requested(explainer, source, found, source_options, targets, batch_size, size, heatmaps)
+    requested = _requested(explainer, source, found, source_options, targets, batch_size, size, heatmaps, overlays)
     chunks = found.chunks[shard[0] - 1 :: shard[1]]
     with closing(DecoderProcesses(time_limit)) if time_limit is not None else nullcontext() as processes:
         read = decode if processes is None else processes.decode
         settings = _begin(folder, explainer, found, target, requested, read, may_join)
         _check_new_shard(folder, chunks, resume)
+        _logger.info(
+            "%s: %d images in %d parts; %s at %s, heatmaps %s in %s",
+            folder.path,
+            found.count,
+            len(found.chunks),
+            settings["method"],
+            settings["layer"],
+            settings["heatmap_shape"],
+            settings["heatmaps"],
+        )
         writer = make_writer(explainer, target, folder.path, settings)
         writer.decode = read
         _explain(writer, folder, chunks, progress, should_stop)
@@ -150,6 +166,7 @@ def make_writer(explainer: Explainer, target: Target, folder: Path, settings: Se
             "seewhy_version": settings["seewhy_version"],
         },
         metadata={"run": dict(settings)},
+        overlays=settings["overlays"],
     )
 
 
@@ -197,7 +214,8 @@ def _requested(
     targets: TargetSpec,
     batch_size: int,
     chunk_size: int,
-    heatmaps: HeatmapType,
+    heatmaps: RequestedType,
+    overlays: OverlayFormat | None,
 ) -> dict[str, Any]:
     """Return what is known before an image is explained: what a run that is resumed must have in common."""
     requested = {
@@ -209,7 +227,8 @@ def _requested(
         "images": found.count,
         "chunk_size": chunk_size,
         "batch_size": batch_size,
-        "heatmaps": heatmaps,
+        "requested_heatmaps": heatmaps,
+        "overlays": overlays,
         "targets": _text(targets),
         "model": printable(str(explainer.classifier.name)),
         "model_fingerprint": explainer.classifier.fingerprint(),
