@@ -9,6 +9,7 @@ from tests.evaluate.test_labels import Classifier
 
 from seewhy.errors import InputError
 from seewhy.evaluate.annotation_files import GivenMasks, read_coco, read_masks
+from seewhy.evaluate.file_matching import match_files
 
 NAMES = ["a.jpg", "b.jpg", "c.jpg", "d.jpg"]
 
@@ -85,6 +86,26 @@ def test_masks_are_found_by_name_and_have_the_size_of_their_image(tmp_path):
         InputError, match=r"has a mask for none of the 1 images\. It needs a mask named x\.png for 'x.jpg'"
     ):
         read_masks(tmp_path, ["x.jpg"])
+
+
+def test_masks_of_images_that_share_a_name(tmp_path):
+    """A mask is found by its path, then by its name; the full name of an image tells cat.jpg from cat.png."""
+    files = ["a/cat.png", "b/cat.jpg.png", "dog.png", "deep/er/owl.png", "other.png"]
+    found = match_files(files, ["/p/a/cat.jpg", "b/cat.jpg", "b/cat.png", "c/dog.jpg", "d/dog.jpg", "owl.gif", "x.jpg"])
+    assert dict(found.files) == {"/p/a/cat.jpg": files[0], "b/cat.jpg": files[1], "owl.gif": files[3]}
+    assert dict(found.problems) == {
+        "c/dog.jpg": "dog.png may be that of c/dog.jpg or d/dog.jpg: call its own c/dog.jpg.png",
+        "d/dog.jpg": "dog.png may be that of c/dog.jpg or d/dog.jpg: call its own d/dog.jpg.png",
+    }
+    assert found.unused == 1
+    two = match_files(["cat.png", "cat.bmp"], ["cat.jpg"]).problems
+    assert dict(two) == {"cat.jpg": "several have its name, cat.png or cat.bmp: call the one that is meant cat.jpg.png"}
+    Image.fromarray(np.eye(2, dtype=np.uint8)).save(tmp_path / "cat.png")
+    (problem,) = read_masks(tmp_path, ["a/cat.jpg", "b/cat.png"]).mask("b/cat.png", (2, 2), 0).problems
+    assert problem == (
+        "it is not clear which mask is its own: cat.png may be that of a/cat.jpg or b/cat.png: call its own "
+        "b/cat.png.png"
+    )
 
 
 def test_masks_in_memory():

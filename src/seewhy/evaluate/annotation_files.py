@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from seewhy.errors import ImageError, InputError, TargetError
+from seewhy.evaluate.file_matching import match_files
 from seewhy.evaluate.labels import match_names
 from seewhy.evaluate.study_settings import checksum, file_checksum
 from seewhy.images.finding import SUFFIXES
@@ -138,11 +139,13 @@ class MaskFolder:
     Attributes:
         folder: The folder.
         paths: The mask of each image, by the image's name.
+        unclear: Why it cannot be told which mask is an image's, by the image's name.
         unused: The number of masks of images that are not there.
     """
 
     folder: Path
     paths: Mapping[str, Path]
+    unclear: Mapping[str, str] = field(default_factory=dict)
     unused: int = 0
 
     @property
@@ -157,6 +160,8 @@ class MaskFolder:
         return None
 
     def mask(self, name: str, size: Size, target: int) -> ObjectMask:
+        if name in self.unclear:
+            return ObjectMask(None, (f"it is not clear which mask is its own: {self.unclear[name]}",))
         if name not in self.paths:
             return ObjectMask(None, ("it has no mask",))
         try:
@@ -244,19 +249,20 @@ def read_coco(path: Path, names: Sequence[str], classifier: Classifier) -> CocoB
 def read_masks(folder: Path, names: Sequence[str]) -> MaskFolder:
     """Find the masks of images: `cats/1.jpg` has the mask `cats/1.png`, or `1.png` if only one image has that name.
 
+    Where images share a name, as `cats/1.jpg` and `cats/1.png` do, `cats/1.jpg.png` is the mask of the first.
+
     Raises:
         InputError: There is no such folder, or it has no mask for any of the images.
     """
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder; expected a folder with a mask, such as 1.png, for each image.")
-    masks = {str(path.relative_to(folder).with_suffix("")): path for path in _images_in(folder)}
-    stems = {str(PurePath(name).with_suffix("")): name for name in names}
-    found = match_names(list(masks), list(stems))
-    paths = {stems[stem]: masks[mask] for mask, stem in zip(masks, found, strict=True) if stem is not None}
-    if not paths:
+    masks = {path.relative_to(folder).as_posix(): path for path in _images_in(folder)}
+    found = match_files(list(masks), names)
+    if not found.files and not found.problems:
         example = f" It needs a mask named {PurePath(names[0]).stem}.png for {names[0]!r}." if names else ""
         raise InputError(f"{folder} has a mask for none of the {len(names)} images.{example}")
-    return MaskFolder(folder, paths, unused=len(masks) - len(paths))
+    paths = {name: masks[file] for name, file in found.files.items()}
+    return MaskFolder(folder, paths, found.problems, found.unused)
 
 
 def _fill(pixels: BoolArray, box: Box) -> bool:

@@ -1,7 +1,7 @@
 """Where the heatmaps of a study are from: SeeWhy's methods, the baselines, and maps of other tools."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import Any, Protocol
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from seewhy import methods as all_methods
 from seewhy.errors import InputError, MethodError
 from seewhy.evaluate.baselines import centered_gaussian, random_map
-from seewhy.evaluate.labels import match_names
+from seewhy.evaluate.file_matching import match_files
 from seewhy.evaluate.study_settings import checksum, file_checksum
 from seewhy.explainer import Explainer
 from seewhy.images.geometry import Placement
@@ -122,10 +122,12 @@ class GivenMaps:
 
     Attributes:
         maps: The map of each image, by the image's name: an array, or the path of a file.
+        unclear: Why it cannot be told which file is an image's, by the image's name.
     """
 
     name: str
     maps: Mapping[str, NDArray[Any] | Path]
+    unclear: Mapping[str, str] = field(default_factory=dict)
     is_baseline: bool = False
     explainer: None = None
 
@@ -153,6 +155,8 @@ class GivenMaps:
 
     def _load(self, name: str) -> NDArray[Any]:
         entry = self.maps.get(name)
+        if name in self.unclear:
+            raise InputError(f"It is not clear which map of {self.name!r} is that of {name}: {self.unclear[name]}.")
         if entry is None:
             raise InputError(f"{self.name!r} has no map for {name}.")
         if not isinstance(entry, Path):
@@ -189,14 +193,12 @@ def find_given_maps(name: str, maps: Path | str | Sequence[Any], images: Sequenc
             )
         return GivenMaps(name, dict(zip(images, map(np.asarray, maps), strict=True)))
     folder = Path(maps)
-    files = {str(path.relative_to(folder).with_suffix("")): path for path in sorted(folder.rglob("*.npy"))}
-    stems = {str(PurePath(image).with_suffix("")): image for image in images}
-    found = match_names(list(files), list(stems))
-    by_image = {stems[stem]: files[file] for file, stem in zip(files, found, strict=True) if stem is not None}
-    if not by_image:
+    files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*.npy"))}
+    found = match_files(list(files), images)
+    if not found.files and not found.problems:
         example = f"{PurePath(images[0]).stem}.npy for {images[0]}" if images else "1.npy for 1.jpg"
         raise InputError(f"The folder {folder} has a map of {name!r} for none of the images; expected {example}.")
-    return GivenMaps(name, by_image)
+    return GivenMaps(name, {image: files[file] for image, file in found.files.items()}, found.problems)
 
 
 def make_methods(methods: Sequence[str | Method]) -> tuple[Method, ...]:

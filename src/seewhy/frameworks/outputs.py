@@ -40,7 +40,7 @@ class Outputs:
             logits = xp.concatenate([-logits, logits], axis=1)  # one unit, two classes
         if activation == "sigmoid":
             probabilities = xp.sigmoid(logits)
-        elif activation == "softmax":
+        elif activation in ("softmax", "logits"):
             probabilities = _softmax(logits, xp)
         else:
             probabilities = _probabilities(logits, xp) if logits.shape[1] != 1 else None
@@ -165,7 +165,11 @@ def _restore_tensor(value: Any, tensors: Sequence[NativeTensor]) -> Any:
 
 
 def _probabilities(outputs: NativeTensor, xp: Namespace) -> NativeTensor:
-    """Return the softmax of logits, or the outputs where they are probabilities already, as a mean of softmaxes is."""
+    """Return the softmax of logits, or the outputs where they are probabilities already, as a mean of softmaxes is.
+
+    Each row is decided by its values, for another image must not change it. So this is the last resort, where the
+    model's last operation does not tell.
+    """
     total, least = xp.sum(outputs, axis=-1, keepdims=True), xp.min(outputs, axis=-1, keepdims=True)
     return xp.where((least >= 0) & (xp.abs(total - 1) < 1e-3), outputs, _softmax(outputs, xp))
 

@@ -71,7 +71,7 @@ def _probabilities(logits: str, activation: FinalActivation, classes: int, build
     if activation == "sigmoid":
         return builder.op("Sigmoid", logits)
     softmax = builder.op("Softmax", logits, axis=1)
-    if activation == "softmax":
+    if activation in ("softmax", "logits"):
         return softmax
     if classes == 1:
         return None
