@@ -40,10 +40,12 @@ class Outputs:
             logits = xp.concatenate([-logits, logits], axis=1)  # one unit, two classes
         if activation == "sigmoid":
             probabilities = xp.sigmoid(logits)
-        elif activation in ("softmax", "logits"):
+        elif activation == "softmax":
             probabilities = _softmax(logits, xp)
+        elif logits.shape[1] == 1:
+            probabilities = None
         else:
-            probabilities = _probabilities(logits, xp) if logits.shape[1] != 1 else None
+            probabilities = _softmax(logits, xp) if activation == "logits" else _probabilities(logits, xp)
         return cls(raw, logits, probabilities, tree, activation)
 
     @property
