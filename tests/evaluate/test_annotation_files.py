@@ -22,9 +22,10 @@ def coco(tmp_path):
             "categories": [{"id": 10 + i, "name": name} for i, name in enumerate(categories)],
             "annotations": [{"image_id": i, "bbox": box, "category_id": c} for i, box, c in annotations],
         }
+        content |= {"info": {"images": [[]]}, "licenses": []}
         content["images"][2]["height"], content["images"][2]["width"] = 99, 6
         path = tmp_path / "coco.json"
-        path.write_text(json.dumps(content))
+        path.write_text(json.dumps(content, indent=1))
         return read_coco(path, NAMES, Classifier())
 
     return write
@@ -63,7 +64,22 @@ def test_what_is_wrong_with_boxes_is_said(coco):
     assert boxes.mask("d.jpg", (4, 6), target=0).problems == ("it has no boxes",)
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"images": [{"id": 1}], "annotations": []}', '{"images": 3}'])
+NOT_COCO = (
+    *(
+        "",
+        "{",
+        "[]",
+        '{"images": [{"id": 1}], "annotations": []}',
+        '{"images": 3}',
+        '{"images": [], "annotations": []} x',
+    ),
+    *('{"images": [] "annotations": []}', '{"images": [,], "annotations": []}', '{"images": [], "annotations": [3]}'),
+    '{"images": [], "annotations": [{"image_id": [1], "bbox": []}]}',
+    '{"info": ' + 9999 * "[",
+)
+
+
+@pytest.mark.parametrize("text", NOT_COCO)
 def test_files_that_are_not_in_the_format_of_coco(tmp_path, text):
     (tmp_path / "coco.json").write_text(text)
     with pytest.raises(InputError, match="COCO's format"):

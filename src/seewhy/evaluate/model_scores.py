@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import groupby, islice
+from itertools import chain, groupby, islice
 from typing import Any, NamedTuple, final
 
 import numpy as np
@@ -123,30 +123,47 @@ class ScoredImages:
         return height, width
 
     def score(self, perturbations: Iterable[Perturbation]) -> DoubleArray:
-        """Return the score (M,) of each perturbation, running `batch_size` of them at once."""
-        return np.concatenate([np.zeros(0), *map(self._run, self._batches(perturbations))])
+        """Return the score (M,) of each perturbation, running `batch_size` of them at once.
 
-    def _batches(self, perturbations: Iterable[Perturbation]) -> Iterator[list[Perturbation]]:
-        """Yield batches; only classes may be mixed in one, for any other target belongs to one image."""
+        The pixels of a perturbation are copied before the next one is asked for, so that they may share memory.
+        """
+        return np.concatenate([np.zeros(0), *(self._run(*batch) for batch in self._batches(perturbations))])
+
+    def _batches(self, perturbations: Iterable[Perturbation]) -> Iterator[tuple[list[Perturbation], FloatArray]]:
+        """Yield batches as the model takes them.
+
+        Only classes may be mixed in one, for any other target belongs to one image.
+        """
         if self.objective.target.is_classes:
-            yield from _chunks(perturbations, self.model.batch_size)
+            yield from self._filled(perturbations)
         else:
             for _, group in groupby(perturbations, lambda each: each.image):
-                yield from _chunks(group, self.model.batch_size)
+                yield from self._filled(group)
 
-    def _run(self, batch: list[Perturbation]) -> DoubleArray:
-        # What was compiled for one number of images serves the last batch too, filled with copies.
-        framework = self.model.framework
-        copies = self.model.batch_size - len(batch) if framework.compiles_batch_size else 0
-        rows = batch + batch[-1:] * copies
-        pixels = np.stack([each.pixels for each in rows]).astype(np.float32)
-        inputs = framework.check_inputs(np.moveaxis(pixels, -1, 1) if framework.channels_first else pixels)
+    def _filled(self, perturbations: Iterable[Perturbation]) -> Iterator[tuple[list[Perturbation], FloatArray]]:
+        framework, remaining = self.model.framework, iter(perturbations)
+        shape = (self.model.batch_size, *self.pixels.shape[1:])
+        order = (0, 3, 1, 2) if framework.channels_first else (0, 1, 2, 3)
+        while first := next(remaining, None):
+            array = np.empty([shape[axis] for axis in order], np.float32)
+            rows, values = [], array.transpose(np.argsort(order))
+            for each in chain([first], islice(remaining, len(array) - 1)):
+                values[len(rows)] = each.pixels
+                rows.append(each)
+            # What was compiled for one number of images serves the last batch too, filled with copies.
+            values[len(rows) :] = values[len(rows) - 1]
+            yield rows, array if framework.compiles_batch_size else array[: len(rows)]
+
+    def _run(self, rows: list[Perturbation], array: FloatArray) -> DoubleArray:
+        inputs = self.model.framework.check_inputs(array)
         if self.objective.target.is_classes:
-            target = Class(tuple((int(self.classes[each.image, each.target]),) for each in rows))
+            classes = [int(self.classes[each.image, each.target]) for each in rows]
+            classes += classes[-1:] * (len(array) - len(rows))
+            target = Class(tuple((each,) for each in classes))
             scores, _ = self.model.scores(inputs, Objective(target, self.objective.score, self.objective.output))
-            return scores[: len(batch), 0]
-        scores, _ = self.model.scores(inputs, self.objective.for_image(batch[0].image))
-        return scores[np.arange(len(batch)), [each.target for each in batch]]
+            return scores[: len(rows), 0]
+        scores, _ = self.model.scores(inputs, self.objective.for_image(rows[0].image))
+        return scores[np.arange(len(rows)), [each.target for each in rows]]
 
 
 def running_model(model: ModelLike, *, score: Score, batch_size: int) -> RunningModel:
@@ -204,9 +221,3 @@ def _as_array(images: Any) -> NDArray[Any]:
 def _is_preprocessed(images: Any) -> bool:
     """Whether this is an array of floats: images are bytes."""
     return isinstance(images, np.ndarray) and images.dtype.kind == "f"
-
-
-def _chunks(perturbations: Iterable[Perturbation], size: int) -> Iterator[list[Perturbation]]:
-    remaining = iter(perturbations)
-    while batch := list(islice(remaining, size)):
-        yield batch
