@@ -6,11 +6,11 @@ from itertools import chain, groupby, islice
 from typing import Any, NamedTuple, final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from seewhy.attribution.checks import check_batch_size, check_images, check_scores
 from seewhy.attribution.independence import capture_images
 from seewhy.errors import InputError, ModelRunError
+from seewhy.evaluate.tensor_values import as_array, as_list
 from seewhy.explainer import Explainer, ModelSource, as_classifier
 from seewhy.frameworks import Framework, LayerChoice
 from seewhy.frameworks.layers import INPUT
@@ -63,7 +63,7 @@ class RunningModel:
 
     def objective(self, targets: TargetSpec) -> Objective:
         """Return what the scores of targets are."""
-        return Objective(resolve(targets, self.classifier.find_class), self.score, self.output)
+        return Objective(resolve(as_list(targets), self.classifier.find_class), self.score, self.output)
 
     def inputs(self, images: Any) -> InputBatch:
         """Return images, or inputs that are preprocessed already, as the model takes them.
@@ -180,7 +180,7 @@ def image_list(images: ImagesLike) -> Any:
     if isinstance(images, Inputs):
         return np.asarray(images.values)
     if not isinstance(images, (str, list, tuple, np.ndarray)) and len(getattr(images, "shape", ())) > 2:
-        images = _as_array(images)
+        images = as_array(images, "The images")
     return images if _is_preprocessed(images) else check_images(images)
 
 
@@ -206,16 +206,6 @@ def scored_batches(model: RunningModel, images: Any, targets: TargetSpec) -> Ite
         pixels = only_leaf(inputs)
         pixels = np.moveaxis(pixels, 1, -1) if model.framework.channels_first else pixels
         yield ScoredImages(start, pixels, scores, classes, model, own)
-
-
-def _as_array(images: Any) -> NDArray[Any]:
-    """Return a batch in a tensor of any framework as an array."""
-    try:
-        return np.asarray(images)
-    except (TypeError, ValueError, RuntimeError) as error:  # a tensor on a GPU, or one that requires gradients
-        raise InputError(
-            f"The images are a {type(images).__name__}, and no array can be made of it: {error}"
-        ) from error
 
 
 def _is_preprocessed(images: Any) -> bool:
