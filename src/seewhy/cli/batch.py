@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,7 @@ def run(request: BatchArguments, *, log: bool, quiet: bool, as_json: bool) -> No
     """
     request.check()
     shard = _parse_shard(request.shard)
-    explainer = _explainer(request)
+    make = partial(_explainer, request)  # each worker of Ray makes its own
     if log:
         logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
     else:
@@ -84,7 +85,7 @@ def run(request: BatchArguments, *, log: bool, quiet: bool, as_json: bool) -> No
     try:
         with _stopping() as is_stopped, line:
             output = datasets.run(
-                explainer,
+                make if request.options["executor"] == "ray" else make(),
                 request.source,
                 request.out,
                 request.targets,

@@ -15,11 +15,11 @@ from seewhy import methods
 from seewhy.attribution.checks import check_batch_size
 from seewhy.datasets.arrow import pyarrow_parquet
 from seewhy.datasets.decoding import Decode, DecoderProcesses, check_time_limit, decode
+from seewhy.datasets.executors import ExecutorName, ExplainChunks, MakesExplainer, choose_executor, made_explainer
 from seewhy.datasets.filesystems import is_url
 from seewhy.datasets.find_source import SourceOptions, find_source
 from seewhy.datasets.folder_labels import classes_of_folders
 from seewhy.datasets.hugging_face_source import PREFIX
-from seewhy.datasets.local_executor import explain_chunks
 from seewhy.datasets.output import Output
 from seewhy.datasets.part import PartWriter
 from seewhy.datasets.probe import choose
@@ -51,7 +51,7 @@ _logger = logging.getLogger("seewhy.datasets")
 
 
 def run(
-    model: Explainer | ModelSource,
+    model: Explainer | ModelSource | MakesExplainer,
     source: str | os.PathLike[str],
     out: str | os.PathLike[str],
     targets: TargetSpec = "top-1",
@@ -62,6 +62,11 @@ def run(
     resume: bool = False,
     shard: Shard | None = None,
     time_limit: float | None = None,
+    executor: ExecutorName = "local",
+    workers: int | None = None,
+    cpus_per_worker: int = 1,
+    gpus_per_worker: float = 0,
+    address: str | None = None,
     progress: ProgressCallback | None = None,
     should_stop: Callable[[], bool] = lambda: False,
     **options: Any,
@@ -72,7 +77,8 @@ def run(
     was, is continued with `resume=True`.
 
     Args:
-        model: An `Explainer`; or what `Explainer` takes as a model.
+        model: An `Explainer`; what `Explainer` takes as a model; or a function without arguments that returns one of
+            these. Workers of Ray make their own: for executor="ray", a name, a path or a function.
         source: A folder, which is searched with its subfolders; a glob; a text or CSV file that lists paths; Parquet
             files with images in a column; tar archives, as WebDataset writes them; "hf:NAME@SPLIT", a data set of
             Hugging Face in the local cache, or "hf:FOLDER", one that was saved on the disk. Paths may be
@@ -87,8 +93,16 @@ def run(
         shard: (i, n) explains the i-th of n shares of the source, for job arrays; all n write to the same folder.
         time_limit: Decode images in processes of their own, which are ended when an image takes more seconds; for files
             that may be made to do harm. None decodes them in this process.
-        progress: Is called with a `Progress` after each batch.
-        should_stop: Is called after each part; True ends the run, which can be resumed.
+        executor: "local" explains in this process; "ray" by workers, on this machine or a cluster. The output is the
+            same, and a run may be resumed by the other.
+        workers: The number of workers of Ray; None for one for each processor of the cluster, or GPU if they have such,
+            as far as the memory suffices.
+        cpus_per_worker: The processors of a worker, and its threads.
+        gpus_per_worker: The GPUs of a worker; a fraction lets workers share one.
+        address: Of a running cluster, "auto" or "HOST:PORT"; None starts one on this machine for the length of the run.
+        progress: Is called with a `Progress` after each batch; with executor="ray", after each part.
+        should_stop: Is called after each part, and with executor="ray" several times a second; True ends the run after
+            the parts in hand. It can be resumed.
         **options: How the source is read: `image_column`, `label_column`, `key_column` and `label_by_folder`, see
             `SourceOptions`.
 
@@ -106,11 +120,13 @@ def run(
     check_name("heatmaps", heatmaps, get_args(HeatmapType))
     if time_limit is not None:
         check_time_limit(time_limit)
+    ray_options = {"workers": workers, "cpus_per_worker": cpus_per_worker, "gpus_per_worker": gpus_per_worker}
+    explain_chunks = choose_executor(executor, model, time_limit, {**ray_options, "address": address})
     shard, folder = _check_shard(shard), RunFolder(Path(out))
     if not folder.has_run or not (resume or shard != (1, 1)):
         folder.check_unused()
     source_options = _source_options(options)
-    explainer = model if isinstance(model, Explainer) else Explainer(model)
+    explainer = made_explainer(model)
     target = _same_for_all(resolve(targets, explainer.classifier.find_class))
     size = _check_chunk_size(chunk_size, explainer)
     found = find_source(source, size, source_options, outside=folder.path)
@@ -123,7 +139,7 @@ def run(
         _check_new_shard(folder, chunks, resume)
         writer = make_writer(explainer, target, folder.path, settings)
         writer.decode = read
-        _explain(writer, folder, chunks, progress, should_stop)
+        _explain(explain_chunks, writer, folder, chunks, progress, should_stop)
     is_complete = folder.finish(found.chunks)
     _logger.info("%s: %s", folder.path, "complete" if is_complete else "not complete yet")
     return Output(folder.path)
@@ -153,6 +169,7 @@ def make_writer(explainer: Explainer, target: Target, folder: Path, settings: Se
 
 
 def _explain(
+    explain_chunks: ExplainChunks,
     writer: PartWriter,
     folder: RunFolder,
     chunks: Sequence[Chunk],
@@ -193,7 +210,6 @@ def _requested(
     name = os.fspath(source)
     requested = {
         "schema": SCHEMA_VERSION,
-        "seewhy_version": __version__,
         "source": name if is_url(name) or name.startswith(PREFIX) else os.path.abspath(name),
         "source_options": options.as_dict(),
         "source_fingerprint": found.fingerprint,
@@ -202,6 +218,14 @@ def _requested(
         "batch_size": batch_size,
         "heatmaps": heatmaps,
         "targets": _text(targets),
+        **settings_of(explainer),
+    }
+    return dict(json.loads(json.dumps(requested)))
+
+
+def settings_of(explainer: Explainer) -> dict[str, Any]:
+    """Return those settings of a run that are its explainer's."""
+    settings = {
         "model": str(explainer.classifier.name),
         "model_fingerprint": explainer.classifier.fingerprint(),
         "framework": explainer.framework.name,
@@ -211,8 +235,9 @@ def _requested(
         **{name: getattr(explainer, name) for name in ("score", "output", "signed", "precision")},
         "augmentations": [str(each) for each in explainer.augmentations],
         "tokens": None if explainer.tokens is None else repr(explainer.tokens),
+        "seewhy_version": __version__,
     }
-    return dict(json.loads(json.dumps(requested)))
+    return dict(json.loads(json.dumps(settings)))
 
 
 def _text(value: Any) -> Any:
