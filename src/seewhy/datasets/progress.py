@@ -27,6 +27,10 @@ class Progress:
     errors: int = 0
     _started: float = field(default_factory=time.monotonic, repr=False)
 
+    def start(self) -> None:
+        """Count the seconds from now on: what came before, such as the start of workers, explained no images."""
+        self._started = time.monotonic()
+
     @property
     def seconds(self) -> float:
         """Seconds since the start of this run."""

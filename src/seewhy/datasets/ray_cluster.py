@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib
+import io
 import logging
 import os
 import re
@@ -118,7 +119,8 @@ def cluster(options: RayOptions) -> Iterator[Any]:
             _check_gpus(ray, options)
             yield ray
         finally:
-            ray.shutdown()
+            with contextlib.redirect_stdout(io.StringIO()):  # it prints what it has held back of such messages
+                ray.shutdown()
 
 
 def _start(ray: Any, options: RayOptions) -> None:

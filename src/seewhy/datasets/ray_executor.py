@@ -218,6 +218,8 @@ class _Pool:
         self._idle.append(task.worker)
         if task.chunk is not None:
             self._count(task.chunk, answer)
+        elif not self.written:
+            self.state.start()
 
     def _count(self, chunk: Chunk, part: WrittenPart) -> None:
         self.written.append(chunk)
