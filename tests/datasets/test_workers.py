@@ -11,7 +11,7 @@ import seewhy
 from seewhy import datasets
 from seewhy.datasets.batch_run import make_writer
 from seewhy.datasets.find_source import find_source
-from seewhy.datasets.ray_cluster import RayOptions, cluster
+from seewhy.datasets.ray_cluster import RayOptions
 from seewhy.datasets.ray_executor import RayExecutor, await_parts
 from seewhy.datasets.ray_worker import THREADS, Refusal, Worker
 from seewhy.datasets.run_folder import RunFolder
@@ -157,9 +157,9 @@ def test_what_cannot_be_given_to_workers_is_refused(classifier, photos, tmp_path
     ],
 )
 def test_no_cluster_at_an_address(address, message, monkeypatch):
-    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(is_initialized=lambda: False))
-    with pytest.raises(OptionError, match=message), cluster(RayOptions(address=address)):
-        pass
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace())
+    with pytest.raises(OptionError, match=message):
+        RayOptions(address=address).check()
 
 
 def test_the_number_of_workers_fits_the_cluster():

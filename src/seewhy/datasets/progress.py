@@ -28,7 +28,7 @@ class Progress:
     _started: float = field(default_factory=time.monotonic, repr=False)
 
     def start(self) -> None:
-        """Count the seconds from now on: what came before, such as the start of workers, explained no images."""
+        """Count the seconds from now on: while workers start, no image is explained."""
         self._started = time.monotonic()
 
     @property

@@ -22,6 +22,14 @@ MAX_WORKERS = 10_000
 ANSWER_SECONDS = 10.0
 """How long a cluster may take to accept a connection."""
 
+HTTP2_SETTINGS = 4
+"""The type of the frame with which an HTTP/2 server begins, its fourth byte."""
+
+HTTP2_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, HTTP2_SETTINGS, 0, 0, 0, 0, 0])
+"""What an HTTP/2 client begins with; see RFC 9113, section 3.4."""
+
+CONNECTION_ADVICE = "A cluster with tokens needs RAY_AUTH_MODE=token in the environment. Leave address= out for a cluster on this machine."
+
 OBJECT_STORE_BYTES = 100_000_000
 """Shared memory of a cluster on this machine: what is sent are paths, counts and messages."""
 
@@ -46,7 +54,7 @@ class RayOptions:
     address: str | None = None
 
     def check(self) -> None:
-        """Raise SeewhyError if an option is out of range, or Ray is not installed."""
+        """Raise SeewhyError if an option is out of range, Ray is missing, or no cluster answers at the address."""
         for name, value in (("workers", self.workers), ("cpus_per_worker", self.cpus_per_worker)):
             if value is not None and (type(value) is not int or not 1 <= value <= MAX_WORKERS):
                 raise OptionError(f"{name} is {short_repr(value)}; expected 1 to {MAX_WORKERS:,}.")
@@ -60,6 +68,8 @@ class RayOptions:
         if self.address is not None and (not isinstance(self.address, str) or not self.address.strip()):
             raise OptionError(f"address is {short_repr(self.address)}; expected 'auto' or HOST:PORT.")
         ray_module()
+        if self.address is not None:
+            _check_answers(self.address)
 
     def count(self, resources: Mapping[str, float], worker_bytes: int) -> int:
         """Return the number of workers.
@@ -131,31 +141,35 @@ def _start(ray: Any, options: RayOptions) -> None:
         # Ray's bookkeeping of processors limits a cluster on this machine to no fewer workers than were requested.
         cpus = max(os.cpu_count() or 1, (options.workers or 1) * options.cpus_per_worker)
         settings |= {"num_cpus": cpus, "object_store_memory": OBJECT_STORE_BYTES, "include_dashboard": False}
-    else:
-        _check_answers(options.address)
-    try:
-        with quiet_start():
+    with quiet_start():
+        try:
             ray.init(address=options.address or "local", **settings)
-    except (ConnectionError, RuntimeError, TimeoutError, ValueError, OSError, ImportError) as error:
-        where = "on this machine" if options.address is None else f"at {options.address}"
-        advice = "Leave address= out for a cluster on this machine." if options.address else "Try executor='local'."
-        raise OptionError(f"Ray cannot be used {where}: {_first_line(error)} {advice}") from error
+        except (ConnectionError, RuntimeError, TimeoutError, ValueError, OSError, ImportError) as error:
+            where = "on this machine" if options.address is None else f"at {options.address}"
+            advice = "Try executor='local'." if options.address is None else CONNECTION_ADVICE
+            raise OptionError(f"Ray cannot be used {where}: {_first_line(error)} {advice}") from error
 
 
 def _check_answers(address: str) -> None:
-    """Raise OptionError if nothing listens at HOST:PORT: Ray would try for minutes."""
+    """Raise OptionError if nothing at HOST:PORT speaks HTTP/2, as a cluster does: Ray would try without end."""
     match = re.fullmatch(r"(?:ray://)?(\[.+\]|[^:/\[\]]+):(\d{1,5})", address.strip())
     if match is None:
         if address.strip() not in ("auto", "local"):
             raise OptionError(f"address is {address!r}; expected 'auto' or HOST:PORT, as 'ray start' prints it.")
         return
     try:
-        socket.create_connection((match[1].strip("[]"), int(match[2])), ANSWER_SECONDS).close()
+        with socket.create_connection((match[1].strip("[]"), int(match[2])), ANSWER_SECONDS) as connection:
+            connection.sendall(HTTP2_PREFACE)
+            answer = connection.recv(9)
+        reason = "what listens there is something else"
     except (OSError, OverflowError, UnicodeError) as error:
+        answer, reason = b"", str(getattr(error, "strerror", None) or error)
+    has_settings = len(answer) >= 4 and answer[3] == HTTP2_SETTINGS
+    if not has_settings and os.environ.get("RAY_USE_TLS", "0") == "0":
         raise OptionError(
-            f"No cluster of Ray answers at {address}: {getattr(error, 'strerror', None) or error}. Start one with "
-            "'ray start --head', or leave address= out for a cluster on this machine."
-        ) from error
+            f"No cluster of Ray answers at {address}: {reason}. Start one with 'ray start --head', or leave address= "
+            "out for a cluster on this machine."
+        )
 
 
 def _check_gpus(ray: Any, options: RayOptions) -> None:

@@ -274,7 +274,8 @@ def _reason(error: Exception) -> str:
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     if "SYSTEM_ERROR" in lines[-1]:
         return "its process was killed or crashed; too little memory is the usual reason."
-    return lines[-1][:300]
+    advice = " Install the same packages on all machines of the cluster." if "ModuleNotFoundError" in lines[-1] else ""
+    return f"{lines[-1][:300]}.{advice}"
 
 
 def _sample(chunk: Chunk, read: Decode) -> tuple[Chunk, int] | None:
