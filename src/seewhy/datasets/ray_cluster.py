@@ -28,7 +28,9 @@ HTTP2_SETTINGS = 4
 HTTP2_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, HTTP2_SETTINGS, 0, 0, 0, 0, 0])
 """What an HTTP/2 client begins with; see RFC 9113, section 3.4."""
 
-CONNECTION_ADVICE = "A cluster with tokens needs RAY_AUTH_MODE=token in the environment. Leave address= out for a cluster on this machine."
+CONNECTION_ADVICE = (
+    "If the cluster has tokens, set RAY_AUTH_MODE=token. Without address= a cluster on this machine starts."
+)
 
 OBJECT_STORE_BYTES = 100_000_000
 """Shared memory of a cluster on this machine: what is sent are paths, counts and messages."""
