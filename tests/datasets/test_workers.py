@@ -54,7 +54,7 @@ def test_a_worker_writes_the_part_and_reports_it(worker, sent, tmp_path):
     file = tmp_path / "out" / "results" / "part-000001.parquet"
     before = file.read_bytes()
     file.unlink()
-    assert worker.load(sent()) is None
+    assert worker.prepare(sent()) is None
     part = worker.write(sent.chunks[1])
     assert (part.results, part.failed) == (6, [])
     assert file.read_bytes() == before
@@ -95,7 +95,7 @@ def test_a_worker_refuses_what_would_give_other_rows(worker, sent, classifier, t
             "is hirescam, expected auto. Give all",
         ),
     ):
-        refusal = worker.load(plan)
+        refusal = worker.prepare(plan)
         assert refusal.kind == kind
         assert message in refusal.message
         assert isinstance(refusal.error("A worker: "), getattr(seewhy.errors, kind))
@@ -106,9 +106,14 @@ def test_a_full_disk_is_reported_and_not_raised(worker, sent, monkeypatch):
     def full(*_):
         raise OutputError("Cannot write: No space left on device.")
 
-    assert worker.load(sent()) is None
+    assert worker.prepare(sent()) is None
     monkeypatch.setattr(worker._writer, "write", full, raising=False)
     assert worker.write(sent.chunks[0]) == Refusal("OutputError", "Cannot write: No space left on device.")
+
+
+def test_a_plan_that_needs_what_is_not_there_is_refused(worker):
+    pickled = b"cnot_installed_here\nfunction\n."  # a reference to a function of a module
+    assert "needs what is not there: No module named 'not_installed_here'" in worker.load(pickled).message
 
 
 def test_errors_whose_class_takes_other_arguments_are_sent_too():

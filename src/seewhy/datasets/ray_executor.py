@@ -6,6 +6,7 @@ one, which overwrites what the first one wrote.
 
 import logging
 import os
+import pickle
 import sys
 import time
 from collections import Counter, deque
@@ -290,14 +291,14 @@ def _sample(chunk: Chunk, read: Decode) -> tuple[Chunk, int] | None:
 
 
 def _sent(ray: Any, plan: WorkerPlan) -> Any:
-    """Send the plan to the cluster, and return the reference to it.
+    """Send the pickled plan to the cluster, and return the reference to it.
 
     Raises:
         OptionError: It cannot be pickled.
     """
     try:
-        return ray.put(plan)
-    except (TypeError, AttributeError, ValueError, ImportError) as error:
+        return ray.put(ray.cloudpickle.dumps(plan))
+    except (TypeError, AttributeError, ValueError, ImportError, pickle.PicklingError) as error:
         raise OptionError(
             f"{short_repr(plan.make)} or the targets cannot be sent to workers: {str(error).splitlines()[0]}. Give "
             f"{SENDABLE}."

@@ -6,6 +6,7 @@ error of its own. Importing this module imports no framework, so that `__init__`
 
 import hashlib
 import os
+import pickle
 import socket
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -123,7 +124,19 @@ class Worker:
         """Return where the worker runs, as soon as it does."""
         return Place(socket.gethostname(), os.getpid())
 
-    def load(self, plan: WorkerPlan) -> Refusal | None:
+    def load(self, pickled: bytes) -> Refusal | None:
+        """Load the model, as a pickled plan says; an error is returned.
+
+        The plan is unpickled here, as it may need files and modules that are not on this machine.
+        """
+        try:
+            plan = pickle.loads(pickled)  # noqa: S301  # from the program that started this worker
+        except (OSError, ImportError, AttributeError) as error:
+            message = f"What was sent to the worker needs what is not there: {error}. Give all machines the same files."
+            return Refusal("OptionError", message)
+        return self.prepare(plan)
+
+    def prepare(self, plan: WorkerPlan) -> Refusal | None:
         """Load the model; an error is returned."""
         try:
             self._load(plan)
