@@ -19,11 +19,11 @@ from seewhy.datasets.decoding import Decode
 from seewhy.datasets.executors import SENDABLE
 from seewhy.datasets.part import PartWriter
 from seewhy.datasets.progress import Progress, ProgressCallback
-from seewhy.datasets.ray_cluster import RayOptions, cluster
+from seewhy.datasets.ray_cluster import RayOptions, cluster, ray_module
 from seewhy.datasets.ray_worker import SHARED, Place, Refusal, Worker, WorkerPlan, WrittenPart, run_hash
 from seewhy.datasets.records import Chunk
 from seewhy.datasets.run_folder import RunFolder
-from seewhy.errors import ImageError, OptionError, OutputError, SeewhyError, short_repr, warn
+from seewhy.errors import ImageError, OptionError, OutputError, SeewhyError, warn
 from seewhy.explainer import Explainer
 
 MAX_ATTEMPTS = 3
@@ -79,9 +79,9 @@ class RayExecutor:
         """
         if not chunks or should_stop():
             return
-        plan = self._plan(writer, chunks[0])
+        plan = _pickled(self._plan(writer, chunks[0]))
         with cluster(self.options) as ray:
-            pool = _Pool(ray, self.options, _sent(ray, plan), deque(chunks), state, progress)
+            pool = _Pool(ray, self.options, ray.put(plan), deque(chunks), state, progress)
             try:
                 pool.run(should_stop)
             finally:
@@ -290,19 +290,19 @@ def _sample(chunk: Chunk, read: Decode) -> tuple[Chunk, int] | None:
     return None
 
 
-def _sent(ray: Any, plan: WorkerPlan) -> Any:
-    """Send the pickled plan to the cluster, and return the reference to it.
+def _pickled(plan: WorkerPlan) -> bytes:
+    """Return what is sent to each worker.
 
     Raises:
         OptionError: It cannot be pickled.
     """
     try:
-        return ray.put(ray.cloudpickle.dumps(plan))
+        pickled: bytes = ray_module().cloudpickle.dumps(plan)
     except (TypeError, AttributeError, ValueError, ImportError, pickle.PicklingError) as error:
         raise OptionError(
-            f"{short_repr(plan.make)} or the targets cannot be sent to workers: {str(error).splitlines()[0]}. Give "
-            f"{SENDABLE}."
+            f"The function that makes the explainer, or a target, cannot be sent to workers: {error}. Give {SENDABLE}."
         ) from error
+    return pickled
 
 
 def await_parts(folder: RunFolder, chunks: Sequence[Chunk], seconds: float = VISIBLE_SECONDS) -> None:
