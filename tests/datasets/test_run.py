@@ -15,8 +15,8 @@ import torch
 import datasets as hugging_face
 import seewhy
 from seewhy import datasets
-from seewhy.datasets.batch_run import make_writer
 from seewhy.datasets.find_source import SourceOptions, find_source
+from seewhy.datasets.writer import make_writer
 from seewhy.errors import ImageError, OptionError, TargetError
 from seewhy.targets import resolve
 

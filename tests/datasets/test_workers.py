@@ -9,12 +9,12 @@ import pytest
 
 import seewhy
 from seewhy import datasets
-from seewhy.datasets.batch_run import make_writer
 from seewhy.datasets.find_source import find_source
 from seewhy.datasets.ray_cluster import RayOptions
 from seewhy.datasets.ray_executor import RayExecutor, await_parts
 from seewhy.datasets.ray_worker import THREADS, Refusal, Worker
 from seewhy.datasets.run_folder import RunFolder
+from seewhy.datasets.writer import make_writer
 from seewhy.errors import MissingExtraError, ModelError, OptionError, OutputError
 from seewhy.targets import resolve
 

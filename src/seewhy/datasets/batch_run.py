@@ -11,7 +11,6 @@ from typing import Any, get_args
 
 import numpy as np
 
-from seewhy import methods
 from seewhy.attribution.checks import check_batch_size
 from seewhy.datasets.arrow import pyarrow_parquet
 from seewhy.datasets.decoding import Decode, DecoderProcesses, check_time_limit, decode
@@ -27,12 +26,12 @@ from seewhy.datasets.progress import Progress, ProgressCallback
 from seewhy.datasets.records import Chunk, Source
 from seewhy.datasets.run_folder import CHOSEN, RunFolder, Settings
 from seewhy.datasets.schema import SCHEMA_VERSION, HeatmapType
+from seewhy.datasets.writer import make_writer, settings_of
 from seewhy.errors import OptionError, TargetError, short_repr
 from seewhy.explainer import BATCH_SIZE, Explainer, ModelSource
 from seewhy.frameworks.fingerprint import fingerprint
 from seewhy.images.style import check_name
 from seewhy.targets import Target, TargetSpec, resolve
-from seewhy.version import __version__
 
 CHUNK_SIZE = 256
 """The number of images of a chunk, and of a part of the output, by default."""
@@ -145,29 +144,6 @@ def run(
     return Output(folder.path)
 
 
-def make_writer(explainer: Explainer, target: Target, folder: Path, settings: Settings) -> PartWriter:
-    """Return what writes the parts of a run, with what was chosen for it: what each worker holds."""
-    method = explainer.method
-    if method.is_auto:
-        method = methods.get(settings["method"], **settings["method_options"])
-    return PartWriter(
-        explainer=explainer.fix_choices(method, settings["layer"]),
-        target=target,
-        folder=folder,
-        shape=tuple(settings["heatmap_shape"]),
-        heatmap_type=settings["heatmaps"],
-        batch_size=settings["batch_size"],
-        constants={
-            "layer": settings["layer"],
-            "method": settings["method"],
-            "model": settings["model"],
-            "model_fingerprint": settings["model_fingerprint"],
-            "seewhy_version": settings["seewhy_version"],
-        },
-        metadata={"run": dict(settings)},
-    )
-
-
 def _explain(
     explain_chunks: ExplainChunks,
     writer: PartWriter,
@@ -221,23 +197,6 @@ def _requested(
         **settings_of(explainer),
     }
     return dict(json.loads(json.dumps(requested)))
-
-
-def settings_of(explainer: Explainer) -> dict[str, Any]:
-    """Return those settings of a run that are its explainer's."""
-    settings = {
-        "model": str(explainer.classifier.name),
-        "model_fingerprint": explainer.classifier.fingerprint(),
-        "framework": explainer.framework.name,
-        "requested_method": f"{explainer.method.name} {explainer.method.options_text}".strip(),
-        "requested_layer": ", ".join(map(str, explainer.layer_choices)),
-        "fuse": explainer.fuse,
-        **{name: getattr(explainer, name) for name in ("score", "output", "signed", "precision")},
-        "augmentations": [str(each) for each in explainer.augmentations],
-        "tokens": None if explainer.tokens is None else repr(explainer.tokens),
-        "seewhy_version": __version__,
-    }
-    return dict(json.loads(json.dumps(settings)))
 
 
 def _text(value: Any) -> Any:

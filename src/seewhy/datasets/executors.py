@@ -22,12 +22,6 @@ MakesExplainer = Callable[[], Explainer | ModelSource]
 FUNCTIONS = (FunctionType, MethodType, partial)
 """The types of such functions: models can be called too."""
 
-SENDABLE = (
-    "the name or the path of a model, such as 'vgg16' or 'model.onnx'; or a function without arguments that makes the "
-    "explainer, such as lambda: seewhy.Explainer('model.onnx', method='layercam')"
-)
-"""What can be sent to workers."""
-
 DEFAULTS: Mapping[str, object] = {"workers": None, "cpus_per_worker": 1, "gpus_per_worker": 0, "address": None}
 
 
@@ -78,6 +72,7 @@ def choose_executor(
         return local_executor.explain_chunks
     from seewhy.datasets.ray_cluster import RayOptions
     from seewhy.datasets.ray_executor import RayExecutor
+    from seewhy.datasets.ray_worker import SENDABLE
 
     ray_options = RayOptions(**options)
     ray_options.check()

@@ -16,11 +16,10 @@ from pathlib import Path
 from typing import Any, NamedTuple, final
 
 from seewhy.datasets.decoding import Decode
-from seewhy.datasets.executors import SENDABLE
 from seewhy.datasets.part import PartWriter
 from seewhy.datasets.progress import Progress, ProgressCallback
 from seewhy.datasets.ray_cluster import RayOptions, cluster, ray_module
-from seewhy.datasets.ray_worker import SHARED, Place, Refusal, Worker, WorkerPlan, WrittenPart, run_hash
+from seewhy.datasets.ray_worker import SENDABLE, SHARED, Place, Refusal, Worker, WorkerPlan, WrittenPart, run_hash
 from seewhy.datasets.records import Chunk
 from seewhy.datasets.run_folder import RunFolder
 from seewhy.errors import ImageError, OptionError, OutputError, SeewhyError, warn

@@ -23,6 +23,12 @@ THREADS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "NPROC")
 GROWING_MEMORY = {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
 """Lets TensorFlow and JAX take of a GPU what they need: workers may share it."""
 
+SENDABLE = (
+    "the name or the path of a model, such as 'vgg16' or 'model.onnx'; or a function without arguments that makes the "
+    "explainer, such as lambda: seewhy.Explainer('model.onnx', method='layercam')"
+)
+"""What can be sent to workers."""
+
 SHARED = "must be on a file system that all machines of the cluster share"
 
 
@@ -160,8 +166,8 @@ class Worker:
         return WrittenPart(counts.results, failed)
 
     def _load(self, plan: WorkerPlan) -> None:
-        from seewhy.datasets.batch_run import make_writer, settings_of
         from seewhy.datasets.decoding import DecoderProcesses, decode
+        from seewhy.datasets.writer import make_writer, settings_of
 
         shares_working_folder = _enter(plan.working_folder)
         _check_folder(plan)
