@@ -16,9 +16,9 @@ from PIL import Image
 import datasets as hugging_face
 import seewhy
 from seewhy import datasets
-from seewhy.datasets.batch_run import make_writer
 from seewhy.datasets.find_source import SourceOptions, find_source
 from seewhy.datasets.schema import check_fits
+from seewhy.datasets.writer import make_writer
 from seewhy.errors import ImageError, OptionError, OutputError, TargetError
 from seewhy.targets import resolve
 

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -73,13 +74,14 @@ def run(request: BatchArguments, *, log: bool, quiet: bool, as_json: bool) -> No
     """
     request.check()
     shard = _parse_shard(request.shard)
-    explainer = _explainer(request)
+    make = partial(_explainer, request)
+    model = make if request.options["executor"] == "ray" else make()  # each worker of Ray makes its own
     line = ProgressLine(is_silent=quiet or log)
     started = time.monotonic()
     try:
         with _stopping() as is_stopped, line, _logging(FirstErrors(line), log=log):
             output = datasets.run(
-                explainer,
+                model,
                 request.source,
                 request.out,
                 request.targets,
