@@ -83,8 +83,17 @@ class Output:
             hint = did_you_mean(str(unknown[0]), schema.names)
             raise OptionError(f"There is no column {unknown[0]!r}.{hint} Expected {', '.join(schema.names)}.")
         schema = schema if columns is None else pa.schema([schema.field(name) for name in columns], schema.metadata)
-        tables = [self._part(number, columns, where) for number in self._folder.parts()]
-        return pa.concat_tables([schema.empty_table(), *tables])
+        return pa.concat_tables([schema.empty_table(), *(table for _, table in self.parts(columns, where))])
+
+    def parts(self, columns: list[str] | None = None, where: Filter = None) -> Iterator[tuple[int, Any]]:
+        """Yield the number of each part and its results as a `pyarrow.Table`, one part in memory at a time.
+
+        Args:
+            columns: As for `table`.
+            where: As for `table`.
+        """
+        for number in self._folder.parts():
+            yield number, self.part(number, columns, where)
 
     def errors(self) -> Any:
         """Return the images that failed as a `pyarrow.Table`: position, key, label, kind and message."""
@@ -121,8 +130,7 @@ class Output:
             ImageError: The source has changed, or an image cannot be read any more.
         """
         source: Source | None = None
-        for number in self._folder.parts():
-            table = self._part(number, None, where)
+        for _, table in self.parts(None, where):
             if not table.num_rows:
                 continue
             source = source or self._find_source()
@@ -136,8 +144,8 @@ class Output:
         predictions: Counter[str] = Counter()
         counts: Counter[str] = Counter()
         unknown: Counter[str] = Counter()
-        for number in self._folder.parts():
-            for row in self._part(number, ["predictions", "targets", "label", "label_index"], None).to_pylist():
+        for _, table in self.parts(["predictions", "targets", "label", "label_index"]):
+            for row in table.to_pylist():
                 counts["explained"] += 1
                 counts["without_evidence"] += not any(target["has_evidence"] for target in row["targets"])
                 best = row["predictions"][0] if row["predictions"] else None
@@ -162,8 +170,8 @@ class Output:
             **{name: self._settings[name] for name in ("model", "method", "layer", "source")},
         }
 
-    def _part(self, number: int, columns: list[str] | None, where: Filter) -> Any:
-        """Return the rows of a part that `where` takes."""
+    def part(self, number: int, columns: list[str] | None = None, where: Filter = None) -> Any:
+        """Return the results of one part as a `pyarrow.Table`."""
         path, expression = part_path(self.path, RESULTS, number), pyarrow_compute().Expression
         if where is None or isinstance(where, expression):
             return pyarrow_parquet().read_table(path, columns=columns, filters=where)
