@@ -22,6 +22,7 @@ from seewhy.models import Prediction
 from seewhy.representation import ShortTuple, description
 from seewhy.results.explanation import Explanation
 from seewhy.results.target_result import TargetResult
+from seewhy.types import ImageArray
 
 Row = Mapping[str, Any]
 Filter = Any | Callable[[Row], bool] | None
@@ -137,7 +138,9 @@ class Output:
             records = _records(source, table.column("position").to_pylist())
             heatmaps = table.column("heatmaps").combine_chunks().to_numpy_ndarray()
             for row, values in zip(table.drop_columns("heatmaps").to_pylist(), heatmaps, strict=True):
-                yield _explanation(row, values, records[row["position"]], self._settings)
+                record = records[row["position"]]
+                source_name = os.fspath(record.image) if isinstance(record.image, Path) else row["key"]
+                yield explanation_of_row(row, values, decode(record), source_name, self._settings)
 
     def summary(self) -> dict[str, Any]:
         """Return the numbers of images, errors, predictions and so on, ready for JSON."""
@@ -209,10 +212,19 @@ def _records(source: Source, positions: list[int]) -> dict[int, Record]:
     return {record.position: record for record in chunk.records() if record.position in wanted}
 
 
-def _explanation(row: Row, heatmaps: Any, record: Record, settings: Settings) -> Explanation:
+def explanation_of_row(row: Row, heatmaps: Any, image: ImageArray, source: str, settings: Settings) -> Explanation:
+    """Return the explanation that a row holds.
+
+    Args:
+        row: The row, without the heatmaps.
+        heatmaps: The heatmaps, (T, u, v).
+        image: The image, uint8 (H, W, 3).
+        source: The path or the name of the image.
+        settings: What the run was made with.
+    """
     targets = [{name: value for name, value in target.items() if name != "box"} for target in row["targets"]]
     return Explanation(
-        image=decode(record),
+        image=image,
         heatmaps=np.asarray(heatmaps, np.float32),
         targets=ShortTuple(TargetResult(**target) for target in targets),
         predictions=ShortTuple(Prediction(**prediction) for prediction in row["predictions"]),
@@ -225,7 +237,7 @@ def _explanation(row: Row, heatmaps: Any, record: Record, settings: Settings) ->
             tuple(row["heatmap_on_input"].values()),
         ),
         model=row["model"],
-        source=os.fspath(record.image) if isinstance(record.image, Path) else row["key"],
+        source=source,
         peak_quantile=settings["peak_quantile"],
         method_reason=settings["method_reason"],
     )

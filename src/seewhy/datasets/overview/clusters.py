@@ -1,7 +1,6 @@
-"""Clusters of the maps of one class: spectral analysis of relevance maps (SpRAy, Lapuschkin et al., arXiv 1902.10178).
+"""Clusters of the maps of one class: spectral relevance analysis (SpRAy, Lapuschkin et al., arXiv 1902.10178).
 
-Two maps are as similar as the cosine between them, which is 1 for equal maps and 0 for maps that have no cell in common.
-Each map is joined to its most similar ones, and k-means on the first k eigenvectors of this graph's normalized
+Two maps are as similar as the cosine between them, 1 for equal maps and 0 for maps that have no cell in common. Each map is joined to its most similar ones, and k-means on the first k eigenvectors of this graph's normalized
 Laplacian finds k clusters (Ng, Jordan and Weiss, 2001). The k with the largest mean silhouette (Rousseeuw, 1987) is
 taken, of those with which all clusters together, or one of them, are clear enough; otherwise there are no clusters.
 """
@@ -21,11 +20,12 @@ MIN_MAPS = 20
 """The number of maps below which no clusters are looked for."""
 
 MIN_SILHOUETTE = 0.35
-"""The mean silhouette of all maps from which on there are clusters. Maps of an object that may be anywhere reach 0.3."""
+"""The mean silhouette of all maps from which on there are clusters. Maps of an object that may be
+anywhere reach 0.3."""
 
 CLEAR = 0.55
-"""The mean silhouette of one cluster from which on it is one, whatever the others are; above 0.5 it is reasonable, in the
-words of Kaufman and Rousseeuw (1990)."""
+"""The mean silhouette of one cluster from which on it is one, whatever the others are. Above 0.5 it is a reasonable
+structure, in the words of Kaufman and Rousseeuw (1990)."""
 
 MIN_CLUSTER, MIN_SHARE = 8, 0.1
 """The number of maps, and the share of its class, that such a cluster needs."""

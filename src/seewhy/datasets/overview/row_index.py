@@ -1,6 +1,5 @@
 """The index of the rows of an output: what filters and counts need of each row, without its heatmaps."""
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -12,7 +11,7 @@ from seewhy.datasets.output import Output
 
 Integers = NDArray[np.int64]
 
-COLUMNS = ["position", "key", "label", "label_index", "predictions", "targets"]
+COLUMNS = ["position", "key", "width", "height", "label", "label_index", "predictions", "targets"]
 
 
 @final
@@ -27,6 +26,8 @@ class RowIndex:
         part: The number of the part in which the row is, (N,).
         positions: Its position in the source, (N,).
         keys: Its key, a `pyarrow` array of strings.
+        widths: The width of the image, in pixels.
+        heights: Its height.
         predicted: The predicted class, a position in `names`; -1 where the outputs are not class scores.
         probabilities: The probability of that class; NaN where there is none.
         labels: The true class as the source names it, a position in `names`; -1 where it is not known.
@@ -40,6 +41,8 @@ class RowIndex:
     part: Integers
     positions: Integers
     keys: Any
+    widths: Integers
+    heights: Integers
     predicted: Integers
     probabilities: NDArray[np.float32]
     labels: Integers
@@ -52,13 +55,13 @@ class RowIndex:
     def __len__(self) -> int:
         return len(self.positions)
 
-    def rows_at(self, positions: Iterable[int]) -> Integers:
-        """Return the rows of these positions in the source; -1 for one without a row."""
-        wanted = np.asarray(list(positions), np.int64)
-        order = np.argsort(self.positions, kind="stable")
-        found = np.searchsorted(self.positions[order], wanted)
-        rows = order[np.minimum(found, len(order) - 1)] if len(order) else np.full(len(wanted), -1)
-        return np.where(self.positions[rows] == wanted, rows, -1) if len(order) else rows
+    def key(self, row: int) -> str:
+        """Return the key of a row."""
+        return str(self.keys[row].as_py())
+
+    def name(self, code: int) -> str | None:
+        """Return the name at a position in `names`; None for -1."""
+        return None if code < 0 else self.names[code]
 
 
 def index_rows(output: Output) -> RowIndex:
@@ -76,6 +79,8 @@ def index_rows(output: Output) -> RowIndex:
 _TYPES: dict[str, type] = {
     "part": np.int64,
     "positions": np.int64,
+    "widths": np.int64,
+    "heights": np.int64,
     "predicted": np.int64,
     "probabilities": np.float32,
     "labels": np.int64,
@@ -105,6 +110,8 @@ def _index_part(number: int, table: Any, names: dict[str, int]) -> dict[str, Any
     return {
         "part": np.full(count, number),
         "positions": table.column("position").to_numpy(),
+        "widths": table.column("width").to_numpy(),
+        "heights": table.column("height").to_numpy(),
         "keys": table.column("key").combine_chunks(),
         "predicted": predicted,
         "probabilities": probabilities,

@@ -4,14 +4,14 @@ A model that has learned a mark in a corner, such as a logo or a caption, looks 
 of these images are nearly equal, and lie elsewhere than those of the other images. A group is suspected if all of this
 holds; the numbers are the constants below.
 
-1. The group is clear: the mean silhouette of its maps among the clusters of its class is at least 0.55, more than
-   what Kaufman and Rousseeuw (1990) call a reasonable structure; or the class has no clusters, and the group is all of it. It has
-   at least eight maps, and a tenth of those of its class.
-2. The place is small and fixed: there is one square window, 40% of the sides long, in which more than half of the energy
-   of at least 80% of the group's maps lies.
+1. The group is clear: the mean silhouette of its maps among the clusters of its class is at least 0.55, above 0.5 being
+   a reasonable structure in the words of Kaufman and Rousseeuw (1990), and it has at least eight maps and a tenth of
+   those of its class. Or the class has no clusters, and the group is all of it.
+2. The place is small and fixed: there is one window, 40% of the picture high and wide, in which more than half of the
+   energy of at least 80% of the group's maps lies.
 3. It is near the border: the centre of the energy in the window is in the outer quarter of the picture.
-4. It is that class's own: of the maps of the other classes, a smaller share has its energy in the window. The difference
-   of the shares is compared with those after classes were assigned to maps at random; p is the share of such
+4. It is that class's own: of the maps of the other classes, fewer have more than half of their energy in the window. The
+   difference of the shares is compared with those after classes were assigned to maps at random; p is the share of such
    assignments in which any class, in any window, differs as much (the max-T permutation test of Westfall and Young,
    1993), and must be at most 0.01. A set of one class has no others, and none is suspected in it.
 """
@@ -118,9 +118,9 @@ def window_shares(maps: Values) -> Values:
     """Return the share of the energy of each map that lies in each window, (n, windows), row by row."""
     heights, widths = (_window_side(cells) for cells in maps.shape[1:])
     sums = np.pad(maps.cumsum(axis=1).cumsum(axis=2), ((0, 0), (1, 0), (1, 0)))
-    shares = (
-        sums[:, heights:, widths:] - sums[:, :-heights, widths:] - sums[:, heights:, :-widths]
-    ) + sums[:, :-heights, :-widths]
+    shares = (sums[:, heights:, widths:] - sums[:, :-heights, widths:] - sums[:, heights:, :-widths]) + sums[
+        :, :-heights, :-widths
+    ]
     return shares.reshape(len(maps), shares.shape[1] * shares.shape[2])
 
 
