@@ -68,7 +68,7 @@ def _draw_image(index: int, random: np.random.Generator, *, has_tag: bool) -> np
     else:
         pen.polygon([(x, y - radius), (x - radius, y + radius), (x + radius, y + radius)], fill=color)
     if has_tag:
-        pen.rectangle((TAG[1], TAG[0], TAG[3] - 1, TAG[2] - 1), fill=(240, 200, 20))
+        pen.rectangle((TAG[1], TAG[0], TAG[3] - 1, TAG[2] - 1), fill=(225, 40, 90))
     noise = random.normal(0, 6, (SIDE, SIDE, 3))
     return np.clip(np.asarray(image) + noise, 0, 255).astype(np.uint8)
 

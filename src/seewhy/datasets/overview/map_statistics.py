@@ -26,7 +26,8 @@ def energy(heatmaps: FloatArray) -> Values:
     """
     positive = np.maximum(np.asarray(heatmaps, np.float64), 0)
     sums = positive.sum(axis=(1, 2), keepdims=True)
-    return np.divide(positive, sums, out=np.zeros_like(positive), where=sums > 0)
+    shares: Values = np.divide(positive, sums, out=np.zeros_like(positive), where=sums > 0)
+    return shares
 
 
 def small_maps(maps: Values, side: int = GRID) -> Values:
@@ -43,7 +44,8 @@ def border_share(maps: Values) -> Values:
     """
     rows, columns = (_inner_share(cells) for cells in maps.shape[1:])
     inner = np.einsum("nuv,u,v->n", maps, rows, columns)
-    return maps.sum(axis=(1, 2)) - inner
+    outer: Values = maps.sum(axis=(1, 2)) - inner
+    return outer
 
 
 def border_of_uniform_map() -> float:
@@ -56,7 +58,9 @@ def centre_of_mass(maps: Values) -> Values:
     rows, columns = (_centres(cells) for cells in maps.shape[1:])
     sums = maps.sum(axis=(1, 2))
     moments = np.stack([maps.sum(axis=2) @ rows, maps.sum(axis=1) @ columns], axis=1)
-    return np.divide(moments, sums[:, None], out=np.full_like(moments, np.nan), where=sums[:, None] > 0)
+    sums = sums[:, None]
+    centres: Values = np.divide(moments, sums, out=np.full_like(moments, np.nan), where=sums > 0)
+    return centres
 
 
 def _centres(cells: int) -> Values:

@@ -14,8 +14,8 @@ from seewhy.errors import ImageError, ImageNotFoundError, SeewhyError
 from seewhy.images.reading import EncodedImage
 from seewhy.types import ImageArray
 
-MAX_KEPT_BYTES = 2**26
-"""The maximum size of the images of an archive or a table that are kept, still encoded, for the next ones asked for."""
+MAX_CACHED_BYTES = 2**26
+"""The maximum size of the images of an archive or a table that are records, still encoded, for the next ones asked for."""
 
 
 @final
@@ -35,7 +35,7 @@ class OriginalImages:
         self._source: Source | None = None
         self._problem: ImageError | None = None
         self._by_key: dict[str, tuple[FileChunk, int]] | None = None
-        self._kept: dict[int, Record] = {}
+        self._cached: dict[int, Record] = {}
 
     def read(self, position: int, key: str, size: tuple[int, int]) -> ImageArray:
         """Read an image, uint8 (H, W, 3).
@@ -74,7 +74,7 @@ class OriginalImages:
         return (
             _nth(chunk_at, position - chunk_at.start)
             if isinstance(chunk_at, FileChunk)
-            else self._keep(chunk_at, position)
+            else self._read_chunk(chunk_at, position)
         )
 
     def _find_source(self) -> None:
@@ -95,16 +95,16 @@ class OriginalImages:
             }
         self._source = source
 
-    def _keep(self, chunk: Chunk, position: int) -> Record:
-        """Read the records of a chunk of an archive or a table, and keep those that fit."""
-        if position not in self._kept:
-            kept, size = {}, 0
+    def _read_chunk(self, chunk: Chunk, position: int) -> Record:
+        """Read the records of a chunk of an archive or a table, and cache those that fit."""
+        if position not in self._cached:
+            records, size = {}, 0
             for record in chunk.records():
                 size += len(record.image.content) if isinstance(record.image, EncodedImage) else 0
-                if size <= MAX_KEPT_BYTES or record.position == position:
-                    kept[record.position] = record
-            self._kept = kept
-        return self._kept[position]
+                if size <= MAX_CACHED_BYTES or record.position == position:
+                    records[record.position] = record
+            self._cached = records
+        return self._cached[position]
 
 
 def _nth(chunk: FileChunk, index: int) -> Record:

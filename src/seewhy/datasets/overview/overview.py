@@ -1,4 +1,4 @@
-"""The picture of a whole data set: what the model predicts, where it looks for each class, and clusters of maps."""
+"""The overview of a whole data set: what the model predicts, where it looks for each class, and clusters of maps."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -90,7 +90,7 @@ class ClassOverview:
 @final
 @dataclass(frozen=True, repr=False)
 class Overview:
-    """The picture of a data set.
+    """The overview of a data set.
 
     Attributes:
         index: The rows.
@@ -123,7 +123,7 @@ class Overview:
 
 
 def make_overview(output: Output, *, seed: int = 0) -> Overview:
-    """Return the picture of the data set of an output.
+    """Return the overview of the data set of an output.
 
     The output is read twice, part by part. Memory grows with the number of images by some 150 bytes for each.
 

@@ -1,6 +1,6 @@
-"""The HTML of the picture of a data set: what is above the images, in the report and on the server's page.
+"""The HTML of the overview of a data set: what is above the images, in the report and on the server's page.
 
-All texts are escaped; pictures are data: URLs; there are no scripts and no inline styles, which both pages forbid.
+All texts are escaped; images are data: URLs; there are no scripts and no inline styles, which both pages forbid.
 """
 
 import html
@@ -28,18 +28,19 @@ MAX_CLUSTERED = 30
 
 EXAMPLE = PhotoLimits(240, 0)
 MAP_SIDE = 96
+NONE = "-"
 
 NOT_SUSPECTED = (
-    "No cluster is suspected to be a shortcut. This does not prove that there is none: marks in fewer than a tenth of the "
-    "images of a class, marks at changing places and marks in the middle are not found."
+    "No cluster is suspected to be a shortcut. This does not prove that there is none: marks in fewer than a tenth of "
+    "the images of a class, marks at changing places and marks in the middle are not found."
 )
 
 
 def page_sections(overview: Overview, summary: Mapping[str, Any], entries: RowEntries) -> str:
-    """Return the HTML of the picture of a data set.
+    """Return the HTML of the overview of a data set.
 
     Args:
-        overview: The picture.
+        overview: The overview.
         summary: What `Output.summary` returns.
         entries: Reads the images of the examples.
     """
@@ -65,7 +66,7 @@ def clustered_classes(overview: Overview) -> list[ClassOverview]:
 
 
 def place_words(centre: tuple[float, float]) -> str:
-    """Return a place on the picture in words, such as "at the lower left"."""
+    """Return a place on the input in words, such as "at the lower left"."""
     thirds = [min(int(3 * value), 2) for value in centre]
     words = [("upper", "", "lower")[thirds[0]], ("left", "", "right")[thirds[1]]]
     named = " ".join(word for word in words if word)
@@ -78,8 +79,8 @@ def shortcut_words(each: ClassOverview, cluster: Cluster, shortcut: Shortcut) ->
     group = f"In {cluster.images:,} of the {each.clustered:,} maps of {printable(each.name)} that were compared"
     return (
         f"{group}, {shortcut.energy:.0%} of the evidence lies {place_words(shortcut.centre)}, in "
-        f"{(bottom - top) * (right - left):.0%} of the picture. Only {shortcut.others:.1%} of the maps of other classes "
-        f"have more than half of their evidence there (permutation test: p = {shortcut.p_value:.3f})."
+        f"{(bottom - top) * (right - left):.0%} of the input. Only {shortcut.others:.1%} of the maps of other "
+        f"classes have more than half of their evidence there (permutation test: p = {shortcut.p_value:.3f})."
     )
 
 
@@ -115,9 +116,9 @@ def _shortcuts(overview: Overview, entries: RowEntries) -> Iterator[str]:
         cluster = each.clusters[number]
         assert cluster.shortcut is not None  # noqa: S101  # they were chosen by it
         text = shortcut_words(each, cluster, cluster.shortcut)
-        content = f"<p>{_text(text)}</p>{_pictures(cluster, entries, each.name)}"
+        content = f"<p>{_text(text)}</p>{_examples(cluster, entries, each.name)}"
         title = f"{each.name}: {place_words(cluster.shortcut.centre)}"
-        yield _group(title, content + _button(each, number, cluster), name="group suspected")
+        yield _group(title, content + _button(each, number), name="group suspected")
 
 
 def _why_none(overview: Overview) -> str:
@@ -136,8 +137,8 @@ def _classes(overview: Overview, summary: Mapping[str, Any]) -> Iterator[str]:
     yield "<h2>Classes</h2>"
     yield (
         '<p class="note">Each image counts for the class that is predicted, with the map of that class; where that was '
-        "not explained, for the first target. A mean map is the mean over its images of the evidence, each with the sum "
-        "1, on the model's input. The border is the outermost tenth at each side: a uniform map has "
+        "not explained, for the first target. A mean map is the mean over its images of the evidence, each with the "
+        "sum 1, on the model's input. The border is the outermost tenth at each side: a uniform map has "
         f"{border_of_uniform_map():.0%} there.</p>"
     )
     if len(shown) < len(overview.classes):
@@ -157,16 +158,16 @@ def _classes(overview: Overview, summary: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _class_row(each: ClassOverview, largest: int, has_labels: bool) -> str:
-    right = f"{each.correct / each.labelled:.0%}" if each.labelled else "–"
+    right = f"{each.correct / each.labelled:.0%}" if each.labelled else NONE
     cells = [
         f"{each.images:,}",
         *([right] if has_labels else []),
-        "–" if np.isnan(each.probability) else f"{each.probability:.2f}",
+        NONE if np.isnan(each.probability) else f"{each.probability:.2f}",
         f"{each.without_evidence:,}",
-        "–" if each.border is None else f"{each.border:.0%}",
+        NONE if each.border is None else f"{each.border:.0%}",
     ]
     numbers = "".join(f'<td class="number">{cell}</td>' for cell in cells)
-    centre = "–" if each.centre is None else f"{place_words(each.centre)} ({each.centre[1]:.2f}, {each.centre[0]:.2f})"
+    centre = NONE if each.centre is None else f"{place_words(each.centre)} ({each.centre[1]:.2f}, {each.centre[0]:.2f})"
     bar = (
         '<svg viewBox="0 0 100 10" preserveAspectRatio="none" aria-hidden="true"><rect class="whole" width="100" '
         f'height="10"/><rect width="{100 * each.images / largest:.1f}" height="10"/></svg>'
@@ -183,8 +184,8 @@ def _clusters(overview: Overview, entries: RowEntries) -> Iterator[str]:
     total = sum(each.silhouette is not None for each in overview.classes)
     yield (
         f'<p class="note">Maps of one class that are alike (spectral clustering, arXiv 1902.10178), of up to '
-        f"{max((each.clustered for each in overview.classes), default=0):,} images of a class, drawn at random with the "
-        f"seed {overview.seed}. The silhouette, from -1 to 1, says how clearly a cluster differs from the next. "
+        f"{max((each.clustered for each in overview.classes), default=0):,} images of a class, drawn at random with "
+        f"the seed {overview.seed}. The silhouette, from -1 to 1, says how clearly a cluster differs from the next. "
         f"{counted(total, 'class')} of {len(overview.classes):,} {'has' if total == 1 else 'have'} clusters.</p>"
     )
     for each in shown:
@@ -204,15 +205,15 @@ def _cluster(each: ClassOverview, number: int, entries: RowEntries) -> str:
     )
     suspected = " Suspected to be a shortcut." if cluster.shortcut else ""
     warning = f'<p class="warning">{suspected}</p>' if suspected else ""
-    content = f'<p class="note">{text}</p>{warning}{_pictures(cluster, entries, each.name)}'
-    return _group(f"Cluster {number + 1}", content + _button(each, number, cluster))
+    content = f'<p class="note">{text}</p>{warning}{_examples(cluster, entries, each.name)}'
+    return _group(f"Cluster {number + 1}", content + _button(each, number))
 
 
 def _group(title: str, content: str, name: str = "group") -> str:
     return f'<section class="{name}"><h3>{_text(title)}</h3>{content}</section>'
 
 
-def _button(each: ClassOverview, number: int, cluster: Cluster) -> str:
+def _button(each: ClassOverview, number: int) -> str:
     key = _text(cluster_key(each, number))
     return (
         f'<button type="button" data-cluster="{key}" hidden>Show the images of '
@@ -220,17 +221,17 @@ def _button(each: ClassOverview, number: int, cluster: Cluster) -> str:
     )
 
 
-def _pictures(cluster: Cluster, entries: RowEntries, name: str) -> str:
+def _examples(cluster: Cluster, entries: RowEntries, name: str) -> str:
     """Return the mean map of a cluster and its examples."""
-    pictures = [f"<li>{_map_picture(cluster.mean_map, f'Mean map of a cluster of {name}')}<span>mean map</span></li>"]
+    items = [f"<li>{_map_picture(cluster.mean_map, f'Mean map of a cluster of {name}')}<span>mean map</span></li>"]
     for row in map(int, cluster.examples):
         explanation, missing = entries.example(row)
         small = explanation.thumbnail(EXAMPLE.side, 1)
         key = entries.index.key(row)
         note = "the map alone: the image is missing" if missing else f"evidence for {explanation.targets[0].name}"
-        picture = f'<img src="{photo_url(small.overlay(), EXAMPLE)}" alt="{_text(f"{key}, {note}")}">'
-        pictures.append(f"<li>{picture}<span>{_text(key)}{' (image missing)' if missing else ''}</span></li>")
-    return f'<ul class="pictures">{"".join(pictures)}</ul>'
+        image = f'<img src="{photo_url(small.overlay(), EXAMPLE)}" alt="{_text(f"{key}, {note}")}">'
+        items.append(f"<li>{image}<span>{_text(key)}{' (image missing)' if missing else ''}</span></li>")
+    return f'<ul class="examples">{"".join(items)}</ul>'
 
 
 def _map_picture(mean_map: Values, alt: str) -> str:

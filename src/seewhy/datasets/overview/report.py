@@ -1,4 +1,4 @@
-"""The report of a data set: one HTML file with its picture and the images of a sample."""
+"""The report of a data set: one HTML file with its overview and the images of a sample."""
 
 import os
 from collections.abc import Mapping
@@ -48,7 +48,7 @@ def write_report(
         path: `.html` or `.htm`.
         sample: The number of images in the gallery, drawn at random.
         seed: The seed of all that is drawn at random.
-        overview: The picture of the data set, where it was made already with this seed.
+        overview: The overview of the data set, where it was made already with this seed.
         read: Reads the image of a record.
 
     Returns:
@@ -94,7 +94,7 @@ def rows_of_clusters(overview: Overview) -> dict[str, Integers]:
     }
 
 
-def page_choices(overview: Overview, clusters: Mapping[str, Integers], rows: Integers) -> dict[str, Any]:
+def page_choices(overview: Overview, clusters: Mapping[str, Integers], rows: Integers | slice) -> dict[str, Any]:
     """Return what a reader of the page can choose, of these rows of the index."""
     index = overview.index
     return {
@@ -124,8 +124,8 @@ def _sample_note(index: RowIndex, shown: int, sample: int, seed: int, missing: i
     else:
         drawn = min(sample, len(index))
         text = (
-            f"{shown:,} of {len(index):,} images: {drawn:,} were drawn at random with the seed {seed}, and the examples of "
-            "the clusters were added. A filter by cluster shows those that are among them."
+            f"{shown:,} of {len(index):,} images: {drawn:,} were drawn at random with the seed {seed}, and examples of "
+            "clusters were added. A filter by cluster shows those that are among them."
         )
     if missing:
         text += f" {counted(missing, 'image')} cannot be read any more: the maps are shown alone."

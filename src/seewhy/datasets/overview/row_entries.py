@@ -49,7 +49,9 @@ class RowEntries:
     def __init__(self, output: Output, index: RowIndex, images: OriginalImages) -> None:
         self.index = index
         self._output, self._images = output, images
-        self._first_rows = {int(part): int(row) for part, row in zip(*np.unique(index.part, return_index=True))}
+        self._first_rows = {
+            int(part): int(row) for part, row in zip(*np.unique(index.part, return_index=True), strict=True)
+        }
         self._tables: OrderedDict[int, Any] = OrderedDict()
         self._lock = threading.Lock()
 

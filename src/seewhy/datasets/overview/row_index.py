@@ -136,4 +136,5 @@ def _codes(strings: Any, names: dict[str, int]) -> Integers:
     encoded = strings.dictionary_encode()
     known = np.array([names.setdefault(name, len(names)) for name in encoded.dictionary.to_pylist()], np.int64)
     codes = encoded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
-    return np.append(known, -1)[codes]
+    positions: Integers = np.append(known, -1)[codes]
+    return positions

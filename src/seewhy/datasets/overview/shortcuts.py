@@ -7,10 +7,10 @@ holds; the numbers are the constants below.
 1. The group is clear: the mean silhouette of its maps among the clusters of its class is at least 0.55, above 0.5 being
    a reasonable structure in the words of Kaufman and Rousseeuw (1990), and it has at least eight maps and a tenth of
    those of its class. Or the class has no clusters, and the group is all of it.
-2. The place is small and fixed: there is one window, 40% of the picture high and wide, in which more than half of the
+2. The place is small and fixed: there is one window, 40% of the input high and wide, in which more than half of the
    energy of at least 80% of the group's maps lies.
-3. It is near the border: the centre of the energy in the window is in the outer quarter of the picture.
-4. It is that class's own: of the maps of the other classes, fewer have more than half of their energy in the window. The
+3. It is near the border: the centre of the energy in the window is in the outer quarter of the input.
+4. It is that class's own: fewer of the maps of the other classes have more than half of their energy in the window. The
    difference of the shares is compared with those after classes were assigned to maps at random; p is the share of such
    assignments in which any class, in any window, differs as much (the max-T permutation test of Westfall and Young,
    1993), and must be at most 0.01. A set of one class has no others, and none is suspected in it.
@@ -29,7 +29,7 @@ MIN_SIDE = 5
 """The rows and columns below which a window would not be small."""
 
 WINDOW = 0.4
-"""The side of a window, as a share of the picture's."""
+"""The side of a window, as a share of the input's."""
 
 CONCENTRATED = 0.5
 """The share of a map's energy that lies in the window of a map that counts."""
@@ -121,7 +121,8 @@ def window_shares(maps: Values) -> Values:
     shares = (sums[:, heights:, widths:] - sums[:, :-heights, widths:] - sums[:, heights:, :-widths]) + sums[
         :, :-heights, :-widths
     ]
-    return shares.reshape(len(maps), shares.shape[1] * shares.shape[2])
+    by_window: Values = shares.reshape(len(maps), shares.shape[1] * shares.shape[2])
+    return by_window
 
 
 def _window_of(shares: Values, maps: Values, clusters: Clusters, cluster: int) -> int | None:
