@@ -1,7 +1,9 @@
 """A planted shortcut, and whether the report of a data set finds it.
 
-    python -m benchmarks.shortcut            one data set with a coloured tag in a corner of one class
-    python -m benchmarks.shortcut --seeds 10 ten data sets with a tag and ten without, and what is named in each
+    python -m benchmarks.shortcut                  one data set with a coloured tag in a corner of one class
+    python -m benchmarks.shortcut --seeds 10       ten data sets with a tag and ten without, and what is named in each
+    python -m benchmarks.shortcut --rows 100000    the time and the memory that the overview of so many rows takes
+    python -m benchmarks.shortcut --screenshot docs/screenshots/shortcut.webp
 
 Images of three shapes are drawn, each at a random place, in a random colour and size. With a tag, most images of discs
 have a small coloured square near their lower left corner. A small model is trained on them in seconds, explains other
@@ -9,10 +11,13 @@ images of the same kind, and `seewhy report` says where it looks.
 """
 
 import argparse
+import io
+import resource
+import statistics
 import tempfile
 import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -20,6 +25,10 @@ from PIL import Image, ImageDraw
 
 import seewhy
 from seewhy import datasets
+from seewhy.datasets.overview.map_statistics import energy
+from seewhy.datasets.overview.overview import Overview
+from seewhy.datasets.overview.row_filter import RowFilter
+from seewhy.datasets.overview.row_index import index_rows
 
 CLASSES = ("disc", "square", "triangle")
 SIDE = 96
@@ -73,6 +82,16 @@ def _draw_image(index: int, random: np.random.Generator, *, has_tag: bool) -> np
     return np.clip(np.asarray(image) + noise, 0, 255).astype(np.uint8)
 
 
+def energy_on_tag(output: datasets.Output, overview: Overview, rows: np.ndarray) -> float:
+    """Return the mean share of the energy of maps that lies on the tag, or within one cell of it."""
+    table = output.table(["position", "heatmaps"])
+    maps = energy(table["heatmaps"].combine_chunks().to_numpy_ndarray()[:, 0])[rows]
+    cells = maps.shape[1]
+    top, left, bottom, right = (edge / SIDE * cells for edge in TAG)
+    inside = maps[:, int(top) - 1 : int(np.ceil(bottom)) + 1, max(int(left) - 1, 0) : int(np.ceil(right)) + 1]
+    return float(inside.sum(axis=(1, 2)).mean())
+
+
 def train(drawn: Drawn, seed: int, epochs: int = 12) -> seewhy.Classifier:
     """Train a small model."""
     torch.manual_seed(seed)
@@ -115,3 +134,103 @@ def explain(folder: Path, seed: int, *, share: float, method: str = "gradcam") -
     save(draw(EXPLAINED, random, share=share), folder / "images")
     explainer = seewhy.Explainer(classifier, method)
     return datasets.run(explainer, folder / "images", folder / "explained", label_by_folder=True)
+
+
+def describe(output: datasets.Output, overview: Overview) -> str:
+    """Return what is suspected in a data set, and how much of its energy lies on the tag."""
+    found = []
+    for each, cluster in overview.shortcuts:
+        tagged = statistics.fmean("tag" in overview.index.key(row) for row in cluster.rows.tolist())
+        share = energy_on_tag(output, overview, cluster.rows)
+        found.append(
+            f"{each.name}: {cluster.images} of {each.clustered} maps, {tagged:.0%} of them with the tag, {share:.0%} of "
+            "the energy on the tag"
+        )
+    return "; ".join(found) or "none"
+
+
+def run_seeds(seeds: int) -> None:
+    """Print what is suspected in data sets with a tag and without one."""
+    for share in (TAGGED, 0.0):
+        for seed in range(seeds):
+            with tempfile.TemporaryDirectory() as folder:
+                output = explain(Path(folder), seed, share=share)
+                overview = datasets.make_overview(output)
+                print(f"tag in {share:.0%} of the discs, seed {seed}: {describe(output, overview)}", flush=True)
+
+
+def run_rows(count: int) -> None:
+    """Print the time and the memory that the overview of so many rows takes; the rows are copies of a few."""
+    import pyarrow.parquet as parquet
+
+    with tempfile.TemporaryDirectory() as folder:
+        output = explain(Path(folder), 0, share=TAGGED)
+        first = output.part(0)
+        for part in range(2, count // len(first)):
+            start = part * len(first)
+            positions = first.column("position").combine_chunks().to_numpy() + start
+            column: Any = first.schema.get_field_index("position")
+            parquet.write_table(
+                first.set_column(column, first.schema.field("position"), [positions]),
+                output.path / "results" / f"part-{part:06}.parquet",
+            )
+        before = peak_megabytes()
+        start_time = time.perf_counter()
+        index = index_rows(output)
+        indexed = time.perf_counter()
+        datasets.make_overview(output)
+        made = time.perf_counter()
+        RowFilter(search="tag", order="most-confident", verdict="correct").rows(index, {})
+        filtered = time.perf_counter()
+        print(
+            f"{len(index):,} rows: index {indexed - start_time:.1f} s, overview {made - indexed:.1f} s, a filter with a "
+            f"search {1000 * (filtered - made):.0f} ms; peak memory {peak_megabytes() - before:.0f} MB more"
+        )
+
+
+def peak_megabytes() -> float:
+    """Return the most memory that this process has taken."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def take_screenshot(page: Path, image: Path) -> None:
+    """Write the top of a report as an image."""
+    from playwright.sync_api import sync_playwright
+    from tests.browser import browser_options
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(**browser_options())
+        tab = browser.new_page(viewport={"width": 1100, "height": 960})
+        tab.goto(page.as_uri())
+        tab.wait_for_selector("#viewer[data-ready]")
+        content = tab.screenshot()
+        browser.close()
+    Image.open(io.BytesIO(content)).convert("RGB").save(image, quality=85, method=6)
+
+
+def main() -> None:
+    """Plant a shortcut, and write a report."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.shortcut", description=__doc__.splitlines()[0])
+    parser.add_argument("--seeds", type=int, default=0, help="so many data sets with a tag, and as many without")
+    parser.add_argument("--rows", type=int, default=0, help="measure the overview of so many rows")
+    parser.add_argument("--screenshot", type=Path, help="write the top of the report as an image")
+    parser.add_argument("--out", type=Path, default=Path("shortcut"), help="the folder of the data set and the report")
+    arguments = parser.parse_args()
+    if arguments.seeds:
+        run_seeds(arguments.seeds)
+    elif arguments.rows:
+        run_rows(arguments.rows)
+    else:
+        start = time.perf_counter()
+        output = explain(arguments.out, 0, share=TAGGED)
+        explained = time.perf_counter()
+        page = datasets.write_report(output, arguments.out / "report.html")
+        print(describe(output, datasets.make_overview(output)))
+        print(f"trained and explained in {explained - start:.0f} s; report in {time.perf_counter() - explained:.1f} s")
+        print(f"wrote {page}")
+        if arguments.screenshot:
+            take_screenshot(page.resolve(), arguments.screenshot)
+
+
+if __name__ == "__main__":
+    main()

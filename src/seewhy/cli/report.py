@@ -12,6 +12,7 @@ from seewhy.datasets.decoding import DecoderProcesses, decode
 from seewhy.datasets.overview.clusters import scikit_learn
 from seewhy.datasets.overview.overview import Overview
 from seewhy.datasets.overview.page_sections import place_words, shortcut_words
+from seewhy.datasets.overview.report import check_sample
 from seewhy.errors import OptionError
 from seewhy.viewer.report import SUFFIXES
 
@@ -35,6 +36,7 @@ def run(
     """
     if out.suffix.lower() not in SUFFIXES:  # before the output is read
         raise OptionError(f"A report is an HTML page; given {out.name!r}, expected a name ending in .html.")
+    check_sample(sample)
     output = datasets.open(folder)
     scikit_learn("cluster")
     overview = datasets.make_overview(output, seed=seed)

@@ -15,7 +15,7 @@ from seewhy.images.reading import EncodedImage
 from seewhy.types import ImageArray
 
 MAX_CACHED_BYTES = 2**26
-"""The maximum size of the images of an archive or a table that are records, still encoded, for the next ones asked for."""
+"""The maximum size of the images of an archive or a table that are cached, still encoded."""
 
 
 @final

@@ -144,12 +144,12 @@ def _classes(overview: Overview, summary: Mapping[str, Any]) -> Iterator[str]:
     if len(shown) < len(overview.classes):
         yield f'<p class="note">The {len(shown)} largest of {len(overview.classes):,} classes.</p>'
     has_labels = bool(summary["labelled"])
-    numbers = ["Images", *(["Right"] if has_labels else []), "Probability", "Empty maps", "Border"]
+    numbers = ["Images", *(["Correct"] if has_labels else []), "Probability", "Empty maps", "Border"]
     heads = "".join(f'<th scope="col" class="number">{head}</th>' for head in numbers)
     yield (
         '<div class="wide" tabindex="0" role="region" aria-label="Classes"><table><thead><tr><th scope="col">Mean map'
-        '</th><th scope="col">Class</th><th scope="col">Share of images</th>'
-        f'{heads}<th scope="col">Centre</th></tr></thead><tbody>'
+        '</th><th scope="col">Class</th><th scope="col">Histogram</th>'
+        f'{heads}<th scope="col">Centre (x, y)</th></tr></thead><tbody>'
     )
     largest = max(each.images for each in shown)
     for each in shown:

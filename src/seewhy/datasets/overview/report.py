@@ -59,8 +59,7 @@ def write_report(
         MissingExtraError: scikit-learn is not installed.
         OutputError: The file cannot be written.
     """
-    if type(sample) is not int or not 1 <= sample <= MAX_SAMPLE:
-        raise OptionError(f"sample is {short_repr(sample)}; expected 1 to {MAX_SAMPLE:,}.")
+    check_sample(sample)
     writer = ReportWriter(path, sample)
     overview = overview or make_overview(output, seed=seed)
     index = overview.index
@@ -83,6 +82,12 @@ def write_report(
         script="data_set_report.js",
         data={"total": len(rows), "choices": page_choices(overview, clusters, rows)},
     )
+
+
+def check_sample(sample: int) -> None:
+    """Raise OptionError unless this is a number of images of which a report can be written."""
+    if type(sample) is not int or not 1 <= sample <= MAX_SAMPLE:
+        raise OptionError(f"sample is {short_repr(sample)}; expected 1 to {MAX_SAMPLE:,}.")
 
 
 def rows_of_clusters(overview: Overview) -> dict[str, Integers]:

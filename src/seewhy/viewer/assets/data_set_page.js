@@ -34,6 +34,7 @@ export function mountDataSet(element, data, source) {
   let request = 0;
 
   element.classList.add("seewhy");
+  frame.addEventListener("seewhy-ready", showFromItsTop);
   element.replaceChildren(filters.element, status, frame, pager);
   show();
   return { showCluster };
@@ -49,6 +50,13 @@ export function mountDataSet(element, data, source) {
     show();
     status.focus();
     element.scrollIntoView();
+  }
+
+  /** Scrolls to an image that was opened: what was above it is hidden now. */
+  function showFromItsTop() {
+    if (frame.querySelector(".navigation:not([hidden])") !== null) {
+      element.scrollIntoView();
+    }
   }
 
   /** Shows the images of a cluster, and nothing else. */
