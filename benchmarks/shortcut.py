@@ -77,12 +77,12 @@ def _draw_image(index: int, random: np.random.Generator, *, has_tag: bool) -> np
     else:
         pen.polygon([(x, y - radius), (x - radius, y + radius), (x + radius, y + radius)], fill=color)
     if has_tag:
-        pen.rectangle((TAG[1], TAG[0], TAG[3] - 1, TAG[2] - 1), fill=(225, 40, 90))
+        pen.rectangle((TAG[1], TAG[0], TAG[3] - 1, TAG[2] - 1), fill=(20, 210, 240))
     noise = random.normal(0, 6, (SIDE, SIDE, 3))
     return np.clip(np.asarray(image) + noise, 0, 255).astype(np.uint8)
 
 
-def energy_on_tag(output: datasets.Output, overview: Overview, rows: np.ndarray) -> float:
+def energy_on_tag(output: datasets.Output, rows: np.ndarray) -> float:
     """Return the mean share of the energy of maps that lies on the tag, or within one cell of it."""
     table = output.table(["position", "heatmaps"])
     maps = energy(table["heatmaps"].combine_chunks().to_numpy_ndarray()[:, 0])[rows]
@@ -141,10 +141,10 @@ def describe(output: datasets.Output, overview: Overview) -> str:
     found = []
     for each, cluster in overview.shortcuts:
         tagged = statistics.fmean("tag" in overview.index.key(row) for row in cluster.rows.tolist())
-        share = energy_on_tag(output, overview, cluster.rows)
+        share = energy_on_tag(output, cluster.rows)
         found.append(
-            f"{each.name}: {cluster.images} of {each.clustered} maps, {tagged:.0%} of them with the tag, {share:.0%} of "
-            "the energy on the tag"
+            f"{each.name}: {cluster.images} of {each.clustered} maps, {tagged:.0%} of them with the tag, {share:.0%} "
+            "of the energy on the tag"
         )
     return "; ".join(found) or "none"
 
@@ -183,8 +183,8 @@ def run_rows(count: int) -> None:
         RowFilter(search="tag", order="most-confident", verdict="correct").rows(index, {})
         filtered = time.perf_counter()
         print(
-            f"{len(index):,} rows: index {indexed - start_time:.1f} s, overview {made - indexed:.1f} s, a filter with a "
-            f"search {1000 * (filtered - made):.0f} ms; peak memory {peak_megabytes() - before:.0f} MB more"
+            f"{len(index):,} rows: index {indexed - start_time:.1f} s, overview {made - indexed:.1f} s, a filter with "
+            f"a search {1000 * (filtered - made):.0f} ms; peak memory {peak_megabytes() - before:.0f} MB more"
         )
 
 

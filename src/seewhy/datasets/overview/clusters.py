@@ -1,9 +1,10 @@
 """Clusters of the maps of one class: spectral relevance analysis (SpRAy, Lapuschkin et al., arXiv 1902.10178).
 
-Two maps are as similar as the cosine between them, 1 for equal maps and 0 for maps that have no cell in common. Each
-map is joined to its most similar ones, and k-means on the first k eigenvectors of this graph's normalized Laplacian
-finds k clusters (Ng, Jordan and Weiss, 2001). The k with the largest mean silhouette (Rousseeuw, 1987) is taken, of
-those with which all clusters together, or one of them, are clear enough; otherwise there are no clusters.
+Two maps are as similar as the cosine between their squares, in which the strongest evidence counts most: 1 for equal
+maps, and 0 for maps that have no cell in common. Each map is joined to its most similar ones, and k-means on the first k
+eigenvectors of this graph's normalized Laplacian finds k clusters (Ng, Jordan and Weiss, 2001). The k with the largest
+mean silhouette (Rousseeuw, 1987) is taken, of those with which all clusters together, or one of them, are clear enough;
+otherwise there are no clusters.
 """
 
 import importlib
@@ -113,8 +114,8 @@ def _are_clear(labels: Labels, silhouettes: Values) -> bool:
 
 
 def cosines(maps: Values) -> Values:
-    """Return the cosine between each pair of maps, (n, n) in 0..1."""
-    rows = maps.reshape(len(maps), -1)
+    """Return the cosine between the squares of each pair of maps, (n, n) in 0..1."""
+    rows = np.square(maps.reshape(len(maps), -1))
     rows = rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), np.finfo(np.float64).tiny)
     values: Values = np.clip(rows @ rows.T, 0, 1)
     return values
