@@ -2,6 +2,7 @@
 
     python -m benchmarks.shortcut                  one data set with a coloured tag in a corner of one class
     python -m benchmarks.shortcut --seeds 10       ten data sets with a tag and ten without, and what is named in each
+    python -m benchmarks.shortcut --maps 30        the same for maps that are drawn without images
     python -m benchmarks.shortcut --rows 100000    the time and the memory that the overview of so many rows takes
     python -m benchmarks.shortcut --screenshot docs/screenshots/shortcut.webp
 
@@ -25,10 +26,12 @@ from PIL import Image, ImageDraw
 
 import seewhy
 from seewhy import datasets
+from seewhy.datasets.overview.clusters import find_clusters
 from seewhy.datasets.overview.map_statistics import energy
 from seewhy.datasets.overview.overview import Overview
 from seewhy.datasets.overview.row_filter import RowFilter
 from seewhy.datasets.overview.row_index import index_rows
+from seewhy.datasets.overview.shortcuts import find_shortcuts
 
 CLASSES = ("disc", "square", "triangle")
 SIDE = 96
@@ -159,6 +162,64 @@ def run_seeds(seeds: int) -> None:
                 print(f"tag in {share:.0%} of the discs, seed {seed}: {describe(output, overview)}", flush=True)
 
 
+KINDS = ("anywhere", "in the middle", "at a side for each class", "in four places", "noise")
+"""Where the objects of the maps lie that are drawn."""
+
+
+def draw_maps(kind: str, seed: int, *, share: float) -> list[np.ndarray]:
+    """Return the maps of four classes, 100 each; of the first class, this share shows a tag at the lower left.
+
+    Args:
+        kind: One of `KINDS`.
+        seed: The seed.
+        share: Of the maps with a tag.
+
+    Returns:
+        The energy of the maps of each class.
+    """
+    random = np.random.default_rng(seed)
+    rows, columns = np.mgrid[:7, :7]
+    sides, corners = [(1.2, 3), (3, 1.2), (4.8, 3), (3, 4.8)], [(1, 3), (3, 1), (3, 5), (5, 3)]
+    classes = []
+    for number in range(4):
+        maps = []
+        for _ in range(100):
+            has_tag = number == 0 and random.random() < share
+            if has_tag:
+                y, x = 5.8, 0.2
+            elif kind == "anywhere":
+                y, x = random.uniform(0, 6, 2)
+            elif kind == "in the middle":
+                y, x = random.normal(3, 1, 2)
+            elif kind == "at a side for each class":
+                y, x = random.normal(sides[number], 1)
+            else:
+                y, x = random.normal(corners[random.integers(4)], 0.3)
+            spread = 0.8 if has_tag else random.uniform(0.7, 1.4)
+            blob = np.exp(-((rows - y) ** 2 + (columns - x) ** 2) / 2 / spread**2) + 0.1 * random.random((7, 7))
+            maps.append(random.random((7, 7)) ** 4 if kind == "noise" and not has_tag else blob)
+        classes.append(energy(np.stack(maps)))
+    return classes
+
+
+def run_maps(sets: int) -> None:
+    """Print how often a cluster is suspected in maps with a tag, and in maps without one."""
+    for kind in KINDS:
+        found = wrong = alarms = 0
+        for seed in range(sets):
+            for share in (0.25, 0.0):
+                classes = draw_maps(kind, seed, share=share)
+                named = find_shortcuts(classes, [find_clusters(maps) for maps in classes])
+                is_tag = [group.class_number == 0 and share > 0 for group in named]
+                found, wrong = found + any(is_tag), wrong + (share > 0 and not all(is_tag))
+                alarms += share == 0 and bool(named)
+        print(
+            f"objects {kind}: tag found in {found} of {sets} sets, something else named in {wrong}; without a tag "
+            f"something named in {alarms} of {sets}",
+            flush=True,
+        )
+
+
 def run_rows(count: int) -> None:
     """Print the time and the memory that the overview of so many rows takes; the rows are copies of a few."""
     import pyarrow.parquet as parquet
@@ -212,12 +273,15 @@ def main() -> None:
     """Plant a shortcut, and write a report."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.shortcut", description=__doc__.splitlines()[0])
     parser.add_argument("--seeds", type=int, default=0, help="so many data sets with a tag, and as many without")
+    parser.add_argument("--maps", type=int, default=0, help="so many sets of maps of each kind, drawn without images")
     parser.add_argument("--rows", type=int, default=0, help="measure the overview of so many rows")
     parser.add_argument("--screenshot", type=Path, help="write the top of the report as an image")
     parser.add_argument("--out", type=Path, default=Path("shortcut"), help="the folder of the data set and the report")
     arguments = parser.parse_args()
     if arguments.seeds:
         run_seeds(arguments.seeds)
+    elif arguments.maps:
+        run_maps(arguments.maps)
     elif arguments.rows:
         run_rows(arguments.rows)
     else:

@@ -101,7 +101,6 @@ def test_a_sample_says_so(output, tmp_path):
     text = datasets.write_report(output, tmp_path / "a.html", sample=10, seed=3).read_text("utf-8")
     shown = len(re.findall('id="image-', text))
     assert f"{shown} of 60 images: 10 were drawn at random with the seed 3" in text
-    assert text == datasets.write_report(output, tmp_path / "b.html", sample=10, seed=3).read_text("utf-8")
 
 
 def test_a_source_that_is_gone_leaves_the_maps(tmp_path):

@@ -1,10 +1,10 @@
 """Clusters of the maps of one class: spectral relevance analysis (SpRAy, Lapuschkin et al., arXiv 1902.10178).
 
 Two maps are as similar as the cosine between their squares, in which the strongest evidence counts most: 1 for equal
-maps, and 0 for maps that have no cell in common. Each map is joined to its most similar ones, and k-means on the first k
-eigenvectors of this graph's normalized Laplacian finds k clusters (Ng, Jordan and Weiss, 2001). The k with the largest
-mean silhouette (Rousseeuw, 1987) is taken, of those with which all clusters together, or one of them, are clear enough;
-otherwise there are no clusters.
+maps, and 0 for maps that have no cell in common. Each map is joined to its most similar ones, and k-means on the first
+k eigenvectors of this graph's normalized Laplacian finds k clusters (Ng, Jordan and Weiss, 2001). The k with the
+largest mean silhouette (Rousseeuw, 1987) is taken, of those with which all clusters together, or one of them, are clear
+enough; otherwise there are no clusters.
 """
 
 import importlib
