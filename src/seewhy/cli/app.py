@@ -46,6 +46,7 @@ from seewhy.cli.options import (
     WeightsOption,
     split_list,
 )
+from seewhy.cli.report_command import report
 from seewhy.cli.serve_command import serve
 from seewhy.cli.site_command import site
 from seewhy.images.default_style import DEFAULT_ALPHA, DEFAULT_COLORMAP
@@ -374,6 +375,7 @@ for command in (
     metrics,
     batch,
     convert,
+    report,
 ):
     app.command(cls=Command)(command)  # in the order of the help
 app.add_typer(train.app)

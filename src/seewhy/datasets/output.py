@@ -24,6 +24,7 @@ from seewhy.models import Prediction
 from seewhy.representation import ShortTuple, description
 from seewhy.results.explanation import Explanation
 from seewhy.results.target_result import TargetResult
+from seewhy.types import ImageArray
 
 BATCH_ROWS = 256
 """How many rows become Python objects at once."""
@@ -82,8 +83,17 @@ class Output(Conversions):
         schema = result_schema(shape, kind, {"run": self._settings})
         self._check_columns(columns)
         schema = schema if columns is None else pa.schema([schema.field(name) for name in columns], schema.metadata)
-        tables = [self._part(number, columns, where) for number in self._folder.parts()]
-        return pa.concat_tables([schema.empty_table(), *tables])
+        return pa.concat_tables([schema.empty_table(), *(table for _, table in self.parts(columns, where))])
+
+    def parts(self, columns: list[str] | None = None, where: Filter = None) -> Iterator[tuple[int, Any]]:
+        """Yield the number of each part and its results as a `pyarrow.Table`, one part in memory at a time.
+
+        Args:
+            columns: As for `table`.
+            where: As for `table`.
+        """
+        for number in self._folder.parts():
+            yield number, self.part(number, columns, where)
 
     def errors(self) -> Any:
         """Return the images that failed as a `pyarrow.Table`: position, key, label, kind and message."""
@@ -133,7 +143,7 @@ class Output(Conversions):
         """
         self._check_columns(columns)
         for number in self._folder.parts():
-            for batch in self._part(number, columns, where).to_batches(max_chunksize=BATCH_ROWS):
+            for batch in self.part(number, columns, where).to_batches(max_chunksize=BATCH_ROWS):
                 if "heatmaps" not in batch.schema.names:
                     yield from batch.to_pylist()
                     continue
@@ -153,23 +163,24 @@ class Output(Conversions):
             ImageError: The source has changed, or an image cannot be read any more.
         """
         source: Source | None = None
-        for number in self._folder.parts():
-            table = self._part(number, None, where)
+        for _, table in self.parts(None, where):
             if not table.num_rows:
                 continue
             source = source or self.find_source()
             records = _records(source, table.column("position").to_pylist())
             heatmaps = table.column("heatmaps").combine_chunks().to_numpy_ndarray()
             for row, values in zip(table.drop_columns("heatmaps").to_pylist(), heatmaps, strict=True):
-                yield _explanation(row, values, records[row["position"]], self._settings)
+                record = records[row["position"]]
+                source_name = os.fspath(record.image) if isinstance(record.image, Path) else row["key"]
+                yield explanation_of_row(row, values, decode(record), source_name, self._settings)
 
     def summary(self) -> dict[str, Any]:
         """Return the numbers of images, errors, predictions and so on, ready for JSON."""
         predictions: Counter[str] = Counter()
         counts: Counter[str] = Counter()
         unknown: Counter[str] = Counter()
-        for number in self._folder.parts():
-            for row in self._part(number, ["predictions", "targets", "label", "label_index"], None).to_pylist():
+        for _, table in self.parts(["predictions", "targets", "label", "label_index"]):
+            for row in table.to_pylist():
                 counts["explained"] += 1
                 counts["without_evidence"] += not any(target["has_evidence"] for target in row["targets"])
                 best = row["predictions"][0] if row["predictions"] else None
@@ -200,8 +211,8 @@ class Output(Conversions):
             hint = did_you_mean(str(unknown[0]), names)
             raise OptionError(f"There is no column {unknown[0]!r}.{hint} Expected {', '.join(names)}.")
 
-    def _part(self, number: int, columns: list[str] | None, where: Filter) -> Any:
-        """Return the rows of a part that `where` takes."""
+    def part(self, number: int, columns: list[str] | None = None, where: Filter = None) -> Any:
+        """Return the results of one part as a `pyarrow.Table`."""
         path, expression = part_path(self.path, RESULTS, number), pyarrow_compute().Expression
         if where is None or isinstance(where, expression):
             return _read_part(path, columns=columns, filters=where)
@@ -252,10 +263,19 @@ def _records(source: Source, positions: list[int]) -> dict[int, Record]:
     return {record.position: record for record in chunk.records() if record.position in wanted}
 
 
-def _explanation(row: Row, heatmaps: Any, record: Record, settings: Settings) -> Explanation:
+def explanation_of_row(row: Row, heatmaps: Any, image: ImageArray, source: str, settings: Settings) -> Explanation:
+    """Return the explanation that a row holds.
+
+    Args:
+        row: The row, without the heatmaps.
+        heatmaps: The heatmaps, (T, u, v).
+        image: The image, uint8 (H, W, 3).
+        source: The path or the name of the image.
+        settings: What the run was made with.
+    """
     targets = [{name: value for name, value in target.items() if name != "box"} for target in row["targets"]]
     return Explanation(
-        image=decode(record),
+        image=image,
         heatmaps=np.asarray(heatmaps, np.float32),
         targets=ShortTuple(TargetResult(**target) for target in targets),
         predictions=ShortTuple(Prediction(**prediction) for prediction in row["predictions"]),
@@ -268,7 +288,7 @@ def _explanation(row: Row, heatmaps: Any, record: Record, settings: Settings) ->
             tuple(row["heatmap_on_input"].values()),
         ),
         model=row["model"],
-        source=os.fspath(record.image) if isinstance(record.image, Path) else row["key"],
+        source=source,
         peak_quantile=settings["peak_quantile"],
         method_reason=settings["method_reason"],
     )
