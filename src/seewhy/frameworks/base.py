@@ -296,6 +296,10 @@ class Framework(ABC):
         also where the model takes it in a list or dict.
         """
 
+    def input_types(self) -> Any:
+        """Return the type of each input, a `numpy.dtype`, in the structure of `input_shape`; None if it is unknown."""
+        return None
+
     @abstractmethod
     def fingerprint(self) -> str:
         """Return a hash of the weights and the configuration, in hexadecimal; that of an equal model is the same."""

@@ -97,6 +97,9 @@ class FixedBatch(Framework):
     def input_shape(self) -> Any:
         return self._framework.input_shape()
 
+    def input_types(self) -> Any:
+        return self._framework.input_types()
+
     def fingerprint(self) -> str:
         return self._framework.fingerprint()
 

@@ -63,11 +63,25 @@ def test_a_transformer():
     agree(in_torch.class_token(), "gradcam", "blocks.0")
 
 
-def test_weights_that_change_are_exported_again():
+def multiplied(weight):
+    weight.data.mul_(2)
+
+
+def multiplied_by_numpy(weight):
+    array = weight.detach().numpy()
+    array *= 2
+
+
+@pytest.mark.parametrize("change", ["trained further", multiplied, multiplied_by_numpy])
+def test_weights_that_change_are_exported_again(change):
+    """Also where PyTorch does not count that they were written to."""
     model = in_torch.plain()
     explainer = seewhy.Explainer(model, "gradcam", "features", signed=True, backend="onnx")
     before = explainer.heatmaps(IMAGES, [1])
-    in_torch.trained_further(model, 2.0)
+    if change == "trained further":
+        in_torch.trained_further(model, 2.0)
+    else:
+        change([module for module in model.modules() if isinstance(module, nn.Linear)][-1].weight)
     np.testing.assert_allclose(explainer.heatmaps(IMAGES, [1]).values, 2 * before.values, rtol=1e-4)
 
 

@@ -35,7 +35,13 @@ from seewhy.frameworks.onnx.kernels import kernels_of, with_kernels
 from seewhy.frameworks.onnx.logits import bypass_final_activation
 from seewhy.frameworks.onnx.measured_shapes import measure_values
 from seewhy.frameworks.onnx.model import OnnxModel
-from seewhy.frameworks.onnx.model_inputs import as_input, declared_inputs, has_channels_first, with_default_sizes
+from seewhy.frameworks.onnx.model_inputs import (
+    as_input,
+    declared_inputs,
+    has_channels_first,
+    type_of,
+    with_default_sizes,
+)
 from seewhy.frameworks.onnx.part import CountSource, Part, whole
 from seewhy.frameworks.onnx.scored_values import score_values
 from seewhy.frameworks.onnx.sessions import Sessions
@@ -142,6 +148,10 @@ class Onnx(Framework):
         """Return the shape of the input; of several, a dict of shapes by name."""
         shapes = {name: (None, *shape[1:]) for name, shape in self._inputs.items()}
         return next(iter(shapes.values())) if len(shapes) == 1 else shapes
+
+    def input_types(self) -> Any:
+        types = {value.name: type_of(value) for value in self._model.proto.graph.input if value.name in self._inputs}
+        return next(iter(types.values())) if len(types) == 1 else types
 
     def check_inputs(self, inputs: InputSpec) -> InputBatch:
         """Return `inputs` as (N, ...): one array, or several by name; a list is taken in the order of the inputs."""

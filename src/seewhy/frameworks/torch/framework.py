@@ -66,12 +66,13 @@ from seewhy.frameworks.torch.layouts import TorchLayouts
 from seewhy.frameworks.torch.logits import FunctionRecorder, select_torch_outputs
 from seewhy.frameworks.torch.onnx import export, input_names
 from seewhy.frameworks.torch.precision import autocast_to, without_autocast
-from seewhy.frameworks.torch.private_api import own_tensors, remove_hook, versions_of
+from seewhy.frameworks.torch.private_api import own_tensors, remove_hook
 from seewhy.frameworks.torch.restore import preserve_state
 from seewhy.frameworks.torch.stem import StemComplete, StemRecorder, stem_values
 from seewhy.frameworks.torch.tap import TorchTap
 from seewhy.frameworks.torch.tensors import first_float_tensor, to_array, to_bytes
 from seewhy.frameworks.torch.trunk_and_head import Tape, TapeTap
+from seewhy.frameworks.torch.weights_version import WeightsVersion
 from seewhy.frameworks.torch.without_autograd import AutogradUse, Trunk
 from seewhy.targets import Objective, TopK
 from seewhy.types import (
@@ -106,6 +107,7 @@ class Torch(Framework):
         self._calls = CompiledCache()
         self._parameters = ForwardParameters(self._model)
         self._autograd_use = AutogradUse()
+        self._weights_version = WeightsVersion()
 
     def fingerprint(self) -> str:
         states = (pair for pair in self._model.state_dict().items() if isinstance(pair[1], torch.Tensor))
@@ -230,7 +232,7 @@ class Torch(Framework):
     def weights_version(self) -> Hashable:
         layers = self._model_layers.now()
         tensors = own_tensors((self._model, *layers.by_path.values()))
-        return (layers.version, *[tensor.data_ptr() for tensor in tensors], *versions_of(tensors))
+        return (layers.version, self._weights_version(tensors))
 
     def export_onnx(self, inputs: InputBatch) -> ExportedGraph:
         with preserve_state(self._model):
