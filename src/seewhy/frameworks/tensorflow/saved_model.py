@@ -131,11 +131,10 @@ class _Program:
             outputs = found.selected.read(found.selected.tensors)
             scores = class_scores(outputs, settings.score)
             chosen = choose_classes(scores, settings)
-            totals = tf.reduce_sum(chosen.scores, axis=0)
         self.activation = outputs.activation
         named = {"scores": scores, "probabilities": tf.cast(outputs.probabilities, tf.float32)}
         recorded = tape if found.is_taped else None
-        named["heatmaps"] = self._heatmaps(tap, recorded, mean, chosen, totals)
+        named["heatmaps"] = self._heatmaps(tap, recorded, mean, chosen)
         if chosen.indices is not None:
             named["classes"] = tf.cast(chosen.indices, tf.int64)
         return named
@@ -154,7 +153,6 @@ class _Program:
         tape: tf.GradientTape | None,
         mean: NativeTensor | None,
         chosen: ChosenClasses,
-        totals: NativeTensor,
     ) -> NativeTensor:
         """Return the heatmaps (N, T, *space)."""
         settings, layer = self._settings, str(self._layer)
@@ -166,7 +164,7 @@ class _Program:
         self.passes = int(chosen.scores.shape[1])
         check_pass_count(self.passes, layer)
         rule = settings.method.gradient_rule
-        by_target = gradients(tape, totals, tap, rule, is_small=mean is not None)
+        by_target = gradients(tape, chosen.scores, tap, rule, is_small=mean is not None)
         found = targets_second(tap.call, tf.cast(by_target, tf.float32), keras.ops)
         capture = Capture(
             activations=activations,
