@@ -146,7 +146,8 @@ class ScoredImages:
         order = (0, 3, 1, 2) if framework.channels_first else (0, 1, 2, 3)
         while first := next(remaining, None):
             array = np.empty([shape[axis] for axis in order], np.float32)
-            rows, values = [], array.transpose(np.argsort(order))
+            rows: list[Perturbation] = []
+            values = array.transpose(np.argsort(order))
             for each in chain([first], islice(remaining, len(array) - 1)):
                 values[len(rows)] = each.pixels
                 rows.append(each)
