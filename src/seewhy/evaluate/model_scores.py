@@ -125,7 +125,7 @@ class ScoredImages:
     def score(self, perturbations: Iterable[Perturbation]) -> DoubleArray:
         """Return the score (M,) of each perturbation, running `batch_size` of them at once.
 
-        The pixels of a perturbation are copied before the next one is asked for, so that they may share memory.
+        The pixels of a perturbation are copied before the next one is made, so that they may share memory.
         """
         return np.concatenate([np.zeros(0), *(self._run(*batch) for batch in self._batches(perturbations))])
 
