@@ -166,7 +166,7 @@ class Classifier:
         """Classify images.
 
         The model's last operation tells what its outputs are: a softmax or a sigmoid gives probabilities, and a matrix
-        product gives logits, whatever their values. Where it is another, as a mean of softmaxes, the outputs of an image
+        product gives logits, whatever their values. Where it is another, as a mean of softmaxes, outputs of an image
         that are not negative and sum to 1 are taken as probabilities, and others as logits.
 
         Returns:
