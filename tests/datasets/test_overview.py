@@ -1,6 +1,7 @@
 """The overview of a data set: statistics by hand, clusters, and which of them are suspected to be shortcuts."""
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from tests.datasets.handmade_output import blob, handmade_output, random_maps
 
@@ -171,6 +172,17 @@ def test_orders(output):
     assert wrong_first.tolist() == expected
     least = RowFilter(order="least-confident", cluster="a").rows(index, {"a": np.array([5, 6, 7])})
     assert least.tolist() == sorted([5, 6, 7], key=lambda row: index.probabilities[row])
+
+
+def test_parts_in_which_every_image_failed(tmp_path):
+    maps, numbers = random_maps(0, 6, 2)
+    made = handmade_output(tmp_path, maps[:, None], numbers, ["cat", "dog"], chunk_size=3)
+    paths = sorted((made.path / "results").iterdir())
+    pq.write_table(pq.read_table(paths[0]).slice(0, 0), paths[0])
+    assert len(datasets.make_overview(made).index) == 3
+    pq.write_table(pq.read_table(paths[1]).slice(0, 0), paths[1])
+    with pytest.raises(OptionError, match="has no results to look at: 0 images failed"):
+        datasets.make_overview(made)
 
 
 def test_wrong_arguments(output, tmp_path, monkeypatch):
