@@ -67,6 +67,10 @@ def test_clusters_are_found_where_there_are_some():
     assert find_clusters(np.repeat(maps[:1], 30, axis=0)).count == 1
 
 
+def test_maps_are_compared_by_their_squares():
+    np.testing.assert_allclose(cosines(np.array([[[1.0, 2.0]], [[2.0, 1.0]]])), [[1, 8 / 17], [8 / 17, 1]])
+
+
 def test_no_clusters_are_found_where_objects_may_be_anywhere():
     maps, _ = random_maps(0, 100, 1)
     assert find_clusters(energy(maps)).silhouette is None
@@ -138,11 +142,13 @@ def test_the_overview_counts_and_averages_what_the_table_holds(output):
 
 def test_the_map_of_a_row_is_that_of_the_predicted_class(tmp_path):
     """Where it was not explained, that of the first target."""
-    maps = np.stack([np.full((2, 3, 3), value) for value in (1.0, 2.0)], axis=0)
-    made = handmade_output(tmp_path, maps, np.array([0, 1]), ["cat", "dog", "fish"])
-    index = index_rows(made)
-    assert [index.name(code) for code in index.classes] == ["cat", "dog"]
-    assert index.targets.tolist() == [0, 0]
+    maps, names = np.ones((2, 2, 3, 3)), ["cat", "dog", "fish"]
+    second = index_rows(handmade_output(tmp_path / "second", maps, np.array([0, 1]), names, first=2))
+    assert second.targets.tolist() == [1, 1]
+    assert [second.name(code) for code in second.classes] == ["cat", "dog"]
+    neither = index_rows(handmade_output(tmp_path / "neither", maps, np.array([0, 1]), names, first=1))
+    assert neither.targets.tolist() == [0, 0]
+    assert [neither.name(code) for code in neither.classes] == ["dog", "fish"]
 
 
 @pytest.mark.parametrize(
