@@ -103,6 +103,11 @@ def _load(name: str, path: str) -> Any:
             return datasets.load_from_disk(path)
         return datasets.load_dataset(path, download_config=datasets.DownloadConfig(local_files_only=True))
     except (OSError, ValueError) as error:  # ConnectionError is an OSError
+        if os.path.isdir(path) and os.listdir(path):
+            why = (str(error).splitlines() or [type(error).__name__])[0]
+            raise ImageError(
+                f"The data set in {path} cannot be read; Dataset.save_to_disk writes such: {why}"
+            ) from error
         raise ImageNotFoundError(
             f"There is no data set {path!r} in the local cache, nor a folder of that name that "
             f"Dataset.save_to_disk wrote: {str(error).splitlines()[0]} Download it first, in Python: "
