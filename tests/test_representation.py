@@ -90,6 +90,7 @@ LARGE = {
     targets.Objective: lambda: targets.Objective(targets.Class(NAMES)),
     targets.PerImage: lambda: targets.PerImage((targets.TopK(1),) * 1000),
     targets.Region: lambda: targets.Region(np.ones((1000, 50, 50), bool), "tabby"),
+    targets.Regression: lambda: targets.Regression(12, "the age of the person in years"),
     targets.TargetScores: lambda: targets.TargetScores(ARRAY, ARRAY),
     targets.TopK: lambda: targets.TopK(3),
     timing.Phase: lambda: timing.Phase.READING,

@@ -7,6 +7,7 @@
       - NoGradientError        no gradient of the score reaches the layer
       - TokenGridError         the grid of the layer's tokens cannot be determined
     + TargetError              an unknown, ambiguous or impossible target
+      - NotClassScoresError    a class is the target, and the output is not one score for each class
     + MethodError              an unknown method, or one that does not apply to the model
     + OptionError              an unknown colour map, figure or score; a number out of range
     + InputError               arrays of the wrong shape or type, or with values that are not finite
@@ -66,6 +67,10 @@ class TokenGridError(LayerError):
 
 class TargetError(UsageError):
     """The target is unknown, ambiguous, or impossible for this model."""
+
+
+class NotClassScoresError(TargetError):
+    """A class is the target, and the model's output is not one score for each class."""
 
 
 class MethodError(UsageError):

@@ -36,9 +36,10 @@ from seewhy.attribution.fusion import choose_fuse
 from seewhy.attribution.input_box import input_box
 from seewhy.attribution.method_choice import choose_method
 from seewhy.attribution.perturbation_runner import ProgressCallback
+from seewhy.attribution.pixel_classes import pixel_layer, predict_pixels, reads_pixels
 from seewhy.attribution.plan import Plan, first_derivatives, plan_key, strategy_for
 from seewhy.batches import consecutive, explain_each, in_order, read_batches
-from seewhy.errors import ImageError, InputError, MethodError, OptionError, SeewhyError, warn
+from seewhy.errors import ImageError, InputError, MethodError, NotClassScoresError, OptionError, SeewhyError, warn
 from seewhy.frameworks import Framework, LayerCall, LayerChoice
 from seewhy.frameworks.structures import InputBatch, InputSpec, image_count, leaves, only_leaf
 from seewhy.frameworks.tokens import TokenGrid
@@ -315,10 +316,19 @@ class Explainer:
         checked = self._check_inputs(inputs)
         self._hint(checked)
         target = self._resolve(targets, image_count(checked))
-        objective = Objective(target, self.score, self.output, self.method.contrast)
-        plan = self._plan(checked, objective, batch_size)
-        attribution = attribute(plan, checked, objective)
-        return self._build_heatmaps(plan, attribution, objective, checked)
+        evidence, key = self.framework.evidence, ("pixels", self.output)
+        if target.is_classes and evidence.get(key):
+            return self._pixel_heatmaps(checked, target, batch_size)
+        if reads_pixels(target):
+            return self._region_heatmaps(checked, target, batch_size)
+        try:
+            return self._heatmaps(checked, target, batch_size)
+        except NotClassScoresError:
+            if not target.is_classes:
+                raise
+        heatmaps = self._pixel_heatmaps(checked, target, batch_size)
+        evidence.add(key, True)
+        return heatmaps
 
     def inspect(self, image: ImageLike, targets: TargetSpec = "top-1") -> Inspection:
         """Show how Grad-CAM makes its heatmap: the layer's activations, their gradients, and the channel weights.
@@ -423,6 +433,26 @@ class Explainer:
         method = all_methods.get(heatmaps.method) if self.method.is_auto else self.method
         for row, placement in enumerate(placements):
             yield build_explanation(heatmaps, row, images[row], pixels[row], placement, self.classifier, method)
+
+    def _heatmaps(self, inputs: InputBatch, target: Target, batch_size: int) -> Heatmaps:
+        objective = Objective(target, self.score, self.output, self.method.contrast)
+        plan = self._plan(inputs, objective, batch_size)
+        attribution = attribute(plan, inputs, objective)
+        return self._build_heatmaps(plan, attribution, objective, inputs)
+
+    def _pixel_heatmaps(self, inputs: InputBatch, target: Target, batch_size: int) -> Heatmaps:
+        """Explain classes of a segmentation model: the pixels that it predicts as each of them."""
+        found = predict_pixels(self.framework, self.classifier, inputs, self.output)
+        return self._region_heatmaps(inputs, found.regions(target), batch_size)
+
+    def _region_heatmaps(self, inputs: InputBatch, target: Target, batch_size: int) -> Heatmaps:
+        """Explain regions of a segmentation, by Grad-CAM at the coarsest layer that carries them unless named."""
+        if not any(layer.is_auto for layer in self.layer_choices):
+            return self._heatmaps(inputs, target, batch_size)
+        gradcam, objective = all_methods.get("gradcam"), Objective(target, self.score, self.output)
+        plan = self.fix_choices(gradcam, "")._plan(inputs, objective, batch_size)
+        layer = pixel_layer(replace(plan, method=gradcam), inputs, objective)
+        return self.fix_choices(gradcam, str(layer))._heatmaps(inputs, target, batch_size)
 
     def _build_heatmaps(
         self, plan: Plan, attribution: Attribution, objective: Objective, inputs: InputBatch

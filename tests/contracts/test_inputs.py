@@ -13,7 +13,7 @@ from tests.sample_models import (
 )
 
 import seewhy
-from seewhy.errors import InputError, ModelRunError, TargetError
+from seewhy.errors import InputError, ModelRunError
 from seewhy.targets import resolve
 
 
@@ -104,15 +104,13 @@ def test_nested_lists_of_numbers_are_one_array(build):
     np.testing.assert_allclose(heatmaps.values, PAPER_GRADCAM[None], atol=1e-6)
 
 
-def test_outputs_with_space_take_functions_and_no_classes():
+def test_outputs_with_space_take_functions():
     image = keras.Input((4, 4, 1))
     model = keras.Model(
         image, layers.Conv2D(3, 1, activation="softmax")(layers.Conv2D(2, 3, padding="same", name="c")(image))
     )
     inputs = np.random.default_rng(0).random((2, 4, 4, 1)).astype(np.float32)
     explainer = seewhy.Explainer(model, layer="c")
-    with pytest.raises(TargetError, match="not one score for each class"):
-        explainer.heatmaps(inputs, 1)
     region = explainer.heatmaps(inputs, lambda logits: ops.mean(logits[:, :2, :2, 1], axis=(1, 2)))
     kernel = weight_array(model.layers[-1].kernel)[0, 0, :, 1]
     activations = capture(model, "c", resolve(lambda logits: logits[:, 0, 0, 1], int), inputs).activations

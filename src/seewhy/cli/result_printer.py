@@ -96,7 +96,8 @@ class ResultPrinter:
             print_table(self._console, ("index", "class", "probability"), rows, right=(0, 2))
         for target in first.targets:
             probability = "" if target.probability is None else f", probability {target.probability:.4f}"
-            line = f"explained {target.index} {target.name}: score {target.score:.3f}{probability}"
+            name = target.name if target.index < 0 else f"{target.index} {target.name}"
+            line = f"explained {name}: score {target.score:.3f}{probability}"
             print_line(self._console, line)
         for explanation in explanations:
             empty = ", ".join(target.name for target in explanation.targets if not target.has_evidence)

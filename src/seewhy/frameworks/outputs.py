@@ -35,7 +35,7 @@ class Outputs:
     ) -> "Outputs":
         """Read an output (N, ...) whose final activation was bypassed, leaving float32 `logits`."""
         if len(logits.shape) != 2:
-            return cls(raw, logits, None, tree, activation)
+            return cls(raw, _as_two_classes(logits, activation, xp), None, tree, activation)
         if activation == "sigmoid" and logits.shape[1] == 1:
             logits = xp.concatenate([-logits, logits], axis=1)  # one unit, two classes
         if activation == "sigmoid":
@@ -162,6 +162,14 @@ def _restore_tensor(value: Any, tensors: Sequence[NativeTensor]) -> Any:
     if isinstance(value, _TensorNumber):
         return tensors[value.number]
     return None if isinstance(value, type) else value
+
+
+def _as_two_classes(logits: NativeTensor, activation: FinalActivation, xp: Namespace) -> NativeTensor:
+    """Return the logits of a segmentation, with two channels where a sigmoid made one a foreground."""
+    if activation != "sigmoid" or len(logits.shape) < 4:
+        return logits
+    axes = [axis for axis in (1, len(logits.shape) - 1) if logits.shape[axis] == 1]
+    return xp.concatenate([-logits, logits], axis=axes[0]) if len(axes) == 1 else logits
 
 
 def _probabilities(outputs: NativeTensor, xp: Namespace) -> NativeTensor:

@@ -94,15 +94,16 @@ def pick_output(raw: Any, output: int | str | None) -> Any:
     """Return the selected output; a structure with one output is that output.
 
     Of the outputs of a Hugging Face model, `ModelOutput`, the logits are selected if none is named: the loss, the
-    hidden states and the attention maps beside them are no scores.
+    hidden states and the attention maps beside them are no scores. Of those of a segmentation model of torchvision,
+    "out" and "aux", "out" is: the other is the auxiliary head of training.
 
     Raises:
         ModelError: The model has several outputs and none is named, or has no output of that name.
     """
+    if output is None and (usual := _usual_output(raw)) is not None:
+        return usual
     if isinstance(raw, Mapping):
         names: list[int | str] = list(raw)
-        if output is None and _is_model_output(raw):
-            return _logits(raw)
     elif isinstance(raw, (list, tuple)):
         names = list(range(len(raw)))
     elif output is None:
@@ -124,6 +125,15 @@ def pick_output(raw: Any, output: int | str | None) -> Any:
             "Give a target that reads all outputs: seewhy.targets.AllOutputs."
         )
     return picked
+
+
+def _usual_output(raw: Any) -> Any:
+    """Return the output that is meant where none is named, of the models of two libraries; None for any other."""
+    if not isinstance(raw, Mapping):
+        return None
+    if _is_model_output(raw):
+        return _logits(raw)
+    return raw["out"] if list(raw) == ["out", "aux"] else None
 
 
 def _is_model_output(raw: Mapping[Any, Any]) -> bool:

@@ -1,4 +1,7 @@
-"""Image classifiers of Hugging Face transformers: by name from the hub, or from a folder of `save_pretrained`."""
+"""Image classifiers and segmentation models of Hugging Face transformers.
+
+They are loaded by name from the hub, or from a folder of `save_pretrained`.
+"""
 
 import contextlib
 import copy
@@ -34,8 +37,11 @@ NO_PROCESSOR = (
 
 EXPECTED = (
     "Expected a model for image classification, which AutoModelForImageClassification loads, with its classification "
-    "head"
+    "head; or one for semantic segmentation"
 )
+
+SEGMENTATION = "ForSemanticSegmentation"
+"""How the name of an architecture ends that scores each pixel; any other is loaded as an image classifier."""
 
 
 def is_source(source: str) -> bool:
@@ -58,7 +64,7 @@ def check(source: str) -> None:
 
 
 def load(source: str, *, pretrained: bool, trust: bool, classes: int | None = None) -> Classifier:
-    """Load an image classifier with its image processor and class names.
+    """Load an image classifier, or a model for semantic segmentation, with its image processor and class names.
 
     Args:
         source: "hf:OWNER/NAME", or "hf:" and the path of a folder; the path of a folder alone, too.
@@ -135,9 +141,13 @@ def _import_transformers(title: str) -> Any:
 
 
 def _config(transformers: Any, folder: HuggingFaceFolder, title: str, *, trust: bool) -> Any:
-    """Return the config object of a model that classifies images."""
+    """Return the config object of a model that classifies images, or their pixels."""
     kind = folder.config.get("model_type")
-    known = {*transformers.models.auto.modeling_auto.MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES} - WRAPPERS
+    names = transformers.models.auto.modeling_auto
+    if _is_segmentation(folder):
+        known = {*names.MODEL_FOR_SEMANTIC_SEGMENTATION_MAPPING_NAMES}
+    else:
+        known = {*names.MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES} - WRAPPERS
     if not trust and (not isinstance(kind, str) or kind not in known):
         made = f" It was saved as {short_repr(_architecture(folder))}." if _architecture(folder) else ""
         raise ModelError(
@@ -157,7 +167,12 @@ def _build(
     """Return the model in evaluation mode; random weights come from a fixed seed, and torch's generator is restored."""
     import torch
 
-    auto = transformers.AutoModelForImageClassification
+    is_segmentation = _is_segmentation(folder)
+    auto = (
+        transformers.AutoModelForSemanticSegmentation
+        if is_segmentation
+        else transformers.AutoModelForImageClassification
+    )
     limits: Any = contextlib.nullcontext() if trust else limited(folder.weight_bytes if pretrained else None)
     with limits as counted, torch.random.fork_rng(devices=[]), _quiet(transformers):
         torch.manual_seed(SEED)
@@ -215,6 +230,10 @@ def _check_report(report: Mapping[str, Any], folder: HuggingFaceFolder, title: s
     made = f" It was saved as {saved}, which may have no classification head, or another one." if saved else ""
     count = f" The number of classes in {CONFIG} (id2label) has to be that of the head." if other else ""
     raise WeightsError(f"{title} {problem}.{made} {EXPECTED}, and its weights.{count}")
+
+
+def _is_segmentation(folder: HuggingFaceFolder) -> bool:
+    return (_architecture(folder) or "").endswith(SEGMENTATION)
 
 
 def _architecture(folder: HuggingFaceFolder) -> str | None:

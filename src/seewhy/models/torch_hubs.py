@@ -44,7 +44,9 @@ def load_torchvision(name: str, *, pretrained: bool, classes: int | None = None)
     if weights is None:
         raise ModelError(f"torchvision has no weights for {name!r}, and so no transform. {_OWN_PREPROCESSING}")
     preprocessing = torchvision_preprocessing(name, weights.transforms())
-    options = {} if classes is None else {"num_classes": classes}
+    options: dict[str, Any] = {} if classes is None else {"num_classes": classes}
+    if not pretrained and name in models.list_models(module=models.segmentation):
+        options["weights_backbone"] = None  # which would be downloaded
     model = _build(name, lambda: models.get_model(name, weights=weights if pretrained else None, **options), pretrained)
     return Classifier(
         model,
@@ -91,20 +93,25 @@ def load_timm(name: str, *, pretrained: bool, classes: int | None = None) -> Cla
 def torchvision_preprocessing(name: str, transform: Any) -> Preprocessing:
     """Return the preprocessing of a transform of torchvision's weights, such as `ImageClassification`.
 
+    `SemanticSegmentation` resizes the shorter side and cuts nothing; the input is the square at its centre, so that all
+    images have one size.
+
     Args:
         name: The model's name, for messages.
-        transform: Has `crop_size` and `resize_size` (one number for the shorter side, or both sides), in pixels;
-            `mean` and `std` of values in 0..1; `interpolation`.
+        transform: Has `crop_size`, unless it is `SemanticSegmentation`, and `resize_size` (one number for the shorter
+            side, or both sides), in pixels; `mean` and `std` of values in 0..1; `interpolation`.
 
     Raises:
         ModelError: `Preprocessing` cannot express the transform.
     """
     names = ("crop_size", "resize_size", "mean", "std", "interpolation")
     values: list[Any] = [getattr(transform, name, None) for name in names]
+    if type(transform).__name__ == "SemanticSegmentation":
+        values[0] = values[1]
     if None in values:
         raise ModelError(
-            f"The transform of torchvision:{name}, {type(transform).__name__}, is not one for classification, with "
-            f"{', '.join(names)}. {_OWN_PREPROCESSING}"
+            f"The transform of torchvision:{name}, {type(transform).__name__}, is not one for classification or "
+            f"semantic segmentation, with {', '.join(names)}. {_OWN_PREPROCESSING}"
         )
     crop_size, resize_size, mean, std, interpolation = values
     size, resized = _pair(crop_size), _numbers(resize_size)

@@ -11,8 +11,8 @@ from seewhy.frameworks.structures import ArrayTree, map_tree
 from seewhy.images.geometry import WHOLE, InputBox
 from seewhy.models import Classifier
 from seewhy.representation import ShortTuple, counted, description, listed, shape_text, shortened
-from seewhy.targets import Target
-from seewhy.types import BoolArray, FloatArray, IndexArray
+from seewhy.targets import Regression, Target
+from seewhy.types import AttentionCapture, BoolArray, Capture, FloatArray, IndexArray
 
 
 @final
@@ -92,6 +92,9 @@ def build_heatmaps(
     """
     capture, to_numpy = attribution.capture, framework.to_numpy
     indices = to_numpy(capture.indices)
+    if is_one_value(capture, target):
+        indices = np.full_like(indices, -1)
+        target = Regression(name=None if classifier.class_names is None else classifier.class_name(0))
     names = [target.for_image(row).names(classes, classifier.class_name) for row, classes in enumerate(indices)]
     values = attribution.heatmaps if signed else np.maximum(attribution.heatmaps, 0)
     return Heatmaps(
@@ -106,3 +109,9 @@ def build_heatmaps(
         input_box=input_box,
         method_reason=method_reason,
     )
+
+
+def is_one_value(capture: Capture | AttentionCapture, target: Target) -> bool:
+    """Whether the model predicts one value without a final activation, which is a quantity rather than a class."""
+    shape: tuple[int, ...] = getattr(capture.outputs, "shape", ())
+    return target.is_classes and capture.probabilities is None and len(shape) == 2 and shape[1] == 1

@@ -10,6 +10,7 @@ from seewhy.targets.dense import Embedding, Region
 from seewhy.targets.functions import AllOutputs, Function
 from seewhy.targets.objective import Objective
 from seewhy.targets.parsing import TargetSpec, resolve
+from seewhy.targets.regression import Regression
 from seewhy.targets.target import ClassFinder, ClassNamer, Target, TargetScores
 from seewhy.targets.target_lists import Combined, PerImage
 
@@ -26,6 +27,7 @@ __all__ = [
     "Objective",
     "PerImage",
     "Region",
+    "Regression",
     "Target",
     "TargetScores",
     "TargetSpec",

@@ -43,6 +43,7 @@ class Region(Target):
         class_: The class c: an index, a class name or a wnid.
         channels_first: Whether the output is (N, C, H, W) rather than (N, H, W, C); None to infer it from the mask's
             shape.
+        name: The name of the target; None is such as "cat in the region".
 
     Raises:
         TargetError: The mask is not boolean, has another shape, or is all False; or the class is unknown.
@@ -55,6 +56,7 @@ class Region(Target):
     mask: NDArray[np.bool_]
     class_: int | str
     channels_first: bool | None = None
+    name: str | None = None
 
     def __post_init__(self) -> None:
         parse_class(self.class_)
@@ -101,7 +103,7 @@ class Region(Target):
         return replace(self, mask=(transform(masks) > 0.5).reshape(self.mask.shape))
 
     def names(self, indices: IndexArray, class_name: ClassNamer) -> tuple[str, ...]:
-        return (f"{class_name(int(self.class_))} in the region",)
+        return (self.name or f"{class_name(int(self.class_))} in the region",)
 
     def check_images(self, count: int) -> None:
         if self.is_per_image:

@@ -10,11 +10,15 @@ from numpy.typing import NDArray
 from seewhy.errors import TargetError, short_repr
 from seewhy.targets.classes import Class, TopK
 from seewhy.targets.functions import Function
+from seewhy.targets.regression import Regression
 from seewhy.targets.target import TOP_K, ClassFinder, Target, is_index, parse_class, target_count_error
 from seewhy.targets.target_lists import Combined, PerImage
 
 TargetSpec = Union[int, str, Target, Callable[[Any], Any], NDArray[np.integer[Any]], Sequence["TargetSpec"]]  # noqa: UP007  # recursive
 """What a caller may give as targets: see `resolve`."""
+
+OUTPUT = r"output[ -](\d{1,9})"
+"""The spelling of one of the values that a model predicts, such as "output 0"."""
 
 MAX_DIGITS = 9
 """The maximum number of digits of the k of "top-k"."""
@@ -26,8 +30,8 @@ def resolve(targets: Any, find_class: ClassFinder) -> Target:
     """Convert whatever a caller may give as targets to a `Target` with every class as an index.
 
     Args:
-        targets: "top-3"; a class index, name or wnid; a `Target`; a function of the outputs; a list of these, for every
-            image; or a list of such lists, one for each image.
+        targets: "top-3"; a class index, name or wnid; "output 0"; a `Target`; a function of the outputs; a list of
+            these, for every image; or a list of such lists, one for each image.
         find_class: Returns the index of a class, given as an index, name or wnid.
 
     Returns:
@@ -46,6 +50,8 @@ def _parse(targets: Any) -> Target:
         if len(top_k[1]) > MAX_DIGITS:
             raise TargetError(f"{short_repr(targets)} selects more classes than any model has.")
         return TopK(int(top_k[1]))
+    if isinstance(targets, str) and (output := re.fullmatch(OUTPUT, targets.strip())):
+        return Regression(int(output[1]))
     if isinstance(targets, str) or is_index(targets):
         return Class((parse_class(targets),))
     if callable(targets):

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from seewhy.errors import TargetError, short_repr
+from seewhy.errors import NotClassScoresError, TargetError, short_repr
 from seewhy.representation import ShortRepr, call_repr
 from seewhy.types import IndexArray, Namespace, Tensor
 
@@ -172,7 +172,7 @@ def class_count(shape: Shape | None) -> int:
             "state it: where its last step is a reshape to (N, -1), give the number instead of -1."
         )
     if shape is None or len(shape) != 2 or shape[1] is None:
-        raise TargetError(
+        raise NotClassScoresError(
             "A class cannot be the target: the model's outputs are not one score for each class, (N, classes). "
             "Give a function of the outputs that returns (N,) or (N, T) scores."
         )

@@ -1,0 +1,84 @@
+"""Targets of models that predict quantities rather than classes."""
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any, final
+
+from numpy.typing import NDArray
+
+from seewhy.errors import TargetError, short_repr
+from seewhy.targets.target import (
+    ClassNamer,
+    Shape,
+    Target,
+    TargetScores,
+    is_index,
+    no_class_indices,
+    repeat_for_images,
+    shape_text,
+)
+from seewhy.types import IndexArray, Namespace, Tensor
+
+
+@final
+@dataclass(frozen=True, repr=False)
+class Regression(Target):
+    """A value that the model predicts, such as an age or a steering angle: y_k.
+
+    The heatmap shows what raises the value. "output 0" is a spelling of it, and the name of the one value of a model
+    that has no more and no final sigmoid.
+
+    Attributes:
+        index: The position k of the value among the outputs (N, K).
+        name: How the target is named; None is such as "output 0".
+
+    Raises:
+        TargetError: `index` is not a position, or the model has fewer values.
+    """
+
+    index: int = 0
+    name: str | None = None
+
+    def __post_init__(self) -> None:
+        if not is_index(self.index) or self.index < 0:
+            raise TargetError(
+                f"Regression takes the position of a value, such as Regression(0); given {short_repr(self.index)}."
+            )
+
+    @property
+    def key(self) -> Hashable:
+        return Regression
+
+    def arrays(self, count: int) -> tuple[NDArray[Any], ...]:
+        return (repeat_for_images([int(self.index)], count),)
+
+    @property
+    def array_count(self) -> int:
+        return 1
+
+    def names(self, indices: IndexArray, class_name: ClassNamer) -> tuple[str, ...]:
+        return (self.name or output_name(self.index),)
+
+    def check_outputs(self, shape: Shape | None) -> None:
+        if shape is None or len(shape) not in (1, 2):
+            found = "several outputs, none of which is selected" if shape is None else f"of shape {shape_text(shape)}"
+            raise TargetError(
+                f"Regression explains one of the values (N, K) that a model predicts; the outputs are {found}. "
+                "Name an output with output=..., or give a function of the outputs."
+            )
+        values = 1 if len(shape) == 1 else shape[1]
+        if values is not None and self.index >= values:
+            raise TargetError(f"There is no output {self.index}: the model predicts values 0 to {values - 1}.")
+
+    def __call__(
+        self, outputs: Tensor, arrays: Sequence[Tensor], xp: Namespace, all_outputs: Any = None
+    ) -> TargetScores:
+        (indices,) = arrays
+        values = outputs[:, None] if len(outputs.shape) == 1 else outputs
+        scores = xp.take_along_axis(values, indices, axis=-1)
+        return TargetScores(scores, no_class_indices(scores, xp))
+
+
+def output_name(index: int) -> str:
+    """Return the name of a value that is not a class."""
+    return f"output {index}"

@@ -1,0 +1,192 @@
+"""What a segmentation model predicts at each pixel, by its final activation and its channels."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import seewhy
+from seewhy.attribution.pixel_classes import predicted_masks
+from seewhy.errors import LayerError, ModelError, NotClassScoresError, SeewhyWarning, TargetError
+
+
+class ColorMasks(nn.Module):
+    """Scores each pixel by its own colours: channel k is the input's channel k, minus a half."""
+
+    def __init__(self, classes, ending=None):
+        super().__init__()
+        self.features = nn.Conv2d(3, 3, 1)
+        self.scores = nn.Conv2d(3, classes, 1)
+        self.ending = ending or nn.Identity()
+        with torch.no_grad():
+            for convolution in (self.features, self.scores):
+                convolution.weight.copy_(torch.eye(3)[: convolution.out_channels, :, None, None])
+                convolution.bias.zero_()
+            self.scores.bias.fill_(-0.5)
+
+    def forward(self, image):
+        return self.ending(self.scores(torch.relu(self.features(image))))
+
+
+IMAGE = np.zeros((1, 3, 4, 6), np.float32)
+IMAGE[0, 0, :2] = 1  # 12 pixels of class 0
+IMAGE[0, 1, 2:, :5] = 1  # 10 pixels of class 1
+IMAGE[0, 2, 3, 5] = 1  # 1 pixel of class 2; the last one, of no class
+
+
+def explained(model, targets, names=None):
+    return seewhy.Explainer(seewhy.Classifier(model, class_names=names)).heatmaps(IMAGE, targets)
+
+
+@pytest.mark.parametrize(
+    ("ending", "scores"), [(None, [6 - 0.5, 5]), (nn.Softmax(1), [6 - 0.5, 5]), (nn.Sigmoid(), [6, 5])]
+)
+def test_each_activation_predicts_in_its_own_way(ending, scores):
+    """Without a sigmoid every pixel has a class: the one without a colour is the first of equals."""
+    found = explained(ColorMasks(3, ending), [0, 1])
+    np.testing.assert_allclose(found.scores[0], scores, rtol=1e-6)
+    assert found.names == (("class 0", "class 1"),)
+    assert found.values[0, 0][:2].min() > 0 == found.values[0, 0][2:].max()
+
+
+def test_one_channel_with_a_sigmoid_is_a_foreground():
+    """Class 1 has the channel's logits, and class 0, the background, their negatives."""
+    model = ColorMasks(1, nn.Sigmoid())
+    found = explained(model, [1, 0], ["sky", "bird"])
+    np.testing.assert_allclose(found.scores[0], [12 * 0.5, 12 * 0.5], rtol=1e-6)
+    assert found.names == (("bird", "sky"),)
+    assert explained(model, "top-1", ["sky", "bird"]).names == (("sky",),)  # as many pixels, and the first
+
+
+def test_one_channel_without_a_sigmoid_is_a_foreground_only_with_two_names():
+    model = ColorMasks(1)
+    np.testing.assert_allclose(explained(model, "bird", ["sky", "bird"]).scores, [[6]], rtol=1e-6)
+    assert explained(model, "top-1", ["sky", "bird"]).names == (("bird",),)
+    with pytest.raises(TargetError, match="'sky' is where the model's one output is low"):
+        explained(model, "sky", ["sky", "bird"])
+    with pytest.raises(NotClassScoresError, match="may be the logit of a foreground, or a quantity such as a depth"):
+        explained(model, "top-1")
+
+
+def test_mistakes_are_explained():
+    model = ColorMasks(3)
+    black = np.zeros_like(IMAGE)
+    with pytest.raises(TargetError, match=r"predicts 'b' at no pixel of image 0 .* predicts: a \(100.0%\)"):
+        seewhy.Explainer(seewhy.Classifier(model, class_names="abc")).heatmaps(black, "b")
+    with pytest.raises(TargetError, match="There is no class 3: the model has classes 0 to 2"):
+        explained(model, 3)
+    with pytest.raises(ModelError, match="2 class names were given, and the model 'ColorMasks' has 3 classes"):
+        explained(model, 0, ["a", "b"])
+    with pytest.raises(NotClassScoresError, match=r"output has shape \(1, 3, 24\), and is neither"):
+        explained(nn.Sequential(ColorMasks(3), nn.Flatten(2)), 0)
+
+
+def test_the_background_is_chosen_last():
+    names = ["__background__", "cat", "dog"]
+    assert explained(ColorMasks(3), "top-2", names).names == (("cat", "dog"),)
+    only = seewhy.Explainer(seewhy.Classifier(ColorMasks(3), class_names=names)).heatmaps(np.zeros_like(IMAGE))
+    assert only.names == (("__background__",),)
+
+
+def test_masks_by_hand():
+    scores = np.array([[[[0.9, 0.2]], [[0.6, 0.1]]]])
+    np.testing.assert_array_equal(predicted_masks(scores, "sigmoid")[0, :, 0], [[True, False], [True, False]])
+    np.testing.assert_array_equal(predicted_masks(scores, "linear")[0, :, 0], [[True, True], [False, False]])
+    one = np.array([[[[0.4, 0.6]]]])
+    np.testing.assert_array_equal(predicted_masks(one, "sigmoid")[0, :, 0], [[True, False], [False, True]])
+    np.testing.assert_array_equal(predicted_masks(one - 0.5, "linear")[0, :, 0], [[True, False], [False, True]])
+
+
+class SkipConnection(nn.Module):
+    """A coarse branch and a fine one, which meet before the scores; or the coarse one alone."""
+
+    def __init__(self, has_skip):
+        super().__init__()
+        self.fine, self.coarse = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1)
+        self.pool, self.up = nn.MaxPool2d(2), nn.Upsample(scale_factor=2)
+        self.last, self.scores, self.has_skip = nn.Conv2d(4, 5, 1), nn.Conv2d(5, 2, 1), has_skip
+
+    def forward(self, image):
+        fine = torch.relu(self.fine(image))
+        coarse = self.up(torch.relu(self.coarse(self.pool(fine))))
+        return self.scores(torch.relu(self.last(coarse + fine if self.has_skip else coarse)))
+
+
+@pytest.mark.parametrize(("has_skip", "layer", "space"), [(False, "coarse", (4, 4)), (True, "last", (8, 8))])
+def test_auto_takes_the_coarsest_layer_that_nothing_bypasses(has_skip, layer, space, recwarn):
+    torch.manual_seed(0)
+    image = np.random.default_rng(0).normal(size=(1, 3, 8, 8)).astype(np.float32)
+    found = seewhy.Explainer(SkipConnection(has_skip).eval()).heatmaps(image)
+    assert (found.layer, found.values.shape[2:]) == (layer, space)
+    assert not [warning for warning in recwarn if warning.category is SeewhyWarning]
+    named = seewhy.Explainer(SkipConnection(has_skip).eval(), layer="fine").heatmaps(image)
+    assert named.layer == "fine"
+
+
+def test_a_model_without_layers_with_positions_is_refused():
+    class Constant(nn.Module):
+        def forward(self, image):
+            return image[:, :2]
+
+    with pytest.raises(LayerError):
+        explained(Constant(), 0)
+
+
+def shapes(count, seed):
+    """Return noise with a red and a green square each, the classes of the pixels, and where the squares begin."""
+    random = np.random.default_rng(seed)
+    images = random.normal(0, 0.1, (count, 3, 32, 32)).astype(np.float32)
+    labels, corners = np.zeros((count, 32, 32), np.int64), random.integers(0, 22, (count, 2, 2))
+    for image, pixels, places in zip(images, labels, corners, strict=True):
+        for index, (top, left) in enumerate(places):
+            image[index, top : top + 9, left : left + 9] += 1
+            pixels[top : top + 9, left : left + 9] = index + 1
+    return images, labels, corners
+
+
+class UNet(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.down = nn.ModuleList(self.block(*sizes) for sizes in pairwise((3, 8, 16, 32)))
+        self.up = nn.ModuleList((self.block(48, 16), self.block(24, 8)))
+        self.scores = nn.Conv2d(8, 3, 1)
+
+    @staticmethod
+    def block(given, made):
+        return nn.Sequential(nn.Conv2d(given, made, 3, padding=1), nn.BatchNorm2d(made), nn.ReLU())
+
+    def forward(self, x):
+        skips = []
+        for number, block in enumerate(self.down):
+            x = block(nn.functional.max_pool2d(x, 2) if number else x)
+            skips.append(x)
+        for block, skip in zip(self.up, reversed(skips[:-1]), strict=True):
+            x = block(torch.cat([nn.functional.interpolate(x, scale_factor=2), skip], 1))
+        return self.scores(x)
+
+
+@pytest.mark.slow(reason="trains a U-Net, and explains two hundred times")
+def test_where_a_trained_u_net_sees_its_classes():
+    torch.manual_seed(0)
+    model = UNet()
+    optimizer = torch.optim.Adam(model.parameters(), 3e-3)
+    for step in range(150):
+        images, labels, _ = shapes(32, step)
+        loss = nn.functional.cross_entropy(model(torch.tensor(images)), torch.tensor(labels))
+        optimizer.zero_grad(), loss.backward(), optimizer.step()
+    names = ["background", "red", "green"]
+    explainer = seewhy.Explainer(seewhy.Classifier(model.eval(), class_names=names))
+    images, labels, corners = shapes(100, 1000)
+    hits = []
+    for image, places in zip(images, corners, strict=True):
+        for name, (top, left) in zip(names[1:], places, strict=True):
+            try:
+                (heatmap,) = explainer.heatmaps(image[None], name).values[0]
+            except TargetError:
+                continue  # the other square covers it
+            row, column = np.unravel_index(heatmap.argmax(), heatmap.shape)
+            hits.append(top <= row < top + 9 and left <= column < left + 9)
+    assert len(hits) >= 195
+    assert np.mean(hits) >= 0.95

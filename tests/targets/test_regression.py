@@ -1,0 +1,65 @@
+"""Values that are not classes."""
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import seewhy
+from seewhy.errors import TargetError
+from seewhy.targets import Regression
+
+
+class Predictor(nn.Module):
+    """Values k = 0, 1, ...: (k + 1) times the mean of the features."""
+
+    def __init__(self, values, *, is_squeezed=False):
+        super().__init__()
+        self.features, self.values, self.is_squeezed = nn.Conv2d(3, 2, 1), values, is_squeezed
+
+    def forward(self, image):
+        mean = torch.relu(self.features(image)).mean(dim=(1, 2, 3))
+        values = mean[:, None] * torch.arange(1, self.values + 1)
+        return values[:, 0] if self.is_squeezed else values
+
+
+IMAGES = np.random.default_rng(0).random((2, 3, 6, 6), dtype=np.float32)
+
+
+def heatmaps(model, targets, names=None):
+    torch.manual_seed(0)
+    return seewhy.Explainer(seewhy.Classifier(model, class_names=names)).heatmaps(IMAGES, targets)
+
+
+@pytest.mark.parametrize("targets", ["top-1", 0, "output 0", "output-0", Regression()])
+def test_one_value_is_no_class(targets):
+    found = heatmaps(Predictor(1), targets)
+    np.testing.assert_allclose(found.scores[:, 0], found.outputs[:, 0], rtol=1e-6)
+    assert found.names == (("output 0",),) * 2
+    assert found.indices.tolist() == [[-1], [-1]]
+    assert found.probabilities is None
+
+
+def test_one_value_has_the_name_that_is_given():
+    assert heatmaps(Predictor(1), "top-1", ["age"]).names == (("age",),) * 2
+    assert heatmaps(Predictor(1), Regression(name="years")).names == (("years",),) * 2
+
+
+def test_one_of_several_values():
+    found = heatmaps(Predictor(3), ["output 2", Regression(1)])
+    np.testing.assert_allclose(found.scores, found.outputs[:, [2, 1]], rtol=1e-6)
+    np.testing.assert_allclose(found.values[:, 0] / 3, found.values[:, 1] / 2, rtol=1e-5, atol=1e-8)
+    assert found.names == (("output 2", "output 1"),) * 2
+
+
+def test_values_without_an_axis_of_their_own():
+    assert heatmaps(Predictor(1, is_squeezed=True), Regression()).scores.shape == (2, 1)
+
+
+def test_mistakes():
+    with pytest.raises(TargetError, match="There is no output 3: the model predicts values 0 to 2"):
+        heatmaps(Predictor(3), "output 3")
+    with pytest.raises(TargetError, match=r"Regression takes the position of a value, such as Regression\(0\)"):
+        Regression("age")
+    with pytest.raises(TargetError, match=r"one of the values \(N, K\)"):
+        heatmaps(nn.Sequential(nn.Conv2d(3, 4, 1), nn.Conv2d(4, 2, 1)), Regression())
