@@ -18,7 +18,8 @@ ZOO := .venv-zoo
 BOUNDED_PEERS := xplique tensorflow-probability tf-keras quantus
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo browser-runtime test test-all test-slow test-keras test-elsewhere oracle lint docs bench zoo zoo-sample wheel clean
+.PHONY: help setup demo browser-runtime test test-all test-slow test-ray test-keras test-elsewhere oracle lint docs bench bench-runtimes zoo \
+	zoo-sample wheel clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*##/\1\t/p' Makefile | expand -t 16
@@ -37,7 +38,7 @@ $(VENV)/.runtime: $(SOURCES) | $(BIN)/python
 	@touch $@
 
 $(VENV)/.development: $(VENV)/.runtime
-	@$(PIP) --editable '.[tensorflow,jax,torch,onnx-tensorflow,openvino,demo,evaluate,parquet,datasets,web,figures,notebook]' --group test --group lint
+	@$(PIP) --editable '.[tensorflow,jax,torch,onnx-tensorflow,openvino,demo,evaluate,parquet,report,web,figures,notebook]' --group test --group lint
 	@touch $@
 
 $(VENV)/.docs: $(VENV)/.development
@@ -71,10 +72,17 @@ $(ZOO)/.zoo: $(SOURCES) constraints-zoo.txt | $(ZOO)/bin/python
 test: lint  ## lint, types, import rules; tests of Keras on TensorFlow and of native PyTorch; ten minutes
 	$(PYTEST) -m "not slow"
 
-test-all: test test-slow test-keras test-elsewhere oracle docs wheel  ## everything, also Keras on JAX and PyTorch, peers, docs and wheel
+test-all: test test-slow test-ray test-keras test-elsewhere oracle docs wheel  ## everything, also Keras on JAX and PyTorch, peers, docs and wheel
 
 test-slow: $(VENV)/.development  ## tests marked slow; each mark gives its reason
 	$(PYTEST) -m slow
+
+$(VENV)/.ray: $(VENV)/.development
+	@$(PIP) --editable '.[ray]'
+	@touch $@
+
+test-ray: $(VENV)/.ray  ## data sets explained by workers of Ray, on a simulated cluster
+	OMP_NUM_THREADS=1 $(BIN)/pytest --durations 5 tests/datasets/ray
 
 test-keras: $(VENV)/.development  ## Keras on JAX and on PyTorch, a process for each backend
 	KERAS_BACKEND=jax $(PYTEST) -m "not slow" tests/contracts tests/frameworks/jax tests/train/test_backends.py \
@@ -107,6 +115,10 @@ docs: $(VENV)/.docs  ## build the documentation into site/, and run the Python o
 
 bench: $(PEERS)/.peers  ## measure what an explanation costs, against the bare forward pass and the peers; half an hour
 	$(PEERS)/bin/python -m benchmarks
+
+bench-runtimes: $(PEERS)/.peers  ## measure ONNX Runtime and OpenVINO beside PyTorch and the peers, and record it; ten minutes
+	$(PEERS)/bin/python -m benchmarks.runtimes
+	$(PEERS)/bin/python -m benchmarks.record runtimes runtimes-goals
 
 zoo: $(ZOO)/.zoo  ## explain one model of each family of five libraries, and write docs/zoo.md; 40 minutes
 	$(ZOO)/bin/python -m benchmarks.zoo

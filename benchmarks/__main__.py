@@ -16,7 +16,9 @@ They print tables, and write them into benchmarks/results as Markdown and, with 
     python -m benchmarks --quick   a few rounds of a few cases, to see that everything runs
     python -m benchmarks.boxes     how well boxes localize, on exact masks; not part of `make bench`
     python -m benchmarks.where     whether the peaks of heatmaps lie on what decided; records its tables itself
+    python -m benchmarks.shortcut  a planted shortcut, and whether the report of a data set names it
     python -m benchmarks.attention what models with attention cost; records its table itself
+    make bench-runtimes            runtimes alone, and records it
     python -m benchmarks.record    keeps what was measured in docs/measured.json, of which docs/costs.md is made
 """
 

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import seewhy
+from seewhy.models import efficientnet_lite0_backends
 
 Batch = NDArray[np.float32]
 Run = Callable[[Batch], object]
@@ -82,7 +83,7 @@ def _keras(name: str, logits: bool) -> Any:
     import keras
 
     if name == "EfficientNet-Lite0":
-        return seewhy.load("efficientnet-lite0", weights=None).model
+        return efficientnet_lite0_backends.build(False, efficientnet_lite0_backends.KERAS).model
     keras.utils.set_random_seed(0)
     return getattr(keras.applications, name)(weights=None, classifier_activation=None if logits else "softmax")
 

@@ -20,6 +20,9 @@ WARM_UP, LEAST = 2, 5
 SLOW_WARM_UP, SLOW_LEAST = 1, 3
 """The same where each call takes seconds."""
 
+INSTRUCTIONS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_bf16", "amx_int8")
+"""Those that decide how fast a model runs, as Linux calls them."""
+
 MOST = 40
 """Rounds that are enough."""
 
@@ -93,7 +96,17 @@ def processor() -> str:
     return models[0] if models else platform.processor() or platform.machine()
 
 
+def processor_flags() -> set[str]:
+    """Return what the processor can do, as Linux calls it; nothing where nobody says."""
+    information = Path("/proc/cpuinfo")
+    lines = information.read_text().splitlines() if information.exists() else []
+    return next((set(line.split()) for line in lines if line.startswith("flags")), set())
+
+
 def machine(*packages: str) -> str:
     """Return what a reader must know of where this was measured."""
     versions = ", ".join(f"{name} {version(name)}" for name in ("seewhy", *packages))
-    return f"{processor()}, {os.cpu_count()} cores, Python {platform.python_version()}, {versions}"
+    known = ", ".join(each for each in INSTRUCTIONS if each in processor_flags()) or "none of the relevant"
+    return (
+        f"{processor()} (instructions: {known}), {os.cpu_count()} cores, Python {platform.python_version()}, {versions}"
+    )

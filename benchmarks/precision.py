@@ -39,7 +39,7 @@ WARM_UP = 3
 
 def subject(framework: str, model: str) -> tuple[Any, list[Any]]:
     """Return what is explained, and batches of one image each."""
-    import seewhy
+    from seewhy.models import efficientnet_lite0_backends
 
     if framework.startswith("keras-"):
         os.environ["KERAS_BACKEND"] = framework.removeprefix("keras-")
@@ -49,7 +49,8 @@ def subject(framework: str, model: str) -> tuple[Any, list[Any]]:
         keras.utils.set_random_seed(0)
         batch = np.random.default_rng(0).normal(size=(1, 224, 224, 3)).astype(np.float32)
         return keras.applications.ResNet50(weights=None), [batch]
-    classifier = seewhy.load("efficientnet-lite0" if framework.startswith("keras-") else "efficientnet-lite0-torch")
+    backend = efficientnet_lite0_backends.KERAS if framework.startswith("keras-") else "torch"
+    classifier = efficientnet_lite0_backends.build(True, backend)
     images = sorted(each for each in EXAMPLES.iterdir() if each.suffix in (".png", ".jpg"))
     return classifier, [classifier.preprocess([each]).values for each in images]
 

@@ -2,6 +2,7 @@
 
     python -m benchmarks        on a quiet machine
     python -m benchmarks.record
+    python -m benchmarks.record runtimes runtimes-goals    those alone, and where they were measured
 
 What is kept are medians and quartiles, and the machine. The single times stay in benchmarks/results. A benchmark that
 is run by itself, or for one case, replaces what `python -m benchmarks` has found there: keep a record before.
@@ -10,12 +11,13 @@ is run by itself, or for one case, replaces what `python -m benchmarks` has foun
 import json
 import os
 import platform
+import sys
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from benchmarks.interleaved import processor
+from benchmarks.interleaved import INSTRUCTIONS, processor, processor_flags
 from benchmarks.results import read_results
 
 RECORD = Path(__file__).parent.parent / "docs" / "measured.json"
@@ -28,18 +30,15 @@ PACKAGES = (
 APART = ("where-", "attention")
 """How the results begin that benchmarks record themselves."""
 
-INSTRUCTIONS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16", "amx_bf16", "amx_int8")
-"""Those that decide how fast a model runs, as Linux calls them."""
-
 
 def describe_machine() -> dict[str, Any]:
     """Return what a reader must know of this machine and of what is installed."""
     return {
         "processor": processor(),
         "cores": os.cpu_count(),
-        "virtual": "hypervisor" in _flags(),
-        "instructions": [each for each in INSTRUCTIONS if each in _flags()],
-        "missing": [each for each in INSTRUCTIONS if each not in _flags()],
+        "virtual": "hypervisor" in processor_flags(),
+        "instructions": [each for each in INSTRUCTIONS if each in processor_flags()],
+        "missing": [each for each in INSTRUCTIONS if each not in processor_flags()],
         "memory_gb": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
         "system": f"{platform.freedesktop_os_release()['PRETTY_NAME']}, Linux {platform.release().partition('-')[0]}",
         "python": platform.python_version(),
@@ -74,13 +73,6 @@ def to_text(record: dict[str, Any]) -> str:
     return text.replace('],["', '],\n["').replace('[["', '[\n["').replace('},"', '},\n"') + "\n"
 
 
-def _flags() -> set[str]:
-    """Return what the processor can do, as Linux calls it; nothing where nobody says."""
-    information = Path("/proc/cpuinfo")
-    lines = information.read_text().splitlines() if information.exists() else []
-    return next((set(line.split()) for line in lines if line.startswith("flags")), set())
-
-
 def _version(package: str) -> str | None:
     try:
         return version(package)
@@ -91,12 +83,18 @@ def _version(package: str) -> str | None:
 def record_results(names: Iterable[str]) -> None:
     """Replace some results in the record by those that were measured last, and keep the others."""
     record, measured = json.loads(RECORD.read_text("utf-8")), read_results()
-    record["results"] |= {name: compact(measured[name], name) for name in names}
+    kept = {name: compact(measured[name], name) | {"where": measured[name]["where"]} for name in names}
+    record["results"] |= kept
     RECORD.write_text(to_text(record), encoding="utf-8")
 
 
 def main() -> None:
     """Write the record, with what other benchmarks than those of `python -m benchmarks` have recorded."""
+    if names := sys.argv[1:]:
+        if missing := sorted(set(names) - set(read_results())):
+            raise SystemExit(f"benchmarks/results has no {', '.join(missing)}; run the benchmark first.")
+        record_results(names)
+        return
     earlier = json.loads(RECORD.read_text("utf-8"))["results"]
     results = {name: result for name, result in earlier.items() if name.startswith(APART)}
     results |= {name: compact(result, name) for name, result in read_results().items()}

@@ -14,7 +14,7 @@ from typing import Any
 
 from benchmarks.cases import Case, Measured, Turns, main, raw, shown, turns
 from benchmarks.forwards import Subject, subject
-from benchmarks.goals import goal_of
+from benchmarks.goals import GOALS, goal_of, judged
 from benchmarks.interleaved import Spread, Times, Variants, machine, ratios
 from benchmarks.peers import torch_tools
 from benchmarks.results import Figure, Row, publish
@@ -125,6 +125,8 @@ def publish_all(measured: Measured) -> None:
     found = figures(measured)
     title = "Explanations in ONNX Runtime and OpenVINO, one image; medians, and the middle half of the rounds"
     publish("runtimes", title, rows(found), raw(measured), machine(*PACKAGES), found)
+    goals = [judged(goal, found) for goal in GOALS if goal.result == "runtimes"]
+    publish("runtimes-goals", "The goals of ONNX Runtime and OpenVINO, and the medians", goals, {}, machine(*PACKAGES))
 
 
 if __name__ == "__main__":

@@ -17,19 +17,20 @@ IMAGE = str(Path(__file__).parent.parent / "examples" / "cat.png")
 PHASES = f"""
 import sys, time
 clock = time.perf_counter
-framework, model = sys.argv[1:]
+framework, backend = sys.argv[1:]
 start = clock(); __import__(framework); print(clock() - start)
-start = clock(); import seewhy; classifier = seewhy.load(model); print(clock() - start)
+start = clock(); import seewhy; classifier = seewhy.load("efficientnet-lite0", backend=backend); print(clock() - start)
 start = clock(); explainer = seewhy.Explainer(classifier); explainer.explain([{IMAGE!r}]); print(clock() - start)
 start = clock(); explainer.explain([{IMAGE!r}]); print(clock() - start)
 """
 
 FRAMEWORKS = {
-    "TensorFlow": ("tensorflow", "tensorflow", "efficientnet-lite0"),
-    "JAX": ("jax", "jax", "efficientnet-lite0"),
-    "PyTorch": ("tensorflow", "torch", "efficientnet-lite0-torch"),
+    "ONNX Runtime": ("onnxruntime", "onnx"),
+    "TensorFlow": ("tensorflow", "tensorflow"),
+    "JAX": ("jax", "jax"),
+    "PyTorch": ("torch", "torch"),
 }
-"""What KERAS_BACKEND says, what is imported, and the model."""
+"""What is imported, and the backend of the model."""
 
 PHASE_NAMES = ("import it", "load the model", "first explanation: trace, compile, run", "second explanation")
 
@@ -41,7 +42,12 @@ def commands(folder: str) -> dict[str, tuple[str, ...]]:
         "python that imports nothing": (sys.executable, "-c", ""),
         "import seewhy": (sys.executable, "-c", "import seewhy"),
         "seewhy --help": (seewhy, "--help"),
-        "seewhy explain examples/cat.png, TensorFlow": (seewhy, "explain", IMAGE, "--out", folder),
+        "python that imports NumPy": (sys.executable, "-c", "import numpy"),
+        "seewhy explain examples/cat.png": (seewhy, "explain", IMAGE, "--out", folder),
+        "seewhy explain examples/cat.png --backend tensorflow": (
+            *(seewhy, "explain", IMAGE, "--out", folder),
+            *("--backend", "tensorflow"),
+        ),
     }
 
 
@@ -54,8 +60,8 @@ def seconds(command: tuple[str, ...]) -> float:
 
 def phases(framework: str) -> dict[str, float]:
     """Time the parts of a first explanation, in a fresh process."""
-    backend, *arguments = FRAMEWORKS[framework]
-    command, surroundings = [sys.executable, "-c", PHASES, *arguments], os.environ | {"KERAS_BACKEND": backend}
+    command = [sys.executable, "-c", PHASES, *FRAMEWORKS[framework]]
+    surroundings = {name: value for name, value in os.environ.items() if name != "KERAS_BACKEND"}
     found = subprocess.run(command, check=True, capture_output=True, text=True, env=surroundings)
     seconds = [float(each) for each in found.stdout.split()]
     return {f"{framework}: {name}": each for name, each in zip(PHASE_NAMES, seconds, strict=True)}
@@ -85,7 +91,7 @@ def run(starts: int) -> None:
         f"What a start costs: {starts} fresh processes",
         rows,
         measured,
-        machine("keras", "tensorflow", "jax", "torch"),
+        machine("onnxruntime", "keras", "tensorflow", "jax", "torch"),
     )
 
 

@@ -89,7 +89,8 @@ def table(result: dict[str, Any]) -> str:
     ]
     ruler = ["---"] + ["---:"] * (len(headings) - 1)
     lines = "\n".join("| " + " | ".join(row) + " |" for row in (headings, ruler, *cells))
-    return f"{lines}\n\n*{result['title']}.* Measured by `{result['command']}` on {result['date']}."
+    where = f", on {result['where']}" if "where" in result else ""
+    return f"{lines}\n\n*{result['title']}.* Measured by `{result['command']}` on {result['date']}{where}."
 
 
 def machine(record: dict[str, Any]) -> str:

@@ -40,6 +40,14 @@ def lite0():
 
 
 @pytest.fixture(scope="session")
+def keras_lite0():
+    """The same model in Keras, on the backend that Keras is set to."""
+    from seewhy.models import efficientnet_lite0_backends
+
+    return efficientnet_lite0_backends.build(True, efficientnet_lite0_backends.KERAS)
+
+
+@pytest.fixture(scope="session")
 def lite0_explainer(lite0):
     import seewhy
 

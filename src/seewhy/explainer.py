@@ -9,6 +9,7 @@ import copy
 import itertools
 import os
 from collections.abc import Hashable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
 from typing import Any, Literal, Unpack, final, overload
@@ -127,7 +128,7 @@ class Explainer:
     precision: Precision
     tokens: TokenGrid | None
     _plans: dict[Hashable, Plan]
-    _warned: set[str]
+    _noted: set[str]
 
     def __init__(
         self,
@@ -166,7 +167,7 @@ class Explainer:
             precision=precision,
             tokens=check_tokens(tokens),
             _plans={},
-            _warned=set(),
+            _noted=set(),
         )
 
     def __getstate__(self) -> dict[str, Any]:
@@ -316,19 +317,8 @@ class Explainer:
         checked = self._check_inputs(inputs)
         self._hint(checked)
         target = self._resolve(targets, image_count(checked))
-        evidence, key = self.framework.evidence, ("pixels", self.output)
-        if target.is_classes and evidence.get(key):
-            return self._pixel_heatmaps(checked, target, batch_size)
-        if reads_pixels(target):
-            return self._region_heatmaps(checked, target, batch_size)
-        try:
-            return self._heatmaps(checked, target, batch_size)
-        except NotClassScoresError:
-            if not target.is_classes:
-                raise
-        heatmaps = self._pixel_heatmaps(checked, target, batch_size)
-        evidence.add(key, True)
-        return heatmaps
+        with self.framework.explaining(checked):
+            return self._heatmaps_of(checked, target, batch_size)
 
     def inspect(self, image: ImageLike, targets: TargetSpec = "top-1") -> Inspection:
         """Show how Grad-CAM makes its heatmap: the layer's activations, their gradients, and the channel weights.
@@ -434,6 +424,19 @@ class Explainer:
         for row, placement in enumerate(placements):
             yield build_explanation(heatmaps, row, images[row], pixels[row], placement, self.classifier, method)
 
+    def _heatmaps_of(self, inputs: InputBatch, target: Target, batch_size: int) -> Heatmaps:
+        """Explain the scores of a target; those of classes are of pixels where the model turns out to score pixels."""
+        if reads_pixels(target):
+            return self._region_heatmaps(inputs, target, batch_size)
+        if not target.is_classes:
+            return self._heatmaps(inputs, target, batch_size)
+        if "segmentation" not in self._noted:
+            with suppress(NotClassScoresError):
+                return self._heatmaps(inputs, target, batch_size)
+        heatmaps = self._pixel_heatmaps(inputs, target, batch_size)
+        self._noted.add("segmentation")
+        return heatmaps
+
     def _heatmaps(self, inputs: InputBatch, target: Target, batch_size: int) -> Heatmaps:
         objective = Objective(target, self.score, self.output, self.method.contrast)
         plan = self._plan(inputs, objective, batch_size)
@@ -475,8 +478,8 @@ class Explainer:
         key = plan_key(inputs, objective, batch_size)
         if key not in self._plans:
             method, reason, doubt = choose_method(self.method, self.framework, inputs, self.layer_choices, objective)
-            if doubt and "method" not in self._warned:
-                self._warned.add("method")
+            if doubt and "method" not in self._noted:
+                self._noted.add("method")
                 warn(doubt)
             strategy = strategy_for(method, objective)
             if len(self._plans) >= MAX_PLANS:
@@ -509,16 +512,16 @@ class Explainer:
 
     def _hint(self, inputs: InputBatch) -> None:
         """Warn, once, if the inputs look like pixels and the classifier has no preprocessing for them."""
-        if "pixels" not in self._warned and self.classifier.may_need_preprocessing(inputs):
-            self._warned.add("pixels")
+        if "pixels" not in self._noted and self.classifier.may_need_preprocessing(inputs):
+            self._noted.add("pixels")
             if hint := self.classifier.preprocessing_hint(inputs):
                 warn(hint)
 
     def _warn_of_probabilities(self, attribution: Attribution, heatmaps: Heatmaps) -> None:
         """Warn, once, if probabilities are explained as logits."""
         is_unseen = self.score == "logit" and attribution.capture.final_activation == "linear"
-        if is_unseen and "probabilities" not in self._warned and look_like_probabilities(heatmaps.outputs):
-            self._warned.add("probabilities")
+        if is_unseen and "probabilities" not in self._noted and look_like_probabilities(heatmaps.outputs):
+            self._noted.add("probabilities")
             warn(probabilities_hint(str(self.classifier.name)))
 
     def _resolve(self, targets: TargetSpec, images: int) -> Target:

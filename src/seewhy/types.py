@@ -56,8 +56,9 @@ LayerSpec = str | Model
 
 Score = Literal["logit", "probability"]
 
-FinalActivation = Literal["softmax", "sigmoid", "linear"]
-"""The final activation, which a model applies to its logits; "linear" where none was found."""
+FinalActivation = Literal["softmax", "sigmoid", "logits", "linear"]
+"""The final activation, which a model applies to its logits; "logits" where its last operation is a matrix product, so
+that there is none; "linear" where none was found."""
 
 Fuse = Literal["mean", "max", "product", "layercam"]
 """How the heatmaps of several layers are fused."""

@@ -1,6 +1,7 @@
 """`seewhy batch`: what it prints, and its exit codes."""
 
 import json
+import logging
 import sys
 
 import numpy as np
@@ -9,7 +10,7 @@ from PIL import Image
 from tests.cli.test_many_images import NETS
 
 from seewhy import datasets
-from seewhy.cli.batch import progress_text
+from seewhy.cli.batch import FirstErrors, ProgressLine, progress_text
 
 
 @pytest.fixture
@@ -44,6 +45,7 @@ def test_a_data_set_is_explained_and_a_run_is_not_overwritten(run):
     code, out, err = run(*command, "--resume", "--json", "--quiet")
     assert (code, err) == (1, "")
     assert json.loads(out)["labelled"] == 5
+    assert json.loads(out)["images_per_second"] == 0
     code, _, err = run(*command, "--resume", "--targets", "dog")
     assert code == 2
     assert 'targets: ["top-1"] then, ["dog"] now' in err
@@ -63,6 +65,29 @@ def test_wrong_calls_exit_with_2_before_the_model_is_loaded(run):
         assert (code, message in err) == (2, True), err
 
 
+@pytest.mark.usefixtures("photos")
+def test_what_happens_is_logged_on_request(run):
+    code, _, err = run("batch", "photos", "--out", "out", "--model", "nets:build", "--log", "--chunk-size", "4")
+    assert code == 1
+    logged = [line.partition(" INFO ")[2] or line.partition(" WARNING ")[2] for line in err.splitlines()]
+    assert logged[0] == "out: 6 images in 2 parts; gradcam at 1, heatmaps [1, 6, 6] in float16"
+    assert logged[1] == "out: 0 of 6 images are done"
+    assert logged[2] == "part 0: 4 results, 0 errors"
+    assert logged[3].startswith("dog/1.png: photos/dog/1.png is not an image")
+    assert logged[4:] == ["part 1: 1 results, 1 errors", "out: complete"]
+    assert not [each for each in logging.getLogger("seewhy").handlers if not isinstance(each, logging.NullHandler)]
+
+
+def test_the_line_is_cleared_for_an_error_and_fits_the_terminal(capsys, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "30")
+    line = ProgressLine(is_silent=False)
+    line.show(datasets.Progress(total=4_000, done=2_000))
+    FirstErrors(line).emit(logging.LogRecord("seewhy", logging.WARNING, "", 0, "%s", (ValueError("no"),), None))
+    shown = "2,000 of 4,000 images (50%), "
+    assert capsys.readouterr().err == f"\r{shown}\r{'':{len(shown)}}\rError: no\n"
+
+
 def test_the_line_of_the_progress():
     progress = datasets.Progress(total=4_000, before=1_000, done=2_000, errors=3)
     progress._started -= 100
@@ -78,3 +103,28 @@ def test_ctrl_c_shows_no_traceback_also_where_a_library_reports_something_else(r
 
     monkeypatch.setattr("seewhy.cli.batch._explainer", load)
     assert run("batch", ".", "--out", "out") == (130, "", "")
+
+
+@pytest.mark.usefixtures("photos")
+def test_an_output_is_converted(run):
+    assert run("batch", "photos", "--out", "out", "--model", "nets:build", "--quiet")[0] == 1
+    for to, path in (
+        ("coco", "out/coco.json"),
+        ("masks", "out/masks"),
+        ("fiftyone", "out/fiftyone.json"),
+        ("label-studio", "out/label-studio.json"),
+        ("csv", "out/targets.csv"),
+    ):
+        assert run("convert", "out", "--to", to) == (0, f"wrote {path}\n", "")
+    code, out, _ = run("convert", "out", "--to", "csv", "--out", "a.csv", "--json")
+    assert (code, json.loads(out)) == (0, {"path": "a.csv", "format": "csv"})
+    for arguments, code, message in (
+        (("out", "--to", "yolo"), 2, "Invalid value for '--to'"),
+        (("none", "--to", "csv"), 2, "none is not the output of a run"),
+        (("out", "--to", "masks"), 1, "out/masks is not empty"),
+        (("out", "--to", "coco", "--threshold", "0.5"), 2, "--threshold does not apply to coco, but to masks"),
+        (("out", "--to", "csv", "--out", "photos"), 2, "photos has the suffix ''; expected '.csv'"),
+        (("out", "--to", "csv", "--out", "nets.py/a.csv"), 1, "Cannot write nets.py/a.csv"),
+    ):
+        assert run("convert", *arguments)[0] == code
+        assert message in run("convert", *arguments)[2]

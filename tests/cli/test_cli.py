@@ -114,7 +114,7 @@ def test_a_compile_cache_needs_jax(run, tmp_path, examples, monkeypatch):
         "explain", examples / "cat.png", "--out", tmp_path / "out", "--compile-cache", tmp_path / "kept"
     )
     assert (code, out) == (2, "")
-    assert "--compile-cache is for models on JAX, and the model runs on keras-tensorflow. Leave it out" in err
+    assert "--compile-cache is for models on JAX, and the model runs on onnx. Leave it out" in err
     assert not (tmp_path / "out").exists()
 
 
@@ -250,7 +250,13 @@ def test_figures(run, tmp_path, examples, figure):
 def test_a_lower_precision(run, tmp_path, examples):
     """TensorFlow's logits then are numbers of bfloat16, which are sixteenths between 8 and 16."""
     skip_unless_tensorflow_runs_bfloat16()
-    code, out, _ = run("explain", examples / "cat.png", "--precision", "bfloat16", "--out", tmp_path, "--json")
+    arguments = ("explain", examples / "cat.png", "--precision", "bfloat16", "--out", tmp_path, "--json")
+    code, _, err = run(*arguments)
+    assert (code, "in a framework: backend='openvino', or for efficientnet-lite0 backend='tensorflow'" in err) == (
+        2,
+        True,
+    )
+    code, out, _ = run(*arguments, "--backend", "tensorflow")
     assert code == 0
     (target,) = json.loads(out)["explanations"][0]["targets"]
     assert target["index"] == 282
@@ -263,8 +269,8 @@ def test_layers(run):
     assert code == 0
     chosen = [line for line in out.splitlines() if "<- auto" in line]
     assert len(chosen) == 1
-    assert _cells(chosen[0]) == ["top_relu6", "ReLU", "7 x 7 x 1280", "<- auto"]
-    assert "block1a_depthwise_conv" in out
+    assert _cells(chosen[0]) == ["top_relu6", "Clip", "7 x 7 x 1280", "<- auto"]
+    assert "block1a_depthwise_relu6" in out
     assert "predictions" not in out
     assert "auto selects top_relu6: the last layer in call order that has spatial output" in out
     code, _, err = run("layers", "vgg")

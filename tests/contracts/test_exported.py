@@ -52,7 +52,8 @@ def test_one_of_several_outputs(keras_models):
 @pytest.mark.usefixtures("keras_models")
 def test_operators_in_unusual_forms_a_batch_of_one_size_and_weights_that_change():
     image = keras.Input(batch_shape=(2, *reference.SIZE, 3))
-    maps = keras.layers.ReLU(6)(keras.layers.BatchNormalization()(keras.layers.Conv2D(4, 3)(image)))
+    scaled = keras.layers.Normalization(mean=[0.1, 0.2, 0.3], variance=[1.0, 4.0, 2.0])(image)  # constants, not weights
+    maps = keras.layers.ReLU(6)(keras.layers.BatchNormalization()(keras.layers.Conv2D(4, 3)(scaled)))
     maps = keras.layers.Conv2D(4, 2, activation="gelu", name="features")(keras.layers.MaxPooling2D(2)(maps))
     dense = keras.layers.Dense(3, use_bias=False)
     model = keras.Model(image, dense(keras.layers.GlobalAveragePooling2D()(maps)))
@@ -62,18 +63,25 @@ def test_operators_in_unusual_forms_a_batch_of_one_size_and_weights_that_change(
     np.testing.assert_allclose(explainer.heatmaps(IMAGES, [1]).values, 2 * before.values, rtol=1e-4)
 
 
-@pytest.mark.skipif(keras.backend.backend() == "jax", reason="jax2onnx approximates it")
-@pytest.mark.usefixtures("keras_models")
-def test_a_model_that_cannot_be_exported():
-    class Unknown(keras.layers.Layer):
-        def call(self, x):
-            return keras.ops.erfinv(keras.ops.tanh(x))
+class Unknown(keras.layers.Layer):
+    def call(self, x):
+        return keras.ops.erfinv(keras.ops.tanh(x))
 
+
+class Conditional(keras.layers.Layer):
+    def call(self, x):
+        return keras.ops.cond(keras.ops.mean(x) > 0, lambda: x, lambda: -x)
+
+
+@pytest.mark.skipif(keras.backend.backend() == "jax", reason="jax2onnx approximates one, and takes long for the other")
+@pytest.mark.usefixtures("keras_models")
+@pytest.mark.parametrize("layer", [Unknown, Conditional])
+def test_a_model_that_cannot_be_exported(layer):
     model = keras.Sequential(
         [
             keras.Input((*reference.SIZE, 3)),
             keras.layers.Conv2D(2, 3, name="features"),
-            Unknown(),
+            layer(),
             keras.layers.Flatten(),
         ]
     )

@@ -7,6 +7,7 @@ from tests.contracts import in_keras, reference
 
 import seewhy
 from seewhy.errors import InputError, ModelRunError
+from seewhy.exporter.samples import make_samples
 
 RANDOM = np.random.default_rng(0)
 IMAGES = RANDOM.standard_normal((2, 6, 6, 3)).astype(np.float32)
@@ -146,3 +147,20 @@ def test_a_declared_type_of_keras_is_respected():
         for each in (sizes, sizes.astype(np.float32))
     )
     np.testing.assert_array_equal(found, expected)
+
+
+def test_samples_for_exports_have_the_declared_types():
+    """Of ids and of masks they hold 0 and 1, which every vocabulary has."""
+    image, ids = keras.Input((6, 6, 3), name="image"), keras.Input((40,), dtype="int32", name="ids")
+    mask = keras.Input((40,), dtype="bool", name="mask")
+    kept = keras.layers.Flatten()(keras.layers.Embedding(2, 3)(ids) * keras.ops.cast(mask, "float32")[..., None])
+    joined = keras.layers.Concatenate()([keras.layers.Flatten()(image), kept])
+    inputs = {"image": image, "ids": ids, "mask": mask}
+    model = seewhy.Classifier(keras.Model(inputs, keras.layers.Dense(2)(joined)))
+    found = make_samples(model, None, as_pixels=False).inputs
+    assert {name: array.dtype.name for name, array in found.items()} == {
+        "image": "float32",
+        "ids": "int32",
+        "mask": "bool",
+    }
+    assert all(np.unique(found[name]).tolist() == [0, 1] for name in ("ids", "mask"))

@@ -131,9 +131,9 @@ def test_a_model_of_another_type_is_refused():
 
 
 @pytest.mark.usefixtures("bfloat16")
-def test_a_photo(lite0, lite0_explainer, examples):
-    (wanted,) = lite0_explainer.explain([examples / "cat.png"])
-    (found,) = seewhy.Explainer(lite0, precision="bfloat16").explain([examples / "cat.png"])
+def test_a_photo(keras_lite0, examples):
+    (wanted,) = seewhy.Explainer(keras_lite0).explain([examples / "cat.png"])
+    (found,) = seewhy.Explainer(keras_lite0, precision="bfloat16").explain([examples / "cat.png"])
     assert found.targets[0].index == wanted.targets[0].index == 282
     assert 0.99 < np.corrcoef(found.heatmaps.ravel(), wanted.heatmaps.ravel())[0, 1] < 0.999999
     assert found.targets[0].probability == pytest.approx(wanted.targets[0].probability, abs=0.05)

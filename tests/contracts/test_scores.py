@@ -67,6 +67,32 @@ def test_a_softmax_over_another_axis_than_the_classes_is_not_seen_through(axis):
     np.testing.assert_allclose(captured.scores, expected.reshape(1, 4)[:, :2], rtol=1e-4)
 
 
+def constant(values):
+    """A layer whose outputs are these, whatever is given."""
+    bias = keras.initializers.Constant(np.array(values))
+    return layers.Dense(2, kernel_initializer="zeros", bias_initializer=bias, name="last")
+
+
+PROBABILITIES = {
+    "logits that sum to 1": (constant([0.25, 0.75]), softmax(np.array([0.25, 0.75]))),
+    "a mean of softmaxes": (
+        lambda x: ops.mean(ops.stack([ops.softmax(x), ops.softmax(2 * x)]), axis=0),
+        (softmax(PAPER_LOGITS) + softmax(2 * PAPER_LOGITS)) / 2,
+    ),
+    "classes in other groups": (
+        lambda x: layers.Dense(2, use_bias=False, kernel_initializer="identity", name="last")(ops.softmax(x)),
+        softmax(PAPER_LOGITS),
+    ),
+}
+
+
+@pytest.mark.parametrize("ending", PROBABILITIES)
+def test_the_last_operation_tells_logits_from_probabilities(ending):
+    end, expected = PROBABILITIES[ending]
+    captured = capture(paper(end), layer="conv")
+    np.testing.assert_allclose(captured.probabilities, expected[None], rtol=1e-5)
+
+
 def test_probabilities_on_request():
     """The softmax's own derivative, by hand: dp_0/dA = p_0 (1 - p_0) (dy_0/dA - dy_1/dA)."""
     captured = capture(paper_sequential(), score="probability")

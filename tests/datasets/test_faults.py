@@ -51,14 +51,26 @@ def work(tmp_path_factory):
 
 
 def arguments(out, *more):
-    sizes = ["--input-size", "32", "--preprocessing", "0..255", "--chunk-size", "4", "--batch-size", "2"]
+    sizes = [
+        "--input-size",
+        "32",
+        "--preprocessing",
+        "0..255",
+        "--chunk-size",
+        "4",
+        "--batch-size",
+        "2",
+        "--overlays",
+        "jpg",
+    ]
     return [*COMMAND, "batch", "photos", "--out", out, "--model", "m.onnx", *sizes, *more]
 
 
 def rows_of(folder):
     output = datasets.open(folder)
     names = ["position", "key", "targets", "predictions", "heatmaps"]
-    return output.table(names).to_pylist(), output.errors().to_pylist()
+    overlays = {path.name: path.read_bytes() for path in (folder / "overlays").glob("*/*")}
+    return output.table(names).to_pylist(), output.errors().to_pylist(), overlays
 
 
 def run(work, out, *more, **options):
@@ -69,10 +81,11 @@ def run(work, out, *more, **options):
 def undisturbed(work):
     finished = run(work, "undisturbed", "--quiet")
     assert finished.returncode == 1, finished.stderr  # 2% cannot be read
-    results, errors = rows_of(work / "undisturbed")
+    results, errors, overlays = rows_of(work / "undisturbed")
+    assert len(overlays) == len(results)
     assert sorted(row["position"] for row in [*results, *errors]) == list(range(IMAGES))
     assert len(errors) == 5
-    return results, errors
+    return results, errors, overlays
 
 
 @pytest.mark.slow(reason="starts the command up to twelve times")

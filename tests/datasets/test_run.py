@@ -11,13 +11,15 @@ import polars
 import pyarrow.compute as pc
 import pytest
 import torch
+from PIL import Image
 
 import datasets as hugging_face
 import seewhy
 from seewhy import datasets
-from seewhy.datasets.batch_run import make_writer
 from seewhy.datasets.find_source import SourceOptions, find_source
-from seewhy.errors import ImageError, OptionError, TargetError
+from seewhy.datasets.schema import check_fits
+from seewhy.datasets.writer import make_writer
+from seewhy.errors import ImageError, OptionError, OutputError, TargetError
 from seewhy.targets import resolve
 
 
@@ -35,7 +37,7 @@ def damaged(photos, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def options():
-    return {"targets": ["cat", "dog"], "batch_size": 4, "chunk_size": 6, "label_by_folder": True}
+    return {"targets": ["cat", "dog"], "batch_size": 4, "chunk_size": 6, "label_by_folder": True, "overlays": "png"}
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +83,32 @@ def test_explanations_come_back(output, classifier, damaged):
     assert [each.source for each in chosen] == [f"{damaged}/cat/05.png", f"{damaged}/dog/00.png"]
 
 
+def test_overlays_are_those_of_the_explanations(output, classifier, damaged):
+    """In particular of the first and the last batch of each part; tests below compare them after interruptions."""
+    assert len(list((output.path / "overlays").rglob("*.png"))) == 2 * 18
+    for row in output.rows(["position", "key"]):
+        (theirs,) = seewhy.Explainer(classifier).explain([damaged / row["key"]], ["cat", "dog"])
+        for target, path in enumerate(output.overlay_paths(row)):
+            with Image.open(path) as image:
+                difference = np.asarray(image).astype(int) - theirs.overlay(target)
+            assert np.abs(difference).max() <= 2
+    stem = f"{row['position']:09}_{row['key'][-6:-4]}"
+    assert path == output.path / "overlays" / "000000" / f"{stem}_1.png"
+
+
+def test_a_part_is_not_done_if_an_overlay_cannot_be_written(classifier, photos, tmp_path):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "overlays").touch()
+    with pytest.raises(OutputError, match=r"Cannot write .*overlays/000000/000000000_00.jpg"):
+        datasets.run(classifier, photos / "cat", tmp_path / "out", overlays="jpg")  # in one batch, the last
+    assert not (tmp_path / "out" / "results").exists()
+    (tmp_path / "out" / "overlays").unlink()
+    output = datasets.run(classifier, photos / "cat", tmp_path / "out", overlays="jpg", resume=True)
+    assert len(list((tmp_path / "out" / "overlays").rglob("*.jpg"))) == output.summary()["explained"] == 10
+    with pytest.raises(OptionError, match="has no overlays"):
+        datasets.run(classifier, photos / "cat", tmp_path / "none").overlay_paths({"position": 0, "key": "a"})
+
+
 def test_a_worker_elsewhere_writes_the_same_part(output, classifier, damaged, tmp_path, options):
     """What an executor sends to its workers can be pickled, and a part is overwritten by whoever explains it again."""
     source = find_source(damaged, options["chunk_size"], SourceOptions(label_by_folder=True))
@@ -92,6 +120,8 @@ def test_a_worker_elsewhere_writes_the_same_part(output, classifier, damaged, tm
     for kind in ("results", "errors"):
         name = f"{kind}/part-000002.parquet"
         assert (tmp_path / name).read_bytes() == (output.path / name).read_bytes()
+    assert len(contents(tmp_path / "overlays")) == 10
+    assert contents(tmp_path / "overlays").items() <= contents(output.path / "overlays").items()
 
 
 def test_the_summary_counts_what_the_tables_hold(output):
@@ -160,10 +190,30 @@ def test_a_run_is_resumed_with_the_same_model_method_and_source_only(output, cla
         (seewhy.Explainer(classifier, method="hirescam"), damaged, {}, "requested_method: auto then, hirescam now"),
         (classifier, photos, {}, "source: "),
         (classifier, damaged, {"targets": "top-2"}, r'targets: \["cat", "dog"\] then, top-2 now'),
-        (classifier, damaged, {"heatmaps": "float32"}, "heatmaps: float16 then, float32 now"),
+        (classifier, damaged, {"heatmaps": "float32"}, "requested_heatmaps: auto then, float32 now"),
+        (classifier, damaged, {"overlays": None}, "overlays: png then, null now"),
     ):
         with pytest.raises(OptionError, match=f"other settings.*{difference}"):
             datasets.run(model, source, output.path, **(options | changed), resume=True)
+
+
+def test_heatmaps_keep_their_digits(classifier, photos, tmp_path):
+    """float16 has too few digits for scores of some scales, of all images or of a few."""
+    torch.manual_seed(0)
+    for scale in (1e-9, 1e9):
+        scaled = torch.nn.Sequential(*classifier.model[:-1], torch.nn.Linear(4, 2))
+        with torch.no_grad():
+            scaled[-1].weight *= scale
+        scaled = seewhy.Classifier(scaled, preprocess=classifier.preprocessing)
+        output = datasets.run(scaled, photos / "cat", tmp_path / f"{scale}")
+        assert output.settings["heatmaps"] == "float32"
+        (theirs,) = seewhy.Explainer(scaled).explain([photos / "cat" / "00.png"])
+        np.testing.assert_allclose(next(output.rows())["heatmaps"], theirs.heatmaps, rtol=1e-4)
+    values = np.array([[[2.0, 0.5]], [[1e-7, 0]]], np.float32)
+    check_fits(values[:1], "float16", (1, 1, 2), "a")
+    check_fits(values, "float32", (2, 1, 2), "a")
+    with pytest.raises(ImageError, match=r"reaches 1e-07 only, too little for float16\. Take heatmaps='float32'"):
+        check_fits(values, "float16", (2, 1, 2), "a")
 
 
 def test_what_cannot_run_is_refused(classifier, photos, tmp_path):
@@ -179,7 +229,9 @@ def test_what_cannot_run_is_refused(classifier, photos, tmp_path):
     (tmp_path / "bad").mkdir()
     (tmp_path / "bad" / "a.png").touch()
     for model, source, changed, error, message in (
-        (huge, photos, {}, OptionError, "float16 cannot hold. Take heatmaps='float32'"),
+        (huge, photos, {"heatmaps": "float16"}, OptionError, "float16 cannot hold. Take heatmaps='float32'"),
+        (classifier, photos, {"heatmaps": "int8"}, OptionError, "heatmaps is 'int8'; expected 'auto', 'float16' or"),
+        (classifier, photos, {"overlays": "gif"}, OptionError, "overlays is 'gif'; expected 'png' or 'jpg'"),
         (wrong, photos, {}, seewhy.errors.ModelError, "3 class names were given, and the model"),
         (classifier, photos, {"shard": (0, 2)}, OptionError, r"shard is \(0, 2\)"),
         (classifier, photos, {"targets": [[0]] * 20}, TargetError, "the same targets for all"),

@@ -325,7 +325,7 @@ def test_what_is_no_source_is_refused(photos, tmp_path):
         (tmp_path / "twice.parquet", {}, OptionError, "several columns 'image'"),
         (photos, {"key_column": "id"}, OptionError, "key_column= does not apply"),
         (f"hf:{tmp_path / 'none'}", {}, ImageNotFoundError, "There is no data set"),
-        (f"hf:{photos}", {}, ImageError, "cannot be read; Dataset.save_to_disk writes such"),
+        (f"hf:{photos}", {}, ImageError, "is not a folder that Dataset.save_to_disk wrote"),
     ]
     for name, options, error, message in refused:
         with pytest.raises(error, match=message):

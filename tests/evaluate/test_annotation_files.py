@@ -9,6 +9,7 @@ from tests.evaluate.test_labels import Classifier
 
 from seewhy.errors import InputError
 from seewhy.evaluate.annotation_files import GivenMasks, read_coco, read_masks
+from seewhy.evaluate.file_matching import match_files
 
 NAMES = ["a.jpg", "b.jpg", "c.jpg", "d.jpg"]
 
@@ -21,9 +22,10 @@ def coco(tmp_path):
             "categories": [{"id": 10 + i, "name": name} for i, name in enumerate(categories)],
             "annotations": [{"image_id": i, "bbox": box, "category_id": c} for i, box, c in annotations],
         }
+        content |= {"info": {"images": [[]]}, "licenses": []}
         content["images"][2]["height"], content["images"][2]["width"] = 99, 6
         path = tmp_path / "coco.json"
-        path.write_text(json.dumps(content))
+        path.write_text(json.dumps(content, indent=1))
         return read_coco(path, NAMES, Classifier())
 
     return write
@@ -62,7 +64,22 @@ def test_what_is_wrong_with_boxes_is_said(coco):
     assert boxes.mask("d.jpg", (4, 6), target=0).problems == ("it has no boxes",)
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"images": [{"id": 1}], "annotations": []}', '{"images": 3}'])
+NOT_COCO = (
+    *(
+        "",
+        "{",
+        "[]",
+        '{"images": [{"id": 1}], "annotations": []}',
+        '{"images": 3}',
+        '{"images": [], "annotations": []} x',
+    ),
+    *('{"images": [] "annotations": []}', '{"images": [,], "annotations": []}', '{"images": [], "annotations": [3]}'),
+    '{"images": [], "annotations": [{"image_id": [1], "bbox": []}]}',
+    '{"info": ' + 9999 * "[",
+)
+
+
+@pytest.mark.parametrize("text", NOT_COCO)
 def test_files_that_are_not_in_the_format_of_coco(tmp_path, text):
     (tmp_path / "coco.json").write_text(text)
     with pytest.raises(InputError, match="COCO's format"):
@@ -85,6 +102,26 @@ def test_masks_are_found_by_name_and_have_the_size_of_their_image(tmp_path):
         InputError, match=r"has a mask for none of the 1 images\. It needs a mask named x\.png for 'x.jpg'"
     ):
         read_masks(tmp_path, ["x.jpg"])
+
+
+def test_masks_of_images_that_share_a_name(tmp_path):
+    """A mask is found by its path, then by its name; the full name of an image tells cat.jpg from cat.png."""
+    files = ["a/cat.png", "b/cat.jpg.png", "dog.png", "deep/er/owl.png", "other.png"]
+    found = match_files(files, ["/p/a/cat.jpg", "b/cat.jpg", "b/cat.png", "c/dog.jpg", "d/dog.jpg", "owl.gif", "x.jpg"])
+    assert dict(found.files) == {"/p/a/cat.jpg": files[0], "b/cat.jpg": files[1], "owl.gif": files[3]}
+    assert dict(found.problems) == {
+        "c/dog.jpg": "dog.png may be that of c/dog.jpg or d/dog.jpg: call its own c/dog.jpg.png",
+        "d/dog.jpg": "dog.png may be that of c/dog.jpg or d/dog.jpg: call its own d/dog.jpg.png",
+    }
+    assert found.unused == 1
+    two = match_files(["cat.png", "cat.bmp"], ["cat.jpg"]).problems
+    assert dict(two) == {"cat.jpg": "several have its name, cat.png or cat.bmp: call the one that is meant cat.jpg.png"}
+    Image.fromarray(np.eye(2, dtype=np.uint8)).save(tmp_path / "cat.png")
+    (problem,) = read_masks(tmp_path, ["a/cat.jpg", "b/cat.png"]).mask("b/cat.png", (2, 2), 0).problems
+    assert problem == (
+        "it is not clear which mask is its own: cat.png may be that of a/cat.jpg or b/cat.png: call its own "
+        "b/cat.png.png"
+    )
 
 
 def test_masks_in_memory():

@@ -4,9 +4,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 from tests.evaluate.quadrant_model import quadrant_classifier, quadrant_images, quadrant_mask
 
 import seewhy
+from seewhy import evaluate
 from seewhy.errors import OptionError, TargetError
 from seewhy.evaluate import check
 from seewhy.evaluate.check import with_checks
@@ -39,6 +41,22 @@ def test_covering_what_decides_lowers_the_score(explainer, explanation):
     assert not false.is_faithful
     assert false.covered == pytest.approx(false.score, abs=0.3)
     assert "It falls no more than elsewhere: this does not support the map." in false.line
+
+
+def test_a_map_of_another_tool_is_checked_as_any(explainer):
+    """It is compared with no other class, since this tool's maps of that class are others."""
+    classifier, image = explainer.classifier, quadrant_images(1)[0]
+    heatmap = torch.tensor(quadrant_mask()[::2, ::2], dtype=torch.float32, requires_grad=True)
+    foreign = evaluate.explanation_of_map(classifier, image, heatmap, "red", name="captum")
+    for maker in (classifier, explainer):
+        found = check(maker, foreign, share=0.2)
+        assert found.is_faithful
+        assert found.overlap is None
+    assert foreign.targets[0].name == "red"
+    with pytest.raises(OptionError, match="explanation_of_map"):
+        check(explainer, heatmap)
+    with pytest.raises(TargetError, match="no class 7"):
+        evaluate.explanation_of_map(classifier, image, heatmap, 7)
 
 
 def test_the_maps_of_two_classes_are_compared(explainer, explanation):

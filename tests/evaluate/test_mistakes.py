@@ -105,6 +105,17 @@ def test_foreign_maps_of_a_wrong_shape(maps, message):
         evaluate.deletion(known_models.linear(WEIGHTS), IMAGES, maps, steps=2)
 
 
+def test_tensors_are_taken_as_other_tools_return_them():
+    """Maps that require gradients, in a tensor or a list; classes in a tensor; and a class for each image, said so."""
+    model, maps = known_models.linear(WEIGHTS), torch.tensor(MAPS, requires_grad=True)
+    expected = evaluate.deletion(model, IMAGES, MAPS, [[0]] * len(MAPS), steps=2)
+    for given in (maps, list(maps)):
+        found = evaluate.deletion(model, torch.tensor(IMAGES), given, torch.zeros(len(MAPS), 1, dtype=int), steps=2)
+        np.testing.assert_array_equal(found, expected)
+    with pytest.raises(InputError, match=r"one class for each image is \[\[282\], \[967\]\]"):
+        evaluate.deletion(model, IMAGES, maps, torch.zeros(len(MAPS), dtype=int), steps=2)
+
+
 @pytest.mark.parametrize(
     ("masks", "message"),
     [
@@ -192,10 +203,10 @@ def test_tensors_and_what_is_no_explainer():
     classifier, tensor = known_models.linear(WEIGHTS), torch.as_tensor(IMAGES)
     found = evaluate.average_drop(classifier, tensor, torch.as_tensor(MAPS), [0])
     np.testing.assert_array_equal(found, evaluate.average_drop(classifier, IMAGES, MAPS, [0]))
-    with pytest.raises(InputError, match="images are a Tensor, and no array"):
-        evaluate.average_drop(classifier, tensor.clone().requires_grad_(), MAPS)
-    with pytest.raises(InputError, match="heatmaps are no array"):
-        evaluate.entropy(tensor.clone().requires_grad_())
+    with pytest.raises(InputError, match="The images, a Tensor, cannot become an array: Got unsupported"):
+        evaluate.average_drop(classifier, tensor.bfloat16(), MAPS)
+    with pytest.raises(InputError, match="The heatmaps, a list, cannot become an array"):
+        evaluate.entropy(list(tensor.bfloat16()))
     for name in ("adcc", "grid_pointing_game", "model_randomization"):
         with pytest.raises(OptionError, match=r"needs a seewhy\.Explainer; given a Classifier"):
             METRICS[name](classifier, IMAGES)

@@ -60,7 +60,7 @@ def test_a_model_keeps_its_weights_bit_for_bit_also_when_interrupted(backend):
     found = evaluate.randomization_curve(maker, known_models.images(), [0], stages=3)
     assert facts(model) == before
     assert (found.x == [1 / 3, 2 / 3, 1]).all()
-    assert (found.y < 0.999).all()
+    assert (found.y[..., 1:] < 0.999).all()  # the last layer alone may keep the order by chance
 
     class Interrupting(torch.nn.Module):
         def forward(self, values):

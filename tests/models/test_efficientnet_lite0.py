@@ -3,6 +3,7 @@ import pytest
 
 import seewhy
 from seewhy.errors import MissingExtraError, ModelError, OptionError
+from seewhy.models.efficientnet_lite0_backends import KERAS, build
 
 
 @pytest.mark.parametrize(
@@ -21,8 +22,8 @@ def test_real_photos_are_recognised(lite0, examples, image, expected):
     assert sum(each.probability for each in predictions) == pytest.approx(1, abs=1e-4)
 
 
-def test_its_parts(lite0):
-    trained = sum(int(np.prod(weight.shape)) for weight in lite0.model.trainable_weights)
+def test_its_parts(lite0, keras_lite0):
+    trained = sum(int(np.prod(weight.shape)) for weight in keras_lite0.model.trainable_weights)
     assert trained == 4_652_008
     assert lite0.input_size == (224, 224)
     assert lite0.class_names[282] == "tiger cat"
@@ -30,7 +31,7 @@ def test_its_parts(lite0):
 
 
 def test_without_weights_it_is_random_and_always_the_same():
-    first, second = (seewhy.load("efficientnet-lite0", weights=None).model for _ in range(2))
+    first, second = (build(False, KERAS).model for _ in range(2))
     for one, other in zip(first.weights, second.weights, strict=True):
         np.testing.assert_array_equal(one, other)
     kernel = np.asarray(first.get_layer("block1a_depthwise_conv").kernel)
@@ -58,7 +59,15 @@ def test_without_the_weights_package_the_install_line_is_said(monkeypatch):
         seewhy.load("efficientnet-lite0")
 
 
-def test_backends():
+def test_backends(tmp_path, keras_lite0):
+    """ONNX Runtime where it is installed; and for weights from a file what can load them."""
+    assert (seewhy.load("efficientnet-lite0", weights=None).framework.name) == "onnx"
+    assert {*seewhy.load("efficientnet-lite0", weights=None).framework.layer_paths()} >= {"block5c_add", "top_relu6"}
+    keras_lite0.model.save_weights(tmp_path / "x.weights.h5")
+    loaded = seewhy.load("efficientnet-lite0", weights=tmp_path / "x.weights.h5")
+    assert loaded.framework.name == keras_lite0.framework.name
+    with pytest.raises(OptionError, match="not into an ONNX graph; given backend='onnx'"):
+        seewhy.load("efficientnet-lite0", weights=tmp_path / "x.weights.h5", backend="onnx")
     classifier = seewhy.load("efficientnet-lite0", weights=None, backend="onnx")
     assert (classifier.framework.name, classifier.name) == ("onnx", "efficientnet-lite0")
     classifier = seewhy.load("efficientnet-lite0", weights=None, backend="torch")
@@ -85,7 +94,7 @@ def test_what_runs_any_model():
         ("vgg16", "torch", "backend='torch' is for efficientnet-lite0, which is built for each; 'vgg16' runs in what"),
     ],
 )
-@pytest.mark.usefixtures("lite0")  # for which Keras was imported
+@pytest.mark.usefixtures("keras_lite0")  # for which Keras was imported
 def test_backends_that_cannot_be(source, backend, message):
     with pytest.raises(OptionError, match=message):
         seewhy.load(source, weights=None, backend=backend)

@@ -53,16 +53,26 @@ CASES = [
 """The missing modules, Keras's backend, the module named in the message, and the extra that installs it."""
 
 
-@pytest.mark.parametrize(("missing", "backend", "named", "extra"), CASES)
+@pytest.mark.parametrize(
+    ("missing", "backend", "named", "extra"),
+    [
+        ("onnx,keras,torch", None, "onnxruntime", "demo"),
+        ("onnxruntime,tensorflow,jax,torch", None, "onnxruntime", "demo"),
+        *((f"onnx,{missing}", missing, missing, extra) for missing, _, _, extra in CASES[:3]),
+    ],
+)
 def test_the_default_model_without_its_framework(missing, backend, named, extra):
-    # Without Keras, the model is built for ONNX Runtime or for PyTorch, where one of them is installed.
-    missing += ",onnx,torch" if "keras" in missing else ""
+    """It needs one of several; where KERAS_BACKEND names one, that one."""
     assert error_message(missing, "efficientnet-lite0", backend) == (
         f"True For efficientnet-lite0, {named} is not installed. Install it with: {install_command(extra)}"
     )
 
 
-@pytest.mark.parametrize(("missing", "backend", "named", "extra"), CASES[:4])
+def test_the_default_model_needs_no_framework():
+    assert error_message("keras,tensorflow,jax,torch", "efficientnet-lite0", "tensorflow") == ""
+
+
+@pytest.mark.parametrize(("missing", "backend", "named", "extra"), CASES)
 def test_a_file_without_its_framework(tmp_path, missing, backend, named, extra):
     (tmp_path / "x.keras").touch()
     assert error_message(missing, str(tmp_path / "x.keras"), backend) == (

@@ -10,15 +10,16 @@ import keras
 import numpy as np
 
 import seewhy
+from seewhy.models import efficientnet_lite0_backends
 
 LAYERS = ("auto", "base/last_relu", "last_relu", "base/first")
 FILES = ("transfer.keras", "transfer.h5")
 METHODS = ("gradcam", "hirescam")
 
 
-def explain_lite0(name, image):
+def explain_lite0(classifier, image):
     """Return EfficientNet-Lite0's three best classes, their scores, and their heatmaps by both methods."""
-    classifier, found = seewhy.load(name), {}
+    found = {}
     for method in METHODS:
         explanation = seewhy.explain(classifier, image, "top-3", method)
         found[method] = explanation.heatmaps
@@ -39,7 +40,7 @@ def explain_file(path, image):
 
 def main():
     folder, image, backend = Path(sys.argv[1]), sys.argv[2], keras.backend.backend()
-    found = explain_lite0("efficientnet-lite0", image)
+    found = explain_lite0(efficientnet_lite0_backends.build(True, efficientnet_lite0_backends.KERAS), image)
     for name in FILES:
         found |= explain_file(folder / name, image)
     seewhy.load(folder / FILES[0]).save(folder / f"by-{backend}.keras")

@@ -1,4 +1,4 @@
-"""One model on four frameworks, and one file on three backends: each is the others' oracle.
+"""One model on five frameworks, and one file on three backends: each is the others' oracle.
 
 Keras runs on one backend in a process, so that each explains in a new one, all at the same time.
 """
@@ -62,14 +62,15 @@ def here(folder, examples):
 @pytest.fixture(scope="module")
 def native(examples):
     """What native PyTorch finds of EfficientNet-Lite0."""
-    return explain_lite0("efficientnet-lite0-torch", examples / "cat.png")
+    return explain_lite0(seewhy.load("efficientnet-lite0-torch"), examples / "cat.png")
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
-def test_a_photo_of_a_cat_on_four_frameworks(found, native, backend):
+@pytest.mark.parametrize("backend", [*BACKENDS, "onnx"])
+def test_a_photo_of_a_cat_on_five_frameworks(found, native, backend, lite0, examples):
     """Grad-CAM and HiResCAM of the three best classes, (3, 7, 7)."""
-    each = found[backend]
-    assert each["classes"].tolist() == native["classes"] == [282, 285, 281]  # tiger cat, Egyptian cat, tabby
+    each = explain_lite0(lite0, examples / "cat.png") if backend == "onnx" else found[backend]
+    each["classes"] = list(each["classes"])
+    assert each["classes"] == native["classes"] == [282, 285, 281]  # tiger cat, Egyptian cat, tabby
     np.testing.assert_allclose(each["scores"], native["scores"], rtol=1e-4)
     for method in METHODS:
         for one, other in zip(each[method], native[method], strict=True):

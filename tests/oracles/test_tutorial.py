@@ -31,11 +31,11 @@ def tutorial(model, layer, inputs, index):
     # maximum away from what the same model gives in float64.
     [("top_relu6", 1e-5), ("block5c_add", 1e-5), ("block3a_expand_relu6", 1e-3)],
 )
-def test_on_efficientnet_lite0(lite0, examples, layer, tolerance):
-    inputs = lite0.preprocess([examples / "cat.png"]).values
-    ours = seewhy.Explainer(lite0, layer=layer).heatmaps(inputs, [282, 967])
+def test_on_efficientnet_lite0(keras_lite0, examples, layer, tolerance):
+    inputs = keras_lite0.preprocess([examples / "cat.png"]).values
+    ours = seewhy.Explainer(keras_lite0, layer=layer).heatmaps(inputs, [282, 967])
     for position, index in enumerate((282, 967)):
-        heatmap, logit = tutorial(lite0.model, layer, inputs, index)
+        heatmap, logit = tutorial(keras_lite0.model, layer, inputs, index)
         assert heatmap.max() > 0
         np.testing.assert_allclose(ours.values[0, position], heatmap, atol=tolerance * heatmap.max())
         assert ours.scores[0, position] == pytest.approx(logit, rel=1e-5, abs=1e-5)

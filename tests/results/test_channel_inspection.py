@@ -27,9 +27,9 @@ def test_the_weighted_channels_add_up_to_the_heatmap(inspection, lite0, examples
     assert inspection.explanation.targets == explanation.targets
 
 
-def test_the_pooled_gradients_are_the_dense_layer_s_weights_over_the_positions(inspection, lite0):
+def test_the_pooled_gradients_are_the_dense_layer_s_weights_over_the_positions(inspection, keras_lite0):
     """After this layer comes the mean over 49 positions, and one dense layer."""
-    kernel = np.asarray(lite0.model.layers[-1].kernel)
+    kernel = np.asarray(keras_lite0.model.layers[-1].kernel)
     np.testing.assert_allclose(inspection.weights, kernel[:, [282, 967]].T / 49, atol=1e-7)
 
 

@@ -17,13 +17,17 @@ from seewhy.serve.server import bind_socket, url_of, uvicorn_config
 from seewhy.serve.settings import Settings
 
 
-@contextlib.contextmanager
 def running(classifiers, settings, send_buffer=None):
+    """Serve models in a thread of this process, and yield the URL."""
+    return running_app(make_app(lambda progress: serve_models(classifiers, progress), settings), settings, send_buffer)
+
+
+@contextlib.contextmanager
+def running_app(app, settings, send_buffer=None):
     """Serve in a thread of this process, and yield the URL; the system holds `send_buffer` bytes for each client."""
     server_socket = bind_socket("127.0.0.1", 0)
     if send_buffer is not None:
         server_socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, send_buffer)
-    app = make_app(lambda progress: serve_models(classifiers, progress), settings)
     server = uvicorn.Server(uvicorn_config(app, settings))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [server_socket]})
     thread.start()

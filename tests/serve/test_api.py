@@ -160,7 +160,7 @@ def test_layers(client):
     layers = client.get(f"{MODEL}/layers").json()["layers"]
     assert len(layers) == len({layer["path"] for layer in layers}) > 50
     assert [layer for layer in layers if layer["is_default"]] == [
-        {"path": "top_relu6", "kind": "ReLU", "shape": [7, 7, 1280], "is_default": True}
+        {"path": "top_relu6", "kind": "Clip", "shape": [7, 7, 1280], "is_default": True}
     ]
 
 

@@ -144,8 +144,8 @@ def test_invalid_options_are_refused(error_output, options, message):
     ],
     ids=["a number of 400 digits", "a link to itself"],
 )
-def test_a_model_with_such_a_sidecar_is_not_served(error_output, lite0, tmp_path, content, message, code):
-    path = lite0.save(tmp_path / "model.keras").with_suffix(".json")
+def test_a_model_with_such_a_sidecar_is_not_served(error_output, keras_lite0, tmp_path, content, message, code):
+    path = keras_lite0.save(tmp_path / "model.keras").with_suffix(".json")
     path.unlink()
     if content is None:
         path.symlink_to("model.json")

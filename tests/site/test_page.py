@@ -201,6 +201,12 @@ def test_a_photo_may_be_chosen_while_the_model_is_loaded(open_site, site_url, ph
     expect(page.locator("#facts")).to_contain_text(photo.name)
 
 
+def flip_bit(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
 held = []
 
 
@@ -219,10 +225,11 @@ def hold(route):
             lambda folder: (folder / "model/model.onnx").write_text("version https://git-lfs"),
             "it has 23 bytes, and had",
         ),
+        (lambda folder: flip_bit(folder / "model/model.onnx"), "its content is another"),
         (lambda folder: (folder / "site.json").write_text("<html>"), "site.json is not what"),
         (lambda folder: next((folder / "runtime").glob("*.js")).unlink(), "The file runtime/ort.wasm.bundle.min.js"),
     ],
-    ids=["no model", "pointer instead of the model", "another manifest", "no runtime"],
+    ids=["no model", "pointer instead of the model", "a model with a wrong bit", "another manifest", "no runtime"],
 )
 def test_a_folder_that_is_not_whole_is_said_in_words(open_site, tmp_path, damage, message):
     folder = write_folder(handmade_model(), tmp_path / "site", Samples({}, {}))
@@ -231,6 +238,17 @@ def test_a_folder_that_is_not_whole_is_said_in_words(open_site, tmp_path, damage
         page = open_site(url, ready="#alert:visible", expected="Failed to load resource")
         assert message in page.locator("#alert-text").inner_text()
         assert "Upload the whole folder" in page.locator("#alert-text").inner_text()
+
+
+def test_a_sample_that_is_missing_is_said_in_words(open_site, tmp_path):
+    folder = write_folder(handmade_model(), tmp_path / "site", Samples.of_seewhy())
+    (folder / "samples/coffee.jpg").unlink()
+    with serving(folder) as url:
+        page = open_site(url, expected="Failed to load resource")
+        page.locator("#samples button").nth(1).click()
+        expect(page.locator("#alert-text")).to_have_text(
+            "The sample coffee.jpg could not be loaded. It is missing on this host (status 404)."
+        )
 
 
 def test_a_damaged_model_is_said_in_words(open_site, tmp_path):

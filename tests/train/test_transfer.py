@@ -196,16 +196,16 @@ def test_unknown_and_unsupported_base_models():
         build_base("xception", pretrained=False, size=16)
 
 
-def test_the_base_of_efficientnet_lite0_returns_its_feature_maps(lite0):
+def test_the_base_of_efficientnet_lite0_returns_its_feature_maps(keras_lite0):
     base = build_base("efficientnet-lite0", pretrained=True)
     assert base.model.output_shape == (None, 7, 7, 1280)
     assert base.preprocess.crop == 0.875
     assert base.model.count_params() == 4_652_008 + 42_016 - 1_281_000
     image = np.random.default_rng(0).normal(size=(1, 224, 224, 3)).astype(np.float32)
     pooled = np.asarray(base.model(image)).mean(axis=(1, 2))
-    kernel, bias = lite0.model.get_layer("predictions").get_weights()
+    kernel, bias = keras_lite0.model.get_layer("predictions").get_weights()
     exponentials = np.exp(pooled @ kernel + bias)
-    np.testing.assert_allclose(np.asarray(lite0.model(image)), exponentials / exponentials.sum(), atol=1e-5)
+    np.testing.assert_allclose(np.asarray(keras_lite0.model(image)), exponentials / exponentials.sum(), atol=1e-5)
 
 
 @pytest.mark.parametrize(("name", "value"), [("epochs", 0), ("fine_tune", -1), ("batch_size", 0), ("size", 0)])

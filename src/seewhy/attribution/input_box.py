@@ -60,7 +60,7 @@ def input_box(plan: Plan, layers: Sequence[LayerChoice], inputs: InputBatch, hea
     if plan.method.level == "input" or heatmaps.ndim != 4 or not layers:
         return WHOLE
     boxes = [layer_input_box(plan, layer, inputs) for layer in layers]
-    if not np.allclose(boxes, boxes[0], atol=TOLERANCE):
+    if len(boxes) > 1 and not np.allclose(boxes, boxes[0], atol=TOLERANCE):
         raise LayerError(
             f"The layers {', '.join(map(str, layers))} show different parts of the input, because the model crops "
             "or pads it between them. Give layers before or after that step."

@@ -13,6 +13,7 @@ import typer
 import seewhy
 from seewhy.cli import train
 from seewhy.cli.batch_command import batch
+from seewhy.cli.convert_command import convert
 from seewhy.cli.errors_command import errors
 from seewhy.cli.evaluate_command import evaluate, metrics
 from seewhy.cli.export_command import export
@@ -45,6 +46,7 @@ from seewhy.cli.options import (
     WeightsOption,
     split_list,
 )
+from seewhy.cli.report_command import report
 from seewhy.cli.serve_command import serve
 from seewhy.cli.site_command import site
 from seewhy.images.default_style import DEFAULT_ALPHA, DEFAULT_COLORMAP
@@ -359,6 +361,21 @@ def methods(as_json: JsonOption = False) -> None:
     run(as_json=as_json)
 
 
-for command in (explain, inspect, layers, export, models, methods, serve, errors, site, evaluate, metrics, batch):
+for command in (
+    explain,
+    inspect,
+    layers,
+    export,
+    models,
+    methods,
+    serve,
+    errors,
+    site,
+    evaluate,
+    metrics,
+    batch,
+    convert,
+    report,
+):
     app.command(cls=Command)(command)  # in the order of the help
 app.add_typer(train.app)

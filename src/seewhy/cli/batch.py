@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -73,16 +74,14 @@ def run(request: BatchArguments, *, log: bool, quiet: bool, as_json: bool) -> No
     """
     request.check()
     shard = _parse_shard(request.shard)
-    explainer = _explainer(request)
-    if log:
-        logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s", stream=sys.stderr)
-    else:
-        logging.getLogger("seewhy.datasets").addHandler(FirstErrors(logging.WARNING))
+    make = partial(_explainer, request)
+    model = make if request.options["executor"] == "ray" else make()  # each worker of Ray makes its own
     line = ProgressLine(is_silent=quiet or log)
+    started = time.monotonic()
     try:
-        with _stopping() as is_stopped, line:
+        with _stopping() as is_stopped, line, _logging(FirstErrors(line), log=log):
             output = datasets.run(
-                explainer,
+                model,
                 request.source,
                 request.out,
                 request.targets,
@@ -95,7 +94,8 @@ def run(request: BatchArguments, *, log: bool, quiet: bool, as_json: bool) -> No
         raise OutputError(
             f"{error} What was written stays. To go on, make room and run: {_resume_command()}"
         ) from error
-    _print_summary(output, was_stopped=is_stopped(), quiet=quiet, as_json=as_json)
+    speed = {"seconds": round(time.monotonic() - started, 1), "images_per_second": round(line.rate, 2)}
+    _print_summary({**output.summary(), **speed}, output, was_stopped=is_stopped(), quiet=quiet, as_json=as_json)
 
 
 def _explainer(request: BatchArguments) -> Explainer:
@@ -140,15 +140,42 @@ def _stopping() -> Iterator[Callable[[], bool]]:
             signal.signal(number, handler)
 
 
-class FirstErrors(logging.Handler):
-    """Prints the first few errors of images, as `seewhy explain` does."""
+@contextlib.contextmanager
+def _logging(errors: "FirstErrors", *, log: bool) -> Iterator[None]:
+    """Print what SeeWhy logs: everything, with the time; or the first errors alone."""
+    logger = logging.getLogger("seewhy")
+    before = logger.level, logger.propagate
+    handler: logging.Handler = errors
+    if log:
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
+        logger.setLevel(logging.INFO)
+        logger.propagate = False  # frameworks add handlers of their own, which would print the same again
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.level, logger.propagate = before
 
-    printed = 0
+
+class FirstErrors(logging.Handler):
+    """Prints the first few errors of images, as `seewhy explain` does.
+
+    Args:
+        line: The line that shows the progress, which is cleared first.
+    """
+
+    def __init__(self, line: "ProgressLine") -> None:
+        super().__init__(logging.WARNING)
+        self._line = line
+        self.printed = 0
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print the error that a record holds."""
         if isinstance(record.args, tuple) and isinstance(record.args[-1], Exception) and self.printed < MAX_LISTED:
             self.printed += 1
+            self._line.clear()
             print_error(record.args[-1])
 
 
@@ -157,6 +184,9 @@ class ProgressLine:
 
     Args:
         is_silent: True shows nothing.
+
+    Attributes:
+        rate: Images a second so far.
     """
 
     def __init__(self, *, is_silent: bool) -> None:
@@ -164,6 +194,7 @@ class ProgressLine:
         self._is_silent = is_silent
         self._shown = 0.0
         self._length = 0
+        self.rate = 0.0
 
     def __enter__(self) -> "ProgressLine":
         return self
@@ -172,14 +203,21 @@ class ProgressLine:
         if self._length and self._console.is_terminal:
             sys.stderr.write("\n")
 
+    def clear(self) -> None:
+        """Clear the line on a terminal, for what is printed in its place."""
+        if self._length and self._console.is_terminal:
+            sys.stderr.write(f"\r{'':{self._length}}\r")
+            self._length, self._shown = 0, 0.0
+
     def show(self, progress: Progress) -> None:
         """Show the progress, a few times a second at most."""
-        now, is_last = time.monotonic(), progress.done == progress.total
+        now, is_last, self.rate = time.monotonic(), progress.done == progress.total, progress.rate
         interval = 0.2 if self._console.is_terminal else LINE_SECONDS
         if self._is_silent or (now - self._shown < interval and not is_last):
             return
         self._shown, text = now, progress_text(progress)
         if self._console.is_terminal:
+            text = text[: self._console.width - 1]  # a line that is wrapped cannot be written over
             sys.stderr.write(f"\r{text:<{self._length}}")
         else:
             sys.stderr.write(f"{text}\n")
@@ -202,8 +240,9 @@ def _duration(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{seconds:02.0f}"
 
 
-def _print_summary(output: Output, *, was_stopped: bool, quiet: bool, as_json: bool) -> None:
-    summary = output.summary()
+def _print_summary(
+    summary: Mapping[str, Any], output: Output, *, was_stopped: bool, quiet: bool, as_json: bool
+) -> None:
     if as_json:
         typer.echo(json.dumps(summary, indent=2))
     elif not quiet:

@@ -29,9 +29,24 @@ from seewhy.cli.options import (
 )
 
 
+class OverlayFormatName(StrEnum):
+    """The values of `--overlays`."""
+
+    png = "png"
+    jpg = "jpg"
+
+
+class ExecutorValue(StrEnum):
+    """The values of `--executor`."""
+
+    local = "local"
+    ray = "ray"
+
+
 class HeatmapTypeName(StrEnum):
     """The values of `--heatmaps`."""
 
+    auto = "auto"
     float16 = "float16"
     float32 = "float32"
 
@@ -68,9 +83,17 @@ def batch(
     score: ScoreOption = ScoreName.logit,
     precision: PrecisionOption = PrecisionName.float32,
     tokens: TokensOption = None,
-    heatmaps: Annotated[HeatmapTypeName, typer.Option(help="The type of the column of heatmaps.")] = (
-        HeatmapTypeName.float16
-    ),
+    heatmaps: Annotated[
+        HeatmapTypeName,
+        typer.Option(
+            help="The type of the column of heatmaps; auto is float16 if it holds those of the first image with digits "
+            "to spare, and else float32."
+        ),
+    ] = HeatmapTypeName.auto,
+    overlays: Annotated[
+        OverlayFormatName | None,
+        typer.Option(help="Also write the overlay of each target, to FOLDER/overlays.", show_default="none"),
+    ] = None,
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the run in the output folder, which was interrupted.")
     ] = False,
@@ -124,6 +147,35 @@ def batch(
             show_default=False,
         ),
     ] = None,
+    executor: Annotated[
+        ExecutorValue,
+        typer.Option(
+            help="Explain in this process, or by workers of Ray, on this machine or a cluster. The output is the same."
+        ),
+    ] = ExecutorValue.local,
+    workers: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="The number of workers of Ray.",
+            show_default="one for each processor, or GPU, as far as the memory suffices",
+        ),
+    ] = None,
+    cpus_per_worker: Annotated[
+        int, typer.Option(metavar="N", help="The processors of a worker of Ray, and its threads.")
+    ] = 1,
+    gpus_per_worker: Annotated[
+        float,
+        typer.Option(metavar="N", help="The GPUs of a worker of Ray; 0.5 lets two workers share one."),
+    ] = 0,
+    address: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT",
+            help="The address of a running cluster of Ray, or auto.",
+            show_default="a cluster on this machine, for the length of the run",
+        ),
+    ] = None,
     log: Annotated[bool, typer.Option("--log", help="Log parts and errors on standard error, with the time.")] = False,
     quiet: QuietOption = False,
     as_json: JsonOption = False,
@@ -155,6 +207,7 @@ def batch(
         shard=shard,
         options={
             "heatmaps": heatmaps.value,
+            "overlays": None if overlays is None else overlays.value,
             "resume": resume,
             "batch_size": batch_size,
             "chunk_size": chunk_size,
@@ -163,6 +216,11 @@ def batch(
             "image_column": image_column,
             "label_column": label_column,
             "key_column": key_column,
+            "executor": executor.value,
+            "workers": workers,
+            "cpus_per_worker": cpus_per_worker,
+            "gpus_per_worker": gpus_per_worker,
+            "address": address,
         },
     )
     run(request, log=log, quiet=quiet, as_json=as_json)

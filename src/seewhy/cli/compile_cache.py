@@ -31,6 +31,7 @@ def check_is_jax(frameworks: Iterable[Framework]) -> None:
     names = dict.fromkeys(framework.name for framework in frameworks)
     if "keras-jax" not in names:
         raise OptionError(
-            f"--compile-cache is for models on JAX, and the model runs on {', '.join(names)}. Leave it out; or run a "
-            "Keras model on JAX, with the environment variable KERAS_BACKEND=jax."
+            f"--compile-cache is for models on JAX, and the model runs on {', '.join(names)}. Leave it out; or run "
+            "efficientnet-lite0 with --backend jax, or another Keras model with the environment variable "
+            "KERAS_BACKEND=jax."
         )

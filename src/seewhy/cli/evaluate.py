@@ -37,6 +37,8 @@ INTERRUPTED = 130
 MAX_PROBLEMS = 10
 """How many problems of images are printed."""
 
+REPORT = "report.html"
+
 LINES = 20
 """Without a terminal, how many lines tell the progress."""
 
@@ -72,10 +74,18 @@ class EvaluateArguments:
         self.given_maps()
         self.model.check()
         check_output_folder(self.out)
+        for path in self.output_files:
+            if path.is_dir():
+                raise OutputError(f"Cannot write {path}: it is a folder. Remove it, or give another folder with --out.")
         if self.resume:
             StudyStore(self.out).saved_settings()
         else:
             StudyStore(self.out).check_new()
+
+    @property
+    def output_files(self) -> list[Path]:
+        """The files that are written at the end: the values in every format, and the report."""
+        return [*(self.out / f"values.{name}" for name in self.formats), self.out / REPORT]
 
     def given_maps(self) -> dict[str, str]:
         """Return the folders with maps of other tools, by the tools' names."""
@@ -146,11 +156,8 @@ def _write_files(study: Study, request: EvaluateArguments) -> tuple[list[str], i
     """Write the values and the report; a failure is printed, and the other files are written."""
     files: list[str] = []
     code = 0
-    writers: list[tuple[Callable[[Path], Path], Path]] = [
-        (study.save, request.out / f"values.{name}") for name in request.formats
-    ]
-    writers.append((study.report, request.out / "report.html"))
-    for write, path in writers:
+    for path in request.output_files:
+        write = study.report if path.name == REPORT else study.save
         try:
             files.append(str(write(path)))
         except OutputError as error:

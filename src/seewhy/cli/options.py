@@ -112,7 +112,7 @@ BackendOption = Annotated[
     typer.Option(
         metavar="onnx|openvino|tensorflow|jax|torch",
         help="What runs the model: onnx or openvino for any; efficientnet-lite0 is built for the others, too.",
-        show_default="the model's framework; for efficientnet-lite0 Keras, else ONNX Runtime, else PyTorch",
+        show_default="the model's framework; for efficientnet-lite0 ONNX Runtime, else Keras, else PyTorch",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON, and nothing else, on standard output.")]

@@ -1,5 +1,6 @@
 """The command `seewhy serve`. It imports its implementation when it is called, as those of `app` do."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -33,6 +34,15 @@ def serve(
     input_size: InputSizeOption = None,
     backend: BackendOption = None,
     trust: TrustOption = False,
+    batch: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Show the results in this folder, which 'seewhy batch' wrote, instead of a page that explains images; "
+            "no model is loaded.",
+            show_default=False,
+        ),
+    ] = None,
     host: Annotated[
         str,
         typer.Option(metavar="HOST", help="The address to bind to; 0.0.0.0 accepts connections from other machines."),
@@ -62,14 +72,17 @@ def serve(
         float, typer.Option(metavar="SECONDS", help="The maximum time of a request, in seconds.")
     ] = 120.0,
 ) -> None:
-    """Start a web page, and a JSON API, that explain images with the given models only.
+    """Start a web page, and a JSON API, that explain images with the given models only; or that show a data set.
 
     Images stay on this machine, in memory, and are discarded after the response. Stop it with Ctrl+C or SIGTERM;
     running requests are finished first.
     """
     from seewhy.cli.model_options import ModelArguments
-    from seewhy.cli.serve import run
+    from seewhy.cli.serve import run, run_batch
 
+    if batch is not None:
+        run_batch(batch, model or (), host, port, allow_host or ())
+        return
     run(
         [
             ModelArguments(source, weights, trust, architecture, class_names, preprocessing, input_size, backend)

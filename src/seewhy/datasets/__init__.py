@@ -13,17 +13,37 @@ if TYPE_CHECKING:
     from seewhy.datasets.batch_run import run
     from seewhy.datasets.output import Output
     from seewhy.datasets.output import open_output as open  # noqa: A004 - it is datasets.open
+    from seewhy.datasets.overview.overview import ClassOverview, Cluster, Overview, make_overview
+    from seewhy.datasets.overview.report import write_report
+    from seewhy.datasets.overview.shortcuts import Shortcut
     from seewhy.datasets.progress import Progress
 
-__all__ = ["Output", "Progress", "open", "run"]
+__all__ = [
+    "ClassOverview",
+    "Cluster",
+    "Output",
+    "Overview",
+    "Progress",
+    "Shortcut",
+    "make_overview",
+    "open",
+    "run",
+    "write_report",
+]
 
-logging.getLogger(__name__).addHandler(logging.NullHandler())  # silent, until the program asks for its messages
+logging.getLogger("seewhy").addHandler(logging.NullHandler())  # silent, until the program asks for its messages
 
 _FILES = {
+    "ClassOverview": ("overview.overview", "ClassOverview"),
+    "Cluster": ("overview.overview", "Cluster"),
     "Output": ("output", "Output"),
     "Progress": ("progress", "Progress"),
+    "Shortcut": ("overview.shortcuts", "Shortcut"),
+    "Overview": ("overview.overview", "Overview"),
+    "make_overview": ("overview.overview", "make_overview"),
     "open": ("output", "open_output"),
     "run": ("batch_run", "run"),
+    "write_report": ("overview.report", "write_report"),
 }
 
 

@@ -11,27 +11,26 @@ from typing import Any, get_args
 
 import numpy as np
 
-from seewhy import methods
 from seewhy.attribution.checks import check_batch_size
 from seewhy.datasets.arrow import pyarrow_parquet
 from seewhy.datasets.decoding import Decode, DecoderProcesses, check_time_limit, decode
+from seewhy.datasets.executors import ExecutorName, ExplainChunks, MakesExplainer, choose_executor, made_explainer
 from seewhy.datasets.find_source import SourceOptions, absolute_name, check_apart, find_source
 from seewhy.datasets.folder_labels import classes_of_folders
-from seewhy.datasets.local_executor import explain_chunks
 from seewhy.datasets.output import Output
+from seewhy.datasets.overlay_files import OverlayFormat
 from seewhy.datasets.part import PartWriter
 from seewhy.datasets.probe import choose
 from seewhy.datasets.progress import Progress, ProgressCallback
 from seewhy.datasets.records import Chunk, Source
 from seewhy.datasets.run_folder import CHOSEN, RunFolder, Settings
-from seewhy.datasets.schema import SCHEMA_VERSION, HeatmapType
+from seewhy.datasets.schema import SCHEMA_VERSION, RequestedType
+from seewhy.datasets.writer import make_writer, settings_of
 from seewhy.errors import OptionError, TargetError, short_repr
 from seewhy.explainer import BATCH_SIZE, Explainer, ModelSource
 from seewhy.frameworks.fingerprint import fingerprint
 from seewhy.images.style import check_name
-from seewhy.images.text import printable
 from seewhy.targets import Target, TargetSpec, resolve
-from seewhy.version import __version__
 
 CHUNK_SIZE = 256
 """The number of images of a chunk, and of a part of the output, by default."""
@@ -50,17 +49,23 @@ _logger = logging.getLogger("seewhy.datasets")
 
 
 def run(
-    model: Explainer | ModelSource,
+    model: Explainer | ModelSource | MakesExplainer,
     source: str | os.PathLike[str],
     out: str | os.PathLike[str],
     targets: TargetSpec = "top-1",
     *,
     batch_size: int = BATCH_SIZE,
     chunk_size: int | None = None,
-    heatmaps: HeatmapType = "float16",
+    heatmaps: RequestedType = "auto",
+    overlays: OverlayFormat | None = None,
     resume: bool = False,
     shard: Shard | None = None,
     time_limit: float | None = None,
+    executor: ExecutorName = "local",
+    workers: int | None = None,
+    cpus_per_worker: int = 1,
+    gpus_per_worker: float = 0,
+    address: str | None = None,
     progress: ProgressCallback | None = None,
     should_stop: Callable[[], bool] = lambda: False,
     **options: Any,
@@ -71,7 +76,8 @@ def run(
     was, is continued with `resume=True`.
 
     Args:
-        model: An `Explainer`; or what `Explainer` takes as a model.
+        model: An `Explainer`; what `Explainer` takes as a model; or a function without arguments that returns one of
+            these. Workers of Ray make their own: for executor="ray", a name, a path or a function.
         source: A folder, which is searched with its subfolders; a glob; a text or CSV file that lists paths; Parquet
             files with images in a column; tar archives, as WebDataset writes them; "hf:NAME@SPLIT", a data set of
             Hugging Face in the local cache, or "hf:FOLDER", one that was saved on the disk. Paths may be
@@ -81,13 +87,23 @@ def run(
         batch_size: How many images run at once.
         chunk_size: The number of images of a part of the output. None is 256, and 16 for a method that runs the model
             many times.
-        heatmaps: The type of the column of heatmaps: "float16" or "float32".
+        heatmaps: The type of the column of heatmaps: "float16" or "float32"; "auto" for float16 if it holds those of
+            the first image with digits to spare, and else for float32.
+        overlays: "png" or "jpg" writes the overlay of each target too; None writes none.
         resume: Go on with the run in the output folder.
         shard: (i, n) explains the i-th of n shares of the source, for job arrays; all n write to the same folder.
         time_limit: Decode images in processes of their own, which are ended when an image takes more seconds; for files
             that may be made to do harm. None decodes them in this process.
-        progress: Is called with a `Progress` after each batch.
-        should_stop: Is called after each part; True ends the run, which can be resumed.
+        executor: "local" explains in this process; "ray" by workers, on this machine or a cluster. The output is the
+            same, and a run may be resumed by the other.
+        workers: The number of workers of Ray; None for one for each processor of the cluster, or GPU if they have such,
+            as far as the memory suffices.
+        cpus_per_worker: The processors of a worker, and its threads.
+        gpus_per_worker: The GPUs of a worker; a fraction lets workers share one.
+        address: Of a running cluster, "auto" or "HOST:PORT"; None starts one on this machine for the length of the run.
+        progress: Is called with a `Progress` after each batch; with executor="ray", after each part.
+        should_stop: Is called after each part, and with executor="ray" several times a second; True ends the run after
+            the parts in hand. It can be resumed.
         **options: How the source is read: `image_column`, `label_column`, `key_column` and `label_by_folder`, see
             `SourceOptions`.
 
@@ -102,58 +118,50 @@ def run(
     """
     pyarrow_parquet()
     check_batch_size(batch_size)
-    check_name("heatmaps", heatmaps, get_args(HeatmapType))
+    check_name("heatmaps", heatmaps, get_args(RequestedType))
+    if overlays is not None:
+        check_name("overlays", overlays, get_args(OverlayFormat))
     if time_limit is not None:
         check_time_limit(time_limit)
+    ray_options = {"workers": workers, "cpus_per_worker": cpus_per_worker, "gpus_per_worker": gpus_per_worker}
+    explain_chunks = choose_executor(executor, model, time_limit, {**ray_options, "address": address})
     shard, folder = _check_shard(shard), RunFolder(_check_out(out))
     may_join = resume or shard != (1, 1)
     if not folder.has_run or not may_join:
         folder.check_unused()
     source_options = _source_options(options)
-    explainer = model if isinstance(model, Explainer) else Explainer(model)
+    explainer = made_explainer(model)
     target = _same_for_all(resolve(targets, explainer.classifier.find_class))
     size = _check_chunk_size(chunk_size, explainer)
     found = find_source(source, size, source_options, outside=folder.path)
     check_apart(os.fspath(source), folder.path)
     _check_labels(found, explainer)
-    requested = _requested(explainer, source, found, source_options, targets, batch_size, size, heatmaps)
+    requested = _requested(explainer, source, found, source_options, targets, batch_size, size, heatmaps, overlays)
     chunks = found.chunks[shard[0] - 1 :: shard[1]]
     with closing(DecoderProcesses(time_limit)) if time_limit is not None else nullcontext() as processes:
         read = decode if processes is None else processes.decode
         settings = _begin(folder, explainer, found, target, requested, read, may_join)
         _check_new_shard(folder, chunks, resume)
+        _logger.info(
+            "%s: %d images in %d parts; %s at %s, heatmaps %s in %s",
+            folder.path,
+            found.count,
+            len(found.chunks),
+            settings["method"],
+            settings["layer"],
+            settings["heatmap_shape"],
+            settings["heatmaps"],
+        )
         writer = make_writer(explainer, target, folder.path, settings)
         writer.decode = read
-        _explain(writer, folder, chunks, progress, should_stop)
+        _explain(explain_chunks, writer, folder, chunks, progress, should_stop)
     is_complete = folder.finish(found.chunks)
     _logger.info("%s: %s", folder.path, "complete" if is_complete else "not complete yet")
     return Output(folder.path)
 
 
-def make_writer(explainer: Explainer, target: Target, folder: Path, settings: Settings) -> PartWriter:
-    """Return what writes the parts of a run, with what was chosen for it: what each worker holds."""
-    method = explainer.method
-    if method.is_auto:
-        method = methods.get(settings["method"], **settings["method_options"])
-    return PartWriter(
-        explainer=explainer.fix_choices(method, settings["layer"]),
-        target=target,
-        folder=folder,
-        shape=tuple(settings["heatmap_shape"]),
-        heatmap_type=settings["heatmaps"],
-        batch_size=settings["batch_size"],
-        constants={
-            "layer": settings["layer"],
-            "method": settings["method"],
-            "model": settings["model"],
-            "model_fingerprint": settings["model_fingerprint"],
-            "seewhy_version": settings["seewhy_version"],
-        },
-        metadata={"run": dict(settings)},
-    )
-
-
 def _explain(
+    explain_chunks: ExplainChunks,
     writer: PartWriter,
     folder: RunFolder,
     chunks: Sequence[Chunk],
@@ -197,29 +205,22 @@ def _requested(
     targets: TargetSpec,
     batch_size: int,
     chunk_size: int,
-    heatmaps: HeatmapType,
+    heatmaps: RequestedType,
+    overlays: OverlayFormat | None,
 ) -> dict[str, Any]:
     """Return what is known before an image is explained: what a run that is resumed must have in common."""
     requested = {
         "schema": SCHEMA_VERSION,
-        "seewhy_version": __version__,
         "source": absolute_name(os.fspath(source)),
         "source_options": options.as_dict(),
         "source_fingerprint": found.fingerprint,
         "images": found.count,
         "chunk_size": chunk_size,
         "batch_size": batch_size,
-        "heatmaps": heatmaps,
+        "requested_heatmaps": heatmaps,
+        "overlays": overlays,
         "targets": _text(targets),
-        "model": printable(str(explainer.classifier.name)),
-        "model_fingerprint": explainer.classifier.fingerprint(),
-        "framework": explainer.framework.name,
-        "requested_method": f"{explainer.method.name} {explainer.method.options_text}".strip(),
-        "requested_layer": ", ".join(map(str, explainer.layer_choices)),
-        "fuse": explainer.fuse,
-        **{name: getattr(explainer, name) for name in ("score", "output", "signed", "precision")},
-        "augmentations": [str(each) for each in explainer.augmentations],
-        "tokens": None if explainer.tokens is None else repr(explainer.tokens),
+        **settings_of(explainer),
     }
     return dict(json.loads(json.dumps(requested)))
 

@@ -8,6 +8,7 @@ from typing import Any, final
 
 from seewhy.datasets.arrow import pyarrow
 from seewhy.datasets.file_source import LABEL_COLUMNS
+from seewhy.datasets.filesystems import is_url
 from seewhy.datasets.records import Chunk, Record, Source, checked_size, chunk_ranges, fingerprint_of
 from seewhy.errors import ImageError, ImageNotFoundError, MissingExtraError, OptionError, did_you_mean
 
@@ -57,17 +58,19 @@ class HuggingFaceChunk:
 
 
 def of_hugging_face(name: str, chunk_size: int, image_column: str | None, label_column: str | None) -> Source:
-    """Return the source of a data set: hf:NAME, hf:NAME@SPLIT or hf:FOLDER.
+    """Return the source of a data set: hf:NAME or hf:FOLDER; of several, hf:NAME:CONFIGURATION and hf:NAME@SPLIT.
+
+    Images are in a column of the type `Image`, or of bytes.
 
     Raises:
         MissingExtraError: The package `datasets` is not installed.
         ImageNotFoundError: It is neither in the cache nor a folder.
-        OptionError: There is no such split or column.
+        OptionError: There is no such configuration, split or column.
     """
     path, _, split = name.removeprefix(PREFIX).partition("@")
     dataset = _select_split(name, _load(name, path), split)
     features = dataset.features
-    images = [column for column, feature in features.items() if type(feature).__name__ == "Image"]
+    images = _image_columns(features)
     if image_column is not None and image_column not in images:
         hint = did_you_mean(image_column, images)
         raise OptionError(
@@ -76,20 +79,34 @@ def of_hugging_face(name: str, chunk_size: int, image_column: str | None, label_
     if not images:
         raise OptionError(f"{name} has no column of images: it has {', '.join(features)}.")
     image = image_column or images[0]
+    is_decoded = type(features[image]).__name__ == "Image"
     if label_column is not None and label_column not in features:
         hint = did_you_mean(label_column, features)
         raise OptionError(f"{name} has no column {label_column!r}: it has {', '.join(features)}.{hint}")
     label = label_column or next((column for column in LABEL_COLUMNS if column in features), None)
     names = tuple(getattr(features[label], "names", None) or ()) if label is not None else ()
-    rows = dataset.cast_column(image, type(features[image])(decode=False)).with_format(None)
-    rows = rows.select_columns([image] if label is None else [image, label])
+    rows = dataset.cast_column(image, type(features[image])(decode=False)) if is_decoded else dataset
+    rows = rows.with_format(None).select_columns([image] if label is None else [image, label])
     chunks: list[Chunk] = [
         HuggingFaceChunk(number, part.start, len(part), rows, image, label, names)
         for number, part in enumerate(chunk_ranges(len(dataset), chunk_size))
     ]
     sizes = [os.path.getsize(file["filename"]) for file in dataset.cache_files]
-    fingerprint = fingerprint_of([(len(dataset), image, label, str(dataset.features), sizes)])
+    fingerprint = fingerprint_of([(len(dataset), image, label, str(dataset.features), str(dataset.split), sizes)])
     return Source(name, chunks, fingerprint)
+
+
+def _image_columns(features: Mapping[str, Any]) -> list[str]:
+    """Return the columns of images; where none has the type of images, those of bytes."""
+    images = [column for column, feature in features.items() if type(feature).__name__ == "Image"]
+    return images or [column for column, feature in features.items() if _holds_bytes(feature)]
+
+
+def _holds_bytes(feature: Any) -> bool:
+    """Whether a feature is bytes, or a struct with the field `bytes`, as `Image` is stored."""
+    if isinstance(feature, Mapping):
+        return _holds_bytes(feature.get("bytes"))
+    return getattr(feature, "dtype", None) in ("binary", "large_binary")
 
 
 def _load(name: str, path: str) -> Any:
@@ -98,20 +115,34 @@ def _load(name: str, path: str) -> Any:
         import datasets
     except ModuleNotFoundError as error:
         raise MissingExtraError(f"For {name}, the package datasets of Hugging Face", "datasets") from error
+    if not path:
+        raise OptionError(f"{name} names no data set; expected hf:NAME@SPLIT or hf:FOLDER.")
+    if Path(path).is_dir():
+        return _load_folder(name, path)
+    path, _, configuration = path.partition(":")
     try:
-        if Path(path).is_dir():
-            return datasets.load_from_disk(path)
-        return datasets.load_dataset(path, download_config=datasets.DownloadConfig(local_files_only=True))
+        options = datasets.DownloadConfig(local_files_only=True)
+        return datasets.load_dataset(path, configuration or None, download_config=options)
     except (OSError, ValueError) as error:  # ConnectionError is an OSError
-        if os.path.isdir(path) and os.listdir(path):
-            why = (str(error).splitlines() or [type(error).__name__])[0]
-            raise ImageError(
-                f"The data set in {path} cannot be read; Dataset.save_to_disk writes such: {why}"
-            ) from error
+        reason = str(error).splitlines()[0]
+        if "configurations in the cache" in reason:
+            raise OptionError(f"{name}: {reason}. Name one of them: {PREFIX}{path}:CONFIGURATION.") from error
+        call = ", ".join(map(repr, [path, *([configuration] if configuration else [])]))
         raise ImageNotFoundError(
             f"There is no data set {path!r} in the local cache, nor a folder of that name that "
-            f"Dataset.save_to_disk wrote: {str(error).splitlines()[0]} Download it first, in Python: "
-            f"datasets.load_dataset({path!r})."
+            f"Dataset.save_to_disk wrote: {reason} Download it first, in Python: datasets.load_dataset({call})."
+        ) from error
+
+
+def _load_folder(name: str, path: str) -> Any:
+    import datasets
+
+    try:
+        return datasets.load_from_disk(path)
+    except (OSError, ValueError) as error:
+        raise ImageError(
+            f"{name} is not a folder that Dataset.save_to_disk wrote: {str(error).splitlines()[0]} For a folder of "
+            f"images, Parquet files or archives, give {path} without {PREFIX}."
         ) from error
 
 
@@ -129,8 +160,11 @@ def _select_split(name: str, found: Any, split: str) -> Any:
 
 
 def _image(value: Any, position: int) -> Any:
-    if isinstance(value, Mapping) and value.get("bytes") is not None:
-        return checked_size(value["bytes"], f"row {position}")
-    if isinstance(value, Mapping) and value.get("path"):
-        return Path(value["path"])
-    return ImageError(f"Row {position} has no image.")
+    name = f"row {position}"
+    path = value.get("path") if isinstance(value, Mapping) else None
+    content = value.get("bytes") if isinstance(value, Mapping) else value
+    if content is not None:
+        return checked_size(content, name)
+    if not path:
+        return ImageError(f"Row {position} has no image.")
+    return ImageError(f"Row {position} is at {path}, which is not on the disk.") if is_url(path) else Path(path)

@@ -3,33 +3,35 @@
 import os
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, final
 
 import numpy as np
 
 from seewhy.datasets.arrow import pyarrow, pyarrow_compute, pyarrow_parquet
+from seewhy.datasets.conversions import Conversions, Filter, Row
 from seewhy.datasets.decoding import decode
 from seewhy.datasets.find_source import SourceOptions, find_source
+from seewhy.datasets.overlay_files import overlay_paths
 from seewhy.datasets.part import ERRORS, RESULTS, part_path
 from seewhy.datasets.records import Record, Source
 from seewhy.datasets.run_folder import RunFolder, Settings
 from seewhy.datasets.schema import error_schema, result_schema
-from seewhy.errors import ImageError, MissingExtraError, OptionError, did_you_mean, short_repr
+from seewhy.errors import ImageError, MissingExtraError, OptionError, OutputError, did_you_mean, short_repr
 from seewhy.images.geometry import Placement
 from seewhy.models import Prediction
 from seewhy.representation import ShortTuple, description
 from seewhy.results.explanation import Explanation
 from seewhy.results.target_result import TargetResult
+from seewhy.types import ImageArray
 
-Row = Mapping[str, Any]
-Filter = Any | Callable[[Row], bool] | None
-"""Which rows are taken: an expression of `pyarrow.compute`; a function of a row, a dict; or None for all."""
+BATCH_ROWS = 256
+"""How many rows become Python objects at once."""
 
 
 @final
-class Output:
+class Output(Conversions):
     """The output of a run.
 
     Args:
@@ -79,17 +81,24 @@ class Output:
         pa = pyarrow()
         shape, kind = self._settings["heatmap_shape"], self._settings["heatmaps"]
         schema = result_schema(shape, kind, {"run": self._settings})
-        if unknown := [name for name in columns or () if name not in schema.names]:
-            hint = did_you_mean(str(unknown[0]), schema.names)
-            raise OptionError(f"There is no column {unknown[0]!r}.{hint} Expected {', '.join(schema.names)}.")
+        self._check_columns(columns)
         schema = schema if columns is None else pa.schema([schema.field(name) for name in columns], schema.metadata)
-        tables = [self._part(number, columns, where) for number in self._folder.parts()]
-        return pa.concat_tables([schema.empty_table(), *tables])
+        return pa.concat_tables([schema.empty_table(), *(table for _, table in self.parts(columns, where))])
+
+    def parts(self, columns: list[str] | None = None, where: Filter = None) -> Iterator[tuple[int, Any]]:
+        """Yield the number of each part and its results as a `pyarrow.Table`, one part in memory at a time.
+
+        Args:
+            columns: As for `table`.
+            where: As for `table`.
+        """
+        for number in self._folder.parts():
+            yield number, self.part(number, columns, where)
 
     def errors(self) -> Any:
         """Return the images that failed as a `pyarrow.Table`: position, key, label, kind and message."""
         paths = (part_path(self.path, ERRORS, number) for number in self._folder.parts())
-        tables = [pyarrow_parquet().read_table(path) for path in paths if path.exists()]
+        tables = [_read_part(path) for path in paths if path.exists()]
         return pyarrow().concat_tables([error_schema({"run": self._settings}).empty_table(), *tables])
 
     def features(self) -> Any:
@@ -109,6 +118,39 @@ class Output:
         plain = [(each.name, getattr(each.type, "storage_type", each.type)) for each in schema]
         return Features.from_arrow_schema(pa.schema(plain))
 
+    def overlay_paths(self, row: Row) -> list[Path]:
+        """Return the paths of the overlays of a row with `position` and `key`, one for each target.
+
+        Raises:
+            OptionError: The run was made without overlays.
+        """
+        if self._settings["overlays"] is None:
+            raise OptionError(f"The run in {self.path} has no overlays: it was made without overlays=.")
+        targets = self._settings["heatmap_shape"][0]
+        return overlay_paths(self.path, row["position"], row["key"], targets, self._settings["overlays"])
+
+    def rows(self, columns: list[str] | None = None, where: Filter = None) -> Iterator[Row]:
+        """Yield the results as dicts, in the order of the source; the heatmaps as arrays (T, u, v).
+
+        One part at a time is in memory, whatever the number of rows.
+
+        Args:
+            columns: As for `table`.
+            where: As for `table`.
+
+        Raises:
+            OptionError: There is no such column.
+        """
+        self._check_columns(columns)
+        for number in self._folder.parts():
+            for batch in self.part(number, columns, where).to_batches(max_chunksize=BATCH_ROWS):
+                if "heatmaps" not in batch.schema.names:
+                    yield from batch.to_pylist()
+                    continue
+                heatmaps = batch.column("heatmaps").to_numpy_ndarray()
+                for row, values in zip(batch.drop_columns("heatmaps").to_pylist(), heatmaps, strict=True):
+                    yield {**row, "heatmaps": values}
+
     def explanations(self, where: Filter = None) -> Iterator[Explanation]:
         """Yield the explanations of the results, in the order of the source; their images are read from it again.
 
@@ -121,23 +163,24 @@ class Output:
             ImageError: The source has changed, or an image cannot be read any more.
         """
         source: Source | None = None
-        for number in self._folder.parts():
-            table = self._part(number, None, where)
+        for _, table in self.parts(None, where):
             if not table.num_rows:
                 continue
-            source = source or self._find_source()
+            source = source or self.find_source()
             records = _records(source, table.column("position").to_pylist())
             heatmaps = table.column("heatmaps").combine_chunks().to_numpy_ndarray()
             for row, values in zip(table.drop_columns("heatmaps").to_pylist(), heatmaps, strict=True):
-                yield _explanation(row, values, records[row["position"]], self._settings)
+                record = records[row["position"]]
+                source_name = os.fspath(record.image) if isinstance(record.image, Path) else row["key"]
+                yield explanation_of_row(row, values, decode(record), source_name, self._settings)
 
     def summary(self) -> dict[str, Any]:
         """Return the numbers of images, errors, predictions and so on, ready for JSON."""
         predictions: Counter[str] = Counter()
         counts: Counter[str] = Counter()
         unknown: Counter[str] = Counter()
-        for number in self._folder.parts():
-            for row in self._part(number, ["predictions", "targets", "label", "label_index"], None).to_pylist():
+        for _, table in self.parts(["predictions", "targets", "label", "label_index"]):
+            for row in table.to_pylist():
                 counts["explained"] += 1
                 counts["without_evidence"] += not any(target["has_evidence"] for target in row["targets"])
                 best = row["predictions"][0] if row["predictions"] else None
@@ -162,17 +205,28 @@ class Output:
             **{name: self._settings[name] for name in ("model", "method", "layer", "source")},
         }
 
-    def _part(self, number: int, columns: list[str] | None, where: Filter) -> Any:
-        """Return the rows of a part that `where` takes."""
+    def _check_columns(self, columns: list[str] | None) -> None:
+        names = result_schema(self._settings["heatmap_shape"], self._settings["heatmaps"], {}).names
+        if unknown := [name for name in columns or () if name not in names]:
+            hint = did_you_mean(str(unknown[0]), names)
+            raise OptionError(f"There is no column {unknown[0]!r}.{hint} Expected {', '.join(names)}.")
+
+    def part(self, number: int, columns: list[str] | None = None, where: Filter = None) -> Any:
+        """Return the results of one part as a `pyarrow.Table`."""
         path, expression = part_path(self.path, RESULTS, number), pyarrow_compute().Expression
         if where is None or isinstance(where, expression):
-            return pyarrow_parquet().read_table(path, columns=columns, filters=where)
-        table = pyarrow_parquet().read_table(path)
+            return _read_part(path, columns=columns, filters=where)
+        table = _read_part(path)
         mask = pyarrow().array([bool(where(row)) for row in table.drop_columns("heatmaps").to_pylist()], "bool")
         table = table.filter(mask)
         return table if columns is None else table.select(columns)
 
-    def _find_source(self) -> Source:
+    def find_source(self) -> Source:
+        """Return the source of the run, found again.
+
+        Raises:
+            ImageError: It has changed since the run.
+        """
         settings = self._settings
         options = SourceOptions(**settings["source_options"])
         source = find_source(settings["source"], settings["chunk_size"], options, outside=self.path)
@@ -193,6 +247,14 @@ def open_output(folder: str | os.PathLike[str]) -> Output:
     return Output(folder)
 
 
+def _read_part(path: Path, **options: Any) -> Any:
+    try:
+        return pyarrow_parquet().read_table(path, **options)
+    except (OSError, pyarrow().ArrowException) as error:
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise OutputError(f"{path} cannot be read: {reason}. Explain it again, by the run with resume=True.") from error
+
+
 def _records(source: Source, positions: list[int]) -> dict[int, Record]:
     """Return the records at these positions, which are those of one part."""
     starts = [chunk.start for chunk in source.chunks]
@@ -201,10 +263,19 @@ def _records(source: Source, positions: list[int]) -> dict[int, Record]:
     return {record.position: record for record in chunk.records() if record.position in wanted}
 
 
-def _explanation(row: Row, heatmaps: Any, record: Record, settings: Settings) -> Explanation:
+def explanation_of_row(row: Row, heatmaps: Any, image: ImageArray, source: str, settings: Settings) -> Explanation:
+    """Return the explanation that a row holds.
+
+    Args:
+        row: The row, without the heatmaps.
+        heatmaps: The heatmaps, (T, u, v).
+        image: The image, uint8 (H, W, 3).
+        source: The path or the name of the image.
+        settings: What the run was made with.
+    """
     targets = [{name: value for name, value in target.items() if name != "box"} for target in row["targets"]]
     return Explanation(
-        image=decode(record),
+        image=image,
         heatmaps=np.asarray(heatmaps, np.float32),
         targets=ShortTuple(TargetResult(**target) for target in targets),
         predictions=ShortTuple(Prediction(**prediction) for prediction in row["predictions"]),
@@ -217,7 +288,7 @@ def _explanation(row: Row, heatmaps: Any, record: Record, settings: Settings) ->
             tuple(row["heatmap_on_input"].values()),
         ),
         model=row["model"],
-        source=os.fspath(record.image) if isinstance(record.image, Path) else row["key"],
+        source=source,
         peak_quantile=settings["peak_quantile"],
         method_reason=settings["method_reason"],
     )

@@ -16,6 +16,7 @@ import numpy as np
 from seewhy.batches import batches, explain_each
 from seewhy.datasets.arrow import pyarrow_parquet
 from seewhy.datasets.decoding import Decode, decode
+from seewhy.datasets.overlay_files import OverlayFiles, OverlayFormat
 from seewhy.datasets.records import Chunk, Record
 from seewhy.datasets.schema import (
     ExplainedImage,
@@ -37,7 +38,7 @@ from seewhy.results.explanation import SHOWN_PREDICTIONS
 from seewhy.results.heatmaps import Heatmaps
 from seewhy.results.target_result import target_results
 from seewhy.targets import Target
-from seewhy.types import FloatArray
+from seewhy.types import FloatArray, ImageArray
 
 RESULTS, ERRORS = "results", "errors"
 """The folders of the parts."""
@@ -50,11 +51,18 @@ class Prepared(NamedTuple):
         record: Its record.
         inputs: (1, ...), the model's input.
         placement: Where that lies on the image.
+        pixels: The image, where its overlays are drawn.
     """
 
     record: Record
     inputs: FloatArray
     placement: Placement
+    pixels: ImageArray | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of memory that it takes."""
+        return self.inputs.nbytes + (0 if self.pixels is None else self.pixels.nbytes)
 
 
 Explained = ExplainedImage | FailedImage
@@ -83,6 +91,7 @@ class PartWriter:
         batch_size: How many images run at once.
         constants: The columns that are the same for all images.
         metadata: What the metadata of each file says of the run.
+        overlays: The format in which overlays are written; None for none.
         decode: Reads the image of a record.
     """
 
@@ -94,6 +103,7 @@ class PartWriter:
     batch_size: int
     constants: Mapping[str, str]
     metadata: Mapping[str, Any]
+    overlays: OverlayFormat | None = None
     decode: Decode = decode
     _classes: dict[str, int | None] = field(default_factory=dict)
     _batch: FloatArray | None = field(default=None, repr=False)
@@ -107,11 +117,14 @@ class PartWriter:
         """
         results: list[ExplainedImage] = []
         errors: list[FailedImage] = []
-        for batch in self.explain(chunk):
-            for image in batch:
-                (results if isinstance(image, ExplainedImage) else errors).append(image)  # type: ignore[arg-type]
-            if progress is not None:
-                progress(batch)
+        with OverlayFiles(self.folder, self.overlays, self.explainer.method.peak_quantile) as overlays:
+            for batch in self.explain(chunk):
+                explained = [image for image in batch if isinstance(image, ExplainedImage)]
+                overlays.draw(explained)
+                results += [image._replace(pixels=None) for image in explained]
+                errors += [image for image in batch if isinstance(image, FailedImage)]
+                if progress is not None:
+                    progress(batch)
         errors.sort(key=lambda image: image.position)
         error_path, result_path = (part_path(self.folder, kind, chunk.number) for kind in (ERRORS, RESULTS))
         if errors:
@@ -128,7 +141,7 @@ class PartWriter:
             chunk.records(),
             self._prepare,
             is_slow=lambda record: not isinstance(record.image, ImageError),
-            size=lambda image: image.inputs.nbytes if isinstance(image, Prepared) else 0,
+            size=lambda image: image.nbytes if isinstance(image, Prepared) else 0,
             ahead=max(self.batch_size, READ_AHEAD),
         )
         failed: list[Explained] = []
@@ -140,7 +153,7 @@ class PartWriter:
                 else:
                     failed.append(image)
 
-        for batch in batches(prepared(), self.batch_size, lambda image: image.inputs.nbytes):
+        for batch in batches(prepared(), self.batch_size, lambda image: image.nbytes):
             yield [*failed, *self._explain_batch(batch)]
             failed.clear()
         if failed:
@@ -149,10 +162,11 @@ class PartWriter:
     def _prepare(self, record: Record) -> Prepared | FailedImage:
         """Read and preprocess an image; runs in several threads."""
         try:
-            inputs = self.explainer.classifier.preprocess([self.decode(record)])
+            pixels = self.decode(record)
+            inputs = self.explainer.classifier.preprocess([pixels])
         except ImageError as error:
             return FailedImage(record.position, record.key, record.label, error)
-        return Prepared(record, inputs.values, inputs.placements[0])
+        return Prepared(record, inputs.values, inputs.placements[0], None if self.overlays is None else pixels)
 
     def _explain_batch(self, batch: Sequence[Prepared]) -> Iterator[Explained]:
         for image, result in zip(batch, explain_each(batch, self._explain), strict=True):
@@ -194,7 +208,16 @@ class PartWriter:
         predictions = self._predictions(heatmaps, row)
         label_index = self.class_of(record.label)
         return ExplainedImage(
-            record.position, record.key, record.label, label_index, predictions, targets, boxes, values, placement
+            record.position,
+            record.key,
+            record.label,
+            label_index,
+            predictions,
+            targets,
+            boxes,
+            values,
+            placement,
+            image.pixels,
         )
 
     def _predictions(self, heatmaps: Heatmaps, row: int) -> list[tuple[int, str, float]]:

@@ -8,6 +8,7 @@ from seewhy.batches import IMAGE_ERRORS
 from seewhy.datasets.decoding import Decode
 from seewhy.datasets.records import Source
 from seewhy.datasets.run_folder import Settings
+from seewhy.datasets.schema import HeatmapType, RequestedType
 from seewhy.errors import LayerError, ModelRunError, OptionError
 from seewhy.explainer import Explainer
 from seewhy.results.heatmaps import Heatmaps
@@ -18,6 +19,9 @@ SMALLEST, LARGEST = float(np.finfo(np.float16).smallest_normal), float(np.finfo(
 
 MAX_FAILURES = 100
 """On how many images the model may fail before the run is refused: an error of each image would help nobody."""
+
+MARGIN = 16
+"""How much the heatmaps of later images may be stronger, or weaker, than those of the first where "auto" is float16."""
 
 
 def choose(explainer: Explainer, source: Source, target: Target, requested: Settings, decode: Decode) -> dict[str, Any]:
@@ -32,19 +36,26 @@ def choose(explainer: Explainer, source: Source, target: Target, requested: Sett
     """
     heatmaps = _first_heatmaps(explainer, source, target, requested["batch_size"], decode)
     if heatmaps is None:  # every image becomes an error
-        return _settings(explainer, None)
+        return _settings(explainer, None, "float32")
     if heatmaps.values.ndim != 4:
         raise LayerError(
             f"The output of the layer {heatmaps.layer!r} has {heatmaps.values.ndim - 2} spatial axes, and an image has "
             "two. Give another layer."
         )
     largest = float(np.abs(heatmaps.values).max(initial=0.0))
-    if requested["heatmaps"] == "float16" and not (largest == 0 or SMALLEST <= largest <= LARGEST):
+    return _settings(explainer, heatmaps, _column_type(requested["requested_heatmaps"], largest))
+
+
+def _column_type(requested: RequestedType, largest: float) -> HeatmapType:
+    """Return the type of the column of heatmaps, given the largest value of those of the first image."""
+    if requested == "auto":
+        return "float16" if SMALLEST * MARGIN <= largest <= LARGEST / MARGIN else "float32"
+    if requested == "float16" and not (largest == 0 or SMALLEST <= largest <= LARGEST):
         raise OptionError(f"The heatmaps reach {largest:g}, which float16 cannot hold. Take heatmaps='float32'.")
-    return _settings(explainer, heatmaps)
+    return requested
 
 
-def _settings(explainer: Explainer, heatmaps: Heatmaps | None) -> dict[str, Any]:
+def _settings(explainer: Explainer, heatmaps: Heatmaps | None, column: HeatmapType) -> dict[str, Any]:
     method = explainer.method if heatmaps is None else explainer.method_of(heatmaps)
     return {
         "layer": "" if heatmaps is None else heatmaps.layer,
@@ -54,6 +65,7 @@ def _settings(explainer: Explainer, heatmaps: Heatmaps | None) -> dict[str, Any]
         "title": method.title,
         "peak_quantile": method.peak_quantile,
         "heatmap_shape": [1, 1, 1] if heatmaps is None else list(heatmaps.values.shape[1:]),
+        "heatmaps": column,
     }
 
 

@@ -27,6 +27,10 @@ class Progress:
     errors: int = 0
     _started: float = field(default_factory=time.monotonic, repr=False)
 
+    def start(self) -> None:
+        """Count the seconds from now on: while workers start, no image is explained."""
+        self._started = time.monotonic()
+
     @property
     def seconds(self) -> float:
         """Seconds since the start of this run."""

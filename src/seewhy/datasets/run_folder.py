@@ -3,6 +3,7 @@
 run.json         what the run was made with; written before the first part
 results/         a Parquet file for each chunk of the source; it is there when the chunk is done
 errors/          a Parquet file for each chunk in which images failed; moved into place before that of the results
+overlays/        where requested, an image for each target of each image; written before the results
 manifest.json    the parts and the numbers of their rows; written last, when every chunk is done
 """
 
@@ -15,6 +16,7 @@ from pathlib import Path
 from typing import Any, final
 
 from seewhy.datasets.arrow import pyarrow, pyarrow_parquet
+from seewhy.datasets.overlay_files import OVERLAYS
 from seewhy.datasets.part import ERRORS, RESULTS, PartCounts, part_path
 from seewhy.datasets.records import Chunk
 from seewhy.datasets.schema import SCHEMA_VERSION
@@ -23,7 +25,7 @@ from seewhy.images.writing import write_atomically, write_first
 
 RUN, MANIFEST = "run.json", "manifest.json"
 
-CHOSEN = ("layer", "method", "method_options", "method_reason", "title", "peak_quantile", "heatmap_shape")
+CHOSEN = ("layer", "method", "method_options", "method_reason", "title", "peak_quantile", "heatmap_shape", "heatmaps")
 """What is found out with the first image; a run that is resumed takes it over."""
 
 MAX_LISTED = 5
@@ -100,7 +102,7 @@ class RunFolder:
                 f"{self.path} holds a run that is not complete. Go on with resume=True, or give another folder."
             )
         with contextlib.suppress(OSError):
-            parts = next((name for name in (RESULTS, ERRORS) if any((self.path / name).iterdir())), None)
+            parts = next((name for name in (RESULTS, ERRORS, OVERLAYS) if any((self.path / name).iterdir())), None)
             if parts is not None:
                 raise OptionError(f"{self.path / parts} is not empty. Give another output folder.")
 
@@ -163,7 +165,8 @@ class RunFolder:
         }
         content = json.dumps(manifest, indent=1).encode() + b"\n"
         write_atomically(self.path / MANIFEST, lambda file: file.write(content), durable=True)
-        _remove(path for kind in (".", RESULTS, ERRORS) for path in (self.path / kind).glob(".seewhy-*"))
+        places = ("", f"{RESULTS}/", f"{ERRORS}/", f"{OVERLAYS}/*/")
+        _remove(path for place in places for path in self.path.glob(f"{place}.seewhy-*"))
         return True
 
 

@@ -12,12 +12,16 @@ from seewhy.images.bounding_boxes import BoundingBox
 from seewhy.images.geometry import Placement
 from seewhy.images.text import printable
 from seewhy.results.target_result import TargetResult
-from seewhy.types import FloatArray
+from seewhy.types import FloatArray, ImageArray
 
 SCHEMA_VERSION = 1
 """Raised whenever a column is renamed or removed, or its values change their meaning."""
 
 HeatmapType = Literal["float16", "float32"]
+RequestedType = Literal["auto", "float16", "float32"]
+
+FLOAT16_STEPS = 16
+"""The fewest steps between 0 and the maximum of a heatmap; float16 has steps of 2^-24 for values near 0."""
 
 METADATA_KEY = "seewhy"
 """The key, in the metadata of each file, of the version of the schema and of what the run was made with."""
@@ -36,6 +40,7 @@ class ExplainedImage(NamedTuple):
         boxes: The box of each target; None without evidence.
         heatmaps: float32 (T, u, v).
         placement: Where the heatmaps lie on the image.
+        pixels: The image, uint8 (H, W, 3), where its overlays are drawn.
     """
 
     position: int
@@ -47,6 +52,7 @@ class ExplainedImage(NamedTuple):
     boxes: Sequence[BoundingBox | None]
     heatmaps: FloatArray
     placement: Placement
+    pixels: ImageArray | None = None
 
 
 class FailedImage(NamedTuple):
@@ -209,6 +215,12 @@ def check_fits(heatmaps: FloatArray, kind: HeatmapType, shape: Sequence[int], ke
     """
     if list(heatmaps.shape) != list(shape):
         raise ImageError(f"The heatmaps of {key} have the shape {heatmaps.shape}; those of the run {tuple(shape)}.")
-    largest = float(np.abs(heatmaps).max(initial=0.0))
-    if kind == "float16" and largest > float(np.finfo(np.float16).max):
+    if kind != "float16":
+        return
+    peaks = np.abs(heatmaps).max(axis=(1, 2), initial=0.0)
+    if (largest := float(peaks.max(initial=0.0))) > float(np.finfo(np.float16).max):
         raise ImageError(f"The heatmaps of {key} reach {largest:g}, too much for float16. Take heatmaps='float32'.")
+    if (smallest := float(peaks[peaks > 0].min(initial=np.inf))) < FLOAT16_STEPS * 2.0**-24:
+        raise ImageError(
+            f"A heatmap of {key} reaches {smallest:g} only, too little for float16. Take heatmaps='float32'."
+        )

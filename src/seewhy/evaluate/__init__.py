@@ -27,6 +27,7 @@ from seewhy.evaluate.relevance_rank import relevance_rank
 from seewhy.evaluate.road import road, road_curve
 from seewhy.evaluate.study import study
 from seewhy.evaluate.study_result import Study
+from seewhy.evaluate.study_sources import explanation_of_map
 from seewhy.evaluate.swept_box_iou import box_iou_curve, mask_iou_curve, max_box_accuracy, swept_box_iou
 from seewhy.evaluate.table import METRICS
 
@@ -49,6 +50,7 @@ __all__ = [
     "deletion_curve",
     "energy_pointing_game",
     "entropy",
+    "explanation_of_map",
     "gini",
     "grid_pointing_game",
     "independent_randomization",

@@ -1,6 +1,5 @@
 """Where objects lie in images: boxes in COCO's format, or a folder of masks."""
 
-import json
 import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,16 +10,14 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from seewhy.errors import ImageError, InputError, TargetError
+from seewhy.evaluate.coco_file import read_coco_file
+from seewhy.evaluate.file_matching import match_files
 from seewhy.evaluate.labels import match_names
 from seewhy.evaluate.study_settings import checksum, file_checksum
 from seewhy.images.finding import SUFFIXES
 from seewhy.images.reading import read
 from seewhy.models import Classifier
-from seewhy.regular_files import read_regular_file
 from seewhy.types import BoolArray
-
-MAX_BYTES = 2_000_000_000
-"""The maximum size of a file with boxes; that of COCO's training images has 450 MB."""
 
 Size = tuple[int, int]
 
@@ -138,11 +135,13 @@ class MaskFolder:
     Attributes:
         folder: The folder.
         paths: The mask of each image, by the image's name.
+        unclear: Why it cannot be told which mask is an image's, by the image's name.
         unused: The number of masks of images that are not there.
     """
 
     folder: Path
     paths: Mapping[str, Path]
+    unclear: Mapping[str, str] = field(default_factory=dict)
     unused: int = 0
 
     @property
@@ -157,6 +156,8 @@ class MaskFolder:
         return None
 
     def mask(self, name: str, size: Size, target: int) -> ObjectMask:
+        if name in self.unclear:
+            return ObjectMask(None, (f"it is not clear which mask is its own: {self.unclear[name]}",))
         if name not in self.paths:
             return ObjectMask(None, ("it has no mask",))
         try:
@@ -206,25 +207,17 @@ def read_coco(path: Path, names: Sequence[str], classifier: Classifier) -> CocoB
     Raises:
         InputError: The file cannot be read, is not in this format, or names none of the images.
     """
-    content = _read_json(path)
-    try:
-        images = {image["id"]: image for image in content["images"]}
-        categories = {each["id"]: _find(classifier, str(each["name"])) for each in content.get("categories", [])}
-        annotations = [(each["image_id"], each["bbox"], each.get("category_id")) for each in content["annotations"]]
-        files = [str(image["file_name"]) for image in images.values()]
-        found = dict(zip(images, match_names(files, names), strict=True))
-        sizes = {found[key]: size for key, image in images.items() if (size := _stated_size(image)) is not None}
-    except (KeyError, TypeError, AttributeError) as error:
-        raise InputError(
-            f"{path} is not in COCO's format: {error!r}. Expected an object with the lists images (id, file_name), "
-            "annotations (image_id, bbox) and categories (id, name)."
-        ) from error
+    content = read_coco_file(path)
+    categories = {key: _find(classifier, name) for key, name in content.categories.items()}
+    files = [file for file, *_ in content.images.values()]
+    found = dict(zip(content.images, match_names(files, names), strict=True))
+    sizes = {found[key]: size for key, (_, *sides) in content.images.items() if (size := _stated_size(*sides))}
     if not any(found.values()):
         example = f" The file names {files[0]!r}, and the first image is {names[0]!r}." if files and names else ""
         raise InputError(f"{path} has boxes for none of the {len(names)} images.{example}")
     boxes: dict[str, list[Box]] = defaultdict(list)
     damaged: dict[str, int] = defaultdict(int)
-    for image, bbox, category in annotations:
+    for image, bbox, category in content.annotations:
         name = found.get(image)
         numbers = _four_numbers(bbox)
         if name is not None and numbers is None:
@@ -244,19 +237,20 @@ def read_coco(path: Path, names: Sequence[str], classifier: Classifier) -> CocoB
 def read_masks(folder: Path, names: Sequence[str]) -> MaskFolder:
     """Find the masks of images: `cats/1.jpg` has the mask `cats/1.png`, or `1.png` if only one image has that name.
 
+    Where images share a name, as `cats/1.jpg` and `cats/1.png` do, `cats/1.jpg.png` is the mask of the first.
+
     Raises:
         InputError: There is no such folder, or it has no mask for any of the images.
     """
     if not folder.is_dir():
         raise InputError(f"{folder} is not a folder; expected a folder with a mask, such as 1.png, for each image.")
-    masks = {str(path.relative_to(folder).with_suffix("")): path for path in _images_in(folder)}
-    stems = {str(PurePath(name).with_suffix("")): name for name in names}
-    found = match_names(list(masks), list(stems))
-    paths = {stems[stem]: masks[mask] for mask, stem in zip(masks, found, strict=True) if stem is not None}
-    if not paths:
+    masks = {path.relative_to(folder).as_posix(): path for path in _images_in(folder)}
+    found = match_files(list(masks), names)
+    if not found.files and not found.problems:
         example = f" It needs a mask named {PurePath(names[0]).stem}.png for {names[0]!r}." if names else ""
         raise InputError(f"{folder} has a mask for none of the {len(names)} images.{example}")
-    return MaskFolder(folder, paths, unused=len(masks) - len(paths))
+    paths = {name: masks[file] for name, file in found.files.items()}
+    return MaskFolder(folder, paths, found.problems, found.unused)
 
 
 def _fill(pixels: BoolArray, box: Box) -> bool:
@@ -276,14 +270,6 @@ def _images_in(folder: Path) -> Iterator[Path]:
             yield path
 
 
-def _read_json(path: Path) -> Any:
-    try:
-        return json.loads(read_regular_file(path, MAX_BYTES))
-    except (OSError, ValueError, RecursionError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise InputError(f"Cannot read the boxes in {path}: {reason}. Expected JSON in COCO's format.") from error
-
-
 def _find(classifier: Classifier, name: str) -> int | None:
     try:
         return classifier.find_class(name)
@@ -291,8 +277,7 @@ def _find(classifier: Classifier, name: str) -> int | None:
         return None
 
 
-def _stated_size(image: Mapping[str, Any]) -> Size | None:
-    height, width = image.get("height"), image.get("width")
+def _stated_size(height: Any, width: Any) -> Size | None:
     return (height, width) if isinstance(height, int) and isinstance(width, int) else None
 
 

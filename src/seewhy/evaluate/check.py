@@ -9,7 +9,7 @@ from PIL import Image, ImageFilter
 
 from seewhy import methods as all_methods
 from seewhy.errors import OptionError, TargetError, short_repr
-from seewhy.evaluate.model_scores import running_model
+from seewhy.evaluate.model_scores import ModelLike, running_model
 from seewhy.explainer import BATCH_SIZE, Explainer
 from seewhy.representation import ShortRepr, ShortTuple
 from seewhy.results.explanation import Explanation
@@ -96,7 +96,7 @@ class Check(ShortRepr):
 
 
 def check(
-    explainer: Explainer,
+    explainer: ModelLike,
     explanation: Explanation,
     target: TargetRef = 0,
     *,
@@ -114,13 +114,14 @@ def check(
     One image is an anecdote: `study` measures many, with intervals.
 
     Args:
-        explainer: The explainer that made the explanation.
-        explanation: The explanation.
+        explainer: The explainer that made the explanation; or a classifier, for one by another tool.
+        explanation: The explanation; `explanation_of_map` makes one of another tool's map.
         target: Its target: a position or a name.
         share: The share of the pixels that is covered, in 0..1.
         draws: The number of other places, 1 or more.
         seed: Determines these places.
-        explain_other: Whether the other class is explained for the comparison if the explanation does not have it.
+        explain_other: Whether the other class is explained for the comparison if the explanation does not have it, and
+            was made by this explainer's method.
 
     Returns:
         The check: numbers, and `sentences`.
@@ -133,6 +134,11 @@ def check(
         raise OptionError(f"share is {short_repr(share)}; expected a number above 0, up to 0.5.")
     if isinstance(draws, bool) or not isinstance(draws, int) or draws < 1:
         raise OptionError(f"draws is {short_repr(draws)}; expected a whole number from 1.")
+    if not isinstance(explanation, Explanation):
+        raise OptionError(
+            f"Only an explanation can be checked; given a {type(explanation).__name__}. Of another tool's map, make "
+            "one: seewhy.evaluate.explanation_of_map(classifier, image, heatmap, target)."
+        )
     position = explanation.find_target(target)
     result = explanation.targets[position]
     if result.index < 0 or not explanation.predictions:
@@ -140,7 +146,7 @@ def check(
     bright = _brightest(explanation, position, share)
     score, *covered = _scores(explainer, explanation, result.index, bright, draws, seed)
     other_name, overlap = _compare_with_other(
-        explainer if explain_other else None, explanation, position, bright, share
+        _maker(explainer, explanation) if explain_other else None, explanation, position, bright, share
     )
     is_covered = bool(bright.any())
     return Check(
@@ -194,7 +200,7 @@ def _brightest(explanation: Explanation, position: int, share: float) -> BoolArr
 
 
 def _scores(
-    explainer: Explainer, explanation: Explanation, index: int, bright: BoolArray, draws: int, seed: int
+    explainer: ModelLike, explanation: Explanation, index: int, bright: BoolArray, draws: int, seed: int
 ) -> list[float]:
     """Return the score of a class for the image, with its bright pixels covered, and with others covered."""
     pixels = explanation.image
@@ -204,12 +210,21 @@ def _scores(
         blurred = np.asarray(Image.fromarray(pixels).filter(ImageFilter.GaussianBlur(radius)))
         masks = [bright, *_other_places(bright, explanation.placement.covered, draws, seed)]
         images += [np.where(mask[:, :, None], blurred, pixels) for mask in masks]
-    model = running_model(explainer, score=explainer.score, batch_size=BATCH_SIZE)
+    score = explainer.score if isinstance(explainer, Explainer) else "logit"
+    model = running_model(explainer, score=score, batch_size=BATCH_SIZE)
     scores: list[float] = []
     for start in range(0, len(images), BATCH_SIZE):
         inputs = model.inputs(images[start : start + BATCH_SIZE])
         scores += model.scores(inputs, model.objective([index]))[0][:, 0].tolist()
     return scores
+
+
+def _maker(explainer: ModelLike, explanation: Explanation) -> Explainer | None:
+    """Return the explainer if it made the explanation: the maps of two tools do not compare."""
+    if not isinstance(explainer, Explainer):
+        return None
+    is_auto = explainer.method.name == "auto" and explanation.method in all_methods.METHODS
+    return explainer if is_auto or explainer.method.name == explanation.method else None
 
 
 def _other_places(bright: BoolArray, seen: BoolArray, draws: int, seed: int) -> list[BoolArray]:

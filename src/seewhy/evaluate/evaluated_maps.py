@@ -90,12 +90,19 @@ def evaluated_batches(
     stack = heatmap_stack(heatmaps, len(all_images))
     for batch in scored_batches(model, all_images, _targets(targets, stack)):
         if batch.scores.shape[1] != stack.target_count:
-            hint = CHANNELS_HINT if stack.classes is None else ""
+            hint = _hint(stack, len(all_images), batch.scores.shape[1])
             raise InputError(
                 f"There are {stack.target_count} heatmaps for each image and {batch.scores.shape[1]} targets; expected "
                 f"one heatmap for each target, (N, T, u, v).{hint}"
             )
         yield EvaluatedBatch(batch, tuple(_defined_maps(batch, stack)), batch.scores.shape)
+
+
+def _hint(stack: HeatmapStack, images: int, targets: int) -> str:
+    """Return what was probably meant where the numbers of heatmaps and targets differ."""
+    if stack.target_count == 1 and targets == images:
+        return " A list of classes is that of every image; one class for each image is [[282], [967]]."
+    return CHANNELS_HINT if stack.classes is None and stack.target_count == 3 else ""
 
 
 def _defined_maps(batch: ScoredImages, stack: HeatmapStack) -> Iterator[EvaluatedMap]:

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from typing import Any, final
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from seewhy.errors import InputError
+from seewhy.evaluate.tensor_values import as_array
 from seewhy.images.geometry import WHOLE, Placement
 from seewhy.results.explanation import Explanation
 from seewhy.results.heatmaps import Heatmaps
@@ -142,10 +143,7 @@ def _scaled(heatmaps: Any) -> tuple[DoubleArray, ...]:
 
 
 def _as_array(heatmaps: Any) -> DoubleArray:
-    try:
-        array: NDArray[Any] = np.asarray(heatmaps)
-    except (TypeError, ValueError, RuntimeError) as error:  # a tensor on a GPU, or one that requires gradients
-        raise InputError(f"The heatmaps are no array: {error}.") from error
+    array = as_array(heatmaps, "The heatmaps")
     if array.dtype.kind not in "fiub" or array.ndim == 0:
         raise InputError(f"The heatmaps are of type {array.dtype}; expected numbers, (N, T, u, v) or (N, u, v).")
     return np.asarray(array, dtype=np.float64)

@@ -48,8 +48,10 @@ def model_randomization(
 
     The kernels and matrices of a layer are drawn anew from a normal distribution with their mean and standard
     deviation, cut off at two standard deviations; biases and the scales of normalisations are left as they are. The
-    layers are put together into parts with about as many layers each. The model gets its own weights back, bit for bit,
-    also when this is interrupted; until then, no other thread may use a Keras model.
+    draws depend on the position of a kernel from the output and on nothing that a framework decides, so a network has
+    the same value in each; a model whose normalisations were folded into its kernels has other kernels. The layers are
+    put together into parts with about as many layers each. The model gets its own weights back, bit for bit, also when
+    this is interrupted; until then, no other thread may use a Keras model.
 
     Args:
         explainer: Makes the heatmaps. The method and the layer are those of the model with its own weights.
@@ -154,13 +156,20 @@ def randomization_curve(
 def random_stages(
     kernels: Kernels, parts: Sequence[Sequence[str]], mode: Mode, seed: int
 ) -> Iterator[dict[str, tuple[NDArray[np.float32], ...]]]:
-    """Yield the random kernels of each stage, by layer. A layer has the same ones in every stage and mode."""
+    """Yield the random kernels of each stage, by layer. A layer has the same ones in every stage and mode.
+
+    Each kernel has a seed of its own, by its position from the output, which is the same in every framework.
+    """
     changed: dict[str, tuple[NDArray[np.float32], ...]] = {}
+    position = 0
     for part in parts:
         changed = {} if mode == "independent" else dict(changed)
         for path in part:
-            random = np.random.default_rng((seed, list(kernels).index(path)))
-            changed[path] = tuple(random_like(array, random) for array in kernels[path])
+            drawn = []
+            for kernel in reversed(kernels[path]):  # of a separable convolution, the last one is nearest to the output
+                drawn.append(random_like(kernel, np.random.default_rng((seed, position))))
+                position += 1
+            changed[path] = tuple(reversed(drawn))
         yield changed
 
 

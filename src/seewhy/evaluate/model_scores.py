@@ -2,15 +2,15 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import groupby, islice
+from itertools import chain, groupby, islice
 from typing import Any, NamedTuple, final
 
 import numpy as np
-from numpy.typing import NDArray
 
 from seewhy.attribution.checks import check_batch_size, check_images, check_scores
 from seewhy.attribution.independence import capture_images
 from seewhy.errors import InputError, ModelRunError
+from seewhy.evaluate.tensor_values import as_array, as_list
 from seewhy.explainer import Explainer, ModelSource, as_classifier
 from seewhy.frameworks import Framework, LayerChoice
 from seewhy.frameworks.layers import INPUT
@@ -63,7 +63,7 @@ class RunningModel:
 
     def objective(self, targets: TargetSpec) -> Objective:
         """Return what the scores of targets are."""
-        return Objective(resolve(targets, self.classifier.find_class), self.score, self.output)
+        return Objective(resolve(as_list(targets), self.classifier.find_class), self.score, self.output)
 
     def inputs(self, images: Any) -> InputBatch:
         """Return images, or inputs that are preprocessed already, as the model takes them.
@@ -123,30 +123,47 @@ class ScoredImages:
         return height, width
 
     def score(self, perturbations: Iterable[Perturbation]) -> DoubleArray:
-        """Return the score (M,) of each perturbation, running `batch_size` of them at once."""
-        return np.concatenate([np.zeros(0), *map(self._run, self._batches(perturbations))])
+        """Return the score (M,) of each perturbation, running `batch_size` of them at once.
 
-    def _batches(self, perturbations: Iterable[Perturbation]) -> Iterator[list[Perturbation]]:
-        """Yield batches; only classes may be mixed in one, for any other target belongs to one image."""
+        The pixels of a perturbation are copied before the next one is asked for, so that they may share memory.
+        """
+        return np.concatenate([np.zeros(0), *(self._run(*batch) for batch in self._batches(perturbations))])
+
+    def _batches(self, perturbations: Iterable[Perturbation]) -> Iterator[tuple[list[Perturbation], FloatArray]]:
+        """Yield batches as the model takes them.
+
+        Only classes may be mixed in one, for any other target belongs to one image.
+        """
         if self.objective.target.is_classes:
-            yield from _chunks(perturbations, self.model.batch_size)
+            yield from self._filled(perturbations)
         else:
             for _, group in groupby(perturbations, lambda each: each.image):
-                yield from _chunks(group, self.model.batch_size)
+                yield from self._filled(group)
 
-    def _run(self, batch: list[Perturbation]) -> DoubleArray:
-        # What was compiled for one number of images serves the last batch too, filled with copies.
-        framework = self.model.framework
-        copies = self.model.batch_size - len(batch) if framework.compiles_batch_size else 0
-        rows = batch + batch[-1:] * copies
-        pixels = np.stack([each.pixels for each in rows]).astype(np.float32)
-        inputs = framework.check_inputs(np.moveaxis(pixels, -1, 1) if framework.channels_first else pixels)
+    def _filled(self, perturbations: Iterable[Perturbation]) -> Iterator[tuple[list[Perturbation], FloatArray]]:
+        framework, remaining = self.model.framework, iter(perturbations)
+        shape = (self.model.batch_size, *self.pixels.shape[1:])
+        order = (0, 3, 1, 2) if framework.channels_first else (0, 1, 2, 3)
+        while first := next(remaining, None):
+            array = np.empty([shape[axis] for axis in order], np.float32)
+            rows, values = [], array.transpose(np.argsort(order))
+            for each in chain([first], islice(remaining, len(array) - 1)):
+                values[len(rows)] = each.pixels
+                rows.append(each)
+            # What was compiled for one number of images serves the last batch too, filled with copies.
+            values[len(rows) :] = values[len(rows) - 1]
+            yield rows, array if framework.compiles_batch_size else array[: len(rows)]
+
+    def _run(self, rows: list[Perturbation], array: FloatArray) -> DoubleArray:
+        inputs = self.model.framework.check_inputs(array)
         if self.objective.target.is_classes:
-            target = Class(tuple((int(self.classes[each.image, each.target]),) for each in rows))
+            classes = [int(self.classes[each.image, each.target]) for each in rows]
+            classes += classes[-1:] * (len(array) - len(rows))
+            target = Class(tuple((each,) for each in classes))
             scores, _ = self.model.scores(inputs, Objective(target, self.objective.score, self.objective.output))
-            return scores[: len(batch), 0]
-        scores, _ = self.model.scores(inputs, self.objective.for_image(batch[0].image))
-        return scores[np.arange(len(batch)), [each.target for each in batch]]
+            return scores[: len(rows), 0]
+        scores, _ = self.model.scores(inputs, self.objective.for_image(rows[0].image))
+        return scores[np.arange(len(rows)), [each.target for each in rows]]
 
 
 def running_model(model: ModelLike, *, score: Score, batch_size: int) -> RunningModel:
@@ -163,7 +180,7 @@ def image_list(images: ImagesLike) -> Any:
     if isinstance(images, Inputs):
         return np.asarray(images.values)
     if not isinstance(images, (str, list, tuple, np.ndarray)) and len(getattr(images, "shape", ())) > 2:
-        images = _as_array(images)
+        images = as_array(images, "The images")
     return images if _is_preprocessed(images) else check_images(images)
 
 
@@ -191,22 +208,6 @@ def scored_batches(model: RunningModel, images: Any, targets: TargetSpec) -> Ite
         yield ScoredImages(start, pixels, scores, classes, model, own)
 
 
-def _as_array(images: Any) -> NDArray[Any]:
-    """Return a batch in a tensor of any framework as an array."""
-    try:
-        return np.asarray(images)
-    except (TypeError, ValueError, RuntimeError) as error:  # a tensor on a GPU, or one that requires gradients
-        raise InputError(
-            f"The images are a {type(images).__name__}, and no array can be made of it: {error}"
-        ) from error
-
-
 def _is_preprocessed(images: Any) -> bool:
     """Whether this is an array of floats: images are bytes."""
     return isinstance(images, np.ndarray) and images.dtype.kind == "f"
-
-
-def _chunks(perturbations: Iterable[Perturbation], size: int) -> Iterator[list[Perturbation]]:
-    remaining = iter(perturbations)
-    while batch := list(islice(remaining, size)):
-        yield batch

@@ -1,6 +1,7 @@
 """Noisy linear imputation (ROAD: Rong et al., ICML 2022): removed pixels become a weighted mean of their neighbours."""
 
 import importlib.util
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -15,12 +16,18 @@ NEIGHBOURS = [
 ]
 """The offset of each neighbour in rows and columns, and its weight in the paper."""
 
+SMALLEST_REGION = 32
+"""Regions of as many pixels are not divided any further."""
+
 
 def impute(image: FloatArray, removed: BoolArray, noise: float, random: np.random.Generator) -> FloatArray:
     """Return an image whose removed pixels are imputed.
 
     Equation 6 of the paper: each removed pixel is the weighted mean of its eight neighbours, of which some are removed
     too. That is one sparse linear system for all removed pixels, factorised once for all channels.
+
+    The pixels are eliminated in the order of a nested dissection of the image, which takes half the time of the orders
+    that SciPy finds for itself.
 
     Args:
         image: (h, w, C).
@@ -30,22 +37,44 @@ def impute(image: FloatArray, removed: BoolArray, noise: float, random: np.rando
     """
     if not removed.any():
         return image
-    filled, places = image.astype(np.float64), np.nonzero(removed)
-    matrix, known = _system(image.astype(np.float64), removed)
+    filled = image.astype(np.float64)
+    order = _dissection(*removed.shape)
+    places = np.unravel_index(order[removed.ravel()[order]], removed.shape)
+    matrix, known = _system(filled, removed, places)
     filled[places] = _factorised(matrix).solve(known)
-    filled[places] += noise * float(np.ptp(image)) * random.standard_normal(filled[places].shape)
+    filled[removed] += noise * float(np.ptp(image)) * random.standard_normal((len(known), image.shape[-1]))
     return np.asarray(filled, dtype=np.float32)
 
 
-def _system(image: NDArray[Any], removed: BoolArray) -> tuple[Any, NDArray[Any]]:
-    """Return the matrix (M, M) and the right-hand side (M, C) of the system for M removed pixels.
+@lru_cache(maxsize=4)
+def _dissection(height: int, width: int) -> NDArray[np.intp]:
+    """Return the positions of all pixels in a flattened image, separating lines after the halves they separate.
+
+    Lines of one pixel separate halves, since a pixel depends on its eight neighbours.
+    """
+    parts: list[NDArray[np.intp]] = []  # from the last to the first
+    regions = [np.arange(height * width).reshape(height, width)]
+    while regions:
+        region = regions.pop()
+        if region.size <= SMALLEST_REGION:
+            parts.append(region.ravel())
+            continue
+        region = region if region.shape[0] >= region.shape[1] else region.T
+        middle = len(region) // 2
+        parts.append(region[middle])
+        regions += [region[:middle], region[middle + 1 :]]
+    return np.concatenate(parts[::-1])
+
+
+def _system(image: NDArray[Any], removed: BoolArray, places: tuple[NDArray[np.intp], ...]) -> tuple[Any, NDArray[Any]]:
+    """Return the matrix (M, M) and the right-hand side (M, C) of the system for M removed pixels, in their order.
 
     A neighbour beyond the border has no weight; the others then share less than 1, which the diagonal holds.
     """
     _require_scipy()
     from scipy.sparse import coo_matrix
 
-    rows, columns = np.nonzero(removed)
+    rows, columns = places
     count, (height, width) = len(rows), removed.shape
     unknown = np.full(removed.shape, -1)
     unknown[rows, columns] = np.arange(count)
@@ -68,10 +97,10 @@ def _system(image: NDArray[Any], removed: BoolArray) -> tuple[Any, NDArray[Any]]
 
 
 def _factorised(matrix: Any) -> Any:
-    """Factorise a symmetric, diagonally dominant matrix, for which no pivots are needed."""
+    """Factorise a symmetric, diagonally dominant matrix, for which no pivots are needed, in the order of its rows."""
     from scipy.sparse.linalg import splu
 
-    return splu(matrix, permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
+    return splu(matrix, permc_spec="NATURAL", diag_pivot_thresh=0.0, options={"SymmetricMode": True})
 
 
 def _require_scipy() -> None:

@@ -34,14 +34,17 @@ def removed_counts(pixels: int, steps: int) -> NDArray[np.intp]:
 def transitions(
     begin: FloatArray, end: FloatArray, order: NDArray[np.intp], counts: Sequence[int] | NDArray[np.intp]
 ) -> Iterator[FloatArray]:
-    """Yield an image (h, w, C) with the first pixels of an order taken from another, for each of rising counts."""
+    """Yield an image (h, w, C) with the first pixels of an order taken from another, for each of rising counts.
+
+    It is one array, changed in place each time.
+    """
     current, done = begin.reshape(-1, begin.shape[-1]).copy(), 0
     flat_end = end.reshape(current.shape)
     for count in counts:
         changed = order[done:count]
         current[changed] = flat_end[changed]
         done = int(count)
-        yield current.reshape(begin.shape).copy()
+        yield current.reshape(begin.shape)
 
 
 def removed_pixels(baseline: Baseline, image: FloatArray) -> FloatArray:

@@ -33,6 +33,7 @@ from seewhy.evaluate.study_sources import (
 from seewhy.evaluate.study_store import StudyStore
 from seewhy.evaluate.table import METRICS
 from seewhy.evaluate.temporary_folder import TemporaryFolder
+from seewhy.evaluate.tensor_values import as_list
 from seewhy.explainer import BATCH_SIZE, Explainer, ModelSource, as_classifier
 from seewhy.methods import Method
 from seewhy.methods.checks import fraction
@@ -200,10 +201,11 @@ def _check_numbers(steps: int | None, min_confidence: float | None, batch_size: 
 def _labels(labels: LabelSource | None, names: Sequence[str], classifier: Classifier) -> Labels:
     if labels is None:
         return Labels(missing=names)
-    if labels == FOLDER_LABELS:
+    if isinstance(labels, str) and labels == FOLDER_LABELS:
         return labels_by_folder(names, classifier)
     if isinstance(labels, (str, os.PathLike)):
         return labels_from_table(Path(labels), names, classifier)
+    labels = as_list(labels)
     if len(labels) != len(names):
         raise InputError(f"{len(labels)} labels were given for {len(names)} images; expected one for each.")
     pairs = list(zip(names, labels, strict=True))

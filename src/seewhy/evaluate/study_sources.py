@@ -1,20 +1,22 @@
 """Where the heatmaps of a study are from: SeeWhy's methods, the baselines, and maps of other tools."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import Any, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from seewhy import methods as all_methods
-from seewhy.errors import InputError, MethodError
+from seewhy.errors import InputError, MethodError, TargetError
 from seewhy.evaluate.baselines import centered_gaussian, random_map
-from seewhy.evaluate.labels import match_names
+from seewhy.evaluate.file_matching import match_files
 from seewhy.evaluate.study_settings import checksum, file_checksum
-from seewhy.explainer import Explainer
+from seewhy.evaluate.tensor_values import as_array
+from seewhy.explainer import Explainer, ModelSource, as_classifier
 from seewhy.images.geometry import Placement
+from seewhy.images.reading import ImageLike, read
 from seewhy.methods import Method
 from seewhy.models import Prediction
 from seewhy.results.explanation import Explanation
@@ -122,10 +124,12 @@ class GivenMaps:
 
     Attributes:
         maps: The map of each image, by the image's name: an array, or the path of a file.
+        unclear: Why it cannot be told which file is an image's, by the image's name.
     """
 
     name: str
     maps: Mapping[str, NDArray[Any] | Path]
+    unclear: Mapping[str, str] = field(default_factory=dict)
     is_baseline: bool = False
     explainer: None = None
 
@@ -145,14 +149,15 @@ class GivenMaps:
         if heatmap.ndim != 2 or heatmap.dtype.kind not in "fiub" or not heatmap.size:
             raise InputError(
                 f"The map of {self.name!r} for {subject.name} has shape {heatmap.shape} and type {heatmap.dtype}; "
-                "expected numbers (u, v), over the model's input, or (H, W), the image's size."
+                "expected numbers (u, v), over the model's input, or (H, W), the image's size. Sum over the axis of "
+                "colours first."
             )
-        is_whole = heatmap.shape == subject.placement.image_size
-        placement = _whole_image(subject.placement) if is_whole else subject.placement
-        return _explanation(self, subject, np.asarray(heatmap, np.float32), placement)
+        return _explanation(self, subject, np.asarray(heatmap, np.float32), _placement(heatmap, subject))
 
     def _load(self, name: str) -> NDArray[Any]:
         entry = self.maps.get(name)
+        if name in self.unclear:
+            raise InputError(f"It is not clear which map of {self.name!r} is that of {name}: {self.unclear[name]}.")
         if entry is None:
             raise InputError(f"{self.name!r} has no map for {name}.")
         if not isinstance(entry, Path):
@@ -187,16 +192,48 @@ def find_given_maps(name: str, maps: Path | str | Sequence[Any], images: Sequenc
             raise InputError(
                 f"{len(maps)} maps of {name!r} were given for {len(images)} images; expected one for each."
             )
-        return GivenMaps(name, dict(zip(images, map(np.asarray, maps), strict=True)))
+        return GivenMaps(name, dict(zip(images, (as_array(each, "A map") for each in maps), strict=True)))
     folder = Path(maps)
-    files = {str(path.relative_to(folder).with_suffix("")): path for path in sorted(folder.rglob("*.npy"))}
-    stems = {str(PurePath(image).with_suffix("")): image for image in images}
-    found = match_names(list(files), list(stems))
-    by_image = {stems[stem]: files[file] for file, stem in zip(files, found, strict=True) if stem is not None}
-    if not by_image:
+    files = {path.relative_to(folder).as_posix(): path for path in sorted(folder.rglob("*.npy"))}
+    found = match_files(list(files), images)
+    if not found.files and not found.problems:
         example = f"{PurePath(images[0]).stem}.npy for {images[0]}" if images else "1.npy for 1.jpg"
         raise InputError(f"The folder {folder} has a map of {name!r} for none of the images; expected {example}.")
-    return GivenMaps(name, by_image)
+    return GivenMaps(name, {image: files[file] for image, file in found.files.items()}, found.problems)
+
+
+def explanation_of_map(
+    model: ModelSource,
+    image: ImageLike,
+    heatmap: ArrayLike,
+    target: int | str | None = None,
+    *,
+    name: str = "another tool",
+) -> Explanation:
+    """Return the explanation that the map of another tool is, to be checked, drawn or saved as one of SeeWhy's.
+
+    Args:
+        model: A `Classifier`, a model, or its name or path.
+        image: A path, a PIL image or a uint8 array (H, W, 3).
+        heatmap: (u, v) over the model's input, or (H, W) over the image; negative values are no evidence.
+        target: The class that is explained; None for the most probable one.
+        name: The tool's name.
+
+    Returns:
+        The explanation, of one target.
+
+    Raises:
+        SeewhyError: The map, the image or the class do not fit the model.
+    """
+    classifier = as_classifier(model)
+    pixels = read(image)
+    (predictions,) = classifier.predict([pixels])
+    index = predictions[0].index if target is None else classifier.find_class(target)
+    if not 0 <= index < len(predictions):
+        raise TargetError(f"The class {index} is none of the model's, which has {len(predictions)} classes.")
+    (placement,) = classifier.preprocess([pixels]).placements
+    subject = Subject("the image", pixels, placement, predictions, index, seed=0)
+    return GivenMaps(name, {subject.name: as_array(heatmap, "The map")}).explain(subject)
 
 
 def make_methods(methods: Sequence[str | Method]) -> tuple[Method, ...]:
@@ -221,6 +258,12 @@ def check_names(sources: Sequence[HeatmapSource]) -> None:
 
 def _repeated(names: Sequence[str]) -> Iterator[str]:
     return (name for position, name in enumerate(names) if name in names[:position])
+
+
+def _placement(heatmap: NDArray[Any], subject: Subject) -> Placement:
+    """Return where a map of another tool lies: it may have the image's size, or cover the model's input."""
+    is_whole = heatmap.shape == subject.placement.image_size
+    return _whole_image(subject.placement) if is_whole else subject.placement
 
 
 def _whole_image(placement: Placement) -> Placement:

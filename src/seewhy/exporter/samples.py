@@ -65,7 +65,8 @@ def make_samples(classifier: Classifier, images: Iterable[ImageLike] | None, *, 
         if as_pixels or images is not None:
             what = "preprocess=True" if as_pixels else "samples=..."
             raise OptionError(f"{what} is for a model of one input of images. Leave it out.")
-        return Samples(classifier.framework.check_inputs(_noise(classifier, shape)), None)
+        noise = _noise(classifier, shape, classifier.framework.input_types())
+        return Samples(classifier.framework.check_inputs(noise), None)
     chosen = _images(classifier, images)
     if as_pixels:
         resized = pixel_inputs.resized(classifier, chosen)
@@ -94,15 +95,22 @@ def _takes_images(classifier: Classifier, shape: Any) -> bool:
     return isinstance(shape, tuple) and len(shape) == 4 and bool({3, None} & {shape[1], shape[3]})
 
 
-def _noise(classifier: Classifier, shape: Any) -> Any:
-    """Return noise of a shape (N, ...), or of each shape in a structure."""
+def _noise(classifier: Classifier, shape: Any, dtype: Any) -> Any:
+    """Return noise of a shape (N, ...) and a type, or of each shape in a structure; whole numbers are 0 or 1.
+
+    Those are ids in any vocabulary, and what masks hold.
+    """
     if isinstance(shape, dict):
-        return {name: _noise(classifier, each) for name, each in shape.items()}
+        return {name: _noise(classifier, each, dtype and dtype[name]) for name, each in shape.items()}
     if isinstance(shape, list) or (isinstance(shape, tuple) and any(isinstance(each, tuple) for each in shape)):
-        return [_noise(classifier, each) for each in shape]
+        types = dtype or [None] * len(shape)
+        return [_noise(classifier, each, kind) for each, kind in zip(shape, types, strict=True)]
     if not all(isinstance(size, int) for size in shape[1:]):
         raise ModelError(
             f"The size of an input of the model {classifier.name!r} is unknown: its shape is {shape}. Export a model "
             "whose inputs have a size."
         )
-    return np.random.default_rng(0).standard_normal((NOISE_COUNT, *shape[1:])).astype(np.float32)
+    random, size = np.random.default_rng(0), (NOISE_COUNT, *shape[1:])
+    if dtype is not None and dtype.kind in "iub":
+        return random.integers(0, 2, size).astype(dtype)
+    return random.standard_normal(size).astype(np.float32)

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Mapping
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any, TypeVar
 
@@ -296,6 +296,10 @@ class Framework(ABC):
         also where the model takes it in a list or dict.
         """
 
+    def input_types(self) -> Any:
+        """Return the type of each input, a `numpy.dtype`, in the structure of `input_shape`; None if it is unknown."""
+        return None
+
     @abstractmethod
     def fingerprint(self) -> str:
         """Return a hash of the weights and the configuration, in hexadecimal; that of an equal model is the same."""
@@ -318,6 +322,18 @@ class Framework(ABC):
         Images are float32; whole numbers and booleans keep their type among several inputs, see `InputBatch`.
         """
         return check_arrays(inputs, self.input_shape())
+
+    def explaining(self, inputs: InputBatch) -> AbstractContextManager[None]:
+        """Return a context of one explanation, in which nobody changes the model.
+
+        What is looked up in every run, because a user may replace layers and weights, is looked up once within it where
+        the model itself does not run, which might change it, too.
+        """
+        return nullcontext()
+
+    def holding_layers(self) -> AbstractContextManager[None]:
+        """Return a context in which the layers of the model are not looked up again, while nothing runs it."""
+        return self._model_layers.held()
 
     def weights_version(self) -> Hashable:
         """Return what is different after weights or layers were changed or replaced, while it is kept."""

@@ -28,6 +28,9 @@ class CompiledCache:
     def __len__(self) -> int:
         return len(self._entries)
 
+    def __contains__(self, key: Hashable) -> bool:
+        return key in self._entries
+
     def get(self, key: Hashable, build: Callable[[], Any]) -> Any:
         """Return the entry of a key, built if it is missing."""
         with self._lock.lock:

@@ -4,8 +4,9 @@ The runtime computes what is costly: predictions, captures, heads. What is looke
 order, and attention maps, the framework tells. The first capture at each layer is compared with the framework's.
 """
 
+import threading
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any, NamedTuple, final
 
@@ -70,6 +71,7 @@ class Exported(Framework):
         self.xp = array_namespace
         self.batch_size = framework.batch_size
         self._exported = CompiledCache()
+        self._held = threading.local()
 
     def __reduce__(self) -> tuple[type["Exported"], tuple[Any, ...]]:
         return type(self), (self._framework, self._on, self._precision)
@@ -77,6 +79,19 @@ class Exported(Framework):
     @property
     def evidence(self) -> Evidence:
         return self._framework.evidence
+
+    @contextmanager
+    def explaining(self, inputs: InputBatch) -> Iterator[None]:
+        """Look up layers and weights once, where they were exported: the framework then has run them before."""
+        with ExitStack() as held:
+            held.enter_context(self._framework.holding_layers())
+            version = self._weights_version()
+            if (shape_key(inputs), version) in self._exported:
+                held.callback(setattr, self._held, "version", getattr(self._held, "version", None))
+                self._held.version = version
+            else:
+                held.close()
+            yield
 
     @property
     def token_facts(self) -> TokenFacts:
@@ -105,6 +120,9 @@ class Exported(Framework):
 
     def input_shape(self) -> Any:
         return self._framework.input_shape()
+
+    def input_types(self) -> Any:
+        return self._framework.input_types()
 
     def fingerprint(self) -> str:
         return self._framework.fingerprint()
@@ -244,6 +262,11 @@ class Exported(Framework):
                 return Runtime(*in_runtime(self._framework, calls, *options), set())
             return Runtime(*exported_layers(self._framework.export_onnx(inputs), calls, *options), set())
 
-        version = None if self._framework.name == "onnx" else self._framework.weights_version()
-        runtime: Runtime = self._exported.get((shape_key(inputs), version), export)
+        runtime: Runtime = self._exported.get((shape_key(inputs), self._weights_version()), export)
         return runtime
+
+    def _weights_version(self) -> Hashable:
+        held: Hashable = getattr(self._held, "version", None)
+        if held is not None or self._framework.name == "onnx":
+            return held
+        return self._framework.weights_version()

@@ -5,7 +5,7 @@ copies are left out of what is returned.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import fields, replace
 from typing import Any, NamedTuple, final
 
@@ -64,6 +64,9 @@ class FixedBatch(Framework):
     def evidence(self) -> Evidence:
         return self._framework.evidence
 
+    def explaining(self, inputs: InputBatch) -> AbstractContextManager[None]:
+        return self._framework.explaining(self._filled(inputs, 0, self._size))
+
     @property
     def token_facts(self) -> TokenFacts:
         return self._framework.token_facts
@@ -93,6 +96,9 @@ class FixedBatch(Framework):
 
     def input_shape(self) -> Any:
         return self._framework.input_shape()
+
+    def input_types(self) -> Any:
+        return self._framework.input_types()
 
     def fingerprint(self) -> str:
         return self._framework.fingerprint()

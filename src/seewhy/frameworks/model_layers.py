@@ -1,7 +1,9 @@
 """The layers of a model, which a user may replace between two explanations."""
 
 import itertools
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple, final
 
 from seewhy.errors import LayerError
@@ -47,9 +49,23 @@ class ModelLayers:
         self._structure = structure
         self._known = structure()
         self._layers = Layers(find(), next(_versions), Evidence())
+        self._held = threading.local()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Have `now` return to this thread what it returns now, while nothing runs or changes the model."""
+        outer = getattr(self._held, "layers", None)
+        self._held.layers = self.now()
+        try:
+            yield
+        finally:
+            self._held.layers = outer
 
     def now(self) -> Layers:
         """Return the layers that the model has now."""
+        held: Layers | None = getattr(self._held, "layers", None)
+        if held is not None:
+            return held
         layers, structure = self._layers, self._structure()
         if structure != self._known:
             layers = self._layers = Layers(self._find(), next(_versions), Evidence())

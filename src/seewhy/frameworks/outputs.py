@@ -42,8 +42,10 @@ class Outputs:
             probabilities = xp.sigmoid(logits)
         elif activation == "softmax":
             probabilities = _softmax(logits, xp)
+        elif logits.shape[1] == 1:
+            probabilities = None
         else:
-            probabilities = _probabilities(logits, xp) if logits.shape[1] != 1 else None
+            probabilities = _softmax(logits, xp) if activation == "logits" else _probabilities(logits, xp)
         return cls(raw, logits, probabilities, tree, activation)
 
     @property
@@ -173,7 +175,11 @@ def _as_two_classes(logits: NativeTensor, activation: FinalActivation, xp: Names
 
 
 def _probabilities(outputs: NativeTensor, xp: Namespace) -> NativeTensor:
-    """Return the softmax of logits, or the outputs where they are probabilities already, as a mean of softmaxes is."""
+    """Return the softmax of logits, or the outputs where they are probabilities already, as a mean of softmaxes is.
+
+    Each row is decided by its values, for another image must not change it. So this is the last resort, where the
+    model's last operation does not tell.
+    """
     total, least = xp.sum(outputs, axis=-1, keepdims=True), xp.min(outputs, axis=-1, keepdims=True)
     return xp.where((least >= 0) & (xp.abs(total - 1) < 1e-3), outputs, _softmax(outputs, xp))
 

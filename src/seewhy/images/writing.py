@@ -5,7 +5,7 @@ import errno
 import os
 import secrets
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -114,6 +114,30 @@ def write_together(path: Path, write: Callable[[Path], object]) -> None:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+@timing.phase(Phase.WRITING)
+def bring_to_disk(paths: Iterable[Path]) -> None:
+    """Wait until files that were written are on the disk, with their names.
+
+    Many files are brought to the disk in less time when all are written than each as it is written.
+
+    Raises:
+        OutputError: A file cannot be brought to the disk.
+    """
+    folders: dict[Path, None] = {}
+    for path in paths:
+        folders[path.parent] = None
+        try:
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+        except OSError as error:
+            raise OutputError(f"Cannot write {path}: {error.strerror or error}.") from error
+    for folder in folders:
+        try:
+            _sync_folder(folder)
+        except OSError as error:
+            raise OutputError(f"Cannot write in {folder}: {error.strerror or error}.") from error
+
+
 def _sync_folder(folder: Path) -> None:
     """Wait until the new name of a file is on the disk, where the system can do this for a folder."""
     if os.name != "posix":
@@ -132,7 +156,12 @@ def _sync_folder(folder: Path) -> None:
 
 
 def image_writer(pixels: ImageArray, suffix: str) -> Writer:
-    """Return a function that writes pixels, uint8 (H, W, 3), as PNG if the suffix is ".png" and as JPEG otherwise."""
+    """Return a function that writes pixels as PNG if the suffix is ".png" and as JPEG otherwise.
+
+    Args:
+        pixels: uint8 (H, W, 3), or (H, W) for grey.
+        suffix: The suffix of the file.
+    """
 
     def write(file: BinaryIO) -> None:
         if suffix == ".png":

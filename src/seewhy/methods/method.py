@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, Literal, Protocol
 
 from seewhy.errors import OptionError
@@ -124,7 +124,7 @@ class Method:
         """Whether the method, or a part of it, weights channels by their mean gradient, as Grad-CAM does."""
         return self.name in ("gradcam", "guided_gradcam") or self.options.get("base") == "gradcam"
 
-    @property
+    @cached_property
     def needs_runner(self) -> bool:
         """Whether the function takes a `Runner`, to run the model again."""
         return len(_parameters(self.function)) - len(_options(self.function)) > 1

@@ -1,13 +1,14 @@
-"""EfficientNet-Lite0 in what is installed: Keras, ONNX Runtime or native PyTorch."""
+"""EfficientNet-Lite0 in what is installed: ONNX Runtime, Keras or native PyTorch. Its layers have one name in all."""
 
 import importlib.util
 import os
 import sys
+from pathlib import Path
 from typing import get_args
 
 from seewhy import timing
 from seewhy.errors import MissingExtraError, OptionError, short_repr
-from seewhy.models import efficientnet_lite0, keras_file
+from seewhy.models import efficientnet_lite0, keras_file, torch_weights
 from seewhy.models.class_names import imagenet
 from seewhy.models.classifier import Classifier
 from seewhy.timing import Phase
@@ -17,6 +18,9 @@ NAME = "efficientnet-lite0"
 KERAS_BACKENDS = ("tensorflow", "jax")
 BACKENDS = ("onnx", *KERAS_BACKENDS, "torch")
 """What `backend` may be: the ONNX graph, the Keras model on one of its backends, or the native PyTorch module."""
+
+KERAS = "keras"
+"""The Keras model, on the backend that Keras is set to."""
 
 
 def split_backend(backend: str | None, source: str) -> tuple[str | None, Backend | None]:
@@ -41,8 +45,17 @@ def split_backend(backend: str | None, source: str) -> tuple[str | None, Backend
     return None, runtime
 
 
+def backend_for_weights(path: Path) -> str:
+    """Return what the model is built for to take the weights of a file: PyTorch for a state dict, else Keras."""
+    return "torch" if path.suffix.lower() in torch_weights.SUFFIXES else KERAS
+
+
 def build(pretrained: bool, backend: str | None = None) -> Classifier:
-    """Build the classifier for a backend; None takes what is installed: Keras, else ONNX Runtime, else PyTorch.
+    """Build the classifier for a backend.
+
+    Args:
+        pretrained: True for the ImageNet weights; False for random ones from a fixed seed.
+        backend: One of `BACKENDS`, or `KERAS`. None takes what is installed: ONNX Runtime, else Keras, else PyTorch.
 
     Raises:
         OptionError: Keras was imported with another backend than the one named.
@@ -54,7 +67,7 @@ def build(pretrained: bool, backend: str | None = None) -> Classifier:
         return _onnx(pretrained)
     if backend == "torch":
         return native_torch(pretrained, NAME)
-    if backend is not None:
+    if backend != KERAS:
         _choose_keras_backend(backend)
     return _keras(pretrained)
 
@@ -71,13 +84,23 @@ def native_torch(pretrained: bool, name: str) -> Classifier:
     return _classifier(build_torch(pretrained=pretrained), name)
 
 
-def _installed() -> str | None:
-    """Return the backend that is taken where none is named; None for Keras, on the backend that it is set to."""
-    if _is_installed("keras"):
-        return None
+def _installed() -> str:
+    """Return the backend that is taken where none is named."""
     if _is_installed("onnx") and _is_installed("onnxruntime"):
         return "onnx"
-    return "torch" if _is_installed("torch") else None
+    if _is_installed("keras"):
+        if _is_keras_set() or _is_installed("tensorflow"):
+            return KERAS
+        if _is_installed("jax"):
+            return "jax"
+    if _is_installed("torch"):
+        return "torch"
+    raise MissingExtraError(f"For {NAME}, onnxruntime", "demo")
+
+
+def _is_keras_set() -> bool:
+    """Whether Keras runs, or is said to run, on a certain backend."""
+    return "keras" in sys.modules or "KERAS_BACKEND" in os.environ
 
 
 def _is_installed(package: str) -> bool:

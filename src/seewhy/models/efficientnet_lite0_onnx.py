@@ -51,7 +51,7 @@ def build_onnx(*, pretrained: bool) -> onnx.ModelProto:
 
     Returns:
         An `onnx.ModelProto`: "image", float32 (N, 3, 224, 224), preprocessed by `PREPROCESSING`, to "probabilities",
-        (N, 1000). Its values have the paths of the layers of the PyTorch build: "block1a.depthwise.relu6".
+        (N, 1000). Its values have the names of the layers of the other builds: "block1a_depthwise_relu6".
 
     Raises:
         MissingExtraError: `pretrained` is True, and the package with the weights is not installed.
@@ -138,12 +138,12 @@ class _Builder:
         """Inverted residual: expansion, depthwise convolution, projection; and the input added, if shapes allow."""
         shortcut, expanded = x, filters_in * stage.expansion
         if stage.expansion != 1:
-            x = self._convolution(x, f"{name}.expand", (expanded, filters_in))
+            x = self._convolution(x, f"{name}_expand", (expanded, filters_in))
         x = self._convolution(
-            x, f"{name}.depthwise", (expanded, 1), kernel=stage.kernel, stride=stride, groups=expanded
+            x, f"{name}_depthwise", (expanded, 1), kernel=stage.kernel, stride=stride, groups=expanded
         )
-        x = self._convolution(x, f"{name}.project", (stage.filters, expanded), activation=False)
-        return self._node("Add", [x, shortcut], name) if stride == 1 and filters_in == stage.filters else x
+        x = self._convolution(x, f"{name}_project", (stage.filters, expanded), activation=False)
+        return self._node("Add", [x, shortcut], f"{name}_add") if stride == 1 and filters_in == stage.filters else x
 
     def _convolution(
         self,
@@ -158,7 +158,7 @@ class _Builder:
     ) -> str:
         """Convolution with its batch normalisation, with TensorFlow's "same" padding, and, if `activation`, ReLU6."""
         weight, bias = self._weights.convolution(name, (*filters, kernel, kernel))
-        names = [self._initializer(f"{name}.conv.weight", weight), self._initializer(f"{name}.conv.bias", bias)]
+        names = [self._initializer(f"{name}_conv.weight", weight), self._initializer(f"{name}_conv.bias", bias)]
         size = -(-self._size // stride)
         padding = max(0, (size - 1) * stride + kernel - self._size)
         before, after = padding // 2, padding - padding // 2
@@ -166,13 +166,13 @@ class _Builder:
         x = self._node(
             "Conv",
             [x, *names],
-            f"{name}.bn",
+            f"{name}_bn",
             kernel_shape=[kernel, kernel],
             strides=[stride, stride],
             pads=[before, before, after, after],
             group=groups,
         )
-        return self._node("Clip", [x, *self._limits], f"{name}.relu6") if activation else x
+        return self._node("Clip", [x, *self._limits], f"{name}_relu6") if activation else x
 
     def _node(self, operator: str, inputs: list[str], name: str, **attributes: Any) -> str:
         self._nodes.append(helper.make_node(operator, inputs, [name], name=name, **attributes))
@@ -189,7 +189,7 @@ def _file_names() -> Iterator[tuple[str, tuple[str, str]]]:
     for number, (name, _, stage, _) in enumerate(blocks()):
         block = f"_blocks.{number}"
         if stage.expansion != 1:
-            yield f"{name}.expand", (f"{block}._expand_conv", f"{block}._bn0")
-        yield f"{name}.depthwise", (f"{block}._depthwise_conv", f"{block}._bn1")
-        yield f"{name}.project", (f"{block}._project_conv", f"{block}._bn2")
+            yield f"{name}_expand", (f"{block}._expand_conv", f"{block}._bn0")
+        yield f"{name}_depthwise", (f"{block}._depthwise_conv", f"{block}._bn1")
+        yield f"{name}_project", (f"{block}._project_conv", f"{block}._bn2")
     yield "top", ("_conv_head", "_bn1")

@@ -1,7 +1,7 @@
 """EfficientNet-Lite0 in native PyTorch, with the same weights as `efficientnet_lite0`."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, final
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +12,6 @@ from seewhy.models.efficientnet_lite0 import (
     STAGES,
     STEM_FILTERS,
     WEIGHTS_SHA256,
-    Stage,
     blocks,
     weights_path,
 )
@@ -29,8 +28,8 @@ def build_torch(*, pretrained: bool) -> nn.Module:
 
     Returns:
         An `nn.Module` in evaluation mode: float32 (N, 3, 224, 224), preprocessed by `PREPROCESSING`, to logits
-        (N, 1000). Its layers are named as in the Keras model, with dots: "block1a.depthwise.conv". Its weights are in
-        the channels-last memory format, which is faster on a CPU.
+        (N, 1000). Its layers are named as in the Keras model. Its weights are in the channels-last memory format, which
+        is faster on a CPU.
 
     Raises:
         MissingExtraError: `pretrained` is True, and the package with the weights is not installed.
@@ -38,7 +37,7 @@ def build_torch(*, pretrained: bool) -> nn.Module:
     """
     with torch.random.fork_rng(devices=[]):  # restores the state of torch's random generator
         torch.manual_seed(SEED)
-        model = _model()
+        model = EfficientNetLite0()
     if pretrained:
         weights = dict(_torch_weights(read_state_dict(weights_path(), WEIGHTS_SHA256)))
         model.load_state_dict({name: torch.tensor(values) for name, values in weights.items()})
@@ -47,36 +46,78 @@ def build_torch(*, pretrained: bool) -> nn.Module:
     return channels_last
 
 
-def _model() -> nn.Sequential:
-    """Return stem, blocks, top, and a linear layer that returns logits, with random weights."""
-    model = nn.Sequential()
-    model.add_module("stem", _convolution(3, STEM_FILTERS, kernel=3, stride=2))
-    for name, stride, stage, filters_in in blocks():
-        model.add_module(name, Block(stage, stride, filters_in))
-    model.add_module("top", _convolution(STAGES[-1].filters, HEAD_FILTERS))
-    model.add_module("avg_pool", nn.AdaptiveAvgPool2d(1))
-    model.add_module("flatten", nn.Flatten())
-    model.add_module("top_dropout", nn.Dropout(0.2))
-    model.add_module("predictions", nn.Linear(HEAD_FILTERS, CLASSES))
-    return model
+@final
+class EfficientNetLite0(nn.Module):
+    """The model, with random weights. All layers are its children, so they have the names of the Keras layers."""
 
-
-class Block(nn.Module):
-    """An inverted residual: expansion, depthwise convolution, projection; and the input added, if shapes allow."""
-
-    def __init__(self, stage: Stage, stride: int, filters_in: int) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        expanded = filters_in * stage.expansion
-        self.expand = _convolution(filters_in, expanded) if stage.expansion != 1 else None
-        self.depthwise = _convolution(expanded, expanded, kernel=stage.kernel, stride=stride, groups=expanded)
-        self.project = _convolution(expanded, stage.filters, activation=False)
-        self.is_residual = stride == 1 and filters_in == stage.filters
+        self._add("stem", 3, STEM_FILTERS, kernel=3, stride=2)
+        for name, stride, stage, filters_in in blocks():
+            expanded = filters_in * stage.expansion
+            if stage.expansion != 1:
+                self._add(f"{name}_expand", filters_in, expanded)
+            self._add(f"{name}_depthwise", expanded, expanded, kernel=stage.kernel, stride=stride, groups=expanded)
+            self._add(f"{name}_project", expanded, stage.filters, activation=False)
+            if stride == 1 and filters_in == stage.filters:
+                self.add_module(f"{name}_add", Add())
+        self._add("top", STAGES[-1].filters, HEAD_FILTERS)
+        self.avg_pool = nn.AdaptiveAvgPool2d(1)
+        self.flatten = nn.Flatten()
+        self.top_dropout = nn.Dropout(0.2)
+        self.predictions = nn.Linear(HEAD_FILTERS, CLASSES)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return (N, filters, h, w)."""
-        expanded: Tensor = x if self.expand is None else self.expand(x)
-        projected: Tensor = self.project(self.depthwise(expanded))
-        return x + projected if self.is_residual else projected
+        """Return logits (N, 1000)."""
+        x = self._convolution("stem", x)
+        for name, *_ in blocks():
+            x = self._block(name, x)
+        x = self._convolution("top", x)
+        logits: Tensor = self.predictions(self.top_dropout(self.flatten(self.avg_pool(x))))
+        return logits
+
+    def _block(self, name: str, x: Tensor) -> Tensor:
+        """Inverted residual: expansion, depthwise convolution, projection; and the input added, if shapes allow."""
+        shortcut = x
+        for part in ("expand", "depthwise", "project"):
+            x = self._convolution(f"{name}_{part}", x)
+        add = self._modules.get(f"{name}_add")
+        return x if add is None else add(x, shortcut)
+
+    def _convolution(self, name: str, x: Tensor) -> Tensor:
+        """Convolution, batch normalisation and ReLU6, as far as there are layers of this name."""
+        for part in ("conv", "bn", "relu6"):
+            layer = self._modules.get(f"{name}_{part}")
+            x = x if layer is None else layer(x)
+        return x
+
+    def _add(
+        self,
+        name: str,
+        filters_in: int,
+        filters: int,
+        *,
+        kernel: int = 1,
+        stride: int = 1,
+        groups: int = 1,
+        activation: bool = True,
+    ) -> None:
+        """Add convolution, batch normalisation and, if `activation`, ReLU6."""
+        convolution = SameConv2d(filters_in, filters, kernel, stride, groups=groups, bias=False)
+        nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
+        self.add_module(f"{name}_conv", convolution)
+        self.add_module(f"{name}_bn", nn.BatchNorm2d(filters, eps=1e-3))
+        if activation:
+            self.add_module(f"{name}_relu6", nn.ReLU6())
+
+
+@final
+class Add(nn.Module):
+    """The sum of two values, as a layer that has a name."""
+
+    def forward(self, x: Tensor, other: Tensor) -> Tensor:
+        """Return the sum."""
+        return x + other
 
 
 class SameConv2d(nn.Conv2d):
@@ -94,35 +135,21 @@ class SameConv2d(nn.Conv2d):
         return padding // 2, padding - padding // 2
 
 
-def _convolution(
-    filters_in: int, filters: int, *, kernel: int = 1, stride: int = 1, groups: int = 1, activation: bool = True
-) -> nn.Sequential:
-    """Convolution, batch normalisation and, if `activation`, ReLU6."""
-    layers = nn.Sequential()
-    convolution = SameConv2d(filters_in, filters, kernel, stride, groups=groups, bias=False)
-    nn.init.kaiming_normal_(convolution.weight, nonlinearity="relu")
-    layers.add_module("conv", convolution)
-    layers.add_module("bn", nn.BatchNorm2d(filters, eps=1e-3))
-    if activation:
-        layers.add_module("relu6", nn.ReLU6())
-    return layers
-
-
 def _torch_weights(state: StateDict) -> Iterator[tuple[str, Any]]:
     """Yield each weight by its name in this model, from the names in the file."""
     yield from _convolution_weights(state, "stem", "_conv_stem", "_bn0")
     for number, (name, _, stage, _) in enumerate(blocks()):
         block = f"_blocks.{number}"
         if stage.expansion != 1:
-            yield from _convolution_weights(state, f"{name}.expand", f"{block}._expand_conv", f"{block}._bn0")
-        yield from _convolution_weights(state, f"{name}.depthwise", f"{block}._depthwise_conv", f"{block}._bn1")
-        yield from _convolution_weights(state, f"{name}.project", f"{block}._project_conv", f"{block}._bn2")
+            yield from _convolution_weights(state, f"{name}_expand", f"{block}._expand_conv", f"{block}._bn0")
+        yield from _convolution_weights(state, f"{name}_depthwise", f"{block}._depthwise_conv", f"{block}._bn1")
+        yield from _convolution_weights(state, f"{name}_project", f"{block}._project_conv", f"{block}._bn2")
     yield from _convolution_weights(state, "top", "_conv_head", "_bn1")
     yield "predictions.weight", state["_fc.weight"]
     yield "predictions.bias", state["_fc.bias"]
 
 
 def _convolution_weights(state: StateDict, name: str, convolution: str, norm: str) -> Iterator[tuple[str, Any]]:
-    yield f"{name}.conv.weight", state[f"{convolution}.weight"]
+    yield f"{name}_conv.weight", state[f"{convolution}.weight"]
     for part in ("weight", "bias", "running_mean", "running_var", "num_batches_tracked"):
-        yield f"{name}.bn.{part}", state[f"{norm}.{part}"]
+        yield f"{name}_bn.{part}", state[f"{norm}.{part}"]

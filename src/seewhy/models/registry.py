@@ -258,8 +258,8 @@ def load(
         input_size: The height and width of the input, in pixels, or one number for both. None keeps that of the model.
         backend: What runs the model where an `Explainer` names nothing: "onnx" (ONNX Runtime) or "openvino", see
             `Explainer`. "efficientnet-lite0" is built for it: as an ONNX graph for "onnx", and also for "tensorflow" or
-            "jax" (Keras), or "torch" (native PyTorch). None takes, for that model, what is installed: Keras, else ONNX
-            Runtime, else PyTorch; and for others what they are written in.
+            "jax" (Keras), or "torch" (native PyTorch). None takes, for that model, what is installed: ONNX Runtime,
+            else Keras, else PyTorch; and for others what they are written in.
 
     Raises:
         ModelError: The source, the architecture or the weights are unknown; or the file is malicious, or names what is
@@ -301,11 +301,8 @@ def check(
             f"weights={weights!r} asks for {requested}, and {name!r} comes with its own. Leave out weights."
         )
     kind.check(name)
-    if built_for is not None:
-        build = efficientnet_lite0_backends.build
-        kind = replace(kind, load=lambda _, pretrained, __: build(pretrained, built_for))
     path = weights if weights in (None, "imagenet") else _weights_path(weights)
-    return ModelSpec(name, kind, path, overrides, runtime)
+    return ModelSpec(name, _built_for(kind, name, built_for, path), path, overrides, runtime)
 
 
 def _check_architecture(
@@ -328,7 +325,21 @@ def _check_architecture(
             "package.module:callable."
         )
     kind.check(architecture)
-    return ModelSpec(architecture, kind, path, overrides)
+    return ModelSpec(architecture, _built_for(kind, architecture, None, path), path, overrides)
+
+
+def _built_for(kind: Source, name: str, backend: str | None, weights: Path | str | None) -> Source:
+    """Return a kind that builds EfficientNet-Lite0 for a backend; where none is named, for that of a weights file."""
+    if name != efficientnet_lite0_backends.NAME:
+        return kind
+    if isinstance(weights, Path):
+        if backend == "onnx":
+            raise OptionError(
+                f"{weights} is loaded into a model of Keras or PyTorch, not into an ONNX graph; given backend='onnx'. "
+                "Leave out backend."
+            )
+        backend = efficientnet_lite0_backends.backend_for_weights(weights) if backend is None else backend
+    return replace(kind, load=lambda _, pretrained, __: efficientnet_lite0_backends.build(pretrained, backend))
 
 
 def _kind_of(name: str) -> Source:

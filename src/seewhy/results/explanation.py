@@ -2,7 +2,6 @@
 
 import base64
 import json
-import numbers
 import os
 import sys
 from dataclasses import dataclass, field, replace
@@ -14,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from seewhy import timing
-from seewhy.errors import OptionError, short_repr
+from seewhy.errors import OptionError
 from seewhy.images.animation import ANIMATION_SUFFIXES, animation_writer
 from seewhy.images.bounding_boxes import BoundingBox
 from seewhy.images.figure import IMAGE_SUFFIXES as IMAGE_SUFFIXES
@@ -27,7 +26,7 @@ from seewhy.images.writing import image_writer, write_atomically
 from seewhy.models import Prediction
 from seewhy.representation import description, listed, shortened
 from seewhy.results import figures
-from seewhy.results.evidence_boxes import at_least, evidence_boxes
+from seewhy.results.evidence_boxes import at_least, check_threshold, evidence_boxes
 from seewhy.results.explanation_contents import explanation_arrays, explanation_facts
 from seewhy.results.figures import FigureKind, caption
 from seewhy.results.notebook_image import IMAGE_BYTES, IMAGE_SIDE, MAX_TARGETS, notebook_image
@@ -168,7 +167,7 @@ class Explanation:
         Raises:
             OptionError: An argument is out of range.
         """
-        _check_threshold(threshold)
+        check_threshold(threshold)
         heatmap = self.normalized_heatmap(target)
         return at_least(heatmap, threshold)
 
@@ -195,7 +194,7 @@ class Explanation:
             OptionError: An argument is out of range.
         """
         if threshold is not None:
-            _check_threshold(threshold)
+            check_threshold(threshold)
         heatmap = self.heatmaps[self.find_target(target)]
         return evidence_boxes(heatmap, self.placement, self.peak_quantile, threshold)
 
@@ -351,11 +350,6 @@ class Explanation:
     @property
     def _file_kind(self) -> FigureKind:
         return "overlay" if len(self.targets) == 1 else "grid"
-
-
-def _check_threshold(threshold: Any) -> None:
-    if isinstance(threshold, bool) or not isinstance(threshold, numbers.Real) or not 0 <= threshold <= 1:  # type: ignore[operator]
-        raise OptionError(f"threshold is {short_repr(threshold)}; expected a number from 0 to 1.")
 
 
 def _in_notebook() -> bool:

@@ -105,7 +105,9 @@ def build_heatmaps(
         probabilities=None if capture.probabilities is None else to_numpy(capture.probabilities),
         layer=capture.layer or "input",
         method=method,
-        names=ShortTuple(ShortTuple(name or f"target {t}" for t, name in enumerate(row)) for row in names),
+        names=ShortTuple(
+            ShortTuple(row if all(row) else (name or f"target {t}" for t, name in enumerate(row))) for row in names
+        ),
         input_box=input_box,
         method_reason=method_reason,
     )

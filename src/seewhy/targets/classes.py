@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, final
 
 import numpy as np
@@ -14,6 +15,7 @@ from seewhy.targets.target import (
     Shape,
     Target,
     TargetScores,
+    are_indices,
     check_class_index,
     check_image_count,
     class_count,
@@ -100,8 +102,9 @@ class Class(Target):
                 f"Class takes classes for all images, or a tuple for each image; given {short_repr(self.classes)}."
             )
         for row in self._rows:
-            for name in row:
-                parse_class(name)
+            if not are_indices(row):
+                for name in row:
+                    parse_class(name)
         counts = {len(row) for row in self._rows}
         if len(counts) != 1 or 0 in counts:
             raise target_count_error(sorted(counts))
@@ -145,14 +148,16 @@ class Class(Target):
         return Class(self._rows[start:stop]) if self.is_per_image else self
 
     def for_image(self, image: int) -> "Class":
-        return Class(self._rows[image if self.is_per_image else 0])
+        return Class(self._rows[image]) if self.is_per_image else self
 
     def resolve(self, find_class: ClassFinder) -> "Class":
+        if isinstance(self.classes, tuple) and all(map(partial(_are_found, find_class=find_class), self._rows)):
+            return self
         indices = tuple(tuple(find_class_index(name, find_class) for name in row) for row in self._rows)
         return Class(indices if self.is_per_image else indices[0])
 
     def names(self, indices: IndexArray, class_name: ClassNamer) -> tuple[str, ...]:
-        return tuple(class_name(int(index)) for index in indices)
+        return tuple(map(class_name, indices.tolist()))
 
     def check_images(self, count: int) -> None:
         if self.is_per_image:
@@ -161,14 +166,25 @@ class Class(Target):
     def check_outputs(self, shape: Shape | None) -> None:
         classes = class_count(shape)
         for row in self._rows:
-            for index in row:
-                check_class_index(index, classes)
+            if not (are_indices(row) and min(row) >= 0 and max(row) < classes):
+                for index in row:
+                    check_class_index(index, classes)
 
     def __call__(
         self, outputs: Tensor, arrays: Sequence[Tensor], xp: Namespace, all_outputs: Any = None
     ) -> TargetScores:
         (indices,) = arrays
         return TargetScores(xp.take_along_axis(outputs, indices, axis=-1), indices)
+
+
+def _are_found(indices: Sequence[Any], find_class: ClassFinder) -> bool:
+    """Whether these are indices of classes; False also where an error has to say which one there is not."""
+    if not (isinstance(indices, tuple) and are_indices(indices)):
+        return False
+    try:
+        return [find_class(index) for index in (min(indices), max(indices))] == [min(indices), max(indices)]
+    except TargetError:
+        return False
 
 
 @final

@@ -11,7 +11,7 @@ from seewhy.errors import TargetError, short_repr
 from seewhy.targets.classes import Class, TopK
 from seewhy.targets.functions import Function
 from seewhy.targets.regression import Regression
-from seewhy.targets.target import TOP_K, ClassFinder, Target, is_index, parse_class, target_count_error
+from seewhy.targets.target import TOP_K, ClassFinder, Target, are_indices, is_index, parse_class, target_count_error
 from seewhy.targets.target_lists import Combined, PerImage
 
 TargetSpec = Union[int, str, Target, Callable[[Any], Any], NDArray[np.integer[Any]], Sequence["TargetSpec"]]  # noqa: UP007  # recursive
@@ -65,6 +65,8 @@ def _parse(targets: Any) -> Target:
 
 
 def _parse_list(targets: list[Any]) -> Target:
+    if are_indices(targets):
+        return Class(tuple(targets))  # many classes in one step
     is_nested = [isinstance(target, LISTS) for target in targets]
     if all(is_nested):
         return _parse_per_image([list(row) for row in targets])
@@ -73,7 +75,7 @@ def _parse_list(targets: list[Any]) -> Target:
             "Targets are either a list for all images, or a list of lists, one for each image; given a mixture of both."
         )
     if all(is_index(target) for target in targets):
-        return Class(tuple(map(int, targets)))  # many classes in one step
+        return Class(tuple(map(int, targets)))
     parts = tuple(_parse(target) for target in targets)
     if all(isinstance(part, Class) and not part.is_per_image for part in parts):
         return Class(tuple(name for part in parts if isinstance(part, Class) for name in part.classes))  # type: ignore[arg-type]

@@ -3,7 +3,7 @@
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard
 
 import numpy as np
 from numpy.typing import NDArray
@@ -188,6 +188,11 @@ def check_class_index(index: int | str, classes: int) -> None:
 def is_index(value: Any) -> bool:
     """Return whether a value is an integer, as class indices are."""
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
+
+
+def are_indices(classes: Sequence[Any]) -> TypeGuard[Sequence[int]]:
+    """Whether classes are integers of Python that fit into an int32, told of a thousand much sooner than of each."""
+    return set(map(type, classes)) == {int} and min(classes) >= -MAX_INDEX and max(classes) <= MAX_INDEX
 
 
 def parse_class(value: Any) -> int | str:

@@ -19,7 +19,7 @@ from seewhy.viewer.assets import bundle, style_sheet
 from seewhy.viewer.explanation_like import ExplanationLike
 from seewhy.viewer.photos import PhotoLimits, limits_for, photo_url
 from seewhy.viewer.viewer_data import (
-    ImageSummary,
+    ImageEntry,
     Label,
     group_by_image,
     image_entry,
@@ -73,7 +73,7 @@ class ReportWriter:
         if self.path.suffix.lower() not in SUFFIXES:
             raise OptionError(f"A report is an HTML page; given {self.path.name!r}, expected a name ending in .html.")
         self._limits = limits_for(images)
-        self._summaries: list[ImageSummary] = []
+        self._summaries: list[Mapping[str, object]] = []
         self._images: list[str] = []
 
     def __repr__(self) -> str:
@@ -93,24 +93,42 @@ class ReportWriter:
             label: The true class of the image, by name or index.
         """
         photo = photo_url(explanations[0].image, self._limits)
-        image = image_entry(explanations, label, photo, f"image {len(self._images) + 1}")
-        self._summaries.append(image_summary(image))
-        self._images.append(_script_json(image))
+        self.add_entry(image_entry(explanations, label, photo, f"image {len(self._images) + 1}"))
+
+    def add_entry(self, image: ImageEntry, facts: Mapping[str, object] | None = None) -> None:
+        """Add one image by its entry.
+
+        Args:
+            image: The entry.
+            facts: What the script of the page needs to know of it, beside its summary.
+        """
+        self._summaries.append({**image_summary(image), **(facts or {})})
+        self._images.append(script_json(image))
 
     @timing.phase(Phase.WRITING)
-    def write(self, *, heading: str = HEADING, style: str = "", title: str | None = None) -> Path:
+    def write(
+        self,
+        *,
+        heading: str = HEADING,
+        style: str = "",
+        title: str | None = None,
+        script: str = "report.js",
+        data: Mapping[str, object] | None = None,
+    ) -> Path:
         """Write the report, completely or not at all, and return its path.
 
         Args:
             heading: HTML above the viewer, in which all texts are escaped.
             style: CSS for it.
             title: The page's title; None names the image, or the number of images.
+            script: The module of the viewer that the page runs.
+            data: What that needs to know beside the images.
 
         Raises:
             InputError: No image was added.
             OutputError: The file cannot be written.
         """
-        content = _page(self._summaries, self._images, heading, style, title).encode()
+        content = _page(self._summaries, self._images, heading, style, title, script, data).encode()
         write_atomically(self.path, lambda file: file.write(content), durable=True)
         return self.path
 
@@ -151,7 +169,7 @@ def write_report(
 def report_page(explanations: Sequence[ExplanationLike], limits: PhotoLimits, heading: str = "") -> str:
     """Return the HTML of a report of one image, with a photo within these limits; files have `HEADING`."""
     image = image_entry(explanations, None, photo_url(explanations[0].image, limits), "image 1")
-    return _page([image_summary(image)], [_script_json(image)], heading)
+    return _page([image_summary(image)], [script_json(image)], heading)
 
 
 def report_template() -> str:
@@ -169,18 +187,20 @@ def _page(
     heading: str = HEADING,
     style: str = "",
     title: str | None = None,
+    module: str = "report.js",
+    data: Mapping[str, object] | None = None,
 ) -> str:
     if not images:
         raise InputError("There is nothing to report: no image was added.")
     title = title or f"SeeWhy: {summaries[0]['name'] if len(summaries) == 1 else f'{len(summaries):,} images'}"
-    css, script = style_sheet("report.css") + style_sheet("viewer.css") + style, bundle("report.js")
+    css, script = style_sheet("report.css") + style_sheet("viewer.css") + style, bundle(module)
     return PAGE.format(
         policy=html.escape(_policy(script, css)),
         title=html.escape(printable(title)),
         heading=heading,
         style=css,
         script=script,
-        data=_script_json({**viewer_header(), "images": list(summaries)}),
+        data=script_json({**viewer_header(), **(data or {}), "images": list(summaries)}),
         images="\n".join(
             f'<script type="application/json" id="image-{position}">{image}</script>'
             for position, image in enumerate(images)
@@ -200,7 +220,7 @@ def _digest(text: str) -> str:
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode('ascii')}"
 
 
-def _script_json(value: Mapping[str, object]) -> str:
+def script_json(value: Mapping[str, object]) -> str:
     """Return JSON for a script element: without a `<`, it cannot end the element or begin a comment."""
     content = json.dumps(_printable(value), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return content.replace("<", "\\u003c")

@@ -7,7 +7,7 @@ from its top left corner; probabilities are in 0..1; None stands for an unknown 
 import base64
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TypedDict, TypeVar
+from typing import NotRequired, TypedDict, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -127,10 +127,12 @@ class ImageEntry(ImageSummary):
     Attributes:
         photo: The URL of a copy of the image, data: or any that the host serves; it may be smaller than width x height.
         explanations: One for each model, method and layer.
+        notice: What the reader must know of the image, such as that it is missing; left out if there is nothing.
     """
 
     photo: str
     explanations: list[ExplanationData]
+    notice: NotRequired[str]
 
 
 class StyleData(TypedDict):

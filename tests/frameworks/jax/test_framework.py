@@ -340,6 +340,25 @@ def test_a_model_that_reads_values_is_an_error():
         seewhy.Explainer(model).heatmaps(INPUTS)
 
 
+def test_a_model_that_calls_python_is_not_exported(tmp_path):
+    class InNumpy(layers.Layer):
+        def call(self, x):
+            y = lax.stop_gradient(x)
+            like = jax.ShapeDtypeStruct(y.shape, y.dtype)
+            return x + jax.pure_callback(lambda array: np.sign(array), like, y, vmap_method="expand_dims")
+
+        def compute_output_shape(self, shape):
+            return shape
+
+    image = keras.Input((8, 8, 3))
+    maps = layers.Conv2D(2, 3, name="features")(image)
+    model = keras.Model(image, layers.Dense(2)(layers.Flatten()(InNumpy()(maps))))
+    source = seewhy.Classifier(model, preprocess=lambda pixels: pixels / 255)
+    with pytest.raises(ModelError, match=r"JAX cannot export the model: .*Functions of Python"):
+        seewhy.export(seewhy.Explainer(source, "hirescam", "features"), tmp_path / "m.stablehlo", targets=0)
+    assert not list(tmp_path.iterdir())
+
+
 def test_an_error_in_the_model_s_python_is_a_model_run_error():
     model = Own(lambda layer: lambda _: layer.no_such_thing)
     with pytest.raises(ModelRunError, match="no_such_thing") as raised:

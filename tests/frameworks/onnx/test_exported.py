@@ -10,6 +10,7 @@ from torch import nn
 
 import seewhy
 from seewhy.errors import LayerError, MissingExtraError, ModelError, ModelRunError, OptionError
+from seewhy.frameworks.onnx.tap import Tap
 from seewhy.frameworks.torch import framework as torch_framework
 from seewhy.targets import Difference
 
@@ -62,12 +63,50 @@ def test_a_transformer():
     agree(in_torch.class_token(), "gradcam", "blocks.0")
 
 
-def test_weights_that_change_are_exported_again():
+def multiplied(weight):
+    weight.data.mul_(2)
+
+
+def multiplied_by_numpy(weight):
+    array = weight.detach().numpy()
+    array *= 2
+
+
+@pytest.mark.parametrize("change", ["trained further", multiplied, multiplied_by_numpy])
+def test_weights_that_change_are_exported_again(change):
+    """Also where PyTorch does not count that they were written to."""
     model = in_torch.plain()
     explainer = seewhy.Explainer(model, "gradcam", "features", signed=True, backend="onnx")
     before = explainer.heatmaps(IMAGES, [1])
-    in_torch.trained_further(model, 2.0)
+    if change == "trained further":
+        in_torch.trained_further(model, 2.0)
+    else:
+        change([module for module in model.modules() if isinstance(module, nn.Linear)][-1].weight)
     np.testing.assert_allclose(explainer.heatmaps(IMAGES, [1]).values, 2 * before.values, rtol=1e-4)
+
+
+def test_a_head_that_is_linear_in_the_mean_is_differentiated_once_for_each_class(monkeypatch):
+    """They are kept; layers and weights are looked up once in an explanation, and found changed."""
+    torch.manual_seed(0)
+    model, runs, versions = in_torch.reading("mean", 7), [], []
+    run, version = Tap._run_backward, torch_framework.Torch.weights_version
+    monkeypatch.setattr(Tap, "_run_backward", lambda tap, *given: runs.append(given) or run(tap, *given))
+    monkeypatch.setattr(torch_framework.Torch, "weights_version", lambda own: versions.append(own) or version(own))
+    explainers = [seewhy.Explainer(model, "gradcam", "features", signed=True, backend=each) for each in ("onnx", None)]
+
+    def compare(classes):
+        found, wanted = (explainer.heatmaps(IMAGES, classes) for explainer in explainers)
+        np.testing.assert_allclose(found.values, wanted.values, rtol=0, atol=1e-5 * np.abs(wanted.values).max())
+
+    compare([5, 2])
+    for classes, backward in (([2, 5, 2], 0), ([[1, 5], [2, 6], [1, 2]], 1), ([6, 1], 0)):
+        del runs[:], versions[:]
+        compare(classes)
+        assert (len(runs), len(versions)) == (backward, 1)
+    with torch.no_grad():
+        next(model.parameters()).mul_(1.5)
+        [*model.parameters()][-2].mul_(-2)
+    compare([6, 1])
 
 
 def test_the_module_is_left_as_it_was():

@@ -146,7 +146,7 @@ def test_what_is_no_layer_and_no_option():
     model = in_onnx.plain()
     with pytest.raises(LayerError, match=r"There is no layer 'featurs' in the model\. Did you mean 'features'"):
         seewhy.Explainer(model, layer="featurs")
-    with pytest.raises(OptionError, match="precision='bfloat16' is not for ONNX files"):
+    with pytest.raises(OptionError, match="precision='bfloat16' is not for ONNX models"):
         seewhy.Explainer(model, precision="bfloat16")
     with pytest.raises(LayerError, match="cannot be explained"):
         seewhy.Explainer(model, layer="dense").heatmaps(IMAGES, [1])

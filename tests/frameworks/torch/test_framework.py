@@ -97,6 +97,27 @@ def test_the_paper_model_however_it_ends(ending):
     np.testing.assert_array_equal(captured.indices, [[0, 1]])
 
 
+LINEAR = torch.tensor([[1.0, 2.0], [0.0, 1.0]])
+
+LAST_OPERATIONS = {
+    "a linear layer": (lambda x: functional.linear(x, LINEAR), "logits"),
+    "a product and a bias": (lambda x: (x @ LINEAR + LINEAR[0]).view(-1, 1, 2).squeeze(1), "logits"),
+    "a product that is overwritten": (lambda x: (x @ LINEAR).exp_(), "linear"),
+    "a product of probabilities": (lambda x: x.softmax(1) @ LINEAR, "linear"),
+    "a sum of two products": (lambda x: x @ LINEAR + x @ LINEAR, "linear"),
+    "a mean": (lambda x: torch.stack([x, x]).mean(0), "linear"),
+}
+
+
+@pytest.mark.parametrize("ending", LAST_OPERATIONS)
+def test_outputs_are_logits_where_the_last_operation_is_a_product(ending):
+    run, expected = LAST_OPERATIONS[ending]
+    functions = FunctionRecorder()
+    with functions:
+        outputs = run(torch.tensor([[1.0, 3.0], [2.0, 5.0]]))
+    assert functions.bypass_final_activation(outputs)[0] == expected
+
+
 OTHER_AXES = {
     "over the images": lambda x: x.softmax(0),
     "over the images, not told": lambda x: functional.softmax(x[..., None], _stacklevel=1).flatten(1),

@@ -117,11 +117,11 @@ def test_a_shared_relu_is_its_last_call():
     # Fourteen blocks follow "block3a". There float32 itself, each tool's alike, is more than 1e-5 away from what the
     # same model gives in float64; in float64 the tools agree again.
     [
-        ("top.relu6", torch.float32),
-        ("block7a", torch.float32),
-        ("block5c", torch.float32),
-        ("block5c.depthwise.conv", torch.float64),
-        ("block3a.expand.relu6", torch.float64),
+        ("top_relu6", torch.float32),
+        ("block7a_project_bn", torch.float32),
+        ("block5c_add", torch.float32),
+        ("block5c_depthwise_conv", torch.float64),
+        ("block3a_expand_relu6", torch.float64),
     ],
 )
 def test_efficientnet_lite0_on_a_cat(peer, path, precision, examples):

@@ -201,7 +201,7 @@ class KerasJax(KerasFramework):
             with self._recording(self._layers, recorder), preserve_keras_state(self._model):
                 return recorder.flatten(self._model(batch, training=False))
 
-        with translated_export(FAILURES, _message):
+        with translated_export((*FAILURES, jax.errors.InconclusiveDimensionOperation), _message):
             content, names = export(forward, leaves(inputs), self.batch_size)
         return recorders[-1].graph(content, names)
 

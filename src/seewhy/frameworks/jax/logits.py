@@ -35,7 +35,7 @@ def bypass_final_activation(jaxpr: Jaxpr, output: Atom) -> ActivationAndLogits:
     The logits have as many values as the output, in the same order; their shape and type may differ.
     """
     reader = _FinalActivationReader(jaxpr, _class_count(output))
-    return reader.final_activation(output) or ("linear", output)
+    return reader.final_activation(output) or ("logits" if reader.is_product(output) else "linear", output)
 
 
 def hidden_activations(jaxpr: Jaxpr) -> list[JaxprEqn]:
@@ -73,7 +73,7 @@ class _FinalActivationReader:
     """
 
     def __init__(self, jaxpr: Jaxpr, classes: int | None) -> None:
-        self._classes = classes
+        self._jaxpr, self._classes = jaxpr, classes
         self._producers = {variable: equation for equation in jaxpr.eqns for variable in equation.outvars}
 
     def final_activation(self, output: Atom) -> ActivationAndLogits | None:
@@ -88,6 +88,18 @@ class _FinalActivationReader:
         if last.primitive.name == "sub":
             return self.log_softmax(*last.invars)
         return self.inner_activation(last, output) if last.primitive.name in CUSTOM_DERIVATIVES else None
+
+    def is_product(self, output: Atom) -> bool:
+        """Whether the output (N, C) is a matrix product, with or without a bias, of other values than a softmax's."""
+        last = self.producer(self.source(output))
+        if _is(last, "add"):
+            operands = [self.source(atom, repeated=True) for atom in last.invars]
+            products = [atom for atom in operands if len(atom.aval.shape) == 2]
+            last = self.producer(products[0]) if len(products) == 1 else None
+        if not _is(last, "dot_general") or len(last.outvars[0].aval.shape) != 2:
+            return False
+        factors = _FinalActivationReader(self._jaxpr, None)
+        return all(factors.final_activation(atom) is None for atom in last.invars)
 
     def softmax(self, numerator: Atom, denominator: Atom) -> ActivationAndLogits | None:
         """Read `exp(x) / sum(exp(x))`."""

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from seewhy.errors import ModelError
+from seewhy.errors import ModelError, SeewhyError
 from seewhy.frameworks.export_settings import PIXELS, ExplainedModel, ExportSettings
 from seewhy.frameworks.jax.framework import KerasJax
 from seewhy.frameworks.jax.guided import guide_relus
@@ -40,6 +40,9 @@ from seewhy.types import Capture, FinalActivation, NativeTensor
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 
+FAILURES = (NotImplementedError, TypeError, ValueError)
+"""The exceptions of JAX for what it cannot export."""
+
 
 def explained_stablehlo(
     framework: KerasJax, inputs: InputBatch, layer: LayerChoice, settings: ExportSettings
@@ -54,15 +57,23 @@ def explained_stablehlo(
 
     Raises:
         LayerError, MethodError, TargetError, ModelError: The layer, the method, the targets or the outputs do not
-            allow it.
+            allow it; or JAX cannot export what the model computes, such as calls of Python.
     """
     program = _Program(framework, image_at(inputs, 0), layer, settings)
     scope = jax.export.SymbolicScope()
     (images,) = jax.export.symbolic_shape("images", scope=scope)
     names, specs = _inputs(inputs, settings, images)
-    exported = jax.export.export(jax.jit(program), platforms=PLATFORMS)(*specs)
+    try:
+        content = bytes(jax.export.export(jax.jit(program), platforms=PLATFORMS)(*specs).serialize())
+    except SeewhyError:
+        raise
+    except FAILURES as error:
+        raise ModelError(
+            f"JAX cannot export the model: {' '.join(str(error).split())[:300]}. Functions of Python that run with it, "
+            "as by jax.pure_callback or jax.debug.print, cannot be exported."
+        ) from error
     return ExplainedModel(
-        model=bytes(exported.serialize()),
+        model=content,
         inputs=names,
         outputs=tuple(program.outputs),
         layer=layer.path,

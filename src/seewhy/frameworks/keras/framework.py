@@ -86,6 +86,10 @@ class KerasFramework(Framework):
         inputs = self._symbolic_inputs()
         return None if inputs is None else map_tree(_shape_of, only_leaf(inputs))
 
+    def input_types(self) -> Any:
+        symbolic = self._symbolic_inputs()
+        return None if symbolic is None else map_tree(_type_of, only_leaf(symbolic))
+
     def check_inputs(self, inputs: InputSpec) -> InputBatch:
         """Return `inputs` as (N, ...) in the structure that the model takes; whole numbers where it declares them."""
         symbolic = self._symbolic_inputs()
@@ -164,6 +168,12 @@ class KerasFramework(Framework):
 def _shape_of(tensor: Any) -> tuple[int | None, ...]:
     """Return the shape (N, ...) of a symbolic input, with any number of images."""
     return (None, *tensor.shape[1:])
+
+
+def _type_of(tensor: Any) -> np.dtype[Any]:
+    """Return the type of a symbolic input; float32 for one that NumPy does not have, such as bfloat16."""
+    name = keras.backend.standardize_dtype(tensor.dtype)
+    return np.dtype(np.float32 if "float" in name else name)
 
 
 def _batch_size(symbolic: Any) -> int | None:

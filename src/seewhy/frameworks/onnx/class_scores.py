@@ -75,6 +75,8 @@ def _probabilities(logits: str, activation: FinalActivation, classes: int, build
         return softmax
     if classes == 1:
         return None
+    if activation == "logits":
+        return softmax
     total, least = builder.reduce_sum(logits, [1]), builder.reduce("ReduceMin", 18, logits, [1])
     distance = builder.op("Abs", builder.sub(total, builder.constant(1.0, np.float32)))
     is_whole = builder.op("Less", distance, builder.constant(SUM_TOLERANCE, np.float32))

@@ -15,6 +15,7 @@ from seewhy.frameworks.onnx.graph import AI_ONNX, opset_of, reads
 from seewhy.frameworks.onnx.model import OnnxModel
 from seewhy.frameworks.onnx.module_paths import name_by_module
 from seewhy.frameworks.onnx.normal_forms import NormalForms
+from seewhy.frameworks.onnx.support import SUBGRAPHS, named
 from seewhy.frameworks.structures import map_tree
 from seewhy.types import Backend, Precision
 
@@ -117,12 +118,16 @@ def _layer_values(proto: onnx.ModelProto, outputs: Mapping[tuple[str, int], str]
 
 
 def _check_operators(proto: onnx.ModelProto) -> None:
-    """Raise ModelRunError for an operator that the exporter has left in the framework's own form, and for bfloat16."""
+    """Raise ModelRunError for an operator in the framework's own form or with a graph in it, and for bfloat16."""
     version = opset_of(proto)
     casts = (attribute.i for node in proto.graph.node for attribute in node.attribute if node.op_type == "Cast")
     if onnx.TensorProto.BFLOAT16 in (*(tensor.data_type for tensor in proto.graph.initializer), *casts):
         raise export_error("it computes in bfloat16, for which the runtimes have no operators")
     for node in proto.graph.node:
+        if node.op_type in SUBGRAPHS:
+            raise export_error(
+                f"it computes {named(node)}, a condition or a loop, through which no gradient is taken in ONNX"
+            )
         if node.domain in AI_ONNX and not onnx.defs.has(node.op_type, version, ""):
             raise export_error(f"ONNX has no operator {node.op_type} in opset {version}")
 

@@ -35,7 +35,13 @@ from seewhy.frameworks.onnx.kernels import kernels_of, with_kernels
 from seewhy.frameworks.onnx.logits import bypass_final_activation
 from seewhy.frameworks.onnx.measured_shapes import measure_values
 from seewhy.frameworks.onnx.model import OnnxModel
-from seewhy.frameworks.onnx.model_inputs import as_input, declared_inputs, has_channels_first, with_default_sizes
+from seewhy.frameworks.onnx.model_inputs import (
+    as_input,
+    declared_inputs,
+    has_channels_first,
+    type_of,
+    with_default_sizes,
+)
 from seewhy.frameworks.onnx.part import CountSource, Part, whole
 from seewhy.frameworks.onnx.scored_values import score_values
 from seewhy.frameworks.onnx.sessions import Sessions
@@ -82,7 +88,11 @@ class Onnx(Framework):
         runtime: Backend = "onnx",
     ) -> None:
         if precision != "float32" and runtime == "onnx":
-            raise OptionError(f"precision={precision!r} is not for ONNX files, which run in the types that they have.")
+            raise OptionError(
+                f"precision={precision!r} is not for ONNX models, which run in the types that they have. Leave it out, "
+                "or run the model in OpenVINO or in a framework: backend='openvino', or for efficientnet-lite0 "
+                "backend='tensorflow', 'jax' or 'torch'."
+            )
         self._model, self._precision = model, precision
         self._output_tree, self._runtime = output_tree, runtime
         self._inputs = declared_inputs(model.proto)
@@ -139,6 +149,10 @@ class Onnx(Framework):
         shapes = {name: (None, *shape[1:]) for name, shape in self._inputs.items()}
         return next(iter(shapes.values())) if len(shapes) == 1 else shapes
 
+    def input_types(self) -> Any:
+        types = {value.name: type_of(value) for value in self._model.proto.graph.input if value.name in self._inputs}
+        return next(iter(types.values())) if len(types) == 1 else types
+
     def check_inputs(self, inputs: InputSpec) -> InputBatch:
         """Return `inputs` as (N, ...): one array, or several by name; a list is taken in the order of the inputs."""
         names = list(self._inputs)
@@ -186,15 +200,17 @@ class Onnx(Framework):
             values = tap.forward(self._feeds(inputs))
         scored = score_values(selected, objective, differentiated, values)
         captured: dict[str, Any] = {"gradients": None, "closed_form": None}
-        if tap.has_closed_form and (classes := scored.class_indices()) is not None:
-            captured["closed_form"] = tap.class_maps(values, classes)
-        if captured["closed_form"] is None and (derivatives == "gradients" or tap.has_closed_form):
-            compute = tap.closed_form if tap.has_closed_form else tap.gradients
-            seeds = scored.seeds()
+        if derivatives == "gradients" or tap.has_closed_form:
+            name, of_classes, compute = (
+                ("closed_form", tap.class_maps, tap.closed_form)
+                if tap.has_closed_form
+                else ("gradients", tap.class_gradients, tap.gradients)
+            )
+            classes = scored.class_indices()
             with self._translated(inputs):
-                captured["closed_form" if tap.has_closed_form else "gradients"] = self._scaled(
-                    graph, partial(compute, values), seeds
-                )
+                captured[name] = None if classes is None else of_classes(values, classes)
+                if captured[name] is None:
+                    captured[name] = self._scaled(graph, partial(compute, values), scored.seeds())
         return Capture(
             activations=tap.activations(values),
             **scored.fields(),

@@ -14,7 +14,10 @@ ORDER_PRESERVING = {"Identity", "Cast", "Flatten", "Reshape", "Squeeze", "Unsque
 
 
 def bypass_final_activation(graph: Graph, output: str) -> tuple[FinalActivation, str]:
-    """Return the final activation before an output, and the value that it is applied to."""
+    """Return the final activation before an output, and the value that it is applied to.
+
+    Where the output is a matrix product, it is "logits".
+    """
     value = output
     while (node := graph.producer(value)) is not None and node.domain in AI_ONNX:
         if node.op_type in FINAL_ACTIVATIONS:
@@ -25,7 +28,21 @@ def bypass_final_activation(graph: Graph, output: str) -> tuple[FinalActivation,
         if node.op_type not in ORDER_PRESERVING or not graph.is_float(node.input[0]):
             break
         value = node.input[0]
-    return "linear", output
+    return ("logits" if _is_product(graph, value) else "linear"), output
+
+
+def _is_product(graph: Graph, value: str) -> bool:
+    """Whether a value (N, C) is a matrix product, with or without a bias, of other values than those of a softmax."""
+    node = graph.producer(value)
+    if node is not None and node.op_type == "Add" and node.domain in AI_ONNX:
+        product, bias = sorted(node.input, key=lambda name: name not in graph.dependent)
+        node = graph.producer(product) if bias not in graph.dependent else None
+    if node is None or node.domain not in AI_ONNX or node.op_type not in ("Gemm", "MatMul"):
+        return False
+    source: str = next((name for name in node.input if name in graph.dependent), "")
+    while (before := graph.producer(source)) is not None and before.op_type in ORDER_PRESERVING:
+        source = before.input[0]
+    return len(graph.shape(value) or ()) == 2 and (before is None or before.op_type not in FINAL_ACTIVATIONS)
 
 
 def _is_over_classes(graph: Graph, softmax: onnx.NodeProto, output: str) -> bool:

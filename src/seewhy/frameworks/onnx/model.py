@@ -1,5 +1,6 @@
 """An ONNX model as it is given to a `Classifier`: its graph and weights, and how ONNX Runtime runs it."""
 
+import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, final
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
     import onnx
 
 DEFAULT_PROVIDERS = ("CPUExecutionProvider",)
+
+MAX_THREADS = 1024
+"""More are not those of a machine."""
 
 
 @final
@@ -26,7 +30,8 @@ class OnnxModel:
             must not be changed by others. Functions in it are inlined, and an opset before 11 is converted to 13.
         name: The model's name in messages and figures; "" for that of its graph.
         providers: The execution providers of ONNX Runtime, the preferred one first.
-        threads: The number of threads that run an operator; None for ONNX Runtime's choice, the number of cores.
+        threads: The number of threads that run an operator; None for the environment variable OMP_NUM_THREADS, and
+            without it for ONNX Runtime's choice, the number of cores.
 
     Attributes:
         metadata: The metadata of the model, from key to text.
@@ -88,6 +93,16 @@ def check_threads(threads: int | None) -> int | None:
     if threads is not None and (type(threads) is not int or threads < 1):
         raise OptionError(f"threads is {short_repr(threads)}; expected a number of threads from 1, or None.")
     return threads
+
+
+def threads_of_environment() -> int | None:
+    """Return the number of threads that OMP_NUM_THREADS allows; None if it is not set.
+
+    NumPy and PyTorch obey it, and ONNX Runtime by itself does not: of several processes on a machine, each would have a
+    thread for every core.
+    """
+    first = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    return int(first) if first.isdecimal() and 1 <= int(first) <= MAX_THREADS else None
 
 
 def _checked_proto(proto: Any) -> "onnx.ModelProto":

@@ -83,9 +83,15 @@ def _channels_of_convolution(model: onnx.ModelProto, name: str, rank: int) -> in
     return None
 
 
+def type_of(value: onnx.ValueInfoProto) -> np.dtype[Any]:
+    """Return the type of an input."""
+    dtype: np.dtype[Any] = onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type)
+    return dtype
+
+
 def as_input(array: NDArray[Any], value: onnx.ValueInfoProto) -> NDArray[Any]:
     """Return an array in the type of an input, rounded where that holds whole numbers."""
-    dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type))
+    dtype = type_of(value)
     if dtype.kind in "iu" and array.dtype.kind == "f":
         limits = np.iinfo(dtype)
         array = np.clip(np.rint(array), limits.min, limits.max)

@@ -128,7 +128,8 @@ def _is_sum(gradients: NDArray[Any], value: NDArray[Any], scores: NDArray[Any]) 
 def _are_close(found: NDArray[Any], scores: NDArray[Any]) -> bool:
     if not np.isfinite(scores).all():
         return True  # which is refused later
-    return np.allclose(found, scores, rtol=1e-3, atol=1e-3 * float(np.max(np.abs(scores), initial=0)))
+    sizes = np.abs(scores)
+    return bool((np.abs(found - scores) <= 1e-3 * (sizes + np.max(sizes, initial=0))).all())
 
 
 def _check_size(value: NDArray[Any], objective: Objective) -> None:

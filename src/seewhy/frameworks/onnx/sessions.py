@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from seewhy import timing
 from seewhy.frameworks.compiled import CompiledCache
 from seewhy.frameworks.onnx import session as onnx_runtime
-from seewhy.frameworks.onnx.model import OnnxModel
+from seewhy.frameworks.onnx.model import OnnxModel, threads_of_environment
 from seewhy.frameworks.onnx.part import Part
 from seewhy.frameworks.onnx.session import RunOptions, Session, SharedWeights
 from seewhy.timing import Phase
@@ -38,7 +38,7 @@ class Sessions:
     """
 
     def __init__(self, model: OnnxModel, runtime: Backend = "onnx", precision: Precision = "float32") -> None:
-        self._options = RunOptions(tuple(model.providers), model.threads)
+        self._options = RunOptions(tuple(model.providers), model.threads or threads_of_environment())
         self._weights = SharedWeights({tensor.name: tensor for tensor in model.proto.graph.initializer})
         self._sessions = CompiledCache()
         self._runtime, self._precision = runtime, precision

@@ -83,8 +83,10 @@ class Tap:
         self._graph, self._call = graph, call
         self.value = call.path or graph.inputs[0]
         self._rank = len(graph.shape(self.value) or ())
+        self._derivatives = derivatives
         self._divisor: int | None = None
         self._weights: NDArray[np.float32] | None = None
+        self._rows: dict[int, NDArray[np.float32]] = {}
         self._backward: Backward | None = None
         if derivatives != "none":
             self._compile_backward(differentiated, derivatives, gradient_rule, sessions)
@@ -96,7 +98,7 @@ class Tap:
     @property
     def has_closed_form(self) -> bool:
         """Whether `closed_form` can be computed, and nothing else."""
-        return self._divisor is not None
+        return self._divisor is not None and self._derivatives == "closed_form"
 
     def forward(self, inputs: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
         """Run the model, and return the values that are needed, by name."""
@@ -113,8 +115,24 @@ class Tap:
             values: What `forward` returned.
             seeds: The derivatives of the objective by each output that it depends on, (N, T, ...).
         """
+        if self._divisor is not None:
+            return self._over_space(self._mean_gradients(values, seeds), values)
         gradients = self._run_backward(values, seeds)
         return np.asarray(targets_second(self._call, gradients, xp), dtype=np.float32)
+
+    def class_gradients(self, values: Mapping[str, NDArray[Any]], classes: NDArray[np.intp]) -> FloatArray | None:
+        """Return what `gradients` returns for logits of classes, kept from earlier runs; None for other heads.
+
+        A head that is linear in the mean of the layer has the same derivatives for all inputs.
+
+        Args:
+            values: What `forward` returned.
+            classes: (N, T).
+        """
+        output = self._linear_output()
+        if output is None or self._backward is None or not self._backward.is_row_wise:
+            return None
+        return self._over_space(self._class_rows(output, values[output].shape[1], classes), values)
 
     def closed_form(self, values: Mapping[str, NDArray[Any]], seeds: Mapping[str, NDArray[Any]]) -> FloatArray:
         """Return the sum over channels of activations times gradients, (N, T, *space), one product for all targets."""
@@ -126,8 +144,7 @@ class Tap:
             (seed,) = seeds.values()
             products = np.swapaxes(positions @ weights.T, 1, 2)  # (N, C, positions), for all classes
             return np.asarray(seed @ products, np.float32).reshape(images, seed.shape[1], *space)
-        gradients = np.swapaxes(self._run_backward(values, seeds), 0, 1).reshape(images, -1, channels)
-        by_target = np.asarray(gradients, np.float32) / np.float32(self._divisor)
+        by_target = self._mean_gradients(values, seeds)
         products = positions @ np.swapaxes(by_target, 1, 2)
         return np.swapaxes(products, 1, 2).reshape(images, by_target.shape[1], *space)
 
@@ -142,10 +159,9 @@ class Tap:
         """
         activations = self.activations(values)
         images, *space, channels = activations.shape
-        run = self._backward
-        if run is None or self._divisor is None or run.reads or len(run.seeds) != 1:
+        output = self._linear_output()
+        if output is None:
             return None
-        (output,) = run.seeds
         count, targets = values[output].shape[1], classes.shape[1]
         if self._weights is None and targets * FEW_SHARE < count:
             return None
@@ -154,14 +170,48 @@ class Tap:
         if targets * 2 <= count:
             maps = weights[classes] @ positions
         else:
-            maps = np.take_along_axis(weights @ positions, classes[..., None], axis=1)
+            maps = weights @ positions
+            if not (targets == count and np.array_equal(classes, np.broadcast_to(np.arange(count), classes.shape))):
+                maps = np.take_along_axis(maps, classes[..., None], axis=1)
         return maps.reshape(images, targets, *space)
+
+    def _linear_output(self) -> str | None:
+        """Return the one output that the objective reads, where the head is linear in the mean of the layer."""
+        run = self._backward
+        if run is None or self._divisor is None or run.reads or len(run.seeds) != 1:
+            return None
+        return next(iter(run.seeds))
+
+    def _mean_gradients(
+        self, values: Mapping[str, NDArray[Any]], seeds: Mapping[str, NDArray[Any]]
+    ) -> NDArray[np.float32]:
+        """Return the derivatives (N, T, K) by the activations at each position; the head reads the mean of all."""
+        gradients = np.swapaxes(self._run_backward(values, seeds), 0, 1)
+        by_mean = np.asarray(gradients.reshape(*gradients.shape[:2], -1), np.float32)
+        return by_mean / np.float32(self._divisor)
+
+    def _over_space(self, by_position: NDArray[np.float32], values: Mapping[str, NDArray[Any]]) -> FloatArray:
+        """Return derivatives (N, T, K) that are the same at all positions as (N, T, *space, K), without a copy."""
+        images, targets, channels = by_position.shape
+        space = self.activations(values).shape[1:-1]
+        spread = by_position.reshape(images, targets, *(1 for _ in space), channels)
+        return np.broadcast_to(spread, (images, targets, *space, channels))
+
+    def _class_rows(self, output: str, count: int, classes: NDArray[np.intp]) -> NDArray[np.float32]:
+        """Return the derivatives (N, T, K) of classes by the layer's activations at one position."""
+        if self._weights is not None:
+            return self._weights[classes]
+        missing = [index for index in dict.fromkeys(classes.ravel().tolist()) if index not in self._rows]
+        if missing:
+            seeds = np.zeros((1, len(missing), count), np.float32)
+            seeds[0, range(len(missing)), missing] = 1
+            self._rows.update(zip(missing, self._mean_gradients({}, {output: seeds})[0], strict=True))
+        return np.stack([[self._rows[index] for index in row] for row in classes.tolist()])
 
     def _all_weights(self, output: str, classes: int, channels: int) -> NDArray[np.float32]:
         """Return the derivatives (C, K) of all classes by the layer's activations at one position."""
         if self._weights is None:
-            derivatives = self._run_backward({}, {output: np.eye(classes, dtype=np.float32)[None]})
-            self._weights = np.asarray(derivatives, np.float32).reshape(classes, channels) / np.float32(self._divisor)
+            self._weights = self._mean_gradients({}, {output: np.eye(classes, dtype=np.float32)[None]})[0]
         return self._weights
 
     def _linear_weights(self, seeds: Mapping[str, NDArray[Any]], shape: tuple[int, ...]) -> NDArray[np.float32] | None:
@@ -187,12 +237,12 @@ class Tap:
         self, outputs: Sequence[str], derivatives: Derivatives, rule: GradientRule, sessions: Sessions
     ) -> None:
         source = self.value
-        if derivatives == "closed_form":
-            space = spatial_axes(self._call, self._rank)
-            pooled = pooled_value(self._graph, source, space, outputs)
-            if pooled is None or self._graph.dtype(source) == np.float16:
-                return
+        space = spatial_axes(self._call, self._rank)
+        pooled = pooled_value(self._graph, source, space, outputs)
+        if pooled is not None and self._graph.dtype(source) != np.float16:
             source, self._divisor = pooled
+        elif derivatives == "closed_form":
+            return
         others: list[NonReluActivation] = []
         rules = guided_rules(others) if rule in GUIDED_RULES else GRADIENTS
         builder = GraphBuilder(self._graph.opset, [name for node in self._graph.nodes for name in node.output])

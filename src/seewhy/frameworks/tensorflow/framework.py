@@ -44,6 +44,7 @@ from seewhy.frameworks.tensorflow.attention import TracedCalls, map_tensors
 from seewhy.frameworks.tensorflow.guided import check_head_activations, guide_relus
 from seewhy.frameworks.tensorflow.logits import FUNCTION_ADVICE, select_tensorflow_outputs
 from seewhy.frameworks.tensorflow.mean_head import closed_form, pooled_mean
+from seewhy.frameworks.tensorflow.namespace import TensorflowNamespace
 from seewhy.frameworks.tensorflow.onnx import WeightReader, export
 from seewhy.frameworks.tensorflow.precision import check_bfloat16, compiled
 from seewhy.frameworks.tensorflow.stem import find_stem_inputs
@@ -75,6 +76,7 @@ class KerasTensorflow(KerasFramework):
     """A Keras model on TensorFlow."""
 
     name = "keras-tensorflow"
+    xp = TensorflowNamespace()
 
     def __init__(self, model: keras.Model, precision: Precision = "float32") -> None:
         super().__init__(model, precision)
@@ -365,8 +367,7 @@ class KerasTensorflow(KerasFramework):
                     )
                 outputs = selected.read(selected.tensors)
                 target_scores = outputs.score(objective, arrays, self.xp)
-                # No score may depend on more than one image, so the gradient of the sum is each image's own.
-                totals = tf.reduce_sum(tf.cast(target_scores.scores, tf.float32) * scale, axis=0)
+                scores = tf.cast(target_scores.scores, tf.float32) * scale
             facts.update(layer=layer.named(tap.call), shape=outputs.shape, activation=outputs.activation)
             facts["is_bypassed"] = is_bypassed(leaves(batch), tap.output, selected.tensors)
             captured = _captured(tap, outputs, target_scores, self.xp)
@@ -376,7 +377,7 @@ class KerasTensorflow(KerasFramework):
             if derivatives == "gradients":
                 with translated_errors(inputs, FAILURES, None, plain_message):
                     recorded = tape if is_taped else None
-                    by_target = gradients(recorded, totals, tap, gradient_rule, is_small=mean is not None)
+                    by_target = gradients(recorded, scores, tap, gradient_rule, is_small=mean is not None)
                 captured["gradients"] = targets_second(tap.call, tf.cast(by_target, tf.float32), self.xp)
             return captured
 

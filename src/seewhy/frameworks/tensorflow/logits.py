@@ -30,6 +30,9 @@ CUSTOM_DERIVATIVE = "IdentityN"
 
 ACTIVATIONS: dict[str, FinalActivation] = {"Softmax": "softmax", "LogSoftmax": "softmax", "Sigmoid": "sigmoid"}
 
+BIASES = ("BiasAdd", "Add", "AddV2")
+"""Operations that add a bias, their second input, to a matrix product."""
+
 
 class TensorflowOutputs(NamedTuple):
     """The outputs that an objective reads.
@@ -92,9 +95,20 @@ class _Bypass:
                 tensor = _inlined(operation, tensor.value_index, graphs)
         # A softmax over another axis than that of the classes has no logits for the classes.
         if operation.type not in ACTIVATIONS or operation.inputs[0].shape[-1] != raw.shape[-1]:
-            return "linear", raw
+            return ("logits" if _is_product(operation) else "linear"), raw
         self.is_inside, self.is_inlined = self.is_inside or is_inside, self.is_inlined or len(graphs) > 1
         return ACTIVATIONS[operation.type], tf.reshape(operation.inputs[0], tf.shape(raw))
+
+
+def _is_product(operation: tf.Operation) -> bool:
+    """Whether this is a matrix product (N, C), with or without a bias, of other values than those of a softmax."""
+    if operation.type in BIASES and operation.inputs[1].shape.rank == 1:
+        operation = operation.inputs[0].op
+    if operation.type != "MatMul":
+        return False
+    while (before := operation.inputs[0].op).type in ORDER_PRESERVING:
+        operation = before
+    return before.type not in ACTIVATIONS
 
 
 def _inlined(operation: tf.Operation, output: int, graphs: list[tf.Graph]) -> NativeTensor:

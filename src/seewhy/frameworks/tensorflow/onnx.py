@@ -37,15 +37,29 @@ def export(function: Callable[..., Any], specs: Sequence[tf.TensorSpec]) -> tupl
         return [tf.identity(tensor) for tensor in function(*tensors)]  # a graph returns no tensor twice
 
     concrete = tf.function(distinct, autograph=False).get_concrete_function(*specs)
-    inputs = [tensor.name for tensor in concrete.inputs if tensor.dtype != tf.resource]
+    inputs = [tensor.name for tensor in concrete.inputs[: len(specs)]]
     outputs = [tensor.name for tensor in concrete.outputs]
     with _quiet_converter(), tf.device("/cpu:0"):
         frozen = loader.from_function(concrete, inputs, outputs)
+        _set_constants(frozen, concrete.graph.captures)
         with tf.Graph().as_default() as graph:
             tf.import_graph_def(frozen, name="")
             converted = conversion.process_tf_graph(graph, opset=OPSET, input_names=inputs, output_names=outputs)
     content: bytes = converted.make_model("model").SerializeToString()
     return content, inputs
+
+
+def _set_constants(graph: Any, captures: Sequence[tuple[Any, Any]]) -> None:
+    """Make constants of the tensors that a function captured, such as the mean of a `Normalization`.
+
+    Those are inputs of its graph, and only variables among them are constants by now.
+    """
+    values = {inner.op.name: outer for outer, inner in captures if outer.dtype not in (tf.resource, tf.variant)}
+    for node in graph.node:
+        if node.op == "Placeholder" and node.name in values:
+            node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(values[node.name]))
+            del node.attr["shape"]
+            node.op = "Const"
 
 
 @contextmanager

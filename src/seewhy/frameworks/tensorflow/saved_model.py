@@ -34,6 +34,12 @@ from seewhy.types import Capture, NativeTensor
 
 SIGNATURE = "serving_default"
 
+PYTHON = frozenset({"PyFunc", "PyFuncStateless", "EagerPyFunc"})
+"""Operations that call a function of the process in which they were made."""
+
+FAILURES = (AssertionError, TypeError, ValueError, tf.errors.OpError)
+"""The exceptions of TensorFlow for what cannot be saved; an AssertionError is for resources that it cannot find."""
+
 
 def write_saved_model(
     framework: KerasTensorflow, path: Path, inputs: InputBatch, layer: LayerChoice, settings: ExportSettings
@@ -49,13 +55,17 @@ def write_saved_model(
 
     Raises:
         LayerError, MethodError, TargetError, ModelError: The layer, the method, the targets or the outputs do not
-            allow it.
+            allow it; or the model calls functions of Python, or TensorFlow cannot save a resource of it.
     """
     program = _Program(framework, inputs, layer, settings)
     function = tf.function(program, autograph=False).get_concrete_function(**program.specs())
+    _check_calls_of_python(function.graph.as_graph_def())
     module = tf.Module()
-    module.weights = framework.variables
-    tf.saved_model.save(module, path, signatures={SIGNATURE: function})
+    module.weights = [*framework.variables, *function.graph.variables]  # those of TensorFlow that Keras does not know
+    try:
+        tf.saved_model.save(module, path, signatures={SIGNATURE: function})
+    except FAILURES as error:
+        raise ModelError(f"TensorFlow cannot save the exported model: {' '.join(str(error).split())[:300]}") from error
     outputs = tuple(function.structured_outputs)
     return ExplainedModel(path, program.names, outputs, program.layer_name, program.activation, program.passes)
 
@@ -72,6 +82,17 @@ def run_saved_model(path: Path, feeds: Mapping[str, NDArray[Any]]) -> dict[str, 
     except (tf.errors.OpError, ValueError) as error:
         raise ModelError(f"TensorFlow cannot run the exported model: {error}") from error
     return {name: np.asarray(tensor) for name, tensor in found.items()}
+
+
+def _check_calls_of_python(graph: Any) -> None:
+    """Raise ModelError for operations that call Python: in another process than this, they would find no function."""
+    nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
+    found = next((node.name for node in nodes if node.op in PYTHON), None)
+    if found is not None:
+        raise ModelError(
+            f"The model calls a function of Python, by tf.numpy_function or tf.py_function ({found!r}), which a "
+            "SavedModel does not contain. Compute it with operations of keras.ops or TensorFlow."
+        )
 
 
 @final
@@ -110,11 +131,10 @@ class _Program:
             outputs = found.selected.read(found.selected.tensors)
             scores = class_scores(outputs, settings.score)
             chosen = choose_classes(scores, settings)
-            totals = tf.reduce_sum(chosen.scores, axis=0)
         self.activation = outputs.activation
         named = {"scores": scores, "probabilities": tf.cast(outputs.probabilities, tf.float32)}
         recorded = tape if found.is_taped else None
-        named["heatmaps"] = self._heatmaps(tap, recorded, mean, chosen, totals)
+        named["heatmaps"] = self._heatmaps(tap, recorded, mean, chosen)
         if chosen.indices is not None:
             named["classes"] = tf.cast(chosen.indices, tf.int64)
         return named
@@ -133,7 +153,6 @@ class _Program:
         tape: tf.GradientTape | None,
         mean: NativeTensor | None,
         chosen: ChosenClasses,
-        totals: NativeTensor,
     ) -> NativeTensor:
         """Return the heatmaps (N, T, *space)."""
         settings, layer = self._settings, str(self._layer)
@@ -145,7 +164,7 @@ class _Program:
         self.passes = int(chosen.scores.shape[1])
         check_pass_count(self.passes, layer)
         rule = settings.method.gradient_rule
-        by_target = gradients(tape, totals, tap, rule, is_small=mean is not None)
+        by_target = gradients(tape, chosen.scores, tap, rule, is_small=mean is not None)
         found = targets_second(tap.call, tf.cast(by_target, tf.float32), keras.ops)
         capture = Capture(
             activations=activations,

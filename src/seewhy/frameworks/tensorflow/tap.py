@@ -100,13 +100,15 @@ class OutputRecorder(KerasRecorder):
 
 def gradients(
     tape: tf.GradientTape | None,
-    totals: NativeTensor,
+    scores: NativeTensor,
     tap: TensorflowTap,
     gradient_rule: GradientRule,
     *,
     is_small: bool,
 ) -> NativeTensor:
-    """Return the gradients (T, N, ...) of every total (T,), in the layer's own layout. T may vary between calls.
+    """Return the gradients (T, N, ...) of scores (N, T), in the layer's own layout. N and T may vary between calls.
+
+    No score may depend on more than one image: the gradient of a target's scores, summed, is each image's own.
 
     Without a tape, and by a rule, they are those of the graph: a tape ignores overridden gradients.
 
@@ -116,14 +118,15 @@ def gradients(
 
     def backward(seed: NativeTensor) -> NativeTensor:
         if tape is None or gradient_rule in GUIDED_RULES:
-            (gradient,) = tf.gradients(totals, tap.output, grad_ys=seed)
+            (gradient,) = tf.gradients(scores, tap.output, grad_ys=ones * seed)
         else:
-            gradient = tape.gradient(totals, tap.output, output_gradients=seed)
+            gradient = tape.gradient(scores, tap.output, output_gradients=ones * seed)
         if gradient is None:
             raise no_gradient(tap.path)
         return gradient
 
-    seeds = tf.eye(tf.size(totals))
+    ones, targets = tf.raw_ops.OnesLike(x=scores), tf.shape(scores)[1]
+    seeds = tf.one_hot(tf.range(targets), targets)
     if is_small:
         return tf.vectorized_map(backward, seeds)
     return tf.map_fn(backward, seeds, fn_output_signature=tap.output.dtype)

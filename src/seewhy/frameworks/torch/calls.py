@@ -15,7 +15,13 @@ from seewhy.frameworks.layers import LayerCall
 from seewhy.frameworks.recorder import Recorder
 from seewhy.frameworks.structures import leaves
 from seewhy.frameworks.torch.layouts import TorchLayouts
-from seewhy.frameworks.torch.private_api import compiled_module, named_submodules, remove_hook, version_of
+from seewhy.frameworks.torch.private_api import (
+    children_of,
+    compiled_module,
+    remove_hook,
+    submodules,
+    version_of,
+)
 from seewhy.frameworks.torch.tensors import TRANSFORMED, has_memory
 from seewhy.threads import this_thread
 from seewhy.types import NativeTensor
@@ -136,17 +142,33 @@ def unwrap(model: Any) -> Any:
         model = inner
 
 
-def structure(model: torch.nn.Module) -> list[tuple[str, torch.nn.Module]]:
-    """Return every module with its name in its parent, quicker than `modules_by_path`."""
-    found: list[tuple[str, torch.nn.Module]] = []
-    visited, pending = {id(model)}, [model]
-    while pending:
-        for name, child in named_submodules(pending.pop()):
-            found.append((name, child))
-            if id(child) not in visited:
-                visited.add(id(child))
-                pending.append(child)
-    return found
+@final
+class Structure:
+    """Every module of a model, with its children and their names, quicker than `modules_by_path`.
+
+    In every run the children of the modules that were found last are compared. The model is walked through only where
+    they are others.
+    """
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        self._model = model
+        self._found = self._walk()
+
+    def __call__(self) -> list[tuple[tuple[str, torch.nn.Module | None], ...]]:
+        """Return the children of each module; equal lists are of equal structures."""
+        modules, known = self._found
+        if children_of(modules) != known:
+            self._found = self._walk()
+        return self._found[1]
+
+    def _walk(self) -> tuple[list[torch.nn.Module], list[tuple[tuple[str, torch.nn.Module | None], ...]]]:
+        modules, visited = [self._model], {id(self._model)}
+        for parent in modules:  # which grows
+            for child in submodules(parent):
+                if id(child) not in visited:
+                    visited.add(id(child))
+                    modules.append(child)
+        return modules, children_of(modules)
 
 
 def modules_by_path(model: torch.nn.Module) -> dict[str, Any]:

@@ -7,7 +7,6 @@ Input images are (N, K, *space), and so are the outputs of most modules, but not
 axis. Captures are (N, *space, K), as in every framework.
 """
 
-import inspect
 from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
@@ -49,29 +48,31 @@ from seewhy.frameworks.torch.attention_links import LinkRecorder
 from seewhy.frameworks.torch.attention_recorder import AttentionMaps, AttentionRecorder
 from seewhy.frameworks.torch.attention_tap import AttentionTap
 from seewhy.frameworks.torch.calls import (
+    Structure,
     TorchRecorder,
     check_hookable,
     check_image_axes,
     modules_by_path,
     recording_calls,
-    structure,
     unwrap,
 )
 from seewhy.frameworks.torch.carrying_calls import EdgeRecorder
 from seewhy.frameworks.torch.clamp import ClampTap, clamped_scores
 from seewhy.frameworks.torch.failures import FAILURES
 from seewhy.frameworks.torch.finish_capture import finish_capture
+from seewhy.frameworks.torch.forward_parameters import ForwardParameters
 from seewhy.frameworks.torch.kernels import kernels_of, replaced_kernels
 from seewhy.frameworks.torch.layouts import TorchLayouts
 from seewhy.frameworks.torch.logits import FunctionRecorder, select_torch_outputs
 from seewhy.frameworks.torch.onnx import export, input_names
 from seewhy.frameworks.torch.precision import autocast_to, without_autocast
-from seewhy.frameworks.torch.private_api import own_tensors, remove_hook, version_of
+from seewhy.frameworks.torch.private_api import own_tensors, remove_hook
 from seewhy.frameworks.torch.restore import preserve_state
 from seewhy.frameworks.torch.stem import StemComplete, StemRecorder, stem_values
 from seewhy.frameworks.torch.tap import TorchTap
 from seewhy.frameworks.torch.tensors import first_float_tensor, to_array, to_bytes
 from seewhy.frameworks.torch.trunk_and_head import Tape, TapeTap
+from seewhy.frameworks.torch.weights_version import WeightsVersion
 from seewhy.frameworks.torch.without_autograd import AutogradUse, Trunk
 from seewhy.targets import Objective, TopK
 from seewhy.types import (
@@ -102,9 +103,11 @@ class Torch(Framework):
         self._model = unwrap(model)
         check_precision(precision, map(_type_name, self._model.parameters()))
         self._precision = precision
-        self._model_layers = ModelLayers(lambda: modules_by_path(self._model), lambda: structure(self._model))
+        self._model_layers = ModelLayers(lambda: modules_by_path(self._model), Structure(self._model))
         self._calls = CompiledCache()
+        self._parameters = ForwardParameters(self._model)
         self._autograd_use = AutogradUse()
+        self._weights_version = WeightsVersion()
 
     def fingerprint(self) -> str:
         states = (pair for pair in self._model.state_dict().items() if isinstance(pair[1], torch.Tensor))
@@ -129,10 +132,10 @@ class Torch(Framework):
 
         A list or tuple of arrays becomes the model's positional arguments, a dict its keyword arguments.
         """
-        if (most := _most_inputs(self._model)) is not None:
+        if (most := self._parameters.most_inputs()) is not None:
             check_input_count(inputs, most)
         checked = check_arrays(map_arrays(to_array, inputs), None)
-        hugging_face.check_takes_images(self._model, list(inspect.signature(self._model.forward).parameters), checked)
+        hugging_face.check_takes_images(self._model, list(self._parameters.now()), checked)
         return checked
 
     def declared_size(self) -> tuple[int, int] | None:
@@ -228,8 +231,8 @@ class Torch(Framework):
 
     def weights_version(self) -> Hashable:
         layers = self._model_layers.now()
-        tensors = (tensor for module in (self._model, *layers.by_path.values()) for tensor in own_tensors(module))
-        return (layers.version, *[(tensor.data_ptr(), version_of(tensor)) for tensor in tensors])
+        tensors = own_tensors((self._model, *layers.by_path.values()))
+        return (layers.version, self._weights_version(tensors))
 
     def export_onnx(self, inputs: InputBatch) -> ExportedGraph:
         with preserve_state(self._model):
@@ -378,12 +381,3 @@ def _one_more(inputs: InputBatch) -> InputBatch:
 
 def _type_name(tensor: NativeTensor) -> str:
     return str(tensor.dtype).removeprefix("torch.")
-
-
-def _most_inputs(model: torch.nn.Module) -> int | None:
-    """Return how many positional arguments a module takes; None for any number."""
-    kinds = [parameter.kind for parameter in inspect.signature(model.forward).parameters.values()]
-    if inspect.Parameter.VAR_POSITIONAL in kinds:
-        return None
-    positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-    return sum(kind in positional for kind in kinds)

@@ -38,12 +38,12 @@ from seewhy.frameworks.torch.finish_capture import finish_capture
 from seewhy.frameworks.torch.logits import FunctionRecorder, select_torch_outputs
 from seewhy.frameworks.torch.onnx import FunctionModule, export, input_names
 from seewhy.frameworks.torch.precision import autocast_to, without_autocast
-from seewhy.frameworks.torch.private_api import version_of
 from seewhy.frameworks.torch.restore import preserve_state
 from seewhy.frameworks.torch.stem import StemComplete, StemRecorder, stem_values
 from seewhy.frameworks.torch.tap import TorchTap
 from seewhy.frameworks.torch.tensors import TRANSFORMED, has_memory, to_array
 from seewhy.frameworks.torch.trunk_and_head import Tape, TapeTap
+from seewhy.frameworks.torch.weights_version import WeightsVersion
 from seewhy.frameworks.torch.without_autograd import AutogradUse, Trunk
 from seewhy.targets import Objective, TopK
 from seewhy.types import (
@@ -75,6 +75,7 @@ class KerasTorch(KerasFramework):
         super().__init__(model, precision)
         self._calls = CompiledCache()
         self._autograd_use = AutogradUse()
+        self._weights_version = WeightsVersion()
 
     def check_inputs(self, inputs: InputSpec) -> InputBatch:
         return super().check_inputs(map_arrays(to_array, inputs))
@@ -171,8 +172,8 @@ class KerasTorch(KerasFramework):
         return lambda perturbations: scores(layer_layout(call, perturbations))
 
     def weights_version(self) -> Hashable:
-        values = (variable.value for variable in self._model.variables)
-        return (self._model_layers.now().version, *((value.data_ptr(), version_of(value)) for value in values))
+        values = self._weights_version(variable.value for variable in self._model.variables)
+        return (self._model_layers.now().version, values)
 
     def export_onnx(self, inputs: InputBatch) -> ExportedGraph:
         recorders: list[ExportedOutputs] = []

@@ -10,7 +10,7 @@ from torch.utils.weak import WeakTensorKeyDictionary
 
 from seewhy.frameworks.outputs import Outputs, SelectedOutputs, select_outputs
 from seewhy.frameworks.structures import ArrayTree
-from seewhy.frameworks.torch.private_api import DIFFERENTIATING, exclude_autograd, is_autograd_excluded
+from seewhy.frameworks.torch.private_api import DIFFERENTIATING, exclude_autograd, is_autograd_excluded, version_of
 from seewhy.targets import Objective
 from seewhy.types import FinalActivation, Namespace, NativeTensor
 
@@ -31,7 +31,12 @@ ORDER_PRESERVING = {
 }
 """Functions that keep the order of the values. In inference mode, dropout returns the same tensor."""
 
-RECORDED = {*FINAL_ACTIVATIONS, *ORDER_PRESERVING, *DIFFERENTIATING}
+PRODUCTS = {"linear", "addmm", "mm", "matmul", "__matmul__"}
+
+BIASES = {"add", "__add__"}
+"""Functions that add a bias to a matrix product; a linear layer of PyTorch is one function."""
+
+RECORDED = {*FINAL_ACTIVATIONS, *ORDER_PRESERVING, *DIFFERENTIATING, *PRODUCTS, *BIASES}
 
 
 @final
@@ -49,6 +54,8 @@ class FunctionRecorder(TorchFunctionMode):
         self.is_differentiating = False
         # Weak references: a model with a softmax in every block must not keep all of their inputs.
         self._logits: Any = WeakTensorKeyDictionary()
+        # With their versions: a function may overwrite a product, as `probabilities.exp_()` does.
+        self._products: Any = WeakTensorKeyDictionary()
 
     def __torch_function__(
         self, func: Callable[..., Any], types: Iterable[type], args: tuple[Any, ...] = (), kwargs: Any = None
@@ -61,6 +68,8 @@ class FunctionRecorder(TorchFunctionMode):
 
     def bypass_final_activation(self, raw: NativeTensor) -> tuple[FinalActivation, NativeTensor]:
         """Return the model's final activation, and the logits before its outputs in the outputs' shape."""
+        if self._is_product(raw):
+            return "logits", raw
         activation, logits, classes = self._logits.get(raw, ("linear", raw, None))
         # A softmax over another axis than that of the classes has no logits for the classes.
         if activation == "softmax" and raw.ndim == 2 and classes != raw.shape[1]:
@@ -75,12 +84,34 @@ class FunctionRecorder(TorchFunctionMode):
         if name.endswith("_"):
             tensor = tensor.clone()  # the function overwrites its input
         result = func(*args, **kwargs)
-        if name in FINAL_ACTIVATIONS:
+        if name in PRODUCTS or name in BIASES:
+            self._record_product(name, result, args)
+        elif name in FINAL_ACTIVATIONS:
             classes = _softmax_size(tensor, args, kwargs) if "softmax" in name else None
             self._logits[result] = (FINAL_ACTIVATIONS[name], tensor, classes)
         elif isinstance(tensor, torch.Tensor) and tensor is not result and tensor in self._logits:
             self._logits[result] = self._logits[tensor]
+        elif isinstance(result, torch.Tensor) and self._is_product(tensor):
+            self._products[result] = version_of(result)
         return result
+
+    def _record_product(self, name: str, result: Any, args: tuple[Any, ...]) -> None:
+        """Record a matrix product (N, C) of other values than those of a softmax, or one with a bias."""
+        if not isinstance(result, torch.Tensor) or result.ndim != 2:
+            return
+        tensors = [value for value in args if isinstance(value, torch.Tensor)]
+        if name in PRODUCTS:
+            is_product = not any(value in self._logits for value in tensors)
+        else:
+            products = [value for value in tensors if self._is_product(value)]
+            is_product = len(products) == 1 and all(value.ndim < 2 for value in tensors if value is not products[0])
+        if is_product:
+            self._products[result] = version_of(result)
+
+    def _is_product(self, tensor: Any) -> bool:
+        """Whether a tensor was recorded as a matrix product, and was not written to since."""
+        version = self._products.get(tensor) if isinstance(tensor, torch.Tensor) else None
+        return version is not None and bool(version == version_of(tensor))
 
 
 def _softmax_size(tensor: NativeTensor, args: tuple[Any, ...], kwargs: dict[str, Any]) -> int | None:

@@ -34,7 +34,7 @@ They are the same in torch 2.6 to 2.14; `pyproject.toml` requires 2.6 or newer.
 """
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
@@ -155,6 +155,14 @@ def remove_hook(module: Any, hook: Any) -> None:
             del hooks[key]
 
 
+def versions_of(tensors: Sequence[torch.Tensor]) -> list[int | None]:
+    """Return the number of writes to each tensor, as `version_of` does; of many tensors it takes less time."""
+    try:
+        return [tensor._version for tensor in tensors]
+    except RuntimeError:  # one of them is an inference tensor
+        return [version_of(tensor) for tensor in tensors]
+
+
 def version_of(tensor: torch.Tensor) -> int | None:
     """Return the number of writes to a tensor; None for an inference tensor, which has none."""
     return None if tensor.is_inference() else int(tensor._version)
@@ -165,15 +173,20 @@ def submodules(module: torch.nn.Module) -> Iterable[torch.nn.Module]:
     return (child for child in module._modules.values() if child is not None)
 
 
-def named_submodules(module: torch.nn.Module) -> Iterable[tuple[str, torch.nn.Module]]:
-    """Return a module's direct children with their names."""
-    return ((name, child) for name, child in module._modules.items() if child is not None)
+def children_of(modules: Iterable[torch.nn.Module]) -> list[tuple[tuple[str, torch.nn.Module | None], ...]]:
+    """Return the direct children of each module with their names, in one expression: it runs before every capture."""
+    return [tuple(module._modules.items()) for module in modules]
 
 
-def own_tensors(module: torch.nn.Module) -> Iterator[torch.Tensor]:
-    """Yield a module's own parameters and buffers. `Module.parameters` is slower: it walks all modules."""
-    for tensors in (module._parameters, module._buffers):
-        yield from (tensor for tensor in tensors.values() if tensor is not None)
+def own_tensors(modules: Iterable[torch.nn.Module]) -> list[torch.Tensor]:
+    """Return each module's own parameters and buffers. `Module.parameters` is slower: it walks all modules."""
+    return [
+        tensor
+        for module in modules
+        for tensors in (module._parameters, module._buffers)
+        for tensor in tensors.values()
+        if tensor is not None
+    ]
 
 
 def buffers(module: torch.nn.Module) -> dict[str, torch.Tensor | None]:

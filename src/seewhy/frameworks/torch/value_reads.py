@@ -37,6 +37,12 @@ READING: frozenset[Any] = frozenset(
 MANY_IMAGES = 7
 """A number of images that hardly is the size of another axis."""
 
+OTHER_COUNTS = (1, 2)
+"""Numbers of images for which a module should compute the same of each as for many."""
+
+ROUNDING = 1e-2
+"""How far values may differ, relative to the largest: kernels for other numbers of images round differently."""
+
 OWN = (str(Path(__file__)), str(Path(torch.__file__).parent))
 """Files whose lines are not those of a user's module."""
 
@@ -84,19 +90,18 @@ class ValueReads(TorchFunctionMode):
 
 
 def check_value_reads(module: torch.nn.Module, inputs: InputBatch, *, takes_any_batch: bool) -> None:
-    """Raise ModelRunError for a module of which a trace does what the module did for one input, or so many images.
+    """Raise ModelRunError for a module of which a trace does what the module did for one input or batch size.
 
     Args:
         module: The module.
         inputs: Its input.
         takes_any_batch: Whether what is traced takes any number of images.
     """
-    if takes_any_batch:
-        inputs = map_tree(_repeated, inputs)
-    named = inputs if isinstance(inputs, dict) else {}
-    positional = inputs if isinstance(inputs, list) else [] if isinstance(inputs, dict) else [inputs]
-    with preserve_state(module), torch.no_grad(), ValueReads(inputs) as reads:
-        module(*positional, **named)
+    given = _images(inputs, MANY_IMAGES) if takes_any_batch else inputs
+    with preserve_state(module), torch.no_grad():
+        with ValueReads(given) as reads:
+            outputs = _call(module, given)
+        others = [_call(module, _images(inputs, count)) for count in OTHER_COUNTS] if takes_any_batch else []
     if reads.places:
         raise export_error(
             f"Python reads a value that it computes, at {reads.places[0]}, and the exported model would do for every "
@@ -107,10 +112,36 @@ def check_value_reads(module: torch.nn.Module, inputs: InputBatch, *, takes_any_
             f"Python counts the images, at {reads.counts[0]}, and the exported model would take as many only. Use "
             "x.shape[0] for their number, and operations on the whole batch"
         )
+    if not all(_is_same_image(outputs, other) for other in others):
+        raise export_error(
+            "what it computes of an image depends on the number of images, and the exported model would do for every "
+            "batch what it does for one. Compute the same for any number of them"
+        )
 
 
-def _repeated(tensor: torch.Tensor) -> torch.Tensor:
-    return torch.cat([tensor] * MANY_IMAGES)[:MANY_IMAGES]
+def _call(module: torch.nn.Module, inputs: InputBatch) -> list[torch.Tensor]:
+    """Call a module, and return the tensors that it returns."""
+    named = inputs if isinstance(inputs, dict) else {}
+    positional = inputs if isinstance(inputs, list) else [] if isinstance(inputs, dict) else [inputs]
+    return list(_tensors([module(*positional, **named)]))
+
+
+def _images(inputs: InputBatch, count: int) -> InputBatch:
+    """Return so many images, repeated if there are fewer."""
+    repeated: InputBatch = map_tree(lambda tensor: torch.cat([tensor] * count)[:count], inputs)
+    return repeated
+
+
+def _is_same_image(outputs: Sequence[torch.Tensor], others: Sequence[torch.Tensor]) -> bool:
+    """Whether outputs of batches of different sizes, which begin with the same image, begin with the same values."""
+    if len(outputs) != len(others):
+        return False
+    firsts = [(one[:1].float(), other[:1].float()) for one, other in zip(outputs, others, strict=True)]
+    return all(
+        one.shape == other.shape and torch.allclose(one, other, rtol=0, atol=ROUNDING * float(one.abs().max()))
+        for one, other in firsts
+        if one.numel()
+    )
 
 
 def _tensors(values: Any) -> Iterator[torch.Tensor]:

@@ -54,6 +54,9 @@ function connectSamples(onfile, onerror, fetchSample) {
     const { sample } = button.dataset;
     try {
       const response = await fetchSample(sample);
+      if (!response.ok) {
+        throw new Error(`It is missing on this host (status ${response.status}).`);
+      }
       onfile(new File([await response.blob()], sample, { type: "image/jpeg" }));
     } catch (error) {
       onerror(`The sample ${sample} could not be loaded. ${error.message}`);

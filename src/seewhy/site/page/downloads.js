@@ -55,7 +55,20 @@ async function readFile({ path, bytes, version }, signal, onchunk) {
     const sizes = `it has ${size.toLocaleString("en")} bytes, and had ${bytes.toLocaleString("en")} when it was written`;
     throw new DownloadError(`The file ${path} is not what “seewhy site” wrote: ${sizes}. ${ADVICE}`);
   }
+  if (!(await isVersion(content, version))) {
+    throw new DownloadError(`The file ${path} is not what “seewhy site” wrote: its content is another. ${ADVICE}`);
+  }
   return content;
+}
+
+/** Whether a content has a version, the beginning of its SHA-256; true where browsers compute none, which is without HTTPS. */
+async function isVersion(content, version) {
+  if (crypto.subtle === undefined) {
+    return true;
+  }
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", content));
+  const text = Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
+  return text.startsWith(version);
 }
 
 async function request(path, { version = null, ...options }) {

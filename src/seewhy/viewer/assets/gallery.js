@@ -22,15 +22,15 @@ const SPACE_FOR_FILTERS = "(min-width: 48rem)";
 /**
  * Creates a gallery. `loadEntry(position)` promises the full entry of an image; `onopen(position, order)` is called
  * when an image is chosen, with the order in which the images are shown. Thumbnails are drawn when they are about to
- * scroll into view, until `destroy` is called.
+ * scroll into view, until `destroy` is called. `hasFilters` is false where the host filters images itself.
  */
-export function createGallery(images, colormaps, display, loadEntry, onopen) {
+export function createGallery(images, colormaps, display, loadEntry, onopen, hasFilters = true) {
   const filter = defaultFilter();
-  const count = createElement("p", { class: "note", role: "status" });
+  const count = hasFilters ? createElement("p", { class: "note", role: "status" }) : null;
   const openCard = (position) => onopen(position, filterImages(images, filter));
   const cards = images.map((image, position) => createCard(image, () => openCard(position)));
   const list = createElement("ul", { class: "cards" });
-  const filters = createFilters(images, applyFilter);
+  const filters = hasFilters ? createFilters(images, applyFilter) : null;
   const element = createElement("section", { class: "gallery", "aria-label": "Images" }, filters, count, list);
   const queue = new Set();
   let isDrawing = false;
@@ -41,7 +41,9 @@ export function createGallery(images, colormaps, display, loadEntry, onopen) {
     Object.assign(filter, changes);
     const positions = filterImages(images, filter);
     list.replaceChildren(...positions.map((position) => cards[position]));
-    count.textContent = `${positions.length} of ${images.length} images`;
+    if (count !== null) {
+      count.textContent = `${positions.length} of ${images.length} images`;
+    }
   }
 
   function updateQueue(entries) {
@@ -77,6 +79,9 @@ export function createGallery(images, colormaps, display, loadEntry, onopen) {
       const [content] = paneContents(image, { current: first, pinned: [], explanation: 0 });
       const style = styleOf({ ...display, mode: "overlay" }, false, colormaps);
       draw(canvas.getContext("2d"), photo, content.heatmap, style);
+      if (image.notice) {
+        card.querySelector("button").append(createElement("span", { class: "label" }, "The map alone."));
+      }
       card.dataset.drawn = "true";
     } catch (error) {
       card.querySelector("canvas").replaceWith(createElement("span", { class: "warning" }, error.message));

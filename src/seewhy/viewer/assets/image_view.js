@@ -155,7 +155,7 @@ function createSharedHeading(image) {
 }
 
 function createHeading(image, hasHeading) {
-  if (!hasHeading && image.label === null) {
+  if (!hasHeading && image.label === null && !image.notice) {
     return null;
   }
   const header = createElement("header", {}, hasHeading ? createElement("h2", {}, image.name) : null);
@@ -164,6 +164,9 @@ function createHeading(image, hasHeading) {
     const predicted = best === undefined ? "" : ` Predicted: ${best.name}.`;
     const labelClass = image.correct === false ? "label wrong" : "label";
     header.append(createElement("p", { class: labelClass }, `True class: ${image.label}.${predicted}`));
+  }
+  if (image.notice) {
+    header.append(createElement("p", { class: "warning" }, image.notice));
   }
   return header;
 }

@@ -14,6 +14,7 @@
  *   load(position)  Returns the full entry of an image that was given as its summary alone, or a promise of it.
  *   display         Display options that differ from `defaultDisplay` (controls.js), such as {sideBySide: true}.
  *   heading         Whether a single image has its name as a heading; false if the host has a headline of its own.
+ *   gallery         "plain" shows a gallery without filters, also of a single image: the host filters images itself.
  *
  * The element gets the class `seewhy`. It dispatches `seewhy-ready` when the first view is drawn, and `seewhy-error`,
  * with the reason in `detail`, when a photo cannot be shown; the reader sees the reason as well.
@@ -36,7 +37,7 @@ export function mount(element, data, options = {}) {
   function update(newData) {
     checkFormat(newData);
     view.destroy();
-    const mountView = newData.images.length === 1 ? mountImage : mountGallery;
+    const mountView = newData.images.length === 1 && options.gallery !== "plain" ? mountImage : mountGallery;
     view = mountView(element, newData, display, options);
   }
 
@@ -118,7 +119,7 @@ function mountGallery(element, data, display, options) {
   const loadEntry = entryLoader(data, options);
   const frame = createElement("div", { hidden: true });
   const positionText = createElement("span", { class: "note", role: "status" });
-  const gallery = createGallery(data.images, colormaps, display, loadEntry, open);
+  const gallery = createGallery(data.images, colormaps, display, loadEntry, open, options.gallery !== "plain");
   const turnBy = (step) => () => open(order[order.indexOf(current) + step], order);
   const [previous, next] = [["‹ Previous", -1], ["Next ›", 1]].map(([text, step]) =>
     createElement("button", { type: "button", onclick: turnBy(step) }, text),
