@@ -1,4 +1,5 @@
-# Everything happens in .venv, and what needs the peers (other tools that explain models) in .venv-peers.
+# Everything happens in .venv. What needs the peers (other tools that explain models) runs in .venv-peers, and what needs
+# libraries of models in .venv-zoo: both hold only what they add to .venv, whose packages they see.
 # Each target does its own set-up; a stamp file remembers what is installed.
 # PIP_ARGS may carry extra arguments for pip.
 
@@ -9,8 +10,9 @@ INSTALL := -m pip install --quiet --disable-pip-version-check --constraint const
 PIP := $(BIN)/python $(INSTALL) $(PIP_ARGS)
 # One process per core, with a gigabyte of TensorFlow and one thread in each: more threads would wait for each other. Each
 # starts with adjacent tests, which share models; a process that is done takes over tests of another.
-PYTEST := OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1 $(BIN)/pytest --numprocesses auto --maxprocesses 4 \
-	--dist worksteal --durations 15
+ONE_THREAD := OMP_NUM_THREADS=1 TF_NUM_INTRAOP_THREADS=1
+PROCESSES := --numprocesses auto --maxprocesses 4 --dist worksteal --durations 15
+PYTEST := $(ONE_THREAD) $(BIN)/pytest $(PROCESSES)
 SOURCES := pyproject.toml constraints.txt Makefile
 PEERS := .venv-peers
 ZOO := .venv-zoo
@@ -24,12 +26,19 @@ BOUNDED_PEERS := xplique tensorflow-probability tf-keras quantus
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*##/\1\t/p' Makefile | expand -t 16
 
-$(BIN)/python $(PEERS)/bin/python $(ZOO)/bin/python:
+$(BIN)/python:
 	@command -v $(PYTHON) >/dev/null || { echo "SeeWhy needs Python 3.11 or later; $(PYTHON) is not installed."; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 		echo "SeeWhy needs Python 3.11 or later; $(PYTHON) is $$($(PYTHON) --version). Try: make PYTHON=python3.12"; exit 1; }
 	@$(PYTHON) -m venv $(@D:/bin=) || { rm -rf $(@D:/bin=); \
 		echo "Python cannot make environments here. On Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+
+# They see the packages of .venv, and use its pip, so that a gigabyte of frameworks is installed once.
+$(PEERS)/bin/python $(ZOO)/bin/python: | $(VENV)/.development
+	@$(BIN)/python -m venv --without-pip $(@D:/bin=)
+	@packages=$$($(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))') && \
+		$@ -c "import sysconfig; print('import site; site.addsitedir(\"$$packages\")', \
+			file=open(sysconfig.get_path('purelib') + '/development.pth', 'w'))" || { rm -rf $(@D:/bin=); exit 1; }
 
 $(VENV)/.runtime: $(SOURCES) | $(BIN)/python
 	@echo "Installing SeeWhy with ONNX Runtime into $(VENV); the first time takes half a minute."
@@ -37,17 +46,18 @@ $(VENV)/.runtime: $(SOURCES) | $(BIN)/python
 	@$(PIP) --editable '.[demo]'
 	@touch $@
 
-$(VENV)/.development: $(VENV)/.runtime
+$(VENV)/.development: $(SOURCES) | $(BIN)/python
+	@echo "Installing SeeWhy with all that development needs into $(VENV); the first time takes a few minutes."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) 'pip>=25.1'
 	@$(PIP) --editable '.[tensorflow,jax,torch,onnx-tensorflow,openvino,demo,evaluate,parquet,report,web,figures,notebook]' --group test --group lint
-	@touch $@
+	@touch $(VENV)/.runtime $@
 
 $(VENV)/.docs: $(VENV)/.development
 	@$(PIP) --group docs
 	@touch $@
 
-$(PEERS)/.peers: $(SOURCES) constraints-peers.txt | $(PEERS)/bin/python
-	@echo "Installing SeeWhy beside its peers into $(PEERS); the first time takes a few minutes."
-	@$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) 'pip>=25.1'
+$(PEERS)/.peers: $(VENV)/.development constraints-peers.txt | $(PEERS)/bin/python
+	@echo "Installing SeeWhy's peers into $(PEERS), beside what is in $(VENV); the first time takes half a minute."
 	@$(PEERS)/bin/python $(INSTALL) --constraint constraints-peers.txt $(PIP_ARGS) \
 		--editable '.[tensorflow,jax,torch,hubs,openvino,demo,evaluate,figures]' --group test --group peers
 	@$(PEERS)/bin/python $(INSTALL) --constraint constraints-peers.txt $(PIP_ARGS) --no-deps $(BOUNDED_PEERS)
@@ -62,9 +72,8 @@ browser-runtime: | $(BIN)/python  ## bring ONNX Runtime Web from the npm registr
 demo: $(VENV)/.runtime  ## explain the example photos, and a mosaic of them, with EfficientNet-Lite0
 	@$(BIN)/python examples/demo.py
 
-$(ZOO)/.zoo: $(SOURCES) constraints-zoo.txt | $(ZOO)/bin/python
-	@echo "Installing SeeWhy and five libraries of models into $(ZOO); the first time takes a few minutes."
-	@$(ZOO)/bin/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) 'pip>=25.1'
+$(ZOO)/.zoo: $(VENV)/.development constraints-zoo.txt | $(ZOO)/bin/python
+	@echo "Installing libraries of models into $(ZOO), beside what is in $(VENV); the first time takes half a minute."
 	@$(ZOO)/bin/python $(INSTALL) --constraint constraints-zoo.txt $(PIP_ARGS) \
 		--editable '.[tensorflow,jax,torch,hubs,huggingface,onnx]' --group zoo
 	@touch $@
@@ -99,7 +108,7 @@ test-elsewhere: $(VENV)/.development  ## tests that may depend on the machine, a
 		tests/frameworks/tensorflow tests/frameworks/torch tests/contracts/test_precision.py
 
 oracle: $(PEERS)/.peers  ## compare with Captum, pytorch-grad-cam, and the real torchvision and timm
-	$(PEERS)/bin/pytest tests/oracles/peers
+	$(ONE_THREAD) $(PEERS)/bin/python -m pytest $(PROCESSES) tests/oracles/peers
 
 lint: $(VENV)/.development  ## style, types, import rules and retired words
 	$(BIN)/ruff check
@@ -109,9 +118,9 @@ lint: $(VENV)/.development  ## style, types, import rules and retired words
 	$(BIN)/python .ci/check_words.py
 
 docs: $(VENV)/.docs  ## build the documentation into site/, and run the Python of README and how-tos
-	$(BIN)/python docs_build/prepare.py
+	$(ONE_THREAD) $(BIN)/python docs_build/prepare.py
 	$(BIN)/sphinx-build -q -W --keep-going -b html -c docs_build -d .docs/.doctrees .docs site
-	$(BIN)/python docs_build/run_pages.py
+	$(ONE_THREAD) $(BIN)/python docs_build/run_pages.py
 
 bench: $(PEERS)/.peers  ## measure what an explanation costs, against the bare forward pass and the peers; half an hour
 	$(PEERS)/bin/python -m benchmarks
@@ -124,8 +133,8 @@ zoo: $(ZOO)/.zoo  ## explain one model of each family of five libraries, and wri
 	$(ZOO)/bin/python -m benchmarks.zoo
 
 zoo-sample: $(ZOO)/.zoo  ## the same with a few small models, without the page; two minutes
-	$(ZOO)/bin/python -m benchmarks.zoo --sample
-	$(ZOO)/bin/python -m benchmarks.zoo.exported
+	$(ZOO)/bin/python -m benchmarks.zoo.exported & exported=$$!; sample=0; \
+		$(ZOO)/bin/python -m benchmarks.zoo --sample || sample=1; wait $$exported && exit $$sample
 
 wheel: | $(BIN)/python  ## build dist/*.whl
 	@rm -rf dist

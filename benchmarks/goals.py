@@ -78,7 +78,8 @@ def _runtimes() -> Iterable[Goal]:
     ours, resnet, mobilenet = {"tool": ("onnx", "openvino")}, ("ResNet50",), ("MobileNetV2",)
     for classes in (1, 1000):
         of = {**ours, "classes": (classes,), "model": resnet}
-        yield Goal(f"backend, {classes:,} classes / PyTorch's forward, ResNet50", "runtimes", of, 0.75)
+        words = "one class" if classes == 1 else f"{classes:,} classes"
+        yield Goal(f"backend, {words} / PyTorch's forward, ResNet50", "runtimes", of, 0.75)
     for tool, classes, runtime, bound, model in (
         ("captum", 1, "onnx", 1.5, resnet),
         ("torchcam", 1, "onnx", 1.5, resnet),

@@ -6,6 +6,8 @@ frameworks compile. Every output is compared with the first one, byte for byte.
 """
 
 import argparse
+import functools
+import inspect
 import json
 import os
 import resource
@@ -33,8 +35,9 @@ def maker(backend: str, records: Path) -> Callable[[], Any]:
         import seewhy
         from seewhy.datasets.part import PartWriter
 
-        write = PartWriter.write
+        write = inspect.unwrap(PartWriter.write)  # without that of an earlier run in this process
 
+        @functools.wraps(write)
         def timed(self: Any, chunk: Any, progress: Any = None) -> Any:
             before = time.process_time()
             counts = write(self, chunk, progress)

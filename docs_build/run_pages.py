@@ -19,13 +19,14 @@ import shlex
 import subprocess
 import sys
 import tempfile
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from docs_build.tutorials import COLUMNS, NOT_RUN, run_command  # noqa: E402  # after the path is set
+from docs_build.tutorials import COLUMNS, NOT_RUN, PROCESSES, run_command  # noqa: E402  # after the path is set
 
 EXAMPLE = re.compile(r"^```(python|sh)([^\n]*)\n(.*?)^```$(?:\n+```text\n(.*?)^```$)?", re.MULTILINE | re.DOTALL)
 EXIT_CODE = re.compile(r"Exits with (\d)")
@@ -33,16 +34,21 @@ SECONDS = re.compile(r"\d+(\.\d+)? s\b")
 
 
 def main(arguments: list[str]) -> int:
-    """Run pages and return the number of blocks that failed."""
+    """Run pages, as many at once as there are processors, and return the number of blocks that failed."""
     pages = [Path(argument).resolve() for argument in arguments] or default_pages()
-    home, failures = Path.cwd(), 0
     os.environ["COLUMNS"] = COLUMNS
-    for page in pages:
-        with tempfile.TemporaryDirectory() as folder:
-            Path(folder, "examples").symlink_to(ROOT / "examples")
-            os.chdir(folder)
-            failures += run_page(page)
-            os.chdir(home)
+    with ProcessPoolExecutor(PROCESSES) as pool:
+        return sum(pool.map(run_in_folder, pages))
+
+
+def run_in_folder(page: Path) -> int:
+    """Run a page in a temporary folder, and return the number of blocks that failed."""
+    home = Path.cwd()
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "examples").symlink_to(ROOT / "examples")
+        os.chdir(folder)
+        failures = run_page(page)
+        os.chdir(home)
     return failures
 
 

@@ -17,6 +17,7 @@ import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -29,29 +30,41 @@ BLOCK = re.compile(r"^```(python|sh)([^\n]*)\n(.*?)^```$", re.MULTILINE | re.DOT
 NOT_RUN = 'title="Not run here'
 IMAGE = re.compile(r"\(\.\./images/tutorials/[\w-]+/([^)]+)\)")
 COLUMNS = "100"
+PROCESSES = min(4, os.cpu_count() or 1)
 
 
 def run_tutorials() -> None:
-    """Run every page whose output is missing or outdated."""
+    """Run every page whose output is missing or outdated, as many at once as there are processors."""
     program_time = max(path.stat().st_mtime for path in (ROOT / "src").rglob("*.py"))
-    for page in sorted(PAGES.glob("*.md")):
-        workspace, images = WORKSPACE / page.stem, IMAGES / page.stem
-        outputs = workspace / OUTPUTS
-        if images.is_dir() and outputs.exists() and outputs.stat().st_mtime > max(program_time, page.stat().st_mtime):
-            continue
-        for folder in (workspace, images):
-            shutil.rmtree(folder, ignore_errors=True)
-            folder.mkdir(parents=True)
-        (workspace / "examples").symlink_to(ROOT / "examples")
-        started = time.monotonic()
-        command = [sys.executable, str(Path(__file__).resolve()), str(page), str(workspace)]
-        if subprocess.run(command, check=False).returncode:  # noqa: S603  # our own pages
-            raise RuntimeError(f"{page.relative_to(ROOT)}: its code failed; see above.")
-        print(f"ran {page.relative_to(ROOT)} in {time.monotonic() - started:.0f} s", file=sys.stderr)  # noqa: T201
-        names = set(IMAGE.findall(page.read_text("utf-8")))  # without the photos that a model was trained on
-        for path in workspace.rglob("*"):
-            if path.name in names and "examples" not in path.relative_to(workspace).parts:
-                shutil.copy(path, images / path.name)
+    outdated = [page for page in sorted(PAGES.glob("*.md")) if _is_outdated(page, program_time)]
+    with ThreadPoolExecutor(PROCESSES) as pool:
+        for _ in pool.map(_run_tutorial, outdated):
+            pass
+
+
+def _is_outdated(page: Path, program_time: float) -> bool:
+    outputs = WORKSPACE / page.stem / OUTPUTS
+    if not (IMAGES / page.stem).is_dir() or not outputs.exists():
+        return True
+    return outputs.stat().st_mtime <= max(program_time, page.stat().st_mtime)
+
+
+def _run_tutorial(page: Path) -> None:
+    """Run a page in a process of its own, and keep the images that it shows."""
+    workspace, images = WORKSPACE / page.stem, IMAGES / page.stem
+    for folder in (workspace, images):
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+    (workspace / "examples").symlink_to(ROOT / "examples")
+    started = time.monotonic()
+    command = [sys.executable, str(Path(__file__).resolve()), str(page), str(workspace)]
+    if subprocess.run(command, check=False).returncode:  # noqa: S603  # our own pages
+        raise RuntimeError(f"{page.relative_to(ROOT)}: its code failed; see above.")
+    print(f"ran {page.relative_to(ROOT)} in {time.monotonic() - started:.0f} s", file=sys.stderr)  # noqa: T201
+    names = set(IMAGE.findall(page.read_text("utf-8")))  # without the photos that a model was trained on
+    for path in workspace.rglob("*"):
+        if path.name in names and "examples" not in path.relative_to(workspace).parts:
+            shutil.copy(path, images / path.name)
 
 
 def insert_outputs(markdown: str, page: str) -> str:

@@ -13,16 +13,17 @@ CONSTANTS = {"layer": "conv", "method": "gradcam", "model": "net", "model_finger
 SIDE = 24
 
 
-def handmade_output(folder, maps, predicted, names, *, keys=None, labels=None, chunk_size=50):
+def handmade_output(folder, maps, predicted, names, *, keys=None, labels=None, first=0, chunk_size=50):
     """Write images and an output in which each is explained by its map.
 
     Args:
         folder: Where both are written.
-        maps: (N, T, u, v); the first is that of the predicted class, a second that of the next class.
+        maps: (N, T, u, v); the first is that of the predicted class plus `first`, a second that of the next class.
         predicted: The predicted class of each image, (N,).
         names: The names of the classes.
         keys: The name of each image's file.
         labels: The true class of each, or None.
+        first: What is added to the predicted class for the class of the first map.
         chunk_size: The number of rows of a part.
     """
     count = len(maps)
@@ -52,7 +53,7 @@ def handmade_output(folder, maps, predicted, names, *, keys=None, labels=None, c
     run = RunFolder(folder / "explained")
     run.begin(settings)
     rows = [
-        _row(number, found[key], key, maps[number], int(predicted[number]), names, labels)
+        _row(number, found[key], key, maps[number], int(predicted[number]), names, labels, first)
         for number, key in enumerate(keys)
     ]
     rows.sort(key=lambda row: row.position)
@@ -64,10 +65,10 @@ def handmade_output(folder, maps, predicted, names, *, keys=None, labels=None, c
     return datasets.open(run.path)
 
 
-def _row(number, position, key, maps, predicted, names, labels):
+def _row(number, position, key, maps, predicted, names, labels, first):
     probability = round(0.4 + 0.6 * (number % 7) / 7, 3)
     label = None if labels is None else labels[number]
-    classes = [(predicted + step) % len(names) for step in range(len(maps))]
+    classes = [(predicted + first + step) % len(names) for step in range(len(maps))]
     targets = [
         TargetResult(index, names[index], 1.0, probability, bool((own > 0).any()))
         for index, own in zip(classes, maps, strict=True)

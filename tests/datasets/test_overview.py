@@ -1,6 +1,7 @@
 """The overview of a data set: statistics by hand, clusters, and which of them are suspected to be shortcuts."""
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from tests.datasets.handmade_output import blob, handmade_output, random_maps
 
@@ -64,6 +65,10 @@ def test_clusters_are_found_where_there_are_some():
     assert found.silhouettes[0] == pytest.approx(1 - own / others)
     np.testing.assert_array_equal(find_clusters(maps[:19]).labels, 0)  # too few
     assert find_clusters(np.repeat(maps[:1], 30, axis=0)).count == 1
+
+
+def test_maps_are_compared_by_their_squares():
+    np.testing.assert_allclose(cosines(np.array([[[1.0, 2.0]], [[2.0, 1.0]]])), [[1, 8 / 17], [8 / 17, 1]])
 
 
 def test_no_clusters_are_found_where_objects_may_be_anywhere():
@@ -137,11 +142,13 @@ def test_the_overview_counts_and_averages_what_the_table_holds(output):
 
 def test_the_map_of_a_row_is_that_of_the_predicted_class(tmp_path):
     """Where it was not explained, that of the first target."""
-    maps = np.stack([np.full((2, 3, 3), value) for value in (1.0, 2.0)], axis=0)
-    made = handmade_output(tmp_path, maps, np.array([0, 1]), ["cat", "dog", "fish"])
-    index = index_rows(made)
-    assert [index.name(code) for code in index.classes] == ["cat", "dog"]
-    assert index.targets.tolist() == [0, 0]
+    maps, names = np.ones((2, 2, 3, 3)), ["cat", "dog", "fish"]
+    second = index_rows(handmade_output(tmp_path / "second", maps, np.array([0, 1]), names, first=2))
+    assert second.targets.tolist() == [1, 1]
+    assert [second.name(code) for code in second.classes] == ["cat", "dog"]
+    neither = index_rows(handmade_output(tmp_path / "neither", maps, np.array([0, 1]), names, first=1))
+    assert neither.targets.tolist() == [0, 0]
+    assert [neither.name(code) for code in neither.classes] == ["dog", "fish"]
 
 
 @pytest.mark.parametrize(
@@ -171,6 +178,17 @@ def test_orders(output):
     assert wrong_first.tolist() == expected
     least = RowFilter(order="least-confident", cluster="a").rows(index, {"a": np.array([5, 6, 7])})
     assert least.tolist() == sorted([5, 6, 7], key=lambda row: index.probabilities[row])
+
+
+def test_parts_in_which_every_image_failed(tmp_path):
+    maps, numbers = random_maps(0, 6, 2)
+    made = handmade_output(tmp_path, maps[:, None], numbers, ["cat", "dog"], chunk_size=3)
+    paths = sorted((made.path / "results").iterdir())
+    pq.write_table(pq.read_table(paths[0]).slice(0, 0), paths[0])
+    assert len(datasets.make_overview(made).index) == 3
+    pq.write_table(pq.read_table(paths[1]).slice(0, 0), paths[1])
+    with pytest.raises(OptionError, match="has no results to look at: 0 images failed"):
+        datasets.make_overview(made)
 
 
 def test_wrong_arguments(output, tmp_path, monkeypatch):

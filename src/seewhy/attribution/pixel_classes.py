@@ -130,7 +130,7 @@ def predict_pixels(
     channels_first = _has_channels_first(outputs, classifier, framework.channels_first)
     scores = outputs if channels_first else np.moveaxis(outputs, -1, 1)
     is_single = scores.shape[1] == 1
-    if is_single and activation == "linear" and len(classifier.class_names or ()) != 2:
+    if is_single and activation in ("linear", "logits") and len(classifier.class_names or ()) != 2:
         raise NotClassScoresError(
             "A class cannot be the target: the model's output is one value at each pixel without a final sigmoid, "
             "which may be the logit of a foreground, or a quantity such as a depth. Name two classes if it is a logit, "
@@ -138,7 +138,7 @@ def predict_pixels(
         )
     masks = predicted_masks(scores, activation)
     classifier.check_class_count(masks.shape[1])
-    return PixelClasses(masks, channels_first, classifier, is_single and activation == "linear")
+    return PixelClasses(masks, channels_first, classifier, is_single and activation in ("linear", "logits"))
 
 
 def reads_pixels(target: Target) -> bool:

@@ -48,8 +48,8 @@ def model_randomization(
 
     The kernels and matrices of a layer are drawn anew from a normal distribution with their mean and standard
     deviation, cut off at two standard deviations; biases and the scales of normalisations are left as they are. The
-    draws depend on the position of a kernel from the output and on nothing that a framework decides, so a network has
-    the same value in each; a model whose normalisations were folded into its kernels has other kernels. The layers are
+    draws depend on the position of a kernel from the output and on nothing that a framework decides, so a model has the
+    same value in each; a model whose normalisations were folded into its kernels has other kernels. The layers are
     put together into parts with about as many layers each. The model gets its own weights back, bit for bit, also when
     this is interrupted; until then, no other thread may use a Keras model.
 

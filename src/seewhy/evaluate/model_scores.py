@@ -125,7 +125,7 @@ class ScoredImages:
     def score(self, perturbations: Iterable[Perturbation]) -> DoubleArray:
         """Return the score (M,) of each perturbation, running `batch_size` of them at once.
 
-        The pixels of a perturbation are copied before the next one is asked for, so that they may share memory.
+        The pixels of a perturbation are copied before the next one is made, so that they may share memory.
         """
         return np.concatenate([np.zeros(0), *(self._run(*batch) for batch in self._batches(perturbations))])
 
@@ -146,7 +146,8 @@ class ScoredImages:
         order = (0, 3, 1, 2) if framework.channels_first else (0, 1, 2, 3)
         while first := next(remaining, None):
             array = np.empty([shape[axis] for axis in order], np.float32)
-            rows, values = [], array.transpose(np.argsort(order))
+            rows: list[Perturbation] = []
+            values = array.transpose(np.argsort(order))
             for each in chain([first], islice(remaining, len(array) - 1)):
                 values[len(rows)] = each.pixels
                 rows.append(each)

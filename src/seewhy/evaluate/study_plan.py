@@ -205,10 +205,10 @@ def _labels(labels: LabelSource | None, names: Sequence[str], classifier: Classi
         return labels_by_folder(names, classifier)
     if isinstance(labels, (str, os.PathLike)):
         return labels_from_table(Path(labels), names, classifier)
-    labels = as_list(labels)
-    if len(labels) != len(names):
-        raise InputError(f"{len(labels)} labels were given for {len(names)} images; expected one for each.")
-    pairs = list(zip(names, labels, strict=True))
+    given: Sequence[int | str | None] = as_list(labels)
+    if len(given) != len(names):
+        raise InputError(f"{len(given)} labels were given for {len(names)} images; expected one for each.")
+    pairs = list(zip(names, given, strict=True))
     classes = {name: classifier.find_class(label) for name, label in pairs if label is not None}
     return Labels(classes, missing=[name for name, label in pairs if label is None])
 

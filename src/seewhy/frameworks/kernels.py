@@ -11,7 +11,7 @@ normalisations, are none.
 
 Their axes are in one order, whatever the framework stores, that of PyTorch: (out, in, *window) of a convolution,
 (in, out, *window) of a transposed one, (channel, multiplier, *window) of a depthwise one and (out, in) of a matrix. So
-what is drawn for them, number by number, is the same for a network in every framework."""
+what is drawn for them, number by number, is the same for a model in every framework."""
 
 
 def is_kernel(shape: tuple[int, ...], dtype: str) -> bool:

@@ -165,6 +165,10 @@ class Classifier:
     def predict(self, images: Sequence[ImageLike]) -> list[tuple[Prediction, ...]]:
         """Classify images.
 
+        The model's last operation tells what its outputs are: a softmax or a sigmoid gives probabilities, and a matrix
+        product gives logits, whatever their values. Where it is another, as a mean of softmaxes, outputs of an image
+        that are not negative and sum to 1 are taken as probabilities, and others as logits.
+
         Returns:
             For each image, all classes, the most probable first.
 

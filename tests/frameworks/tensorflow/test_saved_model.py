@@ -9,6 +9,8 @@ import seewhy
 from seewhy.errors import ModelError
 from seewhy.frameworks.tensorflow.saved_model import run_saved_model
 
+pytestmark = pytest.mark.slow(reason="writes a SavedModel, which takes TensorFlow seconds")
+
 IMAGES = np.random.default_rng(0).standard_normal((3, 6, 5, 3)).astype(np.float32)
 SCALES = np.array([1.0, -2.0, 3.0, 0.5], np.float32)
 
@@ -48,17 +50,24 @@ class Looked(Scaled):
         return x * self.look()
 
 
-def explainer(layer):
+def explainer(layer, method="hirescam", explained="features"):
     keras.utils.set_random_seed(0)
     image = keras.Input((6, 5, 3))
     maps = layer(keras.layers.Conv2D(4, 3, name="features")(image))
     model = keras.Model(image, keras.layers.Dense(2)(keras.layers.GlobalAveragePooling2D()(maps)))
     source = seewhy.Classifier(model, preprocess=lambda pixels: pixels / 255)
-    return seewhy.Explainer(source, "hirescam", "features", signed=True)
+    return seewhy.Explainer(source, method, explained, signed=True)
 
 
-def test_variables_that_keras_does_not_know(tmp_path):
-    source = explainer(Scaled())
+@pytest.mark.parametrize(
+    "source",
+    [
+        pytest.param(lambda: explainer(Scaled()), id="a variable that Keras does not know"),
+        pytest.param(lambda: explainer(keras.layers.ReLU(), "guided_backprop", "auto"), id="a gradient rule"),
+    ],
+)
+def test_outputs_are_those_of_the_explainer(source, tmp_path):
+    source = source()
     written = seewhy.export(source, tmp_path / "model", to="savedmodel", targets="all")
     wanted = source.heatmaps(IMAGES, [0, 1]).values
     found = run_saved_model(written.path, {"input": IMAGES})["heatmaps"]

@@ -67,7 +67,7 @@ class RowIndex:
 def index_rows(output: Output) -> RowIndex:
     """Read the index of an output, part by part."""
     names: dict[str, int] = {}
-    parts = [_index_part(number, table, names) for number, table in output.parts(COLUMNS)]
+    parts = [_index_part(number, table, names) for number, table in output.parts(COLUMNS) if table.num_rows]
     pa = pyarrow()
     keys = pa.chunked_array([part.pop("keys") for part in parts], pa.string()).combine_chunks()
     columns = {

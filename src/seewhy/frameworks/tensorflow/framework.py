@@ -44,7 +44,7 @@ from seewhy.frameworks.tensorflow.attention import TracedCalls, map_tensors
 from seewhy.frameworks.tensorflow.guided import check_head_activations, guide_relus
 from seewhy.frameworks.tensorflow.logits import FUNCTION_ADVICE, select_tensorflow_outputs
 from seewhy.frameworks.tensorflow.mean_head import closed_form, pooled_mean
-from seewhy.frameworks.tensorflow.namespace import TensorflowNamespace
+from seewhy.frameworks.tensorflow.namespace import VECTORIZED, TensorflowNamespace
 from seewhy.frameworks.tensorflow.onnx import WeightReader, export
 from seewhy.frameworks.tensorflow.precision import check_bfloat16, compiled
 from seewhy.frameworks.tensorflow.stem import find_stem_inputs
@@ -366,7 +366,7 @@ class KerasTensorflow(KerasFramework):
                         tap.output, selected.one_logits, self._layers, gradient_rule, is_inlined=is_inlined
                     )
                 outputs = selected.read(selected.tensors)
-                target_scores = outputs.score(objective, arrays, self.xp)
+                target_scores = outputs.score(objective, arrays, self.xp if mean is None else VECTORIZED)
                 scores = tf.cast(target_scores.scores, tf.float32) * scale
             facts.update(layer=layer.named(tap.call), shape=outputs.shape, activation=outputs.activation)
             facts["is_bypassed"] = is_bypassed(leaves(batch), tap.output, selected.tensors)

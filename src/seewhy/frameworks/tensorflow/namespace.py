@@ -13,7 +13,14 @@ from seewhy.types import NativeTensor
 
 @final
 class TensorflowNamespace:
-    """`keras.ops`, but for the functions below."""
+    """`keras.ops`, but for the functions below.
+
+    Args:
+        is_vectorized: Whether gradients are traced in `tf.vectorized_map`, which cannot vectorize that of GatherNd.
+    """
+
+    def __init__(self, *, is_vectorized: bool = False) -> None:
+        self._is_vectorized = is_vectorized
 
     def __getattr__(self, name: str) -> Any:
         return getattr(keras.ops, name)
@@ -22,9 +29,16 @@ class TensorflowNamespace:
         """Return the values of `x` at `indices` along an axis.
 
         For indices (N, T) of the last axis of (N, C), as classes are, Keras traces some 60 operations, which allow for
-        shapes that broadcast, and some 60 more for the gradient; GatherNd and its gradient are 11.
+        shapes that broadcast, and some 60 more for the gradient. GatherNd and its gradient are 10; Gather of one flat
+        axis and its gradient are 35.
         """
         if len(x.shape) != 2 or len(indices.shape) != 2 or axis not in (-1, 1):
             return keras.ops.take_along_axis(x, indices, axis)
         rows = tf.cumsum(tf.raw_ops.OnesLike(x=indices), axis=0, exclusive=True)
-        return tf.gather_nd(x, tf.stack([rows, indices], axis=-1))
+        if not self._is_vectorized:
+            return tf.gather_nd(x, tf.stack([rows, indices], axis=-1))
+        classes = tf.cast(tf.shape(x)[1] if x.shape[1] is None else x.shape[1], indices.dtype)
+        return tf.gather(tf.reshape(x, [-1]), rows * classes + indices)
+
+
+VECTORIZED = TensorflowNamespace(is_vectorized=True)

@@ -62,8 +62,10 @@ def write_saved_model(
     _check_calls_of_python(function.graph.as_graph_def())
     module = tf.Module()
     module.weights = [*framework.variables, *function.graph.variables]  # those of TensorFlow that Keras does not know
+    # What differentiates the heatmaps again is not saved: the rules of guided backpropagation have no derivative there.
+    options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)
     try:
-        tf.saved_model.save(module, path, signatures={SIGNATURE: function})
+        tf.saved_model.save(module, path, signatures={SIGNATURE: function}, options=options)
     except FAILURES as error:
         raise ModelError(f"TensorFlow cannot save the exported model: {' '.join(str(error).split())[:300]}") from error
     outputs = tuple(function.structured_outputs)
