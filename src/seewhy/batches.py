@@ -3,12 +3,12 @@
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TypeVar
 
-from seewhy.errors import ImageError, ModelRunError, OutputError, SeewhyError
+from seewhy.errors import ImageError, ModelRunError, NotPredictedError, OutputError, SeewhyError
 from seewhy.images.read_ahead import READ_AHEAD
 from seewhy.images.reading import ImageLike, read_each
 from seewhy.types import ImageArray
 
-IMAGE_ERRORS = (ImageError, ModelRunError, OutputError)
+IMAGE_ERRORS = (ImageError, ModelRunError, NotPredictedError, OutputError)
 """Errors that concern a single image: they are recorded, and the other images are explained."""
 
 MAX_BATCH_BYTES = 2**28

@@ -8,6 +8,7 @@
       - TokenGridError         the grid of the layer's tokens cannot be determined
     + TargetError              an unknown, ambiguous or impossible target
       - NotClassScoresError    a class is the target, and the output is not one score for each class
+      - NotPredictedError      a segmentation model predicts the class at no pixel of an image
     + MethodError              an unknown method, or one that does not apply to the model
     + OptionError              an unknown colour map, figure or score; a number out of range
     + InputError               arrays of the wrong shape or type, or with values that are not finite
@@ -71,6 +72,10 @@ class TargetError(UsageError):
 
 class NotClassScoresError(TargetError):
     """A class is the target, and the model's output is not one score for each class."""
+
+
+class NotPredictedError(TargetError):
+    """A segmentation model predicts the class, or as many classes, in an image; other images may have it."""
 
 
 class MethodError(UsageError):

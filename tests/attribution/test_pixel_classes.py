@@ -73,7 +73,7 @@ def test_one_channel_without_a_sigmoid_is_a_foreground_only_with_two_names():
 def test_mistakes_are_explained():
     model = ColorMasks(3)
     black = np.zeros_like(IMAGE)
-    with pytest.raises(TargetError, match=r"predicts 'b' at no pixel of image 0 .* predicts: a \(100.0%\)"):
+    with pytest.raises(TargetError, match=r"predicts 'b' at no pixel of the image. .* predicts: a \(100.0%\)"):
         seewhy.Explainer(seewhy.Classifier(model, class_names="abc")).heatmaps(black, "b")
     with pytest.raises(TargetError, match="There is no class 3: the model has classes 0 to 2"):
         explained(model, 3)

@@ -29,5 +29,5 @@ def test_a_class_stands_for_the_pixels_predicted_as_it(framework):
     counts = np.bincount(labels[0].ravel(), minlength=4)
     largest = [NAMES[index] for index in np.argsort(-counts, kind="stable") if index]
     assert explainer.heatmaps(inputs[:1], "top-2").names == (tuple(largest[:2]),)
-    with pytest.raises(TargetError, match="'top-4' selects more classes than the model predicts in image 0"):
+    with pytest.raises(TargetError, match="'top-4' selects more classes than the model predicts in the image"):
         explainer.heatmaps(inputs[:1], "top-4")

@@ -19,7 +19,7 @@ from seewhy import datasets
 from seewhy.datasets.find_source import SourceOptions, find_source
 from seewhy.datasets.schema import check_fits
 from seewhy.datasets.writer import make_writer
-from seewhy.errors import ImageError, OptionError, OutputError, TargetError
+from seewhy.errors import ImageError, NotPredictedError, OptionError, OutputError, TargetError
 from seewhy.targets import resolve
 
 
@@ -261,3 +261,28 @@ def test_a_source_that_changed_is_not_read_back(classifier, photos, tmp_path):
         datasets.run(classifier, folder, tmp_path / "out", resume=True)
     with pytest.raises(ImageError, match="has changed since the run"):
         next(output.explanations())
+
+
+def test_a_class_that_a_segmentation_predicts_in_some_images_is_an_error_of_the_others(tmp_path):
+    """A dark image comes first, so that neither what "auto" chooses nor a batch depends on it."""
+    for number, value in enumerate((10, 200, 20, 220)):
+        Image.new("RGB", (8, 8), (value, 0, 0)).save(tmp_path / f"{number}.png")
+    model = torch.nn.Sequential(torch.nn.Conv2d(3, 2, 1), torch.nn.ReLU(), torch.nn.Conv2d(2, 2, 1))
+    with torch.no_grad():
+        model[0].weight.fill_(1)
+        model[2].weight.copy_(torch.tensor([[0.0, 0], [1, 1]])[..., None, None])
+        model[0].bias.zero_()
+        model[2].bias.copy_(torch.tensor([0.5, 0]))  # class 1 where red is above a quarter
+    classifier = seewhy.Classifier(model, preprocess=seewhy.Preprocessing(size=(8, 8), std=255.0))
+    output = datasets.run(classifier, tmp_path, tmp_path / "out", targets=[1], batch_size=3)
+    assert output.errors().to_pydict()["kind"] == ["NotPredictedError"] * 2
+    assert output.errors()["key"].to_pylist() == ["0.png", "2.png"]
+    assert output.table(["key"])["key"].to_pylist() == ["1.png", "3.png"]
+    scores = [row["targets"][0]["score"] for row in output.table(["targets"]).to_pylist()]
+    np.testing.assert_allclose(scores, [64 * 2 * 200 / 255, 64 * 2 * 220 / 255], rtol=1e-5)
+    (tmp_path / "1.png").unlink()
+    (tmp_path / "3.png").unlink()
+    with pytest.raises(
+        NotPredictedError, match=r"no image with these targets\. Of the last one: .* 'class 1' at no pixel"
+    ):
+        datasets.run(classifier, tmp_path, tmp_path / "none", targets=[1])

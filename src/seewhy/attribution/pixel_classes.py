@@ -13,7 +13,7 @@ import numpy as np
 from seewhy.attribution.auto_layer import carrying_calls, choice_of, try_layer
 from seewhy.attribution.layer_warnings import no_layer
 from seewhy.attribution.plan import Plan
-from seewhy.errors import NotClassScoresError, TargetError
+from seewhy.errors import NotClassScoresError, NotPredictedError, TargetError
 from seewhy.frameworks import Framework, LayerChoice
 from seewhy.frameworks.layers import INPUT, LayerCall
 from seewhy.frameworks.structures import InputBatch, image_at, shape_key
@@ -47,7 +47,8 @@ class PixelClasses:
         """Return the target with the predicted pixels of each class in the place of the class.
 
         Raises:
-            TargetError: The model predicts a class at no pixel of an image.
+            NotPredictedError: The model predicts a class at no pixel of an image.
+            TargetError: There is no such class, or it has no score of its own.
         """
         rows = [self._of_image(target.for_image(image), image) for image in range(len(self.masks))]
         combined = [row[0] if len(row) == 1 else Combined(tuple(row)) for row in rows]
@@ -68,8 +69,8 @@ class PixelClasses:
             raise TargetError(f"There is no class {index}: the model has classes 0 to {classes - 1}.")
         name, mask = self.classifier.class_name(index), self.masks[image, index]
         if not mask.any():
-            raise TargetError(
-                f"The model predicts {name!r} at no pixel of image {image} of the batch. It predicts: "
+            raise NotPredictedError(
+                f"The model predicts {name!r} at no pixel of {self._named(image)}. It predicts: "
                 f"{self._found(image)}. Give one of those; or a region: seewhy.targets.Region(mask, {name!r})."
             )
         if self.is_foreground and index == 0:
@@ -87,8 +88,8 @@ class PixelClasses:
         things = [index for index in found if not self._is_background(index)]
         chosen = (things or found)[:k]
         if len(chosen) < k:
-            raise TargetError(
-                f"'top-{k}' selects more classes than the model predicts in image {image} of the batch: "
+            raise NotPredictedError(
+                f"'top-{k}' selects more classes than the model predicts in {self._named(image)}: "
                 f"{self._found(image)}. Ask for fewer, or name the classes."
             )
         return chosen
@@ -97,6 +98,9 @@ class PixelClasses:
         if self.is_foreground:
             return index == 0
         return self.classifier.class_name(index).strip("_").casefold() in BACKGROUND
+
+    def _named(self, image: int) -> str:
+        return "the image" if len(self.masks) == 1 else f"image {image} of the batch"
 
     def _found(self, image: int) -> str:
         """Return the classes that are predicted, with their shares of the pixels."""

@@ -176,7 +176,7 @@ class FirstErrors(logging.Handler):
         if isinstance(record.args, tuple) and isinstance(record.args[-1], Exception) and self.printed < MAX_LISTED:
             self.printed += 1
             self._line.clear()
-            print_error(record.args[-1])
+            print_error(record.args[-1], str(record.args[0]))
 
 
 class ProgressLine:

@@ -35,6 +35,7 @@ WORDS = {
     "place=True": "--place",
     "tolerance=...": "--tolerance",
     "targets='top-5'": "--targets top-5",
+    "or a region: seewhy.targets.Region(": "or, in Python, a region: seewhy.targets.Region(",
     "use Explainer.heatmaps": "use Explainer.heatmaps in Python",
 }
 """What messages say of the Python interface, and what they say on the command line."""

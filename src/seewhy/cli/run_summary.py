@@ -82,7 +82,7 @@ class RunSummary:
         is_usage = isinstance(error, UsageError) and self.exit_code in (0, UsageError.exit_code)
         self.exit_code = UsageError.exit_code if is_usage else SeewhyError.exit_code
         if len(self.errors) <= MAX_LISTED:
-            print_error(error)
+            print_error(error, str(image))
 
     def as_dict(self) -> dict[str, Any]:
         """Return what `--json` prints."""

@@ -31,11 +31,16 @@ MAX_NOTES = 20
 """How many different notes are printed."""
 
 
-def print_error(error: Exception) -> None:
-    """Print the message of an error on standard error; above a progress bar, if there is one."""
-    sys.stderr.write(
-        f"Error: {command_line_message(error)}\n"
-    )  # not with a Console, which bypasses the progress bar's redirection of stderr
+def print_error(error: Exception, image: str = "") -> None:
+    """Print the message of an error on standard error; above a progress bar, if there is one.
+
+    Args:
+        error: What went wrong.
+        image: The image that it concerns, which is named unless the message names it.
+    """
+    message = command_line_message(error)
+    named = message if image in message else f"{image}: {message}"
+    sys.stderr.write(f"Error: {named}\n")  # not with a Console, which bypasses the progress bar's redirection of stderr
 
 
 def print_times(times: Times, images: int) -> None:

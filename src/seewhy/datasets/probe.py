@@ -9,7 +9,7 @@ from seewhy.datasets.decoding import Decode
 from seewhy.datasets.records import Source
 from seewhy.datasets.run_folder import Settings
 from seewhy.datasets.schema import HeatmapType, RequestedType
-from seewhy.errors import LayerError, ModelRunError, OptionError
+from seewhy.errors import LayerError, ModelRunError, NotPredictedError, OptionError
 from seewhy.explainer import Explainer
 from seewhy.results.heatmaps import Heatmaps
 from seewhy.targets import Target
@@ -76,8 +76,10 @@ def _first_heatmaps(
 
     Raises:
         ModelRunError: The model fails on the first `MAX_FAILURES` images that can be read, so on all of them, perhaps.
+        NotPredictedError: A segmentation model predicts the classes in no image. A rare class may be in a late one.
     """
     failures = 0
+    not_predicted: NotPredictedError | None = None
     copies = batch_size if explainer.framework.compiles_batch_size else 1
     for chunk in source.chunks:
         for record in chunk.records():
@@ -88,6 +90,10 @@ def _first_heatmaps(
                 failures += 1
                 if failures == MAX_FAILURES:
                     raise
+            except NotPredictedError as error:
+                not_predicted = error
             except IMAGE_ERRORS:
                 continue
+    if not_predicted is not None:
+        raise NotPredictedError(f"There is no image with these targets. Of the last one: {not_predicted}")
     return None
