@@ -11,7 +11,7 @@ import seewhy
 from seewhy import evaluate
 from seewhy.errors import OptionError, TargetError
 from seewhy.evaluate import check
-from seewhy.evaluate.check import with_checks
+from seewhy.evaluate.check import Check, with_checks
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +73,21 @@ def test_the_maps_of_two_classes_are_compared(explainer, explanation):
     other = replace(same, heatmaps=np.stack([quadrant_mask(), quadrant_mask()[::-1]]).astype(np.float32))
     assert check(explainer, other).overlap == 0.0
     assert "the map is its own" in check(explainer, other).line
+
+
+def test_small_scores_are_told_apart():
+    """Scores of a regression, or of a class that is not trained, may differ in the fifth decimal only."""
+    checked = Check("a", -0.04016, -0.04031, (-0.04015, -0.04019), "", None, 0.15)
+    assert "from -0.04016 to -0.04031; with the same shape at 2 other places, to between -0.04019 and -0.04015" in (
+        checked.line
+    )
+    assert "from 1.00 to 1.00;" in Check("a", 1.0, 1.0, (1.0,), "", None, 0.15).line
+
+
+def test_a_target_that_is_no_class_is_said_to_be_unchecked(explainer, explanation):
+    value = replace(explanation.targets[0], index=-1, name="output 0")
+    checked = with_checks(explainer, replace(explanation, targets=(value,)))
+    assert checked.targets[0].check == "Not checked: only the map of a class of a classifier can be."
 
 
 def test_a_map_without_evidence_is_said_to_be_one(explainer, explanation):

@@ -11,7 +11,7 @@ from seewhy import datasets
 from seewhy.datasets.decoding import DecoderProcesses, decode
 from seewhy.datasets.overview.clusters import scikit_learn
 from seewhy.datasets.overview.overview import Overview
-from seewhy.datasets.overview.page_sections import place_words, shortcut_words
+from seewhy.datasets.overview.page_sections import place_words, shortcut_words, why_none
 from seewhy.datasets.overview.report import check_sample
 from seewhy.errors import OptionError
 from seewhy.viewer.report import SUFFIXES
@@ -57,4 +57,4 @@ def _lines(overview: Overview, out: Path) -> Iterator[str]:
             place = place_words(cluster.shortcut.centre)
             yield f"suspected shortcut: {each.name}, {place}. {shortcut_words(each, cluster, cluster.shortcut)}"
     if not overview.shortcuts:
-        yield "no shortcut is suspected; the page says what was looked for"
+        yield why_none(overview)

@@ -1,6 +1,7 @@
 """Cheap signs of whether one heatmap can be trusted, in words."""
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import final
 
@@ -29,6 +30,12 @@ BLUR = 1 / 12
 
 SAME, OTHER = 0.8, 0.5
 """The share of common pixels from which two maps are called almost the same, and below which they are different."""
+
+MAX_DECIMALS = 8
+"""The number of decimals of a score, at most."""
+
+NOT_CHECKED = "Not checked: only the map of a class of a classifier can be."
+"""What is said of a target that is a value of a regression, or a region of a segmentation."""
 
 TRIES = 20
 """How many random places are tried for each one that is used."""
@@ -75,10 +82,11 @@ class Check(ShortRepr):
     def _faithfulness(self) -> str:
         if self.covered is None:
             return "The map shows no evidence, so there is nothing to cover."
+        scores = (self.score, self.covered, min(self.elsewhere), max(self.elsewhere))
+        before, covered, lowest, highest = (f"{score:.{_decimals(scores)}f}" for score in scores)
         text = (
-            f"With the brightest {self.share:.0%} of the image blurred, the score of {self.name} goes from "
-            f"{self.score:.2f} to {self.covered:.2f}; with the same shape at {len(self.elsewhere)} other places, to "
-            f"between {min(self.elsewhere):.2f} and {max(self.elsewhere):.2f}."
+            f"With the brightest {self.share:.0%} of the image blurred, the score of {self.name} goes from {before} to "
+            f"{covered}; with the same shape at {len(self.elsewhere)} other places, to between {lowest} and {highest}."
         )
         if self.is_faithful:
             return f"{text} The bright pixels matter more than others: this supports the map."
@@ -93,6 +101,12 @@ class Check(ShortRepr):
         if self.overlap >= SAME:
             return (f"{text}: the map hardly says what is special about this class.",)
         return (f"{text}: the map is {'its own' if self.overlap < OTHER else 'partly its own'}.",)
+
+
+def _decimals(scores: Sequence[float]) -> int:
+    """Return the number of decimals, 2 or more, that show two digits of how far scores are apart."""
+    spread = max(scores) - min(scores)
+    return 2 if not spread > 0 else min(max(2, 1 - math.floor(math.log10(spread))), MAX_DECIMALS)
 
 
 def check(
@@ -161,7 +175,7 @@ def check(
 
 
 def with_checks(explainer: Explainer, explanation: Explanation, progress: CheckProgress | None = None) -> Explanation:
-    """Return an explanation with a line about each target that is a class, which reports show.
+    """Return an explanation with a line about each target, which reports show; targets that are no classes say so.
 
     Args:
         explainer: The explainer that made it.
@@ -175,8 +189,8 @@ def with_checks(explainer: Explainer, explanation: Explanation, progress: CheckP
             progress(position, len(explanation.targets))
         is_class = target.index >= 0 and bool(explanation.predictions)
         # Another explanation by a method that runs the model thousands of times costs more than a sign is worth.
-        line = check(explainer, explanation, position, explain_other=not method.needs_runner).line if is_class else ""
-        targets.append(replace(target, check=line))
+        checked = check(explainer, explanation, position, explain_other=not method.needs_runner) if is_class else None
+        targets.append(replace(target, check=NOT_CHECKED if checked is None else checked.line))
     return replace(explanation, targets=ShortTuple(targets))
 
 

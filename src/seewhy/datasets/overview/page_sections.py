@@ -106,7 +106,7 @@ def _shortcuts(overview: Overview, entries: RowEntries) -> Iterator[str]:
     yield "<h2>Suspected shortcuts</h2>"
     named = [(each, number) for each in overview.classes for number, own in enumerate(each.clusters) if own.shortcut]
     if not named:
-        yield f"<p>{_text(_why_none(overview))}</p>"
+        yield f"<p>{_text(why_none(overview))}</p>"
         return
     yield (
         "<p>A mark that is always at the same place, such as a logo or a caption, may be what the model has learned "
@@ -121,7 +121,8 @@ def _shortcuts(overview: Overview, entries: RowEntries) -> Iterator[str]:
         yield _group(title, content + _button(each, number), name="group suspected")
 
 
-def _why_none(overview: Overview) -> str:
+def why_none(overview: Overview) -> str:
+    """Return why no shortcut is suspected, in a sentence: none was found, or none could be looked for."""
     sides = [min(each.mean_map.shape) for each in overview.classes]
     if len(overview.classes) < 2:
         return "Shortcuts are not looked for: there is one class only, and no other to compare it with."
