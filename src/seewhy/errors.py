@@ -75,7 +75,7 @@ class NotClassScoresError(TargetError):
 
 
 class NotPredictedError(TargetError):
-    """A segmentation model predicts the class, or as many classes, in an image; other images may have it."""
+    """A segmentation model does not predict the class, or so many classes, in an image; another image may have it."""
 
 
 class MethodError(UsageError):
