@@ -151,6 +151,20 @@ def test_the_map_of_a_row_is_that_of_the_predicted_class(tmp_path):
     assert [neither.name(code) for code in neither.classes] == ["dog", "fish"]
 
 
+def test_only_images_that_are_predicted_as_a_class_say_how_well_it_is_predicted(tmp_path):
+    """The probability of a cat is not that of the dog whose map was made."""
+    maps, names = np.ones((2, 1, 5, 5)), ["cat", "dog", "fish"]
+    output = handmade_output(tmp_path / "own", maps, np.array([0, 1]), names, labels=[0, 0])
+    own = {
+        each.name: (each.labelled, each.correct, each.probability) for each in datasets.make_overview(output).classes
+    }
+    assert own == {"cat": (1, 1, pytest.approx(0.4)), "dog": (1, 0, pytest.approx(0.486))}
+    output = handmade_output(tmp_path / "other", maps, np.array([0, 1]), names, labels=[0, 0], first=1)
+    for each in datasets.make_overview(output).classes:
+        assert (each.images, each.labelled, each.correct) == (1, 0, 0)
+        assert np.isnan(each.probability)
+
+
 @pytest.mark.parametrize(
     ("changes", "passes"),
     [

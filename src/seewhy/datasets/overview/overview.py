@@ -57,13 +57,15 @@ class Cluster:
 class ClassOverview:
     """The maps of one class: those of images that the model predicts as this class, where it was explained.
 
+    Images of which other classes were explained count for the first of them.
+
     Attributes:
         name: The name of the class, or of another target.
         images: The number of images.
-        labelled: The number of those whose true class is known.
+        labelled: The number of those that are predicted as this class, and whose true class is known.
         correct: The number of those in which it is this class.
         without_evidence: The number of maps without positive values.
-        probability: The median of the probability of the prediction; NaN where there is none.
+        probability: The median of the probability of this class where it is predicted; NaN where it never is.
         mean_map: The mean of the energy of all maps with evidence, (rows, columns).
         centre: The centre of mass of that, (y, x) in 0..1; None without evidence.
         border: The mean share of the energy in the outermost tenth at each side; None without evidence. It is 0.36 of a
@@ -207,10 +209,11 @@ def _class_overview(
     index: RowIndex, number: int, sums: _Sums, drawn: Integers, clusters: Clusters, parts: Sequence[Cluster]
 ) -> ClassOverview:
     own = index.classes == number
-    known = index.correct[own]
+    predicted = own & (index.predicted == number)  # the others say nothing about how well this class is predicted
+    known = index.correct[predicted]
     count = max(sums.count[number], 1)
     mean = sums.maps[number] / count
-    probabilities = index.probabilities[own]
+    probabilities = index.probabilities[predicted]
     return ClassOverview(
         name=index.names[number],
         images=int(own.sum()),

@@ -140,7 +140,8 @@ def _classes(overview: Overview, summary: Mapping[str, Any]) -> Iterator[str]:
         '<p class="note">Each image counts for the class that is predicted, with the map of that class; where that was '
         "not explained, for the first target. A mean map is the mean over its images of the evidence, each with the "
         "sum 1, on the model's input. The border is the outermost tenth at each side: a uniform map has "
-        f"{border_of_uniform_map():.0%} there.</p>"
+        f"{border_of_uniform_map():.0%} there. The probability is the median over the images that are predicted as "
+        "this class.</p>"
     )
     if len(shown) < len(overview.classes):
         yield f'<p class="note">The {len(shown)} largest of {len(overview.classes):,} classes.</p>'
