@@ -16,10 +16,11 @@ from tests.cli.test_many_images import NETS
 
 import seewhy
 from seewhy import Classifier
-from seewhy.cli.output_files import fitting_stem
+from seewhy.cli.output_files import MAX_LABEL_BYTES, MAX_STEM_BYTES, fitting_stem, target_labels
 from seewhy.images.figure import Panel, draw_panels, render
 from seewhy.images.text import printable
 from seewhy.models.class_names import ClassNames
+from seewhy.results.target_result import TargetResult
 
 NOT_UTF8 = os.fsdecode(b"caf\xe9")
 LONE = "dog\ud800"
@@ -174,3 +175,11 @@ def test_a_device_is_not_an_image(run, tmp_path):
         code, _, errors = run("explain", path)
         assert code == 1
         assert "is a FIFO, a device or a socket, not a regular file" in errors
+
+
+def test_each_target_without_an_index_has_a_file_of_its_own():
+    names = ["output 0", "output 1", "output-0", "output 0", "é" * 100, "é" * 101]
+    targets = [TargetResult(-1, name, 0.0, None, True) for name in names]
+    labels = target_labels([TargetResult(281, "tabby", 0.0, None, True), *targets])
+    assert labels == ["281", "output-0", "output-1", "output-0-4", "output-0", "é" * 12, "é" * 12 + "-6"]
+    assert MAX_STEM_BYTES + MAX_LABEL_BYTES + len("_-999-9999.jpeg") <= 255

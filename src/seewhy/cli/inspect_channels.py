@@ -9,7 +9,7 @@ from rich.console import Console
 
 from seewhy.cli.layer_option import find_layer
 from seewhy.cli.model_options import ModelArguments, check_targets
-from seewhy.cli.output_files import check_not_an_input, check_output_folder, fitting_stem
+from seewhy.cli.output_files import check_not_an_input, check_output_folder, fitting_stem, target_labels
 from seewhy.cli.tables import print_line, print_table
 from seewhy.errors import OptionError, short_repr
 from seewhy.explainer import Explainer
@@ -50,13 +50,13 @@ def run(
         explainer = Explainer(classifier, "gradcam", find_layer(classifier, layer), score, tokens=tokens)
         inspection = explainer.inspect(image, targets)
     console = Console(highlight=False)
-    for position, target in enumerate(inspection.explanation.targets):
+    for position, label in enumerate(target_labels(inspection.explanation.targets)):
         selected = inspection.channels(channels, position)
         _print_channels(inspection, position, selected, console)
         for name in formats:
             if name == "npz" and position > 0:
                 continue  # one file has the arrays of all targets
-            stem = fitting_stem(image.stem, "inspect", *(() if name == "npz" else (str(target.index),)))
+            stem = fitting_stem(image.stem, "inspect", *(() if name == "npz" else (label,)))
             path = check_not_an_input(out / f"{stem}.{name}", {os.path.realpath(image)})
             inspection.save(path, selected, target=position, colormap=colormap)
             console.print(f"wrote {path}", markup=False, soft_wrap=True)
@@ -81,7 +81,8 @@ def _check(
 
 def _print_channels(inspection: Inspection, position: int, channels: list[int], console: Console) -> None:
     target = inspection.explanation.targets[position]
-    print_line(console, f"{target.index} {target.name}: score {target.score:.3f}")
+    name = target.name if target.index < 0 else f"{target.index} {target.name}"
+    print_line(console, f"{name}: score {target.score:.3f}")
     means, rows = inspection.activations.mean(axis=(0, 1)), []
     for channel in channels:
         weight = float(inspection.weights[position, channel])

@@ -11,10 +11,14 @@ from seewhy.images.style import StyleOptions
 from seewhy.results.comparison import Comparison
 from seewhy.results.explanation import IMAGE_SUFFIXES, Explanation
 from seewhy.results.figures import FigureKind
+from seewhy.results.target_result import TargetResult
 from seewhy.viewer.report import ReportWriter
 
 MAX_STEM_BYTES = 215
 """The maximum size of a file's stem: file systems allow 255 bytes for a name."""
+
+MAX_LABEL_BYTES = 24
+"""The maximum size of a target's name in that of a file, which follows the stem."""
 
 REPORT = "report.html"
 
@@ -185,9 +189,9 @@ def _models_and_methods(explanations: Sequence[Explanation]) -> list[str]:
     return [*(models if len(models) > 1 else ()), *methods]
 
 
-def _slug(model: str | None) -> str:
-    """Return the name of a model as part of a file name."""
-    return re.sub(r"[^\w.-]+", "-", model or "")
+def _slug(name: str | None) -> str:
+    """Return the name of a model or a target as part of a file name."""
+    return re.sub(r"[^\w.-]+", "-", name or "")
 
 
 def _folder_error(folder: Path, reason: object) -> OutputError:
@@ -201,5 +205,19 @@ def _files_and_targets(
     if suffix not in IMAGE_SUFFIXES or kind in (None, "grid") or len(explanation.targets) == 1:
         yield stem + suffix, 0
         return
-    names = {f"{stem}_{target.index}{suffix}": position for position, target in enumerate(explanation.targets)}
-    yield from names.items()  # a class that was given twice has one file
+    names = target_labels(explanation.targets)
+    yield from {f"{stem}_{name}{suffix}": position for position, name in enumerate(names)}.items()
+
+
+def target_labels(targets: Sequence[TargetResult]) -> list[str]:
+    """Return what file names say of each target: its class index, or the name of a target that has none.
+
+    A target that was given twice has one label; different ones never share one.
+    """
+    labels: dict[tuple[int, str], str] = {}
+    for target in targets:
+        label = str(target.index) if target.index >= 0 else _cut(_slug(target.name), MAX_LABEL_BYTES)
+        if (target.index, target.name) not in labels and label in labels.values():
+            label = f"{label}-{len(labels) + 1}"
+        labels.setdefault((target.index, target.name), label)
+    return [labels[target.index, target.name] for target in targets]
