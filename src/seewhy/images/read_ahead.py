@@ -50,7 +50,7 @@ def read_ahead(
                 except StopIteration:
                     break
                 except Exception:
-                    yield from map(_await, pending)  # the results before it it
+                    yield from map(_await, pending)  # the results before it
                     raise
                 pending.append(readers.submit(read, source) if is_slow(source) else _done(read, source))
                 while len(pending) > ahead or (len(pending) > 1 and _bytes_waiting(pending, size) > MAX_WAITING_BYTES):
