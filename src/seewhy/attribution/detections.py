@@ -14,7 +14,7 @@ import numpy as np
 from seewhy.attribution.auto_layer import choice_of
 from seewhy.attribution.plan import Plan
 from seewhy.errors import LayerError, MethodError, TargetError, warn
-from seewhy.frameworks import Framework, LayerChoice
+from seewhy.frameworks import Framework, LayerCall, LayerChoice
 from seewhy.frameworks.detections import DetectedBox, overlap
 from seewhy.frameworks.structures import InputBatch
 from seewhy.images.geometry import InputBox
@@ -28,6 +28,11 @@ LEAST_SCORE = 0.05
 
 LEAST_COVER = 0.75
 """How much of a detection's box the positions that reach its score must cover, in a layer that "auto" takes."""
+
+
+LEAST_CELLS = 4
+"""How many cells of such a layer must lie along the shorter side of the box: a peak in larger cells, whose centres are
+far apart, easily lies beside the box."""
 
 
 @final
@@ -191,7 +196,7 @@ def detection_layers(plan: Plan, inputs: InputBatch, objective: Objective) -> li
     for name, box, reaches in zip(
         target.detection_names, shares, framework.detection_reaches(inputs, objective), strict=True
     ):
-        layer = _last_covering(plan, inputs, np.clip(box, 0, 1), reaches)
+        layer = _last_suited(plan, inputs, np.clip(box, 0, 1), reaches)
         if layer is None:
             raise LayerError(
                 f"No layer with rows and columns carries all of the score of the detection {name!r}. Name a layer."
@@ -200,17 +205,26 @@ def detection_layers(plan: Plan, inputs: InputBatch, objective: Objective) -> li
     return layers
 
 
-def _last_covering(
+def _last_suited(
     plan: Plan, inputs: InputBatch, box: FloatArray, reaches: Mapping[tuple[str, int], InputBox]
 ) -> LayerChoice | None:
-    calls = [
-        call for call in plan.framework.calls(inputs) if call.is_candidate and (call.path, call.execution) in reaches
-    ]
-    covers = [_cover(box, reaches[call.path, call.execution]) for call in calls]
+    """Return the last call whose reach covers the box, in cells that are small enough; None if there is no call."""
+    carrying = [call for call in plan.framework.calls(inputs) if call.is_candidate]
+    calls = [call for call in carrying if (call.path, call.execution) in reaches]
     if not calls:
         return None
-    enough = [position for position, cover in enumerate(covers) if cover >= min(LEAST_COVER, max(covers))]
-    return choice_of(plan, inputs, calls[enough[-1]])
+    covers = [_cover(box, reaches[call.path, call.execution]) for call in calls]
+    covering = [call for call, cover in zip(calls, covers, strict=True) if cover >= min(LEAST_COVER, max(covers))]
+    cells = [_cells(box, call) for call in covering]
+    fine = [call for call, count in zip(covering, cells, strict=True) if count >= min(LEAST_CELLS, max(cells))]
+    return choice_of(plan, inputs, fine[-1])
+
+
+def _cells(box: FloatArray, call: LayerCall) -> float:
+    """Return how many cells of a layer lie along the shorter side of a box, which is given in shares."""
+    left, top, right, bottom = map(float, box)
+    rows, columns = (call.shape or (0, 0))[:2]
+    return min((bottom - top) * (rows or 0), (right - left) * (columns or 0))
 
 
 def _cover(box: FloatArray, reach: InputBox) -> float:
