@@ -33,6 +33,7 @@ from seewhy.attribution.checks import (
     require_decoded,
 )
 from seewhy.attribution.detections import (
+    boxes_on_inputs,
     check_detector_method,
     detection_layers,
     fix_detections,
@@ -419,6 +420,9 @@ class Explainer:
         self, images: Sequence[ImageLike], pixels: Sequence[ImageArray], target: Target, batch_size: int
     ) -> list[Explanation]:
         inputs = self.classifier.preprocess(pixels)
+        if looks_for_detections(target):
+            size = self.framework.image_size(self._check_inputs(inputs))
+            target = boxes_on_inputs(target, inputs.placements, size)
         heatmaps = self.heatmaps(inputs, target, batch_size=batch_size)
         return list(self._explanations(heatmaps, images, pixels, inputs.placements))
 
@@ -486,7 +490,7 @@ class Explainer:
         self, inputs: InputBatch, target: Target, image: int, batch_size: int
     ) -> list[tuple[Heatmaps, int]]:
         """Explain detections of one image, each at the layer that carries it unless layers are named."""
-        is_matched = self.method.needs_runner
+        is_matched, (height, width) = self.method.needs_runner, self.framework.image_size(inputs)
         fixed, found = fix_detections(self.framework, self.classifier, inputs, target, image, is_matched=is_matched)
         objective = Objective(fixed, self.score, self.output)
         plan, names = self._plan(inputs, objective, batch_size), [""] * len(found)
@@ -501,7 +505,7 @@ class Explainer:
             heatmaps = explainer._heatmaps(inputs, fixed.at(positions), batch_size)
             with_boxes = replace(
                 heatmaps,
-                boxes=fixed.boxes[None, positions],
+                boxes=fixed.boxes[None, positions] / np.array([width, height] * 2, dtype=np.float32),
                 detection_scores=np.array([[found[position].score for position in positions]], dtype=np.float32),
             )
             for column, position in enumerate(positions):

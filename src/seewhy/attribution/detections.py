@@ -6,7 +6,7 @@ the same ones. Each image is explained alone, for its detections, and their laye
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
@@ -17,7 +17,7 @@ from seewhy.errors import LayerError, MethodError, TargetError, warn
 from seewhy.frameworks import Framework, LayerCall, LayerChoice
 from seewhy.frameworks.detections import DetectedBox, overlap
 from seewhy.frameworks.structures import InputBatch
-from seewhy.images.geometry import InputBox
+from seewhy.images.geometry import InputBox, Placement
 from seewhy.methods import Method
 from seewhy.models import Classifier
 from seewhy.targets import Class, Combined, Detection, FixedDetections, Objective, PerImage, Target, TopK
@@ -123,6 +123,32 @@ def looks_for_detections(target: Target) -> bool:
         parts = target.parts if isinstance(target, Combined) else target.targets
         return any(looks_for_detections(part) for part in parts)
     return isinstance(target, Detection)
+
+
+def boxes_on_inputs(target: Target, placements: Sequence[Placement], size: tuple[int, int]) -> Target:
+    """Return a target for the model's inputs, from one whose boxes are in pixels of the images.
+
+    Args:
+        target: For all images.
+        placements: Where the input lies on each image.
+        size: (h, w) of the inputs, in pixels.
+    """
+    return PerImage(
+        tuple(_on_input(target.for_image(image), placement, size) for image, placement in enumerate(placements))
+    )
+
+
+def _on_input(target: Target, placement: Placement, size: tuple[int, int]) -> Target:
+    if isinstance(target, Combined):
+        return Combined(tuple(_on_input(part, placement, size) for part in target.parts))
+    if not isinstance(target, Detection) or target.box is None:
+        return target
+    (top, left, bottom, right), (height, width) = placement.box, size
+    scales = (width / (right - left), height / (bottom - top)) * 2
+    first, second, third, fourth = (
+        (edge - start) * scale for edge, start, scale in zip(target.box, (left, top) * 2, scales, strict=True)
+    )
+    return replace(target, box=(first, second, third, fourth))
 
 
 def fix_detections(

@@ -35,6 +35,9 @@ class Heatmaps:
         layer: The path of the layer in the model; of several layers, their paths with commas.
         method: The method's name.
         method_reason: Why `method="auto"` chose it; empty where the caller named it.
+        boxes: float32 (N, T, 4), the box of each target that is a detection: left, top, right and bottom as shares of
+            the width and height of the model's input. None for a model that is no detector.
+        detection_scores: float32 (N, T), how sure the detector is of each, in 0..1.
         names: The name of each target of each image, N times T.
         input_box: (top, left, bottom, right) of the heatmaps on the model's input, as shares of its height and width:
             not (0, 0, 1, 1) where the model itself crops or pads its input.

@@ -27,7 +27,7 @@ class Detection(Target):
     """A detection of a detector: the class logit of one of its boxes.
 
     Attributes:
-        box: (left, top, right, bottom) in pixels of the image, for `Explainer.heatmaps` of the model's input: the
+        box: (left, top, right, bottom) in pixels of the image, or for `Explainer.heatmaps` of the model's input: the
             detection that overlaps it most. None takes the surest.
         class_: The class of the detection: an index, a class name or a wnid; None for any class.
         rank: Which of the detections: 1 for the surest, or for the one that overlaps the box most, 2 for the next.
