@@ -1,5 +1,7 @@
 """A small detector of filled squares and discs, trained here in seconds, and the pictures that it is trained on."""
 
+import itertools
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -21,7 +23,7 @@ class SmallDetector(torch.nn.Module):
         widths = (3, 16, 32, 32)
         steps = [
             torch.nn.Sequential(torch.nn.Conv2d(a, b, 3, stride=2, padding=1), torch.nn.ReLU())
-            for a, b in zip(widths, widths[1:], strict=False)
+            for a, b in itertools.pairwise(widths)
         ]
         self.backbone = torch.nn.Sequential(*steps, torch.nn.Conv2d(32, 32, 3, padding=1), torch.nn.ReLU())
         self.tower = torch.nn.Sequential(torch.nn.Conv2d(32, 32, 3, padding=1), torch.nn.ReLU())
