@@ -505,7 +505,7 @@ class Explainer:
             heatmaps = explainer._heatmaps(inputs, fixed.at(positions), batch_size)
             with_boxes = replace(
                 heatmaps,
-                boxes=fixed.boxes[None, positions] / np.array([width, height] * 2, dtype=np.float32),
+                boxes=np.asarray(fixed.boxes[None, positions] / (width, height, width, height), dtype=np.float32),
                 detection_scores=np.array([[found[position].score for position in positions]], dtype=np.float32),
             )
             for column, position in enumerate(positions):

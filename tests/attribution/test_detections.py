@@ -14,7 +14,7 @@ from seewhy.explainer import Explainer
 from seewhy.frameworks.detections import overlap
 from seewhy.frameworks.torch.detectors.detector import Found, find_detections, find_entries
 from seewhy.frameworks.torch.detectors.kinds import QueryDetector
-from seewhy.targets import Detection, FixedDetections
+from seewhy.targets.detection import Detection, FixedDetections
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,8 @@ from seewhy.frameworks.structures import InputBatch
 from seewhy.images.geometry import InputBox, Placement
 from seewhy.methods import Method
 from seewhy.models import Classifier
-from seewhy.targets import Class, Combined, Detection, FixedDetections, Objective, PerImage, Target, TopK
+from seewhy.targets import Class, Combined, Detection, Objective, PerImage, Target, TopK
+from seewhy.targets.detection import FixedDetections
 from seewhy.types import FloatArray
 
 LEAST_SCORE = 0.05

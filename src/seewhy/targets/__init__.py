@@ -7,7 +7,7 @@ wherever a target is.
 
 from seewhy.targets.classes import Class, Counterfactual, Difference, TopK
 from seewhy.targets.dense import Embedding, Region
-from seewhy.targets.detection import Detection, FixedDetections
+from seewhy.targets.detection import Detection
 from seewhy.targets.functions import AllOutputs, Function
 from seewhy.targets.objective import Objective
 from seewhy.targets.parsing import TargetSpec, resolve
@@ -25,7 +25,6 @@ __all__ = [
     "Detection",
     "Difference",
     "Embedding",
-    "FixedDetections",
     "Function",
     "Objective",
     "PerImage",
