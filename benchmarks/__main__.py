@@ -14,6 +14,8 @@
 They print tables, and write them into benchmarks/results as Markdown and, with every single time, as JSON.
 
     python -m benchmarks --quick   a few rounds of a few cases, to see that everything runs
+    python -m benchmarks.evaluate  how long a study of 100 images takes, and its memory; not part of `make bench`
+    python -m benchmarks.cutouts   writes the images on which docs/howto/which-method.md compares the methods
     python -m benchmarks.boxes     how well boxes localize, on exact masks; not part of `make bench`
     python -m benchmarks.where     whether the peaks of heatmaps lie on what decided; records its tables itself
     python -m benchmarks.shortcut  a planted shortcut, and whether the report of a data set names it

@@ -257,5 +257,7 @@ def test_a_source_that_changed_is_not_read_back(classifier, photos, tmp_path):
     (folder / "a.png").write_bytes(image)
     output = datasets.run(classifier, folder, tmp_path / "out")
     (folder / "b.png").write_bytes(image)
+    with pytest.raises(OptionError, match="images were added, removed or written again; images: 1 then, 2 now"):
+        datasets.run(classifier, folder, tmp_path / "out", resume=True)
     with pytest.raises(ImageError, match="has changed since the run"):
         next(output.explanations())

@@ -282,6 +282,11 @@ def test_keys_that_are_there_twice_are_errors(photos, tmp_path):
     source = find_source(tmp_path / "keys.parquet", 2, SourceOptions(key_column="id"))
     assert errors_of(source) == ({"1": "1 is the key of an earlier row, which is explained."}, 5)
     assert [record.key for record in source.chunks[2].records()] == ["keys.parquet:4", "keys.parquet:5"]
+    pq.write_table(
+        pa.table({"image": columns["image"][:3], "label": [1.0, None, float("nan")]}), tmp_path / "b.parquet"
+    )
+    (chunk,) = find_source(tmp_path / "b.parquet", 3).chunks
+    assert [record.label for record in chunk.records()] == ["1", None, None]  # as pandas writes 1 and two missing ones
 
 
 def test_a_damaged_table_costs_the_rows_that_cannot_be_read(photos, tmp_path):
@@ -325,6 +330,7 @@ def test_what_is_no_source_is_refused(photos, tmp_path):
         (tmp_path / "twice.parquet", {}, OptionError, "several columns 'image'"),
         (photos, {"key_column": "id"}, OptionError, "key_column= does not apply"),
         (f"hf:{tmp_path / 'none'}", {}, ImageNotFoundError, "There is no data set"),
+        (f"hf:{photos}", {}, ImageError, "is not a folder that Dataset.save_to_disk wrote"),
     ]
     for name, options, error, message in refused:
         with pytest.raises(error, match=message):

@@ -200,4 +200,4 @@ def found_file(key: str, path: str) -> FoundFile:
         status = os.stat(path)
     except (OSError, ValueError):
         return FoundFile(key, path, -1)
-    return FoundFile(key, path, status.st_size, str(int(status.st_mtime)))
+    return FoundFile(key, path, status.st_size, str(status.st_mtime_ns))

@@ -95,8 +95,11 @@ def _of_local(name: str, chunk_size: int, options: SourceOptions, outside: Path 
         if source is None:
             raise
         return source
-    files = [found_file(os.path.basename(each.path), os.fspath(each.path)) for each in found.images]
-    return _of_files(name, files, chunk_size, options) or _of_images(name, found, chunk_size, options)
+    if found.images[0].path.name.lower().endswith(PARQUET_SUFFIXES + TAR_SUFFIXES):
+        files = [found_file(each.path.name, os.fspath(each.path)) for each in found.images]
+        if (source := _of_files(name, files, chunk_size, options)) is not None:
+            return source
+    return _of_images(name, found, chunk_size, options)
 
 
 def _of_images(name: str, found: FoundImages, chunk_size: int, options: SourceOptions) -> Source:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Any, final
 
+import numpy as np
+
 from seewhy.datasets.arrow import pyarrow, pyarrow_parquet
 from seewhy.datasets.file_source import find_column, find_label_column
 from seewhy.datasets.filesystems import FoundFile, open_file
@@ -106,7 +108,7 @@ class ParquetChunk:
         columns = self.columns
         given = None if columns.key is None else row[columns.key]
         key = self._row_key(index) if given is None else printable(str(given))
-        label = None if columns.label is None or row[columns.label] is None else str(row[columns.label])
+        label = None if columns.label is None else label_text(row[columns.label])
         content = row[columns.image]
         content = content.get("bytes") if isinstance(content, dict) else content
         image: Any
@@ -120,6 +122,13 @@ class ParquetChunk:
 
     def _row_key(self, index: int) -> str:
         return f"{self.file.key}:{self.first_in_file + index}"
+
+
+def label_text(value: Any) -> str | None:
+    """Return a label; pandas writes the numbers of classes as floating-point numbers where some are missing."""
+    if isinstance(value, float):
+        return None if np.isnan(value) else f"{value:.15g}"
+    return None if value is None else str(value)
 
 
 def of_parquet_files(

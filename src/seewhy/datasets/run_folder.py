@@ -115,9 +115,7 @@ class RunFolder:
         begun = self.settings()
         then, now = _flat(begun), _flat(json.loads(json.dumps(requested)))
         differences = [
-            f"{name}: {_shown(then.get(name))} then, {_shown(value)} now"
-            for name, value in now.items()
-            if then.get(name) != value
+            _difference(name, then.get(name), value) for name, value in now.items() if then.get(name) != value
         ]
         if differences:
             more = f"; and {len(differences) - MAX_LISTED} more" if len(differences) > MAX_LISTED else ""
@@ -190,6 +188,12 @@ def _flat(settings: Settings) -> dict[str, Any]:
     """Return settings with those that are within others beside them."""
     within = [item for value in settings.values() if isinstance(value, dict) for item in value.items()]
     return {name: value for name, value in settings.items() if not isinstance(value, dict)} | dict(within)
+
+
+def _difference(name: str, then: Any, now: Any) -> str:
+    if name == "source_fingerprint":
+        return "source_fingerprint: images were added, removed or written again"
+    return f"{name}: {_shown(then)} then, {_shown(now)} now"
 
 
 def _shown(value: Any) -> str:

@@ -89,8 +89,13 @@ def _by_glob(pattern: str, outside: Path | None) -> FoundImages:
 
 
 def _in_folder(folder: Path, outside: Path | None) -> FoundImages:
-    files = sorted(_files(folder, outside))
-    images = [FoundImage(file, file.relative_to(folder).parent) for file in files if file.suffix.lower() in SUFFIXES]
+    files = sorted(_files(folder, outside), key=lambda file: os.fspath(file).replace(os.sep, "\0"))  # folder by folder
+    parents: dict[Path, Path] = {}  # one for all images of a folder: there may be millions
+    images = [
+        FoundImage(file, parents.setdefault(parent := file.relative_to(folder).parent, parent))
+        for file in files
+        if file.suffix.lower() in SUFFIXES
+    ]
     if not images:
         raise ImageNotFoundError(
             f"{folder} contains no images, nor do its subfolders: {len(files)} files, none with the suffix of an image "

@@ -82,8 +82,14 @@ def test_any_number_of_workers_writes_the_same_bytes(cluster, expected, workers,
     assert capfd.readouterr() == ("", "")
 
 
-def killed_after_part(folder, number, times):
-    """Return what makes a worker kill itself when a part is written and not reported, so many times."""
+def killed(folder, times, *, after_part=None, before_part=None):
+    """Return what makes a worker kill itself when a part is written and not reported, or before, so many times each."""
+
+    def die(number):
+        deaths = len(list(folder.glob(f"death-{number}-*")))
+        if deaths < times:
+            (folder / f"death-{number}-{deaths}").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
 
     def prepare():
         from seewhy.datasets.part import PartWriter
@@ -91,11 +97,11 @@ def killed_after_part(folder, number, times):
         write = PartWriter.write
 
         def write_and_die(self, chunk, progress=None):
+            if chunk.number == before_part:
+                die(chunk.number)
             counts = write(self, chunk, progress)
-            deaths = len(list(folder.glob("death-*")))
-            if chunk.number == number and deaths < times:
-                (folder / f"death-{deaths}").touch()
-                os.kill(os.getpid(), signal.SIGKILL)
+            if chunk.number == after_part:
+                die(chunk.number)
             return counts
 
         PartWriter.write = write_and_die
@@ -104,16 +110,17 @@ def killed_after_part(folder, number, times):
 
 
 def test_a_worker_killed_before_it_reports_its_part_loses_and_doubles_nothing(cluster, expected, tmp_path, capfd):
-    prepare, out = killed_after_part(tmp_path, 3, times=1), tmp_path / "out"
-    with pytest.warns(SeewhyWarning, match="ended before it reported part 3, which is explained again: its pro"):
-        run(out, maker(prepare=prepare), cluster, workers=2)
-    assert (tmp_path / "death-0").exists()
+    prepare, out, seen = killed(tmp_path, 1, after_part=3, before_part=6), tmp_path / "out", []
+    with pytest.warns(SeewhyWarning, match="ended before it reported part [36], which is explained again: its"):
+        run(out, maker(prepare=prepare), cluster, workers=2, progress=lambda each: seen.append(each.done))
+    assert len(list(tmp_path.glob("death-*"))) == 2
     assert contents(out) == expected
+    assert seen[-1] == 60
     assert "died" not in capfd.readouterr().out  # what Ray prints of it
 
 
 def test_a_part_that_ends_every_worker_is_left_out_and_can_be_explained_later(cluster, expected, tmp_path):
-    prepare, out = killed_after_part(tmp_path, 0, times=3), tmp_path / "out"
+    prepare, out = killed(tmp_path, 3, after_part=0), tmp_path / "out"
     with pytest.warns(SeewhyWarning), pytest.raises(SeewhyError, match=r"1 parts are missing: .* part 0, with"):
         run(out, maker(prepare=prepare), cluster, workers=2)
     (out / "results" / "part-000000.parquet").unlink()  # as if they had been killed before
