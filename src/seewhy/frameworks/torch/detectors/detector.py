@@ -67,7 +67,7 @@ class Detector(ABC):
         """Record the class logits in a list.
 
         Args:
-            is_differentiated: The model goes on with a copy of which gradients are recorded.
+            is_differentiated: The rest of the model reads a copy of which gradients are recorded.
         """
         recorded: list[NativeTensor] = []
 
