@@ -104,13 +104,15 @@ def test_no_module_imports_itself_by_way_of_others():
 
 
 def test_nothing_is_swallowed():
-    """No `except:`, `except Exception` or `except BaseException` that does not raise again."""
+    """No `except:`, `except Exception` or `except BaseException` that neither raises again nor hands it to a future."""
     for path in SOURCE.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ExceptHandler):
                 caught = "everything" if node.type is None else ast.unparse(node.type)
                 if caught in ("everything", "Exception", "BaseException"):
-                    assert isinstance(node.body[-1], ast.Raise), f"{path}:{node.lineno} catches {caught}"
+                    last = ast.unparse(node.body[-1])
+                    is_kept = isinstance(node.body[-1], ast.Raise) or last.endswith(".set_exception(error)")
+                    assert is_kept, f"{path}:{node.lineno} catches {caught}"
 
 
 def test_every_public_name_is_there():

@@ -80,5 +80,5 @@ def test_explainers_are_cached():
 
 @pytest.mark.parametrize("names", [None, ["a", "b"]])
 def test_a_model_without_class_scores_is_refused(names):
-    with pytest.raises(UsageError, match=r"no class scores|not class scores|not one score for each class"):
+    with pytest.raises(UsageError, match=r"not class scores|2 class names were given, and the model .* has 4 classes"):
         ServedModel("maps", Classifier(model(), class_names=names), ignore_progress)

@@ -5,12 +5,10 @@ import os
 import sys
 
 from seewhy.cli.app import app
+from seewhy.cli.exit_codes import INTERRUPTED
 from seewhy.cli.help_text import help_width
 from seewhy.cli.terminal import print_any_text, print_error, print_warnings_as_notes
 from seewhy.errors import OutputError, SeewhyError
-
-INTERRUPTED = 130
-"""The exit code of a command that was ended by Ctrl+C, as shells have it."""
 
 
 def main() -> None:

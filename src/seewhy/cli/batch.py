@@ -20,7 +20,7 @@ import typer
 from rich.console import Console
 
 from seewhy import datasets
-from seewhy.cli import INTERRUPTED
+from seewhy.cli.exit_codes import INTERRUPTED
 from seewhy.cli.layer_option import find_layer
 from seewhy.cli.model_options import ModelArguments, check_targets
 from seewhy.cli.output_files import check_output_folder

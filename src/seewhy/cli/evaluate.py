@@ -16,6 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, Tim
 from rich.progress import Progress as ProgressBar
 
 from seewhy.cli.evaluate_printer import StudyPrinter, print_cost
+from seewhy.cli.exit_codes import INTERRUPTED
 from seewhy.cli.layer_option import find_layer
 from seewhy.cli.model_options import ModelArguments
 from seewhy.cli.output_files import check_output_folder
@@ -30,9 +31,6 @@ from seewhy.evaluate.study_values import check_suffix
 from seewhy.methods import Method
 from seewhy.startup_log import quiet_start
 from seewhy.types import Score
-
-INTERRUPTED = 130
-"""The exit code after Ctrl-C, as is usual in shells."""
 
 MAX_PROBLEMS = 10
 """How many problems of images are printed."""

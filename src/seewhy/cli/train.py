@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from seewhy.cli.exit_codes import INTERRUPTED
 from seewhy.cli.help_text import Command, Group
 
 if TYPE_CHECKING:
@@ -23,9 +24,6 @@ MAX_PRINTED_CLASSES = 10
 """A confusion matrix with more classes does not fit on a terminal and is not printed."""
 
 DEFAULT_BASE = "efficientnet-lite0"
-
-INTERRUPTED = 130
-"""The exit code after Ctrl-C, as is usual in shells."""
 
 app = typer.Typer(
     name="train",

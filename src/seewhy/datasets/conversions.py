@@ -1,10 +1,7 @@
 """Writing the output of a run in the formats of other programs."""
 
 import os
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 from seewhy.datasets.formats.coco import write_coco
 from seewhy.datasets.formats.fiftyone import write_fiftyone
@@ -13,7 +10,7 @@ from seewhy.datasets.formats.mask_files import write_masks
 from seewhy.datasets.formats.target_csv import write_csv
 from seewhy.datasets.overlay_files import OVERLAYS
 from seewhy.datasets.part import ERRORS, RESULTS
-from seewhy.datasets.records import Source
+from seewhy.datasets.readable_output import Filter, ReadableOutput
 from seewhy.datasets.run_folder import MANIFEST, RUN
 from seewhy.errors import OptionError, short_repr
 from seewhy.results.evidence_boxes import check_threshold
@@ -21,31 +18,9 @@ from seewhy.results.evidence_boxes import check_threshold
 OWN_NAMES = (RUN, MANIFEST, RESULTS, ERRORS, OVERLAYS)
 """What an output folder consists of."""
 
-Row = Mapping[str, Any]
-Filter = Any | Callable[[Row], bool] | None
-"""Which rows are taken: an expression of `pyarrow.compute`; a function of a row, a dict; or None for all."""
 
-
-class Conversions(ABC):
+class Conversions(ReadableOutput):
     """The methods of an output that write it in another format, reading it part by part."""
-
-    @property
-    @abstractmethod
-    def path(self) -> Path:
-        """The output folder."""
-
-    @property
-    @abstractmethod
-    def settings(self) -> Mapping[str, Any]:
-        """What the run was made with."""
-
-    @abstractmethod
-    def rows(self, columns: list[str] | None = None, where: Filter = None) -> Iterator[Row]:
-        """Yield the results as dicts, in the order of the source."""
-
-    @abstractmethod
-    def find_source(self) -> Source:
-        """Return the source of the run, found again."""
 
     def to_coco(self, path: str | os.PathLike[str], where: Filter = None) -> Path:
         """Write the boxes of the targets as COCO's JSON of a data set, which pycocotools reads.

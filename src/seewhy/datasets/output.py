@@ -10,11 +10,12 @@ from typing import Any, final
 import numpy as np
 
 from seewhy.datasets.arrow import pyarrow, pyarrow_compute, pyarrow_parquet
-from seewhy.datasets.conversions import Conversions, Filter, Row
+from seewhy.datasets.conversions import Conversions
 from seewhy.datasets.decoding import decode
 from seewhy.datasets.find_source import SourceOptions, find_source
 from seewhy.datasets.overlay_files import overlay_paths
 from seewhy.datasets.part import ERRORS, RESULTS, part_path
+from seewhy.datasets.readable_output import Filter, Row
 from seewhy.datasets.records import Record, Source
 from seewhy.datasets.run_folder import RunFolder, Settings
 from seewhy.datasets.schema import error_schema, result_schema

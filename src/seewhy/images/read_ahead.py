@@ -42,16 +42,21 @@ def read_ahead(
     """
     with ThreadPoolExecutor(READERS, "seewhy-reader") as readers:
         pending: deque[Future[Read]] = deque()
-        failure: list[Exception] = []
+        remaining = iter(sources)
         try:
-            for source in _until_failure(sources, failure):
+            while True:
+                try:
+                    source = next(remaining)
+                except StopIteration:
+                    break
+                except Exception:
+                    yield from map(_await, pending)  # what came before it
+                    raise
                 pending.append(readers.submit(read, source) if is_slow(source) else _done(read, source))
                 while len(pending) > ahead or (len(pending) > 1 and _bytes_waiting(pending, size) > MAX_WAITING_BYTES):
                     yield _await(pending.popleft())
             while pending:
                 yield _await(pending.popleft())
-            if failure:
-                raise failure.pop()
         finally:
             for waiting in pending:  # the caller has stopped
                 waiting.cancel()
@@ -59,14 +64,6 @@ def read_ahead(
 
 def _bytes_waiting(pending: Iterable[Future[Read]], size: Callable[[Read], int]) -> int:
     return sum(size(future.result()) for future in pending if future.done() and future.exception() is None)
-
-
-def _until_failure(sources: Iterable[Source], failure: list[Exception]) -> Iterator[Source]:
-    """Yield sources until an exception ends them, which is appended to `failure`."""
-    try:
-        yield from sources
-    except Exception as error:  # noqa: BLE001  # it is raised in its place
-        failure.append(error)
 
 
 def _done(read: Callable[[Source], Read], source: Source) -> Future[Read]:

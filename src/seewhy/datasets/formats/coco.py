@@ -2,16 +2,14 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 from seewhy.datasets.formats.json_lists import as_json, as_number, write_list
+from seewhy.datasets.readable_output import Filter, ReadableOutput, Row
 from seewhy.images.writing import write_atomically
 
-if TYPE_CHECKING:
-    from seewhy.datasets.conversions import Conversions, Filter, Row
 
-
-def write_coco(output: "Conversions", path: Path, where: "Filter") -> None:
+def write_coco(output: ReadableOutput, path: Path, where: Filter) -> None:
     """Write the boxes of a run as COCO's JSON; see `Output.to_coco`."""
     settings = output.settings
     info = {
@@ -39,14 +37,14 @@ class _Categories:
         self._classes: dict[int, str] = {}
         self._others: dict[str, int] = {}
 
-    def add(self, target: "Row") -> None:
+    def add(self, target: Row) -> None:
         """Add a target; one that is no class is numbered by its name."""
         if target["index"] >= 0:
             self._classes[target["index"]] = target["name"]
         else:
             self._others.setdefault(target["name"], len(self._others))
 
-    def id_of(self, target: "Row") -> int:
+    def id_of(self, target: Row) -> int:
         """Return the id of a target, once all are added: those that are no classes follow the classes."""
         if target["index"] >= 0:
             return int(target["index"]) + 1
@@ -58,14 +56,14 @@ class _Categories:
             yield {"id": self.id_of({"index": index, "name": name}), "name": name, "supercategory": ""}
 
 
-def _images(output: "Conversions", where: "Filter", categories: _Categories) -> Iterator[dict[str, Any]]:
+def _images(output: ReadableOutput, where: Filter, categories: _Categories) -> Iterator[dict[str, Any]]:
     for row in output.rows(["position", "key", "width", "height", "targets"], where):
         for target in row["targets"]:
             categories.add(target)
         yield {"id": row["position"], "file_name": row["key"], "width": row["width"], "height": row["height"]}
 
 
-def _annotations(output: "Conversions", where: "Filter", categories: _Categories) -> Iterator[dict[str, Any]]:
+def _annotations(output: ReadableOutput, where: Filter, categories: _Categories) -> Iterator[dict[str, Any]]:
     number = 0  # the evaluation of pycocotools takes an annotation with the id 0 for none
     for row in output.rows(["position", "targets"], where):
         for target in row["targets"]:
@@ -85,7 +83,7 @@ def _annotations(output: "Conversions", where: "Filter", categories: _Categories
             }
 
 
-def confidence(target: "Row") -> float | None:
+def confidence(target: Row) -> float | None:
     """Return the probability of a target; what was explained, where it has none."""
     value = target["score"] if target["probability"] is None else target["probability"]
     return None if value is None else float(value)

@@ -5,18 +5,16 @@ import io
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from seewhy.datasets.formats.image_locations import Locate, image_locations
 from seewhy.datasets.formats.json_lists import as_json, as_number, write_list
 from seewhy.datasets.formats.placed_heatmaps import PLACED_COLUMNS, heatmap_bytes
+from seewhy.datasets.readable_output import Filter, ReadableOutput, Row
 from seewhy.images.writing import write_atomically
 from seewhy.types import ImageArray
-
-if TYPE_CHECKING:
-    from seewhy.datasets.conversions import Conversions, Filter, Row
 
 PIXELS_PER_CELL, MAX_SIDE = 4, 64
 """The longest side of a heatmap, for each of its cells and at most: FiftyOne has all of them in its database."""
@@ -25,7 +23,7 @@ _FIELDS = "fiftyone.core.fields"
 _LABELS = "fiftyone.core.labels"
 
 
-def write_fiftyone(output: "Conversions", path: Path, where: "Filter", images: str | None) -> None:
+def write_fiftyone(output: ReadableOutput, path: Path, where: Filter, images: str | None) -> None:
     """Write the results of a run as a data set of FiftyOne; see `Output.to_fiftyone`."""
     locate = image_locations(output, images)
     settings = output.settings
@@ -61,7 +59,7 @@ def heatmap_field(target: int) -> str:
     return "heatmap" if target == 0 else f"heatmap_{target + 1}"
 
 
-def _samples(output: "Conversions", columns: list[str], where: "Filter", locate: Locate) -> Iterator[dict[str, Any]]:
+def _samples(output: ReadableOutput, columns: list[str], where: Filter, locate: Locate) -> Iterator[dict[str, Any]]:
     quantile = output.settings["peak_quantile"]
     side = min(PIXELS_PER_CELL * max(output.settings["heatmap_shape"][1:]), MAX_SIDE)
     for row in output.rows(columns, where):
@@ -87,7 +85,7 @@ def _classification(label: str, confidence: float | None = None) -> dict[str, An
     return {"_cls": "Classification", "tags": [], "label": label, "confidence": as_number(confidence)}
 
 
-def _detections(row: "Row") -> Iterator[dict[str, Any]]:
+def _detections(row: Row) -> Iterator[dict[str, Any]]:
     """Yield the boxes, as shares of the image's sides."""
     width, height = row["width"], row["height"]
     for target in row["targets"]:

@@ -2,21 +2,18 @@
 
 import os
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 from seewhy.datasets.file_source import FileChunk
 from seewhy.datasets.filesystems import is_url
+from seewhy.datasets.readable_output import ReadableOutput, Row
 from seewhy.errors import OptionError
 from seewhy.images.text import printable
 
-if TYPE_CHECKING:
-    from seewhy.datasets.conversions import Conversions, Row
-
-Locate = Callable[["Row"], str]
+Locate = Callable[[Row], str]
 """Returns the path or the URL of the image of a row with `position` and `key`."""
 
 
-def image_locations(output: "Conversions", images: str | None) -> Locate:
+def image_locations(output: ReadableOutput, images: str | None) -> Locate:
     """Return what finds the images of a run.
 
     Args:
@@ -39,7 +36,7 @@ def image_locations(output: "Conversions", images: str | None) -> Locate:
         )
     size = output.settings["chunk_size"]
 
-    def locate(row: "Row") -> str:
+    def locate(row: Row) -> str:
         chunk = chunks[row["position"] // size]
         assert isinstance(chunk, FileChunk)  # noqa: S101  # as was checked
         path = printable(chunk.paths[row["position"] - chunk.start])

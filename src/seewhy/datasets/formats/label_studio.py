@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 from urllib.parse import quote
 from xml.sax.saxutils import quoteattr
 
@@ -10,10 +10,8 @@ from seewhy.datasets.filesystems import is_url
 from seewhy.datasets.formats.coco import confidence
 from seewhy.datasets.formats.image_locations import Locate, image_locations
 from seewhy.datasets.formats.json_lists import as_number, write_list
+from seewhy.datasets.readable_output import Filter, ReadableOutput, Row
 from seewhy.images.writing import write_atomically
-
-if TYPE_CHECKING:
-    from seewhy.datasets.conversions import Conversions, Filter, Row
 
 LOCAL_FILES = "/data/local-files/?d="
 """The URL by which Label Studio serves files of its document root."""
@@ -24,7 +22,7 @@ FROM, TO = "label", "image"
 """The names of the tag that draws rectangles, and of the tag of the image."""
 
 
-def write_label_studio(output: "Conversions", path: Path, where: "Filter", images: str | None) -> None:
+def write_label_studio(output: ReadableOutput, path: Path, where: Filter, images: str | None) -> None:
     """Write the boxes of a run as predictions for Label Studio; see `Output.to_label_studio`."""
     locate = _urls(output, images)
     names: dict[str, None] = {}
@@ -38,19 +36,19 @@ def write_label_studio(output: "Conversions", path: Path, where: "Filter", image
     write_atomically(path.with_suffix(INTERFACE_SUFFIX), lambda file: file.write(interface), durable=True)
 
 
-def _urls(output: "Conversions", images: str | None) -> Locate:
+def _urls(output: ReadableOutput, images: str | None) -> Locate:
     """Return what finds the URL of an image; of a file on the disk, the one by which Label Studio serves its key."""
     locate = None if images is not None else image_locations(output, None)
     start = LOCAL_FILES if images is None else images if images.endswith(("/", "=")) else f"{images}/"
 
-    def url(row: "Row") -> str:
+    def url(row: Row) -> str:
         location = row["key"] if locate is None else locate(row)
         return location if is_url(location) else start + quote(row["key"].lstrip("/"))
 
     return url
 
 
-def _tasks(output: "Conversions", where: "Filter", locate: Locate, names: dict[str, None]) -> Iterator[dict[str, Any]]:
+def _tasks(output: ReadableOutput, where: Filter, locate: Locate, names: dict[str, None]) -> Iterator[dict[str, Any]]:
     """Yield a task for each image, and note the names of the targets."""
     version = f"{output.settings['model']} {output.settings['method']}"
     for row in output.rows(["position", "key", "width", "height", "label", "targets"], where):
@@ -61,7 +59,7 @@ def _tasks(output: "Conversions", where: "Filter", locate: Locate, names: dict[s
         yield {"data": data, "predictions": [prediction]}
 
 
-def _regions(row: "Row") -> Iterator[dict[str, Any]]:
+def _regions(row: Row) -> Iterator[dict[str, Any]]:
     """Yield the boxes as rectangles, whose sides are percentages of the image's."""
     width, height = row["width"], row["height"]
     for number, target in enumerate(row["targets"]):

@@ -4,24 +4,22 @@ import csv
 import io
 import os
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 
 from seewhy.datasets.formats.placed_heatmaps import PLACED_COLUMNS, placement_of
 from seewhy.datasets.formats.safe_names import safe_folder, safe_stem
+from seewhy.datasets.readable_output import Filter, ReadableOutput, Row
 from seewhy.errors import OutputError
 from seewhy.images.writing import image_writer, write_atomically, write_together
 from seewhy.results.evidence_boxes import evidence_mask
 from seewhy.types import FloatArray
 
-if TYPE_CHECKING:
-    from seewhy.datasets.conversions import Conversions, Filter, Row
-
 INDEX = "masks.csv"
 
 
-def write_masks(output: "Conversions", folder: Path, where: "Filter", threshold: float | None) -> None:
+def write_masks(output: ReadableOutput, folder: Path, where: Filter, threshold: float | None) -> None:
     """Write a mask for each target of each image; see `Output.to_masks`."""
     if folder.is_dir() and any(folder.iterdir()):
         raise OutputError(f"{folder} is not empty. Give another folder for the masks, or delete it.")
@@ -32,9 +30,7 @@ def write_masks(output: "Conversions", folder: Path, where: "Filter", threshold:
     write_together(folder, write_all)
 
 
-def _write_masks(
-    output: "Conversions", folder: Path, where: "Filter", threshold: float | None, index: BinaryIO
-) -> None:
+def _write_masks(output: ReadableOutput, folder: Path, where: Filter, threshold: float | None, index: BinaryIO) -> None:
     text = io.TextIOWrapper(index, "utf-8", newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["position", "key", "target", "index", "name", "file"])
@@ -50,7 +46,7 @@ def _write_masks(
     text.detach()
 
 
-def _unused_name(folder: Path, row: "Row", number: int) -> str:
+def _unused_name(folder: Path, row: Row, number: int) -> str:
     """Return the path of a mask in the folder: that of the image, unless another mask has it already.
 
     Only the disk knows which names are the same to it, such as "a" and "A".

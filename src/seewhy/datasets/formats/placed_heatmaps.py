@@ -1,28 +1,24 @@
 """The heatmaps of a row at the size of its image: normalized, and as masks."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
+from seewhy.datasets.readable_output import Row
 from seewhy.images.geometry import Placement
 from seewhy.images.normalization import normalize
 from seewhy.types import FloatArray, ImageArray
-
-if TYPE_CHECKING:
-    from seewhy.datasets.conversions import Row
 
 PLACED_COLUMNS = ("width", "height", "heatmaps", "input_on_image", "heatmap_on_input")
 """The columns that a heatmap is placed by."""
 
 
-def placement_of(row: "Row") -> Placement:
+def placement_of(row: Row) -> Placement:
     """Return where the heatmaps of a row lie on its image."""
     return Placement(
         (row["height"], row["width"]), tuple(row["input_on_image"].values()), tuple(row["heatmap_on_input"].values())
     )
 
 
-def heatmap_bytes(row: "Row", target: int, peak_quantile: float, side: int) -> ImageArray:
+def heatmap_bytes(row: Row, target: int, peak_quantile: float, side: int) -> ImageArray:
     """Return a normalized heatmap on a small copy of the image, uint8 (H, W); 255 is its maximum.
 
     Args:

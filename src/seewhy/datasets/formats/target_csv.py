@@ -4,13 +4,11 @@ import csv
 import io
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import Any, BinaryIO
 
 from seewhy.datasets.formats.json_lists import as_number
+from seewhy.datasets.readable_output import Filter, ReadableOutput, Row
 from seewhy.images.writing import write_atomically
-
-if TYPE_CHECKING:
-    from seewhy.datasets.conversions import Conversions, Filter, Row
 
 PLAIN = ("position", "key", "width", "height", "label", "label_index")
 PREDICTED = ("predicted_index", "predicted_name", "predicted_probability")
@@ -19,7 +17,7 @@ BOX = ("top", "left", "bottom", "right")
 COLUMNS = (*PLAIN, *PREDICTED, *TARGET, *BOX)
 
 
-def write_csv(output: "Conversions", path: Path, where: "Filter") -> None:
+def write_csv(output: ReadableOutput, path: Path, where: Filter) -> None:
     """Write the targets of a run as CSV; see `Output.to_csv`."""
 
     def write(file: BinaryIO) -> None:
@@ -33,7 +31,7 @@ def write_csv(output: "Conversions", path: Path, where: "Filter") -> None:
     write_atomically(path, write, durable=True)
 
 
-def _lines(row: "Row") -> Iterator[list[Any]]:
+def _lines(row: Row) -> Iterator[list[Any]]:
     best = row["predictions"][0] if row["predictions"] else {"index": None, "name": None, "probability": None}
     first = [row[name] for name in PLAIN] + [best["index"], best["name"], as_number(best["probability"])]
     for number, target in enumerate(row["targets"]):
