@@ -74,7 +74,7 @@ def picture(random: np.random.Generator) -> tuple[NDArray[np.float32], list[Shap
     return image, shapes
 
 
-def trained_detector(steps: int = 250, seed: int = 0) -> SmallDetector:
+def trained_detector(steps: int = 500, seed: int = 0) -> SmallDetector:
     """Return a detector that finds most of the shapes."""
     torch.manual_seed(seed)
     random, model = np.random.default_rng(seed), SmallDetector()

@@ -27,6 +27,8 @@ class Found:
             of one image alone.
         entries: (D, 2), the row and the column of each detection of the first image in its class logits; None where
             they have to be found by differentiating.
+        activated: The sigmoid or softmax of the class logits, (candidates, 1) in any shape, by which they are found
+            even where it is so close to 1 that its own gradient is 0; None to find them by the logits.
     """
 
     boxes: list[NativeTensor]
@@ -34,6 +36,7 @@ class Found:
     scores: list[NativeTensor]
     class_logits: NativeTensor
     entries: NativeTensor | None = None
+    activated: NativeTensor | None = None
 
     def tree(self, *, reads_logits: bool) -> dict[str, NativeTensor]:
         """Return what a target reads: the class logits of one image, or the detections of all, padded with zeros."""
@@ -113,15 +116,17 @@ def find_entries(found: Found, numbers: Sequence[int]) -> list[tuple[int, int]]:
         return [(int(row), int(column)) for row, column in found.entries[list(numbers)].tolist()]
     entries = []
     for number in numbers:
-        (gradients,) = torch.autograd.grad(found.scores[0][number], found.class_logits, retain_graph=True)
-        rows = torch.nonzero((gradients.flatten(0, -2) != 0).any(dim=1)).flatten().tolist()
+        source = found.class_logits if found.activated is None else found.activated
+        (gradients,) = torch.autograd.grad(found.scores[0][number], source, retain_graph=True)
+        gradients = gradients.flatten(0, -2) if found.activated is None else gradients.reshape(-1, 1)
+        rows = torch.nonzero((gradients != 0).any(dim=1)).flatten().tolist()
         if len(rows) != 1:
             raise ModelRunError(
                 f"The score of a detection depends on the class logits of {len(rows)} candidates of the detector, and "
                 "should depend on those of one: which logit to explain cannot be told. Explain the model with a "
                 "perturbation method, such as rise, or give a function of the outputs."
             )
-        entries.append((rows[0], int(found.labels[0][number])))
+        entries.append((rows[0], 0 if found.activated is not None else int(found.labels[0][number])))
     return entries
 
 

@@ -1,9 +1,11 @@
 """The kinds of detectors: torchvision's, the DETR family of Hugging Face, and models that return lists of boxes."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, final
 
 import torch
+from torch.overrides import TorchFunctionMode
 
 from seewhy.frameworks.torch.detectors.detector import Detector, Found
 from seewhy.frameworks.torch.hugging_face import is_hugging_face
@@ -13,6 +15,9 @@ KEYS = ("boxes", "labels", "scores")
 
 LOGIT_MODULES = ("roi_heads.box_predictor", "head.classification_head")
 """Where torchvision's detectors compute class logits: the R-CNN family, and detectors with one stage."""
+
+ACTIVATIONS = {"sigmoid", "softmax", "special_expit", "special_softmax"}
+"""The functions that make scores of class logits."""
 
 MOST_QUERIES = 300
 """How many of the pairs of a query and a class are detections, the surest."""
@@ -53,15 +58,53 @@ class TorchvisionDetector(Detector):
 
 
 @final
+class ActivationRecorder(TorchFunctionMode):
+    """Records the input and the output of every sigmoid and softmax while it is open."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[tuple[NativeTensor, NativeTensor]] = []
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if getattr(func, "__name__", "") in ACTIVATIONS and args:
+            self.calls.append((args[0], result))
+        return result
+
+
+@final
 class ListDetector(Detector):
     """A detector that returns a dict with boxes, labels and scores for each image.
 
-    Its class logits are not known, so the logit of a detection is computed from its score s, as log(s / (1 - s)). Of a
-    score that a sigmoid gave, that is the class logit.
+    Its class logits are the input of the last sigmoid or softmax that the scores were computed from. Where there is
+    none, the logit of a detection is computed from its score s, as log(s / (1 - s)).
     """
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        super().__init__(model)
+        self._activations = ActivationRecorder()
+        self._number: int | None = None  # of the activation among all that the model calls
+        self._is_first = False
+
+    @contextmanager
+    def recording(self, *, is_differentiated: bool = False) -> Iterator[list[NativeTensor]]:
+        self._activations = ActivationRecorder()
+        if is_differentiated:
+            torch.set_grad_enabled(True)
+        with self._activations:
+            yield []
+        self._is_first = is_differentiated
 
     def read(self, outputs: Any, class_logits: NativeTensor | None, size: tuple[int, int]) -> Found:
         boxes, labels, scores = _lists(outputs)
+        calls, self._activations = self._activations.calls, ActivationRecorder()  # which holds the graph of the run
+        if self._is_first:
+            self._number = _number_of_source(scores[0], calls)
+        if self._number is not None and self._number < len(calls):
+            logits, activated = calls[self._number]
+            return Found(boxes, labels, scores, logits.reshape(-1, 1), activated=activated)
         tiny = torch.finfo(scores[0].dtype)
         inside = scores[0].clamp(tiny.tiny, 1 - tiny.eps)
         rows = torch.arange(len(inside), device=inside.device)
@@ -99,3 +142,16 @@ class QueryDetector(Detector):
 def _lists(outputs: Any) -> tuple[list[NativeTensor], list[NativeTensor], list[NativeTensor]]:
     boxes, labels, scores = ([row[key] for row in outputs] for key in KEYS)
     return boxes, labels, scores
+
+
+def _number_of_source(scores: NativeTensor, calls: Sequence[tuple[NativeTensor, NativeTensor]]) -> int | None:
+    """Return the number of the last activation that the scores of an image are computed from; None if there is none."""
+    if not scores.requires_grad:
+        return None
+    for number in reversed(range(len(calls))):
+        activated = calls[number][1]
+        if activated.requires_grad:
+            (gradients,) = torch.autograd.grad(scores.sum(), activated, retain_graph=True, allow_unused=True)
+            if gradients is not None and int((gradients != 0).sum()) == len(scores):
+                return number
+    return None
