@@ -28,27 +28,27 @@ class SmallDetector(torch.nn.Module):
         self.backbone = torch.nn.Sequential(*steps, torch.nn.Conv2d(32, 32, 3, padding=1), torch.nn.ReLU())
         self.tower = torch.nn.Sequential(torch.nn.Conv2d(32, 32, 3, padding=1), torch.nn.ReLU())
         self.classes = torch.nn.Conv2d(32, CLASSES, 1)
-        self.sizes = torch.nn.Conv2d(32, 2, 1)
+        self.edges = torch.nn.Conv2d(32, 4, 1)
         self.threshold, self.nearest = threshold, nearest
 
     def maps(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the class logits (N, 2, 8, 8), and the half width and height of boxes in pixels, (N, 2, 8, 8)."""
+        """Return the class logits (N, 2, 8, 8), and the distances of the boxes' edges from the cells' centres."""
         features = self.tower(self.backbone(images))
-        return self.classes(features), torch.nn.functional.softplus(self.sizes(features)) * CELL
+        return self.classes(features), torch.nn.functional.softplus(self.edges(features)) * CELL
 
     def forward(self, images: torch.Tensor) -> list[dict[str, torch.Tensor]]:
-        logits, halves = self.maps(images)
-        return [self._detections(*pair) for pair in zip(logits, halves, strict=True)]
+        logits, edges = self.maps(images)
+        return [self._detections(*pair) for pair in zip(logits, edges, strict=True)]
 
-    def _detections(self, logits: torch.Tensor, halves: torch.Tensor) -> dict[str, torch.Tensor]:
+    def _detections(self, logits: torch.Tensor, reach: torch.Tensor) -> dict[str, torch.Tensor]:
         scores = logits.sigmoid()
         window = 2 * self.nearest + 1
         largest = torch.nn.functional.max_pool2d(scores[None], window, stride=1, padding=self.nearest)[0]
         found = torch.nonzero((scores == largest) & (scores > self.threshold))
         labels, rows, columns = found.T
         centres = torch.stack([columns, rows], dim=1) * CELL + CELL / 2
-        reach = halves[:, rows, columns].T
-        boxes = torch.cat([centres - reach, centres + reach], dim=1)
+        left_top, right_bottom = reach[:, rows, columns].T.split(2, dim=1)
+        boxes = torch.cat([centres - left_top, centres + right_bottom], dim=1)
         return {"boxes": boxes, "labels": labels, "scores": scores[labels, rows, columns]}
 
 
@@ -81,11 +81,11 @@ def trained_detector(steps: int = 500, seed: int = 0) -> SmallDetector:
     optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
     for _ in range(steps):
         pictures = [picture(random) for _ in range(16)]
-        wanted, halves, mask = _wanted([shapes for _, shapes in pictures])
-        logits, sizes = model.maps(torch.tensor(np.stack([image for image, _ in pictures])))
+        wanted, edges, mask = _wanted([shapes for _, shapes in pictures])
+        logits, found = model.maps(torch.tensor(np.stack([image for image, _ in pictures])))
         weight = 1 + 9 * wanted
         loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, wanted, weight=weight)
-        loss = loss + 0.02 * ((sizes - halves).abs() * mask).sum() / mask.sum()
+        loss = loss + 0.02 * ((found - edges).abs() * mask).sum() / mask.sum()
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -94,10 +94,11 @@ def trained_detector(steps: int = 500, seed: int = 0) -> SmallDetector:
 
 def _wanted(batch: list[list[Shape]]) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     wanted = torch.zeros(len(batch), CLASSES, GRID, GRID)
-    halves, mask = torch.zeros(len(batch), 2, GRID, GRID), torch.zeros(len(batch), 1, GRID, GRID)
+    edges, mask = torch.zeros(len(batch), 4, GRID, GRID), torch.zeros(len(batch), 1, GRID, GRID)
     for image, shapes in enumerate(batch):
         for class_, (left, top, right, bottom) in shapes:
             row, column = (top + bottom) // 2 // CELL, (left + right) // 2 // CELL
             wanted[image, class_, row, column] = mask[image, 0, row, column] = 1
-            halves[image, :, row, column] = (right - left) / 2
-    return wanted, halves, mask
+            x, y = column * CELL + CELL / 2, row * CELL + CELL / 2
+            edges[image, :, row, column] = torch.tensor([x - left, y - top, right - x, bottom - y])
+    return wanted, edges, mask

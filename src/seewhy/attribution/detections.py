@@ -31,7 +31,7 @@ LEAST_COVER = 0.75
 """How much of a detection's box the positions that reach its score must cover, in a layer that "auto" takes."""
 
 
-LEAST_CELLS = 4
+LEAST_CELLS = 5
 """How many cells of such a layer must lie along the shorter side of the box: a peak in larger cells, whose centres are
 far apart, easily lies beside the box."""
 
