@@ -193,6 +193,17 @@ def test_an_unsure_detector_is_explained_with_a_warning(images: np.ndarray) -> N
         Explainer(unsure, layer="backbone.4").heatmaps(images[:1])
 
 
+def test_a_score_of_1_has_a_class_logit_with_gradients(images: np.ndarray) -> None:
+    torch.manual_seed(0)
+    sure = SmallDetector().eval()
+    with torch.no_grad():
+        sure.classes.weight *= 1e4
+    heatmaps = Explainer(sure, layer="backbone.4").heatmaps(images[:1])
+    assert heatmaps.detection_scores == [[1.0]]
+    assert heatmaps.scores > 20
+    assert heatmaps.has_evidence.all()
+
+
 def test_names_are_numbered_where_several_have_one() -> None:
     assert detection_names(["dog", "cat", "dog"]) == ("dog (1)", "cat", "dog (2)")
 
