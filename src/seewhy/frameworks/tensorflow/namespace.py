@@ -35,9 +35,9 @@ class TensorflowNamespace:
         if len(x.shape) != 2 or len(indices.shape) != 2 or axis not in (-1, 1):
             return keras.ops.take_along_axis(x, indices, axis)
         rows = tf.cumsum(tf.raw_ops.OnesLike(x=indices), axis=0, exclusive=True)
-        # A model may give one row for several images, which is refused later, in words.
+        # A model may give one row for several images, which is refused later, in words; other numbers fail here.
         last = tf.shape(x)[0] - 1 if x.shape[0] is None else x.shape[0] - 1
-        rows = tf.minimum(rows, tf.cast(last, rows.dtype))
+        rows *= tf.cast(tf.minimum(last, 1), rows.dtype)
         if not self._is_vectorized:
             return tf.gather_nd(x, tf.stack([rows, indices], axis=-1))
         classes = tf.cast(tf.shape(x)[1] if x.shape[1] is None else x.shape[1], indices.dtype)
