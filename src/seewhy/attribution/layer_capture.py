@@ -49,6 +49,11 @@ def capture_layer(
     return layer, capture
 
 
+def trust_layer(plan: Plan, layer: LayerChoice, inputs: InputBatch, objective: Objective) -> None:
+    """Have `capture_layer` capture at a layer as it is, without judging it."""
+    plan.framework.evidence.add(("layer", *evidence_key(inputs, layer, objective), plan.tokens), layer)
+
+
 def _capture(plan: Plan, inputs: InputBatch, objective: Objective, layer: LayerChoice) -> Capture:
     return capture_images(plan.framework, inputs, layer, objective, plan.derivatives, plan.method.gradient_rule)
 

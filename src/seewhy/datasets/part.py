@@ -200,7 +200,7 @@ class PartWriter:
         check_fits(values, self.heatmap_type, self.shape, record.key)
         placement = image.placement.with_input_box(heatmaps.input_box)
         quantile = self.explainer.method_of(heatmaps).peak_quantile
-        targets = target_results(heatmaps, row)
+        targets = target_results(heatmaps, row, placement)
         boxes = [
             next(iter(evidence_boxes(heatmap, placement, quantile, None)), None) if target.has_evidence else None
             for heatmap, target in zip(values, targets, strict=True)

@@ -1,7 +1,7 @@
 """The interface of every framework."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any, TypeVar
@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from numpy.typing import NDArray
 
 from seewhy.errors import LayerError, ModelError, OptionError
+from seewhy.frameworks.detections import DetectedBox
 from seewhy.frameworks.evidence import Evidence
 from seewhy.frameworks.export_settings import ExplainedModel, ExportSettings
 from seewhy.frameworks.exported_graph import ExportedGraph
@@ -18,6 +19,7 @@ from seewhy.frameworks.model_layers import ModelLayers
 from seewhy.frameworks.stem import StemValues
 from seewhy.frameworks.structures import InputBatch, InputSpec, check_arrays, image_count, map_tree, only_leaf
 from seewhy.frameworks.tokens import TokenFacts, token_facts
+from seewhy.images.geometry import InputBox
 from seewhy.targets import Objective
 from seewhy.types import (
     AttentionCapture,
@@ -273,6 +275,25 @@ class Framework(ABC):
             A context of what runs the model then: this or another framework. When it is left, also by an exception, the
             model has its own kernels again, bit for bit.
         """
+
+    def is_detector(self, inputs: InputBatch) -> bool:
+        """Whether the model returns boxes with classes and scores; it may run to find out."""
+        return False
+
+    def detections(self, inputs: InputBatch) -> tuple[DetectedBox, ...]:
+        """Return what a detector finds in one image, the surest first."""
+        raise NotImplementedError
+
+    def class_logit_entries(self, inputs: InputBatch, numbers: Sequence[int]) -> list[tuple[int, int]]:
+        """Return the row and the column, in the class logits of one image, of detections that are given by number."""
+        raise NotImplementedError
+
+    def detection_reaches(self, inputs: InputBatch, objective: Objective) -> list[dict[tuple[str, int], InputBox]]:
+        """Return for each target of one image the calls that all of its score passes, by path and execution.
+
+        Each has the box of the positions that reach the score, as shares of the rows and columns.
+        """
+        raise NotImplementedError
 
     def image_size(self, inputs: InputBatch) -> tuple[int, int]:
         """Return (h, w) of a batch of images, in pixels."""

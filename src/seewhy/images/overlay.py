@@ -12,6 +12,9 @@ from seewhy.types import BoolArray, FloatArray, ImageArray
 BAND_PIXELS = 1_000_000
 """The number of pixels that are blended at a time."""
 
+LINES = 300
+"""The lines of a frame are as wide as the shorter side of the image divided by this."""
+
 
 def heatmap_image(heatmap: FloatArray, covered: BoolArray, colormap: str) -> ImageArray:
     """Convert a heatmap to colours, white where the model did not see the image.
@@ -53,6 +56,29 @@ def overlay(image: ImageArray, heatmap: FloatArray, covered: BoolArray, style: S
         band = np.rint(blended, out=blended).astype(np.uint8)
         pixels[rows] = band if covered[rows].all() else np.where(covered[rows][..., None], band, image[rows])
     return pixels
+
+
+def outlined(image: ImageArray, box: tuple[float, float, float, float]) -> ImageArray:
+    """Return a copy of an image with a white frame between two dark lines along a box.
+
+    Args:
+        image: uint8 (H, W, 3).
+        box: (left, top, right, bottom) in pixels. Edges outside of the image are not drawn.
+    """
+    drawn = image.copy()
+    width = max(1, round(min(image.shape[:2]) / LINES))
+    left, top, right, bottom = (round(edge) for edge in box)
+    for inset, shade in ((-width, 0), (width, 0), (0, 255)):
+        rows, columns = (top + inset, bottom - inset), (left + inset, right - inset)
+        for start in (rows[0], rows[1] - width):
+            drawn[_clipped(start, start + width), _clipped(*columns)] = shade
+        for start in (columns[0], columns[1] - width):
+            drawn[_clipped(*rows), _clipped(start, start + width)] = shade
+    return drawn
+
+
+def _clipped(start: int, stop: int) -> slice:
+    return slice(max(start, 0), max(stop, 0))
 
 
 class _Blend:

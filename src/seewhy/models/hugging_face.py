@@ -37,11 +37,14 @@ NO_PROCESSOR = (
 
 EXPECTED = (
     "Expected a model for image classification, which AutoModelForImageClassification loads, with its classification "
-    "head; or one for semantic segmentation"
+    "head; or one for semantic segmentation, or object detection"
 )
 
 SEGMENTATION = "ForSemanticSegmentation"
-"""How the name of an architecture ends that scores each pixel; any other is loaded as an image classifier."""
+"""How the name of an architecture ends that scores each pixel."""
+
+DETECTION = "ForObjectDetection"
+"""How the name of an architecture ends that finds objects. Any other is loaded as an image classifier."""
 
 
 def is_source(source: str) -> bool:
@@ -146,6 +149,8 @@ def _config(transformers: Any, folder: HuggingFaceFolder, title: str, *, trust: 
     names = transformers.models.auto.modeling_auto
     if _is_segmentation(folder):
         known = {*names.MODEL_FOR_SEMANTIC_SEGMENTATION_MAPPING_NAMES}
+    elif _is_detector(folder):
+        known = {*names.MODEL_FOR_OBJECT_DETECTION_MAPPING_NAMES}
     else:
         known = {*names.MODEL_FOR_IMAGE_CLASSIFICATION_MAPPING_NAMES} - WRAPPERS
     if not trust and (not isinstance(kind, str) or kind not in known):
@@ -167,12 +172,12 @@ def _build(
     """Return the model in evaluation mode; random weights come from a fixed seed, and torch's generator is restored."""
     import torch
 
-    is_segmentation = _is_segmentation(folder)
-    auto = (
-        transformers.AutoModelForSemanticSegmentation
-        if is_segmentation
-        else transformers.AutoModelForImageClassification
-    )
+    if _is_segmentation(folder):
+        auto = transformers.AutoModelForSemanticSegmentation
+    elif _is_detector(folder):
+        auto = transformers.AutoModelForObjectDetection
+    else:
+        auto = transformers.AutoModelForImageClassification
     limits: Any = contextlib.nullcontext() if trust else limited(folder.weight_bytes if pretrained else None)
     with limits as counted, torch.random.fork_rng(devices=[]), _quiet(transformers):
         torch.manual_seed(SEED)
@@ -234,6 +239,10 @@ def _check_report(report: Mapping[str, Any], folder: HuggingFaceFolder, title: s
 
 def _is_segmentation(folder: HuggingFaceFolder) -> bool:
     return (_architecture(folder) or "").endswith(SEGMENTATION)
+
+
+def _is_detector(folder: HuggingFaceFolder) -> bool:
+    return (_architecture(folder) or "").endswith(DETECTION)
 
 
 def _architecture(folder: HuggingFaceFolder) -> str | None:

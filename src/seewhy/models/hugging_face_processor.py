@@ -114,6 +114,8 @@ def _kind_of(settings: Settings) -> _Kind:
 
 def _check_steps(settings: Settings, kind: _Kind) -> None:
     allowed = HARMLESS if kind.flips_channels is None else {*HARMLESS, "do_flip_channel_order"}
+    if kind.plan is _detr:
+        allowed = {*allowed, "do_pad", "do_convert_annotations"}  # inputs of one size need no padding
     for step, value in settings.items():
         if step.startswith("do_") and value and step not in allowed:
             raise _UnsupportedError(f"it has a step that is not known here, {step}")
@@ -126,6 +128,16 @@ def _plain(settings: Settings, kind: _Kind) -> _Plan:
     resized = _size(settings, "size", kind.is_square)
     crop = _crop_size(settings, kind)
     return _cut(resized, crop)
+
+
+def _detr(settings: Settings, _: _Kind) -> _Plan:
+    """The whole image, resized to a square of `size`: all inputs have one size, and the sides are not kept in ratio."""
+    given = settings.get("size")
+    named = {key: side for key, side in given.items() if side is not None} if isinstance(given, Mapping) else {}
+    if "shortest_edge" in named:
+        settings = {**settings, "size": {"shortest_edge": named["shortest_edge"]}}
+    size = _size(settings, "size", True)
+    return _Plan((size, size) if isinstance(size, int) else size)
 
 
 def _convnext(settings: Settings, kind: _Kind) -> _Plan:
@@ -181,6 +193,16 @@ KINDS = {
         _Kind(_plain, is_square=False, crops=True),
     ),
     "MobileViTImageProcessor": _Kind(_plain, is_square=False, crops=True, flips_channels=True, normalizes=False),
+    **dict.fromkeys(
+        (
+            "ConditionalDetrImageProcessor",
+            "DeformableDetrImageProcessor",
+            "DetrImageProcessor",
+            "RTDetrImageProcessor",
+            "YolosImageProcessor",
+        ),
+        _Kind(_detr),
+    ),
     "ConvNextImageProcessor": _Kind(_convnext, is_square=False),
     "LevitImageProcessor": _Kind(_levit, is_square=False, crops=True),
     "PoolFormerImageProcessor": _Kind(_poolformer, is_square=False, crops=True),

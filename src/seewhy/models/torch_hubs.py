@@ -41,16 +41,19 @@ def load_torchvision(name: str, *, pretrained: bool, classes: int | None = None)
     if name not in models.list_models():
         raise _unknown_model("torchvision", name, models.list_models())
     weights = getattr(models.get_model_weights(name), "DEFAULT", None)
+    is_detector = name in models.list_models(module=models.detection)
     if weights is None:
         raise ModelError(f"torchvision has no weights for {name!r}, and so no transform. {_OWN_PREPROCESSING}")
-    preprocessing = torchvision_preprocessing(name, weights.transforms())
+    preprocessing = None if is_detector else torchvision_preprocessing(name, weights.transforms())
     options: dict[str, Any] = {} if classes is None else {"num_classes": classes}
     if not pretrained and name in models.list_models(module=models.segmentation):
         options["weights_backbone"] = None  # which would be downloaded
+    if not pretrained and is_detector:
+        options |= {"weights_backbone": None, _threshold_name(name): 0.0}  # random weights are sure of nothing
     model = _build(name, lambda: models.get_model(name, weights=weights if pretrained else None, **options), pretrained)
     return Classifier(
         model,
-        preprocess=preprocessing,
+        preprocess=preprocessing or detector_preprocessing(model),
         class_names=weights.meta.get("categories") if classes is None else None,
         name=f"torchvision:{name}",
     )
@@ -128,6 +131,25 @@ def torchvision_preprocessing(name: str, transform: Any) -> Preprocessing:
     else:
         raise _unsupported_transform("torchvision", name, f"it resizes images to {resized} and crops {size}")
     return _preprocessing("torchvision", name, size, crop, getattr(interpolation, "value", interpolation), mean, std)
+
+
+def detector_preprocessing(model: Any) -> Preprocessing:
+    """Return the preprocessing of a detector of torchvision: the whole image, resized to a square.
+
+    The detector itself normalizes its input, and resizes the shorter side to `min_size`, or all of it to a fixed size.
+    A square of that size is not resized again, and needs no padding, so that all images have one size.
+
+    Args:
+        model: Has a `transform`.
+    """
+    fixed, sides = model.transform.fixed_size, model.transform.min_size
+    size = (int(fixed[1]), int(fixed[0])) if fixed is not None else (int(sides[-1]), int(sides[-1]))
+    return Preprocessing(size=size, std=255.0, channels_first=True)
+
+
+def _threshold_name(name: str) -> str:
+    """Return the argument below which a detector of torchvision drops detections."""
+    return "box_score_thresh" if "rcnn" in name else "score_thresh"
 
 
 def timm_preprocessing(name: str, config: Mapping[str, Any]) -> Preprocessing:

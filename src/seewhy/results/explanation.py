@@ -20,7 +20,7 @@ from seewhy.images.figure import IMAGE_SUFFIXES as IMAGE_SUFFIXES
 from seewhy.images.figure import VECTOR_SUFFIXES, ColorScale, figure_writer, render
 from seewhy.images.geometry import Placement
 from seewhy.images.normalization import normalize, normalized_range
-from seewhy.images.overlay import overlay
+from seewhy.images.overlay import outlined, overlay
 from seewhy.images.style import Normalization, Style, StyleOptions, check_name
 from seewhy.images.writing import image_writer, write_atomically
 from seewhy.models import Prediction
@@ -137,7 +137,9 @@ class Explanation:
 
     def draw(self, target: TargetRef, style: Style) -> ImageArray:
         """Do as `overlay`, with a `Style` instead of options."""
-        return overlay(self.image, self.normalized_heatmap(target, style), self.placement.covered, style)
+        drawn = overlay(self.image, self.normalized_heatmap(target, style), self.placement.covered, style)
+        box = self.targets[self.find_target(target)].box
+        return drawn if box is None else outlined(drawn, box)
 
     def overlay(self, target: TargetRef = 0, **style: Unpack[StyleOptions]) -> ImageArray:
         """Blend the normalized heatmap of one target into the image.
@@ -147,7 +149,7 @@ class Explanation:
             **style: The attributes of `Style`, such as `alpha=0.6` or `colormap="inferno"`.
 
         Returns:
-            uint8 (H, W, 3). Outside the model's input the image is unchanged.
+            uint8 (H, W, 3). Outside the model's input the image is unchanged. A detection has a frame along its box.
 
         Raises:
             OptionError: An argument is out of range, or the colour map is unknown.

@@ -42,7 +42,7 @@ def build_explanation(
             f"The output of the layer {heatmaps.layer!r} has {heatmaps.values.ndim - 2} spatial axes, and an image has "
             "two. Give another layer; for signals and volumes use Explainer.heatmaps."
         )
-    targets, class_names = target_results(heatmaps, row), classifier.class_names
+    targets, class_names = target_results(heatmaps, row, placement), classifier.class_names
     return Explanation(
         image=pixels,
         heatmaps=heatmaps.values[row],

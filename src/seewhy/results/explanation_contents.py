@@ -16,11 +16,16 @@ def explanation_facts(explanation: ExplanationLike, ids: Sequence[str] | None, p
             {"index": row.index, "wnid": None if ids is None else ids[row.index], **row._asdict()}
             for row in explanation.predictions[:predictions]
         ],
-        "targets": [vars(target) for target in explanation.targets],
+        "targets": [_target_facts(target) for target in explanation.targets],
         "model": explanation.model,
         "layer": explanation.layer,
         "method": explanation.method,
     }
+
+
+def _target_facts(target: Any) -> dict[str, Any]:
+    """Return what is said of a target; the box only of a detection."""
+    return {key: value for key, value in vars(target).items() if key != "box" or value is not None}
 
 
 def explanation_arrays(explanation: ExplanationLike) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """The heatmaps of a batch."""
 
-from dataclasses import dataclass
-from typing import final
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, final
 
 import numpy as np
 
@@ -9,6 +10,7 @@ from seewhy.attribution.attribute import Attribution
 from seewhy.frameworks import Framework
 from seewhy.frameworks.structures import ArrayTree, map_tree
 from seewhy.images.geometry import WHOLE, InputBox
+from seewhy.interpolation import resize
 from seewhy.models import Classifier
 from seewhy.representation import ShortTuple, counted, description, listed, shape_text, shortened
 from seewhy.targets import Regression, Target
@@ -33,6 +35,9 @@ class Heatmaps:
         layer: The path of the layer in the model; of several layers, their paths with commas.
         method: The method's name.
         method_reason: Why `method="auto"` chose it; empty where the caller named it.
+        boxes: float32 (N, T, 4), the box of each target that is a detection: left, top, right and bottom as shares of
+            the width and height of the model's input. None for a model that is no detector.
+        detection_scores: float32 (N, T), how sure the detector is of each, in 0..1.
         names: The name of each target of each image, N times T.
         input_box: (top, left, bottom, right) of the heatmaps on the model's input, as shares of its height and width:
             not (0, 0, 1, 1) where the model itself crops or pads its input.
@@ -48,6 +53,8 @@ class Heatmaps:
     names: tuple[tuple[str, ...], ...] = ()
     input_box: InputBox = WHOLE
     method_reason: str = ""
+    boxes: FloatArray | None = None
+    detection_scores: FloatArray | None = None
 
     def __repr__(self) -> str:
         names = listed(self.names[0]) if self.names else ""
@@ -117,3 +124,33 @@ def is_one_value(capture: Capture | AttentionCapture, target: Target) -> bool:
     """Whether the model predicts one value without a final activation, which is a quantity rather than a class."""
     shape: tuple[int, ...] = getattr(capture.outputs, "shape", ())
     return target.is_classes and capture.probabilities is None and len(shape) == 2 and shape[1] == 1
+
+
+def join_detections(parts: Sequence[Sequence[tuple[Heatmaps, int]]]) -> Heatmaps:
+    """Join heatmaps of single images, which may be of several layers.
+
+    Heatmaps of lower resolution are resized bilinearly to the highest. All are in units of the score.
+
+    Args:
+        parts: For each detection of each image the heatmaps (1, T, h, w) of its layer, and its position among those.
+    """
+    flat = [part for row in parts for part, _ in row]
+    largest = tuple(max(sizes) for sizes in zip(*(part.values.shape[2:] for part in flat), strict=True))
+
+    def joined(field: str) -> Any:
+        rows = [[getattr(part, field)[:, position : position + 1] for part, position in row] for row in parts]
+        if field == "values":
+            rows = [[resize(values, largest) for values in row] for row in rows]
+        return np.concatenate([np.concatenate(row, axis=1) for row in rows])
+
+    return replace(
+        flat[0],
+        values=joined("values"),
+        indices=joined("indices"),
+        scores=joined("scores"),
+        boxes=joined("boxes"),
+        detection_scores=joined("detection_scores"),
+        outputs=[row[0][0].outputs for row in parts],
+        layer=", ".join(dict.fromkeys(part.layer for part in flat)),
+        names=ShortTuple(ShortTuple(part.names[0][position] for part, position in row) for row in parts),
+    )

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import Any, final
 
 from seewhy.errors import OptionError, did_you_mean, short_repr
+from seewhy.images.geometry import Placement
 from seewhy.models.class_names import fold_name
 from seewhy.representation import ShortRepr, ShortTuple, listed
 from seewhy.results.heatmaps import Heatmaps
+from seewhy.types import FloatArray
 
 TargetRef = int | str
 """One of an explanation's targets: its position, or a name of its class."""
@@ -23,8 +25,9 @@ class TargetResult(ShortRepr):
         index: The class; -1 for a target that is not a class.
         name: The class's name; for another target its description, such as "cat rather than dog", or "target 1".
         score: What was explained: a logit, or a probability with `score="probability"`.
-        probability: In 0..1; None for a target that is not a class.
+        probability: In 0..1; of a detection, how sure the detector is. None for a target that is not a class.
         has_evidence: False if the image holds no evidence for the target: its heatmap has no positive value.
+        box: (left, top, right, bottom) of a detection, in pixels of the image; None for any other target.
         check: What `seewhy.evaluate.check` says of the heatmap, in words; empty where it was not asked.
     """
 
@@ -34,22 +37,38 @@ class TargetResult(ShortRepr):
     probability: float | None
     has_evidence: bool
     check: str = ""
+    box: tuple[float, float, float, float] | None = None
 
 
-def target_results(heatmaps: Heatmaps, row: int) -> tuple[TargetResult, ...]:
-    """Return the results of all targets of one image of a batch."""
+def target_results(heatmaps: Heatmaps, row: int, placement: Placement) -> tuple[TargetResult, ...]:
+    """Return the results of all targets of one image of a batch, whose input lies on the image as a placement says."""
     has_evidence = heatmaps.has_evidence[row]
-    probabilities = None if heatmaps.probabilities is None else heatmaps.probabilities[row]
     return ShortTuple(
         TargetResult(
             index=int(index),
             name=heatmaps.names[row][position],
             score=float(heatmaps.scores[row, position]),
-            probability=float(probabilities[index]) if index >= 0 and probabilities is not None else None,
+            probability=_probability(heatmaps, row, position),
             has_evidence=bool(has_evidence[position]),
+            box=None if heatmaps.boxes is None else _on_image(heatmaps.boxes[row, position], placement),
         )
         for position, index in enumerate(heatmaps.indices[row])
     )
+
+
+def _probability(heatmaps: Heatmaps, row: int, position: int) -> float | None:
+    if heatmaps.detection_scores is not None:
+        return float(heatmaps.detection_scores[row, position])
+    index = heatmaps.indices[row, position]
+    return None if index < 0 or heatmaps.probabilities is None else float(heatmaps.probabilities[row][index])
+
+
+def _on_image(shares: FloatArray, placement: Placement) -> tuple[float, float, float, float]:
+    """Return a box, given in shares of the input's width and height, in pixels of the image."""
+    top, left, bottom, right = placement.box
+    first, second, third, fourth = map(float, shares)
+    width, height = right - left, bottom - top
+    return (left + first * width, top + second * height, left + third * width, top + fourth * height)
 
 
 def find_target(wanted: Any, targets: Sequence[TargetResult], aliases: Sequence[Sequence[str]] = ()) -> int:

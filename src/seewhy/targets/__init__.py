@@ -7,6 +7,7 @@ wherever a target is.
 
 from seewhy.targets.classes import Class, Counterfactual, Difference, TopK
 from seewhy.targets.dense import Embedding, Region
+from seewhy.targets.detection import Detection
 from seewhy.targets.functions import AllOutputs, Function
 from seewhy.targets.objective import Objective
 from seewhy.targets.parsing import TargetSpec, resolve
@@ -21,6 +22,7 @@ __all__ = [
     "ClassNamer",
     "Combined",
     "Counterfactual",
+    "Detection",
     "Difference",
     "Embedding",
     "Function",

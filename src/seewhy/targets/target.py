@@ -77,6 +77,11 @@ class Target(ShortRepr, ABC):
         """Whether the target reads everything that the model returns."""
         return False
 
+    @property
+    def reads_detections(self) -> bool:
+        """Whether the target reads what a detector found, in the form that `frameworks.detections` gives it."""
+        return False
+
     def arrays(self, count: int) -> tuple[NDArray[Any], ...]:
         """Return the arrays that the compiled function takes as arguments, for a batch of `count` images."""
         return ()

@@ -7,7 +7,7 @@ Input images are (N, K, *space), and so are the outputs of most modules, but not
 axis. Captures are (N, *space, K), as in every framework.
 """
 
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 from functools import partial
@@ -23,6 +23,7 @@ from seewhy.errors import ModelRunError
 from seewhy.frameworks.base import CaptureType, Framework, Head, check_precision
 from seewhy.frameworks.cleanup import restoring
 from seewhy.frameworks.compiled import CompiledCache
+from seewhy.frameworks.detections import CLASS_LOGITS, DetectedBox
 from seewhy.frameworks.exported_graph import ExportedGraph, numbered
 from seewhy.frameworks.fingerprint import fingerprint
 from seewhy.frameworks.kernels import Kernels
@@ -58,6 +59,14 @@ from seewhy.frameworks.torch.calls import (
 )
 from seewhy.frameworks.torch.carrying_calls import EdgeRecorder
 from seewhy.frameworks.torch.clamp import ClampTap, clamped_scores
+from seewhy.frameworks.torch.detectors import (
+    Found,
+    ReachRecorder,
+    declared_detector,
+    detector_of_outputs,
+    find_detections,
+    find_entries,
+)
 from seewhy.frameworks.torch.failures import FAILURES
 from seewhy.frameworks.torch.finish_capture import finish_capture
 from seewhy.frameworks.torch.forward_parameters import ForwardParameters
@@ -70,10 +79,11 @@ from seewhy.frameworks.torch.private_api import own_tensors, remove_hook
 from seewhy.frameworks.torch.restore import preserve_state
 from seewhy.frameworks.torch.stem import StemComplete, StemRecorder, stem_values
 from seewhy.frameworks.torch.tap import TorchTap
-from seewhy.frameworks.torch.tensors import first_float_tensor, to_array, to_bytes
+from seewhy.frameworks.torch.tensors import first_float_tensor, target_arrays, to_array, to_bytes
 from seewhy.frameworks.torch.trunk_and_head import Tape, TapeTap
 from seewhy.frameworks.torch.weights_version import WeightsVersion
 from seewhy.frameworks.torch.without_autograd import AutogradUse, Trunk
+from seewhy.images.geometry import InputBox
 from seewhy.targets import Objective, TopK
 from seewhy.types import (
     AttentionCapture,
@@ -89,6 +99,9 @@ CONVOLUTIONS = (torch.nn.Conv1d, torch.nn.Conv2d, torch.nn.Conv3d)
 
 MODULE_INPUT_CALL = replace(INPUT_CALL, channels_first=True)
 """The input of a module, treated as the output of a first layer."""
+
+
+Recorders = TorchTap | TorchRecorder | StemRecorder | EdgeRecorder | ReachRecorder | None
 
 
 @final
@@ -108,6 +121,8 @@ class Torch(Framework):
         self._parameters = ForwardParameters(self._model)
         self._autograd_use = AutogradUse()
         self._weights_version = WeightsVersion()
+        self._detector = declared_detector(self._model)
+        self._is_read = self._detector is not None
 
     def fingerprint(self) -> str:
         states = (pair for pair in self._model.state_dict().items() if isinstance(pair[1], torch.Tensor))
@@ -176,7 +191,7 @@ class Torch(Framework):
         tap = TorchTap(call, trunk, derivatives, gradient_rule)
         with preserve_state(self._model), torch.enable_grad():
             with recording_calls(tap.hooked_layers(layers.by_path), tap):
-                outputs = self._forward(inputs, trunk, tap)
+                outputs = self._forward(inputs, trunk, tap, objective)
             return finish_capture(tap, layer, outputs, objective, inputs, functions, self.xp)
 
     def capture_attention(
@@ -220,6 +235,33 @@ class Torch(Framework):
         key = ("attention", self._model_layers.now().version, shape_key(inputs))
         maps: AttentionMaps = self._calls.get(key, record)
         return maps
+
+    def is_detector(self, inputs: InputBatch) -> bool:
+        if self._detector is None and not self._is_read:
+            self._calls_of(self._model_layers.now(), inputs)
+        return self._detector is not None
+
+    def detections(self, inputs: InputBatch) -> tuple[DetectedBox, ...]:
+        with preserve_state(self._model):
+            return find_detections(self._autograd_use.run(partial(self._found, inputs)))
+
+    def class_logit_entries(self, inputs: InputBatch, numbers: Sequence[int]) -> list[tuple[int, int]]:
+        with preserve_state(self._model), torch.no_grad():
+            return find_entries(self._found(inputs, FunctionRecorder(), is_differentiated=True), numbers)
+
+    def detection_reaches(self, inputs: InputBatch, objective: Objective) -> list[dict[tuple[str, int], InputBox]]:
+        functions, layers = FunctionRecorder(), self._model_layers.now()
+        calls = {
+            (call.path, call.execution): call for call in self._calls_of(layers, inputs) if len(call.shape or ()) == 3
+        }
+        recorder = ReachRecorder(calls)
+        with preserve_state(self._model), torch.enable_grad():
+            with recording_calls({path: layers.by_path[path] for path, _ in calls}, recorder):
+                outputs = self._forward(inputs, functions, recorder, objective)
+            selected = select_torch_outputs(outputs, objective, functions, self.xp)
+            read = selected.read(selected.tensors)
+            scores, _ = read.score(objective, target_arrays(objective, 1, read.logits), self.xp)
+            return [recorder.reaches(score) for score in scores[0]]
 
     def kernels(self) -> Kernels:
         return kernels_of({"": self._model, **self._model_layers.now().by_path})
@@ -350,14 +392,38 @@ class Torch(Framework):
         self,
         inputs: InputBatch,
         context: AbstractContextManager[Any],
-        recorder: TorchTap | TorchRecorder | StemRecorder | EdgeRecorder | None = None,
+        recorder: Recorders = None,
+        objective: Objective | None = None,
     ) -> Any:
+        """Run the model; for an objective of detections, return what `Found.tree` makes of its outputs."""
+        if objective is not None and objective.target.reads_detections:
+            found = self._found(inputs, context, recorder)
+            return found.tree(reads_logits=objective.output == CLASS_LOGITS)
         batch = map_tree(self._to_tensor, inputs)
         with translated_errors(inputs, FAILURES, recorder), autocast_to(self._precision, batch), context:
             batch = batch if recorder is None else recorder.enter(batch)
             if isinstance(batch, dict):
-                return self._model(**batch)
-            return self._model(*batch) if isinstance(batch, list) else self._model(batch)
+                outputs = self._model(**batch)
+            else:
+                outputs = self._model(*batch) if isinstance(batch, list) else self._model(batch)
+        if not self._is_read:
+            self._is_read, self._detector = True, detector_of_outputs(self._model, outputs) or self._detector
+        return outputs
+
+    def _found(
+        self,
+        inputs: InputBatch,
+        context: AbstractContextManager[Any],
+        recorder: Recorders = None,
+        *,
+        is_differentiated: bool = False,
+    ) -> Found:
+        """Run a detector, and return what it found."""
+        assert self._detector is not None  # noqa: S101  # the caller asked `is_detector`
+        with self._detector.recording(is_differentiated=is_differentiated) as class_logits:
+            outputs = self._forward(inputs, context, recorder)
+        size = self.image_size(inputs)
+        return self._detector.read(outputs, class_logits[0] if class_logits else None, size)
 
     def _to_tensor(self, array: NDArray[Any]) -> NativeTensor:
         """Copy an array to the model's device and memory format, and floating-point numbers to its type."""

@@ -1,0 +1,263 @@
+"""Detections of a detector: which of them a target means, and the layer that shows each.
+
+The model runs once to see what it detects. The detections are fixed then, so that gradients and perturbations explain
+the same ones. Each image is explained alone, for its detections, and their layers, are its own.
+"""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import final
+
+import numpy as np
+
+from seewhy.attribution.auto_layer import choice_of
+from seewhy.attribution.plan import Plan
+from seewhy.errors import LayerError, MethodError, TargetError, warn
+from seewhy.frameworks import Framework, LayerCall, LayerChoice
+from seewhy.frameworks.detections import DetectedBox, overlap
+from seewhy.frameworks.structures import InputBatch
+from seewhy.images.geometry import InputBox, Placement
+from seewhy.methods import Method
+from seewhy.models import Classifier
+from seewhy.targets import Class, Combined, Detection, Objective, PerImage, Target, TopK
+from seewhy.targets.detection import FixedDetections
+from seewhy.types import FloatArray
+
+LEAST_SCORE = 0.05
+"""Detections below this score are not looked for by class or place: detectors return any number of them."""
+
+LEAST_COVER = 0.75
+"""How much of a detection's box the positions that reach its score must cover, in a layer that "auto" takes."""
+
+
+LEAST_CELLS = 5
+"""How many cells of such a layer must lie along the shorter side of the box: a peak in larger cells, whose centres are
+far apart, easily lies beside the box."""
+
+
+@final
+@dataclass(frozen=True)
+class ImageDetections:
+    """What a detector found in one image.
+
+    Attributes:
+        found: The detections, the surest first.
+        image: The position of the image in its batch, for messages.
+        classifier: Knows the names of the classes.
+    """
+
+    found: Sequence[DetectedBox]
+    image: int
+    classifier: Classifier
+
+    def chosen(self, target: Target) -> list[DetectedBox]:
+        """Return the detections that a target means.
+
+        Raises:
+            TargetError: There is no such detection.
+        """
+        if isinstance(target, Combined):
+            return [detection for part in target.parts for detection in self.chosen(part)]
+        if not self.found:
+            raise TargetError(
+                f"The detector finds nothing in image {self.image} of the batch: there is no detection to explain. "
+                "Give another image, or a detector with a lower score threshold."
+            )
+        if isinstance(target, TopK):
+            return self._surest(target.k)
+        if isinstance(target, Class):
+            return [self._wanted(Detection(class_=int(index))) for index in np.ravel(target.classes)]
+        if isinstance(target, Detection):
+            return [self._wanted(target)]
+        raise TargetError(
+            f"The target {target!r} cannot be mixed with detections. Give it alone, or classes and "
+            "seewhy.targets.Detection objects."
+        )
+
+    def _surest(self, k: int) -> list[DetectedBox]:
+        if len(self.found) < k:
+            raise TargetError(
+                f"'top-{k}' selects more detections than there are in image {self.image} of the batch: {self._text()}."
+            )
+        if self.found[0].score < LEAST_SCORE:
+            warn(
+                f"The detector is sure of nothing in image {self.image} of the batch: its surest detection is "
+                f"{self._text(1)}."
+            )
+        return list(self.found[:k])
+
+    def _wanted(self, target: Detection) -> DetectedBox:
+        class_, box = target.class_, target.box
+        matching = [
+            found for found in self.found if found.score >= LEAST_SCORE and (class_ is None or found.class_ == class_)
+        ]
+        if box is not None:
+            matching = sorted(
+                (found for found in matching if overlap(found.box, box)), key=lambda f: -overlap(f.box, box)
+            )
+        if len(matching) >= target.rank:
+            return matching[target.rank - 1]
+        of_class = "" if class_ is None else f" of class {self.classifier.class_name(int(class_))!r}"
+        there = "" if box is None else f" that overlaps the box {box}"
+        missing = "no detection" if not matching else f"no detection {target.rank}"
+        raise TargetError(
+            f"There is {missing}{of_class} above {LEAST_SCORE}{there} in image {self.image} of the batch; found: "
+            f"{self._text()}."
+        )
+
+    def _text(self, count: int = 5) -> str:
+        """Return the surest detections, such as "cat 0.92 at (12, 40, 180, 220)"."""
+        return ", ".join(
+            f"{self.classifier.class_name(found.class_)} {found.score:.2g} at ({_corners(found)})"
+            for found in self.found[:count]
+        )
+
+
+def _corners(found: DetectedBox) -> str:
+    return ", ".join(f"{edge:.0f}" for edge in found.box)
+
+
+def looks_for_detections(target: Target) -> bool:
+    """Whether a target is, or contains, a detection to look for."""
+    if isinstance(target, (Combined, PerImage)):
+        parts = target.parts if isinstance(target, Combined) else target.targets
+        return any(looks_for_detections(part) for part in parts)
+    return isinstance(target, Detection)
+
+
+def boxes_on_inputs(target: Target, placements: Sequence[Placement], size: tuple[int, int]) -> Target:
+    """Return a target for the model's inputs, from one whose boxes are in pixels of the images.
+
+    Args:
+        target: For all images.
+        placements: Where the input lies on each image.
+        size: (h, w) of the inputs, in pixels.
+    """
+    return PerImage(
+        tuple(_on_input(target.for_image(image), placement, size) for image, placement in enumerate(placements))
+    )
+
+
+def _on_input(target: Target, placement: Placement, size: tuple[int, int]) -> Target:
+    if isinstance(target, Combined):
+        return Combined(tuple(_on_input(part, placement, size) for part in target.parts))
+    if not isinstance(target, Detection) or target.box is None:
+        return target
+    (top, left, bottom, right), (height, width) = placement.box, size
+    scales = (width / (right - left), height / (bottom - top)) * 2
+    first, second, third, fourth = (
+        (edge - start) * scale for edge, start, scale in zip(target.box, (left, top) * 2, scales, strict=True)
+    )
+    return replace(target, box=(first, second, third, fourth))
+
+
+def fix_detections(
+    framework: Framework, classifier: Classifier, inputs: InputBatch, target: Target, image: int, *, is_matched: bool
+) -> tuple[FixedDetections, tuple[DetectedBox, ...]]:
+    """Run the detector on one image, and return the detections that a target means, fixed and as they were found.
+
+    Args:
+        framework: Runs the model.
+        classifier: Knows the names of the classes.
+        inputs: One image, checked by `Framework.check_inputs`.
+        target: Classes, or detections that are looked for.
+        image: The position of the image in its batch, for messages.
+        is_matched: Whether detections are matched in every run, for perturbations of the image.
+
+    Raises:
+        TargetError: There is no such detection.
+    """
+    chosen = ImageDetections(framework.detections(inputs), image, classifier).chosen(target)
+    entries = framework.class_logit_entries(inputs, [found.number for found in chosen])
+    fixed = FixedDetections(
+        np.array(entries, dtype=np.int32),
+        np.array([found.box for found in chosen], dtype=np.float32),
+        np.array([found.class_ for found in chosen], dtype=np.int32),
+        detection_names([classifier.class_name(found.class_) for found in chosen]),
+        is_matched,
+    )
+    return fixed, tuple(chosen)
+
+
+def detection_names(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the names of detections, numbered where several have one: "dog (1)" and "dog (2)"."""
+    counts, numbers = Counter(names), Counter[str]()
+    numbered = []
+    for name in names:
+        numbers[name] += 1
+        numbered.append(f"{name} ({numbers[name]})" if counts[name] > 1 else name)
+    return tuple(numbered)
+
+
+def check_detector_method(method: Method) -> None:
+    """Raise MethodError for a method that perturbs activations, or reads attention maps."""
+    if method.family == "attention" or (method.needs_runner and method.level == "layer"):
+        what = "reads attention maps" if method.family == "attention" else "runs the model on other activations"
+        raise MethodError(
+            f"{method.title} {what}, which does not tell the detections of a detector apart. Use hirescam, which "
+            "method='auto' takes, gradcam, or rise."
+        )
+
+
+def detection_layers(plan: Plan, inputs: InputBatch, objective: Objective) -> list[LayerChoice]:
+    """Return the layer that "auto" explains for each detection of one image.
+
+    It is the last layer that all of the detection's score passes, and whose positions that reach the score cover the
+    detection's box. After it each position sees less than the box, and could not show which part of it counted; before
+    it positions know less about the class. In a feature pyramid it lies on the level that found the detection.
+
+    Args:
+        plan: Has the framework.
+        inputs: One image.
+        objective: The class logits of `FixedDetections`.
+
+    Raises:
+        LayerError: No layer with rows and columns carries a score.
+    """
+    framework, target = plan.framework, objective.target
+    assert isinstance(target, FixedDetections)  # noqa: S101  # the caller fixed them
+    height, width = framework.image_size(inputs)
+    shares = target.boxes / np.array([width, height, width, height], dtype=np.float32)
+    layers = []
+    for name, box, reaches in zip(
+        target.detection_names, shares, framework.detection_reaches(inputs, objective), strict=True
+    ):
+        layer = _last_suited(plan, inputs, np.clip(box, 0, 1), reaches)
+        if layer is None:
+            raise LayerError(
+                f"No layer with rows and columns carries all of the score of the detection {name!r}. Name a layer."
+            )
+        layers.append(layer)
+    return layers
+
+
+def _last_suited(
+    plan: Plan, inputs: InputBatch, box: FloatArray, reaches: Mapping[tuple[str, int], InputBox]
+) -> LayerChoice | None:
+    """Return the last call whose reach covers the box, in cells that are small enough; None if there is no call."""
+    carrying = [call for call in plan.framework.calls(inputs) if call.is_candidate]
+    calls = [call for call in carrying if (call.path, call.execution) in reaches]
+    if not calls:
+        return None
+    covers = [_cover(box, reaches[call.path, call.execution]) for call in calls]
+    covering = [call for call, cover in zip(calls, covers, strict=True) if cover >= min(LEAST_COVER, max(covers))]
+    cells = [_cells(box, call) for call in covering]
+    fine = [call for call, count in zip(covering, cells, strict=True) if count >= min(LEAST_CELLS, max(cells))]
+    return choice_of(plan, inputs, fine[-1])
+
+
+def _cells(box: FloatArray, call: LayerCall) -> float:
+    """Return how many cells of a layer lie along the shorter side of a box, which is given in shares."""
+    left, top, right, bottom = map(float, box)
+    rows, columns = (call.shape or (0, 0))[:2]
+    return min((bottom - top) * (rows or 0), (right - left) * (columns or 0))
+
+
+def _cover(box: FloatArray, reach: InputBox) -> float:
+    """Return the share of a box (left, top, right, bottom) that the box of a reach covers."""
+    left, top, right, bottom = map(float, box)
+    height = min(bottom, reach[2]) - max(top, reach[0])
+    width = min(right, reach[3]) - max(left, reach[1])
+    area = (right - left) * (bottom - top)
+    return max(height, 0.0) * max(width, 0.0) / area if area > 0 else 1.0

@@ -1,0 +1,136 @@
+"""Reading the outputs of a detector: its detections, and the class logit that each was made of."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from seewhy.errors import ModelRunError
+from seewhy.frameworks.cleanup import restoring
+from seewhy.frameworks.detections import CLASS_LOGITS, DetectedBox
+from seewhy.frameworks.torch.private_api import remove_hook
+from seewhy.types import NativeTensor
+
+
+@dataclass(frozen=True)
+class Found:
+    """The detections of a batch, as tensors: a list with one for each image.
+
+    Attributes:
+        boxes: (D, 4), left, top, right and bottom in pixels of the model's input.
+        labels: (D,), class indices.
+        scores: (D,), in 0..1.
+        class_logits: (candidates, columns) or (N, candidates, columns), of which the scores were made; they are read
+            of one image alone.
+        entries: (D, 2), the row and the column of each detection of the first image in its class logits; None where
+            they have to be found by differentiating.
+        activated: The sigmoid or softmax of the class logits, (candidates, 1) in any shape, by which they are found
+            even where it is so close to 1 that its own gradient is 0; None to find them by the logits.
+    """
+
+    boxes: list[NativeTensor]
+    labels: list[NativeTensor]
+    scores: list[NativeTensor]
+    class_logits: NativeTensor
+    entries: NativeTensor | None = None
+    activated: NativeTensor | None = None
+
+    def tree(self, *, reads_logits: bool) -> dict[str, NativeTensor]:
+        """Return what a target reads: the class logits of one image, or the detections of all, padded with zeros."""
+        if reads_logits:
+            logits = self.class_logits
+            return {CLASS_LOGITS: logits[None] if logits.ndim == 2 else logits}
+        return {"boxes": _padded(self.boxes), "labels": _padded(self.labels), "scores": _padded(self.scores)}
+
+
+class Detector(ABC):
+    """A kind of detector. Instances belong to one model."""
+
+    logits_path: str | None = None
+    """The module that computes the class logits, where the outputs do not contain them."""
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        self._model = model
+
+    @abstractmethod
+    def read(self, outputs: Any, class_logits: NativeTensor | None, size: tuple[int, int]) -> Found:
+        """Read the outputs of the model.
+
+        Args:
+            outputs: What the model returned.
+            class_logits: What the module at `logits_path` returned.
+            size: (h, w) of the model's input.
+        """
+
+    @contextmanager
+    def recording(self, *, is_differentiated: bool = False) -> Iterator[list[NativeTensor]]:
+        """Record the class logits in a list.
+
+        Args:
+            is_differentiated: The rest of the model reads a copy of which gradients are recorded.
+        """
+        recorded: list[NativeTensor] = []
+
+        def record(_: Any, __: Any, output: Any) -> Any:
+            is_pair = isinstance(output, tuple)  # of class logits and box regressions
+            logits = output[0] if is_pair else output
+            if is_differentiated:
+                torch.set_grad_enabled(True)
+                logits = logits.detach().requires_grad_()
+            recorded.append(logits)
+            return (logits, *output[1:]) if is_pair else logits
+
+        if self.logits_path is None:
+            yield recorded
+            return
+        module = self._model.get_submodule(self.logits_path)
+        with restoring(lambda: remove_hook(module, record)):
+            module.register_forward_hook(record)
+            yield recorded
+
+
+def find_detections(found: Found) -> tuple[DetectedBox, ...]:
+    """Return the detections of the first image, the surest first."""
+    boxes, labels, scores = (values[0].detach().cpu().tolist() for values in (found.boxes, found.labels, found.scores))
+    detections = [
+        DetectedBox((box[0], box[1], box[2], box[3]), int(label), float(score), number)
+        for number, (box, label, score) in enumerate(zip(boxes, labels, scores, strict=True))
+    ]
+    return tuple(sorted(detections, key=lambda detection: -detection.score))
+
+
+def find_entries(found: Found, numbers: Sequence[int]) -> list[tuple[int, int]]:
+    """Return the row and the column in the class logits of some detections of the first image.
+
+    A detector suppresses most of its candidates, and does not tell which of them a detection was. It is the candidate
+    by whose logits the score of the detection changes.
+
+    Args:
+        found: With `entries`, or with scores that were computed from differentiable class logits.
+        numbers: Positions among the model's detections.
+    """
+    if found.entries is not None:
+        return [(int(row), int(column)) for row, column in found.entries[list(numbers)].tolist()]
+    entries = []
+    for number in numbers:
+        source = found.class_logits if found.activated is None else found.activated
+        (gradients,) = torch.autograd.grad(found.scores[0][number], source, retain_graph=True)
+        gradients = gradients.flatten(0, -2) if found.activated is None else gradients.reshape(-1, 1)
+        rows = torch.nonzero((gradients != 0).any(dim=1)).flatten().tolist()
+        if len(rows) != 1:
+            raise ModelRunError(
+                f"The score of a detection depends on the class logits of {len(rows)} candidates of the detector, and "
+                "should depend on those of one: which logit to explain cannot be told. Explain the model with a "
+                "perturbation method, such as rise, or give a function of the outputs."
+            )
+        entries.append((rows[0], 0 if found.activated is not None else int(found.labels[0][number])))
+    return entries
+
+
+def _padded(rows: Sequence[NativeTensor]) -> NativeTensor:
+    """Stack tensors of different lengths, with at least one row of zeros."""
+    padding = rows[0].new_zeros(1, *rows[0].shape[1:])
+    return torch.nn.utils.rnn.pad_sequence([torch.cat([row, padding]) for row in rows], batch_first=True)

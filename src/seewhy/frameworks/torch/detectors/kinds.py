@@ -1,0 +1,157 @@
+"""The kinds of detectors: torchvision's, the DETR family of Hugging Face, and models that return lists of boxes."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, final
+
+import torch
+from torch.overrides import TorchFunctionMode
+
+from seewhy.frameworks.torch.detectors.detector import Detector, Found
+from seewhy.frameworks.torch.hugging_face import is_hugging_face
+from seewhy.types import NativeTensor
+
+KEYS = ("boxes", "labels", "scores")
+
+LOGIT_MODULES = ("roi_heads.box_predictor", "head.classification_head")
+"""Where torchvision's detectors compute class logits: the R-CNN family, and detectors with one stage."""
+
+ACTIVATIONS = {"sigmoid", "softmax", "special_expit", "special_softmax"}
+"""The functions that make scores of class logits."""
+
+MOST_QUERIES = 300
+"""How many of the pairs of a query and a class are detections, the surest."""
+
+
+def declared_detector(model: torch.nn.Module) -> Detector | None:
+    """Return how a detector of torchvision or Hugging Face is read; None for any other model."""
+    bases = [(base.__module__, base.__name__) for base in type(model).__mro__]
+    if any(module.startswith("torchvision.models.detection.") for module, _ in bases):
+        return TorchvisionDetector(model)
+    if is_hugging_face(model) and type(model).__name__.endswith("ForObjectDetection"):
+        return QueryDetector(model)
+    return None
+
+
+def detector_of_outputs(model: torch.nn.Module, outputs: Any) -> Detector | None:
+    """Return how a model is read that returned these outputs; None unless they are lists of boxes."""
+    is_list = isinstance(outputs, (list, tuple)) and len(outputs) > 0
+    if is_list and all(isinstance(row, Mapping) and all(key in row for key in KEYS) for row in outputs):
+        return ListDetector(model)
+    return None
+
+
+@final
+class TorchvisionDetector(Detector):
+    """A detector of torchvision, which returns the boxes of each image that non-maximum suppression left."""
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        super().__init__(model)
+        paths = {path for path, _ in model.named_modules()}
+        self.logits_path = next((path for path in LOGIT_MODULES if path in paths), None)
+
+    def read(self, outputs: Any, class_logits: NativeTensor | None, size: tuple[int, int]) -> Found:
+        if class_logits is None:
+            return ListDetector(self._model).read(outputs, None, size)
+        boxes, labels, scores = _lists(outputs)
+        return Found(boxes, labels, scores, class_logits)
+
+
+@final
+class ActivationRecorder(TorchFunctionMode):
+    """Records the input and the output of every sigmoid and softmax while it is open."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.calls: list[tuple[NativeTensor, NativeTensor]] = []
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if getattr(func, "__name__", "") in ACTIVATIONS and args:
+            self.calls.append((args[0], result))
+        return result
+
+
+@final
+class ListDetector(Detector):
+    """A detector that returns a dict with boxes, labels and scores for each image.
+
+    Its class logits are the input of the last sigmoid or softmax that the scores were computed from. Where there is
+    none, the logit of a detection is computed from its score s, as log(s / (1 - s)).
+    """
+
+    def __init__(self, model: torch.nn.Module) -> None:
+        super().__init__(model)
+        self._activations = ActivationRecorder()
+        self._number: int | None = None  # of the activation among all that the model calls
+        self._is_first = False
+
+    @contextmanager
+    def recording(self, *, is_differentiated: bool = False) -> Iterator[list[NativeTensor]]:
+        self._activations = ActivationRecorder()
+        if is_differentiated:
+            torch.set_grad_enabled(True)
+        with self._activations:
+            yield []
+        self._is_first = is_differentiated
+
+    def read(self, outputs: Any, class_logits: NativeTensor | None, size: tuple[int, int]) -> Found:
+        boxes, labels, scores = _lists(outputs)
+        calls, self._activations = self._activations.calls, ActivationRecorder()  # which holds the graph of the run
+        if self._is_first:
+            self._number = _number_of_source(scores[0], calls)
+        if self._number is not None and self._number < len(calls):
+            logits, activated = calls[self._number]
+            return Found(boxes, labels, scores, logits.reshape(-1, 1), activated=activated)
+        tiny = torch.finfo(scores[0].dtype)
+        inside = scores[0].clamp(tiny.tiny, 1 - tiny.eps)
+        rows = torch.arange(len(inside), device=inside.device)
+        entries = torch.stack([rows, torch.zeros_like(rows)], dim=1)
+        return Found(boxes, labels, scores, torch.logit(inside)[:, None], entries)
+
+
+@final
+class QueryDetector(Detector):
+    """A detector of the DETR family: class logits (N, queries, C), and boxes as shares of the image.
+
+    With one column more than there are classes, the last column is "no object", and a softmax gives the scores; a query
+    is then one detection. Otherwise a sigmoid gives them, and a query may be a detection of several classes.
+    """
+
+    def read(self, outputs: Any, class_logits: NativeTensor | None, size: tuple[int, int]) -> Found:
+        logits, shares = outputs["logits"], outputs["pred_boxes"]
+        height, width = size
+        centre, extent = shares[..., :2], shares[..., 2:]
+        corners = torch.cat([centre - extent / 2, centre + extent / 2], dim=-1)
+        boxes = corners * corners.new_tensor([width, height, width, height])
+        labels = getattr(self._model.config, "num_labels", None)
+        if labels is not None and logits.shape[-1] == labels + 1:
+            scores, columns = logits.softmax(dim=-1)[..., :-1].max(dim=-1)
+            rows = torch.arange(logits.shape[1], device=logits.device).expand_as(columns)
+        else:
+            flat = logits.sigmoid().flatten(1)
+            scores, positions = flat.topk(min(MOST_QUERIES, flat.shape[1]))
+            rows, columns = positions // logits.shape[-1], positions % logits.shape[-1]
+        chosen = [box[row] for box, row in zip(boxes, rows, strict=True)]
+        entries = torch.stack([rows[0], columns[0]], dim=1)
+        return Found(chosen, list(columns), list(scores), logits, entries)
+
+
+def _lists(outputs: Any) -> tuple[list[NativeTensor], list[NativeTensor], list[NativeTensor]]:
+    boxes, labels, scores = ([row[key] for row in outputs] for key in KEYS)
+    return boxes, labels, scores
+
+
+def _number_of_source(scores: NativeTensor, calls: Sequence[tuple[NativeTensor, NativeTensor]]) -> int | None:
+    """Return the number of the last activation that the scores of an image are computed from; None if there is none."""
+    if not scores.requires_grad:
+        return None
+    for number in reversed(range(len(calls))):
+        activated = calls[number][1]
+        if activated.requires_grad:
+            (gradients,) = torch.autograd.grad(scores.sum(), activated, retain_graph=True, allow_unused=True)
+            if gradients is not None and int((gradients != 0).sum()) == len(scores):
+                return number
+    return None

@@ -1,0 +1,255 @@
+"""Detectors: which detections a target means, and the heatmap of each."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from tests.attribution.small_detector import SIDE, SmallDetector, picture, trained_detector
+
+import seewhy
+from seewhy.attribution.detections import detection_names
+from seewhy.errors import MethodError, SeewhyWarning, TargetError
+from seewhy.explainer import Explainer
+from seewhy.frameworks.torch.detectors.detector import Found, find_detections, find_entries
+from seewhy.frameworks.torch.detectors.kinds import QueryDetector
+from seewhy.targets.detection import Detection, FixedDetections
+
+
+@pytest.fixture(scope="module")
+def model() -> SmallDetector:
+    torch.manual_seed(0)
+    return SmallDetector(threshold=0.1).eval()  # untrained
+
+
+@pytest.fixture(scope="module")
+def images() -> np.ndarray:
+    random = np.random.default_rng(0)
+    return np.stack([picture(random)[0] for _ in range(2)])
+
+
+def derived_maps(model: SmallDetector, image: np.ndarray, path: str, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the maps and class logits of the surest detections, with a hook and autograd alone."""
+    kept: list[torch.Tensor] = []
+
+    def keep(_: object, __: object, output: torch.Tensor) -> None:
+        output.retain_grad()
+        kept.append(output)
+
+    hook = model.get_submodule(path).register_forward_hook(keep)
+    logits, _ = model.maps(torch.tensor(image[None]))
+    hook.remove()
+    window = torch.nn.functional.max_pool2d(logits, 3, stride=1, padding=1)
+    peaks = logits[(logits == window) & (logits.sigmoid() > model.threshold)].sort(descending=True).values[:count]
+    maps = []
+    for peak in peaks:
+        (gradients,) = torch.autograd.grad(peak, kept[0], retain_graph=True)
+        maps.append((gradients * kept[0]).sum(dim=1)[0].clamp(min=0).detach().numpy())
+    return np.stack(maps), peaks.detach().numpy()
+
+
+@pytest.mark.parametrize("path", ["backbone.4", "auto"])
+def test_a_map_is_the_gradient_of_the_class_logit_times_activations(
+    model: SmallDetector, images: np.ndarray, path: str
+) -> None:
+    heatmaps = Explainer(model, layer=path).heatmaps(images, "top-2")
+    layers = heatmaps.layer.split(", ")
+    assert heatmaps.method == "hirescam"
+    assert path == "auto" or layers == [path]
+    assert len(layers) == 1  # one resolution, so that the expected maps need not be resized
+    for row, image in enumerate(images):
+        maps, logits = derived_maps(model, image, layers[0], 2)
+        np.testing.assert_allclose(heatmaps.values[row], maps, rtol=1e-4, atol=1e-4 * maps.max())
+        np.testing.assert_allclose(heatmaps.scores[row], logits, rtol=1e-4)
+
+
+def test_gradients_and_gradcam_explain_the_same_detections(model: SmallDetector, images: np.ndarray) -> None:
+    first = Explainer(model).heatmaps(images, "top-1")
+    second = Explainer(model, "gradcam", "backbone.4").heatmaps(images, "top-1")
+    np.testing.assert_array_equal(first.boxes, second.boxes)
+    np.testing.assert_allclose(first.scores, second.scores, rtol=1e-5)
+
+
+def test_a_perturbation_method_matches_detections_by_overlap_and_score(
+    model: SmallDetector, images: np.ndarray
+) -> None:
+    method = seewhy.methods.get("occlusion", window=32, stride=32)
+    heatmaps = Explainer(model, method).heatmaps(images[:1], "top-1")
+    assert heatmaps.boxes is not None
+    assert heatmaps.detection_scores is not None
+    np.testing.assert_allclose(heatmaps.scores, heatmaps.detection_scores, rtol=1e-5)  # matched with itself
+
+
+def test_the_matched_score_by_hand() -> None:
+    target = FixedDetections(
+        np.zeros((1, 2), np.int32), np.array([[0, 0, 4, 4]], np.float32), np.array([1], np.int32), ("a",), True
+    )
+    found = {
+        "boxes": torch.tensor([[[0.0, 0, 4, 4], [2, 0, 6, 4], [0, 0, 4, 2], [0, 0, 0, 0]]]),
+        "labels": torch.tensor([[0, 1, 1, 0]]),
+        "scores": torch.tensor([[0.9, 0.9, 0.5, 0.0]]),
+    }
+    arrays = [torch.tensor(array) for array in target.arrays(1)]
+    import array_api_compat.torch as xp
+
+    scores, indices = target(None, arrays, xp, found)
+    # Overlaps with the boxes of class 1: 8 / 24 and 8 / 16; times scores 0.3 and 0.25.
+    np.testing.assert_allclose(scores, [[0.3]], rtol=1e-6)
+    assert indices.tolist() == [[1]]
+
+
+class FixedDetector(torch.nn.Module):
+    """Finds the same two dogs and a cat in every image."""
+
+    boxes = ((0.0, 0.0, 16.0, 16.0), (16.0, 16.0, 32.0, 32.0), (0.0, 16.0, 16.0, 32.0))
+
+    def __init__(self, count: int = 3) -> None:
+        super().__init__()
+        self.features, self.count = torch.nn.Conv2d(3, 4, 3, padding=1), count
+
+    def forward(self, images: torch.Tensor) -> list[dict[str, torch.Tensor]]:
+        change = 1e-3 * self.features(images).mean(dim=(1, 2, 3))
+        scores, labels = torch.tensor([0.9, 0.6, 0.8]), torch.tensor([1, 1, 0])
+        kept = slice(self.count)
+        boxes = torch.tensor(self.boxes)
+        return [{"boxes": boxes[kept], "labels": labels[kept], "scores": (scores + row)[kept]} for row in change]
+
+
+def detector(count: int = 3) -> seewhy.Classifier:
+    preprocess = seewhy.Preprocessing(size=(32, 32), std=255.0)
+    return seewhy.Classifier(FixedDetector(count), preprocess=preprocess, class_names=["cat", "dog"])
+
+
+IMAGE = np.full((64, 128, 3), 100, np.uint8)
+
+
+@pytest.mark.parametrize(
+    ("target", "names", "box"),
+    [
+        ("dog", ["dog"], (0, 0, 64, 32)),
+        ("top-3", ["dog (1)", "cat", "dog (2)"], (0, 0, 64, 32)),
+        (Detection(class_="dog", rank=2), ["dog"], (64, 32, 128, 64)),
+        (Detection(box=(0, 40, 50, 60)), ["cat"], (0, 32, 64, 64)),  # in pixels of the image
+        ([Detection(box=(70, 40, 128, 64)), "cat"], ["dog", "cat"], (64, 32, 128, 64)),
+    ],
+)
+def test_targets_name_detections(target: object, names: list[str], box: tuple[float, ...]) -> None:
+    (explanation,) = Explainer(detector(), layer="features").explain([IMAGE], target)  # type: ignore[arg-type]
+    assert [result.name for result in explanation.targets] == names
+    assert explanation.targets[0].box == pytest.approx(box)
+    assert explanation.targets[0].probability == pytest.approx({"dog": 0.9, "cat": 0.8}[names[0][:3]], abs=0.31)
+
+
+def test_a_detection_is_framed() -> None:
+    (explanation,) = Explainer(detector(), layer="features").explain([IMAGE], Detection(box=(70, 40, 120, 60)))
+    overlay = explanation.overlay(alpha=0)
+    assert (overlay[40:60, 64] == 255).all()
+    assert (overlay[32, 70:120] == 255).all()
+    assert (overlay[40:60, 80:120] == 100).all()
+    assert (overlay[:30] == 100).all()
+
+
+@pytest.mark.parametrize(
+    ("count", "target", "message"),
+    [
+        (0, "top-1", "finds nothing in image 0"),
+        (0, "dog", "finds nothing in image 0"),
+        (1, "cat", "no detection of class 'cat' above 0.05 in image 0 of the batch; found: dog 0.9 at (0, 0, 16, 16)"),
+        (3, "top-4", "'top-4' selects more detections than there are"),
+        (3, Detection(class_="cat", rank=2), "no detection 2 of class 'cat'"),
+        (3, Detection(box=(100, 0, 128, 20), class_="cat"), "that overlaps the box"),
+    ],
+)
+def test_a_detection_that_is_not_there(count: int, target: object, message: str) -> None:
+    with pytest.raises(TargetError) as caught:
+        Explainer(detector(count), layer="features").explain([IMAGE], target)  # type: ignore[arg-type]
+    assert message in str(caught.value)
+
+
+@pytest.mark.parametrize("box", [(1, 2, 3), (3, 0, 1, 4), (0, 0, np.nan, 1), "here"])
+def test_a_box_that_is_none(box: object) -> None:
+    with pytest.raises(TargetError, match="left < right"):
+        Detection(box=box)  # type: ignore[arg-type]
+
+
+def test_a_classifier_has_no_detections() -> None:
+    model = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
+    with pytest.raises(TargetError, match="needs a detector"):
+        Explainer(model, "gradcam", "0").heatmaps(np.zeros((1, 3, 8, 8), np.float32), Detection())
+
+
+@pytest.mark.parametrize("method", ["ablationcam", "attention_rollout"])
+def test_methods_that_cannot_tell_detections_apart(model: SmallDetector, images: np.ndarray, method: str) -> None:
+    with pytest.raises(MethodError, match="hirescam"):
+        Explainer(model, method).heatmaps(images)
+
+
+def test_an_unsure_detector_is_explained_with_a_warning(images: np.ndarray) -> None:
+    torch.manual_seed(0)
+    unsure = SmallDetector(threshold=0).eval()
+    with torch.no_grad():
+        unsure.classes.bias -= 6
+    with pytest.warns(SeewhyWarning, match="sure of nothing"):
+        Explainer(unsure, layer="backbone.4").heatmaps(images[:1])
+
+
+def test_a_score_of_1_has_a_class_logit_with_gradients(images: np.ndarray) -> None:
+    torch.manual_seed(0)
+    sure = SmallDetector().eval()
+    with torch.no_grad():
+        sure.classes.weight *= 1e4
+    heatmaps = Explainer(sure, layer="backbone.4").heatmaps(images[:1])
+    assert heatmaps.detection_scores == [[1.0]]
+    assert heatmaps.scores > 20
+    assert heatmaps.has_evidence.all()
+
+
+def test_names_are_numbered_where_several_have_one() -> None:
+    assert detection_names(["dog", "cat", "dog"]) == ("dog (1)", "cat", "dog (2)")
+
+
+def test_the_candidate_of_a_detection_is_found_by_differentiating() -> None:
+    logits = torch.tensor([[0.0, 1, 2], [3, 0, 0], [1, 2, 0], [0, 0, 3]], requires_grad=True)
+    scores = logits.softmax(dim=1)[[3, 2], [2, 1]]  # of rows 3 and 2
+    found = Found([torch.zeros(2, 4)], [torch.tensor([2, 1])], [scores], logits)
+    assert find_entries(found, [1, 0]) == [(2, 1), (3, 2)]
+
+
+@pytest.mark.parametrize("columns", [2, 3])
+def test_queries_have_a_softmax_with_a_column_more_and_else_a_sigmoid(columns: int) -> None:
+    reader = QueryDetector(SimpleNamespace(config=SimpleNamespace(num_labels=2)))  # type: ignore[arg-type]
+    logits = torch.tensor([[[0.0, 2, 1], [1, 0, 3]]])[..., :columns]
+    boxes = torch.tensor([[[0.5, 0.5, 0.5, 1], [0.25, 0.5, 0.5, 0.5]]])
+    found = reader.read({"logits": logits, "pred_boxes": boxes}, None, (10, 20))
+    surest = find_detections(found)[0]
+    assert surest.box == pytest.approx((5, 0, 15, 10))
+    assert surest.class_ == 1
+    expected = 1 / (1 + np.exp(-2)) if columns == 2 else np.exp(2) / (1 + np.exp(2) + np.exp(1))
+    assert surest.score == pytest.approx(expected)
+    assert find_entries(found, [surest.number]) == [(0, 1)]
+
+
+@pytest.mark.slow("trains a detector for some 15 s")
+def test_the_peak_of_each_instance_lies_in_its_own_box() -> None:
+    model, random = trained_detector(), np.random.default_rng(7)
+    model.threshold = 0.5
+    explainer, inside, apart, total = Explainer(model), 0, 0, 0
+    while total < 100:
+        image, shapes = picture(random)
+        twice = shapes[0][0]  # the class of two of the shapes
+        if int((model(torch.tensor(image[None]))[0]["labels"] == twice).sum()) < 2:
+            continue
+        targets = [Detection(class_=twice, rank=rank) for rank in (1, 2)]
+        heatmaps = explainer.heatmaps(image[None], targets)
+        assert heatmaps.boxes is not None
+        boxes = heatmaps.boxes[0] * SIDE
+        rows, columns = heatmaps.values.shape[2:]
+        for number, (heatmap, own) in enumerate(zip(heatmaps.values[0], boxes, strict=True)):
+            row, column = np.unravel_index(heatmap.argmax(), heatmap.shape)
+            x, y = (column + 0.5) / columns * SIDE, (row + 0.5) / rows * SIDE
+            inside += own[0] <= x <= own[2] and own[1] <= y <= own[3]
+            others = np.delete(boxes, number, axis=0)
+            apart += not any(box[0] <= x <= box[2] and box[1] <= y <= box[3] for box in others)
+            total += 1
+    assert inside / total >= 0.95
+    assert apart / total >= 0.95

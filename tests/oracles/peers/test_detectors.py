@@ -1,0 +1,159 @@
+"""Detectors of torchvision and Hugging Face with random weights, against plain hooks and autograd."""
+
+import importlib.util
+import json
+import warnings
+
+import numpy as np
+import pytest
+import torch
+
+import seewhy
+from seewhy.errors import SeewhyWarning
+
+torchvision = pytest.importorskip("torchvision", exc_type=(ImportError, RuntimeError))  # type: ignore[arg-type]
+
+
+def has_operators() -> bool:
+    """Whether torchvision's compiled operators run."""
+    try:
+        torchvision.ops.nms(torch.zeros(1, 4), torch.zeros(1), 0.5)
+    except (RuntimeError, NotImplementedError):
+        return False
+    return True
+
+
+needs_operators = pytest.mark.skipif(not has_operators(), reason="torchvision was compiled for another torch")
+needs_transformers = pytest.mark.skipif(
+    importlib.util.find_spec("transformers") is None, reason="transformers is not installed"
+)
+
+SMALL = {"weights": None, "weights_backbone": None}
+TORCHVISION = {
+    "fasterrcnn_mobilenet_v3_large_320_fpn": {"box_score_thresh": 0.0, "min_size": 96, "max_size": 96},
+    "maskrcnn_resnet50_fpn": {"box_detections_per_img": 2, "box_score_thresh": 0.0, "min_size": 96, "max_size": 96},
+    "keypointrcnn_resnet50_fpn": {"box_score_thresh": 0.0, "min_size": 96, "max_size": 96},
+    "retinanet_resnet50_fpn": {"score_thresh": 0.0, "min_size": 96, "max_size": 96},
+    "fcos_resnet50_fpn": {"score_thresh": 0.0, "min_size": 96, "max_size": 96},
+    "ssdlite320_mobilenet_v3_large": {"score_thresh": 0.0},
+}
+
+
+def derived(model, path, call, image, box, class_, logits_path):
+    """Return the map and the class logit of the detection at a box, by hooks and autograd.
+
+    The candidate is the one that the detection's score changes with.
+    """
+    kept, logits, calls = [], [], []
+
+    def keep(_, __, output):
+        calls.append(None)
+        if call in (None, len(calls)):
+            kept[:] = [output]
+
+    def keep_logits(_, __, output):
+        logits[:] = [output[0] if isinstance(output, tuple) else output]
+
+    hooks = [
+        model.get_submodule(path).register_forward_hook(keep),
+        model.get_submodule(logits_path).register_forward_hook(keep_logits),
+    ]
+    (found,) = model([torch.tensor(image)])
+    for hook in hooks:
+        hook.remove()
+    position = int((found["boxes"] - torch.tensor(box)).abs().sum(dim=1).argmin())
+    assert int(found["labels"][position]) == class_
+    (changes,) = torch.autograd.grad(found["scores"][position], logits[0], retain_graph=True)
+    (row,) = torch.nonzero(changes.flatten(0, -2).abs().sum(dim=1)).flatten()
+    logit = logits[0].flatten(0, -2)[row, class_]
+    (gradients,) = torch.autograd.grad(logit, kept[0])
+    return (gradients * kept[0]).sum(dim=1)[0].clamp(min=0).detach().numpy(), logit.item()
+
+
+@needs_operators
+@pytest.mark.parametrize("name", TORCHVISION)
+def test_a_detector_of_torchvision(name):
+    torch.manual_seed(0)
+    model = torchvision.models.get_model(name, **SMALL, **TORCHVISION[name]).eval()
+    with torch.no_grad():  # random weights give logits so alike that detections tie
+        head = model.roi_heads.box_predictor.cls_score if "rcnn" in name else None
+        if head is not None:
+            head.weight *= 30
+    side = 320 if "320" in name and "ssd" in name else 96
+    image = np.random.default_rng(0).uniform(0, 1, (3, side, side)).astype(np.float32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SeewhyWarning)
+        heatmaps = seewhy.Explainer(model).heatmaps(image[None], "top-1")
+    path, _, call = heatmaps.layer.partition("#")
+    logits_path = "roi_heads.box_predictor" if "rcnn" in name else "head.classification_head"
+    expected, logit = derived(
+        model,
+        path,
+        int(call) if call else None,
+        image,
+        heatmaps.boxes[0, 0] * side,
+        heatmaps.indices[0, 0],
+        logits_path,
+    )
+    np.testing.assert_allclose(heatmaps.scores[0, 0], logit, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(heatmaps.values[0, 0], expected, rtol=1e-3, atol=1e-4 * expected.max())
+
+
+@needs_operators
+def test_a_detector_of_torchvision_by_name():
+    name = "torchvision:ssdlite320_mobilenet_v3_large"
+    classifier = seewhy.load(name, weights=None)
+    image = np.random.default_rng(0).integers(0, 255, (60, 90, 3), dtype=np.uint8)
+    with pytest.warns(SeewhyWarning, match="sure of nothing"):
+        (explanation,) = seewhy.Explainer(classifier).explain([image], "top-2")
+    assert len(explanation.targets) == 2
+    left, top, right, bottom = explanation.targets[0].box
+    assert -1 <= left < right <= 91
+    assert -1 <= top < bottom <= 61
+
+
+def detr_config():
+    import transformers
+
+    backbone = transformers.ResNetConfig(
+        embedding_size=8, hidden_sizes=[8, 16], depths=[1, 1], layer_type="basic", out_features=["stage2"]
+    )
+    sizes = {"encoder_layers": 1, "decoder_layers": 1, "encoder_ffn_dim": 32, "decoder_ffn_dim": 32, "d_model": 16}
+    heads = {"encoder_attention_heads": 2, "decoder_attention_heads": 2, "num_queries": 5, "num_labels": 3}
+    return {"use_timm_backbone": False, "backbone_config": backbone, "use_pretrained_backbone": False, **sizes, **heads}
+
+
+@needs_transformers
+@pytest.mark.parametrize("kind", ["Detr", "ConditionalDetr"])
+def test_a_detector_of_the_detr_family(kind, tmp_path):
+    import transformers
+
+    torch.manual_seed(0)
+    config = getattr(transformers, f"{kind}Config")(**detr_config())
+    getattr(transformers, f"{kind}ForObjectDetection")(config).save_pretrained(tmp_path)
+    processor = {
+        "image_processor_type": f"{kind}ImageProcessor",
+        "size": {"shortest_edge": 64, "longest_edge": 100},
+        "resample": 2,
+        "do_pad": True,
+        "image_mean": [0.5, 0.5, 0.5],
+        "image_std": [0.5, 0.5, 0.5],
+    }
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(processor))
+    classifier = seewhy.load(str(tmp_path))
+    image = np.random.default_rng(0).integers(0, 255, (48, 96, 3), dtype=np.uint8)
+    inputs = classifier.preprocess([image])
+    assert inputs.shape == (1, 3, 64, 64)
+    heatmaps = seewhy.Explainer(classifier).heatmaps(inputs, "top-1")
+    model, kept = classifier.model, []
+    hook = model.get_submodule(heatmaps.layer).register_forward_hook(lambda _, __, output: kept.append(output))
+    outputs = model(torch.tensor(np.asarray(inputs)))
+    hook.remove()
+    logits = outputs.logits[0]
+    probabilities = logits.softmax(dim=-1)[:, :-1] if kind == "Detr" else logits.sigmoid()
+    query, column = divmod(int(probabilities.argmax()), probabilities.shape[1])
+    (gradients,) = torch.autograd.grad(logits[query, column], kept[0])
+    expected = (gradients * kept[0]).sum(dim=1)[0].clamp(min=0).detach().numpy()
+    np.testing.assert_allclose(heatmaps.values[0, 0], expected, rtol=1e-3, atol=1e-4 * expected.max())
+    centre = outputs.pred_boxes[0, query, :2].detach().numpy()
+    np.testing.assert_allclose((heatmaps.boxes[0, 0, :2] + heatmaps.boxes[0, 0, 2:]) / 2, centre, rtol=1e-4)
