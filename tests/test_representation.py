@@ -84,6 +84,7 @@ LARGE = {
     targets.Class: lambda: targets.Class((NAMES,) * 1000),
     targets.Combined: lambda: targets.Combined((targets.Class(NAMES),) * 1000),
     targets.Counterfactual: lambda: targets.Counterfactual("c" * 1000),
+    targets.Detection: lambda: targets.Detection(box=(0.5, 1.25, 100.75, 80.125), class_="d" * 1000, rank=2),
     targets.Difference: lambda: targets.Difference("a" * 1000, "b" * 1000),
     targets.Embedding: lambda: targets.Embedding(np.ones((1000, 512))),
     targets.Function: lambda: targets.Function(np.sum),
