@@ -100,7 +100,8 @@ def run_line(line: str, exit_code: int) -> None:
     words = shlex.split(line, comments=True)
     if "seewhy" not in words or words[:2] == ["seewhy", "serve"] or words[0] == "pip":
         return
-    if words[0] == "seewhy" and not exit_code and not {"|", "||", "&&", ">"} & set(words):
+    # Keras has one backend in a process, and another command may have chosen it.
+    if words[0] == "seewhy" and not exit_code and not {"|", "||", "&&", ">", "--backend"} & set(words):
         run_command(words)
         return
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
