@@ -8,11 +8,11 @@ draws it when someone asks for pixels.
 import copy
 import itertools
 import os
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
-from typing import Any, Literal, Unpack, final, overload
+from typing import Any, Literal, TypeVar, Unpack, final, overload
 
 import numpy as np
 
@@ -45,7 +45,7 @@ from seewhy.attribution.input_box import input_box
 from seewhy.attribution.layer_capture import trust_layer
 from seewhy.attribution.method_choice import choose_method
 from seewhy.attribution.perturbation_runner import ProgressCallback
-from seewhy.attribution.pixel_classes import pixel_layer, predict_pixels, reads_pixels
+from seewhy.attribution.pixel_classes import predict_pixels
 from seewhy.attribution.plan import Plan, first_derivatives, plan_key, strategy_for
 from seewhy.batches import consecutive, explain_each, in_order, read_batches
 from seewhy.errors import ImageError, InputError, MethodError, NotClassScoresError, OptionError, SeewhyError, warn
@@ -70,6 +70,8 @@ from seewhy.results.heatmaps import Heatmaps, build_heatmaps, join_detections
 from seewhy.targets import Objective, Target, TargetSpec, resolve
 from seewhy.targets.target import target_count_error
 from seewhy.types import Backend, Capture, Fuse, ImageArray, LayerSpec, Model, Precision, Score
+
+Result = TypeVar("Result", Heatmaps, Inspection)
 
 BATCH_SIZE = 16
 
@@ -344,20 +346,12 @@ class Explainer:
         check_inspected(self.method, self.layer_choices, self.augmentations)
         pixels = read(image)
         preprocessed = self.classifier.preprocess([pixels])
-        inputs = self._check_inputs(preprocessed)
+        inputs, placements = self._check_inputs(preprocessed), preprocessed.placements
         self._hint(inputs)
-        objective = Objective(self._resolve(targets, 1), self.score, self.output)
-        plan = self._plan(inputs, objective, 1)
-        check_inspected(plan.method, self.layer_choices, self.augmentations)
-        # One capture, however many the targets: their gradients are what is shown.
-        plan = replace(plan, strategy="capture", derivatives="gradients")
-        attribution = attribute(plan, inputs, objective)
-        heatmaps = self._build_heatmaps(plan, attribution, objective, inputs)
-        (explanation,) = self._explanations(heatmaps, [image], [pixels], preprocessed.placements)
-        capture, to_numpy = attribution.capture, self.framework.to_numpy
-        assert isinstance(capture, Capture)  # noqa: S101  # gradcam's
-        activations, gradients = to_numpy(capture.activations)[0], to_numpy(capture.require_gradients())[0]
-        return Inspection(activations.astype(np.float32), gradients.astype(np.float32), explanation)
+        target = self._resolve(targets, 1)
+        return self._with_pixels(
+            inputs, target, lambda target: self._inspect(image, pixels, placements, inputs, target)
+        )
 
     def fix_choices(self, method: Method, layer: str) -> "Explainer":
         """Return an explainer with what "auto" chose for some images, for others that must be explained alike.
@@ -439,38 +433,27 @@ class Explainer:
 
     def _heatmaps_of(self, inputs: InputBatch, target: Target, batch_size: int) -> Heatmaps:
         """Explain the scores of a target; those of classes are of pixels where the model turns out to score pixels."""
-        if reads_pixels(target):
-            return self._region_heatmaps(inputs, target, batch_size)
         if (target.is_classes or looks_for_detections(target)) and self.framework.is_detector(inputs):
             return self._detection_heatmaps(inputs, target, batch_size)
-        if not target.is_classes:
-            return self._heatmaps(inputs, target, batch_size)
-        if "segmentation" not in self._noted:
+        return self._with_pixels(inputs, target, lambda target: self._heatmaps(inputs, target, batch_size))
+
+    def _with_pixels(self, inputs: InputBatch, target: Target, explain: Callable[[Target], Result]) -> Result:
+        """Explain a target; where the model turns out to score pixels, a class is the pixels predicted as it."""
+        if target.is_classes and "segmentation" not in self._noted:
             with suppress(NotClassScoresError):
-                return self._heatmaps(inputs, target, batch_size)
-        heatmaps = self._pixel_heatmaps(inputs, target, batch_size)
+                return explain(target)
+        if not target.is_classes:
+            return explain(target)
+        found = predict_pixels(self.framework, self.classifier, inputs, self.output)
+        result = explain(found.regions(target))
         self._noted.add("segmentation")
-        return heatmaps
+        return result
 
     def _heatmaps(self, inputs: InputBatch, target: Target, batch_size: int) -> Heatmaps:
         objective = Objective(target, self.score, self.output, self.method.contrast)
         plan = self._plan(inputs, objective, batch_size)
         attribution = attribute(plan, inputs, objective)
         return self._build_heatmaps(plan, attribution, objective, inputs)
-
-    def _pixel_heatmaps(self, inputs: InputBatch, target: Target, batch_size: int) -> Heatmaps:
-        """Explain classes of a segmentation model: the pixels that it predicts as each of them."""
-        found = predict_pixels(self.framework, self.classifier, inputs, self.output)
-        return self._region_heatmaps(inputs, found.regions(target), batch_size)
-
-    def _region_heatmaps(self, inputs: InputBatch, target: Target, batch_size: int) -> Heatmaps:
-        """Explain regions of a segmentation, by Grad-CAM at the coarsest layer that carries them unless named."""
-        if not any(layer.is_auto for layer in self.layer_choices):
-            return self._heatmaps(inputs, target, batch_size)
-        gradcam, objective = all_methods.get("gradcam"), Objective(target, self.score, self.output)
-        plan = self.fix_choices(gradcam, "")._plan(inputs, objective, batch_size)
-        layer = pixel_layer(replace(plan, method=gradcam), inputs, objective)
-        return self.fix_choices(gradcam, str(layer))._heatmaps(inputs, target, batch_size)
 
     def _detection_heatmaps(self, inputs: InputBatch, target: Target, batch_size: int) -> Heatmaps:
         """Explain detections of each image, by HiResCAM unless another method is named."""
@@ -511,6 +494,27 @@ class Explainer:
             for column, position in enumerate(positions):
                 parts[position] = (with_boxes, column)
         return parts
+
+    def _inspect(
+        self,
+        image: ImageLike,
+        pixels: ImageArray,
+        placements: Sequence[Placement],
+        inputs: InputBatch,
+        target: Target,
+    ) -> Inspection:
+        objective = Objective(target, self.score, self.output)
+        plan = self._plan(inputs, objective, 1)
+        check_inspected(plan.method, self.layer_choices, self.augmentations)
+        # One capture, however many the targets: their gradients are what is shown.
+        plan = replace(plan, strategy="capture", derivatives="gradients")
+        attribution = attribute(plan, inputs, objective)
+        heatmaps = self._build_heatmaps(plan, attribution, objective, inputs)
+        (explanation,) = self._explanations(heatmaps, [image], [pixels], placements)
+        capture, to_numpy = attribution.capture, self.framework.to_numpy
+        assert isinstance(capture, Capture)  # noqa: S101  # gradcam's
+        activations, gradients = to_numpy(capture.activations)[0], to_numpy(capture.require_gradients())[0]
+        return Inspection(activations.astype(np.float32), gradients.astype(np.float32), explanation)
 
     def _build_heatmaps(
         self, plan: Plan, attribution: Attribution, objective: Objective, inputs: InputBatch

@@ -8,6 +8,7 @@ from seewhy.attribution.evidence_key import evidence_key
 from seewhy.attribution.independence import capture_images
 from seewhy.attribution.layer_evidence import LayerEvidence, classes_of, judge_capture
 from seewhy.attribution.layer_warnings import no_layer, warn_of_auto, warn_of_named
+from seewhy.attribution.pixel_classes import pixel_layer, reads_pixels
 from seewhy.attribution.plan import Plan
 from seewhy.attribution.token_layout import fold_tokens
 from seewhy.errors import NoGradientError, TokenGridError, warn
@@ -22,6 +23,8 @@ def capture_layer(
 ) -> tuple[LayerChoice, Capture]:
     """Capture at a layer; for "auto", at the last candidate that the evidence supports.
 
+    For "auto" and regions of a segmentation, that is the layer of `pixel_layer`.
+
     A layer is judged once for each shape of input and kind of objective. A layer that the caller named is captured as
     it is; a warning says if the evidence is against it.
 
@@ -35,6 +38,8 @@ def capture_layer(
     """
     if plan.method.level == "input":
         return layer, _capture(plan, inputs, objective, plan.tap(layer))
+    if layer.is_auto and reads_pixels(objective.target):
+        layer = pixel_layer(plan, inputs, objective)
     key, evidence = ("layer", *evidence_key(inputs, layer, objective), plan.tokens), plan.framework.evidence
     known: LayerChoice | None = evidence.get(key)
     if known is not None:

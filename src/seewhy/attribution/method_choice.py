@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from seewhy.attribution.auto_layer import is_carried
+from seewhy.attribution.pixel_classes import reads_pixels
 from seewhy.attribution.token_layers import end_in_tokens
 from seewhy.errors import LayerError
 from seewhy.frameworks import Framework, LayerChoice
@@ -78,11 +79,10 @@ def choose_method(
         objective: What is explained.
     """
     if not method.is_auto:
-        return MethodChoice(method, "", _doubt(method, framework, inputs, layers))
-    if not all(layer.is_auto for layer in layers):
-        return MethodChoice(get("gradcam"), "a layer is named, or the classifier has a default layer")
-    if not is_image_batch(inputs):
-        return MethodChoice(get("gradcam"), "the input is not one batch of images")
+        is_tested = not reads_pixels(objective.target)  # the where-test has classifiers only
+        return MethodChoice(method, "", _doubt(method, framework, inputs, layers) if is_tested else "")
+    if reason := _reason_without_maps(inputs, layers, objective):
+        return MethodChoice(get("gradcam"), reason)
     shapes = framework.attention_shapes(inputs)
     if not shapes:
         return MethodChoice(get("gradcam"), "no attention maps")
@@ -95,6 +95,15 @@ def choose_method(
         return MethodChoice(get("legrad_rollout"), f"{len(shapes)} attention layers form a chain")
     where = "within windows" if kind == "windows" else "in one of several branches"
     return MethodChoice(get("integrated_gradients", steps=STEPS_TO_INPUT), f"attention {where}; {STEPS_TO_INPUT} steps")
+
+
+def _reason_without_maps(inputs: InputBatch, layers: Sequence[LayerChoice], objective: Objective) -> str:
+    """Return why "auto" takes Grad-CAM whatever attention the model computes; empty where that decides."""
+    if not all(layer.is_auto for layer in layers):
+        return "a layer is named, or the classifier has a default layer"
+    if reads_pixels(objective.target):
+        return "the scores of pixels are explained"
+    return "" if is_image_batch(inputs) else "the input is not one batch of images"
 
 
 def attention_kind(framework: Framework, inputs: InputBatch) -> AttentionKind:
