@@ -33,16 +33,14 @@ from seewhy.attribution.checks import (
     require_decoded,
 )
 from seewhy.attribution.detections import (
+    attribute_detections,
     boxes_on_inputs,
-    check_detector_method,
-    detection_layers,
     fix_detections,
     looks_for_detections,
 )
 from seewhy.attribution.explainer_options import AugmentationName, ExplainerOptions, check_options
 from seewhy.attribution.fusion import choose_fuse
 from seewhy.attribution.input_box import input_box
-from seewhy.attribution.layer_capture import trust_layer
 from seewhy.attribution.method_choice import choose_method
 from seewhy.attribution.perturbation_runner import ProgressCallback
 from seewhy.attribution.pixel_classes import predict_pixels
@@ -50,7 +48,7 @@ from seewhy.attribution.plan import Plan, first_derivatives, plan_key, strategy_
 from seewhy.batches import consecutive, explain_each, in_order, read_batches
 from seewhy.errors import ImageError, InputError, MethodError, NotClassScoresError, OptionError, SeewhyError, warn
 from seewhy.frameworks import Framework, LayerCall, LayerChoice
-from seewhy.frameworks.detections import CLASS_LOGITS
+from seewhy.frameworks.detections import CLASS_LOGITS, DetectorRunner
 from seewhy.frameworks.structures import InputBatch, InputSpec, image_at, image_count, leaves, only_leaf
 from seewhy.frameworks.tokens import TokenGrid
 from seewhy.images.geometry import Placement
@@ -68,7 +66,6 @@ from seewhy.results.explanation import Explanation
 from seewhy.results.explanation_builder import build_explanation
 from seewhy.results.heatmaps import Heatmaps, build_heatmaps, join_detections
 from seewhy.targets import Objective, Target, TargetSpec, resolve
-from seewhy.targets.target import target_count_error
 from seewhy.types import Backend, Capture, Fuse, ImageArray, LayerSpec, Model, Precision, Score
 
 Result = TypeVar("Result", Heatmaps, Inspection)
@@ -433,8 +430,10 @@ class Explainer:
 
     def _heatmaps_of(self, inputs: InputBatch, target: Target, batch_size: int) -> Heatmaps:
         """Explain the scores of a target; those of classes are of pixels where the model turns out to score pixels."""
-        if (target.is_classes or looks_for_detections(target)) and self.framework.is_detector(inputs):
-            return self._detection_heatmaps(inputs, target, batch_size)
+        if target.is_classes or looks_for_detections(target):
+            detector = self.framework.detector(inputs)
+            if detector is not None:
+                return self._detection_heatmaps(detector, inputs, target, batch_size)
         return self._with_pixels(inputs, target, lambda target: self._heatmaps(inputs, target, batch_size))
 
     def _with_pixels(self, inputs: InputBatch, target: Target, explain: Callable[[Target], Result]) -> Result:
@@ -455,45 +454,23 @@ class Explainer:
         attribution = attribute(plan, inputs, objective)
         return self._build_heatmaps(plan, attribution, objective, inputs)
 
-    def _detection_heatmaps(self, inputs: InputBatch, target: Target, batch_size: int) -> Heatmaps:
-        """Explain detections of each image, by HiResCAM unless another method is named."""
-        method = all_methods.get("hirescam") if self.method.is_auto else self.method
-        check_detector_method(method)
-        explainer = copy.copy(self)
-        vars(explainer).update(method=method, output=None if method.needs_runner else CLASS_LOGITS)
-        rows = range(image_count(inputs))
-        parts = [
-            explainer._detections_of(image_at(inputs, row), target.for_image(row), row, batch_size) for row in rows
-        ]
-        if len({len(part) for part in parts}) > 1:
-            raise target_count_error([len(part) for part in parts])
-        return join_detections(parts)
-
-    def _detections_of(
-        self, inputs: InputBatch, target: Target, image: int, batch_size: int
-    ) -> list[tuple[Heatmaps, int]]:
-        """Explain detections of one image, each at the layer that carries it unless layers are named."""
-        is_matched, (height, width) = self.method.needs_runner, self.framework.image_size(inputs)
-        fixed, found = fix_detections(self.framework, self.classifier, inputs, target, image, is_matched=is_matched)
-        objective = Objective(fixed, self.score, self.output)
-        plan, names = self._plan(inputs, objective, batch_size), [""] * len(found)
-        if self.method.level == "layer" and any(layer.is_auto for layer in self.layer_choices):
-            names = [str(layer) for layer in detection_layers(plan, inputs, objective)]
-        parts: list[tuple[Heatmaps, int]] = [None] * len(found)  # type: ignore[list-item]
-        for name in dict.fromkeys(names):
-            positions = [position for position, own in enumerate(names) if own == name]
-            explainer = self.fix_choices(self.method, name) if name else self
-            for layer in explainer.layer_choices:
-                trust_layer(plan, layer, inputs, objective)
-            heatmaps = explainer._heatmaps(inputs, fixed.at(positions), batch_size)
-            with_boxes = replace(
-                heatmaps,
-                boxes=np.asarray(fixed.boxes[None, positions] / (width, height, width, height), dtype=np.float32),
-                detection_scores=np.array([[found[position].score for position in positions]], dtype=np.float32),
-            )
-            for column, position in enumerate(positions):
-                parts[position] = (with_boxes, column)
-        return parts
+    def _detection_heatmaps(
+        self, detector: DetectorRunner, inputs: InputBatch, target: Target, batch_size: int
+    ) -> Heatmaps:
+        """Explain detections, each image alone: its detections, and the layers that show them, are its own."""
+        is_matched, images = self.method.needs_runner, []
+        for row in range(image_count(inputs)):
+            image, of_image = image_at(inputs, row), target.for_image(row)
+            fixed = fix_detections(detector, self.classifier, image, of_image, row, is_matched=is_matched)
+            output = None if is_matched else CLASS_LOGITS
+            objective = Objective(fixed, self.score, output, self.method.contrast)
+            plan = self._plan(image, objective, batch_size)
+            parts: dict[int, tuple[Heatmaps, int]] = {}
+            for attribution, part, positions in attribute_detections(plan, detector, image, objective):
+                heatmaps = self._build_heatmaps(plan, attribution, part, image)
+                parts |= {position: (heatmaps, column) for column, position in enumerate(positions)}
+            images.append([parts[position] for position in sorted(parts)])
+        return join_detections(images)
 
     def _inspect(
         self,
@@ -526,6 +503,7 @@ class Explainer:
             classifier=self.classifier,
             method=plan.method.name,
             signed=self.signed,
+            image_size=self.framework.image_size(inputs) if objective.target.reads_detections else None,
             input_box=input_box(plan, attribution.layers, inputs, attribution.heatmaps),
             method_reason=plan.method_reason,
         )

@@ -82,7 +82,12 @@ def test_a_perturbation_method_matches_detections_by_overlap_and_score(
 
 def test_the_matched_score_by_hand() -> None:
     target = FixedDetections(
-        np.zeros((1, 2), np.int32), np.array([[0, 0, 4, 4]], np.float32), np.array([1], np.int32), ("a",), True
+        entries=np.zeros((1, 2), np.int32),
+        boxes=np.array([[0, 0, 4, 4]], np.float32),
+        classes=np.array([1], np.int32),
+        detection_names=("a",),
+        detection_scores=np.ones(1, np.float32),
+        is_matched=True,
     )
     found = {
         "boxes": torch.tensor([[[0.0, 0, 4, 4], [2, 0, 6, 4], [0, 0, 4, 2], [0, 0, 0, 0]]]),

@@ -5,20 +5,21 @@ the same ones. Each image is explained alone, for its detections, and their laye
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import final
 
 import numpy as np
 
+from seewhy.attribution.attribute import Attribution, attribute
 from seewhy.attribution.auto_layer import choice_of
+from seewhy.attribution.layer_capture import trust_layer
 from seewhy.attribution.plan import Plan
-from seewhy.errors import LayerError, MethodError, TargetError, warn
-from seewhy.frameworks import Framework, LayerCall, LayerChoice
-from seewhy.frameworks.detections import DetectedBox, overlap
+from seewhy.errors import LayerError, TargetError, warn
+from seewhy.frameworks import LayerCall, LayerChoice
+from seewhy.frameworks.detections import DetectedBox, DetectorRunner, overlap
 from seewhy.frameworks.structures import InputBatch
 from seewhy.images.geometry import InputBox, Placement
-from seewhy.methods import Method
 from seewhy.models import Classifier
 from seewhy.targets import Class, Combined, Detection, Objective, PerImage, Target, TopK
 from seewhy.targets.detection import FixedDetections
@@ -153,12 +154,18 @@ def _on_input(target: Target, placement: Placement, size: tuple[int, int]) -> Ta
 
 
 def fix_detections(
-    framework: Framework, classifier: Classifier, inputs: InputBatch, target: Target, image: int, *, is_matched: bool
-) -> tuple[FixedDetections, tuple[DetectedBox, ...]]:
-    """Run the detector on one image, and return the detections that a target means, fixed and as they were found.
+    detector: DetectorRunner,
+    classifier: Classifier,
+    inputs: InputBatch,
+    target: Target,
+    image: int,
+    *,
+    is_matched: bool,
+) -> FixedDetections:
+    """Run the detector on one image, and return the detections that a target means.
 
     Args:
-        framework: Runs the model.
+        detector: Runs the model.
         classifier: Knows the names of the classes.
         inputs: One image, checked by `Framework.check_inputs`.
         target: Classes, or detections that are looked for.
@@ -168,16 +175,16 @@ def fix_detections(
     Raises:
         TargetError: There is no such detection.
     """
-    chosen = ImageDetections(framework.detections(inputs), image, classifier).chosen(target)
-    entries = framework.class_logit_entries(inputs, [found.number for found in chosen])
-    fixed = FixedDetections(
+    chosen = ImageDetections(detector.detections(inputs), image, classifier).chosen(target)
+    entries = detector.class_logit_entries(inputs, [found.number for found in chosen])
+    return FixedDetections(
         np.array(entries, dtype=np.int32),
         np.array([found.box for found in chosen], dtype=np.float32),
         np.array([found.class_ for found in chosen], dtype=np.int32),
         detection_names([classifier.class_name(found.class_) for found in chosen]),
+        np.array([found.score for found in chosen], dtype=np.float32),
         is_matched,
     )
-    return fixed, tuple(chosen)
 
 
 def detection_names(names: Sequence[str]) -> tuple[str, ...]:
@@ -190,17 +197,38 @@ def detection_names(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(numbered)
 
 
-def check_detector_method(method: Method) -> None:
-    """Raise MethodError for a method that perturbs activations, or reads attention maps."""
-    if method.family == "attention" or (method.needs_runner and method.level == "layer"):
-        what = "reads attention maps" if method.family == "attention" else "runs the model on other activations"
-        raise MethodError(
-            f"{method.title} {what}, which does not tell the detections of a detector apart. Use hirescam, which "
-            "method='auto' takes, gradcam, or rise."
-        )
+def attribute_detections(
+    plan: Plan, detector: DetectorRunner, inputs: InputBatch, objective: Objective
+) -> Iterator[tuple[Attribution, Objective, list[int]]]:
+    """Yield raw heatmaps of the detections of one image, together for those that are explained at one layer.
+
+    Args:
+        plan: Made for detections.
+        detector: Runs the model.
+        inputs: One image.
+        objective: The scores of `FixedDetections`.
+
+    Yields:
+        Raw heatmaps, the objective that they explain, and the positions of its detections among all of the target's.
+
+    Raises:
+        LayerError: No layer with rows and columns carries a score.
+    """
+    target = _fixed(objective)
+    layers = [plan.layers] * len(target.classes)
+    if plan.method.level == "layer" and any(layer.is_auto for layer in plan.layers):
+        layers = [(layer,) for layer in detection_layers(plan, detector, inputs, objective)]
+    for chosen in dict.fromkeys(layers):
+        positions = [position for position, own in enumerate(layers) if own == chosen]
+        for layer in chosen:
+            trust_layer(plan, layer, inputs, objective)
+        part = replace(objective, target=target.at(positions))
+        yield attribute(replace(plan, layers=chosen), inputs, part), part, positions
 
 
-def detection_layers(plan: Plan, inputs: InputBatch, objective: Objective) -> list[LayerChoice]:
+def detection_layers(
+    plan: Plan, detector: DetectorRunner, inputs: InputBatch, objective: Objective
+) -> list[LayerChoice]:
     """Return the layer that "auto" explains for each detection of one image.
 
     It is the last layer that all of the detection's score passes, and whose positions that reach the score cover the
@@ -209,19 +237,19 @@ def detection_layers(plan: Plan, inputs: InputBatch, objective: Objective) -> li
 
     Args:
         plan: Has the framework.
+        detector: Runs the model.
         inputs: One image.
         objective: The class logits of `FixedDetections`.
 
     Raises:
         LayerError: No layer with rows and columns carries a score.
     """
-    framework, target = plan.framework, objective.target
-    assert isinstance(target, FixedDetections)  # noqa: S101  # the caller fixed them
-    height, width = framework.image_size(inputs)
+    target = _fixed(objective)
+    height, width = plan.framework.image_size(inputs)
     shares = target.boxes / np.array([width, height, width, height], dtype=np.float32)
     layers = []
     for name, box, reaches in zip(
-        target.detection_names, shares, framework.detection_reaches(inputs, objective), strict=True
+        target.detection_names, shares, detector.detection_reaches(inputs, objective), strict=True
     ):
         layer = _last_suited(plan, inputs, np.clip(box, 0, 1), reaches)
         if layer is None:
@@ -230,6 +258,11 @@ def detection_layers(plan: Plan, inputs: InputBatch, objective: Objective) -> li
             )
         layers.append(layer)
     return layers
+
+
+def _fixed(objective: Objective) -> FixedDetections:
+    assert isinstance(objective.target, FixedDetections)  # noqa: S101  # the caller fixed them
+    return objective.target
 
 
 def _last_suited(

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 from seewhy.attribution.auto_layer import is_carried
 from seewhy.attribution.pixel_classes import reads_pixels
 from seewhy.attribution.token_layers import end_in_tokens
-from seewhy.errors import LayerError
+from seewhy.errors import LayerError, MethodError
 from seewhy.frameworks import Framework, LayerChoice
 from seewhy.frameworks.structures import InputBatch, is_image_batch
 from seewhy.methods import Method, get
@@ -78,6 +78,8 @@ def choose_method(
         layers: The layers to explain.
         objective: What is explained.
     """
+    if objective.target.reads_detections:
+        return _choose_for_detections(method)
     if not method.is_auto:
         is_tested = not reads_pixels(objective.target)  # the where-test has classifiers only
         return MethodChoice(method, "", _doubt(method, framework, inputs, layers) if is_tested else "")
@@ -95,6 +97,23 @@ def choose_method(
         return MethodChoice(get("legrad_rollout"), f"{len(shapes)} attention layers form a chain")
     where = "within windows" if kind == "windows" else "in one of several branches"
     return MethodChoice(get("integrated_gradients", steps=STEPS_TO_INPUT), f"attention {where}; {STEPS_TO_INPUT} steps")
+
+
+def _choose_for_detections(method: Method) -> MethodChoice:
+    """Return the method itself, or for "auto" HiResCAM.
+
+    Raises:
+        MethodError: The method perturbs activations, or reads attention maps.
+    """
+    if method.is_auto:
+        return MethodChoice(get("hirescam"), "it tells the detections apart")
+    if method.family == "attention" or (method.needs_runner and method.level == "layer"):
+        what = "reads attention maps" if method.family == "attention" else "runs the model on other activations"
+        raise MethodError(
+            f"{method.title} {what}, which does not tell the detections of a detector apart. Use hirescam, which "
+            "method='auto' takes, gradcam, or rise."
+        )
+    return MethodChoice(method, "")
 
 
 def _reason_without_maps(inputs: InputBatch, layers: Sequence[LayerChoice], objective: Objective) -> str:

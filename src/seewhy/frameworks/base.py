@@ -1,7 +1,7 @@
 """The interface of every framework."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from typing import Any, TypeVar
@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from numpy.typing import NDArray
 
 from seewhy.errors import LayerError, ModelError, OptionError
-from seewhy.frameworks.detections import DetectedBox
+from seewhy.frameworks.detections import DetectorRunner
 from seewhy.frameworks.evidence import Evidence
 from seewhy.frameworks.export_settings import ExplainedModel, ExportSettings
 from seewhy.frameworks.exported_graph import ExportedGraph
@@ -19,7 +19,6 @@ from seewhy.frameworks.model_layers import ModelLayers
 from seewhy.frameworks.stem import StemValues
 from seewhy.frameworks.structures import InputBatch, InputSpec, check_arrays, image_count, map_tree, only_leaf
 from seewhy.frameworks.tokens import TokenFacts, token_facts
-from seewhy.images.geometry import InputBox
 from seewhy.targets import Objective
 from seewhy.types import (
     AttentionCapture,
@@ -276,24 +275,12 @@ class Framework(ABC):
             model has its own kernels again, bit for bit.
         """
 
-    def is_detector(self, inputs: InputBatch) -> bool:
-        """Whether the model returns boxes with classes and scores; it may run to find out."""
-        return False
+    def detector(self, inputs: InputBatch) -> DetectorRunner | None:
+        """Return what runs the model as a detector; None if it does not return boxes with classes and scores.
 
-    def detections(self, inputs: InputBatch) -> tuple[DetectedBox, ...]:
-        """Return what a detector finds in one image, the surest first."""
-        raise NotImplementedError
-
-    def class_logit_entries(self, inputs: InputBatch, numbers: Sequence[int]) -> list[tuple[int, int]]:
-        """Return the row and the column, in the class logits of one image, of detections that are given by number."""
-        raise NotImplementedError
-
-    def detection_reaches(self, inputs: InputBatch, objective: Objective) -> list[dict[tuple[str, int], InputBox]]:
-        """Return for each target of one image the calls that all of its score passes, by path and execution.
-
-        Each has the box of the positions that reach the score, as shares of the rows and columns.
+        The model may run to find out.
         """
-        raise NotImplementedError
+        return None
 
     def image_size(self, inputs: InputBatch) -> tuple[int, int]:
         """Return (h, w) of a batch of images, in pixels."""

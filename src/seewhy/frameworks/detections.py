@@ -1,9 +1,13 @@
-"""What a detector finds in an image."""
+"""What a detector finds in an image, and what runs it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import final
+from typing import Protocol, final
 
+from seewhy.frameworks.structures import InputBatch
+from seewhy.images.geometry import InputBox
 from seewhy.representation import ShortRepr
+from seewhy.targets import Objective
 
 CLASS_LOGITS = "class_logits"
 """The key under which a detector's class logits are read, (N, candidates, columns)."""
@@ -28,6 +32,22 @@ class DetectedBox(ShortRepr):
     class_: int
     score: float
     number: int
+
+
+class DetectorRunner(Protocol):
+    """Runs a detector on one image."""
+
+    def detections(self, inputs: InputBatch) -> tuple[DetectedBox, ...]:
+        """Return what the detector finds, the surest first."""
+
+    def class_logit_entries(self, inputs: InputBatch, numbers: Sequence[int]) -> list[tuple[int, int]]:
+        """Return the row and the column, in the class logits, of detections that are given by number."""
+
+    def detection_reaches(self, inputs: InputBatch, objective: Objective) -> list[dict[tuple[str, int], InputBox]]:
+        """Return for each target the calls that all of its score passes, by path and execution.
+
+        Each has the box of the positions that reach the score, as shares of the rows and columns.
+        """
 
 
 def overlap(first: Box, second: Box) -> float:

@@ -14,6 +14,8 @@ from seewhy.interpolation import resize
 from seewhy.models import Classifier
 from seewhy.representation import ShortTuple, counted, description, listed, shape_text, shortened
 from seewhy.targets import Regression, Target
+from seewhy.targets.detection import FixedDetections
+from seewhy.targets.target import target_count_error
 from seewhy.types import AttentionCapture, BoolArray, Capture, FloatArray, IndexArray
 
 
@@ -82,6 +84,7 @@ def build_heatmaps(
     classifier: Classifier,
     method: str,
     signed: bool,
+    image_size: tuple[int, int] | None = None,
     input_box: InputBox = WHOLE,
     method_reason: str = "",
 ) -> Heatmaps:
@@ -93,6 +96,7 @@ def build_heatmaps(
         framework: Whose tensors these are.
         classifier: Knows the names of the classes.
         method: The method's name.
+        image_size: (h, w) of the input in pixels, by which the boxes of detections become shares.
         method_reason: As in `Heatmaps`.
         signed: True keeps negative values; False makes them 0, which is the papers' ReLU.
         input_box: As in `Heatmaps`.
@@ -117,7 +121,17 @@ def build_heatmaps(
         ),
         input_box=input_box,
         method_reason=method_reason,
+        **_of_detections(target, image_size),
     )
+
+
+def _of_detections(target: Target, image_size: tuple[int, int] | None) -> dict[str, FloatArray]:
+    """Return the boxes and the scores of detections of one image, as `Heatmaps` has them; nothing for other targets."""
+    if not isinstance(target, FixedDetections) or image_size is None:
+        return {}
+    height, width = image_size
+    shares = np.asarray(target.boxes[None] / (width, height, width, height), dtype=np.float32)
+    return {"boxes": shares, "detection_scores": target.detection_scores[None]}
 
 
 def is_one_value(capture: Capture | AttentionCapture, target: Target) -> bool:
@@ -133,7 +147,12 @@ def join_detections(parts: Sequence[Sequence[tuple[Heatmaps, int]]]) -> Heatmaps
 
     Args:
         parts: For each detection of each image the heatmaps (1, T, h, w) of its layer, and its position among those.
+
+    Raises:
+        TargetError: The images have different numbers of detections.
     """
+    if len({len(row) for row in parts}) > 1:
+        raise target_count_error([len(row) for row in parts])
     flat = [part for row in parts for part, _ in row]
     largest = tuple(max(sizes) for sizes in zip(*(part.values.shape[2:] for part in flat), strict=True))
 

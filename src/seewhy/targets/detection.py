@@ -79,6 +79,7 @@ class FixedDetections(Target):
         boxes: float32 (T, 4), left, top, right and bottom in pixels of the model's input.
         classes: int32 (T,).
         detection_names: T names.
+        detection_scores: float32 (T,), how sure the detector is of each, in 0..1.
         is_matched: Whether detections are matched in every run.
 
     Reference:
@@ -89,6 +90,7 @@ class FixedDetections(Target):
     boxes: NDArray[np.float32]
     classes: IndexArray
     detection_names: tuple[str, ...]
+    detection_scores: NDArray[np.float32]
     is_matched: bool = False
 
     @property
@@ -114,7 +116,8 @@ class FixedDetections(Target):
     def at(self, positions: Sequence[int]) -> "FixedDetections":
         """Return the target for some of the detections."""
         chosen, names = list(positions), tuple(self.detection_names[position] for position in positions)
-        return FixedDetections(self.entries[chosen], self.boxes[chosen], self.classes[chosen], names, self.is_matched)
+        arrays = {name: getattr(self, name)[chosen] for name in ("entries", "boxes", "classes", "detection_scores")}
+        return replace(self, **arrays, detection_names=names)
 
     def arrays(self, count: int) -> tuple[NDArray[Any], ...]:
         arrays = (self.boxes, self.classes) if self.is_matched else (self.entries, self.classes)

@@ -23,7 +23,7 @@ from seewhy.errors import ModelRunError
 from seewhy.frameworks.base import CaptureType, Framework, Head, check_precision
 from seewhy.frameworks.cleanup import restoring
 from seewhy.frameworks.compiled import CompiledCache
-from seewhy.frameworks.detections import CLASS_LOGITS, DetectedBox
+from seewhy.frameworks.detections import CLASS_LOGITS, DetectedBox, DetectorRunner
 from seewhy.frameworks.exported_graph import ExportedGraph, numbered
 from seewhy.frameworks.fingerprint import fingerprint
 from seewhy.frameworks.kernels import Kernels
@@ -236,10 +236,10 @@ class Torch(Framework):
         maps: AttentionMaps = self._calls.get(key, record)
         return maps
 
-    def is_detector(self, inputs: InputBatch) -> bool:
-        if self._detector is None and not self._is_read:
+    def detector(self, inputs: InputBatch) -> DetectorRunner | None:
+        if not self._is_read:
             self._calls_of(self._model_layers.now(), inputs)
-        return self._detector is not None
+        return None if self._detector is None else self
 
     def detections(self, inputs: InputBatch) -> tuple[DetectedBox, ...]:
         with preserve_state(self._model):
@@ -419,7 +419,7 @@ class Torch(Framework):
         is_differentiated: bool = False,
     ) -> Found:
         """Run a detector, and return what it found."""
-        assert self._detector is not None  # noqa: S101  # the caller asked `is_detector`
+        assert self._detector is not None  # noqa: S101  # as `detector` returned this
         with self._detector.recording(is_differentiated=is_differentiated) as class_logits:
             outputs = self._forward(inputs, context, recorder)
         size = self.image_size(inputs)
