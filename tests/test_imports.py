@@ -31,6 +31,7 @@ def test_that_test_can_fail():  # with a module that is quick to import
 
 EXPLAIN_IN_TORCH = """
 import sys, torch, seewhy
+torch.manual_seed(0)
 model = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(144, 2))
 classifier = seewhy.Classifier(model, preprocess=lambda pixels: pixels / 255, input_size=(8, 8))
 seewhy.explain(classifier, sys.argv[1], targets="top-1").save(sys.argv[2])

@@ -9,7 +9,6 @@ import copy
 import itertools
 import os
 from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
-from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
 from typing import Any, Literal, TypeVar, Unpack, final, overload
@@ -43,10 +42,19 @@ from seewhy.attribution.fusion import choose_fuse
 from seewhy.attribution.input_box import input_box
 from seewhy.attribution.method_choice import choose_method
 from seewhy.attribution.perturbation_runner import ProgressCallback
-from seewhy.attribution.pixel_classes import predict_pixels
+from seewhy.attribution.pixel_classes import predict_pixels, scores_pixels
 from seewhy.attribution.plan import Plan, first_derivatives, plan_key, strategy_for
 from seewhy.batches import consecutive, explain_each, in_order, read_batches
-from seewhy.errors import ImageError, InputError, MethodError, NotClassScoresError, OptionError, SeewhyError, warn
+from seewhy.errors import (
+    ImageError,
+    InputError,
+    LayerError,
+    MethodError,
+    NotClassScoresError,
+    OptionError,
+    SeewhyError,
+    warn,
+)
 from seewhy.frameworks import Framework, LayerCall, LayerChoice
 from seewhy.frameworks.detections import CLASS_LOGITS, DetectorRunner
 from seewhy.frameworks.structures import InputBatch, InputSpec, image_at, image_count, leaves, only_leaf
@@ -438,11 +446,16 @@ class Explainer:
 
     def _with_pixels(self, inputs: InputBatch, target: Target, explain: Callable[[Target], Result]) -> Result:
         """Explain a target; where the model turns out to score pixels, a class is the pixels predicted as it."""
-        if target.is_classes and "segmentation" not in self._noted:
-            with suppress(NotClassScoresError):
-                return explain(target)
         if not target.is_classes:
             return explain(target)
+        if "segmentation" not in self._noted:
+            try:
+                return explain(target)
+            except LayerError:  # the last layer may be the scores, which cannot be tapped in an exported model
+                if not scores_pixels(self.framework, inputs, self.output):
+                    raise
+            except NotClassScoresError:
+                pass
         found = predict_pixels(self.framework, self.classifier, inputs, self.output)
         result = explain(found.regions(target))
         self._noted.add("segmentation")

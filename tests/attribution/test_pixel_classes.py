@@ -123,6 +123,38 @@ def test_auto_takes_the_coarsest_layer_that_nothing_bypasses(has_skip, layer, sp
     assert not [warning for warning in recwarn if warning.category is SeewhyWarning]
 
 
+def test_a_model_of_several_inputs():
+    """The second input is added to the scores of every class alike, and changes no prediction."""
+
+    class WithOffset(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.masks = ColorMasks(3)
+
+        def forward(self, image, offset):
+            return self.masks(image) + offset[:, :, None, None]
+
+    explainer = seewhy.Explainer(WithOffset())
+    found = explainer.heatmaps([IMAGE, np.full((1, 1), 2.0, np.float32)], [0, 1])
+    np.testing.assert_allclose(found.scores[0], [6 - 0.5 + 13 * 2, 5 + 10 * 2], rtol=1e-6)
+
+
+@pytest.mark.parametrize("backend", ["onnx", "openvino"])
+@pytest.mark.parametrize("ends_in_resizing", [False, True])
+def test_another_runtime_gives_the_same(backend, ends_in_resizing):
+    """The last layer cannot be tapped there, whether it is the convolution of the scores or their resizing."""
+    pytest.importorskip({"onnx": "onnxruntime", "openvino": "openvino"}[backend])
+    torch.manual_seed(0)
+    model = SkipConnection(has_skip=False)
+    model = nn.Sequential(model, nn.Upsample(scale_factor=2)) if ends_in_resizing else model
+    image = np.random.default_rng(0).normal(size=(2, 3, 8, 8)).astype(np.float32)
+    expected = seewhy.Explainer(model.eval()).heatmaps(image)
+    found = seewhy.Explainer(model, backend=backend).heatmaps(image)
+    assert (found.layer, found.names) == (expected.layer, expected.names)
+    assert expected.values.max() > 0
+    np.testing.assert_allclose(found.values, expected.values, atol=1e-5 * expected.values.max())
+
+
 def test_a_class_is_inspected_as_it_is_explained():
     """By hand: dy/dA of channel 0 is 1 at the 12 pixels of class 0, and 0 elsewhere."""
     classifier = seewhy.Classifier(ColorMasks(3), preprocess=seewhy.Preprocessing(size=(4, 6), std=255.0))

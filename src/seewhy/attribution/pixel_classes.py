@@ -13,10 +13,10 @@ import numpy as np
 from seewhy.attribution.auto_layer import carrying_calls, choice_of, try_layer
 from seewhy.attribution.layer_warnings import no_layer
 from seewhy.attribution.plan import Plan
-from seewhy.errors import NotClassScoresError, NotPredictedError, TargetError
+from seewhy.errors import LayerError, NotClassScoresError, NotPredictedError, TargetError
 from seewhy.frameworks import Framework, LayerChoice
-from seewhy.frameworks.layers import INPUT, LayerCall
-from seewhy.frameworks.structures import InputBatch, image_at, shape_key
+from seewhy.frameworks.layers import AUTO, INPUT, LayerCall
+from seewhy.frameworks.structures import InputBatch, image_at, leaves, shape_key
 from seewhy.models import Classifier
 from seewhy.targets import Class, Combined, Objective, PerImage, Region, Target, TopK
 from seewhy.targets.target import Shape, TargetScores, no_class_indices
@@ -145,6 +145,15 @@ def predict_pixels(
     return PixelClasses(masks, channels_first, classifier, is_single and activation in ("linear", "logits"))
 
 
+def scores_pixels(framework: Framework, inputs: InputBatch, output: int | str | None) -> bool:
+    """Whether the output of a model has rows and columns, found by running it; False where no layer can be tapped."""
+    try:
+        outputs, _ = read_output(framework, inputs, output)
+    except LayerError:
+        return False
+    return outputs.ndim == 4
+
+
 def reads_pixels(target: Target) -> bool:
     """Whether a target is regions of a segmentation."""
     if isinstance(target, (Combined, PerImage)):
@@ -218,7 +227,10 @@ def read_output(
     framework: Framework, inputs: InputBatch, output: int | str | None
 ) -> tuple[FloatArray, FinalActivation | None]:
     """Run the model, and return an output (N, ...) and its final activation."""
-    capture = framework.capture(inputs, LayerChoice(INPUT), Objective(_Sum(), output=output), "none")
+    layer = LayerChoice(INPUT)
+    if len(leaves(inputs)) > 1:  # which has no input to tap; any layer does
+        layer = LayerChoice(next((call.path for call in framework.calls(inputs) if call.is_candidate), AUTO))
+    capture = framework.capture(inputs, layer, Objective(_Sum(), output=output), "none")
     return framework.to_numpy(capture.outputs), capture.final_activation
 
 

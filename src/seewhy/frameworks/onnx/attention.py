@@ -14,7 +14,7 @@ from seewhy.frameworks.onnx.axis_graph import OnnxAxisGraph
 from seewhy.frameworks.onnx.backward import backward
 from seewhy.frameworks.onnx.graph import Graph
 from seewhy.frameworks.onnx.graph_builder import GraphBuilder
-from seewhy.frameworks.onnx.part import CountSource, Part, whole
+from seewhy.frameworks.onnx.part import CountSource, Kind, Part, whole
 from seewhy.frameworks.onnx.sessions import Sessions
 from seewhy.types import Derivatives, FloatArray
 
@@ -149,7 +149,7 @@ class AttentionTap:
             (),
             extra_nodes=builder.nodes,
             extra_initializers=builder.initializers,
-            types={seed: graph.dtype(output) for output, seed in self._seeds.items()},
+            kinds={seed: Kind.of(graph, output) for output, seed in self._seeds.items()},
             count_source=CountSource(next(iter(self._seeds.values())), 0),
         )
         self._reads, self._backward = part.bypass, sessions.get(part)

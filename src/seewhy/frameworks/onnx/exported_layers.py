@@ -74,7 +74,8 @@ def exported_layers(
     _check_operators(proto)
     tree = map_tree(lambda value: outputs[value] if isinstance(value, int) else value, exported.outputs)
     framework = Onnx(OnnxModel(proto), precision, tree, runtime)
-    return ExportedLayers(framework, exported.inputs, values)
+    paths = {*framework.layer_paths()}  # without what the exporter folded, and what ends the model
+    return ExportedLayers(framework, exported.inputs, {call: value for call, value in values.items() if value in paths})
 
 
 def in_runtime(framework: Onnx, calls: Iterable[LayerCall], runtime: Backend, precision: Precision) -> ExportedLayers:

@@ -24,7 +24,7 @@ from seewhy.frameworks.onnx.mean_head import pooled_value
 from seewhy.frameworks.onnx.node_arrays import NodeArray
 from seewhy.frameworks.onnx.node_namespace import NodeNamespace
 from seewhy.frameworks.onnx.operators.table import GRADIENTS
-from seewhy.frameworks.onnx.part import CountSource, Part
+from seewhy.frameworks.onnx.part import CountSource, Kind, Part
 from seewhy.frameworks.onnx.sessions import Sessions
 from seewhy.frameworks.onnx.shapes import Shape
 
@@ -157,7 +157,7 @@ class HeadGradients:
             (),
             extra_nodes=builder.nodes,
             extra_initializers=builder.initializers,
-            types={SEED: np.dtype(np.float32)},
+            kinds={SEED: Kind(np.dtype(np.float32), 2)},
             count_source=CountSource(SEED, 0),
         )
         if part.bypass:

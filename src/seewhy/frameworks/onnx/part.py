@@ -13,6 +13,24 @@ from seewhy.frameworks.onnx.graph import AI_ONNX, Graph, reads
 MICROSOFT = "com.microsoft"
 
 
+class Kind(NamedTuple):
+    """What is known of a value that is not the model's.
+
+    Attributes:
+        dtype: Its type.
+        rank: Its number of axes; None if it is unknown. OpenVINO needs it where a convolution reads the value.
+    """
+
+    dtype: np.dtype[Any]
+    rank: int | None
+
+    @classmethod
+    def of(cls, graph: Graph, value: str) -> "Kind":
+        """Return the kind of a value of the model."""
+        shape = graph.shape(value)
+        return cls(graph.dtype(value), None if shape is None else len(shape))
+
+
 class CountSource(NamedTuple):
     """A value that tells a part for how many images it runs.
 
@@ -38,7 +56,7 @@ class Part:
             depend on its input are given to it.
         extra_nodes: Nodes that are not the model's, in an order in which they can run after the model's.
         extra_initializers: The initializers of those nodes.
-        types: The types of those of `given` that are not the model's.
+        kinds: The kinds of those of `given` that are not the model's.
         count_source: Where the number of images is read; None where it is the model's own.
         inputs: The values that it is given, in order: `given`, and what else it needs.
         nodes: Its nodes.
@@ -50,7 +68,7 @@ class Part:
     recomputed: Collection[str]
     extra_nodes: Sequence[onnx.NodeProto] = ()
     extra_initializers: Sequence[onnx.TensorProto] = ()
-    types: Mapping[str, np.dtype[Any]] = field(default_factory=dict)
+    kinds: Mapping[str, Kind] = field(default_factory=dict)
     count_source: CountSource | None = None
     inputs: list[str] = field(init=False)
     nodes: list[onnx.NodeProto] = field(init=False)
@@ -151,13 +169,16 @@ class Part:
         ]
 
     def _value_info(self, name: str) -> onnx.ValueInfoProto:
-        if name in self.types:
-            return helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(self.types[name]), None)
-        kind, shape = helper.np_dtype_to_tensor_dtype(self.graph.dtype(name)), self.graph.shape(name)
+        shape: Sequence[int | None] | None
+        if name in self.kinds:
+            dtype, rank = self.kinds[name]
+            shape = None if rank is None else [None] * rank
+        else:
+            dtype, shape = self.graph.dtype(name), self.graph.shape(name)
         sizes = (
             None if shape is None else [f"{name}/{axis}" if size is None else size for axis, size in enumerate(shape)]
         )
-        return helper.make_tensor_value_info(name, kind, sizes)
+        return helper.make_tensor_value_info(name, helper.np_dtype_to_tensor_dtype(dtype), sizes)
 
 
 def whole(graph: Graph, outputs: Sequence[str]) -> Part:

@@ -20,7 +20,7 @@ from seewhy.frameworks.onnx.graph_builder import GraphBuilder
 from seewhy.frameworks.onnx.guided import guided_rules
 from seewhy.frameworks.onnx.mean_head import pooled_value
 from seewhy.frameworks.onnx.operators.table import GRADIENTS
-from seewhy.frameworks.onnx.part import CountSource, Part, whole
+from seewhy.frameworks.onnx.part import CountSource, Kind, Part, whole
 from seewhy.frameworks.onnx.sessions import PartSession, Sessions
 from seewhy.types import Derivatives, FloatArray, GradientRule
 
@@ -259,7 +259,7 @@ class Tap:
             (),
             extra_nodes=builder.nodes,
             extra_initializers=builder.initializers,
-            types={seed: self._graph.dtype(output) for output, seed in seeds.items()},
+            kinds={seed: Kind.of(self._graph, output) for output, seed in seeds.items()},
             count_source=CountSource(next(iter(seeds.values())), 0),
         )
         axes = {self._graph.image_axis(name) for name in (source, *outputs, *part.bypass)}
