@@ -118,11 +118,7 @@ def run(
     """
     pyarrow_parquet()
     check_batch_size(batch_size)
-    check_name("heatmaps", heatmaps, get_args(RequestedType))
-    if overlays is not None:
-        check_name("overlays", overlays, get_args(OverlayFormat))
-    if time_limit is not None:
-        check_time_limit(time_limit)
+    _check_output_options(heatmaps, overlays, time_limit)
     ray_options = {"workers": workers, "cpus_per_worker": cpus_per_worker, "gpus_per_worker": gpus_per_worker}
     explain_chunks = choose_executor(executor, model, time_limit, {**ray_options, "address": address})
     shard, folder = _check_shard(shard), RunFolder(_check_out(out))
@@ -158,6 +154,14 @@ def run(
     is_complete = folder.finish(found.chunks)
     _logger.info("%s: %s", folder.path, "complete" if is_complete else "not complete yet")
     return Output(folder.path)
+
+
+def _check_output_options(heatmaps: RequestedType, overlays: OverlayFormat | None, time_limit: float | None) -> None:
+    check_name("heatmaps", heatmaps, get_args(RequestedType))
+    if overlays is not None:
+        check_name("overlays", overlays, get_args(OverlayFormat))
+    if time_limit is not None:
+        check_time_limit(time_limit)
 
 
 def _explain(
