@@ -73,7 +73,7 @@ from seewhy.results.comparison import Comparison
 from seewhy.results.explanation import Explanation
 from seewhy.results.explanation_builder import build_explanation
 from seewhy.results.heatmaps import Heatmaps, build_heatmaps, join_detections
-from seewhy.targets import Objective, Target, TargetSpec, resolve
+from seewhy.targets import Objective, Target, TargetSpec
 from seewhy.types import Backend, Capture, Fuse, ImageArray, LayerSpec, Model, Precision, Score
 
 Result = TypeVar("Result", Heatmaps, Inspection)
@@ -290,7 +290,7 @@ class Explainer:
         """
         check_batch_size(batch_size)
         check_name("errors", errors, ("raise", "yield"))
-        target = resolve(targets, self.classifier.find_class)
+        target = self.classifier.resolve(targets)
         return self._stream(images_of(images, column), target, batch_size, errors)
 
     def _stream(
@@ -319,7 +319,8 @@ class Explainer:
         """Explain a batch of preprocessed inputs.
 
         Args:
-            inputs: (N, ...), preprocessed; lists and dicts of such arrays for a model with several inputs.
+            inputs: (N, ...), preprocessed; lists and dicts of such arrays for a model with several inputs. The texts
+                among those of a model with an image and a text tower are its classes, as in `Classifier.with_prompts`.
             targets: As for `explain`.
             batch_size: How many perturbations of an image run at once, for methods that run the model many times.
 
@@ -331,6 +332,8 @@ class Explainer:
             TargetError, LayerError, ModelRunError: The model does not allow the target or layer, or failed.
         """
         check_batch_size(batch_size)
+        if self.output is None and (split := self.classifier.with_text_inputs(inputs)) is not None:
+            return self._of(split[0]).heatmaps(split[1], targets, batch_size=batch_size)
         checked = self._check_inputs(inputs)
         self._hint(checked)
         target = self._resolve(targets, image_count(checked))
@@ -374,6 +377,13 @@ class Explainer:
         fixed = copy.copy(self)
         vars(fixed).update(layer_choices=layers, method=method if self.method.is_auto else self.method)
         return fixed
+
+    def _of(self, classifier: Classifier) -> "Explainer":
+        """Return an explainer with these settings of another classifier of the model."""
+        other = copy.copy(self)
+        framework = classifier.framework_in(self.precision)
+        vars(other).update(classifier=classifier, framework=framework, _plans={})
+        return other
 
     def method_of(self, heatmaps: Heatmaps) -> Method:
         """Return the method of heatmaps that this explainer made, with its options; "auto" chose it."""
@@ -575,7 +585,7 @@ class Explainer:
             warn(probabilities_hint(str(self.classifier.name)))
 
     def _resolve(self, targets: TargetSpec, images: int) -> Target:
-        target = resolve(targets, self.classifier.find_class)
+        target = self.classifier.resolve(targets)
         target.check_images(images)
         return target
 

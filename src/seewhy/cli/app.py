@@ -36,6 +36,7 @@ from seewhy.cli.options import (
     PrecisionName,
     PrecisionOption,
     PreprocessingOption,
+    PromptOption,
     QuietOption,
     RescaleName,
     ScoreName,
@@ -99,6 +100,7 @@ def explain(
     preprocessing: PreprocessingOption = None,
     input_size: InputSizeOption = None,
     backend: BackendOption = None,
+    prompt: PromptOption = None,
     trust: TrustOption = False,
     targets: Annotated[
         str | None,
@@ -233,7 +235,9 @@ def explain(
         request = ExplainArguments(
             images=found,
             models=tuple(
-                ModelArguments(source, weights, trust, architecture, class_names, preprocessing, input_size, backend)
+                ModelArguments(
+                    source, weights, trust, architecture, class_names, preprocessing, input_size, backend, prompt
+                )
                 for source in dict.fromkeys(model or [DEFAULT_MODEL])
             ),
             targets=None if targets is None else split_list(targets),
@@ -278,6 +282,7 @@ def inspect(
     preprocessing: PreprocessingOption = None,
     input_size: InputSizeOption = None,
     backend: BackendOption = None,
+    prompt: PromptOption = None,
     trust: TrustOption = False,
     targets: Annotated[str, typer.Option(metavar="CLASS,...", help=TARGETS_HELP)] = "top-1",
     layer: LayerOption = "auto",
@@ -303,7 +308,7 @@ def inspect(
 
     run(
         image,
-        ModelArguments(model, weights, trust, architecture, class_names, preprocessing, input_size, backend),
+        ModelArguments(model, weights, trust, architecture, class_names, preprocessing, input_size, backend, prompt),
         split_list(targets),
         channels,
         layer,
@@ -323,6 +328,7 @@ def layers(
     preprocessing: PreprocessingOption = None,
     input_size: InputSizeOption = None,
     backend: BackendOption = None,
+    prompt: PromptOption = None,
     trust: TrustOption = False,
     check: Annotated[
         bool,
@@ -337,7 +343,9 @@ def layers(
     from seewhy.cli.layers import run
     from seewhy.cli.model_options import ModelArguments
 
-    arguments = ModelArguments(model, weights, trust, architecture, class_names, preprocessing, input_size, backend)
+    arguments = ModelArguments(
+        model, weights, trust, architecture, class_names, preprocessing, input_size, backend, prompt
+    )
     run(arguments, check=check, as_json=as_json)
 
 

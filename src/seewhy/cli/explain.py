@@ -55,14 +55,16 @@ class ExplainArguments:
     check_heatmaps: bool = False
     compile_cache: Path | None = None
 
-    def targets_of(self, classifier: Classifier) -> list[str]:
+    def targets_of(self, classifier: Classifier) -> Sequence[str | int]:
         """Return the targets for a model.
 
         The default is the most probable class; the first few if the report, where a reader can switch between targets,
-        is the only output.
+        is the only output; and all prompts, where the classes are those.
         """
         if self.targets is not None:
             return self.targets
+        if classifier.prompts is not None:
+            return list(range(len(classifier.prompts.names)))
         classes = 1 if classifier.class_names is None else max(len(classifier.class_names), 1)
         return [f"top-{min(SHOWN_PREDICTIONS, classes)}" if set(self.formats) == {"html"} else "top-1"]
 
@@ -72,7 +74,8 @@ class ExplainArguments:
         color_table(Style(**self.style).colormap)
         specs = [model.check() for model in self.models]
         counts = [] if self.targets is None else [check_targets(self.targets, spec).target_count for spec in specs]
-        if self._draws_figures(has_several_targets=counts not in ([], [1] * len(counts))):
+        has_several_prompts = not counts and any(len(model.prompts or ()) > 1 for model in self.models)
+        if self._draws_figures(has_several_targets=has_several_prompts or counts not in ([], [1] * len(counts))):
             check_matplotlib()
 
     def _draws_figures(self, *, has_several_targets: bool) -> bool:

@@ -16,6 +16,7 @@ from seewhy.frameworks.exported_graph import ExportedGraph
 from seewhy.frameworks.kernels import Kernels
 from seewhy.frameworks.layers import AUTO, LayerCall, LayerChoice, only_path
 from seewhy.frameworks.model_layers import ModelLayers
+from seewhy.frameworks.prompts import PromptClasses, TextTower
 from seewhy.frameworks.stem import StemValues
 from seewhy.frameworks.structures import InputBatch, InputSpec, check_arrays, image_count, map_tree, only_leaf
 from seewhy.frameworks.tokens import TokenFacts, token_facts
@@ -64,6 +65,7 @@ class Framework(ABC):
     name: str
     xp: Namespace
     batch_size: int | None = None
+    prompt_classes: PromptClasses | None = None
     """The one number of images that the model takes at once; None where it takes any."""
     compiles_batch_size: bool = False
     """Whether what is compiled for one number of images has to be compiled again for another."""
@@ -279,6 +281,14 @@ class Framework(ABC):
         """Return what runs the model as a detector; None if it does not return boxes with classes and scores.
 
         The model may run to find out.
+        """
+        return None
+
+    def text_tower(self) -> TextTower | None:
+        """Return what runs the text tower of a model with an image and a text tower; None for any other model.
+
+        Such a model gives for images alone their embeddings, of length 1; or, where the attribute `prompt_classes` is
+        set, the logits of those.
         """
         return None
 

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Union
 
@@ -12,6 +12,7 @@ from seewhy.models.class_names_file import read_class_names
 from seewhy.models.classifier import Classifier
 from seewhy.models.named_preprocessing import check_name, find_preprocessing
 from seewhy.models.preprocessing import MAX_SIDE, Preprocessing, is_input_size
+from seewhy.models.text_encoder import Prompts, PromptsSpec
 from seewhy.types import FloatArray
 
 ClassNamesSpec = Union[str, "os.PathLike[str]", Sequence[str]]
@@ -32,11 +33,20 @@ class Overrides:
         class_names: The names of the classes.
         preprocessing: The preprocessing.
         input_size: (h, w) in pixels.
+        prompts: Texts that become the classes.
     """
 
     class_names: Sequence[str] | None = None
     preprocessing: PreprocessingSpec | None = None
     input_size: tuple[int, int] | None = None
+    prompts: PromptsSpec | None = None
+
+    @property
+    def names(self) -> Sequence[str] | None:
+        """The names of the classes; None where they are those of the model."""
+        if self.class_names is not None or self.prompts is None:
+            return self.class_names
+        return Prompts.parse(self.prompts).names
 
     @classmethod
     def parse(
@@ -44,16 +54,20 @@ class Overrides:
         class_names: ClassNamesSpec | None = None,
         preprocessing: PreprocessingSpec | None = None,
         input_size: InputSizeSpec | None = None,
+        prompts: PromptsSpec | None = None,
     ) -> "Overrides":
         """Check what a caller gave, and read the file with the class names.
 
         Raises:
             ModelError, WeightsError: The file does not contain class names, or cannot be read.
-            OptionError: The input size is not one, or there is no preprocessing of that name.
+            OptionError: The input size is not one, there is no preprocessing of that name, or no prompts were given.
+            TargetError: A prompt is not a text, or is empty.
         """
         if isinstance(preprocessing, str):
             check_name(preprocessing)
-        return cls(_class_names(class_names), preprocessing, _size(input_size))
+        if prompts is not None:
+            Prompts.parse(prompts)
+        return cls(_class_names(class_names), preprocessing, _size(input_size), prompts)
 
     def apply(self, classifier: Classifier) -> Classifier:
         """Return the classifier with its parts replaced.
@@ -61,8 +75,11 @@ class Overrides:
         Raises:
             OptionError: There is no preprocessing of that name.
             ModelError: The input size is unknown.
+            TargetError: There are prompts, and the model has no text tower, or reads fewer tokens than one has.
         """
-        if self == Overrides():
+        if self.prompts is not None:
+            classifier = classifier.with_prompts(self.prompts)
+        if replace(self, prompts=None) == Overrides():
             return classifier
         preprocess = self.preprocessing
         if isinstance(preprocess, str):

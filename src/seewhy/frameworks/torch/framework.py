@@ -30,6 +30,7 @@ from seewhy.frameworks.kernels import Kernels
 from seewhy.frameworks.layers import INPUT_CALL, LayerCall, LayerChoice, check_tapped
 from seewhy.frameworks.layouts import layer_layout
 from seewhy.frameworks.model_layers import Layers, ModelLayers
+from seewhy.frameworks.prompts import TextTower, are_images
 from seewhy.frameworks.recorder import translated_errors
 from seewhy.frameworks.stem import StemInput, StemValues
 from seewhy.frameworks.structures import (
@@ -81,6 +82,7 @@ from seewhy.frameworks.torch.stem import StemComplete, StemRecorder, stem_values
 from seewhy.frameworks.torch.tap import TorchTap
 from seewhy.frameworks.torch.tensors import first_float_tensor, target_arrays, to_array, to_bytes
 from seewhy.frameworks.torch.trunk_and_head import Tape, TapeTap
+from seewhy.frameworks.torch.two_towers import find_towers
 from seewhy.frameworks.torch.weights_version import WeightsVersion
 from seewhy.frameworks.torch.without_autograd import AutogradUse, Trunk
 from seewhy.images.geometry import InputBox
@@ -123,6 +125,7 @@ class Torch(Framework):
         self._weights_version = WeightsVersion()
         self._detector = declared_detector(self._model)
         self._is_read = self._detector is not None
+        self._towers = find_towers(self._model)
 
     def fingerprint(self) -> str:
         states = (pair for pair in self._model.state_dict().items() if isinstance(pair[1], torch.Tensor))
@@ -150,14 +153,18 @@ class Torch(Framework):
         if (most := self._parameters.most_inputs()) is not None:
             check_input_count(inputs, most)
         checked = check_arrays(map_arrays(to_array, inputs), None)
-        hugging_face.check_takes_images(self._model, list(self._parameters.now()), checked)
+        if self._towers is None:
+            hugging_face.check_takes_images(self._model, list(self._parameters.now()), checked)
         return checked
 
     def declared_size(self) -> tuple[int, int] | None:
-        return hugging_face.declared_size(self._model)
+        return hugging_face.declared_size(self._model) if self._towers is None else self._towers.image_size
 
     def declared_labels(self) -> Mapping[Any, Any] | None:
-        return hugging_face.declared_labels(self._model)
+        return hugging_face.declared_labels(self._model) if self._towers is None else None
+
+    def text_tower(self) -> TextTower | None:
+        return self._towers
 
     def to_numpy(self, tensor: NativeTensor) -> NDArray[Any]:
         array: NDArray[Any] = to_array(tensor)
@@ -402,7 +409,9 @@ class Torch(Framework):
         batch = map_tree(self._to_tensor, inputs)
         with translated_errors(inputs, FAILURES, recorder), autocast_to(self._precision, batch), context:
             batch = batch if recorder is None else recorder.enter(batch)
-            if isinstance(batch, dict):
+            if self._towers is not None and are_images(batch):
+                outputs = self._towers.run(only_leaf(batch), self.prompt_classes)
+            elif isinstance(batch, dict):
                 outputs = self._model(**batch)
             else:
                 outputs = self._model(*batch) if isinstance(batch, list) else self._model(batch)
