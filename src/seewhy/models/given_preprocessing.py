@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from seewhy.models.hub_preprocessing import hub_preprocessing, unsupported_transform
 from seewhy.models.hugging_face_processor import hugging_face_preprocessing
 from seewhy.models.preprocessing import Preprocessing
 
-STEPS_WITHOUT_EFFECT = ("ToTensor", "MaybeToTensor", "PILToTensor", "function")
+STEPS_WITHOUT_EFFECT = ("ToTensor", "MaybeToTensor", "MaybeConvertMode", "function")
 """Steps of a transform that only convert: to RGB, which images are, or to a tensor."""
 
 
@@ -73,14 +74,11 @@ def _resized(name: str, config: Mapping[str, Any]) -> Preprocessing:
     """Return the preprocessing that resizes the shorter side, or the whole image where there are two sizes."""
     size, resize = _pair(config["size"]), config["resize"]
     sides = (resize,) if isinstance(resize, int) else tuple(resize)
-    crop = None
-    if len(sides) == 1:
-        crop = min(size) / sides[0]
-        if size[0] != size[1] or crop > 1:
-            raise unsupported_transform(name, f"it cuts {size[0]} x {size[1]} out of a shorter side of {sides[0]}")
-    elif sides != size:
+    if len(sides) == 2 and sides != size:
         raise unsupported_transform(name, f"it resizes images to {sides} and cuts {size}")
-    return hub_preprocessing(name, size, crop, str(config["interpolation"]), config["mean"], config["std"])
+    interpolation, mean, std = str(config["interpolation"]), config["mean"], config["std"]
+    whole = hub_preprocessing(name, size, None, interpolation, mean, std)
+    return whole if len(sides) == 2 else replace(whole, resize=sides[0])
 
 
 def _pair(size: Any) -> tuple[int, int]:

@@ -3,8 +3,7 @@
 import contextlib
 import logging
 import warnings
-from collections.abc import Iterator
-from functools import partial
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from seewhy import timing
@@ -70,15 +69,20 @@ def _tokenizer(open_clip: Any, architecture: str) -> Any:
     with contextlib.suppress(OSError):
         return open_clip.get_tokenizer(architecture, local_files_only=True)
     if problem := hugging_face_hub.unreachable():
-        return partial(_not_downloaded, architecture, problem)
+        return _not_downloaded(architecture, problem)
     return open_clip.get_tokenizer(architecture)
 
 
-def _not_downloaded(architecture: str, problem: str, texts: Any) -> Any:
-    raise WeightsError(
-        f"The tokenizer of {PREFIX}{architecture} is that of a Hugging Face model, which is not in the cache, and "
-        f"{problem}. Load the model where the hub can be reached, and copy the cache here."
-    )
+def _not_downloaded(architecture: str, problem: str) -> Callable[[Any], Any]:
+    """Return a tokenizer that raises WeightsError: without prompts, the model can be explained all the same."""
+
+    def fail(_: Any) -> Any:
+        raise WeightsError(
+            f"The tokenizer of {PREFIX}{architecture} is that of a Hugging Face model, which is not in the cache, and "
+            f"{problem}. Load the model where the hub can be reached, and copy the cache here."
+        )
+
+    return fail
 
 
 @contextlib.contextmanager

@@ -92,7 +92,7 @@ class TwoTowers(ABC):
         embedding = self.encode_images(images)
         check_embedding(tuple(embedding.shape), "image")
         with without_autocast():
-            unit = torch.nn.functional.normalize(embedding.float(), dim=-1)
+            unit = _unit(embedding)
             if classes is None:
                 return ImageEmbedding(unit)
             weights = torch.tensor(classes.weights, device=unit.device)
@@ -110,7 +110,7 @@ class TwoTowers(ABC):
             except FAILURES as error:
                 raise ModelRunError(f"The model's text tower cannot run on the tokens of a prompt: {error}") from error
             check_embedding(tuple(embedding.shape), "text")
-            unit: FloatArray = torch.nn.functional.normalize(embedding.float(), dim=-1).cpu().numpy()
+            unit: FloatArray = _unit(embedding).cpu().numpy()
         if not np.isfinite(unit).all():
             raise ModelRunError("The model's text tower gave values for a prompt that are not finite.")
         return unit
@@ -219,6 +219,11 @@ def _pooled(output: Any) -> NativeTensor:
     """Return the embedding of what a tower of Hugging Face gives; older versions give it alone."""
     pooled: NativeTensor = output[1] if isinstance(output, tuple) else getattr(output, "pooler_output", output)
     return pooled
+
+
+def _unit(embedding: NativeTensor) -> NativeTensor:
+    """Return embeddings of length 1; the libraries do so for the shortest ones too, and none divides by 0 here."""
+    return torch.nn.functional.normalize(embedding.float(), dim=-1, eps=torch.finfo(torch.float32).tiny)
 
 
 def _number(tensor: Any) -> float:
