@@ -9,10 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from seewhy.errors import OptionError, TargetError, short_repr
+from seewhy.errors import OptionError, TargetError, short_repr, warn
 from seewhy.frameworks.prompts import TextTower, Tokens
-
-MORE = " and some more words that are not in the prompt"
 
 
 def check_tokenizer(tokenizer: Any) -> None:
@@ -64,8 +62,9 @@ def tokenize(tokenizer: Any, text: str, tower: TextTower) -> Tokens:
         tokens = tokenizer([text])
     except (RuntimeError, ValueError) as error:  # that of CLIP's authors refuses long texts
         raise TargetError(f"The tokenizer does not take the prompt {short_repr(text)}: {error}") from error
+    tokens = _checked(tokens)
     _check_complete(tokenizer, text, tokens, tower)
-    return _checked(tokens)
+    return tokens
 
 
 def _hugging_face_tokenizer(tokenizer: Any) -> Any:
@@ -91,7 +90,7 @@ def _hugging_face_tokens(tokenizer: Any, text: str, tower: TextTower) -> dict[st
 
 
 def _check_complete(tokenizer: Any, text: str, tokens: Any, tower: TextTower) -> None:
-    """Raise TargetError if a tokenizer of open_clip, or a function, cut the text."""
+    """Raise TargetError if a tokenizer of open_clip cut the text; warn where a function of the caller seems to have."""
     limit = getattr(tokenizer, "context_length", None) or tower.context_length
     inner = _hugging_face_tokenizer(getattr(tokenizer, "tokenizer", None))
     if inner is not None and limit:
@@ -100,11 +99,11 @@ def _check_complete(tokenizer: Any, text: str, tokens: Any, tower: TextTower) ->
     elif callable(getattr(tokenizer, "encode", None)) and limit:
         _check_length(text, len(tokenizer.encode(text)) + 2, limit)  # with those of the start and the end
     elif not isinstance(tokens, Mapping):
-        longer = tokenizer([text + MORE])
+        longer = tokenizer([f"{text} {text}"])  # of words that it surely knows
         if np.shape(longer) == np.shape(tokens) and np.array_equal(np.asarray(longer), np.asarray(tokens)):
-            raise TargetError(
+            warn(
                 f"The prompt {short_repr(text)} fills all tokens that the model reads, or has more: words after it "
-                "change nothing. Shorten it."
+                "change nothing. If the tokenizer cut it, shorten it."
             )
 
 
