@@ -28,10 +28,13 @@ class ModelArguments:
     backend: str | None = None
     prompts: Sequence[str] | None = None
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "prompts", tuple(self.prompts) if self.prompts else None)  # hashable
+
     def check(self) -> ModelSpec:
         """Check the options as far as that is possible before a framework is imported, which takes seconds."""
         size = _parse_size(self.input_size)
-        overrides = Overrides.parse(self.class_names, self.preprocessing, size, self.prompts or None)
+        overrides = Overrides.parse(self.class_names, self.preprocessing, size, self.prompts)
         weights = None if self.weights == "none" else self.weights
         return check(self.source, weights, self.architecture, overrides, self.backend)
 
