@@ -3,7 +3,7 @@
 Its image tower is convolutional or a vision transformer. Each image has two shapes, and the model learns which of the
 twelve prompts, such as "a red square", is true of it.
 
-    python examples/words_and_shapes.py towers.safetensors      trains for half a minute, and writes the weights
+    python examples/words_and_shapes.py towers.safetensors      trains for about half a minute, and writes the weights
 """
 
 import sys
@@ -177,7 +177,7 @@ def classifier(model: Towers) -> seewhy.Classifier:
 
 
 def build() -> seewhy.Classifier:
-    """Return the trained model, for `seewhy explain --model words_and_shapes:build`."""
+    """Return the trained model in this folder: `seewhy explain --model words_and_shapes:build`."""
     model = Towers()
     model.load_state_dict(load_file("towers.safetensors"))
     return classifier(model.eval())
