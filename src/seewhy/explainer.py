@@ -290,7 +290,7 @@ class Explainer:
         """
         check_batch_size(batch_size)
         check_name("errors", errors, ("raise", "yield"))
-        target = self.classifier.resolve(targets)
+        target = self.classifier.resolve(targets, self.output)
         return self._stream(images_of(images, column), target, batch_size, errors)
 
     def _stream(
@@ -585,7 +585,7 @@ class Explainer:
             warn(probabilities_hint(str(self.classifier.name)))
 
     def _resolve(self, targets: TargetSpec, images: int) -> Target:
-        target = self.classifier.resolve(targets)
+        target = self.classifier.resolve(targets, self.output)
         target.check_images(images)
         return target
 

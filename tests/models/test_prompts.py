@@ -106,6 +106,12 @@ def test_text_inputs_are_classes():
     assert heatmaps.names == (("text 1", "text 2"),)
 
 
+def test_a_named_output_is_explained_as_that_of_any_model():
+    inputs = {"image": two_squares(), "text": tokenize(["red"])}
+    heatmaps = seewhy.Explainer(classifier(), "gradcam", output=0).heatmaps(inputs, 1)
+    np.testing.assert_allclose(heatmaps.scores, [[4 / 64]], rtol=1e-6)  # the mean of green
+
+
 def test_other_targets_read_the_embedding():
     heatmaps = seewhy.Explainer(classifier(), "gradcam").heatmaps(two_squares(), Embedding(np.array([1.0, 0, 0])))
     np.testing.assert_allclose(heatmaps.scores, [[EMBEDDING[0]]], rtol=1e-6)

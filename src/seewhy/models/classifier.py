@@ -202,14 +202,18 @@ class Classifier:
         count = len(next(iter(tokens.values())))
         return self._with_prompts(Prompts(tuple(f"text {number}" for number in range(count)), (), tokens)), images
 
-    def resolve(self, targets: TargetSpec) -> Target:
+    def resolve(self, targets: TargetSpec, output: int | str | None = None) -> Target:
         """Return whatever a caller gave as targets, with every class as an index and every prompt as its embedding.
+
+        Args:
+            targets: As for `Explainer.explain`.
+            output: The output of the model that is explained, where one is named.
 
         Raises:
             TargetError: They are no targets, or not for this model.
         """
         target = resolve(targets, self.find_class).with_prompts(self._prompt_target)
-        if self._encoder is not None and self.prompts is None and target.reads_classes:
+        if self._encoder is not None and self.prompts is None and output is None and target.reads_classes:
             raise TargetError(no_classes(str(self.name)))
         self._renew_prompts()
         return target
