@@ -9,7 +9,7 @@ from tests.two_towers import SCALE, Towers, tokenize, two_squares
 
 import seewhy
 from seewhy.errors import InputError, ModelError, OptionError, SeewhyWarning, TargetError
-from seewhy.targets import Class, Difference, Embedding, Prompt
+from seewhy.targets import Class, Counterfactual, Difference, Embedding, Prompt
 
 IMAGES = np.concatenate([two_squares(), two_squares()[:, :, ::-1, ::-1] * 0.5])
 TEXTS = ["a red square", "a green square"]
@@ -184,10 +184,9 @@ def test_other_bad_input():
         (lambda: given.predict([np.zeros((8, 8, 3), np.uint8)]), ModelError, "has no classes. Give prompts"),
         (lambda: seewhy.Explainer(given).heatmaps(two_squares()), TargetError, "has no classes. Give prompts"),
         (lambda: seewhy.Explainer(given).heatmaps(two_squares(), "red"), TargetError, "'red' is no class"),
-        (
-            lambda: seewhy.Explainer(given).heatmaps(two_squares(), [Prompt("red"), Class((0,))]),
-            TargetError,
-            "has no classes",
+        *(
+            (lambda other=other: seewhy.Explainer(given).heatmaps(two_squares(), other), TargetError, "has no classes")
+            for other in ([Prompt("red"), Class((0,))], [[Class((0,))]], Difference(0, 1), Counterfactual(0))
         ),
         (
             lambda: seewhy.Explainer(given, score="probability").heatmaps(two_squares(), Prompt("red")),
