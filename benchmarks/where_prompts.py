@@ -93,14 +93,14 @@ def main() -> None:
     warnings.simplefilter("ignore", seewhy.errors.SeewhyWarning)  # of methods that are named for a transformer
     rows = [row for name in given.models for row in measure(name)]
     publish(
-        "where-prompts",
+        "where_prompts",
         f"Share of heatmaps of prompts whose peak lies on the shape, of two in each of {IMAGES} images",
         rows,
         rows,
         machine("torch"),
     )
     if given.record:
-        record_results(["where-prompts"])
+        record_results(["where_prompts"])
     default = next((row for row in rows if row["image tower"] == "CNN"), None)
     is_missed = default is not None and float(default["peak in the box of its own shape"]) < GOAL
     print(f"The goal of the convolutional tower's default, {GOAL:.0%}, is {'missed' if is_missed else 'reached'}.")
