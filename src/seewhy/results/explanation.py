@@ -24,13 +24,13 @@ from seewhy.images.overlay import outlined, overlay
 from seewhy.images.style import Normalization, Style, StyleOptions, check_name
 from seewhy.images.writing import image_writer, write_atomically
 from seewhy.models import Prediction
-from seewhy.representation import description, listed, shortened
+from seewhy.representation import ShortTuple, description, listed, shortened
 from seewhy.results import figures
 from seewhy.results.evidence_boxes import at_least, check_threshold, evidence_boxes
 from seewhy.results.explanation_contents import explanation_arrays, explanation_facts
 from seewhy.results.figures import FigureKind, caption
 from seewhy.results.notebook_image import IMAGE_BYTES, IMAGE_SIDE, MAX_TARGETS, notebook_image
-from seewhy.results.target_result import TargetRef, TargetResult, find_target
+from seewhy.results.target_result import TargetRef, TargetResult, find_target, on_resized_image
 from seewhy.timing import Phase
 from seewhy.types import BoolArray, FloatArray, ImageArray
 from seewhy.viewer.notebook import inline_html
@@ -327,12 +327,16 @@ class Explanation:
         """Return an explanation of a copy of the image that is at most `side` pixels long, and of the first targets."""
         photo = Image.fromarray(self.image)
         photo.thumbnail((side, side), Image.Resampling.LANCZOS)
+        rows, columns = self.placement.image_size
         return replace(
             self,
             image=np.asarray(photo),
             placement=self.placement.resized(photo.height, photo.width),
             heatmaps=self.heatmaps[:targets],
-            targets=self.targets[:targets],
+            targets=ShortTuple(
+                on_resized_image(target, photo.height / rows, photo.width / columns)
+                for target in self.targets[:targets]
+            ),
             aliases=self.aliases[:targets],
         )
 

@@ -35,6 +35,10 @@ class TargetLike(Protocol):
     def check(self) -> str:
         """What the check of the heatmap says, in words; empty without one."""
 
+    @property
+    def box(self) -> tuple[float, float, float, float] | None:
+        """(left, top, right, bottom) of a detection, in pixels of the image; None for any other target."""
+
 
 class ExplanationLike(Protocol):
     """The explanation of one image by one model, method and layer, as the viewer reads it."""

@@ -5,6 +5,7 @@ from its top left corner; probabilities are in 0..1; None stands for an unknown 
 """
 
 import base64
+import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NotRequired, TypedDict, TypeVar
@@ -17,7 +18,7 @@ from seewhy.images.colour import color_table
 from seewhy.images.normalization import peak_values
 from seewhy.images.style import Style
 from seewhy.models import Prediction
-from seewhy.viewer.explanation_like import ExplanationLike
+from seewhy.viewer.explanation_like import ExplanationLike, TargetLike
 from seewhy.viewer.photos import PhotoLimits, limits_for, photo_url
 
 COLORMAPS = ("viridis", "inferno", "jet", "coolwarm")
@@ -29,6 +30,9 @@ Label = str | int | None
 """The true class of an image: its name or its index; None if it is unknown."""
 
 Item = TypeVar("Item")
+
+_NUMBER = re.compile(r" \(\d+\)$")
+"""What tells detections of one class apart, as in "dog (2)"."""
 
 
 class PredictionData(TypedDict):
@@ -52,6 +56,7 @@ class TargetData(TypedDict):
         signed_peak: The absolute value that is drawn as 1 where evidence against the target is shown too.
         heatmap: Base64 of float32 (rows, columns), little-endian, in the method's units.
         check: What the check of the heatmap says, in words; empty without one.
+        box: [top, left, bottom, right] of a detection on the image; None for any other target.
     """
 
     index: int
@@ -63,6 +68,7 @@ class TargetData(TypedDict):
     signed_peak: float
     heatmap: str
     check: str
+    box: list[float] | None
 
 
 class ExplanationData(TypedDict):
@@ -111,6 +117,7 @@ class ImageSummary(TypedDict):
         width: Of the image.
         height: Of the image.
         predictions: The most probable classes, best first.
+        detections: The classes of the explained detections, the surest first; left out if there are none.
     """
 
     name: str
@@ -119,6 +126,7 @@ class ImageSummary(TypedDict):
     width: int
     height: int
     predictions: list[PredictionData]
+    detections: NotRequired[list[PredictionData]]
 
 
 class ImageEntry(ImageSummary):
@@ -249,7 +257,7 @@ def image_entry(explanations: Sequence[ExplanationLike], label: Label, photo: st
     first = explanations[0]
     height, width = first.placement.image_size
     label_name, correct = _compare(first.predictions, label)
-    return {
+    entry: ImageEntry = {
         "name": Path(first.source).name if first.source is not None else name,
         "label": label_name,
         "correct": correct,
@@ -259,11 +267,14 @@ def image_entry(explanations: Sequence[ExplanationLike], label: Label, photo: st
         "predictions": _top_predictions(first),
         "explanations": [_explanation_data(explanation) for explanation in explanations],
     }
+    if detections := _detections(first.targets):
+        entry["detections"] = detections
+    return entry
 
 
 def image_summary(image: ImageEntry) -> ImageSummary:
     """Return an entry without its photo and its explanations."""
-    return {
+    summary: ImageSummary = {
         "name": image["name"],
         "label": image["label"],
         "correct": image["correct"],
@@ -271,6 +282,9 @@ def image_summary(image: ImageEntry) -> ImageSummary:
         "height": image["height"],
         "predictions": image["predictions"],
     }
+    if "detections" in image:
+        summary["detections"] = image["detections"]
+    return summary
 
 
 def _explanation_data(explanation: ExplanationLike) -> ExplanationData:
@@ -307,9 +321,30 @@ def _target_data(explanation: ExplanationLike) -> list[TargetData]:
             "signed_peak": signed_peak,
             "heatmap": _base64(heatmap.astype("<f4")),
             "check": target.check,
+            "box": _rows_first(target.box),
         }
         for target, heatmap, peak, signed_peak in zip(explanation.targets, heatmaps, peaks, signed_peaks, strict=True)
     ]
+
+
+def _rows_first(box: tuple[float, float, float, float] | None) -> list[float] | None:
+    """Return (left, top, right, bottom) in the order of the format's boxes."""
+    return None if box is None else [float(box[edge]) for edge in (1, 0, 3, 2)]
+
+
+def _detections(targets: Sequence[TargetLike]) -> list[PredictionData]:
+    """Return the classes of the detections among targets, the surest first, without the numbers in their names."""
+    found = [target for target in targets if target.box is not None]
+    stems = [_NUMBER.sub("", target.name) for target in found]
+    rows: list[PredictionData] = [
+        {
+            "index": int(target.index),
+            "name": stem if stems.count(stem) > 1 else target.name,
+            "probability": float(target.probability or 0),
+        }
+        for target, stem in zip(found, stems, strict=True)
+    ]
+    return sorted(rows, key=lambda row: -row["probability"])
 
 
 def _top_predictions(explanation: ExplanationLike) -> list[PredictionData]:

@@ -30,7 +30,7 @@ export function paneHeadings(contents) {
 export function paneCaptions(contents, style) {
   const drawn = contents.filter(({ warning }) => warning === null);
   const names = new Set(drawn.map(({ name }) => name));
-  const kind = drawn.every(({ isClass }) => isClass) ? "class" : "target";
+  const kind = drawn.every((content) => content.kind === drawn[0].kind) ? drawn[0]?.kind : "target";
   const subjectOf = ({ name }) => (names.size === 1 ? `“${name}”` : `the ${kind} named above the image`);
   const texts = drawn.map((content) => captionText(content, style, subjectOf(content)));
   if (new Set(texts).size <= 1) {
@@ -56,10 +56,16 @@ function captionText(content, style, subject) {
     box: `Boxes surround connected regions of at least ${threshold}; the thick one surrounds the largest region.`,
   };
   const cropText = isCropped(content.heatmap) ? "Nothing is known about the part that the model did not see." : null;
-  return [modeText[style.mode], evidenceText(content, subject), cropText].filter(Boolean).join(" ");
+  const texts = [frameText(content), modeText[style.mode], evidenceText(content, subject), cropText];
+  return texts.filter(Boolean).join(" ");
 }
 
-function evidenceText({ heatmap, minus }, subject) {
+function frameText({ frames }) {
+  const texts = [null, "The white frame is the box that the detector found.", "The white frames are the two boxes."];
+  return texts[frames.length];
+}
+
+function evidenceText({ heatmap, minus, kind }, subject) {
   if (minus !== null) {
     return (
       `Warm colours are stronger evidence for “${minus[0]}”, cold colours for “${minus[1]}”. ` +
@@ -69,5 +75,6 @@ function evidenceText({ heatmap, minus }, subject) {
   const colours = heatmap.signed
     ? `Warm colours are evidence for ${subject}, cold colours evidence against it.`
     : `The brighter a place, the stronger the evidence for ${subject}.`;
-  return `${colours} Each heatmap is scaled to its own peak, so a bright one does not mean a probable class.`;
+  const likely = kind === "detection" ? "a sure detection" : "a probable class";
+  return `${colours} Each heatmap is scaled to its own peak, so a bright one does not mean ${likely}.`;
 }

@@ -2,7 +2,7 @@
 
 import { styleOf } from "./controls.js";
 import { createElement, createSelect } from "./dom.js";
-import { draw } from "./renderer.js";
+import { drawContent, drawFrames } from "./frames.js";
 import { decodeHeatmaps, loadPhoto, photoPixels } from "./photos.js";
 import {
   CONFIDENCES,
@@ -16,6 +16,8 @@ import {
 import { paneContents, targetKey } from "./pane_contents.js";
 
 const THUMBNAIL_PIXELS = 40_000;
+/** A thumbnail's canvas is larger than it is shown, so the lines of a frame have to be wider. */
+const THUMBNAIL_LINES = 80;
 const PRELOAD_MARGIN = "300px";
 const SPACE_FOR_FILTERS = "(min-width: 48rem)";
 
@@ -78,7 +80,8 @@ export function createGallery(images, colormaps, display, loadEntry, onopen, has
       const first = targetKey(image.explanations[0].targets[0]);
       const [content] = paneContents(image, { current: first, pinned: [], explanation: 0 });
       const style = styleOf({ ...display, mode: "overlay" }, false, colormaps);
-      draw(canvas.getContext("2d"), photo, content.heatmap, style);
+      drawContent(canvas.getContext("2d"), photo, content, style);
+      drawFrames(canvas.getContext("2d"), content, image, THUMBNAIL_LINES);
       if (image.notice) {
         card.querySelector("button").append(createElement("span", { class: "label" }, "The map alone."));
       }

@@ -6,16 +6,22 @@ import { createElement } from "./dom.js";
 import { createPane } from "./pane.js";
 import { decodeHeatmaps, loadPhoto, photoPixels, SHOWN_PIXELS } from "./photos.js";
 import { createPredictionList } from "./predictions.js";
-import { paneContents, targetKey, targetTitle } from "./pane_contents.js";
+import { paneContents, showsDetections, targetKey, targetTitle } from "./pane_contents.js";
 import { hasTouchScreen } from "./touch_screen.js";
 import { createZoom } from "./zoom.js";
 
 const MOUSE_HINTS = {
   classes: "Hover, or use ↑ and ↓, to see the evidence for a class. Click or press Enter to pin it; pin two to compare.",
+  detections:
+    "Hover, or use ↑ and ↓, or click a box on the image, to see the evidence for a detection. Click here or press Enter " +
+    "to pin one; pin two to compare.",
   values: "Point at the image, or focus it and use the arrow keys, to read values.",
 };
 const TOUCH_HINTS = {
   classes: "Tap a class to see the evidence for it. Tap it again to pin it; pin two to compare.",
+  detections:
+    "Tap a detection, or its box on the image, to see the evidence for it. Tap it again in this list to pin it; pin two " +
+    "to compare.",
   values: "Tap the image to read values.",
 };
 
@@ -32,6 +38,7 @@ export async function createImageView(entry, colormaps, { display, hasHeading })
   const photo = photoPixels(bitmap, SHOWN_PIXELS);
   const selection = { current: targetKey(image.explanations[0].targets[0]), pinned: [], explanation: 0 };
   const hints = hasTouchScreen() ? TOUCH_HINTS : MOUSE_HINTS;
+  const isDetector = showsDetections(image);
   const panes = [];
   const paneGrid = createElement("div", { class: "panes" });
   const heading = createSharedHeading(image);
@@ -43,6 +50,7 @@ export async function createImageView(entry, colormaps, { display, hasHeading })
   const caption = createElement("p", { class: "caption" });
   const check = createElement("p", { class: "check-text", hidden: true });
   const callbacks = { onpoint, onleave, onpin };
+  const paneCallbacks = { onscroll: scrollPanes, onpoint: pointBox, onselect: selectBox };
   const lists = image.explanations.map((_, position) => createPredictionList(image, position, callbacks));
   const controls = createControls(image, display, Object.keys(colormaps), render, (position) => {
     selection.explanation = position;
@@ -51,8 +59,8 @@ export async function createImageView(entry, colormaps, { display, hasHeading })
   const side = createElement(
     "div",
     { class: "side" },
-    createElement("h3", {}, "Predictions"),
-    createElement("p", { class: "note" }, hints.classes),
+    createElement("h3", {}, isDetector ? "Detections" : "Predictions"),
+    createElement("p", { class: "note" }, isDetector ? hints.detections : hints.classes),
     ...lists.map((list) => list.element),
     controls.element,
   );
@@ -81,6 +89,22 @@ export async function createImageView(entry, colormaps, { display, hasHeading })
     render();
   }
 
+  /** Highlights the detection at whose box the reader points, in the list and in all panes. */
+  function pointBox(key) {
+    [...lists, ...panes].forEach((part) => part.point(key));
+  }
+
+  /** Shows a detection whose box was clicked; where two are pinned, in place of what its pane shows. */
+  function selectBox(key, content) {
+    const { pinned } = selection;
+    if (pinned.length === 2 && !pinned.includes(key)) {
+      const replaced = content.keys.at(-1);
+      selection.pinned = pinned.map((other) => (other === replaced ? key : other));
+    }
+    selection.current = key;
+    render();
+  }
+
   function setZoom(newZoom) {
     zoom = newZoom;
     panes.forEach((pane) => pane.setZoom(zoom));
@@ -98,7 +122,7 @@ export async function createImageView(entry, colormaps, { display, hasHeading })
   function render() {
     const contents = paneContents(image, { ...selection, ...display });
     while (panes.length < contents.length) {
-      panes.push(createPane(image, photo, bitmap, scrollPanes));
+      panes.push(createPane(image, photo, bitmap, paneCallbacks));
     }
     panes.length = contents.length;
     const hasOtherPanes = paneGrid.childElementCount !== panes.length;
@@ -128,7 +152,7 @@ export async function createImageView(entry, colormaps, { display, hasHeading })
     check.hidden = check.textContent === "";
     contents.forEach((content, i) => {
       const style = styleOf(display, content.heatmap?.signed, colormaps);
-      panes[i].show(content, style, headings.panes[i], captions.panes[i]);
+      panes[i].show(content, style, headings.panes[i], captions.panes[i], display.boxes);
     });
   }
 

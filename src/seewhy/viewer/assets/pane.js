@@ -2,7 +2,9 @@
 
 import { createElement } from "./dom.js";
 import { formatValue } from "./numbers.js";
-import { colorGradient, draw } from "./renderer.js";
+import { createDetectionBoxes } from "./detection_boxes.js";
+import { drawContent, drawFrames } from "./frames.js";
+import { colorGradient } from "./renderer.js";
 import { photoPixels } from "./photos.js";
 import { valueAt } from "./placement.js";
 import { describePeak, peakPoint } from "./pane_contents.js";
@@ -11,10 +13,13 @@ const KEY_STEP = 1 / 40;
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 /**
- * Creates a pane of an image. `photo` is {width, height, pixels}, `bitmap` the loaded photo at its full size. `onscroll`
- * receives the position to which the reader scrolls an image that is zoomed.
+ * Creates a pane of an image. `photo` is {width, height, pixels}, `bitmap` the loaded photo at its full size.
+ *
+ * The callbacks are `onscroll(left, top)`, for when the reader scrolls an image that is zoomed; `onpoint(key)`, for when
+ * the reader points at the box of a detection, with null when that ends; and `onselect(key, content)`, for a click on
+ * one, with what the pane shows.
  */
-export function createPane(image, photo, bitmap, onscroll) {
+export function createPane(image, photo, bitmap, { onscroll, onpoint, onselect }) {
   const title = createElement("h3", {});
   const detail = createElement("p", { class: "detail" });
   const heading = createElement("figcaption", {}, title, detail);
@@ -23,7 +28,8 @@ export function createPane(image, photo, bitmap, onscroll) {
   canvas.height = photo.height;
   const mark = createElement("span", { class: "mark", hidden: true });
   const value = createElement("output", { class: "value", hidden: true }); // over the image, which it cannot move
-  const zoomable = createElement("div", { class: "zoomable" }, canvas, mark);
+  const boxes = createDetectionBoxes(image, { onpoint, onselect: (key) => onselect(key, shown.content) });
+  const zoomable = createElement("div", { class: "zoomable" }, canvas, boxes.element, mark);
   const scroller = createElement("div", { class: "scroller" }, zoomable);
   const caption = createElement("p", { class: "caption" });
   const legend = createLegend();
@@ -42,9 +48,9 @@ export function createPane(image, photo, bitmap, onscroll) {
   let centre = null; // of zooming: the point {x, y} of the image, and {left, top}, to which it was scrolled then
   let pointer = { x: 0.5, y: 0.5 };
 
-  canvas.addEventListener("pointermove", pointAtEvent);
-  canvas.addEventListener("pointerdown", pointAtEvent); // a tap does not move
-  canvas.addEventListener("pointerleave", (event) => {
+  zoomable.addEventListener("pointermove", pointAtEvent); // also where boxes lie over the canvas
+  zoomable.addEventListener("pointerdown", pointAtEvent); // a tap does not move
+  zoomable.addEventListener("pointerleave", (event) => {
     if (event.pointerType !== "touch") {
       hideValue(); // a finger has to leave before the value can be read
     }
@@ -99,18 +105,17 @@ export function createPane(image, photo, bitmap, onscroll) {
     return `${position}${formatValue(raw)}${percent}`;
   }
 
-  /** Shows a content (pane_contents.js) in a style (renderer.js), with its own heading and caption (captions.js). */
-  function show(content, style, ownHeading, ownCaption) {
+  /**
+   * Shows a content (pane_contents.js) in a style (renderer.js), with its own heading and caption (captions.js), and
+   * the boxes of all detections, or of what is shown only.
+   */
+  function show(content, style, ownHeading, ownCaption, hasAllBoxes) {
     shown = { content, style };
     heading.hidden = ownHeading === null;
     title.textContent = ownHeading?.title ?? "";
     detail.textContent = ownHeading?.detail ?? "";
-    const context = canvas.getContext("2d");
-    if (content.heatmap === null) {
-      context.putImageData(new ImageData(new Uint8ClampedArray(photo.pixels), photo.width, photo.height), 0, 0);
-    } else {
-      draw(context, photo, content.heatmap, style);
-    }
+    drawContent(canvas.getContext("2d"), photo, content, style);
+    boxes.update(content.targets, content.keys, hasAllBoxes);
     canvas.setAttribute("aria-label", ariaLabel(content));
     caption.textContent = ownCaption ?? "";
     caption.hidden = ownCaption === null;
@@ -156,23 +161,24 @@ export function createPane(image, photo, bitmap, onscroll) {
   }
 
   function savePng() {
-    drawFullSize(bitmap, shown).toBlob((blob) => {
+    drawFullSize(image, bitmap, shown).toBlob((blob) => {
       const href = URL.createObjectURL(blob);
       createElement("a", { href, download: fileName(image, shown.content) }).click();
       setTimeout(() => URL.revokeObjectURL(href), 10_000);
     }, "image/png");
   }
 
-  return { element, show, setZoom, scrollTo };
+  return { element, show, setZoom, scrollTo, point: boxes.point };
 }
 
-/** Draws the pane again, at the full size of the photo. */
-function drawFullSize(bitmap, { content, style }) {
+/** Draws the pane again, at the full size of the photo, with the frame of the detection. */
+function drawFullSize(image, bitmap, { content, style }) {
   const photo = photoPixels(bitmap);
   const canvas = document.createElement("canvas");
   canvas.width = photo.width;
   canvas.height = photo.height;
-  draw(canvas.getContext("2d"), photo, content.heatmap, style);
+  drawContent(canvas.getContext("2d"), photo, content, style);
+  drawFrames(canvas.getContext("2d"), content, image);
   return canvas;
 }
 

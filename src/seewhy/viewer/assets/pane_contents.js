@@ -7,6 +7,16 @@ export function targetKey(target) {
   return `${target.index} ${target.name}`;
 }
 
+/** Returns what a target is called: "detection", "class" or "target". */
+export function targetKind({ box, index }) {
+  return box !== null ? "detection" : index >= 0 ? "class" : "target";
+}
+
+/** Returns whether all targets of an image are detections. */
+export function showsDetections({ explanations }) {
+  return explanations.every(({ targets }) => targets.every((target) => targetKind(target) === "detection"));
+}
+
 /**
  * Returns every target of an image once: those of the explanation at `position`, and those that only other explanations
  * have. The latter have a probability only if they come from the same model.
@@ -64,7 +74,9 @@ function createTargetContent(image, explanation, target, signed) {
   return {
     title: targetTitle(target),
     name: target.name,
-    isClass: target.index >= 0,
+    kind: targetKind(target),
+    keys: [targetKey(target)],
+    frames: framesOf(target),
     minus: null,
     warning: peak > 0 ? null : `No evidence for “${target.name}” in this image.`,
     check: target.check ?? "",
@@ -80,7 +92,9 @@ function differenceContent(image, explanation, [target, other], signed) {
   return {
     title: name,
     name,
-    isClass: false,
+    kind: "target",
+    keys: [target, other].map(targetKey),
+    frames: [target, other].flatMap(framesOf),
     minus: [target.name, other.name],
     warning: peak > 0 ? null : "The two heatmaps do not differ.",
     ...heatmapContent(image, explanation, raw, peak, true),
@@ -91,6 +105,7 @@ function heatmapContent(image, explanation, raw, peak, signed) {
   const { rows, columns, box, input, speckled } = explanation;
   const cells = raw.map((value) => (peak > 0 ? Math.min(Math.max(value / peak, -1), 1) : 0));
   return {
+    targets: explanation.targets,
     facts: factsOf(explanation),
     detail: describeExplanation(explanation),
     method: explanation.method,
@@ -102,6 +117,8 @@ function heatmapContent(image, explanation, raw, peak, signed) {
   };
 }
 
+const framesOf = ({ box }) => (box === null ? [] : [box]);
+
 /** Returns the content for a target that another explanation has. */
 function missingContent(image, explanation, key) {
   const targets = allTargets(image, image.explanations.indexOf(explanation));
@@ -109,7 +126,10 @@ function missingContent(image, explanation, key) {
   return {
     title: targetTitle(target),
     name: target.name,
-    isClass: target.index >= 0,
+    kind: targetKind(target),
+    keys: [key],
+    frames: [],
+    targets: explanation.targets,
     minus: null,
     facts: factsOf(explanation),
     detail: describeExplanation(explanation),

@@ -10,9 +10,9 @@ export function decodeColormaps(data) {
   return Object.fromEntries(Object.entries(data.colormaps).map(([name, base64]) => [name, bytesFromBase64(base64)]));
 }
 
-/** Returns an image's entry with the heatmap of each target decoded into `cells`. */
+/** Returns an image's entry with the heatmap of each target decoded into `cells`, and its `box`, or null. */
 export function decodeHeatmaps(image) {
-  const decoded = (target) => ({ ...target, cells: floatsFromBase64(target.heatmap) });
+  const decoded = (target) => ({ ...target, box: target.box ?? null, cells: floatsFromBase64(target.heatmap) });
   const explanations = image.explanations.map((explanation) => ({
     ...explanation,
     targets: explanation.targets.map(decoded),
