@@ -1,7 +1,7 @@
 """What the viewer reads of an explanation. `seewhy.Explanation` has all of it."""
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import ItemsView, Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
 
 from seewhy.images.geometry import Placement
 from seewhy.models import Prediction
@@ -86,3 +86,15 @@ class ExplanationLike(Protocol):
     @property
     def peak_quantile(self) -> float:
         """The quantile of a heatmap that is drawn as 1; 1.0 is its maximum."""
+
+
+@runtime_checkable
+class SampleLike(Protocol):
+    """The explanation of one sample of a model with several inputs, as the viewer reads it."""
+
+    @property
+    def other_inputs(self) -> Mapping[str, Any]:
+        """The inputs that are no images, by name."""
+
+    def items(self) -> ItemsView[str, ExplanationLike]:
+        """Return the explanation of each image by the name of its input; all have the same targets."""

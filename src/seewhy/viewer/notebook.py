@@ -13,10 +13,10 @@ from seewhy.errors import MissingExtraError
 from seewhy.representation import shortened
 from seewhy.types import ImageArray
 from seewhy.viewer.assets import bundle, style_sheet
-from seewhy.viewer.explanation_like import ExplanationLike
+from seewhy.viewer.explanation_like import ExplanationLike, SampleLike
 from seewhy.viewer.photos import PhotoLimits, photo_url
 from seewhy.viewer.report import report_page
-from seewhy.viewer.viewer_data import Label, viewer_data
+from seewhy.viewer.viewer_data import Label, Shown, viewer_data
 
 if TYPE_CHECKING:
     from anywidget import AnyWidget
@@ -59,13 +59,12 @@ UNPACKING = """<script>
 """The page of the viewer is compressed: most of it is the viewer's own code, which every output holds again."""
 
 
-def view(
-    explanations: ExplanationLike | Iterable[ExplanationLike], labels: Sequence[Label] | None = None
-) -> "AnyWidget":
+def view(explanations: Shown | Iterable[Shown], labels: Sequence[Label] | None = None) -> "AnyWidget":
     """Show explanations in the viewer, as a notebook widget.
 
     Args:
-        explanations: One explanation, or more: of one image by different methods or layers, or of many images.
+        explanations: One explanation, or more: of one image, or one sample of several images, by different methods or
+            layers, or of many.
         labels: The true class of each explanation's image, by name or index; None where it is unknown.
 
     Returns:
@@ -76,7 +75,7 @@ def view(
         InputError: No explanation was given.
         OptionError: The number of labels is not the number of explanations.
     """
-    if not isinstance(explanations, Iterable):
+    if isinstance(explanations, SampleLike) or not isinstance(explanations, Iterable):
         explanations = [explanations]
     return _widget_class()(data=viewer_data(explanations, labels=labels))
 

@@ -1,25 +1,31 @@
-"""The viewer's input: explanations as a dict that is ready for JSON.
-
-The classes below are its format. Bytes are base64; sizes and boxes are in pixels of the image, and edges are counted
-from its top left corner; probabilities are in 0..1; None stands for an unknown value.
-"""
+"""The viewer's input: explanations as a dict that is ready for JSON, whose format `viewer_format` defines."""
 
 import base64
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NotRequired, TypedDict, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike
 
-from seewhy.errors import InputError, OptionError, did_you_mean, warn
+from seewhy.errors import InputError, OptionError, did_you_mean, short_repr, warn
 from seewhy.images.colour import color_table
 from seewhy.images.normalization import peak_values
 from seewhy.images.style import Style
 from seewhy.models import Prediction
-from seewhy.viewer.explanation_like import ExplanationLike, TargetLike
+from seewhy.viewer.explanation_like import ExplanationLike, SampleLike, TargetLike
 from seewhy.viewer.photos import PhotoLimits, limits_for, photo_url
+from seewhy.viewer.viewer_format import (
+    ExplanationData,
+    ImageEntry,
+    ImageSummary,
+    InputData,
+    PredictionData,
+    TargetData,
+    ViewerData,
+    ViewerHeader,
+)
 
 COLORMAPS = ("viridis", "inferno", "jet", "coolwarm")
 """The colour maps that a reader can choose; the last is for signed heatmaps. The default of `Style` is always there."""
@@ -29,160 +35,17 @@ SHOWN_PREDICTIONS = 5
 Label = str | int | None
 """The true class of an image: its name or its index; None if it is unknown."""
 
+Shown = ExplanationLike | SampleLike
+"""What the viewer shows: an explanation of an image, or of a sample of several images."""
+
 Item = TypeVar("Item")
 
 _NUMBER = re.compile(r" \(\d+\)$")
 """What tells detections of one class apart, as in "dog (2)"."""
 
 
-class PredictionData(TypedDict):
-    """A class and its probability."""
-
-    index: int
-    name: str
-    probability: float
-
-
-class TargetData(TypedDict):
-    """One target and its heatmap.
-
-    Attributes:
-        index: The class, or -1.
-        name: The class name, or a description of the target.
-        score: The explained score.
-        probability: None for a target that is not a class.
-        has_evidence: Whether the heatmap has a positive value.
-        peak: The value that is drawn as 1.
-        signed_peak: The absolute value that is drawn as 1 where evidence against the target is shown too.
-        heatmap: Base64 of float32 (rows, columns), little-endian, in the method's units.
-        check: What the check of the heatmap says, in words; empty without one.
-        box: [top, left, bottom, right] of a detection on the image; None for any other target.
-    """
-
-    index: int
-    name: str
-    score: float
-    probability: float | None
-    has_evidence: bool
-    peak: float
-    signed_peak: float
-    heatmap: str
-    check: str
-    box: list[float] | None
-
-
-class ExplanationData(TypedDict):
-    """The explanation of an image by one model, method and layer.
-
-    Attributes:
-        model: The name of the model, or None.
-        method: The name of the method.
-        title: The name of the method as it is shown.
-        layer: The path of the layer.
-        predictions: The most probable classes of this model, best first.
-        rows: Of each heatmap.
-        columns: Of each heatmap.
-        box: [top, left, bottom, right] of the heatmaps on the image.
-        input: The same of the model's input. It differs where the model itself crops or pads its input; the model saw
-            only what is in both.
-        signed: Whether a heatmap has negative values: evidence against a target.
-        speckled: Whether the heatmaps are smoothed before boxes are drawn, as in `Explanation.boxes`.
-        targets: One for each heatmap.
-    """
-
-    model: str | None
-    method: str
-    title: str
-    layer: str
-    predictions: list[PredictionData]
-    rows: int
-    columns: int
-    box: list[float]
-    input: list[float]
-    signed: bool
-    speckled: bool
-    targets: list[TargetData]
-
-
-class ImageSummary(TypedDict):
-    """What a gallery needs to know of an image before it is shown.
-
-    An image may be given as its summary alone: the viewer then loads the full entry from its host when it is needed
-    (`options.load`), so that a report of a thousand images opens at once.
-
-    Attributes:
-        name: The file name, or such as "image 3".
-        label: The name of the true class, or None.
-        correct: Whether the first prediction is the true class, or None.
-        width: Of the image.
-        height: Of the image.
-        predictions: The most probable classes, best first.
-        detections: The classes of the explained detections, the surest first; left out if there are none.
-    """
-
-    name: str
-    label: str | None
-    correct: bool | None
-    width: int
-    height: int
-    predictions: list[PredictionData]
-    detections: NotRequired[list[PredictionData]]
-
-
-class ImageEntry(ImageSummary):
-    """One image with all of its explanations.
-
-    Attributes:
-        photo: The URL of a copy of the image, data: or any that the host serves; it may be smaller than width x height.
-        explanations: One for each model, method and layer.
-        notice: What the reader must know of the image, such as that it is missing; left out if there is nothing.
-    """
-
-    photo: str
-    explanations: list[ExplanationData]
-    notice: NotRequired[str]
-
-
-class StyleData(TypedDict):
-    """How overlays are drawn until the reader changes it: the defaults of `seewhy.images.style.Style`.
-
-    Attributes:
-        alpha: The weight of the colours, 0..1.
-        colormap: A name in the header's `colormaps`.
-    """
-
-    alpha: float
-    colormap: str
-
-
-class ViewerHeader(TypedDict):
-    """The viewer's input without its images.
-
-    Attributes:
-        format: "seewhy-viewer".
-        version: 1.
-        colormaps: Name to base64 of uint8 (256, 3). "coolwarm" is for signed heatmaps.
-        style: How overlays are drawn at first.
-    """
-
-    format: str
-    version: int
-    colormaps: dict[str, str]
-    style: StyleData
-
-
-class ViewerData(ViewerHeader):
-    """The viewer's input.
-
-    Attributes:
-        images: In the order given.
-    """
-
-    images: list[ImageEntry]
-
-
 def viewer_data(
-    explanations: Iterable[ExplanationLike],
+    explanations: Iterable[Shown],
     *,
     labels: Sequence[Label] | None = None,
     limits: PhotoLimits | None = None,
@@ -191,15 +54,16 @@ def viewer_data(
     """Return the viewer's input for explanations, ready for JSON.
 
     Args:
-        explanations: Explanations of one or more images. Those of the same image, read from one path or given as one
-            array, become one entry, in which the reader chooses the method and the layer.
+        explanations: Explanations of one or more images, or of samples of several images. Those of the same image, read
+            from one path or given as one array, become one entry, in which the reader chooses the method and the layer.
         labels: The true class of each explanation's image: a name or an index, or None.
         limits: The largest size of a photo; None chooses it by the number of images.
         photo_urls: Where each explanation's photo is served; None puts the photos into the data.
 
     Raises:
         InputError: No explanation was given.
-        OptionError: The number of labels or URLs is not the number of explanations.
+        OptionError: The number of labels or URLs is not the number of explanations, or a sample of several images has
+            one URL.
     """
     explanations = list(explanations)
     urls = _one_per_explanation("photo_urls", photo_urls, len(explanations))
@@ -208,8 +72,13 @@ def viewer_data(
     limits = limits or limits_for(len(groups))
     images = []
     for number, (group, label) in enumerate(groups, 1):
-        url = url_of[id(group[0])] or photo_url(group[0].image, limits)
-        images.append(image_entry(group, label, url, f"image {number}"))
+        url = url_of[id(group[0])]
+        if url is not None and len(images_of(group[0])) > 1:
+            raise OptionError(
+                "photo_urls has one URL for a sample of several images; leave it out to embed the photos."
+            )
+        photos = [url] if url is not None else photos_of(group[0], limits)
+        images.append(image_entry(group, label, photos, f"image {number}"))
     return {**viewer_header(), "images": images}
 
 
@@ -225,10 +94,20 @@ def viewer_header() -> ViewerHeader:
     }
 
 
+def images_of(shown: Shown) -> dict[str, ExplanationLike]:
+    """Return the explanation of each image by the name of its input; of an image alone, by an empty name."""
+    return dict(shown.items()) if isinstance(shown, SampleLike) else {"": shown}
+
+
+def photos_of(shown: Shown, limits: PhotoLimits) -> list[str]:
+    """Return the photo of each image as a data: URL."""
+    return [photo_url(explanation.image, limits) for explanation in images_of(shown).values()]
+
+
 def group_by_image(
-    explanations: Sequence[ExplanationLike], labels: Sequence[Label] | None = None
-) -> list[tuple[list[ExplanationLike], Label]]:
-    """Return the explanations of each image with its label, in the order in which the images first occur.
+    explanations: Sequence[Shown], labels: Sequence[Label] | None = None
+) -> list[tuple[list[Shown], Label]]:
+    """Return the explanations of each image or sample with its label, in the order in which the images first occur.
 
     Raises:
         InputError: No explanation was given.
@@ -236,40 +115,56 @@ def group_by_image(
     """
     if not explanations:
         raise InputError("There is nothing to show: no explanation was given.")
-    groups: dict[object, tuple[list[ExplanationLike], Label]] = {}
+    groups: dict[object, tuple[list[Shown], Label]] = {}
     labels = _one_per_explanation("labels", labels, len(explanations))
     for explanation, label in zip(explanations, labels, strict=True):
-        image = explanation.image
-        key = id(image) if explanation.source is None else (explanation.source, image.shape)
+        key = tuple((name, _image_key(each)) for name, each in images_of(explanation).items())
         groups.setdefault(key, ([], label))[0].append(explanation)
     return list(groups.values())
 
 
-def image_entry(explanations: Sequence[ExplanationLike], label: Label, photo: str, name: str) -> ImageEntry:
-    """Return the entry of one image.
+def _image_key(explanation: ExplanationLike) -> object:
+    image = explanation.image
+    return id(image) if explanation.source is None else (explanation.source, image.shape)
+
+
+def image_entry(explanations: Sequence[Shown], label: Label, photos: Sequence[str], name: str) -> ImageEntry:
+    """Return the entry of one image, or of one sample of several images.
 
     Args:
-        explanations: All explanations of that image.
+        explanations: All explanations of it.
         label: Its true class, or None.
-        photo: The URL of the photo.
+        photos: The URL of the photo of each image.
         name: The name of an image that was not read from a file.
     """
-    first = explanations[0]
-    height, width = first.placement.image_size
+    sample = explanations[0]
+    images = images_of(sample)
+    inputs = [_input_data(*row) for row in zip(images, images.values(), photos, strict=True)]
+    first = next(iter(images.values()))
     label_name, correct = _compare(first.predictions, label)
     entry: ImageEntry = {
-        "name": Path(first.source).name if first.source is not None else name,
+        "name": ", ".join(dict.fromkeys(Path(each.source).name for each in images.values() if each.source)) or name,
         "label": label_name,
         "correct": correct,
-        "width": width,
-        "height": height,
-        "photo": photo,
+        "width": inputs[0]["width"],
+        "height": inputs[0]["height"],
+        "photo": photos[0],
         "predictions": _top_predictions(first),
-        "explanations": [_explanation_data(explanation) for explanation in explanations],
+        "explanations": [_sample_data(explanation) for explanation in explanations],
     }
+    if len(inputs) > 1:
+        entry["inputs"] = inputs
     if detections := _detections(first.targets):
         entry["detections"] = detections
+    if isinstance(sample, SampleLike) and sample.other_inputs:
+        others = ", ".join(f"{key} = {short_repr(value)}" for key, value in sample.other_inputs.items())
+        entry["note"] = f"The model also received {others}."
     return entry
+
+
+def _input_data(name: str, explanation: ExplanationLike, photo: str) -> InputData:
+    height, width = explanation.placement.image_size
+    return {"name": name, "width": width, "height": height, "photo": photo}
 
 
 def image_summary(image: ImageEntry) -> ImageSummary:
@@ -285,6 +180,13 @@ def image_summary(image: ImageEntry) -> ImageSummary:
     if "detections" in image:
         summary["detections"] = image["detections"]
     return summary
+
+
+def _sample_data(shown: Shown) -> ExplanationData:
+    first, *others = map(_explanation_data, images_of(shown).values())
+    if others:
+        first["others"] = others
+    return first
 
 
 def _explanation_data(explanation: ExplanationLike) -> ExplanationData:

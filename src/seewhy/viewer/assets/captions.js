@@ -11,15 +11,18 @@ export function paneHeadings(contents) {
   if (contents.length === 1) {
     return { shared: { title: first.title, detail: joinFacts(first.facts) }, panes: [null] };
   }
+  const hasInputs = contents.some(({ picture }) => picture.input !== "");
   const isShared = first.facts.map((fact, i) => contents.every((content) => content.facts[i] === fact));
   const ownFacts = contents.map(({ facts }) => facts.filter((_, i) => !isShared[i]));
   const detail = joinFacts(first.facts.filter((_, i) => isShared[i]));
-  const hasOneTitle = contents.every(({ title }) => title === first.title) && ownFacts[0].length > 0;
+  const hasOneTitle = contents.every(({ title }) => title === first.title) && (hasInputs || ownFacts[0].length > 0);
+  const ownTitle = ({ title, picture }, facts) => {
+    const own = [hasInputs ? picture.input : null, hasOneTitle ? null : title].filter(Boolean).join(": ");
+    return own === "" ? { title: joinFacts(facts), detail: "" } : { title: own, detail: joinFacts(facts) };
+  };
   return {
     shared: { title: hasOneTitle ? first.title : "", detail },
-    panes: contents.map(({ title }, i) =>
-      hasOneTitle ? { title: joinFacts(ownFacts[i]), detail: "" } : { title, detail: joinFacts(ownFacts[i]) },
-    ),
+    panes: contents.map((content, i) => ownTitle(content, ownFacts[i])),
   };
 }
 
@@ -65,7 +68,7 @@ function frameText({ frames }) {
   return texts[frames.length];
 }
 
-function evidenceText({ heatmap, minus, kind }, subject) {
+function evidenceText({ heatmap, minus, kind, picture }, subject) {
   if (minus !== null) {
     return (
       `Warm colours are stronger evidence for “${minus[0]}”, cold colours for “${minus[1]}”. ` +
@@ -76,5 +79,7 @@ function evidenceText({ heatmap, minus, kind }, subject) {
     ? `Warm colours are evidence for ${subject}, cold colours evidence against it.`
     : `The brighter a place, the stronger the evidence for ${subject}.`;
   const likely = kind === "detection" ? "a sure detection" : "a probable class";
-  return `${colours} Each heatmap is scaled to its own peak, so a bright one does not mean ${likely}.`;
+  const scale = `Each heatmap is scaled to its own peak, so a bright one does not mean ${likely}.`;
+  const units = picture.input === "" ? "" : " The values at the ends of the colour bars have the same units in all images.";
+  return `${colours} ${scale}${units}`;
 }

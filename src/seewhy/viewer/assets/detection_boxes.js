@@ -9,18 +9,19 @@ const BOX_STEPS = { ArrowDown: 1, ArrowRight: 1, ArrowUp: -1, ArrowLeft: -1 };
 const SAME_PLACE = 4;
 
 /**
- * Creates the boxes over a pane of an image. A box inside another lies over it. A click where several boxes lie on each
+ * Creates the boxes over a pane. A box inside another lies over it. A click where several boxes lie on each
  * other shows the smallest; a click at the same place the next larger one.
  *
  * The callbacks are `onpoint(key)`, with null when the pointer or the focus leaves a box, and `onselect(key)`. Of the
- * result, `update(targets, shown, areAllVisible)` shows the boxes of the detections among these targets, or only those
- * whose keys are in `shown`; `point(key)` highlights one.
+ * result, `update(content, areAllVisible)` shows the boxes of all detections, or only those of the content's keys
+ * (pane_contents.js); `point(key)` highlights one. `name` is that of the image.
  */
-export function createDetectionBoxes(image, { onpoint, onselect }) {
-  const element = createElement("div", { class: "detections", role: "group", "aria-label": `Detections in ${image.name}` });
+export function createDetectionBoxes(name, { onpoint, onselect }) {
+  const element = createElement("div", { class: "detections", role: "group", "aria-label": `Detections in ${name}` });
   let boxes = []; // {key, area, button, tag}, in the order of the targets
   let drawn = null; // the targets that `boxes` were made for
   let keysShown = [];
+  let picture = null; // the picture that the boxes are on
   let lastClick = { x: NaN, y: NaN };
 
   element.addEventListener("keydown", (event) => {
@@ -46,7 +47,7 @@ export function createDetectionBoxes(image, { onpoint, onselect }) {
       onclick: (event) => onselect(event.detail === 0 ? key : keyAt(event, key)), // 0: by a key, not at a place
     });
     const tag = createElement("span", { class: "tag", "aria-hidden": true }, name);
-    placeBox(button, tag, target.box, image);
+    placeBox(button, tag, target.box, picture);
     button.style.zIndex = String(order);
     return { key, area: areaOf(target), button, tag };
   }
@@ -65,9 +66,9 @@ export function createDetectionBoxes(image, { onpoint, onselect }) {
     return under[next % under.length].key;
   }
 
-  function update(targets, shown, areAllVisible) {
+  function update({ targets, keys: shown, picture: ownPicture }, areAllVisible) {
     if (drawn !== targets) {
-      drawn = targets;
+      [drawn, picture] = [targets, ownPicture];
       const detections = targets.filter(({ box }) => box !== null);
       const bySize = [...detections].sort((a, b) => areaOf(b) - areaOf(a));
       boxes = detections.map((target) => createBox(target, bySize.indexOf(target)));

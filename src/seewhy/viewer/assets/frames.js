@@ -6,10 +6,14 @@ import { draw } from "./renderer.js";
 const LINES = 300;
 
 /**
- * Draws the content of a pane (pane_contents.js) on its photo, {width, height, pixels}, in a style (renderer.js): the
- * photo alone where there is no heatmap.
+ * Draws the content of a pane (pane_contents.js) in a style (renderer.js), on a photo {width, height, pixels}: the photo
+ * alone where there is no heatmap. Sets the size of the canvas.
  */
-export function drawContent(context, photo, content, style) {
+export function drawContent(canvas, photo, content, style) {
+  if (canvas.width !== photo.width || canvas.height !== photo.height) {
+    [canvas.width, canvas.height] = [photo.width, photo.height];
+  }
+  const context = canvas.getContext("2d");
   if (content.heatmap === null) {
     context.putImageData(new ImageData(new Uint8ClampedArray(photo.pixels), photo.width, photo.height), 0, 0);
   } else {
@@ -18,11 +22,12 @@ export function drawContent(context, photo, content, style) {
 }
 
 /**
- * Draws the frames of the detections of a content: white lines between dark ones, along boxes in pixels of an image of
- * the size `extent`, {width, height}. Edges outside of the image are not drawn.
+ * Draws the frames of the detections of a content: white lines between dark ones. Edges outside of the image are not
+ * drawn.
  */
-export function drawFrames(context, { frames }, extent, lines = LINES) {
-  const { width: columns, height: rows } = context.canvas;
+export function drawFrames(canvas, { frames, picture: extent }, lines = LINES) {
+  const { width: columns, height: rows } = canvas;
+  const context = canvas.getContext("2d");
   const line = Math.max(1, Math.round(Math.min(columns, rows) / lines));
   for (const box of frames) {
     const [top, bottom] = [box[0], box[2]].map((edge) => Math.round((edge * rows) / extent.height));

@@ -3,7 +3,7 @@
 import { styleOf } from "./controls.js";
 import { createElement, createSelect } from "./dom.js";
 import { drawContent, drawFrames } from "./frames.js";
-import { decodeHeatmaps, loadPhoto, photoPixels } from "./photos.js";
+import { decodeHeatmaps } from "./photos.js";
 import {
   CONFIDENCES,
   defaultFilter,
@@ -14,6 +14,7 @@ import {
   VERDICTS,
 } from "./gallery_filter.js";
 import { paneContents, targetKey } from "./pane_contents.js";
+import { loadPictures } from "./recording.js";
 
 const THUMBNAIL_PIXELS = 40_000;
 /** A thumbnail's canvas is larger than it is shown, so the lines of a frame have to be wider. */
@@ -72,16 +73,14 @@ export function createGallery(images, colormaps, display, loadEntry, onopen, has
   async function drawThumbnail(card) {
     const position = cards.indexOf(card);
     try {
-      const image = decodeHeatmaps(await loadEntry(position));
-      const photo = photoPixels(await loadPhoto(image), THUMBNAIL_PIXELS);
-      const canvas = card.querySelector("canvas");
-      canvas.width = photo.width;
-      canvas.height = photo.height;
+      const image = await loadPictures(decodeHeatmaps(await loadEntry(position)), THUMBNAIL_PIXELS);
       const first = targetKey(image.explanations[0].targets[0]);
-      const [content] = paneContents(image, { current: first, pinned: [], explanation: 0 });
+      const contents = paneContents(image, { current: first, pinned: [], explanation: 0 });
       const style = styleOf({ ...display, mode: "overlay" }, false, colormaps);
-      drawContent(canvas.getContext("2d"), photo, content, style);
-      drawFrames(canvas.getContext("2d"), content, image, THUMBNAIL_LINES);
+      drawBeside(
+        card.querySelector("canvas"),
+        contents.map((content) => drawThumbnailOf(content, style)),
+      );
       if (image.notice) {
         card.querySelector("button").append(createElement("span", { class: "label" }, "The map alone."));
       }
@@ -100,6 +99,26 @@ export function createGallery(images, colormaps, display, loadEntry, onopen, has
       queue.clear();
     },
   };
+}
+
+function drawThumbnailOf(content, style) {
+  const canvas = document.createElement("canvas");
+  drawContent(canvas, content.picture.photo, content, style);
+  drawFrames(canvas, content, THUMBNAIL_LINES);
+  return canvas;
+}
+
+/** Draws canvases on one, side by side at the same height. */
+function drawBeside(canvas, parts) {
+  const height = Math.max(...parts.map((part) => part.height));
+  const widths = parts.map((part) => Math.round((part.width * height) / part.height));
+  canvas.height = height;
+  canvas.width = widths.reduce((sum, width) => sum + width, 0);
+  let left = 0;
+  parts.forEach((part, position) => {
+    canvas.getContext("2d").drawImage(part, left, 0, widths[position], height);
+    left += widths[position];
+  });
 }
 
 function createCard(image, onopen) {

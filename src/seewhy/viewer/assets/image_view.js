@@ -4,8 +4,9 @@ import { checkText, paneCaptions, paneHeadings } from "./captions.js";
 import { createControls, styleOf } from "./controls.js";
 import { createElement } from "./dom.js";
 import { createPane } from "./pane.js";
-import { decodeHeatmaps, loadPhoto, photoPixels, SHOWN_PIXELS } from "./photos.js";
+import { decodeHeatmaps, SHOWN_PIXELS } from "./photos.js";
 import { createPredictionList } from "./predictions.js";
+import { loadPictures } from "./recording.js";
 import { paneContents, showsDetections, targetKey, targetTitle } from "./pane_contents.js";
 import { hasTouchScreen } from "./touch_screen.js";
 import { createZoom } from "./zoom.js";
@@ -33,9 +34,7 @@ const TOUCH_HINTS = {
  * then.
  */
 export async function createImageView(entry, colormaps, { display, hasHeading }) {
-  const image = decodeHeatmaps(entry);
-  const bitmap = await loadPhoto(image);
-  const photo = photoPixels(bitmap, SHOWN_PIXELS);
+  const image = await loadPictures(decodeHeatmaps(entry), SHOWN_PIXELS);
   const selection = { current: targetKey(image.explanations[0].targets[0]), pinned: [], explanation: 0 };
   const hints = hasTouchScreen() ? TOUCH_HINTS : MOUSE_HINTS;
   const isDetector = showsDetections(image);
@@ -44,7 +43,7 @@ export async function createImageView(entry, colormaps, { display, hasHeading })
   const heading = createSharedHeading(image);
   let zoom = 1;
   let isScrolling = false;
-  const zoomButtons = createZoom(photo.width / photo.height, setZoom);
+  const zoomButtons = createZoom(steepestAspect(image), setZoom);
   const bar = createElement("div", { class: "view-bar" }, heading.element, zoomButtons);
   const view = createElement("div", { class: "view" }, bar, paneGrid);
   const caption = createElement("p", { class: "caption" });
@@ -122,13 +121,13 @@ export async function createImageView(entry, colormaps, { display, hasHeading })
   function render() {
     const contents = paneContents(image, { ...selection, ...display });
     while (panes.length < contents.length) {
-      panes.push(createPane(image, photo, bitmap, paneCallbacks));
+      panes.push(createPane(image, paneCallbacks));
     }
     panes.length = contents.length;
     const hasOtherPanes = paneGrid.childElementCount !== panes.length;
     if (hasOtherPanes) {
       paneGrid.replaceChildren(...panes.map((pane) => pane.element));
-      paneGrid.dataset.count = String(Math.min(panes.length, 3));
+      paneGrid.dataset.count = String(image.inputs?.length === 2 ? 2 : Math.min(panes.length, 3));
     }
     showContents(contents);
     if (hasOtherPanes && zoom > 1) {
@@ -160,6 +159,12 @@ export async function createImageView(entry, colormaps, { display, hasHeading })
   return element;
 }
 
+/** Returns the aspect ratio of the picture that is the furthest from a square. */
+function steepestAspect({ pictures }) {
+  const aspects = pictures.map(({ photo }) => photo.width / photo.height);
+  return aspects.reduce((one, other) => (Math.abs(Math.log(other)) > Math.abs(Math.log(one)) ? other : one), 1);
+}
+
 /** Creates the heading of all panes. It has the space for the longest title of a class, so that no other moves them. */
 function createSharedHeading(image) {
   const title = createElement("span", {});
@@ -179,7 +184,7 @@ function createSharedHeading(image) {
 }
 
 function createHeading(image, hasHeading) {
-  if (!hasHeading && image.label === null && !image.notice) {
+  if (!hasHeading && image.label === null && !image.notice && !image.note) {
     return null;
   }
   const header = createElement("header", {}, hasHeading ? createElement("h2", {}, image.name) : null);
@@ -191,6 +196,9 @@ function createHeading(image, hasHeading) {
   }
   if (image.notice) {
     header.append(createElement("p", { class: "warning" }, image.notice));
+  }
+  if (image.note) {
+    header.append(createElement("p", { class: "note" }, image.note));
   }
   return header;
 }

@@ -13,22 +13,20 @@ const KEY_STEP = 1 / 40;
 const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 /**
- * Creates a pane of an image. `photo` is {width, height, pixels}, `bitmap` the loaded photo at its full size.
+ * Creates a pane of an image.
  *
  * The callbacks are `onscroll(left, top)`, for when the reader scrolls an image that is zoomed; `onpoint(key)`, for when
  * the reader points at the box of a detection, with null when that ends; and `onselect(key, content)`, for a click on
  * one, with what the pane shows.
  */
-export function createPane(image, photo, bitmap, { onscroll, onpoint, onselect }) {
+export function createPane(image, { onscroll, onpoint, onselect }) {
   const title = createElement("h3", {});
   const detail = createElement("p", { class: "detail" });
   const heading = createElement("figcaption", {}, title, detail);
   const canvas = createElement("canvas", { tabindex: 0, role: "img" });
-  canvas.width = photo.width;
-  canvas.height = photo.height;
   const mark = createElement("span", { class: "mark", hidden: true });
   const value = createElement("output", { class: "value", hidden: true }); // over the image, which it cannot move
-  const boxes = createDetectionBoxes(image, { onpoint, onselect: (key) => onselect(key, shown.content) });
+  const boxes = createDetectionBoxes(image.name, { onpoint, onselect: (key) => onselect(key, shown.content) });
   const zoomable = createElement("div", { class: "zoomable" }, canvas, boxes.element, mark);
   const scroller = createElement("div", { class: "scroller" }, zoomable);
   const caption = createElement("p", { class: "caption" });
@@ -42,7 +40,6 @@ export function createPane(image, photo, bitmap, { onscroll, onpoint, onselect }
     createElement("div", { class: "foot" }, legend.element, save),
     caption,
   );
-  element.style.setProperty("--aspect", String(photo.width / photo.height));
   let shown = null; // {content, style}
   let zoom = 1;
   let centre = null; // of zooming: the point {x, y} of the image, and {left, top}, to which it was scrolled then
@@ -91,7 +88,8 @@ export function createPane(image, photo, bitmap, { onscroll, onpoint, onselect }
   }
 
   function valueText() {
-    const [x, y] = [pointer.x * image.width, pointer.y * image.height];
+    const { width, height } = shown.content.picture;
+    const [x, y] = [pointer.x * width, pointer.y * height];
     const position = `At ${Math.floor(x)}, ${Math.floor(y)}: `;
     const { heatmap, rawHeatmap, peak } = shown.content;
     if (heatmap === null) {
@@ -114,8 +112,10 @@ export function createPane(image, photo, bitmap, { onscroll, onpoint, onselect }
     heading.hidden = ownHeading === null;
     title.textContent = ownHeading?.title ?? "";
     detail.textContent = ownHeading?.detail ?? "";
-    drawContent(canvas.getContext("2d"), photo, content, style);
-    boxes.update(content.targets, content.keys, hasAllBoxes);
+    const { photo } = content.picture;
+    element.style.setProperty("--aspect", String(photo.width / photo.height));
+    drawContent(canvas, photo, content, style);
+    boxes.update(content, hasAllBoxes);
     canvas.setAttribute("aria-label", ariaLabel(content));
     caption.textContent = ownCaption ?? "";
     caption.hidden = ownCaption === null;
@@ -128,8 +128,10 @@ export function createPane(image, photo, bitmap, { onscroll, onpoint, onselect }
   }
 
   function ariaLabel(content) {
-    const summary = content.warning ?? `strongest ${describePeak(content.heatmap)}`;
-    return `${image.name}: ${content.title}; ${content.detail}; ${summary}`;
+    const { input, label = "" } = content.picture;
+    const summary = content.warning ?? describePeak(content.heatmap);
+    const name = [image.name, input, label].filter(Boolean).join(", ");
+    return `${name}: ${content.title}; ${content.detail}; ${summary}`;
   }
 
   /** Zooms to a factor, towards the peak of the heatmap, or towards the middle of what the reader has scrolled to. */
@@ -161,7 +163,7 @@ export function createPane(image, photo, bitmap, { onscroll, onpoint, onselect }
   }
 
   function savePng() {
-    drawFullSize(image, bitmap, shown).toBlob((blob) => {
+    drawFullSize(shown).toBlob((blob) => {
       const href = URL.createObjectURL(blob);
       createElement("a", { href, download: fileName(image, shown.content) }).click();
       setTimeout(() => URL.revokeObjectURL(href), 10_000);
@@ -172,19 +174,17 @@ export function createPane(image, photo, bitmap, { onscroll, onpoint, onselect }
 }
 
 /** Draws the pane again, at the full size of the photo, with the frame of the detection. */
-function drawFullSize(image, bitmap, { content, style }) {
-  const photo = photoPixels(bitmap);
+function drawFullSize({ content, style }) {
   const canvas = document.createElement("canvas");
-  canvas.width = photo.width;
-  canvas.height = photo.height;
-  drawContent(canvas.getContext("2d"), photo, content, style);
-  drawFrames(canvas.getContext("2d"), content, image);
+  drawContent(canvas, photoPixels(content.picture.bitmap), content, style);
+  drawFrames(canvas, content);
   return canvas;
 }
 
 function fileName(image, content) {
-  const stem = image.name.replace(/\.[^.]*$/, "");
-  return `${[stem, content.method, content.name].join("_").replace(/[^\p{L}\p{N}+.-]+/gu, "_")}.png`;
+  const stem = image.name.replace(/\.[^., ]*(?=, |$)/g, "");
+  const { input, label = "" } = content.picture;
+  return `${[stem, input, label, content.method, content.name].filter(Boolean).join("_").replace(/[^\p{L}\p{N}+.-]+/gu, "_")}.png`;
 }
 
 /** Creates the colour bar. */

@@ -1,0 +1,79 @@
+/**
+ * The pictures that heatmaps are drawn on: the photos of a sample, or of a recording the frame that is shown.
+ *
+ * A picture is {input, width, height, bitmap, photo}: the name of the model's input, or "" for a sample of one image; the
+ * size that boxes refer to; the loaded photo, and its pixels as they are shown. Frames have {axis, position, noun} too.
+ */
+
+import { loadPhoto, photoPixels } from "./photos.js";
+
+/**
+ * Loads the photos of an image, and adds them as `pictures`; those of a recording, which are many, are loaded by
+ * `loadFrames`. Pictures with more than `maxPixels` are shown smaller.
+ */
+export async function loadPictures(image, maxPixels) {
+  if (image.recording) {
+    return { ...image, pictures: [], frames: image.recording.axes.map(() => null) };
+  }
+  const inputs = image.inputs ?? [{ name: "", width: image.width, height: image.height, photo: image.photo }];
+  const load = (input) => loadPicture({ ...input, input: input.name, name: image.name }, maxPixels);
+  return { ...image, pictures: await Promise.all(inputs.map(load)) };
+}
+
+async function loadPicture({ name, photo, ...facts }, maxPixels) {
+  const bitmap = await loadPhoto({ name, photo });
+  return { ...facts, bitmap, photo: photoPixels(bitmap, maxPixels) };
+}
+
+/** Loads the frames of a recording across an axis, once. */
+export async function loadFrames(image, axis, maxPixels) {
+  const { kind, axes } = image.recording;
+  const { frames, width, height } = axes[axis];
+  const load = ({ photo, position, label }) =>
+    loadPicture({ name: image.name, input: "", width, height, photo, axis, position, label, noun: `this ${kind}` }, maxPixels);
+  image.frames[axis] ??= await Promise.all(frames.map(load));
+}
+
+/** Returns the picture that a part of an explanation (photos.js) is drawn on. `place` is {axis, frame} of a recording. */
+export function pictureOf(image, part, place) {
+  return image.recording ? image.frames[place.axis][place.frame] : image.pictures[part.position];
+}
+
+/**
+ * Returns the heatmap {rows, columns, box, input, cells} on a picture. `cells` are all of a target's; those of a
+ * recording are interpolated linearly along the axis, as in `FrameExplanation.frame_heatmaps`.
+ */
+export function planeOf(part, cells, picture) {
+  if (part.axes === undefined) {
+    const { rows, columns, box, input } = part;
+    return { rows, columns, box, input, cells };
+  }
+  const { rows, columns, depth, box, extent, offset } = part.axes[picture.axis];
+  const [start, stop] = extent;
+  const centre = picture.position + 0.5;
+  const size = rows * columns;
+  const plane = new Float32Array(size);
+  if (start <= centre && centre < stop) {
+    const cell = Math.min(Math.max(((centre - start) / (stop - start)) * depth - 0.5, 0), depth - 1);
+    const before = Math.floor(cell);
+    const [first, second] = [before, Math.min(before + 1, depth - 1)].map((each) => offset + each * size);
+    for (let i = 0; i < size; i += 1) {
+      plane[i] = cells[first + i] + (cell - before) * (cells[second + i] - cells[first + i]);
+    }
+  }
+  return { rows, columns, box, input: box, cells: plane };
+}
+
+/** Returns which of the frames across an axis is the closest to the peak of a target's heatmap. */
+export function strongestFrame(image, part, target, axis) {
+  const { rows, columns, depth, extent, offset } = part.axes[axis];
+  const size = rows * columns;
+  const count = depth * size;
+  let peak = 0;
+  for (let i = 1; i < count; i += 1) {
+    peak = target.cells[offset + i] > target.cells[offset + peak] ? i : peak;
+  }
+  const centre = extent[0] + ((Math.floor(peak / size) + 0.5) / depth) * (extent[1] - extent[0]);
+  const distances = image.recording.axes[axis].frames.map(({ position }) => Math.abs(position + 0.5 - centre));
+  return distances.indexOf(Math.min(...distances));
+}
