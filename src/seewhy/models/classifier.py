@@ -88,7 +88,7 @@ class Classifier:
         self._were_names_given = class_names is not None
         self.preprocessing = preprocess if isinstance(preprocess, Preprocessing) else None
         self.finish = None if isinstance(preprocess, Preprocessing) else preprocess
-        self._input_size = input_size
+        self.given_size = input_size
         self.sample_rate = check_rate("sample_rate", sample_rate)
         self.layer = layer
         if layer is not None:
@@ -114,12 +114,12 @@ class Classifier:
         """
         if self.preprocessing is not None:
             return self.preprocessing.size
-        if self._input_size is not None:
-            if len(self._input_size) != 2:
+        if self.given_size is not None:
+            if len(self.given_size) != 2:
                 raise ModelError(
-                    f"The model {self.name!r} takes inputs of the size {self._input_size}; an image has two axes."
+                    f"The model {self.name!r} takes inputs of the size {self.given_size}; an image has two axes."
                 )
-            return self._input_size[0], self._input_size[1]
+            return self.given_size[0], self.given_size[1]
         shape = self.framework.input_shape()
         size: tuple[int | None, ...] = ()
         if _is_image(shape):
@@ -143,8 +143,8 @@ class Classifier:
         Returns:
             One for each axis; None where the model takes any size, or where it is unknown.
         """
-        given = self._input_size if self.preprocessing is None else self.preprocessing.size
-        if given is not None:
+        given = self.given_size if self.preprocessing is None else self.preprocessing.size
+        if given is not None and len(given) <= axes:
             return (None,) * (axes - len(given)) + tuple(given)
         shape = self.framework.input_shape()
         if not isinstance(shape, tuple) or len(shape) != axes + 2:
@@ -219,7 +219,7 @@ class Classifier:
         names = None if self.class_names is None else list(self.class_names)
         finish = getattr(self.finish, "__qualname__", type(self.finish).__qualname__)
         preprocessing = None if self.preprocessing is None else vars(self.preprocessing)
-        return fingerprint([self.framework.fingerprint(), self._input_size, finish, preprocessing, names], ())
+        return fingerprint([self.framework.fingerprint(), self.given_size, finish, preprocessing, names], ())
 
     def may_need_preprocessing(self, inputs: Any) -> bool:
         """Whether these checked inputs are pixels in 0..255, and no preprocessing was given."""
@@ -288,7 +288,7 @@ class Classifier:
         *,
         preprocess: Preprocessing | Callable[[FloatArray], Any] | None = None,
         class_names: Sequence[str] | None = None,
-        input_size: tuple[int, int] | None = None,
+        input_size: tuple[int, ...] | None = None,
     ) -> "Classifier":
         """Return a classifier of the same model with other preprocessing, class names or input size.
 
@@ -300,9 +300,10 @@ class Classifier:
         kept = self.preprocessing or self.finish
         chosen = kept if preprocess is None else preprocess
         if input_size is not None and isinstance(chosen, Preprocessing):
-            chosen = chosen.with_size(input_size)
+            height, width = input_size
+            chosen = chosen.with_size((height, width))
         kept_names = self.class_names if self._were_names_given else None  # which reads the model's own again
-        kept_size = self._input_size if self.preprocessing is None else self.preprocessing.size
+        kept_size = self.given_size if self.preprocessing is None else self.preprocessing.size
         return Classifier(
             self.model,
             preprocess=chosen,
@@ -361,7 +362,7 @@ def sidecar_of(classifier: Classifier) -> Sidecar:
     preprocessing, finish = classifier.preprocessing, classifier.finish
     if preprocessing is None:
         config = None if finish is None else PreprocessingConfig(sidecar.application_name(finish))
-        return Sidecar(classifier.class_names, classifier._input_size, config, classifier.layer, classifier.sample_rate)
+        return Sidecar(classifier.class_names, classifier.given_size, config, classifier.layer, classifier.sample_rate)
     names = ("crop", "resize", "resample", "mean", "std", "channels_first", "grey")
     values = {name: getattr(preprocessing, name) for name in names}
     config = PreprocessingConfig(sidecar.application_name(preprocessing.finish), **values)

@@ -102,7 +102,7 @@ def _resized(classifier: Classifier, recording: Recording) -> FloatArray:
     size = tuple(old if new is None else new for old, new in zip(recording.space, fixed, strict=True))
     if size == recording.space:
         return samples
-    if not (isinstance(recording, Video) and classifier._input_size):
+    if not (isinstance(recording, Video) and classifier.given_size):
         warn(
             f"The {recording.noun} of {size_text(recording.space)} was resized to {size_text(size)}, the size of the "
             f"model's input, by {INTERPOLATION[recording.axes]} interpolation. For another way, as cropping or "

@@ -208,7 +208,10 @@ FIELDS = {
     "class_synonyms": _Field(
         lambda value: isinstance(value, list) and all(map(_is_names, value)), "a list of lists of names"
     ),
-    "input_size": _Field(_is_any_size, f"[height, width], in pixels, each from 1 to {MAX_SIDE:,}"),
+    "input_size": _Field(
+        _is_any_size,
+        f"[height, width], in pixels, each from 1 to {MAX_SIDE:,}; or one number of a signal, or three of a volume",
+    ),
     "preprocessing": _Field(
         lambda value: isinstance(value, (str, dict)), "the name of a module of keras.applications, or an object"
     ),

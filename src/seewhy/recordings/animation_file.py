@@ -11,8 +11,6 @@ from seewhy.images.reading import DAMAGE
 from seewhy.recordings.files import open_recording
 from seewhy.recordings.recording import Video, check_size
 
-ANIMATION_SUFFIXES = (".gif", ".webp")
-
 FORMATS = ("GIF", "WEBP")
 
 MAX_BYTES = 512_000_000

@@ -11,8 +11,6 @@ from seewhy.errors import RecordingError
 from seewhy.recordings.files import open_recording, truncated
 from seewhy.recordings.recording import MAX_VALUES, Recording, Signal, Video, Volume
 
-ARRAY_SUFFIXES = (".npy",)
-
 MAX_BYTES = 8 * MAX_VALUES + 2**20
 
 

@@ -13,10 +13,9 @@ import numpy as np
 from seewhy.errors import MissingExtraError, RecordingError
 from seewhy.recordings.dicom_pixels import presented, shown_window, stored_values
 from seewhy.recordings.files import open_recording
+from seewhy.recordings.finding import is_dicom_file
 from seewhy.recordings.recording import MAX_VALUES, Volume, check_size
 from seewhy.types import DoubleArray, FloatArray
-
-DICOM_SUFFIXES = (".dcm", ".dicom")
 
 MAX_FILES = 10_000
 """How many files of a folder are looked at."""
@@ -48,24 +47,6 @@ def check_pydicom() -> None:
     """Raise MissingExtraError if pydicom is not installed. It is not imported."""
     if importlib.util.find_spec("pydicom") is None:
         raise MissingExtraError("For DICOM files, pydicom", "volumes")
-
-
-def is_dicom_file(path: Path) -> bool:
-    """Whether a file is named as DICOM files are, or begins as one does."""
-    if path.suffix.lower() in DICOM_SUFFIXES:
-        return True
-    try:
-        if not path.is_file():
-            return False
-        with path.open("rb") as file:
-            return file.read(132)[128:] == b"DICM"
-    except OSError:
-        return False
-
-
-def is_dicom_folder(path: Path) -> bool:
-    """Whether one of the first files of a folder is a DICOM file."""
-    return path.is_dir() and any(is_dicom_file(file) for file, _ in zip(_files(path), range(20), strict=False))
 
 
 def read_dicom(path: Path, *, voi: bool = False) -> Volume:

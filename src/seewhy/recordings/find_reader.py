@@ -7,12 +7,20 @@ from typing import Any, TypeGuard, TypeVar
 
 from seewhy import timing
 from seewhy.errors import RecordingError
-from seewhy.recordings.animation_file import ANIMATION_SUFFIXES, read_animation
-from seewhy.recordings.array_file import ARRAY_SUFFIXES, read_array
-from seewhy.recordings.dicom_series import DICOM_SUFFIXES, is_dicom_folder, read_dicom
-from seewhy.recordings.nifti import NIFTI_SUFFIXES, read_nifti
+from seewhy.recordings.animation_file import read_animation
+from seewhy.recordings.array_file import read_array
+from seewhy.recordings.dicom_series import read_dicom
+from seewhy.recordings.finding import (
+    ANIMATION_SUFFIXES,
+    ARRAY_SUFFIXES,
+    DICOM_SUFFIXES,
+    NIFTI_SUFFIXES,
+    SOUND_SUFFIXES,
+    is_dicom_folder,
+)
+from seewhy.recordings.nifti import read_nifti
 from seewhy.recordings.recording import Recording, Signal, Video, Volume
-from seewhy.recordings.sound_file import SOUND_SUFFIXES, read_sound
+from seewhy.recordings.sound_file import read_sound
 from seewhy.timing import Phase
 
 Reader = Callable[[Path], Recording]
@@ -129,4 +137,4 @@ def _reader(path: Path, axes: int | None) -> Reader | None:
             return reader
     if name.endswith(ANIMATION_SUFFIXES):
         return read_animation if axes == 3 else None
-    return read_dicom if is_dicom_folder(path) else None
+    return read_dicom if path.is_dir() and is_dicom_folder(path) else None

@@ -15,8 +15,6 @@ from seewhy.recordings.files import open_recording, truncated
 from seewhy.recordings.recording import MAX_VALUES, Volume, check_size
 from seewhy.types import DoubleArray, FloatArray
 
-NIFTI_SUFFIXES = (".nii.gz", ".nii")
-
 MAX_BYTES = 8 * MAX_VALUES + 2**20
 """The largest size of a file that is not compressed: that of float64 values and a header."""
 

@@ -9,8 +9,6 @@ from seewhy.errors import MissingExtraError, RecordingError
 from seewhy.recordings.files import open_recording, truncated
 from seewhy.recordings.recording import MAX_VALUES, Signal, check_size
 
-SOUND_SUFFIXES = (".wav", ".flac", ".ogg", ".mp3", ".aif", ".aiff")
-
 MAX_BYTES = 8 * MAX_VALUES + 2**20
 
 UNKNOWN_SIZE = (0, 0xFFFFFFFF)

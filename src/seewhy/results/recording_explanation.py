@@ -7,20 +7,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import numpy as np
 
 from seewhy import timing
 from seewhy.errors import OptionError
-from seewhy.images.style import Style
+from seewhy.images.style import Style, StyleOptions
 from seewhy.images.writing import Writer, write_atomically
 from seewhy.recordings.grid_placement import GridPlacement
 from seewhy.recordings.recording import Recording, size_text
 from seewhy.representation import description, listed, shortened
 from seewhy.results.explained_targets import DEFAULT_STYLE, SHOWN_PREDICTIONS, ExplainedTargets
 from seewhy.results.explanation_contents import explanation_facts, target_arrays
-from seewhy.results.figures import caption
+from seewhy.results.figures import FigureKind, caption
 from seewhy.results.target_result import TargetRef
 from seewhy.timing import Phase
 from seewhy.types import FloatArray
@@ -76,6 +76,17 @@ class RecordingExplanation(ExplainedTargets, ABC):
             "size": np.array(self.placement.size),
             "extents": np.array(self.placement.extents),
         }
+
+    @abstractmethod
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        kind: FigureKind | None = None,
+        *,
+        target: TargetRef = 0,
+        **style: Unpack[StyleOptions],
+    ) -> Path:
+        """Write the explanation in the format of the suffix."""
 
     def report(self, path: str | os.PathLike[str]) -> Path:
         """Write a report: one HTML file with the viewer in it.

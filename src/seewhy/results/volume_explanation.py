@@ -10,7 +10,8 @@ import numpy as np
 from seewhy.images.geometry import Placement
 from seewhy.images.writing import Writer
 from seewhy.recordings.affine import affine_of_map
-from seewhy.recordings.nifti import NIFTI_SUFFIXES, nifti_writer
+from seewhy.recordings.finding import NIFTI_SUFFIXES
+from seewhy.recordings.nifti import nifti_writer
 from seewhy.recordings.recording import Volume
 from seewhy.recordings.slices import slice_geometry, slice_image
 from seewhy.results.figures import FigureKind
