@@ -73,6 +73,24 @@ def bilinear_weights(cells: int, pixels: int, start: float = 0.0, stop: float | 
     return np.asarray(np.maximum(0, 1 - np.abs(position[:, None] - np.arange(cells))), dtype=np.float32)
 
 
+def averaging_weights(cells: int, pixels: int) -> FloatArray:
+    """Return the weights of linear interpolation along one axis that averages where it shrinks.
+
+    The weights fall off linearly over the width of a pixel, or of a cell where that is larger, as in Pillow's BILINEAR:
+    nothing between the pixels is skipped.
+
+    Args:
+        cells: How many values there are.
+        pixels: How many the result has.
+
+    Returns:
+        float32 (pixels, cells); every row sums to 1.
+    """
+    distance = np.abs(_cell_positions(cells, pixels, 0.0, None)[:, None] - np.arange(cells))
+    weights = np.maximum(0, 1 - distance / max(1.0, cells / pixels))
+    return np.asarray(weights / weights.sum(axis=1, keepdims=True), dtype=np.float32)
+
+
 def bicubic_weights(cells: int, pixels: int, start: float = 0.0, stop: float | None = None) -> FloatArray:
     """Return the weights of cubic convolution (Keys, 1981, a = -1/2); the arguments are those of `bilinear_weights`.
 

@@ -1,0 +1,58 @@
+"""Placing heatmaps with any number of axes on the grid of a recording.
+
+The geometry is that of `images.geometry`: coordinates are edges, a grid of n cells spans 0..n, and values hold at the
+centres of cells.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from seewhy.interpolation import WEIGHTS, Upsampling, interpolate
+from seewhy.representation import ShortRepr
+from seewhy.types import BoolArray, FloatArray
+
+
+@dataclass(frozen=True, repr=False)
+class GridPlacement(ShortRepr):
+    """Where heatmaps lie on a recording.
+
+    Attributes:
+        size: The size of the recording: its slices, rows and columns; its samples; or its frames, rows and columns.
+        extents: The edges (start, stop) between which the heatmaps lie on each axis, in those units. They may be
+            fractional, and lie outside of the recording where the input was padded.
+    """
+
+    size: tuple[int, ...]
+    extents: tuple[tuple[float, float], ...]
+
+    def place(self, maps: FloatArray, upsampling: Upsampling = "bilinear") -> FloatArray:
+        """Resize heatmaps to the grid of the recording.
+
+        Args:
+            maps: (..., *space) in 0..1, one axis of space for each of the recording's.
+            upsampling: How values between the cells' centres are interpolated, along each axis.
+
+        Returns:
+            float32 (..., *size) in 0..1, 0 where the model did not see the recording.
+        """
+        axes = range(len(self.size))
+        weights = [self.weights(axis, maps.shape[axis - len(self.size)], upsampling) for axis in axes]
+        placed = np.asarray(interpolate(maps, weights), dtype=np.float32)
+        return np.clip(placed, 0, 1) if upsampling == "bicubic" else placed
+
+    def weights(self, axis: int, cells: int, upsampling: Upsampling = "bilinear") -> FloatArray:
+        """Return float32 (size, cells): the weights of the heatmaps' cells at each position of an axis."""
+        weights = WEIGHTS[upsampling](cells, self.size[axis], *self.extents[axis])
+        return np.asarray(weights * self.covered(axis)[:, None], dtype=np.float32)
+
+    def covered(self, axis: int) -> BoolArray:
+        """Return which positions of an axis the model saw, bool (size,)."""
+        (start, stop), centres = self.extents[axis], np.arange(self.size[axis]) + 0.5
+        return np.asarray((start <= centres) & (centres < stop))
+
+
+def whole(size: Sequence[int]) -> GridPlacement:
+    """Return the placement of heatmaps that cover all of a recording of this size."""
+    return GridPlacement(tuple(size), tuple((0.0, float(side)) for side in size))

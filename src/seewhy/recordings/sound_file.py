@@ -1,0 +1,57 @@
+"""Sound files, which soundfile reads where it is installed."""
+
+import importlib.util
+import struct
+from pathlib import Path
+from typing import BinaryIO
+
+from seewhy.errors import MissingExtraError, RecordingError
+from seewhy.recordings.files import open_recording, truncated
+from seewhy.recordings.recording import MAX_VALUES, Signal, check_size
+
+MAX_BYTES = 8 * MAX_VALUES + 2**20
+
+UNKNOWN_SIZE = (0, 0xFFFFFFFF)
+"""What programs write into a WAV file whose size they do not know yet."""
+
+
+def read_sound(path: Path) -> Signal:
+    """Read a sound file: WAV, FLAC, Ogg, MP3 or AIFF, with values in -1..1.
+
+    Raises:
+        MissingExtraError: soundfile is not installed.
+        RecordingError: The file is damaged, truncated or too large.
+    """
+    if importlib.util.find_spec("soundfile") is None:
+        raise MissingExtraError("For sound files, soundfile", "signals")
+    try:
+        import soundfile
+    except OSError as error:  # the library that it wraps is not there
+        raise RecordingError(
+            f"{path} cannot be read: {error}. Install libsndfile, or soundfile from a wheel."
+        ) from error
+
+    with open_recording(path, MAX_BYTES) as file:
+        _check_riff(path, file)
+        try:
+            with soundfile.SoundFile(file) as sound:
+                check_size((int(sound.frames),), int(sound.channels), "signal")
+                values, announced = sound.read(dtype="float32"), int(sound.frames)
+                rate = float(sound.samplerate)
+        except soundfile.SoundFileError as error:
+            raise RecordingError(f"{path} is not a sound file, or is damaged: {error}") from error
+    if len(values) < announced:
+        raise RecordingError(f"{path} is truncated: it announces {announced:,} samples, and has {len(values):,}.")
+    return Signal(values, rate=rate, source=str(path))
+
+
+def _check_riff(path: Path, file: BinaryIO) -> None:
+    """Raise RecordingError for a WAV file that is shorter than it says: libsndfile would read what is there."""
+    start = file.read(8)
+    size = file.seek(0, 2)
+    file.seek(0)
+    if start[:4] != b"RIFF" or len(start) < 8:
+        return
+    (announced,) = struct.unpack("<I", start[4:])
+    if announced not in UNKNOWN_SIZE and announced + 8 > size:
+        raise truncated(path, size, announced + 8)
