@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any, Unpack, cast
 
 import numpy as np
 
@@ -24,6 +24,8 @@ from seewhy.results.figures import FigureKind, caption
 from seewhy.results.target_result import TargetRef
 from seewhy.timing import Phase
 from seewhy.types import FloatArray
+from seewhy.viewer.explanation_like import FramesLike, SignalLike
+from seewhy.viewer.report import write_report
 
 REPORT_SUFFIXES = (".html", ".htm")
 DATA_SUFFIXES = (".npz", ".json")
@@ -89,15 +91,19 @@ class RecordingExplanation(ExplainedTargets, ABC):
         """Write the explanation in the format of the suffix."""
 
     def report(self, path: str | os.PathLike[str]) -> Path:
-        """Write a report: one HTML file with the viewer in it.
+        """Write a report: one HTML file with the viewer in it, which a browser opens from the disk.
+
+        Args:
+            path: `.html` or `.htm`.
+
+        Returns:
+            The path.
 
         Raises:
-            OptionError: Reports show images.
+            OptionError: The suffix is another.
+            OutputError: The file cannot be written.
         """
-        raise OptionError(
-            f"Cannot write {os.fspath(path)}: reports show images, and this explains a {self.recording.noun}. Save it "
-            "as .png, .gif or .npz."
-        )
+        return write_report([cast("FramesLike | SignalLike", self)], path)
 
     def _save(self, path: str | os.PathLike[str], writers: dict[str, Callable[[], Writer]]) -> Path:
         """Write the file in the format of its suffix: one of the given ones, `.npz`, `.json` or a report."""

@@ -23,7 +23,6 @@ from seewhy.viewer.viewer_data import (
     group_by_image,
     image_entry,
     image_summary,
-    photos_of,
     viewer_header,
 )
 from seewhy.viewer.viewer_format import ImageEntry
@@ -93,8 +92,7 @@ class ReportWriter:
             explanations: All explanations of it: one, or one for each model, method and layer.
             label: The true class of the image, by name or index.
         """
-        photos = photos_of(explanations[0], self._limits)
-        self.add_entry(image_entry(explanations, label, photos, f"image {len(self._images) + 1}"))
+        self.add_entry(image_entry(explanations, label, f"image {len(self._images) + 1}", self._limits))
 
     def add_entry(self, image: ImageEntry, facts: Mapping[str, object] | None = None) -> None:
         """Add one image by its entry.
@@ -170,7 +168,7 @@ def write_report(
 
 def report_page(explanations: Sequence[Shown], limits: PhotoLimits, heading: str = "") -> str:
     """Return the HTML of a report of one image, with a photo within these limits; files have `HEADING`."""
-    image = image_entry(explanations, None, photos_of(explanations[0], limits), "image 1")
+    image = image_entry(explanations, None, "image 1", limits)
     return _page([image_summary(image)], [script_json(image)], heading)
 
 

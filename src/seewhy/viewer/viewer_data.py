@@ -1,21 +1,36 @@
 """The viewer's input: explanations as a dict that is ready for JSON, whose format `viewer_format` defines."""
 
-import base64
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from seewhy.errors import InputError, OptionError, did_you_mean, short_repr, warn
 from seewhy.images.colour import color_table
 from seewhy.images.normalization import peak_values
 from seewhy.images.style import Style
 from seewhy.models import Prediction
-from seewhy.viewer.explanation_like import ExplanationLike, SampleLike, TargetLike
+from seewhy.types import FloatArray
+from seewhy.viewer.encoding import base64_of
+from seewhy.viewer.explanation_like import (
+    ExplainedLike,
+    ExplanationLike,
+    FramesLike,
+    SampleLike,
+    SignalLike,
+    TargetLike,
+)
 from seewhy.viewer.photos import PhotoLimits, limits_for, photo_url
+from seewhy.viewer.recording_data import (
+    axis_heatmaps,
+    frames_note,
+    recording_data,
+    signal_data,
+    signal_heatmaps,
+    signal_note,
+)
 from seewhy.viewer.viewer_format import (
     ExplanationData,
     ImageEntry,
@@ -35,8 +50,11 @@ SHOWN_PREDICTIONS = 5
 Label = str | int | None
 """The true class of an image: its name or its index; None if it is unknown."""
 
-Shown = ExplanationLike | SampleLike
-"""What the viewer shows: an explanation of an image, or of a sample of several images."""
+Single = ExplanationLike | FramesLike | SignalLike
+"""The explanation of an image, a volume, a video or a signal."""
+
+Shown = Single | SampleLike
+"""What the viewer shows: one of these, or the explanation of a sample of several images."""
 
 Item = TypeVar("Item")
 
@@ -77,15 +95,14 @@ def viewer_data(
             raise OptionError(
                 "photo_urls has one URL for a sample of several images; leave it out to embed the photos."
             )
-        photos = [url] if url is not None else photos_of(group[0], limits)
-        images.append(image_entry(group, label, photos, f"image {number}"))
+        images.append(image_entry(group, label, f"image {number}", limits, url))
     return {**viewer_header(), "images": images}
 
 
 def viewer_header() -> ViewerHeader:
     """Return the viewer's input without its images."""
     style = Style()
-    tables = {name: _base64(color_table(name)) for name in dict.fromkeys((*COLORMAPS, style.colormap))}
+    tables = {name: base64_of(color_table(name)) for name in dict.fromkeys((*COLORMAPS, style.colormap))}
     return {
         "format": "seewhy-viewer",
         "version": 1,
@@ -94,14 +111,9 @@ def viewer_header() -> ViewerHeader:
     }
 
 
-def images_of(shown: Shown) -> dict[str, ExplanationLike]:
+def images_of(shown: Shown) -> dict[str, Single]:
     """Return the explanation of each image by the name of its input; of an image alone, by an empty name."""
     return dict(shown.items()) if isinstance(shown, SampleLike) else {"": shown}
-
-
-def photos_of(shown: Shown, limits: PhotoLimits) -> list[str]:
-    """Return the photo of each image as a data: URL."""
-    return [photo_url(explanation.image, limits) for explanation in images_of(shown).values()]
 
 
 def group_by_image(
@@ -123,48 +135,85 @@ def group_by_image(
     return list(groups.values())
 
 
-def _image_key(explanation: ExplanationLike) -> object:
-    image = explanation.image
-    return id(image) if explanation.source is None else (explanation.source, image.shape)
+def _image_key(explanation: Single) -> object:
+    if isinstance(explanation, SignalLike):
+        given: object = explanation.signal
+        size = explanation.placement.size
+    elif isinstance(explanation, FramesLike):
+        given, size = explanation.recording, explanation.placement.size
+    else:
+        given, size = explanation.image, explanation.image.shape
+    return id(given) if explanation.source is None else (explanation.source, size)
 
 
-def image_entry(explanations: Sequence[Shown], label: Label, photos: Sequence[str], name: str) -> ImageEntry:
-    """Return the entry of one image, or of one sample of several images.
+def image_entry(
+    explanations: Sequence[Shown], label: Label, name: str, limits: PhotoLimits, url: str | None = None
+) -> ImageEntry:
+    """Return the entry of one image, of one sample of several images, or of one recording.
 
     Args:
         explanations: All explanations of it.
         label: Its true class, or None.
-        photos: The URL of the photo of each image.
         name: The name of an image that was not read from a file.
+        limits: The largest size of a photo; it bounds recordings and their heatmaps too.
+        url: Where the photo of an image is served; None puts it into the entry.
     """
     sample = explanations[0]
     images = images_of(sample)
-    inputs = [_input_data(*row) for row in zip(images, images.values(), photos, strict=True)]
     first = next(iter(images.values()))
+    inputs = [_input_data(key, each, limits, url) for key, each in images.items()]
     label_name, correct = _compare(first.predictions, label)
     entry: ImageEntry = {
-        "name": ", ".join(dict.fromkeys(Path(each.source).name for each in images.values() if each.source)) or name,
+        "name": ", ".join(dict.fromkeys(Path(each.source).name for each in images.values() if each.source))
+        or _unnamed(first, name),
         "label": label_name,
         "correct": correct,
         "width": inputs[0]["width"],
         "height": inputs[0]["height"],
-        "photo": photos[0],
+        "photo": inputs[0]["photo"],
         "predictions": _top_predictions(first),
-        "explanations": [_sample_data(explanation) for explanation in explanations],
+        "explanations": [_sample_data(explanation, limits) for explanation in explanations],
     }
     if len(inputs) > 1:
         entry["inputs"] = inputs
     if detections := _detections(first.targets):
         entry["detections"] = detections
-    if isinstance(sample, SampleLike) and sample.other_inputs:
-        others = ", ".join(f"{key} = {short_repr(value)}" for key, value in sample.other_inputs.items())
-        entry["note"] = f"The model also received {others}."
+    _add_recording(entry, sample, limits)
     return entry
 
 
-def _input_data(name: str, explanation: ExplanationLike, photo: str) -> InputData:
+def _unnamed(explanation: Single, name: str) -> str:
+    """Return the name of what was not read from a file, such as "volume 3"; a name is given as if it was an image."""
+    if isinstance(explanation, (FramesLike, SignalLike)):
+        return name.replace("image", explanation.recording.noun)
+    return name
+
+
+def _add_recording(entry: ImageEntry, shown: Shown, limits: PhotoLimits) -> None:
+    """Add the recording to its entry, and what is to be said of it."""
+    notes = []
+    if isinstance(shown, SampleLike) and shown.other_inputs:
+        others = ", ".join(f"{key} = {short_repr(value)}" for key, value in shown.other_inputs.items())
+        notes.append(f"The model also received {others}.")
+    if isinstance(shown, FramesLike):
+        entry["recording"] = recording_data(shown, limits)
+        notes.append(frames_note(shown, entry["recording"], entry["explanations"][0]["axes"]))
+    if isinstance(shown, SignalLike):
+        entry["signal"] = signal_data(shown)
+        notes.append(signal_note(shown, entry["signal"]))
+    if any(notes):
+        entry["note"] = " ".join(filter(None, notes))
+
+
+def _input_data(name: str, explanation: Single, limits: PhotoLimits, url: str | None) -> InputData:
+    if isinstance(explanation, SignalLike):
+        return {"name": name, "width": explanation.placement.size[0], "height": 1, "photo": ""}
+    if isinstance(explanation, FramesLike):
+        height, width = explanation.frame_placement().image_size
+        photo = photo_url(explanation.frame(explanation.strongest_frame()), limits)
+        return {"name": name, "width": width, "height": height, "photo": photo}
     height, width = explanation.placement.image_size
-    return {"name": name, "width": width, "height": height, "photo": photo}
+    return {"name": name, "width": width, "height": height, "photo": url or photo_url(explanation.image, limits)}
 
 
 def image_summary(image: ImageEntry) -> ImageSummary:
@@ -182,16 +231,34 @@ def image_summary(image: ImageEntry) -> ImageSummary:
     return summary
 
 
-def _sample_data(shown: Shown) -> ExplanationData:
-    first, *others = map(_explanation_data, images_of(shown).values())
+def _sample_data(shown: Shown, limits: PhotoLimits) -> ExplanationData:
+    first, *others = (_explanation_data(each, limits) for each in images_of(shown).values())
     if others:
         first["others"] = others
     return first
 
 
-def _explanation_data(explanation: ExplanationLike) -> ExplanationData:
+def _explanation_data(explanation: Single, limits: PhotoLimits) -> ExplanationData:
     heatmaps = np.asarray(explanation.heatmaps, dtype=np.float32)
-    rows, columns = heatmaps.shape[1:]
+    if isinstance(explanation, FramesLike):
+        axes, cells = axis_heatmaps(explanation, limits)
+        data = _heatmap_data(explanation, cells, axes[0]["rows"], axes[0]["columns"], axes[0]["box"])
+        data["axes"] = axes
+    elif isinstance(explanation, SignalLike):
+        maps = signal_heatmaps(explanation)
+        start, stop = explanation.placement.extents[0]
+        data = _heatmap_data(explanation, list(maps), 1, maps.shape[1], [0, start, 1, stop])
+        data["extent"] = [start, stop]
+    else:
+        box = [float(edge) for edge in explanation.placement.heatmap_box]
+        data = _heatmap_data(explanation, list(heatmaps), heatmaps.shape[1], heatmaps.shape[2], box)
+        data["input"] = [float(edge) for edge in explanation.placement.box]
+    return data
+
+
+def _heatmap_data(
+    explanation: ExplainedLike, cells: Sequence[FloatArray], rows: int, columns: int, box: list[float]
+) -> ExplanationData:
     return {
         "model": explanation.model,
         "method": explanation.method,
@@ -200,15 +267,15 @@ def _explanation_data(explanation: ExplanationLike) -> ExplanationData:
         "predictions": _top_predictions(explanation),
         "rows": rows,
         "columns": columns,
-        "box": [float(edge) for edge in explanation.placement.heatmap_box],
-        "input": [float(edge) for edge in explanation.placement.box],
-        "signed": bool((heatmaps < 0).any()),
+        "box": box,
+        "input": box,
+        "signed": bool((np.asarray(explanation.heatmaps) < 0).any()),
         "speckled": explanation.peak_quantile < 1,
-        "targets": _target_data(explanation),
+        "targets": _target_data(explanation, cells),
     }
 
 
-def _target_data(explanation: ExplanationLike) -> list[TargetData]:
+def _target_data(explanation: ExplainedLike, cells: Sequence[FloatArray]) -> list[TargetData]:
     heatmaps = np.asarray(explanation.heatmaps, dtype=np.float32)
     peaks = peak_values(np.maximum(heatmaps, 0), explanation.peak_quantile).ravel().tolist()
     signed_peaks = peak_values(np.abs(heatmaps), explanation.peak_quantile).ravel().tolist()
@@ -221,11 +288,11 @@ def _target_data(explanation: ExplanationLike) -> list[TargetData]:
             "has_evidence": bool(target.has_evidence),
             "peak": peak,
             "signed_peak": signed_peak,
-            "heatmap": _base64(heatmap.astype("<f4")),
+            "heatmap": base64_of(heatmap.astype("<f4")),
             "check": target.check,
             "box": _rows_first(target.box),
         }
-        for target, heatmap, peak, signed_peak in zip(explanation.targets, heatmaps, peaks, signed_peaks, strict=True)
+        for target, heatmap, peak, signed_peak in zip(explanation.targets, cells, peaks, signed_peaks, strict=True)
     ]
 
 
@@ -249,7 +316,7 @@ def _detections(targets: Sequence[TargetLike]) -> list[PredictionData]:
     return sorted(rows, key=lambda row: -row["probability"])
 
 
-def _top_predictions(explanation: ExplanationLike) -> list[PredictionData]:
+def _top_predictions(explanation: ExplainedLike) -> list[PredictionData]:
     return [
         {"index": index, "name": name, "probability": probability}
         for index, name, probability in explanation.predictions[:SHOWN_PREDICTIONS]
@@ -288,7 +355,3 @@ def _one_per_explanation(name: str, values: Sequence[Item] | None, count: int) -
     if isinstance(values, str) or len(values) != count:
         raise OptionError(f"{name} has {len(values)} entries for {count} explanations; expected one per explanation.")
     return values
-
-
-def _base64(array: ArrayLike) -> str:
-    return base64.b64encode(np.ascontiguousarray(array).tobytes()).decode("ascii")

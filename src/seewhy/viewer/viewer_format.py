@@ -43,6 +43,24 @@ class TargetData(TypedDict):
     box: list[float] | None
 
 
+class AxisHeatmaps(TypedDict):
+    """Where the heatmaps of a recording lie across one of its axes.
+
+    Attributes:
+        depth: Of the cells along the axis.
+        rows: Of the cells on each frame.
+        columns: Of the cells on each frame.
+        box: [top, left, bottom, right] of the heatmaps on a frame.
+        extent: [start, stop] of the heatmaps along the axis, in frames.
+    """
+
+    depth: int
+    rows: int
+    columns: int
+    box: list[float]
+    extent: list[float]
+
+
 class ExplanationData(TypedDict):
     """The explanation of an image by one model, method and layer.
 
@@ -62,6 +80,11 @@ class ExplanationData(TypedDict):
         targets: One for each heatmap.
         others: The explanations of the other images of a sample, in the order of the entry's `inputs`, with the same
             targets; left out for a sample of one image.
+        axes: Of a volume or a video, for each of its axes; a heatmap is the cells (depth, rows, columns) across the
+            first axis, then those across the next. Rows, columns and box are those of the first axis. Left out for
+            images.
+        extent: Of a signal, [start, stop] of the heatmaps in samples; a heatmap is one row, and box is not used. Left
+            out for images.
     """
 
     model: str | None
@@ -77,6 +100,8 @@ class ExplanationData(TypedDict):
     speckled: bool
     targets: list[TargetData]
     others: NotRequired[list["ExplanationData"]]
+    axes: NotRequired[list[AxisHeatmaps]]
+    extent: NotRequired[list[float]]
 
 
 class InputData(TypedDict):
@@ -93,6 +118,74 @@ class InputData(TypedDict):
     width: int
     height: int
     photo: str
+
+
+class FrameData(TypedDict):
+    """A frame of a recording.
+
+    Attributes:
+        position: Its number among all frames across the axis, from 0.
+        label: Such as "slice 12 of 40".
+        photo: As in `ImageEntry`.
+    """
+
+    position: int
+    label: str
+    photo: str
+
+
+class AxisData(TypedDict):
+    """The frames of a recording across one of its axes.
+
+    Attributes:
+        name: Of the axis, such as "axial".
+        width: Of a frame, in pixels that the boxes refer to; its photo may be smaller.
+        height: Of a frame.
+        side: The longer side of the photos.
+        count: The number of all frames.
+        frames: Those that are shown, in order.
+    """
+
+    name: str
+    width: int
+    height: int
+    side: int
+    count: int
+    frames: list[FrameData]
+
+
+class RecordingData(TypedDict):
+    """A volume or a video.
+
+    Attributes:
+        kind: "volume" or "video".
+        seconds: How long a frame is shown when it is played.
+        axes: Those that the frames can be across.
+    """
+
+    kind: str
+    seconds: float
+    axes: list[AxisData]
+
+
+class SignalData(TypedDict):
+    """A signal.
+
+    Attributes:
+        samples: The number of all samples.
+        rate: The number of samples in a second, or None.
+        channels: The number of channels.
+        points: The number of equal parts that the signal is drawn as.
+        lows: Base64 of float32 (channels, points), little-endian: the lowest value of each part.
+        highs: The same of the highest.
+    """
+
+    samples: int
+    rate: float | None
+    channels: int
+    points: int
+    lows: str
+    highs: str
 
 
 class ImageSummary(TypedDict):
@@ -131,6 +224,9 @@ class ImageEntry(ImageSummary):
         notice: What the reader must know of the image, such as that it is missing; left out if there is nothing.
         note: What else the reader may want to know, such as the model's inputs that are no images; left out likewise.
         inputs: Every image of a sample of several; left out for one image.
+        recording: The volume or the video that this is an entry of, whose photo is one of its frames; left out for
+            images.
+        signal: The signal that this is an entry of, whose photo is empty; left out for images.
     """
 
     photo: str
@@ -138,6 +234,8 @@ class ImageEntry(ImageSummary):
     notice: NotRequired[str]
     note: NotRequired[str]
     inputs: NotRequired[list[InputData]]
+    recording: NotRequired[RecordingData]
+    signal: NotRequired[SignalData]
 
 
 class StyleData(TypedDict):

@@ -14,7 +14,7 @@ from seewhy.errors import ImageError
 from seewhy.images.text import printable
 from seewhy.results.explanation import Explanation
 from seewhy.types import ImageArray
-from seewhy.viewer.photos import PhotoLimits, photo_url
+from seewhy.viewer.photos import PhotoLimits
 from seewhy.viewer.viewer_data import image_entry
 from seewhy.viewer.viewer_format import ImageEntry
 
@@ -74,7 +74,7 @@ class RowEntries:
             limits: The largest size of the photo.
         """
         explanation, missing = self.show(row)
-        entry = image_entry([explanation], None, [photo_url(explanation.image, limits)], "")
+        entry = image_entry([explanation], None, "", limits)
         entry.update(self._facts(row))  # type: ignore[typeddict-item]
         if missing:
             entry["notice"] = printable(f"The map alone is shown, for the image is missing: {missing}")

@@ -79,7 +79,8 @@ function evidenceText({ heatmap, minus, kind, picture }, subject) {
     ? `Warm colours are evidence for ${subject}, cold colours evidence against it.`
     : `The brighter a place, the stronger the evidence for ${subject}.`;
   const likely = kind === "detection" ? "a sure detection" : "a probable class";
-  const scale = `Each heatmap is scaled to its own peak, so a bright one does not mean ${likely}.`;
+  const peak = heatmap.largest === null ? "its own peak" : `its peak in all of ${picture.noun}`;
+  const scale = `Each heatmap is scaled to ${peak}, so a bright one does not mean ${likely}.`;
   const units = picture.input === "" ? "" : " The values at the ends of the colour bars have the same units in all images.";
   return `${colours} ${scale}${units}`;
 }

@@ -14,11 +14,14 @@ import {
   VERDICTS,
 } from "./gallery_filter.js";
 import { paneContents, targetKey } from "./pane_contents.js";
-import { loadPictures } from "./recording.js";
+import { loadOneFrame, loadPictures } from "./recording.js";
+import { drawSignal } from "./signal_drawing.js";
 
 const THUMBNAIL_PIXELS = 40_000;
 /** A thumbnail's canvas is larger than it is shown, so the lines of a frame have to be wider. */
 const THUMBNAIL_LINES = 80;
+const SIGNAL_THUMBNAIL = [300, 180];
+const ONE_FRAME = { axis: 0, frame: 0 };
 const PRELOAD_MARGIN = "300px";
 const SPACE_FOR_FILTERS = "(min-width: 48rem)";
 
@@ -73,9 +76,10 @@ export function createGallery(images, colormaps, display, loadEntry, onopen, has
   async function drawThumbnail(card) {
     const position = cards.indexOf(card);
     try {
-      const image = await loadPictures(decodeHeatmaps(await loadEntry(position)), THUMBNAIL_PIXELS);
+      const entry = decodeHeatmaps(await loadEntry(position));
+      const image = await (entry.recording ? loadOneFrame : loadPictures)(entry, THUMBNAIL_PIXELS);
       const first = targetKey(image.explanations[0].targets[0]);
-      const contents = paneContents(image, { current: first, pinned: [], explanation: 0 });
+      const contents = paneContents(image, { current: first, pinned: [], explanation: 0, place: ONE_FRAME });
       const style = styleOf({ ...display, mode: "overlay" }, false, colormaps);
       drawBeside(
         card.querySelector("canvas"),
@@ -103,8 +107,13 @@ export function createGallery(images, colormaps, display, loadEntry, onopen, has
 
 function drawThumbnailOf(content, style) {
   const canvas = document.createElement("canvas");
-  drawContent(canvas, content.picture.photo, content, style);
-  drawFrames(canvas, content, THUMBNAIL_LINES);
+  if (content.picture.signal) {
+    [canvas.width, canvas.height] = SIGNAL_THUMBNAIL;
+    drawSignal(canvas, content, style);
+  } else {
+    drawContent(canvas, content.picture.photo, content, style);
+    drawFrames(canvas, content, THUMBNAIL_LINES);
+  }
   return canvas;
 }
 

@@ -4,9 +4,11 @@ import { checkText, paneCaptions, paneHeadings } from "./captions.js";
 import { createControls, styleOf } from "./controls.js";
 import { createElement } from "./dom.js";
 import { createPane } from "./pane.js";
+import { createSignalPane } from "./signal_pane.js";
 import { decodeHeatmaps, SHOWN_PIXELS } from "./photos.js";
 import { createPredictionList } from "./predictions.js";
-import { loadPictures } from "./recording.js";
+import { createFrameChoice } from "./frame_choice.js";
+import { loadFrames, loadPictures, strongestFrame } from "./recording.js";
 import { paneContents, showsDetections, targetKey, targetTitle } from "./pane_contents.js";
 import { hasTouchScreen } from "./touch_screen.js";
 import { createZoom } from "./zoom.js";
@@ -35,7 +37,9 @@ const TOUCH_HINTS = {
  */
 export async function createImageView(entry, colormaps, { display, hasHeading }) {
   const image = await loadPictures(decodeHeatmaps(entry), SHOWN_PIXELS);
-  const selection = { current: targetKey(image.explanations[0].targets[0]), pinned: [], explanation: 0 };
+  const [firstTarget] = image.explanations[0].targets;
+  const place = await firstPlace(image, firstTarget);
+  const selection = { current: targetKey(firstTarget), pinned: [], explanation: 0, place };
   const hints = hasTouchScreen() ? TOUCH_HINTS : MOUSE_HINTS;
   const isDetector = showsDetections(image);
   const panes = [];
@@ -45,7 +49,8 @@ export async function createImageView(entry, colormaps, { display, hasHeading })
   let isScrolling = false;
   const zoomButtons = createZoom(steepestAspect(image), setZoom);
   const bar = createElement("div", { class: "view-bar" }, heading.element, zoomButtons);
-  const view = createElement("div", { class: "view" }, bar, paneGrid);
+  const frameChoice = image.recording ? createFrameChoice(image.recording, place, showFrame, showStrongest) : null;
+  const view = createElement("div", { class: "view" }, bar, frameChoice?.element, paneGrid);
   const caption = createElement("p", { class: "caption" });
   const check = createElement("p", { class: "check-text", hidden: true });
   const callbacks = { onpoint, onleave, onpin };
@@ -104,6 +109,30 @@ export async function createImageView(entry, colormaps, { display, hasHeading })
     render();
   }
 
+  /** Shows the frame at `place`, once the frames across its axis are loaded. */
+  async function showFrame() {
+    const { axis } = place;
+    await loadFrames(image, axis, SHOWN_PIXELS);
+    if (axis === place.axis) {
+      render();
+    }
+  }
+
+  /** Goes to the frame with the peak of the target that is shown. */
+  function showStrongest() {
+    const [key] = shownKeys();
+    const { parts } = image.explanations[selection.explanation];
+    const target = parts[0].targets.find((other) => targetKey(other) === key);
+    if (target) {
+      place.frame = strongestFrame(image, parts[0], target, place.axis);
+      showFrame();
+    }
+  }
+
+  function shownKeys() {
+    return selection.pinned.length === 2 ? selection.pinned : [selection.current ?? selection.pinned[0]];
+  }
+
   function setZoom(newZoom) {
     zoom = newZoom;
     panes.forEach((pane) => pane.setZoom(zoom));
@@ -121,7 +150,7 @@ export async function createImageView(entry, colormaps, { display, hasHeading })
   function render() {
     const contents = paneContents(image, { ...selection, ...display });
     while (panes.length < contents.length) {
-      panes.push(createPane(image, paneCallbacks));
+      panes.push((image.signal ? createSignalPane : createPane)(image, paneCallbacks));
     }
     panes.length = contents.length;
     const hasOtherPanes = paneGrid.childElementCount !== panes.length;
@@ -133,7 +162,8 @@ export async function createImageView(entry, colormaps, { display, hasHeading })
     if (hasOtherPanes && zoom > 1) {
       setZoom(zoom);
     }
-    const shown = selection.pinned.length === 2 ? selection.pinned : [selection.current ?? selection.pinned[0]];
+    frameChoice?.update();
+    const shown = shownKeys();
     lists.forEach((list, position) => {
       list.element.hidden = position !== selection.explanation;
       list.update(shown, selection.pinned);
@@ -159,9 +189,18 @@ export async function createImageView(entry, colormaps, { display, hasHeading })
   return element;
 }
 
+/** Returns the frame of a recording that is shown first, {axis, frame}, when it is loaded. */
+async function firstPlace(image, target) {
+  if (!image.recording) {
+    return null;
+  }
+  await loadFrames(image, 0, SHOWN_PIXELS);
+  return { axis: 0, frame: strongestFrame(image, image.explanations[0].parts[0], target, 0) };
+}
+
 /** Returns the aspect ratio of the picture that is the furthest from a square. */
-function steepestAspect({ pictures }) {
-  const aspects = pictures.map(({ photo }) => photo.width / photo.height);
+function steepestAspect({ pictures, recording }) {
+  const aspects = (recording?.axes ?? pictures).map(({ width, height }) => width / height);
   return aspects.reduce((one, other) => (Math.abs(Math.log(other)) > Math.abs(Math.log(one)) ? other : one), 1);
 }
 

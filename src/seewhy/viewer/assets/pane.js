@@ -1,10 +1,10 @@
-/** One heatmap on its photo: the canvas, its heading, the value at a point, and saving it. */
+/** One heatmap on its photo: the canvas, the boxes of detections, the value at a point, and saving it. */
 
 import { createElement } from "./dom.js";
 import { formatValue } from "./numbers.js";
 import { createDetectionBoxes } from "./detection_boxes.js";
 import { drawContent, drawFrames } from "./frames.js";
-import { colorGradient } from "./renderer.js";
+import { createPaneFrame, savePicture } from "./pane_frame.js";
 import { photoPixels } from "./photos.js";
 import { valueAt } from "./placement.js";
 import { describePeak, peakPoint } from "./pane_contents.js";
@@ -20,26 +20,12 @@ const ARROWS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], Arrow
  * one, with what the pane shows.
  */
 export function createPane(image, { onscroll, onpoint, onselect }) {
-  const title = createElement("h3", {});
-  const detail = createElement("p", { class: "detail" });
-  const heading = createElement("figcaption", {}, title, detail);
   const canvas = createElement("canvas", { tabindex: 0, role: "img" });
   const mark = createElement("span", { class: "mark", hidden: true });
-  const value = createElement("output", { class: "value", hidden: true }); // over the image, which it cannot move
   const boxes = createDetectionBoxes(image.name, { onpoint, onselect: (key) => onselect(key, shown.content) });
   const zoomable = createElement("div", { class: "zoomable" }, canvas, boxes.element, mark);
-  const scroller = createElement("div", { class: "scroller" }, zoomable);
-  const caption = createElement("p", { class: "caption" });
-  const legend = createLegend();
-  const save = createElement("button", { type: "button", onclick: savePng }, "Save as PNG");
-  const element = createElement(
-    "figure",
-    { class: "pane" },
-    heading,
-    createElement("div", { class: "stage" }, scroller, value),
-    createElement("div", { class: "foot" }, legend.element, save),
-    caption,
-  );
+  const frame = createPaneFrame(zoomable, () => savePicture(image, shown.content, drawFullSize(shown)));
+  const { element, scroller, value } = frame;
   let shown = null; // {content, style}
   let zoom = 1;
   let centre = null; // of zooming: the point {x, y} of the image, and {left, top}, to which it was scrolled then
@@ -109,19 +95,12 @@ export function createPane(image, { onscroll, onpoint, onselect }) {
    */
   function show(content, style, ownHeading, ownCaption, hasAllBoxes) {
     shown = { content, style };
-    heading.hidden = ownHeading === null;
-    title.textContent = ownHeading?.title ?? "";
-    detail.textContent = ownHeading?.detail ?? "";
+    frame.show(content, style, ownHeading, ownCaption);
     const { photo } = content.picture;
     element.style.setProperty("--aspect", String(photo.width / photo.height));
     drawContent(canvas, photo, content, style);
     boxes.update(content, hasAllBoxes);
     canvas.setAttribute("aria-label", ariaLabel(content));
-    caption.textContent = ownCaption ?? "";
-    caption.hidden = ownCaption === null;
-    caption.classList.toggle("warning", content.warning !== null);
-    legend.update(content, style);
-    save.disabled = content.heatmap === null;
     if (!mark.hidden) {
       value.textContent = valueText();
     }
@@ -162,14 +141,6 @@ export function createPane(image, { onscroll, onpoint, onselect }) {
     scroller.scrollTo({ left, top, behavior: "instant" });
   }
 
-  function savePng() {
-    drawFullSize(shown).toBlob((blob) => {
-      const href = URL.createObjectURL(blob);
-      createElement("a", { href, download: fileName(image, shown.content) }).click();
-      setTimeout(() => URL.revokeObjectURL(href), 10_000);
-    }, "image/png");
-  }
-
   return { element, show, setZoom, scrollTo, point: boxes.point };
 }
 
@@ -179,29 +150,4 @@ function drawFullSize({ content, style }) {
   drawContent(canvas, photoPixels(content.picture.bitmap), content, style);
   drawFrames(canvas, content);
   return canvas;
-}
-
-function fileName(image, content) {
-  const stem = image.name.replace(/\.[^., ]*(?=, |$)/g, "");
-  const { input, label = "" } = content.picture;
-  return `${[stem, input, label, content.method, content.name].filter(Boolean).join("_").replace(/[^\p{L}\p{N}+.-]+/gu, "_")}.png`;
-}
-
-/** Creates the colour bar. */
-function createLegend() {
-  const bar = createElement("span", { class: "bar", "aria-hidden": true });
-  const low = createElement("span", {});
-  const high = createElement("span", {});
-  const element = createElement("div", { class: "legend" }, low, bar, high);
-
-  function update(content, style) {
-    element.hidden = content.heatmap === null;
-    if (content.heatmap !== null) {
-      bar.style.background = colorGradient(style.colors);
-      low.textContent = content.low;
-      high.textContent = content.high;
-    }
-  }
-
-  return { element, update };
 }

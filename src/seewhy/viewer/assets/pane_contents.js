@@ -175,8 +175,8 @@ export function joinFacts(facts) {
   return facts.filter((fact) => fact !== null).join(" · ");
 }
 
-function factsOf({ model, title, layer, rows, columns, axes }) {
-  const sizes = axes === undefined ? [rows, columns] : [axes[0].depth, rows, columns];
+function factsOf({ model, title, layer, rows, columns, axes, extent }) {
+  const sizes = axes ? [axes[0].depth, rows, columns] : extent ? [columns] : [rows, columns];
   return [model, title, `layer ${layer}`, sizes.join("\u00a0×\u00a0")];
 }
 

@@ -2,22 +2,43 @@
  * The pictures that heatmaps are drawn on: the photos of a sample, or of a recording the frame that is shown.
  *
  * A picture is {input, width, height, bitmap, photo}: the name of the model's input, or "" for a sample of one image; the
- * size that boxes refer to; the loaded photo, and its pixels as they are shown. Frames have {axis, position, noun} too.
+ * size that boxes refer to; the loaded photo, and its pixels as they are shown. Frames have {axis, position, label, noun}
+ * too. That of a signal has `signal` instead of photos: `lows` and `highs` of each channel are arrays.
  */
 
+import { floatsFromBase64 } from "./numbers.js";
 import { loadPhoto, photoPixels } from "./photos.js";
 
 /**
  * Loads the photos of an image, and adds them as `pictures`; those of a recording, which are many, are loaded by
- * `loadFrames`. Pictures with more than `maxPixels` are shown smaller.
+ * `loadFrames`. Pictures with more than `maxPixels` are shown smaller. The picture of a signal is its values.
  */
 export async function loadPictures(image, maxPixels) {
+  if (image.signal) {
+    const signal = decodeSignal(image.signal);
+    return { ...image, pictures: [{ input: "", noun: "this signal", width: signal.samples, height: 1, signal }] };
+  }
   if (image.recording) {
     return { ...image, pictures: [], frames: image.recording.axes.map(() => null) };
   }
   const inputs = image.inputs ?? [{ name: "", width: image.width, height: image.height, photo: image.photo }];
   const load = (input) => loadPicture({ ...input, input: input.name, name: image.name }, maxPixels);
   return { ...image, pictures: await Promise.all(inputs.map(load)) };
+}
+
+function decodeSignal({ lows, highs, ...facts }) {
+  return { ...facts, lows: floatsFromBase64(lows), highs: floatsFromBase64(highs) };
+}
+
+/** Loads only the frame with the peak of the first target, as the only frame of a recording. */
+export async function loadOneFrame(entry, maxPixels) {
+  const [part] = entry.explanations[0].parts;
+  const [axis] = entry.recording.axes;
+  const frame = axis.frames[strongestFrame(entry, part, part.targets[0], 0)];
+  const recording = { ...entry.recording, axes: [{ ...axis, frames: [frame] }] };
+  const image = await loadPictures({ ...entry, recording }, maxPixels);
+  await loadFrames(image, 0, maxPixels);
+  return image;
 }
 
 async function loadPicture({ name, photo, ...facts }, maxPixels) {
@@ -64,7 +85,7 @@ export function planeOf(part, cells, picture) {
   return { rows, columns, box, input: box, cells: plane };
 }
 
-/** Returns which of the frames across an axis is the closest to the peak of a target's heatmap. */
+/** Returns which of the frames across an axis is the closest to `FrameExplanation.strongest_frame` of a target. */
 export function strongestFrame(image, part, target, axis) {
   const { rows, columns, depth, extent, offset } = part.axes[axis];
   const size = rows * columns;
@@ -74,6 +95,8 @@ export function strongestFrame(image, part, target, axis) {
     peak = target.cells[offset + i] > target.cells[offset + peak] ? i : peak;
   }
   const centre = extent[0] + ((Math.floor(peak / size) + 0.5) / depth) * (extent[1] - extent[0]);
-  const distances = image.recording.axes[axis].frames.map(({ position }) => Math.abs(position + 0.5 - centre));
+  const { frames, count: all } = image.recording.axes[axis];
+  const wanted = Math.floor(Math.min(Math.max(centre, 0), all - 1));
+  const distances = frames.map(({ position }) => Math.abs(position - wanted));
   return distances.indexOf(Math.min(...distances));
 }
