@@ -124,7 +124,8 @@ def _damage_in_words(path: Path) -> Iterator[None]:
         TypeError,
         ValueError,
     ) as error:
-        raise RecordingError(f"{path} is damaged, or of a kind that is not read: {error}") from error
+        first_line = next(iter(str(error).splitlines()), type(error).__name__)  # pydicom adds its traceback
+        raise RecordingError(f"{path} is damaged, or of a kind that is not read: {first_line}") from error
 
 
 def _read_header(path: Path) -> _Slice:
