@@ -42,7 +42,7 @@ def read_animation(path: Path) -> Video:
                 durations.append(float(image.info.get("duration", 0)))
     except UnidentifiedImageError as error:
         raise RecordingError(f"{path} is not a GIF or WebP file.") from error
-    except (OSError, *DAMAGE) as error:
+    except (OSError, Image.DecompressionBombError, *DAMAGE) as error:
         raise RecordingError(f"{path} is damaged or truncated: {error}. Copy it again.") from error
     seconds = sum(durations) / 1000
     return Video(frames, fps=count / seconds if count > 1 and seconds > 0 else None, source=str(path))
