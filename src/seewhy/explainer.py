@@ -68,7 +68,7 @@ from seewhy.methods import Method
 from seewhy.models import Classifier, load
 from seewhy.models.blank_input import blank_input
 from seewhy.models.recording_inputs import recording_inputs
-from seewhy.recordings.find_reader import any_recording, read_recording
+from seewhy.recordings.find_reader import any_recording, check_only_images, read_recording
 from seewhy.recordings.recording import Recording, Signal, Video, Volume
 from seewhy.representation import ShortTuple, description, shortened
 from seewhy.results.channel_inspection import Inspection
@@ -713,6 +713,7 @@ def compare(
     Raises:
         SeewhyError: An explanation is not possible; the message says why.
     """
+    check_only_images(listed("images", images), "compare")
     decoded = [image if isinstance(image, (str, os.PathLike)) else read(image) for image in listed("images", images)]
     for image in decoded:
         check_exists(image)  # before a model is loaded

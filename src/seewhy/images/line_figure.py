@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 WIDTH, HEIGHT = 9.0, 2.2
 """Of the axes of one line, in inches."""
 
-WIDTH_OF_LINE = 2.0
-"""In points."""
+WIDE, NARROW = 2.0, 1.0
+"""The widths of a line, in points: narrow where more samples lie side by side than there are pixels."""
+DENSE = 1000
 EDGE = "#333333"
 
 MAX_LINES = 60
@@ -91,8 +92,9 @@ def _draw_line(axes: "Axes", times: DoubleArray, values: FloatArray, heatmap: Fl
     # The colour of a segment is the larger one of its ends: evidence of a single sample stays visible.
     ends = np.maximum(colors[:-1], colors[1:]) if len(kept) > 1 else colors
     # On a dark line, so that bright colours stand out from the paper.
-    axes.plot(points[:, 0], points[:, 1], color=EDGE, linewidth=WIDTH_OF_LINE + 1.4, solid_capstyle="round")
-    collection = LineCollection(list(segments), cmap=colormap, linewidths=WIDTH_OF_LINE, capstyle="round", zorder=3)
+    width = WIDE if len(kept) <= DENSE else NARROW
+    axes.plot(points[:, 0], points[:, 1], color=EDGE, linewidth=width + 1.4, solid_capstyle="round")
+    collection = LineCollection(list(segments), cmap=colormap, linewidths=width, capstyle="round", zorder=3)
     collection.set_array(ends)
     collection.set_clim(0, 1)
     axes.add_collection(collection)

@@ -7,7 +7,7 @@ import numpy as np
 
 from seewhy import timing
 from seewhy.errors import ModelError, RecordingError, warn
-from seewhy.interpolation import averaging_weights, interpolate
+from seewhy.interpolation import averaging_taps
 from seewhy.models.classifier import Classifier
 from seewhy.models.preprocessing import Preprocessing
 from seewhy.recordings.grid_placement import GridPlacement, whole
@@ -56,7 +56,8 @@ def recording_inputs(classifier: Classifier, recording: Recording) -> RecordingI
 def _check_kind(classifier: Classifier, recording: Recording) -> None:
     """Raise RecordingError if the model declares an input with another number of spatial axes."""
     shape = classifier.framework.input_shape()
-    if not isinstance(shape, tuple) or len(shape) - recording.axes in (1, 2):
+    # A model of signals may have no axis of channels.
+    if not isinstance(shape, tuple) or len(shape) == recording.axes + 2 or (recording.axes == 1 and len(shape) == 2):
         return
     axes = len(shape) - 2
     raise RecordingError(
@@ -108,9 +109,9 @@ def _resized(classifier: Classifier, recording: Recording) -> FloatArray:
             f"model's input, by {INTERPOLATION[recording.axes]} interpolation. For another way, as cropping or "
             "padding, do it before you explain."
         )
-    weights = [averaging_weights(old, new) for old, new in zip(recording.space, size, strict=True)]
-    resized = np.stack([interpolate(samples[..., channel], weights) for channel in range(samples.shape[-1])], axis=-1)
-    return np.asarray(resized, dtype=np.float32)
+    for axis, (old, new) in enumerate(zip(recording.space, size, strict=True)):
+        samples = samples if old == new else averaging_taps(old, new).apply(samples, axis)
+    return samples
 
 
 def _finished(classifier: Classifier, values: FloatArray) -> FloatArray:
@@ -149,7 +150,7 @@ def _in_layout(classifier: Classifier, values: FloatArray, recording: Recording)
     """Return a batch (1, *space, C) with its channels where the model takes them."""
     shape = classifier.framework.input_shape()
     if isinstance(shape, tuple) and len(shape) == recording.axes + 1 and values.shape[-1] == 1:
-        return values[..., 0]  # the model has no axis of channels
+        return values[..., 0]
     if not classifier.framework.channels_first or values.ndim != recording.axes + 2:
         return values
     if classifier.finish is not None and _has_channels_first(classifier, values, recording):

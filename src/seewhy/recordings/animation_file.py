@@ -8,12 +8,15 @@ from PIL import Image, UnidentifiedImageError
 
 from seewhy.errors import RecordingError
 from seewhy.images.reading import DAMAGE
-from seewhy.recordings.files import open_recording
+from seewhy.recordings.files import check_riff, open_recording
 from seewhy.recordings.recording import Video, check_size
 
 FORMATS = ("GIF", "WEBP")
 
 MAX_BYTES = 512_000_000
+
+EXTENSION, IMAGE, TRAILER = 0x21, 0x2C, 0x3B
+"""What the blocks of a GIF file begin with."""
 
 
 def read_animation(path: Path) -> Video:
@@ -23,7 +26,10 @@ def read_animation(path: Path) -> Video:
         RecordingError: The file is damaged or too large, or is another format.
     """
     with open_recording(path, MAX_BYTES) as file:
+        check_riff(path, file)
         content = file.read(MAX_BYTES)
+    if content[:4] == b"GIF8" and not _has_end(content):
+        raise RecordingError(f"{path} is truncated: it ends in the middle of a frame. Copy it again.")
     try:
         with Image.open(io.BytesIO(content), formats=FORMATS) as image:
             count = int(getattr(image, "n_frames", 1))
@@ -36,7 +42,35 @@ def read_animation(path: Path) -> Video:
                 durations.append(float(image.info.get("duration", 0)))
     except UnidentifiedImageError as error:
         raise RecordingError(f"{path} is not a GIF or WebP file.") from error
-    except (OSError, *DAMAGE) as error:
+    except (OSError, Image.DecompressionBombError, *DAMAGE) as error:
         raise RecordingError(f"{path} is damaged or truncated: {error}. Copy it again.") from error
     seconds = sum(durations) / 1000
     return Video(frames, fps=count / seconds if count > 1 and seconds > 0 else None, source=str(path))
+
+
+def _has_end(content: bytes) -> bool:
+    """Whether the blocks of a GIF file end with its trailer: Pillow takes a truncated file as one with fewer frames."""
+    try:
+        position = 13 + _table_size(content[10])
+        while content[position] != TRAILER:
+            if content[position] == EXTENSION:
+                position = _after_data(content, position + 2)
+            elif content[position] == IMAGE:
+                position = _after_data(content, position + 11 + _table_size(content[position + 9]))
+            else:
+                return True  # not as the format says: Pillow tells what it makes of it
+    except IndexError:
+        return False
+    return True
+
+
+def _table_size(flags: int) -> int:
+    """Return the number of bytes of the colour table that these flags announce."""
+    return 3 * 2 ** (flags % 8 + 1) if flags & 0x80 else 0
+
+
+def _after_data(content: bytes, position: int) -> int:
+    """Return the position after blocks of data, each of which begins with its length; 0 ends them."""
+    while content[position]:
+        position += content[position] + 1
+    return position + 1

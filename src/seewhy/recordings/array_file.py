@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from tokenize import TokenError
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -54,6 +55,6 @@ def _header(path: Path, file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype
         if version not in readers:
             raise RecordingError(f"{path} has the version {version} of the .npy format; expected 1.0 or 2.0.")
         shape, is_fortran, dtype = readers[version](file)
-    except (ValueError, SyntaxError, TypeError, RecursionError, EOFError) as error:
+    except (ValueError, SyntaxError, TypeError, RecursionError, EOFError, TokenError, MemoryError) as error:
         raise RecordingError(f"{path} is not a .npy file, or its header is damaged: {error}") from error
     return tuple(map(int, shape)), bool(is_fortran), dtype

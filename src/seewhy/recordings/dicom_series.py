@@ -1,26 +1,30 @@
 """DICOM series, which pydicom reads where it is installed: one file, or a folder with the slices of one series."""
 
 import importlib.util
+import io
 import os
+import struct
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from seewhy.errors import MissingExtraError, RecordingError
+from seewhy.errors import MAX_SHOWN, MissingExtraError, RecordingError
 from seewhy.recordings.dicom_pixels import presented, shown_window, stored_values
 from seewhy.recordings.files import open_recording
 from seewhy.recordings.finding import is_dicom_file
-from seewhy.recordings.recording import MAX_VALUES, Volume, check_size
+from seewhy.recordings.recording import Volume, check_size
+from seewhy.representation import one_line, shortened
 from seewhy.types import DoubleArray, FloatArray
 
 MAX_FILES = 10_000
 """How many files of a folder are looked at."""
 
-MAX_BYTES = 8 * MAX_VALUES + 2**20
+MAX_BYTES = 512_000_000
+"""The largest size of a file."""
 
 TOLERANCE = 0.01
 """By how much, as a share of the mean, the gaps between slices may differ; and by how much angles may, in radians."""
@@ -29,18 +33,32 @@ MAX_LISTED = 5
 
 
 class _Slice(NamedTuple):
-    """A file of a series, without its pixels.
+    """What the header of a file says; pydicom decodes its elements only when they are read, and may fail then.
 
     Attributes:
         path: The file.
-        header: What pydicom read.
+        series: The UID of its series.
+        description: That of its series.
+        size: Its rows and columns.
         position: (3,), the place of the centre of its first pixel, in mm, x to the left and y to the back; None where
             the file does not say.
+        orientation: (2, 3), the directions of its rows and columns; None where the file does not say.
+        distances: Those of pixels along a column and along a row, in mm.
+        thickness: The distance to the next slice that the file states, in mm.
+        window: The values that it wants to be drawn black and white; None for no window.
+        inverted: Whether it is MONOCHROME1.
     """
 
     path: Path
-    header: Any
+    series: str
+    description: str
+    size: tuple[int, int]
     position: DoubleArray | None
+    orientation: DoubleArray | None
+    distances: tuple[float, float]
+    thickness: float
+    window: tuple[float, float] | None
+    inverted: bool
 
 
 def check_pydicom() -> None:
@@ -68,19 +86,16 @@ def read_dicom(path: Path, *, voi: bool = False) -> Volume:
     slices = [_read_header(file) for file in ([path] if not path.is_dir() else _dicom_files(path))]
     _check_one_series(path, slices)
     slices, step = _sorted(path, slices)
-    first = slices[0].header
-    rows, columns = int(first.Rows), int(first.Columns)
-    check_size((len(slices), rows, columns), 1, "volume")
-    values = np.empty((len(slices), rows, columns), np.float32)
+    check_size((len(slices), *slices[0].size), 1, "volume")
+    values = np.empty((len(slices), *slices[0].size), np.float32)
     for number, each in enumerate(slices):
-        values[number] = _read_pixels(each, (rows, columns), voi=voi)
-    middle = slices[len(slices) // 2].header
-    is_inverted = str(middle.get("PhotometricInterpretation", "")) == "MONOCHROME1"
+        values[number] = _read_pixels(each, voi=voi)
+    middle = slices[len(slices) // 2]
     return Volume(
         values,
         source=str(path),
-        window=(0.0, 1.0) if voi else shown_window(middle),
-        inverted=is_inverted and not voi,
+        window=(0.0, 1.0) if voi else middle.window,
+        inverted=middle.inverted and not voi,
         **_geometry(slices, step),
     )
 
@@ -106,7 +121,7 @@ def _dicom_files(folder: Path) -> list[Path]:
 @contextmanager
 def _damage_in_words(path: Path) -> Iterator[None]:
     """Turn what pydicom raises for a damaged file into an error in words."""
-    from pydicom.errors import InvalidDicomError
+    from pydicom.errors import BytesLengthException, InvalidDicomError
 
     try:
         yield
@@ -114,48 +129,73 @@ def _damage_in_words(path: Path) -> Iterator[None]:
         raise RecordingError(f"{path} is not a DICOM file.") from error
     except (
         AttributeError,
+        BytesLengthException,
         EOFError,
         KeyError,
         IndexError,
         NotImplementedError,
         OSError,
         OverflowError,
+        struct.error,
         RuntimeError,
         TypeError,
         ValueError,
     ) as error:
-        raise RecordingError(f"{path} is damaged, or of a kind that is not read: {error}") from error
+        first_line = next(iter(str(error).splitlines()), type(error).__name__)  # pydicom adds its traceback
+        raise RecordingError(
+            f"{path} is damaged, or of a kind that is not read: {one_line(first_line)[:MAX_SHOWN]}"
+        ) from error
 
 
 def _read_header(path: Path) -> _Slice:
     from pydicom import dcmread
 
     with open_recording(path, MAX_BYTES) as file, _damage_in_words(path):
-        header = dcmread(file, stop_before_pixels=True)
+        header = dcmread(_in_memory(file), stop_before_pixels=True)
         if "Rows" not in header or "Columns" not in header:
             raise RecordingError(f"{path} is a DICOM file without an image.")
         frames, samples = int(header.get("NumberOfFrames") or 1), int(header.get("SamplesPerPixel") or 1)
-        position = header.get("ImagePositionPatient")
-        place = None if position is None else np.array([float(each) for each in position], dtype=np.float64)
+        down, right = _numbers(header, "PixelSpacing") or _numbers(header, "ImagerPixelSpacing") or (1.0, 1.0)
+        position, orientation = (_numbers(header, f"Image{name}Patient") for name in ("Position", "Orientation"))
+        found = _Slice(
+            path,
+            series=str(header.get("SeriesInstanceUID", "")),
+            description=str(header.get("SeriesDescription", "")) or "without a description",
+            size=(int(header.Rows), int(header.Columns)),
+            position=None if position is None else np.array(position).reshape(3),
+            orientation=None if orientation is None else np.array(orientation).reshape(2, 3),
+            distances=(down, right),
+            thickness=float(header.get("SpacingBetweenSlices") or header.get("SliceThickness") or 1.0),
+            window=shown_window(header),
+            inverted=str(header.get("PhotometricInterpretation", "")) == "MONOCHROME1",
+        )
     if frames > 1 or samples > 1:
         raise RecordingError(
             f"{path} has {frames} frame(s) and {samples} value(s) per pixel; expected one of each. Convert it to "
             "NIfTI, as with dcm2niix, or to a file for each slice."
         )
-    return _Slice(path, header, place)
+    return found
+
+
+def _in_memory(file: BinaryIO) -> BinaryIO:
+    """Return a copy of a file: read from the disk, an element of a false length would be allocated before it fails."""
+    return io.BytesIO(file.read())
+
+
+def _numbers(header: Any, name: str) -> tuple[float, ...] | None:
+    """Return an element with several numbers; None where it is missing or empty."""
+    value = header.get(name)
+    return tuple(float(each) for each in value) if value else None
 
 
 def _check_one_series(path: Path, slices: Sequence[_Slice]) -> None:
     """Raise RecordingError if the files belong to several series, and list them."""
-    keyed = sorted(slices, key=lambda each: str(each.header.get("SeriesInstanceUID", "")))
-    series = [
-        (uid, list(group))
-        for uid, group in groupby(keyed, key=lambda each: str(each.header.get("SeriesInstanceUID", "")))
-    ]
+    keyed = sorted(slices, key=lambda each: each.series)
+    series = [(uid, list(group)) for uid, group in groupby(keyed, key=lambda each: each.series)]
     if len(series) > 1:
         named = [
-            f"{str(group[0].header.get('SeriesDescription', '')) or 'without a description'} ({len(group)} slices, "
-            f"{group[0].path.name} and on, {uid or 'without a UID'})"
+            f"{shortened(group[0].description)} ({len(group)} slices, {group[0].path.name} and on, "
+            f"{uid or 'without a UID'})"
             for uid, group in series[:MAX_LISTED]
         ]
         more = f"; and {len(series) - MAX_LISTED} more" if len(series) > MAX_LISTED else ""
@@ -163,7 +203,7 @@ def _check_one_series(path: Path, slices: Sequence[_Slice]) -> None:
             f"{path} contains {len(series)} series: {'; '.join(named)}{more}. Put the files of one series into a "
             "folder of their own."
         )
-    sizes = {(int(each.header.Rows), int(each.header.Columns)) for each in slices}
+    sizes = {each.size for each in slices}
     if len(sizes) > 1:
         raise RecordingError(f"The slices in {path} have different sizes: {sorted(sizes)}.")
 
@@ -176,13 +216,12 @@ def _sorted(path: Path, slices: list[_Slice]) -> tuple[list[_Slice], DoubleArray
     """
     if len(slices) == 1:
         return slices, None
-    orientations = [_orientation(each) for each in slices]
-    if any(each.position is None for each in slices) or any(each is None for each in orientations):
+    if any(each.position is None or each.orientation is None for each in slices):
         raise RecordingError(
             f"Not every slice in {path} says where it lies (ImagePositionPatient, ImageOrientationPatient), so that "
             "they cannot be sorted."
         )
-    directions = np.stack([each for each in orientations if each is not None])
+    directions = np.stack([each.orientation for each in slices if each.orientation is not None])
     if np.abs(directions - directions[0]).max() > TOLERANCE:
         raise RecordingError(f"The slices in {path} are not parallel: their ImageOrientationPatient differs.")
     normal = np.cross(directions[0, 0], directions[0, 1])
@@ -211,37 +250,26 @@ def _check_gaps(path: Path, gaps: DoubleArray, names: Sequence[str]) -> None:
         )
 
 
-def _orientation(each: _Slice) -> DoubleArray | None:
-    """Return the directions of a slice's rows and columns, (2, 3); None where the file does not say."""
-    given = each.header.get("ImageOrientationPatient")
-    with _damage_in_words(each.path):
-        return None if given is None else np.array([float(number) for number in given]).reshape(2, 3)
-
-
 def _geometry(slices: Sequence[_Slice], step: DoubleArray | None) -> dict[str, Any]:
     """Return the affine of a `Volume`, or its spacing where the one slice does not say where it lies."""
     first = slices[0]
-    with _damage_in_words(first.path):
-        given = first.header.get("PixelSpacing") or first.header.get("ImagerPixelSpacing") or (1.0, 1.0)
-        down, right = (float(each) for each in given)
-        thickness = float(first.header.get("SpacingBetweenSlices") or first.header.get("SliceThickness") or 1.0)
-    orientation = _orientation(first)
-    if orientation is None or first.position is None:
-        return {"spacing": (thickness, down, right)}
-    along_row, along_column = orientation
-    step = np.cross(along_row, along_column) * thickness if step is None else step
+    down, right = first.distances
+    if first.orientation is None or first.position is None:
+        return {"spacing": (first.thickness, down, right)}
+    along_row, along_column = first.orientation
+    step = np.cross(along_row, along_column) * first.thickness if step is None else step
     affine = np.eye(4)
     affine[:3] = np.stack([step, along_column * down, along_row * right, first.position], axis=1)
     affine[:2] *= -1  # DICOM's x grows to the left and its y to the back
     return {"affine": affine}
 
 
-def _read_pixels(each: _Slice, size: tuple[int, int], *, voi: bool) -> FloatArray:
+def _read_pixels(each: _Slice, *, voi: bool) -> FloatArray:
     from pydicom import dcmread
 
     with open_recording(each.path, MAX_BYTES) as file, _damage_in_words(each.path):
-        header = dcmread(file)
+        header = dcmread(_in_memory(file))
         values = stored_values(header)
-        if values.shape != size:
-            raise RecordingError(f"{each.path} has pixels of shape {values.shape}; expected {size}.")
+        if values.shape != each.size:
+            raise RecordingError(f"{each.path} has pixels of shape {values.shape}; expected {each.size}.")
         return presented(values, header) if voi else values

@@ -1,5 +1,6 @@
 """Opening files of recordings: regular files of limited size, with errors in words."""
 
+import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -7,6 +8,9 @@ from typing import BinaryIO
 
 from seewhy.errors import ImageNotFoundError, RecordingError
 from seewhy.regular_files import FileTooLargeError, open_regular_file
+
+UNKNOWN_SIZE = (0, 0xFFFFFFFF)
+"""What programs write into a RIFF file whose size they do not know yet."""
 
 
 @contextmanager
@@ -26,6 +30,21 @@ def open_recording(path: Path, max_bytes: int) -> Iterator[BinaryIO]:
         raise RecordingError(f"{path} is not read: {error}.") from error
     except (OSError, ValueError) as error:  # ValueError: the path contains a null character
         raise RecordingError(f"{path} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
+
+
+def check_riff(path: Path, file: BinaryIO) -> None:
+    """Raise RecordingError for a file of the format RIFF, as WAV and WebP, that is shorter than it says.
+
+    What decodes such files would give what is there.
+    """
+    start = file.read(8)
+    size = file.seek(0, 2)
+    file.seek(0)
+    if start[:4] != b"RIFF" or len(start) < 8:
+        return
+    (announced,) = struct.unpack("<I", start[4:])
+    if announced not in UNKNOWN_SIZE and announced + 8 > size:
+        raise truncated(path, size, announced + 8)
 
 
 def truncated(path: Path, bytes_there: int, expected: int) -> RecordingError:

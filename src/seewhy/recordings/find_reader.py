@@ -1,5 +1,6 @@
 """What reads a path as a volume, a signal or a video."""
 
+import functools
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -53,11 +54,22 @@ def is_recording(source: Any, axes: int | None) -> TypeGuard[Recording | PathLik
 
 def any_recording(sources: Iterable[Any], axes: Callable[[], int | None]) -> bool:
     """Whether one of several sources is a recording; the number of axes is found out where it matters."""
+    known = functools.cache(axes)
     return any(
         isinstance(source, (Volume, Signal, Video))
-        or (isinstance(source, (str, os.PathLike)) and is_recording(source, axes()))
+        or (isinstance(source, (str, os.PathLike)) and is_recording(source, known()))
         for source in sources
     )
+
+
+def check_only_images(sources: Iterable[Any], function: str) -> None:
+    """Raise RecordingError for a recording, or the path of one, that a function of images was given."""
+    for source in sources:
+        if is_recording(source, None):
+            what = os.fspath(source) if isinstance(source, (str, os.PathLike)) else f"a {source.noun}"
+            raise RecordingError(
+                f"{function} takes images; given {what}. Explain volumes, signals and videos one by one."
+            )
 
 
 @timing.phase(Phase.READING)
@@ -118,6 +130,8 @@ def read_video(path: PathLike) -> Video:
 
 def _read(path: PathLike) -> Recording:
     reader = _reader(Path(path), 3)
+    if reader is None and Path(path).is_dir():
+        raise RecordingError(f"{Path(path)} contains no DICOM files.")
     if reader is None:
         known = ", ".join((*READERS, *ANIMATION_SUFFIXES))
         raise RecordingError(f"{Path(path)} has no suffix of a volume, a signal or a video; known: {known}.")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from seewhy.interpolation import WEIGHTS, Upsampling, interpolate
+from seewhy.interpolation import Taps, Upsampling, interpolation_taps
 from seewhy.representation import ShortRepr
 from seewhy.types import BoolArray, FloatArray
 
@@ -37,15 +37,32 @@ class GridPlacement(ShortRepr):
         Returns:
             float32 (..., *size) in 0..1, 0 where the model did not see the recording.
         """
-        axes = range(len(self.size))
-        weights = [self.weights(axis, maps.shape[axis - len(self.size)], upsampling) for axis in axes]
-        placed = np.asarray(interpolate(maps, weights), dtype=np.float32)
+        axes, placed = len(self.size), maps
+        for axis in range(axes):
+            placed = self.along(axis, placed, placed.ndim - axes + axis, upsampling)
         return np.clip(placed, 0, 1) if upsampling == "bicubic" else placed
 
-    def weights(self, axis: int, cells: int, upsampling: Upsampling = "bilinear") -> FloatArray:
-        """Return float32 (size, cells): the weights of the heatmaps' cells at each position of an axis."""
-        weights = WEIGHTS[upsampling](cells, self.size[axis], *self.extents[axis])
-        return np.asarray(weights * self.covered(axis)[:, None], dtype=np.float32)
+    def along(
+        self,
+        axis: int,
+        maps: FloatArray,
+        position: int,
+        upsampling: Upsampling = "bilinear",
+        only: int | None = None,
+    ) -> FloatArray:
+        """Interpolate maps along one axis of the recording; 0 where the model did not see it.
+
+        Args:
+            axis: The axis of the recording.
+            maps: Heatmaps.
+            position: Which of their axes it is.
+            upsampling: How values between the cells' centres are interpolated.
+            only: The one slice, frame or sample that is wanted; None for all.
+        """
+        taps = interpolation_taps(upsampling, maps.shape[position], self.size[axis], *self.extents[axis])
+        wanted = slice(None) if only is None else slice(only, only + 1)
+        weights = taps.weights[:, wanted] * self.covered(axis)[wanted]
+        return Taps(taps.cells[:, wanted], weights.astype(np.float32)).apply(maps, position)
 
     def covered(self, axis: int) -> BoolArray:
         """Return which positions of an axis the model saw, bool (size,)."""

@@ -2,12 +2,12 @@
 
 import gzip
 import importlib.util
-import io
 import zlib
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
+from numpy.typing import NDArray
 
 from seewhy.errors import MissingExtraError, RecordingError
 from seewhy.images.writing import Writer
@@ -71,7 +71,7 @@ def read_nifti(path: Path) -> Volume:
 
 
 def _read(path: Path, file: "BinaryIO | gzip.GzipFile") -> Volume:
-    start = _read_up_to(file, 540)
+    start = _read_up_to(file, 540, b"")
     header = _header(path, start)
     shape, dtype, offset = tuple(map(int, header.get_data_shape())), header.get_data_dtype(), int(header["vox_offset"])
     space, channels = _axes(path, shape)
@@ -81,17 +81,23 @@ def _read(path: Path, file: "BinaryIO | gzip.GzipFile") -> Volume:
             f"{path} has values of the type {dtype}, from byte {offset} on; expected real numbers within the first MB."
         )
     expected = offset + int(np.prod(shape)) * dtype.itemsize
-    content = start + _read_up_to(file, expected - len(start))
+    content = _read_up_to(file, expected, start)
     if len(content) < expected:
         raise truncated(path, len(content), expected)
-    values = np.frombuffer(content, dtype, count=int(np.prod(shape)), offset=offset).reshape(shape, order="F")
-    slope, intercept = header.get_slope_inter()
-    values = values.astype(np.float32) if slope is None else (values * slope + intercept).astype(np.float32)
-    values = values.reshape((*space, channels) if channels > 1 else space)
-    return Volume(values, source=str(path), **_geometry(header))
+    raw = np.frombuffer(content, dtype, count=int(np.prod(shape)), offset=offset)
+    values = _scaled(raw.reshape((*space, channels), order="F"), *header.get_slope_inter())
+    return Volume(values if channels > 1 else values[..., 0], source=str(path), **_geometry(header))
 
 
-def _header(path: Path, start: bytes) -> Any:
+def _scaled(raw: NDArray[Any], slope: float | None, intercept: float | None) -> FloatArray:
+    """Return raw values (D, H, W, C) times the slope plus the intercept, slice by slice to save memory."""
+    values = np.empty(raw.shape, np.float32)
+    for number in range(raw.shape[0]):
+        values[number] = raw[number] if slope is None or intercept is None else raw[number] * slope + intercept
+    return values
+
+
+def _header(path: Path, start: bytearray) -> Any:
     """Return the header, of version 1 or 2, of a file that begins with these bytes."""
     from nibabel import Nifti1Header, Nifti2Header
     from nibabel.spatialimages import HeaderDataError
@@ -102,9 +108,9 @@ def _header(path: Path, start: bytes) -> Any:
         if len(start) < size or start[:4] not in (size.to_bytes(4, "little"), size.to_bytes(4, "big")):
             continue
         try:
-            header = kind(start[:size], check=False)
+            header = kind(bytes(start[:size]), check=False)
             if bytes(header["magic"].tobytes())[:2] == b"n+":
-                header.get_data_shape(), header.get_data_dtype(), header.get_slope_inter()
+                header.get_data_shape(), header.get_data_dtype(), header.get_slope_inter(), header.get_xyzt_units()
                 return header
         except (HeaderDataError, WrapStructError, KeyError, ValueError) as error:
             raise RecordingError(f"{path} has a damaged header: {error}.") from error
@@ -132,13 +138,12 @@ def _geometry(header: Any) -> dict[str, Any]:
     return {"spacing": tuple(float(each) * scale or 1.0 for each in header.get_zooms()[:3])}
 
 
-def _read_up_to(file: "BinaryIO | gzip.GzipFile", count: int) -> bytes:
-    """Return the next bytes: fewer where the file ends, also in the middle of compressed data."""
-    parts, remaining = io.BytesIO(), count
-    while remaining > 0:
-        part = file.read(min(remaining, 2**24))
+def _read_up_to(file: "BinaryIO | gzip.GzipFile", count: int, start: bytes | bytearray) -> bytearray:
+    """Return the first bytes of a file, of which these were read; fewer than `count` where the file ends."""
+    content = bytearray(start)
+    while len(content) < count:
+        part = file.read(min(count - len(content), 2**24))
         if not part:
             break
-        parts.write(part)
-        remaining -= len(part)
-    return parts.getvalue()
+        content += part
+    return content

@@ -1,18 +1,13 @@
 """Sound files, which soundfile reads where it is installed."""
 
 import importlib.util
-import struct
 from pathlib import Path
-from typing import BinaryIO
 
 from seewhy.errors import MissingExtraError, RecordingError
-from seewhy.recordings.files import open_recording, truncated
+from seewhy.recordings.files import check_riff, open_recording
 from seewhy.recordings.recording import MAX_VALUES, Signal, check_size
 
 MAX_BYTES = 8 * MAX_VALUES + 2**20
-
-UNKNOWN_SIZE = (0, 0xFFFFFFFF)
-"""What programs write into a WAV file whose size they do not know yet."""
 
 
 def read_sound(path: Path) -> Signal:
@@ -32,7 +27,7 @@ def read_sound(path: Path) -> Signal:
         ) from error
 
     with open_recording(path, MAX_BYTES) as file:
-        _check_riff(path, file)
+        check_riff(path, file)
         try:
             with soundfile.SoundFile(file) as sound:
                 check_size((int(sound.frames),), int(sound.channels), "signal")
@@ -43,15 +38,3 @@ def read_sound(path: Path) -> Signal:
     if len(values) < announced:
         raise RecordingError(f"{path} is truncated: it announces {announced:,} samples, and has {len(values):,}.")
     return Signal(values, rate=rate, source=str(path))
-
-
-def _check_riff(path: Path, file: BinaryIO) -> None:
-    """Raise RecordingError for a WAV file that is shorter than it says: libsndfile would read what is there."""
-    start = file.read(8)
-    size = file.seek(0, 2)
-    file.seek(0)
-    if start[:4] != b"RIFF" or len(start) < 8:
-        return
-    (announced,) = struct.unpack("<I", start[4:])
-    if announced not in UNKNOWN_SIZE and announced + 8 > size:
-        raise truncated(path, size, announced + 8)

@@ -302,9 +302,8 @@ class FrameExplanation(RecordingExplanation):
 
     def _across(self, maps: FloatArray, position: int, axis: int, style: Style = DEFAULT_STYLE) -> FloatArray:
         """Return maps (T, *space) on one frame, (T, u, v)."""
-        weights = self.placement.weights(axis, maps.shape[axis + 1], style.upsampling)[position]
-        plane = np.tensordot(maps, weights, axes=(axis + 1, 0)).astype(np.float32)
-        return np.ascontiguousarray(self._arrange(plane, axis))
+        plane = self.placement.along(axis, maps, axis + 1, style.upsampling, position)
+        return np.ascontiguousarray(self._arrange(plane.squeeze(axis + 1), axis))
 
     def _check_axis(self, axis: Any) -> int:
         is_whole = isinstance(axis, numbers.Integral) and not isinstance(axis, bool)
