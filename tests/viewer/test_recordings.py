@@ -2,6 +2,7 @@
 
 import base64
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -228,6 +229,20 @@ def test_a_gallery_of_recordings(open_page, canvas_pixels, scan, film, sound, tm
     page.keyboard.press("Escape")  # the frames are not played any more
     page.locator(".card button").nth(2).click()
     page.wait_for_selector(".signal-pane")
+
+
+def test_a_notebook_shows_a_small_recording_in_the_viewer(open_page, film, tmp_path):
+    path = tmp_path / "notebook.html"
+    path.write_text(f"<!doctype html><title>A notebook</title>{film._repr_html_()}", "utf-8")
+    page = open_page(path, ready="iframe", expected="srcdoc")
+    frame = page.frame_locator("iframe")
+    frame.get_by_role("slider", name="Frame").press("Home")
+    assert frame.locator(".frame-choice output").inner_text() == film.frame_label(0)
+    large = volume(volume=Volume(RANDOM.random((12, 200, 160), dtype=np.float32)))
+    html = replace(large, placement=GridPlacement((12, 200, 160), ((0, 12), (0, 200), (0, 160))))._repr_html_()
+    assert "<iframe" not in html
+    assert "too large for the viewer in a notebook" in html
+    assert 'in the volume"' in html
 
 
 @pytest.mark.parametrize(("width", "scheme"), [(1280, "light"), (390, "dark")])

@@ -23,8 +23,9 @@ from seewhy.results.explanation_contents import explanation_facts, target_arrays
 from seewhy.results.figures import FigureKind, caption
 from seewhy.results.target_result import TargetRef
 from seewhy.timing import Phase
-from seewhy.types import FloatArray
+from seewhy.types import FloatArray, ImageArray
 from seewhy.viewer.explanation_like import FramesLike, SignalLike
+from seewhy.viewer.notebook import inline_html
 from seewhy.viewer.report import write_report
 
 REPORT_SUFFIXES = (".html", ".htm")
@@ -104,6 +105,13 @@ class RecordingExplanation(ExplainedTargets, ABC):
             OutputError: The file cannot be written.
         """
         return write_report([cast("FramesLike | SignalLike", self)], path)
+
+    @abstractmethod
+    def pixels(self) -> ImageArray:
+        """Draw the explanation into pixels, uint8 (H, W, 3)."""
+
+    def _repr_html_(self) -> str:
+        return inline_html(cast("FramesLike | SignalLike", self), self.pixels())
 
     def _save(self, path: str | os.PathLike[str], writers: dict[str, Callable[[], Writer]]) -> Path:
         """Write the file in the format of its suffix: one of the given ones, `.npz`, `.json` or a report."""
