@@ -11,13 +11,13 @@ export function paneHeadings(contents) {
   if (contents.length === 1) {
     return { shared: { title: first.title, detail: joinFacts(first.facts) }, panes: [null] };
   }
-  const hasInputs = contents.some(({ picture }) => picture.input !== "");
+  const hasInputs = contents.some(({ background }) => background.input !== "");
   const isShared = first.facts.map((fact, i) => contents.every((content) => content.facts[i] === fact));
   const ownFacts = contents.map(({ facts }) => facts.filter((_, i) => !isShared[i]));
   const detail = joinFacts(first.facts.filter((_, i) => isShared[i]));
   const hasOneTitle = contents.every(({ title }) => title === first.title) && (hasInputs || ownFacts[0].length > 0);
-  const ownTitle = ({ title, picture }, facts) => {
-    const own = [hasInputs ? picture.input : null, hasOneTitle ? null : title].filter(Boolean).join(": ");
+  const ownTitle = ({ title, background }, facts) => {
+    const own = [hasInputs ? background.input : null, hasOneTitle ? null : title].filter(Boolean).join(": ");
     return own === "" ? { title: joinFacts(facts), detail: "" } : { title: own, detail: joinFacts(facts) };
   };
   return {
@@ -68,7 +68,7 @@ function frameText({ frames }) {
   return texts[frames.length];
 }
 
-function evidenceText({ heatmap, minus, kind, picture }, subject) {
+function evidenceText({ heatmap, minus, kind, background }, subject) {
   if (minus !== null) {
     return (
       `Warm colours are stronger evidence for “${minus[0]}”, cold colours for “${minus[1]}”. ` +
@@ -79,8 +79,8 @@ function evidenceText({ heatmap, minus, kind, picture }, subject) {
     ? `Warm colours are evidence for ${subject}, cold colours evidence against it.`
     : `The brighter a place, the stronger the evidence for ${subject}.`;
   const likely = kind === "detection" ? "a sure detection" : "a probable class";
-  const peak = heatmap.largest === null ? "its own peak" : `its peak in all of ${picture.noun}`;
+  const peak = heatmap.largest === null ? "its own peak" : `its peak in all of ${background.noun}`;
   const scale = `Each heatmap is scaled to ${peak}, so a bright one does not mean ${likely}.`;
-  const units = picture.input === "" ? "" : " The values at the ends of the colour bars have the same units in all images.";
-  return `${colours} ${scale}${units}`;
+  const units = "The values at the ends of the colour bars have the same units in all images.";
+  return [colours, scale, background.input === "" ? null : units].filter(Boolean).join(" ");
 }

@@ -21,7 +21,7 @@ export function createDetectionBoxes(name, { onpoint, onselect }) {
   let boxes = []; // {key, area, button, tag}, in the order of the targets
   let drawn = null; // the targets that `boxes` were made for
   let keysShown = [];
-  let picture = null; // the picture that the boxes are on
+  let background = null; // the background that the boxes are on
   let lastClick = { x: NaN, y: NaN };
 
   element.addEventListener("keydown", (event) => {
@@ -47,7 +47,7 @@ export function createDetectionBoxes(name, { onpoint, onselect }) {
       onclick: (event) => onselect(event.detail === 0 ? key : keyAt(event, key)), // 0: by a key, not at a place
     });
     const tag = createElement("span", { class: "tag", "aria-hidden": true }, name);
-    placeBox(button, tag, target.box, picture);
+    placeBox(button, tag, target.box, background);
     button.style.zIndex = String(order);
     return { key, area: areaOf(target), button, tag };
   }
@@ -66,9 +66,9 @@ export function createDetectionBoxes(name, { onpoint, onselect }) {
     return under[next % under.length].key;
   }
 
-  function update({ targets, keys: shown, picture: ownPicture }, areAllVisible) {
+  function update({ targets, keys: shown, background: ownBackground }, areAllVisible) {
     if (drawn !== targets) {
-      [drawn, picture] = [targets, ownPicture];
+      [drawn, background] = [targets, ownBackground];
       const detections = targets.filter(({ box }) => box !== null);
       const bySize = [...detections].sort((a, b) => areaOf(b) - areaOf(a));
       boxes = detections.map((target) => createBox(target, bySize.indexOf(target)));

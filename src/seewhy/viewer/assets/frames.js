@@ -25,7 +25,7 @@ export function drawContent(canvas, photo, content, style) {
  * Draws the frames of the detections of a content: white lines between dark ones. Edges outside of the image are not
  * drawn.
  */
-export function drawFrames(canvas, { frames, picture: extent }, lines = LINES) {
+export function drawFrames(canvas, { frames, background: extent }, lines = LINES) {
   const { width: columns, height: rows } = canvas;
   const context = canvas.getContext("2d");
   const line = Math.max(1, Math.round(Math.min(columns, rows) / lines));

@@ -14,7 +14,7 @@ import {
   VERDICTS,
 } from "./gallery_filter.js";
 import { paneContents, targetKey } from "./pane_contents.js";
-import { loadOneFrame, loadPictures } from "./recording.js";
+import { loadOneFrame, loadBackgrounds } from "./recording.js";
 import { drawSignal } from "./signal_drawing.js";
 
 const THUMBNAIL_PIXELS = 40_000;
@@ -77,7 +77,7 @@ export function createGallery(images, colormaps, display, loadEntry, onopen, has
     const position = cards.indexOf(card);
     try {
       const entry = decodeHeatmaps(await loadEntry(position));
-      const image = await (entry.recording ? loadOneFrame : loadPictures)(entry, THUMBNAIL_PIXELS);
+      const image = await (entry.recording ? loadOneFrame : loadBackgrounds)(entry, THUMBNAIL_PIXELS);
       const first = targetKey(image.explanations[0].targets[0]);
       const contents = paneContents(image, { current: first, pinned: [], explanation: 0, place: ONE_FRAME });
       const style = styleOf({ ...display, mode: "overlay" }, false, colormaps);
@@ -107,11 +107,11 @@ export function createGallery(images, colormaps, display, loadEntry, onopen, has
 
 function drawThumbnailOf(content, style) {
   const canvas = document.createElement("canvas");
-  if (content.picture.signal) {
+  if (content.background.signal) {
     [canvas.width, canvas.height] = SIGNAL_THUMBNAIL;
     drawSignal(canvas, content, style);
   } else {
-    drawContent(canvas, content.picture.photo, content, style);
+    drawContent(canvas, content.background.photo, content, style);
     drawFrames(canvas, content, THUMBNAIL_LINES);
   }
   return canvas;

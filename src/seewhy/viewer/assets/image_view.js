@@ -8,7 +8,7 @@ import { createSignalPane } from "./signal_pane.js";
 import { decodeHeatmaps, SHOWN_PIXELS } from "./photos.js";
 import { createPredictionList } from "./predictions.js";
 import { createFrameChoice } from "./frame_choice.js";
-import { loadFrames, loadPictures, strongestFrame } from "./recording.js";
+import { loadFrames, loadBackgrounds, strongestFrame } from "./recording.js";
 import { paneContents, showsDetections, targetKey, targetTitle } from "./pane_contents.js";
 import { hasTouchScreen } from "./touch_screen.js";
 import { createZoom } from "./zoom.js";
@@ -36,7 +36,7 @@ const TOUCH_HINTS = {
  * then.
  */
 export async function createImageView(entry, colormaps, { display, hasHeading }) {
-  const image = await loadPictures(decodeHeatmaps(entry), SHOWN_PIXELS);
+  const image = await loadBackgrounds(decodeHeatmaps(entry), SHOWN_PIXELS);
   const [firstTarget] = image.explanations[0].targets;
   const place = await firstPlace(image, firstTarget);
   const selection = { current: targetKey(firstTarget), pinned: [], explanation: 0, place };
@@ -198,9 +198,9 @@ async function firstPlace(image, target) {
   return { axis: 0, frame: strongestFrame(image, image.explanations[0].parts[0], target, 0) };
 }
 
-/** Returns the aspect ratio of the picture that is the furthest from a square. */
-function steepestAspect({ pictures, recording }) {
-  const aspects = (recording?.axes ?? pictures).map(({ width, height }) => width / height);
+/** Returns the aspect ratio of the background that is the furthest from a square. */
+function steepestAspect({ backgrounds, recording }) {
+  const aspects = (recording?.axes ?? backgrounds).map(({ width, height }) => width / height);
   return aspects.reduce((one, other) => (Math.abs(Math.log(other)) > Math.abs(Math.log(one)) ? other : one), 1);
 }
 

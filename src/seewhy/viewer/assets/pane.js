@@ -4,7 +4,7 @@ import { createElement } from "./dom.js";
 import { formatValue } from "./numbers.js";
 import { createDetectionBoxes } from "./detection_boxes.js";
 import { drawContent, drawFrames } from "./frames.js";
-import { createPaneFrame, savePicture } from "./pane_frame.js";
+import { createPaneFrame, saveCanvas } from "./pane_frame.js";
 import { photoPixels } from "./photos.js";
 import { valueAt } from "./placement.js";
 import { describePeak, peakPoint } from "./pane_contents.js";
@@ -24,7 +24,7 @@ export function createPane(image, { onscroll, onpoint, onselect }) {
   const mark = createElement("span", { class: "mark", hidden: true });
   const boxes = createDetectionBoxes(image.name, { onpoint, onselect: (key) => onselect(key, shown.content) });
   const zoomable = createElement("div", { class: "zoomable" }, canvas, boxes.element, mark);
-  const frame = createPaneFrame(zoomable, () => savePicture(image, shown.content, drawFullSize(shown)));
+  const frame = createPaneFrame(zoomable, () => saveCanvas(image, shown.content, drawFullSize(shown)));
   const { element, scroller, value } = frame;
   let shown = null; // {content, style}
   let zoom = 1;
@@ -74,7 +74,7 @@ export function createPane(image, { onscroll, onpoint, onselect }) {
   }
 
   function valueText() {
-    const { width, height } = shown.content.picture;
+    const { width, height } = shown.content.background;
     const [x, y] = [pointer.x * width, pointer.y * height];
     const position = `At ${Math.floor(x)}, ${Math.floor(y)}: `;
     const { heatmap, rawHeatmap, peak } = shown.content;
@@ -96,7 +96,7 @@ export function createPane(image, { onscroll, onpoint, onselect }) {
   function show(content, style, ownHeading, ownCaption, hasAllBoxes) {
     shown = { content, style };
     frame.show(content, style, ownHeading, ownCaption);
-    const { photo } = content.picture;
+    const { photo } = content.background;
     element.style.setProperty("--aspect", String(photo.width / photo.height));
     drawContent(canvas, photo, content, style);
     boxes.update(content, hasAllBoxes);
@@ -107,7 +107,7 @@ export function createPane(image, { onscroll, onpoint, onselect }) {
   }
 
   function ariaLabel(content) {
-    const { input, label = "" } = content.picture;
+    const { input, label = "" } = content.background;
     const summary = content.warning ?? describePeak(content.heatmap);
     const name = [image.name, input, label].filter(Boolean).join(", ");
     return `${name}: ${content.title}; ${content.detail}; ${summary}`;
@@ -147,7 +147,7 @@ export function createPane(image, { onscroll, onpoint, onselect }) {
 /** Draws the pane again, at the full size of the photo, with the frame of the detection. */
 function drawFullSize({ content, style }) {
   const canvas = document.createElement("canvas");
-  drawContent(canvas, photoPixels(content.picture.bitmap), content, style);
+  drawContent(canvas, photoPixels(content.background.bitmap), content, style);
   drawFrames(canvas, content);
   return canvas;
 }

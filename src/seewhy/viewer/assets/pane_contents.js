@@ -1,7 +1,7 @@
 /** The contents of an image's panes: one target of one explanation each, or the difference of two targets. */
 
 import { formatPercent, formatValue } from "./numbers.js";
-import { pictureOf, planeOf } from "./recording.js";
+import { backgroundOf, planeOf } from "./recording.js";
 
 /** Returns what identifies a target: the same class has the same key in every explanation of an image. */
 export function targetKey(target) {
@@ -60,30 +60,30 @@ function targetsOf({ targets }, keys) {
 
 function createContent(image, part, keys, { signed, place }) {
   const targets = targetsOf(part, keys);
-  const picture = pictureOf(image, part, place);
+  const background = backgroundOf(image, part, place);
   if (targets.includes(null)) {
-    return { ...missingContent(image, part, keys[0]), picture };
+    return { ...missingContent(image, part, keys[0]), background };
   }
   return targets.length === 2
-    ? differenceContent(part, targets, signed, picture)
-    : targetContent(part, targets[0], signed, picture);
+    ? differenceContent(part, targets, signed, background)
+    : targetContent(part, targets[0], signed, background);
 }
 
 const contentCache = new WeakMap();
 
 /** Returns the content for a target, the same object each time, so that the renderer can reuse the placed heatmap. */
-function targetContent(part, target, signed, picture) {
+function targetContent(part, target, signed, background) {
   const isSigned = signed && part.signed;
-  const pictures = contentCache.get(target) ?? contentCache.set(target, new WeakMap()).get(target);
-  const contents = pictures.get(picture) ?? pictures.set(picture, {}).get(picture);
-  contents[isSigned] ??= createTargetContent(part, target, isSigned, picture);
+  const backgrounds = contentCache.get(target) ?? contentCache.set(target, new WeakMap()).get(target);
+  const contents = backgrounds.get(background) ?? backgrounds.set(background, {}).get(background);
+  contents[isSigned] ??= createTargetContent(part, target, isSigned, background);
   return contents[isSigned];
 }
 
-function createTargetContent(part, target, signed, picture) {
+function createTargetContent(part, target, signed, background) {
   const peak = signed ? target.signed_peak : target.peak;
   const raw = signed ? target.cells : positiveCells(target);
-  const where = picture.input === "" ? "this image" : `“${picture.input}”`;
+  const where = background.input === "" ? "this image" : `“${background.input}”`;
   return {
     title: targetTitle(target),
     name: target.name,
@@ -91,9 +91,9 @@ function createTargetContent(part, target, signed, picture) {
     keys: [targetKey(target)],
     frames: framesOf(target),
     minus: null,
-    warning: peak > 0 ? null : `No evidence for “${target.name}” in ${picture.noun ?? where}.`,
+    warning: peak > 0 ? null : `No evidence for “${target.name}” in ${background.noun ?? where}.`,
     check: target.check ?? "",
-    ...heatmapContent(part, raw, peak, signed, picture),
+    ...heatmapContent(part, raw, peak, signed, background),
   };
 }
 
@@ -104,7 +104,7 @@ function positiveCells(target) {
   return positiveCache.get(target) ?? positiveCache.set(target, clipped()).get(target);
 }
 
-function differenceContent(part, [target, other], signed, picture) {
+function differenceContent(part, [target, other], signed, background) {
   const shownCells = (each) => (signed && part.signed ? each.cells : positiveCells(each));
   const [cells, otherCells] = [target, other].map(shownCells);
   const raw = cells.map((value, cell) => value - otherCells[cell]);
@@ -118,21 +118,21 @@ function differenceContent(part, [target, other], signed, picture) {
     frames: [target, other].flatMap(framesOf),
     minus: [target.name, other.name],
     warning: peak > 0 ? null : "The two heatmaps do not differ.",
-    ...heatmapContent(part, raw, peak, true, picture),
+    ...heatmapContent(part, raw, peak, true, background),
   };
 }
 
-function heatmapContent(part, raw, peak, signed, picture) {
-  const plane = planeOf(part, raw, picture);
+function heatmapContent(part, raw, peak, signed, background) {
+  const plane = planeOf(part, raw, background);
   const cells = plane.cells.map((value) => (peak > 0 ? Math.min(Math.max(value / peak, -1), 1) : 0));
   const isWhole = part.axes === undefined; // a frame is scaled to the peak of the recording
   return {
-    picture,
+    background,
     targets: part.targets,
     facts: factsOf(part),
     detail: describeExplanation(part),
     method: part.method,
-    heatmap: { ...plane, cells, signed, speckled: part.speckled, extent: picture, largest: isWhole ? null : 1 },
+    heatmap: { ...plane, cells, signed, speckled: part.speckled, extent: background, largest: isWhole ? null : 1 },
     rawHeatmap: plane,
     low: signed ? formatValue(-peak) : "0",
     high: formatValue(peak),

@@ -1,18 +1,19 @@
-/** What the panes of images and signals share: heading, space for the picture, colour bar, caption, and saving. */
+/** What the panes of images and signals share: heading, space for the image, colour bar, caption, and saving. */
 
 import { createElement } from "./dom.js";
 import { colorGradient } from "./renderer.js";
 
 /**
- * Creates the frame of a pane around the element of its picture; `onsave()` is called when the reader saves it. Returns {element, scroller, value, show, heading, caption}: the element that scrolls the picture, the
- * output over it, and what was given to `show` last.
+ * Creates the frame of a pane around an element that is drawn on; `onsave()` is called when the reader saves it. Returns
+ * {element, scroller, value, show, heading, caption}: the element that scrolls it, the output over it, and what was given
+ * to `show` last.
  */
-export function createPaneFrame(picture, onsave) {
+export function createPaneFrame(drawn, onsave) {
   const title = createElement("h3", {});
   const detail = createElement("p", { class: "detail" });
   const heading = createElement("figcaption", {}, title, detail);
   const value = createElement("output", { class: "value", hidden: true }); // over the image, which it cannot move
-  const scroller = createElement("div", { class: "scroller" }, picture);
+  const scroller = createElement("div", { class: "scroller" }, drawn);
   const caption = createElement("p", { class: "caption" });
   const legend = createLegend();
   const save = createElement("button", { type: "button", onclick: onsave }, "Save as PNG");
@@ -37,8 +38,8 @@ export function createPaneFrame(picture, onsave) {
   return { element, scroller, value, show, heading: () => given.heading, caption: () => given.caption };
 }
 
-/** Saves a canvas as the picture of a content, named by the image. */
-export function savePicture(image, content, canvas) {
+/** Saves a canvas as the background of a content, named by the image. */
+export function saveCanvas(image, content, canvas) {
   canvas.toBlob((blob) => {
     const href = URL.createObjectURL(blob);
     createElement("a", { href, download: fileName(image, content) }).click();
@@ -48,7 +49,7 @@ export function savePicture(image, content, canvas) {
 
 function fileName(image, content) {
   const stem = image.name.replace(/\.[^., ]*(?=, |$)/g, "");
-  const { input, label = "" } = content.picture;
+  const { input, label = "" } = content.background;
   return `${[stem, input, label, content.method, content.name].filter(Boolean).join("_").replace(/[^\p{L}\p{N}+.-]+/gu, "_")}.png`;
 }
 

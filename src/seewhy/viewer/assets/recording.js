@@ -1,8 +1,8 @@
 /**
- * The pictures that heatmaps are drawn on: the photos of a sample, or of a recording the frame that is shown.
+ * The backgrounds that heatmaps are drawn on: the photos of a sample, or of a recording the frame that is shown.
  *
- * A picture is {input, width, height, bitmap, photo}: the name of the model's input, or "" for a sample of one image; the
- * size that boxes refer to; the loaded photo, and its pixels as they are shown. Frames have {axis, position, label, noun}
+ * A background is {input, width, height, bitmap, photo}: the name of the model's input, or "" for a sample of one image;
+ * the size that boxes refer to; the loaded photo, and its pixels as they are shown. Frames have {axis, position, label, noun}
  * too. That of a signal has `signal` instead of photos: `lows` and `highs` of each channel are arrays.
  */
 
@@ -10,20 +10,20 @@ import { floatsFromBase64 } from "./numbers.js";
 import { loadPhoto, photoPixels } from "./photos.js";
 
 /**
- * Loads the photos of an image, and adds them as `pictures`; those of a recording, which are many, are loaded by
- * `loadFrames`. Pictures with more than `maxPixels` are shown smaller. The picture of a signal is its values.
+ * Loads the photos of an image, and adds them as `backgrounds`; those of a recording, which are many, are loaded by
+ * `loadFrames`. Backgrounds with more than `maxPixels` are shown smaller. The background of a signal is its values.
  */
-export async function loadPictures(image, maxPixels) {
+export async function loadBackgrounds(image, maxPixels) {
   if (image.signal) {
     const signal = decodeSignal(image.signal);
-    return { ...image, pictures: [{ input: "", noun: "this signal", width: signal.samples, height: 1, signal }] };
+    return { ...image, backgrounds: [{ input: "", noun: "this signal", width: signal.samples, height: 1, signal }] };
   }
   if (image.recording) {
-    return { ...image, pictures: [], frames: image.recording.axes.map(() => null) };
+    return { ...image, backgrounds: [], frames: image.recording.axes.map(() => null) };
   }
   const inputs = image.inputs ?? [{ name: "", width: image.width, height: image.height, photo: image.photo }];
-  const load = (input) => loadPicture({ ...input, input: input.name, name: image.name }, maxPixels);
-  return { ...image, pictures: await Promise.all(inputs.map(load)) };
+  const load = (input) => loadBackground({ ...input, input: input.name, name: image.name }, maxPixels);
+  return { ...image, backgrounds: await Promise.all(inputs.map(load)) };
 }
 
 function decodeSignal({ lows, highs, ...facts }) {
@@ -36,12 +36,12 @@ export async function loadOneFrame(entry, maxPixels) {
   const [axis] = entry.recording.axes;
   const frame = axis.frames[strongestFrame(entry, part, part.targets[0], 0)];
   const recording = { ...entry.recording, axes: [{ ...axis, frames: [frame] }] };
-  const image = await loadPictures({ ...entry, recording }, maxPixels);
+  const image = await loadBackgrounds({ ...entry, recording }, maxPixels);
   await loadFrames(image, 0, maxPixels);
   return image;
 }
 
-async function loadPicture({ name, photo, ...facts }, maxPixels) {
+async function loadBackground({ name, photo, ...facts }, maxPixels) {
   const bitmap = await loadPhoto({ name, photo });
   return { ...facts, bitmap, photo: photoPixels(bitmap, maxPixels) };
 }
@@ -50,28 +50,28 @@ async function loadPicture({ name, photo, ...facts }, maxPixels) {
 export async function loadFrames(image, axis, maxPixels) {
   const { kind, axes } = image.recording;
   const { frames, width, height } = axes[axis];
-  const load = ({ photo, position, label }) =>
-    loadPicture({ name: image.name, input: "", width, height, photo, axis, position, label, noun: `this ${kind}` }, maxPixels);
+  const shared = { name: image.name, input: "", width, height, axis, noun: `this ${kind}` };
+  const load = (frame) => loadBackground({ ...shared, ...frame }, maxPixels);
   image.frames[axis] ??= await Promise.all(frames.map(load));
 }
 
-/** Returns the picture that a part of an explanation (photos.js) is drawn on. `place` is {axis, frame} of a recording. */
-export function pictureOf(image, part, place) {
-  return image.recording ? image.frames[place.axis][place.frame] : image.pictures[part.position];
+/** Returns the background that a part of an explanation (photos.js) is drawn on. `place` is {axis, frame} of a recording. */
+export function backgroundOf(image, part, place) {
+  return image.recording ? image.frames[place.axis][place.frame] : image.backgrounds[part.position];
 }
 
 /**
- * Returns the heatmap {rows, columns, box, input, cells} on a picture. `cells` are all of a target's; those of a
+ * Returns the heatmap {rows, columns, box, input, cells} on a background. `cells` are all of a target's; those of a
  * recording are interpolated linearly along the axis, as in `FrameExplanation.frame_heatmaps`.
  */
-export function planeOf(part, cells, picture) {
+export function planeOf(part, cells, background) {
   if (part.axes === undefined) {
     const { rows, columns, box, input } = part;
     return { rows, columns, box, input, cells };
   }
-  const { rows, columns, depth, box, extent, offset } = part.axes[picture.axis];
+  const { rows, columns, depth, box, extent, offset } = part.axes[background.axis];
   const [start, stop] = extent;
-  const centre = picture.position + 0.5;
+  const centre = background.position + 0.5;
   const size = rows * columns;
   const plane = new Float32Array(size);
   if (start <= centre && centre < stop) {

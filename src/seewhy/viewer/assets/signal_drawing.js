@@ -12,11 +12,11 @@ const EDGE = "#24292f";
 const BACKGROUND = "#ffffff";
 
 /**
- * Draws the content of a pane (pane_contents.js) whose picture is a signal, on all of a canvas. Where the heatmap is below
- * the threshold of the style (renderer.js), and where the model saw nothing, the line is grey.
+ * Draws the content of a pane (pane_contents.js) whose background is a signal, on all of a canvas. Where the heatmap is
+ * below the threshold of the style (renderer.js), and where the model saw nothing, the line is grey.
  */
 export function drawSignal(canvas, content, style) {
-  const { signal } = content.picture;
+  const { signal } = content.background;
   const context = canvas.getContext("2d");
   const { width, height } = canvas;
   context.fillStyle = BACKGROUND;

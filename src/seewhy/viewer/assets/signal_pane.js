@@ -2,7 +2,7 @@
 
 import { createElement } from "./dom.js";
 import { formatValue } from "./numbers.js";
-import { createPaneFrame, savePicture } from "./pane_frame.js";
+import { createPaneFrame, saveCanvas } from "./pane_frame.js";
 import { valueAt } from "./placement.js";
 import { drawSignal } from "./signal_drawing.js";
 
@@ -17,7 +17,7 @@ export function createSignalPane(image, { onscroll }) {
   const line = createElement("span", { class: "time-mark", hidden: true });
   const times = createElement("div", { class: "times", "aria-hidden": true });
   const zoomable = createElement("div", { class: "zoomable" }, canvas, line, times);
-  const frame = createPaneFrame(zoomable, () => savePicture(image, shown.content, canvas));
+  const frame = createPaneFrame(zoomable, () => saveCanvas(image, shown.content, canvas));
   const { element, scroller, value } = frame;
   let shown = null; // {content, style}
   let pointer = 0.5;
@@ -31,7 +31,7 @@ export function createSignalPane(image, { onscroll }) {
   canvas.addEventListener("keydown", (event) => {
     if (event.key in SAMPLE_KEYS) {
       event.preventDefault();
-      pointAt(pointer + SAMPLE_KEYS[event.key] / Math.min(shown.content.picture.signal.points, 100 * zoom));
+      pointAt(pointer + SAMPLE_KEYS[event.key] / Math.min(shown.content.background.signal.points, 100 * zoom));
       line.scrollIntoView({ block: "nearest", inline: "nearest" });
     }
   });
@@ -55,10 +55,11 @@ export function createSignalPane(image, { onscroll }) {
   }
 
   function valueText() {
-    const { picture, heatmap, rawHeatmap, peak } = shown.content;
-    const { signal } = picture;
+    const { background, heatmap, rawHeatmap, peak } = shown.content;
+    const { signal } = background;
     const point = Math.floor(pointer * signal.points);
-    const texts = Array.from({ length: signal.channels }, (_, channel) => rangeText(signal, channel * signal.points + point));
+    const channels = Array.from({ length: signal.channels }, (_, channel) => channel * signal.points);
+    const texts = channels.map((first) => rangeText(signal, first + point));
     const position = `At ${timeText(signal, pointer * signal.samples)}: ${texts.join(", ")}; `;
     if (heatmap === null) {
       return `${position}not explained.`;
@@ -73,7 +74,7 @@ export function createSignalPane(image, { onscroll }) {
 
   function show(content, style, ownHeading, ownCaption) {
     shown = { content, style };
-    const { signal } = content.picture;
+    const { signal } = content.background;
     frame.show(content, style, ownHeading, ownCaption);
     times.replaceChildren(
       ...Array.from({ length: TICKS * zoom + 1 }, (_, tick) =>
@@ -99,7 +100,7 @@ export function createSignalPane(image, { onscroll }) {
     scrollTo(centre * scroller.scrollWidth - scroller.clientWidth / 2, 0);
   }
 
-  const peakShare = () => peakSample(shown.content.heatmap) / shown.content.picture.signal.samples;
+  const peakShare = () => peakSample(shown.content.heatmap) / shown.content.background.signal.samples;
   const visibleCentre = () => (scroller.scrollLeft + scroller.clientWidth / 2) / scroller.scrollWidth;
 
   function scrollTo(left, top) {
