@@ -21,6 +21,7 @@ from seewhy.models.given_preprocessing import as_preprocessing, tokenizer_of
 from seewhy.models.preprocessing import Inputs, Preprocessing
 from seewhy.models.sidecar import PreprocessingConfig, Sidecar
 from seewhy.models.text_encoder import Prompts, PromptsSpec, TextEncoder, no_classes, text_encoder
+from seewhy.recordings.recording import check_rate
 from seewhy.representation import ShortTuple, call_repr, counted, description, listed, shortened
 from seewhy.targets import Target, TargetSpec, resolve
 from seewhy.targets.classes import Class
@@ -51,7 +52,8 @@ class Classifier:
             of a Hugging Face model, or the transform of torchvision that open_clip returns with a model.
         class_names: Names in the order of the outputs, or a `ClassNames`; None for those that the model holds, such as
             `config.id2label` of Hugging Face models, or if they are unknown.
-        input_size: (h, w) in pixels; None reads it from the model.
+        input_size: (h, w) in pixels; for a model of volumes (d, h, w), of signals (l,), and of videos (t, h, w), or
+            (h, w) where it takes any number of frames. None reads it from the model.
         name: The model's name in messages and figures.
         layer: The layer that `layer="auto"` selects: a path, or a name that only one layer has. None leaves the
             choice to `Explainer`.
@@ -59,9 +61,11 @@ class Classifier:
         tokenizer: Makes tokens of prompts, for a model with an image and a text tower: a tokenizer or a processor of
             Hugging Face, what `open_clip.get_tokenizer` returns, or a function from a list of texts to tokens (P, L).
             None takes that of the processor in `preprocess`, or the one beside a model of Hugging Face.
+        sample_rate: The number of samples in a second of the signals that the model takes; None where it is unknown.
 
     Raises:
         ModelError: `model` is of an unsupported type.
+        RecordingError: `sample_rate` is not a number above 0.
         OptionError: `preprocess` is neither a `Preprocessing` nor a function; or there is a tokenizer, and the model
             has no text tower.
         LayerError: There is no such layer, or more than one of that name.
@@ -73,11 +77,12 @@ class Classifier:
         *,
         preprocess: Preprocessing | Callable[[FloatArray], Any] | None = None,
         class_names: Sequence[str] | None = None,
-        input_size: tuple[int, int] | None = None,
+        input_size: tuple[int, ...] | None = None,
         name: str | None = None,
         layer: str | None = None,
         backend: Backend | None = None,
         tokenizer: Any = None,
+        sample_rate: float | None = None,
     ) -> None:
         if preprocess is not None and not callable(preprocess):
             raise OptionError(
@@ -99,6 +104,7 @@ class Classifier:
         self.preprocessing = preprocess if isinstance(preprocess, Preprocessing) else None
         self._finish = None if isinstance(preprocess, Preprocessing) else preprocess
         self._input_size = input_size
+        self.sample_rate = check_rate("sample_rate", sample_rate)
         self.layer = layer
         if layer is not None:
             self.framework.find_layer(layer)
@@ -115,6 +121,16 @@ class Classifier:
         return self.preprocessing is not None or self._finish is not None
 
     @property
+    def finish(self) -> Callable[[FloatArray], Any] | None:
+        """The function that was given as preprocessing; None where none was, or a `Preprocessing`."""
+        return self._finish
+
+    @property
+    def given_size(self) -> tuple[int, ...] | None:
+        """The size of the input that was given; None where none was."""
+        return self._input_size
+
+    @property
     def input_size(self) -> tuple[int, int]:
         """(h, w) of the model's input, in pixels.
 
@@ -124,7 +140,11 @@ class Classifier:
         if self.preprocessing is not None:
             return self.preprocessing.size
         if self._input_size is not None:
-            return self._input_size
+            if len(self._input_size) != 2:
+                raise ModelError(
+                    f"The model {self.name!r} takes inputs of the size {self._input_size}; an image has two axes."
+                )
+            return self._input_size[0], self._input_size[1]
         shape = self.framework.input_shape()
         size: tuple[int | None, ...] = ()
         if _is_image(shape):
@@ -138,6 +158,24 @@ class Classifier:
                 "seewhy.Classifier(model, preprocess=..., input_size=(224, 224))."
             )
         return (size[0], size[1])
+
+    def fixed_size(self, axes: int) -> tuple[int | None, ...]:
+        """Return the size of the input along each of its spatial axes, as it was given or as the model has it.
+
+        Args:
+            axes: The number of axes; for three, a size (h, w) is that of the frames of a video.
+
+        Returns:
+            One for each axis; None where the model takes any size, or where it is unknown.
+        """
+        shape = self.framework.input_shape()
+        size: tuple[int | None, ...] = (None,) * axes
+        if isinstance(shape, tuple) and len(shape) == axes + 2:
+            size = tuple(shape[2:] if self.framework.channels_first else shape[1:-1])
+        given = self._input_size if self.preprocessing is None else self.preprocessing.size
+        if given is None or len(given) > axes:
+            return size
+        return (*size[: axes - len(given)], *given)
 
     def framework_in(self, precision: Precision, backend: Backend | None = None) -> Framework:
         """Return what runs the model in this precision; each is created once and caches compiled code.
@@ -342,7 +380,7 @@ class Classifier:
         *,
         preprocess: Preprocessing | Callable[[FloatArray], Any] | None = None,
         class_names: Sequence[str] | None = None,
-        input_size: tuple[int, int] | None = None,
+        input_size: tuple[int, ...] | None = None,
     ) -> "Classifier":
         """Return a classifier of the same model with other preprocessing, class names or input size.
 
@@ -354,7 +392,12 @@ class Classifier:
         kept = self.preprocessing or self._finish
         chosen = kept if preprocess is None else preprocess
         if input_size is not None and isinstance(chosen, Preprocessing):
-            chosen = chosen.with_size(input_size)
+            if len(input_size) != 2:
+                raise ModelError(
+                    f"The input size is {input_size}, and the preprocessing of the model {self.name!r} is for images: "
+                    "expected (height, width), in pixels."
+                )
+            chosen = chosen.with_size((input_size[0], input_size[1]))
         kept_names = self.class_names if self._were_names_given else None  # which reads the model's own again
         kept_size = self._input_size if self.preprocessing is None else self.preprocessing.size
         replaced = Classifier(
@@ -364,6 +407,7 @@ class Classifier:
             input_size=input_size or kept_size,
             name=self.name,
             layer=self.layer,
+            sample_rate=self.sample_rate,
         )
         replaced._take_prompts(self._encoder, self.prompts)
         return replaced
@@ -377,6 +421,7 @@ class Classifier:
             input_size=self._input_size,
             name=self.name,
             layer=self.layer,
+            sample_rate=self.sample_rate,
         )
         made._take_prompts(self._encoder, prompts)
         return made
@@ -453,11 +498,11 @@ def sidecar_of(classifier: Classifier) -> Sidecar:
     preprocessing, finish = classifier.preprocessing, classifier._finish
     if preprocessing is None:
         config = None if finish is None else PreprocessingConfig(sidecar.application_name(finish))
-        return Sidecar(classifier.class_names, classifier._input_size, config, classifier.layer)
+        return Sidecar(classifier.class_names, classifier._input_size, config, classifier.layer, classifier.sample_rate)
     names = ("crop", "resize", "resample", "mean", "std", "channels_first", "grey")
     values = {name: getattr(preprocessing, name) for name in names}
     config = PreprocessingConfig(sidecar.application_name(preprocessing.finish), **values)
-    return Sidecar(classifier.class_names, preprocessing.size, config, classifier.layer)
+    return Sidecar(classifier.class_names, preprocessing.size, config, classifier.layer, classifier.sample_rate)
 
 
 def _are_pixels(inputs: Any) -> bool:
