@@ -108,6 +108,7 @@ LARGE = {
     targets.Function: lambda: targets.Function(np.sum),
     targets.Objective: lambda: targets.Objective(targets.Class(NAMES)),
     targets.PerImage: lambda: targets.PerImage((targets.TopK(1),) * 1000),
+    targets.Prompt: lambda: targets.Prompt("a photo of a dog " * 100),
     targets.Region: lambda: targets.Region(np.ones((1000, 50, 50), bool), "tabby"),
     targets.Regression: lambda: targets.Regression(12, "the age of the person in years"),
     targets.TargetScores: lambda: targets.TargetScores(ARRAY, ARRAY),
