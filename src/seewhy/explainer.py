@@ -8,7 +8,7 @@ draws it when someone asks for pixels.
 import copy
 import itertools
 import os
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import islice
 from typing import Any, Literal, TypeVar, Unpack, final, overload
@@ -40,6 +40,7 @@ from seewhy.attribution.detections import (
 from seewhy.attribution.explainer_options import AugmentationName, ExplainerOptions, check_options
 from seewhy.attribution.fusion import choose_fuse
 from seewhy.attribution.input_box import input_box
+from seewhy.attribution.input_layers import check_shared_layer, layers_of_input
 from seewhy.attribution.method_choice import choose_method
 from seewhy.attribution.perturbation_runner import ProgressCallback
 from seewhy.attribution.pixel_classes import predict_pixels, scores_pixels
@@ -57,6 +58,7 @@ from seewhy.errors import (
 )
 from seewhy.frameworks import Framework, LayerCall, LayerChoice
 from seewhy.frameworks.detections import CLASS_LOGITS, DetectorRunner
+from seewhy.frameworks.one_input import OneInput, find_leaf, image_leaves
 from seewhy.frameworks.structures import InputBatch, InputSpec, image_at, image_count, leaves, only_leaf
 from seewhy.frameworks.tokens import TokenGrid
 from seewhy.images.geometry import Placement
@@ -67,12 +69,14 @@ from seewhy.images.style import check_name
 from seewhy.methods import Method
 from seewhy.models import Classifier, load
 from seewhy.models.blank_input import blank_input
+from seewhy.models.samples import Sample, is_sample
 from seewhy.representation import ShortTuple, description, shortened
 from seewhy.results.channel_inspection import Inspection
 from seewhy.results.comparison import Comparison
 from seewhy.results.explanation import Explanation
 from seewhy.results.explanation_builder import build_explanation
-from seewhy.results.heatmaps import Heatmaps, build_heatmaps, join_detections
+from seewhy.results.heatmaps import Heatmaps, build_heatmaps, join_detections, join_rows
+from seewhy.results.multi_image_explanation import MultiImageExplanation
 from seewhy.targets import Objective, Target, TargetSpec, resolve
 from seewhy.types import Backend, Capture, Fuse, ImageArray, LayerSpec, Model, Precision, Score
 
@@ -207,27 +211,48 @@ class Explainer:
             f"of {shortened(str(self.classifier.name))}: {self.method.name} at {shortened(layers)}, score {self.score}",
         )
 
+    @overload
+    def explain(  # type: ignore[overload-overlap]  # a path is a sequence, too
+        self, images: ImageLike | Iterable[ImageLike], targets: TargetSpec = ..., *, batch_size: int = ...
+    ) -> list[Explanation]: ...
+
+    @overload
     def explain(
-        self, images: ImageLike | Iterable[ImageLike], targets: TargetSpec = "top-1", *, batch_size: int = BATCH_SIZE
-    ) -> list[Explanation]:
-        """Explain images.
+        self, images: Mapping[str, Any] | Iterable[Sample], targets: TargetSpec = ..., *, batch_size: int = ...
+    ) -> list[MultiImageExplanation]: ...
+
+    def explain(
+        self,
+        images: ImageLike | Iterable[ImageLike] | Mapping[str, Any] | Iterable[Sample],
+        targets: TargetSpec = "top-1",
+        *,
+        batch_size: int = BATCH_SIZE,
+    ) -> list[Explanation] | list[MultiImageExplanation]:
+        """Explain images, or samples of several.
 
         Args:
-            images: Paths, PIL images or uint8 arrays (H, W, 3), of any sizes; or one of those.
+            images: Paths, PIL images or uint8 arrays (H, W, 3), of any sizes; or one of those. For a model with several
+                inputs samples: dicts of images, and of values that are no images, by the names of the inputs; or
+                lists and tuples of them in the order of the inputs.
             targets: What is explained for each image: "top-3"; a class index, name or wnid; a list of those; a list of
                 such lists, one per image; a `seewhy.targets` object; a function of the outputs giving (N,) or (N, T).
             batch_size: How many images, or perturbations of an image, run at once.
 
         Returns:
-            A list with an explanation of each image, also of a single one.
+            A list with an explanation of each image, also of a single one. Of a sample, a `MultiImageExplanation`.
 
         Raises:
             ImageError: An image cannot be read.
+            InputError: A sample does not have a value for each input, or a value does not fit its input.
             TargetError, LayerError, ModelRunError: The model does not allow the target or layer, or failed.
         """
         images = check_images(images)
         check_batch_size(batch_size)
         target = self._resolve(targets, len(images))
+        if any(map(is_sample, images)):
+            return [
+                self._explain_sample(sample, target.for_image(row), batch_size) for row, sample in enumerate(images)
+            ]
         decoded = read_each(images)
         explanations: list[Explanation] = []
         for start in range(0, len(images), batch_size):
@@ -315,13 +340,23 @@ class Explainer:
             count += len(batch)
         target.check_images(count)
 
-    def heatmaps(self, inputs: InputSpec, targets: TargetSpec = "top-1", *, batch_size: int = BATCH_SIZE) -> Heatmaps:
+    def heatmaps(
+        self,
+        inputs: InputSpec,
+        targets: TargetSpec = "top-1",
+        *,
+        batch_size: int = BATCH_SIZE,
+        input_name: str | int | None = None,
+    ) -> Heatmaps:
         """Explain a batch of preprocessed inputs.
 
         Args:
             inputs: (N, ...), preprocessed; lists and dicts of such arrays for a model with several inputs.
             targets: As for `explain`.
             batch_size: How many perturbations of an image run at once, for methods that run the model many times.
+            input_name: Of a model with several inputs, the one that is explained, by its name or position: "auto" then
+                takes a layer that is computed from it alone, perturbations change it alone, and gradients are those of
+                it. None explains the layer, whatever it is computed from.
 
         Returns:
             `Heatmaps`, (N, T, *space).
@@ -331,6 +366,13 @@ class Explainer:
             TargetError, LayerError, ModelRunError: The model does not allow the target or layer, or failed.
         """
         check_batch_size(batch_size)
+        if input_name is not None:
+            checked = self.framework.check_inputs(inputs)
+            target, leaf = self._resolve(targets, image_count(checked)), find_leaf(self.framework, checked, input_name)
+            rows = range(image_count(checked))
+            return join_rows(
+                [self._of_input(image_at(checked, row), leaf, target.for_image(row), batch_size) for row in rows]
+            )
         checked = self._check_inputs(inputs)
         self._hint(checked)
         target = self._resolve(targets, image_count(checked))
@@ -414,6 +456,35 @@ class Explainer:
         objective = Objective(self._resolve("top-1", image_count(checked)), self.score, self.output)
         plan = replace(self._plan(checked, objective, 1), method=all_methods.get("gradcam"))
         return try_all_layers(plan, checked, objective)
+
+    def _explain_sample(self, sample: Sample, target: Target, batch_size: int) -> MultiImageExplanation:
+        inputs = self.classifier.preprocess([sample])
+        explanations: dict[str, Explanation] = {}
+        for name, image in inputs.images.items():
+            heatmaps = self._of_input(inputs.values, image.leaf, target, batch_size)
+            (explanations[name],) = self._explanations(heatmaps, image.sources, image.pixels, image.placements)
+        return MultiImageExplanation(explanations, inputs.others[0])
+
+    def _of_input(self, inputs: InputBatch, leaf: int, target: Target, batch_size: int) -> Heatmaps:
+        """Explain one of several inputs, of one sample; the others keep their values."""
+        view = OneInput(self.framework, inputs, leaf, image_leaves(inputs))
+        image, of_input = leaves(inputs)[leaf], copy.copy(self)
+        layers = (
+            self.layer_choices if self.method.level == "input" else layers_of_input(view, image, self.layer_choices)
+        )
+        vars(of_input).update(framework=view, layer_choices=layers, _plans={}, _noted=self._noted | {"pixels"})
+        if self.method.level == "layer":
+            of_input._check_shared(view, image, target)
+        heatmaps = of_input.heatmaps(image, target, batch_size=batch_size)
+        self._noted.update(of_input._noted - {"pixels"})
+        return heatmaps
+
+    def _check_shared(self, view: OneInput, image: InputBatch, target: Target) -> None:
+        """Check the layers that are computed from several images, and warn of them once."""
+        for layer in self.layer_choices:
+            if not layer.is_auto and view.is_shared(image, layer):
+                objective = Objective(target, self.score, self.output)
+                check_shared_layer(self._plan(image, objective, 1), view, layer, image, objective)
 
     def _explain_pixels(
         self, images: Sequence[ImageLike], pixels: Sequence[ImageArray], target: Target, batch_size: int

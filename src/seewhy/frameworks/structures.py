@@ -1,12 +1,13 @@
 """Inputs and outputs of models that consist of several arrays."""
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from seewhy.errors import InputError, ModelError, ModelRunError
+from seewhy.errors import InputError, ModelError, ModelRunError, did_you_mean
 
 InputBatch = Any
 """A model's input batch, in the structure that the model takes: a float32 array (N, ...), or a list or dict of arrays,
@@ -42,6 +43,83 @@ def map_tree(function: Callable[[Any], Any], structure: Any) -> Any:
     if isinstance(structure, (list, tuple)):
         return [map_tree(function, value) for value in structure]
     return function(structure)
+
+
+def map_leaf(function: Callable[[Any], Any], structure: Any, leaf: int) -> Any:
+    """Apply a function to one array of a structure, by its position among `leaves`."""
+    numbers = itertools.count()
+    return map_tree(lambda array: function(array) if next(numbers) == leaf else array, structure)
+
+
+def leaf_names(structure: Any, declared: Sequence[str] = ()) -> tuple[str, ...]:
+    """Return a name for each array of a structure, in the order of `leaves`.
+
+    These are the keys of a dict; of a list the names that the model declares, if there are as many, or else numbers;
+    and "input" for the only array.
+    """
+    count = len(leaves(structure))
+    if count == 1:
+        return ("input",)
+    if isinstance(structure, list) and len(structure) == 1:
+        return leaf_names(structure[0], declared)
+    if isinstance(structure, Mapping) and len(structure) == count:
+        return tuple(map(str, structure))
+    return tuple(declared) if len(declared) == count else tuple(f"input {number}" for number in range(1, count + 1))
+
+
+def leaf_shapes(expected: Any) -> list[tuple[int | None, ...]]:
+    """Return the shapes, which are tuples, in a structure of shapes."""
+    shapes: list[tuple[int | None, ...]] = []
+    _map_shapes(shapes.append, expected)
+    return shapes
+
+
+def arranged(sample: Any, expected: Any, names: Sequence[str]) -> Any:
+    """Return values in the structure that a model takes.
+
+    Args:
+        sample: Values in lists and dicts.
+        expected: A structure of shapes, which are tuples; None where it is unknown, and the values stay as they are.
+        names: The names of the model's inputs, in order.
+
+    Raises:
+        InputError: A name is unknown, a value is missing, or there are too many.
+    """
+    if expected is None or isinstance(expected, tuple):
+        return sample
+    if isinstance(sample, Mapping):
+        keys = list(expected) if isinstance(expected, dict) else list(names)
+        check_sample_names(sample, keys, keys)
+        sample = [sample[key] for key in keys]
+    if not isinstance(sample, (list, tuple)) or len(sample) != len(expected):
+        raise wrong_count(names, len(sample) if isinstance(sample, (list, tuple)) else 1)
+    structures = expected.values() if isinstance(expected, dict) else expected
+    values = [arranged(value, inner, names) for value, inner in zip(sample, structures, strict=True)]
+    return dict(zip(expected, values, strict=True)) if isinstance(expected, dict) else values
+
+
+def check_sample_names(sample: Mapping[Any, Any], names: Sequence[str], needed: Sequence[str]) -> None:
+    """Raise InputError for a name that is not one of the inputs', and for an input without a value."""
+    for name in sample:
+        if name not in names:
+            raise InputError(
+                f"The model has no input {name!r}; its inputs are {', '.join(map(repr, names))}."
+                f"{did_you_mean(str(name), names)}"
+            )
+    missing = [name for name in needed if name not in sample]
+    if missing:
+        raise InputError(
+            f"The sample has no value for the input {', '.join(map(repr, missing))}; given "
+            f"{', '.join(map(repr, sample)) or 'nothing'}. The inputs of the model are {', '.join(map(repr, names))}."
+        )
+
+
+def wrong_count(names: Sequence[str], given: int) -> InputError:
+    """Return the error for a sample with another number of values than the model has inputs."""
+    return InputError(
+        f"The model has {len(names)} inputs, {', '.join(map(repr, names))}; the sample has {given} "
+        f"{'value' if given == 1 else 'values'}. Give one for each, in this order or by name."
+    )
 
 
 def map_arrays(function: Callable[[Any], Any], inputs: Any) -> Any:
@@ -168,7 +246,7 @@ def check_arrays(inputs: Any, expected: Any) -> InputBatch:
     """
     if expected is None:
         values: InputBatch = map_arrays(lambda array: _check_array(array, None), inputs)
-    elif len(shapes := _shapes(expected)) == 1:
+    elif len(shapes := leaf_shapes(expected)) == 1:
         check_input_count(inputs, 1)
         array = _check_array(_only_array(inputs, expected, len(shapes[0])), shapes[0])
         values = _map_shapes(lambda _: array, expected)
@@ -317,13 +395,6 @@ def _check_names(inputs: Mapping[Any, Any], expected: dict[str, Any]) -> None:
     for name in inputs:
         if name not in expected:
             raise InputError(f"The model has no input {name!r}; its inputs are {', '.join(map(repr, expected))}.")
-
-
-def _shapes(expected: Any) -> list[tuple[int | None, ...]]:
-    """Return the shapes in a structure of shapes."""
-    shapes: list[tuple[int | None, ...]] = []
-    _map_shapes(shapes.append, expected)
-    return shapes
 
 
 def _map_shapes(function: Callable[[Any], Any], expected: Any) -> Any:

@@ -3,13 +3,13 @@
 import dataclasses
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar, overload
 
 import numpy as np
 
-from seewhy.errors import ModelError, OptionError, TargetError, short_repr
+from seewhy.errors import ModelError, OptionError, TargetError, did_you_mean, short_repr
 from seewhy.frameworks import Framework, exported, framework_for
 from seewhy.frameworks.fingerprint import fingerprint
 from seewhy.frameworks.structures import only_leaf
@@ -18,9 +18,23 @@ from seewhy.images.writing import write_atomically
 from seewhy.models import keras_file, sidecar
 from seewhy.models.class_names import ClassNames, named_classes
 from seewhy.models.preprocessing import Inputs, Preprocessing
+from seewhy.models.samples import (
+    Sample,
+    SampleInputs,
+    count_inputs,
+    image_sizes,
+    is_sample,
+    needs_samples,
+    preprocess_samples,
+)
 from seewhy.models.sidecar import PreprocessingConfig, Sidecar
 from seewhy.representation import ShortTuple, call_repr, counted, description, shortened
 from seewhy.types import Backend, FloatArray, Precision
+
+AnyPreprocessing = Preprocessing | Callable[[FloatArray], Any]
+"""How pixels become the input of a model, as `Classifier` takes it."""
+
+Setting = TypeVar("Setting")
 
 
 class Prediction(NamedTuple):
@@ -45,7 +59,9 @@ class Classifier:
             takes channels first, the function may return either layout, (N, C, h, w) or (N, h, w, C).
         class_names: Names in the order of the outputs, or a `ClassNames`; None for those that the model holds, such as
             `config.id2label` of Hugging Face models, or if they are unknown.
-        input_size: (h, w) in pixels; None reads it from the model.
+            For a model with several inputs also a dict of these, by the name of the input.
+        input_size: (h, w) in pixels; None reads it from the model. For a model with several inputs also a dict of
+            these, by the name of the input.
         name: The model's name in messages and figures.
         layer: The layer that `layer="auto"` selects: a path, or a name that only one layer has. None leaves the
             choice to `Explainer`.
@@ -61,21 +77,22 @@ class Classifier:
         self,
         model: Any,
         *,
-        preprocess: Preprocessing | Callable[[FloatArray], Any] | None = None,
+        preprocess: AnyPreprocessing | Mapping[str, AnyPreprocessing] | None = None,
         class_names: Sequence[str] | None = None,
-        input_size: tuple[int, int] | None = None,
+        input_size: tuple[int, int] | Mapping[str, tuple[int, int]] | None = None,
         name: str | None = None,
         layer: str | None = None,
         backend: Backend | None = None,
     ) -> None:
-        if preprocess is not None and not callable(preprocess):
-            raise OptionError(
-                f"preprocess is {short_repr(preprocess)}; expected a seewhy.Preprocessing, or a function such as "
-                "keras.applications.vgg16.preprocess_input."
-            )
         self.model = model
         self.backend = backend
         self.framework: Framework = framework_for(model)
+        self.preprocess_by_input: dict[str, AnyPreprocessing] = _by_input("preprocess", preprocess, self.framework)
+        self.size_by_input: dict[str, tuple[int, int]] = _by_input("input_size", input_size, self.framework)
+        preprocess = None if isinstance(preprocess, Mapping) else preprocess
+        input_size = None if isinstance(input_size, Mapping) else input_size
+        for each in (preprocess, *self.preprocess_by_input.values()):
+            _check_preprocess(each)
         self._frameworks: dict[Precision, Framework] = {"float32": self.framework}
         self._exported: dict[tuple[Backend, Precision], Framework] = {}
         self.name = name or getattr(model, "name", type(model).__name__)
@@ -97,7 +114,22 @@ class Classifier:
     @property
     def has_preprocessing(self) -> bool:
         """Whether preprocessing was given; otherwise the model takes values in 0..255."""
-        return self.preprocessing is not None or self._finish is not None
+        return self.preprocessing is not None or self._finish is not None or bool(self.preprocess_by_input)
+
+    @property
+    def finish(self) -> Callable[[FloatArray], Any] | None:
+        """The function that was given as preprocessing; None where none was, or a `Preprocessing`."""
+        return self._finish
+
+    @property
+    def common_size(self) -> tuple[int, int] | None:
+        """(h, w) that was given for all inputs; None where none was."""
+        return self._input_size
+
+    @property
+    def input_sizes(self) -> dict[str, tuple[int, int]]:
+        """(h, w) of each input that takes images, in pixels, by name, of a model with several inputs."""
+        return image_sizes(self)
 
     @property
     def input_size(self) -> tuple[int, int]:
@@ -105,7 +137,10 @@ class Classifier:
 
         Raises:
             ModelError: `input_size` was not given, and the model accepts any size.
+            InputError: The model has several inputs; `input_sizes` has the size of each.
         """
+        if count_inputs(self.framework) > 1:
+            raise needs_samples(self.name, self.framework)
         if self.preprocessing is not None:
             return self.preprocessing.size
         if self._input_size is not None:
@@ -143,24 +178,36 @@ class Classifier:
             self._frameworks[precision] = framework_for(self.model, precision)
         return self._frameworks[precision]
 
-    def preprocess(self, images: Sequence[ImageLike]) -> Inputs:
+    @overload
+    def preprocess(self, images: Sequence[ImageLike]) -> Inputs: ...
+
+    @overload
+    def preprocess(self, images: Sequence[Sample]) -> SampleInputs: ...
+
+    def preprocess(self, images: Sequence[ImageLike] | Sequence[Sample]) -> Inputs | SampleInputs:
         """Turn images into the model's input, and record which part of each image it shows.
 
         Args:
-            images: Paths, PIL images or uint8 arrays (H, W, 3), of any sizes.
+            images: Paths, PIL images or uint8 arrays (H, W, 3), of any sizes. For a model with several inputs samples:
+                dicts of images and other values by the names of the inputs, or lists of them in order.
 
         Returns:
             `Inputs`: float32 (N, h, w, 3), or (N, 3, h, w) if the model takes channels first; and a placement for
-            each image.
+            each image. For samples `SampleInputs`, with an array for each input.
 
         Raises:
             ImageError: An image cannot be read.
+            InputError: A sample does not have a value for each input, or a value does not fit its input.
             ModelError: The input size is unknown.
         """
+        if any(map(is_sample, images)):
+            return preprocess_samples(self, images)  # type: ignore[arg-type]
+        if count_inputs(self.framework) > 1:
+            raise needs_samples(self.name, self.framework)
         preprocessing = preprocessing_of(self)
         if self.framework.channels_first:
             preprocessing = dataclasses.replace(preprocessing, channels_first=True)
-        return preprocessing([read(image) for image in images])
+        return preprocessing([read(image) for image in images])  # type: ignore[arg-type]
 
     def predict(self, images: Sequence[ImageLike]) -> list[tuple[Prediction, ...]]:
         """Classify images.
@@ -175,7 +222,8 @@ class Classifier:
         Raises:
             ModelError: The model's outputs are not class scores.
         """
-        inputs = self.framework.check_inputs(self.preprocess(images))
+        given: Inputs | SampleInputs = self.preprocess(images)
+        inputs = given.values if isinstance(given, SampleInputs) else self.framework.check_inputs(given)
         probabilities = self.framework.predict(inputs)
         if probabilities is None:
             raise ModelError(
@@ -192,7 +240,9 @@ class Classifier:
         names = None if self.class_names is None else list(self.class_names)
         finish = getattr(self._finish, "__qualname__", type(self._finish).__qualname__)
         preprocessing = None if self.preprocessing is None else vars(self.preprocessing)
-        return fingerprint([self.framework.fingerprint(), self._input_size, finish, preprocessing, names], ())
+        facts = [self.framework.fingerprint(), self._input_size, finish, preprocessing, names]
+        own = [self.preprocess_by_input, self.size_by_input]
+        return fingerprint([*facts, own] if any(own) else facts, ())
 
     def may_need_preprocessing(self, inputs: Any) -> bool:
         """Whether these checked inputs are pixels in 0..255, and no preprocessing was given."""
@@ -270,7 +320,7 @@ class Classifier:
             class_names: As for `Classifier`; None keeps those of this classifier.
             input_size: (h, w) in pixels; None keeps that of this classifier.
         """
-        kept = self.preprocessing or self._finish
+        kept = self.preprocess_by_input or self.preprocessing or self._finish
         chosen = kept if preprocess is None else preprocess
         if input_size is not None and isinstance(chosen, Preprocessing):
             chosen = chosen.with_size(input_size)
@@ -280,7 +330,7 @@ class Classifier:
             self.model,
             preprocess=chosen,
             class_names=kept_names if class_names is None else class_names,
-            input_size=input_size or kept_size,
+            input_size=input_size or self.size_by_input or kept_size,
             name=self.name,
             layer=self.layer,
         )
@@ -331,6 +381,11 @@ def sidecar_of(classifier: Classifier) -> Sidecar:
         ModelError: The preprocessing is a Python function that is not part of `keras.applications`.
     """
     preprocessing, finish = classifier.preprocessing, classifier._finish
+    if classifier.preprocess_by_input or classifier.size_by_input:
+        raise ModelError(
+            f"Cannot save the classifier {classifier.name!r}: a sidecar has one preprocessing, and this classifier has "
+            "one for each input. Save the model alone, model.save(path), and give the preprocessing when it is loaded."
+        )
     if preprocessing is None:
         config = None if finish is None else PreprocessingConfig(sidecar.application_name(finish))
         return Sidecar(classifier.class_names, classifier._input_size, config, classifier.layer)
@@ -338,6 +393,28 @@ def sidecar_of(classifier: Classifier) -> Sidecar:
     values = {name: getattr(preprocessing, name) for name in names}
     config = PreprocessingConfig(sidecar.application_name(preprocessing.finish), **values)
     return Sidecar(classifier.class_names, preprocessing.size, config, classifier.layer)
+
+
+def _by_input(name: str, setting: Setting | Mapping[str, Setting] | None, framework: Framework) -> dict[str, Setting]:
+    """Return what was given for single inputs, by name; nothing where it was given for all."""
+    if not isinstance(setting, Mapping):
+        return {}
+    known = framework.declared_inputs()
+    for each in setting:
+        if known and each not in known:
+            raise OptionError(
+                f"{name} names the input {each!r}; the inputs of the model are {', '.join(map(repr, known))}."
+                f"{did_you_mean(str(each), known)}"
+            )
+    return dict(setting)
+
+
+def _check_preprocess(preprocess: Any) -> None:
+    if preprocess is not None and not callable(preprocess):
+        raise OptionError(
+            f"preprocess is {short_repr(preprocess)}; expected a seewhy.Preprocessing, or a function such as "
+            "keras.applications.vgg16.preprocess_input."
+        )
 
 
 def _are_pixels(inputs: Any) -> bool:
