@@ -58,7 +58,7 @@ from seewhy.errors import (
 )
 from seewhy.frameworks import Framework, LayerCall, LayerChoice
 from seewhy.frameworks.detections import CLASS_LOGITS, DetectorRunner
-from seewhy.frameworks.one_input import OneInput, find_leaf, image_leaves
+from seewhy.frameworks.one_input import OneInput, calls_by_input, find_leaf, image_leaves
 from seewhy.frameworks.structures import InputBatch, InputSpec, image_at, image_count, leaves, only_leaf
 from seewhy.frameworks.tokens import TokenGrid
 from seewhy.images.geometry import Placement
@@ -427,7 +427,8 @@ class Explainer:
 
         The calls of a shared layer of a functional Keras model are in the order in which they were written.
         `layer="auto"` takes the last call whose `is_candidate` is true and that the evidence supports, which
-        `judge_layers` shows; calls whose `has_space` is true can be named.
+        `judge_layers` shows; calls whose `has_space` is true can be named. Of a model with several inputs, `inputs` of
+        each call names those that it is computed from.
 
         Args:
             inputs: As for `heatmaps`; None takes a blank image of the size that the classifier or the model has.
@@ -436,7 +437,7 @@ class Explainer:
             InputError: The size of the input is not known, and none was given.
         """
         inputs = blank_input(self.classifier) if inputs is None else inputs
-        return ShortTuple(self.framework.calls(self.framework.check_inputs(inputs)))
+        return ShortTuple(calls_by_input(self.framework, self.framework.check_inputs(inputs)))
 
     def judge_layers(self, inputs: InputSpec) -> tuple[tuple[LayerCall, Trial], ...]:
         """Judge every layer whose output has positions by the tests of `layer="auto"`, in some runs of the model each.

@@ -5,7 +5,12 @@ import numpy as np
 from seewhy.errors import LayerError, did_you_mean
 from seewhy.frameworks import LayerCall
 from seewhy.frameworks.layers import AUTO
-from seewhy.models import Classifier, Inputs
+from seewhy.frameworks.one_input import calls_by_input
+from seewhy.frameworks.structures import InputBatch
+from seewhy.models import Classifier
+from seewhy.models.blank_input import sample_of_images
+from seewhy.models.samples import count_inputs
+from seewhy.types import ImageArray
 
 
 def find_layer(classifier: Classifier, layer: str) -> str:
@@ -26,12 +31,21 @@ def find_layer(classifier: Classifier, layer: str) -> str:
     return layer
 
 
-def sample_inputs(classifier: Classifier) -> Inputs:
-    """Return the input of an image of noise: in a blank one, positions may have no gradient that have one otherwise."""
-    noise = np.random.default_rng(0).integers(0, 256, (*classifier.input_size, 3), dtype=np.uint8)
-    return classifier.preprocess([noise])
+def sample_inputs(classifier: Classifier) -> InputBatch:
+    """Return the input of an image of noise: in a blank one, positions may have no gradient that have one otherwise.
+
+    For a model with several inputs, an image of noise for each that takes images.
+    """
+    random = np.random.default_rng(0)
+
+    def noise(height: int, width: int) -> ImageArray:
+        return random.integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+    if count_inputs(classifier.framework) > 1:
+        return sample_of_images(classifier, noise).values
+    return classifier.framework.check_inputs(classifier.preprocess([noise(*classifier.input_size)]))
 
 
 def layer_calls(classifier: Classifier) -> tuple[LayerCall, ...]:
     """Run the model on an image, and return the calls of its layers."""
-    return classifier.framework.calls(classifier.framework.check_inputs(sample_inputs(classifier)))
+    return calls_by_input(classifier.framework, sample_inputs(classifier))

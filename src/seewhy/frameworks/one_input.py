@@ -211,6 +211,17 @@ class OneInput(Framework):
         )
 
 
+def calls_by_input(framework: Framework, inputs: InputBatch) -> tuple[LayerCall, ...]:
+    """Return the calls of all layers; of a model with several inputs, with those that each is computed from."""
+    calls = framework.calls(inputs)
+    if len(leaves(inputs)) == 1:
+        return calls
+    names, origins = framework.input_names(inputs), framework.origins(inputs)
+    return tuple(
+        replace(call, inputs=tuple(names[leaf] for leaf in sorted(origins.get(_key(call), ())))) for call in calls
+    )
+
+
 def image_leaves(inputs: InputBatch) -> tuple[int, ...]:
     """Return the positions of the inputs that have positions: images, signals and volumes."""
     arrays = leaves(inputs)
