@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from seewhy.results.comparison import Comparison
     from seewhy.results.explanation import Explanation
     from seewhy.results.heatmaps import Heatmaps
+    from seewhy.results.multi_image_explanation import MultiImageExplanation
     from seewhy.results.target_result import TargetResult
     from seewhy.site.write_site import write_site
     from seewhy.viewer.notebook import view
@@ -42,6 +43,7 @@ __all__ = [
     "Inputs",
     "Inspection",
     "LayerCall",
+    "MultiImageExplanation",
     "OnnxModel",
     "Placement",
     "Prediction",
@@ -72,6 +74,7 @@ _ROOMS = {
     "seewhy.exporter.exporter": ("Export", "export"),
     "seewhy.results.explanation": ("Explanation",),
     "seewhy.results.heatmaps": ("Heatmaps",),
+    "seewhy.results.multi_image_explanation": ("MultiImageExplanation",),
     "seewhy.frameworks": ("LayerCall",),
     "seewhy.frameworks.onnx.model": ("OnnxModel",),
     "seewhy.frameworks.tokens": ("TokenGrid",),

@@ -652,33 +652,64 @@ class Explainer:
         return target
 
 
+@overload
 def explain(
     model: ModelSource,
     image: ImageLike,
+    targets: TargetSpec = ...,
+    method: str | Method = ...,
+    layer: LayerSpec | Sequence[LayerSpec] = ...,
+    score: Score = ...,
+    **options: Unpack[ExplainerOptions],
+) -> Explanation: ...
+
+
+@overload
+def explain(
+    model: ModelSource,
+    image: Mapping[str, Any],
+    targets: TargetSpec = ...,
+    method: str | Method = ...,
+    layer: LayerSpec | Sequence[LayerSpec] = ...,
+    score: Score = ...,
+    **options: Unpack[ExplainerOptions],
+) -> MultiImageExplanation: ...
+
+
+def explain(
+    model: ModelSource,
+    image: ImageLike | Mapping[str, Any],
     targets: TargetSpec = "top-1",
     method: str | Method = "auto",
     layer: LayerSpec | Sequence[LayerSpec] = "auto",
     score: Score = "logit",
     **options: Unpack[ExplainerOptions],
-) -> Explanation:
-    """Explain one image.
+) -> Explanation | MultiImageExplanation:
+    """Explain one image, or one sample of several.
 
     Args:
         model: A `Classifier`, such as `seewhy.load` returns; the name or the path of a model, which is loaded: "vgg16",
             "model.keras"; or a model that takes images of one size. For more than one image, load the model once, and
             make an `Explainer`.
-        image: A path, a PIL image or a uint8 array (H, W, 3).
+        image: A path, a PIL image or a uint8 array (H, W, 3). For a model with several inputs a dict of these, and of
+            other values, by the names of the inputs.
         targets: As for `Explainer.explain`.
         method: As for `Explainer`; the other arguments likewise.
 
     Returns:
-        The explanation: its heatmaps, its targets and predictions, and its overlay on the image.
+        The explanation: its heatmaps, its targets and predictions, and its overlay on the image. Of a dict, a
+        `MultiImageExplanation`.
 
     Raises:
         SeewhyError: The explanation is not possible; the message says why.
     """
-    check_exists(image)  # before a model is loaded
-    (explanation,) = Explainer(model, method, layer, score, **options).explain([image], targets)
+    for each in image.values() if isinstance(image, Mapping) else [image]:
+        check_exists(each)  # before a model is loaded
+    explainer = Explainer(model, method, layer, score, **options)
+    if isinstance(image, Mapping):
+        (of_images,) = explainer.explain(image, targets)
+        return of_images
+    (explanation,) = explainer.explain([image], targets)
     return explanation
 
 

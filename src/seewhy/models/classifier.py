@@ -401,7 +401,7 @@ def _by_input(name: str, setting: Setting | Mapping[str, Setting] | None, framew
         return {}
     known = framework.declared_inputs()
     for each in setting:
-        if known and each not in known:
+        if len(known) > 1 and each not in known:
             raise OptionError(
                 f"{name} names the input {each!r}; the inputs of the model are {', '.join(map(repr, known))}."
                 f"{did_you_mean(str(each), known)}"
