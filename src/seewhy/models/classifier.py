@@ -309,7 +309,7 @@ class Classifier:
     def replace(
         self,
         *,
-        preprocess: Preprocessing | Callable[[FloatArray], Any] | None = None,
+        preprocess: AnyPreprocessing | Mapping[str, AnyPreprocessing] | None = None,
         class_names: Sequence[str] | None = None,
         input_size: tuple[int, int] | None = None,
     ) -> "Classifier":

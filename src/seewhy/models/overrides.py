@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any, Union
 
 from seewhy.errors import ModelError, OptionError, short_repr
+from seewhy.frameworks.structures import leaf_shapes
 from seewhy.models.class_names import ClassNames, imagenet
 from seewhy.models.class_names_file import read_class_names
 from seewhy.models.classifier import Classifier
 from seewhy.models.named_preprocessing import check_name, find_preprocessing
 from seewhy.models.preprocessing import MAX_SIDE, Preprocessing, is_input_size
+from seewhy.models.samples import count_inputs
 from seewhy.types import FloatArray
 
 ClassNamesSpec = Union[str, "os.PathLike[str]", Sequence[str]]
@@ -64,20 +66,36 @@ class Overrides:
         """
         if self == Overrides():
             return classifier
-        preprocess = self.preprocessing
+        preprocess: Any = self.preprocessing
         if isinstance(preprocess, str):
             preprocess = _named(preprocess, classifier, self.input_size)
         return classifier.replace(preprocess=preprocess, class_names=self.class_names, input_size=self.input_size)
 
 
-def _named(name: str, classifier: Classifier, size: tuple[int, int] | None) -> Preprocessing:
-    """Return the preprocessing of a name, for a grey model with one channel."""
-    config = find_preprocessing(name)
-    preprocessing = config.preprocessing(size or classifier.input_size)
-    shape = classifier.framework.input_shape()
-    is_grey = (
-        isinstance(shape, tuple) and len(shape) == 4 and shape[1 if classifier.framework.channels_first else 3] == 1
+def _named(name: str, classifier: Classifier, size: tuple[int, int] | None) -> Preprocessing | dict[str, Preprocessing]:
+    """Return the preprocessing of a name, for a grey model with one channel; of several inputs, that of each image."""
+    config, framework, shape = find_preprocessing(name), classifier.framework, classifier.framework.input_shape()
+    if count_inputs(framework) == 1:
+        preprocessing = config.preprocessing(size or classifier.input_size)
+        return _in_channels(preprocessing, shape, channels_first=framework.channels_first)
+    names = framework.declared_inputs()
+    shapes: dict[str, Any] = (
+        dict.fromkeys(names) if shape is None else dict(zip(names, leaf_shapes(shape), strict=True))
     )
+    sizes = dict.fromkeys(names, size) if size else classifier.input_sizes
+    return {
+        each: _in_channels(
+            config.preprocessing(sides),
+            shapes[each],
+            channels_first=shapes[each] is not None and framework.is_channels_first(each, shapes[each]),
+        )
+        for each, sides in sizes.items()
+    }
+
+
+def _in_channels(preprocessing: Preprocessing, shape: Any, *, channels_first: bool) -> Preprocessing:
+    """Return preprocessing for an input of a shape: grey where that has one channel."""
+    is_grey = isinstance(shape, tuple) and len(shape) == 4 and shape[1 if channels_first else 3] == 1
     return Preprocessing(**{**vars(preprocessing), "grey": True}) if is_grey else preprocessing
 
 
