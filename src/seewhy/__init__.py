@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from seewhy.frameworks.onnx.model import OnnxModel
     from seewhy.images.geometry import Placement
     from seewhy.images.style import Style
-    from seewhy.models import Classifier, ClassNames, Inputs, Prediction, Preprocessing, load, load_onnx
+    from seewhy.models import Classifier, ClassNames, Inputs, Prediction, Preprocessing, SampleInputs, load, load_onnx
     from seewhy.results.channel_inspection import Inspection
     from seewhy.results.comparison import Comparison
     from seewhy.results.explanation import Explanation
@@ -48,6 +48,7 @@ __all__ = [
     "Placement",
     "Prediction",
     "Preprocessing",
+    "SampleInputs",
     "SeewhyError",
     "Style",
     "TargetResult",
@@ -82,7 +83,16 @@ _ROOMS = {
     "seewhy.images.style": ("Style",),
     "seewhy.results.channel_inspection": ("Inspection",),
     "seewhy.results.target_result": ("TargetResult",),
-    "seewhy.models": ("ClassNames", "Classifier", "Inputs", "Prediction", "Preprocessing", "load", "load_onnx"),
+    "seewhy.models": (
+        "ClassNames",
+        "Classifier",
+        "Inputs",
+        "Prediction",
+        "Preprocessing",
+        "SampleInputs",
+        "load",
+        "load_onnx",
+    ),
     "seewhy.site.write_site": ("write_site",),
     "seewhy.viewer.notebook": ("view",),
 }

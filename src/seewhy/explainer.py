@@ -40,7 +40,6 @@ from seewhy.attribution.detections import (
 from seewhy.attribution.explainer_options import AugmentationName, ExplainerOptions, check_options
 from seewhy.attribution.fusion import choose_fuse
 from seewhy.attribution.input_box import input_box
-from seewhy.attribution.input_layers import check_shared_layer, layers_of_input
 from seewhy.attribution.method_choice import choose_method
 from seewhy.attribution.perturbation_runner import ProgressCallback
 from seewhy.attribution.pixel_classes import predict_pixels, scores_pixels
@@ -58,7 +57,7 @@ from seewhy.errors import (
 )
 from seewhy.frameworks import Framework, LayerCall, LayerChoice
 from seewhy.frameworks.detections import CLASS_LOGITS, DetectorRunner
-from seewhy.frameworks.one_input import OneInput, calls_by_input, find_leaf, image_leaves
+from seewhy.frameworks.one_input import calls_by_input
 from seewhy.frameworks.structures import InputBatch, InputSpec, image_at, image_count, leaves, only_leaf
 from seewhy.frameworks.tokens import TokenGrid
 from seewhy.images.geometry import Placement
@@ -75,8 +74,9 @@ from seewhy.results.channel_inspection import Inspection
 from seewhy.results.comparison import Comparison
 from seewhy.results.explanation import Explanation
 from seewhy.results.explanation_builder import build_explanation
-from seewhy.results.heatmaps import Heatmaps, build_heatmaps, join_detections, join_rows
+from seewhy.results.heatmaps import Heatmaps, build_heatmaps, join_detections
 from seewhy.results.multi_image_explanation import MultiImageExplanation
+from seewhy.sample_explanations import explain_sample, heatmaps_of_input
 from seewhy.targets import Objective, Target, TargetSpec, resolve
 from seewhy.types import Backend, Capture, Fuse, ImageArray, LayerSpec, Model, Precision, Score
 
@@ -250,9 +250,8 @@ class Explainer:
         check_batch_size(batch_size)
         target = self._resolve(targets, len(images))
         if any(map(is_sample, images)):
-            return [
-                self._explain_sample(sample, target.for_image(row), batch_size) for row, sample in enumerate(images)
-            ]
+            rows = enumerate(images)
+            return [explain_sample(self, sample, target.for_image(row), batch_size) for row, sample in rows]
         decoded = read_each(images)
         explanations: list[Explanation] = []
         for start in range(0, len(images), batch_size):
@@ -368,10 +367,8 @@ class Explainer:
         check_batch_size(batch_size)
         if input_name is not None:
             checked = self.framework.check_inputs(inputs)
-            target, leaf = self._resolve(targets, image_count(checked)), find_leaf(self.framework, checked, input_name)
-            rows = range(image_count(checked))
-            return join_rows(
-                [self._of_input(image_at(checked, row), leaf, target.for_image(row), batch_size) for row in rows]
+            return heatmaps_of_input(
+                self, checked, input_name, self._resolve(targets, image_count(checked)), batch_size
             )
         checked = self._check_inputs(inputs)
         self._hint(checked)
@@ -457,35 +454,6 @@ class Explainer:
         objective = Objective(self._resolve("top-1", image_count(checked)), self.score, self.output)
         plan = replace(self._plan(checked, objective, 1), method=all_methods.get("gradcam"))
         return try_all_layers(plan, checked, objective)
-
-    def _explain_sample(self, sample: Sample, target: Target, batch_size: int) -> MultiImageExplanation:
-        inputs = self.classifier.preprocess([sample])
-        explanations: dict[str, Explanation] = {}
-        for name, image in inputs.images.items():
-            heatmaps = self._of_input(inputs.values, image.leaf, target, batch_size)
-            (explanations[name],) = self._explanations(heatmaps, image.sources, image.pixels, image.placements)
-        return MultiImageExplanation(explanations, inputs.others[0])
-
-    def _of_input(self, inputs: InputBatch, leaf: int, target: Target, batch_size: int) -> Heatmaps:
-        """Explain one of several inputs, of one sample; the others keep their values."""
-        view = OneInput(self.framework, inputs, leaf, image_leaves(inputs))
-        image, of_input = leaves(inputs)[leaf], copy.copy(self)
-        layers = (
-            self.layer_choices if self.method.level == "input" else layers_of_input(view, image, self.layer_choices)
-        )
-        vars(of_input).update(framework=view, layer_choices=layers, _plans={}, _noted=self._noted | {"pixels"})
-        if self.method.level == "layer":
-            of_input._check_shared(view, image, target)
-        heatmaps = of_input.heatmaps(image, target, batch_size=batch_size)
-        self._noted.update(of_input._noted - {"pixels"})
-        return heatmaps
-
-    def _check_shared(self, view: OneInput, image: InputBatch, target: Target) -> None:
-        """Check the layers that are computed from several images, and warn of them once."""
-        for layer in self.layer_choices:
-            if not layer.is_auto and view.is_shared(image, layer):
-                objective = Objective(target, self.score, self.output)
-                check_shared_layer(self._plan(image, objective, 1), view, layer, image, objective)
 
     def _explain_pixels(
         self, images: Sequence[ImageLike], pixels: Sequence[ImageArray], target: Target, batch_size: int
@@ -685,7 +653,7 @@ def explain(
     score: Score = "logit",
     **options: Unpack[ExplainerOptions],
 ) -> Explanation | MultiImageExplanation:
-    """Explain one image, or one sample of several.
+    """Explain one image.
 
     Args:
         model: A `Classifier`, such as `seewhy.load` returns; the name or the path of a model, which is loaded: "vgg16",

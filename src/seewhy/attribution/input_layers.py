@@ -1,7 +1,7 @@
 """The layers at which one of several inputs is explained: those whose output is computed from this image alone.
 
-The heatmap of a layer that is computed from several images shows all of them. It may be asked for by name, where each
-of its positions shows the same place of all images, as after a sum or a concatenation of channels.
+The heatmap of a layer that is computed from several images shows all of them. Such a layer may be named where each of
+its positions shows the same place of all images, as after a sum or a concatenation of channels.
 """
 
 from collections.abc import Sequence

@@ -16,11 +16,11 @@ from seewhy.frameworks.exported_graph import ExportedGraph
 from seewhy.frameworks.kernels import Kernels
 from seewhy.frameworks.layers import AUTO, LayerCall, LayerChoice, only_path
 from seewhy.frameworks.model_layers import ModelLayers
+from seewhy.frameworks.sample_arrangement import arranged
 from seewhy.frameworks.stem import StemValues
 from seewhy.frameworks.structures import (
     InputBatch,
     InputSpec,
-    arranged,
     check_arrays,
     image_count,
     leaf_names,

@@ -5,11 +5,11 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar, overload
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 
-from seewhy.errors import ModelError, OptionError, TargetError, did_you_mean, short_repr
+from seewhy.errors import ModelError, OptionError, TargetError, short_repr
 from seewhy.frameworks import Framework, exported, framework_for
 from seewhy.frameworks.fingerprint import fingerprint
 from seewhy.frameworks.structures import only_leaf
@@ -26,6 +26,7 @@ from seewhy.models.samples import (
     is_sample,
     needs_samples,
     preprocess_samples,
+    setting_by_input,
 )
 from seewhy.models.sidecar import PreprocessingConfig, Sidecar
 from seewhy.representation import ShortTuple, call_repr, counted, description, shortened
@@ -33,8 +34,6 @@ from seewhy.types import Backend, FloatArray, Precision
 
 AnyPreprocessing = Preprocessing | Callable[[FloatArray], Any]
 """How pixels become the input of a model, as `Classifier` takes it."""
-
-Setting = TypeVar("Setting")
 
 
 class Prediction(NamedTuple):
@@ -87,8 +86,10 @@ class Classifier:
         self.model = model
         self.backend = backend
         self.framework: Framework = framework_for(model)
-        self.preprocess_by_input: dict[str, AnyPreprocessing] = _by_input("preprocess", preprocess, self.framework)
-        self.size_by_input: dict[str, tuple[int, int]] = _by_input("input_size", input_size, self.framework)
+        self.preprocess_by_input: dict[str, AnyPreprocessing] = setting_by_input(
+            "preprocess", preprocess, self.framework
+        )
+        self.size_by_input: dict[str, tuple[int, int]] = setting_by_input("input_size", input_size, self.framework)
         preprocess = None if isinstance(preprocess, Mapping) else preprocess
         input_size = None if isinstance(input_size, Mapping) else input_size
         for each in (preprocess, *self.preprocess_by_input.values()):
@@ -393,20 +394,6 @@ def sidecar_of(classifier: Classifier) -> Sidecar:
     values = {name: getattr(preprocessing, name) for name in names}
     config = PreprocessingConfig(sidecar.application_name(preprocessing.finish), **values)
     return Sidecar(classifier.class_names, preprocessing.size, config, classifier.layer)
-
-
-def _by_input(name: str, setting: Setting | Mapping[str, Setting] | None, framework: Framework) -> dict[str, Setting]:
-    """Return what was given for single inputs, by name; nothing where it was given for all."""
-    if not isinstance(setting, Mapping):
-        return {}
-    known = framework.declared_inputs()
-    for each in setting:
-        if len(known) > 1 and each not in known:
-            raise OptionError(
-                f"{name} names the input {each!r}; the inputs of the model are {', '.join(map(repr, known))}."
-                f"{did_you_mean(str(each), known)}"
-            )
-    return dict(setting)
 
 
 def _check_preprocess(preprocess: Any) -> None:

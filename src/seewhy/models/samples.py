@@ -1,31 +1,51 @@
 """Samples of models with several inputs: images, and values such as vectors and ids, by name or by position."""
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, final
+from typing import Any, Protocol, TypeVar, final
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from seewhy.errors import InputError, ModelError, short_repr
+from seewhy.errors import InputError, ModelError, OptionError, did_you_mean, short_repr
 from seewhy.frameworks import Framework
 from seewhy.frameworks.structures import InputBatch, leaf_shapes, leaves, map_tree
 from seewhy.images.geometry import Placement
 from seewhy.images.reading import EncodedImage, ImageLike, read
 from seewhy.models.preprocessing import CHANNELS, Preprocessing
 from seewhy.representation import ShortRepr, listed
-from seewhy.types import ImageArray
-
-if TYPE_CHECKING:
-    from seewhy.models.classifier import Classifier
+from seewhy.types import FloatArray, ImageArray
 
 Sample = Mapping[str, Any] | Sequence[Any]
 """What a model with several inputs is given once: images and other values, by the inputs' names or in their order.
 
 Values that are no images have no batch axis, and go in as they are.
 """
+
+Setting = TypeVar("Setting")
+
+
+class ImageSettings(Protocol):
+    """How images become the inputs of a model: the part of a `Classifier` that is read here."""
+
+    framework: Framework
+    preprocessing: Preprocessing | None
+    preprocess_by_input: dict[str, Preprocessing | Callable[[FloatArray], Any]]
+    size_by_input: dict[str, tuple[int, int]]
+
+    @property
+    def name(self) -> str | None:
+        """The model's name in messages."""
+
+    @property
+    def finish(self) -> Callable[[FloatArray], Any] | None:
+        """The function that was given for all inputs."""
+
+    @property
+    def common_size(self) -> tuple[int, int] | None:
+        """(h, w) that was given for all inputs."""
 
 
 @final
@@ -92,6 +112,26 @@ def count_inputs(framework: Framework) -> int:
     return max(1, len(framework.declared_inputs()) if shape is None else len(leaf_shapes(shape)))
 
 
+def setting_by_input(
+    name: str, setting: Setting | Mapping[str, Setting] | None, framework: Framework
+) -> dict[str, Setting]:
+    """Return what was given for single inputs, by name; nothing where it was given for all.
+
+    Raises:
+        OptionError: The model has no input of a name.
+    """
+    if not isinstance(setting, Mapping):
+        return {}
+    known = framework.declared_inputs()
+    for each in setting:
+        if len(known) > 1 and each not in known:
+            raise OptionError(
+                f"{name} names the input {each!r}; the inputs of the model are {', '.join(map(repr, known))}."
+                f"{did_you_mean(str(each), known)}"
+            )
+    return dict(setting)
+
+
 def needs_samples(name: object, framework: Framework) -> InputError:
     """Return the error for images that are given to a model with several inputs."""
     names = framework.declared_inputs()
@@ -104,7 +144,7 @@ def needs_samples(name: object, framework: Framework) -> InputError:
     )
 
 
-def preprocess_samples(classifier: "Classifier", samples: Sequence[Sample]) -> SampleInputs:
+def preprocess_samples(classifier: ImageSettings, samples: Sequence[Sample]) -> SampleInputs:
     """Turn samples into the model's inputs.
 
     Raises:
@@ -147,7 +187,7 @@ def preprocess_samples(classifier: "Classifier", samples: Sequence[Sample]) -> S
 
 
 def preprocessing_for(
-    classifier: "Classifier", name: str, shape: tuple[int | None, ...] | None, *, channels_first: bool
+    classifier: ImageSettings, name: str, shape: tuple[int | None, ...] | None, *, channels_first: bool
 ) -> Preprocessing:
     """Return the preprocessing of one of several image inputs.
 
@@ -179,7 +219,7 @@ def preprocessing_for(
     return Preprocessing(size=(found[0], found[1]), finish=own, channels_first=channels_first, grey=is_grey)
 
 
-def image_sizes(classifier: "Classifier") -> dict[str, tuple[int, int]]:
+def image_sizes(classifier: ImageSettings) -> dict[str, tuple[int, int]]:
     """Return (h, w) of each input that takes images, by name, as far as they are known."""
     framework = classifier.framework
     names = framework.declared_inputs()
@@ -233,7 +273,7 @@ def _are_images(name: str, given: Sequence[Any], shape: tuple[int | None, ...] |
 
 
 def _read_images(
-    classifier: "Classifier", name: str, leaf: int, given: Sequence[ImageLike], shape: tuple[int | None, ...] | None
+    classifier: ImageSettings, name: str, leaf: int, given: Sequence[ImageLike], shape: tuple[int | None, ...] | None
 ) -> tuple[NDArray[Any], ImageInput]:
     framework = classifier.framework
     first = framework.channels_first if shape is None else framework.is_channels_first(name, shape)

@@ -207,7 +207,7 @@ class MultiImageExplanation:
 def _panel(name: str, explanation: Explanation, position: int, style: Style) -> Panel:
     """Return the overlay of one target on one image, titled with the input's name and the largest raw value."""
     target, largest = explanation.targets[position], float(explanation.heatmaps[position].max())
-    peak = f"\nlargest value {largest:.3g}" if target.has_evidence else ""
+    peak = f", max {largest:.3g}" if target.has_evidence else ""
     return overlay_panel(explanation, position, style, f"{name}: {caption(target)}{peak}")
 
 

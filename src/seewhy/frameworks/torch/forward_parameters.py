@@ -6,7 +6,7 @@ from typing import Any, final
 
 import torch
 
-from seewhy.frameworks.structures import check_sample_names, wrong_count
+from seewhy.frameworks.sample_arrangement import check_sample_names, wrong_count
 
 POSITIONAL = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
