@@ -9,7 +9,6 @@ from seewhy.frameworks.one_input import calls_by_input
 from seewhy.frameworks.structures import InputBatch
 from seewhy.models import Classifier
 from seewhy.models.blank_input import sample_of_images
-from seewhy.models.samples import count_inputs
 from seewhy.types import ImageArray
 
 
@@ -41,7 +40,7 @@ def sample_inputs(classifier: Classifier) -> InputBatch:
     def noise(height: int, width: int) -> ImageArray:
         return random.integers(0, 256, (height, width, 3), dtype=np.uint8)
 
-    if count_inputs(classifier.framework) > 1:
+    if classifier.framework.input_count() > 1:
         return sample_of_images(classifier, noise).values
     return classifier.framework.check_inputs(classifier.preprocess([noise(*classifier.input_size)]))
 

@@ -24,6 +24,7 @@ from seewhy.frameworks.structures import (
     check_arrays,
     image_count,
     leaf_names,
+    leaf_shapes,
     leaves,
     map_tree,
 )
@@ -333,6 +334,11 @@ class Framework(ABC):
     def declared_inputs(self) -> tuple[str, ...]:
         """Return the names of the inputs that the model declares, in the order of `leaves`; empty where it does not."""
         return ()
+
+    def input_count(self) -> int:
+        """Return how many inputs the model has to be given, as far as it declares that; else 1."""
+        shape = self.input_shape()
+        return 1 if shape is None else len(leaf_shapes(shape))
 
     def input_names(self, inputs: InputBatch) -> tuple[str, ...]:
         """Return a name for each input, in the order of `leaves`; "input" for the only one."""

@@ -154,6 +154,12 @@ class Exported(Framework):
     def declared_inputs(self) -> tuple[str, ...]:
         return self._framework.declared_inputs()
 
+    def input_names(self, inputs: InputBatch) -> tuple[str, ...]:
+        return self._framework.input_names(inputs)
+
+    def input_count(self) -> int:
+        return self._framework.input_count()
+
     def moves_image(self, inputs: InputBatch, layer: LayerChoice, leaf: int = 0) -> bool:
         return self._framework.moves_image(inputs, layer, leaf)
 

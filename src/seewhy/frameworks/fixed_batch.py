@@ -176,6 +176,12 @@ class FixedBatch(Framework):
     def declared_inputs(self) -> tuple[str, ...]:
         return self._framework.declared_inputs()
 
+    def input_names(self, inputs: InputBatch) -> tuple[str, ...]:
+        return self._framework.input_names(inputs)
+
+    def input_count(self) -> int:
+        return self._framework.input_count()
+
     def moves_image(self, inputs: InputBatch, layer: LayerChoice, leaf: int = 0) -> bool:
         return self._framework.moves_image(self._filled(inputs, 0, self._size), layer, leaf)
 

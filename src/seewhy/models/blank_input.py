@@ -8,7 +8,7 @@ import numpy as np
 from seewhy.errors import InputError, ModelError
 from seewhy.frameworks.structures import leaf_shapes, leaves
 from seewhy.models.classifier import Classifier
-from seewhy.models.samples import SampleInputs, count_inputs, preprocess_samples
+from seewhy.models.samples import SampleInputs, preprocess_samples
 from seewhy.types import ImageArray
 
 
@@ -26,7 +26,7 @@ def blank_input(classifier: Classifier) -> Any:
     Raises:
         InputError: The size of the input is not known.
     """
-    if count_inputs(classifier.framework) > 1:
+    if classifier.framework.input_count() > 1:
         return sample_of_images(classifier, blank_image).values
     shape = classifier.framework.input_shape()
     if isinstance(shape, tuple) and all(isinstance(size, int) for size in shape[1:]):

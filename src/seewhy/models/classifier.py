@@ -21,7 +21,6 @@ from seewhy.models.preprocessing import Inputs, Preprocessing
 from seewhy.models.samples import (
     Sample,
     SampleInputs,
-    count_inputs,
     image_sizes,
     is_sample,
     needs_samples,
@@ -140,7 +139,7 @@ class Classifier:
             ModelError: `input_size` was not given, and the model accepts any size.
             InputError: The model has several inputs; `input_sizes` has the size of each.
         """
-        if count_inputs(self.framework) > 1:
+        if self.framework.input_count() > 1:
             raise needs_samples(self.name, self.framework)
         if self.preprocessing is not None:
             return self.preprocessing.size
@@ -203,7 +202,7 @@ class Classifier:
         """
         if any(map(is_sample, images)):
             return preprocess_samples(self, images)  # type: ignore[arg-type]
-        if count_inputs(self.framework) > 1:
+        if self.framework.input_count() > 1:
             raise needs_samples(self.name, self.framework)
         preprocessing = preprocessing_of(self)
         if self.framework.channels_first:

@@ -13,7 +13,6 @@ from seewhy.models.class_names_file import read_class_names
 from seewhy.models.classifier import Classifier
 from seewhy.models.named_preprocessing import check_name, find_preprocessing
 from seewhy.models.preprocessing import MAX_SIDE, Preprocessing, is_input_size
-from seewhy.models.samples import count_inputs
 from seewhy.types import FloatArray
 
 ClassNamesSpec = Union[str, "os.PathLike[str]", Sequence[str]]
@@ -75,7 +74,7 @@ class Overrides:
 def _named(name: str, classifier: Classifier, size: tuple[int, int] | None) -> Preprocessing | dict[str, Preprocessing]:
     """Return the preprocessing of a name, for a grey model with one channel; of several inputs, that of each image."""
     config, framework, shape = find_preprocessing(name), classifier.framework, classifier.framework.input_shape()
-    if count_inputs(framework) == 1:
+    if framework.input_count() == 1:
         preprocessing = config.preprocessing(size or classifier.input_size)
         return _in_channels(preprocessing, shape, channels_first=framework.channels_first)
     names = framework.declared_inputs()

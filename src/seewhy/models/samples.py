@@ -106,12 +106,6 @@ def is_sample(value: Any) -> bool:
     return isinstance(value, (list, tuple)) and any(is_image(each) or is_sample(each) for each in value)
 
 
-def count_inputs(framework: Framework) -> int:
-    """Return how many inputs a model has to be given, as far as it declares that; else 1."""
-    shape = framework.input_shape()
-    return max(1, len(framework.declared_inputs()) if shape is None else len(leaf_shapes(shape)))
-
-
 def setting_by_input(
     name: str, setting: Setting | Mapping[str, Setting] | None, framework: Framework
 ) -> dict[str, Setting]:
@@ -138,7 +132,7 @@ def needs_samples(name: object, framework: Framework) -> InputError:
     example = ", ".join(f"{each!r}: ..." for each in names)
     options = " ".join(f"--input {each}=FILE" for each in names)
     return InputError(
-        f"The model {name!r} has {count_inputs(framework)} inputs, {listed([repr(each) for each in names])}, and was "
+        f"The model {name!r} has {framework.input_count()} inputs, {listed([repr(each) for each in names])}, and was "
         f"given images for one. Give a value for each: Explainer.explain([{{{example}}}]); on the command line, seewhy "
         f"explain {options}. Other commands and functions explain models with one input."
     )
@@ -153,7 +147,7 @@ def preprocess_samples(classifier: ImageSettings, samples: Sequence[Sample]) -> 
         ModelError: The size of an input is unknown.
     """
     framework = classifier.framework
-    if count_inputs(framework) == 1 and framework.input_shape() is not None:
+    if framework.input_count() == 1 and framework.input_shape() is not None:
         raise InputError(
             f"The model {classifier.name!r} has one input, and was given a sample for several, "
             f"{short_repr(samples[0])}. Give images alone, without labels or names."

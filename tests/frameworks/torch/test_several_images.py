@@ -181,6 +181,27 @@ def test_what_explains_one_image_refuses_samples(classifier):
         explainer.heatmaps([each.detach() for each in tensors()], input_name="age")
 
 
+class Optional(nn.Module):
+    """Has to be given nothing, as the models of Hugging Face, and takes a second image."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv, self.other, self.score = nn.Conv2d(3, 4, 3), nn.Conv2d(3, 4, 3), nn.Linear(4, 2)
+
+    def forward(self, pixels=None, after=None):
+        change = 0 if after is None else self.other(after).mean((2, 3))
+        return self.score(self.conv(pixels).mean((2, 3)) + change)
+
+
+def test_inputs_that_need_not_be_given():
+    explainer = seewhy.Explainer(
+        seewhy.Classifier(Optional().eval(), input_size=(8, 8), preprocess=lambda pixels: pixels)
+    )
+    assert explainer.explain(LEFT)[0].layer == "conv"
+    (found,) = explainer.explain([(LEFT, RIGHT)])
+    assert found.layers == {"pixels": "conv", "after": "other"}
+
+
 def test_evidence_lies_in_the_image_that_decides():
     """The brightest square decides: in the left image at a known place, and in the right one with a hundredth."""
 

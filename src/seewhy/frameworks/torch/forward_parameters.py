@@ -37,9 +37,16 @@ class ForwardParameters:
 
     def names(self) -> tuple[str, ...]:
         """Return the names of the parameters that have to be given; all of those that may be, where none has to be."""
+        return self.required() or self.all_names()
+
+    def all_names(self) -> tuple[str, ...]:
+        """Return the names of all parameters, in order."""
+        return tuple(each.name for each in self.now().values() if each.kind not in VARIABLE)
+
+    def required(self) -> tuple[str, ...]:
+        """Return the names of the parameters that have to be given."""
         parameters = [each for each in self.now().values() if each.kind not in VARIABLE]
-        required = [each.name for each in parameters if each.default is inspect.Parameter.empty]
-        return tuple(required or [each.name for each in parameters])
+        return tuple(each.name for each in parameters if each.default is inspect.Parameter.empty)
 
     def arranged(self, sample: Any) -> Any:
         """Return values in the structure in which `forward` takes them: positional arguments, or keyword arguments.
@@ -49,17 +56,16 @@ class ForwardParameters:
         Raises:
             InputError: A name is unknown, a value is missing, or there are too many.
         """
-        most, required = self.most_inputs(), self.names()
+        most, required = self.most_inputs(), self.required()
         if not isinstance(sample, Mapping):
             if most is not None and not (len(required) <= len(sample) <= most or self._takes_one()):
-                raise wrong_count(required, len(sample))
+                raise wrong_count(self.names(), len(sample))
             return [sample] if self._takes_one() and len(sample) > 1 else sample
         if self._takes_one() and not set(sample) & set(self.now()):
             return [sample]
         kinds = {each.kind for each in self.now().values()}
         known = tuple(sample) if inspect.Parameter.VAR_KEYWORD in kinds else tuple(self.now())
-        needed = [name for name in required if self.now()[name].default is inspect.Parameter.empty]
-        check_sample_names(sample, known, needed)
+        check_sample_names(sample, known, required)
         return sample
 
     def _takes_one(self) -> bool:

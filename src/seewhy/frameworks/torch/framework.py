@@ -40,6 +40,8 @@ from seewhy.frameworks.structures import (
     image_at,
     image_count,
     is_float,
+    leaf_names,
+    leaves,
     map_arrays,
     map_tree,
     only_leaf,
@@ -344,6 +346,12 @@ class Torch(Framework):
 
     def declared_inputs(self) -> tuple[str, ...]:
         return self._parameters.names()
+
+    def input_names(self, inputs: InputBatch) -> tuple[str, ...]:
+        return leaf_names(inputs, self._parameters.all_names()[: len(leaves(inputs))])
+
+    def input_count(self) -> int:
+        return max(1, len(self._parameters.required()))
 
     def arranged(self, sample: Any) -> Any:
         return self._parameters.arranged(sample)
