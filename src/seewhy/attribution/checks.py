@@ -26,6 +26,7 @@ from seewhy.frameworks.tokens import TokenGrid
 from seewhy.images.reading import EncodedImage
 from seewhy.methods import Method
 from seewhy.models import Classifier
+from seewhy.recordings.recording import Signal, Video, Volume
 from seewhy.types import AttentionCapture, Capture, FloatArray, ImageArray, LayerSpec
 
 MAX_BATCH = 100_000
@@ -188,8 +189,8 @@ def find_layers(
 
 
 def check_images(images: Any) -> list[Any]:
-    """Return images, or samples of several, as a list, a single one too."""
-    if isinstance(images, (str, os.PathLike, Image.Image, EncodedImage, Mapping)):
+    """Return images, samples, volumes, signals or videos as a list, a single one too."""
+    if isinstance(images, (str, os.PathLike, Image.Image, EncodedImage, Mapping, Volume, Signal, Video)):
         return [images]
     if isinstance(images, np.ndarray) and images.ndim < 4:
         return [images]  # reading it says what is wrong with an array that is no image

@@ -8,7 +8,7 @@ from seewhy.frameworks.layers import AUTO
 from seewhy.frameworks.one_input import calls_by_input
 from seewhy.frameworks.structures import InputBatch
 from seewhy.models import Classifier
-from seewhy.models.blank_input import sample_of_images
+from seewhy.models.blank_input import recording_shape, sample_of_images
 from seewhy.types import ImageArray
 
 
@@ -35,14 +35,16 @@ def sample_inputs(classifier: Classifier) -> InputBatch:
 
     For a model with several inputs, an image of noise for each that takes images.
     """
-    random = np.random.default_rng(0)
+    random, framework = np.random.default_rng(0), classifier.framework
 
     def noise(height: int, width: int) -> ImageArray:
         return random.integers(0, 256, (height, width, 3), dtype=np.uint8)
 
-    if classifier.framework.input_count() > 1:
+    if framework.input_count() > 1:
         return sample_of_images(classifier, noise).values
-    return classifier.framework.check_inputs(classifier.preprocess([noise(*classifier.input_size)]))
+    if (shape := recording_shape(classifier)) is not None:
+        return framework.check_inputs(random.random(shape, dtype=np.float32))
+    return framework.check_inputs(classifier.preprocess([noise(*classifier.input_size)]))
 
 
 def layer_calls(classifier: Classifier) -> tuple[LayerCall, ...]:

@@ -10,7 +10,7 @@ from rich.progress import Progress
 from seewhy.cli.batches import Outcome
 from seewhy.cli.run_summary import RunSummary
 from seewhy.cli.tables import print_line, print_table
-from seewhy.results.explanation import SHOWN_PREDICTIONS, Explanation
+from seewhy.results.explained_targets import SHOWN_PREDICTIONS, ExplainedTargets
 from seewhy.results.multi_image_explanation import MultiImageExplanation
 
 MAX_IN_FULL = 3
@@ -90,7 +90,7 @@ class ResultPrinter:
         """Print a line with paths, which is not wrapped, to be copied."""
         self._console.print(line, markup=False, soft_wrap=True)
 
-    def _print_in_full(self, explanations: Sequence[Explanation], files: Sequence[Sequence[str]]) -> None:
+    def _print_in_full(self, explanations: Sequence[ExplainedTargets], files: Sequence[Sequence[str]]) -> None:
         """Print each model's predictions, which its methods share, then the targets and the paths of the files."""
         for model in dict.fromkeys(explanation.model for explanation in explanations):
             of_model = [explanation for explanation in explanations if explanation.model == model]
@@ -100,12 +100,12 @@ class ResultPrinter:
         for file in dict.fromkeys(chain.from_iterable(files)):
             self._print_path(f"wrote {file}")
 
-    def _print_model(self, explanations: Sequence[Explanation]) -> None:
+    def _print_model(self, explanations: Sequence[ExplainedTargets]) -> None:
         self._print_scores(explanations[0])
         for explanation in explanations:
             self._print_layer(explanation)
 
-    def _print_scores(self, first: Explanation) -> None:
+    def _print_scores(self, first: ExplainedTargets) -> None:
         """Print the predictions and the scores of the targets."""
         rows = [
             (str(prediction.index), prediction.name, f"{prediction.probability:.4f}")
@@ -119,7 +119,7 @@ class ResultPrinter:
             line = f"explained {name}: score {target.score:.3f}{probability}"
             print_line(self._console, line)
 
-    def _print_layer(self, explanation: Explanation, prefix: str = "") -> None:
+    def _print_layer(self, explanation: ExplainedTargets, prefix: str = "") -> None:
         """Print the layer and the method, for which targets there is no evidence, and the checks of heatmaps."""
         empty = ", ".join(target.name for target in explanation.targets if not target.has_evidence)
         note = f"; no evidence for {empty} in the image" if empty else ""

@@ -29,6 +29,8 @@ def blank_input(classifier: Classifier) -> Any:
     if classifier.framework.input_count() > 1:
         return sample_of_images(classifier, blank_image).values
     shape = classifier.framework.input_shape()
+    if (known := recording_shape(classifier)) is not None:
+        return np.zeros(known, np.float32)
     if isinstance(shape, tuple) and all(isinstance(size, int) for size in shape[1:]):
         return np.zeros((1, *shape[1:]), np.float32)
     try:
@@ -68,3 +70,16 @@ def sample_of_images(classifier: Classifier, image: Callable[[int, int], ImageAr
                 f"input_size={{{name!r}: (224, 224)}})."
             )
     return preprocess_samples(classifier, [sample])
+
+
+def recording_shape(classifier: Classifier) -> tuple[int, ...] | None:
+    """Return the shape (1, ...) of the input of a model of volumes, signals or videos, where its size is known.
+
+    Where only its size was given, it has one channel.
+    """
+    shape, given = classifier.framework.input_shape(), classifier.given_size
+    if isinstance(shape, tuple) and len(shape) != 4 and all(isinstance(size, int) for size in shape[1:]):
+        return (1, *shape[1:])
+    if given is None or len(given) == 2:
+        return None
+    return (1, 1, *given) if classifier.framework.channels_first else (1, *given, 1)

@@ -44,8 +44,8 @@ class ImageSettings(Protocol):
         """The function that was given for all inputs."""
 
     @property
-    def common_size(self) -> tuple[int, int] | None:
-        """(h, w) that was given for all inputs."""
+    def given_size(self) -> tuple[int, ...] | None:
+        """The size that was given for all inputs."""
 
 
 @final
@@ -202,8 +202,8 @@ def preprocessing_for(
     is_known = shape is not None and len(shape) == 4
     sides = () if shape is None or not is_known else (shape[2:] if channels_first else shape[1:3])
     declared = None if len(sides) != 2 or None in sides else (sides[0], sides[1])
-    found = size or classifier.common_size or declared or classifier.framework.declared_size()
-    if found is None or found[0] is None or found[1] is None:
+    found = size or classifier.given_size or declared or classifier.framework.declared_size()
+    if found is None or len(found) != 2 or found[0] is None or found[1] is None:
         raise ModelError(
             f"The size of the input {name!r} of the model {classifier.name!r} is unknown. Give it: "
             f"seewhy.Classifier(model, input_size=(224, 224)), or that of each input, input_size={{{name!r}: (224, "

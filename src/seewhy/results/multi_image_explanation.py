@@ -188,7 +188,7 @@ class MultiImageExplanation:
             OptionError: The suffix is not `.html` or `.htm`.
             OutputError: The file cannot be written.
         """
-        return write_report(list(self.values()), path)
+        return write_report([self], path)
 
     def as_dict(self) -> dict[str, Any]:
         """Return everything but the arrays, ready for JSON: what `Explanation.as_dict` returns, by input."""
