@@ -143,7 +143,7 @@ def run(request: ExplainArguments, *, as_json: bool, quiet: bool = False, times:
     summary = RunSummary.of_search(request.images)
     paths = [image.path for image in request.images.images]
     printer = ResultPrinter(len(paths), is_silent=as_json or quiet)
-    explainers = _explainers(request, progress=len(paths) <= MAX_IN_FULL and not quiet)
+    explainers = make_explainers(request, progress=len(paths) <= MAX_IN_FULL and not quiet)
     labels = classes_by_folder(paths, explainers[0].classifier) if request.label_by_folder else None
     summary.labels = labels or {}
     files = OutputFiles(
@@ -219,7 +219,8 @@ def _explain_batch(request: ExplainArguments, explainer: Explainer) -> ExplainBa
     return lambda images: [with_checks(explainer, explanation) for explanation in explain(images)]
 
 
-def _explainers(request: ExplainArguments, *, progress: bool) -> list[Explainer]:
+def make_explainers(request: ExplainArguments, *, progress: bool) -> list[Explainer]:
+    """Return an explainer for each model and method."""
     if request.compile_cache is not None:
         set_compile_cache(request.compile_cache)
     with quiet_start():

@@ -3,9 +3,9 @@
 import dataclasses
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 
@@ -19,6 +19,15 @@ from seewhy.models import keras_file, sidecar
 from seewhy.models.class_names import ClassNames, named_classes
 from seewhy.models.given_preprocessing import as_preprocessing, tokenizer_of
 from seewhy.models.preprocessing import Inputs, Preprocessing
+from seewhy.models.samples import (
+    Sample,
+    SampleInputs,
+    image_sizes,
+    is_sample,
+    needs_samples,
+    preprocess_samples,
+    setting_by_input,
+)
 from seewhy.models.sidecar import PreprocessingConfig, Sidecar
 from seewhy.models.text_encoder import Prompts, PromptsSpec, TextEncoder, no_classes, text_encoder
 from seewhy.recordings.recording import check_rate
@@ -27,6 +36,9 @@ from seewhy.targets import Target, TargetSpec, resolve
 from seewhy.targets.classes import Class
 from seewhy.targets.prompt import no_text_tower
 from seewhy.types import Backend, FloatArray, Precision
+
+AnyPreprocessing = Preprocessing | Callable[[FloatArray], Any]
+"""How pixels become the input of a model, as `Classifier` takes it."""
 
 
 class Prediction(NamedTuple):
@@ -52,8 +64,10 @@ class Classifier:
             of a Hugging Face model, or the transform of torchvision that open_clip returns with a model.
         class_names: Names in the order of the outputs, or a `ClassNames`; None for those that the model holds, such as
             `config.id2label` of Hugging Face models, or if they are unknown.
+            For a model with several inputs also a dict of these, by the name of the input.
         input_size: (h, w) in pixels; for a model of volumes (d, h, w), of signals (l,), and of videos (t, h, w), or
-            (h, w) where it takes any number of frames. None reads it from the model.
+            (h, w) where it takes any number of frames. None reads it from the model. For a model with several inputs
+            also a dict of sizes, by the name of the input.
         name: The model's name in messages and figures.
         layer: The layer that `layer="auto"` selects: a path, or a name that only one layer has. None leaves the
             choice to `Explainer`.
@@ -75,25 +89,30 @@ class Classifier:
         self,
         model: Any,
         *,
-        preprocess: Preprocessing | Callable[[FloatArray], Any] | None = None,
+        preprocess: AnyPreprocessing | Mapping[str, AnyPreprocessing] | None = None,
         class_names: Sequence[str] | None = None,
-        input_size: tuple[int, ...] | None = None,
+        input_size: tuple[int, ...] | Mapping[str, tuple[int, int]] | None = None,
         name: str | None = None,
         layer: str | None = None,
         backend: Backend | None = None,
         tokenizer: Any = None,
         sample_rate: float | None = None,
     ) -> None:
-        if preprocess is not None and not callable(preprocess):
-            raise OptionError(
-                f"preprocess is {short_repr(preprocess)}; expected a seewhy.Preprocessing, or a function such as "
-                "keras.applications.vgg16.preprocess_input."
-            )
-        tokenizer = tokenizer_of(preprocess) if tokenizer is None else tokenizer
-        preprocess = as_preprocessing(preprocess)
         self.model = model
         self.backend = backend
         self.framework: Framework = framework_for(model)
+        self.preprocess_by_input: dict[str, AnyPreprocessing] = setting_by_input(
+            "preprocess", preprocess, self.framework
+        )
+        sizes: Any = input_size
+        self.size_by_input: dict[str, tuple[int, int]] = setting_by_input("input_size", sizes, self.framework)
+        preprocess = None if isinstance(preprocess, Mapping) else preprocess
+        input_size = None if isinstance(input_size, Mapping) else input_size
+        for each in (preprocess, *self.preprocess_by_input.values()):
+            _check_preprocess(each)
+        self.preprocess_by_input = {key: as_preprocessing(each) for key, each in self.preprocess_by_input.items()}
+        tokenizer = tokenizer_of(preprocess) if tokenizer is None else tokenizer
+        given: Preprocessing | Callable[[FloatArray], Any] | None = as_preprocessing(preprocess)
         self._frameworks: dict[Precision, Framework] = {"float32": self.framework}
         self._exported: dict[tuple[Backend, Precision], Framework] = {}
         self.name = name or getattr(model, "name", type(model).__name__)
@@ -101,8 +120,8 @@ class Classifier:
         self.prompts: Prompts | None = None
         self.class_names = _class_names(class_names, self.framework)
         self._were_names_given = class_names is not None
-        self.preprocessing = preprocess if isinstance(preprocess, Preprocessing) else None
-        self._finish = None if isinstance(preprocess, Preprocessing) else preprocess
+        self.preprocessing = given if isinstance(given, Preprocessing) else None
+        self._finish = None if isinstance(given, Preprocessing) else given
         self._input_size = input_size
         self.sample_rate = check_rate("sample_rate", sample_rate)
         self.layer = layer
@@ -118,7 +137,12 @@ class Classifier:
     @property
     def has_preprocessing(self) -> bool:
         """Whether preprocessing was given; otherwise the model takes values in 0..255."""
-        return self.preprocessing is not None or self._finish is not None
+        return self.preprocessing is not None or self._finish is not None or bool(self.preprocess_by_input)
+
+    @property
+    def input_sizes(self) -> dict[str, tuple[int, int]]:
+        """(h, w) of each input that takes images, in pixels, by name, of a model with several inputs."""
+        return image_sizes(self)
 
     @property
     def finish(self) -> Callable[[FloatArray], Any] | None:
@@ -136,7 +160,10 @@ class Classifier:
 
         Raises:
             ModelError: `input_size` was not given, and the model accepts any size.
+            InputError: The model has several inputs; `input_sizes` has the size of each.
         """
+        if self._encoder is None and self.framework.input_count() > 1:
+            raise needs_samples(self.name, self.framework)
         if self.preprocessing is not None:
             return self.preprocessing.size
         if self._input_size is not None:
@@ -256,24 +283,36 @@ class Classifier:
         self._renew_prompts()
         return target
 
-    def preprocess(self, images: Sequence[ImageLike]) -> Inputs:
+    @overload
+    def preprocess(self, images: Sequence[ImageLike]) -> Inputs: ...
+
+    @overload
+    def preprocess(self, images: Sequence[Sample]) -> SampleInputs: ...
+
+    def preprocess(self, images: Sequence[ImageLike] | Sequence[Sample]) -> Inputs | SampleInputs:
         """Turn images into the model's input, and record which part of each image it shows.
 
         Args:
-            images: Paths, PIL images or uint8 arrays (H, W, 3), of any sizes.
+            images: Paths, PIL images or uint8 arrays (H, W, 3), of any sizes. For a model with several inputs samples:
+                dicts of images and other values by the names of the inputs, or lists of them in order.
 
         Returns:
             `Inputs`: float32 (N, h, w, 3), or (N, 3, h, w) if the model takes channels first; and a placement for
-            each image.
+            each image. For samples `SampleInputs`, with an array for each input.
 
         Raises:
             ImageError: An image cannot be read.
+            InputError: A sample does not have a value for each input, or a value does not fit its input.
             ModelError: The input size is unknown.
         """
+        if any(map(is_sample, images)):
+            return preprocess_samples(self, images)  # type: ignore[arg-type]
+        if self._encoder is None and self.framework.input_count() > 1:
+            raise needs_samples(self.name, self.framework)
         preprocessing = preprocessing_of(self)
         if self.framework.channels_first:
             preprocessing = dataclasses.replace(preprocessing, channels_first=True)
-        return preprocessing([read(image) for image in images])
+        return preprocessing([read(image) for image in images])  # type: ignore[arg-type]
 
     def predict(self, images: Sequence[ImageLike]) -> list[tuple[Prediction, ...]]:
         """Classify images.
@@ -291,7 +330,8 @@ class Classifier:
         if self._encoder is not None and self.prompts is None:
             raise ModelError(f"Cannot predict: {no_classes(str(self.name))}")
         self._renew_prompts()
-        inputs = self.framework.check_inputs(self.preprocess(images))
+        given: Inputs | SampleInputs = self.preprocess(images)
+        inputs = given.values if isinstance(given, SampleInputs) else self.framework.check_inputs(given)
         probabilities = self.framework.predict(inputs)
         if probabilities is None:
             raise ModelError(
@@ -309,7 +349,9 @@ class Classifier:
         finish = getattr(self._finish, "__qualname__", type(self._finish).__qualname__)
         preprocessing = None if self.preprocessing is None else vars(self.preprocessing)
         prompts = [] if self.prompts is None else [[list(texts) for texts in self.prompts.texts]]
-        return fingerprint([self.framework.fingerprint(), self._input_size, finish, preprocessing, names, *prompts], ())
+        facts = [self.framework.fingerprint(), self._input_size, finish, preprocessing, names, *prompts]
+        own = [self.preprocess_by_input, self.size_by_input]
+        return fingerprint([*facts, own] if any(own) else facts, ())
 
     def may_need_preprocessing(self, inputs: Any) -> bool:
         """Whether these checked inputs are pixels in 0..255, and no preprocessing was given."""
@@ -378,7 +420,7 @@ class Classifier:
     def replace(
         self,
         *,
-        preprocess: Preprocessing | Callable[[FloatArray], Any] | None = None,
+        preprocess: AnyPreprocessing | Mapping[str, AnyPreprocessing] | None = None,
         class_names: Sequence[str] | None = None,
         input_size: tuple[int, ...] | None = None,
     ) -> "Classifier":
@@ -389,7 +431,7 @@ class Classifier:
             class_names: As for `Classifier`; None keeps those of this classifier.
             input_size: (h, w) in pixels; None keeps that of this classifier.
         """
-        kept = self.preprocessing or self._finish
+        kept = self.preprocess_by_input or self.preprocessing or self._finish
         chosen = kept if preprocess is None else preprocess
         if input_size is not None and isinstance(chosen, Preprocessing):
             if len(input_size) != 2:
@@ -404,7 +446,7 @@ class Classifier:
             self.model,
             preprocess=chosen,
             class_names=kept_names if class_names is None else class_names,
-            input_size=input_size or kept_size,
+            input_size=input_size or self.size_by_input or kept_size,
             name=self.name,
             layer=self.layer,
             sample_rate=self.sample_rate,
@@ -496,6 +538,11 @@ def sidecar_of(classifier: Classifier) -> Sidecar:
         ModelError: The preprocessing is a Python function that is not part of `keras.applications`.
     """
     preprocessing, finish = classifier.preprocessing, classifier._finish
+    if classifier.preprocess_by_input or classifier.size_by_input:
+        raise ModelError(
+            f"Cannot save the classifier {classifier.name!r}: a sidecar has one preprocessing, and this classifier has "
+            "one for each input. Save the model alone, model.save(path), and give the preprocessing when it is loaded."
+        )
     if preprocessing is None:
         config = None if finish is None else PreprocessingConfig(sidecar.application_name(finish))
         return Sidecar(classifier.class_names, classifier._input_size, config, classifier.layer, classifier.sample_rate)
@@ -503,6 +550,14 @@ def sidecar_of(classifier: Classifier) -> Sidecar:
     values = {name: getattr(preprocessing, name) for name in names}
     config = PreprocessingConfig(sidecar.application_name(preprocessing.finish), **values)
     return Sidecar(classifier.class_names, preprocessing.size, config, classifier.layer, classifier.sample_rate)
+
+
+def _check_preprocess(preprocess: Any) -> None:
+    if preprocess is not None and not callable(preprocess):
+        raise OptionError(
+            f"preprocess is {short_repr(preprocess)}; expected a seewhy.Preprocessing, or a function such as "
+            "keras.applications.vgg16.preprocess_input."
+        )
 
 
 def _are_pixels(inputs: Any) -> bool:

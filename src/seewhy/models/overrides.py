@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, Union
 
 from seewhy.errors import ModelError, OptionError, short_repr
+from seewhy.frameworks.structures import leaf_shapes
 from seewhy.models.class_names import ClassNames, imagenet
 from seewhy.models.class_names_file import read_class_names
 from seewhy.models.classifier import Classifier
@@ -82,21 +83,37 @@ class Overrides:
             classifier = classifier.with_prompts(self.prompts)
         if replace(self, prompts=None) == Overrides():
             return classifier
-        preprocess = self.preprocessing
+        preprocess: Any = self.preprocessing
         if isinstance(preprocess, str):
             preprocess = _named(preprocess, classifier, self.input_size)
         return classifier.replace(preprocess=preprocess, class_names=self.class_names, input_size=self.input_size)
 
 
-def _named(name: str, classifier: Classifier, size: tuple[int, ...] | None) -> Preprocessing:
-    """Return the preprocessing of a name, for a grey model with one channel."""
-    config = find_preprocessing(name)
-    height, width = _of_image(name, size or classifier.input_size)
-    preprocessing = config.preprocessing((height, width))
-    shape = classifier.framework.input_shape()
-    is_grey = (
-        isinstance(shape, tuple) and len(shape) == 4 and shape[1 if classifier.framework.channels_first else 3] == 1
+def _named(name: str, classifier: Classifier, size: tuple[int, ...] | None) -> Preprocessing | dict[str, Preprocessing]:
+    """Return the preprocessing of a name, for a grey model with one channel; of several inputs, that of each image."""
+    config, framework, shape = find_preprocessing(name), classifier.framework, classifier.framework.input_shape()
+    if framework.input_count() == 1:
+        height, width = _of_image(name, size or classifier.input_size)
+        preprocessing = config.preprocessing((height, width))
+        return _in_channels(preprocessing, shape, channels_first=framework.channels_first)
+    names, given = framework.declared_inputs(), None if size is None else _of_image(name, size)
+    shapes: dict[str, Any] = (
+        dict.fromkeys(names) if shape is None else dict(zip(names, leaf_shapes(shape), strict=True))
     )
+    sizes = classifier.input_sizes if given is None else dict.fromkeys(names, given)
+    return {
+        each: _in_channels(
+            config.preprocessing(sides),
+            shapes[each],
+            channels_first=shapes[each] is not None and framework.is_channels_first(each, shapes[each]),
+        )
+        for each, sides in sizes.items()
+    }
+
+
+def _in_channels(preprocessing: Preprocessing, shape: Any, *, channels_first: bool) -> Preprocessing:
+    """Return preprocessing for an input of a shape: grey where that has one channel."""
+    is_grey = isinstance(shape, tuple) and len(shape) == 4 and shape[1 if channels_first else 3] == 1
     return Preprocessing(**{**vars(preprocessing), "grey": True}) if is_grey else preprocessing
 
 
@@ -110,14 +127,14 @@ def _class_names(names: ClassNamesSpec | None) -> Sequence[str] | None:
     return names
 
 
-def _of_image(name: str, size: tuple[int, ...]) -> tuple[int, ...]:
+def _of_image(name: str, size: tuple[int, ...]) -> tuple[int, int]:
     """Return a size if it is that of an image, which a named preprocessing is for."""
     if len(size) != 2:
         raise OptionError(
             f"The preprocessing {name!r} is for images, and the input size is {size}. Give a function: "
             "seewhy.Classifier(model, preprocess=function)."
         )
-    return size
+    return (size[0], size[1])
 
 
 def _size_of_volume(size: Sequence[Any]) -> tuple[int, ...]:

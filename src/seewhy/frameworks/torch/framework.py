@@ -38,8 +38,11 @@ from seewhy.frameworks.structures import (
     InputSpec,
     check_arrays,
     check_input_count,
+    image_at,
     image_count,
     is_float,
+    leaf_names,
+    leaves,
     map_arrays,
     map_tree,
     only_leaf,
@@ -75,6 +78,7 @@ from seewhy.frameworks.torch.kernels import kernels_of, replaced_kernels
 from seewhy.frameworks.torch.layouts import TorchLayouts
 from seewhy.frameworks.torch.logits import FunctionRecorder, select_torch_outputs
 from seewhy.frameworks.torch.onnx import export, input_names
+from seewhy.frameworks.torch.origins import ValueRecorder, find_origins
 from seewhy.frameworks.torch.precision import autocast_to, without_autocast
 from seewhy.frameworks.torch.private_api import own_tensors, remove_hook
 from seewhy.frameworks.torch.restore import preserve_state
@@ -334,11 +338,42 @@ class Torch(Framework):
                 self._autograd_use.run(lambda functions: self._forward(inputs, functions))
             return None
 
-    def moves_image(self, inputs: InputBatch, layer: LayerChoice) -> bool:
-        return any(stem.is_moved(self.image_size(inputs)) for stem in self._stem(inputs, layer))
+    def origins(self, inputs: InputBatch) -> Mapping[tuple[str, int], frozenset[int]]:
+        layers = self._model_layers.now()
 
-    def stem_values(self, inputs: InputBatch, layer: LayerChoice) -> list[StemValues]:
-        return stem_values(self._stem(inputs, layer))
+        def run(batch: InputBatch, functions: FunctionRecorder) -> Mapping[tuple[str, int], NativeTensor]:
+            recorder = ValueRecorder()
+            with recording_calls(layers.by_path, recorder):
+                self._forward(batch, functions)
+            return recorder.values
+
+        def find() -> dict[tuple[str, int], frozenset[int]]:
+            with preserve_state(self._model):
+                return find_origins(image_at(inputs, 0), lambda batch: self._autograd_use.run(partial(run, batch)))
+
+        found: dict[tuple[str, int], frozenset[int]] = self._calls.get(
+            ("origins", layers.version, shape_key(inputs)), find
+        )
+        return found
+
+    def declared_inputs(self) -> tuple[str, ...]:
+        return self._parameters.names()
+
+    def input_names(self, inputs: InputBatch) -> tuple[str, ...]:
+        return leaf_names(inputs, self._parameters.all_names()[: len(leaves(inputs))])
+
+    def input_count(self) -> int:
+        return max(1, len(self._parameters.required()))
+
+    def arranged(self, sample: Any) -> Any:
+        return self._parameters.arranged(sample)
+
+    def moves_image(self, inputs: InputBatch, layer: LayerChoice, leaf: int = 0) -> bool:
+        size = self.image_size(inputs, leaf)
+        return any(stem.is_moved(size) for stem in self._stem(inputs, layer, leaf))
+
+    def stem_values(self, inputs: InputBatch, layer: LayerChoice, leaf: int = 0) -> list[StemValues]:
+        return stem_values(self._stem(inputs, layer, leaf))
 
     def is_unscaled(self, inputs: InputBatch) -> bool:
         """Run the model, and compare the input of its first convolution."""
@@ -365,10 +400,10 @@ class Torch(Framework):
         with torch.no_grad(), without_autocast():
             return method(capture)
 
-    def _stem(self, inputs: InputBatch, layer: LayerChoice) -> list[StemInput]:
+    def _stem(self, inputs: InputBatch, layer: LayerChoice, leaf: int) -> list[StemInput]:
         layers = self._model_layers.now()
         call = self._tapped_call(layers, inputs, layer)
-        recorder = StemRecorder(call)
+        recorder = StemRecorder(call, leaf)
         hooks = recording_calls({call.path: layers.by_path[call.path]}, recorder)
         with suppress(StemComplete), preserve_state(self._model), self._autograd_use.grad_mode(), hooks:
             self._forward(inputs, recorder, recorder)
@@ -378,7 +413,7 @@ class Torch(Framework):
         layers.check(layer)
         calls = self._calls_of(layers, inputs)  # for the input too: that run shows whether the model needs autograd
         if layer.is_input:
-            return MODULE_INPUT_CALL
+            return replace(MODULE_INPUT_CALL, execution=layer.leaf + 1)
         check_hookable(layer.path, layers.by_path)
         return check_tapped(layer, calls)
 
