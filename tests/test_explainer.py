@@ -371,13 +371,13 @@ def test_a_plan_is_made_once_for_a_kind_of_objective(paper_model):
     """Classes of equal number share a plan; another number of classes has its own."""
     explainer = Explainer(paper_model)
     explainer.heatmaps(PAPER_INPUT, [0, 1])
-    (plan,) = explainer._plans.values()
+    (plan,) = explainer._pipeline.plans.values()
     explainer.heatmaps(PAPER_INPUT, [1, 0])
     explainer.heatmaps(np.concatenate([PAPER_INPUT, PAPER_INPUT]), [1, 0])
-    assert list(explainer._plans.values()) == [plan]
+    assert list(explainer._pipeline.plans.values()) == [plan]
     assert (plan.strategy, plan.derivatives) == ("capture", "gradients")
     explainer.heatmaps(PAPER_INPUT, [0])
-    assert len(explainer._plans) == 2
+    assert len(explainer._pipeline.plans) == 2
 
 
 def test_one_image_is_a_list_of_one(lite0_explainer, examples):

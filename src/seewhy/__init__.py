@@ -16,13 +16,14 @@ from seewhy.version import __version__ as __version__
 if TYPE_CHECKING:
     from seewhy import datasets, errors, evaluate, methods, targets, timing
     from seewhy.errors import SeewhyError
-    from seewhy.explainer import Explainer, compare, explain
+    from seewhy.explainer import Explainer
     from seewhy.exporter.exporter import Export, export
     from seewhy.frameworks import LayerCall
     from seewhy.frameworks.onnx.model import OnnxModel
     from seewhy.images.geometry import Placement
     from seewhy.images.style import Style
     from seewhy.models import Classifier, ClassNames, Inputs, Prediction, Preprocessing, SampleInputs, load, load_onnx
+    from seewhy.one_call import compare, explain
     from seewhy.recordings.find_reader import read_signal, read_video, read_volume
     from seewhy.recordings.grid_placement import GridPlacement
     from seewhy.recordings.recording import Signal, Video, Volume
@@ -87,7 +88,8 @@ __all__ = [
 _ROOMS = {
     "seewhy.results.comparison": ("Comparison",),
     "seewhy.errors": ("SeewhyError",),
-    "seewhy.explainer": ("Explainer", "compare", "explain"),
+    "seewhy.explainer": ("Explainer",),
+    "seewhy.one_call": ("compare", "explain"),
     "seewhy.exporter.exporter": ("Export", "export"),
     "seewhy.results.explanation": ("Explanation",),
     "seewhy.results.heatmaps": ("Heatmaps",),

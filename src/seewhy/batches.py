@@ -6,6 +6,8 @@ from typing import TypeVar
 from seewhy.errors import ImageError, ModelRunError, NotPredictedError, OutputError, SeewhyError
 from seewhy.images.read_ahead import READ_AHEAD
 from seewhy.images.reading import ImageLike, read_each
+from seewhy.results.explanation import Explanation
+from seewhy.targets import Target
 from seewhy.types import ImageArray
 
 IMAGE_ERRORS = (ImageError, ModelRunError, NotPredictedError, OutputError)
@@ -17,6 +19,7 @@ MAX_BATCH_BYTES = 2**28
 Image = TypeVar("Image")
 Result = TypeVar("Result")
 Source = TypeVar("Source", bound=ImageLike)
+ExplainPixels = Callable[[Sequence[ImageLike], Sequence[ImageArray], Target, int], list[Explanation]]
 
 
 def read_batches(
@@ -97,3 +100,38 @@ def consecutive(items: Iterable[Image], number: Callable[[Image], int]) -> list[
         else:
             runs.append([item])
     return runs
+
+
+def explain_stream(
+    images: Iterable[ImageLike], target: Target, batch_size: int, errors: str, explain_pixels: ExplainPixels
+) -> Iterator[Explanation | SeewhyError]:
+    """Yield the explanation of each of any number of images, in order.
+
+    Args:
+        images: Taken and decoded a few ahead.
+        target: What is explained.
+        batch_size: How many images run at once.
+        errors: "raise" raises the error of an image; "yield" yields it in the place of its explanation.
+        explain_pixels: Explains a batch of images, given with their pixels, their targets and the batch size.
+
+    Raises:
+        TargetError: There are targets for another number of images.
+    """
+    count = 0
+
+    def explain(batch: Sequence[tuple[int, ImageLike, ImageArray]]) -> list[Explanation]:
+        rows, sources, pixels = zip(*batch, strict=True)
+        of_batch = target.slice_images(rows[0], rows[-1] + 1)
+        return explain_pixels(sources, pixels, of_batch, batch_size)
+
+    for batch in read_batches(images, batch_size, ahead=max(batch_size, READ_AHEAD)):
+        rows = [(count + row, *pair) for row, pair in enumerate(batch)]
+        readable = [(row, source, image) for row, source, image in rows if not isinstance(image, ImageError)]
+        parts = [readable] if target.slice_images(0, 1) is target else consecutive(readable, lambda item: item[0])
+        results = (result for part in parts for result in explain_each(part, explain))
+        for _, result in in_order(batch, results):
+            if errors == "raise" and isinstance(result, SeewhyError):
+                raise result
+            yield result
+        count += len(batch)
+    target.check_images(count)

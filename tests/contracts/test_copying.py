@@ -84,8 +84,8 @@ def test_a_copy_shares_the_model_and_what_was_compiled(framework, model):
     assert found.framework is explainer.framework
     assert found.classifier is explainer.classifier
     found.heatmaps(inputs_for(framework), 0)
-    assert not explainer._plans
-    assert len(found._plans) == 1
+    assert not explainer._pipeline.plans
+    assert len(found._pipeline.plans) == 1
 
 
 @pytest.mark.parametrize("name", COPIES)

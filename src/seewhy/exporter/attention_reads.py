@@ -32,7 +32,7 @@ def attention_reads(explainer: Explainer, inputs: InputBatch) -> tuple[Attention
             "The model's head reads other tokens in each image or for each class, so its attention maps cannot be "
             "followed in an exported model. Use a method that explains a layer, such as gradcam."
         )
-    plan = explainer._plan(inputs, Objective(TopK(1), explainer.score, explainer.output), 1)
+    plan = explainer._pipeline.plan(inputs, Objective(TopK(1), explainer.score, explainer.output), 1)
     tokens = int(capture.maps[0].shape[-1])
     grid = find_token_grid(plan, inputs, (tokens,), f"the output of the {capture.layer}", objective)
     return AttentionReads(len(capture.maps), np.asarray(shares[0, 0], np.float32)), grid

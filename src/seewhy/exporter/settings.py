@@ -54,7 +54,7 @@ def export_settings(
 def _token_grid(explainer: Explainer, inputs: InputBatch, layer: LayerChoice) -> TokenGrid | None:
     """Return how the layer's tokens lie on the image, which its heatmaps have shown already."""
     shape = check_tapped(layer, explainer.framework.calls(inputs)).shape or ()
-    plan = explainer._plan(inputs, Objective(TopK(1), explainer.score, explainer.output), 1)
+    plan = explainer._pipeline.plan(inputs, Objective(TopK(1), explainer.score, explainer.output), 1)
     return find_token_grid(plan, inputs, tuple(size or 0 for size in shape[:-1]), f"the output of the layer '{layer}'")
 
 

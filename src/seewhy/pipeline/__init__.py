@@ -1,0 +1,1 @@
+"""From checked inputs to heatmaps placed on what they explain."""
