@@ -1,6 +1,6 @@
 """The pipeline: read -> preprocess -> capture -> method -> place -> draw.
 
-`Explainer.explain` tells images from recordings and samples. For images, `_explain_images` reads them, `_explain_pixels`
+`Explainer.explain` tells images from recordings and samples. `_explain_images` reads images, `_explain_pixels`
 preprocesses a batch, and `HeatmapPipeline.heatmaps` captures activations and gradients and applies the method to them
 (`attribution.attribute`). `HeatmapPipeline.place` puts each heatmap on its image. The explanation that comes out draws
 when someone asks for pixels.

@@ -11,7 +11,7 @@ from seewhy.explainer import Explainer
 from seewhy.exporter.pixels import pixel_transform
 from seewhy.frameworks.export_settings import PREFIX, Classes
 from seewhy.models import Classifier
-from seewhy.models.classifier import sidecar_of
+from seewhy.models.saving import sidecar_of
 from seewhy.models.sidecar import PreprocessingConfig, Sidecar
 from seewhy.results.heatmaps import Heatmaps
 

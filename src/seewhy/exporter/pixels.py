@@ -9,7 +9,7 @@ from seewhy.errors import OptionError
 from seewhy.frameworks.export_settings import PixelTransform
 from seewhy.images.reading import ImageLike, read
 from seewhy.models import Classifier
-from seewhy.models.classifier import preprocessing_of
+from seewhy.models.input_size import preprocessing_of
 from seewhy.types import FloatArray, ImageArray
 
 TOLERANCE = 1e-5

@@ -145,6 +145,13 @@ PLACEHOLDER = re.compile(r"LABEL_\d+")
 """The names that Hugging Face's transformers gives to classes without names."""
 
 
+def names_of(names: Sequence[str] | None, labels: Mapping[Any, Any] | None) -> ClassNames | None:
+    """Return the names that were given, or else those that the model holds, by index."""
+    if names is None:
+        return named_classes(labels)
+    return names if isinstance(names, ClassNames) else ClassNames(names)
+
+
 def named_classes(labels: Mapping[Any, Any] | None) -> ClassNames | None:
     """Return the class names of a model that holds them by index, as `id2label` of Hugging Face models does.
 

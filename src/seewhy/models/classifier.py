@@ -5,20 +5,22 @@ import os
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple, overload
+from typing import Any, overload
 
 import numpy as np
 
-from seewhy.errors import InputError, ModelError, OptionError, TargetError, short_repr
+from seewhy.errors import ModelError, OptionError, TargetError, short_repr
 from seewhy.frameworks import Framework, exported, framework_for
 from seewhy.frameworks.fingerprint import fingerprint
 from seewhy.frameworks.structures import only_leaf
 from seewhy.images.reading import ImageLike, read
-from seewhy.images.writing import write_atomically
-from seewhy.models import keras_file, sidecar
-from seewhy.models.class_names import ClassNames, named_classes
-from seewhy.models.given_preprocessing import as_preprocessing, tokenizer_of
+from seewhy.models.class_names import names_of
+from seewhy.models.given_preprocessing import as_preprocessing, check_preprocess, tokenizer_of
+from seewhy.models.input_size import fixed_size, image_size, preprocessing_of
+from seewhy.models.pixel_range import are_pixels, unscaled_hint
+from seewhy.models.prediction import Prediction
 from seewhy.models.preprocessing import Inputs, Preprocessing
+from seewhy.models.prompted_classes import prompt_target, renew_classes, split_texts
 from seewhy.models.samples import (
     Sample,
     SampleInputs,
@@ -28,28 +30,16 @@ from seewhy.models.samples import (
     preprocess_samples,
     setting_by_input,
 )
-from seewhy.models.sidecar import PreprocessingConfig, Sidecar
+from seewhy.models.saving import save_classifier
 from seewhy.models.text_encoder import Prompts, PromptsSpec, TextEncoder, no_classes, text_encoder
 from seewhy.recordings.recording import check_rate
-from seewhy.representation import ShortTuple, call_repr, counted, description, listed, shortened
+from seewhy.representation import ShortTuple, counted, description, shortened
 from seewhy.targets import Target, TargetSpec, resolve
-from seewhy.targets.classes import Class
 from seewhy.targets.prompt import no_text_tower
 from seewhy.types import Backend, FloatArray, Precision
 
 AnyPreprocessing = Preprocessing | Callable[[FloatArray], Any]
 """How pixels become the input of a model, as `Classifier` takes it."""
-
-
-class Prediction(NamedTuple):
-    """A class and its probability, in 0..1."""
-
-    index: int  # type: ignore[assignment]  # hides tuple.index, which is not used
-    name: str
-    probability: float
-
-    def __repr__(self) -> str:
-        return call_repr("Prediction", self._asdict())
 
 
 class Classifier:
@@ -109,7 +99,7 @@ class Classifier:
         preprocess = None if isinstance(preprocess, Mapping) else preprocess
         input_size = None if isinstance(input_size, Mapping) else input_size
         for each in (preprocess, *self.preprocess_by_input.values()):
-            _check_preprocess(each)
+            check_preprocess(each)
         self.preprocess_by_input = {key: as_preprocessing(each) for key, each in self.preprocess_by_input.items()}
         tokenizer = tokenizer_of(preprocess) if tokenizer is None else tokenizer
         given: Preprocessing | Callable[[FloatArray], Any] | None = as_preprocessing(preprocess)
@@ -118,7 +108,7 @@ class Classifier:
         self.name = name or getattr(model, "name", type(model).__name__)
         self._encoder = text_encoder(self.framework.text_tower(), tokenizer, str(self.name))
         self.prompts: Prompts | None = None
-        self.class_names = _class_names(class_names, self.framework)
+        self.class_names = names_of(class_names, self.framework.declared_labels())
         self._were_names_given = class_names is not None
         self.preprocessing = given if isinstance(given, Preprocessing) else None
         self._finish = None if isinstance(given, Preprocessing) else given
@@ -164,27 +154,7 @@ class Classifier:
         """
         if self._encoder is None and self.framework.input_count() > 1:
             raise needs_samples(self.name, self.framework)
-        if self.preprocessing is not None:
-            return self.preprocessing.size
-        if self._input_size is not None:
-            if len(self._input_size) != 2:
-                raise ModelError(
-                    f"The model {self.name!r} takes inputs of the size {self._input_size}; an image has two axes."
-                )
-            return self._input_size[0], self._input_size[1]
-        shape = self.framework.input_shape()
-        size: tuple[int | None, ...] = ()
-        if _is_image(shape):
-            size = shape[2:] if self.framework.channels_first else shape[1:3]
-        declared = self.framework.declared_size()
-        if declared is not None:
-            return declared
-        if not size or size[0] is None or size[1] is None:
-            raise ModelError(
-                f"The input size of the model {self.name!r} is unknown (its input shape is {shape}). Give it: "
-                "seewhy.Classifier(model, preprocess=..., input_size=(224, 224))."
-            )
-        return (size[0], size[1])
+        return image_size(self)
 
     def fixed_size(self, axes: int) -> tuple[int | None, ...]:
         """Return the size of the input along each of its spatial axes, as it was given or as the model has it.
@@ -195,14 +165,7 @@ class Classifier:
         Returns:
             One for each axis; None where the model takes any size, or where it is unknown.
         """
-        shape = self.framework.input_shape()
-        size: tuple[int | None, ...] = (None,) * axes
-        if isinstance(shape, tuple) and len(shape) == axes + 2:
-            size = tuple(shape[2:] if self.framework.channels_first else shape[1:-1])
-        given = self._input_size if self.preprocessing is None else self.preprocessing.size
-        if given is None or len(given) > axes:
-            return size
-        return (*size[: axes - len(given)], *given)
+        return fixed_size(self, axes)
 
     def framework_in(self, precision: Precision, backend: Backend | None = None) -> Framework:
         """Return what runs the model in this precision; each is created once and caches compiled code.
@@ -258,14 +221,8 @@ class Classifier:
         Raises:
             InputError: Prompts are the classes already.
         """
-        split = None if self._encoder is None else self._encoder.split(inputs)
-        if split is None:
-            return None
-        if self.prompts is not None:
-            raise InputError("The classes of the classifier are prompts; texts were given too. Give the images alone.")
-        images, tokens = split
-        count = len(next(iter(tokens.values())))
-        return self._with_prompts(Prompts(tuple(f"text {number}" for number in range(count)), (), tokens)), images
+        split = split_texts(self._encoder, self.prompts, inputs)
+        return None if split is None else (self._with_prompts(split[0]), split[1])
 
     def resolve(self, targets: TargetSpec, output: int | str | None = None) -> Target:
         """Return whatever a caller gave as targets, with every class as an index and every prompt as its embedding.
@@ -277,7 +234,9 @@ class Classifier:
         Raises:
             TargetError: They are no targets, or not for this model.
         """
-        target = resolve(targets, self.find_class).with_prompts(self._prompt_target)
+        target = resolve(targets, self.find_class).with_prompts(
+            lambda text: prompt_target(self._encoder, self.prompts, text, str(self.name))
+        )
         if self._encoder is not None and self.prompts is None and output is None and target.reads_classes:
             raise TargetError(no_classes(str(self.name)))
         self._renew_prompts()
@@ -355,20 +314,14 @@ class Classifier:
 
     def may_need_preprocessing(self, inputs: Any) -> bool:
         """Whether these checked inputs are pixels in 0..255, and no preprocessing was given."""
-        return not self.has_preprocessing and _are_pixels(only_leaf(inputs))
+        return not self.has_preprocessing and are_pixels(only_leaf(inputs))
 
     def preprocessing_hint(self, inputs: Any) -> str | None:
         """Return a warning that the model probably needs preprocessing, or None if it scales pixels itself.
 
         This may run the model. Call it once, with checked inputs for which `may_need_preprocessing` is true.
         """
-        if not self.framework.is_unscaled(inputs):
-            return None
-        return (
-            f"The model {self.name!r} was given pixels in 0..255, and its first layer is a convolution. If it was "
-            "trained on scaled images, its predictions are meaningless. Give the preprocessing: seewhy.Classifier("
-            "model, preprocess=...); for a model that takes 0..255, seewhy.Preprocessing(size=(height, width))."
-        )
+        return unscaled_hint(str(self.name)) if self.framework.is_unscaled(inputs) else None
 
     def check_class_count(self, count: int) -> None:
         """Raise ModelError if the number of class names differs from `count`, the model's number of classes."""
@@ -474,23 +427,7 @@ class Classifier:
         self._renew_prompts()
 
     def _renew_prompts(self) -> None:
-        """Let the model compute the logits of the prompts that are its classes, with the weights that it has now."""
-        if self._encoder is not None and self.prompts is not None:
-            for framework in self._frameworks.values():
-                framework.prompt_classes = self._encoder.classes(self.prompts)
-
-    def _prompt_target(self, text: str) -> Target:
-        if self._encoder is None:
-            raise no_text_tower(text)
-        if self.prompts is None:
-            return self._encoder.target(text)
-        index = self.prompts.find(text)
-        if index is None:
-            raise TargetError(
-                f"The prompt {short_repr(text)} is not among the classes of {self.name!r}, which are prompts: "
-                f"{listed(self.prompts.names)}. Give one of those, or explain a classifier without with_prompts."
-            )
-        return Class((index,))
+        renew_classes(self._encoder, self.prompts, self._frameworks.values())
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the model and its sidecar, which holds preprocessing and class names: `model.keras` and `model.json`.
@@ -508,69 +445,4 @@ class Classifier:
                 function that is not part of `keras.applications`.
             OutputError: A file cannot be written.
         """
-        path = Path(path)
-        if path.suffix != ".keras":
-            raise ModelError(f"Cannot save a classifier as {path.name!r}; expected a file name that ends in .keras.")
-        if not keras_file.is_keras_model(self.model):
-            raise ModelError(
-                f"The model {self.name!r} is not a Keras model, and only those can be saved. Save its weights with its "
-                "own framework, and load them in a function that returns the model: package.module:callable."
-            )
-        metadata = sidecar_of(self).as_json()  # before anything is written, for it may raise
-        write_atomically(path, lambda file: keras_file.save_model(self.model, file), durable=True)
-        write_atomically(sidecar.path_beside(path), lambda file: file.write(metadata), durable=True)
-        return path
-
-
-def preprocessing_of(classifier: Classifier) -> Preprocessing:
-    """Return the preprocessing of a classifier, also where a function or none was given.
-
-    Raises:
-        ModelError: The input size is unknown.
-    """
-    return classifier.preprocessing or Preprocessing(size=classifier.input_size, finish=classifier._finish)
-
-
-def sidecar_of(classifier: Classifier) -> Sidecar:
-    """Return what the sidecar of a classifier's model file holds.
-
-    Raises:
-        ModelError: The preprocessing is a Python function that is not part of `keras.applications`.
-    """
-    preprocessing, finish = classifier.preprocessing, classifier._finish
-    if classifier.preprocess_by_input or classifier.size_by_input:
-        raise ModelError(
-            f"Cannot save the classifier {classifier.name!r}: a sidecar has one preprocessing, and this classifier has "
-            "one for each input. Save the model alone, model.save(path), and give the preprocessing when it is loaded."
-        )
-    if preprocessing is None:
-        config = None if finish is None else PreprocessingConfig(sidecar.application_name(finish))
-        return Sidecar(classifier.class_names, classifier._input_size, config, classifier.layer, classifier.sample_rate)
-    names = ("crop", "resize", "resample", "mean", "std", "channels_first", "grey")
-    values = {name: getattr(preprocessing, name) for name in names}
-    config = PreprocessingConfig(sidecar.application_name(preprocessing.finish), **values)
-    return Sidecar(classifier.class_names, preprocessing.size, config, classifier.layer, classifier.sample_rate)
-
-
-def _check_preprocess(preprocess: Any) -> None:
-    if preprocess is not None and not callable(preprocess):
-        raise OptionError(
-            f"preprocess is {short_repr(preprocess)}; expected a seewhy.Preprocessing, or a function such as "
-            "keras.applications.vgg16.preprocess_input."
-        )
-
-
-def _are_pixels(inputs: Any) -> bool:
-    """Whether these are images in 0..255: scaled inputs have negative values, or a maximum far below 255."""
-    return isinstance(inputs, np.ndarray) and inputs.ndim == 4 and inputs.min() >= 0 and 100 < inputs.max() <= 255
-
-
-def _is_image(shape: Any) -> bool:
-    return isinstance(shape, tuple) and len(shape) == 4
-
-
-def _class_names(names: Sequence[str] | None, framework: Framework) -> ClassNames | None:
-    """Return the names that were given, or else those that the model holds."""
-    if names is None:
-        return named_classes(framework.declared_labels())
-    return names if isinstance(names, ClassNames) else ClassNames(names)
+        return save_classifier(self, path)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from seewhy.errors import OptionError, short_repr
 from seewhy.models.hub_preprocessing import hub_preprocessing, unsupported_transform
 from seewhy.models.hugging_face_processor import hugging_face_preprocessing
 from seewhy.models.preprocessing import Preprocessing
@@ -27,6 +28,15 @@ def as_preprocessing(given: Any) -> Any:
     if type(given).__name__ == "Compose" and type(given).__module__.startswith("torchvision."):
         return transform_preprocessing(given)
     return given
+
+
+def check_preprocess(preprocess: Any) -> None:
+    """Raise OptionError for what is neither a `Preprocessing` nor a function."""
+    if preprocess is not None and not callable(preprocess):
+        raise OptionError(
+            f"preprocess is {short_repr(preprocess)}; expected a seewhy.Preprocessing, or a function such as "
+            "keras.applications.vgg16.preprocess_input."
+        )
 
 
 def tokenizer_of(given: Any) -> Any:

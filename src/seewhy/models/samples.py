@@ -1,9 +1,9 @@
 """Samples of models with several inputs: images, and values such as vectors and ids, by name or by position."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, TypeVar, final
+from typing import Any, TypeVar, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,9 +14,10 @@ from seewhy.frameworks import Framework
 from seewhy.frameworks.structures import InputBatch, leaf_shapes, leaves, map_tree
 from seewhy.images.geometry import Placement
 from seewhy.images.reading import EncodedImage, ImageLike, read
+from seewhy.models.classifier_settings import ClassifierSettings
 from seewhy.models.preprocessing import CHANNELS, Preprocessing
 from seewhy.representation import ShortRepr, listed
-from seewhy.types import FloatArray, ImageArray
+from seewhy.types import ImageArray
 
 Sample = Mapping[str, Any] | Sequence[Any]
 """What a model with several inputs is given once: images and other values, by the inputs' names or in their order.
@@ -25,27 +26,6 @@ Values that are no images have no batch axis, and go in as they are.
 """
 
 Setting = TypeVar("Setting")
-
-
-class ImageSettings(Protocol):
-    """How images become the inputs of a model: the part of a `Classifier` that is read here."""
-
-    framework: Framework
-    preprocessing: Preprocessing | None
-    preprocess_by_input: dict[str, Preprocessing | Callable[[FloatArray], Any]]
-    size_by_input: dict[str, tuple[int, int]]
-
-    @property
-    def name(self) -> str | None:
-        """The model's name in messages."""
-
-    @property
-    def finish(self) -> Callable[[FloatArray], Any] | None:
-        """The function that was given for all inputs."""
-
-    @property
-    def given_size(self) -> tuple[int, ...] | None:
-        """The size that was given for all inputs."""
 
 
 @final
@@ -138,7 +118,7 @@ def needs_samples(name: object, framework: Framework) -> InputError:
     )
 
 
-def preprocess_samples(classifier: ImageSettings, samples: Sequence[Sample]) -> SampleInputs:
+def preprocess_samples(classifier: ClassifierSettings, samples: Sequence[Sample]) -> SampleInputs:
     """Turn samples into the model's inputs.
 
     Raises:
@@ -181,7 +161,7 @@ def preprocess_samples(classifier: ImageSettings, samples: Sequence[Sample]) -> 
 
 
 def preprocessing_for(
-    classifier: ImageSettings, name: str, shape: tuple[int | None, ...] | None, *, channels_first: bool
+    classifier: ClassifierSettings, name: str, shape: tuple[int | None, ...] | None, *, channels_first: bool
 ) -> Preprocessing:
     """Return the preprocessing of one of several image inputs.
 
@@ -213,7 +193,7 @@ def preprocessing_for(
     return Preprocessing(size=(found[0], found[1]), finish=own, channels_first=channels_first, grey=is_grey)
 
 
-def image_sizes(classifier: ImageSettings) -> dict[str, tuple[int, int]]:
+def image_sizes(classifier: ClassifierSettings) -> dict[str, tuple[int, int]]:
     """Return (h, w) of each input that takes images, by name, as far as they are known."""
     framework = classifier.framework
     names = framework.declared_inputs()
@@ -267,7 +247,11 @@ def _are_images(name: str, given: Sequence[Any], shape: tuple[int | None, ...] |
 
 
 def _read_images(
-    classifier: ImageSettings, name: str, leaf: int, given: Sequence[ImageLike], shape: tuple[int | None, ...] | None
+    classifier: ClassifierSettings,
+    name: str,
+    leaf: int,
+    given: Sequence[ImageLike],
+    shape: tuple[int | None, ...] | None,
 ) -> tuple[NDArray[Any], ImageInput]:
     framework = classifier.framework
     first = framework.channels_first if shape is None else framework.is_channels_first(name, shape)

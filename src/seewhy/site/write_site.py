@@ -19,7 +19,7 @@ from seewhy.frameworks.export_settings import MAX_BACKWARD_PASSES, PREFIX
 from seewhy.images.reading import ImageLike, read
 from seewhy.models import Classifier
 from seewhy.models.class_names import imagenet
-from seewhy.models.classifier import preprocessing_of
+from seewhy.models.input_size import preprocessing_of
 from seewhy.site.browser_runtime import check_runtime
 from seewhy.site.manifest import SiteModel
 from seewhy.site.site_folder import Samples, check_folder, write_folder
