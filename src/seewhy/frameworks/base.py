@@ -1,33 +1,27 @@
 """The interface of every framework."""
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from abc import abstractmethod
+from collections.abc import Callable, Hashable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from functools import partial
 from typing import Any, TypeVar
 
 from numpy.typing import NDArray
 
-from seewhy.errors import LayerError, ModelError, OptionError
+from seewhy.errors import LayerError, ModelError
 from seewhy.frameworks.detections import DetectorRunner
 from seewhy.frameworks.evidence import Evidence
 from seewhy.frameworks.export_settings import ExplainedModel, ExportSettings
 from seewhy.frameworks.exported_graph import ExportedGraph
 from seewhy.frameworks.kernels import Kernels
 from seewhy.frameworks.layers import AUTO, LayerCall, LayerChoice, only_path
+from seewhy.frameworks.model_inputs import ModelInputs
 from seewhy.frameworks.model_layers import ModelLayers
 from seewhy.frameworks.prompts import PromptClasses, TextTower
-from seewhy.frameworks.sample_arrangement import arranged
 from seewhy.frameworks.stem import StemValues
 from seewhy.frameworks.structures import (
     InputBatch,
-    InputSpec,
-    check_arrays,
+    image_at,
     image_count,
-    leaf_names,
-    leaf_shapes,
-    leaves,
-    map_tree,
 )
 from seewhy.frameworks.tokens import TokenFacts, token_facts
 from seewhy.targets import Objective
@@ -52,21 +46,7 @@ MAX_DIGITS = 9
 """The maximum number of digits of the number of a call, as in "relu#2"."""
 
 
-def check_precision(precision: Precision, types: Iterable[str]) -> None:
-    """Raise OptionError for bfloat16 where none of the model's types, given by name, would be rounded to it."""
-    names = sorted(set(types))
-    if precision == "bfloat16" and names and not {"float32", "bfloat16"} & set(names):
-        raise OptionError(
-            f"precision='bfloat16' is for models that run in float32; this one runs in {', '.join(names)}. Leave it "
-            "out, or load the model in float32."
-        )
-
-
-def _row(array: NDArray[Any], row: int) -> NDArray[Any]:
-    return array[row : row + 1]
-
-
-class Framework(ABC):
+class Framework(ModelInputs):
     """Runs a model in its framework. Subclasses are final.
 
     There is one instance per model and precision. It caches the functions that it compiles.
@@ -75,8 +55,9 @@ class Framework(ABC):
     name: str
     xp: Namespace
     batch_size: int | None = None
-    prompt_classes: PromptClasses | None = None
     """The one number of images that the model takes at once; None where it takes any."""
+    prompt_classes: PromptClasses | None = None
+    """The prompts whose logits a model with a text tower gives for images; None for the embeddings of the images."""
     compiles_batch_size: bool = False
     """Whether what is compiled for one number of images has to be compiled again for another."""
     _model: Any
@@ -96,11 +77,6 @@ class Framework(ABC):
     def token_facts(self) -> TokenFacts:
         """What the layers that the model has now say about its tokens."""
         return token_facts([self._model, *self._model_layers.now().by_path.values()])
-
-    @property
-    @abstractmethod
-    def channels_first(self) -> bool:
-        """Whether the model takes images as (N, 3, h, w)."""
 
     @abstractmethod
     def layer_paths(self) -> tuple[str, ...]:
@@ -224,7 +200,7 @@ class Framework(ABC):
             LayerError, ModelRunError, TargetError: As for `head`.
         """
         rows = [
-            self.head(map_tree(partial(_row, row=row), inputs), layer, objective)(activations[row : row + 1])
+            self.head(image_at(inputs, row), layer, objective)(activations[row : row + 1])
             for row in range(image_count(inputs))
         ]
         scores: Tensor = self.xp.concatenate(rows, axis=0)
@@ -313,47 +289,6 @@ class Framework(ABC):
         """
         return None
 
-    def image_size(self, inputs: InputBatch, leaf: int = 0) -> tuple[int, int]:
-        """Return (h, w) of a batch of images, in pixels; of several inputs, that of the one at position `leaf`."""
-        shape = leaves(inputs)[leaf].shape
-        height, width = shape[2:] if self.has_channels_first(inputs, leaf) else shape[1:3]
-        return height, width
-
-    def has_channels_first(self, inputs: InputBatch, leaf: int) -> bool:
-        """Whether the input at position `leaf` is an image with channels first, (N, 3, h, w)."""
-        arrays = leaves(inputs)
-        if len(arrays) == 1:
-            return self.channels_first
-        return self.is_channels_first(self.input_names(inputs)[leaf], arrays[leaf].shape)
-
-    def is_channels_first(self, name: str, shape: tuple[int | None, ...]) -> bool:
-        """Whether one of several inputs is an image with channels first, by its name and its shape (N, ...)."""
-        return self.channels_first
-
-    def arranged(self, sample: Any) -> Any:
-        """Return values that are given by name or in order in the structure that the model takes.
-
-        Args:
-            sample: Lists and dicts of values.
-
-        Raises:
-            InputError: A name is unknown, a value is missing, or there are too many.
-        """
-        return arranged(sample, self.input_shape(), self.declared_inputs())
-
-    def declared_inputs(self) -> tuple[str, ...]:
-        """Return the names of the inputs that the model declares, in the order of `leaves`; empty where it does not."""
-        return ()
-
-    def input_count(self) -> int:
-        """Return how many inputs the model has to be given, as far as it declares that; else 1."""
-        shape = self.input_shape()
-        return 1 if shape is None else len(leaf_shapes(shape))
-
-    def input_names(self, inputs: InputBatch) -> tuple[str, ...]:
-        """Return a name for each input, in the order of `leaves`; "input" for the only one."""
-        return leaf_names(inputs, self.declared_inputs())
-
     def apply(self, method: Callable[[CaptureType], Tensor], capture: CaptureType) -> Tensor:
         """Compute heatmaps (N, T, *space) from a capture, in the types of its tensors."""
         return method(capture)
@@ -363,29 +298,8 @@ class Framework(ABC):
         """Copy a tensor to a NumPy array."""
 
     @abstractmethod
-    def input_shape(self) -> Any:
-        """Return the shape (N, ...) that the model was built for, with None for unknown sizes; None if it is unknown.
-
-        For a model with several inputs, this is a structure of shapes, with lists and dicts. One input is one shape,
-        also where the model takes it in a list or dict.
-        """
-
-    def spatial_axes(self) -> int | None:
-        """Return the number of spatial axes of the model's one input: 2 for images; None where it is unknown."""
-        shape = self.input_shape()
-        return len(shape) - 2 if isinstance(shape, tuple) and len(shape) > 2 else None
-
-    def input_types(self) -> Any:
-        """Return the type of each input, a `numpy.dtype`, in the structure of `input_shape`; None if it is unknown."""
-        return None
-
-    @abstractmethod
     def fingerprint(self) -> str:
         """Return a hash of the weights and the configuration, in hexadecimal; that of an equal model is the same."""
-
-    def declared_size(self) -> tuple[int, int] | None:
-        """Return (h, w) of the images, in pixels, where the model says so beside its input's shape; None otherwise."""
-        return None
 
     def declared_labels(self) -> Mapping[Any, Any] | None:
         """Return the class names that the model itself holds, by index; None where it holds none."""
@@ -394,13 +308,6 @@ class Framework(ABC):
     def is_unscaled(self, inputs: InputBatch) -> bool:
         """Whether the first convolution receives `inputs` unscaled; False where that is uncertain."""
         return False
-
-    def check_inputs(self, inputs: InputSpec) -> InputBatch:
-        """Return `inputs` as (N, ...) in the structure that the model takes, or raise InputError.
-
-        Images are float32; whole numbers and booleans keep their type among several inputs, see `InputBatch`.
-        """
-        return check_arrays(inputs, self.input_shape())
 
     def explaining(self, inputs: InputBatch) -> AbstractContextManager[None]:
         """Return a context of one explanation, in which nobody changes the model.

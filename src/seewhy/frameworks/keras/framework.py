@@ -10,7 +10,7 @@ import keras
 import numpy as np
 
 from seewhy.errors import ModelError
-from seewhy.frameworks.base import Framework, check_precision
+from seewhy.frameworks.base import Framework
 from seewhy.frameworks.fingerprint import fingerprint
 from seewhy.frameworks.keras.attention_free import is_free_of_attention
 from seewhy.frameworks.keras.calls import (
@@ -28,6 +28,7 @@ from seewhy.frameworks.keras.private_api import input_structure
 from seewhy.frameworks.kernels import Kernels
 from seewhy.frameworks.layers import INPUT_CALL, LayerCall, LayerChoice
 from seewhy.frameworks.model_layers import ModelLayers
+from seewhy.frameworks.precision import check_precision
 from seewhy.frameworks.recorder import Recorder
 from seewhy.frameworks.structures import (
     InputBatch,

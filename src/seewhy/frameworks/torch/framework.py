@@ -20,7 +20,7 @@ import torch
 from numpy.typing import NDArray
 
 from seewhy.errors import ModelRunError
-from seewhy.frameworks.base import CaptureType, Framework, Head, check_precision
+from seewhy.frameworks.base import CaptureType, Framework, Head
 from seewhy.frameworks.cleanup import restoring
 from seewhy.frameworks.compiled import CompiledCache
 from seewhy.frameworks.detections import CLASS_LOGITS, DetectedBox, DetectorRunner
@@ -30,6 +30,7 @@ from seewhy.frameworks.kernels import Kernels
 from seewhy.frameworks.layers import INPUT_CALL, LayerCall, LayerChoice, check_tapped
 from seewhy.frameworks.layouts import layer_layout
 from seewhy.frameworks.model_layers import Layers, ModelLayers
+from seewhy.frameworks.precision import check_precision
 from seewhy.frameworks.prompts import TextTower, are_images
 from seewhy.frameworks.recorder import translated_errors
 from seewhy.frameworks.stem import StemInput, StemValues
