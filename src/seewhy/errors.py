@@ -95,11 +95,12 @@ class MissingExtraError(UsageError, ImportError):
 
     Args:
         need: The missing package, with or without its purpose: "torch", or "For model.keras, keras".
-        extra: The extra of SeeWhy that installs it.
+        extra: The extra of SeeWhy that installs it; None if no extra does.
+        command: The command that installs it where no extra does.
     """
 
-    def __init__(self, need: str, extra: str) -> None:
-        super().__init__(f"{need} is not installed. Install it with: {install_command(extra)}")
+    def __init__(self, need: str, extra: str | None, command: str = "") -> None:
+        super().__init__(f"{need} is not installed. Install it with: {install_command(extra) if extra else command}")
 
 
 class ImageError(SeewhyError):

@@ -23,6 +23,7 @@ from seewhy.errors import ModelRunError
 from seewhy.frameworks.base import CaptureType, Framework, Head, check_precision
 from seewhy.frameworks.cleanup import restoring
 from seewhy.frameworks.compiled import CompiledCache
+from seewhy.frameworks.declared_input import DeclaredInput
 from seewhy.frameworks.detections import CLASS_LOGITS, DetectedBox, DetectorRunner
 from seewhy.frameworks.exported_graph import ExportedGraph, numbered
 from seewhy.frameworks.fingerprint import fingerprint
@@ -44,7 +45,7 @@ from seewhy.frameworks.structures import (
     only_leaf,
     shape_key,
 )
-from seewhy.frameworks.torch import hugging_face
+from seewhy.frameworks.torch import hugging_face, ultralytics
 from seewhy.frameworks.torch.attention_links import LinkRecorder
 from seewhy.frameworks.torch.attention_recorder import AttentionMaps, AttentionRecorder
 from seewhy.frameworks.torch.attention_tap import AttentionTap
@@ -123,6 +124,7 @@ class Torch(Framework):
         self._weights_version = WeightsVersion()
         self._detector = declared_detector(self._model)
         self._is_read = self._detector is not None
+        self._returns_pair = ultralytics.returns_pair(self._model)
 
     def fingerprint(self) -> str:
         states = (pair for pair in self._model.state_dict().items() if isinstance(pair[1], torch.Tensor))
@@ -156,8 +158,11 @@ class Torch(Framework):
     def declared_size(self) -> tuple[int, int] | None:
         return hugging_face.declared_size(self._model)
 
+    def declared_input(self) -> DeclaredInput | None:
+        return ultralytics.declared_input(self._model)
+
     def declared_labels(self) -> Mapping[Any, Any] | None:
-        return hugging_face.declared_labels(self._model)
+        return hugging_face.declared_labels(self._model) or ultralytics.declared_labels(self._model)
 
     def to_numpy(self, tensor: NativeTensor) -> NDArray[Any]:
         array: NDArray[Any] = to_array(tensor)
@@ -406,6 +411,7 @@ class Torch(Framework):
                 outputs = self._model(**batch)
             else:
                 outputs = self._model(*batch) if isinstance(batch, list) else self._model(batch)
+        outputs = outputs[0] if self._returns_pair else outputs
         if not self._is_read:
             self._is_read, self._detector = True, detector_of_outputs(self._model, outputs) or self._detector
         return outputs
