@@ -1,11 +1,8 @@
 """The real models of Ultralytics with random weights, against its own programs, plain hooks and autograd.
 
-`make yolo` runs this in an environment of its own; it is skipped where ultralytics is not installed.
+`make detectors` runs this in an environment of its own; it is skipped where ultralytics is not installed.
 """
 
-import json
-import subprocess
-import sys
 import warnings
 
 import numpy as np
@@ -13,12 +10,12 @@ import pytest
 import torch
 
 import seewhy
-from seewhy.errors import MissingExtraError, ModelError, SeewhyWarning
-from seewhy.targets import Detection
+from seewhy.errors import ModelError, SeewhyWarning
 
 ultralytics = pytest.importorskip("ultralytics", exc_type=(ImportError, RuntimeError))  # type: ignore[arg-type]
 
-from ultralytics.data.augment import LetterBox  # noqa: E402  # where it is installed
+from PIL import Image  # noqa: E402
+from ultralytics.data.augment import LetterBox, classify_transforms  # noqa: E402  # where it is installed
 from ultralytics.utils import nms, ops  # noqa: E402
 
 SIDE = 64
@@ -63,7 +60,7 @@ def letterboxed(image: np.ndarray) -> torch.Tensor:
 def raw_scores(outputs):
     """Return the class logits (C, A) that a head returns beside its outputs."""
     raw = outputs[1]
-    return (raw["one2many"] if "one2many" in raw else raw)["scores"][0]
+    return raw.get("one2many", raw)["scores"][0]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -113,3 +110,91 @@ def check_map(model, batch, heatmaps, column, score, layer=None):
     gradients = torch.zeros_like(activations) if gradients is None else gradients
     expected = (gradients * activations).sum(dim=1)[0].clamp(min=0).detach().numpy()
     np.testing.assert_allclose(single.values[0, column], expected, rtol=1e-3, atol=1e-4 * expected.max() + 1e-12)
+
+
+@pytest.mark.parametrize("is_detached", [False, True])
+def test_a_head_that_finds_each_object_once(is_detached, monkeypatch):
+    yolo = random_model("yolo26n")
+    head, model, batch = yolo.model.model[-1], yolo.model, letterboxed(IMAGE)
+    head.end2end = True
+    (surest, *_) = model(batch)[0][0]
+    if is_detached:  # as in versions before 8.4.100
+        original = head.forward_head
+
+        def forward_head(levels, box_head, cls_head):
+            is_own = box_head is head.one2one_cv2
+            return original([level.detach() for level in levels] if is_own else levels, box_head, cls_head)
+
+        monkeypatch.setattr(head, "forward_head", forward_head)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SeewhyWarning)
+        heatmaps = seewhy.Explainer(yolo).heatmaps(batch.numpy(), "top-2")
+    np.testing.assert_allclose(heatmaps.boxes[0, 0] * SIDE, surest[:4].detach(), rtol=1e-4, atol=1e-3)
+    np.testing.assert_allclose(heatmaps.detection_scores[0, 0], surest[4].item(), rtol=1e-4)
+    monkeypatch.undo()
+    logits, class_ = model(batch)[1]["one2one"]["scores"][0], int(surest[5])
+    row = int((logits[class_].sigmoid() - surest[4]).abs().argmin())
+    check_map(model, batch, heatmaps, 0, lambda outputs: outputs[1]["one2one"]["scores"][0, class_, row], "model.16")
+
+
+def test_an_rt_detr():
+    torch.manual_seed(0)
+    yolo = ultralytics.RTDETR("rtdetr-resnet50.yaml")
+    classifier = seewhy.Classifier(yolo, input_size=(SIDE, SIDE))
+    inputs = classifier.preprocess([IMAGE])
+    np.testing.assert_allclose(
+        np.asarray(inputs)[0].transpose(1, 2, 0) * 255,
+        LetterBox((SIDE, SIDE), scale_fill=True)(image=IMAGE),
+        atol=1.5,
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", SeewhyWarning)
+        heatmaps = seewhy.Explainer(classifier).heatmaps(inputs, "top-2")
+    yolo.model.eval()
+    boxes, logits = (part[-1, 0] for part in yolo.model(torch.tensor(np.asarray(inputs)))[1][:2])
+    query, class_ = divmod(int(logits.argmax()), logits.shape[1])
+    assert heatmaps.indices[0, 0] == class_
+    np.testing.assert_allclose(heatmaps.scores[0, 0], logits[query, class_].item(), rtol=1e-4)
+    centre = (heatmaps.boxes[0, 0, :2] + heatmaps.boxes[0, 0, 2:]) / 2
+    np.testing.assert_allclose(centre, boxes[query, :2].detach(), rtol=1e-4)
+
+
+def test_a_classifier():
+    torch.manual_seed(0)
+    yolo = ultralytics.YOLO("yolo11n-cls.yaml")
+    classifier = seewhy.Classifier(yolo, input_size=(SIDE, SIDE))
+    inputs = classifier.preprocess([IMAGE])
+    expected = classify_transforms(SIDE)(Image.fromarray(IMAGE))
+    np.testing.assert_allclose(np.asarray(inputs)[0], expected, atol=1e-6)
+    heatmaps = seewhy.Explainer(classifier).heatmaps(inputs, [3, 5])
+    probabilities, logits = yolo.model.eval()(torch.tensor(np.asarray(inputs)))
+    np.testing.assert_allclose(heatmaps.scores[0], logits[0, [3, 5]].detach(), rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(heatmaps.probabilities, probabilities.detach(), rtol=1e-4)
+
+
+def test_weights_of_other_classes_by_name(tmp_path):
+    torch.manual_seed(0)
+    model = ultralytics.nn.tasks.DetectionModel("yolo11n.yaml", nc=3, verbose=False)
+    torch.save(model.state_dict(), tmp_path / "weights.pt")
+    classifier = seewhy.load(
+        tmp_path / "weights.pt", architecture="ultralytics:yolo11n", class_names=["a", "b", "c"], input_size=SIDE
+    )
+    assert classifier.input_size == (SIDE, SIDE)
+    expected = model.state_dict()
+    assert all(torch.equal(value, expected[name]) for name, value in classifier.model.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("source", "options", "message"),
+    [
+        (None, {}, "is a checkpoint of Ultralytics, a pickle of a whole model"),
+        (None, {"architecture": "ultralytics:yolo11n"}, "names ultralytics.nn.tasks"),
+        ("ultralytics:yolo11n", {}, "trained weights of ultralytics:yolo11n are a pickle"),
+        ("ultralytics:yolo11q", {"weights": None}, "Unknown model 'yolo11q'"),
+        ("ultralytics:yolo11n-obb", {"weights": None}, "rotated boxes"),
+    ],
+)
+def test_what_is_refused(source, options, message, tmp_path):
+    ultralytics.YOLO("yolo11n.yaml").save(tmp_path / "yolo11n.pt")
+    with pytest.raises(ModelError, match=message):
+        seewhy.load(source or tmp_path / "yolo11n.pt", **options)
