@@ -1,0 +1,65 @@
+"""Segmenters of torchvision, Hugging Face and segmentation-models-pytorch with random weights, against autograd.
+
+`make detectors` runs this with torchvision's own build of torch.
+"""
+
+import importlib.util
+
+import numpy as np
+import pytest
+import torch
+from tests.oracles.peers import from_command_line as command_line
+from tests.oracles.peers.tiny_hugging_face import SEGMENTERS, write_folder
+
+import seewhy
+
+torchvision = pytest.importorskip("torchvision", exc_type=(ImportError, RuntimeError))  # type: ignore[arg-type]
+NAMES = torchvision.models.list_models(module=torchvision.models.segmentation)
+needs_transformers = pytest.mark.skipif(
+    importlib.util.find_spec("transformers") is None, reason="transformers is not installed"
+)
+needs_smp = pytest.mark.skipif(
+    importlib.util.find_spec("segmentation_models_pytorch") is None, reason="it is not installed"
+)
+
+
+def check_class(written, model, inputs, read):
+    """Compare with the sum of the logits of the class at the pixels that are predicted as it, by a hook and autograd.
+
+    Args:
+        written: What the command line wrote.
+        model: A module.
+        inputs: Its input, one image.
+        read: Returns the class logits (1, C, h, w) of what the model returned.
+    """
+    kept = []
+    hook = model.get_submodule(written.path).register_forward_hook(lambda _, __, output: kept.append(output))
+    logits = read(model(torch.tensor(np.asarray(inputs), requires_grad=True)))[0]
+    hook.remove()
+    predicted = logits.argmax(dim=0)
+    counts = torch.bincount(predicted.flatten(), minlength=len(logits))
+    if len(counts) == 21:
+        counts[0] = 0 if counts[1:].any() else counts[0]  # the background of torchvision's 21 classes
+    class_ = written.target["index"] if written.target["index"] >= 0 else int(counts.argmax())
+    assert counts[class_] == counts.max()
+    score = logits[class_][predicted == class_].sum()
+    command_line.check(written, written.kept(kept), score, is_averaged=True)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_segmenter_of_torchvision_from_the_command_line(name, monkeypatch, tmp_path):
+    options = ["--input-size", "96"]
+    written = command_line.explain(monkeypatch, tmp_path, f"torchvision:{name}", *options)
+    classifier = seewhy.load(f"torchvision:{name}", weights=None, input_size=96)
+    inputs = classifier.preprocess([command_line.IMAGE])
+    check_class(written, classifier.model, inputs, lambda outputs: outputs["out"])
+
+
+@needs_transformers
+@pytest.mark.parametrize("kind", SEGMENTERS)
+def test_a_segmenter_of_hugging_face_from_the_command_line(kind, monkeypatch, tmp_path):
+    folder = write_folder(kind, tmp_path / kind)
+    written = command_line.explain(monkeypatch, tmp_path, str(folder))
+    classifier = seewhy.load(str(folder), weights=None)
+    inputs = classifier.preprocess([command_line.IMAGE])
+    check_class(written, classifier.model, inputs, lambda outputs: outputs.logits)
