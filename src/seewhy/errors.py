@@ -8,7 +8,7 @@
       - TokenGridError         the grid of the layer's tokens cannot be determined
     + TargetError              an unknown, ambiguous or impossible target
       - NotClassScoresError    a class is the target, and the output is not one score for each class
-      - NotPredictedError      a segmentation model predicts the class at no pixel of an image
+      - NotPredictedError      a segmentation model or a detector does not find in an image what is asked for
     + MethodError              an unknown method, or one that does not apply to the model
     + OptionError              an unknown colour map, figure or score; a number out of range
     + InputError               arrays of the wrong shape or type, or with values that are not finite
@@ -75,7 +75,7 @@ class NotClassScoresError(TargetError):
 
 
 class NotPredictedError(TargetError):
-    """A segmentation model does not predict the class, or so many classes, in an image; another image may have it."""
+    """A segmentation model does not predict the class, or a detector finds nothing such; another image may have it."""
 
 
 class MethodError(UsageError):

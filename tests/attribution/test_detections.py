@@ -157,9 +157,9 @@ def test_a_detection_is_framed() -> None:
 @pytest.mark.parametrize(
     ("count", "target", "message"),
     [
-        (0, "top-1", "finds nothing in image 0"),
-        (0, "dog", "finds nothing in image 0"),
-        (1, "cat", "no detection of class 'cat' above 0.05 in image 0 of the batch; found: dog 0.9 at (0, 0, 16, 16)"),
+        (0, "top-1", "finds nothing in the image"),
+        (0, "dog", "finds nothing in the image"),
+        (1, "cat", "no detection of class 'cat' above 0.05 in the image; found: dog 0.9 at (0, 0, 16, 16)"),
         (3, "top-4", "'top-4' selects more detections than there are"),
         (3, Detection(class_="cat", rank=2), "no detection 2 of class 'cat'"),
         (3, Detection(box=(100, 0, 128, 20), class_="cat"), "that overlaps the box"),

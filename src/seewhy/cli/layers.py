@@ -86,6 +86,8 @@ def _auto_layer(classifier: Classifier) -> tuple[str | None, str]:
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", ".* is unreliable for a model", SeewhyWarning)  # only the layer is used
+            if (framework := classifier.framework).detector(framework.check_inputs(sample_inputs(classifier))):
+                return None, "the model is a detector, and each detection has a layer of its own, which explain names."
             return Explainer(classifier, "gradcam").heatmaps(sample_inputs(classifier)).layer, ""
     except SeewhyError as error:
         return None, command_line_message(error)

@@ -110,13 +110,13 @@ def build_heatmaps(
         target = Regression(name=None if classifier.class_names is None else classifier.class_name(0))
     names = [target.for_image(row).names(classes, classifier.class_name) for row, classes in enumerate(indices)]
     values = attribution.heatmaps if signed else np.maximum(attribution.heatmaps, 0)
-    has_no_classes = capture.probabilities is None or are_values(target)
+    probabilities = None if are_values(target) else capture.probabilities
     return Heatmaps(
         values=np.asarray(values, dtype=np.float32),
         indices=np.maximum(indices, -1),
         scores=to_numpy(capture.scores),
         outputs=map_tree(lambda output: None if output is None else to_numpy(output), capture.outputs),
-        probabilities=None if has_no_classes else to_numpy(capture.probabilities),
+        probabilities=None if probabilities is None else to_numpy(probabilities),
         layer=capture.layer or "input",
         method=method,
         names=ShortTuple(

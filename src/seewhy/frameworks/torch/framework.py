@@ -63,6 +63,7 @@ from seewhy.frameworks.torch.clamp import ClampTap, clamped_scores
 from seewhy.frameworks.torch.detectors import (
     Found,
     ReachRecorder,
+    check_scores_detections,
     declared_detector,
     detector_of_outputs,
     find_detections,
@@ -173,9 +174,10 @@ class Torch(Framework):
 
     def predict(self, inputs: InputBatch, output: int | str | None = None) -> NativeTensor | None:
         def run(functions: FunctionRecorder) -> NativeTensor | None:
-            outputs = self._forward(inputs, functions)
+            objective = Objective(TopK(), output=output)
+            outputs = self._forward(inputs, functions, None, objective)
             with without_autocast():
-                selected = select_torch_outputs(outputs, Objective(TopK(), output=output), functions, self.xp)
+                selected = select_torch_outputs(outputs, objective, functions, self.xp)
                 probabilities = selected.read(selected.tensors).probabilities
             return None if probabilities is None else probabilities.detach()
 
@@ -414,6 +416,8 @@ class Torch(Framework):
         outputs = outputs[0] if self._returns_pair else outputs
         if not self._is_read:
             self._is_read, self._detector = True, detector_of_outputs(self._model, outputs) or self._detector
+        if objective is not None and self._detector is not None:
+            check_scores_detections(objective)
         return outputs
 
     def _found(
