@@ -107,8 +107,9 @@ NAMES = torchvision.models.list_models(module=torchvision.models.detection)
 @needs_operators
 @pytest.mark.parametrize("name", NAMES)
 def test_a_detector_of_torchvision_from_the_command_line(name, monkeypatch, tmp_path):
-    if "ssd" not in name:  # in inputs of 800 x 800 pixels a test would take a minute
-        get_model = functools.partial(torchvision.models.get_model, min_size=128, max_size=128)
+    if "ssd" not in name:  # in inputs of 800 x 800 pixels, and with 1,000 proposals, a test would take a minute
+        proposals = {"rpn_pre_nms_top_n_test": 100, "rpn_post_nms_top_n_test": 50} if "rcnn" in name else {}
+        get_model = functools.partial(torchvision.models.get_model, min_size=128, max_size=128, **proposals)
         monkeypatch.setattr(torchvision.models, "get_model", get_model)
     written = command_line.explain(monkeypatch, tmp_path, f"torchvision:{name}")
     classifier = seewhy.load(f"torchvision:{name}", weights=None)
