@@ -20,9 +20,11 @@ DETECTORS := .venv-detectors
 # Without what they ask for: bounds below what is installed here, and a second OpenCV.
 BOUNDED_PEERS := xplique tensorflow-probability tf-keras quantus
 
+CHECK_DIST = $(BIN)/twine check --strict dist/* && $(BIN)/check-wheel-contents dist/*.whl
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo browser-runtime test test-all test-slow test-ray test-keras test-elsewhere oracle lint docs bench bench-runtimes zoo \
-	zoo-sample detectors wheel clean
+	zoo-sample detectors wheel dist notebooks clean
 
 help:  ## show this list
 	@sed -n 's/^\([a-z-]*\):.*##/\1\t/p' Makefile | expand -t 16
@@ -50,7 +52,7 @@ $(VENV)/.runtime: $(SOURCES) | $(BIN)/python
 $(VENV)/.development: $(SOURCES) | $(BIN)/python
 	@echo "Installing SeeWhy with all that development needs into $(VENV); the first time takes a few minutes."
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(PIP_ARGS) 'pip>=25.1'
-	@$(PIP) --editable '.[tensorflow,jax,torch,onnx-tensorflow,openvino,demo,evaluate,parquet,report,web,figures,notebook]' --group test --group lint
+	@$(PIP) --editable '.[tensorflow,jax,torch,onnx-tensorflow,openvino,demo,evaluate,parquet,report,web,figures,notebook,volumes,signals]' --group test --group lint
 	@touch $(VENV)/.runtime $@
 
 $(VENV)/.docs: $(VENV)/.development
@@ -94,7 +96,7 @@ $(DETECTORS)/.detectors: $(SOURCES) constraints-detectors.txt
 test: lint  ## lint, types, import rules; tests of Keras on TensorFlow and of native PyTorch; ten minutes
 	$(PYTEST) -m "not slow"
 
-test-all: test test-slow test-ray test-keras test-elsewhere oracle docs wheel  ## everything, also Keras on JAX and PyTorch, peers, docs and wheel
+test-all: test test-slow test-ray test-keras test-elsewhere oracle docs notebooks wheel  ## everything, also Keras on JAX and PyTorch, peers, docs and wheel
 
 test-slow: $(VENV)/.development  ## tests marked slow; each mark gives its reason
 	$(PYTEST) -m slow
@@ -153,9 +155,23 @@ detectors: $(DETECTORS)/.detectors  ## detectors and segmenters of five librarie
 	$(ONE_THREAD) $(DETECTORS)/bin/python -m pytest -c /dev/null --rootdir . --import-mode=importlib --durations 5 \
 		tests/oracles/peers/test_detectors.py tests/oracles/peers/test_segmenters.py tests/oracles/peers/test_yolo.py
 
-wheel: | $(BIN)/python  ## build dist/*.whl
+$(VENV)/.release: $(VENV)/.development
+	@$(PIP) --group release
+	@touch $@
+
+wheel: $(VENV)/.release  ## build dist/*.whl, and check it
 	@rm -rf dist
 	@SEEWHY_BROWSER_RUNTIME=required $(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps $(PIP_ARGS) --wheel-dir dist .
+	$(CHECK_DIST)
+
+dist: $(VENV)/.release  ## build the sdist, and the wheel from it, as they are published; check both
+	@rm -rf dist
+	SEEWHY_BROWSER_RUNTIME=required $(BIN)/python -m build --outdir dist
+	$(CHECK_DIST)
+
+notebooks: $(VENV)/.development  ## run the notebooks of examples/notebooks
+	@$(PIP) --group notebooks
+	$(ONE_THREAD) $(BIN)/python docs_build/run_notebooks.py
 
 clean:  ## remove everything that was made
 	rm -rf $(VENV) $(PEERS) $(ZOO) $(DETECTORS) benchmarks/results dist site docs/images .tutorials demo explanations

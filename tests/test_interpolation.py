@@ -1,10 +1,20 @@
 """The one bilinear resize, against interpolation in loops, by hand, and against placed heatmaps."""
 
+from typing import get_args
+
 import numpy as np
 import pytest
 
 from seewhy import Placement
-from seewhy.interpolation import WEIGHTS, bilinear_weights, interpolate, resample, resize
+from seewhy.interpolation import (
+    WEIGHTS,
+    Upsampling,
+    bilinear_weights,
+    interpolate,
+    interpolation_taps,
+    resample,
+    resize,
+)
 from tests.methods.by_hand import interpolated_at
 
 
@@ -71,3 +81,11 @@ def test_cells_are_averaged_where_there_get_fewer():
     values = np.array([[6, 0, 3, 3, 0, 12]], np.float32)
     np.testing.assert_allclose(resample(values, (1, 4)), [[4, 2, 2, 8]], rtol=1e-6)
     np.testing.assert_allclose(resample(values, (2, 6)), np.repeat(values, 2, axis=0), rtol=1e-6)
+
+
+@pytest.mark.parametrize("upsampling", get_args(Upsampling))
+@pytest.mark.parametrize("edges", [(0.0, 12.0), (-1.5, 9.25), (3.0, 40.0)])
+def test_taps_are_the_weights_without_zeros(upsampling, edges):
+    maps = np.random.default_rng(0).random((2, 5, 3), dtype=np.float32)
+    taps = interpolation_taps(upsampling, 5, 12, *edges)
+    np.testing.assert_allclose(taps.apply(maps, 1), WEIGHTS[upsampling](5, 12, *edges) @ maps, atol=1e-6)

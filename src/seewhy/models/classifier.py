@@ -20,6 +20,7 @@ from seewhy.models.class_names import ClassNames, named_classes
 from seewhy.models.declared_preprocessing import declared_preprocessing
 from seewhy.models.preprocessing import Inputs, Preprocessing
 from seewhy.models.sidecar import PreprocessingConfig, Sidecar
+from seewhy.recordings.recording import check_rate
 from seewhy.representation import ShortTuple, call_repr, counted, description, shortened
 from seewhy.types import Backend, FloatArray, Precision
 
@@ -47,14 +48,17 @@ class Classifier:
             channels first, the function may return either layout, (N, C, h, w) or (N, h, w, C).
         class_names: Names in the order of the outputs, or a `ClassNames`; None for those that the model holds, such as
             `config.id2label` of Hugging Face models, or if they are unknown.
-        input_size: (h, w) in pixels; None reads it from the model.
+        input_size: (h, w) in pixels; for a model of volumes (d, h, w), of signals (l,), and of videos (t, h, w), or
+            (h, w) where it takes any number of frames. None reads it from the model.
         name: The model's name in messages and figures.
         layer: The layer that `layer="auto"` selects: a path, or a name that only one layer has. None leaves the
             choice to `Explainer`.
         backend: What runs the model where an `Explainer` names nothing: "onnx" or "openvino"; None for its framework.
+        sample_rate: The number of samples in a second of the signals that the model takes; None where it is unknown.
 
     Raises:
         ModelError: `model` is of an unsupported type.
+        RecordingError: `sample_rate` is not a number above 0.
         OptionError: `preprocess` is neither a `Preprocessing` nor a function.
         LayerError: There is no such layer, or more than one of that name.
     """
@@ -65,10 +69,11 @@ class Classifier:
         *,
         preprocess: Preprocessing | Callable[[FloatArray], Any] | None = None,
         class_names: Sequence[str] | None = None,
-        input_size: tuple[int, int] | None = None,
+        input_size: tuple[int, ...] | None = None,
         name: str | None = None,
         layer: str | None = None,
         backend: Backend | None = None,
+        sample_rate: float | None = None,
     ) -> None:
         if preprocess is not None and not callable(preprocess):
             raise OptionError(
@@ -88,6 +93,7 @@ class Classifier:
         self.preprocessing = preprocess if isinstance(preprocess, Preprocessing) else None
         self._finish = None if isinstance(preprocess, Preprocessing) else preprocess
         self._input_size = input_size
+        self.sample_rate = check_rate("sample_rate", sample_rate)
         self.layer = layer
         if layer is not None:
             self.framework.find_layer(layer)
@@ -104,6 +110,16 @@ class Classifier:
         return self.preprocessing is not None or self._finish is not None
 
     @property
+    def finish(self) -> Callable[[FloatArray], Any] | None:
+        """The function that was given as preprocessing; None where none was, or a `Preprocessing`."""
+        return self._finish
+
+    @property
+    def given_size(self) -> tuple[int, ...] | None:
+        """The size of the input that was given; None where none was."""
+        return self._input_size
+
+    @property
     def input_size(self) -> tuple[int, int]:
         """(h, w) of the model's input, in pixels.
 
@@ -113,7 +129,11 @@ class Classifier:
         if self.preprocessing is not None:
             return self.preprocessing.size
         if self._input_size is not None:
-            return self._input_size
+            if len(self._input_size) != 2:
+                raise ModelError(
+                    f"The model {self.name!r} takes inputs of the size {self._input_size}; an image has two axes."
+                )
+            return self._input_size[0], self._input_size[1]
         shape = self.framework.input_shape()
         size: tuple[int | None, ...] = ()
         if _is_image(shape):
@@ -127,6 +147,24 @@ class Classifier:
                 "seewhy.Classifier(model, preprocess=..., input_size=(224, 224))."
             )
         return (size[0], size[1])
+
+    def fixed_size(self, axes: int) -> tuple[int | None, ...]:
+        """Return the size of the input along each of its spatial axes, as it was given or as the model has it.
+
+        Args:
+            axes: The number of axes; for three, a size (h, w) is that of the frames of a video.
+
+        Returns:
+            One for each axis; None where the model takes any size, or where it is unknown.
+        """
+        shape = self.framework.input_shape()
+        size: tuple[int | None, ...] = (None,) * axes
+        if isinstance(shape, tuple) and len(shape) == axes + 2:
+            size = tuple(shape[2:] if self.framework.channels_first else shape[1:-1])
+        given = self._input_size if self.preprocessing is None else self.preprocessing.size
+        if given is None or len(given) > axes:
+            return size
+        return (*size[: axes - len(given)], *given)
 
     def framework_in(self, precision: Precision, backend: Backend | None = None) -> Framework:
         """Return what runs the model in this precision; each is created once and caches compiled code.
@@ -265,7 +303,7 @@ class Classifier:
         *,
         preprocess: Preprocessing | Callable[[FloatArray], Any] | None = None,
         class_names: Sequence[str] | None = None,
-        input_size: tuple[int, int] | None = None,
+        input_size: tuple[int, ...] | None = None,
     ) -> "Classifier":
         """Return a classifier of the same model with other preprocessing, class names or input size.
 
@@ -277,7 +315,12 @@ class Classifier:
         kept = self.preprocessing or self._finish
         chosen = kept if preprocess is None else preprocess
         if input_size is not None and isinstance(chosen, Preprocessing):
-            chosen = chosen.with_size(input_size)
+            if len(input_size) != 2:
+                raise ModelError(
+                    f"The input size is {input_size}, and the preprocessing of the model {self.name!r} is for images: "
+                    "expected (height, width), in pixels."
+                )
+            chosen = chosen.with_size((input_size[0], input_size[1]))
         kept_names = self.class_names if self._were_names_given else None  # which reads the model's own again
         kept_size = self._input_size if self.preprocessing is None else self.preprocessing.size
         return Classifier(
@@ -287,6 +330,7 @@ class Classifier:
             input_size=input_size or kept_size,
             name=self.name,
             layer=self.layer,
+            sample_rate=self.sample_rate,
         )
 
     def save(self, path: str | os.PathLike[str]) -> Path:
@@ -337,11 +381,11 @@ def sidecar_of(classifier: Classifier) -> Sidecar:
     preprocessing, finish = classifier.preprocessing, classifier._finish
     if preprocessing is None:
         config = None if finish is None else PreprocessingConfig(sidecar.application_name(finish))
-        return Sidecar(classifier.class_names, classifier._input_size, config, classifier.layer)
+        return Sidecar(classifier.class_names, classifier._input_size, config, classifier.layer, classifier.sample_rate)
     names = ("crop", "resize", "letterbox", "resample", "mean", "std", "channels_first", "grey")
     values = {name: getattr(preprocessing, name) for name in names}
     config = PreprocessingConfig(sidecar.application_name(preprocessing.finish), **values)
-    return Sidecar(classifier.class_names, preprocessing.size, config, classifier.layer)
+    return Sidecar(classifier.class_names, preprocessing.size, config, classifier.layer, classifier.sample_rate)
 
 
 def _are_pixels(inputs: Any) -> bool:

@@ -2,7 +2,7 @@
 
 import numbers
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, final
 
 from seewhy.errors import OptionError, did_you_mean, short_repr
@@ -40,8 +40,11 @@ class TargetResult(ShortRepr):
     box: tuple[float, float, float, float] | None = None
 
 
-def target_results(heatmaps: Heatmaps, row: int, placement: Placement) -> tuple[TargetResult, ...]:
-    """Return the results of all targets of one image of a batch, whose input lies on the image as a placement says."""
+def target_results(heatmaps: Heatmaps, row: int, placement: Placement | None) -> tuple[TargetResult, ...]:
+    """Return the results of all targets of one image of a batch, whose input lies on the image as a placement says.
+
+    Without a placement, of volumes, signals and videos, targets have no boxes.
+    """
     has_evidence = heatmaps.has_evidence[row]
     return ShortTuple(
         TargetResult(
@@ -50,7 +53,9 @@ def target_results(heatmaps: Heatmaps, row: int, placement: Placement) -> tuple[
             score=float(heatmaps.scores[row, position]),
             probability=_probability(heatmaps, row, position),
             has_evidence=bool(has_evidence[position]),
-            box=None if heatmaps.boxes is None else _on_image(heatmaps.boxes[row, position], placement),
+            box=None
+            if heatmaps.boxes is None or placement is None
+            else _on_image(heatmaps.boxes[row, position], placement),
         )
         for position, index in enumerate(heatmaps.indices[row])
     )
@@ -69,6 +74,14 @@ def _on_image(shares: FloatArray, placement: Placement) -> tuple[float, float, f
     first, second, third, fourth = map(float, shares)
     width, height = right - left, bottom - top
     return (left + first * width, top + second * height, left + third * width, top + fourth * height)
+
+
+def on_resized_image(target: TargetResult, rows: float, columns: float) -> TargetResult:
+    """Return a target as it is on a copy of the image with so many times the rows and columns."""
+    if target.box is None:
+        return target
+    left, top, right, bottom = target.box
+    return replace(target, box=(left * columns, top * rows, right * columns, bottom * rows))
 
 
 def find_target(wanted: Any, targets: Sequence[TargetResult], aliases: Sequence[Sequence[str]] = ()) -> int:
