@@ -8,7 +8,7 @@
       - TokenGridError         the grid of the layer's tokens cannot be determined
     + TargetError              an unknown, ambiguous or impossible target
       - NotClassScoresError    a class is the target, and the output is not one score for each class
-      - NotPredictedError      a segmentation model or a detector does not find in an image what is asked for
+      - NotPredictedError      a segmentation model or a detector does not find the target in an image
     + MethodError              an unknown method, or one that does not apply to the model
     + OptionError              an unknown colour map, figure or score; a number out of range
     + InputError               arrays of the wrong shape or type, or with values that are not finite

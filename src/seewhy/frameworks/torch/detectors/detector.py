@@ -94,7 +94,7 @@ class Detector(ABC):
 
 
 def check_scores_detections(objective: Objective) -> None:
-    """Raise ModelError for the classes of a detector, where something other than its detections is asked for."""
+    """Raise ModelError for the classes of a detector, where something other than its detections is requested."""
     if objective.output is None and objective.target.is_classes:
         raise ModelError(
             "The model is a detector: it returns boxes, and no score for each class of the image. Explain its "
