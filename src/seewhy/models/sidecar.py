@@ -13,8 +13,8 @@ A model file contains neither the preprocessing nor the class names. The sidecar
 Only `version` is required. `class_names` may be "imagenet"; with a list of names, `class_ids` and `class_synonyms` are
 allowed. `preprocessing` is the name of a module of `keras.applications`, or an object such as {"crop": 0.875,
 "resample": "bicubic", "mean": 127, "std": 128}, which may also contain "resize", "letterbox", "name", "channels_first"
-and "grey". For a model of volumes or videos `input_size` has three numbers, and for one of signals one; `sample_rate` is
-the number of samples in a second of the signals that it takes.
+and "grey". For a model of volumes or videos `input_size` has three numbers, and for one of signals one; `sample_rate`
+is the number of samples in a second of the signals that it takes.
 """
 
 import dataclasses
