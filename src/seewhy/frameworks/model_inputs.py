@@ -3,6 +3,7 @@
 from abc import ABC, abstractmethod
 from typing import Any
 
+from seewhy.frameworks.declared_input import DeclaredInput
 from seewhy.frameworks.sample_arrangement import arranged
 from seewhy.frameworks.structures import InputBatch, InputSpec, check_arrays, leaf_names, leaf_shapes, leaves
 
@@ -82,4 +83,8 @@ class ModelInputs(ABC):
 
     def declared_size(self) -> tuple[int, int] | None:
         """Return (h, w) of the images, in pixels, where the model says so beside its input's shape; None otherwise."""
+        return None
+
+    def declared_input(self) -> DeclaredInput | None:
+        """Return how images become the model's input, where the model says so itself; None otherwise."""
         return None

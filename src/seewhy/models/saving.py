@@ -47,7 +47,7 @@ def sidecar_of(classifier: ClassifierSettings) -> Sidecar:
     if preprocessing is None:
         config = None if finish is None else PreprocessingConfig(sidecar.application_name(finish))
         return Sidecar(classifier.class_names, classifier.given_size, config, classifier.layer, classifier.sample_rate)
-    names = ("crop", "resize", "resample", "mean", "std", "channels_first", "grey")
+    names = ("crop", "resize", "letterbox", "resample", "mean", "std", "channels_first", "grey")
     values = {name: getattr(preprocessing, name) for name in names}
     config = PreprocessingConfig(sidecar.application_name(preprocessing.finish), **values)
     return Sidecar(classifier.class_names, preprocessing.size, config, classifier.layer, classifier.sample_rate)
