@@ -58,6 +58,7 @@ def test_one_channel_with_a_sigmoid_is_a_foreground():
     np.testing.assert_allclose(found.scores[0], [12 * 0.5, 12 * 0.5], rtol=1e-6)
     assert found.names == (("bird", "sky"),)
     assert explained(model, "top-1", ["sky", "bird"]).names == (("sky",),)  # as many pixels, and the first
+    assert explained(model, "top-1").names == (("class 1",),)  # of which nobody says that it is the background
 
 
 def test_one_channel_without_a_sigmoid_is_a_foreground_only_with_two_names():

@@ -40,12 +40,14 @@ class PixelClasses:
         channels_first: Whether the model's output is (N, C, *space).
         classifier: Knows the names of the classes.
         is_foreground: The output is one channel of logits, which is the score of class 1.
+        has_background: Class 0 is what is no foreground, and no name says otherwise.
     """
 
     masks: BoolArray
     channels_first: bool
     classifier: Classifier
     is_foreground: bool = False
+    has_background: bool = False
 
     def regions(self, target: Target) -> Target:
         """Return the target with the predicted pixels of each class in the place of the class.
@@ -99,7 +101,7 @@ class PixelClasses:
         return chosen
 
     def _is_background(self, index: int) -> bool:
-        if self.is_foreground:
+        if self.is_foreground or self.has_background:
             return index == 0
         return self.classifier.class_name(index).strip("_").casefold() in BACKGROUND
 
@@ -146,7 +148,8 @@ def predict_pixels(
         )
     masks = predicted_masks(scores, activation)
     classifier.check_class_count(masks.shape[1])
-    return PixelClasses(masks, channels_first, classifier, is_single and activation in ("linear", "logits"))
+    is_foreground = is_single and activation in ("linear", "logits")
+    return PixelClasses(masks, channels_first, classifier, is_foreground, is_single and classifier.class_names is None)
 
 
 def scores_pixels(framework: Framework, inputs: InputBatch, output: int | str | None) -> bool:

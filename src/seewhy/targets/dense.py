@@ -72,9 +72,9 @@ class Region(Target):
         if mask.dtype != np.bool_ or mask.ndim not in (self.axes, self.axes + 1):
             space = SPACES[self.axes]
             raise TargetError(
-                f"The mask of a Region has type {mask.dtype} and shape {mask.shape}; expected bool ({space}"
-                f"{',' if self.axes == 1 else ''}), or (N, {space}) with a mask for each image. A comparison gives one, "
-                "such as labels == 3."
+                f"The mask of a Region has type {mask.dtype} and shape {mask.shape}; expected bool "
+                f"{'(L,)' if self.axes == 1 else f'({space})'}, or (N, {space}) with a mask for each image. A "
+                "comparison gives one, such as labels == 3."
             )
         object.__setattr__(self, "mask", mask)  # the mask may be given as a list of lists
 

@@ -90,10 +90,10 @@ def _closed_form(
         return gradients if are_logits(value, scores, indices) else None
     regions = [_regions(objective.target.for_image(image)) for image in range(images)]
     if all(len(of_image) == targets for of_image in regions):
-        channels = np.shape(read([value, value]).logits)
+        logits: Any = read([value, value]).logits
         for image, of_image in enumerate(regions):
             for position, region in enumerate(of_image):
-                _fill_region(gradients[image, position], region, channels)
+                _fill_region(gradients[image, position], region, np.shape(logits))
         return gradients if _is_sum(gradients, value, scores) else None
     return None
 
