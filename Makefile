@@ -16,8 +16,9 @@ PYTEST := $(ONE_THREAD) $(BIN)/pytest $(PROCESSES)
 SOURCES := pyproject.toml constraints.txt Makefile
 PEERS := .venv-peers
 ZOO := .venv-zoo
-# Without what they ask for: bounds below what is installed here, and a second OpenCV.
-BOUNDED_PEERS := xplique tensorflow-probability tf-keras quantus
+# Without what they ask for: bounds below what is installed here, and a second OpenCV. The last one is not run: its ONNX
+# files are explained.
+BOUNDED_PEERS := xplique tensorflow-probability tf-keras quantus rapidocr-onnxruntime
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo browser-runtime test test-all test-slow test-ray test-keras test-elsewhere oracle lint docs bench bench-runtimes zoo \
