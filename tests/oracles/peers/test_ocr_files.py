@@ -1,7 +1,7 @@
 """ONNX files that others made: the text detector, the direction classifier and the recogniser of PaddleOCR.
 
-The package rapidocr-onnxruntime ships them. Texts are drawn at known places. The oracle for the gradients are differences
-of what ONNX Runtime itself computes from the explained layer on.
+The package rapidocr-onnxruntime ships them. Texts are drawn at known places. The oracle for the gradients are
+differences of what ONNX Runtime itself computes from the explained layer on.
 """
 
 import importlib.util
@@ -100,7 +100,7 @@ def agrees(heatmap, by_differences):
 def test_the_detector_sees_text_where_it_is():
     explainer = seewhy.Explainer(DETECTOR)
     for seed, words in enumerate((("Where", "text"), ("signal", "open"), ("model", "evidence"))):
-        places = np.random.default_rng(seed).integers((8, 8), (60, 50), (2, 2)) + [[0, 0], [0, 100]]
+        places = np.random.default_rng(seed).integers(((8, 8), (8, 108)), ((60, 50), (60, 150)))
         image, boxes = drawn((192, 192), *zip(words, map(tuple, places.tolist()), strict=True), height=30)
         inputs = as_input(image, IMAGENET)
         found = explainer.heatmaps(inputs)
