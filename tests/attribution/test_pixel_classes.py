@@ -87,7 +87,7 @@ def test_steps_of_a_sequence_and_voxels_of_a_volume(is_last):
     volume[0, 0, 1, :2] = 2  # 8 of 24 voxels
     found = seewhy.Explainer(volumes).heatmaps(volume, [0, 1])
     np.testing.assert_allclose(found.scores, [[8 * 2, 16]])
-    np.testing.assert_allclose(found.values[0, 0], np.where(volume[0, 0] > 0, 2 * 8 / 24, 0), rtol=1e-6)
+    np.testing.assert_allclose(found.values[0, 0], np.where(volume[0, 0] > 0, 2, 0), rtol=1e-6)
 
 
 class Transposed(nn.Module):
@@ -187,9 +187,10 @@ def test_a_class_is_inspected_as_it_is_explained():
     found = seewhy.Explainer(classifier).inspect(pixels, 0)
     np.testing.assert_array_equal(found.gradients[0, ..., 0].sum(), 12)
     np.testing.assert_array_equal(found.gradients[0, ..., 1:], 0)
-    (explanation,) = seewhy.Explainer(classifier).explain([pixels], 0)
+    (explanation,) = seewhy.Explainer(classifier, "gradcam").explain([pixels], 0)
     np.testing.assert_array_equal(found.explanation.heatmaps, explanation.heatmaps)
-    assert explanation.method_reason == "the scores of pixels are explained"
+    (explanation,) = seewhy.Explainer(classifier).explain([pixels], 0)
+    assert (explanation.method, explanation.method_reason) == ("hirescam", "it keeps to the pixels that are explained")
 
 
 def test_a_model_without_layers_with_positions_is_refused():

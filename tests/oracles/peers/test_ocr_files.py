@@ -116,6 +116,7 @@ def test_the_detector_sees_text_where_it_is():
         predicted = found.outputs[0, 0] > 0.5
         assert predicted[inside].sum() == predicted.sum() > 0
     tail = Tail(DETECTOR, inputs, found.layer, "p2o.Add.281")
+    heatmap = seewhy.Explainer(DETECTOR, "gradcam").heatmaps(inputs).values[0, 0]
     agrees(heatmap, tail.grad_cam(lambda logits: logits[0, 0][predicted].sum(), 1e-3))
 
 
@@ -164,7 +165,7 @@ def test_each_letter_is_read_where_it_stands():
     for letter, heatmap in zip(wanted, found.values[0], strict=True):
         first, last = edges[text.index(letter)], edges[text.index(letter) + 1]
         assert first - 8 <= 8 * heatmap[0].argmax() + 4 <= last + 8
-    explainer = seewhy.Explainer(RECOGNISER, layer="p2o.Concat.8")  # after the attention
+    explainer = seewhy.Explainer(RECOGNISER, "gradcam", "p2o.Concat.8")  # after the attention
     index = names.index("M")
     tail = Tail(RECOGNISER, inputs, "p2o.Concat.8", "p2o.Add.277")
     by_hand = tail.grad_cam(lambda logits: logits[0][steps == index, index].sum(), 1e-2)
@@ -175,7 +176,7 @@ def test_attention_before_the_letters():
     """Most of the score bypasses the layer before it, which a warning says; what passes it is as differences are."""
     inputs = as_input(line("Grad-CAM 2069", 320)[0], AROUND_0)
     with pytest.warns(seewhy.errors.SeewhyWarning, match=r"bypasses the layer 'swish_12\.tmp_0'"):
-        found = seewhy.Explainer(RECOGNISER, layer="swish_12.tmp_0").heatmaps(inputs, 26)
+        found = seewhy.Explainer(RECOGNISER, "gradcam", "swish_12.tmp_0").heatmaps(inputs, 26)
     steps = found.outputs[0].argmax(axis=-1)
     tail = Tail(RECOGNISER, inputs, "swish_12.tmp_0", "p2o.Add.277", ["p2o.AveragePool.1"])
     agrees(found.values[0, 0], tail.grad_cam(lambda logits: logits[0][steps == 26, 26].sum(), 1e-2))
