@@ -2,6 +2,7 @@
 
 import json
 import logging
+import subprocess
 import sys
 
 import numpy as np
@@ -103,6 +104,23 @@ def test_ctrl_c_shows_no_traceback_also_where_a_library_reports_something_else(r
 
     monkeypatch.setattr("seewhy.cli.batch._explainer", load)
     assert run("batch", ".", "--out", "out") == (130, "", "")
+
+
+def test_ctrl_c_shows_no_traceback_while_the_command_line_itself_is_imported():
+    script = """if True:
+        import sys
+
+        class Interrupt:
+            def find_spec(self, name, *_):
+                if name == "typer":
+                    raise KeyboardInterrupt
+
+        sys.meta_path.insert(0, Interrupt())
+        from seewhy.cli import main
+        main()
+    """
+    ended = subprocess.run([sys.executable, "-c", script], capture_output=True, check=False)
+    assert (ended.returncode, ended.stdout, ended.stderr) == (130, b"", b"")
 
 
 @pytest.mark.usefixtures("photos")

@@ -6,7 +6,7 @@ import pytest
 import typer
 
 from seewhy import Style
-from seewhy.cli import app
+from seewhy.cli.app import app
 from seewhy.errors import OptionError
 from seewhy.images.colour import COLORMAPS, _color_table, color_table, colorize
 from seewhy.images.default_style import DEFAULT_ALPHA, DEFAULT_COLORMAP

@@ -12,7 +12,8 @@ import httpx
 import pytest
 from tests.cli.test_many_images import NETS
 
-from seewhy.cli import app, main
+from seewhy.cli import main
+from seewhy.cli.app import app
 from seewhy.errors import install_command
 
 

@@ -35,7 +35,7 @@ def test_each_image_has_its_own_distortion_which_depends_on_the_seed():
 
 
 def test_distortions_stay_within_their_limits():
-    """It is shifted by at most 2 pixels, and its area changes by at most 12 % in both directions."""
+    """It is shifted by at most 2 pixels, and its area changes by at most 12% in both directions."""
     square = np.zeros((200, 28, 28), dtype=np.float32)
     square[:, 9:19, 9:19] = 1
     distorted = distort(square, (0,))

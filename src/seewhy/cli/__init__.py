@@ -4,15 +4,24 @@ import errno
 import os
 import sys
 
-from seewhy.cli.app import app
 from seewhy.cli.exit_codes import INTERRUPTED
-from seewhy.cli.help_text import help_width
-from seewhy.cli.terminal import print_any_text, print_error, print_warnings_as_notes
-from seewhy.errors import OutputError, SeewhyError
 
 
 def main() -> None:
+    """Run the command line. Ctrl+C ends it without a traceback, also while the libraries are imported."""
+    try:
+        _run()
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+
+
+def _run() -> None:
     """Run the command line. A `SeewhyError` becomes a message and an exit code, without a traceback."""
+    from seewhy.cli.app import app
+    from seewhy.cli.help_text import help_width
+    from seewhy.cli.terminal import print_any_text, print_error, print_warnings_as_notes
+    from seewhy.errors import OutputError, SeewhyError
+
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     print_any_text()
     try:
@@ -24,8 +33,6 @@ def main() -> None:
     except SeewhyError as error:
         print_error(error)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        sys.exit(INTERRUPTED)
     except ImportError as error:
         if not isinstance(error.__cause__ or error.__context__, KeyboardInterrupt):
             raise

@@ -50,7 +50,7 @@ export function checkText(contents) {
 }
 
 function captionText(content, style, subject) {
-  const threshold = `${Math.round(100 * style.threshold)}\u00a0% of the peak`;
+  const threshold = `${Math.round(100 * style.threshold)}% of the peak`;
   const modeText = {
     contour: `Contour lines join places of equal value, from ${threshold} upwards.`,
     box: `Boxes surround connected regions of at least ${threshold}; the thick one surrounds the largest region.`,

@@ -48,14 +48,14 @@ export function createSlider(label, oninput) {
   const element = createElement("label", { class: "field slider" }, createElement("span", {}, label), input, output);
 
   function update() {
-    output.textContent = `${input.value}\u00a0%`;
+    output.textContent = `${input.value}%`;
     oninput(Number(input.value) / 100);
   }
 
   function set(fraction, enabled = true) {
     input.value = String(Math.round(fraction * 100));
     input.disabled = !enabled;
-    output.textContent = `${input.value}\u00a0%`;
+    output.textContent = `${input.value}%`;
   }
 
   return { element, set };

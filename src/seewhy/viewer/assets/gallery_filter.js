@@ -11,9 +11,9 @@ export const ORDERS = [
 ];
 export const CONFIDENCES = [
   ["any", "Any"],
-  ["high", "At least 90\u00a0%"],
-  ["middle", "50 to 90\u00a0%"],
-  ["low", "Below 50\u00a0%"],
+  ["high", "At least 90%"],
+  ["middle", "50 to 90%"],
+  ["low", "Below 50%"],
 ];
 export const VERDICTS = [
   ["any", "All"],

@@ -11,12 +11,12 @@ export function floatsFromBase64(base64) {
   return Float32Array.from({ length: view.byteLength / 4 }, (_, position) => view.getFloat32(4 * position, true));
 }
 
-/** Formats a probability: "38.5 %", with a space at which no line breaks. */
+/** Formats a probability: "38.5%". */
 export function formatPercent(probability) {
   if (probability === null || probability === undefined) {
     return "";
   }
-  return probability > 0 && probability < 0.001 ? "<\u00a00.1\u00a0%" : `${(100 * probability).toFixed(1)}\u00a0%`;
+  return probability > 0 && probability < 0.001 ? "<\u00a00.1%" : `${(100 * probability).toFixed(1)}%`;
 }
 
 /** Formats a value with three significant digits. */

@@ -95,7 +95,7 @@ export function createPane(image, photo, bitmap, onscroll) {
     if (raw === null) {
       return `${position}the model did not see this part.`;
     }
-    const percent = peak > 0 ? `, ${Math.round((100 * raw) / peak)}\u00a0% of the peak` : "";
+    const percent = peak > 0 ? `, ${Math.round((100 * raw) / peak)}% of the peak` : "";
     return `${position}${formatValue(raw)}${percent}`;
   }
 

@@ -17,7 +17,7 @@ export function createZoom(aspect, onzoom) {
 
   function set(newZoom) {
     zoom = Math.min(Math.max(newZoom, 1), largest);
-    output.textContent = `${100 * zoom}\u00a0%`;
+    output.textContent = `${100 * zoom}%`;
     [smaller.disabled, larger.disabled] = [zoom === 1, zoom === largest];
     onzoom(zoom);
   }
